@@ -1,0 +1,299 @@
+"""Start a command inside an environment that has what it needs; for `demo` and `test`, make that environment.
+
+Standard library only: this runs before anything is installed. In this order:
+
+1. `PORTAL_VENV` names an environment: it is used as it is.
+2. The running interpreter already carries the lock's packages (an image, CI): run in place.
+3. `.venv` in the project's root, made from the lock where it is missing or no longer true.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+VENV_PYTHON = VENV / "bin" / "python"
+READY = VENV / ".portal-ready"  # written last: what the environment holds
+MADE = VENV / ".portal-made"  # written first: this environment is ours, so we may remove it
+VAR = ROOT / "var"
+LOG = VAR / "bootstrap.log"
+
+BASE, TEST = "base.txt", "test.txt"
+LOCKS = {"demo": BASE, "test": TEST}
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+STARTED_AGAIN = "PORTAL_STARTED_AGAIN"
+# Django alone proves little: many machines have some Django of their own.
+PROBES = ("django", "environ", "rest_framework", "celery")
+STREAMS = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+QUIETLY = {**STREAMS, "cwd": ROOT, "encoding": "utf-8", "errors": "replace"}
+PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)[ \t]*(;?)", re.MULTILINE)
+INSTALLED = re.compile(r"([^-]+)-(.+)\.dist-info")
+# What pip says of each package it has got: from an index, from a file's path, or already there.
+FOUND = re.compile(r"(?:Collecting|Processing|\w+ already satisfied:) (?:\S*/)?([\w.]+(?:-[A-Za-z]\w*)*)")
+ADVICE = (
+    ("No space left on device", "The disk is full: make room"),
+    ("Permission denied", "A file may not be written: check who owns the project's folder"),
+    ("DO NOT MATCH THE HASHES", "A package is not the locked one: check the package index or proxy in use"),
+    ("CERTIFICATE_VERIFY_FAILED", "The package index's certificate is not trusted: set pip's `cert` option"),
+    ("subprocess-exited-with-error", "A package has no wheel for this machine and did not build"),
+    ("No matching distribution", "A package was not found: check the network and pip's package index"),
+    ("onnection", "The package index could not be reached: check the network and the proxy settings"),
+)
+
+
+def enter(command, words):
+    """Return where this interpreter can run the command; start again in one that can otherwise."""
+    # exec keeps the process id, children get another: this neither goes round in a circle nor leaks to them.
+    arrived = os.environ.pop(STARTED_AGAIN, "") == str(os.getpid())
+    python = sys.executable if arrived else python_for(command)
+    if command == "test":
+        os.chdir(ROOT)
+        start(python, ["-m", "pytest", *words[1:]])
+    if python != sys.executable:
+        os.environ[STARTED_AGAIN] = str(os.getpid())
+        start(python, [str(ROOT / "manage.py"), *words])
+    if not importable():
+        sys.exit(f"{sys.prefix} has no complete set of packages: install requirements/{BASE} there.")
+
+
+def start(python, arguments):
+    """Replace this process by `python` with these arguments."""
+    os.execv(python, [str(python), *arguments])  # noqa: S606  no shell is wanted
+
+
+def python_for(command):
+    """Find the interpreter for `command`, setting one up where that is the command's right."""
+    if named := os.environ.get("PORTAL_VENV"):
+        return named_python(Path(named).expanduser().absolute(), command)
+    if command in LOCKS:
+        return sys.executable if carries(LOCKS[command]) else ready_python(LOCKS[command])
+    if importable():
+        return sys.executable
+    if VENV_PYTHON.exists():
+        return str(VENV_PYTHON)
+    sys.exit(f"Django is not installed here: run `python3 manage.py demo`, or install requirements/{BASE}.")
+
+
+def named_python(environment, command):
+    """Give the interpreter of the environment that PORTAL_VENV names."""
+    if Path(sys.prefix).resolve() == environment.resolve():
+        return sys.executable
+    python = environment / "bin" / "python"
+    if not python.exists():
+        sys.exit(f"PORTAL_VENV={environment} is not an environment: it has no bin/python.")
+    # Other commands find out after the start; pytest would only stumble over it.
+    if command == "test" and call([python, "-c", "import django, pytest"]).returncode:
+        sys.exit(f"PORTAL_VENV={environment} lacks Django or pytest: install requirements/{TEST} there.")
+    return str(python)
+
+
+def importable():
+    """Tell whether this interpreter has the packages every command needs."""
+    return all(importlib.util.find_spec(name) for name in PROBES)
+
+
+def pins(lock):
+    """Read name → version of what the lock wants on every machine: lines with a marker are optional."""
+    return {name: version for name, version, marker in PIN.findall(lock_bytes(lock).decode()) if not marker}
+
+
+def lock_bytes(lock):
+    """Read the lock's file."""
+    try:
+        return (ROOT / "requirements" / lock).read_bytes()
+    except OSError as problem:
+        sys.exit(f"requirements/{lock} cannot be read: {problem.strerror}.")
+
+
+def fingerprint(lock):
+    """Give the SHA-256 of the lock's file."""
+    return hashlib.sha256(lock_bytes(lock)).hexdigest()
+
+
+def carries(lock):
+    """Tell whether the running interpreter has every package of the lock at its pinned version."""
+    return pins(lock).items() <= installed().items()
+
+
+def installed():
+    """Read name → version off the installed packages' folders: ten times as fast as importlib.metadata."""
+    have = {}
+    for folder in reversed(sys.path):  # the first one on the path wins
+        with contextlib.suppress(OSError):  # an archive, or a folder that is gone
+            found = (INSTALLED.fullmatch(name) for name in os.listdir(folder or "."))
+            have.update((re.sub(r"[-_.]+", "-", each[1]).lower(), each[2]) for each in found if each)
+    return have
+
+
+def is_ready(lock):
+    """Tell whether `.venv` holds the lock's packages, as the lock is now."""
+    return held_locks().get(lock) == fingerprint(lock)
+
+
+def held_locks():
+    """Read lock → SHA-256 of what `.venv` holds: nothing where it was not finished here, by this Python."""
+    try:
+        ready = json.loads(READY.read_text())
+        true = VENV_PYTHON.exists() and (ready["root"], ready["python"]) == (str(ROOT), PYTHON)
+        return dict(ready["locks"]) if true else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def ready_python(lock):
+    """Give `.venv`'s interpreter, setting `.venv` up first where it is not ready for `lock`."""
+    if not is_ready(lock):
+        try:
+            with one_at_a_time("bootstrap.lock") as held:
+                if not is_ready(lock):  # another start may have done it while we waited
+                    set_up(lock, held)
+        except OSError as problem:
+            sys.exit(f"Setting up .venv failed: {problem}. The log is {LOG}.")
+        except KeyboardInterrupt:
+            say("stopped; the next start sets up again")
+            sys.exit(130)
+    return str(VENV_PYTHON)
+
+
+@contextlib.contextmanager
+def one_at_a_time(name):
+    """Hold the lock file `var/<name>` alone, waiting for whoever has it."""
+    VAR.mkdir(mode=0o700, exist_ok=True)
+    with open(VAR / name, "a") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another start to finish its set-up")
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield held
+
+
+def set_up(lock, held):
+    """Make `.venv` hold the lock's packages, and write down that it does."""
+    LOG.write_bytes(b"")
+    outside = outside_pythons()
+    # What `demo` made only lacks packages for `test`: adding leaves a running demo its environment.
+    if held_locks() != {BASE: fingerprint(BASE)} and not is_adopted():
+        make_environment(outside[0])
+    install(pip_command(outside), lock, held)
+    write_ready(lock)
+    say("ready")
+
+
+def is_adopted():
+    """Tell whether `.venv` is somebody else's work: packages are added to it then, and nothing is removed."""
+    if MADE.exists() or not VENV_PYTHON.exists():
+        return False
+    if not (VENV / "lib" / f"python{PYTHON}").is_dir():
+        sys.exit(f".venv is not manage.py's, nor for Python {PYTHON}: move it away, or set PORTAL_VENV.")
+    return True
+
+
+def outside_pythons():
+    """List the interpreters that outlive `.venv`: the running one, and its base where that is another."""
+    base = getattr(sys, "_base_executable", sys.executable)
+    within = Path(sys.prefix).resolve() == VENV.resolve()
+    return [base] if within else list(dict.fromkeys([sys.executable, base]))
+
+
+def make_environment(python):
+    """Make `.venv` anew. Without pip: that is fast, and works where a system ships venv but not ensurepip."""
+    say(f"making .venv with Python {PYTHON}")
+    if VENV.is_symlink():
+        VENV.unlink()
+    elif VENV.exists():
+        VENV_PYTHON.unlink(missing_ok=True)  # first: cut short, it looks neither ready nor somebody else's
+        shutil.rmtree(VENV)
+    VENV.mkdir()
+    MADE.touch()
+    made = call([python, "-m", "venv", "--without-pip", VENV])
+    if made.returncode:
+        LOG.write_text(made.stdout, encoding="utf-8")
+        fail("The environment could not be made: install Python's venv (Debian: `apt install python3-venv`)")
+
+
+def pip_command(outside):
+    """Find a pip for `.venv`: one outside that can fill environments, else the one Python may bring."""
+    for python in outside:
+        version = re.match(r"(\d+)\.(\d+)", call([python, "-c", "import pip; print(pip.__version__)"]).stdout)
+        if version and (int(version[1]), int(version[2])) >= (22, 3):  # the first with --python
+            return [python, "-m", "pip", "--python", VENV_PYTHON]
+    if call([VENV_PYTHON, "-m", "ensurepip"]).returncode == 0:
+        return [VENV_PYTHON, "-m", "pip"]
+    sys.exit("pip 22.3 or newer is needed: install it (Debian: `apt install python3-pip`), then start again.")
+
+
+def call(command):
+    """Run a short command quietly."""
+    return subprocess.run(command, check=False, **QUIETLY)  # noqa: S603
+
+
+def install(pip, lock, held):
+    """Install the lock with `pip`, showing how far it is."""
+    command = [*pip, "install", "--require-hashes", "--no-user", "--no-input", "--disable-pip-version-check"]
+    command += ["--progress-bar", "off", "-r", ROOT / "requirements" / lock]
+    # pip holds our lock file too: should we be killed, the next start still waits until pip is gone.
+    total = len(PIN.findall(lock_bytes(lock).decode()))
+    with (
+        LOG.open("a", encoding="utf-8", buffering=1) as log,
+        subprocess.Popen(command, pass_fds=[held.fileno()], **QUIETLY) as running,  # noqa: S603
+    ):
+        for line in shown(running.stdout, total):
+            log.write(line)
+    if running.returncode:
+        fail("The packages could not be installed: see the log")
+
+
+def shown(lines, total):
+    """Pass pip's lines on, telling on stderr how many of the packages it has got."""
+    seen = set()
+    for line in lines:
+        if line.startswith("Ignoring "):
+            total -= 1  # its marker does not fit this machine
+        elif found := FOUND.match(line):
+            seen.add(found[1].replace("_", "-").lower())
+            tell_progress(min(len(seen), total), total)
+        elif line.startswith("Installing collected packages"):
+            say(f"unpacking {line.count(',') + 1} packages …")
+        yield line
+
+
+def tell_progress(done, total):
+    """Show the count: rewriting one line on a terminal, every tenth package elsewhere."""
+    text = f"installing {total} packages … ({done}/{total})"
+    if sys.stderr.isatty():
+        print(f"\r{text}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+    elif done == 1 or done % 10 == 0 or done == total:
+        say(text)
+
+
+def write_ready(lock):
+    """Write down, at once or not at all, what `.venv` now holds."""
+    held = {lock: fingerprint(lock)}
+    if pins(BASE).items() <= pins(lock).items():  # what serves `test` serves `demo`
+        held[BASE] = fingerprint(BASE)
+    draft = READY.with_suffix(".draft")
+    draft.write_text(json.dumps({"root": str(ROOT), "python": PYTHON, "locks": held}, indent=1))
+    os.replace(draft, READY)
+
+
+def fail(otherwise):
+    """End with the last lines of the log and one sentence on what to do."""
+    text = LOG.read_text(encoding="utf-8")
+    advice = next((advice for sign, advice in ADVICE if sign in text), otherwise)
+    print("\n" + "\n".join(text.splitlines()[-12:]), file=sys.stderr)
+    sys.exit(f"\n{advice}; then start again. The whole log is {LOG}.")
+
+
+def say(text):
+    """Print one line of progress on stderr: stdout belongs to the command."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,134 @@
+"""The demo's settings and generated secrets, kept in `var/demo.env` and shared with the other commands.
+
+Standard library only: this runs before Django does, because Django's settings are read from the environment.
+"""
+
+import argparse
+import base64
+import os
+import secrets
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+from integrations_portal.bootstrap import one_at_a_time
+
+VAR = Path(__file__).resolve().parent.parent / "var"
+FILE = VAR / "demo.env"
+DATABASE = VAR / "demo.sqlite3"
+MAIL = VAR / "mail"
+HEAD = "# Written by `manage.py demo`, read by other commands where no settings are given. Keep it secret.\n"
+
+
+def load():
+    """Put the demo's settings into the environment, where that names neither a database nor a secret key."""
+    if any(is_set(name) for name in ("DATABASE_URL", "SECRET_KEY")) or not os.access(FILE, os.R_OK):
+        return
+    adopt({**read(), **places()})
+
+
+def prepare(words):
+    """Make the demo's settings where there are none yet, and put them into the environment.
+
+    The database is always the demo's own; every other variable of the environment wins over the file.
+    """
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--port", default="8000")
+    options.add_argument("--reset", action="store_true")
+    options.add_argument("-h", "--help", action="store_true")
+    chosen, _ = options.parse_known_args(words)
+
+    try:
+        with one_at_a_time("demo.lock"):
+            if chosen.reset and not chosen.help:
+                forget()
+            values = renew(os.environ.get("PUBLIC_URL") or f"http://127.0.0.1:{chosen.port}")
+    except OSError as problem:
+        sys.exit(f"The demo cannot keep its settings: {problem}.")
+    claim_database(values["DATABASE_URL"])
+    adopt(values)
+
+
+def renew(public_url):
+    """Give the settings as they are from now on: the secrets stay, the folder and the address may be new."""
+    if DATABASE.exists() and not FILE.exists():
+        sys.exit(f"{FILE} is gone, and {DATABASE} cannot be read without its secrets: start with --reset.")
+    VAR.chmod(0o700)
+    values = {**generated(), **read(), **places(), "PUBLIC_URL": " ".join(public_url.split())}
+    write(values)
+    return values
+
+
+def is_set(name):
+    """Tell whether the environment gives this setting, as itself or as the name of a file."""
+    return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE"))
+
+
+def adopt(values):
+    """Set what the environment does not set already."""
+    for name, value in values.items():
+        if f"{name}_FILE" not in os.environ:
+            os.environ.setdefault(name, value)
+
+
+def claim_database(url):
+    """Make the demo's own database the one in the environment, saying so where there was another."""
+    given = {name: os.environ.pop(name, "") for name in ("DATABASE_URL", "DATABASE_URL_FILE")}
+    if any(value not in ("", url) for value in given.values()):
+        print(f"The demo uses {DATABASE}; DATABASE_URL of the environment is left alone.", file=sys.stderr)
+    os.environ["DATABASE_URL"] = url
+
+
+def forget():
+    """Remove the demo's database and secrets."""
+    for file in (*(Path(f"{DATABASE}{end}") for end in ("", "-wal", "-shm", "-journal")), FILE):
+        file.unlink(missing_ok=True)
+
+
+def generated():
+    """Make the settings of a new demo."""
+    return {
+        "DEBUG": "false",
+        "SECRET_KEY": secrets.token_urlsafe(50),
+        "ENCRYPTION_KEYS": f"k1:{random_key()}",
+        "KEY_PEPPERS": f"p1:{random_key()}",
+        "AUDIT_SIGNING_KEY": random_key(),
+        "METRICS_TOKEN": secrets.token_urlsafe(32),
+        "ALLOWED_HOSTS": "127.0.0.1,localhost,[::1]",
+        "WEBHOOK_ALLOW_CIDRS": "127.0.0.1/32",
+    }
+
+
+def random_key():
+    """Make 32 random bytes, as base64."""
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def places():
+    """Give the settings that name the project's folder: never taken from the file, as the folder may move."""
+    # An absolute path brings its own slash: `sqlite:////…`. Quoted, because these are parsed as URLs.
+    return {
+        "DATABASE_URL": f"sqlite:///{quote(str(DATABASE))}",
+        "EMAIL_URL": f"filemail:///{quote(str(MAIL))}",
+    }
+
+
+def read():
+    """Read the file's settings; none where there is no file."""
+    if not FILE.exists():
+        return {}
+    lines = (line.strip() for line in FILE.read_text(encoding="utf-8").splitlines())
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def write(values):
+    """Write the file at once or not at all, readable by its owner only from the first byte on."""
+    draft = FILE.with_name("demo.env.draft")
+    draft.unlink(missing_ok=True)
+    private = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(private, "w", encoding="utf-8") as file:
+        file.write(HEAD + "".join(f"{name}={value}\n" for name, value in values.items()))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, FILE)
