@@ -1,0 +1,115 @@
+"""Strict reading of environment variables.
+
+Every setting may also be given as ``NAME_FILE``, the path of a file that holds the value (how Docker and
+systemd hand over secrets). A wrong value stops the start with a sentence that names it: django-environ
+alone reads ``DEBUG=maybe`` as false.
+"""
+
+import base64
+import binascii
+import ipaddress
+import re
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE_WORDS = {"1", "true", "yes", "on"}
+FALSE_WORDS = {"0", "false", "no", "off", ""}
+
+
+class Environment(environ.FileAwareEnv):
+    """This will read variables and raise ImproperlyConfigured, naming the variable, when one is wrong."""
+
+    def text(self, name: str, default: str = "") -> str:
+        """This will return the value without surrounding white space."""
+        return str(self.str(name, default=default)).strip()
+
+    def flag(self, name: str, default: bool) -> bool:
+        """This will return a boolean; anything but the usual words for yes and no is an error."""
+        value = self.text(name, "1" if default else "0").lower()
+        if value in TRUE_WORDS:
+            return True
+        if value in FALSE_WORDS:
+            return False
+        raise ImproperlyConfigured(f"{name} must be true or false, not {value!r}.")
+
+    def whole(self, name: str, default: int, low: int, high: int) -> int:
+        """This will return a whole number between low and high, both included."""
+        value = self.text(name, str(default))
+        if not re.fullmatch(r"-?\d{1,12}", value) or not low <= int(value) <= high:
+            raise ImproperlyConfigured(f"{name} must be a whole number from {low} to {high}, not {value!r}.")
+        return int(value)
+
+    def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        """This will return one of the allowed words."""
+        value = self.text(name, default)
+        if value not in allowed:
+            raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
+        return value
+
+    def words(self, name: str, default: str = "") -> list[str]:
+        """This will return the comma-separated parts, empty ones left out."""
+        return [part.strip() for part in self.text(name, default).split(",") if part.strip()]
+
+    def networks(self, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """This will return networks in CIDR form."""
+        return tuple(_network(name, word) for word in self.words(name))
+
+    def networks_with_ports(self, name: str):
+        """This will return pairs (network, port or None) from ``cidr`` or ``cidr:port`` (IPv6: ``[cidr]:port``)."""
+        pairs = []
+        for word in self.words(name):
+            match = re.fullmatch(r"\[([^\]]+)\](?::(\d{1,5}))?|([^\[\]]+?/\d{1,3})(?::(\d{1,5}))?|([^\[\]/]+)", word)
+            if match is None:
+                raise ImproperlyConfigured(f"{name}: {word!r} is not cidr or cidr:port.")
+            cidr = match[1] or match[3] or match[5]
+            port = match[2] or match[4]
+            if port is not None and not 1 <= int(port) <= 65535:
+                raise ImproperlyConfigured(f"{name}: {port} is not a port.")
+            pairs.append((_network(name, cidr), int(port) if port else None))
+        return tuple(pairs)
+
+    def key_ring(self, name: str) -> dict[str, bytes]:
+        """This will return ``{id: 32 bytes}`` from ``id:base64,…``; the first one is current."""
+        ring: dict[str, bytes] = {}
+        for word in self.words(name):
+            key_id, separator, encoded = word.partition(":")
+            if not separator or not re.fullmatch(r"[A-Za-z0-9_-]{1,16}", key_id) or key_id in ring:
+                raise ImproperlyConfigured(f"{name} must be a list of id:base64 with different ids of 1-16 letters.")
+            ring[key_id] = decode_key(name, encoded)
+        return ring
+
+    def seconds(self, name: str, default: str) -> tuple[int, ...]:
+        """This will return whole seconds, comma separated."""
+        values = self.words(name, default)
+        if not values or not all(re.fullmatch(r"\d{1,7}", value) for value in values):
+            raise ImproperlyConfigured(f"{name} must be whole seconds, comma separated, such as 5,300,1800.")
+        return tuple(int(value) for value in values)
+
+    def limits(self, name: str, default: str) -> dict[str, int]:
+        """This will return ``{"minute": n, "hour": n}`` from ``n/minute,n/hour``; a window left out is not limited."""
+        found: dict[str, int] = {}
+        for word in self.words(name, default):
+            match = re.fullmatch(r"(\d{1,9})/(minute|hour)", word)
+            if match is None or match[2] in found or int(match[1]) < 1:
+                raise ImproperlyConfigured(f"{name} must look like 100/minute,5000/hour, not {word!r}.")
+            found[match[2]] = int(match[1])
+        return found
+
+
+def decode_key(name: str, encoded: str) -> bytes:
+    """This will return the 32 bytes behind a base64 text, or raise ImproperlyConfigured naming the variable."""
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != 32:
+        raise ImproperlyConfigured(f"{name} must hold 32 bytes in base64 (openssl rand -base64 32).")
+    return key
+
+
+def _network(name: str, text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {text!r} is not a network in CIDR form ({error}).") from None

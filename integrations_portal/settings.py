@@ -1,0 +1,276 @@
+"""The one settings file: every value comes from an environment variable named in ``.env.example``.
+
+Grouped as: start-up rules, secrets, addresses, applications, database, cache and broker, sign-in, web security,
+the product's own settings, API, mail, logs. A wrong value stops the start and is named.
+"""
+
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+from apps.base.logging import configure_logging
+from integrations_portal import __version__
+from integrations_portal.environment import Environment, decode_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = __version__
+env = Environment()
+
+# --- Start-up rules -------------------------------------------------------------------------------------------
+DEBUG = env.flag("DEBUG", default=False)
+
+
+def required(name: str, why: str) -> str:
+    """This will return the value, or stop the start with a sentence that says why it is needed."""
+    value = env.text(name)
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set: {why} See .env.example, or run: python3 manage.py demo")
+    return value
+
+
+# --- Secrets --------------------------------------------------------------------------------------------------
+SECRET_KEY = required("SECRET_KEY", "it signs sessions and links.")
+if len(SECRET_KEY) < 32:
+    raise ImproperlyConfigured("SECRET_KEY must have at least 32 characters.")
+required("ENCRYPTION_KEYS", "webhook secrets are encrypted with it.")
+ENCRYPTION_KEYS = env.key_ring("ENCRYPTION_KEYS")
+required("KEY_PEPPERS", "digests of API keys are made with it.")
+KEY_PEPPERS = env.key_ring("KEY_PEPPERS")
+AUDIT_SIGNING_KEY = decode_key(
+    "AUDIT_SIGNING_KEY", required("AUDIT_SIGNING_KEY", "audit checkpoints are signed with it.")
+)
+METRICS_TOKEN = env.text("METRICS_TOKEN")
+
+# --- Addresses ------------------------------------------------------------------------------------------------
+PUBLIC_URL = required("PUBLIC_URL", "links in pages and mails start with it.").rstrip("/")
+_public = urlsplit(PUBLIC_URL)
+if _public.scheme not in ("http", "https") or not _public.hostname or _public.path or _public.query:
+    raise ImproperlyConfigured(f"PUBLIC_URL must look like https://portal.example.com, not {PUBLIC_URL!r}.")
+HTTPS = _public.scheme == "https"
+LOOPBACK = _public.hostname in ("127.0.0.1", "localhost", "::1")
+if not (DEBUG or HTTPS or LOOPBACK):
+    raise ImproperlyConfigured("PUBLIC_URL must start with https:// (plain http only on a loopback address).")
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default=_public.hostname if LOOPBACK else "")
+if not ALLOWED_HOSTS and not DEBUG:
+    raise ImproperlyConfigured("ALLOWED_HOSTS is not set: name the hosts that this portal answers to.")
+if "*" in ALLOWED_HOSTS and not DEBUG:
+    raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts; * is refused outside DEBUG.")
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
+
+# --- Applications ---------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "integrations_portal.apps.PortalConfig",
+    "apps.orgs.apps.OrgsConfig",
+    "apps.api_keys.apps.ApiKeysConfig",
+    "apps.credentials.apps.CredentialsConfig",
+    "apps.webhooks.apps.WebhooksConfig",
+    "apps.notices.apps.NoticesConfig",
+    "apps.audit.apps.AuditConfig",
+    "apps.base.apps.BaseConfig",
+    "integrations_portal.apps.OperatorAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "rest_framework",
+    "csp",
+]
+MIDDLEWARE = [
+    "apps.base.middleware.RequestMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "apps.base.middleware.PageHeadersMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "apps.orgs.middleware.LanguageMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "apps.base.middleware.ErrorPagesMiddleware",
+]
+ROOT_URLCONF = "integrations_portal.urls"
+WSGI_APPLICATION = "integrations_portal.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.i18n",
+                "apps.orgs.context.page_context",
+            ],
+        },
+    }
+]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = BASE_DIR / "var" / "static"
+# Finders serve the files where `collectstatic` was not run (the demo, tests); an image runs it at build time.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+# --- Language and time ----------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("fr", _("French"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SECURE = HTTPS
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+
+# --- Database -------------------------------------------------------------------------------------------------
+required("DATABASE_URL", "the data lives there, such as sqlite:///var/portal.sqlite3.")
+DATABASES = {"default": env.db_url("DATABASE_URL")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+_database = DATABASES["default"]
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    if _database["NAME"] != ":memory:":
+        _database["NAME"] = str(BASE_DIR / _database["NAME"])
+        # A file for tests too: several threads and processes take part in them.
+        _database["TEST"] = {"NAME": _database["NAME"] + ".test"}
+    # IMMEDIATE: a deferred transaction that reads and then writes after somebody else's commit fails at once
+    # (SQLITE_BUSY_SNAPSHOT), whatever the timeout. FULL: an answer 202 must survive a power cut.
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+        "PRAGMA busy_timeout=20000; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY;",
+    }
+elif _database["ENGINE"] == "django.db.backends.postgresql":
+    _database["CONN_MAX_AGE"] = 600
+    _database["CONN_HEALTH_CHECKS"] = True
+else:
+    raise ImproperlyConfigured("DATABASE_URL must start with sqlite:// or postgres://.")
+
+# --- Redis, cache and broker ----------------------------------------------------------------------------------
+REDIS_URL = env.text("REDIS_URL")
+CELERY_BROKER_URL = env.text("CELERY_BROKER_URL")
+for _name, _value in (("REDIS_URL", REDIS_URL), ("CELERY_BROKER_URL", CELERY_BROKER_URL)):
+    if _value and not _value.startswith(("redis://", "rediss://", "unix://")):
+        raise ImproperlyConfigured(f"{_name} must start with redis:// or rediss://.")
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "ip"}
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "portal"}
+}
+
+# --- Sign-in --------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "orgs.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = ["apps.base.secrets.PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
+    {"NAME": "apps.orgs.passwords.MaximumLengthValidator", "OPTIONS": {"max_length": 128}},
+]
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
+CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+CSRF_FAILURE_VIEW = "integrations_portal.views.csrf_failure"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/settings/integration/"
+ACCOUNT_ADAPTER = "apps.orgs.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
+ACCOUNT_LOGOUT_REDIRECT_URL = "/account/login/"
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = _public.scheme
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
+MFA_TOTP_ISSUER = "Integrations Portal"
+USERSESSIONS_TRACK_ACTIVITY = False
+
+# --- Web security ---------------------------------------------------------------------------------------------
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^v1(/|$)", r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+
+# --- The product's own settings -------------------------------------------------------------------------------
+WEBHOOK_ALLOW_CIDRS = env.networks_with_ports("WEBHOOK_ALLOW_CIDRS")
+WEBHOOK_RETRY_SCHEDULE = env.seconds("WEBHOOK_RETRY_SCHEDULE", "5,300,1800,7200,18000,36000,50400,72000,86400")
+WEBHOOK_TIMEOUT = env.whole("WEBHOOK_TIMEOUT", default=15, low=1, high=60)
+RATE_LIMIT_DEFAULTS = env.limits("RATE_LIMIT_DEFAULTS", "100/minute,5000/hour")
+AUTH_FAILURES_PER_MINUTE = env.whole("AUTH_FAILURES_PER_MINUTE", default=60, low=0, high=100_000)
+API_CALL_LOG = env.choice("API_CALL_LOG", "strict", ("strict", "stream"))
+if API_CALL_LOG == "stream" and not REDIS_URL:
+    raise ImproperlyConfigured("API_CALL_LOG=stream needs REDIS_URL.")
+RETENTION_DAYS_API_CALLS = env.whole("RETENTION_DAYS_API_CALLS", default=90, low=1, high=3650)
+RETENTION_DAYS_DELIVERIES = env.whole("RETENTION_DAYS_DELIVERIES", default=30, low=1, high=3650)
+RETENTION_DAYS_AUDIT = env.whole("RETENTION_DAYS_AUDIT", default=365, low=30, high=36_500)
+
+# Ports: what lower layers call without knowing who is behind it (docs/adr/0001).
+PORTAL_KEY_AUTHENTICATION = "apps.credentials.authentication.authenticate"
+PORTAL_SESSION_AUTHENTICATION = "apps.orgs.middleware.actor_for_api"
+PORTAL_ENTER_ORGANIZATION = "apps.orgs.middleware.enter_organization"
+PORTAL_CALL_LOG = "apps.audit.calls.record_call"
+
+# --- Public API -----------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_PARSER_CLASSES": ["apps.base.parsing.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["apps.base.rendering.JSONRenderer", "apps.base.rendering.BrowsableRenderer"],
+    "EXCEPTION_HANDLER": "apps.base.api.exception_response",
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+# --- Mail -----------------------------------------------------------------------------------------------------
+vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("DEFAULT_FROM_EMAIL", f"integrations@{_public.hostname}")
+
+# --- Logs -----------------------------------------------------------------------------------------------------
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOGGING_CONFIG = None
+configure_logging(LOG_LEVEL, sys.stderr)
