@@ -1,0 +1,33 @@
+"""Guarded requests to addresses that somebody else chose; nothing else in the portal may reach one.
+
+``check_url`` and ``check_header`` judge what a person enters. ``CaresResolver`` looks a name up,
+``AddressPolicy`` judges each answer, and ``GuardedHandle`` dials what was checked and nothing else.
+"""
+
+from .addresses import Address, AddressPolicy, is_own_interface, is_public
+from .guard import Call, GuardedHandle, SocketHook, clean_text, resolve_entry
+from .headers import HeaderRefused, check_header, header_lines
+from .resolver import Answer, CaresResolver, Lookup, Resolver
+from .urls import AddressRefused, Target, check_url
+
+__all__ = [
+    "Address",
+    "AddressPolicy",
+    "AddressRefused",
+    "Answer",
+    "Call",
+    "CaresResolver",
+    "GuardedHandle",
+    "HeaderRefused",
+    "Lookup",
+    "Resolver",
+    "SocketHook",
+    "Target",
+    "check_header",
+    "check_url",
+    "clean_text",
+    "header_lines",
+    "is_own_interface",
+    "is_public",
+    "resolve_entry",
+]

@@ -1,0 +1,65 @@
+"""Which headers an organization may add to its deliveries (RFC 9110 section 5)."""
+
+import re
+from collections.abc import Iterable
+
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+MAX_NAME_LENGTH = 64
+MAX_VALUE_LENGTH = 1024
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# Visible ASCII, with spaces and tabs only inside. obs-text and obs-fold are left out on purpose.
+_VALUE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
+
+# Written by curl itself; a second copy could move where the message ends (RFC 9112 section 6).
+FRAMING = frozenset({"content-length", "expect", "host", "transfer-encoding"})
+# Hop-by-hop (RFC 9110 section 7.6.1), or part of what the portal promises about each delivery.
+RESERVED = FRAMING | frozenset(
+    {"connection", "content-encoding", "content-type", "date", "keep-alive", "te", "trailer", "trailers"}
+    | {"upgrade", "user-agent", "http2-settings", "accept-encoding"}
+)
+RESERVED_PREFIXES = ("proxy-", "webhook-", "svix-")
+
+_LINE = rf"(?!(?i:{'|'.join(sorted(FRAMING))}):){_NAME.pattern}: {_VALUE.pattern}"
+_BLOCK = re.compile(rf"(?:{_LINE}(?:\n{_LINE})*)?")
+
+
+class HeaderRefused(ValueError):
+    """The header may not be sent. ``message`` says in a sentence what to change."""
+
+    def __init__(self, reason_code: str, message: str | Promise) -> None:
+        super().__init__(reason_code)
+        self.reason_code = reason_code
+        self.message = message
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
+def check_header(name: str, value: str) -> None:
+    """Accept a header that an organization wants on its deliveries, or raise HeaderRefused."""
+    if len(name) > MAX_NAME_LENGTH or not _NAME.fullmatch(name):
+        message = _("A header name has 1 to 64 letters, digits and hyphens, like X-Team.")
+        raise HeaderRefused("bad_name", message)
+    lowered = name.lower()
+    if lowered in RESERVED or lowered.startswith(RESERVED_PREFIXES):
+        message = format_lazy(_("The portal sets the header {name} itself. Choose another name."), name=name)
+        raise HeaderRefused("reserved_name", message)
+    if len(value) > MAX_VALUE_LENGTH or not _VALUE.fullmatch(value):
+        message = _("A header value has 1 to 1,024 plain ASCII characters, with no space at either end.")
+        raise HeaderRefused("bad_value", message)
+
+
+def header_lines(headers: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the headers as lines for curl, checked once more where they meet the wire.
+
+    Names that the portal sets itself are fine here, those that curl writes are not. Raises HeaderRefused.
+    """
+    lines = [f"{name}: {value}" for name, value in headers]
+    # One match for all of them: this runs for every delivery.
+    if not _BLOCK.fullmatch("\n".join(lines)):
+        raise HeaderRefused("bad_header", _("These headers cannot be sent as they are."))
+    return lines

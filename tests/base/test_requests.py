@@ -1,0 +1,151 @@
+"""The one error shape, strict bodies, and the order in which things are answered."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.django_db
+GOOD = b'{"name":"Jo","email":"jo@example.com","password":"password1"}'
+
+
+def test_the_error_shape(api, acme_key):
+    answer = api(acme_key).get("/v1/users/user_nobody", headers={"X-Request-ID": "abcd-1234.x_y"})
+    assert answer.status_code == 404
+    assert answer.json() == {
+        "error": "Not found.",
+        "code": "not_found",
+        "request_id": "abcd-1234.x_y",
+        "docs": "http://127.0.0.1:8000/docs/errors#not_found",
+    }
+    assert answer["X-Request-ID"] == "abcd-1234.x_y"
+    assert answer["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("given", ["short", "x" * 65, "with space", "ümlaut-12345"])
+def test_a_bad_request_id_is_replaced(client, given):
+    answer = client.get("/v1/me", headers={"X-Request-ID": given.encode().decode("latin-1")})
+    assert answer["X-Request-ID"] != given and len(answer["X-Request-ID"]) == 32
+
+
+def test_unknown_paths(client, api, acme_key):
+    for path in ("/v1", "/v1/", "/v1/nowhere", "/v1/users/a/b/c", "/v1/%00"):
+        assert client.get(path).json()["code"] == "not_found", path
+        assert client.get(path).status_code == 404
+        assert api(acme_key).get(path).status_code == 404
+
+
+def test_slashes_do_not_matter(api, acme_key):
+    assert api(acme_key).get("/v1/users/").status_code == 200
+    assert api(acme_key).get("/v1/users").status_code == 200
+
+
+def test_unknown_methods(api, acme_key):
+    answer = api(acme_key).delete("/v1/users")
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert {"GET", "POST"} <= set(answer["Allow"].split(", "))
+
+
+def test_missing_scope(api, make_key, acme):
+    answer = api(make_key(acme, "users:read")).post("/v1/users", {})
+    assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
+    assert "users:write" in answer.json()["error"] and "admin" in answer.json()["error"]
+
+
+def test_write_includes_read(api, make_key, acme):
+    assert api(make_key(acme, "users:write")).get("/v1/users").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("*/*", 200),
+        ("application/json", 200),
+        ("application/json;q=0.5, text/plain", 200),
+        ("application/*", 200),
+        ("text/plain", 406),
+        ("image/png, text/csv", 406),
+    ],
+)
+def test_accept(api, acme_key, accept, status):
+    assert api(acme_key).get("/v1/users", headers={"Accept": accept}).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"{", "JSON"),
+        (b'{"name":"a","name":"b"}', "twice"),
+        (b'{"name":NaN}', "NaN"),
+        (b'{"name":Infinity}', "Infinity"),
+        (b'{"name":"a\\u0000b"}', "NUL"),
+        (b'{"name":"\\ud800"}', "surrogate"),
+        (b'{"name":0.12345678901234567890123}', "double"),
+        (b'{"name":1e400}', "double"),
+        (b'{"name":' + b"9" * 4301 + b"}", "digits"),
+        (b"[" * 65 + b"]" * 65, "64"),
+        (b"[" * 10_000, "64"),
+        (b'{"name":"\xff"}', "UTF-8"),
+        (b"[]", "dictionary"),
+        (b'"text"', "dictionary"),
+    ],
+)
+def test_bodies_that_could_be_read_in_two_ways(api, acme_key, body, says):
+    answer = api(acme_key).post("/v1/users", body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert says in json.dumps(answer.json())
+
+
+def test_other_content_types(api, acme_key):
+    client = api(acme_key).client
+    answer = client.post("/v1/users", GOOD, content_type="text/plain")
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert client.post("/v1/users", GOOD, content_type="application/json; charset=utf-8").status_code == 201
+
+
+def test_large_bodies(api, acme_key):
+    answer = api(acme_key).post("/v1/users", b'{"name":"' + b"x" * 1024 * 1024 + b'"}')
+    assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
+
+
+def test_the_object_is_looked_for_before_the_body_is_read(api, acme_key):
+    assert api(acme_key).put("/v1/users/user_nobody", b"{").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [("limit=0", "limit"), ("limit=201", "limit"), ("limit=x", "limit"), ("offset=-1", "offset"), ("limit=", "limit")],
+)
+def test_lists_name_the_wrong_parameter(api, acme_key, query, name):
+    answer = api(acme_key).get(f"/v1/users?{query}")
+    assert answer.status_code == 400 and list(answer.json()["fields"]) == [name]
+
+
+def test_lists_have_totals_and_neighbours(api, admin_key, acme, person):
+    for index in range(5):
+        person(f"P{index}", acme)
+    answer = api(admin_key).get("/v1/users?limit=2&offset=2&unknown=1")
+    assert [user["name"] for user in answer.json()] == ["P2", "P3"]
+    assert answer["X-Total-Count"] == "5"
+    link = answer["Link"]
+    assert 'limit=2&unknown=1' in link or "unknown=1" in link
+    assert all(f'rel="{name}"' in link for name in ("first", "prev", "next", "last"))
+    assert "offset=4" in link.split('rel="last"')[0].rsplit("<", 1)[1]
+
+
+def test_a_session_counts_only_where_a_page_is_asked_for(browser_of, ada, acme):
+    browser = browser_of(ada)
+    assert browser.get("/v1/users").json()["code"] == "missing_api_key"
+    answer = browser.get("/v1/users", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert answer.status_code == 200 and answer["Content-Type"].startswith("text/html")
+
+
+def test_an_unexpected_error_tells_nothing(api, acme_key, monkeypatch):
+    from apps.orgs import actions
+
+    def broken(**_options):
+        raise RuntimeError("the database password is hunter2")
+
+    monkeypatch.setattr(actions, "create_user", broken)
+    answer = api(acme_key).post("/v1/users", GOOD)
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert "hunter2" not in answer.content.decode()
