@@ -1,0 +1,86 @@
+"""Whoever acts, as one small frozen object made at the door.
+
+It carries tenancy (``organization_id``), permission and audit in one argument. Actions take it keyword-only.
+"""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from django.utils.translation import gettext as _
+
+from apps.base.errors import Forbidden
+from apps.base.permissions import ADMIN, grants
+
+
+class ActorKind(StrEnum):
+    """Who may act."""
+
+    USER = "user"
+    API_KEY = "api_key"
+    SDK_KEY = "sdk_key"
+    OPERATOR = "operator"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a key may hand on at most: expiry, limits per window (None = unlimited), networks, its type's name."""
+
+    key_type: str
+    expires_at: float | None
+    limits: dict[str, int]
+    networks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, for which organization, with which permissions, from where."""
+
+    kind: ActorKind
+    id: str
+    label: str
+    organization_id: uuid.UUID | None = None
+    permissions: frozenset[str] = frozenset()
+    role: str = ""
+    gives: frozenset[str] = frozenset()
+    bounds: Bounds | None = None
+    address: str = ""
+    user_agent: str = ""
+    request_id: str = ""
+    pk: uuid.UUID | None = field(default=None, repr=False)
+
+    def can(self, permission: str) -> bool:
+        """This will tell whether the actor holds the permission."""
+        if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
+            return True
+        return grants(self.permissions, permission)
+
+    def can_any(self, permissions: Iterable[str]) -> bool:
+        """This will tell whether the actor holds at least one of the permissions."""
+        return any(self.can(permission) for permission in permissions)
+
+    def may_give(self, scope: str) -> bool:
+        """This will tell whether the actor may hand a scope to a key that it makes or changes."""
+        if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
+            return True
+        return scope in self.gives or (ADMIN in self.gives)
+
+    def require(self, *permissions: str) -> None:
+        """This will raise Forbidden, naming what is missing, unless the actor holds one of the permissions."""
+        if self.can_any(permissions):
+            return
+        accepted = ", ".join(permissions)
+        if self.kind in (ActorKind.API_KEY, ActorKind.SDK_KEY):
+            message = _("This key lacks the scope %(scope)s. Accepted: %(accepted)s.")
+            raise Forbidden(
+                message % {"scope": permissions[0], "accepted": ", ".join((*permissions, ADMIN))}, "insufficient_scope"
+            )
+        message = _("Your role %(role)s may not do this (%(accepted)s). Ask an owner or admin of the organization.")
+        raise Forbidden(message % {"role": self.role or "-", "accepted": accepted})
+
+
+def system(organization_id: uuid.UUID | None = None, label: str = "Portal") -> Actor:
+    """This will return the portal itself as the actor, for one organization where it names one."""
+    return Actor(kind=ActorKind.SYSTEM, id="system", label=label, organization_id=organization_id)

@@ -1,0 +1,344 @@
+"""The bases of the public API: order of checks, the one error shape, pages of lists, strict bodies.
+
+What is answered first (docs/api.md): credential 400/401, limits 429, organization and network 403, path 404,
+method 405, scope 403, Accept 406, object 404, body 413/415/400, state 409.
+"""
+
+import base64
+import binascii
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.db import OperationalError
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest
+from django.urls import URLPattern, re_path
+from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.module_loading import import_string
+from rest_framework import exceptions, serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.base.actor import Actor
+from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
+from apps.base.permissions import Permission
+from apps.base.rendering import JSONRenderer
+
+logger = logging.getLogger(__name__)
+
+BODY_METHODS = ("POST", "PUT", "PATCH", "DELETE")
+JSON_ONLY = JSONRenderer()
+ANY_KEY: tuple[Permission, ...] = ()
+MISSING_KEY = "No API key. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
+KEY_IN_QUERY = "No API key in the headers. A key in the query string is not used: send 'Authorization: Bearer KEY'."
+
+
+@dataclass(slots=True)
+class Caller:
+    """What the door found out: who calls, what to put on the answer, and why it is refused where it is."""
+
+    actor: Actor | None = None
+    refusal: PortalError | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    credential: Any = None
+
+
+def instant(moment: datetime | None) -> str | None:
+    """This will write a time of a resource: UTC, whole seconds, ``Z`` (RFC 3339)."""
+    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def instant_ms(moment: datetime | None) -> str | None:
+    """This will write a time of an event, delivery, attempt or log: UTC with milliseconds."""
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
+    """This will route ``/v1/<route>``, with or without a trailing slash; ``{id}`` takes one path segment."""
+    pattern = "/".join(
+        f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else part for part in route.split("/") if part
+    )
+    return re_path(rf"^{pattern}/?$", view.as_view(route=f"/v1/{route}"), name=f"api-{name}")
+
+
+def error_body(error: PortalError, request_id: str) -> dict[str, Any]:
+    """This will return the one error shape of the API."""
+    body: dict[str, Any] = {
+        "error": str(error.message),
+        "code": error.code,
+        "request_id": request_id,
+        "docs": f"{settings.PUBLIC_URL}/docs/errors#{error.code}",
+    }
+    if error.fields:
+        body["fields"] = {name: [str(text) for text in texts] for name, texts in error.fields.items()}
+    return body
+
+
+def _flatten(detail: Any, prefix: str = "") -> Iterable[tuple[str, str]]:
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            yield from _flatten(inner, f"{prefix}.{name}" if prefix else str(name))
+    elif isinstance(detail, list):
+        for index, inner in enumerate(detail):
+            if isinstance(inner, (dict, list)):
+                yield from _flatten(inner, f"{prefix}.{index}" if prefix else str(index))
+            else:
+                yield prefix, str(inner)
+    else:
+        yield prefix, str(detail)
+
+
+def from_validation(detail: Any) -> Invalid:
+    """This will turn a serializer's complaints into one error: a readable sentence and the fields to blame."""
+    fields: dict[str, list[str]] = {}
+    for name, text in _flatten(detail):
+        fields.setdefault(name or "body", []).append(text)
+    sentence = " ".join(f"{name}: {texts[0]}" for name, texts in fields.items())
+    return Invalid(sentence, fields)
+
+
+def to_portal_error(error: Exception) -> PortalError:
+    """This will translate what Django and DRF raise; the unexpected becomes a 500 without any detail."""
+    if isinstance(error, PortalError):
+        return error
+    if isinstance(error, exceptions.ValidationError):
+        return from_validation(error.detail)
+    if isinstance(error, RequestDataTooBig):
+        return PortalError("The body is larger than 1 MiB.", "payload_too_large", 413)
+    if isinstance(error, exceptions.ParseError):
+        return Invalid(str(error.detail))
+    if isinstance(error, exceptions.UnsupportedMediaType):
+        return PortalError("Send the body as application/json.", "unsupported_media_type", 415)
+    if isinstance(error, exceptions.NotAcceptable):
+        return PortalError("This API answers application/json; change the Accept header.", "not_acceptable", 406)
+    if isinstance(error, (exceptions.NotFound, Http404)):
+        return NotFound()
+    if isinstance(error, OperationalError):
+        logger.error("database unavailable", exc_info=error)
+        return PortalError("The service is unavailable for a moment. Try again.", "unavailable", 503)
+    logger.error("unhandled error on the API", exc_info=error)
+    return PortalError("Something went wrong on our side.", "internal_error", 500)
+
+
+def exception_response(error: Exception, context: dict[str, Any]) -> Response:
+    """This will answer any exception of a view in the one error shape (DRF's EXCEPTION_HANDLER)."""
+    request = context["request"]
+    problem = to_portal_error(error)
+    headers = dict(problem.headers)
+    if problem.status == 405:
+        headers["Allow"] = ", ".join(context["view"].allowed_methods)
+    return Response(error_body(problem, request._request.request_id), status=problem.status, headers=headers)
+
+
+class PortalView(APIView):
+    """An API view: declares what each method needs, or refuses to load.
+
+    ``requires`` maps each HTTP method to a permission, a tuple of which one is enough, or ANY_KEY.
+    """
+
+    route = ""
+    requires: ClassVar[dict[str, Permission | tuple[Permission, ...]]] = {}
+    callers: ClassVar[tuple[str, ...]] = ("api_key", "user")
+    http_method_names = ("get", "post", "put", "patch", "delete", "head")
+    format_kwarg = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for method in ("get", "post", "put", "patch", "delete"):
+            if hasattr(cls, method) and method.upper() not in cls.requires:
+                raise TypeError(f"{cls.__name__}.{method} declares no permission")
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """This will run the checks of the door in the contract's order."""
+        raw = request._request
+        request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
+        caller = find_caller(raw)
+        raw.caller, raw.actor, request.actor = caller, caller.actor, caller.actor
+        if caller.refusal is not None:
+            raise caller.refusal
+        self.check_path()
+        if request.method.lower() not in self.http_method_names or not hasattr(self, request.method.lower()):
+            raise PortalError(f"This path does not take {request.method}.", "method_not_allowed", 405)
+        self.check_permission(request)
+        request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
+
+    def check_path(self) -> None:
+        """This will raise NotFound where the view stands for no path."""
+
+    def check_permission(self, request: Request) -> None:
+        """This will refuse a kind of caller that the view does not serve, then a missing scope."""
+        actor: Actor = request.actor
+        if actor.kind not in self.callers:
+            raise Forbidden("This kind of key cannot be used here.", "insufficient_scope")
+        needed = self.requires["GET" if request.method == "HEAD" else request.method]
+        needed = (needed,) if isinstance(needed, str) else needed
+        if needed:
+            actor.require(*needed)
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:
+        """This will choose the renderer; programs that take anything, or JSON, get it without DRF's long way."""
+        accept = request._request.META.get("HTTP_ACCEPT", "*/*")
+        if force or accept in ("*/*", "application/json", ""):
+            return JSON_ONLY, JSON_ONLY.media_type
+        return super().perform_content_negotiation(request, force)
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
+        """This will answer, put the limits on the answer, and record the call before it leaves."""
+        started = time.perf_counter()
+        request.caller = Caller()
+        response = super().dispatch(request, *args, **kwargs)
+        for name, value in request.caller.headers.items():
+            response.headers.setdefault(name, value)
+        import_string(settings.PORTAL_CALL_LOG)(
+            request=request,
+            caller=request.caller,
+            route=self.route,
+            status=response.status_code,
+            code=response.data.get("code", "") if response.status_code >= 400 and response.data else "",
+            duration_ms=(time.perf_counter() - started) * 1000,
+        )
+        return response
+
+    # Bodies and lists
+
+    def validated(self, request: Request, serializer: type[serializers.Serializer], **options: Any) -> dict[str, Any]:
+        """This will return the checked values of the body, or raise what the contract says of a bad one."""
+        checker = serializer(data=request.data, **options)
+        checker.is_valid(raise_exception=True)
+        return checker.validated_data
+
+    def offset_page(self, request: Request, rows: QuerySet, write: Callable[[Any], Any]) -> Response:
+        """This will answer ``limit`` rows from ``offset`` with totals and neighbours in headers."""
+        limit = whole_parameter(request, "limit", 50, 1, 200)
+        offset = whole_parameter(request, "offset", 0, 0, 1_000_000_000)
+        total = rows.count()
+        response = Response([write(row) for row in rows[offset : offset + limit]])
+        response["X-Total-Count"] = str(total)
+        response["Link"] = _offset_links(request, limit, offset, total)
+        return response
+
+    def cursor_page(self, request: Request, rows: QuerySet, write: Callable[[Any], Any]) -> Response:
+        """This will answer ``limit`` rows, newest first by primary key, after ``cursor``."""
+        limit = whole_parameter(request, "limit", 50, 1, 200)
+        cursor = request.query_params.get("cursor")
+        if cursor:
+            rows = rows.filter(pk__lt=read_cursor(cursor, rows.model._meta.pk))
+        found = list(rows.order_by("-pk")[: limit + 1])
+        response = Response([write(row) for row in found[:limit]])
+        if len(found) > limit:
+            response["Link"] = _link(request, "next", {"limit": limit, "cursor": make_cursor(found[limit - 1].pk)})
+        return response
+
+
+class UnknownPath(PortalView):
+    """Everything under ``/v1`` that is no path: 404 for strangers at once, for a valid key after its limits."""
+
+    requires: ClassVar[dict[str, Any]] = {}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """This will answer 404 whatever else is wrong with a stranger's request."""
+        request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
+        caller = find_caller(request._request)
+        request._request.caller = caller
+        if caller.refusal is not None and caller.credential is not None:
+            raise caller.refusal
+        raise NotFound("There is no such path.")
+
+
+def find_caller(request: HttpRequest) -> Caller:
+    """This will ask the key's door first, then the session's (only where a browser asks for a page)."""
+    if settings.HTTPS and not request.is_secure():
+        message = "Use https. A key that was sent over plain http should be rotated."
+        return Caller(refusal=Forbidden(message, "https_required"))
+    caller = import_string(settings.PORTAL_KEY_AUTHENTICATION)(request)
+    if caller is None and "text/html" in request.META.get("HTTP_ACCEPT", ""):
+        caller = import_string(settings.PORTAL_SESSION_AUTHENTICATION)(request)
+    if caller is not None:
+        return caller
+    in_query = any("ipk_" in value or "ips_" in value for value in request.GET.values())
+    return Caller(refusal=Unauthorized(KEY_IN_QUERY if in_query else MISSING_KEY, "missing_api_key"))
+
+
+# Parameters of lists
+
+
+def whole_parameter(request: Request, name: str, default: int, low: int, high: int) -> int:
+    """This will return a whole number from the query string, or raise Invalid naming the parameter."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 12 and low <= int(text) <= high):
+        raise Invalid.field(name, f"{name} must be a whole number from {low} to {high}.")
+    return int(text)
+
+
+def choice_parameter(request: Request, name: str, allowed: Iterable[str]) -> str | None:
+    """This will return one of the allowed words from the query string, or None where it is absent."""
+    text = request.query_params.get(name)
+    if text is not None and text not in allowed:
+        raise Invalid.field(name, f"{name} must be one of {', '.join(allowed)}.")
+    return text
+
+
+def time_parameter(request: Request, name: str) -> datetime | None:
+    """This will return a moment (RFC 3339, or a date at 00:00 UTC) from the query string, or None."""
+    text = request.query_params.get(name)
+    return None if text is None else read_time(name, text)
+
+
+def read_time(name: str, text: str) -> datetime:
+    """This will read a moment, or raise Invalid naming the field."""
+    try:
+        moment = parse_datetime(text.replace(" ", "+"))
+        day = None if moment else parse_date(text)
+    except ValueError:
+        moment = day = None
+    if day is not None:
+        moment = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    if moment is None or moment.tzinfo is None:
+        raise Invalid.field(name, f"{name} must be a time such as 2026-11-22T10:00:00Z.")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise Invalid.field(name, f"{name} is out of range.") from None
+
+
+def make_cursor(key: Any) -> str:
+    """This will write a primary key as an opaque cursor."""
+    return base64.urlsafe_b64encode(str(key).encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, pk_field: Any) -> Any:
+    """This will read a cursor, or raise Invalid."""
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+        return pk_field.to_python(text)
+    except (binascii.Error, UnicodeError, ValueError, Exception) as error:
+        if isinstance(error, (MemoryError, RecursionError)):
+            raise
+        raise Invalid.field("cursor", "cursor is not one that this list gave out.") from None
+
+
+def _link(request: Request, relation: str, changed: dict[str, Any]) -> str:
+    kept = {name: value for name, value in request.query_params.items() if name not in changed}
+    url = request._request.build_absolute_uri(request._request.path) + "?" + urlencode({**kept, **changed})
+    return f'<{url}>; rel="{relation}"'
+
+
+def _offset_links(request: Request, limit: int, offset: int, total: int) -> str:
+    last = max(0, (total - 1) // limit * limit)
+    links = [_link(request, "first", {"limit": limit, "offset": 0})]
+    if offset > 0:
+        links.append(_link(request, "prev", {"limit": limit, "offset": max(0, offset - limit)}))
+    if offset + limit < total:
+        links.append(_link(request, "next", {"limit": limit, "offset": offset + limit}))
+    links.append(_link(request, "last", {"limit": limit, "offset": last}))
+    return ", ".join(links)

@@ -1,0 +1,97 @@
+"""Encryption of what must be read back: webhook signing secrets and custom headers.
+
+AES-256-GCM (NIST SP 800-38D), stored as ``v1:kid:nonce:ciphertext``. The associated data binds a ciphertext to its
+table, row, organization and field, so that one pasted into another row does not open.
+"""
+
+import base64
+import os
+import uuid
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.conf import settings
+from django.db import models
+
+NONCE_BYTES = 12
+
+
+class CannotDecrypt(Exception):
+    """The ciphertext was changed, moved to another row, or its key is no longer configured."""
+
+
+class Sealed(str):
+    """A ciphertext as it came from the database, so that it is never taken for plain text."""
+
+    __slots__ = ()
+
+
+def binding(table: str, pk: uuid.UUID, organization_id: uuid.UUID, field: str) -> bytes:
+    """This will return the associated data of one field of one row."""
+    return "\0".join((table, pk.hex, organization_id.hex, field)).encode()
+
+
+def seal(text: str, bound_to: bytes) -> Sealed:
+    """This will encrypt under the current key (the first of ENCRYPTION_KEYS)."""
+    key_id, key = next(iter(settings.ENCRYPTION_KEYS.items()))
+    nonce = os.urandom(NONCE_BYTES)
+    ciphertext = AESGCM(key).encrypt(nonce, text.encode(), bound_to)
+    parts = (base64.urlsafe_b64encode(part).decode() for part in (nonce, ciphertext))
+    return Sealed(":".join(("v1", key_id, *parts)))
+
+
+def unseal(sealed: str, bound_to: bytes) -> str:
+    """This will decrypt, or raise CannotDecrypt."""
+    try:
+        version, key_id, nonce, ciphertext = sealed.split(":")
+        key = settings.ENCRYPTION_KEYS[key_id]
+        if version != "v1":
+            raise CannotDecrypt(f"unknown version {version!r}")
+        plain = AESGCM(key).decrypt(base64.urlsafe_b64decode(nonce), base64.urlsafe_b64decode(ciphertext), bound_to)
+        return plain.decode()
+    except (ValueError, KeyError, InvalidTag) as error:
+        raise CannotDecrypt(type(error).__name__) from None
+
+
+class _SealedAttribute:
+    """Decrypts when the attribute is read, so that rows which are only listed cost nothing."""
+
+    def __init__(self, field: "EncryptedTextField") -> None:
+        self.field = field
+
+    def __get__(self, instance: models.Model | None, owner: type) -> Any:
+        if instance is None:
+            return self
+        name = self.field.attname
+        if name not in instance.__dict__:
+            instance.refresh_from_db(fields=[name])
+        value = instance.__dict__[name]
+        return unseal(value, self.field.binding(instance)) if isinstance(value, Sealed) else value
+
+    def __set__(self, instance: models.Model, value: Any) -> None:
+        instance.__dict__[self.field.attname] = value
+
+
+class EncryptedTextField(models.TextField):
+    """Text that is encrypted in the database, on a model with ``id`` and ``organization_id``."""
+
+    def contribute_to_class(self, cls: type[models.Model], name: str, private_only: bool = False) -> None:
+        """This will put the decrypting attribute on the model class."""
+        super().contribute_to_class(cls, name, private_only)
+        setattr(cls, name, _SealedAttribute(self))
+
+    def binding(self, instance: Any) -> bytes:
+        """This will return the associated data for this field of the instance."""
+        return binding(instance._meta.db_table, instance.pk, instance.organization_id, self.column)
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Sealed | None:
+        """This will mark what comes from the database as ciphertext."""
+        return None if value is None else Sealed(value)
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        """This will encrypt a plain value before it is written; an unchanged ciphertext stays as it is."""
+        value = model_instance.__dict__.get(self.attname)
+        if value is None or isinstance(value, Sealed):
+            return value
+        return seal(value, self.binding(model_instance))

@@ -1,0 +1,82 @@
+"""Errors that a caller may see, each with a stable code and an HTTP status.
+
+Raised anywhere below the doors; turned into JSON by ``base/api.py`` and into a page by ``base/middleware.py``,
+and nowhere else.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+Text = str | Promise
+Fields = Mapping[str, Sequence[Text]]
+
+
+class PortalError(Exception):
+    """An error with a readable sentence, a code, a status, and the fields to blame where there are any."""
+
+    def __init__(
+        self,
+        message: Text,
+        code: str = "invalid_request",
+        status: int = 400,
+        fields: Fields | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.status = status
+        self.fields = fields
+        self.headers = dict(headers or {})
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
+class Invalid(PortalError):
+    """Input that cannot be accepted; ``fields`` names what to change."""
+
+    def __init__(self, message: Text, fields: Fields | None = None) -> None:
+        super().__init__(message, "invalid_request", 400, fields)
+
+    @classmethod
+    def field(cls, name: str, message: Text) -> "Invalid":
+        """This will blame one field, with the same sentence on top and beside it."""
+        return cls(message, {name: [message]})
+
+
+class Unauthorized(PortalError):
+    """No valid credential (RFC 9110 section 15.5.2)."""
+
+    def __init__(self, message: Text, code: str) -> None:
+        super().__init__(message, code, 401, headers={"WWW-Authenticate": f'Bearer realm="api", error="{code}"'})
+
+
+class Forbidden(PortalError):
+    """The caller's own thing, but not allowed; the sentence says why."""
+
+    def __init__(self, message: Text, code: str = "forbidden") -> None:
+        super().__init__(message, code, 403)
+
+
+class NotFound(PortalError):
+    """No such thing, or somebody else's: the two must look alike."""
+
+    def __init__(self, message: Text = "") -> None:
+        super().__init__(message or _("Not found."), "not_found", 404)
+
+
+class Conflict(PortalError):
+    """The state of the thing does not allow this."""
+
+    def __init__(self, message: Text, code: str = "conflict") -> None:
+        super().__init__(message, code, 409)
+
+
+class RateLimited(PortalError):
+    """Too many calls; ``retry_after`` in whole seconds."""
+
+    def __init__(self, message: Text, retry_after: int) -> None:
+        super().__init__(message, "rate_limited", 429, headers={"Retry-After": str(max(1, retry_after))})

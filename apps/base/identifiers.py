@@ -1,0 +1,55 @@
+"""Prefixed public ids: a UUID version 7 (RFC 9562 section 5.7) written as 22 letters and digits.
+
+One identity per row: the UUID is the primary key, its text form is derived. Time order in the key keeps inserts
+at the right edge of the index.
+"""
+
+import secrets
+import uuid
+from datetime import datetime
+
+from uuid_utils.compat import uuid7
+
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
+LENGTH = 22
+
+
+def new_uuid() -> uuid.UUID:
+    """This will return a fresh, time-ordered primary key."""
+    return uuid7()
+
+
+def uuid_at(moment: datetime) -> uuid.UUID:
+    """This will return a UUID v7 of a given time: lists page by key, so what is of the past must sort as the past."""
+    milliseconds = int(moment.timestamp() * 1000)
+    random = secrets.randbits(74)
+    return uuid.UUID(int=milliseconds << 80 | 7 << 76 | (random >> 62) << 64 | 2 << 62 | random & (1 << 62) - 1)
+
+
+def base62(number: int, length: int) -> str:
+    """This will return the number in the digits 0-9A-Za-z, left-padded with 0 to the length."""
+    digits = []
+    while number:
+        number, digit = divmod(number, 62)
+        digits.append(ALPHABET[digit])
+    return "".join(reversed(digits)).rjust(length, "0")
+
+
+def encode(prefix: str, key: uuid.UUID) -> str:
+    """This will return the public id, such as ``evt_0123…`` for the prefix ``evt``."""
+    return f"{prefix}_{base62(key.int, LENGTH)}"
+
+
+def decode(prefix: str, text: str) -> uuid.UUID | None:
+    """This will return the key behind a public id, or None where the text is not an id of this kind."""
+    head, separator, tail = text.partition("_")
+    if head != prefix or not separator or len(tail) != LENGTH:
+        return None
+    number = 0
+    for letter in tail:
+        value = VALUES.get(letter)
+        if value is None:
+            return None
+        number = number * 62 + value
+    return uuid.UUID(int=number) if number < 1 << 128 else None

@@ -1,0 +1,124 @@
+"""What every request passes: its id, the caller's address, headers of pages, and errors turned into pages."""
+
+import ipaddress
+import re
+import uuid
+from collections.abc import Callable
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import translation
+
+from apps.base.errors import PortalError
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
+ERROR_TEMPLATES = {403: "errors/403.html", 404: "errors/404.html", 429: "errors/429.html"}
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+def is_api(path: str) -> bool:
+    """This will tell whether a path belongs to the public API, where every answer is JSON."""
+    return path == "/v1" or path.startswith("/v1/")
+
+
+def is_trusted(address: str) -> bool:
+    """This will tell whether the peer is one of the operator's own proxies."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(ip in network for network in settings.TRUSTED_PROXIES)
+
+
+def client_address(remote: str, forwarded_for: str) -> str:
+    """This will return the caller's address: the nearest one in X-Forwarded-For that is not a trusted proxy.
+
+    The header is read from the right and only behind a trusted proxy; everything left of the first address that
+    no trusted proxy vouches for may be invented by the caller.
+    """
+    address = remote
+    hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
+    while hops and is_trusted(address):
+        try:
+            address = str(ipaddress.ip_address(hops.pop()))
+        except ValueError:
+            break
+    return address
+
+
+class RequestMiddleware:
+    """Sets ``request.request_id``, ``request.client_address`` and the scheme that a trusted proxy reports."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
+        request.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        remote = request.META.get("REMOTE_ADDR", "")
+        request.client_address = remote
+        if settings.TRUSTED_PROXIES and is_trusted(remote):
+            request.client_address = client_address(remote, request.META.get("HTTP_X_FORWARDED_FOR", ""))
+            proto = request.META.get("HTTP_X_FORWARDED_PROTO", "").rsplit(",", 1)[-1].strip()
+            if proto in ("http", "https"):
+                request.META["wsgi.url_scheme"] = proto
+                request.environ["wsgi.url_scheme"] = proto
+        request.actor = None
+        structlog.contextvars.bind_contextvars(request_id=request.request_id)
+        try:
+            response = self._answer(request)
+        finally:
+            structlog.contextvars.clear_contextvars()
+        response["X-Request-ID"] = request.request_id
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        if not is_api(request.path_info):
+            return self.get_response(request)
+        with translation.override("en"):
+            return self.get_response(request)
+
+
+class PageHeadersMiddleware:
+    """Sets the headers of pages that Django has no setting for."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response.setdefault("X-Frame-Options", "DENY")
+        response.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+        response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        if not request.path_info.startswith(settings.STATIC_URL):
+            response.setdefault(
+                "Cache-Control", "no-store, private" if is_api(request.path_info) else "no-cache, private"
+            )
+        return response
+
+
+class ErrorPagesMiddleware:
+    """Turns a PortalError of a page into the page for its status. The API has its own place, ``base/api.py``."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """This will answer a PortalError; anything else goes on to Django."""
+        if not isinstance(exception, PortalError):
+            return None
+        template = ERROR_TEMPLATES.get(exception.status, "errors/400.html")
+        context = {
+            "error": exception,
+            "message": exception.message,
+            "retry_after": exception.headers.get("Retry-After"),
+        }
+        response = render(request, template, context, status=exception.status)
+        for name, value in exception.headers.items():
+            response[name] = value
+        return response

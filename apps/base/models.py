@@ -1,0 +1,84 @@
+"""Abstract models: prefixed ids, times, and rows that belong to an organization."""
+
+import uuid
+from typing import Any, ClassVar, Self
+
+from django.db import models
+
+from apps.base.actor import Actor, ActorKind
+from apps.base.errors import NotFound
+from apps.base.identifiers import decode, encode, new_uuid
+
+
+class PrefixedQuerySet(models.QuerySet):
+    """Rows that are found by their public id."""
+
+    def with_public_id(self, text: str) -> Any:
+        """This will return the row with the public id, or raise NotFound: also where another filter hides it."""
+        key = decode(self.model.id_prefix, text)
+        row = self.filter(pk=key).first() if key is not None else None
+        if row is None:
+            raise NotFound()
+        return row
+
+
+class PrefixedModel(models.Model):
+    """A row whose UUID v7 primary key has a prefixed text form."""
+
+    id_prefix: ClassVar[str] = ""
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def public_id(self) -> str:
+        """The id that the outside sees, such as ``ep_…``."""
+        return encode(self.id_prefix, self.pk)
+
+
+class Timestamped(models.Model):
+    """When a row was made and last changed."""
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        abstract = True
+
+
+class OrgQuerySet(PrefixedQuerySet):
+    """Rows of organizations; every read starts with ``for_actor``."""
+
+    def for_actor(self, actor: Actor) -> Self:
+        """This will keep the rows of the actor's organization; operators see all, nobody else without one any."""
+        if actor.kind == ActorKind.OPERATOR:
+            return self.all()
+        if actor.organization_id is None:
+            return self.none()
+        return self.filter(organization_id=actor.organization_id)
+
+
+class OrgOwned(PrefixedModel):
+    """A row that belongs to an organization. The key is named by text: lower apps do not import ``orgs``.
+
+    The foreign key has no index of its own: each table has one that starts with it and serves its lists.
+    """
+
+    organization = models.ForeignKey("orgs.Organization", on_delete=models.PROTECT, related_name="+", db_index=False)
+    organization_id: uuid.UUID
+
+    objects = OrgQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+
+class SpentForm(models.Model):
+    """A one-use form that was sent: the digest of its token. A second send of the same form finds it here."""
+
+    token = models.CharField(primary_key=True, max_length=64)
+    at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.token

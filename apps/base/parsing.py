@@ -1,0 +1,143 @@
+"""Strict JSON (RFC 8259, and I-JSON of RFC 7493 where they differ): what could be read in two ways is refused."""
+
+import json
+import math
+import re
+from decimal import Decimal, InvalidOperation
+from typing import IO, Any
+
+from django.conf import settings
+from rest_framework.parsers import BaseParser
+
+from apps.base.errors import Invalid, PortalError
+
+MAX_DEPTH = 64
+MAX_INTEGER_DIGITS = 4300
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class NotJSON(Invalid):
+    """The body is not JSON that this API takes; the sentence says where or why."""
+
+
+def _refuse(message: str) -> NotJSON:
+    return NotJSON(f"The body is not acceptable JSON: {message}")
+
+
+def _integer(text: str) -> int:
+    if len(text.lstrip("-")) > MAX_INTEGER_DIGITS:
+        raise _refuse(f"an integer has more than {MAX_INTEGER_DIGITS:,} digits.")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+        changed = not math.isfinite(number) or Decimal(text) != Decimal(repr(number))
+    except (InvalidOperation, OverflowError):
+        changed = True
+    if changed:
+        raise _refuse(f"the number {text[:40]} cannot be kept as a double without changing it; send it as a string.")
+    return number
+
+
+def _constant(text: str) -> Any:
+    raise _refuse(f"{text} is not a JSON number.")
+
+
+def _check_text(text: str) -> str:
+    if "\x00" in text:
+        raise _refuse("a text holds a NUL character.")
+    if SURROGATE.search(text):
+        raise _refuse("a text holds half of a surrogate pair.")
+    return text
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _refuse(f"the key {key[:60]!r} occurs twice in one object.")
+        found[_check_text(key)] = value
+    return found
+
+
+def check_depth(text: str) -> None:
+    """This will refuse nesting deeper than 64 before anything recursive reads the text, in linear time."""
+    depth = 0
+    in_string = escaped = False
+    for letter in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif letter == "\\":
+                escaped = True
+            elif letter == '"':
+                in_string = False
+        elif letter == '"':
+            in_string = True
+        elif letter in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise _refuse(f"it is nested deeper than {MAX_DEPTH} levels.")
+        elif letter in "]}":
+            depth -= 1
+
+
+def _check_values(value: Any) -> None:
+    if isinstance(value, str):
+        _check_text(value)
+    elif isinstance(value, list):
+        for item in value:
+            _check_values(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            _check_values(item)
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_number, parse_constant=_constant)
+
+
+def parse_json(body: bytes) -> Any:
+    """This will return the value of a JSON text, or raise NotJSON with a sentence that says what to change."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _refuse("it is not UTF-8.") from None
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        check_depth(text)
+    try:
+        value = DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise _refuse(f"{error.msg} (line {error.lineno}, column {error.colno}).") from None
+    _check_values(value)
+    return value
+
+
+def read_body(stream: IO[bytes], announced: int | None) -> bytes:
+    """This will read at most 1 MiB, or raise 413 without reading the rest."""
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if announced is not None and announced > limit:
+        raise too_large()
+    body = stream.read(limit + 1)
+    if len(body) > limit:
+        raise too_large()
+    return body
+
+
+def too_large() -> PortalError:
+    """This will return the error for a body over the limit."""
+    return PortalError("The body is larger than 1 MiB.", "payload_too_large", 413)
+
+
+class StrictJSONParser(BaseParser):
+    """The API's only parser for keys."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        """This will return the parsed body; an empty body reads as an empty object."""
+        request = (parser_context or {}).get("request")
+        announced = request.META.get("CONTENT_LENGTH") if request is not None else None
+        body = read_body(stream, int(announced) if announced and str(announced).isdigit() else None)
+        return parse_json(body) if body.strip() else {}

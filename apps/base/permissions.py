@@ -1,0 +1,61 @@
+"""The words of permission, shared by roles and key scopes.
+
+A scope is ``resource:action``. Host products add more scopes in the database (``orders:read``); those are plain
+strings of the same form. ``admin`` grants everything of its organization but what only an owner may.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+ADMIN = "admin"
+
+
+class Permission(StrEnum):
+    """What the portal itself asks for; scopes first, then what only people and ``admin`` keys may."""
+
+    USERS_READ = "users:read"
+    USERS_WRITE = "users:write"
+    API_KEYS_READ = "api_keys:read"
+    API_KEYS_WRITE = "api_keys:write"
+    API_KEYS_VERIFY = "api_keys:verify"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
+    EVENTS_READ = "events:read"
+    EVENTS_WRITE = "events:write"
+    SDK_KEYS_READ = "sdk_keys:read"
+    SDK_KEYS_WRITE = "sdk_keys:write"
+    AUDIT_READ = "audit:read"
+    AUDIT_WRITE = "audit:write"
+    USAGE_READ = "usage:read"
+    USAGE_WRITE = "usage:write"
+    MEMBERS_READ = "members:read"
+    MEMBERS_WRITE = "members:write"
+    AUDIT_EXPORT = "audit:export"
+    ORGANIZATION_WRITE = "organization:write"
+    ORGANIZATION_OWN = "organization:own"
+
+
+NOT_SCOPES = frozenset(
+    {
+        Permission.MEMBERS_READ,
+        Permission.MEMBERS_WRITE,
+        Permission.AUDIT_EXPORT,
+        Permission.ORGANIZATION_WRITE,
+        Permission.ORGANIZATION_OWN,
+    }
+)
+OWNER_ONLY = frozenset({Permission.ORGANIZATION_OWN})
+PORTAL_SCOPES = tuple(permission for permission in Permission if permission not in NOT_SCOPES)
+HOST_RESOURCES = ("orders", "invoices", "appointments", "assessments", "licenses")
+
+
+def expand(scopes: Iterable[str]) -> frozenset[str]:
+    """This will add ``x:read`` for every ``x:write``: write includes reading the same resource."""
+    found = set(scopes)
+    found.update(f"{scope.removesuffix(':write')}:read" for scope in tuple(found) if scope.endswith(":write"))
+    return frozenset(str(scope) for scope in found)
+
+
+def grants(held: frozenset[str], wanted: str) -> bool:
+    """This will tell whether expanded scopes hold one permission; ``admin`` holds all but the owner's."""
+    return wanted in held or (ADMIN in held and wanted not in OWNER_ONLY)

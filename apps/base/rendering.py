@@ -1,0 +1,48 @@
+"""How answers of the public API are written: JSON for programs, one page of our own for people."""
+
+import json
+from typing import Any
+
+from django.template.loader import render_to_string
+from rest_framework.renderers import BaseRenderer
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """This will write JSON in UTF-8 with the keys in their order; NaN is a bug and raises."""
+    separators = (",", ":") if indent is None else (",", ": ")
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=separators, indent=indent)
+
+
+class JSONRenderer(BaseRenderer):
+    """``application/json``, without a charset parameter (RFC 8259 section 11)."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        """This will return the body; an answer without one stays empty."""
+        return b"" if data is None else to_json(data).encode()
+
+
+class BrowsableRenderer(BaseRenderer):
+    """``text/html``: the same answer on a page of the portal, for somebody signed in."""
+
+    media_type = "text/html"
+    format = "html"
+    charset = "utf-8"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> str:
+        """This will return a page that shows the request, the status, the headers and the body."""
+        context = renderer_context or {}
+        request, response, view = context["request"], context["response"], context["view"]
+        page = {
+            "request_line": f"{request.method} {request.get_full_path()}",
+            "status": response.status_code,
+            "reason": response.reason_phrase,
+            "headers": list(response.items()),
+            "body": "" if data is None else to_json(data, indent=2),
+            "route": getattr(view, "route", ""),
+            "methods": view.allowed_methods,
+        }
+        return render_to_string("api/browse.html", page, request=request._request)

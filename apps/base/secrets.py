@@ -1,0 +1,89 @@
+"""Secrets that are shown once: how they look, how they are checked, and what is stored instead of them.
+
+Format (docs/api.md, "Keys as text"): prefix ``ipk_`` or ``ips_``, 12 characters of id, 32 of secret, 6 of checksum,
+all of ``[0-9A-Za-z]``. The checksum is CRC-32 of everything before it, in base 62: it ends floods of garbage and
+typing errors without a look into the database. Stored: id, HMAC-SHA256(pepper, whole key), last four.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+import zlib
+from typing import NamedTuple
+
+from django.conf import settings
+from django.contrib.auth.hashers import Argon2PasswordHasher
+
+from apps.base.identifiers import ALPHABET, base62
+
+ID_LENGTH, SECRET_LENGTH, CHECKSUM_LENGTH = 12, 32, 6
+KEY = re.compile(r"(ip[ks]_)([0-9A-Za-z]{12})([0-9A-Za-z]{32})([0-9A-Za-z]{6})", re.ASCII)
+MASK_DOTS = "••••"
+
+
+class KeyText(NamedTuple):
+    """A well-formed key: its prefix, its public id part and the whole text."""
+
+    prefix: str
+    key_id: str
+    text: str
+
+    @property
+    def last_four(self) -> str:
+        """The last four characters, which lists may show."""
+        return self.text[-4:]
+
+
+def checksum(text: str) -> str:
+    """This will return CRC-32 (zlib) of the text as six base-62 digits."""
+    return base62(zlib.crc32(text.encode("ascii")), CHECKSUM_LENGTH)
+
+
+def random_letters(length: int) -> str:
+    """This will return so many letters and digits from the system's random source."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+
+
+def new_key(prefix: str) -> KeyText:
+    """This will return a fresh key of the given prefix (``ipk_`` or ``ips_``)."""
+    body = prefix + random_letters(ID_LENGTH + SECRET_LENGTH)
+    return KeyText(prefix, body[len(prefix) : len(prefix) + ID_LENGTH], body + checksum(body))
+
+
+def parse_key(text: str) -> KeyText | None:
+    """This will return the parts of a well-formed key with the right checksum, else None. No I/O."""
+    match = KEY.fullmatch(text)
+    if match is None or checksum(text[:-CHECKSUM_LENGTH]) != match[4]:
+        return None
+    return KeyText(match[1], match[2], text)
+
+
+def mask(prefix: str, key_id: str, last_four: str) -> str:
+    """This will return what may be shown after the reveal: prefix, first four of the id, last four."""
+    return f"{prefix}{key_id[:4]}{MASK_DOTS}{last_four}"
+
+
+def current_pepper() -> str:
+    """This will return the id of the pepper that new digests are made with."""
+    return next(iter(settings.KEY_PEPPERS))
+
+
+def digest(text: str, pepper_id: str) -> str:
+    """This will return HMAC-SHA256 of the text under the named pepper, in hex; KeyError for a retired pepper."""
+    return hmac.new(settings.KEY_PEPPERS[pepper_id], text.encode(), hashlib.sha256).hexdigest()
+
+
+def matches(text: str, stored_digest: str, pepper_id: str) -> bool:
+    """This will compare in constant time; a pepper that is no longer configured never matches, at the same cost."""
+    known = pepper_id in settings.KEY_PEPPERS
+    computed = digest(text, pepper_id if known else current_pepper())
+    return hmac.compare_digest(computed, stored_digest) and known
+
+
+class PasswordHasher(Argon2PasswordHasher):
+    """Argon2id at 19 MiB, two passes, one lane (OWASP's minimum): Django's default takes 100 MiB and 0.1 s a hash."""
+
+    time_cost = 2
+    memory_cost = 19 * 1024
+    parallelism = 1

@@ -1,0 +1,72 @@
+"""Strict pieces of request bodies: unknown fields are refused, and a number is not taken for a text."""
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.fields import empty
+
+
+class Text(serializers.CharField):
+    """A JSON string; DRF's own field would turn numbers into text."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """This will refuse anything but a string."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Whole(serializers.IntegerField):
+    """A JSON integer; neither a text, nor a boolean, nor 1.0."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """This will refuse anything but an integer."""
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Flag(serializers.BooleanField):
+    """A JSON boolean; not the words and numbers that DRF takes for one."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """This will refuse anything but true and false."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class TextList(serializers.ListField):
+    """A JSON list of strings."""
+
+    child = Text(max_length=200)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        """This will refuse a bare string, which would iterate letter by letter."""
+        if not isinstance(data, list):
+            self.fail("not_a_list", input_type=type(data).__name__)
+        return super().to_internal_value(data)
+
+
+class StrictSerializer(serializers.Serializer):
+    """A body whose every field is known. Writes nothing: actions do."""
+
+    def run_validation(self, data: Any = empty) -> Any:
+        """This will name unknown fields beside the errors of known ones."""
+        unknown = sorted(set(data) - self.writable_names()) if isinstance(data, dict) else []
+        try:
+            values = super().run_validation(data)
+        except serializers.ValidationError as error:
+            detail = error.detail if isinstance(error.detail, dict) else {"body": error.detail}
+            raise serializers.ValidationError({**detail, **self._complaints(unknown)}) from None
+        if unknown:
+            raise serializers.ValidationError(self._complaints(unknown))
+        return values
+
+    def writable_names(self) -> set[str]:
+        """This will return the names that a body may hold."""
+        return {name for name, declared in self.fields.items() if not declared.read_only}
+
+    @staticmethod
+    def _complaints(unknown: list[str]) -> dict[str, list[str]]:
+        return {name: ["This field is not known here, or cannot be set."] for name in unknown}

@@ -1,0 +1,178 @@
+"""What the templates need beyond Django's own tags: times, numbers, states and coloured code.
+
+Each does one thing and returns text that is safe to print. Nothing here reads the database.
+"""
+
+import re
+from datetime import UTC, datetime
+
+from django import template
+from django.template.defaultfilters import date as format_date
+from django.utils import formats, timezone
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext, pgettext
+
+register = template.Library()
+
+# state → (tone, word). The tones are the CSS classes of components/badge.html; each has its own shape.
+STATES = {
+    "active": ("ok", _("Active")),
+    "enabled": ("ok", _("Active")),
+    "succeeded": ("ok", _("Delivered")),
+    "done": ("ok", _("Done")),
+    "success": ("ok", _("Success")),
+    "accepted": ("ok", _("Accepted")),
+    "expiring": ("warn", _("Expires soon")),
+    "overlap": ("warn", _("In overlap")),
+    "retrying": ("warn", _("Retrying")),
+    "held": ("warn", _("Held")),
+    "suspended": ("bad", _("Suspended")),
+    "quarantined": ("bad", _("Quarantined")),
+    "expired": ("bad", _("Expired")),
+    "failing": ("bad", _("Failing")),
+    "exhausted": ("bad", _("Failed")),
+    "failed": ("bad", _("Failed")),
+    "failure": ("bad", _("Failed")),
+    "denied": ("bad", _("Denied")),
+    "pending": ("info", _("Waiting")),
+    "sending": ("info", _("Sending")),
+    "running": ("info", _("Running")),
+    "sent": ("info", _("Sent")),
+    "paused": ("off", _("Paused")),
+    "disabled": ("off", _("Disabled")),
+    "revoked": ("off", _("Revoked")),
+    "dropped": ("off", _("Dropped")),
+    "cancelled": ("off", _("Stopped")),
+    "unused": ("", _("Unused")),
+    "never_used": ("", _("Never used")),
+}
+
+RELATIVE_FOR_DAYS = 7
+
+TOKEN = re.compile(
+    r"""(?P<key>"(?:[^"\\\n]|\\.)*"(?=\s*:)|^[\w-]+:(?=\s|$))"""
+    r"""|(?P<text>"(?:[^"\\\n]|\\.)*")"""
+    r"""|(?P<number>(?<![\w.-])-?\d+(?:\.\d+)?(?![\w.-])|\b(?:true|false|null)\b)""",
+    re.MULTILINE,
+)
+TOKEN_CLASS = {"key": "k", "text": "s", "number": "n"}
+
+
+@register.inclusion_tag("components/badge.html")
+def status_badge(state: str, label: str = "") -> dict[str, object]:
+    """A badge for a state word of the API; ``label`` says more than the state's own word."""
+    tone, word = STATES.get(state, ("", state))
+    return {"tone": tone, "label": label or word}
+
+
+@register.filter
+def tone(state: str) -> str:
+    """The tone (CSS class) of a state word, for timelines and rows."""
+    return STATES.get(state, ("", ""))[0]
+
+
+@register.filter
+def state_word(state: str) -> str:
+    """The translated word of a state."""
+    return str(STATES.get(state, ("", state))[1])
+
+
+@register.filter
+def number(value: int | float | None) -> str:
+    """A number grouped as the reader's language does it; a dash for nothing."""
+    if value is None:
+        return "–"
+    return str(formats.number_format(value, use_l10n=True, force_grouping=True))
+
+
+@register.filter(expects_localtime=False)
+def when(value: datetime | None, style: str = "relative") -> SafeString:
+    """A ``<time>`` in the reader's zone, with the exact UTC time on hover.
+
+    Styles: ``relative`` ("3 minutes ago" for a week either way, then the date), ``date``,
+    ``short`` (date and minute), ``exact`` (to the second, with the zone's name), ``clock`` (the time alone).
+    """
+    if value is None:
+        return mark_safe("–")  # noqa: S308
+    utc = value.astimezone(UTC)
+    seconds = (utc - timezone.now()).total_seconds()
+    relative = style == "relative" and abs(seconds) < RELATIVE_FOR_DAYS * 86400
+    text = _distance(seconds) if relative else _written(timezone.localtime(value), style)
+    return format_html(
+        '<time datetime="{}" title="{}"{}>{}</time>',
+        utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds").replace("+00:00", "Z"),
+        _written(utc, "exact"),
+        mark_safe(" data-relative") if relative else "",
+        text,
+    )
+
+
+def _written(moment: datetime, style: str) -> str:
+    day = pgettext("date format, see Django's date filter", "j M Y")
+    return format_date(
+        moment,
+        {"clock": "H:i:s", "exact": f"{day}, H:i:s T", "short": f"{day}, H:i T"}.get(style, day),
+    )
+
+
+def _distance(seconds: float) -> str:
+    for size, past, ahead in (
+        (86400, _days_ago, _in_days),
+        (3600, _hours_ago, _in_hours),
+        (60, _minutes_ago, _in_minutes),
+    ):
+        if abs(seconds) >= size:
+            count = int(abs(seconds) // size)
+            return (past if seconds < 0 else ahead)(count)
+    return pgettext("relative time", "now")
+
+
+def _days_ago(n: int) -> str:
+    return ngettext("%(n)d day ago", "%(n)d days ago", n) % {"n": n}
+
+
+def _in_days(n: int) -> str:
+    return ngettext("in %(n)d day", "in %(n)d days", n) % {"n": n}
+
+
+def _hours_ago(n: int) -> str:
+    return ngettext("%(n)d hour ago", "%(n)d hours ago", n) % {"n": n}
+
+
+def _in_hours(n: int) -> str:
+    return ngettext("in %(n)d hour", "in %(n)d hours", n) % {"n": n}
+
+
+def _minutes_ago(n: int) -> str:
+    return ngettext("%(n)d minute ago", "%(n)d minutes ago", n) % {"n": n}
+
+
+def _in_minutes(n: int) -> str:
+    return ngettext("in %(n)d minute", "in %(n)d minutes", n) % {"n": n}
+
+
+@register.filter
+def tint(source: str) -> SafeString:
+    """JSON and header lines as escaped text with their keys, strings and numbers in spans."""
+    source = str(source or "")
+    parts: list[str] = []
+    end = 0
+    for match in TOKEN.finditer(source):
+        parts += [escape(source[end : match.start()])]
+        parts += [f'<span class="{TOKEN_CLASS[match.lastgroup or "text"]}">{escape(match.group())}</span>']
+        end = match.end()
+    return mark_safe("".join([*parts, escape(source[end:])]))  # noqa: S308
+
+
+@register.filter
+def inline_svg(markup: str) -> SafeString:
+    """An SVG document of our own making (the QR code) as markup for the page: without its XML prolog."""
+    return mark_safe(str(markup)[max(str(markup).find("<svg"), 0) :])  # noqa: S308
+
+
+@register.filter
+def initial(name: str) -> str:
+    """The first letter of a name, for the small square beside it."""
+    return next((letter for letter in str(name) if letter.isalnum()), "·").upper()
