@@ -1,0 +1,43 @@
+"""What every page's frame needs: the organization, the switcher, what the actor may, open notices."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from apps.base.permissions import Permission
+from apps.notices.models import Notice
+from apps.notices.texts import describe
+from apps.orgs.models import Membership, OrganizationStatus
+
+NOTICES_ON_TOP = 3
+
+
+def page_context(request: HttpRequest) -> dict[str, Any]:
+    """This will return the frame's context; on pages of no organization only the switcher."""
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return {}
+    context: dict[str, Any] = {"memberships": _memberships(request)}
+    organization = getattr(request, "organization", None)
+    if organization is not None:
+        actor = request.actor
+        context |= {
+            "actor": actor,
+            "organization": organization,
+            "nav": getattr(request, "nav", ""),
+            "can": {permission.name.lower(): actor.can(permission) for permission in Permission},
+            "notices": _notices(request),
+        }
+    return context
+
+
+def _memberships(request: HttpRequest) -> list[Membership]:
+    rows = Membership.objects.filter(user_id=request.user.pk).select_related("organization")
+    rows = rows.exclude(organization__status=OrganizationStatus.CLOSED).order_by("organization__name")
+    return [row for row in rows if not row.organization.is_platform]
+
+
+def _notices(request: HttpRequest) -> list[dict[str, Any]]:
+    rows = Notice.objects.for_actor(request.actor).open().order_by("-id")[: NOTICES_ON_TOP * 3]
+    mine = [row for row in rows if not row.permission or request.actor.can(row.permission)]
+    return [describe(row, request.organization.slug) for row in mine[:NOTICES_ON_TOP]]

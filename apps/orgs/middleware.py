@@ -1,0 +1,108 @@
+"""Who the caller is where a session says so: pages under ``/o/<slug>/`` and the browsable API."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone, translation
+
+from apps.base.actor import Actor, ActorKind
+from apps.base.api import Caller
+from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
+from apps.base.middleware import is_api
+from apps.orgs.models import Membership, OrganizationStatus
+from apps.orgs.roles import GIVES, PERMISSIONS
+
+SEEN_EVERY = timedelta(minutes=5)
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+def actor_of(request: HttpRequest, membership: Membership) -> Actor:
+    """This will return the signed-in person as the actor in one organization, with the role's permissions."""
+    user = membership.user
+    return Actor(
+        kind=ActorKind.USER,
+        id=user.public_id,
+        label=user.name or user.email,
+        organization_id=membership.organization_id,
+        permissions=PERMISSIONS[membership.role],
+        gives=GIVES[membership.role],
+        role=membership.role,
+        address=request.client_address,
+        user_agent=request.META.get("HTTP_USER_AGENT", "")[:300],
+        request_id=request.request_id,
+        pk=user.pk,
+    )
+
+
+def enter_organization(request: HttpRequest, slug: str) -> None:
+    """This will set ``request.organization``, ``.membership`` and ``.actor``, or raise NotFound for a stranger."""
+    memberships = Membership.objects.filter(user_id=request.user.pk).select_related("organization", "user")
+    found = memberships.filter(organization__slug=slug).exclude(organization__status=OrganizationStatus.CLOSED).first()
+    if found is None or found.organization.is_platform:
+        raise NotFound()
+    request.membership, request.organization = found, found.organization
+    request.actor = actor_of(request, found)
+    request.session["organization"] = slug
+    _note_visit(found)
+
+
+def _note_visit(membership: Membership) -> None:
+    now = timezone.now()
+    if membership.last_seen_at is None or membership.last_seen_at < now - SEEN_EVERY:
+        Membership.objects.filter(pk=membership.pk).update(last_seen_at=now)
+
+
+def actor_for_api(request: HttpRequest) -> Caller | None:
+    """This will return the session's caller for the browsable API, or None without a session.
+
+    Acts in ``?organization=<slug>``, which a member of a single organization may leave out.
+    """
+    user = request.user
+    if not user.is_authenticated:
+        return None
+    mine = Membership.objects.filter(user_id=user.pk).select_related("organization", "user")
+    mine = [
+        each
+        for each in mine.exclude(organization__status=OrganizationStatus.CLOSED)
+        if not each.organization.is_platform
+    ]
+    slug = request.GET.get("organization")
+    chosen = [each for each in mine if each.organization.slug == slug] if slug else mine
+    try:
+        membership = _only(chosen, slug)
+        _refuse_suspended(membership)
+    except PortalError as refusal:
+        return Caller(refusal=refusal)
+    return Caller(actor=actor_of(request, membership))
+
+
+def _only(chosen: list[Membership], slug: str | None) -> Membership:
+    if len(chosen) == 1:
+        return chosen[0]
+    if slug or not chosen:
+        raise NotFound()
+    names = ", ".join(sorted(each.organization.slug for each in chosen))
+    raise Invalid.field("organization", f"Say which organization: add ?organization= and one of {names}.")
+
+
+def _refuse_suspended(membership: Membership) -> None:
+    if membership.organization.status == OrganizationStatus.SUSPENDED:
+        raise Forbidden("This organization is suspended.", "organization_suspended")
+
+
+class LanguageMiddleware:
+    """Chooses the language of pages: the account's, else the cookie's, else the browser's."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if is_api(request.path_info):
+            return self.get_response(request)
+        language = getattr(request.user, "language", "") or translation.get_language_from_request(request)
+        with translation.override(language):
+            request.LANGUAGE_CODE = translation.get_language()
+            response = self.get_response(request)
+        response.headers.setdefault("Content-Language", language)
+        return response

@@ -1,0 +1,22 @@
+"""Rules for passwords beyond Django's own."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+
+class MaximumLengthValidator:
+    """Refuses very long passwords: hashing them is a way to keep a server busy."""
+
+    def __init__(self, max_length: int = 128) -> None:
+        self.max_length = max_length
+
+    def validate(self, password: str, user: Any = None) -> None:
+        """This will raise ValidationError over the limit."""
+        if len(password) > self.max_length:
+            raise ValidationError(self.get_help_text(), code="password_too_long")
+
+    def get_help_text(self) -> str:
+        """This will return the rule for people."""
+        return _("Your password must have at most %(count)d characters.") % {"count": self.max_length}
