@@ -1,0 +1,60 @@
+"""Posting, resolving and dismissing notices."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.base.actor import Actor
+from apps.notices.models import Notice, Severity
+from apps.notices.texts import KINDS
+
+
+def post(
+    *,
+    organization_id: uuid.UUID,
+    kind: str,
+    dedupe_key: str,
+    severity: str = Severity.INFO,
+    params: dict[str, Any] | None = None,
+    path: str = "settings/integration/",
+    permission: str = "",
+    mail: bool = True,
+) -> bool:
+    """This will post a notice once per dedupe key and tell whether it was new; mail follows by the sweep.
+
+    ``permission``: who may act on it, and so sees it and gets the mail; empty for every member.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"no text for notices of kind {kind!r}")
+    _row, created = Notice.objects.get_or_create(
+        organization_id=organization_id,
+        dedupe_key=dedupe_key,
+        defaults={
+            "kind": kind,
+            "severity": severity,
+            "params": params or {},
+            "path": path,
+            "permission": permission,
+            "mail_wanted": mail,
+        },
+    )
+    return created
+
+
+def resolve(*, organization_id: uuid.UUID, kind: str, dedupe_prefix: str, now: datetime | None = None) -> int:
+    """This will take a story that has ended off the pages and return how many notices it closed."""
+    rows = Notice.objects.filter(organization_id=organization_id, kind=kind, dedupe_key__startswith=dedupe_prefix)
+    return rows.open().update(resolved_at=now or timezone.now())
+
+
+@transaction.atomic
+def dismiss(*, actor: Actor, notice_id: str) -> Notice:
+    """This will take one notice off everybody's pages."""
+    notice: Notice = Notice.objects.for_actor(actor).with_public_id(notice_id)
+    if notice.permission:
+        actor.require(notice.permission)
+    Notice.objects.filter(pk=notice.pk, dismissed_at=None).update(dismissed_at=timezone.now())
+    return notice
