@@ -1,0 +1,65 @@
+"""From headers to a caller: which key was sent, and what the gate says of it."""
+
+import ipaddress
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from apps.base.api import Caller
+from apps.base.errors import PortalError, RateLimited
+from apps.credentials import gate, limits
+from apps.credentials.limits import Window
+
+SCHEMES = ("bearer", "x-api-key")
+
+
+def sent_keys(headers: dict[str, Any]) -> set[str]:
+    """This will return the different keys in ``Authorization`` (Bearer or x-api-key) and ``X-API-Key``."""
+    found = set()
+    scheme, _, credential = headers.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    if scheme.lower() in SCHEMES and credential.strip():
+        found.add(credential.strip())
+    if headers.get("HTTP_X_API_KEY", "").strip():
+        found.add(headers["HTTP_X_API_KEY"].strip())
+    return found
+
+
+def authenticate(request: HttpRequest) -> Caller | None:
+    """This will return the caller behind a key, with its refusal where there is one; None where no key was sent."""
+    keys = sent_keys(request.META)
+    if not keys:
+        return None
+    if len(keys) > 1:
+        message = "Two different API keys were sent. Send one, in one header."
+        return Caller(refusal=PortalError(message, "ambiguous_credentials", 400))
+    verdict = gate.check(keys.pop(), request.client_address)
+    caller = Caller(refusal=verdict.refusal, headers=limits.headers(verdict.states), credential=verdict.key)
+    if verdict.refusal is not None and verdict.refusal.status == 401:
+        caller.refusal = limit_failures(request.client_address) or verdict.refusal
+    if verdict.key is not None:
+        agent = request.META.get("HTTP_USER_AGENT", "")[:300]
+        caller.actor = gate.actor_of(verdict.key, request.client_address, agent, request.request_id)
+    request.limit_states = verdict.states
+    return caller
+
+
+def limit_failures(address: str) -> RateLimited | None:
+    """This will count a failing authentication and return the 429 that replaces it where there were too many."""
+    if settings.AUTH_FAILURES_PER_MINUTE == 0:
+        return None
+    window = Window("failures", f"fail:{_neighbourhood(address)}", settings.AUTH_FAILURES_PER_MINUTE, 60)
+    decision = limits.take([window])
+    if decision.allowed:
+        return None
+    wait = decision.retry_after
+    return RateLimited(f"Too many failing authentications from this address. Try again in {wait} seconds.", wait)
+
+
+def _neighbourhood(address: str) -> str:
+    """An IPv6 host usually owns a whole /64, so that is what is counted."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))

@@ -1,0 +1,268 @@
+"""The gate: is this text a key that works now, whose is it, what may it do, and is it within its limits?
+
+Cheapest first: format and checksum (no I/O; ends floods of garbage) → row (this process's cache, or one SQL) → HMAC
+(on a miss against a dummy) → state and expiry → limits, one call → organization → network. With Redis a cached row
+counts only while the versions it was read under are still the current ones, which the limiter's script proves at no
+extra round trip; every change commits first and then sets a fresh version. So a revocation holds at the very next
+call in every process. Without Redis nothing is cached: one SQL a call.
+
+What is left: a process that dies between the commit and the new version leaves rows believed for at most 5 s.
+"""
+
+import ipaddress
+import secrets
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.db import transaction
+
+from apps.base import redis as shared
+from apps.base.actor import Actor, ActorKind, Bounds
+from apps.base.errors import Forbidden, PortalError, RateLimited, Unauthorized
+from apps.base.secrets import current_pepper, digest, matches, parse_key
+from apps.credentials import limits
+from apps.credentials.limits import Window, WindowState
+from apps.credentials.registry import KINDS
+
+BELIEVED_SECONDS = 5.0
+CACHE_SIZE = 20_000
+VERSION_SECONDS = 7 * 24 * 3600
+CATALOGUE = "v:catalogue"
+DUMMY_DIGEST = "0" * 64
+SUSPENDED, CLOSED = "suspended", "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """What the gate knows of a key: one row, read by the app that keeps it. Times are seconds since 1970."""
+
+    kind: str
+    pk: uuid.UUID
+    public_id: str
+    name: str
+    mask: str
+    digest: str
+    pepper_id: str
+    organization_id: uuid.UUID
+    organization_public_id: str
+    organization_name: str
+    organization_slug: str
+    organization_status: str
+    key_type: str
+    scopes: tuple[str, ...]
+    permissions: frozenset[str]
+    subject: str
+    created_at: float
+    expires_at: float | None
+    is_revoked: bool
+    is_disabled: bool
+    is_quarantined: bool
+    networks: tuple[str, ...]
+    windows: tuple[Window, ...]
+    replaced: bool = False
+    parsed_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = field(default=(), repr=False)
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What the gate found: the key where the secret matched, the refusal where there is one, what limits are left."""
+
+    key: KeyRow | None = None
+    refusal: PortalError | None = None
+    states: tuple[WindowState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Cached:
+    row: KeyRow
+    versions: tuple[tuple[str, str], ...]
+    read_at: float
+
+
+class RowCache:
+    """Rows of this process, each with the versions it was read under."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: dict[str, _Cached] = {}
+
+    def get(self, text_id: str) -> _Cached | None:
+        """This will return the row unless it is older than what may be believed."""
+        found = self._rows.get(text_id)
+        return found if found is not None and time.monotonic() - found.read_at < BELIEVED_SECONDS else None
+
+    def put(self, text_id: str, cached: _Cached) -> None:
+        """This will keep the row; a full cache is emptied, which costs one SQL a key."""
+        with self._lock:
+            if len(self._rows) >= CACHE_SIZE:
+                self._rows.clear()
+            self._rows[text_id] = cached
+
+    def drop(self, text_id: str) -> None:
+        """This will forget one row."""
+        self._rows.pop(text_id, None)
+
+
+cache = RowCache()
+
+
+def check(text: str, address: str, cost: int = 1) -> Verdict:
+    """This will judge a key's text as sent from an address; ``cost`` calls are counted where it is valid."""
+    parsed = parse_key(text)
+    kind = KINDS.get(parsed.prefix) if parsed else None
+    if parsed is None or kind is None:
+        return Verdict(refusal=invalid_key())
+    text_id = parsed.prefix + parsed.key_id
+    cached = cache.get(text_id) if settings.REDIS_URL else None
+    if cached is not None and matches(text, cached.row.digest, cached.row.pepper_id) and _state(cached.row) is None:
+        decision = limits.take(cached.row.windows, cached.versions, cost)
+        if not decision.stale:
+            return _judge(cached.row, decision, address)
+    return _check_fresh(text, text_id, lambda: kind.load(parsed.key_id), address, cost)
+
+
+def _check_fresh(text: str, text_id: str, load: Callable[[], KeyRow | None], address: str, cost: int) -> Verdict:
+    """This will judge against the database. An unknown id and a wrong secret take the same steps: a read, a HMAC."""
+    cache.drop(text_id)
+    known = read_versions_of_kind(text_id)
+    row = load()
+    if row is None:
+        matches(text, DUMMY_DIGEST, current_pepper())
+        return Verdict(refusal=invalid_key())
+    if not matches(text, row.digest, row.pepper_id):
+        return Verdict(refusal=invalid_key())
+    refusal = _state(row)
+    if refusal is not None:
+        return Verdict(key=row, refusal=refusal)
+    if known is not None:
+        _remember(text_id, row, known)
+    return _judge(row, limits.take(row.windows, cost=cost), address)
+
+
+def _remember(text_id: str, row: KeyRow, known: tuple[tuple[str, str], ...]) -> None:
+    organization = read_versions([f"v:o:{row.organization_id.hex}"])
+    if organization is None:
+        return
+    # The organization's version was read after its row. Reading the row again settles what changed in between.
+    again = KINDS[text_id[:4]].load(text_id[4:])
+    if again is not None:
+        cache.put(text_id, _Cached(again, known + organization, time.monotonic()))
+
+
+def _judge(row: KeyRow, decision: limits.Decision, address: str) -> Verdict:
+    if not decision.allowed:
+        wait = decision.retry_after
+        return Verdict(row, RateLimited(f"Rate limit exceeded. Try again in {wait} seconds.", wait), decision.states)
+    return Verdict(row, _access(row, address), decision.states)
+
+
+def invalid_key() -> Unauthorized:
+    """This will return the one answer to malformed, unknown and wrong keys alike."""
+    return Unauthorized("Invalid API key provided.", "invalid_api_key")
+
+
+def _state(row: KeyRow) -> Unauthorized | None:
+    if row.is_revoked:
+        return Unauthorized("This API key was revoked.", "revoked_api_key")
+    if row.expires_at is not None and row.expires_at <= time.time():
+        return Unauthorized("This API key has expired.", "expired_api_key")
+    if row.is_disabled:
+        return Unauthorized("This API key is disabled.", "disabled_api_key")
+    return None
+
+
+def _access(row: KeyRow, address: str) -> Forbidden | None:
+    if row.organization_status in (SUSPENDED, CLOSED):
+        return Forbidden("This organization is suspended. Contact the vendor's team.", "organization_suspended")
+    if row.parsed_networks and not _inside(address, row.parsed_networks):
+        return Forbidden("This key may not be used from this address.", "ip_not_allowed")
+    if row.is_quarantined:
+        return Forbidden("This key is quarantined. An owner or admin can release it.", "key_quarantined")
+    return None
+
+
+def _inside(address: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return any((mapped or ip) in network for network in networks)
+
+
+def actor_of(row: KeyRow, address: str, user_agent: str, request_id: str) -> Actor:
+    """This will return the key as the actor of a request."""
+    return Actor(
+        kind=ActorKind(row.kind),
+        id=row.public_id,
+        label=row.name,
+        organization_id=row.organization_id,
+        permissions=row.permissions,
+        gives=row.permissions,
+        bounds=Bounds(
+            key_type=row.key_type,
+            expires_at=row.expires_at,
+            limits={window.name: window.limit for window in row.windows if window.name != "organization"},
+            networks=row.networks,
+        ),
+        address=address,
+        user_agent=user_agent,
+        request_id=request_id,
+        pk=row.pk,
+    )
+
+
+# Versions: random values in Redis that change with every change of what a row was read from.
+
+
+def read_versions_of_kind(text_id: str) -> tuple[tuple[str, str], ...] | None:
+    """This will return the current versions of a key and of the catalogue, or None without Redis."""
+    return read_versions([f"v:k:{text_id}", CATALOGUE])
+
+
+def read_versions(names: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
+    """This will return (name, version) pairs, making those that are missing, or None without Redis."""
+    keys = [limits.PREFIX + name for name in names]
+
+    def question(client):
+        pipe = client.pipeline(transaction=False)
+        for key in keys:
+            pipe.set(key, secrets.token_hex(8), nx=True, ex=VERSION_SECONDS)
+        pipe.mget(keys)
+        return pipe.execute()[-1]
+
+    values = shared.ask(question)
+    if values is None or any(value is None for value in values):
+        return None
+    return tuple((name, value.decode()) for name, value in zip(names, values, strict=True))
+
+
+def renew(name: str) -> None:
+    """This will set a fresh version after the commit, so that no process believes what it read before."""
+    key = limits.PREFIX + name
+    transaction.on_commit(lambda: shared.ask(lambda client: client.set(key, secrets.token_hex(8), ex=VERSION_SECONDS)))
+
+
+def key_changed(prefix: str, key_id: str) -> None:
+    """This will make every process read the key again at its next call."""
+    renew(f"v:k:{prefix}{key_id}")
+
+
+def organization_changed(organization_id: uuid.UUID) -> None:
+    """This will make every process read the organization's keys again at their next call."""
+    renew(f"v:o:{organization_id.hex}")
+
+
+def catalogue_changed() -> None:
+    """This will make every process read every key again at its next call: a type or scope was changed."""
+    renew(CATALOGUE)
+
+
+def digest_for(text: str) -> tuple[str, str]:
+    """This will return (digest, pepper id) under the current pepper."""
+    pepper_id = current_pepper()
+    return digest(text, pepper_id), pepper_id

@@ -1,0 +1,188 @@
+"""Fixed windows that start with the first call after the last one ended; several are taken together, all or nothing.
+
+Exact over the threads of a process and, with Redis, over processes: one Lua call takes every window and proves in
+the same breath that the caller's cached row is current (docs/adr/0003). A refusal costs nothing.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from redis import Redis
+
+from apps.base import redis as shared
+
+PREFIX = "portal:"
+SWEEP_AT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A limit: its name in headers, the bucket it counts in, how many calls in how many seconds."""
+
+    name: str
+    bucket: str
+    limit: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowState:
+    """What is left of a window after a call; ``reset`` in seconds until it ends."""
+
+    window: Window
+    remaining: int
+    reset: float
+
+    @property
+    def reset_seconds(self) -> int:
+        """Whole seconds after which the window has surely ended."""
+        return max(1, math.ceil(self.reset)) if self.reset > 0 else self.window.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether the call is within its limits; ``stale`` where the caller's row must be read again first."""
+
+    allowed: bool
+    states: tuple[WindowState, ...] = ()
+    stale: bool = False
+
+    @property
+    def retry_after(self) -> int:
+        """Whole seconds until every window that refuses has ended."""
+        return max((state.reset_seconds for state in self.states if state.remaining <= 0), default=1)
+
+
+class MemoryLimiter:
+    """Windows of this process alone: without Redis, or while it does not answer."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._windows: dict[str, tuple[float, int]] = {}
+
+    def take(self, windows: Sequence[Window], cost: int = 1) -> Decision:
+        """This will count the call in every window, or in none."""
+        now = self._clock()
+        with self._lock:
+            used = [self._used(window, now) for window in windows]
+            allowed = all(count + cost <= window.limit for window, (_, count) in zip(windows, used, strict=True))
+            if allowed:
+                used = [(end, count + cost) for end, count in used]
+                self._windows.update({window.bucket: each for window, each in zip(windows, used, strict=True)})
+            if len(self._windows) > SWEEP_AT:
+                self._windows = {bucket: each for bucket, each in self._windows.items() if each[0] > now}
+        states = (
+            WindowState(window, max(0, window.limit - count), end - now if count else 0.0)
+            for window, (end, count) in zip(windows, used, strict=True)
+        )
+        return Decision(allowed, tuple(states))
+
+    def peek(self, windows: Sequence[Window]) -> Decision:
+        """This will tell what is left without counting anything."""
+        return self.take(windows, cost=0)
+
+    def _used(self, window: Window, now: float) -> tuple[float, int]:
+        end, count = self._windows.get(window.bucket, (0.0, 0))
+        return (end, count) if end > now else (now + window.seconds, 0)
+
+    def clear(self) -> None:
+        """This will forget everything: for tests."""
+        with self._lock:
+            self._windows.clear()
+
+
+# KEYS: version keys, then buckets. ARGV: number of versions, cost, the versions, then limit and milliseconds of each
+# bucket. Answer: -1 where a version differs (nothing is counted), else allowed and (count, milliseconds left) each.
+TAKE = """
+local versions, cost = tonumber(ARGV[1]), tonumber(ARGV[2])
+for i = 1, versions do
+  if redis.call('GET', KEYS[i]) ~= ARGV[2 + i] then return {-1} end
+end
+local answer, allowed = {1}, 1
+for i = versions + 1, #KEYS do
+  local count = tonumber(redis.call('GET', KEYS[i]) or '0')
+  local left = redis.call('PTTL', KEYS[i])
+  if left < 0 then count = 0 end
+  local at = 3 + versions + (i - versions - 1) * 2
+  if count + cost > tonumber(ARGV[at]) then allowed = 0 end
+  answer[#answer + 1] = count
+  answer[#answer + 1] = left
+end
+answer[1] = allowed
+if allowed == 1 and cost > 0 then
+  for i = versions + 1, #KEYS do
+    local slot, at = 2 + (i - versions - 1) * 2, 3 + versions + (i - versions - 1) * 2
+    if answer[slot + 1] < 0 then
+      redis.call('SET', KEYS[i], cost, 'PX', ARGV[at + 1])
+      answer[slot + 1] = tonumber(ARGV[at + 1])
+    else
+      redis.call('INCRBY', KEYS[i], cost)
+    end
+    answer[slot] = answer[slot] + cost
+  end
+end
+return answer
+"""
+
+memory = MemoryLimiter()
+
+
+def take(windows: Sequence[Window], versions: Sequence[tuple[str, str]] = (), cost: int = 1) -> Decision:
+    """This will count a call of the given cost, in Redis where it answers, else in this process.
+
+    ``versions``: pairs (name, value) that must still be so in Redis; where one is not, nothing is counted and the
+    decision is ``stale``.
+    """
+    if not windows and not versions:
+        return Decision(True)
+    answer = shared.ask(lambda client: _take_in_redis(client, windows, versions, cost))
+    if answer is None:
+        return Decision(False, stale=True) if versions else memory.take(windows, cost)
+    if answer[0] == -1:
+        return Decision(False, stale=True)
+    states = []
+    for index, window in enumerate(windows):
+        count, left = answer[1 + index * 2], answer[2 + index * 2]
+        states.append(WindowState(window, max(0, window.limit - count), max(0, left) / 1000))
+    return Decision(answer[0] == 1, tuple(states))
+
+
+def _take_in_redis(
+    client: Redis, windows: Sequence[Window], versions: Sequence[tuple[str, str]], cost: int
+) -> list[int]:
+    keys = [f"{PREFIX}{name}" for name, _ in versions] + [f"{PREFIX}w:{window.bucket}" for window in windows]
+    arguments: list[object] = [len(versions), cost, *(value for _, value in versions)]
+    for window in windows:
+        arguments += [window.limit, window.seconds * 1000]
+    return _script(client)(keys=keys, args=arguments)
+
+
+def _script(client: Redis):
+    script = getattr(client, "_portal_take", None)
+    if script is None:
+        script = client.register_script(TAKE)
+        client._portal_take = script
+    return script
+
+
+def headers(states: Sequence[WindowState]) -> dict[str, str]:
+    """This will return the trio for the window with the fewest calls left, and the IETF draft's two fields.
+
+    draft-ietf-httpapi-ratelimit-headers: ``RateLimit-Policy`` and ``RateLimit`` as structured-field lists.
+    """
+    if not states:
+        return {}
+    tightest = min(states, key=lambda state: (state.remaining, -state.reset))
+    policies = (f'"{state.window.name}";q={state.window.limit};w={state.window.seconds}' for state in states)
+    lefts = (f'"{state.window.name}";r={state.remaining};t={state.reset_seconds}' for state in states)
+    return {
+        "RateLimit-Limit": str(tightest.window.limit),
+        "RateLimit-Remaining": str(tightest.remaining),
+        "RateLimit-Reset": str(tightest.reset_seconds),
+        "RateLimit-Policy": ", ".join(policies),
+        "RateLimit": ", ".join(lefts),
+    }

@@ -1,0 +1,119 @@
+"""What API keys and SDK keys share: a secret that is kept as a digest, and a life with states."""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from apps.base.models import OrgOwned, OrgQuerySet, Timestamped
+from apps.base.secrets import mask
+
+EXPIRING = timedelta(days=14)
+
+
+class KeyStatus(models.TextChoices):
+    """The state that a key is in, derived from its times; the first that applies."""
+
+    REVOKED = "revoked", _("Revoked")
+    EXPIRED = "expired", _("Expired")
+    DISABLED = "disabled", _("Disabled")
+    QUARANTINED = "quarantined", _("Quarantined")
+    OVERLAP = "overlap", _("Overlap")
+    EXPIRING = "expiring", _("Expires soon")
+    ACTIVE = "active", _("Active")
+
+
+class SecretKeyQuerySet(OrgQuerySet):
+    """Keys of one kind."""
+
+    def live(self, now: datetime | None = None) -> Self:
+        """This will keep the keys that hold a place under a cap: all but the expired and revoked."""
+        moment = now or timezone.now()
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=moment), revoked_at=None)
+
+    def in_status(self, status: str, now: datetime | None = None) -> Self:
+        """This will keep the keys whose derived status is the given one."""
+        moment = now or timezone.now()
+        live = self.live(moment)
+        if status == KeyStatus.REVOKED:
+            return self.exclude(revoked_at=None)
+        if status == KeyStatus.EXPIRED:
+            return self.filter(revoked_at=None, expires_at__lte=moment)
+        if status == KeyStatus.DISABLED:
+            return live.exclude(disabled_at=None)
+        enabled = live.filter(disabled_at=None)
+        if status == KeyStatus.QUARANTINED:
+            return enabled.exclude(quarantined_at=None)
+        usable = enabled.filter(quarantined_at=None)
+        if status == KeyStatus.OVERLAP:
+            return usable.exclude(overlap_since=None)
+        current = usable.filter(overlap_since=None)
+        if status == KeyStatus.EXPIRING:
+            return current.filter(expires_at__lte=moment + EXPIRING)
+        return current.filter(Q(expires_at=None) | Q(expires_at__gt=moment + EXPIRING))
+
+
+class SecretKey(OrgOwned, Timestamped):
+    """A key: what it may do, until when, who made it, and a digest of its text. Rows are never deleted."""
+
+    key_prefix = ""
+
+    name = models.CharField(_("name"), max_length=100)
+    key_id = models.CharField(max_length=12, unique=True, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
+    pepper_id = models.CharField(max_length=16, editable=False)
+    last_four = models.CharField(max_length=4, editable=False)
+    scopes = models.JSONField(_("scopes"), default=list)
+    allowed_networks = models.JSONField(_("allowed networks"), default=list, blank=True)
+    limit_minute = models.PositiveIntegerField(null=True, blank=True, help_text=_("Empty: the type's. 0: none."))
+    limit_hour = models.PositiveIntegerField(null=True, blank=True, help_text=_("Empty: the type's. 0: none."))
+    budget_id = models.UUIDField(default=uuid.uuid4, editable=False)
+    expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
+    overlap_since = models.DateTimeField(null=True, blank=True)
+    disabled_at = models.DateTimeField(null=True, blank=True)
+    quarantined_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    status_reason = models.CharField(max_length=200, blank=True)
+    status_changed_by = models.CharField(max_length=200, blank=True)
+    replaces = models.OneToOneField("self", null=True, blank=True, on_delete=models.PROTECT, related_name="replaced_by")
+    created_by_kind = models.CharField(max_length=10)
+    created_by_id = models.CharField(max_length=40)
+    created_by_label = models.CharField(max_length=200)
+
+    objects = SecretKeyQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.mask})"
+
+    @property
+    def mask(self) -> str:
+        """What may be shown of the key after its reveal."""
+        return mask(self.key_prefix, self.key_id, self.last_four)
+
+    @property
+    def status(self) -> KeyStatus:
+        """The state at this moment."""
+        return self.status_at(timezone.now())
+
+    def status_at(self, now: datetime) -> KeyStatus:
+        """This will return the state at a moment; the worst one that applies."""
+        if self.revoked_at is not None:
+            return KeyStatus.REVOKED
+        if self.expires_at is not None and self.expires_at <= now:
+            return KeyStatus.EXPIRED
+        if self.disabled_at is not None:
+            return KeyStatus.DISABLED
+        if self.quarantined_at is not None:
+            return KeyStatus.QUARANTINED
+        if self.overlap_since is not None:
+            return KeyStatus.OVERLAP
+        if self.expires_at is not None and self.expires_at <= now + EXPIRING:
+            return KeyStatus.EXPIRING
+        return KeyStatus.ACTIVE

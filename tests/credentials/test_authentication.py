@@ -1,0 +1,138 @@
+"""How a key is sent, and every way it can be refused."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from apps.api_keys import actions
+from apps.api_keys.models import ApiKey
+from apps.base.actor import system
+from apps.base.secrets import new_key
+from apps.orgs.models import Organization
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("Authorization", "Bearer {}"),
+        ("Authorization", "bearer {}"),
+        ("Authorization", "x-api-key {}"),
+        ("Authorization", "X-API-Key {}"),
+        ("X-API-Key", "{}"),
+    ],
+)
+def test_it_takes_each_form(client, acme, acme_key, header):
+    answer = client.get("/v1/me", headers={header[0]: header[1].format(acme_key.text)})
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["organization"] == {"id": acme.public_id, "name": "Acme Travel", "slug": "acme"}
+    assert body["key"]["mask"] == acme_key.row.mask
+    assert [limit["name"] for limit in body["limits"]] == ["minute", "hour"]
+    assert body["limits"][0]["remaining"] == 99
+
+
+def test_the_same_key_twice_is_fine_and_two_keys_are_not(client, acme_key, rival_key):
+    both = {**acme_key.headers, "X-API-Key": acme_key.text}
+    assert client.get("/v1/me", headers=both).status_code == 200
+    answer = client.get("/v1/me", headers={**acme_key.headers, "X-API-Key": rival_key.text})
+    assert (answer.status_code, answer.json()["code"]) == (400, "ambiguous_credentials")
+
+
+def test_no_key_is_401_and_a_key_in_the_query_is_named(client, acme_key):
+    answer = client.get("/v1/me")
+    assert (answer.status_code, answer.json()["code"]) == (401, "missing_api_key")
+    assert answer["WWW-Authenticate"].startswith("Bearer")
+    answer = client.get(f"/v1/me?api_key={acme_key.text}")
+    assert (answer.status_code, answer.json()["code"]) == (401, "missing_api_key")
+    assert "query string" in answer.json()["error"]
+    assert acme_key.text not in answer.content.decode()
+
+
+def test_other_schemes_count_as_no_key(client, acme_key):
+    answer = client.get("/v1/me", headers={"Authorization": f"Basic {acme_key.text}"})
+    assert answer.json()["code"] == "missing_api_key"
+
+
+def _wrong_keys(text):
+    other = new_key("ipk_").text
+    swapped = text[:20] + ("a" if text[20] != "a" else "b") + text[21:]
+    return {
+        "garbage": "garbage",
+        "wrong checksum": swapped,
+        "unknown id": other,
+        "wrong secret": _with_checksum(text[:16] + other[16:48]),
+        "unicode": "ipk_" + "é" * 50,
+        "another prefix": new_key("ips_").text,
+    }
+
+
+def _with_checksum(body):
+    from apps.base.secrets import checksum
+
+    return body + checksum(body)
+
+
+@pytest.mark.parametrize("kind", ["garbage", "wrong checksum", "unknown id", "wrong secret", "unicode", "another prefix"])
+def test_every_wrong_key_looks_alike(client, acme_key, kind):
+    wrong = _wrong_keys(acme_key.text)[kind]
+    answer = client.get("/v1/me", headers={"X-API-Key": wrong.encode().decode("latin-1")})
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_api_key")
+    assert answer.json()["error"] == "Invalid API key provided."
+    assert "RateLimit-Limit" not in answer
+
+
+def test_states_are_told_only_after_the_secret_matched(api, acme, acme_key, make_key):
+    ApiKey.objects.filter(pk=acme_key.row.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert api(acme_key).get("/v1/me").json()["code"] == "expired_api_key"
+    ApiKey.objects.filter(pk=acme_key.row.pk).update(expires_at=None, disabled_at=timezone.now())
+    assert api(acme_key).get("/v1/me").json()["code"] == "disabled_api_key"
+    ApiKey.objects.filter(pk=acme_key.row.pk).update(disabled_at=None)
+    assert api(acme_key).get("/v1/me").status_code == 200
+    actions.revoke_key(actor=system(acme.pk), key_id=acme_key.row.public_id)
+    answer = api(acme_key).get("/v1/me")
+    assert (answer.status_code, answer.json()["code"]) == (401, "revoked_api_key")
+    assert "RateLimit-Limit" not in answer
+    wrong = _with_checksum(acme_key.text[:16] + new_key("ipk_").text[16:48])
+    assert api(wrong).get("/v1/me").json()["code"] == "invalid_api_key"
+
+
+def test_a_suspended_organization_is_403(api, acme, acme_key):
+    Organization.objects.filter(pk=acme.pk).update(status="suspended")
+    answer = api(acme_key).get("/v1/me")
+    assert (answer.status_code, answer.json()["code"]) == (403, "organization_suspended")
+    assert answer["RateLimit-Remaining"] == "99"
+
+
+def test_a_key_is_bound_to_its_networks(client, make_key, acme):
+    key = make_key(acme, allowed_networks=["203.0.113.0/24"])
+    answer = client.get("/v1/me", headers=key.headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "ip_not_allowed")
+    answer = client.get("/v1/me", headers={**key.headers, "X-Forwarded-For": "203.0.113.9"})
+    assert answer.status_code == 403
+    assert client.get("/v1/me", headers=key.headers, REMOTE_ADDR="203.0.113.9").status_code == 200
+
+
+def test_a_trusted_proxy_tells_the_address(client, settings, make_key, acme):
+    import ipaddress
+
+    settings.TRUSTED_PROXIES = (ipaddress.ip_network("127.0.0.1/32"), ipaddress.ip_network("10.0.0.0/8"))
+    key = make_key(acme, allowed_networks=["203.0.113.0/24"])
+    told = {"X-Forwarded-For": "203.0.113.9, 10.1.2.3"}
+    assert client.get("/v1/me", headers={**key.headers, **told}).status_code == 200
+    spoofed = {"X-Forwarded-For": "203.0.113.9, 198.51.100.1, 10.1.2.3"}
+    assert client.get("/v1/me", headers={**key.headers, **spoofed}).status_code == 403
+
+
+def test_failing_authentications_are_limited_per_address(client, settings, acme_key):
+    settings.AUTH_FAILURES_PER_MINUTE = 3
+    codes = [client.get("/v1/me", headers={"X-API-Key": "garbage"}).json()["code"] for _ in range(5)]
+    assert codes == ["invalid_api_key"] * 3 + ["rate_limited"] * 2
+    answer = client.get("/v1/me", headers={"X-API-Key": "garbage"})
+    assert answer.status_code == 429 and 1 <= int(answer["Retry-After"]) <= 60
+    assert client.get("/v1/me").json()["code"] == "missing_api_key"
+    assert client.get("/v1/me", headers=acme_key.headers).status_code == 200
+    elsewhere = client.get("/v1/me", headers={"X-API-Key": "garbage"}, REMOTE_ADDR="203.0.113.77")
+    assert elsewhere.json()["code"] == "invalid_api_key"
