@@ -1,0 +1,116 @@
+"""Reads an API key for the gate: one statement on a raw cursor, a third of the price of the ORM's."""
+
+import ipaddress
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from apps.api_keys.models import ApiKey
+from apps.base.identifiers import encode
+from apps.base.permissions import expand
+from apps.base.secrets import mask
+from apps.credentials.gate import KeyRow
+from apps.credentials.limits import Window
+
+SELECT = """
+SELECT k.id, k.name, k.key_id, k.last_four, k.digest, k.pepper_id, k.scopes, k.subject, k.allowed_networks,
+       k.limit_minute, k.limit_hour, k.budget_id, k.created_at, k.expires_at, k.revoked_at, k.disabled_at,
+       k.quarantined_at, k.overlap_since, t.name, t.limit_minute, t.limit_hour,
+       o.id, o.name, o.slug, o.status, o.ceiling_per_minute
+FROM api_keys_apikey k
+JOIN api_keys_keytype t ON t.id = k.key_type_id
+JOIN orgs_organization o ON o.id = k.organization_id
+WHERE k.key_id = %s
+"""
+
+
+def load(key_id: str) -> KeyRow | None:
+    """This will return the key with the public id part, or None."""
+    with connection.cursor() as cursor:
+        cursor.execute(SELECT, [key_id])
+        row = cursor.fetchone()
+    return None if row is None else _build(row)
+
+
+def _build(row: tuple[Any, ...]) -> KeyRow:
+    (pk, name, key_id, last_four, digest, pepper_id, scopes, subject, networks, limit_minute, limit_hour, budget,
+     created_at, expires_at, revoked_at, disabled_at, quarantined_at, overlap_since, type_name, type_minute, type_hour,
+     organization_pk, organization_name, organization_slug, organization_status, ceiling) = row  # fmt: skip
+    organization_id, key_pk, bucket = as_uuid(organization_pk), as_uuid(pk), as_uuid(budget).hex
+    held = tuple(as_json(scopes))
+    allowed = tuple(as_json(networks))
+    return KeyRow(
+        kind="api_key",
+        pk=key_pk,
+        public_id=encode(ApiKey.id_prefix, key_pk),
+        name=name,
+        mask=mask(ApiKey.key_prefix, key_id, last_four),
+        digest=digest,
+        pepper_id=pepper_id,
+        organization_id=organization_id,
+        organization_public_id=encode("org", organization_id),
+        organization_name=organization_name,
+        organization_slug=organization_slug,
+        organization_status=organization_status,
+        key_type=type_name,
+        scopes=held,
+        permissions=expand(held),
+        subject=subject,
+        created_at=as_seconds(created_at) or 0.0,
+        expires_at=as_seconds(expires_at),
+        is_revoked=revoked_at is not None,
+        is_disabled=disabled_at is not None,
+        is_quarantined=quarantined_at is not None,
+        replaced=overlap_since is not None,
+        networks=allowed,
+        parsed_networks=tuple(ipaddress.ip_network(each) for each in allowed),
+        windows=windows(bucket, organization_id, (limit_minute, type_minute), (limit_hour, type_hour), ceiling),
+    )
+
+
+def windows(
+    bucket: str,
+    organization_id: uuid.UUID,
+    minute: tuple[int | None, int | None],
+    hour: tuple[int | None, int | None],
+    ceiling: int | None,
+) -> tuple[Window, ...]:
+    """This will return the windows of a key: its own figure, else its type's, else the portal's; 0 is no limit."""
+    found = []
+    for name, seconds, figures in (("minute", 60, minute), ("hour", 3600, hour)):
+        limit = effective(name, *figures)
+        if limit:
+            found.append(Window(name, f"{bucket}:{name}", limit, seconds))
+    if ceiling:
+        found.append(Window("organization", f"o:{organization_id.hex}", ceiling, 60))
+    return tuple(found)
+
+
+def effective(name: str, own: int | None, of_type: int | None) -> int | None:
+    """This will return the limit of a window in calls, or None where there is none."""
+    figure = next((each for each in (own, of_type) if each is not None), None)
+    if figure is None:
+        return settings.RATE_LIMIT_DEFAULTS.get(name)
+    return figure or None
+
+
+def as_uuid(value: Any) -> uuid.UUID:
+    """This will read a UUID as either database returns it."""
+    return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
+
+
+def as_json(value: Any) -> Any:
+    """This will read JSON as either database returns it on a raw cursor."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def as_seconds(value: Any) -> float | None:
+    """This will read a time as either database returns it, as seconds since 1970."""
+    if value is None:
+        return None
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,121 @@
+"""Key types and scopes (the operator's catalogue) and the API keys of organizations."""
+
+from typing import Any, ClassVar, Self
+
+from django.db import models
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from apps.base.models import Timestamped
+from apps.base.permissions import ADMIN, expand
+from apps.credentials.models import SecretKey
+
+EVERY_SCOPE = "*"
+
+
+class Scope(models.Model):
+    """A word that a key may hold: ``resource:action``."""
+
+    name = models.CharField(_("name"), max_length=80, unique=True)
+    description = models.CharField(_("description"), max_length=200)
+    position = models.PositiveIntegerField(default=1000)
+    is_builtin = models.BooleanField(default=False, editable=False)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["position", "name"]
+        verbose_name = _("scope")
+        verbose_name_plural = _("scopes")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def resource(self) -> str:
+        """The part before the colon."""
+        return self.name.partition(":")[0]
+
+    @property
+    def action(self) -> str:
+        """The part after the colon."""
+        return self.name.partition(":")[2]
+
+    @property
+    def label(self) -> str:
+        """The description in the reader's language, where it is one of the built-in ones."""
+        return gettext(self.description)
+
+
+class KeyTypeQuerySet(models.QuerySet):
+    """Types of keys."""
+
+    def for_customers(self) -> Self:
+        """This will keep the types that organizations of customers may make."""
+        return self.filter(is_active=True, platform_only=False)
+
+
+class KeyType(Timestamped):
+    """What keys of a kind may hold, how fast they may call, how many there may be and how long they live."""
+
+    name = models.SlugField(_("name"), max_length=40, unique=True)
+    title = models.CharField(_("title"), max_length=80)
+    description = models.TextField(_("description"), blank=True)
+    scopes = models.JSONField(_("scopes it may hold"), default=list, help_text=_('["*"]: every scope but admin.'))
+    may_hold_admin = models.BooleanField(_("may hold admin"), default=False)
+    limit_minute = models.PositiveIntegerField(
+        _("calls a minute"), null=True, blank=True, help_text=_("Empty: the portal's default. 0: no limit.")
+    )
+    limit_hour = models.PositiveIntegerField(
+        _("calls an hour"), null=True, blank=True, help_text=_("Empty: the portal's default. 0: no limit.")
+    )
+    cap = models.PositiveIntegerField(_("most live keys"), null=True, blank=True, help_text=_("Empty: no cap."))
+    default_days = models.PositiveIntegerField(
+        _("lifetime unless chosen, in days"), null=True, blank=True, help_text=_("Empty: no expiry.")
+    )
+    longest_days = models.PositiveIntegerField(
+        _("longest lifetime, in days"), null=True, blank=True, help_text=_("Empty: may have no expiry.")
+    )
+    needs_subject = models.BooleanField(_("needs a subject"), default=False)
+    platform_only = models.BooleanField(_("only in the organization platform"), default=False)
+    is_active = models.BooleanField(_("may be made"), default=True)
+    is_builtin = models.BooleanField(default=False, editable=False)
+    position = models.PositiveIntegerField(default=100)
+
+    objects = KeyTypeQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["position", "name"]
+        verbose_name = _("key type")
+        verbose_name_plural = _("key types")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def title_text(self) -> str:
+        """The title in the reader's language, where it is one of the built-in ones."""
+        return gettext(self.title)
+
+    @property
+    def description_text(self) -> str:
+        """The description in the reader's language, where it is one of the built-in ones."""
+        return gettext(self.description) if self.description else ""
+
+    def holdable(self, catalogue: frozenset[str]) -> frozenset[str]:
+        """This will return the scopes that keys of this type may hold; an empty list means none."""
+        named = catalogue if EVERY_SCOPE in self.scopes else expand(self.scopes) & catalogue
+        return named | {ADMIN} if self.may_hold_admin else named
+
+
+class ApiKey(SecretKey):
+    """A key for servers: calls ``/v1`` as its organization, within its scopes."""
+
+    id_prefix = "key"
+    key_prefix = "ipk_"
+
+    key_type = models.ForeignKey(KeyType, on_delete=models.PROTECT, related_name="+")
+    subject = models.CharField(_("subject"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+        indexes: ClassVar[list[Any]] = [models.Index(fields=["organization", "id"], name="api_key_by_org")]

@@ -1,0 +1,82 @@
+"""Bodies of the API for keys, in and out."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.api_keys.actions import MAX_DAYS, Lifetime
+from apps.api_keys.gate_rows import effective
+from apps.api_keys.models import ApiKey
+from apps.audit.models import LastUse
+from apps.base.api import instant, read_time
+from apps.base.serializers import Flag, StrictSerializer, Text, TextList, Whole
+
+
+class LimitsBody(StrictSerializer):
+    """Own limits of a key, in calls."""
+
+    minute = Whole(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
+    hour = Whole(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
+
+
+class NewKeyBody(StrictSerializer):
+    """What makes a key. At most one of the three ways to say when it ends."""
+
+    name = Text(max_length=100)
+    type = Text(max_length=40)
+    scopes = TextList()
+    subject = Text(max_length=200, required=False)
+    expires_in_days = Whole(required=False, min_value=1, max_value=MAX_DAYS)
+    expires_at = Text(max_length=40, required=False)
+    never_expires = Flag(required=False)
+    allowed_networks = TextList(required=False)
+    limits = LimitsBody(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """This will replace the three ways by one lifetime."""
+        ways = [name for name in ("expires_in_days", "expires_at", "never_expires") if attrs.get(name)]
+        if len(ways) > 1:
+            raise serializers.ValidationError({name: ["Give only one of these."] for name in ways})
+        lifetime = None
+        if "expires_in_days" in ways:
+            lifetime = Lifetime.days(attrs["expires_in_days"])
+        elif "expires_at" in ways:
+            lifetime = Lifetime(expires_at=read_time("expires_at", attrs["expires_at"]), field="expires_at")
+        elif ways:
+            lifetime = Lifetime(never=True, field="never_expires")
+        kept = ("name", "scopes", "subject", "allowed_networks", "limits")
+        values = {name: attrs[name] for name in kept if name in attrs}
+        return {**values, "key_type": attrs["type"], "lifetime": lifetime}
+
+
+class ReasonBody(StrictSerializer):
+    """Why a key is ended."""
+
+    reason = Text(max_length=200, required=False, allow_blank=True)
+
+
+def write_key(key: ApiKey, last_use: LastUse | None = None, text: str | None = None) -> dict[str, Any]:
+    """This will return the object of docs/api.md; ``text`` only in the answer that made it."""
+    successor = getattr(key, "replaced_by", None)
+    body = {
+        "id": key.public_id,
+        "name": key.name,
+        "type": key.key_type.name,
+        "scopes": key.scopes,
+        "subject": key.subject or None,
+        "mask": key.mask,
+        "status": str(key.status),
+        "allowed_networks": key.allowed_networks,
+        "limits": {
+            "minute": effective("minute", key.limit_minute, key.key_type.limit_minute),
+            "hour": effective("hour", key.limit_hour, key.key_type.limit_hour),
+        },
+        "created_at": instant(key.created_at),
+        "created_by": {"kind": key.created_by_kind, "id": key.created_by_id, "label": key.created_by_label},
+        "expires_at": instant(key.expires_at),
+        "last_used_at": instant(last_use.at) if last_use else None,
+        "last_used_from": (last_use.address or None) if last_use else None,
+        "replaces": key.replaces.public_id if key.replaces else None,
+        "replaced_by": successor.public_id if successor else None,
+    }
+    return body if text is None else {**body, "key": text}

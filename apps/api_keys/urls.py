@@ -1,0 +1,22 @@
+"""Both doors of this app."""
+
+from django.urls import path
+
+from apps.api_keys import api as doors
+from apps.api_keys import views
+from apps.base.api import api_path
+
+HERE = "o/<slug:slug>/settings/integration/api-keys/"
+
+pages = [
+    path(HERE, views.key_list, name="api_keys"),
+    path(HERE + "create/", views.key_create, name="api_key_create"),
+    path(HERE + "<str:key_id>/", views.key_detail, name="api_key"),
+    path(HERE + "<str:key_id>/revoke/", views.key_revoke, name="api_key_revoke"),
+]
+api = [
+    api_path("me", doors.Me, "me"),
+    api_path("api-keys", doors.ApiKeys, "api-keys"),
+    api_path("api-keys/{id}", doors.OneApiKey, "api-key"),
+    api_path("api-keys/{id}/revoke", doors.RevokeApiKey, "api-key-revoke"),
+]

@@ -1,0 +1,145 @@
+"""Pages of Settings → Integration → API keys."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from apps.api_keys import actions, presenting
+from apps.api_keys.forms import FIELD_OF_ERROR, CreateKeyForm, RevokeKeyForm
+from apps.api_keys.models import ApiKey, KeyType, Scope
+from apps.base.answers import reveal
+from apps.base.errors import PortalError
+from apps.base.forms import AlreadySent
+from apps.base.pages import org_page
+from apps.base.permissions import Permission
+from apps.credentials.models import KeyStatus
+
+PER_PAGE = 50
+
+
+@org_page(Permission.API_KEYS_READ, nav="api_keys")
+def key_list(request: HttpRequest) -> HttpResponse:
+    """S2: the organization's keys, filtered by text, status and type."""
+    mine = ApiKey.objects.for_actor(request.actor)
+    q, status, kind = (request.GET.get(name, "").strip() for name in ("q", "status", "type"))
+    rows = _filtered(mine.select_related("key_type"), q, status, kind).order_by("-pk")
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    page.object_list = presenting.key_rows(request.actor, list(page.object_list))
+    types = KeyType.objects.for_customers()
+    context = {
+        "page_obj": page,
+        "q": q,
+        "status": status,
+        "type": kind,
+        "statuses": [{"value": value, "label": label} for value, label in reversed(KeyStatus.choices)],
+        "types": [{"value": each.name, "label": each.title_text} for each in types],
+        "filtered": bool(q or status or kind),
+        "used": mine.live().count(),
+        "cap": None,
+        "reference_url": "/v1/me",
+    }
+    return render(request, "api_keys/list.html", context)
+
+
+def _filtered(rows: QuerySet[ApiKey], q: str, status: str, kind: str) -> QuerySet[ApiKey]:
+    if status in KeyStatus.values:
+        rows = rows.in_status(status)
+    if kind:
+        rows = rows.filter(key_type__name=kind)
+    text = q.removeprefix("ipk_")
+    return rows.filter(Q(name__icontains=q) | Q(key_id__startswith=text[:12]) | Q(last_four=q[-4:])) if q else rows
+
+
+@org_page(Permission.API_KEYS_WRITE, nav="api_keys")
+def key_create(request: HttpRequest) -> HttpResponse:
+    """S3 and S4: the form, and the one answer that shows the key."""
+    types, scopes = list(KeyType.objects.for_customers()), list(Scope.objects.all())
+    form = CreateKeyForm(
+        request.POST or None,
+        request=request,
+        types=types,
+        scopes=scopes,
+        initial={"type": request.GET.get("type", "partner")},
+    )
+    if request.method == "POST" and form.is_valid():
+        answer = _create(request, form)
+        if answer is not None:
+            return answer
+    chosen = form.data.getlist("scopes") if form.is_bound else request.GET.getlist("scopes")
+    context = {
+        "form": form,
+        "types": presenting.type_cards(request.actor, types),
+        "scope_groups": presenting.scope_groups(types, scopes, set(chosen)),
+        "client_ip": request.client_address,
+    }
+    return render(request, "api_keys/create.html", context, status=422 if form.errors else 200)
+
+
+def _create(request: HttpRequest, form: CreateKeyForm) -> HttpResponse | None:
+    try:
+        with transaction.atomic():
+            form.spend()
+            key, text = actions.create_key(actor=request.actor, **form.for_action())
+    except AlreadySent:
+        return render(request, "api_keys/already_shown.html", {"lost": True}, status=409)
+    except PortalError as error:
+        _blame(form, error)
+        return None
+    return _reveal(request, key, text)
+
+
+def _blame(form: CreateKeyForm, error: PortalError) -> None:
+    for name, texts in (error.fields or {None: [error.message]}).items():
+        field = FIELD_OF_ERROR.get(name or "", name)
+        form.add_error(field if field in form.fields else None, [str(text) for text in texts])
+
+
+def _reveal(request: HttpRequest, key: ApiKey, text: str) -> HttpResponse:
+    context = {
+        "secret": text,
+        "key": {
+            "name": key.name,
+            "scopes": key.scopes,
+            "networks": key.allowed_networks,
+            "expires_at": key.expires_at,
+            "expires_text": date_format(key.expires_at, "DATE_FORMAT") if key.expires_at else _("No expiry"),
+        },
+        "curl": f'curl {settings.PUBLIC_URL}/v1/me \\\n  -H "Authorization: Bearer {text}"',
+        "env_line": f"PORTAL_API_KEY={text}",
+        "close_url": reverse("api_key", args=[request.organization.slug, key.public_id]),
+    }
+    return reveal(request, "api_keys/reveal.html", context)
+
+
+@org_page(Permission.API_KEYS_READ, nav="api_keys")
+def key_detail(request: HttpRequest, key_id: str) -> HttpResponse:
+    """S5: one key, its use and its history."""
+    key = ApiKey.objects.for_actor(request.actor).select_related("key_type").with_public_id(key_id)
+    return render(request, "api_keys/detail.html", presenting.detail(request.actor, key, request.organization.slug))
+
+
+@org_page(Permission.API_KEYS_WRITE, nav="api_keys")
+def key_revoke(request: HttpRequest, key_id: str) -> HttpResponse:
+    """S6: what a revocation will break, then the revocation."""
+    key = ApiKey.objects.for_actor(request.actor).select_related("key_type").with_public_id(key_id)
+    if key.status in (KeyStatus.REVOKED, KeyStatus.EXPIRED):
+        return redirect("api_key", request.organization.slug, key_id)
+    harm: dict[str, Any] = presenting.harm(request.actor, key)
+    form = RevokeKeyForm(request.POST or None, request=request, key_name=key.name, recently_used=harm["recently_used"])
+    if request.method == "POST" and form.is_valid():
+        try:
+            with transaction.atomic():
+                form.spend()
+                actions.revoke_key(actor=request.actor, key_id=key_id)
+        except AlreadySent:
+            pass  # revoked by the first of the two
+        return redirect("api_key", request.organization.slug, key_id)
+    return render(request, "api_keys/revoke.html", {"form": form, **harm}, status=422 if form.errors else 200)
