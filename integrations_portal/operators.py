@@ -1,0 +1,18 @@
+"""The operators' Django admin: its own site, for the vendor's staff only."""
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+
+class OperatorSite(AdminSite):
+    """Stock Django admin in the portal's look. Customers are never ``is_staff``."""
+
+    site_header = _("Integrations · Operators")
+    site_title = _("Operators")
+    index_title = _("Catalogue and organizations")
+    enable_nav_sidebar = True
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """This will let active operators in."""
+        return request.user.is_active and request.user.is_staff

@@ -1,0 +1,35 @@
+"""Every route. The API comes first: it is what is called most."""
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+from django.views.i18n import set_language
+
+from apps.api_keys import urls as api_keys
+from apps.audit import urls as audit
+from apps.base.api import UnknownPath
+from apps.orgs import urls as orgs
+from apps.webhooks import urls as webhooks
+from integrations_portal import views
+
+APPS = (orgs, api_keys, webhooks, audit)
+api = [route for app in APPS for route in app.api]
+api.append(re_path(r"^.*$", UnknownPath.as_view(route="/v1/*"), name="api-unknown"))
+
+urlpatterns = [
+    path("v1/", include(api)),
+    re_path(r"^v1$", UnknownPath.as_view(route="/v1/*")),
+    path("", RedirectView.as_view(pattern_name="landing"), name="home"),
+    path("o/<slug:slug>/settings/integration/", views.overview, name="overview"),
+    *(route for app in APPS for route in app.pages),
+    path("account/", include("allauth.urls")),
+    path("language/", set_language, name="set_language"),
+    path("healthz", views.alive, name="healthz"),
+    path("readyz", views.ready, name="readyz"),
+    path("metrics", views.metrics, name="metrics"),
+    path("admin/", admin.site.urls),
+]
+handler400 = "integrations_portal.views.bad_request"
+handler403 = "integrations_portal.views.forbidden"
+handler404 = "integrations_portal.views.not_found"
+handler500 = "integrations_portal.views.server_error"

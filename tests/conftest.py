@@ -1,0 +1,185 @@
+"""The cast: Ada owns Acme, Ann administers it, Dev develops there, Vera views. Zed owns Rival. A key each.
+
+Whatever a test needs of the two organizations comes from here, so that one name means one thing everywhere.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
+from allauth.account.models import EmailAddress
+from django.core.cache import cache
+from django.db import connections
+from django.test import Client, TransactionTestCase
+
+from apps.api_keys import actions as key_actions
+from apps.api_keys.models import ApiKey
+from apps.audit import append_only
+from apps.base.actor import Actor, system
+from apps.credentials import gate, limits
+from apps.orgs.models import Membership, Organization, Role, User
+
+PASSWORD = "correct horse battery"
+ALL_SCOPES = (
+    "users:write", "api_keys:write", "webhooks:write", "events:write", "events:read", "audit:read", "usage:read",
+    "sdk_keys:write",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _flush_despite_append_only() -> None:
+    """Emptying the tests' own tables between tests is the one thing that may take the triggers away."""
+    original = TransactionTestCase._fixture_teardown
+
+    def teardown(self: TransactionTestCase) -> None:
+        for connection in connections.all():
+            append_only.remove(connection)
+        try:
+            original(self)
+        finally:
+            for connection in connections.all():
+                append_only.install(connection)
+
+    TransactionTestCase._fixture_teardown = teardown
+
+
+@pytest.fixture(autouse=True)
+def _forget_between_tests() -> None:
+    limits.memory.clear()
+    gate.cache._rows.clear()
+    cache.clear()
+
+
+@pytest.fixture
+def acme(db: Any) -> Organization:
+    return Organization.objects.create(name="Acme Travel", slug="acme")
+
+
+@pytest.fixture
+def rival(db: Any) -> Organization:
+    return Organization.objects.create(name="Rival", slug="rival")
+
+
+@pytest.fixture
+def person(db: Any) -> Callable[..., User]:
+    """Makes somebody with a confirmed address, a member where an organization is given."""
+
+    def make(name: str, organization: Organization | None = None, role: str = Role.VIEWER, **values: Any) -> User:
+        email = f"{name.lower()}@{organization.slug if organization else 'nowhere'}.example"
+        user = User.objects.create_user(email, PASSWORD, name=name, **values)
+        EmailAddress.objects.create(user=user, email=email, primary=True, verified=True)
+        if organization is not None:
+            Membership.objects.create(organization=organization, user=user, role=role)
+        return user
+
+    return make
+
+
+@pytest.fixture
+def ada(person: Callable[..., User], acme: Organization) -> User:
+    return person("Ada", acme, Role.OWNER)
+
+
+@pytest.fixture
+def ann(person: Callable[..., User], acme: Organization) -> User:
+    return person("Ann", acme, Role.ADMIN)
+
+
+@pytest.fixture
+def dev(person: Callable[..., User], acme: Organization) -> User:
+    return person("Dev", acme, Role.DEVELOPER)
+
+
+@pytest.fixture
+def vera(person: Callable[..., User], acme: Organization) -> User:
+    return person("Vera", acme, Role.VIEWER)
+
+
+@pytest.fixture
+def zed(person: Callable[..., User], rival: Organization) -> User:
+    return person("Zed", rival, Role.OWNER)
+
+
+@dataclass
+class Key:
+    """A key of the cast: its row and its text, which only a test may keep."""
+
+    row: ApiKey
+    text: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.text}"}
+
+
+@pytest.fixture
+def make_key(db: Any) -> Callable[..., Key]:
+    """Makes a key as the system does; the type ``partner`` with every scope unless said otherwise."""
+
+    def make(
+        organization: Organization, *scopes: str, type: str = "partner", actor: Actor | None = None, **values: Any
+    ):
+        maker = actor or system(organization.pk)
+        chosen = scopes or ALL_SCOPES
+        values.setdefault("name", "A key")
+        row, text = key_actions.create_key(actor=maker, key_type=type, scopes=chosen, **values)
+        return Key(row, text)
+
+    return make
+
+
+@pytest.fixture
+def acme_key(make_key: Callable[..., Key], acme: Organization) -> Key:
+    return make_key(acme, name="Acme's key")
+
+
+@pytest.fixture
+def rival_key(make_key: Callable[..., Key], rival: Organization) -> Key:
+    return make_key(rival, name="Rival's key")
+
+
+@pytest.fixture
+def admin_key(make_key: Callable[..., Key], acme: Organization) -> Key:
+    return make_key(acme, "admin", type="internal", name="Acme's own scripts")
+
+
+class Api:
+    """The public API as a program calls it."""
+
+    def __init__(self, key: Key | str | None = None) -> None:
+        text = key.text if isinstance(key, Key) else key
+        self.client = Client(headers={"Authorization": f"Bearer {text}"} if text else {})
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        def call(path: str, body: Any = None, **options: Any) -> Any:
+            send = getattr(self.client, method)
+            if body is None:
+                return send(path, **options)
+            return send(path, body, content_type="application/json", **options)
+
+        return call
+
+
+@pytest.fixture
+def api() -> Callable[..., Api]:
+    return Api
+
+
+@pytest.fixture
+def browser_of(db: Any) -> Callable[..., Client]:
+    """A signed-in browser of somebody; ``confirmed``: the password was typed within the last 15 minutes."""
+
+    def sign_in(user: User, confirmed: bool = True) -> Client:
+        client = Client()
+        client.force_login(user)
+        session = client.session
+        at = time.time() - (0 if confirmed else 3600)
+        session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "password", "at": at}]
+        session["account_authentication_methods_user"] = str(user.pk)
+        session.save()
+        return client
+
+    return sign_in

@@ -1,0 +1,42 @@
+"""The environment that tests run in, set before Django reads its settings (a pytest plugin: ``-p tests.environment``).
+
+A SQLite file of this run alone and no Redis, unless TEST_DATABASE_URL and TEST_REDIS_URL say otherwise; never anything that the
+caller's own environment names.
+"""
+
+import atexit
+import base64
+import os
+import shutil
+import tempfile
+
+for name in list(os.environ):
+    if name.split("_FILE")[0] in (
+        "DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "SECRET_KEY", "TRUSTED_PROXIES", "WEBHOOK_ALLOW_CIDRS",
+        "WEBHOOK_RETRY_SCHEDULE", "WEBHOOK_TIMEOUT", "RATE_LIMIT_DEFAULTS", "AUTH_FAILURES_PER_MINUTE", "API_CALL_LOG",
+        "ENCRYPTION_KEYS", "KEY_PEPPERS", "AUDIT_SIGNING_KEY", "PUBLIC_URL", "ALLOWED_HOSTS", "EMAIL_URL", "DEBUG",
+        "METRICS_TOKEN", "LOG_LEVEL",
+    ):  # fmt: skip
+        del os.environ[name]
+
+# A folder of its own for each process: runs beside each other, and xdist's workers, do not meet.
+FOLDER = tempfile.mkdtemp(prefix="portal-tests-")
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+
+os.environ.update(
+    {
+        "DJANGO_SETTINGS_MODULE": "integrations_portal.settings",
+        "DEBUG": "false",
+        "SECRET_KEY": "a-secret-key-of-the-tests-that-is-long-enough",
+        "ENCRYPTION_KEYS": "t1:" + base64.b64encode(b"e" * 32).decode(),
+        "KEY_PEPPERS": "t1:" + base64.b64encode(b"p" * 32).decode(),
+        "AUDIT_SIGNING_KEY": base64.b64encode(b"a" * 32).decode(),
+        "DATABASE_URL": os.environ.get("TEST_DATABASE_URL", f"sqlite:///{FOLDER}/tests.sqlite3"),
+        "REDIS_URL": os.environ.get("TEST_REDIS_URL", ""),
+        "PUBLIC_URL": "http://127.0.0.1:8000",
+        "ALLOWED_HOSTS": "127.0.0.1,localhost,testserver",
+        "EMAIL_URL": "memorymail://",
+        "METRICS_TOKEN": "metrics-token-of-the-tests",
+        "LOG_LEVEL": "WARNING",
+    }
+)
