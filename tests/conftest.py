@@ -156,6 +156,8 @@ class Api:
     def __getattr__(self, method: str) -> Callable[..., Any]:
         def call(path: str, body: Any = None, **options: Any) -> Any:
             send = getattr(self.client, method)
+            if body is None and method in ("post", "put", "patch"):
+                return send(path, b"", content_type="application/json", **options)
             if body is None:
                 return send(path, **options)
             return send(path, body, content_type="application/json", **options)

@@ -67,7 +67,7 @@ class SecretKey(OrgOwned, Timestamped):
     digest = models.CharField(max_length=64, editable=False)
     pepper_id = models.CharField(max_length=16, editable=False)
     last_four = models.CharField(max_length=4, editable=False)
-    scopes = models.JSONField(_("scopes"), default=list)
+    scopes = models.JSONField(_("scopes"), default=list, blank=True)
     allowed_networks = models.JSONField(_("allowed networks"), default=list, blank=True)
     limit_minute = models.PositiveIntegerField(null=True, blank=True, help_text=_("Empty: the type's. 0: none."))
     limit_hour = models.PositiveIntegerField(null=True, blank=True, help_text=_("Empty: the type's. 0: none."))
