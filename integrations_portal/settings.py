@@ -117,7 +117,6 @@ TEMPLATES = [
         },
     }
 ]
-FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = BASE_DIR / "var" / "static"
@@ -258,7 +257,7 @@ PORTAL_CALL_LOG = "apps.audit.calls.record_call"
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
-    "DEFAULT_PARSER_CLASSES": ["apps.base.parsing.StrictJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["apps.base.parsing.StrictJSONParser", "apps.base.parsing.SessionFormParser"],
     "DEFAULT_RENDERER_CLASSES": ["apps.base.rendering.JSONRenderer", "apps.base.rendering.BrowsableRenderer"],
     "EXCEPTION_HANDLER": "apps.base.api.exception_response",
     "UNAUTHENTICATED_USER": None,

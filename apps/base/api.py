@@ -23,6 +23,7 @@ from django.urls import URLPattern, re_path
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.module_loading import import_string
 from rest_framework import exceptions, serializers
+from rest_framework.authentication import CSRFCheck
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -261,10 +262,21 @@ def find_caller(request: HttpRequest) -> Caller:
     caller = import_string(settings.PORTAL_KEY_AUTHENTICATION)(request)
     if caller is None and "text/html" in request.META.get("HTTP_ACCEPT", ""):
         caller = import_string(settings.PORTAL_SESSION_AUTHENTICATION)(request)
+        if caller is not None and caller.refusal is None:
+            caller.refusal = csrf_refusal(request)
     if caller is not None:
         return caller
     in_query = any("ipk_" in value or "ips_" in value for value in request.GET.values())
     return Caller(refusal=Unauthorized(KEY_IN_QUERY if in_query else MISSING_KEY, "missing_api_key"))
+
+
+def csrf_refusal(request: HttpRequest) -> Forbidden | None:
+    """This will check the CSRF token of a session's change: keys need none, cookies travel by themselves."""
+    check = CSRFCheck(lambda _request: None)
+    check.process_request(request)
+    if check.process_view(request, None, (), {}) is None:
+        return None
+    return Forbidden("The CSRF token is missing or wrong. Reload the page and send the form again.")
 
 
 # Parameters of lists

@@ -55,7 +55,8 @@ class OneUseForm(forms.Form):
         except (signing.BadSignature, ValueError):
             user = path = None
         if (user, path) != (str(self.request.user.pk), self.request.path):
-            self.data = {**self.data.dict(), "token": self.new_token()}
+            self.data = self.data.copy()
+            self.data["token"] = self.new_token()
             raise forms.ValidationError(_("This form was open for too long. Send it once more."))
         return self.cleaned_data["token"]
 

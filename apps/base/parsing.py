@@ -7,8 +7,10 @@ from decimal import Decimal, InvalidOperation
 from typing import IO, Any
 
 from django.conf import settings
-from rest_framework.parsers import BaseParser
+from rest_framework.exceptions import UnsupportedMediaType
+from rest_framework.parsers import BaseParser, FormParser
 
+from apps.base.actor import ActorKind
 from apps.base.errors import Invalid, PortalError
 
 MAX_DEPTH = 64
@@ -141,3 +143,16 @@ class StrictJSONParser(BaseParser):
         announced = request.META.get("CONTENT_LENGTH") if request is not None else None
         body = read_body(stream, int(announced) if announced and str(announced).isdigit() else None)
         return parse_json(body) if body.strip() else {}
+
+
+class SessionFormParser(FormParser):
+    """Forms of the browsable API. A key sends JSON: to it a form is 415, like any other type."""
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        """This will return a form's fields as a plain object, without the CSRF token."""
+        request = (parser_context or {})["request"]
+        if request.actor is None or request.actor.kind != ActorKind.USER:
+            raise UnsupportedMediaType(media_type or "")
+        fields = super().parse(stream, media_type, parser_context).dict()
+        fields.pop("csrfmiddlewaretoken", None)
+        return fields

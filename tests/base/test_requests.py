@@ -127,7 +127,7 @@ def test_lists_have_totals_and_neighbours(api, admin_key, acme, person):
     assert [user["name"] for user in answer.json()] == ["P2", "P3"]
     assert answer["X-Total-Count"] == "5"
     link = answer["Link"]
-    assert 'limit=2&unknown=1' in link or "unknown=1" in link
+    assert "limit=2&unknown=1" in link or "unknown=1" in link
     assert all(f'rel="{name}"' in link for name in ("first", "prev", "next", "last"))
     assert "offset=4" in link.split('rel="last"')[0].rsplit("<", 1)[1]
 
@@ -149,3 +149,33 @@ def test_an_unexpected_error_tells_nothing(api, acme_key, monkeypatch):
     answer = api(acme_key).post("/v1/users", GOOD)
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "hunter2" not in answer.content.decode()
+
+
+def test_a_sessions_change_needs_its_csrf_token(ada, acme):
+    import time
+
+    from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
+    from django.test import Client
+
+    from apps.orgs.models import User
+
+    browser = Client(enforce_csrf_checks=True, headers={"Accept": "text/html"})
+    browser.force_login(ada)
+    session = browser.session
+    session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "password", "at": time.time()}]
+    session.save()
+    answer = browser.post("/v1/users", GOOD, content_type="application/json")
+    assert answer.status_code == 403 and not User.objects.filter(email="jo@example.com").exists()
+    browser.get("/o/acme/settings/integration/api-keys/create/")
+    token = browser.cookies["csrf"].value
+    form = {"name": "Jo", "email": "jo@example.com", "password": "password1", "csrfmiddlewaretoken": token}
+    assert browser.post("/v1/users", form).status_code == 415
+    from urllib.parse import urlencode
+
+    answer = browser.post("/v1/users", urlencode(form), content_type="application/x-www-form-urlencoded")
+    assert answer.status_code == 201
+
+
+def test_a_form_from_a_key_is_415(api, acme_key):
+    answer = api(acme_key).client.post("/v1/users", "name=x", content_type="application/x-www-form-urlencoded")
+    assert answer.status_code == 415
