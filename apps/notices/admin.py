@@ -1,0 +1,14 @@
+"""Notices in the operators' admin."""
+
+from django.contrib import admin
+
+from apps.audit.operators import ReadOnlyAdmin
+from apps.notices.models import Notice
+
+
+@admin.register(Notice)
+class NoticeAdmin(ReadOnlyAdmin):
+    """What organizations were told."""
+
+    list_display = ("kind", "organization", "severity", "created_at", "mailed_at", "dismissed_at")
+    list_select_related = ("organization",)
