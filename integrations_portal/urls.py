@@ -10,10 +10,11 @@ from apps.audit import urls as audit
 from apps.base.api import UnknownPath
 from apps.orgs import urls as orgs
 from apps.webhooks import urls as webhooks
-from integrations_portal import views
+from integrations_portal import reference, views
 
 APPS = (orgs, api_keys, webhooks, audit)
 api = [route for app in APPS for route in app.api]
+documented = list(api)
 api.append(re_path(r"^.*$", UnknownPath.as_view(route="/v1/*"), name="api-unknown"))
 
 urlpatterns = [
@@ -22,6 +23,8 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="landing"), name="home"),
     path("o/<slug:slug>/settings/integration/", views.overview, name="overview"),
     *(route for app in APPS for route in app.pages),
+    path("docs/", reference.reference, {"routes": documented}, name="reference"),
+    path("docs/errors", reference.errors, name="docs_errors"),
     path("account/", include("allauth.urls")),
     path("language/", set_language, name="set_language"),
     path("healthz", views.alive, name="healthz"),
