@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from apps.api_keys.models import ApiKey
+from apps.api_keys.presenting import days_up
 from apps.audit.models import ApiCall, AuditEntry
 from apps.audit.usage import totals_24h
 from apps.audit.vocabulary import sentence_for
@@ -52,7 +53,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 def _attention(actor: Actor, slug: str) -> list[dict[str, Any]]:
     found = []
     for key in ApiKey.objects.for_actor(actor).in_status(KeyStatus.EXPIRING).order_by("expires_at")[:5]:
-        days = max(0, (key.expires_at - timezone.now()).days)
+        days = days_up(key.expires_at - timezone.now())
         found.append(
             {
                 "severity": "warn",

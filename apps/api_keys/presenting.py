@@ -55,7 +55,7 @@ def facts(key: ApiKey, use: LastUse | None, now: datetime | None = None) -> dict
         "scopes": key.scopes,
         "mask": key.mask,
         "status": str(key.status_at(moment)),
-        "expires_in_days": max(0, left.days) if left is not None else None,
+        "expires_in_days": days_up(left) if left is not None else None,
         "overlap_until": key.expires_at if key.status_at(moment) == KeyStatus.OVERLAP else None,
         "ever_used": use is not None,
         "last_used_at": use.at if use else None,
@@ -68,6 +68,11 @@ def facts(key: ApiKey, use: LastUse | None, now: datetime | None = None) -> dict
         "networks": key.allowed_networks,
         "limits": limit_texts(key.key_type, key.limit_minute, key.limit_hour),
     }
+
+
+def days_up(left: timedelta) -> int:
+    """This will return begun days: what ends in 5 days and 23 hours ends in 6 days."""
+    return max(0, -(-left // timedelta(days=1)))
 
 
 def limit_texts(kind: KeyType, minute: int | None = None, hour: int | None = None) -> list[str]:

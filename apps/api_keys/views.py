@@ -44,7 +44,6 @@ def key_list(request: HttpRequest) -> HttpResponse:
         "filtered": bool(q or status or kind),
         "used": mine.live().count(),
         "cap": None,
-        "reference_url": "/v1/me",
     }
     return render(request, "api_keys/list.html", context)
 

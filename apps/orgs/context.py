@@ -5,11 +5,12 @@ from typing import Any
 from django.http import HttpRequest
 
 from apps.base.permissions import Permission
-from apps.notices.models import Notice
+from apps.notices.models import Notice, Severity
 from apps.notices.texts import describe
 from apps.orgs.models import Membership, OrganizationStatus
 
-NOTICES_ON_TOP = 3
+NOTICES_ON_TOP = 1
+SEVERITY_ORDER = {Severity.BAD: 0, Severity.WARN: 1, Severity.INFO: 2, Severity.OK: 3}
 
 
 def page_context(request: HttpRequest) -> dict[str, Any]:
@@ -38,6 +39,10 @@ def _memberships(request: HttpRequest) -> list[Membership]:
 
 
 def _notices(request: HttpRequest) -> list[dict[str, Any]]:
-    rows = Notice.objects.for_actor(request.actor).open().order_by("-id")[: NOTICES_ON_TOP * 3]
+    """The worst open notice; the overview has its own card for what needs attention."""
+    if getattr(request, "nav", "") == "overview":
+        return []
+    rows = Notice.objects.for_actor(request.actor).open().order_by("-id")[:20]
     mine = [row for row in rows if not row.permission or request.actor.can(row.permission)]
+    mine.sort(key=lambda row: SEVERITY_ORDER[Severity(row.severity)])
     return [describe(row, request.organization.slug) for row in mine[:NOTICES_ON_TOP]]
