@@ -1,0 +1,51 @@
+"""The logs in the operators' admin: to read, never to change."""
+
+from django.contrib import admin
+
+from apps.audit.models import ApiCall, AuditEntry, LastUse, RefusedCalls, UsageHour
+from apps.audit.operators import ReadOnlyAdmin
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """Changes."""
+
+    list_display = ("at", "organization", "actor_label", "action", "target_label", "outcome", "address")
+    list_select_related = ("organization",)
+    search_fields = ("action__exact", "target_id__exact", "actor_id__exact", "request_id__exact")
+    ordering = ("-id",)
+
+
+@admin.register(ApiCall)
+class ApiCallAdmin(ReadOnlyAdmin):
+    """Calls of the API."""
+
+    list_display = ("at", "organization", "actor_label", "method", "route", "status", "code", "duration_ms", "address")
+    list_select_related = ("organization",)
+    search_fields = ("actor_id__exact", "request_id__exact")
+    ordering = ("-id",)
+
+
+@admin.register(UsageHour)
+class UsageHourAdmin(ReadOnlyAdmin):
+    """Calls by hour."""
+
+    list_display = ("hour", "organization", "credential_id", "method", "route", "status_class", "address", "calls")
+    list_select_related = ("organization",)
+    ordering = ("-id",)
+
+
+@admin.register(LastUse)
+class LastUseAdmin(ReadOnlyAdmin):
+    """Last use of each key."""
+
+    list_display = ("credential_id", "at", "address")
+
+
+@admin.register(RefusedCalls)
+class RefusedCallsAdmin(ReadOnlyAdmin):
+    """Refused strangers."""
+
+    list_display = ("minute", "address", "code", "calls")
+    search_fields = ("address__exact", "code__exact")
+    ordering = ("-id",)

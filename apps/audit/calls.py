@@ -1,0 +1,81 @@
+"""One row for each answered API request of a known caller, durable before the answer leaves.
+
+Strangers leave no row: their refusals are only counted, per address, minute and code.
+"""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest
+from django.utils import timezone
+
+from apps.audit import call_writer
+from apps.audit.call_store import Call, Refused
+from apps.audit.texts import clean
+from apps.base.actor import ActorKind
+from apps.base.identifiers import new_uuid
+
+KEY_KINDS = (ActorKind.API_KEY, ActorKind.SDK_KEY)
+# How a row is kept, by API_CALL_LOG. `stream` is as durable as `strict` until it has a writer of its own.
+KEEP = {"strict": call_writer.keep, "stream": call_writer.keep}
+
+
+def record_call(*, request: HttpRequest, caller: Any, route: str, status: int, code: str, duration_ms: float) -> None:
+    """This will return when the row of this call is committed; the answer must not leave before.
+
+    ``caller`` is the door's ``base.api.Caller``, ``route`` the template of the path (never the query string),
+    ``duration_ms`` milliseconds. A database that stays away is logged and counted, never raised.
+    """
+    now = timezone.now()
+    who = _identify(caller)
+    if who is None:
+        _count_refusal(request, now, status, code)
+        return
+    organization_id, kind, public_id, label, credential_id = who
+    call = Call(
+        id=new_uuid(),
+        at=now,
+        organization_id=organization_id,
+        actor_kind=kind,
+        actor_id=public_id[:40],
+        actor_label=clean(label, 200),
+        credential_id=credential_id,
+        method=(request.method or "")[:8],
+        route=route[:120],
+        status=status,
+        code=code[:40],
+        duration_ms=duration_ms,
+        address=request.client_address[:45],
+        user_agent=clean(request.META.get("HTTP_USER_AGENT", ""), 300),
+        request_id=request.request_id,
+    )
+    if connection.in_atomic_block:
+        call_writer.keep_here([call], {})
+    else:
+        KEEP[settings.API_CALL_LOG](call)
+
+
+def _identify(caller: Any) -> tuple[uuid.UUID, str, str, str, uuid.UUID | None] | None:
+    """This will return organization, kind, id, label and key of a known caller; of a refused key too."""
+    actor, credential = caller.actor, caller.credential
+    key = None if credential is None else credential.pk
+    if actor is not None and actor.organization_id is not None:
+        own = actor.pk if actor.kind in KEY_KINDS else None
+        return actor.organization_id, str(actor.kind), actor.id, actor.label, key or own
+    if credential is not None:
+        return credential.organization_id, str(credential.kind), credential.public_id, credential.name, key
+    return None
+
+
+def _count_refusal(request: HttpRequest, now: datetime, status: int, code: str) -> None:
+    if status < 400:
+        return
+    minute = now.replace(second=0, microsecond=0)
+    refused = Refused(request.client_address[:45], minute, code[:40])
+    if connection.in_atomic_block:
+        call_writer.keep_here([], {refused: 1})
+    else:
+        call_writer.count(refused)

@@ -1,0 +1,92 @@
+"""The figures of pages, read from the hourly rollup: one query each, however long the log is."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models import Q, Sum
+from django.db.models.functions import Coalesce, TruncDate
+from django.utils import timezone
+
+from apps.audit.models import LastUse, UsageHour
+
+ERRORS = ~Q(status_class="2xx")
+COUNT = Coalesce(Sum("calls"), 0)
+ERROR_COUNT = Coalesce(Sum("calls", filter=ERRORS), 0)
+
+
+class Day(NamedTuple):
+    """Calls of one UTC day; errors are the answers from 400 up, 429 included."""
+
+    date: date
+    calls: int
+    errors: int
+
+
+class Totals(NamedTuple):
+    """Calls of a span of time."""
+
+    calls: int
+    errors: int
+    by_status: dict[str, int]
+
+
+def last_uses(credential_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, LastUse]:
+    """This will return the last use of each key that was ever used, by the key's primary key. At most 999 keys."""
+    return LastUse.objects.in_bulk(credential_ids) if credential_ids else {}
+
+
+def daily_series(
+    organization_id: uuid.UUID, credential_ids: Sequence[uuid.UUID], days: int, now: datetime | None = None
+) -> dict[uuid.UUID, list[Day]]:
+    """This will return for each key its last ``days`` UTC days, oldest first, today last, quiet days as zeros."""
+    today = (now or timezone.now()).astimezone(UTC).date()
+    dates = [today - timedelta(days=back) for back in reversed(range(days))]
+    first = datetime(dates[0].year, dates[0].month, dates[0].day, tzinfo=UTC)
+    rows = UsageHour.objects.filter(
+        organization_id=organization_id, credential_id__in=list(credential_ids), hour__gte=first
+    )
+    counted = (
+        rows.values("credential_id", day=TruncDate("hour", tzinfo=UTC))
+        .annotate(total=COUNT, failed=ERROR_COUNT)
+        .values_list("credential_id", "day", "total", "failed")
+    )
+    found: dict[uuid.UUID, dict[date, Day]] = defaultdict(dict)
+    for key, day, total, failed in counted if credential_ids else ():
+        found[key][day] = Day(day, total, failed)
+    return {key: [found[key].get(day, Day(day, 0, 0)) for day in dates] for key in credential_ids}
+
+
+def totals_24h(organization_id: uuid.UUID, now: datetime | None = None) -> Totals:
+    """This will return the organization's calls of the current hour and the 23 before it."""
+    this_hour = (now or timezone.now()).replace(minute=0, second=0, microsecond=0)
+    rows = UsageHour.objects.filter(organization_id=organization_id, hour__gte=this_hour - timedelta(hours=23))
+    by_status = dict(rows.values("status_class").annotate(total=COUNT).values_list("status_class", "total"))
+    calls = sum(by_status.values())
+    return Totals(calls, calls - by_status.get("2xx", 0), by_status)
+
+
+class Hour(NamedTuple):
+    """Calls of one UTC hour of one key; ``limited`` are the 429s among the errors."""
+
+    hour: datetime
+    calls: int
+    errors: int
+    limited: int
+
+
+def hourly_series(
+    organization_id: uuid.UUID | None, credential_id: uuid.UUID, hours: int, now: datetime | None = None
+) -> list[Hour]:
+    """This will return a key's last ``hours`` UTC hours, oldest first, the current one last, quiet ones as zeros."""
+    this_hour = (now or timezone.now()).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    first = this_hour - timedelta(hours=hours - 1)
+    rows = UsageHour.objects.filter(organization_id=organization_id, credential_id=credential_id, hour__gte=first)
+    counted = rows.values("hour").annotate(
+        total=COUNT, failed=ERROR_COUNT, limited=Coalesce(Sum("calls", filter=Q(status_class="429")), 0)
+    )
+    found = {row["hour"]: Hour(row["hour"], row["total"], row["failed"], row["limited"]) for row in counted}
+    spans = [first + timedelta(hours=index) for index in range(hours)]
+    return [found.get(hour, Hour(hour, 0, 0, 0)) for hour in spans]

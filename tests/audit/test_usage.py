@@ -1,0 +1,61 @@
+"""The figures of pages: exact, one query each."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+import time_machine
+
+from apps.audit import usage
+from apps.audit.calls import record_call
+from apps.base.api import Caller
+from apps.base.identifiers import new_uuid
+from tests.audit.conftest import call_arguments, key_actor
+
+pytestmark = pytest.mark.django_db
+NOON = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
+
+
+def calls(actor, at: datetime, *statuses: int) -> None:
+    with time_machine.travel(at, tick=False):
+        for status in statuses:
+            record_call(**call_arguments(Caller(actor=actor), status=status))
+
+
+def test_last_uses(organization, django_assert_num_queries):
+    used, unused = key_actor(organization), new_uuid()
+    calls(used, NOON, 200)
+    with django_assert_num_queries(1):
+        found = usage.last_uses([used.pk, unused])
+    assert list(found) == [used.pk] and found[used.pk].at == NOON
+    with django_assert_num_queries(0):
+        assert usage.last_uses([]) == {}
+
+
+def test_days_of_each_key_with_quiet_days_as_zeros(organization, other, django_assert_num_queries):
+    one, two, foreign = key_actor(organization), key_actor(organization), key_actor(other)
+    calls(one, NOON - timedelta(days=2), 200, 500)
+    calls(one, NOON - timedelta(days=3), 200)
+    calls(one, NOON, 200, 429, 404)
+    calls(foreign, NOON, 200)
+    with django_assert_num_queries(1):
+        found = usage.daily_series(organization.pk, [one.pk, two.pk, foreign.pk], 3, now=NOON)
+    days = [date(2026, 11, 20), date(2026, 11, 21), date(2026, 11, 22)]
+    assert found[one.pk] == list(zip(days, [2, 0, 3], [1, 0, 2], strict=True))
+    assert found[two.pk] == found[foreign.pk] == list(zip(days, [0] * 3, [0] * 3, strict=True))
+
+
+def test_no_keys_no_query(organization, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert usage.daily_series(organization.pk, [], 7) == {}
+
+
+def test_totals_of_the_last_24_hours(organization, other, django_assert_num_queries):
+    key = key_actor(organization)
+    calls(key, NOON, 200, 201, 404, 429, 503)
+    calls(key, NOON - timedelta(hours=23), 200)
+    calls(key, NOON - timedelta(hours=24), 200)
+    calls(key_actor(other), NOON, 200)
+    with django_assert_num_queries(1):
+        totals = usage.totals_24h(organization.pk, now=NOON)
+    assert totals == (6, 3, {"2xx": 3, "4xx": 1, "429": 1, "5xx": 1})
+    assert usage.totals_24h(new_uuid(), now=NOON) == (0, 0, {})
