@@ -17,7 +17,7 @@ from django.test import Client, TransactionTestCase
 
 from apps.api_keys import actions as key_actions
 from apps.api_keys.models import ApiKey
-from apps.audit import append_only
+from apps.audit import append_only, call_writer
 from apps.base.actor import Actor, system
 from apps.credentials import gate, limits
 from apps.orgs.models import Membership, Organization, Role, User
@@ -35,6 +35,7 @@ def _flush_despite_append_only() -> None:
     original = TransactionTestCase._fixture_teardown
 
     def teardown(self: TransactionTestCase) -> None:
+        call_writer.stop()
         for connection in connections.all():
             append_only.remove(connection)
         try:

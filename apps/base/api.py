@@ -309,8 +309,8 @@ def time_parameter(request: Request, name: str) -> datetime | None:
 def read_time(name: str, text: str) -> datetime:
     """This will read a moment, or raise Invalid naming the field."""
     try:
-        moment = parse_datetime(text.replace(" ", "+"))
-        day = None if moment else parse_date(text)
+        day = parse_date(text) if len(text) <= 10 else None
+        moment = None if day else parse_datetime(text.replace(" ", "+"))
     except ValueError:
         moment = day = None
     if day is not None:

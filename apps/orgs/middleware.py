@@ -71,10 +71,9 @@ def actor_for_api(request: HttpRequest) -> Caller | None:
     chosen = [each for each in mine if each.organization.slug == slug] if slug else mine
     try:
         membership = _only(chosen, slug)
-        _refuse_suspended(membership)
     except PortalError as refusal:
         return Caller(refusal=refusal)
-    return Caller(actor=actor_of(request, membership))
+    return Caller(actor=actor_of(request, membership), refusal=_suspension(membership))
 
 
 def _only(chosen: list[Membership], slug: str | None) -> Membership:
@@ -86,9 +85,10 @@ def _only(chosen: list[Membership], slug: str | None) -> Membership:
     raise Invalid.field("organization", f"Say which organization: add ?organization= and one of {names}.")
 
 
-def _refuse_suspended(membership: Membership) -> None:
-    if membership.organization.status == OrganizationStatus.SUSPENDED:
-        raise Forbidden("This organization is suspended.", "organization_suspended")
+def _suspension(membership: Membership) -> Forbidden | None:
+    if membership.organization.status != OrganizationStatus.SUSPENDED:
+        return None
+    return Forbidden("This organization is suspended. Contact the vendor's team.", "organization_suspended")
 
 
 class LanguageMiddleware:

@@ -95,7 +95,7 @@ def when(value: datetime | None, style: str = "relative") -> SafeString:
     ``short`` (date and minute), ``exact`` (to the second, with the zone's name), ``clock`` (the time alone).
     """
     if value is None:
-        return mark_safe("–")  # noqa: S308
+        return mark_safe("–")
     utc = value.astimezone(UTC)
     seconds = (utc - timezone.now()).total_seconds()
     relative = style == "relative" and abs(seconds) < RELATIVE_FOR_DAYS * 86400
