@@ -13,8 +13,8 @@ from apps.api_keys.gate_rows import effective
 from apps.api_keys.models import ApiKey, KeyType, Scope
 from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind
-from apps.base.api import instant
 from apps.base.errors import Conflict, Forbidden, Invalid
+from apps.base.instants import instant
 from apps.base.permissions import ADMIN, Permission
 from apps.credentials import lifecycle
 from apps.webhooks import publishing

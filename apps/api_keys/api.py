@@ -10,7 +10,8 @@ from apps.api_keys import actions
 from apps.api_keys.models import ApiKey
 from apps.api_keys.serializers import NewKeyBody, ReasonBody, write_key
 from apps.audit.models import LastUse
-from apps.base.api import ANY_KEY, PortalView, instant
+from apps.base.api import ANY_KEY, PortalView
+from apps.base.instants import instant
 from apps.base.permissions import Permission
 from apps.credentials.gate import KeyRow
 from apps.credentials.limits import WindowState

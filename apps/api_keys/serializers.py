@@ -8,7 +8,8 @@ from apps.api_keys.actions import MAX_DAYS, Lifetime
 from apps.api_keys.gate_rows import effective
 from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
-from apps.base.api import instant, read_time
+from apps.base.instants import instant
+from apps.base.lists import read_time
 from apps.base.serializers import Flag, StrictSerializer, Text, TextList, Whole
 
 

@@ -10,7 +10,8 @@ from apps.audit.filters import read_filters
 from apps.audit.models import AuditEntry
 from apps.audit.serializers import write_row
 from apps.audit.sources import timeline
-from apps.base.api import PortalView, make_cursor, read_cursor, time_parameter, whole_parameter
+from apps.base.api import PortalView
+from apps.base.lists import make_cursor, read_cursor, time_parameter, whole_parameter
 from apps.base.permissions import Permission
 
 

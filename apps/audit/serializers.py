@@ -3,7 +3,7 @@
 from typing import Any
 
 from apps.audit.sources import Party, Row
-from apps.base.api import instant_ms
+from apps.base.instants import instant_ms
 
 DURATION_DIGITS = 3
 

@@ -12,8 +12,8 @@ from apps.audit.forms import page_filters, typed
 from apps.audit.models import AuditEntry
 from apps.audit.sources import Page, Row, categories, timeline
 from apps.audit.vocabulary import SENTENCES
-from apps.base.api import make_cursor, read_cursor
 from apps.base.errors import Invalid
+from apps.base.lists import make_cursor, read_cursor
 from apps.base.pages import org_page
 from apps.base.permissions import Permission
 

@@ -4,15 +4,11 @@ What is answered first (docs/api.md): credential 400/401, limits 429, organizati
 method 405, scope 403, Accept 406, object 404, body 413/415/400, state 409.
 """
 
-import base64
-import binascii
 import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
@@ -20,7 +16,6 @@ from django.db import OperationalError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.urls import URLPattern, re_path
-from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.module_loading import import_string
 from rest_framework import exceptions, serializers
 from rest_framework.authentication import CSRFCheck
@@ -30,6 +25,7 @@ from rest_framework.views import APIView
 
 from apps.base.actor import Actor
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
+from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
 from apps.base.permissions import Permission
 from apps.base.rendering import JSONRenderer
 
@@ -50,16 +46,6 @@ class Caller:
     refusal: PortalError | None = None
     headers: dict[str, str] = field(default_factory=dict)
     credential: Any = None
-
-
-def instant(moment: datetime | None) -> str | None:
-    """This will write a time of a resource: UTC, whole seconds, ``Z`` (RFC 3339)."""
-    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def instant_ms(moment: datetime | None) -> str | None:
-    """This will write a time of an event, delivery, attempt or log: UTC with milliseconds."""
-    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
@@ -223,7 +209,7 @@ class PortalView(APIView):
         total = rows.count()
         response = Response([write(row) for row in rows[offset : offset + limit]])
         response["X-Total-Count"] = str(total)
-        response["Link"] = _offset_links(request, limit, offset, total)
+        response["Link"] = offset_links(request, limit, offset, total)
         return response
 
     def cursor_page(self, request: Request, rows: QuerySet, write: Callable[[Any], Any]) -> Response:
@@ -235,7 +221,7 @@ class PortalView(APIView):
         found = list(rows.order_by("-pk")[: limit + 1])
         response = Response([write(row) for row in found[:limit]])
         if len(found) > limit:
-            response["Link"] = _link(request, "next", {"limit": limit, "cursor": make_cursor(found[limit - 1].pk)})
+            response["Link"] = link_to(request, "next", {"limit": limit, "cursor": make_cursor(found[limit - 1].pk)})
         return response
 
 
@@ -277,80 +263,3 @@ def csrf_refusal(request: HttpRequest) -> Forbidden | None:
     if check.process_view(request, None, (), {}) is None:
         return None
     return Forbidden("The CSRF token is missing or wrong. Reload the page and send the form again.")
-
-
-# Parameters of lists
-
-
-def whole_parameter(request: Request, name: str, default: int, low: int, high: int) -> int:
-    """This will return a whole number from the query string, or raise Invalid naming the parameter."""
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 12 and low <= int(text) <= high):
-        raise Invalid.field(name, f"{name} must be a whole number from {low} to {high}.")
-    return int(text)
-
-
-def choice_parameter(request: Request, name: str, allowed: Iterable[str]) -> str | None:
-    """This will return one of the allowed words from the query string, or None where it is absent."""
-    text = request.query_params.get(name)
-    if text is not None and text not in allowed:
-        raise Invalid.field(name, f"{name} must be one of {', '.join(allowed)}.")
-    return text
-
-
-def time_parameter(request: Request, name: str) -> datetime | None:
-    """This will return a moment (RFC 3339, or a date at 00:00 UTC) from the query string, or None."""
-    text = request.query_params.get(name)
-    return None if text is None else read_time(name, text)
-
-
-def read_time(name: str, text: str) -> datetime:
-    """This will read a moment, or raise Invalid naming the field."""
-    try:
-        day = parse_date(text) if len(text) <= 10 else None
-        moment = None if day else parse_datetime(text.replace(" ", "+"))
-    except ValueError:
-        moment = day = None
-    if day is not None:
-        moment = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    if moment is None or moment.tzinfo is None:
-        raise Invalid.field(name, f"{name} must be a time such as 2026-11-22T10:00:00Z.")
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise Invalid.field(name, f"{name} is out of range.") from None
-
-
-def make_cursor(key: Any) -> str:
-    """This will write a primary key as an opaque cursor."""
-    return base64.urlsafe_b64encode(str(key).encode()).decode().rstrip("=")
-
-
-def read_cursor(cursor: str, pk_field: Any) -> Any:
-    """This will read a cursor, or raise Invalid."""
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-        return pk_field.to_python(text)
-    except (binascii.Error, UnicodeError, ValueError, Exception) as error:
-        if isinstance(error, (MemoryError, RecursionError)):
-            raise
-        raise Invalid.field("cursor", "cursor is not one that this list gave out.") from None
-
-
-def _link(request: Request, relation: str, changed: dict[str, Any]) -> str:
-    kept = {name: value for name, value in request.query_params.items() if name not in changed}
-    url = request._request.build_absolute_uri(request._request.path) + "?" + urlencode({**kept, **changed})
-    return f'<{url}>; rel="{relation}"'
-
-
-def _offset_links(request: Request, limit: int, offset: int, total: int) -> str:
-    last = max(0, (total - 1) // limit * limit)
-    links = [_link(request, "first", {"limit": limit, "offset": 0})]
-    if offset > 0:
-        links.append(_link(request, "prev", {"limit": limit, "offset": max(0, offset - limit)}))
-    if offset + limit < total:
-        links.append(_link(request, "next", {"limit": limit, "offset": offset + limit}))
-    links.append(_link(request, "last", {"limit": limit, "offset": last}))
-    return ", ".join(links)

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.base.api import instant
+from apps.base.instants import instant
 from apps.base.serializers import StrictSerializer, Text
 from apps.orgs.models import User
 

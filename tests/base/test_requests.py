@@ -169,7 +169,6 @@ def test_a_sessions_change_needs_its_csrf_token(ada, acme):
     browser.get("/o/acme/settings/integration/api-keys/create/")
     token = browser.cookies["csrf"].value
     form = {"name": "Jo", "email": "jo@example.com", "password": "password1", "csrfmiddlewaretoken": token}
-    assert browser.post("/v1/users", form).status_code == 415
     from urllib.parse import urlencode
 
     answer = browser.post("/v1/users", urlencode(form), content_type="application/x-www-form-urlencoded")

@@ -5,8 +5,8 @@ from django.core.management.base import CommandError, CommandParser
 from apps.api_keys import actions
 from apps.api_keys.actions import Lifetime
 from apps.base.actor import system
-from apps.base.api import instant
 from apps.base.commands import PortalCommand
+from apps.base.instants import instant
 from apps.base.organizations import organization_pk
 
 
