@@ -12,6 +12,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework.request import Request
 
 from apps.base.errors import Invalid
+from apps.base.logging import redact
 
 
 def whole_parameter(request: Request, name: str, default: int, low: int, high: int) -> int:
@@ -71,7 +72,8 @@ def read_cursor(cursor: str, pk_field: Any) -> Any:
 
 def link_to(request: Request, relation: str, changed: dict[str, Any]) -> str:
     """This will return one entry of the Link header (RFC 8288): this list with some parameters changed."""
-    kept = {name: value for name, value in request.query_params.items() if name not in changed}
+    # A key that somebody put into the query string by mistake must not come back in a header.
+    kept = {name: value for name, value in request.query_params.items() if name not in changed and redact(value) == value}
     url = request._request.build_absolute_uri(request._request.path) + "?" + urlencode({**kept, **changed})
     return f'<{url}>; rel="{relation}"'
 
