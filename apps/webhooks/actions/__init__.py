@@ -1,0 +1,29 @@
+"""What may be done to endpoints, deliveries and events: each one transaction, one check, one audit entry."""
+
+from apps.webhooks.actions.deliveries import hold_for_suspension, release_after_suspension, retry_delivery, send_test
+from apps.webhooks.actions.endpoints import (
+    HELD_CHOICES,
+    create_endpoint,
+    delete_endpoint,
+    enable_endpoint,
+    pause_endpoint,
+    rotate_secret,
+    update_endpoint,
+)
+from apps.webhooks.actions.events import publish_event, publish_events
+
+__all__ = [
+    "HELD_CHOICES",
+    "create_endpoint",
+    "delete_endpoint",
+    "enable_endpoint",
+    "hold_for_suspension",
+    "pause_endpoint",
+    "publish_event",
+    "publish_events",
+    "release_after_suspension",
+    "retry_delivery",
+    "rotate_secret",
+    "send_test",
+    "update_endpoint",
+]

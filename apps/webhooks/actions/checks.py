@@ -1,0 +1,74 @@
+"""What new values of endpoints and test sends are checked against."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+
+from django.apps import apps as django_apps
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.base.errors import Conflict, Invalid, RateLimited
+from apps.base.identifiers import uuid_at
+from apps.base.outbound import AddressRefused, HeaderRefused, check_header, check_url
+from apps.base.secrets import MASK_DOTS
+from apps.webhooks.models import Endpoint, Event
+
+MOST_HEADERS = 20
+TESTS_PER_MINUTE = 5
+MINUTE = timedelta(minutes=1)
+
+
+def checked_url(url: str) -> str:
+    """This will return the URL as it will be called, or raise Invalid on ``url`` with the reason."""
+    try:
+        return check_url(url).url
+    except AddressRefused as refused:
+        raise Invalid.field("url", refused.message) from None
+
+
+def checked_headers(headers: Mapping[str, str], stored: Mapping[str, str]) -> dict[str, str]:
+    """This will return the headers to keep, or raise Invalid on ``headers``; ``••••`` stands for the stored value."""
+    if len(headers) > MOST_HEADERS:
+        raise Invalid.field("headers", _("At most %(most)s headers.") % {"most": MOST_HEADERS})
+    if len({name.lower() for name in headers}) < len(headers):
+        raise Invalid.field("headers", _("A header is named twice."))
+    kept = {name: stored[name] if value == MASK_DOTS and name in stored else value for name, value in headers.items()}
+    for name, value in kept.items():
+        try:
+            check_header(name, value)
+        except HeaderRefused as refused:
+            raise Invalid.field("headers", f"{name}: {refused.message}") from None
+    return kept
+
+
+def checked_limit(name: str, value: int | None, most: int) -> int | None:
+    """This will return the value, or raise Invalid on the field where it is outside 1 to ``most``."""
+    if value is not None and not 1 <= value <= most:
+        raise Invalid.field(name, _("Enter a whole number from 1 to %(most)s.") % {"most": most})
+    return value
+
+
+def check_endpoint_limit(organization_id: uuid.UUID | None) -> None:
+    """This will raise Conflict ``endpoint_limit_reached`` where the organization has as many as it may have.
+
+    It counts under the lock of the organization's row, so that two creations at once cannot both take the last place.
+    """
+    organizations = django_apps.get_model("orgs.Organization").objects
+    limit = organizations.select_for_update().values_list("endpoint_limit", flat=True).get(pk=organization_id)
+    used = Endpoint.objects.existing().filter(organization_id=organization_id)
+    if limit is not None and used.count() >= limit:
+        message = _("The limit of %(limit)s endpoints is reached. Delete one, or ask the operator for more.")
+        raise Conflict(message % {"limit": limit}, "endpoint_limit_reached")
+
+
+def check_test_rate(organization_id: uuid.UUID) -> None:
+    """This will raise RateLimited after five test sends of the organization within a minute."""
+    since = timezone.now() - MINUTE
+    tests = Event.objects.filter(organization_id=organization_id, test=True, created_at__gt=since)
+    # By key, which is by time: the index ends the search a moment before the minute.
+    recent = tests.filter(pk__gte=uuid_at(since - MINUTE)).order_by("-created_at")
+    times = list(recent.values_list("created_at", flat=True)[:TESTS_PER_MINUTE])
+    if len(times) >= TESTS_PER_MINUTE:
+        wait = int((times[-1] - since).total_seconds()) + 1
+        raise RateLimited(_("Five test sends a minute. Try again in %(seconds)s s.") % {"seconds": wait}, wait)

@@ -1,0 +1,75 @@
+"""Sending by hand: a test, or a delivery once more."""
+
+import uuid
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.base.actor import Actor
+from apps.base.errors import Conflict, Invalid
+from apps.base.permissions import Permission
+from apps.webhooks import bell, claims, publishing
+from apps.webhooks.actions.checks import check_test_rate
+from apps.webhooks.actions.rows import locked_endpoint, record
+from apps.webhooks.catalogue import patterns_for
+from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event, EventType
+
+TEST_EVENT_TYPE = "order.created"
+FINISHED = (DeliveryStatus.SUCCEEDED, DeliveryStatus.EXHAUSTED, DeliveryStatus.DROPPED)
+
+
+@transaction.atomic
+def send_test(*, actor: Actor, endpoint_id: str, event_type: str | None = None) -> Delivery:
+    """This will send the sample of a type once, also to a paused or disabled endpoint; five a minute."""
+    actor.require(Permission.WEBHOOKS_WRITE)
+    endpoint = locked_endpoint(actor, endpoint_id)
+    row = EventType.objects.filter(name=event_type).first() if event_type else _type_for_test(endpoint)
+    if row is None:
+        raise Invalid.field("event_type", _("There is no such event type."))
+    check_test_rate(endpoint.organization_id)
+    accepted = publishing.publish(
+        organization_id=endpoint.organization_id, event_type=row.name, data=row.sample, publisher="own", test=True
+    )
+    delivery = claims.send_test(Event.objects.get(pk=accepted.event_id), endpoint)
+    record(actor, "endpoint.tested", endpoint, {"event_type": [None, row.name]})
+    transaction.on_commit(bell.ring)
+    return delivery
+
+
+@transaction.atomic
+def retry_delivery(*, actor: Actor, delivery_id: str) -> Delivery:
+    """This will send a waiting delivery now, or a finished one again as a new delivery; Conflict for all others."""
+    actor.require(Permission.WEBHOOKS_WRITE)
+    rows = Delivery.objects.for_actor(actor).select_related("event", "endpoint")
+    delivery: Delivery = rows.with_public_id(delivery_id)
+    endpoint = Endpoint.objects.select_for_update(no_key=True).get(pk=delivery.endpoint_id)
+    if endpoint.deleted_at is not None or endpoint.status != EndpointStatus.ENABLED:
+        raise Conflict(_("The endpoint is not enabled: enable it first."))
+    if delivery.status in FINISHED:
+        if delivery.event.body is None:
+            raise Conflict(_("The payload was removed when its retention ended."))
+        delivery = claims.send_again(delivery)
+    elif not claims.send_now(delivery.pk):
+        raise Conflict(_("The delivery is being sent or held."))
+    record(actor, "delivery.retried", delivery, {"endpoint": [None, endpoint.url]}, delivery.event_type)
+    delivery.refresh_from_db()
+    transaction.on_commit(bell.ring)
+    return delivery
+
+
+def _type_for_test(endpoint: Endpoint) -> EventType | None:
+    """Choose a type that the endpoint wants, the best known one first."""
+    wanted = set(endpoint.event_types)
+    rows = sorted(EventType.objects.all(), key=lambda row: (row.name != TEST_EVENT_TYPE, row.name))
+    return next((row for row in rows if wanted.intersection(patterns_for(row.name))), None)
+
+
+def hold_for_suspension(*, organization_id: uuid.UUID) -> int:
+    """This will hold what waits for a suspended organization. Call it after its row was changed."""
+    return claims.hold_organization(organization_id)
+
+
+def release_after_suspension(*, organization_id: uuid.UUID) -> int:
+    """This will send what was held for an organization that may be used again. Call it after its row was changed."""
+    transaction.on_commit(bell.ring)
+    return claims.release_organization(organization_id)

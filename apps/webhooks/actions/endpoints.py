@@ -1,0 +1,194 @@
+"""What may be done to endpoints: each one transaction, one check, one audit entry."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.base.actor import Actor
+from apps.base.errors import Invalid
+from apps.base.permissions import Permission
+from apps.base.rendering import to_json
+from apps.webhooks import bell, claims
+from apps.webhooks.actions.checks import check_endpoint_limit, checked_headers, checked_limit, checked_url
+from apps.webhooks.actions.rows import locked_endpoint, record
+from apps.webhooks.catalogue import check_patterns
+from apps.webhooks.models import (
+    DeliveryStatus,
+    Endpoint,
+    EndpointHealth,
+    EndpointSecret,
+    EndpointStatus,
+    Subscription,
+)
+from apps.webhooks.signing import new_secret
+
+DEFAULT_IN_FLIGHT = 16
+LONGEST_OVERLAP_SECONDS = 30 * 24 * 3600
+HELD_CHOICES = ("send", "keep", "drop")
+
+
+@transaction.atomic
+def create_endpoint(
+    *,
+    actor: Actor,
+    url: str,
+    event_types: Iterable[str],
+    description: str = "",
+    headers: Mapping[str, str] | None = None,
+    rate_limit_per_second: int | None = None,
+    max_in_flight: int | None = None,
+) -> tuple[Endpoint, str]:
+    """This will add an endpoint and return it with its signing secret, which is shown this once.
+
+    Raises Invalid on ``url``, ``event_types``, ``headers`` or a limit, and Conflict ``endpoint_limit_reached``.
+    """
+    actor.require(Permission.WEBHOOKS_WRITE)
+    patterns = check_patterns(event_types)
+    values = {
+        "url": checked_url(url),
+        "description": description,
+        "event_types": patterns,
+        "headers": to_json(checked_headers(headers or {}, {})),
+        "rate_limit_per_second": checked_limit("rate_limit_per_second", rate_limit_per_second, 1000),
+        "max_in_flight": checked_limit("max_in_flight", max_in_flight, 64) or DEFAULT_IN_FLIGHT,
+    }
+    check_endpoint_limit(actor.organization_id)
+    endpoint: Endpoint = Endpoint.objects.create(organization_id=actor.organization_id, **values)
+    _subscribe(endpoint, patterns)
+    secret = _new_secret(endpoint)
+    changes = {"url": [None, endpoint.url], "event_types": [None, patterns]}
+    record(actor, "endpoint.created", endpoint, changes)
+    return endpoint, secret
+
+
+@transaction.atomic
+def update_endpoint(*, actor: Actor, endpoint_id: str, **values: Any) -> Endpoint:
+    """This will change the named fields: those of ``create_endpoint``. A header value ``••••`` keeps what is stored."""
+    actor.require(Permission.WEBHOOKS_WRITE)
+    endpoint = locked_endpoint(actor, endpoint_id)
+    before = {name: _shown(endpoint, name) for name in values}
+    if "url" in values:
+        endpoint.url = checked_url(values["url"])
+    if "description" in values:
+        endpoint.description = values["description"]
+    if "event_types" in values:
+        endpoint.event_types = check_patterns(values["event_types"])
+        endpoint.subscriptions.all().delete()
+        _subscribe(endpoint, endpoint.event_types)
+    if "headers" in values:
+        endpoint.headers = to_json(checked_headers(values["headers"] or {}, json.loads(endpoint.headers)))
+    if "rate_limit_per_second" in values:
+        rate = checked_limit("rate_limit_per_second", values["rate_limit_per_second"], 1000)
+        endpoint.rate_limit_per_second, endpoint.paced_until = rate, None
+    if "max_in_flight" in values:
+        endpoint.max_in_flight = checked_limit("max_in_flight", values["max_in_flight"], 64) or DEFAULT_IN_FLIGHT
+    endpoint.save(update_fields=[*values, "paced_until", "updated_at"])
+    after = {name: _shown(endpoint, name) for name in values}
+    changes = {name: [before[name], after[name]] for name in values if name == "headers" or before[name] != after[name]}
+    if changes:
+        record(actor, "endpoint.updated", endpoint, changes)
+    return endpoint
+
+
+@transaction.atomic
+def delete_endpoint(*, actor: Actor, endpoint_id: str) -> None:
+    """This will hide the endpoint for good and drop what waits for it; its log stays."""
+    actor.require(Permission.WEBHOOKS_WRITE)
+    endpoint = locked_endpoint(actor, endpoint_id)
+    Endpoint.objects.filter(pk=endpoint.pk).update(deleted_at=timezone.now())
+    endpoint.subscriptions.all().delete()
+    endpoint.secrets.all().delete()
+    dropped = claims.drop(endpoint.pk)
+    record(actor, "endpoint.deleted", endpoint, {"dropped": [None, dropped]})
+
+
+@transaction.atomic
+def pause_endpoint(*, actor: Actor, endpoint_id: str) -> Endpoint:
+    """This will hold what is due for the endpoint until it is enabled; a paused or disabled one stays as it is."""
+    actor.require(Permission.WEBHOOKS_WRITE)
+    endpoint = locked_endpoint(actor, endpoint_id)
+    if endpoint.status == EndpointStatus.ENABLED:
+        _set_status(endpoint, EndpointStatus.PAUSED)
+        held = claims.hold(endpoint.pk)
+        record(actor, "endpoint.paused", endpoint, {"status": ["enabled", "paused"], "held": [None, held]})
+    return endpoint
+
+
+@transaction.atomic
+def enable_endpoint(*, actor: Actor, endpoint_id: str, held: str = "send") -> Endpoint:
+    """This will send to the endpoint again and do with what is held as ``held`` says: send, keep or drop.
+
+    On an enabled endpoint only the second part happens.
+    """
+    actor.require(Permission.WEBHOOKS_WRITE)
+    if held not in HELD_CHOICES:
+        raise Invalid.field("held", _("Choose one of %(choices)s.") % {"choices": ", ".join(HELD_CHOICES)})
+    endpoint = locked_endpoint(actor, endpoint_id)
+    before = endpoint.status
+    if before != EndpointStatus.ENABLED:
+        _set_status(endpoint, EndpointStatus.ENABLED)
+    count = _settle_held(endpoint, held)
+    if before != EndpointStatus.ENABLED or count:
+        changes = {"status": [before, "enabled"], "held": [None, held], "deliveries": [None, count]}
+        record(actor, "endpoint.enabled", endpoint, changes)
+    transaction.on_commit(bell.ring)
+    return endpoint
+
+
+@transaction.atomic
+def rotate_secret(*, actor: Actor, endpoint_id: str, overlap_seconds: int = 86_400) -> tuple[Endpoint, str]:
+    """This will make a new signing secret; the old ones sign beside it until the overlap ends."""
+    actor.require(Permission.WEBHOOKS_WRITE)
+    if not 0 <= overlap_seconds <= LONGEST_OVERLAP_SECONDS:
+        message = _("overlap_seconds must be from 0 to %(most)s.") % {"most": LONGEST_OVERLAP_SECONDS}
+        raise Invalid.field("overlap_seconds", message)
+    endpoint = locked_endpoint(actor, endpoint_id)
+    now = timezone.now()
+    ends = now + timedelta(seconds=overlap_seconds)
+    endpoint.secrets.filter(expires_at__lte=now).delete()
+    endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=ends)).update(expires_at=ends)
+    secret = _new_secret(endpoint)
+    record(actor, "endpoint.secret_rotated", endpoint, {"overlap_seconds": [None, overlap_seconds]})
+    return endpoint, secret
+
+
+def _subscribe(endpoint: Endpoint, patterns: Iterable[str]) -> None:
+    Subscription.objects.bulk_create(
+        Subscription(endpoint=endpoint, organization_id=endpoint.organization_id, pattern=each) for each in patterns
+    )
+
+
+def _new_secret(endpoint: Endpoint) -> str:
+    secret = new_secret()
+    EndpointSecret.objects.create(endpoint=endpoint, organization_id=endpoint.organization_id, secret=secret)
+    return secret
+
+
+def _set_status(endpoint: Endpoint, status: str) -> None:
+    """Change the row at once; enabling starts the judgement of health anew."""
+    endpoint.status = status
+    fields = ["status", "updated_at"]
+    if status == EndpointStatus.ENABLED:
+        endpoint.disabled_reason, endpoint.disabled_at, endpoint.failing_since = "", None, None
+        endpoint.failures_in_a_row = endpoint.exhausted_in_a_row = 0
+        endpoint.health = EndpointHealth.HEALTHY
+        fields += ["disabled_reason", "disabled_at", "failing_since", "health"]
+        fields += ["failures_in_a_row", "exhausted_in_a_row"]
+    endpoint.save(update_fields=fields)
+
+
+def _settle_held(endpoint: Endpoint, held: str) -> int:
+    if held == "send":
+        return claims.release(endpoint.pk)
+    return claims.drop(endpoint.pk, DeliveryStatus.HELD) if held == "drop" else 0
+
+
+def _shown(endpoint: Endpoint, name: str) -> Any:
+    """Return a field as the audit log may show it: of headers the names only."""
+    return sorted(json.loads(endpoint.headers)) if name == "headers" else getattr(endpoint, name)

@@ -1,0 +1,93 @@
+"""Publishing events of the host product."""
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.apps import apps as django_apps
+from django.utils.translation import gettext as _
+
+from apps.base.actor import Actor
+from apps.base.errors import Invalid, NotFound, PortalError
+from apps.base.identifiers import decode
+from apps.base.permissions import Permission
+from apps.base.rendering import to_json
+from apps.webhooks import publishing
+from apps.webhooks.models import EventOrigin, EventType
+from apps.webhooks.publishing import Accepted
+from apps.webhooks.schemas import check_data
+
+MOST_DATA_BYTES = 256 * 1024
+CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+PLATFORM = "platform"
+
+
+def publish_event(
+    *, actor: Actor, event_type: str, data: Any, client_id: str | None = None, organization: str | None = None
+) -> Accepted:
+    """This will check an event of the host product and store it with its deliveries.
+
+    ``organization`` (id or slug) is for platform keys, and required of them. A repeated ``client_id`` returns the
+    first event. Raises Invalid naming the field, or 413 where ``data`` is larger than 256 KiB.
+    """
+    return publishing.publish(**_event_to_publish(actor, event_type, data, client_id, organization))
+
+
+def publish_events(*, actor: Actor, events: Iterable[Mapping[str, Any]]) -> list[Accepted]:
+    """This will publish all of them, each with the arguments of ``publish_event``, or none; errors name the index."""
+    checked = []
+    for index, event in enumerate(events):
+        try:
+            checked.append(_event_to_publish(actor, **{"client_id": None, "organization": None, **event}))
+        except PortalError as error:
+            if error.status not in (400, 413):
+                raise
+            blamed = error.fields or {"data": [error.message]}
+            fields = {f"events.{index}.{name}": texts for name, texts in blamed.items()}
+            raise Invalid(f"events.{index}: {error.message}", fields) from None
+    return publishing.publish_batch(checked)
+
+
+def _event_to_publish(
+    actor: Actor, event_type: str, data: Any, client_id: str | None, organization: str | None
+) -> dict[str, Any]:
+    actor.require(Permission.EVENTS_WRITE)
+    is_platform = actor.bounds is not None and actor.bounds.key_type == PLATFORM
+    owner = _organization_to_publish_for(actor, is_platform, organization)
+    row = EventType.objects.filter(name=event_type).first()
+    if row is None:
+        raise Invalid.field("type", _("There is no event type of this name."))
+    if row.origin == EventOrigin.PORTAL:
+        raise Invalid.field("type", _("Events of this type are published by the portal itself."))
+    if client_id is not None and not CLIENT_ID.fullmatch(client_id):
+        raise Invalid.field("id", _("An id has 1 to 64 letters, digits, dots, hyphens and underscores."))
+    if len(to_json(data).encode()) > MOST_DATA_BYTES:
+        raise PortalError(_("data is larger than 256 KiB."), "payload_too_large", 413)
+    check_data(row, data)
+    return {
+        "organization_id": owner,
+        "event_type": row.name,
+        "data": data,
+        "publisher": PLATFORM if is_platform else "own",
+        "client_id": client_id,
+    }
+
+
+def _organization_to_publish_for(actor: Actor, is_platform: bool, organization: str | None) -> uuid.UUID:
+    if not is_platform:
+        if organization is not None:
+            raise Invalid.field("organization", _("Only platform keys name an organization."))
+        if actor.organization_id is None:
+            raise NotFound()
+        return actor.organization_id
+    if not organization:
+        raise Invalid.field("organization", _("Name the organization that the event belongs to."))
+    rows = django_apps.get_model("orgs.Organization").objects
+    key = decode("org", organization)
+    found: uuid.UUID | None = (
+        rows.filter(pk=key) if key else rows.filter(slug=organization)
+    ).exclude(slug=PLATFORM).values_list("pk", flat=True).first()  # fmt: skip
+    if found is None:
+        raise Invalid.field("organization", _("There is no such organization."))
+    return found

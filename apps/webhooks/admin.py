@@ -1,0 +1,62 @@
+"""Event types, endpoints and deliveries in the operators' admin; no secret is among the fields."""
+
+from typing import Any
+
+from django.contrib import admin
+
+from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
+from apps.webhooks.models import Delivery, Endpoint, Event, EventOrigin, EventType
+
+
+@admin.register(EventType)
+class EventTypeAdmin(AuditedAdmin):
+    """What may be published; the portal's own types are declared in code and are only shown."""
+
+    audit_kind = "event_type"
+    list_display = ("name", "origin", "description", "is_deprecated")
+    list_filter = ("origin", "is_deprecated")
+    search_fields = ("name", "description")
+    readonly_fields = ("origin",)
+
+    def has_change_permission(self, request: Any, obj: Any = None) -> bool:
+        """This will let operators change the host product's types only."""
+        return obj is None or obj.origin == EventOrigin.HOST
+
+
+@admin.register(Endpoint)
+class EndpointAdmin(ReadOnlyAdmin):
+    """Endpoints of organizations."""
+
+    list_display = ("url", "organization", "status", "health", "created_at")
+    list_select_related = ("organization",)
+    list_filter = ("status", "health")
+    fields = ("url", "organization", "description", "event_types", "status", "health", "disabled_reason", "created_at")
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    """Events, without their content."""
+
+    list_display = ("type", "organization", "publisher", "match_count", "created_at")
+    list_select_related = ("organization",)
+    fields = ("type", "organization", "publisher", "client_id", "match_count", "created_at")
+    ordering = ("-id",)
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    """Deliveries."""
+
+    list_display = (
+        "event_type",
+        "organization",
+        "endpoint",
+        "status",
+        "attempt_count",
+        "next_attempt_at",
+        "created_at",
+    )
+    list_select_related = ("organization", "endpoint")
+    list_filter = ("status",)
+    ordering = ("-id",)
+    exclude = ("lease_token",)

@@ -1,0 +1,24 @@
+from typing import Any
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+from django.utils.module_loading import import_string
+
+from apps.audit.sources import register as register_source
+from apps.base import sweeps
+
+
+def fill_catalogue(**signal: Any) -> None:
+    """This will make the event types after a migration; resolved at call time, so that start-up imports nothing."""
+    import_string("apps.webhooks.catalogue.ensure_catalogue")(**signal)
+
+
+class WebhooksConfig(AppConfig):
+    name = "apps.webhooks"
+    label = "webhooks"
+
+    def ready(self) -> None:
+        """This will register what the portal calls by name."""
+        post_migrate.connect(fill_catalogue, sender=self)
+        register_source("delivery", "apps.webhooks.audit_source.rows")
+        sweeps.register("webhooks.release_expired", "apps.webhooks.claims.release_expired", every_seconds=5)

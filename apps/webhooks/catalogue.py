@@ -1,0 +1,53 @@
+"""The event types in the database: made after each migration, read when something is published or subscribed."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from apps.base.errors import Invalid
+from apps.webhooks.events import HOST_EVENTS, PORTAL_EVENTS, EventKind
+from apps.webhooks.models import EventOrigin, EventType
+
+EVERYTHING = "*"
+
+
+def ensure_catalogue(**_signal: Any) -> None:
+    """This will create the types that are missing and bring the portal's own up to this version's words.
+
+    Host types are only created: afterwards they are the operator's.
+    """
+    existing = {row.name: row for row in EventType.objects.all()}
+    for name, kind in HOST_EVENTS.items():
+        if name not in existing:
+            EventType.objects.get_or_create(name=name, defaults=_values(kind, EventOrigin.HOST))
+    for name, kind in PORTAL_EVENTS.items():
+        values = _values(kind, EventOrigin.PORTAL)
+        row = existing.get(name)
+        if row is None or any(getattr(row, field) != value for field, value in values.items()):
+            EventType.objects.update_or_create(name=name, defaults=values)
+
+
+def _values(kind: EventKind, origin: str) -> dict[str, Any]:
+    return {"description": kind.description, "schema": kind.schema, "sample": kind.sample, "origin": origin}
+
+
+def patterns_for(event_type: str) -> list[str]:
+    """This will return every pattern that matches a type: itself, ``prefix.*`` for each prefix, and ``*``."""
+    parts = event_type.split(".")
+    prefixes = [".".join(parts[:length]) + ".*" for length in range(1, len(parts))]
+    return [event_type, *prefixes, EVERYTHING]
+
+
+def check_patterns(patterns: Iterable[str]) -> list[str]:
+    """This will return the patterns without repeats, or raise Invalid on ``event_types`` naming unknown ones."""
+    wanted = list(dict.fromkeys(patterns))
+    if not wanted:
+        raise Invalid.field("event_types", _("Choose at least one event type."))
+    names = EventType.objects.values_list("name", flat=True)
+    known = {pattern for name in names for pattern in patterns_for(name)} | {EVERYTHING}
+    unknown = [pattern for pattern in wanted if pattern not in known]
+    if unknown:
+        sentence = _("Unknown event types: %(names)s.") % {"names": ", ".join(unknown)}
+        raise Invalid.field("event_types", sentence)
+    return wanted

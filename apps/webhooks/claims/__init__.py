@@ -1,0 +1,93 @@
+"""Moving deliveries: claim what is due, finish what was sent, take back what a dead worker held.
+
+This package alone changes the state of deliveries. The two SQL dialects live in ``postgresql.py`` and ``sqlite.py``.
+"""
+
+import uuid
+from types import ModuleType
+
+from django.conf import settings
+from django.db import connection
+
+from apps.webhooks.claims import postgresql, sqlite
+from apps.webhooks.claims.rows import ClaimedDelivery, Limits, Receiver, Result
+from apps.webhooks.claims.verbs import (
+    drop,
+    hold,
+    hold_organization,
+    release,
+    release_organization,
+    send_again,
+    send_now,
+    send_test,
+)
+from apps.webhooks.crash_points import lease_margin, reach
+
+__all__ = [
+    "ClaimedDelivery",
+    "Limits",
+    "Receiver",
+    "Result",
+    "claim",
+    "drop",
+    "finish",
+    "hold",
+    "hold_organization",
+    "lease_seconds",
+    "next_due_in",
+    "release",
+    "release_expired",
+    "release_organization",
+    "send_again",
+    "send_now",
+    "send_test",
+]
+
+RELEASED_AT_ONCE = 1000
+
+
+def _dialect() -> ModuleType:
+    return postgresql if connection.vendor == "postgresql" else sqlite
+
+
+def lease_seconds() -> float:
+    """This will return how long a claimed delivery is its worker's own: one request's time limit and a margin."""
+    return settings.WEBHOOK_TIMEOUT + lease_margin()
+
+
+def claim(limit: int) -> list[ClaimedDelivery]:
+    """This will take up to ``limit`` due deliveries and start an attempt of each, in one short transaction.
+
+    Fair: at most ``max_in_flight`` for an endpoint and 200 for an organization with those in flight, an endpoint's
+    rate, first tries before retries, endpoints in turn, oldest first. Under several workers the cap of an
+    organization is approximate; the others are exact.
+    """
+    claimed: list[ClaimedDelivery] = _dialect().claim(Limits(limit, lease_seconds()))
+    reach("after_claim")
+    return claimed
+
+
+def finish(results: list[Result]) -> set[uuid.UUID]:
+    """This will record results where the lease token still matches and return those deliveries.
+
+    What is missing in the answer was lost to another worker; nothing of it was touched.
+    """
+    return _dialect().finish(results) if results else set()
+
+
+def release_expired() -> int:
+    """This will make deliveries due again whose worker did not come back within the lease, and count them.
+
+    Their attempt is closed as lost; it neither uses up the schedule nor counts against the endpoint.
+    """
+    released = 0
+    while count := _dialect().release_expired(RELEASED_AT_ONCE):
+        released += count
+        if count < RELEASED_AT_ONCE:
+            break
+    return released
+
+
+def next_due_in() -> float | None:
+    """This will return the seconds until something is due (0 or less: now), None where nothing waits."""
+    return _dialect().next_due_in()

@@ -1,0 +1,233 @@
+"""Claiming and finishing on PostgreSQL."""
+
+import uuid
+from typing import Any
+
+from django.db import connection, transaction
+
+from apps.base.rendering import to_json
+from apps.webhooks.claims.due import due_endpoints
+from apps.webhooks.claims.rows import ClaimedDelivery, Limits, Receiver, Result
+from apps.webhooks.sql import uuid7_from
+
+# NO KEY UPDATE: inserting a delivery takes KEY SHARE on its endpoint and must not wait for a claim. Endpoints that
+# another worker is claiming from are skipped. Random order: with more ready endpoints than one claim takes, each
+# comes up before long.
+LOCK = f"""
+WITH RECURSIVE {due_endpoints("statement_timestamp()")}, busy AS MATERIALIZED (
+    SELECT endpoint_id, count(*) AS n FROM webhooks_delivery WHERE status = 'sending' GROUP BY endpoint_id
+)
+SELECT e.id, e.organization_id, e.url, e.headers, e.rate_limit_per_second,
+    e.status = 'enabled' AND o.status = 'active' AND e.deleted_at IS NULL,
+    ARRAY(
+        SELECT ARRAY[s.id::text, s.secret] FROM webhooks_endpointsecret s
+        WHERE s.endpoint_id = e.id AND (s.expires_at IS NULL OR s.expires_at > statement_timestamp())
+        ORDER BY s.created_at DESC, s.id DESC
+    )
+FROM webhooks_endpoint e JOIN orgs_organization o ON o.id = e.organization_id
+WHERE e.id IN (SELECT endpoint_id FROM due)
+    AND NOT EXISTS (SELECT 1 FROM busy WHERE busy.endpoint_id = e.id AND busy.n >= e.max_in_flight)
+    AND (e.rate_limit_per_second IS NULL OR e.paced_until IS NULL
+        OR e.paced_until <= statement_timestamp() + make_interval(secs => %(burst_seconds)s))
+ORDER BY random() LIMIT %(rows)s
+FOR NO KEY UPDATE OF e SKIP LOCKED
+"""  # noqa: S608 - only constants are put in
+
+# A publisher may have seen an endpoint open that closed before its commit. The organization is locked against being
+# resumed meanwhile; where it is being changed right now the next claim looks again.
+SETTLE = """
+WITH closed AS MATERIALIZED (
+    SELECT e.id, e.deleted_at FROM webhooks_endpoint e JOIN orgs_organization o ON o.id = e.organization_id
+    WHERE e.id = ANY(%s) AND (e.status <> 'enabled' OR o.status <> 'active' OR e.deleted_at IS NOT NULL)
+    FOR SHARE OF o SKIP LOCKED
+)
+UPDATE webhooks_delivery d
+SET status = CASE WHEN closed.deleted_at IS NULL THEN 'held' ELSE 'dropped' END, next_attempt_at = NULL,
+    finished_at = CASE WHEN closed.deleted_at IS NOT NULL THEN statement_timestamp() END
+FROM closed WHERE d.endpoint_id = closed.id AND d.status = 'pending'
+    AND (NOT d.test OR closed.deleted_at IS NOT NULL)
+"""
+
+# A second statement, for its snapshot is taken after the locks: what another worker claimed just before is counted.
+TAKE = f"""
+WITH busy AS MATERIALIZED (
+    SELECT endpoint_id, organization_id, count(*) AS n FROM webhooks_delivery
+    WHERE status = 'sending' GROUP BY endpoint_id, organization_id
+), busy_organization AS MATERIALIZED (
+    SELECT organization_id, sum(n) AS n FROM busy GROUP BY organization_id
+), room AS MATERIALIZED (
+    SELECT e.id, e.organization_id, e.rate_limit_per_second, e.id = ANY(%(open)s::uuid[]) AS is_open,
+        greatest(0, least(%(share)s, e.max_in_flight - coalesce(busy.n, 0),
+            CASE WHEN e.rate_limit_per_second IS NULL THEN %(share)s ELSE 1 + floor(e.rate_limit_per_second
+                * extract(epoch FROM statement_timestamp() + make_interval(secs => %(burst_seconds)s)
+                    - greatest(e.paced_until, statement_timestamp()))) END))::int AS places
+    FROM webhooks_endpoint e LEFT JOIN busy ON busy.endpoint_id = e.id WHERE e.id = ANY(%(endpoints)s::uuid[])
+), ready AS MATERIALIZED (
+    SELECT d.*, room.organization_id,
+        row_number() OVER (PARTITION BY room.id ORDER BY d.again, d.next_attempt_at) AS place
+    FROM room CROSS JOIN LATERAL (
+        (SELECT id, 0 AS again, next_attempt_at FROM webhooks_delivery
+         WHERE endpoint_id = room.id AND status = 'pending' AND attempt_count = 0
+            AND next_attempt_at <= statement_timestamp() AND (room.is_open OR test)
+         ORDER BY next_attempt_at LIMIT room.places)
+        UNION ALL
+        (SELECT id, 1, next_attempt_at FROM webhooks_delivery
+         WHERE endpoint_id = room.id AND status = 'pending' AND attempt_count > 0
+            AND next_attempt_at <= statement_timestamp() AND (room.is_open OR test)
+         ORDER BY next_attempt_at LIMIT room.places)
+        ORDER BY again, next_attempt_at LIMIT room.places
+    ) d WHERE room.places > 0
+), capped AS MATERIALIZED (
+    SELECT ready.*, row_number() OVER (
+        PARTITION BY ready.organization_id ORDER BY again, place, next_attempt_at) + coalesce(b.n, 0) AS rank
+    FROM ready LEFT JOIN busy_organization b USING (organization_id)
+), chosen AS MATERIALIZED (
+    SELECT id FROM capped WHERE rank <= %(organization_in_flight)s
+    ORDER BY again, place, next_attempt_at LIMIT %(rows)s
+), stamped AS (
+    UPDATE webhooks_delivery d
+    SET status = 'sending', lease_token = %(token)s, attempt_count = attempt_count + 1, next_attempt_at = NULL,
+        lease_until = statement_timestamp() + make_interval(secs => %(lease_seconds)s)
+    WHERE id = ANY(ARRAY(SELECT id FROM chosen)) AND status = 'pending'
+    RETURNING id, organization_id, endpoint_id, event_id, attempt_count, uncounted_attempts, test
+), started AS (
+    INSERT INTO webhooks_attempt
+        (id, organization_id, delivery_id, endpoint_id, number, started_at, error, hint, address, timings_ms,
+         request_headers, response_headers, response_body, truncated)
+    SELECT {uuid7_from("(extract(epoch FROM clock_timestamp()) * 1000)::bigint")}, organization_id, id, endpoint_id,
+        attempt_count, statement_timestamp(), '', '', '', '{{}}', '{{}}', '[]', '', false
+    FROM stamped RETURNING id, delivery_id
+), paced AS (
+    UPDATE webhooks_endpoint e
+    SET paced_until = greatest(e.paced_until, statement_timestamp())
+        + make_interval(secs => s.n / e.rate_limit_per_second::float)
+    FROM (SELECT endpoint_id, count(*) AS n FROM stamped GROUP BY endpoint_id) s
+    WHERE e.id = s.endpoint_id AND e.rate_limit_per_second IS NOT NULL
+)
+SELECT stamped.id, started.id, attempt_count, uncounted_attempts, endpoint_id, event_id,
+    (SELECT body FROM webhooks_event e WHERE e.id = event_id), test
+FROM stamped JOIN started ON started.delivery_id = stamped.id
+"""  # noqa: S608
+
+# FOR SHARE on what is closed, for the reason given in publishing.py: no row may become held behind the back of
+# whoever is releasing what is held.
+FINISH = """
+WITH r AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%s) AS r(
+        id uuid, token uuid, attempt_id uuid, endpoint_id uuid, status text, wait_seconds float8, reason text,
+        uncounted int, status_code int, error text, hint text, address text, duration_ms float8, timings_ms jsonb,
+        request_headers jsonb, response_headers jsonb, response_body text, truncated boolean)
+), closed AS MATERIALIZED (
+    SELECT e.id, e.deleted_at, e.status = 'enabled' AND o.status = 'active' AS is_open
+    FROM webhooks_endpoint e JOIN orgs_organization o ON o.id = e.organization_id
+    WHERE e.id IN (
+        SELECT e.id FROM r JOIN webhooks_endpoint e ON e.id = r.endpoint_id
+            JOIN orgs_organization o ON o.id = e.organization_id
+        WHERE r.status = 'pending' AND (e.status <> 'enabled' OR o.status <> 'active' OR e.deleted_at IS NOT NULL))
+    FOR SHARE
+), next AS MATERIALIZED (
+    SELECT r.id, r.token, CASE WHEN r.status <> 'pending' OR c.id IS NULL THEN r.status
+        WHEN c.deleted_at IS NOT NULL THEN 'dropped' WHEN c.is_open OR d.test THEN 'pending' ELSE 'held' END AS status,
+        r.wait_seconds, r.reason, r.uncounted, r.status_code, r.error
+    FROM r JOIN webhooks_delivery d ON d.id = r.id LEFT JOIN closed c ON c.id = r.endpoint_id
+), finished AS (
+    UPDATE webhooks_delivery d
+    SET status = next.status, next_attempt_reason = next.reason, last_status_code = next.status_code,
+        last_error = next.error, uncounted_attempts = d.uncounted_attempts + next.uncounted,
+        next_attempt_at = CASE WHEN next.status = 'pending'
+            THEN statement_timestamp() + make_interval(secs => next.wait_seconds) END,
+        finished_at = CASE WHEN next.status IN ('succeeded', 'exhausted', 'dropped') THEN statement_timestamp() END,
+        lease_token = NULL, lease_until = NULL
+    FROM next WHERE d.id = next.id AND d.lease_token = next.token AND d.status = 'sending'
+    RETURNING d.id
+), attempted AS (
+    UPDATE webhooks_attempt a
+    SET finished_at = statement_timestamp(), duration_ms = r.duration_ms, status_code = r.status_code, error = r.error,
+        hint = r.hint, address = r.address, timings_ms = r.timings_ms, request_headers = r.request_headers,
+        response_headers = r.response_headers, response_body = r.response_body, truncated = r.truncated
+    FROM r JOIN finished USING (id) WHERE a.id = r.attempt_id
+)
+SELECT id FROM finished
+"""
+
+RELEASE_EXPIRED = """
+WITH expired AS MATERIALIZED (
+    SELECT id, attempt_count FROM webhooks_delivery WHERE status = 'sending' AND lease_until < statement_timestamp()
+    ORDER BY lease_until LIMIT %(rows)s FOR UPDATE SKIP LOCKED
+), attempted AS (
+    UPDATE webhooks_attempt a SET finished_at = statement_timestamp(), error = 'shutdown', hint = 'lost'
+    FROM expired WHERE a.delivery_id = expired.id AND a.number = expired.attempt_count
+)
+UPDATE webhooks_delivery d
+SET status = 'pending', next_attempt_at = statement_timestamp(), next_attempt_reason = 'lost', last_error = 'shutdown',
+    last_status_code = NULL, uncounted_attempts = d.uncounted_attempts + 1, lease_token = NULL, lease_until = NULL
+FROM expired WHERE d.id = expired.id
+"""
+
+NEXT_DUE = """
+SELECT extract(epoch FROM min(next_attempt_at) - statement_timestamp())::float8
+FROM webhooks_delivery WHERE status = 'pending'
+"""
+
+
+def claim(limits: Limits) -> list[ClaimedDelivery]:
+    """This will take a fair share of what is due, in one short transaction."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Compiling a plan would take longer than running it.
+        cursor.execute("SET LOCAL jit = off")
+        cursor.execute(LOCK, limits.as_values())
+        receivers = {row[0]: _receiver(row) for row in cursor.fetchall()}
+        if not receivers:
+            return []
+        closed = [each.id for each in receivers.values() if not each.is_open]
+        if closed:
+            cursor.execute(SETTLE, [closed])
+        return _take(cursor, limits, receivers)
+
+
+def _receiver(row: tuple[Any, ...]) -> Receiver:
+    *values, secrets = row
+    key, organization, url, headers, rate, is_open = values
+    keys = tuple((uuid.UUID(secret_id), sealed) for secret_id, sealed in secrets)
+    return Receiver(key, organization, url, headers, keys, rate, is_open)
+
+
+def _take(cursor: Any, limits: Limits, receivers: dict[uuid.UUID, Receiver]) -> list[ClaimedDelivery]:
+    token = uuid.uuid4()
+    values = limits.as_values() | {
+        "token": token,
+        "endpoints": list(receivers),
+        "open": [each.id for each in receivers.values() if each.is_open],
+        "share": share_of(limits.rows, len(receivers)),
+    }
+    cursor.execute(TAKE, values)
+    return [
+        ClaimedDelivery(delivery, token, attempt, number, uncounted, event, body, test, receivers[endpoint])
+        for delivery, attempt, number, uncounted, endpoint, event, body, test in cursor.fetchall()
+    ]
+
+
+def share_of(rows: int, endpoints: int) -> int:
+    """This will return how many rows to look at for one endpoint, so that many endpoints do not mean many rows."""
+    return max(2, rows * 2 // endpoints)
+
+
+def finish(results: list[Result]) -> set[uuid.UUID]:
+    """This will record the results in one statement and return the deliveries that were still ours."""
+    with connection.cursor() as cursor:
+        cursor.execute(FINISH, [to_json([result.as_values() for result in results])])
+        return {row[0] for row in cursor.fetchall()}
+
+
+def release_expired(rows: int) -> int:
+    """This will make up to so many deliveries with an ended lease due again."""
+    with connection.cursor() as cursor:
+        cursor.execute(RELEASE_EXPIRED, {"rows": rows})
+        return cursor.rowcount
+
+
+def next_due_in() -> float | None:
+    """This will return the seconds until the earliest waiting delivery is due (0 or less: now), None without one."""
+    with connection.cursor() as cursor:
+        cursor.execute(NEXT_DUE)
+        return cursor.fetchone()[0]

@@ -1,0 +1,248 @@
+"""Claiming and finishing on SQLite: the same rules in one IMMEDIATE transaction, which keeps every other writer out.
+
+Times come from Python: the database lives in this machine's file, so the two clocks are one.
+"""
+
+import uuid
+from datetime import datetime, timedelta
+from math import floor
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from apps.base.identifiers import new_uuid
+from apps.base.rendering import to_json
+from apps.webhooks.claims.due import due_endpoints
+from apps.webhooks.claims.rows import ClaimedDelivery, Limits, Receiver, Result
+from apps.webhooks.sql import as_text, from_text
+
+ENDPOINTS = f"""
+WITH RECURSIVE {due_endpoints("%(now)s")}
+SELECT e.id, e.organization_id, e.url, e.headers, e.rate_limit_per_second,
+    e.status = 'enabled' AND o.status = 'active' AND e.deleted_at IS NULL, e.max_in_flight, e.paced_until
+FROM webhooks_endpoint e JOIN orgs_organization o ON o.id = e.organization_id
+WHERE e.id IN (SELECT endpoint_id FROM due) ORDER BY random()
+"""  # noqa: S608 - only constants are put in
+BUSY = """
+SELECT endpoint_id, organization_id, count(*) FROM webhooks_delivery WHERE status = 'sending'
+GROUP BY endpoint_id, organization_id
+"""
+SECRETS = """
+SELECT id, secret FROM webhooks_endpointsecret WHERE endpoint_id = %s AND (expires_at IS NULL OR expires_at > %s)
+ORDER BY created_at DESC, id DESC
+"""
+# The condition on attempt_count is written out, or SQLite would not use the partial index.
+DUE = """
+SELECT id, event_id, attempt_count, uncounted_attempts, test, next_attempt_at FROM webhooks_delivery
+WHERE endpoint_id = %s AND status = 'pending' AND attempt_count {tries} AND next_attempt_at <= %s AND (%s OR test)
+ORDER BY next_attempt_at LIMIT %s
+"""
+DUE_FIRST, DUE_AGAIN = DUE.format(tries="= 0"), DUE.format(tries="> 0")
+SETTLE = """
+UPDATE webhooks_delivery
+SET status = CASE WHEN e.deleted_at IS NULL THEN 'held' ELSE 'dropped' END, next_attempt_at = NULL,
+    finished_at = CASE WHEN e.deleted_at IS NULL THEN NULL ELSE %s END
+FROM webhooks_endpoint e WHERE e.id = %s AND webhooks_delivery.endpoint_id = e.id
+    AND webhooks_delivery.status = 'pending' AND (NOT webhooks_delivery.test OR e.deleted_at IS NOT NULL)
+"""
+STAMP = """
+UPDATE webhooks_delivery SET status = 'sending', lease_token = %s, lease_until = %s, next_attempt_at = NULL,
+    attempt_count = attempt_count + 1 WHERE id = %s
+"""
+START = """
+INSERT INTO webhooks_attempt (id, organization_id, delivery_id, endpoint_id, number, started_at, error, hint, address,
+    timings_ms, request_headers, response_headers, response_body, truncated)
+VALUES (%s, %s, %s, %s, %s, %s, '', '', '', '{}', '{}', '[]', '', false)
+"""
+BODY = "SELECT body FROM webhooks_event WHERE id = %s"
+PACE = "UPDATE webhooks_endpoint SET paced_until = %s WHERE id = %s"
+STATE = """
+SELECT e.deleted_at IS NOT NULL, e.status = 'enabled' AND o.status = 'active'
+FROM webhooks_endpoint e JOIN orgs_organization o ON o.id = e.organization_id WHERE e.id = %s
+"""
+FINISH = """
+UPDATE webhooks_delivery SET status = %s, next_attempt_at = %s, next_attempt_reason = %s, last_status_code = %s,
+    last_error = %s, uncounted_attempts = uncounted_attempts + %s, finished_at = %s, lease_token = NULL,
+    lease_until = NULL
+WHERE id = %s
+"""
+OURS = "SELECT id, lease_token FROM webhooks_delivery WHERE status = 'sending' AND lease_token = %s"
+ATTEMPTED = """
+UPDATE webhooks_attempt SET finished_at = %s, duration_ms = %s, status_code = %s, error = %s, hint = %s, address = %s,
+    timings_ms = %s, request_headers = %s, response_headers = %s, response_body = %s, truncated = %s WHERE id = %s
+"""
+EXPIRED = """
+SELECT id, attempt_count FROM webhooks_delivery WHERE status = 'sending' AND lease_until < %s
+ORDER BY lease_until LIMIT %s
+"""
+LOST = """
+UPDATE webhooks_attempt SET finished_at = %s, error = 'shutdown', hint = 'lost' WHERE delivery_id = %s AND number = %s
+"""
+AGAIN = """
+UPDATE webhooks_delivery SET status = 'pending', next_attempt_at = %s, next_attempt_reason = 'lost',
+    last_error = 'shutdown', last_status_code = NULL, uncounted_attempts = uncounted_attempts + 1, lease_token = NULL,
+    lease_until = NULL WHERE id = %s
+"""
+OVER = frozenset({"succeeded", "exhausted", "dropped"})
+Picked = tuple[int, int, Any, Receiver, tuple[Any, ...]]
+
+
+def claim(limits: Limits) -> list[ClaimedDelivery]:
+    """This will take a fair share of what is due, in one short transaction."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        now = timezone.now()
+        cursor.execute(ENDPOINTS, {"rows": limits.rows, "now": as_text(now)})
+        endpoints = cursor.fetchall()
+        if not endpoints:
+            return []
+        cursor.execute(BUSY)
+        busy = cursor.fetchall()
+        picked = _pick(cursor, limits, endpoints, {row[0]: row[2] for row in busy}, now)
+        chosen = _cap(limits, picked, busy)
+        return _stamp(cursor, limits, chosen, now)
+
+
+def _pick(
+    cursor: Any, limits: Limits, endpoints: list[tuple[Any, ...]], busy: dict[str, int], now: datetime
+) -> list[Picked]:
+    """Take from each endpoint what it has room for; settle what waits for one that is closed."""
+    picked: list[Picked] = []
+    share = max(2, limits.rows * 2 // len(endpoints))
+    for key, organization, url, headers, rate, is_open, most, paced_until in endpoints[: limits.rows]:
+        if not is_open:
+            cursor.execute(SETTLE, (as_text(now), key))
+        places = min(share, most - busy.get(key, 0), _paced_room(limits, rate, paced_until, now, share))
+        rows = _due(cursor, key, is_open, places, now)
+        if not rows:
+            continue
+        cursor.execute(SECRETS, (key, as_text(now)))
+        secrets = tuple((uuid.UUID(secret_id), sealed) for secret_id, sealed in cursor.fetchall())
+        receiver = Receiver(uuid.UUID(key), uuid.UUID(organization), url, headers, secrets, rate, bool(is_open))
+        picked += [(int(row[2] > 0), place, row[5], receiver, row) for place, row in enumerate(rows)]
+    return picked
+
+
+def _paced_room(limits: Limits, rate: int | None, paced_until: str | datetime | None, now: datetime, share: int) -> int:
+    """Return how many sends the rate allows now (GCRA with a short burst)."""
+    if rate is None:
+        return share
+    ahead = max(from_text(paced_until) or now, now) - now
+    return 1 + floor(rate * (limits.burst_seconds - ahead.total_seconds()))
+
+
+def _due(cursor: Any, endpoint: str, is_open: bool, places: int, now: datetime) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = []
+    for statement in (DUE_FIRST, DUE_AGAIN):
+        if places > len(rows):
+            cursor.execute(statement, (endpoint, as_text(now), is_open, places - len(rows)))
+            rows += cursor.fetchall()
+    return rows
+
+
+def _cap(limits: Limits, picked: list[Picked], busy: list[tuple[str, str, int]]) -> list[Picked]:
+    """Keep each organization under its cap; first tries first, the endpoints in turn, then the oldest."""
+    flying: dict[uuid.UUID, int] = {}
+    for _endpoint, organization, count in busy:
+        key = uuid.UUID(organization)
+        flying[key] = flying.get(key, 0) + count
+    chosen: list[Picked] = []
+    for each in sorted(picked, key=lambda each: each[:3]):
+        owner = each[3].organization_id
+        if flying.get(owner, 0) < limits.organization_in_flight and len(chosen) < limits.rows:
+            flying[owner] = flying.get(owner, 0) + 1
+            chosen.append(each)
+    return chosen
+
+
+def _stamp(cursor: Any, limits: Limits, chosen: list[Picked], now: datetime) -> list[ClaimedDelivery]:
+    token = uuid.uuid4()
+    moment, lease_until = as_text(now), as_text(now + timedelta(seconds=limits.lease_seconds))
+    bodies = {event: cursor.execute(BODY, (event,)).fetchone()[0] for event in {each[4][1] for each in chosen}}
+    claimed, attempts = [], []
+    for *_order, receiver, (key, event, tries, uncounted, test, _due_at) in chosen:
+        attempt = new_uuid()
+        owner, endpoint = receiver.organization_id.hex, receiver.id.hex
+        attempts.append((attempt.hex, owner, key, endpoint, tries + 1, moment))
+        values = (tries + 1, uncounted, uuid.UUID(event), bodies[event], bool(test))
+        claimed.append(ClaimedDelivery(uuid.UUID(key), token, attempt, *values, receiver))
+    cursor.executemany(STAMP, [(token.hex, lease_until, each[4][0]) for each in chosen])
+    cursor.executemany(START, attempts)
+    _move_pace(cursor, claimed, now)
+    return claimed
+
+
+def _move_pace(cursor: Any, claimed: list[ClaimedDelivery], now: datetime) -> None:
+    counts: dict[Receiver, int] = {}
+    for each in claimed:
+        if each.receiver.rate is not None:
+            counts[each.receiver] = counts.get(each.receiver, 0) + 1
+    for receiver, count in counts.items():
+        cursor.execute("SELECT paced_until FROM webhooks_endpoint WHERE id = %s", (receiver.id.hex,))
+        start = max(from_text(cursor.fetchone()[0]) or now, now)
+        cursor.execute(PACE, (as_text(start + timedelta(seconds=count / (receiver.rate or 1))), receiver.id.hex))
+
+
+def finish(results: list[Result]) -> set[uuid.UUID]:
+    """This will record the results in one transaction and return the deliveries that were still ours."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        now = timezone.now()
+        ours = _still_ours(cursor, {result.token.hex for result in results})
+        kept = [result for result in results if (result.id.hex, result.token.hex) in ours]
+        cursor.executemany(FINISH, [_finished(result, _next_status(cursor, result), now) for result in kept])
+        cursor.executemany(ATTEMPTED, [_attempted(result, as_text(now)) for result in kept])
+    return {result.id for result in kept}
+
+
+def _still_ours(cursor: Any, tokens: set[str]) -> set[tuple[str, str]]:
+    """Look once per claim: while this transaction is open nobody else can change what was found."""
+    found: set[tuple[str, str]] = set()
+    for token in tokens:
+        cursor.execute(OURS, (token,))
+        found.update(cursor.fetchall())
+    return found
+
+
+def _finished(result: Result, status: str, now: datetime) -> tuple[Any, ...]:
+    next_at = as_text(now + timedelta(seconds=result.wait_seconds or 0)) if status == "pending" else None
+    finished_at = as_text(now) if status in OVER else None
+    values = (result.reason, result.status_code, result.error, result.uncounted, finished_at)
+    return (status, next_at, *values, result.id.hex)
+
+
+def _next_status(cursor: Any, result: Result) -> str:
+    """Return what the delivery becomes: a retry of a closed endpoint waits as held, of a deleted one is dropped."""
+    if result.status != "pending":
+        return result.status
+    is_deleted, is_open = cursor.execute(STATE, (result.endpoint_id.hex,)).fetchone()
+    if is_deleted:
+        return "dropped"
+    if is_open:
+        return "pending"
+    cursor.execute("SELECT test FROM webhooks_delivery WHERE id = %s", (result.id.hex,))
+    return "pending" if cursor.fetchone()[0] else "held"
+
+
+def _attempted(result: Result, now: str) -> tuple[Any, ...]:
+    texts = (to_json(result.timings_ms), to_json(result.request_headers), to_json(result.response_headers))
+    outcome = (result.duration_ms, result.status_code, result.error, result.hint, result.address)
+    return (now, *outcome, *texts, result.response_body, result.truncated, result.attempt_id.hex)
+
+
+def release_expired(rows: int) -> int:
+    """This will make up to so many deliveries with an ended lease due again."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        now = as_text(timezone.now())
+        expired = cursor.execute(EXPIRED, (now, rows)).fetchall()
+        for key, number in expired:
+            cursor.execute(LOST, (now, key, number))
+            cursor.execute(AGAIN, (now, key))
+    return len(expired)
+
+
+def next_due_in() -> float | None:
+    """This will return the seconds until the earliest waiting delivery is due (0 or less: now), None without one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT min(next_attempt_at) FROM webhooks_delivery WHERE status = 'pending'")
+        earliest = from_text(cursor.fetchone()[0])
+    return None if earliest is None else (earliest - timezone.now()).total_seconds()

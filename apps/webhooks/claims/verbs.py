@@ -1,0 +1,87 @@
+"""What people do to deliveries: hold, release, drop, send again. Each runs in the caller's transaction.
+
+The caller has changed or locked the endpoint's row (or the organization's) first: that row is what publishing,
+claiming and finishing wait for, or skip, so that no delivery slips through beside the change.
+"""
+
+import uuid
+
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event
+
+WAITING = (DeliveryStatus.PENDING, DeliveryStatus.HELD)
+
+
+def _hold(rows: QuerySet[Delivery]) -> int:
+    return rows.filter(status=DeliveryStatus.PENDING, test=False).update(
+        status=DeliveryStatus.HELD, next_attempt_at=None, next_attempt_reason=""
+    )
+
+
+def _release(rows: QuerySet[Delivery]) -> int:
+    return rows.filter(status=DeliveryStatus.HELD).update(
+        status=DeliveryStatus.PENDING, next_attempt_at=Now(), next_attempt_reason="released"
+    )
+
+
+def hold(endpoint_id: uuid.UUID) -> int:
+    """This will make what waits for an endpoint wait until it is released; tests go on."""
+    return _hold(Delivery.objects.filter(endpoint_id=endpoint_id))
+
+
+def release(endpoint_id: uuid.UUID) -> int:
+    """This will make what an endpoint's deliveries are held for due now, at the endpoint's pace."""
+    return _release(Delivery.objects.filter(endpoint_id=endpoint_id))
+
+
+def drop(endpoint_id: uuid.UUID, *statuses: str) -> int:
+    """This will give up what waits for an endpoint in one of the statuses."""
+    rows = Delivery.objects.filter(endpoint_id=endpoint_id, status__in=statuses or WAITING)
+    return rows.update(status=DeliveryStatus.DROPPED, next_attempt_at=None, next_attempt_reason="", finished_at=Now())
+
+
+def hold_organization(organization_id: uuid.UUID) -> int:
+    """This will hold everything of an organization that has just been suspended."""
+    endpoints = Endpoint.objects.filter(organization_id=organization_id).values("pk")
+    return _hold(Delivery.objects.filter(endpoint_id__in=endpoints))
+
+
+def release_organization(organization_id: uuid.UUID) -> int:
+    """This will release what is held for the enabled endpoints of an organization that has just been resumed."""
+    endpoints = Endpoint.objects.existing().filter(organization_id=organization_id, status=EndpointStatus.ENABLED)
+    return _release(Delivery.objects.filter(endpoint_id__in=endpoints.values("pk")))
+
+
+def send_now(delivery_id: uuid.UUID) -> bool:
+    """This will make a waiting delivery due now and tell whether it was still waiting."""
+    rows = Delivery.objects.filter(pk=delivery_id, status=DeliveryStatus.PENDING)
+    return bool(rows.update(next_attempt_at=Now(), next_attempt_reason="manual"))
+
+
+def send_again(delivery: Delivery) -> Delivery:
+    """This will make a new delivery of a finished one: same event and so same webhook-id, the whole schedule anew."""
+    return _create(delivery.event, delivery.endpoint, test=delivery.test, replay_of=delivery, reason="manual")
+
+
+def send_test(event: Event, endpoint: Endpoint) -> Delivery:
+    """This will make the one delivery of a test event."""
+    return _create(event, endpoint, test=True, replay_of=None, reason="test")
+
+
+def _create(event: Event, endpoint: Endpoint, *, test: bool, replay_of: Delivery | None, reason: str) -> Delivery:
+    delivery = Delivery(
+        organization_id=endpoint.organization_id,
+        endpoint=endpoint,
+        event=event,
+        event_type=event.type,
+        test=test,
+        replay_of=replay_of,
+        created_at=Now(),
+        next_attempt_at=Now(),
+        next_attempt_reason=reason,
+    )
+    delivery.save(force_insert=True)
+    delivery.refresh_from_db()
+    return delivery

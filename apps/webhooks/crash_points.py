@@ -1,0 +1,34 @@
+"""Named points at which a fault test lets the process die, as if the machine lost power there.
+
+``PORTAL_CRASH_AT`` names one point; it is honoured only where ``PORTAL_FAULTS=1``. ``PORTAL_LEASE_MARGIN`` then also
+shortens the lease, so that tests need not wait for it.
+"""
+
+import os
+import signal
+
+POINTS = (
+    "after_claim",
+    "before_send",
+    "in_flight",
+    "after_response",
+    "before_record",
+    "after_record",
+    "after_accept_before_commit",
+    "after_commit_before_answer",
+)
+LEASE_MARGIN_SECONDS = 15.0
+
+_ALLOWED = os.environ.get("PORTAL_FAULTS") == "1"
+_ARMED = os.environ.get("PORTAL_CRASH_AT", "") if _ALLOWED else ""
+
+
+def reach(point: str) -> None:
+    """This will kill the process without any clean-up where the test asked for this point."""
+    if point == _ARMED:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def lease_margin() -> float:
+    """This will return how many seconds a lease lasts beyond the time limit of one request."""
+    return float(os.environ.get("PORTAL_LEASE_MARGIN", LEASE_MARGIN_SECONDS)) if _ALLOWED else LEASE_MARGIN_SECONDS

@@ -1,0 +1,191 @@
+"""How endpoints do: failing, recovered, disabled. Each change of state happens in one place, once.
+
+``failing`` after 10 failed attempts in a row or 3 exhausted deliveries without a success between; ``disabled`` when
+an unbroken run of failures is five days old and at least 10 long, or at once when the receiver answers 410.
+"""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Now
+
+from apps.audit import actions as audit
+from apps.base.actor import system
+from apps.base.instants import instant, instant_ms
+from apps.base.permissions import Permission
+from apps.notices import actions as notices
+from apps.webhooks import claims, publishing
+from apps.webhooks.models import Endpoint, EndpointHealth, EndpointStatus
+from apps.webhooks.network import ANSWERED_SECONDS, host_of
+
+FAILURES_TO_FAIL = 10
+EXHAUSTED_TO_FAIL = 3
+DISABLE_AFTER = timedelta(days=5)
+# A healthy endpoint's success is written at most this often: it says only that the receiver was there.
+SUCCESS_WRITTEN_EVERY = timedelta(seconds=10)
+
+IN_TROUBLE = Q(failures_in_a_row__gte=FAILURES_TO_FAIL) | Q(exhausted_in_a_row__gte=EXHAUSTED_TO_FAIL)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one batch of attempts says about one endpoint; failures are those after its last success."""
+
+    succeeded: bool = False
+    failures: int = 0
+    exhausted: int = 0
+    gone: bool = False
+
+    def add(self, succeeded: bool, exhausted: bool, gone: bool) -> None:
+        """This will add the next attempt, in the order in which they ended."""
+        if succeeded:
+            self.succeeded, self.failures, self.exhausted = True, 0, 0
+        else:
+            self.failures += 1
+            self.exhausted += exhausted
+        self.gone = self.gone or gone
+
+
+def judge(tallies: dict[uuid.UUID, Tally]) -> None:
+    """This will count what a batch of attempts says and change the state of endpoints where a limit was passed."""
+    _note_successes([key for key, tally in tallies.items() if tally.succeeded])
+    for key in sorted(key for key, tally in tallies.items() if tally.failures):
+        _note_failures(key, tallies[key])
+    for key in sorted(key for key, tally in tallies.items() if tally.gone):
+        disable(key, "gone")
+
+
+def answered_lately(endpoint_ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """This will return those of the endpoints that took a delivery within the last 24 hours."""
+    rows = Endpoint.objects.filter(pk__in=list(endpoint_ids))
+    recent = rows.filter(last_success_at__gt=Now() - timedelta(seconds=ANSWERED_SECONDS))
+    return set(recent.values_list("pk", flat=True))
+
+
+def _note_successes(endpoint_ids: list[uuid.UUID]) -> None:
+    """Clear what failed before. Nearly always there is nothing to write, and one look tells."""
+    stale = Q(last_success_at=None) | Q(last_success_at__lt=Now() - SUCCESS_WRITTEN_EVERY)
+    worth_writing = stale | Q(failures_in_a_row__gt=0) | Q(exhausted_in_a_row__gt=0) | Q(health=EndpointHealth.FAILING)
+    rows = Endpoint.objects.filter(worth_writing, pk__in=endpoint_ids)
+    if not endpoint_ids or not rows.exists():
+        return
+    with transaction.atomic():
+        # In the order of keys, so that two workers with the same endpoints do not wait for each other in a circle.
+        found = list(rows.order_by("pk").select_for_update(no_key=True).values_list("pk", "health"))
+        Endpoint.objects.filter(pk__in=[key for key, _health in found]).update(
+            failures_in_a_row=0, exhausted_in_a_row=0, failing_since=None, last_success_at=Now()
+        )
+    for key, health in found:
+        if health == EndpointHealth.FAILING:
+            _recover(key)
+
+
+def _note_failures(endpoint_id: uuid.UUID, tally: Tally) -> None:
+    Endpoint.objects.filter(pk=endpoint_id).update(
+        failures_in_a_row=F("failures_in_a_row") + tally.failures,
+        exhausted_in_a_row=F("exhausted_in_a_row") + tally.exhausted,
+        failing_since=Coalesce("failing_since", Now()),
+    )
+    for is_passed, change in ((Endpoint.objects.filter(IN_TROUBLE, health=EndpointHealth.HEALTHY), _fail),
+                              (_run_is_over(), _disable_failing)):  # fmt: skip
+        if is_passed.filter(pk=endpoint_id).exists():
+            change(endpoint_id)
+
+
+def _run_is_over() -> Any:
+    old = Q(failing_since__lte=Now() - DISABLE_AFTER, failures_in_a_row__gte=FAILURES_TO_FAIL)
+    return Endpoint.objects.existing().filter(old).exclude(status=EndpointStatus.DISABLED)
+
+
+@transaction.atomic
+def _fail(endpoint_id: uuid.UUID) -> None:
+    rows = Endpoint.objects.existing().filter(IN_TROUBLE, pk=endpoint_id, health=EndpointHealth.HEALTHY)
+    if rows.update(health=EndpointHealth.FAILING):
+        endpoint = Endpoint.objects.get(pk=endpoint_id)
+        changes = {"health": [EndpointHealth.HEALTHY.value, EndpointHealth.FAILING.value]}
+        since = endpoint.failing_since
+        facts = {"failures": endpoint.failures_in_a_row, "failing_since": instant(since)}
+        _tell(endpoint, "endpoint.failing", changes, facts, "warn", since)
+
+
+@transaction.atomic
+def _recover(endpoint_id: uuid.UUID) -> None:
+    rows = Endpoint.objects.existing().filter(pk=endpoint_id, health=EndpointHealth.FAILING, failures_in_a_row=0)
+    if rows.update(health=EndpointHealth.HEALTHY):
+        endpoint = Endpoint.objects.get(pk=endpoint_id)
+        changes = {"health": [EndpointHealth.FAILING.value, EndpointHealth.HEALTHY.value]}
+        story = f"endpoint.failing:{endpoint.public_id}"
+        notices.resolve(organization_id=endpoint.organization_id, kind="endpoint.failing", dedupe_prefix=story)
+        _tell(endpoint, "endpoint.recovered", changes, {}, "ok", endpoint.last_success_at)
+
+
+def _disable_failing(endpoint_id: uuid.UUID) -> None:
+    disable(endpoint_id, "failing")
+
+
+@transaction.atomic
+def disable(endpoint_id: uuid.UUID, reason: str) -> bool:
+    """This will switch an endpoint off (``gone`` or ``failing``), hold what waits for it, and tell whether it did.
+
+    For ``failing`` the run of failures is looked at once more under the lock: a success in between saves it.
+    """
+    rows = Endpoint.objects.existing().exclude(status=EndpointStatus.DISABLED) if reason == "gone" else _run_is_over()
+    before = rows.filter(pk=endpoint_id).values_list("status", flat=True).first()
+    values: dict[str, Any] = {"status": EndpointStatus.DISABLED, "disabled_reason": reason, "disabled_at": Now()}
+    if before is None or not rows.filter(pk=endpoint_id).update(**values):
+        return False
+    claims.hold(endpoint_id)
+    endpoint = Endpoint.objects.get(pk=endpoint_id)
+    changes = {"status": [before, EndpointStatus.DISABLED.value], "reason": [None, reason]}
+    _tell(endpoint, "endpoint.disabled", changes, {"reason": reason}, "bad", endpoint.disabled_at)
+    return True
+
+
+def _tell(
+    endpoint: Endpoint,
+    action: str,
+    changes: dict[str, list[Any]],
+    facts: dict[str, Any],
+    severity: str,
+    moment: datetime | None,
+) -> None:
+    """Write the audit entry, post the notice and publish the event, in the transaction of the change.
+
+    ``moment`` tells this story from the endpoint's next one of the same kind.
+    """
+    audit.record(
+        actor=system(endpoint.organization_id),
+        action=action,
+        target_kind="endpoint",
+        target_id=endpoint.public_id,
+        target_label=endpoint.url,
+        changes=changes,
+        organization_id=endpoint.organization_id,
+    )
+    notices.post(
+        organization_id=endpoint.organization_id,
+        kind=action,
+        dedupe_key=f"{action}:{endpoint.public_id}:{instant_ms(moment)}",
+        severity=severity,
+        params={"host": host_of(endpoint.url), **facts},
+        path=f"settings/integration/webhooks/{endpoint.public_id}/",
+        permission=Permission.WEBHOOKS_WRITE,
+    )
+    publishing.publish(
+        organization_id=endpoint.organization_id,
+        event_type=action,
+        data={"id": endpoint.public_id, "url": endpoint.url, "description": endpoint.description, **facts},
+    )
+
+
+def tallies_of(attempts: Iterable[tuple[uuid.UUID, bool, bool, bool]]) -> dict[uuid.UUID, Tally]:
+    """This will sum up attempts, given as (endpoint, succeeded, exhausted, gone) in the order in which they ended."""
+    tallies: dict[uuid.UUID, Tally] = {}
+    for endpoint_id, *verdict in attempts:
+        tallies.setdefault(endpoint_id, Tally()).add(*verdict)
+    return tallies

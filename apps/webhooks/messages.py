@@ -1,0 +1,61 @@
+"""From a claimed delivery to the request that is sent, and to what is kept of its headers."""
+
+import json
+import uuid
+from functools import lru_cache
+
+from django.conf import settings
+
+from apps.base.crypto import binding, unseal
+from apps.base.identifiers import encode
+from apps.base.secrets import MASK_DOTS
+from apps.webhooks.claims import ClaimedDelivery, Receiver
+from apps.webhooks.models import Endpoint, EndpointSecret, Event
+from apps.webhooks.sender import OutboundRequest
+from apps.webhooks.signing import secret_bytes, sign
+
+USER_AGENT = f"IntegrationsPortal/{settings.VERSION}"
+HEADERS_FIELD, SECRET_FIELD = "headers", "secret"
+
+
+def build_request(claimed: ClaimedDelivery, timestamp: int) -> OutboundRequest:
+    """This will sign the body and return the request; raises CannotDecrypt where a secret does not open.
+
+    ``timestamp`` is the moment of this attempt in whole seconds.
+    """
+    receiver, body = claimed.receiver, claimed.body.encode()
+    keys = [_signing_key(secret_id, receiver.organization_id, sealed) for secret_id, sealed in receiver.secrets]
+    signed = sign(keys, encode(Event.id_prefix, claimed.event_id), timestamp, body)
+    fixed = (("content-type", "application/json"), ("user-agent", USER_AGENT))
+    return OutboundRequest(
+        token=claimed,
+        url=receiver.url,
+        headers=[*fixed, *signed.items(), *own_headers(receiver)],
+        body=body,
+        timeout_ms=settings.WEBHOOK_TIMEOUT * 1000,
+        organization_id=receiver.organization_id,
+    )
+
+
+def own_headers(receiver: Receiver) -> tuple[tuple[str, str], ...]:
+    """This will return the headers that the organization added."""
+    return _own_headers(receiver.id, receiver.organization_id, receiver.headers)
+
+
+def kept_headers(request: OutboundRequest) -> dict[str, str]:
+    """This will return the headers as sent, for the record; the organization's own values, masked."""
+    receiver: Receiver = request.token.receiver
+    own = {name for name, _value in own_headers(receiver)}
+    return {name: MASK_DOTS if name in own else value for name, value in request.headers}
+
+
+@lru_cache(maxsize=4096)
+def _signing_key(secret_id: uuid.UUID, organization_id: uuid.UUID, sealed: str) -> bytes:
+    bound_to = binding(EndpointSecret._meta.db_table, secret_id, organization_id, SECRET_FIELD)
+    return secret_bytes(unseal(sealed, bound_to))
+
+
+@lru_cache(maxsize=4096)
+def _own_headers(endpoint_id: uuid.UUID, organization_id: uuid.UUID, sealed: str) -> tuple[tuple[str, str], ...]:
+    text = unseal(sealed, binding(Endpoint._meta.db_table, endpoint_id, organization_id, HEADERS_FIELD))
+    return tuple(json.loads(text).items())

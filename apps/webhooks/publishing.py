@@ -1,0 +1,179 @@
+"""Accepting an event together with its deliveries, in one statement.
+
+What is matched: subscriptions of the organization whose pattern is the type, ``prefix.*`` or ``*``. A delivery to an
+endpoint that is paused or disabled, or of a suspended organization, waits as ``held``.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from apps.base.identifiers import uuid_at
+from apps.base.instants import instant_ms
+from apps.base.rendering import to_json
+from apps.webhooks import bell
+from apps.webhooks.catalogue import patterns_for
+from apps.webhooks.crash_points import reach
+from apps.webhooks.models import Event
+from apps.webhooks.sql import as_text, uuid7_from
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An event that is stored, or was before: ``repeated`` tells that its client id had been used already."""
+
+    event_id: uuid.UUID
+    type: str
+    created_at: datetime
+    deliveries: int
+    repeated: bool = False
+
+
+def publish(
+    *,
+    organization_id: uuid.UUID,
+    event_type: str,
+    data: Any,
+    publisher: str = "portal",
+    client_id: str | None = None,
+    test: bool = False,
+    created_at: datetime | None = None,
+) -> Accepted:
+    """This will store the event and one delivery for each matching endpoint, in the caller's transaction or its own.
+
+    The same ``client_id`` of the same organization and publisher returns the first event. Workers hear of it after
+    the commit. ``test`` events match nobody: a test send makes its own delivery.
+    """
+    moment = created_at or timezone.now()
+    row = {
+        "id": uuid_at(moment),
+        "organization": organization_id,
+        "type": event_type,
+        "body": make_body(event_type, moment, data),
+        "test": test,
+        "publisher": publisher,
+        "client_id": client_id,
+        "created_at": moment,
+        "milliseconds": int(moment.timestamp() * 1000),
+        "patterns": [] if test else patterns_for(event_type),
+    }
+    with transaction.atomic():
+        stored, deliveries = _store[connection.vendor](row)
+        reach("after_accept_before_commit")
+        if not stored:
+            return _first(organization_id, publisher, client_id)
+        if deliveries:
+            transaction.on_commit(bell.ring)
+    return Accepted(row["id"], event_type, moment, deliveries)
+
+
+def publish_batch(events: Iterable[Mapping[str, Any]]) -> list[Accepted]:
+    """This will publish all of them or, when one cannot be stored, none; each mapping holds publish's arguments."""
+    with transaction.atomic():
+        return [publish(**event) for event in events]
+
+
+def make_body(event_type: str, created_at: datetime, data: Any) -> str:
+    """This will return what receivers get, to the byte."""
+    return to_json({"type": event_type, "timestamp": instant_ms(created_at), "data": data})
+
+
+def _first(organization_id: uuid.UUID, publisher: str, client_id: str | None) -> Accepted:
+    first = Event.objects.get(organization_id=organization_id, publisher=publisher, client_id=client_id)
+    return Accepted(first.pk, first.type, first.created_at.astimezone(UTC), first.match_count, repeated=True)
+
+
+# The lock on what is closed: whoever enables an endpoint or resumes an organization first changes that row, and so
+# waits until this transaction's held deliveries can be seen by the statement that releases them. After such a wait
+# the row is read anew. What is open is not locked; should it close meanwhile, the claim holds the delivery.
+POSTGRESQL = f"""
+WITH matched AS MATERIALIZED (
+    SELECT e.id, e.status = 'enabled' AND o.status = 'active' AS is_open
+    FROM webhooks_endpoint e JOIN orgs_organization o ON o.id = e.organization_id
+    WHERE e.deleted_at IS NULL AND e.id IN (
+        SELECT endpoint_id FROM webhooks_subscription
+        WHERE organization_id = %(organization)s AND pattern = ANY(%(patterns)s::text[])
+    )
+), closed AS MATERIALIZED (
+    SELECT e.id, e.status = 'enabled' AND o.status = 'active' AS is_open, e.deleted_at
+    FROM webhooks_endpoint e JOIN orgs_organization o ON o.id = e.organization_id
+    WHERE e.id IN (SELECT id FROM matched WHERE NOT is_open)
+    FOR SHARE
+), target AS MATERIALIZED (
+    SELECT id, is_open FROM matched WHERE is_open
+    UNION ALL SELECT id, is_open FROM closed WHERE deleted_at IS NULL
+), event AS (
+    INSERT INTO webhooks_event
+        (id, organization_id, type, body, test, publisher, client_id, match_count, created_at)
+    SELECT %(id)s, %(organization)s, %(type)s, %(body)s, %(test)s, %(publisher)s, %(client_id)s,
+        (SELECT count(*) FROM target), %(created_at)s
+    ON CONFLICT (organization_id, publisher, client_id) DO NOTHING
+    RETURNING id, match_count
+), delivery AS (
+    INSERT INTO webhooks_delivery
+        (id, organization_id, endpoint_id, event_id, event_type, status, test, created_at, attempt_count,
+         uncounted_attempts, next_attempt_at, next_attempt_reason, last_error)
+    SELECT {uuid7_from("%(milliseconds)s::bigint")}, %(organization)s, target.id, event.id, %(type)s,
+        CASE WHEN target.is_open THEN 'pending' ELSE 'held' END, false, %(created_at)s, 0, 0,
+        CASE WHEN target.is_open THEN statement_timestamp() END, '', ''
+    FROM target CROSS JOIN event
+)
+SELECT count(*), coalesce(max(match_count), 0) FROM event
+"""  # noqa: S608 - only constants are put in
+
+SQLITE_EVENT = """
+INSERT INTO webhooks_event (id, organization_id, type, body, test, publisher, client_id, match_count, created_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (organization_id, publisher, client_id) DO NOTHING
+"""
+SQLITE_TARGETS = """
+SELECT e.id, e.status = 'enabled' AND o.status = 'active'
+FROM webhooks_endpoint e JOIN orgs_organization o ON o.id = e.organization_id
+WHERE e.deleted_at IS NULL AND e.id IN (
+    SELECT endpoint_id FROM webhooks_subscription WHERE organization_id = %s AND pattern IN ({marks})
+)
+"""
+SQLITE_DELIVERY = """
+INSERT INTO webhooks_delivery
+    (id, organization_id, endpoint_id, event_id, event_type, status, test, created_at, attempt_count,
+     uncounted_attempts, next_attempt_at, next_attempt_reason, last_error)
+VALUES (%s, %s, %s, %s, %s, %s, false, %s, 0, 0, %s, '', '')
+"""
+
+
+def _store_postgresql(row: dict[str, Any]) -> tuple[bool, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(POSTGRESQL, row)
+        stored, deliveries = cursor.fetchone()
+    return bool(stored), deliveries
+
+
+def _store_sqlite(row: dict[str, Any]) -> tuple[bool, int]:
+    """Two statements, for SQLite has no writing CTE; nobody else writes while this transaction is open."""
+    organization, event_id, moment = row["organization"].hex, row["id"].hex, as_text(row["created_at"])
+    now = as_text(timezone.now())
+    with connection.cursor() as cursor:
+        targets = _sqlite_targets(cursor, organization, row["patterns"])
+        values = (row["type"], row["body"], row["test"], row["publisher"], row["client_id"], len(targets), moment)
+        cursor.execute(SQLITE_EVENT, (event_id, organization, *values))
+        if not cursor.rowcount:
+            return False, 0
+        deliveries = [
+            (uuid_at(row["created_at"]).hex, organization, endpoint, event_id, row["type"],
+             "pending" if is_open else "held", moment, now if is_open else None)
+            for endpoint, is_open in targets
+        ]  # fmt: skip
+        cursor.executemany(SQLITE_DELIVERY, deliveries)
+    return True, len(targets)
+
+
+def _sqlite_targets(cursor: Any, organization: str, patterns: list[str]) -> list[tuple[str, int]]:
+    cursor.execute(SQLITE_TARGETS.format(marks=", ".join(["%s"] * len(patterns))), (organization, *patterns))
+    return cursor.fetchall()
+
+
+_store = {"postgresql": _store_postgresql, "sqlite": _store_sqlite}

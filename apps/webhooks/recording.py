@@ -1,0 +1,147 @@
+"""From outcomes to what is stored: next states of deliveries, records of attempts, the health of endpoints."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, DataError, IntegrityError, connection
+
+from apps.webhooks import claims, health
+from apps.webhooks.claims import ClaimedDelivery, Result
+from apps.webhooks.crash_points import reach
+from apps.webhooks.models import DeliveryStatus
+from apps.webhooks.network import NetworkWatch, is_unreached
+from apps.webhooks.outcomes import Outcome
+from apps.webhooks.schedule import next_wait, spread
+
+logger = logging.getLogger(__name__)
+
+NO_NETWORK_WAIT_SECONDS = 30.0
+CANNOT_DECRYPT = "cannot_decrypt"
+CANNOT_DECRYPT_WAIT_SECONDS = 300.0
+
+
+@dataclass(slots=True)
+class Ended:
+    """An attempt that is over; ``headers`` are those that were sent, masked."""
+
+    claimed: ClaimedDelivery
+    outcome: Outcome
+    headers: dict[str, str]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What this process did since its start."""
+
+    succeeded: int = 0
+    failed: int = 0
+    exhausted: int = 0
+    uncounted: int = 0
+    lease_conflicts: int = 0
+
+
+class Recorder:
+    """Records batches of outcomes; used by one thread."""
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self._network = NetworkWatch(health.answered_lately)
+
+    def record(self, batch: list[Ended]) -> None:
+        """This will store what a batch of attempts led to; what was lost to another worker is only counted."""
+        for ended in batch:
+            self._network.see(ended.claimed.receiver.url, ended.claimed.receiver.id, ended.outcome)
+        has_network = not (any(is_unreached(ended.outcome) for ended in batch) and self._network.is_down())
+        results = [(ended, _result(ended, has_network)) for ended in batch]
+        reach("before_record")
+        kept = _finish([result for _ended, result in results])
+        reach("after_record")
+        recorded = [pair for pair in results if pair[1].id in kept]
+        self.counts.lease_conflicts += len(results) - len(recorded)
+        self._count(result for _ended, result in recorded)
+        self._judge(recorded)
+
+    def _judge(self, recorded: list[tuple[Ended, Result]]) -> None:
+        """Health comes after the record and never undoes it: what is missed here the next failure makes up for."""
+        try:
+            health.judge(health.tallies_of(_verdicts(recorded)))
+        except DatabaseError:
+            logger.exception("the health of endpoints could not be written")
+            connection.close()
+
+    def _count(self, results: Iterable[Result]) -> None:
+        for result in results:
+            self.counts.uncounted += result.uncounted
+            self.counts.succeeded += result.status == DeliveryStatus.SUCCEEDED
+            self.counts.exhausted += result.status == DeliveryStatus.EXHAUSTED
+            self.counts.failed += bool(result.error) and not result.uncounted
+
+
+def _verdicts(recorded: list[tuple[Ended, Result]]) -> Iterable[tuple[Any, ...]]:
+    for ended, result in recorded:
+        if not ended.claimed.test and not result.uncounted:
+            is_exhausted = result.status == DeliveryStatus.EXHAUSTED
+            yield result.endpoint_id, not result.error, is_exhausted, ended.outcome.gone
+
+
+def _result(ended: Ended, has_network: bool) -> Result:
+    claimed, outcome = ended.claimed, ended.outcome
+    status, wait, reason, uncounted = _next_state(claimed, outcome, has_network)
+    return Result(
+        id=claimed.id,
+        token=claimed.token,
+        attempt_id=claimed.attempt_id,
+        endpoint_id=claimed.receiver.id,
+        status=status,
+        wait_seconds=wait,
+        reason=reason,
+        uncounted=uncounted,
+        status_code=outcome.status_code,
+        error=outcome.error or "",
+        hint=outcome.hint,
+        address=outcome.address or "",
+        duration_ms=None if outcome.refused else outcome.duration_ms,
+        timings_ms=dict(outcome.timings_ms),
+        request_headers=ended.headers,
+        response_headers=outcome.response_headers,
+        response_body=outcome.response_body,
+        truncated=outcome.truncated,
+    )
+
+
+def _next_state(claimed: ClaimedDelivery, outcome: Outcome, has_network: bool) -> tuple[str, float | None, str, int]:
+    """Return status, wait in seconds, its reason, and 1 where the attempt was our own fault and does not count."""
+    if outcome.error is None:
+        return DeliveryStatus.SUCCEEDED, None, "", 0
+    if outcome.error == "shutdown":
+        wait = spread(CANNOT_DECRYPT_WAIT_SECONDS) if outcome.hint == CANNOT_DECRYPT else 0.0
+        return DeliveryStatus.PENDING, wait, "shutdown", 1
+    if claimed.test:
+        return DeliveryStatus.EXHAUSTED, None, "", 0
+    if is_unreached(outcome) and not has_network:
+        return DeliveryStatus.PENDING, spread(NO_NETWORK_WAIT_SECONDS), "no_network", 1
+    wait = next_wait(claimed.tries_used, settings.WEBHOOK_RETRY_SCHEDULE, outcome.retry_after)
+    if wait is None:
+        return DeliveryStatus.EXHAUSTED, None, "", 0
+    return DeliveryStatus.PENDING, wait, "retry_after" if outcome.retry_after else "retry", 0
+
+
+def _finish(results: list[Result]) -> set[Any]:
+    try:
+        return claims.finish(results)
+    except (DataError, IntegrityError):
+        # One record that the database does not take must not keep the others from being written.
+        logger.exception("a batch of %d results was refused; writing them one by one", len(results))
+        return set().union(*(_finish_one(result) for result in results))
+
+
+def _finish_one(result: Result) -> set[Any]:
+    try:
+        return claims.finish([result])
+    except (DataError, IntegrityError):
+        logger.exception("the record of attempt %s was refused; kept without what came back", result.attempt_id)
+        result.response_headers, result.response_body, result.request_headers = [], "", {}
+        return claims.finish([result])

@@ -1,0 +1,218 @@
+"""Bodies that come in, and the objects that go out (docs/api.md, "Webhook endpoints" to "Deliveries")."""
+
+import json
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.base.identifiers import encode
+from apps.base.instants import instant, instant_ms
+from apps.base.secrets import MASK_DOTS
+from apps.base.serializers import StrictSerializer, Text, TextList, Whole
+from apps.webhooks.actions import HELD_CHOICES
+from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointHealth, Event, EventType
+from apps.webhooks.outcomes import NO_TIMINGS
+from apps.webhooks.publishing import Accepted
+
+MOST_IN_BATCH = 100
+
+
+class Headers(serializers.Field):
+    """A JSON object of texts."""
+
+    default_error_messages = {"invalid": "Headers are an object of name and value, both texts."}
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        """This will refuse anything but an object of texts."""
+        if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
+            self.fail("invalid")
+        return data
+
+
+class AnyObject(serializers.Field):
+    """A JSON object of whatever form."""
+
+    default_error_messages = {"invalid": "This must be a JSON object."}
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """This will refuse anything but an object."""
+        if not isinstance(data, dict):
+            self.fail("invalid")
+        return data
+
+
+class EndpointChangeBody(StrictSerializer):
+    """``PATCH /v1/webhook-endpoints/{id}``."""
+
+    url = Text(max_length=2048, required=False)
+    event_types = TextList(required=False, max_length=200)
+    description = Text(max_length=200, allow_blank=True, required=False)
+    headers = Headers(required=False)
+    rate_limit_per_second = Whole(min_value=1, max_value=1000, allow_null=True, required=False)
+    max_in_flight = Whole(min_value=1, max_value=64, required=False)
+
+
+class NewEndpointBody(EndpointChangeBody):
+    """``POST /v1/webhook-endpoints``."""
+
+    url = Text(max_length=2048)
+    event_types = TextList(max_length=200)
+
+
+class TestBody(StrictSerializer):
+    """``POST /v1/webhook-endpoints/{id}/test``."""
+
+    event_type = Text(max_length=100, required=False)
+
+
+class EnableBody(StrictSerializer):
+    """``POST /v1/webhook-endpoints/{id}/enable``."""
+
+    held = serializers.ChoiceField(HELD_CHOICES, default="send")
+
+
+class RotateBody(StrictSerializer):
+    """``POST /v1/webhook-endpoints/{id}/rotate-secret``."""
+
+    overlap_seconds = Whole(min_value=0, max_value=30 * 24 * 3600, default=86_400)
+
+
+class EmptyBody(StrictSerializer):
+    """A POST that takes nothing."""
+
+
+class NewEventBody(StrictSerializer):
+    """``POST /v1/events``; ``organization`` is for platform keys."""
+
+    type = Text(max_length=100)
+    data = AnyObject()
+    id = Text(max_length=64, required=False)
+    organization = Text(max_length=60, required=False)
+
+
+class NewEventsBody(StrictSerializer):
+    """``POST /v1/events/batch``."""
+
+    events = serializers.ListField(child=NewEventBody(), min_length=1, max_length=MOST_IN_BATCH)
+
+
+def event_arguments(body: dict[str, Any]) -> dict[str, Any]:
+    """This will name the fields of a body as ``actions.publish_event`` does."""
+    return {
+        "event_type": body["type"],
+        "data": body["data"],
+        "client_id": body.get("id"),
+        "organization": body.get("organization"),
+    }
+
+
+def write_endpoint(endpoint: Endpoint, held_count: int = 0) -> dict[str, Any]:
+    """This will return an endpoint; header values are masked."""
+    is_failing = endpoint.health == EndpointHealth.FAILING
+    return {
+        "id": endpoint.public_id,
+        "url": endpoint.url,
+        "description": endpoint.description,
+        "event_types": endpoint.event_types,
+        "headers": dict.fromkeys(json.loads(endpoint.headers), MASK_DOTS),
+        "status": endpoint.status,
+        "health": endpoint.health,
+        "disabled_reason": endpoint.disabled_reason or None,
+        "rate_limit_per_second": endpoint.rate_limit_per_second,
+        "max_in_flight": endpoint.max_in_flight,
+        "created_at": instant(endpoint.created_at),
+        "held_count": held_count,
+        "failing_since": instant(endpoint.failing_since) if is_failing else None,
+    }
+
+
+def write_event_type(row: EventType) -> dict[str, Any]:
+    """This will return an event type."""
+    return {
+        "name": row.name,
+        "description": row.description,
+        "schema": row.schema,
+        "sample": row.sample,
+        "origin": row.origin,
+        "deprecated": row.is_deprecated,
+        "replaced_by": row.replaced_by or None,
+    }
+
+
+def write_accepted(accepted: Accepted) -> dict[str, Any]:
+    """This will return an event that was just accepted."""
+    return {
+        "id": encode(Event.id_prefix, accepted.event_id),
+        "type": accepted.type,
+        "created_at": instant_ms(accepted.created_at),
+        "deliveries": accepted.deliveries,
+    }
+
+
+def write_event(event: Event) -> dict[str, Any]:
+    """This will return an event of the list."""
+    return {
+        "id": event.public_id,
+        "type": event.type,
+        "created_at": instant_ms(event.created_at),
+        "deliveries": event.match_count,
+    }
+
+
+def write_event_with_data(event: Event) -> dict[str, Any]:
+    """This will return an event with its data, null once that was pruned."""
+    return {**write_event(event), "data": json.loads(event.body)["data"] if event.body else None}
+
+
+def write_delivery(delivery: Delivery) -> dict[str, Any]:
+    """This will return a delivery of the list; its endpoint comes by ``select_related``."""
+    is_waiting = delivery.status == DeliveryStatus.PENDING
+    return {
+        "id": delivery.public_id,
+        "event": {"id": encode(Event.id_prefix, delivery.event_id), "type": delivery.event_type},
+        "endpoint": {"id": encode(Endpoint.id_prefix, delivery.endpoint_id), "url": delivery.endpoint.url},
+        "status": delivery.status,
+        "test": delivery.test,
+        "replay_of": encode(Delivery.id_prefix, delivery.replay_of_id) if delivery.replay_of_id else None,
+        "created_at": instant_ms(delivery.created_at),
+        "attempt_count": delivery.attempt_count,
+        "next_attempt_at": instant_ms(delivery.next_attempt_at) if is_waiting else None,
+        "next_attempt_reason": (delivery.next_attempt_reason or None) if is_waiting else None,
+        "last_status_code": delivery.last_status_code,
+    }
+
+
+def write_whole_delivery(delivery: Delivery) -> dict[str, Any]:
+    """This will return a delivery with its attempts, oldest first, and its payload (null once pruned)."""
+    attempts = [write_attempt(attempt) for attempt in delivery.attempts.order_by("number")]
+    payload = json.loads(delivery.event.body) if delivery.event.body else None
+    return {**write_delivery(delivery), "attempts": attempts, "payload": payload}
+
+
+def write_attempt(attempt: Attempt) -> dict[str, Any]:
+    """This will return one attempt; an unfinished one has neither status nor error."""
+    return {
+        "id": attempt.public_id,
+        "number": attempt.number,
+        "started_at": instant_ms(attempt.started_at),
+        "duration_ms": attempt.duration_ms,
+        "status_code": attempt.status_code,
+        "error": attempt.error or None,
+        "hint": attempt.hint or None,
+        "address": attempt.address or None,
+        "timings_ms": {**NO_TIMINGS, **attempt.timings_ms},
+        "request": {"headers": attempt.request_headers},
+        "response": {
+            "headers": _as_object(attempt.response_headers),
+            "body": attempt.response_body,
+            "truncated": attempt.truncated,
+        },
+    }
+
+
+def _as_object(pairs: list[list[str]]) -> dict[str, str]:
+    """Join headers that came several times, as RFC 9110 section 5.3 does."""
+    joined: dict[str, str] = {}
+    for name, value in pairs:
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined

@@ -1,0 +1,13 @@
+"""What Celery carries for webhooks: the bell, and nothing else."""
+
+from celery import shared_task
+
+from apps.webhooks import bell
+
+ring = bell.ring
+
+
+@shared_task(name=bell.TASK, ignore_result=True)
+def wake() -> None:
+    """This will wake the engine of this worker process."""
+    bell.wake_listeners()

@@ -1,0 +1,160 @@
+"""``manage.py listen``: a receiver on this machine that prints and verifies what arrives."""
+
+import json
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import requests
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from apps.webhooks.signing import SignatureRefused, secret_bytes, verify
+
+ADDRESS = "127.0.0.1"
+KEPT = 20
+MOST_BYTES = 1024 * 1024
+SLOW_SECONDS = 30.0
+MODES = ("ok", "503", "slow")
+NOT_FORWARDED = frozenset({"host", "content-length", "connection", "transfer-encoding"})
+
+
+@dataclass
+class Inbox:
+    """What arrived lately, and how to answer."""
+
+    keys: list[bytes]
+    forward: str | None
+    mode: str = "ok"
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT))
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def judge(self, headers: dict[str, str], body: bytes) -> str:
+        """This will say in a word or a sentence whether the signature is right."""
+        if not self.keys:
+            return "not verified (give --secret)"
+        try:
+            verify(self.keys, headers, body)
+        except SignatureRefused as refused:
+            return f"REFUSED: {refused}"
+        return "verified"
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Takes deliveries by POST; ``/mode/<ok|503|slow>`` switches the answer, ``/`` shows the last twenty."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+    inbox: Inbox
+    command_output: Any
+
+    def do_GET(self) -> None:
+        """This will show what arrived, or switch the mode."""
+        if self.path.startswith("/mode/"):
+            self._switch()
+        else:
+            text = "\n".join([f"mode: {self.inbox.mode}", *reversed(self.inbox.lines)])
+            self._answer(200, text + "\n")
+
+    def do_POST(self) -> None:
+        """This will print and verify a delivery and answer as the mode says."""
+        length = self.headers.get("content-length", "")
+        if not length.isdigit() or int(length) > MOST_BYTES:
+            self.close_connection = True
+            self._answer(413, "too large\n")
+            return
+        body = self.rfile.read(int(length))
+        if self.path.startswith("/mode/"):
+            self._switch()
+            return
+        self._note({name.lower(): value for name, value in self.headers.items()}, body)
+        if self.inbox.mode == "slow":
+            self.inbox.stopping.wait(SLOW_SECONDS)
+        if self.inbox.mode == "503":
+            self._answer(503, "busy\n")
+        else:
+            self._answer(*self._forward(body))
+
+    def _switch(self) -> None:
+        mode = self.path.removeprefix("/mode/").strip("/")
+        if mode in MODES:
+            self.inbox.mode = mode
+            self._answer(200, f"mode: {mode}\n")
+        else:
+            self._answer(404, f"modes: {', '.join(MODES)}\n")
+
+    def _note(self, headers: dict[str, str], body: bytes) -> None:
+        verdict = self.inbox.judge(headers, body)
+        event_type = _type_of(body)
+        line = f"{time.strftime('%H:%M:%S')} {headers.get('webhook-id', '-')} {event_type} {verdict}"
+        self.inbox.lines.append(line)
+        self.command_output.write(line)
+        self.command_output.write(body.decode("utf-8", "replace"))
+
+    def _forward(self, body: bytes) -> tuple[int, str]:
+        """Pass the delivery on to the address that was given on the command line, and answer what it answers."""
+        if self.inbox.forward is None:
+            return 200, "ok\n"
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in NOT_FORWARDED}
+        try:
+            answer = requests.post(
+                self.inbox.forward, data=body, headers=headers, timeout=(5, 30), allow_redirects=False
+            )
+        except requests.RequestException as error:
+            return 502, f"{self.inbox.forward} could not be reached: {type(error).__name__}\n"
+        return answer.status_code, answer.text[:1000]
+
+    def _answer(self, status: int, text: str) -> None:
+        payload = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """This will print nothing more: deliveries are printed as they come."""
+
+
+def _type_of(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["type"])
+    except (ValueError, KeyError, TypeError):
+        return "(not an event)"
+
+
+class Command(BaseCommand):
+    """Receives deliveries on 127.0.0.1 until Ctrl-C."""
+
+    help = "Runs a local receiver that prints and verifies webhook deliveries."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """This will take the port, secrets and an address to forward to."""
+        parser.add_argument("--port", type=int, default=8001)
+        parser.add_argument("--secret", action="append", default=[], help="whsec_…; may be given several times")
+        parser.add_argument("--forward", metavar="URL", help="send each delivery on to this address of yours")
+
+    def handle(self, *args: Any, port: int, secret: list[str], forward: str | None, **options: Any) -> None:
+        """This will serve until Ctrl-C; raises CommandError where the secret or the port cannot be used."""
+        try:
+            keys = [secret_bytes(each) for each in secret]
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+        inbox = Inbox(keys, forward)
+        handler = type("Handler", (Receiver,), {"inbox": inbox, "command_output": self.stdout})
+        try:
+            server = ThreadingHTTPServer((ADDRESS, port), handler)
+        except OSError as error:
+            raise CommandError(f"Port {port} cannot be used: {error.strerror}.") from None
+        self.stdout.write(f"Listening on http://{ADDRESS}:{server.server_port}/ (modes: /mode/ok /mode/503 /mode/slow)")
+        self.stdout.flush()
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            self.stdout.write("stopped")
+        finally:
+            inbox.stopping.set()
+            server.server_close()

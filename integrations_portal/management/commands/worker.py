@@ -1,0 +1,108 @@
+"""``manage.py worker``: the delivery engine and the sweeps, under Celery where a broker is set, else alone."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils.module_loading import import_string
+
+from apps.base import sweeps
+from apps.webhooks.delivery import POLL_SECONDS, Engine
+
+logger = logging.getLogger(__name__)
+
+# With a broker the bell wakes the engine; the poll only makes up for lost rings.
+POLL_BESIDE_BELL_SECONDS = 2.0
+CELERY_APP = "integrations_portal.celery.app"
+RESTART_SECONDS = 5.0
+
+
+class Command(BaseCommand):
+    """Delivers webhooks and does the portal's periodic work until it is stopped."""
+
+    help = "Runs the delivery engine: under Celery where CELERY_BROKER_URL is set, alone otherwise."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """This will take ``--once``."""
+        parser.add_argument("--once", action="store_true", help="deliver what is due now, run each sweep once, return")
+
+    def handle(self, *args: Any, once: bool, **options: Any) -> None:
+        """This will run until SIGTERM or SIGINT, or once."""
+        if once:
+            self._run_once()
+        else:
+            Worker().run()
+
+    def _run_once(self) -> None:
+        sweeps.run_all()
+        counts = Engine(worker_name()).drain()
+        self.stdout.write(" ".join(f"{name}={count}" for name, count in counts.items()))
+
+
+class Worker:
+    """One worker process: the engine and the sweeps on threads, Celery or a wait on the main thread."""
+
+    def __init__(self) -> None:
+        self.stop_event = threading.Event()
+        poll = POLL_BESIDE_BELL_SECONDS if settings.CELERY_BROKER_URL else POLL_SECONDS
+        self.engine = Engine(worker_name(), self.stop_event, poll_seconds=poll)
+
+    def run(self) -> None:
+        """This will return when the process was told to stop and the engine has landed what was in flight."""
+        # From the first moment on: Celery sets its own handlers, which end up in _shutting_down.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stop_event.set())
+        engine = threading.Thread(target=self._run_engine, name="delivery")
+        engine.start()
+        sweeps.Sweeper(self.stop_event).start()
+        logger.info("worker %s started", self.engine.worker_id)
+        if settings.CELERY_BROKER_URL:
+            self._run_celery()
+        else:
+            self._wait_for_signal()
+        self.engine.stop()
+        engine.join()
+        logger.info("worker %s stopped", self.engine.worker_id)
+
+    def _run_engine(self) -> None:
+        try:
+            self.engine.run_forever()
+        finally:
+            if not self.stop_event.is_set():
+                # The engine's own thread must not end by itself: leave, so that the supervisor starts anew.
+                logger.critical("the delivery engine ended unexpectedly")
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    def _wait_for_signal(self) -> None:
+        while not self.stop_event.wait(3600):
+            pass
+
+    def _run_celery(self) -> None:
+        """Listen for the bell. The engine polls beside it, so a broker that is away costs latency only."""
+        app = import_string(CELERY_APP)
+        import_string("celery.signals.worker_shutting_down").connect(self._shutting_down, weak=False)
+        while not self.stop_event.is_set():
+            try:
+                app.Worker(hostname=worker_name(), loglevel="WARNING", without_gossip=True, without_mingle=True,
+                           without_heartbeat=True, quiet=True).start()  # fmt: skip
+            except (SystemExit, KeyboardInterrupt):
+                return
+            except Exception:
+                logger.exception("celery ended; it is started anew, deliveries go on meanwhile")
+            if not self.stop_event.is_set():
+                time.sleep(RESTART_SECONDS)
+
+    def _shutting_down(self, **_signal: Any) -> None:
+        self.engine.stop()
+
+
+def worker_name() -> str:
+    """This will name the process in logs."""
+    return f"portal-{os.getpid()}@{socket.gethostname()}"
