@@ -1,4 +1,4 @@
-"""The environment that tests run in, set before Django reads its settings (a pytest plugin: ``-p tests.environment``).
+"""The environment that tests run in, set before Django reads its settings (``-p tests.environment``).
 
 A SQLite file of this run alone and no Redis, unless TEST_DATABASE_URL and TEST_REDIS_URL say otherwise; never anything that the
 caller's own environment names.

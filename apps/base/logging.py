@@ -12,8 +12,8 @@ from typing import Any, TextIO
 import structlog
 
 SECRETS = re.compile(
-    r"\b(ip[ks]_[0-9A-Za-z]{4})[0-9A-Za-z]{8,}"
-    r"|\b(whsec_)[A-Za-z0-9+/=]{8,}"
+    r"(ip[ks]_[0-9A-Za-z]{4})[0-9A-Za-z]{8,}"
+    r"|(whsec_)[A-Za-z0-9+/=]{8,}"
     r"|((?:authorization|x-api-key|x-activation-token|cookie)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]+(?: [^\s\"',}]+)?",
     re.IGNORECASE,
 )

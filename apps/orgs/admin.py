@@ -8,6 +8,7 @@ from django.db import models
 from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
 from apps.credentials import gate
 from apps.orgs.models import Membership, Organization, OrganizationStatus, OutgoingMail, User
+from apps.webhooks import actions as webhooks
 
 
 @admin.register(Organization)
@@ -38,8 +39,12 @@ class OrganizationAdmin(AuditedAdmin):
         return obj.pk
 
     def after_change(self, obj: models.Model) -> None:
-        """This will make the gate see the new state at the next call of every process."""
+        """This will make the gate see the new state at its next call, and hold or release what waits to be sent."""
         gate.organization_changed(obj.pk)
+        if obj.status == OrganizationStatus.ACTIVE:
+            webhooks.release_after_suspension(organization_id=obj.pk)
+        else:
+            webhooks.hold_for_suspension(organization_id=obj.pk)
 
 
 @admin.register(User)

@@ -57,3 +57,19 @@ def test_no_secret_and_no_way_to_make_a_key(browser_of, operator, acme_key):
     assert browser.get("/admin/api_keys/apikey/add/").status_code == 403
     page = browser.get(f"/admin/api_keys/apikey/{acme_key.row.pk}/change/").content.decode()
     assert acme_key.row.mask in page and acme_key.row.digest not in page
+
+
+def test_suspending_holds_deliveries_and_resuming_sends_them(browser_of, operator, acme):
+    from apps.base.actor import system
+    from apps.webhooks import actions, publishing
+    from apps.webhooks.models import Delivery
+
+    actions.create_endpoint(actor=system(acme.pk), url="https://hooks.acme.example/in", event_types=["*"])
+    publishing.publish(organization_id=acme.pk, event_type="order.created", data={})
+    browser, path = browser_of(operator), f"/admin/orgs/organization/{acme.pk}/change/"
+    data = {"name": "Acme Travel", "status": "suspended", "status_reason": "unpaid"}
+    browser.post(path, data)
+    assert [row.status for row in Delivery.objects.all()] == ["held"]
+    publishing.publish(organization_id=acme.pk, event_type="order.created", data={})
+    browser.post(path, {**data, "status": "active"})
+    assert [row.status for row in Delivery.objects.all()] == ["pending", "pending"]
