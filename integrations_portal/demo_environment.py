@@ -5,6 +5,7 @@ Standard library only: this runs before Django does, because Django's settings a
 
 import argparse
 import base64
+import fcntl
 import os
 import secrets
 import sys
@@ -17,6 +18,8 @@ VAR = Path(__file__).resolve().parent.parent / "var"
 FILE = VAR / "demo.env"
 DATABASE = VAR / "demo.sqlite3"
 MAIL = VAR / "mail"
+# Held by the running demo (management/commands/demo.py).
+RUNNING = VAR / "demo.running"
 HEAD = "# Written by `manage.py demo`, read by other commands where no settings are given. Keep it secret.\n"
 
 
@@ -40,13 +43,25 @@ def prepare(words):
 
     try:
         with one_at_a_time("demo.lock"):
+            refuse_while_running()
             if chosen.reset and not chosen.help:
                 forget()
-            values = renew(os.environ.get("PUBLIC_URL") or f"http://127.0.0.1:{chosen.port}")
+            port = chosen.port if chosen.port.isdigit() else "8000"  # the command itself refuses a wrong one
+            values = renew(os.environ.get("PUBLIC_URL") or f"http://127.0.0.1:{port}")
     except OSError as problem:
         sys.exit(f"The demo cannot keep its settings: {problem}.")
     claim_database(values["DATABASE_URL"])
     adopt(values)
+
+
+def refuse_while_running():
+    """Stop here where the demo of this folder runs: its database and address must not change under it."""
+    RUNNING.touch()
+    with open(RUNNING, encoding="utf-8") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit(f"The demo of this folder is running already, on port {held.read()}: stop that one first.")
 
 
 def renew(public_url):

@@ -1,0 +1,1 @@
+"""The demo: a past of thirty days, written once, and the processes that serve it."""

@@ -1,0 +1,119 @@
+"""Thirty days of API calls, stored the way the call log stores them: rows, hourly figures and last uses agree."""
+
+import random
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from apps.audit.call_store import Call, store
+from apps.base.actor import ActorKind
+from apps.base.identifiers import uuid_at
+from integrations_portal.demo.keys import Made
+from integrations_portal.demo.past import BUSINESS, DAYS, NIGHTLY, STEADY, moments
+
+CHUNK = 1000
+Route = tuple[str, str, int, int]  # method, route, status where all is well, weight
+ORDERS: tuple[Route, ...] = (("GET", "/v1/me", 200, 2), ("GET", "/v1/usage", 200, 1))
+USERS: tuple[Route, ...] = (
+    ("GET", "/v1/users", 200, 8),
+    ("GET", "/v1/users/{id}", 200, 10),
+    ("POST", "/v1/users", 201, 3),
+    ("PUT", "/v1/users/{id}", 200, 4),
+    ("DELETE", "/v1/users/{id}", 204, 1),
+)
+EVENTS: tuple[Route, ...] = (("POST", "/v1/events", 202, 20), ("GET", "/v1/deliveries", 200, 3))
+# What goes wrong: status, code, how often in a hundred calls.
+TROUBLE = ((400, "invalid_request", 1.2), (404, "not_found", 0.8), (403, "insufficient_scope", 0.3),
+           (429, "rate_limited", 0.3), (503, "unavailable", 0.1))  # fmt: skip
+
+
+class Use(NamedTuple):
+    """How a key is used: calls on a working day, when, what for, from where, by what."""
+
+    per_day: float
+    shape: tuple[int, ...]
+    routes: tuple[Route, ...]
+    addresses: tuple[str, ...]
+    agent: str
+
+
+USES = {
+    "Production server": Use(240, BUSINESS, EVENTS + USERS, ("203.0.113.24", "203.0.113.25"), "acme-shop/4.12"),
+    "Data warehouse sync": Use(96, STEADY, ORDERS + EVENTS[1:], ("203.0.113.80",), "python-requests/2.34"),
+    "Booking widget": Use(90, BUSINESS, ORDERS, ("198.51.100.7", "198.51.100.8", "198.51.100.9"), "booking/2.0"),
+    "Nightly scripts": Use(24, NIGHTLY, USERS[:2], ("203.0.113.30",), "curl/8.14.1"),
+    "Directory provisioning": Use(30, BUSINESS, USERS, ("192.0.2.44",), "scim-bridge/1.8"),
+    "ERP connector": Use(60, BUSINESS, EVENTS[:1], ("203.0.113.61",), "erp-link/11"),
+    "Old CRM connector": Use(20, BUSINESS, USERS[:2], ("198.51.100.99",), "crm-connector/3.1"),
+    "Payroll export": Use(6, NIGHTLY, USERS[:1], ("203.0.113.30",), "payroll/1.0"),
+    "Staging tests": Use(40, BUSINESS, USERS, ("198.51.100.35",), "pytest"),
+    "Shop": Use(50, BUSINESS, EVENTS, ("203.0.113.140",), "rival-shop/1.3"),
+    "Reports": Use(12, NIGHTLY, ORDERS, ("203.0.113.141",), "reports/0.9"),
+}
+
+
+def place(rng: random.Random, keys: list[Made], now: datetime) -> int:
+    """This will store the calls of every key that was ever used, and return how many there are."""
+    calls = [call for made in keys if made.plan.name in USES for call in _calls_of(rng, made, now)]
+    calls.sort(key=lambda call: call.id)
+    for start in range(0, len(calls), CHUNK):
+        store(calls[start : start + CHUNK], {})
+    return len(calls)
+
+
+def _calls_of(rng: random.Random, made: Made, now: datetime) -> Iterator[Call]:
+    use = USES[made.plan.name]
+    since = max(made.key.created_at, now - timedelta(days=DAYS))
+    ended = made.ended
+    # A program whose key ended goes on calling for a while: that is what its owner wants to see.
+    last = min(now, ended + timedelta(days=8)) if made.plan.name == "Old CRM connector" else ended
+    found = moments(rng, now, use.per_day, since, last, use.shape)
+    if ended == now and use.shape is not NIGHTLY:
+        found.append(now - timedelta(seconds=rng.uniform(30, 400)))
+    if made.plan.name == "Data warehouse sync":
+        found += _burst(now)
+    public_id = made.key.public_id  # once: writing it takes as long as the rest of a call
+    for moment in found:
+        yield _call(rng, made, public_id, use, moment)
+
+
+def _burst(now: datetime) -> list[datetime]:
+    """Return a minute with more calls than the key may make."""
+    start = (now - timedelta(days=3)).replace(hour=2, minute=0, second=0, microsecond=0)
+    return [start + timedelta(milliseconds=index * 400) for index in range(130)]
+
+
+def _call(rng: random.Random, made: Made, public_id: str, use: Use, moment: datetime) -> Call:
+    method, route, status, _weight = rng.choices(use.routes, weights=[each[3] for each in use.routes])[0]
+    status, code = _outcome(rng, status)
+    if moment > made.ended:
+        status, code = 401, "expired_api_key"
+    elif made.plan.name == "Data warehouse sync" and moment.hour == 2 and moment.minute == 0 and moment.second >= 40:
+        status, code = 429, "rate_limited"
+    key = made.key
+    return Call(
+        id=uuid_at(moment),
+        at=moment,
+        organization_id=key.organization_id,
+        actor_kind=ActorKind.API_KEY,
+        actor_id=public_id,
+        actor_label=key.name,
+        credential_id=key.pk,
+        method=method,
+        route=route,
+        status=status,
+        code=code,
+        duration_ms=round(rng.lognormvariate(2.2, 0.6), 1),
+        address=rng.choice(use.addresses),
+        user_agent=use.agent,
+        request_id=f"{rng.getrandbits(128):032x}",
+    )
+
+
+def _outcome(rng: random.Random, status: int) -> tuple[int, str]:
+    roll = rng.uniform(0, 100)
+    for trouble, code, share in TROUBLE:
+        roll -= share
+        if roll < 0:
+            return trouble, code
+    return status, ""

@@ -1,0 +1,175 @@
+"""Thirty days of events, and what became of their deliveries at each endpoint."""
+
+import random
+from copy import deepcopy
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from apps.base.identifiers import uuid_at
+from apps.webhooks.catalogue import patterns_for
+from apps.webhooks.events import HOST_EVENTS
+from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Event
+from apps.webhooks.publishing import make_body
+from integrations_portal.demo import attempts
+from integrations_portal.demo.attempts import BAD_GATEWAY, NO_CONTENT, NO_NAME, OK, REFUSED, TROUBLES, Answer
+from integrations_portal.demo.endpoints import (
+    DISABLED_DAYS_AGO,
+    FAILING_HOURS_AGO,
+    OLD_CRM,
+    PAUSED_DAYS_AGO,
+    TROUBLE_DAYS_AGO,
+    Built,
+)
+from integrations_portal.demo.past import moments
+from integrations_portal.demo.people import ACME, RIVAL, Town
+from integrations_portal.demo.receiver import NOBODY, WAREHOUSE
+
+BATCH = 40  # rows a statement: SQLite takes 999 parameters
+PER_DAY = {ACME: 14, RIVAL: 4}
+MIX = {
+    "order.created": 30, "order.updated": 22, "order.cancelled": 4, "invoice.created": 16, "invoice.paid": 12,
+    "appointment.booked": 8, "appointment.cancelled": 2, "license.updated": 2, "assessment.completed": 4,
+}  # fmt: skip
+# Nothing new for the endpoint that fails in these hours but what is planned: its next attempts are hours away.
+FAILING_TYPES = ("appointment.booked", "appointment.cancelled", "assessment.completed")
+FAILING_EVENTS_HOURS_AGO = (4.6, 4.2, 3.7, 3.2)
+LONGEST_RUN = timedelta(hours=80)
+Try = tuple[datetime, Answer]
+
+
+class Story(NamedTuple):
+    """How a delivery went: its attempts, where it stands, and when it is tried next."""
+
+    tries: list[Try]
+    status: str
+    next_at: datetime | None = None
+
+
+def place(rng: random.Random, town: Town, endpoints: list[Built], now: datetime) -> None:
+    """This will store events, deliveries and attempts."""
+    events: list[Event] = []
+    deliveries: list[Delivery] = []
+    tries: list[Attempt] = []
+    for slug, per_day in PER_DAY.items():
+        organization = town.organizations[slug]
+        receivers = [built for built in endpoints if built.endpoint.organization_id == organization.pk]
+        for at, kind in _happenings(rng, slug, per_day, now):
+            event = _event(rng, organization.pk, at, kind, len(events))
+            events.append(event)
+            for built in _matching(receivers, event):
+                delivery, made = _deliver(rng, built, event, now)
+                event.match_count += 1
+                deliveries.append(delivery)
+                tries += made
+    Event.objects.bulk_create(events, batch_size=BATCH)
+    Delivery.objects.bulk_create(sorted(deliveries, key=lambda row: row.pk), batch_size=BATCH)
+    Attempt.objects.bulk_create(sorted(tries, key=lambda row: row.pk), batch_size=BATCH)
+
+
+def _happenings(rng: random.Random, slug: str, per_day: int, now: datetime) -> list[tuple[datetime, str]]:
+    found = []
+    for at in moments(rng, now, per_day, now - timedelta(days=29), now - timedelta(minutes=9)):
+        kind = rng.choices(list(MIX), weights=list(MIX.values()))[0]
+        is_quiet = at > now - timedelta(hours=FAILING_HOURS_AGO + 1) and kind in FAILING_TYPES
+        found.append((at, "order.created" if is_quiet else kind))
+    if slug == ACME:
+        found += [(now - timedelta(hours=hours), FAILING_TYPES[0]) for hours in FAILING_EVENTS_HOURS_AGO]
+        found += [(now - timedelta(minutes=minutes), "order.created") for minutes in (55, 31, 9)]
+    return sorted(found)
+
+
+def _event(rng: random.Random, organization_id: Any, at: datetime, kind: str, number: int) -> Event:
+    return Event(
+        id=uuid_at(at),
+        organization_id=organization_id,
+        type=kind,
+        body=make_body(kind, at, _data(rng, kind, number)),
+        publisher="own",
+        created_at=at,
+    )
+
+
+def _data(rng: random.Random, kind: str, number: int) -> dict[str, Any]:
+    """Return the type's sample with figures of its own."""
+    data = deepcopy(HOST_EVENTS[kind].sample)
+    for name in (name for name in data if name.endswith("_id")):
+        data[name] = f"{data[name].partition('-')[0]}-{10_000 + number}"
+    if "customer" in data:
+        data["customer"] = f"CUST-{rng.randint(10, 99)}"
+    if "total" in data:
+        quantity, cents = rng.randint(1, 6), rng.randint(900, 19_900)
+        data["total"]["amount"] = f"{quantity * cents / 100:.2f}"
+        for line in data.get("lines", ()):
+            line["quantity"], line["price"]["amount"] = quantity, f"{cents / 100:.2f}"
+    return data
+
+
+def _matching(receivers: list[Built], event: Event) -> list[Built]:
+    wanted = set(patterns_for(event.type))
+    return [
+        built
+        for built in receivers
+        if wanted.intersection(built.endpoint.event_types) and built.endpoint.created_at < event.created_at
+    ]
+
+
+def _deliver(rng: random.Random, built: Built, event: Event, now: datetime) -> tuple[Delivery, list[Attempt]]:
+    story = STORIES.get(built.name, _healthy)(rng, event.created_at, now)
+    last = story.tries[-1] if story.tries else None
+    is_over = story.status in (DeliveryStatus.SUCCEEDED, DeliveryStatus.EXHAUSTED)
+    delivery = Delivery(
+        id=uuid_at(event.created_at),
+        organization_id=event.organization_id,
+        endpoint=built.endpoint,
+        event=event,
+        event_type=event.type,
+        status=story.status,
+        created_at=event.created_at,
+        attempt_count=len(story.tries),
+        next_attempt_at=story.next_at,
+        next_attempt_reason="retry" if story.next_at else "",
+        last_status_code=last[1].status_code if last else None,
+        last_error=last[1].error if last else "",
+        finished_at=last[0] + timedelta(milliseconds=last[1].milliseconds) if last and is_over else None,
+    )
+    numbered = enumerate(story.tries, start=1)
+    return delivery, [attempts.write(rng, built, delivery, event, number, *each) for number, each in numbered]
+
+
+def _healthy(rng: random.Random, at: datetime, now: datetime) -> Story:
+    """Nearly always delivered at once; sometimes after some tries, and now and then never."""
+    roll, good, trouble = rng.random(), rng.choice((OK, OK, NO_CONTENT)), rng.choice(TROUBLES)
+    if roll > 0.985 and at < now - LONGEST_RUN:
+        return Story([(moment, trouble) for moment in attempts.times(at, now)], DeliveryStatus.EXHAUSTED)
+    failures = 0 if roll < 0.91 else 1 if roll < 0.965 else rng.randint(2, 4)
+    planned = attempts.times(at, now - timedelta(minutes=1)) or [at]
+    failures = min(failures, len(planned) - 1)
+    tries = [(moment, trouble) for moment in planned[:failures]]
+    return Story([*tries, (planned[failures], good)], DeliveryStatus.SUCCEEDED)
+
+
+def _paused(rng: random.Random, at: datetime, now: datetime) -> Story:
+    if at > now - timedelta(days=PAUSED_DAYS_AGO):
+        return Story([], DeliveryStatus.HELD)
+    return _healthy(rng, at, now - timedelta(days=PAUSED_DAYS_AGO))
+
+
+def _failing(rng: random.Random, at: datetime, now: datetime) -> Story:
+    if at < now - timedelta(hours=FAILING_HOURS_AGO, minutes=1):
+        return Story([(at, NO_CONTENT)], DeliveryStatus.SUCCEEDED)
+    tries = [(moment, REFUSED) for moment in attempts.times(at, now)]
+    return Story(tries, DeliveryStatus.PENDING, attempts.next_time(tries[-1][0], len(tries)))
+
+
+def _switched_off(rng: random.Random, at: datetime, now: datetime) -> Story:
+    """Delivered, then failing for five days, then held."""
+    trouble, off = now - timedelta(days=TROUBLE_DAYS_AGO), now - timedelta(days=DISABLED_DAYS_AGO)
+    if at < trouble:
+        return Story([(at, OK)], DeliveryStatus.SUCCEEDED)
+    answer = BAD_GATEWAY if at < trouble + timedelta(days=2) else NO_NAME
+    tries = [(moment, answer) for moment in attempts.times(at, off)]
+    is_over = len(tries) > len(attempts.WAITS)
+    return Story(tries, DeliveryStatus.EXHAUSTED if is_over else DeliveryStatus.HELD)
+
+
+STORIES = {WAREHOUSE: _paused, NOBODY: _failing, OLD_CRM: _switched_off}

@@ -1,0 +1,127 @@
+"""Keys in several states, each issued as a person would have had it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from apps.api_keys.actions import check_scopes
+from apps.api_keys.models import ApiKey, KeyType
+from apps.base.actor import Actor
+from apps.base.identifiers import uuid_at
+from apps.base.instants import instant
+from apps.credentials import lifecycle
+from integrations_portal.demo.ledger import Ledger
+from integrations_portal.demo.people import Town
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One key; ``made``, ``revoked``, ``disabled`` and ``rotated`` in days ago, ``expires`` in days from now."""
+
+    name: str
+    maker: str
+    scopes: tuple[str, ...]
+    made: float
+    expires: float | None
+    type: str = "partner"
+    subject: str = ""
+    networks: tuple[str, ...] = ()
+    revoked: float | None = None
+    disabled: float | None = None
+    rotated: float | None = None
+    replaces: str = ""
+    reason: str = ""
+
+
+SHOP = ("users:write", "orders:write", "invoices:read", "events:write", "webhooks:read", "usage:read")
+ERP = ("orders:read", "invoices:write", "events:write")
+PLANS = (
+    Plan("Old CRM connector", "Ada", ("users:read", "orders:read"), made=102, expires=-12),
+    Plan("Data warehouse sync", "Ann", ("orders:read", "invoices:read", "usage:read"), made=84, expires=6,
+         networks=("203.0.113.0/24",)),
+    Plan("Payroll export", "Ann", ("users:read", "invoices:read"), made=76, expires=14, revoked=9,
+         reason="Found in a shared folder"),
+    Plan("ERP connector", "Ada", ERP, made=70, expires=0.8, rotated=0.2),
+    Plan("Nightly scripts", "Ada", ("admin",), type="internal", made=61, expires=29),
+    Plan("Production server", "Ada", SHOP, made=58, expires=32),
+    Plan("Booking widget", "Ann", ("orders:read", "appointments:read"), type="client", made=41, expires=49,
+         subject="client-1042"),
+    Plan("Staging tests", "Ann", ("users:write", "orders:write"), made=33, expires=57, disabled=5,
+         reason="Paused until the next release"),
+    Plan("Directory provisioning", "Ann", ("users:write",), type="user_data", made=25, expires=65),
+    Plan("Mobile back end", "Ada", ("orders:write", "appointments:write"), made=3, expires=87),
+    Plan("ERP connector", "Ada", ERP, made=0.2, expires=89.8, replaces="ERP connector"),
+    Plan("Shop", "Zed", SHOP, made=20, expires=70),
+    Plan("Reports", "Zed", ("orders:read", "usage:read"), made=18, expires=None),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A key with the plan it was made by, and the moment at which it stopped working."""
+
+    key: ApiKey
+    plan: Plan
+    ended: datetime
+
+
+def cut(ledger: Ledger, town: Town, now: datetime) -> list[Made]:
+    """This will make the keys; their texts are thrown away, so that nobody can ever use them."""
+    types = {kind.name: kind for kind in KeyType.objects.all()}
+    made: dict[str, ApiKey] = {}
+    found: list[Made] = []
+    for plan in PLANS:
+        maker = town.actors[plan.maker]
+        key = _issue(plan, maker, types[plan.type], made.get(plan.replaces), now)
+        made[plan.name] = key
+        _note(ledger, maker, key, plan, now)
+        ends = [now, *(moment for moment in (key.revoked_at, key.disabled_at, key.expires_at) if moment)]
+        found.append(Made(key, plan, min(ends)))
+    return found
+
+
+def _issue(plan: Plan, maker: Actor, kind: KeyType, predecessor: ApiKey | None, now: datetime) -> ApiKey:
+    made = now - timedelta(days=plan.made)
+    ended = plan.revoked is not None or plan.disabled is not None
+    values: dict[str, Any] = {
+        "id": uuid_at(made),
+        "name": plan.name,
+        "key_type": kind,
+        "scopes": check_scopes(kind, plan.scopes),
+        "subject": plan.subject,
+        "allowed_networks": list(plan.networks),
+        "expires_at": None if plan.expires is None else now + timedelta(days=plan.expires),
+        "revoked_at": _ago(now, plan.revoked),
+        "disabled_at": _ago(now, plan.disabled),
+        "overlap_since": _ago(now, plan.rotated),
+        "replaces": predecessor,
+        "status_reason": plan.reason,
+        "status_changed_by": f"{maker.kind}:{maker.id}" if ended else "",
+        "created_at": made,
+        "updated_at": made,
+    }
+    return lifecycle.issue(ApiKey, actor=maker, **values)[0]
+
+
+def _ago(now: datetime, days: float | None) -> datetime | None:
+    return None if days is None else now - timedelta(days=days)
+
+
+def _note(ledger: Ledger, maker: Actor, key: ApiKey, plan: Plan, now: datetime) -> None:
+    target = ("api_key", key.public_id, key.name)
+    settings_of_key = {
+        "name": [None, key.name],
+        "type": [None, plan.type],
+        "scopes": [None, key.scopes],
+        "expires_at": [None, instant(key.expires_at)],
+        "allowed_networks": [None, key.allowed_networks],
+    }
+    if plan.replaces:
+        ledger.note(key.created_at, maker, "api_key.rotated", target, {"replaces": [None, plan.replaces]})
+    else:
+        ledger.note(key.created_at, maker, "api_key.created", target, settings_of_key)
+    for moment, action, word in ((key.revoked_at, "api_key.revoked", "revoked"),
+                                 (key.disabled_at, "api_key.disabled", "disabled")):  # fmt: skip
+        if moment is not None:
+            changes: dict[str, list[Any]] = {"status": ["active", word], "reason": [None, plan.reason]}
+            ledger.note(moment, maker, action, target, changes)

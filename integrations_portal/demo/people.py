@@ -1,0 +1,139 @@
+"""Who lives in the demo: Acme with all four roles, Rival, and an operator of the vendor."""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from allauth.account.models import EmailAddress
+
+from apps.base.actor import Actor, ActorKind
+from apps.base.identifiers import uuid_at
+from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, Role, User
+from apps.orgs.roles import GIVES, PERMISSIONS
+from integrations_portal.demo.ledger import Ledger
+from integrations_portal.demo.past import moments
+
+PASSWORD = "demo-password"  # noqa: S105 - printed at each start; the demo serves this machine alone
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+ACME, RIVAL = "acme", "rival"
+ORGANIZATIONS = {ACME: "Acme Travel", RIVAL: "Rival"}
+FOUNDED_DAYS_AGO = 120
+OPERATOR = "operator"
+
+
+class Person(NamedTuple):
+    """Somebody who can sign in; ``sign_ins`` is how often a day."""
+
+    name: str
+    email: str
+    role: str
+    organization: str
+    address: str
+    language: str = ""
+    sign_ins: float = 1
+
+
+CAST = (
+    Person("Ada Ortiz", "ada@acme.example", Role.OWNER, ACME, "198.51.100.20", sign_ins=0.6),
+    Person("Ann Lefèvre", "ann@acme.example", Role.ADMIN, ACME, "198.51.100.21", "fr"),
+    Person("Dev Kumar", "dev@acme.example", Role.DEVELOPER, ACME, "198.51.100.35", sign_ins=1.4),
+    Person("Vera Novak", "vera@acme.example", Role.VIEWER, ACME, "198.51.100.36", sign_ins=0.3),
+    Person("Zed Okafor", "zed@rival.example", Role.OWNER, RIVAL, "203.0.113.77", sign_ins=0.5),
+    Person("Olga Operator", "operator@portal.example", OPERATOR, PLATFORM_SLUG, "192.0.2.10"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """The organizations by slug, and everybody as an actor by the first name."""
+
+    organizations: dict[str, Organization]
+    actors: dict[str, Actor]
+
+
+def logins() -> list[dict[str, str]]:
+    """This will return who can sign in, and how."""
+    return [
+        {"email": each.email, "password": PASSWORD, "role": str(each.role), "organization": each.organization}
+        for each in CAST
+    ]
+
+
+def settle(ledger: Ledger, rng: random.Random, now: datetime) -> Town:
+    """This will make the organizations and accounts, with their part of the audit log."""
+    founded = now - timedelta(days=FOUNDED_DAYS_AGO)
+    organizations = {slug: _found(slug, name, founded) for slug, name in ORGANIZATIONS.items()}
+    organizations[PLATFORM_SLUG] = Organization.objects.get(slug=PLATFORM_SLUG)
+    actors: dict[str, Actor] = {}
+    for index, person in enumerate(CAST):
+        organization = organizations[person.organization]
+        joined = founded + timedelta(days=index, hours=index)
+        user = _move_in(person, organization, joined, now)
+        actor = _as_actor(person, user, organization)
+        actors[person.name.partition(" ")[0]] = actor
+        if person.role != OPERATOR:
+            _note_arrival(ledger, actors, person, actor, organization, joined)
+            _note_sign_ins(ledger, rng, now, actor, person.sign_ins)
+    return Town(organizations, actors)
+
+
+def _found(slug: str, name: str, moment: datetime) -> Organization:
+    return Organization.objects.create(id=uuid_at(moment), slug=slug, name=name, created_at=moment, updated_at=moment)
+
+
+def _move_in(person: Person, organization: Organization, joined: datetime, now: datetime) -> User:
+    is_operator = person.role == OPERATOR
+    user = User.objects.create_user(
+        person.email,
+        PASSWORD,
+        id=uuid_at(joined),
+        name=person.name,
+        language=person.language,
+        is_staff=is_operator,
+        is_superuser=is_operator,
+        created_at=joined,
+        updated_at=joined,
+    )
+    EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
+    if not is_operator:
+        Membership.objects.create(
+            id=uuid_at(joined),
+            organization=organization,
+            user=user,
+            role=person.role,
+            created_at=joined,
+            last_seen_at=now - timedelta(hours=3 / person.sign_ins),
+        )
+    return user
+
+
+def _as_actor(person: Person, user: User, organization: Organization) -> Actor:
+    return Actor(
+        kind=ActorKind.OPERATOR if person.role == OPERATOR else ActorKind.USER,
+        id=user.public_id,
+        label=user.name,
+        organization_id=organization.pk,
+        permissions=PERMISSIONS.get(person.role, frozenset()),
+        gives=GIVES.get(person.role, frozenset()),
+        role=person.role,
+        address=person.address,
+        user_agent=BROWSER,
+        pk=user.pk,
+    )
+
+
+def _note_arrival(
+    ledger: Ledger, actors: dict[str, Actor], person: Person, actor: Actor, organization: Organization, joined: datetime
+) -> None:
+    if person.role == Role.OWNER:
+        target = ("organization", organization.public_id, organization.name)
+        ledger.note(joined, actor, "organization.created", target, {"slug": [None, organization.slug]})
+        return
+    changes = {"role": [None, str(person.role)], "email": [None, person.email]}
+    ledger.note(joined, actors["Ada"], "member.added", ("user", actor.id, person.email), changes)
+
+
+def _note_sign_ins(ledger: Ledger, rng: random.Random, now: datetime, actor: Actor, per_day: float) -> None:
+    for moment in moments(rng, now, per_day, now - timedelta(days=29), now):
+        ledger.note(moment, actor, "session.signed_in", ("user", actor.id, actor.label))
