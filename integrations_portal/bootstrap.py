@@ -34,7 +34,7 @@ STARTED_AGAIN = "PORTAL_STARTED_AGAIN"
 # Django alone proves little: many machines have some Django of their own.
 PROBES = ("django", "environ", "rest_framework", "celery")
 STREAMS = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-QUIETLY = {**STREAMS, "cwd": ROOT, "encoding": "utf-8", "errors": "replace"}
+QUIETLY: dict = {**STREAMS, "cwd": ROOT, "encoding": "utf-8", "errors": "replace"}
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)[ \t]*(;?)", re.MULTILINE)
 INSTALLED = re.compile(r"([^-]+)-(.+)\.dist-info")
 # What pip says of each package it has got: from an index, from a file's path, or already there.
@@ -126,7 +126,7 @@ def carries(lock):
 
 def installed():
     """Read name → version off the installed packages' folders: ten times as fast as importlib.metadata."""
-    have = {}
+    have: dict[str, str] = {}
     for folder in reversed(sys.path):  # the first one on the path wins
         with contextlib.suppress(OSError):  # an archive, or a folder that is gone
             found = (INSTALLED.fullmatch(name) for name in os.listdir(folder or "."))

@@ -3,6 +3,7 @@
 import os
 
 from celery import Celery
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "integrations_portal.settings")
 
@@ -11,8 +12,6 @@ TIMEOUT_SECONDS = 1
 
 def make_app() -> Celery:
     """This will return the app, with the broker from Django's settings."""
-    from django.conf import settings  # noqa: PLC0415 - DJANGO_SETTINGS_MODULE has to be set first
-
     made = Celery("integrations_portal", broker=settings.CELERY_BROKER_URL or None, set_as_current=True)
     made.conf.update(
         task_default_queue="portal-bell",

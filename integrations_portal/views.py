@@ -2,7 +2,9 @@
 
 import hmac
 import logging
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -13,6 +15,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from apps.api_keys.models import ApiKey
@@ -27,6 +30,7 @@ from apps.base.errors import NotFound, PortalError
 from apps.base.middleware import is_api
 from apps.base.pages import org_page
 from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
 from apps.credentials.models import KeyStatus
 from apps.webhooks.models import DeliveryStatus, Endpoint, EndpointHealth, EndpointStatus
 from apps.webhooks.summaries import deliveries_24h, has_delivered
@@ -35,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 
 @org_page(nav="overview")
-def overview(request: HttpRequest) -> HttpResponse:
+def overview(request: PortalRequest) -> HttpResponse:
     """S1: what needs somebody, what went on, and how to begin."""
     actor, slug = request.actor, request.organization.slug
     steps = _steps(actor, slug)
@@ -53,11 +57,12 @@ def overview(request: HttpRequest) -> HttpResponse:
 def _attention(actor: Actor, slug: str) -> list[dict[str, Any]]:
     found = []
     for key in ApiKey.objects.for_actor(actor).in_status(KeyStatus.EXPIRING).order_by("expires_at")[:5]:
-        days = days_up(key.expires_at - timezone.now())
+        days = days_up(cast(datetime, key.expires_at) - timezone.now())
         found.append(
             {
                 "severity": "warn",
-                "title": _("“%(name)s” expires in %(days)d days") % {"name": key.name, "days": days},
+                "title": ngettext("“%(name)s” expires in %(days)d day", "“%(name)s” expires in %(days)d days", days)
+                % {"name": key.name, "days": days},
                 "text": _("Make its successor before then; both may work side by side."),
                 "link_url": reverse("api_key", args=[slug, key.public_id]),
                 "link_label": _("Open"),
@@ -85,7 +90,7 @@ def _attention(actor: Actor, slug: str) -> list[dict[str, Any]]:
 
 
 def _stats(actor: Actor, slug: str) -> list[dict[str, Any]]:
-    calls = totals_24h(actor.organization_id)
+    calls = totals_24h(cast(UUID, actor.organization_id))
     deliveries = deliveries_24h(actor)
     if not calls.calls and not sum(deliveries.values()):
         return []

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.api_keys import actions
@@ -13,12 +11,14 @@ from apps.audit.models import LastUse
 from apps.base.api import ANY_KEY, PortalView
 from apps.base.instants import instant
 from apps.base.permissions import Permission
+from apps.base.requests import ApiRequest
 from apps.credentials.gate import KeyRow
 from apps.credentials.limits import WindowState
+from apps.credentials.models import SecretKeyQuerySet
 from apps.credentials.moments import moment
 
 
-def rows_of(request: Request) -> QuerySet[ApiKey]:
+def rows_of(request: ApiRequest) -> SecretKeyQuerySet[ApiKey]:
     """This will return the caller's organization's keys, oldest first, with what their objects show."""
     keys = ApiKey.objects.for_actor(request.actor)
     return keys.select_related("key_type", "replaces", "replaced_by").order_by("pk")
@@ -62,7 +62,7 @@ class Me(PortalView):
     requires = {"GET": ANY_KEY}
     callers = ("api_key",)
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         """This will describe the calling key."""
         row: KeyRow = request._request.caller.credential
         states = request._request.limit_states
@@ -74,14 +74,14 @@ class ApiKeys(PortalView):
 
     requires = {"GET": Permission.API_KEYS_READ, "POST": Permission.API_KEYS_WRITE}
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         """This will list keys, oldest first, in every state."""
         response = self.offset_page(request, rows_of(request), lambda key: key)
         uses = LastUse.objects.in_bulk([key.pk for key in response.data])
         response.data = [write_key(key, uses.get(key.pk)) for key in response.data]
         return response
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Response:
         """This will make a key; its text is in this answer and never again."""
         key, text = actions.create_key(actor=request.actor, **self.validated(request, NewKeyBody))
         return Response(write_key(key, text=text), status=201)
@@ -92,7 +92,7 @@ class OneApiKey(PortalView):
 
     requires = {"GET": Permission.API_KEYS_READ}
 
-    def get(self, request: Request, id: str) -> Response:
+    def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one key."""
         key = rows_of(request).with_public_id(id)
         return Response(write_key(key, LastUse.objects.filter(pk=key.pk).first()))
@@ -103,7 +103,7 @@ class RevokeApiKey(PortalView):
 
     requires = {"POST": Permission.API_KEYS_WRITE}
 
-    def post(self, request: Request, id: str) -> Response:
+    def post(self, request: ApiRequest, id: str) -> Response:
         """This will revoke a key; again is the same answer and changes nothing."""
         key = rows_of(request).with_public_id(id)
         body = self.validated(request, ReasonBody)

@@ -1,7 +1,7 @@
 """Forms for keys: they clean values and save nothing."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -54,8 +54,9 @@ class CreateKeyForm(StepUpForm):
 
     def __init__(self, *args: Any, types: Sequence[KeyType], scopes: Sequence[Scope], **options: Any) -> None:
         super().__init__(*args, **options)
-        self.fields["type"].choices = [(each.name, each.title_text) for each in types]
-        self.fields["scopes"].choices = [(each.name, each.name) for each in scopes] + [(ADMIN, ADMIN)]
+        cast(forms.ChoiceField, self.fields["type"]).choices = [(each.name, each.title_text) for each in types]
+        names = [(each.name, each.name) for each in scopes] + [(ADMIN, ADMIN)]
+        cast(forms.ChoiceField, self.fields["scopes"]).choices = names
 
     def clean(self) -> dict[str, Any]:
         """This will ask for the number of days where that way was chosen."""

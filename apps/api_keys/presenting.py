@@ -41,7 +41,7 @@ def _row(key: ApiKey, use: LastUse | None, days: Sequence[Any]) -> dict[str, Any
         **facts(key, use),
         "bars": bars([(day.calls, day.errors) for day in days]),
         "bars_label": _("Requests per day, last %(days)d days: %(total)s, of which %(errors)s refused or failed")
-        % {"days": DAYS, "total": number_format(total), "errors": number_format(errors)},
+        % {"days": DAYS, "total": grouped(total), "errors": grouped(errors)},
     }
 
 
@@ -70,6 +70,11 @@ def facts(key: ApiKey, use: LastUse | None, now: datetime | None = None) -> dict
     }
 
 
+def grouped(number: int) -> str:
+    """This will write a number with the separators of the reader's language."""
+    return number_format(number, force_grouping=True)
+
+
 def days_up(left: timedelta) -> int:
     """This will return begun days: what ends in 5 days and 23 hours ends in 6 days."""
     return max(0, -(-left // timedelta(days=1)))
@@ -80,9 +85,9 @@ def limit_texts(kind: KeyType, minute: int | None = None, hour: int | None = Non
     found = []
     per_minute, per_hour = effective("minute", minute, kind.limit_minute), effective("hour", hour, kind.limit_hour)
     if per_minute:
-        found.append(_("%(count)s a minute") % {"count": number_format(per_minute)})
+        found.append(_("%(count)s a minute") % {"count": grouped(per_minute)})
     if per_hour:
-        found.append(_("%(count)s an hour") % {"count": number_format(per_hour)})
+        found.append(_("%(count)s an hour") % {"count": grouped(per_hour)})
     return found
 
 
@@ -164,7 +169,7 @@ def usage(actor: Actor, key: ApiKey) -> dict[str, Any]:
         "errors": errors,
         "limited": sum(hour.limited for hour in hours),
         "bars": bars([(hour.calls, hour.errors) for hour in hours]),
-        "bars_label": label % {"total": number_format(total)},
+        "bars_label": label % {"total": grouped(total)},
     }
 
 

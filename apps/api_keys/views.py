@@ -1,12 +1,13 @@
 """Pages of Settings → Integration → API keys."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db import transaction
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Q
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.formats import date_format
@@ -16,22 +17,23 @@ from apps.api_keys import actions, presenting
 from apps.api_keys.forms import FIELD_OF_ERROR, CreateKeyForm, RevokeKeyForm
 from apps.api_keys.models import ApiKey, KeyType, Scope
 from apps.base.answers import reveal
-from apps.base.errors import PortalError
+from apps.base.errors import PortalError, Text
 from apps.base.forms import AlreadySent
 from apps.base.pages import org_page
 from apps.base.permissions import Permission
-from apps.credentials.models import KeyStatus
+from apps.base.requests import PortalRequest
+from apps.credentials.models import KeyStatus, SecretKeyQuerySet
 
 PER_PAGE = 50
 
 
 @org_page(Permission.API_KEYS_READ, nav="api_keys")
-def key_list(request: HttpRequest) -> HttpResponse:
+def key_list(request: PortalRequest) -> HttpResponse:
     """S2: the organization's keys, filtered by text, status and type."""
     mine = ApiKey.objects.for_actor(request.actor)
     q, status, kind = (request.GET.get(name, "").strip() for name in ("q", "status", "type"))
     rows = _filtered(mine.select_related("key_type"), q, status, kind).order_by("-pk")
-    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    page: Page[Any] = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     page.object_list = presenting.key_rows(request.actor, list(page.object_list))
     types = KeyType.objects.for_customers()
     context = {
@@ -48,7 +50,7 @@ def key_list(request: HttpRequest) -> HttpResponse:
     return render(request, "api_keys/list.html", context)
 
 
-def _filtered(rows: QuerySet[ApiKey], q: str, status: str, kind: str) -> QuerySet[ApiKey]:
+def _filtered(rows: SecretKeyQuerySet[ApiKey], q: str, status: str, kind: str) -> SecretKeyQuerySet[ApiKey]:
     if status in KeyStatus.values:
         rows = rows.in_status(status)
     if kind:
@@ -58,7 +60,7 @@ def _filtered(rows: QuerySet[ApiKey], q: str, status: str, kind: str) -> QuerySe
 
 
 @org_page(Permission.API_KEYS_WRITE, nav="api_keys")
-def key_create(request: HttpRequest) -> HttpResponse:
+def key_create(request: PortalRequest) -> HttpResponse:
     """S3 and S4: the form, and the one answer that shows the key."""
     types, scopes = list(KeyType.objects.for_customers()), list(Scope.objects.all())
     form = CreateKeyForm(
@@ -82,13 +84,13 @@ def key_create(request: HttpRequest) -> HttpResponse:
     return render(request, "api_keys/create.html", context, status=422 if form.errors else 200)
 
 
-def _create(request: HttpRequest, form: CreateKeyForm) -> HttpResponse | None:
+def _create(request: PortalRequest, form: CreateKeyForm) -> HttpResponse | None:
     try:
         with transaction.atomic():
             form.spend()
             key, text = actions.create_key(actor=request.actor, **form.for_action())
     except AlreadySent:
-        return render(request, "api_keys/already_shown.html", {"lost": True}, status=409)
+        return render(request, "api_keys/already_shown.html", status=409)
     except PortalError as error:
         _blame(form, error)
         return None
@@ -96,12 +98,13 @@ def _create(request: HttpRequest, form: CreateKeyForm) -> HttpResponse | None:
 
 
 def _blame(form: CreateKeyForm, error: PortalError) -> None:
-    for name, texts in (error.fields or {None: [error.message]}).items():
+    blamed: Mapping[Any, Sequence[Text]] = error.fields or {None: [error.message]}
+    for name, texts in blamed.items():
         field = FIELD_OF_ERROR.get(name or "", name)
         form.add_error(field if field in form.fields else None, [str(text) for text in texts])
 
 
-def _reveal(request: HttpRequest, key: ApiKey, text: str) -> HttpResponse:
+def _reveal(request: PortalRequest, key: ApiKey, text: str) -> HttpResponse:
     context = {
         "secret": text,
         "key": {
@@ -109,8 +112,8 @@ def _reveal(request: HttpRequest, key: ApiKey, text: str) -> HttpResponse:
             "scopes": key.scopes,
             "networks": key.allowed_networks,
             "expires_at": key.expires_at,
-            "expires_text": date_format(key.expires_at, "DATE_FORMAT") if key.expires_at else _("No expiry"),
         },
+        "facts": [fact for fact in (_ends(key), ", ".join(key.scopes), ", ".join(key.allowed_networks)) if fact],
         "curl": f'curl {settings.PUBLIC_URL}/v1/me \\\n  -H "Authorization: Bearer {text}"',
         "env_line": f"PORTAL_API_KEY={text}",
         "close_url": reverse("api_key", args=[request.organization.slug, key.public_id]),
@@ -118,15 +121,21 @@ def _reveal(request: HttpRequest, key: ApiKey, text: str) -> HttpResponse:
     return reveal(request, "api_keys/reveal.html", context)
 
 
+def _ends(key: ApiKey) -> str:
+    if key.expires_at is None:
+        return _("No expiry")
+    return _("Expires %(date)s") % {"date": date_format(key.expires_at, "DATE_FORMAT")}
+
+
 @org_page(Permission.API_KEYS_READ, nav="api_keys")
-def key_detail(request: HttpRequest, key_id: str) -> HttpResponse:
+def key_detail(request: PortalRequest, key_id: str) -> HttpResponse:
     """S5: one key, its use and its history."""
     key = ApiKey.objects.for_actor(request.actor).select_related("key_type").with_public_id(key_id)
     return render(request, "api_keys/detail.html", presenting.detail(request.actor, key, request.organization.slug))
 
 
 @org_page(Permission.API_KEYS_WRITE, nav="api_keys")
-def key_revoke(request: HttpRequest, key_id: str) -> HttpResponse:
+def key_revoke(request: PortalRequest, key_id: str) -> HttpResponse:
     """S6: what a revocation will break, then the revocation."""
     key = ApiKey.objects.for_actor(request.actor).select_related("key_type").with_public_id(key_id)
     if key.status in (KeyStatus.REVOKED, KeyStatus.EXPIRED):

@@ -3,7 +3,6 @@
 from typing import ClassVar
 from urllib.parse import urlencode
 
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.audit.filters import read_filters
@@ -13,6 +12,7 @@ from apps.audit.sources import timeline
 from apps.base.api import PortalView
 from apps.base.lists import make_cursor, read_cursor, time_parameter, whole_parameter
 from apps.base.permissions import Permission
+from apps.base.requests import ApiRequest
 
 
 class AuditLog(PortalView):
@@ -20,7 +20,7 @@ class AuditLog(PortalView):
 
     requires: ClassVar = {"GET": Permission.AUDIT_READ}
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         """This will list what happened, newest first, changes that are not yet sealed included."""
         limit = whole_parameter(request, "limit", 50, 1, 200)
         since, until = time_parameter(request, "since"), time_parameter(request, "until")
@@ -34,7 +34,7 @@ class AuditLog(PortalView):
         return response
 
 
-def _next_link(request: Request, limit: int, cursor: str) -> str:
+def _next_link(request: ApiRequest, limit: int, cursor: str) -> str:
     kept = {name: value for name, value in request.query_params.items() if name not in ("limit", "cursor")}
     query = urlencode({**kept, "limit": limit, "cursor": cursor})
     return f'<{request._request.build_absolute_uri(request._request.path)}?{query}>; rel="next"'

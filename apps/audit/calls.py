@@ -9,7 +9,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.http import HttpRequest
 from django.utils import timezone
 
 from apps.audit import call_writer
@@ -17,13 +16,14 @@ from apps.audit.call_store import Call, Refused
 from apps.audit.texts import clean
 from apps.base.actor import ActorKind
 from apps.base.identifiers import new_uuid
+from apps.base.requests import PortalRequest
 
 KEY_KINDS = (ActorKind.API_KEY, ActorKind.SDK_KEY)
 # How a row is kept, by API_CALL_LOG. `stream` is as durable as `strict` until it has a writer of its own.
 KEEP = {"strict": call_writer.keep, "stream": call_writer.keep}
 
 
-def record_call(*, request: HttpRequest, caller: Any, route: str, status: int, code: str, duration_ms: float) -> None:
+def record_call(*, request: PortalRequest, caller: Any, route: str, status: int, code: str, duration_ms: float) -> None:
     """This will return when the row of this call is committed; the answer must not leave before.
 
     ``caller`` is the door's ``base.api.Caller``, ``route`` the template of the path (never the query string),
@@ -70,7 +70,7 @@ def _identify(caller: Any) -> tuple[uuid.UUID, str, str, str, uuid.UUID | None] 
     return None
 
 
-def _count_refusal(request: HttpRequest, now: datetime, status: int, code: str) -> None:
+def _count_refusal(request: PortalRequest, now: datetime, status: int, code: str) -> None:
     if status < 400:
         return
     minute = now.replace(second=0, microsecond=0)

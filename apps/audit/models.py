@@ -38,7 +38,7 @@ class AuditEntry(OrgOwned):
     user_agent = models.CharField(max_length=300, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
 
-    objects = OrgQuerySet.as_manager()
+    objects: ClassVar = OrgQuerySet.as_manager()
 
     class Meta:
         verbose_name = "audit entry"
@@ -68,7 +68,7 @@ class ApiCall(OrgOwned):
     user_agent = models.CharField(max_length=300, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
 
-    objects = OrgQuerySet.as_manager()
+    objects: ClassVar = OrgQuerySet.as_manager()
 
     class Meta:
         verbose_name = "API call"

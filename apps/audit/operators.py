@@ -1,6 +1,6 @@
 """Bases of the operators' admin: pages to read, and pages whose every change is in the audit log."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.core.paginator import Paginator
@@ -11,6 +11,7 @@ from django.utils.functional import cached_property
 from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind
 from apps.base.organizations import organization_pk
+from apps.base.requests import PortalRequest
 
 MOST_ROWS = 10_000
 PLATFORM = "platform"
@@ -22,7 +23,7 @@ class NewestRows(Paginator):
     @cached_property
     def count(self) -> int:
         """The number of rows, at most 10,000."""
-        return self.object_list[:MOST_ROWS].count()
+        return self.object_list[:MOST_ROWS].count()  # type: ignore[attr-defined]  # a slice of rows is rows
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -46,7 +47,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
 
-def operator_of(request: HttpRequest) -> Actor:
+def operator_of(request: PortalRequest) -> Actor:
     """This will return the signed-in operator as the actor, of no organization of their own."""
     return Actor(
         kind=ActorKind.OPERATOR,
@@ -75,7 +76,7 @@ class AuditedAdmin(admin.ModelAdmin):
         with transaction.atomic():
             super().save_model(request, obj, form, change)
             audit.record(
-                actor=operator_of(request),
+                actor=operator_of(cast(PortalRequest, request)),
                 action=self.action_name(change, before, obj),
                 target_kind=self.audit_kind,
                 target_id=str(getattr(obj, "public_id", obj.pk)),

@@ -4,7 +4,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce, TruncDate
@@ -83,7 +83,9 @@ def hourly_series(
     """This will return a key's last ``hours`` UTC hours, oldest first, the current one last, quiet ones as zeros."""
     this_hour = (now or timezone.now()).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     first = this_hour - timedelta(hours=hours - 1)
-    rows = UsageHour.objects.filter(organization_id=organization_id, credential_id=credential_id, hour__gte=first)
+    rows = UsageHour.objects.filter(
+        organization_id=cast(uuid.UUID, organization_id), credential_id=credential_id, hour__gte=first
+    )
     counted = rows.values("hour").annotate(
         total=COUNT, failed=ERROR_COUNT, limited=Coalesce(Sum("calls", filter=Q(status_class="429")), 0)
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
@@ -16,13 +16,14 @@ from apps.base.errors import Invalid
 from apps.base.lists import make_cursor, read_cursor
 from apps.base.pages import org_page
 from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
 
 ROWS = 50
 NO_ROWS = Page([], None)
 
 
 @org_page(Permission.AUDIT_READ, nav="audit")
-def audit_log(request: HttpRequest) -> HttpResponse:
+def audit_log(request: PortalRequest) -> HttpResponse:
     """This will show the newest changes, calls and deliveries that match the filters."""
     texts = typed(request.GET)
     cursor = request.GET.get("cursor")
@@ -43,7 +44,7 @@ def audit_log(request: HttpRequest) -> HttpResponse:
     return render(request, "audit/list.html", context)
 
 
-def _find(request: HttpRequest, texts: Mapping[str, str], before: Any) -> Page:
+def _find(request: PortalRequest, texts: Mapping[str, str], before: Any) -> Page:
     """This will return the rows; what is typed but can match nothing is no match, not an error page."""
     try:
         filters = page_filters(texts)

@@ -8,13 +8,13 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import OperationalError
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest
+from django.http import Http404
 from django.urls import URLPattern, re_path
 from django.utils.module_loading import import_string
 from rest_framework import exceptions, serializers
@@ -26,8 +26,10 @@ from rest_framework.views import APIView
 from apps.base.actor import Actor
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
 from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
+from apps.base.logging import redact
 from apps.base.permissions import Permission
 from apps.base.rendering import JSONRenderer
+from apps.base.requests import ApiRequest, PortalRequest
 
 logger = logging.getLogger(__name__)
 
@@ -57,15 +59,16 @@ def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
 
 
 def error_body(error: PortalError, request_id: str) -> dict[str, Any]:
-    """This will return the one error shape of the API."""
+    """This will return the one error shape of the API. A key typed into the wrong field is not repeated."""
     body: dict[str, Any] = {
-        "error": str(error.message),
+        "error": redact(str(error.message)),
         "code": error.code,
         "request_id": request_id,
         "docs": f"{settings.PUBLIC_URL}/docs/errors#{error.code}",
     }
     if error.fields:
-        body["fields"] = {name: [str(text) for text in texts] for name, texts in error.fields.items()}
+        named = error.fields.items()
+        body["fields"] = {redact(name): [redact(str(text)) for text in texts] for name, texts in named}
     return body
 
 
@@ -143,12 +146,14 @@ class PortalView(APIView):
             if hasattr(cls, method) and method.upper() not in cls.requires:
                 raise TypeError(f"{cls.__name__}.{method} declares no permission")
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    # DRF's stubs take any request here and in ``dispatch``; what comes has passed the middlewares.
+    def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """This will run the checks of the door in the contract's order."""
         raw = request._request
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
         caller = find_caller(raw)
-        raw.caller, raw.actor, request.actor = caller, caller.actor, caller.actor
+        raw.caller = caller
+        raw.actor = request.actor = caller.actor  # type: ignore[assignment]  # None: refused in the next line
         if caller.refusal is not None:
             raise caller.refusal
         self.check_path()
@@ -160,7 +165,7 @@ class PortalView(APIView):
     def check_path(self) -> None:
         """This will raise NotFound where the view stands for no path."""
 
-    def check_permission(self, request: Request) -> None:
+    def check_permission(self, request: ApiRequest) -> None:
         """This will refuse a kind of caller that the view does not serve, then a missing scope."""
         actor: Actor = request.actor
         if actor.kind not in self.callers:
@@ -177,11 +182,11 @@ class PortalView(APIView):
             return JSON_ONLY, JSON_ONLY.media_type
         return super().perform_content_negotiation(request, force)
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
+    def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         """This will answer, put the limits on the answer, and record the call before it leaves."""
         started = time.perf_counter()
         request.caller = Caller()
-        response = super().dispatch(request, *args, **kwargs)
+        response = cast(Response, super().dispatch(request, *args, **kwargs))
         for name, value in request.caller.headers.items():
             response.headers.setdefault(name, value)
         import_string(settings.PORTAL_CALL_LOG)(
@@ -196,13 +201,15 @@ class PortalView(APIView):
 
     # Bodies and lists
 
-    def validated(self, request: Request, serializer: type[serializers.Serializer], **options: Any) -> dict[str, Any]:
+    def validated(
+        self, request: ApiRequest, serializer: type[serializers.Serializer], **options: Any
+    ) -> dict[str, Any]:
         """This will return the checked values of the body, or raise what the contract says of a bad one."""
         checker = serializer(data=request.data, **options)
         checker.is_valid(raise_exception=True)
         return checker.validated_data
 
-    def offset_page(self, request: Request, rows: QuerySet, write: Callable[[Any], Any]) -> Response:
+    def offset_page(self, request: ApiRequest, rows: QuerySet, write: Callable[[Any], Any]) -> Response:
         """This will answer ``limit`` rows from ``offset`` with totals and neighbours in headers."""
         limit = whole_parameter(request, "limit", 50, 1, 200)
         offset = whole_parameter(request, "offset", 0, 0, 1_000_000_000)
@@ -212,7 +219,7 @@ class PortalView(APIView):
         response["Link"] = offset_links(request, limit, offset, total)
         return response
 
-    def cursor_page(self, request: Request, rows: QuerySet, write: Callable[[Any], Any]) -> Response:
+    def cursor_page(self, request: ApiRequest, rows: QuerySet, write: Callable[[Any], Any]) -> Response:
         """This will answer ``limit`` rows, newest first by primary key, after ``cursor``."""
         limit = whole_parameter(request, "limit", 50, 1, 200)
         cursor = request.query_params.get("cursor")
@@ -230,7 +237,7 @@ class UnknownPath(PortalView):
 
     requires: ClassVar[dict[str, Any]] = {}
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """This will answer 404 whatever else is wrong with a stranger's request."""
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
         caller = find_caller(request._request)
@@ -240,7 +247,7 @@ class UnknownPath(PortalView):
         raise NotFound("There is no such path.")
 
 
-def find_caller(request: HttpRequest) -> Caller:
+def find_caller(request: PortalRequest) -> Caller:
     """This will ask the key's door first, then the session's (only where a browser asks for a page)."""
     if settings.HTTPS and not request.is_secure():
         message = "Use https. A key that was sent over plain http should be rotated."
@@ -256,10 +263,11 @@ def find_caller(request: HttpRequest) -> Caller:
     return Caller(refusal=Unauthorized(KEY_IN_QUERY if in_query else MISSING_KEY, "missing_api_key"))
 
 
-def csrf_refusal(request: HttpRequest) -> Forbidden | None:
+def csrf_refusal(request: PortalRequest) -> Forbidden | None:
     """This will check the CSRF token of a session's change: keys need none, cookies travel by themselves."""
-    check = CSRFCheck(lambda _request: None)
+    # Called as DRF's own SessionAuthentication calls it; the stubs want a view and its answer.
+    check = CSRFCheck(lambda _request: None)  # type: ignore[arg-type]
     check.process_request(request)
-    if check.process_view(request, None, (), {}) is None:
+    if check.process_view(request, None, (), {}) is None:  # type: ignore[arg-type]
         return None
     return Forbidden("The CSRF token is missing or wrong. Reload the page and send the form again.")

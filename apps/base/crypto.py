@@ -7,7 +7,7 @@ table, row, organization and field, so that one pasted into another row does not
 import base64
 import os
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -83,7 +83,7 @@ class EncryptedTextField(models.TextField):
 
     def binding(self, instance: Any) -> bytes:
         """This will return the associated data for this field of the instance."""
-        return binding(instance._meta.db_table, instance.pk, instance.organization_id, self.column)
+        return binding(instance._meta.db_table, instance.pk, instance.organization_id, cast(str, self.column))
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Sealed | None:
         """This will mark what comes from the database as ciphertext."""

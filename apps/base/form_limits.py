@@ -6,17 +6,17 @@ would be worse, and the API's own limits do not depend on it.
 
 import logging
 
-from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django_ratelimit.core import get_usage
 from redis import RedisError
 
 from apps.base.errors import RateLimited
+from apps.base.requests import PortalRequest
 
 logger = logging.getLogger(__name__)
 
 
-def check(request: HttpRequest, group: str, rate: str) -> None:
+def check(request: PortalRequest, group: str, rate: str) -> None:
     """This will count the request and raise RateLimited over the rate (``10/m``), per person or address."""
     try:
         usage = get_usage(request, group=f"portal:{group}", key=_key, rate=rate, increment=True)
@@ -28,5 +28,5 @@ def check(request: HttpRequest, group: str, rate: str) -> None:
         raise RateLimited(_("Too many tries. Try again in %(count)d seconds.") % {"count": wait}, wait)
 
 
-def _key(group: str, request: HttpRequest) -> str:
+def _key(group: str, request: PortalRequest) -> str:
     return str(request.user.pk) if request.user.is_authenticated else request.client_address

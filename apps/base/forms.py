@@ -13,12 +13,13 @@ from django import forms
 from django.conf import settings
 from django.core import signing
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest
+from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
 from apps.base import form_limits
 from apps.base.errors import RateLimited
 from apps.base.models import SpentForm
+from apps.base.requests import PortalRequest
 
 TOKEN_SALT = "portal.form-token"  # noqa: S105  a salt is no secret
 TOKEN_SECONDS = 24 * 3600
@@ -28,7 +29,7 @@ class AlreadySent(Exception):
     """The same form came twice: a double click, or a reload of the answer that showed a secret."""
 
 
-def confirmed_recently(request: HttpRequest) -> bool:
+def confirmed_recently(request: PortalRequest) -> bool:
     """This will tell whether the person signed in or confirmed it within the last 15 minutes."""
     records = get_authentication_records(request, request.user)
     return bool(records) and time.time() - records[-1]["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
@@ -37,9 +38,10 @@ def confirmed_recently(request: HttpRequest) -> bool:
 class OneUseForm(forms.Form):
     """A form that can be sent once; its token is spent in the transaction of the change."""
 
+    data: MultiValueDict[str, Any]  # of a page, so never a plain mapping
     token = forms.CharField(widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, request: HttpRequest, **options: Any) -> None:
+    def __init__(self, *args: Any, request: PortalRequest, **options: Any) -> None:
         super().__init__(*args, **options)
         self.request = request
         self.fields["token"].initial = self.new_token()
@@ -87,7 +89,7 @@ class StepUpForm(OneUseForm):
             )
 
     def _post_clean(self) -> None:
-        super()._post_clean()
+        super()._post_clean()  # type: ignore[misc]  # Django's own, which its stubs leave out
         if "confirm_password" in self.cleaned_data:
             # Confirmed, whatever else is to be corrected: the page need not ask again.
             del self.fields["confirm_password"]

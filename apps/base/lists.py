@@ -73,7 +73,7 @@ def read_cursor(cursor: str, pk_field: Any) -> Any:
 def link_to(request: Request, relation: str, changed: dict[str, Any]) -> str:
     """This will return one entry of the Link header (RFC 8288): this list with some parameters changed."""
     # A key that somebody put into the query string by mistake must not come back in a header.
-    given = request.query_params.items()
+    given: Iterable[tuple[str, Any]] = request.query_params.items()
     kept = {name: value for name, value in given if name not in changed and redact(value) == value}
     url = request._request.build_absolute_uri(request._request.path) + "?" + urlencode({**kept, **changed})
     return f'<{url}>; rel="{relation}"'

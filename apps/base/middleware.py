@@ -7,15 +7,16 @@ from collections.abc import Callable
 
 import structlog
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import translation
 
 from apps.base.errors import PortalError
+from apps.base.requests import PortalRequest
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 ERROR_TEMPLATES = {403: "errors/403.html", 404: "errors/404.html", 429: "errors/429.html"}
-GetResponse = Callable[[HttpRequest], HttpResponse]
+GetResponse = Callable[[PortalRequest], HttpResponse]
 
 
 def is_api(path: str) -> bool:
@@ -54,7 +55,7 @@ class RequestMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: PortalRequest) -> HttpResponse:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         request.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         remote = request.META.get("REMOTE_ADDR", "")
@@ -65,7 +66,7 @@ class RequestMiddleware:
             if proto in ("http", "https"):
                 request.META["wsgi.url_scheme"] = proto
                 request.environ["wsgi.url_scheme"] = proto
-        request.actor = None
+        request.actor = None  # type: ignore[assignment]  # until a door has found who it is
         structlog.contextvars.bind_contextvars(request_id=request.request_id)
         try:
             response = self._answer(request)
@@ -74,7 +75,7 @@ class RequestMiddleware:
         response["X-Request-ID"] = request.request_id
         return response
 
-    def _answer(self, request: HttpRequest) -> HttpResponse:
+    def _answer(self, request: PortalRequest) -> HttpResponse:
         if not is_api(request.path_info):
             return self.get_response(request)
         with translation.override("en"):
@@ -87,7 +88,7 @@ class PageHeadersMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: PortalRequest) -> HttpResponse:
         response = self.get_response(request)
         response.setdefault("X-Frame-Options", "DENY")
         response.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
@@ -105,10 +106,10 @@ class ErrorPagesMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: PortalRequest) -> HttpResponse:
         return self.get_response(request)
 
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+    def process_exception(self, request: PortalRequest, exception: Exception) -> HttpResponse | None:
         """This will answer a PortalError; anything else goes on to Django."""
         if not isinstance(exception, PortalError):
             return None

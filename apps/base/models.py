@@ -15,7 +15,7 @@ class PrefixedQuerySet(models.QuerySet):
 
     def with_public_id(self, text: str) -> Any:
         """This will return the row with the public id, or raise NotFound: also where another filter hides it."""
-        key = decode(self.model.id_prefix, text)
+        key = decode(self.model.id_prefix, text)  # type: ignore[attr-defined]  # the model is a PrefixedModel
         row = self.filter(pk=key).first() if key is not None else None
         if row is None:
             raise NotFound()

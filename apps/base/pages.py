@@ -6,10 +6,11 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.utils.module_loading import import_string
 
 from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
 
 Page = Callable[..., HttpResponse]
 
@@ -27,7 +28,7 @@ def org_page(*permissions: Permission, change: Permission | None = None, nav: st
 
     def decorate(page: Page) -> Page:
         @wraps(page)
-        def guarded(request: HttpRequest, slug: str, **values: Any) -> HttpResponse:
+        def guarded(request: PortalRequest, slug: str, **values: Any) -> HttpResponse:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
             import_string(settings.PORTAL_ENTER_ORGANIZATION)(request, slug)
@@ -38,8 +39,8 @@ def org_page(*permissions: Permission, change: Permission | None = None, nav: st
                 request.actor.require(change)
             return page(request, **values)
 
-        guarded.permissions = permissions
-        guarded.change = change
+        guarded.permissions = permissions  # type: ignore[attr-defined]  # a function takes any attribute
+        guarded.change = change  # type: ignore[attr-defined]
         return guarded
 
     return decorate

@@ -4,10 +4,10 @@ import ipaddress
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
 
 from apps.base.api import Caller
 from apps.base.errors import PortalError, RateLimited
+from apps.base.requests import PortalRequest
 from apps.credentials import gate, limits
 from apps.credentials.limits import Window
 
@@ -25,7 +25,7 @@ def sent_keys(headers: dict[str, Any]) -> set[str]:
     return found
 
 
-def authenticate(request: HttpRequest) -> Caller | None:
+def authenticate(request: PortalRequest) -> Caller | None:
     """This will return the caller behind a key, with its refusal where there is one; None where no key was sent."""
     keys = sent_keys(request.META)
     if not keys:

@@ -165,7 +165,7 @@ def _script(client: Redis):
     script = getattr(client, "_portal_take", None)
     if script is None:
         script = client.register_script(TAKE)
-        client._portal_take = script
+        client._portal_take = script  # type: ignore[attr-defined]  # kept on the client it belongs to
     return script
 
 

@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime, timedelta
-from typing import Self
+from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
@@ -84,7 +84,7 @@ class SecretKey(OrgOwned, Timestamped):
     created_by_id = models.CharField(max_length=40)
     created_by_label = models.CharField(max_length=200)
 
-    objects = SecretKeyQuerySet.as_manager()
+    objects: ClassVar = SecretKeyQuerySet.as_manager()
 
     class Meta:
         abstract = True

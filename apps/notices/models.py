@@ -47,7 +47,7 @@ class Notice(OrgOwned):
     dismissed_at = models.DateTimeField(null=True)
     resolved_at = models.DateTimeField(null=True)
 
-    objects = NoticeQuerySet.as_manager()
+    objects: ClassVar = NoticeQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar[list[Any]] = [

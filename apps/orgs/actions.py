@@ -1,7 +1,7 @@
 """What is done to people and organizations. Page, API, command and admin all come here."""
 
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -46,7 +46,8 @@ def create_user(*, actor: Actor, name: str, email: str, password: str) -> User:
             user = User(email=email.lower(), name=name, password=hashed, password_is_provisional=True)
             user.save(force_insert=True)
             EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
-            Membership.objects.create(organization_id=actor.organization_id, user=user, role=Role.VIEWER)
+            organization_id = cast(uuid.UUID, actor.organization_id)
+            Membership.objects.create(organization_id=organization_id, user=user, role=Role.VIEWER)
             changes = {"name": [None, name], "email": [None, user.email], "role": [None, str(Role.VIEWER)]}
             _tell(actor, user, "user.created", changes)
     except IntegrityError:
@@ -212,7 +213,7 @@ def _tell(actor: Actor, user: User, action: str, changes: dict[str, list[Any]]) 
         changes=changes,
     )
     publishing.publish(
-        organization_id=actor.organization_id,
+        organization_id=cast(uuid.UUID, actor.organization_id),
         event_type=action,
         data={"id": user.public_id, "name": user.name, "email": user.email},
     )

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest
 
+from apps.base.requests import PortalRequest
 from apps.orgs import actions
 from apps.orgs.models import User
 
@@ -19,7 +20,7 @@ class AccountAdapter(DefaultAccountAdapter):
         """This will keep the door closed."""
         return False
 
-    def get_client_ip(self, request: HttpRequest) -> str:
+    def get_client_ip(self, request: PortalRequest) -> str:
         """This will return the address that the portal's own middleware found, behind trusted proxies too."""
         return request.client_address
 

@@ -26,7 +26,7 @@ class OrganizationAdmin(AuditedAdmin):
         """This will refuse: `manage.py create_organization` makes one together with its owner."""
         return False
 
-    def action_name(self, change: bool, before: dict[str, Any], obj: models.Model) -> str:
+    def action_name(self, change: bool, before: dict[str, Any], obj: Any) -> str:
         """This will name a suspension and its end as what they are."""
         if "status" in before and obj.status == OrganizationStatus.SUSPENDED:
             return "organization.suspended"
@@ -38,7 +38,7 @@ class OrganizationAdmin(AuditedAdmin):
         """This will put the entry into the organization's own log."""
         return obj.pk
 
-    def after_change(self, obj: models.Model) -> None:
+    def after_change(self, obj: Any) -> None:
         """This will make the gate see the new state at its next call, and hold or release what waits to be sent."""
         gate.organization_changed(obj.pk)
         if obj.status == OrganizationStatus.ACTIVE:

@@ -1,17 +1,17 @@
 """``/v1/users``: the people of the caller's organization."""
 
 from django.db.models import QuerySet
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.base.api import PortalView
 from apps.base.permissions import Permission
+from apps.base.requests import ApiRequest
 from apps.orgs import actions
 from apps.orgs.models import Membership
 from apps.orgs.serializers import NewUserBody, UserChangeBody, write_changed, write_listed, write_single
 
 
-def rows_of(request: Request) -> QuerySet[Membership]:
+def rows_of(request: ApiRequest) -> QuerySet[Membership]:
     """This will return the memberships of the caller's organization, oldest first."""
     return Membership.objects.for_actor(request.actor).select_related("user").order_by("pk")
 
@@ -21,11 +21,11 @@ class Users(PortalView):
 
     requires = {"GET": Permission.USERS_READ, "POST": Permission.USERS_WRITE}
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         """This will list users, oldest first."""
         return self.offset_page(request, rows_of(request), lambda row: write_listed(row.user))
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Response:
         """This will make a viewer."""
         user = actions.create_user(actor=request.actor, **self.validated(request, NewUserBody))
         return Response(write_listed(user), status=201)
@@ -41,11 +41,11 @@ class OneUser(PortalView):
         "DELETE": Permission.USERS_WRITE,
     }
 
-    def get(self, request: Request, id: str) -> Response:
+    def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one user."""
         return Response(write_single(actions.find_membership(request.actor, id).user))
 
-    def put(self, request: Request, id: str) -> Response:
+    def put(self, request: ApiRequest, id: str) -> Response:
         """This will change the name, the address, or both."""
         actions.find_membership(request.actor, id)
         body = self.validated(request, UserChangeBody)
@@ -53,7 +53,7 @@ class OneUser(PortalView):
 
     patch = put
 
-    def delete(self, request: Request, id: str) -> Response:
+    def delete(self, request: ApiRequest, id: str) -> Response:
         """This will remove the user from the organization; an account of no other one is erased."""
         actions.delete_user(actor=request.actor, user_id=id)
         return Response(status=204)

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from django.http import HttpRequest
-
 from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
 from apps.notices.models import Notice, Severity
 from apps.notices.texts import describe
 from apps.orgs.models import Membership, OrganizationStatus
@@ -13,7 +12,7 @@ NOTICES_ON_TOP = 1
 SEVERITY_ORDER = {Severity.BAD: 0, Severity.WARN: 1, Severity.INFO: 2, Severity.OK: 3}
 
 
-def page_context(request: HttpRequest) -> dict[str, Any]:
+def page_context(request: PortalRequest) -> dict[str, Any]:
     """This will return the frame's context; on pages of no organization only the switcher."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
@@ -32,13 +31,13 @@ def page_context(request: HttpRequest) -> dict[str, Any]:
     return context
 
 
-def _memberships(request: HttpRequest) -> list[Membership]:
+def _memberships(request: PortalRequest) -> list[Membership]:
     rows = Membership.objects.filter(user_id=request.user.pk).select_related("organization")
     rows = rows.exclude(organization__status=OrganizationStatus.CLOSED).order_by("organization__name")
     return [row for row in rows if not row.organization.is_platform]
 
 
-def _notices(request: HttpRequest) -> list[dict[str, Any]]:
+def _notices(request: PortalRequest) -> list[dict[str, Any]]:
     """The worst open notice; the overview has its own card for what needs attention."""
     if getattr(request, "nav", "") == "overview":
         return []

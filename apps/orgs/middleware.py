@@ -3,21 +3,22 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.utils import timezone, translation
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.api import Caller
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
 from apps.base.middleware import is_api
+from apps.base.requests import PortalRequest
 from apps.orgs.models import Membership, OrganizationStatus
 from apps.orgs.roles import GIVES, PERMISSIONS
 
 SEEN_EVERY = timedelta(minutes=5)
-GetResponse = Callable[[HttpRequest], HttpResponse]
+GetResponse = Callable[[PortalRequest], HttpResponse]
 
 
-def actor_of(request: HttpRequest, membership: Membership) -> Actor:
+def actor_of(request: PortalRequest, membership: Membership) -> Actor:
     """This will return the signed-in person as the actor in one organization, with the role's permissions."""
     user = membership.user
     return Actor(
@@ -35,7 +36,7 @@ def actor_of(request: HttpRequest, membership: Membership) -> Actor:
     )
 
 
-def enter_organization(request: HttpRequest, slug: str) -> None:
+def enter_organization(request: PortalRequest, slug: str) -> None:
     """This will set ``request.organization``, ``.membership`` and ``.actor``, or raise NotFound for a stranger."""
     memberships = Membership.objects.filter(user_id=request.user.pk).select_related("organization", "user")
     found = memberships.filter(organization__slug=slug).exclude(organization__status=OrganizationStatus.CLOSED).first()
@@ -53,7 +54,7 @@ def _note_visit(membership: Membership) -> None:
         Membership.objects.filter(pk=membership.pk).update(last_seen_at=now)
 
 
-def actor_for_api(request: HttpRequest) -> Caller | None:
+def actor_for_api(request: PortalRequest) -> Caller | None:
     """This will return the session's caller for the browsable API, or None without a session.
 
     Acts in ``?organization=<slug>``, which a member of a single organization may leave out.
@@ -61,10 +62,10 @@ def actor_for_api(request: HttpRequest) -> Caller | None:
     user = request.user
     if not user.is_authenticated:
         return None
-    mine = Membership.objects.filter(user_id=user.pk).select_related("organization", "user")
+    rows = Membership.objects.filter(user_id=user.pk).select_related("organization", "user")
     mine = [
         each
-        for each in mine.exclude(organization__status=OrganizationStatus.CLOSED)
+        for each in rows.exclude(organization__status=OrganizationStatus.CLOSED)
         if not each.organization.is_platform
     ]
     slug = request.GET.get("organization")
@@ -97,7 +98,7 @@ class LanguageMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: PortalRequest) -> HttpResponse:
         if is_api(request.path_info):
             return self.get_response(request)
         language = getattr(request.user, "language", "") or translation.get_language_from_request(request)

@@ -2,12 +2,13 @@
 
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.pages import org_page
 from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
 from apps.orgs.models import Membership, Organization, Role
 from apps.orgs.roles import RANK
 
@@ -20,18 +21,20 @@ ROLE_TEXTS = {
 
 
 @login_required
-def landing(request: HttpRequest) -> HttpResponse:
+def landing(request: PortalRequest) -> HttpResponse:
     """Leads to the organization used last, the only one, or the choice between several."""
     mine = list(Organization.objects.for_member(request.user).order_by("name"))
     last = request.session.get("organization")
     chosen = next((each for each in mine if each.slug == last), mine[0] if len(mine) == 1 else None)
     if chosen is not None:
         return redirect("overview", chosen.slug)
+    if request.user.is_staff and not mine:
+        return redirect("admin:index")
     return render(request, "organizations.html")
 
 
 @org_page(Permission.MEMBERS_READ, nav="members")
-def members(request: HttpRequest) -> HttpResponse:
+def members(request: PortalRequest) -> HttpResponse:
     """S15: who belongs here and what each role may do."""
     rows = list(Membership.objects.for_actor(request.actor).select_related("user"))
     people = [row.user_id for row in rows]

@@ -4,16 +4,17 @@ import uuid
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.base.api import ANY_KEY, PortalView
 from apps.base.errors import Invalid, NotFound
 from apps.base.identifiers import decode
 from apps.base.lists import choice_parameter, time_parameter
+from apps.base.models import OrgQuerySet
 from apps.base.permissions import Permission
+from apps.base.requests import ApiRequest
 from apps.webhooks import actions
-from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event, EventType
+from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointQuerySet, Event, EventType
 from apps.webhooks.serializers import (
     EmptyBody,
     EnableBody,
@@ -39,7 +40,7 @@ READ_EVENTS = (Permission.EVENTS_READ, Permission.WEBHOOKS_READ)
 # Endpoints
 
 
-def endpoints_of(request: Request) -> QuerySet[Endpoint]:
+def endpoints_of(request: ApiRequest) -> EndpointQuerySet[Endpoint]:
     """This will return the caller's endpoints, oldest first."""
     return Endpoint.objects.for_actor(request.actor).existing().order_by("pk")
 
@@ -60,14 +61,14 @@ class Endpoints(PortalView):
 
     requires = {"GET": Permission.WEBHOOKS_READ, "POST": Permission.WEBHOOKS_WRITE}
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         """This will list endpoints, oldest first."""
         response = self.offset_page(request, endpoints_of(request), lambda endpoint: endpoint)
         counts = held_counts(response.data)
         response.data = [write_endpoint(each, counts.get(each.pk, 0)) for each in response.data]
         return response
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Response:
         """This will add an endpoint; its secret is in this answer and never again."""
         body = self.validated(request, NewEndpointBody)
         endpoint, secret = actions.create_endpoint(actor=request.actor, **body)
@@ -83,17 +84,17 @@ class OneEndpoint(PortalView):
         "DELETE": Permission.WEBHOOKS_WRITE,
     }
 
-    def get(self, request: Request, id: str) -> Response:
+    def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one endpoint."""
         return Response(answer_endpoint(endpoints_of(request).with_public_id(id)))
 
-    def patch(self, request: Request, id: str) -> Response:
+    def patch(self, request: ApiRequest, id: str) -> Response:
         """This will change the fields that the body names."""
         endpoints_of(request).with_public_id(id)
         body = self.validated(request, EndpointChangeBody)
         return Response(answer_endpoint(actions.update_endpoint(actor=request.actor, endpoint_id=id, **body)))
 
-    def delete(self, request: Request, id: str) -> Response:
+    def delete(self, request: ApiRequest, id: str) -> Response:
         """This will delete the endpoint and drop what waits for it."""
         actions.delete_endpoint(actor=request.actor, endpoint_id=id)
         return Response(status=204)
@@ -104,7 +105,7 @@ class TestEndpoint(PortalView):
 
     requires = {"POST": Permission.WEBHOOKS_WRITE}
 
-    def post(self, request: Request, id: str) -> Response:
+    def post(self, request: ApiRequest, id: str) -> Response:
         """This will send the sample of a type once."""
         endpoints_of(request).with_public_id(id)
         body = self.validated(request, TestBody)
@@ -116,7 +117,7 @@ class PauseEndpoint(PortalView):
 
     requires = {"POST": Permission.WEBHOOKS_WRITE}
 
-    def post(self, request: Request, id: str) -> Response:
+    def post(self, request: ApiRequest, id: str) -> Response:
         """This will pause the endpoint."""
         endpoints_of(request).with_public_id(id)
         self.validated(request, EmptyBody)
@@ -128,7 +129,7 @@ class EnableEndpoint(PortalView):
 
     requires = {"POST": Permission.WEBHOOKS_WRITE}
 
-    def post(self, request: Request, id: str) -> Response:
+    def post(self, request: ApiRequest, id: str) -> Response:
         """This will enable the endpoint and settle what is held."""
         endpoints_of(request).with_public_id(id)
         body = self.validated(request, EnableBody)
@@ -140,7 +141,7 @@ class RotateSecret(PortalView):
 
     requires = {"POST": Permission.WEBHOOKS_WRITE}
 
-    def post(self, request: Request, id: str) -> Response:
+    def post(self, request: ApiRequest, id: str) -> Response:
         """This will make a new secret; it is in this answer and never again."""
         endpoints_of(request).with_public_id(id)
         body = self.validated(request, RotateBody)
@@ -156,7 +157,7 @@ class EventTypes(PortalView):
 
     requires = {"GET": ANY_KEY}
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         """This will list event types by name."""
         return self.offset_page(request, EventType.objects.order_by("name"), write_event_type)
 
@@ -166,7 +167,7 @@ class OneEventType(PortalView):
 
     requires = {"GET": ANY_KEY}
 
-    def get(self, request: Request, name: str) -> Response:
+    def get(self, request: ApiRequest, name: str) -> Response:
         """This will return one event type."""
         row = EventType.objects.filter(name=name).first()
         if row is None:
@@ -177,7 +178,7 @@ class OneEventType(PortalView):
 # Events
 
 
-def events_of(request: Request) -> QuerySet[Event]:
+def events_of(request: ApiRequest) -> OrgQuerySet[Event]:
     """This will return the caller's events; tests are not among them."""
     return Event.objects.for_actor(request.actor).filter(test=False)
 
@@ -187,13 +188,13 @@ class Events(PortalView):
 
     requires = {"GET": READ_EVENTS, "POST": Permission.EVENTS_WRITE}
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         """This will list events, newest first."""
         rows = _between(request, events_of(request).defer("body"))
         name = request.query_params.get("type")
         return self.cursor_page(request, rows.filter(type=name) if name is not None else rows, write_event)
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Response:
         """This will accept an event; the answer leaves after the commit."""
         body = self.validated(request, NewEventBody)
         return Response(write_accepted(actions.publish_event(actor=request.actor, **event_arguments(body))), status=202)
@@ -204,7 +205,7 @@ class EventBatch(PortalView):
 
     requires = {"POST": Permission.EVENTS_WRITE}
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: ApiRequest) -> Response:
         """This will accept up to 100 events."""
         bodies = self.validated(request, NewEventsBody)["events"]
         accepted = actions.publish_events(actor=request.actor, events=[event_arguments(body) for body in bodies])
@@ -216,7 +217,7 @@ class OneEvent(PortalView):
 
     requires = {"GET": READ_EVENTS}
 
-    def get(self, request: Request, id: str) -> Response:
+    def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one event with its data."""
         return Response(write_event_with_data(events_of(request).with_public_id(id)))
 
@@ -224,7 +225,7 @@ class OneEvent(PortalView):
 # Deliveries
 
 
-def deliveries_of(request: Request) -> QuerySet[Delivery]:
+def deliveries_of(request: ApiRequest) -> OrgQuerySet[Delivery]:
     """This will return the caller's deliveries with what their objects show."""
     rows = Delivery.objects.for_actor(request.actor).select_related("endpoint")
     return rows.only(*(field.name for field in Delivery._meta.concrete_fields), "endpoint__url")
@@ -235,12 +236,12 @@ class Deliveries(PortalView):
 
     requires = {"GET": Permission.WEBHOOKS_READ}
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: ApiRequest) -> Response:
         """This will list deliveries, newest first."""
         return self.cursor_page(request, deliveries_of(request).filter(_filters(request)), write_delivery)
 
 
-def _filters(request: Request) -> Q:
+def _filters(request: ApiRequest) -> Q:
     found = Q()
     for parameter, model in (("endpoint", Endpoint), ("event", Event)):
         text = request.query_params.get(parameter)
@@ -256,13 +257,13 @@ def _filters(request: Request) -> Q:
     return found & _span(request)
 
 
-def _span(request: Request) -> Q:
+def _span(request: ApiRequest) -> Q:
     since, until = time_parameter(request, "since"), time_parameter(request, "until")
     found = Q(created_at__gte=since) if since is not None else Q()
     return found & Q(created_at__lt=until) if until is not None else found
 
 
-def _between(request: Request, rows: QuerySet) -> QuerySet:
+def _between(request: ApiRequest, rows: QuerySet) -> QuerySet:
     return rows.filter(_span(request))
 
 
@@ -271,7 +272,7 @@ class OneDelivery(PortalView):
 
     requires = {"GET": Permission.WEBHOOKS_READ}
 
-    def get(self, request: Request, id: str) -> Response:
+    def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one delivery with its attempts and payload."""
         rows = Delivery.objects.for_actor(request.actor).select_related("endpoint", "event")
         return Response(write_whole_delivery(rows.with_public_id(id)))
@@ -282,7 +283,7 @@ class RetryDelivery(PortalView):
 
     requires = {"POST": Permission.WEBHOOKS_WRITE}
 
-    def post(self, request: Request, id: str) -> Response:
+    def post(self, request: ApiRequest, id: str) -> Response:
         """This will return the delivery that is sent: the same one, or a new one for a finished one."""
         deliveries_of(request).with_public_id(id)
         self.validated(request, EmptyBody)

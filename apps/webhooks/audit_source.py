@@ -1,7 +1,7 @@
 """Attempts of deliveries as rows of the audit timeline."""
 
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from apps.audit.sources import Filters, Http, Party, Row, key_range
 from apps.audit.vocabulary import write
@@ -37,7 +37,7 @@ def rows(actor: Actor, filters: Filters, before: uuid.UUID | None, limit: int) -
         found = found.filter(started_at__lt=filters.until)
     if filters.target:
         endpoint, delivery = decode(Endpoint.id_prefix, filters.target), decode(Delivery.id_prefix, filters.target)
-        found = found.filter(delivery_id=delivery) if delivery else found.filter(endpoint_id=endpoint)
+        found = found.filter(delivery_id=delivery) if delivery else found.filter(endpoint_id=cast(uuid.UUID, endpoint))
     return [_row(values) for values in found.order_by("-pk").values(*COLUMNS)[:limit]]
 
 
@@ -62,5 +62,5 @@ def _row(values: dict[str, Any]) -> Row:
         target=Party("endpoint", encode(Endpoint.id_prefix, values["endpoint_id"]), url),
         outcome="failure" if values["error"] else "success",
         http=Http("POST", url, values["status_code"], values["duration_ms"]),
-        link=f"settings/integration/webhooks/deliveries/{encode(Delivery.id_prefix, values['delivery_id'])}/",
+        link=f"settings/integration/deliveries/{encode(Delivery.id_prefix, values['delivery_id'])}/",
     )

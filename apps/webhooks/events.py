@@ -6,6 +6,8 @@ product, which operators may change afterwards. Schemas are JSON Schema draft 20
 
 from typing import Any, NamedTuple
 
+from django.utils.translation import gettext_noop as _
+
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -125,45 +127,47 @@ def sdk_key_event(description: str, **sample: Any) -> EventKind:
 
 
 PORTAL_EVENTS: dict[str, EventKind] = {
-    "user.created": user_event("An account was added to the organization."),
-    "user.updated": user_event("The name, address or role of a member was changed."),
-    "user.deleted": user_event("An account was removed from the organization."),
-    "api_key.created": api_key_event("An API key was created.", scopes=["orders:read"]),
+    "user.created": user_event(_("An account was added to the organization.")),
+    "user.updated": user_event(_("The name, address or role of a member was changed.")),
+    "user.deleted": user_event(_("An account was removed from the organization.")),
+    "api_key.created": api_key_event(_("An API key was created."), scopes=["orders:read"]),
     "api_key.rotated": api_key_event(
-        "An API key was replaced by a new one; the old one works until the overlap ends.",
+        _("An API key was replaced by a new one; the old one works until the overlap ends."),
         {"replaces": identifier("key"), "overlap_until": optional(TIME)},
         replaces="key_01KAM9Zx8Qw2Rt5Yu7Io9P",
         overlap_until="2026-11-23T10:00:00Z",
     ),
-    "api_key.revoked": api_key_event("An API key was revoked; it stopped working at once.", reason="No longer needed"),
-    "api_key.expiring": api_key_event("An API key expires soon.", expires_at="2026-11-29T10:00:00Z"),
-    "api_key.expired": api_key_event("An API key has expired.", expires_at="2026-11-22T10:00:00Z"),
+    "api_key.revoked": api_key_event(
+        _("An API key was revoked; it stopped working at once."), reason="No longer needed"
+    ),
+    "api_key.expiring": api_key_event(_("An API key expires soon."), expires_at="2026-11-29T10:00:00Z"),
+    "api_key.expired": api_key_event(_("An API key has expired."), expires_at="2026-11-22T10:00:00Z"),
     "api_key.unusual_use": api_key_event(
-        "An API key was used in a way that it was not used before.",
+        _("An API key was used in a way that it was not used before."),
         {"address": optional(NETWORK_ADDRESS)},
         reason="Used from a new network",
         address="198.51.100.7",
     ),
     "api_key.leaked": api_key_event(
-        "An API key was reported as public.",
+        _("An API key was reported as public."),
         {"consequence": words("tell", "quarantine", "revoke"), "where": {"type": "string", "maxLength": 500}},
         consequence="quarantine",
         where="https://code.example.com/app/config.py",
     ),
-    "sdk_key.created": sdk_key_event("An SDK key was created.", app_id="com.example.field", activation_limit=100),
-    "sdk_key.revoked": sdk_key_event("An SDK key was revoked.", reason="App retired"),
-    "sdk_key.activated": sdk_key_event("A device was activated.", **ACTIVATION_SAMPLE),
-    "sdk_key.deactivated": sdk_key_event("A device gave up its activation, or it was freed.", **ACTIVATION_SAMPLE),
-    "sdk_key.limit_reached": sdk_key_event("Every activation of an SDK key is taken.", activation_limit=100),
+    "sdk_key.created": sdk_key_event(_("An SDK key was created."), app_id="com.example.field", activation_limit=100),
+    "sdk_key.revoked": sdk_key_event(_("An SDK key was revoked."), reason="App retired"),
+    "sdk_key.activated": sdk_key_event(_("A device was activated."), **ACTIVATION_SAMPLE),
+    "sdk_key.deactivated": sdk_key_event(_("A device gave up its activation, or it was freed."), **ACTIVATION_SAMPLE),
+    "sdk_key.limit_reached": sdk_key_event(_("Every activation of an SDK key is taken."), activation_limit=100),
     "endpoint.failing": kind(
-        "A webhook endpoint fails again and again.",
+        _("A webhook endpoint fails again and again."),
         ENDPOINT,
         ENDPOINT_SAMPLE | {"failures": 10, "failing_since": "2026-11-22T10:00:00Z"},
         {"failures": WHOLE, "failing_since": optional(TIME)},
     ),
-    "endpoint.recovered": kind("A failing webhook endpoint takes deliveries again.", ENDPOINT, ENDPOINT_SAMPLE),
+    "endpoint.recovered": kind(_("A failing webhook endpoint takes deliveries again."), ENDPOINT, ENDPOINT_SAMPLE),
     "endpoint.disabled": kind(
-        "A webhook endpoint was disabled by the portal; its events are held.",
+        _("A webhook endpoint was disabled by the portal; its events are held."),
         ENDPOINT,
         ENDPOINT_SAMPLE | {"reason": "failing"},
         {"reason": words("gone", "failing")},
@@ -207,7 +211,7 @@ APPOINTMENT_SAMPLE = {
 
 HOST_EVENTS: dict[str, EventKind] = {
     "assessment.completed": kind(
-        "A person finished an assessment.",
+        _("A person finished an assessment."),
         {"assessment_id": text(64), "completed_at": TIME},
         {
             "assessment_id": "ASM-905",
@@ -219,33 +223,29 @@ HOST_EVENTS: dict[str, EventKind] = {
         {"participant": optional(text(200)), "score": {"type": "number"}, "passed": {"type": "boolean"}},
     ),
     "license.updated": kind(
-        "A licence was granted, changed or ended.",
+        _("A licence was granted, changed or ended."),
         {"license_id": text(64), "status": text(40)},
         {"license_id": "LIC-8", "status": "active", "product": "Pro", "seats": 25, "valid_until": "2027-11-22"},
         {"product": text(), "seats": optional(WHOLE), "valid_until": optional(DAY)},
     ),
-    "order.created": kind("An order was placed.", ORDER, ORDER_SAMPLE, ORDER_MORE),
-    "order.updated": kind(
-        "An order was changed.", ORDER, ORDER_SAMPLE | {"status": "shipped"}, ORDER_MORE
-    ),
+    "order.created": kind(_("An order was placed."), ORDER, ORDER_SAMPLE, ORDER_MORE),
+    "order.updated": kind(_("An order was changed."), ORDER, ORDER_SAMPLE | {"status": "shipped"}, ORDER_MORE),
     "order.cancelled": kind(
-        "An order was cancelled.",
+        _("An order was cancelled."),
         ORDER,
         {"order_id": "ORD-10042", "status": "cancelled", "reason": "Customer's wish"},
         ORDER_MORE | {"reason": text()},
     ),
-    "invoice.created": kind("An invoice was issued.", INVOICE, INVOICE_SAMPLE, INVOICE_MORE),
+    "invoice.created": kind(_("An invoice was issued."), INVOICE, INVOICE_SAMPLE, INVOICE_MORE),
     "invoice.paid": kind(
-        "An invoice was paid in full.",
+        _("An invoice was paid in full."),
         INVOICE,
         INVOICE_SAMPLE | {"paid_at": "2026-11-30T08:15:00Z"},
         INVOICE_MORE,
     ),
-    "appointment.booked": kind(
-        "An appointment was booked.", APPOINTMENT, APPOINTMENT_SAMPLE, APPOINTMENT_MORE
-    ),
+    "appointment.booked": kind(_("An appointment was booked."), APPOINTMENT, APPOINTMENT_SAMPLE, APPOINTMENT_MORE),
     "appointment.cancelled": kind(
-        "An appointment was cancelled.",
+        _("An appointment was cancelled."),
         APPOINTMENT,
         {"appointment_id": "APP-311", "starts_at": "2026-12-01T09:00:00Z", "reason": "Ill"},
         APPOINTMENT_MORE | {"reason": text()},

@@ -1,7 +1,7 @@
 """Forms for endpoints: they clean values and save nothing."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -40,7 +40,7 @@ class EndpointForm(StepUpForm):
 
     def __init__(self, *args: Any, types: Sequence[EventType], **options: Any) -> None:
         super().__init__(*args, **options)
-        self.fields["event_types"].choices = [(each.name, each.name) for each in types]
+        cast(forms.ChoiceField, self.fields["event_types"]).choices = [(each.name, each.name) for each in types]
 
     def clean_headers(self) -> dict[str, str]:
         """This will read one header a line."""

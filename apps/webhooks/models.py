@@ -89,7 +89,7 @@ class Endpoint(OrgOwned, Timestamped):
     # Pace (GCRA): the moment at which the next send is due if every one kept the rate. Moved by claims.py.
     paced_until = models.DateTimeField(null=True)
 
-    objects = EndpointQuerySet.as_manager()
+    objects: ClassVar = EndpointQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("webhook endpoint")
@@ -174,9 +174,7 @@ class Delivery(OrgOwned):
     event_type = models.CharField(max_length=100)
     status = models.CharField(max_length=9, choices=DeliveryStatus.choices, default=DeliveryStatus.PENDING)
     test = models.BooleanField(default=False)
-    replay_of = models.ForeignKey(
-        "self", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
-    )
+    replay_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
     created_at = models.DateTimeField()
     attempt_count = models.PositiveSmallIntegerField(default=0)
     # Attempts that do not use up the schedule: a lost lease, a shutdown, no network of ours.

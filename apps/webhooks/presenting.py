@@ -1,10 +1,10 @@
 """What the pages for webhooks show, as plain values."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -97,7 +97,7 @@ def endpoint_rows(actor: Actor, endpoints: Sequence[Endpoint]) -> list[dict[str,
     return [{**endpoint_facts(each), **_rates(figures.get(each.pk))} for each in endpoints]
 
 
-def _rates(row: dict[str, Any] | None) -> dict[str, Any]:
+def _rates(row: Mapping[str, Any] | None) -> dict[str, Any]:
     if row is None:
         return {"success_rate": None, "waiting": 0, "next_retry_at": None}
     total = row["good"] + row["bad"]
@@ -110,7 +110,7 @@ def delivery_rows(deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
     took: dict[Any, float] = {}
     attempts = Attempt.objects.filter(delivery__in=deliveries).exclude(duration_ms=None).order_by("number")
     for delivery_id, duration in attempts.values_list("delivery_id", "duration_ms"):
-        took[delivery_id] = duration
+        took[delivery_id] = cast(float, duration)
     return [
         {
             "id": each.public_id,
@@ -169,7 +169,7 @@ def write_attempt(attempt: Attempt) -> dict[str, Any]:
     return {
         "number": attempt.number,
         "status_code": code,
-        "reason": HTTPStatus(code).phrase if code in HTTPStatus._value2member_map_ else "",
+        "reason": HTTPStatus(code).phrase if code is not None and code in HTTPStatus._value2member_map_ else "",
         "error": str(ERROR_WORDS.get(attempt.error, attempt.error)),
         "duration_ms": round(attempt.duration_ms) if attempt.duration_ms is not None else None,
         "allowed_ms": settings.WEBHOOK_TIMEOUT * 1000,

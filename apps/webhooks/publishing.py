@@ -50,7 +50,7 @@ def publish(
     the commit. ``test`` events match nobody: a test send makes its own delivery.
     """
     moment = created_at or timezone.now()
-    row = {
+    row: dict[str, Any] = {
         "id": uuid_at(moment),
         "organization": organization_id,
         "type": event_type,

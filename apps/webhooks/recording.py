@@ -117,7 +117,7 @@ def _next_state(claimed: ClaimedDelivery, outcome: Outcome, has_network: bool) -
     if outcome.error is None:
         return DeliveryStatus.SUCCEEDED, None, "", 0
     if outcome.error == "shutdown":
-        wait = spread(CANNOT_DECRYPT_WAIT_SECONDS) if outcome.hint == CANNOT_DECRYPT else 0.0
+        wait: float | None = spread(CANNOT_DECRYPT_WAIT_SECONDS) if outcome.hint == CANNOT_DECRYPT else 0.0
         return DeliveryStatus.PENDING, wait, "shutdown", 1
     if claimed.test:
         return DeliveryStatus.EXHAUSTED, None, "", 0

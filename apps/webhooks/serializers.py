@@ -85,7 +85,7 @@ class NewEventBody(StrictSerializer):
     """``POST /v1/events``; ``organization`` is for platform keys."""
 
     type = Text(max_length=100)
-    data = AnyObject()
+    data = AnyObject()  # type: ignore[assignment]  # a field of the body, not DRF's property
     id = Text(max_length=64, required=False)
     organization = Text(max_length=60, required=False)
 

@@ -1,5 +1,6 @@
 """Pages of Settings → Integration → Webhooks and Event catalogue."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -15,12 +16,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from apps.base.answers import reveal
-from apps.base.errors import Invalid, PortalError
+from apps.base.errors import Invalid, PortalError, Text
 from apps.base.forms import AlreadySent
 from apps.base.identifiers import decode
 from apps.base.lists import make_cursor, read_cursor
 from apps.base.pages import org_page
 from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
 from apps.webhooks import actions, presenting
 from apps.webhooks.forms import DeleteEndpointForm, EndpointForm
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event, EventType
@@ -37,14 +39,14 @@ SPANS = {"24h": timedelta(hours=24), "7d": timedelta(days=7)}
 
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
-def endpoint_list(request: HttpRequest) -> HttpResponse:
+def endpoint_list(request: PortalRequest) -> HttpResponse:
     """S7: the organization's endpoints."""
     rows = list(Endpoint.objects.for_actor(request.actor).existing().order_by("-pk")[:MOST_ENDPOINTS])
     return render(request, "webhooks/list.html", {"endpoints": presenting.endpoint_rows(request.actor, rows)})
 
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks")
-def endpoint_create(request: HttpRequest) -> HttpResponse:
+def endpoint_create(request: PortalRequest) -> HttpResponse:
     """S8, then S4 for the signing secret."""
     types = list(EventType.objects.filter(is_deprecated=False))
     form = EndpointForm(request.POST or None, request=request, types=types)
@@ -61,7 +63,7 @@ def endpoint_create(request: HttpRequest) -> HttpResponse:
     return render(request, "webhooks/create.html", context, status=422 if form.errors else 200)
 
 
-def _create(request: HttpRequest, form: EndpointForm) -> HttpResponse | None:
+def _create(request: PortalRequest, form: EndpointForm) -> HttpResponse | None:
     try:
         with transaction.atomic():
             form.spend()
@@ -70,7 +72,8 @@ def _create(request: HttpRequest, form: EndpointForm) -> HttpResponse | None:
         messages.info(request, _("This endpoint was added already. Its secret was shown once."))
         return redirect("webhooks", request.organization.slug)
     except PortalError as error:
-        for name, texts in (error.fields or {None: [error.message]}).items():
+        blamed: Mapping[Any, Sequence[Text]] = error.fields or {None: [error.message]}
+        for name, texts in blamed.items():
             form.add_error(name if name in form.fields else None, [str(text) for text in texts])
         return None
     here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
@@ -83,12 +86,12 @@ def _create(request: HttpRequest, form: EndpointForm) -> HttpResponse | None:
     return reveal(request, "webhooks/reveal.html", context)
 
 
-def _endpoint(request: HttpRequest, endpoint_id: str) -> Endpoint:
+def _endpoint(request: PortalRequest, endpoint_id: str) -> Endpoint:
     return Endpoint.objects.for_actor(request.actor).existing().with_public_id(endpoint_id)
 
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
-def endpoint_detail(request: HttpRequest, endpoint_id: str) -> HttpResponse:
+def endpoint_detail(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """S9: one endpoint with its deliveries, how to verify them, and its settings."""
     endpoint = _endpoint(request, endpoint_id)
     slug = request.organization.slug
@@ -117,18 +120,18 @@ def _is_off(endpoint: Endpoint) -> bool:
     return endpoint.status != EndpointStatus.ENABLED
 
 
-def _poll_url(request: HttpRequest, slug: str, endpoint_id: str) -> str:
+def _poll_url(request: PortalRequest, slug: str, endpoint_id: str) -> str:
     query = request.GET.urlencode()
     return reverse("webhook_deliveries", args=[slug, endpoint_id]) + (f"?{query}" if query else "")
 
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
-def endpoint_deliveries(request: HttpRequest, endpoint_id: str) -> HttpResponse:
+def endpoint_deliveries(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """The delivery list alone, which the page fetches to refresh itself."""
     return render(request, "webhooks/_deliveries.html", _deliveries(request, _endpoint(request, endpoint_id)))
 
 
-def _deliveries(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
+def _deliveries(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
     filters = {name: request.GET.get(name, "").strip() for name in ("status", "event_type", "since", "q")}
     rows = _filtered(Delivery.objects.for_actor(request.actor).filter(endpoint=endpoint), filters)
     cursor = request.GET.get("cursor", "")
@@ -164,7 +167,7 @@ def _filtered(rows: QuerySet[Delivery], filters: dict[str, str]) -> QuerySet[Del
 
 @require_POST
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks")
-def endpoint_test(request: HttpRequest, endpoint_id: str) -> HttpResponse:
+def endpoint_test(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Sends a test event and leads to its delivery."""
     endpoint = _endpoint(request, endpoint_id)
     delivery = actions.send_test(actor=request.actor, endpoint_id=endpoint.public_id)
@@ -174,7 +177,7 @@ def endpoint_test(request: HttpRequest, endpoint_id: str) -> HttpResponse:
 
 @require_POST
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks")
-def endpoint_pause(request: HttpRequest, endpoint_id: str) -> HttpResponse:
+def endpoint_pause(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Stops sending; events are held meanwhile."""
     actions.pause_endpoint(actor=request.actor, endpoint_id=endpoint_id)
     return redirect("webhook", request.organization.slug, endpoint_id)
@@ -182,14 +185,14 @@ def endpoint_pause(request: HttpRequest, endpoint_id: str) -> HttpResponse:
 
 @require_POST
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks")
-def endpoint_enable(request: HttpRequest, endpoint_id: str) -> HttpResponse:
+def endpoint_enable(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Starts sending again; what was held is sent, kept or dropped."""
     actions.enable_endpoint(actor=request.actor, endpoint_id=endpoint_id, held=request.POST.get("held", "send"))
     return redirect("webhook", request.organization.slug, endpoint_id)
 
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks")
-def endpoint_delete(request: HttpRequest, endpoint_id: str) -> HttpResponse:
+def endpoint_delete(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """What a deletion drops, then the deletion."""
     endpoint = _endpoint(request, endpoint_id)
     form = DeleteEndpointForm(request.POST or None, request=request)
@@ -204,7 +207,7 @@ def endpoint_delete(request: HttpRequest, endpoint_id: str) -> HttpResponse:
 
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
-def delivery_detail(request: HttpRequest, delivery_id: str) -> HttpResponse:
+def delivery_detail(request: PortalRequest, delivery_id: str) -> HttpResponse:
     """S10: one delivery, attempt by attempt."""
     rows = Delivery.objects.for_actor(request.actor).select_related("event", "endpoint", "replay_of")
     delivery = rows.with_public_id(delivery_id)
@@ -226,7 +229,7 @@ def _may_retry(delivery: Delivery) -> bool:
 
 @require_POST
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks")
-def delivery_retry(request: HttpRequest, delivery_id: str) -> HttpResponse:
+def delivery_retry(request: PortalRequest, delivery_id: str) -> HttpResponse:
     """Sends a delivery again, and leads to the one that is sent."""
     delivery = actions.retry_delivery(actor=request.actor, delivery_id=delivery_id)
     messages.info(request, _("Queued again. The next attempt starts within a few seconds."))
@@ -234,7 +237,7 @@ def delivery_retry(request: HttpRequest, delivery_id: str) -> HttpResponse:
 
 
 @org_page(Permission.WEBHOOKS_READ, nav="events")
-def event_catalogue(request: HttpRequest) -> HttpResponse:
+def event_catalogue(request: PortalRequest) -> HttpResponse:
     """S12: what may be published, with a sample of each."""
     q = request.GET.get("q", "").strip()
     types = EventType.objects.all()

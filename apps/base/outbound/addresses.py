@@ -154,8 +154,7 @@ class AddressPolicy:
     def is_exception(self, ip: Address, port: int) -> bool:
         """Tell whether the operator allowed this address on this port."""
         return any(
-            network.version == ip.version and ip in network and only in (None, port)
-            for network, only in self.allowed
+            network.version == ip.version and ip in network and only in (None, port) for network, only in self.allowed
         )
 
     def refusal(self, ip: Address, port: int) -> str | None:

@@ -49,9 +49,7 @@ class GuardedHandle:
     which must happen before the next ``prepare``.
     """
 
-    def __init__(
-        self, policy: AddressPolicy, on_socket: SocketHook | None = None, ca_file: str | None = None
-    ) -> None:
+    def __init__(self, policy: AddressPolicy, on_socket: SocketHook | None = None, ca_file: str | None = None) -> None:
         self.curl = pycurl.Curl()
         self.curl.handle = self  # info_read gives the curl object back; this leads from it to us
         self._policy = policy

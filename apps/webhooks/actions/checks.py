@@ -49,7 +49,7 @@ def checked_limit(name: str, value: int | None, most: int) -> int | None:
     return value
 
 
-def check_endpoint_limit(organization_id: uuid.UUID | None) -> None:
+def check_endpoint_limit(organization_id: uuid.UUID) -> None:
     """This will raise Conflict ``endpoint_limit_reached`` where the organization has as many as it may have.
 
     It counts under the lock of the organization's row, so that two creations at once cannot both take the last place.

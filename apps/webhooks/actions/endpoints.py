@@ -1,9 +1,10 @@
 """What may be done to endpoints: each one transaction, one check, one audit entry."""
 
 import json
+import uuid
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.db import transaction
 from django.db.models import Q
@@ -58,11 +59,12 @@ def create_endpoint(
         "rate_limit_per_second": checked_limit("rate_limit_per_second", rate_limit_per_second, 1000),
         "max_in_flight": checked_limit("max_in_flight", max_in_flight, 64) or DEFAULT_IN_FLIGHT,
     }
-    check_endpoint_limit(actor.organization_id)
-    endpoint: Endpoint = Endpoint.objects.create(organization_id=actor.organization_id, **values)
+    organization_id = cast(uuid.UUID, actor.organization_id)
+    check_endpoint_limit(organization_id)
+    endpoint: Endpoint = Endpoint.objects.create(organization_id=organization_id, **values)
     _subscribe(endpoint, patterns)
     secret = _new_secret(endpoint)
-    changes = {"url": [None, endpoint.url], "event_types": [None, patterns]}
+    changes: dict[str, list[Any]] = {"url": [None, endpoint.url], "event_types": [None, patterns]}
     record(actor, "endpoint.created", endpoint, changes)
     return endpoint, secret
 
@@ -135,7 +137,11 @@ def enable_endpoint(*, actor: Actor, endpoint_id: str, held: str = "send") -> En
         _set_status(endpoint, EndpointStatus.ENABLED)
     count = _settle_held(endpoint, held)
     if before != EndpointStatus.ENABLED or count:
-        changes = {"status": [before, "enabled"], "held": [None, held], "deliveries": [None, count]}
+        changes: dict[str, list[Any]] = {
+            "status": [before, "enabled"],
+            "held": [None, held],
+            "deliveries": [None, count],
+        }
         record(actor, "endpoint.enabled", endpoint, changes)
     transaction.on_commit(bell.ring)
     return endpoint

@@ -1,3 +1,5 @@
+"""Make an API key from the shell."""
+
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser

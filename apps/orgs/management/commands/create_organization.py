@@ -1,3 +1,5 @@
+"""Make an organization from the shell."""
+
 from typing import Any
 
 from django.core.management.base import CommandParser

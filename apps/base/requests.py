@@ -1,0 +1,37 @@
+"""Requests as views see them: what the middlewares and the doors have put on them. For annotations only."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from rest_framework.request import Request
+
+from apps.base.actor import Actor
+
+
+class PortalRequest(HttpRequest):
+    """A request that passed the middlewares; nobody makes one. Each attribute is there once its setter ran."""
+
+    method: str
+    environ: dict[str, Any]
+    # The account (orgs.User, which base does not import) or Django's AnonymousUser.
+    user: Any
+    # RequestMiddleware, on every request.
+    request_id: str
+    client_address: str
+    # The door: enter_organization for pages, PortalView.initial for the API. Until then, and for strangers, None.
+    actor: Actor
+    # The door of pages.
+    organization: Any
+    membership: Any
+    nav: str
+    # The door of the API: its Caller, and what is left of the limits of a key.
+    caller: Any
+    limit_states: tuple[Any, ...]
+
+
+class ApiRequest(Request):
+    """A request of the API, as PortalView hands it to its methods."""
+
+    method: str
+    _request: PortalRequest
+    actor: Actor
