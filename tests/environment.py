@@ -1,7 +1,7 @@
 """The environment that tests run in, set before Django reads its settings (``-p tests.environment``).
 
-A SQLite file of this run alone and no Redis, unless TEST_DATABASE_URL and TEST_REDIS_URL say otherwise; never anything that the
-caller's own environment names.
+A SQLite file of this run alone and no Redis, unless TEST_DATABASE_URL and TEST_REDIS_URL say otherwise; never
+anything that the caller's own environment names.
 """
 
 import atexit

@@ -250,9 +250,7 @@ def make_certificates(folder: Path, *names: str, days: int = 1) -> TestCertifica
     """Certificates for ``names`` and 127.0.0.1 from an authority of our own, expired for negative ``days``."""
     ca_key, leaf_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca = _certificate("Test authority", "Test authority", ca_key, ca_key, None, 10)
-    alternatives = [x509.DNSName(name) for name in names] + [
-        x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    ]
+    alternatives = [x509.DNSName(name) for name in names] + [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     leaf = _certificate("Receiver", "Test authority", leaf_key, ca_key, alternatives, days)
     pem = serialization.Encoding.PEM
     (folder / "ca.pem").write_bytes(ca.public_bytes(pem))

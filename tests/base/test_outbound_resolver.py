@@ -116,9 +116,7 @@ def test_the_cache_is_bounded(names: NameServer, monkeypatch: pytest.MonkeyPatch
     asked = make(names)
     for number in range(6):
         run(asked, asked.lookup(f"n{number}.example"))
-    assert [bool(asked.lookup(f"n{number}.example").answer) for number in range(6)] == [False] * 3 + [
-        True
-    ] * 3
+    assert [bool(asked.lookup(f"n{number}.example").answer) for number in range(6)] == [False] * 3 + [True] * 3
 
 
 def test_an_organization_with_stalling_names_holds_up_nobody_else(names: NameServer) -> None:

@@ -14,9 +14,7 @@ pytestmark = pytest.mark.pure
 
 
 STRICT = AddressPolicy(own_host="portal.example.com", own_port=443)
-LOCAL = AddressPolicy(
-    ((ip_network("127.0.0.0/8"), None), (ip_network("::1/128"), None)), "portal.example.com", 443
-)
+LOCAL = AddressPolicy(((ip_network("127.0.0.0/8"), None), (ip_network("::1/128"), None)), "portal.example.com", 443)
 
 
 def test_there_are_enough_spellings_to_mean_something() -> None:
@@ -61,9 +59,7 @@ def test_the_reason_is_told(url: str, reason: str) -> None:
 
 
 def test_the_message_names_what_is_wrong_with_a_literal() -> None:
-    with pytest.raises(
-        AddressRefused, match=r"^169\.254\.169\.254 is not a public address \(a link-local address\)"
-    ):
+    with pytest.raises(AddressRefused, match=r"^169\.254\.169\.254 is not a public address \(a link-local address\)"):
         check_url("https://169.254.169.254/latest/meta-data", STRICT)
     with pytest.raises(AddressRefused, match=r"\[2606:4700::1\]"):
         check_url("https://[2606:4700:0::1]/", STRICT)
@@ -77,9 +73,7 @@ GOOD_HOSTS = words("""
 """)
 GOOD_PORTS = ["", ":443", ":8443", ":1024", ":65535"]
 GOOD_PATHS = ["", "/", "/hook", "/a/../b//c;d=1?x[]=1&y=%20|~", "?token=a+b/c@d:e"]
-GOOD_URLS = [
-    f"https://{host}{port}{path}" for host, port, path in product(GOOD_HOSTS, GOOD_PORTS, GOOD_PATHS)
-]
+GOOD_URLS = [f"https://{host}{port}{path}" for host, port, path in product(GOOD_HOSTS, GOOD_PORTS, GOOD_PATHS)]
 
 
 def test_good_urls_are_never_refused() -> None:
@@ -127,9 +121,5 @@ def test_any_host_is_refused_or_becomes_a_plain_name_or_address(host: str) -> No
         target = check_url(f"https://{host}/", STRICT)
     except AddressRefused:
         return
-    assert (
-        target.url.isascii()
-        and target.host.isascii()
-        and "@" not in target.url.partition("/hook")[0].split("/")[2]
-    )
+    assert target.url.isascii() and target.host.isascii() and "@" not in target.url.partition("/hook")[0].split("/")[2]
     assert target.literal or all(part.replace("-", "a").isalnum() for part in target.host.split("."))

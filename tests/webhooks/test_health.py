@@ -23,9 +23,7 @@ pytestmark = pytest.mark.django_db
 def judge(endpoint: Endpoint, *verdicts: str) -> Endpoint:
     """Judge attempts: ``+`` success, ``-`` failure, ``x`` exhausted, ``g`` gone."""
     for verdict in verdicts:
-        health.judge(
-            health.tallies_of((endpoint.pk, each == "+", each == "x", each == "g") for each in verdict)
-        )
+        health.judge(health.tallies_of((endpoint.pk, each == "+", each == "x", each == "g") for each in verdict))
     endpoint.refresh_from_db()
     return endpoint
 
@@ -124,9 +122,7 @@ def test_two_workers_at_the_limit_disable_once(acme: Organization) -> None:
     assert Notice.objects.filter(kind="endpoint.disabled").count() == 1
 
 
-def test_a_recent_success_of_a_healthy_endpoint_writes_nothing(
-    acme: Organization, django_assert_num_queries
-) -> None:
+def test_a_recent_success_of_a_healthy_endpoint_writes_nothing(acme: Organization, django_assert_num_queries) -> None:
     endpoint = make_endpoint(acme)
     judge(endpoint, "+")
     with django_assert_num_queries(1):

@@ -61,9 +61,7 @@ _header_text = st.one_of(
 )
 
 
-@hypothesis_settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=_header_text, value=_header_text)
 def test_no_custom_header_can_add_another_line(make_sender, receiver, name: str, value: str) -> None:
     receiver.requests.clear()

@@ -50,9 +50,7 @@ BAD_ANSWERS = [
 @pytest.mark.parametrize("name", ["hooks.example.com", "metadata.google.internal", "127.0.0.1.nip.io"])
 def test_one_bad_answer_refuses_the_name(make_sender, name: str, answer: list[str]) -> None:
     dialled: list[tuple[str, int]] = []
-    sender = make_sender(
-        policy=STRICT, resolver=StubResolver({name: [answer]}), on_socket=refuse_into(dialled)
-    )
+    sender = make_sender(policy=STRICT, resolver=StubResolver({name: [answer]}), on_socket=refuse_into(dialled))
     assert send(sender, f"https://{name}/").refused and dialled == []
 
 

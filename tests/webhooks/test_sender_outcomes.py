@@ -139,11 +139,7 @@ def test_a_closed_port_is_told_with_address_but_a_refused_address_without(make_s
         True,
         None,
     )
-    assert (
-        set(refused.timings_ms.values()) == {None}
-        and refused.duration_ms == 0
-        and not refused.response_headers
-    )
+    assert set(refused.timings_ms.values()) == {None} and refused.duration_ms == 0 and not refused.response_headers
 
 
 def test_a_filtered_port_is_told_like_a_closed_one(make_sender) -> None:

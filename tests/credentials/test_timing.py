@@ -1,0 +1,63 @@
+"""An unknown id and a wrong secret cost the same time, so that ids cannot be fished for (promise 19, short form).
+
+The long form, with 20,000 checks, is a benchmark. A noisy machine gets three tries; a real
+difference fails all of them.
+"""
+
+import gc
+import statistics
+import time
+
+import pytest
+
+from apps.base.secrets import checksum, new_key
+from apps.credentials import gate
+
+pytestmark = pytest.mark.django_db
+
+CHECKS = 2_000
+TRIES = 3
+MOST_SECONDS = 50e-6
+
+
+def with_wrong_secret(text: str) -> str:
+    """The id of a real key with the secret of another, and the checksum that belongs to it."""
+    body = text[:16] + new_key("ipk_").text[16:48]
+    return body + checksum(body)
+
+
+def time_of(text: str) -> float:
+    started = time.perf_counter()
+    verdict = gate.check(text, "203.0.113.7")
+    ended = time.perf_counter()
+    assert verdict.refusal.code == "invalid_api_key" and verdict.key is None
+    return ended - started
+
+
+def difference(unknown: list[float], wrong: list[float]) -> tuple[float, float]:
+    """This will return the difference of the medians, and three standard errors of it, from the middle half."""
+    spreads = []
+    for times in (unknown, wrong):
+        quarter, _middle, three_quarters = statistics.quantiles(times, n=4)
+        spreads.append((three_quarters - quarter) / 1.349 * 1.253 / len(times) ** 0.5)
+    error = (spreads[0] ** 2 + spreads[1] ** 2) ** 0.5
+    return abs(statistics.median(unknown) - statistics.median(wrong)), 3 * error
+
+
+def test_an_unknown_id_takes_as_long_as_a_wrong_secret(acme_key):
+    unknown, wrong = new_key("ipk_").text, with_wrong_secret(acme_key.text)
+    found = []
+    for _ in range(TRIES):
+        times: tuple[list[float], list[float]] = ([], [])
+        gc.disable()
+        try:
+            for number in range(CHECKS):
+                for kind in (0, 1) if number % 2 else (1, 0):
+                    times[kind].append(time_of((unknown, wrong)[kind]))
+        finally:
+            gc.enable()
+        apart, noise = difference(*times)
+        if apart < MOST_SECONDS or apart < noise:
+            return
+        found.append((round(apart * 1e6, 1), round(noise * 1e6, 1)))
+    pytest.fail(f"apart in µs, and what noise would explain: {found}")

@@ -1,0 +1,101 @@
+"""Acme with one of everything, and strangers who must not see any of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+
+from apps.base.actor import system
+from apps.base.identifiers import encode, new_uuid
+from apps.base.models import PrefixedModel
+from apps.notices import actions as notices
+from apps.orgs.models import Membership, Organization, OutgoingMail, User
+from apps.webhooks import actions, publishing
+from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Event
+from tests.conftest import PASSWORD, Key
+
+ORDER = {"order_id": "ORD-1", "status": "placed"}
+# Which object a parameter stands for: of a page by the parameter's name, of the API by the route's name.
+SAMPLE_OF = {
+    "key_id": "key", "endpoint_id": "endpoint", "delivery_id": "delivery",
+    "api-user": "user", "api-api-key": "key", "api-api-key-revoke": "key",
+    "api-webhook-endpoint": "endpoint", "api-webhook-endpoint-test": "endpoint",
+    "api-webhook-endpoint-pause": "endpoint", "api-webhook-endpoint-enable": "endpoint",
+    "api-webhook-endpoint-rotate-secret": "endpoint",
+    "api-event": "event", "api-delivery": "delivery", "api-delivery-retry": "delivery",
+}  # fmt: skip
+# Catalogues that every organization shares: what stands in the path belongs to nobody.
+SHARED = {"api-event-type": {"name": "order.created"}}
+# The two routes whose path is a pattern stand for everything that is no path.
+NO_PATH = {"api-unknown": "/v1/nowhere", "unnamed /v1": "/v1"}
+
+
+@dataclass
+class Samples:
+    """One object of Acme of each kind, by the names of SAMPLE_OF."""
+
+    rows: dict[str, PrefixedModel]
+
+    def real(self, route: Any) -> dict[str, str]:
+        """This will return the values of a route's parameters that name Acme's own objects."""
+        return self._fill(route, lambda row: row.public_id)
+
+    def unknown(self, route: Any) -> dict[str, str]:
+        """This will return ids of the same kind that nobody has."""
+        return self._fill(route, lambda row: encode(row.id_prefix, new_uuid()))
+
+    def _fill(self, route: Any, text_of: Callable[[Any], str]) -> dict[str, str]:
+        if route.name in SHARED:
+            return SHARED[route.name]
+        values = {}
+        for parameter in route.objects:
+            kind = SAMPLE_OF.get(route.name if route.door == "api" else parameter)
+            if kind is None:
+                pytest.fail(f"add a sample for {{{parameter}}} of {route.name} ({route.path}) to SAMPLE_OF")
+            values[parameter] = text_of(self.rows[kind])
+        return values
+
+    @property
+    def ids(self) -> list[str]:
+        """What must not stand in anybody else's answers."""
+        return [row.public_id for row in self.rows.values()]
+
+
+@pytest.fixture
+def samples(acme: Organization, ada: User, vera: User, acme_key: Key) -> Samples:
+    """Acme's key, user, endpoint with a secret and a header, event, finished delivery, attempt, notice and mail."""
+    maker = system(acme.pk)
+    endpoint, _secret = actions.create_endpoint(
+        actor=maker, url="https://hooks.acme.example/in", event_types=["*"], headers={"X-Team": "blue"}
+    )
+    accepted = publishing.publish(organization_id=acme.pk, event_type="order.created", data=ORDER, publisher="own")
+    event = Event.objects.get(pk=accepted.event_id)
+    Delivery.objects.filter(event=event).update(status=DeliveryStatus.EXHAUSTED, next_attempt_at=None)
+    delivery = Delivery.objects.get(event=event)
+    Attempt.objects.create(
+        organization=acme, delivery=delivery, endpoint_id=endpoint.pk, number=1, started_at=event.created_at
+    )
+    params = {"host": "hooks.acme.example", "failures": 10}
+    notices.post(organization_id=acme.pk, kind="endpoint.failing", dedupe_key="sample", params=params)
+    OutgoingMail.objects.create(to=ada.email, subject="For Ada", body="Of Acme")
+    Authenticator.objects.create(user=ada, type=Authenticator.Type.WEBAUTHN, data={"name": "Key", "credential": {}})
+    return Samples({"user": vera, "key": acme_key.row, "endpoint": endpoint, "event": event, "delivery": delivery})
+
+
+@pytest.fixture
+def removed(person: Callable[..., User], acme: Organization) -> User:
+    """Remi was an owner of Acme until a moment ago."""
+    user = person("Remi", acme, "owner")
+    Membership.objects.filter(user=user).delete()
+    return user
+
+
+@pytest.fixture
+def operator(db: Any) -> User:
+    """Olga works for the vendor."""
+    user = User.objects.create_superuser("olga@vendor.example", PASSWORD, name="Olga")
+    EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
+    return user

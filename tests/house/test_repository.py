@@ -1,0 +1,48 @@
+"""What must not be in the repository: paths of one machine, addresses of package registries, notes to oneself."""
+
+import re
+
+import pytest
+
+from tests.house.tree import relative, repository_files
+
+pytestmark = pytest.mark.pure
+
+THIS_FILE = "tests/house/test_repository.py"
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root|home/[a-z][\w-]*|Users/\w+|opt/venv)(?:/|\b)|\.\./shared\b")
+REGISTRY = re.compile(
+    r"pypi\.org|pythonhosted\.org|registry\.npmjs|--(?:extra-)?index-url|--find-links|//[^\s/]+/simple\b"
+)
+NOTE = re.compile(r"\b(?:TODO|FIXME|XXX)\b")
+MOST_BYTES = 1_000_000
+
+
+def lines_with(pattern: re.Pattern[str]) -> list[str]:
+    """This will list where a pattern stands in the repository's text files."""
+    found = []
+    for path in repository_files():
+        raw = path.read_bytes()
+        if relative(path) == THIS_FILE or b"\0" in raw or len(raw) > MOST_BYTES:
+            continue
+        lines = enumerate(raw.decode("utf-8", "replace").splitlines(), start=1)
+        found += [f"{relative(path)}:{number}: {line.strip()[:80]}" for number, line in lines if pattern.search(line)]
+    return found
+
+
+def test_no_path_of_a_machine():
+    assert lines_with(MACHINE_PATH) == []
+
+
+def test_no_address_of_a_package_registry():
+    assert lines_with(REGISTRY) == []
+
+
+def test_no_note_to_oneself():
+    assert lines_with(NOTE) == []
+
+
+def test_no_large_file_and_no_secret_by_name():
+    names = [relative(path) for path in repository_files()]
+    large = [relative(path) for path in repository_files() if path.stat().st_size > MOST_BYTES]
+    secret = [name for name in names if re.search(r"(^|/)\.env(?!\.example$)|\.(pem|key|sqlite3)$", name)]
+    assert (large, secret) == ([], [])
