@@ -12,9 +12,10 @@ from django.db import connection
 from apps.api_keys.models import ApiKey
 from apps.base.identifiers import encode
 from apps.base.permissions import expand
-from apps.base.secrets import mask
+from apps.base.secrets import current_pepper, mask
 from apps.credentials.gate import KeyRow
 from apps.credentials.limits import Window
+from apps.credentials.registry import DUMMY_DIGEST, Accept
 
 SELECT = """
 SELECT k.id, k.name, k.key_id, k.last_four, k.digest, k.pepper_id, k.scopes, k.subject, k.allowed_networks,
@@ -26,14 +27,16 @@ JOIN api_keys_keytype t ON t.id = k.key_type_id
 JOIN orgs_organization o ON o.id = k.organization_id
 WHERE k.key_id = %s
 """
+DIGEST, PEPPER = 4, 5
 
 
-def load(key_id: str) -> KeyRow | None:
-    """This will return the key with the public id part, or None."""
+def load(key_id: str, accept: Accept) -> KeyRow | None:
+    """This will return the key with the public id part, or None: unknown, or its digest is not accepted."""
     with connection.cursor() as cursor:
         cursor.execute(SELECT, [key_id])
         row = cursor.fetchone()
-    return None if row is None else _build(row)
+    digest, pepper_id = (row[DIGEST], row[PEPPER]) if row else (DUMMY_DIGEST, current_pepper())
+    return _build(row) if accept(digest, pepper_id) and row else None
 
 
 def _build(row: tuple[Any, ...]) -> KeyRow:

@@ -21,10 +21,13 @@ def new_uuid() -> uuid.UUID:
 
 
 def uuid_at(moment: datetime) -> uuid.UUID:
-    """This will return a UUID v7 of a given time: lists page by key, so what is of the past must sort as the past."""
-    milliseconds = int(moment.timestamp() * 1000)
-    random = secrets.randbits(74)
-    return uuid.UUID(int=milliseconds << 80 | 7 << 76 | (random >> 62) << 64 | 2 << 62 | random & (1 << 62) - 1)
+    """This will return a UUID v7 of a given time: lists page by key, so what is of the past must sort as the past.
+
+    The 12 bits after the version hold the fraction of the millisecond (RFC 9562 section 6.2, method 3).
+    """
+    microseconds = int(moment.timestamp() * 1_000_000)
+    fraction = microseconds % 1000 * 4096 // 1000
+    return uuid.UUID(int=microseconds // 1000 << 80 | 7 << 76 | fraction << 64 | 2 << 62 | secrets.randbits(62))
 
 
 def base62(number: int, length: int) -> str:

@@ -9,21 +9,28 @@ from typing import Any
 
 from django.utils.module_loading import import_string
 
+Accept = Callable[[str, str], bool]
+
 
 @dataclass(frozen=True, slots=True)
 class KeyKind:
-    """A kind of key: its prefix and the dotted name of ``load(key_id) -> KeyRow | None``."""
+    """A kind of key: its prefix and the dotted name of ``load(key_id, accept) -> KeyRow | None``."""
 
     prefix: str
     kind: str
     loader: str
 
-    def load(self, key_id: str) -> Any:
-        """This will read the key's row for the gate, or return None."""
-        load: Callable[[str], Any] = import_string(self.loader)
-        return load(key_id)
+    def load(self, key_id: str, accept: Accept) -> Any:
+        """This will read the key's row for the gate, or return None where ``accept`` refuses its digest.
+
+        ``accept`` takes a digest and the id of its pepper; for an unknown id it is asked about a dummy, so that both
+        ways take the same steps.
+        """
+        load: Callable[[str, Accept], Any] = import_string(self.loader)
+        return load(key_id, accept)
 
 
+DUMMY_DIGEST = "0" * 64
 KINDS: dict[str, KeyKind] = {}
 
 
