@@ -9,6 +9,8 @@ import base64
 import binascii
 import ipaddress
 import re
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -22,7 +24,10 @@ class Environment(environ.FileAwareEnv):
 
     def text(self, name: str, default: str = "") -> str:
         """This will return the value without surrounding white space."""
-        return str(self.str(name, default=default)).strip()
+        try:
+            return str(self.str(name, default=default)).strip()
+        except OSError as problem:
+            raise ImproperlyConfigured(f"{name}_FILE names a file that cannot be read: {problem.strerror}.") from None
 
     def flag(self, name: str, default: bool) -> bool:
         """This will return a boolean; anything but the usual words for yes and no is an error."""
@@ -50,6 +55,33 @@ class Environment(environ.FileAwareEnv):
     def words(self, name: str, default: str = "") -> list[str]:
         """This will return the comma-separated parts, empty ones left out."""
         return [part.strip() for part in self.text(name, default).split(",") if part.strip()]
+
+    def base_url(self, name: str, value: str) -> SplitResult:
+        """This will take an address apart that may have a scheme, a host and a port, and nothing else."""
+        try:
+            parts = urlsplit(value)
+            plain = parts.hostname and parts.netloc in (_bare_host(parts), f"{_bare_host(parts)}:{parts.port}")
+        except ValueError:
+            plain = False
+        if not plain or parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != value:
+            raise ImproperlyConfigured(
+                f"{name} must look like https://portal.example.com, with nothing after the host."
+            )
+        return parts
+
+    def database(self, name: str) -> dict[str, Any]:
+        """This will return Django's settings for a SQLite or PostgreSQL database."""
+        value = self.text(name)
+        if not value.startswith(("sqlite://", "postgres://", "postgresql://")):
+            raise ImproperlyConfigured(f"{name} must start with sqlite:// or postgres://.")
+        return self.db_url(name)
+
+    def mail_server(self, name: str, default: str) -> dict[str, Any]:
+        """This will return Django's settings for mail."""
+        scheme = self.text(name, default).partition(":")[0]
+        if scheme not in self.EMAIL_SCHEMES:
+            raise ImproperlyConfigured(f"{name} must start with one of {', '.join(sorted(self.EMAIL_SCHEMES))}.")
+        return self.email_url(name, default=default)
 
     def networks(self, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
         """This will return networks in CIDR form."""
@@ -113,3 +145,8 @@ def _network(name: str, text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Netw
         return ipaddress.ip_network(text)
     except ValueError as error:
         raise ImproperlyConfigured(f"{name}: {text!r} is not a network in CIDR form ({error}).") from None
+
+
+def _bare_host(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    return f"[{host}]" if ":" in host else host

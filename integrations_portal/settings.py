@@ -6,7 +6,6 @@ the product's own settings, API, mail, logs. A wrong value stops the start and i
 
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
@@ -47,14 +46,12 @@ METRICS_TOKEN = env.text("METRICS_TOKEN")
 
 # --- Addresses ------------------------------------------------------------------------------------------------
 PUBLIC_URL = required("PUBLIC_URL", "links in pages and mails start with it.").rstrip("/")
-_public = urlsplit(PUBLIC_URL)
-if _public.scheme not in ("http", "https") or not _public.hostname or _public.path or _public.query:
-    raise ImproperlyConfigured(f"PUBLIC_URL must look like https://portal.example.com, not {PUBLIC_URL!r}.")
+_public = env.base_url("PUBLIC_URL", PUBLIC_URL)
 HTTPS = _public.scheme == "https"
 LOOPBACK = _public.hostname in ("127.0.0.1", "localhost", "::1")
 if not (DEBUG or HTTPS or LOOPBACK):
     raise ImproperlyConfigured("PUBLIC_URL must start with https:// (plain http only on a loopback address).")
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default=_public.hostname if LOOPBACK else "")
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default=_public.hostname or "" if LOOPBACK else "")
 if not ALLOWED_HOSTS and not DEBUG:
     raise ImproperlyConfigured("ALLOWED_HOSTS is not set: name the hosts that this portal answers to.")
 if "*" in ALLOWED_HOSTS and not DEBUG:
@@ -96,6 +93,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "apps.orgs.middleware.LanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "apps.base.middleware.ErrorPagesMiddleware",
 ]
@@ -136,7 +134,7 @@ LANGUAGE_COOKIE_SAMESITE = "Lax"
 
 # --- Database -------------------------------------------------------------------------------------------------
 required("DATABASE_URL", "the data lives there, such as sqlite:///var/portal.sqlite3.")
-DATABASES = {"default": env.db_url("DATABASE_URL")}
+DATABASES = {"default": env.database("DATABASE_URL")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
@@ -155,8 +153,6 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = 600
     _database["CONN_HEALTH_CHECKS"] = True
-else:
-    raise ImproperlyConfigured("DATABASE_URL must start with sqlite:// or postgres://.")
 
 # --- Redis, cache and broker ----------------------------------------------------------------------------------
 REDIS_URL = env.text("REDIS_URL")
@@ -265,7 +261,7 @@ REST_FRAMEWORK = {
 }
 
 # --- Mail -----------------------------------------------------------------------------------------------------
-vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+vars().update(env.mail_server("EMAIL_URL", default="consolemail://"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("DEFAULT_FROM_EMAIL", f"integrations@{_public.hostname}")
 

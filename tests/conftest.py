@@ -4,7 +4,8 @@ Whatever a test needs of the two organizations comes from here, so that one name
 """
 
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from django.test import Client, TransactionTestCase
 from apps.api_keys import actions as key_actions
 from apps.api_keys.models import ApiKey
 from apps.audit import append_only, call_writer
+from apps.base import redis as shared
 from apps.base.actor import Actor, system
 from apps.credentials import gate, limits
 from apps.orgs.models import Membership, Organization, Role, User
@@ -48,10 +50,20 @@ def _flush_despite_append_only() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _forget_between_tests() -> None:
+def _forget_between_tests(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Counters and cached rows of one test are not the next one's. A Redis is never flushed: it may be shared."""
     limits.memory.clear()
     gate.cache._rows.clear()
-    cache.clear()
+    if not settings.REDIS_URL:
+        cache.clear()
+        yield
+        return
+    prefix = f"portal-test-{uuid.uuid4().hex}:"
+    monkeypatch.setattr(limits, "PREFIX", prefix)
+    settings.CACHES = {"default": {**settings.CACHES["default"], "KEY_PREFIX": prefix}}
+    yield
+    for key in shared.client().scan_iter(f"*{prefix}*", count=1000):
+        shared.client().delete(key)
 
 
 @pytest.fixture

@@ -90,7 +90,6 @@ class PageHeadersMiddleware:
 
     def __call__(self, request: PortalRequest) -> HttpResponse:
         response = self.get_response(request)
-        response.setdefault("X-Frame-Options", "DENY")
         response.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
         response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         if not request.path_info.startswith(settings.STATIC_URL):

@@ -17,7 +17,7 @@ class EndpointForm(StepUpForm):
 
     url = forms.CharField(
         label=_("URL"),
-        max_length=2000,
+        max_length=2048,
         help_text=_("Where we send events, such as https://hooks.example.com/in."),
         widget=forms.URLInput(attrs={"placeholder": "https://", "autocomplete": "off", "spellcheck": "false"}),
     )

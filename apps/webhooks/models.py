@@ -70,7 +70,7 @@ class Endpoint(OrgOwned, Timestamped):
 
     id_prefix = "ep"
 
-    url = models.CharField(_("URL"), max_length=2000)
+    url = models.CharField(_("URL"), max_length=2048)
     description = models.CharField(_("description"), max_length=200, blank=True)
     event_types = models.JSONField(_("event types"), default=list)
     headers = EncryptedTextField(default="{}", help_text="JSON object of the organization's own headers.")

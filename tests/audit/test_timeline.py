@@ -69,7 +69,7 @@ def test_a_row_of_a_delivery(organization):
     assert (row.target.kind, row.target.label) == ("endpoint", "https://hooks.acme.example/in")
     assert (row.outcome, row.at) == ("failure", made.started_at)
     assert (row.http.method, row.http.status, row.http.duration_ms) == ("POST", None, 84.0)
-    assert row.link == f"settings/integration/webhooks/deliveries/{made.delivery.public_id}/"
+    assert row.link == f"settings/integration/deliveries/{made.delivery.public_id}/"
 
 
 @pytest.mark.parametrize(
