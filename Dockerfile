@@ -1,0 +1,27 @@
+# One image, several commands: the web server (default), `python manage.py worker`, `python manage.py migrate`.
+
+# --- What is installed ------------------------------------------------------------------------------------------
+FROM python:3.13-slim AS packages
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+COPY requirements/base.txt /tmp/base.txt
+RUN python -m venv /venv && /venv/bin/pip install --require-hashes --no-deps -r /tmp/base.txt
+
+# --- What runs --------------------------------------------------------------------------------------------------
+FROM python:3.13-slim
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin portal
+WORKDIR /app
+COPY --from=packages /venv /venv
+COPY . .
+# Collecting static files reads the settings; these are thrown away with this layer's shell.
+RUN key="$(head -c 32 /dev/zero | base64)" \
+    && SECRET_KEY=thrown-away-after-the-static-files-are-collected ENCRYPTION_KEYS="build:$key" \
+       KEY_PEPPERS="build:$key" AUDIT_SIGNING_KEY="$key" DATABASE_URL=sqlite://:memory: \
+       PUBLIC_URL=http://127.0.0.1:8000 python manage.py collectstatic --noinput \
+    && chown -R portal /app/var
+
+USER portal
+EXPOSE 8000
+# The Host header is PUBLIC_URL's, because the portal answers to no other name. /healthz alone is open to plain http.
+HEALTHCHECK --interval=10s --timeout=4s --start-period=20s CMD ["python", "-c", "import os, urllib.parse, urllib.request as r; host = urllib.parse.urlsplit(os.environ.get('PUBLIC_URL', '')).netloc or '127.0.0.1'; r.urlopen(r.Request('http://127.0.0.1:8000/healthz', headers={'Host': host}), timeout=3)"]
+CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "4", "integrations_portal.wsgi:application"]
