@@ -11,6 +11,7 @@ from apps.api_keys.catalogue import HOST_SCOPES, KEY_TYPES
 from apps.base import errors
 from apps.base.permissions import ADMIN, PORTAL_SCOPES
 from apps.webhooks.events import HOST_EVENTS, PORTAL_EVENTS
+from integrations_portal.reference import ERROR_CODES
 from integrations_portal.urls import APPS
 from tests.house.tree import ROOT, calls_in, documents, names_word, python_modules, read, texts
 
@@ -116,6 +117,10 @@ def test_no_setting_is_explained_that_is_not_read():
 
 def test_every_error_code_has_its_anchor():
     assert raised_codes() - anchors(read("docs/errors.md")) == set()
+
+
+def test_every_error_code_is_on_the_portals_own_page():
+    assert raised_codes() ^ set(ERROR_CODES) == set()
 
 
 def test_every_event_type_is_in_the_contract():

@@ -9,7 +9,7 @@ from tests.house.tree import relative, repository_files
 pytestmark = pytest.mark.pure
 
 THIS_FILE = "tests/house/test_repository.py"
-MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root|home/[a-z][\w-]*|Users/\w+|opt/venv)(?:/|\b)|\.\./shared\b")
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root|home/[a-z][\w-]*|Users/\w+|opt/venv)(?![\w@.-])|\.\./shared\b")
 REGISTRY = re.compile(
     r"pypi\.org|pythonhosted\.org|registry\.npmjs|--(?:extra-)?index-url|--find-links|//[^\s/]+/simple\b"
 )
