@@ -19,7 +19,7 @@ from apps.api_keys.models import ApiKey, KeyType, Scope
 from apps.base.answers import reveal
 from apps.base.errors import PortalError, Text
 from apps.base.forms import AlreadySent
-from apps.base.pages import org_page
+from apps.base.pages import FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.credentials.models import KeyStatus, SecretKeyQuerySet
@@ -59,7 +59,7 @@ def _filtered(rows: SecretKeyQuerySet[ApiKey], q: str, status: str, kind: str) -
     return rows.filter(Q(name__icontains=q) | Q(key_id__startswith=text[:12]) | Q(last_four=q[-4:])) if q else rows
 
 
-@org_page(Permission.API_KEYS_WRITE, nav="api_keys")
+@org_page(Permission.API_KEYS_WRITE, nav="api_keys", methods=FORM)
 def key_create(request: PortalRequest) -> HttpResponse:
     """S3 and S4: the form, and the one answer that shows the key."""
     types, scopes = list(KeyType.objects.for_customers()), list(Scope.objects.all())
@@ -134,7 +134,7 @@ def key_detail(request: PortalRequest, key_id: str) -> HttpResponse:
     return render(request, "api_keys/detail.html", presenting.detail(request.actor, key, request.organization.slug))
 
 
-@org_page(Permission.API_KEYS_WRITE, nav="api_keys")
+@org_page(Permission.API_KEYS_WRITE, nav="api_keys", methods=FORM)
 def key_revoke(request: PortalRequest, key_id: str) -> HttpResponse:
     """S6: what a revocation will break, then the revocation."""
     key = ApiKey.objects.for_actor(request.actor).select_related("key_type").with_public_id(key_id)

@@ -156,14 +156,19 @@ class PortalView(APIView):
         raw.actor = request.actor = caller.actor  # type: ignore[assignment]  # None: refused in the next line
         if caller.refusal is not None:
             raise caller.refusal
-        self.check_path()
+        self.check_path(raw)
         if request.method.lower() not in self.http_method_names or not hasattr(self, request.method.lower()):
             raise PortalError(f"This path does not take {request.method}.", "method_not_allowed", 405)
         self.check_permission(request)
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
+        for name, value in raw.GET.items():
+            if "\0" in value or "\0" in name:
+                raise Invalid.field(name, "A parameter holds a NUL character.")
 
-    def check_path(self) -> None:
-        """This will raise NotFound where the view stands for no path."""
+    def check_path(self, request: PortalRequest) -> None:
+        """This will raise NotFound for a path with a NUL: PostgreSQL takes none in a text, so nothing can match."""
+        if "\0" in request.path_info:
+            raise NotFound()
 
     def check_permission(self, request: ApiRequest) -> None:
         """This will refuse a kind of caller that the view does not serve, then a missing scope."""

@@ -8,21 +8,27 @@ from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpResponse
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
+from apps.base.errors import Invalid, NotFound, PortalError
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 
 Page = Callable[..., HttpResponse]
 
+READING = ("GET", "HEAD")
+FORM = ("GET", "HEAD", "POST")
+BUTTON = ("POST",)
 
-def org_page(*permissions: Permission, change: Permission | None = None, nav: str = "") -> Callable[[Page], Page]:
+
+def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] = READING) -> Callable[[Page], Page]:
     """This will guard a page under ``/o/<slug>/``.
 
-    ``permissions``: any one of them opens the page (none given: every member). ``change``: needed for anything
-    but GET. ``nav``: the item of the side navigation that is current. A stranger gets 404, a member without the
-    right 403 with a reason.
+    ``permissions``: any one of them opens the page (none given: every member). ``nav``: the item of the side
+    navigation that is current. ``methods``: READING, FORM or BUTTON. A stranger gets 404, a member without the right
+    403 with a reason, another method 405.
     """
-    for permission in (*permissions, *((change,) if change else ())):
+    for permission in permissions:
         if not isinstance(permission, Permission):
             raise TypeError(f"org_page takes permissions, not {permission!r}")
 
@@ -35,12 +41,22 @@ def org_page(*permissions: Permission, change: Permission | None = None, nav: st
             request.nav = nav
             if permissions:
                 request.actor.require(*permissions)
-            if change is not None and request.method not in ("GET", "HEAD"):
-                request.actor.require(change)
+            _check(request, methods)
             return page(request, **values)
 
         guarded.permissions = permissions  # type: ignore[attr-defined]  # a function takes any attribute
-        guarded.change = change  # type: ignore[attr-defined]
+        guarded.methods = methods  # type: ignore[attr-defined]
         return guarded
 
     return decorate
+
+
+def _check(request: PortalRequest, methods: tuple[str, ...]) -> None:
+    """Refuse other methods, and NUL characters: PostgreSQL takes none in a text, so nothing can match them."""
+    if request.method not in methods:
+        message = _("This page does not take %(method)s.") % {"method": request.method}
+        raise PortalError(message, "method_not_allowed", 405, headers={"Allow": ", ".join(methods)})
+    if "\0" in request.path_info:
+        raise NotFound()
+    if any("\0" in value for values in (*request.GET.lists(), *request.POST.lists()) for value in values[1]):
+        raise Invalid(_("A text holds a NUL character. Remove it and try again."))

@@ -13,14 +13,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
 from apps.base.answers import reveal
 from apps.base.errors import Invalid, PortalError, Text
 from apps.base.forms import AlreadySent
 from apps.base.identifiers import decode
 from apps.base.lists import make_cursor, read_cursor
-from apps.base.pages import org_page
+from apps.base.pages import BUTTON, FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.webhooks import actions, presenting
@@ -45,7 +44,7 @@ def endpoint_list(request: PortalRequest) -> HttpResponse:
     return render(request, "webhooks/list.html", {"endpoints": presenting.endpoint_rows(request.actor, rows)})
 
 
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks")
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
 def endpoint_create(request: PortalRequest) -> HttpResponse:
     """S8, then S4 for the signing secret."""
     types = list(EventType.objects.filter(is_deprecated=False))
@@ -165,8 +164,7 @@ def _filtered(rows: QuerySet[Delivery], filters: dict[str, str]) -> QuerySet[Del
     return rows
 
 
-@require_POST
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks")
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
 def endpoint_test(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Sends a test event and leads to its delivery."""
     endpoint = _endpoint(request, endpoint_id)
@@ -175,23 +173,21 @@ def endpoint_test(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     return redirect("delivery", request.organization.slug, delivery.public_id)
 
 
-@require_POST
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks")
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
 def endpoint_pause(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Stops sending; events are held meanwhile."""
     actions.pause_endpoint(actor=request.actor, endpoint_id=endpoint_id)
     return redirect("webhook", request.organization.slug, endpoint_id)
 
 
-@require_POST
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks")
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
 def endpoint_enable(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Starts sending again; what was held is sent, kept or dropped."""
     actions.enable_endpoint(actor=request.actor, endpoint_id=endpoint_id, held=request.POST.get("held", "send"))
     return redirect("webhook", request.organization.slug, endpoint_id)
 
 
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks")
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
 def endpoint_delete(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """What a deletion drops, then the deletion."""
     endpoint = _endpoint(request, endpoint_id)
@@ -227,8 +223,7 @@ def _may_retry(delivery: Delivery) -> bool:
     return not (waits or gone or delivery.test) and delivery.event.body is not None
 
 
-@require_POST
-@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks")
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
 def delivery_retry(request: PortalRequest, delivery_id: str) -> HttpResponse:
     """Sends a delivery again, and leads to the one that is sent."""
     delivery = actions.retry_delivery(actor=request.actor, delivery_id=delivery_id)

@@ -28,9 +28,10 @@ GOOD = {
     "ALLOWED_HOSTS": "portal.example.com",
 }
 READER = """
-import json, os, runpy, sys
+import environ, json, os, runpy, sys
 for line in sys.stdin:
     os.environ.clear()
+    environ.FileAwareEnv.ENVIRON = environ.fileaware_mapping.FileAwareMapping()  # it remembers files
     os.environ.update(json.loads(line))
     try:
         found = runpy.run_path("integrations_portal/settings.py")

@@ -80,6 +80,8 @@ def _methods(view: Callable[..., Any], door: str) -> tuple[str, ...]:
     handlers = getattr(view, "cls", None) or getattr(view, "view_class", None)
     if handlers is not None:
         return tuple(name for name in METHODS if hasattr(handlers, name.lower()))
+    if hasattr(view, "methods"):  # base/pages.py
+        return tuple(name for name in METHODS if name in view.methods)
     step: Any = view
     while step is not None:
         if inspect.isfunction(step):

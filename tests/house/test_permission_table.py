@@ -27,24 +27,24 @@ KEYS = ("no_scope", "scope", "admin_key", "sdk_key")
 
 # route                methods    nobody viewer developer admin owner stranger removed
 PAGES = """
-  overview             GET,POST   in     ok     ok        ok    ok    404      404
-  members              GET,POST   in     ok     ok        ok    ok    404      404
-  api_keys             GET,POST   in     ok     ok        ok    ok    404      404
-  api_key              GET,POST   in     ok     ok        ok    ok    404      404
+  overview             GET        in     ok     ok        ok    ok    404      404
+  members              GET        in     ok     ok        ok    ok    404      404
+  api_keys             GET        in     ok     ok        ok    ok    404      404
+  api_key              GET        in     ok     ok        ok    ok    404      404
   api_key_create       GET,POST   in     403    403       ok    ok    404      404
   api_key_revoke       GET,POST   in     403    403       ok    ok    404      404
-  webhooks             GET,POST   in     ok     ok        ok    ok    404      404
-  webhook              GET,POST   in     ok     ok        ok    ok    404      404
-  webhook_deliveries   GET,POST   in     ok     ok        ok    ok    404      404
+  webhooks             GET        in     ok     ok        ok    ok    404      404
+  webhook              GET        in     ok     ok        ok    ok    404      404
+  webhook_deliveries   GET        in     ok     ok        ok    ok    404      404
   webhook_create       GET,POST   in     403    ok        ok    ok    404      404
   webhook_test         POST       in     403    ok        ok    ok    404      404
   webhook_pause        POST       in     403    ok        ok    ok    404      404
   webhook_enable       POST       in     403    ok        ok    ok    404      404
   webhook_delete       GET,POST   in     403    ok        ok    ok    404      404
-  delivery             GET,POST   in     ok     ok        ok    ok    404      404
+  delivery             GET        in     ok     ok        ok    ok    404      404
   delivery_retry       POST       in     403    ok        ok    ok    404      404
-  events               GET,POST   in     ok     ok        ok    ok    404      404
-  audit                GET,POST   in     403    ok        ok    ok    404      404
+  events               GET        in     ok     ok        ok    ok    404      404
+  audit                GET        in     403    ok        ok    ok    404      404
 """
 
 # Sessions ask for text/html and act in Acme; keys send no Accept.

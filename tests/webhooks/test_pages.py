@@ -120,8 +120,9 @@ def test_filters_and_unknown_values_do_no_harm(browser_of, ada, endpoint, delive
     here = f"{HERE}webhooks/{endpoint.public_id}/"
     assert delivery.event.public_id in browser.get(f"{here}?status=waiting&since=24h").content.decode()
     assert delivery.event.public_id not in browser.get(f"{here}?status=held").content.decode()
-    for query in ("cursor=nonsense", "status=x", "q=%00", "tab=x", "event_type=' OR 1"):
+    for query in ("cursor=nonsense", "status=x", "tab=x", "event_type=' OR 1"):
         assert browser.get(f"{here}?{query}").status_code == 200
+    assert browser.get(f"{here}?q=%00").status_code == 400
     assert browser.get(f"{HERE}deliveries/{delivery.public_id}/?attempt=999999999").status_code == 200
 
 
