@@ -15,6 +15,7 @@ from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.instants import instant
+from apps.base.organizations import organization_pk
 from apps.base.permissions import ADMIN, Permission
 from apps.credentials import lifecycle
 from apps.webhooks import publishing
@@ -22,6 +23,7 @@ from apps.webhooks import publishing
 MAX_DAYS = 3650
 MAX_NETWORKS = 50
 WINDOWS = ("minute", "hour")
+PLATFORM = "platform"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +124,13 @@ def _tell(actor: Actor, key: ApiKey, action: str, changes: dict) -> None:
 
 
 def find_type(name: str, actor: Actor) -> KeyType:
-    """This will return a type that the actor's organization may make, or raise Invalid on ``type``."""
+    """This will return a type that the actor's organization may make, or raise Invalid on ``type``.
+
+    The vendor's own organization holds the vendor's own types and no others, and the reverse.
+    """
     kind = KeyType.objects.filter(name=name, is_active=True).first()
-    is_vendor = actor.kind in (ActorKind.SYSTEM, ActorKind.OPERATOR)
-    if kind is None or (kind.platform_only and not is_vendor):
+    is_platform = actor.organization_id == organization_pk(PLATFORM)
+    if kind is None or kind.platform_only != is_platform:
         raise Invalid.field("type", _("There is no key type %(name)r here.") % {"name": name[:40]})
     return kind
 

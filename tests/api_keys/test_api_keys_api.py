@@ -137,3 +137,27 @@ def test_no_delete_and_no_stranger(api, acme_key, rival_key):
     assert api(rival_key).post(f"{path}/revoke").status_code == 404
     acme_key.row.refresh_from_db()
     assert acme_key.row.revoked_at is None
+
+
+@pytest.mark.parametrize(("slug", "type"), [("acme", "platform"), ("platform", "partner"), ("platform", "internal")])
+def test_the_vendors_organization_holds_the_vendors_type_alone(acme, slug, type):
+    from django.core.management import CommandError, call_command
+
+    with pytest.raises(CommandError, match="no key type"):
+        call_command("create_api_key", org=slug, type=type, name="x", scopes="events:write")
+    assert not ApiKey.objects.exists()
+
+
+def test_the_command_makes_a_platform_key_once(acme, api, capsys):
+    import json
+
+    from django.core.management import call_command
+
+    call_command(
+        "create_api_key", org="platform", type="platform", name="Host", scopes="events:write,api_keys:verify", json=True
+    )
+    made = json.loads(capsys.readouterr().out)
+    assert list(made) == ["id", "key", "mask", "type", "scopes", "expires_at"]
+    assert made["expires_at"] is None
+    body = {"type": "order.created", "data": {"order_id": "o-1", "status": "placed"}, "organization": "acme"}
+    assert api(made["key"]).post("/v1/events", body).status_code == 202
