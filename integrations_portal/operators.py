@@ -1,11 +1,14 @@
 """The operators' Django admin: its own site, for the vendor's staff only."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
+
+LIBRARIES = frozenset({"account", "auth", "mfa", "usersessions"})
 
 
 class OperatorSite(AdminSite):
@@ -15,6 +18,12 @@ class OperatorSite(AdminSite):
     site_title = _("Operators")
     index_title = _("Catalogue and organizations")
     enable_nav_sidebar = True
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """This will leave out what libraries bring: second factors, addresses and sessions are nobody's to edit."""
+        models = model_or_iterable if isinstance(model_or_iterable, Iterable) else [model_or_iterable]
+        ours = [model for model in models if model._meta.app_label not in LIBRARIES]
+        super().register(ours, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
         """This will let active operators in."""

@@ -73,3 +73,10 @@ def test_suspending_holds_deliveries_and_resuming_sends_them(browser_of, operato
     publishing.publish(organization_id=acme.pk, event_type="order.created", data={})
     browser.post(path, {**data, "status": "active"})
     assert [row.status for row in Delivery.objects.all()] == ["pending", "pending"]
+
+
+def test_second_factors_addresses_and_sessions_are_nobodys_to_edit():
+    from django.contrib import admin
+
+    labels = {model._meta.app_label for model in admin.site._registry}
+    assert labels == {"api_keys", "audit", "notices", "orgs", "webhooks"}
