@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from environ.fileaware_mapping import FileAwareMapping
 
 TRUE_WORDS = {"1", "true", "yes", "on"}
 FALSE_WORDS = {"0", "false", "no", "off", ""}
@@ -21,6 +22,9 @@ FALSE_WORDS = {"0", "false", "no", "off", ""}
 
 class Environment(environ.FileAwareEnv):
     """This will read variables and raise ImproperlyConfigured, naming the variable, when one is wrong."""
+
+    # Without its cache: a value must not outlive the file or variable that it came from.
+    ENVIRON = FileAwareMapping(cache=False)
 
     def text(self, name: str, default: str = "") -> str:
         """This will return the value without surrounding white space."""

@@ -73,6 +73,8 @@ def configure_logging(level: str, stream: TextIO) -> None:
             "root": {"handlers": ["stream"], "level": level},
             "loggers": {
                 "django.request": {"level": "ERROR"},
+                # At DEBUG it writes whole template contexts, secrets of the reveal included.
+                "django.template": {"level": "INFO"},
                 "django.server": {"level": "WARNING"},
                 "django.security.DisallowedHost": {"level": "CRITICAL"},
             },

@@ -55,6 +55,7 @@ def client() -> redis.Redis:
         socket_connect_timeout=TIMEOUT_SECONDS,
         health_check_interval=0,
         retry=None,
+        max_connections=10_000,  # one a thread at most; the default of 100 fails a burst that Redis would bear
         protocol=2,
     )
 

