@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from integrations_portal.bootstrap import one_at_a_time
+from integrations_portal.demo import early
 
 VAR = Path(__file__).resolve().parent.parent / "var"
 FILE = VAR / "demo.env"
@@ -52,6 +53,8 @@ def prepare(words):
         sys.exit(f"The demo cannot keep its settings: {problem}.")
     claim_database(values["DATABASE_URL"])
     adopt(values)
+    if not chosen.help:
+        early.start(chosen.port)
 
 
 def refuse_while_running():
@@ -96,7 +99,7 @@ def claim_database(url):
 
 def forget():
     """Remove the demo's database and secrets."""
-    for file in (*(Path(f"{DATABASE}{end}") for end in ("", "-wal", "-shm", "-journal")), FILE):
+    for file in (*(Path(f"{DATABASE}{end}") for end in ("", "-wal", "-shm", "-journal")), FILE, early.MARK):
         file.unlink(missing_ok=True)
 
 

@@ -46,6 +46,10 @@ class Processes:
         )
         self._children.append(Child(name, process))
 
+    def has(self, name: str) -> bool:
+        """This will tell whether one of that name was started."""
+        return any(child.name == name for child in self._children)
+
     def check(self) -> None:
         """This will raise Died where one of them has ended."""
         for child in self._children:

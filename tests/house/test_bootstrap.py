@@ -22,7 +22,8 @@ import pytest
 pytestmark = pytest.mark.pure
 
 ROOT = Path(__file__).resolve().parents[2]
-ENTRY = ("manage.py", *(f"integrations_portal/{name}.py" for name in ("__init__", "bootstrap", "demo_environment")))
+MODULES = ("__init__", "bootstrap", "demo_environment", "demo/__init__", "demo/early", "demo/processes")
+ENTRY = ("manage.py", *(f"integrations_portal/{name}.py" for name in MODULES))
 OURS = ("DATABASE_URL", "SECRET_KEY", "PUBLIC_URL", "EMAIL_URL", "ENCRYPTION_KEYS", "KEY_PEPPERS", "METRICS_TOKEN",
         "AUDIT_SIGNING_KEY", "ALLOWED_HOSTS", "WEBHOOK_ALLOW_CIDRS", "DEBUG", "DJANGO_SETTINGS_MODULE")  # fmt: skip
 REPORT = "import json, os, sys; print(json.dumps([sys.prefix, sys.argv[1:], dict(os.environ), os.getcwd()]))"
@@ -63,6 +64,7 @@ class Project:
     def __init__(self, root, wheels):
         self.root, self.wheels = root, wheels
         for path in ENTRY:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / path, root / path)
         base = make_wheel(wheels, "fakedjango", FAKE_DJANGO)

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import http.client
 import json
-import os
 import signal
 import socket
 import sys
@@ -19,7 +18,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from integrations_portal.demo import database, people
+from integrations_portal.demo import database, early, people
 from integrations_portal.demo.processes import Died, Processes
 from integrations_portal.demo.receiver import follow_port, receiver_secrets
 
@@ -46,7 +45,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """This will serve until a signal comes; what goes wrong becomes one sentence and exit code 1."""
-        processes = Processes(settings.BASE_DIR)
+        processes = early.processes
         for number in SIGNALS:
             signal.signal(number, _interrupt)
         with alone(settings.BASE_DIR / "var" / LOCK, options["port"]):
@@ -64,12 +63,14 @@ class Command(BaseCommand):
     def _serve(self, processes: Processes, port: int, as_json: bool) -> None:
         if not 1 <= port <= HIGHEST_PORT:
             raise CommandError(f"--port must be from 1 to {HIGHEST_PORT}.")
-        refuse_taken(port, "portal")
+        if not processes.has(early.WEB):
+            refuse_taken(port, "portal")
         refuse_taken(port + 1, "webhook receiver")
         with contextlib.redirect_stdout(sys.stderr):
             prepare(port)
-            environment = {"LOG_LEVEL": "WARNING", **os.environ, "PYTHONUNBUFFERED": "1"}
-            start_web(processes, port, environment)
+            environment = early.environment()
+            if not processes.has(early.WEB):
+                early.start_web(port)
             key = import_string(FRESH_KEY)()
             start_receiver(processes, port, environment)
             connections.close_all()
@@ -125,17 +126,11 @@ def prepare(port: int) -> None:
     if not database.is_seeded():
         say("Writing thirty days of calls and deliveries …")
         import_string(SEED)(port)
+    early.note_schema()
     follow_port(port)
     if settings.WEBHOOK_ALLOW_CIDRS:
         allowed = ", ".join(str(network) for network, _port in settings.WEBHOOK_ALLOW_CIDRS)
         say(f"Webhooks may go to {allowed} (WEBHOOK_ALLOW_CIDRS): right for a demo, not for a portal on a network.")
-
-
-def start_web(processes: Processes, port: int, environment: dict[str, str]) -> None:
-    """This will start the web server."""
-    words = ["-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port), "--workers", "1"]
-    words += ["--blocking-threads", "4", "--no-ws", "--log-level", "warning", "integrations_portal.wsgi:application"]
-    processes.start("web server", words, environment)
 
 
 def start_receiver(processes: Processes, port: int, environment: dict[str, str]) -> None:
