@@ -5,6 +5,7 @@ method 405, scope 403, Accept 406, object 404, body 413/415/400, state 409.
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -21,12 +22,14 @@ from rest_framework import exceptions, serializers
 from rest_framework.authentication import CSRFCheck
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
 from apps.base.actor import Actor
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
 from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
-from apps.base.logging import redact
+from apps.base.logging import hide_keys
+from apps.base.parsing import check_length
 from apps.base.permissions import Permission
 from apps.base.rendering import JSONRenderer
 from apps.base.requests import ApiRequest, PortalRequest
@@ -34,6 +37,8 @@ from apps.base.requests import ApiRequest, PortalRequest
 logger = logging.getLogger(__name__)
 
 BODY_METHODS = ("POST", "PUT", "PATCH", "DELETE")
+REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
+SHOWN_ONCE = frozenset({"key", "secret"})
 JSON_ONLY = JSONRenderer()
 ANY_KEY: tuple[Permission, ...] = ()
 MISSING_KEY = "No API key. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
@@ -61,21 +66,22 @@ def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
 def error_body(error: PortalError, request_id: str) -> dict[str, Any]:
     """This will return the one error shape of the API. A key typed into the wrong field is not repeated."""
     body: dict[str, Any] = {
-        "error": redact(str(error.message)),
+        "error": hide_keys(str(error.message)),
         "code": error.code,
         "request_id": request_id,
         "docs": f"{settings.PUBLIC_URL}/docs/errors#{error.code}",
     }
     if error.fields:
         named = error.fields.items()
-        body["fields"] = {redact(name): [redact(str(text)) for text in texts] for name, texts in named}
+        body["fields"] = {hide_keys(name): [hide_keys(str(text)) for text in texts] for name, texts in named}
     return body
 
 
 def _flatten(detail: Any, prefix: str = "") -> Iterable[tuple[str, str]]:
     if isinstance(detail, dict):
         for name, inner in detail.items():
-            yield from _flatten(inner, f"{prefix}.{name}" if prefix else str(name))
+            own = name == api_settings.NON_FIELD_ERRORS_KEY
+            yield from _flatten(inner, prefix if own else f"{prefix}.{name}" if prefix else str(name))
     elif isinstance(detail, list):
         for index, inner in enumerate(detail):
             if isinstance(inner, (dict, list)):
@@ -182,7 +188,8 @@ class PortalView(APIView):
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:
         """This will choose the renderer; programs that take anything, or JSON, get it without DRF's long way."""
-        accept = request._request.META.get("HTTP_ACCEPT", "*/*")
+        accept = acceptable(request._request.META.get("HTTP_ACCEPT", "*/*"))
+        request._request.META["HTTP_ACCEPT"] = accept
         if force or accept in ("*/*", "application/json", ""):
             return JSON_ONLY, JSON_ONLY.media_type
         return super().perform_content_negotiation(request, force)
@@ -194,6 +201,8 @@ class PortalView(APIView):
         response = cast(Response, super().dispatch(request, *args, **kwargs))
         for name, value in request.caller.headers.items():
             response.headers.setdefault(name, value)
+        if isinstance(response.data, dict) and not SHOWN_ONCE.isdisjoint(response.data):
+            response["Referrer-Policy"], response["X-Robots-Tag"] = "no-referrer", "noindex, nofollow"
         import_string(settings.PORTAL_CALL_LOG)(
             request=request,
             caller=request.caller,
@@ -210,6 +219,7 @@ class PortalView(APIView):
         self, request: ApiRequest, serializer: type[serializers.Serializer], **options: Any
     ) -> dict[str, Any]:
         """This will return the checked values of the body, or raise what the contract says of a bad one."""
+        check_length(request._request.META.get("CONTENT_LENGTH"))
         checker = serializer(data=request.data, **options)
         checker.is_valid(raise_exception=True)
         return checker.validated_data
@@ -252,13 +262,20 @@ class UnknownPath(PortalView):
         raise NotFound("There is no such path.")
 
 
+def acceptable(accept: str) -> str:
+    """This will return the Accept header without what it refuses: weight 0 means never (RFC 9110 section 12.4.2)."""
+    parts = [part.strip() for part in accept.split(",")]
+    wanted = [part for part in parts if not REFUSED.search(part)]
+    return ", ".join(wanted) if wanted or not any(parts) else "none/none"
+
+
 def find_caller(request: PortalRequest) -> Caller:
     """This will ask the key's door first, then the session's (only where a browser asks for a page)."""
     if settings.HTTPS and not request.is_secure():
         message = "Use https. A key that was sent over plain http should be rotated."
         return Caller(refusal=Forbidden(message, "https_required"))
     caller = import_string(settings.PORTAL_KEY_AUTHENTICATION)(request)
-    if caller is None and "text/html" in request.META.get("HTTP_ACCEPT", ""):
+    if caller is None and "text/html" in acceptable(request.META.get("HTTP_ACCEPT", "")):
         caller = import_string(settings.PORTAL_SESSION_AUTHENTICATION)(request)
         if caller is not None and caller.refusal is None:
             caller.refusal = csrf_refusal(request)

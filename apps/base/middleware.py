@@ -1,5 +1,6 @@
 """What every request passes: its id, the caller's address, headers of pages, and errors turned into pages."""
 
+import io
 import ipaddress
 import re
 import uuid
@@ -49,6 +50,16 @@ def client_address(remote: str, forwarded_for: str) -> str:
     return address
 
 
+def _read_chunks(request: PortalRequest) -> None:
+    """Take a body without an announced length as one, up to 1 MiB + 1: Django reads nothing of it otherwise."""
+    body = bytearray()
+    source, limit = request.environ["wsgi.input"], settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1
+    while len(body) < limit and (piece := source.read(limit - len(body))):
+        body += piece
+    request._stream = io.BytesIO(bytes(body))
+    request.META["CONTENT_LENGTH"] = str(len(body))
+
+
 class RequestMiddleware:
     """Sets ``request.request_id``, ``request.client_address`` and the scheme that a trusted proxy reports."""
 
@@ -66,6 +77,8 @@ class RequestMiddleware:
             if proto in ("http", "https"):
                 request.META["wsgi.url_scheme"] = proto
                 request.environ["wsgi.url_scheme"] = proto
+        if not request.META.get("CONTENT_LENGTH") and "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", ""):
+            _read_chunks(request)
         request.actor = None  # type: ignore[assignment]  # until a door has found who it is
         structlog.contextvars.bind_contextvars(request_id=request.request_id)
         try:

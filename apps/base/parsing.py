@@ -127,6 +127,12 @@ def read_body(stream: IO[bytes], announced: int | None) -> bytes:
     return body
 
 
+def check_length(announced: str | None) -> None:
+    """This will raise 413 for an announced length over 1 MiB, before anything else is said of the body."""
+    if announced and announced.isdigit() and int(announced) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        raise too_large()
+
+
 def too_large() -> PortalError:
     """This will return the error for a body over the limit."""
     return PortalError("The body is larger than 1 MiB.", "payload_too_large", 413)

@@ -178,3 +178,58 @@ def test_a_sessions_change_needs_its_csrf_token(ada, acme):
 def test_a_form_from_a_key_is_415(api, acme_key):
     answer = api(acme_key).client.post("/v1/users", "name=x", content_type="application/x-www-form-urlencoded")
     assert answer.status_code == 415
+
+
+def test_the_sentence_for_a_missing_key_is_whole(client):
+    assert "Authorization: Bearer KEY" in client.get("/v1/me").json()["error"]
+
+
+def test_weight_zero_refuses(api, acme_key):
+    for accept in ("application/json;q=0", "image/*;q=0.5, text/html;q=0", "*/*;q=0.0"):
+        assert api(acme_key).get("/v1/users", headers={"Accept": accept}).status_code == 406, accept
+    assert api(acme_key).get("/v1/users", headers={"Accept": "text/html;q=0, application/json"}).status_code == 200
+
+
+def test_length_comes_before_type(api, acme_key):
+    answer = api(acme_key).client.post("/v1/users", "x" * (1024 * 1024 + 1), content_type="text/plain")
+    assert answer.status_code == 413
+
+
+def test_what_is_wrong_with_the_whole_body_is_named_body(api, acme_key):
+    assert list(api(acme_key).post("/v1/users", b"[]").json()["fields"]) == ["body"]
+
+
+def test_a_header_sent_twice_is_read_as_two(client, acme_key, rival_key):
+    for name, form in (("X-API-Key", "{}"), ("Authorization", "Bearer {}")):
+        twice = {name: ", ".join([form.format(acme_key.text)] * 2)}
+        assert client.get("/v1/me", headers=twice).status_code == 200
+        two = {name: f"{form.format(acme_key.text)},{form.format(rival_key.text)}"}
+        assert client.get("/v1/me", headers=two).json()["code"] == "ambiguous_credentials"
+
+
+def test_a_body_in_chunks_is_read_whole():
+    """As a WSGI server hands it over: no length, and an input that ends by itself."""
+    import io
+
+    from django.core.handlers.wsgi import WSGIRequest
+    from django.http import HttpResponse
+    from django.test import RequestFactory
+
+    from apps.base.middleware import RequestMiddleware
+
+    def read(body):
+        environ = RequestFactory().post("/v1/users", b"", content_type="application/json").environ
+        environ.pop("CONTENT_LENGTH", None)
+        environ |= {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": io.BytesIO(body)}
+        request = WSGIRequest(environ)
+        RequestMiddleware(lambda _request: HttpResponse())(request)
+        return request
+
+    assert read(GOOD).body == GOOD
+    assert read(b"x" * 3_000_000).META["CONTENT_LENGTH"] == str(1024 * 1024 + 1)
+
+
+@pytest.mark.parametrize("query", ["deliveries?event_type=bad", "events?type=bad", "events?type=Order.created"])
+def test_a_filter_that_can_be_no_event_type_is_named(api, acme_key, query):
+    answer = api(acme_key).get(f"/v1/{query}")
+    assert answer.status_code == 400 and list(answer.json()["fields"]) == [query.split("?")[1].split("=")[0]]
