@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +13,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework.request import Request
 
 from apps.base.errors import Invalid
-from apps.base.logging import redact
+from apps.base.logging import hide_keys
 
 
 def whole_parameter(request: Request, name: str, default: int, low: int, high: int) -> int:
@@ -30,6 +31,14 @@ def choice_parameter(request: Request, name: str, allowed: Iterable[str]) -> str
     text = request.query_params.get(name)
     if text is not None and text not in allowed:
         raise Invalid.field(name, f"{name} must be one of {', '.join(allowed)}.")
+    return text
+
+
+def matching_parameter(request: Request, name: str, pattern: re.Pattern[str], example: str) -> str | None:
+    """This will return a text that has the pattern from the query string, or None where it is absent."""
+    text = request.query_params.get(name)
+    if text is not None and not pattern.fullmatch(text):
+        raise Invalid.field(name, f"{name} must look like {example}.")
     return text
 
 
@@ -74,7 +83,7 @@ def link_to(request: Request, relation: str, changed: dict[str, Any]) -> str:
     """This will return one entry of the Link header (RFC 8288): this list with some parameters changed."""
     # A key that somebody put into the query string by mistake must not come back in a header.
     given: Iterable[tuple[str, Any]] = request.query_params.items()
-    kept = {name: value for name, value in given if name not in changed and redact(value) == value}
+    kept = {name: value for name, value in given if name not in changed and hide_keys(value) == value}
     url = request._request.build_absolute_uri(request._request.path) + "?" + urlencode({**kept, **changed})
     return f'<{url}>; rel="{relation}"'
 

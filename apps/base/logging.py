@@ -11,12 +11,18 @@ from typing import Any, TextIO
 
 import structlog
 
+KEYS = re.compile(r"(ip[ks]_[0-9A-Za-z]{4})[0-9A-Za-z]{8,}|(whsec_)[A-Za-z0-9+/=]{8,}")
 SECRETS = re.compile(
     r"(ip[ks]_[0-9A-Za-z]{4})[0-9A-Za-z]{8,}"
     r"|(whsec_)[A-Za-z0-9+/=]{8,}"
     r"|((?:authorization|x-api-key|x-activation-token|cookie)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]+(?: [^\s\"',}]+)?",
     re.IGNORECASE,
 )
+
+
+def hide_keys(text: str) -> str:
+    """This will return the text with every key and signing secret cut to its first letters, and the rest as it is."""
+    return KEYS.sub(lambda match: f"{match[1] or match[2]}[redacted]", text)
 
 
 def redact(text: str) -> str:

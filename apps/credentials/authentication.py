@@ -15,14 +15,16 @@ SCHEMES = ("bearer", "x-api-key")
 
 
 def sent_keys(headers: dict[str, Any]) -> set[str]:
-    """This will return the different keys in ``Authorization`` (Bearer or x-api-key) and ``X-API-Key``."""
-    found = set()
-    scheme, _, credential = headers.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
-    if scheme.lower() in SCHEMES and credential.strip():
-        found.add(credential.strip())
-    if headers.get("HTTP_X_API_KEY", "").strip():
-        found.add(headers["HTTP_X_API_KEY"].strip())
-    return found
+    """This will return the different keys in ``Authorization`` (Bearer or x-api-key) and ``X-API-Key``.
+
+    A header that was sent twice arrives joined by a comma (RFC 9110 section 5.3); no key holds one.
+    """
+    found = {part.strip() for part in headers.get("HTTP_X_API_KEY", "").split(",")}
+    for part in headers.get("HTTP_AUTHORIZATION", "").split(","):
+        scheme, _, credential = part.strip().partition(" ")
+        if scheme.lower() in SCHEMES:
+            found.add(credential.strip())
+    return found - {""}
 
 
 def authenticate(request: PortalRequest) -> Caller | None:
