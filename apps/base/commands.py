@@ -1,7 +1,8 @@
 """The base of commands that change things: errors become one sentence on stderr and exit code 1."""
 
 import json
-from typing import Any
+import sys
+from typing import Any, NoReturn
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -12,18 +13,34 @@ from apps.base.errors import PortalError
 class PortalCommand(BaseCommand):
     """A thin door: reads arguments, makes one call, prints what came of it."""
 
+    def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
+        """This will make a wrong argument one sentence and exit code 1, as every other mistake is."""
+        parser = super().create_parser(prog_name, subcommand, **options)
+        if parser.called_from_command_line:
+            parser.error = self._refuse  # type: ignore[method-assign]
+        return parser
+
+    def _refuse(self, message: str) -> NoReturn:
+        self.stderr.write(message[:1].upper() + message[1:] + ".")
+        sys.exit(1)
+
     def add_arguments(self, parser: CommandParser) -> None:
         """This will add ``--json``, which every command that prints a result takes."""
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """This will run the command and turn what callers may see into a sentence."""
+        for name, value in options.items():
+            if isinstance(value, str) and ("\0" in value or (not value.isprintable() and _is_broken(value))):
+                raise CommandError(f"--{name.replace('_', '-')} holds characters that are no text.")
         try:
             result = self.run_command(**options)
         except PortalError as error:
             raise CommandError(str(error)) from None
         except ValidationError as error:
-            raise CommandError(" ".join(error.messages)) from None
+            named = getattr(error, "message_dict", {"": error.messages})
+            sentences = (f"{name}: {' '.join(texts)}" if name else " ".join(texts) for name, texts in named.items())
+            raise CommandError(" ".join(sentences)) from None
         if options["json"]:
             self.stdout.write(json.dumps(result))
         else:
@@ -36,3 +53,8 @@ class PortalCommand(BaseCommand):
     @staticmethod
     def _text(value: Any) -> str:
         return ", ".join(map(str, value)) if isinstance(value, list) else "-" if value is None else str(value)
+
+
+def _is_broken(text: str) -> bool:
+    """Bytes of the command line that are not UTF-8 arrive as lone surrogates."""
+    return any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -161,3 +161,25 @@ def test_the_command_makes_a_platform_key_once(acme, api, capsys):
     assert made["expires_at"] is None
     body = {"type": "order.created", "data": {"order_id": "o-1", "status": "placed"}, "organization": "acme"}
     assert api(made["key"]).post("/v1/events", body).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "--org"),
+        (["--expires-in-days", "abc"], "expires-in-days"),
+        (["--name", "a\udcff"], "--name"),
+        (["--per-minute", "99999999999"], "--per-minute"),
+    ],
+)
+def test_a_wrong_argument_of_a_command_is_one_sentence_and_exit_1(acme, capsys, monkeypatch, arguments, says):
+    from django.core.management import ManagementUtility, base
+
+    monkeypatch.setattr(base.connections, "close_all", lambda: None)
+
+    right = ["--org", "acme", "--type", "partner", "--name", "x", "--scopes", "users:read"] if arguments else []
+    with pytest.raises(SystemExit) as ended:
+        ManagementUtility(["manage.py", "create_api_key", *right, *arguments]).execute()
+    said = capsys.readouterr().err
+    assert ended.value.code == 1 and says in said and len(said.strip().splitlines()) == 1
+    assert not ApiKey.objects.exists()

@@ -36,7 +36,7 @@ class Command(PortalCommand):
             scopes=[scope.strip() for scope in options["scopes"].split(",") if scope.strip()],
             subject=options["subject"],
             lifetime=self._lifetime(options["expires_in_days"]),
-            limits={"minute": options["per_minute"], "hour": options["per_hour"]},
+            limits={name: self._limit(name, options[f"per_{name}"]) for name in actions.WINDOWS},
         )
         return {
             "id": key.public_id,
@@ -46,6 +46,11 @@ class Command(PortalCommand):
             "scopes": key.scopes,
             "expires_at": instant(key.expires_at),
         }
+
+    def _limit(self, name: str, limit: int | None) -> int | None:
+        if limit is not None and not 0 <= limit < 2**31:
+            raise CommandError(f"--per-{name} must be from 0 (no limit) to {2**31 - 1}.")
+        return limit
 
     def _lifetime(self, days: int | None) -> Lifetime | None:
         if days is None:
