@@ -4,8 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
+from allauth.mfa.utils import is_mfa_enabled
+from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 
 LIBRARIES = frozenset({"account", "auth", "mfa", "usersessions"})
@@ -26,9 +29,15 @@ class OperatorSite(AdminSite):
         super().register(ours, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """This will let active operators in."""
-        return request.user.is_active and request.user.is_staff
+        """This will let active operators in who have set up the second step."""
+        return request.user.is_active and request.user.is_staff and is_mfa_enabled(request.user)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """This will send operators to the one sign-in page: Django's own knows neither two-step nor limits."""
+        """This will send operators to the one sign-in page, and at their first sign-in to the set-up of two-step.
+
+        Django's own sign-in page knows neither two-step nor limits.
+        """
+        if request.user.is_authenticated and request.user.is_staff and not is_mfa_enabled(request.user):
+            messages.info(request, _("Operators sign in in two steps. Set up the second one first."))
+            return redirect("mfa_activate_totp")
         return secure_admin_login(super().login)(request, extra_context)

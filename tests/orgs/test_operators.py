@@ -1,6 +1,7 @@
 """The operators' admin: who gets in, and that every change is in the audit log."""
 
 import pytest
+from allauth.mfa.models import Authenticator
 
 from apps.api_keys.models import KeyType
 from apps.audit.models import AuditEntry
@@ -11,7 +12,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def operator(person):
-    return person("Olga", is_staff=True, is_superuser=True)
+    olga = person("Olga", is_staff=True, is_superuser=True)
+    Authenticator.objects.create(user=olga, type=Authenticator.Type.TOTP, data={"secret": "x"})
+    return olga
 
 
 def test_customers_do_not_get_in(browser_of, ada):
@@ -80,3 +83,11 @@ def test_second_factors_addresses_and_sessions_are_nobodys_to_edit():
 
     labels = {model._meta.app_label for model in admin.site._registry}
     assert labels == {"api_keys", "audit", "notices", "orgs", "webhooks"}
+
+
+def test_the_first_sign_in_sets_up_the_second_step(browser_of, operator):
+    Authenticator.objects.all().delete()
+    browser = browser_of(operator)
+    answer = browser.get("/admin/", follow=True)
+    assert "/account/2fa/totp/activate/" in [url for url, _status in answer.redirect_chain]
+    assert browser.get("/admin/orgs/organization/").status_code == 302
