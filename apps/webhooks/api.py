@@ -9,11 +9,12 @@ from rest_framework.response import Response
 from apps.base.api import ANY_KEY, PortalView
 from apps.base.errors import Invalid, NotFound
 from apps.base.identifiers import decode
-from apps.base.lists import choice_parameter, time_parameter
+from apps.base.lists import choice_parameter, matching_parameter, time_parameter
 from apps.base.models import OrgQuerySet
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.webhooks import actions
+from apps.webhooks.catalogue import EVENT_NAME
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointQuerySet, Event, EventType
 from apps.webhooks.serializers import (
     EmptyBody,
@@ -191,7 +192,7 @@ class Events(PortalView):
     def get(self, request: ApiRequest) -> Response:
         """This will list events, newest first."""
         rows = _between(request, events_of(request).defer("body"))
-        name = request.query_params.get("type")
+        name = matching_parameter(request, "type", EVENT_NAME, "order.created")
         return self.cursor_page(request, rows.filter(type=name) if name is not None else rows, write_event)
 
     def post(self, request: ApiRequest) -> Response:
@@ -251,7 +252,7 @@ def _filters(request: ApiRequest) -> Q:
                 raise Invalid.field(parameter, f"{parameter} must be an id such as {model.id_prefix}_….")
             found &= Q(**{parameter: key})
     status = choice_parameter(request, "status", DeliveryStatus.values)
-    event_type = request.query_params.get("event_type")
+    event_type = matching_parameter(request, "event_type", EVENT_NAME, "order.created")
     found &= Q(status=status) if status is not None else Q()
     found &= Q(event_type=event_type) if event_type is not None else Q()
     return found & _span(request)

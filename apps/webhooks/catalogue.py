@@ -1,5 +1,6 @@
 """The event types in the database: made after each migration, read when something is published or subscribed."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,8 @@ from apps.webhooks.events import HOST_EVENTS, PORTAL_EVENTS, EventKind
 from apps.webhooks.models import EventOrigin, EventType
 
 EVERYTHING = "*"
+
+EVENT_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+", re.ASCII)
 
 
 def ensure_catalogue(**_signal: Any) -> None:

@@ -56,9 +56,7 @@ def test_an_empty_log_and_no_match_differ(shown):
     assert context["filtered"] and "Clear filters" in html
 
 
-@pytest.mark.parametrize(
-    "query", ["request_id=x", "since=soon", "until=9999-12-31", "category=x", "key=x", "actor=%00", "target=%00"]
-)
+@pytest.mark.parametrize("query", ["request_id=x", "since=soon", "until=9999-12-31", "category=x", "key=x"])
 def test_what_can_match_nothing_is_no_match(organization, shown, query: str):
     change(person(organization))
     context, html = shown(query)
