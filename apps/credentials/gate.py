@@ -6,7 +6,8 @@ counts only while the versions it was read under are still the current ones, whi
 extra round trip; every change commits first and then sets a fresh version. So a revocation holds at the very next
 call in every process. Without Redis nothing is cached: one SQL a call.
 
-What is left: a process that dies between the commit and the new version leaves rows believed for at most 5 s.
+What is left: a process that dies between the commit and the new version, or cannot reach Redis at that moment, leaves
+rows believed for at most 5 s.
 """
 
 import ipaddress
