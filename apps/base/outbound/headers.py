@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterable
 
-from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
+
+from .refusals import Refused
 
 MAX_NAME_LENGTH = 64
 MAX_VALUE_LENGTH = 1024
@@ -27,16 +28,8 @@ _LINE = rf"(?!(?i:{'|'.join(sorted(FRAMING))}):){_NAME.pattern}: {_VALUE.pattern
 _BLOCK = re.compile(rf"(?:{_LINE}(?:\n{_LINE})*)?")
 
 
-class HeaderRefused(ValueError):
+class HeaderRefused(Refused):
     """The header may not be sent. ``message`` says in a sentence what to change."""
-
-    def __init__(self, reason_code: str, message: str | Promise) -> None:
-        super().__init__(reason_code)
-        self.reason_code = reason_code
-        self.message = message
-
-    def __str__(self) -> str:
-        return str(self.message)
 
 
 def check_header(name: str, value: str) -> None:

@@ -6,11 +6,11 @@ from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 import idna
-from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from .addresses import KIND_WORDS, Address, AddressPolicy
+from .refusals import Refused
 
 MAX_URL_LENGTH = 2048
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -26,16 +26,8 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 
 
-class AddressRefused(ValueError):
+class AddressRefused(Refused):
     """The portal will not contact this URL. ``message`` says in a sentence what to change."""
-
-    def __init__(self, reason_code: str, message: str | Promise) -> None:
-        super().__init__(reason_code)
-        self.reason_code = reason_code
-        self.message = message
-
-    def __str__(self) -> str:
-        return str(self.message)
 
 
 @dataclass(frozen=True, slots=True)
