@@ -5,7 +5,7 @@ from typing import Any
 from django.utils.translation import gettext_noop as _
 
 from apps.api_keys.models import EVERY_SCOPE, KeyType, Scope
-from apps.base.permissions import ADMIN, HOST_RESOURCES, PORTAL_SCOPES, Permission
+from apps.base.permissions import HOST_RESOURCES, PORTAL_SCOPES, Permission
 
 DESCRIPTIONS = {
     "users:read": _("See users"),
@@ -80,7 +80,6 @@ KEY_TYPES: dict[str, dict[str, Any]] = {
         "platform_only": True,
     },
 }
-RESERVED_NAMES = (ADMIN, EVERY_SCOPE)
 
 
 def ensure_catalogue(**_options: Any) -> None:

@@ -20,7 +20,7 @@ from apps.credentials.registry import DUMMY_DIGEST, Accept
 SELECT = """
 SELECT k.id, k.name, k.key_id, k.last_four, k.digest, k.pepper_id, k.scopes, k.subject, k.allowed_networks,
        k.limit_minute, k.limit_hour, k.budget_id, k.created_at, k.expires_at, k.revoked_at, k.disabled_at,
-       k.quarantined_at, k.overlap_since, t.name, t.limit_minute, t.limit_hour,
+       k.quarantined_at, t.name, t.limit_minute, t.limit_hour,
        o.id, o.name, o.slug, o.status, o.ceiling_per_minute
 FROM api_keys_apikey k
 JOIN api_keys_keytype t ON t.id = k.key_type_id
@@ -41,7 +41,7 @@ def load(key_id: str, accept: Accept) -> KeyRow | None:
 
 def _build(row: tuple[Any, ...]) -> KeyRow:
     (pk, name, key_id, last_four, digest, pepper_id, scopes, subject, networks, limit_minute, limit_hour, budget,
-     created_at, expires_at, revoked_at, disabled_at, quarantined_at, overlap_since, type_name, type_minute, type_hour,
+     created_at, expires_at, revoked_at, disabled_at, quarantined_at, type_name, type_minute, type_hour,
      organization_pk, organization_name, organization_slug, organization_status, ceiling) = row  # fmt: skip
     organization_id, key_pk, bucket = as_uuid(organization_pk), as_uuid(pk), as_uuid(budget).hex
     held = tuple(as_json(scopes))
@@ -68,7 +68,6 @@ def _build(row: tuple[Any, ...]) -> KeyRow:
         is_revoked=revoked_at is not None,
         is_disabled=disabled_at is not None,
         is_quarantined=quarantined_at is not None,
-        replaced=overlap_since is not None,
         networks=allowed,
         parsed_networks=tuple(ipaddress.ip_network(each) for each in allowed),
         windows=windows(bucket, organization_id, (limit_minute, type_minute), (limit_hour, type_hour), ceiling),

@@ -36,7 +36,6 @@ from apps.base.requests import ApiRequest, PortalRequest
 
 logger = logging.getLogger(__name__)
 
-BODY_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
 SHOWN_ONCE = frozenset({"key", "secret"})
 JSON_ONLY = JSONRenderer()

@@ -63,7 +63,6 @@ class KeyRow:
     is_quarantined: bool
     networks: tuple[str, ...]
     windows: tuple[Window, ...]
-    replaced: bool = False
     parsed_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = field(default=(), repr=False)
 
 

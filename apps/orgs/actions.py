@@ -7,7 +7,6 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F
 from django.utils.translation import gettext as _
 
 from apps.audit import actions as audit
@@ -196,11 +195,6 @@ def _invite_owner(email: str) -> User:
     user.save(force_insert=True)
     EmailAddress.objects.create(user=user, email=email, primary=True, verified=False)
     return user
-
-
-def end_sessions(user: User) -> None:
-    """This will sign the account out everywhere."""
-    User.objects.filter(pk=user.pk).update(session_epoch=F("session_epoch") + 1)
 
 
 def _tell(actor: Actor, user: User, action: str, changes: dict[str, list[Any]]) -> None:
