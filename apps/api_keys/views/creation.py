@@ -1,20 +1,18 @@
-"""Pages of Settings → Integration → API keys."""
+"""S3 and S4: making a key, and the one answer that shows it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.paginator import Page, Paginator
 from django.db import transaction
-from django.db.models import Q
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from apps.api_keys import actions, presenting
-from apps.api_keys.forms import FIELD_OF_ERROR, CreateKeyForm, RevokeKeyForm
+from apps.api_keys.forms import FIELD_OF_ERROR, CreateKeyForm
 from apps.api_keys.models import ApiKey, KeyType, Scope
 from apps.base.answers import reveal
 from apps.base.errors import PortalError, Text
@@ -22,41 +20,6 @@ from apps.base.forms import AlreadySent
 from apps.base.pages import FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.credentials.models import KeyStatus, SecretKeyQuerySet
-
-PER_PAGE = 50
-
-
-@org_page(Permission.API_KEYS_READ, nav="api_keys")
-def key_list(request: PortalRequest) -> HttpResponse:
-    """S2: the organization's keys, filtered by text, status and type."""
-    mine = ApiKey.objects.for_actor(request.actor)
-    q, status, kind = (request.GET.get(name, "").strip() for name in ("q", "status", "type"))
-    rows = _filtered(mine.select_related("key_type"), q, status, kind).order_by("-pk")
-    page: Page[Any] = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    page.object_list = presenting.key_rows(request.actor, list(page.object_list))
-    types = KeyType.objects.for_customers()
-    context = {
-        "page_obj": page,
-        "q": q,
-        "status": status,
-        "type": kind,
-        "statuses": [{"value": value, "label": label} for value, label in reversed(KeyStatus.choices)],
-        "types": [{"value": each.name, "label": each.title_text} for each in types],
-        "filtered": bool(q or status or kind),
-        "used": mine.live().count(),
-        "cap": None,
-    }
-    return render(request, "api_keys/list.html", context)
-
-
-def _filtered(rows: SecretKeyQuerySet[ApiKey], q: str, status: str, kind: str) -> SecretKeyQuerySet[ApiKey]:
-    if status in KeyStatus.values:
-        rows = rows.in_status(status)
-    if kind:
-        rows = rows.filter(key_type__name=kind)
-    text = q.removeprefix("ipk_")
-    return rows.filter(Q(name__icontains=q) | Q(key_id__startswith=text[:12]) | Q(last_four=q[-4:])) if q else rows
 
 
 @org_page(Permission.API_KEYS_WRITE, nav="api_keys", methods=FORM)
@@ -125,29 +88,3 @@ def _ends(key: ApiKey) -> str:
     if key.expires_at is None:
         return _("No expiry")
     return _("Expires %(date)s") % {"date": date_format(key.expires_at, "DATE_FORMAT")}
-
-
-@org_page(Permission.API_KEYS_READ, nav="api_keys")
-def key_detail(request: PortalRequest, key_id: str) -> HttpResponse:
-    """S5: one key, its use and its history."""
-    key = ApiKey.objects.for_actor(request.actor).select_related("key_type").with_public_id(key_id)
-    return render(request, "api_keys/detail.html", presenting.detail(request.actor, key, request.organization.slug))
-
-
-@org_page(Permission.API_KEYS_WRITE, nav="api_keys", methods=FORM)
-def key_revoke(request: PortalRequest, key_id: str) -> HttpResponse:
-    """S6: what a revocation will break, then the revocation."""
-    key = ApiKey.objects.for_actor(request.actor).select_related("key_type").with_public_id(key_id)
-    if key.status in (KeyStatus.REVOKED, KeyStatus.EXPIRED):
-        return redirect("api_key", request.organization.slug, key_id)
-    harm: dict[str, Any] = presenting.harm(request.actor, key)
-    form = RevokeKeyForm(request.POST or None, request=request, key_name=key.name, recently_used=harm["recently_used"])
-    if request.method == "POST" and form.is_valid():
-        try:
-            with transaction.atomic():
-                form.spend()
-                actions.revoke_key(actor=request.actor, key_id=key_id)
-        except AlreadySent:
-            pass  # revoked by the first of the two
-        return redirect("api_key", request.organization.slug, key_id)
-    return render(request, "api_keys/revoke.html", {"form": form, **harm}, status=422 if form.errors else 200)

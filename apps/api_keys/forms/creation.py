@@ -1,4 +1,4 @@
-"""Forms for keys: they clean values and save nothing."""
+"""S3: the form for a new key."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -82,29 +82,3 @@ class CreateKeyForm(StepUpForm):
         if chosen == "never":
             return Lifetime(never=True, field="never_expires")
         return Lifetime.days(self.cleaned_data["custom_days"] if chosen == "custom" else int(chosen))
-
-
-class RevokeKeyForm(StepUpForm):
-    """S6: the name typed where the key was used lately, else one tick."""
-
-    def __init__(self, *args: Any, key_name: str, recently_used: bool, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.key_name = key_name
-        if recently_used:
-            self.fields["confirm_name"] = forms.CharField(
-                label=_("Type the key's name to confirm"),
-                help_text=key_name,
-                widget=forms.TextInput(attrs={"autocomplete": "off"}),
-            )
-        else:
-            self.fields["confirm"] = forms.BooleanField(
-                label=_("I understand that calls with this key are refused from now on")
-            )
-        if "confirm_password" in self.fields:
-            self.order_fields(["confirm_name", "confirm", "confirm_password"])
-
-    def clean_confirm_name(self) -> str:
-        """This will compare the typed name with the key's."""
-        if self.cleaned_data["confirm_name"].strip() != self.key_name:
-            raise forms.ValidationError(_("That is not the name of this key."))
-        return self.key_name
