@@ -11,7 +11,14 @@ HERE = "o/<slug:slug>/settings/integration/api-keys/"
 pages = [
     path(HERE, views.key_list, name="api_keys"),
     path(HERE + "create/", views.key_create, name="api_key_create"),
+    path(HERE + "inventory/", views.key_inventory, name="api_key_inventory"),
+    path(HERE + "inventory.csv", views.key_inventory_csv, name="api_key_inventory_csv"),
     path(HERE + "<str:key_id>/", views.key_detail, name="api_key"),
+    path(HERE + "<str:key_id>/edit/", views.key_edit, name="api_key_edit"),
+    path(HERE + "<str:key_id>/rotate/", views.key_rotate, name="api_key_rotate"),
+    path(HERE + "<str:key_id>/disable/", views.key_disable, name="api_key_disable"),
+    path(HERE + "<str:key_id>/enable/", views.key_enable, name="api_key_enable"),
+    path(HERE + "<str:key_id>/release/", views.key_release, name="api_key_release"),
     path(HERE + "<str:key_id>/revoke/", views.key_revoke, name="api_key_revoke"),
 ]
 api = [

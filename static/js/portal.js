@@ -60,14 +60,7 @@ on("click", (e) => {
 on("change", ({ target: t }) => {
   if (t.matches("[data-unlock]")) setGate(t.checked);
   if (t.matches("[data-shortcuts]")) store("shortcuts", t.checked ? "on" : "off");
-  limit();
 });
-
-// Scopes beyond the chosen key type.
-function limit() {
-  const type = $("[data-limits]:checked")?.value;
-  for (const n of $$("[data-types]")) n.disabled = !!type && !n.dataset.types.split(" ").includes(type);
-}
 
 const ago = new Intl.RelativeTimeFormat(root.lang);
 function times() {
@@ -116,6 +109,5 @@ for (const n of $$("[data-shortcuts]")) n.checked = store("shortcuts") !== "off"
 $("[autofocus]")?.focus();
 setTimeout(() => $$(".toast.ok:not(:hover, :focus-within)").forEach((n) => n.remove()), 12000);
 paint();
-limit();
 times();
 setInterval(times, 30000);

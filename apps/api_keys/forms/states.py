@@ -8,7 +8,23 @@ from django.utils.translation import gettext_lazy as _
 from apps.base.forms import StepUpForm
 
 
-class RevokeKeyForm(StepUpForm):
+class ConfirmForm(StepUpForm):
+    """One click: enabling and releasing ask for nothing but who is there."""
+
+
+class DisableKeyForm(StepUpForm):
+    """Why a key is switched off."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        required=False,
+        max_length=200,
+        help_text=_("For colleagues, and for the audit log."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class RevokeKeyForm(DisableKeyForm):
     """S6: the name typed where the key was used lately, else one tick."""
 
     def __init__(self, *args: Any, key_name: str, recently_used: bool, **options: Any) -> None:
@@ -24,8 +40,7 @@ class RevokeKeyForm(StepUpForm):
             self.fields["confirm"] = forms.BooleanField(
                 label=_("I understand that calls with this key are refused from now on")
             )
-        if "confirm_password" in self.fields:
-            self.order_fields(["confirm_name", "confirm", "confirm_password"])
+        self.order_fields(["reason", "confirm_name", "confirm", "confirm_password"])
 
     def clean_confirm_name(self) -> str:
         """This will compare the typed name with the key's."""

@@ -3,44 +3,79 @@
 from datetime import timedelta
 from typing import Any
 
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import urlencode
 from django.utils.translation import ngettext
 
 from apps.api_keys.models import ApiKey
-from apps.api_keys.presenting.facts import facts, grouped
+from apps.api_keys.presenting.facts import facts, grouped, limit_texts
 from apps.audit.models import ApiCall, AuditEntry, LastUse
 from apps.audit.usage import hourly_series
 from apps.audit.vocabulary import sentence_for
 from apps.base.actor import Actor
 from apps.base.charts import bars
+from apps.base.models import OrgQuerySet
+from apps.credentials.models import KeyStatus
 
 RECENT = timedelta(days=7)
+CHANGED_BY = {
+    KeyStatus.REVOKED: "api_key.revoked",
+    KeyStatus.DISABLED: "api_key.disabled",
+    KeyStatus.QUARANTINED: "api_key.quarantined",
+}
 
 
-def detail(actor: Actor, key: ApiKey, slug: str) -> dict[str, Any]:
+def detail(actor: Actor, key: ApiKey) -> dict[str, Any]:
     """This will return the context of a key's page."""
     use = LastUse.objects.filter(pk=key.pk).first()
-    calls = ApiCall.objects.for_actor(actor).filter(credential_id=key.pk).order_by("-pk")[:20]
-    query = urlencode({"type": key.key_type.name, "scopes": key.scopes}, doseq=True)
+    entries = list(_entries(actor, key)[:20])
     return {
         "key": facts(key, use),
+        "successor": linked(getattr(key, "replaced_by", None)),
+        "predecessor": linked(key.replaces),
+        "change": _newest_change(key, entries),
+        "own_limits": limit_texts(key.key_type, key.limit_minute, key.limit_hour)
+        if key.limit_minute or key.limit_hour
+        else [],
         "usage": usage(actor, key) if use else None,
-        "calls": [
-            {
-                "at": call.at,
-                "method": call.method,
-                "route": call.route,
-                "status_code": call.status,
-                "duration_ms": round(call.duration_ms),
-                "request_id": call.request_id,
-            }
-            for call in calls
-        ],
-        "history": history(actor, key),
-        "replacement_url": reverse("api_key_create", args=[slug]) + "?" + query,
+        "calls": [_call(call) for call in _calls(actor, key)],
+        "history": history(entries),
     }
+
+
+def linked(key: ApiKey | None) -> dict[str, Any] | None:
+    """This will return what a link to another key says."""
+    return {"id": key.public_id, "name": key.name, "mask": key.mask, "has_ended": key.has_ended} if key else None
+
+
+def _calls(actor: Actor, key: ApiKey) -> list[ApiCall]:
+    return list(ApiCall.objects.for_actor(actor).filter(credential_id=key.pk).order_by("-pk")[:20])
+
+
+def _call(call: ApiCall) -> dict[str, Any]:
+    return {
+        "at": call.at,
+        "method": call.method,
+        "route": call.route,
+        "status_code": call.status,
+        "duration_ms": round(call.duration_ms),
+        "request_id": call.request_id,
+        "address": call.address,
+        "is_flagged": call.flagged,
+    }
+
+
+def _entries(actor: Actor, key: ApiKey) -> OrgQuerySet:
+    rows = AuditEntry.objects.for_actor(actor).filter(target_kind="api_key", target_id=key.public_id)
+    return rows.order_by("-pk")
+
+
+def _newest_change(key: ApiKey, entries: list[AuditEntry]) -> dict[str, Any]:
+    """Return who brought the key into its state, when and why: of the audit log, whose labels people know."""
+    entry = next((entry for entry in entries if entry.action == CHANGED_BY.get(key.status)), None)
+    if entry is None:
+        return {"who": "", "at": key.status_changed_at, "reason": key.status_reason}
+    reason = entry.changes.get("reason") or [None, ""]
+    return {"who": entry.actor_label, "at": entry.at, "reason": reason[1] or ""}
 
 
 def usage(actor: Actor, key: ApiKey) -> dict[str, Any]:
@@ -59,10 +94,9 @@ def usage(actor: Actor, key: ApiKey) -> dict[str, Any]:
     }
 
 
-def history(actor: Actor, key: ApiKey) -> list[dict[str, Any]]:
+def history(entries: list[AuditEntry]) -> list[dict[str, Any]]:
     """This will return what was done to the key, newest first."""
-    rows = AuditEntry.objects.for_actor(actor).filter(target_kind="api_key", target_id=key.public_id)
-    return [{"title": sentence_for(row), "at": row.at, "text": row.address} for row in rows.order_by("-pk")[:20]]
+    return [{"title": sentence_for(entry), "at": entry.at, "text": entry.address} for entry in entries]
 
 
 def harm(actor: Actor, key: ApiKey) -> dict[str, Any]:

@@ -1,49 +1,52 @@
 """S2: the list of keys."""
 
+import logging
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Q
+from django.db import DatabaseError
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from apps.api_keys import presenting
 from apps.api_keys.models import ApiKey, KeyType
+from apps.api_keys.presenting import rows
 from apps.base.pages import org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.credentials.models import KeyStatus, SecretKeyQuerySet
 
 PER_PAGE = 50
+logger = logging.getLogger(__name__)
 
 
 @org_page(Permission.API_KEYS_READ, nav="api_keys")
 def key_list(request: PortalRequest) -> HttpResponse:
     """S2: the organization's keys, filtered by text, status and type."""
-    mine = ApiKey.objects.for_actor(request.actor)
     q, status, kind = (request.GET.get(name, "").strip() for name in ("q", "status", "type"))
-    rows = _filtered(mine.select_related("key_type"), q, status, kind).order_by("-pk")
-    page: Page[Any] = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    page.object_list = presenting.key_rows(request.actor, list(page.object_list))
-    types = KeyType.objects.for_customers()
+    q = rows.without_secret(q)
+    try:
+        found = _found(request, q, status, kind)
+    except DatabaseError:
+        logger.exception("the list of keys could not be read")
+        return render(request, "api_keys/list.html", {"load_error": True}, status=503)
     context = {
-        "page_obj": page,
+        **found,
         "q": q,
         "status": status,
         "type": kind,
-        "statuses": [{"value": value, "label": label} for value, label in reversed(KeyStatus.choices)],
-        "types": [{"value": each.name, "label": each.title_text} for each in types],
+        "statuses": [{"value": str(value), "label": label} for value, label in rows.STATUSES],
         "filtered": bool(q or status or kind),
-        "used": mine.live().count(),
-        "cap": None,
     }
     return render(request, "api_keys/list.html", context)
 
 
-def _filtered(rows: SecretKeyQuerySet[ApiKey], q: str, status: str, kind: str) -> SecretKeyQuerySet[ApiKey]:
-    if status in KeyStatus.values:
-        rows = rows.in_status(status)
-    if kind:
-        rows = rows.filter(key_type__name=kind)
-    text = q.removeprefix("ipk_")
-    return rows.filter(Q(name__icontains=q) | Q(key_id__startswith=text[:12]) | Q(last_four=q[-4:])) if q else rows
+def _found(request: PortalRequest, q: str, status: str, kind: str) -> dict[str, Any]:
+    mine = ApiKey.objects.for_actor(request.actor)
+    listed = mine.listed().select_related("key_type", "replaced_by")
+    page: Page[Any] = Paginator(rows.matching(listed, q, status, kind), PER_PAGE).get_page(request.GET.get("page"))
+    page.object_list = rows.key_rows(request.actor, list(page.object_list))
+    return {
+        "page_obj": page,
+        "types": [{"value": each.name, "label": each.title_text} for each in KeyType.objects.for_customers()],
+        "used": mine.live().count(),
+        "caps": rows.caps(request.actor),
+    }
