@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import ngettext
 
@@ -65,8 +66,11 @@ def _call(call: ApiCall) -> dict[str, Any]:
 
 
 def _entries(actor: Actor, key: ApiKey) -> OrgQuerySet:
-    rows = AuditEntry.objects.for_actor(actor).filter(target_kind="api_key", target_id=key.public_id)
-    return rows.order_by("-pk")
+    """What was done to the key; the rotation that made it stands in the log under the key that it replaced."""
+    told = Q(target_id=key.public_id)
+    if key.replaces is not None:
+        told |= Q(target_id=key.replaces.public_id, action="api_key.rotated")
+    return AuditEntry.objects.for_actor(actor).filter(told, target_kind="api_key").order_by("-pk")
 
 
 def _newest_change(key: ApiKey, entries: list[AuditEntry]) -> dict[str, Any]:
