@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import cast
 
 from apps.api_keys.gate_rows import effective
 from apps.api_keys.models import ApiKey
@@ -52,7 +53,7 @@ def inspect(actor: Actor, keys: Sequence[ApiKey], now: datetime) -> list[Looked]
 
 def _scopes_used(actor: Actor, ids: Iterable[uuid.UUID], now: datetime) -> dict[uuid.UUID, set[str]]:
     rows = UsageHour.objects.filter(
-        organization_id=actor.organization_id, credential_id__in=ids, hour__gte=now - LOOKED_BACK
+        organization_id=cast(uuid.UUID, actor.organization_id), credential_id__in=ids, hour__gte=now - LOOKED_BACK
     )
     found: dict[uuid.UUID, set[str]] = {}
     for key, used in rows.values_list("credential_id", "scopes").distinct():

@@ -62,6 +62,13 @@ on("change", ({ target: t }) => {
   if (t.matches("[data-shortcuts]")) store("shortcuts", t.checked ? "on" : "off");
 });
 
+// The day that a number of days leads to.
+const days = () => $$("[data-day-in]").forEach((n) => {
+  const until = new Date(Date.now() + $(n.dataset.dayIn).value * 864e5);
+  n.textContent = until > Date.now() ? until.toLocaleDateString(root.lang, { dateStyle: "medium" }) : "–";
+});
+on("input", days);
+
 const ago = new Intl.RelativeTimeFormat(root.lang);
 function times() {
   for (const t of $$("[data-relative]")) {
@@ -110,4 +117,5 @@ $("[autofocus]")?.focus();
 setTimeout(() => $$(".toast.ok:not(:hover, :focus-within)").forEach((n) => n.remove()), 12000);
 paint();
 times();
+days();
 setInterval(times, 30000);

@@ -26,8 +26,11 @@ def networks_in(text: str) -> list[str]:
     return text.replace(",", "\n").split()
 
 
-def limit_fields(kind: KeyType) -> dict[str, forms.IntegerField]:
-    """This will return a field for each window, for figures of its own below the type's."""
+def limit_fields(kind: KeyType, own: Mapping[str, int | None] | None = None) -> dict[str, forms.IntegerField]:
+    """This will return a field for each window, for figures below the type's.
+
+    ``own``: what the key has now; a higher figure, which only an operator gives, may stay.
+    """
     labels = {"minute": _("Calls a minute"), "hour": _("Calls an hour")}
     found = {}
     for window in WINDOWS:
@@ -37,7 +40,7 @@ def limit_fields(kind: KeyType) -> dict[str, forms.IntegerField]:
             label=labels[window],
             required=False,
             min_value=1,
-            max_value=most or 2**31 - 1,
+            max_value=max(most, (own or {}).get(window) or 0) if most else 2**31 - 1,
             help_text=hint % {"most": most} if most else hint,
         )
     return found

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.api_keys.actions import DAY_SECONDS
+from apps.api_keys.actions import DAY_SECONDS, WINDOWS
 from apps.api_keys.forms.access import AccessFields
 from apps.api_keys.forms.bounds import limit_fields, limits_in, network_field, networks_in
 from apps.api_keys.models import ApiKey
@@ -34,7 +34,7 @@ class ChangeKeyForm(AccessFields, StepUpForm):
         super().__init__(*args, initial=_as_is(key), **options)
         self.key = key
         self.offer_rights(Rights.held_by(key))
-        self.fields.update(limit_fields(key.key_type))
+        self.fields.update(limit_fields(key.key_type, {name: _limit(key, name) for name in WINDOWS}))
         self.order_fields(["name", "access", "scopes", "networks"])
 
     def for_action(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from apps.audit.vocabulary import sentence_for
 from apps.base.actor import Actor
 from apps.base.charts import bars
 from apps.base.models import OrgQuerySet
-from apps.credentials.models import KeyStatus
+from apps.credentials.models import KeyStatus, SecretKey
 
 RECENT = timedelta(days=7)
 CHANGED_BY = {
@@ -43,7 +43,7 @@ def detail(actor: Actor, key: ApiKey) -> dict[str, Any]:
     }
 
 
-def linked(key: ApiKey | None) -> dict[str, Any] | None:
+def linked(key: SecretKey | None) -> dict[str, Any] | None:
     """This will return what a link to another key says."""
     return {"id": key.public_id, "name": key.name, "mask": key.mask, "has_ended": key.has_ended} if key else None
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from apps.api_keys.models import ApiKey, KeyType
 from apps.api_keys.presenting.rights import LEVELS, Rights
-from apps.base.permissions import ADMIN, expand
+from apps.base.permissions import ADMIN
 from apps.credentials.lifecycle import lifetime_of
 
 LONGEST_NAME = 100
@@ -39,7 +39,7 @@ def rights(own: Rights, scopes: Iterable[str]) -> dict[str, Any]:
 
 def cannot_be_given(own: Rights, scopes: Iterable[str]) -> list[str]:
     """This will return the scopes of a copied key that its copy cannot have."""
-    return sorted(set(scopes) - expand(own.givable))
+    return sorted(set(scopes) - own.givable)
 
 
 def _lifetime(kind: KeyType, key: ApiKey) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from apps.api_keys.models import ApiKey
 from apps.api_keys.presenting.one_key import harm
 from apps.base.actor import Actor
 from apps.credentials.lifecycle import LONGEST_OVERLAP
+from apps.credentials.models import SecretKey
 
 CHOICES = (("3600", timedelta(hours=1)), ("86400", timedelta(days=1)), ("604800", timedelta(days=7)))
 
@@ -33,7 +34,7 @@ def _ends(key: ApiKey, planned: datetime) -> datetime:
     return min(planned, key.expires_at or planned)
 
 
-def _still_working(key: ApiKey, now: datetime) -> ApiKey | None:
+def _still_working(key: ApiKey, now: datetime) -> SecretKey | None:
     """The key that this one replaced, where its overlap has not ended: a further rotation ends it at once."""
     older = key.replaces
     return older if older is not None and not older.has_ended else None

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 
 from apps.api_keys.models import ApiKey
+from apps.credentials.models import SecretKey
 
 
 def revealed(key: ApiKey, text: str) -> dict[str, Any]:
@@ -25,6 +26,6 @@ def revealed(key: ApiKey, text: str) -> dict[str, Any]:
     }
 
 
-def _old(key: ApiKey | None) -> dict[str, Any] | None:
+def _old(key: SecretKey | None) -> dict[str, Any] | None:
     """The key that this one replaces: until when it works."""
     return {"mask": key.mask, "ends": key.expires_at, "has_ended": key.has_ended} if key else None

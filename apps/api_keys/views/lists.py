@@ -6,7 +6,8 @@ from typing import Any
 from django.core.paginator import Page, Paginator
 from django.db import DatabaseError
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.utils.http import urlencode
 
 from apps.api_keys.models import ApiKey, KeyType
 from apps.api_keys.presenting import rows
@@ -22,7 +23,10 @@ logger = logging.getLogger(__name__)
 def key_list(request: PortalRequest) -> HttpResponse:
     """S2: the organization's keys, filtered by text, status and type."""
     q, status, kind = (request.GET.get(name, "").strip() for name in ("q", "status", "type"))
-    q = rows.without_secret(q)
+    shown = rows.without_secret(q)
+    if shown != q:
+        # A whole key was pasted: out of the address with it, before the browser keeps it in its history.
+        return redirect(f"{request.path}?{urlencode({'q': shown, 'status': status, 'type': kind})}")
     try:
         found = _found(request, q, status, kind)
     except DatabaseError:
