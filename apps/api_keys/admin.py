@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.db import models
 
-from apps.api_keys.models import ApiKey, KeyType, Scope
+from apps.api_keys.models import ApiKey, KeyHabit, KeyType, Scope
 from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
 from apps.credentials import gate
 
@@ -58,3 +58,12 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         "created_by_label",
         "created_at",
     )
+
+
+@admin.register(KeyHabit)
+class KeyHabitAdmin(ReadOnlyAdmin):
+    """What unusual use of a key is measured against."""
+
+    list_display = ("key", "learned_at", "first_hour", "hours", "busiest_hour", "calls", "refused")
+    list_select_related = ("key",)
+    ordering = ("-learned_at",)
