@@ -46,6 +46,14 @@ class Scope(models.Model):
         return gettext(self.description)
 
 
+class Makers(models.TextChoices):
+    """Who may make keys of a type. Owners' keys are made by people alone: no key may what only an owner may."""
+
+    ADMINS = "admins", _("Owners and admins, and keys that may")
+    OWNERS = "owners", _("Owners only")
+    OPERATORS = "operators", _("Operators only")
+
+
 class KeyTypeQuerySet(models.QuerySet):
     """Types of keys."""
 
@@ -77,6 +85,9 @@ class KeyType(Timestamped):
     )
     needs_subject = models.BooleanField(_("needs a subject"), default=False)
     platform_only = models.BooleanField(_("only in the organization platform"), default=False)
+    made_by = models.CharField(
+        _("made by"), max_length=10, choices=Makers.choices, default=Makers.ADMINS, db_default=Makers.ADMINS
+    )
     is_active = models.BooleanField(_("may be made"), default=True)
     is_builtin = models.BooleanField(default=False, editable=False)
     position = models.PositiveIntegerField(default=100)
@@ -105,6 +116,41 @@ class KeyType(Timestamped):
         """This will return the scopes that keys of this type may hold; an empty list means none."""
         named = catalogue if EVERY_SCOPE in self.scopes else expand(self.scopes) & catalogue
         return named | {ADMIN} if self.may_hold_admin else named
+
+
+class Package(models.Model):
+    """What the vendor's product package leaves out for one organization: types and scopes that are switched off.
+
+    At the next call a scope that is off no longer counts, and a key of a type that is off gets 403.
+    """
+
+    organization = models.OneToOneField(
+        "orgs.Organization",
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="+",
+        verbose_name=_("organization"),
+    )
+    types_off = models.JSONField(_("key types switched off"), default=list, blank=True)
+    scopes_off = models.JSONField(_("scopes switched off"), default=list, blank=True)
+    contact = models.CharField(
+        _("whom to ask"),
+        max_length=200,
+        blank=True,
+        help_text=_("Shown where something is switched off, such as “Write to sales@vendor.example”."),
+    )
+
+    class Meta:
+        verbose_name = _("package of an organization")
+        verbose_name_plural = _("packages of organizations")
+
+    def __str__(self) -> str:
+        return str(self.organization)
+
+    @property
+    def contact_text(self) -> str:
+        """Whom to ask, in the operator's words or in ours."""
+        return self.contact or gettext("Contact the vendor's team.")
 
 
 class ApiKey(SecretKey):
@@ -140,6 +186,10 @@ class ApiKey(SecretKey):
                 condition=models.Q(revoked_at=None, overlap_since=None, rotation_reminded_at=None),
             ),
         ]
+
+    def settings_of_key(self) -> tuple[str, ...]:
+        """This will return the names of the fields that a key's successor takes over."""
+        return (*super().settings_of_key(), "key_type", "subject")
 
 
 class KeyHabit(models.Model):

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('api_keys', '0001_initial'),
+        ('api_keys', '0004_who_makes_keys_of_a_type'),
     ]
 
     operations = [
