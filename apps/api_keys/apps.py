@@ -18,7 +18,8 @@ class ApiKeysConfig(AppConfig):
 
     def ready(self) -> None:
         """This will make the prefix known to the gate, fill the catalogue after every migrate, and register sweeps."""
-        register(KeyKind("ipk_", "api_key", "api_keys.ApiKey", "apps.api_keys.gate_rows.load"))
+        loader, leak_reporter = "apps.api_keys.gate_rows.load", "apps.api_keys.actions.report_leak"
+        register(KeyKind("ipk_", "api_key", "api_keys.ApiKey", loader, leak_reporter))
         post_migrate.connect(ensure_catalogue, sender=self, dispatch_uid="api_keys.catalogue")
         sweeps.register("api_keys.announce_expiries", "apps.api_keys.alerts.expiry.announce_expiries", 60)
         sweeps.register("api_keys.remind_of_rotation", "apps.api_keys.alerts.expiry.remind_of_rotation", 60)

@@ -40,6 +40,8 @@ REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
 SHOWN_ONCE = frozenset({"key", "secret"})
 JSON_ONLY = JSONRenderer()
 ANY_KEY: tuple[Permission, ...] = ()
+# As ``callers``: whoever it is. Credentials are not looked at, count on no limit and are not logged.
+ANYBODY: tuple[str, ...] = ()
 MISSING_KEY = "No API key. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
 KEY_IN_QUERY = "No API key in the headers. A key in the query string is not used: send 'Authorization: Bearer KEY'."
 
@@ -156,7 +158,7 @@ class PortalView(APIView):
         """This will run the checks of the door in the contract's order."""
         raw = request._request
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
-        caller = find_caller(raw)
+        caller = find_caller(raw) if self.callers else Caller(refusal=https_refusal(raw))
         raw.caller = caller
         raw.actor = request.actor = caller.actor  # type: ignore[assignment]  # None: refused in the next line
         if caller.refusal is not None:
@@ -177,6 +179,8 @@ class PortalView(APIView):
 
     def check_permission(self, request: ApiRequest) -> None:
         """This will refuse a kind of caller that the view does not serve, then a missing scope."""
+        if not self.callers:
+            return
         actor: Actor = request.actor
         if actor.kind not in self.callers:
             raise Forbidden("This kind of key cannot be used here.", "insufficient_scope")
@@ -271,9 +275,9 @@ def acceptable(accept: str) -> str:
 
 def find_caller(request: PortalRequest) -> Caller:
     """This will ask the key's door first, then the session's (only where a browser asks for a page)."""
-    if settings.HTTPS and not request.is_secure():
-        message = "Use https. A key that was sent over plain http should be rotated."
-        return Caller(refusal=Forbidden(message, "https_required"))
+    insecure = https_refusal(request)
+    if insecure is not None:
+        return Caller(refusal=insecure)
     caller = import_string(settings.PORTAL_KEY_AUTHENTICATION)(request)
     if caller is None and "text/html" in acceptable(request.META.get("HTTP_ACCEPT", "")):
         caller = import_string(settings.PORTAL_SESSION_AUTHENTICATION)(request)
@@ -283,6 +287,13 @@ def find_caller(request: PortalRequest) -> Caller:
         return caller
     in_query = any("ipk_" in value or "ips_" in value for value in request.GET.values())
     return Caller(refusal=Unauthorized(KEY_IN_QUERY if in_query else MISSING_KEY, "missing_api_key"))
+
+
+def https_refusal(request: PortalRequest) -> Forbidden | None:
+    """This will refuse plain http where the portal is served over https."""
+    if not settings.HTTPS or request.is_secure():
+        return None
+    return Forbidden("Use https. A key that was sent over plain http should be rotated.", "https_required")
 
 
 def csrf_refusal(request: PortalRequest) -> Forbidden | None:

@@ -44,6 +44,11 @@ def post(
     return created
 
 
+def was_posted(*, organization_id: uuid.UUID, dedupe_key: str) -> bool:
+    """This will tell whether the organization was told of it before, whatever became of the notice."""
+    return Notice.objects.filter(organization_id=organization_id, dedupe_key=dedupe_key).exists()
+
+
 def resolve(*, organization_id: uuid.UUID, dedupe_prefix: str, kind: str = "", now: datetime | None = None) -> int:
     """This will take a story that has ended off the pages and return how many notices it closed.
 

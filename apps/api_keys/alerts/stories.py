@@ -11,9 +11,12 @@ from apps.notices import actions as notices
 from apps.webhooks import publishing
 
 EXPIRY, ROTATION, UNUSUAL, LEAK = "expiry", "rotation", "unusual", "leak"
-# Nothing that somebody does ends these, so they fade by themselves.
+# Nothing that somebody does ends these, or it was forgotten: they fade by themselves.
 FADING = {
     "api_key.expired": timedelta(days=30),
+    "api_key.leaked": timedelta(days=90),
+    "api_key.leaked_quarantined": timedelta(days=90),
+    "api_key.leaked_revoked": timedelta(days=30),
     "api_key.unusual_rate": timedelta(days=14),
     "api_key.unusual_network": timedelta(days=14),
     "api_key.unusual_refusals": timedelta(days=14),
@@ -42,6 +45,11 @@ def post(key: ApiKey, kind: str, story: str, *, severity: str, params: dict[str,
     )
 
 
+def was_told(key: ApiKey, story: str) -> bool:
+    """This will tell whether a story of the key was posted before."""
+    return notices.was_posted(organization_id=key.organization_id, dedupe_key=f"{key.public_id}:{story}")
+
+
 def _shown(value: Any) -> Any:
     return ", ".join(value) if isinstance(value, list) else "–" if value is None else value
 
@@ -55,7 +63,8 @@ def publish(key: ApiKey, event_type: str, facts: dict[str, Any]) -> None:
 def resolve_for(key: ApiKey, *stories: str) -> int:
     """This will take the key's open notices off the pages: of the named stories, else of all, and count them.
 
-    Called by what ends them: a rotation and a revocation (all), a release from quarantine (``LEAK``).
+    Called by what ends them: a revocation (all), a rotation (all but ``LEAK``: the old key is public as long as it
+    works), a release from quarantine (``LEAK``).
     """
     prefixes = [f"{key.public_id}:{story}:" for story in stories] or [f"{key.public_id}:"]
     return sum(notices.resolve(organization_id=key.organization_id, dedupe_prefix=prefix) for prefix in prefixes)
