@@ -19,13 +19,13 @@ from django.http import Http404
 from django.urls import URLPattern, re_path
 from django.utils.module_loading import import_string
 from rest_framework import exceptions, serializers
-from rest_framework.authentication import CSRFCheck
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
 from apps.base.actor import Actor
+from apps.base.door import csrf_refusal, https_refusal
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
 from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
 from apps.base.logging import hide_keys
@@ -287,20 +287,3 @@ def find_caller(request: PortalRequest) -> Caller:
         return caller
     in_query = any("ipk_" in value or "ips_" in value for value in request.GET.values())
     return Caller(refusal=Unauthorized(KEY_IN_QUERY if in_query else MISSING_KEY, "missing_api_key"))
-
-
-def https_refusal(request: PortalRequest) -> Forbidden | None:
-    """This will refuse plain http where the portal is served over https."""
-    if not settings.HTTPS or request.is_secure():
-        return None
-    return Forbidden("Use https. A key that was sent over plain http should be rotated.", "https_required")
-
-
-def csrf_refusal(request: PortalRequest) -> Forbidden | None:
-    """This will check the CSRF token of a session's change: keys need none, cookies travel by themselves."""
-    # Called as DRF's own SessionAuthentication calls it; the stubs want a view and its answer.
-    check = CSRFCheck(lambda _request: None)  # type: ignore[arg-type]
-    check.process_request(request)
-    if check.process_view(request, None, (), {}) is None:  # type: ignore[arg-type]
-        return None
-    return Forbidden("The CSRF token is missing or wrong. Reload the page and send the form again.")

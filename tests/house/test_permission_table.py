@@ -17,7 +17,7 @@ from django.urls import reverse
 from apps.base.secrets import new_key
 from apps.orgs.models import User
 from tests.conftest import Api, Key
-from tests.house.conftest import NO_PATH, Samples
+from tests.house.conftest import NO_PATH, OPEN, Samples
 from tests.house.routes import Route, of_door, routes
 
 pytestmark = pytest.mark.django_db
@@ -201,10 +201,6 @@ def test_what_is_no_path_is_404_for_everybody(path, method, people, acme_key, ad
 def test_a_session_counts_only_where_a_page_is_asked_for(people):
     for accept in ("*/*", "application/json", ""):
         assert people["owner"].get("/v1/users", headers={"Accept": accept}).json()["code"] == "missing_api_key"
-
-
-# Whoever calls: no credential is looked at, so there is no session to protect.
-OPEN = ("api-leaked-keys",)
 
 
 @pytest.mark.parametrize("row", [row for row in API_ROWS if row.method != "GET" and row.name not in OPEN], ids=str)
