@@ -1,5 +1,6 @@
 """Before a key expires its owners hear of it, at each step once; and once that it has grown old."""
 
+import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,10 +8,11 @@ import time_machine
 from django.core import mail
 from django.utils import timezone
 
-from apps.api_keys import alerts
+from apps.api_keys import actions, alerts
 from apps.api_keys.actions import Lifetime
 from apps.api_keys.alerts import expiry, stories
 from apps.api_keys.models import ApiKey
+from apps.base.actor import system
 from apps.notices.models import Notice
 from apps.orgs.models import Organization
 from apps.orgs.tasks import mail_notices, send_due_mail
@@ -163,7 +165,39 @@ def test_it_mails_those_who_may_act_in_their_language(clock, key, ada, ann, dev,
     assert send_due_mail() == 0
 
 
+def test_a_dead_mail_server_keeps_no_alert_back(clock, key, ada, settings):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        settings.EMAIL_PORT = free.getsockname()[1]
+    settings.EMAIL_HOST, settings.EMAIL_BACKEND = "127.0.0.1", "django.core.mail.backends.smtp.EmailBackend"
+    clock.move_to(START + timedelta(days=89, hours=1))
+    assert expiry.announce_expiries() == 1
+    mail_notices()
+    assert send_due_mail() == 0
+    assert steps() == [("api_key.expiring", 1)] and Notice.objects.open().count() == 1
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    clock.shift(timedelta(minutes=1))
+    assert send_due_mail() == 1 and mail.outbox[0].to == ["ada@acme.example"]
+
+
 # Rotation
+
+
+def test_it_is_silent_after_a_rotation_by_the_action(clock, key, acme):
+    clock.move_to(START + timedelta(days=80))
+    expiry.announce_expiries()
+    assert Notice.objects.open().count() == 1
+    successor, _text = actions.rotate_key(actor=system(acme.pk), key_id=key.public_id)
+    assert not Notice.objects.open().exists()
+    for day in range(80, 100):
+        clock.move_to(START + timedelta(days=day, hours=1))
+        expiry.announce_expiries()
+        expiry.remind_of_rotation()
+    assert steps() == [("api_key.expiring", 10)]
+    clock.move_to(START + timedelta(days=80 + 83, hours=1))
+    expiry.announce_expiries()
+    [*_, (_name, data)] = published("api_key.expir")
+    assert (data["id"], data["days_left"]) == (successor.public_id, 7)
 
 
 def test_it_reminds_once_after_ninety_days(clock, make_key, acme):

@@ -6,7 +6,7 @@ the few keys whose habits are a day old.
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,6 +26,8 @@ HOUR = timedelta(hours=1)
 REFUSED = ("4xx", "429")
 # Networks that are remembered of a key, the newest ones.
 MOST_NETWORKS = 50
+# Keys asked for in one statement: SQLite takes 999 parameters.
+CHUNK = 900
 FIGURES = ("first_hour", "hours", "busiest_hour", "calls", "refused")
 
 HABITS = """
@@ -77,9 +79,18 @@ def recent_use(now: datetime) -> dict[uuid.UUID, Recent]:
     return dict(found)
 
 
-def is_stale(key: ApiKey, now: datetime, age: timedelta = STALE_AFTER) -> bool:
-    """This will tell whether a key's habits are older than that, or not known at all."""
-    habit = habit_of(key)
+def chunks(ids: Sequence[uuid.UUID]) -> Iterator[Sequence[uuid.UUID]]:
+    """This will cut a list into what one statement takes."""
+    return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
+
+
+def known(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, KeyHabit]:
+    """This will return what is known to be usual, by key."""
+    return {habit.pk: habit for chunk in chunks(ids) for habit in KeyHabit.objects.filter(pk__in=chunk)}
+
+
+def is_stale(habit: KeyHabit | None, now: datetime, age: timedelta = STALE_AFTER) -> bool:
+    """This will tell whether habits are older than that, or not known at all."""
     return habit is None or habit.learned_at <= now - age
 
 
@@ -96,6 +107,7 @@ def learn(keys: Sequence[ApiKey], now: datetime) -> dict[uuid.UUID, Counter[str]
     """
     if not keys:
         return {}
+    keys = keys[:CHUNK]
     until = window_start(now)
     figures = _figures([key.pk for key in keys], until - HISTORY, until)
     addresses = _addresses([key.pk for key in keys], until - HISTORY, until)
@@ -109,7 +121,7 @@ def learn(keys: Sequence[ApiKey], now: datetime) -> dict[uuid.UUID, Counter[str]
         # A key that slept for four weeks keeps the habits that it had.
         found = figures.get(key.pk) or _carried(before)
         habit = KeyHabit(key=key, learned_at=now, networks=networks, **found)
-        key.habit = habit  # type: ignore[attr-defined]  # the other end of its key
+        key.habit = habit
         learned.append(habit)
     names = ["learned_at", "networks", *FIGURES]
     KeyHabit.objects.bulk_create(learned, update_conflicts=True, unique_fields=["key"], update_fields=names)
@@ -118,7 +130,7 @@ def learn(keys: Sequence[ApiKey], now: datetime) -> dict[uuid.UUID, Counter[str]
 
 def remember(key: ApiKey, networks: Iterable[str]) -> None:
     """This will take networks as known from now on. A second worker that does so too only repeats it."""
-    habit: KeyHabit = key.habit  # type: ignore[attr-defined]
+    habit: KeyHabit = key.habit
     known = [each for each in habit.networks if each not in networks]
     habit.networks = [*known, *networks][-MOST_NETWORKS:]
     KeyHabit.objects.filter(pk=habit.pk).update(networks=habit.networks)

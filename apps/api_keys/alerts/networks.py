@@ -6,10 +6,12 @@ hands to one site (RFC 6177): another host of the same rack, office or pool is t
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 PREFIXES = {4: 24, 6: 48}
 
 
+@lru_cache(maxsize=10_000)
 def network_of(address: str) -> str | None:
     """This will return the network that an address belongs to, or None where it is no address."""
     try:

@@ -4,6 +4,7 @@ A key is compared with itself alone. What is too new or too little used to have 
 key in quarantine not at all: each of its calls is flagged already.
 """
 
+import random
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -40,9 +41,8 @@ REFUSALS_LEAST = 50
 REFUSALS_SHARE = 0.5
 # Some programs ask whether a thing exists and are answered 404 as a matter of course.
 REFUSALS_USUAL_SHARE = 0.25
-# Keys whose habits are learned in one run, and keys read with one statement (SQLite takes 999 parameters).
+# Keys whose habits are learned in one run; the others have their turn a minute later.
 LEARNED_A_RUN = 200
-CHUNK = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +59,35 @@ def look_at_use(now: datetime | None = None) -> int:
     """This will compare the last two hours of each key with its habits, and return how many alerts were new."""
     moment = now or timezone.now()
     recent = habits.recent_use(moment)
-    keys = _keys(list(recent), moment)
-    unseen = habits.learn([key for key in keys if habits.is_stale(key, moment)][:LEARNED_A_RUN], moment)
+    keys = _keys(_worth_a_look(recent, moment), moment)
+    unseen = habits.learn([key for key in keys if habits.is_stale(habit_of(key), moment)][:LEARNED_A_RUN], moment)
     # A day-old figure is good enough to clear a key, not to accuse it.
-    fast = [key for key in keys if _too_fast(key, recent[key.pk]) and habits.is_stale(key, moment, habits.HOUR)]
-    unseen |= habits.learn(fast[:LEARNED_A_RUN], moment)
+    fast = [key for key in keys if _too_fast(habit_of(key), recent[key.pk])]
+    unseen |= habits.learn([key for key in fast if habits.is_stale(habit_of(key), moment, habits.HOUR)], moment)
     return sum(_look_at(key, recent[key.pk], unseen.get(key.pk, Counter()), moment) for key in keys)
+
+
+def _worth_a_look(recent: Mapping[uuid.UUID, Recent], now: datetime) -> list[uuid.UUID]:
+    """This will clear, by their habits alone, the many keys that do what they always did, and return the others."""
+    known = habits.known(list(recent))
+    stale = [key for key in recent if habits.is_stale(known.get(key), now)]
+    striking = {key for key, use in recent.items() if _strikes(known.get(key), use)}
+    # Any of them rather than the first: among them are keys that are off, which are never learned.
+    some = random.sample(stale, min(len(stale), 2 * LEARNED_A_RUN))
+    return list(striking.union(some))
+
+
+def _strikes(habit: KeyHabit | None, recent: Recent) -> bool:
+    return _is_burst(recent) or (habit is not None and _too_fast(habit, recent)) or _goes_elsewhere(habit, recent)
 
 
 def _keys(ids: list[uuid.UUID], now: datetime) -> list[ApiKey]:
     rows = ApiKey.objects.live(now).filter(disabled_at=None, quarantined_at=None).select_related("key_type", "habit")
-    chunks = (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
-    return [key for chunk in chunks for key in rows.filter(pk__in=chunk)]
+    return [key for chunk in habits.chunks(ids) for key in rows.filter(pk__in=chunk)]
 
 
 def _look_at(key: ApiKey, recent: Recent, unseen: Counter[str], now: datetime) -> int:
-    new = _new_networks(key, recent.by_address + unseen)
+    new = _new_networks(habit_of(key), recent.by_address + unseen)
     findings = [*_fast(key, recent, now), *_refused(key, recent, now), *_elsewhere(key, new, now)]
     told = sum(_tell(key, finding) for finding in findings)
     if new:
@@ -105,15 +118,14 @@ def _most_used(addresses: Mapping[str, int]) -> str | None:
 # Far more calls than ever
 
 
-def _too_fast(key: ApiKey, recent: Recent) -> bool:
-    habit = habit_of(key)
+def _too_fast(habit: KeyHabit | None, recent: Recent) -> bool:
     busiest = habit.busiest_hour if habit else 0
     return max(recent.by_hour.values()) >= max(RATE_LEAST_CALLS, RATE_FACTOR * busiest)
 
 
 def _fast(key: ApiKey, recent: Recent, now: datetime) -> Iterator[Finding]:
     habit = habit_of(key)
-    if habit is None or not _too_fast(key, recent) or not _has_history(habit, RATE_LEAST_HISTORY_CALLS, now):
+    if habit is None or not _too_fast(habit, recent) or not _has_history(habit, RATE_LEAST_HISTORY_CALLS, now):
         return
     hour, calls = recent.by_hour.most_common(1)[0]
     evidence = {
@@ -129,9 +141,13 @@ def _fast(key: ApiKey, recent: Recent, now: datetime) -> Iterator[Finding]:
 # Refused again and again
 
 
+def _is_burst(recent: Recent) -> bool:
+    return recent.refused >= max(REFUSALS_LEAST, REFUSALS_SHARE * recent.calls)
+
+
 def _refused(key: ApiKey, recent: Recent, now: datetime) -> Iterator[Finding]:
     refused, calls, habit = recent.refused, recent.calls, habit_of(key)
-    if refused < REFUSALS_LEAST or refused < REFUSALS_SHARE * calls:
+    if not _is_burst(recent):
         return
     usual = habit.refused / habit.calls if habit and _has_history(habit, REFUSALS_LEAST, now) else 0.0
     if usual >= REFUSALS_USUAL_SHARE:
@@ -150,9 +166,12 @@ def _refused(key: ApiKey, recent: Recent, now: datetime) -> Iterator[Finding]:
 # Somewhere else
 
 
-def _new_networks(key: ApiKey, addresses: Mapping[str, int]) -> dict[str, str]:
-    """This will return networks that the key was not used from before, each with an address of it."""
-    habit = habit_of(key)
+def _goes_elsewhere(habit: KeyHabit | None, recent: Recent) -> bool:
+    return bool(_new_networks(habit, recent.by_address))
+
+
+def _new_networks(habit: KeyHabit | None, addresses: Mapping[str, int]) -> dict[str, str]:
+    """This will return networks that a key was not used from before, each with an address of it."""
     known = set(habit.networks) if habit else set()
     found: dict[str, str] = {}
     for address in sorted(addresses) if habit else ():
