@@ -27,6 +27,8 @@ class PortalRequest(HttpRequest):
     # The door of the API: its Caller, and what is left of the limits of a key.
     caller: Any
     limit_states: tuple[Any, ...]
+    # The door of the API: base.idempotency.Attempt of a POST with Idempotency-Key, else None.
+    attempt: Any
 
 
 class ApiRequest(Request):
