@@ -1,6 +1,5 @@
 """``Idempotency-Key``: what is answered again, what is refused, and what is kept of it."""
 
-import inspect
 import json
 from datetime import timedelta
 from typing import Any
@@ -22,7 +21,6 @@ from apps.webhooks import actions as endpoints
 from apps.webhooks.models import Event
 from tests.conftest import Api, Key
 from tests.engines import DATA, make_endpoint
-from tests.house.routes import of_door
 
 pytestmark = pytest.mark.django_db
 
@@ -354,13 +352,3 @@ def test_a_rotated_pepper_still_recognizes_the_body(acme_key, settings):
     settings.KEY_PEPPERS = {"t2": b"q" * 32, **old}
     again = post(acme_key, "/v1/events", EVENT)
     assert (is_replay(again), json.loads(again.content)) == (True, first.json())
-
-
-@pytest.mark.pure
-def test_every_post_reads_its_body_by_validated():
-    """That is where a request with the header begins to have effect; a view that ignores the header says so."""
-    views = [route.view.view_class for route in of_door("api") if "POST" in route.methods]
-    assert len(views) >= 10
-    for view in views:
-        source = inspect.getsource(inspect.unwrap(view.post))
-        assert "self.validated(" in source or not view.takes_idempotency_key, view
