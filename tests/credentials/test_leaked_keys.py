@@ -233,6 +233,12 @@ def test_a_key_in_the_header_is_not_looked_at(acme, acme_key, rival_key):
     assert not ApiCall.objects.exists()
 
 
+def test_an_idempotency_key_is_not_looked_at(acme, acme_key):
+    for key in (acme_key.text, "garbage"):
+        answer = Api().post("/v1/leaked-keys", {"key": key}, headers={"Idempotency-Key": "same"})
+        assert answer.status_code == 202 and "Idempotency-Replayed" not in answer.headers
+
+
 def test_a_session_is_not_looked_at_either(acme_key, ada, browser_of):
     answer = browser_of(ada).post(
         "/v1/leaked-keys", {"key": acme_key.text}, content_type="application/json", headers={"Accept": "text/html"}
