@@ -1,12 +1,17 @@
-"""``/v1/me`` and ``/v1/api-keys``."""
+"""``/v1/me``, ``/v1/api-keys`` and ``/v1/usage``."""
 
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
+from django.utils import timezone
 from rest_framework.response import Response
 
 from apps.api_keys import actions
+from apps.api_keys.filters import usage_span
 from apps.api_keys.models import ApiKey
 from apps.api_keys.serializers import NewKeyBody, ReasonBody, write_key
+from apps.api_keys.usage_figures import write_usage, write_usage_of_organization
+from apps.audit.figures import of_key, of_organization
 from apps.audit.models import LastUse
 from apps.base.api import ANY_KEY, PortalView
 from apps.base.instants import instant
@@ -110,3 +115,28 @@ class RevokeApiKey(PortalView):
         actions.revoke_key(actor=request.actor, key_id=id, reason=body.get("reason", ""))
         key = rows_of(request).with_public_id(id)
         return Response(write_key(key, LastUse.objects.filter(pk=key.pk).first()))
+
+
+class KeyUsage(PortalView):
+    """What a key was used for."""
+
+    requires = {"GET": (Permission.API_KEYS_READ, Permission.USAGE_READ)}
+
+    def get(self, request: ApiRequest, id: str) -> Response:
+        """This will return the figures of one key."""
+        key = ApiKey.objects.for_actor(request.actor).with_public_id(id)
+        span = usage_span(request, timezone.now())
+        figures = of_key(key.organization_id, key.pk, span)
+        return Response(write_usage(figures, LastUse.objects.filter(pk=key.pk).first()))
+
+
+class Usage(PortalView):
+    """What the organization's keys, and its members in the browsable API, called."""
+
+    requires = {"GET": Permission.USAGE_READ}
+
+    def get(self, request: ApiRequest) -> Response:
+        """This will return the figures of the organization."""
+        span = usage_span(request, timezone.now())
+        figures = of_organization(cast(UUID, request.actor.organization_id), span)
+        return Response(write_usage_of_organization(request.actor, figures))

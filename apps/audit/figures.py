@@ -72,14 +72,14 @@ class Point(NamedTuple):
     by_status: dict[str, int]
 
     @property
-    def count(self) -> int:
+    def calls(self) -> int:
         """All calls."""
         return sum(self.by_status.values())
 
     @property
     def errors(self) -> int:
         """The answers from 400 up, 429 included."""
-        return self.count - self.by_status["2xx"]
+        return self.calls - self.by_status["2xx"]
 
 
 class FromAddress(NamedTuple):

@@ -41,7 +41,7 @@ def test_a_key(organization, other, django_assert_num_queries):
     assert [point.at for point in found.series] == [
         datetime(2026, 11, 21, 23, tzinfo=UTC) + index * HOUR for index in range(14)
     ]
-    assert [(point.count, point.errors) for point in found.series[-5:]] == [(0, 0), (2, 2), (0, 0), (2, 1), (1, 0)]
+    assert [(point.calls, point.errors) for point in found.series[-5:]] == [(0, 0), (2, 2), (0, 0), (2, 1), (1, 0)]
     assert all(point.by_status == NOTHING for point in found.series[:10])
     assert found.routes == [(("GET", "/v1/users"), 4), (("GET", "/v1/events"), 1)]
     assert found.addresses == [("203.0.113.9", 4, NOW), ("198.51.100.7", 1, NOW - HOUR)]
@@ -104,7 +104,7 @@ def test_hours_and_days_tell_the_same(organization, django_assert_max_num_querie
     with django_assert_max_num_queries(4):
         found = figures.of_key(organization.pk, key.pk, span)
     expected = Counter(interval.start_of(moment) for moment in inside)
-    assert {point.at: point.count for point in found.series if point.count} == expected
+    assert {point.at: point.calls for point in found.series if point.calls} == expected
     assert len(found.series) == (span.until - span.since) // interval.length
     assert found.total == sum(calls for _, calls in found.routes) == len(inside)
     assert sum(each.calls for each in found.addresses) == len(inside)
