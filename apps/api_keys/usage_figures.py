@@ -162,11 +162,12 @@ def _chart(figures: Figures, span: Span) -> dict[str, Any] | None:
     return {
         "top": drawn.top,
         "middle": drawn.top // 2 if drawn.top % 2 == 0 else None,
+        "floor": 0,
         "columns": columns,
         "ticks": [each for each in columns if each["tick"]],
         "rows": rows,
         "label": _label(figures, span),
-        "legend": [{"name": f"s{each}", "word": WORDS[each], "calls": figures.by_status[each]} for each in CLASSES],
+        "legend": [{"name": each, "word": WORDS[each], "calls": figures.by_status[each]} for each in CLASSES],
         "by_day": span.interval == Interval.DAY,
     }
 
