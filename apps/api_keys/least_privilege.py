@@ -7,13 +7,13 @@ from typing import cast
 from uuid import UUID
 
 from apps.api_keys.models import ApiKey
+from apps.api_keys.verification import ROUTE as VERIFY
 from apps.audit.figures import routes_and_scopes
 from apps.base.actor import Actor
 from apps.base.permissions import PORTAL_SCOPES, expand, grants
 from apps.credentials.models import KeyStatus
 
 LOOKED_BACK = timedelta(days=90)
-VERIFY = "/v1/api-keys/verify"
 ENDED = (KeyStatus.REVOKED, KeyStatus.EXPIRED)
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from django.db.models import Max, QuerySet, Sum
+from django.db.models import Max, Q, QuerySet, Sum
 
 from apps.audit.models import NO_CREDENTIAL, UsageDay, UsageHour
 
@@ -211,9 +211,13 @@ def calls_since(organization_id: uuid.UUID, credential_id: uuid.UUID, since: dat
 def routes_and_scopes(
     organization_id: uuid.UUID, since: datetime, credential_id: uuid.UUID | None = None
 ) -> dict[uuid.UUID, set[tuple[str, str]]]:
-    """This will return, for each key or for one, on which routes which scopes were used since a day."""
+    """This will return, for each key or for one, on which routes which scopes were used since a day.
+
+    '' stands for none: a call that was answered without one. What was refused before it used any tells nothing.
+    """
     whose = {"organization_id": organization_id, **({"credential_id": credential_id} if credential_id else {})}
     rows = UsageDay.objects.filter(**whose, day__gte=since.astimezone(UTC).date())
+    rows = rows.filter(~Q(scopes="") | Q(status_class="2xx"))
     found: dict[uuid.UUID, set[tuple[str, str]]] = defaultdict(set)
     for key, route, used in rows.values_list("credential_id", "route", "scopes").distinct():
         found[key].update((route, scope) for scope in used.split() or ("",))

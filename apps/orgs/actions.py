@@ -167,7 +167,10 @@ def end_provisional_access(user: User, *, keep_password: bool) -> None:
 
 @transaction.atomic
 def create_organization(*, actor: Actor, name: str, slug: str, owner_email: str) -> tuple[Organization, User]:
-    """This will make an organization and its owner; the owner's account is made if there is none yet."""
+    """This will make an organization and its owner; the owner's account is made if there is none yet.
+
+    What somebody else set on an account that was made through the API ends: the password must not open this one.
+    """
     if slug == PLATFORM_SLUG:
         raise Invalid.field("slug", _("The slug platform is reserved."))
     organization = Organization(name=name, slug=slug)
@@ -175,6 +178,7 @@ def create_organization(*, actor: Actor, name: str, slug: str, owner_email: str)
     organization.save(force_insert=True)
     email = owner_email.lower()
     owner = User.objects.filter(email=email).first() or _invite_owner(email)
+    end_provisional_access(owner, keep_password=False)
     Membership.objects.create(organization=organization, user=owner, role=Role.OWNER)
     audit.record(
         actor=actor,

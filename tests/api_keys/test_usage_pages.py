@@ -158,6 +158,15 @@ def test_what_counts_as_used(browser, acme, make_key, clock, held, seen, unused)
     assert ("not been used" in text) == bool(unused)
 
 
+def test_a_refused_check_says_nothing_of_scopes(browser, acme, make_key, clock):
+    key = make_key(acme, "orders:read", "users:read").row
+    path = f"{HERE}{key.public_id}/usage/"
+    used(key, NOW, 429, route="/v1/api-keys/verify", scopes="")
+    assert "not been used" not in words(browser.get(path))
+    used(key, NOW)
+    assert "not been used since the key was made orders:read" in words(browser.get(path))
+
+
 def test_who_still_calls_with_a_key_in_overlap(browser, overlap):
     path = f"{HERE}{overlap.public_id}/drain/"
     assert "No calls for 24 hours: safe to end." in words(browser.get(path)) and "Nobody so far." in words(

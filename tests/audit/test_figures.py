@@ -166,6 +166,7 @@ def test_which_scopes_were_used_where(organization, other, django_assert_num_que
     call(one, NOW - DAY, scope="users:read")
     call(one, NOW - 9 * DAY, scope="audit:read")
     call(two, NOW, route="/v1/me")
+    call(two, NOW, 403, route="/v1/refused")
     call(key_actor(other), NOW, scope="users:read")
     with django_assert_num_queries(1):
         found = figures.routes_and_scopes(organization.pk, NOW - 8 * DAY)
