@@ -1,6 +1,6 @@
 """Usage as the API writes it and as its pages show it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from apps.api_keys.models import ApiKey
 from apps.api_keys.presenting import grouped
-from apps.audit.figures import CLASSES, Figures, Interval, Point, Span, of_key, of_organization
+from apps.audit.figures import CLASSES, Figures, Interval, Point, Span, merged, of_key, of_organization
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
 from apps.base.charts import stacked
@@ -22,18 +22,25 @@ SHOWN = 50
 
 
 class Choice(NamedTuple):
-    """A span that the pages offer: so many buckets, the word on its button, the same as a heading."""
+    """A span that the pages offer: so many bars, each of so many buckets; its button's word, the same as a heading."""
 
-    buckets: int
+    bars: int
     interval: Interval
+    per_bar: int
     word: str | Promise
     title: str | Promise
 
+    def span(self, now: datetime) -> Span:
+        """This will return the bar of now and those before it."""
+        end = self.interval.start_of(now) + self.interval.length
+        end += self.interval.length * (-end.hour % self.per_bar)
+        return Span(end - self.bars * self.per_bar * self.interval.length, end, self.interval)
+
 
 SPANS = {
-    "24h": Choice(24, Interval.HOUR, gettext_lazy("24 h"), gettext_lazy("Last 24 hours")),
-    "7d": Choice(7 * 24, Interval.HOUR, gettext_lazy("7 d"), gettext_lazy("Last 7 days")),
-    "30d": Choice(30, Interval.DAY, gettext_lazy("30 d"), gettext_lazy("Last 30 days")),
+    "24h": Choice(24, Interval.HOUR, 1, gettext_lazy("24 h"), gettext_lazy("Last 24 hours")),
+    "7d": Choice(28, Interval.HOUR, 6, gettext_lazy("7 d"), gettext_lazy("Last 7 days")),
+    "30d": Choice(30, Interval.DAY, 1, gettext_lazy("30 d"), gettext_lazy("Last 30 days")),
 }
 WORDS = {
     "2xx": gettext_lazy("Answered"),
@@ -107,7 +114,7 @@ def organization_page(actor: Actor, span_name: str, now: datetime) -> dict[str, 
 
 def _span(name: str, now: datetime) -> tuple[str, Span]:
     name = name if name in SPANS else "24h"
-    return name, Span.last(SPANS[name].buckets, SPANS[name].interval, now)
+    return name, SPANS[name].span(now)
 
 
 def _page(figures: Figures, choice: str, span: Span) -> dict[str, Any]:
@@ -117,7 +124,7 @@ def _page(figures: Figures, choice: str, span: Span) -> dict[str, Any]:
         "span_title": SPANS[choice].title,
         "total": figures.total,
         "stats": _stats(figures),
-        "chart": _chart(figures, span),
+        "chart": _chart(figures, SPANS[choice]),
         "routes": [{"method": what[0], "route": what[1], **_share(calls, figures.total)} for what, calls in routes],
         "addresses": [
             {"address": each.address, "last_at": each.last_at, **_share(each.calls, figures.total)}
@@ -146,18 +153,15 @@ def _percent(part: int, whole: int) -> str:
     return f"< {number_format(0.1, 1)}" if percent < 0.1 else number_format(round(percent, 1), 1)
 
 
-def _chart(figures: Figures, span: Span) -> dict[str, Any] | None:
-    drawn = stacked([[point.by_status[each] for each in CLASSES] for point in figures.series])
+def _chart(figures: Figures, choice: Choice) -> dict[str, Any] | None:
+    points = merged(figures.series, choice.per_bar)
+    drawn = stacked([[point.by_status[each] for each in CLASSES] for point in points])
     if drawn is None:
         return None
+    by_day = choice.interval == Interval.DAY
     columns = [
-        {"column": column, "hint": _told(point, span), "tick": _tick(point.at, span), "at": _bucket(point.at, span)}
-        for column, point in zip(drawn.columns, figures.series, strict=True)
-    ]
-    rows = [
-        {"at": each["at"], "count": point.calls, "by_status": [point.by_status[one] for one in CLASSES]}
-        for each, point in zip(columns, figures.series, strict=True)
-        if point.calls
+        {"column": column, "hint": _told(point, by_day), "tick": _tick(point.at, index, choice)}
+        for index, (column, point) in enumerate(zip(drawn.columns, points, strict=True))
     ]
     return {
         "top": drawn.top,
@@ -165,42 +169,52 @@ def _chart(figures: Figures, span: Span) -> dict[str, Any] | None:
         "floor": 0,
         "columns": columns,
         "ticks": [each for each in columns if each["tick"]],
-        "rows": rows,
-        "label": _label(figures, span),
+        "rows": [
+            {"at": _bucket(point.at, by_day), "count": point.calls, "by_status": list(point.by_status.values())}
+            for point in points
+            if point.calls
+        ],
+        "label": _label(figures, points, choice),
         "legend": [{"name": each, "word": WORDS[each], "calls": figures.by_status[each]} for each in CLASSES],
-        "by_day": span.interval == Interval.DAY,
+        "by_day": by_day,
+        "hours": choice.per_bar,
     }
 
 
-def _label(figures: Figures, span: Span) -> str:
-    busiest = max(figures.series, key=lambda point: point.calls)
-    if span.interval == Interval.DAY:
+def _label(figures: Figures, points: list[Point], choice: Choice) -> str:
+    busiest = max(points, key=lambda point: point.calls)
+    by_day = choice.interval == Interval.DAY
+    if by_day:
         text = _("Calls per day: %(total)s, of which %(errors)s refused or failed; the most, %(most)s, on %(at)s")
-    else:
+    elif choice.per_bar == 1:
         text = _("Calls per hour: %(total)s, of which %(errors)s refused or failed; the most, %(most)s, at %(at)s")
+    else:
+        text = _(
+            "Calls per six hours: %(total)s, of which %(errors)s refused or failed; the most, %(most)s, from %(at)s"
+        )
     errors = figures.total - figures.by_status["2xx"]
     numbers = {"total": grouped(figures.total), "errors": grouped(errors), "most": grouped(busiest.calls)}
-    return text % {**numbers, "at": _bucket(busiest.at, span)}
+    return text % {**numbers, "at": _bucket(busiest.at, by_day)}
 
 
-def _told(point: Point, span: Span) -> str:
+def _told(point: Point, by_day: bool) -> str:
     calls = ngettext("%(count)s call", "%(count)s calls", point.calls) % {"count": grouped(point.calls)}
     if point.errors:
         calls = _("%(calls)s, %(errors)s refused or failed") % {"calls": calls, "errors": grouped(point.errors)}
-    return f"{_bucket(point.at, span)}: {calls}"
+    return f"{_bucket(point.at, by_day)}: {calls}"
 
 
-def _bucket(at: datetime, span: Span) -> str:
-    """Write the start of a bucket: figures are kept by UTC, whatever the reader's zone."""
-    if span.interval == Interval.DAY:
+def _bucket(at: datetime, by_day: bool) -> str:
+    """Write the start of a bar: figures are kept by UTC, whatever the reader's zone."""
+    if by_day:
         return date_format(at.date(), pgettext("date format, see Django's date filter", "j M Y"))
     return date_format(at.astimezone(UTC), pgettext("date format, see Django's date filter", "j M, H:i")) + " UTC"
 
 
-def _tick(at: datetime, span: Span) -> str:
-    """Write under a few buckets when they were: every sixth hour, each midnight of a week, every seventh day."""
-    if span.interval == Interval.DAY:
-        return date_format(at.date(), "j M") if (span.until - at).days % 7 == 4 else ""
-    if span.until - span.since <= timedelta(days=1):
+def _tick(at: datetime, index: int, choice: Choice) -> str:
+    """Write under a few bars when they were: every sixth hour, each noon of a week, every seventh day."""
+    if choice.interval == Interval.DAY:
+        return date_format(at.date(), "j M") if (choice.bars - index) % 7 == 4 else ""
+    if choice.per_bar == 1:
         return date_format(at, "H:i") if at.hour % 6 == 0 else ""
     return date_format(at.date(), "D") if at.hour == 12 else ""

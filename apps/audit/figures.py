@@ -137,11 +137,21 @@ def _figures(whose: dict[str, uuid.UUID], span: Span) -> Figures:
 
 def _series(whose: dict[str, uuid.UUID], span: Span) -> list[Point]:
     rows = _by_day(whose, span.since, span.until) if span.interval == Interval.DAY else _by_hour(whose, span)
-    found: dict[datetime, dict[str, int]] = {at: dict.fromkeys(CLASSES, 0) for at in span.buckets}
-    column = str(span.interval)
-    for at, status_class, calls in rows.values_list(column, "status_class").annotate(sum=Sum("calls")):
-        found[at if isinstance(at, datetime) else _start_of(at)][status_class] = calls
-    return [Point(at, by_status) for at, by_status in found.items()]
+    # One group a bucket, in the order of the index: half the time of grouping by the kind of answer as well.
+    sums = {f"of_{each}": Sum("calls", filter=Q(status_class=each)) for each in CLASSES}
+    found = {}
+    for at, *calls in rows.values_list(str(span.interval)).annotate(**sums):
+        found[at if isinstance(at, datetime) else _start_of(at)] = [each or 0 for each in calls]
+    quiet = [0] * len(CLASSES)
+    return [Point(at, dict(zip(CLASSES, found.get(at, quiet), strict=True))) for at in span.buckets]
+
+
+def merged(series: list[Point], count: int) -> list[Point]:
+    """This will sum every ``count`` buckets up to one."""
+    parts = [series[start : start + count] for start in range(0, len(series), count)]
+    return [
+        Point(part[0].at, {each: sum(point.by_status[each] for point in part) for each in CLASSES}) for part in parts
+    ]
 
 
 def _parts(whose: dict[str, uuid.UUID], span: Span) -> Iterator[tuple[Any, ...]]:
