@@ -31,6 +31,8 @@ SAMPLE_OF = {
 }  # fmt: skip
 # Catalogues that every organization shares: what stands in the path belongs to nobody.
 SHARED = {"api-event-type": {"name": "order.created"}}
+# Whoever calls: no credential is looked at.
+OPEN = ("api-leaked-keys",)
 # The two routes whose path is a pattern stand for everything that is no path.
 NO_PATH = {"api-unknown": "/v1/nowhere", "unnamed /v1": "/v1"}
 
