@@ -33,6 +33,9 @@ PAGES = """
   api_key              GET        in     ok     ok        ok    ok    404      404
   api_key_create       GET,POST   in     403    403       ok    ok    404      404
   api_key_revoke       GET,POST   in     403    403       ok    ok    404      404
+  api_key_usage        GET        in     ok     ok        ok    ok    404      404
+  api_key_drain        GET        in     ok     ok        ok    ok    404      404
+  usage                GET        in     ok     ok        ok    ok    404      404
   webhooks             GET        in     ok     ok        ok    ok    404      404
   webhook              GET        in     ok     ok        ok    ok    404      404
   webhook_deliveries   GET        in     ok     ok        ok    ok    404      404
@@ -68,6 +71,9 @@ API = """
   api-api-key-enable                 POST           api_keys:write   401    403    403       ok    ok    404      404     | 403      403   ok        401
   api-api-key-release                POST           api_keys:write   401    403    403       ok    ok    404      404     | 403      403   ok        401
   api-api-keys-verify                POST           api_keys:verify  401    403    403       403   403   404      404     | 403      ok    ok        401
+  api-api-key-usage                  GET            api_keys:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
+  api-api-key-usage                  GET            usage:read       401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
+  api-usage                          GET            usage:read       401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
   api-leaked-keys                    POST           -                ok     ok     ok        ok    ok    ok       ok      | ok       ok    ok        ok
   api-webhook-endpoints              GET            webhooks:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
   api-webhook-endpoints              POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        401
