@@ -1,21 +1,21 @@
 """What is worth a second look among an organization's live keys, and all of its keys as rows of a table."""
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import cast
 
 from apps.api_keys.gate_rows import effective
+from apps.api_keys.least_privilege import LOOKED_BACK, compare
 from apps.api_keys.models import ApiKey
-from apps.audit.models import LastUse, UsageHour
+from apps.audit.figures import routes_and_scopes
+from apps.audit.models import LastUse
 from apps.audit.usage import last_uses
 from apps.base.actor import Actor
 from apps.base.instants import instant
-from apps.base.permissions import ADMIN, expand, grants
 
-LOOKED_BACK = timedelta(days=90)
 OLDEST = timedelta(days=90)
 CHUNK = 500
 
@@ -40,52 +40,36 @@ class Looked:
     unused: list[str]
 
 
-def inspect(actor: Actor, keys: Sequence[ApiKey], now: datetime) -> list[Looked]:
-    """This will look at keys of the actor's organization: two queries for each 500 of them."""
+Seen = Mapping[uuid.UUID, set[tuple[str, str]]]
+
+
+def scopes_seen(actor: Actor, now: datetime) -> Seen:
+    """This will return on which routes which scopes were used, for each key: one query."""
+    return routes_and_scopes(cast(uuid.UUID, actor.organization_id), now - LOOKED_BACK)
+
+
+def inspect(keys: Sequence[ApiKey], seen: Seen, now: datetime) -> list[Looked]:
+    """This will look at keys: one query for each 500 of them."""
     found = []
     for start in range(0, len(keys), CHUNK):
         part = keys[start : start + CHUNK]
-        ids = [key.pk for key in part]
-        uses, scopes = last_uses(ids), _scopes_used(actor, ids, now)
-        found += [_look(key, uses.get(key.pk), scopes.get(key.pk, set()), now) for key in part]
+        uses = last_uses([key.pk for key in part])
+        found += [_look(key, uses.get(key.pk), seen.get(key.pk, set()), now) for key in part]
     return found
 
 
-def _scopes_used(actor: Actor, ids: Iterable[uuid.UUID], now: datetime) -> dict[uuid.UUID, set[str]]:
-    rows = UsageHour.objects.filter(
-        organization_id=cast(uuid.UUID, actor.organization_id), credential_id__in=ids, hour__gte=now - LOOKED_BACK
-    )
-    found: dict[uuid.UUID, set[str]] = {}
-    for key, used in rows.values_list("credential_id", "scopes").distinct():
-        found.setdefault(key, set()).update(used.split())
-    return found
-
-
-def _look(key: ApiKey, use: LastUse | None, used: set[str], now: datetime) -> Looked:
-    unused = _unused(key, used) if use is not None else []
+def _look(key: ApiKey, use: LastUse | None, seen: set[tuple[str, str]], now: datetime) -> Looked:
+    hint = compare(key, seen, now) if use is not None else None
     told = {
         Finding.NEVER_EXPIRES: key.expires_at is None,
-        Finding.UNUSED_SCOPES: bool(unused),
+        Finding.UNUSED_SCOPES: hint is not None,
         Finding.ANY_NETWORK: not key.allowed_networks,
         Finding.TOO_OLD: now - key.created_at >= OLDEST,
         Finding.NEVER_USED: use is None,
     }
-    ended = key.has_ended
-    return Looked(key, use, frozenset(name for name, is_so in told.items() if is_so and not ended), unused)
-
-
-def _unused(key: ApiKey, used: set[str]) -> list[str]:
-    """Return what the key could do without. Reading is part of writing; all of ``admin`` is too much for any use."""
-    if ADMIN in key.scopes:
-        return [] if ADMIN in used else [ADMIN]
-    held = expand(key.scopes)
-    really = {scope for scope in used if grants(held, scope)}
-    return [scope for scope in key.scopes if not _is_used(scope, held, really)]
-
-
-def _is_used(scope: str, held: frozenset[str], used: set[str]) -> bool:
-    write = scope.removesuffix(":read") + ":write"
-    return scope in used or (scope.endswith(":read") and write in held and write in used)
+    if key.has_ended:
+        return Looked(key, use, frozenset(), [])
+    return Looked(key, use, frozenset(name for name, is_so in told.items() if is_so), hint.unused if hint else [])
 
 
 HEADER = (
@@ -98,10 +82,11 @@ HEADER = (
 def table(actor: Actor, now: datetime) -> Iterator[Sequence[object]]:
     """This will return the heading and a row for each key in every state, oldest first, a piece at a time."""
     yield HEADER
+    seen = scopes_seen(actor, now)
     rows = ApiKey.objects.for_actor(actor).select_related("key_type", "replaces", "replaced_by").order_by("pk")
     after = uuid.UUID(int=0)
     while part := list(rows.filter(pk__gt=after)[:CHUNK]):
-        yield from (_row(looked, now) for looked in inspect(actor, part, now))
+        yield from (_row(looked, now) for looked in inspect(part, seen, now))
         after = part[-1].pk
 
 

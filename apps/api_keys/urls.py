@@ -7,6 +7,7 @@ from apps.api_keys import views
 from apps.base.api import api_path
 
 HERE = "o/<slug:slug>/settings/integration/api-keys/"
+USAGE = "o/<slug:slug>/settings/integration/usage/"
 
 pages = [
     path(HERE, views.key_list, name="api_keys"),
@@ -20,6 +21,9 @@ pages = [
     path(HERE + "<str:key_id>/enable/", views.key_enable, name="api_key_enable"),
     path(HERE + "<str:key_id>/release/", views.key_release, name="api_key_release"),
     path(HERE + "<str:key_id>/revoke/", views.key_revoke, name="api_key_revoke"),
+    path(HERE + "<str:key_id>/usage/", views.key_usage, name="api_key_usage"),
+    path(HERE + "<str:key_id>/drain/", views.key_drain, name="api_key_drain"),
+    path(USAGE, views.usage, name="usage"),
 ]
 api = [
     api_path("me", doors.Me, "me"),
@@ -31,4 +35,6 @@ api = [
     api_path("api-keys/{id}/disable", doors.DisableApiKey, "api-key-disable"),
     api_path("api-keys/{id}/enable", doors.EnableApiKey, "api-key-enable"),
     api_path("api-keys/{id}/release", doors.ReleaseApiKey, "api-key-release"),
+    api_path("api-keys/{id}/usage", doors.KeyUsage, "api-key-usage"),
+    api_path("usage", doors.Usage, "usage"),
 ]

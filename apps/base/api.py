@@ -7,7 +7,7 @@ method 405, scope 403, Accept 406, object 404, body 413/415/400, state 409.
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
@@ -19,20 +19,21 @@ from django.http import Http404
 from django.urls import URLPattern, re_path
 from django.utils.module_loading import import_string
 from rest_framework import exceptions, serializers
-from rest_framework.authentication import CSRFCheck
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
 from apps.base.actor import Actor
+from apps.base.door import csrf_refusal, https_refusal
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
+from apps.base.idempotency import answered_once
 from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
 from apps.base.logging import hide_keys
 from apps.base.parsing import check_length
 from apps.base.permissions import Permission
 from apps.base.rendering import JSONRenderer
 from apps.base.requests import ApiRequest, PortalRequest
+from apps.base.serializers import from_validation
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
 SHOWN_ONCE = frozenset({"key", "secret"})
 JSON_ONLY = JSONRenderer()
 ANY_KEY: tuple[Permission, ...] = ()
+# As ``callers``: whoever it is. Credentials are not looked at, count on no limit and are not logged.
+ANYBODY: tuple[str, ...] = ()
 MISSING_KEY = "No API key. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
 KEY_IN_QUERY = "No API key in the headers. A key in the query string is not used: send 'Authorization: Bearer KEY'."
 
@@ -71,33 +74,14 @@ def error_body(error: PortalError, request_id: str) -> dict[str, Any]:
         "docs": f"{settings.PUBLIC_URL}/docs/errors#{error.code}",
     }
     if error.fields:
-        named = error.fields.items()
-        body["fields"] = {hide_keys(name): [hide_keys(str(text)) for text in texts] for name, texts in named}
+        body["fields"] = shown_fields(error)
     return body
 
 
-def _flatten(detail: Any, prefix: str = "") -> Iterable[tuple[str, str]]:
-    if isinstance(detail, dict):
-        for name, inner in detail.items():
-            own = name == api_settings.NON_FIELD_ERRORS_KEY
-            yield from _flatten(inner, prefix if own else f"{prefix}.{name}" if prefix else str(name))
-    elif isinstance(detail, list):
-        for index, inner in enumerate(detail):
-            if isinstance(inner, (dict, list)):
-                yield from _flatten(inner, f"{prefix}.{index}" if prefix else str(index))
-            else:
-                yield prefix, str(inner)
-    else:
-        yield prefix, str(detail)
-
-
-def from_validation(detail: Any) -> Invalid:
-    """This will turn a serializer's complaints into one error: a readable sentence and the fields to blame."""
-    fields: dict[str, list[str]] = {}
-    for name, text in _flatten(detail):
-        fields.setdefault(name or "body", []).append(text)
-    sentence = " ".join(f"{name}: {texts[0]}" for name, texts in fields.items())
-    return Invalid(sentence, fields)
+def shown_fields(error: PortalError) -> dict[str, list[str]]:
+    """This will return the fields to blame, each with its sentences."""
+    named = (error.fields or {}).items()
+    return {hide_keys(name): [hide_keys(str(text)) for text in texts] for name, texts in named}
 
 
 def to_portal_error(error: Exception) -> PortalError:
@@ -136,12 +120,14 @@ def exception_response(error: Exception, context: dict[str, Any]) -> Response:
 class PortalView(APIView):
     """An API view: declares what each method needs, or refuses to load.
 
-    ``requires`` maps each HTTP method to a permission, a tuple of which one is enough, or ANY_KEY.
+    ``requires`` maps each HTTP method to a permission, a tuple of which one is enough, or ANY_KEY. A ``post`` reads its
+    body by ``validated``, also where it takes none: that is where a request with Idempotency-Key begins to have effect.
     """
 
     route = ""
     requires: ClassVar[dict[str, Permission | tuple[Permission, ...]]] = {}
     callers: ClassVar[tuple[str, ...]] = ("api_key", "user")
+    takes_idempotency_key: ClassVar[bool] = True
     http_method_names = ("get", "post", "put", "patch", "delete", "head")
     format_kwarg = None
 
@@ -150,13 +136,15 @@ class PortalView(APIView):
         for method in ("get", "post", "put", "patch", "delete"):
             if hasattr(cls, method) and method.upper() not in cls.requires:
                 raise TypeError(f"{cls.__name__}.{method} declares no permission")
+        if "post" in vars(cls):
+            cls.post = answered_once(cls.post)  # type: ignore[attr-defined]  # checked in the line above
 
     # DRF's stubs take any request here and in ``dispatch``; what comes has passed the middlewares.
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """This will run the checks of the door in the contract's order."""
         raw = request._request
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
-        caller = find_caller(raw)
+        caller = find_caller(raw) if self.callers else Caller(refusal=https_refusal(raw))
         raw.caller = caller
         raw.actor = request.actor = caller.actor  # type: ignore[assignment]  # None: refused in the next line
         if caller.refusal is not None:
@@ -177,6 +165,8 @@ class PortalView(APIView):
 
     def check_permission(self, request: ApiRequest) -> None:
         """This will refuse a kind of caller that the view does not serve, then a missing scope."""
+        if not self.callers:
+            return
         actor: Actor = request.actor
         if actor.kind not in self.callers:
             raise Forbidden("This kind of key cannot be used here.", "insufficient_scope")
@@ -197,10 +187,12 @@ class PortalView(APIView):
     def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         """This will answer, put the limits on the answer, and record the call before it leaves."""
         started = time.perf_counter()
-        request.caller, request.scopes_used, request.uses = Caller(), (), []
+        request.caller, request.attempt, request.scopes_used, request.uses = Caller(), None, (), []
         response = cast(Response, super().dispatch(request, *args, **kwargs))
         for name, value in request.caller.headers.items():
             response.headers.setdefault(name, value)
+        if request.attempt is not None:
+            request.attempt.close(response)
         if isinstance(response.data, dict) and not SHOWN_ONCE.isdisjoint(response.data):
             response["Referrer-Policy"], response["X-Robots-Tag"] = "no-referrer", "noindex, nofollow"
         import_string(settings.PORTAL_CALL_LOG)(
@@ -216,13 +208,24 @@ class PortalView(APIView):
     # Bodies and lists
 
     def validated(
-        self, request: ApiRequest, serializer: type[serializers.Serializer], **options: Any
+        self,
+        request: ApiRequest,
+        serializer: type[serializers.Serializer],
+        prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        **options: Any,
     ) -> dict[str, Any]:
-        """This will return the checked values of the body, or raise what the contract says of a bad one."""
+        """This will return the checked values of the body, or raise what the contract says of a bad one.
+
+        ``prepare`` does what is slow with good values, such as hashing a password: whatever comes after this call is
+        inside a transaction where the request has an Idempotency-Key.
+        """
         check_length(request._request.META.get("CONTENT_LENGTH"))
         checker = serializer(data=request.data, **options)
         checker.is_valid(raise_exception=True)
-        return checker.validated_data
+        values = checker.validated_data if prepare is None else prepare(checker.validated_data)
+        if request._request.attempt is not None:
+            request._request.attempt.begin()
+        return values
 
     def offset_page(self, request: ApiRequest, rows: QuerySet, write: Callable[[Any], Any]) -> Response:
         """This will answer ``limit`` rows from ``offset`` with totals and neighbours in headers."""
@@ -271,9 +274,9 @@ def acceptable(accept: str) -> str:
 
 def find_caller(request: PortalRequest) -> Caller:
     """This will ask the key's door first, then the session's (only where a browser asks for a page)."""
-    if settings.HTTPS and not request.is_secure():
-        message = "Use https. A key that was sent over plain http should be rotated."
-        return Caller(refusal=Forbidden(message, "https_required"))
+    insecure = https_refusal(request)
+    if insecure is not None:
+        return Caller(refusal=insecure)
     caller = import_string(settings.PORTAL_KEY_AUTHENTICATION)(request)
     if caller is None and "text/html" in acceptable(request.META.get("HTTP_ACCEPT", "")):
         caller = import_string(settings.PORTAL_SESSION_AUTHENTICATION)(request)
@@ -283,13 +286,3 @@ def find_caller(request: PortalRequest) -> Caller:
         return caller
     in_query = any("ipk_" in value or "ips_" in value for value in request.GET.values())
     return Caller(refusal=Unauthorized(KEY_IN_QUERY if in_query else MISSING_KEY, "missing_api_key"))
-
-
-def csrf_refusal(request: PortalRequest) -> Forbidden | None:
-    """This will check the CSRF token of a session's change: keys need none, cookies travel by themselves."""
-    # Called as DRF's own SessionAuthentication calls it; the stubs want a view and its answer.
-    check = CSRFCheck(lambda _request: None)  # type: ignore[arg-type]
-    check.process_request(request)
-    if check.process_view(request, None, (), {}) is None:  # type: ignore[arg-type]
-        return None
-    return Forbidden("The CSRF token is missing or wrong. Reload the page and send the form again.")

@@ -4,6 +4,7 @@ Exact over the threads of a process and, with Redis, over processes: one Lua cal
 the same breath that the caller's cached row is current (docs/adr/0003). A refusal costs nothing.
 """
 
+import ipaddress
 import math
 import threading
 import time
@@ -170,6 +171,15 @@ def _script(client: Redis):
         script = client.register_script(TAKE)
         client._portal_take = script  # type: ignore[attr-defined]  # kept on the client it belongs to
     return script
+
+
+def neighbourhood(address: str) -> str:
+    """This will return what strangers are counted by: an IPv6 host usually owns a whole /64."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))
 
 
 def headers(states: Sequence[WindowState]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from apps.api_keys import actions
 from apps.api_keys.models import ApiKey
-from apps.audit.models import LastUse, UsageHour
+from apps.audit.models import LastUse, UsageDay
 from apps.base.actor import system
 from tests.api_keys.forms import HERE, page_of, text_of
 
@@ -25,9 +25,9 @@ def browser(browser_of, vera):
 def use(key, scopes, days_ago=1):
     at = timezone.now() - timedelta(days=days_ago)
     LastUse.objects.update_or_create(credential_id=key.pk, defaults={"at": at, "address": "203.0.113.7"})
-    UsageHour.objects.create(
-        organization_id=key.organization_id, credential_id=key.pk, hour=at.replace(minute=0, second=0, microsecond=0),
-        method="GET", route="/v1/users", status_class="2xx", scopes=scopes, calls=1, last_at=at,
+    UsageDay.objects.create(
+        organization_id=key.organization_id, credential_id=key.pk, day=at.date(), method="GET", route="/v1/users",
+        status_class="2xx", scopes=scopes, calls=1, last_at=at,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from django.http import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 
-from apps.api_keys.inventory import Finding, inspect, table
+from apps.api_keys.inventory import Finding, inspect, scopes_seen, table
 from apps.api_keys.models import ApiKey
 from apps.api_keys.presenting.inventory import finding_tabs, inventory_row
 from apps.base.pages import org_page
@@ -23,7 +23,7 @@ def key_inventory(request: PortalRequest) -> HttpResponseBase:
     """The live keys by what was found, all of them in one look."""
     now, asked = timezone.now(), request.GET.get("finding", "")
     live = ApiKey.objects.for_actor(request.actor).live(now).select_related("key_type").order_by("pk")
-    looked = inspect(request.actor, list(live), now)
+    looked = inspect(list(live), scopes_seen(request.actor, now), now)
     wanted = [each for each in looked if not asked or asked in each.findings]
     page: Page[Any] = Paginator(wanted, PER_PAGE).get_page(request.GET.get("page"))
     page.object_list = [inventory_row(each, now) for each in page.object_list]
