@@ -4,12 +4,14 @@ A call waits 300 ms at most; after a failure nobody asks again for a second, and
 """
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import hiredis
 import redis
 from django.conf import settings
 from prometheus_client import Counter
@@ -19,6 +21,7 @@ Answer = TypeVar("Answer")
 
 TIMEOUT_SECONDS = 0.3
 PAUSE_SECONDS = 1.0
+RECEIVE_BYTES = 65_536
 UNAVAILABLE = Counter("portal_redis_unavailable_total", "Calls that went on without Redis.")
 
 
@@ -73,3 +76,109 @@ def ask(question: Callable[[redis.Redis], Answer]) -> Answer | None:
         breaker.trip(error)
         UNAVAILABLE.inc()
         return None
+
+
+class Wire:
+    """A connection that one caller uses at a time, for packed commands: half of what redis-py's own way costs a call."""
+
+    def __init__(self) -> None:
+        # redis-py connects, signs in and selects; from then on nothing of it is between the socket and hiredis.
+        self._connection = client().connection_pool.make_connection()
+        self._connection.connect()
+        self._socket = self._connection._sock
+        self._reader = hiredis.Reader()
+
+    def ask(self, packed: bytes, answers: int) -> list[Any]:
+        """This will send the commands in one piece and return their answers, errors among them; OSError in trouble."""
+        self._socket.sendall(packed)
+        found: list[Any] = []
+        while True:
+            piece = self._socket.recv(RECEIVE_BYTES)
+            if not piece:
+                raise ConnectionResetError("Redis closed the connection")
+            self._reader.feed(piece)
+            while (answer := self._reader.gets()) is not False:
+                found.append(answer)
+            if len(found) >= answers:
+                return found
+
+    def close(self) -> None:
+        """This will end the connection; what is still on its way must not be taken for the next answer."""
+        self._connection.disconnect()
+
+
+class Line:
+    """Keeps one Wire open behind the breaker, for a caller that comes again and again."""
+
+    def __init__(self) -> None:
+        self._wire: Wire | None = None
+
+    def send(self, packed: bytes, answers: int = 1) -> list[Any] | None:
+        """This will return as many answers as commands were packed, or None where Redis does not answer in time.
+
+        A Redis that refuses one of them (full, loading, read-only) counts as one that does not answer; only a script
+        that it does not know is an answer.
+        """
+        if not settings.REDIS_URL:
+            return None
+        if breaker.is_open:
+            UNAVAILABLE.inc()
+            return None
+        try:
+            return _checked(self._ask(packed, answers))
+        except (redis.RedisError, hiredis.HiredisError, OSError) as error:
+            self._hang_up()
+            breaker.trip(error)
+            UNAVAILABLE.inc()
+            return None
+
+    def _ask(self, packed: bytes, answers: int) -> list[Any]:
+        if self._wire is not None:
+            try:
+                return self._wire.ask(packed, answers)
+            except ConnectionError:
+                # Closed while it lay idle, by Redis or something between: that is no trouble yet.
+                self._hang_up()
+        self._wire = Wire()
+        return self._wire.ask(packed, answers)
+
+    def _hang_up(self) -> None:
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.close()
+
+
+def _checked(answers: list[Any]) -> list[Any]:
+    for answer in answers:
+        if isinstance(answer, hiredis.ReplyError) and not is_unknown_script(answer):
+            raise redis.ResponseError(str(answer))
+    return answers
+
+
+def is_unknown_script(answer: Any) -> bool:
+    """This will tell whether EVALSHA was asked for a script that Redis does not have (any more)."""
+    return isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOSCRIPT")
+
+
+class _Lines(threading.local):
+    """One line a thread, so that nobody waits for anybody and no pool is locked."""
+
+    def __init__(self) -> None:
+        self.line = Line()
+
+
+_lines = _Lines()
+
+
+def send(packed: bytes, answers: int = 1) -> list[Any] | None:
+    """This will do so on the line of this thread."""
+    return _lines.line.send(packed, answers)
+
+
+def _start_afresh() -> None:
+    # A child that shared its parent's sockets would read its answers.
+    global _lines
+    _lines = _Lines()
+
+
+os.register_at_fork(after_in_child=_start_afresh)
