@@ -4,6 +4,7 @@ from django.urls import include, path
 from rest_framework.response import Response
 
 from apps.base.api import PortalView, api_path
+from apps.base.programs import ApiRoutes
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from integrations_portal import urls as portal
@@ -22,6 +23,7 @@ class Trivial(PortalView):
 
 
 api = [api_path("trivial", Trivial, "trivial"), *portal.api]
+api_routes = ApiRoutes(api, portal.unknown)
 urlpatterns = [path("v1/", include(api)), *portal.urlpatterns[1:]]
 handler400, handler403 = portal.handler400, portal.handler403
 handler404, handler500 = portal.handler404, portal.handler500
