@@ -1,59 +1,38 @@
 """``/v1/me`` and ``/v1/api-keys``."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import ClassVar
 
 from rest_framework.response import Response
 
 from apps.api_keys import actions
 from apps.api_keys.models import ApiKey
-from apps.api_keys.serializers import NewKeyBody, ReasonBody, write_key
+from apps.api_keys.serializers import (
+    KeyChangeBody,
+    NewKeyBody,
+    NothingBody,
+    ReasonBody,
+    RotateBody,
+    VerifyBody,
+    write_key,
+    write_limits,
+    write_me,
+    write_organization,
+)
+from apps.api_keys.verification import verify
 from apps.audit.models import LastUse
 from apps.base.api import ANY_KEY, PortalView
-from apps.base.instants import instant
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
+from apps.base.serializers import StrictSerializer
 from apps.credentials.gate import KeyRow
-from apps.credentials.limits import WindowState
 from apps.credentials.models import SecretKeyQuerySet
-from apps.credentials.moments import moment
 
 
 def rows_of(request: ApiRequest) -> SecretKeyQuerySet[ApiKey]:
     """This will return the caller's organization's keys, oldest first, with what their objects show."""
     keys = ApiKey.objects.for_actor(request.actor)
     return keys.select_related("key_type", "replaces", "replaced_by").order_by("pk")
-
-
-def write_limits(states: tuple[WindowState, ...]) -> list[dict[str, Any]]:
-    """This will return what is left of each window."""
-    return [
-        {
-            "name": state.window.name,
-            "limit": state.window.limit,
-            "remaining": state.remaining,
-            "reset_seconds": state.reset_seconds,
-        }
-        for state in states
-    ]
-
-
-def write_me(row: KeyRow) -> dict[str, Any]:
-    """This will return the key as ``/v1/me`` and verify show it."""
-    return {
-        "id": row.public_id,
-        "name": row.name,
-        "type": row.key_type,
-        "mask": row.mask,
-        "scopes": list(row.scopes),
-        "subject": row.subject or None,
-        "created_at": instant(moment(row.created_at)),
-        "expires_at": instant(moment(row.expires_at)),
-    }
-
-
-def write_organization(row: KeyRow) -> dict[str, str]:
-    """This will return the organization that a key belongs to."""
-    return {"id": row.organization_public_id, "name": row.organization_name, "slug": row.organization_slug}
 
 
 class Me(PortalView):
@@ -87,26 +66,101 @@ class ApiKeys(PortalView):
         return Response(write_key(key, text=text), status=201)
 
 
+def answer_with(request: ApiRequest, id: str) -> Response:
+    """This will answer one key as it is now."""
+    key = rows_of(request).with_public_id(id)
+    return Response(write_key(key, LastUse.objects.filter(pk=key.pk).first()))
+
+
 class OneApiKey(PortalView):
     """One key."""
 
-    requires = {"GET": Permission.API_KEYS_READ}
+    requires = {"GET": Permission.API_KEYS_READ, "PATCH": Permission.API_KEYS_WRITE}
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one key."""
-        key = rows_of(request).with_public_id(id)
-        return Response(write_key(key, LastUse.objects.filter(pk=key.pk).first()))
+        return answer_with(request, id)
+
+    def patch(self, request: ApiRequest, id: str) -> Response:
+        """This will change name, networks, limits, or make the scopes fewer."""
+        rows_of(request).with_public_id(id)
+        actions.update_key(actor=request.actor, key_id=id, **self.validated(request, KeyChangeBody))
+        return answer_with(request, id)
 
 
-class RevokeApiKey(PortalView):
-    """The end of a key."""
+class RotateApiKey(PortalView):
+    """A successor for a key."""
 
     requires = {"POST": Permission.API_KEYS_WRITE}
 
     def post(self, request: ApiRequest, id: str) -> Response:
+        """This will make a key with the same settings; its text is in this answer and never again."""
+        rows_of(request).with_public_id(id)
+        made, text = actions.rotate_key(actor=request.actor, key_id=id, **self.validated(request, RotateBody))
+        key = rows_of(request).get(pk=made.pk)
+        return Response(write_key(key, text=text), status=201)
+
+
+class ChangeOfState(PortalView):
+    """The base of what brings a key into another state: the object is answered, also where it was so already."""
+
+    requires: ClassVar = {}
+    body: type[StrictSerializer] = NothingBody
+
+    def change(self, request: ApiRequest, id: str, action: Callable[..., ApiKey]) -> Response:
+        """This will call the action with what the body holds and answer the key."""
+        rows_of(request).with_public_id(id)
+        action(actor=request.actor, key_id=id, **self.validated(request, self.body))
+        return answer_with(request, id)
+
+
+class RevokeApiKey(ChangeOfState):
+    """The end of a key."""
+
+    requires = {"POST": Permission.API_KEYS_WRITE}
+    body = ReasonBody
+
+    def post(self, request: ApiRequest, id: str) -> Response:
         """This will revoke a key; again is the same answer and changes nothing."""
-        key = rows_of(request).with_public_id(id)
-        body = self.validated(request, ReasonBody)
-        actions.revoke_key(actor=request.actor, key_id=id, reason=body.get("reason", ""))
-        key = rows_of(request).with_public_id(id)
-        return Response(write_key(key, LastUse.objects.filter(pk=key.pk).first()))
+        return self.change(request, id, actions.revoke_key)
+
+
+class DisableApiKey(ChangeOfState):
+    """A key that is switched off for a while."""
+
+    requires = {"POST": Permission.API_KEYS_WRITE}
+    body = ReasonBody
+
+    def post(self, request: ApiRequest, id: str) -> Response:
+        """This will switch a key off until it is enabled."""
+        return self.change(request, id, actions.disable_key)
+
+
+class EnableApiKey(ChangeOfState):
+    """A disabled key that is switched on again."""
+
+    requires = {"POST": Permission.API_KEYS_WRITE}
+
+    def post(self, request: ApiRequest, id: str) -> Response:
+        """This will switch a disabled key on again."""
+        return self.change(request, id, actions.enable_key)
+
+
+class ReleaseApiKey(ChangeOfState):
+    """The end of a quarantine."""
+
+    requires = {"POST": Permission.API_KEYS_WRITE}
+
+    def post(self, request: ApiRequest, id: str) -> Response:
+        """This will take a key out of quarantine."""
+        return self.change(request, id, actions.release_key)
+
+
+class VerifyApiKey(PortalView):
+    """Somebody else's key, as a gateway received it."""
+
+    requires = {"POST": Permission.API_KEYS_VERIFY}
+
+    def post(self, request: ApiRequest) -> Response:
+        """This will judge a key, count the call on its limits and in its usage, and answer 200 whatever it finds."""
+        return Response(verify(request, **self.validated(request, VerifyBody)))

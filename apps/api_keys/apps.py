@@ -17,5 +17,5 @@ class ApiKeysConfig(AppConfig):
 
     def ready(self) -> None:
         """This will make the prefix known to the gate and fill the catalogue after every migrate."""
-        register(KeyKind("ipk_", "api_key", "apps.api_keys.gate_rows.load"))
+        register(KeyKind("ipk_", "api_key", "api_keys.ApiKey", "apps.api_keys.gate_rows.load"))
         post_migrate.connect(ensure_catalogue, sender=self, dispatch_uid="api_keys.catalogue")

@@ -21,10 +21,11 @@ SELECT = """
 SELECT k.id, k.name, k.key_id, k.last_four, k.digest, k.pepper_id, k.scopes, k.subject, k.allowed_networks,
        k.limit_minute, k.limit_hour, k.budget_id, k.created_at, k.expires_at, k.revoked_at, k.disabled_at,
        k.quarantined_at, t.name, t.limit_minute, t.limit_hour,
-       o.id, o.name, o.slug, o.status, o.ceiling_per_minute
+       o.id, o.name, o.slug, o.status, o.ceiling_per_minute, p.types_off, p.scopes_off
 FROM api_keys_apikey k
 JOIN api_keys_keytype t ON t.id = k.key_type_id
 JOIN orgs_organization o ON o.id = k.organization_id
+LEFT JOIN api_keys_package p ON p.organization_id = o.id
 WHERE k.key_id = %s
 """
 DIGEST, PEPPER = 4, 5
@@ -42,10 +43,12 @@ def load(key_id: str, accept: Accept) -> KeyRow | None:
 def _build(row: tuple[Any, ...]) -> KeyRow:
     (pk, name, key_id, last_four, digest, pepper_id, scopes, subject, networks, limit_minute, limit_hour, budget,
      created_at, expires_at, revoked_at, disabled_at, quarantined_at, type_name, type_minute, type_hour,
-     organization_pk, organization_name, organization_slug, organization_status, ceiling) = row  # fmt: skip
+     organization_pk, organization_name, organization_slug, organization_status, ceiling,
+     types_off, scopes_off) = row  # fmt: skip
     organization_id, key_pk, bucket = as_uuid(organization_pk), as_uuid(pk), as_uuid(budget).hex
     held = tuple(as_json(scopes))
     allowed = tuple(as_json(networks))
+    withheld = frozenset(as_json(scopes_off or "[]"))
     return KeyRow(
         kind="api_key",
         pk=key_pk,
@@ -60,8 +63,10 @@ def _build(row: tuple[Any, ...]) -> KeyRow:
         organization_slug=organization_slug,
         organization_status=organization_status,
         key_type=type_name,
-        scopes=held,
-        permissions=expand(held),
+        type_is_off=type_name in as_json(types_off or "[]"),
+        scopes=tuple(scope for scope in held if scope not in withheld),
+        permissions=expand(held) - withheld,
+        withheld=withheld,
         subject=subject,
         created_at=as_seconds(created_at) or 0.0,
         expires_at=as_seconds(expires_at),

@@ -45,6 +45,14 @@ class Scope(models.Model):
         return gettext(self.description)
 
 
+class Makers(models.TextChoices):
+    """Who may make keys of a type. Owners' keys are made by people alone: no key may what only an owner may."""
+
+    ADMINS = "admins", _("Owners and admins, and keys that may")
+    OWNERS = "owners", _("Owners only")
+    OPERATORS = "operators", _("Operators only")
+
+
 class KeyTypeQuerySet(models.QuerySet):
     """Types of keys."""
 
@@ -76,6 +84,9 @@ class KeyType(Timestamped):
     )
     needs_subject = models.BooleanField(_("needs a subject"), default=False)
     platform_only = models.BooleanField(_("only in the organization platform"), default=False)
+    made_by = models.CharField(
+        _("made by"), max_length=10, choices=Makers.choices, default=Makers.ADMINS, db_default=Makers.ADMINS
+    )
     is_active = models.BooleanField(_("may be made"), default=True)
     is_builtin = models.BooleanField(default=False, editable=False)
     position = models.PositiveIntegerField(default=100)
@@ -106,6 +117,41 @@ class KeyType(Timestamped):
         return named | {ADMIN} if self.may_hold_admin else named
 
 
+class Package(models.Model):
+    """What the vendor's product package leaves out for one organization: types and scopes that are switched off.
+
+    At the next call a scope that is off no longer counts, and a key of a type that is off gets 403.
+    """
+
+    organization = models.OneToOneField(
+        "orgs.Organization",
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="+",
+        verbose_name=_("organization"),
+    )
+    types_off = models.JSONField(_("key types switched off"), default=list, blank=True)
+    scopes_off = models.JSONField(_("scopes switched off"), default=list, blank=True)
+    contact = models.CharField(
+        _("whom to ask"),
+        max_length=200,
+        blank=True,
+        help_text=_("Shown where something is switched off, such as “Write to sales@vendor.example”."),
+    )
+
+    class Meta:
+        verbose_name = _("package of an organization")
+        verbose_name_plural = _("packages of organizations")
+
+    def __str__(self) -> str:
+        return str(self.organization)
+
+    @property
+    def contact_text(self) -> str:
+        """Whom to ask, in the operator's words or in ours."""
+        return self.contact or gettext("Contact the vendor's team.")
+
+
 class ApiKey(SecretKey):
     """A key for servers: calls ``/v1`` as its organization, within its scopes."""
 
@@ -119,3 +165,7 @@ class ApiKey(SecretKey):
         verbose_name = _("API key")
         verbose_name_plural = _("API keys")
         indexes: ClassVar[list[Any]] = [models.Index(fields=["organization", "id"], name="api_key_by_org")]
+
+    def settings_of_key(self) -> tuple[str, ...]:
+        """This will return the names of the fields that a key's successor takes over."""
+        return (*super().settings_of_key(), "key_type", "subject")

@@ -4,13 +4,19 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.api_keys.actions import MAX_DAYS, Lifetime
+from apps.api_keys.actions import DAY_SECONDS, MAX_DAYS, Lifetime
 from apps.api_keys.gate_rows import effective
 from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
 from apps.base.instants import instant
 from apps.base.lists import read_time
-from apps.base.serializers import Flag, StrictSerializer, Text, TextList, Whole
+from apps.base.serializers import Address, Flag, StrictSerializer, Text, TextList, Whole
+from apps.credentials.gate import KeyRow
+from apps.credentials.lifecycle import LONGEST_OVERLAP
+from apps.credentials.limits import WindowState
+from apps.credentials.moments import moment
+
+LONGEST_OVERLAP_SECONDS = int(LONGEST_OVERLAP.total_seconds())
 
 
 class LimitsBody(StrictSerializer):
@@ -26,12 +32,12 @@ class NewKeyBody(StrictSerializer):
     name = Text(max_length=100)
     type = Text(max_length=40)
     scopes = TextList()
-    subject = Text(max_length=200, required=False)
-    expires_in_days = Whole(required=False, min_value=1, max_value=MAX_DAYS)
-    expires_at = Text(max_length=40, required=False)
+    subject = Text(max_length=200, required=False, allow_null=True)
+    expires_in_days = Whole(required=False, allow_null=True, min_value=1, max_value=MAX_DAYS)
+    expires_at = Text(max_length=40, required=False, allow_null=True)
     never_expires = Flag(required=False)
-    allowed_networks = TextList(required=False)
-    limits = LimitsBody(required=False)
+    allowed_networks = TextList(required=False, allow_null=True)
+    limits = LimitsBody(required=False, allow_null=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """This will replace the three ways by one lifetime."""
@@ -46,8 +52,42 @@ class NewKeyBody(StrictSerializer):
         elif ways:
             lifetime = Lifetime(never=True, field="never_expires")
         kept = ("name", "scopes", "subject", "allowed_networks", "limits")
-        values = {name: attrs[name] for name in kept if name in attrs}
+        values = {name: attrs[name] for name in kept if attrs.get(name) is not None}
         return {**values, "key_type": attrs["type"], "lifetime": lifetime}
+
+
+class KeyChangeBody(StrictSerializer):
+    """What may change of a key: at least one of these."""
+
+    name = Text(max_length=100, required=False)
+    scopes = TextList(required=False)
+    allowed_networks = TextList(required=False)
+    limits = LimitsBody(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """This will refuse a change of nothing."""
+        if not attrs:
+            raise serializers.ValidationError({"body": ["Send name, scopes, allowed_networks or limits."]})
+        return attrs
+
+
+class RotateBody(StrictSerializer):
+    """How long the old key goes on working, in seconds: 0 (not at all) to 30 days."""
+
+    overlap_seconds = Whole(min_value=0, max_value=LONGEST_OVERLAP_SECONDS, default=DAY_SECONDS)
+
+
+class NothingBody(StrictSerializer):
+    """A body without fields: the path says everything."""
+
+
+class VerifyBody(StrictSerializer):
+    """A key as somebody else received it, and what it is to be good for."""
+
+    key = Text(max_length=1000, allow_blank=True)
+    scopes = TextList(required=False, allow_null=True)
+    ip = Address(required=False, allow_null=True)
+    cost = Whole(required=False, min_value=1, max_value=100, default=1)
 
 
 class ReasonBody(StrictSerializer):
@@ -81,3 +121,35 @@ def write_key(key: ApiKey, last_use: LastUse | None = None, text: str | None = N
         "replaced_by": successor.public_id if successor else None,
     }
     return body if text is None else {**body, "key": text}
+
+
+def write_limits(states: tuple[WindowState, ...]) -> list[dict[str, Any]]:
+    """This will return what is left of each window."""
+    return [
+        {
+            "name": state.window.name,
+            "limit": state.window.limit,
+            "remaining": state.remaining,
+            "reset_seconds": state.reset_seconds,
+        }
+        for state in states
+    ]
+
+
+def write_me(row: KeyRow) -> dict[str, Any]:
+    """This will return the key as ``/v1/me`` and verify show it."""
+    return {
+        "id": row.public_id,
+        "name": row.name,
+        "type": row.key_type,
+        "mask": row.mask,
+        "scopes": list(row.scopes),
+        "subject": row.subject or None,
+        "created_at": instant(moment(row.created_at)),
+        "expires_at": instant(moment(row.expires_at)),
+    }
+
+
+def write_organization(row: KeyRow) -> dict[str, str]:
+    """This will return the organization that a key belongs to."""
+    return {"id": row.organization_public_id, "name": row.organization_name, "slug": row.organization_slug}

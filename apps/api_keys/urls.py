@@ -17,6 +17,11 @@ pages = [
 api = [
     api_path("me", doors.Me, "me"),
     api_path("api-keys", doors.ApiKeys, "api-keys"),
+    api_path("api-keys/verify", doors.VerifyApiKey, "api-keys-verify"),
     api_path("api-keys/{id}", doors.OneApiKey, "api-key"),
+    api_path("api-keys/{id}/rotate", doors.RotateApiKey, "api-key-rotate"),
     api_path("api-keys/{id}/revoke", doors.RevokeApiKey, "api-key-revoke"),
+    api_path("api-keys/{id}/disable", doors.DisableApiKey, "api-key-disable"),
+    api_path("api-keys/{id}/enable", doors.EnableApiKey, "api-key-enable"),
+    api_path("api-keys/{id}/release", doors.ReleaseApiKey, "api-key-release"),
 ]

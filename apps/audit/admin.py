@@ -30,7 +30,10 @@ class ApiCallAdmin(ReadOnlyAdmin):
 class UsageHourAdmin(ReadOnlyAdmin):
     """Calls by hour."""
 
-    list_display = ("hour", "organization", "credential_id", "method", "route", "status_class", "address", "calls")
+    list_display = (
+        *("hour", "organization", "credential_id", "method", "route", "status_class", "address", "user_agent"),
+        *("scopes", "calls", "last_at"),
+    )
     list_select_related = ("organization",)
     ordering = ("-id",)
 

@@ -5,8 +5,7 @@ other and never deadlock.
 """
 
 import uuid
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -17,10 +16,25 @@ from psycopg import Cursor
 from apps.audit.models import NO_CREDENTIAL, ApiCall
 
 MOST_PARAMETERS = 999
+# The answers by which a key was not let in: they are counted, and no use of the key.
+NOT_LET_IN = frozenset({401, 403, 429})
+
+
+class Use(NamedTuple):
+    """A call that counts for another key than the caller's. Plain texts and numbers: it may travel as JSON."""
+
+    organization_id: str
+    credential_id: str
+    method: str
+    route: str
+    status: int
+    scopes: str
+    address: str
+    user_agent: str
 
 
 class Call(NamedTuple):
-    """One answered request; the fields are the columns of ApiCall."""
+    """One answered request; the fields but the last are the columns of ApiCall."""
 
     id: uuid.UUID
     at: datetime
@@ -37,6 +51,9 @@ class Call(NamedTuple):
     address: str
     user_agent: str
     request_id: str
+    scopes: str = ""
+    flagged: bool = False
+    uses: Sequence[Sequence[Any]] = ()  # each one a Use
 
 
 class Refused(NamedTuple):
@@ -48,7 +65,7 @@ class Refused(NamedTuple):
 
 
 class LastUse(NamedTuple):
-    """The newest use of one key."""
+    """The newest call by which one key was let in."""
 
     credential_id: uuid.UUID
     at: datetime
@@ -65,11 +82,25 @@ class Usage(NamedTuple):
     route: str
     status_class: str
     address: str
+    user_agent: str
+    scopes: str
 
 
-COUNTED_USAGE = (*Usage._fields, "calls")
+class Counted(NamedTuple):
+    """How many calls, and when the newest of them was."""
+
+    calls: int
+    last_at: datetime
+
+
+CALL_COLUMNS = Call._fields[:-1]
+COUNTED_USAGE = (*Usage._fields, *Counted._fields)
 COUNTED_REFUSED = (*Refused._fields, "calls")
 COUNT_UP = "DO UPDATE SET calls = {table}.calls + excluded.calls"
+COUNT_UP_AND_KEEP_NEWEST = (
+    f"{COUNT_UP}, last_at = CASE WHEN excluded.last_at > {{table}}.last_at"
+    " THEN excluded.last_at ELSE {table}.last_at END"
+)
 KEEP_NEWEST = "DO UPDATE SET at = excluded.at, address = excluded.address WHERE excluded.at >= {table}.at"
 
 
@@ -77,10 +108,12 @@ def store(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
     """This will commit the calls and everything counted from them, or raise a database error and keep nothing."""
     database = connections[DEFAULT_DB_ALIAS]
     with transaction.atomic(), database.wrap_database_errors:
-        _insert(database, "audit_apicall", Call._fields, calls)
+        _insert(database, "audit_apicall", CALL_COLUMNS, [call[:-1] for call in calls])
         _insert(database, "audit_lastuse", LastUse._fields, last_uses(calls), ("credential_id",), KEEP_NEWEST)
-        _insert(database, "audit_usagehour", COUNTED_USAGE, _counted(usage(calls)), Usage._fields, COUNT_UP)
-        _insert(database, "audit_refusedcalls", COUNTED_REFUSED, _counted(refused), Refused._fields, COUNT_UP)
+        counted = [(*key, *count) for key, count in sorted(usage(calls).items())]
+        _insert(database, "audit_usagehour", COUNTED_USAGE, counted, Usage._fields, COUNT_UP_AND_KEEP_NEWEST)
+        strangers = [(*key, count) for key, count in sorted(refused.items())]
+        _insert(database, "audit_refusedcalls", COUNTED_REFUSED, strangers, Refused._fields, COUNT_UP)
 
 
 def is_stored(calls: Sequence[Call]) -> bool:
@@ -89,29 +122,41 @@ def is_stored(calls: Sequence[Call]) -> bool:
 
 
 def last_uses(calls: Iterable[Call]) -> list[LastUse]:
-    """This will return the newest use of each key, by key."""
+    """This will return the newest use of each key that was let in, by key."""
     newest: dict[uuid.UUID, LastUse] = {}
-    for call in calls:
-        key = call.credential_id
-        if key is not None and (key not in newest or newest[key].at <= call.at):
-            newest[key] = LastUse(key, call.at, call.address)
+    for used in _let_in(calls):
+        if used.credential_id not in newest or newest[used.credential_id].at <= used.at:
+            newest[used.credential_id] = used
     return sorted(newest.values())
 
 
-def usage(calls: Iterable[Call]) -> Counter[Usage]:
-    """This will count the calls by hour."""
-    return Counter(
-        Usage(
-            call.organization_id,
-            call.credential_id or NO_CREDENTIAL,
-            call.at.replace(minute=0, second=0, microsecond=0),
-            call.method,
-            call.route,
-            status_class(call.status),
-            call.address,
-        )
-        for call in calls
-    )
+def _let_in(calls: Iterable[Call]) -> Iterator[LastUse]:
+    for call in calls:
+        if call.credential_id is not None and call.status not in NOT_LET_IN:
+            yield LastUse(call.credential_id, call.at, call.address)
+        for use in map(Use._make, call.uses):
+            if use.status < 400:
+                yield LastUse(uuid.UUID(use.credential_id), call.at, use.address)
+
+
+def usage(calls: Iterable[Call]) -> dict[Usage, Counted]:
+    """This will count the calls by hour, and for whom else they count."""
+    counts: dict[Usage, Counted] = {}
+    for call in calls:
+        for key in _counted_as(call):
+            before = counts.get(key, Counted(0, call.at))
+            counts[key] = Counted(before.calls + 1, max(before.last_at, call.at))
+    return counts
+
+
+def _counted_as(call: Call) -> Iterator[Usage]:
+    hour = call.at.replace(minute=0, second=0, microsecond=0)
+    own = call.credential_id or NO_CREDENTIAL
+    rest = call.method, call.route, status_class(call.status), call.address, call.user_agent[:120], call.scopes
+    yield Usage(call.organization_id, own, hour, *rest)
+    for use in map(Use._make, call.uses):
+        what = use.method, use.route, status_class(use.status), use.address, use.user_agent[:120], use.scopes
+        yield Usage(uuid.UUID(use.organization_id), uuid.UUID(use.credential_id), hour, *what)
 
 
 def status_class(status: int) -> str:
@@ -119,10 +164,6 @@ def status_class(status: int) -> str:
     if status == 429:
         return "429"
     return "5xx" if status >= 500 else "4xx" if status >= 400 else "2xx"
-
-
-def _counted(counts: Mapping[Any, int]) -> list[tuple[Any, ...]]:
-    return [(*key, counts[key]) for key in sorted(counts)]
 
 
 def _insert(

@@ -4,6 +4,7 @@ Strangers leave no row: their refusals are only counted, per address, minute and
 """
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.audit import call_writer
-from apps.audit.call_store import Call, Refused
+from apps.audit.call_store import Call, Refused, Use
 from apps.audit.texts import clean
 from apps.base.actor import ActorKind
 from apps.base.identifiers import new_uuid
@@ -21,6 +22,7 @@ from apps.base.requests import PortalRequest
 KEY_KINDS = (ActorKind.API_KEY, ActorKind.SDK_KEY)
 # How a row is kept, by API_CALL_LOG. `stream` is as durable as `strict` until it has a writer of its own.
 KEEP = {"strict": call_writer.keep, "stream": call_writer.keep}
+MOST_SCOPES = 200
 
 
 def record_call(*, request: PortalRequest, caller: Any, route: str, status: int, code: str, duration_ms: float) -> None:
@@ -51,11 +53,43 @@ def record_call(*, request: PortalRequest, caller: Any, route: str, status: int,
         address=request.client_address[:45],
         user_agent=clean(request.META.get("HTTP_USER_AGENT", ""), 300),
         request_id=request.request_id,
+        scopes=_text(request.scopes_used),
+        flagged=getattr(caller.credential, "is_quarantined", False),
+        uses=tuple(request.uses),
     )
     if connection.in_atomic_block:
         call_writer.keep_here([call], {})
     else:
         KEEP[settings.API_CALL_LOG](call)
+
+
+def note_use(
+    request: PortalRequest,
+    *,
+    organization_id: uuid.UUID,
+    credential_id: uuid.UUID,
+    route: str,
+    method: str,
+    status: int,
+    scopes: Iterable[str],
+    address: str,
+    user_agent: str = "",
+) -> None:
+    """This will count the call for another key too, in the commit that keeps the caller's row; it adds no row.
+
+    Under 400 it is a use of that key as well. A call that leaves no row (a stranger's) counts for nobody.
+    """
+    agent = clean(user_agent, 120)
+    use = Use(
+        organization_id.hex, credential_id.hex, method[:8], route[:120], status, _text(scopes), address[:45], agent
+    )
+    request.uses.append(use)
+
+
+def _text(scopes: Iterable[str]) -> str:
+    """This will write scopes sorted, cut after a whole one."""
+    text = " ".join(sorted(set(map(str, scopes))))
+    return text if len(text) <= MOST_SCOPES else text[: MOST_SCOPES + 1].rpartition(" ")[0]
 
 
 def _identify(caller: Any) -> tuple[uuid.UUID, str, str, str, uuid.UUID | None] | None:

@@ -67,6 +67,8 @@ class ApiCall(OrgOwned):
     address = models.CharField(max_length=45, blank=True)
     user_agent = models.CharField(max_length=300, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
+    scopes = models.CharField(max_length=200, blank=True, help_text="Those that the call used, sorted.")
+    flagged = models.BooleanField(default=False, help_text="Made by a key in quarantine.")
 
     objects: ClassVar = OrgQuerySet.as_manager()
 
@@ -82,7 +84,7 @@ class ApiCall(OrgOwned):
 
 
 class UsageHour(models.Model):
-    """Calls of one key in one hour, by route, status class and address: what usage pages read."""
+    """Calls of one key in one hour, by all that usage pages tell apart: what these pages read."""
 
     organization = models.ForeignKey("orgs.Organization", on_delete=models.CASCADE, related_name="+", db_index=False)
     credential_id = models.UUIDField(default=NO_CREDENTIAL, help_text="All zeros: a session.")
@@ -91,12 +93,18 @@ class UsageHour(models.Model):
     route = models.CharField(max_length=120)
     status_class = models.CharField(max_length=3, help_text="2xx, 4xx, 429, 5xx")
     address = models.CharField(max_length=45, blank=True)
+    user_agent = models.CharField(max_length=120, blank=True)
+    scopes = models.CharField(max_length=200, blank=True, help_text="Those that the calls used, sorted.")
     calls = models.PositiveIntegerField(default=0)
+    last_at = models.DateTimeField(help_text="The newest of the calls.")
 
     class Meta:
         constraints: ClassVar[list[Any]] = [
             models.UniqueConstraint(
-                fields=["organization", "credential_id", "hour", "method", "route", "status_class", "address"],
+                fields=[
+                    *("organization", "credential_id", "hour", "method", "route", "status_class", "address"),
+                    *("user_agent", "scopes"),
+                ],
                 name="one_usage_row",
             )
         ]
@@ -110,7 +118,7 @@ class UsageHour(models.Model):
 
 
 class LastUse(models.Model):
-    """When and from where a key was last used: one row per key, kept by the call log."""
+    """When and from where a key was last let in: one row per key, kept by the call log."""
 
     credential_id = models.UUIDField(primary_key=True)
     at = models.DateTimeField()

@@ -38,6 +38,12 @@ def last_uses(credential_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, LastUse]:
     return LastUse.objects.in_bulk(credential_ids) if credential_ids else {}
 
 
+def was_seen(credential_id: uuid.UUID, address: str) -> bool:
+    """This will tell whether a call of the key from this address was ever let in and answered well."""
+    rows = UsageHour.objects.filter(credential_id=credential_id, address=address, status_class="2xx")
+    return address != "" and rows.exists()
+
+
 def daily_series(
     organization_id: uuid.UUID, credential_ids: Sequence[uuid.UUID], days: int, now: datetime | None = None
 ) -> dict[uuid.UUID, list[Day]]:

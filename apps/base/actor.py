@@ -11,7 +11,7 @@ from enum import StrEnum
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Forbidden
-from apps.base.permissions import ADMIN, grants
+from apps.base.permissions import ADMIN, grants, is_read
 
 
 class ActorKind(StrEnum):
@@ -36,7 +36,11 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, for which organization, with which permissions, from where."""
+    """Who acts, for which organization, with which permissions, from where.
+
+    ``withheld``: scopes that an operator switched off for the organization; they count for no key, ``admin`` included.
+    ``quarantined``: a key that was set aside; only its read scopes count.
+    """
 
     kind: ActorKind
     id: str
@@ -46,6 +50,8 @@ class Actor:
     role: str = ""
     gives: frozenset[str] = frozenset()
     bounds: Bounds | None = None
+    withheld: frozenset[str] = frozenset()
+    quarantined: bool = False
     address: str = ""
     user_agent: str = ""
     request_id: str = ""
@@ -55,7 +61,11 @@ class Actor:
         """This will tell whether the actor holds the permission."""
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
             return True
-        return grants(self.permissions, permission)
+        return self._holds(permission) and (is_read(permission) or not self.quarantined)
+
+    def _holds(self, permission: str) -> bool:
+        """This will tell whether the actor holds the permission, quarantine aside."""
+        return permission not in self.withheld and grants(self.permissions, permission)
 
     def can_any(self, permissions: Iterable[str]) -> bool:
         """This will tell whether the actor holds at least one of the permissions."""
@@ -65,13 +75,15 @@ class Actor:
         """This will tell whether the actor may hand a scope to a key that it makes or changes."""
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
             return True
-        return scope in self.gives or (ADMIN in self.gives)
+        return not self.quarantined and (scope in self.gives or ADMIN in self.gives)
 
     def require(self, *permissions: str) -> None:
         """This will raise Forbidden, naming what is missing, unless the actor holds one of the permissions."""
         if self.can_any(permissions):
             return
         accepted = ", ".join(permissions)
+        if self.quarantined and any(self._holds(permission) for permission in permissions):
+            raise Forbidden(_("This key is quarantined: until it is released it may only read."), "key_quarantined")
         if self.kind in (ActorKind.API_KEY, ActorKind.SDK_KEY):
             message = _("This key lacks the scope %(scope)s. Accepted: %(accepted)s.")
             raise Forbidden(

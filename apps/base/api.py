@@ -184,6 +184,7 @@ class PortalView(APIView):
         needed = (needed,) if isinstance(needed, str) else needed
         if needed:
             actor.require(*needed)
+            request._request.scopes_used = (next(permission for permission in needed if actor.can(permission)),)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:
         """This will choose the renderer; programs that take anything, or JSON, get it without DRF's long way."""
@@ -196,7 +197,7 @@ class PortalView(APIView):
     def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         """This will answer, put the limits on the answer, and record the call before it leaves."""
         started = time.perf_counter()
-        request.caller = Caller()
+        request.caller, request.scopes_used, request.uses = Caller(), (), []
         response = cast(Response, super().dispatch(request, *args, **kwargs))
         for name, value in request.caller.headers.items():
             response.headers.setdefault(name, value)

@@ -59,3 +59,8 @@ def expand(scopes: Iterable[str]) -> frozenset[str]:
 def grants(held: frozenset[str], wanted: str) -> bool:
     """This will tell whether expanded scopes hold one permission; ``admin`` holds all but the owner's."""
     return wanted in held or (ADMIN in held and wanted not in OWNER_ONLY)
+
+
+def is_read(permission: str) -> bool:
+    """This will tell whether a permission lets somebody see and change nothing."""
+    return permission.endswith(":read")

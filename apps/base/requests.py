@@ -27,6 +27,9 @@ class PortalRequest(HttpRequest):
     # The door of the API: its Caller, and what is left of the limits of a key.
     caller: Any
     limit_states: tuple[Any, ...]
+    # The door of the API, for the call log: the scopes that the call used, and for which other keys it counts.
+    scopes_used: tuple[str, ...]
+    uses: list[Any]
 
 
 class ApiRequest(Request):

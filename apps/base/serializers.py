@@ -1,5 +1,6 @@
 """Strict pieces of request bodies: unknown fields are refused, and a number is not taken for a text."""
 
+import ipaddress
 from typing import Any
 
 from rest_framework import serializers
@@ -14,6 +15,19 @@ class Text(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class Address(Text):
+    """An IPv4 or IPv6 address as a JSON string."""
+
+    default_error_messages = {"address": "Send an IPv4 or IPv6 address."}
+
+    def to_internal_value(self, data: Any) -> str:
+        """This will return the address in its canonical form."""
+        try:
+            return str(ipaddress.ip_address(super().to_internal_value(data)))
+        except ValueError:
+            self.fail("address")
 
 
 class Whole(serializers.IntegerField):

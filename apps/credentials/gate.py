@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.db import transaction
 
+from apps.audit.usage import was_seen
 from apps.base import redis as shared
 from apps.base.actor import Actor, ActorKind, Bounds
 from apps.base.errors import Forbidden, PortalError, RateLimited, Unauthorized
@@ -38,7 +39,11 @@ SUSPENDED, CLOSED = "suspended", "closed"
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """What the gate knows of a key: one row, read by the app that keeps it. Times are seconds since 1970."""
+    """What the gate knows of a key: one row, read by the app that keeps it. Times are seconds since 1970.
+
+    ``scopes`` and ``permissions`` are what counts: without those that are switched off for the organization, which
+    are ``withheld``.
+    """
 
     kind: str
     pk: uuid.UUID
@@ -53,8 +58,10 @@ class KeyRow:
     organization_slug: str
     organization_status: str
     key_type: str
+    type_is_off: bool
     scopes: tuple[str, ...]
     permissions: frozenset[str]
+    withheld: frozenset[str]
     subject: str
     created_at: float
     expires_at: float | None
@@ -109,28 +116,38 @@ class RowCache:
 cache = RowCache()
 
 
-def check(text: str, address: str, cost: int = 1) -> Verdict:
-    """This will judge a key's text as sent from an address; ``cost`` calls are counted where it is valid."""
+def check(text: str, address: str, cost: int = 1, within: uuid.UUID | None = None) -> Verdict:
+    """This will judge a key's text as sent from an address; ``cost`` calls are counted where it is valid.
+
+    ``within``: the one organization whose keys count; a key of another one is an unknown key, and nothing is counted.
+    """
     parsed = parse_key(text)
     kind = KINDS.get(parsed.prefix) if parsed else None
     if parsed is None or kind is None:
         return Verdict(refusal=invalid_key())
     text_id = parsed.prefix + parsed.key_id
     cached = cache.get(text_id) if settings.REDIS_URL else None
-    if cached is not None and matches(text, cached.row.digest, cached.row.pepper_id) and _state(cached.row) is None:
+    if cached is not None and _may_believe(cached.row, text, within):
         decision = limits.take(cached.row.windows, cached.versions, cost)
         if not decision.stale:
             return _judge(cached.row, decision, address)
-    return _check_fresh(text, text_id, kind, address, cost)
+    return _check_fresh(text, text_id, kind, address, cost, within)
 
 
-def _check_fresh(text: str, text_id: str, kind: KeyKind, address: str, cost: int) -> Verdict:
+def _may_believe(row: KeyRow, text: str, within: uuid.UUID | None) -> bool:
+    is_ours = within is None or row.organization_id == within
+    return is_ours and matches(text, row.digest, row.pepper_id) and _state(row) is None
+
+
+def _check_fresh(text: str, text_id: str, kind: KeyKind, address: str, cost: int, within: uuid.UUID | None) -> Verdict:
     """This will judge against the database. An unknown id and a wrong secret take the same steps: a read, a HMAC."""
     cache.drop(text_id)
     known = read_versions_of_key(text_id)
     row: KeyRow | None = kind.load(text_id[len(kind.prefix) :], lambda stored, pepper: matches(text, stored, pepper))
-    if row is None:
+    if row is None or (within is not None and row.organization_id != within):
         return Verdict(refusal=invalid_key())
+    if row.pepper_id != current_pepper():
+        kind.redigest(row.pk, row.digest, digest_for(text))
     refusal = _state(row)
     if refusal is not None:
         return Verdict(key=row, refusal=refusal)
@@ -176,8 +193,11 @@ def _access(row: KeyRow, address: str) -> Forbidden | None:
         return Forbidden("This organization is suspended. Contact the vendor's team.", "organization_suspended")
     if row.parsed_networks and not _inside(address, row.parsed_networks):
         return Forbidden("This key may not be used from this address.", "ip_not_allowed")
-    if row.is_quarantined:
-        return Forbidden("This key is quarantined. An owner or admin can release it.", "key_quarantined")
+    if row.type_is_off:
+        return Forbidden("Keys of this type are switched off for this organization. Contact the vendor's team.")
+    if row.is_quarantined and not was_seen(row.pk, address):
+        message = "This key is quarantined and this address is new to it. An owner or admin can release it."
+        return Forbidden(message, "key_quarantined")
     return None
 
 
@@ -199,6 +219,8 @@ def actor_of(row: KeyRow, address: str, user_agent: str, request_id: str) -> Act
         organization_id=row.organization_id,
         permissions=row.permissions,
         gives=row.permissions,
+        withheld=row.withheld,
+        quarantined=row.is_quarantined,
         bounds=Bounds(
             key_type=row.key_type,
             expires_at=row.expires_at,

@@ -1,25 +1,33 @@
-"""The life of a key of any kind: issued with its text once, later changed by conditional updates only."""
+"""The life of a key of any kind: issued with its text once, later changed by conditional updates only.
 
-from datetime import datetime
+Each change says whether it changed anything, so that asking twice is recorded once. Callers hold the key's row
+(``locked``), so that two changes of one key come one after the other. Rows are never deleted.
+"""
+
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from django.db import connection
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor
 from apps.base.errors import Conflict
 from apps.base.secrets import new_key
 from apps.credentials import gate
-from apps.credentials.models import KeyStatus, SecretKey
+from apps.credentials.models import KeyStatus, SecretKey, SecretKeyQuerySet
 
 Key = TypeVar("Key", bound=SecretKey)
+
+LONGEST_OVERLAP = timedelta(days=30)
 
 
 def issue(model: type[Key], *, actor: Actor, **values: Any) -> tuple[Key, str]:
     """This will save a new key and return it with its text, which is kept nowhere else."""
     made = new_key(model.key_prefix)
     digest, pepper_id = gate.digest_for(made.text)
+    values.setdefault("organization_id", actor.organization_id)
     key = model(
-        organization_id=actor.organization_id,
         key_id=made.key_id,
         digest=digest,
         pepper_id=pepper_id,
@@ -34,21 +42,116 @@ def issue(model: type[Key], *, actor: Actor, **values: Any) -> tuple[Key, str]:
     return key, made.text
 
 
-def revoke(key: Key, *, actor: Actor, reason: str = "", now: datetime | None = None) -> bool:
+def locked(rows: SecretKeyQuerySet, public_id: str) -> Any:
+    """This will return one of the keys, its row held until the transaction ends, or raise NotFound.
+
+    On SQLite the transaction itself is exclusive, for it begins IMMEDIATE.
+    """
+    if connection.vendor == "postgresql":
+        rows = rows.select_for_update(of=("self",))
+    return rows.with_public_id(public_id)
+
+
+def require_alive(key: SecretKey) -> None:
+    """This will raise Conflict for a key that is revoked or expired: such a key can only be read."""
+    if key.status == KeyStatus.REVOKED:
+        raise Conflict(_("This key is revoked; that is final. Create another."))
+    if key.status == KeyStatus.EXPIRED:
+        raise Conflict(_("This key has expired; it can only be read. Create another."))
+
+
+def revoke(key: SecretKey, *, actor: Actor, reason: str = "") -> bool:
     """This will end a key for good and tell whether it was still alive; an expired one raises Conflict."""
-    moment = now or timezone.now()
-    if key.status_at(moment) == KeyStatus.EXPIRED:
-        raise Conflict("This key has expired; there is nothing to revoke.")
-    changed = (
-        type(key)
-        .objects.filter(pk=key.pk, revoked_at=None)
-        .update(
-            revoked_at=moment,
-            status_reason=reason[:200],
-            status_changed_by=f"{actor.kind}:{actor.id}",
-            updated_at=moment,
-        )
-    )
-    key.refresh_from_db()
+    if key.status == KeyStatus.REVOKED:
+        return False
+    require_alive(key)
+    return _change(key, actor, reason, "revoked_at", timezone.now())
+
+
+def disable(key: SecretKey, *, actor: Actor, reason: str = "") -> bool:
+    """This will switch a key off until it is enabled and tell whether it was on; an ended one raises Conflict."""
+    require_alive(key)
+    return key.disabled_at is None and _change(key, actor, reason, "disabled_at", timezone.now())
+
+
+def enable(key: SecretKey, *, actor: Actor) -> bool:
+    """This will switch a disabled key on again; what it was beside that (in quarantine, in overlap) it is again."""
+    require_alive(key)
+    return key.disabled_at is not None and _change(key, actor, "", "disabled_at", None)
+
+
+def quarantine(key: SecretKey, *, actor: Actor, reason: str = "") -> bool:
+    """This will set a key aside: from now on it reads, from addresses that it was used from before, and no more."""
+    require_alive(key)
+    return key.quarantined_at is None and _change(key, actor, reason, "quarantined_at", timezone.now())
+
+
+def release(key: SecretKey, *, actor: Actor) -> bool:
+    """This will take a key out of quarantine and tell whether it was in it."""
+    require_alive(key)
+    return key.quarantined_at is not None and _change(key, actor, "", "quarantined_at", None)
+
+
+def _change(key: SecretKey, actor: Actor, reason: str, field: str, moment: datetime | None) -> bool:
+    now = timezone.now()
+    values = {
+        field: moment,
+        "status_reason": reason[:200],
+        "status_changed_by": f"{actor.kind}:{actor.id}",
+        "status_changed_at": now,
+        "updated_at": now,
+    }
+    before = {field: None} if moment is not None else {f"{field}__isnull": False}
+    changed = type(key).objects.filter(pk=key.pk, **before).update(**values)
+    for name, value in values.items():
+        setattr(key, name, value)
     gate.key_changed(key.key_prefix, key.key_id)
     return bool(changed)
+
+
+def replace(
+    key: Key, *, actor: Actor, overlap: timedelta, expires_at: datetime | None, **changed: Any
+) -> tuple[Key, str]:
+    """This will issue a key with the settings of another one, which then works for the overlap and no longer.
+
+    Both share one budget of calls. The old key's end only ever comes nearer; an older overlap, of the key that this
+    one had replaced, ends at once. ``changed``: settings of the new key that differ. Raises Conflict where the key
+    has ended or was replaced before.
+    """
+    require_alive(key)
+    if key.overlap_since is not None or type(key).objects.filter(replaces=key).exists():
+        raise Conflict(_("This key was rotated before: rotate the key that replaced it."))
+    now = timezone.now()
+    if key.replaces is not None:
+        _end_overlap(key.replaces, now)
+    _shorten(key, min(now + overlap, key.expires_at or now + overlap), actor, now)
+    copied = {name: getattr(key, name) for name in key.settings_of_key()}
+    values = {**copied, **changed, "organization_id": key.organization_id, "budget_id": key.budget_id}
+    return issue(type(key), actor=actor, replaces=key, expires_at=expires_at, **values)
+
+
+def _shorten(key: SecretKey, ends: datetime, actor: Actor, now: datetime) -> None:
+    key.overlap_since, key.expires_at, key.updated_at = now, ends, now
+    key.status_changed_at, key.status_changed_by, key.status_reason = now, f"{actor.kind}:{actor.id}", ""
+    key.save(
+        update_fields=[
+            "overlap_since",
+            "expires_at",
+            "status_changed_at",
+            "status_changed_by",
+            "status_reason",
+            "updated_at",
+        ]
+    )
+    gate.key_changed(key.key_prefix, key.key_id)
+
+
+def _end_overlap(predecessor: SecretKey, now: datetime) -> None:
+    rows = type(predecessor).objects.filter(pk=predecessor.pk, revoked_at=None, expires_at__gt=now)
+    if rows.update(expires_at=now, updated_at=now):
+        gate.key_changed(predecessor.key_prefix, predecessor.key_id)
+
+
+def lifetime_of(key: SecretKey) -> timedelta | None:
+    """This will return how long the key was made to live, or None: for ever."""
+    return None if key.expires_at is None else key.expires_at - key.created_at

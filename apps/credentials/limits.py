@@ -41,7 +41,10 @@ class WindowState:
     @property
     def reset_seconds(self) -> int:
         """Whole seconds after which the window has surely ended."""
-        return max(1, math.ceil(self.reset)) if self.reset > 0 else self.window.seconds
+        if self.reset <= 0:
+            return self.window.seconds
+        # Adding the window to the clock and taking the clock away again may leave a hair more than the window.
+        return min(self.window.seconds, max(1, math.ceil(self.reset)))
 
 
 @dataclass(frozen=True, slots=True)

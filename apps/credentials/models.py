@@ -73,12 +73,14 @@ class SecretKey(OrgOwned, Timestamped):
     limit_hour = models.PositiveIntegerField(null=True, blank=True, help_text=_("Empty: the type's. 0: none."))
     budget_id = models.UUIDField(default=uuid.uuid4, editable=False)
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
+    # A state is a moment; who brought the key into the newest one, when and why, stands beside them.
     overlap_since = models.DateTimeField(null=True, blank=True)
     disabled_at = models.DateTimeField(null=True, blank=True)
     quarantined_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     status_reason = models.CharField(max_length=200, blank=True)
     status_changed_by = models.CharField(max_length=200, blank=True)
+    status_changed_at = models.DateTimeField(null=True, blank=True)
     replaces = models.OneToOneField("self", null=True, blank=True, on_delete=models.PROTECT, related_name="replaced_by")
     created_by_kind = models.CharField(max_length=10)
     created_by_id = models.CharField(max_length=40)
@@ -92,10 +94,19 @@ class SecretKey(OrgOwned, Timestamped):
     def __str__(self) -> str:
         return f"{self.name} ({self.mask})"
 
+    def settings_of_key(self) -> tuple[str, ...]:
+        """This will return the names of the fields that a key's successor takes over."""
+        return ("name", "scopes", "allowed_networks", "limit_minute", "limit_hour")
+
     @property
     def mask(self) -> str:
         """What may be shown of the key after its reveal."""
         return mask(self.key_prefix, self.key_id, self.last_four)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the key is revoked or expired: readable, and never again anything else."""
+        return self.status in (KeyStatus.REVOKED, KeyStatus.EXPIRED)
 
     @property
     def status(self) -> KeyStatus:

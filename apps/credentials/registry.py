@@ -3,21 +3,27 @@
 Holds dotted names, resolved at first use: this app imports neither of them.
 """
 
+import logging
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.apps import apps
+from django.db import DatabaseError, transaction
 from django.utils.module_loading import import_string
 
+logger = logging.getLogger(__name__)
 Accept = Callable[[str, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class KeyKind:
-    """A kind of key: its prefix and the dotted name of ``load(key_id, accept) -> KeyRow | None``."""
+    """A kind of key: its prefix, its model and the dotted name of ``load(key_id, accept) -> KeyRow | None``."""
 
     prefix: str
     kind: str
+    model: str
     loader: str
 
     def load(self, key_id: str, accept: Accept) -> Any:
@@ -28,6 +34,21 @@ class KeyKind:
         """
         load: Callable[[str, Accept], Any] = import_string(self.loader)
         return load(key_id, accept)
+
+    def keys(self) -> Any:
+        """This will return the rows of this kind, of every organization."""
+        return apps.get_model(self.model).objects
+
+    def redigest(self, pk: uuid.UUID, old_digest: str, new: tuple[str, str]) -> None:
+        """This will keep a key's digest under the current pepper; where that fails the next call tries again.
+
+        ``new``: (digest, pepper id). Nothing changes where the digest is no longer the one that was read.
+        """
+        try:
+            with transaction.atomic():
+                self.keys().filter(pk=pk, digest=old_digest).update(digest=new[0], pepper_id=new[1])
+        except DatabaseError as error:
+            logger.warning("a key could not be digested anew: %s", type(error).__name__)
 
 
 DUMMY_DIGEST = "0" * 64

@@ -51,6 +51,7 @@ def make_request(path: str = "/v1/users", method: str = "GET", address: str = "2
     request.request_id = "request-87654321"
     request.client_address = address
     request.actor = None
+    request.scopes_used, request.uses = (), []
     return request
 
 

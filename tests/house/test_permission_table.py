@@ -48,6 +48,7 @@ PAGES = """
 """
 
 # Sessions ask for text/html and act in Acme; keys send no Accept.
+# To rotate, enable or release a key takes every scope that the key holds, which Acme's key has more of.
 # route                          methods        scope            nobody viewer developer admin owner stranger removed | no_scope scope admin_key sdk_key
 API = """
   api-me                             GET            -                401    403    403       403   403   404      404     | ok       ok    ok        401
@@ -59,7 +60,13 @@ API = """
   api-api-keys                       GET            api_keys:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
   api-api-keys                       POST           api_keys:write   401    403    403       ok    ok    404      404     | 403      ok    ok        401
   api-api-key                        GET            api_keys:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
+  api-api-key                        PATCH          api_keys:write   401    403    403       ok    ok    404      404     | 403      ok    ok        401
+  api-api-key-rotate                 POST           api_keys:write   401    403    403       ok    ok    404      404     | 403      403   ok        401
   api-api-key-revoke                 POST           api_keys:write   401    403    403       ok    ok    404      404     | 403      ok    ok        401
+  api-api-key-disable                POST           api_keys:write   401    403    403       ok    ok    404      404     | 403      ok    ok        401
+  api-api-key-enable                 POST           api_keys:write   401    403    403       ok    ok    404      404     | 403      403   ok        401
+  api-api-key-release                POST           api_keys:write   401    403    403       ok    ok    404      404     | 403      403   ok        401
+  api-api-keys-verify                POST           api_keys:verify  401    403    403       403   403   404      404     | 403      ok    ok        401
   api-webhook-endpoints              GET            webhooks:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
   api-webhook-endpoints              POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        401
   api-webhook-endpoint               GET            webhooks:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        401

@@ -1,0 +1,22 @@
+"""What people, keys and operators do with API keys: each one transaction, one check, one audit entry."""
+
+from apps.api_keys.actions.changes import DAY_SECONDS, rotate_key, update_key
+from apps.api_keys.actions.creation import create_key
+from apps.api_keys.actions.rules import MAX_DAYS, WINDOWS, Lifetime, check_scopes
+from apps.api_keys.actions.states import disable_key, enable_key, quarantine_key, release_key, revoke_key
+
+__all__ = [
+    "DAY_SECONDS",
+    "MAX_DAYS",
+    "WINDOWS",
+    "Lifetime",
+    "check_scopes",
+    "create_key",
+    "disable_key",
+    "enable_key",
+    "quarantine_key",
+    "release_key",
+    "revoke_key",
+    "rotate_key",
+    "update_key",
+]

@@ -1,0 +1,116 @@
+"""Changing and rotating a key. Both need every scope that the key holds."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.api_keys.actions import bounds, rules
+from apps.api_keys.actions.telling import announce, hold, record
+from apps.api_keys.models import ApiKey
+from apps.base.actor import Actor
+from apps.base.errors import Invalid
+from apps.base.instants import instant
+from apps.base.permissions import Permission
+from apps.credentials import gate, lifecycle
+
+DAY_SECONDS = 24 * 3600
+
+
+@transaction.atomic
+def update_key(
+    *,
+    actor: Actor,
+    key_id: str,
+    name: str | None = None,
+    scopes: Iterable[str] | None = None,
+    allowed_networks: Iterable[str] | None = None,
+    limits: dict[str, int | None] | None = None,
+) -> ApiKey:
+    """This will change what is given (None: stays) and record old and new; scopes can only become fewer.
+
+    ``limits`` maps a window to calls, None for the type's own figure. Raises Conflict for a key that has ended,
+    Forbidden where the actor lacks a scope of the key or, being a key itself, gives more than it has.
+    """
+    actor.require(Permission.API_KEYS_WRITE)
+    key = hold(actor, key_id)
+    asked: dict[str, Any] = {}
+    if scopes is not None:
+        asked["scopes"] = rules.check_scopes(key.key_type, scopes)
+        rules.check_fewer(key, asked["scopes"])
+    if name is not None:
+        asked["name"] = rules.check_name(name)
+    if allowed_networks is not None:
+        asked["allowed_networks"] = rules.parse_networks(allowed_networks)
+    figures = rules.check_limits(key.key_type, limits or {}, actor)
+    bounds.check_maker(actor, key.scopes)
+    if actor.bounds is not None:
+        if allowed_networks is not None:
+            bounds.within_networks(actor, asked["allowed_networks"])
+        figures = bounds.within_limits(actor, key.key_type, figures, limits or {})
+    asked.update({f"limit_{window}": figures[window] for window in limits or {}})
+    lifecycle.require_alive(key)
+    _save(actor, key, asked)
+    return key
+
+
+def _save(actor: Actor, key: ApiKey, asked: dict[str, Any]) -> None:
+    changes = {field: [getattr(key, field), new] for field, new in asked.items() if getattr(key, field) != new}
+    if not changes:
+        return
+    for field, (_old, new) in changes.items():
+        setattr(key, field, new)
+    key.save(update_fields=[*changes, "updated_at"])
+    gate.key_changed(key.key_prefix, key.key_id)
+    record(actor, key, "api_key.updated", changes)
+
+
+@transaction.atomic
+def rotate_key(*, actor: Actor, key_id: str, overlap_seconds: int = DAY_SECONDS) -> tuple[ApiKey, str]:
+    """This will replace a key by one with the same settings, returned with its text, once; the old one ends later.
+
+    ``overlap_seconds``: 0 (at once) to 30 days, and never past the old key's own end. The new key lives as long as the
+    old one was made to, counted from now, within what its type allows; made by a key, it gets no more than that key
+    has. It takes its predecessor's place whatever the cap of the type. Raises Conflict for a key that is in overlap or
+    has ended.
+    """
+    actor.require(Permission.API_KEYS_WRITE)
+    overlap = check_overlap(overlap_seconds)
+    key = hold(actor, key_id)
+    kind = key.key_type
+    rules.check_type_may_be_made(actor, kind)
+    rules.check_package(actor, kind)
+    bounds.check_maker(actor, key.scopes)
+    changed: dict[str, Any] = {}
+    expires_at = _counted_anew(key)
+    if actor.bounds is not None:
+        bounds.check_maker_type(actor, kind)
+        expires_at = bounds.within_expiry(actor, expires_at, None)
+        changed = bounds.cut_settings(actor, key)
+    before = instant(key.expires_at)
+    successor, text = lifecycle.replace(key, actor=actor, overlap=overlap, expires_at=expires_at, **changed)
+    ends = instant(key.expires_at)
+    record(actor, key, "api_key.rotated", {"replaced_by": [None, successor.public_id], "expires_at": [before, ends]})
+    announce(successor, "api_key.rotated", replaces=key.public_id, overlap_until=ends, expires_at=instant(expires_at))
+    return successor, text
+
+
+def check_overlap(seconds: int) -> timedelta:
+    """This will return how long the old key goes on, or raise Invalid."""
+    longest = lifecycle.LONGEST_OVERLAP
+    if not 0 <= seconds <= longest.total_seconds():
+        message = _("The overlap must be from 0 to %(most)d seconds (%(days)d days).")
+        values = {"most": longest.total_seconds(), "days": longest.days}
+        raise Invalid.field("overlap_seconds", message % values)
+    return timedelta(seconds=seconds)
+
+
+def _counted_anew(key: ApiKey) -> datetime | None:
+    """A lifetime as long as the old key's, from now, cut to what the type allows today."""
+    lifetime, longest = lifecycle.lifetime_of(key), key.key_type.longest_days
+    if longest is not None:
+        lifetime = min(lifetime or timedelta.max, timedelta(days=longest))
+    return None if lifetime is None else timezone.now() + lifetime

@@ -1,0 +1,74 @@
+"""Making a key."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import transaction
+
+from apps.api_keys.actions import bounds, rules
+from apps.api_keys.actions.places import take_place
+from apps.api_keys.actions.rules import Lifetime
+from apps.api_keys.actions.telling import announce, record
+from apps.api_keys.models import ApiKey
+from apps.base.actor import Actor
+from apps.base.instants import instant
+from apps.base.permissions import Permission
+from apps.credentials import lifecycle
+
+
+@transaction.atomic
+def create_key(
+    *,
+    actor: Actor,
+    name: str,
+    key_type: str,
+    scopes: Iterable[str],
+    subject: str = "",
+    lifetime: Lifetime | None = None,
+    allowed_networks: Iterable[str] | None = None,
+    limits: dict[str, int | None] | None = None,
+) -> tuple[ApiKey, str]:
+    """This will make a key and return it with its text, once.
+
+    A scope unknown or outside the type is judged first (Invalid), then whether the maker has what it gives and the
+    organization's package holds it (Forbidden), then the cap of live keys of the type (Conflict
+    ``key_limit_reached``), exact under concurrency.
+    """
+    actor.require(Permission.API_KEYS_WRITE)
+    kind = rules.find_type(key_type, actor)
+    held = rules.check_scopes(kind, scopes)
+    subject = rules.check_subject(kind, subject)
+    networks = None if allowed_networks is None else rules.parse_networks(allowed_networks)
+    figures = rules.check_limits(kind, limits or {}, actor)
+    expires_at = rules.check_lifetime(kind, lifetime or Lifetime())
+    rules.check_type_may_be_made(actor, kind)
+    rules.check_package(actor, kind, held)
+    bounds.check_maker(actor, held)
+    if actor.bounds is not None:
+        bounds.check_maker_type(actor, kind)
+        expires_at = bounds.within_expiry(actor, expires_at, lifetime)
+        networks = bounds.within_networks(actor, networks)
+        figures = bounds.within_limits(actor, kind, figures, limits or {})
+    take_place(actor, kind)
+    key, text = lifecycle.issue(
+        ApiKey,
+        actor=actor,
+        name=rules.check_name(name),
+        key_type=kind,
+        scopes=held,
+        subject=subject,
+        allowed_networks=networks or [],
+        limit_minute=figures["minute"],
+        limit_hour=figures["hour"],
+        expires_at=expires_at,
+    )
+    settings_of_key: dict[str, list[Any]] = {
+        "name": [None, key.name],
+        "type": [None, kind.name],
+        "scopes": [None, held],
+        "expires_at": [None, instant(expires_at)],
+        "allowed_networks": [None, key.allowed_networks],
+    }
+    record(actor, key, "api_key.created", settings_of_key)
+    announce(key, "api_key.created", scopes=held)
+    return key, text

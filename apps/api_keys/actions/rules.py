@@ -1,0 +1,161 @@
+"""What a body may ask for of a key: each rule raises one error that names the field and what to change."""
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.api_keys.gate_rows import effective
+from apps.api_keys.models import ApiKey, KeyType, Makers, Package, Scope
+from apps.base.actor import Actor, ActorKind
+from apps.base.errors import Forbidden, Invalid
+from apps.base.organizations import organization_pk
+from apps.base.permissions import ADMIN, Permission, expand
+
+MAX_DAYS = 3650
+MAX_NETWORKS = 50
+WINDOWS = ("minute", "hour")
+PLATFORM = "platform"
+VENDOR = (ActorKind.SYSTEM, ActorKind.OPERATOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """When a key ends: at a moment, never, or (neither) as its type says."""
+
+    expires_at: datetime | None = None
+    never: bool = False
+    # The field of the body or form that chose it, for errors that name it.
+    field: str = "expires_in_days"
+
+    @classmethod
+    def days(cls, days: int) -> "Lifetime":
+        """This will return a lifetime of so many days from now."""
+        return cls(expires_at=timezone.now() + timedelta(days=days))
+
+
+def find_type(name: str, actor: Actor) -> KeyType:
+    """This will return a type that the actor's organization may make, or raise Invalid on ``type``.
+
+    The vendor's own organization holds the vendor's own types and no others, and the reverse.
+    """
+    kind = KeyType.objects.filter(name=name, is_active=True).first()
+    is_platform = actor.organization_id == organization_pk(PLATFORM)
+    if kind is None or kind.platform_only != is_platform:
+        raise Invalid.field("type", _("There is no key type %(name)r here.") % {"name": name[:40]})
+    return kind
+
+
+def check_name(name: str) -> str:
+    """This will return the name without surrounding space, or raise Invalid."""
+    name = name.strip()
+    if not 1 <= len(name) <= 100:
+        raise Invalid.field("name", _("Give the key a name of 1 to 100 characters."))
+    return name
+
+
+def check_scopes(kind: KeyType, scopes: Iterable[str]) -> list[str]:
+    """This will return the scopes in the catalogue's order; ``admin`` stands alone, as it grants the rest."""
+    wanted = set(scopes)
+    catalogue = list(Scope.objects.values_list("name", flat=True))
+    holdable = kind.holdable(frozenset(catalogue))
+    refused = sorted(wanted - holdable)
+    if refused:
+        message = _("A key of type %(type)s cannot hold: %(scopes)s.")
+        raise Invalid.field("scopes", message % {"type": kind.name, "scopes": ", ".join(refused)[:200]})
+    return [ADMIN] if ADMIN in wanted else [name for name in catalogue if name in wanted]
+
+
+def check_subject(kind: KeyType, subject: str) -> str:
+    """This will return the subject without surrounding space: demanded where the type needs one, refused elsewhere."""
+    subject = subject.strip()
+    if kind.needs_subject and not subject:
+        raise Invalid.field("subject", _("A key of this type needs a subject: your reference of the client."))
+    if subject and not kind.needs_subject:
+        raise Invalid.field("subject", _("A key of this type has no subject."))
+    if len(subject) > 200:
+        raise Invalid.field("subject", _("A subject has at most 200 characters."))
+    return subject
+
+
+def check_lifetime(kind: KeyType, lifetime: Lifetime) -> datetime | None:
+    """This will return when the key ends (None: never), within what the type allows."""
+    now = timezone.now()
+    if lifetime.never:
+        if kind.longest_days is not None:
+            message = _("A key of this type must expire within %(days)d days.") % {"days": kind.longest_days}
+            raise Invalid.field("never_expires", message)
+        return None
+    if lifetime.expires_at is None:
+        return None if kind.default_days is None else now + timedelta(days=kind.default_days)
+    if lifetime.expires_at <= now:
+        raise Invalid.field(lifetime.field, _("The expiry must be in the future."))
+    longest = kind.longest_days or MAX_DAYS
+    if lifetime.expires_at > now + timedelta(days=longest, seconds=5):
+        message = _("A key of this type lives at most %(days)d days.") % {"days": longest}
+        raise Invalid.field(lifetime.field, message)
+    return lifetime.expires_at
+
+
+def parse_networks(networks: Iterable[str]) -> list[str]:
+    """This will return networks in canonical CIDR form, without repeats; an address stands for itself alone."""
+    found: list[str] = []
+    for text in networks:
+        try:
+            network = str(ipaddress.ip_network(text.strip()))
+        except ValueError:
+            message = _("%(text)r is not an address or a network such as 203.0.113.0/24.") % {"text": text[:60]}
+            raise Invalid.field("allowed_networks", message) from None
+        if network not in found:
+            found.append(network)
+    if len(found) > MAX_NETWORKS:
+        raise Invalid.field("allowed_networks", _("At most %(count)d networks.") % {"count": MAX_NETWORKS})
+    return found
+
+
+def check_limits(kind: KeyType, limits: dict[str, int | None], actor: Actor) -> dict[str, int | None]:
+    """This will return own figures per window (None: the type's); more than the type's is the operator's to give."""
+    figures: dict[str, int | None] = {}
+    is_vendor = actor.kind in VENDOR
+    for name in WINDOWS:
+        wanted = limits.get(name)
+        most = effective(name, None, getattr(kind, f"limit_{name}"))
+        if wanted is not None and not is_vendor and (wanted < 1 or (most is not None and wanted > most)):
+            message = _("%(name)s must be from 1 to %(most)s.") % {"name": name, "most": most or 2**31 - 1}
+            raise Invalid.field("limits", message)
+        figures[name] = wanted
+    return figures
+
+
+def check_type_may_be_made(actor: Actor, kind: KeyType) -> None:
+    """This will raise Forbidden where keys of this type are for somebody else to make, or switched off here."""
+    by_owner = actor.kind == ActorKind.USER and actor.can(Permission.ORGANIZATION_OWN)
+    if kind.made_by == Makers.OPERATORS and actor.kind not in VENDOR:
+        raise Forbidden(_("Keys of type %(type)s are made by the vendor's team.") % {"type": kind.name})
+    if kind.made_by == Makers.OWNERS and actor.kind not in VENDOR and not by_owner:
+        raise Forbidden(_("Only an owner, signed in, makes keys of type %(type)s.") % {"type": kind.name})
+
+
+def check_package(actor: Actor, kind: KeyType, scopes: Iterable[str] = ()) -> None:
+    """This will raise Forbidden for a type or a scope that an operator switched off for the organization."""
+    package = Package.objects.filter(pk=actor.organization_id).first()
+    if package is None:
+        return
+    if kind.name in package.types_off:
+        message = _("Keys of type %(type)s are not part of your package. %(contact)s")
+        raise Forbidden(message % {"type": kind.name, "contact": package.contact_text})
+    off = sorted(set(scopes) & set(package.scopes_off))
+    if off:
+        message = _("Not part of your package: %(scopes)s. %(contact)s")
+        raise Forbidden(message % {"scopes": ", ".join(off), "contact": package.contact_text})
+
+
+def check_fewer(key: ApiKey, scopes: Iterable[str]) -> None:
+    """This will refuse a scope that the key does not hold already, by itself or in a wider one."""
+    more = [scope for scope in scopes if ADMIN not in key.scopes and scope not in expand(key.scopes)]
+    if more:
+        message = _("A key's scopes can only become fewer, and it does not hold: %(scopes)s. Create another key.")
+        raise Invalid.field("scopes", message % {"scopes": ", ".join(more)})

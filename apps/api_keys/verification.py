@@ -1,0 +1,76 @@
+"""Judging a key for somebody else: what a gateway asks for each call that it lets through.
+
+The same gate as for the portal's own calls, so that limits, states, networks and quarantine are one rule.
+"""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from apps.api_keys.serializers import write_limits, write_me, write_organization
+from apps.base.actor import ActorKind
+from apps.base.errors import PortalError
+from apps.base.organizations import organization_pk
+from apps.base.permissions import is_read
+from apps.base.requests import ApiRequest
+from apps.credentials import gate
+from apps.credentials.gate import Verdict
+
+API_KEY_PREFIX = "ipk_"
+PLATFORM = "platform"
+VALID = "valid"
+
+
+def verify(
+    request: ApiRequest, key: str, scopes: Sequence[str] | None = None, ip: str | None = None, cost: int = 1
+) -> dict[str, Any]:
+    """This will judge the key as sent from ``ip`` and return the answer of docs/api.md; ``cost`` calls are counted.
+
+    A platform key judges keys of every organization, any other key those of its own: another organization's is an
+    unknown one, and so is an SDK key.
+    """
+    if not key.strip().startswith(API_KEY_PREFIX):
+        return refused(gate.invalid_key().code)
+    verdict = gate.check(key.strip(), ip or "", cost, within=_sight(request))
+    code = _code(verdict, scopes or ())
+    if verdict.key is None:
+        return refused(code)
+    limits = write_limits(verdict.states)
+    if code != VALID:
+        return refused(code, limits)
+    return {
+        "valid": True,
+        "code": VALID,
+        "key": write_me(verdict.key),
+        "organization": write_organization(verdict.key),
+        "subject": verdict.key.subject or None,
+        "limits": limits,
+    }
+
+
+def refused(code: str, limits: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """This will return the answer for a key that is not good; with its limits where the key is known."""
+    return {"valid": False, "code": code, **({"limits": limits} if limits else {})}
+
+
+def _sight(request: ApiRequest) -> uuid.UUID | None:
+    """The organization whose keys the caller may judge; None: all of them."""
+    own = request.actor.organization_id
+    is_platform_key = request.actor.kind == ActorKind.API_KEY and own == organization_pk(PLATFORM)
+    return None if is_platform_key else own
+
+
+def _code(verdict: Verdict, scopes: Sequence[str]) -> str:
+    refusal, row = verdict.refusal, verdict.key
+    if refusal is not None:
+        return _code_of(refusal)
+    assert row is not None
+    if row.is_quarantined and not all(map(is_read, scopes)):
+        return "key_quarantined"
+    actor = gate.actor_of(row, "", "", "")
+    return VALID if all(actor.can(scope) for scope in scopes) else "insufficient_scope"
+
+
+def _code_of(refusal: PortalError) -> str:
+    """A key of a type that is switched off has no scope that counts; ``forbidden`` is no code of this answer."""
+    return "insufficient_scope" if refusal.code == "forbidden" else refusal.code
