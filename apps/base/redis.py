@@ -79,7 +79,7 @@ def ask(question: Callable[[redis.Redis], Answer]) -> Answer | None:
 
 
 class Wire:
-    """A connection that one caller uses at a time, for packed commands: half of what redis-py's own way costs a call."""
+    """A connection that one caller uses at a time, for packed commands: half of redis-py's own cost a call."""
 
     def __init__(self) -> None:
         # redis-py connects, signs in and selects; from then on nothing of it is between the socket and hiredis.

@@ -178,9 +178,7 @@ def pack(windows: Sequence[Window], versions: Sequence[tuple[str, str]] = (), co
     return hiredis.pack_command(tuple(words))
 
 
-def _ask(
-    packed: bytes, windows: Sequence[Window], versions: Sequence[tuple[str, str]], cost: int
-) -> list[int] | None:
+def _ask(packed: bytes, windows: Sequence[Window], versions: Sequence[tuple[str, str]], cost: int) -> list[int] | None:
     answers = shared.send(packed)
     if answers is not None and shared.is_unknown_script(answers[0]):
         # A Redis that was started anew, or flushed, learns the script by being given its text once.

@@ -4,8 +4,8 @@ from django.urls import include, path
 from rest_framework.response import Response
 
 from apps.base.api import PortalView, api_path
-from apps.base.programs import ApiRoutes
 from apps.base.permissions import Permission
+from apps.base.programs import ApiRoutes
 from apps.base.requests import ApiRequest
 from integrations_portal import urls as portal
 

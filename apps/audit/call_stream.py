@@ -1,0 +1,203 @@
+"""The call log by way of Redis (``API_CALL_LOG=stream``): an answer leaves when Redis has its row, workers move it on.
+
+Callers that wait at the same time share a round trip, without a thread in between: whoever has the turn sends what
+everybody has put down. Where Redis cannot take a row (gone, silent, full) or holds too many already, the group commit
+of ``call_writer`` takes it: slower, never less. What Redis loses before a worker has moved it, is lost.
+"""
+
+import json
+import logging
+import os
+import threading
+import time
+import types
+import typing
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import hiredis
+import redis
+from django.conf import settings
+from django.db import DatabaseError
+from prometheus_client import Gauge
+
+from apps.audit import call_store, call_writer
+from apps.audit.call_store import Call
+from apps.base import redis as shared
+
+logger = logging.getLogger(__name__)
+
+WAITING = Gauge("portal_api_calls_waiting", "API calls in Redis that no worker had moved at this process's last call.")
+KEY = "portal:calls"
+MOST_WAITING = 100_000
+# How long a stream that is too long is left alone before somebody asks again whether it is shorter.
+FULL_SECONDS = 1.0
+MOST_TOGETHER = 200
+DRAIN_BATCH = 1000
+LOCK_MS = 10_000
+
+
+class Waiting:
+    """A call that somebody put down, and whether Redis has it."""
+
+    __slots__ = ("is_kept", "packed")
+
+    def __init__(self, call: Call) -> None:
+        self.packed: bytes = hiredis.pack_command(("XADD", KEY, "*", "call", write_call(call)))
+        self.is_kept: bool | None = None
+
+
+class Sender:
+    """Sends what this process's threads put down, one pipeline at a time."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._line = shared.Line()
+        self._put_down: deque[Waiting] = deque()
+        self._full_until = 0.0
+
+    def keep(self, call: Call) -> bool:
+        """This will return when Redis has acknowledged the call, or tell that it cannot take it."""
+        mine = Waiting(call)
+        self._put_down.append(mine)
+        with self._turn:
+            # Somebody else's turn may have taken it along.
+            if mine.is_kept is None:
+                self._send()
+        return bool(mine.is_kept)
+
+    def _send(self) -> None:
+        batch = []
+        while self._put_down and len(batch) < MOST_TOGETHER:
+            batch.append(self._put_down.popleft())
+        kept = time.monotonic() >= self._full_until and self._ask([each.packed for each in batch])
+        for each in batch:
+            each.is_kept = kept
+
+    def _ask(self, packed: list[bytes]) -> bool:
+        answers = self._line.send(b"".join([*packed, hiredis.pack_command(("XLEN", KEY))]), len(packed) + 1)
+        if answers is None:
+            return False
+        WAITING.set(answers[-1])
+        if answers[-1] > MOST_WAITING:
+            self._full_until = time.monotonic() + FULL_SECONDS
+            logger.warning("the call log in Redis holds %d rows: is a worker running?", answers[-1])
+        return True
+
+
+_sender = Sender()
+
+
+def keep(call: Call) -> None:
+    """This will return when the call is in Redis, or else committed."""
+    if not _sender.keep(call):
+        call_writer.keep(call)
+
+
+def _start_afresh() -> None:
+    global _sender
+    _sender = Sender()
+
+
+os.register_at_fork(after_in_child=_start_afresh)
+
+
+# A row as Redis holds it: JSON by the names of the fields, so that processes of two versions can share a stream.
+
+
+def write_call(call: Call) -> str:
+    """This will write a call for the stream."""
+    return json.dumps(dict(zip(Call._fields, call, strict=True)), default=str, separators=(",", ":"))
+
+
+def read_call(text: bytes) -> Call:
+    """This will read what any version wrote: fields it did not know are empty, those unknown here are left out."""
+    given = json.loads(text)
+    return Call(**{name: read(given[name]) if name in given else empty for name, (read, empty) in FIELDS.items()})
+
+
+def _reader(hint: Any) -> Callable[[Any], Any]:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    read: Callable[[Any], Any] = lambda value: value  # noqa: E731
+    if uuid.UUID in options:
+        read = uuid.UUID
+    elif datetime in options:
+        read = datetime.fromisoformat
+    return (lambda value: None if value is None else read(value)) if types.NoneType in options else read
+
+
+def _empty(name: str, hint: Any) -> Any:
+    if name in Call._field_defaults:
+        return Call._field_defaults[name]
+    return hint() if hint in (str, int, float, bool) else None
+
+
+FIELDS = {name: (_reader(hint), _empty(name, hint)) for name, hint in typing.get_type_hints(Call).items()}
+
+
+# The way on into the database, in every worker process.
+
+
+def drain(stop_after: float = 60.0) -> int:
+    """This will move what Redis holds into the database, batch by batch until nothing is left; and return how much.
+
+    Two at once only do needless work, and a lock keeps them from it: a row that is stored already is not counted
+    again, and what is trimmed was committed before.
+    """
+    if not settings.REDIS_URL:
+        return 0
+    token, moved, end = uuid.uuid4().hex, 0, time.monotonic() + stop_after
+    if not shared.ask(lambda client: client.set(f"{KEY}:lock", token, nx=True, px=LOCK_MS)):
+        return 0
+    try:
+        while time.monotonic() < end and (entries := _first()):
+            _store([_read(fields) for _id, fields in entries])
+            moved += len(entries)
+            if not _trim(entries[-1][0]):
+                break
+    finally:
+        if shared.ask(lambda client: client.get(f"{KEY}:lock")) == token.encode():
+            shared.ask(lambda client: client.delete(f"{KEY}:lock"))
+    return moved
+
+
+def _first() -> list[tuple[bytes, dict[bytes, bytes]]]:
+    return shared.ask(lambda client: client.xrange(KEY, count=DRAIN_BATCH)) or []
+
+
+def _trim(last_id: bytes) -> bool:
+    """Everything up to the last one is committed, and Redis gives out no lower number any more."""
+    milliseconds, _, number = last_id.partition(b"-")
+    following = f"{milliseconds.decode()}-{int(number) + 1}"
+
+    def question(client: redis.Redis) -> bool:
+        client.xtrim(KEY, minid=following, approximate=False)
+        return bool(client.pexpire(f"{KEY}:lock", LOCK_MS))
+
+    return bool(shared.ask(question))
+
+
+def _read(fields: dict[bytes, bytes]) -> Call | None:
+    try:
+        return read_call(fields[b"call"])
+    except (KeyError, TypeError, ValueError) as error:
+        call_writer.give_up(1, error)
+        return None
+
+
+def _store(found: Sequence[Call | None]) -> None:
+    """This will commit the calls; one that the database refuses is given up, a database that is away is raised."""
+    calls = [call for call in found if call is not None]
+    try:
+        call_store.store(calls, {})
+    except call_writer.UNREACHABLE:
+        raise
+    except DatabaseError as error:
+        if len(calls) <= 1:
+            call_writer.give_up(len(calls), error)
+            return
+        _store(calls[: len(calls) // 2])
+        _store(calls[len(calls) // 2 :])
