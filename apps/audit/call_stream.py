@@ -108,9 +108,12 @@ os.register_at_fork(after_in_child=_start_afresh)
 # A row as Redis holds it: JSON by the names of the fields, so that processes of two versions can share a stream.
 
 
+ENCODER = json.JSONEncoder(default=str, separators=(",", ":"))
+
+
 def write_call(call: Call) -> str:
     """This will write a call for the stream."""
-    return json.dumps(dict(zip(Call._fields, call, strict=True)), default=str, separators=(",", ":"))
+    return ENCODER.encode(dict(zip(Call._fields, call, strict=True)))
 
 
 def read_call(text: bytes) -> Call:

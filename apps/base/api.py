@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
@@ -29,7 +30,7 @@ from apps.base.actor import Actor
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
 from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
 from apps.base.logging import hide_keys
-from apps.base.parsing import check_length
+from apps.base.parsing import SessionFormParser, StrictJSONParser, check_length
 from apps.base.permissions import Permission
 from apps.base.rendering import JSONRenderer
 from apps.base.requests import ApiRequest, PortalRequest
@@ -39,6 +40,7 @@ logger = logging.getLogger(__name__)
 REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
 SHOWN_ONCE = frozenset({"key", "secret"})
 JSON_ONLY = JSONRenderer()
+PARSERS = [StrictJSONParser(), SessionFormParser()]
 ANY_KEY: tuple[Permission, ...] = ()
 MISSING_KEY = "No API key. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
 KEY_IN_QUERY = "No API key in the headers. A key in the query string is not used: send 'Authorization: Bearer KEY'."
@@ -52,6 +54,12 @@ class Caller:
     refusal: PortalError | None = None
     headers: dict[str, str] = field(default_factory=dict)
     credential: Any = None
+
+
+@cache
+def port(dotted_path: str) -> Callable[..., Any]:
+    """This will return what a setting names; looked up once, for it is asked on every call."""
+    return import_string(dotted_path)
 
 
 def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
@@ -144,12 +152,15 @@ class PortalView(APIView):
     callers: ClassVar[tuple[str, ...]] = ("api_key", "user")
     http_method_names = ("get", "post", "put", "patch", "delete", "head")
     format_kwarg = None
+    allow = ""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for method in ("get", "post", "put", "patch", "delete"):
             if hasattr(cls, method) and method.upper() not in cls.requires:
                 raise TypeError(f"{cls.__name__}.{method} declares no permission")
+        served = [name for name in cls.http_method_names if hasattr(cls, name) or (name == "head" and hasattr(cls, "get"))]
+        cls.allow = ", ".join(name.upper() for name in served)
 
     # DRF's stubs take any request here and in ``dispatch``; what comes has passed the middlewares.
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
@@ -166,9 +177,24 @@ class PortalView(APIView):
             raise PortalError(f"This path does not take {request.method}.", "method_not_allowed", 405)
         self.check_permission(request)
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
-        for name, value in raw.GET.items():
+        for name, value in raw.GET.items() if raw.META.get("QUERY_STRING") else ():
             if "\0" in value or "\0" in name:
                 raise Invalid.field(name, "A parameter holds a NUL character.")
+
+    # What DRF makes anew for each request, made once: none of it keeps anything of a request.
+
+    def get_parsers(self) -> list[Any]:
+        """This will return the same parsers each time."""
+        return PARSERS
+
+    def get_authenticators(self) -> list[Any]:
+        """This will return none: the door has its own (``find_caller``)."""
+        return []
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """The methods of this view, and that the answer depends on Accept."""
+        return {"Allow": self.allow, "Vary": "Accept"}
 
     def check_path(self, request: PortalRequest) -> None:
         """This will raise NotFound for a path with a NUL: PostgreSQL takes none in a text, so nothing can match."""
@@ -203,7 +229,7 @@ class PortalView(APIView):
             response.headers.setdefault(name, value)
         if isinstance(response.data, dict) and not SHOWN_ONCE.isdisjoint(response.data):
             response["Referrer-Policy"], response["X-Robots-Tag"] = "no-referrer", "noindex, nofollow"
-        import_string(settings.PORTAL_CALL_LOG)(
+        port(settings.PORTAL_CALL_LOG)(
             request=request,
             caller=request.caller,
             route=self.route,
@@ -274,9 +300,9 @@ def find_caller(request: PortalRequest) -> Caller:
     if settings.HTTPS and not request.is_secure():
         message = "Use https. A key that was sent over plain http should be rotated."
         return Caller(refusal=Forbidden(message, "https_required"))
-    caller = import_string(settings.PORTAL_KEY_AUTHENTICATION)(request)
+    caller = port(settings.PORTAL_KEY_AUTHENTICATION)(request)
     if caller is None and "text/html" in acceptable(request.META.get("HTTP_ACCEPT", "")):
-        caller = import_string(settings.PORTAL_SESSION_AUTHENTICATION)(request)
+        caller = port(settings.PORTAL_SESSION_AUTHENTICATION)(request)
         if caller is not None and caller.refusal is None:
             caller.refusal = csrf_refusal(request)
     if caller is not None:

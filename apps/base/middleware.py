@@ -89,7 +89,8 @@ class RequestMiddleware:
         return response
 
     def _answer(self, request: PortalRequest) -> HttpResponse:
-        if not is_api(request.path_info):
+        # On a thread of the server no language is active but the portal's own, English.
+        if not is_api(request.path_info) or translation.get_language() == "en":
             return self.get_response(request)
         with translation.override("en"):
             return self.get_response(request)

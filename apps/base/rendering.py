@@ -6,11 +6,15 @@ from typing import Any
 from django.template.loader import render_to_string
 from rest_framework.renderers import BaseRenderer
 
+# Made once: `json.dumps` makes one for each call whose options are not its own defaults.
+COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 
 def to_json(value: Any, indent: int | None = None) -> str:
     """This will write JSON in UTF-8 with the keys in their order; NaN is a bug and raises."""
-    separators = (",", ":") if indent is None else (",", ": ")
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=separators, indent=indent)
+    if indent is None:
+        return COMPACT.encode(value)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ": "), indent=indent)
 
 
 class JSONRenderer(BaseRenderer):

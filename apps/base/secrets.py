@@ -5,7 +5,6 @@ all of ``[0-9A-Za-z]``. The checksum is CRC-32 of everything before it, in base 
 typing errors without a look into the database. Stored: id, HMAC-SHA256(pepper, whole key), last four.
 """
 
-import hashlib
 import hmac
 import re
 import secrets
@@ -71,7 +70,7 @@ def current_pepper() -> str:
 
 def digest(text: str, pepper_id: str) -> str:
     """This will return HMAC-SHA256 of the text under the named pepper, in hex; KeyError for a retired pepper."""
-    return hmac.new(settings.KEY_PEPPERS[pepper_id], text.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(settings.KEY_PEPPERS[pepper_id], text.encode(), "sha256").hex()
 
 
 def matches(text: str, stored_digest: str, pepper_id: str) -> bool:
