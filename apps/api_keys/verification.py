@@ -8,17 +8,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from apps.api_keys.serializers import write_limits, write_me, write_organization
+from apps.audit.calls import note_use
 from apps.base.actor import ActorKind
 from apps.base.errors import PortalError
 from apps.base.organizations import organization_pk
 from apps.base.permissions import is_read
 from apps.base.requests import ApiRequest
 from apps.credentials import gate
-from apps.credentials.gate import Verdict
+from apps.credentials.gate import KeyRow, Verdict
 
 API_KEY_PREFIX = "ipk_"
 PLATFORM = "platform"
+ROUTE = "/v1/api-keys/verify"
 VALID = "valid"
+# What the key's own call would have been answered, for its usage figures; any other code is a 401.
+STATUSES = {
+    VALID: 200,
+    "rate_limited": 429,
+    "insufficient_scope": 403,
+    "ip_not_allowed": 403,
+    "key_quarantined": 403,
+    "organization_suspended": 403,
+}
 
 
 def verify(
@@ -35,6 +46,7 @@ def verify(
     code = _code(verdict, scopes or ())
     if verdict.key is None:
         return refused(code)
+    _count(request, verdict.key, code, scopes or (), ip or "")
     limits = write_limits(verdict.states)
     if code != VALID:
         return refused(code, limits)
@@ -69,6 +81,21 @@ def _code(verdict: Verdict, scopes: Sequence[str]) -> str:
         return "key_quarantined"
     actor = gate.actor_of(row, "", "", "")
     return VALID if all(actor.can(scope) for scope in scopes) else "insufficient_scope"
+
+
+def _count(request: ApiRequest, row: KeyRow, code: str, scopes: Sequence[str], ip: str) -> None:
+    """Count the call in the usage of the key that was judged; the row of the call log belongs to who asked."""
+    status = STATUSES.get(code, 401)
+    note_use(
+        request._request,
+        organization_id=row.organization_id,
+        credential_id=row.pk,
+        route=ROUTE,
+        method="POST",
+        status=status,
+        scopes=scopes if status == STATUSES[VALID] else (),
+        address=ip,
+    )
 
 
 def _code_of(refusal: PortalError) -> str:

@@ -47,8 +47,8 @@ def test_a_changed_key_type_is_recorded(browser_of, operator):
     kind = KeyType.objects.get(name="partner")
     browser = browser_of(operator)
     data = {
-        "name": "partner", "title": "Partner", "description": "d", "scopes": '["*"]', "limit_minute": "7",
-        "default_days": "90", "is_active": "on", "position": "10",
+        "name": "partner", "title": "Partner", "description": "d", "scopes": ["*"], "made_by": "admins",
+        "limit_minute": "7", "default_days": "90", "is_active": "on", "position": "10",
     }  # fmt: skip
     assert browser.post(f"/admin/api_keys/keytype/{kind.pk}/change/", data).status_code == 302
     entry = AuditEntry.objects.get(action="key_type.updated")
