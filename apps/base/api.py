@@ -32,7 +32,7 @@ from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, who
 from apps.base.logging import hide_keys
 from apps.base.parsing import SessionFormParser, StrictJSONParser, check_length
 from apps.base.permissions import Permission
-from apps.base.rendering import JSONRenderer
+from apps.base.rendering import JSONRenderer, add_headers
 from apps.base.requests import ApiRequest, PortalRequest
 
 logger = logging.getLogger(__name__)
@@ -225,8 +225,7 @@ class PortalView(APIView):
         started = time.perf_counter()
         request.caller, request.scopes_used, request.uses = Caller(), (), []
         response = cast(Response, super().dispatch(request, *args, **kwargs))
-        for name, value in request.caller.headers.items():
-            response.headers.setdefault(name, value)
+        add_headers(response, request.caller.headers)
         if isinstance(response.data, dict) and not SHOWN_ONCE.isdisjoint(response.data):
             response["Referrer-Policy"], response["X-Robots-Tag"] = "no-referrer", "noindex, nofollow"
         port(settings.PORTAL_CALL_LOG)(

@@ -1,8 +1,10 @@
 """How answers of the public API are written: JSON for programs, one page of our own for people."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from django.http import HttpResponse
 from django.template.loader import render_to_string
 from rest_framework.renderers import BaseRenderer
 
@@ -15,6 +17,16 @@ def to_json(value: Any, indent: int | None = None) -> str:
     if indent is None:
         return COMPACT.encode(value)
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ": "), indent=indent)
+
+
+def add_headers(response: HttpResponse, headers: Mapping[str, str]) -> None:
+    """This will put headers of our own making on an answer that does not have them yet.
+
+    Past Django's ResponseHeaders, which encodes each name and value to see whether it can be sent: these can.
+    """
+    store = response.headers._store
+    for name, value in headers.items():
+        store.setdefault(name.lower(), (name, value))
 
 
 class JSONRenderer(BaseRenderer):
