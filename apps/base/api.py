@@ -159,8 +159,8 @@ class PortalView(APIView):
         for method in ("get", "post", "put", "patch", "delete"):
             if hasattr(cls, method) and method.upper() not in cls.requires:
                 raise TypeError(f"{cls.__name__}.{method} declares no permission")
-        served = [name for name in cls.http_method_names if hasattr(cls, name) or (name == "head" and hasattr(cls, "get"))]
-        cls.allow = ", ".join(name.upper() for name in served)
+        own = [name for name in cls.http_method_names if hasattr(cls, "get" if name == "head" else name)]
+        cls.allow = ", ".join(name.upper() for name in own)
 
     # DRF's stubs take any request here and in ``dispatch``; what comes has passed the middlewares.
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]

@@ -9,23 +9,31 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+import django
 from csp.middleware import CSPMiddleware
 from django.conf import settings
 from django.core.handlers.exception import convert_exception_to_response
-from django.core.handlers.wsgi import WSGIRequest
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest, get_script_name
+from django.db import close_old_connections
 from django.http import HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
-from django.urls import URLPattern
+from django.urls import URLPattern, set_script_prefix
 from django.utils.module_loading import import_string
 
 from apps.base.middleware import GetResponse, PageHeadersMiddleware, is_api
+from apps.base.rendering import add_headers
 from apps.base.requests import PortalRequest
 
 # Those of the long way whose only work on an answer of the API is a header that is always the same.
 HEADER_MIDDLEWARES = (XFrameOptionsMiddleware, PageHeadersMiddleware, CSPMiddleware, SecurityMiddleware)
 PREFIX = "/v1/"
 View = Callable[..., HttpResponse]
+
+
+def is_program(path: str, accept: str) -> bool:
+    """This will tell whether a request is to the API and by a program."""
+    return is_api(path) and "text/html" not in accept
 
 
 class ApiRoutes:
@@ -60,14 +68,12 @@ class ProgramsMiddleware:
         self._headers = {secure: constant_headers(secure) for secure in (False, True)}
 
     def __call__(self, request: PortalRequest) -> HttpResponse:
-        if not is_api(request.path_info) or "text/html" in request.META.get("HTTP_ACCEPT", ""):
+        if not is_program(request.path_info, request.META.get("HTTP_ACCEPT", "")):
             return self.get_response(request)
         response = self._answer(request)
-        # Past ResponseHeaders, which would encode every name and value again to see whether it can be sent.
-        store = response.headers._store
-        response.headers._store = {**self._headers[request.is_secure()], **store}
-        if "content-length" not in store:
+        if not (response.streaming or response.has_header("Content-Length")):
             response.headers["Content-Length"] = str(len(response.content))
+        add_headers(response, self._headers[request.is_secure()])
         return response
 
     def _call(self, request: PortalRequest) -> HttpResponse:
@@ -76,10 +82,10 @@ class ProgramsMiddleware:
             self._routes = import_string(f"{settings.ROOT_URLCONF}.api_routes")
         view, values = self._routes.find(request.path_info)
         response: Any = view(request, **values)
-        return response.render()
+        return response.render() if hasattr(response, "render") else response
 
 
-def constant_headers(secure: bool) -> dict[str, tuple[str, str]]:
+def constant_headers(secure: bool) -> dict[str, str]:
     """This will return what the long way puts on every answer of the API, by having it answer nothing."""
     answer: Any = lambda _request: HttpResponse(status=204)  # noqa: E731
     for middleware in HEADER_MIDDLEWARES:
@@ -87,4 +93,29 @@ def constant_headers(secure: bool) -> dict[str, tuple[str, str]]:
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": PREFIX, "wsgi.input": io.BytesIO()}
     headers = answer(WSGIRequest({**environ, "wsgi.url_scheme": "https" if secure else "http"})).headers
     del headers["Content-Type"]
-    return dict(headers._store)
+    return dict(headers.items())
+
+
+class Application(WSGIHandler):
+    """Django's WSGI application, less what it does around a request for the sake of pages.
+
+    A program's call sends no signals: of what hangs on them it needs that a broken or old connection is closed, once
+    before each request. No URL configuration is set for its thread, for it looks none up.
+    """
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """This will answer one request."""
+        if not is_program(environ.get("PATH_INFO", ""), environ.get("HTTP_ACCEPT", "")):
+            return super().__call__(environ, start_response)
+        set_script_prefix(get_script_name(environ))
+        close_old_connections()
+        request = self.request_class(environ)
+        response = self._middleware_chain(request)
+        start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+        return response if response.streaming else [response.content]
+
+
+def application() -> Application:
+    """This will load the portal and return it for a web server, as ``get_wsgi_application`` does."""
+    django.setup(set_prefix=False)
+    return Application()

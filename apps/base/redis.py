@@ -5,6 +5,9 @@ A call waits 300 ms at most; after a failure nobody asks again for a second, and
 
 import logging
 import os
+import socket
+import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +25,7 @@ Answer = TypeVar("Answer")
 TIMEOUT_SECONDS = 0.3
 PAUSE_SECONDS = 1.0
 RECEIVE_BYTES = 65_536
+TIMEVAL = struct.pack("@ll", 0, int(TIMEOUT_SECONDS * 1_000_000))
 UNAVAILABLE = Counter("portal_redis_unavailable_total", "Calls that went on without Redis.")
 
 
@@ -87,6 +91,11 @@ class Wire:
         self._connection.connect()
         self._socket = self._connection._sock
         self._reader = hiredis.Reader()
+        if not isinstance(self._socket, ssl.SSLSocket):
+            # The kernel keeps the time limit: Python's own polls before each send and each receive.
+            self._socket.settimeout(None)
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                self._socket.setsockopt(socket.SOL_SOCKET, option, TIMEVAL)
 
     def ask(self, packed: bytes, answers: int) -> list[Any]:
         """This will send the commands in one piece and return their answers, errors among them; OSError in trouble."""

@@ -6,11 +6,12 @@ Counted where SQLite itself reports them, so past Django, on every thread. For o
 import os
 from itertools import count
 
-from django.core.wsgi import get_wsgi_application
 from django.db.backends.signals import connection_created
 
+from apps.base import programs
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.portal.settings")
-portal = get_wsgi_application()
+portal = programs.application()
 _numbers = count(1)
 _ran = [0]
 
