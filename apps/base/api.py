@@ -21,6 +21,7 @@ from django.urls import URLPattern, re_path
 from django.utils.module_loading import import_string
 from rest_framework import exceptions, serializers
 from rest_framework.authentication import CSRFCheck
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
@@ -32,15 +33,15 @@ from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, who
 from apps.base.logging import hide_keys
 from apps.base.parsing import SessionFormParser, StrictJSONParser, check_length
 from apps.base.permissions import Permission
-from apps.base.rendering import JSONRenderer, add_headers
+from apps.base.rendering import JSON_ONLY, add_headers
 from apps.base.requests import ApiRequest, PortalRequest
 
 logger = logging.getLogger(__name__)
 
 REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
 SHOWN_ONCE = frozenset({"key", "secret"})
-JSON_ONLY = JSONRenderer()
 PARSERS = [StrictJSONParser(), SessionFormParser()]
+NEGOTIATION = DefaultContentNegotiation()
 ANY_KEY: tuple[Permission, ...] = ()
 MISSING_KEY = "No API key. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
 KEY_IN_QUERY = "No API key in the headers. A key in the query string is not used: send 'Authorization: Bearer KEY'."
@@ -181,20 +182,27 @@ class PortalView(APIView):
             if "\0" in value or "\0" in name:
                 raise Invalid.field(name, "A parameter holds a NUL character.")
 
-    # What DRF makes anew for each request, made once: none of it keeps anything of a request.
+    # DRF's way through a view, less what it makes anew for each request and JSON does not need.
 
-    def get_parsers(self) -> list[Any]:
-        """This will return the same parsers each time."""
-        return PARSERS
-
-    def get_authenticators(self) -> list[Any]:
-        """This will return none: the door has its own (``find_caller``)."""
-        return []
+    def initialize_request(self, request: PortalRequest, *args: Any, **kwargs: Any) -> ApiRequest:  # type: ignore[override]
+        """This will wrap a request with parsers that are made once; authentication is the door's (``find_caller``)."""
+        context = {"view": self, "args": args, "kwargs": kwargs}
+        return cast(ApiRequest, Request(request, PARSERS, (), NEGOTIATION, context))
 
     @property
     def default_response_headers(self) -> dict[str, str]:
         """The methods of this view, and that the answer depends on Accept."""
         return {"Allow": self.allow, "Vary": "Accept"}
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """This will mark JSON for ``rendering.render``; whatever else was accepted goes DRF's way."""
+        is_json = request.accepted_renderer is JSON_ONLY and isinstance(response, Response)
+        if not is_json or "Vary" in response.headers:
+            return super().finalize_response(request, response, *args, **kwargs)
+        response.accepted_renderer, response.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
+        response.renderer_context = {}
+        add_headers(response, self.default_response_headers)
+        return response
 
     def check_path(self, request: PortalRequest) -> None:
         """This will raise NotFound for a path with a NUL: PostgreSQL takes none in a text, so nothing can match."""

@@ -14,15 +14,15 @@ from csp.middleware import CSPMiddleware
 from django.conf import settings
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest, get_script_name
-from django.db import close_old_connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.http import HttpResponse
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.urls import URLPattern, set_script_prefix
 from django.utils.module_loading import import_string
 
-from apps.base.middleware import GetResponse, PageHeadersMiddleware, is_api
-from apps.base.rendering import add_headers
+from apps.base.middleware import PROGRAM, GetResponse, PageHeadersMiddleware, is_api
+from apps.base.rendering import add_headers, render
 from apps.base.requests import PortalRequest
 
 # Those of the long way whose only work on an answer of the API is a header that is always the same.
@@ -81,8 +81,7 @@ class ProgramsMiddleware:
         if self._routes is None:
             self._routes = import_string(f"{settings.ROOT_URLCONF}.api_routes")
         view, values = self._routes.find(request.path_info)
-        response: Any = view(request, **values)
-        return response.render() if hasattr(response, "render") else response
+        return render(view(request, **values))
 
 
 def constant_headers(secure: bool) -> dict[str, str]:
@@ -107,8 +106,9 @@ class Application(WSGIHandler):
         """This will answer one request."""
         if not is_program(environ.get("PATH_INFO", ""), environ.get("HTTP_ACCEPT", "")):
             return super().__call__(environ, start_response)
+        environ[PROGRAM] = True
         set_script_prefix(get_script_name(environ))
-        close_old_connections()
+        connections[DEFAULT_DB_ALIAS].close_if_unusable_or_obsolete()
         request = self.request_class(environ)
         response = self._middleware_chain(request)
         start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))

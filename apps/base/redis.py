@@ -128,7 +128,7 @@ class Line:
         A Redis that refuses one of them (full, loading, read-only) counts as one that does not answer; only a script
         that it does not know is an answer.
         """
-        if not settings.REDIS_URL:
+        if not packed:  # nothing is packed where no Redis is set
             return None
         if breaker.is_open:
             UNAVAILABLE.inc()

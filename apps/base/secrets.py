@@ -5,10 +5,12 @@ all of ``[0-9A-Za-z]``. The checksum is CRC-32 of everything before it, in base 
 typing errors without a look into the database. Stored: id, HMAC-SHA256(pepper, whole key), last four.
 """
 
+import hashlib
 import hmac
 import re
 import secrets
 import zlib
+from functools import cache
 from typing import NamedTuple
 
 from django.conf import settings
@@ -68,9 +70,17 @@ def current_pepper() -> str:
     return next(iter(settings.KEY_PEPPERS))
 
 
+@cache
+def _keyed(pepper: bytes) -> hmac.HMAC:
+    """Begin a HMAC under a pepper, to be copied: that half of the work is the same for every key."""
+    return hmac.new(pepper, digestmod=hashlib.sha256)
+
+
 def digest(text: str, pepper_id: str) -> str:
     """This will return HMAC-SHA256 of the text under the named pepper, in hex; KeyError for a retired pepper."""
-    return hmac.digest(settings.KEY_PEPPERS[pepper_id], text.encode(), "sha256").hex()
+    keyed = _keyed(settings.KEY_PEPPERS[pepper_id]).copy()
+    keyed.update(text.encode())
+    return keyed.hexdigest()
 
 
 def matches(text: str, stored_digest: str, pepper_id: str) -> bool:

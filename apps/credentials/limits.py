@@ -9,7 +9,8 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import hiredis
 from django.conf import settings
@@ -28,10 +29,13 @@ class Window:
     bucket: str
     limit: int
     seconds: int
+    policy: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "policy", f'"{self.name}";q={self.limit};w={self.seconds}')
 
 
-@dataclass(frozen=True, slots=True)
-class WindowState:
+class WindowState(NamedTuple):
     """What is left of a window after a call; ``reset`` in seconds until it ends."""
 
     window: Window
@@ -47,8 +51,7 @@ class WindowState:
         return min(self.window.seconds, max(1, math.ceil(self.reset)))
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Whether the call is within its limits; ``stale`` where the caller's row must be read again first."""
 
     allowed: bool
@@ -194,12 +197,11 @@ def headers(states: Sequence[WindowState]) -> dict[str, str]:
     if not states:
         return {}
     tightest = min(states, key=lambda state: (state.remaining, -state.reset))
-    policies = (f'"{state.window.name}";q={state.window.limit};w={state.window.seconds}' for state in states)
-    lefts = (f'"{state.window.name}";r={state.remaining};t={state.reset_seconds}' for state in states)
+    lefts = [f'"{state.window.name}";r={state.remaining};t={state.reset_seconds}' for state in states]
     return {
         "RateLimit-Limit": str(tightest.window.limit),
         "RateLimit-Remaining": str(tightest.remaining),
         "RateLimit-Reset": str(tightest.reset_seconds),
-        "RateLimit-Policy": ", ".join(policies),
+        "RateLimit-Policy": ", ".join([state.window.policy for state in states]),
         "RateLimit": ", ".join(lefts),
     }
