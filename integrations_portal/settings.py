@@ -252,6 +252,7 @@ PORTAL_KEY_AUTHENTICATION = "apps.credentials.authentication.authenticate"
 PORTAL_SESSION_AUTHENTICATION = "apps.orgs.middleware.actor_for_api"
 PORTAL_ENTER_ORGANIZATION = "apps.orgs.middleware.enter_organization"
 PORTAL_CALL_LOG = "apps.audit.calls.record_call"
+PORTAL_IDEMPOTENCY = "apps.credentials.idempotency.Record"
 
 # --- Public API -----------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

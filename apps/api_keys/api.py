@@ -160,6 +160,7 @@ class VerifyApiKey(PortalView):
     """Somebody else's key, as a gateway received it."""
 
     requires = {"POST": Permission.API_KEYS_VERIFY}
+    takes_idempotency_key = False
 
     def post(self, request: ApiRequest) -> Response:
         """This will judge a key, count the call on its limits and in its usage, and answer 200 whatever it finds."""

@@ -7,7 +7,7 @@ method 405, scope 403, Accept 406, object 404, body 413/415/400, state 409.
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, cast
@@ -24,17 +24,18 @@ from rest_framework.authentication import CSRFCheck
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
 from apps.base.actor import Actor
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
+from apps.base.idempotency import answered_once
 from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
 from apps.base.logging import hide_keys
 from apps.base.parsing import SessionFormParser, StrictJSONParser, check_length
 from apps.base.permissions import Permission
 from apps.base.rendering import JSON_ONLY, add_headers
 from apps.base.requests import ApiRequest, PortalRequest
+from apps.base.serializers import from_validation
 
 logger = logging.getLogger(__name__)
 
@@ -80,33 +81,14 @@ def error_body(error: PortalError, request_id: str) -> dict[str, Any]:
         "docs": f"{settings.PUBLIC_URL}/docs/errors#{error.code}",
     }
     if error.fields:
-        named = error.fields.items()
-        body["fields"] = {hide_keys(name): [hide_keys(str(text)) for text in texts] for name, texts in named}
+        body["fields"] = shown_fields(error)
     return body
 
 
-def _flatten(detail: Any, prefix: str = "") -> Iterable[tuple[str, str]]:
-    if isinstance(detail, dict):
-        for name, inner in detail.items():
-            own = name == api_settings.NON_FIELD_ERRORS_KEY
-            yield from _flatten(inner, prefix if own else f"{prefix}.{name}" if prefix else str(name))
-    elif isinstance(detail, list):
-        for index, inner in enumerate(detail):
-            if isinstance(inner, (dict, list)):
-                yield from _flatten(inner, f"{prefix}.{index}" if prefix else str(index))
-            else:
-                yield prefix, str(inner)
-    else:
-        yield prefix, str(detail)
-
-
-def from_validation(detail: Any) -> Invalid:
-    """This will turn a serializer's complaints into one error: a readable sentence and the fields to blame."""
-    fields: dict[str, list[str]] = {}
-    for name, text in _flatten(detail):
-        fields.setdefault(name or "body", []).append(text)
-    sentence = " ".join(f"{name}: {texts[0]}" for name, texts in fields.items())
-    return Invalid(sentence, fields)
+def shown_fields(error: PortalError) -> dict[str, list[str]]:
+    """This will return the fields to blame, each with its sentences."""
+    named = (error.fields or {}).items()
+    return {hide_keys(name): [hide_keys(str(text)) for text in texts] for name, texts in named}
 
 
 def to_portal_error(error: Exception) -> PortalError:
@@ -145,12 +127,14 @@ def exception_response(error: Exception, context: dict[str, Any]) -> Response:
 class PortalView(APIView):
     """An API view: declares what each method needs, or refuses to load.
 
-    ``requires`` maps each HTTP method to a permission, a tuple of which one is enough, or ANY_KEY.
+    ``requires`` maps each HTTP method to a permission, a tuple of which one is enough, or ANY_KEY. A ``post`` reads its
+    body by ``validated``, also where it takes none: that is where a request with Idempotency-Key begins to have effect.
     """
 
     route = ""
     requires: ClassVar[dict[str, Permission | tuple[Permission, ...]]] = {}
     callers: ClassVar[tuple[str, ...]] = ("api_key", "user")
+    takes_idempotency_key: ClassVar[bool] = True
     http_method_names = ("get", "post", "put", "patch", "delete", "head")
     format_kwarg = None
     allow = ""
@@ -162,6 +146,8 @@ class PortalView(APIView):
                 raise TypeError(f"{cls.__name__}.{method} declares no permission")
         own = [name for name in cls.http_method_names if hasattr(cls, "get" if name == "head" else name)]
         cls.allow = ", ".join(name.upper() for name in own)
+        if "post" in vars(cls):
+            cls.post = answered_once(cls.post)  # type: ignore[attr-defined]  # checked in the line above
 
     # DRF's stubs take any request here and in ``dispatch``; what comes has passed the middlewares.
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
@@ -231,9 +217,11 @@ class PortalView(APIView):
     def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         """This will answer, put the limits on the answer, and record the call before it leaves."""
         started = time.perf_counter()
-        request.caller, request.scopes_used, request.uses = Caller(), (), []
+        request.caller, request.attempt, request.scopes_used, request.uses = Caller(), None, (), []
         response = cast(Response, super().dispatch(request, *args, **kwargs))
         add_headers(response, request.caller.headers)
+        if request.attempt is not None:
+            request.attempt.close(response)
         if isinstance(response.data, dict) and not SHOWN_ONCE.isdisjoint(response.data):
             response["Referrer-Policy"], response["X-Robots-Tag"] = "no-referrer", "noindex, nofollow"
         port(settings.PORTAL_CALL_LOG)(
@@ -249,13 +237,24 @@ class PortalView(APIView):
     # Bodies and lists
 
     def validated(
-        self, request: ApiRequest, serializer: type[serializers.Serializer], **options: Any
+        self,
+        request: ApiRequest,
+        serializer: type[serializers.Serializer],
+        prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        **options: Any,
     ) -> dict[str, Any]:
-        """This will return the checked values of the body, or raise what the contract says of a bad one."""
+        """This will return the checked values of the body, or raise what the contract says of a bad one.
+
+        ``prepare`` does what is slow with good values, such as hashing a password: whatever comes after this call is
+        inside a transaction where the request has an Idempotency-Key.
+        """
         check_length(request._request.META.get("CONTENT_LENGTH"))
         checker = serializer(data=request.data, **options)
         checker.is_valid(raise_exception=True)
-        return checker.validated_data
+        values = checker.validated_data if prepare is None else prepare(checker.validated_data)
+        if request._request.attempt is not None:
+            request._request.attempt.begin()
+        return values
 
     def offset_page(self, request: ApiRequest, rows: QuerySet, write: Callable[[Any], Any]) -> Response:
         """This will answer ``limit`` rows from ``offset`` with totals and neighbours in headers."""

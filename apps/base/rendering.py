@@ -51,7 +51,7 @@ def render(response: Any) -> Any:
         return response.render() if hasattr(response, "render") else response
     body = JSON_ONLY.render(response.data)
     if body:
-        add_headers(response, {"Content-Type": JSON_ONLY.media_type})
+        response.headers["Content-Type"] = response.content_type or JSON_ONLY.media_type
     else:
         del response.headers["Content-Type"]
     response._container, response._is_rendered = [body], True

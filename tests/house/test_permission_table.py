@@ -54,6 +54,7 @@ API = """
   api-me                             GET            -                401    403    403       403   403   404      404     | ok       ok    ok        401
   api-users                          GET            users:read       401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
   api-users                          POST           users:write      401    403    403       ok    ok    404      404     | 403      ok    ok        401
+  api-users-batch                    POST           users:write      401    403    403       ok    ok    404      404     | 403      ok    ok        401
   api-user                           GET            users:read       401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
   api-user                           PUT,PATCH      users:write      401    403    403       ok    ok    404      404     | 403      ok    ok        401
   api-user                           DELETE         users:write      401    403    403       ok    ok    404      404     | 403      ok    ok        401

@@ -82,7 +82,7 @@ def test_second_factors_addresses_and_sessions_are_nobodys_to_edit():
     from django.contrib import admin
 
     labels = {model._meta.app_label for model in admin.site._registry}
-    assert labels == {"api_keys", "audit", "notices", "orgs", "webhooks"}
+    assert labels == {"api_keys", "audit", "credentials", "notices", "orgs", "webhooks"}
 
 
 def test_the_first_sign_in_sets_up_the_second_step(browser_of, operator):
