@@ -34,7 +34,7 @@ WAITING = Gauge("portal_api_calls_waiting", "API calls in Redis that no worker h
 KEY = "portal:calls"
 MOST_WAITING = 100_000
 # How long a stream that is too long is left alone before somebody asks again whether it is shorter.
-FULL_SECONDS = 1.0
+FULL_SECONDS = 5.0
 MOST_TOGETHER = 200
 DRAIN_BATCH = 1000
 LOCK_MS = 10_000

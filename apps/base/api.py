@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import islice
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
@@ -160,8 +161,9 @@ class PortalView(APIView):
         if caller.refusal is not None:
             raise caller.refusal
         self.check_path(raw)
-        if request.method.lower() not in self.http_method_names or not hasattr(self, request.method.lower()):
-            raise PortalError(f"This path does not take {request.method}.", "method_not_allowed", 405)
+        method = raw.method.lower()
+        if method not in self.http_method_names or not hasattr(self, method):
+            raise PortalError(f"This path does not take {raw.method}.", "method_not_allowed", 405)
         self.check_permission(request)
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         for name, value in raw.GET.items() if raw.META.get("QUERY_STRING") else ():
@@ -197,14 +199,14 @@ class PortalView(APIView):
 
     def check_permission(self, request: ApiRequest) -> None:
         """This will refuse a kind of caller that the view does not serve, then a missing scope."""
-        actor: Actor = request.actor
+        raw, actor = request._request, request.actor
         if actor.kind not in self.callers:
             raise Forbidden("This kind of key cannot be used here.", "insufficient_scope")
-        needed = self.requires["GET" if request.method == "HEAD" else request.method]
+        needed = self.requires["GET" if raw.method == "HEAD" else raw.method]
         needed = (needed,) if isinstance(needed, str) else needed
-        if needed:
+        raw.scopes_used = tuple(islice(filter(actor.can, needed), 1))
+        if needed and not raw.scopes_used:
             actor.require(*needed)
-            request._request.scopes_used = (next(permission for permission in needed if actor.can(permission)),)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:
         """This will choose the renderer; programs that take anything, or JSON, get it without DRF's long way."""
