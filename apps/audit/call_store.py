@@ -193,14 +193,10 @@ def _insert_new_postgresql(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
 
 
 def _insert_new_sqlite(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
-    # The transaction is IMMEDIATE: nobody else can write between the look and the insert.
-    ids = json.dumps([call.id.hex for call in calls])
-    look = "SELECT id FROM audit_apicall WHERE id IN (SELECT value FROM json_each(?))"
-    known = {row[0] for row in raw.execute(look, [ids])}
-    new = {call.id: call for call in calls if call.id.hex not in known}
-    into = f"audit_apicall ({', '.join(CALL_COLUMNS)})"
-    _insert_sqlite(raw, into, len(CALL_COLUMNS), [call[:-1] for call in new.values()], "")
-    return set(new)
+    columns, places = ", ".join(CALL_COLUMNS), ", ".join("?" * len(CALL_COLUMNS))
+    statement = f"INSERT INTO audit_apicall ({columns}) VALUES ({places}) ON CONFLICT (id) DO NOTHING RETURNING id"  # noqa: S608
+    rows = ([_for_sqlite(value) for value in call[:-1]] for call in calls)
+    return {call.id for call, row in zip(calls, rows, strict=True) if raw.execute(statement, row).fetchall()}
 
 
 def _insert(

@@ -7,7 +7,6 @@ from typing import Any
 from django.http import HttpResponse
 from django.template.loader import render_to_string
 from rest_framework.renderers import BaseRenderer
-from rest_framework.response import Response
 
 # Made once: `json.dumps` makes one for each call whose options are not its own defaults.
 COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
