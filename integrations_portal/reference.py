@@ -72,6 +72,7 @@ def _operation(view: Any, method: str) -> dict[str, Any]:
         "method": method,
         "text": text[:1].upper() + text[1:],
         "scopes": [*map(str, scopes), *([ADMIN] if scopes else [])],
+        "is_open": not view.callers,
     }
 
 

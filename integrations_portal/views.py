@@ -96,7 +96,7 @@ def _stats(actor: Actor, slug: str) -> list[dict[str, Any]]:
         return []
     failed = deliveries.get(DeliveryStatus.EXHAUSTED, 0)
     return [
-        {"label": _("API requests, 24 h"), "value": calls.calls, "url": reverse("api_keys", args=[slug])},
+        {"label": _("API requests, 24 h"), "value": calls.calls, "url": reverse("usage", args=[slug])},
         {"label": _("Refused or failed"), "value": calls.errors, "tone": "bad" if calls.errors else ""},
         {"label": _("Deliveries, 24 h"), "value": sum(deliveries.values()), "url": reverse("webhooks", args=[slug])},
         {"label": _("Failed deliveries"), "value": failed, "tone": "bad" if failed else ""},

@@ -10,12 +10,17 @@ from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from apps.api_keys import actions, presenting
+from apps.api_keys import actions, presenting, usage_figures
+from apps.api_keys.draining import drain, is_draining
 from apps.api_keys.forms import FIELD_OF_ERROR, CreateKeyForm, RevokeKeyForm
+from apps.api_keys.least_privilege import Hint, hint
 from apps.api_keys.models import ApiKey, KeyType, Scope
+from apps.audit.models import LastUse
 from apps.base.answers import reveal
 from apps.base.errors import PortalError, Text
 from apps.base.forms import AlreadySent
@@ -151,3 +156,55 @@ def key_revoke(request: PortalRequest, key_id: str) -> HttpResponse:
             pass  # revoked by the first of the two
         return redirect("api_key", request.organization.slug, key_id)
     return render(request, "api_keys/revoke.html", {"form": form, **harm}, status=422 if form.errors else 200)
+
+
+# Usage
+
+
+@org_page(Permission.API_KEYS_READ, Permission.USAGE_READ, nav="api_keys")
+def key_usage(request: PortalRequest, key_id: str) -> HttpResponse:
+    """What a key was used for, by whom and how it went; and what it could do without."""
+    key = _key(request, key_id)
+    now = timezone.now()
+    context = {
+        "key": presenting.facts(key, LastUse.objects.filter(pk=key.pk).first(), now),
+        "draining": is_draining(key),
+        **usage_figures.key_page(request.actor, key, request.GET.get("span", ""), now),
+        **_narrower(request, key, hint(request.actor, key, now)),
+    }
+    return render(request, "api_keys/usage.html", context)
+
+
+def _narrower(request: PortalRequest, key: ApiKey, found: Hint | None) -> dict[str, Any]:
+    """Return the hint, and where a key is made with no more than was used: for those who may make one."""
+    if found is None or not request.actor.can(Permission.API_KEYS_WRITE):
+        return {"hint": found, "narrower_url": ""}
+    query = urlencode({"type": key.key_type.name, "scopes": found.enough}, doseq=True)
+    return {"hint": found, "narrower_url": reverse("api_key_create", args=[request.organization.slug]) + "?" + query}
+
+
+@org_page(Permission.API_KEYS_READ, Permission.USAGE_READ, nav="api_keys")
+def key_drain(request: PortalRequest, key_id: str) -> HttpResponse:
+    """Who still calls with a key that a newer one replaces."""
+    key = _key(request, key_id)
+    if not is_draining(key):
+        return redirect("api_key", request.organization.slug, key_id)
+    now = timezone.now()
+    context = {
+        "key": presenting.facts(key, LastUse.objects.filter(pk=key.pk).first(), now),
+        "drain": drain(request.actor, key, now),
+        "successor": getattr(key, "replaced_by", None),
+    }
+    return render(request, "api_keys/drain.html", context)
+
+
+def _key(request: PortalRequest, key_id: str) -> ApiKey:
+    rows = ApiKey.objects.for_actor(request.actor).select_related("key_type", "replaced_by")
+    return rows.with_public_id(key_id)
+
+
+@org_page(Permission.USAGE_READ, nav="api_keys")
+def usage(request: PortalRequest) -> HttpResponse:
+    """What all keys of the organization were used for."""
+    page = usage_figures.organization_page(request.actor, request.GET.get("span", ""), timezone.now())
+    return render(request, "api_keys/usage_of_all.html", page)

@@ -7,8 +7,8 @@ other and never deadlock.
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -87,6 +87,19 @@ class Usage(NamedTuple):
     scopes: str
 
 
+class UsageOfDay(NamedTuple):
+    """What calls of a UTC day are counted by."""
+
+    organization_id: uuid.UUID
+    credential_id: uuid.UUID
+    day: date
+    method: str
+    route: str
+    status_class: str
+    address: str
+    scopes: str
+
+
 class Counted(NamedTuple):
     """How many calls, and when the newest of them was."""
 
@@ -94,8 +107,10 @@ class Counted(NamedTuple):
     last_at: datetime
 
 
+Key = TypeVar("Key", Usage, UsageOfDay)
 CALL_COLUMNS = Call._fields[:-1]
 COUNTED_USAGE = (*Usage._fields, *Counted._fields)
+COUNTED_DAYS = (*UsageOfDay._fields, *Counted._fields)
 COUNTED_REFUSED = (*Refused._fields, "calls")
 COUNT_UP = "DO UPDATE SET calls = {table}.calls + excluded.calls"
 COUNT_UP_AND_KEEP_NEWEST = (
@@ -114,8 +129,10 @@ def store(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
     with transaction.atomic(), database.wrap_database_errors:
         calls = _insert_calls(database, calls)
         _insert(database, "audit_lastuse", LastUse._fields, last_uses(calls), ("credential_id",), KEEP_NEWEST)
-        counted = [(*key, *count) for key, count in sorted(usage(calls).items())]
-        _insert(database, "audit_usagehour", COUNTED_USAGE, counted, Usage._fields, COUNT_UP_AND_KEEP_NEWEST)
+        hours = usage(calls)
+        newest = COUNT_UP_AND_KEEP_NEWEST
+        _insert(database, "audit_usagehour", COUNTED_USAGE, _counted(hours), Usage._fields, newest)
+        _insert(database, "audit_usageday", COUNTED_DAYS, _counted(by_day(hours)), UsageOfDay._fields, newest)
         strangers = [(*key, count) for key, count in sorted(refused.items())]
         _insert(database, "audit_refusedcalls", COUNTED_REFUSED, strangers, Refused._fields, COUNT_UP)
 
@@ -145,12 +162,33 @@ def _let_in(calls: Iterable[Call]) -> Iterator[LastUse]:
 
 def usage(calls: Iterable[Call]) -> dict[Usage, Counted]:
     """This will count the calls by hour, and for whom else they count."""
-    counts: dict[Usage, Counted] = {}
-    for call in calls:
-        for key in _counted_as(call):
-            before = counts.get(key, Counted(0, call.at))
-            counts[key] = Counted(before.calls + 1, max(before.last_at, call.at))
-    return counts
+    return _summed((key, Counted(1, call.at)) for call in calls for key in _counted_as(call))
+
+
+def by_day(hours: Mapping[Usage, Counted]) -> dict[UsageOfDay, Counted]:
+    """This will sum the figures up by UTC day, whoever's agent it was."""
+    return _summed(
+        (
+            UsageOfDay(
+                *(key.organization_id, key.credential_id, key.hour.astimezone(UTC).date()),
+                *(key.method, key.route, key.status_class, key.address, key.scopes),
+            ),
+            count,
+        )
+        for key, count in hours.items()
+    )
+
+
+def _summed(counts: Iterable[tuple[Key, Counted]]) -> dict[Key, Counted]:
+    sums: dict[Key, Counted] = {}
+    for key, count in counts:
+        before = sums.get(key, Counted(0, count.last_at))
+        sums[key] = Counted(before.calls + count.calls, max(before.last_at, count.last_at))
+    return sums
+
+
+def _counted(counts: Mapping[Any, Counted]) -> list[tuple[Any, ...]]:
+    return [(*key, *count) for key, count in sorted(counts.items())]
 
 
 def _counted_as(call: Call) -> Iterator[Usage]:
@@ -227,6 +265,8 @@ def _for_sqlite(value: Any) -> Any:
         return value.hex
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
+    if isinstance(value, date):
+        return value.isoformat()
     return value
 
 

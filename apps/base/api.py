@@ -21,13 +21,13 @@ from django.http import Http404
 from django.urls import URLPattern, re_path
 from django.utils.module_loading import import_string
 from rest_framework import exceptions, serializers
-from rest_framework.authentication import CSRFCheck
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.base.actor import Actor
+from apps.base.door import csrf_refusal, https_refusal
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
 from apps.base.idempotency import answered_once
 from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
@@ -45,6 +45,8 @@ SHOWN_ONCE = frozenset({"key", "secret"})
 PARSERS = [StrictJSONParser(), SessionFormParser()]
 NEGOTIATION = DefaultContentNegotiation()
 ANY_KEY: tuple[Permission, ...] = ()
+# As ``callers``: whoever it is. Credentials are not looked at, count on no limit and are not logged.
+ANYBODY: tuple[str, ...] = ()
 MISSING_KEY = "No API key. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
 KEY_IN_QUERY = "No API key in the headers. A key in the query string is not used: send 'Authorization: Bearer KEY'."
 
@@ -155,7 +157,7 @@ class PortalView(APIView):
         """This will run the checks of the door in the contract's order."""
         raw = request._request
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
-        caller = find_caller(raw)
+        caller = find_caller(raw) if self.callers else Caller(refusal=https_refusal(raw))
         raw.caller = caller
         raw.actor = request.actor = caller.actor  # type: ignore[assignment]  # None: refused in the next line
         if caller.refusal is not None:
@@ -199,6 +201,8 @@ class PortalView(APIView):
 
     def check_permission(self, request: ApiRequest) -> None:
         """This will refuse a kind of caller that the view does not serve, then a missing scope."""
+        if not self.callers:
+            return
         raw, actor = request._request, request.actor
         if actor.kind not in self.callers:
             raise Forbidden("This kind of key cannot be used here.", "insufficient_scope")
@@ -305,9 +309,9 @@ def acceptable(accept: str) -> str:
 
 def find_caller(request: PortalRequest) -> Caller:
     """This will ask the key's door first, then the session's (only where a browser asks for a page)."""
-    if settings.HTTPS and not request.is_secure():
-        message = "Use https. A key that was sent over plain http should be rotated."
-        return Caller(refusal=Forbidden(message, "https_required"))
+    insecure = https_refusal(request)
+    if insecure is not None:
+        return Caller(refusal=insecure)
     caller = port(settings.PORTAL_KEY_AUTHENTICATION)(request)
     if caller is None and "text/html" in acceptable(request.META.get("HTTP_ACCEPT", "")):
         caller = port(settings.PORTAL_SESSION_AUTHENTICATION)(request)
@@ -317,13 +321,3 @@ def find_caller(request: PortalRequest) -> Caller:
         return caller
     in_query = any("ipk_" in value or "ips_" in value for value in request.GET.values())
     return Caller(refusal=Unauthorized(KEY_IN_QUERY if in_query else MISSING_KEY, "missing_api_key"))
-
-
-def csrf_refusal(request: PortalRequest) -> Forbidden | None:
-    """This will check the CSRF token of a session's change: keys need none, cookies travel by themselves."""
-    # Called as DRF's own SessionAuthentication calls it; the stubs want a view and its answer.
-    check = CSRFCheck(lambda _request: None)  # type: ignore[arg-type]
-    check.process_request(request)
-    if check.process_view(request, None, (), {}) is None:  # type: ignore[arg-type]
-        return None
-    return Forbidden("The CSRF token is missing or wrong. Reload the page and send the form again.")

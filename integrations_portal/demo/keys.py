@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from apps.api_keys.actions import check_scopes
-from apps.api_keys.models import ApiKey, KeyType
+from apps.api_keys.models import NOT_ANNOUNCED, ApiKey, KeyType
 from apps.base.actor import Actor
 from apps.base.identifiers import uuid_at
 from apps.base.instants import instant
@@ -97,6 +97,8 @@ def _issue(plan: Plan, maker: Actor, kind: KeyType, predecessor: ApiKey | None, 
         "replaces": predecessor,
         "status_reason": plan.reason,
         "status_changed_by": f"{maker.kind}:{maker.id}" if ended else "",
+        # Of what expired days ago everybody was told then.
+        "announced_days": 0 if plan.expires is not None and plan.expires < 0 else NOT_ANNOUNCED,
         "created_at": made,
         "updated_at": made,
     }

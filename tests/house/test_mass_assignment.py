@@ -34,6 +34,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "api-api-keys": {"name": "Made", "type": "partner", "scopes": ["users:read"], "limits": {"minute": 5}},
     "api-api-key": {"name": "Renamed"},
     "api-api-keys-verify": {"key": "ipk_nobody"},
+    "api-leaked-keys": {"key": "ipk_nobody"},
     "api-webhook-endpoints": {"url": "https://hooks.acme.example/two", "event_types": ["order.*"]},
     "api-events": EVENT,
     "api-events-batch": {"events": [EVENT]},

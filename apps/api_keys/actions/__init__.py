@@ -2,6 +2,7 @@
 
 from apps.api_keys.actions.changes import DAY_SECONDS, rotate_key, update_key
 from apps.api_keys.actions.creation import create_key
+from apps.api_keys.actions.leaks import report_leak
 from apps.api_keys.actions.rules import MAX_DAYS, WINDOWS, Lifetime, check_scopes
 from apps.api_keys.actions.states import disable_key, enable_key, quarantine_key, release_key, revoke_key
 
@@ -16,6 +17,7 @@ __all__ = [
     "enable_key",
     "quarantine_key",
     "release_key",
+    "report_leak",
     "revoke_key",
     "rotate_key",
     "update_key",

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.api_keys.actions import bounds, rules
 from apps.api_keys.actions.telling import announce, hold, record
+from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
 from apps.base.errors import Invalid
@@ -92,6 +93,7 @@ def rotate_key(*, actor: Actor, key_id: str, overlap_seconds: int = DAY_SECONDS)
         changed = bounds.cut_settings(actor, key)
     before = instant(key.expires_at)
     successor, text = lifecycle.replace(key, actor=actor, overlap=overlap, expires_at=expires_at, **changed)
+    stories.resolve_for(key, stories.EXPIRY, stories.ROTATION, stories.UNUSUAL)
     ends = instant(key.expires_at)
     record(actor, key, "api_key.rotated", {"replaced_by": [None, successor.public_id], "expires_at": [before, ends]})
     announce(successor, "api_key.rotated", replaces=key.public_id, overlap_until=ends, expires_at=instant(expires_at))
