@@ -1,7 +1,7 @@
 """The call log by way of Redis (``API_CALL_LOG=stream``): an answer leaves when Redis has its row, workers move it on.
 
-Callers that wait at the same time share a round trip, without a thread in between: whoever has the turn sends what
-everybody has put down. Where Redis cannot take a row (gone, silent, full) or holds too many already, the group commit
+Callers that wait at the same time share a round trip, without a thread in between: one of them sends what all of them
+have put down. Where Redis cannot take a row (gone, silent, full) or holds too many already, the group commit
 of ``call_writer`` takes it: slower, never less. What Redis loses before a worker has moved it, is lost.
 """
 
@@ -12,7 +12,6 @@ import threading
 import time
 import typing
 import uuid
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from json.encoder import encode_basestring_ascii
@@ -41,41 +40,57 @@ LOCK_MS = 10_000
 
 
 class Waiting:
-    """A call that somebody put down, and whether Redis has it."""
+    """A call that somebody put down, whether Redis has it, and the lock that its thread sleeps on."""
 
-    __slots__ = ("is_kept", "packed")
+    __slots__ = ("is_kept", "packed", "woken")
 
     def __init__(self, call: Call) -> None:
         self.packed: bytes = hiredis.pack_command(("XADD", KEY, "*", "call", write_call(call)))
         self.is_kept: bool | None = None
+        self.woken: threading.Lock | None = None
 
 
 class Sender:
-    """Sends what this process's threads put down, one pipeline at a time."""
+    """Sends what this process's threads put down: one of them leads, the others sleep until theirs was sent."""
 
     def __init__(self) -> None:
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._line = shared.Line()
-        self._put_down: deque[Waiting] = deque()
+        self._put_down: list[Waiting] = []
+        self._has_leader = False
         self._full_until = 0.0
 
     def keep(self, call: Call) -> bool:
         """This will return when Redis has acknowledged the call, or tell that it cannot take it."""
         mine = Waiting(call)
-        self._put_down.append(mine)
-        with self._turn:
-            # Somebody else's turn may have taken it along.
-            if mine.is_kept is None:
-                self._send()
+        with self._lock:
+            self._put_down.append(mine)
+            if self._has_leader:
+                mine.woken = threading.Lock()
+                mine.woken.acquire()
+            self._has_leader = True
+        if mine.woken is not None:
+            mine.woken.acquire()
+        if mine.is_kept is None:  # nobody has sent it: it is for this thread to lead
+            self._lead()
         return bool(mine.is_kept)
 
-    def _send(self) -> None:
-        batch = []
-        while self._put_down and len(batch) < MOST_TOGETHER:
-            batch.append(self._put_down.popleft())
-        kept = time.monotonic() >= self._full_until and self._ask([each.packed for each in batch])
-        for each in batch:
-            each.is_kept = kept
+    def _lead(self) -> None:
+        """This will send what was put down so far, wake its threads, and have the next one lead."""
+        with self._lock:
+            batch, self._put_down = self._put_down[:MOST_TOGETHER], self._put_down[MOST_TOGETHER:]
+        is_kept = False
+        try:
+            is_kept = time.monotonic() >= self._full_until and self._ask([each.packed for each in batch])
+        finally:
+            with self._lock:
+                following = self._put_down[:1]
+                self._has_leader = bool(following)
+            for each in batch:
+                each.is_kept = is_kept
+            for each in (*batch, *following):
+                if each.woken is not None:
+                    each.woken.release()
 
     def _ask(self, packed: list[bytes]) -> bool:
         answers = self._line.send(b"".join([*packed, hiredis.pack_command(("XLEN", KEY))]), len(packed) + 1)

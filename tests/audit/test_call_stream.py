@@ -34,6 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 @pytest.fixture
 def stream(server: RedisServer, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
     """The portal with this file's Redis, empty, and API_CALL_LOG=stream."""
+    before = settings.REDIS_URL
     settings.REDIS_URL, settings.API_CALL_LOG = server.url, "stream"
     monkeypatch.setattr(call_stream, "KEY", "portal:calls")
     _forget()
@@ -43,6 +44,7 @@ def stream(server: RedisServer, settings: Any, monkeypatch: pytest.MonkeyPatch) 
     client.config_set("maxmemory", 0)
     client.close()
     monkeypatch.undo()
+    settings.REDIS_URL = before
     _forget()
 
 
