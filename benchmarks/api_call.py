@@ -38,7 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each variant and path in each round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2, help="processes of each web server")
-    parser.add_argument("--threads", type=int, default=2, help="threads of each process")
+    parser.add_argument("--threads", type=int, default=4, help="threads of each process")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--database", default="", metavar="URL")
     parser.add_argument("--redis", default="", metavar="URL")
