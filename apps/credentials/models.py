@@ -13,6 +13,7 @@ from apps.base.models import OrgOwned, OrgQuerySet, Timestamped
 from apps.base.secrets import mask
 
 EXPIRING = timedelta(days=14)
+LISTED_AFTER_END = timedelta(days=90)
 
 
 class KeyStatus(models.TextChoices):
@@ -34,6 +35,10 @@ class SecretKeyQuerySet(OrgQuerySet):
         """This will keep the keys that hold a place under a cap: all but the expired and revoked."""
         moment = now or timezone.now()
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=moment), revoked_at=None)
+
+    def listed(self, now: datetime | None = None) -> Self:
+        """This will leave out what was revoked 90 days ago or earlier: on pages, that stands in the audit log alone."""
+        return self.filter(Q(revoked_at=None) | Q(revoked_at__gt=(now or timezone.now()) - LISTED_AFTER_END))
 
     def in_status(self, status: str, now: datetime | None = None) -> Self:
         """This will keep the keys whose derived status is the given one."""

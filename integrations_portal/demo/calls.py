@@ -50,6 +50,7 @@ USES = {
     "Old CRM connector": Use(20, BUSINESS, USERS[:2], ("198.51.100.99",), "crm-connector/3.1"),
     "Payroll export": Use(6, NIGHTLY, USERS[:1], ("203.0.113.30",), "payroll/1.0"),
     "Staging tests": Use(40, BUSINESS, USERS, ("198.51.100.35",), "pytest"),
+    "Support chat bot": Use(18, BUSINESS, USERS[:2], ("198.51.100.61",), "chat-bot/1.4"),
     "Shop": Use(50, BUSINESS, EVENTS, ("203.0.113.140",), "rival-shop/1.3"),
     "Reports": Use(12, NIGHTLY, ORDERS, ("203.0.113.141",), "reports/0.9"),
 }
@@ -112,6 +113,7 @@ def _call(rng: random.Random, made: Made, public_id: str, use: Use, moment: date
         user_agent=f"{use.agent}.1" if made.plan.replaces else use.agent,
         request_id=f"{rng.getrandbits(128):032x}",
         scopes="" if status in NOT_LET_IN else scope,
+        flagged=key.quarantined_at is not None and moment > key.quarantined_at,
     )
 
 

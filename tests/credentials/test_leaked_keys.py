@@ -75,6 +75,7 @@ def test_tell_changes_nothing(acme, acme_key, api):
     assert Notice.objects.open().get().kind == "api_key.leaked"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_revoke_ends_it_at_once(acme, acme_key, api):
     policy_of(acme, "revoke")
     api(acme_key).get("/v1/me")

@@ -115,7 +115,7 @@ def sign_in(day: Day, email: str) -> Client:
 def make_keys(day: Day, browser: Client, admin: Api) -> None:
     form = {"name": "Canary of the page", "type": "partner", "scopes": ["users:read"], "expires": "30"}
     path = f"{HERE}api-keys/create/"
-    data = {**form, "token": token_of(browser.get(path))}
+    data = {**form, "token": token_of(browser.get(path + "?type=partner"))}
     page = browser.post(path, data)
     day.add_key("key of the page", re.search(r"ipk_[0-9A-Za-z]{50}", page.content.decode())[0])
     day.show("the same form again", browser.post(path, data))

@@ -32,7 +32,14 @@ PAGES = """
   api_keys             GET        in     ok     ok        ok    ok    404      404
   api_key              GET        in     ok     ok        ok    ok    404      404
   api_key_create       GET,POST   in     403    403       ok    ok    404      404
+  api_key_edit         GET,POST   in     403    403       ok    ok    404      404
+  api_key_rotate       GET,POST   in     403    403       ok    ok    404      404
+  api_key_disable      GET,POST   in     403    403       ok    ok    404      404
+  api_key_enable       GET,POST   in     403    403       ok    ok    404      404
+  api_key_release      GET,POST   in     403    403       ok    ok    404      404
   api_key_revoke       GET,POST   in     403    403       ok    ok    404      404
+  api_key_inventory    GET        in     ok     ok        ok    ok    404      404
+  api_key_inventory_csv GET       in     ok     ok        ok    ok    404      404
   api_key_usage        GET        in     ok     ok        ok    ok    404      404
   api_key_drain        GET        in     ok     ok        ok    ok    404      404
   usage                GET        in     ok     ok        ok    ok    404      404

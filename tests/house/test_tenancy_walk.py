@@ -192,7 +192,7 @@ def test_a_list_of_rival_holds_nothing_of_acme(route, samples, keys, api):
 
 @each([route for route in PAGES if not route.objects and "GET" in route.methods])
 def test_a_page_of_rival_holds_nothing_of_acme(route, samples, browser_of, zed):
-    page = browser_of(zed).get(route.at(slug="rival")).content.decode()
+    page = browser_of(zed).get(route.at(slug="rival")).getvalue().decode()
     assert [text for text in (*samples.ids, "Acme", "@acme.") if text in page] == []
 
 

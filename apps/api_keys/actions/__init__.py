@@ -1,6 +1,6 @@
 """What people, keys and operators do with API keys: each one transaction, one check, one audit entry."""
 
-from apps.api_keys.actions.changes import DAY_SECONDS, rotate_key, update_key
+from apps.api_keys.actions.changes import DAY_SECONDS, expiry_of_successor, rotate_key, update_key
 from apps.api_keys.actions.creation import create_key
 from apps.api_keys.actions.leaks import report_leak
 from apps.api_keys.actions.rules import MAX_DAYS, WINDOWS, Lifetime, check_scopes
@@ -15,6 +15,7 @@ __all__ = [
     "create_key",
     "disable_key",
     "enable_key",
+    "expiry_of_successor",
     "quarantine_key",
     "release_key",
     "report_leak",

@@ -86,7 +86,7 @@ def rotate_key(*, actor: Actor, key_id: str, overlap_seconds: int = DAY_SECONDS)
     rules.check_package(actor, kind)
     bounds.check_maker(actor, key.scopes)
     changed: dict[str, Any] = {}
-    expires_at = _counted_anew(key)
+    expires_at = expiry_of_successor(key)
     if actor.bounds is not None:
         bounds.check_maker_type(actor, kind)
         expires_at = bounds.within_expiry(actor, expires_at, None)
@@ -110,8 +110,8 @@ def check_overlap(seconds: int) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def _counted_anew(key: ApiKey) -> datetime | None:
-    """A lifetime as long as the old key's, from now, cut to what the type allows today."""
+def expiry_of_successor(key: ApiKey) -> datetime | None:
+    """This will return when a successor made now ends: as long a life as the old key's, within what the type allows."""
     lifetime, longest = lifecycle.lifetime_of(key), key.key_type.longest_days
     if longest is not None:
         lifetime = min(lifetime or timedelta.max, timedelta(days=longest))
