@@ -63,7 +63,7 @@ class ProgramsMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
         # Django's own way of making answers of exceptions, such as a host that is not served here.
-        self._answer = convert_exception_to_response(self._call)
+        self._answer: Any = convert_exception_to_response(self._call)  # type: ignore[arg-type]  # the stubs want any request
         self._routes: ApiRoutes | None = None
         self._headers = {secure: constant_headers(secure) for secure in (False, True)}
 
@@ -110,7 +110,7 @@ class Application(WSGIHandler):
         set_script_prefix(get_script_name(environ))
         connections[DEFAULT_DB_ALIAS].close_if_unusable_or_obsolete()
         request = self.request_class(environ)
-        response = self._middleware_chain(request)
+        response = self._middleware_chain(request)  # type: ignore[attr-defined]  # set by load_middleware
         start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
         return response if response.streaming else [response.content]
 

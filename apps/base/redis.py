@@ -82,12 +82,17 @@ def ask(question: Callable[[redis.Redis], Answer]) -> Answer | None:
         return None
 
 
+def pack(*words: str | int | bytes) -> bytes:
+    """This will return a command as it goes over the wire."""
+    return hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub knows commands of one word only
+
+
 class Wire:
     """A connection that one caller uses at a time, for packed commands: half of redis-py's own cost a call."""
 
     def __init__(self) -> None:
         # redis-py connects, signs in and selects; from then on nothing of it is between the socket and hiredis.
-        self._connection = client().connection_pool.make_connection()
+        self._connection: Any = client().connection_pool.make_connection()
         self._connection.connect()
         self._socket = self._connection._sock
         self._reader = hiredis.Reader()

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import hiredis
 from django.conf import settings
 
 from apps.base import redis as shared
@@ -179,7 +178,7 @@ def pack(windows: Sequence[Window], versions: Sequence[tuple[str, str]] = (), co
     words += [len(versions), cost, *(value for _, value in versions)]
     for window in windows:
         words += [window.limit, window.seconds * 1000]
-    return hiredis.pack_command(tuple(words))
+    return shared.pack(*words)
 
 
 def _ask(packed: bytes, windows: Sequence[Window], versions: Sequence[tuple[str, str]], cost: int) -> list[int] | None:
