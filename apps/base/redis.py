@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import hiredis
 import redis
@@ -92,7 +92,7 @@ class Wire:
 
     def __init__(self) -> None:
         # redis-py connects, signs in and selects; from then on nothing of it is between the socket and hiredis.
-        self._connection: Any = client().connection_pool.make_connection()
+        self._connection = cast(Any, client().connection_pool.make_connection())
         self._connection.connect()
         self._socket = self._connection._sock
         self._reader = hiredis.Reader()
