@@ -13,7 +13,7 @@ INSTANT = re.compile(rf"{DAY.pattern}T\d\d:\d\d:\d\dZ")
 
 def instant(moment: datetime | None) -> str | None:
     """This will write a time of a resource: UTC, whole seconds, ``Z`` (RFC 3339)."""
-    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds")[:-6] + "Z"
 
 
 def instant_ms(moment: datetime | None) -> str | None:
