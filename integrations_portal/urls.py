@@ -16,7 +16,8 @@ from integrations_portal import reference, views
 APPS = (orgs, api_keys, credentials, webhooks, audit)
 api = [route for app in APPS for route in app.api]
 documented = list(api)
-api.append(re_path(r"^.*$", UnknownPath.as_view(route="/v1/*"), name="api-unknown"))
+# Not a dot: that stops at a line break, which belongs to a path like anything else.
+api.append(re_path(r"^[\s\S]*$", UnknownPath.as_view(route="/v1/*"), name="api-unknown"))
 
 urlpatterns = [
     path("v1/", include(api)),
