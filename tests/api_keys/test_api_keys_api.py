@@ -63,6 +63,25 @@ def test_it_names_what_to_change(api, acme_key, change, field):
     assert ApiKey.objects.count() == 1
 
 
+def test_a_key_in_a_text_that_is_kept_is_refused(api, acme_key, make_key, acme):
+    caller, key = api(acme_key), make_key(acme, "users:read")
+    path = f"/v1/api-keys/{key.row.public_id}"
+    client = {**BODY, "type": "client", "scopes": ["orders:read"], "subject": f"x {key.text}"}
+    answers = {
+        "name": [
+            caller.post("/v1/api-keys", {**BODY, "name": key.text}),
+            caller.patch(path, {"name": f"was {key.text}"}),
+        ],
+        "subject": [caller.post("/v1/api-keys", client)],
+        "reason": [caller.post(f"{path}/{end}", {"reason": f"{key.text} is public"}) for end in ("disable", "revoke")],
+    }
+    for field, refused in answers.items():
+        for answer in refused:
+            assert (answer.status_code, list(answer.json()["fields"])) == (400, [field])
+            assert key.text not in answer.content.decode()
+    assert caller.patch(path, {"name": f"Like {key.row.mask}"}).status_code == 200
+
+
 def test_ipv4_written_as_ipv6_is_ipv4(api, acme_key):
     given = ["::ffff:203.0.113.0/120", "::ffff:198.51.100.7", "::/0", "2001:db8::/32"]
     answer = api(acme_key).post("/v1/api-keys", {**BODY, "allowed_networks": given})

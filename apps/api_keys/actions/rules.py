@@ -12,6 +12,7 @@ from apps.api_keys.gate_rows import effective
 from apps.api_keys.models import ApiKey, KeyType, Makers, Package, Scope
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Forbidden, Invalid
+from apps.base.logging import hide_keys
 from apps.base.organizations import organization_pk
 from apps.base.permissions import ADMIN, Permission, expand
 
@@ -55,7 +56,16 @@ def check_name(name: str) -> str:
     name = name.strip()
     if not 1 <= len(name) <= 100:
         raise Invalid.field("name", _("Give the key a name of 1 to 100 characters."))
+    refuse_key_text("name", name)
     return name
+
+
+def refuse_key_text(field: str, text: str) -> None:
+    """This will raise Invalid where somebody put a key into a text that is kept, shown and sent on as it is."""
+    if hide_keys(text) != text:
+        raise Invalid.field(
+            field, _("This holds an API key or a signing secret. Leave it out: this text is kept and shown.")
+        )
 
 
 def check_scopes(kind: KeyType, scopes: Iterable[str]) -> list[str]:
@@ -79,6 +89,7 @@ def check_subject(kind: KeyType, subject: str) -> str:
         raise Invalid.field("subject", _("A key of this type has no subject."))
     if len(subject) > 200:
         raise Invalid.field("subject", _("A subject has at most 200 characters."))
+    refuse_key_text("subject", subject)
     return subject
 
 
