@@ -83,6 +83,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "apps.base.middleware.RequestMiddleware",
+    # Programs' calls end here; what follows is for pages and the browsable API.
+    "apps.base.programs.ProgramsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -150,6 +152,8 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
         "PRAGMA busy_timeout=20000; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY;",
     }
+    # A thread keeps its connection: opening a file and seven PRAGMAs for each request cost more than its queries.
+    _database["CONN_MAX_AGE"] = None
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = 600
     _database["CONN_HEALTH_CHECKS"] = True
@@ -256,7 +260,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": [],
     "DEFAULT_PARSER_CLASSES": ["apps.base.parsing.StrictJSONParser", "apps.base.parsing.SessionFormParser"],
     "DEFAULT_RENDERER_CLASSES": ["apps.base.rendering.JSONRenderer", "apps.base.rendering.BrowsableRenderer"],
-    "EXCEPTION_HANDLER": "apps.base.api.exception_response",
+    "EXCEPTION_HANDLER": "apps.base.problems.exception_response",
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

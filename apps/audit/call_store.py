@@ -4,6 +4,7 @@ Every statement takes its rows in one fixed order, so that processes that count 
 other and never deadlock.
 """
 
+import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -120,10 +121,13 @@ KEEP_NEWEST = "DO UPDATE SET at = excluded.at, address = excluded.address WHERE 
 
 
 def store(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
-    """This will commit the calls and everything counted from them, or raise a database error and keep nothing."""
+    """This will commit the calls and everything counted from them, or raise a database error and keep nothing.
+
+    A call that is stored already (by another process, or by an earlier try) is left alone and not counted again.
+    """
     database = connections[DEFAULT_DB_ALIAS]
     with transaction.atomic(), database.wrap_database_errors:
-        _insert(database, "audit_apicall", CALL_COLUMNS, [call[:-1] for call in calls])
+        calls = _insert_calls(database, calls)
         _insert(database, "audit_lastuse", LastUse._fields, last_uses(calls), ("credential_id",), KEEP_NEWEST)
         hours = usage(calls)
         newest = COUNT_UP_AND_KEEP_NEWEST
@@ -204,18 +208,47 @@ def status_class(status: int) -> str:
     return "5xx" if status >= 500 else "4xx" if status >= 400 else "2xx"
 
 
+def _insert_calls(database: BaseDatabaseWrapper, calls: Sequence[Call]) -> Sequence[Call]:
+    """This will insert the rows of the calls that have none yet, and return those calls."""
+    if not calls:
+        return calls
+    insert = _insert_new_postgresql if database.vendor == "postgresql" else _insert_new_sqlite
+    new = insert(database.connection, calls)
+    return calls if len(new) == len(calls) else [call for call in calls if call.id in new]
+
+
+def _insert_new_postgresql(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
+    # One parameter for the whole batch: PostgreSQL takes the JSON apart for less than psycopg asks to write columns.
+    rows = json.dumps([dict(zip(CALL_COLUMNS, call, strict=False)) for call in calls], default=str)
+    columns = ", ".join(CALL_COLUMNS)
+    with Cursor(raw) as cursor:
+        cursor.execute(
+            f"INSERT INTO audit_apicall ({columns}) SELECT {columns}"  # noqa: S608
+            " FROM jsonb_populate_recordset(NULL::audit_apicall, %s::jsonb) ON CONFLICT (id) DO NOTHING RETURNING id",
+            [rows],
+        )
+        return {row[0] for row in cursor}
+
+
+def _insert_new_sqlite(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
+    columns, places = ", ".join(CALL_COLUMNS), ", ".join("?" * len(CALL_COLUMNS))
+    statement = f"INSERT INTO audit_apicall ({columns}) VALUES ({places}) ON CONFLICT (id) DO NOTHING RETURNING id"  # noqa: S608
+    rows = ([_for_sqlite(value) for value in call[:-1]] for call in calls)
+    return {call.id for call, row in zip(calls, rows, strict=True) if raw.execute(statement, row).fetchall()}
+
+
 def _insert(
     database: BaseDatabaseWrapper,
     table: str,
     columns: tuple[str, ...],
     rows: Sequence[tuple[Any, ...]],
-    unique: tuple[str, ...] = (),
-    on_conflict: str = "",
+    unique: tuple[str, ...],
+    on_conflict: str,
 ) -> None:
     """This will insert the rows past Django's cursors, whose work on each value costs more than the database's."""
     if not rows:
         return
-    conflict = f" ON CONFLICT ({', '.join(unique)}) {on_conflict.format(table=table)}" if on_conflict else ""
+    conflict = f" ON CONFLICT ({', '.join(unique)}) {on_conflict.format(table=table)}"
     insert = _insert_postgresql if database.vendor == "postgresql" else _insert_sqlite
     insert(database.connection, f"{table} ({', '.join(columns)})", len(columns), rows, conflict)
 
@@ -239,11 +272,6 @@ def _for_sqlite(value: Any) -> Any:
 
 def _insert_postgresql(raw: Any, into: str, width: int, rows: Sequence[tuple[Any, ...]], conflict: str) -> None:
     with Cursor(raw) as cursor:
-        if not conflict:
-            with cursor.copy(f"COPY {into} FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
-            return
         step = MOST_PARAMETERS // width
         for start in range(0, len(rows), step):
             part = rows[start : start + step]

@@ -4,21 +4,20 @@ What is answered first (docs/api.md): credential 400/401, limits 429, organizati
 method 405, scope 403, Accept 406, object 404, body 413/415/400, state 409.
 """
 
-import logging
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import islice
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
-from django.db import OperationalError
 from django.db.models import QuerySet
-from django.http import Http404
 from django.urls import URLPattern, re_path
 from django.utils.module_loading import import_string
-from rest_framework import exceptions, serializers
+from rest_framework import serializers
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -28,18 +27,15 @@ from apps.base.door import csrf_refusal, https_refusal
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
 from apps.base.idempotency import answered_once
 from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
-from apps.base.logging import hide_keys
-from apps.base.parsing import check_length
+from apps.base.parsing import SessionFormParser, StrictJSONParser, check_length
 from apps.base.permissions import Permission
-from apps.base.rendering import JSONRenderer
+from apps.base.rendering import JSON_ONLY, add_headers
 from apps.base.requests import ApiRequest, PortalRequest
-from apps.base.serializers import from_validation
-
-logger = logging.getLogger(__name__)
 
 REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
 SHOWN_ONCE = frozenset({"key", "secret"})
-JSON_ONLY = JSONRenderer()
+PARSERS = [StrictJSONParser(), SessionFormParser()]
+NEGOTIATION = DefaultContentNegotiation()
 ANY_KEY: tuple[Permission, ...] = ()
 # As ``callers``: whoever it is. Credentials are not looked at, count on no limit and are not logged.
 ANYBODY: tuple[str, ...] = ()
@@ -57,64 +53,18 @@ class Caller:
     credential: Any = None
 
 
+@cache
+def port(dotted_path: str) -> Callable[..., Any]:
+    """This will return what a setting names; looked up once, for it is asked on every call."""
+    return import_string(dotted_path)
+
+
 def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
     """This will route ``/v1/<route>``, with or without a trailing slash; ``{id}`` takes one path segment."""
     pattern = "/".join(
         f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else part for part in route.split("/") if part
     )
     return re_path(rf"^{pattern}/?$", view.as_view(route=f"/v1/{route}"), name=f"api-{name}")
-
-
-def error_body(error: PortalError, request_id: str) -> dict[str, Any]:
-    """This will return the one error shape of the API. A key typed into the wrong field is not repeated."""
-    body: dict[str, Any] = {
-        "error": hide_keys(str(error.message)),
-        "code": error.code,
-        "request_id": request_id,
-        "docs": f"{settings.PUBLIC_URL}/docs/errors#{error.code}",
-    }
-    if error.fields:
-        body["fields"] = shown_fields(error)
-    return body
-
-
-def shown_fields(error: PortalError) -> dict[str, list[str]]:
-    """This will return the fields to blame, each with its sentences."""
-    named = (error.fields or {}).items()
-    return {hide_keys(name): [hide_keys(str(text)) for text in texts] for name, texts in named}
-
-
-def to_portal_error(error: Exception) -> PortalError:
-    """This will translate what Django and DRF raise; the unexpected becomes a 500 without any detail."""
-    if isinstance(error, PortalError):
-        return error
-    if isinstance(error, exceptions.ValidationError):
-        return from_validation(error.detail)
-    if isinstance(error, RequestDataTooBig):
-        return PortalError("The body is larger than 1 MiB.", "payload_too_large", 413)
-    if isinstance(error, exceptions.ParseError):
-        return Invalid(str(error.detail))
-    if isinstance(error, exceptions.UnsupportedMediaType):
-        return PortalError("Send the body as application/json.", "unsupported_media_type", 415)
-    if isinstance(error, exceptions.NotAcceptable):
-        return PortalError("This API answers application/json; change the Accept header.", "not_acceptable", 406)
-    if isinstance(error, (exceptions.NotFound, Http404)):
-        return NotFound()
-    if isinstance(error, OperationalError):
-        logger.error("database unavailable", exc_info=error)
-        return PortalError("The service is unavailable for a moment. Try again.", "unavailable", 503)
-    logger.error("unhandled error on the API", exc_info=error)
-    return PortalError("Something went wrong on our side.", "internal_error", 500)
-
-
-def exception_response(error: Exception, context: dict[str, Any]) -> Response:
-    """This will answer any exception of a view in the one error shape (DRF's EXCEPTION_HANDLER)."""
-    request = context["request"]
-    problem = to_portal_error(error)
-    headers = dict(problem.headers)
-    if problem.status == 405:
-        headers["Allow"] = ", ".join(context["view"].allowed_methods)
-    return Response(error_body(problem, request._request.request_id), status=problem.status, headers=headers)
 
 
 class PortalView(APIView):
@@ -130,12 +80,15 @@ class PortalView(APIView):
     takes_idempotency_key: ClassVar[bool] = True
     http_method_names = ("get", "post", "put", "patch", "delete", "head")
     format_kwarg = None
+    allow = ""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for method in ("get", "post", "put", "patch", "delete"):
             if hasattr(cls, method) and method.upper() not in cls.requires:
                 raise TypeError(f"{cls.__name__}.{method} declares no permission")
+        own = [name for name in cls.http_method_names if hasattr(cls, "get" if name == "head" else name)]
+        cls.allow = ", ".join(name.upper() for name in own)
         if "post" in vars(cls):
             cls.post = answered_once(cls.post)  # type: ignore[attr-defined]  # checked in the line above
 
@@ -150,13 +103,36 @@ class PortalView(APIView):
         if caller.refusal is not None:
             raise caller.refusal
         self.check_path(raw)
-        if request.method.lower() not in self.http_method_names or not hasattr(self, request.method.lower()):
-            raise PortalError(f"This path does not take {request.method}.", "method_not_allowed", 405)
+        method = raw.method.lower()
+        if method not in self.http_method_names or not hasattr(self, method):
+            raise PortalError(f"This path does not take {raw.method}.", "method_not_allowed", 405)
         self.check_permission(request)
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
-        for name, value in raw.GET.items():
+        for name, value in raw.GET.items() if raw.META.get("QUERY_STRING") else ():
             if "\0" in value or "\0" in name:
                 raise Invalid.field(name, "A parameter holds a NUL character.")
+
+    # DRF's way through a view, less what it makes anew for each request and JSON does not need.
+
+    def initialize_request(self, request: PortalRequest, *args: Any, **kwargs: Any) -> ApiRequest:  # type: ignore[override]
+        """This will wrap a request with parsers that are made once; authentication is the door's (``find_caller``)."""
+        context = {"view": self, "args": args, "kwargs": kwargs}
+        return cast(ApiRequest, Request(request, PARSERS, (), NEGOTIATION, context))
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """The methods of this view, and that the answer depends on Accept."""
+        return {"Allow": self.allow, "Vary": "Accept"}
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """This will mark JSON for ``rendering.render``; whatever else was accepted goes DRF's way."""
+        is_json = request.accepted_renderer is JSON_ONLY and isinstance(response, Response)
+        if not is_json or "Vary" in response.headers:
+            return super().finalize_response(request, response, *args, **kwargs)
+        response.accepted_renderer, response.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
+        response.renderer_context = {}
+        add_headers(response, self.default_response_headers)
+        return response
 
     def check_path(self, request: PortalRequest) -> None:
         """This will raise NotFound for a path with a NUL: PostgreSQL takes none in a text, so nothing can match."""
@@ -167,14 +143,14 @@ class PortalView(APIView):
         """This will refuse a kind of caller that the view does not serve, then a missing scope."""
         if not self.callers:
             return
-        actor: Actor = request.actor
+        raw, actor = request._request, request.actor
         if actor.kind not in self.callers:
             raise Forbidden("This kind of key cannot be used here.", "insufficient_scope")
-        needed = self.requires["GET" if request.method == "HEAD" else request.method]
+        needed = self.requires["GET" if raw.method == "HEAD" else raw.method]
         needed = (needed,) if isinstance(needed, str) else needed
-        if needed:
+        raw.scopes_used = tuple(islice(filter(actor.can, needed), 1))
+        if needed and not raw.scopes_used:
             actor.require(*needed)
-            request._request.scopes_used = (next(permission for permission in needed if actor.can(permission)),)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:
         """This will choose the renderer; programs that take anything, or JSON, get it without DRF's long way."""
@@ -189,13 +165,12 @@ class PortalView(APIView):
         started = time.perf_counter()
         request.caller, request.attempt, request.scopes_used, request.uses = Caller(), None, (), []
         response = cast(Response, super().dispatch(request, *args, **kwargs))
-        for name, value in request.caller.headers.items():
-            response.headers.setdefault(name, value)
+        add_headers(response, request.caller.headers)
         if request.attempt is not None:
             request.attempt.close(response)
         if isinstance(response.data, dict) and not SHOWN_ONCE.isdisjoint(response.data):
             response["Referrer-Policy"], response["X-Robots-Tag"] = "no-referrer", "noindex, nofollow"
-        import_string(settings.PORTAL_CALL_LOG)(
+        port(settings.PORTAL_CALL_LOG)(
             request=request,
             caller=request.caller,
             route=self.route,
@@ -277,9 +252,9 @@ def find_caller(request: PortalRequest) -> Caller:
     insecure = https_refusal(request)
     if insecure is not None:
         return Caller(refusal=insecure)
-    caller = import_string(settings.PORTAL_KEY_AUTHENTICATION)(request)
+    caller = port(settings.PORTAL_KEY_AUTHENTICATION)(request)
     if caller is None and "text/html" in acceptable(request.META.get("HTTP_ACCEPT", "")):
-        caller = import_string(settings.PORTAL_SESSION_AUTHENTICATION)(request)
+        caller = port(settings.PORTAL_SESSION_AUTHENTICATION)(request)
         if caller is not None and caller.refusal is None:
             caller.refusal = csrf_refusal(request)
     if caller is not None:

@@ -18,7 +18,8 @@ def sent_keys(headers: dict[str, Any]) -> set[str]:
 
     A header that was sent twice arrives joined by a comma (RFC 9110 section 5.3); no key holds one.
     """
-    found = {part.strip() for part in headers.get("HTTP_X_API_KEY", "").split(",")}
+    given = headers.get("HTTP_X_API_KEY")
+    found = {part.strip() for part in given.split(",")} if given else set()
     for part in headers.get("HTTP_AUTHORIZATION", "").split(","):
         scheme, _, credential = part.strip().partition(" ")
         if scheme.lower() in SCHEMES:

@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from apps.base.instants import readable
 from apps.notices.models import Notice
+
+TIMES = ("_at", "_on")
 
 
 class Words(NamedTuple):
@@ -110,4 +113,9 @@ def describe(notice: Notice, slug: str) -> dict[str, Any]:
 
 def _filled(text: Promise, params: dict[str, Any]) -> str:
     """A word that an older notice lacks becomes a dash: one row must not end every page of its organization."""
-    return str(text) % defaultdict(lambda: "–", params)
+    return str(text) % defaultdict(lambda: "–", {name: _word(name, value) for name, value in params.items()})
+
+
+def _word(name: str, value: Any) -> Any:
+    """Times have names that say so: a key may be called like a day."""
+    return readable(value) if name.endswith(TIMES) else value

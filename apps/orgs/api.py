@@ -10,6 +10,7 @@ from apps.orgs import actions
 from apps.orgs.actions import NewUser
 from apps.orgs.models import Membership
 from apps.orgs.serializers import (
+    LISTED,
     NewUserBody,
     NewUsersBody,
     UserChangeBody,
@@ -18,6 +19,7 @@ from apps.orgs.serializers import (
     write_changed,
     write_listed,
     write_result,
+    write_row,
     write_single,
 )
 
@@ -34,7 +36,8 @@ class Users(PortalView):
 
     def get(self, request: ApiRequest) -> Response:
         """This will list users, oldest first."""
-        return self.offset_page(request, rows_of(request), lambda row: write_listed(row.user))
+        # Four columns and no model: the objects of a page cost more than its queries.
+        return self.offset_page(request, rows_of(request).values_list(*LISTED), lambda row: write_row(*row))
 
     def post(self, request: ApiRequest) -> Response:
         """This will make a viewer."""

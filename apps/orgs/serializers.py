@@ -1,14 +1,17 @@
 """Bodies of ``/v1/users``, in and out."""
 
+import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
 
-from apps.base.api import shown_fields
 from apps.base.errors import Invalid
+from apps.base.identifiers import encode
 from apps.base.instants import instant
 from apps.base.logging import hide_keys
+from apps.base.problems import shown_fields
 from apps.base.serializers import StrictSerializer, Text, from_validation
 from apps.orgs.actions import NewUser
 from apps.orgs.models import User
@@ -96,7 +99,16 @@ def write_result(result: User | Invalid) -> dict[str, Any]:
 
 def write_listed(user: User) -> dict[str, Any]:
     """This will return a user as lists and creation show it (M21, M22)."""
-    return {"id": user.public_id, "name": user.name, "email": user.email, "created_at": instant(user.created_at)}
+    return write_row(user.pk, user.name, user.email, user.created_at)
+
+
+# What a list reads of a membership's user, in the order of ``write_row``.
+LISTED = ("user_id", "user__name", "user__email", "user__created_at")
+
+
+def write_row(pk: uuid.UUID, name: str, email: str, created_at: datetime) -> dict[str, Any]:
+    """This will return a user of a list from its columns."""
+    return {"id": encode(User.id_prefix, pk), "name": name, "email": email, "created_at": instant(created_at)}
 
 
 def write_single(user: User) -> dict[str, Any]:

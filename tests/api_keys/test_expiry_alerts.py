@@ -60,7 +60,7 @@ def test_the_last_step_alone_stands_on_the_pages(clock, key, ada, browser_of):
     notice = Notice.objects.open().get()
     assert (notice.severity, notice.params["days_left"], notice.params["expires_on"]) == ("warn", 7, "2026-05-31")
     page = browser_of(ada).get("/o/acme/settings/integration/api-keys/").content.decode()
-    assert "The API key “Warehouse sync” expires on 2026-05-31" in page
+    assert "The API key “Warehouse sync” expires on 31 May 2026" in page
 
 
 def test_the_event_says_when_and_how_long(clock, key):
@@ -158,7 +158,7 @@ def test_it_mails_those_who_may_act_in_their_language(clock, key, ada, ann, dev,
     send_due_mail()
     told = {message.to[0]: message for message in mail.outbox}
     assert sorted(told) == ["ada@acme.example", "ann@acme.example"]
-    assert told["ada@acme.example"].subject == "[Acme Travel] The API key “Warehouse sync” expires on 2026-05-31"
+    assert told["ada@acme.example"].subject == "[Acme Travel] The API key “Warehouse sync” expires on 31 May 2026"
     assert f"/o/acme/settings/integration/api-keys/{key.public_id}/" in told["ada@acme.example"].body
     assert "Bonjour" in told["ann@acme.example"].body
     mail_notices()

@@ -158,6 +158,12 @@ def test_limits_of_an_operator_outlive_an_edit_by_others(browser, key):
     page = send(browser, page_of(key, "edit/"), name="Renamed", limit_minute="900", access_users="users:read")
     key.refresh_from_db()
     assert page.status_code == 200 and (key.name, key.limit_minute) == ("Renamed", 900)
+    ApiKey.objects.update(limit_minute=0)
+    page = send(browser, page_of(key, "edit/"), name="Free", limit_minute="0", access_users="users:read")
+    key.refresh_from_db()
+    assert page.status_code == 200 and (key.name, key.limit_minute) == ("Free", 0)
+    copy = browser.get(f"{HERE}create/?from={key.public_id}").content.decode()
+    assert 'name="limit_minute"' in copy and 'value="0"' not in copy
 
 
 # Replacing it

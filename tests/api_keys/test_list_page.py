@@ -6,7 +6,7 @@ import pytest
 from django.db import DatabaseError
 from django.utils import timezone
 
-from apps.api_keys import actions
+from apps.api_keys import actions, presenting
 from apps.api_keys.models import ApiKey
 from apps.api_keys.presenting import rows
 from apps.base.actor import system
@@ -118,7 +118,7 @@ def test_a_list_that_cannot_be_read_says_so_with_the_request_id(browser, acme_ke
     def broken(*_values):
         raise DatabaseError("disk I/O error")
 
-    monkeypatch.setattr(rows, "key_rows", broken)
+    monkeypatch.setattr(presenting, "key_rows", broken)
     page = browser.get(HERE)
     assert page.status_code == 503 and page["X-Request-ID"] in text_of(page) and "Try again" in text_of(page)
     assert "disk" not in text_of(page)

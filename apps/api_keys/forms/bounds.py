@@ -29,7 +29,7 @@ def networks_in(text: str) -> list[str]:
 def limit_fields(kind: KeyType, own: Mapping[str, int | None] | None = None) -> dict[str, forms.IntegerField]:
     """This will return a field for each window, for figures below the type's.
 
-    ``own``: what the key has now; a higher figure, which only an operator gives, may stay.
+    ``own``: what the key has now; a higher figure or 0 (none), which only an operator gives, may stay.
     """
     labels = {"minute": _("Calls a minute"), "hour": _("Calls an hour")}
     found = {}
@@ -39,7 +39,7 @@ def limit_fields(kind: KeyType, own: Mapping[str, int | None] | None = None) -> 
         found[f"limit_{window}"] = forms.IntegerField(
             label=labels[window],
             required=False,
-            min_value=1,
+            min_value=0 if (own or {}).get(window) == 0 else 1,
             max_value=max(most, (own or {}).get(window) or 0) if most else 2**31 - 1,
             help_text=hint % {"most": most} if most else hint,
         )

@@ -6,6 +6,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from apps.api_keys.actions import WINDOWS
+from apps.api_keys.gate_rows import effective
 from apps.api_keys.models import ApiKey, KeyType
 from apps.api_keys.presenting.rights import LEVELS, Rights
 from apps.base.permissions import ADMIN
@@ -20,8 +22,7 @@ def copy_of(own: Rights, key: ApiKey, kind: KeyType) -> dict[str, Any]:
         "name": (_("Copy of %(name)s") % {"name": key.name})[:LONGEST_NAME],
         "subject": key.subject,
         "networks": "\n".join(key.allowed_networks),
-        "limit_minute": key.limit_minute,
-        "limit_hour": key.limit_hour,
+        **{f"limit_{window}": _limit(kind, key, window) for window in WINDOWS},
         **rights(own, key.scopes),
         **_lifetime(kind, key),
     }
@@ -40,6 +41,13 @@ def rights(own: Rights, scopes: Iterable[str]) -> dict[str, Any]:
 def cannot_be_given(own: Rights, scopes: Iterable[str]) -> list[str]:
     """This will return the scopes of a copied key that its copy cannot have."""
     return sorted(set(scopes) - own.givable)
+
+
+def _limit(kind: KeyType, key: ApiKey, window: str) -> int | None:
+    """The key's own figure, unless only an operator could give it."""
+    own: int | None = getattr(key, f"limit_{window}")
+    most = effective(window, None, getattr(kind, f"limit_{window}"))
+    return own if own and (most is None or own <= most) else None
 
 
 def _lifetime(kind: KeyType, key: ApiKey) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import urlencode
 
+from apps.api_keys import presenting
 from apps.api_keys.models import ApiKey, KeyType
 from apps.api_keys.presenting import rows
 from apps.base.pages import org_page
@@ -47,7 +48,7 @@ def _found(request: PortalRequest, q: str, status: str, kind: str) -> dict[str, 
     mine = ApiKey.objects.for_actor(request.actor)
     listed = mine.listed().select_related("key_type", "replaced_by")
     page: Page[Any] = Paginator(rows.matching(listed, q, status, kind), PER_PAGE).get_page(request.GET.get("page"))
-    page.object_list = rows.key_rows(request.actor, list(page.object_list))
+    page.object_list = presenting.key_rows(request.actor, list(page.object_list))
     return {
         "page_obj": page,
         "types": [{"value": each.name, "label": each.title_text} for each in KeyType.objects.for_customers()],
