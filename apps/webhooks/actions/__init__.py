@@ -11,9 +11,20 @@ from apps.webhooks.actions.endpoints import (
     update_endpoint,
 )
 from apps.webhooks.actions.events import publish_event, publish_events
+from apps.webhooks.actions.replays import (
+    REPLAYABLE,
+    cancel_replay,
+    count_replay,
+    replay_choice,
+    retry_selection,
+    start_replay,
+)
 
 __all__ = [
     "HELD_CHOICES",
+    "REPLAYABLE",
+    "cancel_replay",
+    "count_replay",
     "create_endpoint",
     "delete_endpoint",
     "enable_endpoint",
@@ -22,8 +33,11 @@ __all__ = [
     "publish_event",
     "publish_events",
     "release_after_suspension",
+    "replay_choice",
     "retry_delivery",
+    "retry_selection",
     "rotate_secret",
     "send_test",
+    "start_replay",
     "update_endpoint",
 ]

@@ -25,6 +25,8 @@ from apps.webhooks.models import (
     EndpointHealth,
     EndpointSecret,
     EndpointStatus,
+    ReplayJob,
+    ReplayStatus,
     Subscription,
 )
 from apps.webhooks.signing import new_secret
@@ -107,6 +109,8 @@ def delete_endpoint(*, actor: Actor, endpoint_id: str) -> None:
     endpoint.subscriptions.all().delete()
     endpoint.secrets.all().delete()
     dropped = claims.drop(endpoint.pk)
+    replays = ReplayJob.objects.unfinished().filter(endpoint=endpoint)
+    replays.update(status=ReplayStatus.CANCELLED, finished_at=timezone.now())
     record(actor, "endpoint.deleted", endpoint, {"dropped": [None, dropped]})
 
 
