@@ -154,7 +154,8 @@ def delivery_detail(delivery: Delivery, slug: str, tab: str, number: int | None)
         "timeline": timeline(delivery, attempts, here),
         "hint": str(WHAT_TO_TRY.get(last_error, "")),
         "curl": as_curl(delivery, chosen),
-        "keep_days": settings.RETENTION_DAYS_DELIVERIES,
+        "keep_days": settings.RETENTION_DAYS_EVENTS,
+        "keep_attempts_days": settings.RETENTION_DAYS_ATTEMPTS,
     }
 
 
