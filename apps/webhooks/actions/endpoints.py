@@ -15,7 +15,7 @@ from apps.base.actor import Actor
 from apps.base.errors import Invalid
 from apps.base.permissions import Permission
 from apps.base.rendering import to_json
-from apps.webhooks import bell, claims
+from apps.webhooks import bell, claims, health
 from apps.webhooks.actions.checks import check_endpoint_limit, checked_headers, checked_limit, checked_url
 from apps.webhooks.actions.rows import locked_endpoint, record
 from apps.webhooks.catalogue import check_patterns
@@ -139,6 +139,7 @@ def enable_endpoint(*, actor: Actor, endpoint_id: str, held: str = "send") -> En
     before = endpoint.status
     if before != EndpointStatus.ENABLED:
         _set_status(endpoint, EndpointStatus.ENABLED)
+        health.close_notices(endpoint)
     count = _settle_held(endpoint, held)
     if before != EndpointStatus.ENABLED or count:
         changes: dict[str, list[Any]] = {
@@ -181,7 +182,7 @@ def _new_secret(endpoint: Endpoint) -> str:
 
 
 def _set_status(endpoint: Endpoint, status: str) -> None:
-    """Change the row at once; enabling starts the judgement of health anew."""
+    """Change the row at once; enabling starts the judgement of health anew, the next success ends the story."""
     endpoint.status = status
     fields = ["status", "updated_at"]
     if status == EndpointStatus.ENABLED:

@@ -105,10 +105,11 @@ class Endpoint(OrgOwned, Timestamped):
     rate_limit_per_second = models.PositiveIntegerField(null=True, blank=True)
     max_in_flight = models.PositiveSmallIntegerField(default=16)
     deleted_at = models.DateTimeField(null=True)
-    # Health, judged in delivery.py. A success clears all of it.
+    # Health, judged in health.py. A success clears all of it.
     failures_in_a_row = models.PositiveIntegerField(default=0)
     exhausted_in_a_row = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True)
+    is_trouble_told = models.BooleanField(default=False, help_text="Failing or disabled was told, recovered not yet.")
     last_success_at = models.DateTimeField(null=True)
     # Pace (GCRA): the moment at which the next send is due if every one kept the rate. Moved by claims.py.
     paced_until = models.DateTimeField(null=True)
