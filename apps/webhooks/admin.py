@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 
 from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
-from apps.webhooks.models import Delivery, Endpoint, Event, EventOrigin, EventType
+from apps.webhooks.models import Delivery, Endpoint, Event, EventOrigin, EventType, FanOutBatch
 
 
 @admin.register(EventType)
@@ -60,3 +60,12 @@ class DeliveryAdmin(ReadOnlyAdmin):
     list_filter = ("status",)
     ordering = ("-id",)
     exclude = ("lease_token",)
+
+
+@admin.register(FanOutBatch)
+class FanOutBatchAdmin(ReadOnlyAdmin):
+    """Deliveries that are still to be made, of events with very many endpoints."""
+
+    list_display = ("event", "organization", "size")
+    list_select_related = ("event", "organization")
+    fields = ("event", "organization", "size")

@@ -214,6 +214,22 @@ class Delivery(OrgOwned):
         return f"{self.event_type} → {self.endpoint_id} ({self.status})"
 
 
+class FanOutBatch(OrgOwned):
+    """Endpoints that an event still needs its deliveries for; gone once those are made."""
+
+    id_prefix = "fan"
+
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="+")
+    endpoint_ids = models.JSONField(help_text="Endpoints that matched when the event was accepted.")
+    size = models.PositiveIntegerField()
+
+    class Meta:
+        verbose_name_plural = "fan-out batches"
+
+    def __str__(self) -> str:
+        return f"{self.size} deliveries of {self.event_id}"
+
+
 class Attempt(OrgOwned):
     """One POST to an endpoint, as it was sent and answered."""
 

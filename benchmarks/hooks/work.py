@@ -16,18 +16,18 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "integrations_portal.settings")
 django.setup()
 
 from django.core.management import call_command  # noqa: E402
-from django.db import connection  # noqa: E402
+from django.db import connection, transaction  # noqa: E402
 from django.db.models import Count  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from apps.orgs.models import Organization  # noqa: E402
-from apps.webhooks import publishing  # noqa: E402
+from apps.webhooks import fan_out, publishing  # noqa: E402
 from apps.webhooks.models import Attempt, Delivery, Endpoint, EndpointSecret, Event, Subscription  # noqa: E402
 from apps.webhooks.signing import new_secret  # noqa: E402
 from benchmarks.hooks.rival import deliver  # noqa: E402
 
 DATA = {"order_id": "ORD-7", "status": "placed", "note": "n" * 800}
-TABLES = ("webhooks_attempt", "webhooks_delivery", "webhooks_event")
+TABLES = ("webhooks_attempt", "webhooks_fanoutbatch", "webhooks_delivery", "webhooks_event")
 
 
 def migrate() -> dict[str, Any]:
@@ -135,8 +135,100 @@ def ids() -> dict[str, Any]:
     return {"accepted": [[each.event.public_id, "/" + each.endpoint.url.split("/", 3)[3]] for each in rows.iterator()]}
 
 
-STEPS = {
-    each.__name__: each for each in (migrate, endpoints, empty, backlog, enqueue, paced, single, state, ids)
+def accept(events: int, rounds: int, ways: list[str]) -> dict[str, Any]:
+    """This will accept events in each way in turn, and return how many a second in each round."""
+    owner = owners()[0]
+    found: dict[str, list[float]] = {way: [] for way in ways}
+    for number in range(rounds + 1):
+        for way in ways:
+            empty()
+            count = events if number else 10  # the first round warms up
+            started = time.perf_counter()
+            for _event in range(count):
+                ACCEPT[way](owner)
+            seconds = time.perf_counter() - started
+            made = (Event.objects.count(), Delivery.objects.filter(status="pending").count())
+            if made != (count, count * 10):
+                raise SystemExit(f"{way}: {count} events made {made} rows")
+            if number:
+                found[way].append(count / seconds)
+    return {"per_second": found}
+
+
+def in_one_statement(owner: Any) -> None:
+    """This will accept an event as the portal does."""
+    publish("bench.accept", owner)
+
+
+def _matching(owner: Any) -> Any:
+    rows = Endpoint.objects.filter(
+        organization_id=owner, deleted_at=None, subscriptions__pattern__in=publishing.patterns_for("bench.accept")
+    )
+    return rows.distinct()
+
+
+def _event(owner: Any) -> Event:
+    moment = timezone.now()
+    body = publishing.make_body("bench.accept", moment, DATA)
+    return Event.objects.create(
+        organization_id=owner, type="bench.accept", body=body, publisher="own", created_at=moment
+    )
+
+
+def _delivery(event: Event, endpoint: Endpoint) -> Delivery:
+    return Delivery(
+        organization_id=event.organization_id, endpoint=endpoint, event=event, event_type=event.type,
+        created_at=event.created_at, next_attempt_at=event.created_at,
+    )  # fmt: skip
+
+
+def by_bulk_create(owner: Any) -> None:
+    """This will accept an event as the ORM does it best."""
+    with transaction.atomic():
+        event = _event(owner)
+        Delivery.objects.bulk_create([_delivery(event, each) for each in _matching(owner)])
+
+
+def by_loop(owner: Any) -> None:
+    """This will accept an event as the ORM does it plainly."""
+    with transaction.atomic():
+        event = _event(owner)
+        for each in _matching(owner):
+            _delivery(event, each).save(force_insert=True)
+
+
+ACCEPT = {"one statement": in_one_statement, "bulk_create": by_bulk_create, "ORM loop": by_loop}
+
+
+def many_endpoints(count: int) -> dict[str, Any]:
+    """This will make very many endpoints of one organization."""
+    owner = Organization.objects.get(slug="bench0")
+    Endpoint.objects.update(deleted_at=timezone.now())
+    rows = [Endpoint(organization=owner, url=f"http://127.0.0.1:9999/{number}") for number in range(count)]
+    made = Endpoint.objects.bulk_create(rows, batch_size=50)
+    links = [Subscription(organization=owner, endpoint=each, pattern="bench.many") for each in made]
+    Subscription.objects.bulk_create(links, batch_size=200)
+    return {}
+
+
+def fan_out_step(events: int) -> dict[str, Any]:
+    """This will accept events for all of them, then finish their deliveries; how long each takes."""
+    empty()
+    owner, accepted = owners()[0], []
+    for _event_number in range(events):
+        started = time.perf_counter()
+        deliveries = publish("bench.many", owner)[2]
+        accepted.append((time.perf_counter() - started) * 1000)
+    started = time.perf_counter()
+    fan_out.finish_fan_outs()
+    finish_ms = (time.perf_counter() - started) * 1000 / events
+    distinct = Delivery.objects.values("event", "endpoint").distinct().count()
+    return {"accept_ms": sorted(accepted)[events // 2], "finish_ms": finish_ms, "endpoints": deliveries,
+            "deliveries": Delivery.objects.count(), "distinct": distinct}  # fmt: skip
+
+
+STEPS = {"fan_out": fan_out_step} | {
+    each.__name__: each for each in (migrate, endpoints, empty, backlog, enqueue, paced, single, state, ids, accept, many_endpoints)
 }  # fmt: skip
 
 if __name__ == "__main__":
