@@ -92,10 +92,7 @@ def _result(ended: Ended, has_network: bool) -> Result:
     claimed, outcome = ended.claimed, ended.outcome
     status, wait, reason, uncounted = _next_state(claimed, outcome, has_network)
     return Result(
-        id=claimed.id,
-        token=claimed.token,
-        attempt_id=claimed.attempt_id,
-        endpoint_id=claimed.receiver.id,
+        claimed=claimed,
         status=status,
         wait_seconds=wait,
         reason=reason,
@@ -143,6 +140,6 @@ def _finish_one(result: Result) -> set[Any]:
     try:
         return claims.finish([result])
     except (DataError, IntegrityError):
-        logger.exception("the record of attempt %s was refused; kept without what came back", result.attempt_id)
+        logger.exception("the record of delivery %s was refused; kept without what came back", result.id)
         result.response_headers, result.response_body, result.request_headers = [], "", {}
         return claims.finish([result])

@@ -30,6 +30,7 @@ __all__ = [
     "Event",
     "EventOrigin",
     "EventType",
+    "FanOutBatch",
     "ReplayJob",
     "ReplayStatus",
     "Subscription",
@@ -249,6 +250,22 @@ class Delivery(OrgOwned):
 
     def __str__(self) -> str:
         return f"{self.event_type} → {self.endpoint_id} ({self.status})"
+
+
+class FanOutBatch(OrgOwned):
+    """Endpoints that an event still needs its deliveries for; gone once those are made."""
+
+    id_prefix = "fan"
+
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="+")
+    endpoint_ids = models.JSONField(help_text="Endpoints that matched when the event was accepted.")
+    size = models.PositiveIntegerField()
+
+    class Meta:
+        verbose_name_plural = "fan-out batches"
+
+    def __str__(self) -> str:
+        return f"{self.size} deliveries of {self.event_id}"
 
 
 class Attempt(OrgOwned):
