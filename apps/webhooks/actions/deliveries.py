@@ -1,6 +1,7 @@
 """Sending by hand: a test, or a delivery once more."""
 
 import uuid
+from collections.abc import Sequence
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -15,6 +16,7 @@ from apps.webhooks.catalogue import patterns_for
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event, EventType
 
 TEST_EVENT_TYPE = "order.created"
+MOST_SELECTED = 200
 FINISHED = (DeliveryStatus.SUCCEEDED, DeliveryStatus.EXHAUSTED, DeliveryStatus.DROPPED)
 
 
@@ -55,6 +57,25 @@ def retry_delivery(*, actor: Actor, delivery_id: str) -> Delivery:
     delivery.refresh_from_db()
     transaction.on_commit(bell.ring)
     return delivery
+
+
+@transaction.atomic
+def retry_deliveries(*, actor: Actor, delivery_ids: Sequence[str]) -> tuple[int, int]:
+    """This will send a selection again, at most 200; return how many are, and how many are being sent or held.
+
+    One that is not the actor's own raises NotFound, and then none is sent.
+    """
+    actor.require(Permission.WEBHOOKS_WRITE)
+    if not 1 <= len(delivery_ids) <= MOST_SELECTED:
+        raise Invalid.field("delivery", _("Choose from 1 to %(most)s deliveries.") % {"most": MOST_SELECTED})
+    refused = 0
+    for delivery_id in dict.fromkeys(delivery_ids):
+        try:
+            with transaction.atomic():
+                retry_delivery(actor=actor, delivery_id=delivery_id)
+        except Conflict:
+            refused += 1
+    return len(set(delivery_ids)) - refused, refused
 
 
 def _type_for_test(endpoint: Endpoint) -> EventType | None:
