@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 
 from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
-from apps.webhooks.models import Delivery, Endpoint, Event, EventOrigin, EventType
+from apps.webhooks.models import Delivery, Endpoint, Event, EventOrigin, EventType, ReplayJob
 from apps.webhooks.operator_forms import EventTypeForm
 
 
@@ -76,3 +76,14 @@ class DeliveryAdmin(ReadOnlyAdmin):
     list_filter = ("status",)
     ordering = ("-id",)
     exclude = ("lease_token",)
+
+
+@admin.register(ReplayJob)
+class ReplayJobAdmin(ReadOnlyAdmin):
+    """Replays."""
+
+    list_display = ("created_at", "organization", "endpoint", "status", "count", "sent", "succeeded", "failed")
+    list_select_related = ("organization", "endpoint")
+    list_filter = ("status",)
+    ordering = ("-id",)
+    exclude = ("cursor", "ends_before", "paced_until", "count_again_at")

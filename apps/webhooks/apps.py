@@ -22,3 +22,4 @@ class WebhooksConfig(AppConfig):
         post_migrate.connect(fill_catalogue, sender=self)
         register_source("delivery", "apps.webhooks.audit_source.rows")
         sweeps.register("webhooks.release_expired", "apps.webhooks.claims.release_expired", every_seconds=5)
+        sweeps.register("webhooks.replays", "apps.webhooks.replays.advance", every_seconds=1)

@@ -3,7 +3,6 @@
 from apps.webhooks.actions.deliveries import (
     hold_for_suspension,
     release_after_suspension,
-    retry_deliveries,
     retry_delivery,
     send_test,
 )
@@ -18,11 +17,22 @@ from apps.webhooks.actions.endpoints import (
 )
 from apps.webhooks.actions.events import publish_event, publish_events
 from apps.webhooks.actions.probing import probe_url
+from apps.webhooks.actions.replays import (
+    REPLAYABLE,
+    cancel_replay,
+    count_replay,
+    replay_choice,
+    retry_selection,
+    start_replay,
+)
 from apps.webhooks.actions.secrets import end_secret, rotate_secret
 from apps.webhooks.actions.testing import open_inbox
 
 __all__ = [
     "HELD_CHOICES",
+    "REPLAYABLE",
+    "cancel_replay",
+    "count_replay",
     "create_endpoint",
     "delete_endpoint",
     "enable_endpoint",
@@ -34,10 +44,12 @@ __all__ = [
     "publish_event",
     "publish_events",
     "release_after_suspension",
-    "retry_deliveries",
+    "replay_choice",
     "retry_delivery",
+    "retry_selection",
     "rotate_secret",
     "send_test",
+    "start_replay",
     "subscribe_endpoint",
     "update_endpoint",
 ]

@@ -1,7 +1,6 @@
 """Sending by hand: a test, or a delivery once more."""
 
 import uuid
-from collections.abc import Sequence
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -16,7 +15,6 @@ from apps.webhooks.catalogue import patterns_for
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event, EventType
 
 TEST_EVENT_TYPE = "order.created"
-MOST_SELECTED = 200
 FINISHED = (DeliveryStatus.SUCCEEDED, DeliveryStatus.EXHAUSTED, DeliveryStatus.DROPPED)
 
 
@@ -48,7 +46,8 @@ def retry_delivery(*, actor: Actor, delivery_id: str) -> Delivery:
     if endpoint.deleted_at is not None or endpoint.status != EndpointStatus.ENABLED:
         raise Conflict(_("The endpoint is not enabled: enable it first."))
     if delivery.status in FINISHED:
-        if delivery.event.body is None:
+        # Locked, so that the sweep that removes payloads does not come between this look and the new delivery.
+        if Event.objects.select_for_update(no_key=True).get(pk=delivery.event_id).body is None:
             raise Conflict(_("The payload was removed when its retention ended."))
         delivery = claims.send_again(delivery)
     elif not claims.send_now(delivery.pk):
@@ -57,25 +56,6 @@ def retry_delivery(*, actor: Actor, delivery_id: str) -> Delivery:
     delivery.refresh_from_db()
     transaction.on_commit(bell.ring)
     return delivery
-
-
-@transaction.atomic
-def retry_deliveries(*, actor: Actor, delivery_ids: Sequence[str]) -> tuple[int, int]:
-    """This will send a selection again, at most 200; return how many are, and how many are being sent or held.
-
-    One that is not the actor's own raises NotFound, and then none is sent.
-    """
-    actor.require(Permission.WEBHOOKS_WRITE)
-    if not 1 <= len(delivery_ids) <= MOST_SELECTED:
-        raise Invalid.field("delivery", _("Choose from 1 to %(most)s deliveries.") % {"most": MOST_SELECTED})
-    refused = 0
-    for delivery_id in dict.fromkeys(delivery_ids):
-        try:
-            with transaction.atomic():
-                retry_delivery(actor=actor, delivery_id=delivery_id)
-        except Conflict:
-            refused += 1
-    return len(set(delivery_ids)) - refused, refused
 
 
 def _type_for_test(endpoint: Endpoint) -> EventType | None:

@@ -30,6 +30,8 @@ from apps.webhooks.models import (
     Endpoint,
     EndpointHealth,
     EndpointStatus,
+    ReplayJob,
+    ReplayStatus,
     Subscription,
 )
 
@@ -104,6 +106,8 @@ def delete_endpoint(*, actor: Actor, endpoint_id: str) -> None:
     endpoint.subscriptions.all().delete()
     endpoint.secrets.all().delete()
     dropped = claims.drop(endpoint.pk)
+    replays = ReplayJob.objects.unfinished().filter(endpoint=endpoint)
+    replays.update(status=ReplayStatus.CANCELLED, finished_at=timezone.now())
     record(actor, "endpoint.deleted", endpoint, {"dropped": [None, dropped]})
 
 

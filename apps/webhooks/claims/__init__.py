@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connection
 
 from apps.webhooks.claims import postgresql, sqlite
+from apps.webhooks.claims.replaying import first_tries_of, newest_of_events, send_replayed
 from apps.webhooks.claims.rows import ClaimedDelivery, Limits, Receiver, Result
 from apps.webhooks.claims.verbs import (
     drop,
@@ -31,15 +32,18 @@ __all__ = [
     "claim",
     "drop",
     "finish",
+    "first_tries_of",
     "hold",
     "hold_organization",
     "lease_seconds",
+    "newest_of_events",
     "next_due_in",
     "release",
     "release_expired",
     "release_organization",
     "send_again",
     "send_now",
+    "send_replayed",
     "send_test",
 ]
 

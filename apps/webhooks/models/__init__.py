@@ -1,7 +1,7 @@
-"""Event types, endpoints, events, deliveries and attempts.
+"""Event types, endpoints, events, deliveries, attempts and replays.
 
 The database is the queue: what must be sent later is a Delivery with ``next_attempt_at``. ``claims.py`` holds the SQL
-that moves deliveries; nothing else changes their state.
+that moves deliveries; nothing else changes their state. Replays and figures have modules of their own in this package.
 """
 
 from typing import Any, ClassVar, Self
@@ -12,6 +12,24 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.base.crypto import EncryptedTextField
 from apps.base.models import OrgOwned, OrgQuerySet, Timestamped
+from apps.webhooks.models.replays import ReplayJob, ReplayStatus
+
+__all__ = [
+    "Attempt",
+    "Delivery",
+    "DeliveryStatus",
+    "Endpoint",
+    "EndpointHealth",
+    "EndpointQuerySet",
+    "EndpointSecret",
+    "EndpointStatus",
+    "Event",
+    "EventOrigin",
+    "EventType",
+    "ReplayJob",
+    "ReplayStatus",
+    "Subscription",
+]
 
 
 class EventOrigin(models.TextChoices):
@@ -174,7 +192,11 @@ class Delivery(OrgOwned):
     event_type = models.CharField(max_length=100)
     status = models.CharField(max_length=9, choices=DeliveryStatus.choices, default=DeliveryStatus.PENDING)
     test = models.BooleanField(default=False)
-    replay_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
+    # Without a constraint: the id stays when the first delivery's retention ends.
+    replay_of = models.ForeignKey(
+        "self", null=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
+    )
+    replay_job = models.ForeignKey("ReplayJob", null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     created_at = models.DateTimeField()
     attempt_count = models.PositiveSmallIntegerField(default=0)
     # Attempts that do not use up the schedule: a lost lease, a shutdown, no network of ours.
@@ -208,6 +230,14 @@ class Delivery(OrgOwned):
             models.Index(fields=["endpoint"], name="delivery_in_flight", condition=Q(status="sending")),
             models.Index(fields=["lease_until"], name="delivery_leases", condition=Q(status="sending")),
             models.Index(fields=["endpoint", "id"], name="delivery_held", condition=Q(status="held")),
+            models.Index(
+                fields=["endpoint", "id"], name="delivery_undelivered", condition=Q(status__in=["exhausted", "dropped"])
+            ),
+        ]
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(
+                fields=["replay_job", "event"], name="one_delivery_per_replay", condition=Q(replay_job__isnull=False)
+            )
         ]
 
     def __str__(self) -> str:
