@@ -5,7 +5,18 @@ from typing import Any
 from django.contrib import admin
 
 from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
-from apps.webhooks.models import Delivery, Endpoint, Event, EventOrigin, EventType, ReplayJob
+from apps.webhooks.models import (
+    Delivery,
+    DeliveryBalance,
+    Endpoint,
+    EngineTotal,
+    Event,
+    EventOrigin,
+    EventType,
+    ReplayJob,
+    SweepPlace,
+    WorkerBeat,
+)
 from apps.webhooks.operator_forms import EventTypeForm
 
 
@@ -87,3 +98,43 @@ class ReplayJobAdmin(ReadOnlyAdmin):
     list_filter = ("status",)
     ordering = ("-id",)
     exclude = ("cursor", "ends_before", "paced_until", "count_again_at")
+
+
+@admin.register(DeliveryBalance)
+class DeliveryBalanceAdmin(ReadOnlyAdmin):
+    """Where the accepted deliveries of each organization are; missing is 0, or something was lost."""
+
+    list_display = (
+        "organization",
+        "accepted",
+        "delivered",
+        "waiting",
+        "sending",
+        "held",
+        "exhausted",
+        "dropped",
+        "missing",
+        "counted_at",
+    )
+    list_select_related = ("organization",)
+
+
+@admin.register(WorkerBeat)
+class WorkerBeatAdmin(ReadOnlyAdmin):
+    """Workers of the last day, and when each last gave a sign of life."""
+
+    list_display = ("name", "started_at", "beat_at")
+
+
+@admin.register(EngineTotal)
+class EngineTotalAdmin(ReadOnlyAdmin):
+    """Counters of all workers together."""
+
+    list_display = ("name", "value")
+
+
+@admin.register(SweepPlace)
+class SweepPlaceAdmin(ReadOnlyAdmin):
+    """How far the sweeps of retention and of hourly figures have come."""
+
+    list_display = ("name", "place", "again_at")

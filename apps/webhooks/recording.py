@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, connection
 
-from apps.webhooks import claims, health
+from apps.webhooks import claims, health, meters
 from apps.webhooks.claims import ClaimedDelivery, Result
 from apps.webhooks.crash_points import reach
 from apps.webhooks.models import DeliveryStatus
@@ -61,7 +61,8 @@ class Recorder:
         reach("after_record")
         recorded = [pair for pair in results if pair[1].id in kept]
         self.counts.lease_conflicts += len(results) - len(recorded)
-        self._count(result for _ended, result in recorded)
+        self._count([result for _ended, result in recorded])
+        meters.note([result for _ended, result in recorded], len(results) - len(recorded))
         self._judge(recorded)
 
     def _judge(self, recorded: list[tuple[Ended, Result]]) -> None:

@@ -19,6 +19,7 @@ from apps.webhooks.api import (
     RotateSecret,
     TestEndpoint,
 )
+from apps.webhooks.api.replays import CancelReplay, OneReplay, ReplayEndpoint, Replays
 from apps.webhooks.views import catalogue, deliveries, endpoint_forms, endpoints, replays, testing
 
 HERE = "o/<slug:slug>/settings/integration/"
@@ -52,6 +53,7 @@ api = [
     api_path("webhook-endpoints/{id}/pause", PauseEndpoint, "webhook-endpoint-pause"),
     api_path("webhook-endpoints/{id}/enable", EnableEndpoint, "webhook-endpoint-enable"),
     api_path("webhook-endpoints/{id}/rotate-secret", RotateSecret, "webhook-endpoint-rotate-secret"),
+    api_path("webhook-endpoints/{id}/replay", ReplayEndpoint, "webhook-endpoint-replay"),
     api_path("event-types", EventTypes, "event-types"),
     api_path("event-types/{name}", OneEventType, "event-type"),
     api_path("events", Events, "events"),
@@ -60,4 +62,7 @@ api = [
     api_path("deliveries", Deliveries, "deliveries"),
     api_path("deliveries/{id}", OneDelivery, "delivery"),
     api_path("deliveries/{id}/retry", RetryDelivery, "delivery-retry"),
+    api_path("replays", Replays, "replays"),
+    api_path("replays/{id}", OneReplay, "replay"),
+    api_path("replays/{id}/cancel", CancelReplay, "replay-cancel"),
 ]

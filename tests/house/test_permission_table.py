@@ -84,6 +84,7 @@ API = """
   api-webhook-endpoint-pause         POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        401
   api-webhook-endpoint-enable        POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        401
   api-webhook-endpoint-rotate-secret POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        401
+  api-webhook-endpoint-replay        POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        401
   api-event-types                    GET            -                401    ok     ok        ok    ok    404      404     | ok       ok    ok        401
   api-event-type                     GET            -                401    ok     ok        ok    ok    404      404     | ok       ok    ok        401
   api-events                         GET            events:read      401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
@@ -95,6 +96,9 @@ API = """
   api-deliveries                     GET            webhooks:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
   api-delivery                       GET            webhooks:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
   api-delivery-retry                 POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        401
+  api-replays                        GET            webhooks:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
+  api-replay                         GET            webhooks:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
+  api-replay-cancel                  POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        401
   api-audit-log                      GET            audit:read       401    403    ok        ok    ok    404      404     | 403      ok    ok        401
 """
 

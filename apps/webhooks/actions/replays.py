@@ -129,7 +129,7 @@ def retry_selection(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[st
         raise Invalid.field("deliveries", _("Choose 1 to %(most)s deliveries.") % {"most": MOST_SELECTED})
     endpoint = locked_endpoint(actor, endpoint_id)
     _check_enabled(endpoint)
-    keys = {decode(Delivery.id_prefix, text) for text in delivery_ids} - {None}
+    keys = [key for text in delivery_ids if (key := decode(Delivery.id_prefix, text))]
     rows = Delivery.objects.for_actor(actor).filter(pk__in=keys, endpoint=endpoint).order_by("pk")
     # Locked, so that the sweep that removes payloads does not come between the look and the new delivery.
     bodies = Event.objects.filter(pk__in=rows.values("event"), body__isnull=False).select_for_update(no_key=True)

@@ -12,23 +12,29 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.base.crypto import EncryptedTextField
 from apps.base.models import OrgOwned, OrgQuerySet, Timestamped
+from apps.webhooks.models.figures import AttemptHour, DeliveryBalance, EngineTotal, SweepPlace, WorkerBeat
 from apps.webhooks.models.replays import ReplayJob, ReplayStatus
 
 __all__ = [
     "Attempt",
+    "AttemptHour",
     "Delivery",
+    "DeliveryBalance",
     "DeliveryStatus",
     "Endpoint",
     "EndpointHealth",
     "EndpointQuerySet",
     "EndpointSecret",
     "EndpointStatus",
+    "EngineTotal",
     "Event",
     "EventOrigin",
     "EventType",
     "ReplayJob",
     "ReplayStatus",
     "Subscription",
+    "SweepPlace",
+    "WorkerBeat",
 ]
 
 
