@@ -1,28 +1,24 @@
 """What the pages show of endpoints: facts, figures of the last day, and the story of their health."""
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db.models import Count, Min, Q
-from django.db.models.functions import TruncHour
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.base.actor import Actor
 from apps.base.charts import bars
-from apps.base.identifiers import uuid_at
+from apps.webhooks import hours
 from apps.webhooks.health import DISABLE_AFTER
 from apps.webhooks.inbox import is_inbox
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointHealth, EndpointStatus
 from apps.webhooks.presenting.words import DISABLED_REASONS, error_word, what_to_try
 
-HOURS = 24
 FAILED = Q(status=DeliveryStatus.EXHAUSTED) | Q(status=DeliveryStatus.PENDING, last_error__gt="")
 # Among so many of the newest deliveries the last failure is looked for.
 LOOKED_AT = 200
@@ -65,31 +61,14 @@ def endpoint_facts(endpoint: Endpoint, held: int = 0) -> dict[str, Any]:
 
 
 def endpoint_rows(actor: Actor, endpoints: Sequence[Endpoint]) -> list[dict[str, Any]]:
-    """This will return the rows of the list: two further queries, however many endpoints."""
-    hourly = _by_hour(actor, endpoints)
+    """This will return the rows of the list, however many endpoints in as many queries."""
+    hourly = hours.last_24h(actor)
     waiting = _waiting(actor, endpoints)
     nothing = {"waiting": 0, "next_retry_at": None}
     return [
-        {**endpoint_facts(each), **_figures(hourly.get(each.pk, {})), **waiting.get(each.pk, nothing)}
+        {**endpoint_facts(each), **_figures(hourly.get(each.pk, [])), **waiting.get(each.pk, nothing)}
         for each in endpoints
     ]
-
-
-def _by_hour(actor: Actor, endpoints: Sequence[Endpoint]) -> dict[Any, dict[datetime, tuple[int, int]]]:
-    """Count the deliveries of the last day that ended, or failed so far, by endpoint and hour."""
-    since = timezone.now() - timedelta(hours=HOURS)
-    # By key, which is by time: the index ends the search.
-    rows = Delivery.objects.for_actor(actor).filter(pk__gte=uuid_at(since), endpoint__in=endpoints, test=False)
-    counted = (
-        rows.annotate(hour=TruncHour("created_at"))
-        .values("endpoint_id", "hour")
-        .annotate(good=Count("pk", filter=Q(status=DeliveryStatus.SUCCEEDED)), bad=Count("pk", filter=FAILED))
-        .order_by()
-    )
-    found: dict[Any, dict[datetime, tuple[int, int]]] = defaultdict(dict)
-    for row in counted:
-        found[row["endpoint_id"]][row["hour"]] = (row["good"] + row["bad"], row["bad"])
-    return found
 
 
 def _waiting(actor: Actor, endpoints: Sequence[Endpoint]) -> dict[Any, dict[str, Any]]:
@@ -102,17 +81,17 @@ def _waiting(actor: Actor, endpoints: Sequence[Endpoint]) -> dict[Any, dict[str,
     return {row.pop("endpoint_id"): row for row in counted}
 
 
-def _figures(hours: dict[datetime, tuple[int, int]]) -> dict[str, Any]:
-    total, bad = (sum(column) for column in zip(*hours.values(), strict=True)) if hours else (0, 0)
+def _figures(series: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """Return the attempts of 24 hours, given as (good, bad), as a rate and bars."""
+    good, bad = (sum(column) for column in zip(*series, strict=True)) if series else (0, 0)
+    total = good + bad
     if not total:
         return {"success_rate": None, "bars": [], "bars_label": ""}
-    first = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
-    points = [hours.get(first + timedelta(hours=number), (0, 0)) for number in range(HOURS)]
-    label = ngettext("%(total)d delivery in 24 hours", "%(total)d deliveries in 24 hours", total) % {"total": total}
+    label = ngettext("%(total)d attempt in 24 hours", "%(total)d attempts in 24 hours", total) % {"total": total}
     failed = ngettext("%(bad)d failed", "%(bad)d failed", bad) % {"bad": bad}
     return {
-        "success_rate": 100 * (total - bad) // total,
-        "bars": bars(points),
+        "success_rate": 100 * good // total,
+        "bars": bars([(each_good + each_bad, each_bad) for each_good, each_bad in series]),
         "bars_label": f"{label}, {failed}",
     }
 
