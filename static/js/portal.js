@@ -60,6 +60,7 @@ on("click", (e) => {
 on("change", ({ target: t }) => {
   if (t.matches("[data-unlock]")) setGate(t.checked);
   if (t.matches("[data-shortcuts]")) store("shortcuts", t.checked ? "on" : "off");
+  for (const n of $$("[data-ticked]")) n.textContent = $$("[data-words] input:checked", n.closest(".line")).length;
   limit();
 });
 

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.rendering import to_json
 from apps.webhooks.catalogue import EVERYTHING, patterns_for
+from apps.webhooks.inbox import is_inbox
 from apps.webhooks.models import Endpoint, EventType
 from apps.webhooks.presenting.endpoints import endpoint_name
 
@@ -61,7 +62,7 @@ def _subscription(endpoint: Endpoint, name: str) -> dict[str, Any]:
     patterns = set(endpoint.event_types).intersection(patterns_for(name))
     return {
         "id": endpoint.public_id,
-        "host": endpoint_name(endpoint),
+        "name": endpoint_name(endpoint) if is_inbox(endpoint.url) else endpoint.url.partition("://")[2],
         "description": endpoint.description,
         "is_subscribed": bool(patterns),
         "by_pattern": bool(patterns) and name not in patterns,

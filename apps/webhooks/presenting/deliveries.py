@@ -155,8 +155,14 @@ def write_attempt(attempt: Attempt) -> dict[str, Any]:
 
 def timings(attempt: Attempt) -> list[dict[str, Any]]:
     """This will return the phases of an attempt that took place, in milliseconds."""
-    found = ((word, attempt.timings_ms.get(name)) for name, word in PHASES)
+    found = ((word, phase_ms(attempt, name)) for name, word in PHASES)
     return [{"word": str(word), "ms": _whole(ms)} for word, ms in found if ms is not None]
+
+
+def phase_ms(attempt: Attempt, name: str) -> float | None:
+    """This will return how long a phase took; curl marks a first byte of nothing, too, where nothing answered."""
+    is_nothing = name == "first_byte" and attempt.status_code is None
+    return None if is_nothing else attempt.timings_ms.get(name)
 
 
 def _lines(headers: Any) -> str:

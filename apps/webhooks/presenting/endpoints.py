@@ -42,6 +42,7 @@ def endpoint_facts(endpoint: Endpoint, held: int = 0) -> dict[str, Any]:
         "id": endpoint.public_id,
         "url": endpoint.url,
         "host": endpoint_name(endpoint),
+        "short_url": endpoint.url.partition("://")[2] or endpoint.url,
         "is_inbox": is_inbox(endpoint.url),
         "description": endpoint.description,
         "status": endpoint.status,

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from apps.webhooks.inbox import is_inbox
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus
 from apps.webhooks.outcomes import Outcome
-from apps.webhooks.presenting.deliveries import delivery_facts, pretty, signature_check, write_attempt
+from apps.webhooks.presenting.deliveries import delivery_facts, phase_ms, pretty, signature_check, write_attempt
 from apps.webhooks.presenting.words import error_word, what_to_try
 
 
@@ -35,16 +35,15 @@ def test_steps(delivery: Delivery) -> dict[str, Any]:
 def _phases(delivery: Delivery, attempt: Attempt) -> list[dict[str, Any]]:
     if is_inbox(delivery.endpoint.url):
         return [_step(_("Kept by the test inbox; no network was involved"), "ok")]
-    times = attempt.timings_ms
     steps = [
-        _step(title, "ok", text=_("%(ms)d ms") % {"ms": times[name]})
+        _step(title, "ok", text=_("%(ms)d ms") % {"ms": phase_ms(attempt, name)})
         for name, title in (
             ("dns", _("Name looked up")),
             ("connect", _("Connected to %(address)s") % {"address": attempt.address or "–"}),
             ("tls", _("TLS agreed")),
             ("first_byte", _("First byte of the answer")),
         )
-        if times.get(name) is not None
+        if phase_ms(attempt, name) is not None
     ]
     return [*steps, _verdict(attempt.status_code, attempt.error, attempt.duration_ms)]
 

@@ -34,9 +34,9 @@ def replay_start(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     count = None
     if form.is_valid():
         try:
-            if request.method == "POST" and "count" not in request.POST:
-                return _start(request, endpoint, form)
             count = actions.count_replay(actor=request.actor, endpoint_id=endpoint_id, choice=form.choice())
+            if request.method == "POST" and "count" not in request.POST and count:
+                return _start(request, endpoint, form)
         except PortalError as error:
             blame(form, error)
     return _render(request, endpoint, form, count)
