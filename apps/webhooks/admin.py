@@ -18,21 +18,37 @@ from apps.webhooks.models import (
     SweepPlace,
     WorkerBeat,
 )
+from apps.webhooks.operator_forms import EventTypeForm
 
 
 @admin.register(EventType)
 class EventTypeAdmin(AuditedAdmin):
     """What may be published; the portal's own types are declared in code and are only shown."""
 
+    form = EventTypeForm
     audit_kind = "event_type"
-    list_display = ("name", "origin", "description", "is_deprecated")
+    list_display = ("name", "origin", "description", "is_deprecated", "deprecated_at", "replaced_by")
     list_filter = ("origin", "is_deprecated")
     search_fields = ("name", "description")
     readonly_fields = ("origin",)
+    fields = (
+        "name",
+        "origin",
+        "description",
+        "schema",
+        "sample",
+        "is_deprecated",
+        "deprecated_at",
+        "replaced_by",
+    )
 
     def has_change_permission(self, request: Any, obj: Any = None) -> bool:
         """This will let operators change the host product's types only."""
         return obj is None or obj.origin == EventOrigin.HOST
+
+    def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
+        """This will fix the name of what is there: endpoints are subscribed by it."""
+        return (*self.readonly_fields, "name") if obj else tuple(self.readonly_fields)
 
 
 @admin.register(Endpoint)

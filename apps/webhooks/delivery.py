@@ -16,6 +16,7 @@ from apps.base.crypto import CannotDecrypt
 from apps.webhooks import bell, claims
 from apps.webhooks.claims import ClaimedDelivery
 from apps.webhooks.crash_points import lease_margin, reach
+from apps.webhooks.inbox import is_inbox, received
 from apps.webhooks.messages import build_request, kept_headers
 from apps.webhooks.outcomes import Outcome
 from apps.webhooks.recording import CANNOT_DECRYPT, Ended, Recorder
@@ -133,7 +134,10 @@ class Engine:
             return
         reach("before_send")
         self._sent_headers[claimed] = kept_headers(request)
-        self._sender.submit(request)
+        if is_inbox(request.url):
+            self._take([received(claimed)])
+        else:
+            self._sender.submit(request)
 
     def _take(self, outcomes: list[Outcome]) -> None:
         """Hand what ended to the desk."""

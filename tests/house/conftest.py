@@ -20,7 +20,7 @@ from tests.conftest import PASSWORD, Key
 ORDER = {"order_id": "ORD-1", "status": "placed"}
 # Which object a parameter stands for: of a page by the parameter's name, of the API by the route's name.
 SAMPLE_OF = {
-    "key_id": "key", "endpoint_id": "endpoint", "delivery_id": "delivery",
+    "key_id": "key", "endpoint_id": "endpoint", "delivery_id": "delivery", "replay_id": "replay",
     "api-user": "user", "api-api-key": "key",
     "api-api-key-rotate": "key", "api-api-key-revoke": "key", "api-api-key-disable": "key",
     "api-api-key-enable": "key", "api-api-key-release": "key",

@@ -35,12 +35,21 @@ PAGES = """
   api_key_revoke       GET,POST   in     403    403       ok    ok    404      404
   webhooks             GET        in     ok     ok        ok    ok    404      404
   webhook              GET        in     ok     ok        ok    ok    404      404
-  webhook_deliveries   GET        in     ok     ok        ok    ok    404      404
+  webhook_inbox        GET        in     ok     ok        ok    ok    404      404
+  webhook_inbox_open   POST       in     403    ok        ok    ok    404      404
+  webhook_edit         GET,POST   in     403    ok        ok    ok    404      404
   webhook_create       GET,POST   in     403    ok        ok    ok    404      404
   webhook_test         POST       in     403    ok        ok    ok    404      404
   webhook_pause        POST       in     403    ok        ok    ok    404      404
   webhook_enable       POST       in     403    ok        ok    ok    404      404
   webhook_delete       GET,POST   in     403    ok        ok    ok    404      404
+  webhook_rotate_secret GET,POST  in     403    ok        ok    ok    404      404
+  webhook_end_secret   POST       in     403    ok        ok    ok    404      404
+  webhook_subscribe    POST       in     403    ok        ok    ok    404      404
+  webhook_send_again   POST       in     403    ok        ok    ok    404      404
+  webhook_replay       GET,POST   in     403    ok        ok    ok    404      404
+  replay               GET        in     ok     ok        ok    ok    404      404
+  replay_cancel        POST       in     403    ok        ok    ok    404      404
   delivery             GET        in     ok     ok        ok    ok    404      404
   delivery_retry       POST       in     403    ok        ok    ok    404      404
   events               GET        in     ok     ok        ok    ok    404      404

@@ -12,6 +12,7 @@ from apps.base.errors import Conflict, Invalid, RateLimited
 from apps.base.identifiers import uuid_at
 from apps.base.outbound import AddressRefused, HeaderRefused, check_header, check_url
 from apps.base.secrets import MASK_DOTS
+from apps.webhooks.inbox import is_inbox
 from apps.webhooks.models import Endpoint, Event
 
 MOST_HEADERS = 20
@@ -25,6 +26,13 @@ def checked_url(url: str) -> str:
         return check_url(url).url
     except AddressRefused as refused:
         raise Invalid.field("url", refused.message) from None
+
+
+def checked_new_url(endpoint: Endpoint, url: str) -> str:
+    """This will return a new URL for an endpoint; the test inbox has none of its own."""
+    if is_inbox(endpoint.url):
+        raise Invalid.field("url", _("The test inbox has no address of its own. Add an endpoint for your server."))
+    return checked_url(url)
 
 
 def checked_headers(headers: Mapping[str, str], stored: Mapping[str, str]) -> dict[str, str]:
