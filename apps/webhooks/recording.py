@@ -124,7 +124,8 @@ def _next_state(claimed: ClaimedDelivery, outcome: Outcome, has_network: bool) -
     wait = next_wait(claimed.tries_used, settings.WEBHOOK_RETRY_SCHEDULE, outcome.retry_after)
     if wait is None:
         return DeliveryStatus.EXHAUSTED, None, "", 0
-    return DeliveryStatus.PENDING, wait, "retry_after" if outcome.retry_after else "retry", 0
+    is_asked_for = outcome.retry_after is not None and wait <= outcome.retry_after
+    return DeliveryStatus.PENDING, wait, "retry_after" if is_asked_for else "retry", 0
 
 
 def _finish(results: list[Result]) -> set[Any]:
