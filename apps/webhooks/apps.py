@@ -23,7 +23,7 @@ class WebhooksConfig(AppConfig):
         register_source("delivery", "apps.webhooks.audit_source.rows")
         sweeps.register("webhooks.release_expired", "apps.webhooks.claims.release_expired", every_seconds=5)
         sweeps.register("webhooks.replays", "apps.webhooks.replays.advance", every_seconds=1)
-        sweeps.register("webhooks.retention", "apps.webhooks.retention.prune", every_seconds=5)
+        sweeps.register("webhooks.retention", "apps.webhooks.retention.prune", every_seconds=2)
         sweeps.register("webhooks.balance", "apps.webhooks.balance.count_all", every_seconds=10)
         sweeps.register("webhooks.hours", "apps.webhooks.hours.add_up", every_seconds=10)
         sweeps.register("webhooks.beat", "apps.webhooks.meters.beat", every_seconds=5)

@@ -222,7 +222,7 @@ class Delivery(OrgOwned):
         indexes: ClassVar[list[Any]] = [
             models.Index(fields=["organization", "id"], name="delivery_by_org"),
             models.Index(fields=["endpoint", "id"], name="delivery_by_endpoint"),
-            models.Index(fields=["event"], name="delivery_by_event"),
+            models.Index(fields=["event", "endpoint", "id"], name="delivery_by_event"),
             # First tries and retries apart: the claim takes the first of each without reading the backlog.
             models.Index(
                 fields=["endpoint", "next_attempt_at"],
