@@ -49,7 +49,7 @@ def end_secret(*, actor: Actor, endpoint_id: str, secret_id: str) -> Endpoint:
     secret: EndpointSecret = EndpointSecret.objects.for_actor(actor).filter(endpoint=endpoint).with_public_id(secret_id)
     if secret.expires_at is None:
         raise Conflict(_("This is the newest secret. Rotate it instead: then the old one can be ended."))
-    secret.delete()
     changes: dict[str, list[object]] = {"secret": [secret.public_id, None]}
+    secret.delete()
     record(actor, "endpoint.secret_ended", endpoint, changes)
     return endpoint
