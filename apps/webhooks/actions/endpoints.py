@@ -166,7 +166,8 @@ def subscribe_endpoint(*, actor: Actor, endpoint_id: str, event_type: str) -> En
 
 def add_endpoint(actor: Actor, values: dict[str, Any]) -> tuple[Endpoint, str]:
     """This will make the rows of an endpoint from values that were checked, and return it with its secret."""
-    endpoint: Endpoint = Endpoint.objects.create(organization_id=actor.organization_id, **values)
+    organization_id = cast(uuid.UUID, actor.organization_id)
+    endpoint: Endpoint = Endpoint.objects.create(organization_id=organization_id, **values)
     _subscribe(endpoint, endpoint.event_types)
     secret = add_secret(endpoint)
     changes: dict[str, list[Any]] = {"url": [None, endpoint.url], "event_types": [None, endpoint.event_types]}
