@@ -13,6 +13,7 @@ from apps.webhooks.models import (
     Event,
     EventOrigin,
     EventType,
+    FanOutBatch,
     ReplayJob,
     SweepPlace,
     WorkerBeat,
@@ -138,3 +139,12 @@ class SweepPlaceAdmin(ReadOnlyAdmin):
     """How far the sweeps of retention and of hourly figures have come."""
 
     list_display = ("name", "place", "again_at")
+
+
+@admin.register(FanOutBatch)
+class FanOutBatchAdmin(ReadOnlyAdmin):
+    """Deliveries that are still to be made, of events with very many endpoints."""
+
+    list_display = ("event", "organization", "size")
+    list_select_related = ("event", "organization")
+    fields = ("event", "organization", "size")

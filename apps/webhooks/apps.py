@@ -27,3 +27,4 @@ class WebhooksConfig(AppConfig):
         sweeps.register("webhooks.balance", "apps.webhooks.balance.count_all", every_seconds=10)
         sweeps.register("webhooks.hours", "apps.webhooks.hours.add_up", every_seconds=10)
         sweeps.register("webhooks.beat", "apps.webhooks.meters.beat", every_seconds=5)
+        sweeps.register("webhooks.fan_out", "apps.webhooks.fan_out.finish_fan_outs", every_seconds=1)

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Now
 
-from apps.base.identifiers import uuid_at
+from apps.audit.sources import KEY_SLACK_MS, key_at
 from apps.webhooks import bell, claims
 from apps.webhooks.catalogue import EVERYTHING
 from apps.webhooks.models import Delivery, DeliveryStatus, EndpointStatus, ReplayJob, ReplayStatus
@@ -61,8 +61,8 @@ class Choice:
 
 
 def first_key(choice: Choice) -> uuid.UUID | None:
-    """This will return a key below those of all deliveries of the span: clocks may be a minute apart."""
-    return None if choice.since is None else uuid_at(choice.since - timedelta(minutes=1))
+    """This will return a key below those of all deliveries of the span: clocks may be a little apart."""
+    return None if choice.since is None else key_at(choice.since, -KEY_SLACK_MS)
 
 
 def _of_types(patterns: Sequence[str]) -> Q:

@@ -25,6 +25,7 @@ from apps.webhooks.models import (
     Delivery,
     DeliveryStatus,
     Event,
+    FanOutBatch,
     ReplayJob,
     ReplayStatus,
     SweepPlace,
@@ -87,14 +88,16 @@ def _walk(name: str, model: Any, oldest_kept: datetime, remove: Callable[[Keys, 
     return None if is_over and not removed else removed
 
 
-def _waiting(event_or_delivery: str) -> Exists:
-    return Exists(Delivery.objects.filter(event=OuterRef(event_or_delivery), status__in=WAITING))
+def _is_waited_for() -> Q:
+    """Match events that a delivery still waits to send, or that still wait for their deliveries to be made."""
+    waiting = Delivery.objects.filter(event=OuterRef("pk"), status__in=WAITING)
+    return Q(Exists(waiting)) | Q(Exists(FanOutBatch.objects.filter(event=OuterRef("pk"))))
 
 
 def _empty_events(keys: Keys, oldest_kept: datetime) -> int:
     """Remove payloads. The rows are locked first: whoever sends an event again waits, and looks afterwards."""
     locked = _locked(Event, keys, body__isnull=False)
-    return Event.objects.filter(~_waiting("pk"), pk__in=locked).update(body=None)
+    return Event.objects.filter(~_is_waited_for(), pk__in=locked).update(body=None)
 
 
 def _remove_attempts(keys: Keys, oldest_kept: datetime) -> int:
@@ -115,7 +118,11 @@ def _remove_deliveries(keys: Keys, oldest_kept: datetime) -> int:
 def _remove_events(keys: Keys, oldest_kept: datetime) -> int:
     """Remove events that no delivery speaks of any more; the balance keeps how many endpoints they had matched."""
     alone = ~Exists(Delivery.objects.filter(event=OuterRef("pk")))
-    gone = list(Event.objects.filter(alone, pk__in=_locked(Event, keys)).only("organization_id", "match_count", "test"))
+    gone = list(
+        Event.objects.filter(alone, ~_is_waited_for(), pk__in=_locked(Event, keys)).only(
+            "organization_id", "match_count", "test"
+        )
+    )
     matched: Counter[tuple[uuid.UUID, str]] = Counter()
     for each in gone:
         if not each.test:

@@ -21,6 +21,7 @@ from apps.webhooks.models import (
     ReplayJob,
 )
 from apps.webhooks.outcomes import NO_TIMINGS
+from apps.webhooks.presenting.words import what_to_try
 from apps.webhooks.publishing import Accepted
 
 MOST_IN_BATCH = 100
@@ -218,7 +219,7 @@ def write_attempt(attempt: Attempt) -> dict[str, Any]:
         "duration_ms": attempt.duration_ms,
         "status_code": attempt.status_code,
         "error": attempt.error or None,
-        "hint": attempt.hint or None,
+        "hint": _hint(attempt),
         "address": attempt.address or None,
         "timings_ms": {**NO_TIMINGS, **attempt.timings_ms},
         "request": {"headers": attempt.request_headers},
@@ -228,6 +229,12 @@ def write_attempt(attempt: Attempt) -> dict[str, Any]:
             "truncated": attempt.truncated,
         },
     }
+
+
+def _hint(attempt: Attempt) -> str | None:
+    """Return what to try, and in brackets what is known beyond the class of the error."""
+    sentence = what_to_try(attempt.error, attempt.status_code)
+    return f"{sentence} ({attempt.hint})" if sentence and attempt.hint else sentence or None
 
 
 def _as_object(pairs: list[list[str]]) -> dict[str, str]:

@@ -111,6 +111,16 @@ def test_an_endpoint_that_is_off_is_a_conflict(ours: Any, endpoint: Endpoint) ->
     assert ours.post(path_of(endpoint), {"dry_run": True}).json() == {"count": 3}
 
 
+@pytest.mark.parametrize("since", ["0001-01-01", "1960-05-05T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_any_time_is_a_time(ours: Any, endpoint: Endpoint, since: str) -> None:
+    count = 0 if since.startswith("9") else 3
+    assert ours.post(path_of(endpoint), {"since": since, "dry_run": True}).json() == {"count": count}
+    assert ours.post(path_of(endpoint), {"since": since}).json()["count"] == count
+    assert replays.advance() == count
+    assert len(ours.get(f"/v1/deliveries?since={since}").json()) == 2 * count
+    assert len(ours.get(f"/v1/deliveries?until={since}").json()) == 3 - count
+
+
 def test_strangers_and_readers(api: Callable[..., Any], make_key: Any, acme: Any, rival_key: Any, ours: Any, endpoint):
     replay = ours.post(path_of(endpoint)).json()["id"]
     stranger, reader = api(rival_key), api(make_key(acme, "webhooks:read"))

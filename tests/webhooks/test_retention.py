@@ -12,7 +12,7 @@ from apps.base.identifiers import uuid_at
 from apps.base.models import SpentForm
 from apps.orgs.models import Organization
 from apps.webhooks import actions, balance, retention
-from apps.webhooks.models import Attempt, AttemptHour, Delivery, Endpoint, Event, ReplayJob, SweepPlace
+from apps.webhooks.models import Attempt, AttemptHour, Delivery, Endpoint, Event, FanOutBatch, ReplayJob, SweepPlace
 from tests.engines import developer, make_endpoint, publish
 
 pytestmark = pytest.mark.django_db
@@ -165,6 +165,15 @@ def test_spent_forms_go_after_a_day(db: None) -> None:
         SpentForm.objects.create(token=token)
         SpentForm.objects.filter(token=token).update(at=timezone.now() - timedelta(hours=hours))
     assert forms.forget_spent_forms() == 1 and SpentForm.objects.get().token == "young"
+
+
+def test_an_event_that_still_waits_for_its_deliveries_is_kept(acme: Organization) -> None:
+    accepted = publish(acme, created_at=timezone.now() - timedelta(days=400))
+    Event.objects.filter(pk=accepted.event_id).update(match_count=3)
+    FanOutBatch.objects.create(organization=acme, event_id=accepted.event_id, endpoint_ids=[], size=3)
+    prune()
+    assert Event.objects.get(pk=accepted.event_id).body is not None
+    assert sides(acme) == {"accepted": 3, "waiting": 3}
 
 
 # The balance

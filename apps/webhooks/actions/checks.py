@@ -63,7 +63,9 @@ def check_endpoint_limit(organization_id: uuid.UUID) -> None:
     It counts under the lock of the organization's row, so that two creations at once cannot both take the last place.
     """
     organizations = django_apps.get_model("orgs.Organization").objects
-    limit = organizations.select_for_update().values_list("endpoint_limit", flat=True).get(pk=organization_id)
+    limit = (
+        organizations.select_for_update(no_key=True).values_list("endpoint_limit", flat=True).get(pk=organization_id)
+    )
     used = Endpoint.objects.existing().filter(organization_id=organization_id)
     if limit is not None and used.count() >= limit:
         message = _("The limit of %(limit)s endpoints is reached. Delete one, or ask the operator for more.")

@@ -13,7 +13,7 @@ from apps.base.actor import Actor
 from apps.base.errors import Invalid
 from apps.base.permissions import Permission
 from apps.base.rendering import to_json
-from apps.webhooks import bell, claims
+from apps.webhooks import bell, claims, health
 from apps.webhooks.actions.checks import (
     check_endpoint_limit,
     checked_headers,
@@ -136,6 +136,7 @@ def enable_endpoint(*, actor: Actor, endpoint_id: str, held: str = "send") -> En
     before = endpoint.status
     if before != EndpointStatus.ENABLED:
         _set_status(endpoint, EndpointStatus.ENABLED)
+        health.close_notices(endpoint)
     count = _settle_held(endpoint, held)
     if before != EndpointStatus.ENABLED or count:
         changes: dict[str, list[Any]] = {
@@ -152,8 +153,8 @@ def enable_endpoint(*, actor: Actor, endpoint_id: str, held: str = "send") -> En
 def subscribe_endpoint(*, actor: Actor, endpoint_id: str, event_type: str) -> Endpoint:
     """This will add one event type to those an endpoint gets; nothing changes where it gets it already."""
     actor.require(Permission.WEBHOOKS_WRITE)
-    (name,) = check_patterns([event_type])
     endpoint = locked_endpoint(actor, endpoint_id)
+    (name,) = check_patterns([event_type])
     if set(endpoint.event_types).intersection(patterns_for(name)):
         return endpoint
     before = list(endpoint.event_types)
@@ -182,7 +183,7 @@ def _subscribe(endpoint: Endpoint, patterns: Iterable[str]) -> None:
 
 
 def _set_status(endpoint: Endpoint, status: str) -> None:
-    """Change the row at once; enabling starts the judgement of health anew."""
+    """Change the row at once; enabling starts the judgement of health anew, the next success ends the story."""
     endpoint.status = status
     fields = ["status", "updated_at"]
     if status == EndpointStatus.ENABLED:

@@ -15,6 +15,7 @@ from apps.webhooks.actions.rows import locked_endpoint, record
 from apps.webhooks.models import Endpoint, EndpointSecret
 from apps.webhooks.signing import new_secret
 
+MOST_SECRETS = 5
 LONGEST_OVERLAP_SECONDS = 30 * 24 * 3600
 
 
@@ -37,6 +38,9 @@ def rotate_secret(*, actor: Actor, endpoint_id: str, overlap_seconds: int = 86_4
     ends = now + timedelta(seconds=overlap_seconds)
     endpoint.secrets.filter(expires_at__lte=now).delete()
     endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=ends)).update(expires_at=ends)
+    # Each valid one signs: the header may not grow with every rotation.
+    older = endpoint.secrets.order_by("-created_at", "-pk").values_list("pk", flat=True)[MOST_SECRETS - 1 :]
+    endpoint.secrets.filter(pk__in=list(older)).delete()
     secret = add_secret(endpoint)
     record(actor, "endpoint.secret_rotated", endpoint, {"overlap_seconds": [None, overlap_seconds]})
     return endpoint, secret

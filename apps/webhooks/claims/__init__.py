@@ -63,8 +63,7 @@ def claim(limit: int) -> list[ClaimedDelivery]:
     """This will take up to ``limit`` due deliveries and start an attempt of each, in one short transaction.
 
     Fair: at most ``max_in_flight`` for an endpoint and 200 for an organization with those in flight, an endpoint's
-    rate, first tries before retries, endpoints in turn, oldest first. Under several workers the cap of an
-    organization is approximate; the others are exact.
+    rate, first tries before retries, endpoints in turn, oldest first. The caps are exact over all workers.
     """
     claimed: list[ClaimedDelivery] = _dialect().claim(Limits(limit, lease_seconds()))
     reach("after_claim")
@@ -85,7 +84,7 @@ def release_expired() -> int:
     Their attempt is closed as lost; it neither uses up the schedule nor counts against the endpoint.
     """
     released = 0
-    while count := _dialect().release_expired(RELEASED_AT_ONCE):
+    while count := _dialect().release_expired(RELEASED_AT_ONCE, lease_seconds()):
         released += count
         if count < RELEASED_AT_ONCE:
             break

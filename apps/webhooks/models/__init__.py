@@ -30,6 +30,7 @@ __all__ = [
     "Event",
     "EventOrigin",
     "EventType",
+    "FanOutBatch",
     "ReplayJob",
     "ReplayStatus",
     "Subscription",
@@ -105,10 +106,11 @@ class Endpoint(OrgOwned, Timestamped):
     rate_limit_per_second = models.PositiveIntegerField(null=True, blank=True)
     max_in_flight = models.PositiveSmallIntegerField(default=16)
     deleted_at = models.DateTimeField(null=True)
-    # Health, judged in delivery.py. A success clears all of it.
+    # Health, judged in health.py. A success clears all of it.
     failures_in_a_row = models.PositiveIntegerField(default=0)
     exhausted_in_a_row = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True)
+    is_trouble_told = models.BooleanField(default=False, help_text="Failing or disabled was told, recovered not yet.")
     last_success_at = models.DateTimeField(null=True)
     # Pace (GCRA): the moment at which the next send is due if every one kept the rate. Moved by claims.py.
     paced_until = models.DateTimeField(null=True)
@@ -248,6 +250,22 @@ class Delivery(OrgOwned):
 
     def __str__(self) -> str:
         return f"{self.event_type} → {self.endpoint_id} ({self.status})"
+
+
+class FanOutBatch(OrgOwned):
+    """Endpoints that an event still needs its deliveries for; gone once those are made."""
+
+    id_prefix = "fan"
+
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="+")
+    endpoint_ids = models.JSONField(help_text="Endpoints that matched when the event was accepted.")
+    size = models.PositiveIntegerField()
+
+    class Meta:
+        verbose_name_plural = "fan-out batches"
+
+    def __str__(self) -> str:
+        return f"{self.size} deliveries of {self.event_id}"
 
 
 class Attempt(OrgOwned):
