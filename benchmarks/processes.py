@@ -115,9 +115,11 @@ class Scene:
             raise Failed(f"{' '.join(words)}: {done.stderr[-2000:]}")
         return done.stdout
 
-    def serve(self, name: str, application: str, environment: dict[str, str], workers: int, threads: int) -> "Server":
+    def serve(
+        self, name: str, application: str, environment: dict[str, str], workers: int, threads: int, port: int = 0
+    ) -> "Server":
         """This will start granian and return when it answers."""
-        port = free_port()
+        port = port or free_port()
         words = [
             sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port),
             "--workers", str(workers), "--blocking-threads", str(threads), "--backlog", "1024", "--no-access-log",

@@ -43,6 +43,8 @@ ERROR_CODES: dict[str, Code] = {
     "conflict": Code(409, _("The state of the thing does not allow this.")),
     "key_limit_reached": Code(409, _("All places for keys of this type are taken. Revoke one.")),
     "endpoint_limit_reached": Code(409, _("All places for endpoints are taken. Delete one.")),
+    "idempotency_conflict": Code(409, _("The Idempotency-Key was used with another body. Take a new one.")),
+    "idempotency_in_progress": Code(409, _("The first request with this Idempotency-Key still runs. Wait a little.")),
     "payload_too_large": Code(413, _("The body is larger than 1 MiB, or the data of an event than 256 KiB.")),
     "unsupported_media_type": Code(415, _("Send the body as application/json.")),
     "rate_limited": Code(429, _("Too many calls. Try again after “Retry-After” seconds.")),
@@ -70,6 +72,7 @@ def _operation(view: Any, method: str) -> dict[str, Any]:
         "method": method,
         "text": text[:1].upper() + text[1:],
         "scopes": [*map(str, scopes), *([ADMIN] if scopes else [])],
+        "is_open": not view.callers,
     }
 
 

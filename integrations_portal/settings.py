@@ -83,6 +83,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "apps.base.middleware.RequestMiddleware",
+    # Programs' calls end here; what follows is for pages and the browsable API.
+    "apps.base.programs.ProgramsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -150,6 +152,8 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
         "PRAGMA busy_timeout=20000; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY;",
     }
+    # A thread keeps its connection: opening a file and seven PRAGMAs for each request cost more than its queries.
+    _database["CONN_MAX_AGE"] = None
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = 600
     _database["CONN_HEALTH_CHECKS"] = True
@@ -250,6 +254,7 @@ PORTAL_KEY_AUTHENTICATION = "apps.credentials.authentication.authenticate"
 PORTAL_SESSION_AUTHENTICATION = "apps.orgs.middleware.actor_for_api"
 PORTAL_ENTER_ORGANIZATION = "apps.orgs.middleware.enter_organization"
 PORTAL_CALL_LOG = "apps.audit.calls.record_call"
+PORTAL_IDEMPOTENCY = "apps.credentials.idempotency.Record"
 
 # --- Public API -----------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

@@ -8,14 +8,19 @@ from django.views.i18n import set_language
 from apps.api_keys import urls as api_keys
 from apps.audit import urls as audit
 from apps.base.api import UnknownPath
+from apps.base.programs import ApiRoutes
+from apps.credentials import urls as credentials
 from apps.orgs import urls as orgs
 from apps.webhooks import urls as webhooks
 from integrations_portal import reference, views
 
-APPS = (orgs, api_keys, webhooks, audit)
+APPS = (orgs, api_keys, credentials, webhooks, audit)
 api = [route for app in APPS for route in app.api]
 documented = list(api)
-api.append(re_path(r"^.*$", UnknownPath.as_view(route="/v1/*"), name="api-unknown"))
+unknown = re_path(r"^.*$", UnknownPath.as_view(route="/v1/*"), name="api-unknown")
+# The same routes as programs' calls find them.
+api_routes = ApiRoutes(api, unknown)
+api.append(unknown)
 
 urlpatterns = [
     path("v1/", include(api)),

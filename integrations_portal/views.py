@@ -102,7 +102,7 @@ def _stats(actor: Actor, slug: str) -> list[dict[str, Any]]:
     if not (calls.calls or delivered or failed):
         return []
     return [
-        {"label": _("API requests, 24 h"), "value": calls.calls, "url": reverse("api_keys", args=[slug])},
+        {"label": _("API requests, 24 h"), "value": calls.calls, "url": reverse("usage", args=[slug])},
         {"label": _("Refused or failed"), "value": calls.errors, "tone": "bad" if calls.errors else ""},
         {"label": _("Deliveries, 24 h"), "value": delivered, "url": reverse("webhooks", args=[slug])},
         {"label": _("Failed attempts"), "value": failed, "tone": "bad" if failed else ""},

@@ -2,7 +2,7 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+from apps.base import programs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "integrations_portal.settings")
-application = get_wsgi_application()
+application = programs.application()

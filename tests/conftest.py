@@ -18,7 +18,7 @@ from django.test import Client, TransactionTestCase
 
 from apps.api_keys import actions as key_actions
 from apps.api_keys.models import ApiKey
-from apps.audit import append_only, call_writer
+from apps.audit import append_only, call_stream, call_writer
 from apps.base import redis as shared
 from apps.base.actor import Actor, system
 from apps.credentials import gate, limits
@@ -60,6 +60,7 @@ def _forget_between_tests(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Ite
         return
     prefix = f"portal-test-{uuid.uuid4().hex}:"
     monkeypatch.setattr(limits, "PREFIX", prefix)
+    monkeypatch.setattr(call_stream, "KEY", f"{prefix}calls")
     settings.CACHES = {"default": {**settings.CACHES["default"], "KEY_PREFIX": prefix}}
     yield
     for key in shared.client().scan_iter(f"*{prefix}*", count=1000):

@@ -209,16 +209,29 @@ class Portal:
     def start(self, processes: int = 1, threads: int = 4) -> None:
         """Start so many web processes and wait until each of them answers."""
         for _ in range(processes):
-            port = free_port()
-            words = [
-                sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port),
-                "--workers", "1", "--blocking-threads", str(threads), "--backlog", "1024", "--no-access-log",
-                "integrations_portal.wsgi:application",
-            ]  # fmt: skip
-            self.children.append(start(words, self.folder, f"web-{port}", self.environment))
-            self.ports.append(port)
-        for child, port in zip(self.children, self.ports, strict=True):
-            wait_until(lambda port=port: self.get("/healthz", port=port).status == 200, "the web did not start", child)
+            self.ports.append(free_port())
+            self.children.append(self._start_one(self.ports[-1], threads))
+        for number in range(len(self.children)):
+            self.wait_for(number)
+
+    def _start_one(self, port: int, threads: int) -> Child:
+        words = [
+            sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port),
+            "--workers", "1", "--blocking-threads", str(threads), "--backlog", "1024", "--no-access-log",
+            "integrations_portal.wsgi:application",
+        ]  # fmt: skip
+        return start(words, self.folder, f"web-{port}", self.environment)
+
+    def wait_for(self, number: int) -> None:
+        """Return when one of the processes answers."""
+        child, port = self.children[number], self.ports[number]
+        wait_until(lambda: self.get("/healthz", port=port).status == 200, "the web did not start", child)
+
+    def kill_and_restart(self, number: int, threads: int = 4) -> None:
+        """Kill one of the processes with whatever it was doing, and start another in its place."""
+        self.children[number].kill()
+        self.children[number] = self._start_one(self.ports[number], threads)
+        self.wait_for(number)
 
     def stop(self) -> None:
         """Kill every web process."""

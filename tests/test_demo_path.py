@@ -123,10 +123,11 @@ def create_key(page, demo, kept):
     keys = f"{demo.url}/o/acme/settings/integration/api-keys/"
     page.click("nav a[href$='/settings/integration/api-keys/']:visible")
     page.click(".head a[href$='/api-keys/create/']")
-    page.fill("input[name=name]", NAME)
     page.check("input[name=type][value=partner]")
+    page.click("form.card button.btn-p")
+    page.fill("input[name=name]", NAME)
     for scope in SCOPES:
-        page.check(f"input[name=scopes][value='{scope}']", force=True)
+        page.check(f"input[name=access_{scope.partition(':')[0]}][value='{scope}']", force=True)
     page.click("form.card button.btn-p")
     key = page.locator("#secret").evaluate("node => node.value ?? node.textContent").strip()
     assert key.startswith("ipk_") and len(key) == 54

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 
-from apps.api_keys.models import ApiKey, KeyType, Package, Scope
+from apps.api_keys.models import ApiKey, KeyHabit, KeyType, Package, Scope
 from apps.api_keys.operator_forms import KeyTypeForm, PackageForm, ScopeForm
 from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
 from apps.credentials import gate
@@ -97,3 +97,12 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         "created_by_label",
         "created_at",
     )
+
+
+@admin.register(KeyHabit)
+class KeyHabitAdmin(ReadOnlyAdmin):
+    """What unusual use of a key is measured against."""
+
+    list_display = ("key", "learned_at", "first_hour", "hours", "busiest_hour", "calls", "refused")
+    list_select_related = ("key",)
+    ordering = ("-learned_at",)

@@ -1,11 +1,14 @@
-"""``/v1/me`` and ``/v1/api-keys``."""
+"""``/v1/me``, ``/v1/api-keys`` and ``/v1/usage``."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, cast
+from uuid import UUID
 
+from django.utils import timezone
 from rest_framework.response import Response
 
 from apps.api_keys import actions
+from apps.api_keys.filters import usage_span
 from apps.api_keys.models import ApiKey
 from apps.api_keys.serializers import (
     KeyChangeBody,
@@ -19,7 +22,9 @@ from apps.api_keys.serializers import (
     write_me,
     write_organization,
 )
+from apps.api_keys.usage_figures import write_usage, write_usage_of_organization
 from apps.api_keys.verification import verify
+from apps.audit.figures import of_key, of_organization
 from apps.audit.models import LastUse
 from apps.base.api import ANY_KEY, PortalView
 from apps.base.permissions import Permission
@@ -160,7 +165,33 @@ class VerifyApiKey(PortalView):
     """Somebody else's key, as a gateway received it."""
 
     requires = {"POST": Permission.API_KEYS_VERIFY}
+    takes_idempotency_key = False
 
     def post(self, request: ApiRequest) -> Response:
         """This will judge a key, count the call on its limits and in its usage, and answer 200 whatever it finds."""
         return Response(verify(request, **self.validated(request, VerifyBody)))
+
+
+class KeyUsage(PortalView):
+    """What a key was used for."""
+
+    requires = {"GET": (Permission.API_KEYS_READ, Permission.USAGE_READ)}
+
+    def get(self, request: ApiRequest, id: str) -> Response:
+        """This will return the figures of one key."""
+        key = ApiKey.objects.for_actor(request.actor).with_public_id(id)
+        span = usage_span(request, timezone.now())
+        figures = of_key(key.organization_id, key.pk, span)
+        return Response(write_usage(figures, LastUse.objects.filter(pk=key.pk).first()))
+
+
+class Usage(PortalView):
+    """What the organization's keys, and its members in the browsable API, called."""
+
+    requires = {"GET": Permission.USAGE_READ}
+
+    def get(self, request: ApiRequest) -> Response:
+        """This will return the figures of the organization."""
+        span = usage_span(request, timezone.now())
+        figures = of_organization(cast(UUID, request.actor.organization_id), span)
+        return Response(write_usage_of_organization(request.actor, figures))

@@ -4,6 +4,7 @@ from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
 
+from apps.base import sweeps
 from apps.credentials.registry import KeyKind, register
 
 
@@ -16,6 +17,11 @@ class ApiKeysConfig(AppConfig):
     label = "api_keys"
 
     def ready(self) -> None:
-        """This will make the prefix known to the gate and fill the catalogue after every migrate."""
-        register(KeyKind("ipk_", "api_key", "api_keys.ApiKey", "apps.api_keys.gate_rows.load"))
+        """This will make the prefix known to the gate, fill the catalogue after every migrate, and register sweeps."""
+        loader, leak_reporter = "apps.api_keys.gate_rows.load", "apps.api_keys.actions.report_leak"
+        register(KeyKind("ipk_", "api_key", "api_keys.ApiKey", loader, leak_reporter))
         post_migrate.connect(ensure_catalogue, sender=self, dispatch_uid="api_keys.catalogue")
+        sweeps.register("api_keys.announce_expiries", "apps.api_keys.alerts.expiry.announce_expiries", 60)
+        sweeps.register("api_keys.remind_of_rotation", "apps.api_keys.alerts.expiry.remind_of_rotation", 60)
+        sweeps.register("api_keys.look_at_use", "apps.api_keys.alerts.unusual.look_at_use", 60)
+        sweeps.register("api_keys.fade_notices", "apps.api_keys.alerts.stories.fade_notices", 3600)

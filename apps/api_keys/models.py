@@ -11,6 +11,7 @@ from apps.base.permissions import ADMIN, expand
 from apps.credentials.models import SecretKey
 
 EVERY_SCOPE = "*"
+NOT_ANNOUNCED = 999
 
 
 class Scope(models.Model):
@@ -160,12 +161,52 @@ class ApiKey(SecretKey):
 
     key_type = models.ForeignKey(KeyType, on_delete=models.PROTECT, related_name="+")
     subject = models.CharField(_("subject"), max_length=200, blank=True)
+    announced_days = models.PositiveSmallIntegerField(
+        default=NOT_ANNOUNCED,
+        db_default=NOT_ANNOUNCED,
+        editable=False,
+        help_text=_("The last notice of its expiry: so many days before. 0: that it has expired."),
+    )
+    rotation_reminded_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("API key")
         verbose_name_plural = _("API keys")
-        indexes: ClassVar[list[Any]] = [models.Index(fields=["organization", "id"], name="api_key_by_org")]
+        indexes: ClassVar[list[Any]] = [
+            models.Index(fields=["organization", "id"], name="api_key_by_org"),
+            # What the sweep of expiries looks through every minute, and the one of old keys.
+            models.Index(
+                fields=["expires_at"],
+                name="api_key_expiry_due",
+                condition=models.Q(revoked_at=None, overlap_since=None, announced_days__gt=0),
+            ),
+            models.Index(
+                fields=["created_at"],
+                name="api_key_unreminded",
+                condition=models.Q(revoked_at=None, overlap_since=None, rotation_reminded_at=None),
+            ),
+        ]
 
     def settings_of_key(self) -> tuple[str, ...]:
         """This will return the names of the fields that a key's successor takes over."""
         return (*super().settings_of_key(), "key_type", "subject")
+
+
+class KeyHabit(models.Model):
+    """What is usual for a key, learned from four weeks of its use: what unusual use is measured against."""
+
+    key = models.OneToOneField(ApiKey, on_delete=models.CASCADE, primary_key=True, related_name="habit")
+    learned_at = models.DateTimeField()
+    first_hour = models.DateTimeField(null=True)
+    hours = models.PositiveIntegerField(default=0, help_text="In which it was used at all.")
+    busiest_hour = models.PositiveIntegerField(default=0)
+    calls = models.PositiveIntegerField(default=0)
+    refused = models.PositiveIntegerField(default=0)
+    networks = models.JSONField(default=list)
+
+    class Meta:
+        verbose_name = _("habits of a key")
+        verbose_name_plural = _("habits of keys")
+
+    def __str__(self) -> str:
+        return f"{self.key_id} {self.learned_at:%Y-%m-%d %H:%M}"

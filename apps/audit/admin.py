@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from apps.audit.models import ApiCall, AuditEntry, LastUse, RefusedCalls, UsageHour
+from apps.audit.models import ApiCall, AuditEntry, LastUse, RefusedCalls, UsageDay, UsageHour
 from apps.audit.operators import ReadOnlyAdmin
 
 
@@ -33,6 +33,18 @@ class UsageHourAdmin(ReadOnlyAdmin):
     list_display = (
         *("hour", "organization", "credential_id", "method", "route", "status_class", "address", "user_agent"),
         *("scopes", "calls", "last_at"),
+    )
+    list_select_related = ("organization",)
+    ordering = ("-id",)
+
+
+@admin.register(UsageDay)
+class UsageDayAdmin(ReadOnlyAdmin):
+    """Calls by day."""
+
+    list_display = (
+        *("day", "organization", "credential_id", "method", "route", "status_class", "address", "scopes"),
+        *("calls", "last_at"),
     )
     list_select_related = ("organization",)
     ordering = ("-id",)

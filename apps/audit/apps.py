@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 
 from apps.audit.sources import register
+from apps.base import sweeps
 
 
 class AuditConfig(AppConfig):
@@ -8,6 +9,7 @@ class AuditConfig(AppConfig):
     label = "audit"
 
     def ready(self) -> None:
-        """This will name the sources of the timeline; nothing is imported until one is asked for."""
+        """This will name the sources of the timeline and the sweep; nothing is imported until one is asked for."""
         register("change", "apps.audit.own_sources.changes")
         register("api_call", "apps.audit.own_sources.api_calls")
+        sweeps.register("audit.drain_calls", "apps.audit.call_stream.drain", every_seconds=0.5)

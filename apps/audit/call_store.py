@@ -4,10 +4,11 @@ Every statement takes its rows in one fixed order, so that processes that count 
 other and never deadlock.
 """
 
+import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -86,6 +87,19 @@ class Usage(NamedTuple):
     scopes: str
 
 
+class UsageOfDay(NamedTuple):
+    """What calls of a UTC day are counted by."""
+
+    organization_id: uuid.UUID
+    credential_id: uuid.UUID
+    day: date
+    method: str
+    route: str
+    status_class: str
+    address: str
+    scopes: str
+
+
 class Counted(NamedTuple):
     """How many calls, and when the newest of them was."""
 
@@ -93,8 +107,10 @@ class Counted(NamedTuple):
     last_at: datetime
 
 
+Key = TypeVar("Key", Usage, UsageOfDay)
 CALL_COLUMNS = Call._fields[:-1]
 COUNTED_USAGE = (*Usage._fields, *Counted._fields)
+COUNTED_DAYS = (*UsageOfDay._fields, *Counted._fields)
 COUNTED_REFUSED = (*Refused._fields, "calls")
 COUNT_UP = "DO UPDATE SET calls = {table}.calls + excluded.calls"
 COUNT_UP_AND_KEEP_NEWEST = (
@@ -105,13 +121,18 @@ KEEP_NEWEST = "DO UPDATE SET at = excluded.at, address = excluded.address WHERE 
 
 
 def store(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
-    """This will commit the calls and everything counted from them, or raise a database error and keep nothing."""
+    """This will commit the calls and everything counted from them, or raise a database error and keep nothing.
+
+    A call that is stored already (by another process, or by an earlier try) is left alone and not counted again.
+    """
     database = connections[DEFAULT_DB_ALIAS]
     with transaction.atomic(), database.wrap_database_errors:
-        _insert(database, "audit_apicall", CALL_COLUMNS, [call[:-1] for call in calls])
+        calls = _insert_calls(database, calls)
         _insert(database, "audit_lastuse", LastUse._fields, last_uses(calls), ("credential_id",), KEEP_NEWEST)
-        counted = [(*key, *count) for key, count in sorted(usage(calls).items())]
-        _insert(database, "audit_usagehour", COUNTED_USAGE, counted, Usage._fields, COUNT_UP_AND_KEEP_NEWEST)
+        hours = usage(calls)
+        newest = COUNT_UP_AND_KEEP_NEWEST
+        _insert(database, "audit_usagehour", COUNTED_USAGE, _counted(hours), Usage._fields, newest)
+        _insert(database, "audit_usageday", COUNTED_DAYS, _counted(by_day(hours)), UsageOfDay._fields, newest)
         strangers = [(*key, count) for key, count in sorted(refused.items())]
         _insert(database, "audit_refusedcalls", COUNTED_REFUSED, strangers, Refused._fields, COUNT_UP)
 
@@ -141,12 +162,33 @@ def _let_in(calls: Iterable[Call]) -> Iterator[LastUse]:
 
 def usage(calls: Iterable[Call]) -> dict[Usage, Counted]:
     """This will count the calls by hour, and for whom else they count."""
-    counts: dict[Usage, Counted] = {}
-    for call in calls:
-        for key in _counted_as(call):
-            before = counts.get(key, Counted(0, call.at))
-            counts[key] = Counted(before.calls + 1, max(before.last_at, call.at))
-    return counts
+    return _summed((key, Counted(1, call.at)) for call in calls for key in _counted_as(call))
+
+
+def by_day(hours: Mapping[Usage, Counted]) -> dict[UsageOfDay, Counted]:
+    """This will sum the figures up by UTC day, whoever's agent it was."""
+    return _summed(
+        (
+            UsageOfDay(
+                *(key.organization_id, key.credential_id, key.hour.astimezone(UTC).date()),
+                *(key.method, key.route, key.status_class, key.address, key.scopes),
+            ),
+            count,
+        )
+        for key, count in hours.items()
+    )
+
+
+def _summed(counts: Iterable[tuple[Key, Counted]]) -> dict[Key, Counted]:
+    sums: dict[Key, Counted] = {}
+    for key, count in counts:
+        before = sums.get(key, Counted(0, count.last_at))
+        sums[key] = Counted(before.calls + count.calls, max(before.last_at, count.last_at))
+    return sums
+
+
+def _counted(counts: Mapping[Any, Counted]) -> list[tuple[Any, ...]]:
+    return [(*key, *count) for key, count in sorted(counts.items())]
 
 
 def _counted_as(call: Call) -> Iterator[Usage]:
@@ -166,18 +208,47 @@ def status_class(status: int) -> str:
     return "5xx" if status >= 500 else "4xx" if status >= 400 else "2xx"
 
 
+def _insert_calls(database: BaseDatabaseWrapper, calls: Sequence[Call]) -> Sequence[Call]:
+    """This will insert the rows of the calls that have none yet, and return those calls."""
+    if not calls:
+        return calls
+    insert = _insert_new_postgresql if database.vendor == "postgresql" else _insert_new_sqlite
+    new = insert(database.connection, calls)
+    return calls if len(new) == len(calls) else [call for call in calls if call.id in new]
+
+
+def _insert_new_postgresql(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
+    # One parameter for the whole batch: PostgreSQL takes the JSON apart for less than psycopg asks to write columns.
+    rows = json.dumps([dict(zip(CALL_COLUMNS, call, strict=False)) for call in calls], default=str)
+    columns = ", ".join(CALL_COLUMNS)
+    with Cursor(raw) as cursor:
+        cursor.execute(
+            f"INSERT INTO audit_apicall ({columns}) SELECT {columns}"  # noqa: S608
+            " FROM jsonb_populate_recordset(NULL::audit_apicall, %s::jsonb) ON CONFLICT (id) DO NOTHING RETURNING id",
+            [rows],
+        )
+        return {row[0] for row in cursor}
+
+
+def _insert_new_sqlite(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
+    columns, places = ", ".join(CALL_COLUMNS), ", ".join("?" * len(CALL_COLUMNS))
+    statement = f"INSERT INTO audit_apicall ({columns}) VALUES ({places}) ON CONFLICT (id) DO NOTHING RETURNING id"  # noqa: S608
+    rows = ([_for_sqlite(value) for value in call[:-1]] for call in calls)
+    return {call.id for call, row in zip(calls, rows, strict=True) if raw.execute(statement, row).fetchall()}
+
+
 def _insert(
     database: BaseDatabaseWrapper,
     table: str,
     columns: tuple[str, ...],
     rows: Sequence[tuple[Any, ...]],
-    unique: tuple[str, ...] = (),
-    on_conflict: str = "",
+    unique: tuple[str, ...],
+    on_conflict: str,
 ) -> None:
     """This will insert the rows past Django's cursors, whose work on each value costs more than the database's."""
     if not rows:
         return
-    conflict = f" ON CONFLICT ({', '.join(unique)}) {on_conflict.format(table=table)}" if on_conflict else ""
+    conflict = f" ON CONFLICT ({', '.join(unique)}) {on_conflict.format(table=table)}"
     insert = _insert_postgresql if database.vendor == "postgresql" else _insert_sqlite
     insert(database.connection, f"{table} ({', '.join(columns)})", len(columns), rows, conflict)
 
@@ -194,16 +265,13 @@ def _for_sqlite(value: Any) -> Any:
         return value.hex
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
+    if isinstance(value, date):
+        return value.isoformat()
     return value
 
 
 def _insert_postgresql(raw: Any, into: str, width: int, rows: Sequence[tuple[Any, ...]], conflict: str) -> None:
     with Cursor(raw) as cursor:
-        if not conflict:
-            with cursor.copy(f"COPY {into} FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
-            return
         step = MOST_PARAMETERS // width
         for start in range(0, len(rows), step):
             part = rows[start : start + step]

@@ -131,7 +131,7 @@ def write(calls: Sequence[Call], refused: Mapping[Refused, int], patience: float
     if error is None:
         return True
     if isinstance(error, UNREACHABLE) or len(calls) + len(refused) <= 1:
-        _give_up(len(calls), error)
+        give_up(len(calls), error)
         return not isinstance(error, UNREACHABLE)
     # One bad row must not take the others with it: halve the batch until it stands alone.
     taken = [write(*part, patience) for part in _halves(calls, refused)]
@@ -164,7 +164,8 @@ def _halves(
     return [(calls[:middle], {}), (calls[middle:], {})]
 
 
-def _give_up(calls: int, error: Exception) -> None:
+def give_up(calls: int, error: Exception) -> None:
+    """This will count and log calls that no row can be made of."""
     LOST.inc(calls)
     logger.error("%d API calls could not be recorded and are answered without a row", calls, exc_info=error)
 
@@ -174,7 +175,7 @@ def keep_here(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
     try:
         store(calls, refused)
     except DatabaseError as error:
-        _give_up(len(calls), error)
+        give_up(len(calls), error)
 
 
 _writer = Writer()

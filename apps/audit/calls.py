@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from apps.audit import call_writer
+from apps.audit import call_stream, call_writer
 from apps.audit.call_store import Call, Refused, Use
 from apps.audit.texts import clean
 from apps.base.actor import ActorKind
@@ -20,8 +20,8 @@ from apps.base.identifiers import new_uuid
 from apps.base.requests import PortalRequest
 
 KEY_KINDS = (ActorKind.API_KEY, ActorKind.SDK_KEY)
-# How a row is kept, by API_CALL_LOG. `stream` is as durable as `strict` until it has a writer of its own.
-KEEP = {"strict": call_writer.keep, "stream": call_writer.keep}
+# How a row is kept, by API_CALL_LOG.
+KEEP = {"strict": call_writer.keep, "stream": call_stream.keep}
 MOST_SCOPES = 200
 
 

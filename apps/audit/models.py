@@ -117,6 +117,35 @@ class UsageHour(models.Model):
         return f"{self.hour:%Y-%m-%d %H} {self.method} {self.route} {self.calls}"
 
 
+class UsageDay(models.Model):
+    """The same by UTC day and without the agent: what the longer spans are read from."""
+
+    organization = models.ForeignKey("orgs.Organization", on_delete=models.CASCADE, related_name="+", db_index=False)
+    credential_id = models.UUIDField(default=NO_CREDENTIAL, help_text="All zeros: a session.")
+    day = models.DateField()
+    method = models.CharField(max_length=8)
+    route = models.CharField(max_length=120)
+    status_class = models.CharField(max_length=3, help_text="2xx, 4xx, 429, 5xx")
+    address = models.CharField(max_length=45, blank=True)
+    scopes = models.CharField(max_length=200, blank=True, help_text="Those that the calls used, sorted.")
+    calls = models.PositiveIntegerField(default=0)
+    last_at = models.DateTimeField(help_text="The newest of the calls.")
+
+    class Meta:
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(
+                fields=[
+                    *("organization", "credential_id", "day", "method", "route", "status_class", "address", "scopes")
+                ],
+                name="one_usage_day_row",
+            )
+        ]
+        indexes: ClassVar[list[Any]] = [models.Index(fields=["organization", "day"], name="usage_day_by_org")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.method} {self.route} {self.calls}"
+
+
 class LastUse(models.Model):
     """When and from where a key was last let in: one row per key, kept by the call log."""
 

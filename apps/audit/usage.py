@@ -1,4 +1,4 @@
-"""The figures of pages, read from the hourly rollup: one query each, however long the log is."""
+"""The small figures of pages, read from the rollups: one query each, however long the log is."""
 
 import uuid
 from collections import defaultdict
@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple, cast
 
 from django.db.models import Q, Sum
-from django.db.models.functions import Coalesce, TruncDate
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from apps.audit.models import LastUse, UsageHour
+from apps.audit.models import LastUse, UsageDay, UsageHour
 
 ERRORS = ~Q(status_class="2xx")
 COUNT = Coalesce(Sum("calls"), 0)
@@ -50,12 +50,11 @@ def daily_series(
     """This will return for each key its last ``days`` UTC days, oldest first, today last, quiet days as zeros."""
     today = (now or timezone.now()).astimezone(UTC).date()
     dates = [today - timedelta(days=back) for back in reversed(range(days))]
-    first = datetime(dates[0].year, dates[0].month, dates[0].day, tzinfo=UTC)
-    rows = UsageHour.objects.filter(
-        organization_id=organization_id, credential_id__in=list(credential_ids), hour__gte=first
+    rows = UsageDay.objects.filter(
+        organization_id=organization_id, credential_id__in=list(credential_ids), day__gte=dates[0]
     )
     counted = (
-        rows.values("credential_id", day=TruncDate("hour", tzinfo=UTC))
+        rows.values("credential_id", "day")
         .annotate(total=COUNT, failed=ERROR_COUNT)
         .values_list("credential_id", "day", "total", "failed")
     )

@@ -7,8 +7,10 @@ method 405, scope 403, Accept 406, object 404, body 413/415/400, state 409.
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import islice
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
@@ -19,27 +21,32 @@ from django.http import Http404
 from django.urls import URLPattern, re_path
 from django.utils.module_loading import import_string
 from rest_framework import exceptions, serializers
-from rest_framework.authentication import CSRFCheck
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
 from apps.base.actor import Actor
+from apps.base.door import csrf_refusal, https_refusal
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
+from apps.base.idempotency import answered_once
 from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
 from apps.base.logging import hide_keys
-from apps.base.parsing import check_length
+from apps.base.parsing import SessionFormParser, StrictJSONParser, check_length
 from apps.base.permissions import Permission
-from apps.base.rendering import JSONRenderer
+from apps.base.rendering import JSON_ONLY, add_headers
 from apps.base.requests import ApiRequest, PortalRequest
+from apps.base.serializers import from_validation
 
 logger = logging.getLogger(__name__)
 
 REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
 SHOWN_ONCE = frozenset({"key", "secret"})
-JSON_ONLY = JSONRenderer()
+PARSERS = [StrictJSONParser(), SessionFormParser()]
+NEGOTIATION = DefaultContentNegotiation()
 ANY_KEY: tuple[Permission, ...] = ()
+# As ``callers``: whoever it is. Credentials are not looked at, count on no limit and are not logged.
+ANYBODY: tuple[str, ...] = ()
 MISSING_KEY = "No API key. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
 KEY_IN_QUERY = "No API key in the headers. A key in the query string is not used: send 'Authorization: Bearer KEY'."
 
@@ -52,6 +59,12 @@ class Caller:
     refusal: PortalError | None = None
     headers: dict[str, str] = field(default_factory=dict)
     credential: Any = None
+
+
+@cache
+def port(dotted_path: str) -> Callable[..., Any]:
+    """This will return what a setting names; looked up once, for it is asked on every call."""
+    return import_string(dotted_path)
 
 
 def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
@@ -71,33 +84,14 @@ def error_body(error: PortalError, request_id: str) -> dict[str, Any]:
         "docs": f"{settings.PUBLIC_URL}/docs/errors#{error.code}",
     }
     if error.fields:
-        named = error.fields.items()
-        body["fields"] = {hide_keys(name): [hide_keys(str(text)) for text in texts] for name, texts in named}
+        body["fields"] = shown_fields(error)
     return body
 
 
-def _flatten(detail: Any, prefix: str = "") -> Iterable[tuple[str, str]]:
-    if isinstance(detail, dict):
-        for name, inner in detail.items():
-            own = name == api_settings.NON_FIELD_ERRORS_KEY
-            yield from _flatten(inner, prefix if own else f"{prefix}.{name}" if prefix else str(name))
-    elif isinstance(detail, list):
-        for index, inner in enumerate(detail):
-            if isinstance(inner, (dict, list)):
-                yield from _flatten(inner, f"{prefix}.{index}" if prefix else str(index))
-            else:
-                yield prefix, str(inner)
-    else:
-        yield prefix, str(detail)
-
-
-def from_validation(detail: Any) -> Invalid:
-    """This will turn a serializer's complaints into one error: a readable sentence and the fields to blame."""
-    fields: dict[str, list[str]] = {}
-    for name, text in _flatten(detail):
-        fields.setdefault(name or "body", []).append(text)
-    sentence = " ".join(f"{name}: {texts[0]}" for name, texts in fields.items())
-    return Invalid(sentence, fields)
+def shown_fields(error: PortalError) -> dict[str, list[str]]:
+    """This will return the fields to blame, each with its sentences."""
+    named = (error.fields or {}).items()
+    return {hide_keys(name): [hide_keys(str(text)) for text in texts] for name, texts in named}
 
 
 def to_portal_error(error: Exception) -> PortalError:
@@ -136,39 +130,69 @@ def exception_response(error: Exception, context: dict[str, Any]) -> Response:
 class PortalView(APIView):
     """An API view: declares what each method needs, or refuses to load.
 
-    ``requires`` maps each HTTP method to a permission, a tuple of which one is enough, or ANY_KEY.
+    ``requires`` maps each HTTP method to a permission, a tuple of which one is enough, or ANY_KEY. A ``post`` reads its
+    body by ``validated``, also where it takes none: that is where a request with Idempotency-Key begins to have effect.
     """
 
     route = ""
     requires: ClassVar[dict[str, Permission | tuple[Permission, ...]]] = {}
     callers: ClassVar[tuple[str, ...]] = ("api_key", "user")
+    takes_idempotency_key: ClassVar[bool] = True
     http_method_names = ("get", "post", "put", "patch", "delete", "head")
     format_kwarg = None
+    allow = ""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for method in ("get", "post", "put", "patch", "delete"):
             if hasattr(cls, method) and method.upper() not in cls.requires:
                 raise TypeError(f"{cls.__name__}.{method} declares no permission")
+        own = [name for name in cls.http_method_names if hasattr(cls, "get" if name == "head" else name)]
+        cls.allow = ", ".join(name.upper() for name in own)
+        if "post" in vars(cls):
+            cls.post = answered_once(cls.post)  # type: ignore[attr-defined]  # checked in the line above
 
     # DRF's stubs take any request here and in ``dispatch``; what comes has passed the middlewares.
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """This will run the checks of the door in the contract's order."""
         raw = request._request
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
-        caller = find_caller(raw)
+        caller = find_caller(raw) if self.callers else Caller(refusal=https_refusal(raw))
         raw.caller = caller
         raw.actor = request.actor = caller.actor  # type: ignore[assignment]  # None: refused in the next line
         if caller.refusal is not None:
             raise caller.refusal
         self.check_path(raw)
-        if request.method.lower() not in self.http_method_names or not hasattr(self, request.method.lower()):
-            raise PortalError(f"This path does not take {request.method}.", "method_not_allowed", 405)
+        method = raw.method.lower()
+        if method not in self.http_method_names or not hasattr(self, method):
+            raise PortalError(f"This path does not take {raw.method}.", "method_not_allowed", 405)
         self.check_permission(request)
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
-        for name, value in raw.GET.items():
+        for name, value in raw.GET.items() if raw.META.get("QUERY_STRING") else ():
             if "\0" in value or "\0" in name:
                 raise Invalid.field(name, "A parameter holds a NUL character.")
+
+    # DRF's way through a view, less what it makes anew for each request and JSON does not need.
+
+    def initialize_request(self, request: PortalRequest, *args: Any, **kwargs: Any) -> ApiRequest:  # type: ignore[override]
+        """This will wrap a request with parsers that are made once; authentication is the door's (``find_caller``)."""
+        context = {"view": self, "args": args, "kwargs": kwargs}
+        return cast(ApiRequest, Request(request, PARSERS, (), NEGOTIATION, context))
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """The methods of this view, and that the answer depends on Accept."""
+        return {"Allow": self.allow, "Vary": "Accept"}
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """This will mark JSON for ``rendering.render``; whatever else was accepted goes DRF's way."""
+        is_json = request.accepted_renderer is JSON_ONLY and isinstance(response, Response)
+        if not is_json or "Vary" in response.headers:
+            return super().finalize_response(request, response, *args, **kwargs)
+        response.accepted_renderer, response.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
+        response.renderer_context = {}
+        add_headers(response, self.default_response_headers)
+        return response
 
     def check_path(self, request: PortalRequest) -> None:
         """This will raise NotFound for a path with a NUL: PostgreSQL takes none in a text, so nothing can match."""
@@ -177,14 +201,16 @@ class PortalView(APIView):
 
     def check_permission(self, request: ApiRequest) -> None:
         """This will refuse a kind of caller that the view does not serve, then a missing scope."""
-        actor: Actor = request.actor
+        if not self.callers:
+            return
+        raw, actor = request._request, request.actor
         if actor.kind not in self.callers:
             raise Forbidden("This kind of key cannot be used here.", "insufficient_scope")
-        needed = self.requires["GET" if request.method == "HEAD" else request.method]
+        needed = self.requires["GET" if raw.method == "HEAD" else raw.method]
         needed = (needed,) if isinstance(needed, str) else needed
-        if needed:
+        raw.scopes_used = tuple(islice(filter(actor.can, needed), 1))
+        if needed and not raw.scopes_used:
             actor.require(*needed)
-            request._request.scopes_used = (next(permission for permission in needed if actor.can(permission)),)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:
         """This will choose the renderer; programs that take anything, or JSON, get it without DRF's long way."""
@@ -197,13 +223,14 @@ class PortalView(APIView):
     def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         """This will answer, put the limits on the answer, and record the call before it leaves."""
         started = time.perf_counter()
-        request.caller, request.scopes_used, request.uses = Caller(), (), []
+        request.caller, request.attempt, request.scopes_used, request.uses = Caller(), None, (), []
         response = cast(Response, super().dispatch(request, *args, **kwargs))
-        for name, value in request.caller.headers.items():
-            response.headers.setdefault(name, value)
+        add_headers(response, request.caller.headers)
+        if request.attempt is not None:
+            request.attempt.close(response)
         if isinstance(response.data, dict) and not SHOWN_ONCE.isdisjoint(response.data):
             response["Referrer-Policy"], response["X-Robots-Tag"] = "no-referrer", "noindex, nofollow"
-        import_string(settings.PORTAL_CALL_LOG)(
+        port(settings.PORTAL_CALL_LOG)(
             request=request,
             caller=request.caller,
             route=self.route,
@@ -216,13 +243,24 @@ class PortalView(APIView):
     # Bodies and lists
 
     def validated(
-        self, request: ApiRequest, serializer: type[serializers.Serializer], **options: Any
+        self,
+        request: ApiRequest,
+        serializer: type[serializers.Serializer],
+        prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        **options: Any,
     ) -> dict[str, Any]:
-        """This will return the checked values of the body, or raise what the contract says of a bad one."""
+        """This will return the checked values of the body, or raise what the contract says of a bad one.
+
+        ``prepare`` does what is slow with good values, such as hashing a password: whatever comes after this call is
+        inside a transaction where the request has an Idempotency-Key.
+        """
         check_length(request._request.META.get("CONTENT_LENGTH"))
         checker = serializer(data=request.data, **options)
         checker.is_valid(raise_exception=True)
-        return checker.validated_data
+        values = checker.validated_data if prepare is None else prepare(checker.validated_data)
+        if request._request.attempt is not None:
+            request._request.attempt.begin()
+        return values
 
     def offset_page(self, request: ApiRequest, rows: QuerySet, write: Callable[[Any], Any]) -> Response:
         """This will answer ``limit`` rows from ``offset`` with totals and neighbours in headers."""
@@ -271,25 +309,15 @@ def acceptable(accept: str) -> str:
 
 def find_caller(request: PortalRequest) -> Caller:
     """This will ask the key's door first, then the session's (only where a browser asks for a page)."""
-    if settings.HTTPS and not request.is_secure():
-        message = "Use https. A key that was sent over plain http should be rotated."
-        return Caller(refusal=Forbidden(message, "https_required"))
-    caller = import_string(settings.PORTAL_KEY_AUTHENTICATION)(request)
+    insecure = https_refusal(request)
+    if insecure is not None:
+        return Caller(refusal=insecure)
+    caller = port(settings.PORTAL_KEY_AUTHENTICATION)(request)
     if caller is None and "text/html" in acceptable(request.META.get("HTTP_ACCEPT", "")):
-        caller = import_string(settings.PORTAL_SESSION_AUTHENTICATION)(request)
+        caller = port(settings.PORTAL_SESSION_AUTHENTICATION)(request)
         if caller is not None and caller.refusal is None:
             caller.refusal = csrf_refusal(request)
     if caller is not None:
         return caller
     in_query = any("ipk_" in value or "ips_" in value for value in request.GET.values())
     return Caller(refusal=Unauthorized(KEY_IN_QUERY if in_query else MISSING_KEY, "missing_api_key"))
-
-
-def csrf_refusal(request: PortalRequest) -> Forbidden | None:
-    """This will check the CSRF token of a session's change: keys need none, cookies travel by themselves."""
-    # Called as DRF's own SessionAuthentication calls it; the stubs want a view and its answer.
-    check = CSRFCheck(lambda _request: None)  # type: ignore[arg-type]
-    check.process_request(request)
-    if check.process_view(request, None, (), {}) is None:  # type: ignore[arg-type]
-        return None
-    return Forbidden("The CSRF token is missing or wrong. Reload the page and send the form again.")

@@ -1,4 +1,4 @@
-"""Bars for the pages' small charts, in the 120 × 28 units of ``components/sparkline.html``."""
+"""Bars for the pages' charts: small ones in 120 × 28 units, stacked ones in hundredths of their room."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,3 +30,63 @@ def _bar(x: float, count: int, errors: int, most: int) -> Bar:
     height = round(max(1.0, count / most * HEIGHT), 1) if count else 0
     error_height = round(max(1.0, errors / most * HEIGHT), 1) if errors else 0
     return Bar(x, round(HEIGHT - height, 1), height, round(HEIGHT - error_height, 1), error_height)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One part of a stacked bar; ``index`` says of which count."""
+
+    index: int
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One stacked bar: its room, and the bar in the middle of it."""
+
+    room_x: float
+    room_width: float
+    x: float
+    width: float
+    pieces: list[Piece]
+
+    @property
+    def middle(self) -> float:
+        """Where a word below it stands."""
+        return round(self.room_x + self.room_width / 2, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Stacked:
+    """A chart of stacked bars; ``top`` is the number at its upper edge."""
+
+    top: int
+    columns: list[Column]
+
+
+def stacked(points: Sequence[Sequence[int]]) -> Stacked | None:
+    """This will return a bar for each point, its counts on top of each other; None for nothing but zeros."""
+    most = max((sum(counts) for counts in points), default=0)
+    if most == 0:
+        return None
+    top, room = _round_up(most), 100 / len(points)
+    return Stacked(top, [_column(index * room, room, counts, top) for index, counts in enumerate(points)])
+
+
+def _round_up(number: int) -> int:
+    """Return the next round number; even from 2 on, so that half of it can be written beside the chart."""
+    if number <= 2:
+        return number
+    size = 10 ** (len(str(number)) - 1)
+    return next(step * size for step in (1, 2, 4, 5, 6, 8, 10) if step * size >= number and step * size % 2 == 0)
+
+
+def _column(x: float, room: float, counts: Sequence[int], top: int) -> Column:
+    pieces, below = [], 0.0
+    for index, count in enumerate(counts):
+        height = max(0.8, count / top * 100) if count else 0
+        if height:
+            pieces.append(Piece(index, round(max(0.0, 100 - below - height), 2), round(height, 2)))
+        below += height
+    return Column(round(x, 3), round(room, 3), round(x + room * 0.15, 3), round(room * 0.7, 3), pieces)

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from allauth.account.internal.flows.login import get_authentication_records
@@ -38,6 +38,17 @@ def confirmed_recently(request: PortalRequest) -> bool:
     return bool(records) and time.time() - records[-1]["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
+def signed_in_since(request: PortalRequest, moment: datetime) -> bool:
+    """This will tell whether the person's session began after a moment."""
+    records = get_authentication_records(request, request.user)
+    return bool(records) and records[0]["at"] > moment.timestamp()
+
+
+def form_token(request: PortalRequest, path: str) -> str:
+    """This will return a token for one send of the form at a path, by this person."""
+    return signing.dumps([secrets.token_hex(16), str(request.user.pk), path], salt=TOKEN_SALT)
+
+
 class OneUseForm(forms.Form):
     """A form that can be sent once; its token is spent in the transaction of the change."""
 
@@ -51,7 +62,7 @@ class OneUseForm(forms.Form):
 
     def new_token(self) -> str:
         """This will return a token for this person and this page."""
-        return signing.dumps([secrets.token_hex(16), str(self.request.user.pk), self.request.path], salt=TOKEN_SALT)
+        return form_token(self.request, self.request.path)
 
     def clean_token(self) -> str:
         """This will refuse a token of another page, person, or day."""

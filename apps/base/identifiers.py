@@ -12,6 +12,8 @@ from uuid_utils.compat import uuid7
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
+# Two digits at a time: a list writes an id a row.
+PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 LENGTH = 22
 
 
@@ -32,11 +34,11 @@ def uuid_at(moment: datetime) -> uuid.UUID:
 
 def base62(number: int, length: int) -> str:
     """This will return the number in the digits 0-9A-Za-z, left-padded with 0 to the length."""
-    digits = []
+    pairs = []
     while number:
-        number, digit = divmod(number, 62)
-        digits.append(ALPHABET[digit])
-    return "".join(reversed(digits)).rjust(length, "0")
+        number, pair = divmod(number, 62 * 62)
+        pairs.append(PAIRS[pair])
+    return "".join(reversed(pairs)).lstrip("0").rjust(length, "0")
 
 
 def encode(prefix: str, key: uuid.UUID) -> str:

@@ -1,13 +1,37 @@
-"""Times as the API writes and reads them: UTC, RFC 3339."""
+"""Times as the API writes them (UTC, RFC 3339) and as people read them."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime
+
+from django.utils import timezone
+from django.utils.dateformat import format as format_date
+from django.utils.translation import pgettext
+
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
+INSTANT = re.compile(rf"{DAY.pattern}T\d\d:\d\d:\d\dZ")
 
 
 def instant(moment: datetime | None) -> str | None:
     """This will write a time of a resource: UTC, whole seconds, ``Z`` (RFC 3339)."""
-    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds")[:-6] + "Z"
 
 
 def instant_ms(moment: datetime | None) -> str | None:
     """This will write a time of an event, delivery, attempt or log: UTC with milliseconds."""
     return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def written(moment: datetime | date, style: str) -> str:
+    """This will write a time in the reader's language: ``date``, ``short`` (to the minute), ``exact``, ``clock``."""
+    day = pgettext("date format, see Django's date filter", "j M Y")
+    styles = {"clock": "H:i:s", "exact": f"{day}, H:i:s T", "short": f"{day}, H:i T"}
+    return format_date(moment, styles.get(style, day))
+
+
+def readable(value: object) -> object:
+    """This will turn a time or day as the API writes it into words in the reader's zone; anything else stays."""
+    if not isinstance(value, str):
+        return value
+    if INSTANT.fullmatch(value):
+        return written(timezone.localtime(datetime.fromisoformat(value)), "short")
+    return written(date.fromisoformat(value), "date") if DAY.fullmatch(value) else value

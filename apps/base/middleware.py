@@ -3,7 +3,7 @@
 import io
 import ipaddress
 import re
-import uuid
+import secrets
 from collections.abc import Callable
 
 import structlog
@@ -17,6 +17,8 @@ from apps.base.requests import PortalRequest
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 ERROR_TEMPLATES = {403: "errors/403.html", 404: "errors/404.html", 429: "errors/429.html"}
+# In the environment of a request: the server knew it for a program's call (``base.programs.Application``).
+PROGRAM = "portal.program"
 GetResponse = Callable[[PortalRequest], HttpResponse]
 
 
@@ -68,7 +70,7 @@ class RequestMiddleware:
 
     def __call__(self, request: PortalRequest) -> HttpResponse:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
-        request.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
         remote = request.META.get("REMOTE_ADDR", "")
         request.client_address = remote
         if settings.TRUSTED_PROXIES and is_trusted(remote):
@@ -89,7 +91,8 @@ class RequestMiddleware:
         return response
 
     def _answer(self, request: PortalRequest) -> HttpResponse:
-        if not is_api(request.path_info):
+        # On a server's thread no language is active: pages take back what they activate. Looking costs more than 1 %.
+        if not is_api(request.path_info) or PROGRAM in request.environ:
             return self.get_response(request)
         with translation.override("en"):
             return self.get_response(request)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpResponse
+from django.http import HttpResponseBase
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
@@ -14,7 +14,7 @@ from apps.base.errors import Invalid, NotFound, PortalError
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 
-Page = Callable[..., HttpResponse]
+Page = Callable[..., HttpResponseBase]
 
 READING = ("GET", "HEAD")
 FORM = ("GET", "HEAD", "POST")
@@ -34,7 +34,7 @@ def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] =
 
     def decorate(page: Page) -> Page:
         @wraps(page)
-        def guarded(request: PortalRequest, slug: str, **values: Any) -> HttpResponse:
+        def guarded(request: PortalRequest, slug: str, **values: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
             import_string(settings.PORTAL_ENTER_ORGANIZATION)(request, slug)

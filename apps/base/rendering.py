@@ -1,16 +1,32 @@
 """How answers of the public API are written: JSON for programs, one page of our own for people."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from django.http import HttpResponse
 from django.template.loader import render_to_string
 from rest_framework.renderers import BaseRenderer
+
+# Made once: `json.dumps` makes one for each call whose options are not its own defaults.
+COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
     """This will write JSON in UTF-8 with the keys in their order; NaN is a bug and raises."""
-    separators = (",", ":") if indent is None else (",", ": ")
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=separators, indent=indent)
+    if indent is None:
+        return COMPACT.encode(value)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ": "), indent=indent)
+
+
+def add_headers(response: HttpResponse, headers: Mapping[str, str]) -> None:
+    """This will put headers of our own making on an answer that does not have them yet.
+
+    Past Django's ResponseHeaders, which encodes each name and value to see whether it can be sent: these can.
+    """
+    store = response.headers._store
+    for name, value in headers.items():
+        store.setdefault(name.lower(), (name, value))
 
 
 class JSONRenderer(BaseRenderer):
@@ -23,6 +39,22 @@ class JSONRenderer(BaseRenderer):
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
         """This will return the body; an answer without one stays empty."""
         return b"" if data is None else to_json(data).encode()
+
+
+JSON_ONLY = JSONRenderer()
+
+
+def render(response: Any) -> Any:
+    """This will render an answer of the API; JSON without the way that templates go, with its copies and callbacks."""
+    if getattr(response, "accepted_renderer", None) is not JSON_ONLY:
+        return response.render() if hasattr(response, "render") else response
+    body = JSON_ONLY.render(response.data)
+    if body:
+        response.headers["Content-Type"] = response.content_type or JSON_ONLY.media_type
+    else:
+        del response.headers["Content-Type"]
+    response._container, response._is_rendered = [body], True
+    return response
 
 
 class BrowsableRenderer(BaseRenderer):

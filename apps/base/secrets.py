@@ -10,6 +10,7 @@ import hmac
 import re
 import secrets
 import zlib
+from functools import cache
 from typing import NamedTuple
 
 from django.conf import settings
@@ -69,9 +70,17 @@ def current_pepper() -> str:
     return next(iter(settings.KEY_PEPPERS))
 
 
+@cache
+def _keyed(pepper: bytes) -> hmac.HMAC:
+    """Begin a HMAC under a pepper, to be copied: that half of the work is the same for every key."""
+    return hmac.new(pepper, digestmod=hashlib.sha256)
+
+
 def digest(text: str, pepper_id: str) -> str:
     """This will return HMAC-SHA256 of the text under the named pepper, in hex; KeyError for a retired pepper."""
-    return hmac.new(settings.KEY_PEPPERS[pepper_id], text.encode(), hashlib.sha256).hexdigest()
+    keyed = _keyed(settings.KEY_PEPPERS[pepper_id]).copy()
+    keyed.update(text.encode())
+    return keyed.hexdigest()
 
 
 def matches(text: str, stored_digest: str, pepper_id: str) -> bool:

@@ -1,11 +1,13 @@
 """Strict pieces of request bodies: unknown fields are refused, and a number is not taken for a text."""
 
 import ipaddress
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.fields import empty
+from rest_framework.settings import api_settings
 
 from apps.base.errors import Invalid
 from apps.base.lists import read_time
@@ -103,3 +105,27 @@ class StrictSerializer(serializers.Serializer):
     @staticmethod
     def _complaints(unknown: list[str]) -> dict[str, list[str]]:
         return {name: ["This field is not known here, or cannot be set."] for name in unknown}
+
+
+def _flatten(detail: Any, prefix: str = "") -> Iterable[tuple[str, str]]:
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            own = name == api_settings.NON_FIELD_ERRORS_KEY
+            yield from _flatten(inner, prefix if own else f"{prefix}.{name}" if prefix else str(name))
+    elif isinstance(detail, list):
+        for index, inner in enumerate(detail):
+            if isinstance(inner, (dict, list)):
+                yield from _flatten(inner, f"{prefix}.{index}" if prefix else str(index))
+            else:
+                yield prefix, str(inner)
+    else:
+        yield prefix, str(detail)
+
+
+def from_validation(detail: Any) -> Invalid:
+    """This will turn a serializer's complaints into one error: a readable sentence and the fields to blame."""
+    fields: dict[str, list[str]] = {}
+    for name, text in _flatten(detail):
+        fields.setdefault(name or "body", []).append(text)
+    sentence = " ".join(f"{name}: {texts[0]}" for name, texts in fields.items())
+    return Invalid(sentence, fields)

@@ -1,6 +1,5 @@
 """From headers to a caller: which key was sent, and what the gate says of it."""
 
-import ipaddress
 from typing import Any
 
 from django.conf import settings
@@ -19,7 +18,8 @@ def sent_keys(headers: dict[str, Any]) -> set[str]:
 
     A header that was sent twice arrives joined by a comma (RFC 9110 section 5.3); no key holds one.
     """
-    found = {part.strip() for part in headers.get("HTTP_X_API_KEY", "").split(",")}
+    given = headers.get("HTTP_X_API_KEY")
+    found = {part.strip() for part in given.split(",")} if given else set()
     for part in headers.get("HTTP_AUTHORIZATION", "").split(","):
         scheme, _, credential = part.strip().partition(" ")
         if scheme.lower() in SCHEMES:
@@ -50,18 +50,9 @@ def limit_failures(address: str) -> RateLimited | None:
     """This will count a failing authentication and return the 429 that replaces it where there were too many."""
     if settings.AUTH_FAILURES_PER_MINUTE == 0:
         return None
-    window = Window("failures", f"fail:{_neighbourhood(address)}", settings.AUTH_FAILURES_PER_MINUTE, 60)
+    window = Window("failures", f"fail:{limits.neighbourhood(address)}", settings.AUTH_FAILURES_PER_MINUTE, 60)
     decision = limits.take([window])
     if decision.allowed:
         return None
     wait = decision.retry_after
     return RateLimited(f"Too many failing authentications from this address. Try again in {wait} seconds.", wait)
-
-
-def _neighbourhood(address: str) -> str:
-    """An IPv6 host usually owns a whole /64, so that is what is counted."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))

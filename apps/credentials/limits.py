@@ -4,13 +4,16 @@ Exact over the threads of a process and, with Redis, over processes: one Lua cal
 the same breath that the caller's cached row is current (docs/adr/0003). A refusal costs nothing.
 """
 
+import hashlib
+import ipaddress
 import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from redis import Redis
+from django.conf import settings
 
 from apps.base import redis as shared
 
@@ -26,10 +29,13 @@ class Window:
     bucket: str
     limit: int
     seconds: int
+    policy: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "policy", f'"{self.name}";q={self.limit};w={self.seconds}')
 
 
-@dataclass(frozen=True, slots=True)
-class WindowState:
+class WindowState(NamedTuple):
     """What is left of a window after a call; ``reset`` in seconds until it ends."""
 
     window: Window
@@ -45,8 +51,7 @@ class WindowState:
         return min(self.window.seconds, max(1, math.ceil(self.reset)))
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Whether the call is within its limits; ``stale`` where the caller's row must be read again first."""
 
     allowed: bool
@@ -57,6 +62,9 @@ class Decision:
     def retry_after(self) -> int:
         """Whole seconds until every window that refuses has ended."""
         return max((state.reset_seconds for state in self.states if state.remaining <= 0), default=1)
+
+
+ALLOWED = Decision(True)
 
 
 class MemoryLimiter:
@@ -100,15 +108,17 @@ class MemoryLimiter:
 
 # KEYS: version keys, then buckets. ARGV: number of versions, cost, the versions, then limit and milliseconds of each
 # bucket. Answer: -1 where a version differs (nothing is counted), else allowed and (count, milliseconds left) each.
+# All values come in one MGET: each call out of Lua costs Redis as much as the rest of the script.
 TAKE = """
 local versions, cost = tonumber(ARGV[1]), tonumber(ARGV[2])
+local values = redis.call('MGET', unpack(KEYS))
 for i = 1, versions do
-  if redis.call('GET', KEYS[i]) ~= ARGV[2 + i] then return {-1} end
+  if values[i] ~= ARGV[2 + i] then return {-1} end
 end
 local answer, allowed = {1}, 1
 for i = versions + 1, #KEYS do
-  local count = tonumber(redis.call('GET', KEYS[i]) or '0')
-  local left = redis.call('PTTL', KEYS[i])
+  local count, left = tonumber(values[i] or '0'), -2
+  if values[i] then left = redis.call('PTTL', KEYS[i]) end
   if left < 0 then count = 0 end
   local at = 3 + versions + (i - versions - 1) * 2
   if count + cost > tonumber(ARGV[at]) then allowed = 0 end
@@ -130,19 +140,22 @@ if allowed == 1 and cost > 0 then
 end
 return answer
 """
+TAKE_SHA = hashlib.sha1(TAKE.encode(), usedforsecurity=False).hexdigest()
 
 memory = MemoryLimiter()
 
 
-def take(windows: Sequence[Window], versions: Sequence[tuple[str, str]] = (), cost: int = 1) -> Decision:
+def take(
+    windows: Sequence[Window], versions: Sequence[tuple[str, str]] = (), cost: int = 1, packed: bytes = b""
+) -> Decision:
     """This will count a call of the given cost, in Redis where it answers, else in this process.
 
     ``versions``: pairs (name, value) that must still be so in Redis; where one is not, nothing is counted and the
-    decision is ``stale``.
+    decision is ``stale``. ``packed``: what ``pack`` made of the same values, by a caller that asks again and again.
     """
     if not windows and not versions:
-        return Decision(True)
-    answer = shared.ask(lambda client: _take_in_redis(client, windows, versions, cost))
+        return ALLOWED
+    answer = _ask(packed or pack(windows, versions, cost), windows, versions, cost)
     if answer is None:
         return Decision(False, stale=True) if versions else memory.take(windows, cost)
     if answer[0] == -1:
@@ -154,22 +167,35 @@ def take(windows: Sequence[Window], versions: Sequence[tuple[str, str]] = (), co
     return Decision(answer[0] == 1, tuple(states))
 
 
-def _take_in_redis(
-    client: Redis, windows: Sequence[Window], versions: Sequence[tuple[str, str]], cost: int
-) -> list[int]:
-    keys = [f"{PREFIX}{name}" for name, _ in versions] + [f"{PREFIX}w:{window.bucket}" for window in windows]
-    arguments: list[object] = [len(versions), cost, *(value for _, value in versions)]
+def pack(windows: Sequence[Window], versions: Sequence[tuple[str, str]] = (), cost: int = 1, script: str = "") -> bytes:
+    """This will return the question to Redis as it goes over the wire, by the script's digest or its whole text."""
+    if not settings.REDIS_URL:
+        return b""
+    words: list[str | int] = ["EVAL", script] if script else ["EVALSHA", TAKE_SHA]
+    words.append(len(versions) + len(windows))
+    words += [f"{PREFIX}{name}" for name, _ in versions]
+    words += [f"{PREFIX}w:{window.bucket}" for window in windows]
+    words += [len(versions), cost, *(value for _, value in versions)]
     for window in windows:
-        arguments += [window.limit, window.seconds * 1000]
-    return _script(client)(keys=keys, args=arguments)
+        words += [window.limit, window.seconds * 1000]
+    return shared.pack(*words)
 
 
-def _script(client: Redis):
-    script = getattr(client, "_portal_take", None)
-    if script is None:
-        script = client.register_script(TAKE)
-        client._portal_take = script  # type: ignore[attr-defined]  # kept on the client it belongs to
-    return script
+def _ask(packed: bytes, windows: Sequence[Window], versions: Sequence[tuple[str, str]], cost: int) -> list[int] | None:
+    answers = shared.send(packed)
+    if answers is not None and shared.is_unknown_script(answers[0]):
+        # A Redis that was started anew, or flushed, learns the script by being given its text once.
+        answers = shared.send(pack(windows, versions, cost, TAKE))
+    return None if answers is None else answers[0]
+
+
+def neighbourhood(address: str) -> str:
+    """This will return what strangers are counted by: an IPv6 host usually owns a whole /64."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))
 
 
 def headers(states: Sequence[WindowState]) -> dict[str, str]:
@@ -180,12 +206,11 @@ def headers(states: Sequence[WindowState]) -> dict[str, str]:
     if not states:
         return {}
     tightest = min(states, key=lambda state: (state.remaining, -state.reset))
-    policies = (f'"{state.window.name}";q={state.window.limit};w={state.window.seconds}' for state in states)
-    lefts = (f'"{state.window.name}";r={state.remaining};t={state.reset_seconds}' for state in states)
+    lefts = [f'"{state.window.name}";r={state.remaining};t={state.reset_seconds}' for state in states]
     return {
         "RateLimit-Limit": str(tightest.window.limit),
         "RateLimit-Remaining": str(tightest.remaining),
         "RateLimit-Reset": str(tightest.reset_seconds),
-        "RateLimit-Policy": ", ".join(policies),
+        "RateLimit-Policy": ", ".join([state.window.policy for state in states]),
         "RateLimit": ", ".join(lefts),
     }

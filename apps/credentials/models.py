@@ -1,8 +1,8 @@
-"""What API keys and SDK keys share: a secret that is kept as a digest, and a life with states."""
+"""What API keys and SDK keys share: a secret that is kept as a digest, a life with states, answers kept for repeats."""
 
 import uuid
 from datetime import datetime, timedelta
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
@@ -13,6 +13,7 @@ from apps.base.models import OrgOwned, OrgQuerySet, Timestamped
 from apps.base.secrets import mask
 
 EXPIRING = timedelta(days=14)
+LISTED_AFTER_END = timedelta(days=90)
 
 
 class KeyStatus(models.TextChoices):
@@ -34,6 +35,10 @@ class SecretKeyQuerySet(OrgQuerySet):
         """This will keep the keys that hold a place under a cap: all but the expired and revoked."""
         moment = now or timezone.now()
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=moment), revoked_at=None)
+
+    def listed(self, now: datetime | None = None) -> Self:
+        """This will leave out what was revoked 90 days ago or earlier: on pages, that stands in the audit log alone."""
+        return self.filter(Q(revoked_at=None) | Q(revoked_at__gt=(now or timezone.now()) - LISTED_AFTER_END))
 
     def in_status(self, status: str, now: datetime | None = None) -> Self:
         """This will keep the keys whose derived status is the given one."""
@@ -128,3 +133,40 @@ class SecretKey(OrgOwned, Timestamped):
         if self.expires_at is not None and self.expires_at <= now + EXPIRING:
             return KeyStatus.EXPIRING
         return KeyStatus.ACTIVE
+
+
+class IdempotencyQuerySet(OrgQuerySet):
+    """Requests that carried ``Idempotency-Key``."""
+
+    def answered(self, since: datetime) -> Self:
+        """This will keep the requests since a moment whose answer is stored."""
+        return self.filter(reserved_at__gt=since).exclude(status=None)
+
+
+class IdempotencyRecord(OrgOwned):
+    """A POST with ``Idempotency-Key``: reserved while ``status`` is empty, then the answer less its secrets.
+
+    ``lookup`` digests header, method, path and credential; ``token`` is that of the request which holds the
+    reservation, so that one that was overtaken finds nothing of its own any more.
+    """
+
+    credential_kind = models.CharField(max_length=10)
+    credential_id = models.UUIDField()
+    route = models.CharField(max_length=120)
+    lookup = models.CharField(max_length=64, unique=True)
+    body_digest = models.CharField(max_length=64)
+    pepper_id = models.CharField(max_length=16)
+    token = models.UUIDField()
+    reserved_at = models.DateTimeField()
+    status = models.PositiveSmallIntegerField(null=True)
+    answer = models.TextField(blank=True)
+
+    objects: ClassVar = IdempotencyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("idempotency record")
+        verbose_name_plural = _("idempotency records")
+        indexes: ClassVar[list[Any]] = [models.Index(fields=["reserved_at"], name="idempotency_by_age")]
+
+    def __str__(self) -> str:
+        return f"{self.route} {self.status or '…'}"

@@ -13,18 +13,25 @@ from django.apps import apps
 from django.db import DatabaseError, transaction
 from django.utils.module_loading import import_string
 
+from apps.base.actor import Actor
+
 logger = logging.getLogger(__name__)
 Accept = Callable[[str, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class KeyKind:
-    """A kind of key: its prefix, its model and the dotted name of ``load(key_id, accept) -> KeyRow | None``."""
+    """A kind of key: its prefix, its model and two dotted names.
+
+    ``load(key_id, accept) -> KeyRow | None`` reads a key for the gate; ``report_leak(*, actor, key_id, where)`` does
+    with a key that is public what its organization wants, by the key's public id.
+    """
 
     prefix: str
     kind: str
     model: str
     loader: str
+    leak_reporter: str
 
     def load(self, key_id: str, accept: Accept) -> Any:
         """This will read the key's row for the gate, or return None where ``accept`` refuses its digest.
@@ -34,6 +41,10 @@ class KeyKind:
         """
         load: Callable[[str, Accept], Any] = import_string(self.loader)
         return load(key_id, accept)
+
+    def report_leak(self, *, actor: Actor, key_id: str, where: str) -> None:
+        """This will hand a key that was found in public to the app that keeps it."""
+        import_string(self.leak_reporter)(actor=actor, key_id=key_id, where=where)
 
     def keys(self) -> Any:
         """This will return the rows of this kind, of every organization."""

@@ -44,10 +44,25 @@ def post(
     return created
 
 
-def resolve(*, organization_id: uuid.UUID, kind: str, dedupe_prefix: str, now: datetime | None = None) -> int:
-    """This will take a story that has ended off the pages and return how many notices it closed."""
-    rows = Notice.objects.filter(organization_id=organization_id, kind=kind, dedupe_key__startswith=dedupe_prefix)
+def was_posted(*, organization_id: uuid.UUID, dedupe_key: str) -> bool:
+    """This will tell whether the organization was told of it before, whatever became of the notice."""
+    return Notice.objects.filter(organization_id=organization_id, dedupe_key=dedupe_key).exists()
+
+
+def resolve(*, organization_id: uuid.UUID, dedupe_prefix: str, kind: str = "", now: datetime | None = None) -> int:
+    """This will take a story that has ended off the pages and return how many notices it closed.
+
+    ``kind``: only notices of that kind; empty for any.
+    """
+    rows = Notice.objects.filter(organization_id=organization_id, dedupe_key__startswith=dedupe_prefix)
+    if kind:
+        rows = rows.filter(kind=kind)
     return rows.open().update(resolved_at=now or timezone.now())
+
+
+def resolve_older(*, kind: str, before: datetime) -> int:
+    """This will take the notices of a kind off the pages that were posted before a moment, of all organizations."""
+    return Notice.objects.filter(kind=kind, created_at__lt=before).open().update(resolved_at=timezone.now())
 
 
 @transaction.atomic

@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from apps.base.instants import readable
 from apps.notices.models import Notice
+
+TIMES = ("_at", "_on")
 
 
 class Words(NamedTuple):
@@ -29,6 +32,63 @@ KINDS: dict[str, Words] = {
         _("Open the endpoint"),
     ),
     "endpoint.recovered": Words(_("%(host)s has recovered"), _("Deliveries succeed again."), _("Open the endpoint")),
+    "api_key.expiring": Words(
+        _("The API key “%(name)s” expires on %(expires_on)s"),
+        _("It stops working at %(expires_at)s. Rotate it before then: both keys may work side by side for a while."),
+        _("Open the key"),
+    ),
+    "api_key.expired": Words(
+        _("The API key “%(name)s” has expired"),
+        _("Since %(expires_at)s its calls are answered with 401 expired_api_key. Create another one if it is needed."),
+        _("Open the key"),
+    ),
+    "api_key.rotation_due": Words(
+        _("Rotate the API key “%(name)s”: it was made on %(made_on)s"),
+        _("It is older than %(days)s days. The old key keeps working for as long as you choose."),
+        _("Open the key"),
+    ),
+    "api_key.unusual_rate": Words(
+        _("The API key “%(name)s” is called far more often than usual"),
+        _(
+            "%(calls)s calls in the hour from %(hour)s, most of them from %(address)s. In the four weeks before there"
+            " were never more than %(busiest_hour)s in an hour. If this is not yours, rotate or revoke the key."
+        ),
+        _("Look at its use"),
+    ),
+    "api_key.unusual_network": Words(
+        _("The API key “%(name)s” is used from a new network"),
+        _(
+            "First call from %(address)s in %(network)s. Before, it was used from %(known_networks)s. If this is not"
+            " yours, rotate or revoke the key."
+        ),
+        _("Look at its use"),
+    ),
+    "api_key.unusual_refusals": Words(
+        _("Many calls of the API key “%(name)s” are refused"),
+        _(
+            "%(refused)s of %(calls)s calls since %(since)s were refused, %(limited)s of them as too many (429); most"
+            " calls came from %(address)s. A program may be set up wrongly, or somebody is trying things out."
+        ),
+        _("Look at its use"),
+    ),
+    "api_key.leaked": Words(
+        _("The API key “%(name)s” is public"),
+        _("It was reported as leaked. Place: %(where)s. It still works: rotate it now, then revoke the old key."),
+        _("Open the key"),
+    ),
+    "api_key.leaked_quarantined": Words(
+        _("The API key “%(name)s” is public and was put in quarantine"),
+        _(
+            "It was reported as leaked. Place: %(where)s. It can only read now, and only from addresses that were"
+            " seen before. Make a new key, move over, then revoke this one."
+        ),
+        _("Open the key"),
+    ),
+    "api_key.leaked_revoked": Words(
+        _("The API key “%(name)s” is public and was revoked"),
+        _("It was reported as leaked. Place: %(where)s. It stopped working at once; make a new key and move over."),
+        _("Open the key"),
+    ),
     "organization.suspended": Words(
         _("This organization is suspended"),
         _("Its keys answer 403 organization_suspended and deliveries are held. %(reason)s"),
@@ -53,4 +113,9 @@ def describe(notice: Notice, slug: str) -> dict[str, Any]:
 
 def _filled(text: Promise, params: dict[str, Any]) -> str:
     """A word that an older notice lacks becomes a dash: one row must not end every page of its organization."""
-    return str(text) % defaultdict(lambda: "–", params)
+    return str(text) % defaultdict(lambda: "–", {name: _word(name, value) for name, value in params.items()})
+
+
+def _word(name: str, value: Any) -> Any:
+    """Times have names that say so: a key may be called like a day."""
+    return readable(value) if name.endswith(TIMES) else value

@@ -1,11 +1,12 @@
 """What is done to people and organizations. Page, API, command and admin all come here."""
 
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
-from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext as _
 
@@ -31,27 +32,66 @@ def find_membership(actor: Actor, user_id: str) -> Membership:
     return found
 
 
-def create_user(*, actor: Actor, name: str, email: str, password: str) -> User:
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """What makes an account. The password comes hashed: that takes tens of milliseconds, too long for a transaction."""
+
+    name: str
+    email: str
+    password_hash: str = field(repr=False)
+
+
+def create_user(*, actor: Actor, new: NewUser) -> User:
     """This will make an account that is a viewer here, with an unconfirmed address.
 
     The password works until somebody confirms the address: whoever owns the mailbox must not find a stranger's
     password on the account (pre-hijacking).
     """
     actor.require(Permission.USERS_WRITE)
-    hashed = make_password(password)  # before the transaction: it takes tens of milliseconds
     try:
         with transaction.atomic():
-            refuse_taken(email)
-            user = User(email=email.lower(), name=name, password=hashed, password_is_provisional=True)
+            refuse_taken(new.email)
+            user = User(
+                email=new.email.lower(), name=new.name, password=new.password_hash, password_is_provisional=True
+            )
             user.save(force_insert=True)
             EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
             organization_id = cast(uuid.UUID, actor.organization_id)
             Membership.objects.create(organization_id=organization_id, user=user, role=Role.VIEWER)
-            changes = {"name": [None, name], "email": [None, user.email], "role": [None, str(Role.VIEWER)]}
+            changes = {"name": [None, new.name], "email": [None, user.email], "role": [None, str(Role.VIEWER)]}
             _tell(actor, user, "user.created", changes)
     except IntegrityError:
         raise Invalid.field("email", TAKEN) from None
     return user
+
+
+@transaction.atomic
+def create_users(*, actor: Actor, users: Sequence[NewUser]) -> list[User | Invalid]:
+    """This will make each account that can be made, in one transaction, and return a user or a refusal for each."""
+    actor.require(Permission.USERS_WRITE)
+    hold_addresses([new.email for new in users])
+    return [_user_or_refusal(actor, new) for new in users]
+
+
+def _user_or_refusal(actor: Actor, new: NewUser) -> User | Invalid:
+    try:
+        return create_user(actor=actor, new=new)
+    except Invalid as refusal:
+        return refusal
+
+
+def hold_addresses(emails: Sequence[str]) -> None:
+    """This will have other batches with the same addresses wait, one order for all: else two could wait for each other.
+
+    On SQLite the transaction itself is exclusive, for it begins IMMEDIATE.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(lock) FROM (SELECT DISTINCT hashtextextended(address, 0) AS lock "
+                "FROM unnest(%s::text[]) AS address ORDER BY lock) AS locks",
+                [[email.lower() for email in emails]],
+            )
 
 
 @transaction.atomic

@@ -19,7 +19,10 @@ class OrganizationAdmin(AuditedAdmin):
     list_display = ("name", "slug", "status", "created_at")
     list_filter = ("status",)
     search_fields = ("name", "slug")
-    fields = ("name", "slug", "status", "status_reason", "ceiling_per_minute", "endpoint_limit", "created_at")
+    fields = (
+        *("name", "slug", "status", "status_reason", "ceiling_per_minute", "endpoint_limit", "leak_policy"),
+        "created_at",
+    )
     readonly_fields = ("slug", "created_at")
 
     def has_add_permission(self, request: Any) -> bool:

@@ -17,4 +17,5 @@ def enqueue(*, to: str, template: str, context: dict[str, Any], language: str = 
     with translation.override(language or settings.LANGUAGE_CODE):
         text = render_to_string(f"mail/{template}.txt", {**context, "public_url": settings.PUBLIC_URL})
     subject, _, body = text.strip().partition("\n")
-    return OutgoingMail.objects.create(to=to, subject=subject.strip()[:250], body=body.strip() + "\n")
+    # One line, whatever a name in it holds: a mail whose subject has a line break is never sent.
+    return OutgoingMail.objects.create(to=to, subject=" ".join(subject.split())[:250], body=body.strip() + "\n")

@@ -98,6 +98,14 @@ class OrganizationStatus(models.TextChoices):
     CLOSED = "closed", _("Closed")
 
 
+class LeakPolicy(models.TextChoices):
+    """What happens to a key that was reported as leaked."""
+
+    TELL = "tell", _("Tell us, and change nothing")
+    QUARANTINE = "quarantine", _("Put the key in quarantine")
+    REVOKE = "revoke", _("Revoke the key")
+
+
 class OrganizationQuerySet(PrefixedQuerySet):
     """Organizations; ``platform`` is the vendor's own and has no pages."""
 
@@ -124,6 +132,13 @@ class Organization(PrefixedModel, Timestamped):
     )
     endpoint_limit = models.PositiveIntegerField(
         _("most webhook endpoints"), null=True, blank=True, help_text=_("Empty: no limit.")
+    )
+    leak_policy = models.CharField(
+        _("when a key is reported as leaked"),
+        max_length=10,
+        choices=LeakPolicy.choices,
+        default=LeakPolicy.QUARANTINE,
+        db_default=LeakPolicy.QUARANTINE,
     )
 
     objects = OrganizationQuerySet.as_manager()

@@ -1,14 +1,24 @@
 """Bodies of ``/v1/users``, in and out."""
 
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
 
+from apps.base.api import shown_fields
+from apps.base.errors import Invalid
+from apps.base.identifiers import encode
 from apps.base.instants import instant
-from apps.base.serializers import StrictSerializer, Text
+from apps.base.logging import hide_keys
+from apps.base.serializers import StrictSerializer, Text, from_validation
+from apps.orgs.actions import NewUser
 from apps.orgs.models import User
+from apps.orgs.passwords import hash_all
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128
+MOST_IN_BATCH = 100
 
 
 class Email(serializers.EmailField):
@@ -29,6 +39,26 @@ class NewUserBody(StrictSerializer):
     password = Text(min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD, trim_whitespace=False)
 
 
+class Anything(serializers.Field):
+    """A value that is judged later, by itself."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """This will take it as it is."""
+        return data
+
+
+class NewUsersBody(StrictSerializer):
+    """``POST /v1/users/batch``: each user is judged by itself, so that a bad one does not refuse the others."""
+
+    users = serializers.ListField(child=Anything(allow_null=True), min_length=1, max_length=MOST_IN_BATCH)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """This will refuse anything but a list: DRF would take the keys of an object for one."""
+        if isinstance(data, dict) and not isinstance(data.get("users", []), list):
+            raise serializers.ValidationError({"users": ["This must be a list of 1 to 100 users."]})
+        return super().to_internal_value(data)
+
+
 class UserChangeBody(StrictSerializer):
     """What may change of a user: at least one of the two."""
 
@@ -42,9 +72,43 @@ class UserChangeBody(StrictSerializer):
         return attrs
 
 
+def with_hash(values: dict[str, Any]) -> dict[str, Any]:
+    """This will turn the values of a good body into what makes an account."""
+    return {"new": to_new_users([values])[0]}
+
+
+def judged(values: dict[str, Any]) -> dict[str, Any]:
+    """This will judge each user of a batch as the body of a single one is judged."""
+    checkers = [NewUserBody(data=item) for item in values["users"]]
+    good = iter(to_new_users([checker.validated_data for checker in checkers if checker.is_valid()]))
+    return {"users": [from_validation(each.errors) if each.errors else next(good) for each in checkers]}
+
+
+def to_new_users(bodies: Sequence[dict[str, Any]]) -> list[NewUser]:
+    """This will return what makes the accounts, the passwords hashed."""
+    hashes = hash_all([body["password"] for body in bodies])
+    return [NewUser(body["name"], body["email"], hashed) for body, hashed in zip(bodies, hashes, strict=True)]
+
+
+def write_result(result: User | Invalid) -> dict[str, Any]:
+    """This will return what became of one user of a batch."""
+    if isinstance(result, User):
+        return {"status": 201, "user": write_listed(result)}
+    return {"status": result.status, "error": hide_keys(str(result)), "fields": shown_fields(result)}
+
+
 def write_listed(user: User) -> dict[str, Any]:
     """This will return a user as lists and creation show it (M21, M22)."""
-    return {"id": user.public_id, "name": user.name, "email": user.email, "created_at": instant(user.created_at)}
+    return write_row(user.pk, user.name, user.email, user.created_at)
+
+
+# What a list reads of a membership's user, in the order of ``write_row``.
+LISTED = ("user_id", "user__name", "user__email", "user__created_at")
+
+
+def write_row(pk: uuid.UUID, name: str, email: str, created_at: datetime) -> dict[str, Any]:
+    """This will return a user of a list from its columns."""
+    return {"id": encode(User.id_prefix, pk), "name": name, "email": email, "created_at": instant(created_at)}
 
 
 def write_single(user: User) -> dict[str, Any]:

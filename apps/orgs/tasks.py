@@ -1,7 +1,9 @@
 """Sweeps of this app, run by every worker: notices become mail, and mail is sent."""
 
 import logging
+import smtplib
 from datetime import timedelta
+from itertools import groupby
 
 from django.core.mail import EmailMessage
 from django.db import transaction
@@ -16,34 +18,58 @@ from apps.orgs.roles import PERMISSIONS
 logger = logging.getLogger(__name__)
 
 BATCH = 50
+# More notices than this of one organization at once become one mail to a person.
+MOST_SINGLE_MAILS = 3
 MOST_ATTEMPTS = 20
 LONGEST_WAIT = timedelta(hours=6)
 
 
 def mail_notices() -> int:
-    """This will write the mails of new notices to the members whose role may act, each in their language."""
-    notices = Notice.objects.to_mail().filter(dismissed_at=None).select_related("organization").order_by("pk")[:BATCH]
-    for notice in notices:
+    """This will write the mails of new notices to the members whose role may act, each in their language.
+
+    What a person gets of one organization in one run comes as one mail where it is more than three notices.
+    """
+    waiting = Notice.objects.to_mail().filter(dismissed_at=None).select_related("organization").order_by("pk")[:BATCH]
+    notices = sorted(waiting, key=lambda notice: notice.organization_id)
+    for _organization_id, group in groupby(notices, key=lambda notice: notice.organization_id):
         with transaction.atomic():
-            # Two sweepers may see the same notice: the one whose update hits writes the mails.
-            if Notice.objects.filter(pk=notice.pk, mailed_at=None).update(mailed_at=timezone.now()):
-                _write_mails(notice)
+            _write_mails([notice for notice in group if _take(notice)])
     return len(notices)
 
 
-def _write_mails(notice: Notice) -> None:
-    members = Membership.objects.filter(organization_id=notice.organization_id, user__is_active=True)
+def _take(notice: Notice) -> bool:
+    """Two sweepers may see the same notice: the one whose update hits writes the mails."""
+    return bool(Notice.objects.filter(pk=notice.pk, mailed_at=None).update(mailed_at=timezone.now()))
+
+
+def _write_mails(notices: list[Notice]) -> None:
+    """Write what each member of the one organization gets of these notices."""
+    if not notices:
+        return
+    members = Membership.objects.filter(organization_id=notices[0].organization_id, user__is_active=True)
     for member in members.select_related("user"):
-        if notice.permission and notice.permission not in PERMISSIONS[member.role]:
-            continue
-        with translation.override(member.user.language or "en"):
-            words = describe(notice, notice.organization.slug)
-        context = {"notice": words, "organization": notice.organization.name, "name": member.user.name}
-        mail.enqueue(to=member.user.email, template="notice", context=context, language=member.user.language)
+        held = PERMISSIONS[member.role]
+        own = [notice for notice in notices if not notice.permission or notice.permission in held]
+        if len(own) > MOST_SINGLE_MAILS:
+            _write_mail(member, "notices", own)
+        else:
+            for notice in own:
+                _write_mail(member, "notice", [notice])
+
+
+def _write_mail(member: Membership, template: str, notices: list[Notice]) -> None:
+    organization, user = notices[0].organization, member.user
+    with translation.override(user.language or "en"):
+        words = [describe(notice, organization.slug) for notice in notices]
+    context = {"notice": words[0], "notices": words, "organization": organization.name, "name": user.name}
+    mail.enqueue(to=user.email, template=template, context=context, language=user.language)
 
 
 def send_due_mail() -> int:
-    """This will send what is due and put off, longer each time, what the server did not take."""
+    """This will send what is due and put off, longer each time, what the server did not take.
+
+    A server that cannot be reached ends the run: the other sweeps of this thread must not wait for it mail by mail.
+    """
     now = timezone.now()
     sent = 0
     for row in OutgoingMail.objects.due(now)[:BATCH]:
@@ -53,16 +79,26 @@ def send_due_mail() -> int:
         booked = OutgoingMail.objects.filter(pk=row.pk, attempts=row.attempts, sent_at=None).update(
             attempts=row.attempts + 1, next_attempt_at=None if last else now + wait
         )
-        sent += bool(booked) and _send(row)
+        error = _send(row) if booked else None
+        if error is not None and not _is_about_the_mail(error):
+            break
+        sent += bool(booked) and error is None
     return sent
 
 
-def _send(row: OutgoingMail) -> bool:
+def _send(row: OutgoingMail) -> OSError | None:
+    """Send one mail and return the error where the server did not take it; smtplib's errors are OSErrors."""
     try:
         EmailMessage(row.subject, row.body, to=[row.to]).send()
-    except OSError as error:  # smtplib's errors are OSErrors
+    except OSError as error:
         logger.warning("mail %s was not taken: %s", row.pk, type(error).__name__)
         OutgoingMail.objects.filter(pk=row.pk).update(last_error=f"{type(error).__name__}: {error}"[:200])
-        return False
+        return error
     OutgoingMail.objects.filter(pk=row.pk).update(sent_at=timezone.now(), last_error="")
-    return True
+    return None
+
+
+def _is_about_the_mail(error: OSError) -> bool:
+    """Whether the server answered, and refused this one mail."""
+    refusals = (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError)
+    return isinstance(error, refusals)

@@ -12,5 +12,6 @@ pages = [
 ]
 api = [
     api_path("users", doors.Users, "users"),
+    api_path("users/batch", doors.UserBatch, "users-batch"),
     api_path("users/{id}", doors.OneUser, "user"),
 ]

@@ -140,13 +140,34 @@ PORTAL_EVENTS: dict[str, EventKind] = {
     "api_key.revoked": api_key_event(
         _("An API key was revoked; it stopped working at once."), reason="No longer needed"
     ),
-    "api_key.expiring": api_key_event(_("An API key expires soon."), expires_at="2026-11-29T10:00:00Z"),
-    "api_key.expired": api_key_event(_("An API key has expired."), expires_at="2026-11-22T10:00:00Z"),
+    "api_key.expiring": api_key_event(
+        _("An API key expires soon: 30, 14, 7 days or one day before."),
+        {"days_left": WHOLE},
+        expires_at="2026-11-29T10:00:00Z",
+        days_left=7,
+    ),
+    "api_key.expired": api_key_event(
+        _("An API key has expired."), {"days_left": WHOLE}, expires_at="2026-11-22T10:00:00Z", days_left=0
+    ),
     "api_key.unusual_use": api_key_event(
         _("An API key was used in a way that it was not used before."),
-        {"address": optional(NETWORK_ADDRESS)},
-        reason="Used from a new network",
+        {
+            "pattern": words("rate", "network", "refusals"),
+            "address": optional(NETWORK_ADDRESS),
+            "network": text(50),
+            "known_networks": {"type": "array", "items": text(50)},
+            "calls": WHOLE,
+            "hour": TIME,
+            "busiest_hour": WHOLE,
+            "refused": WHOLE,
+            "limited": WHOLE,
+            "since": TIME,
+        },
+        pattern="network",
+        reason="First call from the network 198.51.100.0/24",
         address="198.51.100.7",
+        network="198.51.100.0/24",
+        known_networks=["203.0.113.0/24"],
     ),
     "api_key.leaked": api_key_event(
         _("An API key was reported as public."),

@@ -5,23 +5,26 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from apps.audit.call_store import Call, store
+from apps.audit.call_store import NOT_LET_IN, Call, store
 from apps.base.actor import ActorKind
 from apps.base.identifiers import uuid_at
 from integrations_portal.demo.keys import Made
 from integrations_portal.demo.past import BUSINESS, DAYS, NIGHTLY, STEADY, moments
 
 CHUNK = 1000
-Route = tuple[str, str, int, int]  # method, route, status where all is well, weight
-ORDERS: tuple[Route, ...] = (("GET", "/v1/me", 200, 2), ("GET", "/v1/usage", 200, 1))
+Route = tuple[str, str, int, str, int]  # method, route, status where all is well, scope, weight
+ORDERS: tuple[Route, ...] = (("GET", "/v1/me", 200, "", 2), ("GET", "/v1/usage", 200, "usage:read", 1))
 USERS: tuple[Route, ...] = (
-    ("GET", "/v1/users", 200, 8),
-    ("GET", "/v1/users/{id}", 200, 10),
-    ("POST", "/v1/users", 201, 3),
-    ("PUT", "/v1/users/{id}", 200, 4),
-    ("DELETE", "/v1/users/{id}", 204, 1),
+    ("GET", "/v1/users", 200, "users:read", 8),
+    ("GET", "/v1/users/{id}", 200, "users:read", 10),
+    ("POST", "/v1/users", 201, "users:write", 3),
+    ("PUT", "/v1/users/{id}", 200, "users:write", 4),
+    ("DELETE", "/v1/users/{id}", 204, "users:write", 1),
 )
-EVENTS: tuple[Route, ...] = (("POST", "/v1/events", 202, 20), ("GET", "/v1/deliveries", 200, 3))
+EVENTS: tuple[Route, ...] = (
+    ("POST", "/v1/events", 202, "events:write", 20),
+    ("GET", "/v1/deliveries", 200, "webhooks:read", 3),
+)
 # What goes wrong: status, code, how often in a hundred calls.
 TROUBLE = ((400, "invalid_request", 1.2), (404, "not_found", 0.8), (403, "insufficient_scope", 0.3),
            (429, "rate_limited", 0.3), (503, "unavailable", 0.1))  # fmt: skip
@@ -39,14 +42,15 @@ class Use(NamedTuple):
 
 USES = {
     "Production server": Use(240, BUSINESS, EVENTS + USERS, ("203.0.113.24", "203.0.113.25"), "acme-shop/4.12"),
-    "Data warehouse sync": Use(96, STEADY, ORDERS + EVENTS[1:], ("203.0.113.80",), "python-requests/2.34"),
-    "Booking widget": Use(90, BUSINESS, ORDERS, ("198.51.100.7", "198.51.100.8", "198.51.100.9"), "booking/2.0"),
+    "Data warehouse sync": Use(96, STEADY, ORDERS, ("203.0.113.80",), "python-requests/2.34"),
+    "Booking widget": Use(90, BUSINESS, ORDERS[:1], ("198.51.100.7", "198.51.100.8", "198.51.100.9"), "booking/2.0"),
     "Nightly scripts": Use(24, NIGHTLY, USERS[:2], ("203.0.113.30",), "curl/8.14.1"),
     "Directory provisioning": Use(30, BUSINESS, USERS, ("192.0.2.44",), "scim-bridge/1.8"),
     "ERP connector": Use(60, BUSINESS, EVENTS[:1], ("203.0.113.61",), "erp-link/11"),
     "Old CRM connector": Use(20, BUSINESS, USERS[:2], ("198.51.100.99",), "crm-connector/3.1"),
     "Payroll export": Use(6, NIGHTLY, USERS[:1], ("203.0.113.30",), "payroll/1.0"),
     "Staging tests": Use(40, BUSINESS, USERS, ("198.51.100.35",), "pytest"),
+    "Support chat bot": Use(18, BUSINESS, USERS[:2], ("198.51.100.61",), "chat-bot/1.4"),
     "Shop": Use(50, BUSINESS, EVENTS, ("203.0.113.140",), "rival-shop/1.3"),
     "Reports": Use(12, NIGHTLY, ORDERS, ("203.0.113.141",), "reports/0.9"),
 }
@@ -84,7 +88,7 @@ def _burst(now: datetime) -> list[datetime]:
 
 
 def _call(rng: random.Random, made: Made, public_id: str, use: Use, moment: datetime) -> Call:
-    method, route, status, _weight = rng.choices(use.routes, weights=[each[3] for each in use.routes])[0]
+    method, route, status, scope, _weight = rng.choices(use.routes, weights=[each[-1] for each in use.routes])[0]
     status, code = _outcome(rng, status)
     if moment > made.ended:
         status, code = 401, "expired_api_key"
@@ -105,8 +109,11 @@ def _call(rng: random.Random, made: Made, public_id: str, use: Use, moment: date
         code=code,
         duration_ms=round(rng.lognormvariate(2.2, 0.6), 1),
         address=rng.choice(use.addresses),
-        user_agent=use.agent,
+        # A newer key is used by a newer program.
+        user_agent=f"{use.agent}.1" if made.plan.replaces else use.agent,
         request_id=f"{rng.getrandbits(128):032x}",
+        scopes="" if status in NOT_LET_IN else scope,
+        flagged=key.quarantined_at is not None and moment > key.quarantined_at,
     )
 
 

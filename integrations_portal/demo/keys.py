@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from apps.api_keys.actions import check_scopes
-from apps.api_keys.models import ApiKey, KeyType
+from apps.api_keys.models import NOT_ANNOUNCED, ApiKey, KeyType
 from apps.base.actor import Actor
 from apps.base.identifiers import uuid_at
 from apps.base.instants import instant
@@ -16,7 +16,7 @@ from integrations_portal.demo.people import Town
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One key; ``made``, ``revoked``, ``disabled`` and ``rotated`` in days ago, ``expires`` in days from now."""
+    """One key; what happened to it (``made``, ``revoked``, …) in days ago, ``expires`` in days from now."""
 
     name: str
     maker: str
@@ -28,6 +28,7 @@ class Plan:
     networks: tuple[str, ...] = ()
     revoked: float | None = None
     disabled: float | None = None
+    quarantined: float | None = None
     rotated: float | None = None
     replaces: str = ""
     reason: str = ""
@@ -48,6 +49,9 @@ PLANS = (
          subject="client-1042"),
     Plan("Staging tests", "Ann", ("users:write", "orders:write"), made=33, expires=57, disabled=5,
          reason="Paused until the next release"),
+    Plan("Pilot project", "Ada", ("invoices:read",), made=44, expires=None),
+    Plan("Support chat bot", "Ann", ("orders:read", "users:read"), made=30, expires=60, quarantined=0.15,
+         reason="Seen in a public repository"),
     Plan("Directory provisioning", "Ann", ("users:write",), type="user_data", made=25, expires=65),
     Plan("Mobile back end", "Ada", ("orders:write", "appointments:write"), made=3, expires=87),
     Plan("ERP connector", "Ada", ERP, made=0.2, expires=89.8, replaces="ERP connector"),
@@ -74,7 +78,7 @@ def cut(ledger: Ledger, town: Town, now: datetime) -> list[Made]:
         maker = town.actors[plan.maker]
         key = _issue(plan, maker, types[plan.type], made.get(plan.replaces), now)
         made[plan.name] = key
-        _note(ledger, maker, key, plan, now)
+        _note(ledger, maker, key, plan)
         ends = [now, *(moment for moment in (key.revoked_at, key.disabled_at, key.expires_at) if moment)]
         found.append(Made(key, plan, min(ends)))
     return found
@@ -82,7 +86,7 @@ def cut(ledger: Ledger, town: Town, now: datetime) -> list[Made]:
 
 def _issue(plan: Plan, maker: Actor, kind: KeyType, predecessor: ApiKey | None, now: datetime) -> ApiKey:
     made = now - timedelta(days=plan.made)
-    ended = plan.revoked is not None or plan.disabled is not None
+    changed = next((days for days in (plan.revoked, plan.disabled, plan.quarantined, plan.rotated) if days), None)
     values: dict[str, Any] = {
         "id": uuid_at(made),
         "name": plan.name,
@@ -93,10 +97,14 @@ def _issue(plan: Plan, maker: Actor, kind: KeyType, predecessor: ApiKey | None, 
         "expires_at": None if plan.expires is None else now + timedelta(days=plan.expires),
         "revoked_at": _ago(now, plan.revoked),
         "disabled_at": _ago(now, plan.disabled),
+        "quarantined_at": _ago(now, plan.quarantined),
         "overlap_since": _ago(now, plan.rotated),
         "replaces": predecessor,
         "status_reason": plan.reason,
-        "status_changed_by": f"{maker.kind}:{maker.id}" if ended else "",
+        "status_changed_by": f"{maker.kind}:{maker.id}" if changed else "",
+        "status_changed_at": _ago(now, changed),
+        # Of what expired days ago everybody was told then.
+        "announced_days": 0 if plan.expires is not None and plan.expires < 0 else NOT_ANNOUNCED,
         "created_at": made,
         "updated_at": made,
     }
@@ -107,7 +115,7 @@ def _ago(now: datetime, days: float | None) -> datetime | None:
     return None if days is None else now - timedelta(days=days)
 
 
-def _note(ledger: Ledger, maker: Actor, key: ApiKey, plan: Plan, now: datetime) -> None:
+def _note(ledger: Ledger, maker: Actor, key: ApiKey, plan: Plan) -> None:
     target = ("api_key", key.public_id, key.name)
     settings_of_key = {
         "name": [None, key.name],
@@ -116,12 +124,14 @@ def _note(ledger: Ledger, maker: Actor, key: ApiKey, plan: Plan, now: datetime) 
         "expires_at": [None, instant(key.expires_at)],
         "allowed_networks": [None, key.allowed_networks],
     }
-    if plan.replaces:
-        ledger.note(key.created_at, maker, "api_key.rotated", target, {"replaces": [None, plan.replaces]})
+    if key.replaces is not None:
+        old = ("api_key", key.replaces.public_id, key.replaces.name)
+        ledger.note(key.created_at, maker, "api_key.rotated", old, {"replaced_by": [None, key.public_id]})
     else:
         ledger.note(key.created_at, maker, "api_key.created", target, settings_of_key)
     for moment, action, word in ((key.revoked_at, "api_key.revoked", "revoked"),
-                                 (key.disabled_at, "api_key.disabled", "disabled")):  # fmt: skip
+                                 (key.disabled_at, "api_key.disabled", "disabled"),
+                                 (key.quarantined_at, "api_key.quarantined", "quarantined")):  # fmt: skip
         if moment is not None:
             changes: dict[str, list[Any]] = {"status": ["active", word], "reason": [None, plan.reason]}
             ledger.note(moment, maker, action, target, changes)

@@ -61,14 +61,14 @@ on("change", ({ target: t }) => {
   if (t.matches("[data-unlock]")) setGate(t.checked);
   if (t.matches("[data-shortcuts]")) store("shortcuts", t.checked ? "on" : "off");
   for (const n of $$("[data-ticked]")) n.textContent = $$("[data-words] input:checked", n.closest(".line")).length;
-  limit();
 });
 
-// Scopes beyond the chosen key type.
-function limit() {
-  const type = $("[data-limits]:checked")?.value;
-  for (const n of $$("[data-types]")) n.disabled = !!type && !n.dataset.types.split(" ").includes(type);
-}
+// The day that a number of days leads to.
+const days = () => $$("[data-day-in]").forEach((n) => {
+  const until = new Date(Date.now() + $(n.dataset.dayIn).value * 864e5);
+  n.textContent = until > Date.now() ? until.toLocaleDateString(root.lang, { dateStyle: "medium" }) : "–";
+});
+on("input", days);
 
 // Finds in a list of lines and the pieces in them; what is ticked stays in sight.
 on("input", ({ target: t }) => {
@@ -130,6 +130,6 @@ for (const n of $$("[data-shortcuts]")) n.checked = store("shortcuts") !== "off"
 $("[autofocus]")?.focus();
 setTimeout(() => $$(".toast.ok:not(:hover, :focus-within)").forEach((n) => n.remove()), 12000);
 paint();
-limit();
 times();
+days();
 setInterval(times, 30000);

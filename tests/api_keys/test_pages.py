@@ -10,6 +10,7 @@ from apps.audit.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
 HERE = "/o/acme/settings/integration/api-keys/"
+NEW = HERE + "create/?type=partner"
 
 
 def token_of(page):
@@ -39,7 +40,7 @@ def test_the_empty_list_invites_to_the_first_key(browser_of, ada):
 
 def test_it_shows_the_key_once(browser_of, ada, api):
     browser = browser_of(ada)
-    data = form(browser.get(HERE + "create/"))
+    data = form(browser.get(NEW))
     page = browser.post(HERE + "create/", data)
     assert page.status_code == 200
     text = shown_key(page)[0]
@@ -59,13 +60,13 @@ def test_it_shows_the_key_once(browser_of, ada, api):
 
 def test_typed_values_survive_the_question_for_the_password(browser_of, ada):
     browser = browser_of(ada, confirmed=False)
-    data = form(browser.get(HERE + "create/"), name="Typed name", confirm_password="wrong")
+    data = form(browser.get(NEW), name="Typed name", confirm_password="wrong")
     page = browser.post(HERE + "create/", data)
     assert page.status_code == 422 and 'value="Typed name"' in page.content.decode()
     assert not ApiKey.objects.exists()
     page = browser.post(HERE + "create/", {**data, "confirm_password": "correct horse battery"})
     assert shown_key(page) and ApiKey.objects.get().name == "Typed name"
-    assert "confirm_password" not in browser.get(HERE + "create/").content.decode()
+    assert "confirm_password" not in browser.get(NEW).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_typed_values_survive_the_question_for_the_password(browser_of, ada):
 )
 def test_bad_input_keeps_the_form_and_makes_nothing(browser_of, ada, change, says):
     browser = browser_of(ada)
-    page = browser.post(HERE + "create/", form(browser.get(HERE + "create/"), **change))
+    page = browser.post(HERE + "create/", form(browser.get(NEW), **change))
     assert page.status_code == 422 and says in html.unescape(page.content.decode())
     assert not ApiKey.objects.exists()
 

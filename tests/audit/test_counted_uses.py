@@ -10,7 +10,7 @@ import time_machine
 
 from apps.audit import call_store
 from apps.audit.calls import note_use, record_call
-from apps.audit.models import ApiCall, LastUse, UsageHour
+from apps.audit.models import ApiCall, LastUse, UsageDay, UsageHour
 from apps.base.api import Caller
 from tests.audit.conftest import call_arguments, credential_of, key_actor, make_request
 
@@ -44,6 +44,11 @@ def test_agent_and_scopes_are_told_apart_and_the_newest_call_is_kept(organizatio
         (HOUR, "curl/8", "users:read", 2, NOON),
         (HOUR, "curl/8", "audit:read users:read", 2, NOON + timedelta(minutes=5)),
         (HOUR, "x" * 120, "", 1, NOON),
+    }
+    assert set(UsageDay.objects.values_list("day", "scopes", "calls", "last_at")) == {
+        (NOON.date(), "users:read", 2, NOON),
+        (NOON.date(), "audit:read users:read", 2, NOON + timedelta(minutes=5)),
+        (NOON.date(), "", 1, NOON),
     }
     assert set(ApiCall.objects.values_list("scopes", flat=True)) == {"users:read", "audit:read users:read", ""}
 

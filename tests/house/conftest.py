@@ -21,7 +21,7 @@ ORDER = {"order_id": "ORD-1", "status": "placed"}
 # Which object a parameter stands for: of a page by the parameter's name, of the API by the route's name.
 SAMPLE_OF = {
     "key_id": "key", "endpoint_id": "endpoint", "delivery_id": "delivery", "replay_id": "replay",
-    "api-user": "user", "api-api-key": "key",
+    "api-user": "user", "api-api-key": "key", "api-api-key-usage": "key",
     "api-api-key-rotate": "key", "api-api-key-revoke": "key", "api-api-key-disable": "key",
     "api-api-key-enable": "key", "api-api-key-release": "key",
     "api-webhook-endpoint": "endpoint", "api-webhook-endpoint-test": "endpoint",
@@ -32,6 +32,8 @@ SAMPLE_OF = {
 }  # fmt: skip
 # Catalogues that every organization shares: what stands in the path belongs to nobody.
 SHARED = {"api-event-type": {"name": "order.created"}}
+# Whoever calls: no credential is looked at.
+OPEN = ("api-leaked-keys",)
 # The two routes whose path is a pattern stand for everything that is no path.
 NO_PATH = {"api-unknown": "/v1/nowhere", "unnamed /v1": "/v1"}
 

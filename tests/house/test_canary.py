@@ -44,6 +44,8 @@ HERE = "/o/acme/settings/integration/"
 SESSION_TABLES = ("sessions.Session", "usersessions.UserSession")
 LOGGERS = ("django", "django.request", "django.server", "django.template", "apps")
 REDIS_KEYS = ("portal:*", "ip:*")
+# Their answers are kept to be given again.
+ONCE = {"Idempotency-Key": "canary-1"}
 ENDPOINT = {"url": "https://x.example/", "event_types": ["*"]}
 
 
@@ -113,11 +115,13 @@ def sign_in(day: Day, email: str) -> Client:
 def make_keys(day: Day, browser: Client, admin: Api) -> None:
     form = {"name": "Canary of the page", "type": "partner", "scopes": ["users:read"], "expires": "30"}
     path = f"{HERE}api-keys/create/"
-    data = {**form, "token": token_of(browser.get(path))}
+    data = {**form, "token": token_of(browser.get(path + "?type=partner"))}
     page = browser.post(path, data)
     day.add_key("key of the page", re.search(r"ipk_[0-9A-Za-z]{50}", page.content.decode())[0])
     day.show("the same form again", browser.post(path, data))
-    answer = admin.post("/v1/api-keys", {"name": "Canary of the API", "type": "partner", "scopes": ["users:write"]})
+    answer = admin.post(
+        "/v1/api-keys", {"name": "Canary of the API", "type": "partner", "scopes": ["users:write"]}, headers=ONCE
+    )
     day.add_key("key of the API", answer.json()["key"])
     out = io.StringIO()
     words = ("--org", "acme", "--type", "partner", "--name", "Canary", "--scopes", "users:read", "--json")
@@ -132,10 +136,10 @@ def make_endpoints(day: Day, browser: Client, admin: Api, url: str) -> None:
     page = browser.post(path, {**form, "token": token_of(browser.get(path))})
     day.add_signing_secret("whsec of the page", find_signing_secret(page))
     headers = {"X-Team": day.secrets["header of the API"]}
-    answer = admin.post("/v1/webhook-endpoints", {"url": url, "event_types": ["*"], "headers": headers})
+    answer = admin.post("/v1/webhook-endpoints", {"url": url, "event_types": ["*"], "headers": headers}, headers=ONCE)
     day.add_signing_secret("whsec of the API", answer.json()["secret"])
     endpoint = f"/v1/webhook-endpoints/{answer.json()['id']}"
-    answer = admin.post(f"{endpoint}/rotate-secret", {})
+    answer = admin.post(f"{endpoint}/rotate-secret", {}, headers=ONCE)
     day.add_signing_secret("whsec after a rotation", answer.json()["secret"])
     day.show("endpoint changed", admin.patch(endpoint, {"headers": {"X-Team": "••••"}, "description": "Canary"}))
 
@@ -147,7 +151,8 @@ def find_signing_secret(page: Any) -> str:
 def make_a_person(day: Day, admin: Api) -> None:
     day.secrets["password of the API"] = "Tr0ub4dor-9f3c-and-3"
     body = {"name": "Jo", "email": "jo@acme.example", "password": day.secrets["password of the API"]}
-    day.show("user made", admin.post("/v1/users", body))
+    day.show("user made", admin.post("/v1/users", body, headers=ONCE))
+    day.show("user made, again", admin.post("/v1/users", body, headers=ONCE))
     day.show("taken address", admin.post("/v1/users", body))
 
 

@@ -33,7 +33,7 @@ def test_every_list_opens(browser_of, operator, acme_key):
 
 def test_suspending_is_recorded_and_holds(browser_of, operator, acme, acme_key, api):
     browser = browser_of(operator)
-    data = {"name": "Acme Travel", "status": "suspended", "status_reason": "unpaid"}
+    data = {"name": "Acme Travel", "status": "suspended", "status_reason": "unpaid", "leak_policy": "tell"}
     answer = browser.post(f"/admin/orgs/organization/{acme.pk}/change/", data)
     assert answer.status_code == 302
     assert Organization.objects.get(pk=acme.pk).status == "suspended"
@@ -70,7 +70,7 @@ def test_suspending_holds_deliveries_and_resuming_sends_them(browser_of, operato
     actions.create_endpoint(actor=system(acme.pk), url="https://hooks.acme.example/in", event_types=["*"])
     publishing.publish(organization_id=acme.pk, event_type="order.created", data={})
     browser, path = browser_of(operator), f"/admin/orgs/organization/{acme.pk}/change/"
-    data = {"name": "Acme Travel", "status": "suspended", "status_reason": "unpaid"}
+    data = {"name": "Acme Travel", "status": "suspended", "status_reason": "unpaid", "leak_policy": "tell"}
     browser.post(path, data)
     assert [row.status for row in Delivery.objects.all()] == ["held"]
     publishing.publish(organization_id=acme.pk, event_type="order.created", data={})
@@ -82,7 +82,7 @@ def test_second_factors_addresses_and_sessions_are_nobodys_to_edit():
     from django.contrib import admin
 
     labels = {model._meta.app_label for model in admin.site._registry}
-    assert labels == {"api_keys", "audit", "notices", "orgs", "webhooks"}
+    assert labels == {"api_keys", "audit", "credentials", "notices", "orgs", "webhooks"}
 
 
 def test_the_first_sign_in_sets_up_the_second_step(browser_of, operator):

@@ -1,7 +1,8 @@
 """What people, keys and operators do with API keys: each one transaction, one check, one audit entry."""
 
-from apps.api_keys.actions.changes import DAY_SECONDS, rotate_key, update_key
+from apps.api_keys.actions.changes import DAY_SECONDS, expiry_of_successor, rotate_key, update_key
 from apps.api_keys.actions.creation import create_key
+from apps.api_keys.actions.leaks import report_leak
 from apps.api_keys.actions.rules import MAX_DAYS, WINDOWS, Lifetime, check_scopes
 from apps.api_keys.actions.states import disable_key, enable_key, quarantine_key, release_key, revoke_key
 
@@ -14,8 +15,10 @@ __all__ = [
     "create_key",
     "disable_key",
     "enable_key",
+    "expiry_of_successor",
     "quarantine_key",
     "release_key",
+    "report_leak",
     "revoke_key",
     "rotate_key",
     "update_key",

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.api_keys.actions import bounds, rules
 from apps.api_keys.actions.telling import announce, hold, record
+from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
 from apps.base.errors import Invalid
@@ -85,13 +86,14 @@ def rotate_key(*, actor: Actor, key_id: str, overlap_seconds: int = DAY_SECONDS)
     rules.check_package(actor, kind)
     bounds.check_maker(actor, key.scopes)
     changed: dict[str, Any] = {}
-    expires_at = _counted_anew(key)
+    expires_at = expiry_of_successor(key)
     if actor.bounds is not None:
         bounds.check_maker_type(actor, kind)
         expires_at = bounds.within_expiry(actor, expires_at, None)
         changed = bounds.cut_settings(actor, key)
     before = instant(key.expires_at)
     successor, text = lifecycle.replace(key, actor=actor, overlap=overlap, expires_at=expires_at, **changed)
+    stories.resolve_for(key, stories.EXPIRY, stories.ROTATION, stories.UNUSUAL)
     ends = instant(key.expires_at)
     record(actor, key, "api_key.rotated", {"replaced_by": [None, successor.public_id], "expires_at": [before, ends]})
     announce(successor, "api_key.rotated", replaces=key.public_id, overlap_until=ends, expires_at=instant(expires_at))
@@ -108,8 +110,8 @@ def check_overlap(seconds: int) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def _counted_anew(key: ApiKey) -> datetime | None:
-    """A lifetime as long as the old key's, from now, cut to what the type allows today."""
+def expiry_of_successor(key: ApiKey) -> datetime | None:
+    """This will return when a successor made now ends: as long a life as the old key's, within what the type allows."""
     lifetime, longest = lifecycle.lifetime_of(key), key.key_type.longest_days
     if longest is not None:
         lifetime = min(lifetime or timedelta.max, timedelta(days=longest))

@@ -6,6 +6,7 @@ from django.db import transaction
 
 from apps.api_keys.actions import bounds
 from apps.api_keys.actions.telling import announce, check_reason, hold, record
+from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
@@ -19,6 +20,7 @@ def revoke_key(*, actor: Actor, key_id: str, reason: str = "") -> ApiKey:
     key, reason = hold(actor, key_id), check_reason(reason)
     before = key.status
     if lifecycle.revoke(key, actor=actor, reason=reason):
+        stories.resolve_for(key)
         _record(actor, key, "api_key.revoked", before, reason)
         announce(key, "api_key.revoked", **({"reason": reason} if reason else {}))
     return key
@@ -66,6 +68,7 @@ def release_key(*, actor: Actor, key_id: str) -> ApiKey:
     bounds.check_maker(actor, key.scopes)
     before = key.status
     if lifecycle.release(key, actor=actor):
+        stories.resolve_for(key, stories.LEAK)
         _record(actor, key, "api_key.released", before)
     return key
 

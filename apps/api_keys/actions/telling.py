@@ -4,12 +4,12 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
 from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Invalid
 from apps.credentials import lifecycle
-from apps.webhooks import publishing
 
 LONGEST_REASON = 200
 
@@ -36,8 +36,7 @@ def record(actor: Actor, key: ApiKey, action: str, changes: dict[str, list[Any]]
 
 def announce(key: ApiKey, event_type: str, **more: Any) -> None:
     """This will publish a webhook event about the key; ``more`` are fields beside those that all of them have."""
-    data = {"id": key.public_id, "name": key.name, "type": key.key_type.name, "mask": key.mask, **more}
-    publishing.publish(organization_id=key.organization_id, event_type=event_type, data=data)
+    stories.publish(key, event_type, more)
 
 
 def check_reason(reason: str) -> str:

@@ -7,12 +7,13 @@ import re
 from datetime import UTC, datetime
 
 from django import template
-from django.template.defaultfilters import date as format_date
 from django.utils import formats, timezone
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, pgettext
+
+from apps.base.instants import written
 
 register = template.Library()
 
@@ -100,21 +101,13 @@ def when(value: datetime | None, style: str = "relative") -> SafeString:
     utc = value.astimezone(UTC)
     seconds = (utc - timezone.now()).total_seconds()
     relative = style == "relative" and abs(seconds) < RELATIVE_FOR_DAYS * 86400
-    text = _distance(seconds) if relative else _written(timezone.localtime(value), style)
+    text = _distance(seconds) if relative else written(timezone.localtime(value), style)
     return format_html(
         '<time datetime="{}" title="{}"{}>{}</time>',
         utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds").replace("+00:00", "Z"),
-        _written(utc, "exact"),
+        written(utc, "exact"),
         mark_safe(" data-relative") if relative else "",
         text,
-    )
-
-
-def _written(moment: datetime, style: str) -> str:
-    day = pgettext("date format, see Django's date filter", "j M Y")
-    return format_date(
-        moment,
-        {"clock": "H:i:s", "exact": f"{day}, H:i:s T", "short": f"{day}, H:i T"}.get(style, day),
     )
 
 

@@ -153,8 +153,8 @@ def enable_endpoint(*, actor: Actor, endpoint_id: str, held: str = "send") -> En
 def subscribe_endpoint(*, actor: Actor, endpoint_id: str, event_type: str) -> Endpoint:
     """This will add one event type to those an endpoint gets; nothing changes where it gets it already."""
     actor.require(Permission.WEBHOOKS_WRITE)
-    (name,) = check_patterns([event_type])
     endpoint = locked_endpoint(actor, endpoint_id)
+    (name,) = check_patterns([event_type])
     if set(endpoint.event_types).intersection(patterns_for(name)):
         return endpoint
     before = list(endpoint.event_types)
@@ -167,7 +167,8 @@ def subscribe_endpoint(*, actor: Actor, endpoint_id: str, event_type: str) -> En
 
 def add_endpoint(actor: Actor, values: dict[str, Any]) -> tuple[Endpoint, str]:
     """This will make the rows of an endpoint from values that were checked, and return it with its secret."""
-    endpoint: Endpoint = Endpoint.objects.create(organization_id=actor.organization_id, **values)
+    organization_id = cast(uuid.UUID, actor.organization_id)
+    endpoint: Endpoint = Endpoint.objects.create(organization_id=organization_id, **values)
     _subscribe(endpoint, endpoint.event_types)
     secret = add_secret(endpoint)
     changes: dict[str, list[Any]] = {"url": [None, endpoint.url], "event_types": [None, endpoint.event_types]}

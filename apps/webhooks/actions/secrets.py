@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Invalid
+from apps.base.instants import instant
 from apps.base.permissions import Permission
 from apps.webhooks.actions.rows import locked_endpoint, record
 from apps.webhooks.models import Endpoint, EndpointSecret
@@ -53,7 +54,7 @@ def end_secret(*, actor: Actor, endpoint_id: str, secret_id: str) -> Endpoint:
     secret: EndpointSecret = EndpointSecret.objects.for_actor(actor).filter(endpoint=endpoint).with_public_id(secret_id)
     if secret.expires_at is None:
         raise Conflict(_("This is the newest secret. Rotate it instead: then the old one can be ended."))
+    changes: dict[str, list[object]] = {"made_at": [instant(secret.created_at), None]}
     secret.delete()
-    changes: dict[str, list[object]] = {"secret": [secret.public_id, None]}
     record(actor, "endpoint.secret_ended", endpoint, changes)
     return endpoint

@@ -184,6 +184,8 @@ def timeline(
         title = _("Attempt %(number)d planned") % {"number": delivery.attempt_count + 1}
         reason = str(NEXT_REASONS.get(delivery.next_attempt_reason, ""))
         items.append(_step(title, delivery.next_attempt_at, "next", reason))
+    elif delivery.status == DeliveryStatus.SENDING and not any(each.finished_at is None for each in attempts):
+        items.append(_step(_("Attempt %(number)d · sending") % {"number": delivery.attempt_count}, None, "next"))
     elif delivery.status in (DeliveryStatus.DROPPED, DeliveryStatus.HELD):
         word = _("Dropped") if delivery.status == DeliveryStatus.DROPPED else _("Held since then")
         items.append(_step(word, delivery.finished_at, "next"))

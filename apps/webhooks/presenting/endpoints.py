@@ -79,7 +79,7 @@ def _waiting(actor: Actor, endpoints: Sequence[Endpoint]) -> dict[Any, dict[str,
         .annotate(waiting=Count("pk"), next_retry_at=Min("next_attempt_at", filter=Q(attempt_count__gt=0)))
         .order_by()
     )
-    return {row.pop("endpoint_id"): row for row in counted}
+    return {row["endpoint_id"]: {"waiting": row["waiting"], "next_retry_at": row["next_retry_at"]} for row in counted}
 
 
 def _figures(series: Sequence[tuple[int, int]]) -> dict[str, Any]:

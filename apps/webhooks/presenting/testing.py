@@ -17,11 +17,12 @@ def test_steps(delivery: Delivery) -> dict[str, Any]:
     attempt = delivery.attempts.order_by("-number").first()
     is_over = delivery.status not in (DeliveryStatus.PENDING, DeliveryStatus.SENDING)
     steps = [_step(_("Sample signed and queued"), "ok", at=delivery.created_at)]
-    if attempt is None:
-        steps.append(_step(_("Waiting for a worker"), "next"))
+    if attempt is not None and attempt.finished_at:
+        steps += [_step(_("Taken by a worker"), "ok", at=attempt.started_at), *_phases(delivery, attempt)]
+    elif delivery.status == DeliveryStatus.SENDING:
+        steps += [_step(_("Taken by a worker"), "ok"), _step(_("Sending"), "next")]
     else:
-        steps.append(_step(_("Taken by a worker"), "ok", at=attempt.started_at))
-        steps += _phases(delivery, attempt) if attempt.finished_at else [_step(_("Sending"), "next")]
+        steps.append(_step(_("Waiting for a worker"), "next"))
     return {
         "delivery": delivery_facts(delivery),
         "steps": steps,

@@ -1,0 +1,100 @@
+"""Notices before a key expires, and the reminder to rotate an old one.
+
+A step is announced once, and only the nearest one that applies: who was away for two weeks, or makes a key for five
+days, hears of it once. Silent: a key in overlap or already replaced (its successor has its own dates), a revoked or
+disabled one (nothing that works ends; enabled again, it hears of its nearest step), and an organization that is not
+active.
+"""
+
+import math
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from apps.api_keys.alerts import stories
+from apps.api_keys.models import ApiKey
+from apps.base.instants import instant
+from apps.credentials.models import SecretKeyQuerySet
+from apps.notices.models import Severity
+
+# Days before the end; 0 is the end itself.
+STEPS = (30, 14, 7, 1, 0)
+ROTATE_AFTER = timedelta(days=90)
+SEVERITIES = {30: Severity.INFO, 14: Severity.WARN, 7: Severity.WARN, 1: Severity.BAD, 0: Severity.BAD}
+# Keys a run; the rest is due at the next one, a minute later.
+BATCH = 500
+
+
+def announce_expiries(now: datetime | None = None) -> int:
+    """This will announce the step that each key has reached, and return how many were announced."""
+    moment = now or timezone.now()
+    return sum(_announce(key, moment) for key in _reached_a_step(moment)[:BATCH])
+
+
+def remind_of_rotation(now: datetime | None = None) -> int:
+    """This will remind, once per key, of those that are 90 days old, and return how many there were."""
+    moment = now or timezone.now()
+    return sum(_remind(key, moment) for key in _grown_old(moment)[:BATCH])
+
+
+def step_at(expires_at: datetime, now: datetime) -> int | None:
+    """This will return the nearest step that a key has reached, or None: it lives longer than all of them say."""
+    left = expires_at - now
+    if left <= timedelta(0):
+        return 0
+    return min((step for step in STEPS if left <= timedelta(days=step)), default=None)
+
+
+def days_left(expires_at: datetime, now: datetime) -> int:
+    """This will return the days until the end, a begun one counted whole."""
+    return max(0, math.ceil((expires_at - now) / timedelta(days=1)))
+
+
+def _speaking() -> SecretKeyQuerySet[ApiKey]:
+    keys = ApiKey.objects.filter(revoked_at=None, overlap_since=None, replaced_by=None, disabled_at=None)
+    return keys.filter(organization__status="active").select_related("key_type")
+
+
+def _reached_a_step(now: datetime) -> SecretKeyQuerySet[ApiKey]:
+    later = Q()
+    for step in STEPS:
+        later |= Q(expires_at__lte=now + timedelta(days=step), announced_days__gt=step)
+    # What follows from the above, in the words of the partial index.
+    within = Q(expires_at__lte=now + timedelta(days=STEPS[0]), announced_days__gt=0)
+    return _speaking().filter(later, within).order_by("expires_at")
+
+
+@transaction.atomic
+def _announce(key: ApiKey, now: datetime) -> bool:
+    expires_at = key.expires_at
+    step = None if expires_at is None else step_at(expires_at, now)
+    # Two sweepers may see the same key, or somebody rotates it now: the one whose update hits tells.
+    unchanged = ApiKey.objects.filter(pk=key.pk, expires_at=expires_at, announced_days=key.announced_days)
+    unchanged = unchanged.filter(revoked_at=None, overlap_since=None, disabled_at=None)
+    if step is None or expires_at is None or not unchanged.update(announced_days=step):
+        return False
+    stories.resolve_for(key, stories.EXPIRY)
+    end = instant(expires_at)
+    kind = "api_key.expiring" if step else "api_key.expired"
+    params = {"expires_at": end, "expires_on": f"{expires_at:%Y-%m-%d}", "days_left": days_left(expires_at, now)}
+    story = f"{stories.EXPIRY}:{expires_at:%Y%m%d%H%M%S}:{step}"
+    if not stories.post(key, kind, story, severity=SEVERITIES[step], params=params):
+        return False
+    stories.publish(key, kind, {"expires_at": end, "days_left": params["days_left"]})
+    return True
+
+
+def _grown_old(now: datetime) -> SecretKeyQuerySet[ApiKey]:
+    old = _speaking().live(now).filter(created_at__lte=now - ROTATE_AFTER, rotation_reminded_at=None)
+    return old.order_by("created_at")
+
+
+@transaction.atomic
+def _remind(key: ApiKey, now: datetime) -> bool:
+    unchanged = ApiKey.objects.filter(pk=key.pk, rotation_reminded_at=None, revoked_at=None, overlap_since=None)
+    if not unchanged.update(rotation_reminded_at=now):
+        return False
+    params = {"made_on": f"{key.created_at:%Y-%m-%d}", "days": ROTATE_AFTER.days}
+    return stories.post(key, "api_key.rotation_due", f"{stories.ROTATION}:90", severity=Severity.INFO, params=params)

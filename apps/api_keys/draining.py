@@ -1,0 +1,71 @@
+"""Who still calls with a key that a newer one replaces: what decides when the old one may end."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import cast
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.api_keys.models import ApiKey
+from apps.api_keys.presenting import grouped
+from apps.audit.figures import StillCalling, calls_since, still_calling
+from apps.base.actor import Actor
+
+QUIET = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Who called since the overlap began or, after its end, since then; by whole hours at that start."""
+
+    since: datetime
+    has_ended: bool
+    rows: list[StillCalling]
+    calls_24h: int
+    verdict: str
+    tone: str
+
+    @property
+    def is_safe(self) -> bool:
+        """Nobody would notice the end."""
+        return self.tone == "ok"
+
+
+def is_draining(key: ApiKey) -> bool:
+    """This will tell whether a key is being replaced, or was."""
+    return key.overlap_since is not None or hasattr(key, "replaced_by")
+
+
+def drain(actor: Actor, key: ApiKey, now: datetime) -> Drain:
+    """This will return who still calls with a key in overlap, or was refused after its end."""
+    organization_id = cast(UUID, actor.organization_id)
+    ended = _end_of(key, now)
+    since = ended or key.overlap_since or now - QUIET
+    rows = still_calling(organization_id, key.pk, since)
+    lately = calls_since(organization_id, key.pk, now - QUIET)
+    verdict, tone = _judge_ended(rows) if ended else _judge(lately)
+    return Drain(since, ended is not None, rows, lately, verdict, tone)
+
+
+def _end_of(key: ApiKey, now: datetime) -> datetime | None:
+    ends = [moment for moment in (key.revoked_at, key.expires_at) if moment is not None and moment <= now]
+    return min(ends, default=None)
+
+
+def _judge(lately: int) -> tuple[str, str]:
+    if not lately:
+        return _("No calls for 24 hours: safe to end."), "ok"
+    text = ngettext(
+        "Still in use: %(count)s call in the last 24 hours.",
+        "Still in use: %(count)s calls in the last 24 hours.",
+        lately,
+    )
+    return text % {"count": grouped(lately)}, "warn"
+
+
+def _judge_ended(rows: list[StillCalling]) -> tuple[str, str]:
+    if not rows:
+        return _("Nobody has called with it since it ended."), "ok"
+    return _("It has ended, and somebody still calls with it: these calls are refused."), "bad"

@@ -1,0 +1,19 @@
+"""What expired before anybody was told of it is no news: the first sweep must not announce years of old keys."""
+
+from django.db import migrations
+from django.utils import timezone
+
+
+def mark_expired(apps, schema_editor):
+    apps.get_model('api_keys', 'ApiKey').objects.filter(expires_at__lte=timezone.now()).update(announced_days=0)
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('api_keys', '0005_what_was_announced_of_a_key'),
+    ]
+
+    operations = [
+        migrations.RunPython(mark_expired, migrations.RunPython.noop),
+    ]

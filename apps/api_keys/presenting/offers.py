@@ -1,0 +1,133 @@
+"""What an organization may make a key of: its types, with what is left of each."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.api_keys.actions.rules import check_type_may_be_made
+from apps.api_keys.models import EVERY_SCOPE, ApiKey, KeyType, Package, Scope
+from apps.api_keys.presenting.facts import limit_texts
+from apps.api_keys.presenting.rights import Rights
+from apps.base.actor import Actor
+from apps.base.errors import Forbidden
+from apps.base.permissions import ADMIN
+
+FULL, OFF, OTHERS = "full", "off", "others"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why no key of a type can be made now. ``kind``: full, off (by the package) or others (make them)."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The types and scopes that the actor's organization can choose from, and what is used already."""
+
+    actor: Actor
+    types: list[KeyType]
+    scopes: list[Scope]
+    package: Package | None
+    used: dict[int, int]
+
+    @classmethod
+    def to(cls, actor: Actor) -> "Offer":
+        """This will read the catalogue, the package and the live keys of each type: four queries."""
+        counted = ApiKey.objects.for_actor(actor).live().values("key_type").annotate(count=Count("pk"))
+        return cls(
+            actor=actor,
+            types=list(KeyType.objects.for_customers()),
+            scopes=list(Scope.objects.all()),
+            package=Package.objects.filter(pk=actor.organization_id).first(),
+            used={row["key_type"]: row["count"] for row in counted.order_by()},
+        )
+
+    def find(self, name: str) -> KeyType | None:
+        """This will return the type of that name, or None."""
+        return next((kind for kind in self.types if kind.name == name), None)
+
+    @property
+    def off(self) -> frozenset[str]:
+        """The scopes that are switched off for the organization."""
+        return frozenset(self.package.scopes_off) if self.package else frozenset()
+
+    @property
+    def contact(self) -> str:
+        """Whom to ask about what is switched off."""
+        return (self.package or Package()).contact_text
+
+    def rights(self, kind: KeyType) -> Rights:
+        """This will return what keys of the type may hold, switched off or not, and what the actor can give them."""
+        holdable = kind.holdable(frozenset(scope.name for scope in self.scopes))
+        givable = frozenset(name for name in holdable - self.off if self.actor.may_give(name))
+        return Rights(self.scopes, holdable, givable, self.contact if holdable & self.off else "")
+
+    def left(self, kind: KeyType) -> int | None:
+        """This will return how many more keys of the type there may be, or None: any number."""
+        return None if kind.cap is None else max(0, kind.cap - self.used.get(kind.pk, 0))
+
+    def refusal(self, kind: KeyType) -> Refusal | None:
+        """This will tell why the actor cannot make a key of the type now; the action decides again."""
+        if self.package and kind.name in self.package.types_off:
+            return Refusal(OFF, _("Not part of your package. %(contact)s") % {"contact": self.contact})
+        try:
+            check_type_may_be_made(self.actor, kind)
+        except Forbidden as error:
+            return Refusal(OTHERS, str(error))
+        if self.left(kind) == 0:
+            text = ngettext(
+                "The only key of this type is in use. Revoke it to make another.",
+                "All %(cap)d keys of this type are in use. Revoke one to make another.",
+                kind.cap or 0,
+            )
+            return Refusal(FULL, text % {"cap": kind.cap or 0})
+        return None
+
+
+def type_cards(offer: Offer) -> list[dict[str, Any]]:
+    """This will return a card for each type."""
+    return [type_card(offer, kind) for kind in offer.types]
+
+
+def type_card(offer: Offer, kind: KeyType) -> dict[str, Any]:
+    """This will return what the form says of a type before one is made."""
+    refusal = offer.refusal(kind)
+    return {
+        "value": kind.name,
+        "title": kind.title_text,
+        "text": kind.description_text,
+        "holds": _holds(offer, kind),
+        "limits": ", ".join(limit_texts(kind)) or _("No rate limit"),
+        "lifetime": _lifetime(kind),
+        "used": offer.used.get(kind.pk, 0),
+        "cap": kind.cap,
+        "left": offer.left(kind),
+        "disabled": refusal is not None,
+        "reason": refusal.text if refusal else "",
+        "is_full": refusal is not None and refusal.kind == FULL,
+    }
+
+
+def _holds(offer: Offer, kind: KeyType) -> str:
+    if EVERY_SCOPE in kind.scopes:
+        return _("Every right, and admin") if kind.may_hold_admin else _("Every right but admin")
+    names = offer.rights(kind).holdable
+    held = [scope.name for scope in offer.scopes if scope.name in names]
+    shown = [name for name in held if name.removesuffix(":read") + ":write" not in names]
+    return ", ".join([*shown, *([ADMIN] if ADMIN in names else [])]) or _("Nothing")
+
+
+def _lifetime(kind: KeyType) -> str:
+    usual, longest = kind.default_days, kind.longest_days
+    if usual is None:
+        return _("No expiry unless chosen")
+    values = {"usual": usual, "longest": longest}
+    if longest is None:
+        return _("%(usual)d days unless chosen, or no expiry") % values
+    return _("%(usual)d days unless chosen, %(longest)d at most") % values

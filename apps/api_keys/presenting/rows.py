@@ -1,0 +1,94 @@
+"""The list of keys: which are asked for, what each row shows, and how much of each cap is used."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import Case, Count, Exists, OuterRef, Q, When
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext_lazy
+
+from apps.api_keys.models import ApiKey, KeyType
+from apps.api_keys.presenting.facts import facts, grouped
+from apps.audit.models import LastUse
+from apps.audit.usage import daily_series, last_uses
+from apps.base.actor import Actor
+from apps.base.charts import bars
+from apps.base.secrets import ID_LENGTH, MASK_DOTS, parse_key
+from apps.credentials.models import KeyStatus, SecretKeyQuerySet
+
+DAYS = 24
+NEVER_USED = "never_used"
+# Worst first, as the list of choices shows them.
+STATUSES = (
+    (KeyStatus.REVOKED, KeyStatus.REVOKED.label),
+    (KeyStatus.DISABLED, KeyStatus.DISABLED.label),
+    (KeyStatus.QUARANTINED, KeyStatus.QUARANTINED.label),
+    (KeyStatus.EXPIRED, KeyStatus.EXPIRED.label),
+    (KeyStatus.EXPIRING, KeyStatus.EXPIRING.label),
+    (KeyStatus.OVERLAP, KeyStatus.OVERLAP.label),
+    (NEVER_USED, pgettext_lazy("status of a key", "Never used")),
+    (KeyStatus.ACTIVE, KeyStatus.ACTIVE.label),
+)
+
+
+def matching(rows: SecretKeyQuerySet[ApiKey], text: str, status: str, kind: str) -> SecretKeyQuerySet[ApiKey]:
+    """This will keep the keys that match the filters; what no key can have matches none."""
+    if status == NEVER_USED:
+        rows = rows.live().filter(~Exists(LastUse.objects.filter(credential_id=OuterRef("pk"))))
+    elif status in KeyStatus.values:
+        rows = rows.in_status(status)
+    if kind:
+        rows = rows.filter(key_type__name=kind)
+    rows = rows.filter(_found_by(text)) if text else rows
+    return rows.order_by(Case(When(revoked_at=None, then=0), default=1), "-pk")
+
+
+def _found_by(text: str) -> Q:
+    """Find by a name or a part of it, by the beginning or the last four characters of a key, or by a mask."""
+    bare = text.removeprefix(ApiKey.key_prefix)
+    beginning, dots, ending = bare.partition(MASK_DOTS)
+    if dots:
+        return Q(key_id__startswith=beginning, last_four=ending[-4:])
+    return Q(name__icontains=text) | Q(key_id__startswith=bare[:ID_LENGTH]) | Q(last_four=bare[-4:])
+
+
+def without_secret(text: str) -> str:
+    """This will return what may be shown of a search: of a whole key, no more than finds it."""
+    key = parse_key(text)
+    return text if key is None else f"{key.prefix}{key.key_id}"
+
+
+def caps(actor: Actor) -> list[dict[str, Any]]:
+    """This will return the types that have a cap, with how much of it is used: two queries."""
+    counted = ApiKey.objects.for_actor(actor).live().values("key_type").annotate(count=Count("pk")).order_by()
+    used = {row["key_type"]: row["count"] for row in counted}
+    return [
+        {
+            "name": kind.name,
+            "title": kind.title_text,
+            "used": used.get(kind.pk, 0),
+            "cap": kind.cap,
+            "is_full": used.get(kind.pk, 0) >= (kind.cap or 0),
+        }
+        for kind in KeyType.objects.for_customers()
+        if kind.cap is not None and kind.pk in used
+    ]
+
+
+def key_rows(actor: Actor, keys: Sequence[ApiKey]) -> list[dict[str, Any]]:
+    """This will return the rows of the list: two further queries, however many keys."""
+    ids = [key.pk for key in keys]
+    uses = last_uses(ids)
+    series = daily_series(actor.organization_id, ids, DAYS) if actor.organization_id else {}
+    return [_row(key, uses.get(key.pk), series.get(key.pk, [])) for key in keys]
+
+
+def _row(key: ApiKey, use: LastUse | None, days: Sequence[Any]) -> dict[str, Any]:
+    total = sum(day.calls for day in days)
+    errors = sum(day.errors for day in days)
+    return {
+        **facts(key, use),
+        "bars": bars([(day.calls, day.errors) for day in days]),
+        "bars_label": _("Requests per day, last %(days)d days: %(total)s, of which %(errors)s refused or failed")
+        % {"days": DAYS, "total": grouped(total), "errors": grouped(errors)},
+    }

@@ -1,0 +1,220 @@
+"""Usage as the API writes it and as its pages show it."""
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, cast
+from uuid import UUID
+
+from django.utils.formats import date_format, number_format
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext, pgettext
+
+from apps.api_keys.models import ApiKey
+from apps.api_keys.presenting import grouped
+from apps.audit.figures import CLASSES, Figures, Interval, Point, Span, merged, of_key, of_organization
+from apps.audit.models import LastUse
+from apps.base.actor import Actor
+from apps.base.charts import stacked
+from apps.base.identifiers import encode
+from apps.base.instants import instant
+
+SHOWN = 50
+
+
+class Choice(NamedTuple):
+    """A span that the pages offer: so many bars, each of so many buckets; its button's word, the same as a heading."""
+
+    bars: int
+    interval: Interval
+    per_bar: int
+    word: str | Promise
+    title: str | Promise
+
+    def span(self, now: datetime) -> Span:
+        """This will return the bar of now and those before it."""
+        end = self.interval.start_of(now) + self.interval.length
+        end += self.interval.length * (-end.hour % self.per_bar)
+        return Span(end - self.bars * self.per_bar * self.interval.length, end, self.interval)
+
+
+SPANS = {
+    "24h": Choice(24, Interval.HOUR, 1, gettext_lazy("24 h"), gettext_lazy("Last 24 hours")),
+    "7d": Choice(28, Interval.HOUR, 6, gettext_lazy("7 d"), gettext_lazy("Last 7 days")),
+    "30d": Choice(30, Interval.DAY, 1, gettext_lazy("30 d"), gettext_lazy("Last 30 days")),
+}
+WORDS = {
+    "2xx": gettext_lazy("Answered"),
+    "4xx": gettext_lazy("Refused (4xx)"),
+    "429": gettext_lazy("Over the limit (429)"),
+    "5xx": gettext_lazy("Failed on our side (5xx)"),
+}
+TONES = {"4xx": "warn", "429": "warn", "5xx": "bad"}
+
+
+def last_use_of_organization(actor: Actor) -> LastUse | None:
+    """This will return the newest use of any of the organization's keys."""
+    keys = ApiKey.objects.for_actor(actor).values("pk")
+    return LastUse.objects.filter(pk__in=keys).order_by("-at").first()
+
+
+def keys_by_pk(actor: Actor, figures: Figures) -> dict[UUID, ApiKey]:
+    """This will return the keys that the figures name."""
+    return ApiKey.objects.for_actor(actor).in_bulk([pk for pk, _calls in figures.keys])
+
+
+# The API
+
+
+def write_usage(figures: Figures, use: LastUse | None) -> dict[str, Any]:
+    """This will return a key's usage as docs/api.md has it."""
+    return {
+        "total": figures.total,
+        "by_status": figures.by_status,
+        "series": [{"at": instant(each.at), "count": each.calls, "errors": each.errors} for each in figures.series],
+        "routes": [{"method": method, "route": route, "count": calls} for (method, route), calls in figures.routes],
+        "addresses": [
+            {"address": each.address or None, "count": each.calls, "last_at": instant(each.last_at)}
+            for each in figures.addresses
+        ],
+        "scopes_used": figures.scopes,
+        "last_used_at": instant(use.at) if use else None,
+        "last_used_from": (use.address or None) if use else None,
+    }
+
+
+def write_usage_of_organization(actor: Actor, figures: Figures) -> dict[str, Any]:
+    """This will return the same for an organization, and how much of it is whose."""
+    known = keys_by_pk(actor, figures)
+    keys = [{"id": encode(ApiKey.id_prefix, pk), "count": calls} for pk, calls in figures.keys if pk in known]
+    return {**write_usage(figures, last_use_of_organization(actor)), "keys": keys}
+
+
+# The pages
+
+
+def key_page(actor: Actor, key: ApiKey, span_name: str, now: datetime) -> dict[str, Any]:
+    """This will return the figures on the usage page of a key."""
+    choice, span = _span(span_name, now)
+    figures = of_key(cast(UUID, actor.organization_id), key.pk, span)
+    return _page(figures, choice, span)
+
+
+def organization_page(actor: Actor, span_name: str, now: datetime) -> dict[str, Any]:
+    """This will return the figures on the usage page of an organization."""
+    choice, span = _span(span_name, now)
+    figures = of_organization(cast(UUID, actor.organization_id), span)
+    known = keys_by_pk(actor, figures)
+    keys = [
+        {"id": known[pk].public_id, "name": known[pk].name, "mask": known[pk].mask, **_share(calls, figures.total)}
+        for pk, calls in figures.keys
+        if pk in known
+    ]
+    return {**_page(figures, choice, span), "keys": keys, "use": last_use_of_organization(actor)}
+
+
+def _span(name: str, now: datetime) -> tuple[str, Span]:
+    name = name if name in SPANS else "24h"
+    return name, SPANS[name].span(now)
+
+
+def _page(figures: Figures, choice: str, span: Span) -> dict[str, Any]:
+    routes = figures.routes[:SHOWN]
+    return {
+        "spans": [{"name": name, "word": each.word, "current": name == choice} for name, each in SPANS.items()],
+        "span_title": SPANS[choice].title,
+        "total": figures.total,
+        "stats": _stats(figures),
+        "chart": _chart(figures, SPANS[choice]),
+        "routes": [{"method": what[0], "route": what[1], **_share(calls, figures.total)} for what, calls in routes],
+        "addresses": [
+            {"address": each.address, "last_at": each.last_at, **_share(each.calls, figures.total)}
+            for each in figures.addresses[:SHOWN]
+        ],
+        "scopes": figures.scopes,
+        "shown": SHOWN,
+    }
+
+
+def _share(calls: int, total: int) -> dict[str, Any]:
+    return {"calls": calls, "share": round(calls / total * 100, 1) if total else 0}
+
+
+def _stats(figures: Figures) -> list[dict[str, Any]]:
+    stats: list[dict[str, Any]] = [{"label": _("Calls"), "value": figures.total, "tone": "", "hint": ""}]
+    for each in CLASSES[1:]:
+        calls = figures.by_status[each]
+        hint = _("%(percent)s %% of all") % {"percent": _percent(calls, figures.total)} if calls else ""
+        stats.append({"label": WORDS[each], "value": calls, "tone": TONES[each] if calls else "", "hint": hint})
+    return stats
+
+
+def _percent(part: int, whole: int) -> str:
+    percent = part / whole * 100
+    return f"< {number_format(0.1, 1)}" if percent < 0.1 else number_format(round(percent, 1), 1)
+
+
+def _chart(figures: Figures, choice: Choice) -> dict[str, Any] | None:
+    points = merged(figures.series, choice.per_bar)
+    drawn = stacked([[point.by_status[each] for each in CLASSES] for point in points])
+    if drawn is None:
+        return None
+    by_day = choice.interval == Interval.DAY
+    columns = [
+        {"column": column, "hint": _told(point, by_day), "tick": _tick(point.at, index, choice)}
+        for index, (column, point) in enumerate(zip(drawn.columns, points, strict=True))
+    ]
+    return {
+        "top": drawn.top,
+        "middle": drawn.top // 2 if drawn.top % 2 == 0 else None,
+        "floor": 0,
+        "columns": columns,
+        "ticks": [each for each in columns if each["tick"]],
+        "rows": [
+            {"at": _bucket(point.at, by_day), "count": point.calls, "by_status": list(point.by_status.values())}
+            for point in points
+            if point.calls
+        ],
+        "label": _label(figures, points, choice),
+        "legend": [{"name": each, "word": WORDS[each], "calls": figures.by_status[each]} for each in CLASSES],
+        "by_day": by_day,
+        "hours": choice.per_bar,
+    }
+
+
+def _label(figures: Figures, points: list[Point], choice: Choice) -> str:
+    busiest = max(points, key=lambda point: point.calls)
+    by_day = choice.interval == Interval.DAY
+    if by_day:
+        text = _("Calls per day: %(total)s, of which %(errors)s refused or failed; the most, %(most)s, on %(at)s")
+    elif choice.per_bar == 1:
+        text = _("Calls per hour: %(total)s, of which %(errors)s refused or failed; the most, %(most)s, at %(at)s")
+    else:
+        text = _(
+            "Calls per six hours: %(total)s, of which %(errors)s refused or failed; the most, %(most)s, from %(at)s"
+        )
+    errors = figures.total - figures.by_status["2xx"]
+    numbers = {"total": grouped(figures.total), "errors": grouped(errors), "most": grouped(busiest.calls)}
+    return text % {**numbers, "at": _bucket(busiest.at, by_day)}
+
+
+def _told(point: Point, by_day: bool) -> str:
+    calls = ngettext("%(count)s call", "%(count)s calls", point.calls) % {"count": grouped(point.calls)}
+    if point.errors:
+        calls = _("%(calls)s, %(errors)s refused or failed") % {"calls": calls, "errors": grouped(point.errors)}
+    return f"{_bucket(point.at, by_day)}: {calls}"
+
+
+def _bucket(at: datetime, by_day: bool) -> str:
+    """Write the start of a bar: figures are kept by UTC, whatever the reader's zone."""
+    if by_day:
+        return date_format(at.date(), pgettext("date format, see Django's date filter", "j M Y"))
+    return date_format(at.astimezone(UTC), pgettext("date format, see Django's date filter", "j M, H:i")) + " UTC"
+
+
+def _tick(at: datetime, index: int, choice: Choice) -> str:
+    """Write under a few bars when they were: every sixth hour, each noon of a week, every seventh day."""
+    if choice.interval == Interval.DAY:
+        return date_format(at.date(), "j M") if (choice.bars - index) % 7 == 4 else ""
+    if choice.per_bar == 1:
+        return date_format(at, "H:i") if at.hour % 6 == 0 else ""
+    return date_format(at.date(), "D") if at.hour == 12 else ""

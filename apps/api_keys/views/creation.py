@@ -1,0 +1,121 @@
+"""S3 and S4: making a key in two steps, and the one answer that shows it."""
+
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+
+from apps.api_keys import actions
+from apps.api_keys.forms import FIELD_OF_ERROR, CreateKeyForm
+from apps.api_keys.models import ApiKey, KeyType
+from apps.api_keys.presenting import proposals
+from apps.api_keys.presenting.offers import Offer, type_card, type_cards
+from apps.api_keys.presenting.secrets import revealed
+from apps.api_keys.views.access import access_of
+from apps.api_keys.views.blame import blame
+from apps.base.answers import reveal
+from apps.base.errors import PortalError
+from apps.base.forms import AlreadySent, signed_in_since
+from apps.base.pages import FORM, org_page
+from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
+
+
+@org_page(Permission.API_KEYS_WRITE, nav="api_keys", methods=FORM)
+def key_create(request: PortalRequest) -> HttpResponse:
+    """S3 and S4: first the type, then what a key of it needs, then the one answer that shows the key."""
+    offer, source = Offer.to(request.actor), _source(request)
+    asked = request.POST.get("type") or request.GET.get("type") or (source.key_type.name if source else "")
+    kind = offer.find(asked)
+    if kind is None:
+        return _ask_for_type(request, offer, asked)
+    if request.method != "POST" and offer.refusal(kind):
+        return _explain(request, offer, kind)
+    form = CreateKeyForm(
+        request.POST if request.method == "POST" else None,
+        request=request,
+        offer=offer,
+        kind=kind,
+        initial=_proposal(request, offer, kind, source),
+    )
+    if form.is_valid():
+        answer = _create(request, form)
+        if answer is not None:
+            return answer
+    return _ask_for_settings(request, form, source)
+
+
+def _source(request: PortalRequest) -> ApiKey | None:
+    """The key whose settings are to be copied; somebody else's is not found."""
+    key_id = request.GET.get("from")
+    if not key_id:
+        return None
+    key: ApiKey = ApiKey.objects.for_actor(request.actor).select_related("key_type").with_public_id(key_id)
+    return key
+
+
+def _proposal(request: PortalRequest, offer: Offer, kind: KeyType, source: ApiKey | None) -> dict[str, Any]:
+    rights = offer.rights(kind)
+    if source is not None:
+        return proposals.copy_of(rights, source, kind)
+    return {"name": request.GET.get("name", "")[:100], **proposals.rights(rights, request.GET.getlist("scopes"))}
+
+
+def _ask_for_type(request: PortalRequest, offer: Offer, asked: str) -> HttpResponse:
+    missing = _("There is no such type of key here: choose one of these.") if asked else ""
+    if request.method == "POST" and not asked:
+        missing = _("Choose the type of the key.")
+    context = {"types": type_cards(offer), "missing": missing}
+    return render(request, "api_keys/create_type.html", context, status=422 if request.method == "POST" else 200)
+
+
+def _explain(request: PortalRequest, offer: Offer, kind: KeyType) -> HttpResponse:
+    return render(request, "api_keys/create_refused.html", {"type": type_card(offer, kind)})
+
+
+def _ask_for_settings(request: PortalRequest, form: CreateKeyForm, source: ApiKey | None) -> HttpResponse:
+    context = {
+        "form": form,
+        "type": type_card(form.offer, form.kind),
+        "action": f"{request.path}?{urlencode({'type': form.kind.name})}",
+        "access": access_of(form),
+        "client_ip": request.client_address,
+        "source": source,
+        "lost": proposals.cannot_be_given(form.rights, source.scopes) if source else [],
+    }
+    return render(request, "api_keys/create.html", context, status=422 if form.errors else 200)
+
+
+def _create(request: PortalRequest, form: CreateKeyForm) -> HttpResponse | None:
+    try:
+        with transaction.atomic():
+            form.spend()
+            key, text = actions.create_key(actor=request.actor, **form.for_action())
+    except AlreadySent:
+        made = ApiKey.objects.for_actor(request.actor).filter(created_by_id=request.actor.id)
+        return already_shown(request, made.filter(name=form.cleaned_data["name"].strip()).order_by("-pk").first())
+    except PortalError as error:
+        blame(form, error, FIELD_OF_ERROR)
+        return None
+    return show_once(request, key, text)
+
+
+def show_once(request: PortalRequest, key: ApiKey, text: str) -> HttpResponse:
+    """This will show a key's text in the answer to the request that made it, and never again."""
+    close_url = reverse("api_key", args=[request.organization.slug, key.public_id])
+    return reveal(request, "api_keys/reveal.html", {**revealed(key, text), "close_url": close_url})
+
+
+def already_shown(request: PortalRequest, key: ApiKey | None) -> HttpResponse:
+    """This will answer a form that came twice: no second key, and no second look at the first."""
+    context = {
+        "key": {"id": key.public_id, "name": key.name, "mask": key.mask} if key else None,
+        "can_rotate": key is not None and not key.has_ended and key.overlap_since is None,
+        # Whoever signed in after the key was made did not get the answer that showed it.
+        "lost": key is not None and signed_in_since(request, key.created_at),
+    }
+    return render(request, "api_keys/already_shown.html", context, status=409)

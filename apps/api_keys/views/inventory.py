@@ -1,0 +1,43 @@
+"""The inventory: what is worth a second look among the live keys, and all keys as a file."""
+
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+from django.http import HttpResponseBase
+from django.shortcuts import render
+from django.utils import timezone
+
+from apps.api_keys.inventory import Finding, inspect, scopes_seen, table
+from apps.api_keys.models import ApiKey
+from apps.api_keys.presenting.inventory import finding_tabs, inventory_row
+from apps.base.pages import org_page
+from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
+from apps.base.spreadsheets import csv_answer
+
+PER_PAGE = 50
+
+
+@org_page(Permission.API_KEYS_READ, nav="api_keys")
+def key_inventory(request: PortalRequest) -> HttpResponseBase:
+    """The live keys by what was found, all of them in one look."""
+    now, asked = timezone.now(), request.GET.get("finding", "")
+    live = ApiKey.objects.for_actor(request.actor).live(now).select_related("key_type").order_by("pk")
+    looked = inspect(list(live), scopes_seen(request.actor, now), now)
+    wanted = [each for each in looked if not asked or asked in each.findings]
+    page: Page[Any] = Paginator(wanted, PER_PAGE).get_page(request.GET.get("page"))
+    page.object_list = [inventory_row(each, now) for each in page.object_list]
+    context = {
+        "page_obj": page,
+        "tabs": finding_tabs(request.path, looked, asked),
+        "finding": asked if asked in list(Finding) else "",
+        "total": len(looked),
+    }
+    return render(request, "api_keys/inventory.html", context)
+
+
+@org_page(Permission.API_KEYS_READ, nav="api_keys")
+def key_inventory_csv(request: PortalRequest) -> HttpResponseBase:
+    """Every key in every state as CSV: masks, never a secret, so it is no more than the list shows."""
+    now = timezone.now()
+    return csv_answer(f"api-keys-{request.organization.slug}-{now:%Y-%m-%d}.csv", table(request.actor, now))

@@ -1,0 +1,57 @@
+"""S2: the list of keys."""
+
+import logging
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+from django.db import DatabaseError
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import urlencode
+
+from apps.api_keys import presenting
+from apps.api_keys.models import ApiKey, KeyType
+from apps.api_keys.presenting import rows
+from apps.base.pages import org_page
+from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
+
+PER_PAGE = 50
+logger = logging.getLogger(__name__)
+
+
+@org_page(Permission.API_KEYS_READ, nav="api_keys")
+def key_list(request: PortalRequest) -> HttpResponse:
+    """S2: the organization's keys, filtered by text, status and type."""
+    q, status, kind = (request.GET.get(name, "").strip() for name in ("q", "status", "type"))
+    shown = rows.without_secret(q)
+    if shown != q:
+        # A whole key was pasted: out of the address with it, before the browser keeps it in its history.
+        return redirect(f"{request.path}?{urlencode({'q': shown, 'status': status, 'type': kind})}")
+    try:
+        found = _found(request, q, status, kind)
+    except DatabaseError:
+        logger.exception("the list of keys could not be read")
+        return render(request, "api_keys/list.html", {"load_error": True}, status=503)
+    context = {
+        **found,
+        "q": q,
+        "status": status,
+        "type": kind,
+        "statuses": [{"value": str(value), "label": label} for value, label in rows.STATUSES],
+        "filtered": bool(q or status or kind),
+    }
+    return render(request, "api_keys/list.html", context)
+
+
+def _found(request: PortalRequest, q: str, status: str, kind: str) -> dict[str, Any]:
+    mine = ApiKey.objects.for_actor(request.actor)
+    listed = mine.listed().select_related("key_type", "replaced_by")
+    page: Page[Any] = Paginator(rows.matching(listed, q, status, kind), PER_PAGE).get_page(request.GET.get("page"))
+    page.object_list = presenting.key_rows(request.actor, list(page.object_list))
+    return {
+        "page_obj": page,
+        "types": [{"value": each.name, "label": each.title_text} for each in KeyType.objects.for_customers()],
+        "used": mine.live().count(),
+        "caps": rows.caps(request.actor),
+    }

@@ -1,0 +1,63 @@
+"""What keys were used for, and who still calls with one that is being replaced."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+
+from apps.api_keys import presenting, usage_figures
+from apps.api_keys.draining import drain, is_draining
+from apps.api_keys.least_privilege import Hint, hint
+from apps.api_keys.models import ApiKey
+from apps.api_keys.views.one_key import find_key
+from apps.audit.models import LastUse
+from apps.base.pages import org_page
+from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
+
+
+@org_page(Permission.API_KEYS_READ, Permission.USAGE_READ, nav="api_keys")
+def key_usage(request: PortalRequest, key_id: str) -> HttpResponse:
+    """What a key was used for, by whom and how it went; and what it could do without."""
+    key = find_key(request, key_id)
+    now = timezone.now()
+    context = {
+        "key": presenting.facts(key, LastUse.objects.filter(pk=key.pk).first(), now),
+        "draining": is_draining(key),
+        **usage_figures.key_page(request.actor, key, request.GET.get("span", ""), now),
+        **_narrower(request, key, hint(request.actor, key, now)),
+    }
+    return render(request, "api_keys/usage.html", context)
+
+
+def _narrower(request: PortalRequest, key: ApiKey, found: Hint | None) -> dict[str, Any]:
+    """Return the hint, and where a key is made with no more than was used: for those who may make one."""
+    if found is None or not request.actor.can(Permission.API_KEYS_WRITE):
+        return {"hint": found, "narrower_url": ""}
+    query = urlencode({"type": key.key_type.name, "scopes": found.enough}, doseq=True)
+    return {"hint": found, "narrower_url": reverse("api_key_create", args=[request.organization.slug]) + "?" + query}
+
+
+@org_page(Permission.API_KEYS_READ, Permission.USAGE_READ, nav="api_keys")
+def key_drain(request: PortalRequest, key_id: str) -> HttpResponse:
+    """Who still calls with a key that a newer one replaces."""
+    key = find_key(request, key_id)
+    if not is_draining(key):
+        return redirect("api_key", request.organization.slug, key_id)
+    now = timezone.now()
+    context = {
+        "key": presenting.facts(key, LastUse.objects.filter(pk=key.pk).first(), now),
+        "drain": drain(request.actor, key, now),
+        "successor": getattr(key, "replaced_by", None),
+    }
+    return render(request, "api_keys/drain.html", context)
+
+
+@org_page(Permission.USAGE_READ, nav="api_keys")
+def usage(request: PortalRequest) -> HttpResponse:
+    """What all keys of the organization were used for."""
+    page = usage_figures.organization_page(request.actor, request.GET.get("span", ""), timezone.now())
+    return render(request, "api_keys/usage_of_all.html", page)

@@ -1,0 +1,238 @@
+"""The call log by way of Redis (``API_CALL_LOG=stream``): an answer leaves when Redis has its row, workers move it on.
+
+Callers that wait at the same time share a round trip, without a thread in between: one of them sends what all of them
+have put down. Where Redis cannot take a row (gone, silent, full) or holds too many already, the group commit
+of ``call_writer`` takes it: slower, never less. What Redis loses before a worker has moved it, is lost.
+"""
+
+import json
+import logging
+import os
+import threading
+import time
+import typing
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from json.encoder import encode_basestring_ascii
+from typing import Any, NamedTuple
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError
+from prometheus_client import Gauge
+
+from apps.audit import call_store, call_writer
+from apps.audit.call_store import Call
+from apps.base import redis as shared
+
+logger = logging.getLogger(__name__)
+
+WAITING = Gauge("portal_api_calls_waiting", "API calls in Redis that no worker had moved at this process's last call.")
+KEY = "portal:calls"
+MOST_WAITING = 100_000
+# How long a stream that is too long is left alone before somebody asks again whether it is shorter.
+FULL_SECONDS = 5.0
+MOST_TOGETHER = 200
+DRAIN_BATCH = 1000
+LOCK_MS = 10_000
+
+
+class Waiting:
+    """A call that somebody put down, whether Redis has it, and the lock that its thread sleeps on."""
+
+    __slots__ = ("is_kept", "packed", "woken")
+
+    def __init__(self, call: Call) -> None:
+        self.packed: bytes = shared.pack("XADD", KEY, "*", "call", write_call(call))
+        self.is_kept: bool | None = None
+        self.woken: threading.Lock | None = None
+
+
+class Sender:
+    """Sends what this process's threads put down: one of them leads, the others sleep until theirs was sent."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._line = shared.Line()
+        self._put_down: list[Waiting] = []
+        self._has_leader = False
+        self._full_until = 0.0
+
+    def keep(self, call: Call) -> bool:
+        """This will return when Redis has acknowledged the call, or tell that it cannot take it."""
+        mine = Waiting(call)
+        with self._lock:
+            self._put_down.append(mine)
+            if self._has_leader:
+                mine.woken = threading.Lock()
+                mine.woken.acquire()
+            self._has_leader = True
+        if mine.woken is not None:
+            mine.woken.acquire()
+        if mine.is_kept is None:  # nobody has sent it: it is for this thread to lead
+            self._lead()
+        return bool(mine.is_kept)
+
+    def _lead(self) -> None:
+        """This will send what was put down so far, wake its threads, and have the next one lead."""
+        with self._lock:
+            batch, self._put_down = self._put_down[:MOST_TOGETHER], self._put_down[MOST_TOGETHER:]
+        is_kept = False
+        try:
+            is_kept = time.monotonic() >= self._full_until and self._ask([each.packed for each in batch])
+        finally:
+            with self._lock:
+                following = self._put_down[:1]
+                self._has_leader = bool(following)
+            for each in batch:
+                each.is_kept = is_kept
+            for each in (*batch, *following):
+                if each.woken is not None:
+                    each.woken.release()
+
+    def _ask(self, packed: list[bytes]) -> bool:
+        answers = self._line.send(b"".join([*packed, shared.pack("XLEN", KEY)]), len(packed) + 1)
+        if answers is None:
+            return False
+        WAITING.set(answers[-1])
+        if answers[-1] > MOST_WAITING:
+            self._full_until = time.monotonic() + FULL_SECONDS
+            logger.warning("the call log in Redis holds %d rows: is a worker running?", answers[-1])
+        return True
+
+
+_sender = Sender()
+
+
+def keep(call: Call) -> None:
+    """This will return when the call is in Redis, or else committed."""
+    if not _sender.keep(call):
+        call_writer.keep(call)
+
+
+def _start_afresh() -> None:
+    global _sender
+    _sender = Sender()
+
+
+os.register_at_fork(after_in_child=_start_afresh)
+
+
+# A row as Redis holds it: JSON by the names of the fields, so that processes of two versions can share a stream.
+
+
+class Form(NamedTuple):
+    """How values of one type are written, read, and what stands for one that a version did not know."""
+
+    write: Callable[[Any], str]
+    read: Callable[[Any], Any]
+    empty: Any
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+def _or_none(form: Form) -> Form:
+    return Form(
+        lambda value: "null" if value is None else form.write(value),
+        lambda value: None if value is None else form.read(value),
+        None,
+    )
+
+
+FORMS: dict[Any, Form] = {
+    str: Form(encode_basestring_ascii, _as_is, ""),
+    int: Form(str, _as_is, 0),
+    float: Form(repr, _as_is, 0.0),
+    bool: Form(json.dumps, _as_is, False),
+    uuid.UUID: Form(lambda value: f'"{value.hex}"', uuid.UUID, None),
+    datetime: Form(lambda value: f'"{value.isoformat()}"', datetime.fromisoformat, None),
+}
+FORMS[uuid.UUID | None] = _or_none(FORMS[uuid.UUID])
+ANYTHING = Form(json.dumps, _as_is, None)
+FIELDS = {
+    name: (form := FORMS.get(hint, ANYTHING))._replace(empty=Call._field_defaults.get(name, form.empty))
+    for name, hint in typing.get_type_hints(Call).items()
+}
+WRITERS = tuple(form.write for form in FIELDS.values())
+TEMPLATE = "{" + ",".join(f'"{name}":%s' for name in FIELDS) + "}"
+
+
+def write_call(call: Call) -> str:
+    """This will write a call for the stream, field by field: a third of what a JSON encoder takes for it."""
+    return TEMPLATE % tuple([write(value) for write, value in zip(WRITERS, call, strict=True)])
+
+
+def read_call(text: bytes) -> Call:
+    """This will read what any version wrote: fields it did not know are empty, those unknown here are left out."""
+    given = json.loads(text)
+    return Call(**{name: form.read(given[name]) if name in given else form.empty for name, form in FIELDS.items()})
+
+
+# The way on into the database, in every worker process.
+
+
+def drain(stop_after: float = 60.0) -> int:
+    """This will move what Redis holds into the database, batch by batch until nothing is left; and return how much.
+
+    Two at once only do needless work, and a lock keeps them from it: a row that is stored already is not counted
+    again, and what is trimmed was committed before.
+    """
+    if not settings.REDIS_URL:
+        return 0
+    token, moved, end = uuid.uuid4().hex, 0, time.monotonic() + stop_after
+    if not shared.ask(lambda client: client.set(f"{KEY}:lock", token, nx=True, px=LOCK_MS)):
+        return 0
+    try:
+        while time.monotonic() < end and (entries := _first()):
+            _store([_read(fields) for _id, fields in entries])
+            moved += len(entries)
+            if not _trim(entries[-1][0]):
+                break
+    finally:
+        if shared.ask(lambda client: client.get(f"{KEY}:lock")) == token.encode():
+            shared.ask(lambda client: client.delete(f"{KEY}:lock"))
+    return moved
+
+
+def _first() -> list[tuple[bytes, dict[bytes, bytes]]]:
+    # The stubs allow for answers as text, and for entries that were deleted while they were claimed.
+    found: Any = shared.ask(lambda client: client.xrange(KEY, count=DRAIN_BATCH))
+    return found or []
+
+
+def _trim(last_id: bytes) -> bool:
+    """Everything up to the last one is committed, and Redis gives out no lower number any more."""
+    milliseconds, _, number = last_id.partition(b"-")
+    following = f"{milliseconds.decode()}-{int(number) + 1}"
+
+    def question(client: redis.Redis) -> bool:
+        client.xtrim(KEY, minid=following, approximate=False)
+        return bool(client.pexpire(f"{KEY}:lock", LOCK_MS))
+
+    return bool(shared.ask(question))
+
+
+def _read(fields: dict[bytes, bytes]) -> Call | None:
+    try:
+        return read_call(fields[b"call"])
+    except (KeyError, TypeError, ValueError) as error:
+        call_writer.give_up(1, error)
+        return None
+
+
+def _store(found: Sequence[Call | None]) -> None:
+    """This will commit the calls; one that the database refuses is given up, a database that is away is raised."""
+    calls = [call for call in found if call is not None]
+    try:
+        call_store.store(calls, {})
+    except call_writer.UNREACHABLE:
+        raise
+    except DatabaseError as error:
+        if len(calls) <= 1:
+            call_writer.give_up(len(calls), error)
+            return
+        _store(calls[: len(calls) // 2])
+        _store(calls[len(calls) // 2 :])

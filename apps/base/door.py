@@ -1,0 +1,24 @@
+"""What the API's door refuses whatever the credential says: plain http, and a session's change without its token."""
+
+from django.conf import settings
+from rest_framework.authentication import CSRFCheck
+
+from apps.base.errors import Forbidden
+from apps.base.requests import PortalRequest
+
+
+def https_refusal(request: PortalRequest) -> Forbidden | None:
+    """This will refuse plain http where the portal is served over https."""
+    if not settings.HTTPS or request.is_secure():
+        return None
+    return Forbidden("Use https. A key that was sent over plain http should be rotated.", "https_required")
+
+
+def csrf_refusal(request: PortalRequest) -> Forbidden | None:
+    """This will check the CSRF token of a session's change: keys need none, cookies travel by themselves."""
+    # Called as DRF's own SessionAuthentication calls it; the stubs want a view and its answer.
+    check = CSRFCheck(lambda _request: None)  # type: ignore[arg-type]
+    check.process_request(request)
+    if check.process_view(request, None, (), {}) is None:  # type: ignore[arg-type]
+        return None
+    return Forbidden("The CSRF token is missing or wrong. Reload the page and send the form again.")

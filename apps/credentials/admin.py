@@ -1,0 +1,17 @@
+"""Idempotency records in the operators' admin: to read, never to change."""
+
+from django.contrib import admin
+
+from apps.audit.operators import ReadOnlyAdmin
+from apps.credentials.models import IdempotencyRecord
+
+
+@admin.register(IdempotencyRecord)
+class IdempotencyRecordAdmin(ReadOnlyAdmin):
+    """What POSTs with ``Idempotency-Key`` were answered, for 24 hours."""
+
+    list_display = ("reserved_at", "organization", "credential_kind", "credential_id", "route", "status")
+    list_select_related = ("organization",)
+    fields = ("reserved_at", "organization", "credential_kind", "credential_id", "route", "status", "answer")
+    search_fields = ("credential_id__exact",)
+    ordering = ("-reserved_at",)

@@ -1,0 +1,161 @@
+"""Reservations and first answers of POSTs with ``Idempotency-Key``, behind the port of ``base/idempotency.py``.
+
+What is kept: where and by whom (a digest that finds the row again), the body as HMAC under a pepper, the answer less
+every secret. The header itself is not kept: people write order numbers and addresses into it. The digest that finds
+the row has no pepper, for it must find it after a pepper was rotated; the one of the body names its pepper, and under a
+retired one no body is the same any more.
+
+Times are those of the web process (``timezone.now``). Nothing rests on clocks that agree: a process that goes too fast
+takes a running request's reservation early, and then the first one rolls back, for it no longer finds its token.
+"""
+
+import hashlib
+import json
+import uuid
+from datetime import timedelta
+from functools import partial
+from typing import Any, cast
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.base.api import SHOWN_ONCE
+from apps.base.errors import Conflict
+from apps.base.idempotency import Answer, Asked, in_progress
+from apps.base.rendering import to_json
+from apps.base.secrets import current_pepper, digest, matches
+from apps.credentials.models import IdempotencyRecord
+from apps.webhooks.crash_points import reach
+
+KEPT = timedelta(hours=24)
+RESERVED = timedelta(seconds=60)
+TRIES = 3
+PRUNED_AT_ONCE, MOST_PRUNED = 500, 50_000
+OTHER_BODY = "This Idempotency-Key was used with another body. Take a new key for another request."
+
+
+class Record:
+    """The record of one request: found, reserved, answered or freed."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._lookup = lookup_of(asked)
+        self._body = f"{self._lookup}:{hashlib.sha256(asked.body).hexdigest()}"
+        self._token = uuid.uuid4()
+
+    def first_answer(self) -> Answer | None:
+        """This will return the answer of the last 24 hours to the same request with the same body."""
+        row = IdempotencyRecord.objects.filter(lookup=self._lookup).answered(timezone.now() - KEPT).first()
+        return self._answer_in(row) if row is not None and self._has_this_body(row) else None
+
+    def reserve(self) -> Answer | None:
+        """This will reserve in a commit of its own, or return the answer that another request has stored meanwhile.
+
+        Raises Conflict where the first request is still running, or had another body.
+        """
+        for _try in range(TRIES):
+            if self._insert():
+                return None
+            row = IdempotencyRecord.objects.filter(lookup=self._lookup).first()
+            if row is None:  # freed since
+                continue
+            if self._is_over(row):
+                if self._take_over(row):
+                    return None
+                continue
+            if not self._has_this_body(row):
+                raise Conflict(OTHER_BODY, "idempotency_conflict")
+            if row.status is not None:
+                return self._answer_in(row)
+            break
+        raise in_progress()
+
+    def _insert(self) -> bool:
+        pepper_id = current_pepper()
+        row = IdempotencyRecord(
+            organization_id=cast(uuid.UUID, self._asked.actor.organization_id),
+            credential_kind=self._asked.actor.kind,
+            credential_id=cast(uuid.UUID, self._asked.actor.pk),
+            route=self._asked.route[:120],
+            lookup=self._lookup,
+            body_digest=digest(self._body, pepper_id),
+            pepper_id=pepper_id,
+            token=self._token,
+            reserved_at=timezone.now(),
+        )
+        IdempotencyRecord.objects.bulk_create([row], ignore_conflicts=True)
+        return self._own().exists()
+
+    @staticmethod
+    def _is_over(row: IdempotencyRecord) -> bool:
+        """Whether it is an old answer, or a request that never came to an end."""
+        return row.reserved_at <= timezone.now() - (RESERVED if row.status is None else KEPT)
+
+    def _take_over(self, row: IdempotencyRecord) -> bool:
+        """This will take the row's place, and tell whether it was the first to do so."""
+        pepper_id = current_pepper()
+        # Only while it is what was read: of two that come at once, one hits; a first runner that ends now is a miss.
+        rows = IdempotencyRecord.objects.filter(pk=row.pk, token=row.token, status=row.status)
+        return bool(
+            rows.update(
+                body_digest=digest(self._body, pepper_id),
+                pepper_id=pepper_id,
+                token=self._token,
+                reserved_at=timezone.now(),
+                status=None,
+                answer="",
+            )
+        )
+
+    def keep(self, status: int, body: Any) -> bool:
+        """This will store the answer less its secrets in the caller's transaction, if the reservation is still here."""
+        answer = "" if body is None else to_json(without_secrets(body))
+        kept = self._own().filter(status=None).update(status=status, answer=answer)
+        transaction.on_commit(partial(reach, "after_commit_before_answer"))
+        return bool(kept)
+
+    def free(self) -> None:
+        """This will delete the reservation, if it is still this request's."""
+        self._own().filter(status=None).delete()
+
+    def _own(self) -> Any:
+        return IdempotencyRecord.objects.filter(lookup=self._lookup, token=self._token)
+
+    def _has_this_body(self, row: IdempotencyRecord) -> bool:
+        return matches(self._body, row.body_digest, row.pepper_id)
+
+    @staticmethod
+    def _answer_in(row: IdempotencyRecord) -> Answer:
+        return Answer(row.status or 200, json.loads(row.answer) if row.answer else None)
+
+
+def lookup_of(asked: Asked) -> str:
+    """This will return what finds the record of a request: its header, method, path and credential as one digest.
+
+    A session's credential is the person in the organization that it acts in.
+    """
+    actor = asked.actor
+    parts = [str(actor.kind), str(actor.pk), str(actor.organization_id), asked.method, asked.path, asked.key]
+    return hashlib.sha256(to_json(parts).encode()).hexdigest()
+
+
+def without_secrets(value: Any) -> Any:
+    """This will return an answer without the names that hold what is shown once, at any depth."""
+    if isinstance(value, dict):
+        return {name: without_secrets(inner) for name, inner in value.items() if name not in SHOWN_ONCE}
+    if isinstance(value, (list, tuple)):
+        return [without_secrets(inner) for inner in value]
+    return value
+
+
+def prune() -> int:
+    """This will delete records older than 24 hours, some hundred in a commit, and return how many (a sweep)."""
+    oldest, pruned = timezone.now() - KEPT, 0
+    while pruned < MOST_PRUNED:
+        old = IdempotencyRecord.objects.filter(reserved_at__lt=oldest)
+        keys = list(old.values_list("pk", flat=True)[:PRUNED_AT_ONCE])
+        # Again by age: one that was taken over since is young.
+        pruned += old.filter(pk__in=keys).delete()[0]
+        if len(keys) < PRUNED_AT_ONCE:
+            break
+    return pruned

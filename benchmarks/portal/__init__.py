@@ -1,0 +1,1 @@
+"""The portal as it is, with one trivial view more."""

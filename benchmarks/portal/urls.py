@@ -1,0 +1,29 @@
+"""The portal's routes and ``/v1/trivial``: the same body as the rivals', behind the same door as everything else."""
+
+from django.urls import include, path
+from rest_framework.response import Response
+
+from apps.base.api import PortalView, api_path
+from apps.base.permissions import Permission
+from apps.base.programs import ApiRoutes
+from apps.base.requests import ApiRequest
+from integrations_portal import urls as portal
+
+TRIVIAL = {"status": "ok", "count": 20}
+
+
+class Trivial(PortalView):
+    """Needs a scope, like any other route."""
+
+    requires = {"GET": Permission.USERS_READ}
+
+    def get(self, request: ApiRequest) -> Response:
+        """This will answer."""
+        return Response(TRIVIAL)
+
+
+api = [api_path("trivial", Trivial, "trivial"), *portal.api]
+api_routes = ApiRoutes(api, portal.unknown)
+urlpatterns = [path("v1/", include(api)), *portal.urlpatterns[1:]]
+handler400, handler403 = portal.handler400, portal.handler403
+handler404, handler500 = portal.handler404, portal.handler500
