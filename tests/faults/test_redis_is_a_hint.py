@@ -33,9 +33,7 @@ def disturb(redis: RedisServer) -> None:
     redis.start()
 
 
-def test_redis_is_only_a_hint(
-    acme: Organization, make_key: Callable[..., Any], settings: Any, tmp_path: Path
-) -> None:
+def test_redis_is_only_a_hint(acme: Organization, make_key: Callable[..., Any], settings: Any, tmp_path: Path) -> None:
     settings.WEBHOOK_ALLOW_CIDRS = LOOPBACK
     # A type without limits: what is refused here is refused because of Redis.
     key = make_key(acme, "events:write", type="internal").text
