@@ -7,7 +7,7 @@ real processes, a Redis where redis-server is installed (without it: no usual wa
 work on the same database: row → sign → POST → attempt's row and the delivery's new state. Rounds are interleaved and
 medians shown; no figure is printed unless the ids that the receiver got are those that were accepted.
 
---database: a PostgreSQL scratch database, in which the schema ``benchmark_deliveries`` is made and dropped; else SQLite.
+--database: a PostgreSQL scratch database, in which a schema is made and dropped; else SQLite.
 """
 
 import argparse

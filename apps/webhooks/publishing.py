@@ -92,7 +92,7 @@ def make_body(event_type: str, created_at: datetime, data: Any) -> str:
 
 
 def _all_or_nothing() -> AbstractContextManager[Any]:
-    """Return a transaction where one is needed: PostgreSQL's one statement is one by itself, two round trips cheaper."""
+    """Return a transaction where one is needed: PostgreSQL's one statement is whole by itself, and cheaper alone."""
     is_whole = connection.vendor == "postgresql" and not connection.in_atomic_block
     return nullcontext() if is_whole and not is_armed("after_accept_before_commit") else transaction.atomic()
 

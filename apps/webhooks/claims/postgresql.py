@@ -164,8 +164,8 @@ WITH r AS MATERIALIZED (
     RETURNING d.id, d.organization_id, d.attempt_count
 ), attempted AS (
     INSERT INTO webhooks_attempt
-        (id, organization_id, delivery_id, endpoint_id, number, started_at, finished_at, duration_ms, status_code, error,
-         hint, address, timings_ms, request_headers, response_headers, response_body, truncated)
+        (id, organization_id, delivery_id, endpoint_id, number, started_at, finished_at, duration_ms, status_code,
+         error, hint, address, timings_ms, request_headers, response_headers, response_body, truncated)
     SELECT r.attempt_id, finished.organization_id, r.id, r.endpoint_id, finished.attempt_count,
         to_timestamp(r.started_at), statement_timestamp(), r.duration_ms, r.status_code, r.error, r.hint, r.address,
         r.timings_ms::jsonb, r.request_headers::jsonb, r.response_headers::jsonb, r.response_body, r.truncated

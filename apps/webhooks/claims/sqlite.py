@@ -35,7 +35,8 @@ ORDER BY created_at DESC, id DESC
 # The condition on attempt_count is written out, or SQLite would not use the partial index.
 DUE = """
 SELECT id, event_id, attempt_count, uncounted_attempts, test, next_attempt_at FROM webhooks_delivery
-INDEXED BY delivery_due_{index} WHERE endpoint_id = %s AND status = 'pending' AND attempt_count {tries} AND next_attempt_at <= %s AND (%s OR test)
+INDEXED BY delivery_due_{index}
+WHERE endpoint_id = %s AND status = 'pending' AND attempt_count {tries} AND next_attempt_at <= %s AND (%s OR test)
 ORDER BY next_attempt_at LIMIT %s
 """
 DUE_FIRST, DUE_AGAIN = DUE.format(index="first", tries="= 0"), DUE.format(index="again", tries="> 0")
