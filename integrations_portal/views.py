@@ -25,11 +25,11 @@ from apps.audit.usage import totals_24h
 from apps.audit.vocabulary import sentence_for
 from apps.base import redis as shared
 from apps.base.actor import Actor
-from apps.base.api import error_body
 from apps.base.errors import NotFound, PortalError
 from apps.base.middleware import is_api
 from apps.base.pages import org_page
 from apps.base.permissions import Permission
+from apps.base.problems import error_body
 from apps.base.requests import PortalRequest
 from apps.credentials.models import KeyStatus
 from apps.webhooks import balance

@@ -116,7 +116,7 @@ class PageHeadersMiddleware:
 
 
 class ErrorPagesMiddleware:
-    """Turns a PortalError of a page into the page for its status. The API has its own place, ``base/api.py``."""
+    """Turns a PortalError of a page into the page for its status. The API has its own place, ``base/problems.py``."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

@@ -29,11 +29,14 @@ class Address(Text):
     default_error_messages = {"address": "Send an IPv4 or IPv6 address."}
 
     def to_internal_value(self, data: Any) -> str:
-        """This will return the address in its canonical form."""
+        """This will return the address in its one form: without a zone, and IPv4 as IPv4 however it is written."""
         try:
-            return str(ipaddress.ip_address(super().to_internal_value(data)))
+            address = ipaddress.ip_address(super().to_internal_value(data))
         except ValueError:
             self.fail("address")
+        if isinstance(address, ipaddress.IPv6Address):
+            return str(address.ipv4_mapped or ipaddress.IPv6Address(int(address)))
+        return str(address)
 
 
 class Moment(serializers.Field):

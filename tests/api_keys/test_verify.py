@@ -111,6 +111,16 @@ def test_an_organizations_own_key_knows_its_own_keys_only(api, make_key, acme, r
 
 
 @pytest.mark.parametrize(
+    ("ip", "kept"),
+    [("fe80::1%<script>", "fe80::1"), ("::ffff:203.0.113.7", "203.0.113.7"), ("2001:DB8::1", "2001:db8::1")],
+)
+def test_an_address_is_kept_in_one_form(gateway, make_key, acme, ip, kept):
+    key = make_key(acme, "users:read")
+    assert ask(gateway, key, ip=ip)["code"] == "valid"
+    assert LastUse.objects.get(credential_id=key.row.pk).address == kept
+
+
+@pytest.mark.parametrize(
     ("body", "field"),
     [
         ({}, "key"),

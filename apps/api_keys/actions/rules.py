@@ -17,6 +17,7 @@ from apps.base.permissions import ADMIN, Permission, expand
 
 MAX_DAYS = 3650
 MAX_NETWORKS = 50
+MAPPED_BITS = 96
 WINDOWS = ("minute", "hour")
 PLATFORM = "platform"
 VENDOR = (ActorKind.SYSTEM, ActorKind.OPERATOR)
@@ -105,7 +106,7 @@ def parse_networks(networks: Iterable[str]) -> list[str]:
     found: list[str] = []
     for text in networks:
         try:
-            network = str(ipaddress.ip_network(text.strip()))
+            network = str(_network(text.strip()))
         except ValueError:
             message = _("%(text)r is not an address or a network such as 203.0.113.0/24.") % {"text": text[:60]}
             raise Invalid.field("allowed_networks", message) from None
@@ -114,6 +115,19 @@ def parse_networks(networks: Iterable[str]) -> list[str]:
     if len(found) > MAX_NETWORKS:
         raise Invalid.field("allowed_networks", _("At most %(count)d networks.") % {"count": MAX_NETWORKS})
     return found
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """IPv4 that is written as IPv6 (``::ffff:203.0.113.0/120``) is IPv4: callers are compared by that."""
+    network = ipaddress.ip_network(text)
+    if network.version == 4:
+        return network
+    if "%" in text:
+        raise ValueError("a zone means something on one machine only")
+    mapped = network.network_address.ipv4_mapped
+    if mapped is None or network.prefixlen < MAPPED_BITS:
+        return network
+    return ipaddress.IPv4Network((mapped, network.prefixlen - MAPPED_BITS))
 
 
 def check_limits(kind: KeyType, limits: dict[str, int | None], actor: Actor) -> dict[str, int | None]:
