@@ -12,6 +12,7 @@ medians shown; no figure is printed unless the ids that the receiver got are tho
 
 import argparse
 import json
+import socket
 import statistics
 import sys
 import tempfile
@@ -121,6 +122,12 @@ class Stage:
     def received(self) -> list[list[Any]]:
         """This will return what came: path, webhook-id, moment."""
         return json.loads(get(self.port, "/log").body)
+
+    def flush_redis(self) -> None:
+        """This will empty this run's own Redis."""
+        with suppress(OSError), socket.create_connection((HOST, int(self.redis.rsplit(":", 1)[1][:-2])), 1) as link:
+            link.sendall(b"FLUSHALL\r\n")
+            link.recv(64)
 
     def count(self) -> int:
         """This will return how many requests came."""

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import sys
+import threading
 import time
 from typing import Any
 
@@ -16,12 +17,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "integrations_portal.settings")
 django.setup()
 
 from django.core.management import call_command  # noqa: E402
-from django.db import connection, transaction  # noqa: E402
+from django.db import connection, connections, transaction  # noqa: E402
 from django.db.models import Count  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from apps.orgs.models import Organization  # noqa: E402
-from apps.webhooks import fan_out, publishing  # noqa: E402
+from apps.webhooks import claims, fan_out, publishing  # noqa: E402
 from apps.webhooks.models import Attempt, Delivery, Endpoint, EndpointSecret, Event, Subscription  # noqa: E402
 from apps.webhooks.signing import new_secret  # noqa: E402
 from benchmarks.hooks.rival import deliver  # noqa: E402
@@ -227,9 +228,34 @@ def fan_out_step(events: int) -> dict[str, Any]:
             "deliveries": Delivery.objects.count(), "distinct": distinct}  # fmt: skip
 
 
+def claim_all(threads: int) -> dict[str, Any]:
+    """This will claim and finish everything due in so many threads at once."""
+    taken: list[Any] = []
+
+    def work() -> None:
+        empty_handed = 0
+        while empty_handed < 20:
+            claimed = claims.claim(100)
+            empty_handed = 0 if claimed else empty_handed + 1
+            taken.extend(each.id for each in claimed)
+            claims.finish([claims.Result(each, "succeeded") for each in claimed])
+            time.sleep(0 if claimed else 0.05)
+        connections.close_all()
+
+    started = time.perf_counter()
+    running = [threading.Thread(target=work) for _ in range(threads)]
+    for each in running:
+        each.start()
+    for each in running:
+        each.join()
+    seconds = time.perf_counter() - started
+    return {"claimed": len(taken), "distinct": len(set(taken)), "seconds": round(seconds, 1)}
+
+
 STEPS = {"fan_out": fan_out_step} | {
     each.__name__: each
-    for each in (migrate, endpoints, empty, backlog, enqueue, paced, single, state, ids, accept, many_endpoints)
+    for each in (migrate, endpoints, empty, backlog, enqueue, paced, single, state, ids, accept, many_endpoints,
+                 claim_all)
 }  # fmt: skip
 
 if __name__ == "__main__":
