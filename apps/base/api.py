@@ -259,5 +259,6 @@ def find_caller(request: PortalRequest) -> Caller:
             caller.refusal = csrf_refusal(request)
     if caller is not None:
         return caller
-    in_query = any("ipk_" in value or "ips_" in value for value in request.GET.values())
+    query = request.META.get("QUERY_STRING", "")
+    in_query = "ipk_" in query or "ips_" in query
     return Caller(refusal=Unauthorized(KEY_IN_QUERY if in_query else MISSING_KEY, "missing_api_key"))

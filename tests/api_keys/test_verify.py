@@ -139,3 +139,9 @@ def test_a_bad_question_names_the_field(gateway, body, field):
 
 def test_it_takes_the_scope(api, acme_key, make_key, acme):
     assert api(make_key(acme, "api_keys:write")).post(PATH, {"key": "x"}).status_code == 403
+
+
+def test_admin_grants_every_scope_and_no_typing_error(gateway, make_key, acme):
+    key = make_key(acme, "admin", type="internal")
+    assert ask(gateway, key, scopes=["orders:write", "users:read", "admin"])["valid"] is True
+    assert ask(gateway, key, scopes=["orders:wriet"])["code"] == "insufficient_scope"
