@@ -147,7 +147,7 @@ def make_endpoints(day: Day, browser: Client, admin: Api, url: str) -> None:
     page = browser.post(path, {"token": token_of(browser.get(path)), "overlap_seconds": "3600"})
     day.add_signing_secret("whsec after a rotation on the page", find_signing_secret(page))
     out = io.StringIO()
-    call_command("create_endpoint", "--org", "acme", "--url", url, "--events", "order.*", "--json", stdout=out)
+    call_command("create_endpoint", "--org", "acme", "--url", url, "--events", "license.*", "--json", stdout=out)
     day.add_signing_secret("whsec of the command", json.loads(out.getvalue())["secret"])
     day.show("replay", admin.post(f"{endpoint}/replay", {"status": ["succeeded"]}))
 
