@@ -244,7 +244,9 @@ API_CALL_LOG = env.choice("API_CALL_LOG", "strict", ("strict", "stream"))
 if API_CALL_LOG == "stream" and not REDIS_URL:
     raise ImproperlyConfigured("API_CALL_LOG=stream needs REDIS_URL.")
 RETENTION_DAYS_API_CALLS = env.whole("RETENTION_DAYS_API_CALLS", default=90, low=1, high=3650)
-RETENTION_DAYS_DELIVERIES = env.whole("RETENTION_DAYS_DELIVERIES", default=30, low=1, high=3650)
+RETENTION_DAYS_EVENTS = env.whole("RETENTION_DAYS_EVENTS", default=30, low=1, high=3650)
+RETENTION_DAYS_ATTEMPTS = env.whole("RETENTION_DAYS_ATTEMPTS", default=30, low=1, high=3650)
+RETENTION_DAYS_DELIVERIES = env.whole("RETENTION_DAYS_DELIVERIES", default=90, low=1, high=3650)
 RETENTION_DAYS_AUDIT = env.whole("RETENTION_DAYS_AUDIT", default=365, low=30, high=36_500)
 
 # Ports: what lower layers call without knowing who is behind it (docs/adr/0001).
@@ -260,7 +262,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": [],
     "DEFAULT_PARSER_CLASSES": ["apps.base.parsing.StrictJSONParser", "apps.base.parsing.SessionFormParser"],
     "DEFAULT_RENDERER_CLASSES": ["apps.base.rendering.JSONRenderer", "apps.base.rendering.BrowsableRenderer"],
-    "EXCEPTION_HANDLER": "apps.base.api.exception_response",
+    "EXCEPTION_HANDLER": "apps.base.problems.exception_response",
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

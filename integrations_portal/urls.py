@@ -17,7 +17,8 @@ from integrations_portal import reference, views
 APPS = (orgs, api_keys, credentials, webhooks, audit)
 api = [route for app in APPS for route in app.api]
 documented = list(api)
-unknown = re_path(r"^.*$", UnknownPath.as_view(route="/v1/*"), name="api-unknown")
+# Not a dot: that stops at a line break, which belongs to a path like anything else.
+unknown = re_path(r"^[\s\S]*$", UnknownPath.as_view(route="/v1/*"), name="api-unknown")
 # The same routes as programs' calls find them.
 api_routes = ApiRoutes(api, unknown)
 api.append(unknown)

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from apps.api_keys.models import ApiKey
 from apps.api_keys.presenting import days_up
@@ -25,17 +25,23 @@ from apps.audit.usage import totals_24h
 from apps.audit.vocabulary import sentence_for
 from apps.base import redis as shared
 from apps.base.actor import Actor
-from apps.base.api import error_body
 from apps.base.errors import NotFound, PortalError
 from apps.base.middleware import is_api
 from apps.base.pages import org_page
 from apps.base.permissions import Permission
+from apps.base.problems import error_body
 from apps.base.requests import PortalRequest
 from apps.credentials.models import KeyStatus
-from apps.webhooks.models import DeliveryStatus, Endpoint, EndpointHealth, EndpointStatus
-from apps.webhooks.summaries import deliveries_24h, has_delivered
+from apps.webhooks import balance
+from apps.webhooks.metrics import EngineCollector
+from apps.webhooks.models import Endpoint, EndpointHealth, EndpointStatus
+from apps.webhooks.summaries import attempts_24h, has_delivered
 
 logger = logging.getLogger(__name__)
+
+# Apart from this process's own counters: these figures come from the database, and in front.
+ENGINE_FIGURES = CollectorRegistry()
+ENGINE_FIGURES.register(EngineCollector())
 
 
 @org_page(nav="overview")
@@ -46,6 +52,7 @@ def overview(request: PortalRequest) -> HttpResponse:
     context = {
         "attention": _attention(actor, slug),
         "stats": _stats(actor, slug),
+        "balance": balance.last_counted(actor),
         "steps": steps,
         "steps_done": sum(step["done"] for step in steps),
         "steps_total": len(steps),
@@ -91,15 +98,14 @@ def _attention(actor: Actor, slug: str) -> list[dict[str, Any]]:
 
 def _stats(actor: Actor, slug: str) -> list[dict[str, Any]]:
     calls = totals_24h(cast(UUID, actor.organization_id))
-    deliveries = deliveries_24h(actor)
-    if not calls.calls and not sum(deliveries.values()):
+    delivered, failed = attempts_24h(actor)
+    if not (calls.calls or delivered or failed):
         return []
-    failed = deliveries.get(DeliveryStatus.EXHAUSTED, 0)
     return [
         {"label": _("API requests, 24 h"), "value": calls.calls, "url": reverse("usage", args=[slug])},
         {"label": _("Refused or failed"), "value": calls.errors, "tone": "bad" if calls.errors else ""},
-        {"label": _("Deliveries, 24 h"), "value": sum(deliveries.values()), "url": reverse("webhooks", args=[slug])},
-        {"label": _("Failed deliveries"), "value": failed, "tone": "bad" if failed else ""},
+        {"label": _("Deliveries, 24 h"), "value": delivered, "url": reverse("webhooks", args=[slug])},
+        {"label": _("Failed attempts"), "value": failed, "tone": "bad" if failed else ""},
     ]
 
 
@@ -168,7 +174,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     given = request.META.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
     if not settings.METRICS_TOKEN or not hmac.compare_digest(given.encode(), settings.METRICS_TOKEN.encode()):
         return not_found(request, NotFound())
-    return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(generate_latest(ENGINE_FIGURES) + generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -51,7 +51,7 @@ def add_deliveries(endpoint: Endpoint, count: int, *, tries: int = 0, age_second
 
 
 def result_of(claimed: ClaimedDelivery, status: str = "succeeded", **values: Any) -> Result:
-    return Result(claimed.id, claimed.token, claimed.attempt_id, claimed.receiver.id, status, **values)
+    return Result(claimed, status, **values)
 
 
 def engine(**options: Any) -> Engine:

@@ -35,7 +35,8 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def _follow_parent() -> Callable[[], None] | None:
+def follow_parent() -> Callable[[], None] | None:
+    """What a child runs first, so that the system ends it with the test run."""
     if not sys.platform.startswith("linux"):
         return None
     library, parent = ctypes.CDLL(None), os.getpid()
@@ -69,7 +70,7 @@ def start(words: list[str], folder: Path, name: str, environment: dict[str, str]
     with log.open("ab") as output:
         process = subprocess.Popen(
             words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            start_new_session=True, preexec_fn=_follow_parent(),
+            start_new_session=True, preexec_fn=follow_parent(),
         )  # fmt: skip
     return Child(process, log)
 

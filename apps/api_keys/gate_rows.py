@@ -22,22 +22,25 @@ SELECT k.id, k.name, k.key_id, k.last_four, k.digest, k.pepper_id, k.scopes, k.s
        k.limit_minute, k.limit_hour, k.budget_id, k.created_at, k.expires_at, k.revoked_at, k.disabled_at,
        k.quarantined_at, t.name, t.limit_minute, t.limit_hour,
        o.id, o.name, o.slug, o.status, o.ceiling_per_minute, p.types_off, p.scopes_off
-FROM api_keys_apikey k
+FROM (SELECT * FROM api_keys_apikey WHERE key_id >= %s ORDER BY key_id LIMIT 1) k
 JOIN api_keys_keytype t ON t.id = k.key_type_id
 JOIN orgs_organization o ON o.id = k.organization_id
 LEFT JOIN api_keys_package p ON p.organization_id = o.id
-WHERE k.key_id = %s
 """
-DIGEST, PEPPER = 4, 5
+KEY_ID, DIGEST, PEPPER = 2, 4, 5
 
 
 def load(key_id: str, accept: Accept) -> KeyRow | None:
-    """This will return the key with the public id part, or None: unknown, or its digest is not accepted."""
+    """This will return the key with the public id part, or None: unknown, or its digest is not accepted.
+
+    An unknown id reads the row of the next one, which is then not used: finding none would take a tenth of a
+    millisecond less than a row does, and so tell unknown ids from wrong secrets.
+    """
     with connection.cursor() as cursor:
         cursor.execute(SELECT, [key_id])
         row = cursor.fetchone()
     digest, pepper_id = (row[DIGEST], row[PEPPER]) if row else (DUMMY_DIGEST, current_pepper())
-    return _build(row) if accept(digest, pepper_id) and row else None
+    return _build(row) if accept(digest, pepper_id) and row and row[KEY_ID] == key_id else None
 
 
 def _build(row: tuple[Any, ...]) -> KeyRow:

@@ -201,7 +201,7 @@ def _told(point: Point, by_day: bool) -> str:
     calls = ngettext("%(count)s call", "%(count)s calls", point.calls) % {"count": grouped(point.calls)}
     if point.errors:
         calls = _("%(calls)s, %(errors)s refused or failed") % {"calls": calls, "errors": grouped(point.errors)}
-    return f"{_bucket(point.at, by_day)}: {calls}"
+    return f"{_bucket(point.at, by_day)} · {calls}"
 
 
 def _bucket(at: datetime, by_day: bool) -> str:
@@ -214,7 +214,8 @@ def _bucket(at: datetime, by_day: bool) -> str:
 def _tick(at: datetime, index: int, choice: Choice) -> str:
     """Write under a few bars when they were: every sixth hour, each noon of a week, every seventh day."""
     if choice.interval == Interval.DAY:
-        return date_format(at.date(), "j M") if (choice.bars - index) % 7 == 4 else ""
+        style = pgettext("date format, see Django's date filter", "j M")
+        return date_format(at.date(), style) if (choice.bars - index) % 7 == 4 else ""
     if choice.per_bar == 1:
         return date_format(at, "H:i") if at.hour % 6 == 0 else ""
     return date_format(at.date(), "D") if at.hour == 12 else ""

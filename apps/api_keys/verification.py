@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from apps.api_keys.models import Scope
 from apps.api_keys.serializers import write_limits, write_me, write_organization
 from apps.audit.calls import note_use
 from apps.base.actor import ActorKind
@@ -80,7 +81,14 @@ def _code(verdict: Verdict, scopes: Sequence[str]) -> str:
     if row.is_quarantined and not all(map(is_read, scopes)):
         return "key_quarantined"
     actor = gate.actor_of(row, "", "", "")
-    return VALID if all(actor.can(scope) for scope in scopes) else "insufficient_scope"
+    may = all(actor.can(scope) for scope in scopes) and _are_scopes(row, scopes)
+    return VALID if may else "insufficient_scope"
+
+
+def _are_scopes(row: KeyRow, scopes: Sequence[str]) -> bool:
+    """Whether all are words of the catalogue: ``admin`` grants every scope, and no typing error."""
+    others = set(scopes) - row.permissions
+    return not others or Scope.objects.filter(name__in=others).count() == len(others)
 
 
 def _count(request: ApiRequest, row: KeyRow, code: str, scopes: Sequence[str], ip: str) -> None:

@@ -4,7 +4,6 @@ What is answered first (docs/api.md): credential 400/401, limits 429, organizati
 method 405, scope 403, Accept 406, object 404, body 413/415/400, state 409.
 """
 
-import logging
 import re
 import time
 from collections.abc import Callable
@@ -14,13 +13,10 @@ from itertools import islice
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
-from django.db import OperationalError
 from django.db.models import QuerySet
-from django.http import Http404
 from django.urls import URLPattern, re_path
 from django.utils.module_loading import import_string
-from rest_framework import exceptions, serializers
+from rest_framework import serializers
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -31,14 +27,10 @@ from apps.base.door import csrf_refusal, https_refusal
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
 from apps.base.idempotency import answered_once
 from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
-from apps.base.logging import hide_keys
 from apps.base.parsing import SessionFormParser, StrictJSONParser, check_length
 from apps.base.permissions import Permission
 from apps.base.rendering import JSON_ONLY, add_headers
 from apps.base.requests import ApiRequest, PortalRequest
-from apps.base.serializers import from_validation
-
-logger = logging.getLogger(__name__)
 
 REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
 SHOWN_ONCE = frozenset({"key", "secret"})
@@ -73,58 +65,6 @@ def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
         f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else part for part in route.split("/") if part
     )
     return re_path(rf"^{pattern}/?$", view.as_view(route=f"/v1/{route}"), name=f"api-{name}")
-
-
-def error_body(error: PortalError, request_id: str) -> dict[str, Any]:
-    """This will return the one error shape of the API. A key typed into the wrong field is not repeated."""
-    body: dict[str, Any] = {
-        "error": hide_keys(str(error.message)),
-        "code": error.code,
-        "request_id": request_id,
-        "docs": f"{settings.PUBLIC_URL}/docs/errors#{error.code}",
-    }
-    if error.fields:
-        body["fields"] = shown_fields(error)
-    return body
-
-
-def shown_fields(error: PortalError) -> dict[str, list[str]]:
-    """This will return the fields to blame, each with its sentences."""
-    named = (error.fields or {}).items()
-    return {hide_keys(name): [hide_keys(str(text)) for text in texts] for name, texts in named}
-
-
-def to_portal_error(error: Exception) -> PortalError:
-    """This will translate what Django and DRF raise; the unexpected becomes a 500 without any detail."""
-    if isinstance(error, PortalError):
-        return error
-    if isinstance(error, exceptions.ValidationError):
-        return from_validation(error.detail)
-    if isinstance(error, RequestDataTooBig):
-        return PortalError("The body is larger than 1 MiB.", "payload_too_large", 413)
-    if isinstance(error, exceptions.ParseError):
-        return Invalid(str(error.detail))
-    if isinstance(error, exceptions.UnsupportedMediaType):
-        return PortalError("Send the body as application/json.", "unsupported_media_type", 415)
-    if isinstance(error, exceptions.NotAcceptable):
-        return PortalError("This API answers application/json; change the Accept header.", "not_acceptable", 406)
-    if isinstance(error, (exceptions.NotFound, Http404)):
-        return NotFound()
-    if isinstance(error, OperationalError):
-        logger.error("database unavailable", exc_info=error)
-        return PortalError("The service is unavailable for a moment. Try again.", "unavailable", 503)
-    logger.error("unhandled error on the API", exc_info=error)
-    return PortalError("Something went wrong on our side.", "internal_error", 500)
-
-
-def exception_response(error: Exception, context: dict[str, Any]) -> Response:
-    """This will answer any exception of a view in the one error shape (DRF's EXCEPTION_HANDLER)."""
-    request = context["request"]
-    problem = to_portal_error(error)
-    headers = dict(problem.headers)
-    if problem.status == 405:
-        headers["Allow"] = ", ".join(context["view"].allowed_methods)
-    return Response(error_body(problem, request._request.request_id), status=problem.status, headers=headers)
 
 
 class PortalView(APIView):
@@ -319,5 +259,6 @@ def find_caller(request: PortalRequest) -> Caller:
             caller.refusal = csrf_refusal(request)
     if caller is not None:
         return caller
-    in_query = any("ipk_" in value or "ips_" in value for value in request.GET.values())
+    query = request.META.get("QUERY_STRING", "")
+    in_query = "ipk_" in query or "ips_" in query
     return Caller(refusal=Unauthorized(KEY_IN_QUERY if in_query else MISSING_KEY, "missing_api_key"))

@@ -1,6 +1,6 @@
 """Errors that a caller may see, each with a stable code and an HTTP status.
 
-Raised anywhere below the doors; turned into JSON by ``base/api.py`` and into a page by ``base/middleware.py``,
+Raised anywhere below the doors; turned into JSON by ``base/problems.py`` and into a page by ``base/middleware.py``,
 and nowhere else.
 """
 

@@ -16,10 +16,14 @@ from apps.base.requests import PortalRequest
 logger = logging.getLogger(__name__)
 
 
-def check(request: PortalRequest, group: str, rate: str) -> None:
-    """This will count the request and raise RateLimited over the rate (``10/m``), per person or address."""
+def check(request: PortalRequest, group: str, rate: str, *, per: str = "") -> None:
+    """This will count the request and raise RateLimited over the rate (``10/m``), per person or address.
+
+    ``per`` counts for something else instead, such as the organization's id.
+    """
     try:
-        usage = get_usage(request, group=f"portal:{group}", key=_key, rate=rate, increment=True)
+        key = (lambda group, request: per) if per else _key
+        usage = get_usage(request, group=f"portal:{group}", key=key, rate=rate, increment=True)
     except (RedisError, OSError) as error:
         logger.warning("the limit of the form %s could not be kept: %s", group, type(error).__name__)
         return

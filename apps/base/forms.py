@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from allauth.account.internal.flows.login import get_authentication_records
@@ -14,6 +14,7 @@ from django import forms
 from django.conf import settings
 from django.core import signing
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
@@ -24,6 +25,7 @@ from apps.base.requests import PortalRequest
 
 TOKEN_SALT = "portal.form-token"  # noqa: S105  a salt is no secret
 TOKEN_SECONDS = 24 * 3600
+FORGOTTEN_AT_ONCE = 500
 
 
 class AlreadySent(Exception):
@@ -82,6 +84,12 @@ class OneUseForm(forms.Form):
                 SpentForm(token=digest).save(force_insert=True)
         except IntegrityError:
             raise AlreadySent from None
+
+
+def forget_spent_forms() -> int:
+    """This will remove what was spent longer ago than a token lives, some at a time; the sweep of every worker."""
+    old = SpentForm.objects.filter(at__lt=timezone.now() - timedelta(seconds=TOKEN_SECONDS))
+    return SpentForm.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])).delete()[0]
 
 
 class StepUpForm(OneUseForm):

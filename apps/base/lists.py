@@ -83,7 +83,7 @@ def link_to(request: Request, relation: str, changed: dict[str, Any]) -> str:
     """This will return one entry of the Link header (RFC 8288): this list with some parameters changed."""
     # A key that somebody put into the query string by mistake must not come back in a header.
     given: Iterable[tuple[str, Any]] = request.query_params.items()
-    kept = {name: value for name, value in given if name not in changed and hide_keys(value) == value}
+    kept = {name: value for name, value in given if name not in changed and hide_keys(name + value) == name + value}
     url = request._request.build_absolute_uri(request._request.path) + "?" + urlencode({**kept, **changed})
     return f'<{url}>; rel="{relation}"'
 
@@ -93,7 +93,7 @@ def offset_links(request: Request, limit: int, offset: int, total: int) -> str:
     last = max(0, (total - 1) // limit * limit)
     links = [link_to(request, "first", {"limit": limit, "offset": 0})]
     if offset > 0:
-        links.append(link_to(request, "prev", {"limit": limit, "offset": max(0, offset - limit)}))
+        links.append(link_to(request, "prev", {"limit": limit, "offset": max(0, min(offset - limit, last))}))
     if offset + limit < total:
         links.append(link_to(request, "next", {"limit": limit, "offset": offset + limit}))
     links.append(link_to(request, "last", {"limit": limit, "offset": last}))

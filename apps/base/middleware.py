@@ -19,6 +19,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 ERROR_TEMPLATES = {403: "errors/403.html", 404: "errors/404.html", 429: "errors/429.html"}
 # In the environment of a request: the server knew it for a program's call (``base.programs.Application``).
 PROGRAM = "portal.program"
+MAPPED = "::ffff:"
 GetResponse = Callable[[PortalRequest], HttpResponse]
 
 
@@ -36,6 +37,15 @@ def is_trusted(address: str) -> bool:
     return any(ip in network for network in settings.TRUSTED_PROXIES)
 
 
+def plain(address: str) -> str:
+    """This will return IPv4 that a dual-stack socket writes as IPv6 (``::ffff:192.0.2.1``) as IPv4; the rest stays.
+
+    Raises ValueError for what is no address.
+    """
+    ip = ipaddress.ip_address(address)
+    return str(getattr(ip, "ipv4_mapped", None) or ip)
+
+
 def client_address(remote: str, forwarded_for: str) -> str:
     """This will return the caller's address: the nearest one in X-Forwarded-For that is not a trusted proxy.
 
@@ -46,7 +56,7 @@ def client_address(remote: str, forwarded_for: str) -> str:
     hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
     while hops and is_trusted(address):
         try:
-            address = str(ipaddress.ip_address(hops.pop()))
+            address = plain(hops.pop())
         except ValueError:
             break
     return address
@@ -72,6 +82,8 @@ class RequestMiddleware:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         request.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
         remote = request.META.get("REMOTE_ADDR", "")
+        if remote.startswith(MAPPED):
+            remote = plain(remote)
         request.client_address = remote
         if settings.TRUSTED_PROXIES and is_trusted(remote):
             request.client_address = client_address(remote, request.META.get("HTTP_X_FORWARDED_FOR", ""))
@@ -116,7 +128,7 @@ class PageHeadersMiddleware:
 
 
 class ErrorPagesMiddleware:
-    """Turns a PortalError of a page into the page for its status. The API has its own place, ``base/api.py``."""
+    """Turns a PortalError of a page into the page for its status. The API has its own place, ``base/problems.py``."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
@@ -9,6 +10,7 @@ from rest_framework.fields import empty
 from rest_framework.settings import api_settings
 
 from apps.base.errors import Invalid
+from apps.base.lists import read_time
 
 
 class Text(serializers.CharField):
@@ -27,11 +29,29 @@ class Address(Text):
     default_error_messages = {"address": "Send an IPv4 or IPv6 address."}
 
     def to_internal_value(self, data: Any) -> str:
-        """This will return the address in its canonical form."""
+        """This will return the address in its one form: without a zone, and IPv4 as IPv4 however it is written."""
         try:
-            return str(ipaddress.ip_address(super().to_internal_value(data)))
+            address = ipaddress.ip_address(super().to_internal_value(data))
         except ValueError:
             self.fail("address")
+        if isinstance(address, ipaddress.IPv6Address):
+            return str(address.ipv4_mapped or ipaddress.IPv6Address(int(address)))
+        return str(address)
+
+
+class Moment(serializers.Field):
+    """A time as the API reads it: RFC 3339, or a date, which is 00:00 UTC of that day."""
+
+    default_error_messages = {"invalid": "Send a time such as 2026-11-22T10:00:00Z."}
+
+    def to_internal_value(self, data: Any) -> datetime:
+        """This will return the time, or refuse what is none."""
+        if not isinstance(data, str) or len(data) > 40:
+            self.fail("invalid")
+        try:
+            return read_time(str(self.field_name), data)
+        except Invalid as error:
+            raise serializers.ValidationError(str(error.message)) from None
 
 
 class Whole(serializers.IntegerField):

@@ -13,7 +13,7 @@ LONGEST_PLACE = 500
 # Runs in which a piece of the key may stand, and how long a piece must be to be one.
 RUN = re.compile(r"[0-9A-Za-z]{8,}")
 PIECE = 8
-USER_INFO = re.compile(r"(?<=//)[^/\s@]+@")
+USER_INFO = re.compile(r"(?<=//)[^/?#\s]+@")
 MOST_DECODINGS = 3
 
 

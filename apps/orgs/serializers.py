@@ -7,11 +7,11 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.base.api import shown_fields
 from apps.base.errors import Invalid
 from apps.base.identifiers import encode
 from apps.base.instants import instant
 from apps.base.logging import hide_keys
+from apps.base.problems import shown_fields
 from apps.base.serializers import StrictSerializer, Text, from_validation
 from apps.orgs.actions import NewUser
 from apps.orgs.models import User

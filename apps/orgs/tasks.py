@@ -86,11 +86,11 @@ def send_due_mail() -> int:
     return sent
 
 
-def _send(row: OutgoingMail) -> OSError | None:
-    """Send one mail and return the error where the server did not take it; smtplib's errors are OSErrors."""
+def _send(row: OutgoingMail) -> OSError | ValueError | None:
+    """Send one mail and return the error where it was not taken: smtplib's are OSErrors, a bad mail is a ValueError."""
     try:
         EmailMessage(row.subject, row.body, to=[row.to]).send()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         logger.warning("mail %s was not taken: %s", row.pk, type(error).__name__)
         OutgoingMail.objects.filter(pk=row.pk).update(last_error=f"{type(error).__name__}: {error}"[:200])
         return error
@@ -98,7 +98,7 @@ def _send(row: OutgoingMail) -> OSError | None:
     return None
 
 
-def _is_about_the_mail(error: OSError) -> bool:
-    """Whether the server answered, and refused this one mail."""
-    refusals = (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError)
+def _is_about_the_mail(error: OSError | ValueError) -> bool:
+    """Whether it is this one mail that cannot be sent: it is malformed, or the server answered and refused it."""
+    refusals = (ValueError, smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError)
     return isinstance(error, refusals)

@@ -16,6 +16,7 @@ POINTS = (
     "after_record",
     "after_accept_before_commit",
     "after_commit_before_answer",
+    "after_fan_out_batch",
 )
 LEASE_MARGIN_SECONDS = 15.0
 
@@ -25,8 +26,13 @@ _ARMED = os.environ.get("PORTAL_CRASH_AT", "") if _ALLOWED else ""
 
 def reach(point: str) -> None:
     """This will kill the process without any clean-up where the test asked for this point."""
-    if point == _ARMED:
+    if is_armed(point):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def is_armed(point: str) -> bool:
+    """This will tell whether the test asked for this point."""
+    return point == _ARMED
 
 
 def lease_margin() -> float:

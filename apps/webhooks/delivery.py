@@ -16,6 +16,7 @@ from apps.base.crypto import CannotDecrypt
 from apps.webhooks import bell, claims
 from apps.webhooks.claims import ClaimedDelivery
 from apps.webhooks.crash_points import lease_margin, reach
+from apps.webhooks.inbox import is_inbox, received
 from apps.webhooks.messages import build_request, kept_headers
 from apps.webhooks.outcomes import Outcome
 from apps.webhooks.recording import CANNOT_DECRYPT, Ended, Recorder
@@ -25,13 +26,13 @@ logger = logging.getLogger(__name__)
 
 MAX_IN_FLIGHT = 320
 # Claimed ahead of the sender's free places, so that it does not run dry during a claim.
-CLAIMED_AHEAD = 192
-SMALLEST_CLAIM = 32
+CLAIMED_AHEAD = 320
+SMALLEST_CLAIM = 64
 # The longest the sending thread waits before it looks at the stop again.
 SEND_SECONDS = 0.2
-FLUSH_SECONDS = 0.02
+FLUSH_SECONDS = 0.05
 POLL_SECONDS = 0.08
-SHORTEST_BLOCKED_SECONDS, LONGEST_BLOCKED_SECONDS = 0.05, 1.0
+SHORTEST_BLOCKED_SECONDS, LONGEST_BLOCKED_SECONDS = 0.01, 1.0
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
 # Container runtimes kill ten seconds after SIGTERM.
 GRACE_SECONDS = 8.0
@@ -133,7 +134,10 @@ class Engine:
             return
         reach("before_send")
         self._sent_headers[claimed] = kept_headers(request)
-        self._sender.submit(request)
+        if is_inbox(request.url):
+            self._take([received(claimed)])
+        else:
+            self._sender.submit(request)
 
     def _take(self, outcomes: list[Outcome]) -> None:
         """Hand what ended to the desk."""

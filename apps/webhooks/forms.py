@@ -7,13 +7,21 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.forms import OneUseForm, StepUpForm
+from apps.webhooks import actions
 from apps.webhooks.models import EventType
 
 ALL = "*"
+HOUR, DAY = 3600, 86_400
 
 
-class EndpointForm(StepUpForm):
-    """S8: what makes an endpoint."""
+def patterns_to_choose(types: Sequence[EventType]) -> list[str]:
+    """This will return the names of types, and ``prefix.*`` for each group of them."""
+    prefixes = dict.fromkeys(f"{each.name.partition('.')[0]}.*" for each in types)
+    return [*prefixes, *(each.name for each in types)]
+
+
+class EndpointFields(forms.Form):
+    """What an endpoint is made of."""
 
     url = forms.CharField(
         label=_("URL"),
@@ -31,16 +39,23 @@ class EndpointForm(StepUpForm):
         max_value=1000,
         help_text=_("Empty: as fast as your server answers."),
     )
+    max_in_flight = forms.IntegerField(
+        label=_("At most at the same time"),
+        required=False,
+        min_value=1,
+        max_value=64,
+        help_text=_("How many calls may wait for your answer at once. Empty: 16."),
+    )
     headers = forms.CharField(
         label=_("Own headers"),
         required=False,
-        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false", "autocapitalize": "off"}),
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false", "autocapitalize": "off", "autocomplete": "off"}),
         help_text=_("One a line, such as X-Team: blue. Kept encrypted and masked afterwards."),
     )
 
-    def __init__(self, *args: Any, types: Sequence[EventType], **options: Any) -> None:
+    def __init__(self, *args: Any, choices: Sequence[str], **options: Any) -> None:
         super().__init__(*args, **options)
-        cast(forms.ChoiceField, self.fields["event_types"]).choices = [(each.name, each.name) for each in types]
+        cast(forms.ChoiceField, self.fields["event_types"]).choices = [(each, each) for each in choices]
 
     def clean_headers(self) -> dict[str, str]:
         """This will read one header a line."""
@@ -62,18 +77,90 @@ class EndpointForm(StepUpForm):
         return values
 
     def for_action(self) -> dict[str, Any]:
-        """This will return what ``actions.create_endpoint`` takes."""
-        values = self.cleaned_data
-        return {
-            "url": values["url"],
-            "description": values["description"],
-            "event_types": [ALL] if values["all_events"] == "all" else values["event_types"],
-            "rate_limit_per_second": values["rate_limit_per_second"],
-            "headers": values["headers"],
-        }
+        """This will return what ``actions.create_endpoint`` and ``update_endpoint`` take."""
+        names = ("url", "description", "rate_limit_per_second", "max_in_flight", "headers")
+        values = {name: self.cleaned_data[name] for name in names if name in self.cleaned_data}
+        everything = self.cleaned_data["all_events"] == "all"
+        return {**values, "event_types": [ALL] if everything else self.cleaned_data["event_types"]}
+
+
+class EndpointForm(EndpointFields, StepUpForm):
+    """S8: a new endpoint, whose secret is shown in the answer."""
+
+
+class EndpointEditForm(EndpointFields):
+    """S8 for an endpoint that is there: a header value of dots keeps what is stored."""
+
+    def __init__(self, *args: Any, is_inbox: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["headers"].help_text = _("One a line, such as X-Team: blue. Leave •••• to keep a stored value.")
+        if is_inbox:
+            for name in ("url", "headers"):
+                del self.fields[name]
 
 
 class DeleteEndpointForm(OneUseForm):
     """One tick before an endpoint is gone."""
 
     confirm = forms.BooleanField(label=_("I understand that its waiting deliveries are dropped"))
+
+
+class RotateSecretForm(StepUpForm):
+    """S6 for a signing secret: how long the old one goes on beside the new one."""
+
+    overlap_seconds = forms.TypedChoiceField(
+        label=_("The old secret also signs for"),
+        coerce=int,
+        initial=DAY,
+        choices=[
+            (0, _("no longer: it ends at once")),
+            (HOUR, _("1 hour")),
+            (DAY, _("24 hours")),
+            (7 * DAY, _("7 days")),
+            (30 * DAY, _("30 days")),
+        ],
+        help_text=_("During this time each call carries both signatures, so nothing breaks while you change over."),
+    )
+
+
+class ReplayForm(forms.Form):
+    """S11: which events are sent again. By GET it counts, by POST it starts."""
+
+    status = forms.MultipleChoiceField(
+        label=_("Which deliveries"),
+        choices=[
+            ("exhausted", _("Failed for good")),
+            ("dropped", _("Dropped")),
+            ("succeeded", _("Delivered")),
+        ],
+        widget=forms.CheckboxSelectMultiple,
+    )
+    event_types = forms.ChoiceField(label=_("Event"), required=False)
+    since = forms.DateTimeField(
+        label=_("Created since"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "60"}, format="%Y-%m-%dT%H:%M"),
+    )
+    until = forms.DateTimeField(
+        label=_("Created before"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "60"}, format="%Y-%m-%dT%H:%M"),
+    )
+    rate_per_second = forms.IntegerField(
+        label=_("At most per second"),
+        required=False,
+        min_value=1,
+        max_value=1000,
+        help_text=_("Empty: at the endpoint’s own pace."),
+    )
+
+    def __init__(self, *args: Any, types: Sequence[str], **options: Any) -> None:
+        super().__init__(*args, **options)
+        choices = [("", _("All events")), *((name, name) for name in types)]
+        cast(forms.ChoiceField, self.fields["event_types"]).choices = choices
+
+    def choice(self) -> Any:
+        """This will return the choice that ``actions`` takes, or raise Invalid."""
+        values = self.cleaned_data
+        chosen = [values["event_types"]] if values["event_types"] else []
+        return actions.replay_choice(values["status"], chosen, values["since"], values["until"])

@@ -1,7 +1,8 @@
 """How endpoints do: failing, recovered, disabled. Each change of state happens in one place, once.
 
 ``failing`` after 10 failed attempts in a row or 3 exhausted deliveries without a success between; ``disabled`` when
-an unbroken run of failures is five days old and at least 10 long, or at once when the receiver answers 410.
+an unbroken run of failures is five days old and at least 10 long, or at once when the receiver answers 410. The story
+of either is over with the next success while the endpoint is not disabled: ``endpoint.recovered``, once.
 """
 
 import uuid
@@ -20,7 +21,7 @@ from apps.base.instants import instant, instant_ms
 from apps.base.permissions import Permission
 from apps.notices import actions as notices
 from apps.webhooks import claims, publishing
-from apps.webhooks.models import Endpoint, EndpointHealth, EndpointStatus
+from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointHealth, EndpointStatus
 from apps.webhooks.network import ANSWERED_SECONDS, host_of
 
 FAILURES_TO_FAIL = 10
@@ -70,18 +71,19 @@ def answered_lately(endpoint_ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
 def _note_successes(endpoint_ids: list[uuid.UUID]) -> None:
     """Clear what failed before. Nearly always there is nothing to write, and one look tells."""
     stale = Q(last_success_at=None) | Q(last_success_at__lt=Now() - SUCCESS_WRITTEN_EVERY)
-    worth_writing = stale | Q(failures_in_a_row__gt=0) | Q(exhausted_in_a_row__gt=0) | Q(health=EndpointHealth.FAILING)
-    rows = Endpoint.objects.filter(worth_writing, pk__in=endpoint_ids)
+    worth_writing = stale | Q(failures_in_a_row__gt=0) | Q(exhausted_in_a_row__gt=0) | Q(is_trouble_told=True)
+    # What a disabled endpoint still answered to a request in flight does not end its story: enabling it does.
+    rows = Endpoint.objects.filter(worth_writing, pk__in=endpoint_ids).exclude(status=EndpointStatus.DISABLED)
     if not endpoint_ids or not rows.exists():
         return
     with transaction.atomic():
         # In the order of keys, so that two workers with the same endpoints do not wait for each other in a circle.
-        found = list(rows.order_by("pk").select_for_update(no_key=True).values_list("pk", "health"))
-        Endpoint.objects.filter(pk__in=[key for key, _health in found]).update(
+        found = list(rows.order_by("pk").select_for_update(no_key=True).values_list("pk", "is_trouble_told"))
+        Endpoint.objects.filter(pk__in=[key for key, _is_told in found]).update(
             failures_in_a_row=0, exhausted_in_a_row=0, failing_since=None, last_success_at=Now()
         )
-    for key, health in found:
-        if health == EndpointHealth.FAILING:
+    for key, is_trouble_told in found:
+        if is_trouble_told:
             _recover(key)
 
 
@@ -105,7 +107,8 @@ def _run_is_over() -> Any:
 @transaction.atomic
 def _fail(endpoint_id: uuid.UUID) -> None:
     rows = Endpoint.objects.existing().filter(IN_TROUBLE, pk=endpoint_id, health=EndpointHealth.HEALTHY)
-    if rows.update(health=EndpointHealth.FAILING):
+    values = {"health": EndpointHealth.FAILING, "is_trouble_told": True}
+    if rows.exclude(status=EndpointStatus.DISABLED).update(**values):
         endpoint = Endpoint.objects.get(pk=endpoint_id)
         changes = {"health": [EndpointHealth.HEALTHY.value, EndpointHealth.FAILING.value]}
         since = endpoint.failing_since
@@ -115,13 +118,23 @@ def _fail(endpoint_id: uuid.UUID) -> None:
 
 @transaction.atomic
 def _recover(endpoint_id: uuid.UUID) -> None:
-    rows = Endpoint.objects.existing().filter(pk=endpoint_id, health=EndpointHealth.FAILING, failures_in_a_row=0)
-    if rows.update(health=EndpointHealth.HEALTHY):
+    rows = Endpoint.objects.existing().filter(pk=endpoint_id, is_trouble_told=True, failures_in_a_row=0)
+    rows = rows.exclude(status=EndpointStatus.DISABLED)
+    before = rows.values_list("health", flat=True).first()
+    if before is not None and rows.update(health=EndpointHealth.HEALTHY, is_trouble_told=False):
         endpoint = Endpoint.objects.get(pk=endpoint_id)
-        changes = {"health": [EndpointHealth.FAILING.value, EndpointHealth.HEALTHY.value]}
-        story = f"endpoint.failing:{endpoint.public_id}"
-        notices.resolve(organization_id=endpoint.organization_id, kind="endpoint.failing", dedupe_prefix=story)
+        # After a person enabled it the endpoint counts as healthy already.
+        is_changed = before != EndpointHealth.HEALTHY
+        changes = {"health": [before, EndpointHealth.HEALTHY.value]} if is_changed else {}
+        close_notices(endpoint)
         _tell(endpoint, "endpoint.recovered", changes, {}, "ok", endpoint.last_success_at)
+
+
+def close_notices(endpoint: Endpoint) -> None:
+    """This will take off the pages what was said of an endpoint's trouble, once that is over."""
+    for kind in ("endpoint.failing", "endpoint.disabled"):
+        story = f"{kind}:{endpoint.public_id}"
+        notices.resolve(organization_id=endpoint.organization_id, kind=kind, dedupe_prefix=story)
 
 
 def _disable_failing(endpoint_id: uuid.UUID) -> None:
@@ -132,11 +145,16 @@ def _disable_failing(endpoint_id: uuid.UUID) -> None:
 def disable(endpoint_id: uuid.UUID, reason: str) -> bool:
     """This will switch an endpoint off (``gone`` or ``failing``), hold what waits for it, and tell whether it did.
 
-    For ``failing`` the run of failures is looked at once more under the lock: a success in between saves it.
+    For ``failing`` the run of failures is looked at once more under the lock: a success in between saves it, also one
+    whose worker died before it came here.
     """
+    if reason == "failing" and _has_succeeded_meanwhile(endpoint_id):
+        _note_successes([endpoint_id])
+        return False
     rows = Endpoint.objects.existing().exclude(status=EndpointStatus.DISABLED) if reason == "gone" else _run_is_over()
     before = rows.filter(pk=endpoint_id).values_list("status", flat=True).first()
     values: dict[str, Any] = {"status": EndpointStatus.DISABLED, "disabled_reason": reason, "disabled_at": Now()}
+    values["is_trouble_told"] = True
     if before is None or not rows.filter(pk=endpoint_id).update(**values):
         return False
     claims.hold(endpoint_id)
@@ -144,6 +162,13 @@ def disable(endpoint_id: uuid.UUID, reason: str) -> bool:
     changes = {"status": [before, EndpointStatus.DISABLED.value], "reason": [None, reason]}
     _tell(endpoint, "endpoint.disabled", changes, {"reason": reason}, "bad", endpoint.disabled_at)
     return True
+
+
+def _has_succeeded_meanwhile(endpoint_id: uuid.UUID) -> bool:
+    """Tell whether the log knows a success within the run of failures; asked once in the five days of a run."""
+    since = Endpoint.objects.filter(pk=endpoint_id).values_list("failing_since", flat=True).first()
+    succeeded = Delivery.objects.filter(endpoint_id=endpoint_id, status=DeliveryStatus.SUCCEEDED, test=False)
+    return since is not None and succeeded.filter(finished_at__gte=since).exists()
 
 
 def _tell(

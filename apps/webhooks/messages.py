@@ -25,7 +25,7 @@ def build_request(claimed: ClaimedDelivery, timestamp: int) -> OutboundRequest:
     """
     receiver, body = claimed.receiver, claimed.body.encode()
     keys = [_signing_key(secret_id, receiver.organization_id, sealed) for secret_id, sealed in receiver.secrets]
-    signed = sign(keys, encode(Event.id_prefix, claimed.event_id), timestamp, body)
+    signed = sign(keys, _message_id(claimed.event_id), timestamp, body)
     fixed = (("content-type", "application/json"), ("user-agent", USER_AGENT))
     return OutboundRequest(
         token=claimed,
@@ -47,6 +47,11 @@ def kept_headers(request: OutboundRequest) -> dict[str, str]:
     receiver: Receiver = request.token.receiver
     own = {name for name, _value in own_headers(receiver)}
     return {name: MASK_DOTS if name in own else value for name, value in request.headers}
+
+
+@lru_cache(maxsize=4096)
+def _message_id(event_id: uuid.UUID) -> str:
+    return encode(Event.id_prefix, event_id)
 
 
 @lru_cache(maxsize=4096)

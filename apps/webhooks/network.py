@@ -59,9 +59,10 @@ class NetworkWatch:
 
     def see(self, url: str, endpoint_id: uuid.UUID, outcome: Outcome) -> None:
         """This will remember one attempt that was made; what was shut down on our side says nothing."""
-        if outcome.error == "shutdown" or outcome.refused:
+        host = host_of(url)
+        if outcome.error == "shutdown" or outcome.refused or not host:  # the test inbox has no host
             return
-        now, host = self._clock(), host_of(url)
+        now = self._clock()
         self._sights.append(Sight(now, host, endpoint_id, not is_unreached(outcome)))
         if outcome.status_code is not None:
             self._remember(host, now)

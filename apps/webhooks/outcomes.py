@@ -47,7 +47,7 @@ class Outcome:
 
     ``hint`` says more where there is more to say: no_connection, dns_no_such_name, dns_no_address,
     dns_timed_out, dns_server_failed, certificate_invalid, handshake_failed, not_http, no_response,
-    connection_lost, response_cut_short, headers_too_large, redirect_not_followed, bad_header.
+    connection_lost, response_cut_short, headers_too_large, endless_response, redirect_not_followed, bad_header.
     ``timings_ms`` holds the length of each phase; None for one that did not happen. ``retry_after`` is in
     seconds. ``refused`` means that the address may not be contacted: then nothing was sent, and neither
     address nor times are told, so that an attempt cannot be used to map a private network.
@@ -106,6 +106,8 @@ def _judge(handle: GuardedHandle, curl_error: int, status: int | None) -> tuple[
     """Return error and hint. The status may read 200 while the body never ended: it is looked at last."""
     if handle.is_header_flood:
         return "bad_response", "headers_too_large"
+    if handle.is_flood:
+        return "bad_response", "endless_response"
     if curl_error and not handle.is_body_cut:
         return _judge_curl_error(handle, curl_error)
     if status is None:

@@ -1,11 +1,15 @@
 """Accepting an event together with its deliveries, in one statement.
 
+Of an event with very many endpoints the first deliveries are made at once and the rest is written down in batches,
+which workers turn into deliveries (fan_out.py).
+
 What is matched: subscriptions of the organization whose pattern is the type, ``prefix.*`` or ``*``. A delivery to an
 endpoint that is paused or disabled, or of a suspended organization, waits as ``held``.
 """
 
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,9 +22,12 @@ from apps.base.instants import instant_ms
 from apps.base.rendering import to_json
 from apps.webhooks import bell
 from apps.webhooks.catalogue import patterns_for
-from apps.webhooks.crash_points import reach
+from apps.webhooks.crash_points import is_armed, reach
 from apps.webhooks.models import Event
 from apps.webhooks.sql import as_text, uuid7_from
+
+# The most deliveries that are made while the publisher waits, and of one batch afterwards.
+AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +68,15 @@ def publish(
         "created_at": moment,
         "milliseconds": int(moment.timestamp() * 1000),
         "patterns": [] if test else patterns_for(event_type),
+        "at_once": AT_ONCE,
     }
-    with transaction.atomic():
+    with _all_or_nothing():
         stored, deliveries = _store[connection.vendor](row)
         reach("after_accept_before_commit")
         if not stored:
             return _first(organization_id, publisher, client_id)
         if deliveries:
-            transaction.on_commit(bell.ring)
+            transaction.on_commit(_tell_workers)
     return Accepted(row["id"], event_type, moment, deliveries)
 
 
@@ -81,6 +89,17 @@ def publish_batch(events: Iterable[Mapping[str, Any]]) -> list[Accepted]:
 def make_body(event_type: str, created_at: datetime, data: Any) -> str:
     """This will return what receivers get, to the byte."""
     return to_json({"type": event_type, "timestamp": instant_ms(created_at), "data": data})
+
+
+def _all_or_nothing() -> AbstractContextManager[Any]:
+    """Return a transaction where one is needed: PostgreSQL's one statement is whole by itself, and cheaper alone."""
+    is_whole = connection.vendor == "postgresql" and not connection.in_atomic_block
+    return nullcontext() if is_whole and not is_armed("after_accept_before_commit") else transaction.atomic()
+
+
+def _tell_workers() -> None:
+    bell.ring()
+    reach("after_commit_before_answer")
 
 
 def _first(organization_id: uuid.UUID, publisher: str, client_id: str | None) -> Accepted:
@@ -107,6 +126,8 @@ WITH matched AS MATERIALIZED (
 ), target AS MATERIALIZED (
     SELECT id, is_open FROM matched WHERE is_open
     UNION ALL SELECT id, is_open FROM closed WHERE deleted_at IS NULL
+), placed AS MATERIALIZED (
+    SELECT id, is_open, (row_number() OVER (ORDER BY id) - 1) / %(at_once)s AS batch FROM target
 ), event AS (
     INSERT INTO webhooks_event
         (id, organization_id, type, body, test, publisher, client_id, match_count, created_at)
@@ -118,10 +139,14 @@ WITH matched AS MATERIALIZED (
     INSERT INTO webhooks_delivery
         (id, organization_id, endpoint_id, event_id, event_type, status, test, created_at, attempt_count,
          uncounted_attempts, next_attempt_at, next_attempt_reason, last_error)
-    SELECT {uuid7_from("%(milliseconds)s::bigint")}, %(organization)s, target.id, event.id, %(type)s,
-        CASE WHEN target.is_open THEN 'pending' ELSE 'held' END, false, %(created_at)s, 0, 0,
-        CASE WHEN target.is_open THEN statement_timestamp() END, '', ''
-    FROM target CROSS JOIN event
+    SELECT {uuid7_from("%(milliseconds)s::bigint")}, %(organization)s, placed.id, event.id, %(type)s,
+        CASE WHEN placed.is_open THEN 'pending' ELSE 'held' END, false, %(created_at)s, 0, 0,
+        CASE WHEN placed.is_open THEN statement_timestamp() END, '', ''
+    FROM placed CROSS JOIN event WHERE batch = 0
+), later AS (
+    INSERT INTO webhooks_fanoutbatch (id, organization_id, event_id, endpoint_ids, size)
+    SELECT {uuid7_from("%(milliseconds)s::bigint")}, %(organization)s, event.id, jsonb_agg(placed.id), count(*)
+    FROM placed CROSS JOIN event WHERE batch > 0 GROUP BY batch, event.id
 )
 SELECT count(*), coalesce(max(match_count), 0) FROM event
 """  # noqa: S608 - only constants are put in
@@ -135,13 +160,16 @@ SELECT e.id, e.status = 'enabled' AND o.status = 'active'
 FROM webhooks_endpoint e JOIN orgs_organization o ON o.id = e.organization_id
 WHERE e.deleted_at IS NULL AND e.id IN (
     SELECT endpoint_id FROM webhooks_subscription WHERE organization_id = %s AND pattern IN ({marks})
-)
+) ORDER BY e.id
 """
 SQLITE_DELIVERY = """
 INSERT INTO webhooks_delivery
     (id, organization_id, endpoint_id, event_id, event_type, status, test, created_at, attempt_count,
      uncounted_attempts, next_attempt_at, next_attempt_reason, last_error)
 VALUES (%s, %s, %s, %s, %s, %s, false, %s, 0, 0, %s, '', '')
+"""
+SQLITE_LATER = """
+INSERT INTO webhooks_fanoutbatch (id, organization_id, event_id, endpoint_ids, size) VALUES (%s, %s, %s, %s, %s)
 """
 
 
@@ -165,9 +193,13 @@ def _store_sqlite(row: dict[str, Any]) -> tuple[bool, int]:
         deliveries = [
             (uuid_at(row["created_at"]).hex, organization, endpoint, event_id, row["type"],
              "pending" if is_open else "held", moment, now if is_open else None)
-            for endpoint, is_open in targets
+            for endpoint, is_open in targets[:AT_ONCE]
         ]  # fmt: skip
         cursor.executemany(SQLITE_DELIVERY, deliveries)
+        for start in range(AT_ONCE, len(targets), AT_ONCE):
+            later = [str(uuid.UUID(endpoint)) for endpoint, _is_open in targets[start : start + AT_ONCE]]
+            key = uuid_at(row["created_at"]).hex
+            cursor.execute(SQLITE_LATER, (key, organization, event_id, to_json(later), len(later)))
     return True, len(targets)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, connection
 
-from apps.webhooks import claims, health
+from apps.webhooks import claims, health, meters
 from apps.webhooks.claims import ClaimedDelivery, Result
 from apps.webhooks.crash_points import reach
 from apps.webhooks.models import DeliveryStatus
@@ -61,7 +61,8 @@ class Recorder:
         reach("after_record")
         recorded = [pair for pair in results if pair[1].id in kept]
         self.counts.lease_conflicts += len(results) - len(recorded)
-        self._count(result for _ended, result in recorded)
+        self._count([result for _ended, result in recorded])
+        meters.note([result for _ended, result in recorded], len(results) - len(recorded))
         self._judge(recorded)
 
     def _judge(self, recorded: list[tuple[Ended, Result]]) -> None:
@@ -91,10 +92,7 @@ def _result(ended: Ended, has_network: bool) -> Result:
     claimed, outcome = ended.claimed, ended.outcome
     status, wait, reason, uncounted = _next_state(claimed, outcome, has_network)
     return Result(
-        id=claimed.id,
-        token=claimed.token,
-        attempt_id=claimed.attempt_id,
-        endpoint_id=claimed.receiver.id,
+        claimed=claimed,
         status=status,
         wait_seconds=wait,
         reason=reason,
@@ -126,7 +124,8 @@ def _next_state(claimed: ClaimedDelivery, outcome: Outcome, has_network: bool) -
     wait = next_wait(claimed.tries_used, settings.WEBHOOK_RETRY_SCHEDULE, outcome.retry_after)
     if wait is None:
         return DeliveryStatus.EXHAUSTED, None, "", 0
-    return DeliveryStatus.PENDING, wait, "retry_after" if outcome.retry_after else "retry", 0
+    is_asked_for = outcome.retry_after is not None and wait <= outcome.retry_after
+    return DeliveryStatus.PENDING, wait, "retry_after" if is_asked_for else "retry", 0
 
 
 def _finish(results: list[Result]) -> set[Any]:
@@ -142,6 +141,6 @@ def _finish_one(result: Result) -> set[Any]:
     try:
         return claims.finish([result])
     except (DataError, IntegrityError):
-        logger.exception("the record of attempt %s was refused; kept without what came back", result.attempt_id)
+        logger.exception("the record of delivery %s was refused; kept without what came back", result.id)
         result.response_headers, result.response_body, result.request_headers = [], "", {}
         return claims.finish([result])

@@ -4,6 +4,7 @@ jsonschema-rs follows ``file://`` and ``http://`` references by itself; here not
 """
 
 import json
+import logging
 from functools import lru_cache
 from itertools import islice
 from typing import Any, NoReturn
@@ -15,6 +16,8 @@ from apps.base.errors import Invalid
 from apps.base.rendering import to_json
 from apps.webhooks.models import EventType
 
+logger = logging.getLogger(__name__)
+
 MOST_COMPLAINTS = 5
 MOST_SCHEMA_BYTES = 64 * 1024
 REFERENCES = ("$ref", "$dynamicRef")
@@ -22,7 +25,12 @@ REFERENCES = ("$ref", "$dynamicRef")
 
 def check_data(type_row: EventType, data: Any) -> None:
     """This will raise Invalid on ``data``, naming up to five places, where it does not keep the type's schema."""
-    validator = _validator(to_json(type_row.schema))
+    try:
+        validator = _validator(to_json(type_row.schema))
+    except ValueError as error:
+        # Operators' forms refuse such a schema; one that came by another way must not let unchecked data pass.
+        logger.error("the schema of the event type %s cannot be used: %s", type_row.name, _first_line(error))
+        raise Invalid.field("type", _("The schema of this event type cannot be used: tell the operator.")) from None
     if validator.is_valid(data):
         return
     complaints = [_complaint(error) for error in islice(validator.iter_errors(data), MOST_COMPLAINTS)]

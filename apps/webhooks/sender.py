@@ -1,4 +1,7 @@
-"""Many POSTs in flight on one thread: curl multi for the requests, c-ares for the names, one wait."""
+"""Many POSTs in flight on one thread: curl multi for the requests, c-ares for the names, one wait.
+
+Longer than 300 lines because everything here is one loop over the same few tables.
+"""
 
 import select
 import socket
@@ -37,6 +40,8 @@ MOST_IN_FLIGHT = 400
 MAX_ROUTES = 4096
 # Time-outs of curl and c-ares are looked after at least this often.
 LONGEST_WAIT_SECONDS = 0.05
+# What takes longer than this is looked at for floods, this often.
+FLOOD_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,7 @@ class Sender:
         self._resolving: dict[Lookup, _Flight] = {}
         self._finished: deque[Outcome] = deque()
         self._routes: dict[str, _Route] = {}
+        self._looked_at = 0.0
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
@@ -227,6 +233,7 @@ class Sender:
         if self._flying:
             self._multi.perform()
             self._collect()
+            self._stop_floods(time.monotonic())
 
     def _collect(self) -> None:
         queued = 1
@@ -236,6 +243,16 @@ class Sender:
                 self._land(curl.handle, 0)
             for curl, error, _message in failed:
                 self._land(curl.handle, error)
+
+    def _stop_floods(self, now: float) -> None:
+        """End what keeps sending without an answer coming of it; curl itself would read on until the time limit."""
+        if now - self._looked_at < FLOOD_LOOK_SECONDS:
+            return
+        self._looked_at = now
+        slow = [handle for handle, flight in self._flying.items() if now - flight.started > FLOOD_LOOK_SECONDS]
+        for handle in slow:
+            if handle.has_flooded():
+                self._land(handle, pycurl.E_RECV_ERROR)
 
     def _land(self, handle: GuardedHandle, curl_error: int) -> None:
         flight = self._flying[handle]

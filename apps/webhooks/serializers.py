@@ -8,10 +8,20 @@ from rest_framework import serializers
 from apps.base.identifiers import encode
 from apps.base.instants import instant, instant_ms
 from apps.base.secrets import MASK_DOTS
-from apps.base.serializers import StrictSerializer, Text, TextList, Whole
+from apps.base.serializers import Flag, Moment, StrictSerializer, Text, TextList, Whole
 from apps.webhooks.actions import HELD_CHOICES
-from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointHealth, Event, EventType
+from apps.webhooks.models import (
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+    EndpointHealth,
+    Event,
+    EventType,
+    ReplayJob,
+)
 from apps.webhooks.outcomes import NO_TIMINGS
+from apps.webhooks.presenting.words import what_to_try
 from apps.webhooks.publishing import Accepted
 
 MOST_IN_BATCH = 100
@@ -75,6 +85,17 @@ class RotateBody(StrictSerializer):
     """``POST /v1/webhook-endpoints/{id}/rotate-secret``."""
 
     overlap_seconds = Whole(min_value=0, max_value=30 * 24 * 3600, default=86_400)
+
+
+class ReplayBody(StrictSerializer):
+    """``POST /v1/webhook-endpoints/{id}/replay``."""
+
+    since = Moment(allow_null=True, required=False)
+    until = Moment(allow_null=True, required=False)
+    status = TextList(default=lambda: [DeliveryStatus.EXHAUSTED.value], max_length=10)
+    event_types = TextList(default=list, max_length=200)
+    dry_run = Flag(default=False)
+    rate_per_second = Whole(min_value=1, max_value=1000, allow_null=True, required=False)
 
 
 class EmptyBody(StrictSerializer):
@@ -198,7 +219,7 @@ def write_attempt(attempt: Attempt) -> dict[str, Any]:
         "duration_ms": attempt.duration_ms,
         "status_code": attempt.status_code,
         "error": attempt.error or None,
-        "hint": attempt.hint or None,
+        "hint": _hint(attempt),
         "address": attempt.address or None,
         "timings_ms": {**NO_TIMINGS, **attempt.timings_ms},
         "request": {"headers": attempt.request_headers},
@@ -210,9 +231,37 @@ def write_attempt(attempt: Attempt) -> dict[str, Any]:
     }
 
 
+def _hint(attempt: Attempt) -> str | None:
+    """Return what to try, and in brackets what is known beyond the class of the error."""
+    sentence = what_to_try(attempt.error, attempt.status_code)
+    return f"{sentence} ({attempt.hint})" if sentence and attempt.hint else sentence or None
+
+
 def _as_object(pairs: list[list[str]]) -> dict[str, str]:
     """Join headers that came several times, as RFC 9110 section 5.3 does."""
     joined: dict[str, str] = {}
     for name, value in pairs:
         joined[name] = f"{joined[name]}, {value}" if name in joined else value
     return joined
+
+
+def write_replay(job: ReplayJob) -> dict[str, Any]:
+    """This will return a replay with its progress; its endpoint comes by ``select_related``."""
+    return {
+        "id": job.public_id,
+        "status": job.status,
+        "count": job.count,
+        "sent": job.sent,
+        "succeeded": job.succeeded,
+        "failed": job.failed,
+        "endpoint": {"id": encode(Endpoint.id_prefix, job.endpoint_id), "url": job.endpoint.url},
+        "filters": {
+            "since": instant(job.since),
+            "until": instant(job.until),
+            "status": job.statuses,
+            "event_types": job.event_types or None,
+        },
+        "rate_per_second": job.rate_per_second,
+        "created_at": instant(job.created_at),
+        "finished_at": instant(job.finished_at),
+    }

@@ -1,19 +1,14 @@
 """Figures about deliveries for pages."""
 
-from datetime import timedelta
-
-from django.db.models import Count
-from django.utils import timezone
-
 from apps.base.actor import Actor
+from apps.webhooks import hours
 from apps.webhooks.models import Delivery, DeliveryStatus
 
 
-def deliveries_24h(actor: Actor) -> dict[str, int]:
-    """This will count the deliveries made in the last 24 hours by where they stand."""
-    since = timezone.now() - timedelta(hours=24)
-    rows = Delivery.objects.for_actor(actor).filter(created_at__gte=since, test=False)
-    return dict(rows.values_list("status").annotate(count=Count("pk")).order_by())
+def attempts_24h(actor: Actor) -> tuple[int, int]:
+    """This will count the attempts of the last 24 hours that delivered, and those that failed."""
+    rows = [row for series in hours.last_24h(actor).values() for row in series]
+    return sum(good for good, _bad in rows), sum(bad for _good, bad in rows)
 
 
 def has_delivered(actor: Actor) -> bool:

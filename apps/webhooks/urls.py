@@ -3,7 +3,6 @@
 from django.urls import path
 
 from apps.base.api import api_path
-from apps.webhooks import views
 from apps.webhooks.api import (
     Deliveries,
     EnableEndpoint,
@@ -20,21 +19,32 @@ from apps.webhooks.api import (
     RotateSecret,
     TestEndpoint,
 )
+from apps.webhooks.api.replays import CancelReplay, OneReplay, ReplayEndpoint, Replays
+from apps.webhooks.views import catalogue, deliveries, endpoint_forms, endpoints, replays, testing
 
 HERE = "o/<slug:slug>/settings/integration/"
 
 pages = [
-    path(HERE + "webhooks/", views.endpoint_list, name="webhooks"),
-    path(HERE + "webhooks/create/", views.endpoint_create, name="webhook_create"),
-    path(HERE + "webhooks/<str:endpoint_id>/", views.endpoint_detail, name="webhook"),
-    path(HERE + "webhooks/<str:endpoint_id>/deliveries/", views.endpoint_deliveries, name="webhook_deliveries"),
-    path(HERE + "webhooks/<str:endpoint_id>/test/", views.endpoint_test, name="webhook_test"),
-    path(HERE + "webhooks/<str:endpoint_id>/pause/", views.endpoint_pause, name="webhook_pause"),
-    path(HERE + "webhooks/<str:endpoint_id>/enable/", views.endpoint_enable, name="webhook_enable"),
-    path(HERE + "webhooks/<str:endpoint_id>/delete/", views.endpoint_delete, name="webhook_delete"),
-    path(HERE + "deliveries/<str:delivery_id>/", views.delivery_detail, name="delivery"),
-    path(HERE + "deliveries/<str:delivery_id>/retry/", views.delivery_retry, name="delivery_retry"),
-    path(HERE + "events/", views.event_catalogue, name="events"),
+    path(HERE + "webhooks/", endpoints.endpoint_list, name="webhooks"),
+    path(HERE + "webhooks/create/", endpoint_forms.endpoint_create, name="webhook_create"),
+    path(HERE + "webhooks/inbox/", testing.inbox, name="webhook_inbox"),
+    path(HERE + "webhooks/inbox/open/", testing.inbox_open, name="webhook_inbox_open"),
+    path(HERE + "webhooks/<str:endpoint_id>/", endpoints.endpoint_detail, name="webhook"),
+    path(HERE + "webhooks/<str:endpoint_id>/edit/", endpoint_forms.endpoint_edit, name="webhook_edit"),
+    path(HERE + "webhooks/<str:endpoint_id>/subscribe/", catalogue.endpoint_subscribe, name="webhook_subscribe"),
+    path(HERE + "webhooks/<str:endpoint_id>/test/", testing.endpoint_test, name="webhook_test"),
+    path(HERE + "webhooks/<str:endpoint_id>/pause/", endpoints.endpoint_pause, name="webhook_pause"),
+    path(HERE + "webhooks/<str:endpoint_id>/enable/", endpoints.endpoint_enable, name="webhook_enable"),
+    path(HERE + "webhooks/<str:endpoint_id>/delete/", endpoints.endpoint_delete, name="webhook_delete"),
+    path(HERE + "webhooks/<str:endpoint_id>/rotate-secret/", endpoints.secret_rotate, name="webhook_rotate_secret"),
+    path(HERE + "webhooks/<str:endpoint_id>/end-secret/", endpoints.secret_end, name="webhook_end_secret"),
+    path(HERE + "webhooks/<str:endpoint_id>/send-again/", deliveries.send_again, name="webhook_send_again"),
+    path(HERE + "webhooks/<str:endpoint_id>/replay/", replays.replay_start, name="webhook_replay"),
+    path(HERE + "deliveries/<str:delivery_id>/", deliveries.delivery_detail, name="delivery"),
+    path(HERE + "deliveries/<str:delivery_id>/retry/", deliveries.delivery_retry, name="delivery_retry"),
+    path(HERE + "replays/<str:replay_id>/", replays.replay_detail, name="replay"),
+    path(HERE + "replays/<str:replay_id>/cancel/", replays.replay_cancel, name="replay_cancel"),
+    path(HERE + "events/", catalogue.event_catalogue, name="events"),
 ]
 api = [
     api_path("webhook-endpoints", Endpoints, "webhook-endpoints"),
@@ -43,6 +53,7 @@ api = [
     api_path("webhook-endpoints/{id}/pause", PauseEndpoint, "webhook-endpoint-pause"),
     api_path("webhook-endpoints/{id}/enable", EnableEndpoint, "webhook-endpoint-enable"),
     api_path("webhook-endpoints/{id}/rotate-secret", RotateSecret, "webhook-endpoint-rotate-secret"),
+    api_path("webhook-endpoints/{id}/replay", ReplayEndpoint, "webhook-endpoint-replay"),
     api_path("event-types", EventTypes, "event-types"),
     api_path("event-types/{name}", OneEventType, "event-type"),
     api_path("events", Events, "events"),
@@ -51,4 +62,7 @@ api = [
     api_path("deliveries", Deliveries, "deliveries"),
     api_path("deliveries/{id}", OneDelivery, "delivery"),
     api_path("deliveries/{id}/retry", RetryDelivery, "delivery-retry"),
+    api_path("replays", Replays, "replays"),
+    api_path("replays/{id}", OneReplay, "replay"),
+    api_path("replays/{id}/cancel", CancelReplay, "replay-cancel"),
 ]

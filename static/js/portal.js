@@ -60,6 +60,7 @@ on("click", (e) => {
 on("change", ({ target: t }) => {
   if (t.matches("[data-unlock]")) setGate(t.checked);
   if (t.matches("[data-shortcuts]")) store("shortcuts", t.checked ? "on" : "off");
+  for (const n of $$("[data-ticked]")) n.textContent = $$("[data-words] input:checked", n.closest(".line")).length;
 });
 
 // The day that a number of days leads to.
@@ -68,6 +69,18 @@ const days = () => $$("[data-day-in]").forEach((n) => {
   n.textContent = until > Date.now() ? until.toLocaleDateString(root.lang, { dateStyle: "medium" }) : "–";
 });
 on("input", days);
+
+// Finds in a list of lines and the pieces in them; what is ticked stays in sight.
+on("input", ({ target: t }) => {
+  if (!t.dataset.sift) return;
+  const q = t.value.trim().toLowerCase(), fits = (n) => n.dataset.words.toLowerCase().includes(q);
+  for (const line of $$(t.dataset.sift)) {
+    const parts = $$("[data-words]", line);
+    for (const n of parts) n.hidden = !fits(n) && !$("input:checked", n);
+    line.hidden = parts.every((n) => n.hidden);
+  }
+});
+on("keydown", (e) => { if (e.key === "Enter" && e.target.dataset.sift) e.preventDefault(); });
 
 const ago = new Intl.RelativeTimeFormat(root.lang);
 function times() {
@@ -81,12 +94,13 @@ function times() {
 // Never under the reader's hands.
 for (const box of $$("[data-poll]")) {
   const timer = setInterval(async () => {
-    if (document.hidden || box.contains(document.activeElement) || $("[data-poll-switch]:not(:checked)")) return;
+    if (document.hidden || box.contains(document.activeElement) || $("input:checked", box) || $("[data-poll-switch]:not(:checked)")) return;
     const r = await fetch(box.dataset.poll).catch(() => 0);
     if (!r) return;
     if (r.status !== 200 || r.redirected) return clearInterval(timer);
     box.innerHTML = await r.text();
     times();
+    if ($("[data-settled]", box)) clearInterval(timer);
   }, box.dataset.every * 1000);
 }
 

@@ -49,6 +49,7 @@ def test_it_creates_a_key_and_shows_it_once(api, acme_key):
         ({"expires_in_days": 9, "never_expires": True}, "expires_in_days"),
         ({"allowed_networks": ["203.0.113.1/24"]}, "allowed_networks"),
         ({"allowed_networks": ["10.0.0.0/40"]}, "allowed_networks"),
+        ({"allowed_networks": ["fe80::%eth0/64"]}, "allowed_networks"),
         ({"limits": {"minute": 101}}, "limits"),
         ({"limits": {"second": 1}}, "limits.second"),
         ({"subject": "client-1"}, "subject"),
@@ -60,6 +61,31 @@ def test_it_names_what_to_change(api, acme_key, change, field):
     assert answer.status_code == 400
     assert field in answer.json()["fields"]
     assert ApiKey.objects.count() == 1
+
+
+def test_a_key_in_a_text_that_is_kept_is_refused(api, acme_key, make_key, acme):
+    caller, key = api(acme_key), make_key(acme, "users:read")
+    path = f"/v1/api-keys/{key.row.public_id}"
+    client = {**BODY, "type": "client", "scopes": ["orders:read"], "subject": f"x {key.text}"}
+    answers = {
+        "name": [
+            caller.post("/v1/api-keys", {**BODY, "name": key.text}),
+            caller.patch(path, {"name": f"was {key.text}"}),
+        ],
+        "subject": [caller.post("/v1/api-keys", client)],
+        "reason": [caller.post(f"{path}/{end}", {"reason": f"{key.text} is public"}) for end in ("disable", "revoke")],
+    }
+    for field, refused in answers.items():
+        for answer in refused:
+            assert (answer.status_code, list(answer.json()["fields"])) == (400, [field])
+            assert key.text not in answer.content.decode()
+    assert caller.patch(path, {"name": f"Like {key.row.mask}"}).status_code == 200
+
+
+def test_ipv4_written_as_ipv6_is_ipv4(api, acme_key):
+    given = ["::ffff:203.0.113.0/120", "::ffff:198.51.100.7", "::/0", "2001:db8::/32"]
+    answer = api(acme_key).post("/v1/api-keys", {**BODY, "allowed_networks": given})
+    assert answer.json()["allowed_networks"] == ["203.0.113.0/24", "198.51.100.7/32", "::/0", "2001:db8::/32"]
 
 
 def test_a_client_key_needs_a_subject_and_an_end(api, admin_key):

@@ -111,6 +111,16 @@ def test_an_organizations_own_key_knows_its_own_keys_only(api, make_key, acme, r
 
 
 @pytest.mark.parametrize(
+    ("ip", "kept"),
+    [("fe80::1%<script>", "fe80::1"), ("::ffff:203.0.113.7", "203.0.113.7"), ("2001:DB8::1", "2001:db8::1")],
+)
+def test_an_address_is_kept_in_one_form(gateway, make_key, acme, ip, kept):
+    key = make_key(acme, "users:read")
+    assert ask(gateway, key, ip=ip)["code"] == "valid"
+    assert LastUse.objects.get(credential_id=key.row.pk).address == kept
+
+
+@pytest.mark.parametrize(
     ("body", "field"),
     [
         ({}, "key"),
@@ -129,3 +139,9 @@ def test_a_bad_question_names_the_field(gateway, body, field):
 
 def test_it_takes_the_scope(api, acme_key, make_key, acme):
     assert api(make_key(acme, "api_keys:write")).post(PATH, {"key": "x"}).status_code == 403
+
+
+def test_admin_grants_every_scope_and_no_typing_error(gateway, make_key, acme):
+    key = make_key(acme, "admin", type="internal")
+    assert ask(gateway, key, scopes=["orders:write", "users:read", "admin"])["valid"] is True
+    assert ask(gateway, key, scopes=["orders:wriet"])["code"] == "insufficient_scope"

@@ -34,6 +34,11 @@ def test_unknown_paths(client, api, acme_key):
         assert api(acme_key).get(path).status_code == 404
 
 
+def test_a_line_break_in_a_path_is_counted_like_any_other_call(api, acme_key):
+    answer = api(acme_key).get("/v1/users%0A")
+    assert (answer.status_code, answer["RateLimit-Remaining"]) == (404, "99")
+
+
 def test_slashes_do_not_matter(api, acme_key):
     assert api(acme_key).get("/v1/users/").status_code == 200
     assert api(acme_key).get("/v1/users").status_code == 200
@@ -99,6 +104,8 @@ def test_other_content_types(api, acme_key):
     client = api(acme_key).client
     answer = client.post("/v1/users", GOOD, content_type="text/plain")
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    for wildcard in ("*/*", "application/*"):
+        assert client.post("/v1/users", GOOD, content_type=wildcard).status_code == 415
     assert client.post("/v1/users", GOOD, content_type="application/json; charset=utf-8").status_code == 201
 
 
@@ -130,6 +137,14 @@ def test_lists_have_totals_and_neighbours(api, admin_key, acme, person):
     assert "limit=2&unknown=1" in link or "unknown=1" in link
     assert all(f'rel="{name}"' in link for name in ("first", "prev", "next", "last"))
     assert "offset=4" in link.split('rel="last"')[0].rsplit("<", 1)[1]
+    beyond = api(admin_key).get("/v1/users?limit=2&offset=99")["Link"]
+    assert "offset=4" in beyond.split('rel="prev"')[0].rsplit("<", 1)[1]
+
+
+@pytest.mark.parametrize("query", ["x={key}", "{key}=x", "{key}"])
+def test_a_key_in_the_query_string_does_not_come_back_in_links(api, acme_key, query):
+    answer = api(acme_key).get("/v1/users?" + query.format(key=acme_key.text))
+    assert answer.status_code == 200 and acme_key.text not in answer["Link"]
 
 
 def test_a_session_counts_only_where_a_page_is_asked_for(browser_of, ada, acme):

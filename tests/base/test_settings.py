@@ -142,6 +142,8 @@ WRONG = [
     ("API_CALL_LOG", "loose"),
     ("API_CALL_LOG", "stream"),
     ("RETENTION_DAYS_API_CALLS", "0"),
+    ("RETENTION_DAYS_EVENTS", "0"),
+    ("RETENTION_DAYS_ATTEMPTS", "3651"),
     ("RETENTION_DAYS_DELIVERIES", "x"),
     ("RETENTION_DAYS_AUDIT", "29"),
     ("LOG_LEVEL", "verbose"),

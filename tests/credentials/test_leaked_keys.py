@@ -292,6 +292,7 @@ def test_other_secrets_of_the_place_are_not_kept_either(acme_key):
     other, key = new_key("ipk_").text, parse_key(acme_key.text)
     assert other[16:] not in without_key(f"beside {other}", key)
     assert without_key("https://jo:hunter2@git.example/a?b=c%20d", key) == "https://git.example/a?b=c%20d"
+    assert without_key("https://jo:hun@ter2@git.example/a@b", key) == "https://git.example/a@b"
     assert without_key(WHERE, key) == WHERE and without_key("", key) == ""
     assert len(without_key("ipk_" + "é" * 499, key)) <= 500
 

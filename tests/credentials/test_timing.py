@@ -10,8 +10,10 @@ import time
 
 import pytest
 
+from apps.api_keys.gate_rows import load
 from apps.base.secrets import checksum, new_key
 from apps.credentials import gate
+from apps.credentials.registry import DUMMY_DIGEST
 
 pytestmark = pytest.mark.django_db
 
@@ -63,3 +65,17 @@ def test_an_unknown_id_takes_as_long_as_a_wrong_secret(acme_key):
             return
         found.append((round(apart * 1e6, 1), round(noise * 1e6, 1)))
     pytest.fail(f"apart in µs, and what noise would explain: {found}")
+
+
+def test_an_unknown_id_reads_a_row_that_is_not_used(acme, make_key):
+    key = make_key(acme, "users:read")
+    seen = []
+
+    def accept(stored, pepper_id):
+        seen.append(stored)
+        return True
+
+    before = "0" * 12
+    assert load(before, accept) is None and seen == [key.row.digest]
+    assert load("z" * 13, accept) is None and seen[1:] == [DUMMY_DIGEST]
+    assert load(key.row.key_id, accept).pk == key.row.pk

@@ -1,15 +1,21 @@
-"""Worker processes that a test starts, kills and watches; each is ended by its own id."""
+"""Workers, web servers and a breakable road to PostgreSQL that a test starts, kills and watches, each by its own id."""
 
+import http.client
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from django.db import connection
+
+from tests.servers import HOST, follow_parent, free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -23,10 +29,9 @@ def database_url() -> str:
     return f"postgres://{values['USER']}{password}@{values['HOST']}:{values['PORT'] or 5432}/{values['NAME']}"
 
 
-@contextmanager
-def worker(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
-    """A real ``manage.py worker``; killed at the end where it still runs."""
-    environment = {
+def _environment(variables: dict[str, str]) -> dict[str, str]:
+    """What a process of a fault test runs with: short time limits, crash points allowed, loopback reachable."""
+    return {
         **os.environ,
         "DATABASE_URL": database_url(),
         "WEBHOOK_ALLOW_CIDRS": "127.0.0.0/8",
@@ -35,16 +40,72 @@ def worker(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]
         "PORTAL_LEASE_MARGIN": "1",
         **variables,
     }
-    command = [sys.executable, str(ROOT / "manage.py"), "worker", *arguments]
-    process = subprocess.Popen(
-        command, env=environment, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    try:
+
+
+@contextmanager
+def _running(words: list[str], variables: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [sys.executable, *words], env=_environment(variables), cwd=ROOT, text=True, stdout=log, stderr=log,
+            start_new_session=True, preexec_fn=follow_parent(),
+        )  # fmt: skip
+        try:
+            yield process
+        finally:
+            # The whole group: a web server's own children outlive it otherwise.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            log.seek(0)
+            assert "database is locked" not in log.read()
+
+
+@contextmanager
+def worker(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """A real ``manage.py worker``; killed at the end where it still runs."""
+    with _running(["manage.py", "worker", *arguments], variables) as process:
         yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+
+
+class Web:
+    """A real web process on the tests' own database."""
+
+    def __init__(self, port: int, process: subprocess.Popen[str]) -> None:
+        self.port = port
+        self.process = process
+
+    def call(self, method: str, path: str, key: str, body: Any = None) -> tuple[int, float, bytes]:
+        """Make one call; return status (0 where no answer came), seconds and body."""
+        started = time.monotonic()
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=20)
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        try:
+            connection.request(method, path, body=None if body is None else json.dumps(body), headers=headers)
+            response = connection.getresponse()
+            return response.status, time.monotonic() - started, response.read()
+        except (OSError, http.client.HTTPException):
+            return 0, time.monotonic() - started, b""
+        finally:
+            connection.close()
+
+    def publish(self, key: str, client_id: str) -> tuple[int, float]:
+        """Publish an event under an id of the caller's."""
+        body = {"type": "order.created", "id": client_id, "data": {"order_id": client_id, "status": "placed"}}
+        return self.call("POST", "/v1/events", key, body)[:2]
+
+
+@contextmanager
+def web(**variables: str) -> Iterator[Web]:
+    """A running web process. Its single granian process has one worker, which dies at a crash point."""
+    port = free_port()
+    words = [
+        "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port), "--workers", "1",
+        "--blocking-threads", "4", "--no-access-log", "integrations_portal.wsgi:application",
+    ]  # fmt: skip
+    with _running(words, variables) as process:
+        found = Web(port, process)
+        wait_until(lambda: found.call("GET", "/healthz", "")[0] == 200)
+        yield found
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:

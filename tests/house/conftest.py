@@ -20,13 +20,14 @@ from tests.conftest import PASSWORD, Key
 ORDER = {"order_id": "ORD-1", "status": "placed"}
 # Which object a parameter stands for: of a page by the parameter's name, of the API by the route's name.
 SAMPLE_OF = {
-    "key_id": "key", "endpoint_id": "endpoint", "delivery_id": "delivery",
+    "key_id": "key", "endpoint_id": "endpoint", "delivery_id": "delivery", "replay_id": "replay",
     "api-user": "user", "api-api-key": "key", "api-api-key-usage": "key",
     "api-api-key-rotate": "key", "api-api-key-revoke": "key", "api-api-key-disable": "key",
     "api-api-key-enable": "key", "api-api-key-release": "key",
     "api-webhook-endpoint": "endpoint", "api-webhook-endpoint-test": "endpoint",
     "api-webhook-endpoint-pause": "endpoint", "api-webhook-endpoint-enable": "endpoint",
     "api-webhook-endpoint-rotate-secret": "endpoint",
+    "api-webhook-endpoint-replay": "endpoint", "api-replay": "replay", "api-replay-cancel": "replay",
     "api-event": "event", "api-delivery": "delivery", "api-delivery-retry": "delivery",
 }  # fmt: skip
 # Catalogues that every organization shares: what stands in the path belongs to nobody.
@@ -86,7 +87,10 @@ def samples(acme: Organization, ada: User, vera: User, acme_key: Key) -> Samples
     notices.post(organization_id=acme.pk, kind="endpoint.failing", dedupe_key="sample", params=params)
     OutgoingMail.objects.create(to=ada.email, subject="For Ada", body="Of Acme")
     Authenticator.objects.create(user=ada, type=Authenticator.Type.WEBAUTHN, data={"name": "Key", "credential": {}})
-    return Samples({"user": vera, "key": acme_key.row, "endpoint": endpoint, "event": event, "delivery": delivery})
+    choice = actions.replay_choice()
+    replay = actions.start_replay(actor=maker, endpoint_id=endpoint.public_id, choice=choice)
+    rows = {"user": vera, "key": acme_key.row, "endpoint": endpoint, "event": event, "delivery": delivery}
+    return Samples(rows | {"replay": replay})
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ keeps or shows anything. A search that finds nothing proves nothing: it is also 
 
 import html
 import io
+import json
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ from apps.base.secrets import new_key
 from apps.orgs import actions as people
 from apps.orgs import tasks
 from apps.orgs.models import User
-from apps.webhooks.models import Attempt, Delivery, Endpoint
+from apps.webhooks.models import Attempt, Delivery, Endpoint, ReplayJob
 from apps.webhooks.signing import new_secret
 from tests.conftest import PASSWORD, Api, Key
 from tests.engines import DATA, engine
@@ -142,6 +143,13 @@ def make_endpoints(day: Day, browser: Client, admin: Api, url: str) -> None:
     answer = admin.post(f"{endpoint}/rotate-secret", {}, headers=ONCE)
     day.add_signing_secret("whsec after a rotation", answer.json()["secret"])
     day.show("endpoint changed", admin.patch(endpoint, {"headers": {"X-Team": "••••"}, "description": "Canary"}))
+    path = f"{HERE}webhooks/{answer.json()['id']}/rotate-secret/"
+    page = browser.post(path, {"token": token_of(browser.get(path)), "overlap_seconds": "3600"})
+    day.add_signing_secret("whsec after a rotation on the page", find_signing_secret(page))
+    out = io.StringIO()
+    call_command("create_endpoint", "--org", "acme", "--url", url, "--events", "license.*", "--json", stdout=out)
+    day.add_signing_secret("whsec of the command", json.loads(out.getvalue())["secret"])
+    day.show("replay", admin.post(f"{endpoint}/replay", {"status": ["succeeded"]}))
 
 
 def find_signing_secret(page: Any) -> str:
@@ -211,12 +219,12 @@ def look_at_everything(day: Day, browser: Client, admin: Api, operator: Client) 
     logging.getLogger("django.template").setLevel(logging.INFO)  # long lines on each variable that is not there
     samples = {
         "key_id": ApiKey.objects.get(name="Canary of the page"), "endpoint_id": Endpoint.objects.first(),
-        "delivery_id": Delivery.objects.first(),
+        "delivery_id": Delivery.objects.first(), "replay_id": ReplayJob.objects.first(),
     }  # fmt: skip
     ids = {name: row.public_id for name, row in samples.items()}
     for route in routes():
         if "GET" in route.methods and route.door == "page":
-            for query in ("", "?tab=verify", "?tab=settings", "?tab=request"):
+            for query in ("", "?tab=verify", "?tab=settings", "?tab=test", "?tab=request"):
                 day.show(f"{route.name} {query}", browser.get(route.at(slug="acme", **ids) + query))
         elif "GET" in route.methods and route.door == "api" and not route.parameters:
             day.show(route.name, admin.get(route.path))

@@ -45,12 +45,21 @@ PAGES = """
   usage                GET        in     ok     ok        ok    ok    404      404
   webhooks             GET        in     ok     ok        ok    ok    404      404
   webhook              GET        in     ok     ok        ok    ok    404      404
-  webhook_deliveries   GET        in     ok     ok        ok    ok    404      404
+  webhook_inbox        GET        in     ok     ok        ok    ok    404      404
+  webhook_inbox_open   POST       in     403    ok        ok    ok    404      404
+  webhook_edit         GET,POST   in     403    ok        ok    ok    404      404
   webhook_create       GET,POST   in     403    ok        ok    ok    404      404
   webhook_test         POST       in     403    ok        ok    ok    404      404
   webhook_pause        POST       in     403    ok        ok    ok    404      404
   webhook_enable       POST       in     403    ok        ok    ok    404      404
   webhook_delete       GET,POST   in     403    ok        ok    ok    404      404
+  webhook_rotate_secret GET,POST  in     403    ok        ok    ok    404      404
+  webhook_end_secret   POST       in     403    ok        ok    ok    404      404
+  webhook_subscribe    POST       in     403    ok        ok    ok    404      404
+  webhook_send_again   POST       in     403    ok        ok    ok    404      404
+  webhook_replay       GET,POST   in     403    ok        ok    ok    404      404
+  replay               GET        in     ok     ok        ok    ok    404      404
+  replay_cancel        POST       in     403    ok        ok    ok    404      404
   delivery             GET        in     ok     ok        ok    ok    404      404
   delivery_retry       POST       in     403    ok        ok    ok    404      404
   events               GET        in     ok     ok        ok    ok    404      404
@@ -90,6 +99,7 @@ API = """
   api-webhook-endpoint-pause         POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        401
   api-webhook-endpoint-enable        POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        401
   api-webhook-endpoint-rotate-secret POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        401
+  api-webhook-endpoint-replay        POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        401
   api-event-types                    GET            -                401    ok     ok        ok    ok    404      404     | ok       ok    ok        401
   api-event-type                     GET            -                401    ok     ok        ok    ok    404      404     | ok       ok    ok        401
   api-events                         GET            events:read      401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
@@ -101,6 +111,9 @@ API = """
   api-deliveries                     GET            webhooks:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
   api-delivery                       GET            webhooks:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
   api-delivery-retry                 POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        401
+  api-replays                        GET            webhooks:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
+  api-replay                         GET            webhooks:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
+  api-replay-cancel                  POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        401
   api-audit-log                      GET            audit:read       401    403    ok        ok    ok    404      404     | 403      ok    ok        401
 """
 

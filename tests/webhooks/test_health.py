@@ -2,11 +2,13 @@
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from apps.audit.models import AuditEntry
 from apps.notices.models import Notice
@@ -120,6 +122,7 @@ def test_two_workers_at_the_limit_disable_once(acme: Organization) -> None:
     assert (endpoint.status, endpoint.failures_in_a_row) == ("disabled", 17)
     assert sorted(actions_recorded()) == ["endpoint.disabled", "endpoint.failing"]
     assert Notice.objects.filter(kind="endpoint.disabled").count() == 1
+    assert Event.objects.filter(type="endpoint.disabled").count() == 1
 
 
 def test_a_recent_success_of_a_healthy_endpoint_writes_nothing(acme: Organization, django_assert_num_queries) -> None:
@@ -129,20 +132,151 @@ def test_a_recent_success_of_a_healthy_endpoint_writes_nothing(acme: Organizatio
         health.judge(health.tallies_of([(endpoint.pk, True, False, False)]))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(batches=st.lists(st.text("+-x", min_size=1, max_size=12), min_size=1, max_size=8))
-def test_the_state_follows_the_rules_whatever_happens(acme: Organization, batches: list[str]) -> None:
-    endpoint = make_endpoint(acme, f"https://{uuid.uuid4().hex}.example.com")
-    failures, exhausted, is_failing = 0, 0, False
-    for batch in batches:
-        for each in batch:
-            failures = 0 if each == "+" else failures + 1
-            exhausted = 0 if each == "+" else exhausted + (each == "x")
-        judge(endpoint, batch)
-        is_failing = (is_failing and "+" not in batch) or failures >= 10 or exhausted >= 3
-        assert (endpoint.failures_in_a_row, endpoint.exhausted_in_a_row) == (failures, exhausted)
-        assert (endpoint.health == "failing") == is_failing
-        assert endpoint.status == "enabled"
+# The stories, with successes mixed in
+
+
+@pytest.mark.parametrize("reason", ["failing", "gone"])
+def test_after_enabling_the_next_success_ends_the_story_once(acme: Organization, reason: str) -> None:
+    endpoint, actor = make_endpoint(acme, "https://hooks.example.com/in"), developer(acme)
+    if reason == "failing":
+        judge(endpoint, "-" * 12)
+        make_old(endpoint, 6)
+    assert judge(endpoint, "-" if reason == "failing" else "g").status == "disabled"
+    assert Notice.objects.open().filter(kind="endpoint.disabled").count() == 1
+    assert judge(endpoint, "+").status == "disabled" and "endpoint.recovered" not in actions_recorded()
+    actions.enable_endpoint(actor=actor, endpoint_id=endpoint.public_id)
+    assert not Notice.objects.open().exists()
+    judge(endpoint, "-", "+", "+")
+    told = [each for each in actions_recorded() if each == "endpoint.recovered"]
+    assert (told, endpoint.health, endpoint.is_trouble_told) == (["endpoint.recovered"], "healthy", False)
+    assert Event.objects.filter(type="endpoint.recovered").count() == 1
+
+
+def test_a_paused_and_enabled_failing_endpoint_recovers_too(acme: Organization) -> None:
+    endpoint, actor = make_endpoint(acme), developer(acme)
+    judge(endpoint, "-" * 10)
+    actions.pause_endpoint(actor=actor, endpoint_id=endpoint.public_id)
+    actions.enable_endpoint(actor=actor, endpoint_id=endpoint.public_id)
+    judge(endpoint, "+")
+    assert actions_recorded() == ["endpoint.failing", "endpoint.recovered"]
+
+
+def test_a_healthy_endpoint_that_was_paused_recovers_from_nothing(acme: Organization) -> None:
+    endpoint, actor = make_endpoint(acme), developer(acme)
+    actions.pause_endpoint(actor=actor, endpoint_id=endpoint.public_id)
+    actions.enable_endpoint(actor=actor, endpoint_id=endpoint.public_id)
+    judge(endpoint, "+")
+    assert actions_recorded() == []
+
+
+def test_a_success_whose_worker_died_before_it_counted_saves(acme: Organization) -> None:
+    endpoint = make_endpoint(acme)
+    judge(endpoint, "-" * 12)
+    make_old(endpoint, 6)
+    add_deliveries(
+        endpoint, 1, status="succeeded", finished_at=timezone.now() - timedelta(days=1), next_attempt_at=None
+    )
+    assert judge(endpoint, "-").status == "enabled"
+    assert (endpoint.failures_in_a_row, endpoint.health) == (0, "healthy")
+    Delivery.objects.update(finished_at=timezone.now() - timedelta(days=30))
+    judge(endpoint, "-" * 12)
+    make_old(endpoint, 6)
+    assert judge(endpoint, "-").status == "disabled"
+
+
+def test_a_deleted_endpoint_is_told_of_no_more(acme: Organization) -> None:
+    endpoint = make_endpoint(acme)
+    actions.delete_endpoint(actor=developer(acme), endpoint_id=endpoint.public_id)
+    judge(endpoint, "-" * 12, "g", "+")
+    assert actions_recorded() == []
+
+
+class Stories(RuleBasedStateMachine):
+    """An endpoint's life against the rules written a second time; ``acme`` is set by the test."""
+
+    acme: Organization
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.endpoint = make_endpoint(self.acme, f"https://{uuid.uuid4().hex}.example.com")
+        self.status, self.health, self.is_told = "enabled", "healthy", False
+        self.failures, self.exhausted, self.days = 0, 0, None
+        self.stories: list[str] = []
+
+    @rule(batch=st.text("+-x", min_size=1, max_size=12))
+    def attempts_end(self, batch: str) -> None:
+        judge(self.endpoint, batch)
+        if "+" in batch and self.status != "disabled":
+            self._succeed()
+        self._fail(batch.rpartition("+")[2])
+
+    @rule()
+    def ten_attempts_fail(self) -> None:
+        self.attempts_end("-" * 10)
+
+    @rule(days=st.sampled_from([0.5, 2.0, 6.0]))
+    def time_passes(self, days: float) -> None:
+        if self.days is not None:
+            self.days += days
+            make_old(self.endpoint, self.days)
+
+    @rule()
+    def receiver_is_gone(self) -> None:
+        judge(self.endpoint, "g")
+        self._fail("-")
+        self._disable()
+
+    @rule(action=st.sampled_from([actions.pause_endpoint, actions.enable_endpoint]))
+    def somebody_acts(self, action: Any) -> None:
+        action(actor=developer(self.acme), endpoint_id=self.endpoint.public_id)
+        if action is actions.pause_endpoint:
+            self.status = "paused" if self.status == "enabled" else self.status
+        elif self.status != "enabled":
+            self.status, self.health, self.failures, self.exhausted, self.days = "enabled", "healthy", 0, 0, None
+
+    def _succeed(self) -> None:
+        self.failures, self.exhausted, self.days, self.health = 0, 0, None, "healthy"
+        if self.is_told:
+            self.stories.append("endpoint.recovered")
+            self.is_told = False
+
+    def _fail(self, batch: str) -> None:
+        if not batch:
+            return
+        self.failures, self.exhausted = self.failures + len(batch), self.exhausted + batch.count("x")
+        self.days = self.days or 0.0
+        in_trouble = self.failures >= 10 or self.exhausted >= 3
+        if in_trouble and self.health == "healthy" and self.status != "disabled":
+            self.health, self.is_told = "failing", True
+            self.stories.append("endpoint.failing")
+        if self.days >= 5 and self.failures >= 10:
+            self._disable()
+
+    def _disable(self) -> None:
+        if self.status != "disabled":
+            self.status, self.is_told = "disabled", True
+            self.stories.append("endpoint.disabled")
+
+    @invariant()
+    def the_row_is_as_the_rules_say(self) -> None:
+        self.endpoint.refresh_from_db()
+        found = self.endpoint
+        assert (found.status, found.health, found.is_trouble_told) == (self.status, self.health, self.is_told)
+        assert (found.failures_in_a_row, found.exhausted_in_a_row) == (self.failures, self.exhausted)
+
+    @invariant()
+    def each_story_was_told_once_everywhere(self) -> None:
+        about = AuditEntry.objects.filter(target_id=self.endpoint.public_id, actor_kind="system")
+        told = about.filter(action__in=["endpoint.failing", "endpoint.recovered", "endpoint.disabled"])
+        assert list(told.order_by("pk").values_list("action", flat=True)) == self.stories
+        assert Notice.objects.filter(dedupe_key__contains=self.endpoint.public_id).count() == len(self.stories)
+        assert Event.objects.filter(body__contains=self.endpoint.public_id).count() == len(self.stories)
+
+
+def test_the_stories_follow_the_rules_whatever_happens(acme: Organization) -> None:
+    Stories.acme = acme
+    steps = settings(max_examples=25, stateful_step_count=25, deadline=None)
+    run_state_machine_as_test(Stories, settings=steps)
 
 
 # Is it us?

@@ -74,9 +74,9 @@ def test_bad_input_keeps_the_form_and_makes_nothing(browser_of, ada, acme, chang
 def test_a_viewer_reads_and_changes_nothing(browser_of, vera, endpoint, delivery):
     browser = browser_of(vera)
     here = f"{HERE}webhooks/{endpoint.public_id}/"
-    for path in (HERE + "webhooks/", here, here + "deliveries/", f"{HERE}deliveries/{delivery.public_id}/"):
+    for path in (HERE + "webhooks/", here, here + "?part=list", f"{HERE}deliveries/{delivery.public_id}/"):
         assert browser.get(path).status_code == 200
-    for path in ("test/", "pause/", "enable/", "delete/"):
+    for path in ("test/", "pause/", "enable/", "delete/", "end-secret/", "send-again/", "replay/", "edit/"):
         assert browser.post(here + path).status_code == 403
     assert browser.post(f"{HERE}deliveries/{delivery.public_id}/retry/").status_code == 403
     endpoint.refresh_from_db()
@@ -106,7 +106,7 @@ def test_pause_holds_and_enable_sends(browser_of, dev, endpoint, delivery):
 def test_a_test_send_leads_to_its_delivery(browser_of, dev, endpoint):
     answer = browser_of(dev).post(f"{HERE}webhooks/{endpoint.public_id}/test/")
     test = Delivery.objects.get(test=True)
-    assert answer["Location"] == f"{HERE}deliveries/{test.public_id}/"
+    assert answer["Location"] == f"{HERE}webhooks/{endpoint.public_id}/?tab=test&sent={test.public_id}"
 
 
 def test_the_delivery_shows_request_and_plan(browser_of, ada, delivery):
@@ -144,3 +144,4 @@ def test_the_catalogue_is_searched(browser_of, vera, acme):
     assert "order.created" in browser.get(HERE + "events/").content.decode()
     page = browser.get(HERE + "events/?q=invoice").content.decode()
     assert "invoice.paid" in page and "order.created" not in page
+    assert "No event" not in page

@@ -9,8 +9,8 @@ import pytest
 from apps.webhooks.outcomes import parse_retry_after
 from apps.webhooks.sender import OutboundRequest
 from tests import receivers
-from tests.receivers import closed_port, raw, slow, status
-from tests.senders import HEADERS, STRICT, StubResolver, drain, send
+from tests.receivers import Receiver, closed_port, raw, slow, status
+from tests.senders import HEADERS, STRICT, StubResolver, drain, request, send
 
 pytestmark = pytest.mark.pure
 
@@ -71,7 +71,7 @@ HOSTILE = {
     "continue_drip": ("timed_out", receivers.continue_drip),
     "silence": ("timed_out", receivers.silence),
     "slow": ("timed_out", slow(3)),
-    "chunk_extension": ("timed_out", receivers.endless_chunk_extension),
+    "chunk_extension": ("bad_response", receivers.endless_chunk_extension),
     "continue_flood": ("bad_response", receivers.continue_flood),
     "header_flood": ("bad_response", receivers.header_flood),
     "long_header_line": ("bad_response", receivers.long_header_line),
@@ -93,6 +93,17 @@ def test_a_hostile_receiver_costs_its_time_limit_and_little_memory(make_sender, 
     assert sum(len(key) + len(value) for key, value in outcome.response_headers) <= 16 * 1024
     if name != "gzip_bomb":  # there the server, in this same process, holds 52 MB
         assert resident_bytes() - before < 5 * 1024 * 1024
+
+
+def test_endless_chunk_extensions_end_early_and_leave_time_for_others(make_sender, receiver) -> None:
+    with Receiver(receivers.endless_chunk_extension) as flooding:
+        sender = make_sender()
+        sender.submit(request(flooding.url, "flood", 10_000))
+        started = time.monotonic()
+        outcomes = {outcome.token: outcome for outcome in drain(sender, 3.0)}
+        assert time.monotonic() - started < 2.0
+        assert (outcomes["flood"].error, outcomes["flood"].hint) == ("bad_response", "endless_response")
+        assert send(sender, receiver.url).error is None
 
 
 def resident_bytes() -> int:

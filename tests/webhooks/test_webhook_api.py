@@ -8,7 +8,8 @@ import pytest
 from apps.audit.models import AuditEntry
 from apps.orgs.models import Organization
 from apps.webhooks.models import Delivery, Endpoint, Event, EventType
-from tests.engines import DATA, HOOK, add_deliveries, make_endpoint, publish, statuses
+from tests.engines import DATA, HOOK, LOOPBACK, add_deliveries, engine, make_endpoint, publish, statuses
+from tests.receivers import status as status_of
 
 pytestmark = pytest.mark.django_db
 ENDPOINTS = "/v1/webhook-endpoints"
@@ -198,6 +199,41 @@ def test_deliveries_are_listed_filtered_and_read(ours: Any, acme: Organization) 
         assert ours.get(f"/v1/deliveries?{query}").status_code == 400, query
     one = ours.get(f"/v1/deliveries/{rows.json()[0]['id']}").json()
     assert one["attempts"] == [] and one["payload"]["type"] == "order.updated"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_delivery_shows_each_attempt_whole(ours: Any, acme: Organization, receiver: Any, settings: Any) -> None:
+    settings.WEBHOOK_ALLOW_CIDRS = LOOPBACK
+    receiver.behaviour = status_of(503, ("Retry-After", "120"), ("X-Trace", "a"), ("X-Trace", "b"), body=b"busy")
+    make_endpoint(acme, receiver.url, headers={"X-Team": "blue secret"})
+    publish(acme)
+    engine().drain()
+    (row,) = ours.get("/v1/deliveries").json()
+    assert (row["status"], row["attempt_count"], row["last_status_code"]) == ("pending", 1, 503)
+    assert row["next_attempt_reason"] == "retry_after" and row["next_attempt_at"].endswith("Z")
+    whole = ours.get(f"/v1/deliveries/{row['id']}").json()
+    (attempt,) = whole.pop("attempts")
+    assert whole == {**row, "payload": whole["payload"]} and whole["payload"]["data"] == DATA
+    assert set(attempt) == {
+        "id", "number", "started_at", "duration_ms", "status_code", "error", "hint", "address", "timings_ms", "request",
+        "response",
+    }  # fmt: skip
+    assert (attempt["number"], attempt["status_code"], attempt["error"]) == (1, 503, "http_error")
+    assert attempt["hint"].startswith("The receiver failed by itself.") and attempt["address"] == "127.0.0.1"
+    assert set(attempt["timings_ms"]) == {"dns", "connect", "tls", "first_byte", "total"}
+    assert attempt["duration_ms"] >= 0 and attempt["timings_ms"]["tls"] is None
+    sent = attempt["request"]["headers"]
+    assert sent["X-Team"] == "••••" and sent["webhook-id"] == row["event"]["id"]
+    assert {"content-type", "user-agent", "webhook-timestamp", "webhook-signature"} <= set(sent)
+    assert attempt["response"] == {"headers": attempt["response"]["headers"], "body": "busy", "truncated": False}
+    assert attempt["response"]["headers"]["x-trace"] == "a, b"
+    assert "blue secret" not in str(whole) + str(attempt)
+    receiver.behaviour = status_of(204)
+    ours.post(f"/v1/deliveries/{row['id']}/retry")
+    engine().drain()
+    done = ours.get(f"/v1/deliveries/{row['id']}").json()
+    assert (done["status"], done["next_attempt_at"], done["next_attempt_reason"]) == ("succeeded", None, None)
+    assert [(each["number"], each["error"], each["hint"]) for each in done["attempts"]][1] == (2, None, None)
 
 
 def test_retrying(ours: Any, acme: Organization) -> None:

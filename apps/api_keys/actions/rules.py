@@ -12,11 +12,13 @@ from apps.api_keys.gate_rows import effective
 from apps.api_keys.models import ApiKey, KeyType, Makers, Package, Scope
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Forbidden, Invalid
+from apps.base.logging import hide_keys
 from apps.base.organizations import organization_pk
 from apps.base.permissions import ADMIN, Permission, expand
 
 MAX_DAYS = 3650
 MAX_NETWORKS = 50
+MAPPED_BITS = 96
 WINDOWS = ("minute", "hour")
 PLATFORM = "platform"
 VENDOR = (ActorKind.SYSTEM, ActorKind.OPERATOR)
@@ -54,7 +56,16 @@ def check_name(name: str) -> str:
     name = name.strip()
     if not 1 <= len(name) <= 100:
         raise Invalid.field("name", _("Give the key a name of 1 to 100 characters."))
+    refuse_key_text("name", name)
     return name
+
+
+def refuse_key_text(field: str, text: str) -> None:
+    """This will raise Invalid where somebody put a key into a text that is kept, shown and sent on as it is."""
+    if hide_keys(text) != text:
+        raise Invalid.field(
+            field, _("This holds an API key or a signing secret. Leave it out: this text is kept and shown.")
+        )
 
 
 def check_scopes(kind: KeyType, scopes: Iterable[str]) -> list[str]:
@@ -78,6 +89,7 @@ def check_subject(kind: KeyType, subject: str) -> str:
         raise Invalid.field("subject", _("A key of this type has no subject."))
     if len(subject) > 200:
         raise Invalid.field("subject", _("A subject has at most 200 characters."))
+    refuse_key_text("subject", subject)
     return subject
 
 
@@ -105,7 +117,7 @@ def parse_networks(networks: Iterable[str]) -> list[str]:
     found: list[str] = []
     for text in networks:
         try:
-            network = str(ipaddress.ip_network(text.strip()))
+            network = str(_network(text.strip()))
         except ValueError:
             message = _("%(text)r is not an address or a network such as 203.0.113.0/24.") % {"text": text[:60]}
             raise Invalid.field("allowed_networks", message) from None
@@ -114,6 +126,19 @@ def parse_networks(networks: Iterable[str]) -> list[str]:
     if len(found) > MAX_NETWORKS:
         raise Invalid.field("allowed_networks", _("At most %(count)d networks.") % {"count": MAX_NETWORKS})
     return found
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """IPv4 that is written as IPv6 (``::ffff:203.0.113.0/120``) is IPv4: callers are compared by that."""
+    network = ipaddress.ip_network(text)
+    if network.version == 4:
+        return network
+    if "%" in text:
+        raise ValueError("a zone means something on one machine only")
+    mapped = network.network_address.ipv4_mapped
+    if mapped is None or network.prefixlen < MAPPED_BITS:
+        return network
+    return ipaddress.IPv4Network((mapped, network.prefixlen - MAPPED_BITS))
 
 
 def check_limits(kind: KeyType, limits: dict[str, int | None], actor: Actor) -> dict[str, int | None]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from apps.api_keys.actions import rules
 from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
 from apps.audit import actions as audit
@@ -45,4 +46,5 @@ def check_reason(reason: str) -> str:
     if len(reason) > LONGEST_REASON:
         message = _("A reason has at most %(count)d characters.") % {"count": LONGEST_REASON}
         raise Invalid.field("reason", message)
+    rules.refuse_key_text("reason", reason)
     return reason

@@ -1,6 +1,8 @@
 """The curl handle through which alone the portal speaks to addresses that somebody else chose."""
 
 import socket
+import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -22,6 +24,10 @@ CONNECT_TIMEOUT_MS = 10_000
 # A connection was checked when it was opened; this bounds for how long that check is trusted.
 CONNECTION_SECONDS = 60
 DIALLED_ADDRESSES = 8
+# More than headers, interim responses and a kept body need, and than the buffers of a connection hold.
+MOST_RECEIVED_BYTES = 1024 * 1024
+# Where Linux keeps tcpi_bytes_received in struct tcp_info (linux/tcp.h).
+_RECEIVED_AT = 128
 SOCKET_BAD: int = pycurl.SOCKET_BAD
 
 # Asked before each socket is made, with address and port; False refuses it. Tests spy here.
@@ -72,6 +78,8 @@ class GuardedHandle:
         self.is_body_cut = False
         self.is_header_flood = False
         self.is_refused = False
+        self.is_flood = False
+        self.received_before: int | None = None
         self.dialled: str | None = None
 
     def prepare(self, call: Call) -> None:
@@ -132,6 +140,18 @@ class GuardedHandle:
             return 0
         return None
 
+    def has_flooded(self) -> bool:
+        """Tell whether far more came than an answer may have, looked at since the last call.
+
+        curl counts bodies and hands headers over, but what a receiver writes into chunk extensions it only reads,
+        as fast as it comes. The system's own count of the connection tells; elsewhere than on Linux nothing does.
+        """
+        received = _received_bytes(self.curl.getinfo(pycurl.ACTIVESOCKET))
+        if self.received_before is None:
+            self.received_before = received
+        self.is_flood = received - self.received_before > MOST_RECEIVED_BYTES
+        return self.is_flood
+
     def response_headers(self) -> list[tuple[str, str]]:
         """Return name and value of each kept header, names in lower case, as clean text."""
         pairs = (line.partition(":") for line in clean_text(b"".join(self.raw_headers)).split("\n"))
@@ -148,6 +168,23 @@ class GuardedHandle:
     def close(self) -> None:
         """Free the handle and its connection."""
         self.curl.close()
+
+
+def _received_bytes(descriptor: int) -> int:
+    """Return how many bytes a connection has received in its life, 0 where nobody tells."""
+    if not sys.platform.startswith("linux") or descriptor < 0:
+        return 0
+    try:
+        connection = socket.socket(fileno=descriptor)
+    except OSError:
+        return 0
+    try:
+        facts = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED_AT + 8)
+    except OSError:
+        return 0
+    finally:
+        connection.detach()
+    return int(struct.unpack_from("Q", facts, _RECEIVED_AT)[0]) if len(facts) >= _RECEIVED_AT + 8 else 0
 
 
 def clean_text(raw: bytes | bytearray) -> str:

@@ -28,6 +28,7 @@ STATES = {
     "expiring": ("warn", _("Expires soon")),
     "overlap": ("warn", _("In overlap")),
     "retrying": ("warn", _("Retrying")),
+    "done_with_failures": ("warn", _("Done, some failed")),
     "held": ("warn", _("Held")),
     "suspended": ("bad", _("Suspended")),
     "quarantined": ("bad", _("Quarantined")),

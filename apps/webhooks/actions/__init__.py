@@ -1,29 +1,55 @@
 """What may be done to endpoints, deliveries and events: each one transaction, one check, one audit entry."""
 
-from apps.webhooks.actions.deliveries import hold_for_suspension, release_after_suspension, retry_delivery, send_test
+from apps.webhooks.actions.deliveries import (
+    hold_for_suspension,
+    release_after_suspension,
+    retry_delivery,
+    send_test,
+)
 from apps.webhooks.actions.endpoints import (
     HELD_CHOICES,
     create_endpoint,
     delete_endpoint,
     enable_endpoint,
     pause_endpoint,
-    rotate_secret,
+    subscribe_endpoint,
     update_endpoint,
 )
 from apps.webhooks.actions.events import publish_event, publish_events
+from apps.webhooks.actions.probing import probe_url
+from apps.webhooks.actions.replays import (
+    REPLAYABLE,
+    cancel_replay,
+    count_replay,
+    replay_choice,
+    retry_selection,
+    start_replay,
+)
+from apps.webhooks.actions.secrets import end_secret, rotate_secret
+from apps.webhooks.actions.testing import open_inbox
 
 __all__ = [
     "HELD_CHOICES",
+    "REPLAYABLE",
+    "cancel_replay",
+    "count_replay",
     "create_endpoint",
     "delete_endpoint",
     "enable_endpoint",
+    "end_secret",
     "hold_for_suspension",
+    "open_inbox",
     "pause_endpoint",
+    "probe_url",
     "publish_event",
     "publish_events",
     "release_after_suspension",
+    "replay_choice",
     "retry_delivery",
+    "retry_selection",
     "rotate_secret",
     "send_test",
+    "start_replay",
+    "subscribe_endpoint",
     "update_endpoint",
 ]

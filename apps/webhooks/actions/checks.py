@@ -12,6 +12,7 @@ from apps.base.errors import Conflict, Invalid, RateLimited
 from apps.base.identifiers import uuid_at
 from apps.base.outbound import AddressRefused, HeaderRefused, check_header, check_url
 from apps.base.secrets import MASK_DOTS
+from apps.webhooks.inbox import is_inbox
 from apps.webhooks.models import Endpoint, Event
 
 MOST_HEADERS = 20
@@ -25,6 +26,13 @@ def checked_url(url: str) -> str:
         return check_url(url).url
     except AddressRefused as refused:
         raise Invalid.field("url", refused.message) from None
+
+
+def checked_new_url(endpoint: Endpoint, url: str) -> str:
+    """This will return a new URL for an endpoint; the test inbox has none of its own."""
+    if is_inbox(endpoint.url):
+        raise Invalid.field("url", _("The test inbox has no address of its own. Add an endpoint for your server."))
+    return checked_url(url)
 
 
 def checked_headers(headers: Mapping[str, str], stored: Mapping[str, str]) -> dict[str, str]:
@@ -55,7 +63,9 @@ def check_endpoint_limit(organization_id: uuid.UUID) -> None:
     It counts under the lock of the organization's row, so that two creations at once cannot both take the last place.
     """
     organizations = django_apps.get_model("orgs.Organization").objects
-    limit = organizations.select_for_update().values_list("endpoint_limit", flat=True).get(pk=organization_id)
+    limit = (
+        organizations.select_for_update(no_key=True).values_list("endpoint_limit", flat=True).get(pk=organization_id)
+    )
     used = Endpoint.objects.existing().filter(organization_id=organization_id)
     if limit is not None and used.count() >= limit:
         message = _("The limit of %(limit)s endpoints is reached. Delete one, or ask the operator for more.")

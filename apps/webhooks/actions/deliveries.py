@@ -46,7 +46,8 @@ def retry_delivery(*, actor: Actor, delivery_id: str) -> Delivery:
     if endpoint.deleted_at is not None or endpoint.status != EndpointStatus.ENABLED:
         raise Conflict(_("The endpoint is not enabled: enable it first."))
     if delivery.status in FINISHED:
-        if delivery.event.body is None:
+        # Locked, so that the sweep that removes payloads does not come between this look and the new delivery.
+        if Event.objects.select_for_update(no_key=True).get(pk=delivery.event_id).body is None:
             raise Conflict(_("The payload was removed when its retention ended."))
         delivery = claims.send_again(delivery)
     elif not claims.send_now(delivery.pk):

@@ -3,11 +3,9 @@
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from typing import Any, cast
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -15,22 +13,29 @@ from apps.base.actor import Actor
 from apps.base.errors import Invalid
 from apps.base.permissions import Permission
 from apps.base.rendering import to_json
-from apps.webhooks import bell, claims
-from apps.webhooks.actions.checks import check_endpoint_limit, checked_headers, checked_limit, checked_url
+from apps.webhooks import bell, claims, health
+from apps.webhooks.actions.checks import (
+    check_endpoint_limit,
+    checked_headers,
+    checked_limit,
+    checked_new_url,
+    checked_url,
+)
 from apps.webhooks.actions.rows import locked_endpoint, record
-from apps.webhooks.catalogue import check_patterns
+from apps.webhooks.actions.secrets import add_secret
+from apps.webhooks.catalogue import check_patterns, patterns_for
+from apps.webhooks.inbox import is_inbox
 from apps.webhooks.models import (
     DeliveryStatus,
     Endpoint,
     EndpointHealth,
-    EndpointSecret,
     EndpointStatus,
+    ReplayJob,
+    ReplayStatus,
     Subscription,
 )
-from apps.webhooks.signing import new_secret
 
 DEFAULT_IN_FLIGHT = 16
-LONGEST_OVERLAP_SECONDS = 30 * 24 * 3600
 HELD_CHOICES = ("send", "keep", "drop")
 
 
@@ -59,14 +64,8 @@ def create_endpoint(
         "rate_limit_per_second": checked_limit("rate_limit_per_second", rate_limit_per_second, 1000),
         "max_in_flight": checked_limit("max_in_flight", max_in_flight, 64) or DEFAULT_IN_FLIGHT,
     }
-    organization_id = cast(uuid.UUID, actor.organization_id)
-    check_endpoint_limit(organization_id)
-    endpoint: Endpoint = Endpoint.objects.create(organization_id=organization_id, **values)
-    _subscribe(endpoint, patterns)
-    secret = _new_secret(endpoint)
-    changes: dict[str, list[Any]] = {"url": [None, endpoint.url], "event_types": [None, patterns]}
-    record(actor, "endpoint.created", endpoint, changes)
-    return endpoint, secret
+    check_endpoint_limit(cast(uuid.UUID, actor.organization_id))
+    return add_endpoint(actor, values)
 
 
 @transaction.atomic
@@ -75,8 +74,8 @@ def update_endpoint(*, actor: Actor, endpoint_id: str, **values: Any) -> Endpoin
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
     before = {name: _shown(endpoint, name) for name in values}
-    if "url" in values:
-        endpoint.url = checked_url(values["url"])
+    if "url" in values and not (is_inbox(endpoint.url) and values["url"] == endpoint.url):
+        endpoint.url = checked_new_url(endpoint, values["url"])
     if "description" in values:
         endpoint.description = values["description"]
     if "event_types" in values:
@@ -107,6 +106,8 @@ def delete_endpoint(*, actor: Actor, endpoint_id: str) -> None:
     endpoint.subscriptions.all().delete()
     endpoint.secrets.all().delete()
     dropped = claims.drop(endpoint.pk)
+    replays = ReplayJob.objects.unfinished().filter(endpoint=endpoint)
+    replays.update(status=ReplayStatus.CANCELLED, finished_at=timezone.now())
     record(actor, "endpoint.deleted", endpoint, {"dropped": [None, dropped]})
 
 
@@ -135,6 +136,7 @@ def enable_endpoint(*, actor: Actor, endpoint_id: str, held: str = "send") -> En
     before = endpoint.status
     if before != EndpointStatus.ENABLED:
         _set_status(endpoint, EndpointStatus.ENABLED)
+        health.close_notices(endpoint)
     count = _settle_held(endpoint, held)
     if before != EndpointStatus.ENABLED or count:
         changes: dict[str, list[Any]] = {
@@ -148,19 +150,29 @@ def enable_endpoint(*, actor: Actor, endpoint_id: str, held: str = "send") -> En
 
 
 @transaction.atomic
-def rotate_secret(*, actor: Actor, endpoint_id: str, overlap_seconds: int = 86_400) -> tuple[Endpoint, str]:
-    """This will make a new signing secret; the old ones sign beside it until the overlap ends."""
+def subscribe_endpoint(*, actor: Actor, endpoint_id: str, event_type: str) -> Endpoint:
+    """This will add one event type to those an endpoint gets; nothing changes where it gets it already."""
     actor.require(Permission.WEBHOOKS_WRITE)
-    if not 0 <= overlap_seconds <= LONGEST_OVERLAP_SECONDS:
-        message = _("overlap_seconds must be from 0 to %(most)s.") % {"most": LONGEST_OVERLAP_SECONDS}
-        raise Invalid.field("overlap_seconds", message)
     endpoint = locked_endpoint(actor, endpoint_id)
-    now = timezone.now()
-    ends = now + timedelta(seconds=overlap_seconds)
-    endpoint.secrets.filter(expires_at__lte=now).delete()
-    endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=ends)).update(expires_at=ends)
-    secret = _new_secret(endpoint)
-    record(actor, "endpoint.secret_rotated", endpoint, {"overlap_seconds": [None, overlap_seconds]})
+    (name,) = check_patterns([event_type])
+    if set(endpoint.event_types).intersection(patterns_for(name)):
+        return endpoint
+    before = list(endpoint.event_types)
+    endpoint.event_types = [*before, name]
+    endpoint.save(update_fields=["event_types", "updated_at"])
+    _subscribe(endpoint, [name])
+    record(actor, "endpoint.updated", endpoint, {"event_types": [before, endpoint.event_types]})
+    return endpoint
+
+
+def add_endpoint(actor: Actor, values: dict[str, Any]) -> tuple[Endpoint, str]:
+    """This will make the rows of an endpoint from values that were checked, and return it with its secret."""
+    organization_id = cast(uuid.UUID, actor.organization_id)
+    endpoint: Endpoint = Endpoint.objects.create(organization_id=organization_id, **values)
+    _subscribe(endpoint, endpoint.event_types)
+    secret = add_secret(endpoint)
+    changes: dict[str, list[Any]] = {"url": [None, endpoint.url], "event_types": [None, endpoint.event_types]}
+    record(actor, "endpoint.created", endpoint, changes)
     return endpoint, secret
 
 
@@ -170,14 +182,8 @@ def _subscribe(endpoint: Endpoint, patterns: Iterable[str]) -> None:
     )
 
 
-def _new_secret(endpoint: Endpoint) -> str:
-    secret = new_secret()
-    EndpointSecret.objects.create(endpoint=endpoint, organization_id=endpoint.organization_id, secret=secret)
-    return secret
-
-
 def _set_status(endpoint: Endpoint, status: str) -> None:
-    """Change the row at once; enabling starts the judgement of health anew."""
+    """Change the row at once; enabling starts the judgement of health anew, the next success ends the story."""
     endpoint.status = status
     fields = ["status", "updated_at"]
     if status == EndpointStatus.ENABLED:

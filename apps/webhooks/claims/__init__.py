@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connection
 
 from apps.webhooks.claims import postgresql, sqlite
+from apps.webhooks.claims.replaying import first_tries_of, newest_of_events, send_replayed
 from apps.webhooks.claims.rows import ClaimedDelivery, Limits, Receiver, Result
 from apps.webhooks.claims.verbs import (
     drop,
@@ -31,15 +32,18 @@ __all__ = [
     "claim",
     "drop",
     "finish",
+    "first_tries_of",
     "hold",
     "hold_organization",
     "lease_seconds",
+    "newest_of_events",
     "next_due_in",
     "release",
     "release_expired",
     "release_organization",
     "send_again",
     "send_now",
+    "send_replayed",
     "send_test",
 ]
 
@@ -59,8 +63,7 @@ def claim(limit: int) -> list[ClaimedDelivery]:
     """This will take up to ``limit`` due deliveries and start an attempt of each, in one short transaction.
 
     Fair: at most ``max_in_flight`` for an endpoint and 200 for an organization with those in flight, an endpoint's
-    rate, first tries before retries, endpoints in turn, oldest first. Under several workers the cap of an
-    organization is approximate; the others are exact.
+    rate, first tries before retries, endpoints in turn, oldest first. The caps are exact over all workers.
     """
     claimed: list[ClaimedDelivery] = _dialect().claim(Limits(limit, lease_seconds()))
     reach("after_claim")
@@ -81,7 +84,7 @@ def release_expired() -> int:
     Their attempt is closed as lost; it neither uses up the schedule nor counts against the endpoint.
     """
     released = 0
-    while count := _dialect().release_expired(RELEASED_AT_ONCE):
+    while count := _dialect().release_expired(RELEASED_AT_ONCE, lease_seconds()):
         released += count
         if count < RELEASED_AT_ONCE:
             break

@@ -20,16 +20,19 @@ class Receiver:
 
 @dataclass(slots=True, eq=False)
 class ClaimedDelivery:
-    """A delivery that is ours until its lease ends; only whoever shows ``token`` may finish it."""
+    """A delivery that is ours until its lease ends; only whoever shows ``token`` may finish it.
+
+    ``started_at`` is the claim's moment on the database's clock, in seconds since 1970.
+    """
 
     id: uuid.UUID
     token: uuid.UUID
-    attempt_id: uuid.UUID
     number: int
     uncounted: int
     event_id: uuid.UUID
     body: str
     test: bool
+    started_at: float
     receiver: Receiver
 
     @property
@@ -46,10 +49,7 @@ class Result:
     not use up the schedule.
     """
 
-    id: uuid.UUID
-    token: uuid.UUID
-    attempt_id: uuid.UUID
-    endpoint_id: uuid.UUID
+    claimed: ClaimedDelivery
     status: str
     wait_seconds: float | None = None
     reason: str = ""
@@ -65,15 +65,15 @@ class Result:
     response_body: str = ""
     truncated: bool = False
 
-    def as_values(self) -> dict[str, Any]:
-        """This will return the fields for SQL, ids as text."""
-        values = {name: getattr(self, name) for name in _FIELDS}
-        for name in ("id", "token", "attempt_id", "endpoint_id"):
-            values[name] = values[name].hex
-        return values
+    @property
+    def id(self) -> uuid.UUID:
+        """The delivery."""
+        return self.claimed.id
 
-
-_FIELDS = tuple(Result.__dataclass_fields__)
+    @property
+    def endpoint_id(self) -> uuid.UUID:
+        """Whose attempt it was."""
+        return self.claimed.receiver.id
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Times come from Python: the database lives in this machine's file, so the two cl
 """
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import floor
 from typing import Any
 
@@ -35,10 +35,11 @@ ORDER BY created_at DESC, id DESC
 # The condition on attempt_count is written out, or SQLite would not use the partial index.
 DUE = """
 SELECT id, event_id, attempt_count, uncounted_attempts, test, next_attempt_at FROM webhooks_delivery
+INDEXED BY delivery_due_{index}
 WHERE endpoint_id = %s AND status = 'pending' AND attempt_count {tries} AND next_attempt_at <= %s AND (%s OR test)
 ORDER BY next_attempt_at LIMIT %s
 """
-DUE_FIRST, DUE_AGAIN = DUE.format(tries="= 0"), DUE.format(tries="> 0")
+DUE_FIRST, DUE_AGAIN = DUE.format(index="first", tries="= 0"), DUE.format(index="again", tries="> 0")
 SETTLE = """
 UPDATE webhooks_delivery
 SET status = CASE WHEN e.deleted_at IS NULL THEN 'held' ELSE 'dropped' END, next_attempt_at = NULL,
@@ -49,11 +50,6 @@ FROM webhooks_endpoint e WHERE e.id = %s AND webhooks_delivery.endpoint_id = e.i
 STAMP = """
 UPDATE webhooks_delivery SET status = 'sending', lease_token = %s, lease_until = %s, next_attempt_at = NULL,
     attempt_count = attempt_count + 1 WHERE id = %s
-"""
-START = """
-INSERT INTO webhooks_attempt (id, organization_id, delivery_id, endpoint_id, number, started_at, error, hint, address,
-    timings_ms, request_headers, response_headers, response_body, truncated)
-VALUES (%s, %s, %s, %s, %s, %s, '', '', '', '{}', '{}', '[]', '', false)
 """
 BODY = "SELECT body FROM webhooks_event WHERE id = %s"
 PACE = "UPDATE webhooks_endpoint SET paced_until = %s WHERE id = %s"
@@ -69,15 +65,15 @@ WHERE id = %s
 """
 OURS = "SELECT id, lease_token FROM webhooks_delivery WHERE status = 'sending' AND lease_token = %s"
 ATTEMPTED = """
-UPDATE webhooks_attempt SET finished_at = %s, duration_ms = %s, status_code = %s, error = %s, hint = %s, address = %s,
-    timings_ms = %s, request_headers = %s, response_headers = %s, response_body = %s, truncated = %s WHERE id = %s
+INSERT INTO webhooks_attempt (id, organization_id, delivery_id, endpoint_id, number, started_at, finished_at,
+    duration_ms, status_code, error, hint, address, timings_ms, request_headers, response_headers, response_body,
+    truncated)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 EXPIRED = """
-SELECT id, attempt_count FROM webhooks_delivery WHERE status = 'sending' AND lease_until < %s
+SELECT id, organization_id, endpoint_id, attempt_count, lease_until FROM webhooks_delivery
+WHERE status = 'sending' AND lease_until < %s
 ORDER BY lease_until LIMIT %s
-"""
-LOST = """
-UPDATE webhooks_attempt SET finished_at = %s, error = 'shutdown', hint = 'lost' WHERE delivery_id = %s AND number = %s
 """
 AGAIN = """
 UPDATE webhooks_delivery SET status = 'pending', next_attempt_at = %s, next_attempt_reason = 'lost',
@@ -157,17 +153,13 @@ def _cap(limits: Limits, picked: list[Picked], busy: list[tuple[str, str, int]])
 
 def _stamp(cursor: Any, limits: Limits, chosen: list[Picked], now: datetime) -> list[ClaimedDelivery]:
     token = uuid.uuid4()
-    moment, lease_until = as_text(now), as_text(now + timedelta(seconds=limits.lease_seconds))
+    lease_until = as_text(now + timedelta(seconds=limits.lease_seconds))
     bodies = {event: cursor.execute(BODY, (event,)).fetchone()[0] for event in {each[4][1] for each in chosen}}
-    claimed, attempts = [], []
+    claimed = []
     for *_order, receiver, (key, event, tries, uncounted, test, _due_at) in chosen:
-        attempt = new_uuid()
-        owner, endpoint = receiver.organization_id.hex, receiver.id.hex
-        attempts.append((attempt.hex, owner, key, endpoint, tries + 1, moment))
-        values = (tries + 1, uncounted, uuid.UUID(event), bodies[event], bool(test))
-        claimed.append(ClaimedDelivery(uuid.UUID(key), token, attempt, *values, receiver))
+        values = (tries + 1, uncounted, uuid.UUID(event), bodies[event], bool(test), now.timestamp())
+        claimed.append(ClaimedDelivery(uuid.UUID(key), token, *values, receiver))
     cursor.executemany(STAMP, [(token.hex, lease_until, each[4][0]) for each in chosen])
-    cursor.executemany(START, attempts)
     _move_pace(cursor, claimed, now)
     return claimed
 
@@ -187,8 +179,8 @@ def finish(results: list[Result]) -> set[uuid.UUID]:
     """This will record the results in one transaction and return the deliveries that were still ours."""
     with transaction.atomic(), connection.cursor() as cursor:
         now = timezone.now()
-        ours = _still_ours(cursor, {result.token.hex for result in results})
-        kept = [result for result in results if (result.id.hex, result.token.hex) in ours]
+        ours = _still_ours(cursor, {result.claimed.token.hex for result in results})
+        kept = [result for result in results if (result.id.hex, result.claimed.token.hex) in ours]
         cursor.executemany(FINISH, [_finished(result, _next_status(cursor, result), now) for result in kept])
         cursor.executemany(ATTEMPTED, [_attempted(result, as_text(now)) for result in kept])
     return {result.id for result in kept}
@@ -224,18 +216,23 @@ def _next_status(cursor: Any, result: Result) -> str:
 
 
 def _attempted(result: Result, now: str) -> tuple[Any, ...]:
+    claimed = result.claimed
+    keys = (new_uuid().hex, claimed.receiver.organization_id.hex, claimed.id.hex, claimed.receiver.id.hex)
+    times = (claimed.number, as_text(datetime.fromtimestamp(claimed.started_at, UTC)), now)
     texts = (to_json(result.timings_ms), to_json(result.request_headers), to_json(result.response_headers))
     outcome = (result.duration_ms, result.status_code, result.error, result.hint, result.address)
-    return (now, *outcome, *texts, result.response_body, result.truncated, result.attempt_id.hex)
+    return (*keys, *times, *outcome, *texts, result.response_body, result.truncated)
 
 
-def release_expired(rows: int) -> int:
+def release_expired(rows: int, lease_seconds: float) -> int:
     """This will make up to so many deliveries with an ended lease due again."""
     with transaction.atomic(), connection.cursor() as cursor:
         now = as_text(timezone.now())
         expired = cursor.execute(EXPIRED, (now, rows)).fetchall()
-        for key, number in expired:
-            cursor.execute(LOST, (now, key, number))
+        for key, owner, endpoint, number, lease_until in expired:
+            started = as_text((from_text(lease_until) or timezone.now()) - timedelta(seconds=lease_seconds))
+            record = (None, None, "shutdown", "lost", "", "{}", "{}", "[]", "", False)
+            cursor.execute(ATTEMPTED, (new_uuid().hex, owner, key, endpoint, number, started, now, *record))
             cursor.execute(AGAIN, (now, key))
     return len(expired)
 

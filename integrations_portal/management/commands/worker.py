@@ -10,9 +10,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError
 from django.utils.module_loading import import_string
 
 from apps.base import sweeps
+from apps.webhooks import meters
 from apps.webhooks.delivery import POLL_SECONDS, Engine
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ class Command(BaseCommand):
     def _run_once(self) -> None:
         sweeps.run_all()
         counts = Engine(worker_name()).drain()
+        meters.write()
         self.stdout.write(" ".join(f"{name}={count}" for name, count in counts.items()))
 
 
@@ -69,6 +72,7 @@ class Worker:
             self._wait_for_signal()
         self.engine.stop()
         engine.join()
+        self._write_counters()
         logger.info("worker %s stopped", self.engine.worker_id)
 
     def _run_engine(self) -> None:
@@ -79,6 +83,13 @@ class Worker:
                 # The engine's own thread must not end by itself: leave, so that the supervisor starts anew.
                 logger.critical("the delivery engine ended unexpectedly")
                 os.kill(os.getpid(), signal.SIGTERM)
+
+    def _write_counters(self) -> None:
+        """What was counted since the last sweep; without a database these seconds of figures are lost."""
+        try:
+            meters.write()
+        except DatabaseError:
+            logger.warning("the last counters could not be written")
 
     def _wait_for_signal(self) -> None:
         while not self.stop_event.wait(3600):

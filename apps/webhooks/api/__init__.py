@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet
 from rest_framework.response import Response
 
+from apps.audit.sources import KEY_SLACK_MS, key_at
 from apps.base.api import ANY_KEY, PortalView
 from apps.base.errors import Invalid, NotFound
 from apps.base.identifiers import decode
@@ -259,9 +260,14 @@ def _filters(request: ApiRequest) -> Q:
 
 
 def _span(request: ApiRequest) -> Q:
+    """Return the span by time, and by key, which is by time too: so the walk of the list begins and ends with it."""
     since, until = time_parameter(request, "since"), time_parameter(request, "until")
-    found = Q(created_at__gte=since) if since is not None else Q()
-    return found & Q(created_at__lt=until) if until is not None else found
+    found = Q()
+    if since is not None:
+        found &= Q(created_at__gte=since, pk__gte=key_at(since, -KEY_SLACK_MS))
+    if until is not None:
+        found &= Q(created_at__lt=until, pk__lt=key_at(until, KEY_SLACK_MS))
+    return found
 
 
 def _between(request: ApiRequest, rows: QuerySet) -> QuerySet:

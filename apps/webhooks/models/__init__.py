@@ -1,7 +1,7 @@
-"""Event types, endpoints, events, deliveries and attempts.
+"""Event types, endpoints, events, deliveries, attempts and replays.
 
 The database is the queue: what must be sent later is a Delivery with ``next_attempt_at``. ``claims.py`` holds the SQL
-that moves deliveries; nothing else changes their state.
+that moves deliveries; nothing else changes their state. Replays and figures have modules of their own in this package.
 """
 
 from typing import Any, ClassVar, Self
@@ -12,6 +12,31 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.base.crypto import EncryptedTextField
 from apps.base.models import OrgOwned, OrgQuerySet, Timestamped
+from apps.webhooks.models.figures import AttemptHour, DeliveryBalance, EngineTotal, SweepPlace, WorkerBeat
+from apps.webhooks.models.replays import ReplayJob, ReplayStatus
+
+__all__ = [
+    "Attempt",
+    "AttemptHour",
+    "Delivery",
+    "DeliveryBalance",
+    "DeliveryStatus",
+    "Endpoint",
+    "EndpointHealth",
+    "EndpointQuerySet",
+    "EndpointSecret",
+    "EndpointStatus",
+    "EngineTotal",
+    "Event",
+    "EventOrigin",
+    "EventType",
+    "FanOutBatch",
+    "ReplayJob",
+    "ReplayStatus",
+    "Subscription",
+    "SweepPlace",
+    "WorkerBeat",
+]
 
 
 class EventOrigin(models.TextChoices):
@@ -81,10 +106,11 @@ class Endpoint(OrgOwned, Timestamped):
     rate_limit_per_second = models.PositiveIntegerField(null=True, blank=True)
     max_in_flight = models.PositiveSmallIntegerField(default=16)
     deleted_at = models.DateTimeField(null=True)
-    # Health, judged in delivery.py. A success clears all of it.
+    # Health, judged in health.py. A success clears all of it.
     failures_in_a_row = models.PositiveIntegerField(default=0)
     exhausted_in_a_row = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True)
+    is_trouble_told = models.BooleanField(default=False, help_text="Failing or disabled was told, recovered not yet.")
     last_success_at = models.DateTimeField(null=True)
     # Pace (GCRA): the moment at which the next send is due if every one kept the rate. Moved by claims.py.
     paced_until = models.DateTimeField(null=True)
@@ -174,7 +200,11 @@ class Delivery(OrgOwned):
     event_type = models.CharField(max_length=100)
     status = models.CharField(max_length=9, choices=DeliveryStatus.choices, default=DeliveryStatus.PENDING)
     test = models.BooleanField(default=False)
-    replay_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+", db_index=False)
+    # Without a constraint: the id stays when the first delivery's retention ends.
+    replay_of = models.ForeignKey(
+        "self", null=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
+    )
+    replay_job = models.ForeignKey("ReplayJob", null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     created_at = models.DateTimeField()
     attempt_count = models.PositiveSmallIntegerField(default=0)
     # Attempts that do not use up the schedule: a lost lease, a shutdown, no network of ours.
@@ -192,7 +222,7 @@ class Delivery(OrgOwned):
         indexes: ClassVar[list[Any]] = [
             models.Index(fields=["organization", "id"], name="delivery_by_org"),
             models.Index(fields=["endpoint", "id"], name="delivery_by_endpoint"),
-            models.Index(fields=["event"], name="delivery_by_event"),
+            models.Index(fields=["event", "endpoint", "id"], name="delivery_by_event"),
             # First tries and retries apart: the claim takes the first of each without reading the backlog.
             models.Index(
                 fields=["endpoint", "next_attempt_at"],
@@ -208,10 +238,34 @@ class Delivery(OrgOwned):
             models.Index(fields=["endpoint"], name="delivery_in_flight", condition=Q(status="sending")),
             models.Index(fields=["lease_until"], name="delivery_leases", condition=Q(status="sending")),
             models.Index(fields=["endpoint", "id"], name="delivery_held", condition=Q(status="held")),
+            models.Index(
+                fields=["endpoint", "id"], name="delivery_undelivered", condition=Q(status__in=["exhausted", "dropped"])
+            ),
+        ]
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(
+                fields=["replay_job", "event"], name="one_delivery_per_replay", condition=Q(replay_job__isnull=False)
+            )
         ]
 
     def __str__(self) -> str:
         return f"{self.event_type} → {self.endpoint_id} ({self.status})"
+
+
+class FanOutBatch(OrgOwned):
+    """Endpoints that an event still needs its deliveries for; gone once those are made."""
+
+    id_prefix = "fan"
+
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="+")
+    endpoint_ids = models.JSONField(help_text="Endpoints that matched when the event was accepted.")
+    size = models.PositiveIntegerField()
+
+    class Meta:
+        verbose_name_plural = "fan-out batches"
+
+    def __str__(self) -> str:
+        return f"{self.size} deliveries of {self.event_id}"
 
 
 class Attempt(OrgOwned):

@@ -1,0 +1,16 @@
+"""Trying a URL before it is saved."""
+
+from apps.base.actor import Actor
+from apps.base.permissions import Permission
+from apps.webhooks.actions.checks import checked_url
+from apps.webhooks.outcomes import Outcome
+from apps.webhooks.probing import probe
+
+
+def probe_url(*, actor: Actor, url: str) -> Outcome:
+    """This will send one unsigned request to a URL and return what came of it; nothing is stored.
+
+    Raises Invalid on ``url`` for what could not be saved either. The door limits how often.
+    """
+    actor.require(Permission.WEBHOOKS_WRITE)
+    return probe(checked_url(url), actor.organization_id)

@@ -1,0 +1,185 @@
+"""Sending old events again: a whole choice of them as a stored job, or a handful of ticked deliveries at once."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.audit import actions as audit
+from apps.base.actor import Actor
+from apps.base.errors import Conflict, Invalid
+from apps.base.identifiers import decode, uuid_at
+from apps.base.instants import instant
+from apps.base.permissions import Permission
+from apps.webhooks import bell, claims
+from apps.webhooks.actions.checks import checked_limit
+from apps.webhooks.actions.deliveries import FINISHED
+from apps.webhooks.actions.rows import locked_endpoint, record
+from apps.webhooks.catalogue import check_patterns
+from apps.webhooks.models import (
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+    EndpointStatus,
+    Event,
+    ReplayJob,
+    ReplayStatus,
+)
+from apps.webhooks.replays import Choice, first_key
+
+MOST_RATE = 1000
+MOST_UNFINISHED = 20
+MOST_SELECTED = 200
+REPLAYABLE = tuple(status.value for status in FINISHED)
+
+
+def replay_choice(
+    statuses: Iterable[str] = (DeliveryStatus.EXHAUSTED,),
+    event_types: Iterable[str] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Choice:
+    """This will return a choice of events, or raise Invalid on ``status``, ``event_types`` or ``until``."""
+    wanted = tuple(dict.fromkeys(statuses))
+    if not wanted or any(status not in REPLAYABLE for status in wanted):
+        raise Invalid.field("status", _("Choose from %(choices)s.") % {"choices": ", ".join(REPLAYABLE)})
+    if since is not None and until is not None and since >= until:
+        raise Invalid.field("until", _("until must be after since."))
+    types = tuple(event_types)
+    return Choice(wanted, tuple(check_patterns(types)) if types else (), since, until)
+
+
+def count_replay(*, actor: Actor, endpoint_id: str, choice: Choice) -> int:
+    """This will count the events that a replay of this choice would send, on an endpoint of whatever status."""
+    actor.require(Permission.WEBHOOKS_WRITE)
+    endpoint = Endpoint.objects.for_actor(actor).existing().with_public_id(endpoint_id)
+    return choice.of(endpoint.pk).count()
+
+
+def start_replay(*, actor: Actor, endpoint_id: str, choice: Choice, rate_per_second: int | None = None) -> ReplayJob:
+    """This will store a job that sends the chosen events again; workers carry it out.
+
+    Without a rate the endpoint's own pace holds. Raises Conflict where the endpoint is not enabled.
+    """
+    actor.require(Permission.WEBHOOKS_WRITE)
+    checked_limit("rate_per_second", rate_per_second, MOST_RATE)
+    endpoint = Endpoint.objects.for_actor(actor).existing().with_public_id(endpoint_id)
+    _check_enabled(endpoint)
+    moment = timezone.now()
+    ends_before = uuid_at(moment)
+    # Before the transaction: counting a long log must not keep others from the endpoint, nor from SQLite.
+    count = choice.of(endpoint.pk).filter(pk__lt=ends_before).count()
+    with transaction.atomic():
+        endpoint = locked_endpoint(actor, endpoint_id)
+        _check_enabled(endpoint)
+        _check_unfinished(endpoint)
+        job: ReplayJob = ReplayJob.objects.create(
+            organization_id=endpoint.organization_id,
+            endpoint=endpoint,
+            status=ReplayStatus.RUNNING if count else ReplayStatus.DONE,
+            since=choice.since,
+            until=choice.until,
+            statuses=list(choice.statuses),
+            event_types=list(choice.event_types),
+            rate_per_second=rate_per_second,
+            count=count,
+            cursor=first_key(choice),
+            ends_before=ends_before,
+            created_at=moment,
+            created_by_kind=actor.kind.value,
+            created_by_id=actor.id,
+            created_by_label=actor.label,
+            finished_at=None if count else moment,
+            count_again_at=moment if count else None,
+        )
+        _record(actor, "replay.started", job, _filters_of(job))
+    return job
+
+
+@transaction.atomic
+def cancel_replay(*, actor: Actor, replay_id: str) -> ReplayJob:
+    """This will end a job before its next batch; what it made is still sent. Conflict where it was done before."""
+    actor.require(Permission.WEBHOOKS_WRITE)
+    rows = ReplayJob.objects.for_actor(actor).select_related("endpoint").select_for_update(of=("self",))
+    job: ReplayJob = rows.with_public_id(replay_id)
+    if job.status == ReplayStatus.DONE:
+        raise Conflict(_("The replay is done already."))
+    if job.status != ReplayStatus.CANCELLED:
+        before = job.status
+        job.status = ReplayStatus.CANCELLED
+        ReplayJob.objects.filter(pk=job.pk).update(status=job.status, finished_at=Now())
+        job.refresh_from_db(fields=["finished_at"])
+        changes: dict[str, list[Any]] = {"status": [before, "cancelled"], "sent": [None, job.sent]}
+        _record(actor, "replay.cancelled", job, changes)
+    return job
+
+
+@transaction.atomic
+def retry_selection(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[str]) -> int:
+    """This will send ticked deliveries of one endpoint again, at once, and count them: one entry in the audit log.
+
+    Each as ``retry_delivery`` would; those that it would refuse are left out. Conflict where that is all of them.
+    """
+    actor.require(Permission.WEBHOOKS_WRITE)
+    if not 1 <= len(delivery_ids) <= MOST_SELECTED:
+        raise Invalid.field("deliveries", _("Choose 1 to %(most)s deliveries.") % {"most": MOST_SELECTED})
+    endpoint = locked_endpoint(actor, endpoint_id)
+    _check_enabled(endpoint)
+    keys = [key for text in delivery_ids if (key := decode(Delivery.id_prefix, text))]
+    rows = Delivery.objects.for_actor(actor).filter(pk__in=keys, endpoint=endpoint).order_by("pk")
+    # Locked, so that the sweep that removes payloads does not come between the look and the new delivery.
+    bodies = Event.objects.filter(pk__in=rows.values("event"), body__isnull=False).select_for_update(no_key=True)
+    payloads = set(bodies.order_by("pk").values_list("pk", flat=True))
+    sent = sum(_sent_again(each, payloads) for each in rows.select_related("event", "endpoint"))
+    if not sent:
+        raise Conflict(_("None of these can be sent again: they are being sent or held, or their payload is gone."))
+    record(actor, "endpoint.deliveries_retried", endpoint, {"deliveries": [None, sent]})
+    transaction.on_commit(bell.ring)
+    return sent
+
+
+def _sent_again(delivery: Delivery, payloads: set[Any]) -> bool:
+    if delivery.status in FINISHED:
+        return delivery.event_id in payloads and bool(claims.send_again(delivery))
+    return claims.send_now(delivery.pk)
+
+
+def _check_enabled(endpoint: Endpoint) -> None:
+    if endpoint.status != EndpointStatus.ENABLED:
+        raise Conflict(_("The endpoint is not enabled: enable it first."))
+
+
+def _check_unfinished(endpoint: Endpoint) -> None:
+    """Refuse a job more than 20 at a time; approximate over endpoints, whose rows are locked apart."""
+    unfinished = ReplayJob.objects.unfinished().filter(organization_id=endpoint.organization_id)
+    if unfinished.count() >= MOST_UNFINISHED:
+        raise Conflict(_("%(most)s replays are running. Wait for one, or stop one.") % {"most": MOST_UNFINISHED})
+
+
+def _filters_of(job: ReplayJob) -> dict[str, list[Any]]:
+    """Return what was chosen, as the audit log shows it; what was left open is left out."""
+    chosen = {
+        "since": instant(job.since),
+        "until": instant(job.until),
+        "status": job.statuses,
+        "event_types": job.event_types,
+        "rate_per_second": job.rate_per_second,
+        "count": job.count,
+    }
+    return {name: [None, value] for name, value in chosen.items() if value not in (None, [])}
+
+
+def _record(actor: Actor, action: str, job: ReplayJob, changes: dict[str, list[Any]]) -> None:
+    audit.record(
+        actor=actor,
+        action=action,
+        target_kind="replay",
+        target_id=job.public_id,
+        target_label=job.endpoint.url,
+        changes=changes,
+        organization_id=job.organization_id,
+    )

@@ -1,0 +1,60 @@
+"""Signing secrets of an endpoint: a new one, and the end of an old one."""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.base.actor import Actor
+from apps.base.errors import Conflict, Invalid
+from apps.base.instants import instant
+from apps.base.permissions import Permission
+from apps.webhooks.actions.rows import locked_endpoint, record
+from apps.webhooks.models import Endpoint, EndpointSecret
+from apps.webhooks.signing import new_secret
+
+MOST_SECRETS = 5
+LONGEST_OVERLAP_SECONDS = 30 * 24 * 3600
+
+
+def add_secret(endpoint: Endpoint) -> str:
+    """This will make the endpoint's newest secret and return its text, which is shown this once."""
+    secret = new_secret()
+    EndpointSecret.objects.create(endpoint=endpoint, organization_id=endpoint.organization_id, secret=secret)
+    return secret
+
+
+@transaction.atomic
+def rotate_secret(*, actor: Actor, endpoint_id: str, overlap_seconds: int = 86_400) -> tuple[Endpoint, str]:
+    """This will make a new signing secret; the old ones sign beside it until the overlap ends."""
+    actor.require(Permission.WEBHOOKS_WRITE)
+    if not 0 <= overlap_seconds <= LONGEST_OVERLAP_SECONDS:
+        message = _("overlap_seconds must be from 0 to %(most)s.") % {"most": LONGEST_OVERLAP_SECONDS}
+        raise Invalid.field("overlap_seconds", message)
+    endpoint = locked_endpoint(actor, endpoint_id)
+    now = timezone.now()
+    ends = now + timedelta(seconds=overlap_seconds)
+    endpoint.secrets.filter(expires_at__lte=now).delete()
+    endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=ends)).update(expires_at=ends)
+    # Each valid one signs: the header may not grow with every rotation.
+    older = endpoint.secrets.order_by("-created_at", "-pk").values_list("pk", flat=True)[MOST_SECRETS - 1 :]
+    endpoint.secrets.filter(pk__in=list(older)).delete()
+    secret = add_secret(endpoint)
+    record(actor, "endpoint.secret_rotated", endpoint, {"overlap_seconds": [None, overlap_seconds]})
+    return endpoint, secret
+
+
+@transaction.atomic
+def end_secret(*, actor: Actor, endpoint_id: str, secret_id: str) -> Endpoint:
+    """This will end an older secret before its overlap is over. The newest one stays: without it nothing is signed."""
+    actor.require(Permission.WEBHOOKS_WRITE)
+    endpoint = locked_endpoint(actor, endpoint_id)
+    secret: EndpointSecret = EndpointSecret.objects.for_actor(actor).filter(endpoint=endpoint).with_public_id(secret_id)
+    if secret.expires_at is None:
+        raise Conflict(_("This is the newest secret. Rotate it instead: then the old one can be ended."))
+    changes: dict[str, list[object]] = {"made_at": [instant(secret.created_at), None]}
+    secret.delete()
+    record(actor, "endpoint.secret_ended", endpoint, changes)
+    return endpoint

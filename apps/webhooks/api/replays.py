@@ -1,0 +1,65 @@
+"""``/v1/webhook-endpoints/{id}/replay`` and ``/v1/replays``."""
+
+from rest_framework.response import Response
+
+from apps.base.api import PortalView
+from apps.base.models import OrgQuerySet
+from apps.base.permissions import Permission
+from apps.base.requests import ApiRequest
+from apps.webhooks import actions
+from apps.webhooks.models import Endpoint, ReplayJob
+from apps.webhooks.serializers import EmptyBody, ReplayBody, write_replay
+
+
+class ReplayEndpoint(PortalView):
+    """Old events once more."""
+
+    requires = {"POST": Permission.WEBHOOKS_WRITE}
+
+    def post(self, request: ApiRequest, id: str) -> Response:
+        """This will start a replay of the chosen events, or only count them."""
+        Endpoint.objects.for_actor(request.actor).existing().with_public_id(id)
+        body = self.validated(request, ReplayBody)
+        choice = actions.replay_choice(body["status"], body["event_types"], body.get("since"), body.get("until"))
+        if body["dry_run"]:
+            return Response({"count": actions.count_replay(actor=request.actor, endpoint_id=id, choice=choice)})
+        rate = body.get("rate_per_second")
+        job = actions.start_replay(actor=request.actor, endpoint_id=id, choice=choice, rate_per_second=rate)
+        return Response(write_replay(job), status=202)
+
+
+def replays_of(request: ApiRequest) -> OrgQuerySet[ReplayJob]:
+    """This will return the caller's replays with what their objects show."""
+    return ReplayJob.objects.for_actor(request.actor).select_related("endpoint")
+
+
+class Replays(PortalView):
+    """The list."""
+
+    requires = {"GET": Permission.WEBHOOKS_READ}
+
+    def get(self, request: ApiRequest) -> Response:
+        """This will list replays, newest first."""
+        return self.cursor_page(request, replays_of(request), write_replay)
+
+
+class OneReplay(PortalView):
+    """One replay."""
+
+    requires = {"GET": Permission.WEBHOOKS_READ}
+
+    def get(self, request: ApiRequest, id: str) -> Response:
+        """This will return one replay with its progress."""
+        return Response(write_replay(replays_of(request).with_public_id(id)))
+
+
+class CancelReplay(PortalView):
+    """The end before its time."""
+
+    requires = {"POST": Permission.WEBHOOKS_WRITE}
+
+    def post(self, request: ApiRequest, id: str) -> Response:
+        """This will stop a replay before its next batch."""
+        replays_of(request).with_public_id(id)
+        self.validated(request, EmptyBody)
+        return Response(write_replay(actions.cancel_replay(actor=request.actor, replay_id=id)))

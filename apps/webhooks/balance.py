@@ -1,0 +1,115 @@
+"""The zero-loss balance: what was accepted is delivered, waits, is held, failed for good, or was dropped by choice.
+
+Both sides are counted apart and in one statement, so that they speak of the same moment: accepted is what each event
+matched when it was stored, the rest is in the deliveries. Retention moves what it removes into the row of the balance.
+"""
+
+import time
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+
+from django.apps import apps as django_apps
+from django.db import connection
+from django.db.models import F, Q
+from django.utils import timezone
+
+from apps.base.actor import Actor
+from apps.webhooks.models import DeliveryBalance
+
+COUNT_EVERY = timedelta(minutes=1)
+# Counting takes at most this part of the time: the longer the tables, the less often.
+MOST_OF_THE_TIME = 1 / 100
+MOST_SECONDS = 1.0
+SIDES = ("delivered", "waiting", "sending", "held", "exhausted", "dropped")
+PRUNED = {
+    "accepted": "pruned_accepted",
+    "succeeded": "pruned_delivered",
+    "exhausted": "pruned_exhausted",
+    "dropped": "pruned_dropped",
+}
+COUNT = """
+SELECT coalesce((SELECT sum(match_count) FROM webhooks_event WHERE organization_id = %s AND NOT test), 0),
+    count(*) FILTER (WHERE status = 'succeeded'), count(*) FILTER (WHERE status = 'pending'),
+    count(*) FILTER (WHERE status = 'sending'), count(*) FILTER (WHERE status = 'held'),
+    count(*) FILTER (WHERE status = 'exhausted'), count(*) FILTER (WHERE status = 'dropped'),
+    (SELECT sum(size) FROM webhooks_fanoutbatch WHERE organization_id = %s),
+    (SELECT pruned_accepted FROM webhooks_deliverybalance WHERE organization_id = %s),
+    (SELECT pruned_delivered FROM webhooks_deliverybalance WHERE organization_id = %s),
+    (SELECT pruned_exhausted FROM webhooks_deliverybalance WHERE organization_id = %s),
+    (SELECT pruned_dropped FROM webhooks_deliverybalance WHERE organization_id = %s)
+FROM webhooks_delivery WHERE organization_id = %s AND NOT test AND replay_of_id IS NULL
+"""
+
+
+def count(organization_id: uuid.UUID) -> DeliveryBalance:
+    """This will count an organization's balance now; it takes longer with the log and is not stored."""
+    key = organization_id if connection.vendor == "postgresql" else organization_id.hex
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT, [key] * 7)
+        row = [int(value or 0) for value in cursor.fetchone()]
+    accepted, delivered, waiting, sending, held, exhausted, dropped, unmade, *pruned = row
+    return DeliveryBalance(
+        organization_id=organization_id,
+        accepted=accepted + pruned[0],
+        delivered=delivered + pruned[1],
+        # Of events with very many endpoints: their deliveries are made in the background.
+        waiting=waiting + unmade,
+        sending=sending,
+        held=held,
+        exhausted=exhausted + pruned[2],
+        dropped=dropped + pruned[3],
+        counted_at=timezone.now(),
+    )
+
+
+def last_counted(actor: Actor) -> DeliveryBalance | None:
+    """This will return the organization's balance as the sweep last counted it, None before the first time."""
+    return DeliveryBalance.objects.for_actor(actor).exclude(counted_at=None).first()
+
+
+def count_all() -> int:
+    """This will count the balances that are due and store them; the sweep of every worker."""
+    _make_missing_rows()
+    until, counted = time.monotonic() + MOST_SECONDS, 0
+    due = DeliveryBalance.objects.filter(_is_due()).order_by(F("count_again_at").asc(nulls_first=True))
+    for key, organization_id in due.values_list("pk", "organization_id"):
+        if time.monotonic() > until:
+            break
+        # Booked before it is counted: another worker does not count the same at the same time.
+        if DeliveryBalance.objects.filter(_is_due(), pk=key).update(count_again_at=timezone.now() + COUNT_EVERY):
+            _count_and_store(organization_id)
+            counted += 1
+    return counted
+
+
+def _is_due() -> Q:
+    return Q(count_again_at=None) | Q(count_again_at__lte=timezone.now())
+
+
+def _count_and_store(organization_id: uuid.UUID) -> None:
+    began = time.monotonic()
+    found = count(organization_id)
+    wait = max(COUNT_EVERY, timedelta(seconds=(time.monotonic() - began) / MOST_OF_THE_TIME))
+    values = {name: getattr(found, name) for name in ("accepted", *SIDES, "counted_at")}
+    rows = DeliveryBalance.objects.filter(organization_id=organization_id)
+    rows.update(**values, count_again_at=timezone.now() + wait)
+
+
+def _make_missing_rows() -> None:
+    organizations = django_apps.get_model("orgs.Organization").objects
+    known = DeliveryBalance.objects.values("organization_id")
+    new = [
+        DeliveryBalance(organization_id=key) for key in organizations.exclude(pk__in=known).values_list("pk", flat=True)
+    ]
+    if new:
+        DeliveryBalance.objects.bulk_create(new, ignore_conflicts=True)
+
+
+def keep_pruned(removed: Mapping[tuple[uuid.UUID, str], int]) -> None:
+    """This will add to what retention removed, given by organization and ``accepted`` or the status of deliveries."""
+    for organization_id, kind in sorted(removed):
+        DeliveryBalance.objects.get_or_create(organization_id=organization_id)
+        field = PRUNED[kind]
+        rows = DeliveryBalance.objects.filter(organization_id=organization_id)
+        rows.update(**{field: F(field) + removed[organization_id, kind]})

@@ -1,0 +1,115 @@
+"""Attempts by endpoint and hour, added up by a sweep: pages read these rows and never count the log.
+
+The sweep walks attempts by their keys, which are by the time of their start, up to where none can change any more.
+What is younger is counted when it is asked for, from the same place on, so that nothing counts twice.
+"""
+
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db import connection, transaction
+from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import TruncHour
+from django.utils import timezone
+
+from apps.base.actor import Actor
+from apps.base.identifiers import uuid_at
+from apps.webhooks import claims
+from apps.webhooks.models import Attempt, AttemptHour, SweepPlace
+from apps.webhooks.sql import as_text
+
+NAME = "attempt_hours"
+WINDOW = 2000
+MOST_SECONDS = 0.5
+# Beyond the lease, after which an attempt is recorded or given up for lost.
+MARGIN = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+ADD = """
+INSERT INTO webhooks_attempthour (organization_id, endpoint_id, hour, succeeded, failed) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (endpoint_id, hour) DO UPDATE SET
+    succeeded = webhooks_attempthour.succeeded + excluded.succeeded,
+    failed = webhooks_attempthour.failed + excluded.failed
+"""
+
+
+class Hour(NamedTuple):
+    """The attempts of one endpoint in one hour."""
+
+    organization_id: uuid.UUID
+    endpoint_id: uuid.UUID
+    hour: datetime
+    good: int
+    bad: int
+
+
+def add_up() -> int:
+    """This will add up attempts that are over since the last time and return how many were walked."""
+    until, walked, count = time.monotonic() + MOST_SECONDS, 0, WINDOW
+    while count == WINDOW and time.monotonic() < until:
+        count = _walk()
+        walked += count
+    return walked
+
+
+@transaction.atomic
+def _walk() -> int:
+    SweepPlace.objects.get_or_create(name=NAME)
+    place = SweepPlace.objects.filter(name=NAME).select_for_update(skip_locked=True).first()
+    if place is None:
+        return 0
+    settled = timezone.now() - timedelta(seconds=claims.lease_seconds()) - MARGIN
+    rows = _after(place.place).filter(pk__lt=uuid_at(settled)).order_by("pk")
+    found = list(rows.values_list("pk", "finished_at")[:WINDOW])
+    # A lease that nobody has released yet: what is after it waits for it.
+    keys = [key for key, _finished in found[: next((i for i, row in enumerate(found) if row[1] is None), len(found))]]
+    if keys:
+        _add(_figures(_after(place.place).filter(pk__lte=keys[-1])))
+        place.place = keys[-1]
+        place.save(update_fields=["place"])
+    return len(keys)
+
+
+def _after(place: uuid.UUID | None) -> QuerySet[Attempt]:
+    return Attempt.objects.all() if place is None else Attempt.objects.filter(pk__gt=place)
+
+
+def _figures(attempts: QuerySet[Attempt]) -> list[Hour]:
+    """Count attempts by endpoint and hour; tests and what we cut short ourselves are no sign of the receiver."""
+    rows = attempts.filter(delivery__test=False).exclude(finished_at=None).exclude(error="shutdown")
+    grouped = rows.annotate(hour=TruncHour("started_at", tzinfo=UTC)).values("organization_id", "endpoint_id", "hour")
+    counted = grouped.annotate(good=Count("pk", filter=Q(error="")), bad=Count("pk", filter=~Q(error=""))).order_by()
+    return [Hour(**row) for row in counted]
+
+
+def _add(hours: Sequence[Hour]) -> None:
+    # In one order, so that nobody who reads and locks such rows waits in a circle.
+    ordered = sorted(hours, key=lambda row: (row.endpoint_id, row.hour))
+    values: list[Sequence[Any]]
+    if connection.vendor == "postgresql":
+        values = [tuple(row) for row in ordered]
+    else:
+        values = [
+            (row.organization_id.hex, row.endpoint_id.hex, as_text(row.hour)[:19], row.good, row.bad) for row in ordered
+        ]
+    with connection.cursor() as cursor:
+        cursor.executemany(ADD, values)
+
+
+def last_24h(actor: Actor) -> dict[uuid.UUID, list[tuple[int, int]]]:
+    """This will return, by endpoint, attempts that succeeded and failed in each of the last 24 hours, oldest first."""
+    this_hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    first = this_hour - 23 * HOUR
+    place = SweepPlace.objects.filter(name=NAME).values_list("place", flat=True).first()
+    stored = AttemptHour.objects.for_actor(actor).filter(hour__gte=first)
+    columns = stored.values_list("organization_id", "endpoint_id", "hour", "succeeded", "failed")
+    since = Attempt.objects.for_actor(actor).filter(pk__gte=uuid_at(first), started_at__gte=first)
+    young = _figures(since if place is None else since.filter(pk__gt=place))
+    hours: dict[uuid.UUID, list[tuple[int, int]]] = {}
+    for row in (*(Hour(*each) for each in columns), *young):
+        index = min(23, max(0, int((row.hour - first) / HOUR)))
+        series = hours.setdefault(row.endpoint_id, [(0, 0)] * 24)
+        series[index] = (series[index][0] + row.good, series[index][1] + row.bad)
+    return hours

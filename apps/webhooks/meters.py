@@ -1,0 +1,80 @@
+"""Counters of the engine: added up in the process and, every few seconds, into one table for all workers.
+
+Workers serve no page: whoever scrapes ``/metrics`` asks a web process, which reads the table. A worker that is killed
+loses what it had not written yet, some seconds of figures; deliveries do not depend on them.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from apps.webhooks.claims import Result
+from apps.webhooks.models import WorkerBeat
+
+# Upper bounds in seconds of the histogram of attempts.
+BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0)
+FORGET_WORKERS_AFTER = timedelta(days=1)
+ADD = """
+INSERT INTO webhooks_enginetotal (name, value) VALUES (%s, %s)
+ON CONFLICT (name) DO UPDATE SET value = webhooks_enginetotal.value + excluded.value
+"""
+
+_lock = threading.Lock()
+_waiting: dict[str, float] = {}
+_started_at = timezone.now()
+
+
+def add(amounts: dict[str, float]) -> None:
+    """This will add to counters of this process; ``write`` brings them into the table."""
+    with _lock:
+        for name, amount in amounts.items():
+            _waiting[name] = _waiting.get(name, 0) + amount
+
+
+def note(results: Iterable[Result], lease_conflicts: int = 0) -> None:
+    """This will count attempts by outcome and how long they took."""
+    amounts: dict[str, float] = {"lease_conflicts": lease_conflicts} if lease_conflicts else {}
+    for result in results:
+        _count(amounts, f"attempts:{result.error or 'succeeded'}", 1)
+        _count(amounts, "exhausted", result.status == "exhausted")
+        if result.duration_ms is not None:
+            seconds = result.duration_ms / 1000
+            _count(amounts, "duration_sum", seconds)
+            _count(amounts, f"duration:{next((bound for bound in BOUNDS if seconds <= bound), 'inf')}", 1)
+    add(amounts)
+
+
+def _count(amounts: dict[str, float], name: str, amount: float) -> None:
+    if amount:
+        amounts[name] = amounts.get(name, 0) + amount
+
+
+def write() -> int:
+    """This will add what was counted since the last time to the table and return how many counters that were."""
+    with _lock:
+        amounts = dict(_waiting)
+        _waiting.clear()
+    try:
+        # In one order, so that two workers do not wait for each other in a circle.
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.executemany(ADD, sorted(amounts.items()))
+    except Exception:
+        add(amounts)
+        raise
+    return len(amounts)
+
+
+def beat() -> None:
+    """This will leave this worker's sign of life, and write its counters; the sweep of every worker."""
+    write()
+    name = f"{socket.gethostname()}:{os.getpid()}"[:120]
+    WorkerBeat.objects.update_or_create(
+        name=name, defaults={"beat_at": Now()}, create_defaults={"started_at": _started_at, "beat_at": Now()}
+    )
+    WorkerBeat.objects.filter(beat_at__lt=timezone.now() - FORGET_WORKERS_AFTER).delete()

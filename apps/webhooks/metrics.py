@@ -1,0 +1,132 @@
+"""Figures of the engine for ``/metrics``, read from the database at each scrape: no labels of organizations or URLs.
+
+Every web process answers the same, whatever their number. What grows with the backlog is counted up to a bound.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+
+from django.db import DatabaseError, connection
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from apps.webhooks import balance
+from apps.webhooks.meters import BOUNDS
+from apps.webhooks.models import DeliveryBalance, EngineTotal
+
+logger = logging.getLogger(__name__)
+
+MOST_COUNTED = 100_000
+WORKER_LOST_SECONDS = 30
+AGE = {
+    "postgresql": "greatest(0, extract(epoch FROM statement_timestamp() - {moment}))",
+    "sqlite": "max(0, (julianday('now') - julianday({moment})) * 86400)",
+}
+COUNTED = "SELECT count(*) FROM (SELECT 1 FROM webhooks_delivery WHERE {where} LIMIT %s) AS counted"
+DUE = {
+    "postgresql": "status = 'pending' AND next_attempt_at <= statement_timestamp()",
+    "sqlite": "status = 'pending' AND next_attempt_at <= strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
+}
+
+
+class EngineCollector(Collector):
+    """What Prometheus asks at each scrape; without a database it answers that alone."""
+
+    def describe(self) -> Iterable[Metric]:
+        """This will name nothing in advance: registering must not ask the database."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """This will return every figure, the one to look at first in front."""
+        try:
+            found = [_oldest_due(), _deliveries(), *_totals(), _duration(), *_workers(), *_balance(), _replays()]
+        except DatabaseError as error:
+            logger.warning("the figures of the engine cannot be read: %s", type(error).__name__)
+            found = []
+        yield from found
+        yield _gauge("portal_database_up", "Whether the figures of the engine could be read.", bool(found))
+
+
+def _ask(statement: str, *values: int) -> float:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return float(cursor.fetchone()[0] or 0)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _age_of(moment: str) -> str:
+    return AGE[connection.vendor].format(moment=moment)
+
+
+def _oldest_due() -> Metric:
+    age = _ask(f"SELECT {_age_of('min(next_attempt_at)')} FROM webhooks_delivery WHERE status = 'pending'")  # noqa: S608
+    return _gauge("portal_webhook_oldest_due_age_seconds", "How long the oldest due delivery has waited.", age)
+
+
+def _deliveries() -> Metric:
+    """Count what is in the queue; ``due`` is the part of pending whose time has come."""
+    family = GaugeMetricFamily(
+        "portal_webhook_deliveries", f"Deliveries that are not over, counted up to {MOST_COUNTED}.", labels=["status"]
+    )
+    for status in ("pending", "sending", "held"):
+        family.add_metric([status], _ask(COUNTED.format(where=f"status = '{status}'"), MOST_COUNTED))
+    family.add_metric(["due"], _ask(COUNTED.format(where=DUE[connection.vendor]), MOST_COUNTED))
+    return family
+
+
+def _totals() -> list[Metric]:
+    values = dict(EngineTotal.objects.exclude(name__startswith="duration").values_list("name", "value"))
+    attempts = CounterMetricFamily("portal_webhook_attempts", "Attempts that ended, by outcome.", labels=["outcome"])
+    for name, value in sorted(values.items()):
+        if name.startswith("attempts:"):
+            attempts.add_metric([name.partition(":")[2]], value)
+    conflicts = CounterMetricFamily(
+        "portal_webhook_lease_conflicts", "Results that came after their lease had gone to another worker.",
+        value=values.get("lease_conflicts", 0),
+    )  # fmt: skip
+    exhausted = CounterMetricFamily(
+        "portal_webhook_exhausted", "Deliveries whose last attempt failed.", value=values.get("exhausted", 0)
+    )
+    return [attempts, conflicts, exhausted]
+
+
+def _duration() -> Metric:
+    values = dict(EngineTotal.objects.filter(name__startswith="duration").values_list("name", "value"))
+    buckets, total = [], 0.0
+    for bound in (*BOUNDS, "inf"):
+        total += values.get(f"duration:{bound}", 0)
+        buckets.append(("+Inf" if bound == "inf" else str(bound), total))
+    family = HistogramMetricFamily("portal_webhook_attempt_duration_seconds", "How long attempts took.")
+    family.add_metric([], buckets=buckets, sum_value=values.get("duration_sum", 0))
+    return family
+
+
+def _workers() -> list[Metric]:
+    alive = f"{_age_of('beat_at')} < {WORKER_LOST_SECONDS}"
+    return [
+        _gauge("portal_workers", f"Workers that gave a sign of life within {WORKER_LOST_SECONDS} s.",
+               _ask(f"SELECT count(*) FROM webhooks_workerbeat WHERE {alive}")),  # noqa: S608
+        _gauge("portal_worker_heartbeat_age_seconds", "How long ago the last sign of life of any worker was.",
+               _ask(f"SELECT {_age_of('max(beat_at)')} FROM webhooks_workerbeat")),  # noqa: S608
+    ]  # fmt: skip
+
+
+def _balance() -> list[Metric]:
+    """Add up the organizations' balances as they were last counted, a minute ago or so."""
+    family = GaugeMetricFamily("portal_webhook_balance", "Where accepted deliveries are.", labels=["state"])
+    rows = list(DeliveryBalance.objects.exclude(counted_at=None).only("accepted", *balance.SIDES))
+    for side in ("accepted", *balance.SIDES):
+        family.add_metric([side], sum(getattr(row, side) for row in rows))
+    missing = sum(abs(row.missing) for row in rows)
+    return [
+        family,
+        _gauge("portal_webhook_missing", "Accepted deliveries that are nowhere; 0, or it is an error.", missing),
+    ]
+
+
+def _replays() -> Metric:
+    count = _ask("SELECT count(*) FROM webhooks_replayjob WHERE status IN ('running', 'paused')")
+    return _gauge("portal_webhook_replays_unfinished", "Replays that are running or paused.", count)

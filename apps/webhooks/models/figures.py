@@ -1,0 +1,98 @@
+"""What sweeps add up and where they stand: figures for pages and metrics, so that neither counts long tables."""
+
+from typing import Any, ClassVar
+
+from django.db import models
+
+from apps.base.models import OrgOwned, OrgQuerySet
+
+
+class SweepPlace(models.Model):
+    """How far a sweep that walks a table by its keys has come; its row is locked while one worker walks."""
+
+    name = models.CharField(max_length=30, primary_key=True)
+    place = models.UUIDField(null=True)
+    again_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AttemptHour(models.Model):
+    """The attempts of an endpoint that began within an hour; tests and what was our own fault left out."""
+
+    organization = models.ForeignKey("orgs.Organization", on_delete=models.CASCADE, related_name="+", db_index=False)
+    endpoint = models.ForeignKey("webhooks.Endpoint", on_delete=models.CASCADE, related_name="+", db_index=False)
+    hour = models.DateTimeField()
+    succeeded = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+
+    objects: ClassVar = OrgQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(fields=["endpoint", "hour"], name="one_attempt_hour")
+        ]
+        indexes: ClassVar[list[Any]] = [models.Index(fields=["organization", "hour"], name="attempt_hour_by_org")]
+
+    def __str__(self) -> str:
+        return f"{self.endpoint_id} {self.hour:%Y-%m-%d %H}"
+
+
+class DeliveryBalance(OrgOwned):
+    """Where the accepted deliveries of an organization are, as last counted, and those whose retention has ended.
+
+    Accepted is the sum of what each event matched; the rest is counted in the deliveries themselves. Tests, retries and
+    replays are apart: they are no events of their own.
+    """
+
+    id_prefix = "bal"
+
+    accepted = models.PositiveBigIntegerField(default=0)
+    delivered = models.PositiveBigIntegerField(default=0)
+    waiting = models.PositiveBigIntegerField(default=0)
+    sending = models.PositiveBigIntegerField(default=0)
+    held = models.PositiveBigIntegerField(default=0)
+    exhausted = models.PositiveBigIntegerField(default=0)
+    dropped = models.PositiveBigIntegerField(default=0)
+    counted_at = models.DateTimeField(null=True)
+    count_again_at = models.DateTimeField(null=True)
+    pruned_accepted = models.PositiveBigIntegerField(default=0)
+    pruned_delivered = models.PositiveBigIntegerField(default=0)
+    pruned_exhausted = models.PositiveBigIntegerField(default=0)
+    pruned_dropped = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(fields=["organization"], name="one_balance_per_organization")
+        ]
+
+    def __str__(self) -> str:
+        return f"balance of {self.organization_id}"
+
+    @property
+    def missing(self) -> int:
+        """How many accepted deliveries are nowhere: 0, or something was lost."""
+        found = self.delivered + self.waiting + self.sending + self.held + self.exhausted + self.dropped
+        return self.accepted - found
+
+
+class EngineTotal(models.Model):
+    """One counter of all workers together since the portal was set up; labels are part of the name."""
+
+    name = models.CharField(max_length=60, primary_key=True)
+    value = models.FloatField(default=0)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WorkerBeat(models.Model):
+    """When a worker process last gave a sign of life."""
+
+    name = models.CharField(max_length=120, primary_key=True)
+    started_at = models.DateTimeField()
+    beat_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

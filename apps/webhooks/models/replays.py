@@ -1,0 +1,69 @@
+"""Replays: events that are sent to an endpoint once more, as a stored job."""
+
+from typing import Any, ClassVar, Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from apps.base.models import OrgOwned, OrgQuerySet
+
+
+class ReplayStatus(models.TextChoices):
+    """Where a replay stands. A paused one goes on by itself once its endpoint is enabled again."""
+
+    RUNNING = "running", _("Running")
+    PAUSED = "paused", _("Paused")
+    DONE = "done", _("Done")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
+class ReplayQuerySet(OrgQuerySet):
+    """Replays of organizations."""
+
+    def unfinished(self) -> Self:
+        """This will keep those that are running or paused."""
+        return self.filter(status__in=[ReplayStatus.RUNNING, ReplayStatus.PAUSED])
+
+
+class ReplayJob(OrgOwned):
+    """Events that are sent to one endpoint once more: what is chosen, how fast, and how far it is."""
+
+    id_prefix = "rpl"
+
+    endpoint = models.ForeignKey("webhooks.Endpoint", on_delete=models.PROTECT, related_name="+")
+    status = models.CharField(max_length=9, choices=ReplayStatus.choices, default=ReplayStatus.RUNNING)
+    # What is chosen: events of the span whose newest delivery to the endpoint, when the job began, had such a status.
+    since = models.DateTimeField(null=True)
+    until = models.DateTimeField(null=True)
+    statuses = models.JSONField(default=list)
+    event_types = models.JSONField(default=list, help_text="Names and patterns; empty for all.")
+    rate_per_second = models.PositiveIntegerField(null=True)
+    count = models.PositiveIntegerField(help_text="Events that were found when the job began.")
+    sent = models.PositiveIntegerField(default=0, help_text="Deliveries that were made of them.")
+    # Of those made; written by the sweep of replays.py until each of them has ended.
+    succeeded = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    # Deliveries of the endpoint are walked in the order of their ids: the last one seen, and where the walk ends.
+    cursor = models.UUIDField(null=True)
+    ends_before = models.UUIDField()
+    paced_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+    created_by_kind = models.CharField(max_length=10)
+    created_by_id = models.CharField(max_length=40)
+    created_by_label = models.CharField(max_length=254)
+    finished_at = models.DateTimeField(null=True)
+    # When succeeded and failed are counted next; None once they are final.
+    count_again_at = models.DateTimeField(null=True)
+
+    objects: ClassVar = ReplayQuerySet.as_manager()
+
+    class Meta:
+        indexes: ClassVar[list[Any]] = [
+            models.Index(fields=["organization", "id"], name="replay_by_org"),
+            models.Index(fields=["id"], name="replay_unfinished", condition=Q(status__in=["running", "paused"])),
+            models.Index(fields=["count_again_at"], name="replay_to_count"),
+        ]
+
+    def __str__(self) -> str:
+        return f"replay of {self.count} to {self.endpoint_id} ({self.status})"

@@ -1,0 +1,105 @@
+"""The operators' form of an event type: the schema must be one, and the sample must keep it."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from apps.base.errors import Invalid
+from apps.base.parsing import parse_json
+from apps.base.rendering import to_json
+from apps.webhooks.catalogue import EVENT_NAME
+from apps.webhooks.models import EventType
+from apps.webhooks.schemas import check_data, check_schema
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+NEW_SCHEMA = {"$schema": DIALECT, "type": "object", "properties": {}, "required": []}
+
+
+class JSONText(forms.JSONField):
+    """JSON as the API takes it: strict, and written for reading."""
+
+    widget = forms.Textarea(attrs={"rows": 14, "cols": 80, "class": "vLargeTextField", "spellcheck": "false"})
+
+    def to_python(self, value: Any) -> Any:
+        """This will read strict JSON; Python's own reader takes NaN and repeated names."""
+        if self.disabled or not isinstance(value, str):
+            return value
+        try:
+            return parse_json(value.encode("utf-8", "surrogatepass"))
+        except Invalid as error:
+            raise forms.ValidationError(str(error)) from None
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """This will keep what was typed as a text, whatever it is."""
+        return initial if self.disabled else data
+
+    def prepare_value(self, value: Any) -> Any:
+        """This will keep what was typed, and indent what is stored."""
+        return value if isinstance(value, str) else to_json(value, indent=2)
+
+
+class EventTypeForm(forms.ModelForm):
+    """One type of the host product."""
+
+    schema = JSONText(
+        label=_("JSON schema of data"),
+        help_text=_("Draft 2020-12. References may only point into the schema itself (#…). New events are held to it."),
+    )
+    sample = JSONText(
+        label=_("Sample of data"),
+        help_text=_("It must keep the schema. Test sends and the catalogue use it."),
+    )
+    replaced_by = forms.ChoiceField(label=_("Replaced by"), required=False)
+
+    class Meta:
+        model = EventType
+        fields = ("name", "description", "schema", "sample", "is_deprecated", "deprecated_at", "replaced_by")
+        help_texts: ClassVar[dict[str, Any]] = {
+            "name": _("Lower-case words parted by dots, such as order.created. It cannot be changed afterwards."),
+            "is_deprecated": _("It is still published and delivered; new subscriptions are led to its successor."),
+            "deprecated_at": _("Empty: today."),
+        }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.instance.pk is None:
+            self.initial.setdefault("schema", NEW_SCHEMA)
+        if "replaced_by" in self.fields:
+            others = EventType.objects.exclude(pk=self.instance.pk).values_list("name", flat=True)
+            choices = [("", _("nothing")), *((name, name) for name in others)]
+            self.fields["replaced_by"].choices = choices  # type: ignore[attr-defined]  # a ChoiceField has them
+
+    def clean_name(self) -> str:
+        """This will take words parted by dots."""
+        name: str = self.cleaned_data["name"]
+        if not EVENT_NAME.fullmatch(name):
+            raise forms.ValidationError(_("Write lower-case words parted by dots, such as order.created."))
+        return name
+
+    def clean_schema(self) -> Any:
+        """This will refuse what is no schema, and one that refers to anything outside of it."""
+        return self._checked("schema", check_schema)
+
+    def clean(self) -> dict[str, Any]:
+        """This will hold the sample to the schema, and a successor to a deprecated type."""
+        values = super().clean() or {}
+        if "schema" in values and "sample" in values:
+            probe = EventType(name=values.get("name") or self.instance.name, schema=values["schema"])
+            try:
+                check_data(probe, values["sample"])
+            except Invalid as error:
+                self.add_error("sample", [str(text) for text in (error.fields or {}).get("data", [error.message])])
+        if values.get("is_deprecated"):
+            values["deprecated_at"] = values.get("deprecated_at") or timezone.localdate()
+        elif values.get("replaced_by") or values.get("deprecated_at"):
+            self.add_error("is_deprecated", _("Only a deprecated type has a date and a successor."))
+        return values
+
+    def _checked(self, name: str, check: Any) -> Any:
+        try:
+            check(self.cleaned_data[name])
+        except Invalid as error:
+            raise forms.ValidationError(str(error)) from None
+        return self.cleaned_data[name]

@@ -1,0 +1,35 @@
+"""What the pages for webhooks show, as plain values."""
+
+from apps.webhooks.presenting.catalogue import type_detail, type_facts, type_groups
+from apps.webhooks.presenting.deliveries import delivery_detail, delivery_rows, is_moving
+from apps.webhooks.presenting.endpoints import (
+    FAILED,
+    endpoint_facts,
+    endpoint_name,
+    endpoint_rows,
+    health_story,
+    max_attempts,
+    secret_rows,
+)
+from apps.webhooks.presenting.replays import replay_facts
+from apps.webhooks.presenting.testing import check_result, inbox_messages, test_steps
+
+__all__ = [
+    "FAILED",
+    "check_result",
+    "delivery_detail",
+    "delivery_rows",
+    "endpoint_facts",
+    "endpoint_name",
+    "endpoint_rows",
+    "health_story",
+    "inbox_messages",
+    "is_moving",
+    "max_attempts",
+    "replay_facts",
+    "secret_rows",
+    "test_steps",
+    "type_detail",
+    "type_facts",
+    "type_groups",
+]

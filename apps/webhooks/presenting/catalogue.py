@@ -1,0 +1,118 @@
+"""What the pages show of event types."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from apps.base.rendering import to_json
+from apps.webhooks.catalogue import EVERYTHING, patterns_for
+from apps.webhooks.inbox import is_inbox
+from apps.webhooks.models import Endpoint, EventType
+from apps.webhooks.presenting.endpoints import endpoint_name
+
+DEEPEST = 3
+EXAMPLE_TIME = "2026-11-22T10:00:00.000Z"
+ANY = "any"
+
+
+def type_groups(types: Sequence[EventType], chosen: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """This will return event types by the part before the dot; ``chosen``: names and patterns that are ticked."""
+    ticked = set(chosen)
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for each in types:
+        groups.setdefault(each.name.partition(".")[0], []).append({**type_facts(each), "checked": each.name in ticked})
+    return [
+        {
+            "name": name,
+            "pattern": f"{name}.*",
+            "all_checked": f"{name}.*" in ticked,
+            "checked_count": sum(each["checked"] for each in found),
+            "types": found,
+        }
+        for name, found in groups.items()
+    ]
+
+
+def type_facts(row: EventType) -> dict[str, Any]:
+    """This will return what is said of one type."""
+    return {
+        "name": row.name,
+        "description": _(row.description) if row.description else "",
+        "deprecated": row.is_deprecated,
+        "deprecated_at": row.deprecated_at,
+        "replaced_by": row.replaced_by,
+        "origin": row.origin,
+    }
+
+
+def type_detail(row: EventType, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    """This will return one type with its fields, its texts, and the endpoints that may be subscribed to it."""
+    body = {"type": row.name, "timestamp": EXAMPLE_TIME, "data": row.sample}
+    return {
+        **type_facts(row),
+        "fields": list(_fields(row.schema, row.schema)),
+        "body": to_json(body, indent=2),
+        "schema": to_json(row.schema, indent=2),
+        "endpoints": [_subscription(each, row.name) for each in endpoints],
+    }
+
+
+def _subscription(endpoint: Endpoint, name: str) -> dict[str, Any]:
+    patterns = set(endpoint.event_types).intersection(patterns_for(name))
+    return {
+        "id": endpoint.public_id,
+        "name": endpoint_name(endpoint) if is_inbox(endpoint.url) else endpoint.url.partition("://")[2],
+        "description": endpoint.description,
+        "is_subscribed": bool(patterns),
+        "by_pattern": bool(patterns) and name not in patterns,
+        "is_everything": EVERYTHING in patterns,
+    }
+
+
+def _fields(schema: Any, root: Any, before: str = "", depth: int = 1) -> Iterable[dict[str, Any]]:
+    """Give the fields of an object as rows, those of inner objects after them."""
+    schema = _resolved(schema, root)
+    required = set(schema.get("required") or ())
+    for name, inner in (schema.get("properties") or {}).items():
+        field = _resolved(inner, root)
+        yield {
+            "name": f"{before}{name}",
+            "type": _type_word(field, root),
+            "required": name in required,
+            "description": str(field.get("description", "")),
+            "limits": _limits(field),
+        }
+        if depth < DEEPEST and field.get("properties"):
+            yield from _fields(field, root, f"{before}{name}.", depth + 1)
+
+
+def _resolved(schema: Any, root: Any) -> dict[str, Any]:
+    """Follow a reference into the schema itself, once; anything that is no object says nothing of its fields."""
+    if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
+        found: Any = root
+        for part in schema["$ref"].removeprefix("#").strip("/").split("/"):
+            found = found.get(part, {}) if isinstance(found, dict) else {}
+        schema = found
+    return schema if isinstance(schema, dict) else {}
+
+
+def _type_word(schema: dict[str, Any], root: Any) -> str:
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        return " | ".join(map(str, kind))
+    if isinstance(kind, str):
+        inner = _resolved(schema.get("items"), root) if kind == "array" else {}
+        return f"array of {_type_word(inner, root)}" if inner else kind
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if isinstance(choices, list):
+        return " | ".join(dict.fromkeys(_type_word(_resolved(each, root), root) for each in choices))
+    values = schema.get("enum")
+    return "string" if isinstance(values, list) and all(isinstance(each, str) for each in values) else ANY
+
+
+def _limits(schema: dict[str, Any]) -> str:
+    """Return the values or the format that a field is held to."""
+    if isinstance(schema.get("enum"), list):
+        return ", ".join(str(each) for each in schema["enum"])
+    return str(schema.get("format") or schema.get("pattern") or "")

@@ -1,0 +1,240 @@
+"""What the pages show of deliveries and their attempts."""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any, cast
+
+from django.conf import settings
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.base.identifiers import encode
+from apps.base.rendering import to_json
+from apps.webhooks.inbox import is_inbox
+from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, EndpointStatus, Event
+from apps.webhooks.presenting.endpoints import endpoint_facts, max_attempts
+from apps.webhooks.presenting.words import NEXT_REASONS, error_word, what_to_try
+from apps.webhooks.signing import SignatureRefused, secret_bytes, verify
+
+PHASES: tuple[tuple[str, Promise], ...] = (
+    ("dns", gettext_lazy("name lookup")),
+    ("connect", gettext_lazy("connection")),
+    ("tls", gettext_lazy("TLS")),
+    ("first_byte", gettext_lazy("first byte")),
+    ("total", gettext_lazy("in all")),
+)
+# A page that waits for something that near looks for it by itself.
+SOON = timedelta(seconds=60)
+
+
+def delivery_rows(deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
+    """This will return the rows of a delivery list, with how long each last attempt took: one further query."""
+    took: dict[Any, float] = {}
+    attempts = Attempt.objects.filter(delivery__in=deliveries).exclude(duration_ms=None).order_by("number")
+    for delivery_id, duration in attempts.values_list("delivery_id", "duration_ms"):
+        took[delivery_id] = cast(float, duration)
+    return [{**delivery_facts(each), "duration_ms": _whole(took.get(each.pk))} for each in deliveries]
+
+
+def delivery_facts(delivery: Delivery) -> dict[str, Any]:
+    """This will return what every page says of a delivery."""
+    is_pending = delivery.status == DeliveryStatus.PENDING
+    return {
+        "id": delivery.public_id,
+        "status": delivery.status,
+        "state": "retrying" if is_pending and delivery.attempt_count else delivery.status,
+        "last_status_code": delivery.last_status_code,
+        "error_word": error_word(delivery.last_error) if delivery.last_error else "",
+        "event_type": delivery.event_type,
+        "event_id": encode(Event.id_prefix, delivery.event_id),
+        "created_at": delivery.created_at,
+        "finished_at": delivery.finished_at,
+        "attempt_count": delivery.attempt_count,
+        "max_attempts": 1 if delivery.test else max_attempts() + delivery.uncounted_attempts,
+        "next_attempt_at": delivery.next_attempt_at if is_pending else None,
+        "next_reason": str(NEXT_REASONS.get(delivery.next_attempt_reason, "")) if is_pending else "",
+        "test": delivery.test,
+        "replay_of": encode(Delivery.id_prefix, delivery.replay_of_id) if delivery.replay_of_id else "",
+    }
+
+
+def _whole(milliseconds: float | None) -> int | None:
+    return None if milliseconds is None else round(milliseconds)
+
+
+def delivery_detail(delivery: Delivery, slug: str, tab: str, number: int | None) -> dict[str, Any]:
+    """This will return the context of one delivery's page."""
+    attempts = list(delivery.attempts.order_by("number"))
+    chosen = next((each for each in attempts if each.number == number), attempts[-1] if attempts else None)
+    here = reverse("delivery", args=[slug, delivery.public_id])
+    endpoint = delivery.endpoint
+    words = {"response": _("Response"), "request": _("Request"), "verify": _("Verify")}
+    marked = f"&attempt={chosen.number}" if chosen and number is not None else ""
+    last = attempts[-1] if attempts else None
+    return {
+        "delivery": {**delivery_facts(delivery), "payload": pretty(delivery.event)},
+        "endpoint": None if endpoint.deleted_at else endpoint_facts(endpoint),
+        "state_note": state_note(delivery),
+        "attempt": write_attempt(chosen) if chosen else None,
+        "tab": tab,
+        "tabs": [
+            {"url": f"{here}?tab={name}{marked}", "label": word, "current": tab == name} for name, word in words.items()
+        ],
+        "check": signature_check(delivery, chosen) if tab == "verify" and chosen else None,
+        "timeline": timeline(delivery, attempts, here, chosen, tab),
+        "hint": what_to_try(last.error, last.status_code) if last else "",
+        "curl": as_curl(delivery, chosen),
+        "keep_days": settings.RETENTION_DAYS_EVENTS,
+        "keep_attempts_days": settings.RETENTION_DAYS_ATTEMPTS,
+    }
+
+
+def state_note(delivery: Delivery) -> dict[str, str] | None:
+    """This will say what a state means where its word alone does not; with the tone of the note."""
+    if delivery.endpoint.deleted_at:
+        return {"tone": "info", "text": _("Its endpoint was deleted. What was sent stays readable here.")}
+    if delivery.status == DeliveryStatus.HELD:
+        return {"tone": "warn", "text": _held_because(delivery)}
+    if delivery.status == DeliveryStatus.DROPPED:
+        return {"tone": "info", "text": _("It was given up by choice, and is not sent. Nothing failed.")}
+    if delivery.status == DeliveryStatus.EXHAUSTED and not delivery.test:
+        return {"tone": "bad", "text": _("Every attempt of the schedule failed. Nothing more happens by itself.")}
+    if delivery.event.body is None:
+        return {"tone": "info", "text": _("Its body is no longer kept, so it cannot be sent again.")}
+    return None
+
+
+def _held_because(delivery: Delivery) -> str:
+    words = {
+        EndpointStatus.PAUSED: _("Held: the endpoint is paused. It is sent once the endpoint is enabled."),
+        EndpointStatus.DISABLED: _("Held: the endpoint is switched off. It is sent once the endpoint is enabled."),
+    }
+    return words.get(EndpointStatus(delivery.endpoint.status)) or _(
+        "Held: the organization was suspended, or it was kept when the endpoint was enabled."
+    )
+
+
+def is_moving(delivery: Delivery) -> bool:
+    """This will tell whether something is about to happen, so that the page looks again by itself."""
+    if delivery.status == DeliveryStatus.SENDING:
+        return True
+    due = delivery.next_attempt_at
+    return delivery.status == DeliveryStatus.PENDING and due is not None and due < timezone.now() + SOON
+
+
+def pretty(event: Event) -> str:
+    """This will return the body for reading, or nothing where it was pruned."""
+    return to_json(json.loads(event.body), indent=2) if event.body else ""
+
+
+def write_attempt(attempt: Attempt) -> dict[str, Any]:
+    """This will return one attempt as its tabs show it."""
+    code = attempt.status_code
+    return {
+        "number": attempt.number,
+        "status_code": code,
+        "reason": HTTPStatus(code).phrase if code is not None and code in HTTPStatus._value2member_map_ else "",
+        "error": error_word(attempt.error) if attempt.error else "",
+        "is_over": attempt.finished_at is not None,
+        "duration_ms": _whole(attempt.duration_ms),
+        "allowed_ms": settings.WEBHOOK_TIMEOUT * 1000,
+        "address": attempt.address,
+        "timings": timings(attempt),
+        "request_headers": _lines(attempt.request_headers),
+        "response_headers": _lines(attempt.response_headers),
+        "response_body": attempt.response_body,
+        "truncated": attempt.truncated,
+    }
+
+
+def timings(attempt: Attempt) -> list[dict[str, Any]]:
+    """This will return the phases of an attempt that took place, in milliseconds."""
+    found = ((word, phase_ms(attempt, name)) for name, word in PHASES)
+    return [{"word": str(word), "ms": _whole(ms)} for word, ms in found if ms is not None]
+
+
+def phase_ms(attempt: Attempt, name: str) -> float | None:
+    """This will return how long a phase took; curl marks a first byte of nothing, too, where nothing answered."""
+    is_nothing = name == "first_byte" and attempt.status_code is None
+    return None if is_nothing else attempt.timings_ms.get(name)
+
+
+def _lines(headers: Any) -> str:
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return "\n".join(f"{name}: {value}" for name, value in pairs)
+
+
+def timeline(
+    delivery: Delivery, attempts: Sequence[Attempt], here: str, chosen: Attempt | None, tab: str
+) -> list[dict[str, Any]]:
+    """This will return what happened and what comes."""
+    items = [_step(_("Event created"), delivery.created_at, "ok")]
+    for attempt in attempts:
+        text = _("%(ms)d ms") % {"ms": attempt.duration_ms} if attempt.duration_ms is not None else ""
+        url = f"{here}?tab={tab}&attempt={attempt.number}"
+        step = _step(_attempt_title(attempt), attempt.started_at, _tone(attempt), text, url)
+        items.append({**step, "current": attempt is chosen and len(attempts) > 1})
+    if delivery.status == DeliveryStatus.PENDING and delivery.next_attempt_at:
+        title = _("Attempt %(number)d planned") % {"number": delivery.attempt_count + 1}
+        reason = str(NEXT_REASONS.get(delivery.next_attempt_reason, ""))
+        items.append(_step(title, delivery.next_attempt_at, "next", reason))
+    elif delivery.status == DeliveryStatus.SENDING and not any(each.finished_at is None for each in attempts):
+        items.append(_step(_("Attempt %(number)d · sending") % {"number": delivery.attempt_count}, None, "next"))
+    elif delivery.status in (DeliveryStatus.DROPPED, DeliveryStatus.HELD):
+        word = _("Dropped") if delivery.status == DeliveryStatus.DROPPED else _("Held since then")
+        items.append(_step(word, delivery.finished_at, "next"))
+    return items
+
+
+def _step(title: Any, at: Any, tone: str, text: str = "", url: str = "") -> dict[str, Any]:
+    return {"title": title, "at": at, "tone": tone, "text": text, "url": url}
+
+
+def _tone(attempt: Attempt) -> str:
+    return "bad" if attempt.error else "ok" if attempt.finished_at else "next"
+
+
+def _attempt_title(attempt: Attempt) -> str:
+    word = error_word(attempt.error) if attempt.error else _("sending")
+    return _("Attempt %(number)d · %(result)s") % {"number": attempt.number, "result": attempt.status_code or word}
+
+
+def signature_check(delivery: Delivery, attempt: Attempt) -> dict[str, Any]:
+    """This will check what was sent as its receiver would, with the secrets that are valid now."""
+    headers = {name.lower(): str(value) for name, value in attempt.request_headers.items()}
+    names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    found = {
+        "headers": [{"name": name, "value": headers.get(name, "–")} for name in names],
+        "is_valid": False,
+        "says": "",
+    }
+    if not delivery.event.body:
+        return {**found, "says": _("The body is no longer kept, so the signature cannot be checked.")}
+    if not headers.get("webhook-signature"):
+        return {**found, "says": _("Nothing was sent in this attempt.")}
+    secrets = delivery.endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
+    keys = [secret_bytes(each.secret) for each in secrets]
+    try:
+        verify(keys, headers, delivery.event.body.encode(), now=attempt.started_at.timestamp())
+    except SignatureRefused:
+        return {**found, "says": _("It was signed with a secret that is no longer valid here.")}
+    return {**found, "is_valid": True, "says": _("The signature is right: one of the valid secrets made it.")}
+
+
+def as_curl(delivery: Delivery, attempt: Attempt | None) -> str:
+    """This will return the request as a command; the signature is the attempt's own, so it soon is too old."""
+    endpoint = delivery.endpoint
+    if attempt is None or not delivery.event.body or endpoint.deleted_at or is_inbox(endpoint.url):
+        return ""
+    headers = " \\\n  ".join(f"-H {_quoted(f'{name}: {value}')}" for name, value in attempt.request_headers.items())
+    return f"curl -X POST {_quoted(endpoint.url)} \\\n  {headers} \\\n  --data-binary {_quoted(delivery.event.body)}"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"

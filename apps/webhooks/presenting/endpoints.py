@@ -1,0 +1,135 @@
+"""What the pages show of endpoints: facts, figures of the last day, and the story of their health."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db.models import Count, Min, Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.base.actor import Actor
+from apps.base.charts import bars
+from apps.webhooks import hours
+from apps.webhooks.health import DISABLE_AFTER
+from apps.webhooks.inbox import is_inbox
+from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointHealth, EndpointStatus
+from apps.webhooks.presenting.words import DISABLED_REASONS, error_word, what_to_try
+
+FAILED = Q(status=DeliveryStatus.EXHAUSTED) | Q(status=DeliveryStatus.PENDING, last_error__gt="")
+# Among so many of the newest deliveries the last failure is looked for.
+LOOKED_AT = 200
+
+
+def max_attempts() -> int:
+    """This will return how many attempts a delivery gets."""
+    return len(settings.WEBHOOK_RETRY_SCHEDULE) + 1
+
+
+def endpoint_name(endpoint: Endpoint) -> str:
+    """This will return what an endpoint is called: its host, or what it is."""
+    if is_inbox(endpoint.url):
+        return _("Test inbox")
+    return urlsplit(endpoint.url).netloc or endpoint.url
+
+
+def endpoint_facts(endpoint: Endpoint, held: int = 0) -> dict[str, Any]:
+    """This will return what every page says of an endpoint."""
+    return {
+        "id": endpoint.public_id,
+        "url": endpoint.url,
+        "host": endpoint_name(endpoint),
+        "short_url": endpoint.url.partition("://")[2] or endpoint.url,
+        "is_inbox": is_inbox(endpoint.url),
+        "description": endpoint.description,
+        "status": endpoint.status,
+        "health": endpoint.health,
+        "failing_since": endpoint.failing_since,
+        "disabled_reason": str(DISABLED_REASONS.get(endpoint.disabled_reason, "")),
+        "disabled_by_us": endpoint.status == EndpointStatus.DISABLED and bool(endpoint.disabled_reason),
+        "disabled_at": endpoint.disabled_at,
+        "event_types": endpoint.event_types,
+        "event_count": len(endpoint.event_types),
+        "held_count": held,
+        "rate_limit_per_second": endpoint.rate_limit_per_second,
+        "max_in_flight": endpoint.max_in_flight,
+        "headers": list(json.loads(endpoint.headers or "{}")),
+        "created_at": endpoint.created_at,
+    }
+
+
+def endpoint_rows(actor: Actor, endpoints: Sequence[Endpoint]) -> list[dict[str, Any]]:
+    """This will return the rows of the list, however many endpoints in as many queries."""
+    hourly = hours.last_24h(actor)
+    waiting = _waiting(actor, endpoints)
+    nothing = {"waiting": 0, "next_retry_at": None}
+    return [
+        {**endpoint_facts(each), **_figures(hourly.get(each.pk, [])), **waiting.get(each.pk, nothing)}
+        for each in endpoints
+    ]
+
+
+def _waiting(actor: Actor, endpoints: Sequence[Endpoint]) -> dict[Any, dict[str, Any]]:
+    rows = Delivery.objects.for_actor(actor).filter(status=DeliveryStatus.PENDING, endpoint__in=endpoints)
+    counted = (
+        rows.values("endpoint_id")
+        .annotate(waiting=Count("pk"), next_retry_at=Min("next_attempt_at", filter=Q(attempt_count__gt=0)))
+        .order_by()
+    )
+    return {row["endpoint_id"]: {"waiting": row["waiting"], "next_retry_at": row["next_retry_at"]} for row in counted}
+
+
+def _figures(series: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """Return the attempts of 24 hours, given as (good, bad), as a rate and bars."""
+    good, bad = (sum(column) for column in zip(*series, strict=True)) if series else (0, 0)
+    total = good + bad
+    if not total:
+        return {"success_rate": None, "bars": [], "bars_label": ""}
+    label = ngettext("%(total)d attempt in 24 hours", "%(total)d attempts in 24 hours", total) % {"total": total}
+    failed = ngettext("%(bad)d failed", "%(bad)d failed", bad) % {"bad": bad}
+    return {
+        "success_rate": 100 * good // total,
+        "bars": bars([(each_good + each_bad, each_bad) for each_good, each_bad in series]),
+        "bars_label": f"{label}, {failed}",
+    }
+
+
+def secret_rows(endpoint: Endpoint) -> list[dict[str, Any]]:
+    """This will return the valid signing secrets, newest first, without their text."""
+    now = timezone.now()
+    rows = endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=now)).order_by("-created_at", "-pk")
+    return [
+        {"id": each.public_id, "created_at": each.created_at, "expires_at": each.expires_at, "newest": not number}
+        for number, each in enumerate(rows)
+    ]
+
+
+def health_story(actor: Actor, endpoint: Endpoint) -> dict[str, Any] | None:
+    """This will return why an endpoint fails or was switched off, with the evidence; None where all is well."""
+    is_off_by_us = endpoint.status == EndpointStatus.DISABLED and bool(endpoint.disabled_reason)
+    is_failing = endpoint.status == EndpointStatus.ENABLED and endpoint.health == EndpointHealth.FAILING
+    if not (is_off_by_us or is_failing):
+        return None
+    last = _last_failure(actor, endpoint)
+    return {
+        "since": endpoint.failing_since,
+        "failures": endpoint.failures_in_a_row,
+        "last_success_at": endpoint.last_success_at,
+        "last": last and {"id": last.public_id, "word": failure_word(last), "at": last.created_at},
+        "hint": what_to_try(last.last_error, last.last_status_code) if last else "",
+        "disables_at": endpoint.failing_since + DISABLE_AFTER if is_failing and endpoint.failing_since else None,
+    }
+
+
+def _last_failure(actor: Actor, endpoint: Endpoint) -> Delivery | None:
+    rows = Delivery.objects.for_actor(actor).filter(endpoint=endpoint, test=False).order_by("-pk")[:LOOKED_AT]
+    found: Iterable[Delivery] = (each for each in rows if each.last_error and each.last_error != "shutdown")
+    return next(iter(found), None)
+
+
+def failure_word(delivery: Delivery) -> str:
+    """This will return the status of the last attempt, or what went wrong."""
+    return str(delivery.last_status_code or error_word(delivery.last_error))

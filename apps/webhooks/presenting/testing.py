@@ -1,0 +1,103 @@
+"""What the pages show while a test is under way, what the check of a URL found, and what the test inbox got."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from apps.webhooks.inbox import is_inbox
+from apps.webhooks.models import Attempt, Delivery, DeliveryStatus
+from apps.webhooks.outcomes import Outcome
+from apps.webhooks.presenting.deliveries import delivery_facts, phase_ms, pretty, signature_check, write_attempt
+from apps.webhooks.presenting.words import error_word, what_to_try
+
+
+def test_steps(delivery: Delivery) -> dict[str, Any]:
+    """This will return a test send step by step, as far as it is, and whether it is over."""
+    attempt = delivery.attempts.order_by("-number").first()
+    is_over = delivery.status not in (DeliveryStatus.PENDING, DeliveryStatus.SENDING)
+    steps = [_step(_("Sample signed and queued"), "ok", at=delivery.created_at)]
+    if attempt is not None and attempt.finished_at:
+        steps += [_step(_("Taken by a worker"), "ok", at=attempt.started_at), *_phases(delivery, attempt)]
+    elif delivery.status == DeliveryStatus.SENDING:
+        steps += [_step(_("Taken by a worker"), "ok"), _step(_("Sending"), "next")]
+    else:
+        steps.append(_step(_("Waiting for a worker"), "next"))
+    return {
+        "delivery": delivery_facts(delivery),
+        "steps": steps,
+        "is_over": is_over,
+        "is_good": delivery.status == DeliveryStatus.SUCCEEDED,
+        "attempt": write_attempt(attempt) if attempt and is_over else None,
+        "hint": what_to_try(attempt.error, attempt.status_code) if attempt and is_over else "",
+    }
+
+
+def _phases(delivery: Delivery, attempt: Attempt) -> list[dict[str, Any]]:
+    if is_inbox(delivery.endpoint.url):
+        return [_step(_("Kept by the test inbox; no network was involved"), "ok")]
+    steps = [
+        _step(title, "ok", text=_("%(ms)d ms") % {"ms": phase_ms(attempt, name)})
+        for name, title in (
+            ("dns", _("Name looked up")),
+            ("connect", _("Connected to %(address)s") % {"address": attempt.address or "–"}),
+            ("tls", _("TLS agreed")),
+            ("first_byte", _("First byte of the answer")),
+        )
+        if phase_ms(attempt, name) is not None
+    ]
+    return [*steps, _verdict(attempt.status_code, attempt.error, attempt.duration_ms)]
+
+
+def _verdict(status_code: int | None, error: str, milliseconds: float | None) -> dict[str, Any]:
+    text = _("%(ms)d ms in all") % {"ms": milliseconds} if milliseconds is not None else ""
+    title = _("Answered %(status)s") % {"status": status_code} if status_code is not None else error_word(error)
+    return _step(title[:1].upper() + title[1:], "bad" if error else "ok", text=text)
+
+
+def _step(title: str, tone: str, *, at: Any = None, text: str = "") -> dict[str, Any]:
+    return {"title": title, "tone": tone, "at": at, "text": text, "url": ""}
+
+
+def check_result(outcome: Outcome, url: str) -> dict[str, Any]:
+    """This will return what a check of a URL found, as lines with a tone. Why nothing answered is never told."""
+    times, lines = outcome.timings_ms, []
+    is_there = outcome.status_code is not None
+    if times["dns"] is not None and outcome.error != "dns_failed":
+        lines.append({"tone": "ok", "text": _("The name resolves.")})
+    if is_there and url.startswith("https:"):
+        lines.append({"tone": "ok", "text": _("The certificate is accepted.")})
+    if is_there:
+        words = {"status": outcome.status_code, "ms": outcome.duration_ms}
+        tone = "warn" if outcome.error else "ok"
+        lines.append({"tone": tone, "text": _("It answered %(status)s in %(ms)s ms.") % words})
+        hint = _status_hint(outcome)
+    else:
+        word = error_word(outcome.error or "")
+        # A refused address looks like a closed port: where the name resolves to is not told either.
+        lines = [] if outcome.error == "connection_failed" else lines
+        lines.append({"tone": "bad", "text": word[:1].upper() + word[1:] + "."})
+        hint = what_to_try(outcome.error or "", None)
+    return {"lines": lines, "hint": hint, "tone": lines[-1]["tone"]}
+
+
+def _status_hint(outcome: Outcome) -> str:
+    if outcome.error == "http_error" and outcome.status_code in (400, 401, 403):
+        return _("The check carries no signature: a receiver that refuses it is right. Save, then send a test.")
+    return what_to_try(outcome.error or "", outcome.status_code)
+
+
+def inbox_messages(deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
+    """This will return what the test inbox got: headers and body as signed, and the check of the signature."""
+    return [_message(each) for each in deliveries]
+
+
+def _message(delivery: Delivery) -> dict[str, Any]:
+    attempt = max(delivery.attempts.all(), key=lambda each: each.number, default=None)
+    return {
+        **delivery_facts(delivery),
+        "at": attempt.started_at if attempt else delivery.created_at,
+        "headers": write_attempt(attempt)["request_headers"] if attempt else "",
+        "body": pretty(delivery.event),
+        "check": signature_check(delivery, attempt) if attempt else None,
+    }

@@ -1,0 +1,149 @@
+"""Removing what is older than its days: payloads, attempts, deliveries, events, replays; and never what still waits.
+
+Each table is walked by its keys, which are by time, a window at a time in a short transaction. The place is stored and
+its row locked, so that one worker walks and the next goes on where it stopped. At the end of a walk the next one
+begins an hour later from the start: what was still waiting then may have ended.
+"""
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from apps.base.identifiers import uuid_at
+from apps.webhooks import balance
+from apps.webhooks.models import (
+    Attempt,
+    AttemptHour,
+    Delivery,
+    DeliveryStatus,
+    Event,
+    FanOutBatch,
+    ReplayJob,
+    ReplayStatus,
+    SweepPlace,
+)
+
+WINDOW = 400
+# One round of the sweep; the next one goes on.
+MOST_SECONDS = 0.5
+REST = timedelta(hours=1)
+WAITING = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.HELD)
+Keys = list[uuid.UUID]
+
+
+def prune() -> int:
+    """This will remove some of what is too old and return how many rows were removed or emptied."""
+    until, removed = time.monotonic() + MOST_SECONDS, 0
+    resting = set(SweepPlace.objects.filter(again_at__gt=timezone.now()).values_list("name", flat=True))
+    for name, model, days, remove in _kinds():
+        if name in resting:
+            continue
+        oldest_kept = timezone.now() - timedelta(days=days)
+        count: int | None = 0
+        while count is not None and time.monotonic() < until:
+            removed += count
+            count = _walk(name, model, oldest_kept, remove)
+            if count is None and model is Attempt:
+                AttemptHour.objects.filter(hour__lt=oldest_kept).delete()
+    return removed
+
+
+def _kinds() -> list[tuple[str, type[models.Model], int, Callable[[Keys, datetime], int]]]:
+    """List what is walked, with its days; an event's row outlives its payload as long as a delivery speaks of it."""
+    rows = max(settings.RETENTION_DAYS_DELIVERIES, settings.RETENTION_DAYS_EVENTS)
+    return [
+        ("payloads", Event, settings.RETENTION_DAYS_EVENTS, _empty_events),
+        ("attempts", Attempt, settings.RETENTION_DAYS_ATTEMPTS, _remove_attempts),
+        ("deliveries", Delivery, settings.RETENTION_DAYS_DELIVERIES, _remove_deliveries),
+        ("events", Event, rows, _remove_events),
+        ("replays", ReplayJob, rows, _remove_replays),
+    ]
+
+
+@transaction.atomic
+def _walk(name: str, model: Any, oldest_kept: datetime, remove: Callable[[Keys, datetime], int]) -> int | None:
+    """Go through the next window and return what was removed; None where the walk is over, or another's."""
+    SweepPlace.objects.get_or_create(name=name)
+    now = timezone.now()
+    places = SweepPlace.objects.filter(Q(again_at=None) | Q(again_at__lte=now), name=name)
+    place = places.select_for_update(skip_locked=True).first()
+    if place is None:
+        return None
+    rows = model.objects.filter(pk__lt=uuid_at(oldest_kept))
+    if place.place is not None:
+        rows = rows.filter(pk__gt=place.place)
+    keys = list(rows.order_by("pk").values_list("pk", flat=True)[:WINDOW])
+    removed = remove(keys, oldest_kept) if keys else 0
+    is_over = len(keys) < WINDOW
+    place.place, place.again_at = (None, now + REST) if is_over else (keys[-1], None)
+    place.save(update_fields=["place", "again_at"])
+    return None if is_over and not removed else removed
+
+
+def _is_waited_for() -> Q:
+    """Match events that a delivery still waits to send, or that still wait for their deliveries to be made."""
+    waiting = Delivery.objects.filter(event=OuterRef("pk"), status__in=WAITING)
+    return Q(Exists(waiting)) | Q(Exists(FanOutBatch.objects.filter(event=OuterRef("pk"))))
+
+
+def _empty_events(keys: Keys, oldest_kept: datetime) -> int:
+    """Remove payloads. The rows are locked first: whoever sends an event again waits, and looks afterwards."""
+    locked = _locked(Event, keys, body__isnull=False)
+    return Event.objects.filter(~_is_waited_for(), pk__in=locked).update(body=None)
+
+
+def _remove_attempts(keys: Keys, oldest_kept: datetime) -> int:
+    return _delete(Attempt.objects.filter(pk__in=keys).exclude(delivery__status__in=WAITING))
+
+
+def _remove_deliveries(keys: Keys, oldest_kept: datetime) -> int:
+    """Remove what ended long enough ago, with its attempts; the balance keeps their number."""
+    old = Delivery.objects.filter(pk__in=keys, finished_at__lt=oldest_kept).exclude(status__in=WAITING)
+    rows = list(old.order_by("pk").select_for_update(of=("self",)))
+    originals = Counter((each.organization_id, each.status) for each in rows if not (each.test or each.replay_of_id))
+    balance.keep_pruned(originals)
+    gone = [each.pk for each in rows]
+    Attempt.objects.filter(delivery__in=gone).delete()
+    return _delete(Delivery.objects.filter(pk__in=gone))
+
+
+def _remove_events(keys: Keys, oldest_kept: datetime) -> int:
+    """Remove events that no delivery speaks of any more; the balance keeps how many endpoints they had matched."""
+    alone = ~Exists(Delivery.objects.filter(event=OuterRef("pk")))
+    gone = list(
+        Event.objects.filter(alone, ~_is_waited_for(), pk__in=_locked(Event, keys)).only(
+            "organization_id", "match_count", "test"
+        )
+    )
+    matched: Counter[tuple[uuid.UUID, str]] = Counter()
+    for each in gone:
+        if not each.test:
+            matched[each.organization_id, "accepted"] += each.match_count
+    balance.keep_pruned(matched)
+    return _delete(Event.objects.filter(pk__in=[each.pk for each in gone]))
+
+
+def _remove_replays(keys: Keys, oldest_kept: datetime) -> int:
+    ended = ReplayJob.objects.filter(
+        ~Exists(Delivery.objects.filter(replay_job=OuterRef("pk"))),
+        pk__in=keys,
+        status__in=[ReplayStatus.DONE, ReplayStatus.CANCELLED],
+    )
+    return _delete(ended)
+
+
+def _locked(model: Any, keys: Keys, **filters: Any) -> Keys:
+    rows = model.objects.filter(pk__in=keys, **filters).order_by("pk").select_for_update()
+    return list(rows.values_list("pk", flat=True))
+
+
+def _delete(rows: models.QuerySet) -> int:
+    return rows.delete()[0]

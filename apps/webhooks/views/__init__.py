@@ -1,0 +1,1 @@
+"""Pages of Settings → Integration → Webhooks and Event catalogue."""

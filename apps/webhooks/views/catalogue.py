@@ -1,0 +1,72 @@
+"""S12: the event catalogue."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Q
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+
+from apps.base.pages import BUTTON, org_page
+from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
+from apps.webhooks import actions, presenting
+from apps.webhooks.models import Endpoint, EventType
+from apps.webhooks.verification import RECEIVE_ONE_TYPE, code_for_type
+
+MOST_ENDPOINTS = 50
+SHOWN = {"json": "JSON", "schema": "Schema", "python": "Python", "node": "Node"}
+
+
+@org_page(Permission.WEBHOOKS_READ, nav="events")
+def event_catalogue(request: PortalRequest) -> HttpResponse:
+    """S12: what may be published; one type with its fields, sample, schema, and what to do with it."""
+    q = request.GET.get("q", "").strip()
+    types = EventType.objects.all()
+    if q:
+        types = types.filter(Q(name__icontains=q) | Q(description__icontains=q))
+    rows = list(types)
+    wanted = request.GET.get("type", "")
+    chosen = next((each for each in rows if each.name == wanted), rows[0] if rows else None)
+    context: dict[str, Any] = {
+        "groups": presenting.type_groups(rows, [chosen.name] if chosen else []),
+        "q": q,
+        "filtered": bool(q),
+        "is_chosen": bool(wanted),
+    }
+    return render(request, "webhooks/events.html", context | (_chosen(request, chosen, q) if chosen else {}))
+
+
+def _chosen(request: PortalRequest, row: EventType, q: str) -> dict[str, Any]:
+    slug = request.organization.slug
+    endpoints = list(Endpoint.objects.for_actor(request.actor).existing().order_by("-pk")[:MOST_ENDPOINTS])
+    detail = presenting.type_detail(row, endpoints)
+    show = request.GET.get("show", "json")
+    show = show if show in SHOWN else "json"
+    base = {"type": row.name, **({"q": q} if q else {})}
+    tabs = [
+        {"url": f"?{urlencode({**base, 'show': name})}#event", "label": word, "current": name == show}
+        for name, word in SHOWN.items()
+    ]
+    code = detail["schema"] if show == "schema" else detail["body"]
+    return {
+        "event": detail,
+        "code": code_for_type(show, row.name) if show in RECEIVE_ONE_TYPE else code,
+        "code_tinted": show not in RECEIVE_ONE_TYPE,
+        "code_tabs": tabs,
+        "add_url": f"{reverse('webhook_create', args=[slug])}?{urlencode({'event': row.name})}",
+    }
+
+
+@org_page(Permission.WEBHOOKS_WRITE, nav="events", methods=BUTTON)
+def endpoint_subscribe(request: PortalRequest, endpoint_id: str) -> HttpResponse:
+    """Adds a type to those that an endpoint gets."""
+    name = request.POST.get("event_type", "")
+    endpoint = actions.subscribe_endpoint(actor=request.actor, endpoint_id=endpoint_id, event_type=name)
+    words = {"host": presenting.endpoint_name(endpoint), "type": name}
+    messages.info(request, _("%(host)s gets %(type)s from now on.") % words)
+    page = reverse("events", args=[request.organization.slug])
+    return redirect(f"{page}?{urlencode({'type': name})}#event")

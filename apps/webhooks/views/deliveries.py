@@ -1,0 +1,68 @@
+"""S10: one delivery; and sending again, one or a selection."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.base.errors import Conflict, Invalid
+from apps.base.pages import BUTTON, org_page
+from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
+from apps.webhooks import actions, presenting
+from apps.webhooks.models import Delivery, DeliveryStatus, EndpointStatus
+from apps.webhooks.views.parts import the_endpoint
+
+TABS = ("response", "request", "verify")
+
+
+@org_page(Permission.WEBHOOKS_READ, nav="webhooks")
+def delivery_detail(request: PortalRequest, delivery_id: str) -> HttpResponse:
+    """S10: one delivery, attempt by attempt. ``?part=body`` gives what the page refreshes while it moves."""
+    rows = Delivery.objects.for_actor(request.actor).select_related("event", "endpoint")
+    delivery = rows.with_public_id(delivery_id)
+    tab, number = request.GET.get("tab", ""), request.GET.get("attempt", "")
+    slug = request.organization.slug
+    chosen = int(number) if number.isascii() and number.isdigit() and len(number) < 6 else None
+    context = presenting.delivery_detail(delivery, slug, tab if tab in TABS else "response", chosen)
+    if request.actor.can(Permission.WEBHOOKS_WRITE) and _may_retry(delivery):
+        context["retry_url"] = reverse("delivery_retry", args=[slug, delivery_id])
+    if presenting.is_moving(delivery):
+        query = request.GET.copy()
+        query["part"] = "body"
+        context["poll_url"] = f"{request.path}?{query.urlencode()}"
+    part = request.GET.get("part") == "body"
+    return render(request, "webhooks/_delivery.html" if part else "webhooks/delivery.html", context)
+
+
+def _may_retry(delivery: Delivery) -> bool:
+    waits = delivery.status in (DeliveryStatus.SENDING, DeliveryStatus.HELD)
+    gone = delivery.endpoint.deleted_at is not None or delivery.endpoint.status != EndpointStatus.ENABLED
+    return not (waits or gone or delivery.test) and delivery.event.body is not None
+
+
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
+def delivery_retry(request: PortalRequest, delivery_id: str) -> HttpResponse:
+    """Sends a delivery again, and leads to the one that is sent."""
+    delivery = actions.retry_delivery(actor=request.actor, delivery_id=delivery_id)
+    number = delivery.attempt_count + 1
+    messages.info(request, _("Queued again. Attempt %(number)d starts within a few seconds.") % {"number": number})
+    return redirect("delivery", request.organization.slug, delivery.public_id)
+
+
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
+def send_again(request: PortalRequest, endpoint_id: str) -> HttpResponse:
+    """Sends the ticked deliveries of an endpoint again, or the one whose own button was pressed."""
+    endpoint = the_endpoint(request, endpoint_id)
+    one = request.POST.get("one", "")
+    chosen = [one] if one else request.POST.getlist("delivery")
+    try:
+        count = actions.retry_selection(actor=request.actor, endpoint_id=endpoint_id, delivery_ids=chosen)
+    except (Conflict, Invalid) as error:
+        messages.warning(request, str(error))
+    else:
+        said = ngettext("%(count)d delivery is queued again.", "%(count)d deliveries are queued again.", count)
+        messages.info(request, said % {"count": count})
+    return redirect("webhook", request.organization.slug, endpoint.public_id)

@@ -1,0 +1,116 @@
+"""The delivery list of an endpoint: filters, pages, and what failed in this view."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F, Q, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+
+from apps.base.errors import Invalid
+from apps.base.identifiers import decode, uuid_at
+from apps.base.lists import make_cursor, read_cursor
+from apps.base.requests import PortalRequest
+from apps.webhooks import presenting
+from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event, EventType
+
+PER_PAGE = 50
+# More failures than that are shown as "1,000+": counting them all would take longer than reading the page.
+MOST_COUNTED = 1000
+STATUS_FILTERS = {
+    "succeeded": Q(status=DeliveryStatus.SUCCEEDED),
+    "failed": presenting.FAILED,
+    "waiting": Q(status__in=[DeliveryStatus.PENDING, DeliveryStatus.SENDING]),
+    "held": Q(status=DeliveryStatus.HELD),
+}
+HAD_ERRORS = Q(last_error__gt="") | Q(attempt_count__gt=F("uncounted_attempts") + 1)
+SPANS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
+FILTERS = ("status", "event_type", "since", "q", "errors")
+
+
+def delivery_list(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
+    """This will return the context of the Deliveries tab."""
+    filters = {name: request.GET.get(name, "").strip() for name in FILTERS}
+    every = Delivery.objects.for_actor(request.actor).filter(endpoint=endpoint)
+    rows, cursor = _filtered(every, filters), request.GET.get("cursor", "")
+    if cursor:
+        try:
+            rows = rows.filter(pk__lt=read_cursor(cursor, Delivery._meta.pk))
+        except Invalid:
+            cursor = ""
+    found = list(rows.order_by("-pk")[: PER_PAGE + 1])
+    slug, endpoint_id = request.organization.slug, endpoint.public_id
+    return {
+        "deliveries": presenting.delivery_rows(found[:PER_PAGE]),
+        "filters": filters,
+        "filtered": any(filters.values()),
+        "states": _states(request, filters["status"]),
+        "event_types": list(EventType.objects.values_list("name", flat=True)),
+        "next_cursor": make_cursor(found[PER_PAGE - 1].pk) if len(found) > PER_PAGE else "",
+        "is_first": not cursor,
+        "keep_days": settings.RETENTION_DAYS_DELIVERIES,
+        "poll_url": "" if cursor else _poll_url(request),
+        "may_send": endpoint.status == EndpointStatus.ENABLED,
+        "again_url": reverse("webhook_send_again", args=[slug, endpoint_id]),
+        **_failed(every, filters, reverse("webhook_replay", args=[slug, endpoint_id])),
+    }
+
+
+def _filtered(rows: QuerySet[Delivery], filters: dict[str, str]) -> QuerySet[Delivery]:
+    if filters["status"] in STATUS_FILTERS:
+        rows = rows.filter(STATUS_FILTERS[filters["status"]])
+    if filters["errors"]:
+        rows = rows.filter(HAD_ERRORS)
+    if filters["event_type"]:
+        rows = rows.filter(event_type=filters["event_type"])
+    if filters["since"] in SPANS:
+        begins = timezone.now() - SPANS[filters["since"]]
+        # By key too, which is by time: the index ends the search a moment before the span.
+        rows = rows.filter(created_at__gte=begins, pk__gte=uuid_at(begins - timedelta(minutes=1)))
+    if filters["q"]:
+        delivery, event = decode(Delivery.id_prefix, filters["q"]), decode(Event.id_prefix, filters["q"])
+        rows = rows.filter(pk=delivery) if delivery else rows.filter(event_id=event) if event else rows.none()
+    return rows
+
+
+def _failed(every: QuerySet[Delivery], filters: dict[str, str], replay_url: str) -> dict[str, Any]:
+    """Count what failed for good in this view, and lead to its replay with the same filters."""
+    view = {**filters, "status": "", "errors": ""}
+    rows = _filtered(every, view).filter(status=DeliveryStatus.EXHAUSTED, test=False)
+    count = 0 if filters["q"] or filters["status"] not in ("", "failed") else rows[: MOST_COUNTED + 1].count()
+    query = {"status": "exhausted", "event_types": filters["event_type"]}
+    if filters["since"] in SPANS:
+        query["from"] = f"{(timezone.now() - SPANS[filters['since']]).timestamp():.0f}"
+    return {
+        "failed_count": min(count, MOST_COUNTED),
+        "failed_more": count > MOST_COUNTED,
+        "replay_url": f"{replay_url}?{urlencode({name: value for name, value in query.items() if value})}",
+    }
+
+
+def _states(request: PortalRequest, current: str) -> list[dict[str, Any]]:
+    words = {
+        "": _("All"),
+        "succeeded": _("Succeeded"),
+        "failed": _("Failed"),
+        "waiting": _("Waiting"),
+        "held": _("Held"),
+    }
+    found = []
+    for name, word in words.items():
+        query = request.GET.copy()
+        for gone in ("status", "cursor", "part"):
+            query.pop(gone, None)
+        if name:
+            query["status"] = name
+        found.append({"url": f"{request.path}?{query.urlencode()}", "label": word, "current": name == current})
+    return found
+
+
+def _poll_url(request: PortalRequest) -> str:
+    query = request.GET.copy()
+    query["part"] = "list"
+    return f"{request.path}?{query.urlencode()}"

@@ -1,0 +1,144 @@
+"""S8: the form of an endpoint, new or there already, and the check of its URL."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+
+from apps.base import form_limits
+from apps.base.errors import PortalError
+from apps.base.forms import AlreadySent
+from apps.base.pages import FORM, org_page
+from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
+from apps.base.secrets import MASK_DOTS
+from apps.webhooks import actions, presenting
+from apps.webhooks.forms import ALL, EndpointEditForm, EndpointFields, EndpointForm, patterns_to_choose
+from apps.webhooks.inbox import is_inbox
+from apps.webhooks.models import Endpoint, EventType
+from apps.webhooks.views.endpoints import reveal_secret
+from apps.webhooks.views.parts import blame, the_endpoint
+
+CHECKS = "5/m"
+
+
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
+def endpoint_create(request: PortalRequest) -> HttpResponse:
+    """S8, then S4 for the signing secret. The buttons Check and Search answer with the form as it is."""
+    types = list(EventType.objects.filter(is_deprecated=False))
+    stays = _stays(request)
+    form = EndpointForm(request.POST or None, request=request, choices=patterns_to_choose(types))
+    if request.method == "POST" and not stays and form.is_valid():
+        answer = _create(request, form)
+        if answer is not None:
+            return answer
+    chosen = form.data.getlist("event_types") if form.is_bound else request.GET.getlist("event")
+    return _render(request, form, types, chosen)
+
+
+def _create(request: PortalRequest, form: EndpointForm) -> HttpResponse | None:
+    try:
+        with transaction.atomic():
+            form.spend()
+            endpoint, secret = actions.create_endpoint(actor=request.actor, **form.for_action())
+    except AlreadySent:
+        messages.info(request, _("This endpoint was added already. Its secret was shown once."))
+        return redirect("webhooks", request.organization.slug)
+    except PortalError as error:
+        blame(form, error)
+        return None
+    return reveal_secret(request, endpoint, secret)
+
+
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
+def endpoint_edit(request: PortalRequest, endpoint_id: str) -> HttpResponse:
+    """S8 for an endpoint that is there. Its secret stays; stored header values stay masked."""
+    endpoint = the_endpoint(request, endpoint_id)
+    types = list(EventType.objects.all())
+    # What it is subscribed to already stays possible, an old type or a longer pattern included.
+    choices = list(dict.fromkeys([*patterns_to_choose(types), *endpoint.event_types]))
+    initial = _values_of(endpoint)
+    is_own = is_inbox(endpoint.url)
+    form = EndpointEditForm(request.POST or None, initial=initial, choices=choices, is_inbox=is_own)
+    if request.method == "POST" and not _stays(request) and form.is_valid():
+        try:
+            actions.update_endpoint(actor=request.actor, endpoint_id=endpoint_id, **form.for_action())
+        except PortalError as error:
+            blame(form, error)
+        else:
+            messages.info(request, _("Saved. It holds from the next delivery on."))
+            return redirect("webhook", request.organization.slug, endpoint_id)
+    chosen = form.data.getlist("event_types") if form.is_bound else endpoint.event_types  # type: ignore[attr-defined]
+    shown = [each for each in types if not each.is_deprecated or each.name in chosen]
+    return _render(request, form, shown, chosen, endpoint)
+
+
+def _values_of(endpoint: Endpoint) -> dict[str, Any]:
+    return {
+        "url": endpoint.url,
+        "description": endpoint.description,
+        "all_events": "all" if ALL in endpoint.event_types else "",
+        "rate_limit_per_second": endpoint.rate_limit_per_second,
+        "max_in_flight": endpoint.max_in_flight,
+        "headers": "\n".join(f"{name}: {MASK_DOTS}" for name in json.loads(endpoint.headers)),
+    }
+
+
+def _stays(request: PortalRequest) -> bool:
+    """Tell whether a button was pressed that saves nothing."""
+    return "check" in request.POST or "find" in request.POST
+
+
+def _render(
+    request: PortalRequest,
+    form: EndpointFields,
+    types: Sequence[EventType],
+    chosen: Sequence[str],
+    endpoint: Endpoint | None = None,
+) -> HttpResponse:
+    """Show the form; a bound one that was only to be checked says nothing of what is still missing."""
+    stays = _stays(request)
+    q = request.POST.get("q", "").strip() if request.method == "POST" else ""
+    names = {each.name for each in types}
+    context = {
+        "form": form,
+        "show_errors": not stays,
+        "groups": presenting.type_groups(_found(types, q, chosen), chosen),
+        "other_patterns": [each for each in chosen if each != ALL and each not in names and not _is_group(each, names)],
+        "q": q,
+        "check": _check(request) if "check" in request.POST else None,
+        "timeout_seconds": settings.WEBHOOK_TIMEOUT,
+        "endpoint": presenting.endpoint_facts(endpoint) if endpoint else None,
+    }
+    answer = render(request, "webhooks/create.html", context, status=422 if form.is_bound and not stays else 200)
+    # What was typed may hold a header's secret value.
+    answer["Cache-Control"] = "no-store, private"
+    return answer
+
+
+def _found(types: Sequence[EventType], q: str, chosen: Sequence[str]) -> list[EventType]:
+    """Keep what the search finds, and what is ticked: a search must not untick anything."""
+    words = q.lower()
+    kept = set(chosen)
+    return [each for each in types if words in f"{each.name} {each.description}".lower() or each.name in kept]
+
+
+def _is_group(pattern: str, names: set[str]) -> bool:
+    prefix = pattern.removesuffix("*")
+    return prefix.count(".") == 1 and any(name.startswith(prefix) for name in names)
+
+
+def _check(request: PortalRequest) -> dict[str, Any]:
+    """Try the URL that was typed: five times a minute for each organization."""
+    url = request.POST.get("url", "").strip()
+    try:
+        form_limits.check(request, "endpoint-check", CHECKS, per=request.organization.public_id)
+        return presenting.check_result(actions.probe_url(actor=request.actor, url=url), url)
+    except PortalError as error:
+        return {"lines": [{"tone": "bad", "text": str(error)}], "hint": "", "tone": "bad"}

@@ -1,0 +1,196 @@
+"""S7 to S9: the endpoints, one of them, and what may be done to it."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from apps.base.answers import reveal
+from apps.base.errors import Conflict, NotFound
+from apps.base.forms import AlreadySent
+from apps.base.pages import BUTTON, FORM, org_page
+from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
+from apps.webhooks import actions, presenting
+from apps.webhooks.forms import DeleteEndpointForm, RotateSecretForm
+from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus
+from apps.webhooks.verification import LISTEN, SECRET_NAME, SNIPPETS, snippet_of
+from apps.webhooks.views.delivery_list import delivery_list
+from apps.webhooks.views.parts import the_endpoint
+from apps.webhooks.views.testing import test_tab
+
+MOST_ENDPOINTS = 200
+
+
+@org_page(Permission.WEBHOOKS_READ, nav="webhooks")
+def endpoint_list(request: PortalRequest) -> HttpResponse:
+    """S7: the organization's endpoints."""
+    rows = list(Endpoint.objects.for_actor(request.actor).existing().order_by("-pk")[:MOST_ENDPOINTS])
+    context = {
+        "endpoints": presenting.endpoint_rows(request.actor, rows),
+        "inbox_url": reverse("webhook_inbox", args=[request.organization.slug]),
+    }
+    return render(request, "webhooks/list.html", context)
+
+
+@org_page(Permission.WEBHOOKS_READ, nav="webhooks")
+def endpoint_detail(request: PortalRequest, endpoint_id: str) -> HttpResponse:
+    """S9: one endpoint with its deliveries, how to verify them, a test, and its settings.
+
+    ``?part=list`` and ``?part=steps`` give the piece alone that the page refreshes.
+    """
+    endpoint = the_endpoint(request, endpoint_id)
+    makers = {"deliveries": delivery_list, "verify": _verify_tab, "test": test_tab, "settings": _settings_tab}
+    tab = request.GET.get("tab", "deliveries")
+    tab = tab if tab in makers else "deliveries"
+    part = request.GET.get("part", "")
+    context = makers[tab](request, endpoint)
+    if part == "list" and tab == "deliveries":
+        return render(request, "webhooks/_deliveries.html", context)
+    if part == "steps" and context.get("sent"):
+        return render(request, "webhooks/_steps.html", context)
+    return render(request, "webhooks/detail.html", {**_head(request, endpoint, tab), **context})
+
+
+def _head(request: PortalRequest, endpoint: Endpoint, tab: str) -> dict[str, Any]:
+    """Return what stands above the tabs."""
+    slug, endpoint_id = request.organization.slug, endpoint.public_id
+    here = reverse("webhook", args=[slug, endpoint_id])
+    words = {
+        "deliveries": _("Deliveries"),
+        "verify": _("Verify signature"),
+        "test": _("Test"),
+        "settings": _("Settings"),
+    }
+    is_off = endpoint.status != EndpointStatus.ENABLED
+    held = Delivery.objects.for_actor(request.actor).filter(endpoint=endpoint, status=DeliveryStatus.HELD)
+    story = presenting.health_story(request.actor, endpoint)
+    return {
+        "endpoint": presenting.endpoint_facts(endpoint, held.count()),
+        "story": story,
+        "missed_url": _missed_url(slug, endpoint_id, story),
+        "tab": tab,
+        "tabs": [{"url": f"{here}?tab={name}", "label": word, "current": name == tab} for name, word in words.items()],
+        "is_off": is_off,
+        "enable_url": reverse("webhook_enable", args=[slug, endpoint_id]),
+        "pause_url": "" if is_off else reverse("webhook_pause", args=[slug, endpoint_id]),
+        "inbox_url": reverse("webhook_inbox", args=[slug]),
+    }
+
+
+def _missed_url(slug: str, endpoint_id: str, story: dict[str, Any] | None) -> str:
+    """Return the replay of what failed since the trouble began."""
+    page = reverse("webhook_replay", args=[slug, endpoint_id])
+    since = story["since"] if story else None
+    return f"{page}?status=exhausted" + (f"&from={since.timestamp():.0f}" if since else "")
+
+
+def _verify_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
+    here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
+    chosen = snippet_of(request.GET.get("lang", ""))
+    languages = [
+        {"url": f"{here}?tab=verify&lang={each.key}", "label": each.title, "current": each is chosen}
+        for each in SNIPPETS
+    ]
+    return {"languages": languages, "snippet": chosen, "secret_name": SECRET_NAME, "listen": LISTEN}
+
+
+def _settings_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
+    slug, endpoint_id = request.organization.slug, endpoint.public_id
+    return {
+        "secrets": presenting.secret_rows(endpoint),
+        "edit_url": reverse("webhook_edit", args=[slug, endpoint_id]),
+        "rotate_url": reverse("webhook_rotate_secret", args=[slug, endpoint_id]),
+        "end_secret_url": reverse("webhook_end_secret", args=[slug, endpoint_id]),
+        "timeout_seconds": settings.WEBHOOK_TIMEOUT,
+        "attempts": presenting.max_attempts(),
+    }
+
+
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
+def endpoint_pause(request: PortalRequest, endpoint_id: str) -> HttpResponse:
+    """Stops sending; events are held meanwhile."""
+    actions.pause_endpoint(actor=request.actor, endpoint_id=endpoint_id)
+    return redirect("webhook", request.organization.slug, endpoint_id)
+
+
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
+def endpoint_enable(request: PortalRequest, endpoint_id: str) -> HttpResponse:
+    """Starts sending again; what was held is sent, kept or dropped."""
+    actions.enable_endpoint(actor=request.actor, endpoint_id=endpoint_id, held=request.POST.get("held", "send"))
+    return redirect("webhook", request.organization.slug, endpoint_id)
+
+
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
+def endpoint_delete(request: PortalRequest, endpoint_id: str) -> HttpResponse:
+    """What a deletion drops, then the deletion."""
+    endpoint = the_endpoint(request, endpoint_id)
+    form = DeleteEndpointForm(request.POST or None, request=request)
+    if request.method == "POST" and form.is_valid():
+        actions.delete_endpoint(actor=request.actor, endpoint_id=endpoint_id)
+        return redirect("webhooks", request.organization.slug)
+    waiting = Delivery.objects.for_actor(request.actor).filter(
+        endpoint=endpoint, status__in=[DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.HELD]
+    )
+    context = {"endpoint": presenting.endpoint_facts(endpoint), "waiting": waiting.count(), "form": form}
+    return render(request, "webhooks/delete.html", context, status=422 if form.errors else 200)
+
+
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
+def secret_rotate(request: PortalRequest, endpoint_id: str) -> HttpResponse:
+    """How long the old signing secret goes on, then the new one, shown once."""
+    endpoint = the_endpoint(request, endpoint_id)
+    form = RotateSecretForm(request.POST or None, request=request)
+    if request.method == "POST" and form.is_valid():
+        return _rotate(request, endpoint, form)
+    context = {
+        "endpoint": presenting.endpoint_facts(endpoint),
+        "secrets": presenting.secret_rows(endpoint),
+        "form": form,
+    }
+    return render(request, "webhooks/rotate_secret.html", context, status=422 if form.errors else 200)
+
+
+def _rotate(request: PortalRequest, endpoint: Endpoint, form: RotateSecretForm) -> HttpResponse:
+    overlap = form.cleaned_data["overlap_seconds"]
+    try:
+        with transaction.atomic():
+            form.spend()
+            endpoint, secret = actions.rotate_secret(
+                actor=request.actor, endpoint_id=endpoint.public_id, overlap_seconds=overlap
+            )
+    except AlreadySent:
+        messages.info(request, _("The secret was rotated already, and shown once. Rotate it again if you lost it."))
+        return redirect("webhook", request.organization.slug, endpoint.public_id)
+    return reveal_secret(request, endpoint, secret)
+
+
+def reveal_secret(request: PortalRequest, endpoint: Endpoint, secret: str) -> HttpResponse:
+    """This will show a signing secret in the answer itself, this once."""
+    here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
+    context = {
+        "secret": secret,
+        "endpoint": presenting.endpoint_facts(endpoint),
+        "env_line": f"{SECRET_NAME}={secret}",
+        "close_url": f"{here}?tab=verify",
+    }
+    return reveal(request, "webhooks/reveal.html", context)
+
+
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
+def secret_end(request: PortalRequest, endpoint_id: str) -> HttpResponse:
+    """Ends an older signing secret before its overlap is over."""
+    endpoint = the_endpoint(request, endpoint_id)
+    try:
+        actions.end_secret(actor=request.actor, endpoint_id=endpoint_id, secret_id=request.POST.get("secret", ""))
+    except (Conflict, NotFound) as error:
+        messages.warning(request, str(error))
+    else:
+        messages.info(request, _("The old secret no longer signs."))
+    here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
+    return redirect(f"{here}?tab=settings")

@@ -1,0 +1,110 @@
+"""S11: a replay is counted first, then started; its job has a page of its own."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.base.errors import Conflict, PortalError
+from apps.base.pages import BUTTON, FORM, org_page
+from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
+from apps.webhooks import actions, presenting
+from apps.webhooks.forms import ReplayForm
+from apps.webhooks.models import DeliveryStatus, Endpoint, EndpointStatus, EventType, ReplayJob
+from apps.webhooks.views.parts import blame, the_endpoint
+
+RECENT = 10
+FIELDS = ("status", "event_types", "since", "until", "rate_per_second")
+
+
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
+def replay_start(request: PortalRequest, endpoint_id: str) -> HttpResponse:
+    """What would be sent again, counted; then the job. The button Count answers with the form as it is."""
+    endpoint = the_endpoint(request, endpoint_id)
+    types = list(EventType.objects.values_list("name", flat=True))
+    if request.method == "POST":
+        form = ReplayForm(request.POST, types=types)
+    else:
+        form = ReplayForm(_asked(request), types=types)
+    count = None
+    if form.is_valid():
+        try:
+            count = actions.count_replay(actor=request.actor, endpoint_id=endpoint_id, choice=form.choice())
+            if request.method == "POST" and "count" not in request.POST and count:
+                return _start(request, endpoint, form)
+        except PortalError as error:
+            blame(form, error)
+    return _render(request, endpoint, form, count)
+
+
+def _start(request: PortalRequest, endpoint: Endpoint, form: ReplayForm) -> HttpResponse:
+    job = actions.start_replay(
+        actor=request.actor,
+        endpoint_id=endpoint.public_id,
+        choice=form.choice(),
+        rate_per_second=form.cleaned_data["rate_per_second"],
+    )
+    return redirect("replay", request.organization.slug, job.public_id)
+
+
+def _asked(request: PortalRequest) -> dict[str, Any]:
+    """Return the form's values from the query; ``from`` is a moment in seconds, as links of our own give it."""
+    given: dict[str, Any] = {name: request.GET.get(name, "") for name in FIELDS}
+    given["status"] = request.GET.getlist("status") or [DeliveryStatus.EXHAUSTED.value]
+    seconds = request.GET.get("from", "")
+    if seconds.isascii() and seconds.isdigit() and len(seconds) < 12:
+        moment = datetime.fromtimestamp(int(seconds), UTC)
+        given["since"] = timezone.localtime(moment).strftime("%Y-%m-%dT%H:%M")
+    return given
+
+
+def _render(request: PortalRequest, endpoint: Endpoint, form: ReplayForm, count: int | None) -> HttpResponse:
+    rows = ReplayJob.objects.for_actor(request.actor).filter(endpoint=endpoint).select_related("endpoint")
+    rate = form.cleaned_data.get("rate_per_second") if form.is_bound and form.is_valid() else None
+    pace = rate or endpoint.rate_limit_per_second
+    context = {
+        "endpoint": presenting.endpoint_facts(endpoint),
+        "is_off": endpoint.status != EndpointStatus.ENABLED,
+        "form": form,
+        "count": count,
+        "seconds": -(-count // pace) if count and pace else None,
+        "pace": pace,
+        "jobs": [presenting.replay_facts(job) for job in rows.order_by("-pk")[:RECENT]],
+        "zone": timezone.get_current_timezone_name(),
+        "enable_url": reverse("webhook", args=[request.organization.slug, endpoint.public_id]),
+    }
+    is_bad = request.method == "POST" and bool(form.errors)
+    return render(request, "webhooks/replay_start.html", context, status=422 if is_bad else 200)
+
+
+@org_page(Permission.WEBHOOKS_READ, nav="webhooks")
+def replay_detail(request: PortalRequest, replay_id: str) -> HttpResponse:
+    """One job with its progress. ``?part=progress`` gives what the page refreshes."""
+    rows = ReplayJob.objects.for_actor(request.actor).select_related("endpoint")
+    job = presenting.replay_facts(rows.with_public_id(replay_id))
+    slug = request.organization.slug
+    here = reverse("webhook", args=[slug, job["endpoint"]["id"]])
+    context = {
+        "job": job,
+        "poll_url": "" if job["is_settled"] else f"{request.path}?part=progress",
+        "cancel_url": "" if job["is_over"] else reverse("replay_cancel", args=[slug, replay_id]),
+        "failures_url": f"{here}?status=failed",
+        "missing_count": max(0, job["count"] - job["sent"]),
+    }
+    part = request.GET.get("part") == "progress"
+    return render(request, "webhooks/_replay.html" if part else "webhooks/replay.html", context)
+
+
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
+def replay_cancel(request: PortalRequest, replay_id: str) -> HttpResponse:
+    """Stops a job: what it made is still sent."""
+    try:
+        actions.cancel_replay(actor=request.actor, replay_id=replay_id)
+    except Conflict as error:
+        messages.warning(request, str(error))
+    return redirect("replay", request.organization.slug, replay_id)

@@ -1,0 +1,97 @@
+"""M32: a test send step by step, and the test inbox."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+
+from apps.base.errors import Invalid, PortalError, RateLimited
+from apps.base.identifiers import decode, uuid_at
+from apps.base.pages import BUTTON, org_page
+from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
+from apps.webhooks import actions, presenting
+from apps.webhooks.inbox import INBOX_URL
+from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EventType
+from apps.webhooks.views.parts import the_endpoint
+
+MOST_MESSAGES = 50
+KEPT = timedelta(hours=24)
+
+
+def test_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
+    """This will return the context of the Test tab; ``?sent=`` names the test whose steps are shown."""
+    here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
+    context: dict[str, Any] = {
+        "test_url": reverse("webhook_test", args=[request.organization.slug, endpoint.public_id]),
+        "types": presenting.type_groups(list(EventType.objects.all())),
+        "chosen_type": request.GET.get("type", ""),
+    }
+    key = decode(Delivery.id_prefix, request.GET.get("sent", ""))
+    rows = Delivery.objects.for_actor(request.actor).select_related("event", "endpoint")
+    sent = rows.filter(pk=key, endpoint=endpoint, test=True).first() if key else None
+    if sent:
+        query = {"tab": "test", "sent": sent.public_id}
+        context |= {
+            "sent": presenting.test_steps(sent),
+            "refresh_url": f"{here}?{urlencode(query)}",
+            "poll_url": f"{here}?{urlencode({**query, 'part': 'steps'})}",
+        }
+        context["chosen_type"] = sent.event_type
+    return context
+
+
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
+def endpoint_test(request: PortalRequest, endpoint_id: str) -> HttpResponse:
+    """Sends a sample and leads to its steps: in the test inbox to what arrived there."""
+    endpoint = the_endpoint(request, endpoint_id)
+    wanted = request.POST.get("event_type", "") or None
+    here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
+    try:
+        delivery = actions.send_test(actor=request.actor, endpoint_id=endpoint.public_id, event_type=wanted)
+    except (RateLimited, Invalid) as error:
+        messages.warning(request, str(error))
+        return redirect(f"{here}?{urlencode({'tab': 'test', 'type': wanted or ''})}")
+    if request.POST.get("back") == "inbox":
+        return redirect("webhook_inbox", request.organization.slug)
+    return redirect(f"{here}?{urlencode({'tab': 'test', 'sent': delivery.public_id})}")
+
+
+@org_page(Permission.WEBHOOKS_READ, nav="webhooks")
+def inbox(request: PortalRequest) -> HttpResponse:
+    """What the test inbox got within a day, the last fifty. ``?part=list`` gives the messages alone."""
+    endpoint = Endpoint.objects.for_actor(request.actor).existing().filter(url=INBOX_URL).first()
+    context: dict[str, Any] = {"open_url": reverse("webhook_inbox_open", args=[request.organization.slug])}
+    if endpoint is not None:
+        slug, endpoint_id = request.organization.slug, endpoint.public_id
+        context |= {
+            "endpoint": presenting.endpoint_facts(endpoint),
+            "received": presenting.inbox_messages(_received(request, endpoint)),
+            "types": presenting.type_groups(list(EventType.objects.all())),
+            "test_url": reverse("webhook_test", args=[slug, endpoint_id]),
+            "most": MOST_MESSAGES,
+        }
+    part = request.GET.get("part") == "list" and endpoint is not None
+    return render(request, "webhooks/_inbox.html" if part else "webhooks/inbox.html", context)
+
+
+def _received(request: PortalRequest, endpoint: Endpoint) -> list[Delivery]:
+    rows = Delivery.objects.for_actor(request.actor).filter(
+        endpoint=endpoint, status=DeliveryStatus.SUCCEEDED, pk__gte=uuid_at(timezone.now() - KEPT)
+    )
+    return list(rows.select_related("event", "endpoint").prefetch_related("attempts").order_by("-pk")[:MOST_MESSAGES])
+
+
+@org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
+def inbox_open(request: PortalRequest) -> HttpResponse:
+    """Makes the organization's test inbox, if there is none."""
+    try:
+        actions.open_inbox(actor=request.actor)
+    except PortalError as error:
+        messages.warning(request, str(error))
+    return redirect("webhook_inbox", request.organization.slug)

@@ -1,0 +1,128 @@
+"""A receiver that costs little: one thread, epoll, no HTTP library. It writes down when each webhook-id came.
+
+    python -m benchmarks.hooks.receiver PORT
+
+``POST /ok…`` is answered at once, ``POST /hang…`` never, ``POST /drip…`` byte by byte without end. ``GET /log`` returns
+``[[path, webhook-id, seconds since 1970], …]``, ``GET /count`` how many they are, and ``GET /reset`` forgets them.
+"""
+
+import json
+import re
+import select
+import socket
+import sys
+import time
+from contextlib import suppress
+
+HOST = "127.0.0.1"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok"
+DRIP_HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+DRIP_SECONDS = 0.2
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+WEBHOOK_ID = re.compile(rb"\r\nwebhook-id: *([^\r]+)", re.IGNORECASE)
+
+
+class Receiver:
+    """All connections, what is not whole yet of each, and the log."""
+
+    def __init__(self, port: int) -> None:
+        self.listener = socket.create_server((HOST, port), backlog=1024)
+        self.listener.setblocking(False)
+        self.poll = select.epoll()
+        self.poll.register(self.listener.fileno(), select.EPOLLIN)
+        self.connections: dict[int, socket.socket] = {}
+        self.begun: dict[int, bytes] = {}
+        self.dripping: dict[int, socket.socket] = {}
+        self.log: list[tuple[str, str, float]] = []
+        self.drip_at = 0.0
+
+    def serve(self) -> None:
+        """This will serve until the process is ended."""
+        while True:
+            for descriptor, _event in self.poll.poll(DRIP_SECONDS):
+                if descriptor == self.listener.fileno():
+                    self.accept()
+                else:
+                    self.read(descriptor)
+            if self.dripping and time.monotonic() > self.drip_at:
+                self.drip()
+
+    def accept(self) -> None:
+        """This will take every connection that waits."""
+        with suppress(BlockingIOError):
+            while True:
+                connection, _address = self.listener.accept()
+                connection.setblocking(False)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.connections[connection.fileno()] = connection
+                self.poll.register(connection.fileno(), select.EPOLLIN)
+
+    def read(self, descriptor: int) -> None:
+        """This will read what came and answer each whole request."""
+        connection = self.connections[descriptor]
+        try:
+            data = connection.recv(262_144)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close(descriptor)
+            return
+        data = self.begun.pop(descriptor, b"") + data
+        while data:
+            end = data.find(b"\r\n\r\n")
+            length = LENGTH.search(data, 0, end + 1) if end >= 0 else None
+            whole = end + 4 + (int(length[1]) if length else 0)
+            if end < 0 or len(data) < whole:
+                self.begun[descriptor] = data
+                return
+            self.answer(descriptor, connection, data, end)
+            data = data[whole:]
+
+    def answer(self, descriptor: int, connection: socket.socket, data: bytes, end: int) -> None:
+        """This will log a request and do what its path asks for."""
+        method, path, _rest = data.split(b" ", 2)
+        if method == b"GET":
+            self.control(connection, path)
+            return
+        sent = WEBHOOK_ID.search(data, 0, end)
+        self.log.append((path.decode(), sent[1].decode() if sent else "", time.time()))
+        if path.startswith(b"/hang"):
+            return
+        if path.startswith(b"/drip"):
+            self.dripping[descriptor] = connection
+            self.send(connection, DRIP_HEAD)
+            return
+        self.send(connection, ANSWER)
+
+    def control(self, connection: socket.socket, path: bytes) -> None:
+        """This will tell the log, or forget it."""
+        body = json.dumps(self.log).encode() if path == b"/log" else b"%d" % len(self.log)
+        if path == b"/reset":
+            self.log.clear()
+        connection.setblocking(True)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        connection.setblocking(False)
+
+    def drip(self) -> None:
+        """This will send one more byte to each that waits for a whole answer."""
+        self.drip_at = time.monotonic() + DRIP_SECONDS
+        for connection in list(self.dripping.values()):
+            self.send(connection, b".")
+
+    def send(self, connection: socket.socket, data: bytes) -> None:
+        """This will send; who closed the connection learns nothing more."""
+        with suppress(OSError):
+            connection.send(data)
+
+    def close(self, descriptor: int) -> None:
+        """This will forget a connection."""
+        self.poll.unregister(descriptor)
+        self.begun.pop(descriptor, None)
+        self.dripping.pop(descriptor, None)
+        self.connections.pop(descriptor).close()
+
+
+if __name__ == "__main__":
+    Receiver(int(sys.argv[1])).serve()

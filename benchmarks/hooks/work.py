@@ -1,0 +1,262 @@
+"""What the benchmarks do inside of Django, each call a process of its own; the answer is one line of JSON.
+
+python -m benchmarks.hooks.work STEP '{"argument": …}'
+"""
+
+import json
+import os
+import random
+import sys
+import threading
+import time
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "integrations_portal.settings")
+django.setup()
+
+from django.core.management import call_command  # noqa: E402
+from django.db import connection, connections, transaction  # noqa: E402
+from django.db.models import Count  # noqa: E402
+from django.utils import timezone  # noqa: E402
+
+from apps.orgs.models import Organization  # noqa: E402
+from apps.webhooks import claims, fan_out, publishing  # noqa: E402
+from apps.webhooks.models import Attempt, Delivery, Endpoint, EndpointSecret, Event, Subscription  # noqa: E402
+from apps.webhooks.signing import new_secret  # noqa: E402
+from benchmarks.hooks.rival import deliver  # noqa: E402
+
+DATA = {"order_id": "ORD-7", "status": "placed", "note": "n" * 800}
+TABLES = ("webhooks_attempt", "webhooks_fanoutbatch", "webhooks_delivery", "webhooks_event")
+
+
+def migrate() -> dict[str, Any]:
+    """This will make the tables."""
+    call_command("migrate", verbosity=0)
+    return {}
+
+
+def endpoints(organizations: int, paths: list[list[str]], url: str) -> dict[str, Any]:
+    """This will make the endpoints of ``paths`` ([path, event type]) and share them out over the organizations."""
+    Endpoint.objects.update(deleted_at=timezone.now())
+    slugs = [f"bench{number}" for number in range(organizations)]
+    rows = [Organization.objects.get_or_create(slug=slug, defaults={"name": slug})[0] for slug in slugs]
+    for number, (path, event_type) in enumerate(paths):
+        owner = rows[number % organizations]
+        made = Endpoint.objects.create(organization=owner, url=url + path, event_types=[event_type])
+        EndpointSecret.objects.create(organization=owner, endpoint=made, secret=new_secret())
+        Subscription.objects.create(organization=owner, endpoint=made, pattern=event_type)
+    return {"endpoints": len(paths)}
+
+
+def empty() -> dict[str, Any]:
+    """This will forget events, deliveries and attempts, so that each round starts from the same size."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(f"TRUNCATE {', '.join(TABLES)}")
+            cursor.execute("ANALYZE webhooks_delivery")
+        else:
+            for table in TABLES:
+                cursor.execute(f"DELETE FROM {table}")
+    Endpoint.objects.update(failures_in_a_row=0, failing_since=None, health="healthy", status="enabled")
+    return {}
+
+
+def publish(event_type: str, organization: Any) -> tuple[str, float, int]:
+    """This will publish one event and return its webhook-id and the moment after its commit."""
+    made = publishing.publish(organization_id=organization, event_type=event_type, data=DATA, publisher="own")
+    return Event(pk=made.event_id).public_id, time.time(), made.deliveries
+
+
+def owners() -> list[Any]:
+    """This will return the organizations of the benchmark."""
+    return list(Organization.objects.filter(slug__startswith="bench").order_by("slug").values_list("pk", flat=True))
+
+
+def backlog(events: int, event_type: str) -> dict[str, Any]:
+    """This will publish a backlog, and return how many deliveries that makes."""
+    rows, deliveries = owners(), 0
+    for number in range(events):
+        deliveries += publish(event_type, rows[number % len(rows)])[2]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE webhooks_delivery")
+    return {"deliveries": deliveries, "events": events}
+
+
+def enqueue() -> dict[str, Any]:
+    """This will send one task for each delivery that waits, as the usual way does after each commit."""
+    keys = [str(key) for key in Delivery.objects.filter(status="pending").values_list("pk", flat=True)]
+    for key in keys:
+        deliver.delay(key)
+    return {"tasks": len(keys)}
+
+
+def paced(types: list[str], per_second: float, seconds: float) -> dict[str, Any]:
+    """This will publish at a steady pace, the types in turn, and return when each was committed."""
+    rows, sent = owners(), {}
+    started = time.time()
+    number = 0
+    while (at := started + number / per_second) < started + seconds:
+        time.sleep(max(0.0, at - time.time()))
+        event_type = types[number % len(types)]
+        for owner in rows:
+            key, moment, deliveries = publish(event_type, owner)
+            if deliveries:
+                sent[key] = moment
+                break
+        number += 1
+    return {"sent": sent}
+
+
+def single(event_type: str, count: int) -> dict[str, Any]:
+    """This will publish one event after the other, with enough time between for the engine to come to rest."""
+    rows, sent = owners(), {}
+    for _number in range(count):
+        key, moment, _deliveries = publish(event_type, rows[0])
+        sent[key] = moment
+        time.sleep(random.uniform(0.08, 0.22))
+    time.sleep(1.0)  # the bell's own thread sends what was rung last
+    return {"sent": sent}
+
+
+def state() -> dict[str, Any]:
+    """This will return how many deliveries there are in each status, and how many attempts."""
+    rows = Delivery.objects.values_list("status").annotate(n=Count("pk"))
+    newest = Delivery.objects.exclude(finished_at=None).order_by("-finished_at").values_list("finished_at", flat=True)
+    last = newest.first()
+    attempts = Attempt.objects.exclude(finished_at=None).count()
+    return {"statuses": dict(rows), "attempts": attempts, "last_finished": last.timestamp() if last else 0.0}
+
+
+def ids() -> dict[str, Any]:
+    """This will return the webhook-id and the path of each delivery that was accepted."""
+    rows = Delivery.objects.select_related("event", "endpoint").only("event__id", "endpoint__url", "id")
+    return {"accepted": [[each.event.public_id, "/" + each.endpoint.url.split("/", 3)[3]] for each in rows.iterator()]}
+
+
+def accept(events: int, rounds: int, ways: list[str]) -> dict[str, Any]:
+    """This will accept events in each way in turn, and return how many a second in each round."""
+    owner = owners()[0]
+    found: dict[str, list[float]] = {way: [] for way in ways}
+    for number in range(rounds + 1):
+        for way in ways:
+            empty()
+            count = events if number else 10  # the first round warms up
+            started = time.perf_counter()
+            for _event in range(count):
+                ACCEPT[way](owner)
+            seconds = time.perf_counter() - started
+            made = (Event.objects.count(), Delivery.objects.filter(status="pending").count())
+            if made != (count, count * 10):
+                raise SystemExit(f"{way}: {count} events made {made} rows")
+            if number:
+                found[way].append(count / seconds)
+    return {"per_second": found}
+
+
+def in_one_statement(owner: Any) -> None:
+    """This will accept an event as the portal does."""
+    publish("bench.accept", owner)
+
+
+def _matching(owner: Any) -> Any:
+    rows = Endpoint.objects.filter(
+        organization_id=owner, deleted_at=None, subscriptions__pattern__in=publishing.patterns_for("bench.accept")
+    )
+    return rows.distinct()
+
+
+def _event(owner: Any) -> Event:
+    moment = timezone.now()
+    body = publishing.make_body("bench.accept", moment, DATA)
+    return Event.objects.create(
+        organization_id=owner, type="bench.accept", body=body, publisher="own", created_at=moment
+    )
+
+
+def _delivery(event: Event, endpoint: Endpoint) -> Delivery:
+    return Delivery(
+        organization_id=event.organization_id, endpoint=endpoint, event=event, event_type=event.type,
+        created_at=event.created_at, next_attempt_at=event.created_at,
+    )  # fmt: skip
+
+
+def by_bulk_create(owner: Any) -> None:
+    """This will accept an event as the ORM does it best."""
+    with transaction.atomic():
+        event = _event(owner)
+        Delivery.objects.bulk_create([_delivery(event, each) for each in _matching(owner)])
+
+
+def by_loop(owner: Any) -> None:
+    """This will accept an event as the ORM does it plainly."""
+    with transaction.atomic():
+        event = _event(owner)
+        for each in _matching(owner):
+            _delivery(event, each).save(force_insert=True)
+
+
+ACCEPT = {"one statement": in_one_statement, "bulk_create": by_bulk_create, "ORM loop": by_loop}
+
+
+def many_endpoints(count: int) -> dict[str, Any]:
+    """This will make very many endpoints of one organization."""
+    owner = Organization.objects.get(slug="bench0")
+    Endpoint.objects.update(deleted_at=timezone.now())
+    rows = [Endpoint(organization=owner, url=f"http://127.0.0.1:9999/{number}") for number in range(count)]
+    made = Endpoint.objects.bulk_create(rows, batch_size=50)
+    links = [Subscription(organization=owner, endpoint=each, pattern="bench.many") for each in made]
+    Subscription.objects.bulk_create(links, batch_size=200)
+    return {}
+
+
+def fan_out_step(events: int) -> dict[str, Any]:
+    """This will accept events for all of them, then finish their deliveries; how long each takes."""
+    empty()
+    owner, accepted = owners()[0], []
+    for _event_number in range(events):
+        started = time.perf_counter()
+        deliveries = publish("bench.many", owner)[2]
+        accepted.append((time.perf_counter() - started) * 1000)
+    started = time.perf_counter()
+    fan_out.finish_fan_outs()
+    finish_ms = (time.perf_counter() - started) * 1000 / events
+    distinct = Delivery.objects.values("event", "endpoint").distinct().count()
+    return {"accept_ms": sorted(accepted)[events // 2], "finish_ms": finish_ms, "endpoints": deliveries,
+            "deliveries": Delivery.objects.count(), "distinct": distinct}  # fmt: skip
+
+
+def claim_all(threads: int) -> dict[str, Any]:
+    """This will claim and finish everything due in so many threads at once."""
+    taken: list[Any] = []
+
+    def work() -> None:
+        empty_handed = 0
+        while empty_handed < 20:
+            claimed = claims.claim(100)
+            empty_handed = 0 if claimed else empty_handed + 1
+            taken.extend(each.id for each in claimed)
+            claims.finish([claims.Result(each, "succeeded") for each in claimed])
+            time.sleep(0 if claimed else 0.05)
+        connections.close_all()
+
+    started = time.perf_counter()
+    running = [threading.Thread(target=work) for _ in range(threads)]
+    for each in running:
+        each.start()
+    for each in running:
+        each.join()
+    seconds = time.perf_counter() - started
+    return {"claimed": len(taken), "distinct": len(set(taken)), "seconds": round(seconds, 1)}
+
+
+STEPS = {"fan_out": fan_out_step} | {
+    each.__name__: each
+    for each in (migrate, endpoints, empty, backlog, enqueue, paced, single, state, ids, accept, many_endpoints,
+                 claim_all)
+}  # fmt: skip
+
+if __name__ == "__main__":
+    print(json.dumps(STEPS[sys.argv[1]](**json.loads(sys.argv[2] if len(sys.argv) > 2 else "{}"))))

@@ -1,0 +1,74 @@
+"""The snippets: the page shows them, the documentation has the same, and those that can run here verify."""
+
+import json
+import shutil
+import subprocess
+import time
+
+import pytest
+from django.http import HttpResponse
+from django.test import RequestFactory
+
+from apps.webhooks.signing import new_secret, secret_bytes, sign
+from apps.webhooks.verification import SECRET_NAME, SNIPPETS, snippet_of
+from tests.house.tree import read
+from tests.webhooks.pages import at, make, text_of
+
+BODY = '{"type":"order.created","data":{"note":"é 1.10"}}'.encode()
+
+
+def signed(secret, body=BODY, at=None):
+    return sign([secret_bytes(secret)], "evt_1", int(at or time.time()), body)
+
+
+def receiver(monkeypatch, secret):
+    """The Python snippet as it stands, with a place for what it hands on."""
+    monkeypatch.setenv(SECRET_NAME, secret)
+    handled = []
+    scope = {"handle_later": lambda *given: handled.append(given)}
+    exec(snippet_of("python").code, scope)
+    return scope["receive"], handled
+
+
+@pytest.mark.pure
+def test_the_python_snippet_verifies_what_we_sign(monkeypatch):
+    secret = new_secret()
+    receive, handled = receiver(monkeypatch, secret)
+
+    def post(headers, body=BODY):
+        given = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
+        answer: HttpResponse = receive(RequestFactory().post("/hooks", body, content_type="application/json", **given))
+        return answer.status_code
+
+    assert post(signed(secret)) == 204
+    assert handled == [("evt_1", json.loads(BODY))]
+    assert post(signed(new_secret())) == post(signed(secret), BODY + b" ") == post({}) == 400
+    assert post(signed(secret, at=time.time() - 600)) == 400
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize(("language", "program"), [("php", "php"), ("ruby", "ruby"), ("node", "node")])
+def test_a_snippet_is_a_program(language, program, tmp_path):
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    file = tmp_path / {"php": "a.php", "ruby": "a.rb", "node": "a.mjs"}[language]
+    file.write_text(snippet_of(language).code, encoding="utf-8")
+    flags = {"php": ["-l"], "ruby": ["-c"], "node": ["--check"]}[language]
+    subprocess.run([program, *flags, file], check=True, capture_output=True, timeout=30)
+
+
+@pytest.mark.pure
+def test_the_documentation_has_the_same_snippets():
+    page = read("docs/verify-webhooks.md")
+    for snippet in SNIPPETS:
+        assert f"## {snippet.title}" in page and snippet.install in page and snippet.code in page, snippet.title
+
+
+@pytest.mark.django_db
+def test_the_page_shows_each_with_the_readers_own_address(browser_of, vera, acme):
+    endpoint = make(acme)
+    for snippet in SNIPPETS:
+        words = text_of(browser_of(vera).get(at(endpoint, f"?tab=verify&lang={snippet.key}")))
+        assert snippet.package in words and endpoint.url in words and SECRET_NAME in words
+        assert "webhook-signature" in words and "manage.py listen" in words
+    assert browser_of(vera).get(at(endpoint, "?tab=verify&lang=cobol")).status_code == 200
