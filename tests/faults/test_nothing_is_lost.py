@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from apps.base.identifiers import encode
 from apps.orgs.models import Organization
@@ -67,9 +68,10 @@ def test_a_frozen_and_killed_worker_loses_nothing(acme: Organization) -> None:
         with worker() as frozen:
             first = {encode("evt", publish(acme).event_id) for _ in range(10)}
             wait_until(lambda: len(receiver.requests) >= 1)
-            # While it waits for answers: on SQLite a process frozen within a transaction keeps all writers waiting.
-            time.sleep(0.1)
-            frozen.send_signal(signal.SIGSTOP)
+            # On SQLite a process frozen while it writes keeps all writers waiting, so it is frozen while we write.
+            with transaction.atomic():
+                frozen.send_signal(signal.SIGSTOP)
+                time.sleep(0.1)
             second = {encode("evt", publish(acme).event_id) for _ in range(10)}
             time.sleep(0.5)
             frozen.kill()
