@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from apps.base.pages import BUTTON, org_page
 from apps.base.permissions import Permission
@@ -18,7 +19,7 @@ from apps.webhooks.models import Endpoint, EventType
 from apps.webhooks.verification import RECEIVE_ONE_TYPE, code_for_type
 
 MOST_ENDPOINTS = 50
-SHOWN = {"json": "JSON", "schema": "Schema", "python": "Python", "node": "Node"}
+SHOWN = {"json": "JSON", "schema": gettext_lazy("Schema"), "python": "Python", "node": "Node"}
 
 
 @org_page(Permission.WEBHOOKS_READ, nav="events")
