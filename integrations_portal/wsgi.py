@@ -2,7 +2,9 @@
 
 import os
 
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "integrations_portal.settings")
+
+# Below, for DRF reads the settings as soon as it is imported.
 from apps.base import programs
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "integrations_portal.settings")
 application = programs.application()

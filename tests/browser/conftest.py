@@ -18,9 +18,12 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-backgroun
          "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """The browser itself. Without one the tests are skipped, in CI they fail."""
+    """The browser itself. Without one the tests are skipped, in CI they fail.
+
+    For one module: two of Playwright's loops in a thread are one too many, and other tests have theirs.
+    """
     found = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if found is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("there is no Chromium on this machine")
