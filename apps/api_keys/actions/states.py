@@ -1,5 +1,6 @@
 """Ending, disabling and setting aside a key, and taking that back. Asking twice changes and records nothing."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db import transaction
@@ -29,48 +30,50 @@ def revoke_key(*, actor: Actor, key_id: str, reason: str = "") -> ApiKey:
 @transaction.atomic
 def disable_key(*, actor: Actor, key_id: str, reason: str = "") -> ApiKey:
     """This will switch a key off until somebody enables it; Conflict for one that has ended."""
-    actor.require(Permission.API_KEYS_WRITE)
-    key, reason = hold(actor, key_id), check_reason(reason)
-    before = key.status
-    if lifecycle.disable(key, actor=actor, reason=reason):
-        _record(actor, key, "api_key.disabled", before, reason)
-    return key
+    return _set_aside(actor, key_id, reason, lifecycle.disable, "api_key.disabled")
 
 
 @transaction.atomic
 def enable_key(*, actor: Actor, key_id: str) -> ApiKey:
     """This will switch a disabled key on again; needs every scope of the key."""
-    actor.require(Permission.API_KEYS_WRITE)
-    key = hold(actor, key_id)
-    bounds.check_maker(actor, key.scopes)
-    before = key.status
-    if lifecycle.enable(key, actor=actor):
-        _record(actor, key, "api_key.enabled", before)
+    key, _is_changed = _take_back(actor, key_id, lifecycle.enable, "api_key.enabled")
     return key
 
 
 @transaction.atomic
 def quarantine_key(*, actor: Actor, key_id: str, reason: str = "") -> ApiKey:
     """This will set a key aside: it reads, from addresses that it was used from before, and no more."""
-    actor.require(Permission.API_KEYS_WRITE)
-    key, reason = hold(actor, key_id), check_reason(reason)
-    before = key.status
-    if lifecycle.quarantine(key, actor=actor, reason=reason):
-        _record(actor, key, "api_key.quarantined", before, reason)
-    return key
+    return _set_aside(actor, key_id, reason, lifecycle.quarantine, "api_key.quarantined")
 
 
 @transaction.atomic
 def release_key(*, actor: Actor, key_id: str) -> ApiKey:
     """This will take a key out of quarantine; needs every scope of the key."""
+    key, is_changed = _take_back(actor, key_id, lifecycle.release, "api_key.released")
+    if is_changed:
+        stories.resolve_for(key, stories.LEAK)
+    return key
+
+
+def _set_aside(actor: Actor, key_id: str, reason: str, change: Callable[..., bool], action: str) -> ApiKey:
+    actor.require(Permission.API_KEYS_WRITE)
+    key, reason = hold(actor, key_id), check_reason(reason)
+    before = key.status
+    if change(key, actor=actor, reason=reason):
+        _record(actor, key, action, before, reason)
+    return key
+
+
+def _take_back(actor: Actor, key_id: str, change: Callable[..., bool], action: str) -> tuple[ApiKey, bool]:
+    """Undo what set a key aside, and tell whether it was; who does so gives the key back all that it holds."""
     actor.require(Permission.API_KEYS_WRITE)
     key = hold(actor, key_id)
     bounds.check_maker(actor, key.scopes)
     before = key.status
-    if lifecycle.release(key, actor=actor):
-        stories.resolve_for(key, stories.LEAK)
-        _record(actor, key, "api_key.released", before)
-    return key
+    is_changed = change(key, actor=actor)
+    if is_changed:
+        _record(actor, key, action, before)
+    return key, is_changed
 
 
 def _record(actor: Actor, key: ApiKey, action: str, before: str, reason: str | None = None) -> None:
