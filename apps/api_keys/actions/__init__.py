@@ -3,8 +3,9 @@
 from apps.api_keys.actions.changes import DAY_SECONDS, expiry_of_successor, rotate_key, update_key
 from apps.api_keys.actions.creation import create_key
 from apps.api_keys.actions.leaks import report_leak
-from apps.api_keys.actions.rules import MAX_DAYS, WINDOWS, Lifetime, check_scopes
+from apps.api_keys.actions.rules import WINDOWS, check_scopes
 from apps.api_keys.actions.states import disable_key, enable_key, quarantine_key, release_key, revoke_key
+from apps.credentials.rules import MAX_DAYS, Lifetime
 
 __all__ = [
     "DAY_SECONDS",

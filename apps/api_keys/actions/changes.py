@@ -6,17 +6,16 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from apps.api_keys.actions import bounds, rules
 from apps.api_keys.actions.telling import announce, hold, record
 from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
-from apps.base.errors import Invalid
 from apps.base.instants import instant
 from apps.base.permissions import Permission
 from apps.credentials import gate, lifecycle
+from apps.credentials.rules import check_name, check_overlap, parse_networks
 
 DAY_SECONDS = 24 * 3600
 
@@ -43,9 +42,9 @@ def update_key(
         asked["scopes"] = rules.check_scopes(key.key_type, scopes)
         rules.check_fewer(key, asked["scopes"])
     if name is not None:
-        asked["name"] = rules.check_name(name)
+        asked["name"] = check_name(name)
     if allowed_networks is not None:
-        asked["allowed_networks"] = rules.parse_networks(allowed_networks)
+        asked["allowed_networks"] = parse_networks(allowed_networks)
     figures = rules.check_limits(key.key_type, limits or {}, actor)
     bounds.check_maker(actor, key.scopes)
     if actor.bounds is not None:
@@ -98,16 +97,6 @@ def rotate_key(*, actor: Actor, key_id: str, overlap_seconds: int = DAY_SECONDS)
     record(actor, key, "api_key.rotated", {"replaced_by": [None, successor.public_id], "expires_at": [before, ends]})
     announce(successor, "api_key.rotated", replaces=key.public_id, overlap_until=ends, expires_at=instant(expires_at))
     return successor, text
-
-
-def check_overlap(seconds: int) -> timedelta:
-    """This will return how long the old key goes on, or raise Invalid."""
-    longest = lifecycle.LONGEST_OVERLAP
-    if not 0 <= seconds <= longest.total_seconds():
-        message = _("The overlap must be from 0 to %(most)d seconds (%(days)d days).")
-        values = {"most": longest.total_seconds(), "days": longest.days}
-        raise Invalid.field("overlap_seconds", message % values)
-    return timedelta(seconds=seconds)
 
 
 def expiry_of_successor(key: ApiKey) -> datetime | None:

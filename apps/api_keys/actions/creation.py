@@ -7,13 +7,13 @@ from django.db import transaction
 
 from apps.api_keys.actions import bounds, rules
 from apps.api_keys.actions.places import take_place
-from apps.api_keys.actions.rules import Lifetime
 from apps.api_keys.actions.telling import announce, record
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
 from apps.base.instants import instant
 from apps.base.permissions import Permission
 from apps.credentials import lifecycle
+from apps.credentials.rules import Lifetime, check_name, parse_networks
 
 
 @transaction.atomic
@@ -38,7 +38,7 @@ def create_key(
     kind = rules.find_type(key_type, actor)
     held = rules.check_scopes(kind, scopes)
     subject = rules.check_subject(kind, subject)
-    networks = None if allowed_networks is None else rules.parse_networks(allowed_networks)
+    networks = None if allowed_networks is None else parse_networks(allowed_networks)
     figures = rules.check_limits(kind, limits or {}, actor)
     expires_at = rules.check_lifetime(kind, lifetime or Lifetime())
     rules.check_type_may_be_made(actor, kind)
@@ -53,7 +53,7 @@ def create_key(
     key, text = lifecycle.issue(
         ApiKey,
         actor=actor,
-        name=rules.check_name(name),
+        name=check_name(name),
         key_type=kind,
         scopes=held,
         subject=subject,

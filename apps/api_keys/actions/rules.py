@@ -1,8 +1,6 @@
 """What a body may ask for of a key: each rule raises one error that names the field and what to change."""
 
-import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils import timezone
@@ -12,31 +10,13 @@ from apps.api_keys.gate_rows import effective
 from apps.api_keys.models import ApiKey, KeyType, Makers, Package, Scope
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Forbidden, Invalid
-from apps.base.logging import hide_keys
 from apps.base.organizations import organization_pk
 from apps.base.permissions import ADMIN, Permission, expand
+from apps.credentials.rules import MAX_DAYS, Lifetime, refuse_key_text
 
-MAX_DAYS = 3650
-MAX_NETWORKS = 50
-MAPPED_BITS = 96
 WINDOWS = ("minute", "hour")
 PLATFORM = "platform"
 VENDOR = (ActorKind.SYSTEM, ActorKind.OPERATOR)
-
-
-@dataclass(frozen=True, slots=True)
-class Lifetime:
-    """When a key ends: at a moment, never, or (neither) as its type says."""
-
-    expires_at: datetime | None = None
-    never: bool = False
-    # The field of the body or form that chose it, for errors that name it.
-    field: str = "expires_in_days"
-
-    @classmethod
-    def days(cls, days: int) -> "Lifetime":
-        """This will return a lifetime of so many days from now."""
-        return cls(expires_at=timezone.now() + timedelta(days=days))
 
 
 def find_type(name: str, actor: Actor) -> KeyType:
@@ -49,23 +29,6 @@ def find_type(name: str, actor: Actor) -> KeyType:
     if kind is None or kind.platform_only != is_platform:
         raise Invalid.field("type", _("There is no key type %(name)r here.") % {"name": name[:40]})
     return kind
-
-
-def check_name(name: str) -> str:
-    """This will return the name without surrounding space, or raise Invalid."""
-    name = name.strip()
-    if not 1 <= len(name) <= 100:
-        raise Invalid.field("name", _("Give the key a name of 1 to 100 characters."))
-    refuse_key_text("name", name)
-    return name
-
-
-def refuse_key_text(field: str, text: str) -> None:
-    """This will raise Invalid where somebody put a key into a text that is kept, shown and sent on as it is."""
-    if hide_keys(text) != text:
-        raise Invalid.field(
-            field, _("This holds an API key or a signing secret. Leave it out: this text is kept and shown.")
-        )
 
 
 def check_scopes(kind: KeyType, scopes: Iterable[str]) -> list[str]:
@@ -110,35 +73,6 @@ def check_lifetime(kind: KeyType, lifetime: Lifetime) -> datetime | None:
         message = _("A key of this type lives at most %(days)d days.") % {"days": longest}
         raise Invalid.field(lifetime.field, message)
     return lifetime.expires_at
-
-
-def parse_networks(networks: Iterable[str]) -> list[str]:
-    """This will return networks in canonical CIDR form, without repeats; an address stands for itself alone."""
-    found: list[str] = []
-    for text in networks:
-        try:
-            network = str(_network(text.strip()))
-        except ValueError:
-            message = _("%(text)r is not an address or a network such as 203.0.113.0/24.") % {"text": text[:60]}
-            raise Invalid.field("allowed_networks", message) from None
-        if network not in found:
-            found.append(network)
-    if len(found) > MAX_NETWORKS:
-        raise Invalid.field("allowed_networks", _("At most %(count)d networks.") % {"count": MAX_NETWORKS})
-    return found
-
-
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """IPv4 that is written as IPv6 (``::ffff:203.0.113.0/120``) is IPv4: callers are compared by that."""
-    network = ipaddress.ip_network(text)
-    if network.version == 4:
-        return network
-    if "%" in text:
-        raise ValueError("a zone means something on one machine only")
-    mapped = network.network_address.ipv4_mapped
-    if mapped is None or network.prefixlen < MAPPED_BITS:
-        return network
-    return ipaddress.IPv4Network((mapped, network.prefixlen - MAPPED_BITS))
 
 
 def check_limits(kind: KeyType, limits: dict[str, int | None], actor: Actor) -> dict[str, int | None]:

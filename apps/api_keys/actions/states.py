@@ -6,12 +6,13 @@ from typing import Any
 from django.db import transaction
 
 from apps.api_keys.actions import bounds
-from apps.api_keys.actions.telling import announce, check_reason, hold, record
+from apps.api_keys.actions.telling import announce, hold, record
 from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
 from apps.credentials import lifecycle
+from apps.credentials.rules import check_reason
 
 
 @transaction.atomic

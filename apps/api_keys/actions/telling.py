@@ -2,17 +2,11 @@
 
 from typing import Any
 
-from django.utils.translation import gettext as _
-
-from apps.api_keys.actions import rules
 from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
 from apps.audit import actions as audit
 from apps.base.actor import Actor
-from apps.base.errors import Invalid
 from apps.credentials import lifecycle
-
-LONGEST_REASON = 200
 
 
 def hold(actor: Actor, key_id: str) -> ApiKey:
@@ -38,13 +32,3 @@ def record(actor: Actor, key: ApiKey, action: str, changes: dict[str, list[Any]]
 def announce(key: ApiKey, event_type: str, **more: Any) -> None:
     """This will publish a webhook event about the key; ``more`` are fields beside those that all of them have."""
     stories.publish(key, event_type, more)
-
-
-def check_reason(reason: str) -> str:
-    """This will return the reason without surrounding space, or raise Invalid."""
-    reason = reason.strip()
-    if len(reason) > LONGEST_REASON:
-        message = _("A reason has at most %(count)d characters.") % {"count": LONGEST_REASON}
-        raise Invalid.field("reason", message)
-    rules.refuse_key_text("reason", reason)
-    return reason

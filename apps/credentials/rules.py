@@ -1,0 +1,99 @@
+"""What keys of any kind are asked for in the same words: a name, a reason, networks, a lifetime, an overlap."""
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.base.errors import Invalid
+from apps.base.logging import hide_keys
+from apps.credentials import lifecycle
+
+MAX_DAYS = 3650
+MAX_NETWORKS = 50
+MAPPED_BITS = 96
+LONGEST_REASON = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """When a key ends: at a moment, never, or (neither) as its kind says."""
+
+    expires_at: datetime | None = None
+    never: bool = False
+    # The field of the body or form that chose it, for errors that name it.
+    field: str = "expires_in_days"
+
+    @classmethod
+    def days(cls, days: int) -> "Lifetime":
+        """This will return a lifetime of so many days from now."""
+        return cls(expires_at=timezone.now() + timedelta(days=days))
+
+
+def check_name(name: str) -> str:
+    """This will return the name without surrounding space, or raise Invalid."""
+    name = name.strip()
+    if not 1 <= len(name) <= 100:
+        raise Invalid.field("name", _("Give the key a name of 1 to 100 characters."))
+    refuse_key_text("name", name)
+    return name
+
+
+def check_reason(reason: str) -> str:
+    """This will return the reason without surrounding space, or raise Invalid."""
+    reason = reason.strip()
+    if len(reason) > LONGEST_REASON:
+        message = _("A reason has at most %(count)d characters.") % {"count": LONGEST_REASON}
+        raise Invalid.field("reason", message)
+    refuse_key_text("reason", reason)
+    return reason
+
+
+def refuse_key_text(field: str, text: str) -> None:
+    """This will raise Invalid where somebody put a key into a text that is kept, shown and sent on as it is."""
+    if hide_keys(text) != text:
+        raise Invalid.field(
+            field, _("This holds an API key or a signing secret. Leave it out: this text is kept and shown.")
+        )
+
+
+def check_overlap(seconds: int) -> timedelta:
+    """This will return how long the old key goes on, or raise Invalid."""
+    longest = lifecycle.LONGEST_OVERLAP
+    if not 0 <= seconds <= longest.total_seconds():
+        message = _("The overlap must be from 0 to %(most)d seconds (%(days)d days).")
+        values = {"most": longest.total_seconds(), "days": longest.days}
+        raise Invalid.field("overlap_seconds", message % values)
+    return timedelta(seconds=seconds)
+
+
+def parse_networks(networks: Iterable[str]) -> list[str]:
+    """This will return networks in canonical CIDR form, without repeats; an address stands for itself alone."""
+    found: list[str] = []
+    for text in networks:
+        try:
+            network = str(_network(text.strip()))
+        except ValueError:
+            message = _("%(text)r is not an address or a network such as 203.0.113.0/24.") % {"text": text[:60]}
+            raise Invalid.field("allowed_networks", message) from None
+        if network not in found:
+            found.append(network)
+    if len(found) > MAX_NETWORKS:
+        raise Invalid.field("allowed_networks", _("At most %(count)d networks.") % {"count": MAX_NETWORKS})
+    return found
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """IPv4 that is written as IPv6 (``::ffff:203.0.113.0/120``) is IPv4: callers are compared by that."""
+    network = ipaddress.ip_network(text)
+    if network.version == 4:
+        return network
+    if "%" in text:
+        raise ValueError("a zone means something on one machine only")
+    mapped = network.network_address.ipv4_mapped
+    if mapped is None or network.prefixlen < MAPPED_BITS:
+        return network
+    return ipaddress.IPv4Network((mapped, network.prefixlen - MAPPED_BITS))
