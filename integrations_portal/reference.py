@@ -36,6 +36,8 @@ ERROR_CODES: dict[str, Code] = {
         403, _("The organization is suspended. Nothing is lost; contact the vendor’s team.")
     ),
     "key_quarantined": Code(403, _("The key was set aside because it may have leaked.")),
+    "origin_not_allowed": Code(403, _("The web page that called is not among the SDK key’s origins.")),
+    "app_not_allowed": Code(403, _("The app id or certificate is missing or not the SDK key’s.")),
     "https_required": Code(403, _("The call came over plain http. Rotate the key and use https.")),
     "not_found": Code(404, _("There is no such thing, or it is somebody else’s.")),
     "method_not_allowed": Code(405, _("The header “Allow” lists what this path takes.")),
@@ -43,6 +45,7 @@ ERROR_CODES: dict[str, Code] = {
     "conflict": Code(409, _("The state of the thing does not allow this.")),
     "key_limit_reached": Code(409, _("All places for keys of this type are taken. Revoke one.")),
     "endpoint_limit_reached": Code(409, _("All places for endpoints are taken. Delete one.")),
+    "activation_limit_reached": Code(409, _("Every activation of the SDK key is taken. Free one or raise the limit.")),
     "idempotency_conflict": Code(409, _("The Idempotency-Key was used with another body. Take a new one.")),
     "idempotency_in_progress": Code(409, _("The first request with this Idempotency-Key still runs. Wait a little.")),
     "payload_too_large": Code(413, _("The body is larger than 1 MiB, or the data of an event than 256 KiB.")),

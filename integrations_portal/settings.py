@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "integrations_portal.apps.PortalConfig",
     "apps.orgs.apps.OrgsConfig",
     "apps.api_keys.apps.ApiKeysConfig",
+    "apps.sdk_keys.apps.SdkKeysConfig",
     "apps.credentials.apps.CredentialsConfig",
     "apps.webhooks.apps.WebhooksConfig",
     "apps.notices.apps.NoticesConfig",

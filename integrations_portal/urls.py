@@ -11,10 +11,11 @@ from apps.base.api import UnknownPath
 from apps.base.programs import ApiRoutes
 from apps.credentials import urls as credentials
 from apps.orgs import urls as orgs
+from apps.sdk_keys import urls as sdk_keys
 from apps.webhooks import urls as webhooks
 from integrations_portal import reference, views
 
-APPS = (orgs, api_keys, credentials, webhooks, audit)
+APPS = (orgs, api_keys, sdk_keys, credentials, webhooks, audit)
 api = [route for app in APPS for route in app.api]
 documented = list(api)
 # Not a dot: that stops at a line break, which belongs to a path like anything else.

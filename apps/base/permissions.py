@@ -24,6 +24,7 @@ class Permission(StrEnum):
     EVENTS_WRITE = "events:write"
     SDK_KEYS_READ = "sdk_keys:read"
     SDK_KEYS_WRITE = "sdk_keys:write"
+    ACTIVATIONS_WRITE = "activations:write"
     AUDIT_READ = "audit:read"
     AUDIT_WRITE = "audit:write"
     USAGE_READ = "usage:read"
@@ -37,6 +38,7 @@ class Permission(StrEnum):
 
 NOT_SCOPES = frozenset(
     {
+        Permission.ACTIVATIONS_WRITE,
         Permission.MEMBERS_READ,
         Permission.MEMBERS_WRITE,
         Permission.AUDIT_EXPORT,

@@ -6,6 +6,8 @@ counts only while the versions it was read under are still the current ones, whi
 extra round trip; every change commits first and then sets a fresh version. So a revocation holds at the very next
 call in every process. Without Redis nothing is cached: one SQL a call.
 
+Longer than 300 lines because cache, versions and judgement are one argument.
+
 What is left: a process that dies between the commit and the new version, or cannot reach Redis at that moment, leaves
 rows believed for at most 5 s.
 """
@@ -72,6 +74,8 @@ class KeyRow:
     networks: tuple[str, ...]
     windows: tuple[Window, ...]
     parsed_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = field(default=(), repr=False)
+    # Calls a minute from one address, for keys that many devices share; 0: no such limit.
+    per_address: int = 0
     # Made with the row, and not for each of its calls.
     bounds: Bounds = field(init=False, repr=False)
 
@@ -134,7 +138,8 @@ def check(text: str, address: str, cost: int = 1, within: uuid.UUID | None = Non
     cached = cache.get(text[:TEXT_ID_LENGTH]) if settings.REDIS_URL else None
     # The digest of the whole text says more than its format and checksum, which are for texts that are not known.
     if cached is not None and _may_believe(cached.row, text, within):
-        decision = limits.take(cached.row.windows, cached.versions, cost, cached.packed if cost == 1 else b"")
+        packed = cached.packed if cost == 1 and not cached.row.per_address else b""
+        decision = limits.take(_windows(cached.row, address), cached.versions, cost, packed)
         if not decision.stale:
             return _judge(cached.row, decision, address)
     parsed = parse_key(text)
@@ -163,7 +168,15 @@ def _check_fresh(text: str, text_id: str, kind: KeyKind, address: str, cost: int
         return Verdict(key=row, refusal=refusal)
     if known is not None:
         _remember(text_id, row, known, kind)
-    return _judge(row, limits.take(row.windows, cost=cost), address)
+    return _judge(row, limits.take(_windows(row, address), cost=cost), address)
+
+
+def _windows(row: KeyRow, address: str) -> tuple[Window, ...]:
+    """The windows of a call: the key's own, and where it has one that of the address."""
+    if not row.per_address:
+        return row.windows
+    bucket = f"{row.pk.hex}:{limits.neighbourhood(address)}"
+    return (*row.windows, Window("address", bucket, row.per_address, 60))
 
 
 def _remember(text_id: str, row: KeyRow, known: tuple[tuple[str, str], ...], kind: KeyKind) -> None:

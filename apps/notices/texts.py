@@ -89,6 +89,24 @@ KINDS: dict[str, Words] = {
         _("It was reported as leaked. Place: %(where)s. It stopped working at once; make a new key and move over."),
         _("Open the key"),
     ),
+    "sdk_key.leaked": Words(
+        _("The SDK key “%(name)s” was reported as leaked"),
+        _("Place: %(where)s. A key inside an app can be read by its users; rotate it if it is abused."),
+        _("Open the key"),
+    ),
+    "sdk_key.leaked_quarantined": Words(
+        _("The SDK key “%(name)s” was reported as leaked and put in quarantine"),
+        _(
+            "Place: %(where)s. Devices that have an activation go on from addresses that were seen before; no new one"
+            " is activated. Rotate the key, publish your app anew, then revoke this one."
+        ),
+        _("Open the key"),
+    ),
+    "sdk_key.leaked_revoked": Words(
+        _("The SDK key “%(name)s” was reported as leaked and was revoked"),
+        _("Place: %(where)s. It stopped working at once; make a new key and publish your app anew."),
+        _("Open the key"),
+    ),
     "organization.suspended": Words(
         _("This organization is suspended"),
         _("Its keys answer 403 organization_suspended and deliveries are held. %(reason)s"),

@@ -16,7 +16,7 @@ VIEWER = expand(
         Permission.MEMBERS_READ,
     }
 )
-DEVELOPER = VIEWER | expand({Permission.WEBHOOKS_WRITE, Permission.AUDIT_READ})
+DEVELOPER = VIEWER | expand({Permission.WEBHOOKS_WRITE, Permission.AUDIT_READ, Permission.ACTIVATIONS_WRITE})
 ADMINISTRATOR = DEVELOPER | expand(
     {
         Permission.API_KEYS_WRITE,

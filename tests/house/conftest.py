@@ -13,6 +13,9 @@ from apps.base.identifiers import encode, new_uuid
 from apps.base.models import PrefixedModel
 from apps.notices import actions as notices
 from apps.orgs.models import Membership, Organization, OutgoingMail, User
+from apps.sdk_keys import actions as sdk_actions
+from apps.sdk_keys import gate_rows
+from apps.sdk_keys.models import Activation
 from apps.webhooks import actions, publishing
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Event
 from tests.conftest import PASSWORD, Key
@@ -28,6 +31,11 @@ SAMPLE_OF = {
     "api-webhook-endpoint-pause": "endpoint", "api-webhook-endpoint-enable": "endpoint",
     "api-webhook-endpoint-rotate-secret": "endpoint",
     "api-webhook-endpoint-replay": "endpoint", "api-replay": "replay", "api-replay-cancel": "replay",
+    "api-sdk-key": "sdk_key", "api-sdk-key-rotate": "sdk_key", "api-sdk-key-revoke": "sdk_key",
+    "api-sdk-key-disable": "sdk_key", "api-sdk-key-enable": "sdk_key", "api-sdk-key-release": "sdk_key",
+    "api-sdk-key-activations": "sdk_key", "api-sdk-key-activation id": "sdk_key",
+    "api-sdk-key-activation act": "activation",
+    "api-sdk-activation": "activation", "api-sdk-heartbeat": "activation",
     "api-event": "event", "api-delivery": "delivery", "api-delivery-retry": "delivery",
 }  # fmt: skip
 # Catalogues that every organization shares: what stands in the path belongs to nobody.
@@ -57,7 +65,8 @@ class Samples:
             return SHARED[route.name]
         values = {}
         for parameter in route.objects:
-            kind = SAMPLE_OF.get(route.name if route.door == "api" else parameter)
+            kind = SAMPLE_OF.get(route.name if route.door in ("api", "sdk") else parameter)
+            kind = SAMPLE_OF.get(f"{route.name} {parameter}", kind)
             if kind is None:
                 pytest.fail(f"add a sample for {{{parameter}}} of {route.name} ({route.path}) to SAMPLE_OF")
             values[parameter] = text_of(self.rows[kind])
@@ -70,8 +79,23 @@ class Samples:
 
 
 @pytest.fixture
-def samples(acme: Organization, ada: User, vera: User, acme_key: Key) -> Samples:
-    """Acme's key, user, endpoint with a secret and a header, event, finished delivery, attempt, notice and mail."""
+def sdk_key(acme: Organization) -> Key:
+    """Acme's SDK key for iOS."""
+    new = sdk_actions.NewSdkKey(name="Field app", platform="ios", app_id="com.acme.app")
+    return Key(*sdk_actions.create_sdk_key(actor=system(acme.pk), new=new))
+
+
+def active_device(key: Any) -> Activation:
+    """This will give a place to one device."""
+    row = gate_rows.load(key.key_id, lambda _digest, _pepper: True)
+    actor = system(key.organization_id)
+    activation, _token, _is_new = sdk_actions.activate(actor=actor, row=row, device=sdk_actions.Device("phone-1"))
+    return activation
+
+
+@pytest.fixture
+def samples(acme: Organization, ada: User, vera: User, acme_key: Key, sdk_key: Key) -> Samples:
+    """Acme's keys, a device, user, endpoint, event, finished delivery, attempt, notice and mail."""
     maker = system(acme.pk)
     endpoint, _secret = actions.create_endpoint(
         actor=maker, url="https://hooks.acme.example/in", event_types=["*"], headers={"X-Team": "blue"}
@@ -90,7 +114,7 @@ def samples(acme: Organization, ada: User, vera: User, acme_key: Key) -> Samples
     choice = actions.replay_choice()
     replay = actions.start_replay(actor=maker, endpoint_id=endpoint.public_id, choice=choice)
     rows = {"user": vera, "key": acme_key.row, "endpoint": endpoint, "event": event, "delivery": delivery}
-    return Samples(rows | {"replay": replay})
+    return Samples(rows | {"replay": replay, "sdk_key": sdk_key.row, "activation": active_device(sdk_key.row)})
 
 
 @pytest.fixture

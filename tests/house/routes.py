@@ -17,7 +17,10 @@ PARAMETER = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Route:
-    """One route: its name, its path with ``{parameters}``, the door it belongs to and the methods it takes."""
+    """One route: its name, its path with ``{parameters}``, its door and the methods it takes.
+
+    The door ``sdk`` is the part of the API that apps call.
+    """
 
     name: str
     path: str
@@ -72,7 +75,7 @@ def _template(pattern: Any) -> str:
 
 
 def _door(path: str) -> str:
-    starts = {"/v1": "api", "/account/": "account", "/admin/": "admin", "/o/{slug}/": "page"}
+    starts = {"/v1/sdk/": "sdk", "/v1": "api", "/account/": "account", "/admin/": "admin", "/o/{slug}/": "page"}
     return next((door for start, door in starts.items() if path.startswith(start)), "other")
 
 

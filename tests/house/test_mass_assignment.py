@@ -36,6 +36,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "api-api-keys-verify": {"key": "ipk_nobody"},
     "api-leaked-keys": {"key": "ipk_nobody"},
     "api-webhook-endpoints": {"url": "https://hooks.acme.example/two", "event_types": ["order.*"]},
+    "api-sdk-keys": {"name": "Made", "platform": "ios", "app_id": "com.acme.two"},
+    "api-sdk-key": {"name": "Renamed"},
     "api-events": EVENT,
     "api-events-batch": {"events": [EVENT]},
 }

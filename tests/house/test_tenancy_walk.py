@@ -17,7 +17,10 @@ from django.urls import reverse
 
 from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
+from apps.base.actor import system
 from apps.orgs.models import Organization, User
+from apps.sdk_keys import actions as sdk_actions
+from apps.sdk_keys.models import SdkKey
 from tests.conftest import ALL_SCOPES, Key
 from tests.house.conftest import NO_PATH, OPEN, SHARED, Samples
 from tests.house.routes import METHODS, Route, of_door
@@ -51,7 +54,10 @@ def untouched(samples: Samples, rival: Organization) -> Callable[[], AbstractCon
     """``with untouched():`` every row that is not Rival's is afterwards what it was before."""
 
     def rows() -> dict[tuple[str, str], str]:
-        keys = {str(pk) for pk in ApiKey.objects.filter(organization=rival).values_list("pk", flat=True)}
+        kinds = (ApiKey, SdkKey)
+        keys = {
+            str(pk) for kind in kinds for pk in kind.objects.filter(organization=rival).values_list("pk", flat=True)
+        }
         found = {}
         for model in apps.get_models():
             for row in model._base_manager.values() if model._meta.label not in TRACES else ():
@@ -148,12 +154,23 @@ def test_it_is_not_found_with_a_session(request, route, who, samples, untouched,
                 assert answer.status_code == (refusal(route, method) if acts_somewhere else 404), (query, method)
 
 
-@each([route for route in of_door("api") if route.name not in (*NO_PATH, *OPEN)])
+@each([route for route in of_door("api", "sdk") if route.name not in (*NO_PATH, *OPEN)])
 def test_it_is_401_for_nobody(route, samples, untouched, client):
     with untouched():
         for method in METHODS:
             answer = call(client, method, route.at(**samples.real(route)))
             assert (answer.status_code, answer.json()["code"]) == (401, "missing_api_key"), method
+
+
+@each([route for route in of_door("sdk") if route.objects])
+def test_a_device_of_acme_is_not_found_with_an_sdk_key_of_rival(route, samples, untouched, rival, api):
+    new = sdk_actions.NewSdkKey(name="Theirs", platform="ios", app_id="com.rival.app")
+    _row, text = sdk_actions.create_sdk_key(actor=system(rival.pk), new=new)
+    with untouched():
+        for method in METHODS:
+            for token in ({}, {"X-Activation-Token": "x" * 43}):
+                answer = call(api(text).client, method, route.at(**samples.real(route)), headers=token)
+                assert answer.status_code == refusal(route, method), method
 
 
 # What the answers tell

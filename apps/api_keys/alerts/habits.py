@@ -15,10 +15,10 @@ from django.db import connection
 from django.db.models import Max, Sum
 
 from apps.api_keys.alerts.networks import networks_of
-from apps.api_keys.gate_rows import as_seconds, as_uuid
 from apps.api_keys.models import ApiKey, KeyHabit
 from apps.audit.models import NO_CREDENTIAL, UsageHour
 from apps.credentials.moments import moment
+from apps.credentials.raw import as_seconds, as_uuid
 
 HISTORY = timedelta(days=28)
 STALE_AFTER = timedelta(hours=24)

@@ -1,0 +1,41 @@
+"""What people, keys and devices do with SDK keys: each one transaction, one check, one audit entry."""
+
+from apps.sdk_keys.actions.devices import (
+    Device,
+    activate,
+    beat,
+    check_token,
+    find_own,
+    free_activation,
+    give_up,
+    take_window,
+)
+from apps.sdk_keys.actions.keys import NewSdkKey, create_sdk_key, report_leak, rotate_sdk_key, update_sdk_key
+from apps.sdk_keys.actions.states import (
+    disable_sdk_key,
+    enable_sdk_key,
+    quarantine_sdk_key,
+    release_sdk_key,
+    revoke_sdk_key,
+)
+
+__all__ = [
+    "Device",
+    "NewSdkKey",
+    "activate",
+    "beat",
+    "check_token",
+    "create_sdk_key",
+    "disable_sdk_key",
+    "enable_sdk_key",
+    "find_own",
+    "free_activation",
+    "give_up",
+    "quarantine_sdk_key",
+    "release_sdk_key",
+    "report_leak",
+    "revoke_sdk_key",
+    "rotate_sdk_key",
+    "take_window",
+    "update_sdk_key",
+]

@@ -1,0 +1,144 @@
+"""What a device does with the key in its app: take a place, beat, give it up; and a person who frees a place."""
+
+import uuid
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.base.actor import Actor
+from apps.base.errors import Conflict, Forbidden, NotFound
+from apps.base.identifiers import decode
+from apps.base.permissions import Permission
+from apps.base.secrets import current_pepper
+from apps.credentials import limits
+from apps.credentials.limits import Window
+from apps.sdk_keys import slots
+from apps.sdk_keys.devices import device_digest, device_digests, new_token, token_matches
+from apps.sdk_keys.gate_rows import SdkRow
+from apps.sdk_keys.models import Activation, ActivationPool, Freed, SdkKey
+from apps.sdk_keys.telling import announce, tell_of_device
+
+PER_DEVICE = 60  # calls a minute of one device
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device as its app describes it."""
+
+    device_id: str
+    app_version: str = ""
+    os_version: str = ""
+
+
+def take_window(pool_id: uuid.UUID, digest: str) -> limits.Decision:
+    """This will count a call of one device and return what is left of its minute."""
+    return limits.take([Window("device", f"d:{pool_id.hex}:{digest[:32]}", PER_DEVICE, 60)])
+
+
+def activate(*, actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, str, bool]:
+    """This will give a device a place and return it with its token, once, and whether it is new.
+
+    The same device keeps its place: it gets another token and the old one ends. Raises Conflict
+    ``activation_limit_reached`` where every place is taken, exact under any number of devices at once; RateLimited for
+    a device that took too many places within a day; Forbidden for a key in quarantine.
+    """
+    if actor.quarantined:
+        raise Forbidden("This key is quarantined: no new device is activated with it.", "key_quarantined")
+    with transaction.atomic():
+        taken = _take_place(actor, row, device)
+        key = None if taken else SdkKey.objects.select_related("pool").get(pk=row.pk)
+        if key is not None:
+            _tell_full(key)
+    if taken is None:
+        # After the commit: the event that every place is taken must outlive the refusal.
+        raise Conflict("Every activation of this key is taken.", "activation_limit_reached")
+    return taken
+
+
+def _take_place(actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, str, bool] | None:
+    pool = slots.hold_pool(row.pool_id)
+    now = timezone.now()
+    digests = device_digests(pool.pk, device.device_id)
+    token, token_digest = new_token()
+    seen = {
+        "key_id": row.pk, "token_digest": token_digest, "app_version": device.app_version,
+        "os_version": device.os_version, "last_seen_at": now, "last_seen_from": actor.address,
+        "expires_at": slots.ends_at(pool, now), "device_digest": device_digest(pool.pk, device.device_id),
+        "pepper_id": current_pepper(),
+    }  # fmt: skip
+    own = Activation.objects.filter(pool=pool, device_digest__in=digests).active().first()
+    if own is not None:
+        for name, value in seen.items():
+            setattr(own, name, value)
+        own.save(update_fields=list(seen))
+        return own, token, False
+    if slots.is_full(pool):
+        slots.free_silent(pool, now)
+    if slots.is_full(pool):
+        return None
+    slots.check_churn(pool, digests, now)
+    activation = Activation.objects.create(pool=pool, organization_id=pool.organization_id, created_at=now, **seen)
+    pool.active_count += 1
+    pool.save(update_fields=["active_count"])
+    tell_of_device(actor, activation, "sdk_key.activated")
+    return activation, token, True
+
+
+def _tell_full(key: SdkKey) -> None:
+    """Announce that every place is taken, once until one is free again."""
+    told = ActivationPool.objects.filter(pk=key.pool_id, full_since=None).update(full_since=timezone.now())
+    if told:
+        announce(key, "sdk_key.limit_reached", activation_limit=key.pool.activation_limit)
+
+
+def find_own(row: SdkRow, activation_id: str) -> Activation:
+    """This will return an active place of the key's pool, or raise NotFound: freed, another pool's, or none."""
+    key = decode(Activation.id_prefix, activation_id)
+    found = Activation.objects.filter(pk=key, pool_id=row.pool_id).active().select_related("key").first()
+    if key is None or found is None:
+        raise NotFound()
+    return found
+
+
+def check_token(activation: Activation, token: str) -> None:
+    """This will raise Forbidden unless the token is the one that the activation was last given."""
+    if not token or not token_matches(token, activation.token_digest):
+        raise Forbidden("Send this activation's own token in X-Activation-Token; activating again gives a new one.")
+
+
+@transaction.atomic
+def beat(*, actor: Actor, activation: Activation, app_version: str = "", os_version: str = "") -> Activation:
+    """This will note that a device is in use, which keeps its place; NotFound where it was freed meanwhile."""
+    now = timezone.now()
+    pool = activation.pool
+    values = {
+        "last_seen_at": now, "last_seen_from": actor.address, "expires_at": slots.ends_at(pool, now),
+        **({"app_version": app_version} if app_version else {}), **({"os_version": os_version} if os_version else {}),
+    }  # fmt: skip
+    rows = Activation.objects.filter(pk=activation.pk, token_digest=activation.token_digest).active()
+    if not rows.update(**values):
+        raise NotFound()
+    for name, value in values.items():
+        setattr(activation, name, value)
+    return activation
+
+
+@transaction.atomic
+def give_up(*, actor: Actor, activation: Activation) -> None:
+    """This will free a device's own place; NotFound where it is free already."""
+    if not slots.free(slots.hold_pool(activation.pool_id), activation, actor=actor, because=Freed.DEVICE):
+        raise NotFound()
+
+
+@transaction.atomic
+def free_activation(*, actor: Actor, key_id: str, activation_id: str) -> Activation:
+    """This will free a place by hand; NotFound where there is no such active place of this key."""
+    actor.require(Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE)
+    key: SdkKey = SdkKey.objects.for_actor(actor).with_public_id(key_id)
+    pool = slots.hold_pool(key.pool_id)
+    own = Activation.objects.filter(pool=pool).active().select_related("key")
+    activation: Activation = own.with_public_id(activation_id)
+    if not slots.free(pool, activation, actor=actor, because=Freed.PERSON):
+        raise NotFound()
+    return activation

@@ -1,0 +1,175 @@
+"""Making, changing and rotating an SDK key, and what happens to one that was found in public."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from apps.base.actor import Actor
+from apps.base.instants import instant
+from apps.base.permissions import Permission
+from apps.credentials import gate, lifecycle
+from apps.credentials.rules import Lifetime, check_name, check_overlap
+from apps.notices import actions as notices
+from apps.notices.models import Severity
+from apps.sdk_keys import slots
+from apps.sdk_keys.actions import rules, states
+from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Activation, ActivationPool, SdkKey
+from apps.sdk_keys.telling import announce, record
+
+DAY_SECONDS = 24 * 3600
+QUARANTINE, REVOKE, NOTHING = "quarantine", "revoke", "none"
+LEAK_REASON = "Reported as leaked"
+LEAK_NOTICES = {QUARANTINE: "sdk_key.leaked_quarantined", REVOKE: "sdk_key.leaked_revoked"}
+
+
+@dataclass(frozen=True, slots=True)
+class NewSdkKey:
+    """What an SDK key is made from. ``activation_limit``: devices, None for any number; days of silence likewise."""
+
+    name: str
+    platform: str
+    app_id: str | None = None
+    cert_sha256: str | None = None
+    origins: Iterable[str] | None = None
+    activation_limit: int | None = None
+    inactive_after_days: int | None = DEFAULT_INACTIVE_DAYS
+    lifetime: Lifetime = field(default_factory=Lifetime)
+
+
+@transaction.atomic
+def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
+    """This will make an SDK key with an empty pool of activations and return it with its text, once."""
+    actor.require(Permission.SDK_KEYS_WRITE)
+    platform = rules.check_platform(new.platform)
+    values: dict[str, Any] = {
+        "name": check_name(new.name),
+        "platform": platform,
+        "app_id": rules.check_app_id(platform, new.app_id),
+        "cert_sha256": rules.check_certificate(platform, new.cert_sha256),
+        "origins": rules.check_origins(platform, new.origins),
+        "expires_at": rules.check_lifetime(new.lifetime),
+    }
+    pool = ActivationPool.objects.create(
+        organization_id=actor.organization_id,
+        activation_limit=rules.check_limit(new.activation_limit),
+        inactive_after_days=rules.check_inactive_days(new.inactive_after_days),
+    )
+    key, text = lifecycle.issue(SdkKey, actor=actor, pool=pool, **values)
+    told = {name: [None, value] for name, value in values.items() if value not in ("", [], None)}
+    told["activation_limit"] = [None, pool.activation_limit]
+    told["inactive_after_days"] = [None, pool.inactive_after_days]
+    record(actor, key, "sdk_key.created", told)
+    announce(key, "sdk_key.created", app_id=key.app_id or None, activation_limit=pool.activation_limit)
+    return key, text
+
+
+@transaction.atomic
+def update_sdk_key(*, actor: Actor, key_id: str, **asked: Any) -> SdkKey:
+    """This will change what is given and record old and new.
+
+    A limit below what is in use keeps what is active and refuses new devices. Raises Conflict for a key that has ended.
+    """
+    actor.require(Permission.SDK_KEYS_WRITE)
+    key = states.hold(actor, key_id)
+    pool = slots.hold_pool(key.pool_id)
+    of_key, of_pool = _checked(key, asked)
+    lifecycle.require_alive(key)
+    changes = _set(key, of_key) | _set(pool, of_pool)
+    if changes:
+        record(actor, key, "sdk_key.updated", changes)
+        gate.key_changed(key.key_prefix, key.key_id)
+    if "inactive_after_days" in changes:
+        _count_silence_anew(pool)
+    return key
+
+
+def _checked(key: SdkKey, asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is asked for, by the rules: of the key itself, and of its pool."""
+    platform = rules.check_platform(key.platform)
+    of_key: dict[str, Any] = {}
+    if "name" in asked:
+        of_key["name"] = check_name(asked["name"])
+    if "app_id" in asked:
+        of_key["app_id"] = rules.check_app_id(platform, asked["app_id"])
+    if "cert_sha256" in asked:
+        of_key["cert_sha256"] = rules.check_certificate(platform, asked["cert_sha256"])
+    if "origins" in asked:
+        of_key["origins"] = rules.check_origins(platform, asked["origins"])
+    of_pool: dict[str, Any] = {}
+    if "activation_limit" in asked:
+        of_pool["activation_limit"] = rules.check_limit(asked["activation_limit"])
+    if "inactive_after_days" in asked:
+        of_pool["inactive_after_days"] = rules.check_inactive_days(asked["inactive_after_days"])
+    return of_key, of_pool
+
+
+def _set(row: SdkKey | ActivationPool, values: dict[str, Any]) -> dict[str, list[Any]]:
+    changes = {name: [getattr(row, name), new] for name, new in values.items() if getattr(row, name) != new}
+    for name, (_old, new) in changes.items():
+        setattr(row, name, new)
+    if changes:
+        row.save(update_fields=[*changes, "updated_at"])
+    if "activation_limit" in changes:
+        ActivationPool.objects.filter(pk=row.pk).update(full_since=None)
+    return changes
+
+
+def _count_silence_anew(pool: ActivationPool) -> None:
+    days = pool.inactive_after_days
+    ends = None if days is None else F("last_seen_at") + timedelta(days=days)
+    Activation.objects.filter(pool=pool).active().update(expires_at=ends)
+
+
+@transaction.atomic
+def rotate_sdk_key(*, actor: Actor, key_id: str, overlap_seconds: int = DAY_SECONDS) -> tuple[SdkKey, str]:
+    """This will replace a key by one with the same settings, returned with its text, once; the old one ends later.
+
+    Both share their activations: a device that comes with the new key keeps its place. ``overlap_seconds``: 0 to 30
+    days. Raises Conflict for a key that is in overlap or has ended.
+    """
+    actor.require(Permission.SDK_KEYS_WRITE)
+    overlap = check_overlap(overlap_seconds)
+    key = states.hold(actor, key_id)
+    lifetime = lifecycle.lifetime_of(key)
+    expires_at = None if lifetime is None else timezone.now() + lifetime
+    before = instant(key.expires_at)
+    successor, text = lifecycle.replace(key, actor=actor, overlap=overlap, expires_at=expires_at)
+    ends = instant(key.expires_at)
+    record(actor, key, "sdk_key.rotated", {"replaced_by": [None, successor.public_id], "expires_at": [before, ends]})
+    return successor, text
+
+
+@transaction.atomic
+def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
+    """This will do with a leaked SDK key what its organization wants, and tell whether the report was news.
+
+    Once per key and day. ``actor`` is the portal with the reporter's address, ``where`` a text without secrets.
+    """
+    key = states.hold(actor, key_id)
+    story = f"{key.public_id}:leak:{timezone.now():%Y-%m-%d}"
+    if notices.was_posted(organization_id=key.organization_id, dedupe_key=story):
+        return False
+    consequence = NOTHING if key.has_ended else str(key.organization.leak_policy)
+    record(actor, key, "sdk_key.leaked", {"where": [None, where], "consequence": [None, consequence]})
+    if consequence == QUARANTINE:
+        states.quarantine_sdk_key(actor=actor, key_id=key.public_id, reason=LEAK_REASON)
+    elif consequence == REVOKE:
+        states.revoke_sdk_key(actor=actor, key_id=key.public_id, reason=LEAK_REASON)
+    notices.post(
+        organization_id=key.organization_id,
+        kind=LEAK_NOTICES.get(consequence, "sdk_key.leaked"),
+        dedupe_key=story,
+        severity=Severity.BAD,
+        params={"name": key.name, "mask": key.mask, "where": where or "–"},
+        path=f"settings/integration/sdk-keys/{key.platform}/{key.public_id}/",
+        permission=Permission.SDK_KEYS_WRITE,
+        mail=consequence != NOTHING,
+    )
+    if consequence == NOTHING:
+        notices.resolve(organization_id=key.organization_id, dedupe_prefix=story)
+    return True

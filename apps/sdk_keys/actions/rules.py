@@ -1,0 +1,126 @@
+"""What may be asked for of an SDK key: each rule raises one error that names the field and what to change."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.base.errors import Invalid
+from apps.credentials.rules import MAX_DAYS, Lifetime, refuse_key_text
+from apps.sdk_keys.models import Platform
+
+# Apple: letters, digits, hyphens and periods, in reverse-DNS form ("CFBundleIdentifier").
+BUNDLE_ID = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.ASCII)
+# Android: at least two segments, each beginning with a letter, of letters, digits and underscores ("applicationId").
+PACKAGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)+", re.ASCII)
+LONGEST_APP_ID = {Platform.IOS: 155, Platform.ANDROID: 255}
+CERTIFICATE = re.compile(r"[0-9A-Fa-f]{64}|[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){31}", re.ASCII)
+MOST_ORIGINS = 20
+MOST_DEVICES = 10_000_000
+MOST_SILENT_DAYS = 365
+HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\]", re.ASCII)
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+PORTS = {"https": 443, "http": 80}
+
+
+def check_platform(platform: str) -> Platform:
+    """This will return the platform, or raise Invalid."""
+    if platform not in Platform.values:
+        raise Invalid.field("platform", _("Choose one of: %(choices)s.") % {"choices": ", ".join(Platform.values)})
+    return Platform(platform)
+
+
+def check_app_id(platform: Platform, app_id: str | None) -> str:
+    """This will return the bundle id or package name, or raise Invalid; a key for the web has none."""
+    app_id = (app_id or "").strip()
+    if platform == Platform.WEB:
+        if app_id:
+            raise Invalid.field("app_id", _("A key for the web has no app id: it has origins."))
+        return ""
+    form, example = (BUNDLE_ID, "com.example.app") if platform == Platform.IOS else (PACKAGE_NAME, "com.example.app")
+    if not form.fullmatch(app_id) or len(app_id) > LONGEST_APP_ID[platform]:
+        name = _("bundle id") if platform == Platform.IOS else _("package name")
+        raise Invalid.field("app_id", _("Give the app's %(name)s, such as %(example)s.") % {
+            "name": name, "example": example})  # fmt: skip
+    return app_id
+
+
+def check_certificate(platform: Platform, cert_sha256: str | None) -> str:
+    """This will return the certificate's SHA-256 in hex with colons, as Android's tools print it, or nothing."""
+    text = (cert_sha256 or "").strip()
+    if not text:
+        return ""
+    if platform != Platform.ANDROID:
+        raise Invalid.field("cert_sha256", _("Only a key for Android has a signing certificate."))
+    if not CERTIFICATE.fullmatch(text):
+        raise Invalid.field("cert_sha256", _("Give the SHA-256 of the signing certificate: 64 hexadecimal digits."))
+    digits = text.replace(":", "").upper()
+    return ":".join(digits[at : at + 2] for at in range(0, 64, 2))
+
+
+def check_origins(platform: Platform, origins: Iterable[str] | None) -> list[str]:
+    """This will return the origins as browsers send them, without repeats; a key for the web needs one at least."""
+    found = list(dict.fromkeys(_origin(text) for text in origins or ()))
+    if platform != Platform.WEB:
+        if found:
+            raise Invalid.field("origins", _("Only a key for the web has origins."))
+        return []
+    if not 1 <= len(found) <= MOST_ORIGINS:
+        raise Invalid.field("origins", _("Give 1 to %(most)d origins, such as https://app.example.com.") % {
+            "most": MOST_ORIGINS})  # fmt: skip
+    return found
+
+
+def _origin(text: str) -> str:
+    """The serialized origin (RFC 6454 section 6.2): scheme, host, and the port where it is not the scheme's own."""
+    try:
+        parts = urlsplit(text.strip())
+        host, port = parts.netloc.lower(), parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), "", None
+    name = host.rpartition(":")[0] if port is not None else host
+    is_bare = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in host or host.endswith(":"))
+    if parts.scheme not in PORTS or not HOST.fullmatch(name) or not is_bare:
+        message = _("%(text)r is not an origin such as https://app.example.com: scheme, host and port only.")
+        raise Invalid.field("origins", message % {"text": text[:60]})
+    if parts.scheme == "http" and name not in LOCAL_HOSTS:
+        raise Invalid.field("origins", _("%(text)r: use https; http is for localhost only.") % {"text": text[:60]})
+    return f"{parts.scheme}://{name}" + (f":{port}" if port not in (None, PORTS[parts.scheme]) else "")
+
+
+def check_limit(limit: int | None) -> int | None:
+    """This will return how many devices may be active (None: any number), or raise Invalid."""
+    if limit is not None and not 1 <= limit <= MOST_DEVICES:
+        raise Invalid.field("activation_limit", _("Give a number from 1 to %(most)d, or none for no limit.") % {
+            "most": MOST_DEVICES})  # fmt: skip
+    return limit
+
+
+def check_inactive_days(days: int | None) -> int | None:
+    """This will return after how many days of silence a place is freed (None: never), or raise Invalid."""
+    if days is not None and not 1 <= days <= MOST_SILENT_DAYS:
+        raise Invalid.field("inactive_after_days", _("Give a number of days from 1 to %(most)d, or none for never.") % {
+            "most": MOST_SILENT_DAYS})  # fmt: skip
+    return days
+
+
+def check_lifetime(lifetime: Lifetime) -> datetime | None:
+    """This will return when the key ends; an app in the field lives long, so unless chosen it does not."""
+    now = timezone.now()
+    if lifetime.never or lifetime.expires_at is None:
+        return None
+    if lifetime.expires_at <= now:
+        raise Invalid.field(lifetime.field, _("The expiry must be in the future."))
+    if lifetime.expires_at > now + timedelta(days=MAX_DAYS, seconds=5):
+        raise Invalid.field(lifetime.field, _("A key lives at most %(days)d days.") % {"days": MAX_DAYS})
+    return lifetime.expires_at
+
+
+def check_version(field: str, text: str) -> str:
+    """This will return a version as an app tells it, without surrounding space and without a key in it."""
+    text = text.strip()
+    refuse_key_text(field, text)
+    return text

@@ -1,0 +1,139 @@
+"""What apps call with an SDK key: activate a device, beat, read and free its own place.
+
+Browsers call from pages of other origins (CORS, https://fetch.spec.whatwg.org/#http-cors-protocol): a preflight comes
+without the key, so any origin may ask, without credentials; the real call is answered to the key's own origins alone.
+"""
+
+from typing import Any, ClassVar, cast
+
+from django.http import HttpResponse
+from rest_framework.response import Response
+
+from apps.base.api import ANY_KEY, PortalView
+from apps.base.errors import Forbidden, RateLimited
+from apps.base.requests import ApiRequest, PortalRequest
+from apps.credentials import limits
+from apps.sdk_keys import actions
+from apps.sdk_keys.devices import device_digest
+from apps.sdk_keys.gate_rows import SdkRow
+from apps.sdk_keys.models import Activation, Platform
+from apps.sdk_keys.serializers import ActivationBody, VersionsBody, write_place
+
+ASKED_FOR = "Authorization, X-API-Key, X-Activation-Token, X-Request-ID, Content-Type"
+READABLE = (
+    "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, RateLimit, Retry-After, X-Request-ID"
+)
+PREFLIGHT_SECONDS = 600
+
+
+class SdkView(PortalView):
+    """The base of what apps call: SDK keys only, from the app that the key belongs to."""
+
+    requires: ClassVar = {}
+    callers = ("sdk_key",)
+    takes_idempotency_key = False
+
+    def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """This will answer a preflight at once, and let the key's own origins read the answer of a real call."""
+        if request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.META:
+            return self._preflight()
+        response = super().dispatch(request, *args, **kwargs)
+        response["Vary"] = f"{response['Vary']}, Origin" if response.has_header("Vary") else "Origin"
+        if isinstance(response.data, dict) and "token" in response.data:
+            response["Referrer-Policy"], response["Cache-Control"] = "no-referrer", "no-store, private"
+        origin, row = request.META.get("HTTP_ORIGIN"), request.caller.credential
+        if isinstance(row, SdkRow) and origin in row.origins:
+            response["Access-Control-Allow-Origin"] = origin
+            response["Access-Control-Expose-Headers"] = READABLE
+        return response
+
+    def _preflight(self) -> HttpResponse:
+        response = HttpResponse(status=204)
+        response["Access-Control-Allow-Origin"] = "*"
+        response["Access-Control-Allow-Methods"] = self.allow
+        response["Access-Control-Allow-Headers"] = ASKED_FOR
+        response["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
+        return response
+
+    def check_permission(self, request: ApiRequest) -> None:
+        """This will refuse other kinds of keys, then a page that the key does not belong to."""
+        super().check_permission(request)
+        row = self.row(request)
+        if row.key_type == Platform.WEB and request._request.META.get("HTTP_ORIGIN") not in row.origins:
+            raise Forbidden("This key may be used from its own origins only.", "origin_not_allowed")
+
+    def row(self, request: ApiRequest) -> SdkRow:
+        """This will return the calling key as the gate read it."""
+        return cast(SdkRow, request._request.caller.credential)
+
+    def count_device(self, request: ApiRequest, digest: str) -> None:
+        """This will count the call on the device's own limit, beside that of its address, or raise RateLimited."""
+        raw = request._request
+        decision = actions.take_window(self.row(request).pool_id, digest)
+        raw.limit_states = (*raw.limit_states, *decision.states)
+        raw.caller.headers = limits.headers(raw.limit_states)
+        if not decision.allowed:
+            wait = decision.retry_after
+            raise RateLimited(f"This device calls too often. Try again in {wait} seconds.", wait)
+
+    def own_activation(self, request: ApiRequest, id: str) -> Activation:
+        """This will return the place that the path names, its token checked; NotFound once it was freed."""
+        activation = actions.find_own(self.row(request), id)
+        self.count_device(request, activation.device_digest)
+        actions.check_token(activation, request._request.META.get("HTTP_X_ACTIVATION_TOKEN", ""))
+        return activation
+
+
+class Activate(SdkView):
+    """A device that asks for a place."""
+
+    requires = {"POST": ANY_KEY}
+
+    def post(self, request: ApiRequest) -> Response:
+        """This will activate a device: 201, or 200 where it has a place already; the token is in this answer only."""
+        row, values = self.row(request), self.validated(request, ActivationBody)
+        self.count_device(request, device_digest(row.pool_id, values["device_id"]))
+        check_app(row, values.pop("app_id", None) or "", values.pop("cert_sha256", None) or "")
+        device = actions.Device(**values)
+        activation, token, is_new = actions.activate(actor=request.actor, row=row, device=device)
+        return Response(write_place(activation, token), status=201 if is_new else 200)
+
+
+def check_app(row: SdkRow, app_id: str, cert_sha256: str) -> None:
+    """This will raise Forbidden ``app_not_allowed`` unless the app is the key's own.
+
+    Friction, no proof: whoever reads the key out of an app can send the same words.
+    """
+    if row.app_id and app_id != row.app_id:
+        raise Forbidden("This key belongs to another app: app_id is missing or not the key's.", "app_not_allowed")
+    if row.cert_sha256 and cert_sha256.replace(":", "").upper() != row.cert_sha256.replace(":", ""):
+        message = (
+            "This key belongs to an app with another signing certificate: cert_sha256 is missing or not the key's."
+        )
+        raise Forbidden(message, "app_not_allowed")
+
+
+class OwnActivation(SdkView):
+    """A device's own place."""
+
+    requires = {"GET": ANY_KEY, "DELETE": ANY_KEY}
+
+    def get(self, request: ApiRequest, id: str) -> Response:
+        """This will return the place."""
+        return Response(write_place(self.own_activation(request, id)))
+
+    def delete(self, request: ApiRequest, id: str) -> Response:
+        """This will free the place."""
+        actions.give_up(actor=request.actor, activation=self.own_activation(request, id))
+        return Response(status=204)
+
+
+class Heartbeat(SdkView):
+    """A device that is in use."""
+
+    requires = {"POST": ANY_KEY}
+
+    def post(self, request: ApiRequest, id: str) -> Response:
+        """This will note that the device is in use, which keeps its place."""
+        activation, values = self.own_activation(request, id), self.validated(request, VersionsBody)
+        return Response(write_place(actions.beat(actor=request.actor, activation=activation, **values)))

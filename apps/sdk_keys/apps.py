@@ -1,0 +1,16 @@
+from django.apps import AppConfig
+
+from apps.base import sweeps
+from apps.credentials.registry import KeyKind, register
+
+
+class SdkKeysConfig(AppConfig):
+    name = "apps.sdk_keys"
+    label = "sdk_keys"
+
+    def ready(self) -> None:
+        """This will make the prefix known to the gate and register sweeps."""
+        loader, leak_reporter = "apps.sdk_keys.gate_rows.load", "apps.sdk_keys.actions.report_leak"
+        register(KeyKind("ips_", "sdk_key", "sdk_keys.SdkKey", loader, leak_reporter))
+        sweeps.register("sdk_keys.free_silent_devices", "apps.sdk_keys.slots.free_silent_devices", 60)
+        sweeps.register("sdk_keys.forget_freed_devices", "apps.sdk_keys.slots.forget_freed_devices", 3600)

@@ -1,0 +1,147 @@
+"""Bodies of the API for SDK keys and activations, in and out."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.audit.models import LastUse
+from apps.base.instants import instant
+from apps.base.lists import read_time
+from apps.base.serializers import Flag, StrictSerializer, Text, TextList, Whole
+from apps.credentials.lifecycle import LONGEST_OVERLAP
+from apps.credentials.rules import LONGEST_REASON, MAX_DAYS, Lifetime
+from apps.sdk_keys.actions import NewSdkKey
+from apps.sdk_keys.actions.keys import DAY_SECONDS
+from apps.sdk_keys.actions.rules import MOST_DEVICES, MOST_SILENT_DAYS
+from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Activation, SdkKey
+
+LONGEST_DEVICE_ID = 200
+LONGEST_VERSION = 50
+WAYS = ("expires_in_days", "expires_at", "never_expires")
+
+
+class AppBody(StrictSerializer):
+    """Which app a key belongs to, and how many devices may use it."""
+
+    app_id = Text(max_length=255, required=False, allow_null=True)
+    cert_sha256 = Text(max_length=95, required=False, allow_null=True, allow_blank=True)
+    origins = TextList(required=False, allow_null=True)
+    activation_limit = Whole(required=False, allow_null=True, min_value=1, max_value=MOST_DEVICES)
+    inactive_after_days = Whole(required=False, allow_null=True, min_value=1, max_value=MOST_SILENT_DAYS)
+
+
+class NewSdkKeyBody(AppBody):
+    """What makes an SDK key. At most one of the three ways to say when it ends; none: never."""
+
+    name = Text(max_length=100)
+    platform = Text(max_length=20)
+    expires_in_days = Whole(required=False, allow_null=True, min_value=1, max_value=MAX_DAYS)
+    expires_at = Text(max_length=40, required=False, allow_null=True)
+    never_expires = Flag(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """This will make of the body what the action takes."""
+        ways = [name for name in WAYS if attrs.get(name)]
+        if len(ways) > 1:
+            raise serializers.ValidationError({name: ["Give only one of these."] for name in ways})
+        lifetime = Lifetime(never=True)
+        if "expires_in_days" in ways:
+            lifetime = Lifetime.days(attrs["expires_in_days"])
+        elif "expires_at" in ways:
+            lifetime = Lifetime(expires_at=read_time("expires_at", attrs["expires_at"]), field="expires_at")
+        values = {name: value for name, value in attrs.items() if name not in WAYS}
+        values.setdefault("inactive_after_days", DEFAULT_INACTIVE_DAYS)
+        return {"new": NewSdkKey(lifetime=lifetime, **values)}
+
+
+class SdkKeyChangeBody(AppBody):
+    """What may change of an SDK key: at least one of these."""
+
+    name = Text(max_length=100, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """This will refuse a change of nothing."""
+        if not attrs:
+            raise serializers.ValidationError({"body": [f"Send one of: {', '.join(sorted(self.fields))}."]})
+        return attrs
+
+
+class RotateBody(StrictSerializer):
+    """How long the old key goes on working, in seconds: 0 (not at all) to 30 days."""
+
+    overlap_seconds = Whole(min_value=0, max_value=int(LONGEST_OVERLAP.total_seconds()), default=DAY_SECONDS)
+
+
+class NothingBody(StrictSerializer):
+    """A body without fields: the path says everything."""
+
+
+class ReasonBody(StrictSerializer):
+    """Why a key is ended."""
+
+    reason = Text(max_length=LONGEST_REASON, required=False, allow_blank=True)
+
+
+class VersionsBody(StrictSerializer):
+    """What a device says of itself when it beats."""
+
+    app_version = Text(max_length=LONGEST_VERSION, required=False, allow_blank=True)
+    os_version = Text(max_length=LONGEST_VERSION, required=False, allow_blank=True)
+
+
+class ActivationBody(VersionsBody):
+    """A device that asks for a place, and the app that it runs."""
+
+    device_id = Text(max_length=LONGEST_DEVICE_ID)
+    app_id = Text(max_length=255, required=False, allow_null=True, allow_blank=True)
+    cert_sha256 = Text(max_length=95, required=False, allow_null=True, allow_blank=True)
+
+
+def write_sdk_key(key: SdkKey, last_use: LastUse | None = None, text: str | None = None) -> dict[str, Any]:
+    """This will return the object of docs/api.md; ``text`` only in the answer that made it."""
+    successor = getattr(key, "replaced_by", None)
+    body = {
+        "id": key.public_id,
+        "name": key.name,
+        "platform": str(key.platform),
+        "app_id": key.app_id or None,
+        "cert_sha256": key.cert_sha256 or None,
+        "origins": key.origins,
+        "activation_limit": key.pool.activation_limit,
+        "active_count": key.pool.active_count,
+        "inactive_after_days": key.pool.inactive_after_days,
+        "mask": key.mask,
+        "status": str(key.status),
+        "created_at": instant(key.created_at),
+        "created_by": {"kind": key.created_by_kind, "id": key.created_by_id, "label": key.created_by_label},
+        "expires_at": instant(key.expires_at),
+        "last_used_at": instant(last_use.at) if last_use else None,
+        "last_used_from": (last_use.address or None) if last_use else None,
+        "replaces": key.replaces.public_id if key.replaces else None,
+        "replaced_by": successor.public_id if successor else None,
+    }
+    return body if text is None else {**body, "key": text}
+
+
+def write_place(activation: Activation, token: str | None = None) -> dict[str, Any]:
+    """This will return an activation as its device sees it; ``token`` only in the answer that made it."""
+    body: dict[str, Any] = {"id": activation.public_id}
+    if token is not None:
+        body["token"] = token
+    return {**body, "created_at": instant(activation.created_at), "expires_at": instant(activation.expires_at)}
+
+
+def write_activation(activation: Activation) -> dict[str, Any]:
+    """This will return an activation as its organization sees it."""
+    return {
+        "id": activation.public_id,
+        "status": "active" if activation.freed_at is None else "freed",
+        "app_version": activation.app_version or None,
+        "os_version": activation.os_version or None,
+        "created_at": instant(activation.created_at),
+        "last_seen_at": instant(activation.last_seen_at),
+        "last_seen_from": activation.last_seen_from or None,
+        "expires_at": instant(activation.expires_at) if activation.freed_at is None else None,
+        "freed_at": instant(activation.freed_at),
+        "freed_because": activation.freed_because or None,
+    }

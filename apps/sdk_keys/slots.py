@@ -1,0 +1,93 @@
+"""Places for devices: taken and freed under the pool's lock, so that the limit and the counter are exact.
+
+Whoever changes a pool's activations holds its row (``hold_pool``): on PostgreSQL by its lock, on SQLite because the
+transaction begins IMMEDIATE.
+"""
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from apps.base.actor import Actor, system
+from apps.base.errors import RateLimited
+from apps.sdk_keys.models import Activation, ActivationPool, Freed
+from apps.sdk_keys.telling import tell_of_device
+
+KEPT_AFTER_END = timedelta(days=90)
+BATCH = 200
+# Against activating and freeing without end: so many new places for one device within so long.
+MOST_NEW_PLACES = 10
+NEW_PLACES_WITHIN = timedelta(days=1)
+
+
+def hold_pool(pool_id: uuid.UUID) -> ActivationPool:
+    """This will return the pool, held until the transaction ends."""
+    rows = ActivationPool.objects.all()
+    if connection.vendor == "postgresql":
+        rows = rows.select_for_update()
+    return rows.get(pk=pool_id)
+
+
+def ends_at(pool: ActivationPool, seen: datetime) -> datetime | None:
+    """This will return when a device that was seen then loses its place, or None: never."""
+    return None if pool.inactive_after_days is None else seen + timedelta(days=pool.inactive_after_days)
+
+
+def is_full(pool: ActivationPool) -> bool:
+    """This will tell whether no place is left."""
+    return pool.activation_limit is not None and pool.active_count >= pool.activation_limit
+
+
+def check_churn(pool: ActivationPool, digests: list[str], now: datetime) -> None:
+    """This will raise RateLimited for a device that took too many new places within a day."""
+    taken = Activation.objects.filter(pool=pool, device_digest__in=digests, created_at__gt=now - NEW_PLACES_WITHIN)
+    newest = list(taken.order_by("-created_at").values_list("created_at", flat=True)[:MOST_NEW_PLACES])
+    if len(newest) == MOST_NEW_PLACES:
+        wait = max(1, int((newest[-1] + NEW_PLACES_WITHIN - now).total_seconds()) + 1)
+        message = f"This device was activated {MOST_NEW_PLACES} times within a day. Try again in {wait} seconds."
+        raise RateLimited(message, wait)
+
+
+def free(pool: ActivationPool, activation: Activation, *, actor: Actor, because: str) -> bool:
+    """This will free one place of a held pool and tell whether it was still taken."""
+    now = timezone.now()
+    rows = Activation.objects.filter(pk=activation.pk, freed_at=None)
+    if not rows.update(freed_at=now, freed_because=because):
+        return False
+    activation.freed_at, activation.freed_because = now, because
+    ActivationPool.objects.filter(pk=pool.pk).update(active_count=F("active_count") - 1, full_since=None)
+    pool.active_count, pool.full_since = pool.active_count - 1, None
+    tell_of_device(actor, activation, "sdk_key.deactivated", reason=because)
+    return True
+
+
+def free_silent(pool: ActivationPool, now: datetime) -> int:
+    """This will free the places of a held pool whose devices are silent for too long, and return how many."""
+    rows = Activation.objects.filter(pool=pool).silent(now).select_related("key").order_by("expires_at")[:BATCH]
+    actor = system(pool.organization_id)
+    return sum(free(pool, each, actor=actor, because=Freed.SILENT) for each in rows)
+
+
+def free_silent_devices() -> int:
+    """This will free what is silent for too long in every pool (a sweep), a small transaction per pool and batch."""
+    freed = 0
+    now = timezone.now()
+    while pools := list(Activation.objects.silent(now).order_by().values_list("pool_id", flat=True).distinct()[:BATCH]):
+        for pool_id in pools:
+            with transaction.atomic():
+                freed += free_silent(hold_pool(pool_id), now)
+    return freed
+
+
+def forget_freed_devices() -> int:
+    """This will delete the rows of devices that were freed 90 days ago or earlier (a sweep), in small batches."""
+    forgotten = 0
+    while True:
+        old = Activation.objects.filter(freed_at__lt=timezone.now() - KEPT_AFTER_END).order_by("freed_at")
+        batch = list(old.values_list("pk", flat=True)[:BATCH])
+        if not batch:
+            return forgotten
+        forgotten += Activation.objects.filter(pk__in=batch).delete()[0]
