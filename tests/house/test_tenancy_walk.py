@@ -54,10 +54,8 @@ def untouched(samples: Samples, rival: Organization) -> Callable[[], AbstractCon
     """``with untouched():`` every row that is not Rival's is afterwards what it was before."""
 
     def rows() -> dict[tuple[str, str], str]:
-        kinds = (ApiKey, SdkKey)
-        keys = {
-            str(pk) for kind in kinds for pk in kind.objects.filter(organization=rival).values_list("pk", flat=True)
-        }
+        own = [kind.objects.filter(organization=rival) for kind in (ApiKey, SdkKey)]
+        keys = {str(key.pk) for rows in own for key in rows}
         found = {}
         for model in apps.get_models():
             for row in model._base_manager.values() if model._meta.label not in TRACES else ():

@@ -95,8 +95,9 @@ def _tell_full(key: SdkKey) -> None:
 def find_own(row: SdkRow, activation_id: str) -> Activation:
     """This will return an active place of the key's pool, or raise NotFound: freed, another pool's, or none."""
     key = decode(Activation.id_prefix, activation_id)
-    found = Activation.objects.filter(pk=key, pool_id=row.pool_id).active().select_related("key").first()
-    if key is None or found is None:
+    own = Activation.objects.filter(pool_id=row.pool_id).active().select_related("key")
+    found = own.filter(pk=key).first() if key is not None else None
+    if found is None:
         raise NotFound()
     return found
 

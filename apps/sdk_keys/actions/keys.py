@@ -1,9 +1,10 @@
 """Making, changing and rotating an SDK key, and what happens to one that was found in public."""
 
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.db import transaction
 from django.db.models import F
@@ -55,7 +56,7 @@ def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
         "expires_at": rules.check_lifetime(new.lifetime),
     }
     pool = ActivationPool.objects.create(
-        organization_id=actor.organization_id,
+        organization_id=cast(uuid.UUID, actor.organization_id),
         activation_limit=rules.check_limit(new.activation_limit),
         inactive_after_days=rules.check_inactive_days(new.inactive_after_days),
     )

@@ -1,6 +1,7 @@
 """Ending, disabling and setting aside an SDK key, and taking that back. Asking twice changes and records nothing."""
 
 from collections.abc import Callable
+from typing import Any
 
 from django.db import transaction
 
@@ -60,6 +61,7 @@ def _change(
     told = {} if reason is None else {"reason": check_reason(reason)}
     is_changed = change(key, actor=actor, **told)
     if is_changed:
-        changes = {"status": [str(before), str(key.status)], **{name: [None, text] for name, text in told.items()}}
+        changes: dict[str, list[Any]] = {name: [None, text] for name, text in told.items()}
+        changes["status"] = [str(before), str(key.status)]
         record(actor, key, action, changes)
     return key, is_changed
