@@ -31,6 +31,8 @@ BASE, TEST = "base.txt", "test.txt"
 LOCKS = {"demo": BASE, "test": TEST}
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 STARTED_AGAIN = "PORTAL_STARTED_AGAIN"
+# Without arguments: every test, on as many cores as there are; a file's tests stay together, as they share servers.
+WHOLE_SUITE = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
 # Django alone proves little: many machines have some Django of their own.
 PROBES = ("django", "environ", "rest_framework", "celery")
 STREAMS = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
@@ -57,7 +59,7 @@ def enter(command, words):
     python = sys.executable if arrived else python_for(command)
     if command == "test":
         os.chdir(ROOT)
-        start(python, ["-m", "pytest", *words[1:]])
+        start(python, ["-m", "pytest", *(words[1:] or WHOLE_SUITE)])
     if python != sys.executable:
         os.environ[STARTED_AGAIN] = str(os.getpid())
         start(python, [str(ROOT / "manage.py"), *words])
