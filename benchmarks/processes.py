@@ -64,6 +64,10 @@ class Child:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
+    def freeze(self) -> None:
+        """This will stop the whole group where it is; only the end comes after that."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
     def last_words(self) -> str:
         """This will return the end of its log."""
         return self.log.read_text(errors="replace")[-2000:]
