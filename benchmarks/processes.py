@@ -113,7 +113,7 @@ class Scene:
     def run(self, words: list[str], environment: dict[str, str]) -> str:
         """This will run a Python program to its end and return what it printed."""
         done = subprocess.run(
-            [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+            [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900
         )
         if done.returncode:
             raise Failed(f"{' '.join(words)}: {done.stderr[-2000:]}")

@@ -91,8 +91,10 @@ def owners() -> list[Any]:
 def backlog(events: int, event_type: str) -> dict[str, Any]:
     """This will publish a backlog, and return how many deliveries that makes."""
     rows, deliveries = owners(), 0
-    for number in range(events):
-        deliveries += publish(event_type, rows[number % len(rows)])[2]
+    for start in range(0, events, 200):
+        with transaction.atomic():
+            for number in range(start, min(start + 200, events)):
+                deliveries += publish(event_type, rows[number % len(rows)])[2]
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE webhooks_delivery")
