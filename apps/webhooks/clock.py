@@ -1,7 +1,7 @@
 """The database's clock beside this machine's: one rules, the other is watched.
 
 What is due, leases and retries follow the database. Signatures carry its time too, for receivers refuse what is more
-than five minutes off. A machine whose clock disagrees raises an alarm in its log and in ``portal_clock_offset_seconds``.
+than five minutes off. A machine whose clock disagrees raises an alarm: in its log, and as a metric.
 """
 
 import logging
