@@ -123,6 +123,10 @@ class Stage:
         """This will return what came: path, webhook-id, moment."""
         return json.loads(get(self.port, "/log").body)
 
+    def came(self) -> set[str]:
+        """This will return the webhook-ids that came."""
+        return {key for _path, key, _at in self.received()}
+
     def flush_redis(self) -> None:
         """This will empty this run's own Redis."""
         with suppress(OSError), socket.create_connection((HOST, int(self.redis.rsplit(":", 1)[1][:-2])), 1) as link:

@@ -64,6 +64,10 @@ class Child:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
+    def freeze(self) -> None:
+        """This will stop the whole group where it is; only the end comes after that."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
     def last_words(self) -> str:
         """This will return the end of its log."""
         return self.log.read_text(errors="replace")[-2000:]
@@ -109,7 +113,7 @@ class Scene:
     def run(self, words: list[str], environment: dict[str, str]) -> str:
         """This will run a Python program to its end and return what it printed."""
         done = subprocess.run(
-            [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+            [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900
         )
         if done.returncode:
             raise Failed(f"{' '.join(words)}: {done.stderr[-2000:]}")

@@ -19,15 +19,19 @@ from apps.webhooks.crash_points import lease_margin, reach
 from apps.webhooks.inbox import is_inbox, received
 from apps.webhooks.messages import build_request, kept_headers
 from apps.webhooks.outcomes import Outcome
+from apps.webhooks.places import PART_OF_ONE, Places
 from apps.webhooks.recording import CANNOT_DECRYPT, Ended, Recorder
 from apps.webhooks.sender import Sender
 
 logger = logging.getLogger(__name__)
 
 MAX_IN_FLIGHT = 320
-# Claimed ahead of the sender's free places, so that it does not run dry during a claim.
-CLAIMED_AHEAD = 320
-SMALLEST_CLAIM = 64
+# Claimed ahead of the free places, so that the sender does not run dry during a claim: twice what came back last, and
+# nothing while nothing comes back.
+MOST_CLAIMED_AHEAD = 320
+CAME_BACK_SECONDS = 0.25
+# Smaller ones wait for each other, this long.
+SMALLEST_CLAIM, SMALL_CLAIM_SECONDS = 64, 0.05
 # The longest the sending thread waits before it looks at the stop again.
 SEND_SECONDS = 0.2
 FLUSH_SECONDS = 0.05
@@ -58,7 +62,7 @@ class Engine:
         self._sender = sender or Sender(max_in_flight=MAX_IN_FLIGHT)
         self._poll_seconds = poll_seconds
         self._grace_seconds = grace_seconds
-        self._inbox: deque[tuple[float, ClaimedDelivery]] = deque()
+        self._places = Places(self._sender.max_in_flight)
         self._outbox: deque[Ended] = deque()
         self._sent_headers: dict[ClaimedDelivery, dict[str, str]] = {}
         self._desk_event = threading.Event()
@@ -67,6 +71,8 @@ class Engine:
         # Read and written by the desk alone, times from time.monotonic; ``_is_rung`` apart.
         self._is_rung = True
         self._claim_at = 0.0
+        self._claimed_at = 0.0
+        self._came_back = 0
         self._flushed_at = 0.0
         self._paced_until = 0.0
         self._blocked_seconds = SHORTEST_BLOCKED_SECONDS
@@ -117,17 +123,18 @@ class Engine:
 
     def _submit_claimed(self) -> None:
         """Start what was claimed, as far as there are places."""
-        while self._inbox and self._sender.in_flight < self._sender.max_in_flight:
-            claimed_at, claimed = self._inbox.popleft()
+        for claimed_at, claimed in self._places.startable():
+            waited = time.monotonic() - claimed_at
             # The lease must outlast the request: what waited too long goes back unsent.
-            if time.monotonic() - claimed_at > lease_margin() / 3:
+            if waited > lease_margin() / 3:
                 self._take([Outcome(claimed, error="shutdown", hint="not_sent")])
             else:
-                self._submit(claimed)
+                self._submit(claimed, int(claimed.started_at + waited))
 
-    def _submit(self, claimed: ClaimedDelivery) -> None:
+    def _submit(self, claimed: ClaimedDelivery, timestamp: int) -> None:
+        """Send it, signed with the database's time: this machine's clock may be wrong, and receivers check."""
         try:
-            request = build_request(claimed, int(time.time()))
+            request = build_request(claimed, timestamp)
         except CannotDecrypt:
             logger.error("the secret or headers of endpoint %s do not open", claimed.receiver.id)
             self._take([Outcome(claimed, error="shutdown", hint=CANNOT_DECRYPT)])
@@ -137,6 +144,7 @@ class Engine:
         if is_inbox(request.url):
             self._take([received(claimed)])
         else:
+            self._places.start(claimed)
             self._sender.submit(request)
 
     def _take(self, outcomes: list[Outcome]) -> None:
@@ -144,6 +152,8 @@ class Engine:
         if not outcomes:
             return
         reach("after_response")
+        for each in outcomes:
+            self._places.leave(each.token)
         was_empty = not self._outbox
         self._outbox.extend(Ended(each.token, each, self._sent_headers.pop(each.token, {})) for each in outcomes)
         if was_empty:
@@ -152,15 +162,14 @@ class Engine:
     def _land_what_flies(self) -> None:
         """After the stop: wait a while for what is in flight, then give back the rest as due at once."""
         deadline = time.monotonic() + self._grace_seconds
-        self._give_back_inbox()
+        self._give_back_waiting()
         while self._sender.in_flight and time.monotonic() < deadline:
             self._take(self._sender.poll(0.2))
         self._take(self._sender.abort_all("shutdown"))
-        self._give_back_inbox()
+        self._give_back_waiting()
 
-    def _give_back_inbox(self) -> None:
-        while self._inbox:
-            self._take([Outcome(self._inbox.popleft()[1], error="shutdown", hint="not_sent")])
+    def _give_back_waiting(self) -> None:
+        self._take([Outcome(each, error="shutdown", hint="not_sent") for each in self._places.take_back()])
 
     # The desk: everything that touches the database
 
@@ -181,16 +190,13 @@ class Engine:
                 last_tries -= self._sending_is_over.is_set()
                 time.sleep(pause)
         # A claim that came back while the sender was already closing.
-        if self._inbox:
-            self._give_back_inbox()
-            self._record()
+        self._give_back_waiting()
+        self._record()
         connections.close_all()
 
     def _wait_for_work(self) -> None:
         now = time.monotonic()
-        until = self._claim_at if self._may_claim() else now + FOREVER_SECONDS
-        if self._is_rung and self._may_claim():
-            until = now
+        until = self._next_claim_at() if self._may_claim() else now + FOREVER_SECONDS
         if self._outbox:
             until = min(until, self._flushed_at + FLUSH_SECONDS)
         if until > now and not self._sending_is_over.is_set():
@@ -207,28 +213,37 @@ class Engine:
             self._outbox.extendleft(reversed(batch))
             raise
         self._flushed_at = time.monotonic()
+        self._came_back = len(batch)
         if self._last_claim:
             # Places became free, and there was more than nothing the last time.
             self._claim_at = self._flushed_at
 
     def _may_claim(self) -> bool:
-        return not self._stop.is_set() and self._room() >= SMALLEST_CLAIM
+        return not self._stop.is_set() and self._room() > 0
 
     def _room(self) -> int:
-        return self._sender.max_in_flight + CLAIMED_AHEAD - self._sender.in_flight - len(self._inbox)
+        is_lately = time.monotonic() - self._flushed_at < CAME_BACK_SECONDS
+        ahead = min(MOST_CLAIMED_AHEAD, 2 * self._came_back) if is_lately else 0
+        return self._places.most + ahead - len(self._places)
+
+    def _next_claim_at(self) -> float:
+        """Return the moment of the next claim: now at a ring, but small ones wait for each other."""
+        at = 0.0 if self._is_rung else self._claim_at
+        return at if self._room() >= SMALLEST_CLAIM else max(at, self._claimed_at + SMALL_CLAIM_SECONDS)
 
     def _claim(self) -> None:
         now = time.monotonic()
-        if not self._may_claim() or (now < self._claim_at and not self._is_rung):
+        if not self._may_claim() or now < self._next_claim_at():
             return
         if not self._is_rung and not self._last_claim and self._is_nothing_due(now):
             return
         self._is_rung = False
-        room = self._room()
-        claimed = claims.claim(room)
+        room, slow = self._room(), self._places.slow()
+        claimed = claims.claim(room, PART_OF_ONE, slow, self._places.left_for_slow(slow))
         self._last_claim = len(claimed)
+        self._claimed_at = now
         if claimed:
-            self._inbox.extend((now, each) for each in claimed)
+            self._places.add(claimed, now)
             self._sender.wake()
         self._plan_next_claim(claimed, room)
 
@@ -264,6 +279,6 @@ class Engine:
             self._paced_until = now + 2 / min(rates)
 
     def _end_drain(self, now: float) -> None:
-        is_busy = self._inbox or self._outbox or self._sender.in_flight or now < self._paced_until
+        is_busy = self._places or self._outbox or self._sender.in_flight or now < self._paced_until
         if self._is_draining and not is_busy:
             self.stop()

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from apps.webhooks import clock
 from apps.webhooks.claims import Result
 from apps.webhooks.models import WorkerBeat
 
@@ -71,10 +72,11 @@ def write() -> int:
 
 
 def beat() -> None:
-    """This will leave this worker's sign of life, and write its counters; the sweep of every worker."""
+    """This will leave this worker's sign of life, compare its clock, and write its counters; every worker's sweep."""
+    values = {"beat_at": Now(), "clock_offset": clock.check()}
     write()
     name = f"{socket.gethostname()}:{os.getpid()}"[:120]
     WorkerBeat.objects.update_or_create(
-        name=name, defaults={"beat_at": Now()}, create_defaults={"started_at": _started_at, "beat_at": Now()}
+        name=name, defaults=values, create_defaults={**values, "started_at": _started_at}
     )
-    WorkerBeat.objects.filter(beat_at__lt=timezone.now() - FORGET_WORKERS_AFTER).delete()
+    WorkerBeat.objects.filter(beat_at__lt=Now() - FORGET_WORKERS_AFTER).delete()

@@ -10,7 +10,7 @@ from django.db import DatabaseError, connection
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from apps.webhooks import balance
+from apps.webhooks import balance, clock
 from apps.webhooks.meters import BOUNDS
 from apps.webhooks.models import DeliveryBalance, EngineTotal
 
@@ -111,7 +111,16 @@ def _workers() -> list[Metric]:
                _ask(f"SELECT count(*) FROM webhooks_workerbeat WHERE {alive}")),  # noqa: S608
         _gauge("portal_worker_heartbeat_age_seconds", "How long ago the last sign of life of any worker was.",
                _ask(f"SELECT {_age_of('max(beat_at)')} FROM webhooks_workerbeat")),  # noqa: S608
+        _gauge("portal_clock_offset_seconds", "How far the worst clock of a living worker, or of the process that "
+               "answers, is ahead of the database's.", _worst_offset(alive)),
     ]  # fmt: skip
+
+
+def _worst_offset(alive: str) -> float:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT clock_offset FROM webhooks_workerbeat WHERE {alive}")  # noqa: S608
+        offsets = [row[0] for row in cursor.fetchall()]
+    return round(max([clock.measure(), *offsets], key=abs), 3)
 
 
 def _balance() -> list[Metric]:

@@ -8,6 +8,7 @@ from typing import Any
 import pycurl
 
 from apps.base.outbound import GuardedHandle
+from apps.webhooks import clock
 
 MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
 
@@ -153,7 +154,7 @@ def _milliseconds(microseconds: int) -> int:
 
 def _retry_after(headers: list[tuple[str, str]]) -> float | None:
     value = next((value for name, value in headers if name == "retry-after"), None)
-    return None if value is None else parse_retry_after(value, datetime.now(UTC))
+    return None if value is None else parse_retry_after(value, clock.now())
 
 
 def parse_retry_after(value: str, now: datetime) -> float | None:

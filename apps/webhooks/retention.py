@@ -15,10 +15,9 @@ from typing import Any
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
 
 from apps.base.identifiers import uuid_at
-from apps.webhooks import balance
+from apps.webhooks import balance, clock
 from apps.webhooks.models import (
     Attempt,
     AttemptHour,
@@ -41,12 +40,13 @@ Keys = list[uuid.UUID]
 
 def prune() -> int:
     """This will remove some of what is too old and return how many rows were removed or emptied."""
-    until, removed = time.monotonic() + MOST_SECONDS, 0
-    resting = set(SweepPlace.objects.filter(again_at__gt=timezone.now()).values_list("name", flat=True))
+    until, removed, now = time.monotonic() + MOST_SECONDS, 0, clock.database_now()
+    resting = set(SweepPlace.objects.filter(again_at__gt=now).values_list("name", flat=True))
     for name, model, days, remove in _kinds():
         if name in resting:
             continue
-        oldest_kept = timezone.now() - timedelta(days=days)
+        # The database's time: a worker whose clock is a year ahead must not remove a year.
+        oldest_kept = now - timedelta(days=days)
         count: int | None = 0
         while count is not None and time.monotonic() < until:
             removed += count
@@ -72,7 +72,7 @@ def _kinds() -> list[tuple[str, type[models.Model], int, Callable[[Keys, datetim
 def _walk(name: str, model: Any, oldest_kept: datetime, remove: Callable[[Keys, datetime], int]) -> int | None:
     """Go through the next window and return what was removed; None where the walk is over, or another's."""
     SweepPlace.objects.get_or_create(name=name)
-    now = timezone.now()
+    now = clock.database_now()
     places = SweepPlace.objects.filter(Q(again_at=None) | Q(again_at__lte=now), name=name)
     place = places.select_for_update(skip_locked=True).first()
     if place is None:

@@ -2,8 +2,9 @@
 
     python -m benchmarks.hooks.receiver PORT
 
-``POST /ok…`` is answered at once, ``POST /hang…`` never, ``POST /drip…`` byte by byte without end. ``GET /log`` returns
-``[[path, webhook-id, seconds since 1970], …]``, ``GET /count`` how many they are, and ``GET /reset`` forgets them.
+``POST /ok…`` is answered at once, ``POST /late…`` after 0.3 s, ``POST /hang…`` never, ``POST /drip…`` byte by byte
+without end. ``GET /log`` returns ``[[path, webhook-id, seconds since 1970], …]``, ``GET /count`` how many they are, and
+``GET /reset`` forgets them.
 """
 
 import json
@@ -12,12 +13,13 @@ import select
 import socket
 import sys
 import time
+from collections import deque
 from contextlib import suppress
 
 HOST = "127.0.0.1"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok"
 DRIP_HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
-DRIP_SECONDS = 0.2
+DRIP_SECONDS, LATE_SECONDS = 0.2, 0.3
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 WEBHOOK_ID = re.compile(rb"\r\nwebhook-id: *([^\r]+)", re.IGNORECASE)
 
@@ -35,15 +37,19 @@ class Receiver:
         self.dripping: dict[int, socket.socket] = {}
         self.log: list[tuple[str, str, float]] = []
         self.drip_at = 0.0
+        self.late: deque[tuple[float, socket.socket]] = deque()
 
     def serve(self) -> None:
         """This will serve until the process is ended."""
         while True:
-            for descriptor, _event in self.poll.poll(DRIP_SECONDS):
+            wait = max(0.0, self.late[0][0] - time.monotonic()) if self.late else DRIP_SECONDS
+            for descriptor, _event in self.poll.poll(min(DRIP_SECONDS, wait)):
                 if descriptor == self.listener.fileno():
                     self.accept()
                 else:
                     self.read(descriptor)
+            while self.late and self.late[0][0] <= time.monotonic():
+                self.send(self.late.popleft()[1], ANSWER)
             if self.dripping and time.monotonic() > self.drip_at:
                 self.drip()
 
@@ -93,6 +99,9 @@ class Receiver:
         if path.startswith(b"/drip"):
             self.dripping[descriptor] = connection
             self.send(connection, DRIP_HEAD)
+            return
+        if path.startswith(b"/late"):
+            self.late.append((time.monotonic() + LATE_SECONDS, connection))
             return
         self.send(connection, ANSWER)
 

@@ -19,9 +19,10 @@ django.setup()
 from django.core.management import call_command  # noqa: E402
 from django.db import connection, connections, transaction  # noqa: E402
 from django.db.models import Count  # noqa: E402
+from django.test import Client  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from apps.orgs.models import Organization  # noqa: E402
+from apps.orgs.models import Membership, Organization, Role, User  # noqa: E402
 from apps.webhooks import claims, fan_out, publishing  # noqa: E402
 from apps.webhooks.models import Attempt, Delivery, Endpoint, EndpointSecret, Event, Subscription  # noqa: E402
 from apps.webhooks.signing import new_secret  # noqa: E402
@@ -48,6 +49,19 @@ def endpoints(organizations: int, paths: list[list[str]], url: str) -> dict[str,
         EndpointSecret.objects.create(organization=owner, endpoint=made, secret=new_secret())
         Subscription.objects.create(organization=owner, endpoint=made, pattern=event_type)
     return {"endpoints": len(paths)}
+
+
+def sign_in(people: int) -> dict[str, Any]:
+    """This will make so many owners of the first organization and return their sessions' cookies."""
+    owner, cookies = Organization.objects.get(slug="bench0"), []
+    for number in range(people):
+        user = User.objects.create_user(f"reader{number}@example.com", None, name=f"Reader {number}")
+        Membership.objects.create(organization=owner, user=user, role=Role.OWNER)
+        client = Client()
+        client.force_login(user)
+        cookies.append(client.cookies.output(attrs=[], header="", sep=";").strip())
+    endpoint = Endpoint.objects.existing().filter(organization=owner).first()
+    return {"cookies": cookies, "endpoint": endpoint.public_id}
 
 
 def empty() -> dict[str, Any]:
@@ -77,8 +91,10 @@ def owners() -> list[Any]:
 def backlog(events: int, event_type: str) -> dict[str, Any]:
     """This will publish a backlog, and return how many deliveries that makes."""
     rows, deliveries = owners(), 0
-    for number in range(events):
-        deliveries += publish(event_type, rows[number % len(rows)])[2]
+    for start in range(0, events, 200):
+        with transaction.atomic():
+            for number in range(start, min(start + 200, events)):
+                deliveries += publish(event_type, rows[number % len(rows)])[2]
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE webhooks_delivery")
@@ -255,7 +271,7 @@ def claim_all(threads: int) -> dict[str, Any]:
 STEPS = {"fan_out": fan_out_step} | {
     each.__name__: each
     for each in (migrate, endpoints, empty, backlog, enqueue, paced, single, state, ids, accept, many_endpoints,
-                 claim_all)
+                 claim_all, sign_in)
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ This package alone changes the state of deliveries. The two SQL dialects live in
 """
 
 import uuid
+from collections.abc import Iterable
 from types import ModuleType
 
 from django.conf import settings
@@ -59,13 +60,19 @@ def lease_seconds() -> float:
     return settings.WEBHOOK_TIMEOUT + lease_margin()
 
 
-def claim(limit: int) -> list[ClaimedDelivery]:
+def claim(
+    limit: int, part_of_one: float = 1.0, slow: Iterable[uuid.UUID] = (), slow_limit: int | None = None
+) -> list[ClaimedDelivery]:
     """This will take up to ``limit`` due deliveries and start an attempt of each, in one short transaction.
 
     Fair: at most ``max_in_flight`` for an endpoint and 200 for an organization with those in flight, an endpoint's
-    rate, first tries before retries, endpoints in turn, oldest first. The caps are exact over all workers.
+    rate, first tries before retries, endpoints in turn, oldest first. The caps are exact over all workers. Beyond its
+    first, an endpoint comes to hold at most ``part_of_one`` of what is still free. Endpoints that fail have at most
+    four in flight; they and those named ``slow`` get ``slow_limit`` of the deliveries at most.
     """
-    claimed: list[ClaimedDelivery] = _dialect().claim(Limits(limit, lease_seconds()))
+    most_slow = limit if slow_limit is None else slow_limit
+    limits = Limits(limit, lease_seconds(), part_of_one, tuple(slow), most_slow)
+    claimed: list[ClaimedDelivery] = _dialect().claim(limits)
     reach("after_claim")
     return claimed
 

@@ -12,25 +12,33 @@ from apps.webhooks.claims.due import due_endpoints
 from apps.webhooks.claims.rows import ClaimedDelivery, Limits, Receiver, Result
 from apps.webhooks.sql import uuid7_from
 
+# Of those that are slow only some have their turn, so that the rest of the rows is left to the others.
+FAILS = "e.failures_in_a_row >= %(failures)s"
+MOST = f"CASE WHEN {FAILS} THEN least(e.max_in_flight, %(failing_in_flight)s) ELSE e.max_in_flight END"
 # NO KEY UPDATE: inserting a delivery takes KEY SHARE on its endpoint and must not wait for a claim. Endpoints that
 # another worker is claiming from are skipped. Random order: with more ready endpoints than one claim takes, each
 # comes up before long.
 LOCK = f"""
 WITH RECURSIVE {due_endpoints("statement_timestamp()")}, busy AS MATERIALIZED (
     SELECT endpoint_id, count(*) AS n FROM webhooks_delivery WHERE status = 'sending' GROUP BY endpoint_id
+), ready AS MATERIALIZED (
+    SELECT e.id, {FAILS} OR e.id = ANY(%(slow)s::uuid[]) AS is_slow FROM webhooks_endpoint e
+    WHERE e.id IN (SELECT endpoint_id FROM due)
+        AND NOT EXISTS (SELECT 1 FROM busy WHERE busy.endpoint_id = e.id AND busy.n >= {MOST})
+        AND (e.rate_limit_per_second IS NULL OR e.paced_until IS NULL
+            OR e.paced_until <= statement_timestamp() + make_interval(secs => %(burst_seconds)s))
 )
 SELECT e.id, e.organization_id, e.url, e.headers, e.rate_limit_per_second,
-    e.status = 'enabled' AND o.status = 'active' AND e.deleted_at IS NULL,
+    e.status = 'enabled' AND o.status = 'active' AND e.deleted_at IS NULL, {FAILS},
     ARRAY(
         SELECT ARRAY[s.id::text, s.secret] FROM webhooks_endpointsecret s
         WHERE s.endpoint_id = e.id AND (s.expires_at IS NULL OR s.expires_at > statement_timestamp())
         ORDER BY s.created_at DESC, s.id DESC
     )
 FROM webhooks_endpoint e JOIN orgs_organization o ON o.id = e.organization_id
-WHERE e.id IN (SELECT endpoint_id FROM due)
-    AND NOT EXISTS (SELECT 1 FROM busy WHERE busy.endpoint_id = e.id AND busy.n >= e.max_in_flight)
-    AND (e.rate_limit_per_second IS NULL OR e.paced_until IS NULL
-        OR e.paced_until <= statement_timestamp() + make_interval(secs => %(burst_seconds)s))
+WHERE e.id = ANY(ARRAY(
+    SELECT id FROM ready WHERE NOT is_slow
+    UNION ALL (SELECT id FROM ready WHERE is_slow ORDER BY random() LIMIT %(slow_rows)s)))
 ORDER BY random() LIMIT %(rows)s
 FOR NO KEY UPDATE OF e SKIP LOCKED
 """  # noqa: S608 - only constants are put in
@@ -78,13 +86,14 @@ WITH busy AS MATERIALIZED (
     SELECT organization_id, sum(n) AS n FROM busy GROUP BY organization_id
 ), room AS MATERIALIZED (
     SELECT e.id, e.organization_id, e.rate_limit_per_second, e.id = ANY(%(open)s::uuid[]) AS is_open,
-        greatest(0, least(%(share)s, e.max_in_flight - coalesce(busy.n, 0),
+        {FAILS} OR e.id = ANY(%(slow)s::uuid[]) AS is_slow,
+        greatest(0, least(%(share)s, least({MOST}, %(most_of_one)s) - coalesce(busy.n, 0),
             CASE WHEN e.rate_limit_per_second IS NULL THEN %(share)s ELSE 1 + floor(e.rate_limit_per_second
                 * extract(epoch FROM statement_timestamp() + make_interval(secs => %(burst_seconds)s)
                     - greatest(e.paced_until, statement_timestamp()))) END))::int AS places
     FROM webhooks_endpoint e LEFT JOIN busy ON busy.endpoint_id = e.id WHERE e.id = ANY(%(endpoints)s::uuid[])
 ), ready AS MATERIALIZED (
-    SELECT d.*, room.organization_id,
+    SELECT d.*, room.organization_id, room.is_slow,
         row_number() OVER (PARTITION BY room.id ORDER BY d.again, d.next_attempt_at) AS place
     FROM room CROSS JOIN LATERAL (
         ({_first_due("0", "= 0")})
@@ -97,7 +106,10 @@ WITH busy AS MATERIALIZED (
         PARTITION BY ready.organization_id ORDER BY again, place, next_attempt_at) + coalesce(b.n, 0) AS rank
     FROM ready LEFT JOIN busy_organization b USING (organization_id)
 ), chosen AS MATERIALIZED (
-    SELECT id FROM capped WHERE rank <= %(organization_in_flight)s
+    SELECT id FROM (
+        SELECT *, row_number() OVER (PARTITION BY is_slow ORDER BY again, place, next_attempt_at) AS turn
+        FROM capped WHERE rank <= %(organization_in_flight)s
+    ) AS within WHERE NOT is_slow OR turn <= %(slow_rows)s
     ORDER BY again, place, next_attempt_at LIMIT %(rows)s
 ), stamped AS (
     UPDATE webhooks_delivery d
@@ -220,9 +232,9 @@ def claim(limits: Limits) -> list[ClaimedDelivery]:
 
 def _receiver(row: tuple[Any, ...]) -> Receiver:
     *values, secrets = row
-    key, organization, url, headers, rate, is_open = values
+    key, organization, url, headers, rate, is_open, is_failing = values
     keys = tuple((uuid.UUID(secret_id), sealed) for secret_id, sealed in secrets)
-    return Receiver(key, organization, url, headers, keys, rate, is_open)
+    return Receiver(key, organization, url, headers, keys, rate, is_open, is_failing)
 
 
 def _take(cursor: Any, limits: Limits, receivers: dict[uuid.UUID, Receiver]) -> list[ClaimedDelivery]:
@@ -231,18 +243,14 @@ def _take(cursor: Any, limits: Limits, receivers: dict[uuid.UUID, Receiver]) -> 
         "token": token,
         "endpoints": list(receivers),
         "open": [each.id for each in receivers.values() if each.is_open],
-        "share": share_of(limits.rows, len(receivers)),
+        "share": limits.share(len(receivers)),
+        "most_of_one": limits.most_of_one,
     }
     cursor.execute(TAKE, values)
     return [
         ClaimedDelivery(delivery, token, number, uncounted, event, body, test, started_at, receivers[endpoint])
         for delivery, number, uncounted, endpoint, event, body, test, started_at in cursor.fetchall()
     ]
-
-
-def share_of(rows: int, endpoints: int) -> int:
-    """This will return how many rows to look at for one endpoint, so that many endpoints do not mean many rows."""
-    return max(2, rows * 2 // endpoints)
 
 
 def finish(results: list[Result]) -> set[uuid.UUID]:

@@ -16,6 +16,7 @@ class Receiver:
     secrets: tuple[tuple[uuid.UUID, str], ...]
     rate: int | None = None
     is_open: bool = True
+    is_failing: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -78,13 +79,31 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one claim may take. ``lease_seconds`` is from the claim until others may have the rows."""
+    """How much one claim may take. ``lease_seconds`` is from the claim until others may have the rows.
+
+    An endpoint fails, here, after ``failures`` failed attempts in a row, and then has ``failing_in_flight`` at most.
+    """
 
     rows: int
     lease_seconds: float
+    part_of_one: float = 1.0
+    slow: tuple[uuid.UUID, ...] = ()
+    slow_rows: int = 0
     organization_in_flight: int = 200
     burst_seconds: float = 0.1
+    failures: int = 3
+    failing_in_flight: int = 4
 
     def as_values(self) -> dict[str, Any]:
         """This will return the fields for SQL."""
-        return asdict(self)
+        return asdict(self) | {"slow": list(self.slow)}
+
+    @property
+    def most_of_one(self) -> int:
+        """How many an endpoint may have in flight after this claim, by what is free before it."""
+        return max(1, int(self.part_of_one * self.rows))
+
+    def share(self, endpoints: int) -> int:
+        """This will return how many of so many endpoints each may get, so that its part of the free ones is kept
+        when all take theirs at once; and so that many endpoints do not mean many rows to look at."""
+        return max(1, int(self.part_of_one * self.rows / (1 + self.part_of_one * endpoints)))

@@ -4,6 +4,7 @@ Times come from Python: the database lives in this machine's file, so the two cl
 """
 
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from math import floor
 from typing import Any
@@ -20,7 +21,8 @@ from apps.webhooks.sql import as_text, from_text
 ENDPOINTS = f"""
 WITH RECURSIVE {due_endpoints("%(now)s")}
 SELECT e.id, e.organization_id, e.url, e.headers, e.rate_limit_per_second,
-    e.status = 'enabled' AND o.status = 'active' AND e.deleted_at IS NULL, e.max_in_flight, e.paced_until
+    e.status = 'enabled' AND o.status = 'active' AND e.deleted_at IS NULL, e.max_in_flight, e.paced_until,
+    e.failures_in_a_row
 FROM webhooks_endpoint e JOIN orgs_organization o ON o.id = e.organization_id
 WHERE e.id IN (SELECT endpoint_id FROM due) ORDER BY random()
 """  # noqa: S608 - only constants are put in
@@ -104,19 +106,35 @@ def _pick(
 ) -> list[Picked]:
     """Take from each endpoint what it has room for; settle what waits for one that is closed."""
     picked: list[Picked] = []
-    share = max(2, limits.rows * 2 // len(endpoints))
-    for key, organization, url, headers, rate, is_open, most, paced_until in endpoints[: limits.rows]:
+    for key, organization, url, headers, rate, is_open, places, is_failing in _in_turn(limits, endpoints, busy, now):
         if not is_open:
             cursor.execute(SETTLE, (as_text(now), key))
-        places = min(share, most - busy.get(key, 0), _paced_room(limits, rate, paced_until, now, share))
         rows = _due(cursor, key, is_open, places, now)
         if not rows:
             continue
         cursor.execute(SECRETS, (key, as_text(now)))
         secrets = tuple((uuid.UUID(secret_id), sealed) for secret_id, sealed in cursor.fetchall())
-        receiver = Receiver(uuid.UUID(key), uuid.UUID(organization), url, headers, secrets, rate, bool(is_open))
+        about = (uuid.UUID(key), uuid.UUID(organization), url, headers, secrets, rate, bool(is_open), is_failing)
+        receiver = Receiver(*about)
         picked += [(int(row[2] > 0), place, row[5], receiver, row) for place, row in enumerate(rows)]
     return picked
+
+
+def _in_turn(
+    limits: Limits, endpoints: list[tuple[Any, ...]], busy: dict[str, int], now: datetime
+) -> Iterator[tuple[Any, ...]]:
+    """Give the endpoints that may have more in flight, how many more, and whether they fail."""
+    share, slow, left = limits.share(len(endpoints)), {each.hex for each in limits.slow}, limits.rows
+    for *about, most, paced_until, failures in endpoints:
+        key, rate = about[0], about[4]
+        is_failing = failures >= limits.failures
+        most = min(most, limits.most_of_one, limits.failing_in_flight if is_failing else most)
+        places = min(share, most - busy.get(key, 0), _paced_room(limits, rate, paced_until, now, share))
+        if is_failing or key in slow:
+            places = min(places, limits.slow_rows)
+        if places > 0 and left:
+            left -= 1
+            yield (*about, places, is_failing)
 
 
 def _paced_room(limits: Limits, rate: int | None, paced_until: str | datetime | None, now: datetime, share: int) -> int:
@@ -137,15 +155,18 @@ def _due(cursor: Any, endpoint: str, is_open: bool, places: int, now: datetime) 
 
 
 def _cap(limits: Limits, picked: list[Picked], busy: list[tuple[str, str, int]]) -> list[Picked]:
-    """Keep each organization under its cap; first tries first, the endpoints in turn, then the oldest."""
+    """Keep organizations and what is slow under their caps; first tries first, endpoints in turn, then the oldest."""
     flying: dict[uuid.UUID, int] = {}
+    slow_left = limits.slow_rows
     for _endpoint, organization, count in busy:
         key = uuid.UUID(organization)
         flying[key] = flying.get(key, 0) + count
     chosen: list[Picked] = []
     for each in sorted(picked, key=lambda each: each[:3]):
-        owner = each[3].organization_id
-        if flying.get(owner, 0) < limits.organization_in_flight and len(chosen) < limits.rows:
+        owner, is_slow = each[3].organization_id, each[3].is_failing or each[3].id in limits.slow
+        has_room = flying.get(owner, 0) < limits.organization_in_flight and len(chosen) < limits.rows
+        if has_room and (slow_left or not is_slow):
+            slow_left -= is_slow
             flying[owner] = flying.get(owner, 0) + 1
             chosen.append(each)
     return chosen

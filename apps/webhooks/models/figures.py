@@ -93,6 +93,7 @@ class WorkerBeat(models.Model):
     name = models.CharField(max_length=120, primary_key=True)
     started_at = models.DateTimeField()
     beat_at = models.DateTimeField()
+    clock_offset = models.FloatField(default=0, help_text="Seconds that its clock was ahead of the database's.")
 
     def __str__(self) -> str:
         return self.name

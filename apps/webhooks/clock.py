@@ -1,0 +1,72 @@
+"""The database's clock beside this machine's: one rules, the other is watched.
+
+What is due, leases and retries follow the database. Signatures carry its time too, for receivers refuse what is more
+than five minutes off. A machine whose clock disagrees raises an alarm: in its log, and as a metric.
+"""
+
+import logging
+import time
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+
+logger = logging.getLogger(__name__)
+
+MOST_OFFSET_SECONDS = 3.0
+SAID_EVERY_SECONDS = 60.0
+NOW = {
+    "postgresql": "SELECT extract(epoch FROM clock_timestamp())::float8",
+    # The same machine's clock, so the two agree unless this process was given another one.
+    "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400",
+}
+
+_offset = 0.0
+_said_at: float | None = None
+
+
+def offset() -> float:
+    """This will return by how many seconds this machine was ahead of the database when they were last compared."""
+    return _offset
+
+
+def now() -> datetime:
+    """This will return the database's time, without asking it: as far as the last comparison tells."""
+    return datetime.now(UTC) - timedelta(seconds=_offset)
+
+
+def database_now() -> datetime:
+    """This will ask the database what time it is."""
+    return datetime.fromtimestamp(_ask(), UTC)
+
+
+def check() -> float:
+    """This will compare the clocks, raise the alarm where they are more than 3 s apart, and return the offset."""
+    global _offset
+    _offset = measure()
+    _alarm()
+    return _offset
+
+
+def measure() -> float:
+    """This will return by how many seconds this machine is ahead; what the question took may be in it by half."""
+    before = time.time()
+    theirs = _ask()
+    return (before + time.time()) / 2 - theirs
+
+
+def _alarm() -> None:
+    """Say it once a minute while it lasts, and once when it is over."""
+    global _said_at
+    is_off = abs(_offset) > MOST_OFFSET_SECONDS
+    if is_off and (_said_at is None or time.monotonic() - _said_at >= SAID_EVERY_SECONDS):
+        _said_at = time.monotonic()
+        logger.critical("this machine's clock is %.1f s off the database's: set it by NTP", _offset)
+    elif not is_off and _said_at is not None:
+        _said_at = None
+        logger.warning("this machine's clock agrees with the database's again")
+
+
+def _ask() -> float:
+    with connection.cursor() as cursor:
+        cursor.execute(NOW[connection.vendor])
+        return float(cursor.fetchone()[0])
