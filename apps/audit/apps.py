@@ -13,3 +13,4 @@ class AuditConfig(AppConfig):
         register("change", "apps.audit.own_sources.changes")
         register("api_call", "apps.audit.own_sources.api_calls")
         sweeps.register("audit.drain_calls", "apps.audit.call_stream.drain", every_seconds=0.5)
+        sweeps.register("audit.seal", "apps.audit.sealing.seal_due", every_seconds=1)
