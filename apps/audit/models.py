@@ -138,6 +138,41 @@ class Cut(models.Model):
         return f"up to {self.seq}"
 
 
+class Round(models.Model):
+    """How far a sweep that goes through the organizations has come; ``version`` decides between two workers."""
+
+    name = models.CharField(max_length=20, primary_key=True)
+    version = models.PositiveBigIntegerField(default=0)
+    again_at = models.DateTimeField(null=True)
+    organization_id = models.UUIDField(null=True)
+    # Of digests: the hour, the last row that is in, how many are, and the chain of their hashes.
+    hour = models.DateTimeField(null=True)
+    place = models.UUIDField(null=True)
+    rows = models.PositiveBigIntegerField(default=0)
+    hash = models.CharField(max_length=64, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class KeptSince(models.Model):
+    """From when on every row of a kind is kept, as retention had it; longer days later bring nothing back."""
+
+    organization = models.ForeignKey("orgs.Organization", on_delete=models.CASCADE, related_name="+", db_index=False)
+    organization_id: uuid.UUID
+    kind = models.CharField(max_length=10)
+    since = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "kept since"
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(fields=["organization", "kind"], name="one_kept_since_a_kind")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.since:%Y-%m-%d %H:%M}"
+
+
 class ApiCall(OrgOwned):
     """One answered request of a known key or session on ``/v1``."""
 

@@ -1,18 +1,14 @@
 """Every committed change gets the next number and the next hash of its organization, whatever its id says."""
 
-import uuid
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
 
 from apps.audit import sealing
-from apps.audit.chain import canonical, genesis, link_hash
+from apps.audit.chain import genesis
 from apps.audit.models import AuditEntry, Seal, Unsealed
-from apps.base.actor import system
 from apps.base.identifiers import encode
 from tests.audit.conftest import change, person
-from tests.engines import in_threads
 
 pytestmark = pytest.mark.django_db
 
