@@ -96,7 +96,7 @@ def _postgresql(table: Table, has_queue: bool) -> list[str]:
     if table.name == ENTRIES and has_queue:
         statements += [
             "CREATE OR REPLACE FUNCTION portal_queue_for_sealing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-            f" INSERT INTO {QUEUE} (entry_id) VALUES (NEW.id); RETURN NULL; END $$",
+            f" {ADD_TO_QUEUE} RETURN NULL; END $$",
             f"CREATE TRIGGER {ENTRIES}_queue AFTER INSERT ON {ENTRIES}"
             " FOR EACH ROW EXECUTE FUNCTION portal_queue_for_sealing()",
         ]

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from apps.audit import checkpoints, sealing
 from apps.audit.models import AuditEntry, Checkpoint
-from tests.audit.chains import owner_of_the_database, seal_anew, sealed_log, seals_of, stored, verify
+from tests.audit.chains import falsify, owner_of_the_database, seal_anew, sealed_log, seals_of, stored, verify
 from tests.audit.conftest import change, person
 
 pytestmark = pytest.mark.django_db
@@ -32,12 +32,6 @@ def outside(organization, log, tmp_path) -> str:
     path = tmp_path / "checkpoint.json"
     path.write_text(json.dumps(checkpoints.as_json(made)))
     return str(path)
-
-
-def falsify(statement: str, *values: Any) -> None:
-    with owner_of_the_database() as cursor:
-        cursor.execute(statement, values)
-        assert cursor.rowcount
 
 
 def first_bad(*arguments: str) -> int:
