@@ -205,7 +205,7 @@ def is_drained_to(moment: datetime) -> bool:
     if not settings.REDIS_URL:
         return True
     milliseconds = int(moment.timestamp() * 1000)
-    found: Any = shared.ask(lambda client: client.xrange(KEY, max=f"({milliseconds}", count=1))
+    found: Any = shared.ask(lambda client: client.xrange(KEY, max=f"({milliseconds}-0", count=1))
     return found is not None and not found
 
 

@@ -21,7 +21,7 @@ def due(name: str) -> Round | None:
     return None if found.again_at is not None and found.again_at > timezone.now() else found
 
 
-def move(place: Round, **changes: Any) -> bool:
+def move(place: Round, /, **changes: Any) -> bool:
     """This will write the new place and tell whether it was this worker that moved it."""
     rows = Round.objects.filter(name=place.name, version=place.version)
     return bool(rows.update(version=place.version + 1, **changes))

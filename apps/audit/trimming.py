@@ -80,13 +80,15 @@ def _trim_organization(organization_id: uuid.UUID, until: float) -> tuple[int, b
 
 
 def _cut(organization_id: uuid.UUID) -> None:
-    """Cut at the newest checkpoint that is old enough, where that is a week further than the last cut."""
-    last = Cut.objects.filter(organization_id=organization_id).order_by("-seq").select_related("checkpoint").first()
+    """Cut at the newest checkpoint that is old enough, where the last cut is a week ago."""
+    last = Cut.objects.filter(organization_id=organization_id).order_by("-seq").first()
     points = Checkpoint.objects.filter(
         organization_id=organization_id, at__lt=kept.oldest_kept("audit", organization_id)
     )
     if last is not None:
-        points = points.filter(seq__gt=last.seq, at__gte=last.checkpoint.at + WEEK)
+        if last.at + WEEK > timezone.now():
+            return
+        points = points.filter(seq__gt=last.seq)
     point = points.order_by("-seq").first()
     if point is None:
         return

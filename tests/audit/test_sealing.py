@@ -113,14 +113,16 @@ def test_no_transaction_that_commits_late_is_skipped(organization, other):
     done = threading.Event()
 
     def write(number: int) -> None:
+        whose = [organization if (number + turn) % 2 else other for turn in range(rounds)]
+        # Every id is made before the first commit.
+        late = [[AuditEntry(**LATE, organization=each) for _ in range(entries)] for each in whose]
         for turn in range(rounds):
-            whose = organization if (number + turn) % 2 else other
-            late = [AuditEntry(**LATE, organization=whose) for _ in range(entries)]
-            time.sleep(0.001 * (turn % 4))
+            while turn == rounds // 2 and Seal.objects.values("organization").distinct().count() < 2:
+                time.sleep(0.005)
             with transaction.atomic():
-                AuditEntry.objects.bulk_create(late[:2])
+                AuditEntry.objects.bulk_create(late[turn][:2])
                 time.sleep(0.001 * (number % 3))
-                AuditEntry.objects.bulk_create(late[2:])
+                AuditEntry.objects.bulk_create(late[turn][2:])
 
     def seal() -> None:
         while not done.is_set():

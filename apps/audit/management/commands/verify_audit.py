@@ -27,6 +27,7 @@ class Command(PortalCommand):
         parser.add_argument("--filtered", action="store_true", help="with --file: numbers may be missing")
         parser.add_argument("--checkpoint", metavar="FILE", help="a checkpoint that was kept elsewhere")
         parser.add_argument("--public-key", metavar="BASE64", help="who signed it, where that was another key")
+        parser.add_argument("--show-key", action="store_true", help="only show the public key of checkpoints")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """This will print what was checked, and end with 1 where something is wrong."""
@@ -37,6 +38,9 @@ class Command(PortalCommand):
 
     def run_command(self, **options: Any) -> dict[str, Any]:
         """This will check the file, or the chains of the database."""
+        if options["show_key"]:
+            key = checkpoints.own_public_key()
+            return {"public_key": key, "key_id": checkpoints.key_id(key)}
         outside = self._read_checkpoint(options)
         return self._check_file(outside, options) if options["file"] else self._check_database(outside, options)
 
