@@ -77,7 +77,9 @@ def test_an_edit_of_a_field(lines, name, where, tmp_path, request):
     if where == "elsewhere":
         request.getfixturevalue("elsewhere")
     value = lines[6][name]
-    changed = {"x": 1} if isinstance(value, dict) else 8 if name == "seq" else value[:-1] + ("y" if value[-1] == "x" else "x")
+    changed = (
+        {"x": 1} if isinstance(value, dict) else 8 if name == "seq" else value[:-1] + ("y" if value[-1] == "x" else "x")
+    )
     lines[6] = {**lines[6], name: changed}
     assert first_bad("--file", write_lines(tmp_path / "export.jsonl", lines)) == 7
 
