@@ -1,20 +1,25 @@
-"""Recording a change: one entry, in the transaction of the change."""
+"""Recording a change: one entry, in the transaction of the change. And signing a checkpoint when somebody asks."""
 
 import json
 import uuid
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connection
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
-from apps.audit.models import AuditEntry, Outcome
+from apps.audit import checkpoints, sealing
+from apps.audit.models import AuditEntry, Checkpoint, Outcome
 from apps.audit.texts import clean
 from apps.audit.vocabulary import require_known
 from apps.base.actor import Actor
+from apps.base.errors import Conflict
+from apps.base.permissions import Permission
 
 # The last word of a field name that must not be recorded: `secret`, `api_key`, `new_password`, but not `key_type`.
 SECRET_WORDS = frozenset({"secret", "secrets", "key", "digest", "password", "token", "pepper", "authorization"})
 LONGEST_VALUE = 2000
+MADE = "audit.checkpoint_made"
 
 
 def record(
@@ -54,6 +59,28 @@ def record(
         user_agent=clean(actor.user_agent, 300),
         request_id=clean(actor.request_id, 64),
     )
+
+
+@transaction.atomic
+def make_checkpoint(*, actor: Actor) -> Checkpoint:
+    """This will sign the end of the actor's audit log as it is now, and record it; whoever may export may.
+
+    Where nothing happened since the newest checkpoint but its making, it is returned again. Raises Conflict where
+    nothing is sealed yet.
+    """
+    actor.require(Permission.AUDIT_EXPORT)
+    owner = actor.organization_id
+    if owner is None:
+        raise ValueError("name the organization: the actor has none")
+    sealing.seal_due()
+    last = checkpoints.newest(owner)
+    if last is not None and not checkpoints.is_behind(last, but=MADE):
+        return last
+    made = checkpoints.make(owner)
+    if made is None:
+        raise Conflict(_("There is nothing to sign yet: nothing has happened in this organization."))
+    record(actor=actor, action=MADE, target_kind="checkpoint", target_id=str(made.seq))
+    return made
 
 
 def _recordable(changes: dict[str, list[Any]]) -> dict[str, list[Any]]:

@@ -1,6 +1,7 @@
 """What happened, for ever: changes, API calls, and the figures that pages read."""
 
 import uuid
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db import models
@@ -19,12 +20,29 @@ class Outcome(models.TextChoices):
     FAILURE = "failure", "failure"
 
 
+class MillisecondsField(models.DateTimeField):
+    """A time in whole milliseconds: what the API shows and the chain hashes. The column is a DateTimeField's own."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        """This will cut what is finer than a millisecond."""
+        value = super().pre_save(model_instance, add)
+        if isinstance(value, datetime):
+            value = value.replace(microsecond=value.microsecond // 1000 * 1000)
+            setattr(model_instance, self.attname, value)
+        return value
+
+    def deconstruct(self) -> Any:
+        """This will show migrations the column that it is: there is nothing to remake."""
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.DateTimeField", args, kwargs
+
+
 class AuditEntry(OrgOwned):
     """One change, written in the transaction of the change. Append-only: triggers refuse UPDATE and DELETE."""
 
     id_prefix = "aud"
 
-    at = models.DateTimeField(auto_now_add=True)
+    at = MillisecondsField(auto_now_add=True)
     actor_kind = models.CharField(max_length=10)
     actor_id = models.CharField(max_length=40)
     actor_label = models.CharField(max_length=200)
@@ -47,6 +65,112 @@ class AuditEntry(OrgOwned):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.action} {self.target_id}"
+
+
+class Unsealed(models.Model):
+    """The queue of the sealer: entries without a seal. A trigger adds each entry in its own transaction."""
+
+    entry = models.OneToOneField(AuditEntry, on_delete=models.DO_NOTHING, primary_key=True, related_name="+")
+
+    class Meta:
+        verbose_name = "entry to seal"
+        verbose_name_plural = "entries to seal"
+
+    def __str__(self) -> str:
+        return str(self.entry_id)
+
+
+class Seal(models.Model):
+    """An entry's place in its organization's chain. Append-only; ``apps.audit.chain`` says what the hash is of."""
+
+    entry = models.OneToOneField(AuditEntry, on_delete=models.DO_NOTHING, primary_key=True, related_name="seal")
+    organization = models.ForeignKey("orgs.Organization", on_delete=models.PROTECT, related_name="+", db_index=False)
+    organization_id: uuid.UUID
+    seq = models.PositiveBigIntegerField()
+    hash = models.CharField(max_length=64)
+    sealed_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(fields=["organization", "seq"], name="one_seal_a_number")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.hash}"
+
+
+class Checkpoint(models.Model):
+    """The end of an organization's chain at a moment, signed. Append-only; only a copy kept outside proves much."""
+
+    organization = models.ForeignKey("orgs.Organization", on_delete=models.PROTECT, related_name="+", db_index=False)
+    organization_id: uuid.UUID
+    seq = models.PositiveBigIntegerField()
+    hash = models.CharField(max_length=64)
+    at = MillisecondsField()
+    signature = models.CharField(max_length=88, help_text="Ed25519, base64.")
+    public_key = models.CharField(max_length=44, help_text="Base64; it outlives a change of AUDIT_SIGNING_KEY.")
+    key_id = models.CharField(max_length=16)
+
+    class Meta:
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(fields=["organization", "seq", "key_id"], name="one_checkpoint_a_number")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.hash} signed {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class Cut(models.Model):
+    """Where retention cut: everything up to the checkpoint's number may go, and the chain begins after it."""
+
+    checkpoint = models.OneToOneField(Checkpoint, on_delete=models.PROTECT, primary_key=True, related_name="+")
+    organization = models.ForeignKey("orgs.Organization", on_delete=models.PROTECT, related_name="+", db_index=False)
+    organization_id: uuid.UUID
+    seq = models.PositiveBigIntegerField()
+    at = MillisecondsField()
+
+    class Meta:
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(fields=["organization", "seq"], name="one_cut_a_number")
+        ]
+
+    def __str__(self) -> str:
+        return f"up to {self.seq}"
+
+
+class Round(models.Model):
+    """How far a sweep that goes through the organizations has come; ``version`` decides between two workers."""
+
+    name = models.CharField(max_length=20, primary_key=True)
+    version = models.PositiveBigIntegerField(default=0)
+    again_at = models.DateTimeField(null=True)
+    organization_id = models.UUIDField(null=True)
+    # Of digests: the hour, the last row that is in, how many are, and the chain of their hashes.
+    hour = models.DateTimeField(null=True)
+    place = models.UUIDField(null=True)
+    rows = models.PositiveBigIntegerField(default=0)
+    hash = models.CharField(max_length=64, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class KeptSince(models.Model):
+    """From when on every row of a kind is kept, as retention had it; longer days later bring nothing back."""
+
+    organization = models.ForeignKey("orgs.Organization", on_delete=models.CASCADE, related_name="+", db_index=False)
+    organization_id: uuid.UUID
+    kind = models.CharField(max_length=10)
+    since = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "kept since"
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(fields=["organization", "kind"], name="one_kept_since_a_kind")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.since:%Y-%m-%d %H:%M}"
 
 
 class ApiCall(OrgOwned):

@@ -159,5 +159,10 @@ action("event_type.deleted", _("%(actor)s deleted the event type %(target)s"))
 
 # The log itself, notices, and calls of the API
 action("audit.exported", _("%(actor)s exported the audit log"))
+action("audit.checkpoint_made", _("%(actor)s made the signed checkpoint %(target)s of the audit log"))
+action("audit.trimmed", _("%(actor)s removed what the audit log kept up to number %(target)s, for its time is over"))
+action("audit.calls_digest", _("%(rows_to)s calls of the hour %(target)s were put under seal"))
+action("audit.attempts_digest", _("%(rows_to)s delivery attempts of the hour %(target)s were put under seal"))
+action("audit.events_digest", _("%(rows_to)s events of the hour %(target)s were put under seal"))
 action("notice.dismissed", _("%(actor)s dismissed the notice %(target)s"))
 action("api.call", _("%(actor)s called %(target)s"))

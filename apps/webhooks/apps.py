@@ -4,6 +4,7 @@ from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
 
+from apps.audit import digests
 from apps.audit.sources import register as register_source
 from apps.base import sweeps
 
@@ -20,6 +21,8 @@ class WebhooksConfig(AppConfig):
     def ready(self) -> None:
         """This will register what the portal calls by name."""
         post_migrate.connect(fill_catalogue, sender=self)
+        digests.register("attempts", "apps.webhooks.digest_sources.ATTEMPTS")
+        digests.register("events", "apps.webhooks.digest_sources.EVENTS")
         register_source("delivery", "apps.webhooks.audit_source.rows")
         sweeps.register("webhooks.release_expired", "apps.webhooks.claims.release_expired", every_seconds=5)
         sweeps.register("webhooks.replays", "apps.webhooks.replays.advance", every_seconds=1)

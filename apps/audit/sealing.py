@@ -1,0 +1,104 @@
+"""Sealing: every committed change gets its sequence number and its hash, afterwards, by one sealer at a time.
+
+What is to be sealed stands in a queue (``Unsealed``) that the database itself fills in the transaction of the entry, by
+a trigger. A transaction that commits late, with an id that is lower than what is sealed already, is in the queue when
+it is there to be read, and gets the next number: ids lie about the order, an absence from the queue does not.
+
+``seal_due`` takes a batch in the order of ids, continues each organization's chain (``apps.audit.chain`` says how),
+inserts the seals and takes the entries off the queue, in one transaction. Two sealers at once would do the same work
+twice; a lock keeps them from it, and where it does not, the unique sequence number lets one of them commit and the
+other begin again. Nothing here grows with the log: the queue is as long as what is not sealed, the end of a chain is
+one look-up.
+"""
+
+import logging
+import time
+import uuid
+from typing import NamedTuple
+
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from apps.audit.chain import canonical, genesis, link_hash
+from apps.audit.chain_rows import columns, link
+from apps.audit.models import Checkpoint, Seal, Unsealed
+from apps.base.identifiers import encode
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+MOST_SECONDS = 2.0
+# Of PostgreSQL's advisory locks: "portalSE" in ASCII, a number that nobody else takes.
+LOCK = 0x706F_7274_616C_5345
+
+
+class Head(NamedTuple):
+    """The end of an organization's chain: number 0 and the hash before number 1 where nothing is sealed."""
+
+    seq: int
+    hash: str
+
+
+def head(organization_id: uuid.UUID) -> Head:
+    """This will return the end of the chain."""
+    seal = Seal.objects.filter(organization_id=organization_id).order_by("-seq").values_list("seq", "hash").first()
+    # Where retention took every seal, the checkpoint of its cut is the end.
+    point = (
+        Checkpoint.objects.filter(organization_id=organization_id).order_by("-seq").values_list("seq", "hash").first()
+        if seal is None
+        else None
+    )
+    found = seal or point
+    return Head(*found) if found else Head(0, genesis(encode("org", organization_id)))
+
+
+def seal_due(stop_after: float = MOST_SECONDS) -> int:
+    """This will seal what is committed and not sealed, for at most so many seconds, and return how many entries."""
+    sealed, until = 0, time.monotonic() + stop_after
+    while time.monotonic() < until and Unsealed.objects.exists():
+        try:
+            count = _seal_batch()
+        except IntegrityError:
+            logger.info("another worker sealed the same entries; nothing is lost, this one looks again")
+            break
+        sealed += count or 0
+        if not count:
+            break
+    return sealed
+
+
+def _seal_batch() -> int | None:
+    """Seal the oldest of the queue and return how many left it; None where another sealer is at work."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+            if not cursor.fetchone()[0]:
+                return None
+        cursor.execute(
+            f"SELECT s.seq, e.organization_id, {columns(connection)} FROM audit_unsealed u"  # noqa: S608
+            " JOIN audit_auditentry e ON e.id = u.entry_id LEFT JOIN audit_seal s ON s.entry_id = u.entry_id"
+            " ORDER BY u.entry_id LIMIT %s",
+            [BATCH],
+        )
+        rows = cursor.fetchall()
+        # A dump that was read back in may have queued anew what is sealed already.
+        Seal.objects.bulk_create(_seals([row[1:] for row in rows if row[0] is None]), BATCH)
+        Unsealed.objects.filter(entry_id__in=[link(row[2:]).id for row in rows]).delete()
+    return len(rows)
+
+
+def _seals(rows: list[tuple]) -> list[Seal]:
+    """Continue the chains of the organizations that the rows belong to."""
+    ends: dict[uuid.UUID, Head] = {}
+    seals, now = [], timezone.now()
+    for organization, *row in rows:
+        organization_id = organization if isinstance(organization, uuid.UUID) else uuid.UUID(hex=organization)
+        end = ends.get(organization_id) or head(organization_id)
+        entry = link(tuple(row))
+        following = Head(end.seq + 1, link_hash(end.hash, canonical(end.seq + 1, entry)))
+        ends[organization_id] = following
+        seals.append(
+            Seal(entry_id=entry.id, organization_id=organization_id, seq=following.seq, hash=following.hash,
+                 sealed_at=now)
+        )  # fmt: skip
+    return seals
