@@ -1,0 +1,35 @@
+"""One address is one account."""
+
+from collections.abc import Sequence
+
+from allauth.account.models import EmailAddress
+from django.db import connection
+
+from apps.base.errors import Invalid
+from apps.orgs.models import User
+
+TAKEN = "Email address is already in use."
+
+
+def hold_addresses(emails: Sequence[str]) -> None:
+    """This will have other batches with the same addresses wait, one order for all: else two could wait for each other.
+
+    On SQLite the transaction itself is exclusive, for it begins IMMEDIATE.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(lock) FROM (SELECT DISTINCT hashtextextended(address, 0) AS lock "
+                "FROM unnest(%s::text[]) AS address ORDER BY lock) AS locks",
+                [[email.lower() for email in emails]],
+            )
+
+
+def refuse_taken(email: str, but: User | None = None) -> None:
+    """This will raise Invalid where the address belongs to an account, as its main or a further address."""
+    accounts = User.objects.filter(email=email.lower())
+    further = EmailAddress.objects.filter(email=email.lower())
+    if but is not None:
+        accounts, further = accounts.exclude(pk=but.pk), further.exclude(user=but)
+    if accounts.exists() or further.exists():
+        raise Invalid.field("email", TAKEN)
