@@ -26,10 +26,15 @@ def hold_addresses(emails: Sequence[str]) -> None:
 
 
 def refuse_taken(email: str, but: User | None = None) -> None:
-    """This will raise Invalid where the address belongs to an account, as its main or a further address."""
+    """This will raise Invalid where the address belongs to an account, as its main or a further, confirmed one."""
     accounts = User.objects.filter(email=email.lower())
-    further = EmailAddress.objects.filter(email=email.lower())
+    further = EmailAddress.objects.filter(email=email.lower(), verified=True)
     if but is not None:
         accounts, further = accounts.exclude(pk=but.pk), further.exclude(user=but)
     if accounts.exists() or further.exists():
         raise Invalid.field("email", TAKEN)
+
+
+def is_confirmed(user: User) -> bool:
+    """This will tell whether the owner of the account's own address has confirmed it."""
+    return EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists()

@@ -4,7 +4,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.db import transaction
 
-from apps.orgs.models import User
+from apps.orgs.models import ExternalIdentity, User
 
 
 def end_provisional_access(user: User, *, keep_password: bool) -> None:
@@ -19,6 +19,7 @@ def end_provisional_access(user: User, *, keep_password: bool) -> None:
         if not locked.password_is_provisional:
             return
         Authenticator.objects.filter(user=locked).delete()
+        ExternalIdentity.objects.filter(user=locked).delete()
         EmailAddress.objects.filter(user=locked).exclude(email=locked.email).delete()
         locked.password_is_provisional = False
         locked.session_epoch += 1
