@@ -33,7 +33,7 @@ class OperatorSite(AdminSite):
         """This will let active operators in who have set up the second step."""
         return request.user.is_active and request.user.is_staff and second_step.is_on(request.user)
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """This will lead to the account's own page: Django's knows no limits and ends no other session."""
         return redirect("account_change_password")
 
