@@ -5,6 +5,7 @@ import secrets
 import time
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from allauth.account.internal.flows.login import get_authentication_records
 from allauth.mfa.models import Authenticator
@@ -12,6 +13,9 @@ from django import forms
 from django.conf import settings
 from django.core import signing
 from django.db import IntegrityError, transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
@@ -34,6 +38,11 @@ def confirmed_recently(request: PortalRequest) -> bool:
     """This will tell whether the person signed in or confirmed it within the last 15 minutes."""
     records = get_authentication_records(request, request.user)
     return bool(records) and time.time() - records[-1]["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+
+
+def ask_first(path: str) -> HttpResponse:
+    """This will lead to the page that asks who is there, and from there to a path. Nothing that was sent is kept."""
+    return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': path})}")
 
 
 def signed_in_since(request: PortalRequest, moment: datetime) -> bool:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from allauth.mfa.models import Authenticator
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
@@ -57,7 +58,7 @@ def test_an_older_code_than_the_last_one_opens_nothing(ada):
     assert second_step.use_code(ada, code_now(steps=-1)) is None
 
 
-@pytest.mark.parametrize("code", ["", " ", "12345", "1234567", "\u0661\u0662\u0663\u0664\u0665\u0666", "0" * 5000, "'--"])
+@pytest.mark.parametrize("code", ["", " ", "12345", "1234567", "\u0661" * 6, "0" * 5000, "'--"])
 def test_what_is_no_code_opens_nothing(ada, code):
     give_app(ada)
     assert second_step.use_code(ada, code) is None
@@ -190,8 +191,6 @@ def test_new_recovery_codes_end_the_old_ones(browser_of, ada):
 
 
 def test_the_command_takes_the_second_step_from_who_lost_it(ada, acme, browser_of, capsys):
-    from django.core.management import call_command
-
     give_app(ada)
     browser = browser_of(ada)
     call_command("reset_two_step", email="ADA@acme.example")

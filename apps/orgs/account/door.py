@@ -3,17 +3,14 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import urlencode
 
 from allauth.account.utils import get_next_redirect_url
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpResponse, HttpResponseBase
-from django.shortcuts import redirect
-from django.urls import reverse
+from django.http import HttpResponseBase
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Invalid, PortalError
-from apps.base.forms import confirmed_recently
+from apps.base.forms import ask_first, confirmed_recently
 from apps.base.pages import READING
 from apps.base.requests import PortalRequest
 from apps.orgs.oneself import oneself
@@ -53,11 +50,6 @@ def check_method(request: PortalRequest, methods: tuple[str, ...]) -> None:
         raise PortalError(message, "method_not_allowed", 405, headers={"Allow": ", ".join(methods)})
     if any("\0" in value for values in (*request.GET.lists(), *request.POST.lists()) for value in values[1]):
         raise Invalid(_("A text holds a NUL character. Remove it and try again."))
-
-
-def ask_first(path: str) -> HttpResponse:
-    """This will lead to the page that asks who is there, and from there to a path."""
-    return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': path})}")
 
 
 def next_path(request: PortalRequest) -> str:

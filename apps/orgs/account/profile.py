@@ -101,6 +101,9 @@ def _confirm(request: PortalRequest, row: EmailAddress, is_own: bool) -> HttpRes
 @own_page(methods=FORM)
 def password(request: PortalRequest) -> HttpResponse:
     """A new password, for which the old one is asked; who has none yet confirms in another way. Other sessions end."""
+    if request.user.password_is_provisional:
+        messages.error(request, _("Confirm your address first: this page sends the link. Then you choose a password."))
+        return redirect("account_email")
     kind = ChangePasswordForm if request.user.has_usable_password() else SetPasswordForm
     form = kind(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid():

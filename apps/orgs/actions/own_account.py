@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from apps.base import sessions
 from apps.base.actor import Actor
-from apps.base.errors import Conflict
+from apps.base.errors import Conflict, Forbidden
 from apps.orgs import mail
 from apps.orgs.actions.everywhere import mail_change, publish_everywhere, record_everywhere
 from apps.orgs.actions.provisional import end_provisional_access
@@ -43,7 +43,9 @@ def rename_oneself(*, actor: Actor, name: str) -> User:
 def change_password(*, actor: Actor, password_hash: str) -> User:
     """This will set a new password and end every session; the door keeps the one that it came by."""
     user = lock_own(actor)
-    # A provisional password stays one: whoever knows the first password of an unconfirmed account may not own it.
+    if user.password_is_provisional:
+        # Whoever knows the first password may not be the owner, and must not end the links in the owner's mailbox.
+        raise Forbidden(_("Confirm your address first: the page E-mail address sends the link."))
     user.password = password_hash
     user.session_epoch += 1
     user.save(update_fields=["password", "session_epoch", "updated_at"])
