@@ -70,8 +70,9 @@ def turn_on_totp(request: PortalRequest) -> HttpResponse:
         return show_codes(request, codes) if codes else redirect("mfa_index")
     mfa = get_adapter()
     picture = mfa.build_totp_svg(mfa.build_totp_url(request.user, form.secret))
+    # Not by ``reveal``: its Referrer-Policy has browsers send the form with ``Origin: null``, which is refused.
     context = {"form": form, "totp_svg": picture}
-    return reveal(request, "mfa/totp/activate_form.html", context)
+    return render(request, "mfa/totp/activate_form.html", context)
 
 
 def _fresh(request: PortalRequest) -> object:
