@@ -32,7 +32,6 @@ urlpatterns = [
     *(route for app in APPS for route in app.pages),
     path("docs/", reference.reference, {"routes": documented}, name="reference"),
     path("docs/errors", reference.errors, name="docs_errors"),
-    path("account/", include("allauth.urls")),
     path("language/", set_language, name="set_language"),
     path("healthz", views.alive, name="healthz"),
     path("readyz", views.ready, name="readyz"),

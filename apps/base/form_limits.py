@@ -4,7 +4,9 @@ Its counters sit in Django's cache. Where the cache fails, the form goes on: ref
 would be worse, and the API's own limits do not depend on it.
 """
 
+import ipaddress
 import logging
+from typing import Any
 
 from django.utils.translation import gettext as _
 from django_ratelimit.core import get_usage
@@ -16,21 +18,53 @@ from apps.base.requests import PortalRequest
 logger = logging.getLogger(__name__)
 
 
+IPV6_PREFIX = 64
+
+
 def check(request: PortalRequest, group: str, rate: str, *, per: str = "") -> None:
     """This will count the request and raise RateLimited over the rate (``10/m``), per person or address.
 
     ``per`` counts for something else instead, such as the organization's id.
     """
+    usage = _usage(request, group, rate, per, increment=True)
+    if usage and usage["should_limit"]:
+        raise _refusal(usage)
+
+
+def check_failures(request: PortalRequest, group: str, rate: str, *, per: str = "") -> None:
+    """This will raise RateLimited where ``note_failure`` counted as many as the rate names. It counts nothing."""
+    usage = _usage(request, group, rate, per, increment=False)
+    if usage and usage["count"] >= usage["limit"]:
+        raise _refusal(usage)
+
+
+def note_failure(request: PortalRequest, group: str, rate: str, *, per: str = "") -> None:
+    """This will count one failure under the same group, rate and ``per`` as ``check_failures``."""
+    _usage(request, group, rate, per, increment=True)
+
+
+def _usage(request: PortalRequest, group: str, rate: str, per: str, *, increment: bool) -> dict[str, Any] | None:
     try:
         key = (lambda group, request: per) if per else _key
-        usage = get_usage(request, group=f"portal:{group}", key=key, rate=rate, increment=True)
+        return get_usage(request, group=f"portal:{group}", key=key, rate=rate, increment=increment)
     except (RedisError, OSError) as error:
         logger.warning("the limit of the form %s could not be kept: %s", group, type(error).__name__)
-        return
-    if usage and usage["should_limit"]:
-        wait = max(1, int(usage["time_left"]))
-        raise RateLimited(_("Too many tries. Try again in %(count)d seconds.") % {"count": wait}, wait)
+        return None
+
+
+def _refusal(usage: dict[str, Any]) -> RateLimited:
+    wait = max(1, int(usage["time_left"]))
+    return RateLimited(_("Too many tries. Try again in %(count)d seconds.") % {"count": wait}, wait)
 
 
 def _key(group: str, request: PortalRequest) -> str:
-    return str(request.user.pk) if request.user.is_authenticated else request.client_address
+    return str(request.user.pk) if request.user.is_authenticated else network(request.client_address)
+
+
+def network(address: str) -> str:
+    """This will return what an address counts as: itself, of IPv6 its /64, which one household or server has whole."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((ip, IPV6_PREFIX), strict=False)) if ip.version == 6 else address

@@ -5,20 +5,22 @@ import secrets
 import time
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from allauth.account.internal.flows.login import get_authentication_records
-from allauth.account.internal.flows.reauthentication import reauthenticate_by_password
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import TOTP
 from django import forms
 from django.conf import settings
 from django.core import signing
 from django.db import IntegrityError, transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
-from apps.base import form_limits
+from apps.base import form_limits, second_step, sessions
 from apps.base.errors import RateLimited
 from apps.base.models import SpentForm
 from apps.base.requests import PortalRequest
@@ -38,6 +40,11 @@ def confirmed_recently(request: PortalRequest) -> bool:
     return bool(records) and time.time() - records[-1]["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
+def ask_first(path: str) -> HttpResponse:
+    """This will lead to the page that asks who is there, and from there to a path. Nothing that was sent is kept."""
+    return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': path})}")
+
+
 def signed_in_since(request: PortalRequest, moment: datetime) -> bool:
     """This will tell whether the person's session began after a moment."""
     records = get_authentication_records(request, request.user)
@@ -49,15 +56,22 @@ def form_token(request: PortalRequest, path: str) -> str:
     return signing.dumps([secrets.token_hex(16), str(request.user.pk), path], salt=TOKEN_SALT)
 
 
-class OneUseForm(forms.Form):
+class RequestForm(forms.Form):
+    """A form that knows the request it came with."""
+
+    def __init__(self, *args: Any, request: PortalRequest, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.request = request
+
+
+class OneUseForm(RequestForm):
     """A form that can be sent once; its token is spent in the transaction of the change."""
 
     data: MultiValueDict[str, Any]  # of a page, so never a plain mapping
     token = forms.CharField(widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, request: PortalRequest, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.request = request
+        super().__init__(*args, request=request, **options)
         self.fields["token"].initial = self.new_token()
 
     def new_token(self) -> str:
@@ -92,21 +106,57 @@ def forget_spent_forms() -> int:
     return SpentForm.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])).delete()[0]
 
 
-class StepUpForm(OneUseForm):
+def prove(request: PortalRequest, given: str) -> None:
+    """This will take a password or a code as proof of who is there and note it, or raise ValidationError."""
+    try:
+        form_limits.check(request, "step-up", "10/m")
+        method = _method_of(request, given)
+    except RateLimited as error:
+        raise forms.ValidationError(str(error)) from None
+    if not method:
+        raise forms.ValidationError(_("That is not your password, nor a current code."))
+    sessions.note_confirmation(request, method)
+
+
+def _method_of(request: PortalRequest, given: str) -> str:
+    """What a text proves: ``password``, ``mfa``, or nothing."""
+    if request.user.check_password(given):
+        return "password"
+    return "mfa" if second_step.looks_like_code(given) and second_step.use_code(request.user, given) else ""
+
+
+class PasswordOrCode(forms.PasswordInput):
+    """The question who is there; a browser may send it empty, for it may have been answered in another window."""
+
+    def use_required_attribute(self, initial: Any) -> bool:
+        """This will leave ``required`` to the server."""
+        return False
+
+
+class AskingForm(RequestForm):
     """A form that asks for the password (or a code of the authenticator app) where that is older than 15 minutes.
 
-    The question stands in the form itself, so typed values survive it and nothing is put aside in the session.
+    The question stands in the form itself, so typed values survive it and nothing is put aside in the session. Who has
+    neither password nor app (a passkey, or single sign-on) confirms in another window, then sends the form once more.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.step_up_required = not confirmed_recently(self.request)
+    def __init__(self, *args: Any, request: PortalRequest, **options: Any) -> None:
+        super().__init__(*args, request=request, **options)
+        self.step_up_required = not confirmed_recently(request)
         if self.step_up_required:
             self.fields["confirm_password"] = forms.CharField(
                 label=_("Your password, or a code of your authenticator app"),
                 strip=False,
-                widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+                max_length=128,
+                error_messages={"required": _("Confirm that it is you: here, or in another window.")},
+                widget=PasswordOrCode(attrs={"autocomplete": "current-password"}),
             )
+
+    @property
+    def can_type_proof(self) -> bool:
+        """Whether the person has a password or an authenticator app; else another window is the only way."""
+        user = self.request.user
+        return user.has_usable_password() or Authenticator.objects.filter(user=user, type="totp").exists()
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]  # Django's own, which its stubs leave out
@@ -117,19 +167,9 @@ class StepUpForm(OneUseForm):
 
     def clean_confirm_password(self) -> str:
         """This will check the password or code and note the confirmation in the session."""
-        given = self.cleaned_data["confirm_password"]
-        try:
-            form_limits.check(self.request, "step-up", "10/m")
-        except RateLimited as error:
-            raise forms.ValidationError(str(error)) from None
-        if not (self.request.user.check_password(given) or self._is_code(given)):
-            raise forms.ValidationError(_("That is not your password, nor a current code."))
-        reauthenticate_by_password(self.request)
+        prove(self.request, self.cleaned_data["confirm_password"])
         return ""
 
-    def _is_code(self, given: str) -> bool:
-        code = given.strip().replace(" ", "")
-        if not (code.isascii() and code.isdigit() and len(code) == 6):
-            return False
-        row = Authenticator.objects.filter(user=self.request.user, type=Authenticator.Type.TOTP).first()
-        return row is not None and TOTP(row).validate_code(code)
+
+class StepUpForm(AskingForm, OneUseForm):
+    """A form that can be sent once and asks who is there where the last proof is older than 15 minutes."""

@@ -141,11 +141,8 @@ class ErrorPagesMiddleware:
         if not isinstance(exception, PortalError):
             return None
         template = ERROR_TEMPLATES.get(exception.status, "errors/400.html")
-        context = {
-            "error": exception,
-            "message": exception.message,
-            "retry_after": exception.headers.get("Retry-After"),
-        }
+        wait = exception.headers.get("Retry-After")
+        context = {"error": exception, "message": exception.message, "retry_after": int(wait) if wait else None}
         response = render(request, template, context, status=exception.status)
         for name, value in exception.headers.items():
             response[name] = value

@@ -1,57 +1,100 @@
 """Where django-allauth is told the portal's rules."""
 
+import time
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.models import EmailAddress
+from allauth.account.auth_backends import AuthenticationBackend
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.stages import AuthenticateStage
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
-from django.http import HttpRequest
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import HttpRequest, HttpResponse
+from django.utils.http import url_has_allowed_host_and_scheme
 
+from apps.base.forms import confirmed_recently
 from apps.base.requests import PortalRequest
 from apps.orgs import actions
 from apps.orgs.models import User
+from apps.orgs.oneself import oneself
+
+# In the session: when it began. It ends thirty days later, however much it is used.
+BEGAN = "began"
 
 
 class AccountAdapter(DefaultAccountAdapter):
     """Sign-up is closed: accounts come by invitation, by an operator, or through the API."""
 
+    request: PortalRequest
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """This will keep the door closed."""
+        return False
+
+    def is_ajax(self, request: HttpRequest) -> bool:
+        """This will answer everybody with pages: allauth's JSON repeats what was typed, passwords included."""
         return False
 
     def get_client_ip(self, request: PortalRequest) -> str:
         """This will return the address that the portal's own middleware found, behind trusted proxies too."""
         return request.client_address
 
-    def send_password_reset_mail(self, user: AbstractBaseUser, email: str, context: dict[str, Any]) -> None:
-        """This will send the link to the account's own address only.
+    def is_safe_url(self, url: str | None) -> bool:
+        """This will lead to paths of this site only: no host, not even its own, and no other scheme."""
+        return bool(url) and is_own_path(str(url))
 
-        A further address may have been added by somebody who knows a provisional password; a reset through it
-        would hand them the account.
-        """
-        if email.lower() == user.email.lower():  # type: ignore[attr-defined]
-            super().send_password_reset_mail(user, email, context)
+    def is_reauthentication_required(self, *, app: str, **options: Any) -> bool:
+        """This will go by the portal's one rule: a sign-in counts as a confirmation for 15 minutes."""
+        return not confirmed_recently(self.request)
 
-    def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
-        """This will build links from PUBLIC_URL: a forged Host header must not reach a mail."""
-        path = super().get_email_confirmation_url(request, emailconfirmation)
-        return settings.PUBLIC_URL + path[path.index("/", 8) :]
+    def get_login_stages(self) -> list[str]:
+        """This will ask for the second step and for nothing else on the way in."""
+        return ["apps.orgs.adapter.SecondStepStage"]
 
-    def get_reset_password_from_key_url(self, key: str) -> str:
-        """This will build links from PUBLIC_URL, for the same reason."""
-        url = super().get_reset_password_from_key_url(key)
-        return settings.PUBLIC_URL + url[url.index("/", 8) :] if "://" in url else settings.PUBLIC_URL + url
+    def login(self, request: PortalRequest, user: User) -> None:
+        """This will open the session, under a new key, and note when it began."""
+        super().login(request, user)
+        request.session[BEGAN] = time.time()
 
-
-def address_confirmed(*, email_address: EmailAddress, **_options: Any) -> None:
-    """This will end what was set before the owner of the mailbox came, when the account's own address is confirmed."""
-    user = User.objects.get(pk=email_address.user_id)
-    if email_address.email == user.email:
-        actions.end_provisional_access(user, keep_password=False)
+    def post_login(self, request: PortalRequest, user: User, **options: Any) -> HttpResponse:
+        """This will record the sign-in and lead on."""
+        methods = [_method(record) for record in get_authentication_records(request, user)]
+        actions.note_sign_in(actor=oneself(request, user), methods=methods)
+        return super().post_login(request, user, **options)
 
 
-def password_was_reset(*, user: User, **_options: Any) -> None:
-    """This will take the link's arrival as proof of the address, and end what was set before."""
-    EmailAddress.objects.filter(user=user, email=user.email).update(verified=True)
-    actions.end_provisional_access(user, keep_password=True)
+def is_own_path(url: str) -> bool:
+    """This will tell whether a text is a path of this site that a browser cannot take for anything else."""
+    plain = url.startswith("/") and "\\" not in url and url.isprintable()
+    return plain and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
+
+
+def _method(record: dict[str, Any]) -> str:
+    return str(record.get("type") or record["method"])
+
+
+class Backend(AuthenticationBackend):
+    """Signs in by the account's own address: a further one may be somebody else's, and nobody has confirmed it."""
+
+    def _authenticate_by_email(self, email: str, password: str) -> AbstractBaseUser | None:
+        return self._check_password(User.objects.filter(email=email.lower()).first(), password)
+
+
+class SecondStepStage(AuthenticateStage):
+    """The second step: asked of everybody who has one, unless the identity provider says that it asked itself."""
+
+    def _should_handle(self, request: HttpRequest) -> bool:
+        records = get_authentication_records(request, self.login.user)
+        if any(record["method"] == "openid" and record.get("mfa") for record in records):
+            return False
+        return super()._should_handle(request)
+
+
+class MfaAdapter(DefaultMFAAdapter):
+    """Passkeys belong to the portal's public address, whatever host a request names."""
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """This will return who asks for a passkey (Web Authentication section 5.4.2)."""
+        return {"id": urlsplit(settings.PUBLIC_URL).hostname or "", "name": settings.MFA_TOTP_ISSUER}

@@ -11,22 +11,13 @@ def ensure_platform(**_options: Any) -> None:
     import_string("apps.orgs.platform.ensure_platform")()
 
 
-def address_confirmed(**options: Any) -> None:
-    import_string("apps.orgs.adapter.address_confirmed")(**options)
-
-
-def password_was_reset(**options: Any) -> None:
-    import_string("apps.orgs.adapter.password_was_reset")(**options)
-
-
 class OrgsConfig(AppConfig):
     name = "apps.orgs"
     label = "orgs"
 
     def ready(self) -> None:
-        """This will connect allauth's two hooks, make the vendor's organization, and register the mail sweeps."""
-        import_string("allauth.account.signals.email_confirmed").connect(address_confirmed, dispatch_uid="portal")
-        import_string("allauth.account.signals.password_reset").connect(password_was_reset, dispatch_uid="portal")
+        """This will make the vendor's organization after a migration, and register the sweeps."""
         post_migrate.connect(ensure_platform, sender=self, dispatch_uid="orgs.platform")
         sweeps.register("orgs.mail_notices", "apps.orgs.tasks.mail_notices", 5)
         sweeps.register("orgs.send_due_mail", "apps.orgs.tasks.send_due_mail", 5)
+        sweeps.register("orgs.forget_ended_sessions", "apps.orgs.tasks.forget_ended_sessions", 3600)

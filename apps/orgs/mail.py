@@ -14,8 +14,22 @@ def enqueue(*, to: str, template: str, context: dict[str, Any], language: str = 
 
     ``template``: a name under ``templates/mail/``. Holds no secret and no link that lets anybody in: rows stay.
     """
+    subject, body = write(template, context, language)
+    return OutgoingMail.objects.create(to=to, subject=subject, body=body)
+
+
+def enqueue_link(*, to: str, template: str, regarding: str = "") -> OutgoingMail:
+    """This will ask for a mail with a link that lets somebody in; ``link_mails`` writes it when it is sent.
+
+    ``regarding``: what the link is about, such as the key of a row; it is no secret.
+    """
+    return OutgoingMail.objects.create(to=to, subject="", body="", template=template, regarding=regarding)
+
+
+def write(template: str, context: dict[str, Any], language: str = "") -> tuple[str, str]:
+    """This will return subject and body of a mail in a language."""
     with translation.override(language or settings.LANGUAGE_CODE):
         text = render_to_string(f"mail/{template}.txt", {**context, "public_url": settings.PUBLIC_URL})
     subject, _, body = text.strip().partition("\n")
     # One line, whatever a name in it holds: a mail whose subject has a line break is never sent.
-    return OutgoingMail.objects.create(to=to, subject=" ".join(subject.split())[:250], body=body.strip() + "\n")
+    return " ".join(subject.split())[:250], body.strip() + "\n"

@@ -90,6 +90,27 @@ class User(PrefixedModel, AbstractBaseUser, PermissionsMixin):
             yield salted_hmac("apps.orgs.models.User", value, secret=secret, algorithm="sha256").hexdigest()
 
 
+class ExternalIdentity(models.Model):
+    """Who an account is at the identity provider: an issuer's subject belongs to one account (OIDC Core section 2)."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("external identity")
+        verbose_name_plural = _("external identities")
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(fields=["issuer", "subject"], name="one_account_per_identity"),
+            models.UniqueConstraint(fields=["user", "issuer"], name="one_identity_per_issuer"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.issuer}"
+
+
 class OrganizationStatus(models.TextChoices):
     """Whether an organization may be used."""
 
@@ -197,11 +218,16 @@ class OutgoingMailQuerySet(models.QuerySet):
 
 
 class OutgoingMail(models.Model):
-    """A mail to be sent by the sweep: a failing mail server delays nothing and loses nothing."""
+    """A mail to be sent by the sweep: a failing mail server delays nothing and loses nothing.
+
+    A mail with a link that lets somebody in is written when it is sent, from its template: the row holds no link.
+    """
 
     to = models.EmailField(max_length=254)
     subject = models.CharField(max_length=250)
     body = models.TextField()
+    template = models.CharField(max_length=40, blank=True, default="", db_default="")
+    regarding = models.CharField(max_length=64, blank=True, default="", db_default="")
     created_at = models.DateTimeField(auto_now_add=True)
     sent_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)

@@ -5,13 +5,15 @@ import smtplib
 from datetime import timedelta
 from itertools import groupby
 
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
 from django.core.mail import EmailMessage
 from django.db import transaction
 from django.utils import timezone, translation
 
 from apps.notices.models import Notice
 from apps.notices.texts import describe
-from apps.orgs import mail
+from apps.orgs import link_mails, mail
 from apps.orgs.models import Membership, OutgoingMail
 from apps.orgs.roles import PERMISSIONS
 
@@ -21,6 +23,7 @@ BATCH = 50
 # More notices than this of one organization at once become one mail to a person.
 MOST_SINGLE_MAILS = 3
 MOST_ATTEMPTS = 20
+FORGOTTEN_AT_ONCE = 500
 LONGEST_WAIT = timedelta(hours=6)
 
 
@@ -88,8 +91,12 @@ def send_due_mail() -> int:
 
 def _send(row: OutgoingMail) -> OSError | ValueError | None:
     """Send one mail and return the error where it was not taken: smtplib's are OSErrors, a bad mail is a ValueError."""
+    written = link_mails.write(row) if row.template else (row.subject, row.body)
+    if written is None:
+        row.delete()
+        return None
     try:
-        EmailMessage(row.subject, row.body, to=[row.to]).send()
+        EmailMessage(*written, to=[row.to]).send()
     except (OSError, ValueError) as error:
         logger.warning("mail %s was not taken: %s", row.pk, type(error).__name__)
         OutgoingMail.objects.filter(pk=row.pk).update(last_error=f"{type(error).__name__}: {error}"[:200])
@@ -102,3 +109,12 @@ def _is_about_the_mail(error: OSError | ValueError) -> bool:
     """Whether it is this one mail that cannot be sent: it is malformed, or the server answered and refused it."""
     refusals = (ValueError, smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError)
     return isinstance(error, refusals)
+
+
+def forget_ended_sessions() -> int:
+    """This will remove sessions that have run out, and what the accounts' lists say of sessions that are gone."""
+    over = Session.objects.filter(expire_date__lt=timezone.now()).values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE]
+    forgotten = Session.objects.filter(pk__in=list(over)).delete()[0]
+    gone = UserSession.objects.exclude(session_key__in=Session.objects.values("session_key"))
+    UserSession.objects.filter(pk__in=list(gone.values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])).delete()
+    return forgotten

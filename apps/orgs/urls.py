@@ -1,12 +1,48 @@
 """Both doors of this app."""
 
-from django.urls import path
+from allauth.account.views import account_inactive, logout, password_reset_done, password_reset_from_key_done
+from django.urls import include, path, re_path
 
 from apps.base.api import api_path
 from apps.orgs import api as doors
 from apps.orgs import views
+from apps.orgs.account import confirming, entrance, profile, second_steps, sessions, single_sign_on
 
+# Of allauth's pages those that are offered, under the names that it looks them up by. There is no sign-up.
+account = [
+    path("", profile.profile, name="account"),
+    path("login/", entrance.SignIn.as_view(), name="account_login"),
+    path("logout/", logout, name="account_logout"),
+    path("inactive/", account_inactive, name="account_inactive"),
+    path("reauthenticate/", confirming.confirm, name="account_reauthenticate"),
+    path("email/", profile.address, name="account_email"),
+    re_path(r"^confirm-email/(?P<key>[-:\w]+)/$", profile.confirm_address, name="account_confirm_email"),
+    path("password/change/", profile.password, name="account_change_password"),
+    path("password/reset/", entrance.reset_password, name="account_reset_password"),
+    path("password/reset/done/", password_reset_done, name="account_reset_password_done"),
+    path("password/reset/key/done/", password_reset_from_key_done, name="account_reset_password_from_key_done"),
+    re_path(
+        r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>[0-9A-Za-z-]+)/$",
+        entrance.NewPassword.as_view(),
+        name="account_reset_password_from_key",
+    ),
+    path("sso/", single_sign_on.sign_on, name="single_sign_on"),
+    path("sso/callback/", single_sign_on.callback, name="single_sign_on_callback"),
+    path("2fa/", second_steps.index, name="mfa_index"),
+    path("2fa/authenticate/", entrance.SecondStep.as_view(), name="mfa_authenticate"),
+    path("2fa/totp/activate/", second_steps.turn_on_totp, name="mfa_activate_totp"),
+    path("2fa/totp/deactivate/", second_steps.turn_off_totp, name="mfa_deactivate_totp"),
+    path("2fa/recovery-codes/generate/", second_steps.recovery_codes, name="mfa_generate_recovery_codes"),
+    path("2fa/webauthn/", second_steps.passkeys, name="mfa_list_webauthn"),
+    path("2fa/webauthn/add/", second_steps.add_passkey, name="mfa_add_webauthn"),
+    path("2fa/webauthn/login/", entrance.PasskeySignIn.as_view(), name="mfa_login_webauthn"),
+    path("2fa/webauthn/reauthenticate/", confirming.confirm_by_passkey, name="mfa_reauthenticate_webauthn"),
+    path("2fa/webauthn/keys/<int:pk>/edit/", second_steps.rename_passkey, name="mfa_edit_webauthn"),
+    path("2fa/webauthn/keys/<int:pk>/remove/", second_steps.remove_passkey, name="mfa_remove_webauthn"),
+    path("sessions/", sessions.list_sessions, name="usersessions_list"),
+]
 pages = [
+    path("account/", include(account)),
     path("settings/integration/", views.landing, name="landing"),
     path("o/<slug:slug>/settings/organization/members/", views.members, name="members"),
 ]

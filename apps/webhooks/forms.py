@@ -6,7 +6,7 @@ from typing import Any, cast
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.forms import OneUseForm, StepUpForm
+from apps.base.forms import StepUpForm
 from apps.webhooks import actions
 from apps.webhooks.models import EventType
 
@@ -99,8 +99,8 @@ class EndpointEditForm(EndpointFields):
                 del self.fields[name]
 
 
-class DeleteEndpointForm(OneUseForm):
-    """One tick before an endpoint is gone."""
+class DeleteEndpointForm(StepUpForm):
+    """One tick before an endpoint, and its secret with it, is gone."""
 
     confirm = forms.BooleanField(label=_("I understand that its waiting deliveries are dropped"))
 

@@ -14,6 +14,7 @@ from django.core import mail
 from django.test import Client
 
 from apps.orgs import views
+from apps.orgs.tasks import send_due_mail
 from tests.conftest import PASSWORD
 from tests.house.conftest import operator, samples  # noqa: F401
 from tests.house.routes import of_door
@@ -278,6 +279,7 @@ def test_a_forwarded_host_is_not_believed(client):
 
 def test_a_link_in_a_mail_starts_with_the_public_url_whatever_the_host_says(client, ada, settings):
     client.post("/account/password/reset/", {"email": ada.email}, headers={"Host": "localhost"})
+    send_due_mail()
     links = re.findall(r"https?://\S+", mail.outbox[0].body)
     assert links and all(link.startswith(f"{settings.PUBLIC_URL}/") for link in links)
 

@@ -115,6 +115,17 @@ def test_the_old_secret_is_ended_and_the_newest_is_not(browser_of, dev, endpoint
     assert browser.post(at(endpoint, "end-secret/"), {"secret": old.public_id}).status_code == 302
 
 
+def test_who_is_there_is_asked_before_a_secret_or_an_endpoint_ends(browser_of, dev, endpoint):
+    actions.rotate_secret(actor=system(endpoint.organization_id), endpoint_id=endpoint.public_id)
+    old = endpoint.secrets.exclude(expires_at=None).get()
+    browser = browser_of(dev, confirmed=False)
+    answer = browser.post(at(endpoint, "end-secret/"), {"secret": old.public_id})
+    assert answer["Location"].startswith("/account/reauthenticate/?next=") and endpoint.secrets.count() == 2
+    token = token_of(browser.get(at(endpoint, "delete/")))
+    page = browser.post(at(endpoint, "delete/"), {"token": token, "confirm": "on"})
+    assert page.status_code == 422 and "confirm_password" in page.content.decode()
+
+
 def test_a_secret_of_somebody_else_is_not_ended(browser_of, zed, dev, endpoint, rival):
     theirs = make(rival, "https://hooks.rival.example/in")
     actions.rotate_secret(actor=system(rival.pk), endpoint_id=theirs.public_id)

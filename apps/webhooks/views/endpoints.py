@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.answers import reveal
 from apps.base.errors import Conflict, NotFound
-from apps.base.forms import AlreadySent
+from apps.base.forms import AlreadySent, ask_first, confirmed_recently
 from apps.base.pages import BUTTON, FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
@@ -184,13 +184,15 @@ def reveal_secret(request: PortalRequest, endpoint: Endpoint, secret: str) -> Ht
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
 def secret_end(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """Ends an older signing secret before its overlap is over."""
+    """Ends an older signing secret before its overlap is over; who is there is asked before the click counts."""
     endpoint = the_endpoint(request, endpoint_id)
+    here = f"{reverse('webhook', args=[request.organization.slug, endpoint.public_id])}?tab=settings"
+    if not confirmed_recently(request):
+        return ask_first(here)
     try:
         actions.end_secret(actor=request.actor, endpoint_id=endpoint_id, secret_id=request.POST.get("secret", ""))
     except (Conflict, NotFound) as error:
         messages.warning(request, str(error))
     else:
         messages.info(request, _("The old secret no longer signs."))
-    here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
-    return redirect(f"{here}?tab=settings")
+    return redirect(here)

@@ -1,0 +1,201 @@
+"""OpenID Connect, the part of a relying party that signs people in: code flow with PKCE, state and nonce.
+
+OpenID Connect Core 1.0 sections 3.1.2 and 3.1.3, RFC 7636. The signature of the ID token is always checked, by
+algorithms with a key pair only. Requests go to the provider that the operator chose, and follow no redirect.
+"""
+
+import base64
+import hashlib
+import json
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import requests
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+SECONDS = 5
+LARGEST = 256 * 1024
+# Clocks may differ by a minute.
+SKEW = 60
+HASHES: dict[str, hashes.HashAlgorithm] = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
+CURVES: dict[str, tuple[str, ec.EllipticCurve]] = {
+    "ES256": ("P-256", ec.SECP256R1()),
+    "ES384": ("P-384", ec.SECP384R1()),
+}
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class OpenIdError(Exception):
+    """The provider cannot be reached, or what it said is not to be believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """The identity provider, and who the portal is there."""
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+def begin(provider: Provider, redirect_uri: str, *, fresh: bool = False) -> tuple[str, dict[str, str]]:
+    """This will return the address to send the browser to, and what ``finish`` needs to know again.
+
+    ``fresh``: the provider is to ask who is there, whatever session it has.
+    """
+    known = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")}
+    challenge = hashlib.sha256(known["verifier"].encode()).digest()
+    query = {
+        "response_type": "code",
+        "scope": "openid email profile",
+        "client_id": provider.client_id,
+        "redirect_uri": redirect_uri,
+        "state": known["state"],
+        "nonce": known["nonce"],
+        "code_challenge": base64.urlsafe_b64encode(challenge).rstrip(b"=").decode(),
+        "code_challenge_method": "S256",
+    }
+    if fresh:
+        query |= {"prompt": "login", "max_age": "0"}
+    endpoint = _endpoint(_metadata(provider), "authorization_endpoint", provider)
+    return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}", known
+
+
+def finish(provider: Provider, redirect_uri: str, known: dict[str, str], code: str) -> dict[str, Any]:
+    """This will exchange the code and return the claims of the ID token, with the address from userinfo if need be."""
+    metadata = _metadata(provider)
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": redirect_uri,
+        "code_verifier": known["verifier"],
+    }
+    methods = metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+    auth = None
+    if "client_secret_basic" in methods:
+        auth = (provider.client_id, provider.client_secret)
+    else:
+        form |= {"client_id": provider.client_id, "client_secret": provider.client_secret}
+    answer = _fetch("POST", _endpoint(metadata, "token_endpoint", provider), data=form, auth=auth)
+    keys = _fetch("GET", _endpoint(metadata, "jwks_uri", provider))
+    claims = read_id_token(str(answer.get("id_token", "")), keys, provider, known["nonce"])
+    if "email" not in claims and "userinfo_endpoint" in metadata:
+        bearer = {"Authorization": f"Bearer {answer.get('access_token', '')}"}
+        more = _fetch("GET", _endpoint(metadata, "userinfo_endpoint", provider), headers=bearer)
+        # Section 5.3.2: an answer about somebody else must not be used.
+        if more.get("sub") == claims["sub"]:
+            claims |= {name: more[name] for name in ("email", "email_verified") if name in more}
+    return claims
+
+
+def read_id_token(token: str, keys: dict[str, Any], provider: Provider, nonce: str) -> dict[str, Any]:
+    """This will check an ID token as section 3.1.3.7 says and return its claims, or raise OpenIdError."""
+    try:
+        head, body, signature = token.split(".")
+        header, claims = json.loads(_bytes(head)), json.loads(_bytes(body))
+        _check_signature(header, keys, f"{head}.{body}".encode(), _bytes(signature))
+        _check_claims(claims, provider, nonce)
+    except OpenIdError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidSignature) as error:
+        raise OpenIdError(f"the ID token is not to be believed: {type(error).__name__}") from None
+    return claims
+
+
+def _check_claims(claims: dict[str, Any], provider: Provider, nonce: str) -> None:
+    audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+    now = time.time()
+    rules = {
+        "issuer": claims["iss"] == provider.issuer,
+        "audience": provider.client_id in audience,
+        "authorized party": claims.get("azp", provider.client_id) == provider.client_id
+        and (len(audience) == 1 or "azp" in claims),
+        "expiry": float(claims["exp"]) > now - SKEW,
+        "time of issue": float(claims["iat"]) < now + SKEW,
+        "nonce": secrets.compare_digest(str(claims["nonce"]).encode(), nonce.encode()),
+        "subject": isinstance(claims["sub"], str) and 0 < len(claims["sub"]) <= 255,
+    }
+    wrong = [name for name, holds in rules.items() if not holds]
+    if wrong:
+        raise OpenIdError(f"the ID token has a wrong {wrong[0]}")
+
+
+def _check_signature(header: dict[str, Any], keys: dict[str, Any], signed: bytes, signature: bytes) -> None:
+    algorithm = str(header["alg"])
+    kind = {"RS": "RSA", "PS": "RSA", "ES": "EC"}.get(algorithm[:2], "")
+    fitting = [
+        key
+        for key in keys["keys"]
+        if key.get("kty") == kind and key.get("use", "sig") == "sig" and header.get("kid") in (None, key.get("kid"))
+    ]
+    if not kind or not fitting:
+        raise OpenIdError("the ID token is signed by no key of the provider")
+    for key in fitting:
+        try:
+            _verify(key, algorithm, signed, signature)
+        except InvalidSignature:
+            continue
+        return
+    raise OpenIdError("the signature of the ID token is wrong")
+
+
+def _verify(key: dict[str, Any], algorithm: str, signed: bytes, signature: bytes) -> None:
+    hashing = HASHES[algorithm[2:]]
+    if algorithm in CURVES:
+        name, curve = CURVES[algorithm]
+        if key["crv"] != name or len(signature) != 2 * ((curve.key_size + 7) // 8):
+            raise InvalidSignature
+        half = len(signature) // 2
+        pair = encode_dss_signature(_whole(signature[:half]), _whole(signature[half:]))
+        numbers = ec.EllipticCurvePublicNumbers(_whole(_bytes(key["x"])), _whole(_bytes(key["y"])), curve)
+        numbers.public_key().verify(pair, signed, ec.ECDSA(hashing))
+        return
+    public = rsa.RSAPublicNumbers(_whole(_bytes(key["e"])), _whole(_bytes(key["n"]))).public_key()
+    if public.key_size < 2048:
+        raise InvalidSignature
+    pss = padding.PSS(mgf=padding.MGF1(hashing), salt_length=hashing.digest_size)
+    public.verify(signature, signed, pss if algorithm.startswith("PS") else padding.PKCS1v15(), hashing)
+
+
+def _metadata(provider: Provider) -> dict[str, Any]:
+    """OpenID Connect Discovery 1.0 section 4: the issuer named inside must be the one that was asked."""
+    found = _fetch("GET", provider.issuer.rstrip("/") + "/.well-known/openid-configuration")
+    if found.get("issuer") != provider.issuer:
+        raise OpenIdError("the provider names another issuer than OIDC_ISSUER")
+    return found
+
+
+def _endpoint(metadata: dict[str, Any], name: str, provider: Provider) -> str:
+    """An address of the provider's own description: https, or http where the issuer itself is on this machine."""
+    url = str(metadata.get(name, ""))
+    parts, issuer = urlsplit(url), urlsplit(provider.issuer)
+    is_local = issuer.scheme == "http" and parts.scheme == "http" and parts.hostname in LOOPBACK
+    if parts.scheme != "https" and not is_local:
+        raise OpenIdError(f"the provider's {name} is not https")
+    return url
+
+
+def _fetch(method: str, url: str, **options: Any) -> dict[str, Any]:
+    try:
+        with requests.request(method, url, timeout=SECONDS, allow_redirects=False, stream=True, **options) as answer:
+            body = answer.raw.read(LARGEST + 1, decode_content=True)
+        found = json.loads(body) if answer.status_code == 200 and len(body) <= LARGEST else None
+    except (requests.RequestException, ValueError, OSError) as error:
+        raise OpenIdError(f"the provider cannot be reached: {type(error).__name__}") from None
+    if not isinstance(found, dict):
+        raise OpenIdError(f"the provider answered {answer.status_code}")
+    return found
+
+
+def _bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _whole(data: bytes) -> int:
+    return int.from_bytes(data, "big")

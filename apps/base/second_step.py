@@ -1,0 +1,133 @@
+"""Codes of the second step: each opens once, and guessing ends after a few tries, whatever session or process asks.
+
+django-allauth notes a used code and counts wrong ones in the cache: without Redis that is each process for itself, and
+with a Redis that is away it is a 500. Here both stand in the authenticator's own row, under its lock.
+"""
+
+import re
+import secrets
+import time
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import format_hotp_value, generate_totp_secret, hotp_value
+from django.db import transaction
+from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext as _
+
+from apps.base.errors import RateLimited
+from apps.base.secrets import current_pepper, digest, matches
+
+STEP_SECONDS = 30
+# RFC 6238 section 5.2: one step either way, for clocks that differ and people who type slowly.
+DRIFT = 1
+MOST_FAILURES, FAILURE_SECONDS = 5, 300
+RECOVERY_CODES = 10
+# Crockford's alphabet: nothing in it is taken for something else. Ten letters are 50 bits.
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+HALF = 5
+TOTP_SHAPE = re.compile(r"[0-9]{6}", re.ASCII)
+RECOVERY_SHAPE = re.compile(rf"[{ALPHABET}]{{{2 * HALF}}}|[0-9]{{8}}", re.ASCII)
+STEPS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+
+
+def is_on(user: Any) -> bool:
+    """This will tell whether an account signs in by two steps: recovery codes alone are none."""
+    return Authenticator.objects.filter(user_id=user.pk, type__in=STEPS).exists()
+
+
+def looks_like_code(text: str) -> bool:
+    """This will tell whether a text may be a code: not every mistyped password counts as a guess."""
+    code = _plain(text)
+    return bool(TOTP_SHAPE.fullmatch(code) or RECOVERY_SHAPE.fullmatch(code))
+
+
+def use_code(user: Any, text: str) -> Authenticator | None:
+    """This will use up a code of the authenticator app or a recovery code and return what it belongs to, or None.
+
+    Raises RateLimited once five codes were wrong within five minutes. Call it outside a transaction that might be
+    taken back: a wrong code would not count then.
+    """
+    code = _plain(text)
+    with transaction.atomic():
+        rows = Authenticator.objects.select_for_update().filter(user_id=user.pk).order_by("pk")
+        found = [row for row in rows if row.type != Authenticator.Type.WEBAUTHN]
+        if not found:
+            return None
+        failures = _failures(found[0])
+        if len(failures) >= MOST_FAILURES:
+            wait = max(1, int(failures[0] + FAILURE_SECONDS - time.time()) + 1)
+            raise RateLimited(_("Too many wrong codes. Try again in %(count)d seconds.") % {"count": wait}, wait)
+        used = next((row for row in found if _use(row, code)), None)
+        if used is None:
+            found[0].data["failed_at"] = [*failures, time.time()]
+            found[0].save(update_fields=["data"])
+    return used
+
+
+def _plain(text: str) -> str:
+    return text.strip().lower().replace(" ", "").replace("-", "")
+
+
+def _failures(row: Authenticator) -> list[float]:
+    return [at for at in row.data.get("failed_at", []) if at > time.time() - FAILURE_SECONDS]
+
+
+def _use(row: Authenticator, code: str) -> bool:
+    """Use up a code of one authenticator, whose row is locked."""
+    is_totp = row.type == Authenticator.Type.TOTP
+    if not (_use_totp(row, code) if is_totp else _use_recovery(row, code)):
+        return False
+    row.data.pop("failed_at", None)
+    row.save(update_fields=["data"])
+    return True
+
+
+def _use_totp(row: Authenticator, code: str) -> bool:
+    """RFC 6238 section 5.2: a code is accepted once, and none that is older than one that was accepted."""
+    counter = find_counter(row.data["secret"], code) if TOTP_SHAPE.fullmatch(code) else None
+    if counter is None or counter <= row.data.get("last_counter", 0):
+        return False
+    row.data["last_counter"] = counter
+    return True
+
+
+def find_counter(secret: str, code: str) -> int | None:
+    """This will return the time step that a code of a secret belongs to, or None."""
+    now = int(time.time()) // STEP_SECONDS
+    steps = range(now - DRIFT, now + DRIFT + 1)
+    fits = [step for step in steps if constant_time_compare(format_hotp_value(hotp_value(secret, step)), code)]
+    return fits[-1] if fits else None
+
+
+def _use_recovery(row: Authenticator, code: str) -> bool:
+    kept = recovery_digests(row)
+    left = [each for each in kept if not matches(code, each[1], each[0])]
+    if not RECOVERY_SHAPE.fullmatch(code) or len(left) == len(kept):
+        return False
+    row.data = {"digests": left}
+    return True
+
+
+def recovery_digests(row: Authenticator) -> list[list[str]]:
+    """This will return ``[pepper id, digest]`` of each code that is left; allauth's own rows hold a seed instead."""
+    if "seed" in row.data:
+        return [_digested(code) for code in RecoveryCodes(row).get_unused_codes()]
+    return list(row.data.get("digests", []))
+
+
+def new_totp_secret() -> str:
+    """This will return a secret for an authenticator app, 160 bits in base32 (RFC 4226 section 4)."""
+    return generate_totp_secret()
+
+
+def new_recovery_codes() -> tuple[list[str], dict[str, Any]]:
+    """This will return ten codes for people, and what is kept of them: keyed digests."""
+    codes = ["".join(secrets.choice(ALPHABET) for _letter in range(2 * HALF)) for _code in range(RECOVERY_CODES)]
+    return [f"{code[:HALF]}-{code[HALF:]}" for code in codes], {"digests": [_digested(code) for code in codes]}
+
+
+def _digested(code: str) -> list[str]:
+    pepper = current_pepper()
+    return [pepper, digest(code, pepper)]

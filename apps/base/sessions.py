@@ -1,0 +1,65 @@
+"""What is done to a browser's session: a new key after each proof of who is there, and which one stays signed in."""
+
+from typing import Any
+
+from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY, record_authentication
+from allauth.usersessions.models import UserSession
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.sessions.models import Session
+
+from apps.base.requests import PortalRequest
+
+# Proofs that a session remembers: the first, which says when it began, and the latest ones.
+MOST_PROOFS = 6
+
+
+def renew_key(request: PortalRequest) -> None:
+    """This will give the session a new key and keep what it holds: whoever knew the old key has nothing."""
+    before = request.session.session_key
+    request.session.cycle_key()
+    _follow(before, request.session.session_key)
+
+
+def note_confirmation(request: PortalRequest, method: str, **values: Any) -> None:
+    """This will note in the session that its person was confirmed just now, and give it a new key.
+
+    ``method``: ``password``, ``mfa``, or ``openid``.
+    """
+    record_authentication(request, request.user, method, reauthenticated=True, **values)
+    proofs = request.session[AUTHENTICATION_METHODS_SESSION_KEY]
+    if len(proofs) > MOST_PROOFS:
+        request.session[AUTHENTICATION_METHODS_SESSION_KEY] = [proofs[0], *proofs[1 - MOST_PROOFS :]]
+    renew_key(request)
+
+
+def keep_signed_in(request: PortalRequest, user: Any) -> None:
+    """This will keep this one session of an account whose password or epoch has changed, under a new key."""
+    before = request.session.session_key
+    update_session_auth_hash(request, user)
+    _follow(before, request.session.session_key)
+
+
+def end_sessions(user: Any, but: str | None = None) -> None:
+    """This will delete the sessions of an account that its list knows, all but the one with a key.
+
+    Counting up ``session_epoch`` ends every session; this takes them out of the list and out of the database too.
+    """
+    rows = UserSession.objects.filter(user=user).exclude(session_key=but or "")
+    Session.objects.filter(session_key__in=list(rows.values_list("session_key", flat=True))).delete()
+    rows.delete()
+
+
+def _follow(before: str | None, after: str | None) -> None:
+    """The account's list of sessions knows them by their keys."""
+    if before and after:
+        UserSession.objects.filter(session_key=before).update(session_key=after)
+
+
+def end_session(user: Any, row_id: int) -> bool:
+    """This will delete one session of an account's list and tell whether there was such a one."""
+    row = UserSession.objects.filter(user=user, pk=row_id).first()
+    if row is None:
+        return False
+    Session.objects.filter(session_key=row.session_key).delete()
+    row.delete()
+    return True

@@ -1,0 +1,63 @@
+"""Confirm it is you: by password, code, passkey, or single sign-on."""
+
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.internal import auth
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from apps.base import form_limits, sessions
+from apps.base.pages import BUTTON, FORM
+from apps.base.requests import PortalRequest
+from apps.orgs.account.door import next_path, own_page
+from apps.orgs.account_forms import ConfirmForm, PasskeyConfirmForm
+from apps.orgs.models import ExternalIdentity
+from apps.orgs.passkeys import passkeys_possible
+from apps.orgs.sign_on import provider_name
+
+TRIES = "10/m"
+
+
+@own_page(methods=FORM)
+def confirm(request: PortalRequest) -> HttpResponse:
+    """Asks once more who is there, then leads on; without a way on it says that this window may be closed."""
+    form = ConfirmForm(request.POST if request.method == "POST" else None, request=request)
+    if form.is_valid():
+        return go_on(request)
+    return _ask(request, form)
+
+
+@own_page(methods=BUTTON)
+def confirm_by_passkey(request: PortalRequest) -> HttpResponse:
+    """The same by a key; the question for it stands in the page of ``confirm``."""
+    form_limits.check(request, "step-up-passkey", TRIES)
+    form = PasskeyConfirmForm(request.POST, user=request.user)
+    if not form.is_valid():
+        for message in form.errors.get("credential", []):
+            messages.error(request, message)
+        return _ask(request, ConfirmForm(None, request=request))
+    row: Authenticator = form.cleaned_data["credential"]
+    row.record_usage()
+    sessions.note_confirmation(request, "mfa", id=row.pk, type=row.type)
+    return go_on(request)
+
+
+def go_on(request: PortalRequest) -> HttpResponse:
+    """This will lead to ``next``, or say that it is done."""
+    way = next_path(request)
+    return redirect(way) if way else render(request, "account/confirmed.html")
+
+
+def _ask(request: PortalRequest, form: ConfirmForm) -> HttpResponse:
+    user = request.user
+    types = set(Authenticator.objects.filter(user=user).values_list("type", flat=True))
+    context = {
+        "form": form,
+        "next": next_path(request),
+        "can_type": user.has_usable_password() or bool(types - {Authenticator.Type.WEBAUTHN}),
+        "provider_name": provider_name() if ExternalIdentity.objects.filter(user=user).exists() else "",
+    }
+    if Authenticator.Type.WEBAUTHN in types and passkeys_possible():
+        context["passkey_form"] = PasskeyConfirmForm(user=user)
+        context["js_data"] = {"request_options": auth.begin_authentication(user)}
+    return render(request, "account/reauthenticate.html", context, status=422 if form.errors else 200)

@@ -1,0 +1,57 @@
+"""The door of the account's pages: signed in, as oneself; where a secret is at stake, confirmed lately too."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from allauth.account.utils import get_next_redirect_url
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpResponseBase
+from django.utils.translation import gettext as _
+
+from apps.base.errors import Invalid, PortalError
+from apps.base.forms import ask_first, confirmed_recently
+from apps.base.pages import READING
+from apps.base.requests import PortalRequest
+from apps.orgs.oneself import oneself
+
+Page = Callable[..., HttpResponseBase]
+
+
+def own_page(*, methods: tuple[str, ...] = READING, confirmed: bool = False) -> Callable[[Page], Page]:
+    """This will guard a page of one's own account and set ``request.actor`` to the person.
+
+    ``confirmed``: who is there must have been proved within the last 15 minutes, also for looking; else the page that
+    asks comes first. A form that was sent too late is not put aside: what it holds may be a secret.
+    """
+
+    def decorate(page: Page) -> Page:
+        @wraps(page)
+        def guarded(request: PortalRequest, **values: Any) -> HttpResponseBase:
+            check_method(request, methods)
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
+            request.actor = oneself(request, request.user)
+            if confirmed and not confirmed_recently(request):
+                return ask_first(request.get_full_path())
+            return page(request, **values)
+
+        guarded.methods = methods  # type: ignore[attr-defined]
+        guarded.confirmed = confirmed  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def check_method(request: PortalRequest, methods: tuple[str, ...]) -> None:
+    """This will refuse other methods, and NUL characters, which no database takes."""
+    if request.method not in methods:
+        message = _("This page does not take %(method)s.") % {"method": request.method}
+        raise PortalError(message, "method_not_allowed", 405, headers={"Allow": ", ".join(methods)})
+    if any("\0" in value for values in (*request.GET.lists(), *request.POST.lists()) for value in values[1]):
+        raise Invalid(_("A text holds a NUL character. Remove it and try again."))
+
+
+def next_path(request: PortalRequest) -> str:
+    """This will return where ``next`` leads, if that is a path of this site, else nothing."""
+    return get_next_redirect_url(request) or ""

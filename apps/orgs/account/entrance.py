@@ -1,0 +1,139 @@
+"""The way in: sign-in, its second step, passkeys, a new password by mail. Limits are kept before anything else."""
+
+from typing import Any
+
+from allauth.account.internal.stagekit import clear_login
+from allauth.account.models import Login
+from allauth.account.stages import LoginStageController
+from allauth.account.utils import get_next_redirect_url
+from allauth.account.views import LoginView, PasswordResetFromKeyView
+from allauth.mfa.base.views import AuthenticateView
+from allauth.mfa.stages import AuthenticateStage
+from allauth.mfa.webauthn.internal import auth, flows
+from allauth.mfa.webauthn.views import LoginWebAuthnView
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+from django.http import HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import redirect, render
+
+from apps.base import form_limits, sessions
+from apps.base.errors import Conflict
+from apps.base.pages import FORM
+from apps.base.requests import PortalRequest
+from apps.orgs import actions, mail
+from apps.orgs.account.door import check_method
+from apps.orgs.account_forms import ResetForm
+from apps.orgs.oneself import oneself
+from apps.orgs.passkeys import passkeys_possible
+from apps.orgs.sign_on import provider_name
+
+# Of one network (IPv6: one /64).
+SIGN_INS, RESETS, PASSKEYS, CODES = "30/m", "20/m", "30/m", "30/m"
+# Of one account, whether there is one or not: wrong passwords, and tries of any kind, which bounds a burst.
+FAILURES, TRIES = "10/5m", "60/5m"
+MAILS = "10/h"
+
+
+class SignIn(LoginView):
+    """Address and password. Unknown address and wrong password answer alike and take alike."""
+
+    def post(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
+        """This will keep the limits before a password is looked at."""
+        form_limits.check(request, "sign-in", SIGN_INS)
+        form_limits.check(request, "sign-in-tries", TRIES, per=self._account)
+        form_limits.check_failures(request, "sign-in-failures", FAILURES, per=self._account)
+        return super().post(request, *args, **options)
+
+    @property
+    def _account(self) -> str:
+        return "account " + self.request.POST.get("login", "").strip().lower()
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """This will go on; a half-open session gets a new key too, before the second step."""
+        answer = super().form_valid(form)
+        if not self.request.user.is_authenticated:
+            sessions.renew_key(self.request)
+        return answer
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        """This will count the failure."""
+        form_limits.note_failure(self.request, "sign-in-failures", FAILURES, per=self._account)
+        return super().form_invalid(form)
+
+    def get_context_data(self, **options: Any) -> dict[str, Any]:
+        """This will offer what can work here: passkeys need a host name, single sign-on its settings."""
+        offered = {"PASSKEY_LOGIN_ENABLED": passkeys_possible(), "provider_name": provider_name()}
+        return super().get_context_data(**options) | offered
+
+
+class SecondStep(AuthenticateView):
+    """The code or key after the password."""
+
+    def dispatch(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponseBase:
+        """This will keep the limit, and begin again where the account was removed meanwhile."""
+        if request.method == "POST":
+            form_limits.check(request, "second-step", CODES)
+        stage = LoginStageController.enter(request, AuthenticateStage.key)
+        if stage is not None and (stage.login.user is None or not stage.login.user.is_active):
+            clear_login(request)
+        return super().dispatch(request, *args, **options)
+
+
+class PasskeySignIn(LoginWebAuthnView):
+    """A passkey alone. GET hands a script of the sign-in page what to ask the key."""
+
+    def get(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
+        """This will return the question for the key as JSON."""
+        if "application/json" not in request.META.get("HTTP_ACCEPT", ""):
+            return redirect("account_login")
+        return JsonResponse({"request_options": auth.begin_authentication(user=None)})
+
+    def post(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
+        """This will keep the limit first."""
+        form_limits.check(request, "passkey-sign-in", PASSKEYS)
+        return super().post(request, *args, **options)
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """This will open the session of the key's account."""
+        row = form.cleaned_data["credential"]
+        login = Login(user=row.user, redirect_url=get_next_redirect_url(self.request))
+        return flows.perform_passwordless_login(self.request, row, login)
+
+
+def reset_password(request: PortalRequest) -> HttpResponse:
+    """Ask for a link by mail. Whether the address has an account is looked up when the mail is sent, not here."""
+    check_method(request, FORM)
+    form = ResetForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST":
+        form_limits.check(request, "reset", RESETS)
+    if form.is_valid():
+        email = form.cleaned_data["email"].lower()
+        form_limits.check(request, "reset-mails", MAILS, per=f"address {email}")
+        with transaction.atomic():
+            mail.enqueue_link(to=email, template="password_reset")
+        return redirect("account_reset_password_done")
+    return render(request, "account/password_reset.html", {"form": form})
+
+
+class NewPassword(PasswordResetFromKeyView):
+    """The mailed link. It is taken out of the address and into the session, under a new key."""
+
+    def dispatch(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponseBase:
+        """This will keep the limit."""
+        form_limits.check(request, "new-password", RESETS)
+        answer = super().dispatch(request, *args, **options)
+        if answer.status_code == 302 and request.method == "GET":
+            sessions.renew_key(request)
+        return answer
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """This will set the password; a link that was used meanwhile says so."""
+        user, request = self.reset_user, self.request
+        hashed = make_password(form.cleaned_data["password1"])
+        try:
+            actions.reset_password(actor=oneself(request, user), password_hash=hashed, replaces=user.password)
+        except Conflict:
+            return self.render_to_response(self.get_context_data(token_fail=True))
+        if request.user.is_authenticated:
+            self.logout()
+        return redirect(self.get_success_url())

@@ -1,0 +1,114 @@
+"""One's own name, address and password."""
+
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from django.contrib import messages
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+
+from apps.base import form_limits, sessions
+from apps.base.errors import Conflict
+from apps.base.pages import FORM
+from apps.base.requests import PortalRequest
+from apps.orgs import actions
+from apps.orgs.account.door import check_method, own_page
+from apps.orgs.account_forms import AddressForm, ChangePasswordForm, NameForm, SetPasswordForm
+from apps.orgs.oneself import oneself
+
+MAILS = "10/h"
+
+
+@own_page(methods=FORM)
+def profile(request: PortalRequest) -> HttpResponse:
+    """The name that others see."""
+    form = NameForm(request.POST if request.method == "POST" else None, initial={"name": request.user.name})
+    if form.is_valid():
+        actions.rename_oneself(actor=request.actor, name=form.cleaned_data["name"])
+        messages.success(request, _("Your account is saved."))
+        return redirect("account")
+    return render(request, "account/profile.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@own_page(methods=FORM)
+def address(request: PortalRequest) -> HttpResponse:
+    """The address that signs in. A new one counts once its owner has opened the mailed link."""
+    post = request.POST if request.method == "POST" else None
+    if post is not None and ("action_send" in post or "action_remove" in post):
+        return _about_waiting(request)
+    form = AddressForm(post, request=request)
+    if form.is_valid():
+        form_limits.check(request, "address-mails", MAILS)
+        actions.ask_new_address(actor=request.actor, email=form.cleaned_data["email"])
+        messages.info(
+            request, _("A mail with a link is on its way to the new address. Until you open it the old one stays.")
+        )
+        return redirect("account_email")
+    rows = EmailAddress.objects.filter(user=request.user)
+    context = {
+        "form": form,
+        "current": request.user.email,
+        "is_confirmed": rows.filter(email=request.user.email, verified=True).exists(),
+        "waiting": rows.exclude(email=request.user.email).first(),
+    }
+    return render(request, "account/email_change.html", context, status=422 if form.errors else 200)
+
+
+def _about_waiting(request: PortalRequest) -> HttpResponse:
+    if "action_remove" in request.POST:
+        actions.keep_old_address(actor=request.actor)
+    else:
+        form_limits.check(request, "address-mails", MAILS)
+        actions.send_confirmation(actor=request.actor)
+        messages.info(request, _("The mail is on its way once more."))
+    return redirect("account_email")
+
+
+def confirm_address(request: PortalRequest, key: str) -> HttpResponse:
+    """The mailed link. A new address is taken only from somebody who is signed in to its account.
+
+    Else somebody could have a stranger's mailbox confirmed for an account whose password they know.
+    """
+    check_method(request, FORM)
+    form_limits.check(request, "confirm-address", "30/m")
+    confirmation = EmailConfirmationHMAC.from_key(key)
+    row = confirmation.email_address if confirmation else None
+    if row is None:
+        return render(request, "account/email_confirm.html", {"row": None})
+    is_own = request.user.is_authenticated and request.user.pk == row.user_id
+    if row.email != row.user.email and not is_own:
+        if request.user.is_authenticated:
+            return render(request, "account/email_confirm.html", {"row": row, "is_others": True})
+        return redirect_to_login(request.get_full_path())
+    if request.method == "POST":
+        return _confirm(request, row, is_own)
+    return render(request, "account/email_confirm.html", {"row": row})
+
+
+def _confirm(request: PortalRequest, row: EmailAddress, is_own: bool) -> HttpResponse:
+    try:
+        user = actions.confirm_address(actor=oneself(request, row.user), address_id=row.pk)
+    except Conflict:
+        return render(request, "account/email_confirm.html", {"row": None})
+    messages.success(request, _("%(email)s is confirmed.") % {"email": row.email})
+    if is_own and user.has_usable_password():
+        sessions.keep_signed_in(request, user)
+        return redirect("account_email")
+    return render(request, "account/email_confirmed.html", {"has_password": user.has_usable_password()})
+
+
+@own_page(methods=FORM)
+def password(request: PortalRequest) -> HttpResponse:
+    """A new password, for which the old one is asked; who has none yet confirms in another way. Other sessions end."""
+    if request.user.password_is_provisional:
+        messages.error(request, _("Confirm your address first: this page sends the link. Then you choose a password."))
+        return redirect("account_email")
+    kind = ChangePasswordForm if request.user.has_usable_password() else SetPasswordForm
+    form = kind(request.POST if request.method == "POST" else None, request=request)
+    if form.is_valid():
+        hashed = make_password(form.cleaned_data["password1"])
+        sessions.keep_signed_in(request, actions.change_password(actor=request.actor, password_hash=hashed))
+        messages.success(request, _("Your password is changed. Other browsers are signed out."))
+        return redirect("account_change_password")
+    return render(request, "account/password_change.html", {"form": form}, status=422 if form.errors else 200)

@@ -1,0 +1,167 @@
+"""Two-step sign-in: the authenticator app, passkeys, recovery codes."""
+
+from allauth.mfa.adapter import get_adapter
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.internal import auth
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+
+from apps.base import form_limits, second_step, sessions
+from apps.base.answers import reveal
+from apps.base.errors import Conflict, Forbidden
+from apps.base.forms import AskingForm
+from apps.base.pages import FORM
+from apps.base.requests import PortalRequest
+from apps.orgs import actions
+from apps.orgs.account.door import own_page
+from apps.orgs.account_forms import AddPasskeyForm, RenamePasskeyForm, TotpForm
+from apps.orgs.passkeys import passkeys_possible
+
+TRIES = "10/m"
+
+
+@own_page()
+def index(request: PortalRequest) -> HttpResponse:
+    """What is on."""
+    rows = list(Authenticator.objects.filter(user=request.user))
+    codes = next((row for row in rows if row.type == Authenticator.Type.RECOVERY_CODES), None)
+    context = {
+        "totp": any(row.type == Authenticator.Type.TOTP for row in rows),
+        "passkeys": sum(row.type == Authenticator.Type.WEBAUTHN for row in rows),
+        "codes_left": len(second_step.recovery_digests(codes)) if codes else None,
+        "is_on": second_step.is_on(request.user),
+        "passkeys_possible": passkeys_possible(),
+        "is_unconfirmed": _is_unconfirmed(request),
+    }
+    return render(request, "mfa/index.html", context)
+
+
+def _is_unconfirmed(request: PortalRequest) -> bool:
+    user = request.user
+    return user.password_is_provisional or not actions.is_confirmed(user)
+
+
+def _confirm_address_first(request: PortalRequest) -> HttpResponse:
+    messages.error(request, _("Confirm your address first: this page sends the link."))
+    return redirect("account_email")
+
+
+def show_codes(request: PortalRequest, codes: list[str]) -> HttpResponse:
+    """This will show recovery codes in the answer of the POST that made them, and never again."""
+    return reveal(request, "mfa/recovery_codes/reveal.html", {"codes": codes, "text": "\n".join(codes)})
+
+
+@own_page(methods=FORM, confirmed=True)
+def turn_on_totp(request: PortalRequest) -> HttpResponse:
+    """The authenticator app: its secret as a picture and as text, and a code that proves it."""
+    if _is_unconfirmed(request):
+        return _confirm_address_first(request)
+    if Authenticator.objects.filter(user=request.user, type=Authenticator.Type.TOTP).exists():
+        return redirect("mfa_index")
+    if request.method == "POST":
+        form_limits.check(request, "totp-setup", TRIES)
+    form = TotpForm(request.POST if request.method == "POST" else None, user=request.user)
+    if form.is_valid():
+        codes = actions.turn_on_totp(actor=request.actor, secret=form.secret, counter=form.counter)
+        sessions.keep_signed_in(request, _fresh(request))
+        messages.success(request, _("Two-step sign-in is on."))
+        return show_codes(request, codes) if codes else redirect("mfa_index")
+    mfa = get_adapter()
+    picture = mfa.build_totp_svg(mfa.build_totp_url(request.user, form.secret))
+    # Not by ``reveal``: its Referrer-Policy has browsers send the form with ``Origin: null``, which is refused.
+    context = {"form": form, "totp_svg": picture}
+    return render(request, "mfa/totp/activate_form.html", context)
+
+
+def _fresh(request: PortalRequest) -> object:
+    request.user.refresh_from_db()
+    return request.user
+
+
+@own_page(methods=FORM)
+def turn_off_totp(request: PortalRequest) -> HttpResponse:
+    """Take the authenticator app away."""
+    if not Authenticator.objects.filter(user=request.user, type=Authenticator.Type.TOTP).exists():
+        return redirect("mfa_index")
+    form = AskingForm(request.POST if request.method == "POST" else None, request=request)
+    if form.is_valid():
+        sessions.keep_signed_in(request, actions.turn_off_totp(actor=request.actor))
+        messages.success(request, _("The authenticator app is off. Other browsers are signed out."))
+        return redirect("mfa_index")
+    return render(request, "mfa/totp/deactivate_form.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@own_page(methods=FORM)
+def recovery_codes(request: PortalRequest) -> HttpResponse:
+    """Make new recovery codes and show them once."""
+    if not second_step.is_on(request.user):
+        return redirect("mfa_index")
+    form = AskingForm(request.POST if request.method == "POST" else None, request=request)
+    if form.is_valid():
+        return show_codes(request, actions.make_recovery_codes(actor=request.actor))
+    row = Authenticator.objects.filter(user=request.user, type=Authenticator.Type.RECOVERY_CODES).first()
+    context = {"form": form, "unused_code_count": len(second_step.recovery_digests(row)) if row else 0}
+    return render(request, "mfa/recovery_codes/generate.html", context, status=422 if form.errors else 200)
+
+
+@own_page()
+def passkeys(request: PortalRequest) -> HttpResponse:
+    """The keys of one's own account."""
+    rows = Authenticator.objects.filter(user=request.user, type=Authenticator.Type.WEBAUTHN).order_by("pk")
+    context = {"authenticators": rows, "passkeys_possible": passkeys_possible()}
+    return render(request, "mfa/webauthn/authenticator_list.html", context)
+
+
+@own_page(methods=FORM, confirmed=True)
+def add_passkey(request: PortalRequest) -> HttpResponse:
+    """A new key. The browser asks it; without JavaScript there is no way to."""
+    if _is_unconfirmed(request):
+        return _confirm_address_first(request)
+    if request.method == "POST":
+        form_limits.check(request, "passkey-setup", TRIES)
+    form = AddPasskeyForm(request.POST if request.method == "POST" else None, user=request.user)
+    if form.is_valid():
+        try:
+            codes = actions.add_passkey(
+                actor=request.actor, name=form.cleaned_data["name"], credential=form.cleaned_data["credential"]
+            )
+        except (Conflict, Forbidden) as error:
+            form.add_error(None, str(error))
+        else:
+            sessions.keep_signed_in(request, _fresh(request))
+            messages.success(request, _("The key is added."))
+            return show_codes(request, codes) if codes else redirect("mfa_list_webauthn")
+    context = {
+        "form": form,
+        "passkeys_possible": passkeys_possible(),
+        "js_data": {"creation_options": auth.begin_registration(request.user, False)},
+    }
+    return render(request, "mfa/webauthn/add_form.html", context, status=422 if form.errors else 200)
+
+
+@own_page(methods=FORM, confirmed=True)
+def rename_passkey(request: PortalRequest, pk: int) -> HttpResponse:
+    """Another name for a key."""
+    row = actions.find_passkey(request.actor, pk)
+    form = RenamePasskeyForm(request.POST if request.method == "POST" else None, initial={"name": str(row)})
+    if form.is_valid():
+        actions.rename_passkey(actor=request.actor, passkey_id=pk, name=form.cleaned_data["name"])
+        return redirect("mfa_list_webauthn")
+    context = {"form": form, "name": str(row)}
+    return render(request, "mfa/webauthn/edit_form.html", context, status=422 if form.errors else 200)
+
+
+@own_page(methods=FORM)
+def remove_passkey(request: PortalRequest, pk: int) -> HttpResponse:
+    """The end of a key."""
+    row = actions.find_passkey(request.actor, pk)
+    form = AskingForm(request.POST if request.method == "POST" else None, request=request)
+    if form.is_valid():
+        user = actions.remove_passkey(actor=request.actor, passkey_id=pk)
+        sessions.keep_signed_in(request, user)
+        messages.success(request, _("“%(name)s” is removed. Other browsers are signed out.") % {"name": str(row)})
+        return redirect("mfa_list_webauthn")
+    context = {"form": form, "name": str(row)}
+    return render(request, "mfa/webauthn/remove_form.html", context, status=422 if form.errors else 200)

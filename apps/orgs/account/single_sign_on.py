@@ -1,0 +1,118 @@
+"""Single sign-on by OpenID Connect, where the operator has set it (docs/adr/0013)."""
+
+import logging
+import time
+from dataclasses import replace
+from typing import Any
+
+from allauth.account.internal.flows.login import perform_login, record_authentication
+from allauth.account.models import Login
+from django.conf import settings
+from django.contrib.auth import logout
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext as _
+
+from apps.base import form_limits, openid, sessions
+from apps.base.actor import system
+from apps.base.errors import Forbidden, NotFound
+from apps.base.pages import READING
+from apps.base.requests import PortalRequest
+from apps.orgs import actions
+from apps.orgs.account.confirming import go_on
+from apps.orgs.account.door import check_method, next_path
+from apps.orgs.models import ExternalIdentity
+from apps.orgs.sign_on import provider, provider_name
+
+logger = logging.getLogger(__name__)
+
+KEPT = "single_sign_on"
+KEPT_SECONDS = 600
+TRIES = "30/m"
+
+
+def sign_on(request: PortalRequest) -> HttpResponse:
+    """Leads to the provider; ``?confirm=1`` has it ask anew who is there, for somebody who is signed in."""
+    check_method(request, READING)
+    chosen = _provider()
+    form_limits.check(request, "single-sign-on", TRIES)
+    confirming = request.user.is_authenticated and "confirm" in request.GET
+    try:
+        url, known = openid.begin(chosen, _callback(), fresh=confirming)
+    except openid.OpenIdError as error:
+        return _failed(request, error)
+    request.session[KEPT] = {**known, "at": time.time(), "next": next_path(request), "confirming": confirming}
+    return redirect(url)
+
+
+def callback(request: PortalRequest) -> HttpResponse:
+    """Where the provider sends the browser back to."""
+    check_method(request, READING)
+    chosen = _provider()
+    form_limits.check(request, "single-sign-on-callback", TRIES)
+    known = request.session.pop(KEPT, None)
+    state, code = request.GET.get("state", ""), request.GET.get("code", "")
+    try:
+        if not known or time.time() - known["at"] > KEPT_SECONDS or not constant_time_compare(state, known["state"]):
+            raise openid.OpenIdError("the answer belongs to no question of this session")
+        if not code:
+            raise openid.OpenIdError("the provider sent no code")
+        claims = openid.finish(chosen, _callback(), known, code)
+    except openid.OpenIdError as error:
+        return _failed(request, error)
+    return _confirm(request, known, claims) if known["confirming"] else _sign_in(request, known, claims)
+
+
+def _sign_in(request: PortalRequest, known: dict[str, Any], claims: dict[str, Any]) -> HttpResponse:
+    actor = replace(system(label="Single sign-on"), address=request.client_address, request_id=request.request_id)
+    try:
+        user = actions.find_or_link_identity(
+            actor=actor,
+            issuer=claims["iss"],
+            subject=claims["sub"],
+            email=str(claims.get("email", "")),
+            # Nothing but JSON's true: some providers write "false", which is true to a careless reader.
+            is_verified=claims.get("email_verified") is True,
+        )
+    except Forbidden as error:
+        return _failed(request, error, str(error))
+    if request.user.is_authenticated:
+        logout(request)
+    amr = claims.get("amr")
+    record_authentication(request, user, "openid", mfa=isinstance(amr, list) and "mfa" in amr)
+    answer = perform_login(request, Login(user=user, redirect_url=known["next"] or None))
+    if not request.user.is_authenticated:
+        sessions.renew_key(request)
+    return answer
+
+
+def _confirm(request: PortalRequest, known: dict[str, Any], claims: dict[str, Any]) -> HttpResponse:
+    """The same person, who was asked just now: a provider that ignores ``max_age`` proves nothing."""
+    own = ExternalIdentity.objects.filter(user_id=request.user.pk, issuer=claims["iss"], subject=claims["sub"])
+    asked_at = claims.get("auth_time")
+    is_fresh = isinstance(asked_at, (int, float)) and asked_at >= known["at"] - openid.SKEW
+    if not request.user.is_authenticated or not own.exists() or not is_fresh:
+        return _failed(request, openid.OpenIdError("not the same person, or not asked just now"))
+    sessions.note_confirmation(request, "openid")
+    return redirect(known["next"]) if known["next"] else go_on(request)
+
+
+def _provider() -> openid.Provider:
+    found = provider()
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def _callback() -> str:
+    return settings.PUBLIC_URL + reverse("single_sign_on_callback")
+
+
+def _failed(request: PortalRequest, error: Exception, message: str = "") -> HttpResponse:
+    logger.warning("single sign-on failed: %s", error)
+    said = message or _("%(name)s did not confirm who you are. Try again, or sign in with your password.") % {
+        "name": provider_name()
+    }
+    return render(request, "account/sign_on_failed.html", {"message": said}, status=403)

@@ -1,0 +1,250 @@
+"""Forms of sign-in and of one's own account."""
+
+import json
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from allauth.account.fields import PasswordField, SetPasswordField
+from allauth.mfa.base.forms import AuthenticateForm
+from allauth.mfa.totp.internal.auth import generate_totp_secret
+from allauth.mfa.webauthn.forms import (
+    AddWebAuthnForm,
+    AuthenticateWebAuthnForm,
+    LoginWebAuthnForm,
+    ReauthenticateWebAuthnForm,
+)
+from django import forms
+from django.conf import settings
+from django.core import signing
+from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
+from fido2.utils import websafe_decode
+
+from apps.base import form_limits, second_step
+from apps.base.forms import AskingForm, RequestForm, prove
+from apps.base.requests import PortalRequest
+from apps.orgs.models import User
+
+SETUP_SALT = "portal.totp-setup"
+SETUP_SECONDS = 3600
+NOT_A_KEY = _("That key did not open the account. Try again.")
+
+
+# Signing in
+
+
+class CodeForm(AuthenticateForm):
+    """The second step by a code, which opens once and can be guessed five times."""
+
+    code = forms.CharField(
+        label=_("Code"),
+        max_length=20,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autofocus": True, "spellcheck": "false"}),
+    )
+
+    def clean_code(self) -> str:
+        """This will use the code up."""
+        used = second_step.use_code(self.user, self.cleaned_data["code"])
+        if used is None:
+            raise forms.ValidationError(_("That code is wrong, or it was used already. Wait for the next one."))
+        used.user = self.user
+        self.authenticator = used
+        return self.cleaned_data["code"]
+
+
+class ResetForm(forms.Form):
+    """The address that a link for a new password goes to."""
+
+    email = forms.EmailField(
+        label=_("E-mail address"), max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"})
+    )
+
+
+class ConfirmForm(RequestForm):
+    """Who is there: the password, or a code of the authenticator app."""
+
+    password = forms.CharField(
+        label=_("Your password, or a code of your authenticator app"),
+        strip=False,
+        max_length=128,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
+    )
+
+    def clean_password(self) -> str:
+        """This will note the confirmation in the session."""
+        prove(self.request, self.cleaned_data["password"])
+        return ""
+
+
+# Passkeys
+
+
+@contextmanager
+def _refusing_garbage() -> Iterator[None]:
+    """What a browser sends is read by three libraries, each with its own way to stumble over what is no answer."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, struct.error) as error:
+        raise forms.ValidationError(NOT_A_KEY) from error
+
+
+def check_origin(credential: Any) -> None:
+    """This will refuse an answer that a browser gave to another page (Web Authentication section 7.2, step 13).
+
+    fido2 takes any subdomain of the portal's host for the portal, and any origin at all where http is allowed.
+    """
+    public = urlsplit(settings.PUBLIC_URL)
+    client_data = json.loads(websafe_decode(credential["response"]["clientDataJSON"]))
+    if client_data["origin"] != f"{public.scheme}://{public.netloc}".lower() or client_data.get("crossOrigin"):
+        raise forms.ValidationError(NOT_A_KEY)
+
+
+class _FromThisPage:
+    """Checks the page that a key answered before anything else of the answer is believed."""
+
+    def clean_credential(self) -> Any:
+        """This will return what allauth makes of the answer."""
+        with _refusing_garbage():
+            check_origin(self.cleaned_data["credential"])  # type: ignore[attr-defined]
+            return super().clean_credential()  # type: ignore[misc]
+
+
+class PasskeyStepForm(_FromThisPage, AuthenticateWebAuthnForm):
+    """The second step by a key."""
+
+
+class PasskeySignInForm(_FromThisPage, LoginWebAuthnForm):
+    """Signing in by a passkey alone."""
+
+
+class PasskeyConfirmForm(_FromThisPage, ReauthenticateWebAuthnForm):
+    """A confirmation by a key."""
+
+
+class AddPasskeyForm(AddWebAuthnForm):
+    """A new key: what it answered, and a name to know it by."""
+
+    name = forms.CharField(label=_("Name"), max_length=60, required=False)
+    passwordless = forms.BooleanField(
+        label=_("Sign in with it alone"),
+        required=False,
+        initial=True,
+        help_text=_(
+            "The key then asks for your finger, face or PIN. Leave it out for a key that is only a second step."
+        ),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """This will check the page that the key answered, then its answer."""
+        if not self.cleaned_data.get("credential"):
+            return self.cleaned_data
+        with _refusing_garbage():
+            check_origin(self.cleaned_data["credential"])
+            return super().clean()
+
+
+class RenamePasskeyForm(forms.Form):
+    """A name to know a key by."""
+
+    name = forms.CharField(label=_("Name"), max_length=60)
+
+
+# One's own account
+
+
+class NameForm(forms.Form):
+    """How the portal and the others of an organization call a person."""
+
+    name = forms.CharField(label=_("Name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+
+
+class AddressForm(AskingForm):
+    """A new address for the account."""
+
+    email = forms.EmailField(
+        label=_("New e-mail address"), max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"})
+    )
+
+
+class _NewPassword(RequestForm):
+    """A new password, twice."""
+
+    password1 = SetPasswordField(label=_("New password"))
+    password2 = PasswordField(label=_("New password, once more"), autocomplete="new-password")
+
+    def __init__(self, *args: Any, request: PortalRequest, **options: Any) -> None:
+        super().__init__(*args, request=request, **options)
+        self.fields["password1"].user = request.user  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        """This will compare the two."""
+        super().clean()
+        first, second = self.cleaned_data.get("password1"), self.cleaned_data.get("password2")
+        if first and second is not None and first != second:
+            self.add_error("password2", _("The two passwords differ. Type the same one twice."))
+        return self.cleaned_data
+
+
+class ChangePasswordForm(_NewPassword):
+    """A new password for somebody who knows the old one."""
+
+    oldpassword = PasswordField(label=_("Password now"), autocomplete="current-password")
+    field_order = ("oldpassword", "password1", "password2")
+
+    def clean_oldpassword(self) -> str:
+        """This will check the old password, ten times a minute at most."""
+        form_limits.check(self.request, "step-up", "10/m")
+        if not self.request.user.check_password(self.cleaned_data["oldpassword"]):
+            raise forms.ValidationError(_("That is not your password now."))
+        return ""
+
+
+class SetPasswordForm(AskingForm, _NewPassword):
+    """A first password for somebody who signs in by a passkey or single sign-on."""
+
+
+class TotpForm(forms.Form):
+    """The proof that an authenticator app has the secret. The secret is in the page, signed, and kept nowhere."""
+
+    data: QueryDict  # of a page, so never a plain mapping
+    setup = forms.CharField(widget=forms.HiddenInput, max_length=300)
+    code = forms.CharField(
+        label=_("Code"),
+        max_length=20,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "spellcheck": "false"}),
+    )
+
+    def __init__(self, *args: Any, user: User, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.user = user
+        self.secret = self._sent_secret() or generate_totp_secret()
+        self.counter = 0
+        self.initial["setup"] = signing.dumps([self.secret, str(user.pk)], salt=SETUP_SALT)
+
+    def _sent_secret(self) -> str:
+        try:
+            secret, owner = signing.loads(self.data.get("setup", ""), salt=SETUP_SALT, max_age=SETUP_SECONDS)
+        except (signing.BadSignature, ValueError):
+            return ""
+        return str(secret) if owner == str(self.user.pk) else ""
+
+    def clean_setup(self) -> str:
+        """This will refuse a page that was open for more than an hour; the new one has another secret."""
+        if not self._sent_secret():
+            self.data = self.data.copy()
+            self.data["setup"] = self.initial["setup"]
+            raise forms.ValidationError(_("This page was open for too long. Scan the new picture."))
+        return ""
+
+    def clean_code(self) -> str:
+        """This will find the time step that the code belongs to."""
+        counter = second_step.find_counter(self.secret, self.cleaned_data["code"].replace(" ", ""))
+        if counter is None:
+            raise forms.ValidationError(
+                _("That code is wrong. Is the clock of your phone right? Wait for the next one.")
+            )
+        self.counter = counter
+        return ""

@@ -1,0 +1,68 @@
+"""What is done to people and organizations. Page, API, command and admin all come here."""
+
+from apps.orgs.actions.addresses import TAKEN, hold_addresses, is_confirmed, refuse_taken
+from apps.orgs.actions.identities import find_or_link_identity
+from apps.orgs.actions.membership import check_may_touch, find_membership, lock_owners
+from apps.orgs.actions.operators import create_operator
+from apps.orgs.actions.organizations import create_organization
+from apps.orgs.actions.own_account import (
+    ask_new_address,
+    change_password,
+    confirm_address,
+    end_session,
+    end_sessions,
+    keep_old_address,
+    note_sign_in,
+    rename_oneself,
+    reset_password,
+    send_confirmation,
+)
+from apps.orgs.actions.people import NewUser, create_user, create_users, delete_user, update_user
+from apps.orgs.actions.provisional import end_provisional_access
+from apps.orgs.actions.second_steps import (
+    add_passkey,
+    find_passkey,
+    make_recovery_codes,
+    remove_passkey,
+    rename_passkey,
+    reset_two_step,
+    turn_off_totp,
+    turn_on_totp,
+)
+
+__all__ = [
+    "TAKEN",
+    "NewUser",
+    "add_passkey",
+    "ask_new_address",
+    "change_password",
+    "check_may_touch",
+    "confirm_address",
+    "create_operator",
+    "create_organization",
+    "create_user",
+    "create_users",
+    "delete_user",
+    "end_provisional_access",
+    "end_session",
+    "end_sessions",
+    "find_membership",
+    "find_or_link_identity",
+    "find_passkey",
+    "hold_addresses",
+    "is_confirmed",
+    "keep_old_address",
+    "lock_owners",
+    "make_recovery_codes",
+    "note_sign_in",
+    "refuse_taken",
+    "remove_passkey",
+    "rename_oneself",
+    "rename_passkey",
+    "reset_password",
+    "reset_two_step",
+    "send_confirmation",
+    "turn_off_totp",
+    "turn_on_totp",
+    "update_user",
+]

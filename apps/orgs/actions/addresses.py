@@ -1,0 +1,40 @@
+"""One address is one account."""
+
+from collections.abc import Sequence
+
+from allauth.account.models import EmailAddress
+from django.db import connection
+
+from apps.base.errors import Invalid
+from apps.orgs.models import User
+
+TAKEN = "Email address is already in use."
+
+
+def hold_addresses(emails: Sequence[str]) -> None:
+    """This will have other batches with the same addresses wait, one order for all: else two could wait for each other.
+
+    On SQLite the transaction itself is exclusive, for it begins IMMEDIATE.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(lock) FROM (SELECT DISTINCT hashtextextended(address, 0) AS lock "
+                "FROM unnest(%s::text[]) AS address ORDER BY lock) AS locks",
+                [[email.lower() for email in emails]],
+            )
+
+
+def refuse_taken(email: str, but: User | None = None) -> None:
+    """This will raise Invalid where the address belongs to an account, as its main or a further, confirmed one."""
+    accounts = User.objects.filter(email=email.lower())
+    further = EmailAddress.objects.filter(email=email.lower(), verified=True)
+    if but is not None:
+        accounts, further = accounts.exclude(pk=but.pk), further.exclude(user=but)
+    if accounts.exists() or further.exists():
+        raise Invalid.field("email", TAKEN)
+
+
+def is_confirmed(user: User) -> bool:
+    """This will tell whether the owner of the account's own address has confirmed it."""
+    return EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists()

@@ -1,0 +1,56 @@
+"""Who is told of a change to an account: each organization of the person, and the person."""
+
+import uuid
+from typing import Any
+
+from django.utils import timezone
+from django.utils.functional import Promise
+
+from apps.audit import actions as audit
+from apps.base.actor import Actor
+from apps.base.instants import written
+from apps.orgs import mail
+from apps.orgs.devices import device_of
+from apps.orgs.models import PLATFORM_SLUG, Organization, User
+from apps.webhooks import publishing
+
+
+def organizations_of(user: User) -> list[uuid.UUID]:
+    """This will return the organizations that a person belongs to."""
+    return list(Organization.objects.for_member(user).order_by("pk").values_list("pk", flat=True))
+
+
+def record_everywhere(actor: Actor, user: User, action: str, changes: dict[str, list[Any]] | None = None) -> None:
+    """This will write one entry in each organization of the person, for an operator in the vendor's own."""
+    places = organizations_of(user)
+    if user.is_staff or not places:
+        places.append(Organization.objects.values_list("pk", flat=True).get(slug=PLATFORM_SLUG))
+    for organization_id in places:
+        audit.record(
+            actor=actor,
+            action=action,
+            target_kind="user",
+            target_id=user.public_id,
+            target_label=user.email,
+            changes=changes,
+            organization_id=organization_id,
+        )
+
+
+def publish_everywhere(user: User, event_type: str) -> None:
+    """This will publish an event about the account in each organization of the person."""
+    data = {"id": user.public_id, "name": user.name, "email": user.email}
+    for organization_id in organizations_of(user):
+        publishing.publish(organization_id=organization_id, event_type=event_type, data=data)
+
+
+def mail_change(actor: Actor, user: User, what: Promise) -> None:
+    """This will mail the person what changed, when, and from where."""
+    context = {
+        "name": user.name,
+        "what": what,
+        "at": written(timezone.now(), "exact"),
+        "address": actor.address,
+        "device": device_of(actor.user_agent) if actor.user_agent else "",
+    }
+    mail.enqueue(to=user.email, template="account_changed", context=context, language=user.language)

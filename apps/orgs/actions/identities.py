@@ -1,0 +1,66 @@
+"""Accounts at the identity provider: which account here a subject there belongs to."""
+
+from allauth.account.models import EmailAddress
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.base.actor import Actor, ActorKind
+from apps.base.errors import Forbidden
+from apps.orgs.actions.everywhere import mail_change, record_everywhere
+from apps.orgs.actions.provisional import end_provisional_access
+from apps.orgs.models import ExternalIdentity, User
+
+
+def find_or_link_identity(*, actor: Actor, issuer: str, subject: str, email: str, is_verified: bool) -> User:
+    """This will return the account of an identity; at its first visit it is linked to the account with its address.
+
+    ``is_verified``: the provider says that the address is the person's. It makes no account, and none of an operator
+    is ever opened. Raises Forbidden with one sentence for every reason, so that it tells nobody who has an account.
+    """
+    try:
+        with transaction.atomic():
+            user = _known(issuer, subject) or _linked(actor, issuer, subject, email.lower(), is_verified)
+            if user.is_staff or not user.is_active:
+                raise _refusal()
+    except IntegrityError:
+        raise _refusal() from None
+    return user
+
+
+def _known(issuer: str, subject: str) -> User | None:
+    found = ExternalIdentity.objects.select_related("user").filter(issuer=issuer, subject=subject).first()
+    if found is None:
+        return None
+    found.last_used_at = timezone.now()
+    found.save(update_fields=["last_used_at"])
+    return found.user
+
+
+def _linked(actor: Actor, issuer: str, subject: str, email: str, is_verified: bool) -> User:
+    user = User.objects.select_for_update().filter(email=email).first() if email and is_verified else None
+    if user is None or user.is_staff or not user.is_active:
+        raise _refusal()
+    # The provider's word for the address is a confirmation: what was set before by somebody else ends.
+    EmailAddress.objects.update_or_create(user=user, email=email, defaults={"verified": True, "primary": True})
+    end_provisional_access(user, keep_password=False)
+    ExternalIdentity.objects.create(user=user, issuer=issuer, subject=subject, last_used_at=timezone.now())
+    own = Actor(
+        kind=ActorKind.USER,
+        id=user.public_id,
+        label=user.name or user.email,
+        address=actor.address,
+        user_agent=actor.user_agent,
+        request_id=actor.request_id,
+        pk=user.pk,
+    )
+    record_everywhere(own, user, "user.identity_linked", {"issuer": [None, issuer]})
+    mail_change(own, user, gettext_lazy("Your account was opened by single sign-on for the first time"))
+    return user
+
+
+def _refusal() -> Forbidden:
+    return Forbidden(
+        _("Single sign-on opens no account here for you. Ask an owner or admin to invite you with the same address.")
+    )

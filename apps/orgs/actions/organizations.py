@@ -1,0 +1,47 @@
+"""Organizations as a whole."""
+
+from allauth.account.models import EmailAddress
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.audit import actions as audit
+from apps.base.actor import Actor
+from apps.base.errors import Invalid
+from apps.orgs.actions.provisional import end_provisional_access
+from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, Role, User
+
+
+@transaction.atomic
+def create_organization(*, actor: Actor, name: str, slug: str, owner_email: str) -> tuple[Organization, User]:
+    """This will make an organization and its owner; the owner's account is made if there is none yet.
+
+    What somebody else set on an account that was made through the API ends: the password must not open this one.
+    """
+    if slug == PLATFORM_SLUG:
+        raise Invalid.field("slug", _("The slug platform is reserved."))
+    organization = Organization(name=name, slug=slug)
+    organization.full_clean()
+    organization.save(force_insert=True)
+    email = owner_email.lower()
+    owner = User.objects.filter(email=email).first() or _invite_owner(email)
+    end_provisional_access(owner, keep_password=False)
+    Membership.objects.create(organization=organization, user=owner, role=Role.OWNER)
+    audit.record(
+        actor=actor,
+        action="organization.created",
+        target_kind="organization",
+        target_id=organization.public_id,
+        target_label=organization.name,
+        changes={"slug": [None, slug], "owner": [None, email]},
+        organization_id=organization.pk,
+    )
+    return organization, owner
+
+
+def _invite_owner(email: str) -> User:
+    user = User(email=email, name=email.partition("@")[0])
+    user.set_unusable_password()
+    user.full_clean(exclude=["password"])
+    user.save(force_insert=True)
+    EmailAddress.objects.create(user=user, email=email, primary=True, verified=False)
+    return user

@@ -1,0 +1,187 @@
+"""What people do to their own account: name, address, password, sessions. The actor is the account.
+
+Each organization that a person belongs to has the change in its audit log, and the person gets a mail about what
+touches the way in (docs/adr/0013).
+"""
+
+from typing import cast
+from uuid import UUID
+
+from allauth.account.models import EmailAddress
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.base import sessions
+from apps.base.actor import Actor
+from apps.base.errors import Conflict, Forbidden
+from apps.orgs import mail
+from apps.orgs.actions.everywhere import mail_change, publish_everywhere, record_everywhere
+from apps.orgs.actions.provisional import end_provisional_access
+from apps.orgs.models import User
+
+
+def lock_own(actor: Actor) -> User:
+    """This will hold the row of the actor's own account. Call it inside the transaction of the change."""
+    return User.objects.select_for_update(no_key=True).get(pk=cast(UUID, actor.pk))
+
+
+@transaction.atomic
+def rename_oneself(*, actor: Actor, name: str) -> User:
+    """This will change how the person is called."""
+    user = lock_own(actor)
+    if name != user.name:
+        changes = {"name": [user.name, name]}
+        user.name = name
+        user.save(update_fields=["name", "updated_at"])
+        record_everywhere(actor, user, "user.updated", changes)
+        publish_everywhere(user, "user.updated")
+    return user
+
+
+@transaction.atomic
+def change_password(*, actor: Actor, password_hash: str) -> User:
+    """This will set a new password and end every session; the door keeps the one that it came by."""
+    user = lock_own(actor)
+    if user.password_is_provisional:
+        # Whoever knows the first password may not be the owner, and must not end the links in the owner's mailbox.
+        raise Forbidden(_("Confirm your address first: the page E-mail address sends the link."))
+    user.password = password_hash
+    user.session_epoch += 1
+    user.save(update_fields=["password", "session_epoch", "updated_at"])
+    sessions.end_sessions(user)
+    record_everywhere(actor, user, "user.password_changed")
+    mail_change(actor, user, gettext_lazy("Your password was changed"))
+    return user
+
+
+@transaction.atomic
+def reset_password(*, actor: Actor, password_hash: str, replaces: str) -> User:
+    """This will set the password that somebody chose by a mailed link, whose arrival proves the address.
+
+    ``replaces``: the hash that the link was made for; where it is another one by now the link was used: Conflict.
+    Every session ends, and so does what was set before the owner of the mailbox came. Two-step sign-in stays on.
+    """
+    user = lock_own(actor)
+    if user.password != replaces:
+        raise Conflict(_("This link was used already."))
+    EmailAddress.objects.filter(user=user, email=user.email).update(verified=True)
+    end_provisional_access(user, keep_password=False)
+    user.password = password_hash
+    user.session_epoch += 1
+    user.save(update_fields=["password", "session_epoch", "updated_at"])
+    sessions.end_sessions(user)
+    record_everywhere(actor, user, "user.password_changed")
+    mail_change(actor, user, gettext_lazy("Your password was reset"))
+    return user
+
+
+@transaction.atomic
+def ask_new_address(*, actor: Actor, email: str) -> None:
+    """This will mail a link to a new address; until it is used the old one stays.
+
+    An address of somebody else is taken in alike and gets no mail: the page must not tell who has an account.
+    """
+    user = lock_own(actor)
+    wanted = email.lower()
+    EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
+    if wanted == user.email:
+        return
+    address = EmailAddress.objects.create(user=user, email=wanted, primary=False, verified=False)
+    mail.enqueue_link(to=wanted, template="confirm_address", regarding=str(address.pk))
+    record_everywhere(actor, user, "user.email_change_asked", {"email": [user.email, wanted]})
+    mail_change(actor, user, gettext_lazy("Somebody asked to change the address of your account"))
+
+
+@transaction.atomic
+def send_confirmation(*, actor: Actor) -> bool:
+    """This will mail the link once more to the address that waits for it: the new one, else the account's own."""
+    user = lock_own(actor)
+    waiting = EmailAddress.objects.filter(user=user, verified=False).order_by("primary").first()
+    if waiting is not None:
+        mail.enqueue_link(to=waiting.email, template="confirm_address", regarding=str(waiting.pk))
+    return waiting is not None
+
+
+@transaction.atomic
+def keep_old_address(*, actor: Actor) -> None:
+    """This will forget the new address that waits for its confirmation."""
+    user = lock_own(actor)
+    EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
+
+
+def confirm_address(*, actor: Actor, address_id: int) -> User:
+    """This will take the use of a mailed link as proof of an address, the account's own or its new one.
+
+    Raises Conflict where the address is not waiting any more, or somebody else's account has it by now.
+    """
+    try:
+        with transaction.atomic():
+            user = lock_own(actor)
+            address = EmailAddress.objects.filter(user=user, pk=address_id, verified=False).first()
+            if address is None or User.objects.filter(email=address.email).exclude(pk=user.pk).exists():
+                raise Conflict(_("This address cannot be confirmed any more."))
+            if address.email == user.email:
+                _confirm_own(actor, user, address)
+            else:
+                _move_to(actor, user, address)
+    except IntegrityError:
+        raise Conflict(_("This address cannot be confirmed any more.")) from None
+    return user
+
+
+def _confirm_own(actor: Actor, user: User, address: EmailAddress) -> None:
+    address.verified = address.primary = True
+    address.save(update_fields=["verified", "primary"])
+    end_provisional_access(user, keep_password=False)
+    record_everywhere(actor, user, "user.email_confirmed")
+
+
+def _move_to(actor: Actor, user: User, address: EmailAddress) -> None:
+    """The new address is the only one from now on; the old one is told, and sessions end."""
+    old = user.email
+    mail.enqueue(
+        to=old,
+        template="address_changed",
+        context={"name": user.name, "new_address": address.email},
+        language=user.language,
+    )
+    EmailAddress.objects.filter(user=user).exclude(pk=address.pk).delete()
+    address.verified = address.primary = True
+    address.save(update_fields=["verified", "primary"])
+    user.email = address.email
+    user.session_epoch += 1
+    user.save(update_fields=["email", "session_epoch", "updated_at"])
+    end_provisional_access(user, keep_password=False)
+    sessions.end_sessions(user)
+    record_everywhere(actor, user, "user.email_changed", {"email": [old, user.email]})
+    publish_everywhere(user, "user.updated")
+
+
+@transaction.atomic
+def end_sessions(*, actor: Actor, keep: str = "") -> User:
+    """This will end every session of the account; the door may keep the one with the key ``keep``."""
+    user = lock_own(actor)
+    user.session_epoch += 1
+    user.save(update_fields=["session_epoch", "updated_at"])
+    sessions.end_sessions(user, but=keep)
+    record_everywhere(actor, user, "session.ended")
+    return user
+
+
+@transaction.atomic
+def end_session(*, actor: Actor, row_id: int) -> bool:
+    """This will end one session of the account and tell whether there was such a one."""
+    user = lock_own(actor)
+    ended = sessions.end_session(user, row_id)
+    if ended:
+        record_everywhere(actor, user, "session.ended")
+    return ended
+
+
+@transaction.atomic
+def note_sign_in(*, actor: Actor, methods: list[str]) -> None:
+    """This will record that somebody signed in, and how."""
+    record_everywhere(
+        actor, User.objects.get(pk=cast(UUID, actor.pk)), "session.signed_in", {"method": [None, methods]}
+    )

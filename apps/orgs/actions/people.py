@@ -1,0 +1,141 @@
+"""The accounts of an organization's people."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from allauth.account.models import EmailAddress
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from apps.audit import actions as audit
+from apps.base.actor import Actor
+from apps.base.errors import Conflict, Forbidden, Invalid
+from apps.base.permissions import Permission
+from apps.orgs import mail
+from apps.orgs.actions.addresses import TAKEN, hold_addresses, refuse_taken
+from apps.orgs.actions.membership import check_may_touch, find_membership, lock_owners
+from apps.orgs.models import Membership, Role, User
+from apps.webhooks import publishing
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """What makes an account. The password comes hashed: that takes tens of milliseconds, too long for a transaction."""
+
+    name: str
+    email: str
+    password_hash: str = field(repr=False)
+
+
+def create_user(*, actor: Actor, new: NewUser) -> User:
+    """This will make an account that is a viewer here, with an unconfirmed address.
+
+    The password works until somebody confirms the address: whoever owns the mailbox must not find a stranger's
+    password on the account (pre-hijacking).
+    """
+    actor.require(Permission.USERS_WRITE)
+    try:
+        with transaction.atomic():
+            refuse_taken(new.email)
+            user = User(
+                email=new.email.lower(), name=new.name, password=new.password_hash, password_is_provisional=True
+            )
+            user.save(force_insert=True)
+            EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
+            organization_id = cast(uuid.UUID, actor.organization_id)
+            Membership.objects.create(organization_id=organization_id, user=user, role=Role.VIEWER)
+            changes = {"name": [None, new.name], "email": [None, user.email], "role": [None, str(Role.VIEWER)]}
+            _tell(actor, user, "user.created", changes)
+    except IntegrityError:
+        raise Invalid.field("email", TAKEN) from None
+    return user
+
+
+@transaction.atomic
+def create_users(*, actor: Actor, users: Sequence[NewUser]) -> list[User | Invalid]:
+    """This will make each account that can be made, in one transaction, and return a user or a refusal for each."""
+    actor.require(Permission.USERS_WRITE)
+    hold_addresses([new.email for new in users])
+    return [_user_or_refusal(actor, new) for new in users]
+
+
+def _user_or_refusal(actor: Actor, new: NewUser) -> User | Invalid:
+    try:
+        return create_user(actor=actor, new=new)
+    except Invalid as refusal:
+        return refusal
+
+
+@transaction.atomic
+def update_user(*, actor: Actor, user_id: str, name: str | None = None, email: str | None = None) -> User:
+    """This will change a user's name or address.
+
+    A changed address is unconfirmed, the old one is told, and every session of the account ends.
+    """
+    actor.require(Permission.USERS_WRITE)
+    membership = find_membership(actor, user_id)
+    check_may_touch(actor, membership)
+    user = membership.user
+    if Membership.objects.filter(user=user).exclude(pk=membership.pk).exists():
+        raise Forbidden(_("This account belongs to several organizations; only its owner may change it."))
+    changes: dict[str, list[Any]] = {}
+    if name is not None and name != user.name:
+        changes["name"] = [user.name, name]
+        user.name = name
+    if email is not None and email.lower() != user.email:
+        refuse_taken(email, but=user)
+        changes["email"] = [user.email, email.lower()]
+        _change_address(user, email.lower())
+    if changes:
+        user.save(update_fields=["name", "email", "password_is_provisional", "session_epoch", "updated_at"])
+        _tell(actor, user, "user.updated", changes)
+    return user
+
+
+def _change_address(user: User, email: str) -> None:
+    mail.enqueue(
+        to=user.email,
+        template="address_changed",
+        context={"name": user.name, "new_address": email},
+        language=user.language,
+    )
+    EmailAddress.objects.filter(user=user).delete()
+    EmailAddress.objects.create(user=user, email=email, primary=True, verified=False)
+    user.email = email
+    user.password_is_provisional = True
+    user.session_epoch += 1
+
+
+@transaction.atomic
+def delete_user(*, actor: Actor, user_id: str) -> None:
+    """This will remove a user from the organization; an account of no other one is erased, its address free."""
+    actor.require(Permission.USERS_WRITE)
+    membership = find_membership(actor, user_id)
+    check_may_touch(actor, membership)
+    lock_owners(membership.organization_id)
+    owners = Membership.objects.filter(organization_id=membership.organization_id).owners()
+    if membership.role == Role.OWNER and not owners.exclude(pk=membership.pk).exists():
+        raise Conflict(_("The last owner cannot be removed."))
+    user = membership.user
+    _tell(actor, user, "user.deleted", {"email": [user.email, None], "role": [membership.role, None]})
+    membership.delete()
+    if not Membership.objects.filter(user=user).exists():
+        user.delete()
+
+
+def _tell(actor: Actor, user: User, action: str, changes: dict[str, list[Any]]) -> None:
+    audit.record(
+        actor=actor,
+        action=action,
+        target_kind="user",
+        target_id=user.public_id,
+        target_label=user.email,
+        changes=changes,
+    )
+    publishing.publish(
+        organization_id=cast(uuid.UUID, actor.organization_id),
+        event_type=action,
+        data={"id": user.public_id, "name": user.name, "email": user.email},
+    )

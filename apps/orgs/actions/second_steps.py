@@ -1,0 +1,159 @@
+"""Two-step sign-in of one's own account: the authenticator app, passkeys, recovery codes."""
+
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.base import second_step, sessions
+from apps.base.actor import Actor
+from apps.base.errors import Conflict, Forbidden, NotFound
+from apps.orgs.actions.addresses import is_confirmed
+from apps.orgs.actions.everywhere import mail_change, record_everywhere
+from apps.orgs.actions.own_account import lock_own
+from apps.orgs.models import User
+
+MOST_PASSKEYS = 20
+
+
+@transaction.atomic
+def turn_on_totp(*, actor: Actor, secret: str, counter: int) -> list[str]:
+    """This will add the authenticator app and return new recovery codes, where there are none yet.
+
+    ``counter``: the time step of the code that proved the app; that code opens nothing any more.
+    """
+    user = _lock_confirmed(actor)
+    if Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists():
+        raise Conflict(_("The authenticator app is on already."))
+    _end_others_at_the_first(user)
+    data = {"secret": secret, "last_counter": counter}
+    Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data=data)
+    record_everywhere(actor, user, "user.two_step_enabled")
+    mail_change(actor, user, gettext_lazy("Two-step sign-in was turned on for your account"))
+    return _first_recovery_codes(user)
+
+
+@transaction.atomic
+def turn_off_totp(*, actor: Actor) -> User:
+    """This will take the authenticator app away and end every session; the door keeps the one that it came by."""
+    user = lock_own(actor)
+    if not Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).delete()[0]:
+        raise Conflict(_("The authenticator app is off already."))
+    _after_removal(user)
+    record_everywhere(actor, user, "user.two_step_disabled")
+    mail_change(actor, user, gettext_lazy("The authenticator app was turned off for your account"))
+    return user
+
+
+@transaction.atomic
+def make_recovery_codes(*, actor: Actor) -> list[str]:
+    """This will make ten new recovery codes; the old ones end. Only digests are kept."""
+    user = _lock_confirmed(actor)
+    if not second_step.is_on(user):
+        raise Conflict(_("Set up the authenticator app or a passkey first."))
+    codes = _replace_recovery_codes(user)
+    record_everywhere(actor, user, "user.recovery_codes_made")
+    mail_change(actor, user, gettext_lazy("New recovery codes were made for your account"))
+    return codes
+
+
+@transaction.atomic
+def add_passkey(*, actor: Actor, name: str, credential: dict[str, Any]) -> list[str]:
+    """This will add a passkey or security key and return new recovery codes, where there are none yet."""
+    user = _lock_confirmed(actor)
+    if Authenticator.objects.filter(user=user, type=Authenticator.Type.WEBAUTHN).count() >= MOST_PASSKEYS:
+        raise Conflict(_("An account holds twenty passkeys at most. Remove one first."))
+    _end_others_at_the_first(user)
+    data = {"name": name, "credential": credential}
+    Authenticator.objects.create(user=user, type=Authenticator.Type.WEBAUTHN, data=data)
+    record_everywhere(actor, user, "user.passkey_added", {"passkey": [None, name]})
+    mail_change(actor, user, gettext_lazy("A passkey was added to your account"))
+    return _first_recovery_codes(user)
+
+
+def find_passkey(actor: Actor, passkey_id: int) -> Authenticator:
+    """This will return a passkey of the actor's own account, or raise NotFound."""
+    rows = Authenticator.objects.filter(user_id=actor.pk, type=Authenticator.Type.WEBAUTHN)
+    found = rows.filter(pk=passkey_id).first()
+    if found is None:
+        raise NotFound()
+    return found
+
+
+@transaction.atomic
+def rename_passkey(*, actor: Actor, passkey_id: int, name: str) -> None:
+    """This will give a passkey another name."""
+    user = lock_own(actor)
+    row = find_passkey(actor, passkey_id)
+    before, row.data["name"] = row.data.get("name", ""), name
+    row.save(update_fields=["data"])
+    record_everywhere(actor, user, "user.passkey_renamed", {"passkey": [before, name]})
+
+
+@transaction.atomic
+def remove_passkey(*, actor: Actor, passkey_id: int) -> User:
+    """This will remove a passkey and end every session; the door keeps the one that it came by."""
+    user = lock_own(actor)
+    row = find_passkey(actor, passkey_id)
+    name = row.data.get("name", "")
+    row.delete()
+    _after_removal(user)
+    record_everywhere(actor, user, "user.passkey_removed", {"passkey": [name, None]})
+    mail_change(actor, user, gettext_lazy("A passkey was removed from your account"))
+    return user
+
+
+@transaction.atomic
+def reset_two_step(*, actor: Actor, email: str) -> User:
+    """This will take app, passkeys and recovery codes from somebody who lost them; the password stays.
+
+    For operators, who have made sure by another way who is asking. Every session of the account ends.
+    """
+    user = User.objects.select_for_update().filter(email=email.lower()).first()
+    if user is None:
+        raise NotFound(_("There is no account with this address."))
+    if not Authenticator.objects.filter(user=user).delete()[0]:
+        raise Conflict(_("This account has no second step."))
+    _after_removal(user)
+    record_everywhere(actor, user, "user.two_step_reset")
+    mail_change(actor, user, gettext_lazy("The second step of sign-in was taken from your account by an operator"))
+    return user
+
+
+def _lock_confirmed(actor: Actor) -> User:
+    """Whoever knows the first password of an account made for somebody else must not lock the owner out."""
+    user = lock_own(actor)
+    if user.password_is_provisional or not is_confirmed(user):
+        raise Forbidden(_("Confirm your address first: the page E-mail address sends the link."))
+    return user
+
+
+def _end_others_at_the_first(user: User) -> None:
+    """A session that began before the account had a second step has proved none: it ends."""
+    if not second_step.is_on(user):
+        user.session_epoch += 1
+        user.save(update_fields=["session_epoch", "updated_at"])
+        sessions.end_sessions(user)
+
+
+def _after_removal(user: User) -> None:
+    if not second_step.is_on(user):
+        Authenticator.objects.filter(user=user).delete()
+    user.session_epoch += 1
+    user.save(update_fields=["session_epoch", "updated_at"])
+    sessions.end_sessions(user)
+
+
+def _first_recovery_codes(user: User) -> list[str]:
+    has_codes = Authenticator.objects.filter(user=user, type=Authenticator.Type.RECOVERY_CODES).exists()
+    return [] if has_codes else _replace_recovery_codes(user)
+
+
+def _replace_recovery_codes(user: User) -> list[str]:
+    codes, data = second_step.new_recovery_codes()
+    Authenticator.objects.update_or_create(
+        user=user, type=Authenticator.Type.RECOVERY_CODES, defaults={"data": data, "last_used_at": None}
+    )
+    return codes

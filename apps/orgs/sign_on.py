@@ -1,0 +1,17 @@
+"""Single sign-on as the operator has set it: one provider, or none."""
+
+from django.conf import settings
+
+from apps.base.openid import Provider
+
+
+def provider() -> Provider | None:
+    """This will return the identity provider of OIDC_ISSUER, or None where single sign-on is off."""
+    if not settings.OIDC_ISSUER:
+        return None
+    return Provider(settings.OIDC_ISSUER, settings.OIDC_CLIENT_ID, settings.OIDC_CLIENT_SECRET)
+
+
+def provider_name() -> str:
+    """This will return what the button says, or nothing where single sign-on is off."""
+    return settings.OIDC_NAME if settings.OIDC_ISSUER else ""
