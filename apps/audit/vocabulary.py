@@ -157,5 +157,7 @@ action("event_type.deleted", _("%(actor)s deleted the event type %(target)s"))
 
 # The log itself, notices, and calls of the API
 action("audit.exported", _("%(actor)s exported the audit log"))
+action("audit.export_cancelled", _("%(actor)s stopped an export of the audit log"))
+action("audit.export_downloaded", _("%(actor)s downloaded an export of the audit log"))
 action("notice.dismissed", _("%(actor)s dismissed the notice %(target)s"))
 action("api.call", _("%(actor)s called %(target)s"))
