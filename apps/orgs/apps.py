@@ -3,7 +3,9 @@ from typing import Any
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
 
+from apps.audit import parties
 from apps.base import sweeps
 
 
@@ -28,5 +30,6 @@ class OrgsConfig(AppConfig):
         import_string("allauth.account.signals.email_confirmed").connect(address_confirmed, dispatch_uid="portal")
         import_string("allauth.account.signals.password_reset").connect(password_was_reset, dispatch_uid="portal")
         post_migrate.connect(ensure_platform, sender=self, dispatch_uid="orgs.platform")
+        parties.offer("people", _("People"), "apps.orgs.audit_parties.people")
         sweeps.register("orgs.mail_notices", "apps.orgs.tasks.mail_notices", 5)
         sweeps.register("orgs.send_due_mail", "apps.orgs.tasks.send_due_mail", 5)
