@@ -60,7 +60,7 @@ def count_now(actor: Actor, filters: Filters, most: int) -> int:
 def stream(actor: Actor, filters: Filters, file_format: str, legs: Sequence[Leg], request_id: str) -> Iterator[str]:
     """This will write an export in pieces, in English as all of the API, with the memory of one step.
 
-    An error ends it visibly: the last line says so, and the error goes on, so that the server breaks the answer off.
+    An error ends it visibly: the last line says so, for there are servers that end such an answer as if it were whole.
     """
     yield write_head(file_format)
     left = list(legs)

@@ -64,6 +64,10 @@ PAGES = """
   delivery_retry       POST       in     403    ok        ok    ok    404      404
   events               GET        in     ok     ok        ok    ok    404      404
   audit                GET        in     403    ok        ok    ok    404      404
+  audit_export         POST       in     403    403       ok    ok    404      404
+  audit_export_job     GET        in     403    403       ok    ok    404      404
+  audit_export_cancel  POST       in     403    403       ok    ok    404      404
+  audit_export_file    POST       in     403    403       ok    ok    404      404
 """
 
 # Sessions ask for text/html and act in Acme; keys send no Accept.
@@ -115,6 +119,7 @@ API = """
   api-replay                         GET            webhooks:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
   api-replay-cancel                  POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        401
   api-audit-log                      GET            audit:read       401    403    ok        ok    ok    404      404     | 403      ok    ok        401
+  api-audit-log-export               GET            audit:read       401    403    403       ok    ok    404      404     | 403      ok    ok        401
 """
 
 
