@@ -1,4 +1,4 @@
-"""Recording a change: one entry, in the transaction of the change. Taking the log out of the portal."""
+"""Recording a change: one entry, in the transaction of the change. Taking the log and checkpoints out of it."""
 
 import json
 import uuid
@@ -10,9 +10,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.audit import exporting
+from apps.audit import checkpoints, exporting, sealing
 from apps.audit.export_jobs import file_pieces
-from apps.audit.models import AuditEntry, AuditExport, ExportStatus, Outcome
+from apps.audit.models import AuditEntry, AuditExport, Checkpoint, ExportStatus, Outcome
 from apps.audit.sources import Filters
 from apps.audit.texts import clean
 from apps.audit.vocabulary import require_known
@@ -24,6 +24,7 @@ from apps.base.permissions import Permission
 SECRET_WORDS = frozenset({"secret", "secrets", "key", "digest", "password", "token", "pepper", "authorization"})
 LONGEST_VALUE = 2000
 MOST_UNFINISHED = 3
+MADE = "audit.checkpoint_made"
 
 
 def record(
@@ -65,6 +66,28 @@ def record(
     )
 
 
+@transaction.atomic
+def make_checkpoint(*, actor: Actor) -> Checkpoint:
+    """This will sign the end of the actor's audit log as it is now, and record it; whoever may export may.
+
+    Where nothing happened since the newest checkpoint but its making, it is returned again. Raises Conflict where
+    nothing is sealed yet.
+    """
+    actor.require(Permission.AUDIT_EXPORT)
+    owner = actor.organization_id
+    if owner is None:
+        raise ValueError("name the organization: the actor has none")
+    sealing.seal_due()
+    last = checkpoints.newest(owner)
+    if last is not None and not checkpoints.is_behind(last, but=MADE):
+        return last
+    made = checkpoints.make(owner)
+    if made is None:
+        raise Conflict(_("There is nothing to sign yet: nothing has happened in this organization."))
+    record(actor=actor, action=MADE, target_kind="checkpoint", target_id=str(made.seq))
+    return made
+
+
 def _recordable(changes: dict[str, list[Any]]) -> dict[str, list[Any]]:
     """This will return the changes as JSON values without anything that looks like a secret."""
     for field, pair in changes.items():
@@ -98,12 +121,13 @@ def require_export(actor: Actor) -> None:
     actor.require(Permission.AUDIT_READ if is_key else Permission.AUDIT_EXPORT)
 
 
-@transaction.atomic
 def export_log(*, actor: Actor, filters: Filters, file_format: str) -> Iterator[str]:
     """This will record an export and return its lines, which are read from the database as they are asked for."""
     require_export(actor)
+    # Before the transaction: a long look must not keep others from writing, on SQLite.
     legs = exporting.begin(actor, filters)
-    _record_export(actor, "audit.exported", "", _asked(filters, file_format))
+    with transaction.atomic():
+        _record_export(actor, "audit.exported", "", _asked(filters, file_format))
     return exporting.stream(actor, filters, file_format, legs, actor.request_id)
 
 

@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 MESSAGE = "audit entries are append-only"
 ENTRIES, QUEUE = "audit_auditentry", "audit_unsealed"
+ADD_TO_QUEUE = f"INSERT INTO {QUEUE} (entry_id) VALUES (NEW.id);"  # noqa: S608
 
 
 class Table(NamedTuple):
@@ -95,7 +96,7 @@ def _postgresql(table: Table, has_queue: bool) -> list[str]:
     if table.name == ENTRIES and has_queue:
         statements += [
             "CREATE OR REPLACE FUNCTION portal_queue_for_sealing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-            f" INSERT INTO {QUEUE} (entry_id) VALUES (NEW.id); RETURN NULL; END $$",
+            f" {ADD_TO_QUEUE} RETURN NULL; END $$",
             f"CREATE TRIGGER {ENTRIES}_queue AFTER INSERT ON {ENTRIES}"
             " FOR EACH ROW EXECUTE FUNCTION portal_queue_for_sealing()",
         ]
@@ -117,6 +118,5 @@ def _sqlite(table: Table, has_queue: bool) -> list[str]:
         guard = f"CREATE TRIGGER {name}_no_insert BEFORE INSERT ON {name} WHEN NOT {AT_A_CHECKPOINT} BEGIN {refuse} END"
         statements.append(guard)
     if name == ENTRIES and has_queue:
-        queue = f"INSERT INTO {QUEUE} (entry_id) VALUES (NEW.id);"
-        statements.append(f"CREATE TRIGGER {ENTRIES}_queue AFTER INSERT ON {ENTRIES} BEGIN {queue} END")
+        statements.append(f"CREATE TRIGGER {ENTRIES}_queue AFTER INSERT ON {ENTRIES} BEGIN {ADD_TO_QUEUE} END")
     return statements

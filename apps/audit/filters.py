@@ -13,7 +13,10 @@ from apps.base.middleware import REQUEST_ID
 # By their shape: an id that nobody has is no mistake, it matches nothing.
 ACTOR = re.compile(r"(?:user|key|sdk)_[0-9A-Za-z]{22}|system", re.ASCII)
 KEY = re.compile(r"(?:key|sdk)_[0-9A-Za-z]{22}", re.ASCII)
-TARGET = re.compile(r"[a-z]{2,4}_[0-9A-Za-z]{22}|/v1(?:/[0-9A-Za-z{}_.*-]+)*", re.ASCII)
+# A thing, the route of a call, the hour of a digest, or the number of a checkpoint.
+TARGET = re.compile(
+    r"[a-z]{2,4}_[0-9A-Za-z]{22}|/v1(?:/[0-9A-Za-z{}_.*-]+)*|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|\d{1,19}", re.ASCII
+)
 LONGEST_TARGET = 120
 
 
@@ -27,7 +30,8 @@ def read_filters(given: Mapping[str, str], since: datetime | None, until: dateti
     return Filters(since=since, until=until, **chosen)
 
 
-def _is_target(text: str) -> bool:
+def is_target(text: str) -> bool:
+    """This will tell whether rows can be chosen by this text as their target."""
     return len(text) <= LONGEST_TARGET and TARGET.fullmatch(text) is not None
 
 
@@ -35,7 +39,7 @@ CHECKS: dict[str, tuple[Callable[[str], Any], str]] = {
     "category": (lambda text: text in categories(), "one of change, api_call, delivery"),
     "actor": (ACTOR.fullmatch, "the id of a person or key such as user_…, or system"),
     "action": (SENTENCES.__contains__, "the name of an action such as api_key.revoked"),
-    "target": (_is_target, "an id such as key_… or ep_…, or the route of a call such as /v1/users"),
+    "target": (is_target, "an id such as key_… or ep_…, or the route of a call such as /v1/users"),
     "key": (KEY.fullmatch, "the id of a key such as key_…"),
     "request_id": (REQUEST_ID.fullmatch, "8-64 of A-Z a-z 0-9 . _ -"),
 }

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.audit.exporting import filters_from
+from apps.audit.filters import is_target
 from apps.audit.models import AuditExport, ExportStatus
 from apps.audit.parties import link_to_page, offered
 from apps.audit.sources import Row, categories
@@ -51,7 +52,7 @@ def _is_actor(row: Row) -> bool:
 
 
 def _has_target(row: Row) -> bool:
-    return "_" in row.target.id or row.target.id.startswith("/v1")
+    return bool(row.target.id) and is_target(row.target.id)
 
 
 def choices(actor: Actor, chosen: Mapping[str, str]) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Sealing: every committed change gets its sequence number and its hash, afterwards, by one sealer at a time.
 
 What is to be sealed stands in a queue (``Unsealed``) that the database itself fills in the transaction of the entry, by
-a trigger. A transaction that commits late, with an id that is lower than what is sealed already, is in the queue when it
-is there to be read, and gets the next number: ids lie about the order, an absence from the queue does not.
+a trigger. A transaction that commits late, with an id that is lower than what is sealed already, is in the queue when
+it is there to be read, and gets the next number: ids lie about the order, an absence from the queue does not.
 
-``seal_due`` takes a batch in the order of ids, continues each organization's chain (``apps.audit.chain`` says how), inserts
-the seals and takes the entries off the queue, in one transaction. Two sealers at once would do the same work twice; a
-lock keeps them from it, and where it does not, the unique sequence number lets one of them commit and the other begin
-again. Nothing here grows with the log: the queue is as long as what is not sealed, the end of a chain is one look-up.
+``seal_due`` takes a batch in the order of ids, continues each organization's chain (``apps.audit.chain`` says how),
+inserts the seals and takes the entries off the queue, in one transaction. Two sealers at once would do the same work
+twice; a lock keeps them from it, and where it does not, the unique sequence number lets one of them commit and the
+other begin again. Nothing here grows with the log: the queue is as long as what is not sealed, the end of a chain is
+one look-up.
 """
 
 import logging

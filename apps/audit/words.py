@@ -107,6 +107,11 @@ WORDS: dict[str, Promise] = {
     "audit.exported": _("Audit log exported"),
     "audit.export_cancelled": _("Export of the audit log stopped"),
     "audit.export_downloaded": _("Export of the audit log downloaded"),
+    "audit.checkpoint_made": _("Checkpoint signed"),
+    "audit.trimmed": _("Old changes removed"),
+    "audit.calls_digest": _("Calls of an hour sealed"),
+    "audit.attempts_digest": _("Attempts of an hour sealed"),
+    "audit.events_digest": _("Events of an hour sealed"),
     "notice.dismissed": _("Notice dismissed"),
     "api.call": _("API call"),
 }

@@ -18,6 +18,7 @@ from apps.audit.models import ApiCall, AuditEntry
 from apps.audit.writing import COLUMNS
 from apps.base.api import Caller
 from apps.base.spreadsheets import MARK, TRIGGERS
+from tests.audit.chains import verify
 from tests.audit.conftest import call_arguments, change, key_actor, person
 from tests.audit.test_timeline import attempt
 
@@ -273,3 +274,13 @@ def test_since_enters_the_chain_near_its_number(organization, django_assert_max_
             found, legs = exporting.advance(ada, filters, legs)
             rows += found
     assert [row.target.label for row in rows] == [str(number) for number in range(10, 20)]
+
+
+def test_verify_audit_accepts_the_file(api, admin_key, full, tmp_path):
+    path = tmp_path / "export.jsonl"
+    path.write_bytes(api(admin_key).get(f"{PATH}?format=jsonl").getvalue())
+    out, sentence = verify("--file", str(path))
+    assert sentence == "" and "organization: acme" in out and "other_rows: 4" in out
+    text = path.read_text()
+    path.write_text(text.replace('"second"', '"third"'))
+    assert "The first bad sequence number is 3" in verify("--file", str(path))[1]

@@ -1,4 +1,4 @@
-"""Exports as stored jobs: complete, in pieces, whoever is killed, whoever else works at it; removed when they are over."""
+"""Exports as stored jobs: complete whoever is killed and whoever else works at it; removed when they are over."""
 
 import json
 import os

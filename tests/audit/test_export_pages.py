@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apps.audit import export_jobs, sealing
+from apps.audit import checkpoints, export_jobs, sealing
 from apps.audit.calls import record_call
-from apps.audit.models import AuditEntry, AuditExport, ExportStatus
+from apps.audit.models import AuditEntry, AuditExport, ExportStatus, Seal
 from apps.audit.views import exports
 from apps.base.api import Caller
 from tests.audit.conftest import call_arguments, change, key_actor, person
@@ -147,3 +147,20 @@ def test_another_organizations_export_is_not_found(browser_of, zed, job):
     browser = browser_of(zed)
     answers = [browser.get(page), browser.post(f"{page}cancel/"), browser.post(f"{page}file/")]
     assert [answer.status_code for answer in answers] == [404] * 3
+
+
+def test_a_checkpoint_to_keep_elsewhere(browser_of, ada, dev, filled):
+    assert "None yet" in browser_of(ada).get(HERE).content.decode()
+    answer = browser_of(ada).post(f"{HERE}checkpoint/")
+    document = json.loads(answer.content)
+    assert checkpoints.is_signed(document) and document["seq"] == Seal.objects.count()
+    name = f"acme-audit-checkpoint-{document['seq']}.json"
+    assert answer["Content-Disposition"] == f'attachment; filename="{name}"'
+    html = browser_of(dev).get(HERE).content.decode()
+    assert document["hash"] in html and "Sign and download" not in html
+    assert browser_of(dev).post(f"{HERE}checkpoint/").status_code == 403
+
+
+def test_nothing_to_sign(browser_of, ada):
+    answer = browser_of(ada).post(f"{HERE}checkpoint/", follow=True)
+    assert "There is nothing to sign yet" in answer.content.decode()

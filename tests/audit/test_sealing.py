@@ -1,16 +1,21 @@
 """Every committed change gets the next number and the next hash of its organization, whatever its id says."""
 
+import threading
+import time
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, connection, transaction
 
-from apps.audit import sealing
+from apps.audit import append_only, checkpoints, sealing
 from apps.audit.chain import canonical, genesis, link_hash
-from apps.audit.models import AuditEntry, Seal, Unsealed
-from apps.base.actor import system
+from apps.audit.chain_rows import columns, link
+from apps.audit.models import AuditEntry, Checkpoint, Cut, Seal, Unsealed
 from apps.base.identifiers import encode
+from integrations_portal.demo.past import own_times
+from tests.audit.chains import verify
 from tests.audit.conftest import change, person
 from tests.engines import in_threads
 
@@ -37,3 +42,164 @@ def test_the_sequence_is_dense_for_each_organization(organization, other):
 
 def test_nothing_sealed_is_number_nought(organization):
     assert sealing.head(organization.pk) == (0, genesis(encode("org", organization.pk)))
+
+
+def test_the_chain_follows_from_the_organization(organization):
+    change(person(organization))
+    change(person(organization))
+    sealing.seal_due()
+    first, second = seals(organization)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {columns(connection)} FROM audit_auditentry e ORDER BY e.id")
+        entries = [link(row) for row in cursor.fetchall()]
+    assert first.hash == link_hash(genesis(encode("org", organization.pk)), canonical(1, entries[0]))
+    assert second.hash == link_hash(first.hash, canonical(2, entries[1]))
+
+
+def test_times_are_whole_milliseconds(organization):
+    entry = change(person(organization))
+    moment = datetime(2026, 11, 24, 10, 0, 0, 123456, tzinfo=UTC)
+    values = {field.attname: getattr(entry, field.attname) for field in AuditEntry._meta.concrete_fields}
+    with own_times(AuditEntry):
+        AuditEntry.objects.bulk_create([AuditEntry(**values | {"id": uuid.uuid4(), "at": moment})])
+    assert entry.at.microsecond % 1000 == 0
+    assert AuditEntry.objects.filter(at=moment.replace(microsecond=123000)).count() == 1
+
+
+def test_more_than_a_batch_and_ids_that_lie(organization, other, monkeypatch):
+    monkeypatch.setattr(sealing, "BATCH", 7)
+    late, in_time = [change(person(organization)) for _ in range(10)], [change(person(other)) for _ in range(10)]
+    Unsealed.objects.filter(entry__in=late[:5]).delete()
+    assert sealing.seal_due() == 15
+    # What commits late is in the queue with an id that is lower than all that is sealed.
+    Unsealed.objects.bulk_create([Unsealed(entry=entry) for entry in late[:5]])
+    assert sealing.seal_due() == 5
+    assert [seal.entry_id for seal in seals(organization)] == [entry.pk for entry in late[5:] + late[:5]]
+    assert [seal.entry_id for seal in seals(other)] == [entry.pk for entry in in_time]
+
+
+def test_what_is_sealed_already_only_leaves_the_queue(organization):
+    """As after a dump that was read in with its triggers on."""
+    entries = [change(person(organization)) for _ in range(3)]
+    sealing.seal_due()
+    Unsealed.objects.bulk_create([Unsealed(entry=entry) for entry in entries])
+    change(person(organization))
+    assert sealing.seal_due() == 4
+    assert [seal.seq for seal in seals(organization)] == [1, 2, 3, 4] and not Unsealed.objects.exists()
+
+
+def test_a_sealer_that_was_too_slow_changes_nothing(organization, monkeypatch):
+    change(person(organization))
+    sealing.seal_due()
+    change(person(organization))
+    with monkeypatch.context() as patch:
+        patch.setattr(sealing, "head", lambda key: sealing.Head(0, genesis(encode("org", key))))
+        assert sealing.seal_due() == 0
+    assert Unsealed.objects.count() == 1 and len(seals(organization)) == 1
+    assert sealing.seal_due() == 1
+
+
+def test_nothing_to_seal_takes_one_query(organization, django_assert_num_queries):
+    change(person(organization))
+    sealing.seal_due()
+    with django_assert_num_queries(1):
+        sealing.seal_due()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_transaction_that_commits_late_is_skipped(organization, other):
+    """A thousand entries whose ids are older than what is sealed meanwhile, and two sealers at once."""
+    writers, rounds, entries = 8, 25, 5
+    done = threading.Event()
+
+    def write(number: int) -> None:
+        whose = [organization if (number + turn) % 2 else other for turn in range(rounds)]
+        # Every id is made before the first commit.
+        late = [[AuditEntry(**LATE, organization=each) for _ in range(entries)] for each in whose]
+        for turn in range(rounds):
+            while turn == rounds // 2 and Seal.objects.values("organization").distinct().count() < 2:
+                time.sleep(0.005)
+            with transaction.atomic():
+                AuditEntry.objects.bulk_create(late[turn][:2])
+                time.sleep(0.001 * (number % 3))
+                AuditEntry.objects.bulk_create(late[turn][2:])
+
+    def seal() -> None:
+        while not done.is_set():
+            sealing.seal_due()
+            time.sleep(0.005)
+
+    def work(number: int) -> None:
+        if number < writers:
+            write(number)
+        else:
+            seal()
+
+    def watch() -> None:
+        while AuditEntry.objects.count() < writers * rounds * entries:
+            time.sleep(0.02)
+        done.set()
+        connection.close()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    in_threads(writers + 2, work)
+    watcher.join(60)
+    sealing.seal_due()
+    for whose in (organization, other):
+        found = seals(whose)
+        assert [seal.seq for seal in found] == list(range(1, 501))
+        order = [seal.entry_id for seal in found]
+        assert len(set(order)) == 500 and order != sorted(order), "no id lied: this test proves nothing"
+    assert not Unsealed.objects.exists()
+    assert verify()[1] == ""
+
+
+LATE = {
+    "actor_kind": "system", "actor_id": "system", "actor_label": "Portal", "action": "api_key.created",
+    "target_kind": "api_key", "target_id": "key_x",
+}  # fmt: skip
+
+
+def insert_over(table: str, model: type[Any], column: str, value: str) -> str:
+    names = [field.column for field in model._meta.concrete_fields]
+    copied = ", ".join(f"'{value}'" if name == column else name for name in names)
+    into = f"INTO {table} ({', '.join(names)}) SELECT {copied} FROM {table}"
+    if connection.vendor == "sqlite":
+        return f"INSERT OR REPLACE {into}"
+    return f"INSERT {into} WHERE true ON CONFLICT ({model._meta.pk.column}) DO UPDATE SET {column} = '{value}'"
+
+
+@pytest.mark.parametrize(
+    ("table", "model", "column"),
+    [("audit_seal", Seal, "hash"), ("audit_checkpoint", Checkpoint, "signature"), ("audit_cut", Cut, "seq")],
+)
+def test_seals_checkpoints_and_cuts_stay_as_they_were_written(organization, table, model, column):
+    change(person(organization))
+    point = checkpoints.make(organization.pk)
+    Cut.objects.create(checkpoint=point, organization=organization, seq=point.seq, at=point.at)
+    change(person(organization))
+    sealing.seal_due()
+    statements = [f"UPDATE {table} SET {column} = '5'", insert_over(table, model, column, "5")]
+    if connection.vendor == "postgresql":
+        connection.check_constraints()
+        statements.append(f"TRUNCATE {table} CASCADE")
+    for statement in [*statements, f"DELETE FROM {table}"]:
+        with (
+            pytest.raises(DatabaseError, match=append_only.MESSAGE),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement)
+    assert model.objects.count() == (2 if model is Seal else 1)
+    assert verify()[1].startswith("acme: The first bad sequence number is 2: the log was cut after 1")
+
+
+def test_a_cut_stands_at_a_checkpoint(organization, other):
+    change(person(organization))
+    change(person(other))
+    point = checkpoints.make(organization.pk)
+    for wrong in ({"seq": 2}, {"organization": other}):
+        values = {"checkpoint": point, "organization": organization, "seq": 1, "at": point.at, **wrong}
+        with pytest.raises(DatabaseError, match=append_only.MESSAGE), transaction.atomic():
+            Cut.objects.create(**values)

@@ -65,6 +65,7 @@ PAGES = """
   events               GET        in     ok     ok        ok    ok    404      404
   audit                GET        in     403    ok        ok    ok    404      404
   audit_export         POST       in     403    403       ok    ok    404      404
+  audit_checkpoint     POST       in     403    403       ok    ok    404      404
   audit_export_job     GET        in     403    403       ok    ok    404      404
   audit_export_cancel  POST       in     403    403       ok    ok    404      404
   audit_export_file    POST       in     403    403       ok    ok    404      404

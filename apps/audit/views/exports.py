@@ -11,6 +11,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from apps.audit import actions, presenting
+from apps.audit.checkpoints import as_json
 from apps.audit.exporting import count_now
 from apps.audit.forms import page_filters, typed
 from apps.audit.models import AuditExport
@@ -18,6 +19,7 @@ from apps.audit.writing import CONTENT_TYPES, FORMATS
 from apps.base.errors import Conflict, Invalid
 from apps.base.pages import BUTTON, org_page
 from apps.base.permissions import Permission
+from apps.base.rendering import to_json
 from apps.base.requests import PortalRequest
 
 AT_ONCE = 50_000
@@ -79,6 +81,21 @@ def export_download(request: PortalRequest, export_id: str) -> HttpResponseBase:
     answer = _file(request, StreamingHttpResponse(pieces), job.file_format, job.created_at)
     # With its length a browser knows a file that broke off.
     answer["Content-Length"] = str(job.size)
+    return answer
+
+
+@org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
+def checkpoint(request: PortalRequest) -> HttpResponse:
+    """This will sign the end of the log where it is newer than the newest checkpoint, and send that as a file."""
+    try:
+        made = actions.make_checkpoint(actor=request.actor)
+    except Conflict as error:
+        messages.warning(request, str(error))
+        return redirect("audit", request.organization.slug)
+    answer = HttpResponse(to_json(as_json(made), indent=2) + "\n", content_type="application/json")
+    name = f"{request.organization.slug}-audit-checkpoint-{made.seq}.json"
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer["Cache-Control"] = "no-store, private"
     return answer
 
 

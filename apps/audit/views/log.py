@@ -4,12 +4,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from apps.audit import presenting
+from apps.audit import checkpoints, kept, presenting
 from apps.audit.forms import page_filters, typed
 from apps.audit.models import AuditEntry, AuditExport
 from apps.audit.sources import Page, timeline
@@ -21,6 +20,8 @@ from apps.base.requests import PortalRequest
 
 ROWS = 50
 EXPORTS = 5
+# What the page calls a kind of rows, and what retention calls it.
+KINDS = {"changes": "audit", "calls": "calls", "attempts": "attempts"}
 NO_ROWS = Page([], None)
 logger = logging.getLogger(__name__)
 
@@ -43,11 +44,8 @@ def audit_log(request: PortalRequest) -> HttpResponse:
         "choices": presenting.choices(request.actor, texts),
         "next_cursor": make_cursor(page.after) if page.after else "",
         "is_first": before is None,
-        "keep_days": {
-            "changes": settings.RETENTION_DAYS_AUDIT,
-            "calls": settings.RETENTION_DAYS_API_CALLS,
-            "attempts": settings.RETENTION_DAYS_ATTEMPTS,
-        },
+        "keep_days": {name: _days(request, kind) for name, kind in KINDS.items()},
+        "checkpoint": checkpoints.newest(request.organization.pk),
         "exports": _exports(request),
     }
     return render(request, "audit/list.html", context)
@@ -60,6 +58,10 @@ def _find(request: PortalRequest, texts: Mapping[str, str], before: Any) -> Page
     except Invalid:
         return NO_ROWS
     return timeline(request.actor, filters, before, ROWS)
+
+
+def _days(request: PortalRequest, kind: str) -> int:
+    return kept.days_of_organizations(kind).get(request.organization.pk, kept.days(kind))
 
 
 def _exports(request: PortalRequest) -> list[dict[str, Any]]:

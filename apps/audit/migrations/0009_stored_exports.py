@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('audit', '0007_queue_the_entries_there_are'),
+        ('audit', '0008_rounds_of_sweeps'),
         ('orgs', '0002_leak_policy_of_an_organization'),
     ]
 

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('audit', '0008_stored_exports'),
+        ('audit', '0009_stored_exports'),
     ]
 
     operations = [

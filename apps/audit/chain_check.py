@@ -1,0 +1,222 @@
+"""Checking an organization's chain in the database, row by row, in constant memory.
+
+What is looked for: a number that is missing or taken by another row, a row that does not match its hash, an entry of
+another organization, an end that was cut off or a chain that was made anew (both by checkpoints), entries that were
+never sealed, and rows of calls, attempts and events that do not match the digest of their hour.
+"""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from django.db import connection
+from django.utils import timezone
+
+from apps.audit import checkpoints
+from apps.audit.chain import Link, canonical, genesis, link_hash
+from apps.audit.chain_rows import columns, key, link
+from apps.audit.digest_check import check_digests
+from apps.audit.digests import Digest, read, sources
+from apps.audit.models import Checkpoint, Cut, Seal, Unsealed
+from apps.base.identifiers import encode
+
+BATCH = 2000
+TRIMMED = "audit.trimmed"
+MADE_ANEW = "the hash is not that of the checkpoint: the chain was made anew, at this number or before"
+# A worker seals within seconds. What waits for longer waits for nobody.
+LONGEST_UNSEALED = timedelta(minutes=10)
+
+
+class Bad(NamedTuple):
+    """What is wrong, and the first number that it is wrong from; None for what has no number."""
+
+    seq: int | None
+    why: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What was checked: ``count`` changes up to number ``last``, after number ``start`` (0, or a cut of retention)."""
+
+    start: int = 0
+    last: int = 0
+    count: int = 0
+    waiting: int = 0
+    checkpoints: int = 0
+    hours: int = 0
+    bad: Bad | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+class _Stop(Exception):
+    def __init__(self, seq: int | None, why: str) -> None:
+        super().__init__(why)
+        self.bad = Bad(seq, why)
+
+
+def check(organization_id: uuid.UUID, outside: dict[str, Any] | None = None) -> Report:
+    """This will check one organization; ``outside``: a checkpoint of it that was kept elsewhere, already read."""
+    while True:
+        cut = _newest_cut(organization_id)
+        report = Report(start=cut.seq if cut else 0)
+        try:
+            _Check(organization_id, cut, outside, report).run()
+        except _Stop as stop:
+            report.bad = stop.bad
+        # Retention may have cut while this was reading: then what was missing was let go, and it is read again.
+        if report.bad is None or _newest_cut(organization_id) == cut:
+            return report
+
+
+def _newest_cut(organization_id: uuid.UUID) -> Cut | None:
+    rows = Cut.objects.filter(organization_id=organization_id).select_related("checkpoint")
+    return rows.order_by("-seq").first()
+
+
+class _Check:
+    def __init__(
+        self, organization_id: uuid.UUID, cut: Cut | None, outside: dict[str, Any] | None, report: Report
+    ) -> None:
+        self.organization_id, self.cut, self.outside, self.report = organization_id, cut, outside, report
+        self.points: dict[int, str] = {}
+        self.digests: list[Digest] = []
+        self.actions = {source.action for source in sources().values()}
+        self.trimmed: set[str] = set()
+
+    def run(self) -> None:
+        self.report.last = self.report.start
+        self._read_points()
+        end = self._follow()
+        self._check_end(end)
+        self._check_queue()
+        self._check_cut()
+        problem, self.report.hours = check_digests(self.organization_id, self.digests)
+        if problem is not None:
+            raise _Stop(*problem)
+
+    def _read_points(self) -> None:
+        own = checkpoints.own_public_key()
+        foreign = 0
+        for point in Checkpoint.objects.filter(organization_id=self.organization_id, seq__gte=self.report.start):
+            if not checkpoints.is_signed(checkpoints.as_json(point)):
+                raise _Stop(point.seq, "the signature of the checkpoint at this number does not hold")
+            foreign += point.public_key != own
+            if self.points.setdefault(point.seq, point.hash) != point.hash:
+                raise _Stop(point.seq, "two checkpoints of this number differ")
+            self.report.checkpoints += 1
+        if foreign:
+            self.report.notes.append(f"{foreign} of the checkpoints are signed by another key than today's")
+        if self.outside is not None:
+            self._add_outside(self.outside)
+
+    def _add_outside(self, outside: dict[str, Any]) -> None:
+        seq = outside["seq"]
+        if seq < self.report.start:
+            self.report.notes.append(f"the checkpoint of number {seq} is older than what is kept, and says nothing")
+        elif self.points.setdefault(seq, outside["hash"]) != outside["hash"]:
+            raise _Stop(seq, "the checkpoint that was kept outside and the portal's own of this number differ")
+
+    def _follow(self) -> str:
+        previous = self.cut.checkpoint.hash if self.cut else genesis(encode("org", self.organization_id))
+        seq = self.report.start
+        self._compare(seq, previous)
+        organization = key(connection, self.organization_id)
+        for number, stored, owner, entry in self._rows():
+            seq += 1
+            if number != seq:
+                raise _Stop(seq, "it is missing")
+            if entry is None:
+                raise _Stop(seq, "its entry is gone")
+            if owner != organization:
+                raise _Stop(seq, "its entry belongs to another organization")
+            try:
+                previous = link_hash(previous, canonical(seq, entry))
+            except ValueError:
+                raise _Stop(seq, "its entry cannot be read") from None
+            if previous != stored:
+                raise _Stop(seq, "the row does not match its hash")
+            if seq in self.points:
+                self._compare(seq, stored)
+            if entry.action in self.actions:
+                self._keep_digest(seq, entry)
+            elif entry.action == TRIMMED:
+                self.trimmed.add(entry.changes)
+            self.report.count += 1
+            self.report.last = seq
+        return previous
+
+    def _compare(self, seq: int, stored: str) -> None:
+        if self.points.get(seq, stored) != stored:
+            raise _Stop(seq, MADE_ANEW)
+
+    def _keep_digest(self, seq: int, entry: Link) -> None:
+        digest = read(entry.action, seq, entry.target_id, entry.changes)
+        if digest is None:
+            raise _Stop(seq, "it is a digest that cannot be read")
+        self.digests.append(digest)
+
+    def _rows(self) -> Iterator[tuple[int, str, Any, Link | None]]:
+        after = self.report.start
+        statement = (
+            f"SELECT s.seq, s.hash, e.organization_id, {columns(connection)} FROM audit_seal s"  # noqa: S608
+            " LEFT JOIN audit_auditentry e ON e.id = s.entry_id"
+            " WHERE s.organization_id = %s AND s.seq > %s ORDER BY s.seq LIMIT %s"
+        )
+        organization = key(connection, self.organization_id)
+        while True:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, [organization, after, BATCH])
+                found = cursor.fetchall()
+            for row in found:
+                yield row[0], row[1], row[2], None if row[3] is None else link(row[3:])
+            if len(found) < BATCH:
+                return
+            after = found[-1][0]
+
+    def _check_end(self, end: str) -> None:
+        last = self.report.last
+        beyond = sorted(seq for seq in self.points if seq > last)
+        if beyond:
+            raise _Stop(
+                last + 1, f"the chain ends at {last} and a checkpoint stands at {beyond[0]}: its end was cut off"
+            )
+
+    def _check_queue(self) -> None:
+        """Look for entries without a seal: young ones wait for the sealer, old ones for nobody."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT e.id FROM audit_auditentry e LEFT JOIN audit_seal s ON s.entry_id = e.id"
+                " WHERE e.organization_id = %s AND s.entry_id IS NULL ORDER BY e.id",
+                [key(connection, self.organization_id)],
+            )
+            found = [row[0] if isinstance(row[0], uuid.UUID) else uuid.UUID(hex=row[0]) for row in cursor]
+        queued = {
+            each.entry_id: each.entry.at
+            for start in range(0, len(found), 500)
+            for each in Unsealed.objects.filter(entry_id__in=found[start : start + 500]).select_related("entry")
+        }
+        oldest = timezone.now() - LONGEST_UNSEALED
+        for entry_id in found:
+            if entry_id not in queued:
+                if Seal.objects.filter(pk=entry_id).exists():
+                    continue  # the sealer was faster than this reader
+                raise _Stop(None, f"the entry {encode('aud', entry_id)} has no seal and waits for none")
+            if queued[entry_id] < oldest:
+                raise _Stop(
+                    None,
+                    f"{len(found)} entries are not sealed, the first of them {encode('aud', entry_id)} of"
+                    f" {queued[entry_id]:%Y-%m-%d %H:%M:%S}: is a worker running?",
+                )
+        self.report.waiting = len(found)
+
+    def _check_cut(self) -> None:
+        """A cut that retention made is told of by an entry after it."""
+        if self.cut is None:
+            return
+        if not checkpoints.is_signed(checkpoints.as_json(self.cut.checkpoint)):
+            raise _Stop(self.cut.seq, "the log was cut at a checkpoint whose signature does not hold")
+        said = {changes.replace(" ", "") for changes in self.trimmed}
+        if f'"up_to":[null,{self.cut.seq}]' not in "".join(said) and not self.report.waiting:
+            raise _Stop(self.cut.seq + 1, f"the log was cut after {self.cut.seq}, and no entry says so")

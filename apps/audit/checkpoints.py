@@ -1,0 +1,147 @@
+"""Checkpoints: the end of an organization's chain at a moment, signed with Ed25519 (RFC 8032).
+
+Whoever can write the whole database can also cut the newest entries off, seal everything anew, or put an old backup in
+place, and the chain alone does not show it. A checkpoint that somebody keeps elsewhere does. One is made for each
+organization every day and written to the log; anybody who may export the log may make another.
+
+The signature is over ``integrations-portal audit checkpoint 1``, a line feed, and the JSON of ``at hash organization
+seq``, written as ``apps.audit.chain`` says.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import logging
+import uuid
+from typing import Any, NamedTuple
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from django.conf import settings
+from django.utils import timezone
+
+from apps.audit.chain import encode_json
+from apps.audit.models import Checkpoint, Seal
+from apps.audit.sealing import head, seal_due
+from apps.base.errors import Invalid
+from apps.base.identifiers import encode
+from apps.base.instants import instant_ms
+
+logger = logging.getLogger(__name__)
+
+DOMAIN = b"integrations-portal audit checkpoint 1\n"
+FIELDS = {"organization": str, "seq": int, "hash": str, "at": str, "signature": str, "public_key": str, "key_id": str}
+
+
+class Point(NamedTuple):
+    """A checkpoint as its copy outside says it: public id of the organization, number, hash, time."""
+
+    organization: str
+    seq: int
+    hash: str
+    at: str
+
+
+def newest(organization_id: uuid.UUID) -> Checkpoint | None:
+    """This will return the organization's newest checkpoint, None before the first."""
+    return Checkpoint.objects.filter(organization_id=organization_id).order_by("-seq", "-at").first()
+
+
+def make(organization_id: uuid.UUID) -> Checkpoint | None:
+    """This will seal what waits and sign the end of the chain; None where there is nothing to sign.
+
+    Where the newest checkpoint stands at the end already, it is returned as it is.
+    """
+    seal_due()
+    end = head(organization_id)
+    if end.seq == 0:
+        return None
+    key = signing_key()
+    public_key = public_text(key.public_key())
+    at = timezone.now()
+    at = at.replace(microsecond=at.microsecond // 1000 * 1000)
+    point = Point(encode("org", organization_id), end.seq, end.hash, instant_ms(at) or "")
+    signature = base64.b64encode(key.sign(_message(point))).decode()
+    made, _is_new = Checkpoint.objects.get_or_create(
+        organization_id=organization_id,
+        seq=end.seq,
+        key_id=key_id(public_key),
+        defaults={"hash": end.hash, "at": at, "signature": signature, "public_key": public_key},
+    )
+    return made
+
+
+def is_behind(checkpoint: Checkpoint, but: str) -> bool:
+    """This will tell whether something was sealed after the checkpoint, entries of the action ``but`` aside.
+
+    Also where its key is not the portal's of today.
+    """
+    later = Seal.objects.filter(organization_id=checkpoint.organization_id, seq__gt=checkpoint.seq)
+    return checkpoint.public_key != own_public_key() or later.exclude(entry__action=but).exists()
+
+
+def as_json(checkpoint: Checkpoint) -> dict[str, Any]:
+    """This will return what is worth keeping outside; ``verify_audit --checkpoint`` reads it."""
+    return {
+        "organization": encode("org", checkpoint.organization_id),
+        "seq": checkpoint.seq,
+        "hash": checkpoint.hash,
+        "at": instant_ms(checkpoint.at),
+        "signature": checkpoint.signature,
+        "public_key": checkpoint.public_key,
+        "key_id": checkpoint.key_id,
+    }
+
+
+def write_to_log(checkpoint: Checkpoint) -> None:
+    """This will log a checkpoint in one line, for whoever keeps the logs elsewhere."""
+    logger.info("audit checkpoint %s", json.dumps(as_json(checkpoint)))
+
+
+def read(text: str) -> dict[str, Any]:
+    """This will read a checkpoint's copy; Invalid where it is none, or where its signature does not hold."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or any(type(found.get(name)) is not kind for name, kind in FIELDS.items()):
+        raise Invalid("This is no checkpoint: it must be one JSON object as the audit page gives it out.")
+    if not is_signed(found):
+        raise Invalid("The checkpoint's signature does not hold: the file was changed, or never was the portal's.")
+    return found
+
+
+def is_signed(document: dict[str, Any]) -> bool:
+    """This will tell whether a checkpoint is signed by the key that it names; not whether that is this portal's."""
+    try:
+        public = Ed25519PublicKey.from_public_bytes(base64.b64decode(document["public_key"], validate=True))
+        signature = base64.b64decode(document["signature"], validate=True)
+        public.verify(signature, _message(Point(*(document[name] for name in Point._fields))))
+    except (InvalidSignature, ValueError, binascii.Error):
+        return False
+    return bool(document["key_id"] == key_id(document["public_key"]))
+
+
+def signing_key() -> Ed25519PrivateKey:
+    """This will return the portal's key (``AUDIT_SIGNING_KEY``)."""
+    return Ed25519PrivateKey.from_private_bytes(settings.AUDIT_SIGNING_KEY)
+
+
+def own_public_key() -> str:
+    """This will return the public half of the portal's key, in base64: what others check signatures with."""
+    return public_text(signing_key().public_key())
+
+
+def public_text(public: Ed25519PublicKey) -> str:
+    """This will write a public key in base64."""
+    return base64.b64encode(public.public_bytes_raw()).decode()
+
+
+def key_id(public_key: str) -> str:
+    """This will return the short name of a key: the first 16 hex digits of the SHA-256 of its public half."""
+    return hashlib.sha256(base64.b64decode(public_key)).hexdigest()[:16]
+
+
+def _message(point: Point) -> bytes:
+    return DOMAIN + encode_json(point._asdict()).encode()

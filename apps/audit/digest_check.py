@@ -1,0 +1,76 @@
+"""Checking the rows of calls, attempts and events that are still kept against the digests of their hours."""
+
+import uuid
+from datetime import timedelta
+
+from django.utils import timezone
+
+from apps.audit import kept
+from apps.audit.digests import HOUR, WINDOW, Digest, Source, add, sources, start
+from apps.audit.models import Round
+from apps.audit.sources import key_at
+
+Problem = tuple[int | None, str]
+
+
+def check_digests(organization_id: uuid.UUID, digests: list[Digest]) -> tuple[Problem | None, int]:
+    """This will return the first thing that is wrong, if any, and how many hours were checked."""
+    hours = 0
+    for name, source in sources().items():
+        found = [digest for digest in digests if digest.action == source.action]
+        problem, count = _check_kind(organization_id, name, source, found)
+        hours += count
+        if problem is not None:
+            return problem, hours
+    return None, hours
+
+
+def _check_kind(
+    organization_id: uuid.UUID, name: str, source: Source, digests: list[Digest]
+) -> tuple[Problem | None, int]:
+    since = kept.complete_since(organization_id, source.kinds)
+    # An hour that retention is in the middle of is not whole any more.
+    recent = sorted((digest for digest in digests if digest.hour >= since), key=lambda digest: digest.hour)
+    for index, digest in enumerate(recent):
+        if index and digest.hour < recent[index - 1].hour + HOUR:
+            return (digest.seq, f"the hour {digest.hour:%Y-%m-%d %H:%M} has two digests ({source.action})"), index
+        problem = _check_hour(organization_id, source, digest)
+        if problem is None and index:
+            problem = _check_between(organization_id, source, recent[index - 1], digest)
+        if problem is not None:
+            return problem, index
+    return _check_after(organization_id, name, source, recent), len(recent)
+
+
+def _check_hour(organization_id: uuid.UUID, source: Source, digest: Digest) -> Problem | None:
+    first, before = key_at(digest.hour), key_at(digest.hour + HOUR)
+    found, rows = start(source.action, organization_id, digest.hour), 0
+    while True:
+        part = source.rows(organization_id, first, before, WINDOW)
+        found, rows = add(found, [text for _key, text in part]), rows + len(part)
+        if len(part) < WINDOW:
+            break
+        first = uuid.UUID(int=part[-1][0].int + 1)
+    if (rows, found) == (digest.rows, digest.sha256):
+        return None
+    what = f"{rows} rows are kept and {digest.rows} went in" if rows != digest.rows else "a row of it was changed"
+    return digest.seq, f"the digest of {digest.hour:%Y-%m-%d %H:%M} ({source.action}) does not match: {what}"
+
+
+def _check_between(organization_id: uuid.UUID, source: Source, before: Digest, after: Digest) -> Problem | None:
+    if not source.rows(organization_id, key_at(before.hour + HOUR), key_at(after.hour), 1):
+        return None
+    return after.seq, f"rows of before {after.hour:%Y-%m-%d %H:%M} are in no digest ({source.action})"
+
+
+def _check_after(organization_id: uuid.UUID, name: str, source: Source, digests: list[Digest]) -> Problem | None:
+    """Look for rows of hours that are over, after the last digest."""
+    place = Round.objects.filter(name=f"digest.{name}").first()
+    if not digests or place is None or place.hour is None:
+        return None
+    done = min(place.hour, timezone.now() - timedelta(hours=1))
+    if digests[-1].hour + HOUR >= done:
+        return None
+    if not source.rows(organization_id, key_at(digests[-1].hour + HOUR), key_at(done), 1):
+        return None
+    return None, f"rows of after {digests[-1].hour:%Y-%m-%d %H:%M} are in no digest ({source.action})"

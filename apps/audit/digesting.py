@@ -1,0 +1,108 @@
+"""Making the digests of hours that are over (``apps.audit.digests``): a sweep of every worker, a piece at a time."""
+
+import time
+import uuid
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.audit import rounds
+from apps.audit.actions import record
+from apps.audit.digests import HOUR, WINDOW, Source, add, hour_of, name_of, sources, start
+from apps.audit.models import Round
+from apps.audit.sources import key_at
+from apps.base.actor import system
+
+# What an answer may wait for the database, and an attempt for its end, is seconds.
+GRACE = timedelta(minutes=10)
+MOST_SECONDS = 0.5
+
+
+def make_due() -> int:
+    """This will digest what is due, for half a second at most a kind, and return how many rows went in."""
+    return sum(_make(name, source) for name, source in sources().items())
+
+
+def _make(name: str, source: Source) -> int:
+    until, count = time.monotonic() + MOST_SECONDS, 0
+    while time.monotonic() < until and (added := _step(f"digest.{name}", source)) is not None:
+        count += added
+    return count
+
+
+def _step(name: str, source: Source) -> int | None:
+    """Go one piece on and return the rows of it; None where nothing is due, or another worker was faster."""
+    place = rounds.due(name)
+    if place is None:
+        return None
+    if place.organization_id is None and not _begin(place, source):
+        return None
+    assert place.hour is not None
+    if not _is_over(place.hour, source):
+        return None
+    return _continue(place, source) if place.organization_id else _next_organization(place)
+
+
+def _is_over(hour: datetime, source: Source) -> bool:
+    return timezone.now() >= hour + HOUR + GRACE and source.is_settled(hour + HOUR)
+
+
+def _begin(place: Round, source: Source) -> bool:
+    """Go to the next hour that has a row of anybody; hours in which nobody did anything are passed over at once."""
+    hour = place.hour
+    if hour is None:
+        hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    else:
+        first = source.next_id(key_at(hour))
+        # What is passed over must be over: a row of then may still be on its way.
+        if first is not None and hour_of(first) > hour and _is_over(hour_of(first) - HOUR, source):
+            hour = hour_of(first)
+    if hour != place.hour:
+        place.hour = hour
+        if not rounds.move(place, hour=hour):
+            return False
+        place.version += 1
+    return True
+
+
+def _next_organization(place: Round) -> int | None:
+    following = rounds.organizations_after(place.organization_id, 1)
+    return 0 if rounds.move(place, **_beginning(place, following)) else None
+
+
+def _beginning(place: Round, following: list[uuid.UUID]) -> dict[str, object]:
+    """Say where to go on: at the next organization, or in the next hour."""
+    empty = {"place": None, "rows": 0, "hash": ""}
+    if following:
+        return {"organization_id": following[0], **empty}
+    assert place.hour is not None
+    return {"organization_id": None, "hour": place.hour + HOUR, **empty}
+
+
+def _continue(place: Round, source: Source) -> int | None:
+    organization_id, hour = place.organization_id, place.hour
+    assert organization_id is not None and hour is not None
+    first = key_at(hour) if place.place is None else uuid.UUID(int=place.place.int + 1)
+    found = source.rows(organization_id, first, key_at(hour + HOUR), WINDOW)
+    digest = add(place.hash or start(source.action, organization_id, hour), [text for _key, text in found])
+    rows = place.rows + len(found)
+    if len(found) == WINDOW:
+        moved = rounds.move(place, place=found[-1][0], rows=rows, hash=digest)
+        return len(found) if moved else None
+    with transaction.atomic():
+        if not rounds.move(place, **_beginning(place, rounds.organizations_after(organization_id, 1))):
+            return None
+        if rows:
+            _record(source.action, organization_id, hour, rows, digest)
+    return len(found)
+
+
+def _record(action: str, organization_id: uuid.UUID, hour: datetime, rows: int, digest: str) -> None:
+    record(
+        actor=system(organization_id),
+        action=action,
+        target_kind="hour",
+        target_id=name_of(hour),
+        changes={"rows": [None, rows], "sha256": [None, digest]},
+    )

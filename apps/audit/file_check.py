@@ -1,0 +1,155 @@
+"""Checking an exported file of JSON Lines, as somebody outside would: the file, and what else is known of the chain.
+
+The changes of a file must follow each other, from any number on. What the file alone does not prove: its first change,
+unless the hash before it is known from elsewhere, and whatever comes after its end. A change that is there twice, as
+after an export that was taken up again, counts once.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from apps.audit.chain import canonical_of_line, link_hash
+
+# So many of the last changes may come again.
+REMEMBERED = 20_000
+NOT_LINES = "This is not an export as JSON Lines: a CSV file cannot be verified, export with format=jsonl."
+
+
+class NotAnExport(ValueError):
+    """The file holds something else; says what, in a sentence."""
+
+
+@dataclass(slots=True)
+class FileReport:
+    """``first`` and ``last`` are numbers (0: no change in the file); ``unproved``: changes that only others prove."""
+
+    first: int = 0
+    last: int = 0
+    count: int = 0
+    others: int = 0
+    repeated: int = 0
+    unproved: list[int] = field(default_factory=list)
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    last_hash: str = ""
+    bad: tuple[int | None, str] | None = None
+
+
+class _Stop(Exception):
+    pass
+
+
+def check_lines(
+    lines: Iterable[bytes],
+    known: Callable[[int], str | None],
+    points: Mapping[int, str],
+    filtered: bool = False,
+) -> FileReport:
+    """This will check the lines.
+
+    ``known(seq)``: the hash of a number in the portal's own chain, None where it has none; asked where the file does
+    not follow itself, and for its end. ``points``: hashes of checkpoints. ``filtered``: numbers may be missing. Raises
+    NotAnExport for a file of another kind.
+    """
+    check = _Check(known, points, filtered)
+    try:
+        for seq, line, raw in _changes(lines, check.report):
+            check.take(seq, line, raw)
+        check.end()
+    except _Stop:
+        pass
+    return check.report
+
+
+def _changes(lines: Iterable[bytes], report: FileReport) -> Iterator[tuple[int, dict[str, Any], bytes]]:
+    """Give the changes of the file and count the other rows."""
+    for number, raw in enumerate(lines, 1):
+        if not raw.strip():
+            continue
+        line = _read(raw, number)
+        if line["category"] != "change":
+            report.others += 1
+            continue
+        seq, stored = line.get("seq"), line.get("hash")
+        if type(seq) is not int or seq < 1 or not isinstance(stored, str):
+            raise NotAnExport(f"Line {number} is a change without a sequence number: exports hold sealed changes only.")
+        yield seq, line, raw
+
+
+def _read(raw: bytes, number: int) -> dict[str, Any]:
+    try:
+        line = json.loads(raw)
+    except (ValueError, RecursionError):
+        line = None
+    if isinstance(line, dict) and isinstance(line.get("category"), str):
+        return line
+    if number == 1:
+        raise NotAnExport(NOT_LINES)
+    raise NotAnExport(f"Line {number} is not a row of an export: the file was cut short or changed.")
+
+
+class _Check:
+    def __init__(self, known: Callable[[int], str | None], points: Mapping[int, str], filtered: bool) -> None:
+        self.report, self.known, self.points, self.filtered = FileReport(), known, points, filtered
+        self.seen: dict[int, bytes] = {}
+
+    def take(self, seq: int, line: dict[str, Any], raw: bytes) -> None:
+        """This will check the next change of the file."""
+        report = self.report
+        if report.last and seq <= report.last:
+            self._repeat(seq, raw)
+            return
+        previous = self._previous(seq)
+        try:
+            row = canonical_of_line(line)
+            hashed = line["hash"] if previous is None else link_hash(previous, row)
+        except (KeyError, ValueError):
+            self._stop(seq, "a field of it is missing, or cannot be read")
+        if hashed != line["hash"]:
+            self._stop(seq, "the row does not match its hash")
+        if self.points.get(seq, hashed) != hashed:
+            self._stop(seq, "the hash is not that of the checkpoint: the chain was made anew, at this number or before")
+        report.first, report.last, report.last_hash = report.first or seq, seq, hashed
+        report.count += 1
+        self._remember(seq, raw)
+
+    def end(self) -> None:
+        """This will compare the end of the file with what is known of it."""
+        last = self.report.last
+        beyond = sorted(seq for seq in self.points if seq > last)
+        if beyond:
+            self._stop(
+                last + 1, f"the file ends at {last} and the checkpoint stands at {beyond[0]}: its end is missing"
+            )
+        if last and self.known(last) not in (None, self.report.last_hash):
+            self._stop(last, "the portal's chain has another hash here: the file, or the chain, was made anew")
+
+    def _previous(self, seq: int) -> str | None:
+        """The hash before a number: of the file, or known from elsewhere."""
+        report = self.report
+        if report.last == seq - 1 and report.count:
+            return report.last_hash
+        if report.count:
+            if not self.filtered:
+                self._stop(report.last + 1, "it is missing; if the export was filtered on purpose, say --filtered")
+            report.gaps.append((report.last + 1, seq - 1))
+        previous = self.known(seq - 1)
+        if previous is None:
+            report.unproved.append(seq)
+        return previous
+
+    def _repeat(self, seq: int, raw: bytes) -> None:
+        if self.seen.get(seq) != hashlib.sha256(raw.strip()).digest():
+            self._stop(seq, f"it comes after {self.report.last}, and is no repetition")
+        self.report.repeated += 1
+
+    def _remember(self, seq: int, raw: bytes) -> None:
+        self.seen[seq] = hashlib.sha256(raw.strip()).digest()
+        if len(self.seen) > REMEMBERED:
+            self.seen.pop(next(iter(self.seen)))
+
+    def _stop(self, seq: int, why: str) -> Any:
+        self.report.bad = (seq, why)
+        raise _Stop

@@ -1,0 +1,61 @@
+"""For how long rows of a kind are kept, and from when on all of them are there.
+
+The days are the portal's settings; where the port ``PORTAL_RETENTION`` names a function, it is asked which
+organizations keep a kind (``audit``, ``calls``, ``deliveries``) for other days.
+"""
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from apps.audit.models import KeptSince
+
+DAYS = {
+    "audit": "RETENTION_DAYS_AUDIT",
+    "calls": "RETENTION_DAYS_API_CALLS",
+    "deliveries": "RETENTION_DAYS_DELIVERIES",
+    "attempts": "RETENTION_DAYS_ATTEMPTS",
+    "events": "RETENTION_DAYS_EVENTS",
+}
+PORT = "PORTAL_RETENTION"
+OF_ORGANIZATIONS = ("audit", "calls", "deliveries")
+DAY = timedelta(days=1)
+
+
+def days(kind: str) -> int:
+    """This will return the portal's own days of a kind."""
+    found: int = getattr(settings, DAYS[kind])
+    return found
+
+
+def days_of_organizations(kind: str) -> dict[uuid.UUID, int]:
+    """This will return the days of the organizations that have their own."""
+    dotted = getattr(settings, PORT, "")
+    return import_string(dotted)(kind) if dotted and kind in OF_ORGANIZATIONS else {}
+
+
+def oldest_kept(kind: str, organization_id: uuid.UUID) -> datetime:
+    """This will return the moment before which rows of an organization are removed."""
+    return timezone.now() - timedelta(days=days_of_organizations(kind).get(organization_id, days(kind)))
+
+
+def note(organization_id: uuid.UUID, kinds: Iterable[str]) -> None:
+    """This will write down from when on rows are kept; once a day is enough."""
+    for kind in sorted(kinds):
+        since = oldest_kept(kind, organization_id)
+        rows = KeptSince.objects.filter(organization_id=organization_id, kind=kind)
+        if not rows.filter(since__gte=since).exists() and not rows.update(since=since):
+            KeptSince.objects.get_or_create(organization_id=organization_id, kind=kind, defaults={"since": since})
+
+
+def complete_since(organization_id: uuid.UUID, kinds: Iterable[str]) -> datetime:
+    """This will return the moment from which on every row must be there, whatever retention has done so far.
+
+    A note is up to a day old: retention may have removed a day more before somebody chose longer days.
+    """
+    noted = KeptSince.objects.filter(organization_id=organization_id, kind__in=kinds).values_list("since", flat=True)
+    return max([*(oldest_kept(kind, organization_id) for kind in kinds), *(since + DAY for since in noted)])

@@ -1,0 +1,41 @@
+"""What the portal's own chain knows of numbers and of whose an entry is, for whoever checks a file."""
+
+import uuid
+
+from django.apps import apps as django_apps
+
+from apps.audit.chain import genesis
+from apps.audit.models import AuditEntry, Checkpoint, Seal
+from apps.base.identifiers import decode, encode
+
+
+def hash_of(organization_id: uuid.UUID | None, seq: int) -> str | None:
+    """This will return the hash of a number, None where it is not known (any more)."""
+    if organization_id is None:
+        return None
+    if seq == 0:
+        return genesis(encode("org", organization_id))
+    for rows in (Seal.objects, Checkpoint.objects):
+        found = rows.filter(organization_id=organization_id, seq=seq).values_list("hash", flat=True).first()
+        if found is not None:
+            return str(found)
+    return None
+
+
+def organization_of(entry_id: object) -> uuid.UUID | None:
+    """This will return whose entry it is, by its public id; None where the portal has no such entry."""
+    key = decode("aud", entry_id) if isinstance(entry_id, str) else None
+    if key is None:
+        return None
+    return AuditEntry.objects.filter(pk=key).values_list("organization_id", flat=True).first()
+
+
+def organizations() -> dict[uuid.UUID, str]:
+    """This will return every organization's slug, closed ones included."""
+    rows = django_apps.get_model("orgs.Organization").objects
+    return dict(rows.order_by("slug").values_list("pk", "slug"))
+
+
+def named(organization_id: uuid.UUID | None) -> str | None:
+    """This will return the slug of an organization."""
+    return None if organization_id is None else organizations().get(organization_id, encode("org", organization_id))

@@ -1,0 +1,159 @@
+"""Check the chain of the audit log, in the database or of an exported file."""
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from apps.audit import chain_check, checkpoints, file_check
+from apps.audit.known import hash_of, named, organization_of, organizations
+from apps.base.commands import PortalCommand
+from apps.base.identifiers import decode, encode
+from apps.base.organizations import organization_pk
+
+MOST_OF_A_CHECKPOINT = 10_000
+
+
+class Command(PortalCommand):
+    help = "Check the chain of the audit log, in the database or of a file exported as JSON Lines."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """This will take whose chain, which file, and what it is compared with."""
+        super().add_arguments(parser)
+        parser.add_argument("--org", metavar="SLUG", help="this organization only")
+        parser.add_argument("--file", metavar="EXPORT", help="an export as JSON Lines, instead of the database")
+        parser.add_argument("--filtered", action="store_true", help="with --file: numbers may be missing")
+        parser.add_argument("--checkpoint", metavar="FILE", help="a checkpoint that was kept elsewhere")
+        parser.add_argument("--public-key", metavar="BASE64", help="who signed it, where that was another key")
+        parser.add_argument("--show-key", action="store_true", help="only show the public key of checkpoints")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """This will print what was checked, and end with 1 where something is wrong."""
+        self.findings: list[str] = []
+        super().handle(*args, **options)
+        if self.findings:
+            raise CommandError(" ".join(self.findings))
+
+    def run_command(self, **options: Any) -> dict[str, Any]:
+        """This will check the file, or the chains of the database."""
+        if options["show_key"]:
+            key = checkpoints.own_public_key()
+            return {"public_key": key, "key_id": checkpoints.key_id(key)}
+        outside = self._read_checkpoint(options)
+        return self._check_file(outside, options) if options["file"] else self._check_database(outside, options)
+
+    def _read_checkpoint(self, options: dict[str, Any]) -> dict[str, Any] | None:
+        if not options["checkpoint"]:
+            return None
+        try:
+            with Path(options["checkpoint"]).open("rb") as file:
+                text = file.read(MOST_OF_A_CHECKPOINT).decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(_cannot_read(options["checkpoint"], error)) from None
+        found = checkpoints.read(text)
+        if found["public_key"] != (options["public_key"] or checkpoints.own_public_key()):
+            raise CommandError(
+                f"The checkpoint is signed by the key {found['key_id']}, which is not the portal's of today. If"
+                " AUDIT_SIGNING_KEY was changed since, name the old public key with --public-key."
+            )
+        return found
+
+    def _check_database(self, outside: dict[str, Any] | None, options: dict[str, Any]) -> dict[str, Any]:
+        chosen = organizations()
+        if options["org"]:
+            key = organization_pk(options["org"])
+            chosen = {key: chosen[key]}
+        of = decode("org", outside["organization"]) if outside else None
+        if outside and of not in chosen:
+            raise CommandError("The checkpoint is of another organization." if options["org"] else
+                               "The checkpoint is of an organization that is not in this portal.")  # fmt: skip
+        lines, count = {}, 0
+        for key, slug in chosen.items():
+            report = chain_check.check(key, outside if key == of else None)
+            count += report.count
+            lines[slug] = _told(report)
+            if report.bad is not None:
+                self._find(slug, report.bad.seq, report.bad.why)
+        return {**lines, "changes": count, "bad": len(self.findings)}
+
+    def _find(self, whose: str, seq: int | None, why: str) -> None:
+        where = "Not in order" if seq is None else f"The first bad sequence number is {seq}"
+        self.findings.append(f"{whose}: {where}: {why}.")
+
+    def _check_file(self, outside: dict[str, Any] | None, options: dict[str, Any]) -> dict[str, Any]:
+        path = options["file"]
+        try:
+            of = organization_pk(options["org"]) if options["org"] else _organization(path, outside)
+            points = {outside["seq"]: outside["hash"]} if outside else {}
+            if outside and of is not None and encode("org", of) != outside["organization"]:
+                raise CommandError("The file and the checkpoint are of two organizations.")
+            with Path(path).open("rb") as lines:
+                report = file_check.check_lines(lines, lambda seq: hash_of(of, seq), points, options["filtered"])
+        except OSError as error:
+            raise CommandError(_cannot_read(path, error)) from None
+        except file_check.NotAnExport as error:
+            raise CommandError(str(error)) from None
+        if report.bad is not None:
+            self._find(Path(path).name, *report.bad)
+        elif not report.count:
+            raise CommandError("There is no change in this file, so there is nothing to verify.")
+        return _told_of_file(report, named(of))
+
+
+def _organization(path: str, outside: dict[str, Any] | None) -> uuid.UUID | None:
+    """Find whose the file is: by the checkpoint, or by its first changes in the portal's own log."""
+    if outside:
+        return decode("org", outside["organization"])
+    with Path(path).open("rb") as lines:
+        for raw, _number in zip(lines, range(1000), strict=False):
+            try:
+                line = json.loads(raw)
+            except (ValueError, RecursionError):
+                return None
+            found = organization_of(line.get("id")) if isinstance(line, dict) else None
+            if found:
+                return found
+    return None
+
+
+def _cannot_read(path: str, error: Exception) -> str:
+    reason = getattr(error, "strerror", None) or "it is no text"
+    return f"The file {path} cannot be read: {reason}."
+
+
+def _told(report: chain_check.Report) -> str:
+    """Say what was checked."""
+    told = [f"{report.count} changes verified"]
+    if report.count:
+        told.append(f"numbers {report.start + 1} to {report.last}")
+    if report.start:
+        told.append(f"what was up to {report.start} was removed by retention")
+    if report.waiting:
+        told.append(f"{report.waiting} wait for their seal")
+    told += [f"{report.checkpoints} checkpoints", f"{report.hours} digests of hours", *report.notes]
+    if report.bad is not None:
+        told = [f"BAD from {'-' if report.bad.seq is None else report.bad.seq}", report.bad.why, *told]
+    return "; ".join(told)
+
+
+def _told_of_file(report: file_check.FileReport, organization: str | None) -> dict[str, Any]:
+    """Say what the file proves, and what it does not."""
+    unproved = f"the changes {_few(report.unproved)}: the hash before is not known" if report.unproved else None
+    return {
+        "organization": organization,
+        "changes": report.count,
+        "first": report.first,
+        "last": report.last,
+        "not_proved": unproved,
+        "missing": ", ".join(f"{first} to {last}" for first, last in report.gaps[:10]) or None,
+        "repeated": report.repeated,
+        "other_rows": report.others,
+        "bad": None if report.bad is None else report.bad[0],
+    }
+
+
+def _few(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:10]))
+    return shown if len(numbers) <= 10 else f"{shown} and {len(numbers) - 10} more"

@@ -1,0 +1,151 @@
+"""What the daily round over the organizations does: checkpoints, and removing what is older than its days.
+
+Changes go at a checkpoint only. The newest checkpoint that is older than an organization's days becomes a ``Cut``, an
+entry of the log says so, and from then on the triggers let entries and seals up to its number go, a batch at a time.
+The chain begins at the checkpoint's hash then. A log is cut once a week at most, so that a quiet one does not consist
+of entries about cuts. Calls go by whole hours, and only those whose digest is made.
+"""
+
+import time
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db.models import Max, Model
+from django.utils import timezone
+
+from apps.audit import checkpoints, kept, rounds
+from apps.audit.actions import record
+from apps.audit.digests import HOUR, sources
+from apps.audit.models import ApiCall, AuditEntry, Checkpoint, Cut, RefusedCalls, Round, Seal, UsageDay, UsageHour
+from apps.audit.sources import key_at
+from apps.base.actor import system
+
+BATCH = 500
+MOST_SECONDS = 0.5
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
+# Pages offer a year and its comparison from these rows; they are few.
+LEAST_USAGE_DAYS = timedelta(days=400)
+
+
+def sign_daily() -> int:
+    """This will make a checkpoint of each log that went on since the last, write it to the log, and return how many."""
+    return _through_all("checkpoints", _sign, DAY)
+
+
+def trim() -> int:
+    """This will remove some of what is too old and return how many rows were removed."""
+    return _through_all("trim", _trim_organization, HOUR) + _remove_refused()
+
+
+def _through_all(name: str, work: Callable[[uuid.UUID, float], tuple[int, bool]], pause: timedelta) -> int:
+    """Work on one organization after the other for half a second; the next time goes on where this one ends."""
+    until, done = time.monotonic() + MOST_SECONDS, 0
+    while time.monotonic() < until:
+        place = rounds.due(name)
+        if place is None:
+            break
+        following = rounds.organizations_after(place.organization_id, 1)
+        if not following:
+            rounds.rest(place, timezone.now() + pause)
+            break
+        count, is_finished = work(following[0], until)
+        done += count
+        if is_finished:
+            rounds.move(place, organization_id=following[0])
+    return done
+
+
+def _sign(organization_id: uuid.UUID, until: float) -> tuple[int, bool]:
+    kept.note(organization_id, {kind for source in sources().values() for kind in source.kinds})
+    made = checkpoints.make(organization_id)
+    if made is not None:
+        checkpoints.write_to_log(made)
+    return int(made is not None), True
+
+
+def _trim_organization(organization_id: uuid.UUID, until: float) -> tuple[int, bool]:
+    _cut(organization_id)
+    removed = 0
+    for remove in (_remove_changes, _remove_calls, _remove_usage):
+        count = BATCH
+        while count >= BATCH:
+            if time.monotonic() > until:
+                return removed, False
+            count = remove(organization_id)
+            removed += count
+    return removed, True
+
+
+def _cut(organization_id: uuid.UUID) -> None:
+    """Cut at the newest checkpoint that is old enough, where the last cut is a week ago."""
+    last = Cut.objects.filter(organization_id=organization_id).order_by("-seq").first()
+    points = Checkpoint.objects.filter(
+        organization_id=organization_id, at__lt=kept.oldest_kept("audit", organization_id)
+    )
+    if last is not None:
+        if last.at + WEEK > timezone.now():
+            return
+        points = points.filter(seq__gt=last.seq)
+    point = points.order_by("-seq").first()
+    if point is None:
+        return
+    with transaction.atomic():
+        _made, is_new = Cut.objects.get_or_create(
+            organization_id=organization_id, seq=point.seq, defaults={"checkpoint": point, "at": timezone.now()}
+        )
+        if is_new:
+            record(
+                actor=system(organization_id),
+                action="audit.trimmed",
+                target_kind="audit_log",
+                target_id=str(point.seq),
+                changes={"up_to": [None, point.seq], "older_than": [None, point.at]},
+            )
+
+
+def _remove_changes(organization_id: uuid.UUID) -> int:
+    """Remove the oldest entries below the cut with their seals, entries first: the triggers look the number up."""
+    up_to = Cut.objects.filter(organization_id=organization_id).aggregate(up_to=Max("seq"))["up_to"]
+    if up_to is None:
+        return 0
+    seals = Seal.objects.filter(organization_id=organization_id, seq__lte=up_to).order_by("seq")
+    keys = list(seals.values_list("pk", flat=True)[:BATCH])
+    with transaction.atomic():
+        _delete(AuditEntry, keys)
+        _delete(Seal, keys)
+    return len(keys)
+
+
+def _remove_calls(organization_id: uuid.UUID) -> int:
+    """Remove the oldest calls, by whole hours, and none that no digest speaks of yet."""
+    digested = Round.objects.filter(name="digest.calls").values_list("hour", flat=True).first()
+    if digested is None:
+        return 0
+    hour = kept.oldest_kept("calls", organization_id).replace(minute=0, second=0, microsecond=0)
+    old = ApiCall.objects.filter(organization_id=organization_id, pk__lt=key_at(min(hour, digested)))
+    return _delete(ApiCall, list(old.order_by("pk").values_list("pk", flat=True)[:BATCH]))
+
+
+def _remove_usage(organization_id: uuid.UUID) -> int:
+    """Remove figures: by the hour as calls, by the day after 400 days or as calls, whichever is later."""
+    calls = kept.oldest_kept("calls", organization_id)
+    day = min(calls, timezone.now() - LEAST_USAGE_DAYS).date()
+    hours = UsageHour.objects.filter(organization_id=organization_id, hour__lt=calls - HOUR).order_by("hour")
+    days = UsageDay.objects.filter(organization_id=organization_id, day__lt=day).order_by("day")
+    removed = _delete(UsageHour, list(hours.values_list("pk", flat=True)[:BATCH]))
+    return removed + _delete(UsageDay, list(days.values_list("pk", flat=True)[:BATCH]))
+
+
+def _remove_refused() -> int:
+    """Remove the oldest counts of refused strangers, which stand in the order of their keys."""
+    oldest = timezone.now() - timedelta(days=kept.days("calls"))
+    rows = RefusedCalls.objects.order_by("pk").values_list("pk", "minute")[:BATCH]
+    return _delete(RefusedCalls, [key for key, minute in rows if minute < oldest])
+
+
+def _delete(model: type[Model], keys: list[Any]) -> int:
+    """Delete by key, past Django's collector: nothing hangs on these rows."""
+    return model._default_manager.filter(pk__in=keys)._raw_delete(DEFAULT_DB_ALIAS) if keys else 0

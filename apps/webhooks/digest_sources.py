@@ -1,0 +1,73 @@
+"""Attempts and events as rows of a digest of the audit log.
+
+An attempt is written when it ends and never changed; an event is written when it is accepted, and only its payload is
+removed when its days are over. What a delivery's state is follows from both, and changes for days: it is in no digest.
+"""
+
+import hashlib
+import uuid
+from datetime import datetime, timedelta
+
+from apps.audit.chain import encode_json
+from apps.audit.digests import Source
+from apps.base.identifiers import encode
+from apps.webhooks import claims
+from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Event
+
+ATTEMPT_COLUMNS = (
+    *("id", "started_at", "finished_at", "delivery_id", "endpoint_id", "number", "duration_ms", "status_code"),
+    *("error", "hint", "address", "timings_ms", "request_headers", "response_headers", "response_body", "truncated"),
+)  # fmt: skip
+EVENT_COLUMNS = ("id", "created_at", "type", "test", "publisher", "client_id", "body")
+Rows = list[tuple[uuid.UUID, str]]
+
+
+def attempts(organization_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID, limit: int) -> Rows:
+    """This will return the attempts that ended, with every column but their own organization, as a JSON array."""
+    found = Attempt.objects.filter(organization_id=organization_id, pk__gte=first, pk__lt=before)
+    rows = found.order_by("pk").values_list(*ATTEMPT_COLUMNS)[:limit]
+    return [(row[0], _attempt(row)) for row in rows]
+
+
+def _attempt(row: tuple) -> str:
+    key, started, finished, delivery, endpoint, *rest = row
+    ended = finished and finished.isoformat()
+    return encode_json([encode("att", key), started.isoformat(), ended, delivery.hex, endpoint.hex, *rest])
+
+
+def next_attempt(first: uuid.UUID) -> uuid.UUID | None:
+    """This will return the id of the first attempt from there on."""
+    return Attempt.objects.filter(pk__gte=first).order_by("pk").values_list("pk", flat=True).first()
+
+
+def attempts_are_settled(moment: datetime) -> bool:
+    """This will tell whether nothing that was being sent at the moment is still waiting for its end."""
+    lease = timedelta(seconds=claims.lease_seconds())
+    sending = Delivery.objects.filter(status=DeliveryStatus.SENDING, lease_until__lt=moment + lease)
+    return not sending.exists()
+
+
+def events(organization_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID, limit: int) -> Rows:
+    """This will return accepted events as a JSON array, the payload as the SHA-256 of what receivers get."""
+    found = Event.objects.filter(organization_id=organization_id, pk__gte=first, pk__lt=before)
+    return [(row[0], _event(row)) for row in found.order_by("pk").values_list(*EVENT_COLUMNS)[:limit]]
+
+
+def _event(row: tuple) -> str:
+    key, at, *rest, body = row
+    digest = None if body is None else hashlib.sha256(body.encode()).hexdigest()
+    return encode_json([encode("evt", key), at.isoformat(), *rest, digest])
+
+
+def next_event(first: uuid.UUID) -> uuid.UUID | None:
+    """This will return the id of the first event from there on."""
+    return Event.objects.filter(pk__gte=first).order_by("pk").values_list("pk", flat=True).first()
+
+
+def events_are_settled(moment: datetime) -> bool:
+    """This will tell that events are written when they are accepted, in a transaction that takes no minutes."""
+    return True
+
+
+ATTEMPTS = Source("audit.attempts_digest", attempts, next_attempt, attempts_are_settled, ("attempts", "deliveries"))
+EVENTS = Source("audit.events_digest", events, next_event, events_are_settled, ("deliveries", "events"))
