@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, transaction
@@ -139,7 +139,7 @@ def start_export(*, actor: Actor, filters: Filters, file_format: str) -> AuditEx
         message = _("%(most)s exports are under way. Wait for one, or stop one.")
         raise Conflict(message % {"most": MOST_UNFINISHED})
     job: AuditExport = AuditExport.objects.create(
-        organization_id=actor.organization_id,
+        organization_id=cast(uuid.UUID, actor.organization_id),
         file_format=file_format,
         filters=exporting.stored_filters(filters),
         created_at=timezone.now(),
@@ -172,7 +172,7 @@ def download_export(*, actor: Actor, export_id: str) -> tuple[AuditExport, Itera
     job = _locked_export(actor, export_id)
     if job.status != ExportStatus.DONE or (job.expires_at and job.expires_at <= timezone.now()):
         raise Conflict(_("There is no file of this export. Start a new one."))
-    changes = {"format": [None, job.file_format], "rows": [None, job.written]}
+    changes: dict[str, list[Any]] = {"format": [None, job.file_format], "rows": [None, job.written]}
     _record_export(actor, "audit.export_downloaded", job.public_id, changes)
     return job, file_pieces(job)
 

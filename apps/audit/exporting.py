@@ -89,5 +89,8 @@ def stored_filters(filters: Filters) -> dict[str, str]:
 
 def filters_from(stored: Mapping[str, str]) -> Filters:
     """This will read filters that were stored."""
-    times = {name: read_time(name, stored[name]) for name in ("since", "until") if name in stored}
-    return Filters(**{**stored, **times})
+    values: dict[str, Any] = dict(stored)
+    for name in ("since", "until"):
+        if name in stored:
+            values[name] = read_time(name, stored[name])
+    return Filters(**values)

@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import Max, Min, Q, QuerySet
 
@@ -51,7 +51,7 @@ class Changes(Source):
 
     def span(self, actor: Actor, filters: Filters) -> Span | None:
         """This will return the walk over what is sealed now, by sequence number."""
-        seals = Seal.objects.filter(organization_id=actor.organization_id)
+        seals = Seal.objects.filter(organization_id=cast(uuid.UUID, actor.organization_id))
         ends = seals.aggregate(first=Min("seq"), last=Max("seq"))
         if ends["last"] is None:
             return None
