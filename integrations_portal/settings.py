@@ -261,6 +261,7 @@ RETENTION_DAYS_API_CALLS = env.whole("RETENTION_DAYS_API_CALLS", default=90, low
 RETENTION_DAYS_EVENTS = env.whole("RETENTION_DAYS_EVENTS", default=30, low=1, high=3650)
 RETENTION_DAYS_ATTEMPTS = env.whole("RETENTION_DAYS_ATTEMPTS", default=30, low=1, high=3650)
 RETENTION_DAYS_DELIVERIES = env.whole("RETENTION_DAYS_DELIVERIES", default=90, low=1, high=3650)
+RETENTION_DAYS_EXPORTS = env.whole("RETENTION_DAYS_EXPORTS", default=7, low=1, high=90)
 RETENTION_DAYS_AUDIT = env.whole("RETENTION_DAYS_AUDIT", default=365, low=30, high=36_500)
 
 # Ports: what lower layers call without knowing who is behind it (docs/adr/0001).
@@ -278,6 +279,8 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["apps.base.rendering.JSONRenderer", "apps.base.rendering.BrowsableRenderer"],
     "EXCEPTION_HANDLER": "apps.base.problems.exception_response",
     "UNAUTHENTICATED_USER": None,
+    # A parameter named ``format`` chooses no renderer: it is one of an export's own, and unknown elsewhere.
+    "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 

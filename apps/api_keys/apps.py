@@ -3,7 +3,9 @@ from typing import Any
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
 
+from apps.audit import parties
 from apps.base import sweeps
 from apps.credentials.registry import KeyKind, register
 
@@ -21,6 +23,8 @@ class ApiKeysConfig(AppConfig):
         loader, leak_reporter = "apps.api_keys.gate_rows.load", "apps.api_keys.actions.report_leak"
         register(KeyKind("ipk_", "api_key", "api_keys.ApiKey", loader, leak_reporter))
         post_migrate.connect(ensure_catalogue, sender=self, dispatch_uid="api_keys.catalogue")
+        parties.offer("api_keys", _("API keys"), "apps.api_keys.audit_parties.keys")
+        parties.page_of("key", "settings/integration/api-keys/%s/")
         sweeps.register("api_keys.announce_expiries", "apps.api_keys.alerts.expiry.announce_expiries", 60)
         sweeps.register("api_keys.remind_of_rotation", "apps.api_keys.alerts.expiry.remind_of_rotation", 60)
         sweeps.register("api_keys.look_at_use", "apps.api_keys.alerts.unusual.look_at_use", 60)

@@ -1,24 +1,29 @@
-"""Recording a change: one entry, in the transaction of the change. And signing a checkpoint when somebody asks."""
+"""Recording a change: one entry, in the transaction of the change. Taking the log and checkpoints out of it."""
 
 import json
 import uuid
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.audit import checkpoints, sealing
-from apps.audit.models import AuditEntry, Checkpoint, Outcome
+from apps.audit import checkpoints, exporting, sealing
+from apps.audit.export_jobs import file_pieces
+from apps.audit.models import AuditEntry, AuditExport, Checkpoint, ExportStatus, Outcome
+from apps.audit.sources import Filters
 from apps.audit.texts import clean
 from apps.audit.vocabulary import require_known
-from apps.base.actor import Actor
+from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict
 from apps.base.permissions import Permission
 
 # The last word of a field name that must not be recorded: `secret`, `api_key`, `new_password`, but not `key_type`.
 SECRET_WORDS = frozenset({"secret", "secrets", "key", "digest", "password", "token", "pepper", "authorization"})
 LONGEST_VALUE = 2000
+MOST_UNFINISHED = 3
 MADE = "audit.checkpoint_made"
 
 
@@ -108,3 +113,86 @@ def _without_secrets(value: Any) -> Any:
             for name, item in value.items()
         }
     return value
+
+
+def require_export(actor: Actor) -> None:
+    """This will refuse who may not take the log out: a key needs its scope, a person the right of owners and admins."""
+    is_key = actor.kind in (ActorKind.API_KEY, ActorKind.SDK_KEY)
+    actor.require(Permission.AUDIT_READ if is_key else Permission.AUDIT_EXPORT)
+
+
+def export_log(*, actor: Actor, filters: Filters, file_format: str) -> Iterator[str]:
+    """This will record an export and return its lines, which are read from the database as they are asked for."""
+    require_export(actor)
+    # Before the transaction: a long look must not keep others from writing, on SQLite.
+    legs = exporting.begin(actor, filters)
+    with transaction.atomic():
+        _record_export(actor, "audit.exported", "", _asked(filters, file_format))
+    return exporting.stream(actor, filters, file_format, legs, actor.request_id)
+
+
+@transaction.atomic
+def start_export(*, actor: Actor, filters: Filters, file_format: str) -> AuditExport:
+    """This will store an export that workers carry out. Conflict where three of the organization are under way."""
+    require_export(actor)
+    if AuditExport.objects.for_actor(actor).unfinished().count() >= MOST_UNFINISHED:
+        message = _("%(most)s exports are under way. Wait for one, or stop one.")
+        raise Conflict(message % {"most": MOST_UNFINISHED})
+    job: AuditExport = AuditExport.objects.create(
+        organization_id=cast(uuid.UUID, actor.organization_id),
+        file_format=file_format,
+        filters=exporting.stored_filters(filters),
+        created_at=timezone.now(),
+        created_by_id=actor.id,
+        created_by_label=actor.label,
+    )
+    _record_export(actor, "audit.exported", job.public_id, _asked(filters, file_format))
+    return job
+
+
+@transaction.atomic
+def cancel_export(*, actor: Actor, export_id: str) -> AuditExport:
+    """This will end an export before its next piece; what it wrote is removed. Conflict where it ended before."""
+    require_export(actor)
+    job = _locked_export(actor, export_id)
+    if job.status not in (ExportStatus.ESTIMATING, ExportStatus.RUNNING, ExportStatus.CANCELLED):
+        raise Conflict(_("The export has ended already."))
+    if job.status != ExportStatus.CANCELLED:
+        changes: dict[str, list[Any]] = {"status": [job.status, "cancelled"], "rows": [None, job.written]}
+        job.status, job.finished_at = ExportStatus.CANCELLED, timezone.now()
+        job.save(update_fields=["status", "finished_at"])
+        _record_export(actor, "audit.export_cancelled", job.public_id, changes)
+    return job
+
+
+@transaction.atomic
+def download_export(*, actor: Actor, export_id: str) -> tuple[AuditExport, Iterator[bytes]]:
+    """This will record a download and return the file, a piece at a time. Conflict where there is none (any more)."""
+    require_export(actor)
+    job = _locked_export(actor, export_id)
+    if job.status != ExportStatus.DONE or (job.expires_at and job.expires_at <= timezone.now()):
+        raise Conflict(_("There is no file of this export. Start a new one."))
+    changes: dict[str, list[Any]] = {"format": [None, job.file_format], "rows": [None, job.written]}
+    _record_export(actor, "audit.export_downloaded", job.public_id, changes)
+    return job, file_pieces(job)
+
+
+def _locked_export(actor: Actor, export_id: str) -> AuditExport:
+    job: AuditExport = AuditExport.objects.for_actor(actor).select_for_update().with_public_id(export_id)
+    return job
+
+
+def _asked(filters: Filters, file_format: str) -> dict[str, list[Any]]:
+    """Return what was asked for, as the log shows it. ``key`` names a key, no secret: it is written as ``key_id``."""
+    asked = {"format": file_format, **exporting.stored_filters(filters)}
+    return {"key_id" if name == "key" else name: [None, value] for name, value in asked.items()}
+
+
+def _record_export(actor: Actor, action: str, public_id: str, changes: dict[str, list[Any]]) -> None:
+    record(
+        actor=actor,
+        action=action,
+        target_kind="export" if public_id else "audit_log",
+        target_id=public_id,
+        changes=changes,
+    )

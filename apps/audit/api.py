@@ -1,18 +1,33 @@
-"""``/v1/audit-log``: changes, calls and deliveries of the caller's organization."""
+"""``/v1/audit-log``: changes, calls and deliveries of the caller's organization, as a list and as a file."""
 
-from typing import ClassVar
-from urllib.parse import urlencode
+from collections.abc import Iterator
+from datetime import UTC
+from typing import Any, ClassVar
 
+from django.http import HttpResponseBase, StreamingHttpResponse
+from django.utils import timezone
+from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.mediatypes import media_type_matches
 
+from apps.audit import actions
 from apps.audit.filters import read_filters
 from apps.audit.models import AuditEntry
-from apps.audit.serializers import write_row
-from apps.audit.sources import timeline
-from apps.base.api import PortalView
-from apps.base.lists import make_cursor, read_cursor, time_parameter, whole_parameter
+from apps.audit.sources import Filters, timeline
+from apps.audit.writing import CONTENT_TYPES, FORMATS, write_row
+from apps.base.actor import ActorKind
+from apps.base.api import PortalView, acceptable
+from apps.base.errors import Invalid
+from apps.base.lists import choice_parameter, link_to, make_cursor, read_cursor, time_parameter, whole_parameter
 from apps.base.permissions import Permission
+from apps.base.rendering import JSON_ONLY
 from apps.base.requests import ApiRequest
+
+# What clients call an export's format; JSON Lines goes by several names.
+MEDIA_TYPES = {
+    "csv": ("text/csv",),
+    "jsonl": ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"),
+}
 
 
 class AuditLog(PortalView):
@@ -23,18 +38,52 @@ class AuditLog(PortalView):
     def get(self, request: ApiRequest) -> Response:
         """This will list what happened, newest first, changes that are not yet sealed included."""
         limit = whole_parameter(request, "limit", 50, 1, 200)
-        since, until = time_parameter(request, "since"), time_parameter(request, "until")
-        filters = read_filters(request.query_params, since, until)
+        filters = _filters(request)
         cursor = request.query_params.get("cursor")
         before = read_cursor(cursor, AuditEntry._meta.pk) if cursor else None
         page = timeline(request.actor, filters, before, limit)
         response = Response([write_row(row) for row in page.rows])
         if page.after is not None:
-            response["Link"] = _next_link(request, limit, make_cursor(page.after))
+            response["Link"] = link_to(request, "next", {"limit": limit, "cursor": make_cursor(page.after)})
         return response
 
 
-def _next_link(request: ApiRequest, limit: int, cursor: str) -> str:
-    kept = {name: value for name, value in request.query_params.items() if name not in ("limit", "cursor")}
-    query = urlencode({**kept, "limit": limit, "cursor": cursor})
-    return f'<{request._request.build_absolute_uri(request._request.path)}?{query}>; rel="next"'
+class ExportAuditLog(PortalView):
+    """The log as a file, with the filters of the list."""
+
+    requires: ClassVar = {"GET": Permission.AUDIT_READ}
+
+    def check_permission(self, request: ApiRequest) -> None:
+        """This will refuse, after a key without its scope, people who may read the log and not take it out."""
+        super().check_permission(request)
+        if request.actor.kind == ActorKind.USER:
+            actions.require_export(request.actor)
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:
+        """This will let in who accepts the format that is asked for; whatever is refused is told in JSON."""
+        asked = request.query_params.get("format", "")
+        types = MEDIA_TYPES.get(asked) or [name for names in MEDIA_TYPES.values() for name in names]
+        accepted = acceptable(request._request.META.get("HTTP_ACCEPT", "")).split(",")
+        ranges = [each.partition(";")[0].strip() for each in accepted]
+        if any(media_type_matches(name, each) for name in types for each in ranges if "/" in each and each != "*/*"):
+            return JSON_ONLY, JSON_ONLY.media_type
+        return super().perform_content_negotiation(request, force)
+
+    def get(self, request: ApiRequest) -> HttpResponseBase:
+        """This will send everything that matches, changes once sealed; the rows are read while they are sent."""
+        file_format = choice_parameter(request, "format", FORMATS)
+        if file_format is None:
+            raise Invalid.field("format", "format must be one of csv, jsonl.")
+        filters = _filters(request)
+        lines: Iterator[str] = iter(())
+        if request.method != "HEAD":
+            lines = actions.export_log(actor=request.actor, filters=filters, file_format=file_format)
+        answer = StreamingHttpResponse(lines, content_type=CONTENT_TYPES[file_format])
+        moment = timezone.now().astimezone(UTC)
+        answer["Content-Disposition"] = f'attachment; filename="audit-log-{moment:%Y-%m-%dT%H-%M-%SZ}.{file_format}"'
+        return answer
+
+
+def _filters(request: ApiRequest) -> Filters:
+    since, until = time_parameter(request, "since"), time_parameter(request, "until")
+    return read_filters(request.query_params, since, until)

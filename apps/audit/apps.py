@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 
 from apps.audit import digests
+from apps.audit.parties import page_of
 from apps.audit.sources import register
 from apps.base import sweeps
 
@@ -11,10 +12,13 @@ class AuditConfig(AppConfig):
 
     def ready(self) -> None:
         """This will name the sources of the timeline and of digests, and the sweeps; it imports nothing."""
+        page_of("exp", "settings/integration/audit/exports/%s/")
         register("change", "apps.audit.own_sources.changes")
         register("api_call", "apps.audit.own_sources.api_calls")
         sweeps.register("audit.drain_calls", "apps.audit.call_stream.drain", every_seconds=0.5)
         sweeps.register("audit.seal", "apps.audit.sealing.seal_due", every_seconds=1)
+        sweeps.register("audit.exports", "apps.audit.export_jobs.advance", every_seconds=1)
+        sweeps.register("audit.old_exports", "apps.audit.export_jobs.remove_old", every_seconds=60)
         sweeps.register("audit.digests", "apps.audit.digesting.make_due", every_seconds=10)
         sweeps.register("audit.checkpoints", "apps.audit.trimming.sign_daily", every_seconds=30)
         sweeps.register("audit.trim", "apps.audit.trimming.trim", every_seconds=2)

@@ -1,12 +1,13 @@
 """The two sources of the audit app itself: changes and calls of the API."""
 
 import uuid
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
 
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Min, Q, QuerySet
 
-from apps.audit.models import ApiCall, AuditEntry, Outcome
-from apps.audit.sources import Filters, Http, Party, Row, key_range
+from apps.audit.models import ApiCall, AuditEntry, Outcome, Seal
+from apps.audit.sources import KEY_SLACK_MS, STEP, Filters, Http, Party, Row, Source, Span, bounds_of, of_times
 from apps.audit.vocabulary import sentence_for, write
 from apps.base.actor import Actor
 from apps.base.identifiers import decode
@@ -15,75 +16,118 @@ CALL = "api.call"
 KEY_PREFIXES = ("key", "sdk")
 
 
-def changes(actor: Actor, filters: Filters, before: uuid.UUID | None, limit: int) -> list[Row]:
-    """This will return the newest changes that match."""
-    found = _within(AuditEntry.objects.for_actor(actor), filters, before)
-    if filters.action:
-        found = found.filter(action=filters.action)
-    for public_id in filter(None, (filters.target, filters.key)):
-        found = found.filter(target_id=public_id)
-    return [_change(entry) for entry in found.order_by("-pk")[:limit]]
+class Changes(Source):
+    """Changes. An export of them follows the sequence: keys lie about the order, for a transaction may commit late."""
+
+    def selections(self, actor: Actor, filters: Filters) -> list[QuerySet]:
+        """This will return the matching changes; those by a key and those on it apart, each by an index of its own."""
+        found = of_times(AuditEntry.objects.for_actor(actor), filters, "at").select_related("seal")
+        for column, wanted in (
+            ("action", filters.action),
+            ("actor_id", filters.actor),
+            ("target_id", filters.target),
+            ("request_id", filters.request_id),
+        ):
+            if wanted:
+                found = found.filter(**{column: wanted})
+        if not filters.key:
+            return [found]
+        return [found.filter(actor_id=filters.key), found.filter(target_id=filters.key).exclude(actor_id=filters.key)]
+
+    def row(self, found: AuditEntry) -> Row:
+        """This will write one change, with its place in the chain where it is sealed."""
+        seal = getattr(found, "seal", None)
+        return Row(
+            category="change",
+            sentence=sentence_for(found),
+            action=found.action,
+            target=Party(found.target_kind, found.target_id, found.target_label),
+            changes=found.changes,
+            outcome=found.outcome,
+            seq=None if seal is None else seal.seq,
+            hash=None if seal is None else seal.hash,
+            **_shared(found),
+        )
+
+    def span(self, actor: Actor, filters: Filters) -> Span | None:
+        """This will return the walk over what is sealed now, by sequence number."""
+        seals = Seal.objects.filter(organization_id=cast(uuid.UUID, actor.organization_id))
+        ends = seals.aggregate(first=Min("seq"), last=Max("seq"))
+        if ends["last"] is None:
+            return None
+        first = ends["first"]
+        if filters.since is not None:
+            first = _first_sealed_since(seals, filters.since, first, ends["last"])
+        return Span(str(first - 1), str(ends["last"]))
+
+    def step(self, actor: Actor, filters: Filters, span: Span) -> tuple[list[Row], str]:
+        """This will return what matches of the next sequence numbers, however little that is."""
+        after, upto = int(span.after), min(int(span.after) + STEP, int(span.upto))
+        of_seal = {
+            "seal__organization_id": actor.organization_id,
+            "seal__seq__gt": after,
+            "seal__seq__lte": upto,
+        }
+        found = [list(rows.filter(**of_seal)) for rows in self.selections(actor, filters)]
+        rows = [self.row(entry) for part in found for entry in part]
+        return sorted(rows, key=lambda row: row.seq or 0), str(upto)
+
+    def count(self, actor: Actor, filters: Filters, span: Span | None, most: int | None = None) -> int:
+        """This will count what a walk will find; without a span what there is now, sealed or not."""
+        bounds: dict[str, Any] = bounds_of(filters)
+        if span is not None and span.upto:
+            bounds["seal__seq__lte"] = int(span.upto)
+        counted = [rows.filter(**bounds).order_by()[:most] for rows in self.selections(actor, filters)]
+        return sum(rows.count() for rows in counted)
 
 
-def api_calls(actor: Actor, filters: Filters, before: uuid.UUID | None, limit: int) -> list[Row]:
-    """This will return the newest API calls that match."""
-    if filters.action not in ("", CALL):
-        return []
-    found = _within(ApiCall.objects.for_actor(actor), filters, before)
-    if filters.target:
-        found = found.filter(route=filters.target)
-    for public_id in filter(None, (filters.key, filters.actor)):
-        found = _by_key(found, public_id)
-    return [_call(call) for call in found.order_by("-pk")[:limit]]
+def _first_sealed_since(seals: QuerySet, since: datetime, low: int, high: int) -> int:
+    """Return a number below which nothing is of since or later: a change is sealed after it was made."""
+    moment = since - timedelta(milliseconds=KEY_SLACK_MS) if since.year > 1 else since
+    while low < high:
+        middle = (low + high) // 2
+        sealed_at = seals.filter(seq__gte=middle).order_by("seq").values_list("sealed_at", flat=True).first()
+        if sealed_at is None or sealed_at >= moment:
+            high = middle
+        else:
+            low = middle + 1
+    return low
 
 
-def _within(found: QuerySet, filters: Filters, before: uuid.UUID | None) -> QuerySet:
-    found = found.filter(**key_range(filters, before))
-    if filters.since is not None:
-        found = found.filter(at__gte=filters.since)
-    if filters.until is not None:
-        found = found.filter(at__lt=filters.until)
-    if filters.actor:
-        found = found.filter(actor_id=filters.actor)
-    if filters.who:
-        found = found.filter(Q(actor_id=filters.who) | Q(actor_label__icontains=filters.who))
-    if filters.request_id:
-        found = found.filter(request_id=filters.request_id)
-    return found
+class Calls(Source):
+    """Answered requests of the API."""
+
+    def selections(self, actor: Actor, filters: Filters) -> list[QuerySet]:
+        """This will return the matching calls. A key's are found by its own column, people's have none there."""
+        if filters.action not in ("", CALL):
+            return []
+        found = of_times(ApiCall.objects.for_actor(actor), filters, "at")
+        for column, wanted in (("route", filters.target), ("request_id", filters.request_id)):
+            if wanted:
+                found = found.filter(**{column: wanted})
+        for public_id in filter(None, (filters.key, filters.actor)):
+            found = found.filter(_made_by(public_id))
+        return [found]
+
+    def row(self, found: ApiCall) -> Row:
+        """This will write one call."""
+        what = f"{found.method} {found.route}".rstrip()
+        return Row(
+            category="api_call",
+            sentence=write(CALL, {"actor": found.actor_label, "target": what}),
+            action=CALL,
+            target=Party("route", found.route, what),
+            outcome=outcome_of(found.status),
+            http=Http(found.method, found.route, found.status, found.duration_ms),
+            **_shared(found),
+        )
 
 
-def _by_key(found: QuerySet, public_id: str) -> QuerySet:
-    """This will keep the calls of one key, by the column that has an index; other ids change nothing."""
-    for prefix in KEY_PREFIXES:
-        key = decode(prefix, public_id)
-        if key is not None:
-            return found.filter(credential_id=key)
-    return found
-
-
-def _change(entry: AuditEntry) -> Row:
-    return Row(
-        category="change",
-        sentence=sentence_for(entry),
-        action=entry.action,
-        target=Party(entry.target_kind, entry.target_id, entry.target_label),
-        changes=entry.changes,
-        outcome=entry.outcome,
-        **_shared(entry),
-    )
-
-
-def _call(call: ApiCall) -> Row:
-    what = f"{call.method} {call.route}".rstrip()
-    return Row(
-        category="api_call",
-        sentence=write(CALL, {"actor": call.actor_label, "target": what}),
-        action=CALL,
-        target=Party("route", call.route, what),
-        outcome=outcome_of(call.status),
-        http=Http(call.method, call.route, call.status, call.duration_ms),
-        **_shared(call),
-    )
+def _made_by(public_id: str) -> Q:
+    prefix = public_id.partition("_")[0]
+    if prefix not in KEY_PREFIXES:
+        return Q(actor_id=public_id, credential_id=None)
+    return Q(actor_id=public_id, credential_id=decode(prefix, public_id) or uuid.UUID(int=0))
 
 
 def _shared(row: AuditEntry | ApiCall) -> dict[str, Any]:
@@ -102,3 +146,7 @@ def outcome_of(status: int) -> str:
     if status < 400:
         return Outcome.SUCCESS
     return Outcome.DENIED if status in (401, 403, 429) else Outcome.FAILURE
+
+
+changes = Changes()
+api_calls = Calls()

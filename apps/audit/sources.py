@@ -1,4 +1,4 @@
-"""One timeline from several tables: who offers rows, how they are chosen, and how they are merged.
+"""One timeline from several tables: who offers rows, how they are chosen, merged, counted, and walked for an export.
 
 Every table here has UUID v7 keys, so a merge by key is a merge by time. Sources are registered by dotted name in
 ``AppConfig.ready`` and imported at first use; higher apps add theirs without being known here.
@@ -6,12 +6,13 @@ Every table here has UUID v7 keys, so a merge by key is a merge by time. Sources
 
 import heapq
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
+from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 
 from apps.base.actor import Actor
@@ -19,6 +20,8 @@ from apps.base.identifiers import encode
 
 # A key may be a little older than its row's time (the clock of another machine, a slow transaction).
 KEY_SLACK_MS = 5 * 60 * 1000
+# Rows that one step of an export reads.
+STEP = 1000
 
 _dotted: dict[str, str] = {}
 
@@ -71,20 +74,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What to show; empty means all. ``who`` is an id or a part of a label, ``actor`` an exact id."""
+    """What to show; empty means all. ``key``: what a key did, and what was done to it."""
 
     category: str = ""
     actor: str = ""
-    who: str = ""
     action: str = ""
     target: str = ""
     key: str = ""
     since: datetime | None = None
     until: datetime | None = None
     request_id: str = ""
-
-
-Source = Callable[[Actor, Filters, uuid.UUID | None, int], list[Row]]
 
 
 class Page(NamedTuple):
@@ -94,11 +93,60 @@ class Page(NamedTuple):
     after: uuid.UUID | None
 
 
-def register(category: str, dotted: str) -> None:
-    """This will add a source: the dotted name of a function ``(actor, filters, before, limit) -> list[Row]``.
+class Span(NamedTuple):
+    """Where a walk over a source begins (after this place) and where it ends. Places are texts: jobs store them."""
 
-    It returns at most ``limit`` rows of the actor's organization, newest first by key, all below the key ``before``.
-    """
+    after: str
+    upto: str
+
+
+class Source:
+    """One kind of rows. A subclass says which match and how one is written; here is how they are read."""
+
+    def selections(self, actor: Actor, filters: Filters) -> list[QuerySet]:
+        """This will return the rows of the actor's organization that match: none, or several that do not overlap.
+
+        Times are compared exactly here (``of_times``); the bounds that they set on the key are added by the callers.
+        """
+        raise NotImplementedError
+
+    def row(self, found: Any) -> Row:
+        """This will write one of them as a line of the timeline."""
+        raise NotImplementedError
+
+    def newest(self, actor: Actor, filters: Filters, before: uuid.UUID | None, limit: int) -> list[Row]:
+        """This will return at most ``limit`` rows, newest first, all below the key ``before``: a query a selection."""
+        bounds = bounds_of(filters, before=before)
+        found = [
+            [self.row(each) for each in rows.filter(**bounds).order_by("-pk")[:limit]]
+            for rows in self.selections(actor, filters)
+        ]
+        return found[0] if len(found) == 1 else _merge(found, limit)
+
+    def span(self, actor: Actor, filters: Filters) -> Span | None:
+        """This will return the walk over what is there now; None where that is nothing."""
+        newest = self.newest(actor, filters, None, 1)
+        return Span(str(uuid.UUID(int=0)), str(newest[0].key)) if newest else None
+
+    def step(self, actor: Actor, filters: Filters, span: Span) -> tuple[list[Row], str]:
+        """This will return the next rows of a walk, oldest first, and the place that it has then reached."""
+        bounds = bounds_of(filters, after=uuid.UUID(span.after), before=_following(span.upto))
+        found = [
+            [self.row(each) for each in rows.filter(**bounds).order_by("pk")[:STEP]]
+            for rows in self.selections(actor, filters)
+        ]
+        rows = list(islice(heapq.merge(*found, key=lambda row: row.key), STEP))
+        return rows, str(rows[-1].key) if len(rows) == STEP else span.upto
+
+    def count(self, actor: Actor, filters: Filters, span: Span | None, most: int | None = None) -> int:
+        """This will count what a walk will find, at most ``most``; without a span what there is now."""
+        bounds = bounds_of(filters, before=None if span is None else _following(span.upto))
+        counted = [rows.filter(**bounds).order_by()[:most] for rows in self.selections(actor, filters)]
+        return sum(rows.count() for rows in counted)
+
+
+def register(category: str, dotted: str) -> None:
+    """This will add a kind of rows: the dotted name of a Source."""
     if _dotted.setdefault(category, dotted) != dotted:
         raise ValueError(f"the category {category!r} has a source already: {_dotted[category]}")
 
@@ -108,17 +156,22 @@ def categories() -> list[str]:
     return sorted(_dotted)
 
 
-def timeline(actor: Actor, filters: Filters, before: uuid.UUID | None, limit: int) -> Page:
-    """This will return the ``limit`` newest rows below the key ``before``: one query for each category asked for."""
-    chosen = [filters.category] if filters.category else categories()
-    found = [_source(category)(actor, filters, before, limit + 1) for category in chosen]
-    rows = _merge(found, limit + 1)
-    return Page(rows[:limit], rows[limit - 1].key if len(rows) > limit else None)
-
-
-def _source(category: str) -> Source:
+def source_of(category: str) -> Source:
+    """This will return the source of a category."""
     source: Source = import_string(_dotted[category])
     return source
+
+
+def chosen_categories(filters: Filters) -> list[str]:
+    """This will return the categories that filters ask for."""
+    return [filters.category] if filters.category else categories()
+
+
+def timeline(actor: Actor, filters: Filters, before: uuid.UUID | None, limit: int) -> Page:
+    """This will return the ``limit`` newest rows below the key ``before``; the number of queries is constant."""
+    found = [source_of(name).newest(actor, filters, before, limit + 1) for name in chosen_categories(filters)]
+    rows = _merge(found, limit + 1)
+    return Page(rows[:limit], rows[limit - 1].key if len(rows) > limit else None)
 
 
 def _merge(found: Iterable[list[Row]], limit: int) -> list[Row]:
@@ -130,14 +183,35 @@ def key_at(moment: datetime, slack_ms: int = 0) -> uuid.UUID:
     return uuid.UUID(int=max(0, int(moment.timestamp() * 1000) + slack_ms) << 80)
 
 
-def key_range(filters: Filters, before: uuid.UUID | None) -> dict[str, uuid.UUID]:
-    """This will return the bounds on the key, as lookups: the index ends the search where the times do."""
-    bounds: dict[str, uuid.UUID] = {}
+def of_times(rows: QuerySet, filters: Filters, time_field: str) -> QuerySet:
+    """This will keep the rows of the filters' times."""
     if filters.since is not None:
-        bounds["pk__gte"] = key_at(filters.since, -KEY_SLACK_MS)
-    upper = [key_at(filters.until, KEY_SLACK_MS)] if filters.until is not None else []
-    if before is not None:
-        upper.append(before)
+        rows = rows.filter(**{f"{time_field}__gte": filters.since})
+    if filters.until is not None:
+        rows = rows.filter(**{f"{time_field}__lt": filters.until})
+    return rows
+
+
+def bounds_of(
+    filters: Filters, after: uuid.UUID | None = None, before: uuid.UUID | None = None
+) -> dict[str, uuid.UUID]:
+    """This will return the bounds on the key, as lookups: the index begins and ends where times and places do.
+
+    One bound on each side: SQLite enters an index by one of several, and not by the nearest.
+    """
+    lower = [after] if after is not None else []
+    upper = [before] if before is not None else []
+    if filters.since is not None:
+        lower.append(uuid.UUID(int=max(0, key_at(filters.since, -KEY_SLACK_MS).int - 1)))
+    if filters.until is not None:
+        upper.append(key_at(filters.until, KEY_SLACK_MS))
+    bounds = {}
+    if lower:
+        bounds["pk__gt"] = max(lower)
     if upper:
         bounds["pk__lt"] = min(upper)
     return bounds
+
+
+def _following(key: str) -> uuid.UUID:
+    return uuid.UUID(int=uuid.UUID(key).int + 1)

@@ -164,6 +164,8 @@ action("event_type.deleted", _("%(actor)s deleted the event type %(target)s"))
 
 # The log itself, notices, and calls of the API
 action("audit.exported", _("%(actor)s exported the audit log"))
+action("audit.export_cancelled", _("%(actor)s stopped an export of the audit log"))
+action("audit.export_downloaded", _("%(actor)s downloaded an export of the audit log"))
 action("audit.checkpoint_made", _("%(actor)s made the signed checkpoint %(target)s of the audit log"))
 action("audit.trimmed", _("%(actor)s removed what the audit log kept up to number %(target)s, for its time is over"))
 action("audit.calls_digest", _("%(rows_to)s calls of the hour %(target)s were put under seal"))

@@ -168,14 +168,16 @@ class PortalView(APIView):
         add_headers(response, request.caller.headers)
         if request.attempt is not None:
             request.attempt.close(response)
-        if isinstance(response.data, dict) and not SHOWN_ONCE.isdisjoint(response.data):
+        # What is streamed has no data: it is a file.
+        data = getattr(response, "data", None)
+        if isinstance(data, dict) and not SHOWN_ONCE.isdisjoint(data):
             response["Referrer-Policy"], response["X-Robots-Tag"] = "no-referrer", "noindex, nofollow"
         port(settings.PORTAL_CALL_LOG)(
             request=request,
             caller=request.caller,
             route=self.route,
             status=response.status_code,
-            code=response.data.get("code", "") if response.status_code >= 400 and response.data else "",
+            code=data.get("code", "") if response.status_code >= 400 and data else "",
             duration_ms=(time.perf_counter() - started) * 1000,
         )
         return response

@@ -32,8 +32,17 @@ class _Echo:
 
 def csv_lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
     """This will return the lines of a CSV file, one at a time, however many rows there are."""
-    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     yield MARK
+    yield from _lines(rows)
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """This will return a piece of a CSV file, without the mark that stands at its beginning."""
+    return "".join(_lines(rows))
+
+
+def _lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     for row in rows:
         yield writer.writerow([safe_cell(value) for value in row])
 

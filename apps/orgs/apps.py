@@ -3,7 +3,9 @@ from typing import Any
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
 
+from apps.audit import parties
 from apps.base import sweeps
 
 
@@ -18,6 +20,7 @@ class OrgsConfig(AppConfig):
     def ready(self) -> None:
         """This will make the vendor's organization after a migration, and register the sweeps."""
         post_migrate.connect(ensure_platform, sender=self, dispatch_uid="orgs.platform")
+        parties.offer("people", _("People"), "apps.orgs.audit_parties.people")
         sweeps.register("orgs.mail_notices", "apps.orgs.tasks.mail_notices", 5)
         sweeps.register("orgs.send_due_mail", "apps.orgs.tasks.send_due_mail", 5)
         sweeps.register("orgs.forget_ended_sessions", "apps.orgs.tasks.forget_ended_sessions", 3600)

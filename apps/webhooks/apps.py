@@ -3,8 +3,9 @@ from typing import Any
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
 
-from apps.audit import digests
+from apps.audit import digests, parties
 from apps.audit.sources import register as register_source
 from apps.base import sweeps
 
@@ -21,9 +22,12 @@ class WebhooksConfig(AppConfig):
     def ready(self) -> None:
         """This will register what the portal calls by name."""
         post_migrate.connect(fill_catalogue, sender=self)
+        register_source("delivery", "apps.webhooks.audit_source.attempts")
+        parties.offer("endpoints", _("Webhook endpoints"), "apps.webhooks.audit_source.endpoints")
+        for prefix, folder in (("ep", "webhooks"), ("dlv", "deliveries"), ("rpl", "replays")):
+            parties.page_of(prefix, f"settings/integration/{folder}/%s/")
         digests.register("attempts", "apps.webhooks.digest_sources.ATTEMPTS")
         digests.register("events", "apps.webhooks.digest_sources.EVENTS")
-        register_source("delivery", "apps.webhooks.audit_source.rows")
         sweeps.register("webhooks.release_expired", "apps.webhooks.claims.release_expired", every_seconds=5)
         sweeps.register("webhooks.replays", "apps.webhooks.replays.advance", every_seconds=1)
         sweeps.register("webhooks.retention", "apps.webhooks.retention.prune", every_seconds=2)

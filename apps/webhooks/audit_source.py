@@ -1,9 +1,10 @@
 """Attempts of deliveries as rows of the audit timeline."""
 
-import uuid
-from typing import Any, cast
+from typing import Any
 
-from apps.audit.sources import Filters, Http, Party, Row, key_range
+from django.db.models import QuerySet
+
+from apps.audit.sources import Filters, Http, Party, Row, Source, of_times
 from apps.audit.vocabulary import write
 from apps.base.actor import Actor, ActorKind
 from apps.base.identifiers import decode, encode
@@ -26,41 +27,44 @@ COLUMNS = (
 )
 
 
-def rows(actor: Actor, filters: Filters, before: uuid.UUID | None, limit: int) -> list[Row]:
-    """This will return the newest finished attempts that match; nobody but the portal sends."""
-    if not _can_match(filters):
-        return []
-    found = Attempt.objects.for_actor(actor).exclude(finished_at=None).filter(**key_range(filters, before))
-    if filters.since is not None:
-        found = found.filter(started_at__gte=filters.since)
-    if filters.until is not None:
-        found = found.filter(started_at__lt=filters.until)
-    if filters.target:
-        endpoint, delivery = decode(Endpoint.id_prefix, filters.target), decode(Delivery.id_prefix, filters.target)
-        found = found.filter(delivery_id=delivery) if delivery else found.filter(endpoint_id=cast(uuid.UUID, endpoint))
-    return [_row(values) for values in found.order_by("-pk").values(*COLUMNS)[:limit]]
+class Attempts(Source):
+    """Finished attempts; nobody but the portal sends."""
+
+    def selections(self, actor: Actor, filters: Filters) -> list[QuerySet]:
+        """This will return the matching attempts; a delivery belongs to no key and to no request."""
+        if filters.key or filters.request_id:
+            return []
+        if filters.action not in ("", ACTION) or filters.actor not in ("", SENDER.id):
+            return []
+        found = of_times(Attempt.objects.for_actor(actor).exclude(finished_at=None), filters, "started_at")
+        if filters.target:
+            endpoint, delivery = (decode(model.id_prefix, filters.target) for model in (Endpoint, Delivery))
+            if endpoint is None and delivery is None:
+                return []
+            found = found.filter(delivery_id=delivery) if delivery else found.filter(endpoint_id=endpoint)
+        return [found.values(*COLUMNS)]
+
+    def row(self, found: dict[str, Any]) -> Row:
+        """This will write one attempt."""
+        url, event_type = found["delivery__endpoint__url"], found["delivery__event_type"]
+        return Row(
+            key=found["pk"],
+            category="delivery",
+            at=found["started_at"],
+            actor=SENDER,
+            action=ACTION,
+            sentence=write(ACTION, {"actor": SENDER.label, "target": url, "event": event_type}),
+            target=Party("endpoint", encode(Endpoint.id_prefix, found["endpoint_id"]), url),
+            outcome="failure" if found["error"] else "success",
+            http=Http("POST", url, found["status_code"], found["duration_ms"]),
+            link=f"settings/integration/deliveries/{encode(Delivery.id_prefix, found['delivery_id'])}/",
+        )
 
 
-def _can_match(filters: Filters) -> bool:
-    if filters.key or filters.request_id or filters.action not in ("", ACTION) or filters.actor not in ("", SENDER.id):
-        return False
-    if filters.who and filters.who != SENDER.id and filters.who.lower() not in SENDER.label.lower():
-        return False
-    known = (decode(prefix, filters.target) for prefix in (Endpoint.id_prefix, Delivery.id_prefix))
-    return not filters.target or any(known)
+def endpoints(actor: Actor, most: int) -> list[Party]:
+    """This will return the newest endpoints, deleted ones too, for the filters of the audit page."""
+    rows = Endpoint.objects.for_actor(actor).order_by("-pk").only("pk", "url")[:most]
+    return [Party("endpoint", row.public_id, row.url) for row in rows]
 
 
-def _row(values: dict[str, Any]) -> Row:
-    url, event_type = values["delivery__endpoint__url"], values["delivery__event_type"]
-    return Row(
-        key=values["pk"],
-        category="delivery",
-        at=values["started_at"],
-        actor=SENDER,
-        action=ACTION,
-        sentence=write(ACTION, {"actor": SENDER.label, "target": url, "event": event_type}),
-        target=Party("endpoint", encode(Endpoint.id_prefix, values["endpoint_id"]), url),
-        outcome="failure" if values["error"] else "success",
-        http=Http("POST", url, values["status_code"], values["duration_ms"]),
-        link=f"settings/integration/deliveries/{encode(Delivery.id_prefix, values['delivery_id'])}/",
-    )
+attempts = Attempts()

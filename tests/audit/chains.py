@@ -14,9 +14,9 @@ from apps.audit import append_only, sealing
 from apps.audit.chain import canonical, link_hash
 from apps.audit.chain_rows import columns, key, link
 from apps.audit.models import AuditEntry, Seal
-from apps.audit.serializers import write_row
 from apps.audit.sources import Party, Row
 from apps.audit.vocabulary import sentence_for
+from apps.audit.writing import write_row
 from apps.orgs.models import Organization
 from tests.audit.conftest import change, person
 

@@ -6,6 +6,7 @@ import pytest
 from django.utils.translation import gettext_lazy, override
 
 from apps.audit.vocabulary import SENTENCES, action, sentence_for, write
+from apps.audit.words import WORDS, grouped_words, words_for
 
 pytestmark = pytest.mark.pure
 
@@ -46,3 +47,15 @@ def test_a_text_with_a_percent_sign_is_only_a_text():
 def test_a_name_is_taken_once_and_well_formed(name: str):
     with pytest.raises(ValueError):
         action(name, gettext_lazy("x"))
+
+
+def test_every_action_is_offered_in_words():
+    offered = {name: text for _heading, actions in grouped_words() for name, text in actions}
+    assert set(offered) == set(SENTENCES)
+    assert [name for name, text in offered.items() if not text or name in text or "%(" in text] == []
+    assert set(WORDS) <= set(SENTENCES)
+
+
+def test_an_action_without_words_is_called_by_its_sentence(monkeypatch):
+    monkeypatch.delitem(WORDS, "api_key.revoked")
+    assert words_for("api_key.revoked") == "… revoked the API key …"

@@ -8,6 +8,8 @@ import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 
+from apps.audit import actions as audit_actions
+from apps.audit.sources import Filters
 from apps.base.actor import system
 from apps.base.identifiers import encode, new_uuid
 from apps.base.models import PrefixedModel
@@ -24,6 +26,7 @@ ORDER = {"order_id": "ORD-1", "status": "placed"}
 # Which object a parameter stands for: of a page by the parameter's name, of the API by the route's name.
 SAMPLE_OF = {
     "key_id": "key", "endpoint_id": "endpoint", "delivery_id": "delivery", "replay_id": "replay",
+    "export_id": "export",
     "api-user": "user", "api-api-key": "key", "api-api-key-usage": "key",
     "api-api-key-rotate": "key", "api-api-key-revoke": "key", "api-api-key-disable": "key",
     "api-api-key-enable": "key", "api-api-key-release": "key",
@@ -113,8 +116,11 @@ def samples(acme: Organization, ada: User, vera: User, acme_key: Key, sdk_key: K
     Authenticator.objects.create(user=ada, type=Authenticator.Type.WEBAUTHN, data={"name": "Key", "credential": {}})
     choice = actions.replay_choice()
     replay = actions.start_replay(actor=maker, endpoint_id=endpoint.public_id, choice=choice)
+    export = audit_actions.start_export(actor=maker, filters=Filters(), file_format="csv")
     rows = {"user": vera, "key": acme_key.row, "endpoint": endpoint, "event": event, "delivery": delivery}
-    return Samples(rows | {"replay": replay, "sdk_key": sdk_key.row, "activation": active_device(sdk_key.row)})
+    device = active_device(sdk_key.row)
+    rows |= {"replay": replay, "export": export, "sdk_key": sdk_key.row, "activation": device}
+    return Samples(rows)
 
 
 @pytest.fixture

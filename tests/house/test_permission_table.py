@@ -64,6 +64,11 @@ PAGES = """
   delivery_retry       POST       in     403    ok        ok    ok    404      404
   events               GET        in     ok     ok        ok    ok    404      404
   audit                GET        in     403    ok        ok    ok    404      404
+  audit_export         POST       in     403    403       ok    ok    404      404
+  audit_checkpoint     POST       in     403    403       ok    ok    404      404
+  audit_export_job     GET        in     403    403       ok    ok    404      404
+  audit_export_cancel  POST       in     403    403       ok    ok    404      404
+  audit_export_file    POST       in     403    403       ok    ok    404      404
 """
 
 # Sessions ask for text/html and act in Acme; keys send no Accept.
@@ -130,6 +135,7 @@ API = """
   api-sdk-activations                POST           -                401    403    403       403   403   404      404     | 403      403   403       ok
   api-sdk-activation                 GET,DELETE     -                401    403    403       403   403   404      404     | 403      403   403       403
   api-sdk-heartbeat                  POST           -                401    403    403       403   403   404      404     | 403      403   403       403
+  api-audit-log-export               GET            audit:read       401    403    403       ok    ok    404      404     | 403      ok    ok        403
 """
 
 

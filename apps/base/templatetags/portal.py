@@ -41,6 +41,7 @@ STATES = {
     "pending": ("info", _("Waiting")),
     "sending": ("info", _("Sending")),
     "running": ("info", _("Running")),
+    "estimating": ("info", _("Estimating")),
     "sent": ("info", _("Sent")),
     "paused": ("off", _("Paused")),
     "disabled": ("off", _("Disabled")),

@@ -293,6 +293,7 @@ class Attempt(OrgOwned):
         indexes: ClassVar[list[Any]] = [
             models.Index(fields=["organization", "id"], name="attempt_by_org"),
             models.Index(fields=["delivery", "number"], name="attempt_by_delivery"),
+            models.Index(fields=["endpoint_id", "id"], name="attempt_by_endpoint"),
         ]
 
     def __str__(self) -> str:

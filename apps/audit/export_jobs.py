@@ -1,0 +1,167 @@
+"""Exports as stored jobs: workers write the file piece by piece into the database, in the sweep of each process.
+
+A piece and the place behind it are committed together, and only where nobody else wrote that piece: a worker that is
+killed, or two at one job, lose nothing and write nothing twice. Rows are read outside of any transaction. What is to
+be sealed when the job begins is waited for, so that the file holds every change that was committed before.
+"""
+
+import gzip
+import logging
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import OperationalError, transaction
+from django.db.models import Exists, F, OuterRef, Q
+from django.utils import timezone, translation
+
+from apps.audit import exporting
+from apps.audit.exporting import Leg
+from apps.audit.models import AuditExport, ExportChunk, ExportStatus, Unsealed
+from apps.audit.sources import Filters, Row
+from apps.audit.writing import write_head, write_lines
+from apps.base.actor import Actor, system
+
+logger = logging.getLogger(__name__)
+
+# One round of the sweep; others wait for the same thread.
+MOST_SECONDS = 1.0
+PIECE_ROWS = 5000
+PIECE_SECONDS = 0.5
+CLAIM = timedelta(seconds=15)
+LONGEST_WAIT_FOR_SEALS = timedelta(minutes=2)
+MOST_FAILURES = 5
+ROWS_KEPT = timedelta(days=90)
+REMOVED_AT_ONCE = 100
+# Without a file.
+OVER = (ExportStatus.CANCELLED, ExportStatus.FAILED, ExportStatus.EXPIRED)
+
+
+def advance() -> int:
+    """This will bring unfinished exports on by a little and return the rows written."""
+    until, written = time.monotonic() + MOST_SECONDS, 0
+    # In no order: where one round is too short for all, none is always the last.
+    for key in AuditExport.objects.unfinished().order_by("?").values_list("pk", flat=True):
+        if time.monotonic() < until:
+            written += _advance_one(key, until)
+    return written
+
+
+def _advance_one(key: uuid.UUID, until: float) -> int:
+    now = timezone.now()
+    free = AuditExport.objects.unfinished().filter(Q(claimed_until=None) | Q(claimed_until__lt=now), pk=key)
+    if not free.update(claimed_until=now + CLAIM):
+        return 0
+    job = AuditExport.objects.get(pk=key)
+    actor, filters = system(job.organization_id), exporting.filters_from(job.filters)
+    try:
+        return _work(job, actor, filters, until)
+    except OperationalError:
+        # The database is away or busy: the next round goes on.
+        raise
+    except Exception:
+        logger.exception("a round of the export %s failed", job.public_id)
+        _note_failure(job)
+        return 0
+    finally:
+        AuditExport.objects.filter(pk=key).update(claimed_until=None)
+
+
+def _work(job: AuditExport, actor: Actor, filters: Filters, until: float) -> int:
+    if job.status == ExportStatus.ESTIMATING and not _estimate(job, actor, filters):
+        return 0
+    written, is_mine = 0, True
+    while is_mine and job.legs and time.monotonic() < until:
+        rows, legs = _read(actor, filters, [Leg(*leg) for leg in job.legs])
+        is_mine = _write(job, rows, legs)
+        written += len(rows) if is_mine else 0
+    if is_mine and not job.legs:
+        _finish(job)
+    return written
+
+
+def _estimate(job: AuditExport, actor: Actor, filters: Filters) -> bool:
+    """Set the span and count it; False while changes from before the job are not sealed yet."""
+    earlier = Unsealed.objects.filter(entry__organization_id=job.organization_id, entry_id__lt=job.pk)
+    if timezone.now() - job.created_at < LONGEST_WAIT_FOR_SEALS and earlier.exists():
+        return False
+    legs = exporting.begin(actor, filters)
+    count = exporting.count(actor, filters, legs)
+    fresh = AuditExport.objects.filter(pk=job.pk, status=ExportStatus.ESTIMATING)
+    job.legs, job.count, job.status = [list(leg) for leg in legs], count, ExportStatus.RUNNING
+    return bool(fresh.update(legs=job.legs, count=count, status=job.status))
+
+
+def _read(actor: Actor, filters: Filters, legs: list[Leg]) -> tuple[list[Row], list[Leg]]:
+    """Take steps until there is enough for a piece, or it took long enough."""
+    rows: list[Row] = []
+    enough = time.monotonic() + PIECE_SECONDS
+    with translation.override("en"):
+        while legs and len(rows) < PIECE_ROWS and time.monotonic() < enough:
+            found, legs = exporting.advance(actor, filters, legs)
+            rows += found
+    return rows, legs
+
+
+def _write(job: AuditExport, rows: list[Row], legs: list[Leg]) -> bool:
+    """Commit a piece with the place behind it; False where the job was stopped, or another worker wrote it."""
+    with translation.override("en"):
+        text = write_lines(job.file_format, rows)
+    body = ((write_head(job.file_format) if job.chunks == 0 else "") + text).encode()
+    left = [list(leg) for leg in legs]
+    with transaction.atomic():
+        mine = AuditExport.objects.filter(pk=job.pk, status=ExportStatus.RUNNING, version=job.version)
+        is_mine = mine.update(
+            version=F("version") + 1,
+            legs=left,
+            chunks=F("chunks") + bool(body),
+            written=F("written") + len(rows),
+            size=F("size") + len(body),
+            failures=0,
+            claimed_until=timezone.now() + CLAIM,
+        )
+        if is_mine and body:
+            ExportChunk.objects.create(export=job, number=job.chunks, body=gzip.compress(body, 6, mtime=0))
+    if is_mine:
+        job.legs, job.chunks, job.version = left, job.chunks + bool(body), job.version + 1
+    return bool(is_mine)
+
+
+def _finish(job: AuditExport) -> None:
+    """Write the end; a file without rows has still its head."""
+    if job.chunks == 0 and write_head(job.file_format) and not _write(job, [], []):
+        return
+    now = timezone.now()
+    AuditExport.objects.filter(pk=job.pk, status=ExportStatus.RUNNING).update(
+        status=ExportStatus.DONE, finished_at=now, expires_at=now + timedelta(days=settings.RETENTION_DAYS_EXPORTS)
+    )
+
+
+def _note_failure(job: AuditExport) -> None:
+    """Count an error; after some in a row the job is given up, and says so."""
+    rows = AuditExport.objects.unfinished().filter(pk=job.pk)
+    rows.update(failures=F("failures") + 1)
+    rows.filter(failures__gte=MOST_FAILURES).update(status=ExportStatus.FAILED, finished_at=timezone.now())
+
+
+def file_pieces(job: AuditExport) -> Iterator[bytes]:
+    """This will return the file, a piece at a time; RuntimeError where one is gone, which breaks the answer off."""
+    for number in range(job.chunks):
+        body = ExportChunk.objects.filter(export=job, number=number).values_list("body", flat=True).first()
+        if body is None:
+            raise RuntimeError(f"piece {number} of the export {job.public_id} is gone")
+        yield gzip.decompress(bytes(body))
+
+
+def remove_old() -> None:
+    """This will remove some of the files that are over, and rows whose days are over too."""
+    now = timezone.now()
+    AuditExport.objects.filter(status=ExportStatus.DONE, expires_at__lt=now).update(status=ExportStatus.EXPIRED)
+    over = AuditExport.objects.filter(status__in=OVER)
+    ended = over.filter(Exists(ExportChunk.objects.filter(export=OuterRef("pk")))).values_list("pk", flat=True)
+    pieces = ExportChunk.objects.filter(export__in=list(ended[:REMOVED_AT_ONCE])).values_list("pk", flat=True)
+    ExportChunk.objects.filter(pk__in=list(pieces[:REMOVED_AT_ONCE])).delete()
+    forgotten = over.filter(created_at__lt=now - ROWS_KEPT, pieces=None).values_list("pk", flat=True)
+    AuditExport.objects.filter(pk__in=list(forgotten[:REMOVED_AT_ONCE])).delete()

@@ -1,0 +1,47 @@
+"""Whom and what the filters of the audit page offer by name, and which pages their ids lead to.
+
+Registries that the apps above fill in ``AppConfig.ready``: they know people, keys and endpoints, and this app does not.
+Names are resolved at the first use.
+"""
+
+from collections.abc import Callable
+
+from django.utils.functional import Promise
+from django.utils.module_loading import import_string
+
+from apps.audit.sources import Party
+from apps.base.actor import Actor
+
+# More than these have no place in a list to choose from: their rows' own links lead to them.
+MOST_OFFERED = 200
+
+Offer = Callable[[Actor, int], list[Party]]
+_offers: dict[str, tuple[Promise, str]] = {}
+_pages: dict[str, str] = {}
+
+
+def offer(kind: str, heading: Promise, dotted: str) -> None:
+    """This will offer things of one kind: the dotted name of a function ``(actor, most)`` that returns them."""
+    _offers[kind] = (heading, dotted)
+
+
+def page_of(prefix: str, path: str) -> None:
+    """This will say which page an id leads to: a path below the organization's pages, with ``%s`` for the id."""
+    _pages[prefix] = path
+
+
+def offered(actor: Actor, *kinds: str) -> list[tuple[str, list[Party]]]:
+    """This will return what is offered of some kinds, each under its heading: one query a kind."""
+    found = []
+    for kind in kinds:
+        if kind in _offers:
+            heading, dotted = _offers[kind]
+            source: Offer = import_string(dotted)
+            found.append((str(heading), source(actor, MOST_OFFERED)))
+    return found
+
+
+def link_to_page(public_id: str) -> str:
+    """This will return the path of the page about an id, below the organization's pages; empty where there is none."""
+    prefix, separator, _rest = public_id.partition("_")
+    return _pages[prefix] % public_id if separator and prefix in _pages else ""

@@ -1,0 +1,133 @@
+"""What the audit page shows of rows, of the choices of its filters, and of exports."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.audit.exporting import filters_from
+from apps.audit.filters import is_target
+from apps.audit.models import AuditExport, ExportStatus
+from apps.audit.parties import link_to_page, offered
+from apps.audit.sources import Row, categories
+from apps.audit.words import grouped_words, words_for
+from apps.base.actor import Actor, ActorKind
+
+SYSTEM = "system"
+FORMAT_NAMES = {"csv": "CSV", "jsonl": "JSON Lines"}
+
+
+def entry(row: Row, slug: str) -> dict[str, Any]:
+    """This will return one row with its links: to what it is about, and to everything else of the same kind."""
+    here = f"/o/{slug}/"
+    page = row.link or link_to_page(row.target.id)
+    key_page = link_to_page(row.actor.id) if row.actor.kind == ActorKind.API_KEY else ""
+    return {
+        "id": row.id,
+        "at": row.at,
+        "category": row.category,
+        "actor_label": row.actor.label or row.actor.id,
+        "actor_query": urlencode({"actor": row.actor.id}) if _is_actor(row) else "",
+        "key_page": here + key_page if key_page else "",
+        "address": row.address,
+        "sentence": row.sentence,
+        "target_label": row.target.label or row.target.id,
+        "target_query": urlencode({"target": row.target.id}) if _has_target(row) else "",
+        "link": here + page if page else "",
+        "outcome": row.outcome,
+        "request_id": row.request_id,
+        "user_agent": row.user_agent,
+        "http": row.http,
+        "is_change": row.category == "change",
+        "seq": row.seq,
+        "hash": row.hash,
+        "changes": [{"field": name, "old": old, "new": new} for name, (old, new) in row.changes.items()],
+    }
+
+
+def _is_actor(row: Row) -> bool:
+    return row.actor.id == SYSTEM or "_" in row.actor.id
+
+
+def _has_target(row: Row) -> bool:
+    return bool(row.target.id) and is_target(row.target.id)
+
+
+def choices(actor: Actor, chosen: Mapping[str, str]) -> dict[str, Any]:
+    """This will return what each filter offers, what is chosen first where it is not among it: a query a kind."""
+    groups = {kind: offered(actor, kind) for kind in ("people", "api_keys", "sdk_keys", "endpoints")}
+    people, keys = groups["people"], [*groups["api_keys"], *groups["sdk_keys"]]
+    portal = [(_("Portal"), [(SYSTEM, _("The portal itself"))])]
+    return {
+        "who": _select(chosen, "actor", _("Anybody"), _options(people + keys) + portal),
+        "target": _select(chosen, "target", _("Any target"), _options(groups["endpoints"] + keys + people)),
+        "key": _select(chosen, "key", _("Any key"), _options(keys)),
+        "category": _select(chosen, "category", _("All kinds"), [("", _categories())]),
+        "action": _select(chosen, "action", _("All actions"), grouped_words()),
+    }
+
+
+def _options(groups: list[Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    return [(heading, [(party.id, party.label) for party in parties]) for heading, parties in groups]
+
+
+def _select(
+    chosen: Mapping[str, str], name: str, nothing: str, groups: list[tuple[str, list[tuple[str, str]]]]
+) -> dict[str, Any]:
+    value = chosen.get(name, "")
+    known = {option for _heading, options in groups for option, _label in options}
+    if value and value not in known:
+        groups = [("", [(value, value)]), *groups]
+    return {"name": name, "value": value, "nothing": nothing, "groups": [group for group in groups if group[1]]}
+
+
+def _categories() -> list[tuple[str, str]]:
+    labels = {"change": _("Changes"), "api_call": _("API calls"), "delivery": _("Deliveries")}
+    return [(name, labels.get(name, name)) for name in categories()]
+
+
+def export_facts(job: AuditExport) -> dict[str, Any]:
+    """This will return an export: what is chosen, how far it is, and in which state."""
+    is_over = job.status not in (ExportStatus.ESTIMATING, ExportStatus.RUNNING)
+    count = job.count or 0
+    return {
+        "id": job.public_id,
+        "state": job.status,
+        "format": FORMAT_NAMES[job.file_format],
+        "filters": _chosen(job),
+        "count": max(count, job.written),
+        "written": job.written,
+        "size": job.size,
+        "text": _progress(job),
+        "created_at": job.created_at,
+        "created_by": job.created_by_label,
+        "finished_at": job.finished_at,
+        "expires_at": job.expires_at,
+        "is_over": is_over,
+        "has_file": job.status == ExportStatus.DONE,
+    }
+
+
+def _progress(job: AuditExport) -> str:
+    if job.status == ExportStatus.ESTIMATING:
+        return _("Counting what matches …")
+    if job.status in (ExportStatus.DONE, ExportStatus.EXPIRED):
+        return ngettext("%(n)d row written", "%(n)d rows written", job.written) % {"n": job.written}
+    return _("%(written)d of %(count)d rows written") % {"written": job.written, "count": job.count or 0}
+
+
+def _chosen(job: AuditExport) -> list[tuple[str, Any]]:
+    """Return the filters of an export in words, times as times."""
+    labels = {
+        "category": _("Kind"), "actor": _("Who"), "action": _("Action"), "target": _("Target"), "key": _("Key"),
+        "since": _("From"), "until": _("Before"), "request_id": _("Request id"),
+    }  # fmt: skip
+    filters = filters_from(job.filters)
+    values: dict[str, Any] = {name: getattr(filters, name) for name in labels if getattr(filters, name)}
+    if "action" in values:
+        values["action"] = words_for(values["action"])
+    if "category" in values:
+        values["category"] = dict(_categories())[values["category"]]
+    return [(labels[name], value) for name, value in values.items()]

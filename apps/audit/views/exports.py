@@ -1,0 +1,111 @@
+"""S11, S14: taking the log out: at once where it is short, as a stored job with a page of its own where it is long."""
+
+from datetime import UTC, datetime
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+
+from apps.audit import actions, presenting
+from apps.audit.checkpoints import as_json
+from apps.audit.exporting import count_now
+from apps.audit.forms import page_filters, typed
+from apps.audit.models import AuditExport
+from apps.audit.writing import CONTENT_TYPES, FORMATS
+from apps.base.errors import Conflict, Invalid
+from apps.base.pages import BUTTON, org_page
+from apps.base.permissions import Permission
+from apps.base.rendering import to_json
+from apps.base.requests import PortalRequest
+
+AT_ONCE = 50_000
+
+
+@org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
+def export(request: PortalRequest) -> HttpResponseBase:
+    """This will send the rows that the page's filters choose, or store a job where they are too many for one answer."""
+    texts, file_format = typed(request.POST), request.POST.get("format", "")
+    if file_format not in FORMATS:
+        raise Invalid.field("format", _("Choose CSV or JSON Lines."))
+    try:
+        filters = page_filters(texts)
+    except Invalid:
+        return _back(request, _("These filters match nothing. Change them, then export."))
+    if count_now(request.actor, filters, AT_ONCE) <= AT_ONCE:
+        lines = actions.export_log(actor=request.actor, filters=filters, file_format=file_format)
+        return _file(request, StreamingHttpResponse(lines), file_format, timezone.now())
+    try:
+        job = actions.start_export(actor=request.actor, filters=filters, file_format=file_format)
+    except Conflict as error:
+        return _back(request, str(error))
+    return redirect("audit_export_job", request.organization.slug, job.public_id)
+
+
+def _back(request: PortalRequest, warning: str) -> HttpResponse:
+    messages.warning(request, warning)
+    page = reverse("audit", args=[request.organization.slug])
+    return redirect(f"{page}?{urlencode(typed(request.POST))}")
+
+
+@org_page(Permission.AUDIT_EXPORT, nav="audit")
+def export_job(request: PortalRequest, export_id: str) -> HttpResponse:
+    """This will show one export with its progress. ``?part=progress`` gives what the page refreshes."""
+    job = presenting.export_facts(AuditExport.objects.for_actor(request.actor).with_public_id(export_id))
+    part = request.GET.get("part") == "progress"
+    context = {"job": job, "poll_url": "" if job["is_over"] else f"{request.path}?part=progress"}
+    return render(request, "audit/_export.html" if part else "audit/export.html", context)
+
+
+@org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
+def export_cancel(request: PortalRequest, export_id: str) -> HttpResponse:
+    """This will stop an export; nothing is kept of it."""
+    try:
+        actions.cancel_export(actor=request.actor, export_id=export_id)
+    except Conflict as error:
+        messages.warning(request, str(error))
+    return redirect("audit_export_job", request.organization.slug, export_id)
+
+
+@org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
+def export_download(request: PortalRequest, export_id: str) -> HttpResponseBase:
+    """This will send the file of an export; it is a form's button, for each download is recorded."""
+    try:
+        job, pieces = actions.download_export(actor=request.actor, export_id=export_id)
+    except Conflict as error:
+        messages.warning(request, str(error))
+        return redirect("audit_export_job", request.organization.slug, export_id)
+    answer = _file(request, StreamingHttpResponse(pieces), job.file_format, job.created_at)
+    # With its length a browser knows a file that broke off.
+    answer["Content-Length"] = str(job.size)
+    return answer
+
+
+@org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
+def checkpoint(request: PortalRequest) -> HttpResponse:
+    """This will sign the end of the log where it is newer than the newest checkpoint, and send that as a file."""
+    try:
+        made = actions.make_checkpoint(actor=request.actor)
+    except Conflict as error:
+        messages.warning(request, str(error))
+        return redirect("audit", request.organization.slug)
+    answer = HttpResponse(to_json(as_json(made), indent=2) + "\n", content_type="application/json")
+    name = f"{request.organization.slug}-audit-checkpoint-{made.seq}.json"
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer["Cache-Control"] = "no-store, private"
+    return answer
+
+
+def _file(
+    request: PortalRequest, answer: StreamingHttpResponse, file_format: str, moment: datetime
+) -> StreamingHttpResponse:
+    at = moment.astimezone(UTC)
+    name = f"{request.organization.slug}-audit-log-{at:%Y-%m-%dT%H-%M-%SZ}.{file_format}"
+    answer["Content-Type"] = CONTENT_TYPES[file_format]
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer["Cache-Control"] = "no-store, private"
+    answer["X-Content-Type-Options"] = "nosniff"
+    return answer

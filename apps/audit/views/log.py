@@ -1,0 +1,72 @@
+"""S14: the audit log."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import DatabaseError
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from apps.audit import checkpoints, kept, presenting
+from apps.audit.forms import page_filters, typed
+from apps.audit.models import AuditEntry, AuditExport
+from apps.audit.sources import Page, timeline
+from apps.base.errors import Invalid
+from apps.base.lists import make_cursor, read_cursor
+from apps.base.pages import org_page
+from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
+
+ROWS = 50
+EXPORTS = 5
+# What the page calls a kind of rows, and what retention calls it.
+KINDS = {"changes": "audit", "calls": "calls", "attempts": "attempts"}
+NO_ROWS = Page([], None)
+logger = logging.getLogger(__name__)
+
+
+@org_page(Permission.AUDIT_READ, nav="audit")
+def audit_log(request: PortalRequest) -> HttpResponse:
+    """This will show the newest changes, calls and deliveries that match the filters."""
+    texts = typed(request.GET)
+    cursor = request.GET.get("cursor")
+    before = read_cursor(cursor, AuditEntry._meta.pk) if cursor else None
+    try:
+        page = _find(request, texts, before)
+    except DatabaseError:
+        logger.exception("the audit log could not be read")
+        return render(request, "audit/list.html", {"load_error": True}, status=503)
+    context = {
+        "entries": [presenting.entry(row, request.organization.slug) for row in page.rows],
+        "filters": texts,
+        "filtered": bool(texts),
+        "choices": presenting.choices(request.actor, texts),
+        "next_cursor": make_cursor(page.after) if page.after else "",
+        "is_first": before is None,
+        "keep_days": {name: _days(request, kind) for name, kind in KINDS.items()},
+        "checkpoint": checkpoints.newest(request.organization.pk),
+        "exports": _exports(request),
+    }
+    return render(request, "audit/list.html", context)
+
+
+def _find(request: PortalRequest, texts: Mapping[str, str], before: Any) -> Page:
+    """This will return the rows; what is typed but can match nothing is no match, not an error page."""
+    try:
+        filters = page_filters(texts)
+    except Invalid:
+        return NO_ROWS
+    return timeline(request.actor, filters, before, ROWS)
+
+
+def _days(request: PortalRequest, kind: str) -> int:
+    return kept.days_of_organizations(kind).get(request.organization.pk, kept.days(kind))
+
+
+def _exports(request: PortalRequest) -> list[dict[str, Any]]:
+    """Return the newest stored exports, for those who may have them."""
+    if not request.actor.can(Permission.AUDIT_EXPORT):
+        return []
+    rows = AuditExport.objects.for_actor(request.actor).order_by("-pk")[:EXPORTS]
+    return [presenting.export_facts(job) for job in rows]

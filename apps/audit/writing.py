@@ -1,0 +1,89 @@
+"""Rows of the log as the API shows them, and as lines of an export."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from apps.audit.sources import Party, Row
+from apps.base.instants import instant_ms
+from apps.base.rendering import to_json
+from apps.base.spreadsheets import MARK, csv_text
+
+DURATION_DIGITS = 3
+CSV, JSONL = "csv", "jsonl"
+FORMATS = (CSV, JSONL)
+# JSON Lines has no registered type; this is the one that programs send and expect.
+CONTENT_TYPES = {CSV: "text/csv; charset=utf-8", JSONL: "application/x-ndjson"}
+COLUMNS = (
+    *("id", "seq", "hash", "category", "at", "actor_kind", "actor_id", "actor_label", "action", "sentence"),
+    *("target_kind", "target_id", "target_label", "changes", "outcome", "address", "user_agent", "request_id"),
+    *("method", "route", "status", "duration_ms"),
+)  # fmt: skip
+
+
+def write_row(row: Row) -> dict[str, Any]:
+    """This will return one row in the shape of ``GET /v1/audit-log``."""
+    return {
+        "id": row.id,
+        "seq": row.seq,
+        "hash": row.hash,
+        "category": row.category,
+        "at": instant_ms(row.at),
+        "actor": _party(row.actor),
+        "action": row.action,
+        "sentence": row.sentence,
+        "target": _party(row.target),
+        "changes": row.changes,
+        "outcome": str(row.outcome),
+        "source": {"address": row.address, "user_agent": row.user_agent},
+        "request_id": row.request_id,
+        "http": _http(row),
+    }
+
+
+def _party(party: Party) -> dict[str, str]:
+    return {"kind": party.kind, "id": party.id, "label": party.label}
+
+
+def _http(row: Row) -> dict[str, Any] | None:
+    if row.http is None:
+        return None
+    duration = row.http.duration_ms
+    return {
+        "method": row.http.method,
+        "route": row.http.route,
+        "status": row.http.status,
+        "duration_ms": None if duration is None else round(duration, DURATION_DIGITS),
+    }
+
+
+def write_head(file_format: str) -> str:
+    """This will return what an export begins with: the names of the columns in CSV, nothing in JSON Lines."""
+    return MARK + csv_text([COLUMNS]) if file_format == CSV else ""
+
+
+def write_lines(file_format: str, rows: Sequence[Row]) -> str:
+    """This will return rows as lines of an export: JSON objects as in the API, or cells that no spreadsheet runs."""
+    objects = [write_row(row) for row in rows]
+    if file_format == CSV:
+        return csv_text(map(_cells, objects))
+    return "".join(f"{to_json(each)}\n" for each in objects)
+
+
+def write_failure(file_format: str, error: str, code: str) -> str:
+    """This will return the last line of an export that ended before its time."""
+    if file_format == CSV:
+        return csv_text([[error, code]])
+    return f"{to_json({'error': error, 'code': code})}\n"
+
+
+def _cells(row: dict[str, Any]) -> list[object]:
+    http = row["http"] or {}
+    return [
+        *(row[name] for name in ("id", "seq", "hash", "category", "at")),
+        *(row["actor"][name] for name in ("kind", "id", "label")),
+        *(row["action"], row["sentence"]),
+        *(row["target"][name] for name in ("kind", "id", "label")),
+        *(to_json(row["changes"]) if row["changes"] else "", row["outcome"]),
+        *(row["source"]["address"], row["source"]["user_agent"], row["request_id"]),
+        *(http.get(name) for name in ("method", "route", "status", "duration_ms")),
+    ]
