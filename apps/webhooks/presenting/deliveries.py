@@ -90,8 +90,8 @@ def delivery_detail(delivery: Delivery, slug: str, tab: str, number: int | None)
         "timeline": timeline(delivery, attempts, here, chosen, tab),
         "hint": what_to_try(last.error, last.status_code) if last else "",
         "curl": as_curl(delivery, chosen),
-        "keep_days": settings.RETENTION_DAYS_EVENTS,
-        "keep_attempts_days": settings.RETENTION_DAYS_ATTEMPTS,
+        "keep_days": days_kept(delivery.organization_id, "deliveries", settings.RETENTION_DAYS_EVENTS),
+        "keep_attempts_days": days_kept(delivery.organization_id, "deliveries", settings.RETENTION_DAYS_ATTEMPTS),
     }
 
 
