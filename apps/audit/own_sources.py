@@ -22,7 +22,7 @@ def changes(actor: Actor, filters: Filters, before: uuid.UUID | None, limit: int
         found = found.filter(action=filters.action)
     for public_id in filter(None, (filters.target, filters.key)):
         found = found.filter(target_id=public_id)
-    return [_change(entry) for entry in found.order_by("-pk")[:limit]]
+    return [write_entry(entry) for entry in found.order_by("-pk")[:limit]]
 
 
 def api_calls(actor: Actor, filters: Filters, before: uuid.UUID | None, limit: int) -> list[Row]:
@@ -61,7 +61,8 @@ def _by_key(found: QuerySet, public_id: str) -> QuerySet:
     return found
 
 
-def _change(entry: AuditEntry) -> Row:
+def write_entry(entry: AuditEntry) -> Row:
+    """This will return a change as a row of the timeline."""
     return Row(
         category="change",
         sentence=sentence_for(entry),

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
 
-from apps.base import sweeps
+from apps.base import exports, sweeps
 
 
 def ensure_platform(**_options: Any) -> None:
@@ -30,3 +30,7 @@ class OrgsConfig(AppConfig):
         post_migrate.connect(ensure_platform, sender=self, dispatch_uid="orgs.platform")
         sweeps.register("orgs.mail_notices", "apps.orgs.tasks.mail_notices", 5)
         sweeps.register("orgs.send_due_mail", "apps.orgs.tasks.send_due_mail", 5)
+        sweeps.register("orgs.purge_closed", "apps.orgs.purging.purge_closed", 30)
+        sweeps.register("orgs.forget_purged", "apps.orgs.purging.forget_purged", 3600)
+        exports.register("organization.jsonl", "apps.orgs.archive_parts.organization")
+        exports.register("members.jsonl", "apps.orgs.archive_parts.members")
