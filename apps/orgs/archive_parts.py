@@ -6,7 +6,7 @@ from typing import Any
 from apps.base.actor import Actor
 from apps.base.exports import in_batches
 from apps.base.instants import instant
-from apps.orgs.entrance import has_second_step
+from apps.orgs.entrance import without_second_step
 from apps.orgs.models import Membership, Organization
 
 
@@ -35,6 +35,8 @@ def organization(actor: Actor) -> Iterator[dict[str, Any]]:
 
 def members(actor: Actor) -> Iterator[dict[str, Any]]:
     """This will return who belongs to it, in which role."""
+    own = Organization.objects.get(pk=actor.organization_id)
+    lacking = {row.pk for row in without_second_step(own)}
     for batch in in_batches(Membership.objects.for_actor(actor).select_related("user")):
         for row in batch:
             yield {
@@ -42,7 +44,7 @@ def members(actor: Actor) -> Iterator[dict[str, Any]]:
                 "name": row.user.name,
                 "email": row.user.email,
                 "role": row.role,
-                "two_step": has_second_step(row.user_id),
+                "two_step": row.pk not in lacking,
                 "since": instant(row.created_at),
                 "last_seen_at": instant(row.last_seen_at),
             }

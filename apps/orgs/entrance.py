@@ -4,6 +4,7 @@ import uuid
 
 from allauth.mfa.models import Authenticator
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
@@ -16,6 +17,13 @@ SECOND_STEPS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 def has_second_step(user_pk: uuid.UUID | None) -> bool:
     """This will tell whether the person signs in in two steps: by an authenticator app or a passkey."""
     return Authenticator.objects.filter(user=user_pk, type__in=SECOND_STEPS).exists()
+
+
+def without_second_step(organization: Organization) -> list[Membership]:
+    """This will return the members who have not set up a second step: one query."""
+    steps = Authenticator.objects.filter(user=OuterRef("user"), type__in=SECOND_STEPS)
+    rows = Membership.objects.filter(~Exists(steps), organization=organization).select_related("user")
+    return list(rows.order_by("user__name", "pk"))
 
 
 def lacks_second_step(membership: Membership) -> bool:

@@ -38,23 +38,27 @@ def update_settings(
     ``organization_id``: for the vendor, who acts in no organization. Raises Invalid naming the field.
     """
     actor.require(Permission.ORGANIZATION_WRITE)
-    if OPERATORS_OWN and not set(values).isdisjoint(OPERATORS_OWN):
+    if not set(values).isdisjoint(OPERATORS_OWN):
         require_vendor(actor)
     organization = locked(actor.organization_id or organization_id)
     if version is not None and version != organization.settings_version:
         raise Conflict(_("Somebody changed these settings meanwhile. Compare, then save once more."))
-    changes: dict[str, list[Any]] = {}
-    for name, value in values.items():
-        new, old = RULES[name](actor, organization, value), getattr(organization, name)
-        if new != old:
-            changes[name] = [old, new]
-            setattr(organization, name, new)
+    checked = check_settings(actor, organization, values)
+    changes = {name: [getattr(organization, name), new] for name, new in checked.items()}
+    changes = {name: pair for name, pair in changes.items() if pair[0] != pair[1]}
+    for name, (_old, new) in changes.items():
+        setattr(organization, name, new)
     if changes:
         organization.settings_version += 1
         organization.save(update_fields=[*changes, "settings_version", "updated_at"])
         gate.organization_changed(organization.pk)
         record(actor, "organization.updated", organization, changes)
     return organization
+
+
+def check_settings(actor: Actor, organization: Organization, values: dict[str, Any]) -> dict[str, Any]:
+    """This will return the values as they are saved, or raise Invalid naming the field."""
+    return {name: RULES[name](actor, organization, value) for name, value in values.items()}
 
 
 def _name(actor: Actor, organization: Organization, value: str) -> str:

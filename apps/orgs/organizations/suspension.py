@@ -24,7 +24,7 @@ STORY = "organization.suspended:"
 def suspend_organization(*, actor: Actor, organization_id: uuid.UUID, reason: str) -> Organization:
     """This will make keys answer 403 ``organization_suspended``, hold deliveries, and leave pages to be read only.
 
-    Its owners are told by notice and mail. A suspended one stays as it is; Conflict for a closed one.
+    Its owners are told by notice and mail. Of a suspended one only the reason changes; Conflict for a closed one.
     """
     require_vendor(actor)
     organization, text = locked(organization_id), checked_reason(reason)
@@ -41,6 +41,10 @@ def suspend_organization(*, actor: Actor, organization_id: uuid.UUID, reason: st
         }
         record(actor, "organization.suspended", organization, changes)
         _tell(organization, "organization.suspended", Severity.BAD, {"reason": text})
+    elif organization.status_reason != text:
+        before = organization.status_reason
+        set_status(organization, OrganizationStatus.SUSPENDED, text)
+        record(actor, "organization.updated", organization, {"reason": [before, text]})
     return organization
 
 

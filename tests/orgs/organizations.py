@@ -1,0 +1,21 @@
+"""What the tests of organizations share: an operator as actor, and forms of pages filled as a browser would."""
+
+import re
+from typing import Any
+
+from apps.base.actor import Actor, ActorKind
+
+HIDDEN = re.compile(r'<input type="hidden" name="(token|version)" value="([^"]*)"')
+OPERATOR = Actor(kind=ActorKind.OPERATOR, id="user_olga", label="olga@vendor.example")
+
+
+def send(browser: Any, path: str, **values: Any) -> Any:
+    """This will open a form and send it with its hidden fields and these values."""
+    page = browser.get(path)
+    assert page.status_code == 200, page.status_code
+    return browser.post(path, {**hidden(page), **values})
+
+
+def hidden(page: Any) -> dict[str, str]:
+    """This will return the token and the version that a page's form carries."""
+    return dict(HIDDEN.findall(page.content.decode()))
