@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from apps.base import form_limits
 from apps.base.actor import Actor
 from apps.base.archives import zipped
-from apps.base.errors import PortalError
+from apps.base.errors import PortalError, RateLimited
 from apps.base.exports import Part, parts
 from apps.base.forms import AlreadySent
 from apps.base.pages import FORM, org_page
@@ -31,20 +31,26 @@ COPIES_AN_HOUR = "10/h"
 def organization_export(request: PortalRequest) -> HttpResponseBase:
     """This will send everything that is kept about the organization as a ZIP, written while it is sent."""
     form = CopyForm(request.POST if request.method == "POST" else None, request=request)
-    if form.is_valid():
-        form_limits.check(request, "organization-export", COPIES_AN_HOUR, per=str(request.organization.pk))
-        try:
-            with transaction.atomic():
-                form.spend()
-                organizations.take_copy(actor=request.actor)
-        except AlreadySent:
-            form.add_error(None, _("This copy was taken already. Ask for another one."))
-            form.data = form.data.copy()
-            form.data["token"] = form.new_token()
-        else:
-            return _archive(request)
+    if form.is_valid() and _may_take(request, form):
+        return _archive(request)
     context = {"form": form, "files": [name for name, _part in parts()]}
     return render(request, "organization/export.html", context, status=422 if form.errors else 200)
+
+
+def _may_take(request: PortalRequest, form: CopyForm) -> bool:
+    """Record it, or put into the form why not."""
+    try:
+        form_limits.check(request, "organization-export", COPIES_AN_HOUR, per=str(request.organization.pk))
+        with transaction.atomic():
+            form.spend()
+            organizations.take_copy(actor=request.actor)
+    except AlreadySent:
+        form.add_error(None, _("This copy was taken already. Ask for another one."))
+        form.data = form.data.copy()
+        form.data["token"] = form.new_token()
+    except RateLimited as error:
+        form.add_error(None, str(error))
+    return not form.errors
 
 
 def _archive(request: PortalRequest) -> StreamingHttpResponse:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.base.identifiers import encode
+from apps.base.organizations import days_kept
 from apps.base.rendering import to_json
 from apps.webhooks.inbox import is_inbox
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, EndpointStatus, Event
