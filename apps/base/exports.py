@@ -1,7 +1,7 @@
 """The parts of a copy of all data of an organization: each app names its own in ``AppConfig.ready``.
 
-A part is a file of the archive: the dotted name of a function ``(actor) -> iterable of objects``, one line of JSON each.
-It reads in batches, holds no secret, and is resolved at its first use.
+A part is a file of the archive: the dotted name of a function ``(actor) -> iterable of objects``, one line of JSON
+each. It reads in batches, holds no secret, and is resolved at its first use.
 """
 
 from collections.abc import Callable, Iterable, Iterator

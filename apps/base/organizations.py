@@ -1,6 +1,7 @@
 """What apps below must know of the tenant: its key by its slug, how long its keys may live, how long rows are kept."""
 
 import uuid
+from typing import Any
 
 from django.apps import apps
 
@@ -17,7 +18,7 @@ def organization_pk(slug: str) -> uuid.UUID:
 
 def longest_key_days(organization_id: uuid.UUID | None) -> int | None:
     """This will return the longest lifetime in days that the organization gives its keys; None: as their types say."""
-    rows = apps.get_model("orgs", "Organization").objects.filter(pk=organization_id)
+    rows = _organizations().filter(pk=organization_id)
     return rows.values_list("longest_key_days", flat=True).first()
 
 
@@ -26,5 +27,9 @@ def days_kept(organization_id: uuid.UUID | None, kind: str, most: int) -> int:
 
     ``kind``: audit, calls or deliveries.
     """
-    rows = apps.get_model("orgs", "Organization").objects.filter(pk=organization_id)
+    rows = _organizations().filter(pk=organization_id)
     return min(rows.values_list(f"retention_days_{kind}", flat=True).first() or most, most)
+
+
+def _organizations() -> Any:
+    return apps.get_model("orgs", "Organization").objects

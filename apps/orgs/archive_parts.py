@@ -1,7 +1,8 @@
 """What a copy of an organization's data says of the organization itself and of its members."""
 
+import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from apps.base.actor import Actor
 from apps.base.exports import in_batches
@@ -12,7 +13,7 @@ from apps.orgs.models import Membership, Organization
 
 def organization(actor: Actor) -> Iterator[dict[str, Any]]:
     """This will return the organization with its settings."""
-    row = Organization.objects.get(pk=actor.organization_id)
+    row = _own(actor)
     yield {
         "id": row.public_id,
         "name": row.name,
@@ -35,7 +36,7 @@ def organization(actor: Actor) -> Iterator[dict[str, Any]]:
 
 def members(actor: Actor) -> Iterator[dict[str, Any]]:
     """This will return who belongs to it, in which role."""
-    own = Organization.objects.get(pk=actor.organization_id)
+    own = _own(actor)
     lacking = {row.pk for row in without_second_step(own)}
     for batch in in_batches(Membership.objects.for_actor(actor).select_related("user")):
         for row in batch:
@@ -48,3 +49,7 @@ def members(actor: Actor) -> Iterator[dict[str, Any]]:
                 "since": instant(row.created_at),
                 "last_seen_at": instant(row.last_seen_at),
             }
+
+
+def _own(actor: Actor) -> Organization:
+    return Organization.objects.get(pk=cast(uuid.UUID, actor.organization_id))

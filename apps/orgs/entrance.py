@@ -38,7 +38,7 @@ def contact_of(organization: Organization) -> str:
 
 
 def why_suspended(organization: Organization) -> str:
-    """This will return why nothing can be changed here and whom to ask; empty where the organization is not suspended."""
+    """This will return why nothing can be changed here and whom to ask; empty where it is not suspended."""
     if organization.status != OrganizationStatus.SUSPENDED:
         return ""
     text = _("%(name)s is suspended: its pages can be read and nothing can be changed. %(contact)s")

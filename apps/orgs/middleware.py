@@ -14,9 +14,9 @@ from apps.base.api import Caller
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
 from apps.base.middleware import is_api
 from apps.base.requests import PortalRequest
+from apps.orgs.entrance import lacks_second_step, why_suspended
 from apps.orgs.models import Membership, OrganizationStatus
 from apps.orgs.roles import GIVES, PERMISSIONS
-from apps.orgs.entrance import lacks_second_step, why_suspended
 
 SEEN_EVERY = timedelta(minutes=5)
 GetResponse = Callable[[PortalRequest], HttpResponse]

@@ -157,7 +157,10 @@ class Organization(PrefixedModel, Timestamped):
         help_text=_("Empty: as long as the portal does."),
     )
     mail_recipients = models.JSONField(
-        _("who gets which mail"), null=True, blank=True, help_text="Group of notices → roles and members; see mailing.py."
+        _("who gets which mail"),
+        null=True,
+        blank=True,
+        help_text="Group of notices → roles and members; see mailing.py.",
     )
     settings_version = models.PositiveIntegerField(
         default=0, db_default=0, editable=False, help_text="Counts changes: a form made from older ones is refused."

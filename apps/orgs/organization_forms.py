@@ -132,9 +132,7 @@ class MailForm(StepUpForm, SettingsForm):
     def for_action(self) -> dict[str, Any]:
         """This will return what ``update_settings`` takes."""
         values = self.cleaned_data
-        chosen = {
-            group: {"roles": values[f"roles_{group}"], "members": values[f"members_{group}"]} for group in GROUPS
-        }
+        chosen = {group: {"roles": values[f"roles_{group}"], "members": values[f"members_{group}"]} for group in GROUPS}
         return {"mail_recipients": chosen}
 
 
@@ -177,7 +175,10 @@ class OperatorsOrganizationForm(forms.ModelForm):
         super().__init__(*args, **options)
         self.was = Organization.objects.get(pk=self.instance.pk)
         if self.was.status == OrganizationStatus.CLOSED:
-            words = [(OrganizationStatus.CLOSED, _("Closed")), (OrganizationStatus.ACTIVE, _("Open it again"))]
+            words: list[Any] = [
+                (OrganizationStatus.CLOSED, _("Closed")),
+                (OrganizationStatus.ACTIVE, _("Open it again")),
+            ]
         else:
             words = [each for each in OrganizationStatus.choices if each[0] != OrganizationStatus.CLOSED]
         cast(forms.ChoiceField, self.fields["status"]).choices = words

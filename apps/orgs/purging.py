@@ -82,7 +82,8 @@ def _remove_from(model: type[models.Model], organization: Organization) -> int:
         return 0
     rows = model._base_manager.filter(pk__in=keys)
     for field in model._meta.concrete_fields:
-        if field.is_relation and field.related_model is model and field.remote_field.on_delete is models.PROTECT:
+        relation = field.remote_field
+        if relation is not None and field.related_model is model and relation.on_delete is models.PROTECT:
             # A key and its successor hold each other.
             rows.update(**{field.name: None})
             model._base_manager.filter(**{f"{field.name}__in": keys}).update(**{field.name: None})

@@ -2,8 +2,8 @@
 
 Each table is walked by its keys, which are by time, a window at a time in a short transaction. The place is stored and
 its row locked, so that one worker walks and the next goes on where it stopped. At the end of a walk the next one
-begins an hour later from the start: what was still waiting then may have ended. Organizations that chose fewer days than
-the portal's have walks of their own over their own rows.
+begins an hour later from the start: what was still waiting then may have ended. Organizations that chose fewer days
+than the portal's have walks of their own over their own rows.
 """
 
 import time

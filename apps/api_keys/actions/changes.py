@@ -74,9 +74,9 @@ def rotate_key(*, actor: Actor, key_id: str, overlap_seconds: int = DAY_SECONDS)
     """This will replace a key by one with the same settings, returned with its text, once; the old one ends later.
 
     ``overlap_seconds``: 0 (at once) to 30 days, and never past the old key's own end. The new key lives as long as the
-    old one was made to, counted from now, within what its type and the organization allow; made by a key, it gets no more than that key
-    has. It takes its predecessor's place whatever the cap of the type. Raises Conflict for a key that is in overlap or
-    has ended.
+    old one was made to, counted from now, within what its type and the organization allow; made by a key, it gets no
+    more than that key has. It takes its predecessor's place whatever the cap of the type. Raises Conflict for a key
+    that is in overlap or has ended.
     """
     actor.require(Permission.API_KEYS_WRITE)
     overlap = check_overlap(overlap_seconds)

@@ -75,7 +75,12 @@ def _edit(
         return redirect("organization_settings", request.organization.slug)
     shorter = getattr(form, "shorter", {})
     what_goes = [{"label": FAMILIES[kind], **going(request.organization, kind, days)} for kind, days in shorter.items()]
-    context = {"form": form, "what_goes": what_goes, "most": {kind: most_days(kind) for kind in MOST}, **(context or {})}
+    context = {
+        "form": form,
+        "what_goes": what_goes,
+        "most": {kind: most_days(kind) for kind in MOST},
+        **(context or {}),
+    }
     return render(request, template, context, status=422 if form.errors else 200)
 
 

@@ -43,7 +43,11 @@ def close_organization(*, actor: Actor, name: str) -> Organization:
     until = now + timedelta(days=settings.RETENTION_DAYS_CLOSED_ORGANIZATION)
     set_status(organization, OrganizationStatus.CLOSED, REASON, closed_at=now, kept_until=until)
     ended = end_everything(actor, organization)
-    changes = {"status": ["active", "closed"], "kept_until": [None, f"{until:%Y-%m-%dT%H:%M:%SZ}"], **ended}
+    changes: dict[str, list[Any]] = {
+        "status": ["active", "closed"],
+        "kept_until": [None, f"{until:%Y-%m-%dT%H:%M:%SZ}"],
+        **ended,
+    }
     record(actor, "organization.closed", organization, changes)
     _tell(organization, "organization_closed", {"who": actor.label, "until": until})
     return organization

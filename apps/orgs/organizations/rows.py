@@ -17,6 +17,8 @@ LONGEST_REASON = 200
 
 def locked(organization_id: uuid.UUID | None) -> Organization:
     """This will return the organization with its row held until the transaction ends, or raise NotFound."""
+    if organization_id is None:
+        raise NotFound()
     found = Organization.objects.select_for_update(no_key=True).filter(pk=organization_id).first()
     if found is None:
         raise NotFound()

@@ -16,7 +16,7 @@ from apps.webhooks import publishing
 from apps.webhooks.models import Endpoint, EndpointSecret, Event
 from tests.conftest import PASSWORD
 from tests.engines import DATA
-from tests.orgs.organizations import OPERATOR, hidden, send
+from tests.organizations.doors import OPERATOR, hidden, send
 
 pytestmark = pytest.mark.django_db
 HERE = "/o/acme/settings/organization/export/"
@@ -26,10 +26,14 @@ def opened(answer):
     assert (answer.status_code, answer["Content-Type"]) == (200, "application/zip")
     archive = zipfile.ZipFile(io.BytesIO(answer.getvalue()))
     assert archive.testzip() is None
-    return {name: [json.loads(line) for line in archive.read(name).decode().splitlines()] for name in archive.namelist()}
+    return {
+        name: [json.loads(line) for line in archive.read(name).decode().splitlines()] for name in archive.namelist()
+    }
 
 
-def test_the_owner_gets_everything_of_this_organization_alone(browser_of, ada, vera, acme, acme_key, rival, zed, rival_key, api):
+def test_the_owner_gets_everything_of_this_organization_alone(
+    browser_of, ada, vera, acme, acme_key, rival, zed, rival_key, api
+):
     for organization, host in ((acme, "acme"), (rival, "rival")):
         webhooks.create_endpoint(actor=system(organization.pk), url=f"https://{host}.example/in", event_types=["*"])
         publishing.publish(organization_id=organization.pk, event_type="order.created", data=DATA)

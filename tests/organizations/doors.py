@@ -4,9 +4,18 @@ import re
 from typing import Any
 
 from apps.base.actor import Actor, ActorKind
+from apps.orgs.roles import PERMISSIONS
 
 HIDDEN = re.compile(r'<input type="hidden" name="(token|version)" value="([^"]*)"')
 OPERATOR = Actor(kind=ActorKind.OPERATOR, id="user_olga", label="olga@vendor.example")
+
+
+def actor_of(user: Any, organization: Any, role: str = "admin") -> Actor:
+    """This will return a signed-in person as the actor, as the door makes it."""
+    return Actor(
+        kind=ActorKind.USER, id=user.public_id, label=user.name, organization_id=organization.pk,
+        permissions=PERMISSIONS[role], gives=frozenset({"admin"}), role=role, pk=user.pk,
+    )  # fmt: skip
 
 
 def send(browser: Any, path: str, **values: Any) -> Any:

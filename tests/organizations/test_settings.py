@@ -10,25 +10,17 @@ from django.utils import timezone
 from apps.api_keys import actions as keys
 from apps.api_keys.actions import Lifetime
 from apps.audit.models import ApiCall, AuditEntry
-from apps.base.actor import Actor, ActorKind, system
+from apps.base.actor import system
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.identifiers import uuid_at
 from apps.orgs import organizations
 from apps.orgs.models import Organization
-from apps.orgs.roles import PERMISSIONS
 from tests.conftest import PASSWORD
-from tests.orgs.organizations import OPERATOR, hidden, send
+from tests.organizations.doors import OPERATOR, actor_of, hidden, send
 
 pytestmark = pytest.mark.django_db
 HERE = "/o/acme/settings/organization/"
 SECURITY = {"leak_policy": "quarantine"}
-
-
-def actor_of(user, organization, role="admin"):
-    return Actor(
-        kind=ActorKind.USER, id=user.public_id, label=user.name, organization_id=organization.pk,
-        permissions=PERMISSIONS[role], gives=frozenset({"admin"}), role=role, pk=user.pk,
-    )  # fmt: skip
 
 
 def settings_entries():
@@ -36,7 +28,6 @@ def settings_entries():
 
 
 def test_the_name_is_changed_by_an_admin_and_recorded_once(browser_of, ann, acme, acme_key, api):
-    api(acme_key).get("/v1/me")
     assert send(browser_of(ann), HERE + "general/", name="  Acme   Journeys ").status_code == 302
     assert settings_entries() == [{"name": ["Acme Travel", "Acme Journeys"]}]
     assert api(acme_key).get("/v1/me").json()["organization"]["name"] == "Acme Journeys"
@@ -179,7 +170,9 @@ def second_step(user):
 
 def test_who_requires_it_has_it(browser_of, ann, acme):
     refused = send(browser_of(ann), HERE + "security/", two_step_required="on", **SECURITY)
-    assert refused.status_code == 422 and "Set up two-step sign-in for your own account first" in refused.content.decode()
+    assert (
+        refused.status_code == 422 and "Set up two-step sign-in for your own account first" in refused.content.decode()
+    )
     second_step(ann)
     assert send(browser_of(ann), HERE + "security/", two_step_required="on", **SECURITY).status_code == 302
     assert settings_entries() == [{"two_step_required": [False, True]}]

@@ -22,9 +22,7 @@ from apps.webhooks import publishing
 from apps.webhooks.models import Attempt, Delivery, Endpoint, Event, ReplayJob
 from tests.conftest import PASSWORD
 from tests.engines import DATA
-from tests.house.conftest import samples  # noqa: F401  a fixture
-from tests.orgs.organizations import OPERATOR, hidden, send
-from tests.orgs.test_organization_settings import actor_of
+from tests.organizations.doors import OPERATOR, actor_of, hidden, send
 
 pytestmark = pytest.mark.django_db
 HERE = "/o/acme/settings/organization/close/"
@@ -46,7 +44,7 @@ def test_an_owner_closes_by_typing_the_name_and_confirming(browser_of, ada, acme
     assert "/o/acme/settings/organization/export/" in page and "confirm_password" in page
     refused = send(browser, HERE, confirm_name="acme", confirm_password=PASSWORD)
     assert refused.status_code == 422 and "That is not the name of this organization" in refused.content.decode()
-    assert api(acme_key).get("/v1/me").status_code == 200
+    assert Organization.objects.get(pk=acme.pk).status == "active"
     done = browser.post(HERE, {**hidden(refused), "confirm_name": " Acme  Travel "})
     assert done.status_code == 302 and Organization.objects.get(pk=acme.pk).status == "closed"
     answer = api(acme_key).get("/v1/me")
@@ -108,6 +106,7 @@ def test_events_of_platform_keys_find_no_organization(api, owner, acme, make_key
     assert api(platform).post("/v1/api-keys/verify", {"key": key.text}).json()["code"] == "revoked_api_key"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_key_made_in_that_very_moment_is_let_in_nowhere(api, owner, acme, make_key):
     close(owner)
     late = make_key(acme, "users:read")  # as if its transaction had begun before
@@ -184,7 +183,19 @@ def test_after_its_days_all_rows_go_and_the_log_stays(api, owner, ada, acme, riv
         purge()
     row = Organization.objects.get(pk=acme.pk)
     assert row.purged_at is not None and row.slug == f"closed-{acme.pk.hex}"
-    for model in (ApiKey, Endpoint, Event, Delivery, Attempt, ReplayJob, Notice, Membership, ApiCall, UsageHour, UsageDay):
+    for model in (
+        ApiKey,
+        Endpoint,
+        Event,
+        Delivery,
+        Attempt,
+        ReplayJob,
+        Notice,
+        Membership,
+        ApiCall,
+        UsageHour,
+        UsageDay,
+    ):
         assert not model._base_manager.filter(organization=acme).exists(), model
     assert not LastUse.objects.filter(credential_id__in=[acme_key.row.pk, successor.pk]).exists()
     assert not User.objects.filter(pk=ada.pk).exists()

@@ -11,7 +11,7 @@ from apps.orgs import organizations
 from apps.orgs.mailing import GROUPS, SECURITY, group_of
 from apps.orgs.models import Membership, Organization, OutgoingMail
 from apps.orgs.tasks import mail_notices
-from tests.orgs.organizations import send
+from tests.organizations.doors import send
 
 pytestmark = pytest.mark.django_db
 HERE = "/o/acme/settings/organization/mail/"
@@ -22,7 +22,9 @@ def told(acme, kind, permission=Permission.WEBHOOKS_WRITE):
     """Post a notice and say who gets its mail."""
     OutgoingMail.objects.all().delete()
     number = notices.Notice.objects.count()
-    notices.post(organization_id=acme.pk, kind=kind, dedupe_key=f"{kind}:{number}", params=PARAMS, permission=permission)
+    notices.post(
+        organization_id=acme.pk, kind=kind, dedupe_key=f"{kind}:{number}", params=PARAMS, permission=permission
+    )
     mail_notices()
     return sorted(mail.to.partition("@")[0] for mail in OutgoingMail.objects.all())
 
@@ -37,7 +39,9 @@ def choose(acme, **groups):
 
 def test_every_kind_has_a_group():
     assert {group_of(kind) for kind in KINDS} <= set(GROUPS)
-    assert group_of("something.new") == SECURITY == group_of("api_key.leaked_revoked") == group_of("organization.closed")
+    assert (
+        group_of("something.new") == SECURITY == group_of("api_key.leaked_revoked") == group_of("organization.closed")
+    )
     assert (group_of("api_key.expiring"), group_of("endpoint.failing")) == ("keys", "webhooks")
 
 
@@ -85,7 +89,9 @@ def test_each_person_declines_for_each_organization(browser_of, acme, rival, ada
     page = main_of(browser.get("/account/mail/"))
     assert page.count('type="checkbox"') == 6 and page.count(" checked") == 6
     assert "Security" not in page
-    answer = browser.post("/account/mail/", {"mail_acme": ["keys", "security"], "mail_rival": ["keys", "webhooks", "members"]})
+    answer = browser.post(
+        "/account/mail/", {"mail_acme": ["keys", "security"], "mail_rival": ["keys", "webhooks", "members"]}
+    )
     assert answer.status_code == 302
     own = dict(Membership.objects.filter(user=dev).values_list("organization__slug", "mail_off"))
     assert own == {"acme": ["webhooks", "members"], "rival": None}

@@ -16,9 +16,8 @@ from apps.orgs.tasks import mail_notices
 from apps.webhooks import actions as webhooks
 from apps.webhooks.models import Delivery, Event
 from tests.engines import DATA
-from tests.house.conftest import samples  # noqa: F401  a fixture
 from tests.house.routes import of_door
-from tests.orgs.organizations import OPERATOR
+from tests.organizations.doors import OPERATOR, actor_of
 
 pytestmark = pytest.mark.django_db
 HTML = {"Accept": "text/html"}
@@ -42,6 +41,7 @@ def statuses():
     return sorted(Delivery.objects.values_list("status", flat=True))
 
 
+@pytest.mark.django_db(transaction=True)
 def test_keys_and_sessions_are_refused_with_the_code(api, browser_of, ada, acme, acme_key):
     assert api(acme_key).get("/v1/me").status_code == 200
     suspend(acme)
@@ -102,7 +102,6 @@ def test_another_reason_replaces_the_first(acme):
 
 
 def test_only_the_vendor_suspends_and_never_itself(acme, ada):
-    from tests.orgs.test_organization_settings import actor_of
 
     for actor in (actor_of(ada, acme, "owner"),):
         with pytest.raises(Forbidden):
