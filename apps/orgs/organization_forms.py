@@ -15,6 +15,8 @@ from apps.orgs.organizations import OPERATORS_OWN, SETTINGS
 from apps.orgs.organizations.settings import LONGEST_NAME, MOST_KEY_DAYS, check_settings
 from apps.orgs.retention import LEAST, MOST, field_of, most_days
 
+# With more people than this a list to scroll takes the place of ticks.
+MOST_TICKS = 30
 PLAIN = {"autocomplete": "off"}
 FAMILIES = {
     "audit": _("Audit log: who changed what"),
@@ -119,7 +121,11 @@ class MailForm(StepUpForm, SettingsForm):
 
     def _choice(self, label: Any, choices: list[Any], chosen: list[str]) -> forms.MultipleChoiceField:
         return forms.MultipleChoiceField(
-            label=label, choices=choices, required=False, initial=chosen, widget=forms.CheckboxSelectMultiple
+            label=label,
+            choices=choices,
+            required=False,
+            initial=chosen,
+            widget=forms.CheckboxSelectMultiple if len(choices) <= MOST_TICKS else forms.SelectMultiple,
         )
 
     def groups(self) -> list[dict[str, Any]]:
@@ -154,8 +160,8 @@ class CloseForm(StepUpForm):
 
     def clean_confirm_name(self) -> str:
         """This will compare what was typed with the name."""
-        text = " ".join(self.cleaned_data["confirm_name"].split())
-        if text != self.organization.name:
+        text: str = self.cleaned_data["confirm_name"]
+        if text.split() != self.organization.name.split():
             raise forms.ValidationError(_("That is not the name of this organization."))
         return text
 

@@ -51,6 +51,11 @@ def test_an_owner_closes_by_typing_the_name_and_confirming(browser_of, ada, acme
     assert (answer.status_code, answer.json()["code"]) == (401, "revoked_api_key")
 
 
+def test_a_name_with_odd_spaces_can_be_typed(owner, acme):
+    Organization.objects.filter(pk=acme.pk).update(name="Acme  Travel ")
+    assert close(owner).status == "closed"
+
+
 def test_without_a_confirmation_nothing_is_closed(browser_of, ada, acme):
     assert send(browser_of(ada, confirmed=False), HERE, confirm_name="Acme Travel").status_code == 422
     assert Organization.objects.get(pk=acme.pk).status == "active"
@@ -120,6 +125,7 @@ def test_owners_and_admins_are_told_and_notices_are_mailed_no_more(owner, ada, a
     notices.post(organization_id=acme.pk, kind="endpoint.recovered", dedupe_key="x", params={"host": "h"})
     close(owner)
     mail_notices()
+    assert not Notice.objects.open().exists()
     told = OutgoingMail.objects.order_by("to")
     assert [mail.to for mail in told] == [ada.email, ann.email]
     assert "Ada closed Acme Travel" in told[0].body

@@ -204,3 +204,11 @@ def test_the_admin_closes_nothing(browser_of, operator, acme):
     path = f"/admin/orgs/organization/{acme.pk}/change/"
     assert browser_of(operator).post(path, admin_form(status="closed")).status_code == 200
     assert Organization.objects.get(pk=acme.pk).status == "active"
+
+
+def test_what_the_vendor_wrote_is_text(browser_of, ada, acme):
+    Package.objects.create(organization=acme, contact="<b>Mail & us</b>")
+    suspend(acme, "<script>x</script>")
+    page = browser_of(ada).get("/o/acme/settings/organization/").content.decode()
+    assert "<script>x" not in page and "<b>Mail" not in page
+    assert "&lt;script&gt;x&lt;/script&gt;" in page and "&lt;b&gt;Mail &amp; us&lt;/b&gt;" in page

@@ -13,6 +13,7 @@ from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.permissions import Permission
 from apps.credentials import lifecycle
+from apps.notices import actions as notices
 from apps.orgs import mail
 from apps.orgs.models import Membership, Organization, OrganizationStatus, Role
 from apps.orgs.organizations.rows import locked, record, refuse_platform, require_vendor
@@ -37,7 +38,7 @@ def close_organization(*, actor: Actor, name: str) -> Organization:
     refuse_platform(organization)
     if organization.status != OrganizationStatus.ACTIVE:
         raise Conflict(_("This organization is suspended or closed already."))
-    if " ".join(name.split()) != organization.name:
+    if name.split() != organization.name.split():
         raise Invalid.field("confirm_name", _("That is not the name of this organization."))
     now = timezone.now()
     until = now + timedelta(days=settings.RETENTION_DAYS_CLOSED_ORGANIZATION)
@@ -71,8 +72,12 @@ def reopen_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organiza
 
 
 def end_everything(actor: Actor, organization: Organization) -> dict[str, list[Any]]:
-    """This will revoke every live key of every kind and disable every endpoint; returns what the audit entry says."""
+    """This will revoke every live key of every kind, disable every endpoint and close every notice.
+
+    Returns the numbers for the audit entry.
+    """
     keys = lifecycle.revoke_all(organization_id=organization.pk, actor=actor, reason=REASON)
+    notices.resolve(organization_id=organization.pk, dedupe_prefix="")
     endpoints, dropped = webhooks.end_for_organization(organization_id=organization.pk)
     counts = {f"{kind}s_revoked": count for kind, count in keys.items()}
     counts |= {"endpoints_disabled": endpoints, "deliveries_dropped": dropped}
