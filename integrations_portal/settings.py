@@ -263,6 +263,7 @@ RETENTION_DAYS_ATTEMPTS = env.whole("RETENTION_DAYS_ATTEMPTS", default=30, low=1
 RETENTION_DAYS_DELIVERIES = env.whole("RETENTION_DAYS_DELIVERIES", default=90, low=1, high=3650)
 RETENTION_DAYS_EXPORTS = env.whole("RETENTION_DAYS_EXPORTS", default=7, low=1, high=90)
 RETENTION_DAYS_AUDIT = env.whole("RETENTION_DAYS_AUDIT", default=365, low=30, high=36_500)
+RETENTION_DAYS_CLOSED_ORGANIZATION = env.whole("RETENTION_DAYS_CLOSED_ORGANIZATION", default=90, low=1, high=3650)
 
 # Ports: what lower layers call without knowing who is behind it (docs/adr/0001).
 PORTAL_KEY_AUTHENTICATION = "apps.credentials.authentication.authenticate"
@@ -270,6 +271,8 @@ PORTAL_SESSION_AUTHENTICATION = "apps.orgs.middleware.actor_for_api"
 PORTAL_ENTER_ORGANIZATION = "apps.orgs.middleware.enter_organization"
 PORTAL_CALL_LOG = "apps.audit.calls.record_call"
 PORTAL_IDEMPOTENCY = "apps.credentials.idempotency.Record"
+PORTAL_RETENTION = "apps.orgs.retention.days_for"
+PORTAL_CONTACT = "apps.api_keys.catalogue.contact_of"
 
 # --- Public API -----------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

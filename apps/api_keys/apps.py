@@ -6,7 +6,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit import parties
-from apps.base import sweeps
+from apps.base import exports, sweeps
 from apps.credentials.registry import KeyKind, register
 
 
@@ -29,3 +29,4 @@ class ApiKeysConfig(AppConfig):
         sweeps.register("api_keys.remind_of_rotation", "apps.api_keys.alerts.expiry.remind_of_rotation", 60)
         sweeps.register("api_keys.look_at_use", "apps.api_keys.alerts.unusual.look_at_use", 60)
         sweeps.register("api_keys.fade_notices", "apps.api_keys.alerts.stories.fade_notices", 3600)
+        exports.register("api_keys.jsonl", "apps.api_keys.archive_parts.keys")

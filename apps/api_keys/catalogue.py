@@ -1,10 +1,11 @@
 """The key types and scopes that every portal starts with. Operators change them afterwards; nothing is put back."""
 
+import uuid
 from typing import Any
 
 from django.utils.translation import gettext_noop as _
 
-from apps.api_keys.models import EVERY_SCOPE, KeyType, Scope
+from apps.api_keys.models import EVERY_SCOPE, KeyType, Package, Scope
 from apps.base.permissions import HOST_RESOURCES, PORTAL_SCOPES, Permission
 
 DESCRIPTIONS = {
@@ -91,3 +92,8 @@ def ensure_catalogue(**_options: Any) -> None:
         )
     for position, (name, values) in enumerate(KEY_TYPES.items()):
         KeyType.objects.get_or_create(name=name, defaults={**values, "position": position * 10, "is_builtin": True})
+
+
+def contact_of(organization_id: uuid.UUID) -> str:
+    """This will return whom an organization should ask: the operator's words for it, or ours."""
+    return (Package.objects.filter(pk=organization_id).first() or Package()).contact_text

@@ -3,7 +3,7 @@ from django.apps import AppConfig
 from apps.audit import digests
 from apps.audit.parties import page_of
 from apps.audit.sources import register
-from apps.base import sweeps
+from apps.base import exports, sweeps
 
 
 class AuditConfig(AppConfig):
@@ -23,3 +23,5 @@ class AuditConfig(AppConfig):
         sweeps.register("audit.checkpoints", "apps.audit.trimming.sign_daily", every_seconds=30)
         sweeps.register("audit.trim", "apps.audit.trimming.trim", every_seconds=2)
         digests.register("calls", "apps.audit.call_digest.SOURCE")
+        exports.register("usage_by_day.jsonl", "apps.audit.archive_parts.usage_days")
+        exports.register("audit_log.jsonl", "apps.audit.archive_parts.entries")

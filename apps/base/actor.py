@@ -11,7 +11,7 @@ from enum import StrEnum
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Forbidden
-from apps.base.permissions import ADMIN, grants, is_read
+from apps.base.permissions import ADMIN, changes_nothing, grants, is_read
 
 
 class ActorKind(StrEnum):
@@ -40,6 +40,7 @@ class Actor:
 
     ``withheld``: scopes that an operator switched off for the organization; they count for no key, ``admin`` included.
     ``quarantined``: a key that was set aside; only its read scopes count.
+    ``suspended``: why the person's organization may only be looked at; empty where it may be used.
     """
 
     kind: ActorKind
@@ -52,6 +53,7 @@ class Actor:
     bounds: Bounds | None = None
     withheld: frozenset[str] = frozenset()
     quarantined: bool = False
+    suspended: str = ""
     address: str = ""
     user_agent: str = ""
     request_id: str = ""
@@ -61,10 +63,13 @@ class Actor:
         """This will tell whether the actor holds the permission."""
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
             return True
-        return self._holds(permission) and (is_read(permission) or not self.quarantined)
+        is_set_aside = (self.quarantined and not is_read(permission)) or (
+            self.suspended and not changes_nothing(permission)
+        )
+        return self._holds(permission) and not is_set_aside
 
     def _holds(self, permission: str) -> bool:
-        """This will tell whether the actor holds the permission, quarantine aside."""
+        """This will tell whether the actor holds the permission, quarantine and suspension aside."""
         return permission not in self.withheld and grants(self.permissions, permission)
 
     def can_any(self, permissions: Iterable[str]) -> bool:
@@ -75,13 +80,15 @@ class Actor:
         """This will tell whether the actor may hand a scope to a key that it makes or changes."""
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
             return True
-        return not self.quarantined and (scope in self.gives or ADMIN in self.gives)
+        return not (self.quarantined or self.suspended) and (scope in self.gives or ADMIN in self.gives)
 
     def require(self, *permissions: str) -> None:
         """This will raise Forbidden, naming what is missing, unless the actor holds one of the permissions."""
         if self.can_any(permissions):
             return
         accepted = ", ".join(permissions)
+        if self.suspended and any(self._holds(permission) for permission in permissions):
+            raise Forbidden(self.suspended, "organization_suspended")
         if self.quarantined and any(self._holds(permission) for permission in permissions):
             raise Forbidden(_("This key is quarantined: until it is released it may only read."), "key_quarantined")
         if self.kind in (ActorKind.API_KEY, ActorKind.SDK_KEY):

@@ -1,6 +1,7 @@
-"""Finding the tenant by its slug, for commands of apps that know nothing of organizations."""
+"""What apps below must know of the tenant: its key by its slug, how long its keys may live, how long rows are kept."""
 
 import uuid
+from typing import Any
 
 from django.apps import apps
 
@@ -13,3 +14,22 @@ def organization_pk(slug: str) -> uuid.UUID:
     if found is None:
         raise NotFound(f"There is no organization with the slug {slug!r}.")
     return found
+
+
+def longest_key_days(organization_id: uuid.UUID | None) -> int | None:
+    """This will return the longest lifetime in days that the organization gives its keys; None: as their types say."""
+    rows = _organizations().filter(pk=organization_id)
+    return rows.values_list("longest_key_days", flat=True).first()
+
+
+def days_kept(organization_id: uuid.UUID | None, kind: str, most: int) -> int:
+    """This will return for how many days rows are kept: the organization's own figure within the operator's ``most``.
+
+    ``kind``: audit, calls or deliveries.
+    """
+    rows = _organizations().filter(pk=organization_id)
+    return min(rows.values_list(f"retention_days_{kind}", flat=True).first() or most, most)
+
+
+def _organizations() -> Any:
+    return apps.get_model("orgs", "Organization").objects

@@ -10,8 +10,8 @@ from django.http import HttpResponseBase
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from apps.base.errors import Invalid, NotFound, PortalError
-from apps.base.permissions import Permission
+from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
+from apps.base.permissions import COPIES, Permission
 from apps.base.requests import PortalRequest
 
 Page = Callable[..., HttpResponseBase]
@@ -26,7 +26,8 @@ def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] =
 
     ``permissions``: any one of them opens the page (none given: every member). ``nav``: the item of the side
     navigation that is current. ``methods``: READING, FORM or BUTTON. A stranger gets 404, a member without the right
-    403 with a reason, another method 405.
+    403 with a reason, another method 405. Of a suspended organization no page changes anything; who must do something
+    else first (set up two-step sign-in) is led there.
     """
     for permission in permissions:
         if not isinstance(permission, Permission):
@@ -37,11 +38,15 @@ def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] =
         def guarded(request: PortalRequest, slug: str, **values: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
-            import_string(settings.PORTAL_ENTER_ORGANIZATION)(request, slug)
+            elsewhere = import_string(settings.PORTAL_ENTER_ORGANIZATION)(request, slug)
+            if elsewhere is not None:
+                return elsewhere
             request.nav = nav
             if permissions:
                 request.actor.require(*permissions)
             _check(request, methods)
+            if request.method not in READING and not COPIES.intersection(permissions):
+                _refuse_suspended(request)
             return page(request, **values)
 
         guarded.permissions = permissions  # type: ignore[attr-defined]  # a function takes any attribute
@@ -60,3 +65,8 @@ def _check(request: PortalRequest, methods: tuple[str, ...]) -> None:
         raise NotFound()
     if any("\0" in value for values in (*request.GET.lists(), *request.POST.lists()) for value in values[1]):
         raise Invalid(_("A text holds a NUL character. Remove it and try again."))
+
+
+def _refuse_suspended(request: PortalRequest) -> None:
+    if request.actor.suspended:
+        raise Forbidden(request.actor.suspended, "organization_suspended")

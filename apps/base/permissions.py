@@ -32,7 +32,9 @@ class Permission(StrEnum):
     MEMBERS_READ = "members:read"
     MEMBERS_WRITE = "members:write"
     AUDIT_EXPORT = "audit:export"
+    ORGANIZATION_READ = "organization:read"
     ORGANIZATION_WRITE = "organization:write"
+    ORGANIZATION_EXPORT = "organization:export"
     ORGANIZATION_OWN = "organization:own"
 
 
@@ -42,11 +44,15 @@ NOT_SCOPES = frozenset(
         Permission.MEMBERS_READ,
         Permission.MEMBERS_WRITE,
         Permission.AUDIT_EXPORT,
+        Permission.ORGANIZATION_READ,
         Permission.ORGANIZATION_WRITE,
+        Permission.ORGANIZATION_EXPORT,
         Permission.ORGANIZATION_OWN,
     }
 )
-OWNER_ONLY = frozenset({Permission.ORGANIZATION_OWN})
+OWNER_ONLY = frozenset({Permission.ORGANIZATION_OWN, Permission.ORGANIZATION_EXPORT})
+# Taking away a copy changes nothing, and is asked for by a form all the same.
+COPIES = frozenset({Permission.AUDIT_EXPORT, Permission.ORGANIZATION_EXPORT})
 PORTAL_SCOPES = tuple(permission for permission in Permission if permission not in NOT_SCOPES)
 HOST_RESOURCES = ("orders", "invoices", "appointments", "assessments", "licenses")
 
@@ -66,3 +72,8 @@ def grants(held: frozenset[str], wanted: str) -> bool:
 def is_read(permission: str) -> bool:
     """This will tell whether a permission lets somebody see and change nothing."""
     return permission.endswith(":read")
+
+
+def changes_nothing(permission: str) -> bool:
+    """This will tell whether a permission stays while an organization is suspended: to see, and to take a copy."""
+    return is_read(permission) or permission in COPIES

@@ -4,6 +4,7 @@ Each change says whether it changed anything, so that asking twice is recorded o
 (``locked``), so that two changes of one key come one after the other. Rows are never deleted.
 """
 
+import uuid
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from apps.base.errors import Conflict
 from apps.base.secrets import new_key
 from apps.credentials import gate
 from apps.credentials.models import KeyStatus, SecretKey, SecretKeyQuerySet
+from apps.credentials.registry import KINDS
 
 Key = TypeVar("Key", bound=SecretKey)
 
@@ -66,6 +68,25 @@ def revoke(key: SecretKey, *, actor: Actor, reason: str = "") -> bool:
         return False
     require_alive(key)
     return _change(key, actor, reason, "revoked_at", timezone.now())
+
+
+def revoke_all(*, organization_id: uuid.UUID, actor: Actor, reason: str) -> dict[str, int]:
+    """This will end every live key of every kind of an organization, and return how many of each kind that were.
+
+    Call it after the organization's row was changed: the gate refuses what is issued at the same moment.
+    """
+    now = timezone.now()
+    values = {
+        "revoked_at": now,
+        "status_reason": reason[:200],
+        "status_changed_by": f"{actor.kind}:{actor.id}",
+        "status_changed_at": now,
+        "updated_at": now,
+    }
+    rows = {kind.kind: kind.keys().filter(organization_id=organization_id) for kind in KINDS.values()}
+    ended = {name: found.live(now).update(**values) for name, found in rows.items()}
+    gate.organization_changed(organization_id)
+    return ended
 
 
 def disable(key: SecretKey, *, actor: Actor, reason: str = "") -> bool:

@@ -109,7 +109,15 @@ KINDS: dict[str, Words] = {
     ),
     "organization.suspended": Words(
         _("This organization is suspended"),
-        _("Its keys answer 403 organization_suspended and deliveries are held. %(reason)s"),
+        _(
+            "Reason: %(reason)s. Its keys answer 403 organization_suspended, deliveries are held, and its pages can"
+            " only be read. Nothing is lost."
+        ),
+        _("Open the overview"),
+    ),
+    "organization.resumed": Words(
+        _("This organization works again"),
+        _("Its suspension has ended. Keys are let in, and what was held is sent now."),
         _("Open the overview"),
     ),
 }

@@ -3,51 +3,58 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db import models
+from django.db import transaction
 
-from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
-from apps.credentials import gate
+from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin, operator_of
+from apps.base.actor import Actor
+from apps.orgs import organizations
 from apps.orgs.models import Membership, Organization, OrganizationStatus, OutgoingMail, User
-from apps.webhooks import actions as webhooks
+from apps.orgs.organization_forms import OperatorsOrganizationForm
 
 
 @admin.register(Organization)
 class OrganizationAdmin(AuditedAdmin):
-    """An organization: its name, whether it may be used, its ceilings."""
+    """An organization: its settings, its ceilings, whether it may be used. Each change is one of its actions."""
 
-    audit_kind = "organization"
-    list_display = ("name", "slug", "status", "created_at")
+    form = OperatorsOrganizationForm
+    list_display = ("name", "slug", "status", "created_at", "closed_at", "kept_until")
     list_filter = ("status",)
     search_fields = ("name", "slug")
     fields = (
         *("name", "slug", "status", "status_reason", "ceiling_per_minute", "endpoint_limit", "leak_policy"),
-        "created_at",
+        *("longest_key_days", "two_step_required"),
+        *("retention_days_audit", "retention_days_calls", "retention_days_deliveries"),
+        *("mail_recipients", "created_at", "closed_at", "kept_until", "purged_at"),
     )
-    readonly_fields = ("slug", "created_at")
+    readonly_fields = ("slug", "mail_recipients", "created_at", "closed_at", "purged_at")
 
     def has_add_permission(self, request: Any) -> bool:
         """This will refuse: `manage.py create_organization` makes one together with its owner."""
         return False
 
-    def action_name(self, change: bool, before: dict[str, Any], obj: Any) -> str:
-        """This will name a suspension and its end as what they are."""
-        if "status" in before and obj.status == OrganizationStatus.SUSPENDED:
-            return "organization.suspended"
-        if before.get("status") == OrganizationStatus.SUSPENDED:
-            return "organization.resumed"
-        return "organization.updated"
+    def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
+        """This will let the end of what is closed be moved, and show it of nothing else."""
+        is_closed = obj is not None and obj.status == OrganizationStatus.CLOSED and obj.purged_at is None
+        return self.readonly_fields if is_closed else (*self.readonly_fields, "kept_until")
 
-    def organization_of(self, obj: models.Model) -> Any:
-        """This will put the entry into the organization's own log."""
-        return obj.pk
+    def save_model(self, request: Any, obj: Any, form: Any, change: bool) -> None:
+        """This will do what was changed through the organization's own actions; each writes its entry."""
+        actor = operator_of(request)
+        with transaction.atomic():
+            changed = {name: form.cleaned_data[name] for name in form.changed_settings()}
+            if changed:
+                organizations.update_settings(actor=actor, organization_id=obj.pk, **changed)
+            if {"status", "status_reason"}.intersection(form.changed_data):
+                _bring_into(actor, form.was, form.cleaned_data["status"], form.cleaned_data["status_reason"])
 
-    def after_change(self, obj: Any) -> None:
-        """This will make the gate see the new state at its next call, and hold or release what waits to be sent."""
-        gate.organization_changed(obj.pk)
-        if obj.status == OrganizationStatus.ACTIVE:
-            webhooks.release_after_suspension(organization_id=obj.pk)
-        else:
-            webhooks.hold_for_suspension(organization_id=obj.pk)
+
+def _bring_into(actor: Actor, organization: Organization, status: str, reason: str) -> None:
+    if status == OrganizationStatus.SUSPENDED:
+        organizations.suspend_organization(actor=actor, organization_id=organization.pk, reason=reason)
+    elif status == OrganizationStatus.ACTIVE and organization.status == OrganizationStatus.SUSPENDED:
+        organizations.resume_organization(actor=actor, organization_id=organization.pk)
+    elif status == OrganizationStatus.ACTIVE and organization.status == OrganizationStatus.CLOSED:
+        organizations.reopen_organization(actor=actor, organization_id=organization.pk)
 
 
 @admin.register(User)

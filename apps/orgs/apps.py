@@ -6,7 +6,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit import parties
-from apps.base import sweeps
+from apps.base import exports, sweeps
 
 
 def ensure_platform(**_options: Any) -> None:
@@ -24,3 +24,7 @@ class OrgsConfig(AppConfig):
         sweeps.register("orgs.mail_notices", "apps.orgs.tasks.mail_notices", 5)
         sweeps.register("orgs.send_due_mail", "apps.orgs.tasks.send_due_mail", 5)
         sweeps.register("orgs.forget_ended_sessions", "apps.orgs.tasks.forget_ended_sessions", 3600)
+        sweeps.register("orgs.purge_closed", "apps.orgs.purging.purge_closed", 30)
+        sweeps.register("orgs.forget_purged", "apps.orgs.purging.forget_purged", 3600)
+        exports.register("organization.jsonl", "apps.orgs.archive_parts.organization")
+        exports.register("members.jsonl", "apps.orgs.archive_parts.members")

@@ -6,6 +6,7 @@ from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.notices.models import Notice, Severity
 from apps.notices.texts import describe
+from apps.orgs.entrance import contact_of
 from apps.orgs.models import Membership, OrganizationStatus
 
 NOTICES_ON_TOP = 1
@@ -27,6 +28,7 @@ def page_context(request: PortalRequest) -> dict[str, Any]:
             "nav": getattr(request, "nav", ""),
             "can": {permission.name.lower(): actor.can(permission) for permission in Permission},
             "notices": _notices(request),
+            "contact": contact_of(organization) if actor.suspended else "",
         }
     return context
 

@@ -3,14 +3,18 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+from django.contrib import messages
 from django.http import HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.api import Caller
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
 from apps.base.middleware import is_api
 from apps.base.requests import PortalRequest
+from apps.orgs.entrance import lacks_second_step, why_suspended
 from apps.orgs.models import Membership, OrganizationStatus
 from apps.orgs.roles import GIVES, PERMISSIONS
 
@@ -29,6 +33,7 @@ def actor_of(request: PortalRequest, membership: Membership) -> Actor:
         permissions=PERMISSIONS[membership.role],
         gives=GIVES[membership.role],
         role=membership.role,
+        suspended=why_suspended(membership.organization),
         address=request.client_address,
         user_agent=request.META.get("HTTP_USER_AGENT", "")[:300],
         request_id=request.request_id,
@@ -36,16 +41,24 @@ def actor_of(request: PortalRequest, membership: Membership) -> Actor:
     )
 
 
-def enter_organization(request: PortalRequest, slug: str) -> None:
-    """This will set ``request.organization``, ``.membership`` and ``.actor``, or raise NotFound for a stranger."""
+def enter_organization(request: PortalRequest, slug: str) -> HttpResponse | None:
+    """This will set ``request.organization``, ``.membership`` and ``.actor``, or raise NotFound for a stranger.
+
+    Returns where the member must go first, if anywhere: to the set-up of two-step sign-in, where it is required.
+    """
     memberships = Membership.objects.filter(user_id=request.user.pk).select_related("organization", "user")
     found = memberships.filter(organization__slug=slug).exclude(organization__status=OrganizationStatus.CLOSED).first()
     if found is None or found.organization.is_platform:
         raise NotFound()
     request.membership, request.organization = found, found.organization
     request.actor = actor_of(request, found)
+    if lacks_second_step(found):
+        text = _("%(name)s requires two-step sign-in. Set it up first; then you are let in.")
+        messages.info(request, text % {"name": found.organization.name})
+        return redirect("mfa_index")
     request.session["organization"] = slug
     _note_visit(found)
+    return None
 
 
 def _note_visit(membership: Membership) -> None:
@@ -74,7 +87,7 @@ def actor_for_api(request: PortalRequest) -> Caller | None:
         membership = _only(chosen, slug)
     except PortalError as refusal:
         return Caller(refusal=refusal)
-    return Caller(actor=actor_of(request, membership), refusal=_suspension(membership))
+    return Caller(actor=actor_of(request, membership), refusal=_refusal(membership))
 
 
 def _only(chosen: list[Membership], slug: str | None) -> Membership:
@@ -86,10 +99,13 @@ def _only(chosen: list[Membership], slug: str | None) -> Membership:
     raise Invalid.field("organization", f"Say which organization: add ?organization= and one of {names}.")
 
 
-def _suspension(membership: Membership) -> Forbidden | None:
-    if membership.organization.status != OrganizationStatus.SUSPENDED:
-        return None
-    return Forbidden("This organization is suspended. Contact the vendor's team.", "organization_suspended")
+def _refusal(membership: Membership) -> Forbidden | None:
+    """Refuse what a key of the organization is refused, and whoever lacks the second step that it requires."""
+    if membership.organization.status == OrganizationStatus.SUSPENDED:
+        return Forbidden("This organization is suspended. Contact the vendor's team.", "organization_suspended")
+    if lacks_second_step(membership):
+        return Forbidden("This organization requires two-step sign-in. Set it up in your account first.")
+    return None
 
 
 class LanguageMiddleware:

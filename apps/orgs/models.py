@@ -161,12 +161,46 @@ class Organization(PrefixedModel, Timestamped):
         default=LeakPolicy.QUARANTINE,
         db_default=LeakPolicy.QUARANTINE,
     )
+    longest_key_days = models.PositiveIntegerField(
+        _("longest lifetime of keys, in days"), null=True, blank=True, help_text=_("Empty: as the key's type says.")
+    )
+    two_step_required = models.BooleanField(_("members need two-step sign-in"), default=False, db_default=False)
+    retention_days_audit = models.PositiveIntegerField(
+        _("days that the audit log is kept"), null=True, blank=True, help_text=_("Empty: as long as the portal does.")
+    )
+    retention_days_calls = models.PositiveIntegerField(
+        _("days that API calls are kept"), null=True, blank=True, help_text=_("Empty: as long as the portal does.")
+    )
+    retention_days_deliveries = models.PositiveIntegerField(
+        _("days that events and deliveries are kept"),
+        null=True,
+        blank=True,
+        help_text=_("Empty: as long as the portal does."),
+    )
+    mail_recipients = models.JSONField(
+        _("who gets which mail"),
+        null=True,
+        blank=True,
+        help_text="Group of notices → roles and members; see mailing.py.",
+    )
+    settings_version = models.PositiveIntegerField(
+        default=0, db_default=0, editable=False, help_text="Counts changes: a form made from older ones is refused."
+    )
+    # Closed: nobody gets in, and the rows stay until a moment that an operator may move.
+    closed_at = models.DateTimeField(_("closed at"), null=True, blank=True, editable=False)
+    kept_until = models.DateTimeField(
+        _("kept until"), null=True, blank=True, help_text=_("Of a closed organization: then its data are removed.")
+    )
+    purged_at = models.DateTimeField(_("data removed at"), null=True, blank=True, editable=False)
 
     objects = OrganizationQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("organization")
         verbose_name_plural = _("organizations")
+        indexes: ClassVar[list[Any]] = [
+            models.Index(fields=["kept_until"], name="closed_organizations", condition=models.Q(status="closed")),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -195,6 +229,7 @@ class Membership(OrgOwned):
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
     created_at = models.DateTimeField(auto_now_add=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)
+    mail_off = models.JSONField(null=True, blank=True, help_text="Groups of mail that the person does not want.")
 
     objects: ClassVar = MembershipQuerySet.as_manager()
 

@@ -27,7 +27,7 @@ ADMINISTRATOR = DEVELOPER | expand(
         Permission.ORGANIZATION_WRITE,
     }
 )
-OWNER = ADMINISTRATOR | {str(Permission.ORGANIZATION_OWN)}
+OWNER = ADMINISTRATOR | {str(Permission.ORGANIZATION_OWN), str(Permission.ORGANIZATION_EXPORT)}
 
 PERMISSIONS: dict[str, frozenset[str]] = {
     Role.OWNER: frozenset(OWNER),

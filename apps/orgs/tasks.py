@@ -14,8 +14,8 @@ from django.utils import timezone, translation
 from apps.notices.models import Notice
 from apps.notices.texts import describe
 from apps.orgs import link_mails, mail
-from apps.orgs.models import Membership, OutgoingMail
-from apps.orgs.roles import PERMISSIONS
+from apps.orgs.mailing import recipients
+from apps.orgs.models import Membership, OrganizationStatus, OutgoingMail
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ LONGEST_WAIT = timedelta(hours=6)
 
 
 def mail_notices() -> int:
-    """This will write the mails of new notices to the members whose role may act, each in their language.
+    """This will write the mails of new notices to those whom mailing.py names, each in their language.
 
     What a person gets of one organization in one run comes as one mail where it is more than three notices.
     """
@@ -46,13 +46,14 @@ def _take(notice: Notice) -> bool:
 
 
 def _write_mails(notices: list[Notice]) -> None:
-    """Write what each member of the one organization gets of these notices."""
-    if not notices:
+    """Write what each member of the one organization gets of these notices; of a closed one nobody gets any."""
+    if not notices or notices[0].organization.status == OrganizationStatus.CLOSED:
         return
-    members = Membership.objects.filter(organization_id=notices[0].organization_id, user__is_active=True)
-    for member in members.select_related("user"):
-        held = PERMISSIONS[member.role]
-        own = [notice for notice in notices if not notice.permission or notice.permission in held]
+    rows = Membership.objects.filter(organization_id=notices[0].organization_id, user__is_active=True)
+    members = list(rows.select_related("user").order_by("pk"))
+    told = [(notice, {each.pk for each in recipients(notice, members)}) for notice in notices]
+    for member in members:
+        own = [notice for notice, keys in told if member.pk in keys]
         if len(own) > MOST_SINGLE_MAILS:
             _write_mail(member, "notices", own)
         else:

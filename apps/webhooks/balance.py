@@ -99,9 +99,8 @@ def _count_and_store(organization_id: uuid.UUID) -> None:
 def _make_missing_rows() -> None:
     organizations = django_apps.get_model("orgs.Organization").objects
     known = DeliveryBalance.objects.values("organization_id")
-    new = [
-        DeliveryBalance(organization_id=key) for key in organizations.exclude(pk__in=known).values_list("pk", flat=True)
-    ]
+    missing = organizations.exclude(pk__in=known).exclude(status="closed")
+    new = [DeliveryBalance(organization_id=key) for key in missing.values_list("pk", flat=True)]
     if new:
         DeliveryBalance.objects.bulk_create(new, ignore_conflicts=True)
 

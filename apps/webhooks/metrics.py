@@ -120,7 +120,7 @@ def _worst_offset(alive: str) -> float:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT clock_offset FROM webhooks_workerbeat WHERE {alive}")  # noqa: S608
         offsets = [row[0] for row in cursor.fetchall()]
-    return round(max([clock.measure(), *offsets], key=abs), 3)
+    return round(max([clock.measure(), *offsets], key=lambda seconds: abs(seconds)), 3)
 
 
 def _balance() -> list[Metric]:

@@ -2,21 +2,24 @@
 
 Each table is walked by its keys, which are by time, a window at a time in a short transaction. The place is stored and
 its row locked, so that one worker walks and the next goes on where it stopped. At the end of a walk the next one
-begins an hour later from the start: what was still waiting then may have ended.
+begins an hour later from the start: what was still waiting then may have ended. Organizations that chose fewer days
+than the portal's have walks of their own over their own rows.
 """
 
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
+from django.utils.module_loading import import_string
 
-from apps.base.identifiers import uuid_at
+from apps.base.identifiers import encode, uuid_at
 from apps.webhooks import balance, clock
 from apps.webhooks.models import (
     Attempt,
@@ -38,50 +41,71 @@ WAITING = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.HELD)
 Keys = list[uuid.UUID]
 
 
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One walk through a table: what goes after how many days, of all organizations or of one."""
+
+    name: str
+    model: type[models.Model]
+    days: int
+    remove: Callable[[Keys, datetime], int]
+    organization_id: uuid.UUID | None = None
+
+    def of(self, organization_id: uuid.UUID, days: int) -> "Walk":
+        """This will return the same walk of one organization; its name has at most 30 characters."""
+        name = f"{self.name[:7]}:{encode('', organization_id)[1:]}"
+        return replace(self, name=name, days=days, organization_id=organization_id)
+
+
 def prune() -> int:
     """This will remove some of what is too old and return how many rows were removed or emptied."""
     until, removed, now = time.monotonic() + MOST_SECONDS, 0, clock.database_now()
     resting = set(SweepPlace.objects.filter(again_at__gt=now).values_list("name", flat=True))
-    for name, model, days, remove in _kinds():
-        if name in resting:
+    for walk in _walks():
+        if walk.name in resting:
             continue
         # The database's time: a worker whose clock is a year ahead must not remove a year.
-        oldest_kept = now - timedelta(days=days)
+        oldest_kept = now - timedelta(days=walk.days)
         count: int | None = 0
         while count is not None and time.monotonic() < until:
             removed += count
-            count = _walk(name, model, oldest_kept, remove)
-            if count is None and model is Attempt:
+            count = _go_on(walk, oldest_kept)
+            if count is None and walk.model is Attempt and walk.organization_id is None:
                 AttemptHour.objects.filter(hour__lt=oldest_kept).delete()
     return removed
 
 
-def _kinds() -> list[tuple[str, type[models.Model], int, Callable[[Keys, datetime], int]]]:
+def _walks() -> list[Walk]:
     """List what is walked, with its days; an event's row outlives its payload as long as a delivery speaks of it."""
     rows = max(settings.RETENTION_DAYS_DELIVERIES, settings.RETENTION_DAYS_EVENTS)
-    return [
-        ("payloads", Event, settings.RETENTION_DAYS_EVENTS, _empty_events),
-        ("attempts", Attempt, settings.RETENTION_DAYS_ATTEMPTS, _remove_attempts),
-        ("deliveries", Delivery, settings.RETENTION_DAYS_DELIVERIES, _remove_deliveries),
-        ("events", Event, rows, _remove_events),
-        ("replays", ReplayJob, rows, _remove_replays),
+    walks = [
+        Walk("payloads", Event, settings.RETENTION_DAYS_EVENTS, _empty_events),
+        Walk("attempts", Attempt, settings.RETENTION_DAYS_ATTEMPTS, _remove_attempts),
+        Walk("deliveries", Delivery, settings.RETENTION_DAYS_DELIVERIES, _remove_deliveries),
+        Walk("events", Event, rows, _remove_events),
+        Walk("replays", ReplayJob, rows, _remove_replays),
     ]
+    own: dict[uuid.UUID, int] = import_string(settings.PORTAL_RETENTION)("deliveries")
+    walks += [walk.of(key, days) for key, days in own.items() for walk in walks if days < walk.days]
+    return walks
 
 
 @transaction.atomic
-def _walk(name: str, model: Any, oldest_kept: datetime, remove: Callable[[Keys, datetime], int]) -> int | None:
+def _go_on(walk: Walk, oldest_kept: datetime) -> int | None:
     """Go through the next window and return what was removed; None where the walk is over, or another's."""
-    SweepPlace.objects.get_or_create(name=name)
+    SweepPlace.objects.get_or_create(name=walk.name)
     now = clock.database_now()
-    places = SweepPlace.objects.filter(Q(again_at=None) | Q(again_at__lte=now), name=name)
+    places = SweepPlace.objects.filter(Q(again_at=None) | Q(again_at__lte=now), name=walk.name)
     place = places.select_for_update(skip_locked=True).first()
     if place is None:
         return None
-    rows = model.objects.filter(pk__lt=uuid_at(oldest_kept))
+    rows = walk.model._default_manager.filter(pk__lt=uuid_at(oldest_kept))
+    if walk.organization_id is not None:
+        rows = rows.filter(organization_id=walk.organization_id)
     if place.place is not None:
         rows = rows.filter(pk__gt=place.place)
     keys = list(rows.order_by("pk").values_list("pk", flat=True)[:WINDOW])
-    removed = remove(keys, oldest_kept) if keys else 0
+    removed = walk.remove(keys, oldest_kept) if keys else 0
     is_over = len(keys) < WINDOW
     place.place, place.again_at = (None, now + REST) if is_over else (keys[-1], None)
     place.save(update_fields=["place", "again_at"])

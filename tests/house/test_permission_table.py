@@ -29,6 +29,13 @@ KEYS = ("no_scope", "scope", "admin_key", "sdk_key")
 PAGES = """
   overview             GET        in     ok     ok        ok    ok    404      404
   members              GET        in     ok     ok        ok    ok    404      404
+  organization_settings GET       in     403    403       ok    ok    404      404
+  organization_general GET,POST   in     403    403       ok    ok    404      404
+  organization_security GET,POST  in     403    403       ok    ok    404      404
+  organization_retention GET,POST in     403    403       ok    ok    404      404
+  organization_mail    GET,POST   in     403    403       ok    ok    404      404
+  organization_export  GET,POST   in     403    403       403   ok    404      404
+  organization_close   GET,POST   in     403    403       403   ok    404      404
   api_keys             GET        in     ok     ok        ok    ok    404      404
   api_key              GET        in     ok     ok        ok    ok    404      404
   api_key_create       GET,POST   in     403    403       ok    ok    404      404

@@ -227,3 +227,25 @@ def test_balances_are_counted_once_a_minute(acme: Organization, rival: Organizat
     assert (balance.count_all(), balance.count_all()) == (Organization.objects.count(), 0)
     found = balance.last_counted(developer(acme))
     assert found is not None and (found.accepted, found.waiting, found.missing) == (1, 1, 0)
+
+
+def test_an_organization_that_chose_fewer_days_keeps_its_rows_so_long(acme: Organization, rival: Organization) -> None:
+    Organization.objects.filter(pk=acme.pk).update(retention_days_deliveries=5)
+    own, theirs = make_endpoint(acme), make_endpoint(rival)
+    young, old = add(own, "succeeded", 4), add(own, "exhausted", 6)
+    waiting, other = add(own, "held", 6), add(theirs, "succeeded", 6)
+    prune()
+    for delivery in (young, waiting, other):
+        assert what_is_left(delivery) == (True, True, True, True)
+    assert what_is_left(old) == (False, False, False, False)
+    Organization.objects.filter(pk=acme.pk).update(retention_days_deliveries=60)
+    middle = add(own, "succeeded", 40)
+    prune()
+    assert what_is_left(middle) == (True, False, True, False)
+
+
+def test_the_names_of_walks_fit_their_column(acme: Organization) -> None:
+    Organization.objects.filter(pk=acme.pk).update(retention_days_deliveries=1)
+    longest = SweepPlace._meta.get_field("name").max_length
+    names = [walk.name for walk in retention._walks()]
+    assert len(names) == len(set(names)) == 10 and max(map(len, names)) <= longest

@@ -73,9 +73,9 @@ def rotate_key(*, actor: Actor, key_id: str, overlap_seconds: int = DAY_SECONDS)
     """This will replace a key by one with the same settings, returned with its text, once; the old one ends later.
 
     ``overlap_seconds``: 0 (at once) to 30 days, and never past the old key's own end. The new key lives as long as the
-    old one was made to, counted from now, within what its type allows; made by a key, it gets no more than that key
-    has. It takes its predecessor's place whatever the cap of the type. Raises Conflict for a key that is in overlap or
-    has ended.
+    old one was made to, counted from now, within what its type and the organization allow; made by a key, it gets no
+    more than that key has. It takes its predecessor's place whatever the cap of the type. Raises Conflict for a key
+    that is in overlap or has ended.
     """
     actor.require(Permission.API_KEYS_WRITE)
     overlap = check_overlap(overlap_seconds)
@@ -100,8 +100,11 @@ def rotate_key(*, actor: Actor, key_id: str, overlap_seconds: int = DAY_SECONDS)
 
 
 def expiry_of_successor(key: ApiKey) -> datetime | None:
-    """This will return when a successor made now ends: as long a life as the old key's, within what the type allows."""
-    lifetime, longest = lifecycle.lifetime_of(key), key.key_type.longest_days
+    """This will return when a successor made now ends: as long a life as the old key's, within what may be here.
+
+    That is what the type and the organization's settings allow, for the vendor too: nobody asked for more.
+    """
+    lifetime, longest = lifecycle.lifetime_of(key), rules.longest_days(key.key_type, key.organization_id)
     if longest is not None:
         lifetime = min(lifetime or timedelta.max, timedelta(days=longest))
     return None if lifetime is None else timezone.now() + lifetime

@@ -40,7 +40,7 @@ def create_key(
     subject = rules.check_subject(kind, subject)
     networks = None if allowed_networks is None else parse_networks(allowed_networks)
     figures = rules.check_limits(kind, limits or {}, actor)
-    expires_at = rules.check_lifetime(kind, lifetime or Lifetime())
+    expires_at = rules.check_lifetime(actor, kind, lifetime or Lifetime())
     rules.check_type_may_be_made(actor, kind)
     rules.check_package(actor, kind, held)
     bounds.check_maker(actor, held)

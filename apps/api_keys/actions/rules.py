@@ -1,5 +1,6 @@
 """What a body may ask for of a key: each rule raises one error that names the field and what to change."""
 
+import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -10,7 +11,7 @@ from apps.api_keys.gate_rows import effective
 from apps.api_keys.models import ApiKey, KeyType, Makers, Package, Scope
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Forbidden, Invalid
-from apps.base.organizations import organization_pk
+from apps.base.organizations import longest_key_days, organization_pk
 from apps.base.permissions import ADMIN, Permission, expand
 from apps.credentials.rules import MAX_DAYS, Lifetime, refuse_key_text
 
@@ -56,19 +57,33 @@ def check_subject(kind: KeyType, subject: str) -> str:
     return subject
 
 
-def check_lifetime(kind: KeyType, lifetime: Lifetime) -> datetime | None:
-    """This will return when the key ends (None: never), within what the type allows."""
-    now = timezone.now()
+def longest_days(kind: KeyType, organization_id: uuid.UUID | None) -> int | None:
+    """This will return how long keys of the type live at most here: as the type says, or the organization's settings.
+
+    None: for ever.
+    """
+    own = longest_key_days(organization_id)
+    return min((days for days in (own, kind.longest_days) if days is not None), default=None)
+
+
+def check_lifetime(actor: Actor, kind: KeyType, lifetime: Lifetime) -> datetime | None:
+    """This will return when the key ends (None: never), within what the type and the organization's settings allow.
+
+    What is not asked for is cut to that. The vendor may ask for more than the organization's settings, as of limits.
+    """
+    now, here = timezone.now(), longest_days(kind, actor.organization_id)
+    longest = kind.longest_days if actor.kind in VENDOR else here
     if lifetime.never:
-        if kind.longest_days is not None:
-            message = _("A key of this type must expire within %(days)d days.") % {"days": kind.longest_days}
+        if longest is not None:
+            message = _("A key of this type must expire within %(days)d days.") % {"days": longest}
             raise Invalid.field("never_expires", message)
         return None
     if lifetime.expires_at is None:
-        return None if kind.default_days is None else now + timedelta(days=kind.default_days)
+        usual = min((days for days in (kind.default_days, here) if days is not None), default=None)
+        return None if usual is None else now + timedelta(days=usual)
     if lifetime.expires_at <= now:
         raise Invalid.field(lifetime.field, _("The expiry must be in the future."))
-    longest = kind.longest_days or MAX_DAYS
+    longest = longest or MAX_DAYS
     if lifetime.expires_at > now + timedelta(days=longest, seconds=5):
         message = _("A key of this type lives at most %(days)d days.") % {"days": longest}
         raise Invalid.field(lifetime.field, message)

@@ -60,7 +60,7 @@ class CreateKeyForm(AccessFields, StepUpForm):
 
     def _offer_lifetimes(self) -> None:
         """Show what the type allows; a longer one that is sent all the same is for the action to refuse."""
-        now, longest = timezone.now(), self.kind.longest_days
+        now, longest = timezone.now(), self.offer.longest_days(self.kind)
         labels = {days: _in_days(int(days), now) for days in DAYS}
         labels |= {CUSTOM: gettext("Other number of days"), NEVER: gettext("No expiry")}
         cast(forms.ChoiceField, self.fields["expires"]).choices = list(labels.items())
@@ -69,7 +69,7 @@ class CreateKeyForm(AccessFields, StepUpForm):
             cast(forms.Select, self.fields["expires"].widget).choices = [(word, labels[word]) for word in shown]
             self.fields["custom_days"].help_text = _until_at_most(longest, now)
             self.fields["custom_days"].widget.attrs["max"] = longest
-        usual = self.kind.default_days
+        usual = self.offer.usual_days(self.kind)
         self.fields["expires"].initial = NEVER if usual is None else str(usual) if str(usual) in DAYS else CUSTOM
         self.fields["custom_days"].initial = usual
 

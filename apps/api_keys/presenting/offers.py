@@ -13,6 +13,7 @@ from apps.api_keys.presenting.facts import limit_texts
 from apps.api_keys.presenting.rights import Rights
 from apps.base.actor import Actor
 from apps.base.errors import Forbidden
+from apps.base.organizations import longest_key_days
 from apps.base.permissions import ADMIN
 
 FULL, OFF, OTHERS = "full", "off", "others"
@@ -35,10 +36,11 @@ class Offer:
     scopes: list[Scope]
     package: Package | None
     used: dict[int, int]
+    longest: int | None
 
     @classmethod
     def to(cls, actor: Actor) -> "Offer":
-        """This will read the catalogue, the package and the live keys of each type: four queries."""
+        """This will read the catalogue, the package and the live keys of each type: five queries."""
         counted = ApiKey.objects.for_actor(actor).live().values("key_type").annotate(count=Count("pk"))
         return cls(
             actor=actor,
@@ -46,6 +48,7 @@ class Offer:
             scopes=list(Scope.objects.all()),
             package=Package.objects.filter(pk=actor.organization_id).first(),
             used={row["key_type"]: row["count"] for row in counted.order_by()},
+            longest=longest_key_days(actor.organization_id),
         )
 
     def find(self, name: str) -> KeyType | None:
@@ -71,6 +74,15 @@ class Offer:
     def left(self, kind: KeyType) -> int | None:
         """This will return how many more keys of the type there may be, or None: any number."""
         return None if kind.cap is None else max(0, kind.cap - self.used.get(kind.pk, 0))
+
+    def longest_days(self, kind: KeyType) -> int | None:
+        """This will return how long keys of the type live at most here, or None: for ever."""
+        return min((days for days in (self.longest, kind.longest_days) if days is not None), default=None)
+
+    def usual_days(self, kind: KeyType) -> int | None:
+        """This will return how long a key of the type lives unless chosen, or None: for ever."""
+        longest = self.longest_days(kind)
+        return min((days for days in (kind.default_days, longest) if days is not None), default=None)
 
     def refusal(self, kind: KeyType) -> Refusal | None:
         """This will tell why the actor cannot make a key of the type now; the action decides again."""
@@ -104,7 +116,7 @@ def type_card(offer: Offer, kind: KeyType) -> dict[str, Any]:
         "text": kind.description_text,
         "holds": _holds(offer, kind),
         "limits": ", ".join(limit_texts(kind)) or _("No rate limit"),
-        "lifetime": _lifetime(kind),
+        "lifetime": _lifetime(offer, kind),
         "used": offer.used.get(kind.pk, 0),
         "cap": kind.cap,
         "left": offer.left(kind),
@@ -123,8 +135,8 @@ def _holds(offer: Offer, kind: KeyType) -> str:
     return ", ".join([*shown, *([ADMIN] if ADMIN in names else [])]) or _("Nothing")
 
 
-def _lifetime(kind: KeyType) -> str:
-    usual, longest = kind.default_days, kind.longest_days
+def _lifetime(offer: Offer, kind: KeyType) -> str:
+    usual, longest = offer.usual_days(kind), offer.longest_days(kind)
     if usual is None:
         return _("No expiry unless chosen")
     values = {"usual": usual, "longest": longest}

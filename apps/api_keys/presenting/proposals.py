@@ -16,15 +16,15 @@ from apps.credentials.lifecycle import lifetime_of
 LONGEST_NAME = 100
 
 
-def copy_of(own: Rights, key: ApiKey, kind: KeyType) -> dict[str, Any]:
-    """This will return the settings of a key, as far as they may still be given."""
+def copy_of(own: Rights, key: ApiKey, kind: KeyType, longest: int | None) -> dict[str, Any]:
+    """This will return the settings of a key, as far as they may still be given; ``longest``: days, None for ever."""
     return {
         "name": (_("Copy of %(name)s") % {"name": key.name})[:LONGEST_NAME],
         "subject": key.subject,
         "networks": "\n".join(key.allowed_networks),
         **{f"limit_{window}": _limit(kind, key, window) for window in WINDOWS},
         **rights(own, key.scopes),
-        **_lifetime(kind, key),
+        **_lifetime(key, longest),
     }
 
 
@@ -50,9 +50,9 @@ def _limit(kind: KeyType, key: ApiKey, window: str) -> int | None:
     return own if own and (most is None or own <= most) else None
 
 
-def _lifetime(kind: KeyType, key: ApiKey) -> dict[str, Any]:
+def _lifetime(key: ApiKey, longest: int | None) -> dict[str, Any]:
     """The lifetime that the key was made with; one in overlap was cut short, so its type's usual one stands."""
-    lifetime, longest = lifetime_of(key), kind.longest_days
+    lifetime = lifetime_of(key)
     if key.overlap_since is not None or (lifetime is None and longest is not None):
         return {}
     if lifetime is None:

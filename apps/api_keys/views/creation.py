@@ -61,7 +61,7 @@ def _source(request: PortalRequest) -> ApiKey | None:
 def _proposal(request: PortalRequest, offer: Offer, kind: KeyType, source: ApiKey | None) -> dict[str, Any]:
     rights = offer.rights(kind)
     if source is not None:
-        return proposals.copy_of(rights, source, kind)
+        return proposals.copy_of(rights, source, kind, offer.longest_days(kind))
     return {"name": request.GET.get("name", "")[:100], **proposals.rights(rights, request.GET.getlist("scopes"))}
 
 

@@ -16,6 +16,7 @@ from apps.webhooks.actions.endpoints import (
     update_endpoint,
 )
 from apps.webhooks.actions.events import publish_event, publish_events
+from apps.webhooks.actions.organizations import end_for_organization
 from apps.webhooks.actions.probing import probe_url
 from apps.webhooks.actions.replays import (
     REPLAYABLE,
@@ -36,6 +37,7 @@ __all__ = [
     "create_endpoint",
     "delete_endpoint",
     "enable_endpoint",
+    "end_for_organization",
     "end_secret",
     "hold_for_suspension",
     "open_inbox",

@@ -20,7 +20,7 @@ from apps.webhooks.schemas import check_data
 
 MOST_DATA_BYTES = 256 * 1024
 CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-PLATFORM = "platform"
+PLATFORM, CLOSED = "platform", "closed"
 
 
 def publish_event(
@@ -87,7 +87,7 @@ def _organization_to_publish_for(actor: Actor, is_platform: bool, organization: 
     key = decode("org", organization)
     found: uuid.UUID | None = (
         rows.filter(pk=key) if key else rows.filter(slug=organization)
-    ).exclude(slug=PLATFORM).values_list("pk", flat=True).first()  # fmt: skip
+    ).exclude(slug=PLATFORM).exclude(status=CLOSED).values_list("pk", flat=True).first()  # fmt: skip
     if found is None:
         raise Invalid.field("organization", _("There is no such organization."))
     return found

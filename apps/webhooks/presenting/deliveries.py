@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.base.identifiers import encode
+from apps.base.organizations import days_kept
 from apps.base.rendering import to_json
 from apps.webhooks.inbox import is_inbox
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, EndpointStatus, Event
@@ -90,8 +91,8 @@ def delivery_detail(delivery: Delivery, slug: str, tab: str, number: int | None)
         "timeline": timeline(delivery, attempts, here, chosen, tab),
         "hint": what_to_try(last.error, last.status_code) if last else "",
         "curl": as_curl(delivery, chosen),
-        "keep_days": settings.RETENTION_DAYS_EVENTS,
-        "keep_attempts_days": settings.RETENTION_DAYS_ATTEMPTS,
+        "keep_days": days_kept(delivery.organization_id, "deliveries", settings.RETENTION_DAYS_EVENTS),
+        "keep_attempts_days": days_kept(delivery.organization_id, "deliveries", settings.RETENTION_DAYS_ATTEMPTS),
     }
 
 

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 DISABLED_REASONS: dict[str, Promise] = {
     "gone": _("It answered 410 Gone."),
     "failing": _("It failed for five days."),
+    "organization_closed": _("The organization was closed."),
 }
 ERROR_WORDS: dict[str, Promise] = {
     "connection_failed": _("connection failed"),

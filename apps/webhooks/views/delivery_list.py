@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from apps.base.errors import Invalid
 from apps.base.identifiers import decode, uuid_at
 from apps.base.lists import make_cursor, read_cursor
+from apps.base.organizations import days_kept
 from apps.base.requests import PortalRequest
 from apps.webhooks import presenting
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event, EventType
@@ -51,7 +52,7 @@ def delivery_list(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
         "event_types": list(EventType.objects.values_list("name", flat=True)),
         "next_cursor": make_cursor(found[PER_PAGE - 1].pk) if len(found) > PER_PAGE else "",
         "is_first": not cursor,
-        "keep_days": settings.RETENTION_DAYS_DELIVERIES,
+        "keep_days": days_kept(endpoint.organization_id, "deliveries", settings.RETENTION_DAYS_DELIVERIES),
         "poll_url": "" if cursor else _poll_url(request),
         "may_send": endpoint.status == EndpointStatus.ENABLED,
         "again_url": reverse("webhook_send_again", args=[slug, endpoint_id]),

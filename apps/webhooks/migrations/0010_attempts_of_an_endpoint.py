@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('orgs', '0002_leak_policy_of_an_organization'),
-        ('webhooks', '0008_deliveries_of_an_event_at_an_endpoint'),
+        ('webhooks', '0009_clock_offsets_of_workers'),
     ]
 
     operations = [

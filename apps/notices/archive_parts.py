@@ -1,0 +1,25 @@
+"""What a copy of an organization's data says of what it was told."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from apps.base.actor import Actor
+from apps.base.exports import in_batches
+from apps.base.instants import instant
+from apps.notices.models import Notice
+
+
+def told(actor: Actor) -> Iterator[dict[str, Any]]:
+    """This will return every notice."""
+    for batch in in_batches(Notice.objects.for_actor(actor)):
+        for row in batch:
+            yield {
+                "id": row.public_id,
+                "kind": row.kind,
+                "severity": row.severity,
+                "params": row.params,
+                "created_at": instant(row.created_at),
+                "mailed_at": instant(row.mailed_at),
+                "dismissed_at": instant(row.dismissed_at),
+                "resolved_at": instant(row.resolved_at),
+            }

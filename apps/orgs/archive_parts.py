@@ -1,0 +1,55 @@
+"""What a copy of an organization's data says of the organization itself and of its members."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any, cast
+
+from apps.base.actor import Actor
+from apps.base.exports import in_batches
+from apps.base.instants import instant
+from apps.orgs.entrance import without_second_step
+from apps.orgs.models import Membership, Organization
+
+
+def organization(actor: Actor) -> Iterator[dict[str, Any]]:
+    """This will return the organization with its settings."""
+    row = _own(actor)
+    yield {
+        "id": row.public_id,
+        "name": row.name,
+        "slug": row.slug,
+        "status": row.status,
+        "created_at": instant(row.created_at),
+        "leak_policy": row.leak_policy,
+        "longest_key_days": row.longest_key_days,
+        "two_step_required": row.two_step_required,
+        "retention_days": {
+            "audit": row.retention_days_audit,
+            "calls": row.retention_days_calls,
+            "deliveries": row.retention_days_deliveries,
+        },
+        "mail_recipients": row.mail_recipients,
+        "ceiling_per_minute": row.ceiling_per_minute,
+        "endpoint_limit": row.endpoint_limit,
+    }
+
+
+def members(actor: Actor) -> Iterator[dict[str, Any]]:
+    """This will return who belongs to it, in which role."""
+    own = _own(actor)
+    lacking = {row.pk for row in without_second_step(own)}
+    for batch in in_batches(Membership.objects.for_actor(actor).select_related("user")):
+        for row in batch:
+            yield {
+                "id": row.user.public_id,
+                "name": row.user.name,
+                "email": row.user.email,
+                "role": row.role,
+                "two_step": row.pk not in lacking,
+                "since": instant(row.created_at),
+                "last_seen_at": instant(row.last_seen_at),
+            }
+
+
+def _own(actor: Actor) -> Organization:
+    return Organization.objects.get(pk=cast(uuid.UUID, actor.organization_id))

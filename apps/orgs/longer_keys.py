@@ -1,0 +1,33 @@
+"""Keys that live longer than their organization now allows: they stay as they are, and are listed."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import F, Q
+from django.urls import NoReverseMatch, reverse
+
+from apps.credentials.registry import KINDS
+from apps.orgs.models import Organization
+
+MOST_LISTED = 50
+
+
+def keys_living_longer(organization: Organization) -> list[dict[str, Any]]:
+    """This will return the live keys of every kind that were made to live longer than the settings say; 50 at most."""
+    days = organization.longest_key_days
+    if days is None:
+        return []
+    found = []
+    for kind in KINDS.values():
+        rows = kind.keys().filter(organization_id=organization.pk).live()
+        longer = rows.filter(Q(expires_at=None) | Q(expires_at__gt=F("created_at") + timedelta(days=days, seconds=5)))
+        found += [_shown(kind.kind, key, organization.slug) for key in longer.order_by("pk")[:MOST_LISTED]]
+    return found[:MOST_LISTED]
+
+
+def _shown(kind: str, key: Any, slug: str) -> dict[str, Any]:
+    try:
+        url = reverse(kind, args=[slug, key.public_id])
+    except NoReverseMatch:
+        url = ""
+    return {"name": key.name, "mask": key.mask, "expires_at": key.expires_at, "url": url}

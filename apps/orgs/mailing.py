@@ -1,0 +1,63 @@
+"""Who gets which mail: notices fall into four groups, an organization chooses recipients, a member may decline."""
+
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from apps.notices.models import Notice
+from apps.orgs.models import Membership, Role
+from apps.orgs.roles import PERMISSIONS
+
+KEYS, WEBHOOKS, SECURITY, MEMBERS = "keys", "webhooks", "security", "members"
+GROUPS: dict[str, Promise] = {
+    KEYS: _("Keys: expiry and rotation"),
+    WEBHOOKS: _("Webhooks: endpoints that fail, stop or recover"),
+    SECURITY: _("Security: leaked keys, unusual use, suspension"),
+    MEMBERS: _("Members: who comes, goes or changes role"),
+}
+# A person may do without these.
+MAY_BE_OFF = (KEYS, WEBHOOKS, MEMBERS)
+# By the beginning of a notice's kind; the first that fits. What fits nowhere is mail that nobody can stop.
+BEGINNINGS = (
+    ("api_key.leaked", SECURITY),
+    ("api_key.unusual", SECURITY),
+    ("sdk_key.leaked", SECURITY),
+    ("sdk_key.unusual", SECURITY),
+    ("api_key.", KEYS),
+    ("sdk_key.", KEYS),
+    ("endpoint.", WEBHOOKS),
+    ("delivery.", WEBHOOKS),
+    ("replay.", WEBHOOKS),
+    ("member.", MEMBERS),
+    ("invitation.", MEMBERS),
+    ("user.", MEMBERS),
+)
+
+
+def group_of(kind: str) -> str:
+    """This will return the group of a notice's kind."""
+    return next((group for beginning, group in BEGINNINGS if kind.startswith(beginning)), SECURITY)
+
+
+def recipients(notice: Notice, members: list[Membership]) -> list[Membership]:
+    """This will return the members who get the mail of a notice.
+
+    As the organization chose, else those whose role may act on it, less who declined. Owners always get what is about
+    security, and what would reach nobody else.
+    """
+    group = group_of(notice.kind)
+    chosen = (notice.organization.mail_recipients or {}).get(group)
+    wanted = [each for each in members if _is_meant(each, notice, chosen)]
+    if group in MAY_BE_OFF:
+        wanted = [each for each in wanted if group not in (each.mail_off or ())]
+        has_declined = any(_is_meant(each, notice, chosen) for each in members)
+        return wanted if wanted or has_declined else [each for each in members if each.role == Role.OWNER]
+    owners = [each for each in members if each.role == Role.OWNER and each not in wanted]
+    return wanted + owners
+
+
+def _is_meant(member: Membership, notice: Notice, chosen: dict[str, Any] | None) -> bool:
+    if chosen is None:
+        return not notice.permission or notice.permission in PERMISSIONS[member.role]
+    return member.role in chosen.get("roles", ()) or member.user.public_id in chosen.get("members", ())

@@ -1,0 +1,215 @@
+"""Forms about an organization as a whole, on its own pages and in the operators' admin. They save nothing."""
+
+from typing import Any, ClassVar, cast
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from apps.base.actor import Actor, ActorKind
+from apps.base.errors import Invalid
+from apps.base.forms import OneUseForm, StepUpForm
+from apps.orgs.mailing import GROUPS
+from apps.orgs.models import LeakPolicy, Membership, Organization, OrganizationStatus, Role
+from apps.orgs.organizations import OPERATORS_OWN, SETTINGS
+from apps.orgs.organizations.settings import LONGEST_NAME, MOST_KEY_DAYS, check_settings
+from apps.orgs.retention import LEAST, MOST, field_of, most_days
+
+# With more people than this a list to scroll takes the place of ticks.
+MOST_TICKS = 30
+PLAIN = {"autocomplete": "off"}
+FAMILIES = {
+    "audit": _("Audit log: who changed what"),
+    "calls": _("API calls: one line for each request"),
+    "deliveries": _("Events and deliveries"),
+}
+
+
+class SettingsForm(OneUseForm):
+    """A part of the settings; ``version`` tells whether somebody saved others while the form was open."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, organization: Organization, **options: Any) -> None:
+        options.setdefault("initial", {name: getattr(organization, name) for name in SETTINGS})
+        super().__init__(*args, **options)
+        self.organization = organization
+        self.fields["version"].initial = organization.settings_version
+
+    def for_action(self) -> dict[str, Any]:
+        """This will return what ``update_settings`` takes."""
+        return {name: self.cleaned_data[name] for name in SETTINGS if name in self.cleaned_data}
+
+    def start_from(self, organization: Organization) -> None:
+        """This will take the newest version, so that sending once more overwrites what somebody else saved."""
+        self.data = self.data.copy()
+        self.data["version"] = str(organization.settings_version)
+        self.data["token"] = self.new_token()
+
+
+class GeneralForm(SettingsForm):
+    """The name."""
+
+    name = forms.CharField(label=_("Name"), max_length=LONGEST_NAME, widget=forms.TextInput(attrs=PLAIN))
+
+
+class SecurityForm(StepUpForm, SettingsForm):
+    """How long keys live, how members sign in, and what happens to a leaked key."""
+
+    longest_key_days = forms.IntegerField(
+        label=_("Longest lifetime of a key, in days"),
+        required=False,
+        min_value=1,
+        max_value=MOST_KEY_DAYS,
+        help_text=_("Empty: as the key's type says. Keys that live longer already stay as they are."),
+    )
+    two_step_required = forms.BooleanField(
+        label=_("Every member needs two-step sign-in"),
+        required=False,
+        help_text=_("Who has not set it up is led there at the next click, before anything else."),
+    )
+    leak_policy = forms.ChoiceField(
+        label=_("When a key is reported as leaked"), choices=LeakPolicy.choices, widget=forms.RadioSelect
+    )
+
+
+class RetentionForm(StepUpForm, SettingsForm):
+    """For how many days rows are kept, up to the portal's own figures; fewer than now asks first."""
+
+    confirm = forms.BooleanField(label=_("Remove what is older. It cannot be brought back"), required=False)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.shorter: dict[str, int] = {}
+        for kind in MOST:
+            self.fields[field_of(kind)] = self._days(kind)
+        self.order_fields([*map(field_of, MOST), "confirm", "confirm_password"])
+
+    def _days(self, kind: str) -> forms.IntegerField:
+        most = most_days(kind)
+        hint = _("From %(low)d to %(most)d days. Empty: %(most)d, as long as the portal keeps them.")
+        return forms.IntegerField(
+            label=FAMILIES[kind], required=False, min_value=LEAST[kind], max_value=max(most, LEAST[kind]),
+            help_text=hint % {"low": LEAST[kind], "most": most},
+        )  # fmt: skip
+
+    def clean(self) -> dict[str, Any]:
+        """This will find what becomes shorter, and ask for the tick where anything does."""
+        values = super().clean() or {}
+        for kind in MOST:
+            name, most = field_of(kind), most_days(kind)
+            new, old = values.get(name) or most, getattr(self.organization, name) or most
+            if name in values and new < min(old, most):
+                self.shorter[kind] = new
+        if self.shorter and not values.get("confirm"):
+            self.add_error("confirm", _("Rows will be removed. Look at what goes, then tick this."))
+        return values
+
+
+class MailForm(StepUpForm, SettingsForm):
+    """Which roles and which people get the mail of each group of notices."""
+
+    def __init__(self, *args: Any, organization: Organization, **options: Any) -> None:
+        super().__init__(*args, organization=organization, **options)
+        members = Membership.objects.filter(organization=organization).select_related("user").order_by("user__name")
+        people = [(each.user.public_id, f"{each.user.name} · {each.user.email}") for each in members]
+        chosen = organization.mail_recipients or {}
+        for group in GROUPS:
+            now = chosen.get(group, {})
+            self.fields[f"roles_{group}"] = self._choice(_("Roles"), Role.choices, now.get("roles", []))
+            self.fields[f"members_{group}"] = self._choice(_("People"), people, now.get("members", []))
+
+    def _choice(self, label: Any, choices: list[Any], chosen: list[str]) -> forms.MultipleChoiceField:
+        return forms.MultipleChoiceField(
+            label=label,
+            choices=choices,
+            required=False,
+            initial=chosen,
+            widget=forms.CheckboxSelectMultiple if len(choices) <= MOST_TICKS else forms.SelectMultiple,
+        )
+
+    def groups(self) -> list[dict[str, Any]]:
+        """This will return the fields of each group, with its words."""
+        return [
+            {"title": title, "roles": self[f"roles_{group}"], "members": self[f"members_{group}"], "name": group}
+            for group, title in GROUPS.items()
+        ]
+
+    def for_action(self) -> dict[str, Any]:
+        """This will return what ``update_settings`` takes."""
+        values = self.cleaned_data
+        chosen = {group: {"roles": values[f"roles_{group}"], "members": values[f"members_{group}"]} for group in GROUPS}
+        return {"mail_recipients": chosen}
+
+
+class CopyForm(StepUpForm):
+    """Taking a copy asks for nothing but who is there."""
+
+
+class CloseForm(StepUpForm):
+    """The organization's name, typed."""
+
+    confirm_name = forms.CharField(
+        label=_("Type the organization's name to confirm"), widget=forms.TextInput(attrs=PLAIN)
+    )
+
+    def __init__(self, *args: Any, organization: Organization, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.organization = organization
+        self.fields["confirm_name"].help_text = organization.name
+
+    def clean_confirm_name(self) -> str:
+        """This will compare what was typed with the name."""
+        text: str = self.cleaned_data["confirm_name"]
+        if text.split() != self.organization.name.split():
+            raise forms.ValidationError(_("That is not the name of this organization."))
+        return text
+
+
+class OperatorsOrganizationForm(forms.ModelForm):
+    """An organization as operators change it: its settings, its ceilings, and whether it may be used."""
+
+    class Meta:
+        model = Organization
+        fields = ("status", "status_reason", *(name for name in SETTINGS if name != "mail_recipients"), *OPERATORS_OWN)
+        help_texts: ClassVar[dict[str, Any]] = {
+            "status_reason": _("Why it is suspended. Its members read this."),
+            "status": _("Suspended: keys answer 403, deliveries are held, pages can only be read."),
+        }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.was = Organization.objects.get(pk=self.instance.pk)
+        if self.was.status == OrganizationStatus.CLOSED:
+            words: list[Any] = [
+                (OrganizationStatus.CLOSED, _("Closed")),
+                (OrganizationStatus.ACTIVE, _("Open it again")),
+            ]
+        else:
+            words = [each for each in OrganizationStatus.choices if each[0] != OrganizationStatus.CLOSED]
+        cast(forms.ChoiceField, self.fields["status"]).choices = words
+
+    def clean(self) -> dict[str, Any]:
+        """This will judge the changed settings by the action's own rules, and ask for a reason to suspend."""
+        values = super().clean() or {}
+        if values.get("status") == OrganizationStatus.SUSPENDED and not values.get("status_reason", "").strip():
+            self.add_error("status_reason", _("Give a reason. The members of the organization read it."))
+        operator = Actor(kind=ActorKind.OPERATOR, id="", label="")
+        for name in self.changed_settings():
+            try:
+                values[name] = check_settings(operator, self.was, {name: values[name]})[name]
+            except Invalid as error:
+                self.add_error(name, str(error.message))
+        return values
+
+    def changed_settings(self) -> list[str]:
+        """This will return the names of the settings that differ."""
+        known = (*SETTINGS, *OPERATORS_OWN)
+        return [name for name in self.changed_data if name in known and name in self.cleaned_data]
+
+    def clean_kept_until(self) -> Any:
+        """This will take a moment in the future for what is closed."""
+        moment = self.cleaned_data["kept_until"]
+        if "kept_until" in self.changed_data and moment is not None and moment <= timezone.now():
+            raise forms.ValidationError(_("Choose a moment in the future."))
+        return moment

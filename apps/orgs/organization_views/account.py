@@ -1,0 +1,57 @@
+"""Account → Mail: which notices of their organizations a person wants by mail."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from apps.base.requests import PortalRequest
+from apps.orgs import organizations
+from apps.orgs.mailing import GROUPS, MAY_BE_OFF
+from apps.orgs.models import Membership, OrganizationStatus
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def account_mail(request: PortalRequest) -> HttpResponse:
+    """This will show the groups of each organization with a tick, and save the ticks; security has none."""
+    rows = Membership.objects.filter(user_id=request.user.pk).select_related("organization")
+    rows = rows.exclude(organization__status=OrganizationStatus.CLOSED).order_by("organization__name")
+    mine = [row for row in rows if not row.organization.is_platform]
+    if request.method == "POST":
+        return _save(request, mine)
+    return render(request, "account/mail.html", {"choices": [_choices(row) for row in mine]})
+
+
+def _choices(membership: Membership) -> dict[str, Any]:
+    off = membership.mail_off or []
+    ticks = [
+        {"name": _field(membership), "value": group, "label": GROUPS[group], "on": group not in off}
+        for group in MAY_BE_OFF
+    ]
+    return {"organization": membership.organization.name, "slug": membership.organization.slug, "ticks": ticks}
+
+
+def _field(membership: Membership) -> str:
+    return f"mail_{membership.organization.slug}"
+
+
+def _save(request: PortalRequest, mine: list[Membership]) -> HttpResponse:
+    """Save each organization's choice as the person in that organization; the last one used stays what it is."""
+    last = request.session.get("organization")
+    for membership in mine:
+        wanted = request.POST.getlist(_field(membership))
+        elsewhere = import_string(settings.PORTAL_ENTER_ORGANIZATION)(request, membership.organization.slug)
+        if elsewhere is not None:
+            return elsewhere
+        organizations.choose_own_mail(actor=request.actor, off=[each for each in MAY_BE_OFF if each not in wanted])
+    if last is not None:
+        request.session["organization"] = last
+    messages.success(request, _("Saved."))
+    return redirect("account_mail")

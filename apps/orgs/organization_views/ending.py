@@ -1,0 +1,95 @@
+"""Organization → Settings: a copy of all data, and the end."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.base import form_limits
+from apps.base.actor import Actor
+from apps.base.archives import zipped
+from apps.base.errors import PortalError, RateLimited
+from apps.base.exports import Part, parts
+from apps.base.forms import AlreadySent
+from apps.base.pages import FORM, org_page
+from apps.base.permissions import Permission
+from apps.base.rendering import to_json
+from apps.base.requests import PortalRequest
+from apps.orgs import organizations
+from apps.orgs.organization_forms import CloseForm, CopyForm
+
+NAV = "organization"
+COPIES_AN_HOUR = "10/h"
+
+
+@org_page(Permission.ORGANIZATION_EXPORT, nav=NAV, methods=FORM)
+def organization_export(request: PortalRequest) -> HttpResponseBase:
+    """This will send everything that is kept about the organization as a ZIP, written while it is sent."""
+    form = CopyForm(request.POST if request.method == "POST" else None, request=request)
+    if form.is_valid() and _may_take(request, form):
+        return _archive(request)
+    context = {"form": form, "files": [name for name, _part in parts()]}
+    return render(request, "organization/export.html", context, status=422 if form.errors else 200)
+
+
+def _may_take(request: PortalRequest, form: CopyForm) -> bool:
+    """Record it, or put into the form why not."""
+    try:
+        form_limits.check(request, "organization-export", COPIES_AN_HOUR, per=str(request.organization.pk))
+        with transaction.atomic():
+            form.spend()
+            organizations.take_copy(actor=request.actor)
+    except AlreadySent:
+        form.add_error(None, _("This copy was taken already. Ask for another one."))
+        form.data = form.data.copy()
+        form.data["token"] = form.new_token()
+    except RateLimited as error:
+        form.add_error(None, str(error))
+    return not form.errors
+
+
+def _archive(request: PortalRequest) -> StreamingHttpResponse:
+    files = ((name, _lines(part, request.actor)) for name, part in parts())
+    answer = StreamingHttpResponse(zipped(files), content_type="application/zip")
+    name = f"{request.organization.slug}-{timezone.now():%Y-%m-%d}.zip"
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer["Cache-Control"] = "no-store, private"
+    answer["X-Robots-Tag"] = "noindex, nofollow"
+    return answer
+
+
+def _lines(part: Part, actor: Actor) -> Iterator[bytes]:
+    for row in part(actor):
+        yield to_json(row).encode() + b"\n"
+
+
+@org_page(Permission.ORGANIZATION_OWN, nav=NAV, methods=FORM)
+def organization_close(request: PortalRequest) -> HttpResponse:
+    """This will close the organization for good, after a copy was offered; only an owner may."""
+    form = CloseForm(
+        request.POST if request.method == "POST" else None, request=request, organization=request.organization
+    )
+    if form.is_valid() and _closed(request, form):
+        text = _("%(name)s is closed. Its keys are refused from now on.")
+        messages.success(request, text % {"name": request.organization.name})
+        return redirect("landing")
+    context: dict[str, Any] = {"form": form}
+    return render(request, "organization/close.html", context, status=422 if form.errors else 200)
+
+
+def _closed(request: PortalRequest, form: CloseForm) -> bool:
+    try:
+        with transaction.atomic():
+            form.spend()
+            organizations.close_organization(actor=request.actor, name=form.cleaned_data["confirm_name"])
+    except AlreadySent:
+        pass  # closed by the first of the two
+    except PortalError as error:
+        form.add_error(None, str(error.message))
+        return False
+    return True

@@ -1,0 +1,130 @@
+"""Organization → Settings: what is set, to read; and one page for each part that can be changed."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+
+from apps.base.errors import Conflict, PortalError
+from apps.base.forms import AlreadySent
+from apps.base.pages import FORM, org_page
+from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
+from apps.orgs import organizations
+from apps.orgs.entrance import has_second_step, without_second_step
+from apps.orgs.longer_keys import keys_living_longer
+from apps.orgs.mailing import GROUPS
+from apps.orgs.models import Membership, Organization, Role
+from apps.orgs.organization_forms import FAMILIES, GeneralForm, MailForm, RetentionForm, SecurityForm, SettingsForm
+from apps.orgs.retention import MOST, field_of, going, most_days
+
+NAV = "organization"
+
+
+@org_page(Permission.ORGANIZATION_READ, nav=NAV)
+def organization_settings(request: PortalRequest) -> HttpResponse:
+    """This will show every setting, and lead to the pages that change them."""
+    organization = request.organization
+    context = {
+        "retention": [
+            {"label": label, "days": getattr(organization, field_of(kind)) or most_days(kind)}
+            for kind, label in FAMILIES.items()
+        ],
+        "mail": [{"label": label, "text": _recipients(organization, group)} for group, label in GROUPS.items()],
+        "without_second_step": _without_second_step(organization),
+        "longer_keys": keys_living_longer(organization),
+    }
+    return render(request, "organization/settings.html", context)
+
+
+@org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM)
+def organization_general(request: PortalRequest) -> HttpResponse:
+    """This will change the name."""
+    return _edit(request, GeneralForm, "organization/general.html")
+
+
+@org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM)
+def organization_security(request: PortalRequest) -> HttpResponse:
+    """This will change how long keys live, how members sign in, and what happens to a leaked key."""
+    context = {"has_second_step": has_second_step(request.user.pk), **_security(request.organization)}
+    return _edit(request, SecurityForm, "organization/security.html", context)
+
+
+@org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM)
+def organization_retention(request: PortalRequest) -> HttpResponse:
+    """This will change for how long rows are kept; what would go is counted and shown before it does."""
+    return _edit(request, RetentionForm, "organization/retention.html")
+
+
+@org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM)
+def organization_mail(request: PortalRequest) -> HttpResponse:
+    """This will change who gets which mail."""
+    return _edit(request, MailForm, "organization/mail.html")
+
+
+def _edit(
+    request: PortalRequest, form_class: type[SettingsForm], template: str, context: dict[str, Any] | None = None
+) -> HttpResponse:
+    data = request.POST if request.method == "POST" else None
+    form = form_class(data, request=request, organization=request.organization)
+    if form.is_valid() and _saved(request, form):
+        messages.success(request, _("Saved."))
+        return redirect("organization_settings", request.organization.slug)
+    shorter = getattr(form, "shorter", {})
+    what_goes = [{"label": FAMILIES[kind], **going(request.organization, kind, days)} for kind, days in shorter.items()]
+    context = {
+        "form": form,
+        "what_goes": what_goes,
+        "most": {kind: most_days(kind) for kind in MOST},
+        **(context or {}),
+    }
+    return render(request, template, context, status=422 if form.errors else 200)
+
+
+def _saved(request: PortalRequest, form: SettingsForm) -> bool:
+    """Save, or put the refusal into the form."""
+    try:
+        with transaction.atomic():
+            form.spend()
+            organizations.update_settings(
+                actor=request.actor, version=form.cleaned_data["version"], **form.for_action()
+            )
+    except AlreadySent:
+        pass  # saved by the first of the two
+    except Conflict as error:
+        form.start_from(Organization.objects.get(pk=request.organization.pk))
+        form.add_error(None, str(error.message))
+        return False
+    except PortalError as error:
+        for name, texts in (error.fields or {}).items():
+            form.add_error(name if name in form.fields else None, [str(text) for text in texts])
+        if not error.fields:
+            form.add_error(None, str(error.message))
+        return False
+    return True
+
+
+def _security(organization: Organization) -> dict[str, Any]:
+    return {
+        "without_second_step": _without_second_step(organization),
+        "longer_keys": keys_living_longer(organization),
+    }
+
+
+def _without_second_step(organization: Organization) -> list[str]:
+    """Name the members who would be led to set it up."""
+    return [each.user.name or each.user.email for each in without_second_step(organization)]
+
+
+def _recipients(organization: Organization, group: str) -> str:
+    """Say who gets the mail of a group."""
+    chosen = (organization.mail_recipients or {}).get(group)
+    if chosen is None:
+        return _("Whoever may act on it")
+    roles = [str(Role(role).label) for role in chosen["roles"]]
+    rows = Membership.objects.filter(organization=organization).select_related("user")
+    people = [each.user.name or each.user.email for each in rows if each.user.public_id in chosen["members"]]
+    return ", ".join([*roles, *people]) or _("Owners")

@@ -1,0 +1,91 @@
+"""Closing an organization: by an owner, at once and for everybody; and opening it again, by the vendor, for a while."""
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.base.actor import Actor, ActorKind
+from apps.base.errors import Conflict, Forbidden, Invalid
+from apps.base.permissions import Permission
+from apps.credentials import lifecycle
+from apps.notices import actions as notices
+from apps.orgs import mail
+from apps.orgs.models import Membership, Organization, OrganizationStatus, Role
+from apps.orgs.organizations.rows import locked, record, refuse_platform, require_vendor
+from apps.orgs.organizations.suspension import set_status
+from apps.webhooks import actions as webhooks
+
+REASON = "The organization was closed"
+TOLD = (Role.OWNER, Role.ADMIN)
+
+
+@transaction.atomic
+def close_organization(*, actor: Actor, name: str) -> Organization:
+    """This will end all of it at once: keys are revoked, endpoints disabled, nobody gets in, what waits is dropped.
+
+    By an owner, signed in. ``name``: the organization's, typed to confirm. Its rows and its audit log stay for
+    ``RETENTION_DAYS_CLOSED_ORGANIZATION`` days, in which an operator can open it again.
+    """
+    actor.require(Permission.ORGANIZATION_OWN)
+    if actor.kind != ActorKind.USER:
+        raise Forbidden(_("Only an owner, signed in, closes an organization."))
+    organization = locked(actor.organization_id)
+    refuse_platform(organization)
+    if organization.status != OrganizationStatus.ACTIVE:
+        raise Conflict(_("This organization is suspended or closed already."))
+    if name.split() != organization.name.split():
+        raise Invalid.field("confirm_name", _("That is not the name of this organization."))
+    now = timezone.now()
+    until = now + timedelta(days=settings.RETENTION_DAYS_CLOSED_ORGANIZATION)
+    set_status(organization, OrganizationStatus.CLOSED, REASON, closed_at=now, kept_until=until)
+    ended = end_everything(actor, organization)
+    changes: dict[str, list[Any]] = {
+        "status": ["active", "closed"],
+        "kept_until": [None, f"{until:%Y-%m-%dT%H:%M:%SZ}"],
+        **ended,
+    }
+    record(actor, "organization.closed", organization, changes)
+    _tell(organization, "organization_closed", {"who": actor.label, "until": until})
+    return organization
+
+
+@transaction.atomic
+def reopen_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organization:
+    """This will let the members of a closed organization in again. Its keys stay revoked, its endpoints disabled."""
+    require_vendor(actor)
+    organization = locked(organization_id)
+    if organization.status != OrganizationStatus.CLOSED:
+        return organization
+    if organization.purged_at is not None or (organization.kept_until or timezone.now()) <= timezone.now():
+        raise Conflict(_("Its data are removed, or are being removed. It cannot be opened again."))
+    # Once more: what was made in the very moment of the closing must not come to life now.
+    ended = end_everything(actor, organization)
+    set_status(organization, OrganizationStatus.ACTIVE, "", closed_at=None, kept_until=None)
+    record(actor, "organization.reopened", organization, {"status": ["closed", "active"], **ended})
+    _tell(organization, "organization_reopened", {})
+    return organization
+
+
+def end_everything(actor: Actor, organization: Organization) -> dict[str, list[Any]]:
+    """This will revoke every live key of every kind, disable every endpoint and close every notice.
+
+    Returns the numbers for the audit entry.
+    """
+    keys = lifecycle.revoke_all(organization_id=organization.pk, actor=actor, reason=REASON)
+    notices.resolve(organization_id=organization.pk, dedupe_prefix="")
+    endpoints, dropped = webhooks.end_for_organization(organization_id=organization.pk)
+    counts = {f"{kind}s_revoked": count for kind, count in keys.items()}
+    counts |= {"endpoints_disabled": endpoints, "deliveries_dropped": dropped}
+    return {name: [None, count] for name, count in counts.items()}
+
+
+def _tell(organization: Organization, template: str, context: dict[str, Any]) -> None:
+    members = Membership.objects.filter(organization=organization, role__in=TOLD, user__is_active=True)
+    for member in members.select_related("user"):
+        words = {"organization": organization.name, "slug": organization.slug, "name": member.user.name, **context}
+        mail.enqueue(to=member.user.email, template=template, context=words, language=member.user.language)

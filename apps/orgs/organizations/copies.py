@@ -1,0 +1,17 @@
+"""Taking a copy of all data of an organization: recorded before the first byte leaves."""
+
+from django.db import transaction
+
+from apps.base.actor import Actor
+from apps.base.permissions import Permission
+from apps.orgs.models import Organization
+from apps.orgs.organizations.rows import locked, record
+
+
+@transaction.atomic
+def take_copy(*, actor: Actor) -> Organization:
+    """This will record that an owner takes a copy of the organization's data, which the door then streams."""
+    actor.require(Permission.ORGANIZATION_EXPORT)
+    organization = locked(actor.organization_id)
+    record(actor, "organization.exported", organization, {})
+    return organization

@@ -1,0 +1,34 @@
+"""What mail a member wants: each person's own choice, for each of their organizations."""
+
+from collections.abc import Iterable
+
+from django.db import transaction
+
+from apps.audit import actions as audit
+from apps.base.actor import Actor
+from apps.base.errors import NotFound
+from apps.orgs.mailing import MAY_BE_OFF
+from apps.orgs.models import Membership
+
+
+@transaction.atomic
+def choose_own_mail(*, actor: Actor, off: Iterable[str]) -> Membership:
+    """This will stop the mail of the named groups to the acting person; what is about security cannot be stopped."""
+    rows = Membership.objects.for_actor(actor).select_for_update(of=("self",)).select_related("user")
+    membership = rows.filter(user_id=actor.pk).first() if actor.pk else None
+    if membership is None:
+        raise NotFound()
+    unwanted, before = set(off), membership.mail_off or []
+    after = [group for group in MAY_BE_OFF if group in unwanted]
+    if after != before:
+        membership.mail_off = after
+        membership.save(update_fields=["mail_off"])
+        audit.record(
+            actor=actor,
+            action="member.mail_chosen",
+            target_kind="user",
+            target_id=actor.id,
+            target_label=membership.user.email,
+            changes={"mail_off": [before, after]},
+        )
+    return membership

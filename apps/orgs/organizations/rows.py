@@ -1,0 +1,68 @@
+"""What the actions on an organization share: its locked row, the entry they leave, and who may do what to it."""
+
+import uuid
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from apps.audit import actions as audit
+from apps.base.actor import Actor, ActorKind
+from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
+from apps.base.logging import hide_keys
+from apps.orgs.models import Organization
+
+VENDOR = (ActorKind.OPERATOR, ActorKind.SYSTEM)
+LONGEST_REASON = 200
+
+
+def locked(organization_id: uuid.UUID | None) -> Organization:
+    """This will return the organization with its row held until the transaction ends, or raise NotFound."""
+    if organization_id is None:
+        raise NotFound()
+    found = Organization.objects.select_for_update(no_key=True).filter(pk=organization_id).first()
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def record(actor: Actor, action: str, organization: Organization, changes: dict[str, list[Any]]) -> None:
+    """This will write the one audit entry of a change, into the organization's own log."""
+    audit.record(
+        actor=actor,
+        action=action,
+        target_kind="organization",
+        target_id=organization.public_id,
+        target_label=organization.name,
+        changes=changes,
+        organization_id=organization.pk,
+    )
+
+
+def require_vendor(actor: Actor) -> None:
+    """This will raise Forbidden unless an operator, or the portal itself, acts."""
+    if actor.kind not in VENDOR:
+        raise Forbidden(_("Only the vendor's team may do this."))
+
+
+def refuse_platform(organization: Organization) -> None:
+    """This will raise Conflict for the vendor's own organization: the host product works through its keys."""
+    if organization.is_platform:
+        raise Conflict(_("This is the vendor's own organization. It stays as it is."))
+
+
+def checked_reason(reason: str) -> str:
+    """This will return the reason on one line, or raise Invalid: it is needed, and members read it."""
+    text = " ".join(reason.split())
+    if not text:
+        raise Invalid.field("reason", _("Give a reason. The members of the organization read it."))
+    if len(text) > LONGEST_REASON:
+        message = _("A reason has at most %(count)d characters.") % {"count": LONGEST_REASON}
+        raise Invalid.field("reason", message)
+    refuse_key_text("reason", text)
+    return text
+
+
+def refuse_key_text(field: str, text: str) -> None:
+    """This will raise Invalid where somebody put a key into a text that is kept and shown."""
+    if hide_keys(text) != text:
+        raise Invalid.field(field, _("This holds an API key or a signing secret. Leave it out: this text is shown."))

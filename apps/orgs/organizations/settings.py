@@ -1,0 +1,146 @@
+"""An organization's settings: each judged by one rule, saved together, recorded with old and new."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.base.actor import Actor, ActorKind
+from apps.base.errors import Conflict, Invalid
+from apps.base.permissions import Permission
+from apps.credentials import gate
+from apps.orgs.entrance import has_second_step
+from apps.orgs.mailing import GROUPS
+from apps.orgs.models import LeakPolicy, Membership, Organization, OrganizationStatus, Role
+from apps.orgs.organizations.rows import locked, record, refuse_key_text, require_vendor
+from apps.orgs.retention import LEAST, MOST, field_of, most_days
+
+MOST_KEY_DAYS = 3650
+LONGEST_NAME = 120
+MOST_MEMBERS = 200
+SETTINGS = (
+    *("name", "longest_key_days", "two_step_required", "leak_policy", "mail_recipients"),
+    *map(field_of, MOST),
+)
+# What only the vendor sets.
+OPERATORS_OWN = ("ceiling_per_minute", "endpoint_limit", "kept_until")
+
+
+@transaction.atomic
+def update_settings(
+    *, actor: Actor, organization_id: uuid.UUID | None = None, version: int | None = None, **values: Any
+) -> Organization:
+    """This will change the named settings and record old and new in one entry; nothing changed records nothing.
+
+    ``version``: the ``settings_version`` that the values were chosen from; Conflict where somebody saved others since.
+    ``organization_id``: for the vendor, who acts in no organization. Raises Invalid naming the field.
+    """
+    actor.require(Permission.ORGANIZATION_WRITE)
+    if not set(values).isdisjoint(OPERATORS_OWN):
+        require_vendor(actor)
+    organization = locked(actor.organization_id or organization_id)
+    if version is not None and version != organization.settings_version:
+        raise Conflict(_("Somebody changed these settings meanwhile. Compare, then save once more."))
+    checked = check_settings(actor, organization, values)
+    changes = {name: [getattr(organization, name), new] for name, new in checked.items()}
+    changes = {name: pair for name, pair in changes.items() if pair[0] != pair[1]}
+    for name, (_old, new) in changes.items():
+        setattr(organization, name, new)
+    if changes:
+        organization.settings_version += 1
+        organization.save(update_fields=[*changes, "settings_version", "updated_at"])
+        gate.organization_changed(organization.pk)
+        record(actor, "organization.updated", organization, changes)
+    return organization
+
+
+def check_settings(actor: Actor, organization: Organization, values: dict[str, Any]) -> dict[str, Any]:
+    """This will return the values as they are saved, or raise Invalid naming the field."""
+    return {name: RULES[name](actor, organization, value) for name, value in values.items()}
+
+
+def _name(actor: Actor, organization: Organization, value: str) -> str:
+    text = " ".join(value.split())
+    if not 1 <= len(text) <= LONGEST_NAME or not text.isprintable():
+        raise Invalid.field("name", _("Give a name of 1 to %(most)d characters.") % {"most": LONGEST_NAME})
+    refuse_key_text("name", text)
+    return text
+
+
+def _key_days(actor: Actor, organization: Organization, value: int | None) -> int | None:
+    return _whole("longest_key_days", value, 1, MOST_KEY_DAYS)
+
+
+def _two_step(actor: Actor, organization: Organization, value: bool) -> bool:
+    """Who switches it on has it: nobody locks out everybody and themselves by one click."""
+    switches_on = value and not organization.two_step_required
+    if switches_on and actor.kind == ActorKind.USER and not has_second_step(actor.pk):
+        message = _("Set up two-step sign-in for your own account first, then require it of everybody.")
+        raise Invalid.field("two_step_required", message)
+    return bool(value)
+
+
+def _leak_policy(actor: Actor, organization: Organization, value: str) -> str:
+    if value not in LeakPolicy.values:
+        raise Invalid.field("leak_policy", _("Choose one of %(choices)s.") % {"choices": ", ".join(LeakPolicy.values)})
+    return value
+
+
+def _days(kind: str) -> Callable[[Actor, Organization, int | None], int | None]:
+    def rule(actor: Actor, organization: Organization, value: int | None) -> int | None:
+        if value == getattr(organization, field_of(kind)):
+            return value  # the operator's settings may have become fewer since
+        return _whole(field_of(kind), value, LEAST[kind], most_days(kind))
+
+    return rule
+
+
+def _whole(field: str, value: int | None, low: int, high: int) -> int | None:
+    if value is not None and not low <= value <= high:
+        raise Invalid.field(field, _("Choose from %(low)d to %(high)d days.") % {"low": low, "high": high})
+    return value
+
+
+def _recipients(actor: Actor, organization: Organization, value: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Keep what is known: roles, and people who are members here; a group with neither goes to whoever may act."""
+    people = {each.user.public_id for each in _members(organization)}
+    found: dict[str, Any] = {}
+    for group in GROUPS:
+        chosen = (value or {}).get(group) or {}
+        roles = [role.value for role in Role if role in chosen.get("roles", ())]
+        members = sorted(people.intersection(chosen.get("members", ())))[:MOST_MEMBERS]
+        if roles or members:
+            found[group] = {"roles": roles, "members": members}
+    return found or None
+
+
+def _members(organization: Organization) -> Any:
+    return Membership.objects.filter(organization=organization).select_related("user")
+
+
+def _as_given(actor: Actor, organization: Organization, value: Any) -> Any:
+    return value
+
+
+def _kept_until(actor: Actor, organization: Organization, value: Any) -> Any:
+    """Only what is closed has an end: an operator moves it, and takes it from nobody by leaving it empty."""
+    if organization.status != OrganizationStatus.CLOSED:
+        return organization.kept_until
+    if value is None:
+        raise Invalid.field("kept_until", _("Say until when the closed organization is kept."))
+    return value
+
+
+RULES: dict[str, Callable[[Actor, Organization, Any], Any]] = {
+    "name": _name,
+    "longest_key_days": _key_days,
+    "two_step_required": _two_step,
+    "leak_policy": _leak_policy,
+    "mail_recipients": _recipients,
+    **{field_of(kind): _days(kind) for kind in MOST},
+    "ceiling_per_minute": _as_given,
+    "endpoint_limit": _as_given,
+    "kept_until": _kept_until,
+}

@@ -1,0 +1,90 @@
+"""Suspending an organization and lifting that: by the vendor, with a reason that its members read."""
+
+import uuid
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.base.actor import Actor
+from apps.base.errors import Conflict
+from apps.base.permissions import Permission
+from apps.credentials import gate
+from apps.notices import actions as notices
+from apps.notices.models import Severity
+from apps.orgs.models import Organization, OrganizationStatus
+from apps.orgs.organizations.rows import checked_reason, locked, record, refuse_platform, require_vendor
+from apps.webhooks import actions as webhooks
+
+STORY = "organization.suspended:"
+
+
+@transaction.atomic
+def suspend_organization(*, actor: Actor, organization_id: uuid.UUID, reason: str) -> Organization:
+    """This will make keys answer 403 ``organization_suspended``, hold deliveries, and leave pages to be read only.
+
+    Its owners are told by notice and mail. Of a suspended one only the reason changes; Conflict for a closed one.
+    """
+    require_vendor(actor)
+    organization, text = locked(organization_id), checked_reason(reason)
+    refuse_platform(organization)
+    if organization.status == OrganizationStatus.CLOSED:
+        raise Conflict(_("This organization is closed: nothing of it works anyway."))
+    if organization.status == OrganizationStatus.ACTIVE:
+        set_status(organization, OrganizationStatus.SUSPENDED, text)
+        held = webhooks.hold_for_suspension(organization_id=organization.pk)
+        changes: dict[str, list[Any]] = {
+            "status": ["active", "suspended"],
+            "reason": [None, text],
+            "deliveries_held": [None, held],
+        }
+        record(actor, "organization.suspended", organization, changes)
+        _tell(organization, "organization.suspended", Severity.BAD, {"reason": text})
+    elif organization.status_reason != text:
+        before = organization.status_reason
+        set_status(organization, OrganizationStatus.SUSPENDED, text)
+        record(actor, "organization.updated", organization, {"reason": [before, text]})
+    return organization
+
+
+@transaction.atomic
+def resume_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organization:
+    """This will let a suspended organization work again and send what was held; an active one stays as it is."""
+    require_vendor(actor)
+    organization = locked(organization_id)
+    if organization.status == OrganizationStatus.CLOSED:
+        raise Conflict(_("This organization is closed. Open it again instead."))
+    if organization.status == OrganizationStatus.SUSPENDED:
+        reason = organization.status_reason
+        set_status(organization, OrganizationStatus.ACTIVE, "")
+        released = webhooks.release_after_suspension(organization_id=organization.pk)
+        changes: dict[str, list[Any]] = {
+            "status": ["suspended", "active"],
+            "reason": [reason, None],
+            "deliveries_released": [None, released],
+        }
+        record(actor, "organization.resumed", organization, changes)
+        notices.resolve(organization_id=organization.pk, dedupe_prefix=STORY)
+        _tell(organization, "organization.resumed", Severity.OK, {})
+    return organization
+
+
+def set_status(organization: Organization, status: str, reason: str, **more: Any) -> None:
+    """This will change the row first, so that whoever looks at it next sees it, and have the gate read it anew."""
+    values = {"status": status, "status_reason": reason, **more}
+    for name, value in values.items():
+        setattr(organization, name, value)
+    organization.save(update_fields=[*values, "updated_at"])
+    gate.organization_changed(organization.pk)
+
+
+def _tell(organization: Organization, kind: str, severity: str, params: dict[str, Any]) -> None:
+    notices.post(
+        organization_id=organization.pk,
+        kind=kind,
+        dedupe_key=f"{kind}:{timezone.now():%Y-%m-%dT%H:%M:%S.%f}",
+        severity=severity,
+        params=params,
+        permission=Permission.ORGANIZATION_OWN,
+    )

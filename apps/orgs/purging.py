@@ -1,0 +1,129 @@
+"""Removing the data of closed organizations whose days are over, some rows at a time; a sweep of every worker.
+
+Every table that points to the organization is emptied, whichever app keeps it: a new one is in it without a line here.
+What another row still needs is left for the next round. The audit log stays for as long as its own retention says, and
+with it the organization's row, under a slug that frees the old one; the row goes when no entry is left.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.db import models, transaction
+from django.utils import timezone
+
+from apps.audit import actions as audit
+from apps.audit.models import ApiCall, LastUse, UsageDay, UsageHour
+from apps.base.actor import system
+from apps.credentials.models import SecretKey
+from apps.orgs.models import Membership, Organization, OrganizationStatus, User
+
+BATCH = 200
+MOST_SECONDS = 0.5
+# Of the audit app only these are data of use; the rest is the log itself, which ends by its own retention.
+USE = (ApiCall, UsageHour, UsageDay)
+
+
+def purge_closed() -> int:
+    """This will remove some rows of organizations whose time is over, and return how many."""
+    until, removed = time.monotonic() + MOST_SECONDS, 0
+    due = Organization.objects.filter(status=OrganizationStatus.CLOSED, kept_until__lte=timezone.now(), purged_at=None)
+    for key in due.order_by("kept_until").values_list("pk", flat=True)[:20]:
+        count: int | None = 0
+        while count is not None and time.monotonic() < until:
+            removed += count
+            count = _purge_some(key)
+    return removed
+
+
+@transaction.atomic
+def _purge_some(key: Any) -> int | None:
+    """Remove a batch; None where nothing is left to remove, or another worker is at it."""
+    rows = Organization.objects.select_for_update(skip_locked=True, no_key=True)
+    organization = rows.filter(pk=key, status=OrganizationStatus.CLOSED, purged_at=None).first()
+    # Looked at again under the lock: an operator may have moved the end, or opened it again.
+    if organization is None or organization.kept_until is None or organization.kept_until > timezone.now():
+        return None
+    for model in _tables():
+        removed = _remove_from(model, organization)
+        if removed:
+            return removed
+    people = _remove_people(organization)
+    if people:
+        return people
+    if not any(_rows(model, organization).exists() for model in _tables()):
+        _finish(organization)
+    return None
+
+
+def _tables() -> Iterator[type[models.Model]]:
+    """Name the models whose rows belong to an organization and go with it; people come last, by themselves."""
+    for model in apps.get_models():
+        is_log = model._meta.app_label == "audit" and model not in USE
+        if _belongs(model) and not is_log and model is not Membership:
+            yield model
+
+
+def _belongs(model: type[models.Model]) -> bool:
+    """Tell whether the model's rows have an organization."""
+    fields = model._meta.concrete_fields
+    return any(each.related_model is Organization and each.attname == "organization_id" for each in fields)
+
+
+def _rows(model: type[models.Model], organization: Organization) -> models.QuerySet:
+    return model._base_manager.filter(organization_id=organization.pk)
+
+
+def _remove_from(model: type[models.Model], organization: Organization) -> int:
+    """Remove some rows of a table, oldest first; none while rows of another table need them."""
+    keys = list(_rows(model, organization).order_by("pk").values_list("pk", flat=True)[:BATCH])
+    if not keys:
+        return 0
+    rows = model._base_manager.filter(pk__in=keys)
+    for field in model._meta.concrete_fields:
+        relation = field.remote_field
+        if relation is not None and field.related_model is model and relation.on_delete is models.PROTECT:
+            # A key and its successor hold each other.
+            rows.update(**{field.name: None})
+            model._base_manager.filter(**{f"{field.name}__in": keys}).update(**{field.name: None})
+    if issubclass(model, SecretKey):
+        LastUse.objects.filter(credential_id__in=keys).delete()
+    try:
+        with transaction.atomic():
+            return rows.delete()[0]
+    except models.ProtectedError:
+        return 0
+
+
+def _remove_people(organization: Organization) -> int:
+    """End some memberships, and erase accounts that are of no other organization; operators' stay."""
+    members = list(Membership.objects.filter(organization=organization).order_by("pk")[:BATCH])
+    people = [each.user_id for each in members]
+    Membership.objects.filter(pk__in=[each.pk for each in members]).delete()
+    for user in User.objects.filter(pk__in=people, is_staff=False, memberships=None):
+        user.delete()
+    return len(members)
+
+
+def _finish(organization: Organization) -> None:
+    organization.slug, organization.purged_at = f"closed-{organization.pk.hex}", timezone.now()
+    organization.mail_recipients = None
+    organization.save(update_fields=["slug", "purged_at", "mail_recipients", "updated_at"])
+    audit.record(
+        actor=system(organization.pk),
+        action="organization.purged",
+        target_kind="organization",
+        target_id=organization.public_id,
+        target_label=organization.name,
+    )
+
+
+def forget_purged() -> int:
+    """This will remove the rows of purged organizations whose audit log has come to its end; the hourly sweep."""
+    gone = 0
+    for organization in Organization.objects.exclude(purged_at=None):
+        if not any(_rows(model, organization).exists() for model in apps.get_models() if _belongs(model)):
+            organization.delete()
+            gone += 1
+    return gone

@@ -1,0 +1,30 @@
+"""What the tests of organizations share: an operator as actor, and forms of pages filled as a browser would."""
+
+import re
+from typing import Any
+
+from apps.base.actor import Actor, ActorKind
+from apps.orgs.roles import PERMISSIONS
+
+HIDDEN = re.compile(r'<input type="hidden" name="(token|version)" value="([^"]*)"')
+OPERATOR = Actor(kind=ActorKind.OPERATOR, id="user_olga", label="olga@vendor.example")
+
+
+def actor_of(user: Any, organization: Any, role: str = "admin") -> Actor:
+    """This will return a signed-in person as the actor, as the door makes it."""
+    return Actor(
+        kind=ActorKind.USER, id=user.public_id, label=user.name, organization_id=organization.pk,
+        permissions=PERMISSIONS[role], gives=frozenset({"admin"}), role=role, pk=user.pk,
+    )  # fmt: skip
+
+
+def send(browser: Any, path: str, **values: Any) -> Any:
+    """This will open a form and send it with its hidden fields and these values."""
+    page = browser.get(path)
+    assert page.status_code == 200, page.status_code
+    return browser.post(path, {**hidden(page), **values})
+
+
+def hidden(page: Any) -> dict[str, str]:
+    """This will return the token and the version that a page's form carries."""
+    return dict(HIDDEN.findall(page.content.decode()))
