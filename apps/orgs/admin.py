@@ -7,7 +7,7 @@ from django.db import models
 
 from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
 from apps.credentials import gate
-from apps.orgs.models import Membership, Organization, OrganizationStatus, OutgoingMail, User
+from apps.orgs.models import Invitation, Membership, Organization, OrganizationStatus, OutgoingMail, User
 from apps.webhooks import actions as webhooks
 
 
@@ -66,6 +66,17 @@ class MembershipAdmin(ReadOnlyAdmin):
     list_display = ("user", "organization", "role", "created_at", "last_seen_at")
     list_select_related = ("user", "organization")
     search_fields = ("user__email", "organization__slug")
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnlyAdmin):
+    """Who was invited where; without the link."""
+
+    list_display = ("email", "organization", "role", "status", "created_at", "expires_at")
+    list_select_related = ("organization",)
+    list_filter = ("status",)
+    search_fields = ("email", "organization__slug")
+    fields = ("email", "organization", "role", "status", "created_at", "expires_at", "closed_at", "invited_by_label")
 
 
 @admin.register(OutgoingMail)

@@ -1,11 +1,19 @@
 """Links that let somebody in, printed by commands and put into mails, and kept nowhere."""
 
+import hashlib
+from datetime import datetime
+from uuid import UUID
+
 from allauth.account import app_settings
 from allauth.account.utils import user_pk_to_url_str
 from django.conf import settings
 from django.urls import reverse
 
-from apps.orgs.models import User
+from apps.base.secrets import random_letters
+from apps.orgs.models import Invitation, User
+
+# 43 of 62 letters: 256 bits.
+TOKEN_LENGTH = 43
 
 
 def set_password_link(user: User) -> str:
@@ -13,3 +21,20 @@ def set_password_link(user: User) -> str:
     token = app_settings.PASSWORD_RESET_TOKEN_GENERATOR().make_token(user)
     path = reverse("account_reset_password_from_key", kwargs={"uidb36": user_pk_to_url_str(user), "key": token})
     return settings.PUBLIC_URL + path
+
+
+def invitation_link(invitation_id: UUID, now: datetime) -> str | None:
+    """This will return a fresh link of an invitation and keep its digest alone; None where it is no longer open.
+
+    Earlier links of it are dead: there is one digest.
+    """
+    token = random_letters(TOKEN_LENGTH)
+    rows = Invitation.objects.acceptable(now).filter(pk=invitation_id)
+    if not rows.update(token_digest=token_digest(token)):
+        return None
+    return settings.PUBLIC_URL + reverse("invitation_open", args=[token])
+
+
+def token_digest(token: str) -> str:
+    """This will return SHA-256 of a token in hex: with 256 random bits there is nothing to guess or to stretch."""
+    return hashlib.sha256(token.encode()).hexdigest()

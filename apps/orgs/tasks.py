@@ -11,7 +11,7 @@ from django.utils import timezone, translation
 
 from apps.notices.models import Notice
 from apps.notices.texts import describe
-from apps.orgs import mail
+from apps.orgs import links, mail
 from apps.orgs.models import Membership, OutgoingMail
 from apps.orgs.roles import PERMISSIONS
 
@@ -88,14 +88,26 @@ def send_due_mail() -> int:
 
 def _send(row: OutgoingMail) -> OSError | ValueError | None:
     """Send one mail and return the error where it was not taken: smtplib's are OSErrors, a bad mail is a ValueError."""
+    body = _body(row)
+    if body is None:
+        row.delete()
+        return None
     try:
-        EmailMessage(row.subject, row.body, to=[row.to]).send()
+        EmailMessage(row.subject, body, to=[row.to]).send()
     except (OSError, ValueError) as error:
         logger.warning("mail %s was not taken: %s", row.pk, type(error).__name__)
         OutgoingMail.objects.filter(pk=row.pk).update(last_error=f"{type(error).__name__}: {error}"[:200])
         return error
     OutgoingMail.objects.filter(pk=row.pk).update(sent_at=timezone.now(), last_error="")
     return None
+
+
+def _body(row: OutgoingMail) -> str | None:
+    """Return the text to send: with a link that was made this moment, or None where its invitation is over."""
+    if row.invitation_id is None:
+        return row.body
+    link = links.invitation_link(row.invitation_id, timezone.now())
+    return None if link is None else row.body.replace(mail.LINK_HERE, link)
 
 
 def _is_about_the_mail(error: OSError | ValueError) -> bool:

@@ -12,6 +12,7 @@ from apps.base.actor import system
 from apps.base.identifiers import encode, new_uuid
 from apps.base.models import PrefixedModel
 from apps.notices import actions as notices
+from apps.orgs import actions as people
 from apps.orgs.models import Membership, Organization, OutgoingMail, User
 from apps.webhooks import actions, publishing
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Event
@@ -21,6 +22,7 @@ ORDER = {"order_id": "ORD-1", "status": "placed"}
 # Which object a parameter stands for: of a page by the parameter's name, of the API by the route's name.
 SAMPLE_OF = {
     "key_id": "key", "endpoint_id": "endpoint", "delivery_id": "delivery", "replay_id": "replay",
+    "user_id": "user", "invitation_id": "invitation", "api-invitation": "invitation",
     "api-user": "user", "api-api-key": "key", "api-api-key-usage": "key",
     "api-api-key-rotate": "key", "api-api-key-revoke": "key", "api-api-key-disable": "key",
     "api-api-key-enable": "key", "api-api-key-release": "key",
@@ -90,7 +92,8 @@ def samples(acme: Organization, ada: User, vera: User, acme_key: Key) -> Samples
     choice = actions.replay_choice()
     replay = actions.start_replay(actor=maker, endpoint_id=endpoint.public_id, choice=choice)
     rows = {"user": vera, "key": acme_key.row, "endpoint": endpoint, "event": event, "delivery": delivery}
-    return Samples(rows | {"replay": replay})
+    invitation = people.invite(actor=maker, email="invited@acme.example", role="viewer")
+    return Samples(rows | {"replay": replay, "invitation": invitation})
 
 
 @pytest.fixture

@@ -29,6 +29,13 @@ KEYS = ("no_scope", "scope", "admin_key", "sdk_key")
 PAGES = """
   overview             GET        in     ok     ok        ok    ok    404      404
   members              GET        in     ok     ok        ok    ok    404      404
+  roles                GET        in     ok     ok        ok    ok    404      404
+  leave                GET,POST   in     ok     ok        ok    ok    404      404
+  invite               GET,POST   in     403    403       ok    ok    404      404
+  member               GET,POST   in     403    403       ok    ok    404      404
+  member_remove        GET,POST   in     403    403       ok    ok    404      404
+  invitation_resend    POST       in     403    403       ok    ok    404      404
+  invitation_revoke    POST       in     403    403       ok    ok    404      404
   api_keys             GET        in     ok     ok        ok    ok    404      404
   api_key              GET        in     ok     ok        ok    ok    404      404
   api_key_create       GET,POST   in     403    403       ok    ok    404      404
@@ -77,6 +84,9 @@ API = """
   api-user                           GET            users:read       401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
   api-user                           PUT,PATCH      users:write      401    403    403       ok    ok    404      404     | 403      ok    ok        401
   api-user                           DELETE         users:write      401    403    403       ok    ok    404      404     | 403      ok    ok        401
+  api-invitations                    GET            users:read       401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
+  api-invitations                    POST           users:write      401    403    403       ok    ok    404      404     | 403      ok    ok        401
+  api-invitation                     DELETE         users:write      401    403    403       ok    ok    404      404     | 403      ok    ok        401
   api-api-keys                       GET            api_keys:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
   api-api-keys                       POST           api_keys:write   401    403    403       ok    ok    404      404     | 403      ok    ok        401
   api-api-key                        GET            api_keys:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        401
