@@ -109,6 +109,9 @@ def invitation_rows(actor: Actor) -> list[dict[str, Any]]:
 def matrix() -> list[dict[str, Any]]:
     """This will return the table of who may do what: a line a right, a cell a role."""
     return [
-        {"text": right.text, "cells": [{"role": role.label, "held": right.held_by(role), "lacks": right.lacks} for role in Role]}
+        {
+            "text": right.text,
+            "cells": [{"role": role.label, "held": right.held_by(role), "lacks": right.lacks} for role in Role],
+        }
         for right in RIGHTS
     ]
