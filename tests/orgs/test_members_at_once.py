@@ -125,7 +125,7 @@ def test_fifty_invitations_of_one_address_are_one(api, admin_key):
 
 
 @pytest.mark.parametrize("how", ["remove each other", "lower each other", "leave", "all"])
-def test_one_owner_always_stays(two_owners, how, api, admin_key):
+def test_one_owner_always_stays(two_owners, how):
     one, other = two_owners
     ways = {
         "remove each other": [
@@ -144,10 +144,9 @@ def test_one_owner_always_stays(two_owners, how, api, admin_key):
     found = Counter(in_threads(AT_ONCE, lambda number: outcome(chosen[number % len(chosen)])))
     assert owners() == 1
     assert found["done"] >= 1 and set(found) <= {"done", "conflict", "forbidden", "not_found"}
-    ended = AuditEntry.objects.filter(
-        action__in=["member.removed", "member.left", "user.deleted", "member.role_changed"]
-    )
-    assert ended.count() == 1
+    # Of the one who is no owner any more: lowered first, then perhaps gone.
+    ended = list(AuditEntry.objects.values_list("action", flat=True))
+    assert len(ended) == 1 or (how == "all" and len(ended) == 2 and "member.role_changed" in ended)
 
 
 # A change that is under way while its author is lowered

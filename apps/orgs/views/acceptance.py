@@ -52,7 +52,7 @@ def invitation(request: PortalRequest) -> HttpResponse:
         return _page(request, "unknown", status=404)
     situation = _situation(request, found)
     if request.method == "POST":
-        form_limits.check(request, "invitation-accept", "20/m")
+        form_limits.check(request, "invitation-accept", "60/m")
         if situation == "other" and "sign_out" in request.POST:
             return _sign_out(request)
         if situation == "ready":
