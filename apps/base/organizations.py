@@ -19,5 +19,5 @@ def organization_pk(slug: str) -> uuid.UUID:
 def is_member(organization_id: uuid.UUID, user_id: str) -> bool:
     """This will tell whether the account with a public id belongs to an organization at this moment."""
     key = decode("user", user_id)
-    rows = apps.get_model("orgs", "Membership").objects.filter(organization_id=organization_id, user_id=key)
-    return key is not None and rows.exists()
+    rows = apps.get_model("orgs", "Membership").objects.filter(organization_id=organization_id)
+    return key is not None and rows.filter(user_id=key).exists()

@@ -18,7 +18,7 @@ def as_of_now(actor: Actor) -> Actor:
     """
     if not connection.in_atomic_block:
         return actor
-    rows = Membership.objects.filter(organization_id=actor.organization_id, user_id=actor.pk)
+    rows = Membership.objects.for_actor(actor).filter(user=actor.pk)
     rows = rows.exclude(organization__status=OrganizationStatus.CLOSED)
     if connection.vendor == "postgresql":
         rows = rows.select_for_update(no_key=True, of=("self",))

@@ -55,7 +55,7 @@ def test_fifty_acceptances_by_one_account_are_one(acme, zed, browser_of):
     found = Counter(in_threads(AT_ONCE, accept))
     # Who comes late is told so: by the action, or by the page that finds the invitation accepted or itself forgotten.
     assert found["/o/acme/settings/integration/"] == 1 and len(found) > 1
-    assert set(found) <= {"/o/acme/settings/integration/", "problem", "accepted", "unknown"}
+    assert set(found) <= {"/o/acme/settings/integration/", "problem", "accepted", "member", "unknown"}
     assert Membership.objects.filter(organization=acme).count() == 1
     assert AuditEntry.objects.filter(organization=acme, action="invitation.accepted").count() == 1
     assert Event.objects.filter(organization=acme, type="user.created").count() == 1

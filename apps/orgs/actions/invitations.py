@@ -1,6 +1,8 @@
 """Invitations: sent, sent again, withdrawn. How one is accepted stands in ``acceptance.py``."""
 
 from datetime import timedelta
+from typing import cast
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -40,7 +42,7 @@ def invite(*, actor: Actor, email: str, role: str) -> Invitation:
     actor = actor.as_of_now()
     actor.require(Permission.USERS_WRITE)
     check_may_give(actor, role)
-    organization = Organization.objects.get(pk=actor.organization_id)
+    organization = Organization.objects.get(pk=cast(UUID, actor.organization_id))
     check_active(organization)
     email = email.lower()
     _check_new(organization, email)
