@@ -106,6 +106,7 @@ action("member.role_changed", _("%(actor)s changed the role of %(target)s from %
 action("member.removed", _("%(actor)s removed the member %(target)s"))
 action("member.left", _("%(actor)s left the organization"))
 action("invitation.created", _("%(actor)s invited %(target)s"))
+action("invitation.resent", _("%(actor)s sent the invitation of %(target)s again"))
 action("invitation.revoked", _("%(actor)s withdrew the invitation of %(target)s"))
 action("invitation.accepted", _("%(actor)s accepted the invitation of %(target)s"))
 

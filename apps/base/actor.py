@@ -4,9 +4,10 @@ It carries tenancy (``organization_id``), permission and audit in one argument. 
 """
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NoReturn
 
 from django.utils.translation import gettext as _
 
@@ -41,6 +42,7 @@ class Actor:
     ``withheld``: scopes that an operator switched off for the organization; they count for no key, ``admin`` included.
     ``quarantined``: a key that was set aside; only its read scopes count.
     ``suspended``: why the person's organization may only be looked at; empty where it may be used.
+    ``recheck``: reads a person's role anew within the transaction of a change; keys are judged at their door alone.
     """
 
     kind: ActorKind
@@ -58,6 +60,14 @@ class Actor:
     user_agent: str = ""
     request_id: str = ""
     pk: uuid.UUID | None = field(default=None, repr=False)
+    recheck: "Callable[[Actor], Actor] | None" = field(default=None, repr=False, compare=False)
+
+    def as_of_now(self) -> "Actor":
+        """This will return the actor as it stands now: a person may have been lowered since the request came in.
+
+        Within a transaction the answer holds until its end. Raises NotFound for somebody who was removed.
+        """
+        return self if self.recheck is None else self.recheck(self)
 
     def can(self, permission: str) -> bool:
         """This will tell whether the actor holds the permission."""
@@ -83,9 +93,12 @@ class Actor:
         return not (self.quarantined or self.suspended) and (scope in self.gives or ADMIN in self.gives)
 
     def require(self, *permissions: str) -> None:
-        """This will raise Forbidden, naming what is missing, unless the actor holds one of the permissions."""
-        if self.can_any(permissions):
-            return
+        """This will raise Forbidden, naming what is missing, unless the actor holds one of the permissions now."""
+        now = self.as_of_now()
+        if not now.can_any(permissions):
+            now._refuse(permissions)
+
+    def _refuse(self, permissions: tuple[str, ...]) -> NoReturn:
         accepted = ", ".join(permissions)
         if self.suspended and any(self._holds(permission) for permission in permissions):
             raise Forbidden(self.suspended, "organization_suspended")

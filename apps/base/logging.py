@@ -15,6 +15,7 @@ KEYS = re.compile(r"(ip[ks]_[0-9A-Za-z]{4})[0-9A-Za-z]{8,}|(whsec_)[A-Za-z0-9+/=
 SECRETS = re.compile(
     r"(ip[ks]_[0-9A-Za-z]{4})[0-9A-Za-z]{8,}"
     r"|(whsec_)[A-Za-z0-9+/=]{8,}"
+    r"|(/invitation/)[0-9A-Za-z]{20,}"
     r"|((?:authorization|x-api-key|x-activation-token|cookie)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]+(?: [^\s\"',}]+)?",
     re.IGNORECASE,
 )
@@ -27,7 +28,7 @@ def hide_keys(text: str) -> str:
 
 def redact(text: str) -> str:
     """This will return the text with every key, signing secret and credential header cut to its first letters."""
-    return SECRETS.sub(lambda match: f"{match[1] or match[2] or match[3]}[redacted]", text)
+    return SECRETS.sub(lambda match: f"{match[1] or match[2] or match[3] or match[4]}[redacted]", text)
 
 
 def _redact_value(value: Any) -> Any:

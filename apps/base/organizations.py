@@ -1,4 +1,4 @@
-"""What apps below must know of the tenant: its key by its slug, how long its keys may live, how long rows are kept."""
+"""What apps below must know of the tenant: its key, its limits, how long rows are kept, who belongs to it."""
 
 import uuid
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from django.apps import apps
 
 from apps.base.errors import NotFound
+from apps.base.identifiers import decode
 
 
 def organization_pk(slug: str) -> uuid.UUID:
@@ -33,3 +34,10 @@ def days_kept(organization_id: uuid.UUID | None, kind: str, most: int) -> int:
 
 def _organizations() -> Any:
     return apps.get_model("orgs", "Organization").objects
+
+
+def is_member(organization_id: uuid.UUID, user_id: str) -> bool:
+    """This will tell whether the account with a public id belongs to an organization at this moment."""
+    key = decode("user", user_id)
+    rows = apps.get_model("orgs", "Membership").objects.filter(organization_id=organization_id)
+    return key is not None and rows.filter(user_id=key).exists()

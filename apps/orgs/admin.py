@@ -8,7 +8,7 @@ from django.db import transaction
 from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin, operator_of
 from apps.base.actor import Actor
 from apps.orgs import organizations
-from apps.orgs.models import Membership, Organization, OrganizationStatus, OutgoingMail, User
+from apps.orgs.models import Invitation, Membership, Organization, OrganizationStatus, OutgoingMail, User
 from apps.orgs.organization_forms import OperatorsOrganizationForm
 
 
@@ -73,6 +73,17 @@ class MembershipAdmin(ReadOnlyAdmin):
     list_display = ("user", "organization", "role", "created_at", "last_seen_at")
     list_select_related = ("user", "organization")
     search_fields = ("user__email", "organization__slug")
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnlyAdmin):
+    """Who was invited where; without the link."""
+
+    list_display = ("email", "organization", "role", "status", "created_at", "expires_at")
+    list_select_related = ("organization",)
+    list_filter = ("status",)
+    search_fields = ("email", "organization__slug")
+    fields = ("email", "organization", "role", "status", "created_at", "expires_at", "closed_at", "invited_by_label")
 
 
 @admin.register(OutgoingMail)

@@ -1,4 +1,4 @@
-"""``/v1/users``: the people of the caller's organization."""
+"""``/v1/users`` and ``/v1/invitations``: the people of the caller's organization, and who is to join them."""
 
 from django.db.models import QuerySet
 from rest_framework.response import Response
@@ -8,15 +8,18 @@ from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.orgs import actions
 from apps.orgs.actions import NewUser
-from apps.orgs.models import Membership
+from apps.orgs.invitation_limits import check_mails
+from apps.orgs.models import Invitation, Membership
 from apps.orgs.serializers import (
     LISTED,
+    InvitationBody,
     NewUserBody,
     NewUsersBody,
     UserChangeBody,
     judged,
     with_hash,
     write_changed,
+    write_invitation,
     write_listed,
     write_result,
     write_row,
@@ -85,4 +88,32 @@ class OneUser(PortalView):
     def delete(self, request: ApiRequest, id: str) -> Response:
         """This will remove the user from the organization; an account of no other one is erased."""
         actions.delete_user(actor=request.actor, user_id=id)
+        return Response(status=204)
+
+
+class Invitations(PortalView):
+    """The invitations that stand, and new ones."""
+
+    requires = {"GET": Permission.USERS_READ, "POST": Permission.USERS_WRITE}
+
+    def get(self, request: ApiRequest) -> Response:
+        """This will list what nobody accepted or withdrew, oldest first; past its time an invitation stays here."""
+        rows = Invitation.objects.for_actor(request.actor).open().order_by("pk")
+        return self.offset_page(request, rows, write_invitation)
+
+    def post(self, request: ApiRequest) -> Response:
+        """This will invite an address; the mail follows."""
+        body = self.validated(request, InvitationBody)
+        check_mails(request._request, str(request.actor.organization_id), body["email"])
+        return Response(write_invitation(actions.invite(actor=request.actor, **body)), status=201)
+
+
+class OneInvitation(PortalView):
+    """One invitation."""
+
+    requires = {"DELETE": Permission.USERS_WRITE}
+
+    def delete(self, request: ApiRequest, id: str) -> Response:
+        """This will withdraw it: its link is dead."""
+        actions.revoke_invitation(actor=request.actor, invitation_id=id)
         return Response(status=204)

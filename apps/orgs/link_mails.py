@@ -4,12 +4,16 @@ The page that asked for one knows nothing of the account behind the address, not
 """
 
 from collections.abc import Callable
+from uuid import UUID
 
 from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.utils import timezone, translation
 
+from apps.base.identifiers import decode
 from apps.orgs import mail
-from apps.orgs.links import confirm_address_link, set_password_link
-from apps.orgs.models import OutgoingMail, User
+from apps.orgs.links import confirm_address_link, invitation_link, set_password_link
+from apps.orgs.models import INVITATION_DAYS, Invitation, OutgoingMail, Role, User
 
 Written = tuple[str, str] | None
 
@@ -36,4 +40,25 @@ def _confirm(row: OutgoingMail) -> Written:
     return mail.write("confirm_address", context, address.user.language)
 
 
-WRITERS: dict[str, Callable[[OutgoingMail], Written]] = {"password_reset": _reset, "confirm_address": _confirm}
+def _invitation(row: OutgoingMail) -> Written:
+    """In the inviter's language. Each sending makes a link anew and ends the one before."""
+    link = invitation_link(UUID(row.regarding), timezone.now())
+    if link is None:
+        return None
+    invitation = Invitation.objects.select_related("organization").get(pk=row.regarding)
+    inviter = decode(User.id_prefix, invitation.invited_by_id)
+    language = User.objects.filter(pk=inviter).values_list("language", flat=True).first() if inviter else ""
+    with translation.override(language or settings.LANGUAGE_CODE):
+        role = str(Role(invitation.role).label)
+    context = {
+        "organization": invitation.organization.name, "by": invitation.invited_by_label, "email": invitation.email,
+        "role": role, "days": INVITATION_DAYS, "link": link,
+    }  # fmt: skip
+    return mail.write("invitation", context, language or "")
+
+
+WRITERS: dict[str, Callable[[OutgoingMail], Written]] = {
+    "password_reset": _reset,
+    "confirm_address": _confirm,
+    "invitation": _invitation,
+}

@@ -1,12 +1,20 @@
 """Links that let somebody in, printed by commands and put into mails, and kept nowhere."""
 
+import hashlib
+from datetime import datetime
+from uuid import UUID
+
 from allauth.account import app_settings
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from allauth.account.utils import user_pk_to_url_str
 from django.conf import settings
 from django.urls import reverse
 
-from apps.orgs.models import User
+from apps.base.secrets import random_letters
+from apps.orgs.models import Invitation, User
+
+# 43 of 62 letters: 256 bits.
+TOKEN_LENGTH = 43
 
 
 def set_password_link(user: User) -> str:
@@ -20,3 +28,20 @@ def confirm_address_link(address: EmailAddress) -> str:
     """This will return a link that proves who reads the mail of an address, within three days."""
     key = EmailConfirmationHMAC.create(address).key
     return settings.PUBLIC_URL + reverse("account_confirm_email", kwargs={"key": key})
+
+
+def invitation_link(invitation_id: UUID, now: datetime) -> str | None:
+    """This will return a fresh link of an invitation and keep its digest alone; None where it is no longer open.
+
+    Earlier links of it are dead: there is one digest.
+    """
+    token = random_letters(TOKEN_LENGTH)
+    rows = Invitation.objects.acceptable(now).filter(pk=invitation_id)
+    if not rows.update(token_digest=token_digest(token)):
+        return None
+    return settings.PUBLIC_URL + reverse("invitation_open", args=[token])
+
+
+def token_digest(token: str) -> str:
+    """This will return SHA-256 of a token in hex: with 256 random bits there is nothing to guess or to stretch."""
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -28,8 +28,14 @@ def enqueue_link(*, to: str, template: str, regarding: str = "") -> OutgoingMail
 
 def write(template: str, context: dict[str, Any], language: str = "") -> tuple[str, str]:
     """This will return subject and body of a mail in a language."""
+    words = {name: _one_line(value) for name, value in context.items()}
     with translation.override(language or settings.LANGUAGE_CODE):
-        text = render_to_string(f"mail/{template}.txt", {**context, "public_url": settings.PUBLIC_URL})
+        text = render_to_string(f"mail/{template}.txt", {**words, "public_url": settings.PUBLIC_URL})
     subject, _, body = text.strip().partition("\n")
     # One line, whatever a name in it holds: a mail whose subject has a line break is never sent.
     return " ".join(subject.split())[:250], body.strip() + "\n"
+
+
+def _one_line(value: Any) -> Any:
+    """A name with line breaks must not write paragraphs of a mail."""
+    return " ".join(value.split()) if isinstance(value, str) else value

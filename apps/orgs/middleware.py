@@ -17,6 +17,7 @@ from apps.base.requests import PortalRequest
 from apps.orgs.entrance import lacks_second_step, why_suspended
 from apps.orgs.models import Membership, OrganizationStatus
 from apps.orgs.roles import GIVES, PERMISSIONS
+from apps.orgs.standing import as_of_now
 
 SEEN_EVERY = timedelta(minutes=5)
 GetResponse = Callable[[PortalRequest], HttpResponse]
@@ -38,6 +39,7 @@ def actor_of(request: PortalRequest, membership: Membership) -> Actor:
         user_agent=request.META.get("HTTP_USER_AGENT", "")[:300],
         request_id=request.request_id,
         pk=user.pk,
+        recheck=as_of_now,
     )
 
 

@@ -3,6 +3,11 @@
 Pages, the API's sessions and the form for keys read this and nothing else.
 """
 
+from typing import NamedTuple
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
 from apps.base.permissions import ADMIN, Permission, expand
 from apps.orgs.models import Role
 
@@ -43,3 +48,47 @@ GIVES: dict[str, frozenset[str]] = {
     Role.VIEWER: frozenset(),
 }
 RANK = {Role.VIEWER: 0, Role.DEVELOPER: 1, Role.ADMIN: 2, Role.OWNER: 3}
+
+
+class Right(NamedTuple):
+    """A line of the table of who may do what: its words, the permissions it takes, and what a part of them lacks."""
+
+    text: Promise
+    permissions: tuple[Permission, ...]
+    lacks: Promise | None = None
+
+    def held_by(self, role: str) -> str:
+        """This will tell whether a role may do all of it, part of it, or none: ``all``, ``part``, ``none``."""
+        held = [permission in PERMISSIONS[role] for permission in self.permissions]
+        return "all" if all(held) else "part" if any(held) and self.lacks is not None else "none"
+
+
+# The table of docs/api.md (Roles), shown on a page of its own: who may is read from the permissions above.
+RIGHTS = (
+    Right(
+        _("see keys (masked), endpoints, deliveries, usage, event types, members"),
+        (
+            Permission.API_KEYS_READ,
+            Permission.SDK_KEYS_READ,
+            Permission.WEBHOOKS_READ,
+            Permission.USAGE_READ,
+            Permission.USERS_READ,
+            Permission.MEMBERS_READ,
+        ),
+    ),
+    Right(
+        _("create, change, rotate, disable, revoke API and SDK keys"),
+        (Permission.API_KEYS_WRITE, Permission.SDK_KEYS_WRITE),
+    ),
+    Right(
+        _("create, change, test, pause, replay endpoints; retry deliveries; free activations"),
+        (Permission.WEBHOOKS_WRITE,),
+    ),
+    Right(_("see and export the audit log"), (Permission.AUDIT_READ, Permission.AUDIT_EXPORT), _("no export")),
+    Right(
+        _("invite, change roles up to admin, remove members (not owners)"),
+        (Permission.MEMBERS_WRITE, Permission.USERS_WRITE),
+    ),
+    Right(_("organization settings"), (Permission.ORGANIZATION_WRITE,)),
+    Right(_("make or lower owners, close the organization"), (Permission.ORGANIZATION_OWN,)),
+)

@@ -1,4 +1,4 @@
-"""Bodies of ``/v1/users``, in and out."""
+"""Bodies of ``/v1/users`` and ``/v1/invitations``, in and out."""
 
 import uuid
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from apps.base.logging import hide_keys
 from apps.base.problems import shown_fields
 from apps.base.serializers import StrictSerializer, Text, from_validation
 from apps.orgs.actions import NewUser
-from apps.orgs.models import User
+from apps.orgs.models import Invitation, Role, User
 from apps.orgs.passwords import hash_all
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128
@@ -70,6 +70,23 @@ class UserChangeBody(StrictSerializer):
         if not attrs:
             raise serializers.ValidationError({"body": ["Send name, email or both."]})
         return attrs
+
+
+class InvitationBody(StrictSerializer):
+    """Whom to invite, and as what."""
+
+    email = Email(max_length=254)
+    role = serializers.ChoiceField(choices=Role.values)
+
+
+def write_invitation(invitation: Invitation) -> dict[str, Any]:
+    """This will return an invitation as the API shows it."""
+    return {
+        "id": invitation.public_id,
+        "email": invitation.email,
+        "role": invitation.role,
+        "expires_at": instant(invitation.expires_at),
+    }
 
 
 def with_hash(values: dict[str, Any]) -> dict[str, Any]:

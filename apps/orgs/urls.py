@@ -6,8 +6,8 @@ from django.urls import include, path, re_path
 from apps.base.api import api_path
 from apps.orgs import api as doors
 from apps.orgs import organization_views as organization
-from apps.orgs import views
 from apps.orgs.account import confirming, entrance, profile, second_steps, sessions, single_sign_on
+from apps.orgs.views import acceptance, invitations, members, organizations
 
 SETTINGS = "o/<slug:slug>/settings/organization/"
 
@@ -46,8 +46,8 @@ account = [
 ]
 pages = [
     path("account/", include(account)),
-    path("settings/integration/", views.landing, name="landing"),
-    path("o/<slug:slug>/settings/organization/members/", views.members, name="members"),
+    path("settings/integration/", organizations.landing, name="landing"),
+    path("organizations/", organizations.organizations, name="organizations"),
     path(SETTINGS, organization.organization_settings, name="organization_settings"),
     path(SETTINGS + "general/", organization.organization_general, name="organization_general"),
     path(SETTINGS + "security/", organization.organization_security, name="organization_security"),
@@ -56,9 +56,21 @@ pages = [
     path(SETTINGS + "export/", organization.organization_export, name="organization_export"),
     path(SETTINGS + "close/", organization.organization_close, name="organization_close"),
     path("account/mail/", organization.account_mail, name="account_mail"),
+    path(SETTINGS + "members/", members.members, name="members"),
+    path(SETTINGS + "members/roles/", members.roles, name="roles"),
+    path(SETTINGS + "members/invite/", invitations.invite, name="invite"),
+    path(SETTINGS + "members/leave/", members.leave, name="leave"),
+    path(SETTINGS + "members/<user_id>/", members.member, name="member"),
+    path(SETTINGS + "members/<user_id>/remove/", members.member_remove, name="member_remove"),
+    path(SETTINGS + "invitations/<invitation_id>/resend/", invitations.invitation_resend, name="invitation_resend"),
+    path(SETTINGS + "invitations/<invitation_id>/revoke/", invitations.invitation_revoke, name="invitation_revoke"),
+    path("invitation/", acceptance.invitation, name="invitation"),
+    re_path(r"^invitation/(?P<token>[0-9A-Za-z]{43})/$", acceptance.invitation_open, name="invitation_open"),
 ]
 api = [
     api_path("users", doors.Users, "users"),
     api_path("users/batch", doors.UserBatch, "users-batch"),
     api_path("users/{id}", doors.OneUser, "user"),
+    api_path("invitations", doors.Invitations, "invitations"),
+    api_path("invitations/{id}", doors.OneInvitation, "invitation"),
 ]

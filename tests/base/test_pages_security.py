@@ -13,7 +13,7 @@ from django.conf import settings as django_settings
 from django.core import mail
 from django.test import Client
 
-from apps.orgs import views
+from apps.orgs import presenting
 from apps.orgs.tasks import send_due_mail
 from tests.conftest import PASSWORD
 from tests.house.conftest import operator, samples  # noqa: F401
@@ -84,7 +84,7 @@ def test_every_page_of_an_organization_has_the_policy(browser_of, ada, samples):
 
 
 def test_every_page_of_an_account_has_the_policy(browser_of, ada):
-    values = {"key": "x", "uidb36": "1", "pk": 1}
+    values = {"key": "x", "uidb36": "1", "pk": 1, "token": "x" * 43}
     for client in (Client(), browser_of(ada)):
         for route in of_door("account", "other"):
             if "GET" in route.methods and route.name != "set_language":
@@ -108,7 +108,7 @@ def test_error_pages_have_the_policy(browser_of, ada, monkeypatch):
     def broken(*_arguments, **_options):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(views, "RANK", None)
+    monkeypatch.setattr(presenting, "RANK", None)
     answers = {
         400: browser.get("/", headers={"Host": "evil.example"}),
         403: strict.post(LOGIN, {}),

@@ -14,6 +14,7 @@ from apps.base.actor import system
 from apps.base.identifiers import encode, new_uuid
 from apps.base.models import PrefixedModel
 from apps.notices import actions as notices
+from apps.orgs import actions as people
 from apps.orgs.models import Membership, Organization, OutgoingMail, User
 from apps.sdk_keys import actions as sdk_actions
 from apps.sdk_keys import gate_rows
@@ -27,6 +28,7 @@ ORDER = {"order_id": "ORD-1", "status": "placed"}
 SAMPLE_OF = {
     "key_id": "key", "endpoint_id": "endpoint", "delivery_id": "delivery", "replay_id": "replay",
     "export_id": "export",
+    "user_id": "user", "invitation_id": "invitation", "api-invitation": "invitation",
     "api-user": "user", "api-api-key": "key", "api-api-key-usage": "key",
     "api-api-key-rotate": "key", "api-api-key-revoke": "key", "api-api-key-disable": "key",
     "api-api-key-enable": "key", "api-api-key-release": "key",
@@ -119,7 +121,8 @@ def samples(acme: Organization, ada: User, vera: User, acme_key: Key, sdk_key: K
     export = audit_actions.start_export(actor=maker, filters=Filters(), file_format="csv")
     rows = {"user": vera, "key": acme_key.row, "endpoint": endpoint, "event": event, "delivery": delivery}
     device = active_device(sdk_key.row)
-    rows |= {"replay": replay, "export": export, "sdk_key": sdk_key.row, "activation": device}
+    invitation = people.invite(actor=maker, email="invited@acme.example", role="viewer")
+    rows |= {"replay": replay, "export": export, "sdk_key": sdk_key.row, "activation": device, "invitation": invitation}
     return Samples(rows)
 
 

@@ -32,7 +32,7 @@ from apps.base.logging import redact
 from apps.base.secrets import new_key
 from apps.orgs import actions as people
 from apps.orgs import tasks
-from apps.orgs.models import User
+from apps.orgs.models import Invitation, User
 from apps.webhooks.models import Attempt, Delivery, Endpoint, ReplayJob
 from apps.webhooks.signing import new_secret
 from tests.conftest import PASSWORD, Api, Key
@@ -164,6 +164,25 @@ def make_a_person(day: Day, admin: Api) -> None:
     day.show("taken address", admin.post("/v1/users", body))
 
 
+def invite_a_person(day: Day, admin: Api) -> None:
+    """The link of an invitation stands in its mail; who follows it chooses a password."""
+    body = {"email": "canary@acme.example", "role": "viewer"}
+    day.show("invited", admin.post("/v1/invitations", body, headers=ONCE))
+    tasks.send_due_mail()
+    link = re.search(r"/invitation/([0-9A-Za-z]{43})/", mail.outbox[-1].body)
+    day.secrets["token of an invitation"], day.secrets["password of an invitation"] = (
+        link[1],
+        "a horse 77c1 that accepts",
+    )
+    mail.outbox.clear()
+    browser = Client()
+    day.show("link of an invitation", browser.get(link[0]))
+    day.show("invitation", browser.get("/invitation/"))
+    form = {"name": "C", "password": day.secrets["password of an invitation"]}
+    day.show("mistyped acceptance", browser.post("/invitation/", {**form, "name": ""}))
+    day.show("accepted", browser.post("/invitation/", form))
+
+
 def change_the_password(day: Day, browser: Client) -> None:
     day.secrets["new password"] = "a staple that nobody 51d2 knows"
     new = day.secrets["new password"]
@@ -220,6 +239,7 @@ def look_at_everything(day: Day, browser: Client, admin: Api, operator: Client) 
     samples = {
         "key_id": ApiKey.objects.get(name="Canary of the page"), "endpoint_id": Endpoint.objects.first(),
         "delivery_id": Delivery.objects.first(), "replay_id": ReplayJob.objects.first(),
+        "user_id": User.objects.get(name="Jo"), "invitation_id": Invitation.objects.first(),
     }  # fmt: skip
     ids = {name: row.public_id for name, row in samples.items()}
     for route in routes():
@@ -251,6 +271,7 @@ def day(logs: io.StringIO, settings: Any, monkeypatch, ada: User, admin_key: Key
         make_keys(day, browser, admin)
         make_endpoints(day, browser, admin, receiver.url)
         make_a_person(day, admin)
+        invite_a_person(day, admin)
         deliver(day, admin, receiver)
     make_mistakes(day, browser, admin, monkeypatch)
     change_the_password(day, browser)

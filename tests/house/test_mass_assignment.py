@@ -31,6 +31,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "api-users": PERSON,
     "api-users-batch": {"users": [PERSON]},
     "api-user": {"name": "Vera again"},
+    "api-invitations": {"email": "jo@example.com", "role": "viewer"},
     "api-api-keys": {"name": "Made", "type": "partner", "scopes": ["users:read"], "limits": {"minute": 5}},
     "api-api-key": {"name": "Renamed"},
     "api-api-keys-verify": {"key": "ipk_nobody"},

@@ -36,6 +36,13 @@ PAGES = """
   organization_mail    GET,POST   in     403    403       ok    ok    404      404
   organization_export  GET,POST   in     403    403       403   ok    404      404
   organization_close   GET,POST   in     403    403       403   ok    404      404
+  roles                GET        in     ok     ok        ok    ok    404      404
+  leave                GET,POST   in     ok     ok        ok    ok    404      404
+  invite               GET,POST   in     403    403       ok    ok    404      404
+  member               GET,POST   in     403    403       ok    ok    404      404
+  member_remove        GET,POST   in     403    403       ok    ok    404      404
+  invitation_resend    POST       in     403    403       ok    ok    404      404
+  invitation_revoke    POST       in     403    403       ok    ok    404      404
   api_keys             GET        in     ok     ok        ok    ok    404      404
   api_key              GET        in     ok     ok        ok    ok    404      404
   api_key_create       GET,POST   in     403    403       ok    ok    404      404
@@ -103,6 +110,9 @@ API = """
   api-api-key-usage                  GET            api_keys:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        403
   api-api-key-usage                  GET            usage:read       401    ok     ok        ok    ok    404      404     | 403      ok    ok        403
   api-usage                          GET            usage:read       401    ok     ok        ok    ok    404      404     | 403      ok    ok        403
+  api-invitations                    GET            users:read       401    ok     ok        ok    ok    404      404     | 403      ok    ok        403
+  api-invitations                    POST           users:write      401    403    403       ok    ok    404      404     | 403      ok    ok        403
+  api-invitation                     DELETE         users:write      401    403    403       ok    ok    404      404     | 403      ok    ok        403
   api-leaked-keys                    POST           -                ok     ok     ok        ok    ok    ok       ok      | ok       ok    ok        ok
   api-webhook-endpoints              GET            webhooks:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        403
   api-webhook-endpoints              POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        403

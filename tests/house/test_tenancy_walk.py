@@ -233,6 +233,7 @@ def test_a_filter_by_somebody_elses_id_matches_nothing(path, parameter, kind, sa
     ("path", "body"),
     [
         ("/v1/users", {"name": "Jo", "email": "jo@example.com", "password": "password1"}),
+        ("/v1/invitations", {"email": "jo@example.com", "role": "viewer"}),
         ("/v1/api-keys", {"name": "x", "type": "partner", "scopes": ["users:read"]}),
         ("/v1/webhook-endpoints", {"url": "https://hooks.rival.example/", "event_types": ["*"]}),
         ("/v1/events", {"type": "order.created", "data": {"order_id": "ORD-1", "status": "placed"}}),

@@ -54,6 +54,17 @@ def reset(email):
             return
 
 
+def accept(browser):
+    """Follow the newest invitation that came to Mallory's mailbox, with her password where it asks for one."""
+    send_due_mail()
+    for message in reversed(mail.outbox):
+        found = re.search(r"/invitation/[0-9A-Za-z]{43}/", message.body)
+        if MALLORY in message.to and found:
+            browser.get(found[0])
+            browser.post("/invitation/", {"name": "M", "password": PASSWORD})
+            return
+
+
 def moves(dice, api, key, members):
     """What Mallory may try: calls on anybody, mails to her own box, sign-ins with the password that she chose."""
     someone = dice.choice(list(members.values()))
@@ -66,6 +77,8 @@ def moves(dice, api, key, members):
         lambda: api(key).delete(path),
         lambda: api(key).post("/v1/users", {"name": "M", "email": someone.email, "password": PASSWORD}),
         lambda: reset(dice.choice([MALLORY, someone.email])),
+        lambda: api(key).post("/v1/invitations", {"email": MALLORY, "role": dice.choice(Role.values)}),
+        lambda: accept(dice.choice([Client, lambda: sign_in(MALLORY), lambda: sign_in(someone.email)])()),
         lambda: sign_in(someone.email).post("/account/email/", {"email": MALLORY, "action_add": ""}),
         lambda: sign_in(MALLORY).post(HERE, {"name": "x", "type": "internal", "scopes": ["admin"], "expires": "30"}),
     ]

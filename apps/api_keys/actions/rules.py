@@ -106,11 +106,14 @@ def check_limits(kind: KeyType, limits: dict[str, int | None], actor: Actor) -> 
 
 def check_type_may_be_made(actor: Actor, kind: KeyType) -> None:
     """This will raise Forbidden where keys of this type are for somebody else to make, or switched off here."""
-    by_owner = actor.kind == ActorKind.USER and actor.can(Permission.ORGANIZATION_OWN)
     if kind.made_by == Makers.OPERATORS and actor.kind not in VENDOR:
         raise Forbidden(_("Keys of type %(type)s are made by the vendor's team.") % {"type": kind.name})
-    if kind.made_by == Makers.OWNERS and actor.kind not in VENDOR and not by_owner:
+    if kind.made_by == Makers.OWNERS and actor.kind not in VENDOR and not _is_owner(actor):
         raise Forbidden(_("Only an owner, signed in, makes keys of type %(type)s.") % {"type": kind.name})
+
+
+def _is_owner(actor: Actor) -> bool:
+    return actor.kind == ActorKind.USER and actor.as_of_now().can(Permission.ORGANIZATION_OWN)
 
 
 def check_package(actor: Actor, kind: KeyType, scopes: Iterable[str] = ()) -> None:

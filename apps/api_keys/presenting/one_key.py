@@ -12,9 +12,10 @@ from apps.api_keys.presenting.facts import facts, grouped, limit_texts
 from apps.audit.models import ApiCall, AuditEntry, LastUse
 from apps.audit.usage import hourly_series
 from apps.audit.vocabulary import sentence_for
-from apps.base.actor import Actor
+from apps.base.actor import Actor, ActorKind
 from apps.base.charts import bars
 from apps.base.models import OrgQuerySet
+from apps.base.organizations import is_member
 from apps.credentials.models import KeyStatus, SecretKey
 
 RECENT = timedelta(days=7)
@@ -31,6 +32,7 @@ def detail(actor: Actor, key: ApiKey) -> dict[str, Any]:
     entries = list(_entries(actor, key)[:20])
     return {
         "key": facts(key, use),
+        "maker_left": _has_maker_left(key),
         "successor": linked(getattr(key, "replaced_by", None)),
         "predecessor": linked(key.replaces),
         "change": _newest_change(key, entries),
@@ -41,6 +43,10 @@ def detail(actor: Actor, key: ApiKey) -> dict[str, Any]:
         "calls": [_call(call) for call in _calls(actor, key)],
         "history": history(entries),
     }
+
+
+def _has_maker_left(key: ApiKey) -> bool:
+    return key.created_by_kind == ActorKind.USER and not is_member(key.organization_id, key.created_by_id)
 
 
 def linked(key: SecretKey | None) -> dict[str, Any] | None:

@@ -1,8 +1,19 @@
 """What is done to people and organizations. Page, API, command and admin all come here."""
 
-from apps.orgs.actions.addresses import TAKEN, hold_addresses, is_confirmed, refuse_taken
+from apps.orgs.actions.acceptance import NewAccount, accept_invitation, find_invitation, sets_password
+from apps.orgs.actions.addresses import TAKEN, account_of, hold_addresses, is_confirmed, refuse_taken
 from apps.orgs.actions.identities import find_or_link_identity
-from apps.orgs.actions.membership import check_may_touch, find_membership, lock_owners
+from apps.orgs.actions.invitations import invite, resend_invitation, revoke_invitation
+from apps.orgs.actions.membership import (
+    change_role,
+    check_may_give,
+    check_may_touch,
+    find_membership,
+    hold_members,
+    is_last_owner,
+    leave_organization,
+    remove_member,
+)
 from apps.orgs.actions.operators import create_operator
 from apps.orgs.actions.organizations import create_organization
 from apps.orgs.actions.own_account import (
@@ -32,10 +43,15 @@ from apps.orgs.actions.second_steps import (
 
 __all__ = [
     "TAKEN",
+    "NewAccount",
     "NewUser",
+    "accept_invitation",
+    "account_of",
     "add_passkey",
     "ask_new_address",
     "change_password",
+    "change_role",
+    "check_may_give",
     "check_may_touch",
     "confirm_address",
     "create_operator",
@@ -46,22 +62,30 @@ __all__ = [
     "end_provisional_access",
     "end_session",
     "end_sessions",
+    "find_invitation",
     "find_membership",
     "find_or_link_identity",
     "find_passkey",
     "hold_addresses",
+    "hold_members",
+    "invite",
     "is_confirmed",
+    "is_last_owner",
     "keep_old_address",
-    "lock_owners",
+    "leave_organization",
     "make_recovery_codes",
     "note_sign_in",
     "refuse_taken",
+    "remove_member",
     "remove_passkey",
     "rename_oneself",
     "rename_passkey",
+    "resend_invitation",
     "reset_password",
     "reset_two_step",
+    "revoke_invitation",
     "send_confirmation",
+    "sets_password",
     "turn_off_totp",
     "turn_on_totp",
     "update_user",

@@ -38,3 +38,12 @@ def refuse_taken(email: str, but: User | None = None) -> None:
 def is_confirmed(user: User) -> bool:
     """This will tell whether the owner of the account's own address has confirmed it."""
     return EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists()
+
+
+def account_of(email: str) -> User | None:
+    """This will return the account that an address belongs to: its own, or a further one that was confirmed."""
+    own = User.objects.filter(email=email.lower()).first()
+    if own is not None:
+        return own
+    row = EmailAddress.objects.filter(email=email.lower(), verified=True).select_related("user").first()
+    return None if row is None else row.user

@@ -1,21 +1,51 @@
-"""Who belongs to an organization, and who may touch whom."""
+"""Who belongs to an organization, with which role, and who may touch whom.
+
+Every change here begins with ``hold_members``: the changes of one organization's people come one after the other, so
+that two owners cannot lower each other at once. Only then the actor's own role is read, and the row of the member.
+"""
 
 import uuid
+from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor, ActorKind
-from apps.base.errors import Forbidden, NotFound
+from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
 from apps.base.identifiers import decode
 from apps.base.permissions import ADMIN, Permission
-from apps.orgs.models import Membership, Organization, Role, User
+from apps.orgs import mail
+from apps.orgs.actions.addresses import is_confirmed
+from apps.orgs.actions.provisional import end_provisional_access
+from apps.orgs.actions.telling import announce, record
+from apps.orgs.actions.withdrawal import revoke_those_of
+from apps.orgs.models import Membership, Role, User
+from apps.orgs.roles import RANK
 
 
-def find_membership(actor: Actor, user_id: str) -> Membership:
-    """This will return a user's membership of the actor's organization, or raise NotFound."""
+def hold_members(organization_id: uuid.UUID | None) -> None:
+    """This will have other changes of the organization's people wait until the transaction ends.
+
+    No row is locked: a person's own membership is held by whatever they change at the moment (``standing.py``), and
+    two orders of locks would wait for each other. On SQLite the transaction itself is exclusive.
+    """
+    if connection.vendor == "postgresql" and organization_id is not None:
+        with connection.cursor() as cursor:
+            name = f"orgs.members.{organization_id}"
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
+def find_membership(actor: Actor, user_id: str, hold: bool = False) -> Membership:
+    """This will return a user's membership of the actor's organization, or raise NotFound.
+
+    ``hold``: its row is kept until the transaction ends, after whatever the member is changing at the moment.
+    """
     key = decode(User.id_prefix, user_id)
     rows = Membership.objects.for_actor(actor).select_related("user", "organization")
+    if actor.organization_id is not None:
+        rows = rows.filter(organization_id=actor.organization_id)
+    if hold and connection.vendor == "postgresql":
+        rows = rows.select_for_update(of=("self",))
     found = rows.filter(user_id=key).first() if key is not None else None
     if found is None:
         raise NotFound()
@@ -34,12 +64,123 @@ def check_may_touch(actor: Actor, membership: Membership) -> None:
         raise Forbidden(_("Only an owner, signed in, may change or remove an owner."))
     if membership.role == Role.OWNER and actor.kind == ActorKind.API_KEY:
         raise Forbidden(_("No key may change or remove an owner."))
-    is_limited_key = actor.kind == ActorKind.API_KEY and ADMIN not in actor.permissions
-    if is_limited_key and membership.role != Role.VIEWER:
+    if is_limited_key(actor) and membership.role != Role.VIEWER:
         raise Forbidden(_("This key may change or remove viewers only; that takes the scope admin."))
 
 
-def lock_owners(organization_id: uuid.UUID) -> None:
-    """This will hold the organization's row, so that two owners cannot remove each other at once."""
-    if connection.vendor == "postgresql":
-        list(Organization.objects.select_for_update(no_key=True).filter(pk=organization_id).values("pk"))
+def is_limited_key(actor: Actor) -> bool:
+    """This will tell whether the actor is a key that may make, change and remove viewers alone."""
+    return actor.kind == ActorKind.API_KEY and ADMIN not in actor.permissions
+
+
+def check_may_give(actor: Actor, role: str) -> None:
+    """This will raise Invalid for an unknown role, and Forbidden where the actor may not make somebody that."""
+    if role not in Role.values:
+        raise Invalid.field("role", _("Choose one of: %(roles)s.") % {"roles": ", ".join(Role.values)})
+    if role == Role.OWNER and actor.kind == ActorKind.API_KEY:
+        raise Forbidden(_("No key may make somebody an owner."))
+    if role == Role.OWNER and not actor.can(Permission.ORGANIZATION_OWN):
+        raise Forbidden(_("Only an owner may make somebody an owner."))
+    if is_limited_key(actor) and role != Role.VIEWER:
+        raise Forbidden(_("This key may make viewers only; another role takes the scope admin."))
+
+
+def is_last_owner(membership: Membership) -> bool:
+    """This will tell whether the organization would be without an owner. Exact after ``hold_members``."""
+    if membership.role != Role.OWNER:
+        return False
+    owners = Membership.objects.filter(organization_id=membership.organization_id).owners()
+    return not owners.exclude(pk=membership.pk).exists()
+
+
+@transaction.atomic
+def change_role(*, actor: Actor, user_id: str, role: str) -> Membership:
+    """This will give a member another role, tell them, and do nothing where they have it already.
+
+    Raises Forbidden as ``check_may_touch`` and ``check_may_give`` say and for whoever raises themselves; Conflict for
+    the last owner, and for a role above viewer while the member's address is not confirmed. A raised account loses
+    what somebody else set on it before (docs/api.md, Roles).
+    """
+    hold_members(actor.organization_id)
+    actor = actor.as_of_now()
+    actor.require(Permission.MEMBERS_WRITE)
+    membership = find_membership(actor, user_id, hold=True)
+    check_may_touch(actor, membership)
+    check_may_give(actor, role)
+    before = membership.role
+    if role == before:
+        return membership
+    if RANK[Role(role)] > RANK[Role(before)]:
+        _check_may_rise(actor, membership)
+    elif is_last_owner(membership):
+        raise Conflict(_("The last owner cannot be lowered. Make somebody else an owner first."))
+    membership.role = role
+    membership.save(update_fields=["role"])
+    record(actor, membership.user, "member.role_changed", {"role": [before, role]})
+    revoke_those_of(actor, membership, role)
+    if membership.user_id != actor.pk:
+        _write_to(membership, "role_changed", actor)
+    return membership
+
+
+def _check_may_rise(actor: Actor, membership: Membership) -> None:
+    if membership.user_id == actor.pk:
+        raise Forbidden(_("Nobody raises their own role. Ask an owner."))
+    if not is_confirmed(membership.user):
+        raise Conflict(
+            _("%(email)s is not confirmed yet. Until its owner has confirmed it, the role stays Viewer.")
+            % {"email": membership.user.email}
+        )
+    end_provisional_access(membership.user, keep_password=False)
+
+
+@transaction.atomic
+def remove_member(*, actor: Actor, user_id: str) -> None:
+    """This will take a member out, as ``end_membership`` does, and tell them."""
+    hold_members(actor.organization_id)
+    actor = actor.as_of_now()
+    actor.require(Permission.MEMBERS_WRITE)
+    membership = find_membership(actor, user_id, hold=True)
+    check_may_touch(actor, membership)
+    if membership.user_id != actor.pk:
+        _write_to(membership, "member_removed", actor)
+    end_membership(actor, membership, "member.removed")
+
+
+@transaction.atomic
+def leave_organization(*, actor: Actor) -> None:
+    """This will take the actor out of the organization; Conflict for the last owner."""
+    hold_members(actor.organization_id)
+    membership = find_membership(actor, actor.id, hold=True)
+    end_membership(actor, membership, "member.left")
+
+
+def end_membership(actor: Actor, membership: Membership, action: str) -> None:
+    """This will end a membership, record it and publish ``user.deleted``; Conflict for the last owner.
+
+    An account that belongs to no other organization is erased, its address free at once; an operator's stays. Keys
+    stay, for they are the organization's; what the member offered to others is withdrawn. Callers hold the members
+    and the row.
+    """
+    if is_last_owner(membership):
+        raise Conflict(_("The last owner cannot be removed. Make somebody else an owner first."))
+    user = membership.user
+    changes: dict[str, list[Any]] = {"email": [user.email, None], "role": [membership.role, None]}
+    record(actor, user, action, changes)
+    announce(membership.organization_id, user, "user.deleted")
+    revoke_those_of(actor, membership, None)
+    membership.delete()
+    if not user.is_staff and not Membership.objects.filter(user=user).exists():
+        user.delete()
+
+
+def _write_to(membership: Membership, template: str, actor: Actor) -> None:
+    user = membership.user
+    context = {
+        "name": user.name,
+        "organization": membership.organization.name,
+        "slug": membership.organization.slug,
+        "role": Role(membership.role).label,
+        "by": actor.label,
+    }
+    mail.enqueue(to=user.email, template=template, context=context, language=user.language)

@@ -9,15 +9,14 @@ from allauth.account.models import EmailAddress
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from apps.audit import actions as audit
 from apps.base.actor import Actor
-from apps.base.errors import Conflict, Forbidden, Invalid
+from apps.base.errors import Forbidden, Invalid
 from apps.base.permissions import Permission
 from apps.orgs import mail
 from apps.orgs.actions.addresses import TAKEN, hold_addresses, refuse_taken
-from apps.orgs.actions.membership import check_may_touch, find_membership, lock_owners
+from apps.orgs.actions.membership import check_may_touch, end_membership, find_membership, hold_members
+from apps.orgs.actions.telling import announce, record
 from apps.orgs.models import Membership, Role, User
-from apps.webhooks import publishing
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +34,9 @@ def create_user(*, actor: Actor, new: NewUser) -> User:
     The password works until somebody confirms the address: whoever owns the mailbox must not find a stranger's
     password on the account (pre-hijacking).
     """
-    actor.require(Permission.USERS_WRITE)
     try:
         with transaction.atomic():
+            actor.require(Permission.USERS_WRITE)
             refuse_taken(new.email)
             user = User(
                 email=new.email.lower(), name=new.name, password=new.password_hash, password_is_provisional=True
@@ -47,7 +46,7 @@ def create_user(*, actor: Actor, new: NewUser) -> User:
             organization_id = cast(uuid.UUID, actor.organization_id)
             Membership.objects.create(organization_id=organization_id, user=user, role=Role.VIEWER)
             changes = {"name": [None, new.name], "email": [None, user.email], "role": [None, str(Role.VIEWER)]}
-            _tell(actor, user, "user.created", changes)
+            _tell(actor, organization_id, user, "user.created", changes)
     except IntegrityError:
         raise Invalid.field("email", TAKEN) from None
     return user
@@ -74,8 +73,10 @@ def update_user(*, actor: Actor, user_id: str, name: str | None = None, email: s
 
     A changed address is unconfirmed, the old one is told, and every session of the account ends.
     """
+    hold_members(actor.organization_id)
+    actor = actor.as_of_now()
     actor.require(Permission.USERS_WRITE)
-    membership = find_membership(actor, user_id)
+    membership = find_membership(actor, user_id, hold=True)
     check_may_touch(actor, membership)
     user = membership.user
     if Membership.objects.filter(user=user).exclude(pk=membership.pk).exists():
@@ -90,7 +91,7 @@ def update_user(*, actor: Actor, user_id: str, name: str | None = None, email: s
         _change_address(user, email.lower())
     if changes:
         user.save(update_fields=["name", "email", "password_is_provisional", "session_epoch", "updated_at"])
-        _tell(actor, user, "user.updated", changes)
+        _tell(actor, membership.organization_id, user, "user.updated", changes)
     return user
 
 
@@ -111,31 +112,15 @@ def _change_address(user: User, email: str) -> None:
 @transaction.atomic
 def delete_user(*, actor: Actor, user_id: str) -> None:
     """This will remove a user from the organization; an account of no other one is erased, its address free."""
+    hold_members(actor.organization_id)
+    actor = actor.as_of_now()
     actor.require(Permission.USERS_WRITE)
-    membership = find_membership(actor, user_id)
+    membership = find_membership(actor, user_id, hold=True)
     check_may_touch(actor, membership)
-    lock_owners(membership.organization_id)
-    owners = Membership.objects.filter(organization_id=membership.organization_id).owners()
-    if membership.role == Role.OWNER and not owners.exclude(pk=membership.pk).exists():
-        raise Conflict(_("The last owner cannot be removed."))
-    user = membership.user
-    _tell(actor, user, "user.deleted", {"email": [user.email, None], "role": [membership.role, None]})
-    membership.delete()
-    if not Membership.objects.filter(user=user).exists():
-        user.delete()
+    end_membership(actor, membership, "user.deleted")
 
 
-def _tell(actor: Actor, user: User, action: str, changes: dict[str, list[Any]]) -> None:
-    audit.record(
-        actor=actor,
-        action=action,
-        target_kind="user",
-        target_id=user.public_id,
-        target_label=user.email,
-        changes=changes,
-    )
-    publishing.publish(
-        organization_id=cast(uuid.UUID, actor.organization_id),
-        event_type=action,
-        data={"id": user.public_id, "name": user.name, "email": user.email},
-    )
+def _tell(actor: Actor, organization_id: uuid.UUID, user: User, action: str, changes: dict[str, list[Any]]) -> None:
+    """Record a change and publish it: both have the same name."""
+    record(actor, user, action, changes)
+    announce(organization_id, user, action)

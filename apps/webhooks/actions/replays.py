@@ -74,6 +74,7 @@ def start_replay(*, actor: Actor, endpoint_id: str, choice: Choice, rate_per_sec
     # Before the transaction: counting a long log must not keep others from the endpoint, nor from SQLite.
     count = choice.of(endpoint.pk).filter(pk__lt=ends_before).count()
     with transaction.atomic():
+        actor.require(Permission.WEBHOOKS_WRITE)
         endpoint = locked_endpoint(actor, endpoint_id)
         _check_enabled(endpoint)
         _check_unfinished(endpoint)

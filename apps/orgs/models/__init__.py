@@ -1,6 +1,5 @@
-"""People, organizations and who belongs where."""
+"""People, organizations and who belongs where. Invitations and mail have modules of their own in this package."""
 
-from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
@@ -12,18 +11,26 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.models import OrgOwned, OrgQuerySet, PrefixedModel, PrefixedQuerySet, Timestamped
+from apps.orgs.models.invitations import INVITATION_DAYS, Invitation, InvitationStatus
+from apps.orgs.models.mail import OutgoingMail
+from apps.orgs.models.words import Role
+
+__all__ = [
+    "INVITATION_DAYS",
+    "PLATFORM_SLUG",
+    "Invitation",
+    "InvitationStatus",
+    "LeakPolicy",
+    "Membership",
+    "Organization",
+    "OrganizationStatus",
+    "OutgoingMail",
+    "Role",
+    "User",
+]
 
 PLATFORM_SLUG = "platform"
 SLUG = RegexValidator(r"^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?\Z", _("Use lower-case letters, digits and hyphens."))
-
-
-class Role(models.TextChoices):
-    """What a member is; what each role may do stands in ``orgs/roles.py``."""
-
-    OWNER = "owner", _("Owner")
-    ADMIN = "admin", _("Admin")
-    DEVELOPER = "developer", _("Developer")
-    VIEWER = "viewer", _("Viewer")
 
 
 class UserManager(BaseUserManager["User"]):
@@ -242,41 +249,3 @@ class Membership(OrgOwned):
 
     def __str__(self) -> str:
         return f"{self.user} · {self.organization} · {self.role}"
-
-
-class OutgoingMailQuerySet(models.QuerySet):
-    """Mail that waits, was sent, or could not be."""
-
-    def due(self, now: datetime) -> Self:
-        """This will keep what should be tried now, oldest first."""
-        return self.filter(sent_at=None, next_attempt_at__lte=now).order_by("next_attempt_at")
-
-
-class OutgoingMail(models.Model):
-    """A mail to be sent by the sweep: a failing mail server delays nothing and loses nothing.
-
-    A mail with a link that lets somebody in is written when it is sent, from its template: the row holds no link.
-    """
-
-    to = models.EmailField(max_length=254)
-    subject = models.CharField(max_length=250)
-    body = models.TextField()
-    template = models.CharField(max_length=40, blank=True, default="", db_default="")
-    regarding = models.CharField(max_length=64, blank=True, default="", db_default="")
-    created_at = models.DateTimeField(auto_now_add=True)
-    sent_at = models.DateTimeField(null=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(auto_now_add=True, null=True)
-    last_error = models.CharField(max_length=200, blank=True)
-
-    objects = OutgoingMailQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("outgoing mail")
-        verbose_name_plural = _("outgoing mail")
-        indexes: ClassVar[list[Any]] = [
-            models.Index(fields=["next_attempt_at"], name="mail_due", condition=models.Q(sent_at=None))
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.to}: {self.subject}"

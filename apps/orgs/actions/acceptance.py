@@ -1,0 +1,125 @@
+"""How an invitation is accepted, exactly once, by whoever owns the address that it was sent to."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
+
+from apps.base.actor import Actor
+from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
+from apps.orgs.actions.addresses import account_of, hold_addresses, is_confirmed
+from apps.orgs.actions.invitations import check_active
+from apps.orgs.actions.membership import hold_members
+from apps.orgs.actions.provisional import end_provisional_access
+from apps.orgs.actions.telling import announce
+from apps.orgs.actions.withdrawal import close, record_invitation
+from apps.orgs.models import Invitation, InvitationStatus, Membership, OrganizationStatus, User
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What somebody without an account of their own chose; the password comes hashed."""
+
+    name: str
+    password_hash: str = field(repr=False)
+
+
+def find_invitation(digest: str) -> Invitation | None:
+    """This will return the invitation that a link stands for, whatever became of it; of a closed organization none."""
+    rows = Invitation.objects.select_related("organization").exclude(organization__status=OrganizationStatus.CLOSED)
+    return rows.filter(token_digest=digest).first() if digest else None
+
+
+def sets_password(account: User | None, email: str) -> bool:
+    """This will tell whether a link to an address opens the account by itself: there is none, or nobody confirmed it.
+
+    Such a link proves as much as one that resets a password, and of the account's own address only. An operator's
+    account, or one that is switched off, is never opened by it.
+    """
+    if account is None:
+        return True
+    is_own = account.email == email and account.is_active and not account.is_staff
+    return is_own and not is_confirmed(account)
+
+
+@transaction.atomic
+def accept_invitation(*, actor: Actor, digest: str, account: NewAccount | None = None) -> Membership:
+    """This will make whoever owns the invitation's address a member, once, and record it as one entry.
+
+    ``actor``: the signed-in person, or somebody without ``pk`` who followed the link. ``account``: name and password,
+    needed where ``sets_password`` says so; the link then confirms the address, and whatever else was set on an account
+    that was there ends. Raises NotFound for an unknown link; Conflict for one that is used up, or a member; Forbidden
+    for another account, an operator, or a suspended organization.
+    """
+    invitation = find_invitation(digest)
+    if invitation is None:
+        raise NotFound()
+    hold_members(invitation.organization_id)
+    hold_addresses([invitation.email])
+    invitation = _check_open(digest)
+    user = _joining(actor, invitation, account)
+    if Membership.objects.filter(organization_id=invitation.organization_id, user=user).exists():
+        raise Conflict(_("You are a member of %(name)s already.") % {"name": invitation.organization.name})
+    close(invitation, InvitationStatus.ACCEPTED)
+    membership = Membership.objects.create(organization=invitation.organization, user=user, role=invitation.role)
+    _tell(replace(actor, id=user.public_id, label=user.name or user.email, pk=user.pk), invitation, user)
+    return membership
+
+
+def _check_open(digest: str) -> Invitation:
+    """Read the invitation once more, now that nobody else changes it."""
+    invitation = find_invitation(digest)
+    if invitation is None:
+        raise NotFound()
+    check_active(invitation.organization)
+    if invitation.state == InvitationStatus.ACCEPTED:
+        raise Conflict(_("This invitation was accepted already."))
+    if invitation.state != InvitationStatus.SENT:
+        raise Conflict(_("This invitation has expired or was withdrawn. Ask for a new one."))
+    return invitation
+
+
+def _joining(actor: Actor, invitation: Invitation, account: NewAccount | None) -> User:
+    """Return who joins: the account of the address, made or taken over where nobody has confirmed it."""
+    owner = account_of(invitation.email)
+    if owner is not None and connection.vendor == "postgresql":
+        owner = User.objects.select_for_update().get(pk=owner.pk)
+    if sets_password(owner, invitation.email):
+        if account is None:
+            raise Invalid(_("Choose a name and a password first."))
+        return _make(invitation.email, account) if owner is None else _take_over(owner, account)
+    if owner is None or owner.pk != actor.pk:
+        raise Forbidden(_("This invitation is for %(email)s. Sign in to that account.") % {"email": invitation.email})
+    if owner.is_staff:
+        raise Forbidden(_("This is an operator's account. It cannot join an organization."))
+    if not is_confirmed(owner):
+        raise Forbidden(_("Confirm %(email)s first, the address of your account.") % {"email": owner.email})
+    end_provisional_access(owner, keep_password=False)
+    return owner
+
+
+def _make(email: str, account: NewAccount) -> User:
+    # Somebody may have claimed the address as a further one of theirs, and never confirmed it.
+    EmailAddress.objects.filter(email=email, verified=False).delete()
+    user = User(email=email, name=account.name, password=account.password_hash)
+    user.save(force_insert=True)
+    EmailAddress.objects.create(user=user, email=email, primary=True, verified=True)
+    return user
+
+
+def _take_over(user: User, account: NewAccount) -> User:
+    end_provisional_access(user, keep_password=False)
+    user.name, user.password = account.name, account.password_hash
+    user.session_epoch += 1
+    user.save(update_fields=["name", "password", "session_epoch", "updated_at"])
+    EmailAddress.objects.filter(user=user).exclude(email=user.email).update(primary=False)
+    EmailAddress.objects.update_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
+    return user
+
+
+def _tell(actor: Actor, invitation: Invitation, user: User) -> None:
+    changes: dict[str, list[Any]] = {"user": [None, user.public_id], "role": [None, invitation.role]}
+    record_invitation(actor, invitation, "invitation.accepted", changes)
+    announce(invitation.organization_id, user, "user.created")

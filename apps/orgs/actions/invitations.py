@@ -1,0 +1,129 @@
+"""Invitations: sent, sent again, withdrawn. How one is accepted stands in ``acceptance.py``."""
+
+from datetime import timedelta
+from typing import cast
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.base.actor import Actor
+from apps.base.errors import Conflict, Forbidden
+from apps.base.instants import instant
+from apps.base.permissions import Permission
+from apps.orgs import mail
+from apps.orgs.actions.addresses import account_of
+from apps.orgs.actions.membership import check_may_give, hold_members
+from apps.orgs.actions.withdrawal import close, record_invitation, revoke
+from apps.orgs.models import (
+    INVITATION_DAYS,
+    Invitation,
+    InvitationStatus,
+    Membership,
+    Organization,
+    OrganizationStatus,
+    OutgoingMail,
+)
+
+LIFETIME = timedelta(days=INVITATION_DAYS)
+
+
+@transaction.atomic
+def invite(*, actor: Actor, email: str, role: str) -> Invitation:
+    """This will offer a place with a role to whoever reads the mail of an address, for seven days.
+
+    Says nothing of accounts elsewhere. Raises Forbidden where the actor may not make somebody that, or the
+    organization is suspended; Conflict where the address is a member's already, or has an invitation that stands.
+    """
+    hold_members(actor.organization_id)
+    actor = actor.as_of_now()
+    actor.require(Permission.USERS_WRITE)
+    check_may_give(actor, role)
+    organization = Organization.objects.get(pk=cast(UUID, actor.organization_id))
+    check_active(organization)
+    email = email.lower()
+    _check_new(organization, email)
+    invitation = Invitation(
+        organization=organization,
+        email=email,
+        role=role,
+        expires_at=timezone.now() + LIFETIME,
+        invited_by_kind=actor.kind,
+        invited_by_id=actor.id,
+        invited_by_label=actor.label[:200],
+    )
+    invitation.save(force_insert=True)
+    _write(invitation)
+    record_invitation(actor, invitation, "invitation.created", {"role": [None, role]})
+    return invitation
+
+
+def check_active(organization: Organization) -> None:
+    """This will raise Forbidden for an organization that is suspended: nobody joins it until that is lifted."""
+    if organization.status != OrganizationStatus.ACTIVE:
+        message = _("%(name)s is suspended. Nobody can join it until its provider lifts that.")
+        raise Forbidden(message % {"name": organization.name}, "organization_suspended")
+
+
+def _check_new(organization: Organization, email: str) -> None:
+    """Refuse members and open invitations; close one that is past its time, for a new one takes its place."""
+    account = account_of(email)
+    if account is not None and Membership.objects.filter(organization=organization, user=account).exists():
+        raise Conflict(_("%(email)s is a member already.") % {"email": email})
+    standing = Invitation.objects.open().filter(organization=organization, email=email).first()
+    if standing is None:
+        return
+    if standing.expires_at > timezone.now():
+        raise Conflict(
+            _("%(email)s is invited already. Send that invitation again, or withdraw it.") % {"email": email}
+        )
+    close(standing, InvitationStatus.EXPIRED)
+
+
+@transaction.atomic
+def resend_invitation(*, actor: Actor, invitation_id: str) -> Invitation:
+    """This will send a new link and start the seven days anew; the old link is dead from now on."""
+    hold_members(actor.organization_id)
+    actor = actor.as_of_now()
+    invitation = _find_open(actor, invitation_id)
+    check_active(invitation.organization)
+    before = invitation.expires_at
+    invitation.token_digest = ""
+    invitation.expires_at = timezone.now() + LIFETIME
+    invitation.save(update_fields=["token_digest", "expires_at"])
+    OutgoingMail.objects.waiting("invitation", invitation.pk).delete()
+    _write(invitation)
+    record_invitation(
+        actor, invitation, "invitation.resent", {"expires_at": [instant(before), instant(invitation.expires_at)]}
+    )
+    return invitation
+
+
+@transaction.atomic
+def revoke_invitation(*, actor: Actor, invitation_id: str) -> None:
+    """This will withdraw an invitation: its link is dead. NotFound for a withdrawn one, Conflict for an accepted."""
+    hold_members(actor.organization_id)
+    actor = actor.as_of_now()
+    invitation = _find_open(actor, invitation_id)
+    revoke(actor, invitation)
+
+
+def _find_open(actor: Actor, invitation_id: str) -> Invitation:
+    """Return an invitation that the actor may deal with, its row held."""
+    actor.require(Permission.USERS_WRITE)
+    rows = Invitation.objects.for_actor(actor).select_related("organization")
+    if connection.vendor == "postgresql":
+        rows = rows.select_for_update(of=("self",))
+    invitation: Invitation = rows.exclude(
+        status__in=[InvitationStatus.REVOKED, InvitationStatus.EXPIRED]
+    ).with_public_id(invitation_id)
+    check_may_give(actor, invitation.role)
+    if invitation.status == InvitationStatus.ACCEPTED:
+        message = _("%(email)s has accepted this invitation. To end the access, remove the member.")
+        raise Conflict(message % {"email": invitation.email})
+    return invitation
+
+
+def _write(invitation: Invitation) -> None:
+    mail.enqueue_link(to=invitation.email, template="invitation", regarding=str(invitation.pk))

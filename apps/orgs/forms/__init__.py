@@ -1,0 +1,6 @@
+"""Forms about people: they clean values and save nothing."""
+
+from apps.orgs.forms.invitations import AcceptForm, InviteForm
+from apps.orgs.forms.members import LeaveForm, RemoveForm, RoleForm
+
+__all__ = ["AcceptForm", "InviteForm", "LeaveForm", "RemoveForm", "RoleForm"]

@@ -1,0 +1,46 @@
+"""Forms of invitations: to send one, and to accept one without an account."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.password_validation import validate_password
+from django.utils.translation import gettext_lazy as _
+
+from apps.orgs.forms.members import RoleForm
+from apps.orgs.models import Role
+
+
+class InviteForm(RoleForm):
+    """Whom to invite, and as what."""
+
+    email = forms.EmailField(
+        label=_("E-mail address"),
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["role"].initial = str(Role.VIEWER)
+        self.order_fields(["email", "role", "confirm_password"])
+
+    def clean_email(self) -> str:
+        """This will return the address in lower case: that is how addresses are kept."""
+        return self.cleaned_data["email"].lower()
+
+
+class AcceptForm(forms.Form):
+    """Name and password of somebody who has no account yet."""
+
+    name = forms.CharField(label=_("Your name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    password = forms.CharField(
+        label=_("Password"),
+        strip=False,
+        help_text=_("8 to 128 characters. Three unrelated words are a good start."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def clean_password(self) -> str:
+        """This will refuse what the portal's rules for passwords refuse."""
+        validate_password(self.cleaned_data["password"])
+        return self.cleaned_data["password"]

@@ -1,0 +1,13 @@
+"""How many invitations may leave: they are mails to addresses that somebody else chose."""
+
+from apps.base import form_limits
+from apps.base.requests import PortalRequest
+
+PER_ORGANIZATION = "200/h"
+PER_ADDRESS = "10/h"
+
+
+def check_mails(request: PortalRequest, organization: str, email: str) -> None:
+    """This will count one mail and raise RateLimited over 200 an hour of an organization, or 10 to one address."""
+    form_limits.check(request, "invitations", PER_ORGANIZATION, per=organization)
+    form_limits.check(request, "invitation", PER_ADDRESS, per=f"{organization}:{email}")

@@ -1,0 +1,81 @@
+"""Invitations by mail."""
+
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from apps.base.models import OrgOwned, OrgQuerySet
+from apps.orgs.models.words import Role
+
+INVITATION_DAYS = 7
+
+
+class InvitationStatus(models.TextChoices):
+    """What became of an invitation. One that is ``sent`` and past its time reads as expired (``Invitation.state``)."""
+
+    SENT = "sent", _("Sent")
+    ACCEPTED = "accepted", _("Accepted")
+    REVOKED = "revoked", _("Revoked")
+    EXPIRED = "expired", _("Expired")
+
+
+class InvitationQuerySet(OrgQuerySet):
+    """Invitations of organizations."""
+
+    def open(self) -> Self:
+        """This will keep those that nobody accepted, withdrew or replaced: sent, or past their time."""
+        return self.filter(status=InvitationStatus.SENT)
+
+    def acceptable(self, now: datetime) -> Self:
+        """This will keep those that can still be accepted."""
+        return self.open().filter(expires_at__gt=now)
+
+
+class Invitation(OrgOwned):
+    """A place in an organization, offered to whoever reads the mail of one address.
+
+    The link's token is kept as a digest; it is made when the mail leaves (``links.invitation_link``), so that no row
+    ever holds it.
+    """
+
+    id_prefix = "inv"
+
+    email = models.EmailField(max_length=254)
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
+    status = models.CharField(max_length=8, choices=InvitationStatus.choices, default=InvitationStatus.SENT)
+    token_digest = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+    invited_by_kind = models.CharField(max_length=10)
+    invited_by_id = models.CharField(max_length=40)
+    invited_by_label = models.CharField(max_length=200)
+
+    objects: ClassVar = InvitationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(
+                fields=["organization", "email"],
+                condition=models.Q(status=InvitationStatus.SENT),
+                name="one_open_invitation_per_address",
+            ),
+            models.UniqueConstraint(
+                fields=["token_digest"], condition=~models.Q(token_digest=""), name="one_invitation_per_token"
+            ),
+        ]
+        indexes: ClassVar[list[Any]] = [models.Index(fields=["organization", "id"], name="invitations_of_organization")]
+
+    def __str__(self) -> str:
+        return f"{self.email} · {self.organization} · {self.role}"
+
+    @property
+    def state(self) -> str:
+        """Whether it is sent, accepted, revoked or expired."""
+        is_late = self.status == InvitationStatus.SENT and self.expires_at <= timezone.now()
+        return str(InvitationStatus.EXPIRED if is_late else self.status)

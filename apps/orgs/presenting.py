@@ -1,0 +1,117 @@
+"""What the pages about people say."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django.db.models import Case, Count, F, IntegerField, Q, QuerySet, Value, When
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from apps.base.actor import Actor
+from apps.base.errors import PortalError
+from apps.base.permissions import Permission
+from apps.credentials.registry import KINDS
+from apps.orgs import actions
+from apps.orgs.models import Invitation, InvitationStatus, Membership, Role
+from apps.orgs.roles import RANK, RIGHTS
+
+SECOND_STEPS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+# Invitations that ended longer ago than this are in the audit log alone.
+ENDED_SHOWN = timedelta(days=30)
+MOST_INVITATIONS = 100
+
+
+def members(actor: Actor, text: str, role: str) -> QuerySet[Membership]:
+    """This will return the members that match, owners first, then by name."""
+    rows = Membership.objects.for_actor(actor).select_related("user")
+    if text:
+        rows = rows.filter(Q(user__name__icontains=text) | Q(user__email__icontains=text))
+    if role:
+        rows = rows.filter(role=role)
+    rank = Case(*(When(role=each, then=Value(RANK[each])) for each in Role), output_field=IntegerField())
+    return rows.annotate(rank=rank).order_by("-rank", Lower("user__name"), "pk")
+
+
+def member_rows(actor: Actor, rows: list[Membership]) -> list[dict[str, Any]]:
+    """This will return what the list says of each member."""
+    people = [row.user_id for row in rows]
+    second = Authenticator.objects.filter(user__in=people, type__in=SECOND_STEPS)
+    two_step = set(second.values_list("user_id", flat=True))
+    own = EmailAddress.objects.filter(user__in=people, verified=True, email=F("user__email"))
+    confirmed = set(own.values_list("user_id", flat=True))
+    made = keys_made(actor, [row.user.public_id for row in rows])
+    return [
+        {
+            "id": row.user.public_id,
+            "name": row.user.name or row.user.email,
+            "email": row.user.email,
+            "role": row.role,
+            "created_at": row.created_at,
+            "last_seen_at": row.last_seen_at,
+            "two_step": row.user_id in two_step,
+            "is_confirmed": row.user_id in confirmed,
+            "is_you": row.user_id == actor.pk,
+            "keys": made.get(row.user.public_id, 0),
+            "refusal": refusal(actor, row),
+        }
+        for row in rows
+    ]
+
+
+def keys_made(actor: Actor, people: Iterable[str]) -> dict[str, int]:
+    """This will return how many live keys of any kind each of these people has made, by their public ids."""
+    found: dict[str, int] = {}
+    for kind in KINDS.values():
+        rows = kind.keys().for_actor(actor).live().filter(created_by_kind="user", created_by_id__in=list(people))
+        for user_id, count in rows.values_list("created_by_id").annotate(Count("pk")):
+            found[user_id] = found.get(user_id, 0) + count
+    return found
+
+
+def refusal(actor: Actor, membership: Membership) -> str:
+    """This will return why the actor may not change this member, or nothing."""
+    try:
+        actor.require(Permission.MEMBERS_WRITE)
+        actions.check_may_touch(actor, membership)
+    except PortalError as error:
+        return str(error)
+    return ""
+
+
+def roles_to_give(actor: Actor) -> list[Role]:
+    """This will return the roles that the actor may make somebody, the highest first."""
+    return [role for role in Role if role != Role.OWNER or actor.can(Permission.ORGANIZATION_OWN)]
+
+
+def invitation_rows(actor: Actor) -> list[dict[str, Any]]:
+    """This will return the open invitations and those that ended lately, newest first."""
+    recent = Q(status=InvitationStatus.SENT) | Q(closed_at__gt=timezone.now() - ENDED_SHOWN)
+    givable = roles_to_give(actor) if actor.can(Permission.USERS_WRITE) else []
+    return [
+        {
+            "id": row.public_id,
+            "email": row.email,
+            "role": row.role,
+            "state": row.state,
+            "by": row.invited_by_label,
+            "created_at": row.created_at,
+            "expires_at": row.expires_at,
+            "closed_at": row.closed_at,
+            "is_open": row.status == InvitationStatus.SENT and row.role in givable,
+        }
+        for row in Invitation.objects.for_actor(actor).filter(recent).order_by("-pk")[:MOST_INVITATIONS]
+    ]
+
+
+def matrix() -> list[dict[str, Any]]:
+    """This will return the table of who may do what: a line a right, a cell a role."""
+    return [
+        {
+            "text": right.text,
+            "cells": [{"role": role.label, "held": right.held_by(role), "lacks": right.lacks} for role in Role],
+        }
+        for right in RIGHTS
+    ]

@@ -1,0 +1,28 @@
+"""What a signed-in person may do at this moment, read within the transaction of what they do."""
+
+from dataclasses import replace
+
+from django.db import connection
+
+from apps.base.actor import Actor
+from apps.base.errors import NotFound
+from apps.orgs.models import Membership, OrganizationStatus
+from apps.orgs.roles import GIVES, PERMISSIONS
+
+
+def as_of_now(actor: Actor) -> Actor:
+    """This will return the person with the role that they have now, or raise NotFound where they were removed.
+
+    Within a transaction the membership is held until its end: whoever lowers or removes the person at the same moment
+    comes before the change, which is then refused, or after it. Outside of one the door has just read the role.
+    """
+    if not connection.in_atomic_block:
+        return actor
+    rows = Membership.objects.for_actor(actor).filter(user=actor.pk)
+    rows = rows.exclude(organization__status=OrganizationStatus.CLOSED)
+    if connection.vendor == "postgresql":
+        rows = rows.select_for_update(no_key=True, of=("self",))
+    role = rows.values_list("role", flat=True).first()
+    if role is None:
+        raise NotFound()
+    return replace(actor, permissions=PERMISSIONS[role], gives=GIVES[role], role=role)

@@ -1,0 +1,149 @@
+"""The page that the link of an invitation opens.
+
+The link's token stands in one address only: the page behind it keeps a digest in the session and goes on without it,
+so that no log, history or ``Referer`` of what follows holds it. A GET changes nothing but that session: scanners of
+mail follow links.
+"""
+
+from typing import Any, cast
+
+from allauth.account.internal.flows.login import perform_password_login
+from allauth.account.models import Login
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.hashers import make_password
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from apps.base import form_limits
+from apps.base.actor import Actor, ActorKind
+from apps.base.errors import PortalError
+from apps.base.requests import PortalRequest
+from apps.orgs import actions, links
+from apps.orgs.forms import AcceptForm
+from apps.orgs.models import Invitation, InvitationStatus, Membership, OrganizationStatus, User
+
+# Of the session: the digest of the link's token.
+PROOF = "invitation"
+
+
+@require_safe
+def invitation_open(request: PortalRequest, token: str) -> HttpResponse:
+    """Takes the token out of the address."""
+    form_limits.check(request, "invitation-link", "60/m")
+    digest = links.token_digest(token)
+    if actions.find_invitation(digest) is None:
+        return _page(request, "unknown", status=404)
+    request.session[PROOF] = digest
+    response = redirect("invitation")
+    response["Referrer-Policy"] = "no-referrer"
+    response["Cache-Control"] = "no-store, private"
+    return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def invitation(request: PortalRequest) -> HttpResponse:
+    """What the invitation offers, and the way to accept it from here."""
+    found = actions.find_invitation(request.session.get(PROOF, ""))
+    if found is None:
+        return _page(request, "unknown", status=404)
+    situation = _situation(request, found)
+    if request.method == "POST":
+        form_limits.check(request, "invitation-accept", "60/m")
+        if situation == "other" and "sign_out" in request.POST:
+            return _sign_out(request)
+        if situation == "ready":
+            return _accept(request, found)
+        if situation == "password":
+            return _accept_with_password(request, found)
+    form = AcceptForm() if situation == "password" else None
+    return _page(request, situation, found, form=form)
+
+
+def _situation(request: PortalRequest, found: Invitation) -> str:
+    """Return which page there is to show. What may happen is decided by the action, once more."""
+    if found.state != InvitationStatus.SENT:
+        return str(found.state)
+    if found.organization.status == OrganizationStatus.SUSPENDED:
+        return "suspended"
+    owner = actions.account_of(found.email)
+    if request.user.is_authenticated and request.user != owner:
+        return "other"
+    if actions.sets_password(owner, found.email):
+        return "password"
+    if not request.user.is_authenticated:
+        return "sign_in"
+    if Membership.objects.filter(organization=found.organization, user=request.user).exists():
+        return "member"
+    return "operator" if request.user.is_staff else "ready"
+
+
+def _page(
+    request: PortalRequest, situation: str, found: Invitation | None = None, status: int = 200, **more: Any
+) -> HttpResponse:
+    here = reverse("invitation")
+    context = {"situation": situation, "invitation": found, "sign_in_url": f"{reverse('account_login')}?next={here}"}
+    response = render(request, "orgs/invitation.html", {**context, **more}, status=status)
+    response["Cache-Control"] = "no-store, private"
+    response["X-Robots-Tag"] = "noindex, nofollow"
+    if situation == "unknown":
+        response["Referrer-Policy"] = "no-referrer"  # the address may hold a token that is mistyped by a letter
+    return response
+
+
+def _sign_out(request: PortalRequest) -> HttpResponse:
+    proof = request.session[PROOF]
+    logout(request)
+    request.session[PROOF] = proof
+    return redirect("invitation")
+
+
+def _accept(request: PortalRequest, found: Invitation) -> HttpResponse:
+    try:
+        membership = actions.accept_invitation(actor=_actor(request), digest=found.token_digest)
+    except PortalError as error:
+        return _page(request, "problem", found, status=error.status, problem=str(error))
+    del request.session[PROOF]
+    slug = membership.organization.slug
+    messages.success(request, _("You are a member of %(name)s now.") % {"name": membership.organization.name})
+    return redirect("overview", slug)
+
+
+def _accept_with_password(request: PortalRequest, found: Invitation) -> HttpResponse:
+    form = AcceptForm(request.POST)
+    if not form.is_valid():
+        return _page(request, "password", found, status=422, form=form)
+    account = actions.NewAccount(
+        name=form.cleaned_data["name"], password_hash=make_password(form.cleaned_data["password"])
+    )
+    try:
+        membership = actions.accept_invitation(actor=_actor(request), digest=found.token_digest, account=account)
+    except PortalError as error:
+        return _page(request, "problem", found, status=error.status, problem=str(error))
+    logout(request)
+    return _sign_in(request, membership)
+
+
+def _sign_in(request: PortalRequest, membership: Membership) -> HttpResponse:
+    """Go through allauth's steps of a sign-in, so that a second step that is asked of the person is asked here too."""
+    user = User.objects.get(pk=membership.user_id)
+    url = reverse("overview", args=[membership.organization.slug])
+    login = Login(user=user, email=user.email, redirect_url=url)
+    return cast(HttpResponse, perform_password_login(request, {"email": user.email}, login))
+
+
+def _actor(request: PortalRequest) -> Actor:
+    """Return who accepts: a person of no organization yet, without ``pk`` where nobody is signed in."""
+    user = request.user if request.user.is_authenticated else None
+    return Actor(
+        kind=ActorKind.USER,
+        id=user.public_id if user else "",
+        label=(user.name or user.email) if user else "",
+        address=request.client_address,
+        user_agent=request.META.get("HTTP_USER_AGENT", "")[:300],
+        request_id=request.request_id,
+        pk=user.pk if user else None,
+    )

@@ -1,0 +1,84 @@
+"""Pages by which owners and admins invite."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+
+from apps.base.errors import Conflict, Forbidden, PortalError
+from apps.base.forms import AlreadySent, OneUseForm
+from apps.base.pages import BUTTON, FORM, org_page
+from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
+from apps.orgs import actions, presenting
+from apps.orgs.forms import InviteForm
+from apps.orgs.invitation_limits import check_mails
+from apps.orgs.models import Invitation
+
+
+@org_page(Permission.MEMBERS_WRITE, nav="members", methods=FORM)
+def invite(request: PortalRequest) -> HttpResponse:
+    """Whom to invite, and as what."""
+    roles = presenting.roles_to_give(request.actor)
+    form = InviteForm(request.POST if request.method == "POST" else None, request=request, roles=roles)
+    if form.is_valid() and _send(request, form):
+        words = {"email": form.cleaned_data["email"]}
+        messages.success(request, _("%(email)s is invited. The link in the mail works for seven days.") % words)
+        return redirect("members", request.organization.slug)
+    return render(request, "orgs/invite.html", {"form": form}, status=422 if form.errors else 200)
+
+
+def _send(request: PortalRequest, form: InviteForm) -> bool:
+    email, role = form.cleaned_data["email"], form.cleaned_data["role"]
+    try:
+        check_mails(request, str(request.organization.pk), email)
+        with transaction.atomic():
+            form.spend()
+            actions.invite(actor=request.actor, email=email, role=role)
+    except AlreadySent:
+        pass  # done by the first of the two
+    except Conflict as error:
+        form.add_error("email", str(error))
+        return False
+    except PortalError as error:
+        form.add_error(None, str(error))
+        return False
+    return True
+
+
+@org_page(Permission.MEMBERS_WRITE, nav="members", methods=BUTTON)
+def invitation_resend(request: PortalRequest, invitation_id: str) -> HttpResponse:
+    """Sends a new link; the old one is dead."""
+    found = Invitation.objects.for_actor(request.actor).with_public_id(invitation_id)
+    check_mails(request, str(request.organization.pk), found.email)
+    done = _("%(email)s gets a new link. The old one is dead.") % {"email": found.email}
+    return _click(request, actions.resend_invitation, invitation_id, done)
+
+
+@org_page(Permission.MEMBERS_WRITE, nav="members", methods=BUTTON)
+def invitation_revoke(request: PortalRequest, invitation_id: str) -> HttpResponse:
+    """Withdraws an invitation."""
+    found = Invitation.objects.for_actor(request.actor).with_public_id(invitation_id)
+    done = _("The invitation of %(email)s is withdrawn. Its link is dead.") % {"email": found.email}
+    return _click(request, actions.revoke_invitation, invitation_id, done)
+
+
+def _click(request: PortalRequest, change: Callable[..., Any], invitation_id: str, done: str) -> HttpResponse:
+    form = OneUseForm(request.POST, request=request)
+    try:
+        if form.is_valid():
+            with transaction.atomic():
+                form.spend()
+                change(actor=request.actor, invitation_id=invitation_id)
+            messages.success(request, done)
+        else:
+            messages.warning(request, _("This form was open for too long. Send it once more."))
+    except AlreadySent:
+        pass  # done by the first of the two
+    except (Conflict, Forbidden) as error:
+        messages.warning(request, str(error))
+    return redirect("members", request.organization.slug)

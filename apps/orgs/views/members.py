@@ -1,0 +1,136 @@
+"""S15: who belongs here, what each role may do, and what may be done to a member."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Page, Paginator
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from apps.base.errors import Conflict, Forbidden, Invalid
+from apps.base.forms import AlreadySent, StepUpForm, form_token
+from apps.base.pages import FORM, org_page
+from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
+from apps.orgs import actions, presenting
+from apps.orgs.forms import LeaveForm, RemoveForm, RoleForm
+from apps.orgs.models import Membership, Role
+
+PER_PAGE = 50
+
+
+@org_page(Permission.MEMBERS_READ, nav="members")
+def members(request: PortalRequest) -> HttpResponse:
+    """S15: the members, filtered by text and role, and the invitations."""
+    text, role = (request.GET.get(name, "").strip() for name in ("q", "role"))
+    role = role if role in Role.values else ""
+    found = presenting.members(request.actor, text, role)
+    page: Page[Any] = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
+    page.object_list = presenting.member_rows(request.actor, list(page.object_list))
+    context = {
+        "page_obj": page,
+        "q": text,
+        "role": role,
+        "roles": Role.choices,
+        "filtered": bool(text or role),
+        "invitations": _invitations(request),
+        "is_last_owner": actions.is_last_owner(request.membership),
+    }
+    return render(request, "orgs/members.html", context)
+
+
+def _invitations(request: PortalRequest) -> list[dict[str, Any]]:
+    """Return the invitations, each with a token for its two buttons."""
+    rows = presenting.invitation_rows(request.actor)
+    for row in rows if request.actor.can(Permission.USERS_WRITE) else ():
+        for name in ("resend", "revoke"):
+            path = reverse(f"invitation_{name}", args=[request.organization.slug, row["id"]])
+            row[name] = {"path": path, "token": form_token(request, path)}
+    return rows
+
+
+@org_page(Permission.MEMBERS_READ, nav="members")
+def roles(request: PortalRequest) -> HttpResponse:
+    """M51: the table of who may do what, read from the permissions themselves."""
+    context = {"roles": list(Role), "own_role": request.membership.role, "rights": presenting.matrix()}
+    return render(request, "orgs/roles.html", context)
+
+
+@org_page(Permission.MEMBERS_WRITE, nav="members", methods=FORM)
+def member(request: PortalRequest, user_id: str) -> HttpResponse:
+    """One member, and the role to change."""
+    found = actions.find_membership(request.actor, user_id)
+    form = RoleForm(
+        request.POST if request.method == "POST" else None,
+        request=request,
+        roles=presenting.roles_to_give(request.actor),
+        initial={"role": found.role},
+    )
+    if form.is_valid() and _try(form, actions.change_role, request, user_id, role=form.cleaned_data["role"]):
+        words = {"name": found.user.name or found.user.email, "role": Role(form.cleaned_data["role"]).label}
+        messages.success(request, _("%(name)s is %(role)s now, from the next click on.") % words)
+        return redirect("members", request.organization.slug)
+    context = {"form": form, "is_last_owner": actions.is_last_owner(found), **_facts(request, found)}
+    return render(request, "orgs/member.html", context, status=422 if form.errors else 200)
+
+
+@org_page(Permission.MEMBERS_WRITE, nav="members", methods=FORM)
+def member_remove(request: PortalRequest, user_id: str) -> HttpResponse:
+    """What ends when a member is removed, then the removal."""
+    found = actions.find_membership(request.actor, user_id)
+    if found.user_id == request.user.pk:
+        return redirect("leave", request.organization.slug)
+    form = RemoveForm(request.POST if request.method == "POST" else None, request=request)
+    if form.is_valid() and _try(form, actions.remove_member, request, user_id):
+        name = found.user.name or found.user.email
+        messages.success(request, _("%(name)s is removed. The next click finds nothing.") % {"name": name})
+        return redirect("members", request.organization.slug)
+    context = {"form": form, "is_only": _is_only(found), **_facts(request, found)}
+    return render(request, "orgs/member_remove.html", context, status=422 if form.errors else 200)
+
+
+@org_page(Permission.MEMBERS_READ, nav="members", methods=FORM)
+def leave(request: PortalRequest) -> HttpResponse:
+    """What ends when the person leaves, then the leaving; the last owner learns it before the click."""
+    found = request.membership
+    form = LeaveForm(request.POST if request.method == "POST" else None, request=request)
+    if form.is_valid() and _try(form, actions.leave_organization, request):
+        request.session.pop("organization", None)
+        messages.success(request, _("You left %(name)s.") % {"name": request.organization.name})
+        return redirect("landing")
+    context = {
+        "form": form,
+        "is_only": _is_only(found),
+        "is_last_owner": actions.is_last_owner(found),
+        "keys": presenting.keys_made(request.actor, [request.actor.id]).get(request.actor.id, 0),
+    }
+    return render(request, "orgs/leave.html", context, status=422 if form.errors else 200)
+
+
+def _facts(request: PortalRequest, found: Membership) -> dict[str, Any]:
+    return {"member": presenting.member_rows(request.actor, [found])[0]}
+
+
+def _is_only(found: Membership) -> bool:
+    """Whether the account belongs to no other organization, and so ends with the membership."""
+    others = Membership.objects.filter(user_id=found.user_id).exclude(pk=found.pk)
+    return not found.user.is_staff and not others.exists()
+
+
+def _try(form: StepUpForm, change: Callable[..., Any], request: PortalRequest, *ids: str, **values: Any) -> bool:
+    """Spend the form and make the change, or put what hinders it into the form."""
+    named = dict(zip(("user_id",), ids, strict=False))
+    try:
+        with transaction.atomic():
+            form.spend()
+            change(actor=request.actor, **named, **values)
+    except AlreadySent:
+        pass  # done by the first of the two
+    except (Conflict, Forbidden, Invalid) as error:
+        form.add_error(None, str(error))
+        return False
+    return True
