@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/verify_audit.py [--changes N] [--database URL] [--least N]
 
 Writes changes of one organization into a temporary SQLite file, or into a schema of a PostgreSQL scratch database that
-it makes and drops, seals them as a worker does, and verifies them. Prints rows a second; exit code 1 where verification
-in the database is slower than --least.
+it makes and drops, seals them as a worker does, and verifies them. Prints rows a second; exit code 1 where verifying in
+the database is slower than --least.
 """
 
 import argparse

@@ -14,7 +14,10 @@ Problem = tuple[int | None, str]
 
 
 def check_digests(organization_id: uuid.UUID, digests: list[Digest]) -> tuple[Problem | None, int]:
-    """This will return the first thing that is wrong, if any, and how many hours were checked."""
+    """This will return the first thing that is wrong, if any, and how many hours were checked.
+
+    Hours that retention may have touched are left out.
+    """
     hours = 0
     for name, source in sources().items():
         found = [digest for digest in digests if digest.action == source.action]

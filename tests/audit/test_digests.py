@@ -295,3 +295,15 @@ def test_both_databases_say_the_same(two_hours, organization):
     [(_key, text)] = digests.sources()["calls"].rows(organization.pk, first, last, 1)
     assert '+00:00","api_key","key_x","Sync",null,"GET","/v1/users",200,"",1.25' in text
     assert text.startswith('["aud_') and text.endswith(",false]")
+
+
+def test_quiet_organizations_are_passed_over_without_a_commit_each(organization, other, noon, at, monkeypatch):
+    call(other, noon)
+    at(noon + 2 * HOUR)
+    for ahead in (1, 200):
+        monkeypatch.setattr(digesting, "LOOKED_AHEAD", ahead)
+        before = Round.objects.get(name="digest.calls").version
+        Round.objects.filter(name="digest.calls").update(hour=noon.replace(minute=0), organization_id=None)
+        make_all()
+        moves = Round.objects.get(name="digest.calls").version - before
+        assert moves <= 2 if ahead == 200 else moves > 2
