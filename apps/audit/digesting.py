@@ -5,9 +5,8 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.utils import timezone
 
-from apps.audit import rounds
+from apps.audit import database_time, rounds
 from apps.audit.actions import record
 from apps.audit.digests import HOUR, WINDOW, Source, add, hour_of, name_of, sources, start
 from apps.audit.models import Round
@@ -47,14 +46,14 @@ def _step(name: str, source: Source) -> int | None:
 
 
 def _is_over(hour: datetime, source: Source) -> bool:
-    return timezone.now() >= hour + HOUR + GRACE and source.is_settled(hour + HOUR)
+    return database_time.database_now() >= hour + HOUR + GRACE and source.is_settled(hour + HOUR)
 
 
 def _begin(place: Round, source: Source) -> bool:
     """Go to the next hour that has a row of anybody; hours in which nobody did anything are passed over at once."""
     hour = place.hour
     if hour is None:
-        hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+        hour = database_time.database_now().replace(minute=0, second=0, microsecond=0)
     else:
         first = source.next_id(key_at(hour))
         # What is passed over must be over: a row of then may still be on its way.

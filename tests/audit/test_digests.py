@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apps.audit import call_stream, digesting, digests, sealing
+from apps.audit import call_stream, database_time, digesting, digests, kept, sealing
 from apps.audit.models import ApiCall, AuditEntry, KeptSince, Round
 from apps.audit.trimming import sign_daily
 from apps.base import redis as shared
@@ -23,8 +23,10 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def noon(time_machine: Any) -> datetime:
+def noon(time_machine: Any, monkeypatch: pytest.MonkeyPatch) -> datetime:
     """Five past twelve, today; the digests begin here."""
+    monkeypatch.setattr(database_time, "database_now", timezone.now)
+    monkeypatch.setattr("apps.audit.digest_check.database_now", timezone.now)
     moment = timezone.now().replace(hour=12, minute=5, second=0, microsecond=0)
     time_machine.move_to(moment, tick=False)
     digesting.make_due()
@@ -200,6 +202,14 @@ def test_hours_that_retention_may_have_touched_are_not_judged(two_hours, organiz
     assert verify()[1] == ""
     KeptSince.objects.all().delete()
     assert first_bad() == 1
+
+
+def test_data_that_somebody_removed_on_purpose_are_no_fault(two_hours, organization):
+    ApiCall.objects.all().delete()
+    assert first_bad() == 1
+    kept.nothing_before_now(organization.pk)
+    out, sentence = verify("--org", "acme")
+    assert sentence == "" and "4 digests are of hours that retention may have touched" in out
 
 
 def test_calls_that_wait_in_redis_hold_their_hour_open(organization, noon, at, monkeypatch, settings):
