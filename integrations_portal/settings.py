@@ -247,6 +247,7 @@ RETENTION_DAYS_API_CALLS = env.whole("RETENTION_DAYS_API_CALLS", default=90, low
 RETENTION_DAYS_EVENTS = env.whole("RETENTION_DAYS_EVENTS", default=30, low=1, high=3650)
 RETENTION_DAYS_ATTEMPTS = env.whole("RETENTION_DAYS_ATTEMPTS", default=30, low=1, high=3650)
 RETENTION_DAYS_DELIVERIES = env.whole("RETENTION_DAYS_DELIVERIES", default=90, low=1, high=3650)
+RETENTION_DAYS_NOTICES = env.whole("RETENTION_DAYS_NOTICES", default=365, low=30, high=3650)
 RETENTION_DAYS_AUDIT = env.whole("RETENTION_DAYS_AUDIT", default=365, low=30, high=36_500)
 
 # Ports: what lower layers call without knowing who is behind it (docs/adr/0001).

@@ -10,11 +10,12 @@ from apps.audit import urls as audit
 from apps.base.api import UnknownPath
 from apps.base.programs import ApiRoutes
 from apps.credentials import urls as credentials
+from apps.notices import urls as notices
 from apps.orgs import urls as orgs
 from apps.webhooks import urls as webhooks
 from integrations_portal import reference, views
 
-APPS = (orgs, api_keys, credentials, webhooks, audit)
+APPS = (orgs, api_keys, credentials, webhooks, notices, audit)
 api = [route for app in APPS for route in app.api]
 documented = list(api)
 # Not a dot: that stops at a line break, which belongs to a path like anything else.

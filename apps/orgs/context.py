@@ -4,12 +4,13 @@ from typing import Any
 
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.notices.models import Notice, Severity
+from apps.notices.actions import may_dismiss
+from apps.notices.models import Notice
 from apps.notices.texts import describe
 from apps.orgs.models import Membership, OrganizationStatus
 
 NOTICES_ON_TOP = 1
-SEVERITY_ORDER = {Severity.BAD: 0, Severity.WARN: 1, Severity.INFO: 2, Severity.OK: 3}
+MOST_COUNTED = 50
 
 
 def page_context(request: PortalRequest) -> dict[str, Any]:
@@ -26,8 +27,7 @@ def page_context(request: PortalRequest) -> dict[str, Any]:
             "organization": organization,
             "nav": getattr(request, "nav", ""),
             "can": {permission.name.lower(): actor.can(permission) for permission in Permission},
-            "notices": _notices(request),
-        }
+        } | _notices(request)
     return context
 
 
@@ -37,11 +37,19 @@ def _memberships(request: PortalRequest) -> list[Membership]:
     return [row for row in rows if not row.organization.is_platform]
 
 
-def _notices(request: PortalRequest) -> list[dict[str, Any]]:
-    """The worst open notice; the overview has its own card for what needs attention."""
-    if getattr(request, "nav", "") == "overview":
-        return []
-    rows = Notice.objects.for_actor(request.actor).open().order_by("-id")[:20]
-    mine = [row for row in rows if not row.permission or request.actor.can(row.permission)]
-    mine.sort(key=lambda row: SEVERITY_ORDER[Severity(row.severity)])
-    return [describe(row, request.organization.slug) for row in mine[:NOTICES_ON_TOP]]
+def _notices(request: PortalRequest) -> dict[str, Any]:
+    """The worst of what needs somebody, and how much more there is; the overview has a card of its own for these.
+
+    Dismissing leads away from the page: not where something was just typed, or is shown this once.
+    """
+    if getattr(request, "nav", "") in ("overview", "notices"):
+        return {}
+    rows = list(Notice.objects.shown_to(request.actor).needing_somebody().open().worst_first()[:MOST_COUNTED])
+    shown = [
+        {
+            **describe(row, request.organization.slug),
+            "may_dismiss": request.method == "GET" and may_dismiss(request.actor, row),
+        }
+        for row in rows[:NOTICES_ON_TOP]
+    ]
+    return {"notices": shown, "more_notices": max(0, len(rows) - NOTICES_ON_TOP)}

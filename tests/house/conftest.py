@@ -12,6 +12,7 @@ from apps.base.actor import system
 from apps.base.identifiers import encode, new_uuid
 from apps.base.models import PrefixedModel
 from apps.notices import actions as notices
+from apps.notices.models import Notice
 from apps.orgs.models import Membership, Organization, OutgoingMail, User
 from apps.webhooks import actions, publishing
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Event
@@ -20,7 +21,7 @@ from tests.conftest import PASSWORD, Key
 ORDER = {"order_id": "ORD-1", "status": "placed"}
 # Which object a parameter stands for: of a page by the parameter's name, of the API by the route's name.
 SAMPLE_OF = {
-    "key_id": "key", "endpoint_id": "endpoint", "delivery_id": "delivery", "replay_id": "replay",
+    "key_id": "key", "endpoint_id": "endpoint", "delivery_id": "delivery", "replay_id": "replay", "notice_id": "notice",
     "api-user": "user", "api-api-key": "key", "api-api-key-usage": "key",
     "api-api-key-rotate": "key", "api-api-key-revoke": "key", "api-api-key-disable": "key",
     "api-api-key-enable": "key", "api-api-key-release": "key",
@@ -84,13 +85,14 @@ def samples(acme: Organization, ada: User, vera: User, acme_key: Key) -> Samples
         organization=acme, delivery=delivery, endpoint_id=endpoint.pk, number=1, started_at=event.created_at
     )
     params = {"host": "hooks.acme.example", "failures": 10}
-    notices.post(organization_id=acme.pk, kind="endpoint.failing", dedupe_key="sample", params=params)
+    told = {"params": params, "severity": "bad", "permission": "webhooks:write"}
+    notices.post(organization_id=acme.pk, kind="endpoint.failing", dedupe_key="sample", **told)
     OutgoingMail.objects.create(to=ada.email, subject="For Ada", body="Of Acme")
     Authenticator.objects.create(user=ada, type=Authenticator.Type.WEBAUTHN, data={"name": "Key", "credential": {}})
     choice = actions.replay_choice()
     replay = actions.start_replay(actor=maker, endpoint_id=endpoint.public_id, choice=choice)
     rows = {"user": vera, "key": acme_key.row, "endpoint": endpoint, "event": event, "delivery": delivery}
-    return Samples(rows | {"replay": replay})
+    return Samples(rows | {"replay": replay, "notice": Notice.objects.get(organization=acme)})
 
 
 @pytest.fixture

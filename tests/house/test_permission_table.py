@@ -63,6 +63,8 @@ PAGES = """
   delivery             GET        in     ok     ok        ok    ok    404      404
   delivery_retry       POST       in     403    ok        ok    ok    404      404
   events               GET        in     ok     ok        ok    ok    404      404
+  notices              GET        in     ok     ok        ok    ok    404      404
+  notice_dismiss       POST       in     403    ok        ok    ok    404      404
   audit                GET        in     403    ok        ok    ok    404      404
 """
 
