@@ -185,7 +185,7 @@ SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
-CSRF_FAILURE_VIEW = "integrations_portal.views.csrf_failure"
+CSRF_FAILURE_VIEW = "integrations_portal.errors.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/settings/integration/"
@@ -233,6 +233,8 @@ CONTENT_SECURITY_POLICY = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+# No page takes a file: a form that brings one is refused before the file is read.
+DATA_UPLOAD_MAX_NUMBER_FILES = 0
 
 # --- The product's own settings -------------------------------------------------------------------------------
 WEBHOOK_ALLOW_CIDRS = env.networks_with_ports("WEBHOOK_ALLOW_CIDRS")
@@ -254,6 +256,7 @@ RETENTION_DAYS_AUDIT = env.whole("RETENTION_DAYS_AUDIT", default=365, low=30, hi
 PORTAL_KEY_AUTHENTICATION = "apps.credentials.authentication.authenticate"
 PORTAL_SESSION_AUTHENTICATION = "apps.orgs.middleware.actor_for_api"
 PORTAL_ENTER_ORGANIZATION = "apps.orgs.middleware.enter_organization"
+PORTAL_WHO_DECIDES = "apps.orgs.deciders.who_decides"
 PORTAL_CALL_LOG = "apps.audit.calls.record_call"
 PORTAL_IDEMPOTENCY = "apps.credentials.idempotency.Record"
 

@@ -39,7 +39,8 @@ urlpatterns = [
     path("metrics", views.metrics, name="metrics"),
     path("admin/", admin.site.urls),
 ]
-handler400 = "integrations_portal.views.bad_request"
-handler403 = "integrations_portal.views.forbidden"
-handler404 = "integrations_portal.views.not_found"
-handler500 = "integrations_portal.views.server_error"
+handler400 = "integrations_portal.errors.bad_request"
+handler403 = "integrations_portal.errors.forbidden"
+handler404 = "integrations_portal.errors.not_found"
+handler429 = "integrations_portal.errors.too_many_tries"
+handler500 = "integrations_portal.errors.server_error"

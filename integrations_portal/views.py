@@ -9,9 +9,8 @@ from uuid import UUID
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -25,11 +24,8 @@ from apps.audit.usage import totals_24h
 from apps.audit.vocabulary import sentence_for
 from apps.base import redis as shared
 from apps.base.actor import Actor
-from apps.base.errors import NotFound, PortalError
-from apps.base.middleware import is_api
 from apps.base.pages import org_page
 from apps.base.permissions import Permission
-from apps.base.problems import error_body
 from apps.base.requests import PortalRequest
 from apps.credentials.models import KeyStatus
 from apps.webhooks import balance
@@ -173,43 +169,5 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """``/metrics`` for Prometheus, with the token of METRICS_TOKEN as Bearer; without one it does not exist."""
     given = request.META.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
     if not settings.METRICS_TOKEN or not hmac.compare_digest(given.encode(), settings.METRICS_TOKEN.encode()):
-        return not_found(request, NotFound())
+        raise Http404
     return HttpResponse(generate_latest(ENGINE_FIGURES) + generate_latest(), content_type=CONTENT_TYPE_LATEST)
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """This will answer what Django itself found wrong with a request."""
-    return _error(request, PortalError(_("The request could not be understood."), "invalid_request", 400), "400")
-
-
-def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """This will answer 403."""
-    return _error(request, PortalError(_("You may not do this."), "forbidden", 403), "403")
-
-
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """This will answer 404."""
-    return _error(request, NotFound(), "404")
-
-
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """This will answer a form without its CSRF token."""
-    message = _("This form was open for too long, or came from another site. Go back, reload the page and try again.")
-    return _error(request, PortalError(message, "forbidden", 403), "403")
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    """This will answer an unexpected error with nothing but the request id."""
-    request_id = getattr(request, "request_id", "")
-    if is_api(request.path_info):
-        error = PortalError("Something went wrong on our side.", "internal_error", 500)
-        return JsonResponse(error_body(error, request_id), status=500)
-    return HttpResponse(render_to_string("errors/500.html", {"request_id": request_id}), status=500)
-
-
-def _error(request: HttpRequest, error: PortalError, template: str) -> HttpResponse:
-    request_id = getattr(request, "request_id", "")
-    if is_api(request.path_info):
-        return JsonResponse(error_body(error, request_id), status=error.status)
-    context = {"error": error, "message": error.message, "request_id": request_id}
-    return render(request, f"errors/{template}.html", context, status=error.status)
