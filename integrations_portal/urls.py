@@ -3,7 +3,6 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
-from django.views.i18n import set_language
 
 from apps.api_keys import urls as api_keys
 from apps.audit import urls as audit
@@ -33,7 +32,6 @@ urlpatterns = [
     path("docs/", reference.reference, {"routes": documented}, name="reference"),
     path("docs/errors", reference.errors, name="docs_errors"),
     path("account/", include("allauth.urls")),
-    path("language/", set_language, name="set_language"),
     path("healthz", views.alive, name="healthz"),
     path("readyz", views.ready, name="readyz"),
     path("metrics", views.metrics, name="metrics"),

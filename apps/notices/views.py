@@ -6,11 +6,10 @@ from django.contrib import messages
 from django.core.paginator import Page, Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import Resolver404, resolve, reverse
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from apps.base.pages import BUTTON, org_page
+from apps.base.pages import BUTTON, org_page, way_back
 from apps.base.requests import PortalRequest
 from apps.notices import actions
 from apps.notices.models import Notice
@@ -46,16 +45,5 @@ def dismiss(request: PortalRequest, notice_id: str) -> HttpResponse:
     """This will take a notice off everybody's pages and lead back to the page that it stood on."""
     actions.dismiss(actor=request.actor, notice_id=notice_id)
     messages.success(request, _("Dismissed for everybody here. It stands among the past notices."))
-    return redirect(_back(request))
-
-
-def _back(request: PortalRequest) -> str:
-    """Return the page of this organization that the form names, where there is one that can be read."""
-    slug, wanted = request.organization.slug, request.POST.get("next", "")
-    is_here = wanted.startswith(f"/o/{slug}/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
-    try:
-        view = resolve(wanted.partition("?")[0]).func if is_here else None
-    except Resolver404:
-        view = None
-    is_page = "GET" in getattr(view, "methods", ())
-    return wanted if is_page else reverse("notices", args=[slug])
+    slug = request.organization.slug
+    return redirect(way_back(request.POST.get("next", ""), reverse("notices", args=[slug]), below=f"/o/{slug}/"))

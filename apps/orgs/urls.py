@@ -8,6 +8,8 @@ from apps.orgs import views
 
 pages = [
     path("settings/integration/", views.landing, name="landing"),
+    path("language/", views.set_language, name="set_language"),
+    path("account/preferences/", views.preferences, name="preferences"),
     path("o/<slug:slug>/settings/organization/members/", views.members, name="members"),
 ]
 api = [

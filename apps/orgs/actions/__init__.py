@@ -5,6 +5,7 @@ from apps.orgs.actions.membership import check_may_touch, find_membership, lock_
 from apps.orgs.actions.operators import create_operator
 from apps.orgs.actions.organizations import create_organization
 from apps.orgs.actions.people import NewUser, create_user, create_users, delete_user, update_user
+from apps.orgs.actions.preferences import set_preferences
 from apps.orgs.actions.provisional import end_provisional_access
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "hold_addresses",
     "lock_owners",
     "refuse_taken",
+    "set_preferences",
     "update_user",
 ]
