@@ -20,6 +20,8 @@ from apps.base.logging import hide_keys
 from apps.base.requests import PortalRequest
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+PAGE_METHODS = "GET, HEAD, POST"
 ERROR_PAGES = (403, 404, 405, 429, 503)
 # In the environment of a request: the server knew it for a program's call (``base.programs.Application``).
 PROGRAM = "portal.program"
@@ -152,6 +154,9 @@ class ErrorPagesMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: PortalRequest) -> HttpResponse:
+        if request.method not in METHODS and not is_api(request.path_info):
+            # TRACE and words of one's own: views of libraries would take them for GET.
+            return self._page(request, PortalError("", "method_not_allowed", 405, headers={"Allow": PAGE_METHODS}))
         response = self.get_response(request)
         if response.status_code != 405 or response.content or is_api(request.path_info):
             return response
