@@ -209,6 +209,9 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 MFA_TOTP_ISSUER = "Integrations Portal"
 USERSESSIONS_TRACK_ACTIVITY = False
 
+# Whom people ask for help: a page or a mailbox.
+SUPPORT_CONTACT = env.contact("SUPPORT_CONTACT")
+
 # --- Web security ---------------------------------------------------------------------------------------------
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^v1(/|$)", r"^healthz$", r"^readyz$", r"^metrics$"]

@@ -13,6 +13,7 @@ from apps.notices import urls as notices
 from apps.orgs import urls as orgs
 from apps.webhooks import urls as webhooks
 from integrations_portal import reference, views
+from integrations_portal.overview import overview
 
 APPS = (orgs, api_keys, credentials, webhooks, notices, audit)
 api = [route for app in APPS for route in app.api]
@@ -27,7 +28,7 @@ urlpatterns = [
     path("v1/", include(api)),
     re_path(r"^v1$", UnknownPath.as_view(route="/v1/*")),
     path("", RedirectView.as_view(pattern_name="landing"), name="home"),
-    path("o/<slug:slug>/settings/integration/", views.overview, name="overview"),
+    path("o/<slug:slug>/settings/integration/", overview, name="overview"),
     *(route for app in APPS for route in app.pages),
     path("docs/", reference.reference, {"routes": documented}, name="reference"),
     path("docs/errors", reference.errors, name="docs_errors"),

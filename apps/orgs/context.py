@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.conf import settings
+
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.notices.actions import may_dismiss
@@ -14,11 +16,15 @@ MOST_COUNTED = 50
 
 
 def page_context(request: PortalRequest) -> dict[str, Any]:
-    """This will return the frame's context; on pages of no organization only the switcher."""
+    """This will return the frame's context; on pages of no organization the switcher, for strangers whom to ask."""
+    context: dict[str, Any] = {
+        "support_url": settings.SUPPORT_CONTACT,
+        "support_name": settings.SUPPORT_CONTACT.removeprefix("mailto:"),
+    }
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
-        return {}
-    context: dict[str, Any] = {"memberships": _memberships(request)}
+        return context
+    context["memberships"] = _memberships(request)
     organization = getattr(request, "organization", None)
     if organization is not None:
         actor = request.actor

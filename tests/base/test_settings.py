@@ -148,6 +148,8 @@ WRONG = [
     ("RETENTION_DAYS_AUDIT", "29"),
     ("RETENTION_DAYS_NOTICES", "29"),
     ("LOG_LEVEL", "verbose"),
+    ("SUPPORT_CONTACT", "javascript:alert(1)"),
+    ("SUPPORT_CONTACT", "http://help.example"),
 ]
 
 
