@@ -87,7 +87,7 @@ def _answer(
 ) -> HttpResponse:
     """Write the error as JSON on the API, else as a page.
 
-    ``name``: the template, where it is not the status. ``minimal``: without the frame of pages, which reads the session.
+    ``name``: the template, where it is not the status. ``minimal``: without the frame, which reads the session.
     """
     request_id = getattr(request, "request_id", "")
     if is_api(request.path_info):

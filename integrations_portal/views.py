@@ -1,4 +1,4 @@
-"""Pages of no app that programs ask for: health, readiness and metrics. Overview and errors have modules of their own."""
+"""What programs ask of no app: health, readiness and metrics. Overview and errors have modules of their own."""
 
 import hmac
 import logging

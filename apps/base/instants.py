@@ -39,7 +39,7 @@ def readable(value: object) -> object:
 
 
 def zone_of(name: str) -> tzinfo:
-    """This will return the time zone of a name such as ``Europe/Paris``; UTC for none, or for one that no longer exists."""
+    """This will return the time zone of a name such as ``Europe/Paris``; UTC for none, or for one that is no more."""
     try:
         return ZoneInfo(name) if name else UTC
     except (ZoneInfoNotFoundError, ValueError, OSError):

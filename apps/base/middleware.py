@@ -130,21 +130,12 @@ class PageHeadersMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: PortalRequest) -> HttpResponse:
-        if not is_api(request.path_info):
-            _refuse_unread(request)
         response = self.get_response(request)
         response.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         if not request.path_info.startswith(settings.STATIC_URL):
             response.setdefault("Cache-Control", "no-store, private")
         return response
-
-
-def _refuse_unread(request: PortalRequest) -> None:
-    """Refuse by its head a body that no page takes: over 1 MiB, of whatever kind."""
-    announced = request.META.get("CONTENT_LENGTH") or "0"
-    if announced.isdigit() and int(announced) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-        raise RequestDataTooBig("the body is larger than 1 MiB")
 
 
 class ErrorPagesMiddleware:
@@ -157,6 +148,8 @@ class ErrorPagesMiddleware:
         if request.method not in METHODS and not is_api(request.path_info):
             # TRACE and words of one's own: views of libraries would take them for GET.
             return self._page(request, PortalError("", "method_not_allowed", 405, headers={"Allow": PAGE_METHODS}))
+        if not is_api(request.path_info):
+            _refuse_unread(request)
         response = self.get_response(request)
         if response.status_code != 405 or response.content or is_api(request.path_info):
             return response
@@ -180,6 +173,16 @@ class ErrorPagesMiddleware:
         for name, value in error.headers.items():
             response[name] = value
         return response
+
+
+def _refuse_unread(request: PortalRequest) -> None:
+    """Refuse by its head a body that no page takes: over 1 MiB, of whatever kind. Django measures only some kinds.
+
+    Here nobody has read the body yet: the check of form tokens, which does, runs when all middlewares are passed.
+    """
+    announced = request.META.get("CONTENT_LENGTH") or "0"
+    if announced.isascii() and announced.isdigit() and int(announced) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        raise RequestDataTooBig("the body is larger than 1 MiB")
 
 
 def _who_decides(request: PortalRequest, error: PortalError) -> dict[str, Any]:

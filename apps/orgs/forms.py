@@ -12,10 +12,14 @@ class PreferencesForm(forms.Form):
     """Language and time zone of a person's pages and mails."""
 
     language = forms.ChoiceField(
-        label=_("Language"), required=False, help_text=_("Pages and mails speak it. Yours as the browser says, if none.")
+        label=_("Language"),
+        required=False,
+        help_text=_("Pages and mails speak it."),
     )
     time_zone = forms.ChoiceField(
-        label=_("Time zone"), required=False, help_text=_("Times are shown in it; the exact UTC time stands behind each.")
+        label=_("Time zone"),
+        required=False,
+        help_text=_("Times are shown in it. The exact time in UTC shows on hover."),
     )
 
     def __init__(self, *args: Any, **options: Any) -> None:

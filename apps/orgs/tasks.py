@@ -36,7 +36,7 @@ def mail_notices() -> int:
     """This will write the mails of new notices to the members whose role may act, each in their language.
 
     What a person gets of one organization in one run comes as one mail where it is more than three notices. After such
-    mails an organization has quiet for a while: a flood over minutes becomes a mail every few minutes, not one a notice.
+    mails an organization has quiet for a while: a flood over minutes becomes a mail every few minutes.
     """
     written = 0
     waiting = Notice.objects.to_mail().order_by()

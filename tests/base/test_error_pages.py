@@ -11,6 +11,7 @@ from django.test import Client
 
 from apps.base.errors import Conflict, PortalError, RateLimited
 from apps.orgs import views
+from tests.base.test_pages_security import check_policy
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -92,6 +93,7 @@ def test_what_cannot_be_done_now_says_why(browser_of, ada, broken):
 def test_what_is_too_large_is_refused_by_its_head(client):
     answer = client.generic("POST", "/account/login/", b"x", CONTENT_LENGTH=str(1024 * 1024 + 1))
     assert answer.status_code == 413 and "1 MiB" in text_of(answer)
+    check_policy(answer)
     answer = client.post("/account/login/", {"login": "x" * (1024 * 1024)})
     assert answer.status_code == 413
 

@@ -1,7 +1,7 @@
 """Every page in a real browser: no report of the content security policy, no error of a script, no rule of WCAG 2.2 A
 or AA broken in light, dark and on a phone, no sideways scrolling, and nothing of what somebody typed comes to life.
 
-One load a page: the looks are changed under it. Roles, languages and links are walked in ``tests/house/test_every_page.py``.
+One load a page: the looks are changed under it. Roles, languages and links: ``tests/house/test_every_page.py``.
 """
 
 import json
@@ -136,5 +136,3 @@ def test_nothing_that_somebody_typed_comes_to_life(walker, ada, samples, browser
             wrong[path] = found
     assert not wrong, told(wrong)
     assert count > 25 and shown > 40, (count, shown)  # else the walk proves nothing
-
-

@@ -110,7 +110,9 @@ def test_no_french_is_spoken_to_who_reads_english(samples, ada, browser_of):
 
 
 def test_the_reader_of_words_finds_what_it_looks_for():
-    page = PageReader('<p title="Close">API keys <code>Open</code><b lang="en">English</b> Try again in 12 seconds.</p>')
+    page = PageReader(
+        '<p title="Close">API keys <code>Open</code><b lang="en">English</b> Try again in 12 seconds.</p>'
+    )
     assert page.words == {"Close", "API keys", "Try again in 12 seconds."}
     assert [is_untranslated(word) for word in ("API keys", "Log in", "Clés API", "Nothing of ours")] == [
         True, True, False, False,
