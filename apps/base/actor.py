@@ -110,7 +110,7 @@ class Actor:
                 message % {"scope": permissions[0], "accepted": ", ".join((*permissions, ADMIN))}, "insufficient_scope"
             )
         message = _("Your role %(role)s may not do this (%(accepted)s). Ask an owner or admin of the organization.")
-        raise Forbidden(message % {"role": self.role or "-", "accepted": accepted})
+        raise Forbidden(message % {"role": self.role or "-", "accepted": accepted}, needed=permissions)
 
 
 def system(organization_id: uuid.UUID | None = None, label: str = "Portal") -> Actor:

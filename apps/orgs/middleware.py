@@ -1,9 +1,10 @@
 """Who the caller is where a session says so: pages under ``/o/<slug>/`` and the browsable API."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 
 from django.contrib import messages
+from django.db import DatabaseError
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone, translation
@@ -12,6 +13,7 @@ from django.utils.translation import gettext as _
 from apps.base.actor import Actor, ActorKind
 from apps.base.api import Caller
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
+from apps.base.instants import zone_of
 from apps.base.middleware import is_api
 from apps.base.requests import PortalRequest
 from apps.orgs.entrance import lacks_second_step, why_suspended
@@ -111,7 +113,7 @@ def _refusal(membership: Membership) -> Forbidden | None:
 
 
 class LanguageMiddleware:
-    """Chooses the language of pages: the account's, else the cookie's, else the browser's."""
+    """Chooses the language of pages: the account's, else the cookie's, else the browser's; and the account's zone."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -119,9 +121,20 @@ class LanguageMiddleware:
     def __call__(self, request: PortalRequest) -> HttpResponse:
         if is_api(request.path_info):
             return self.get_response(request)
-        language = getattr(request.user, "language", "") or translation.get_language_from_request(request)
-        with translation.override(language):
+        language, zone = _habits(request)
+        with translation.override(language), timezone.override(zone):
             request.LANGUAGE_CODE = translation.get_language()
             response = self.get_response(request)
         response.headers.setdefault("Content-Language", language)
         return response
+
+
+def _habits(request: PortalRequest) -> tuple[str, tzinfo]:
+    """Return the reader's language and time zone; the browser's language also where the account cannot be read."""
+    try:
+        user = request.user
+        language, zone = getattr(user, "language", ""), getattr(user, "time_zone", "")
+    except DatabaseError:
+        # The view, or its page for errors, says so.
+        language = zone = ""
+    return language or translation.get_language_from_request(request), zone_of(zone)

@@ -59,7 +59,9 @@ def check_policy(answer: Any) -> None:
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert answer["X-Frame-Options"] == "DENY"
     assert answer["Referrer-Policy"] in ("same-origin", "no-referrer")
-    assert answer["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert answer["Cross-Origin-Opener-Policy"] == answer["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "camera=()" in answer["Permissions-Policy"] and "*" not in answer["Permissions-Policy"]
+    assert "no-store" in answer["Cache-Control"] and "private" in answer["Cache-Control"]
     if answer.get("Content-Type", "").startswith("text/html"):
         page = Refused(answer.content.decode())
         assert page.found == []

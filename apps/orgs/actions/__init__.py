@@ -29,6 +29,7 @@ from apps.orgs.actions.own_account import (
     send_confirmation,
 )
 from apps.orgs.actions.people import NewUser, create_user, create_users, delete_user, update_user
+from apps.orgs.actions.preferences import set_preferences
 from apps.orgs.actions.provisional import end_provisional_access
 from apps.orgs.actions.second_steps import (
     add_passkey,
@@ -85,6 +86,7 @@ __all__ = [
     "reset_two_step",
     "revoke_invitation",
     "send_confirmation",
+    "set_preferences",
     "sets_password",
     "turn_off_totp",
     "turn_on_totp",
