@@ -70,32 +70,15 @@ class PackageAdmin(AuditedAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    """Keys, as masks."""
+    """Keys, as masks. No way to make one: that is an action of the organization's pages, the API and the command."""
 
     list_display = ("name", "mask", "organization", "key_type", "status", "expires_at", "created_at")
     list_select_related = ("organization", "key_type")
-    search_fields = ("name", "key_id__exact", "last_four__exact")
+    search_fields = ("id", "organization", "mask")
     fields = (
-        "name",
-        "mask",
-        "organization",
-        "key_type",
-        "scopes",
-        "subject",
-        "status",
-        "allowed_networks",
-        "limit_minute",
-        "limit_hour",
-        "expires_at",
-        "overlap_since",
-        "disabled_at",
-        "quarantined_at",
-        "revoked_at",
-        "status_reason",
-        "status_changed_by",
-        "status_changed_at",
-        "created_by_label",
-        "created_at",
+        *("name", "mask", "organization", "key_type", "scopes", "subject", "status", "allowed_networks"),
+        *("limit_minute", "limit_hour", "expires_at", "overlap_since", "disabled_at", "quarantined_at", "revoked_at"),
+        *("status_reason", "status_changed_by", "status_changed_at", "created_by_label", "created_at"),
     )
 
 
@@ -105,4 +88,5 @@ class KeyHabitAdmin(ReadOnlyAdmin):
 
     list_display = ("key", "learned_at", "first_hour", "hours", "busiest_hour", "calls", "refused")
     list_select_related = ("key",)
-    ordering = ("-learned_at",)
+    search_fields = ("key__key_id",)
+    fields = (*list_display, "networks")

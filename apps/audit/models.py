@@ -43,7 +43,13 @@ class AuditEntry(OrgOwned):
     class Meta:
         verbose_name = "audit entry"
         verbose_name_plural = "audit entries"
-        indexes: ClassVar[list[Any]] = [models.Index(fields=["organization", "id"], name="audit_entry_by_org")]
+        indexes: ClassVar[list[Any]] = [
+            models.Index(fields=["organization", "id"], name="audit_entry_by_org"),
+            # What operators search by, over all organizations; the first is the history of a row, too.
+            models.Index(fields=["target_id", "id"], name="audit_entry_by_target"),
+            models.Index(fields=["actor_id", "id"], name="audit_entry_by_actor"),
+            models.Index(fields=["request_id", "id"], name="audit_entry_by_request"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.action} {self.target_id}"

@@ -40,6 +40,7 @@ class Actor:
 
     ``withheld``: scopes that an operator switched off for the organization; they count for no key, ``admin`` included.
     ``quarantined``: a key that was set aside; only its read scopes count.
+    ``only_looks``: an operator who looks at what a customer sees: of one organization, and changes nothing.
     """
 
     kind: ActorKind
@@ -52,6 +53,7 @@ class Actor:
     bounds: Bounds | None = None
     withheld: frozenset[str] = frozenset()
     quarantined: bool = False
+    only_looks: bool = False
     address: str = ""
     user_agent: str = ""
     request_id: str = ""
@@ -59,6 +61,8 @@ class Actor:
 
     def can(self, permission: str) -> bool:
         """This will tell whether the actor holds the permission."""
+        if self.only_looks:
+            return is_read(permission) and self._holds(permission)
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
             return True
         return self._holds(permission) and (is_read(permission) or not self.quarantined)
@@ -73,6 +77,8 @@ class Actor:
 
     def may_give(self, scope: str) -> bool:
         """This will tell whether the actor may hand a scope to a key that it makes or changes."""
+        if self.only_looks:
+            return False
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
             return True
         return not self.quarantined and (scope in self.gives or ADMIN in self.gives)
@@ -81,6 +87,8 @@ class Actor:
         """This will raise Forbidden, naming what is missing, unless the actor holds one of the permissions."""
         if self.can_any(permissions):
             return
+        if self.only_looks:
+            raise Forbidden(_("You look at this organization as an operator: you see its pages and change nothing."))
         accepted = ", ".join(permissions)
         if self.quarantined and any(self._holds(permission) for permission in permissions):
             raise Forbidden(_("This key is quarantined: until it is released it may only read."), "key_quarantined")

@@ -10,7 +10,7 @@ from django.http import HttpResponseBase
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from apps.base.errors import Invalid, NotFound, PortalError
+from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 
@@ -42,7 +42,10 @@ def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] =
             if permissions:
                 request.actor.require(*permissions)
             _check(request, methods)
-            return page(request, **values)
+            response = page(request, **values)
+            if request.actor.only_looks and response.has_header("Content-Disposition"):
+                raise Forbidden(_("An operator who looks takes no copy. A member can export this."))
+            return response
 
         guarded.permissions = permissions  # type: ignore[attr-defined]  # a function takes any attribute
         guarded.methods = methods  # type: ignore[attr-defined]

@@ -2,23 +2,30 @@
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
 from apps.credentials import gate
-from apps.orgs.models import Membership, Organization, OrganizationStatus, OutgoingMail, User
+from apps.orgs.models import Membership, OperatorLook, Organization, OrganizationStatus, OutgoingMail, User
+from apps.orgs.operators import LookingAdmin
 from apps.webhooks import actions as webhooks
+
+MOST_NAMED = 20
 
 
 @admin.register(Organization)
-class OrganizationAdmin(AuditedAdmin):
+class OrganizationAdmin(LookingAdmin, AuditedAdmin):
     """An organization: its name, whether it may be used, its ceilings."""
 
     audit_kind = "organization"
     list_display = ("name", "slug", "status", "created_at")
     list_filter = ("status",)
-    search_fields = ("name", "slug")
+    search_fields = ("id", "slug^", "name~")
     fields = (
         *("name", "slug", "status", "status_reason", "ceiling_per_minute", "endpoint_limit", "leak_policy"),
         "created_at",
@@ -55,8 +62,35 @@ class UserAdmin(ReadOnlyAdmin):
     """People, without anything that lets anybody in."""
 
     list_display = ("email", "name", "is_active", "is_staff", "last_login", "created_at")
-    search_fields = ("email", "name")
-    fields = ("email", "name", "language", "is_active", "is_staff", "last_login", "created_at")
+    list_filter = ("is_staff", "is_active")
+    search_fields = ("id", "email^")
+    fields = (
+        *("email", "name", "language", "is_active", "is_staff", "last_login", "created_at", "addresses"),
+        *("second_steps", "sessions", "organizations"),
+    )
+
+    @admin.display(description=_("addresses"))
+    def addresses(self, user: Any) -> str:
+        """Which addresses belong to the account, and which are confirmed."""
+        rows = EmailAddress.objects.filter(user=user).order_by("-primary", "email")
+        return ", ".join(f"{row.email} ({_('confirmed') if row.verified else _('not confirmed')})" for row in rows)
+
+    @admin.display(description=_("two-step sign-in"))
+    def second_steps(self, user: Any) -> str:
+        """Which second factors there are, by kind: what is in them is nobody's to see."""
+        rows = Authenticator.objects.filter(user=user).order_by("pk")
+        return ", ".join(str(row.get_type_display()) for row in rows) or _("none")
+
+    @admin.display(description=_("sessions"))
+    def sessions(self, user: Any) -> int:
+        """How many sessions are known, without what would open them."""
+        return UserSession.objects.filter(user=user).count()
+
+    @admin.display(description=_("organizations"))
+    def organizations(self, user: Any) -> str:
+        """Where the person belongs, and as what."""
+        rows = Membership.objects.filter(user=user).select_related("organization")[:MOST_NAMED]
+        return ", ".join(f"{row.organization} ({row.get_role_display()})" for row in rows) or _("none")
 
 
 @admin.register(Membership)
@@ -65,12 +99,25 @@ class MembershipAdmin(ReadOnlyAdmin):
 
     list_display = ("user", "organization", "role", "created_at", "last_seen_at")
     list_select_related = ("user", "organization")
-    search_fields = ("user__email", "organization__slug")
+    list_filter = ("role",)
+    search_fields = ("organization", "user", "user__email")
+    fields = list_display
 
 
 @admin.register(OutgoingMail)
 class OutgoingMailAdmin(ReadOnlyAdmin):
-    """Mail that waits or was sent."""
+    """Mail that waits or was sent, without its text: that may hold a link which lets somebody in."""
 
     list_display = ("to", "subject", "created_at", "sent_at", "attempts", "last_error")
-    ordering = ("-id",)
+    search_fields = ("id",)
+    fields = ("to", "subject", "created_at", "sent_at", "attempts", "next_attempt_at", "last_error")
+
+
+@admin.register(OperatorLook)
+class OperatorLookAdmin(ReadOnlyAdmin):
+    """Which operator looked at whose pages, when and why."""
+
+    list_display = ("started_at", "operator", "organization", "reason", "until", "ended_at", "pages")
+    list_select_related = ("operator", "organization")
+    search_fields = ("organization", "operator__email")
+    fields = list_display

@@ -30,3 +30,4 @@ class OrgsConfig(AppConfig):
         post_migrate.connect(ensure_platform, sender=self, dispatch_uid="orgs.platform")
         sweeps.register("orgs.mail_notices", "apps.orgs.tasks.mail_notices", 5)
         sweeps.register("orgs.send_due_mail", "apps.orgs.tasks.send_due_mail", 5)
+        sweeps.register("orgs.end_looks", "apps.orgs.actions.end_looks_that_ran_out", 60)

@@ -5,13 +5,16 @@ from datetime import timedelta
 
 from django.http import HttpResponse
 from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.api import Caller
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
 from apps.base.middleware import is_api
+from apps.base.pages import READING
 from apps.base.requests import PortalRequest
-from apps.orgs.models import Membership, OrganizationStatus
+from apps.orgs import looking
+from apps.orgs.models import Membership, OrganizationStatus, Role
 from apps.orgs.roles import GIVES, PERMISSIONS
 
 SEEN_EVERY = timedelta(minutes=5)
@@ -37,15 +40,31 @@ def actor_of(request: PortalRequest, membership: Membership) -> Actor:
 
 
 def enter_organization(request: PortalRequest, slug: str) -> None:
-    """This will set ``request.organization``, ``.membership`` and ``.actor``, or raise NotFound for a stranger."""
+    """This will set ``request.organization``, ``.membership`` and ``.actor``, or raise NotFound for a stranger.
+
+    An operator who began to look at the organization gets in as well, to read and nothing else.
+    """
     memberships = Membership.objects.filter(user_id=request.user.pk).select_related("organization", "user")
     found = memberships.filter(organization__slug=slug).exclude(organization__status=OrganizationStatus.CLOSED).first()
     if found is None or found.organization.is_platform:
-        raise NotFound()
+        return _enter_to_look(request, slug)
     request.membership, request.organization = found, found.organization
     request.actor = actor_of(request, found)
     request.session["organization"] = slug
     _note_visit(found)
+
+
+def _enter_to_look(request: PortalRequest, slug: str) -> None:
+    look = looking.look_of(request, slug)
+    if look is None:
+        raise NotFound()
+    if request.method not in READING:
+        raise Forbidden(_("You look at this organization as an operator: you see its pages and change nothing."))
+    request.look, request.organization = look, look.organization
+    # Not a member: a row that is never saved, so that a page which asks for the role finds the least.
+    request.membership = Membership(organization=look.organization, user=request.user, role=Role.VIEWER)
+    request.actor = looking.actor_of(request, look)
+    looking.count_page(look)
 
 
 def _note_visit(membership: Membership) -> None:
