@@ -89,6 +89,8 @@ action("operator.removed", _("%(actor)s ended %(target)s being an operator"))
 action("operator.look_began", _("The operator %(actor)s began to look at %(target)s. Reason: %(reason_to)s"))
 action("operator.look_ended", _("The operator %(actor)s no longer looks at %(target)s. Pages seen: %(pages_to)s"))
 
+action("encryption.renewed", _("%(actor)s encrypted stored secrets anew under the key %(target)s"))
+
 # Organizations and members
 action("organization.created", _("%(actor)s created the organization %(target)s"))
 action("organization.updated", _("%(actor)s changed the settings of %(target)s"))
