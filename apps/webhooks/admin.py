@@ -7,8 +7,11 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
+from apps.base.actor import Actor
 from apps.base.crypto import CannotDecrypt
 from apps.base.secrets import MASK_DOTS
+from apps.webhooks import actions
+from apps.webhooks.events import HOST_EVENTS
 from apps.webhooks.models import (
     Attempt,
     AttemptHour,
@@ -37,7 +40,9 @@ class EventTypeAdmin(AuditedAdmin):
     audit_kind = "event_type"
     list_display = ("name", "origin", "description", "is_deprecated", "deprecated_at", "replaced_by")
     list_filter = ("origin", "is_deprecated")
-    search_fields = ("name", "description")
+    search_fields = ("name~", "description~")
+    ordering = ("name",)
+    is_removable = True
     readonly_fields = ("origin",)
     fields = (
         "name",
@@ -53,6 +58,19 @@ class EventTypeAdmin(AuditedAdmin):
     def has_change_permission(self, request: Any, obj: Any = None) -> bool:
         """This will let operators change the host product's types only."""
         return obj is None or obj.origin == EventOrigin.HOST
+
+    def has_delete_permission(self, request: Any, obj: Any = None) -> bool:
+        """This will offer it for types that operators added; whether anybody uses one is the action's to say."""
+        is_ours = obj is not None and (obj.origin != EventOrigin.HOST or obj.name in HOST_EVENTS)
+        return super().has_delete_permission(request, obj) and not is_ours
+
+    def save_action(self, actor: Actor, row: Any, changes: Any, is_new: bool) -> None:
+        """This will add or change the type."""
+        actions.save_event_type(actor=actor, row=row, changes=changes)
+
+    def remove(self, actor: Actor, row: Any) -> None:
+        """This will delete a type that nobody uses."""
+        actions.delete_event_type(actor=actor, row=row)
 
     def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
         """This will fix the name of what is there: endpoints are subscribed by it."""
@@ -109,7 +127,7 @@ class EventAdmin(ReadOnlyAdmin):
 
     list_display = ("type", "organization", "publisher", "match_count", "created_at")
     list_select_related = ("organization",)
-    list_filter = ("publisher", "test")
+    list_filter = ("test",)
     search_fields = ("id", "organization")
     fields = ("type", "organization", "publisher", "client_id", "match_count", "test", "created_at")
 

@@ -11,10 +11,15 @@ from apps.audit.vocabulary import sentence_for
 MOST_ENTRIES = 100
 
 
-def history_of(row: Model) -> list[dict[str, Any]]:
-    """This will return what was recorded about a row, newest first, 100 at most."""
-    target = str(getattr(row, "public_id", row.pk))
-    return _shown(AuditEntry.objects.filter(target_id=target).order_by("-pk")[:MOST_ENTRIES])
+def history_of(row: Model, kind: str = "") -> list[dict[str, Any]]:
+    """This will return what was recorded about a row, newest first, 100 at most.
+
+    ``kind``: what the log calls such rows, needed where their ids are numbers, which rows of other kinds have as well.
+    """
+    entries = AuditEntry.objects.filter(target_id=str(getattr(row, "public_id", row.pk)))
+    if kind:
+        entries = entries.filter(target_kind=kind)
+    return _shown(entries.order_by("-pk")[:MOST_ENTRIES])
 
 
 def newest_changes_of(organization_id: uuid.UUID, most: int) -> list[dict[str, Any]]:

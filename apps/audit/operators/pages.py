@@ -46,6 +46,8 @@ class OperatorAdmin(admin.ModelAdmin):
     list_max_show_all = 0
     actions = None
     ordering: Any = ("-pk",)
+    # What the audit log calls such a row, where its id alone does not tell.
+    audit_kind = ""
 
     def __init__(self, model: type[models.Model], admin_site: admin.AdminSite) -> None:
         super().__init__(model, admin_site)
@@ -71,7 +73,7 @@ class OperatorAdmin(admin.ModelAdmin):
             **self.admin_site.each_context(request),
             "title": _("History of %(row)s") % {"row": row},
             "subtitle": None,
-            "entries": history_of(row),
+            "entries": history_of(row, self.audit_kind),
             "module_name": str(self.opts.verbose_name_plural),
             "object": row,
             "opts": self.opts,
@@ -112,7 +114,6 @@ class AuditedAdmin(OperatorAdmin):
     Nothing is deleted here unless the class has an action for it (``remove``) and says so by ``is_removable``.
     """
 
-    audit_kind = ""
     is_removable = False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

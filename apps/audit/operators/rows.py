@@ -1,10 +1,11 @@
 """Lists of the operators' admin over tables of any size: the newest 10,000 rows that a search finds, and no count."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import JSONField, Model, QuerySet, TextField
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
@@ -38,6 +39,19 @@ class SomeRows(ChangeList):
         found, _repeats = self.model_admin.get_search_results(request, everything, asked)
         self.root_queryset, self.query = newest(found), ""
         try:
-            return super().get_queryset(request, exclude_parameters)
+            rows = super().get_queryset(request, exclude_parameters)
+            return rows.defer(*self._long_fields())
         finally:
             self.root_queryset, self.query = everything, asked
+
+    def _long_fields(self) -> Iterator[str]:
+        """Texts and JSON that the list does not show, of the rows and of what is joined: one may be 256 KiB."""
+        yield from (name for name in long_fields(self.model) if name not in self.list_display)
+        for joined in self.list_select_related if isinstance(self.list_select_related, tuple) else ():
+            related: Any = self.model._meta.get_field(joined).related_model
+            yield from (f"{joined}__{name}" for name in long_fields(related))
+
+
+def long_fields(model: type[Model]) -> list[str]:
+    """This will name the fields whose values may be long."""
+    return [field.name for field in model._meta.concrete_fields if isinstance(field, (TextField, JSONField))]
