@@ -3,6 +3,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
 
 from apps.base import sweeps
 from apps.credentials.registry import KeyKind, register
@@ -15,6 +16,7 @@ def ensure_catalogue(**options: Any) -> None:
 class ApiKeysConfig(AppConfig):
     name = "apps.api_keys"
     label = "api_keys"
+    verbose_name = _("API keys")
 
     def ready(self) -> None:
         """This will make the prefix known to the gate, fill the catalogue after every migrate, and register sweeps."""

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 from apps.audit.sources import register
 from apps.base import sweeps
@@ -7,6 +8,7 @@ from apps.base import sweeps
 class AuditConfig(AppConfig):
     name = "apps.audit"
     label = "audit"
+    verbose_name = _("Logs and usage")
 
     def ready(self) -> None:
         """This will name the sources of the timeline and the sweep; nothing is imported until one is asked for."""

@@ -4,6 +4,7 @@ import uuid
 from typing import Any, ClassVar
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from apps.base.models import OrgOwned, OrgQuerySet
 
@@ -172,6 +173,8 @@ class RefusedCalls(models.Model):
     calls = models.PositiveIntegerField(default=0)
 
     class Meta:
+        verbose_name = _("refused calls of a stranger")
+        verbose_name_plural = _("refused calls of strangers")
         constraints: ClassVar[list[Any]] = [
             models.UniqueConstraint(fields=["address", "minute", "code"], name="one_refused_row")
         ]

@@ -3,6 +3,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
 
 from apps.base import sweeps
 
@@ -22,6 +23,7 @@ def password_was_reset(**options: Any) -> None:
 class OrgsConfig(AppConfig):
     name = "apps.orgs"
     label = "orgs"
+    verbose_name = _("People and organizations")
 
     def ready(self) -> None:
         """This will connect allauth's two hooks, make the vendor's organization, and register the mail sweeps."""

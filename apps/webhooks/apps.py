@@ -3,6 +3,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
 
 from apps.audit.sources import register as register_source
 from apps.base import sweeps
@@ -16,6 +17,7 @@ def fill_catalogue(**signal: Any) -> None:
 class WebhooksConfig(AppConfig):
     name = "apps.webhooks"
     label = "webhooks"
+    verbose_name = _("Webhooks")
 
     def ready(self) -> None:
         """This will register what the portal calls by name."""

@@ -34,7 +34,7 @@ def test_lists_stay_cheap(model, organization, django_assert_max_num_queries):
         [str(row.organization) for row in found.result_list if hasattr(row, "organization")]
     assert not shown.show_full_result_count
     counting = [query["sql"] for query in queries.captured_queries if "COUNT(*)" in query["sql"]]
-    assert all("LIMIT 10000" in statement for statement in counting)
+    assert all("LIMIT 2000" in statement for statement in counting)
 
 
 def test_pages_end_at_the_first_rows(organization, monkeypatch):

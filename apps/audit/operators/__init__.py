@@ -5,15 +5,13 @@ Made for tables of millions: a list shows the newest rows only, a search reads a
 
 from apps.audit.operators.history import newest_changes_of
 from apps.audit.operators.pages import AuditedAdmin, ReadOnlyAdmin, operator_of
-from apps.audit.operators.rows import MOST_ROWS, NewestRows, SomeRows, newest
+from apps.audit.operators.rows import MOST_ROWS, NewestRows
 
 __all__ = [
     "MOST_ROWS",
     "AuditedAdmin",
     "NewestRows",
     "ReadOnlyAdmin",
-    "SomeRows",
-    "newest",
     "newest_changes_of",
     "operator_of",
 ]
