@@ -59,8 +59,8 @@ def fill(rows: int) -> dict[str, Any]:
         status=DeliveryStatus.SUCCEEDED,
     )  # fmt: skip
     call = ApiCall.objects.create(
-        organization=first, at=now, actor_kind="api_key", actor_id="key_x", actor_label="A key", credential_id=new_uuid(),
-        method="GET", route="/v1/users", status=200, duration_ms=3, request_id="r" * 32,
+        organization=first, at=now, actor_kind="api_key", actor_id="key_x", actor_label="A key",
+        credential_id=new_uuid(), method="GET", route="/v1/users", status=200, duration_ms=3, request_id="r" * 32,
     )  # fmt: skip
     entry = AuditEntry.objects.order_by("pk").first()
     number_organizations(organizations)
@@ -106,8 +106,8 @@ def multiply(model: Any, row: Any, rows: int, values: dict[str, str]) -> None:
     names = ", ".join(f'"{column}"' for column in columns)
     with connection.cursor() as cursor:
         table = model._meta.db_table
-        cursor.execute(f"INSERT INTO {table} ({names}) SELECT {chosen} FROM {table} t, {series} WHERE t.id = %s".replace(
-            " % ", " %% "), [key])  # fmt: skip
+        statement = f"INSERT INTO {table} ({names}) SELECT {chosen} FROM {table} t, {series} WHERE t.id = %s"
+        cursor.execute(statement.replace(" % ", " %% "), [key])
 
 
 def row_id(number: str) -> str:

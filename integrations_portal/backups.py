@@ -91,11 +91,12 @@ def _copy_sqlite(partial: Path) -> None:
     name = str(connection.settings_dict["NAME"])
     if not Path(name).is_file():
         raise PortalError("This database is in memory: there is no file to back up.")
+    address = f"{Path(name).as_uri()}?mode=rw"
     try:
         with (
-            contextlib.closing(sqlite3.connect(f"{Path(name).as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS)) as source,
+            contextlib.closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as source,
             contextlib.closing(sqlite3.connect(partial)) as copy,
-        ):  # fmt: skip
+        ):
             source.backup(copy, pages=-1)
             # One file by itself: the copy says of itself that it has a write-ahead log, as the original does.
             copy.execute("PRAGMA journal_mode=DELETE")

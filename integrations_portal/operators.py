@@ -72,20 +72,20 @@ class OperatorSite(AdminSite):
         return redirect(f"{second_step.way_to_pass(request)}?{urlencode({'next': target})}")
 
     @method_decorator(require_POST)
-    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """This will sign out as the portal's own pages do."""
         get_adapter(request).logout(request)
         return redirect("account_login")
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """This will lead to the one page where passwords are changed."""
         return redirect("account_change_password")
 
-    def password_change_done(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def password_change_done(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """This will lead to the same page: nothing ends here."""
         return redirect("account_change_password")
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """This will list the models, and beside them what was last changed in the vendor's own log."""
         changes = newest_changes_of(organization_pk("platform"), RECENT)
         return super().index(request, {**(extra_context or {}), "newest_changes": changes})

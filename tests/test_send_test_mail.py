@@ -110,8 +110,8 @@ def test_a_server_that_drips_is_given_up_too(smtp, monkeypatch):
     [
         (["220 hi", "250 ok", "550 5.7.1 not you"], {}, "refused the sender"),
         (["220 hi", "250 ok", "250 ok", "550 5.1.1 no such user"], {}, "refused the recipient ada@acme.example"),
-        (["220 hi", "250-hi\r\n250 AUTH PLAIN", "535 5.7.8 bad"], {"EMAIL_HOST_USER": "u", "EMAIL_HOST_PASSWORD": "canary-p"},
-         "refused the name or password"),
+        (["220 hi", "250-hi\r\n250 AUTH PLAIN", "535 5.7.8 bad"],
+         {"EMAIL_HOST_USER": "u", "EMAIL_HOST_PASSWORD": "canary-p"}, "refused the name or password"),
         (["220 hi", "250 ok"], {"EMAIL_USE_TLS": True}, "does not offer what EMAIL_URL asks for"),
         (["220 hi", "250 ok"], {"EMAIL_HOST_USER": "u", "EMAIL_HOST_PASSWORD": "canary-p"}, "does not offer"),
         (["220 hi", "250 ok", "250 ok", "250 ok", "354 go", "554 spam"], {}, "refused the mail itself"),

@@ -49,7 +49,7 @@ class PortalCommand(BaseCommand):
             raise CommandError(failure)
 
     def failure(self, result: dict[str, Any]) -> str:
-        """This will return the sentence for stderr where the printed result is none to be content with (exit code 1)."""
+        """This will return a sentence for stderr where the printed result is a failure (exit code 1)."""
         return ""
 
     def run_command(self, **options: Any) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class UserAdmin(ReadOnlyAdmin):
         return ", ".join(f"{row.email} ({_('confirmed') if row.verified else _('not confirmed')})" for row in rows)
 
     @admin.display(description=_("two-step sign-in"))
-    def second_steps(self, user: Any) -> str:
+    def second_steps(self, user: Any) -> Any:
         """Which second factors there are, by kind: what is in them is nobody's to see."""
         rows = Authenticator.objects.filter(user=user).order_by("pk")
         return ", ".join(str(row.get_type_display()) for row in rows) or _("none")
@@ -87,7 +87,7 @@ class UserAdmin(ReadOnlyAdmin):
         return UserSession.objects.filter(user=user).count()
 
     @admin.display(description=_("organizations"))
-    def organizations(self, user: Any) -> str:
+    def organizations(self, user: Any) -> Any:
         """Where the person belongs, and as what."""
         rows = Membership.objects.filter(user=user).select_related("organization")[:MOST_NAMED]
         return ", ".join(f"{row.organization} ({row.get_role_display()})" for row in rows) or _("none")

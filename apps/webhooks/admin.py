@@ -92,7 +92,7 @@ class EndpointAdmin(ReadOnlyAdmin):
     )
 
     @admin.display(description=_("own headers"))
-    def header_names(self, endpoint: Any) -> str:
+    def header_names(self, endpoint: Any) -> Any:
         """Which headers the organization added, their values as dots."""
         try:
             names = json.loads(endpoint.headers)

@@ -141,7 +141,10 @@ def test_a_scope_goes_only_when_nothing_names_it(operator, make_key, acme):
 
 
 def test_what_comes_with_the_portal_is_not_deleted(operator):
-    for model, row in (("scope", Scope.objects.get(name="users:read")), ("keytype", KeyType.objects.get(name="client"))):
+    for model, row in (
+        ("scope", Scope.objects.get(name="users:read")),
+        ("keytype", KeyType.objects.get(name="client")),
+    ):
         assert delete(operator, model, row).status_code == 403 and type(row).objects.filter(pk=row.pk).exists()
     with pytest.raises(Conflict):
         actions.delete_scope(actor=system(label="test"), row=Scope.objects.get(name="users:read"))

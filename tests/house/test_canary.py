@@ -241,7 +241,9 @@ def look_at_everything(day: Day, browser: Client, admin: Api, operator: Client) 
 
 
 @pytest.fixture
-def day(logs: io.StringIO, settings: Any, monkeypatch, ada: User, admin_key: Key, working_operator: User, browser_of) -> Any:
+def day(
+    logs: io.StringIO, settings: Any, monkeypatch, ada: User, admin_key: Key, working_operator: User, browser_of
+) -> Any:
     settings.WEBHOOK_ALLOW_CIDRS = ((ip_network("127.0.0.1/32"), None),)
     day = Day()
     day.add_key("admin key", admin_key.text)

@@ -1,4 +1,4 @@
-"""An operator looks at what a customer sees: read-only, from one session, for a while, and in the customer's own log."""
+"""An operator looks at what a customer sees: read-only, from one session, for a while, in the customer's own log."""
 
 from datetime import timedelta
 

@@ -73,7 +73,9 @@ def delete_scope(*, actor: Actor, row: Scope) -> None:
         raise Conflict(_("Live keys hold this scope, such as %(key)s of %(organization)s. End them first.") % words)
     kinds = [kind.title_text for kind in KeyType.objects.all() if row.name in kind.scopes]
     if kinds:
-        raise Conflict(_("Key types may hold this scope: %(types)s. Untick it there first.") % {"types": ", ".join(kinds)})
+        raise Conflict(
+            _("Key types may hold this scope: %(types)s. Untick it there first.") % {"types": ", ".join(kinds)}
+        )
     _record(actor, row, "scope.deleted", {"description": [row.description, None]})
     row.delete()
     gate.catalogue_changed()

@@ -1,6 +1,6 @@
 """The two kinds of pages that operators have: to read, and to change through an action."""
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
@@ -45,14 +45,14 @@ class OperatorAdmin(admin.ModelAdmin):
     list_per_page = 50
     list_max_show_all = 0
     actions = None
-    ordering: Any = ("-pk",)
+    ordering: ClassVar[Any] = ("-pk",)
     # What the audit log calls such a row, where its id alone does not tell.
     audit_kind = ""
 
     def __init__(self, model: type[models.Model], admin_site: admin.AdminSite) -> None:
         super().__init__(model, admin_site)
         if self.search_fields:
-            self.search_help_text = help_text(model, tuple(self.search_fields))
+            self.search_help_text = help_text(model, tuple(self.search_fields))  # type: ignore[misc]  # Django reads it so
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[SomeRows]:
         """This will list the newest rows that the search finds."""
@@ -66,7 +66,7 @@ class OperatorAdmin(admin.ModelAdmin):
         """This will show what the audit log says about the row."""
         row = self.get_object(request, unquote(object_id))
         if row is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return redirect("admin:index")
         if not self.has_view_or_change_permission(request, row):
             raise PermissionDenied
         context = {
@@ -82,13 +82,13 @@ class OperatorAdmin(admin.ModelAdmin):
 
     # The audit log has each change once; Django's own log would be a second one that says less.
 
-    def log_addition(self, *_arguments: Any) -> None:
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """This will write nothing."""
 
-    def log_change(self, *_arguments: Any) -> None:
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """This will write nothing."""
 
-    def log_deletions(self, *_arguments: Any) -> None:
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         """This will write nothing."""
 
 
@@ -187,7 +187,7 @@ class AuditedAdmin(OperatorAdmin):
 
     def _refused(self, request: HttpRequest, refusal: PortalError, path: str) -> HttpResponse:
         sentences = [str(text) for texts in (getattr(refusal, "fields", None) or {}).values() for text in texts]
-        messages.error(request, " ".join(sentences) or refusal.message)
+        messages.error(request, " ".join(sentences) or str(refusal))
         return redirect(path)
 
 

@@ -1,5 +1,7 @@
 """An operator begins and ends to look at what a customer sees; both stand in the customer's own audit log."""
 
+import uuid
+
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -19,28 +21,32 @@ def begin_look(*, actor: Actor, organization: Organization, reason: str, session
 
     Raises Forbidden for anybody but an operator, Invalid without a reason, Conflict where the operator is a member.
     """
-    _require_operator(actor)
+    operator_id = _require_operator(actor)
     if organization.is_platform or organization.status == OrganizationStatus.CLOSED:
         raise NotFound(_("This organization has no pages to look at."))
     words = " ".join(reason.split())
     if not 1 <= len(words) <= LONGEST_REASON:
         raise Invalid.field("reason", _("Say why, in 200 letters at most: the organization can read it."))
-    if Membership.objects.filter(organization=organization, user_id=actor.pk).exists():
+    if Membership.objects.filter(organization=organization, user_id=operator_id).exists():
         raise Conflict(_("You are a member of this organization: open its pages as one."))
     try:
         with transaction.atomic():
-            for earlier in OperatorLook.objects.filter(operator_id=actor.pk, organization=organization, ended_at=None):
+            for earlier in OperatorLook.objects.filter(
+                operator_id=operator_id, organization=organization, ended_at=None
+            ):
                 end_look(actor=actor, look=earlier)
-            return _begin(actor, organization, words, session_key)
+            return _begin(actor, operator_id, organization, words, session_key)
     except IntegrityError:
         raise Conflict(_("You began to look at it a moment ago. Open its pages, or begin again.")) from None
 
 
-def _begin(actor: Actor, organization: Organization, reason: str, session_key: str) -> OperatorLook:
+def _begin(
+    actor: Actor, operator_id: uuid.UUID, organization: Organization, reason: str, session_key: str
+) -> OperatorLook:
     until = timezone.now() + looking.LASTS
     look = OperatorLook.objects.create(
         organization=organization,
-        operator_id=actor.pk,
+        operator_id=operator_id,
         reason=reason,
         session_digest=looking.digest_of(session_key),
         until=until,
@@ -62,7 +68,7 @@ def end_look(*, actor: Actor, look: OperatorLook) -> bool:
 
 
 def end_looks_that_ran_out() -> int:
-    """This will record the end of those whose 30 minutes are over, in the operator's name; the sweep of every worker."""
+    """This will record the end of those whose 30 minutes are over, in the operator's name: the workers' sweep."""
     rows = OperatorLook.objects.run_out(timezone.now()).select_related("operator", "organization")
     ended = 0
     for look in rows.order_by("until")[:SWEPT_AT_ONCE]:
@@ -70,9 +76,10 @@ def end_looks_that_ran_out() -> int:
     return ended
 
 
-def _require_operator(actor: Actor) -> None:
+def _require_operator(actor: Actor) -> uuid.UUID:
     if actor.kind != ActorKind.OPERATOR or actor.only_looks or actor.pk is None:
         raise Forbidden(_("Only an operator may do this."))
+    return actor.pk
 
 
 def _record(actor: Actor, organization: Organization, action: str, changes: dict[str, list[object]]) -> None:
