@@ -325,6 +325,35 @@ def test_no_page_of_the_operators_holds_a_secret(filled, olga, acme, acme_key: K
     assert "TOTP" in person
 
 
+def test_no_filter_reads_letter_by_letter_what_no_page_shows(filled, olga, ada):
+    OutgoingMail.objects.create(to=ada.email, subject="Welcome", body="https://portal.example/reset/CANARY/")
+    for path, query in (
+        ("orgs/user", f"password__startswith={ada.password[:20]}"), ("orgs/user", "password__startswith=x"),
+        ("orgs/outgoingmail", "body__contains=CANARY"), ("webhooks/endpoint", "headers__startswith=v1"),
+        ("webhooks/endpointsecret", "secret__startswith=v1"), ("api_keys/apikey", "digest__startswith=0"),
+        ("orgs/operatorlook", "session_digest__startswith=0"), ("webhooks/event", "body__contains=ORD"),
+        ("orgs/membership", "user__password__startswith=argon2"), ("audit/auditentry", "organization__name=x"),
+    ):  # fmt: skip
+        assert olga.get(f"/admin/{path}/?{query}").status_code in (302, 400), query
+    assert olga.get("/admin/webhooks/delivery/?status__exact=exhausted").status_code == 200
+
+
+def test_a_whole_key_in_the_search_finds_it_and_is_not_repeated(filled, olga, acme_key):
+    page = olga.get("/admin/api_keys/apikey/", {"q": f" {acme_key.text}"}, follow=True)
+    assert page.context["cl"].result_count == 1
+    assert acme_key.text[16:48] not in page.content.decode()
+
+
+def test_the_history_of_a_numbered_row_is_not_that_of_another_kind(filled, olga, ada):
+    row = OutgoingMail.objects.create(to=ada.email, subject="Welcome", body="x")
+    AuditEntry.objects.create(
+        organization=filled.rows["key"].organization, action="key_type.updated", target_kind="key_type",
+        target_id=str(row.pk), actor_label="Somebody else",
+    )  # fmt: skip
+    page = olga.get(path_of(SITE._registry[OutgoingMail], "history", row.pk)).content.decode()
+    assert "Somebody else" not in page and "has no entry" in page
+
+
 def test_a_key_is_not_made_changed_or_deleted_here(olga, acme_key):
     start = "/admin/api_keys/apikey/"
     for path in (f"{start}add/", f"{start}{acme_key.row.pk}/change/", f"{start}{acme_key.row.pk}/delete/"):

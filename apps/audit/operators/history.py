@@ -16,6 +16,8 @@ def history_of(row: Model, kind: str = "") -> list[dict[str, Any]]:
 
     ``kind``: what the log calls such rows, needed where their ids are numbers, which rows of other kinds have as well.
     """
+    if not kind and not hasattr(row, "public_id"):
+        return []
     entries = AuditEntry.objects.filter(target_id=str(getattr(row, "public_id", row.pk)))
     if kind:
         entries = entries.filter(target_kind=kind)
