@@ -28,6 +28,7 @@ def change(browser, model, pk, data):
     return browser.post(f"/admin/api_keys/{model}/{pk}/change/", data)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_type_is_changed_by_ticks(operator, api, admin_key, acme_key):
     kind = KeyType.objects.get(name="partner")
     assert change(operator, "keytype", kind.pk, PARTNER).status_code == 302
@@ -80,6 +81,7 @@ def test_a_new_scope_is_a_resource_and_an_action_and_no_right_of_people(operator
     assert Scope.objects.filter(name=name).exists() == (status == 302)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_an_added_scope_and_type_serve_at_once(operator, api, admin_key):
     operator.post("/admin/api_keys/scope/add/", {"name": "trips:read", "description": "See trips", "position": "9"})
     data = {**PARTNER, "name": "traveller", "scopes": ["trips:read"], "made_by": "admins"}
@@ -88,6 +90,7 @@ def test_an_added_scope_and_type_serve_at_once(operator, api, admin_key):
     assert (made.status_code, made.json()["scopes"], made.json()["limits"]["minute"]) == (201, ["trips:read"], 7)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_switching_off_holds_at_the_next_call_and_is_in_the_organizations_log(operator, api, acme, acme_key, rival_key):
     for key in (acme_key, rival_key):
         assert api(key).get("/v1/users").status_code == 200
