@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from apps.audit.operators import newest_changes_of
-from apps.base import second_step
+from apps.base import operator_session
 from apps.base.organizations import organization_pk
 from apps.base.requests import PortalRequest
 
@@ -53,7 +53,7 @@ class OperatorSite(AdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         """This will let active operators in whose session passed the second step."""
-        return second_step.is_operator_at_work(cast(PortalRequest, request))
+        return operator_session.is_operator_at_work(cast(PortalRequest, request))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """This will send operators to the one sign-in page, then to whatever is missing of the second step.
@@ -65,11 +65,11 @@ class OperatorSite(AdminSite):
         return secure_admin_login(super().login)(request, extra_context)
 
     def _ask_for_second_step(self, request: PortalRequest) -> HttpResponse:
-        if not second_step.is_set_up(request):
+        if not operator_session.is_set_up(request):
             messages.info(request, _("Operators sign in in two steps. Set up the second one first."))
             return redirect("mfa_activate_totp")
         target = get_next_redirect_url(request) or reverse("admin:index")
-        return redirect(f"{second_step.way_to_pass(request)}?{urlencode({'next': target})}")
+        return redirect(f"{operator_session.way_to_pass(request)}?{urlencode({'next': target})}")
 
     @method_decorator(require_POST)
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:

@@ -47,9 +47,9 @@ class AuditEntry(OrgOwned):
         indexes: ClassVar[list[Any]] = [
             models.Index(fields=["organization", "id"], name="audit_entry_by_org"),
             # What operators search by, over all organizations; the first is the history of a row, too.
-            models.Index(fields=["target_id", "id"], name="audit_entry_by_target"),
-            models.Index(fields=["actor_id", "id"], name="audit_entry_by_actor"),
-            models.Index(fields=["request_id", "id"], name="audit_entry_by_request"),
+            models.Index(fields=["target_id", "id"], name="audit_entry_any_target"),
+            models.Index(fields=["actor_id", "id"], name="audit_entry_any_actor"),
+            models.Index(fields=["request_id", "id"], name="audit_entry_any_request"),
         ]
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from apps.base import second_step
+from apps.base import operator_session
 from apps.base.actor import Actor, ActorKind
 from apps.base.permissions import is_read
 from apps.base.requests import PortalRequest
@@ -28,7 +28,11 @@ def digest_of(session_key: str | None) -> str:
 
 def look_of(request: PortalRequest, slug: str) -> OperatorLook | None:
     """This will return the operator's open look at the organization from this session, or None."""
-    if not request.user.is_staff or not request.session.session_key or not second_step.is_operator_at_work(request):
+    if (
+        not request.user.is_staff
+        or not request.session.session_key
+        or not operator_session.is_operator_at_work(request)
+    ):
         return None
     rows = OperatorLook.objects.open(timezone.now()).filter(operator_id=request.user.pk, organization__slug=slug)
     rows = rows.exclude(organization__status=OrganizationStatus.CLOSED).select_related("organization")

@@ -13,14 +13,14 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddIndex(
             model_name='auditentry',
-            index=models.Index(fields=['target_id', 'id'], name='audit_entry_by_target'),
+            index=models.Index(fields=['target_id', 'id'], name='audit_entry_any_target'),
         ),
         migrations.AddIndex(
             model_name='auditentry',
-            index=models.Index(fields=['actor_id', 'id'], name='audit_entry_by_actor'),
+            index=models.Index(fields=['actor_id', 'id'], name='audit_entry_any_actor'),
         ),
         migrations.AddIndex(
             model_name='auditentry',
-            index=models.Index(fields=['request_id', 'id'], name='audit_entry_by_request'),
+            index=models.Index(fields=['request_id', 'id'], name='audit_entry_any_request'),
         ),
     ]
