@@ -36,8 +36,9 @@ def run(options: argparse.Namespace) -> bool:
         both = [asked(browser, path) for _ in range(options.runs)]
         times, own = sorted(wall for wall, _cpu in both), statistics.median(cpu for _wall, cpu in both)
         middle, high = statistics.median(times), times[max(0, round(len(times) * 0.95) - 1)]
-        slow += [name] if high > options.most else []
-        print(f"{name:44} median {middle:6.1f}  p95 {high:6.1f} ms  CPU {own:6.1f}{'  SLOW' if high > options.most else ''}")
+        mark = "  SLOW" if high > options.most else ""
+        slow += [name] if mark else []
+        print(f"{name:44} median {middle:6.1f}  p95 {high:6.1f} ms  CPU {own:6.1f}{mark}", flush=True)
     print("all within" if not slow else f"above {options.most:g} ms: {', '.join(slow)}")
     return not slow
 
