@@ -36,6 +36,17 @@ def check(page, where):
     assert wide <= 0 or page.viewport_size["width"] > 400, (where, wide)
 
 
+def cut_off(page):
+    """Name what can be typed into or clicked and ends to the right of the window or of the card that clips it."""
+    return page.evaluate("""() => {
+      const right = (each) => each.getBoundingClientRect().right;
+      return [...document.querySelectorAll("#header :is(a, button), #content-main :is(input, textarea, select, label)")]
+        .filter((each) => each.offsetParent && each.type !== "hidden" && !each.closest(".results"))
+        .filter((each) => right(each) > (each.closest(".module") ? right(each.closest(".module")) : innerWidth) + 1)
+        .map((each) => each.outerHTML.slice(0, 120));
+    }""")
+
+
 def broken_rules(page):
     """What axe finds against WCAG 2.2 AA in what is ours of a page: the words and colours, not Django's markup."""
     rules = ["color-contrast", "label", "link-name", "button-name", "document-title"]
@@ -70,6 +81,11 @@ def test_no_page_breaks_the_policy_or_a_script(signed_in, working_operator, samp
         page.goto(path)
         shoot(page, f"{shot}-{name}")
         check(page, name)
+        assert cut_off(page) == [], name
+        assert page.locator("#logout-form button").is_visible(), name
+        assert page.evaluate(
+            "document.querySelector('#header').scrollHeight <= document.querySelector('#header').offsetHeight"
+        )
         assert broken_rules(page) == [], name
     # The calendar and the clock of a date.
     page.goto(pages["event-type"])
