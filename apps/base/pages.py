@@ -49,7 +49,10 @@ def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] =
             _check(request, methods)
             if request.method not in READING and not COPIES.intersection(permissions):
                 _refuse_suspended(request)
-            return page(request, **values)
+            response = page(request, **values)
+            if request.actor.only_looks and response.has_header("Content-Disposition"):
+                raise Forbidden(_("An operator who looks takes no copy. A member can export this."))
+            return response
 
         guarded.permissions = permissions  # type: ignore[attr-defined]  # a function takes any attribute
         guarded.methods = methods  # type: ignore[attr-defined]

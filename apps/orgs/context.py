@@ -31,6 +31,7 @@ def page_context(request: PortalRequest) -> dict[str, Any]:
         actor = request.actor
         context |= {
             "actor": actor,
+            "look": getattr(request, "look", None),
             "organization": organization,
             "nav": getattr(request, "nav", ""),
             "can": {permission.name.lower(): actor.can(permission) for permission in Permission},

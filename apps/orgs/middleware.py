@@ -15,9 +15,11 @@ from apps.base.api import Caller
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
 from apps.base.instants import zone_of
 from apps.base.middleware import is_api
+from apps.base.pages import READING
 from apps.base.requests import PortalRequest
+from apps.orgs import looking
 from apps.orgs.entrance import lacks_second_step, why_suspended
-from apps.orgs.models import Membership, OrganizationStatus
+from apps.orgs.models import Membership, OrganizationStatus, Role
 from apps.orgs.roles import GIVES, PERMISSIONS
 from apps.orgs.standing import as_of_now
 
@@ -48,12 +50,14 @@ def actor_of(request: PortalRequest, membership: Membership) -> Actor:
 def enter_organization(request: PortalRequest, slug: str) -> HttpResponse | None:
     """This will set ``request.organization``, ``.membership`` and ``.actor``, or raise NotFound for a stranger.
 
-    Returns where the member must go first, if anywhere: to the set-up of two-step sign-in, where it is required.
+    An operator who began to look at the organization gets in as well, to read and nothing else. Returns where the
+    member must go first, if anywhere: to the set-up of two-step sign-in, where it is required.
     """
     memberships = Membership.objects.filter(user_id=request.user.pk).select_related("organization", "user")
     found = memberships.filter(organization__slug=slug).exclude(organization__status=OrganizationStatus.CLOSED).first()
     if found is None or found.organization.is_platform:
-        raise NotFound()
+        _enter_to_look(request, slug)
+        return None
     request.membership, request.organization = found, found.organization
     request.actor = actor_of(request, found)
     if lacks_second_step(found):
@@ -63,6 +67,19 @@ def enter_organization(request: PortalRequest, slug: str) -> HttpResponse | None
     request.session["organization"] = slug
     _note_visit(found)
     return None
+
+
+def _enter_to_look(request: PortalRequest, slug: str) -> None:
+    look = looking.look_of(request, slug)
+    if look is None:
+        raise NotFound()
+    if request.method not in READING:
+        raise Forbidden(_("You look at this organization as an operator: you see its pages and change nothing."))
+    request.look, request.organization = look, look.organization
+    # Not a member: a row that is never saved, so that a page which asks for the role finds the least.
+    request.membership = Membership(organization=look.organization, user=request.user, role=Role.VIEWER)
+    request.actor = looking.actor_of(request, look)
+    looking.count_page(look)
 
 
 def _note_visit(membership: Membership) -> None:

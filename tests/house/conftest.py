@@ -143,3 +143,12 @@ def operator(db: Any) -> User:
     user = User.objects.create_superuser("olga@vendor.example", PASSWORD, name="Olga")
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
     return user
+
+
+@pytest.fixture
+def working_operator(operator: User) -> User:
+    """Olga with her second factor: without one the operators' pages open to nobody."""
+    Authenticator.objects.create(
+        user=operator, type=Authenticator.Type.TOTP, data={"secret": "CANARYOFTHESECONDFACTOR"}
+    )
+    return operator

@@ -261,7 +261,9 @@ def look_at_everything(day: Day, browser: Client, admin: Api, operator: Client) 
 
 
 @pytest.fixture
-def day(logs: io.StringIO, settings: Any, monkeypatch, ada: User, admin_key: Key, operator: User, browser_of) -> Any:
+def day(
+    logs: io.StringIO, settings: Any, monkeypatch, ada: User, admin_key: Key, working_operator: User, browser_of
+) -> Any:
     settings.WEBHOOK_ALLOW_CIDRS = ((ip_network("127.0.0.1/32"), None),)
     day = Day()
     day.add_key("admin key", admin_key.text)
@@ -277,7 +279,7 @@ def day(logs: io.StringIO, settings: Any, monkeypatch, ada: User, admin_key: Key
     change_the_password(day, browser)
     tasks.mail_notices()
     tasks.send_due_mail()
-    look_at_everything(day, browser, admin, browser_of(operator))
+    look_at_everything(day, browser, admin, browser_of(working_operator))
     return day
 
 
