@@ -159,6 +159,9 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = 600
     _database["CONN_HEALTH_CHECKS"] = True
+    # Only what asks for it is prepared (apps/webhooks/sql.py): the number is what psycopg would count up to by itself.
+    if env.flag("DATABASE_PREPARE", True):
+        _database.setdefault("OPTIONS", {}).setdefault("prepare_threshold", 1_000_000_000)
 
 # --- Redis, cache and broker ----------------------------------------------------------------------------------
 REDIS_URL = env.text("REDIS_URL")
