@@ -146,6 +146,7 @@ WRONG = [
     ("RETENTION_DAYS_ATTEMPTS", "3651"),
     ("RETENTION_DAYS_DELIVERIES", "x"),
     ("RETENTION_DAYS_AUDIT", "29"),
+    ("RETENTION_DAYS_EXPORTS", "0"),
     ("LOG_LEVEL", "verbose"),
 ]
 
