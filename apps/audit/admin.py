@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from apps.audit.models import ApiCall, AuditEntry, LastUse, RefusedCalls, UsageDay, UsageHour
+from apps.audit.models import ApiCall, AuditEntry, Checkpoint, LastUse, RefusedCalls, Seal, UsageDay, UsageHour
 from apps.audit.operators import ReadOnlyAdmin
 
 
@@ -63,4 +63,24 @@ class RefusedCallsAdmin(ReadOnlyAdmin):
 
     list_display = ("minute", "address", "code", "calls")
     search_fields = ("address__exact", "code__exact")
+    ordering = ("-id",)
+
+
+@admin.register(Seal)
+class SealAdmin(ReadOnlyAdmin):
+    """Numbers and hashes of the chain."""
+
+    list_display = ("seq", "organization", "hash", "sealed_at")
+    list_select_related = ("organization",)
+    search_fields = ("hash__exact",)
+    ordering = ("-entry_id",)
+
+
+@admin.register(Checkpoint)
+class CheckpointAdmin(ReadOnlyAdmin):
+    """Signed ends of chains."""
+
+    list_display = ("at", "organization", "seq", "hash", "key_id")
+    list_select_related = ("organization",)
+    search_fields = ("hash__exact",)
     ordering = ("-id",)

@@ -46,6 +46,7 @@ class Report:
     waiting: int = 0
     checkpoints: int = 0
     hours: int = 0
+    hours_left_out: int = 0
     bad: Bad | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -95,6 +96,7 @@ class _Check:
         problem, self.report.hours = check_digests(self.organization_id, self.digests)
         if problem is not None:
             raise _Stop(*problem)
+        self.report.hours_left_out = len(self.digests) - self.report.hours
 
     def _read_points(self) -> None:
         own = checkpoints.own_public_key()

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from django.conf import settings
-from django.utils import timezone
 
+from apps.audit import database_time
 from apps.audit.chain import encode_json
 from apps.audit.models import Checkpoint, Seal
 from apps.audit.sealing import head, seal_due
@@ -59,7 +59,7 @@ def make(organization_id: uuid.UUID) -> Checkpoint | None:
         return None
     key = signing_key()
     public_key = public_text(key.public_key())
-    at = timezone.now()
+    at = database_time.database_now()
     at = at.replace(microsecond=at.microsecond // 1000 * 1000)
     point = Point(encode("org", organization_id), end.seq, end.hash, instant_ms(at) or "")
     signature = base64.b64encode(key.sign(_message(point))).decode()

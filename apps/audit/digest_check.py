@@ -1,11 +1,9 @@
 """Checking the rows of calls, attempts and events that are still kept against the digests of their hours."""
 
 import uuid
-from datetime import timedelta
-
-from django.utils import timezone
 
 from apps.audit import kept
+from apps.audit.database_time import database_now
 from apps.audit.digests import HOUR, WINDOW, Digest, Source, add, sources, start
 from apps.audit.models import Round
 from apps.audit.sources import key_at
@@ -14,7 +12,10 @@ Problem = tuple[int | None, str]
 
 
 def check_digests(organization_id: uuid.UUID, digests: list[Digest]) -> tuple[Problem | None, int]:
-    """This will return the first thing that is wrong, if any, and how many hours were checked."""
+    """This will return the first thing that is wrong, if any, and how many hours were checked.
+
+    Hours that retention may have touched are left out.
+    """
     hours = 0
     for name, source in sources().items():
         found = [digest for digest in digests if digest.action == source.action]
@@ -68,7 +69,7 @@ def _check_after(organization_id: uuid.UUID, name: str, source: Source, digests:
     place = Round.objects.filter(name=f"digest.{name}").first()
     if not digests or place is None or place.hour is None:
         return None
-    done = min(place.hour, timezone.now() - timedelta(hours=1))
+    done = min(place.hour, database_now() - HOUR)
     if digests[-1].hour + HOUR >= done:
         return None
     if not source.rows(organization_id, key_at(digests[-1].hour + HOUR), key_at(done), 1):

@@ -5,9 +5,8 @@ import uuid
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.utils import timezone
 
-from apps.audit import rounds
+from apps.audit import database_time, rounds
 from apps.audit.actions import record
 from apps.audit.digests import HOUR, WINDOW, Source, add, hour_of, name_of, sources, start
 from apps.audit.models import Round
@@ -17,6 +16,8 @@ from apps.base.actor import system
 # What an answer may wait for the database, and an attempt for its end, is seconds.
 GRACE = timedelta(minutes=10)
 MOST_SECONDS = 0.5
+# Quiet organizations are passed over so many at a time, without a commit for each.
+LOOKED_AHEAD = 200
 
 
 def make_due() -> int:
@@ -41,18 +42,18 @@ def _step(name: str, source: Source) -> int | None:
     assert place.hour is not None
     if not _is_over(place.hour, source):
         return None
-    return _continue(place, source) if place.organization_id else _next_organization(place)
+    return _continue(place, source) if place.organization_id else _next_organization(place, source)
 
 
 def _is_over(hour: datetime, source: Source) -> bool:
-    return timezone.now() >= hour + HOUR + GRACE and source.is_settled(hour + HOUR)
+    return database_time.database_now() >= hour + HOUR + GRACE and source.is_settled(hour + HOUR)
 
 
 def _begin(place: Round, source: Source) -> bool:
     """Go to the next hour that has a row of anybody; hours in which nobody did anything are passed over at once."""
     hour = place.hour
     if hour is None:
-        hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+        hour = database_time.database_now().replace(minute=0, second=0, microsecond=0)
     else:
         first = source.next_id(key_at(hour))
         # What is passed over must be over: a row of then may still be on its way.
@@ -66,17 +67,20 @@ def _begin(place: Round, source: Source) -> bool:
     return True
 
 
-def _next_organization(place: Round) -> int | None:
-    following = rounds.organizations_after(place.organization_id, 1)
-    return 0 if rounds.move(place, **_beginning(place, following)) else None
+def _next_organization(place: Round, source: Source) -> int | None:
+    return 0 if rounds.move(place, **_following(place, source)) else None
 
 
-def _beginning(place: Round, following: list[uuid.UUID]) -> dict[str, object]:
-    """Say where to go on: at the next organization, or in the next hour."""
-    empty = {"place": None, "rows": 0, "hash": ""}
-    if following:
-        return {"organization_id": following[0], **empty}
+def _following(place: Round, source: Source) -> dict[str, object]:
+    """Say where to go on: at the next organization that has rows, or in the next hour."""
     assert place.hour is not None
+    empty = {"place": None, "rows": 0, "hash": ""}
+    candidates = rounds.organizations_after(place.organization_id, LOOKED_AHEAD)
+    for organization_id in candidates:
+        if source.rows(organization_id, key_at(place.hour), key_at(place.hour + HOUR), 1):
+            return {"organization_id": organization_id, **empty}
+    if len(candidates) == LOOKED_AHEAD:
+        return {"organization_id": candidates[-1], **empty}
     return {"organization_id": None, "hour": place.hour + HOUR, **empty}
 
 
@@ -90,8 +94,9 @@ def _continue(place: Round, source: Source) -> int | None:
     if len(found) == WINDOW:
         moved = rounds.move(place, place=found[-1][0], rows=rows, hash=digest)
         return len(found) if moved else None
+    following = _following(place, source)
     with transaction.atomic():
-        if not rounds.move(place, **_beginning(place, rounds.organizations_after(organization_id, 1))):
+        if not rounds.move(place, **following):
             return None
         if rows:
             _record(source.action, organization_id, hour, rows, digest)

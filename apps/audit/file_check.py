@@ -80,7 +80,7 @@ def _changes(lines: Iterable[bytes], report: FileReport) -> Iterator[tuple[int, 
 
 def _read(raw: bytes, number: int) -> dict[str, Any]:
     try:
-        line = json.loads(raw)
+        line = json.loads(raw, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         line = None
     if isinstance(line, dict) and isinstance(line.get("category"), str):
@@ -88,6 +88,14 @@ def _read(raw: bytes, number: int) -> dict[str, Any]:
     if number == 1:
         raise NotAnExport(NOT_LINES)
     raise NotAnExport(f"Line {number} is not a row of an export: the file was cut short or changed.")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """One name twice reads differently in different programs: it is no row of ours."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError
+    return found
 
 
 class _Check:

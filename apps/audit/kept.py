@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from apps.audit import database_time
 from apps.audit.models import KeptSince
 
 DAYS = {
@@ -40,7 +40,7 @@ def days_of_organizations(kind: str) -> dict[uuid.UUID, int]:
 
 def oldest_kept(kind: str, organization_id: uuid.UUID) -> datetime:
     """This will return the moment before which rows of an organization are removed."""
-    return timezone.now() - timedelta(days=days_of_organizations(kind).get(organization_id, days(kind)))
+    return database_time.database_now() - timedelta(days=days_of_organizations(kind).get(organization_id, days(kind)))
 
 
 def note(organization_id: uuid.UUID, kinds: Iterable[str]) -> None:
@@ -50,6 +50,16 @@ def note(organization_id: uuid.UUID, kinds: Iterable[str]) -> None:
         rows = KeptSince.objects.filter(organization_id=organization_id, kind=kind)
         if not rows.filter(since__gte=since).exists() and not rows.update(since=since):
             KeptSince.objects.get_or_create(organization_id=organization_id, kind=kind, defaults={"since": since})
+
+
+def nothing_before_now(organization_id: uuid.UUID) -> None:
+    """This will note that an organization's calls, attempts and events are being removed whatever their age.
+
+    For whoever removes the data of an organization: what is gone must not look falsified.
+    """
+    now = database_time.database_now()
+    for kind in sorted(set(DAYS) - {"audit"}):
+        KeptSince.objects.update_or_create(organization_id=organization_id, kind=kind, defaults={"since": now})
 
 
 def complete_since(organization_id: uuid.UUID, kinds: Iterable[str]) -> datetime:

@@ -9,14 +9,14 @@ of entries about cuts. Calls go by whole hours, and only those whose digest is m
 import time
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import Max, Model
 from django.utils import timezone
 
-from apps.audit import checkpoints, kept, rounds
+from apps.audit import checkpoints, database_time, kept, rounds
 from apps.audit.actions import record
 from apps.audit.digests import HOUR, sources
 from apps.audit.models import ApiCall, AuditEntry, Checkpoint, Cut, RefusedCalls, Round, Seal, UsageDay, UsageHour
@@ -25,6 +25,7 @@ from apps.base.actor import system
 
 BATCH = 500
 MOST_SECONDS = 0.5
+TRIMMED = "audit.trimmed"
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 # Pages offer a year and its comparison from these rows; they are few.
 LEAST_USAGE_DAYS = timedelta(days=400)
@@ -80,30 +81,39 @@ def _trim_organization(organization_id: uuid.UUID, until: float) -> tuple[int, b
 
 
 def _cut(organization_id: uuid.UUID) -> None:
-    """Cut at the newest checkpoint that is old enough, where the last cut is a week ago."""
+    """Cut at the newest checkpoint that is old enough, where the last cut is a week ago and there is something to cut.
+
+    Two clocks must say so, the database's and that of who wrote the entry: what goes here never comes back.
+    """
+    now, oldest = database_time.database_now(), kept.oldest_kept("audit", organization_id)
     last = Cut.objects.filter(organization_id=organization_id).order_by("-seq").first()
-    points = Checkpoint.objects.filter(
-        organization_id=organization_id, at__lt=kept.oldest_kept("audit", organization_id)
-    )
+    points = Checkpoint.objects.filter(organization_id=organization_id, at__lt=oldest)
     if last is not None:
-        if last.at + WEEK > timezone.now():
+        if last.at + WEEK > now:
             return
         points = points.filter(seq__gt=last.seq)
     point = points.order_by("-seq").first()
-    if point is None:
+    if point is None or not _is_worth_it(point, 0 if last is None else last.seq, oldest):
         return
     with transaction.atomic():
         _made, is_new = Cut.objects.get_or_create(
-            organization_id=organization_id, seq=point.seq, defaults={"checkpoint": point, "at": timezone.now()}
+            organization_id=organization_id, seq=point.seq, defaults={"checkpoint": point, "at": now}
         )
         if is_new:
             record(
                 actor=system(organization_id),
-                action="audit.trimmed",
+                action=TRIMMED,
                 target_kind="audit_log",
                 target_id=str(point.seq),
                 changes={"up_to": [None, point.seq], "older_than": [None, point.at]},
             )
+
+
+def _is_worth_it(point: Checkpoint, after: int, oldest: datetime) -> bool:
+    """Tell whether the newest entry below the checkpoint is old too, and something but notes of cuts would go."""
+    seals = Seal.objects.filter(organization_id=point.organization_id, seq__gt=after, seq__lte=point.seq)
+    newest = seals.order_by("-seq").values_list("entry__at", flat=True).first()
+    return newest is not None and newest < oldest and seals.exclude(entry__action=TRIMMED).exists()
 
 
 def _remove_changes(organization_id: uuid.UUID) -> int:
@@ -132,7 +142,7 @@ def _remove_calls(organization_id: uuid.UUID) -> int:
 def _remove_usage(organization_id: uuid.UUID) -> int:
     """Remove figures: by the hour as calls, by the day after 400 days or as calls, whichever is later."""
     calls = kept.oldest_kept("calls", organization_id)
-    day = min(calls, timezone.now() - LEAST_USAGE_DAYS).date()
+    day = min(calls, database_time.database_now() - LEAST_USAGE_DAYS).date()
     hours = UsageHour.objects.filter(organization_id=organization_id, hour__lt=calls - HOUR).order_by("hour")
     days = UsageDay.objects.filter(organization_id=organization_id, day__lt=day).order_by("day")
     removed = _delete(UsageHour, list(hours.values_list("pk", flat=True)[:BATCH]))
@@ -141,7 +151,7 @@ def _remove_usage(organization_id: uuid.UUID) -> int:
 
 def _remove_refused() -> int:
     """Remove the oldest counts of refused strangers, which stand in the order of their keys."""
-    oldest = timezone.now() - timedelta(days=kept.days("calls"))
+    oldest = database_time.database_now() - timedelta(days=kept.days("calls"))
     rows = RefusedCalls.objects.order_by("pk").values_list("pk", "minute")[:BATCH]
     return _delete(RefusedCalls, [key for key, minute in rows if minute < oldest])
 

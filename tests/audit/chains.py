@@ -76,10 +76,10 @@ def seal_anew(organization: Organization, start: int) -> None:
 
 def export_lines(organization: Organization) -> list[dict[str, Any]]:
     """The log's changes as the export writes them, by their numbers."""
-    return [json.loads(json.dumps(write_row(_row(seal)), ensure_ascii=False)) for seal in seals_of(organization)]
+    return [json.loads(json.dumps(write_row(row_of(seal)), ensure_ascii=False)) for seal in seals_of(organization)]
 
 
-def _row(seal: Seal) -> Row:
+def row_of(seal: Seal) -> Row:
     entry = seal.entry
     return Row(
         key=entry.pk, category="change", at=entry.at, action=entry.action, sentence=sentence_for(entry),

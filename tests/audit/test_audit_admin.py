@@ -4,13 +4,13 @@ import pytest
 from django.contrib import admin
 from django.test import RequestFactory
 
-from apps.audit.models import ApiCall, AuditEntry, LastUse, RefusedCalls, UsageDay, UsageHour
+from apps.audit.models import ApiCall, AuditEntry, Checkpoint, LastUse, RefusedCalls, Seal, UsageDay, UsageHour
 from apps.audit.operators import NewestRows, ReadOnlyAdmin
 from apps.orgs.models import User
 from tests.audit.conftest import change, person
 
 pytestmark = pytest.mark.django_db
-MODELS = (AuditEntry, ApiCall, UsageDay, UsageHour, LastUse, RefusedCalls)
+MODELS = (AuditEntry, Seal, Checkpoint, ApiCall, UsageDay, UsageHour, LastUse, RefusedCalls)
 
 
 @pytest.mark.parametrize("model", MODELS)

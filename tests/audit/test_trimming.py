@@ -8,7 +8,7 @@ import pytest
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from apps.audit import append_only, checkpoints, digesting, sealing, trimming
+from apps.audit import append_only, checkpoints, database_time, digesting, sealing, trimming
 from apps.audit.models import (
     ApiCall,
     AuditEntry,
@@ -32,6 +32,12 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 @pytest.fixture
 def today() -> datetime:
     return timezone.now().replace(hour=12, minute=30, second=0, microsecond=0)
+
+
+@pytest.fixture(autouse=True)
+def _the_database_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test moves the clock of this process only."""
+    monkeypatch.setattr(database_time, "database_now", timezone.now)
 
 
 @pytest.fixture
@@ -128,6 +134,30 @@ def test_an_organization_may_have_days_of_its_own(long_log, other, on, settings)
     SHORT["audit"] = {long_log.pk: 40}
     sweep()
     assert {cut.organization_id for cut in Cut.objects.all()} == {long_log.pk}
+
+
+def test_one_clock_that_is_wrong_removes_nothing(long_log, on, monkeypatch, today):
+    """A worker a year ahead asks the database; a checkpoint that was dated long ago has young entries below it."""
+    monkeypatch.setattr(database_time, "database_now", lambda: today + 3 * DAY)
+    on(400)
+    sweep()
+    assert numbers(long_log) == list(range(1, 10))
+    monkeypatch.setattr(database_time, "database_now", lambda: today - 400 * DAY)
+    on(3)
+    sealed_log(long_log, 1)
+    assert checkpoints.make(long_log.pk).seq == 10
+    monkeypatch.setattr(database_time, "database_now", timezone.now)
+    sweep()
+    assert numbers(long_log) == list(range(1, 11)) and not Cut.objects.exists()
+
+
+def test_a_quiet_log_is_not_cut_for_its_notes_of_cuts(long_log, on):
+    for day in (31, 40, 80, 120, 160, 200):
+        on(day)
+        sweep()
+    assert Cut.objects.count() == 2
+    actions = {seal.entry.action for seal in seals_of(long_log)}
+    assert actions == {"audit.trimmed"} and len(numbers(long_log)) <= 2 and verify()[1] == ""
 
 
 SHORT: dict[str, Any] = {}

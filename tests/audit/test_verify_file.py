@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from apps.audit import checkpoints
 from apps.audit.chain import canonical_of_line, genesis, link_hash
@@ -157,6 +158,7 @@ BROKEN = {
     "no number": (b'{"category":"change","seq":true,"hash":"x"}\n', "Line 1 is a change without a sequence number"),
     "calls": (b'{"category":"api_call"}\n', "There is no change in this file"),
     "cut short": (b'{"category":"api_call"}\n{"category":"chan', "Line 2 is not a row of an export"),
+    "a name twice": (b'{"category":"change","seq":1,"hash":"x","seq":2}\n', "This is not an export as JSON Lines"),
     "one field": (b'{"category":"change","seq":1,"hash":"x"}\n', "a field of it is missing"),
     "surrogate": (b'{"category":"change","seq":1,"hash":"x","id":"\\ud800"}\n', "a field of it is missing"),
 }  # fmt: skip
@@ -202,3 +204,13 @@ def test_the_twenty_lines_of_the_documentation_verify_it(lines, organization, tm
     assert run([*lines[:6], {**lines[6], "at": "2026-01-01T00:00:00.000Z"}, *lines[7:]]) == "bad: 7\n"
     assert run(lines[4:]) == "8 changes follow each other, 5 to 12\n"
     assert AuditEntry.objects.count() == 12
+
+
+def test_a_portal_without_a_database_checks_a_file_too(lines, organization, monkeypatch, tmp_path):
+    def gone(*_rows: Any) -> Any:
+        raise OperationalError
+
+    path = write_lines(tmp_path / "export.jsonl", lines)
+    monkeypatch.setattr("django.db.models.query.QuerySet._fetch_all", gone)
+    out, sentence = verify("--file", path)
+    assert sentence == "" and "organization: -\nchanges: 12" in out and "not_proved: the changes 1:" in out

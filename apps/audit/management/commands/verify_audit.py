@@ -2,6 +2,8 @@
 
 import json
 import uuid
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from apps.base.identifiers import decode, encode
 from apps.base.organizations import organization_pk
 
 MOST_OF_A_CHECKPOINT = 10_000
+LONGEST_LINE = 4 * 1024 * 1024
 
 
 class Command(PortalCommand):
@@ -89,7 +92,8 @@ class Command(PortalCommand):
             points = {outside["seq"]: outside["hash"]} if outside else {}
             if outside and of is not None and encode("org", of) != outside["organization"]:
                 raise CommandError("The file and the checkpoint are of two organizations.")
-            with Path(path).open("rb") as lines:
+            with Path(path).open("rb") as file:
+                lines = iter(partial(file.readline, LONGEST_LINE), b"")
                 report = file_check.check_lines(lines, lambda seq: hash_of(of, seq), points, options["filtered"])
         except OSError as error:
             raise CommandError(_cannot_read(path, error)) from None
@@ -106,8 +110,8 @@ def _organization(path: str, outside: dict[str, Any] | None) -> uuid.UUID | None
     """Find whose the file is: by the checkpoint, or by its first changes in the portal's own log."""
     if outside:
         return decode("org", outside["organization"])
-    with Path(path).open("rb") as lines:
-        for raw, _number in zip(lines, range(1000), strict=False):
+    with Path(path).open("rb") as file:
+        for raw in islice(iter(partial(file.readline, LONGEST_LINE), b""), 1000):
             try:
                 line = json.loads(raw)
             except (ValueError, RecursionError):
@@ -132,7 +136,10 @@ def _told(report: chain_check.Report) -> str:
         told.append(f"what was up to {report.start} was removed by retention")
     if report.waiting:
         told.append(f"{report.waiting} wait for their seal")
-    told += [f"{report.checkpoints} checkpoints", f"{report.hours} digests of hours", *report.notes]
+    told += [f"{report.checkpoints} checkpoints", f"{report.hours} digests of hours"]
+    if report.hours_left_out:
+        told.append(f"{report.hours_left_out} digests are of hours that retention may have touched")
+    told += report.notes
     if report.bad is not None:
         told = [f"BAD from {'-' if report.bad.seq is None else report.bad.seq}", report.bad.why, *told]
     return "; ".join(told)

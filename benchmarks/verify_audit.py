@@ -1,0 +1,137 @@
+"""How fast changes are sealed, and how fast the chain is verified, in the database and of an export.
+
+    .venv/bin/python benchmarks/verify_audit.py [--changes N] [--database URL] [--least N]
+
+Writes changes of one organization into a temporary SQLite file, or into a schema of a PostgreSQL scratch database that
+it makes and drops, seals them as a worker does, and verifies them. Prints rows a second; exit code 1 where verifying in
+the database is slower than --least.
+"""
+
+import argparse
+import base64
+import contextlib
+import importlib
+import os
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import django
+import psycopg
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+SCHEMA = "benchmark_audit"
+CHANGES = {"name": ["Production", "Production server"], "scopes": [["users:read"], ["users:read", "users:write"]]}
+
+
+def arguments() -> argparse.Namespace:
+    """This will read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--changes", type=int, default=200_000)
+    parser.add_argument("--least", type=int, default=50_000, help="rows a second that are to be verified")
+    parser.add_argument("--database", default="", metavar="URL")
+    return parser.parse_args()
+
+
+@contextlib.contextmanager
+def scratch(url: str) -> Iterator[None]:
+    """This will make a schema where a PostgreSQL database is named, and drop it at the end."""
+    if not url:
+        yield
+        return
+    with psycopg.connect(url, autocommit=True) as database:
+        database.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+        database.execute(f"CREATE SCHEMA {SCHEMA}")
+        try:
+            yield
+        finally:
+            database.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
+
+
+def set_up(folder: str, url: str) -> None:
+    """This will set Django up as in production, on a database of this run's own and without Redis."""
+    key = base64.b64encode(secrets.token_bytes(32)).decode()
+    for name in ("REDIS_URL", "CELERY_BROKER_URL"):
+        os.environ.pop(name, None)
+    joint = "&" if "?" in url else "?"
+    own = f"{url}{joint}options=-c%20search_path%3D{SCHEMA}" if url else f"sqlite:///{folder}/audit.sqlite3"
+    values = {
+        "DEBUG": "false", "SECRET_KEY": secrets.token_urlsafe(50), "ENCRYPTION_KEYS": f"b:{key}",
+        "KEY_PEPPERS": f"b:{key}", "AUDIT_SIGNING_KEY": key, "DATABASE_URL": own, "LOG_LEVEL": "WARNING",
+        "PUBLIC_URL": "http://127.0.0.1:8000", "ALLOWED_HOSTS": "127.0.0.1,testserver",
+        "DJANGO_SETTINGS_MODULE": "integrations_portal.settings",
+    }  # fmt: skip
+    os.environ.update(values)
+    django.setup()
+    importlib.import_module("django.core.management").call_command("migrate", verbosity=0)
+
+
+def load(name: str) -> Any:
+    """This will import a module of the portal, which Django must have been set up for."""
+    return importlib.import_module(name)
+
+
+def fill(organization: Any, count: int) -> None:
+    """This will write changes as the portal writes them, many in a transaction."""
+    models = load("apps.audit.models")
+    for start in range(0, count, 5000):
+        models.AuditEntry.objects.bulk_create(
+            [
+                models.AuditEntry(
+                    organization=organization, actor_kind="user", actor_id="user_0123456789abcdefghijkl",
+                    actor_label="Ada Lovelace", action="api_key.updated", target_kind="api_key",
+                    target_id=f"key_{number:022d}", target_label="Production server", changes=CHANGES,
+                    address="203.0.113.24", user_agent="Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0",
+                    request_id=f"request-{number:08d}",
+                )
+                for number in range(start, min(start + 5000, count))
+            ],
+            batch_size=500,
+        )  # fmt: skip
+
+
+def timed(what: str, count: int, work: Any) -> tuple[Any, float]:
+    """This will run something and print the rows a second, by the clock and by this process's processor time."""
+    began, worked = time.perf_counter(), time.process_time()
+    result = work()
+    rate, own = count / (time.perf_counter() - began), count / (time.process_time() - worked)
+    print(f"{what:<26}{rate:>12,.0f} rows/s{own:>12,.0f} rows/s of processor time")
+    return result, rate
+
+
+def export(organization: Any) -> bytes:
+    """This will write the changes as the export does, without the API around it."""
+    shared = load("tests.audit.chains")
+    models, serializers, chain = load("apps.audit.models"), load("apps.audit.serializers"), load("apps.audit.chain")
+    seals = models.Seal.objects.filter(organization=organization).select_related("entry").order_by("seq")
+    rows = (serializers.write_row(shared.row_of(seal)) for seal in seals.iterator(2000))
+    return "".join(chain.encode_json(row) + "\n" for row in rows).encode()
+
+
+def main() -> int:
+    """This will fill, seal, verify and print."""
+    asked = arguments()
+    with tempfile.TemporaryDirectory() as folder, scratch(asked.database):
+        set_up(folder, asked.database)
+        sealing, check, files = (load(f"apps.audit.{name}") for name in ("sealing", "chain_check", "file_check"))
+        organization = load("apps.orgs.models").Organization.objects.create(name="Acme", slug="acme")
+        timed("written", asked.changes, lambda: fill(organization, asked.changes))
+        sealed, _rate = timed("sealed", asked.changes, lambda: sealing.seal_due(3600))
+        report, rate = timed("verified in the database", asked.changes, lambda: check.check(organization.pk))
+        lines = export(organization).splitlines()
+        exported, _rate = timed(
+            "verified of an export", asked.changes, lambda: files.check_lines(lines, lambda seq: None, {})
+        )
+        load("django.db").connections.close_all()
+    right = sealed == report.count == exported.count == asked.changes and not (report.bad or exported.bad)
+    print(f"all {asked.changes:,} sealed and verified: {right}")
+    return 0 if right and rate >= asked.least else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
