@@ -103,6 +103,9 @@ class Endpoint(OrgOwned, Timestamped):
     health = models.CharField(max_length=7, choices=EndpointHealth.choices, default=EndpointHealth.HEALTHY)
     disabled_reason = models.CharField(max_length=40, blank=True)
     disabled_at = models.DateTimeField(null=True)
+    # Who paused it, as the audit log names them; empty while it is not paused.
+    paused_by = models.CharField(max_length=200, blank=True)
+    paused_at = models.DateTimeField(null=True)
     rate_limit_per_second = models.PositiveIntegerField(null=True, blank=True)
     max_in_flight = models.PositiveSmallIntegerField(default=16)
     deleted_at = models.DateTimeField(null=True)

@@ -61,6 +61,8 @@ def endpoint_facts(endpoint: Endpoint, held: int = 0) -> dict[str, Any]:
         "disabled_reason": str(DISABLED_REASONS.get(endpoint.disabled_reason, "")),
         "disabled_by_us": endpoint.status == EndpointStatus.DISABLED and bool(endpoint.disabled_reason),
         "disabled_at": endpoint.disabled_at,
+        "paused_by": endpoint.paused_by,
+        "paused_at": endpoint.paused_at,
         "event_types": endpoint.event_types,
         "event_count": len(endpoint.event_types),
         "held_count": held,
