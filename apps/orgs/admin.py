@@ -89,7 +89,8 @@ class UserAdmin(ReadOnlyAdmin):
     def addresses(self, user: Any) -> str:
         """Which addresses belong to the account, and which are confirmed."""
         rows = EmailAddress.objects.filter(user=user).order_by("-primary", "email")
-        return ", ".join(f"{row.email} ({_('confirmed') if row.verified else _('not confirmed')})" for row in rows)
+        words = {True: _("confirmed"), False: _("not confirmed")}
+        return ", ".join(f"{row.email} ({words[row.verified]})" for row in rows)
 
     @admin.display(description=_("two-step sign-in"))
     def second_steps(self, user: Any) -> Any:
