@@ -26,11 +26,18 @@ LEFT_OUT = {
     "account.EmailAddress": "Shown on the person's page; the person changes it.",
     "account.EmailConfirmation": "Holds keys of links that are under way.",
     "admin.LogEntry": "Not written: the audit log has every change, once.",
+    "audit.AuditExport": "A member's own export, with its page; the audit log says who took it.",
+    "audit.Cut": "Written once by retention; the audit log has an entry of each.",
+    "audit.ExportChunk": "Pieces of files, of the organization's own data.",
+    "audit.KeptSince": "Notes of retention, for verify_audit.",
+    "audit.Round": "Places of sweeps.",
+    "audit.Unsealed": "The queue of the sealer, empty within a second.",
     "auth.Group": "There are no groups: an operator is one or is none.",
     "auth.Permission": "There are no single permissions of operators.",
     "base.SpentForm": "Digests of one-use tokens, gone after a day.",
     "contenttypes.ContentType": "Django's own list of models.",
     "mfa.Authenticator": "Holds second factors; the person's page names their kinds.",
+    "orgs.ExternalIdentity": "Whose account at the identity provider is whose; the person sees it.",
     "sessions.Session": "Holds the keys of sessions.",
     "usersessions.UserSession": "Holds the keys of sessions; the person's page counts them.",
 }
@@ -68,8 +75,9 @@ class OperatorSite(AdminSite):
         if not operator_session.is_set_up(request):
             messages.info(request, _("Operators sign in in two steps. Set up the second one first."))
             return redirect("mfa_activate_totp")
+        messages.info(request, _("Give a code of your authenticator app or a passkey: these pages ask for the second step."))
         target = get_next_redirect_url(request) or reverse("admin:index")
-        return redirect(f"{operator_session.way_to_pass(request)}?{urlencode({'next': target})}")
+        return redirect(f"{operator_session.way_to_pass()}?{urlencode({'next': target})}")
 
     @method_decorator(require_POST)
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:

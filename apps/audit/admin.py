@@ -83,8 +83,9 @@ class SealAdmin(ReadOnlyAdmin):
 
     list_display = ("seq", "organization", "hash", "sealed_at")
     list_select_related = ("organization",)
-    search_fields = ("hash__exact",)
+    search_fields = ("organization",)
     ordering = ("-entry_id",)
+    fields = list_display
 
 
 @admin.register(Checkpoint)
@@ -93,5 +94,6 @@ class CheckpointAdmin(ReadOnlyAdmin):
 
     list_display = ("at", "organization", "seq", "hash", "key_id")
     list_select_related = ("organization",)
-    search_fields = ("hash__exact",)
+    search_fields = ("organization",)
     ordering = ("-id",)
+    fields = list_display

@@ -29,10 +29,9 @@ def passed(request: PortalRequest) -> bool:
     return bool(given) and time.time() - given[-1] < LASTS_SECONDS
 
 
-def way_to_pass(request: PortalRequest) -> str:
-    """This will return the path of the page that asks for it: the code, or the passkey where there is no app."""
-    has_app = is_mfa_enabled(request.user, [Authenticator.Type.TOTP])
-    return reverse("mfa_reauthenticate" if has_app else "mfa_reauthenticate_webauthn")
+def way_to_pass() -> str:
+    """This will return the path of the page that asks for it: for a code, or a passkey."""
+    return reverse("account_reauthenticate")
 
 
 def is_operator_at_work(request: PortalRequest) -> bool:

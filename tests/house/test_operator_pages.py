@@ -112,6 +112,7 @@ def olga(working_operator: User, browser_of: Any) -> Client:
 
 
 def test_a_list_asks_few_questions_counts_nothing_whole_and_reads_no_long_text(filled, olga):
+    olga.get("/admin/")  # the session's first request notes that it was seen
     for page in PAGES:
         with CaptureQueriesContext(connection) as queries:
             assert olga.get(path_of(page)).status_code == 200
@@ -122,6 +123,7 @@ def test_a_list_asks_few_questions_counts_nothing_whole_and_reads_no_long_text(f
 
 
 def test_a_list_does_not_ask_a_question_for_each_row(filled, olga, make_key, acme):
+    olga.get("/admin/")
     numbers = []
     for more in (0, 5):
         for number in range(more):
@@ -211,7 +213,7 @@ def test_the_second_step_is_asked_for_again_after_a_day_of_work(browser_of, work
         record["at"] -= 12 * 3600 + 1
     session.save()
     answer = browser.get("/admin/orgs/user/", follow=True)
-    assert answer.redirect_chain[-1][0].startswith("/account/2fa/reauthenticate/?next=%2Fadmin%2Forgs%2Fuser%2F")
+    assert answer.redirect_chain[-1][0].startswith("/account/reauthenticate/?next=%2Fadmin%2Forgs%2Fuser%2F")
 
 
 def test_the_sites_own_password_page_and_sign_out_are_the_portals(olga):
