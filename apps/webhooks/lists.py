@@ -15,7 +15,7 @@ PLAIN = re.compile(r"[a-z_]*")
 class Constant(Value):
     """A word or number of our own, written into the statement."""
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         """This will write it; never what somebody else chose."""
         if isinstance(self.value, int):
             return str(int(self.value)), []
@@ -34,5 +34,5 @@ def written(condition: Q) -> Q:
 
 def _constant(value: Any) -> Any:
     if isinstance(value, CombinedExpression):
-        return CombinedExpression(value.lhs, value.connector, Constant(value.rhs.value))
+        return CombinedExpression(value.lhs, value.connector, Constant(value.rhs.value))  # type: ignore[attr-defined]  # a Value
     return Constant(value)

@@ -119,8 +119,9 @@ def _workers() -> list[Metric]:
 def _worst_offset(alive: str) -> float:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT clock_offset FROM webhooks_workerbeat WHERE {alive}")  # noqa: S608
-        offsets = [row[0] for row in cursor.fetchall()]
-    return round(max([clock.measure(), *offsets], key=abs), 3)
+        offsets: list[float] = [row[0] for row in cursor.fetchall()]
+    worst: float = max([clock.measure(), *offsets], key=lambda offset: abs(offset))
+    return round(worst, 3)
 
 
 def _balance() -> list[Metric]:
