@@ -1,6 +1,6 @@
 """Deliveries of our engine beside one Celery task per delivery with ``requests``, in one run.
 
-    .venv/bin/python benchmarks/deliveries.py [--database URL] [--rounds N] [--quick] [--json]
+    .venv/bin/python benchmarks/deliveries.py [--database URL] [--rounds N] [--only PART,PART] [--quick] [--json]
 
 Starts everything itself on free ports of 127.0.0.1, in a temporary folder, and stops it again: a receiver, workers as
 real processes, a Redis where redis-server is installed (without it: no usual way, and no bell). Both sides do the same
@@ -34,6 +34,9 @@ SCHEMA = "benchmark_deliveries"
 BACKLOG_ENDPOINTS, BACKLOG_OWNERS, FAN_OUT = 50, 5, 10
 MIX_ENDPOINTS, MIX_HANGING, MIX_DRIPPING = 200, 1, 20
 WORKERS = (1, 2)
+# What the mix leaves out of account: the start of the workers, and the part of the time that warms up.
+START_SECONDS, WARM_UP = 5.0, 0.2
+THREADS, PROCESSES = 32, 8
 DRAIN_SECONDS = 120.0
 TYPE = "bench.backlog"
 
@@ -46,6 +49,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ours", type=int, default=20_000, help="deliveries of our backlog")
     parser.add_argument("--usual", type=int, default=2_000, help="deliveries of the usual way's backlog; 0: ours alone")
     parser.add_argument("--pool", default="prefork", choices=("prefork", "threads"), help="of the usual Celery worker")
+    parser.add_argument("--plain", action="store_true", help="the usual way without kept connections")
     parser.add_argument("--per-second", type=float, default=100.0, help="events of the mix with slow endpoints")
     parser.add_argument("--seconds", type=float, default=20.0, help="of that mix")
     parser.add_argument("--singles", type=int, default=100, help="events at rest")
@@ -64,6 +68,7 @@ class Stage:
     def __init__(self, around: Scene, database: str) -> None:
         self.scene = around
         self.database = database
+        self.is_plain = False
         self.port = free_port()
         redis = around.redis()
         self.redis = redis[1] if redis else ""
@@ -81,6 +86,10 @@ class Stage:
             found["RIVAL_BROKER"] = self.redis
         return {**found, "CELERY_BROKER_URL": broker} if broker else found
 
+    def rival(self) -> dict[str, str]:
+        """This will return the configuration of the usual way's workers."""
+        return self.environment() | ({"RIVAL_PLAIN": "1"} if self.is_plain else {})
+
     def step(self, name: str, broker: str = "", **values: Any) -> dict[str, Any]:
         """This will run one step of benchmarks/hooks/work.py and return its answer."""
         words = ["-m", "benchmarks.hooks.work", name, json.dumps(values)]
@@ -96,11 +105,12 @@ class Stage:
 
     @contextmanager
     def usual(self, count: int, pool: str):
-        """This will run so many Celery workers, each with as many children as this machine has cores, or 32 threads."""
+        """This will run so many Celery workers: processes, more than cores as each waits for commits, or threads."""
         words = [sys.executable, "-m", "celery", "-A", "benchmarks.hooks.rival", "worker", "-P", pool, "-l", "WARNING"]
-        words += ["-c", "32"] if pool == "threads" else []
+        words += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+        words += ["-c", str(THREADS if pool == "threads" else PROCESSES)]
         yield from self._running(
-            [self.scene.start(f"rival{n}", [*words, "-n", f"r{n}@%h"], self.environment()) for n in range(count)]
+            [self.scene.start(f"rival{n}", [*words, "-n", f"r{n}@%h"], self.rival()) for n in range(count)]
         )
 
     def _running(self, children: list[Child]):
@@ -232,25 +242,30 @@ def healthy(number: int, slow: bool) -> str:
 
 
 def mix(stage: Stage, options: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
-    """This will publish at a steady pace to 200 endpoints, with and without slow ones in turn."""
+    """This will publish at a steady pace to 200 endpoints, with and without slow ones in turn, each first in turn."""
     found: dict[str, list[dict[str, float]]] = {}
-    for _round in range(options.rounds):
+    for number in range(options.rounds):
         for workers in WORKERS:
-            for slow in (False, True):
-                paths = [[healthy(number, slow), f"bench.mix{number}"] for number in range(MIX_ENDPOINTS)]
-                stage.reset()
-                stage.step("endpoints", organizations=4, paths=paths, url=f"http://{HOST}:{stage.port}")
-                with stage.ours(workers, stage.redis):
-                    types = [event_type for _path, event_type in paths]
-                    values = {"types": types, "per_second": options.per_second, "seconds": options.seconds}
-                    sent = stage.step("paced", broker=stage.redis, **values)["sent"]
-                    time.sleep(2.0)
-                    name = f"{'slow' if slow else 'all well'} {workers}"
-                    times = latencies(stage, sent, slow)
-                    found.setdefault(name, []).append(
-                        {"p50_ms": percentile(times, 0.5), "p99_ms": percentile(times, 0.99), "n": len(times)}
-                    )
+            for slow in (False, True) if number % 2 else (True, False):
+                name = f"{'slow' if slow else 'all well'} {workers}"
+                found.setdefault(name, []).append(mix_once(stage, options, workers, slow))
     return found
+
+
+def mix_once(stage: Stage, options: argparse.Namespace, workers: int, slow: bool) -> dict[str, float]:
+    """This will run one mix and return how long those that answer waited for their deliveries."""
+    paths = [[healthy(number, slow), f"bench.mix{number}"] for number in range(MIX_ENDPOINTS)]
+    stage.reset()
+    stage.step("endpoints", organizations=4, paths=paths, url=f"http://{HOST}:{stage.port}")
+    with stage.ours(workers, stage.redis):
+        time.sleep(START_SECONDS)
+        types = [event_type for _path, event_type in paths]
+        values = {"types": types, "per_second": options.per_second, "seconds": options.seconds}
+        sent = stage.step("paced", broker=stage.redis, **values)["sent"]
+        time.sleep(2.0)
+        from_then = min(sent.values()) + options.seconds * WARM_UP
+        times = latencies(stage, {key: at for key, at in sent.items() if at >= from_then}, slow)
+    return {"p50_ms": percentile(times, 0.5), "p99_ms": percentile(times, 0.99), "n": len(times)}
 
 
 def rest(stage: Stage, options: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
@@ -283,19 +298,26 @@ def medians(figures: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, f
     }
 
 
-def ratios(parts: dict[str, dict[str, dict[str, float]]]) -> dict[str, float]:
-    """This will return the ratios that engine figures are judged by."""
+def ratios(rounds: dict[str, dict[str, list[dict[str, float]]]]) -> dict[str, float]:
+    """This will return the ratios that engine figures are judged by, each the median of the rounds' own."""
     found = {}
+    speed, waits = rounds.get("backlog", {}), rounds.get("mix", {})
     for workers in WORKERS:
-        speed, waits = parts.get("backlog", {}), parts.get("mix", {})
         with suppress(KeyError):
             ours, usual = speed[f"ours {workers}"], speed[f"usual {workers}"]
-            found[f"deliveries/s, {workers} worker(s): ours ÷ usual"] = ours["per_second"] / usual["per_second"]
-            found[f"CPU per delivery, {workers} worker(s): usual ÷ ours"] = usual["cpu_us"] / ours["cpu_us"]
+            found[f"deliveries/s, {workers} worker(s): ours ÷ usual"] = of_rounds("per_second", ours, usual)
+            found[f"CPU per delivery, {workers} worker(s): usual ÷ ours"] = of_rounds("cpu_us", usual, ours)
         with suppress(KeyError):
-            slow, well = waits[f"slow {workers}"]["p99_ms"], waits[f"all well {workers}"]["p99_ms"]
-            found[f"p99 of those that answer, {workers} worker(s): with slow ones ÷ without"] = slow / well
+            slow, well = waits[f"slow {workers}"], waits[f"all well {workers}"]
+            found[f"p99 of those that answer, {workers} worker(s): with slow ones ÷ without"] = of_rounds(
+                "p99_ms", slow, well
+            )
     return found
+
+
+def of_rounds(key: str, above: list[dict[str, float]], below: list[dict[str, float]]) -> float:
+    """This will return the median of one figure's ratio over rounds that ran side by side."""
+    return statistics.median(one[key] / other[key] for one, other in zip(above, below, strict=True))
 
 
 def show(parts: dict[str, dict[str, dict[str, float]]], compared: dict[str, float]) -> None:
@@ -331,9 +353,10 @@ def main() -> None:
     options = arguments()
     with tempfile.TemporaryDirectory() as folder, schema(options.database), scene(Path(folder)) as around:
         stage = Stage(around, options.database)
+        stage.is_plain = options.plain
         rounds = {name: PARTS[name](stage, options) for name in options.only.split(",")}
     parts = {name: medians(each) for name, each in rounds.items()}
-    compared = ratios(parts)
+    compared = ratios(rounds)
     if options.json:
         print(json.dumps({"rounds": rounds, "medians": parts, "ratios": compared}))
     else:

@@ -190,8 +190,9 @@ class Engine:
                 last_tries -= self._sending_is_over.is_set()
                 time.sleep(pause)
         # A claim that came back while the sender was already closing.
-        self._give_back_waiting()
-        self._record()
+        if self._places.is_waited_for:
+            self._give_back_waiting()
+            self._record()
         connections.close_all()
 
     def _wait_for_work(self) -> None:

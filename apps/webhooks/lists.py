@@ -15,7 +15,7 @@ PLAIN = re.compile(r"[a-z_]*")
 class Constant(Value):
     """A word or number of our own, written into the statement."""
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[str | int, ...]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
         """This will write it; never what somebody else chose."""
         if isinstance(self.value, int):
             return str(int(self.value)), ()

@@ -36,6 +36,11 @@ class Places:
         """How many are held."""
         return len(self._waiting) + len(self._flying)
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether something that was claimed still waits for a place."""
+        return bool(self._waiting)
+
     def add(self, claimed: list[ClaimedDelivery], claimed_at: float) -> None:
         """This will take in what was claimed at that moment of ``time.monotonic``."""
         self._waiting.extend((claimed_at, each) for each in claimed)

@@ -45,4 +45,5 @@ def prepared_cursor() -> Any:
     only; a parameter must have the same type at every call.
     """
     connection.ensure_connection()
-    return connection._prepare_cursor(_Prepared(connection.connection))
+    cursor = _Prepared(connection.connection)
+    return connection._prepare_cursor(cursor)  # type: ignore[attr-defined]  # what connection.cursor() itself calls

@@ -231,8 +231,7 @@ def claim(limits: Limits) -> list[ClaimedDelivery]:
 
 
 def _receiver(row: tuple[Any, ...]) -> Receiver:
-    *values, secrets = row
-    key, organization, url, headers, rate, is_open, is_failing = values
+    key, organization, url, headers, rate, is_open, is_failing, secrets = row
     keys = tuple((uuid.UUID(secret_id), sealed) for secret_id, sealed in secrets)
     return Receiver(key, organization, url, headers, keys, rate, is_open, is_failing)
 
