@@ -19,7 +19,6 @@ from django.utils.translation import ngettext
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from apps.api_keys.models import ApiKey
-from apps.api_keys.presenting import days_up
 from apps.audit.models import ApiCall, AuditEntry
 from apps.audit.usage import totals_24h
 from apps.audit.vocabulary import sentence_for
@@ -32,6 +31,7 @@ from apps.base.permissions import Permission
 from apps.base.problems import error_body
 from apps.base.requests import PortalRequest
 from apps.credentials.models import KeyStatus
+from apps.credentials.presenting import days_up
 from apps.webhooks import balance
 from apps.webhooks.metrics import EngineCollector
 from apps.webhooks.models import Endpoint, EndpointHealth, EndpointStatus

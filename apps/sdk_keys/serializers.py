@@ -9,9 +9,8 @@ from apps.base.instants import instant
 from apps.base.lists import read_time
 from apps.base.serializers import Flag, StrictSerializer, Text, TextList, Whole
 from apps.credentials.lifecycle import LONGEST_OVERLAP
-from apps.credentials.rules import LONGEST_REASON, MAX_DAYS, Lifetime
+from apps.credentials.rules import DAY_SECONDS, LONGEST_REASON, MAX_DAYS, Lifetime
 from apps.sdk_keys.actions import NewSdkKey
-from apps.sdk_keys.actions.keys import DAY_SECONDS
 from apps.sdk_keys.actions.rules import MOST_DEVICES, MOST_SILENT_DAYS
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Activation, SdkKey
 

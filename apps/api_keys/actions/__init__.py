@@ -1,6 +1,6 @@
 """What people, keys and operators do with API keys: each one transaction, one check, one audit entry."""
 
-from apps.api_keys.actions.changes import DAY_SECONDS, expiry_of_successor, rotate_key, update_key
+from apps.api_keys.actions.changes import expiry_of_successor, rotate_key, update_key
 from apps.api_keys.actions.creation import create_key
 from apps.api_keys.actions.leaks import report_leak
 from apps.api_keys.actions.rules import WINDOWS, check_scopes
@@ -8,7 +8,6 @@ from apps.api_keys.actions.states import disable_key, enable_key, quarantine_key
 from apps.credentials.rules import MAX_DAYS, Lifetime
 
 __all__ = [
-    "DAY_SECONDS",
     "MAX_DAYS",
     "WINDOWS",
     "Lifetime",

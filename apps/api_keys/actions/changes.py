@@ -15,9 +15,7 @@ from apps.base.actor import Actor
 from apps.base.instants import instant
 from apps.base.permissions import Permission
 from apps.credentials import gate, lifecycle
-from apps.credentials.rules import check_name, check_overlap, parse_networks
-
-DAY_SECONDS = 24 * 3600
+from apps.credentials.rules import DAY_SECONDS, check_name, check_overlap, parse_networks
 
 
 @transaction.atomic

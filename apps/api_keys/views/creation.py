@@ -16,10 +16,9 @@ from apps.api_keys.presenting import proposals
 from apps.api_keys.presenting.offers import Offer, type_card, type_cards
 from apps.api_keys.presenting.secrets import revealed
 from apps.api_keys.views.access import access_of
-from apps.api_keys.views.blame import blame
 from apps.base.answers import reveal
 from apps.base.errors import PortalError
-from apps.base.forms import AlreadySent, signed_in_since
+from apps.base.forms import AlreadySent, blame, signed_in_since
 from apps.base.pages import FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest

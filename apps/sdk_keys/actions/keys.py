@@ -14,7 +14,7 @@ from apps.base.actor import Actor
 from apps.base.instants import instant
 from apps.base.permissions import Permission
 from apps.credentials import gate, lifecycle
-from apps.credentials.rules import Lifetime, check_name, check_overlap
+from apps.credentials.rules import DAY_SECONDS, Lifetime, check_name, check_overlap
 from apps.notices import actions as notices
 from apps.notices.models import Severity
 from apps.sdk_keys import slots
@@ -22,7 +22,6 @@ from apps.sdk_keys.actions import rules, states
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Activation, ActivationPool, SdkKey
 from apps.sdk_keys.telling import announce, record
 
-DAY_SECONDS = 24 * 3600
 QUARANTINE, REVOKE, NOTHING = "quarantine", "revoke", "none"
 LEAK_REASON = "Reported as leaked"
 LEAK_NOTICES = {QUARANTINE: "sdk_key.leaked_quarantined", REVOKE: "sdk_key.leaked_revoked"}
