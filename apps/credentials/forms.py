@@ -1,22 +1,28 @@
-"""Forms for keys of any kind: replace one, switch it off, end it. They clean values and save nothing."""
+"""Forms for keys of any kind: how long one lives, replacing it, switching it off, ending it. They save nothing."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
 
 from django import forms
 from django.db import transaction
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.errors import PortalError
 from apps.base.forms import AlreadySent, StepUpForm, blame, form_token
+from apps.base.instants import written
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.credentials.lifecycle import LONGEST_OVERLAP
 from apps.credentials.models import SecretKey
-from apps.credentials.rules import DAY_SECONDS
+from apps.credentials.rules import DAY_SECONDS, MAX_DAYS, Lifetime
 
-CUSTOM = "custom"
+CUSTOM, NEVER = "custom", "never"
+# What errors of an action call the field that says when a key ends.
+FIELDS_OF_LIFETIME = {"expires_in_days": "expires", "expires_at": "expires", "never_expires": "expires"}
 OVERLAPS = (
     ("0", _("Not at all: it ends now")),
     ("3600", _("1 hour")),
@@ -24,6 +30,61 @@ OVERLAPS = (
     (str(7 * DAY_SECONDS), _("7 days")),
     (CUSTOM, _("Other number of days")),
 )
+
+
+class LifetimeForm(StepUpForm):
+    """How long a new key lives: some usual numbers of days, another one, or for ever where that may be."""
+
+    expires = forms.ChoiceField(label=_("Expires"))
+    custom_days = forms.IntegerField(label=_("Days"), required=False, min_value=1, max_value=MAX_DAYS)
+
+    def offer_lifetimes(self, usual: Sequence[str], longest: int | None, proposed: int | None) -> None:
+        """This will show what is allowed; a longer one that is sent all the same is for the action to refuse.
+
+        ``usual``: numbers of days to choose from; ``longest`` and ``proposed``: in days, None for no expiry.
+        """
+        now = timezone.now()
+        labels = {days: _in_days(int(days), now) for days in usual}
+        labels |= {CUSTOM: gettext("Other number of days"), NEVER: gettext("No expiry")}
+        cast(forms.ChoiceField, self.fields["expires"]).choices = list(labels.items())
+        if longest is not None:
+            shown = [word for word in labels if word != NEVER and (word == CUSTOM or int(word) <= longest)]
+            cast(forms.Select, self.fields["expires"].widget).choices = [(word, labels[word]) for word in shown]
+            self.fields["custom_days"].help_text = _until_at_most(longest, now)
+            self.fields["custom_days"].widget.attrs["max"] = longest
+        word = NEVER if proposed is None else str(proposed)
+        self.fields["expires"].initial = word if word in labels else CUSTOM
+        self.fields["custom_days"].initial = proposed
+
+    def clean(self) -> dict[str, Any]:
+        """This will ask for the number of days where that way was chosen."""
+        return _asked_for_days(self, super().clean() or {}, "expires")
+
+    @property
+    def lifetime(self) -> Lifetime:
+        """The chosen lifetime, as actions take it."""
+        chosen = self.cleaned_data["expires"]
+        if chosen == NEVER:
+            return Lifetime(never=True, field="never_expires")
+        return Lifetime.days(self.cleaned_data["custom_days"] if chosen == CUSTOM else int(chosen))
+
+
+def _asked_for_days(form: forms.Form, values: dict[str, Any], choice: str) -> dict[str, Any]:
+    if values.get(choice) == CUSTOM and not values.get("custom_days") and "custom_days" not in form.errors:
+        form.add_error("custom_days", _("Say how many days."))
+    return values
+
+
+def _in_days(days: int, now: datetime) -> str:
+    return ngettext("%(days)d day, until %(until)s", "%(days)d days, until %(until)s", days) % _until(days, now)
+
+
+def _until_at_most(days: int, now: datetime) -> str:
+    return gettext("At most %(days)d, until %(until)s.") % _until(days, now)
+
+
+def _until(days: int, now: datetime) -> dict[str, Any]:
+    return {"days": days, "until": written(timezone.localtime(now + timedelta(days=days)), "date")}
 
 
 class RotateKeyForm(StepUpForm):
@@ -41,10 +102,7 @@ class RotateKeyForm(StepUpForm):
 
     def clean(self) -> dict[str, Any]:
         """This will ask for the number of days where that way was chosen."""
-        values = super().clean() or {}
-        if values.get("overlap") == CUSTOM and not values.get("custom_days") and "custom_days" not in self.errors:
-            self.add_error("custom_days", _("Say how many days."))
-        return values
+        return _asked_for_days(self, super().clean() or {}, "overlap")
 
     @property
     def overlap_seconds(self) -> int:

@@ -4,13 +4,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Q
+from django.urls import reverse
 from django.utils import timezone
 
 from apps.audit.models import AuditEntry, LastUse
 from apps.audit.vocabulary import sentence_for
 from apps.base.actor import Actor, ActorKind
+from apps.base.forms import signed_in_since
 from apps.base.models import OrgQuerySet
 from apps.base.organizations import is_member
+from apps.base.requests import PortalRequest
 from apps.credentials.lifecycle import LONGEST_OVERLAP
 from apps.credentials.models import KeyStatus, SecretKey
 
@@ -72,6 +75,24 @@ def linked(key: SecretKey | None) -> dict[str, Any] | None:
 def old_key(key: SecretKey | None) -> dict[str, Any] | None:
     """This will return what the reveal says of the key that the new one replaces: until when it works."""
     return {"mask": key.mask, "ends": key.expires_at, "has_ended": key.has_ended} if key else None
+
+
+def shown_before(request: PortalRequest, key: SecretKey | None, page: str, rotation: str) -> dict[str, Any]:
+    """This will return what the answer to a form that came twice says of the key that the first one made.
+
+    ``page`` and ``rotation``: the routes of the key's pages.
+    """
+    if key is None:
+        return {"key": None}
+    args = [request.organization.slug, key.public_id]
+    can_rotate = not key.has_ended and key.overlap_since is None
+    return {
+        "key": {"name": key.name, "mask": key.mask},
+        "open_url": reverse(page, args=args),
+        "rotate_url": reverse(rotation, args=args) if can_rotate else "",
+        # Whoever signed in after the key was made did not get the answer that showed it.
+        "lost": signed_in_since(request, key.created_at),
+    }
 
 
 def entries_about(actor: Actor, key: SecretKey, kind: str) -> OrgQuerySet:

@@ -1,11 +1,10 @@
 """Changing and rotating a key. Both need every scope that the key holds."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
 from apps.api_keys.actions import bounds, rules
 from apps.api_keys.actions.telling import announce, hold, record
@@ -102,7 +101,4 @@ def expiry_of_successor(key: ApiKey) -> datetime | None:
 
     That is what the type and the organization's settings allow, for the vendor too: nobody asked for more.
     """
-    lifetime, longest = lifecycle.lifetime_of(key), rules.longest_days(key.key_type, key.organization_id)
-    if longest is not None:
-        lifetime = min(lifetime or timedelta.max, timedelta(days=longest))
-    return None if lifetime is None else timezone.now() + lifetime
+    return lifecycle.end_of_successor(key, rules.longest_days(key.key_type, key.organization_id))

@@ -4,9 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
-from django.utils.formats import date_format, number_format
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
 from apps.api_keys.gate_rows import effective
 from apps.api_keys.models import ApiKey, KeyType
@@ -31,16 +30,6 @@ def facts(key: ApiKey, use: LastUse | None, now: datetime | None = None) -> dict
 def grouped(number: int) -> str:
     """This will write a number with the separators of the reader's language."""
     return number_format(number, force_grouping=True)
-
-
-def written_day(moment: datetime) -> str:
-    """This will write a moment's day in the reader's zone."""
-    return date_format(timezone.localtime(moment), pgettext("date format, see Django's date filter", "j M Y"))
-
-
-def written_minute(moment: datetime) -> str:
-    """This will write a moment to the minute, with the name of the reader's zone."""
-    return f"{written_day(moment)}, {date_format(timezone.localtime(moment), 'H:i T')}"
 
 
 def limit_texts(kind: KeyType, minute: int | None = None, hour: int | None = None) -> list[str]:
