@@ -1,10 +1,10 @@
-"""Forms for SDK keys: which app a key belongs to and how many devices may use it. They clean values and save nothing."""
+"""Forms for SDK keys: which app a key belongs to and how many devices may use it. They save nothing."""
 
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from apps.base.forms import StepUpForm
 from apps.base.organizations import longest_key_days
@@ -104,7 +104,9 @@ class ChangeSdkKeyForm(AppForm):
             "gets one.",
             in_use,
         )
-        self.fields["activation_limit"].help_text = hint % {"count": in_use} if in_use else gettext("Empty: any number.")
+        self.fields["activation_limit"].help_text = (
+            hint % {"count": in_use} if in_use else gettext("Empty: any number.")
+        )
 
 
 def _as_is(key: SdkKey) -> dict[str, Any]:
