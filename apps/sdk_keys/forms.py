@@ -98,15 +98,13 @@ class ChangeSdkKeyForm(AppForm):
     def __init__(self, *args: Any, key: SdkKey, **options: Any) -> None:
         super().__init__(*args, platform=Platform(key.platform), initial=_as_is(key), **options)
         in_use = key.pool.active_count
-        hint = ngettext(
-            "Empty: any number. %(count)d device is active now: below that, it keeps its place and no new one gets one.",
-            "Empty: any number. %(count)d devices are active now: below that, they keep their places and no new one "
-            "gets one.",
-            in_use,
-        )
-        self.fields["activation_limit"].help_text = (
-            hint % {"count": in_use} if in_use else gettext("Empty: any number.")
-        )
+        if in_use:
+            hint = ngettext(
+                "Empty: any number. %(count)d device is active now: a lower limit leaves it its place.",
+                "Empty: any number. %(count)d devices are active now: a lower limit leaves them their places.",
+                in_use,
+            )
+            self.fields["activation_limit"].help_text = hint % {"count": in_use}
 
 
 def _as_is(key: SdkKey) -> dict[str, Any]:
