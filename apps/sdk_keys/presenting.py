@@ -20,7 +20,7 @@ from apps.sdk_keys.actions import expiry_of_successor
 from apps.sdk_keys.models import Activation, ActivationQuerySet, Platform, SdkKey
 from apps.sdk_keys.snippets import snippet
 
-DEVICES_A_PAGE = 25
+DEVICES_A_PAGE = 10
 # What is done to a key itself; its devices come and go by the thousand, and have a list of their own.
 LIFE = tuple(
     f"sdk_key.{word}"

@@ -3,6 +3,7 @@
 import random
 from datetime import datetime, timedelta
 
+from apps.audit.models import LastUse
 from apps.base.identifiers import new_uuid, uuid_at
 from apps.base.secrets import current_pepper
 from apps.credentials import lifecycle
@@ -35,6 +36,8 @@ def cut(ledger: Ledger, rng: random.Random, town: Town, now: datetime) -> None:
         )  # fmt: skip
         rows = [_device(rng, key, made, now, number >= active) for number in range(active + freed)]
         Activation.objects.bulk_create(sorted(rows, key=lambda row: row.pk))
+        newest = max(rows, key=lambda row: row.last_seen_at)
+        LastUse.objects.create(credential_id=key.pk, at=newest.last_seen_at, address=newest.last_seen_from)
         ledger.note(made, maker, "sdk_key.created", ("sdk_key", key.public_id, name), {"name": [None, name]})
 
 
