@@ -14,7 +14,7 @@ from integrations_portal.demo.people import Town
 
 LIMIT = 50
 # Name, platform, app, origins, made so many days ago, active devices, freed ones.
-PLANS = (
+PLANS: tuple[tuple[str, Platform, str, list[str], float, int, int], ...] = (
     ("Field app", Platform.IOS, "com.acme.field", [], 24.0, 31, 3),
     ("Booking site", Platform.WEB, "", ["https://book.acme.example"], 12.0, 7, 1),
 )

@@ -48,8 +48,8 @@ def _rotate(request: PortalRequest, form: RotateKeyForm, key: SdkKey) -> HttpRes
             overlap = form.overlap_seconds
             made, text = actions.rotate_sdk_key(actor=request.actor, key_id=key.public_id, overlap_seconds=overlap)
     except AlreadySent:
-        made = SdkKey.objects.for_actor(request.actor).filter(replaces=key).first()
-        return already_shown(request, made, key.platform)
+        successor = SdkKey.objects.for_actor(request.actor).filter(replaces=key).first()
+        return already_shown(request, successor, key.platform)
     except PortalError as error:
         blame(form, error, {"overlap_seconds": "overlap"})
         return None
