@@ -1,7 +1,7 @@
 """The long forms of the promises that nothing is lost: real processes, real kill -9, and a ledger on both sides.
 
     .venv/bin/python benchmarks/losses.py kill|points|redis|frozen|restart|busy|claims
-        [--database URL] [--seconds N] [--runs N] [--json]
+        [--database URL] [--seconds N] [--runs N] [--at POINT,…] [--json]
 
 kill: 50 events a second over HTTP, two workers, a random one killed every 3 s, 10 minutes. redis: the same load with
 FLUSHALL every 5 s and Redis stopped for a minute. points: a process dies at each of the 8 named points, 50 times each.
@@ -52,6 +52,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--database", default="", metavar="URL")
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--runs", type=int, default=50)
+    parser.add_argument("--at", default="", metavar="POINT,POINT", help="of points: these alone")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     options.seconds = options.seconds or SECONDS.get(options.fault, 0.0)
@@ -138,7 +139,9 @@ def points(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
     """This will let a process die at each point, again and again, and others finish."""
     ledger = Ledger(stage)
     link = ledger.link(ledger.web)
-    for point in WORKER_POINTS:
+    chosen = options.at.split(",") if options.at else [*WORKER_POINTS, *WEB_POINTS]
+    at_workers = [point for point in chosen if point in WORKER_POINTS]
+    for point in at_workers:
         for run in range(0, options.runs, AT_ONCE):
             dying = [start_worker(stage, PORTAL_CRASH_AT=point) for _ in range(min(AT_ONCE, options.runs - run))]
             number = 0
@@ -146,24 +149,22 @@ def points(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
                 ledger.insist(f"{point}-{run}-{number}", link)
                 number += 1
                 time.sleep(0.1)
-    for point in WEB_POINTS:
+    for point in (point for point in chosen if point in WEB_POINTS):
         die_accepting(ledger, point, options.runs)
     start_worker(stage)
-    runs = options.runs * len(WORKER_POINTS + WEB_POINTS)
-    return {"runs": runs, **ledger.balance(options.runs * len(WORKER_POINTS) * LARGEST_IN_FLIGHT)}
+    runs = options.runs * len(chosen)
+    return {"runs": runs, **ledger.balance(options.runs * len(at_workers) * LARGEST_IN_FLIGHT)}
 
 
 def die_accepting(ledger: Ledger, point: str, runs: int) -> None:
-    """This will let a web process die while it accepts; each event is then asked for once more at the other one."""
-    dying = ledger.serve({**ledger.stage.environment(), **FAULTS, "PORTAL_CRASH_AT": point})
+    """This will let web processes die while they accept; each event is then asked for once more at another one."""
     link = ledger.link(ledger.web)
     for run in range(runs):
-        # Its parent starts a new one in the place of the dead.
-        wait_for(lambda: get(dying.port, "/healthz").status == 200, f"no web process came back at {point}", 30)
+        dying = ledger.serve({**ledger.stage.environment(), **FAULTS, "PORTAL_CRASH_AT": point})
         if ledger.publish(f"{point}-{run}", ledger.link(dying)):
             raise Failed(f"nobody died at {point}")
         ledger.insist(f"{point}-{run}", link)
-    dying.child.stop(hard=True)
+        dying.child.stop(hard=True)
 
 
 def frozen(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:

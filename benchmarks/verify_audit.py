@@ -107,9 +107,9 @@ def timed(what: str, count: int, work: Any) -> tuple[Any, float]:
 def export(organization: Any) -> bytes:
     """This will write the changes as the export does, without the API around it."""
     shared = load("tests.audit.chains")
-    models, serializers, chain = load("apps.audit.models"), load("apps.audit.serializers"), load("apps.audit.chain")
+    models, writing, chain = load("apps.audit.models"), load("apps.audit.writing"), load("apps.audit.chain")
     seals = models.Seal.objects.filter(organization=organization).select_related("entry").order_by("seq")
-    rows = (serializers.write_row(shared.row_of(seal)) for seal in seals.iterator(2000))
+    rows = (writing.write_row(shared.row_of(seal)) for seal in seals.iterator(2000))
     return "".join(chain.encode_json(row) + "\n" for row in rows).encode()
 
 

@@ -60,6 +60,15 @@ class Environment(environ.FileAwareEnv):
         """This will return the comma-separated parts, empty ones left out."""
         return [part.strip() for part in self.text(name, default).split(",") if part.strip()]
 
+    def contact(self, name: str) -> str:
+        """This will return the address of a page (https) or of a mailbox as a link, or nothing."""
+        value = self.text(name)
+        if not value or re.fullmatch(r"https://[^\s\"'<>]+", value):
+            return value
+        if re.fullmatch(r"[^\s@\"'<>:/?]+@[^\s@\"'<>:/?]+", value):
+            return f"mailto:{value}"
+        raise ImproperlyConfigured(f"{name} must be an e-mail address, or start with https://, not {value!r}.")
+
     def base_url(self, name: str, value: str) -> SplitResult:
         """This will take an address apart that may have a scheme, a host and a port, and nothing else."""
         try:

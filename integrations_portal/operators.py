@@ -1,18 +1,40 @@
 """The operators' Django admin: its own site, for the vendor's staff only."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
+from allauth.account.adapter import get_adapter
 from allauth.account.decorators import secure_admin_login
+from allauth.account.utils import get_next_redirect_url
 from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
 
-from apps.base import second_step
+from apps.audit.operators import newest_changes_of
+from apps.base import operator_session
+from apps.base.organizations import organization_pk
+from apps.base.requests import PortalRequest
 
-LIBRARIES = frozenset({"account", "auth", "mfa", "usersessions"})
+# What has no page of its own there, and why. A model that is neither here nor registered fails a house test.
+LEFT_OUT = {
+    "account.EmailAddress": "Shown on the person's page; the person changes it.",
+    "account.EmailConfirmation": "Holds keys of links that are under way.",
+    "admin.LogEntry": "Not written: the audit log has every change, once.",
+    "auth.Group": "There are no groups: an operator is one or is none.",
+    "auth.Permission": "There are no single permissions of operators.",
+    "base.SpentForm": "Digests of one-use tokens, gone after a day.",
+    "contenttypes.ContentType": "Django's own list of models.",
+    "mfa.Authenticator": "Holds second factors; the person's page names their kinds.",
+    "sessions.Session": "Holds the keys of sessions.",
+    "usersessions.UserSession": "Holds the keys of sessions; the person's page counts them.",
+}
+RECENT = 10
 
 
 class OperatorSite(AdminSite):
@@ -24,25 +46,46 @@ class OperatorSite(AdminSite):
     enable_nav_sidebar = True
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """This will leave out what libraries bring: second factors, addresses and sessions are nobody's to edit."""
+        """This will leave out what ``LEFT_OUT`` names, for libraries register their models by themselves."""
         models = model_or_iterable if isinstance(model_or_iterable, Iterable) else [model_or_iterable]
-        ours = [model for model in models if model._meta.app_label not in LIBRARIES]
+        ours = [model for model in models if model._meta.label not in LEFT_OUT]
         super().register(ours, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """This will let active operators in who have set up the second step."""
-        return request.user.is_active and request.user.is_staff and second_step.is_on(request.user)
-
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """This will lead to the account's own page: Django's knows no limits and ends no other session."""
-        return redirect("account_change_password")
+        """This will let active operators in whose session passed the second step."""
+        return operator_session.is_operator_at_work(cast(PortalRequest, request))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """This will send operators to the one sign-in page, and at their first sign-in to the set-up of two-step.
+        """This will send operators to the one sign-in page, then to whatever is missing of the second step.
 
         Django's own sign-in page knows neither two-step nor limits.
         """
-        if request.user.is_authenticated and request.user.is_staff and not second_step.is_on(request.user):
+        if request.user.is_authenticated and request.user.is_staff and not self.has_permission(request):
+            return self._ask_for_second_step(cast(PortalRequest, request))
+        return secure_admin_login(super().login)(request, extra_context)
+
+    def _ask_for_second_step(self, request: PortalRequest) -> HttpResponse:
+        if not operator_session.is_set_up(request):
             messages.info(request, _("Operators sign in in two steps. Set up the second one first."))
             return redirect("mfa_activate_totp")
-        return secure_admin_login(super().login)(request, extra_context)
+        target = get_next_redirect_url(request) or reverse("admin:index")
+        return redirect(f"{operator_session.way_to_pass(request)}?{urlencode({'next': target})}")
+
+    @method_decorator(require_POST)
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """This will sign out as the portal's own pages do."""
+        get_adapter(request).logout(request)
+        return redirect("account_login")
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """This will lead to the one page where passwords are changed."""
+        return redirect("account_change_password")
+
+    def password_change_done(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """This will lead to the same page: nothing ends here."""
+        return redirect("account_change_password")
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """This will list the models, and beside them what was last changed in the vendor's own log."""
+        changes = newest_changes_of(organization_pk("platform"), RECENT)
+        return super().index(request, {**(extra_context or {}), "newest_changes": changes})

@@ -159,6 +159,9 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = 600
     _database["CONN_HEALTH_CHECKS"] = True
+    # Only what asks for it is prepared (apps/webhooks/sql.py): the number is what psycopg would count up to by itself.
+    if env.flag("DATABASE_PREPARE", True):
+        _database.setdefault("OPTIONS", {}).setdefault("prepare_threshold", 1_000_000_000)
 
 # --- Redis, cache and broker ----------------------------------------------------------------------------------
 REDIS_URL = env.text("REDIS_URL")
@@ -187,7 +190,7 @@ SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
-CSRF_FAILURE_VIEW = "integrations_portal.views.csrf_failure"
+CSRF_FAILURE_VIEW = "integrations_portal.errors.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/settings/integration/"
@@ -223,6 +226,9 @@ if OIDC_ISSUER and not (OIDC_CLIENT_ID and OIDC_CLIENT_SECRET):
 if OIDC_ISSUER and not OIDC_ISSUER.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
     raise ImproperlyConfigured("OIDC_ISSUER must start with https:// (plain http only on a loopback address).")
 
+# Whom people ask for help: a page or a mailbox.
+SUPPORT_CONTACT = env.contact("SUPPORT_CONTACT")
+
 # --- Web security ---------------------------------------------------------------------------------------------
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^v1(/|$)", r"^healthz$", r"^readyz$", r"^metrics$"]
@@ -247,6 +253,8 @@ CONTENT_SECURITY_POLICY = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+# No page takes a file: a form that brings one is refused before the file is read.
+DATA_UPLOAD_MAX_NUMBER_FILES = 0
 
 # --- The product's own settings -------------------------------------------------------------------------------
 WEBHOOK_ALLOW_CIDRS = env.networks_with_ports("WEBHOOK_ALLOW_CIDRS")
@@ -262,6 +270,7 @@ RETENTION_DAYS_EVENTS = env.whole("RETENTION_DAYS_EVENTS", default=30, low=1, hi
 RETENTION_DAYS_ATTEMPTS = env.whole("RETENTION_DAYS_ATTEMPTS", default=30, low=1, high=3650)
 RETENTION_DAYS_DELIVERIES = env.whole("RETENTION_DAYS_DELIVERIES", default=90, low=1, high=3650)
 RETENTION_DAYS_EXPORTS = env.whole("RETENTION_DAYS_EXPORTS", default=7, low=1, high=90)
+RETENTION_DAYS_NOTICES = env.whole("RETENTION_DAYS_NOTICES", default=365, low=30, high=3650)
 RETENTION_DAYS_AUDIT = env.whole("RETENTION_DAYS_AUDIT", default=365, low=30, high=36_500)
 RETENTION_DAYS_CLOSED_ORGANIZATION = env.whole("RETENTION_DAYS_CLOSED_ORGANIZATION", default=90, low=1, high=3650)
 
@@ -269,6 +278,7 @@ RETENTION_DAYS_CLOSED_ORGANIZATION = env.whole("RETENTION_DAYS_CLOSED_ORGANIZATI
 PORTAL_KEY_AUTHENTICATION = "apps.credentials.authentication.authenticate"
 PORTAL_SESSION_AUTHENTICATION = "apps.orgs.middleware.actor_for_api"
 PORTAL_ENTER_ORGANIZATION = "apps.orgs.middleware.enter_organization"
+PORTAL_WHO_DECIDES = "apps.orgs.deciders.who_decides"
 PORTAL_CALL_LOG = "apps.audit.calls.record_call"
 PORTAL_IDEMPOTENCY = "apps.credentials.idempotency.Record"
 PORTAL_RETENTION = "apps.orgs.retention.days_for"

@@ -3,19 +3,20 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
-from django.views.i18n import set_language
 
 from apps.api_keys import urls as api_keys
 from apps.audit import urls as audit
 from apps.base.api import UnknownPath
 from apps.base.programs import ApiRoutes
 from apps.credentials import urls as credentials
+from apps.notices import urls as notices
 from apps.orgs import urls as orgs
 from apps.sdk_keys import urls as sdk_keys
 from apps.webhooks import urls as webhooks
 from integrations_portal import reference, views
+from integrations_portal.overview import overview
 
-APPS = (orgs, api_keys, sdk_keys, credentials, webhooks, audit)
+APPS = (orgs, api_keys, sdk_keys, credentials, webhooks, notices, audit)
 api = [route for app in APPS for route in app.api]
 documented = list(api)
 # Not a dot: that stops at a line break, which belongs to a path like anything else.
@@ -28,17 +29,17 @@ urlpatterns = [
     path("v1/", include(api)),
     re_path(r"^v1$", UnknownPath.as_view(route="/v1/*")),
     path("", RedirectView.as_view(pattern_name="landing"), name="home"),
-    path("o/<slug:slug>/settings/integration/", views.overview, name="overview"),
+    path("o/<slug:slug>/settings/integration/", overview, name="overview"),
     *(route for app in APPS for route in app.pages),
     path("docs/", reference.reference, {"routes": documented}, name="reference"),
     path("docs/errors", reference.errors, name="docs_errors"),
-    path("language/", set_language, name="set_language"),
     path("healthz", views.alive, name="healthz"),
     path("readyz", views.ready, name="readyz"),
     path("metrics", views.metrics, name="metrics"),
     path("admin/", admin.site.urls),
 ]
-handler400 = "integrations_portal.views.bad_request"
-handler403 = "integrations_portal.views.forbidden"
-handler404 = "integrations_portal.views.not_found"
-handler500 = "integrations_portal.views.server_error"
+handler400 = "integrations_portal.errors.bad_request"
+handler403 = "integrations_portal.errors.forbidden"
+handler404 = "integrations_portal.errors.not_found"
+handler429 = "integrations_portal.errors.too_many_tries"
+handler500 = "integrations_portal.errors.server_error"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.core.cache import cache
 from django.db import connections
 from django.test import Client, TransactionTestCase
@@ -186,14 +187,21 @@ def api() -> Callable[..., Api]:
 
 @pytest.fixture
 def browser_of(db: Any) -> Callable[..., Client]:
-    """A signed-in browser of somebody; ``confirmed``: the password was typed within the last 15 minutes."""
+    """A signed-in browser of somebody; ``confirmed``: the password was typed within the last 15 minutes.
 
-    def sign_in(user: User, confirmed: bool = True) -> Client:
+    Who has a second factor has passed the second step, too, unless ``second_step`` says no.
+    """
+
+    def sign_in(user: User, confirmed: bool = True, second_step: bool = True) -> Client:
         client = Client()
         client.force_login(user)
         session = client.session
         at = time.time() - (0 if confirmed else 3600)
-        session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "password", "at": at}]
+        records = [{"method": "password", "at": at}]
+        factor = Authenticator.objects.filter(user=user).first()
+        if second_step and factor is not None:
+            records.append({"method": "mfa", "at": at, "type": factor.type, "id": factor.pk})
+        session[AUTHENTICATION_METHODS_SESSION_KEY] = records
         session["account_authentication_methods_user"] = str(user.pk)
         session.save()
         return client

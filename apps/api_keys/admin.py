@@ -3,25 +3,28 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db import models
 from django.http import HttpRequest
 
+from apps.api_keys import actions
 from apps.api_keys.models import ApiKey, KeyHabit, KeyType, Package, Scope
 from apps.api_keys.operator_forms import KeyTypeForm, PackageForm, ScopeForm
 from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
-from apps.credentials import gate
+from apps.base.actor import Actor
 
 
 class CatalogueAdmin(AuditedAdmin):
     """A part of the catalogue that the gate reads. A name that keys were made by stays what it is."""
 
-    def after_change(self, obj: models.Model) -> None:
-        """This will make the gate read every key again at its next call."""
-        gate.catalogue_changed()
+    is_removable = True
+    fixed_names: tuple[str, ...] = ("name",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """This will fix the name of what is there already."""
-        return (*self.readonly_fields, "name") if obj else tuple(self.readonly_fields)
+        return (*self.readonly_fields, *self.fixed_names) if obj else tuple(self.readonly_fields)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """This will offer it for what operators added; whether anything uses it is the action's to say."""
+        return super().has_delete_permission(request, obj) and not (obj and obj.is_builtin)
 
 
 @admin.register(KeyType)
@@ -31,7 +34,19 @@ class KeyTypeAdmin(CatalogueAdmin):
     form = KeyTypeForm
     audit_kind = "key_type"
     list_display = ("name", "title", "limit_minute", "limit_hour", "cap", "longest_days", "made_by", "is_active")
+    list_filter = ("is_active", "made_by")
+    search_fields = ("name~", "title~")
+    ordering = ("position", "name")
     readonly_fields = ("is_builtin",)
+    fixed_names = ("name", "platform_only")
+
+    def save_action(self, actor: Actor, row: Any, changes: Any, is_new: bool) -> None:
+        """This will add or change the type."""
+        actions.save_key_type(actor=actor, row=row, changes=changes)
+
+    def remove(self, actor: Actor, row: Any) -> None:
+        """This will delete a type that no key was made by."""
+        actions.delete_key_type(actor=actor, row=row)
 
 
 @admin.register(Scope)
@@ -41,7 +56,18 @@ class ScopeAdmin(CatalogueAdmin):
     form = ScopeForm
     audit_kind = "scope"
     list_display = ("name", "description", "is_builtin")
+    list_filter = ("is_builtin",)
+    search_fields = ("name~", "description~")
+    ordering = ("position", "name")
     readonly_fields = ("is_builtin",)
+
+    def save_action(self, actor: Actor, row: Any, changes: Any, is_new: bool) -> None:
+        """This will add the scope or change its words."""
+        actions.save_scope(actor=actor, row=row, changes=changes)
+
+    def remove(self, actor: Actor, row: Any) -> None:
+        """This will delete a scope that nothing names."""
+        actions.delete_scope(actor=actor, row=row)
 
 
 @admin.register(Package)
@@ -52,50 +78,29 @@ class PackageAdmin(AuditedAdmin):
     audit_kind = "package"
     list_display = ("organization", "types_off", "scopes_off", "contact")
     list_select_related = ("organization",)
-    search_fields = ("organization__name", "organization__slug")
+    search_fields = ("organization",)
     autocomplete_fields = ("organization",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """This will fix whose package it is."""
         return ("organization",) if obj else ()
 
-    def organization_of(self, obj: models.Model) -> Any:
-        """This will put the entry into the organization's own log."""
-        return obj.pk
-
-    def after_change(self, obj: models.Model) -> None:
-        """This will make the gate read the organization's keys again at their next call."""
-        gate.organization_changed(obj.pk)
+    def save_action(self, actor: Actor, row: Any, changes: Any, is_new: bool) -> None:
+        """This will switch types and scopes off or on, in the organization's own log."""
+        actions.save_package(actor=actor, row=row, changes=changes)
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    """Keys, as masks."""
+    """Keys, as masks. No way to make one: that is an action of the organization's pages, the API and the command."""
 
     list_display = ("name", "mask", "organization", "key_type", "status", "expires_at", "created_at")
     list_select_related = ("organization", "key_type")
-    search_fields = ("name", "key_id__exact", "last_four__exact")
+    search_fields = ("id", "organization", "mask")
     fields = (
-        "name",
-        "mask",
-        "organization",
-        "key_type",
-        "scopes",
-        "subject",
-        "status",
-        "allowed_networks",
-        "limit_minute",
-        "limit_hour",
-        "expires_at",
-        "overlap_since",
-        "disabled_at",
-        "quarantined_at",
-        "revoked_at",
-        "status_reason",
-        "status_changed_by",
-        "status_changed_at",
-        "created_by_label",
-        "created_at",
+        *("name", "mask", "organization", "key_type", "scopes", "subject", "status", "allowed_networks"),
+        *("limit_minute", "limit_hour", "expires_at", "overlap_since", "disabled_at", "quarantined_at", "revoked_at"),
+        *("status_reason", "status_changed_by", "status_changed_at", "created_by_label", "created_at"),
     )
 
 
@@ -105,4 +110,5 @@ class KeyHabitAdmin(ReadOnlyAdmin):
 
     list_display = ("key", "learned_at", "first_hour", "hours", "busiest_hour", "calls", "refused")
     list_select_related = ("key",)
-    ordering = ("-learned_at",)
+    search_fields = ("key__key_id",)
+    fields = (*list_display, "networks")

@@ -17,6 +17,7 @@ def ensure_catalogue(**options: Any) -> None:
 class ApiKeysConfig(AppConfig):
     name = "apps.api_keys"
     label = "api_keys"
+    verbose_name = _("API keys")
 
     def ready(self) -> None:
         """This will make the prefix known to the gate, fill the catalogue after every migrate, and register sweeps."""

@@ -1,15 +1,14 @@
 """Forms of the operators' admin for the catalogue: words are ticked in lists, so that a slip gives no right."""
 
-import re
+from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from apps.api_keys import actions
 from apps.api_keys.models import EVERY_SCOPE, KeyType, Package, Scope
-from apps.base.permissions import NOT_SCOPES
-
-SCOPE_NAME = re.compile(r"[a-z][a-z0-9_]{0,38}:[a-z][a-z0-9_]{0,38}", re.ASCII)
+from apps.base.errors import Invalid
 
 
 class Ticks(forms.MultipleChoiceField):
@@ -25,6 +24,15 @@ class Ticks(forms.MultipleChoiceField):
     def has_changed(self, initial: Any, data: Any) -> bool:
         """This will compare without regard to order."""
         return set(initial or ()) != set(data or ())
+
+
+def checked(check: Callable[[str], None], value: str) -> str:
+    """This will return what an action's rule accepts, and put its refusal beside the field."""
+    try:
+        check(value)
+    except Invalid as refusal:
+        raise forms.ValidationError(str(refusal)) from None
+    return value
 
 
 def scope_choices(*first: tuple[str, Any]) -> list[tuple[str, Any]]:
@@ -46,14 +54,19 @@ class KeyTypeForm(forms.ModelForm):
         every = (EVERY_SCOPE, _("every scope, also those that are added later (but not admin)"))
         cast(forms.ChoiceField, self.fields["scopes"]).choices = scope_choices(every)
 
+    def clean_name(self) -> str:
+        """This will refuse what the API could not carry."""
+        return checked(actions.check_type_name, self.cleaned_data["name"])
+
     def clean(self) -> dict[str, Any]:
         """This will refuse a usual lifetime that is longer than the longest."""
         values = super().clean() or {}
-        usual, longest = values.get("default_days"), values.get("longest_days")
-        if longest is not None and (usual is None or usual > longest):
-            self.add_error(
-                "default_days", _("It cannot be longer than the longest lifetime, nor left empty beside one.")
-            )
+        if "default_days" in values and "longest_days" in values:
+            try:
+                actions.check_lifetimes(values["default_days"], values["longest_days"])
+            except Invalid as refusal:
+                for name, sentences in (refusal.fields or {}).items():
+                    self.add_error(name, [str(sentence) for sentence in sentences])
         return values
 
 
@@ -65,13 +78,8 @@ class ScopeForm(forms.ModelForm):
         fields = ("name", "description", "position")
 
     def clean_name(self) -> str:
-        """This will take ``resource:action`` and refuse the words that only people's roles may hold."""
-        name = self.cleaned_data["name"]
-        if not SCOPE_NAME.fullmatch(name):
-            raise forms.ValidationError(_("Write it as resource:action, such as orders:read."))
-        if name in NOT_SCOPES:
-            raise forms.ValidationError(_("This is a right of people's roles; no key may hold it."))
-        return name
+        """This will take ``resource:action``."""
+        return checked(actions.check_scope_name, self.cleaned_data["name"])
 
 
 class PackageForm(forms.ModelForm):

@@ -12,8 +12,12 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     list_display = ("at", "organization", "actor_label", "action", "target_label", "outcome", "address")
     list_select_related = ("organization",)
-    search_fields = ("action__exact", "target_id__exact", "actor_id__exact", "request_id__exact")
-    ordering = ("-id",)
+    list_filter = ("outcome",)
+    search_fields = ("id", "organization", "target_id", "actor_id", "request_id")
+    fields = (
+        *("at", "organization", "actor_kind", "actor_id", "actor_label", "action", "target_kind", "target_id"),
+        *("target_label", "changes", "outcome", "address", "user_agent", "request_id"),
+    )
 
 
 @admin.register(ApiCall)
@@ -22,8 +26,11 @@ class ApiCallAdmin(ReadOnlyAdmin):
 
     list_display = ("at", "organization", "actor_label", "method", "route", "status", "code", "duration_ms", "address")
     list_select_related = ("organization",)
-    search_fields = ("actor_id__exact", "request_id__exact")
-    ordering = ("-id",)
+    search_fields = ("id", "organization", "credential")
+    fields = (
+        *("at", "organization", "actor_kind", "actor_id", "actor_label", "method", "route", "status", "code"),
+        *("duration_ms", "address", "user_agent", "request_id", "scopes", "flagged"),
+    )
 
 
 @admin.register(UsageHour)
@@ -35,7 +42,8 @@ class UsageHourAdmin(ReadOnlyAdmin):
         *("scopes", "calls", "last_at"),
     )
     list_select_related = ("organization",)
-    ordering = ("-id",)
+    search_fields = ("organization@hour", "credential@hour")
+    fields = list_display
 
 
 @admin.register(UsageDay)
@@ -47,7 +55,8 @@ class UsageDayAdmin(ReadOnlyAdmin):
         *("calls", "last_at"),
     )
     list_select_related = ("organization",)
-    ordering = ("-id",)
+    search_fields = ("organization@day",)
+    fields = list_display
 
 
 @admin.register(LastUse)
@@ -55,6 +64,8 @@ class LastUseAdmin(ReadOnlyAdmin):
     """Last use of each key."""
 
     list_display = ("credential_id", "at", "address")
+    search_fields = ("credential",)
+    fields = list_display
 
 
 @admin.register(RefusedCalls)
@@ -62,8 +73,8 @@ class RefusedCallsAdmin(ReadOnlyAdmin):
     """Refused strangers."""
 
     list_display = ("minute", "address", "code", "calls")
-    search_fields = ("address__exact", "code__exact")
-    ordering = ("-id",)
+    search_fields = ("address",)
+    fields = list_display
 
 
 @admin.register(Seal)

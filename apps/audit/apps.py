@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 from apps.audit import digests
 from apps.audit.parties import page_of
@@ -9,6 +10,7 @@ from apps.base import exports, sweeps
 class AuditConfig(AppConfig):
     name = "apps.audit"
     label = "audit"
+    verbose_name = _("Logs and usage")
 
     def ready(self) -> None:
         """This will name the sources of the timeline and of digests, and the sweeps; it imports nothing."""

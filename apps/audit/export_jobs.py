@@ -116,7 +116,7 @@ def _write(job: AuditExport, rows: list[Row], legs: list[Leg]) -> bool:
         is_mine = mine.update(
             version=F("version") + 1,
             legs=left,
-            chunks=F("chunks") + bool(body),
+            chunks=F("chunks") + int(bool(body)),
             written=F("written") + len(rows),
             size=F("size") + len(body),
             failures=0,
@@ -125,7 +125,7 @@ def _write(job: AuditExport, rows: list[Row], legs: list[Leg]) -> bool:
         if is_mine and body:
             ExportChunk.objects.create(export=job, number=job.chunks, body=gzip.compress(body, 6, mtime=0))
     if is_mine:
-        job.legs, job.chunks, job.version = left, job.chunks + bool(body), job.version + 1
+        job.legs, job.chunks, job.version = left, job.chunks + int(bool(body)), job.version + 1
     return bool(is_mine)
 
 

@@ -72,7 +72,7 @@ def stream(actor: Actor, filters: Filters, file_format: str, legs: Sequence[Leg]
             if piece:
                 yield piece
     except Exception:
-        logger.exception("an export stopped before its end")
+        logger.exception("an export stopped before its end: request %s", request_id)
         yield write_failure(file_format, f"{STOPPED} Request id: {request_id}", "internal_error")
         raise
 

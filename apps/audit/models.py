@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from apps.audit.export_models import AuditExport, ExportChunk, ExportStatus
 from apps.base.models import OrgOwned, OrgQuerySet
@@ -76,6 +77,10 @@ class AuditEntry(OrgOwned):
             models.Index(fields=["organization", "action", "id"], name="audit_entry_by_action"),
             models.Index(fields=["organization", "target_id", "id"], name="audit_entry_by_target"),
             models.Index(fields=["organization", "request_id", "id"], name="audit_entry_by_request"),
+            # What operators search by, over all organizations; the first is the history of a row, too.
+            models.Index(fields=["target_id", "id"], name="audit_entry_any_target"),
+            models.Index(fields=["actor_id", "id"], name="audit_entry_any_actor"),
+            models.Index(fields=["request_id", "id"], name="audit_entry_any_request"),
         ]
 
     def __str__(self) -> str:
@@ -310,6 +315,8 @@ class RefusedCalls(models.Model):
     calls = models.PositiveIntegerField(default=0)
 
     class Meta:
+        verbose_name = _("refused calls of a stranger")
+        verbose_name_plural = _("refused calls of strangers")
         constraints: ClassVar[list[Any]] = [
             models.UniqueConstraint(fields=["address", "minute", "code"], name="one_refused_row")
         ]

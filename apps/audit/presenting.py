@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.formats import number_format
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -113,9 +114,11 @@ def export_facts(job: AuditExport) -> dict[str, Any]:
 def _progress(job: AuditExport) -> str:
     if job.status == ExportStatus.ESTIMATING:
         return _("Counting what matches …")
-    if job.status in (ExportStatus.DONE, ExportStatus.EXPIRED):
-        return ngettext("%(n)d row written", "%(n)d rows written", job.written) % {"n": job.written}
-    return _("%(written)d of %(count)d rows written") % {"written": job.written, "count": job.count or 0}
+    written = number_format(job.written, force_grouping=True)
+    if job.status == ExportStatus.RUNNING:
+        count = number_format(max(job.count or 0, job.written), force_grouping=True)
+        return _("%(written)s of %(count)s rows written") % {"written": written, "count": count}
+    return ngettext("%(written)s row written", "%(written)s rows written", job.written) % {"written": written}
 
 
 def _chosen(job: AuditExport) -> list[tuple[str, Any]]:

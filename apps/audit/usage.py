@@ -73,6 +73,16 @@ def totals_24h(organization_id: uuid.UUID, now: datetime | None = None) -> Total
     return Totals(calls, calls - by_status.get("2xx", 0), by_status)
 
 
+def hourly_totals(organization_id: uuid.UUID, now: datetime | None = None) -> list[tuple[int, int]]:
+    """This will return the organization's calls and errors of the current hour and the 23 before it, oldest first."""
+    this_hour = (now or timezone.now()).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    first = this_hour - timedelta(hours=23)
+    rows = UsageHour.objects.filter(organization_id=organization_id, hour__gte=first)
+    counted = rows.values("hour").annotate(total=COUNT, failed=ERROR_COUNT).values_list("hour", "total", "failed")
+    found = {hour: (total, failed) for hour, total, failed in counted}
+    return [found.get(first + timedelta(hours=index), (0, 0)) for index in range(24)]
+
+
 class Hour(NamedTuple):
     """Calls of one UTC hour of one key; ``limited`` are the 429s among the errors."""
 

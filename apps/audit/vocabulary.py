@@ -90,6 +90,11 @@ action("session.signed_out", _("%(actor)s signed out"))
 action("session.sign_in_failed", _("A sign-in as %(target)s failed"))
 action("session.ended", _("%(actor)s ended a session of %(target)s"))
 action("operator.created", _("%(actor)s made %(target)s an operator"))
+action("operator.removed", _("%(actor)s ended %(target)s being an operator"))
+action("operator.look_began", _("The operator %(actor)s began to look at %(target)s. Reason: %(reason_to)s"))
+action("operator.look_ended", _("The operator %(actor)s no longer looks at %(target)s. Pages seen: %(pages_to)s"))
+
+action("encryption.renewed", _("%(actor)s encrypted stored secrets anew under the key %(target)s"))
 
 # Organizations and members
 action("organization.created", _("%(actor)s created the organization %(target)s"))

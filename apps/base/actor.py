@@ -43,6 +43,7 @@ class Actor:
     ``quarantined``: a key that was set aside; only its read scopes count.
     ``suspended``: why the person's organization may only be looked at; empty where it may be used.
     ``recheck``: reads a person's role anew within the transaction of a change; keys are judged at their door alone.
+    ``only_looks``: an operator who looks at what a customer sees: of one organization, and changes nothing.
     """
 
     kind: ActorKind
@@ -56,6 +57,7 @@ class Actor:
     withheld: frozenset[str] = frozenset()
     quarantined: bool = False
     suspended: str = ""
+    only_looks: bool = False
     address: str = ""
     user_agent: str = ""
     request_id: str = ""
@@ -71,6 +73,8 @@ class Actor:
 
     def can(self, permission: str) -> bool:
         """This will tell whether the actor holds the permission."""
+        if self.only_looks:
+            return is_read(permission) and self._holds(permission)
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
             return True
         is_set_aside = (self.quarantined and not is_read(permission)) or (
@@ -88,6 +92,8 @@ class Actor:
 
     def may_give(self, scope: str) -> bool:
         """This will tell whether the actor may hand a scope to a key that it makes or changes."""
+        if self.only_looks:
+            return False
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
             return True
         return not (self.quarantined or self.suspended) and (scope in self.gives or ADMIN in self.gives)
@@ -99,6 +105,8 @@ class Actor:
             now._refuse(permissions)
 
     def _refuse(self, permissions: tuple[str, ...]) -> NoReturn:
+        if self.only_looks:
+            raise Forbidden(_("You look at this organization as an operator: you see its pages and change nothing."))
         accepted = ", ".join(permissions)
         if self.suspended and any(self._holds(permission) for permission in permissions):
             raise Forbidden(self.suspended, "organization_suspended")
@@ -110,7 +118,7 @@ class Actor:
                 message % {"scope": permissions[0], "accepted": ", ".join((*permissions, ADMIN))}, "insufficient_scope"
             )
         message = _("Your role %(role)s may not do this (%(accepted)s). Ask an owner or admin of the organization.")
-        raise Forbidden(message % {"role": self.role or "-", "accepted": accepted})
+        raise Forbidden(message % {"role": self.role or "-", "accepted": accepted}, needed=permissions)
 
 
 def system(organization_id: uuid.UUID | None = None, label: str = "Portal") -> Actor:

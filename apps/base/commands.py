@@ -45,6 +45,12 @@ class PortalCommand(BaseCommand):
             self.stdout.write(json.dumps(result))
         else:
             self.stdout.write("\n".join(f"{name}: {self._text(value)}" for name, value in result.items()))
+        if failure := self.failure(result):
+            raise CommandError(failure)
+
+    def failure(self, result: dict[str, Any]) -> str:
+        """This will return a sentence for stderr where the printed result is a failure (exit code 1)."""
+        return ""
 
     def run_command(self, **options: Any) -> dict[str, Any]:
         """This will do the work and return what to print."""

@@ -6,6 +6,7 @@ table, row, organization and field, so that one pasted into another row does not
 
 import base64
 import os
+import re
 import uuid
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from django.conf import settings
 from django.db import models
 
 NONCE_BYTES = 12
+KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,16}", re.ASCII)
 
 
 class CannotDecrypt(Exception):
@@ -27,6 +29,17 @@ class Sealed(str):
     __slots__ = ()
 
 
+def current_key_id() -> str:
+    """This will return the id of the key that new values are encrypted under: the first of ENCRYPTION_KEYS."""
+    return next(iter(settings.ENCRYPTION_KEYS))
+
+
+def key_id_of(sealed: str) -> str:
+    """This will return the id of the key that a ciphertext names, or a dash where it names none."""
+    parts = sealed.split(":")
+    return parts[1] if len(parts) == 4 and KEY_ID.fullmatch(parts[1]) else "-"
+
+
 def binding(table: str, pk: uuid.UUID, organization_id: uuid.UUID, field: str) -> bytes:
     """This will return the associated data of one field of one row."""
     return "\0".join((table, pk.hex, organization_id.hex, field)).encode()
@@ -34,7 +47,8 @@ def binding(table: str, pk: uuid.UUID, organization_id: uuid.UUID, field: str) -
 
 def seal(text: str, bound_to: bytes) -> Sealed:
     """This will encrypt under the current key (the first of ENCRYPTION_KEYS)."""
-    key_id, key = next(iter(settings.ENCRYPTION_KEYS.items()))
+    key_id = current_key_id()
+    key = settings.ENCRYPTION_KEYS[key_id]
     nonce = os.urandom(NONCE_BYTES)
     ciphertext = AESGCM(key).encrypt(nonce, text.encode(), bound_to)
     parts = (base64.urlsafe_b64encode(part).decode() for part in (nonce, ciphertext))
@@ -42,15 +56,19 @@ def seal(text: str, bound_to: bytes) -> Sealed:
 
 
 def unseal(sealed: str, bound_to: bytes) -> str:
-    """This will decrypt, or raise CannotDecrypt."""
+    """This will decrypt, or raise CannotDecrypt, which names the key that is missing and nothing of the text."""
     try:
         version, key_id, nonce, ciphertext = sealed.split(":")
-        key = settings.ENCRYPTION_KEYS[key_id]
         if version != "v1":
             raise CannotDecrypt(f"unknown version {version!r}")
+        if key_id not in settings.ENCRYPTION_KEYS:
+            raise CannotDecrypt(
+                f"the key {key_id_of(sealed)!r} is not in ENCRYPTION_KEYS: put it back behind the first"
+            )
+        key = settings.ENCRYPTION_KEYS[key_id]
         plain = AESGCM(key).decrypt(base64.urlsafe_b64decode(nonce), base64.urlsafe_b64decode(ciphertext), bound_to)
         return plain.decode()
-    except (ValueError, KeyError, InvalidTag) as error:
+    except (ValueError, InvalidTag) as error:
         raise CannotDecrypt(type(error).__name__) from None
 
 

@@ -55,10 +55,14 @@ class Unauthorized(PortalError):
 
 
 class Forbidden(PortalError):
-    """The caller's own thing, but not allowed; the sentence says why."""
+    """The caller's own thing, but not allowed; the sentence says why.
 
-    def __init__(self, message: Text, code: str = "forbidden") -> None:
+    ``needed``: the permissions, any of which would do, where it is a matter of the role.
+    """
+
+    def __init__(self, message: Text, code: str = "forbidden", needed: Sequence[str] = ()) -> None:
         super().__init__(message, code, 403)
+        self.needed = tuple(needed)
 
 
 class NotFound(PortalError):

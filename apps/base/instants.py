@@ -1,7 +1,8 @@
 """Times as the API writes them (UTC, RFC 3339) and as people read them."""
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.utils import timezone
 from django.utils.dateformat import format as format_date
@@ -35,3 +36,11 @@ def readable(value: object) -> object:
     if INSTANT.fullmatch(value):
         return written(timezone.localtime(datetime.fromisoformat(value)), "short")
     return written(date.fromisoformat(value), "date") if DAY.fullmatch(value) else value
+
+
+def zone_of(name: str) -> tzinfo:
+    """This will return the time zone of a name such as ``Europe/Paris``; UTC for none, or for one that is no more."""
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC

@@ -5,21 +5,34 @@ import ipaddress
 import re
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import translation
+from django.utils.module_loading import import_string
 
 from apps.base.errors import PortalError
+from apps.base.logging import hide_keys
 from apps.base.requests import PortalRequest
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
-ERROR_TEMPLATES = {403: "errors/403.html", 404: "errors/404.html", 429: "errors/429.html"}
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+PAGE_METHODS = "GET, HEAD, POST"
+ERROR_PAGES = (403, 404, 405, 429, 503)
 # In the environment of a request: the server knew it for a program's call (``base.programs.Application``).
 PROGRAM = "portal.program"
 MAPPED = "::ffff:"
+# Passkeys are made and used on our own pages; nothing else of this is.
+PERMISSIONS_POLICY = (
+    "accelerometer=(), autoplay=(), browsing-topics=(), camera=(), display-capture=(), encrypted-media=(),"
+    " fullscreen=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(),"
+    " picture-in-picture=(), screen-wake-lock=(), usb=(), xr-spatial-tracking=(),"
+    " publickey-credentials-create=(self), publickey-credentials-get=(self)"
+)
 GetResponse = Callable[[PortalRequest], HttpResponse]
 
 
@@ -118,12 +131,10 @@ class PageHeadersMiddleware:
 
     def __call__(self, request: PortalRequest) -> HttpResponse:
         response = self.get_response(request)
-        response.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+        response.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         if not request.path_info.startswith(settings.STATIC_URL):
-            response.setdefault(
-                "Cache-Control", "no-store, private" if is_api(request.path_info) else "no-cache, private"
-            )
+            response.setdefault("Cache-Control", "no-store, private")
         return response
 
 
@@ -134,16 +145,50 @@ class ErrorPagesMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: PortalRequest) -> HttpResponse:
-        return self.get_response(request)
+        if request.method not in METHODS and not is_api(request.path_info):
+            # TRACE and words of one's own: views of libraries would take them for GET.
+            return self._page(request, PortalError("", "method_not_allowed", 405, headers={"Allow": PAGE_METHODS}))
+        if not is_api(request.path_info):
+            _refuse_unread(request)
+        response = self.get_response(request)
+        if response.status_code != 405 or response.content or is_api(request.path_info):
+            return response
+        # A view of Django's or of a library that refuses a method does so without a word.
+        return self._page(request, PortalError("", "method_not_allowed", 405, headers={"Allow": response["Allow"]}))
 
     def process_exception(self, request: PortalRequest, exception: Exception) -> HttpResponse | None:
         """This will answer a PortalError; anything else goes on to Django."""
-        if not isinstance(exception, PortalError):
-            return None
-        template = ERROR_TEMPLATES.get(exception.status, "errors/400.html")
-        wait = exception.headers.get("Retry-After")
-        context = {"error": exception, "message": exception.message, "retry_after": int(wait) if wait else None}
-        response = render(request, template, context, status=exception.status)
-        for name, value in exception.headers.items():
+        return self._page(request, exception) if isinstance(exception, PortalError) else None
+
+    def _page(self, request: PortalRequest, error: PortalError) -> HttpResponse:
+        template = f"errors/{error.status if error.status in ERROR_PAGES else 'refused'}.html"
+        wait = error.headers.get("Retry-After")
+        context = {
+            "message": hide_keys(str(error.message)),
+            "request_id": request.request_id,
+            "retry_after": int(wait) if wait else None,
+            **_who_decides(request, error),
+        }
+        response = render(request, template, context, status=error.status)
+        for name, value in error.headers.items():
             response[name] = value
         return response
+
+
+def _refuse_unread(request: PortalRequest) -> None:
+    """Refuse by its head a body that no page takes: over 1 MiB, of whatever kind. Django measures only some kinds.
+
+    Here nobody has read the body yet: the check of form tokens, which does, runs when all middlewares are passed.
+    """
+    announced = request.META.get("CONTENT_LENGTH") or "0"
+    if announced.isascii() and announced.isdigit() and int(announced) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        raise RequestDataTooBig("the body is larger than 1 MiB")
+
+
+def _who_decides(request: PortalRequest, error: PortalError) -> dict[str, Any]:
+    """Return the role that is needed and who can give it, where it is a role of an organization that is missing."""
+    needed, organization = getattr(error, "needed", ()), getattr(request, "organization", None)
+    if not needed or organization is None:
+        return {}
+    found = import_string(settings.PORTAL_WHO_DECIDES)(organization, needed)
+    return {"required_role": found["role"], "people": found["people"], "own_role": request.actor.role}

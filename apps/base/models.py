@@ -51,8 +51,11 @@ class OrgQuerySet(PrefixedQuerySet):
     """Rows of organizations; every read starts with ``for_actor``."""
 
     def for_actor(self, actor: Actor) -> Self:
-        """This will keep the rows of the actor's organization; operators see all, nobody else without one any."""
-        if actor.kind == ActorKind.OPERATOR:
+        """This will keep the rows of the actor's organization; operators see all, nobody else without one any.
+
+        An operator who looks at what a customer sees has one organization, as its members have.
+        """
+        if actor.kind == ActorKind.OPERATOR and not actor.only_looks:
             return self.all()
         if actor.organization_id is None:
             return self.none()

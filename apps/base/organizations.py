@@ -41,3 +41,10 @@ def is_member(organization_id: uuid.UUID, user_id: str) -> bool:
     key = decode("user", user_id)
     rows = apps.get_model("orgs", "Membership").objects.filter(organization_id=organization_id)
     return key is not None and rows.filter(user_id=key).exists()
+
+
+def find_organization(text: str) -> uuid.UUID | None:
+    """This will return the primary key of the organization whose slug or public id this is, or None."""
+    key = decode("org", text)
+    rows = apps.get_model("orgs", "Organization").objects.values_list("pk", flat=True)
+    return rows.filter(pk=key).first() if key is not None else rows.filter(slug=text).first()

@@ -7,6 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpResponseBase
+from django.urls import Resolver404, resolve
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
@@ -47,7 +49,10 @@ def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] =
             _check(request, methods)
             if request.method not in READING and not COPIES.intersection(permissions):
                 _refuse_suspended(request)
-            return page(request, **values)
+            response = page(request, **values)
+            if request.actor.only_looks and response.has_header("Content-Disposition"):
+                raise Forbidden(_("An operator who looks takes no copy. A member can export this."))
+            return response
 
         guarded.permissions = permissions  # type: ignore[attr-defined]  # a function takes any attribute
         guarded.methods = methods  # type: ignore[attr-defined]
@@ -70,3 +75,17 @@ def _check(request: PortalRequest, methods: tuple[str, ...]) -> None:
 def _refuse_suspended(request: PortalRequest) -> None:
     if request.actor.suspended:
         raise Forbidden(request.actor.suspended, "organization_suspended")
+
+
+def way_back(wanted: str, default: str, below: str = "/") -> str:
+    """This will return a path that a form asks to be led back to, where it is a page of ours that can be read.
+
+    ``below``: the beginning that the path must have. Anything else, another site above all, becomes ``default``.
+    """
+    if not wanted.startswith(below) or not url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
+        return default
+    try:
+        view = resolve(wanted.partition("?")[0].partition("#")[0]).func
+    except Resolver404:
+        return default
+    return wanted if "GET" in getattr(view, "methods", READING) else default

@@ -24,6 +24,8 @@ class PortalRequest(HttpRequest):
     organization: Any
     membership: Any
     nav: str
+    # The door of pages, where an operator looks at what a customer sees: orgs.OperatorLook.
+    look: Any
     # The door of the API: its Caller, and what is left of the limits of a key.
     caller: Any
     limit_states: tuple[Any, ...]

@@ -8,10 +8,9 @@ from apps.credentials.models import IdempotencyRecord
 
 @admin.register(IdempotencyRecord)
 class IdempotencyRecordAdmin(ReadOnlyAdmin):
-    """What POSTs with ``Idempotency-Key`` were answered, for 24 hours."""
+    """What POSTs with ``Idempotency-Key`` were answered, for 24 hours; the answers are the customers'."""
 
     list_display = ("reserved_at", "organization", "credential_kind", "credential_id", "route", "status")
     list_select_related = ("organization",)
-    fields = ("reserved_at", "organization", "credential_kind", "credential_id", "route", "status", "answer")
-    search_fields = ("credential_id__exact",)
-    ordering = ("-reserved_at",)
+    search_fields = ("id",)
+    fields = list_display

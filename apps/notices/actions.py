@@ -7,9 +7,11 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from apps.audit import actions as audit
 from apps.base.actor import Actor
+from apps.base.permissions import Permission
 from apps.notices.models import Notice, Severity
-from apps.notices.texts import KINDS
+from apps.notices.texts import KINDS, label
 
 
 def post(
@@ -67,9 +69,25 @@ def resolve_older(*, kind: str, before: datetime) -> int:
 
 @transaction.atomic
 def dismiss(*, actor: Actor, notice_id: str) -> Notice:
-    """This will take one notice off everybody's pages."""
+    """This will take one notice off everybody's pages, and do nothing where it is off them already.
+
+    For those who may act on it; what was posted for every member is the business of who may change the organization.
+    """
     notice: Notice = Notice.objects.for_actor(actor).with_public_id(notice_id)
-    if notice.permission:
-        actor.require(notice.permission)
-    Notice.objects.filter(pk=notice.pk, dismissed_at=None).update(dismissed_at=timezone.now())
+    actor.require(notice.permission or Permission.ORGANIZATION_WRITE)
+    values = {"dismissed_at": timezone.now(), "dismissed_by": actor.label[:200]}
+    if Notice.objects.filter(pk=notice.pk).open().update(**values):
+        audit.record(
+            actor=actor,
+            action="notice.dismissed",
+            target_kind="notice",
+            target_id=notice.public_id,
+            target_label=label(notice),
+            organization_id=notice.organization_id,
+        )
     return notice
+
+
+def may_dismiss(actor: Actor, notice: Notice) -> bool:
+    """This will tell whether the actor may take the notice off the pages."""
+    return actor.can(notice.permission or Permission.ORGANIZATION_WRITE)

@@ -12,3 +12,9 @@ class NoticeAdmin(ReadOnlyAdmin):
 
     list_display = ("kind", "organization", "severity", "created_at", "mailed_at", "dismissed_at")
     list_select_related = ("organization",)
+    list_filter = ("severity",)
+    search_fields = ("id", "organization")
+    fields = (
+        *("kind", "organization", "severity", "params", "path", "permission", "mail_wanted", "created_at", "mailed_at"),
+        *("mail_attempts", "next_mail_at", "dismissed_at", "resolved_at"),
+    )

@@ -4,7 +4,9 @@ from typing import Any, ClassVar, Self
 
 from django.db import models
 
+from apps.base.actor import Actor
 from apps.base.models import OrgOwned, OrgQuerySet
+from apps.base.permissions import Permission
 
 
 class Severity(models.TextChoices):
@@ -16,16 +18,36 @@ class Severity(models.TextChoices):
     BAD = "bad", "bad"
 
 
+OPEN = models.Q(dismissed_at=None, resolved_at=None)
+
+
 class NoticeQuerySet(OrgQuerySet):
     """Notices of organizations."""
 
+    def shown_to(self, actor: Actor) -> Self:
+        """This will keep the organization's notices that the actor may act on, and those for every member."""
+        held = [str(each) for each in Permission if actor.can(each)]
+        return self.for_actor(actor).filter(permission__in=["", *held])
+
     def open(self) -> Self:
         """This will keep what nobody dismissed and nothing resolved."""
-        return self.filter(dismissed_at=None, resolved_at=None)
+        return self.filter(OPEN)
+
+    def over(self) -> Self:
+        """This will keep what somebody dismissed or something resolved."""
+        return self.exclude(OPEN)
+
+    def needing_somebody(self) -> Self:
+        """This will keep what is wrong, and leave out what is only good to know."""
+        return self.filter(severity__in=(Severity.WARN, Severity.BAD))
+
+    def worst_first(self) -> Self:
+        """This will put the bad before the others, and of each the newest first."""
+        return self.order_by(models.Case(models.When(severity=Severity.BAD, then=0), default=1), "-id")
 
     def to_mail(self) -> Self:
-        """This will keep what is still to be mailed."""
-        return self.filter(mailed_at=None, mail_wanted=True)
+        """This will keep what is still to be mailed: neither mailed nor dismissed."""
+        return self.filter(mailed_at=None, mail_wanted=True, dismissed_at=None)
 
 
 class Notice(OrgOwned):
@@ -45,6 +67,7 @@ class Notice(OrgOwned):
     mail_attempts = models.PositiveSmallIntegerField(default=0)
     next_mail_at = models.DateTimeField(auto_now_add=True)
     dismissed_at = models.DateTimeField(null=True)
+    dismissed_by = models.CharField(max_length=200, blank=True, db_default="", help_text="Their name at that time.")
     resolved_at = models.DateTimeField(null=True)
 
     objects: ClassVar = NoticeQuerySet.as_manager()
@@ -55,7 +78,15 @@ class Notice(OrgOwned):
         ]
         indexes: ClassVar[list[Any]] = [
             models.Index(fields=["next_mail_at"], name="notice_to_mail", condition=models.Q(mailed_at=None)),
+            # What every page reads, however many are over.
+            models.Index(fields=["organization", "id"], name="notice_open", condition=OPEN),
+            models.Index(fields=["organization", "id"], name="notice_by_org"),
         ]
 
     def __str__(self) -> str:
         return f"{self.kind} · {self.dedupe_key}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody dismissed it and nothing resolved it."""
+        return self.dismissed_at is None and self.resolved_at is None

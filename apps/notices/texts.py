@@ -3,7 +3,9 @@
 from collections import defaultdict
 from typing import Any, NamedTuple
 
+from django.utils import translation
 from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.instants import readable
@@ -123,9 +125,15 @@ KINDS: dict[str, Words] = {
 }
 
 
+def label(notice: Notice) -> str:
+    """This will return what the audit log calls the notice: its title in English, whoever reads it."""
+    with translation.override("en"):
+        return _filled(_words(notice).title, notice.params)
+
+
 def describe(notice: Notice, slug: str) -> dict[str, Any]:
     """This will return the notice as pages and mails show it."""
-    words = KINDS[notice.kind]
+    words = _words(notice)
     return {
         "id": notice.public_id,
         "severity": notice.severity,
@@ -134,7 +142,15 @@ def describe(notice: Notice, slug: str) -> dict[str, Any]:
         "link_url": f"/o/{slug}/{notice.path}",
         "link_label": str(words.link_label),
         "created_at": notice.created_at,
+        "dismissed_at": notice.dismissed_at,
+        "dismissed_by": notice.dismissed_by,
+        "resolved_at": notice.resolved_at,
     }
+
+
+def _words(notice: Notice) -> Words:
+    """Return a notice's words; one of a kind that a newer portal no longer has says its kind."""
+    return KINDS.get(notice.kind) or Words(format_lazy("{}", notice.kind), format_lazy(""), _("Open"))
 
 
 def _filled(text: Promise, params: dict[str, Any]) -> str:

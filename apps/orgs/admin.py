@@ -2,24 +2,39 @@
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.db import transaction
+from django.utils.translation import gettext_lazy as _
 
 from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin, operator_of
 from apps.base.actor import Actor
 from apps.orgs import organizations
-from apps.orgs.models import Invitation, Membership, Organization, OrganizationStatus, OutgoingMail, User
+from apps.orgs.models import (
+    Invitation,
+    Membership,
+    OperatorLook,
+    Organization,
+    OrganizationStatus,
+    OutgoingMail,
+    User,
+)
+from apps.orgs.operators import LookingAdmin
 from apps.orgs.organization_forms import OperatorsOrganizationForm
+
+MOST_NAMED = 20
 
 
 @admin.register(Organization)
-class OrganizationAdmin(AuditedAdmin):
+class OrganizationAdmin(LookingAdmin, AuditedAdmin):
     """An organization: its settings, its ceilings, whether it may be used. Each change is one of its actions."""
 
     form = OperatorsOrganizationForm
     list_display = ("name", "slug", "status", "created_at", "closed_at", "kept_until")
     list_filter = ("status",)
-    search_fields = ("name", "slug")
+    search_fields = ("id", "slug^", "name~")
     fields = (
         *("name", "slug", "status", "status_reason", "ceiling_per_minute", "endpoint_limit", "leak_policy"),
         *("longest_key_days", "two_step_required"),
@@ -35,7 +50,8 @@ class OrganizationAdmin(AuditedAdmin):
     def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
         """This will let the end of what is closed be moved, and show it of nothing else."""
         is_closed = obj is not None and obj.status == OrganizationStatus.CLOSED and obj.purged_at is None
-        return self.readonly_fields if is_closed else (*self.readonly_fields, "kept_until")
+        fixed = tuple(super().get_readonly_fields(request, obj))
+        return fixed if is_closed else (*fixed, "kept_until")
 
     def save_model(self, request: Any, obj: Any, form: Any, change: bool) -> None:
         """This will do what was changed through the organization's own actions; each writes its entry."""
@@ -62,8 +78,35 @@ class UserAdmin(ReadOnlyAdmin):
     """People, without anything that lets anybody in."""
 
     list_display = ("email", "name", "is_active", "is_staff", "last_login", "created_at")
-    search_fields = ("email", "name")
-    fields = ("email", "name", "language", "is_active", "is_staff", "last_login", "created_at")
+    list_filter = ("is_staff", "is_active")
+    search_fields = ("id", "email^")
+    fields = (
+        *("email", "name", "language", "is_active", "is_staff", "last_login", "created_at", "addresses"),
+        *("second_steps", "sessions", "organizations"),
+    )
+
+    @admin.display(description=_("addresses"))
+    def addresses(self, user: Any) -> str:
+        """Which addresses belong to the account, and which are confirmed."""
+        rows = EmailAddress.objects.filter(user=user).order_by("-primary", "email")
+        return ", ".join(f"{row.email} ({_('confirmed') if row.verified else _('not confirmed')})" for row in rows)
+
+    @admin.display(description=_("two-step sign-in"))
+    def second_steps(self, user: Any) -> Any:
+        """Which second factors there are, by kind: what is in them is nobody's to see."""
+        rows = Authenticator.objects.filter(user=user).order_by("pk")
+        return ", ".join(str(row.get_type_display()) for row in rows) or _("none")
+
+    @admin.display(description=_("sessions"))
+    def sessions(self, user: Any) -> int:
+        """How many sessions are known, without what would open them."""
+        return UserSession.objects.filter(user=user).count()
+
+    @admin.display(description=_("organizations"))
+    def organizations(self, user: Any) -> Any:
+        """Where the person belongs, and as what."""
+        rows = Membership.objects.filter(user=user).select_related("organization")[:MOST_NAMED]
+        return ", ".join(f"{row.organization} ({row.get_role_display()})" for row in rows) or _("none")
 
 
 @admin.register(Membership)
@@ -72,7 +115,9 @@ class MembershipAdmin(ReadOnlyAdmin):
 
     list_display = ("user", "organization", "role", "created_at", "last_seen_at")
     list_select_related = ("user", "organization")
-    search_fields = ("user__email", "organization__slug")
+    list_filter = ("role",)
+    search_fields = ("organization", "user", "user__email")
+    fields = list_display
 
 
 @admin.register(Invitation)
@@ -88,7 +133,18 @@ class InvitationAdmin(ReadOnlyAdmin):
 
 @admin.register(OutgoingMail)
 class OutgoingMailAdmin(ReadOnlyAdmin):
-    """Mail that waits or was sent."""
+    """Mail that waits or was sent, without its text: that may hold a link which lets somebody in."""
 
     list_display = ("to", "subject", "created_at", "sent_at", "attempts", "last_error")
-    ordering = ("-id",)
+    search_fields = ("id",)
+    fields = ("to", "subject", "created_at", "sent_at", "attempts", "next_attempt_at", "last_error")
+
+
+@admin.register(OperatorLook)
+class OperatorLookAdmin(ReadOnlyAdmin):
+    """Which operator looked at whose pages, when and why."""
+
+    list_display = ("started_at", "operator", "organization", "reason", "until", "ended_at", "pages")
+    list_select_related = ("operator", "organization")
+    search_fields = ("organization", "operator__email")
+    fields = list_display

@@ -16,6 +16,7 @@ def ensure_platform(**_options: Any) -> None:
 class OrgsConfig(AppConfig):
     name = "apps.orgs"
     label = "orgs"
+    verbose_name = _("People and organizations")
 
     def ready(self) -> None:
         """This will make the vendor's organization after a migration, and register the sweeps."""
@@ -28,3 +29,5 @@ class OrgsConfig(AppConfig):
         sweeps.register("orgs.forget_purged", "apps.orgs.purging.forget_purged", 3600)
         exports.register("organization.jsonl", "apps.orgs.archive_parts.organization")
         exports.register("members.jsonl", "apps.orgs.archive_parts.members")
+        exports.register("invitations.jsonl", "apps.orgs.archive_parts.invitations")
+        sweeps.register("orgs.end_looks", "apps.orgs.actions.end_looks_that_ran_out", 60)

@@ -8,7 +8,7 @@ from apps.base.actor import Actor
 from apps.base.exports import in_batches
 from apps.base.instants import instant
 from apps.orgs.entrance import without_second_step
-from apps.orgs.models import Membership, Organization
+from apps.orgs.models import Invitation, Membership, Organization
 
 
 def organization(actor: Actor) -> Iterator[dict[str, Any]]:
@@ -48,6 +48,21 @@ def members(actor: Actor) -> Iterator[dict[str, Any]]:
                 "two_step": row.pk not in lacking,
                 "since": instant(row.created_at),
                 "last_seen_at": instant(row.last_seen_at),
+            }
+
+
+def invitations(actor: Actor) -> Iterator[dict[str, Any]]:
+    """This will return who was invited by mail, and what became of it."""
+    for batch in in_batches(Invitation.objects.for_actor(actor)):
+        for row in batch:
+            yield {
+                "id": row.public_id,
+                "email": row.email,
+                "role": row.role,
+                "status": row.status,
+                "invited_by": row.invited_by_label,
+                "created_at": instant(row.created_at),
+                "expires_at": instant(row.expires_at),
             }
 
 

@@ -2,34 +2,41 @@
 
 from typing import Any
 
+from django.conf import settings
+
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.notices.models import Notice, Severity
+from apps.notices.actions import may_dismiss
+from apps.notices.models import Notice
 from apps.notices.texts import describe
 from apps.orgs.entrance import contact_of
 from apps.orgs.models import Membership, OrganizationStatus
 
 NOTICES_ON_TOP = 1
-SEVERITY_ORDER = {Severity.BAD: 0, Severity.WARN: 1, Severity.INFO: 2, Severity.OK: 3}
+MOST_COUNTED = 50
 
 
 def page_context(request: PortalRequest) -> dict[str, Any]:
-    """This will return the frame's context; on pages of no organization only the switcher."""
+    """This will return the frame's context; on pages of no organization the switcher, for strangers whom to ask."""
+    context: dict[str, Any] = {
+        "support_url": settings.SUPPORT_CONTACT,
+        "support_name": settings.SUPPORT_CONTACT.removeprefix("mailto:"),
+    }
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
-        return {}
-    context: dict[str, Any] = {"memberships": _memberships(request)}
+        return context
+    context["memberships"] = _memberships(request)
     organization = getattr(request, "organization", None)
     if organization is not None:
         actor = request.actor
         context |= {
             "actor": actor,
+            "look": getattr(request, "look", None),
             "organization": organization,
             "nav": getattr(request, "nav", ""),
             "can": {permission.name.lower(): actor.can(permission) for permission in Permission},
-            "notices": _notices(request),
             "contact": contact_of(organization) if actor.suspended else "",
-        }
+        } | _notices(request)
     return context
 
 
@@ -39,11 +46,19 @@ def _memberships(request: PortalRequest) -> list[Membership]:
     return [row for row in rows if not row.organization.is_platform]
 
 
-def _notices(request: PortalRequest) -> list[dict[str, Any]]:
-    """The worst open notice; the overview has its own card for what needs attention."""
-    if getattr(request, "nav", "") == "overview":
-        return []
-    rows = Notice.objects.for_actor(request.actor).open().order_by("-id")[:20]
-    mine = [row for row in rows if not row.permission or request.actor.can(row.permission)]
-    mine.sort(key=lambda row: SEVERITY_ORDER[Severity(row.severity)])
-    return [describe(row, request.organization.slug) for row in mine[:NOTICES_ON_TOP]]
+def _notices(request: PortalRequest) -> dict[str, Any]:
+    """The worst of what needs somebody, and how much more there is; the overview has a card of its own for these.
+
+    Dismissing leads away from the page: not where something was just typed, or is shown this once.
+    """
+    if getattr(request, "nav", "") in ("overview", "notices"):
+        return {}
+    rows = list(Notice.objects.shown_to(request.actor).needing_somebody().open().worst_first()[:MOST_COUNTED])
+    shown = [
+        {
+            **describe(row, request.organization.slug),
+            "may_dismiss": request.method == "GET" and may_dismiss(request.actor, row),
+        }
+        for row in rows[:NOTICES_ON_TOP]
+    ]
+    return {"notices": shown, "more_notices": max(0, len(rows) - NOTICES_ON_TOP)}

@@ -1,9 +1,10 @@
 """Who the caller is where a session says so: pages under ``/o/<slug>/`` and the browsable API."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 
 from django.contrib import messages
+from django.db import DatabaseError
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone, translation
@@ -12,10 +13,13 @@ from django.utils.translation import gettext as _
 from apps.base.actor import Actor, ActorKind
 from apps.base.api import Caller
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
+from apps.base.instants import zone_of
 from apps.base.middleware import is_api
+from apps.base.pages import READING
 from apps.base.requests import PortalRequest
+from apps.orgs import looking
 from apps.orgs.entrance import lacks_second_step, why_suspended
-from apps.orgs.models import Membership, OrganizationStatus
+from apps.orgs.models import Membership, OrganizationStatus, Role
 from apps.orgs.roles import GIVES, PERMISSIONS
 from apps.orgs.standing import as_of_now
 
@@ -46,12 +50,14 @@ def actor_of(request: PortalRequest, membership: Membership) -> Actor:
 def enter_organization(request: PortalRequest, slug: str) -> HttpResponse | None:
     """This will set ``request.organization``, ``.membership`` and ``.actor``, or raise NotFound for a stranger.
 
-    Returns where the member must go first, if anywhere: to the set-up of two-step sign-in, where it is required.
+    An operator who began to look at the organization gets in as well, to read and nothing else. Returns where the
+    member must go first, if anywhere: to the set-up of two-step sign-in, where it is required.
     """
     memberships = Membership.objects.filter(user_id=request.user.pk).select_related("organization", "user")
     found = memberships.filter(organization__slug=slug).exclude(organization__status=OrganizationStatus.CLOSED).first()
     if found is None or found.organization.is_platform:
-        raise NotFound()
+        _enter_to_look(request, slug)
+        return None
     request.membership, request.organization = found, found.organization
     request.actor = actor_of(request, found)
     if lacks_second_step(found):
@@ -61,6 +67,19 @@ def enter_organization(request: PortalRequest, slug: str) -> HttpResponse | None
     request.session["organization"] = slug
     _note_visit(found)
     return None
+
+
+def _enter_to_look(request: PortalRequest, slug: str) -> None:
+    look = looking.look_of(request, slug)
+    if look is None:
+        raise NotFound()
+    if request.method not in READING:
+        raise Forbidden(_("You look at this organization as an operator: you see its pages and change nothing."))
+    request.look, request.organization = look, look.organization
+    # Not a member: a row that is never saved, so that a page which asks for the role finds the least.
+    request.membership = Membership(organization=look.organization, user=request.user, role=Role.VIEWER)
+    request.actor = looking.actor_of(request, look)
+    looking.count_page(look)
 
 
 def _note_visit(membership: Membership) -> None:
@@ -111,7 +130,7 @@ def _refusal(membership: Membership) -> Forbidden | None:
 
 
 class LanguageMiddleware:
-    """Chooses the language of pages: the account's, else the cookie's, else the browser's."""
+    """Chooses the language of pages: the account's, else the cookie's, else the browser's; and the account's zone."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -119,9 +138,20 @@ class LanguageMiddleware:
     def __call__(self, request: PortalRequest) -> HttpResponse:
         if is_api(request.path_info):
             return self.get_response(request)
-        language = getattr(request.user, "language", "") or translation.get_language_from_request(request)
-        with translation.override(language):
+        language, zone = _habits(request)
+        with translation.override(language), timezone.override(zone):
             request.LANGUAGE_CODE = translation.get_language()
             response = self.get_response(request)
         response.headers.setdefault("Content-Language", language)
         return response
+
+
+def _habits(request: PortalRequest) -> tuple[str, tzinfo]:
+    """Return the reader's language and time zone; the browser's language also where the account cannot be read."""
+    try:
+        user = request.user
+        language, zone = getattr(user, "language", ""), getattr(user, "time_zone", "")
+    except DatabaseError:
+        # The view, or its page for errors, says so.
+        language = zone = ""
+    return language or translation.get_language_from_request(request), zone_of(zone)

@@ -6,6 +6,7 @@ from django.db import connection
 
 from apps.base.actor import Actor
 from apps.base.errors import NotFound
+from apps.orgs.entrance import why_suspended
 from apps.orgs.models import Membership, OrganizationStatus
 from apps.orgs.roles import GIVES, PERMISSIONS
 
@@ -22,7 +23,9 @@ def as_of_now(actor: Actor) -> Actor:
     rows = rows.exclude(organization__status=OrganizationStatus.CLOSED)
     if connection.vendor == "postgresql":
         rows = rows.select_for_update(no_key=True, of=("self",))
-    role = rows.values_list("role", flat=True).first()
-    if role is None:
+    found = rows.select_related("organization").first()
+    if found is None:
         raise NotFound()
-    return replace(actor, permissions=PERMISSIONS[role], gives=GIVES[role], role=role)
+    role = found.role
+    suspended = why_suspended(found.organization)
+    return replace(actor, permissions=PERMISSIONS[role], gives=GIVES[role], role=role, suspended=suspended)

@@ -2,16 +2,19 @@
 
 import logging
 import smtplib
+import uuid
 from datetime import timedelta
-from itertools import groupby
 
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.core.mail import EmailMessage
 from django.db import transaction
+from django.urls import reverse
 from django.utils import timezone, translation
 
-from apps.notices.models import Notice
+from apps.base.identifiers import uuid_at
+from apps.base.instants import zone_of
+from apps.notices.models import Notice, Severity
 from apps.notices.texts import describe
 from apps.orgs import link_mails, mail
 from apps.orgs.mailing import recipients
@@ -22,6 +25,11 @@ logger = logging.getLogger(__name__)
 BATCH = 50
 # More notices than this of one organization at once become one mail to a person.
 MOST_SINGLE_MAILS = 3
+# For so long after a mail, more than that many wait and come as one.
+QUIET = timedelta(minutes=5)
+LOOKED_BACK = timedelta(days=2)
+MOST_IN_A_RUN = 500
+MOST_IN_A_MAIL = 20
 MOST_ATTEMPTS = 20
 FORGOTTEN_AT_ONCE = 500
 LONGEST_WAIT = timedelta(hours=6)
@@ -30,14 +38,31 @@ LONGEST_WAIT = timedelta(hours=6)
 def mail_notices() -> int:
     """This will write the mails of new notices to those whom mailing.py names, each in their language.
 
-    What a person gets of one organization in one run comes as one mail where it is more than three notices.
+    What a person gets of one organization in one run comes as one mail where it is more than three notices. After such
+    mails an organization has quiet for a while: a flood over minutes becomes a mail every few minutes.
     """
-    waiting = Notice.objects.to_mail().filter(dismissed_at=None).select_related("organization").order_by("pk")[:BATCH]
-    notices = sorted(waiting, key=lambda notice: notice.organization_id)
-    for _organization_id, group in groupby(notices, key=lambda notice: notice.organization_id):
-        with transaction.atomic():
-            _write_mails([notice for notice in group if _take(notice)])
-    return len(notices)
+    written = 0
+    waiting = Notice.objects.to_mail().order_by()
+    for organization_id in list(waiting.values_list("organization_id", flat=True).distinct()[:BATCH]):
+        try:
+            written += _mail_notices_of(organization_id)
+        except Exception:
+            # One organization's trouble must not keep the others waiting.
+            logger.exception("notices of %s could not be mailed", organization_id)
+    return written
+
+
+@transaction.atomic
+def _mail_notices_of(organization_id: uuid.UUID) -> int:
+    rows = Notice.objects.filter(organization_id=organization_id)
+    waiting = list(rows.to_mail().select_related("organization").order_by("pk")[:MOST_IN_A_RUN])
+    now = timezone.now()
+    recent = rows.filter(pk__gt=uuid_at(now - LOOKED_BACK), mail_wanted=True, mailed_at__gt=now - QUIET).count()
+    if recent and recent + len(waiting) > MOST_SINGLE_MAILS:
+        return 0
+    taken = [notice for notice in waiting if _take(notice)]
+    _write_mails(taken)
+    return len(taken)
 
 
 def _take(notice: Notice) -> bool:
@@ -55,6 +80,7 @@ def _write_mails(notices: list[Notice]) -> None:
     for member in members:
         own = [notice for notice, keys in told if member.pk in keys]
         if len(own) > MOST_SINGLE_MAILS:
+            own.sort(key=lambda notice: notice.severity != Severity.BAD)
             _write_mail(member, "notices", own)
         else:
             for notice in own:
@@ -63,9 +89,17 @@ def _write_mails(notices: list[Notice]) -> None:
 
 def _write_mail(member: Membership, template: str, notices: list[Notice]) -> None:
     organization, user = notices[0].organization, member.user
-    with translation.override(user.language or "en"):
-        words = [describe(notice, organization.slug) for notice in notices]
-    context = {"notice": words[0], "notices": words, "organization": organization.name, "name": user.name}
+    with translation.override(user.language or "en"), timezone.override(zone_of(user.time_zone)):
+        words = [describe(notice, organization.slug) for notice in notices[:MOST_IN_A_MAIL]]
+    context = {
+        "notice": words[0],
+        "notices": words,
+        "number": len(notices),
+        "more": len(notices) - len(words),
+        "organization": organization.name,
+        "list_url": reverse("notices", args=[organization.slug]),
+        "name": user.name,
+    }
     mail.enqueue(to=user.email, template=template, context=context, language=user.language)
 
 

@@ -7,7 +7,7 @@ from apps.base.api import api_path
 from apps.orgs import api as doors
 from apps.orgs import organization_views as organization
 from apps.orgs.account import confirming, entrance, profile, second_steps, sessions, single_sign_on
-from apps.orgs.views import acceptance, invitations, members, organizations
+from apps.orgs.views import acceptance, invitations, members, organizations, preferences
 
 SETTINGS = "o/<slug:slug>/settings/organization/"
 
@@ -45,6 +45,8 @@ account = [
     path("sessions/", sessions.list_sessions, name="usersessions_list"),
 ]
 pages = [
+    path("language/", preferences.set_language, name="set_language"),
+    path("account/preferences/", preferences.preferences, name="preferences"),
     path("account/", include(account)),
     path("settings/integration/", organizations.landing, name="landing"),
     path("organizations/", organizations.organizations, name="organizations"),

@@ -1,20 +1,31 @@
 """Event types, endpoints and deliveries in the operators' admin; no secret is among the fields."""
 
+import json
 from typing import Any
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
+from apps.base.actor import Actor
+from apps.base.crypto import CannotDecrypt
+from apps.base.secrets import MASK_DOTS
+from apps.webhooks import actions
+from apps.webhooks.events import HOST_EVENTS
 from apps.webhooks.models import (
+    Attempt,
+    AttemptHour,
     Delivery,
     DeliveryBalance,
     Endpoint,
+    EndpointSecret,
     EngineTotal,
     Event,
     EventOrigin,
     EventType,
     FanOutBatch,
     ReplayJob,
+    Subscription,
     SweepPlace,
     WorkerBeat,
 )
@@ -29,7 +40,9 @@ class EventTypeAdmin(AuditedAdmin):
     audit_kind = "event_type"
     list_display = ("name", "origin", "description", "is_deprecated", "deprecated_at", "replaced_by")
     list_filter = ("origin", "is_deprecated")
-    search_fields = ("name", "description")
+    search_fields = ("name~", "description~")
+    ordering = ("name",)
+    is_removable = True
     readonly_fields = ("origin",)
     fields = (
         "name",
@@ -46,6 +59,19 @@ class EventTypeAdmin(AuditedAdmin):
         """This will let operators change the host product's types only."""
         return obj is None or obj.origin == EventOrigin.HOST
 
+    def has_delete_permission(self, request: Any, obj: Any = None) -> bool:
+        """This will offer it for types that operators added; whether anybody uses one is the action's to say."""
+        is_ours = obj is not None and (obj.origin != EventOrigin.HOST or obj.name in HOST_EVENTS)
+        return super().has_delete_permission(request, obj) and not is_ours
+
+    def save_action(self, actor: Actor, row: Any, changes: Any, is_new: bool) -> None:
+        """This will add or change the type."""
+        actions.save_event_type(actor=actor, row=row, changes=changes)
+
+    def remove(self, actor: Actor, row: Any) -> None:
+        """This will delete a type that nobody uses."""
+        actions.delete_event_type(actor=actor, row=row)
+
     def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
         """This will fix the name of what is there: endpoints are subscribed by it."""
         return (*self.readonly_fields, "name") if obj else tuple(self.readonly_fields)
@@ -53,12 +79,46 @@ class EventTypeAdmin(AuditedAdmin):
 
 @admin.register(Endpoint)
 class EndpointAdmin(ReadOnlyAdmin):
-    """Endpoints of organizations."""
+    """Endpoints of organizations; of their own headers the names only."""
 
     list_display = ("url", "organization", "status", "health", "created_at")
     list_select_related = ("organization",)
     list_filter = ("status", "health")
-    fields = ("url", "organization", "description", "event_types", "status", "health", "disabled_reason", "created_at")
+    search_fields = ("id", "organization")
+    fields = (
+        *("url", "organization", "description", "event_types", "header_names", "status", "health", "disabled_reason"),
+        *("disabled_at", "deleted_at", "rate_limit_per_second", "max_in_flight", "failures_in_a_row"),
+        *("failing_since", "last_success_at", "created_at"),
+    )
+
+    @admin.display(description=_("own headers"))
+    def header_names(self, endpoint: Any) -> Any:
+        """Which headers the organization added, their values as dots."""
+        try:
+            names = json.loads(endpoint.headers)
+        except CannotDecrypt:
+            return _("They do not open: their encryption key is not in ENCRYPTION_KEYS.")
+        return ", ".join(f"{name}: {MASK_DOTS}" for name in names) or "-"
+
+
+@admin.register(EndpointSecret)
+class EndpointSecretAdmin(ReadOnlyAdmin):
+    """That an endpoint has a signing secret, and until when; never the secret, not even a part."""
+
+    list_display = ("endpoint", "organization", "created_at", "expires_at")
+    list_select_related = ("endpoint", "organization")
+    search_fields = ("endpoint",)
+    fields = list_display
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(ReadOnlyAdmin):
+    """Which endpoint gets what."""
+
+    list_display = ("pattern", "endpoint", "organization")
+    list_select_related = ("endpoint", "organization")
+    search_fields = ("organization", "endpoint")
+    fields = list_display
 
 
 @admin.register(Event)
@@ -67,8 +127,9 @@ class EventAdmin(ReadOnlyAdmin):
 
     list_display = ("type", "organization", "publisher", "match_count", "created_at")
     list_select_related = ("organization",)
-    fields = ("type", "organization", "publisher", "client_id", "match_count", "created_at")
-    ordering = ("-id",)
+    list_filter = ("test",)
+    search_fields = ("id", "organization")
+    fields = ("type", "organization", "publisher", "client_id", "match_count", "test", "created_at")
 
 
 @admin.register(Delivery)
@@ -76,18 +137,39 @@ class DeliveryAdmin(ReadOnlyAdmin):
     """Deliveries."""
 
     list_display = (
-        "event_type",
-        "organization",
-        "endpoint",
-        "status",
-        "attempt_count",
-        "next_attempt_at",
-        "created_at",
+        *("event_type", "organization", "endpoint", "status", "attempt_count", "next_attempt_at", "created_at"),
     )
     list_select_related = ("organization", "endpoint")
-    list_filter = ("status",)
-    ordering = ("-id",)
-    exclude = ("lease_token",)
+    list_filter = ("status", "test")
+    search_fields = ("id", "organization", "endpoint", "event")
+    fields = (
+        *("event_type", "event", "organization", "endpoint", "status", "test", "attempt_count", "uncounted_attempts"),
+        *("next_attempt_at", "next_attempt_reason", "last_status_code", "last_error", "lease_until"),
+        *("created_at", "finished_at"),
+    )
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ReadOnlyAdmin):
+    """Single requests, without what was sent and answered: that is the customer's."""
+
+    list_display = ("started_at", "organization", "delivery_id", "number", "status_code", "error", "duration_ms")
+    list_select_related = ("organization",)
+    search_fields = ("id", "organization", "delivery")
+    fields = (
+        *("started_at", "finished_at", "organization", "delivery", "number", "status_code", "error", "hint", "address"),
+        *("duration_ms", "timings_ms", "truncated"),
+    )
+
+
+@admin.register(AttemptHour)
+class AttemptHourAdmin(ReadOnlyAdmin):
+    """Attempts by hour."""
+
+    list_display = ("hour", "organization", "endpoint", "succeeded", "failed")
+    list_select_related = ("organization", "endpoint")
+    search_fields = ("organization@hour", "endpoint@hour")
+    fields = list_display
 
 
 @admin.register(ReplayJob)
@@ -97,8 +179,11 @@ class ReplayJobAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "organization", "endpoint", "status", "count", "sent", "succeeded", "failed")
     list_select_related = ("organization", "endpoint")
     list_filter = ("status",)
-    ordering = ("-id",)
-    exclude = ("cursor", "ends_before", "paced_until", "count_again_at")
+    search_fields = ("id", "organization")
+    fields = (
+        *list_display,
+        *("since", "until", "statuses", "event_types", "rate_per_second", "created_by_label", "finished_at"),
+    )
 
 
 @admin.register(DeliveryBalance)
@@ -106,18 +191,12 @@ class DeliveryBalanceAdmin(ReadOnlyAdmin):
     """Where the accepted deliveries of each organization are; missing is 0, or something was lost."""
 
     list_display = (
-        "organization",
-        "accepted",
-        "delivered",
-        "waiting",
-        "sending",
-        "held",
-        "exhausted",
-        "dropped",
-        "missing",
+        *("organization", "accepted", "delivered", "waiting", "sending", "held", "exhausted", "dropped", "missing"),
         "counted_at",
     )
     list_select_related = ("organization",)
+    search_fields = ("organization",)
+    fields = list_display
 
 
 @admin.register(WorkerBeat)
@@ -125,6 +204,7 @@ class WorkerBeatAdmin(ReadOnlyAdmin):
     """Workers of the last day, and when each last gave a sign of life."""
 
     list_display = ("name", "started_at", "beat_at")
+    fields = list_display
 
 
 @admin.register(EngineTotal)
@@ -132,6 +212,7 @@ class EngineTotalAdmin(ReadOnlyAdmin):
     """Counters of all workers together."""
 
     list_display = ("name", "value")
+    fields = list_display
 
 
 @admin.register(SweepPlace)
@@ -139,6 +220,7 @@ class SweepPlaceAdmin(ReadOnlyAdmin):
     """How far the sweeps of retention and of hourly figures have come."""
 
     list_display = ("name", "place", "again_at")
+    fields = list_display
 
 
 @admin.register(FanOutBatch)
@@ -147,4 +229,5 @@ class FanOutBatchAdmin(ReadOnlyAdmin):
 
     list_display = ("event", "organization", "size")
     list_select_related = ("event", "organization")
-    fields = ("event", "organization", "size")
+    search_fields = ("id",)
+    fields = list_display

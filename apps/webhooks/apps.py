@@ -18,6 +18,7 @@ def fill_catalogue(**signal: Any) -> None:
 class WebhooksConfig(AppConfig):
     name = "apps.webhooks"
     label = "webhooks"
+    verbose_name = _("Webhooks")
 
     def ready(self) -> None:
         """This will register what the portal calls by name."""

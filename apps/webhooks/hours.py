@@ -105,8 +105,9 @@ def last_24h(actor: Actor) -> dict[uuid.UUID, list[tuple[int, int]]]:
     place = SweepPlace.objects.filter(name=NAME).values_list("place", flat=True).first()
     stored = AttemptHour.objects.for_actor(actor).filter(hour__gte=first)
     columns = stored.values_list("organization_id", "endpoint_id", "hour", "succeeded", "failed")
-    since = Attempt.objects.for_actor(actor).filter(pk__gte=uuid_at(first), started_at__gte=first)
-    young = _figures(since if place is None else since.filter(pk__gt=place))
+    # One lower bound: given two, SQLite walks from the first of them, a day back.
+    begin = uuid_at(first) if place is None else max(place, uuid_at(first))
+    young = _figures(Attempt.objects.for_actor(actor).filter(pk__gt=begin, started_at__gte=first))
     hours: dict[uuid.UUID, list[tuple[int, int]]] = {}
     for row in (*(Hour(*each) for each in columns), *young):
         index = min(23, max(0, int((row.hour - first) / HOUR)))

@@ -120,7 +120,10 @@ def _worst_offset(alive: str) -> float:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT clock_offset FROM webhooks_workerbeat WHERE {alive}")  # noqa: S608
         offsets: list[float] = [row[0] for row in cursor.fetchall()]
-    return round(max([clock.measure(), *offsets], key=abs), 3)
+    worst: float = clock.measure()
+    for offset in offsets:
+        worst = offset if abs(offset) > abs(worst) else worst
+    return round(worst, 3)
 
 
 def _balance() -> list[Metric]:

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.base.errors import Invalid
 from apps.base.parsing import parse_json
 from apps.base.rendering import to_json
-from apps.webhooks.catalogue import EVENT_NAME
+from apps.webhooks import actions
 from apps.webhooks.models import EventType
 from apps.webhooks.schemas import check_data, check_schema
 
@@ -73,10 +73,7 @@ class EventTypeForm(forms.ModelForm):
 
     def clean_name(self) -> str:
         """This will take words parted by dots."""
-        name: str = self.cleaned_data["name"]
-        if not EVENT_NAME.fullmatch(name):
-            raise forms.ValidationError(_("Write lower-case words parted by dots, such as order.created."))
-        return name
+        return self._checked("name", actions.check_event_name)
 
     def clean_schema(self) -> Any:
         """This will refuse what is no schema, and one that refers to anything outside of it."""
@@ -95,7 +92,14 @@ class EventTypeForm(forms.ModelForm):
             values["deprecated_at"] = values.get("deprecated_at") or timezone.localdate()
         elif values.get("replaced_by") or values.get("deprecated_at"):
             self.add_error("is_deprecated", _("Only a deprecated type has a date and a successor."))
+        self._check_successor(values)
         return values
+
+    def _check_successor(self, values: dict[str, Any]) -> None:
+        try:
+            actions.check_successor(values.get("name") or self.instance.name, values.get("replaced_by") or "")
+        except Invalid as refusal:
+            self.add_error("replaced_by", str(refusal))
 
     def _checked(self, name: str, check: Any) -> Any:
         try:

@@ -24,7 +24,7 @@ from apps.webhooks import bell
 from apps.webhooks.catalogue import patterns_for
 from apps.webhooks.crash_points import is_armed, reach
 from apps.webhooks.models import Event
-from apps.webhooks.sql import as_text, uuid7_from
+from apps.webhooks.sql import as_text, prepared_cursor, uuid7_from
 
 # The most deliveries that are made while the publisher waits, and of one batch afterwards.
 AT_ONCE = 500
@@ -174,7 +174,7 @@ INSERT INTO webhooks_fanoutbatch (id, organization_id, event_id, endpoint_ids, s
 
 
 def _store_postgresql(row: dict[str, Any]) -> tuple[bool, int]:
-    with connection.cursor() as cursor:
+    with prepared_cursor() as cursor:
         cursor.execute(POSTGRESQL, row)
         stored, deliveries = cursor.fetchone()
     return bool(stored), deliveries

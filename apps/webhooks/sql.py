@@ -1,9 +1,13 @@
-"""How raw SQL writes what Django's fields hold: times and ids as SQLite keeps them, and version 7 UUIDs.
+"""How raw SQL writes what Django's fields hold: times and ids as SQLite keeps them, and version 7 UUIDs; and prepares.
 
 Django keeps a time in SQLite as text ``YYYY-MM-DD HH:MM:SS.ffffff`` in UTC and a UUID as 32 hex digits.
 """
 
 from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from django.db import connection
 
 
 def as_text(moment: datetime) -> str:
@@ -24,3 +28,21 @@ def uuid7_from(milliseconds: str) -> str:
     """
     timed = f"overlay(uuid_send(gen_random_uuid()) placing substring(int8send({milliseconds}) from 3) from 1 for 6)"
     return f"encode(set_bit(set_bit({timed}, 52, 1), 53, 1), 'hex')::uuid"
+
+
+class _Prepared(psycopg.Cursor[Any]):
+    """A cursor whose statements the server plans once for each connection."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> "_Prepared":
+        """This will run the statement as a prepared one."""
+        return super().execute(query, params, **{**options, "prepare": True})
+
+
+def prepared_cursor() -> Any:
+    """This will return Django's cursor over a preparing one: planning a large statement costs more than running it.
+
+    Where ``DATABASE_PREPARE`` is off the connection prepares nothing and the statement is planned each time. PostgreSQL
+    only; a parameter must have the same type at every call.
+    """
+    connection.ensure_connection()
+    return connection._prepare_cursor(_Prepared(connection.connection))

@@ -1,16 +1,69 @@
-"""Figures about deliveries for pages."""
+"""Figures about deliveries for pages; none of them counts the log."""
+
+import uuid
+from collections import defaultdict
+from datetime import timedelta
+from typing import NamedTuple
+
+from django.utils import timezone
 
 from apps.base.actor import Actor
+from apps.base.identifiers import uuid_at
 from apps.webhooks import hours
-from apps.webhooks.models import Delivery, DeliveryStatus
+from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Endpoint
+
+# The newest attempts of the last day, from which the slowest endpoint is told.
+MOST_ATTEMPTS = 1000
+FEWEST_ATTEMPTS = 5
+# The newest deliveries, among which the first answers are looked for.
+MOST_DELIVERIES = 200
 
 
-def attempts_24h(actor: Actor) -> tuple[int, int]:
-    """This will count the attempts of the last 24 hours that delivered, and those that failed."""
-    rows = [row for series in hours.last_24h(actor).values() for row in series]
-    return sum(good for good, _bad in rows), sum(bad for _good, bad in rows)
+class Slowest(NamedTuple):
+    """The endpoint whose slowest twentieth is slowest, and where that begins."""
+
+    endpoint: Endpoint
+    milliseconds: float
 
 
-def has_delivered(actor: Actor) -> bool:
-    """This will tell whether any event ever arrived."""
-    return Delivery.objects.for_actor(actor).filter(status=DeliveryStatus.SUCCEEDED).exists()
+class Answers(NamedTuple):
+    """Whether a receiver answered 2xx: to a test, to a real event."""
+
+    test: bool
+    event: bool
+
+
+def hours_24h(actor: Actor) -> list[tuple[int, int]]:
+    """This will return the attempts that succeeded and failed in each of the last 24 hours, oldest first."""
+    series = hours.last_24h(actor).values()
+    return [(sum(good for good, _ in column), sum(bad for _, bad in column)) for column in zip(*series, strict=True)]
+
+
+def slowest_p95(actor: Actor) -> Slowest | None:
+    """This will return the slowest endpoint by the 95th percentile of its newest attempts; None without enough."""
+    since = uuid_at(timezone.now() - timedelta(days=1))
+    rows = Attempt.objects.for_actor(actor).filter(pk__gt=since).order_by("-pk")
+    taken: dict[uuid.UUID, list[float]] = defaultdict(list)
+    for endpoint_id, duration in rows.values_list("endpoint_id", "duration_ms")[:MOST_ATTEMPTS]:
+        if duration is not None:
+            taken[endpoint_id].append(duration)
+    slow = {key: _p95(times) for key, times in taken.items() if len(times) >= FEWEST_ATTEMPTS}
+    for key in sorted(slow, key=lambda each: -slow[each])[:1]:
+        endpoint = Endpoint.objects.for_actor(actor).filter(pk=key).first()
+        return Slowest(endpoint, slow[key]) if endpoint else None
+    return None
+
+
+def _p95(times: list[float]) -> float:
+    """Nearest rank: the smallest time that is no shorter than 95 % of all."""
+    return sorted(times)[-(-len(times) * 95 // 100) - 1]
+
+
+def first_answers(actor: Actor) -> Answers:
+    """This will tell whether a test and a real event ever arrived, as far as endpoints and newest deliveries know."""
+    arrived = Endpoint.objects.for_actor(actor).exclude(last_success_at=None).exists()
+    if arrived:
+        return Answers(True, True)
+    newest = Delivery.objects.for_actor(actor).order_by("-pk").values_list("status", "test")[:MOST_DELIVERIES]
+    good = {test for status, test in newest if status == DeliveryStatus.SUCCEEDED}
+    return Answers(True in good, False in good)

@@ -20,12 +20,14 @@ from django.core.management import call_command  # noqa: E402
 from django.db import connection, connections, transaction  # noqa: E402
 from django.db.models import Count  # noqa: E402
 from django.test import Client  # noqa: E402
+from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from apps.orgs.models import Membership, Organization, Role, User  # noqa: E402
 from apps.webhooks import claims, fan_out, publishing  # noqa: E402
 from apps.webhooks.models import Attempt, Delivery, Endpoint, EndpointSecret, Event, Subscription  # noqa: E402
 from apps.webhooks.signing import new_secret  # noqa: E402
+from benchmarks.deliveries import seconds_of  # noqa: E402
 from benchmarks.hooks.rival import deliver  # noqa: E402
 
 DATA = {"order_id": "ORD-7", "status": "placed", "note": "n" * 800}
@@ -153,23 +155,41 @@ def ids() -> dict[str, Any]:
 
 
 def accept(events: int, rounds: int, ways: list[str]) -> dict[str, Any]:
-    """This will accept events in each way in turn, and return how many a second in each round."""
+    """This will accept events in each way in turn, and return how many a second in each round, and what each cost."""
     owner = owners()[0]
-    found: dict[str, list[float]] = {way: [] for way in ways}
+    found: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
     for number in range(rounds + 1):
         for way in ways:
             empty()
             count = events if number else 10  # the first round warms up
-            started = time.perf_counter()
+            spent = [time.perf_counter(), time.process_time(), server_seconds()]
             for _event in range(count):
                 ACCEPT[way](owner)
-            seconds = time.perf_counter() - started
+            after = [time.perf_counter(), time.process_time(), server_seconds()]
+            seconds, client, server = (end - begin for begin, end in zip(spent, after, strict=True))
             made = (Event.objects.count(), Delivery.objects.filter(status="pending").count())
             if made != (count, count * 10):
                 raise SystemExit(f"{way}: {count} events made {made} rows")
             if number:
-                found[way].append(count / seconds)
-    return {"per_second": found}
+                cost = {"client_us": client / count * 1e6, "server_us": server / count * 1e6}
+                found[way].append({"per_second": count / seconds, **cost})
+    statements = {way: statements_of(way, owner) for way in ways}
+    return {"rounds": found, "statements": statements}
+
+
+def server_seconds() -> float:
+    """This will return the processor seconds of this connection's server process, where the system tells them."""
+    if connection.vendor != "postgresql":
+        return 0.0
+    connection.ensure_connection()
+    return seconds_of(connection.connection.info.backend_pid)
+
+
+def statements_of(way: str, owner: Any) -> int:
+    """This will count the statements of one event."""
+    with CaptureQueriesContext(connection) as captured:
+        ACCEPT[way](owner)
+    return len(captured)
 
 
 def in_one_statement(owner: Any) -> None:

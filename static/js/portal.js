@@ -97,7 +97,7 @@ for (const box of $$("[data-poll]")) {
     if (document.hidden || box.contains(document.activeElement) || $("input:checked", box) || $("[data-poll-switch]:not(:checked)")) return;
     const r = await fetch(box.dataset.poll).catch(() => 0);
     if (!r) return;
-    if (r.status !== 200 || r.redirected) return clearInterval(timer);
+    if (r.redirected || r.status !== 200 && !r.headers.has("x-part")) return clearInterval(timer);
     box.innerHTML = await r.text();
     times();
     if ($("[data-settled]", box)) clearInterval(timer);

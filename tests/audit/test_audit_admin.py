@@ -34,11 +34,11 @@ def test_lists_stay_cheap(model, organization, django_assert_max_num_queries):
         [str(row.organization) for row in found.result_list if hasattr(row, "organization")]
     assert not shown.show_full_result_count
     counting = [query["sql"] for query in queries.captured_queries if "COUNT(*)" in query["sql"]]
-    assert all("LIMIT 10000" in statement for statement in counting)
+    assert all("LIMIT 2000" in statement for statement in counting)
 
 
 def test_pages_end_at_the_first_rows(organization, monkeypatch):
-    monkeypatch.setattr("apps.audit.operators.MOST_ROWS", 2)
+    monkeypatch.setattr("apps.audit.operators.rows.MOST_ROWS", 2)
     for _ in range(3):
         change(person(organization))
     assert NewestRows(AuditEntry.objects.order_by("-pk"), 1).num_pages == 2

@@ -16,7 +16,7 @@ from django.test import Client
 from apps.orgs import presenting
 from apps.orgs.tasks import send_due_mail
 from tests.conftest import PASSWORD
-from tests.house.conftest import operator, samples  # noqa: F401
+from tests.house.conftest import operator, samples, working_operator  # noqa: F401
 from tests.house.routes import of_door
 
 pytestmark = pytest.mark.django_db
@@ -59,7 +59,9 @@ def check_policy(answer: Any) -> None:
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert answer["X-Frame-Options"] == "DENY"
     assert answer["Referrer-Policy"] in ("same-origin", "no-referrer")
-    assert answer["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert answer["Cross-Origin-Opener-Policy"] == answer["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "camera=()" in answer["Permissions-Policy"] and "*" not in answer["Permissions-Policy"]
+    assert "no-store" in answer["Cache-Control"] and "private" in answer["Cache-Control"]
     if answer.get("Content-Type", "").startswith("text/html"):
         page = Refused(answer.content.decode())
         assert page.found == []
@@ -91,8 +93,8 @@ def test_every_page_of_an_account_has_the_policy(browser_of, ada):
                 check_policy(client.get(route.at(**values)))
 
 
-def test_every_list_and_form_of_the_operators_has_the_policy(browser_of, operator, samples):  # noqa: F811
-    browser, anybody = browser_of(operator), Client()
+def test_every_list_and_form_of_the_operators_has_the_policy(browser_of, working_operator, samples):  # noqa: F811
+    browser, anybody = browser_of(working_operator), Client()
     values = {"object_id": samples.rows["key"].pk, "content_type_id": 1, "app_label": "orgs", "url": "nowhere"}
     for route in of_door("admin"):
         for client in (anybody, browser):

@@ -146,7 +146,11 @@ WRONG = [
     ("RETENTION_DAYS_ATTEMPTS", "3651"),
     ("RETENTION_DAYS_DELIVERIES", "x"),
     ("RETENTION_DAYS_AUDIT", "29"),
+    ("RETENTION_DAYS_NOTICES", "29"),
+    ("RETENTION_DAYS_EXPORTS", "0"),
     ("LOG_LEVEL", "verbose"),
+    ("SUPPORT_CONTACT", "javascript:alert(1)"),
+    ("SUPPORT_CONTACT", "http://help.example"),
 ]
 
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.test import Client
 from playwright.sync_api import sync_playwright
@@ -68,7 +69,10 @@ def session_of(user):
     client = Client()
     client.force_login(user)
     session = client.session
-    session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "password", "at": time.time()}]
+    records = [{"method": "password", "at": time.time()}]
+    if Authenticator.objects.filter(user=user).exists():
+        records.append({"method": "mfa", "at": time.time()})
+    session[AUTHENTICATION_METHODS_SESSION_KEY] = records
     session["account_authentication_methods_user"] = str(user.pk)
     session.save()
     return session.session_key

@@ -14,6 +14,7 @@ from apps.base.actor import system
 from apps.base.identifiers import encode, new_uuid
 from apps.base.models import PrefixedModel
 from apps.notices import actions as notices
+from apps.notices.models import Notice
 from apps.orgs import actions as people
 from apps.orgs.models import Membership, Organization, OutgoingMail, User
 from apps.sdk_keys import actions as sdk_actions
@@ -26,7 +27,7 @@ from tests.conftest import PASSWORD, Key
 ORDER = {"order_id": "ORD-1", "status": "placed"}
 # Which object a parameter stands for: of a page by the parameter's name, of the API by the route's name.
 SAMPLE_OF = {
-    "key_id": "key", "endpoint_id": "endpoint", "delivery_id": "delivery", "replay_id": "replay",
+    "key_id": "key", "endpoint_id": "endpoint", "delivery_id": "delivery", "replay_id": "replay", "notice_id": "notice",
     "export_id": "export", "sdk_key_id": "sdk_key", "activation_id": "activation",
     "user_id": "user", "invitation_id": "invitation", "api-invitation": "invitation",
     "api-user": "user", "api-api-key": "key", "api-api-key-usage": "key",
@@ -113,7 +114,8 @@ def samples(acme: Organization, ada: User, vera: User, acme_key: Key, sdk_key: K
         organization=acme, delivery=delivery, endpoint_id=endpoint.pk, number=1, started_at=event.created_at
     )
     params = {"host": "hooks.acme.example", "failures": 10}
-    notices.post(organization_id=acme.pk, kind="endpoint.failing", dedupe_key="sample", params=params)
+    told = {"params": params, "severity": "bad", "permission": "webhooks:write"}
+    notices.post(organization_id=acme.pk, kind="endpoint.failing", dedupe_key="sample", **told)
     OutgoingMail.objects.create(to=ada.email, subject="For Ada", body="Of Acme")
     Authenticator.objects.create(user=ada, type=Authenticator.Type.WEBAUTHN, data={"name": "Key", "credential": {}})
     choice = actions.replay_choice()
@@ -122,8 +124,9 @@ def samples(acme: Organization, ada: User, vera: User, acme_key: Key, sdk_key: K
     rows = {"user": vera, "key": acme_key.row, "endpoint": endpoint, "event": event, "delivery": delivery}
     device = active_device(sdk_key.row)
     invitation = people.invite(actor=maker, email="invited@acme.example", role="viewer")
-    rows |= {"replay": replay, "export": export, "sdk_key": sdk_key.row, "activation": device, "invitation": invitation}
-    return Samples(rows)
+    notice = Notice.objects.get(organization=acme)
+    rows |= {"replay": replay, "export": export, "sdk_key": sdk_key.row, "activation": device}
+    return Samples(rows | {"invitation": invitation, "notice": notice})
 
 
 @pytest.fixture
@@ -140,3 +143,12 @@ def operator(db: Any) -> User:
     user = User.objects.create_superuser("olga@vendor.example", PASSWORD, name="Olga")
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=True)
     return user
+
+
+@pytest.fixture
+def working_operator(operator: User) -> User:
+    """Olga with her second factor: without one the operators' pages open to nobody."""
+    Authenticator.objects.create(
+        user=operator, type=Authenticator.Type.TOTP, data={"secret": "CANARYOFTHESECONDFACTOR"}
+    )
+    return operator

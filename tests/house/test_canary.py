@@ -27,7 +27,12 @@ from structlog.stdlib import ProcessorFormatter
 
 from apps.api_keys import presenting
 from apps.api_keys.models import ApiKey
+from apps.audit import actions as audit
+from apps.audit import export_jobs, sealing
+from apps.audit.models import AuditExport
+from apps.audit.sources import Filters
 from apps.base import redis as shared
+from apps.base.actor import system
 from apps.base.logging import redact
 from apps.base.secrets import new_key
 from apps.orgs import actions as people
@@ -233,10 +238,22 @@ def make_mistakes(day: Day, browser: Client, admin: Api, monkeypatch: pytest.Mon
         assert day.show("500 of a page", browser.get(f"{HERE}api-keys/")).status_code == 500
 
 
+def take_the_log_out() -> AuditExport:
+    """An export of Acme's log as a stored job, done."""
+    owner = system(ApiKey.objects.get(name="Canary of the page").organization_id)
+    job = audit.start_export(actor=owner, filters=Filters(), file_format="jsonl")
+    sealing.seal_due()
+    for _ in range(5):
+        export_jobs.advance()
+    return job
+
+
 def look_at_everything(day: Day, browser: Client, admin: Api, operator: Client) -> None:
     """Every page, every list and object of the API, every page of the operators."""
     logging.getLogger("django.template").setLevel(logging.INFO)  # long lines on each variable that is not there
+    taken_out = take_the_log_out()
     samples = {
+        "export_id": taken_out,
         "key_id": ApiKey.objects.get(name="Canary of the page"), "endpoint_id": Endpoint.objects.first(),
         "delivery_id": Delivery.objects.first(), "replay_id": ReplayJob.objects.first(),
         "user_id": User.objects.get(name="Jo"), "invitation_id": Invitation.objects.first(),
@@ -248,6 +265,10 @@ def look_at_everything(day: Day, browser: Client, admin: Api, operator: Client) 
                 day.show(f"{route.name} {query}", browser.get(route.at(slug="acme", **ids) + query))
         elif "GET" in route.methods and route.door == "api" and not route.parameters:
             day.show(route.name, admin.get(route.path))
+    for file_format in ("csv", "jsonl"):
+        day.show(f"export as {file_format}", admin.get(f"/v1/audit-log/export?format={file_format}"))
+    # Stored in gzip, where a search finds nothing: as it is downloaded.
+    day.show("stored export", browser.post(f"/o/acme/settings/integration/audit/exports/{taken_out.public_id}/file/"))
     for row in (*ApiKey.objects.all(), *Endpoint.objects.all(), *Delivery.objects.all()):
         collection = {ApiKey: "api-keys", Endpoint: "webhook-endpoints", Delivery: "deliveries"}[type(row)]
         day.show(f"{collection} {row.pk}", admin.get(f"/v1/{collection}/{row.public_id}"))
@@ -261,7 +282,9 @@ def look_at_everything(day: Day, browser: Client, admin: Api, operator: Client) 
 
 
 @pytest.fixture
-def day(logs: io.StringIO, settings: Any, monkeypatch, ada: User, admin_key: Key, operator: User, browser_of) -> Any:
+def day(
+    logs: io.StringIO, settings: Any, monkeypatch, ada: User, admin_key: Key, working_operator: User, browser_of
+) -> Any:
     settings.WEBHOOK_ALLOW_CIDRS = ((ip_network("127.0.0.1/32"), None),)
     day = Day()
     day.add_key("admin key", admin_key.text)
@@ -277,7 +300,7 @@ def day(logs: io.StringIO, settings: Any, monkeypatch, ada: User, admin_key: Key
     change_the_password(day, browser)
     tasks.mail_notices()
     tasks.send_due_mail()
-    look_at_everything(day, browser, admin, browser_of(operator))
+    look_at_everything(day, browser, admin, browser_of(working_operator))
     return day
 
 
@@ -345,6 +368,7 @@ def test_a_secret_is_found_nowhere_after_it_was_shown(day: Day, logs: io.StringI
     everything = "".join(text for _label, text in rows())
     assert "Canary of the page" in everything and "Canary of the API" in everything
     assert "Canary of the page" in day.shown["api_keys "] and "X-Team" in day.shown["webhook ?tab=settings"]
+    assert all("Canary of the API" in day.shown[name] for name in ("stored export", "export as csv", "export as jsonl"))
     assert "broken while it held ipk_" in logs.getvalue() and "[redacted]" in logs.getvalue()
     assert connection.vendor != "sqlite" or b"Canary of the page" in database_files()
     assert Attempt.objects.filter(request_headers__has_key="x-team").exists() or "X-Team" in everything

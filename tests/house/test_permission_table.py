@@ -92,6 +92,8 @@ PAGES = """
   delivery             GET        in     ok     ok        ok    ok    404      404
   delivery_retry       POST       in     403    ok        ok    ok    404      404
   events               GET        in     ok     ok        ok    ok    404      404
+  notices              GET        in     ok     ok        ok    ok    404      404
+  notice_dismiss       POST       in     403    ok        ok    ok    404      404
   audit                GET        in     403    ok        ok    ok    404      404
   audit_export         POST       in     403    403       ok    ok    404      404
   audit_checkpoint     POST       in     403    403       ok    ok    404      404

@@ -1,11 +1,19 @@
 """The operators' admin: who gets in, and that every change is in the audit log."""
 
+import io
+import json
+
 import pytest
 from allauth.mfa.models import Authenticator
+from django.core.management import CommandError, call_command
 
 from apps.api_keys.models import KeyType
 from apps.audit.models import AuditEntry
-from apps.orgs.models import Organization
+from apps.base.actor import system
+from apps.base.errors import Conflict, Forbidden
+from apps.orgs import actions
+from apps.orgs.models import Membership, Organization, User
+from tests.engines import in_threads
 
 pytestmark = pytest.mark.django_db
 
@@ -91,3 +99,83 @@ def test_the_first_sign_in_sets_up_the_second_step(browser_of, operator):
     answer = browser.get("/admin/", follow=True)
     assert "/account/2fa/totp/activate/" in [url for url, _status in answer.redirect_chain]
     assert browser.get("/admin/orgs/organization/").status_code == 302
+
+
+# Who is an operator
+
+
+def command(*words):
+    out = io.StringIO()
+    call_command(*words, "--json", stdout=out)
+    return json.loads(out.getvalue())
+
+
+def test_operators_are_made_and_removed_by_command_and_both_are_recorded(browser_of, operator):
+    made = command("create_operator", "--email", "Otto@vendor.example")
+    assert made["email"] == "otto@vendor.example" and made["set_password_link"].startswith("http")
+    assert command("remove_operator", "--email", "OTTO@vendor.example") == {"removed": "otto@vendor.example"}
+    assert not User.objects.filter(email="otto@vendor.example").exists()
+    entries = AuditEntry.objects.filter(action__startswith="operator.").order_by("pk")
+    assert [(row.action, row.target_label, row.organization.slug) for row in entries] == [
+        ("operator.created", "otto@vendor.example", "platform"),
+        ("operator.removed", "otto@vendor.example", "platform"),
+    ]
+
+
+def test_a_removed_operator_is_out_at_the_next_click(browser_of, operator, person, acme):
+    person("Otto", is_staff=True, is_superuser=True)
+    Membership.objects.create(organization=acme, user=operator)
+    browser = browser_of(operator)
+    assert browser.get("/admin/").status_code == 200
+    command("remove_operator", "--email", operator.email)
+    assert browser.get("/admin/").status_code == 302
+    operator.refresh_from_db()
+    # A member of an organization stays one.
+    assert (operator.is_staff, operator.is_superuser, operator.is_active) == (False, False, True)
+
+
+def test_the_last_operator_stays(operator, person):
+    person("Ida", is_staff=True, is_superuser=True, is_active=False)
+    with pytest.raises(CommandError, match=r"last operator. Make another one first"):
+        command("remove_operator", "--email", operator.email)
+    assert User.objects.filter(pk=operator.pk, is_staff=True).exists()
+
+
+@pytest.mark.parametrize("email", ["nobody@vendor.example", "ada@acme.example", "", "x\ny"])
+def test_who_is_no_operator_cannot_be_removed(operator, ada, email):
+    with pytest.raises(CommandError, match="There is no operator"):
+        command("remove_operator", "--email", email)
+    assert User.objects.filter(pk=ada.pk).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_operators_who_remove_each_other_leave_one(person):
+    emails = [person(name, is_staff=True, is_superuser=True).email for name in ("Olga", "Otto")]
+
+    def remove(number):
+        try:
+            actions.remove_operator(actor=system(label="test"), email=emails[number])
+        except Conflict:
+            return "refused"
+        return "removed"
+
+    assert sorted(in_threads(2, remove)) == ["refused", "removed"]
+    assert User.objects.filter(is_staff=True).count() == 1
+
+
+def test_customers_and_keys_make_no_operators(ada, acme):
+    from apps.base.actor import Actor, ActorKind
+
+    owner = Actor(kind=ActorKind.USER, id="x", label="x", organization_id=acme.pk, permissions=frozenset({"admin"}))
+    for action in (actions.create_operator, actions.remove_operator):
+        with pytest.raises(Forbidden):
+            action(actor=owner, email="x@vendor.example")
+
+
+def test_that_an_account_has_two_steps_is_not_enough_for_a_session_that_began_before(browser_of, operator, client):
+    """Somebody who knew the password was signed in before the second step was set up."""
+    early = browser_of(operator, second_step=False)
+    answer = early.get("/admin/orgs/user/?q=x", follow=True)
+    assert answer.redirect_chain[-1][0].startswith("/account/2fa/reauthenticate/?next=")
+    assert early.get("/admin/login/?next=https://evil.example/")["Location"].endswith("?next=%2Fadmin%2F")
+    assert early.post("/admin/login/", {"username": operator.email, "password": "x"}).status_code == 302

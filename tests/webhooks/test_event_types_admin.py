@@ -6,7 +6,11 @@ import pytest
 from allauth.mfa.models import Authenticator
 
 from apps.audit.models import AuditEntry
+from apps.base.actor import system
+from apps.base.errors import Conflict
+from apps.webhooks import actions as webhooks
 from apps.webhooks.models import EventType
+from tests.engines import make_endpoint
 
 pytestmark = pytest.mark.django_db
 SCHEMA = {"type": "object", "properties": {"trip_id": {"type": "string"}}, "required": ["trip_id"]}
@@ -47,6 +51,8 @@ def test_a_type_is_added_and_recorded_and_serves_at_once(operator, api, acme_key
     [
         ({"name": "Trip.Booked"}, "lower-case words"),
         ({"name": "trip"}, "lower-case words"),
+        ({"name": "user.merged"}, "the portal&#x27;s own"),
+        ({"name": "sdk_key.lost"}, "the portal&#x27;s own"),
         ({"name": "trip.booked; drop"}, "lower-case words"),
         ({"name": "order.created"}, "already exists"),
         ({"name": "user.created"}, "already exists"),
@@ -94,8 +100,43 @@ def test_the_name_stays_and_the_portals_own_types_are_only_read(operator):
     assert change(operator, "user.created", trip(description="Mine now")).status_code == 403
     page = operator.get(f"/admin/webhooks/eventtype/{EventType.objects.get(name='user.created').pk}/change/")
     assert page.status_code == 200 and "_save" not in page.content.decode()
-    pk = EventType.objects.get(name="trip.booked").pk
-    assert operator.post(f"/admin/webhooks/eventtype/{pk}/delete/", {"post": "yes"}).status_code == 403
+    for name in ("user.created", "order.created"):
+        assert delete(operator, name).status_code == 403 and EventType.objects.filter(name=name).exists()
+
+
+def delete(browser, name):
+    path = f"/admin/webhooks/eventtype/{EventType.objects.get(name=name).pk}/delete/"
+    return browser.post(path, {"post": "yes"}, follow=True)
+
+
+def test_a_type_goes_only_when_nobody_uses_it(operator, acme):
+    operator.post(ADD, trip())
+    operator.post(ADD, trip(name="trip.made", is_deprecated="on", replaced_by="trip.booked"))
+    endpoint = make_endpoint(acme, "https://hooks.example.com/in", "trip.booked")
+    assert "Endpoints are subscribed to it: 1" in delete(operator, "trip.booked").content.decode()
+    webhooks.delete_endpoint(actor=system(acme.pk), endpoint_id=endpoint.public_id)
+    assert "It is the successor of trip.made" in delete(operator, "trip.booked").content.decode()
+    for name in ("trip.made", "trip.booked"):
+        assert delete(operator, name).status_code == 200
+        assert not EventType.objects.filter(name=name).exists()
+        assert AuditEntry.objects.get(action="event_type.deleted", target_label=name).actor_kind == "operator"
+
+
+def test_a_successor_is_not_deprecated_itself_and_two_never_point_at_each_other(operator):
+    operator.post(ADD, trip())
+    change(operator, "trip.booked", trip(is_deprecated="on", replaced_by="order.created"))
+    page = operator.post(ADD, trip(name="trip.made", is_deprecated="on", replaced_by="trip.booked"))
+    assert page.status_code == 200 and "deprecated itself" in page.content.decode()
+
+
+def test_a_change_of_somebody_else_meanwhile_is_not_lost(operator):
+    operator.post(ADD, trip())
+    row = EventType.objects.get(name="trip.booked")
+    seen = {"description": ["An older text.", "Mine."]}
+    row.description = "Mine."
+    with pytest.raises(Conflict):
+        webhooks.save_event_type(actor=system(label="test"), row=row, changes=seen)
+    assert EventType.objects.get(name="trip.booked").description == TRIP["description"]
 
 
 def test_nobody_else_gets_there(browser_of, ada):

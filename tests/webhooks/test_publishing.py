@@ -140,3 +140,23 @@ def test_every_sample_keeps_its_schema() -> None:
     for row in EventType.objects.all():
         schemas.check_schema(row.schema)
         schemas.check_data(row, row.sample)
+
+
+def test_the_statement_is_planned_once_for_a_connection_unless_that_is_switched_off(acme: Organization) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("about PostgreSQL")
+    make_endpoint(acme)
+    raw = connection.connection
+    before = raw.prepare_threshold
+    assert before is not None
+
+    def planned() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%matched%'")
+            return cursor.fetchone()[0]
+
+    for threshold in (None, before):
+        raw.prepare_threshold, count = threshold, planned()
+        for client_id in (None, f"id-{threshold}", None):
+            assert publish(acme, client_id=client_id).deliveries == 1
+        assert planned() - count == 0 if threshold is None else planned() >= 1

@@ -4,6 +4,7 @@ from apps.orgs.actions.acceptance import NewAccount, accept_invitation, find_inv
 from apps.orgs.actions.addresses import TAKEN, account_of, hold_addresses, is_confirmed, refuse_taken
 from apps.orgs.actions.identities import find_or_link_identity
 from apps.orgs.actions.invitations import invite, resend_invitation, revoke_invitation
+from apps.orgs.actions.looks import begin_look, end_look, end_looks_that_ran_out
 from apps.orgs.actions.membership import (
     change_role,
     check_may_give,
@@ -14,7 +15,7 @@ from apps.orgs.actions.membership import (
     leave_organization,
     remove_member,
 )
-from apps.orgs.actions.operators import create_operator
+from apps.orgs.actions.operators import create_operator, remove_operator
 from apps.orgs.actions.organizations import create_organization
 from apps.orgs.actions.own_account import (
     ask_new_address,
@@ -29,6 +30,7 @@ from apps.orgs.actions.own_account import (
     send_confirmation,
 )
 from apps.orgs.actions.people import NewUser, create_user, create_users, delete_user, update_user
+from apps.orgs.actions.preferences import set_preferences
 from apps.orgs.actions.provisional import end_provisional_access
 from apps.orgs.actions.second_steps import (
     add_passkey,
@@ -49,6 +51,7 @@ __all__ = [
     "account_of",
     "add_passkey",
     "ask_new_address",
+    "begin_look",
     "change_password",
     "change_role",
     "check_may_give",
@@ -59,6 +62,8 @@ __all__ = [
     "create_user",
     "create_users",
     "delete_user",
+    "end_look",
+    "end_looks_that_ran_out",
     "end_provisional_access",
     "end_session",
     "end_sessions",
@@ -77,6 +82,7 @@ __all__ = [
     "note_sign_in",
     "refuse_taken",
     "remove_member",
+    "remove_operator",
     "remove_passkey",
     "rename_oneself",
     "rename_passkey",
@@ -85,6 +91,7 @@ __all__ = [
     "reset_two_step",
     "revoke_invitation",
     "send_confirmation",
+    "set_preferences",
     "sets_password",
     "turn_off_totp",
     "turn_on_totp",

@@ -1,30 +1,72 @@
-"""The vendor's operators."""
+"""Who is an operator of the vendor. Both changes stand in the log of the vendor's own organization."""
 
 from allauth.account.models import EmailAddress
-from django.db import transaction
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from apps.audit import actions as audit
-from apps.base.actor import Actor
+from apps.base.actor import Actor, ActorKind
+from apps.base.errors import Conflict, Forbidden, NotFound
 from apps.orgs.actions.addresses import refuse_taken
-from apps.orgs.models import PLATFORM_SLUG, Organization, User
+from apps.orgs.actions.looks import end_look
+from apps.orgs.models import PLATFORM_SLUG, Membership, OperatorLook, Organization, User
 
 
 @transaction.atomic
 def create_operator(*, actor: Actor, email: str) -> User:
     """This will make an operator of the vendor, who sees every organization in the Django admin."""
+    _require_vendor(actor)
     refuse_taken(email)
     user = User(email=email.lower(), name=email.partition("@")[0], is_staff=True, is_superuser=True)
     user.set_unusable_password()
     user.full_clean(exclude=["password"])
     user.save(force_insert=True)
     EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
-    platform = Organization.objects.get(slug=PLATFORM_SLUG)
+    _record(actor, "operator.created", user)
+    return user
+
+
+@transaction.atomic
+def remove_operator(*, actor: Actor, email: str) -> None:
+    """This will end an operator's rights and sessions at once; an account of no organization is erased, address free.
+
+    Raises NotFound where the address is no operator's, Conflict for the last operator who can sign in.
+    """
+    _require_vendor(actor)
+    _hold_operators()
+    user = User.objects.filter(email=email.lower(), is_staff=True).first()
+    if user is None:
+        raise NotFound(_("There is no operator with the address %(email)s.") % {"email": email})
+    if not User.objects.filter(is_staff=True, is_active=True).exclude(pk=user.pk).exists():
+        raise Conflict(_("This is the last operator. Make another one first: manage.py create_operator --email E."))
+    for look in OperatorLook.objects.filter(operator=user, ended_at=None).select_related("organization"):
+        end_look(actor=actor, look=look)
+    _record(actor, "operator.removed", user)
+    if Membership.objects.filter(user=user).exists():
+        user.is_staff = user.is_superuser = False
+        user.session_epoch += 1
+        user.save(update_fields=["is_staff", "is_superuser", "session_epoch", "updated_at"])
+    else:
+        user.delete()
+
+
+def _hold_operators() -> None:
+    """Two operators must not remove each other at once. On SQLite the transaction itself is exclusive."""
+    if connection.vendor == "postgresql":
+        list(Organization.objects.select_for_update(no_key=True).filter(slug=PLATFORM_SLUG).values("pk"))
+
+
+def _require_vendor(actor: Actor) -> None:
+    if actor.only_looks or actor.kind not in (ActorKind.OPERATOR, ActorKind.SYSTEM):
+        raise Forbidden(_("Only an operator may do this."))
+
+
+def _record(actor: Actor, action: str, user: User) -> None:
     audit.record(
         actor=actor,
-        action="operator.created",
+        action=action,
         target_kind="user",
         target_id=user.public_id,
         target_label=user.email,
-        organization_id=platform.pk,
+        organization_id=Organization.objects.get(slug=PLATFORM_SLUG).pk,
     )
-    return user

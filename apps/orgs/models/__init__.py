@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.base.models import OrgOwned, OrgQuerySet, PrefixedModel, PrefixedQuerySet, Timestamped
 from apps.orgs.models.invitations import INVITATION_DAYS, Invitation, InvitationStatus
+from apps.orgs.models.looks import OperatorLook
 from apps.orgs.models.mail import OutgoingMail
 from apps.orgs.models.words import Role
 
@@ -22,6 +23,7 @@ __all__ = [
     "InvitationStatus",
     "LeakPolicy",
     "Membership",
+    "OperatorLook",
     "Organization",
     "OrganizationStatus",
     "OutgoingMail",

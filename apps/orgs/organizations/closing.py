@@ -15,7 +15,7 @@ from apps.base.permissions import Permission
 from apps.credentials import lifecycle
 from apps.notices import actions as notices
 from apps.orgs import mail
-from apps.orgs.models import Membership, Organization, OrganizationStatus, Role
+from apps.orgs.models import Invitation, InvitationStatus, Membership, Organization, OrganizationStatus, Role
 from apps.orgs.organizations.rows import locked, record, refuse_platform, require_vendor
 from apps.orgs.organizations.suspension import set_status
 from apps.webhooks import actions as webhooks
@@ -72,15 +72,17 @@ def reopen_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organiza
 
 
 def end_everything(actor: Actor, organization: Organization) -> dict[str, list[Any]]:
-    """This will revoke every live key of every kind, disable every endpoint and close every notice.
+    """This will revoke every live key and invitation, disable every endpoint and close every notice.
 
     Returns the numbers for the audit entry.
     """
     keys = lifecycle.revoke_all(organization_id=organization.pk, actor=actor, reason=REASON)
     notices.resolve(organization_id=organization.pk, dedupe_prefix="")
     endpoints, dropped = webhooks.end_for_organization(organization_id=organization.pk)
+    invitations = Invitation.objects.open().filter(organization=organization)
+    withdrawn = invitations.update(status=InvitationStatus.REVOKED, closed_at=timezone.now(), token_digest="")
     counts = {f"{kind}s_revoked": count for kind, count in keys.items()}
-    counts |= {"endpoints_disabled": endpoints, "deliveries_dropped": dropped}
+    counts |= {"endpoints_disabled": endpoints, "deliveries_dropped": dropped, "invitations_revoked": withdrawn}
     return {name: [None, count] for name, count in counts.items()}
 
 

@@ -1,5 +1,11 @@
 """What may be done to endpoints, deliveries and events: each one transaction, one check, one audit entry."""
 
+from apps.webhooks.actions.catalogue import (
+    check_event_name,
+    check_successor,
+    delete_event_type,
+    save_event_type,
+)
 from apps.webhooks.actions.deliveries import (
     hold_for_suspension,
     release_after_suspension,
@@ -33,9 +39,12 @@ __all__ = [
     "HELD_CHOICES",
     "REPLAYABLE",
     "cancel_replay",
+    "check_event_name",
+    "check_successor",
     "count_replay",
     "create_endpoint",
     "delete_endpoint",
+    "delete_event_type",
     "enable_endpoint",
     "end_for_organization",
     "end_secret",
@@ -50,6 +59,7 @@ __all__ = [
     "retry_delivery",
     "retry_selection",
     "rotate_secret",
+    "save_event_type",
     "send_test",
     "start_replay",
     "subscribe_endpoint",

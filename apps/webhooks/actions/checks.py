@@ -10,11 +10,13 @@ from django.utils.translation import gettext as _
 
 from apps.base.errors import Conflict, Invalid, RateLimited
 from apps.base.identifiers import uuid_at
+from apps.base.organizations import organization_pk
 from apps.base.outbound import AddressRefused, HeaderRefused, check_header, check_url
 from apps.base.secrets import MASK_DOTS
 from apps.webhooks.inbox import is_inbox
 from apps.webhooks.models import Endpoint, Event
 
+PLATFORM = "platform"
 MOST_HEADERS = 20
 TESTS_PER_MINUTE = 5
 MINUTE = timedelta(minutes=1)
@@ -55,6 +57,12 @@ def checked_limit(name: str, value: int | None, most: int) -> int | None:
     if value is not None and not 1 <= value <= most:
         raise Invalid.field(name, _("Enter a whole number from 1 to %(most)s.") % {"most": most})
     return value
+
+
+def check_owner(organization_id: uuid.UUID) -> None:
+    """This will raise Conflict for the vendor's own organization: no event is published for it."""
+    if organization_id == organization_pk(PLATFORM):
+        raise Conflict(_("The platform organization gets no events. Make the endpoint in a customer's organization."))
 
 
 def check_endpoint_limit(organization_id: uuid.UUID) -> None:

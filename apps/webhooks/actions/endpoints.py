@@ -16,6 +16,7 @@ from apps.base.rendering import to_json
 from apps.webhooks import bell, claims, health
 from apps.webhooks.actions.checks import (
     check_endpoint_limit,
+    check_owner,
     checked_headers,
     checked_limit,
     checked_new_url,
@@ -55,6 +56,7 @@ def create_endpoint(
     Raises Invalid on ``url``, ``event_types``, ``headers`` or a limit, and Conflict ``endpoint_limit_reached``.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
+    check_owner(cast(uuid.UUID, actor.organization_id))
     patterns = check_patterns(event_types)
     values = {
         "url": checked_url(url),
@@ -117,6 +119,7 @@ def pause_endpoint(*, actor: Actor, endpoint_id: str) -> Endpoint:
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
     if endpoint.status == EndpointStatus.ENABLED:
+        endpoint.paused_by, endpoint.paused_at = actor.label[:200], timezone.now()
         _set_status(endpoint, EndpointStatus.PAUSED)
         held = claims.hold(endpoint.pk)
         record(actor, "endpoint.paused", endpoint, {"status": ["enabled", "paused"], "held": [None, held]})
@@ -185,8 +188,9 @@ def _subscribe(endpoint: Endpoint, patterns: Iterable[str]) -> None:
 def _set_status(endpoint: Endpoint, status: str) -> None:
     """Change the row at once; enabling starts the judgement of health anew, the next success ends the story."""
     endpoint.status = status
-    fields = ["status", "updated_at"]
+    fields = ["status", "paused_by", "paused_at", "updated_at"]
     if status == EndpointStatus.ENABLED:
+        endpoint.paused_by, endpoint.paused_at = "", None
         endpoint.disabled_reason, endpoint.disabled_at, endpoint.failing_since = "", None, None
         endpoint.failures_in_a_row = endpoint.exhausted_in_a_row = 0
         endpoint.health = EndpointHealth.HEALTHY

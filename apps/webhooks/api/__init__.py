@@ -16,6 +16,7 @@ from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.webhooks import actions
 from apps.webhooks.catalogue import EVENT_NAME
+from apps.webhooks.lists import written
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointQuerySet, Event, EventType
 from apps.webhooks.serializers import (
     EmptyBody,
@@ -254,7 +255,7 @@ def _filters(request: ApiRequest) -> Q:
             found &= Q(**{parameter: key})
     status = choice_parameter(request, "status", DeliveryStatus.values)
     event_type = matching_parameter(request, "event_type", EVENT_NAME, "order.created")
-    found &= Q(status=status) if status is not None else Q()
+    found &= written(Q(status=status)) if status is not None else Q()
     found &= Q(event_type=event_type) if event_type is not None else Q()
     return found & _span(request)
 

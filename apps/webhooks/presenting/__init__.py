@@ -3,7 +3,6 @@
 from apps.webhooks.presenting.catalogue import type_detail, type_facts, type_groups
 from apps.webhooks.presenting.deliveries import delivery_detail, delivery_rows, is_moving
 from apps.webhooks.presenting.endpoints import (
-    FAILED,
     endpoint_facts,
     endpoint_name,
     endpoint_rows,
@@ -15,7 +14,6 @@ from apps.webhooks.presenting.replays import replay_facts
 from apps.webhooks.presenting.testing import check_result, inbox_messages, test_steps
 
 __all__ = [
-    "FAILED",
     "check_result",
     "delivery_detail",
     "delivery_rows",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -40,7 +41,17 @@ def delivery_rows(deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
     attempts = Attempt.objects.filter(delivery__in=deliveries).exclude(duration_ms=None).order_by("number")
     for delivery_id, duration in attempts.values_list("delivery_id", "duration_ms"):
         took[delivery_id] = cast(float, duration)
-    return [{**delivery_facts(each), "duration_ms": _whole(took.get(each.pk))} for each in deliveries]
+    return [
+        {**delivery_facts(each), "duration_ms": _whole(took.get(each.pk)), "day": day_of(each.created_at)}
+        for each in deliveries
+    ]
+
+
+def day_of(moment: datetime) -> str:
+    """This will name the reader's day of a moment: Today, Yesterday, or its date."""
+    day = timezone.localtime(moment).date()
+    days = (timezone.localdate() - day).days
+    return {0: _("Today"), 1: _("Yesterday")}.get(days) or date_format(day)
 
 
 def delivery_facts(delivery: Delivery) -> dict[str, Any]:
@@ -89,7 +100,7 @@ def delivery_detail(delivery: Delivery, slug: str, tab: str, number: int | None)
         ],
         "check": signature_check(delivery, chosen) if tab == "verify" and chosen else None,
         "timeline": timeline(delivery, attempts, here, chosen, tab),
-        "hint": what_to_try(last.error, last.status_code) if last else "",
+        "hint": what_to_try(last.error, last.status_code, last.hint) if last else "",
         "curl": as_curl(delivery, chosen),
         "keep_days": days_kept(delivery.organization_id, "deliveries", settings.RETENTION_DAYS_EVENTS),
         "keep_attempts_days": days_kept(delivery.organization_id, "deliveries", settings.RETENTION_DAYS_ATTEMPTS),

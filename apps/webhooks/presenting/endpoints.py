@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db.models import Count, Min, Q
+from django.db.models import F, IntegerField, OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -16,12 +16,22 @@ from apps.base.charts import bars
 from apps.webhooks import hours
 from apps.webhooks.health import DISABLE_AFTER
 from apps.webhooks.inbox import is_inbox
-from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointHealth, EndpointStatus
+from apps.webhooks.lists import written
+from apps.webhooks.models import Delivery, Endpoint, EndpointHealth, EndpointStatus
 from apps.webhooks.presenting.words import DISABLED_REASONS, error_word, what_to_try
 
-FAILED = Q(status=DeliveryStatus.EXHAUSTED) | Q(status=DeliveryStatus.PENDING, last_error__gt="")
+PENDING = Q(status="pending")
+# More than that waits: shown as "more than 1,000".
+MOST_COUNTED = 1000
 # Among so many of the newest deliveries the last failure is looked for.
 LOOKED_AT = 200
+
+
+class CountOf(Subquery):
+    """How many rows a subquery has."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
+    output_field = IntegerField()
 
 
 def max_attempts() -> int:
@@ -51,6 +61,8 @@ def endpoint_facts(endpoint: Endpoint, held: int = 0) -> dict[str, Any]:
         "disabled_reason": str(DISABLED_REASONS.get(endpoint.disabled_reason, "")),
         "disabled_by_us": endpoint.status == EndpointStatus.DISABLED and bool(endpoint.disabled_reason),
         "disabled_at": endpoint.disabled_at,
+        "paused_by": endpoint.paused_by,
+        "paused_at": endpoint.paused_at,
         "event_types": endpoint.event_types,
         "event_count": len(endpoint.event_types),
         "held_count": held,
@@ -65,7 +77,7 @@ def endpoint_rows(actor: Actor, endpoints: Sequence[Endpoint]) -> list[dict[str,
     """This will return the rows of the list, however many endpoints in as many queries."""
     hourly = hours.last_24h(actor)
     waiting = _waiting(actor, endpoints)
-    nothing = {"waiting": 0, "next_retry_at": None}
+    nothing = {"waiting": 0, "waiting_more": False, "next_retry_at": None}
     return [
         {**endpoint_facts(each), **_figures(hourly.get(each.pk, [])), **waiting.get(each.pk, nothing)}
         for each in endpoints
@@ -73,13 +85,22 @@ def endpoint_rows(actor: Actor, endpoints: Sequence[Endpoint]) -> list[dict[str,
 
 
 def _waiting(actor: Actor, endpoints: Sequence[Endpoint]) -> dict[Any, dict[str, Any]]:
-    rows = Delivery.objects.for_actor(actor).filter(status=DeliveryStatus.PENDING, endpoint__in=endpoints)
-    counted = (
-        rows.values("endpoint_id")
-        .annotate(waiting=Count("pk"), next_retry_at=Min("next_attempt_at", filter=Q(attempt_count__gt=0)))
-        .order_by()
+    """Count up to a bound what waits for each, in one query: a backlog must not make the page slow."""
+    waiting = Delivery.objects.filter(written(PENDING), endpoint=OuterRef("pk")).order_by()
+    retries = waiting.filter(written(Q(attempt_count__gt=0))).order_by(F("next_attempt_at").asc(nulls_first=True))
+    rows = Endpoint.objects.for_actor(actor).filter(pk__in=[each.pk for each in endpoints])
+    counted = rows.annotate(
+        waiting=CountOf(waiting.values("pk")[: MOST_COUNTED + 1]),
+        next_retry_at=Subquery(retries.values("next_attempt_at")[:1]),
     )
-    return {row["endpoint_id"]: {"waiting": row["waiting"], "next_retry_at": row["next_retry_at"]} for row in counted}
+    return {
+        row["pk"]: {
+            "waiting": min(row["waiting"], MOST_COUNTED),
+            "waiting_more": row["waiting"] > MOST_COUNTED,
+            "next_retry_at": row["next_retry_at"],
+        }
+        for row in counted.values("pk", "waiting", "next_retry_at")
+    }
 
 
 def _figures(series: Sequence[tuple[int, int]]) -> dict[str, Any]:

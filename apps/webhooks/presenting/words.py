@@ -34,6 +34,10 @@ WHAT_TO_TRY: dict[str, Promise] = {
     ),
     "shutdown": _("Our worker stopped during this attempt. It is repeated and does not count."),
 }
+BY_HINT: dict[str, Promise] = {
+    "endless_response": _("The answer did not stop, so we ended it. Answer with a short body, or with none."),
+    "headers_too_large": _("The answer's headers are too large. Answer with fewer and shorter ones."),
+}
 BY_STATUS: dict[int, Promise] = {
     401: _("The receiver wants credentials. Add the header it expects to the endpoint, or let it check our signature."),
     403: _("The receiver forbids the call. Check firewalls and rules in front of it, or the header it expects."),
@@ -62,8 +66,10 @@ def error_word(error: str) -> str:
     return str(ERROR_WORDS.get(error, error))
 
 
-def what_to_try(error: str, status_code: int | None) -> str:
-    """This will return one sentence by the class of a failure; nothing for a success."""
+def what_to_try(error: str, status_code: int | None, hint: str = "") -> str:
+    """This will return one sentence by the hint or the class of a failure; nothing for a success."""
+    if error and hint in BY_HINT:
+        return str(BY_HINT[hint])
     if error == "http_error" and status_code is not None:
         by_class = SERVER_ERROR if status_code >= 500 else WHAT_TO_TRY["http_error"]
         return str(BY_STATUS.get(status_code, by_class))

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
@@ -16,18 +16,20 @@ from apps.base.lists import make_cursor, read_cursor
 from apps.base.organizations import days_kept
 from apps.base.requests import PortalRequest
 from apps.webhooks import presenting
-from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event, EventType
+from apps.webhooks.lists import written
+from apps.webhooks.models import Delivery, Endpoint, EndpointStatus, Event, EventType
+from apps.webhooks.models.deliveries import FAILED, HAD_ERRORS, HELD, SUCCEEDED, UNDER_WAY
 
 PER_PAGE = 50
 # More failures than that are shown as "1,000+": counting them all would take longer than reading the page.
 MOST_COUNTED = 1000
 STATUS_FILTERS = {
-    "succeeded": Q(status=DeliveryStatus.SUCCEEDED),
-    "failed": presenting.FAILED,
-    "waiting": Q(status__in=[DeliveryStatus.PENDING, DeliveryStatus.SENDING]),
-    "held": Q(status=DeliveryStatus.HELD),
+    "succeeded": written(SUCCEEDED),
+    "failed": written(FAILED),
+    "waiting": written(UNDER_WAY),
+    "held": written(HELD),
 }
-HAD_ERRORS = Q(last_error__gt="") | Q(attempt_count__gt=F("uncounted_attempts") + 1)
+EXHAUSTED = written(Q(status="exhausted"))
 SPANS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
 FILTERS = ("status", "event_type", "since", "q", "errors")
 
@@ -64,7 +66,7 @@ def _filtered(rows: QuerySet[Delivery], filters: dict[str, str]) -> QuerySet[Del
     if filters["status"] in STATUS_FILTERS:
         rows = rows.filter(STATUS_FILTERS[filters["status"]])
     if filters["errors"]:
-        rows = rows.filter(HAD_ERRORS)
+        rows = rows.filter(written(HAD_ERRORS))
     if filters["event_type"]:
         rows = rows.filter(event_type=filters["event_type"])
     if filters["since"] in SPANS:
@@ -80,7 +82,7 @@ def _filtered(rows: QuerySet[Delivery], filters: dict[str, str]) -> QuerySet[Del
 def _failed(every: QuerySet[Delivery], filters: dict[str, str], replay_url: str) -> dict[str, Any]:
     """Count what failed for good in this view, and lead to its replay with the same filters."""
     view = {**filters, "status": "", "errors": ""}
-    rows = _filtered(every, view).filter(status=DeliveryStatus.EXHAUSTED, test=False)
+    rows = _filtered(every, view).filter(EXHAUSTED, test=False)
     count = 0 if filters["q"] or filters["status"] not in ("", "failed") else rows[: MOST_COUNTED + 1].count()
     query = {"status": "exhausted", "event_types": filters["event_type"]}
     if filters["since"] in SPANS:

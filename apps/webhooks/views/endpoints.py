@@ -1,10 +1,12 @@
 """S7 to S9: the endpoints, one of them, and what may be done to it."""
 
+import logging
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.db import transaction
+from django.core.paginator import Page, Paginator
+from django.db import DatabaseError, transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -24,18 +26,22 @@ from apps.webhooks.views.delivery_list import delivery_list
 from apps.webhooks.views.parts import the_endpoint
 from apps.webhooks.views.testing import test_tab
 
-MOST_ENDPOINTS = 200
+PER_PAGE = 100
+logger = logging.getLogger(__name__)
 
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
 def endpoint_list(request: PortalRequest) -> HttpResponse:
     """S7: the organization's endpoints."""
-    rows = list(Endpoint.objects.for_actor(request.actor).existing().order_by("-pk")[:MOST_ENDPOINTS])
-    context = {
-        "endpoints": presenting.endpoint_rows(request.actor, rows),
-        "inbox_url": reverse("webhook_inbox", args=[request.organization.slug]),
-    }
-    return render(request, "webhooks/list.html", context)
+    context: dict[str, Any] = {"inbox_url": reverse("webhook_inbox", args=[request.organization.slug])}
+    try:
+        rows = Endpoint.objects.for_actor(request.actor).existing().order_by("-pk")
+        page: Page[Any] = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+        found = presenting.endpoint_rows(request.actor, list(page.object_list))
+    except DatabaseError:
+        logger.exception("the list of endpoints could not be read")
+        return render(request, "webhooks/list.html", {**context, "load_error": True}, status=503)
+    return render(request, "webhooks/list.html", {**context, "endpoints": found, "page_obj": page})
 
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
@@ -45,16 +51,31 @@ def endpoint_detail(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     ``?part=list`` and ``?part=steps`` give the piece alone that the page refreshes.
     """
     endpoint = the_endpoint(request, endpoint_id)
-    makers = {"deliveries": delivery_list, "verify": _verify_tab, "test": test_tab, "settings": _settings_tab}
+    makers = {"deliveries": _deliveries_tab, "verify": _verify_tab, "test": test_tab, "settings": _settings_tab}
     tab = request.GET.get("tab", "deliveries")
     tab = tab if tab in makers else "deliveries"
     part = request.GET.get("part", "")
     context = makers[tab](request, endpoint)
+    status = 503 if context.get("load_error") else 200
     if part == "list" and tab == "deliveries":
-        return render(request, "webhooks/_deliveries.html", context)
+        # The script shows a part that says so in a header, also with this status, and goes on asking.
+        answer = render(request, "webhooks/_deliveries.html", context, status=status)
+        answer["X-Part"] = "list"
+        return answer
     if part == "steps" and context.get("sent"):
         return render(request, "webhooks/_steps.html", context)
-    return render(request, "webhooks/detail.html", {**_head(request, endpoint, tab), **context})
+    return render(request, "webhooks/detail.html", {**_head(request, endpoint, tab), **context}, status=status)
+
+
+def _deliveries_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
+    """Return the list or, where the database does not give it, that this part could not be loaded."""
+    try:
+        return delivery_list(request, endpoint)
+    except DatabaseError:
+        logger.exception("the deliveries of %s could not be read", endpoint.public_id)
+        query = request.GET.copy()
+        query.pop("part", None)
+        return {"load_error": True, "page_url": f"{request.path}?{query.urlencode()}"}
 
 
 def _head(request: PortalRequest, endpoint: Endpoint, tab: str) -> dict[str, Any]:

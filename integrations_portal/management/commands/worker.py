@@ -14,6 +14,7 @@ from django.db import DatabaseError
 from django.utils.module_loading import import_string
 
 from apps.base import sweeps
+from apps.base.resealing import values_that_do_not_open
 from apps.webhooks import meters
 from apps.webhooks.delivery import POLL_SECONDS, Engine
 
@@ -37,6 +38,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, once: bool, **options: Any) -> None:
         """This will run until SIGTERM or SIGINT, or once."""
+        tell_what_does_not_open()
         if once:
             self._run_once()
         else:
@@ -112,6 +114,19 @@ class Worker:
 
     def _shutting_down(self, **_signal: Any) -> None:
         self.engine.stop()
+
+
+def tell_what_does_not_open() -> None:
+    """This will say at the start which stored secrets no key opens: their endpoints wait until it is put back."""
+    try:
+        counts = values_that_do_not_open()
+    except DatabaseError:
+        return  # the engine waits for a database that is away, and says so
+    for key_id, count in counts.items():
+        logger.critical(
+            "%s stored secrets are under the encryption key %s, which is not in ENCRYPTION_KEYS: put it back behind "
+            "the current one and run rotate_encryption_key. Their endpoints wait until then.", count, key_id,
+        )  # fmt: skip
 
 
 def worker_name() -> str:

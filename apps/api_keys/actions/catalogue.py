@@ -1,0 +1,146 @@
+"""What operators do to the catalogue of keys: types, scopes, and what is switched off for an organization.
+
+Each holds at the next call of every key. A name that keys were made by is never changed and never deleted.
+"""
+
+import re
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models.functions import Cast
+from django.utils.translation import gettext as _
+
+from apps.api_keys.actions.rules import MAX_DAYS, PLATFORM, VENDOR
+from apps.api_keys.models import ApiKey, KeyType, Package, Scope
+from apps.audit import actions as audit
+from apps.base.actor import Actor
+from apps.base.errors import Conflict, Forbidden, Invalid
+from apps.base.organizations import organization_pk
+from apps.base.permissions import NOT_SCOPES
+from apps.credentials import gate
+
+SCOPE_NAME = re.compile(r"[a-z][a-z0-9_]{0,38}:[a-z][a-z0-9_]{0,38}", re.ASCII)
+TYPE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
+Changes = dict[str, list[Any]]
+
+
+@transaction.atomic
+def save_key_type(*, actor: Actor, row: KeyType, changes: Changes) -> KeyType:
+    """This will add a type, or change what keys of it may do; ``changes`` maps each changed field to [old, new]."""
+    _require_operator(actor)
+    check_type_name(row.name)
+    check_lifetimes(row.default_days, row.longest_days)
+    done = _save(row, changes, fixed=("name", "platform_only", "is_builtin"))
+    _record(actor, row, f"key_type.{done}", changes)
+    gate.catalogue_changed()
+    return row
+
+
+@transaction.atomic
+def delete_key_type(*, actor: Actor, row: KeyType) -> None:
+    """This will delete a type that no key was ever made by, or raise Conflict with what to do instead."""
+    _require_operator(actor)
+    if row.is_builtin:
+        raise Conflict(_("This type comes with the portal. Untick “may be made” to end its use."))
+    if ApiKey.objects.filter(key_type=row).exists():
+        raise Conflict(_("Keys were made by this type. Untick “may be made” to end its use."))
+    _record(actor, row, "key_type.deleted", {"title": [row.title, None]})
+    row.delete()
+    gate.catalogue_changed()
+
+
+@transaction.atomic
+def save_scope(*, actor: Actor, row: Scope, changes: Changes) -> Scope:
+    """This will add a scope, or change its words."""
+    _require_operator(actor)
+    check_scope_name(row.name)
+    done = _save(row, changes, fixed=("name", "is_builtin"))
+    _record(actor, row, f"scope.{done}", changes)
+    gate.catalogue_changed()
+    return row
+
+
+@transaction.atomic
+def delete_scope(*, actor: Actor, row: Scope) -> None:
+    """This will delete a scope that nothing names, or raise Conflict saying what does."""
+    _require_operator(actor)
+    if row.is_builtin:
+        raise Conflict(_("This scope comes with the portal. Switch it off for an organization in its package."))
+    holders = ApiKey.objects.live().annotate(words=Cast("scopes", models.TextField()))
+    holder = holders.filter(words__contains=f'"{row.name}"').select_related("organization").first()
+    if holder is not None:
+        words = {"key": str(holder), "organization": str(holder.organization)}
+        raise Conflict(_("Live keys hold this scope, such as %(key)s of %(organization)s. End them first.") % words)
+    kinds = [kind.title_text for kind in KeyType.objects.all() if row.name in kind.scopes]
+    if kinds:
+        raise Conflict(
+            _("Key types may hold this scope: %(types)s. Untick it there first.") % {"types": ", ".join(kinds)}
+        )
+    _record(actor, row, "scope.deleted", {"description": [row.description, None]})
+    row.delete()
+    gate.catalogue_changed()
+
+
+@transaction.atomic
+def save_package(*, actor: Actor, row: Package, changes: Changes) -> Package:
+    """This will switch types and scopes off for one organization, or on again; it stands in that organization's log."""
+    _require_operator(actor)
+    done = _save(row, changes, fixed=("organization",))
+    _record(actor, row, f"package.{done}", changes, organization_id=row.pk)
+    gate.organization_changed(row.pk)
+    return row
+
+
+def check_type_name(name: str) -> None:
+    """This will raise Invalid unless the name is one that the API can carry."""
+    if not TYPE_NAME.fullmatch(name):
+        raise Invalid.field("name", _("Use lower-case letters, digits and underscores, such as field_agent."))
+
+
+def check_scope_name(name: str) -> None:
+    """This will take ``resource:action`` and refuse the words that only people's roles may hold."""
+    if not SCOPE_NAME.fullmatch(name):
+        raise Invalid.field("name", _("Write it as resource:action, such as orders:read."))
+    if name in NOT_SCOPES:
+        raise Invalid.field("name", _("This is a right of people's roles; no key may hold it."))
+
+
+def check_lifetimes(usual: int | None, longest: int | None) -> None:
+    """This will raise Invalid for a lifetime of no days, of more than ten years, or a usual one above the longest."""
+    for name, days in (("default_days", usual), ("longest_days", longest)):
+        if days is not None and not 1 <= days <= MAX_DAYS:
+            raise Invalid.field(name, _("Give a number of days from 1 to %(most)s.") % {"most": MAX_DAYS})
+    if longest is not None and (usual is None or usual > longest):
+        sentence = _("It cannot be longer than the longest lifetime, nor left empty beside one.")
+        raise Invalid.field("default_days", sentence)
+
+
+def _require_operator(actor: Actor) -> None:
+    if actor.only_looks or actor.kind not in VENDOR:
+        raise Forbidden(_("Only an operator may do this."))
+
+
+def _save(row: Any, changes: Changes, fixed: tuple[str, ...]) -> str:
+    """Add the row, or write what changed where it still is what the operator saw; say which of both."""
+    if row._state.adding:
+        row.save(force_insert=True)
+        return "created"
+    if not changes.keys().isdisjoint(fixed):
+        raise Conflict(_("This cannot be changed afterwards: %(fields)s.") % {"fields": ", ".join(fixed)})
+    stored = type(row).objects.select_for_update().filter(pk=row.pk).values(*changes).first()
+    if stored is None or any(str(stored[name]) != str(old) for name, (old, _new) in changes.items()):
+        raise Conflict(_("Somebody changed this meanwhile. Look at it again, then make your change."))
+    row.save(update_fields=[*changes, *(["updated_at"] if hasattr(row, "updated_at") else [])])
+    return "updated"
+
+
+def _record(actor: Actor, row: Any, action: str, changes: Changes, organization_id: Any = None) -> None:
+    audit.record(
+        actor=actor,
+        action=action,
+        target_kind=action.partition(".")[0],
+        target_id=str(row.pk),
+        target_label=str(row),
+        changes=changes,
+        organization_id=organization_id or organization_pk(PLATFORM),
+    )

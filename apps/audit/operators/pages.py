@@ -1,0 +1,223 @@
+"""The two kinds of pages that operators have: to read, and to change through an action."""
+
+import re
+from typing import Any, ClassVar, cast
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import SEARCH_VAR
+from django.core.exceptions import PermissionDenied
+from django.db import models, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+
+from apps.audit import actions as audit
+from apps.audit.operators.history import history_of
+from apps.audit.operators.rows import NewestRows, SomeRows
+from apps.audit.operators.search import help_text, search
+from apps.base.actor import Actor, ActorKind
+from apps.base.errors import PortalError
+from apps.base.organizations import organization_pk
+from apps.base.requests import PortalRequest
+
+PLATFORM = "platform"
+WHOLE_KEY = re.compile(r"(ip[ks]_[0-9A-Za-z]{12})[0-9A-Za-z]+", re.ASCII)
+
+
+def operator_of(request: PortalRequest) -> Actor:
+    """This will return the signed-in operator as the actor, of no organization of their own."""
+    return Actor(
+        kind=ActorKind.OPERATOR,
+        id=request.user.public_id,
+        label=request.user.email,
+        address=request.client_address,
+        user_agent=request.META.get("HTTP_USER_AGENT", "")[:300],
+        request_id=request.request_id,
+        pk=request.user.pk,
+    )
+
+
+class OperatorAdmin(admin.ModelAdmin):
+    """A list that stays fast, a search by indexes, and the audit log as the history."""
+
+    paginator = NewestRows
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+    list_max_show_all = 0
+    actions = None
+    ordering: ClassVar[Any] = ("-pk",)
+    # What the audit log calls such a row, where its id alone does not tell.
+    audit_kind = ""
+
+    def __init__(self, model: type[models.Model], admin_site: admin.AdminSite) -> None:
+        super().__init__(model, admin_site)
+        if self.search_fields:
+            self.search_help_text = help_text(model, tuple(self.search_fields))  # type: ignore[misc]  # Django reads it so
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[SomeRows]:
+        """This will list the newest rows that the search finds."""
+        return SomeRows
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """This will search for the public part of a key where somebody pasted all of it: pages repeat it."""
+        asked = request.GET.get(SEARCH_VAR, "")
+        public = WHOLE_KEY.sub(r"\1", asked)
+        if public != asked:
+            return redirect(f"{request.path}?{urlencode({SEARCH_VAR: public})}")
+        return super().changelist_view(request, extra_context)
+
+    def get_search_results(self, request: HttpRequest, queryset: models.QuerySet, search_term: str) -> Any:
+        """This will read ``search_fields`` as ``search.py`` describes them."""
+        return search(queryset, tuple(self.search_fields), search_term), False
+
+    def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
+        """This will filter by what ``list_filter`` names and nothing else.
+
+        Django takes any field of the row: ``?body__startswith=`` or ``?password__startswith=`` would read, letter by
+        letter, what no page shows.
+        """
+        return lookup.partition("__")[0] in self.list_filter
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """This will show what the audit log says about the row."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            return redirect("admin:index")
+        if not self.has_view_or_change_permission(request, row):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("History of %(row)s") % {"row": row},
+            "subtitle": None,
+            "entries": history_of(row, self.audit_kind),
+            "module_name": str(self.opts.verbose_name_plural),
+            "object": row,
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "admin/object_history.html", context)
+
+    # The audit log has each change once; Django's own log would be a second one that says less.
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """This will write nothing."""
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """This will write nothing."""
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
+        """This will write nothing."""
+
+
+class ReadOnlyAdmin(OperatorAdmin):
+    """A list and a page to read."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """This will refuse: the portal writes these rows."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """This will refuse: these rows change through the portal's own actions only."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """This will refuse: rows go by retention only."""
+        return False
+
+
+class AuditedAdmin(OperatorAdmin):
+    """A page whose changes go through one action each, which records old and new in its transaction.
+
+    Nothing is deleted here unless the class has an action for it (``remove``) and says so by ``is_removable``.
+    """
+
+    is_removable = False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """This will refuse where there is no action: what was once used is switched off, not deleted."""
+        return self.is_removable and super().has_delete_permission(request, obj)
+
+    def changeform_view(self, request: HttpRequest, *arguments: Any, **options: Any) -> HttpResponse:
+        """This will say above the form why an action refused."""
+        try:
+            return super().changeform_view(request, *arguments, **options)
+        except PortalError as refusal:
+            if request.method != "POST":
+                raise
+            return self._refused(request, refusal, request.get_full_path())
+
+    def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
+        """This will call the action with what changed; a form that was sent unchanged changes and records nothing."""
+        before = {name: form.initial.get(name) for name in form.changed_data}
+        if change and not before:
+            return
+        changes = {name: [_plain(old), _plain(getattr(obj, name))] for name, old in before.items()}
+        self.save_action(operator_of(cast(PortalRequest, request)), obj, changes, not change)
+
+    def save_action(self, actor: Actor, row: models.Model, changes: dict[str, list[Any]], is_new: bool) -> None:
+        """This will save and record in one transaction, then let the app tell whoever caches the row."""
+        before = {name: pair[0] for name, pair in changes.items()}
+        with transaction.atomic():
+            _save(row, changes, is_new)
+            audit.record(
+                actor=actor,
+                action=self.action_name(not is_new, before, row),
+                target_kind=self.audit_kind,
+                target_id=str(getattr(row, "public_id", row.pk)),
+                target_label=str(row),
+                changes=changes,
+                organization_id=self.organization_of(row),
+            )
+            self.after_change(row)
+
+    def action_name(self, change: bool, before: dict[str, Any], obj: models.Model) -> str:
+        """This will return the audit action, such as ``key_type.updated``."""
+        return f"{self.audit_kind}.{'updated' if change else 'created'}"
+
+    def organization_of(self, obj: models.Model) -> Any:
+        """This will return whose audit log it belongs to; the catalogue is the vendor's own."""
+        return organization_pk(PLATFORM)
+
+    def after_change(self, obj: models.Model) -> None:
+        """This will do what must follow in the same transaction."""
+
+    # Deleting, where there is an action for it
+
+    def remove(self, actor: Actor, row: models.Model) -> None:
+        """This will call the action that deletes the row, or raise what it raises."""
+        raise PermissionDenied
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """This will say on the row's own page why an action refused."""
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except PortalError as refusal:
+            return self._refused(request, refusal, "../change/")
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, set[str], list[str]]:
+        """This will name the row alone: nothing else goes with it, and whether it may go is the action's to say."""
+        return [str(row) for row in objs], {self.opts.verbose_name: len(objs)}, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
+        """This will delete by the action."""
+        self.remove(operator_of(cast(PortalRequest, request)), obj)
+
+    def _refused(self, request: HttpRequest, refusal: PortalError, path: str) -> HttpResponse:
+        sentences = [str(text) for texts in (getattr(refusal, "fields", None) or {}).values() for text in texts]
+        messages.error(request, " ".join(sentences) or str(refusal))
+        return redirect(path)
+
+
+def _save(row: Any, changes: dict[str, list[Any]], is_new: bool) -> None:
+    """Write what changed and nothing else: the rest of the row may be newer than the form."""
+    if is_new:
+        row.save(force_insert=True)
+    else:
+        row.save(update_fields=[*changes, *(["updated_at"] if hasattr(row, "updated_at") else [])])
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (str, int, float, bool, list, dict, type(None))) else str(value)

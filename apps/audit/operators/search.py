@@ -1,0 +1,166 @@
+"""What may be typed into the search of an operators' list: each reading of the text is one look into an index.
+
+A reading is a field of the model, or one of the names below. ``name^`` finds what begins so (the field is unique, and
+so has an index that serves it), ``name~`` what holds it anywhere (short tables only), a bare name the whole value.
+``reading@field`` keeps the newest days of that field: for rollups, whose indexes end with it and not with the key.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import Model, Q, QuerySet
+from django.utils.functional import lazy
+from django.utils.text import capfirst, get_text_list
+from django.utils.translation import gettext as _
+
+from apps.base.identifiers import decode
+from apps.base.organizations import find_organization
+
+LONGEST = 254
+NEWEST_DAYS = 2
+
+
+def search(rows: QuerySet, readings: tuple[str, ...], text: str) -> QuerySet:
+    """This will return the rows of the first reading that finds any; without a text all, without a match none."""
+    term = text.strip()
+    if not term:
+        return rows
+    if "\0" in term or len(term) > LONGEST:
+        return rows.none()
+    for reading in readings:
+        for condition in conditions(rows.model, reading, term):
+            if rows.filter(condition).order_by().exists():
+                return rows.filter(condition)
+    return rows.none()
+
+
+def conditions(model: type[Model], reading: str, term: str) -> Iterator[Q]:
+    """This will give the conditions that a reading makes of a text: none where it cannot be of that kind."""
+    if "@" in reading:
+        kind, _separator, field = reading.partition("@")
+        yield from (recent(model, condition, field) for condition in conditions(model, kind, term))
+    elif reading in KINDS:
+        yield from KINDS[reading](model, term)
+    elif reading.endswith("^"):
+        yield begins_with(reading[:-1], term)
+    elif reading.endswith("~"):
+        yield Q(**{f"{reading[:-1]}__icontains": term})
+    else:
+        yield Q(**{reading: term})
+
+
+def recent(model: Any, condition: Q, field: str) -> Q:
+    """This will keep the two days before the newest row that a condition finds."""
+    last = model._base_manager.filter(condition).order_by(f"-{field}").values_list(field, flat=True).first()
+    return condition if last is None else condition & Q(**{f"{field}__gte": last - timedelta(days=NEWEST_DAYS)})
+
+
+def begins_with(field: str, term: str) -> Q:
+    """This will find by an index what begins with a text; SQLite's LIKE ignores case, so it cannot use one."""
+    if connection.vendor == "sqlite":
+        return Q(**{f"{field}__gte": term, f"{field}__lt": term + "\U0010ffff"})
+    return Q(**{f"{field}__startswith": term})
+
+
+def _own_id(model: Any, term: str) -> Iterator[Q]:
+    """``key_…`` of the row itself, a bare UUID, or the number of a row."""
+    kind = model._meta.pk.get_internal_type()
+    key = decode(getattr(model, "id_prefix", ""), term) or _uuid(term)
+    if kind in ("UUIDField", "OneToOneField") and key is not None:
+        yield Q(pk=key)
+    elif kind == "BigAutoField" and term.isascii() and term.isdigit() and len(term) < 19:
+        yield Q(pk=int(term))
+
+
+def _organization(model: Any, term: str) -> Iterator[Q]:
+    """An organization's slug or ``org_…``."""
+    key = find_organization(term)
+    if key is not None:
+        yield Q(organization_id=key)
+
+
+def _credential(model: Any, term: str) -> Iterator[Q]:
+    """A key's ``key_…`` or ``sdk_…``, in the tables that name it by its UUID."""
+    key = decode("key", term) or decode("sdk", term) or _uuid(term)
+    if key is not None:
+        yield Q(credential_id=key)
+
+
+def _related(field: str, prefix: str) -> Callable[[Any, str], Iterator[Q]]:
+    def read(model: Any, term: str) -> Iterator[Q]:
+        key = decode(prefix, term)
+        if key is not None:
+            yield Q(**{f"{field}_id": key})
+
+    return read
+
+
+def _key_mask(model: Any, term: str) -> Iterator[Q]:
+    """The public part of a key, or the text of one up to there: a search must not ask for more."""
+    head = term.partition("_")[2] if term.startswith(("ipk_", "ips_")) else term
+    if len(head) >= 12:
+        yield Q(key_id=head[:12])
+    elif len(head) >= 4:
+        yield begins_with("key_id", head[:4])
+
+
+def _uuid(term: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(term)
+    except ValueError:
+        return None
+
+
+KINDS: dict[str, Callable[[Any, str], Iterator[Q]]] = {
+    "id": _own_id,
+    "organization": _organization,
+    "credential": _credential,
+    "endpoint": _related("endpoint", "ep"),
+    "event": _related("event", "evt"),
+    "delivery": _related("delivery", "dlv"),
+    "user": _related("user", "user"),
+    "mask": _key_mask,
+}
+
+
+def help_text(model: type[Model], readings: tuple[str, ...]) -> Any:
+    """This will say under the search box what may be typed, in the reader's language."""
+    return lazy(_help_text, str)(model, readings)
+
+
+def _help_text(model: Any, readings: tuple[str, ...]) -> str:
+    parts = []
+    for reading in readings:
+        text = _label(model, reading.partition("@")[0])
+        if reading.endswith("^"):
+            text = _("the beginning of %(what)s") % {"what": text}
+        elif "@" in reading:
+            text = _("%(what)s (its newest two days)") % {"what": text}
+        elif reading.endswith("~"):
+            text = _("a part of %(what)s") % {"what": text}
+        parts.append(text)
+    return capfirst(get_text_list(parts, _("or"))) + "."
+
+
+def _label(model: Any, reading: str) -> str:
+    fixed = {
+        "id": _("the id"),
+        "organization": _("an organization's slug or id"),
+        "credential": _("a key's id"),
+        "endpoint": _("an endpoint's id"),
+        "event": _("an event's id"),
+        "delivery": _("a delivery's id"),
+        "user": _("a person's id"),
+        "mask": _("the first letters of a key"),
+    }
+    if reading in fixed:
+        return fixed[reading]
+    if reading.endswith("__email"):
+        return _("an e-mail address")
+    field = None
+    for part in reading.rstrip("^~").split("__"):
+        field = (field.related_model if field else model)._meta.get_field(part)
+    return _("the %(field)s") % {"field": field.verbose_name if field else reading}

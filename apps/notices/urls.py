@@ -1,0 +1,13 @@
+"""The pages of this app; it has no routes of the API."""
+
+from django.urls import URLPattern, path
+
+from apps.notices import views
+
+HERE = "o/<slug:slug>/settings/integration/notices/"
+
+pages = [
+    path(HERE, views.notice_list, name="notices"),
+    path(f"{HERE}<str:notice_id>/dismiss/", views.dismiss, name="notice_dismiss"),
+]
+api: list[URLPattern] = []

@@ -1,0 +1,49 @@
+"""The list of notices, and taking one off the pages."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Page, Paginator
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from apps.base.pages import BUTTON, org_page, way_back
+from apps.base.requests import PortalRequest
+from apps.notices import actions
+from apps.notices.models import Notice
+from apps.notices.texts import describe
+
+PER_PAGE = 25
+PAST = "past"
+
+
+@org_page(nav="notices")
+def notice_list(request: PortalRequest) -> HttpResponse:
+    """This will show the notices that are open or, with ``?tab=past``, what became of the others."""
+    is_past = request.GET.get("tab") == PAST
+    mine = Notice.objects.shown_to(request.actor)
+    rows = mine.over().order_by("-id") if is_past else mine.open().worst_first()
+    page: Page[Any] = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    page.object_list = [_row(request, notice) for notice in page.object_list]
+    here = reverse("notices", args=[request.organization.slug])
+    tabs = [
+        {"url": here, "label": _("Open"), "current": not is_past},
+        {"url": f"{here}?tab={PAST}", "label": _("Past"), "current": is_past},
+    ]
+    return render(request, "notices/list.html", {"page_obj": page, "tabs": tabs, "is_past": is_past})
+
+
+def _row(request: PortalRequest, notice: Notice) -> dict[str, Any]:
+    row = describe(notice, request.organization.slug)
+    return {**row, "may_dismiss": notice.is_open and actions.may_dismiss(request.actor, notice)}
+
+
+@org_page(nav="notices", methods=BUTTON)
+def dismiss(request: PortalRequest, notice_id: str) -> HttpResponse:
+    """This will take a notice off everybody's pages and lead back to the page that it stood on."""
+    actions.dismiss(actor=request.actor, notice_id=notice_id)
+    messages.success(request, _("Dismissed for everybody here. It stands among the past notices."))
+    slug = request.organization.slug
+    return redirect(way_back(request.POST.get("next", ""), reverse("notices", args=[slug]), below=f"/o/{slug}/"))

@@ -1,0 +1,94 @@
+"""An operator begins and ends to look at what a customer sees; both stand in the customer's own audit log."""
+
+import uuid
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.audit import actions as audit
+from apps.base.actor import Actor, ActorKind, system
+from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
+from apps.orgs import looking
+from apps.orgs.models import Membership, OperatorLook, Organization, OrganizationStatus
+
+LONGEST_REASON = 200
+SWEPT_AT_ONCE = 100
+
+
+def begin_look(*, actor: Actor, organization: Organization, reason: str, session_key: str) -> OperatorLook:
+    """This will let an operator read the organization's pages for 30 minutes, from the one session.
+
+    Raises Forbidden for anybody but an operator, Invalid without a reason, Conflict where the operator is a member.
+    """
+    operator_id = _require_operator(actor)
+    if organization.is_platform or organization.status == OrganizationStatus.CLOSED:
+        raise NotFound(_("This organization has no pages to look at."))
+    words = " ".join(reason.split())
+    if not 1 <= len(words) <= LONGEST_REASON:
+        raise Invalid.field("reason", _("Say why, in 200 letters at most: the organization can read it."))
+    if Membership.objects.filter(organization=organization, user_id=operator_id).exists():
+        raise Conflict(_("You are a member of this organization: open its pages as one."))
+    try:
+        with transaction.atomic():
+            for earlier in OperatorLook.objects.filter(
+                operator_id=operator_id, organization=organization, ended_at=None
+            ):
+                end_look(actor=actor, look=earlier)
+            return _begin(actor, operator_id, organization, words, session_key)
+    except IntegrityError:
+        raise Conflict(_("You began to look at it a moment ago. Open its pages, or begin again.")) from None
+
+
+def _begin(
+    actor: Actor, operator_id: uuid.UUID, organization: Organization, reason: str, session_key: str
+) -> OperatorLook:
+    until = timezone.now() + looking.LASTS
+    look = OperatorLook.objects.create(
+        organization=organization,
+        operator_id=operator_id,
+        reason=reason,
+        session_digest=looking.digest_of(session_key),
+        until=until,
+    )
+    _record(actor, organization, "operator.look_began", {"reason": [None, reason], "until": [None, until]})
+    return look
+
+
+@transaction.atomic
+def end_look(*, actor: Actor, look: OperatorLook) -> bool:
+    """This will end it and record how many pages were seen; False where it had ended already."""
+    if actor.kind != ActorKind.SYSTEM:
+        _require_operator(actor)
+    hit = OperatorLook.objects.filter(pk=look.pk, ended_at=None).update(ended_at=timezone.now())
+    if hit:
+        look.refresh_from_db()
+        _record(actor, look.organization, "operator.look_ended", {"pages": [None, look.pages]})
+    return bool(hit)
+
+
+def end_looks_that_ran_out() -> int:
+    """This will record the end of those whose 30 minutes are over, in the operator's name: the workers' sweep."""
+    rows = OperatorLook.objects.run_out(timezone.now()).select_related("operator", "organization")
+    ended = 0
+    for look in rows.order_by("until")[:SWEPT_AT_ONCE]:
+        ended += end_look(actor=system(look.organization_id, label=look.operator.email), look=look)
+    return ended
+
+
+def _require_operator(actor: Actor) -> uuid.UUID:
+    if actor.kind != ActorKind.OPERATOR or actor.only_looks or actor.pk is None:
+        raise Forbidden(_("Only an operator may do this."))
+    return actor.pk
+
+
+def _record(actor: Actor, organization: Organization, action: str, changes: dict[str, list[object]]) -> None:
+    audit.record(
+        actor=actor,
+        action=action,
+        target_kind="organization",
+        target_id=organization.public_id,
+        target_label=organization.name,
+        changes=changes,
+        organization_id=organization.pk,
+    )

@@ -1,0 +1,26 @@
+"""End somebody's being an operator from the shell."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from apps.base.actor import system
+from apps.base.commands import PortalCommand
+from apps.orgs import actions
+
+
+class Command(PortalCommand):
+    help = (
+        "End an operator's rights and sessions at once. An account that belongs to no organization is erased and its "
+        "address is free again. The last operator cannot be removed: make another one first (create_operator)."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """This will take the address."""
+        super().add_arguments(parser)
+        parser.add_argument("--email", required=True, help="the operator's address")
+
+    def run_command(self, **options: Any) -> dict[str, Any]:
+        """This will remove the operator; exit code 1 where there is none, or no other."""
+        actions.remove_operator(actor=system(label="remove_operator"), email=options["email"])
+        return {"removed": options["email"].lower()}

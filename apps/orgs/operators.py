@@ -1,0 +1,109 @@
+"""The operators' way to a customer's pages: asked for on the organization's page, with a reason, read-only."""
+
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.audit.operators import operator_of
+from apps.base.errors import PortalError
+from apps.base.forms import AlreadySent, StepUpForm
+from apps.base.requests import PortalRequest
+from apps.orgs import actions
+from apps.orgs.models import OperatorLook
+
+
+class LookForm(StepUpForm):
+    """Why an operator looks; asks who is there where the last confirmation is old."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=200,
+        help_text=gettext_lazy("The organization can read it in its audit log. A ticket number is enough."),
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
+    )
+
+
+class LookingAdmin(admin.ModelAdmin):
+    """What the page of an organization has for this: the link, the form that asks why, and the end."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """This will put both pages in front of the admin's own, whose last one takes any path."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("<uuid:object_id>/look/", wrap(self.look_view), name="orgs_organization_look"),
+            path("<uuid:object_id>/look/end/", wrap(self.end_view), name="orgs_organization_look_end"),
+            *super().get_urls(),
+        ]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """This will add the link."""
+        return (*super().get_fields(request, obj), "what_a_customer_sees")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """This will add the link."""
+        return (*super().get_readonly_fields(request, obj), "what_a_customer_sees")
+
+    @admin.display(description=gettext_lazy("What a customer sees"))
+    def what_a_customer_sees(self, organization: Any) -> str:
+        """The link to the form that asks why."""
+        if organization.is_platform:
+            return _("This organization has no pages.")
+        address = reverse("admin:orgs_organization_look", args=[organization.pk])
+        return format_html('<a href="{}">{}</a>', address, _("Look at its pages, read-only, for 30 minutes"))
+
+    def look_view(self, request: PortalRequest, object_id: Any) -> HttpResponse:
+        """This will ask why, begin, and lead to the organization's first page."""
+        organization = self.get_object(request, unquote(str(object_id)))
+        if organization is None:
+            return redirect("admin:orgs_organization_changelist")
+        form = LookForm(request.POST or None, request=request)
+        if request.method == "POST" and form.is_valid() and self._begin(request, form, organization):
+            return redirect("overview", organization.slug)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Look at what %(organization)s sees") % {"organization": organization},
+            "opts": self.opts,
+            "original": organization,
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/orgs/organization/look.html", context)
+
+    def _begin(self, request: PortalRequest, form: LookForm, organization: Any) -> bool:
+        """Spend the form and begin in one transaction; tell on the form why not."""
+        try:
+            with transaction.atomic():
+                form.spend()
+                actions.begin_look(
+                    actor=operator_of(request),
+                    organization=organization,
+                    reason=form.cleaned_data["reason"],
+                    session_key=cast(str, request.session.session_key),
+                )
+        except AlreadySent:
+            return True
+        except PortalError as refusal:
+            form.add_error(None, str(refusal))
+            return False
+        return True
+
+    def end_view(self, request: PortalRequest, object_id: Any) -> HttpResponse:
+        """This will end the operator's look at the organization, from whichever session it was begun."""
+        if request.method == "POST":
+            rows = OperatorLook.objects.open(timezone.now()).filter(
+                operator_id=request.user.pk, organization_id=object_id
+            )
+            for look in rows:
+                actions.end_look(actor=operator_of(request), look=look)
+            messages.info(request, _("You no longer look at this organization's pages."))
+        return redirect("admin:orgs_organization_change", object_id)

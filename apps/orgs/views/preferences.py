@@ -1,0 +1,62 @@
+"""The language and time zone of a person's pages and mails."""
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext, override
+from django.views.decorators.http import require_http_methods, require_POST
+
+from apps.base.errors import Invalid
+from apps.base.pages import way_back
+from apps.base.requests import PortalRequest
+from apps.orgs import actions
+from apps.orgs.forms import PreferencesForm
+
+
+@require_POST
+def set_language(request: PortalRequest) -> HttpResponse:
+    """This will keep the language in a cookie and, of somebody signed in, in the account; and lead back to the page."""
+    language = request.POST.get("language", "")
+    response = redirect(way_back(request.POST.get("next", ""), "/"))
+    if language in dict(settings.LANGUAGES):
+        if request.user.is_authenticated:
+            actions.set_preferences(user=request.user, language=language)
+        _keep_language(response, language)
+    return response
+
+
+def _keep_language(response: HttpResponse, language: str) -> None:
+    response.set_cookie(
+        settings.LANGUAGE_COOKIE_NAME,
+        language,
+        max_age=settings.LANGUAGE_COOKIE_AGE,
+        secure=settings.LANGUAGE_COOKIE_SECURE,
+        httponly=settings.LANGUAGE_COOKIE_HTTPONLY,
+        samesite="Lax",
+    )
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def preferences(request: PortalRequest) -> HttpResponse:
+    """This will show and save the language and time zone of the person's pages and mails."""
+    user = request.user
+    form = PreferencesForm(request.POST or None, initial={"language": user.language, "time_zone": user.time_zone})
+    if request.method == "POST" and form.is_valid():
+        chosen = form.cleaned_data
+        try:
+            actions.set_preferences(user=user, language=chosen["language"], time_zone=chosen["time_zone"])
+        except Invalid as error:
+            form.add_error(None, str(error))
+        else:
+            with override(chosen["language"] or None):
+                messages.success(request, gettext("Saved."))
+            response = redirect("preferences")
+            if chosen["language"]:
+                _keep_language(response, chosen["language"])
+            else:
+                response.delete_cookie(settings.LANGUAGE_COOKIE_NAME)
+            return response
+    return render(request, "account/preferences.html", {"form": form})

@@ -1,0 +1,96 @@
+"""What operators do to the catalogue of events: the host product's types are theirs, the portal's own are not."""
+
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.audit import actions as audit
+from apps.base.actor import Actor, ActorKind
+from apps.base.errors import Conflict, Forbidden, Invalid
+from apps.base.organizations import organization_pk
+from apps.webhooks.catalogue import EVENT_NAME
+from apps.webhooks.events import HOST_EVENTS, PORTAL_EVENTS
+from apps.webhooks.models import EventOrigin, EventType, Subscription
+from apps.webhooks.schemas import check_data, check_schema
+
+PLATFORM = "platform"
+# A later version of the portal may declare more types there.
+PORTAL_WORDS = frozenset(name.partition(".")[0] for name in PORTAL_EVENTS)
+Changes = dict[str, list[Any]]
+
+
+@transaction.atomic
+def save_event_type(*, actor: Actor, row: EventType, changes: Changes) -> EventType:
+    """This will add or change a type of the host product; ``changes`` maps each changed field to [old, new]."""
+    _require_operator(actor)
+    if row.origin != EventOrigin.HOST:
+        raise Forbidden(_("The portal's own types are declared in its code."))
+    check_schema(row.schema)
+    check_data(row, row.sample)
+    check_successor(row.name, row.replaced_by)
+    if row._state.adding:
+        check_event_name(row.name)
+        row.save(force_insert=True)
+        _record(actor, row, "event_type.created", changes)
+        return row
+    stored = EventType.objects.select_for_update().filter(pk=row.pk).values(*changes).first()
+    if stored is None or any(str(stored[name]) != str(old) for name, (old, _new) in changes.items()):
+        raise Conflict(_("Somebody changed this meanwhile. Look at it again, then make your change."))
+    row.save(update_fields=["schema", "sample", "description", "is_deprecated", "deprecated_at", "replaced_by"])
+    _record(actor, row, "event_type.updated", changes)
+    return row
+
+
+@transaction.atomic
+def delete_event_type(*, actor: Actor, row: EventType) -> None:
+    """This will delete a type that operators added and nobody uses, or raise Conflict with what to do instead."""
+    _require_operator(actor)
+    if row.origin != EventOrigin.HOST or row.name in HOST_EVENTS:
+        raise Conflict(_("This type comes with the portal and would come back. Mark it as deprecated."))
+    subscribed = Subscription.objects.filter(pattern=row.name, endpoint__deleted_at=None).count()
+    if subscribed:
+        sentence = _("Endpoints are subscribed to it: %(count)s. Mark it as deprecated until they are not.")
+        raise Conflict(sentence % {"count": subscribed})
+    follows = list(EventType.objects.filter(replaced_by=row.name).values_list("name", flat=True))
+    if follows:
+        raise Conflict(_("It is the successor of %(names)s. Change that first.") % {"names": ", ".join(follows)})
+    _record(actor, row, "event_type.deleted", {"description": [row.description, None]})
+    row.delete()
+
+
+def check_event_name(name: str) -> None:
+    """This will take words parted by dots, outside of the portal's own."""
+    if not EVENT_NAME.fullmatch(name):
+        raise Invalid.field("name", _("Write lower-case words parted by dots, such as order.created."))
+    first = name.partition(".")[0]
+    if first in PORTAL_WORDS and name not in PORTAL_EVENTS:
+        raise Invalid.field("name", _("%(word)s. is the portal's own: begin with another word.") % {"word": first})
+
+
+def check_successor(name: str, successor: str) -> None:
+    """This will refuse a successor that is not there, is the type itself, or is deprecated as well."""
+    if not successor:
+        return
+    row = EventType.objects.filter(name=successor).first()
+    if row is None or successor == name:
+        raise Invalid.field("replaced_by", _("Choose another type that is there."))
+    if row.is_deprecated:
+        raise Invalid.field("replaced_by", _("This type is deprecated itself: choose the one that is to be used."))
+
+
+def _require_operator(actor: Actor) -> None:
+    if actor.only_looks or actor.kind not in (ActorKind.OPERATOR, ActorKind.SYSTEM):
+        raise Forbidden(_("Only an operator may do this."))
+
+
+def _record(actor: Actor, row: EventType, action: str, changes: Changes) -> None:
+    audit.record(
+        actor=actor,
+        action=action,
+        target_kind="event_type",
+        target_id=str(row.pk),
+        target_label=row.name,
+        changes=changes,
+        organization_id=organization_pk(PLATFORM),
+    )

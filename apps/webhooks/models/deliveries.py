@@ -1,0 +1,144 @@
+"""Deliveries, their attempts, and what the lists of deliveries are narrowed to."""
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from apps.base.models import OrgOwned
+
+# Conditions of partial indexes. SQLite uses such an index only where a query says the same words, constants included:
+# filter by ``written(CONDITION)`` (apps/webhooks/lists.py).
+SUCCEEDED = Q(status="succeeded")
+FAILED = Q(status="exhausted") | Q(status="pending", last_error__gt="")
+UNDER_WAY = Q(status="pending") | Q(status="sending")
+HELD = Q(status="held")
+HAD_ERRORS = Q(last_error__gt="") | Q(attempt_count__gt=F("uncounted_attempts") + 1)
+
+
+class DeliveryStatus(models.TextChoices):
+    """Where a delivery stands."""
+
+    PENDING = "pending", _("Waiting")
+    SENDING = "sending", _("Sending")
+    SUCCEEDED = "succeeded", _("Delivered")
+    EXHAUSTED = "exhausted", _("Failed")
+    HELD = "held", _("Held")
+    DROPPED = "dropped", _("Dropped")
+
+
+class Delivery(OrgOwned):
+    """One event on its way to one endpoint."""
+
+    id_prefix = "dlv"
+
+    endpoint = models.ForeignKey("Endpoint", on_delete=models.PROTECT, related_name="+", db_index=False)
+    event = models.ForeignKey("Event", on_delete=models.PROTECT, related_name="deliveries", db_index=False)
+    event_type = models.CharField(max_length=100)
+    status = models.CharField(max_length=9, choices=DeliveryStatus.choices, default=DeliveryStatus.PENDING)
+    test = models.BooleanField(default=False)
+    # Without a constraint: the id stays when the first delivery's retention ends.
+    replay_of = models.ForeignKey(
+        "self", null=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
+    )
+    replay_job = models.ForeignKey("ReplayJob", null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
+    created_at = models.DateTimeField()
+    attempt_count = models.PositiveSmallIntegerField(default=0)
+    # Attempts that do not use up the schedule: a lost lease, a shutdown, no network of ours.
+    uncounted_attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True)
+    next_attempt_reason = models.CharField(max_length=20, blank=True)
+    last_status_code = models.PositiveSmallIntegerField(null=True)
+    last_error = models.CharField(max_length=20, blank=True)
+    finished_at = models.DateTimeField(null=True)
+    lease_token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        indexes: ClassVar[list[Any]] = [
+            models.Index(fields=["organization", "id"], name="delivery_by_org"),
+            models.Index(fields=["endpoint", "id"], name="delivery_by_endpoint"),
+            models.Index(fields=["event", "endpoint", "id"], name="delivery_by_event"),
+            # First tries and retries apart: the claim takes the first of each without reading the backlog.
+            models.Index(
+                fields=["endpoint", "next_attempt_at"],
+                name="delivery_due_first",
+                condition=Q(status="pending", attempt_count=0),
+            ),
+            models.Index(
+                fields=["endpoint", "next_attempt_at"],
+                name="delivery_due_again",
+                condition=Q(status="pending", attempt_count__gt=0),
+            ),
+            models.Index(fields=["next_attempt_at"], name="delivery_oldest_due", condition=Q(status="pending")),
+            models.Index(fields=["endpoint"], name="delivery_in_flight", condition=Q(status="sending")),
+            models.Index(fields=["lease_until"], name="delivery_leases", condition=Q(status="sending")),
+            models.Index(fields=["endpoint", "id"], name="delivery_held", condition=HELD),
+            models.Index(
+                fields=["endpoint", "id"], name="delivery_undelivered", condition=Q(status__in=["exhausted", "dropped"])
+            ),
+            # What lists are narrowed to: the rare ones are found without reading the many.
+            models.Index(fields=["endpoint", "id"], name="delivery_succeeded", condition=SUCCEEDED),
+            models.Index(fields=["endpoint", "id"], name="delivery_failed", condition=FAILED),
+            models.Index(fields=["endpoint", "id"], name="delivery_waiting", condition=UNDER_WAY),
+            models.Index(fields=["endpoint", "id"], name="delivery_had_errors", condition=HAD_ERRORS),
+            models.Index(fields=["endpoint", "event_type", "id"], name="delivery_by_type"),
+        ]
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(
+                fields=["replay_job", "event"], name="one_delivery_per_replay", condition=Q(replay_job__isnull=False)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_type} → {self.endpoint_id} ({self.status})"
+
+
+class FanOutBatch(OrgOwned):
+    """Endpoints that an event still needs its deliveries for; gone once those are made."""
+
+    id_prefix = "fan"
+
+    event = models.ForeignKey("Event", on_delete=models.PROTECT, related_name="+")
+    endpoint_ids = models.JSONField(help_text="Endpoints that matched when the event was accepted.")
+    size = models.PositiveIntegerField()
+
+    class Meta:
+        verbose_name_plural = "fan-out batches"
+
+    def __str__(self) -> str:
+        return f"{self.size} deliveries of {self.event_id}"
+
+
+class Attempt(OrgOwned):
+    """One POST to an endpoint, as it was sent and answered."""
+
+    id_prefix = "att"
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts", db_index=False)
+    endpoint_id = models.UUIDField()
+    number = models.PositiveSmallIntegerField()
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    duration_ms = models.FloatField(null=True)
+    status_code = models.PositiveSmallIntegerField(null=True)
+    error = models.CharField(max_length=20, blank=True)
+    hint = models.CharField(max_length=40, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    timings_ms = models.JSONField(default=dict)
+    request_headers = models.JSONField(default=dict)
+    response_headers = models.JSONField(default=list)
+    response_body = models.TextField(blank=True)
+    truncated = models.BooleanField(default=False)
+
+    class Meta:
+        indexes: ClassVar[list[Any]] = [
+            models.Index(fields=["organization", "id"], name="attempt_by_org"),
+            models.Index(fields=["delivery", "number"], name="attempt_by_delivery"),
+            models.Index(fields=["endpoint_id", "id"], name="attempt_by_endpoint"),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.delivery_id}"

@@ -1,0 +1,92 @@
+"""How long the operators' pages take where tables have a million rows each.
+
+    .venv/bin/python benchmarks/operator_pages.py [--rows N] [--runs N] [--most MS] [--database URL]
+
+Fills deliveries with their events, API calls and audit entries directly, in a temporary SQLite file or in a schema of a
+PostgreSQL scratch database that it makes and drops, and asks in this process, the whole stack included but the network.
+Prints medians and 95th percentiles in ms; exit code 1 where one of the latter is above --most.
+"""
+
+import argparse
+import base64
+import contextlib
+import importlib
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import django
+import psycopg
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+SCHEMA = "benchmark_operators"
+
+
+def arguments() -> argparse.Namespace:
+    """This will read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1_000_000, help="in each long table, at most 5,000,000")
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--most", type=float, default=150, help="ms at the 95th percentile")
+    parser.add_argument("--database", default="", metavar="URL")
+    return parser.parse_args()
+
+
+@contextlib.contextmanager
+def scratch(url: str) -> Iterator[None]:
+    """This will make a schema where a PostgreSQL database is named, and drop it at the end."""
+    if not url:
+        yield
+        return
+    with psycopg.connect(url, autocommit=True) as database:
+        database.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+        database.execute(f"CREATE SCHEMA {SCHEMA}")
+        try:
+            yield
+        finally:
+            database.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
+
+
+def set_up(folder: str, url: str) -> None:
+    """This will set Django up as in production, on a database of this run's own and without Redis."""
+    key = base64.b64encode(secrets.token_bytes(32)).decode()
+    for name in ("REDIS_URL", "CELERY_BROKER_URL"):
+        os.environ.pop(name, None)
+    os.environ.update(
+        DJANGO_SETTINGS_MODULE="integrations_portal.settings",
+        DEBUG="false",
+        SECRET_KEY=secrets.token_urlsafe(50),
+        ENCRYPTION_KEYS=f"k1:{key}",
+        KEY_PEPPERS=f"p1:{key}",
+        AUDIT_SIGNING_KEY=key,
+        LOG_LEVEL="ERROR",
+        DATABASE_URL=url or f"sqlite:///{folder}/operators.sqlite3",
+        PGOPTIONS=f"-c search_path={SCHEMA}",
+        PUBLIC_URL="http://127.0.0.1:8000",
+        ALLOWED_HOSTS="testserver",
+        EMAIL_URL="memorymail://",
+    )
+    django.setup()
+
+
+def main() -> None:
+    """This will run the benchmark and leave nothing behind."""
+    options = arguments()
+    if not (1000 <= options.rows <= 5_000_000 and 1 <= options.runs <= 1000):
+        raise SystemExit("Keep to 1,000 to 5,000,000 rows and 1,000 runs.")
+    with tempfile.TemporaryDirectory() as folder, scratch(options.database):
+        set_up(folder, options.database)
+        rounds = importlib.import_module("benchmarks.operator_rounds")
+        try:
+            done = rounds.run(options)
+        finally:
+            rounds.end()
+    sys.exit(0 if done else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Pages and answers for what no view answers: Django's own refusals, forms without their token, and our faults.
+
+A PortalError that a page raises is answered in ``base/middleware.py``, one of the API in ``base/problems.py``. Nothing
+here tells more than what to do next and the id of the request.
+"""
+
+import logging
+import sys
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from apps.base.errors import NotFound, PortalError
+from apps.base.middleware import is_api
+from apps.base.problems import error_body
+
+logger = logging.getLogger(__name__)
+
+# After so many seconds a database that was away is asked again.
+DATABASE_AWAY_SECONDS = 30
+# allauth's limits do not say how long they last; most of them are of a minute.
+USUAL_WAIT_SECONDS = 60
+# Names in a form of what is never given back: whoever sees the page must type it again.
+SECRET_WORDS = ("password", "csrfmiddlewaretoken", "code", "secret", "credential")
+MOST_FIELDS = 200
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """This will answer what Django itself found wrong with a request, such as its host or its size."""
+    if isinstance(exception, RequestDataTooBig):
+        return _answer(request, PortalError("The body is larger than 1 MiB.", "payload_too_large", 413), minimal=True)
+    return _answer(request, PortalError("The request could not be understood.", "invalid_request", 400), minimal=True)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """This will answer 403."""
+    return _answer(request, PortalError(_("You may not do this."), "forbidden", 403))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """This will answer 404."""
+    return _answer(request, NotFound())
+
+
+def too_many_tries(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """This will answer 429; allauth calls it by its name in the URL configuration."""
+    headers = {"Retry-After": str(USUAL_WAIT_SECONDS)}
+    return _answer(request, PortalError(_("That was too fast."), "rate_limited", 429, headers=headers))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """This will answer a form without its token, and give its values back where the browser says it was our own page.
+
+    ``Sec-Fetch-Site`` cannot be set by a script, so what another site made the browser send is never offered again.
+    """
+    given = []
+    if request.headers.get("Sec-Fetch-Site") == "same-origin":
+        given = [(name, value) for name, values in request.POST.lists() if not _is_secret(name) for value in values]
+    context = {
+        "typed": given[:MOST_FIELDS] if len(given) <= MOST_FIELDS else [],
+        "form_path": request.get_full_path(),
+    }
+    return _answer(request, PortalError("This form has no valid token.", "forbidden", 403), "csrf", context)
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name.lower() for word in SECRET_WORDS)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """This will answer an unexpected error with nothing but the request id; 503 where the database is away."""
+    if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
+        headers = {"Retry-After": str(DATABASE_AWAY_SECONDS)}
+        message = "The service is unavailable for a moment. Try again."
+        return _answer(request, PortalError(message, "unavailable", 503, headers=headers), minimal=True)
+    return _answer(request, PortalError("Something went wrong on our side.", "internal_error", 500), minimal=True)
+
+
+def _answer(
+    request: HttpRequest, error: PortalError, name: str = "", context: Any = None, minimal: bool = False
+) -> HttpResponse:
+    """Write the error as JSON on the API, else as a page.
+
+    ``name``: the template, where it is not the status. ``minimal``: without the frame, which reads the session.
+    """
+    request_id = getattr(request, "request_id", "")
+    if is_api(request.path_info):
+        answer: HttpResponse = JsonResponse(error_body(error, request_id), status=error.status)
+    else:
+        answer = _page(request, error, f"errors/{name or error.status}.html", {**(context or {})}, minimal)
+    for header, value in error.headers.items():
+        answer[header] = value
+    return answer
+
+
+def _page(request: HttpRequest, error: PortalError, template: str, context: Any, minimal: bool) -> HttpResponse:
+    language = getattr(request, "LANGUAGE_CODE", "") or translation.get_language_from_request(request)
+    wait = error.headers.get("Retry-After")
+    known = {"request_id": getattr(request, "request_id", ""), "retry_after": int(wait) if wait else None, **context}
+    with translation.override(language):
+        try:
+            if not minimal:
+                return render(request, template, known, status=error.status)
+            answer = HttpResponse(render_to_string(template, known), status=error.status)
+        except Exception:
+            if not minimal:
+                raise  # Django answers that as an error of its own, by server_error
+            logger.exception("the page of an error could not be made")
+            text = f"{error.status}\n{error.message}\n{known['request_id']}\n"
+            answer = HttpResponse(text, status=error.status, content_type="text/plain; charset=utf-8")
+    answer["Content-Language"] = language
+    return answer

@@ -1,0 +1,47 @@
+"""Write a copy of the database that can be restored elsewhere."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandParser
+
+from apps.base.commands import PortalCommand
+from integrations_portal.backups import back_up
+
+SECRETS = ("SECRET_KEY", "ENCRYPTION_KEYS", "KEY_PEPPERS", "AUDIT_SIGNING_KEY")
+HOW_TO_RESTORE = {
+    "sqlite": "copy it to where DATABASE_URL points, with every process stopped",
+    "postgresql": "createdb NEW && pg_restore --no-owner --exit-on-error --dbname=NEW FILE",
+}
+
+
+class Command(PortalCommand):
+    help = (
+        "Writes a consistent copy of the database into FILE while the portal runs: by SQLite's online backup, or by "
+        "pg_dump in its custom format. FILE gets mode 0600, appears only when it is whole and on disk, and is never "
+        "overwritten. The settings' secrets are not in it: without ENCRYPTION_KEYS and KEY_PEPPERS it is of no use. "
+        "docs/operate.md says how it is restored."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """This will take the file's name."""
+        super().add_arguments(parser)
+        parser.add_argument("file", metavar="FILE", help="a name that does not exist yet")
+
+    def run_command(self, **options: Any) -> dict[str, Any]:
+        """This will write the copy and say what is not in it."""
+        started = time.monotonic()
+        done = back_up(Path(options["file"]).absolute())
+        missing = list(SECRETS)
+        if settings.API_CALL_LOG == "stream":
+            missing.append("about the last second of the call log, which is in Redis")
+        return {
+            "file": str(done.path),
+            "database": done.kind,
+            "bytes": done.size,
+            "seconds": round(time.monotonic() - started, 1),
+            "not_in_it": missing,
+            "restore": HOW_TO_RESTORE[done.kind],
+        }

@@ -1,0 +1,135 @@
+"""Find out whether mail leaves the portal, and what to change where it does not."""
+
+import smtplib
+import socket
+import ssl
+import threading
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.core.management.base import CommandError, CommandParser
+from django.core.validators import validate_email
+
+from apps.base.commands import PortalCommand
+
+# A server that answers a letter at a time must not hold the command for ever; EMAIL_TIMEOUT is for each wait alone.
+MOST_SECONDS = 30
+NOWHERE = {"console": "printed here, sent to nobody", "dummy": "thrown away", "locmem": "kept in this process",
+           "filebased": "written into a file, sent to nobody"}  # fmt: skip
+BODY = """This is the test that somebody asked for by "manage.py send_test_mail" on {url}.
+Mail of the portal reaches you. There is nothing to do.
+"""
+
+
+class Command(PortalCommand):
+    help = (
+        "Sends one short mail to an address, by EMAIL_URL and from DEFAULT_FROM_EMAIL, at once and not through the "
+        "queue. Exit code 0: the server took it. 1: one sentence says what to change. Gives up after 30 seconds."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """This will take the address."""
+        super().add_arguments(parser)
+        parser.add_argument("--to", required=True, metavar="E", help="who gets the mail")
+
+    def run_command(self, **options: Any) -> dict[str, Any]:
+        """This will send, or raise CommandError with what to change."""
+        validate_email(options["to"])
+        problem = send(options["to"])
+        if problem is not None:
+            raise CommandError(what_to_change(problem, options["to"]))
+        backend = settings.EMAIL_BACKEND.split(".")[-2]
+        return {"to": options["to"], "from": settings.DEFAULT_FROM_EMAIL, "sent": NOWHERE.get(backend, server())}
+
+
+def server() -> str:
+    """This will name the mail server, without its password."""
+    return f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+
+
+def send(to: str) -> Exception | None:
+    """This will send the mail within 30 seconds and return what went wrong."""
+    text = BODY.format(url=settings.PUBLIC_URL)
+    message = EmailMessage("Test mail of the integrations portal", text, to=[to])
+    problems: list[Exception] = []
+
+    def work() -> None:
+        try:
+            message.send()
+        except Exception as problem:
+            problems.append(problem)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(MOST_SECONDS)
+    if thread.is_alive():
+        return TimeoutError()
+    return problems[0] if problems else None
+
+
+def what_to_change(problem: Exception, to: str) -> str:
+    """This will say in one sentence what is wrong and what to do about it; the first kind that fits."""
+    if isinstance(problem, smtplib.SMTPServerDisconnected) and "timed out" in str(problem):
+        problem = TimeoutError()  # smtplib hides it
+    for kinds, sentence in SENTENCES:
+        if isinstance(problem, kinds):
+            words = {"server": server(), "host": settings.EMAIL_HOST, "to": to, "sender": settings.DEFAULT_FROM_EMAIL}
+            return sentence.format(**words) + said(problem)
+    return f"The mail was not sent ({type(problem).__name__}): check EMAIL_URL and DEFAULT_FROM_EMAIL." + said(problem)
+
+
+def said(problem: Exception) -> str:
+    """This will quote the server's own words, on one line; they never hold what we sent to sign in."""
+    text: Any = getattr(problem, "smtp_error", "")
+    if isinstance(problem, smtplib.SMTPRecipientsRefused):
+        text = next(iter(problem.recipients.values()))[1]
+    words = " ".join((text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)).split())
+    return f" It said: {words[:200]}" if words else ""
+
+
+SENTENCES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    (
+        (smtplib.SMTPAuthenticationError,),
+        "{server} refused the name or password: correct them in EMAIL_URL (special characters as %xx).",
+    ),
+    (
+        (smtplib.SMTPSenderRefused,),
+        "{server} refused the sender {sender}: set DEFAULT_FROM_EMAIL to an address that it may send for.",
+    ),
+    (
+        (smtplib.SMTPRecipientsRefused,),
+        "{server} refused the recipient {to}: check the address, and whether the server may send outside.",
+    ),
+    (
+        (smtplib.SMTPNotSupportedError,),
+        "{server} does not offer what EMAIL_URL asks for: use smtp+tls:// only where it offers STARTTLS, "
+        "and a name and password only where it takes them.",
+    ),
+    (
+        (smtplib.SMTPServerDisconnected,),
+        "{server} closed the connection: use smtp+ssl:// for a port that speaks TLS at once (465), "
+        "smtp+tls:// for one that begins in the clear (587).",
+    ),
+    ((smtplib.SMTPDataError,), "{server} refused the mail itself: ask whoever runs it."),
+    ((smtplib.SMTPException,), "{server} did not take the mail: ask whoever runs it."),
+    (
+        (ssl.SSLCertVerificationError,),
+        "The certificate of {server} is not good for it: use the name that stands in it, or have it renewed.",
+    ),
+    (
+        (ssl.SSLError,),
+        "{server} does not speak TLS so: use smtp+ssl:// for port 465, smtp+tls:// for port 587.",
+    ),
+    ((socket.gaierror,), "There is no host {host}: correct EMAIL_URL."),
+    (
+        (ConnectionRefusedError,),
+        "Nothing listens at {server}: correct host and port in EMAIL_URL, or start the server.",
+    ),
+    (
+        (TimeoutError,),
+        "{server} did not answer in time: check host and port in EMAIL_URL, and whether a firewall is between.",
+    ),
+    ((OSError,), "{server} cannot be reached: check host and port in EMAIL_URL, and the network."),
+    ((ValueError,), "The mail cannot be written: check DEFAULT_FROM_EMAIL, now {sender}."),
+)

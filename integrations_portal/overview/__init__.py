@@ -1,0 +1,48 @@
+"""S1, the overview of Integration: what needs somebody, what went on, and how to begin.
+
+Each part is made by itself: what fails says so in its own place, with the id of the request, and the rest is there.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from apps.base.pages import org_page
+from apps.base.requests import PortalRequest
+from integrations_portal.overview import activity, attention, figures, steps
+
+logger = logging.getLogger(__name__)
+Part = TypeVar("Part")
+
+
+@org_page(nav="overview")
+def overview(request: PortalRequest) -> HttpResponse:
+    """This will show the overview; ``?attention=all`` shows everything that needs somebody, as far as it is counted."""
+    actor, slug = request.actor, request.organization.slug
+    needs = _part(lambda: attention.found(actor, slug))
+    is_whole = request.GET.get("attention") == "all"
+    start = _part(lambda: steps.made(actor, slug))
+    context = {
+        "attention": needs if needs is None or is_whole else needs[: attention.SHOWN],
+        "attention_count": len(needs or ()),
+        "attention_more": 0 if is_whole else max(0, len(needs or ()) - attention.SHOWN),
+        "stats": _part(lambda: figures.stats(actor, slug)),
+        "balance": _part(lambda: figures.balance_of(actor)),
+        "steps": start,
+        "steps_done": sum(step["done"] for step in start or ()),
+        "steps_total": len(start or ()),
+        "activity": _part(lambda: activity.newest(actor)),
+    }
+    return render(request, "overview.html", context)
+
+
+def _part(make: Callable[[], Part]) -> Part | None:
+    """Return one part of the page, or None where it cannot be made, whatever the reason."""
+    try:
+        return make()
+    except Exception:
+        logger.exception("a part of the overview could not be made")
+        return None

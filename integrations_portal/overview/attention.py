@@ -1,0 +1,140 @@
+"""What needs somebody: keys that end or are set aside, endpoints that get nothing, and notices of anything else.
+
+Made from the state of things, so that it is there for whoever may see them and goes when the trouble goes. The one step
+that helps is offered to who may take it; to others a look.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from django.db.models import Exists, OuterRef
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.api_keys.models import ApiKey
+from apps.audit.models import LastUse
+from apps.base.actor import Actor
+from apps.base.instants import written
+from apps.base.permissions import Permission
+from apps.credentials.models import KeyStatus
+from apps.credentials.presenting import days_up
+from apps.notices.models import Notice
+from apps.notices.texts import describe
+from apps.webhooks.models import Endpoint, EndpointHealth, EndpointStatus
+from apps.webhooks.presenting import endpoint_name
+
+SHOWN = 6
+# Of each kind, so that the page is bounded; more than that is a matter for the lists.
+MOST = 25
+EXPIRED_FOR = timedelta(days=14)
+UNUSED_AFTER = timedelta(days=30)
+ORDER = {"bad": 0, "warn": 1, "info": 2}
+# These tell what is found here from the state itself.
+TOLD_BY_STATE = (
+    "api_key.expiring", "api_key.expired", "api_key.leaked_quarantined", "endpoint.failing", "endpoint.disabled",
+    "organization.suspended",
+)  # fmt: skip
+Item = dict[str, Any]
+
+
+def found(actor: Actor, slug: str) -> list[Item]:
+    """This will return what needs somebody, the worst first, at most so many of each kind."""
+    items = [*_endpoints(actor, slug), *_keys(actor, slug), *_notices(actor, slug)]
+    return sorted(items, key=lambda item: ORDER.get(item["severity"], 2))
+
+
+def _notices(actor: Actor, slug: str) -> list[Item]:
+    rows = Notice.objects.shown_to(actor).open().needing_somebody().exclude(kind__in=TOLD_BY_STATE)
+    return [describe(notice, slug) for notice in rows.worst_first()[:MOST]]
+
+
+def _keys(actor: Actor, slug: str) -> list[Item]:
+    if not actor.can(Permission.API_KEYS_READ):
+        return []
+    keys, now = ApiKey.objects.for_actor(actor), timezone.now()
+    expired = keys.in_status(KeyStatus.EXPIRED).filter(expires_at__gt=now - EXPIRED_FOR, replaced_by=None)
+    unused = keys.in_status(KeyStatus.ACTIVE).filter(
+        ~Exists(LastUse.objects.filter(credential_id=OuterRef("pk"))), created_at__lt=now - UNUSED_AFTER
+    )
+    return [
+        *(_quarantined(key, slug) for key in keys.in_status(KeyStatus.QUARANTINED).order_by("-pk")[:MOST]),
+        *(_expired(key, slug) for key in expired.order_by("-expires_at")[:MOST]),
+        *(_expiring(key, actor, slug, now) for key in keys.in_status(KeyStatus.EXPIRING).order_by("expires_at")[:MOST]),
+        *(_unused(key, slug) for key in unused.order_by("pk")[:MOST]),
+    ]
+
+
+def _quarantined(key: ApiKey, slug: str) -> Item:
+    title = _("The API key “%(name)s” is in quarantine") % {"name": key.name}
+    text = _("It can only read. Make a new key and move over, or release it if all is well.")
+    return _key_item(key, slug, "bad", title, text)
+
+
+def _expired(key: ApiKey, slug: str) -> Item:
+    day = written(timezone.localtime(cast(datetime, key.expires_at)), "date")
+    title = _("“%(name)s” expired on %(day)s") % {"name": key.name, "day": day}
+    return _key_item(key, slug, "bad", title, _("Its calls are answered with 401 expired_api_key."))
+
+
+def _expiring(key: ApiKey, actor: Actor, slug: str, now: datetime) -> Item:
+    left = cast(datetime, key.expires_at) - now
+    days = days_up(left)
+    title = ngettext("“%(name)s” expires in %(days)d day", "“%(name)s” expires in %(days)d days", days)
+    text = _("Make its successor before then; both may work side by side.")
+    item = _key_item(key, slug, "bad" if left <= timedelta(days=1) else "warn", "", text)
+    item["title"] = title % {"name": key.name, "days": days}
+    if actor.can(Permission.API_KEYS_WRITE):
+        item |= {"link_url": reverse("api_key_rotate", args=[slug, key.public_id]), "link_label": _("Rotate")}
+    return item
+
+
+def _unused(key: ApiKey, slug: str) -> Item:
+    title = _("“%(name)s” was never used") % {"name": key.name}
+    return _key_item(key, slug, "info", title, _("It is older than 30 days. Revoke it if nothing needs it."))
+
+
+def _key_item(key: ApiKey, slug: str, severity: str, title: str, text: str) -> Item:
+    url = reverse("api_key", args=[slug, key.public_id])
+    return {"severity": severity, "title": title, "text": text, "link_url": url, "link_label": _("Open")}
+
+
+def _endpoints(actor: Actor, slug: str) -> list[Item]:
+    if not actor.can(Permission.WEBHOOKS_READ):
+        return []
+    rows = Endpoint.objects.for_actor(actor).existing()
+    ailing = rows.exclude(status=EndpointStatus.ENABLED, health=EndpointHealth.HEALTHY)
+    return [_endpoint(endpoint, slug) for endpoint in ailing.order_by("-pk")[:MOST]]
+
+
+def _endpoint(endpoint: Endpoint, slug: str) -> Item:
+    name = {"name": endpoint_name(endpoint)}
+    url = reverse("webhook", args=[slug, endpoint.public_id])
+    item = {"severity": "warn", "link_url": url, "link_label": _("Open")}
+    if endpoint.status == EndpointStatus.PAUSED:
+        return {**item, "title": _("%(name)s is paused") % name, "text": _("Its events are held until it is enabled.")}
+    if endpoint.status == EndpointStatus.DISABLED:
+        by_us = bool(endpoint.disabled_reason)
+        text = _("It failed for too long. Its events are held until it is enabled.")
+        return {
+            **item,
+            "severity": "bad" if by_us else "warn",
+            "title": _("%(name)s is disabled") % name,
+            "text": text if by_us else _("Its events are held until it is enabled."),
+        }
+    return {**item, "severity": "bad", **_failing(endpoint, name)}
+
+
+def _failing(endpoint: Endpoint, name: dict[str, str]) -> dict[str, str]:
+    title = _("%(name)s is failing") % name
+    if endpoint.failing_since is not None:
+        since = written(timezone.localtime(endpoint.failing_since), "short")
+        title = _("%(name)s is failing since %(since)s") % {**name, "since": since}
+    count = endpoint.failures_in_a_row
+    text = ngettext(
+        "%(count)d attempt in a row failed. Deliveries are retried.",
+        "%(count)d attempts in a row failed. Deliveries are retried.",
+        count,
+    )
+    return {"title": title, "text": text % {"count": count}}

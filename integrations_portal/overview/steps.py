@@ -1,0 +1,69 @@
+"""The first steps, which tick from what has happened."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from apps.api_keys.models import ApiKey
+from apps.audit.models import LastUse
+from apps.base.actor import Actor
+from apps.base.permissions import Permission
+from apps.webhooks import summaries
+from apps.webhooks.models import Endpoint
+
+Step = dict[str, Any]
+
+
+def made(actor: Actor, slug: str) -> list[Step]:
+    """This will return the five steps; the button of each is for who may take it."""
+    return [*_calling(actor, slug), *_receiving(actor, slug)]
+
+
+def _calling(actor: Actor, slug: str) -> list[Step]:
+    keys = ApiKey.objects.for_actor(actor)
+    return [
+        {
+            "title": _("Create an API key"),
+            "done": keys.exists(),
+            "text": _("One key for each integration. It is shown once."),
+            "url": reverse("api_key_create", args=[slug]) if actor.can(Permission.API_KEYS_WRITE) else "",
+            "action": _("Create API key"),
+        },
+        {
+            "title": _("Make a first call"),
+            "done": keys.filter(Exists(LastUse.objects.filter(credential_id=OuterRef("pk")))).exists(),
+            "text": f'curl {settings.PUBLIC_URL}/v1/me -H "Authorization: Bearer $PORTAL_API_KEY"',
+        },
+    ]
+
+
+def _receiving(actor: Actor, slug: str) -> list[Step]:
+    endpoints = Endpoint.objects.for_actor(actor)
+    newest = endpoints.existing().order_by("-pk").first()
+    answers = summaries.first_answers(actor)
+    may = actor.can(Permission.WEBHOOKS_WRITE)
+    page = reverse("webhook", args=[slug, newest.public_id]) if newest and may else ""
+    return [
+        {
+            "title": _("Add a webhook endpoint"),
+            "done": newest is not None or endpoints.exists(),
+            "text": _("A URL of yours that gets signed events within seconds."),
+            "url": reverse("webhook_create", args=[slug]) if may else "",
+            "action": _("Add endpoint"),
+        },
+        {
+            "title": _("Verify a signature"),
+            "done": answers.test or answers.event,
+            "text": _("Check it in your receiver, then send a test. This ticks when the receiver answers it with 2xx."),
+            "url": f"{page}?tab=test" if page else "",
+            "action": _("Send test"),
+        },
+        {
+            "title": _("Receive a real event"),
+            "done": answers.event,
+            "text": _("Publish one through the API; the delivery shows request, response and timing."),
+        },
+    ]
