@@ -12,7 +12,7 @@ class SdkKeyAdmin(ReadOnlyAdmin):
 
     list_display = ("name", "mask", "organization", "platform", "app_id", "status", "expires_at", "created_at")
     list_select_related = ("organization",)
-    search_fields = ("name", "app_id", "key_id__exact", "last_four__exact")
+    search_fields = ("id", "organization", "mask")
     fields = (
         *("name", "mask", "organization", "platform", "app_id", "cert_sha256", "origins", "pool"),
         *("status", "expires_at", "overlap_since", "disabled_at", "quarantined_at", "revoked_at"),
@@ -26,7 +26,7 @@ class ActivationPoolAdmin(ReadOnlyAdmin):
 
     list_display = ("public_id", "organization", "active_count", "activation_limit", "inactive_after_days")
     list_select_related = ("organization",)
-    search_fields = ("organization__slug", "keys__name")
+    search_fields = ("id", "organization")
     fields = ("organization", "activation_limit", "active_count", "inactive_after_days", "full_since", "created_at")
 
 
@@ -36,7 +36,7 @@ class ActivationAdmin(ReadOnlyAdmin):
 
     list_display = ("public_id", "organization", "key", "created_at", "last_seen_at", "freed_at", "freed_because")
     list_select_related = ("organization", "key")
-    search_fields = ("organization__slug", "key__key_id__exact")
+    search_fields = ("id", "organization")
     fields = (
         *("organization", "key", "pool", "app_version", "os_version", "created_at", "last_seen_at", "last_seen_from"),
         *("expires_at", "freed_at", "freed_because"),
