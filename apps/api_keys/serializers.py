@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.api_keys.actions import DAY_SECONDS, MAX_DAYS, Lifetime
+from apps.api_keys.actions import MAX_DAYS, Lifetime
 from apps.api_keys.gate_rows import effective
 from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
@@ -15,6 +15,7 @@ from apps.credentials.gate import KeyRow
 from apps.credentials.lifecycle import LONGEST_OVERLAP
 from apps.credentials.limits import WindowState
 from apps.credentials.moments import moment
+from apps.credentials.rules import DAY_SECONDS
 
 LONGEST_OVERLAP_SECONDS = int(LONGEST_OVERLAP.total_seconds())
 

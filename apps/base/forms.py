@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -21,7 +22,7 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
 from apps.base import form_limits, second_step, sessions
-from apps.base.errors import RateLimited
+from apps.base.errors import PortalError, RateLimited, Text
 from apps.base.models import SpentForm
 from apps.base.requests import PortalRequest
 
@@ -173,3 +174,11 @@ class AskingForm(RequestForm):
 
 class StepUpForm(AskingForm, OneUseForm):
     """A form that can be sent once and asks who is there where the last proof is older than 15 minutes."""
+
+
+def blame(form: forms.Form, error: PortalError, names: Mapping[str, str] | None = None) -> None:
+    """This will put an action's sentences beside the fields; ``names``: what the form calls a field of the body."""
+    blamed: Mapping[str, Sequence[Text]] = error.fields or {"": [error.message]}
+    for name, texts in blamed.items():
+        field = (names or {}).get(name, name)
+        form.add_error(field if field in form.fields else None, [str(text) for text in texts])

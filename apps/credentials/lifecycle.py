@@ -176,3 +176,11 @@ def _end_overlap(predecessor: SecretKey, now: datetime) -> None:
 def lifetime_of(key: SecretKey) -> timedelta | None:
     """This will return how long the key was made to live, or None: for ever."""
     return None if key.expires_at is None else key.expires_at - key.created_at
+
+
+def end_of_successor(key: SecretKey, longest_days: int | None) -> datetime | None:
+    """This will return when a successor made now ends: as long a life as the old key's, ``longest_days`` at most."""
+    lifetime = lifetime_of(key)
+    if longest_days is not None:
+        lifetime = min(lifetime or timedelta.max, timedelta(days=longest_days))
+    return None if lifetime is None else timezone.now() + lifetime

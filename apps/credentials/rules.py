@@ -13,6 +13,7 @@ from apps.base.logging import hide_keys
 from apps.credentials import lifecycle
 
 MAX_DAYS = 3650
+DAY_SECONDS = 24 * 3600
 MAX_NETWORKS = 50
 MAPPED_BITS = 96
 LONGEST_REASON = 200

@@ -1,6 +1,8 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
-from apps.base import sweeps
+from apps.audit import parties
+from apps.base import exports, sweeps
 from apps.credentials.registry import KeyKind, register
 
 
@@ -9,8 +11,11 @@ class SdkKeysConfig(AppConfig):
     label = "sdk_keys"
 
     def ready(self) -> None:
-        """This will make the prefix known to the gate and register sweeps."""
+        """This will make the prefix known to the gate, name keys to the audit page, and register sweeps and archive."""
         loader, leak_reporter = "apps.sdk_keys.gate_rows.load", "apps.sdk_keys.actions.report_leak"
         register(KeyKind("ips_", "sdk_key", "sdk_keys.SdkKey", loader, leak_reporter))
         sweeps.register("sdk_keys.free_silent_devices", "apps.sdk_keys.slots.free_silent_devices", 60)
         sweeps.register("sdk_keys.forget_freed_devices", "apps.sdk_keys.slots.forget_freed_devices", 3600)
+        parties.offer("sdk_keys", _("SDK keys"), "apps.sdk_keys.audit_parties.keys")
+        parties.page_of("sdk", "settings/integration/sdk-keys/%s/")
+        exports.register("sdk_keys.jsonl", "apps.sdk_keys.archive_parts.keys")

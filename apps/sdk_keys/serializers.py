@@ -9,9 +9,8 @@ from apps.base.instants import instant
 from apps.base.lists import read_time
 from apps.base.serializers import Flag, StrictSerializer, Text, TextList, Whole
 from apps.credentials.lifecycle import LONGEST_OVERLAP
-from apps.credentials.rules import LONGEST_REASON, MAX_DAYS, Lifetime
+from apps.credentials.rules import DAY_SECONDS, LONGEST_REASON, MAX_DAYS, Lifetime
 from apps.sdk_keys.actions import NewSdkKey
-from apps.sdk_keys.actions.keys import DAY_SECONDS
 from apps.sdk_keys.actions.rules import MOST_DEVICES, MOST_SILENT_DAYS
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Activation, SdkKey
 
@@ -31,7 +30,7 @@ class AppBody(StrictSerializer):
 
 
 class NewSdkKeyBody(AppBody):
-    """What makes an SDK key. At most one of the three ways to say when it ends; none: never."""
+    """What makes an SDK key. At most one of the three ways to say when it ends; none: never, or as the settings say."""
 
     name = Text(max_length=100)
     platform = Text(max_length=20)
@@ -44,7 +43,7 @@ class NewSdkKeyBody(AppBody):
         ways = [name for name in WAYS if attrs.get(name)]
         if len(ways) > 1:
             raise serializers.ValidationError({name: ["Give only one of these."] for name in ways})
-        lifetime = Lifetime(never=True)
+        lifetime = Lifetime(never=attrs.get("never_expires", False), field="never_expires")
         if "expires_in_days" in ways:
             lifetime = Lifetime.days(attrs["expires_in_days"])
         elif "expires_at" in ways:

@@ -1,9 +1,31 @@
 """Both doors of this app."""
 
+from django.urls import path
+
 from apps.base.api import api_path
 from apps.sdk_keys import api as doors
+from apps.sdk_keys import views
 
-pages: list = []
+HERE = "o/<slug:slug>/settings/integration/sdk-keys/"
+KEY = HERE + "<str:sdk_key_id>/"
+
+pages = [
+    path(HERE, views.sdk_keys, name="sdk_keys"),
+    path(HERE + "ios/", views.sdk_key_list, {"platform": "ios"}, name="sdk_keys_ios"),
+    path(HERE + "android/", views.sdk_key_list, {"platform": "android"}, name="sdk_keys_android"),
+    path(HERE + "web/", views.sdk_key_list, {"platform": "web"}, name="sdk_keys_web"),
+    path(HERE + "ios/create/", views.sdk_key_create, {"platform": "ios"}, name="sdk_key_create_ios"),
+    path(HERE + "android/create/", views.sdk_key_create, {"platform": "android"}, name="sdk_key_create_android"),
+    path(HERE + "web/create/", views.sdk_key_create, {"platform": "web"}, name="sdk_key_create_web"),
+    path(KEY, views.sdk_key_detail, name="sdk_key"),
+    path(KEY + "edit/", views.sdk_key_edit, name="sdk_key_edit"),
+    path(KEY + "rotate/", views.sdk_key_rotate, name="sdk_key_rotate"),
+    path(KEY + "disable/", views.sdk_key_disable, name="sdk_key_disable"),
+    path(KEY + "enable/", views.sdk_key_enable, name="sdk_key_enable"),
+    path(KEY + "release/", views.sdk_key_release, name="sdk_key_release"),
+    path(KEY + "revoke/", views.sdk_key_revoke, name="sdk_key_revoke"),
+    path(KEY + "activations/<str:activation_id>/free/", views.sdk_key_free, name="sdk_key_free"),
+]
 api = [
     api_path("sdk-keys", doors.SdkKeys, "sdk-keys"),
     api_path("sdk-keys/{id}", doors.OneSdkKey, "sdk-key"),

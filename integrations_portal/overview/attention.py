@@ -14,12 +14,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.api_keys.models import ApiKey
-from apps.api_keys.presenting import days_up
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
 from apps.base.instants import written
 from apps.base.permissions import Permission
 from apps.credentials.models import KeyStatus
+from apps.credentials.presenting import days_up
 from apps.notices.models import Notice
 from apps.notices.texts import describe
 from apps.webhooks.models import Endpoint, EndpointHealth, EndpointStatus

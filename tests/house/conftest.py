@@ -28,7 +28,7 @@ ORDER = {"order_id": "ORD-1", "status": "placed"}
 # Which object a parameter stands for: of a page by the parameter's name, of the API by the route's name.
 SAMPLE_OF = {
     "key_id": "key", "endpoint_id": "endpoint", "delivery_id": "delivery", "replay_id": "replay", "notice_id": "notice",
-    "export_id": "export",
+    "export_id": "export", "sdk_key_id": "sdk_key", "activation_id": "activation",
     "user_id": "user", "invitation_id": "invitation", "api-invitation": "invitation",
     "api-user": "user", "api-api-key": "key", "api-api-key-usage": "key",
     "api-api-key-rotate": "key", "api-api-key-revoke": "key", "api-api-key-disable": "key",

@@ -57,6 +57,21 @@ PAGES = """
   api_key_usage        GET        in     ok     ok        ok    ok    404      404
   api_key_drain        GET        in     ok     ok        ok    ok    404      404
   usage                GET        in     ok     ok        ok    ok    404      404
+  sdk_keys             GET        in     ok     ok        ok    ok    404      404
+  sdk_keys_ios         GET        in     ok     ok        ok    ok    404      404
+  sdk_keys_android     GET        in     ok     ok        ok    ok    404      404
+  sdk_keys_web         GET        in     ok     ok        ok    ok    404      404
+  sdk_key              GET        in     ok     ok        ok    ok    404      404
+  sdk_key_create_ios   GET,POST   in     403    403       ok    ok    404      404
+  sdk_key_create_android GET,POST   in     403    403       ok    ok    404      404
+  sdk_key_create_web   GET,POST   in     403    403       ok    ok    404      404
+  sdk_key_edit         GET,POST   in     403    403       ok    ok    404      404
+  sdk_key_rotate       GET,POST   in     403    403       ok    ok    404      404
+  sdk_key_disable      GET,POST   in     403    403       ok    ok    404      404
+  sdk_key_enable       GET,POST   in     403    403       ok    ok    404      404
+  sdk_key_release      GET,POST   in     403    403       ok    ok    404      404
+  sdk_key_revoke       GET,POST   in     403    403       ok    ok    404      404
+  sdk_key_free         POST       in     403    ok        ok    ok    404      404
   webhooks             GET        in     ok     ok        ok    ok    404      404
   webhook              GET        in     ok     ok        ok    ok    404      404
   webhook_inbox        GET        in     ok     ok        ok    ok    404      404

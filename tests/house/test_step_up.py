@@ -31,6 +31,16 @@ TABLE = """
   api_key_enable          form
   api_key_release         form
   api_key_revoke          form
+  sdk_key_create_ios      form
+  sdk_key_create_android  form
+  sdk_key_create_web      form
+  sdk_key_edit            form
+  sdk_key_rotate          form
+  sdk_key_disable         form
+  sdk_key_enable          form
+  sdk_key_release         form
+  sdk_key_revoke          form
+  sdk_key_free            -
   webhook_create          form
   webhook_delete          form
   webhook_rotate_secret   form
@@ -73,7 +83,10 @@ TABLE = """
 """
 ROWS = dict(line.split() for line in TABLE.strip().splitlines() if line.strip())
 # A click of its own stands on the page of the key; without a fitting state they lead back before they ask.
-NEEDS_STATE = {"api_key_enable": "disabled_at", "api_key_release": "quarantined_at"}
+NEEDS_STATE = {
+    "api_key_enable": "disabled_at", "api_key_release": "quarantined_at",
+    "sdk_key_enable": "disabled_at", "sdk_key_release": "quarantined_at",
+}  # fmt: skip
 GOOD = {"account_email": {"email": "new@acme.example", "action_add": ""}}
 
 
@@ -97,7 +110,7 @@ def test_it_asks_who_has_not_confirmed_lately(
     give_app(ada)
     passkey = Authenticator.objects.get(type="webauthn")
     if route.name in NEEDS_STATE:
-        row = samples.rows["key"]
+        row = samples.rows["sdk_key" if route.name.startswith("sdk_key") else "key"]
         setattr(row, NEEDS_STATE[route.name], timezone.now())
         row.save()
     if route.name == "mfa_activate_totp":

@@ -10,7 +10,7 @@ from apps.api_keys.actions.catalogue import (
     save_package,
     save_scope,
 )
-from apps.api_keys.actions.changes import DAY_SECONDS, expiry_of_successor, rotate_key, update_key
+from apps.api_keys.actions.changes import expiry_of_successor, rotate_key, update_key
 from apps.api_keys.actions.creation import create_key
 from apps.api_keys.actions.leaks import report_leak
 from apps.api_keys.actions.rules import WINDOWS, check_scopes
@@ -18,7 +18,6 @@ from apps.api_keys.actions.states import disable_key, enable_key, quarantine_key
 from apps.credentials.rules import MAX_DAYS, Lifetime
 
 __all__ = [
-    "DAY_SECONDS",
     "MAX_DAYS",
     "WINDOWS",
     "Lifetime",

@@ -1,11 +1,10 @@
 """Changing and rotating a key. Both need every scope that the key holds."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
 from apps.api_keys.actions import bounds, rules
 from apps.api_keys.actions.telling import announce, hold, record
@@ -15,9 +14,7 @@ from apps.base.actor import Actor
 from apps.base.instants import instant
 from apps.base.permissions import Permission
 from apps.credentials import gate, lifecycle
-from apps.credentials.rules import check_name, check_overlap, parse_networks
-
-DAY_SECONDS = 24 * 3600
+from apps.credentials.rules import DAY_SECONDS, check_name, check_overlap, parse_networks
 
 
 @transaction.atomic
@@ -104,7 +101,4 @@ def expiry_of_successor(key: ApiKey) -> datetime | None:
 
     That is what the type and the organization's settings allow, for the vendor too: nobody asked for more.
     """
-    lifetime, longest = lifecycle.lifetime_of(key), rules.longest_days(key.key_type, key.organization_id)
-    if longest is not None:
-        lifetime = min(lifetime or timedelta.max, timedelta(days=longest))
-    return None if lifetime is None else timezone.now() + lifetime
+    return lifecycle.end_of_successor(key, rules.longest_days(key.key_type, key.organization_id))

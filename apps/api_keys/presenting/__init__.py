@@ -1,7 +1,7 @@
 """What the pages for keys show, as plain values: rows, cards, figures."""
 
-from apps.api_keys.presenting.facts import days_up, facts, grouped, limit_texts
+from apps.api_keys.presenting.facts import facts, grouped, limit_texts
 from apps.api_keys.presenting.one_key import detail, harm
 from apps.api_keys.presenting.rows import key_rows
 
-__all__ = ["days_up", "detail", "facts", "grouped", "harm", "key_rows", "limit_texts"]
+__all__ = ["detail", "facts", "grouped", "harm", "key_rows", "limit_texts"]

@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 
 from apps.api_keys.models import ApiKey
-from apps.credentials.models import SecretKey
+from apps.credentials.presenting import old_key
 
 
 def revealed(key: ApiKey, text: str) -> dict[str, Any]:
@@ -20,12 +20,7 @@ def revealed(key: ApiKey, text: str) -> dict[str, Any]:
             "networks": key.allowed_networks,
             "expires_at": key.expires_at,
         },
-        "old": _old(key.replaces),
+        "old": old_key(key.replaces),
         "curl": f'curl {settings.PUBLIC_URL}/v1/me \\\n  -H "Authorization: Bearer {text}"',
         "env_line": f"PORTAL_API_KEY={text}",
     }
-
-
-def _old(key: SecretKey | None) -> dict[str, Any] | None:
-    """The key that this one replaces: until when it works."""
-    return {"mask": key.mask, "ends": key.expires_at, "has_ended": key.has_ended} if key else None

@@ -16,13 +16,13 @@ from apps.api_keys.presenting import proposals
 from apps.api_keys.presenting.offers import Offer, type_card, type_cards
 from apps.api_keys.presenting.secrets import revealed
 from apps.api_keys.views.access import access_of
-from apps.api_keys.views.blame import blame
 from apps.base.answers import reveal
 from apps.base.errors import PortalError
-from apps.base.forms import AlreadySent, signed_in_since
+from apps.base.forms import AlreadySent, blame
 from apps.base.pages import FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
+from apps.credentials.presenting import shown_before
 
 
 @org_page(Permission.API_KEYS_WRITE, nav="api_keys", methods=FORM)
@@ -113,9 +113,8 @@ def show_once(request: PortalRequest, key: ApiKey, text: str) -> HttpResponse:
 def already_shown(request: PortalRequest, key: ApiKey | None) -> HttpResponse:
     """This will answer a form that came twice: no second key, and no second look at the first."""
     context = {
-        "key": {"id": key.public_id, "name": key.name, "mask": key.mask} if key else None,
-        "can_rotate": key is not None and not key.has_ended and key.overlap_since is None,
-        # Whoever signed in after the key was made did not get the answer that showed it.
-        "lost": key is not None and signed_in_since(request, key.created_at),
+        **shown_before(request, key, "api_key", "api_key_rotate"),
+        "list_url": reverse("api_keys", args=[request.organization.slug]),
+        "list_label": _("All API keys"),
     }
-    return render(request, "api_keys/already_shown.html", context, status=409)
+    return render(request, "credentials/already_shown.html", context, status=409)

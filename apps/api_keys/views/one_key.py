@@ -10,13 +10,15 @@ from apps.api_keys import actions, presenting
 from apps.api_keys.forms import FIELD_OF_ERROR, ChangeKeyForm
 from apps.api_keys.models import ApiKey
 from apps.api_keys.views.access import access_of
-from apps.api_keys.views.blame import blame
-from apps.api_keys.views.clicks import clicks
 from apps.base.errors import PortalError
-from apps.base.forms import AlreadySent
+from apps.base.forms import AlreadySent, blame
 from apps.base.pages import FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
+from apps.credentials.forms import clicks
+
+# Buttons of the page that change the key at once.
+CLICKS = {"enable": "api_key_enable", "release": "api_key_release"}
 
 
 def find_key(request: PortalRequest, key_id: str) -> ApiKey:
@@ -30,7 +32,10 @@ def find_key(request: PortalRequest, key_id: str) -> ApiKey:
 def key_detail(request: PortalRequest, key_id: str) -> HttpResponse:
     """S5: one key, its use and its history."""
     key = find_key(request, key_id)
-    context = {**presenting.detail(request.actor, key), "clicks": clicks(request, key)}
+    context = {
+        **presenting.detail(request.actor, key),
+        "clicks": clicks(request, key, CLICKS, Permission.API_KEYS_WRITE),
+    }
     return render(request, "api_keys/detail.html", context)
 
 

@@ -10,17 +10,16 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
 from apps.api_keys import actions, presenting
-from apps.api_keys.forms import ConfirmForm, DisableKeyForm, RevokeKeyForm, RotateKeyForm
 from apps.api_keys.models import ApiKey
 from apps.api_keys.presenting.replacing import replacing
-from apps.api_keys.views.blame import blame
 from apps.api_keys.views.creation import already_shown, show_once
 from apps.api_keys.views.one_key import find_key
 from apps.base.errors import PortalError
-from apps.base.forms import AlreadySent, StepUpForm
+from apps.base.forms import AlreadySent, blame
 from apps.base.pages import FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
+from apps.credentials.forms import ConfirmForm, DisableKeyForm, RevokeKeyForm, RotateKeyForm, try_change
 
 Change = Callable[..., Any]
 
@@ -66,20 +65,6 @@ def _rotate(request: PortalRequest, form: RotateKeyForm, key: ApiKey) -> HttpRes
 # Other states
 
 
-def try_change(request: PortalRequest, form: StepUpForm, change: Change, key: ApiKey, **values: Any) -> bool:
-    """This will spend the form and make the change, or put the refusal into the form."""
-    try:
-        with transaction.atomic():
-            form.spend()
-            change(actor=request.actor, key_id=key.public_id, **values)
-    except AlreadySent:
-        pass  # done by the first of the two
-    except PortalError as error:
-        blame(form, error)
-        return False
-    return True
-
-
 @org_page(Permission.API_KEYS_WRITE, nav="api_keys", methods=FORM)
 def key_disable(request: PortalRequest, key_id: str) -> HttpResponse:
     """S6: switching a key off until somebody switches it on again."""
@@ -87,7 +72,7 @@ def key_disable(request: PortalRequest, key_id: str) -> HttpResponse:
     if key.has_ended or key.disabled_at is not None:
         return back(request, key)
     form = DisableKeyForm(request.POST if request.method == "POST" else None, request=request)
-    if form.is_valid() and try_change(request, form, actions.disable_key, key, reason=form.cleaned_data["reason"]):
+    if form.is_valid() and try_change(form, actions.disable_key, key, reason=form.cleaned_data["reason"]):
         messages.success(request, _("“%(name)s” is disabled. Calls with it are refused.") % {"name": key.name})
         return back(request, key)
     context = {"form": form, **presenting.harm(request.actor, key)}
@@ -115,11 +100,9 @@ def key_release(request: PortalRequest, key_id: str) -> HttpResponse:
 
 
 def _at_one_click(request: PortalRequest, key: ApiKey, change: Change, template: str, done: str) -> HttpResponse:
-    """Do it at once where who is there was confirmed lately; else the page asks, and this is the first time."""
-    form = ConfirmForm(request.POST if request.method == "POST" else None, request=request)
-    if form.step_up_required and "confirm_password" not in request.POST:
-        form = ConfirmForm(None, request=request)
-    if form.is_valid() and try_change(request, form, change, key):
+    """Do it at once where who is there was confirmed lately; else the page asks."""
+    form = ConfirmForm.of(request)
+    if form.is_valid() and try_change(form, change, key):
         messages.success(request, done)
         return back(request, key)
     context = {"form": form, "key": presenting.facts(key, None)}
@@ -139,7 +122,7 @@ def key_revoke(request: PortalRequest, key_id: str) -> HttpResponse:
         key_name=key.name,
         recently_used=harm["recently_used"],
     )
-    if form.is_valid() and try_change(request, form, actions.revoke_key, key, reason=form.cleaned_data["reason"]):
+    if form.is_valid() and try_change(form, actions.revoke_key, key, reason=form.cleaned_data["reason"]):
         messages.success(request, _("“%(name)s” is revoked. Its next call is refused.") % {"name": key.name})
         return back(request, key)
     return render(request, "api_keys/revoke.html", {"form": form, **harm}, status=422 if form.errors else 200)

@@ -11,6 +11,7 @@ from apps.sdk_keys.actions.devices import (
     take_window,
 )
 from apps.sdk_keys.actions.keys import NewSdkKey, create_sdk_key, report_leak, rotate_sdk_key, update_sdk_key
+from apps.sdk_keys.actions.rules import expiry_of_successor
 from apps.sdk_keys.actions.states import (
     disable_sdk_key,
     enable_sdk_key,
@@ -28,6 +29,7 @@ __all__ = [
     "create_sdk_key",
     "disable_sdk_key",
     "enable_sdk_key",
+    "expiry_of_successor",
     "find_own",
     "free_activation",
     "give_up",

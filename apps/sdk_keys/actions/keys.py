@@ -14,7 +14,7 @@ from apps.base.actor import Actor
 from apps.base.instants import instant
 from apps.base.permissions import Permission
 from apps.credentials import gate, lifecycle
-from apps.credentials.rules import Lifetime, check_name, check_overlap
+from apps.credentials.rules import DAY_SECONDS, Lifetime, check_name, check_overlap
 from apps.notices import actions as notices
 from apps.notices.models import Severity
 from apps.sdk_keys import slots
@@ -22,7 +22,6 @@ from apps.sdk_keys.actions import rules, states
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Activation, ActivationPool, SdkKey
 from apps.sdk_keys.telling import announce, record
 
-DAY_SECONDS = 24 * 3600
 QUARANTINE, REVOKE, NOTHING = "quarantine", "revoke", "none"
 LEAK_REASON = "Reported as leaked"
 LEAK_NOTICES = {QUARANTINE: "sdk_key.leaked_quarantined", REVOKE: "sdk_key.leaked_revoked"}
@@ -53,7 +52,7 @@ def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
         "app_id": rules.check_app_id(platform, new.app_id),
         "cert_sha256": rules.check_certificate(platform, new.cert_sha256),
         "origins": rules.check_origins(platform, new.origins),
-        "expires_at": rules.check_lifetime(new.lifetime),
+        "expires_at": rules.check_lifetime(actor, new.lifetime),
     }
     pool = ActivationPool.objects.create(
         organization_id=cast(uuid.UUID, actor.organization_id),
@@ -131,13 +130,13 @@ def rotate_sdk_key(*, actor: Actor, key_id: str, overlap_seconds: int = DAY_SECO
     """This will replace a key by one with the same settings, returned with its text, once; the old one ends later.
 
     Both share their activations: a device that comes with the new key keeps its place. ``overlap_seconds``: 0 to 30
-    days. Raises Conflict for a key that is in overlap or has ended.
+    days. The new key lives as long as the old one was made to, within the organization's longest lifetime. Raises
+    Conflict for a key that is in overlap or has ended.
     """
     actor.require(Permission.SDK_KEYS_WRITE)
     overlap = check_overlap(overlap_seconds)
     key = states.hold(actor, key_id)
-    lifetime = lifecycle.lifetime_of(key)
-    expires_at = None if lifetime is None else timezone.now() + lifetime
+    expires_at = rules.expiry_of_successor(key)
     before = instant(key.expires_at)
     successor, text = lifecycle.replace(key, actor=actor, overlap=overlap, expires_at=expires_at)
     ends = instant(key.expires_at)
@@ -167,7 +166,7 @@ def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
         dedupe_key=story,
         severity=Severity.BAD,
         params={"name": key.name, "mask": key.mask, "where": where or "–"},
-        path=f"settings/integration/sdk-keys/{key.platform}/{key.public_id}/",
+        path=f"settings/integration/sdk-keys/{key.public_id}/",
         permission=Permission.SDK_KEYS_WRITE,
         mail=consequence != NOTHING,
     )

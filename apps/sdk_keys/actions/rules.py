@@ -8,9 +8,12 @@ from urllib.parse import urlsplit
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Invalid
+from apps.base.organizations import longest_key_days
+from apps.credentials import lifecycle
 from apps.credentials.rules import MAX_DAYS, Lifetime, refuse_key_text
-from apps.sdk_keys.models import Platform
+from apps.sdk_keys.models import Platform, SdkKey
 
 # Apple: letters, digits, hyphens and periods, in reverse-DNS form ("CFBundleIdentifier").
 BUNDLE_ID = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.ASCII)
@@ -23,6 +26,7 @@ MOST_DEVICES = 10_000_000
 MOST_SILENT_DAYS = 365
 HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\]", re.ASCII)
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+VENDOR = (ActorKind.SYSTEM, ActorKind.OPERATOR)
 PORTS = {"https": 443, "http": 80}
 
 
@@ -107,16 +111,28 @@ def check_inactive_days(days: int | None) -> int | None:
     return days
 
 
-def check_lifetime(lifetime: Lifetime) -> datetime | None:
-    """This will return when the key ends; an app in the field lives long, so unless chosen it does not."""
-    now = timezone.now()
-    if lifetime.never or lifetime.expires_at is None:
-        return None
+def check_lifetime(actor: Actor, lifetime: Lifetime) -> datetime | None:
+    """This will return when the key ends; an app in the field lives long, so unless chosen it does not (None).
+
+    Where the organization's settings give its keys a longest lifetime, what is not asked for is cut to it and asking
+    for more is refused; the vendor may ask for more.
+    """
+    now, here = timezone.now(), longest_key_days(actor.organization_id)
+    longest = None if actor.kind in VENDOR else here
+    if lifetime.never and longest is not None:
+        raise Invalid.field(lifetime.field, _("A key must expire within %(days)d days here.") % {"days": longest})
+    if lifetime.expires_at is None:
+        return None if lifetime.never or here is None else now + timedelta(days=here)
     if lifetime.expires_at <= now:
         raise Invalid.field(lifetime.field, _("The expiry must be in the future."))
-    if lifetime.expires_at > now + timedelta(days=MAX_DAYS, seconds=5):
-        raise Invalid.field(lifetime.field, _("A key lives at most %(days)d days.") % {"days": MAX_DAYS})
+    if lifetime.expires_at > now + timedelta(days=longest or MAX_DAYS, seconds=5):
+        raise Invalid.field(lifetime.field, _("A key lives at most %(days)d days.") % {"days": longest or MAX_DAYS})
     return lifetime.expires_at
+
+
+def expiry_of_successor(key: SdkKey) -> datetime | None:
+    """This will return when a successor made now ends: as long a life as the old key's, cut to the organization's."""
+    return lifecycle.end_of_successor(key, longest_key_days(key.organization_id))
 
 
 def check_version(field: str, text: str) -> str:

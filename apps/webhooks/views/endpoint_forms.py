@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from apps.base import form_limits
 from apps.base.errors import PortalError
-from apps.base.forms import AlreadySent
+from apps.base.forms import AlreadySent, blame
 from apps.base.pages import FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
@@ -23,7 +23,7 @@ from apps.webhooks.forms import ALL, EndpointEditForm, EndpointFields, EndpointF
 from apps.webhooks.inbox import is_inbox
 from apps.webhooks.models import Endpoint, EventType
 from apps.webhooks.views.endpoints import reveal_secret
-from apps.webhooks.views.parts import blame, the_endpoint
+from apps.webhooks.views.parts import the_endpoint
 
 CHECKS = "5/m"
 

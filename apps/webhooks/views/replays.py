@@ -10,13 +10,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.base.errors import Conflict, PortalError
+from apps.base.forms import blame
 from apps.base.pages import BUTTON, FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.webhooks import actions, presenting
 from apps.webhooks.forms import ReplayForm
 from apps.webhooks.models import DeliveryStatus, Endpoint, EndpointStatus, EventType, ReplayJob
-from apps.webhooks.views.parts import blame, the_endpoint
+from apps.webhooks.views.parts import the_endpoint
 
 RECENT = 10
 FIELDS = ("status", "event_types", "since", "until", "rate_per_second")

@@ -1,0 +1,189 @@
+"""Forms for keys of any kind: how long one lives, replacing it, switching it off, ending it. They save nothing."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from django import forms
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from apps.base.errors import PortalError
+from apps.base.forms import AlreadySent, StepUpForm, blame, form_token
+from apps.base.instants import written
+from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
+from apps.credentials.lifecycle import LONGEST_OVERLAP
+from apps.credentials.models import SecretKey
+from apps.credentials.rules import DAY_SECONDS, MAX_DAYS, Lifetime
+
+CUSTOM, NEVER = "custom", "never"
+# What errors of an action call the field that says when a key ends.
+FIELDS_OF_LIFETIME = {"expires_in_days": "expires", "expires_at": "expires", "never_expires": "expires"}
+OVERLAPS = (
+    ("0", _("Not at all: it ends now")),
+    ("3600", _("1 hour")),
+    (str(DAY_SECONDS), _("24 hours")),
+    (str(7 * DAY_SECONDS), _("7 days")),
+    (CUSTOM, _("Other number of days")),
+)
+
+
+class LifetimeForm(StepUpForm):
+    """How long a new key lives: some usual numbers of days, another one, or for ever where that may be."""
+
+    expires = forms.ChoiceField(label=_("Expires"))
+    custom_days = forms.IntegerField(label=_("Days"), required=False, min_value=1, max_value=MAX_DAYS)
+
+    def offer_lifetimes(self, usual: Sequence[str], longest: int | None, proposed: int | None) -> None:
+        """This will show what is allowed; a longer one that is sent all the same is for the action to refuse.
+
+        ``usual``: numbers of days to choose from; ``longest`` and ``proposed``: in days, None for no expiry.
+        """
+        now = timezone.now()
+        labels = {days: _in_days(int(days), now) for days in usual}
+        labels |= {CUSTOM: gettext("Other number of days"), NEVER: gettext("No expiry")}
+        cast(forms.ChoiceField, self.fields["expires"]).choices = list(labels.items())
+        if longest is not None:
+            shown = [word for word in labels if word != NEVER and (word == CUSTOM or int(word) <= longest)]
+            cast(forms.Select, self.fields["expires"].widget).choices = [(word, labels[word]) for word in shown]
+            self.fields["custom_days"].help_text = _until_at_most(longest, now)
+            self.fields["custom_days"].widget.attrs["max"] = longest
+        word = NEVER if proposed is None else str(proposed)
+        self.fields["expires"].initial = word if word in labels else CUSTOM
+        self.fields["custom_days"].initial = proposed
+
+    def clean(self) -> dict[str, Any]:
+        """This will ask for the number of days where that way was chosen."""
+        return _asked_for_days(self, super().clean() or {}, "expires")
+
+    @property
+    def lifetime(self) -> Lifetime:
+        """The chosen lifetime, as actions take it."""
+        chosen = self.cleaned_data["expires"]
+        if chosen == NEVER:
+            return Lifetime(never=True, field="never_expires")
+        return Lifetime.days(self.cleaned_data["custom_days"] if chosen == CUSTOM else int(chosen))
+
+
+def _asked_for_days(form: forms.Form, values: dict[str, Any], choice: str) -> dict[str, Any]:
+    if values.get(choice) == CUSTOM and not values.get("custom_days") and "custom_days" not in form.errors:
+        form.add_error("custom_days", _("Say how many days."))
+    return values
+
+
+def _in_days(days: int, now: datetime) -> str:
+    return ngettext("%(days)d day, until %(until)s", "%(days)d days, until %(until)s", days) % _until(days, now)
+
+
+def _until_at_most(days: int, now: datetime) -> str:
+    return gettext("At most %(days)d, until %(until)s.") % _until(days, now)
+
+
+def _until(days: int, now: datetime) -> dict[str, Any]:
+    return {"days": days, "until": written(timezone.localtime(now + timedelta(days=days)), "date")}
+
+
+class RotateKeyForm(StepUpForm):
+    """S6: how long the old key goes on working."""
+
+    overlap = forms.ChoiceField(
+        label=_("The old key keeps working for"),
+        choices=OVERLAPS,
+        initial=str(DAY_SECONDS),
+        widget=forms.RadioSelect,
+    )
+    custom_days = forms.IntegerField(
+        label=_("Days"), required=False, min_value=1, max_value=LONGEST_OVERLAP.days, help_text=_("From 1 to 30.")
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """This will ask for the number of days where that way was chosen."""
+        return _asked_for_days(self, super().clean() or {}, "overlap")
+
+    @property
+    def overlap_seconds(self) -> int:
+        """The chosen overlap, as ``actions.rotate_key`` takes it."""
+        chosen = self.cleaned_data["overlap"]
+        return self.cleaned_data["custom_days"] * DAY_SECONDS if chosen == CUSTOM else int(chosen)
+
+
+class ConfirmForm(StepUpForm):
+    """One click: enabling and releasing ask for nothing but who is there."""
+
+    @classmethod
+    def of(cls, request: PortalRequest) -> "ConfirmForm":
+        """This will return the form of a click: bound where the question was answered, or need not be asked."""
+        form = cls(request.POST if request.method == "POST" else None, request=request)
+        if form.step_up_required and "confirm_password" not in request.POST:
+            return cls(None, request=request)  # asked for the first time
+        return form
+
+
+class DisableKeyForm(StepUpForm):
+    """Why a key is switched off."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        required=False,
+        max_length=200,
+        help_text=_("For colleagues, and for the audit log."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class RevokeKeyForm(DisableKeyForm):
+    """S6: the name typed where the key was used lately, else one tick."""
+
+    def __init__(self, *args: Any, key_name: str, recently_used: bool, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.key_name = key_name
+        if recently_used:
+            self.fields["confirm_name"] = forms.CharField(
+                label=_("Type the key's name to confirm"),
+                help_text=key_name,
+                widget=forms.TextInput(attrs={"autocomplete": "off"}),
+            )
+        else:
+            self.fields["confirm"] = forms.BooleanField(
+                label=_("I understand that calls with this key are refused from now on")
+            )
+        self.order_fields(["reason", "confirm_name", "confirm", "confirm_password"])
+
+    def clean_confirm_name(self) -> str:
+        """This will compare the typed name with the key's."""
+        if self.cleaned_data["confirm_name"].strip() != self.key_name:
+            raise forms.ValidationError(_("That is not the name of this key."))
+        return self.key_name
+
+
+def try_change(form: StepUpForm, change: Callable[..., Any], key: SecretKey, **values: Any) -> bool:
+    """This will spend the form and make the change, or put the refusal into the form."""
+    try:
+        with transaction.atomic():
+            form.spend()
+            change(actor=form.request.actor, key_id=key.public_id, **values)
+    except AlreadySent:
+        pass  # done by the first of the two
+    except PortalError as error:
+        blame(form, error)
+        return False
+    return True
+
+
+def clicks(
+    request: PortalRequest, key: SecretKey, routes: Mapping[str, str], permission: Permission
+) -> dict[str, dict[str, Any]]:
+    """This will return path and token of each button (``enable``, ``release``) that state and rights allow.
+
+    ``routes``: the name of each button's route, which takes the organization's slug and the key's public id.
+    """
+    if key.has_ended or not request.actor.can(permission):
+        return {}
+    since = {"enable": key.disabled_at, "release": key.quarantined_at}
+    args = [request.organization.slug, key.public_id]
+    paths = {name: reverse(route, args=args) for name, route in routes.items() if since[name] is not None}
+    return {name: {"path": path, "token": form_token(request, path)} for name, path in paths.items()}

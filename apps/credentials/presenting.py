@@ -1,0 +1,134 @@
+"""What pages say of a key of any kind: its facts, its neighbours, who brought it into its state, its history."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.audit.models import AuditEntry, LastUse
+from apps.audit.vocabulary import sentence_for
+from apps.base.actor import Actor, ActorKind
+from apps.base.forms import signed_in_since
+from apps.base.models import OrgQuerySet
+from apps.base.organizations import is_member
+from apps.base.requests import PortalRequest
+from apps.credentials.lifecycle import LONGEST_OVERLAP
+from apps.credentials.models import KeyStatus, SecretKey
+
+UNUSED_AFTER = timedelta(days=30)
+RECENT = timedelta(days=7)
+OVERLAPS = (("3600", timedelta(hours=1)), ("86400", timedelta(days=1)), ("604800", timedelta(days=7)))
+CHANGED_BY = {
+    KeyStatus.REVOKED: "revoked",
+    KeyStatus.DISABLED: "disabled",
+    KeyStatus.QUARANTINED: "quarantined",
+}
+
+
+def facts_of_any_key(key: SecretKey, use: LastUse | None, moment: datetime) -> dict[str, Any]:
+    """This will return what every page says of a key of any kind."""
+    status = key.status_at(moment)
+    return {
+        "id": key.public_id,
+        "name": key.name,
+        "mask": key.mask,
+        "status": str(status),
+        "expires_in_days": days_up(key.expires_at - moment) if key.expires_at else None,
+        "overlap_until": key.expires_at if status == KeyStatus.OVERLAP else None,
+        "ever_used": use is not None,
+        "is_unused": use is None and moment - key.created_at >= UNUSED_AFTER,
+        "has_ended": key.has_ended,
+        "is_disabled": key.disabled_at is not None,
+        "is_quarantined": key.quarantined_at is not None,
+        "was_rotated": key.overlap_since is not None,
+        "last_used_at": use.at if use else None,
+        "last_used_from": use.address if use else "",
+        "expires_at": key.expires_at,
+        "created_at": key.created_at,
+        "created_by": key.created_by_label,
+        "revoked_at": key.revoked_at,
+    }
+
+
+def days_up(left: timedelta) -> int:
+    """This will return begun days: what ends in 5 days and 23 hours ends in 6 days."""
+    return max(0, -(-left // timedelta(days=1)))
+
+
+def is_recent(use: LastUse | None) -> bool:
+    """This will tell whether a key was used in the last seven days."""
+    return use is not None and use.at > timezone.now() - RECENT
+
+
+def has_maker_left(key: SecretKey) -> bool:
+    """This will tell whether a person made the key who is no longer a member."""
+    return key.created_by_kind == ActorKind.USER and not is_member(key.organization_id, key.created_by_id)
+
+
+def linked(key: SecretKey | None) -> dict[str, Any] | None:
+    """This will return what a link to another key says."""
+    return {"id": key.public_id, "name": key.name, "mask": key.mask, "has_ended": key.has_ended} if key else None
+
+
+def old_key(key: SecretKey | None) -> dict[str, Any] | None:
+    """This will return what the reveal says of the key that the new one replaces: until when it works."""
+    return {"mask": key.mask, "ends": key.expires_at, "has_ended": key.has_ended} if key else None
+
+
+def shown_before(request: PortalRequest, key: SecretKey | None, page: str, rotation: str) -> dict[str, Any]:
+    """This will return what the answer to a form that came twice says of the key that the first one made.
+
+    ``page`` and ``rotation``: the routes of the key's pages.
+    """
+    if key is None:
+        return {"key": None}
+    args = [request.organization.slug, key.public_id]
+    can_rotate = not key.has_ended and key.overlap_since is None
+    return {
+        "key": {"name": key.name, "mask": key.mask},
+        "open_url": reverse(page, args=args),
+        "rotate_url": reverse(rotation, args=args) if can_rotate else "",
+        # Whoever signed in after the key was made did not get the answer that showed it.
+        "lost": signed_in_since(request, key.created_at),
+    }
+
+
+def entries_about(actor: Actor, key: SecretKey, kind: str) -> OrgQuerySet:
+    """This will return what was done to the key, newest first.
+
+    The rotation that made it stands in the log under the key that it replaced.
+    """
+    told = Q(target_id=key.public_id)
+    if key.replaces is not None:
+        told |= Q(target_id=key.replaces.public_id, action=f"{kind}.rotated")
+    return AuditEntry.objects.for_actor(actor).filter(told, target_kind=kind).order_by("-pk")
+
+
+def newest_change(key: SecretKey, kind: str, entries: list[AuditEntry]) -> dict[str, Any]:
+    """This will return who brought the key into its state, when and why: of the audit log, whose labels people know."""
+    action = f"{kind}.{CHANGED_BY.get(key.status)}"
+    entry = next((entry for entry in entries if entry.action == action), None)
+    if entry is None:
+        return {"who": "", "at": key.status_changed_at, "reason": key.status_reason}
+    reason = entry.changes.get("reason") or [None, ""]
+    return {"who": entry.actor_label, "at": entry.at, "reason": reason[1] or ""}
+
+
+def history(entries: list[AuditEntry]) -> list[dict[str, Any]]:
+    """This will return what was done to the key, as components/timeline.html takes it."""
+    return [{"title": sentence_for(entry), "at": entry.at, "text": entry.address} for entry in entries]
+
+
+def overlap_of(key: SecretKey, moment: datetime) -> dict[str, Any]:
+    """This will return what the page that rotates a key says of the old key's end, and of an older key still."""
+    older = key.replaces
+    return {
+        "was_rotated": key.overlap_since is not None,
+        "successor": getattr(key, "replaced_by", None),
+        # A further rotation ends it at once.
+        "predecessor": older if older is not None and not older.has_ended else None,
+        "ends": {word: min(moment + length, key.expires_at or moment + length) for word, length in OVERLAPS},
+        "own_end": key.expires_at if key.expires_at and key.expires_at < moment + LONGEST_OVERLAP else None,
+    }

@@ -1,0 +1,44 @@
+"""SDK keys, their pools and devices in the operators' admin: masked, to read, never to change."""
+
+from django.contrib import admin
+
+from apps.audit.operators import ReadOnlyAdmin
+from apps.sdk_keys.models import Activation, ActivationPool, SdkKey
+
+
+@admin.register(SdkKey)
+class SdkKeyAdmin(ReadOnlyAdmin):
+    """Keys, as masks."""
+
+    list_display = ("name", "mask", "organization", "platform", "app_id", "status", "expires_at", "created_at")
+    list_select_related = ("organization",)
+    search_fields = ("id", "organization", "mask")
+    fields = (
+        *("name", "mask", "organization", "platform", "app_id", "cert_sha256", "origins", "pool"),
+        *("status", "expires_at", "overlap_since", "disabled_at", "quarantined_at", "revoked_at"),
+        *("status_reason", "status_changed_by", "status_changed_at", "created_by_label", "created_at"),
+    )
+
+
+@admin.register(ActivationPool)
+class ActivationPoolAdmin(ReadOnlyAdmin):
+    """How many places a key and its successors have, and how many are taken."""
+
+    list_display = ("public_id", "organization", "active_count", "activation_limit", "inactive_after_days")
+    list_select_related = ("organization",)
+    search_fields = ("id", "organization")
+    fields = ("organization", "activation_limit", "active_count", "inactive_after_days", "full_since", "created_at")
+
+
+@admin.register(Activation)
+class ActivationAdmin(ReadOnlyAdmin):
+    """Devices, without the digests of their ids and tokens."""
+
+    list_display = ("public_id", "organization", "key", "created_at", "last_seen_at", "freed_at", "freed_because")
+    list_select_related = ("organization", "key")
+    search_fields = ("id", "organization")
+    fields = (
+        *("organization", "key", "pool", "app_version", "os_version", "created_at", "last_seen_at", "last_seen_from"),
+        *("expires_at", "freed_at", "freed_because"),
+    )
+    ordering = ("-pk",)

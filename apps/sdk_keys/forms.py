@@ -1,0 +1,118 @@
+"""Forms for SDK keys: which app a key belongs to and how many devices may use it. They save nothing."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from apps.base.forms import StepUpForm
+from apps.base.organizations import longest_key_days
+from apps.credentials.forms import LifetimeForm
+from apps.sdk_keys.actions import NewSdkKey
+from apps.sdk_keys.actions.rules import MOST_DEVICES, MOST_SILENT_DAYS
+from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Platform, SdkKey
+
+DAYS = ("90", "365", "730")
+# What keys of a platform do not have.
+LACKS = {
+    Platform.IOS: ("cert_sha256", "origins"),
+    Platform.ANDROID: ("origins",),
+    Platform.WEB: ("app_id", "cert_sha256"),
+}
+APP_ID = {Platform.IOS: _("Bundle id"), Platform.ANDROID: _("Package name")}
+EXACT = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
+
+
+class AppForm(StepUpForm):
+    """What is said of a key when it is made and when it is changed; the fields are those of its platform."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=100,
+        help_text=_("The app that it goes into, such as “Field app”."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    app_id = forms.CharField(max_length=255, help_text=_("Such as com.example.app."), widget=forms.TextInput(EXACT))
+    cert_sha256 = forms.CharField(
+        label=_("SHA-256 of the signing certificate"),
+        required=False,
+        max_length=95,
+        help_text=_("64 hexadecimal digits, with or without colons. Empty: not asked for."),
+        widget=forms.TextInput(EXACT),
+    )
+    origins = forms.CharField(
+        label=_("Allowed origins"),
+        widget=forms.Textarea({"rows": 3, **EXACT}),
+        help_text=_("One a line: scheme, host and port, such as https://app.example.com. http is for localhost only."),
+    )
+    activation_limit = forms.IntegerField(
+        label=_("Most active devices"),
+        required=False,
+        min_value=1,
+        max_value=MOST_DEVICES,
+        help_text=_("Empty: any number."),
+    )
+    inactive_after_days = forms.IntegerField(
+        label=_("Days of silence"),
+        required=False,
+        min_value=1,
+        max_value=MOST_SILENT_DAYS,
+        help_text=_("A device that is not heard of for so long loses its place. Empty: never."),
+    )
+
+    def __init__(self, *args: Any, platform: Platform, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.platform = platform
+        for name in LACKS[platform]:
+            del self.fields[name]
+        if "app_id" in self.fields:
+            self.fields["app_id"].label = APP_ID[platform]
+
+    def of_app(self) -> dict[str, Any]:
+        """This will return what was typed, by the names of the API."""
+        values = {name: self.cleaned_data[name] for name in AppForm.base_fields if name in self.cleaned_data}
+        values.pop("token", None)
+        if "origins" in values:
+            values["origins"] = values["origins"].replace(",", "\n").split()
+        return values
+
+
+class CreateSdkKeyForm(AppForm, LifetimeForm):
+    """What makes an SDK key of one platform."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        longest = longest_key_days(self.request.actor.organization_id)
+        self.offer_lifetimes(DAYS, longest, longest)
+        self.fields["inactive_after_days"].initial = DEFAULT_INACTIVE_DAYS
+
+    def for_action(self) -> dict[str, Any]:
+        """This will return what ``actions.create_sdk_key`` takes."""
+        return {"new": NewSdkKey(platform=self.platform, lifetime=self.lifetime, **self.of_app())}
+
+
+class ChangeSdkKeyForm(AppForm):
+    """What may change of an SDK key."""
+
+    def __init__(self, *args: Any, key: SdkKey, **options: Any) -> None:
+        super().__init__(*args, platform=Platform(key.platform), initial=_as_is(key), **options)
+        in_use = key.pool.active_count
+        if in_use:
+            hint = ngettext(
+                "Empty: any number. %(count)d device is active now: a lower limit leaves it its place.",
+                "Empty: any number. %(count)d devices are active now: a lower limit leaves them their places.",
+                in_use,
+            )
+            self.fields["activation_limit"].help_text = hint % {"count": in_use}
+
+
+def _as_is(key: SdkKey) -> dict[str, Any]:
+    return {
+        "name": key.name,
+        "app_id": key.app_id,
+        "cert_sha256": key.cert_sha256,
+        "origins": "\n".join(key.origins),
+        "activation_limit": key.pool.activation_limit,
+        "inactive_after_days": key.pool.inactive_after_days,
+    }

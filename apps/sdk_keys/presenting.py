@@ -1,0 +1,158 @@
+"""What the pages for SDK keys show, as plain values."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Case, Count, When
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from apps.audit.models import LastUse
+from apps.audit.usage import last_uses
+from apps.base.actor import Actor
+from apps.base.errors import Invalid
+from apps.base.lists import make_cursor, read_cursor
+from apps.credentials import presenting
+from apps.credentials.models import SecretKeyQuerySet
+from apps.sdk_keys.actions import expiry_of_successor
+from apps.sdk_keys.models import Activation, ActivationQuerySet, Platform, SdkKey
+from apps.sdk_keys.snippets import snippet
+
+DEVICES_A_PAGE = 10
+# What is done to a key itself; its devices come and go by the thousand, and have a list of their own.
+LIFE = tuple(
+    f"sdk_key.{word}"
+    for word in (
+        "created", "updated", "rotated", "revoked", "disabled", "enabled", "leaked", "quarantined", "released"
+    )
+)  # fmt: skip
+
+
+def facts(key: SdkKey, use: LastUse | None, now: datetime | None = None) -> dict[str, Any]:
+    """This will return what every page says of a key."""
+    limit, active = key.pool.activation_limit, key.pool.active_count
+    return {
+        **presenting.facts_of_any_key(key, use, now or timezone.now()),
+        "platform": str(key.platform),
+        "platform_word": key.get_platform_display(),
+        "app_id": key.app_id,
+        "cert_sha256": key.cert_sha256,
+        "origins": key.origins,
+        "active": active,
+        "limit": limit,
+        "is_full": limit is not None and active >= limit,
+        "inactive_after_days": key.pool.inactive_after_days,
+    }
+
+
+def in_order(rows: SecretKeyQuerySet[SdkKey], platform: str) -> SecretKeyQuerySet[SdkKey]:
+    """This will return the listed keys of a platform, newest first, revoked ones last."""
+    listed = rows.listed().filter(platform=platform).select_related("pool")
+    return listed.order_by(Case(When(revoked_at=None, then=0), default=1), "-pk")
+
+
+def key_rows(keys: Sequence[SdkKey]) -> list[dict[str, Any]]:
+    """This will return the rows of the list: one further query, however many keys."""
+    uses, now = last_uses([key.pk for key in keys]), timezone.now()
+    return [facts(key, uses.get(key.pk), now) for key in keys]
+
+
+def tabs(actor: Actor, slug: str, current: str) -> list[dict[str, Any]]:
+    """This will return a tab for each platform, with how many keys it lists: one query."""
+    rows = SdkKey.objects.for_actor(actor).listed().order_by().values("platform").annotate(count=Count("pk"))
+    counted = {row["platform"]: row["count"] for row in rows}
+    return [
+        {
+            "url": reverse(f"sdk_keys_{platform.value}", args=[slug]),
+            "label": platform.label,
+            "current": platform.value == current,
+            "count": counted.get(platform.value, 0),
+        }
+        for platform in Platform
+    ]
+
+
+def detail(actor: Actor, key: SdkKey) -> dict[str, Any]:
+    """This will return the context of a key's page, but for its devices."""
+    about = presenting.entries_about(actor, key, "sdk_key").filter(action__in=LIFE)
+    entries = list(about[:20])
+    return {
+        "key": facts(key, LastUse.objects.filter(pk=key.pk).first()),
+        "maker_left": presenting.has_maker_left(key),
+        "successor": presenting.linked(getattr(key, "replaced_by", None)),
+        "predecessor": presenting.linked(key.replaces),
+        "change": presenting.newest_change(key, "sdk_key", entries),
+        "history": presenting.history(entries),
+        "snippet": snippet(key),
+    }
+
+
+def devices(actor: Actor, key: SdkKey, show: str, cursor: str) -> dict[str, Any]:
+    """This will return one page of a key's devices, newest first: those with a place, or those that lost it.
+
+    A cursor that the list did not give out is the first page.
+    """
+    rows: ActivationQuerySet = Activation.objects.for_actor(actor).filter(pool_id=key.pool_id)
+    rows = rows.exclude(freed_at=None) if show == "freed" else rows.active()
+    try:
+        rows = rows.filter(pk__lt=read_cursor(cursor, Activation._meta.pk)) if cursor else rows
+    except Invalid:
+        cursor = ""
+    found = list(rows.select_related("key").order_by("-pk")[: DEVICES_A_PAGE + 1])
+    page = found[:DEVICES_A_PAGE]
+    return {
+        "devices": [_device(row, key) for row in page],
+        "show": "freed" if show == "freed" else "active",
+        "next_cursor": make_cursor(page[-1].pk) if len(found) > DEVICES_A_PAGE else "",
+        "is_first": not cursor,
+    }
+
+
+def _device(row: Activation, key: SdkKey) -> dict[str, Any]:
+    return {
+        "id": row.public_id,
+        "app_version": row.app_version,
+        "os_version": row.os_version,
+        "created_at": row.created_at,
+        "last_seen_at": row.last_seen_at,
+        "last_seen_from": row.last_seen_from,
+        "expires_at": row.expires_at,
+        "freed_at": row.freed_at,
+        "freed_because": row.get_freed_because_display(),
+        "other_key": presenting.linked(row.key) if row.key_id != key.pk else None,
+    }
+
+
+def device_tabs(show: str, path: str) -> list[dict[str, Any]]:
+    """This will return the two halves of the list of devices."""
+    return [
+        {"url": f"{path}#devices", "label": _("Active"), "current": show != "freed"},
+        {"url": f"{path}?show=freed#devices", "label": _("Freed"), "current": show == "freed"},
+    ]
+
+
+def harm(key: SdkKey) -> dict[str, Any]:
+    """This will return what ending the key would break."""
+    use = LastUse.objects.filter(pk=key.pk).first()
+    return {"key": facts(key, use), "recently_used": presenting.is_recent(use)}
+
+
+def replacing(key: SdkKey) -> dict[str, Any]:
+    """This will return the context of the page that rotates a key."""
+    return {**harm(key), **presenting.overlap_of(key, timezone.now()), "new_expires_at": expiry_of_successor(key)}
+
+
+def revealed(key: SdkKey, text: str) -> dict[str, Any]:
+    """This will return the context of the one-time reveal: the text, and by what it is to be filed."""
+    return {
+        "secret": text,
+        "key": {
+            "name": key.name,
+            "expires_at": key.expires_at,
+            "app": key.app_id or ", ".join(key.origins),
+        },
+        "old": presenting.old_key(key.replaces),
+        "env_line": f"PORTAL_SDK_KEY={text}",
+    }
