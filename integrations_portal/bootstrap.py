@@ -31,12 +31,11 @@ BASE, TEST = "base.txt", "test.txt"
 LOCKS = {"demo": BASE, "test": TEST}
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 STARTED_AGAIN = "PORTAL_STARTED_AGAIN"
-# Without arguments: every test, on as many cores as there are; a file's tests stay together, as they share servers.
-WHOLE_SUITE = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
+WHOLE_SUITE = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]  # a file's tests share servers
 # Django alone proves little: many machines have some Django of their own.
 PROBES = ("django", "environ", "rest_framework", "celery")
-STREAMS = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-QUIETLY: dict = {**STREAMS, "cwd": ROOT, "encoding": "utf-8", "errors": "replace"}
+QUIETLY: dict = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT,
+                 "cwd": ROOT, "encoding": "utf-8", "errors": "replace"}  # fmt: skip
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)[ \t]*(;?)", re.MULTILINE)
 INSTALLED = re.compile(r"([^-]+)-(.+)\.dist-info")
 # What pip says of each package it has got: from an index, from a file's path, or already there.

@@ -75,7 +75,9 @@ class OperatorSite(AdminSite):
         if not operator_session.is_set_up(request):
             messages.info(request, _("Operators sign in in two steps. Set up the second one first."))
             return redirect("mfa_activate_totp")
-        messages.info(request, _("Give a code of your authenticator app or a passkey: these pages ask for the second step."))
+        messages.info(
+            request, _("Give a code of your authenticator app or a passkey: these pages ask for the second step.")
+        )
         target = get_next_redirect_url(request) or reverse("admin:index")
         return redirect(f"{operator_session.way_to_pass()}?{urlencode({'next': target})}")
 

@@ -1,7 +1,8 @@
 """The one settings file: every value comes from an environment variable named in ``.env.example``.
 
 Grouped as: start-up rules, secrets, addresses, applications, database, cache and broker, sign-in, web security,
-the product's own settings, API, mail, logs. A wrong value stops the start and is named.
+the product's own settings, API, mail, logs. A wrong value stops the start and is named. Longer than 300 lines because
+there is one such file.
 """
 
 import sys

@@ -69,3 +69,8 @@ def complete_since(organization_id: uuid.UUID, kinds: Iterable[str]) -> datetime
     """
     noted = KeptSince.objects.filter(organization_id=organization_id, kind__in=kinds).values_list("since", flat=True)
     return max([*(oldest_kept(kind, organization_id) for kind in kinds), *(since + DAY for since in noted)])
+
+
+def forget(organization_id: uuid.UUID) -> None:
+    """This will remove the notes of an organization that has no entries any more: there is nothing left to verify."""
+    KeptSince.objects.filter(organization_id=organization_id).delete()

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from apps.audit import actions as audit
 from apps.audit import kept
-from apps.audit.models import ApiCall, LastUse, UsageDay, UsageHour
+from apps.audit.models import ApiCall, AuditEntry, LastUse, UsageDay, UsageHour
 from apps.base.actor import system
 from apps.credentials.models import SecretKey
 from apps.orgs.models import Membership, Organization, OrganizationStatus, User
@@ -126,6 +126,9 @@ def forget_purged() -> int:
     """This will remove the rows of purged organizations whose audit log has come to its end; the hourly sweep."""
     gone = 0
     for organization in Organization.objects.exclude(purged_at=None):
+        if AuditEntry.objects.filter(organization=organization).exists():
+            continue
+        kept.forget(organization.pk)
         if not any(_rows(model, organization).exists() for model in apps.get_models() if _belongs(model)):
             organization.delete()
             gone += 1

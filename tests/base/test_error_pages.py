@@ -10,13 +10,14 @@ from django.db import OperationalError
 from django.test import Client
 
 from apps.base.errors import Conflict, PortalError, RateLimited
-from apps.orgs import views
+from apps.orgs.models import Membership
 from tests.base.test_pages_security import check_policy
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
 HERE = "/o/acme/settings/integration/"
 MEMBERS = "/o/acme/settings/organization/members/"
+ROLES = MEMBERS + "roles/"
 CREATE = f"{HERE}api-keys/create/?type=partner"
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 INSIDES = ("Traceback", "RuntimeError", "OperationalError", "apps/", "SELECT", "django", "site-packages", "canary")
@@ -39,7 +40,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Any:
         def fail(*_arguments: Any, **_options: Any) -> None:
             raise error
 
-        monkeypatch.setattr(views.Membership.objects.__class__, "for_actor", fail)
+        monkeypatch.setattr(Membership.objects.__class__, "for_actor", fail)
 
     return use
 
@@ -52,7 +53,7 @@ def test_a_refusal_names_the_role_that_is_needed_and_who_can_give_it(browser_of,
     page = text_of(answer)
     assert answer.status_code == 403
     assert re.search(r"Your role</dt><dd>\s*Developer", page) and re.search(r"Role needed</dt><dd><b>\s*Admin", page)
-    assert "Ada, Ann" in page and f'href="{MEMBERS}"' in page and answer["X-Request-ID"] in page
+    assert "Ada, Ann" in page and f'href="{ROLES}"' in page and answer["X-Request-ID"] in page
 
 
 def test_it_is_told_in_the_readers_language(browser_of, vera, ada):
@@ -109,7 +110,8 @@ def test_a_limit_of_the_sign_in_says_so_too(client, ada):
     cache.clear()
     for _number in range(40):
         answer = client.post("/account/password/reset/", {"email": ada.email})
-    assert (answer.status_code, answer["Retry-After"]) == (429, "60") and "That was too fast" in text_of(answer)
+    assert answer.status_code == 429 and 0 < int(answer["Retry-After"]) <= 60
+    assert "That was too fast" in text_of(answer)
 
 
 # CSRF

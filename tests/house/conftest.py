@@ -86,7 +86,12 @@ class Samples:
 
 @pytest.fixture
 def sdk_key(acme: Organization) -> Key:
-    """Acme's SDK key for iOS."""
+    """Another SDK key of Acme."""
+    return new_sdk_key(acme)
+
+
+def new_sdk_key(acme: Organization) -> Key:
+    """This will make an SDK key for iOS."""
     new = sdk_actions.NewSdkKey(name="Field app", platform="ios", app_id="com.acme.app")
     return Key(*sdk_actions.create_sdk_key(actor=system(acme.pk), new=new))
 
@@ -100,9 +105,9 @@ def active_device(key: Any) -> Activation:
 
 
 @pytest.fixture
-def samples(acme: Organization, ada: User, vera: User, acme_key: Key, sdk_key: Key) -> Samples:
+def samples(acme: Organization, ada: User, vera: User, acme_key: Key) -> Samples:
     """Acme's keys, a device, user, endpoint, event, finished delivery, attempt, notice and mail."""
-    maker = system(acme.pk)
+    maker, sdk_key = system(acme.pk), new_sdk_key(acme)
     endpoint, _secret = actions.create_endpoint(
         actor=maker, url="https://hooks.acme.example/in", event_types=["*"], headers={"X-Team": "blue"}
     )

@@ -38,6 +38,7 @@ from apps.base.secrets import new_key
 from apps.orgs import actions as people
 from apps.orgs import tasks
 from apps.orgs.models import Invitation, User
+from apps.sdk_keys.models import Activation, SdkKey
 from apps.webhooks.models import Attempt, Delivery, Endpoint, ReplayJob
 from apps.webhooks.signing import new_secret
 from tests.conftest import PASSWORD, Api, Key
@@ -256,6 +257,7 @@ def look_at_everything(day: Day, browser: Client, admin: Api, operator: Client) 
         "export_id": taken_out,
         "key_id": ApiKey.objects.get(name="Canary of the page"), "endpoint_id": Endpoint.objects.first(),
         "delivery_id": Delivery.objects.first(), "replay_id": ReplayJob.objects.first(),
+        "sdk_key_id": SdkKey.objects.first(), "activation_id": Activation.objects.first(),
         "user_id": User.objects.get(name="Jo"), "invitation_id": Invitation.objects.first(),
     }  # fmt: skip
     ids = {name: row.public_id for name, row in samples.items()}

@@ -9,7 +9,7 @@ from django.utils import timezone
 from apps.api_keys import actions as keys
 from apps.api_keys.models import ApiKey
 from apps.audit import append_only
-from apps.audit.models import ApiCall, AuditEntry, LastUse, UsageDay, UsageHour
+from apps.audit.models import ApiCall, AuditEntry, LastUse, Seal, Unsealed, UsageDay, UsageHour
 from apps.base.actor import Actor, ActorKind, system
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.notices import actions as notices
@@ -85,7 +85,8 @@ def test_everything_ends_at_once_with_one_entry(api, browser_of, owner, ada, ver
     entry = AuditEntry.objects.latest("pk")
     assert AuditEntry.objects.count() == before + 1 and entry.action == "organization.closed"
     assert entry.changes["api_keys_revoked"] == [None, 1]
-    assert (entry.changes["endpoints_disabled"], entry.changes["deliveries_dropped"]) == ([None, 2], [None, 2])
+    assert entry.changes["endpoints_disabled"] == [None, 2] and entry.changes["deliveries_dropped"] == [None, 3]
+    assert (entry.changes["sdk_keys_revoked"], entry.changes["invitations_revoked"]) == ([None, 1], [None, 1])
     key = ApiKey.objects.get(organization=acme)
     assert (key.status, key.status_reason) == ("revoked", "The organization was closed")
     assert set(Endpoint.objects.values_list("status", "disabled_reason")) == {("disabled", "organization_closed")}
@@ -231,7 +232,10 @@ def test_the_row_goes_with_the_last_entry_of_its_log(owner, acme):
     assert purging.forget_purged() == 0
     append_only.remove(connection)
     try:
-        AuditEntry.objects.filter(organization=acme)._raw_delete("default")
+        for model in (Unsealed, Seal, AuditEntry):
+            wanted = {"entry__organization": acme} if model is Unsealed else {"organization": acme}
+            keys = list(model.objects.filter(**wanted).values_list("pk", flat=True))
+            model.objects.filter(pk__in=keys)._raw_delete("default")
         assert purging.forget_purged() == 1
     finally:
         append_only.install(connection)

@@ -165,6 +165,7 @@ def test_the_actor_of_it_holds_no_right_to_change(rf, working_operator, acme):  
     held = {str(permission) for permission in Permission if actor.can(permission)}
     assert held == {
         "users:read", "api_keys:read", "webhooks:read", "sdk_keys:read", "audit:read", "usage:read", "members:read",
+        "organization:read",
     }  # fmt: skip
     assert not actor.may_give("users:read")
     with pytest.raises(Forbidden):

@@ -90,7 +90,7 @@ def test_second_factors_addresses_and_sessions_are_nobodys_to_edit():
     from django.contrib import admin
 
     labels = {model._meta.app_label for model in admin.site._registry}
-    assert labels == {"api_keys", "audit", "credentials", "notices", "orgs", "webhooks"}
+    assert labels == {"api_keys", "audit", "credentials", "notices", "orgs", "sdk_keys", "webhooks"}
 
 
 def test_the_first_sign_in_sets_up_the_second_step(browser_of, operator):
@@ -176,6 +176,6 @@ def test_that_an_account_has_two_steps_is_not_enough_for_a_session_that_began_be
     """Somebody who knew the password was signed in before the second step was set up."""
     early = browser_of(operator, second_step=False)
     answer = early.get("/admin/orgs/user/?q=x", follow=True)
-    assert answer.redirect_chain[-1][0].startswith("/account/2fa/reauthenticate/?next=")
+    assert answer.redirect_chain[-1][0].startswith("/account/reauthenticate/?next=")
     assert early.get("/admin/login/?next=https://evil.example/")["Location"].endswith("?next=%2Fadmin%2F")
     assert early.post("/admin/login/", {"username": operator.email, "password": "x"}).status_code == 302

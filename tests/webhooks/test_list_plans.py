@@ -102,7 +102,7 @@ def test_the_list_of_endpoints_counts_a_backlog_up_to_a_bound(browser_of: Any, v
 def test_only_words_of_our_own_are_written_into_sql() -> None:
     with pytest.raises(ValueError, match="words of our own"):
         Constant("x' OR 1=1").as_sql(None, None)
-    assert (Constant("held").as_sql(None, None), Constant(1).as_sql(None, None)) == (("'held'", []), ("1", []))
+    assert (Constant("held").as_sql(None, None), Constant(1).as_sql(None, None)) == (("'held'", ()), ("1", ()))
     (_first, (_name, expression)) = written(HAD_ERRORS).children
     assert isinstance(expression, CombinedExpression) and isinstance(expression.rhs, Constant)
     assert written(~Q(status="held")).negated

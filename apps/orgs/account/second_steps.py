@@ -66,6 +66,8 @@ def turn_on_totp(request: PortalRequest) -> HttpResponse:
     if form.is_valid():
         codes = actions.turn_on_totp(actor=request.actor, secret=form.secret, counter=form.counter)
         sessions.keep_signed_in(request, _fresh(request))
+        # The code that proved the app is one of this session.
+        sessions.note_confirmation(request, "mfa")
         messages.success(request, _("Two-step sign-in is on."))
         return show_codes(request, codes) if codes else redirect("mfa_index")
     mfa = get_adapter()

@@ -1,4 +1,4 @@
-"""Single sign-on by OpenID Connect, where the operator has set it (docs/adr/0013)."""
+"""Single sign-on by OpenID Connect, where the operator has set it (docs/adr/0010)."""
 
 import logging
 import time

@@ -1,7 +1,7 @@
 """What people do to their own account: name, address, password, sessions. The actor is the account.
 
 Each organization that a person belongs to has the change in its audit log, and the person gets a mail about what
-touches the way in (docs/adr/0013).
+touches the way in (docs/adr/0010).
 """
 
 from typing import cast
