@@ -134,6 +134,12 @@ def make_keys(day: Day, browser: Client, admin: Api) -> None:
     words = ("--org", "acme", "--type", "partner", "--name", "Canary", "--scopes", "users:read", "--json")
     call_command("create_api_key", *words, stdout=out)
     day.add_key("key of the command", re.search(r"ipk_[0-9A-Za-z]{50}", out.getvalue())[0])
+    body = {"name": "Canary of an app", "platform": "ios", "app_id": "com.acme.app"}
+    app_key = admin.post("/v1/sdk-keys", body, headers=ONCE).json()["key"]
+    day.add_key("key of an app", app_key)
+    device = {"device_id": "canary-device-3f9c2b7d", "app_id": "com.acme.app"}
+    place = Api(app_key).post("/v1/sdk/activations", device).json()
+    day.secrets |= {"token of a device": place["token"], "id of a device": device["device_id"]}
 
 
 def make_endpoints(day: Day, browser: Client, admin: Api, url: str) -> None:
