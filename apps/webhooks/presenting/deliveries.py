@@ -10,12 +10,12 @@ from django.conf import settings
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.base.identifiers import encode
+from apps.base.instants import written
 from apps.base.organizations import days_kept
 from apps.base.rendering import to_json
 from apps.webhooks.inbox import is_inbox
@@ -51,7 +51,7 @@ def day_of(moment: datetime) -> str:
     """This will name the reader's day of a moment: Today, Yesterday, or its date."""
     day = timezone.localtime(moment).date()
     days = (timezone.localdate() - day).days
-    return {0: _("Today"), 1: _("Yesterday")}.get(days) or date_format(day)
+    return {0: _("Today"), 1: _("Yesterday")}.get(days) or written(day, "date")
 
 
 def delivery_facts(delivery: Delivery) -> dict[str, Any]:
