@@ -33,8 +33,8 @@ MOST_OF_A_ROUTE = 4
 
 def pages(samples: Any, *doors: str) -> Iterator[tuple[Route, str]]:
     """This will return each route that can be read, with the path of Acme's own objects."""
-    others = {"key": "x", "uidb36": "1", "pk": 1, "app_label": "orgs", "content_type_id": 1, "url": "nowhere",
-              "object_id": samples.rows["key"].pk}  # fmt: skip
+    others = {"key": "x", "uidb36": "1", "pk": 1, "token": "x" * 43, "app_label": "orgs", "content_type_id": 1,
+              "url": "nowhere", "object_id": samples.rows["key"].pk}  # fmt: skip
     for route in of_door(*doors):
         if "GET" in route.methods and route.name not in NOT_SEEN:
             values = {"slug": "acme", **samples.real(route)} if route.door == "page" else others

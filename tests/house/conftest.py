@@ -57,6 +57,7 @@ class Samples:
     """One object of Acme of each kind, by the names of SAMPLE_OF."""
 
     rows: dict[str, PrefixedModel]
+    app_key: str = ""  # the text of the SDK key
 
     def real(self, route: Any) -> dict[str, str]:
         """This will return the values of a route's parameters that name Acme's own objects."""
@@ -82,12 +83,6 @@ class Samples:
     def ids(self) -> list[str]:
         """What must not stand in anybody else's answers."""
         return [row.public_id for row in self.rows.values()]
-
-
-@pytest.fixture
-def sdk_key(acme: Organization) -> Key:
-    """Another SDK key of Acme."""
-    return new_sdk_key(acme)
 
 
 def new_sdk_key(acme: Organization) -> Key:
@@ -131,7 +126,7 @@ def samples(acme: Organization, ada: User, vera: User, acme_key: Key) -> Samples
     invitation = people.invite(actor=maker, email="invited@acme.example", role="viewer")
     notice = Notice.objects.get(organization=acme)
     rows |= {"replay": replay, "export": export, "sdk_key": sdk_key.row, "activation": device}
-    return Samples(rows | {"invitation": invitation, "notice": notice})
+    return Samples(rows | {"invitation": invitation, "notice": notice}, sdk_key.text)
 
 
 @pytest.fixture
