@@ -13,7 +13,7 @@ ALIVE = "\"'><i data-canary></i><img src=x onerror=ran.push(1)><script>ran.push(
 SHORT = "'\"><i data-canary>"
 SCRIPT = "javascript:ran.push(3)//"
 # What the product compares, counts by, or takes for a path; and rows that are append-only or somebody's way in.
-STRUCTURAL = {"client_id", "slug", "kind", "category", "dedupe_key",
+STRUCTURAL = {"client_id", "file_format", "device_digest", "token_digest", "slug", "kind", "category", "dedupe_key",
               "permission", "email", "to", "language", "time_zone",
               "password", "actor_kind", "created_by_kind", "key_id", "digest", "pepper_id", "publisher", "pattern",
               "status_class", "last_error", "disabled_reason", "next_attempt_reason", "event_type", "type", "hint",
