@@ -20,10 +20,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from django.conf import settings
 
-from apps.audit import database_time
 from apps.audit.chain import encode_json
 from apps.audit.models import Checkpoint, Seal
 from apps.audit.sealing import head, seal_due
+from apps.base import database_time
 from apps.base.errors import Invalid
 from apps.base.identifiers import encode
 from apps.base.instants import instant_ms

@@ -3,10 +3,10 @@
 import uuid
 
 from apps.audit import kept
-from apps.audit.database_time import database_now
 from apps.audit.digests import HOUR, WINDOW, Digest, Source, add, sources, start
 from apps.audit.models import Round
 from apps.audit.sources import key_at
+from apps.base.database_time import database_now
 
 Problem = tuple[int | None, str]
 

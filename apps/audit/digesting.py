@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from apps.audit import database_time, rounds
+from apps.audit import rounds
 from apps.audit.actions import record
 from apps.audit.digests import HOUR, WINDOW, Source, add, hour_of, name_of, sources, start
 from apps.audit.models import Round
 from apps.audit.sources import key_at
+from apps.base import database_time
 from apps.base.actor import system
 
 # What an answer may wait for the database, and an attempt for its end, is seconds.

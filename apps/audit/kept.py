@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from apps.audit import database_time
 from apps.audit.models import KeptSince
+from apps.base import database_time
 
 DAYS = {
     "audit": "RETENTION_DAYS_AUDIT",

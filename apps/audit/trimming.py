@@ -16,11 +16,12 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import Max, Model
 from django.utils import timezone
 
-from apps.audit import checkpoints, database_time, kept, rounds
+from apps.audit import checkpoints, kept, rounds
 from apps.audit.actions import record
 from apps.audit.digests import HOUR, sources
 from apps.audit.models import ApiCall, AuditEntry, Checkpoint, Cut, RefusedCalls, Round, Seal, UsageDay, UsageHour
 from apps.audit.sources import key_at
+from apps.base import database_time
 from apps.base.actor import system
 
 BATCH = 500

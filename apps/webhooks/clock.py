@@ -8,17 +8,12 @@ import logging
 import time
 from datetime import UTC, datetime, timedelta
 
-from django.db import connection
+from apps.base.database_time import database_seconds
 
 logger = logging.getLogger(__name__)
 
 MOST_OFFSET_SECONDS = 3.0
 SAID_EVERY_SECONDS = 60.0
-NOW = {
-    "postgresql": "SELECT extract(epoch FROM clock_timestamp())::float8",
-    # The same machine's clock, so the two agree unless this process was given another one.
-    "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400",
-}
 
 _offset = 0.0
 _said_at: float | None = None
@@ -34,11 +29,6 @@ def now() -> datetime:
     return datetime.now(UTC) - timedelta(seconds=_offset)
 
 
-def database_now() -> datetime:
-    """This will ask the database what time it is."""
-    return datetime.fromtimestamp(_ask(), UTC)
-
-
 def check() -> float:
     """This will compare the clocks, raise the alarm where they are more than 3 s apart, and return the offset."""
     global _offset
@@ -50,7 +40,7 @@ def check() -> float:
 def measure() -> float:
     """This will return by how many seconds this machine is ahead; what the question took may be in it by half."""
     before = time.time()
-    theirs = _ask()
+    theirs = database_seconds()
     return (before + time.time()) / 2 - theirs
 
 
@@ -64,9 +54,3 @@ def _alarm() -> None:
     elif not is_off and _said_at is not None:
         _said_at = None
         logger.warning("this machine's clock agrees with the database's again")
-
-
-def _ask() -> float:
-    with connection.cursor() as cursor:
-        cursor.execute(NOW[connection.vendor])
-        return float(cursor.fetchone()[0])

@@ -19,8 +19,9 @@ from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils.module_loading import import_string
 
+from apps.base import database_time
 from apps.base.identifiers import encode, uuid_at
-from apps.webhooks import balance, clock
+from apps.webhooks import balance
 from apps.webhooks.models import (
     Attempt,
     AttemptHour,
@@ -59,7 +60,7 @@ class Walk:
 
 def prune() -> int:
     """This will remove some of what is too old and return how many rows were removed or emptied."""
-    until, removed, now = time.monotonic() + MOST_SECONDS, 0, clock.database_now()
+    until, removed, now = time.monotonic() + MOST_SECONDS, 0, database_time.database_now()
     resting = set(SweepPlace.objects.filter(again_at__gt=now).values_list("name", flat=True))
     for walk in _walks():
         if walk.name in resting:
@@ -94,7 +95,7 @@ def _walks() -> list[Walk]:
 def _go_on(walk: Walk, oldest_kept: datetime) -> int | None:
     """Go through the next window and return what was removed; None where the walk is over, or another's."""
     SweepPlace.objects.get_or_create(name=walk.name)
-    now = clock.database_now()
+    now = database_time.database_now()
     places = SweepPlace.objects.filter(Q(again_at=None) | Q(again_at__lte=now), name=walk.name)
     place = places.select_for_update(skip_locked=True).first()
     if place is None:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apps.audit import call_stream, database_time, digesting, digests, kept, sealing
+from apps.audit import call_stream, digesting, digests, kept, sealing
 from apps.audit.models import ApiCall, AuditEntry, KeptSince, Round
 from apps.audit.trimming import sign_daily
+from apps.base import database_time
 from apps.base import redis as shared
 from apps.base.identifiers import uuid_at
 from apps.webhooks.models import Attempt, Delivery, Event

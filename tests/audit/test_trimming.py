@@ -8,7 +8,7 @@ import pytest
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from apps.audit import append_only, checkpoints, database_time, digesting, sealing, trimming
+from apps.audit import append_only, checkpoints, digesting, sealing, trimming
 from apps.audit.models import (
     ApiCall,
     AuditEntry,
@@ -21,6 +21,7 @@ from apps.audit.models import (
     UsageDay,
     UsageHour,
 )  # fmt: skip
+from apps.base import database_time
 from apps.base.identifiers import uuid_at
 from tests.audit.chains import export_lines, sealed_log, seals_of, verify, write_lines
 from tests.audit.conftest import change, person

@@ -12,6 +12,7 @@ import pytest
 import time_machine
 from django.db import connection
 
+from apps.base import database_time
 from apps.orgs.models import Organization
 from apps.webhooks import claims, clock, meters, metrics
 from apps.webhooks.models import Attempt, Delivery, WorkerBeat
@@ -42,7 +43,7 @@ def test_the_schedule_follows_the_database(acme: Organization, settings: Any, ho
             assert claims.release_expired() == 0
         assert len(receiver.requests) == 1
     tried = Delivery.objects.get(attempt_count=1)
-    now = clock.database_now()
+    now = database_time.database_now()
     assert timedelta(seconds=450) < tried.next_attempt_at - now < timedelta(seconds=721)
     attempt = Attempt.objects.get()
     assert all(abs(moment - now) < timedelta(minutes=1) for moment in (attempt.started_at, attempt.finished_at))
@@ -81,12 +82,12 @@ def test_signatures_carry_the_time_of_the_database(acme: Organization, settings:
         with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours), tick=True):
             engine().drain()
         (request,) = receiver.requests
-    assert abs(int(request.headers["webhook-timestamp"]) - clock.database_now().timestamp()) < 10
+    assert abs(int(request.headers["webhook-timestamp"]) - database_time.database_now().timestamp()) < 10
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_a_date_in_retry_after_is_read_by_the_clock_of_the_database(hours: int) -> None:
-    wanted = (clock.database_now() + timedelta(minutes=10)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    wanted = (database_time.database_now() + timedelta(minutes=10)).strftime("%a, %d %b %Y %H:%M:%S GMT")
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours), tick=True):
         clock.check()
         assert abs((_retry_after([("retry-after", wanted)]) or 0) - 600) < 5

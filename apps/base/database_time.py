@@ -1,4 +1,4 @@
-"""The database's time: what removes or seals for good goes by it, and never by the clock of one worker."""
+"""The database's time: what removes or seals for good goes by it, and never by the clock of one machine."""
 
 from datetime import UTC, datetime
 
@@ -13,6 +13,11 @@ NOW = {
 
 def database_now() -> datetime:
     """This will ask the database what time it is."""
+    return datetime.fromtimestamp(database_seconds(), UTC)
+
+
+def database_seconds() -> float:
+    """This will ask the database for the seconds since 1970."""
     with connection.cursor() as cursor:
         cursor.execute(NOW[connection.vendor])
-        return datetime.fromtimestamp(float(cursor.fetchone()[0]), UTC)
+        return float(cursor.fetchone()[0])
