@@ -13,9 +13,6 @@ from apps.api_keys.models import ApiKey
 from apps.api_keys.serializers import (
     KeyChangeBody,
     NewKeyBody,
-    NothingBody,
-    ReasonBody,
-    RotateBody,
     VerifyBody,
     write_key,
     write_limits,
@@ -32,6 +29,7 @@ from apps.base.requests import ApiRequest
 from apps.base.serializers import StrictSerializer
 from apps.credentials.gate import KeyRow
 from apps.credentials.models import SecretKeyQuerySet
+from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
 
 
 def rows_of(request: ApiRequest) -> SecretKeyQuerySet[ApiKey]:

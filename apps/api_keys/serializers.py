@@ -12,12 +12,8 @@ from apps.base.instants import instant
 from apps.base.lists import read_time
 from apps.base.serializers import Address, Flag, StrictSerializer, Text, TextList, Whole
 from apps.credentials.gate import KeyRow
-from apps.credentials.lifecycle import LONGEST_OVERLAP
 from apps.credentials.limits import WindowState
 from apps.credentials.moments import moment
-from apps.credentials.rules import DAY_SECONDS
-
-LONGEST_OVERLAP_SECONDS = int(LONGEST_OVERLAP.total_seconds())
 
 
 class LimitsBody(StrictSerializer):
@@ -72,16 +68,6 @@ class KeyChangeBody(StrictSerializer):
         return attrs
 
 
-class RotateBody(StrictSerializer):
-    """How long the old key goes on working, in seconds: 0 (not at all) to 30 days."""
-
-    overlap_seconds = Whole(min_value=0, max_value=LONGEST_OVERLAP_SECONDS, default=DAY_SECONDS)
-
-
-class NothingBody(StrictSerializer):
-    """A body without fields: the path says everything."""
-
-
 class VerifyBody(StrictSerializer):
     """A key as somebody else received it, and what it is to be good for."""
 
@@ -89,12 +75,6 @@ class VerifyBody(StrictSerializer):
     scopes = TextList(required=False, allow_null=True)
     ip = Address(required=False, allow_null=True)
     cost = Whole(required=False, min_value=1, max_value=100, default=1)
-
-
-class ReasonBody(StrictSerializer):
-    """Why a key is ended."""
-
-    reason = Text(max_length=200, required=False, allow_blank=True)
 
 
 def write_key(key: ApiKey, last_use: LastUse | None = None, text: str | None = None) -> dict[str, Any]:

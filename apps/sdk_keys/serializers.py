@@ -8,8 +8,7 @@ from apps.audit.models import LastUse
 from apps.base.instants import instant
 from apps.base.lists import read_time
 from apps.base.serializers import Flag, StrictSerializer, Text, TextList, Whole
-from apps.credentials.lifecycle import LONGEST_OVERLAP
-from apps.credentials.rules import DAY_SECONDS, LONGEST_REASON, MAX_DAYS, Lifetime
+from apps.credentials.rules import MAX_DAYS, Lifetime
 from apps.sdk_keys.actions import NewSdkKey
 from apps.sdk_keys.actions.rules import MOST_DEVICES, MOST_SILENT_DAYS
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Activation, SdkKey
@@ -63,22 +62,6 @@ class SdkKeyChangeBody(AppBody):
         if not attrs:
             raise serializers.ValidationError({"body": [f"Send one of: {', '.join(sorted(self.fields))}."]})
         return attrs
-
-
-class RotateBody(StrictSerializer):
-    """How long the old key goes on working, in seconds: 0 (not at all) to 30 days."""
-
-    overlap_seconds = Whole(min_value=0, max_value=int(LONGEST_OVERLAP.total_seconds()), default=DAY_SECONDS)
-
-
-class NothingBody(StrictSerializer):
-    """A body without fields: the path says everything."""
-
-
-class ReasonBody(StrictSerializer):
-    """Why a key is ended."""
-
-    reason = Text(max_length=LONGEST_REASON, required=False, allow_blank=True)
 
 
 class VersionsBody(StrictSerializer):

@@ -11,13 +11,11 @@ from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.serializers import StrictSerializer
 from apps.credentials.models import SecretKeyQuerySet
+from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
 from apps.sdk_keys import actions
 from apps.sdk_keys.models import Activation, SdkKey
 from apps.sdk_keys.serializers import (
     NewSdkKeyBody,
-    NothingBody,
-    ReasonBody,
-    RotateBody,
     SdkKeyChangeBody,
     write_activation,
     write_sdk_key,
