@@ -8,22 +8,14 @@ Prints medians and 95th percentiles in ms; exit code 1 where one of the latter i
 """
 
 import argparse
-import base64
-import contextlib
 import importlib
-import os
-import secrets
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-
-import django
-import psycopg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-SCHEMA = "benchmark_operators"
+from benchmarks.usage_pages import scratch, set_up
 
 
 def arguments() -> argparse.Namespace:
@@ -34,43 +26,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--most", type=float, default=150, help="ms at the 95th percentile")
     parser.add_argument("--database", default="", metavar="URL")
     return parser.parse_args()
-
-
-@contextlib.contextmanager
-def scratch(url: str) -> Iterator[None]:
-    """This will make a schema where a PostgreSQL database is named, and drop it at the end."""
-    if not url:
-        yield
-        return
-    with psycopg.connect(url, autocommit=True) as database:
-        database.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
-        database.execute(f"CREATE SCHEMA {SCHEMA}")
-        try:
-            yield
-        finally:
-            database.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
-
-
-def set_up(folder: str, url: str) -> None:
-    """This will set Django up as in production, on a database of this run's own and without Redis."""
-    key = base64.b64encode(secrets.token_bytes(32)).decode()
-    for name in ("REDIS_URL", "CELERY_BROKER_URL"):
-        os.environ.pop(name, None)
-    os.environ.update(
-        DJANGO_SETTINGS_MODULE="integrations_portal.settings",
-        DEBUG="false",
-        SECRET_KEY=secrets.token_urlsafe(50),
-        ENCRYPTION_KEYS=f"k1:{key}",
-        KEY_PEPPERS=f"p1:{key}",
-        AUDIT_SIGNING_KEY=key,
-        LOG_LEVEL="ERROR",
-        DATABASE_URL=url or f"sqlite:///{folder}/operators.sqlite3",
-        PGOPTIONS=f"-c search_path={SCHEMA}",
-        PUBLIC_URL="http://127.0.0.1:8000",
-        ALLOWED_HOSTS="testserver",
-        EMAIL_URL="memorymail://",
-    )
-    django.setup()
 
 
 def main() -> None:

@@ -9,23 +9,21 @@ the database is slower than --least.
 
 import argparse
 import base64
-import contextlib
 import importlib
 import os
 import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import django
-import psycopg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-SCHEMA = "benchmark_audit"
+from benchmarks.usage_pages import SCHEMA, scratch
+
 CHANGES = {"name": ["Production", "Production server"], "scopes": [["users:read"], ["users:read", "users:write"]]}
 
 
@@ -36,21 +34,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--least", type=int, default=50_000, help="rows a second that are to be verified")
     parser.add_argument("--database", default="", metavar="URL")
     return parser.parse_args()
-
-
-@contextlib.contextmanager
-def scratch(url: str) -> Iterator[None]:
-    """This will make a schema where a PostgreSQL database is named, and drop it at the end."""
-    if not url:
-        yield
-        return
-    with psycopg.connect(url, autocommit=True) as database:
-        database.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
-        database.execute(f"CREATE SCHEMA {SCHEMA}")
-        try:
-            yield
-        finally:
-            database.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
 
 
 def set_up(folder: str, url: str) -> None:
