@@ -7,7 +7,7 @@ from uuid import UUID
 from django.utils import timezone
 from rest_framework.response import Response
 
-from apps.api_keys import actions
+from apps.api_keys import actions, operations
 from apps.api_keys.filters import usage_span
 from apps.api_keys.models import ApiKey
 from apps.api_keys.serializers import (
@@ -42,6 +42,7 @@ class Me(PortalView):
     """Who am I: the key, its organization, and what is left of its limits."""
 
     requires = {"GET": ANY_KEY}
+    offers = {"GET": operations.GET_ME}
     callers = ("api_key",)
 
     def get(self, request: ApiRequest) -> Response:
@@ -55,6 +56,7 @@ class ApiKeys(PortalView):
     """The organization's keys."""
 
     requires = {"GET": Permission.API_KEYS_READ, "POST": Permission.API_KEYS_WRITE}
+    offers = {"GET": operations.LIST_API_KEYS, "POST": operations.CREATE_API_KEY}
 
     def get(self, request: ApiRequest) -> Response:
         """This will list keys, oldest first, in every state."""
@@ -79,6 +81,7 @@ class OneApiKey(PortalView):
     """One key."""
 
     requires = {"GET": Permission.API_KEYS_READ, "PATCH": Permission.API_KEYS_WRITE}
+    offers = {"GET": operations.GET_API_KEY, "PATCH": operations.UPDATE_API_KEY}
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one key."""
@@ -95,6 +98,7 @@ class RotateApiKey(PortalView):
     """A successor for a key."""
 
     requires = {"POST": Permission.API_KEYS_WRITE}
+    offers = {"POST": operations.ROTATE_API_KEY}
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will make a key with the same settings; its text is in this answer and never again."""
@@ -121,6 +125,7 @@ class RevokeApiKey(ChangeOfState):
     """The end of a key."""
 
     requires = {"POST": Permission.API_KEYS_WRITE}
+    offers = {"POST": operations.REVOKE_API_KEY}
     body = ReasonBody
 
     def post(self, request: ApiRequest, id: str) -> Response:
@@ -132,6 +137,7 @@ class DisableApiKey(ChangeOfState):
     """A key that is switched off for a while."""
 
     requires = {"POST": Permission.API_KEYS_WRITE}
+    offers = {"POST": operations.DISABLE_API_KEY}
     body = ReasonBody
 
     def post(self, request: ApiRequest, id: str) -> Response:
@@ -143,6 +149,7 @@ class EnableApiKey(ChangeOfState):
     """A disabled key that is switched on again."""
 
     requires = {"POST": Permission.API_KEYS_WRITE}
+    offers = {"POST": operations.ENABLE_API_KEY}
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will switch a disabled key on again."""
@@ -153,6 +160,7 @@ class ReleaseApiKey(ChangeOfState):
     """The end of a quarantine."""
 
     requires = {"POST": Permission.API_KEYS_WRITE}
+    offers = {"POST": operations.RELEASE_API_KEY}
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will take a key out of quarantine."""
@@ -163,6 +171,7 @@ class VerifyApiKey(PortalView):
     """Somebody else's key, as a gateway received it."""
 
     requires = {"POST": Permission.API_KEYS_VERIFY}
+    offers = {"POST": operations.VERIFY_API_KEY}
     takes_idempotency_key = False
 
     def post(self, request: ApiRequest) -> Response:
@@ -174,6 +183,7 @@ class KeyUsage(PortalView):
     """What a key was used for."""
 
     requires = {"GET": (Permission.API_KEYS_READ, Permission.USAGE_READ)}
+    offers = {"GET": operations.GET_KEY_USAGE}
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return the figures of one key."""
@@ -187,6 +197,7 @@ class Usage(PortalView):
     """What the organization's keys, and its members in the browsable API, called."""
 
     requires = {"GET": Permission.USAGE_READ}
+    offers = {"GET": operations.GET_USAGE}
 
     def get(self, request: ApiRequest) -> Response:
         """This will return the figures of the organization."""

@@ -27,6 +27,7 @@ from apps.base.door import csrf_refusal, https_refusal
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
 from apps.base.idempotency import answered_once
 from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
+from apps.base.operations import Operation
 from apps.base.parsing import SessionFormParser, StrictJSONParser, check_length
 from apps.base.permissions import Permission
 from apps.base.rendering import JSON_ONLY, add_headers
@@ -70,12 +71,14 @@ def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
 class PortalView(APIView):
     """An API view: declares what each method needs, or refuses to load.
 
-    ``requires`` maps each HTTP method to a permission, a tuple of which one is enough, or ANY_KEY. A ``post`` reads its
-    body by ``validated``, also where it takes none: that is where a request with Idempotency-Key begins to have effect.
+    ``requires`` maps each HTTP method to a permission, a tuple of which one is enough, or ANY_KEY; ``offers`` to what
+    it takes and answers, of which the reference is made. A ``post`` reads its body by ``validated``, also where it
+    takes none: that is where a request with Idempotency-Key begins to have effect.
     """
 
     route = ""
     requires: ClassVar[dict[str, Permission | tuple[Permission, ...]]] = {}
+    offers: ClassVar[dict[str, Operation]] = {}
     callers: ClassVar[tuple[str, ...]] = ("api_key", "user")
     takes_idempotency_key: ClassVar[bool] = True
     http_method_names = ("get", "post", "put", "patch", "delete", "head")
@@ -87,6 +90,8 @@ class PortalView(APIView):
         for method in ("get", "post", "put", "patch", "delete"):
             if hasattr(cls, method) and method.upper() not in cls.requires:
                 raise TypeError(f"{cls.__name__}.{method} declares no permission")
+            if method in vars(cls) and method.upper() not in cls.offers:
+                raise TypeError(f"{cls.__name__}.{method} declares no operation")
         own = [name for name in cls.http_method_names if hasattr(cls, "get" if name == "head" else name)]
         cls.allow = ", ".join(name.upper() for name in own)
         if "post" in vars(cls):

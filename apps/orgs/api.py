@@ -6,7 +6,7 @@ from rest_framework.response import Response
 from apps.base.api import PortalView
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
-from apps.orgs import actions
+from apps.orgs import actions, operations
 from apps.orgs.actions import NewUser
 from apps.orgs.invitation_limits import check_mails
 from apps.orgs.models import Invitation, Membership
@@ -36,6 +36,7 @@ class Users(PortalView):
     """The list, and new ones."""
 
     requires = {"GET": Permission.USERS_READ, "POST": Permission.USERS_WRITE}
+    offers = {"GET": operations.LIST_USERS, "POST": operations.CREATE_USER}
 
     def get(self, request: ApiRequest) -> Response:
         """This will list users, oldest first."""
@@ -52,6 +53,7 @@ class UserBatch(PortalView):
     """Several new users at once, each by itself."""
 
     requires = {"POST": Permission.USERS_WRITE}
+    offers = {"POST": operations.CREATE_USERS}
 
     def post(self, request: ApiRequest) -> Response:
         """This will make up to 100 viewers; a bad one does not undo the others."""
@@ -71,6 +73,12 @@ class OneUser(PortalView):
         "PUT": Permission.USERS_WRITE,
         "PATCH": Permission.USERS_WRITE,
         "DELETE": Permission.USERS_WRITE,
+    }
+    offers = {
+        "GET": operations.GET_USER,
+        "PUT": operations.REPLACE_USER,
+        "PATCH": operations.UPDATE_USER,
+        "DELETE": operations.DELETE_USER,
     }
 
     def get(self, request: ApiRequest, id: str) -> Response:
@@ -95,6 +103,7 @@ class Invitations(PortalView):
     """The invitations that stand, and new ones."""
 
     requires = {"GET": Permission.USERS_READ, "POST": Permission.USERS_WRITE}
+    offers = {"GET": operations.LIST_INVITATIONS, "POST": operations.CREATE_INVITATION}
 
     def get(self, request: ApiRequest) -> Response:
         """This will list what nobody accepted or withdrew, oldest first; past its time an invitation stays here."""
@@ -112,6 +121,7 @@ class OneInvitation(PortalView):
     """One invitation."""
 
     requires = {"DELETE": Permission.USERS_WRITE}
+    offers = {"DELETE": operations.DELETE_INVITATION}
 
     def delete(self, request: ApiRequest, id: str) -> Response:
         """This will withdraw it: its link is dead."""

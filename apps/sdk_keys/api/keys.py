@@ -12,7 +12,7 @@ from apps.base.requests import ApiRequest
 from apps.base.serializers import StrictSerializer
 from apps.credentials.models import SecretKeyQuerySet
 from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
-from apps.sdk_keys import actions
+from apps.sdk_keys import actions, operations
 from apps.sdk_keys.models import Activation, SdkKey
 from apps.sdk_keys.serializers import (
     NewSdkKeyBody,
@@ -37,6 +37,7 @@ class SdkKeys(PortalView):
     """The organization's SDK keys."""
 
     requires = {"GET": Permission.SDK_KEYS_READ, "POST": Permission.SDK_KEYS_WRITE}
+    offers = {"GET": operations.LIST_SDK_KEYS, "POST": operations.CREATE_SDK_KEY}
 
     def get(self, request: ApiRequest) -> Response:
         """This will list SDK keys, oldest first, in every state."""
@@ -55,6 +56,7 @@ class OneSdkKey(PortalView):
     """One SDK key."""
 
     requires = {"GET": Permission.SDK_KEYS_READ, "PATCH": Permission.SDK_KEYS_WRITE}
+    offers = {"GET": operations.GET_SDK_KEY, "PATCH": operations.UPDATE_SDK_KEY}
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one SDK key."""
@@ -71,6 +73,7 @@ class RotateSdkKey(PortalView):
     """A successor for an SDK key."""
 
     requires = {"POST": Permission.SDK_KEYS_WRITE}
+    offers = {"POST": operations.ROTATE_SDK_KEY}
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will make a key with the same settings and activations; its text is in this answer and never again."""
@@ -96,6 +99,7 @@ class RevokeSdkKey(ChangeOfState):
     """The end of an SDK key."""
 
     requires = {"POST": Permission.SDK_KEYS_WRITE}
+    offers = {"POST": operations.REVOKE_SDK_KEY}
     body = ReasonBody
 
     def post(self, request: ApiRequest, id: str) -> Response:
@@ -107,6 +111,7 @@ class DisableSdkKey(ChangeOfState):
     """An SDK key that is switched off for a while."""
 
     requires = {"POST": Permission.SDK_KEYS_WRITE}
+    offers = {"POST": operations.DISABLE_SDK_KEY}
     body = ReasonBody
 
     def post(self, request: ApiRequest, id: str) -> Response:
@@ -118,6 +123,7 @@ class EnableSdkKey(ChangeOfState):
     """A disabled SDK key that is switched on again."""
 
     requires = {"POST": Permission.SDK_KEYS_WRITE}
+    offers = {"POST": operations.ENABLE_SDK_KEY}
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will switch a disabled SDK key on again."""
@@ -128,6 +134,7 @@ class ReleaseSdkKey(ChangeOfState):
     """The end of a quarantine."""
 
     requires = {"POST": Permission.SDK_KEYS_WRITE}
+    offers = {"POST": operations.RELEASE_SDK_KEY}
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will take an SDK key out of quarantine."""
@@ -138,6 +145,7 @@ class Activations(PortalView):
     """The devices of an SDK key."""
 
     requires = {"GET": Permission.SDK_KEYS_READ}
+    offers = {"GET": operations.LIST_ACTIVATIONS}
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will list activations, oldest first, also those that were freed within 90 days."""
@@ -150,6 +158,7 @@ class OneActivation(PortalView):
     """One device of an SDK key."""
 
     requires = {"DELETE": (Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE)}
+    offers = {"DELETE": operations.FREE_ACTIVATION}
 
     def delete(self, request: ApiRequest, id: str, act: str) -> Response:
         """This will free a place; the device's token ends."""

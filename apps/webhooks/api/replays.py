@@ -6,7 +6,7 @@ from apps.base.api import PortalView
 from apps.base.models import OrgQuerySet
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
-from apps.webhooks import actions
+from apps.webhooks import actions, operations
 from apps.webhooks.models import Endpoint, ReplayJob
 from apps.webhooks.serializers import EmptyBody, ReplayBody, write_replay
 
@@ -15,6 +15,7 @@ class ReplayEndpoint(PortalView):
     """Old events once more."""
 
     requires = {"POST": Permission.WEBHOOKS_WRITE}
+    offers = {"POST": operations.REPLAY_ENDPOINT}
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will start a replay of the chosen events, or only count them."""
@@ -37,6 +38,7 @@ class Replays(PortalView):
     """The list."""
 
     requires = {"GET": Permission.WEBHOOKS_READ}
+    offers = {"GET": operations.LIST_REPLAYS}
 
     def get(self, request: ApiRequest) -> Response:
         """This will list replays, newest first."""
@@ -47,6 +49,7 @@ class OneReplay(PortalView):
     """One replay."""
 
     requires = {"GET": Permission.WEBHOOKS_READ}
+    offers = {"GET": operations.GET_REPLAY}
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one replay with its progress."""
@@ -57,6 +60,7 @@ class CancelReplay(PortalView):
     """The end before its time."""
 
     requires = {"POST": Permission.WEBHOOKS_WRITE}
+    offers = {"POST": operations.CANCEL_REPLAY}
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will stop a replay before its next batch."""
