@@ -52,6 +52,8 @@ class ExportAuditLog(PortalView):
     """The log as a file, with the filters of the list."""
 
     requires: ClassVar = {"GET": Permission.AUDIT_READ}
+    # Read while it is sent.
+    tagged = False
 
     def check_permission(self, request: ApiRequest) -> None:
         """This will refuse, after a key without its scope, people who may read the log and not take it out."""

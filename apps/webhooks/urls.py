@@ -5,17 +5,19 @@ from django.urls import path
 from apps.base.api import api_path
 from apps.webhooks.api import (
     Deliveries,
-    EnableEndpoint,
-    Endpoints,
     EventBatch,
     Events,
     EventTypes,
     OneDelivery,
-    OneEndpoint,
     OneEvent,
     OneEventType,
-    PauseEndpoint,
     RetryDelivery,
+)
+from apps.webhooks.api.endpoints import (
+    EnableEndpoint,
+    Endpoints,
+    OneEndpoint,
+    PauseEndpoint,
     RotateSecret,
     TestEndpoint,
 )

@@ -1,9 +1,8 @@
-"""``/v1/webhook-endpoints``, ``/v1/event-types``, ``/v1/events`` and ``/v1/deliveries``."""
+"""``/v1/event-types``, ``/v1/events`` and ``/v1/deliveries``."""
 
-import uuid
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 from rest_framework.response import Response
 
 from apps.audit.sources import KEY_SLACK_MS, key_at
@@ -17,20 +16,14 @@ from apps.base.requests import ApiRequest
 from apps.webhooks import actions
 from apps.webhooks.catalogue import EVENT_NAME
 from apps.webhooks.lists import written
-from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointQuerySet, Event, EventType
+from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event, EventType
 from apps.webhooks.serializers import (
     EmptyBody,
-    EnableBody,
-    EndpointChangeBody,
-    NewEndpointBody,
     NewEventBody,
     NewEventsBody,
-    RotateBody,
-    TestBody,
     event_arguments,
     write_accepted,
     write_delivery,
-    write_endpoint,
     write_event,
     write_event_type,
     write_event_with_data,
@@ -38,118 +31,6 @@ from apps.webhooks.serializers import (
 )
 
 READ_EVENTS = (Permission.EVENTS_READ, Permission.WEBHOOKS_READ)
-
-
-# Endpoints
-
-
-def endpoints_of(request: ApiRequest) -> EndpointQuerySet[Endpoint]:
-    """This will return the caller's endpoints, oldest first."""
-    return Endpoint.objects.for_actor(request.actor).existing().order_by("pk")
-
-
-def held_counts(endpoints: list[Endpoint]) -> dict[uuid.UUID, int]:
-    """This will count what is held for each of the endpoints, in one query."""
-    rows = Delivery.objects.filter(endpoint__in=endpoints, status=DeliveryStatus.HELD).values_list("endpoint_id")
-    return dict(rows.annotate(count=Count("pk")).order_by())
-
-
-def answer_endpoint(endpoint: Endpoint, **more: Any) -> dict[str, Any]:
-    """This will return one endpoint with its count, and its secret where it is shown."""
-    return {**write_endpoint(endpoint, held_counts([endpoint]).get(endpoint.pk, 0)), **more}
-
-
-class Endpoints(PortalView):
-    """The list, and new ones."""
-
-    requires = {"GET": Permission.WEBHOOKS_READ, "POST": Permission.WEBHOOKS_WRITE}
-
-    def get(self, request: ApiRequest) -> Response:
-        """This will list endpoints, oldest first."""
-        response = self.offset_page(request, endpoints_of(request), lambda endpoint: endpoint)
-        counts = held_counts(response.data)
-        response.data = [write_endpoint(each, counts.get(each.pk, 0)) for each in response.data]
-        return response
-
-    def post(self, request: ApiRequest) -> Response:
-        """This will add an endpoint; its secret is in this answer and never again."""
-        body = self.validated(request, NewEndpointBody)
-        endpoint, secret = actions.create_endpoint(actor=request.actor, **body)
-        return Response({**write_endpoint(endpoint), "secret": secret}, status=201)
-
-
-class OneEndpoint(PortalView):
-    """One endpoint."""
-
-    requires = {
-        "GET": Permission.WEBHOOKS_READ,
-        "PATCH": Permission.WEBHOOKS_WRITE,
-        "DELETE": Permission.WEBHOOKS_WRITE,
-    }
-
-    def get(self, request: ApiRequest, id: str) -> Response:
-        """This will return one endpoint."""
-        return Response(answer_endpoint(endpoints_of(request).with_public_id(id)))
-
-    def patch(self, request: ApiRequest, id: str) -> Response:
-        """This will change the fields that the body names."""
-        endpoints_of(request).with_public_id(id)
-        body = self.validated(request, EndpointChangeBody)
-        return Response(answer_endpoint(actions.update_endpoint(actor=request.actor, endpoint_id=id, **body)))
-
-    def delete(self, request: ApiRequest, id: str) -> Response:
-        """This will delete the endpoint and drop what waits for it."""
-        actions.delete_endpoint(actor=request.actor, endpoint_id=id)
-        return Response(status=204)
-
-
-class TestEndpoint(PortalView):
-    """A test send."""
-
-    requires = {"POST": Permission.WEBHOOKS_WRITE}
-
-    def post(self, request: ApiRequest, id: str) -> Response:
-        """This will send the sample of a type once."""
-        endpoints_of(request).with_public_id(id)
-        body = self.validated(request, TestBody)
-        return Response(write_delivery(actions.send_test(actor=request.actor, endpoint_id=id, **body)), status=202)
-
-
-class PauseEndpoint(PortalView):
-    """Deliveries wait."""
-
-    requires = {"POST": Permission.WEBHOOKS_WRITE}
-
-    def post(self, request: ApiRequest, id: str) -> Response:
-        """This will pause the endpoint."""
-        endpoints_of(request).with_public_id(id)
-        self.validated(request, EmptyBody)
-        return Response(answer_endpoint(actions.pause_endpoint(actor=request.actor, endpoint_id=id)))
-
-
-class EnableEndpoint(PortalView):
-    """Deliveries go on."""
-
-    requires = {"POST": Permission.WEBHOOKS_WRITE}
-
-    def post(self, request: ApiRequest, id: str) -> Response:
-        """This will enable the endpoint and settle what is held."""
-        endpoints_of(request).with_public_id(id)
-        body = self.validated(request, EnableBody)
-        return Response(answer_endpoint(actions.enable_endpoint(actor=request.actor, endpoint_id=id, **body)))
-
-
-class RotateSecret(PortalView):
-    """A new signing secret."""
-
-    requires = {"POST": Permission.WEBHOOKS_WRITE}
-
-    def post(self, request: ApiRequest, id: str) -> Response:
-        """This will make a new secret; it is in this answer and never again."""
-        endpoints_of(request).with_public_id(id)
-        body = self.validated(request, RotateBody)
-        endpoint, secret = actions.rotate_secret(actor=request.actor, endpoint_id=id, **body)
-        return Response(answer_endpoint(endpoint, secret=secret))
 
 
 # Event types
