@@ -80,14 +80,15 @@ def update_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANYT
     version = endpoint.version
     _set_checked(endpoint, values)
     expected.check(version)
-    endpoint.save(update_fields=[*values, "paced_until", "updated_at"])
-    if "event_types" in values:
-        endpoint.subscriptions.all().delete()
-        _subscribe(endpoint, endpoint.event_types)
     after = {name: _shown(endpoint, name) for name in values}
     changes = {name: [before[name], after[name]] for name in values if name == "headers" or before[name] != after[name]}
-    if changes:
-        record(actor, "endpoint.updated", endpoint, changes)
+    if not changes:
+        return endpoint
+    endpoint.save(update_fields=[*values, "paced_until", "updated_at"])
+    if "event_types" in changes:
+        endpoint.subscriptions.all().delete()
+        _subscribe(endpoint, endpoint.event_types)
+    record(actor, "endpoint.updated", endpoint, changes)
     return endpoint
 
 

@@ -1,7 +1,5 @@
 """``/v1/event-types``, ``/v1/events`` and ``/v1/deliveries``."""
 
-from typing import Any
-
 from django.db.models import Q, QuerySet
 from rest_framework.response import Response
 
