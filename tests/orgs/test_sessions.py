@@ -173,3 +173,10 @@ def test_the_list_says_when_and_from_where_a_session_was_used_last(ada):
     browser.get(HERE)
     row = UserSession.objects.get(user=ada)
     assert row.ip == "127.0.0.1" and row.last_seen_at > timezone.now() - timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("odd", ["²", "٣", "-1", "9" * 40, ""])
+def test_a_session_that_is_no_number_ends_none(browser_of, ada, odd):
+    browser = browser_of(ada)
+    assert browser.post("/account/sessions/", {"session": odd}).status_code == 302
+    assert browser.get("/account/sessions/").status_code == 200
