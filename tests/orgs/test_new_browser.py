@@ -1,4 +1,4 @@
-"""A sign-in from a browser that was not used before is mailed to the account's own address; the same one again is not."""
+"""A sign-in from a browser that was not used before is mailed to the account's address; the same one again is not."""
 
 import pytest
 from django.core.cache import cache
