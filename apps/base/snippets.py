@@ -72,6 +72,16 @@ def call_of(operation: Operation, method: str, route: str, callers: tuple[str, .
     return Call(method, url, (*_credential(callers), *headers), operation.example, answer=kind)
 
 
+def first_call(key: str = "") -> Call:
+    """This will return the call that every API key may make; with the key itself only where that is shown this once."""
+    return Call("GET", address_of("/v1/me"), (("Authorization", ("Bearer ", key or Variable(API_KEY))),))
+
+
+def first_calls() -> list[dict[str, str]]:
+    """This will return that call in every language, for a reader who has a key."""
+    return [{"id": key, "title": title, "code": written(first_call(), key)} for key, title in LANGUAGES.items()]
+
+
 def logged_call(method: str, route: str, key_prefix: str = "") -> Call:
     """This will return a call as the log knows it: its ids and its body are not kept, and its key never was."""
     callers = ("sdk_key",) if key_prefix == "sdk" else ("api_key",)
@@ -123,7 +133,9 @@ def as_curl(call: Call) -> str:
         words.append(f"-H {_shell((f'{name}: ', *value) if any(value) else (f'{name};',))}")
     if call.body is not None or call.body_is_elsewhere:
         words.append(f"-H {shlex.quote('Content-Type: application/json')}")
-        words.append("--data-binary @body.json" if call.body_is_elsewhere else _data(_literal(call.body, JSON_WORDS)))
+        words.append(
+            "--data-binary @body.json" if call.body_is_elsewhere else _data(_literal(call.body, JSON_WORDS, "  "))
+        )
     return " \\\n  ".join(words)
 
 

@@ -1,1 +1,1 @@
-"""The pages for developers under ``/docs/``: for everybody, and with the reader's own organization where they have one."""
+"""The pages for developers under ``/docs/``: open to everybody, with the reader's own organization."""

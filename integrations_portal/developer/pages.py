@@ -7,9 +7,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from apps.api_keys.operations import GET_ME
 from apps.base.permissions import Permission
-from apps.base.snippets import API_KEY, LANGUAGES, call_of, written
+from apps.base.snippets import API_KEY, as_curl, call_of, first_calls
 from apps.webhooks.operations import PUBLISH_EVENT
 from apps.webhooks.schedule import JITTER, LONGEST_RETRY_AFTER_SECONDS
 from apps.webhooks.verification import LISTEN, SECRET_NAME, SNIPPETS, snippet_of
@@ -17,24 +16,21 @@ from integrations_portal.developer import changelog
 from integrations_portal.developer.codes import ERROR_CODES, example_body
 from integrations_portal.developer.readers import page, reader_of
 
-A_KEY = ("api_key",)
-
 
 def start(request: HttpRequest) -> HttpResponse:
     """M53: open settings, generate, add the header; then a call, an event, and a webhook that was verified."""
     reader = reader_of(request)
-    first = call_of(GET_ME, "GET", "/v1/me", A_KEY)
     context = {
         "may_make_keys": reader.actor is None or reader.actor.can(Permission.API_KEYS_WRITE),
         "settings_url": reader.to("overview"),
         "create_url": reader.to("api_key_create"),
         "header": f"Authorization: Bearer ${API_KEY}",
         "env_line": f"export {API_KEY}=ipk_…",
-        "first_calls": [{"title": title, "code": written(first, key)} for key, title in LANGUAGES.items()],
+        "first_calls": first_calls(),
         "endpoint_url": reader.to("webhook_create"),
         "catalogue_url": reader.to("events"),
         "audit_url": reader.to("audit"),
-        "publish": written(call_of(PUBLISH_EVENT, "POST", "/v1/events", A_KEY), "curl"),
+        "publish": as_curl(call_of(PUBLISH_EVENT, "POST", "/v1/events", ("api_key",))),
         "listen": LISTEN,
     }
     return page(request, "docs_start", context, reader)
