@@ -15,6 +15,7 @@ from apps.sdk_keys import urls as sdk_keys
 from apps.webhooks import urls as webhooks
 from integrations_portal import views
 from integrations_portal.developer import limits, pages, reference
+from integrations_portal.openapi.views import openapi, swagger
 from integrations_portal.overview import overview
 
 APPS = (orgs, api_keys, sdk_keys, credentials, webhooks, notices, audit)
@@ -32,7 +33,8 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="landing"), name="home"),
     path("o/<slug:slug>/settings/integration/", overview, name="overview"),
     *(route for app in APPS for route in app.pages),
-    path("docs/", reference.reference, {"routes": documented}, name="reference"),
+    path("openapi.json", openapi, {"routes": tuple(documented)}, name="openapi"),
+    path("docs/", swagger, name="swagger"),
     path("docs/reference", reference.reference, {"routes": documented}, name="reference"),
     path("docs/start", pages.start, name="docs_start"),
     path("docs/errors", pages.errors, name="docs_errors"),

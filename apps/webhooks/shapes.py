@@ -13,6 +13,7 @@ from apps.base.shapes import (
     nullable,
     public_id,
     record,
+    shown_once,
     text,
     texts,
     whole,
@@ -63,11 +64,12 @@ ENDPOINT = Shape(
         "failing_since": None,
     },
 )
-NEW_ENDPOINT = more(
+NEW_ENDPOINT = shown_once(
     ENDPOINT,
     "NewWebhookEndpoint",
-    {"secret": "whsec_SHOWN_ONCE_IN_THIS_ANSWER"},
-    secret=text(description="The signing secret: here and never again."),
+    "secret",
+    "whsec_SHOWN_ONCE_IN_THIS_ANSWER",
+    "The signing secret: here and never again.",
 )
 
 EVENT_TYPE = Shape(

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-EXAMPLE_REQUEST_ID = "5f0c6f6e2a7b4f0f9a3f6f3f0f3b2c1d"
+EXAMPLE_REQUEST_ID = "01JD2V8Q4ZK7M3X9T5B6CW"
 # Where a field is to blame, the answer names it.
 EXAMPLE_FIELDS = {"invalid_request": {"email": ["Enter a valid email address."]}}
 

@@ -21,13 +21,13 @@ from apps.orgs.models import Membership, Organization, OrganizationStatus
 PAGES: tuple[tuple[str, Promise, str], ...] = (
     ("docs_start", _("Get started"), "overview"),
     ("reference", _("Reference"), "code"),
+    ("swagger", _("Try it"), "external"),
     ("docs_errors", _("Errors"), "warn"),
     ("docs_limits", _("Rate limits"), "clock"),
     ("docs_webhooks", _("Webhooks"), "webhook"),
     ("docs_practices", _("Best practices"), "shield"),
     ("docs_changelog", _("Changelog"), "list"),
 )
-OPENAPI = "/openapi.json"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,6 @@ def page(request: HttpRequest, name: str, context: dict[str, Any], reader: Reade
             {"url": reverse(route) + who.query, "label": label, "icon": icon, "current": route == name}
             for route, label, icon in PAGES
         ],
-        "openapi_url": OPENAPI,
         "base_url": settings.PUBLIC_URL,
         "here": reverse(name),
     }
