@@ -90,7 +90,8 @@ def logged_call(method: str, route: str, key_prefix: str = "") -> Call:
 
 def address_of(route: str) -> Text:
     """This will return the address of a route, each ``{id}`` in it as a variable named after what it is the id of."""
-    before, pieces = settings.PUBLIC_URL, []
+    before: str = settings.PUBLIC_URL
+    pieces: list[str | Variable] = []
     for piece in PARAMETER.split(route):
         if PARAMETER.fullmatch(piece):
             pieces += [before, Variable(variable_of(before, piece[1:-1]))]
