@@ -11,8 +11,8 @@ from drf_spectacular.validation import validate_schema
 
 from apps.base.api import PortalView
 from apps.webhooks.models import EventType
+from integrations_portal.developer.codes import ERROR_CODES
 from integrations_portal.management.commands.openapi import snapshot
-from integrations_portal.reference import ERROR_CODES
 from integrations_portal.urls import documented
 
 pytestmark = pytest.mark.django_db
