@@ -8,7 +8,6 @@ container engine; tests/house/test_documentation_names.py looks at the form of t
 import json
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import requests
 from tests import demos
 from tests.house.test_documentation_names import FENCED, commands_of, fenced
 from tests.house.tree import ROOT, read
+from tests.terminal import at_a_terminal
 
 pytestmark = [pytest.mark.clone, pytest.mark.pure]
 
@@ -75,9 +75,6 @@ PROGRAMS = {
     ("docs/verify-webhooks.md", "import express"): "tests/webhooks/test_verification.py",
 }
 OTHERS = ("CONTRIBUTING.md", "SECURITY.md")
-PLACEHOLDERS = {"ipk_…": r"ipk_\w{50}", "ips_…": r"ips_\w{50}", "whsec_…": r"whsec_[\w+/=]+", "act_…": r"act_\w{22}",
-                "key_…": r"key_\w{22}"}  # fmt: skip
-LONG_RUNNING = ("manage.py listen", "manage.py worker", "granian ")
 
 
 def sections(page: str) -> dict[str, list[str]]:
@@ -137,73 +134,6 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-class Shell:
-    """Somebody at a terminal who types what a page says."""
-
-    def __init__(self, folder: Path, environment: dict[str, str], replaced: dict[str, str], seen: str = "") -> None:
-        self.folder, self.environment, self.replaced, self.seen = folder, environment, replaced, seen
-        self.running: list[subprocess.Popen] = []
-
-    def filled(self, command: str) -> str:
-        """This will put what was printed into the places that a page leaves open."""
-        command = re.sub(r"(?:python3 |\.venv/bin/python )?manage\.py ", f"{sys.executable} manage.py ", command)
-        for old, new in self.replaced.items():
-            command = command.replace(old, new)
-        for mark, form in PLACEHOLDERS.items():
-            if mark in command:
-                command = command.replace(mark, re.findall(form, self.seen)[-1])
-        if "TOKEN=…" in command:
-            command = command.replace("TOKEN=…", "TOKEN=" + re.findall(r'"token": ?"([\w-]{40,})"', self.seen)[-1])
-        return command
-
-    def type(self, command: str) -> str:
-        """This will run a command to its end, or leave it running where it serves; gives what it printed."""
-        words = self.filled(command)
-        if words.startswith(("export ", "set -a")):
-            self._export(words)
-            return ""
-        if any(each in command for each in LONG_RUNNING):
-            return self._leave_running(words)
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", words], cwd=self.folder, env=self.environment,
-                              capture_output=True, text=True, timeout=60)  # fmt: skip
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-        assert '"error":' not in done.stdout, f"{command}\n{done.stdout}"
-        self.seen += done.stdout
-        return done.stdout
-
-    def _export(self, words: str) -> None:
-        told = subprocess.run(["bash", "-euc", f"{words}\nenv -0"], cwd=self.folder, env=self.environment,
-                              capture_output=True, text=True, check=True)  # fmt: skip
-        self.environment = dict(pair.split("=", 1) for pair in told.stdout.split("\0") if "=" in pair)
-
-    def _leave_running(self, words: str) -> str:
-        output = self.folder / f"output-{len(self.running)}.txt"
-        with output.open("wb") as file:
-            process = subprocess.Popen(["bash", "-c", f"exec {words}"], cwd=self.folder, env=self.environment,
-                                       stdout=file, stderr=subprocess.STDOUT)  # fmt: skip
-        process.output = output
-        self.running.append(process)
-        return ""
-
-    def stop(self) -> list[int]:
-        """This will end what was left running, as Ctrl-C does, and give the exit codes."""
-        for process in self.running:
-            process.send_signal(signal.SIGINT)
-        return [process.wait(timeout=demos.STOP_SECONDS) for process in self.running]
-
-
-@contextmanager
-def at_a_terminal(*given, **more):
-    shell = Shell(*given, **more)
-    try:
-        yield shell
-    finally:
-        for process in shell.running:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-
-
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     folder = demos.clone_to(tmp_path_factory.mktemp("docs") / "clone")
@@ -226,7 +156,11 @@ def shown_after(page: str, command: str) -> set[str]:
 @pytest.mark.parametrize("page", ["README.md", "docs/integrate.md", "docs/audit.md"])
 def test_the_commands_of_a_page_do_what_it_shows(demo, environment, page):
     port = free_port()
-    replaced = {"http://127.0.0.1:8000": demo.url, "127.0.0.1:9000": f"127.0.0.1:{port}", "--port 9000": f"--port {port}"}
+    replaced = {
+        "http://127.0.0.1:8000": demo.url,
+        "127.0.0.1:9000": f"127.0.0.1:{port}",
+        "--port 9000": f"--port {port}",
+    }
     with at_a_terminal(demo.folder, environment, replaced, seen=demo.key) as shell:
         for heading in TYPED[page]:
             for command in sections(page)[heading]:
@@ -313,7 +247,9 @@ def asking(port, **headers):
 
 
 def test_the_gate_lets_good_keys_pass(demo, tmp_path):
-    platform = made_key(demo, "--org", "platform", "--type", "platform", "--name", "Gate", "--scopes", "api_keys:verify")
+    platform = made_key(
+        demo, "--org", "platform", "--type", "platform", "--name", "Gate", "--scopes", "api_keys:verify"
+    )
     words = ("--type", "client", "--name", "Widget", "--subject", "client-7", "--scopes", "orders:read")
     client = made_key(demo, "--org", "acme", *words, "--per-minute", "3")
     ports = free_port(), free_port()
@@ -385,6 +321,7 @@ def test_published_twice_it_is_one_event_and_the_receiver_prints_it_once(demo, t
                         "--events", "order.*", "--json")  # fmt: skip
     publish = program("docs/integrate.md", "publish.py", tmp_path)
     receive = program("docs/integrate.md", "receive.py", tmp_path)
+    own = demos.environment(PORTAL=demo.url, PLATFORM_KEY=platform)
     variables = {"PORT": str(port), "PORTAL_WEBHOOK_SECRET": json.loads(made.stdout)["secret"]}
     with serving(receive, tmp_path, **variables) as output:
 
@@ -394,10 +331,9 @@ def test_published_twice_it_is_one_event_and_the_receiver_prints_it_once(demo, t
 
         assert demos.eventually(refused) == 400
         told = [
-            subprocess.run([sys.executable, str(publish)], env=demos.environment(PORTAL=demo.url, PLATFORM_KEY=platform),
-                           capture_output=True, text=True, check=True, timeout=30).stdout
+            subprocess.run([sys.executable, str(publish)], env=own, capture_output=True, text=True, check=True).stdout
             for _ in range(2)
-        ]  # fmt: skip
+        ]
         assert told[0] == told[1] and "'evt_" in told[0]
         printed = "order.created {'order_id': 'ORD-10042', 'status': 'placed'}"
         assert demos.eventually(lambda: printed in output.read_text()), output.read_text()
