@@ -92,6 +92,19 @@ def test_defaults_and_bounds_are_those_of_the_code():
     assert hasattr(Environment, "whole")
 
 
+def test_defaults_in_words_are_those_of_the_code():
+    page, seen = read("docs/configure.md"), 0
+    for name, call in calls_in(ROOT / "integrations_portal/settings.py"):
+        if name not in ("choice", "limits", "seconds", "text") or len(call.args) < 2:
+            continue
+        variable, default = call.args[:2]
+        if isinstance(variable, ast.Constant) and isinstance(default, ast.Constant) and default.value:
+            row = next(line for line in page.splitlines() if line.startswith(f"| `{variable.value}` |"))
+            assert row.split(" | ")[2].strip("`") == default.value
+            seen += 1
+    assert seen >= 4
+
+
 def test_no_scope_or_permission_is_named_that_is_not_there():
     known = {ADMIN, *map(str, Permission), *HOST_SCOPES, *SCOPES_OF_EXAMPLES}
     assert unknown(r"(?<![\w:])[a-z_]+:(?:read|write|verify|export|own)\b", known) == []
