@@ -81,6 +81,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.usersessions",
     "rest_framework",
+    "drf_spectacular_sidecar",  # Swagger UI's files
     "csp",
 ]
 MIDDLEWARE = [

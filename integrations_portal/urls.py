@@ -14,6 +14,7 @@ from apps.orgs import urls as orgs
 from apps.sdk_keys import urls as sdk_keys
 from apps.webhooks import urls as webhooks
 from integrations_portal import reference, views
+from integrations_portal.openapi.views import openapi, swagger
 from integrations_portal.overview import overview
 
 APPS = (orgs, api_keys, sdk_keys, credentials, webhooks, notices, audit)
@@ -31,7 +32,9 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="landing"), name="home"),
     path("o/<slug:slug>/settings/integration/", overview, name="overview"),
     *(route for app in APPS for route in app.pages),
-    path("docs/", reference.reference, {"routes": documented}, name="reference"),
+    path("openapi.json", openapi, {"routes": tuple(documented)}, name="openapi"),
+    path("docs/", swagger, name="swagger"),
+    path("docs/reference", reference.reference, {"routes": documented}, name="reference"),
     path("docs/errors", reference.errors, name="docs_errors"),
     path("healthz", views.alive, name="healthz"),
     path("readyz", views.ready, name="readyz"),

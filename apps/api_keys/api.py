@@ -7,7 +7,7 @@ from uuid import UUID
 from django.utils import timezone
 from rest_framework.response import Response
 
-from apps.api_keys import actions
+from apps.api_keys import actions, operations
 from apps.api_keys.filters import usage_span
 from apps.api_keys.models import ApiKey
 from apps.api_keys.serializers import (
@@ -24,6 +24,7 @@ from apps.api_keys.verification import verify
 from apps.audit.figures import of_key, of_organization
 from apps.audit.models import LastUse
 from apps.base.api import ANY_KEY, PortalView
+from apps.base.conditions import ObjectResponse
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.serializers import StrictSerializer
@@ -42,7 +43,10 @@ class Me(PortalView):
     """Who am I: the key, its organization, and what is left of its limits."""
 
     requires = {"GET": ANY_KEY}
+    offers = {"GET": operations.GET_ME}
     callers = ("api_key",)
+    # What is left of the limits is less with each call.
+    tagged = False
 
     def get(self, request: ApiRequest) -> Response:
         """This will describe the calling key."""
@@ -55,6 +59,7 @@ class ApiKeys(PortalView):
     """The organization's keys."""
 
     requires = {"GET": Permission.API_KEYS_READ, "POST": Permission.API_KEYS_WRITE}
+    offers = {"GET": operations.LIST_API_KEYS, "POST": operations.CREATE_API_KEY}
 
     def get(self, request: ApiRequest) -> Response:
         """This will list keys, oldest first, in every state."""
@@ -69,16 +74,18 @@ class ApiKeys(PortalView):
         return Response(write_key(key, text=text), status=201)
 
 
-def answer_with(request: ApiRequest, id: str) -> Response:
+def answer_with(request: ApiRequest, id: str) -> ObjectResponse:
     """This will answer one key as it is now."""
     key = rows_of(request).with_public_id(id)
-    return Response(write_key(key, LastUse.objects.filter(pk=key.pk).first()))
+    return ObjectResponse(write_key(key, LastUse.objects.filter(pk=key.pk).first()), key.version)
 
 
 class OneApiKey(PortalView):
     """One key."""
 
     requires = {"GET": Permission.API_KEYS_READ, "PATCH": Permission.API_KEYS_WRITE}
+    offers = {"GET": operations.GET_API_KEY, "PATCH": operations.UPDATE_API_KEY}
+    takes_if_match = ("PATCH",)
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one key."""
@@ -87,7 +94,8 @@ class OneApiKey(PortalView):
     def patch(self, request: ApiRequest, id: str) -> Response:
         """This will change name, networks, limits, or make the scopes fewer."""
         rows_of(request).with_public_id(id)
-        actions.update_key(actor=request.actor, key_id=id, **self.validated(request, KeyChangeBody))
+        body, expected = self.validated(request, KeyChangeBody), self.expected(request)
+        actions.update_key(actor=request.actor, key_id=id, expected=expected, **body)
         return answer_with(request, id)
 
 
@@ -95,11 +103,14 @@ class RotateApiKey(PortalView):
     """A successor for a key."""
 
     requires = {"POST": Permission.API_KEYS_WRITE}
+    offers = {"POST": operations.ROTATE_API_KEY}
+    takes_if_match = ("POST",)
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will make a key with the same settings; its text is in this answer and never again."""
         rows_of(request).with_public_id(id)
-        made, text = actions.rotate_key(actor=request.actor, key_id=id, **self.validated(request, RotateBody))
+        body, expected = self.validated(request, RotateBody), self.expected(request)
+        made, text = actions.rotate_key(actor=request.actor, key_id=id, expected=expected, **body)
         key = rows_of(request).get(pk=made.pk)
         return Response(write_key(key, text=text), status=201)
 
@@ -108,12 +119,14 @@ class ChangeOfState(PortalView):
     """The base of what brings a key into another state: the object is answered, also where it was so already."""
 
     requires: ClassVar = {}
+    takes_if_match = ("POST",)
     body: type[StrictSerializer] = NothingBody
 
     def change(self, request: ApiRequest, id: str, action: Callable[..., ApiKey]) -> Response:
         """This will call the action with what the body holds and answer the key."""
         rows_of(request).with_public_id(id)
-        action(actor=request.actor, key_id=id, **self.validated(request, self.body))
+        body, expected = self.validated(request, self.body), self.expected(request)
+        action(actor=request.actor, key_id=id, expected=expected, **body)
         return answer_with(request, id)
 
 
@@ -121,6 +134,7 @@ class RevokeApiKey(ChangeOfState):
     """The end of a key."""
 
     requires = {"POST": Permission.API_KEYS_WRITE}
+    offers = {"POST": operations.REVOKE_API_KEY}
     body = ReasonBody
 
     def post(self, request: ApiRequest, id: str) -> Response:
@@ -132,6 +146,7 @@ class DisableApiKey(ChangeOfState):
     """A key that is switched off for a while."""
 
     requires = {"POST": Permission.API_KEYS_WRITE}
+    offers = {"POST": operations.DISABLE_API_KEY}
     body = ReasonBody
 
     def post(self, request: ApiRequest, id: str) -> Response:
@@ -143,6 +158,7 @@ class EnableApiKey(ChangeOfState):
     """A disabled key that is switched on again."""
 
     requires = {"POST": Permission.API_KEYS_WRITE}
+    offers = {"POST": operations.ENABLE_API_KEY}
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will switch a disabled key on again."""
@@ -153,6 +169,7 @@ class ReleaseApiKey(ChangeOfState):
     """The end of a quarantine."""
 
     requires = {"POST": Permission.API_KEYS_WRITE}
+    offers = {"POST": operations.RELEASE_API_KEY}
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will take a key out of quarantine."""
@@ -163,6 +180,7 @@ class VerifyApiKey(PortalView):
     """Somebody else's key, as a gateway received it."""
 
     requires = {"POST": Permission.API_KEYS_VERIFY}
+    offers = {"POST": operations.VERIFY_API_KEY}
     takes_idempotency_key = False
 
     def post(self, request: ApiRequest) -> Response:
@@ -174,6 +192,8 @@ class KeyUsage(PortalView):
     """What a key was used for."""
 
     requires = {"GET": (Permission.API_KEYS_READ, Permission.USAGE_READ)}
+    offers = {"GET": operations.GET_KEY_USAGE}
+    tagged = False
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return the figures of one key."""
@@ -187,6 +207,9 @@ class Usage(PortalView):
     """What the organization's keys, and its members in the browsable API, called."""
 
     requires = {"GET": Permission.USAGE_READ}
+    offers = {"GET": operations.GET_USAGE}
+    # The call that asks counts itself.
+    tagged = False
 
     def get(self, request: ApiRequest) -> Response:
         """This will return the figures of the organization."""

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.mediatypes import media_type_matches
 
-from apps.audit import actions
+from apps.audit import actions, operations
 from apps.audit.filters import read_filters
 from apps.audit.models import AuditEntry
 from apps.audit.sources import Filters, timeline
@@ -34,6 +34,7 @@ class AuditLog(PortalView):
     """The log, newest first."""
 
     requires: ClassVar = {"GET": Permission.AUDIT_READ}
+    offers = {"GET": operations.LIST_AUDIT_LOG}
 
     def get(self, request: ApiRequest) -> Response:
         """This will list what happened, newest first, changes that are not yet sealed included."""
@@ -52,6 +53,9 @@ class ExportAuditLog(PortalView):
     """The log as a file, with the filters of the list."""
 
     requires: ClassVar = {"GET": Permission.AUDIT_READ}
+    offers = {"GET": operations.EXPORT_AUDIT_LOG}
+    # Read while it is sent.
+    tagged = False
 
     def check_permission(self, request: ApiRequest) -> None:
         """This will refuse, after a key without its scope, people who may read the log and not take it out."""

@@ -10,7 +10,7 @@ from apps.base.actor import system
 from apps.base.api import ANY_KEY, ANYBODY, PortalView
 from apps.base.errors import RateLimited
 from apps.base.requests import ApiRequest, PortalRequest
-from apps.credentials import actions, limits
+from apps.credentials import actions, limits, operations
 from apps.credentials.limits import Window
 from apps.credentials.serializers import LeakBody
 
@@ -23,6 +23,7 @@ class LeakedKeys(PortalView):
     """Reports of keys that are public, from anybody. A credential in the headers is not looked at."""
 
     requires: ClassVar[dict[str, Any]] = {"POST": ANY_KEY}
+    offers = {"POST": operations.REPORT_LEAK}
     callers = ANYBODY
     takes_idempotency_key = False
 

@@ -4,9 +4,10 @@ from django.db.models import QuerySet
 from rest_framework.response import Response
 
 from apps.base.api import PortalView
+from apps.base.conditions import ObjectResponse
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
-from apps.orgs import actions
+from apps.orgs import actions, operations
 from apps.orgs.actions import NewUser
 from apps.orgs.invitation_limits import check_mails
 from apps.orgs.models import Invitation, Membership
@@ -36,6 +37,7 @@ class Users(PortalView):
     """The list, and new ones."""
 
     requires = {"GET": Permission.USERS_READ, "POST": Permission.USERS_WRITE}
+    offers = {"GET": operations.LIST_USERS, "POST": operations.CREATE_USER}
 
     def get(self, request: ApiRequest) -> Response:
         """This will list users, oldest first."""
@@ -52,6 +54,7 @@ class UserBatch(PortalView):
     """Several new users at once, each by itself."""
 
     requires = {"POST": Permission.USERS_WRITE}
+    offers = {"POST": operations.CREATE_USERS}
 
     def post(self, request: ApiRequest) -> Response:
         """This will make up to 100 viewers; a bad one does not undo the others."""
@@ -72,22 +75,32 @@ class OneUser(PortalView):
         "PATCH": Permission.USERS_WRITE,
         "DELETE": Permission.USERS_WRITE,
     }
+    offers = {
+        "GET": operations.GET_USER,
+        "PUT": operations.REPLACE_USER,
+        "PATCH": operations.UPDATE_USER,
+        "DELETE": operations.DELETE_USER,
+    }
+    takes_if_match = ("PUT", "PATCH", "DELETE")
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one user."""
-        return Response(write_single(actions.find_membership(request.actor, id).user))
+        user = actions.find_membership(request.actor, id).user
+        return ObjectResponse(write_single(user), user.version)
 
     def put(self, request: ApiRequest, id: str) -> Response:
         """This will change the name, the address, or both."""
         actions.find_membership(request.actor, id)
-        body = self.validated(request, UserChangeBody)
-        return Response(write_changed(actions.update_user(actor=request.actor, user_id=id, **body)))
+        body, expected = self.validated(request, UserChangeBody), self.expected(request)
+        user = actions.update_user(actor=request.actor, user_id=id, expected=expected, **body)
+        return ObjectResponse(write_changed(user), user.version, as_read=write_single(user))
 
     patch = put
 
     def delete(self, request: ApiRequest, id: str) -> Response:
         """This will remove the user from the organization; an account of no other one is erased."""
-        actions.delete_user(actor=request.actor, user_id=id)
+        actions.find_membership(request.actor, id)
+        actions.delete_user(actor=request.actor, user_id=id, expected=self.expected(request))
         return Response(status=204)
 
 
@@ -95,6 +108,7 @@ class Invitations(PortalView):
     """The invitations that stand, and new ones."""
 
     requires = {"GET": Permission.USERS_READ, "POST": Permission.USERS_WRITE}
+    offers = {"GET": operations.LIST_INVITATIONS, "POST": operations.CREATE_INVITATION}
 
     def get(self, request: ApiRequest) -> Response:
         """This will list what nobody accepted or withdrew, oldest first; past its time an invitation stays here."""
@@ -112,6 +126,7 @@ class OneInvitation(PortalView):
     """One invitation."""
 
     requires = {"DELETE": Permission.USERS_WRITE}
+    offers = {"DELETE": operations.DELETE_INVITATION}
 
     def delete(self, request: ApiRequest, id: str) -> Response:
         """This will withdraw it: its link is dead."""

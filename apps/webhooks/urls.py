@@ -3,23 +3,7 @@
 from django.urls import path
 
 from apps.base.api import api_path
-from apps.webhooks.api import (
-    Deliveries,
-    EnableEndpoint,
-    Endpoints,
-    EventBatch,
-    Events,
-    EventTypes,
-    OneDelivery,
-    OneEndpoint,
-    OneEvent,
-    OneEventType,
-    PauseEndpoint,
-    RetryDelivery,
-    RotateSecret,
-    TestEndpoint,
-)
-from apps.webhooks.api.replays import CancelReplay, OneReplay, ReplayEndpoint, Replays
+from apps.webhooks import api as doors
 from apps.webhooks.views import catalogue, deliveries, endpoint_forms, endpoints, replays, testing
 
 HERE = "o/<slug:slug>/settings/integration/"
@@ -47,22 +31,22 @@ pages = [
     path(HERE + "events/", catalogue.event_catalogue, name="events"),
 ]
 api = [
-    api_path("webhook-endpoints", Endpoints, "webhook-endpoints"),
-    api_path("webhook-endpoints/{id}", OneEndpoint, "webhook-endpoint"),
-    api_path("webhook-endpoints/{id}/test", TestEndpoint, "webhook-endpoint-test"),
-    api_path("webhook-endpoints/{id}/pause", PauseEndpoint, "webhook-endpoint-pause"),
-    api_path("webhook-endpoints/{id}/enable", EnableEndpoint, "webhook-endpoint-enable"),
-    api_path("webhook-endpoints/{id}/rotate-secret", RotateSecret, "webhook-endpoint-rotate-secret"),
-    api_path("webhook-endpoints/{id}/replay", ReplayEndpoint, "webhook-endpoint-replay"),
-    api_path("event-types", EventTypes, "event-types"),
-    api_path("event-types/{name}", OneEventType, "event-type"),
-    api_path("events", Events, "events"),
-    api_path("events/batch", EventBatch, "events-batch"),
-    api_path("events/{id}", OneEvent, "event"),
-    api_path("deliveries", Deliveries, "deliveries"),
-    api_path("deliveries/{id}", OneDelivery, "delivery"),
-    api_path("deliveries/{id}/retry", RetryDelivery, "delivery-retry"),
-    api_path("replays", Replays, "replays"),
-    api_path("replays/{id}", OneReplay, "replay"),
-    api_path("replays/{id}/cancel", CancelReplay, "replay-cancel"),
+    api_path("webhook-endpoints", doors.Endpoints, "webhook-endpoints"),
+    api_path("webhook-endpoints/{id}", doors.OneEndpoint, "webhook-endpoint"),
+    api_path("webhook-endpoints/{id}/test", doors.TestEndpoint, "webhook-endpoint-test"),
+    api_path("webhook-endpoints/{id}/pause", doors.PauseEndpoint, "webhook-endpoint-pause"),
+    api_path("webhook-endpoints/{id}/enable", doors.EnableEndpoint, "webhook-endpoint-enable"),
+    api_path("webhook-endpoints/{id}/rotate-secret", doors.RotateSecret, "webhook-endpoint-rotate-secret"),
+    api_path("webhook-endpoints/{id}/replay", doors.ReplayEndpoint, "webhook-endpoint-replay"),
+    api_path("event-types", doors.EventTypes, "event-types"),
+    api_path("event-types/{name}", doors.OneEventType, "event-type"),
+    api_path("events", doors.Events, "events"),
+    api_path("events/batch", doors.EventBatch, "events-batch"),
+    api_path("events/{id}", doors.OneEvent, "event"),
+    api_path("deliveries", doors.Deliveries, "deliveries"),
+    api_path("deliveries/{id}", doors.OneDelivery, "delivery"),
+    api_path("deliveries/{id}/retry", doors.RetryDelivery, "delivery-retry"),
+    api_path("replays", doors.Replays, "replays"),
+    api_path("replays/{id}", doors.OneReplay, "replay"),
+    api_path("replays/{id}/cancel", doors.CancelReplay, "replay-cancel"),
 ]

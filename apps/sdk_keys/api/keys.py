@@ -7,12 +7,13 @@ from rest_framework.response import Response
 
 from apps.audit.models import LastUse
 from apps.base.api import PortalView
+from apps.base.conditions import ObjectResponse
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.serializers import StrictSerializer
 from apps.credentials.models import SecretKeyQuerySet
 from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
-from apps.sdk_keys import actions
+from apps.sdk_keys import actions, operations
 from apps.sdk_keys.models import Activation, SdkKey
 from apps.sdk_keys.serializers import (
     NewSdkKeyBody,
@@ -27,16 +28,17 @@ def rows_of(request: ApiRequest) -> SecretKeyQuerySet[SdkKey]:
     return SdkKey.objects.for_actor(request.actor).select_related("pool", "replaces", "replaced_by").order_by("pk")
 
 
-def answer_with(request: ApiRequest, id: str) -> Response:
+def answer_with(request: ApiRequest, id: str) -> ObjectResponse:
     """This will answer one key as it is now."""
     key = rows_of(request).with_public_id(id)
-    return Response(write_sdk_key(key, LastUse.objects.filter(pk=key.pk).first()))
+    return ObjectResponse(write_sdk_key(key, LastUse.objects.filter(pk=key.pk).first()), key.version)
 
 
 class SdkKeys(PortalView):
     """The organization's SDK keys."""
 
     requires = {"GET": Permission.SDK_KEYS_READ, "POST": Permission.SDK_KEYS_WRITE}
+    offers = {"GET": operations.LIST_SDK_KEYS, "POST": operations.CREATE_SDK_KEY}
 
     def get(self, request: ApiRequest) -> Response:
         """This will list SDK keys, oldest first, in every state."""
@@ -55,6 +57,8 @@ class OneSdkKey(PortalView):
     """One SDK key."""
 
     requires = {"GET": Permission.SDK_KEYS_READ, "PATCH": Permission.SDK_KEYS_WRITE}
+    offers = {"GET": operations.GET_SDK_KEY, "PATCH": operations.UPDATE_SDK_KEY}
+    takes_if_match = ("PATCH",)
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one SDK key."""
@@ -63,7 +67,8 @@ class OneSdkKey(PortalView):
     def patch(self, request: ApiRequest, id: str) -> Response:
         """This will change name, app, origins, limit or days of silence."""
         rows_of(request).with_public_id(id)
-        actions.update_sdk_key(actor=request.actor, key_id=id, **self.validated(request, SdkKeyChangeBody))
+        body, expected = self.validated(request, SdkKeyChangeBody), self.expected(request)
+        actions.update_sdk_key(actor=request.actor, key_id=id, expected=expected, **body)
         return answer_with(request, id)
 
 
@@ -71,11 +76,14 @@ class RotateSdkKey(PortalView):
     """A successor for an SDK key."""
 
     requires = {"POST": Permission.SDK_KEYS_WRITE}
+    offers = {"POST": operations.ROTATE_SDK_KEY}
+    takes_if_match = ("POST",)
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will make a key with the same settings and activations; its text is in this answer and never again."""
         rows_of(request).with_public_id(id)
-        made, text = actions.rotate_sdk_key(actor=request.actor, key_id=id, **self.validated(request, RotateBody))
+        body, expected = self.validated(request, RotateBody), self.expected(request)
+        made, text = actions.rotate_sdk_key(actor=request.actor, key_id=id, expected=expected, **body)
         return Response(write_sdk_key(rows_of(request).get(pk=made.pk), text=text), status=201)
 
 
@@ -83,12 +91,14 @@ class ChangeOfState(PortalView):
     """The base of what brings an SDK key into another state: the object is answered, also where it was so already."""
 
     requires: ClassVar = {}
+    takes_if_match = ("POST",)
     body: type[StrictSerializer] = NothingBody
 
     def change(self, request: ApiRequest, id: str, action: Callable[..., SdkKey]) -> Response:
         """This will call the action with what the body holds and answer the key."""
         rows_of(request).with_public_id(id)
-        action(actor=request.actor, key_id=id, **self.validated(request, self.body))
+        body, expected = self.validated(request, self.body), self.expected(request)
+        action(actor=request.actor, key_id=id, expected=expected, **body)
         return answer_with(request, id)
 
 
@@ -96,6 +106,7 @@ class RevokeSdkKey(ChangeOfState):
     """The end of an SDK key."""
 
     requires = {"POST": Permission.SDK_KEYS_WRITE}
+    offers = {"POST": operations.REVOKE_SDK_KEY}
     body = ReasonBody
 
     def post(self, request: ApiRequest, id: str) -> Response:
@@ -107,6 +118,7 @@ class DisableSdkKey(ChangeOfState):
     """An SDK key that is switched off for a while."""
 
     requires = {"POST": Permission.SDK_KEYS_WRITE}
+    offers = {"POST": operations.DISABLE_SDK_KEY}
     body = ReasonBody
 
     def post(self, request: ApiRequest, id: str) -> Response:
@@ -118,6 +130,7 @@ class EnableSdkKey(ChangeOfState):
     """A disabled SDK key that is switched on again."""
 
     requires = {"POST": Permission.SDK_KEYS_WRITE}
+    offers = {"POST": operations.ENABLE_SDK_KEY}
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will switch a disabled SDK key on again."""
@@ -128,6 +141,7 @@ class ReleaseSdkKey(ChangeOfState):
     """The end of a quarantine."""
 
     requires = {"POST": Permission.SDK_KEYS_WRITE}
+    offers = {"POST": operations.RELEASE_SDK_KEY}
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will take an SDK key out of quarantine."""
@@ -138,6 +152,7 @@ class Activations(PortalView):
     """The devices of an SDK key."""
 
     requires = {"GET": Permission.SDK_KEYS_READ}
+    offers = {"GET": operations.LIST_ACTIVATIONS}
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will list activations, oldest first, also those that were freed within 90 days."""
@@ -150,6 +165,7 @@ class OneActivation(PortalView):
     """One device of an SDK key."""
 
     requires = {"DELETE": (Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE)}
+    offers = {"DELETE": operations.FREE_ACTIVATION}
 
     def delete(self, request: ApiRequest, id: str, act: str) -> Response:
         """This will free a place; the device's token ends."""

@@ -13,16 +13,15 @@ from apps.base.api import ANY_KEY, PortalView
 from apps.base.errors import Forbidden, RateLimited
 from apps.base.requests import ApiRequest, PortalRequest
 from apps.credentials import limits
-from apps.sdk_keys import actions
+from apps.sdk_keys import actions, operations
 from apps.sdk_keys.devices import device_digest
 from apps.sdk_keys.gate_rows import SdkRow
 from apps.sdk_keys.models import Activation, Platform
 from apps.sdk_keys.serializers import ActivationBody, VersionsBody, write_place
 
-ASKED_FOR = "Authorization, X-API-Key, X-Activation-Token, X-Request-ID, Content-Type"
-READABLE = (
-    "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, RateLimit, Retry-After, X-Request-ID"
-)
+ASKED_FOR = "Authorization, X-API-Key, X-Activation-Token, X-Request-ID, Content-Type, If-Match, If-None-Match"
+LIMITS = "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, RateLimit, Retry-After"
+READABLE = f"{LIMITS}, X-Request-ID, ETag"
 PREFLIGHT_SECONDS = 600
 
 
@@ -88,6 +87,7 @@ class Activate(SdkView):
     """A device that asks for a place."""
 
     requires = {"POST": ANY_KEY}
+    offers = {"POST": operations.ACTIVATE}
 
     def post(self, request: ApiRequest) -> Response:
         """This will activate a device: 201, or 200 where it has a place already; the token is in this answer only."""
@@ -117,6 +117,7 @@ class OwnActivation(SdkView):
     """A device's own place."""
 
     requires = {"GET": ANY_KEY, "DELETE": ANY_KEY}
+    offers = {"GET": operations.GET_OWN_ACTIVATION, "DELETE": operations.FREE_OWN_ACTIVATION}
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return the place."""
@@ -132,6 +133,7 @@ class Heartbeat(SdkView):
     """A device that is in use."""
 
     requires = {"POST": ANY_KEY}
+    offers = {"POST": operations.BEAT}
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will note that the device is in use, which keeps its place."""

@@ -1,299 +1,35 @@
-"""``/v1/webhook-endpoints``, ``/v1/event-types``, ``/v1/events`` and ``/v1/deliveries``."""
+"""The API's door to webhooks."""
 
-import uuid
-from typing import Any
-
-from django.db.models import Count, Q, QuerySet
-from rest_framework.response import Response
-
-from apps.audit.sources import KEY_SLACK_MS, key_at
-from apps.base.api import ANY_KEY, PortalView
-from apps.base.errors import Invalid, NotFound
-from apps.base.identifiers import decode
-from apps.base.lists import choice_parameter, matching_parameter, time_parameter
-from apps.base.models import OrgQuerySet
-from apps.base.permissions import Permission
-from apps.base.requests import ApiRequest
-from apps.webhooks import actions
-from apps.webhooks.catalogue import EVENT_NAME
-from apps.webhooks.lists import written
-from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointQuerySet, Event, EventType
-from apps.webhooks.serializers import (
-    EmptyBody,
-    EnableBody,
-    EndpointChangeBody,
-    NewEndpointBody,
-    NewEventBody,
-    NewEventsBody,
-    RotateBody,
-    TestBody,
-    event_arguments,
-    write_accepted,
-    write_delivery,
-    write_endpoint,
-    write_event,
-    write_event_type,
-    write_event_with_data,
-    write_whole_delivery,
+from apps.webhooks.api.endpoints import (
+    EnableEndpoint,
+    Endpoints,
+    EventTypes,
+    OneEndpoint,
+    OneEventType,
+    PauseEndpoint,
+    RotateSecret,
+    TestEndpoint,
 )
-
-READ_EVENTS = (Permission.EVENTS_READ, Permission.WEBHOOKS_READ)
-
-
-# Endpoints
-
-
-def endpoints_of(request: ApiRequest) -> EndpointQuerySet[Endpoint]:
-    """This will return the caller's endpoints, oldest first."""
-    return Endpoint.objects.for_actor(request.actor).existing().order_by("pk")
-
-
-def held_counts(endpoints: list[Endpoint]) -> dict[uuid.UUID, int]:
-    """This will count what is held for each of the endpoints, in one query."""
-    rows = Delivery.objects.filter(endpoint__in=endpoints, status=DeliveryStatus.HELD).values_list("endpoint_id")
-    return dict(rows.annotate(count=Count("pk")).order_by())
-
-
-def answer_endpoint(endpoint: Endpoint, **more: Any) -> dict[str, Any]:
-    """This will return one endpoint with its count, and its secret where it is shown."""
-    return {**write_endpoint(endpoint, held_counts([endpoint]).get(endpoint.pk, 0)), **more}
-
-
-class Endpoints(PortalView):
-    """The list, and new ones."""
-
-    requires = {"GET": Permission.WEBHOOKS_READ, "POST": Permission.WEBHOOKS_WRITE}
-
-    def get(self, request: ApiRequest) -> Response:
-        """This will list endpoints, oldest first."""
-        response = self.offset_page(request, endpoints_of(request), lambda endpoint: endpoint)
-        counts = held_counts(response.data)
-        response.data = [write_endpoint(each, counts.get(each.pk, 0)) for each in response.data]
-        return response
-
-    def post(self, request: ApiRequest) -> Response:
-        """This will add an endpoint; its secret is in this answer and never again."""
-        body = self.validated(request, NewEndpointBody)
-        endpoint, secret = actions.create_endpoint(actor=request.actor, **body)
-        return Response({**write_endpoint(endpoint), "secret": secret}, status=201)
-
-
-class OneEndpoint(PortalView):
-    """One endpoint."""
-
-    requires = {
-        "GET": Permission.WEBHOOKS_READ,
-        "PATCH": Permission.WEBHOOKS_WRITE,
-        "DELETE": Permission.WEBHOOKS_WRITE,
-    }
-
-    def get(self, request: ApiRequest, id: str) -> Response:
-        """This will return one endpoint."""
-        return Response(answer_endpoint(endpoints_of(request).with_public_id(id)))
-
-    def patch(self, request: ApiRequest, id: str) -> Response:
-        """This will change the fields that the body names."""
-        endpoints_of(request).with_public_id(id)
-        body = self.validated(request, EndpointChangeBody)
-        return Response(answer_endpoint(actions.update_endpoint(actor=request.actor, endpoint_id=id, **body)))
-
-    def delete(self, request: ApiRequest, id: str) -> Response:
-        """This will delete the endpoint and drop what waits for it."""
-        actions.delete_endpoint(actor=request.actor, endpoint_id=id)
-        return Response(status=204)
-
-
-class TestEndpoint(PortalView):
-    """A test send."""
-
-    requires = {"POST": Permission.WEBHOOKS_WRITE}
-
-    def post(self, request: ApiRequest, id: str) -> Response:
-        """This will send the sample of a type once."""
-        endpoints_of(request).with_public_id(id)
-        body = self.validated(request, TestBody)
-        return Response(write_delivery(actions.send_test(actor=request.actor, endpoint_id=id, **body)), status=202)
-
-
-class PauseEndpoint(PortalView):
-    """Deliveries wait."""
-
-    requires = {"POST": Permission.WEBHOOKS_WRITE}
-
-    def post(self, request: ApiRequest, id: str) -> Response:
-        """This will pause the endpoint."""
-        endpoints_of(request).with_public_id(id)
-        self.validated(request, EmptyBody)
-        return Response(answer_endpoint(actions.pause_endpoint(actor=request.actor, endpoint_id=id)))
-
-
-class EnableEndpoint(PortalView):
-    """Deliveries go on."""
-
-    requires = {"POST": Permission.WEBHOOKS_WRITE}
-
-    def post(self, request: ApiRequest, id: str) -> Response:
-        """This will enable the endpoint and settle what is held."""
-        endpoints_of(request).with_public_id(id)
-        body = self.validated(request, EnableBody)
-        return Response(answer_endpoint(actions.enable_endpoint(actor=request.actor, endpoint_id=id, **body)))
-
-
-class RotateSecret(PortalView):
-    """A new signing secret."""
-
-    requires = {"POST": Permission.WEBHOOKS_WRITE}
-
-    def post(self, request: ApiRequest, id: str) -> Response:
-        """This will make a new secret; it is in this answer and never again."""
-        endpoints_of(request).with_public_id(id)
-        body = self.validated(request, RotateBody)
-        endpoint, secret = actions.rotate_secret(actor=request.actor, endpoint_id=id, **body)
-        return Response(answer_endpoint(endpoint, secret=secret))
-
-
-# Event types
-
-
-class EventTypes(PortalView):
-    """The catalogue."""
-
-    requires = {"GET": ANY_KEY}
-
-    def get(self, request: ApiRequest) -> Response:
-        """This will list event types by name."""
-        return self.offset_page(request, EventType.objects.order_by("name"), write_event_type)
-
-
-class OneEventType(PortalView):
-    """One event type."""
-
-    requires = {"GET": ANY_KEY}
-
-    def get(self, request: ApiRequest, name: str) -> Response:
-        """This will return one event type."""
-        row = EventType.objects.filter(name=name).first()
-        if row is None:
-            raise NotFound()
-        return Response(write_event_type(row))
-
-
-# Events
-
-
-def events_of(request: ApiRequest) -> OrgQuerySet[Event]:
-    """This will return the caller's events; tests are not among them."""
-    return Event.objects.for_actor(request.actor).filter(test=False)
-
-
-class Events(PortalView):
-    """The list, and publishing."""
-
-    requires = {"GET": READ_EVENTS, "POST": Permission.EVENTS_WRITE}
-
-    def get(self, request: ApiRequest) -> Response:
-        """This will list events, newest first."""
-        rows = _between(request, events_of(request).defer("body"))
-        name = matching_parameter(request, "type", EVENT_NAME, "order.created")
-        return self.cursor_page(request, rows.filter(type=name) if name is not None else rows, write_event)
-
-    def post(self, request: ApiRequest) -> Response:
-        """This will accept an event; the answer leaves after the commit."""
-        body = self.validated(request, NewEventBody)
-        return Response(write_accepted(actions.publish_event(actor=request.actor, **event_arguments(body))), status=202)
-
-
-class EventBatch(PortalView):
-    """Several events at once: all or nothing."""
-
-    requires = {"POST": Permission.EVENTS_WRITE}
-
-    def post(self, request: ApiRequest) -> Response:
-        """This will accept up to 100 events."""
-        bodies = self.validated(request, NewEventsBody)["events"]
-        accepted = actions.publish_events(actor=request.actor, events=[event_arguments(body) for body in bodies])
-        return Response({"events": [write_accepted(each) for each in accepted]}, status=202)
-
-
-class OneEvent(PortalView):
-    """One event."""
-
-    requires = {"GET": READ_EVENTS}
-
-    def get(self, request: ApiRequest, id: str) -> Response:
-        """This will return one event with its data."""
-        return Response(write_event_with_data(events_of(request).with_public_id(id)))
-
-
-# Deliveries
-
-
-def deliveries_of(request: ApiRequest) -> OrgQuerySet[Delivery]:
-    """This will return the caller's deliveries with what their objects show."""
-    rows = Delivery.objects.for_actor(request.actor).select_related("endpoint")
-    return rows.only(*(field.name for field in Delivery._meta.concrete_fields), "endpoint__url")
-
-
-class Deliveries(PortalView):
-    """The log."""
-
-    requires = {"GET": Permission.WEBHOOKS_READ}
-
-    def get(self, request: ApiRequest) -> Response:
-        """This will list deliveries, newest first."""
-        return self.cursor_page(request, deliveries_of(request).filter(_filters(request)), write_delivery)
-
-
-def _filters(request: ApiRequest) -> Q:
-    found = Q()
-    for parameter, model in (("endpoint", Endpoint), ("event", Event)):
-        text = request.query_params.get(parameter)
-        if text is not None:
-            key = decode(model.id_prefix, text)
-            if key is None:
-                raise Invalid.field(parameter, f"{parameter} must be an id such as {model.id_prefix}_….")
-            found &= Q(**{parameter: key})
-    status = choice_parameter(request, "status", DeliveryStatus.values)
-    event_type = matching_parameter(request, "event_type", EVENT_NAME, "order.created")
-    found &= written(Q(status=status)) if status is not None else Q()
-    found &= Q(event_type=event_type) if event_type is not None else Q()
-    return found & _span(request)
-
-
-def _span(request: ApiRequest) -> Q:
-    """Return the span by time, and by key, which is by time too: so the walk of the list begins and ends with it."""
-    since, until = time_parameter(request, "since"), time_parameter(request, "until")
-    found = Q()
-    if since is not None:
-        found &= Q(created_at__gte=since, pk__gte=key_at(since, -KEY_SLACK_MS))
-    if until is not None:
-        found &= Q(created_at__lt=until, pk__lt=key_at(until, KEY_SLACK_MS))
-    return found
-
-
-def _between(request: ApiRequest, rows: QuerySet) -> QuerySet:
-    return rows.filter(_span(request))
-
-
-class OneDelivery(PortalView):
-    """One delivery."""
-
-    requires = {"GET": Permission.WEBHOOKS_READ}
-
-    def get(self, request: ApiRequest, id: str) -> Response:
-        """This will return one delivery with its attempts and payload."""
-        rows = Delivery.objects.for_actor(request.actor).select_related("endpoint", "event")
-        return Response(write_whole_delivery(rows.with_public_id(id)))
-
-
-class RetryDelivery(PortalView):
-    """Send it now, or again."""
-
-    requires = {"POST": Permission.WEBHOOKS_WRITE}
-
-    def post(self, request: ApiRequest, id: str) -> Response:
-        """This will return the delivery that is sent: the same one, or a new one for a finished one."""
-        deliveries_of(request).with_public_id(id)
-        self.validated(request, EmptyBody)
-        delivery = actions.retry_delivery(actor=request.actor, delivery_id=id)
-        return Response(write_delivery(delivery), status=202)
+from apps.webhooks.api.events import Deliveries, EventBatch, Events, OneDelivery, OneEvent, RetryDelivery
+from apps.webhooks.api.replays import CancelReplay, OneReplay, ReplayEndpoint, Replays
+
+__all__ = [
+    "CancelReplay",
+    "Deliveries",
+    "EnableEndpoint",
+    "Endpoints",
+    "EventBatch",
+    "EventTypes",
+    "Events",
+    "OneDelivery",
+    "OneEndpoint",
+    "OneEvent",
+    "OneEventType",
+    "OneReplay",
+    "PauseEndpoint",
+    "ReplayEndpoint",
+    "Replays",
+    "RetryDelivery",
+    "RotateSecret",
+    "TestEndpoint",
+]

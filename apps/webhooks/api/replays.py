@@ -3,10 +3,11 @@
 from rest_framework.response import Response
 
 from apps.base.api import PortalView
+from apps.base.conditions import ObjectResponse
 from apps.base.models import OrgQuerySet
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
-from apps.webhooks import actions
+from apps.webhooks import actions, operations
 from apps.webhooks.models import Endpoint, ReplayJob
 from apps.webhooks.serializers import EmptyBody, ReplayBody, write_replay
 
@@ -15,6 +16,7 @@ class ReplayEndpoint(PortalView):
     """Old events once more."""
 
     requires = {"POST": Permission.WEBHOOKS_WRITE}
+    offers = {"POST": operations.REPLAY_ENDPOINT}
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will start a replay of the chosen events, or only count them."""
@@ -37,6 +39,7 @@ class Replays(PortalView):
     """The list."""
 
     requires = {"GET": Permission.WEBHOOKS_READ}
+    offers = {"GET": operations.LIST_REPLAYS}
 
     def get(self, request: ApiRequest) -> Response:
         """This will list replays, newest first."""
@@ -47,19 +50,24 @@ class OneReplay(PortalView):
     """One replay."""
 
     requires = {"GET": Permission.WEBHOOKS_READ}
+    offers = {"GET": operations.GET_REPLAY}
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one replay with its progress."""
-        return Response(write_replay(replays_of(request).with_public_id(id)))
+        job: ReplayJob = replays_of(request).with_public_id(id)
+        return ObjectResponse(write_replay(job), job.version)
 
 
 class CancelReplay(PortalView):
     """The end before its time."""
 
     requires = {"POST": Permission.WEBHOOKS_WRITE}
+    offers = {"POST": operations.CANCEL_REPLAY}
+    takes_if_match = ("POST",)
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will stop a replay before its next batch."""
         replays_of(request).with_public_id(id)
         self.validated(request, EmptyBody)
-        return Response(write_replay(actions.cancel_replay(actor=request.actor, replay_id=id)))
+        job = actions.cancel_replay(actor=request.actor, replay_id=id, expected=self.expected(request))
+        return ObjectResponse(write_replay(job), job.version)

@@ -1,0 +1,82 @@
+"""What each operation of the public API takes and answers, said once beside its view.
+
+``/openapi.json``, the reference, the forms of the browsable API and the snippets are made from these, so that a new
+operation is in all of them and none can say what the view does not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from apps.base.serializers import StrictSerializer
+from apps.base.shapes import Schema, Shape
+
+
+class Paging(StrEnum):
+    """How a list is read page by page."""
+
+    OFFSET = "offset"
+    CURSOR = "cursor"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A good answer: what it means, and its body. ``shape`` None: there is no body."""
+
+    text: str
+    shape: Shape | None = None
+    many: bool = False
+    # Other than JSON: the media types of a file.
+    media_types: tuple[str, ...] = ()
+
+    @property
+    def example(self) -> Any:
+        """This will return an example of the body."""
+        if self.shape is None:
+            return None
+        return [self.shape.example] if self.many else self.shape.example
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of the query string, or a header (``where``)."""
+
+    name: str
+    text: str
+    schema: Schema
+    where: str = "query"
+    required: bool = False
+    example: Any = None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path.
+
+    ``id`` is the name that generators of clients give it (OpenAPI 3.1, "operationId"). ``body`` is the serializer that
+    the view reads, ``example`` a body that it takes. ``refuses`` names error codes beyond those of the door.
+    """
+
+    id: str
+    answers: Mapping[int, Answer]
+    body: type[StrictSerializer] | None = None
+    example: Mapping[str, Any] | None = None
+    paging: Paging | None = None
+    parameters: tuple[Parameter, ...] = ()
+    refuses: tuple[str, ...] = ()
+    # Answers other than the usual one, by a name that says which.
+    more_examples: Mapping[str, Any] = field(default_factory=dict)
+
+
+def span_parameters(of: str) -> tuple[Parameter, ...]:
+    """This will return ``since`` and ``until``, which choose ``of`` by time."""
+    return (
+        Parameter("since", f"Only {of} from this moment on; a date is 00:00 UTC of that day.", MOMENT),
+        Parameter("until", f"Only {of} before this moment.", MOMENT),
+    )
+
+
+# RFC 3339, or a date. No format: a date alone is taken, too.
+MOMENT: Schema = {"type": "string", "maxLength": 40, "examples": ["2026-11-22T10:00:00Z", "2026-11-22"]}
+GONE = Answer("It is gone.")

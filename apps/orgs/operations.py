@@ -1,0 +1,95 @@
+"""What ``/v1/users`` and ``/v1/invitations`` take and answer."""
+
+from apps.base.operations import GONE, Answer, Operation, Paging
+from apps.base.shapes import Shape, listed, moment, more, public_id, record, text, whole, word
+from apps.orgs.models import Role
+from apps.orgs.serializers import InvitationBody, NewUserBody, NewUsersBody, UserChangeBody
+
+PERSON = {"name": "Jo Martin", "email": "jo@example.com", "password": "correct horse battery"}
+USER = Shape(
+    "User",
+    record(id=public_id("user"), name=text(), email=text(), created_at=moment()),
+    {
+        "id": "user_01JD2V8Q4ZK7M3X9T5B6CW",
+        "name": PERSON["name"],
+        "email": PERSON["email"],
+        "created_at": "2026-11-22T10:00:00Z",
+    },
+)
+ONE_USER = more(USER, "SingleUser", {"updated_at": "2026-11-22T10:05:00Z"}, updated_at=moment())
+CHANGED_USER = Shape(
+    "ChangedUser",
+    record(id=public_id("user"), name=text(), email=text(), updated_at=moment()),
+    {name: ONE_USER.example[name] for name in ("id", "name", "email", "updated_at")},
+)
+REFUSED_USER = {"status": 400, "error": "email: Enter a valid email address.", "fields": {"email": ["…"]}}
+BATCH = Shape(
+    "UserBatchResult",
+    record(
+        results=listed(
+            {
+                "oneOf": [
+                    record(status={"const": 201}, user=USER.schema),
+                    record(
+                        status=whole(400),
+                        error=text(),
+                        fields={"type": "object", "additionalProperties": listed({"type": "string"})},
+                    ),
+                ]
+            }
+        )
+    ),
+    {"results": [{"status": 201, "user": USER.example}, REFUSED_USER]},
+)
+WHOLE_BATCH = Shape("UserBatch", BATCH.schema, {"results": [{"status": 201, "user": USER.example}]})
+INVITATION = Shape(
+    "Invitation",
+    record(id=public_id("inv"), email=text(), role=word(Role.values), expires_at=moment()),
+    {
+        "id": "inv_01JD2V8Q4ZK7M3X9T5B6CW",
+        "email": "kim@example.com",
+        "role": "viewer",
+        "expires_at": "2026-11-29T10:00:00Z",
+    },
+)
+
+LIST_USERS = Operation("listUsers", {200: Answer("The users, oldest first.", USER, many=True)}, paging=Paging.OFFSET)
+CREATE_USER = Operation(
+    "createUser", {201: Answer("The new user, a viewer.", USER)}, NewUserBody, PERSON, refuses=("forbidden",)
+)
+CREATE_USERS = Operation(
+    "createUsers",
+    {
+        200: Answer("All users were made.", WHOLE_BATCH),
+        207: Answer("Some users were made; each result says what became of it.", BATCH),
+    },
+    NewUsersBody,
+    {"users": [{**PERSON, "email": "kim@example.com"}]},
+    refuses=("forbidden",),
+)
+GET_USER = Operation("getUser", {200: Answer("The user.", ONE_USER)})
+REPLACE_USER = Operation(
+    "updateUserByPut",
+    {200: Answer("The user as it is now.", CHANGED_USER)},
+    UserChangeBody,
+    {"name": "Jo Martin-Roy"},
+    refuses=("forbidden", "conflict"),
+)
+UPDATE_USER = Operation(
+    "updateUser", REPLACE_USER.answers, UserChangeBody, REPLACE_USER.example, refuses=REPLACE_USER.refuses
+)
+DELETE_USER = Operation("deleteUser", {204: GONE}, refuses=("forbidden", "conflict"))
+
+LIST_INVITATIONS = Operation(
+    "listInvitations",
+    {200: Answer("The invitations that stand, oldest first.", INVITATION, many=True)},
+    paging=Paging.OFFSET,
+)
+CREATE_INVITATION = Operation(
+    "createInvitation",
+    {201: Answer("The invitation; its mail follows.", INVITATION)},
+    InvitationBody,
+    {"email": "kim@example.com", "role": "viewer"},
+    refuses=("forbidden", "conflict"),
+)
+DELETE_INVITATION = Operation("deleteInvitation", {204: GONE}, refuses=("forbidden", "conflict"))

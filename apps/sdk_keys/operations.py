@@ -1,0 +1,160 @@
+"""What ``/v1/sdk-keys`` and ``/v1/sdk/activations`` take and answer."""
+
+from apps.base.operations import GONE, Answer, Operation, Paging, Parameter
+from apps.base.shapes import Shape, listed, moment, nullable, public_id, record, shown_once, text, whole, word
+from apps.credentials.operations import LIFE_EXAMPLE, STATUS, life
+from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
+from apps.sdk_keys.models import Freed, Platform
+from apps.sdk_keys.serializers import ActivationBody, NewSdkKeyBody, SdkKeyChangeBody, VersionsBody
+
+TAIL = "01JD2V8Q4ZK7M3X9T5B6CW"
+SDK_KEY = Shape(
+    "SdkKey",
+    record(
+        id=public_id("sdk"),
+        name=text(),
+        platform=word([str(each) for each in Platform.values]),
+        app_id=nullable(text()),
+        cert_sha256=nullable(text()),
+        origins=listed(text()),
+        activation_limit=nullable(whole(1)),
+        active_count=whole(),
+        inactive_after_days=nullable(whole(1)),
+        mask=text(),
+        status=STATUS,
+        **life("sdk"),
+    ),
+    {
+        "id": f"sdk_{TAIL}",
+        "name": "iOS app",
+        "platform": "ios",
+        "app_id": "com.acme.app",
+        "cert_sha256": None,
+        "origins": [],
+        "activation_limit": 500,
+        "active_count": 412,
+        "inactive_after_days": 90,
+        "mask": "ips_7c1D••••a8Qe",
+        "status": "active",
+        **LIFE_EXAMPLE,
+    },
+)
+NEW_SDK_KEY = shown_once(
+    SDK_KEY, "NewSdkKey", "key", "ips_SHOWN_ONCE_IN_THIS_ANSWER", "The key itself: here and never again."
+)
+STATE = {200: Answer("The key as it is now.", SDK_KEY)}
+ACTIVATION = Shape(
+    "Activation",
+    record(
+        id=public_id("act"),
+        status=word(("active", "freed")),
+        app_version=nullable(text()),
+        os_version=nullable(text()),
+        created_at=moment(),
+        last_seen_at=nullable(moment()),
+        last_seen_from=nullable(text()),
+        expires_at=nullable(moment()),
+        freed_at=nullable(moment()),
+        freed_because=nullable(word([str(each) for each in Freed.values])),
+    ),
+    {
+        "id": f"act_{TAIL}",
+        "status": "active",
+        "app_version": "4.2.0",
+        "os_version": "iOS 26.1",
+        "created_at": "2026-11-22T10:00:00Z",
+        "last_seen_at": "2026-11-24T08:12:30Z",
+        "last_seen_from": "203.0.113.24",
+        "expires_at": "2027-02-22T08:12:30Z",
+        "freed_at": None,
+        "freed_because": None,
+    },
+)
+PLACE = Shape(
+    "Place",
+    record(id=public_id("act"), created_at=moment(), expires_at=nullable(moment())),
+    {"id": f"act_{TAIL}", "created_at": "2026-11-22T10:00:00Z", "expires_at": "2027-02-22T08:12:30Z"},
+)
+NEW_PLACE = Shape(
+    "NewPlace",
+    record(
+        id=public_id("act"),
+        token=text(description="What the device sends as X-Activation-Token: here and never again."),
+        created_at=moment(),
+        expires_at=nullable(moment()),
+    ),
+    {
+        "id": f"act_{TAIL}",
+        "token": "SHOWN_ONCE_IN_THIS_ANSWER",
+        "created_at": "2026-11-22T10:00:00Z",
+        "expires_at": "2027-02-22T08:12:30Z",
+    },
+)
+
+LIST_SDK_KEYS = Operation(
+    "listSdkKeys",
+    {200: Answer("The SDK keys, oldest first, in every state.", SDK_KEY, many=True)},
+    paging=Paging.OFFSET,
+)
+CREATE_SDK_KEY = Operation(
+    "createSdkKey",
+    {201: Answer("The new key, with its text this once. A repeated answer is without it.", NEW_SDK_KEY)},
+    NewSdkKeyBody,
+    {"name": "iOS app", "platform": "ios", "app_id": "com.acme.app", "activation_limit": 500},
+    refuses=("forbidden",),
+)
+GET_SDK_KEY = Operation("getSdkKey", {200: Answer("The key.", SDK_KEY)})
+UPDATE_SDK_KEY = Operation(
+    "updateSdkKey", STATE, SdkKeyChangeBody, {"activation_limit": 1000}, refuses=("forbidden", "conflict")
+)
+ROTATE_SDK_KEY = Operation(
+    "rotateSdkKey",
+    {201: Answer("The successor, with its text this once.", NEW_SDK_KEY)},
+    RotateBody,
+    {"overlap_seconds": 2592000},
+    refuses=("forbidden", "conflict"),
+)
+REVOKE_SDK_KEY = Operation("revokeSdkKey", STATE, ReasonBody, {"reason": "App retired"}, refuses=("conflict",))
+DISABLE_SDK_KEY = Operation("disableSdkKey", STATE, ReasonBody, {"reason": "Under repair"}, refuses=("conflict",))
+ENABLE_SDK_KEY = Operation("enableSdkKey", STATE, NothingBody, {}, refuses=("forbidden", "conflict"))
+RELEASE_SDK_KEY = Operation("releaseSdkKey", STATE, NothingBody, {}, refuses=("forbidden", "conflict"))
+LIST_ACTIVATIONS = Operation(
+    "listActivations", {200: Answer("The devices, oldest first.", ACTIVATION, many=True)}, paging=Paging.OFFSET
+)
+FREE_ACTIVATION = Operation("freeActivation", {204: GONE}, refuses=("conflict",))
+
+TOKEN = Parameter(
+    "X-Activation-Token",
+    "The token that the device got when it was activated.",
+    text(),
+    where="header",
+    example="THE_TOKEN_OF_THE_ACTIVATION",
+)
+ORIGIN = ("origin_not_allowed", "app_not_allowed")
+ACTIVATE = Operation(
+    "activateDevice",
+    {
+        200: Answer("The device has a place already: a new token, and the old one ends.", NEW_PLACE),
+        201: Answer("The device has a place.", NEW_PLACE),
+    },
+    ActivationBody,
+    {"device_id": "3F2504E0-4F89-11D3-9A0C-0305E82C3301", "app_id": "com.acme.app", "app_version": "4.2.0"},
+    refuses=(*ORIGIN, "activation_limit_reached"),
+)
+BEAT = Operation(
+    "beat",
+    {200: Answer("The place, kept for longer.", PLACE)},
+    VersionsBody,
+    {"app_version": "4.2.0"},
+    parameters=(TOKEN,),
+    refuses=("origin_not_allowed", "forbidden"),
+)
+GET_OWN_ACTIVATION = Operation(
+    "getOwnActivation",
+    {200: Answer("The place.", PLACE)},
+    parameters=(TOKEN,),
+    refuses=("origin_not_allowed", "forbidden"),
+)
+FREE_OWN_ACTIVATION = Operation(
+    "freeOwnActivation", {204: GONE}, parameters=(TOKEN,), refuses=("origin_not_allowed", "forbidden")
+)

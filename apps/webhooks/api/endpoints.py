@@ -1,0 +1,184 @@
+"""``/v1/webhook-endpoints`` and ``/v1/event-types``."""
+
+import uuid
+from typing import Any
+
+from django.db.models import Count
+from rest_framework.response import Response
+
+from apps.base.api import ANY_KEY, PortalView
+from apps.base.conditions import ObjectResponse
+from apps.base.errors import NotFound
+from apps.base.permissions import Permission
+from apps.base.requests import ApiRequest
+from apps.webhooks import actions, operations
+from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointQuerySet, EventType
+from apps.webhooks.serializers import (
+    EmptyBody,
+    EnableBody,
+    EndpointChangeBody,
+    NewEndpointBody,
+    RotateBody,
+    TestBody,
+    write_delivery,
+    write_endpoint,
+    write_event_type,
+)
+
+
+def endpoints_of(request: ApiRequest) -> EndpointQuerySet[Endpoint]:
+    """This will return the caller's endpoints, oldest first."""
+    return Endpoint.objects.for_actor(request.actor).existing().order_by("pk")
+
+
+def held_counts(endpoints: list[Endpoint]) -> dict[uuid.UUID, int]:
+    """This will count what is held for each of the endpoints, in one query."""
+    rows = Delivery.objects.filter(endpoint__in=endpoints, status=DeliveryStatus.HELD).values_list("endpoint_id")
+    return dict(rows.annotate(count=Count("pk")).order_by())
+
+
+def answer_endpoint(endpoint: Endpoint) -> ObjectResponse:
+    """This will answer one endpoint with its count."""
+    return ObjectResponse(_with_count(endpoint), endpoint.version)
+
+
+def _with_count(endpoint: Endpoint) -> dict[str, Any]:
+    return write_endpoint(endpoint, held_counts([endpoint]).get(endpoint.pk, 0))
+
+
+class Endpoints(PortalView):
+    """The list, and new ones."""
+
+    requires = {"GET": Permission.WEBHOOKS_READ, "POST": Permission.WEBHOOKS_WRITE}
+    offers = {"GET": operations.LIST_ENDPOINTS, "POST": operations.CREATE_ENDPOINT}
+
+    def get(self, request: ApiRequest) -> Response:
+        """This will list endpoints, oldest first."""
+        response = self.offset_page(request, endpoints_of(request), lambda endpoint: endpoint)
+        counts = held_counts(response.data)
+        response.data = [write_endpoint(each, counts.get(each.pk, 0)) for each in response.data]
+        return response
+
+    def post(self, request: ApiRequest) -> Response:
+        """This will add an endpoint; its secret is in this answer and never again."""
+        body = self.validated(request, NewEndpointBody)
+        endpoint, secret = actions.create_endpoint(actor=request.actor, **body)
+        return Response({**write_endpoint(endpoint), "secret": secret}, status=201)
+
+
+class OneEndpoint(PortalView):
+    """One endpoint."""
+
+    requires = {
+        "GET": Permission.WEBHOOKS_READ,
+        "PATCH": Permission.WEBHOOKS_WRITE,
+        "DELETE": Permission.WEBHOOKS_WRITE,
+    }
+    offers = {
+        "GET": operations.GET_ENDPOINT,
+        "PATCH": operations.UPDATE_ENDPOINT,
+        "DELETE": operations.DELETE_ENDPOINT,
+    }
+    takes_if_match = ("PATCH", "DELETE")
+
+    def get(self, request: ApiRequest, id: str) -> Response:
+        """This will return one endpoint."""
+        return answer_endpoint(endpoints_of(request).with_public_id(id))
+
+    def patch(self, request: ApiRequest, id: str) -> Response:
+        """This will change the fields that the body names."""
+        endpoints_of(request).with_public_id(id)
+        body, expected = self.validated(request, EndpointChangeBody), self.expected(request)
+        endpoint = actions.update_endpoint(actor=request.actor, endpoint_id=id, expected=expected, **body)
+        return answer_endpoint(endpoint)
+
+    def delete(self, request: ApiRequest, id: str) -> Response:
+        """This will delete the endpoint and drop what waits for it."""
+        endpoints_of(request).with_public_id(id)
+        actions.delete_endpoint(actor=request.actor, endpoint_id=id, expected=self.expected(request))
+        return Response(status=204)
+
+
+class TestEndpoint(PortalView):
+    """A test send."""
+
+    requires = {"POST": Permission.WEBHOOKS_WRITE}
+    offers = {"POST": operations.TEST_ENDPOINT}
+
+    def post(self, request: ApiRequest, id: str) -> Response:
+        """This will send the sample of a type once."""
+        endpoints_of(request).with_public_id(id)
+        body = self.validated(request, TestBody)
+        return Response(write_delivery(actions.send_test(actor=request.actor, endpoint_id=id, **body)), status=202)
+
+
+class PauseEndpoint(PortalView):
+    """Deliveries wait."""
+
+    requires = {"POST": Permission.WEBHOOKS_WRITE}
+    offers = {"POST": operations.PAUSE_ENDPOINT}
+    takes_if_match = ("POST",)
+
+    def post(self, request: ApiRequest, id: str) -> Response:
+        """This will pause the endpoint."""
+        endpoints_of(request).with_public_id(id)
+        self.validated(request, EmptyBody)
+        expected = self.expected(request)
+        return answer_endpoint(actions.pause_endpoint(actor=request.actor, endpoint_id=id, expected=expected))
+
+
+class EnableEndpoint(PortalView):
+    """Deliveries go on."""
+
+    requires = {"POST": Permission.WEBHOOKS_WRITE}
+    offers = {"POST": operations.ENABLE_ENDPOINT}
+    takes_if_match = ("POST",)
+
+    def post(self, request: ApiRequest, id: str) -> Response:
+        """This will enable the endpoint and settle what is held."""
+        endpoints_of(request).with_public_id(id)
+        body, expected = self.validated(request, EnableBody), self.expected(request)
+        return answer_endpoint(actions.enable_endpoint(actor=request.actor, endpoint_id=id, expected=expected, **body))
+
+
+class RotateSecret(PortalView):
+    """A new signing secret."""
+
+    requires = {"POST": Permission.WEBHOOKS_WRITE}
+    offers = {"POST": operations.ROTATE_SECRET}
+    takes_if_match = ("POST",)
+
+    def post(self, request: ApiRequest, id: str) -> Response:
+        """This will make a new secret; it is in this answer and never again."""
+        endpoints_of(request).with_public_id(id)
+        body, expected = self.validated(request, RotateBody), self.expected(request)
+        endpoint, secret = actions.rotate_secret(actor=request.actor, endpoint_id=id, expected=expected, **body)
+        return Response({**_with_count(endpoint), "secret": secret})
+
+
+# Event types
+
+
+class EventTypes(PortalView):
+    """The catalogue."""
+
+    requires = {"GET": ANY_KEY}
+    offers = {"GET": operations.LIST_EVENT_TYPES}
+
+    def get(self, request: ApiRequest) -> Response:
+        """This will list event types by name."""
+        return self.offset_page(request, EventType.objects.order_by("name"), write_event_type)
+
+
+class OneEventType(PortalView):
+    """One event type."""
+
+    requires = {"GET": ANY_KEY}
+    offers = {"GET": operations.GET_EVENT_TYPE}
+
+    def get(self, request: ApiRequest, name: str) -> Response:
+        """This will return one event type."""
+        row = EventType.objects.filter(name=name).first()
+        if row is None:
+            raise NotFound()
+        return Response(write_event_type(row))

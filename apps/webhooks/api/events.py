@@ -1,0 +1,157 @@
+"""``/v1/events`` and ``/v1/deliveries``."""
+
+from django.db.models import Q, QuerySet
+from rest_framework.response import Response
+
+from apps.audit.sources import KEY_SLACK_MS, key_at
+from apps.base.api import PortalView
+from apps.base.errors import Invalid
+from apps.base.identifiers import decode
+from apps.base.lists import choice_parameter, matching_parameter, time_parameter
+from apps.base.models import OrgQuerySet
+from apps.base.permissions import Permission
+from apps.base.requests import ApiRequest
+from apps.webhooks import actions, operations
+from apps.webhooks.catalogue import EVENT_NAME
+from apps.webhooks.lists import written
+from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event
+from apps.webhooks.serializers import (
+    EmptyBody,
+    NewEventBody,
+    NewEventsBody,
+    event_arguments,
+    write_accepted,
+    write_delivery,
+    write_event,
+    write_event_with_data,
+    write_whole_delivery,
+)
+
+READ_EVENTS = (Permission.EVENTS_READ, Permission.WEBHOOKS_READ)
+
+
+# Events
+
+
+def events_of(request: ApiRequest) -> OrgQuerySet[Event]:
+    """This will return the caller's events; tests are not among them."""
+    return Event.objects.for_actor(request.actor).filter(test=False)
+
+
+class Events(PortalView):
+    """The list, and publishing."""
+
+    requires = {"GET": READ_EVENTS, "POST": Permission.EVENTS_WRITE}
+    offers = {"GET": operations.LIST_EVENTS, "POST": operations.PUBLISH_EVENT}
+
+    def get(self, request: ApiRequest) -> Response:
+        """This will list events, newest first."""
+        rows = _between(request, events_of(request).defer("body"))
+        name = matching_parameter(request, "type", EVENT_NAME, "order.created")
+        return self.cursor_page(request, rows.filter(type=name) if name is not None else rows, write_event)
+
+    def post(self, request: ApiRequest) -> Response:
+        """This will accept an event; the answer leaves after the commit."""
+        body = self.validated(request, NewEventBody)
+        return Response(write_accepted(actions.publish_event(actor=request.actor, **event_arguments(body))), status=202)
+
+
+class EventBatch(PortalView):
+    """Several events at once: all or nothing."""
+
+    requires = {"POST": Permission.EVENTS_WRITE}
+    offers = {"POST": operations.PUBLISH_EVENTS}
+
+    def post(self, request: ApiRequest) -> Response:
+        """This will accept up to 100 events."""
+        bodies = self.validated(request, NewEventsBody)["events"]
+        accepted = actions.publish_events(actor=request.actor, events=[event_arguments(body) for body in bodies])
+        return Response({"events": [write_accepted(each) for each in accepted]}, status=202)
+
+
+class OneEvent(PortalView):
+    """One event."""
+
+    requires = {"GET": READ_EVENTS}
+    offers = {"GET": operations.GET_EVENT}
+
+    def get(self, request: ApiRequest, id: str) -> Response:
+        """This will return one event with its data."""
+        return Response(write_event_with_data(events_of(request).with_public_id(id)))
+
+
+# Deliveries
+
+
+def deliveries_of(request: ApiRequest) -> OrgQuerySet[Delivery]:
+    """This will return the caller's deliveries with what their objects show."""
+    rows = Delivery.objects.for_actor(request.actor).select_related("endpoint")
+    return rows.only(*(field.name for field in Delivery._meta.concrete_fields), "endpoint__url")
+
+
+class Deliveries(PortalView):
+    """The log."""
+
+    requires = {"GET": Permission.WEBHOOKS_READ}
+    offers = {"GET": operations.LIST_DELIVERIES}
+
+    def get(self, request: ApiRequest) -> Response:
+        """This will list deliveries, newest first."""
+        return self.cursor_page(request, deliveries_of(request).filter(_filters(request)), write_delivery)
+
+
+def _filters(request: ApiRequest) -> Q:
+    found = Q()
+    for parameter, model in (("endpoint", Endpoint), ("event", Event)):
+        text = request.query_params.get(parameter)
+        if text is not None:
+            key = decode(model.id_prefix, text)
+            if key is None:
+                raise Invalid.field(parameter, f"{parameter} must be an id such as {model.id_prefix}_….")
+            found &= Q(**{parameter: key})
+    status = choice_parameter(request, "status", DeliveryStatus.values)
+    event_type = matching_parameter(request, "event_type", EVENT_NAME, "order.created")
+    found &= written(Q(status=status)) if status is not None else Q()
+    found &= Q(event_type=event_type) if event_type is not None else Q()
+    return found & _span(request)
+
+
+def _span(request: ApiRequest) -> Q:
+    """Return the span by time, and by key, which is by time too: so the walk of the list begins and ends with it."""
+    since, until = time_parameter(request, "since"), time_parameter(request, "until")
+    found = Q()
+    if since is not None:
+        found &= Q(created_at__gte=since, pk__gte=key_at(since, -KEY_SLACK_MS))
+    if until is not None:
+        found &= Q(created_at__lt=until, pk__lt=key_at(until, KEY_SLACK_MS))
+    return found
+
+
+def _between(request: ApiRequest, rows: QuerySet) -> QuerySet:
+    return rows.filter(_span(request))
+
+
+class OneDelivery(PortalView):
+    """One delivery."""
+
+    requires = {"GET": Permission.WEBHOOKS_READ}
+    offers = {"GET": operations.GET_DELIVERY}
+
+    def get(self, request: ApiRequest, id: str) -> Response:
+        """This will return one delivery with its attempts and payload."""
+        rows = Delivery.objects.for_actor(request.actor).select_related("endpoint", "event")
+        return Response(write_whole_delivery(rows.with_public_id(id)))
+
+
+class RetryDelivery(PortalView):
+    """Send it now, or again."""
+
+    requires = {"POST": Permission.WEBHOOKS_WRITE}
+    offers = {"POST": operations.RETRY_DELIVERY}
+
+    def post(self, request: ApiRequest, id: str) -> Response:
+        """This will return the delivery that is sent: the same one, or a new one for a finished one."""
+        deliveries_of(request).with_public_id(id)
+        self.validated(request, EmptyBody)
+        delivery = actions.retry_delivery(actor=request.actor, delivery_id=id)
+        return Response(write_delivery(delivery), status=202)

@@ -1,0 +1,128 @@
+"""What webhook endpoints, event types, events, deliveries and replays take and answer."""
+
+from apps.base.operations import GONE, Answer, Operation, Paging, Parameter, span_parameters
+from apps.base.shapes import public_id
+from apps.webhooks.serializers import (
+    EmptyBody,
+    EnableBody,
+    EndpointChangeBody,
+    NewEndpointBody,
+    NewEventBody,
+    NewEventsBody,
+    ReplayBody,
+    RotateBody,
+    TestBody,
+)
+from apps.webhooks.shapes import (
+    ACCEPTED_EVENTS,
+    COUNT,
+    DATA,
+    DELIVERY,
+    ENDPOINT,
+    EVENT,
+    EVENT_NAME,
+    EVENT_TYPE,
+    NEW_ENDPOINT,
+    REPLAY,
+    STATUSES,
+    URL,
+    WHOLE_DELIVERY,
+    WHOLE_EVENT,
+)
+
+STATE = {200: Answer("The endpoint as it is now.", ENDPOINT)}
+
+LIST_ENDPOINTS = Operation(
+    "listWebhookEndpoints", {200: Answer("The endpoints, oldest first.", ENDPOINT, many=True)}, paging=Paging.OFFSET
+)
+CREATE_ENDPOINT = Operation(
+    "createWebhookEndpoint",
+    {201: Answer("The endpoint, with its signing secret this once. A repeated answer is without it.", NEW_ENDPOINT)},
+    NewEndpointBody,
+    {"url": URL, "event_types": ["order.*"], "description": "Order desk"},
+    refuses=("forbidden", "endpoint_limit_reached"),
+)
+GET_ENDPOINT = Operation("getWebhookEndpoint", {200: Answer("The endpoint.", ENDPOINT)})
+UPDATE_ENDPOINT = Operation(
+    "updateWebhookEndpoint", STATE, EndpointChangeBody, {"description": "Order desk, Lyon"}, refuses=("conflict",)
+)
+DELETE_ENDPOINT = Operation("deleteWebhookEndpoint", {204: GONE})
+TEST_ENDPOINT = Operation(
+    "testWebhookEndpoint",
+    {202: Answer("The delivery, which is sent at once.", DELIVERY)},
+    TestBody,
+    {"event_type": "order.created"},
+)
+PAUSE_ENDPOINT = Operation("pauseWebhookEndpoint", STATE, EmptyBody, {}, refuses=("conflict",))
+ENABLE_ENDPOINT = Operation("enableWebhookEndpoint", STATE, EnableBody, {"held": "send"}, refuses=("conflict",))
+ROTATE_SECRET = Operation(
+    "rotateWebhookSecret",
+    {200: Answer("The endpoint, with its new signing secret this once.", NEW_ENDPOINT)},
+    RotateBody,
+    {"overlap_seconds": 86400},
+    refuses=("conflict",),
+)
+REPLAY_ENDPOINT = Operation(
+    "replayWebhookEndpoint",
+    {
+        200: Answer("How many would be sent: the answer to a dry run.", COUNT),
+        202: Answer("The replay, which runs by itself.", REPLAY),
+    },
+    ReplayBody,
+    {"since": "2026-11-22T06:14:00Z", "status": ["exhausted"], "dry_run": True},
+    refuses=("conflict",),
+)
+
+LIST_EVENT_TYPES = Operation(
+    "listEventTypes", {200: Answer("The event types, by name.", EVENT_TYPE, many=True)}, paging=Paging.OFFSET
+)
+GET_EVENT_TYPE = Operation("getEventType", {200: Answer("The event type.", EVENT_TYPE)})
+
+LIST_EVENTS = Operation(
+    "listEvents",
+    {200: Answer("The events, newest first.", EVENT, many=True)},
+    paging=Paging.CURSOR,
+    parameters=(Parameter("type", "Only events of this type.", EVENT_NAME), *span_parameters("events")),
+)
+PUBLISH_EVENT = Operation(
+    "publishEvent",
+    {202: Answer("The event is stored, its deliveries with it.", EVENT)},
+    NewEventBody,
+    {"type": "order.created", "data": DATA, "id": "order-1001-created"},
+)
+PUBLISH_EVENTS = Operation(
+    "publishEvents",
+    {202: Answer("All events are stored, their deliveries with them.", ACCEPTED_EVENTS)},
+    NewEventsBody,
+    {"events": [{"type": "order.created", "data": DATA, "id": "order-1001-created"}]},
+)
+GET_EVENT = Operation("getEvent", {200: Answer("The event; its data is null once that was pruned.", WHOLE_EVENT)})
+
+LIST_DELIVERIES = Operation(
+    "listDeliveries",
+    {200: Answer("The deliveries, newest first.", DELIVERY, many=True)},
+    paging=Paging.CURSOR,
+    parameters=(
+        Parameter("endpoint", "Only deliveries to this endpoint.", public_id("ep")),
+        Parameter("status", "Only deliveries that stand so.", STATUSES),
+        Parameter("event_type", "Only deliveries of this type of event.", EVENT_NAME),
+        Parameter("event", "Only deliveries of this event.", public_id("evt")),
+        *span_parameters("deliveries"),
+    ),
+)
+GET_DELIVERY = Operation("getDelivery", {200: Answer("The delivery with its attempts and payload.", WHOLE_DELIVERY)})
+RETRY_DELIVERY = Operation(
+    "retryDelivery",
+    {202: Answer("The delivery that is sent: the same one, or a new one for a finished one.", DELIVERY)},
+    EmptyBody,
+    {},
+    refuses=("conflict",),
+)
+
+LIST_REPLAYS = Operation(
+    "listReplays", {200: Answer("The replays, newest first.", REPLAY, many=True)}, paging=Paging.CURSOR
+)
+GET_REPLAY = Operation("getReplay", {200: Answer("The replay with its progress.", REPLAY)})
+CANCEL_REPLAY = Operation(
+    "cancelReplay", {200: Answer("The replay as it is now.", REPLAY)}, EmptyBody, {}, refuses=("conflict",)
+)

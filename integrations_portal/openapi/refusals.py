@@ -1,0 +1,65 @@
+"""Which errors an operation can end in: those of the door, those of its body, and its own."""
+
+from typing import Any
+
+from django.conf import settings
+from django.utils import translation
+
+from apps.base.api import PortalView
+from apps.base.operations import Operation
+from apps.base.shapes import Schema, record, text
+from integrations_portal.openapi.headers import is_tagged
+from integrations_portal.reference import ERROR_CODES
+
+ERROR: Schema = record(
+    ("fields",),
+    error=text(description="A sentence that says what is wrong."),
+    code=text(description="A word that does not change."),
+    request_id=text(),
+    docs={"type": "string", "format": "uri"},
+    fields={
+        "type": "object",
+        "description": "The fields to blame, each with its sentences.",
+        "additionalProperties": {"type": "array", "items": {"type": "string"}},
+    },
+)
+OF_ANYBODY = ("invalid_request", "https_required", "not_acceptable", "rate_limited", "internal_error", "unavailable")
+OF_A_KEY = (
+    *("ambiguous_credentials", "missing_api_key", "invalid_api_key", "expired_api_key", "revoked_api_key"),
+    *("disabled_api_key", "insufficient_scope", "forbidden", "ip_not_allowed", "organization_suspended"),
+    "key_quarantined",
+)
+OF_A_BODY = ("payload_too_large", "unsupported_media_type")
+OF_AN_IDEMPOTENCY_KEY = ("idempotency_conflict", "idempotency_in_progress")
+
+
+def codes_of(view: type[PortalView], method: str, operation: Operation, path: str) -> dict[int, list[str]]:
+    """This will return the error codes that an operation can answer, by status, in the order of the list of codes."""
+    found = {*OF_ANYBODY, *operation.refuses}
+    if view.callers:
+        found.update(OF_A_KEY)
+    if operation.body is not None:
+        found.update(OF_A_BODY)
+    if "{" in path:
+        found.add("not_found")
+    if is_tagged(view, method) or method in view.takes_if_match:
+        found.add("precondition_failed")
+    if method == "POST" and view.takes_idempotency_key:
+        found.update(OF_AN_IDEMPOTENCY_KEY)
+    by_status: dict[int, list[str]] = {}
+    for code, explained in ERROR_CODES.items():
+        if code in found:
+            by_status.setdefault(explained.status, []).append(code)
+    return by_status
+
+
+def error_example(code: str) -> dict[str, Any]:
+    """This will return the body that an error of this code has."""
+    with translation.override("en"):
+        body = {
+            "error": str(ERROR_CODES[code].text),
+            "code": code,
+            "request_id": "01JD2V8Q4ZK7M3X9T5B6CW",
+            "docs": f"{settings.PUBLIC_URL}/docs/errors#{code}",
+        }
+    return {**body, "fields": {"name": ["This field is required."]}} if code == "invalid_request" else body

@@ -1,0 +1,61 @@
+"""Each operation says what its view does: bodies that are taken, examples that are valid, names that are unique."""
+
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from apps.base.api import PortalView
+from apps.base.operations import Operation
+from integrations_portal.reference import ERROR_CODES
+from integrations_portal.urls import documented
+
+EVERY = [
+    (route.callback.view_class, method, operation)  # type: ignore[attr-defined]
+    for route in documented
+    for method, operation in route.callback.view_class.offers.items()  # type: ignore[attr-defined]
+]
+
+
+def named(each: Any) -> str:
+    """This will name a case by its operation."""
+    return each.id if isinstance(each, Operation) else str(each)
+
+
+def test_names_are_unique() -> None:
+    ids = [operation.id for _view, _method, operation in EVERY]
+    assert len(ids) == len(set(ids)) > 50
+
+
+@pytest.mark.parametrize("operation", [each[2] for each in EVERY], ids=named)
+def test_examples_are_what_the_schemas_say(operation: Operation) -> None:
+    for answer in operation.answers.values():
+        if answer.shape is not None:
+            jsonschema_rs.validate(answer.shape.schema, answer.shape.example)
+    assert set(operation.refuses) <= set(ERROR_CODES)
+    for example in operation.more_examples.values():
+        assert any(
+            answer.shape and jsonschema_rs.is_valid(answer.shape.schema, example)
+            for answer in operation.answers.values()
+        )
+
+
+@pytest.mark.parametrize(("view", "method", "operation"), EVERY, ids=named)
+def test_a_body_is_told_where_one_is_read(view: type[PortalView], method: str, operation: Operation) -> None:
+    assert hasattr(view, method.lower())
+    assert (operation.body is None) == (method in ("GET", "DELETE"))
+    if operation.body is not None:
+        checker = operation.body(data=operation.example)
+        assert checker.is_valid(), checker.errors
+
+
+def test_a_view_without_an_operation_does_not_load() -> None:
+    with pytest.raises(TypeError, match="declares no operation"):
+
+        class Silent(PortalView):
+            """A view that says nothing."""
+
+            requires = {"GET": ()}
+
+            def get(self, request: Any) -> None:
+                """This will answer."""
