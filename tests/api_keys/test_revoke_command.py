@@ -48,3 +48,9 @@ def test_another_organizations_key_is_unknown(platform_key, acme):
     with pytest.raises(CommandError):
         revoke(org="acme", id=key_id())
     assert ApiKey.objects.get(organization__slug="platform").revoked_at is None
+
+
+def test_one_that_is_reported_as_leaked_stops_as_well(platform_key, api):
+    assert api().post("/v1/leaked-keys", {"key": platform_key.text}).status_code == 202
+    refused = api(platform_key).post("/v1/api-keys/verify", {"key": "ipk_unknown"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "key_quarantined")
