@@ -209,8 +209,8 @@ def _responses(view: type[PortalView], method: str, operation: Operation, path: 
             **_content(operation, answer, shared),
         }
     if is_tagged(view, method):
-        headers = _headers(answer_headers(view, method, operation, 304))
-        found["304"] = {"description": "Nothing new: the caller holds it.", "headers": headers}
+        held = _headers(answer_headers(view, method, operation, 304))
+        found["304"] = {"description": "Nothing new: the caller holds it.", "headers": held}
     for status, codes in codes_of(view, method, operation, path).items():
         headers = answer_headers(view, method, operation, status)
         found[str(status)] = {"$ref": f"#/components/responses/{shared.refusal(status, codes, headers)}"}

@@ -60,7 +60,7 @@ CONDITIONS = {
     "If-Match": "Tags one of which the object must have: else 412, and nothing is changed.",
 }
 PARAMETERS |= {
-    name: {"name": name, "in": "header", "description": text, "schema": {"type": "string"}, "example": "*"}
+    name: {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
     for name, text in CONDITIONS.items()
 }
 PAGES = {Paging.OFFSET: ("limit", "offset"), Paging.CURSOR: ("limit", "cursor")}
