@@ -53,6 +53,10 @@ ELSEWHERE = {
         ".venv/bin/python manage.py collectstatic": "typed above it",
         "systemctl restart": "needs systemd as root",
     },
+    "docs/operate.md": {
+        "echo 600 > /run/portal/maintenance": "tests/base/test_maintenance.py",
+        "rm /run/portal/maintenance": "tests/base/test_maintenance.py",
+    },
     "docs/audit.md": {
         "manage.py verify_audit --org acme --checkpoint": "tests/audit/test_verify_audit.py",
         "manage.py verify_audit --file": "tests/audit/test_verify_file.py",
