@@ -76,6 +76,12 @@ class AccountAdapter(DefaultAccountAdapter):
         browsers.remember(request, response, user)
         return response
 
+    def logout(self, request: PortalRequest) -> None:
+        """This will record the sign-out and end the session."""
+        if request.user.is_authenticated:
+            actions.note_sign_out(actor=oneself(request, request.user))
+        super().logout(request)
+
 
 def _may_mail(request: PortalRequest, user: User) -> bool:
     """Whoever has the password must not fill the owner's mailbox by signing in again and again."""
@@ -84,12 +90,6 @@ def _may_mail(request: PortalRequest, user: User) -> bool:
     except RateLimited:
         return False
     return True
-
-    def logout(self, request: PortalRequest) -> None:
-        """This will record the sign-out and end the session."""
-        if request.user.is_authenticated:
-            actions.note_sign_out(actor=oneself(request, request.user))
-        super().logout(request)
 
 
 def is_own_path(url: str) -> bool:
