@@ -39,6 +39,9 @@ ERROR_CODES: dict[str, Code] = {
     "origin_not_allowed": Code(403, _("The web page that called is not among the SDK key’s origins.")),
     "app_not_allowed": Code(403, _("The app id or certificate is missing or not the SDK key’s.")),
     "https_required": Code(403, _("The call came over plain http. Rotate the key and use https.")),
+    "reauthentication_required": Code(
+        403, _("Somebody signed in has to confirm the password first. Keys are never asked.")
+    ),
     "not_found": Code(404, _("There is no such thing, or it is somebody else’s.")),
     "method_not_allowed": Code(405, _("The header “Allow” lists what this path takes.")),
     "not_acceptable": Code(406, _("The API answers application/json; change the header “Accept”.")),

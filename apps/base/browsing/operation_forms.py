@@ -1,5 +1,6 @@
 """A form for each operation that changes something: filled, with what was wrong, or with who may do it instead."""
 
+import inspect
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ class OperationForm:
     path: str
     action: str
     id: str
-    scopes: list[str]
+    text: str
     who: dict[str, Any] | None = None
     controls: list[Control] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -105,6 +106,13 @@ def needed_by(view: Any, method: str) -> list[str]:
     return [needed] if isinstance(needed, str) else list(needed)
 
 
+def text_of(view: Any, method: str) -> str:
+    """This will return what an operation does, as the reference says it: in English."""
+    action = getattr(view, method.lower(), None) if method in view.offers else None
+    text = (inspect.getdoc(action or view) or "").split("\n\n")[0].removeprefix("This will ")
+    return text[:1].upper() + text[1:]
+
+
 def who_may(request: PortalRequest, view: Any, method: str) -> dict[str, Any] | None:
     """This will return None where the reader may, else the role that may (none: keys alone) and who can give it."""
     actor: Actor | None = request.actor
@@ -125,7 +133,7 @@ def _form(here: Here, path: Path, method: str) -> OperationForm:
         path=text,
         action=with_organization(text, here.slug),
         id=operation.id,
-        scopes=[*map(str, needed_by(path.view, method))],
+        text=text_of(path.view, method),
         who=who_may(here.request, path.view, method),
     )
     if form.who is not None:

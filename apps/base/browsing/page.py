@@ -1,6 +1,5 @@
 """Pages of the browsable API: one for every answer, and the list of everything at its root."""
 
-import inspect
 from collections.abc import Callable
 from functools import partial
 from itertools import groupby
@@ -13,7 +12,7 @@ from rest_framework.renderers import BaseRenderer
 
 from apps.base.actor import ActorKind
 from apps.base.browsing.controls import search_controls
-from apps.base.browsing.operation_forms import Here, OperationForm, forms_on, needed_by, reads_below, who_may
+from apps.base.browsing.operation_forms import Here, OperationForm, forms_on, needed_by, reads_below, text_of, who_may
 from apps.base.browsing.paths import Path, every_path, neighbours, object_path, steps, with_organization
 from apps.base.browsing.reading import is_form
 from apps.base.readers import habits
@@ -140,13 +139,6 @@ def _takes(here: Here) -> bool:
 
 def _shows_secret(here: Here) -> bool:
     return here.status < 300 and isinstance(here.data, dict) and not SHOWN_ONCE.isdisjoint(here.data)
-
-
-def text_of(view: Any, method: str) -> str:
-    """This will return what an operation does, as the reference says it: in English."""
-    action = getattr(view, method.lower(), None) if method in view.offers else None
-    text = (inspect.getdoc(action or view) or "").split("\n\n")[0].removeprefix("This will ")
-    return text[:1].upper() + text[1:]
 
 
 def resources(request: PortalRequest) -> list[dict[str, Any]]:
