@@ -17,6 +17,7 @@ from apps.base.browsing.paths import Path, below, with_organization
 from apps.base.browsing.reading import BEFORE, WHOLE_BODY, is_form, texts_before
 from apps.base.forms import confirmed_recently
 from apps.base.operations import Operation
+from apps.base.parsing import NotJSON, parse_json
 from apps.base.rendering import to_json
 from apps.base.requests import PortalRequest
 
@@ -167,7 +168,7 @@ def _fill(
 def _fill_again(form: OperationForm, sent: Mapping[str, str], secret_names: list[str]) -> None:
     form.is_raw = WHOLE_BODY in sent
     if form.is_raw:
-        form.raw = form.raw if secret_names else sent[WHOLE_BODY]
+        form.raw = _raw_again(sent[WHOLE_BODY], secret_names) or form.raw
         return
     form.before = sent.get(BEFORE, form.before)
     before = texts_before(form.before)
@@ -176,19 +177,33 @@ def _fill_again(form: OperationForm, sent: Mapping[str, str], secret_names: list
         control.value = sent.get(control.name, "") if is_known else before.get(control.name, "")
 
 
+def _raw_again(text: str, secret_names: list[str]) -> str:
+    """The body as it was typed, without secrets; nothing where they cannot be told from the rest."""
+    if not secret_names:
+        return text
+    try:
+        whole = parse_json(text.encode())
+    except NotJSON:
+        return ""
+    if not isinstance(whole, dict):
+        return ""
+    return to_json({name: _blank(value) if name in secret_names else value for name, value in whole.items()}, indent=2)
+
+
 def _example(operation: Operation, own: Mapping[str, Own], secret_names: list[str]) -> dict[str, Any]:
     """The example of the operation with what the organization really has; never a password that somebody would keep."""
     found = dict(operation.example or {})
     found |= {name: each.value for name, each in own.items() if each.value is not None and name in found}
-    return found | {name: _without_passwords(found[name]) for name in secret_names if name in found}
+    return found | {name: _blank(found[name]) for name in secret_names if name in found}
 
 
-def _without_passwords(value: Any) -> Any:
+def _blank(value: Any) -> Any:
+    """A secret value without its texts; of people with a password, without that."""
     if isinstance(value, list):
-        return [_without_passwords(inner) for inner in value]
+        return [_blank(inner) for inner in value]
     if isinstance(value, dict):
-        return {name: "" if name == "password" else inner for name, inner in value.items()}
-    return "" if isinstance(value, str) else value
+        return {name: "" if name == "password" or "password" not in value else text for name, text in value.items()}
+    return ""
 
 
 def _present(here: Here, body: serializers.Serializer) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from apps.base.browsing.controls import search_controls
 from apps.base.browsing.operation_forms import Here, OperationForm, forms_on, needed_by, reads_below, text_of, who_may
 from apps.base.browsing.paths import Path, every_path, neighbours, object_path, steps, with_organization
 from apps.base.browsing.reading import is_form
+from apps.base.logging import hide_keys
 from apps.base.readers import habits
 from apps.base.rendering import SHOWN_ONCE, to_json
 from apps.base.requests import PortalRequest
@@ -63,7 +64,8 @@ def _page(data: Any, request: PortalRequest, response: Any, view: Any, values: d
         "layout": "settings/base.html" if organization is not None else "base.html",
         "slug": here.slug,
         "root": with_organization("/v1/", here.slug),
-        "is_session": request.actor is not None and request.actor.kind == ActorKind.USER,
+        # Let in by the door; a form without its token is refused only after that.
+        "is_session": organization is not None and request.actor.kind == ActorKind.USER,
     }
     if getattr(view, "is_root", False) and response.status_code == 200:
         return {**frame, "template": "api/root.html", "resources": resources(request)}
@@ -82,7 +84,7 @@ def _answer(here: Here, response: Any) -> dict[str, Any]:
         "path": path,
         "here": path.strip("/").rpartition("/")[2],
         "crumbs": [(text, with_organization(leads, here.slug)) for text, leads in steps(path, here.path.route)],
-        "request_line": f"{request.method} {request.get_full_path()}",
+        "request_line": hide_keys(f"{request.method} {request.get_full_path()}"),
         "status": here.status,
         "reason": response.reason_phrase,
         "headers": [(name, value) for name, value in response.items() if name.lower() not in PAGES_OWN],
