@@ -105,13 +105,13 @@ def actor_for_api(request: PortalRequest) -> Caller | None:
     chosen = [each for each in mine if each.organization.slug == slug] if slug else mine
     try:
         membership = _only(chosen, slug)
-    except PortalError:
-        return Caller(refusal=not_let_in)
+    except PortalError as refusal:
+        return Caller(refusal=refusal)
     not_let_in = _refusal(membership)
     if not_let_in is None:
         # What the frame of its pages shows: nothing of it to somebody who is not let in.
         request.membership, request.organization = membership, membership.organization
-    return Caller(actor=actor_of(request, membership), refusal=refusal)
+    return Caller(actor=actor_of(request, membership), refusal=not_let_in)
 
 
 def _only(chosen: list[Membership], slug: str | None) -> Membership:
