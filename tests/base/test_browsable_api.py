@@ -154,7 +154,7 @@ def test_every_refusal_is_a_page(owner, viewer, monkeypatch):
         (viewer.send("/v1/users", {"name": "x"}), 403),
         (owner.client.post("/v1/users", "a=b", "text/plain", headers=HTML), 415),
     ):
-        assert answer.status_code == status and page(answer), status
+        assert answer.status_code == status and '<a href="/docs/errors#' in page(answer), status
     monkeypatch.setattr(people, "find_membership", broken)
     answer = owner.get("/v1/users/user_x")
     assert answer.status_code == 500 and "hunter2" not in page(answer)

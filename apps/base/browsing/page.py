@@ -5,6 +5,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
+from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
@@ -110,6 +111,8 @@ def _link(response: Any) -> str:
 
 
 def _link_of(here: Here, text: str) -> str:
+    if text.startswith(f"{settings.PUBLIC_URL}/docs/errors#"):
+        return text.removeprefix(settings.PUBLIC_URL)
     path = object_path(text, here.path.route, here.values)
     return "" if path == here.request.path.rstrip("/") else with_organization(path, here.slug)
 
