@@ -165,6 +165,12 @@ ERROR_CODES: dict[str, Code] = {
         _("Repeat with the same value: the answer of the first request comes back."),
         "The first request with this Idempotency-Key is still running. Wait a moment and send it again.",
     ),
+    "precondition_failed": Code(
+        412,
+        _("It was changed since you read it. Read it again and send the new ETag."),
+        _("Decide anew by what it is now: somebody else changed it in between."),
+        "This was changed since you read it. Read it again, look at the change, and send the new ETag.",
+    ),
     "payload_too_large": Code(
         413,
         _("The body is larger than 1 MiB, or the data of an event than 256 KiB."),

@@ -65,7 +65,7 @@ def endpoint_edit(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     choices = list(dict.fromkeys([*patterns_to_choose(types), *endpoint.event_types]))
     initial = _values_of(endpoint)
     is_own = is_inbox(endpoint.url)
-    form = EndpointEditForm(request.POST or None, initial=initial, choices=choices, is_inbox=is_own)
+    form = EndpointEditForm(request.POST or None, request=request, initial=initial, choices=choices, is_inbox=is_own)
     if request.method == "POST" and not _stays(request) and form.is_valid():
         try:
             actions.update_endpoint(actor=request.actor, endpoint_id=endpoint_id, **form.for_action())
