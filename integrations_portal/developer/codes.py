@@ -167,8 +167,8 @@ ERROR_CODES: dict[str, Code] = {
     ),
     "precondition_failed": Code(
         412,
-        _("It was changed since you read it. Read it again and send the new ETag."),
-        _("Decide anew by what it is now: somebody else changed it in between."),
+        _("Somebody changed it since you read it; nothing was changed by this call."),
+        _("Read it again, look at the change, and send the new ETag in “If-Match”."),
         "This was changed since you read it. Read it again, look at the change, and send the new ETag.",
     ),
     "payload_too_large": Code(

@@ -1,6 +1,5 @@
 """S8: the form of an endpoint, new or there already, and the check of its URL."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,7 +85,7 @@ def _values_of(endpoint: Endpoint) -> dict[str, Any]:
         "all_events": "all" if ALL in endpoint.event_types else "",
         "rate_limit_per_second": endpoint.rate_limit_per_second,
         "max_in_flight": endpoint.max_in_flight,
-        "headers": "\n".join(f"{name}: {MASK_DOTS}" for name in json.loads(endpoint.headers)),
+        "headers": "\n".join(f"{name}: {MASK_DOTS}" for name in endpoint.own_headers or ()),
     }
 
 
