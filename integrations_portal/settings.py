@@ -283,6 +283,7 @@ PORTAL_KEY_AUTHENTICATION = "apps.credentials.authentication.authenticate"
 PORTAL_SESSION_AUTHENTICATION = "apps.orgs.middleware.actor_for_api"
 PORTAL_ENTER_ORGANIZATION = "apps.orgs.middleware.enter_organization"
 PORTAL_WHO_DECIDES = "apps.orgs.deciders.who_decides"
+PORTAL_OWN_EXAMPLES = "integrations_portal.own_examples.own_examples"
 PORTAL_CALL_LOG = "apps.audit.calls.record_call"
 PORTAL_IDEMPOTENCY = "apps.credentials.idempotency.Record"
 PORTAL_RETENTION = "apps.orgs.retention.days_for"
@@ -293,7 +294,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
     "DEFAULT_PARSER_CLASSES": ["apps.base.parsing.StrictJSONParser", "apps.base.parsing.SessionFormParser"],
-    "DEFAULT_RENDERER_CLASSES": ["apps.base.rendering.JSONRenderer", "apps.base.rendering.BrowsableRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["apps.base.rendering.JSONRenderer", "apps.base.browsing.page.BrowsableRenderer"],
     "EXCEPTION_HANDLER": "apps.base.problems.exception_response",
     "UNAUTHENTICATED_USER": None,
     # A parameter named ``format`` chooses no renderer: it is one of an export's own, and unknown elsewhere.

@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from apps.api_keys import urls as api_keys
 from apps.audit import urls as audit
 from apps.base.api import UnknownPath
+from apps.base.browsing.root import Root
 from apps.base.programs import ApiRoutes
 from apps.credentials import urls as credentials
 from apps.notices import urls as notices
@@ -25,11 +26,12 @@ documented = list(api)
 unknown = re_path(r"^[\s\S]*$", UnknownPath.as_view(route="/v1/*"), name="api-unknown")
 # The same routes as programs' calls find them.
 api_routes = ApiRoutes(api, unknown)
-api.append(unknown)
+root = Root.as_view(route="/v1")
+api += [re_path(r"^$", root, name="api-root"), unknown]
 
 urlpatterns = [
     path("v1/", include(api)),
-    re_path(r"^v1$", UnknownPath.as_view(route="/v1/*")),
+    re_path(r"^v1$", root),
     path("", RedirectView.as_view(pattern_name="landing"), name="home"),
     path("o/<slug:slug>/settings/integration/", overview, name="overview"),
     *(route for app in APPS for route in app.pages),

@@ -143,7 +143,7 @@ def create_key(newcomer):
     newcomer.fill("Name", "My first key")
     newcomer.click("Create API key", "button")
     assert newcomer.title() == "Save your key now"
-    call = newcomer.page.locator("pre:visible", has_text="curl").inner_text()
+    call = newcomer.page.locator("pre:visible", has_text="curl").first.inner_text()
     close(newcomer)
     assert newcomer.title() == "My first key"
     return call

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NoReturn, cast
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -23,20 +23,20 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.base.actor import Actor
+from apps.base.browsing import reading
 from apps.base.conditions import expected_by, refuse_unknown, tagged
 from apps.base.door import csrf_refusal, https_refusal
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
 from apps.base.idempotency import answered_once
 from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
 from apps.base.operations import Operation
-from apps.base.parsing import SessionFormParser, StrictJSONParser, check_length
+from apps.base.parsing import FormFields, SessionFormParser, StrictJSONParser, check_length
 from apps.base.permissions import Permission
-from apps.base.rendering import JSON_ONLY, add_headers
+from apps.base.rendering import JSON_ONLY, SHOWN_ONCE, add_headers
 from apps.base.requests import ApiRequest, PortalRequest
 from apps.base.versions import Expected
 
 REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
-SHOWN_ONCE = frozenset({"key", "secret"})
 PARSERS = [StrictJSONParser(), SessionFormParser()]
 NEGOTIATION = DefaultContentNegotiation()
 ANY_KEY: tuple[Permission, ...] = ()
@@ -54,6 +54,8 @@ class Caller:
     refusal: PortalError | None = None
     headers: dict[str, str] = field(default_factory=dict)
     credential: Any = None
+    # Somebody signed in, in a browser: refusals are pages, too.
+    browses: bool = False
 
 
 @cache
@@ -113,14 +115,20 @@ class PortalView(APIView):
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
         caller = find_caller(raw) if self.callers else Caller(refusal=https_refusal(raw))
         raw.caller = caller
-        raw.actor = request.actor = caller.actor  # type: ignore[assignment]  # None: refused in the next line
+        raw.actor = request.actor = caller.actor  # type: ignore[assignment]  # None: refused in the next lines
+        if caller.browses:
+            request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         if caller.refusal is not None:
             raise caller.refusal
+        if caller.browses:
+            reading.take_as_meant(raw)
         self.check_path(raw)
         method = raw.method.lower()
         if method not in self.http_method_names or not hasattr(self, method):
             raise PortalError(f"This path does not take {raw.method}.", "method_not_allowed", 405)
         self.check_permission(request)
+        if caller.browses:
+            reading.require_confirmation(raw, self.offers.get(raw.method))
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         for name, value in raw.GET.items() if raw.META.get("QUERY_STRING") else ():
             if "\0" in value or "\0" in name:
@@ -212,7 +220,10 @@ class PortalView(APIView):
         inside a transaction where the request has an Idempotency-Key.
         """
         check_length(request._request.META.get("CONTENT_LENGTH"))
-        checker = serializer(data=request.data, **options)
+        data = request.data
+        if isinstance(data, FormFields):
+            data = reading.body_of(data, serializer())
+        checker = serializer(data=data, **options)
         checker.is_valid(raise_exception=True)
         values = checker.validated_data if prepare is None else prepare(checker.validated_data)
         if request._request.attempt is not None:
@@ -253,9 +264,20 @@ class UnknownPath(PortalView):
 
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """This will answer 404 whatever else is wrong with a stranger's request."""
+        self.refuse(self.meet(request))
+
+    def meet(self, request: ApiRequest) -> Caller:
+        """This will find out who calls, and how to answer."""
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
         caller = find_caller(request._request)
         request._request.caller = caller
+        request._request.actor = caller.actor  # type: ignore[assignment]  # None for strangers
+        if caller.browses:
+            request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
+        return caller
+
+    def refuse(self, caller: Caller) -> NoReturn:
+        """This will say that there is no such path, to a key of the API once its own state was looked at."""
         if caller.refusal is not None and caller.credential is not None:
             raise caller.refusal
         raise NotFound("There is no such path.")
@@ -276,8 +298,10 @@ def find_caller(request: PortalRequest) -> Caller:
     caller = port(settings.PORTAL_KEY_AUTHENTICATION)(request)
     if caller is None and "text/html" in acceptable(request.META.get("HTTP_ACCEPT", "")):
         caller = port(settings.PORTAL_SESSION_AUTHENTICATION)(request)
-        if caller is not None and caller.refusal is None:
-            caller.refusal = csrf_refusal(request)
+        if caller is not None:
+            caller.browses = True
+            if caller.refusal is None:
+                caller.refusal = csrf_refusal(request)
     if caller is not None:
         return caller
     query = request.META.get("QUERY_STRING", "")

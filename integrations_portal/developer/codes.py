@@ -111,6 +111,12 @@ ERROR_CODES: dict[str, Code] = {
         _("Whoever was on the way could read the key. Change the address in the integration, then rotate."),
         "Use https. A key that was sent over plain http should be rotated.",
     ),
+    "reauthentication_required": Code(
+        403,
+        _("Somebody signed in has to confirm the password first. Keys are never asked."),
+        _("Confirm on the page that the answer leads to, and send the form again."),
+        "Your last confirmation is older than 15 minutes. Confirm that it is you, then send this once more.",
+    ),
     "not_found": Code(
         404,
         _("There is no such thing, or it is somebody else’s."),

@@ -38,4 +38,4 @@ def openapi(request: HttpRequest, routes: tuple[Any, ...]) -> HttpResponse:
 @require_safe
 def swagger(request: HttpRequest) -> HttpResponse:
     """The document in Swagger UI, from files of our own server; without JavaScript a link to the plain reference."""
-    return page(request, "swagger", {})
+    return page(request, "swagger", {"wide": True})
