@@ -14,7 +14,9 @@ from apps.notices import urls as notices
 from apps.orgs import urls as orgs
 from apps.sdk_keys import urls as sdk_keys
 from apps.webhooks import urls as webhooks
-from integrations_portal import reference, views
+from integrations_portal import views
+from integrations_portal.developer import limits, pages, reference
+from integrations_portal.openapi.views import openapi, swagger
 from integrations_portal.overview import overview
 
 APPS = (orgs, api_keys, sdk_keys, credentials, webhooks, notices, audit)
@@ -33,8 +35,15 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="landing"), name="home"),
     path("o/<slug:slug>/settings/integration/", overview, name="overview"),
     *(route for app in APPS for route in app.pages),
-    path("docs/", reference.reference, {"routes": documented}, name="reference"),
-    path("docs/errors", reference.errors, name="docs_errors"),
+    path("openapi.json", openapi, {"routes": tuple(documented)}, name="openapi"),
+    path("docs/", swagger, name="swagger"),
+    path("docs/reference", reference.reference, {"routes": documented}, name="reference"),
+    path("docs/start", pages.start, name="docs_start"),
+    path("docs/errors", pages.errors, name="docs_errors"),
+    path("docs/limits", limits.rate_limits, name="docs_limits"),
+    path("docs/webhooks", pages.webhooks, name="docs_webhooks"),
+    path("docs/practices", pages.practices, name="docs_practices"),
+    path("docs/changelog", pages.changes, name="docs_changelog"),
     path("healthz", views.alive, name="healthz"),
     path("readyz", views.ready, name="readyz"),
     path("metrics", views.metrics, name="metrics"),

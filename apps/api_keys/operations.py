@@ -5,7 +5,7 @@ from typing import Any
 from apps.api_keys.serializers import KeyChangeBody, NewKeyBody, VerifyBody
 from apps.audit.figures import Interval
 from apps.base.operations import Answer, Operation, Paging, Parameter, span_parameters
-from apps.base.shapes import Shape, listed, moment, more, nullable, public_id, record, text, whole, word
+from apps.base.shapes import Shape, listed, moment, more, nullable, public_id, record, shown_once, text, whole, word
 from apps.credentials.operations import LIFE_EXAMPLE, STATUS, life
 from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
 
@@ -77,9 +77,7 @@ API_KEY = Shape(
         **LIFE_EXAMPLE,
     },
 )
-NEW_API_KEY = more(
-    API_KEY, "NewApiKey", {"key": KEY_TEXT}, key=text(description="The key itself: here and never again.")
-)
+NEW_API_KEY = shown_once(API_KEY, "NewApiKey", "key", KEY_TEXT, "The key itself: here and never again.")
 # The first answer again (Idempotency-Key) comes without the key.
 CREATED = Answer("The new key, with its text this once. A repeated answer is without it.", NEW_API_KEY)
 STATE = {200: Answer("The key as it is now.", API_KEY)}

@@ -56,6 +56,8 @@ class NewKeyBody(StrictSerializer):
 class KeyChangeBody(StrictSerializer):
     """What may change of a key: at least one of these."""
 
+    takes_no_empty_body = True
+
     name = Text(max_length=100, required=False)
     scopes = TextList(required=False)
     allowed_networks = TextList(required=False)

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from rest_framework import serializers
-
+from apps.base.serializers import StrictSerializer
 from apps.base.shapes import Schema, Shape
 
 
@@ -61,7 +60,7 @@ class Operation:
 
     id: str
     answers: Mapping[int, Answer]
-    body: type[serializers.Serializer] | None = None
+    body: type[StrictSerializer] | None = None
     example: Mapping[str, Any] | None = None
     paging: Paging | None = None
     parameters: tuple[Parameter, ...] = ()

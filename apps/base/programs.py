@@ -21,6 +21,7 @@ from django.middleware.security import SecurityMiddleware
 from django.urls import URLPattern, set_script_prefix
 from django.utils.module_loading import import_string
 
+from apps.base import maintenance
 from apps.base.middleware import PROGRAM, GetResponse, PageHeadersMiddleware, is_api
 from apps.base.rendering import add_headers, render
 from apps.base.requests import PortalRequest
@@ -71,13 +72,16 @@ class ProgramsMiddleware:
         if not is_program(request.path_info, request.META.get("HTTP_ACCEPT", "")):
             return self.get_response(request)
         response = self._answer(request)
-        if not (response.streaming or response.has_header("Content-Length")):
+        # 304 stands for a body of another length (RFC 9110 section 8.6).
+        if not (response.streaming or response.status_code == 304 or response.has_header("Content-Length")):
             response.headers["Content-Length"] = str(len(response.content))
         add_headers(response, self._headers[request.is_secure()])
         return response
 
     def _call(self, request: PortalRequest) -> HttpResponse:
         request.get_host()  # as CommonMiddleware: raises for a host that is not in ALLOWED_HOSTS
+        if maintenance.is_on():
+            return maintenance.answer_program(request)
         if self._routes is None:
             self._routes = import_string(f"{settings.ROOT_URLCONF}.api_routes")
         view, values = self._routes.find(request.path_info)

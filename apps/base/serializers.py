@@ -92,6 +92,9 @@ class TextList(serializers.ListField):
 class StrictSerializer(serializers.Serializer):
     """A body whose every field is known. Writes nothing: actions do."""
 
+    # Whether at least one field must be there, where none is required; ``validate`` refuses, this tells.
+    takes_no_empty_body = False
+
     def run_validation(self, data: Any = empty) -> Any:
         """This will name unknown fields beside the errors of known ones."""
         unknown = sorted(set(data) - self.writable_names()) if isinstance(data, dict) else []

@@ -80,3 +80,9 @@ def more(shape: Shape, name: str, example: dict[str, Any], **fields: Schema) -> 
     properties = {**shape.schema["properties"], **fields}
     schema = {**shape.schema, "properties": properties, "required": [*shape.schema["required"], *fields]}
     return Shape(name, schema, {**shape.example, **example})
+
+
+def shown_once(shape: Shape, name: str, field: str, example: str, description: str) -> Shape:
+    """This will return a shape with a secret that only the first answer holds: a repeated one comes without it."""
+    properties = {**shape.schema["properties"], field: text(description=description)}
+    return Shape(name, {**shape.schema, "properties": properties}, {**shape.example, field: example})

@@ -66,6 +66,8 @@ class NewUsersBody(StrictSerializer):
 class UserChangeBody(StrictSerializer):
     """What may change of a user: at least one of the two."""
 
+    takes_no_empty_body = True
+
     name = Text(max_length=150, required=False)
     email = Email(max_length=254, required=False)
 

@@ -1,7 +1,7 @@
 """What ``/v1/sdk-keys`` and ``/v1/sdk/activations`` take and answer."""
 
 from apps.base.operations import GONE, Answer, Operation, Paging, Parameter
-from apps.base.shapes import Shape, listed, moment, more, nullable, public_id, record, text, whole, word
+from apps.base.shapes import Shape, listed, moment, nullable, public_id, record, shown_once, text, whole, word
 from apps.credentials.operations import LIFE_EXAMPLE, STATUS, life
 from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
 from apps.sdk_keys.models import Freed, Platform
@@ -39,11 +39,8 @@ SDK_KEY = Shape(
         **LIFE_EXAMPLE,
     },
 )
-NEW_SDK_KEY = more(
-    SDK_KEY,
-    "NewSdkKey",
-    {"key": "ips_SHOWN_ONCE_IN_THIS_ANSWER"},
-    key=text(description="The key itself: here and never again."),
+NEW_SDK_KEY = shown_once(
+    SDK_KEY, "NewSdkKey", "key", "ips_SHOWN_ONCE_IN_THIS_ANSWER", "The key itself: here and never again."
 )
 STATE = {200: Answer("The key as it is now.", SDK_KEY)}
 ACTIVATION = Shape(

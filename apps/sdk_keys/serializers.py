@@ -55,6 +55,8 @@ class NewSdkKeyBody(AppBody):
 class SdkKeyChangeBody(AppBody):
     """What may change of an SDK key: at least one of these."""
 
+    takes_no_empty_body = True
+
     name = Text(max_length=100, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

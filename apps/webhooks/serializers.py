@@ -135,7 +135,7 @@ def write_endpoint(endpoint: Endpoint, held_count: int = 0) -> dict[str, Any]:
         "url": endpoint.url,
         "description": endpoint.description,
         "event_types": endpoint.event_types,
-        "headers": dict.fromkeys(json.loads(endpoint.headers), MASK_DOTS),
+        "headers": dict.fromkeys(endpoint.own_headers or (), MASK_DOTS),
         "status": endpoint.status,
         "health": endpoint.health,
         "disabled_reason": endpoint.disabled_reason or None,

@@ -13,24 +13,21 @@ from apps.base.shapes import (
     nullable,
     public_id,
     record,
+    shown_once,
     text,
     texts,
     whole,
     word,
 )
+from apps.webhooks.events import HOST_EVENTS
 from apps.webhooks.models import DeliveryStatus, EndpointHealth, EndpointStatus, EventOrigin
 from apps.webhooks.models.replays import ReplayStatus
 
 TAIL = "01JD2V8Q4ZK7M3X9T5B6CW"
 EVENT_ID, ENDPOINT_ID, DELIVERY_ID = f"evt_{TAIL}", f"ep_{TAIL}", f"dlv_{TAIL}"
 URL = "https://hooks.acme.example/in"
-DATA: dict[str, Any] = {
-    "id": "ord_1001",
-    "number": "1001",
-    "status": "created",
-    "total": 129.5,
-    "currency": "EUR",
-}
+# What the event type itself gives as its sample: an example that is not taken would be none.
+DATA: dict[str, Any] = HOST_EVENTS["order.created"].sample
 STATUSES = word([str(each) for each in DeliveryStatus.values])
 EVENT_NAME: Schema = text("^[a-z][a-z0-9_]*(\\.[a-z0-9_]+)+$")
 
@@ -67,11 +64,12 @@ ENDPOINT = Shape(
         "failing_since": None,
     },
 )
-NEW_ENDPOINT = more(
+NEW_ENDPOINT = shown_once(
     ENDPOINT,
     "NewWebhookEndpoint",
-    {"secret": "whsec_SHOWN_ONCE_IN_THIS_ANSWER"},
-    secret=text(description="The signing secret: here and never again."),
+    "secret",
+    "whsec_SHOWN_ONCE_IN_THIS_ANSWER",
+    "The signing secret: here and never again.",
 )
 
 EVENT_TYPE = Shape(
@@ -88,8 +86,8 @@ EVENT_TYPE = Shape(
     {
         "name": "order.created",
         "description": "Sent when an order is first stored.",
-        "schema": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}},
-        "sample": {"id": "ord_1001"},
+        "schema": HOST_EVENTS["order.created"].schema,
+        "sample": DATA,
         "origin": "host",
         "deprecated": False,
         "replaced_by": None,

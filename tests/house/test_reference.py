@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from integrations_portal.reference import ERROR_CODES
+from integrations_portal.developer.codes import ERROR_CODES
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 def test_the_reference_names_every_route(client):
     from integrations_portal.urls import documented
 
-    page = client.get("/docs/").content.decode()
+    page = client.get("/docs/reference").content.decode()
     for route in documented:
         assert route.callback.view_initkwargs["route"] in page
     assert "http://127.0.0.1:8000/v1/me" in page

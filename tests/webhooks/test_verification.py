@@ -1,6 +1,7 @@
 """The snippets: the page shows them, the documentation has the same, and those that can run here verify."""
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -55,6 +56,16 @@ def test_a_snippet_is_a_program(language, program, tmp_path):
     file.write_text(snippet_of(language).code, encoding="utf-8")
     flags = {"php": ["-l"], "ruby": ["-c"], "node": ["--check"]}[language]
     subprocess.run([program, *flags, file], check=True, capture_output=True, timeout=30)
+
+
+@pytest.mark.pure
+def test_the_example_of_the_documentation_is_signed_with_the_secret_beside_it():
+    page = read("docs/verify-webhooks.md")
+    message = re.search(r"```http\n.*?\n(.*?)\n\n(.*?)\n```", page, re.DOTALL)
+    headers = dict(line.split(": ", 1) for line in message[1].splitlines())
+    secret = re.search(r"`(whsec_[\w+/=]+)`", page)[1]
+    made = sign([secret_bytes(secret)], headers["webhook-id"], int(headers["webhook-timestamp"]), message[2].encode())
+    assert made["webhook-signature"] == headers["webhook-signature"]
 
 
 @pytest.mark.pure

@@ -1,0 +1,42 @@
+"""``manage.py openapi``: the OpenAPI document of this portal."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.test import override_settings
+
+from apps.base.rendering import to_json
+from apps.webhooks.models import EventType
+from integrations_portal.openapi.document import document
+from integrations_portal.urls import documented
+
+# As the committed copy has it: whoever reads that puts their own portal's address there.
+SNAPSHOT_URL = "https://portal.example.com"
+
+
+def snapshot() -> str:
+    """This will return the document as docs/openapi.json holds it: of a fresh portal at no particular address."""
+    with override_settings(PUBLIC_URL=SNAPSHOT_URL):
+        return to_json(document(documented, EventType.objects.order_by("name")), indent=1) + "\n"
+
+
+class Command(BaseCommand):
+    """Prints the document."""
+
+    help = (
+        "Prints the OpenAPI document of the public API with the event types of this portal, as docs/openapi.json "
+        "holds it: run on a fresh database it rewrites that file (manage.py openapi --to docs/openapi.json)."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """This will take the file to write to."""
+        parser.add_argument("--to", metavar="FILE", help="write to this file instead of standard output")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """This will write the document."""
+        if options["to"] is None:
+            self.stdout.write(snapshot(), ending="")
+            return
+        with open(options["to"], "w", encoding="utf-8") as file:
+            file.write(snapshot())
+        self.stdout.write(f"Wrote {options['to']}.")

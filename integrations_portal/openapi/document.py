@@ -1,0 +1,235 @@
+"""The whole document: paths, what they share, and the webhooks of the event catalogue."""
+
+import inspect
+import re
+from collections.abc import Iterable, Sequence
+from itertools import count
+from typing import Any
+
+from django.conf import settings
+from django.urls import URLPattern
+
+from apps.base.api import PortalView
+from apps.base.operations import Answer, Operation, Parameter
+from apps.base.permissions import ADMIN
+from apps.base.shapes import Schema
+from apps.webhooks.models import EventType
+from integrations_portal import __version__
+from integrations_portal.developer.codes import ERROR_CODES, example_body
+from integrations_portal.openapi.bodies import body_schema
+from integrations_portal.openapi.headers import HEADERS, PARAMETERS, answer_headers, is_tagged, shared_parameters
+from integrations_portal.openapi.refusals import ERROR, codes_of
+from integrations_portal.openapi.webhooks import webhook
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+# What the first segment of a path is about, and the prefix of the ids below it.
+TAGS = {
+    "me": ("Account", ""),
+    "users": ("Users", "user"),
+    "invitations": ("Invitations", "inv"),
+    "api-keys": ("API keys", "key"),
+    "leaked-keys": ("API keys", ""),
+    "usage": ("Usage", ""),
+    "webhook-endpoints": ("Webhook endpoints", "ep"),
+    "event-types": ("Event types", ""),
+    "events": ("Events", "evt"),
+    "deliveries": ("Deliveries", "dlv"),
+    "replays": ("Replays", "rpl"),
+    "sdk-keys": ("SDK keys", "sdk"),
+    "sdk": ("Apps", "act"),
+    "audit-log": ("Audit log", ""),
+}
+TAIL = "01JD2V8Q4ZK7M3X9T5B6CW"
+SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"header": []}]
+SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`Authorization: Bearer KEY`. `Authorization: x-api-key KEY` is taken, too.",
+    },
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "`X-API-Key: KEY`."},
+}
+INTRODUCTION = """JSON in, JSON out, UTF-8. Times are UTC with `Z`.
+
+Every error has the same shape: a sentence, a code that does not change, the request's id, and a link to what it means.
+
+Unknown fields of a body are refused; unknown parameters of a query string are ignored.
+A path may end with a slash or without."""
+
+
+class Shared:
+    """What several operations refer to, collected while they are described."""
+
+    def __init__(self) -> None:
+        self.schemas: dict[str, Schema] = {}
+        self.responses: dict[str, Schema] = {}
+
+    def refusal(self, status: int, codes: list[str], headers: list[str]) -> str:
+        """This will return the name under which an error answer with these codes and headers is kept."""
+        answer = _refusal(codes, headers)
+        for number in count(1):
+            name = f"Error{status}" if number == 1 else f"Error{status}_{number}"
+            if self.responses.setdefault(name, answer) == answer:
+                return name
+        raise AssertionError("count() has no end")
+
+
+def _refusal(codes: list[str], headers: list[str]) -> Schema:
+    schema = {"allOf": [{"$ref": "#/components/schemas/Error"}, {"properties": {"code": {"enum": codes}}}]}
+    examples = {code: {"$ref": f"#/components/examples/{code}"} for code in codes}
+    return {
+        "description": " · ".join(f"`{code}`" for code in codes),
+        "headers": _headers(headers),
+        "content": {"application/json": {"schema": schema, "examples": examples}},
+    }
+
+
+def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> dict[str, Any]:
+    """This will return the document for these routes of ``/v1`` and these event types."""
+    shared = Shared()
+    paths: dict[str, Any] = {}
+    for route in routes:
+        view, path = route.callback.view_class, route.callback.view_initkwargs["route"]  # type: ignore[attr-defined]
+        item = {method.lower(): _operation(view, method, path, shared) for method in METHODS if method in view.offers}
+        paths[path] = item
+    return {
+        "openapi": "3.1.0",
+        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
+        "info": {"title": "Integrations Portal", "version": __version__, "description": INTRODUCTION},
+        "servers": [{"url": settings.PUBLIC_URL}],
+        "security": SECURITY,
+        "tags": [{"name": name} for name in dict.fromkeys(tag for tag, _prefix in TAGS.values())],
+        "paths": paths,
+        "webhooks": {each.name: webhook(each) for each in event_types},
+        "components": {
+            "schemas": {"Error": ERROR, **dict(sorted(shared.schemas.items()))},
+            "responses": dict(sorted(shared.responses.items())),
+            "parameters": PARAMETERS,
+            "headers": HEADERS,
+            "examples": {code: {"value": example_body(code)} for code in ERROR_CODES},
+            "securitySchemes": SCHEMES,
+        },
+    }
+
+
+def summary_of(view: type[PortalView], method: str) -> str:
+    """This will return what a method does, as its docstring says it."""
+    text = (inspect.getdoc(getattr(view, method.lower())) or "").split("\n\n")[0].removeprefix("This will ")
+    text = " ".join(text.split())
+    return text[:1].upper() + text[1:]
+
+
+def scopes_of(view: type[PortalView], method: str) -> list[str]:
+    """This will name the scopes any one of which is enough; none: any key will do."""
+    needed = view.requires[method]
+    scopes = (needed,) if isinstance(needed, str) else needed
+    return [*map(str, scopes), ADMIN] if scopes and view.callers else []
+
+
+def _operation(view: type[PortalView], method: str, path: str, shared: Shared) -> dict[str, Any]:
+    operation = view.offers[method]
+    scopes = scopes_of(view, method)
+    found: dict[str, Any] = {
+        "operationId": operation.id,
+        "summary": summary_of(view, method),
+        "description": _who(view, scopes),
+        "tags": [TAGS[path.split("/")[2]][0]],
+        "x-scopes": scopes,
+        "parameters": [
+            *_path_parameters(path),
+            *shared_parameters(view, method, operation),
+            *map(_parameter, operation.parameters),
+        ],
+    }
+    if operation.body is not None:
+        found["requestBody"] = _request_body(operation, shared)
+    found["responses"] = _responses(view, method, operation, path, shared)
+    if not view.callers:
+        found["security"] = []
+    return found
+
+
+def _who(view: type[PortalView], scopes: list[str]) -> str:
+    if not view.callers:
+        return "No key is needed."
+    if scopes:
+        return "Scope: " + " or ".join(f"`{scope}`" for scope in scopes) + "."
+    return "An SDK key." if view.callers == ("sdk_key",) else "Any API key."
+
+
+def _path_parameters(path: str) -> list[Schema]:
+    prefix = TAGS[path.split("/")[2]][1]
+    return [_path_parameter(name, prefix) for name in re.findall(r"{(\w+)}", path)]
+
+
+def _path_parameter(name: str, prefix: str) -> Schema:
+    common = {"name": name, "in": "path", "required": True}
+    if not prefix:
+        return {**common, "schema": {"type": "string"}, "example": "order.created"}
+    prefix = "act" if name == "act" else prefix
+    return {
+        **common,
+        "schema": {"type": "string", "pattern": f"^{prefix}_[0-9A-Za-z]{{22}}$"},
+        "example": f"{prefix}_{TAIL}",
+    }
+
+
+def _parameter(parameter: Parameter) -> Schema:
+    found: Schema = {
+        "name": parameter.name,
+        "in": parameter.where,
+        "description": parameter.text,
+        "required": parameter.required,
+        "schema": parameter.schema,
+    }
+    return found if parameter.example is None else {**found, "example": parameter.example}
+
+
+def _request_body(operation: Operation, shared: Shared) -> Schema:
+    assert operation.body is not None
+    name = f"{operation.id[:1].upper()}{operation.id[1:]}Body"
+    schema = shared.schemas[name] = body_schema(operation.body())
+    return {
+        "required": bool(schema.get("required") or schema.get("minProperties")),
+        "content": {
+            "application/json": {
+                "schema": {"$ref": f"#/components/schemas/{name}"},
+                "examples": {"usual": {"value": operation.example}},
+            }
+        },
+    }
+
+
+def _responses(view: type[PortalView], method: str, operation: Operation, path: str, shared: Shared) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for status, answer in operation.answers.items():
+        found[str(status)] = {
+            "description": answer.text,
+            "headers": _headers(answer_headers(view, method, operation, status)),
+            **_content(operation, answer, shared),
+        }
+    if is_tagged(view, method):
+        held = _headers(answer_headers(view, method, operation, 304))
+        found["304"] = {"description": "Nothing new: the caller holds it.", "headers": held}
+    for status, codes in codes_of(view, method, operation, path).items():
+        headers = answer_headers(view, method, operation, status)
+        found[str(status)] = {"$ref": f"#/components/responses/{shared.refusal(status, codes, headers)}"}
+    return found
+
+
+def _headers(names: list[str]) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _content(operation: Operation, answer: Answer, shared: Shared) -> dict[str, Any]:
+    if answer.media_types:
+        return {"content": {name: {"schema": {"type": "string"}} for name in answer.media_types}}
+    if answer.shape is None:
+        return {}
+    shared.schemas[answer.shape.name] = answer.shape.schema
+    schema: Schema = {"$ref": f"#/components/schemas/{answer.shape.name}"}
+    if answer.many:
+        schema = {"type": "array", "items": schema}
+    examples = {"usual": {"value": answer.example}}
+    examples |= {name.replace(" ", "-"): {"value": value} for name, value in operation.more_examples.items()}
+    return {"content": {"application/json": {"schema": schema, "examples": examples}}}

@@ -1,0 +1,110 @@
+"""Headers of answers, and the parameters that many operations share."""
+
+from typing import Any
+
+from apps.base.api import PortalView
+from apps.base.operations import Operation, Paging
+from apps.base.shapes import Schema
+
+# Only where the key has limits: a key without any has none of the first five.
+LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy", "RateLimit")
+
+
+def _header(text: str, required: bool = False, **schema: Any) -> dict[str, Any]:
+    return {"description": text, "required": required, "schema": schema}
+
+
+HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-ID": _header("Names this call in logs and in the audit log.", True, type="string"),
+    "RateLimit-Limit": _header("Calls in the window with the fewest left.", type="integer"),
+    "RateLimit-Remaining": _header("Calls that are left in it.", type="integer"),
+    "RateLimit-Reset": _header("Seconds until it ends.", type="integer"),
+    "RateLimit-Policy": _header("All windows: draft-ietf-httpapi-ratelimit-headers.", type="string"),
+    "RateLimit": _header("What is left of each window: the same draft.", type="string"),
+    "Retry-After": _header("Seconds to wait.", True, type="integer", minimum=1),
+    "WWW-Authenticate": _header("How to authenticate (RFC 6750).", True, type="string"),
+    "X-Total-Count": _header("How many there are on all pages.", True, type="integer", minimum=0),
+    "Link": _header("Neighbouring pages (RFC 8288): first, prev, next, last; lists by cursor: next.", type="string"),
+    "Idempotency-Replayed": _header("`true`: the first answer again.", type="string", const="true"),
+    "ETag": _header("Stands for what was answered (RFC 9110 section 8.8.3).", type="string"),
+    "Content-Disposition": _header("The name of the file.", True, type="string"),
+}
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "limit": {
+        "name": "limit",
+        "in": "query",
+        "description": "How many a page has at most.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
+    },
+    "offset": {
+        "name": "offset",
+        "in": "query",
+        "description": "How many to skip.",
+        "schema": {"type": "integer", "minimum": 0, "maximum": 1_000_000_000, "default": 0},
+    },
+    "cursor": {
+        "name": "cursor",
+        "in": "query",
+        "description": "Where to go on: as the link to the next page has it.",
+        "schema": {"type": "string"},
+    },
+    "Idempotency-Key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "Makes it safe to send the request again within 24 hours: the first answer comes back.",
+        "schema": {"type": "string", "pattern": "^[\\x21-\\x7E]{1,255}$"},
+    },
+}
+CONDITIONS = {
+    "If-None-Match": "Tags that the caller holds: 304 where one of them is still good.",
+    "If-Match": "Tags one of which the object must have: else 412, and nothing is changed.",
+}
+PARAMETERS |= {
+    name: {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+    for name, text in CONDITIONS.items()
+}
+PAGES = {Paging.OFFSET: ("limit", "offset"), Paging.CURSOR: ("limit", "cursor")}
+
+
+def answer_headers(view: type[PortalView], method: str, operation: Operation, status: int) -> list[str]:
+    """This will name the headers that an answer of this status may carry."""
+    found = ["X-Request-ID"]
+    if view.callers and status != 401:
+        found += LIMITS
+    if status == 401:
+        found.append("WWW-Authenticate")
+    if status == 429:
+        found.append("Retry-After")
+    if status == 304 or (status == 200 and (is_tagged(view, method) or method in view.takes_if_match)):
+        found.append("ETag")
+    if status in operation.answers:
+        found += _of_success(view, method, operation)
+    return found
+
+
+def _of_success(view: type[PortalView], method: str, operation: Operation) -> list[str]:
+    found = ["X-Total-Count"] if operation.paging == Paging.OFFSET else []
+    if operation.paging is not None:
+        found.append("Link")
+    if method == "POST" and view.takes_idempotency_key:
+        found.append("Idempotency-Replayed")
+    if any(answer.media_types for answer in operation.answers.values()):
+        found.append("Content-Disposition")
+    return found
+
+
+def shared_parameters(view: type[PortalView], method: str, operation: Operation) -> list[Schema]:
+    """This will refer to the parameters that an operation has in common with others."""
+    names = list(PAGES.get(operation.paging, ())) if operation.paging else []
+    if method == "POST" and view.takes_idempotency_key:
+        names.append("Idempotency-Key")
+    if is_tagged(view, method):
+        names += CONDITIONS
+    if method in view.takes_if_match:
+        names.append("If-Match")
+    return [{"$ref": f"#/components/parameters/{name}"} for name in names]
+
+
+def is_tagged(view: type[PortalView], method: str) -> bool:
+    """This will tell whether a method answers a tag, and 304 to who holds it."""
+    return method == "GET" and view.tagged

@@ -1,0 +1,64 @@
+"""What receivers get: one entry of the document's ``webhooks`` for each type of the event catalogue."""
+
+import json
+from typing import Any
+
+from django.conf import settings
+
+from apps.base.shapes import Schema, moment
+from apps.webhooks.models import EventType
+
+SIGNED = "Standard Webhooks: https://github.com/standard-webhooks/standard-webhooks"
+HEADERS = (
+    ("webhook-id", "The event's id; the same over retries and replays.", {"type": "string"}),
+    (
+        "webhook-timestamp",
+        "When this attempt was signed, in seconds since 1970.",
+        {"type": "string", "pattern": "^\\d+$"},
+    ),
+    ("webhook-signature", f"`v1,` and base64, for each valid secret, newest first. {SIGNED}", {"type": "string"}),
+)
+ANSWERS = {
+    "2XX": {"description": "Taken. Answer within the time limit; work on it afterwards."},
+    "410": {"description": "Gone: the endpoint is disabled at once."},
+    "default": {"description": "Everything else is a failure and is tried again for days."},
+}
+
+
+def webhook(event_type: EventType) -> dict[str, Any]:
+    """This will describe the request that carries an event of this type to a receiver."""
+    found: dict[str, Any] = {
+        "operationId": f"receive.{event_type.name}",
+        "summary": event_type.description,
+        "tags": ["Webhooks"],
+        "security": [],
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "description": text, "schema": schema}
+            for name, text, schema in HEADERS
+        ],
+        "requestBody": {"required": True, "content": {"application/json": _payload(event_type)}},
+        "responses": ANSWERS,
+    }
+    return {"post": {**found, "deprecated": True} if event_type.is_deprecated else found}
+
+
+def _payload(event_type: EventType) -> dict[str, Any]:
+    sample = {"type": event_type.name, "timestamp": "2026-11-24T08:12:30.118Z", "data": event_type.sample}
+    schema = {
+        "type": "object",
+        "required": ["type", "timestamp", "data"],
+        "properties": {
+            "type": {"const": event_type.name},
+            "timestamp": moment(milliseconds=True),
+            "data": _data(event_type),
+        },
+    }
+    return {"schema": schema, "examples": {"sample": {"value": sample}}}
+
+
+def _data(event_type: EventType) -> Schema | bool:
+    """Return the schema of the data; one with references is a document of its own, for they are to itself."""
+    schema: Any = event_type.schema
+    if isinstance(schema, bool) or "$ref" not in json.dumps(schema):
+        return schema
+    return {"$id": f"{settings.PUBLIC_URL}/v1/event-types/{event_type.name}", **schema}

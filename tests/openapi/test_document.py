@@ -1,0 +1,115 @@
+"""The document at /openapi.json: valid, complete, and the same as the committed copy."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from drf_spectacular.validation import validate_schema
+
+from apps.base.api import PortalView
+from apps.webhooks.models import EventType
+from integrations_portal.developer.codes import ERROR_CODES
+from integrations_portal.management.commands.openapi import snapshot
+from integrations_portal.urls import documented
+
+pytestmark = pytest.mark.django_db
+SNAPSHOT = Path(__file__).parents[2] / "docs" / "openapi.json"
+# Codes that no operation answers a key: a method that is not there, and what only people are asked.
+OF_NO_OPERATION = {"method_not_allowed", "reauthentication_required"}
+
+
+@pytest.fixture
+def served(client: Client) -> dict[str, Any]:
+    """The document as a client reads it."""
+    answer = client.get("/openapi.json")
+    assert answer["Content-Type"] == "application/json"
+    return json.loads(answer.content)
+
+
+def test_it_is_a_valid_document(served: dict[str, Any]) -> None:
+    assert served["openapi"] == "3.1.0"
+    assert served["servers"] == [{"url": "http://127.0.0.1:8000"}]
+    validate_schema(served)
+
+
+def test_the_committed_copy_is_up_to_date(tmp_path: Path) -> None:
+    call_command("openapi", "--to", str(tmp_path / "openapi.json"), verbosity=0)
+    assert (tmp_path / "openapi.json").read_text() == snapshot()
+    assert SNAPSHOT.read_text() == snapshot(), "run: manage.py openapi --to docs/openapi.json (on a fresh database)"
+
+
+def test_every_route_and_method_is_in_it(served: dict[str, Any]) -> None:
+    found = {(path, method) for path, item in served["paths"].items() for method in item}
+    assert found == {
+        (route.callback.view_initkwargs["route"], method.lower())  # type: ignore[attr-defined]
+        for route in documented
+        for method in route.callback.view_class.requires  # type: ignore[attr-defined]
+    }
+
+
+def test_every_error_code_is_explained_by_an_example(served: dict[str, Any]) -> None:
+    told = {
+        name for response in served["components"]["responses"].values()
+        for name in response["content"]["application/json"]["examples"]
+    }  # fmt: skip
+    assert told == set(ERROR_CODES) - OF_NO_OPERATION
+    assert set(served["components"]["examples"]) == set(ERROR_CODES)
+
+
+def test_every_reference_leads_somewhere(served: dict[str, Any]) -> None:
+    def walk(value: Any) -> None:
+        if isinstance(value, dict):
+            if "$ref" in value and value["$ref"].startswith("#/components"):
+                target: Any = served
+                for part in value["$ref"].removeprefix("#/").split("/"):
+                    target = target[part]
+            for inner in value.values():
+                walk(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                walk(inner)
+
+    walk(served)
+
+
+def test_webhooks_follow_the_catalogue(served: dict[str, Any], client: Client) -> None:
+    assert set(served["webhooks"]) == set(EventType.objects.values_list("name", flat=True))
+    schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": "string"}}}
+    EventType.objects.create(name="thing.seen", description="Seen.", schema=schema, sample={"a": "b"})
+    again = json.loads(client.get("/openapi.json").content)
+    data = again["webhooks"]["thing.seen"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert data["properties"]["data"]["$id"].endswith("/v1/event-types/thing.seen")
+    validate_schema(again)
+
+
+def test_scopes_and_security(served: dict[str, Any]) -> None:
+    create = served["paths"]["/v1/users"]["post"]
+    assert create["x-scopes"] == ["users:write", "admin"]
+    assert served["security"] == [{"bearer": []}, {"header": []}] and "security" not in create
+    assert served["paths"]["/v1/leaked-keys"]["post"]["security"] == []
+    assert "401" not in served["paths"]["/v1/leaked-keys"]["post"]["responses"]
+
+
+def test_it_is_answered_from_a_copy_that_is_still_good(client: Client) -> None:
+    first = client.get("/openapi.json")
+    again = client.get("/openapi.json", HTTP_IF_NONE_MATCH=first["ETag"])
+    assert (again.status_code, again.content) == (304, b"")
+    EventType.objects.filter(name="order.created").update(description="Something else.")
+    changed = client.get("/openapi.json", HTTP_IF_NONE_MATCH=first["ETag"])
+    assert changed.status_code == 200 and changed["ETag"] != first["ETag"]
+    assert client.post("/openapi.json").status_code == 405
+
+
+def test_swagger_ui_is_served_from_our_own_files(client: Client) -> None:
+    page = client.get("/docs/").content.decode()
+    assert 'data-url="/openapi.json"' in page
+    assert "https://" not in page.split("<head>")[1].split("</head>")[0]
+
+
+def test_a_view_says_nothing_of_a_method_that_it_does_not_have() -> None:
+    for route in documented:
+        view: type[PortalView] = route.callback.view_class  # type: ignore[attr-defined]
+        assert set(view.offers) == set(view.requires)
