@@ -380,6 +380,8 @@ def test_nothing_is_done_without_the_forms_token_nor_filled_in_again(browser_of,
         answer = person.send(path, {"description": "canary-of-another-site"}, method)
         assert answer.status_code == 403 and "CSRF" in page(answer)
         assert "canary-of-another-site" not in page(answer)
+    answer = person.send("/v1/invitations", {"email": "canary-of-another-site", "role": "viewer"})
+    assert answer.status_code == 403 and "canary-of-another-site" not in page(answer)
     assert Endpoint.objects.existing().get(pk=endpoint.pk).description == ""
     text = page(person.get(path))
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', text)
