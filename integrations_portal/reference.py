@@ -48,6 +48,7 @@ ERROR_CODES: dict[str, Code] = {
     "activation_limit_reached": Code(409, _("Every activation of the SDK key is taken. Free one or raise the limit.")),
     "idempotency_conflict": Code(409, _("The Idempotency-Key was used with another body. Take a new one.")),
     "idempotency_in_progress": Code(409, _("The first request with this Idempotency-Key still runs. Wait a little.")),
+    "precondition_failed": Code(412, _("It was changed since you read it. Read it again and send the new ETag.")),
     "payload_too_large": Code(413, _("The body is larger than 1 MiB, or the data of an event than 256 KiB.")),
     "unsupported_media_type": Code(415, _("Send the body as application/json.")),
     "rate_limited": Code(429, _("Too many calls. Try again after “Retry-After” seconds.")),

@@ -24,6 +24,7 @@ from apps.api_keys.verification import verify
 from apps.audit.figures import of_key, of_organization
 from apps.audit.models import LastUse
 from apps.base.api import ANY_KEY, PortalView
+from apps.base.conditions import ObjectResponse
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.serializers import StrictSerializer
@@ -44,6 +45,8 @@ class Me(PortalView):
     requires = {"GET": ANY_KEY}
     offers = {"GET": operations.GET_ME}
     callers = ("api_key",)
+    # What is left of the limits is less with each call.
+    tagged = False
 
     def get(self, request: ApiRequest) -> Response:
         """This will describe the calling key."""
@@ -71,10 +74,10 @@ class ApiKeys(PortalView):
         return Response(write_key(key, text=text), status=201)
 
 
-def answer_with(request: ApiRequest, id: str) -> Response:
+def answer_with(request: ApiRequest, id: str) -> ObjectResponse:
     """This will answer one key as it is now."""
     key = rows_of(request).with_public_id(id)
-    return Response(write_key(key, LastUse.objects.filter(pk=key.pk).first()))
+    return ObjectResponse(write_key(key, LastUse.objects.filter(pk=key.pk).first()), key.version)
 
 
 class OneApiKey(PortalView):
@@ -82,6 +85,7 @@ class OneApiKey(PortalView):
 
     requires = {"GET": Permission.API_KEYS_READ, "PATCH": Permission.API_KEYS_WRITE}
     offers = {"GET": operations.GET_API_KEY, "PATCH": operations.UPDATE_API_KEY}
+    takes_if_match = ("PATCH",)
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one key."""
@@ -90,7 +94,8 @@ class OneApiKey(PortalView):
     def patch(self, request: ApiRequest, id: str) -> Response:
         """This will change name, networks, limits, or make the scopes fewer."""
         rows_of(request).with_public_id(id)
-        actions.update_key(actor=request.actor, key_id=id, **self.validated(request, KeyChangeBody))
+        body, expected = self.validated(request, KeyChangeBody), self.expected(request)
+        actions.update_key(actor=request.actor, key_id=id, expected=expected, **body)
         return answer_with(request, id)
 
 
@@ -99,11 +104,13 @@ class RotateApiKey(PortalView):
 
     requires = {"POST": Permission.API_KEYS_WRITE}
     offers = {"POST": operations.ROTATE_API_KEY}
+    takes_if_match = ("POST",)
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will make a key with the same settings; its text is in this answer and never again."""
         rows_of(request).with_public_id(id)
-        made, text = actions.rotate_key(actor=request.actor, key_id=id, **self.validated(request, RotateBody))
+        body, expected = self.validated(request, RotateBody), self.expected(request)
+        made, text = actions.rotate_key(actor=request.actor, key_id=id, expected=expected, **body)
         key = rows_of(request).get(pk=made.pk)
         return Response(write_key(key, text=text), status=201)
 
@@ -112,12 +119,14 @@ class ChangeOfState(PortalView):
     """The base of what brings a key into another state: the object is answered, also where it was so already."""
 
     requires: ClassVar = {}
+    takes_if_match = ("POST",)
     body: type[StrictSerializer] = NothingBody
 
     def change(self, request: ApiRequest, id: str, action: Callable[..., ApiKey]) -> Response:
         """This will call the action with what the body holds and answer the key."""
         rows_of(request).with_public_id(id)
-        action(actor=request.actor, key_id=id, **self.validated(request, self.body))
+        body, expected = self.validated(request, self.body), self.expected(request)
+        action(actor=request.actor, key_id=id, expected=expected, **body)
         return answer_with(request, id)
 
 
@@ -184,6 +193,7 @@ class KeyUsage(PortalView):
 
     requires = {"GET": (Permission.API_KEYS_READ, Permission.USAGE_READ)}
     offers = {"GET": operations.GET_KEY_USAGE}
+    tagged = False
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return the figures of one key."""
@@ -198,6 +208,8 @@ class Usage(PortalView):
 
     requires = {"GET": Permission.USAGE_READ}
     offers = {"GET": operations.GET_USAGE}
+    # The call that asks counts itself.
+    tagged = False
 
     def get(self, request: ApiRequest) -> Response:
         """This will return the figures of the organization."""

@@ -54,6 +54,8 @@ class ExportAuditLog(PortalView):
 
     requires: ClassVar = {"GET": Permission.AUDIT_READ}
     offers = {"GET": operations.EXPORT_AUDIT_LOG}
+    # Read while it is sent.
+    tagged = False
 
     def check_permission(self, request: ApiRequest) -> None:
         """This will refuse, after a key without its scope, people who may read the log and not take it out."""

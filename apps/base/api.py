@@ -23,6 +23,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.base.actor import Actor
+from apps.base.conditions import expected_by, refuse_unknown, tagged
 from apps.base.door import csrf_refusal, https_refusal
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
 from apps.base.idempotency import answered_once
@@ -32,6 +33,7 @@ from apps.base.parsing import SessionFormParser, StrictJSONParser, check_length
 from apps.base.permissions import Permission
 from apps.base.rendering import JSON_ONLY, add_headers
 from apps.base.requests import ApiRequest, PortalRequest
+from apps.base.versions import Expected
 
 REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
 SHOWN_ONCE = frozenset({"key", "secret"})
@@ -74,6 +76,9 @@ class PortalView(APIView):
     ``requires`` maps each HTTP method to a permission, a tuple of which one is enough, or ANY_KEY; ``offers`` to what
     it takes and answers, of which the reference is made. A ``post`` reads its body by ``validated``, also where it
     takes none: that is where a request with Idempotency-Key begins to have effect.
+
+    ``tagged``: GET and HEAD answer an ETag, and 304 where the caller has it already. ``takes_if_match``: the methods
+    that hand ``expected`` to their action; of those, an ``ObjectResponse`` carries the tag that GET gives now.
     """
 
     route = ""
@@ -81,6 +86,8 @@ class PortalView(APIView):
     offers: ClassVar[dict[str, Operation]] = {}
     callers: ClassVar[tuple[str, ...]] = ("api_key", "user")
     takes_idempotency_key: ClassVar[bool] = True
+    tagged: ClassVar[bool] = True
+    takes_if_match: ClassVar[tuple[str, ...]] = ()
     http_method_names = ("get", "post", "put", "patch", "delete", "head")
     format_kwarg = None
     allow = ""
@@ -94,6 +101,8 @@ class PortalView(APIView):
                 raise TypeError(f"{cls.__name__}.{method} declares no operation")
         own = [name for name in cls.http_method_names if hasattr(cls, "get" if name == "head" else name)]
         cls.allow = ", ".join(name.upper() for name in own)
+        for method in vars(cls).keys() & {"get", "post", "put", "patch"}:
+            setattr(cls, method, tagged(vars(cls)[method]))
         if "post" in vars(cls):
             cls.post = answered_once(cls.post)  # type: ignore[attr-defined]  # checked in the line above
 
@@ -116,6 +125,7 @@ class PortalView(APIView):
         for name, value in raw.GET.items() if raw.META.get("QUERY_STRING") else ():
             if "\0" in value or "\0" in name:
                 raise Invalid.field(name, "A parameter holds a NUL character.")
+        refuse_unknown(raw.META, raw.method, self)
 
     # DRF's way through a view, less what it makes anew for each request and JSON does not need.
 
@@ -208,6 +218,10 @@ class PortalView(APIView):
         if request._request.attempt is not None:
             request._request.attempt.begin()
         return values
+
+    def expected(self, request: ApiRequest) -> Expected:
+        """This will return what ``If-Match`` demands of the object; ask for it once the body is known to be good."""
+        return expected_by(request._request.META)
 
     def offset_page(self, request: ApiRequest, rows: QuerySet, write: Callable[[Any], Any]) -> Response:
         """This will answer ``limit`` rows from ``offset`` with totals and neighbours in headers."""

@@ -79,6 +79,13 @@ class Conflict(PortalError):
         super().__init__(message, code, 409)
 
 
+class PreconditionFailed(PortalError):
+    """The thing is not what the caller says it is (RFC 9110 section 15.5.13)."""
+
+    def __init__(self, message: Text) -> None:
+        super().__init__(message, "precondition_failed", 412)
+
+
 class RateLimited(PortalError):
     """Too many calls; ``retry_after`` in whole seconds."""
 

@@ -71,7 +71,8 @@ class ProgramsMiddleware:
         if not is_program(request.path_info, request.META.get("HTTP_ACCEPT", "")):
             return self.get_response(request)
         response = self._answer(request)
-        if not (response.streaming or response.has_header("Content-Length")):
+        # 304 stands for a body of another length (RFC 9110 section 8.6).
+        if not (response.streaming or response.status_code == 304 or response.has_header("Content-Length")):
             response.headers["Content-Length"] = str(len(response.content))
         add_headers(response, self._headers[request.is_secure()])
         return response

@@ -48,13 +48,18 @@ def render(response: Any) -> Any:
     """This will render an answer of the API; JSON without the way that templates go, with its copies and callbacks."""
     if getattr(response, "accepted_renderer", None) is not JSON_ONLY:
         return response.render() if hasattr(response, "render") else response
-    body = JSON_ONLY.render(response.data)
+    if not response.is_rendered:
+        write(response, JSON_ONLY.render(response.data))
+    return response
+
+
+def write(response: Any, body: bytes) -> None:
+    """This will put a rendered body on an answer, which is not rendered again."""
     if body:
         response.headers["Content-Type"] = response.content_type or JSON_ONLY.media_type
     else:
         del response.headers["Content-Type"]
     response._container, response._is_rendered = [body], True
-    return response
 
 
 class BrowsableRenderer(BaseRenderer):

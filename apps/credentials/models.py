@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.base.models import OrgOwned, OrgQuerySet, Timestamped
 from apps.base.secrets import mask
+from apps.base.versions import version_of
 
 EXPIRING = timedelta(days=14)
 LISTED_AFTER_END = timedelta(days=90)
@@ -102,6 +103,12 @@ class SecretKey(OrgOwned, Timestamped):
     def settings_of_key(self) -> tuple[str, ...]:
         """This will return the names of the fields that a key's successor takes over."""
         return ("name", "scopes", "allowed_networks", "limit_minute", "limit_hour")
+
+    @property
+    def version(self) -> str:
+        """The version of what was decided about the key; using it, and time that passes, changes nothing of that."""
+        # Every change in lifecycle.py and by the actions sets ``updated_at``; what follows from calls sets none.
+        return version_of(self.pk, self.updated_at)
 
     @property
     def mask(self) -> str:

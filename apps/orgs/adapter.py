@@ -64,6 +64,12 @@ class AccountAdapter(DefaultAccountAdapter):
         actions.note_sign_in(actor=oneself(request, user), methods=methods)
         return super().post_login(request, user, **options)
 
+    def logout(self, request: PortalRequest) -> None:
+        """This will record the sign-out and end the session."""
+        if request.user.is_authenticated:
+            actions.note_sign_out(actor=oneself(request, request.user))
+        super().logout(request)
+
 
 def is_own_path(url: str) -> bool:
     """This will tell whether a text is a path of this site that a browser cannot take for anything else."""

@@ -4,6 +4,7 @@ from django.db.models import QuerySet
 from rest_framework.response import Response
 
 from apps.base.api import PortalView
+from apps.base.conditions import ObjectResponse
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.orgs import actions, operations
@@ -80,22 +81,26 @@ class OneUser(PortalView):
         "PATCH": operations.UPDATE_USER,
         "DELETE": operations.DELETE_USER,
     }
+    takes_if_match = ("PUT", "PATCH", "DELETE")
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one user."""
-        return Response(write_single(actions.find_membership(request.actor, id).user))
+        user = actions.find_membership(request.actor, id).user
+        return ObjectResponse(write_single(user), user.version)
 
     def put(self, request: ApiRequest, id: str) -> Response:
         """This will change the name, the address, or both."""
         actions.find_membership(request.actor, id)
-        body = self.validated(request, UserChangeBody)
-        return Response(write_changed(actions.update_user(actor=request.actor, user_id=id, **body)))
+        body, expected = self.validated(request, UserChangeBody), self.expected(request)
+        user = actions.update_user(actor=request.actor, user_id=id, expected=expected, **body)
+        return ObjectResponse(write_changed(user), user.version, as_read=write_single(user))
 
     patch = put
 
     def delete(self, request: ApiRequest, id: str) -> Response:
         """This will remove the user from the organization; an account of no other one is erased."""
-        actions.delete_user(actor=request.actor, user_id=id)
+        actions.find_membership(request.actor, id)
+        actions.delete_user(actor=request.actor, user_id=id, expected=self.expected(request))
         return Response(status=204)
 
 

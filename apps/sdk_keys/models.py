@@ -7,6 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.models import OrgOwned, OrgQuerySet, Timestamped
+from apps.base.versions import version_of
 from apps.credentials.models import SecretKey
 
 DEFAULT_INACTIVE_DAYS = 30
@@ -62,6 +63,11 @@ class SdkKey(SecretKey):
         verbose_name = _("SDK key")
         verbose_name_plural = _("SDK keys")
         indexes: ClassVar[list[Any]] = [models.Index(fields=["organization", "platform", "id"], name="sdk_key_by_org")]
+
+    @property
+    def version(self) -> str:
+        """The version of what was decided about the key and its pool; devices come and go without another one."""
+        return version_of(super().version, self.pool.activation_limit, self.pool.inactive_after_days)
 
     def settings_of_key(self) -> tuple[str, ...]:
         """This will return the names of the fields that a key's successor takes over."""

@@ -73,7 +73,7 @@ def settle(ledger: Ledger, rng: random.Random, now: datetime) -> Town:
         actor = _as_actor(person, user, organization)
         actors[person.name.partition(" ")[0]] = actor
         if person.role != OPERATOR:
-            _note_arrival(ledger, actors, person, actor, organization, joined)
+            _note_arrival(ledger, person, actor, organization, joined)
             _note_sign_ins(ledger, rng, now, actor, person.sign_ins)
     return Town(organizations, actors)
 
@@ -123,15 +123,13 @@ def _as_actor(person: Person, user: User, organization: Organization) -> Actor:
     )
 
 
-def _note_arrival(
-    ledger: Ledger, actors: dict[str, Actor], person: Person, actor: Actor, organization: Organization, joined: datetime
-) -> None:
+def _note_arrival(ledger: Ledger, person: Person, actor: Actor, organization: Organization, joined: datetime) -> None:
     if person.role == Role.OWNER:
         target = ("organization", organization.public_id, organization.name)
         ledger.note(joined, actor, "organization.created", target, {"slug": [None, organization.slug]})
         return
     changes = {"role": [None, str(person.role)], "email": [None, person.email]}
-    ledger.note(joined, actors["Ada"], "member.added", ("user", actor.id, person.email), changes)
+    ledger.note(joined, actor, "invitation.accepted", ("user", actor.id, person.email), changes)
 
 
 def _note_sign_ins(ledger: Ledger, rng: random.Random, now: datetime, actor: Actor, per_day: float) -> None:

@@ -16,7 +16,7 @@ from apps.base.shapes import Schema
 from apps.webhooks.models import EventType
 from integrations_portal import __version__
 from integrations_portal.openapi.bodies import body_schema
-from integrations_portal.openapi.headers import HEADERS, PARAMETERS, answer_headers, shared_parameters
+from integrations_portal.openapi.headers import HEADERS, PARAMETERS, answer_headers, is_tagged, shared_parameters
 from integrations_portal.openapi.refusals import ERROR, codes_of, error_example
 from integrations_portal.openapi.webhooks import webhook
 from integrations_portal.reference import ERROR_CODES
@@ -208,6 +208,9 @@ def _responses(view: type[PortalView], method: str, operation: Operation, path: 
             "headers": _headers(answer_headers(view, method, operation, status)),
             **_content(operation, answer, shared),
         }
+    if is_tagged(view, method):
+        held = _headers(answer_headers(view, method, operation, 304))
+        found["304"] = {"description": "Nothing new: the caller holds it.", "headers": held}
     for status, codes in codes_of(view, method, operation, path).items():
         headers = answer_headers(view, method, operation, status)
         found[str(status)] = {"$ref": f"#/components/responses/{shared.refusal(status, codes, headers)}"}

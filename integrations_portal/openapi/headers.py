@@ -33,6 +33,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "X-Total-Count": _header("How many there are on all pages.", True, type="integer", minimum=0),
     "Link": _header("Neighbouring pages (RFC 8288): first, prev, next, last; lists by cursor: next.", type="string"),
     "Idempotency-Replayed": _header("`true`: the first answer again.", type="string", const="true"),
+    "ETag": _header("Stands for what was answered (RFC 9110 section 8.8.3).", type="string"),
     "Content-Disposition": _header("The name of the file.", True, type="string"),
 }
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -61,6 +62,14 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "pattern": "^[\\x21-\\x7E]{1,255}$"},
     },
 }
+CONDITIONS = {
+    "If-None-Match": "Tags that the caller holds: 304 where one of them is still good.",
+    "If-Match": "Tags one of which the object must have: else 412, and nothing is changed.",
+}
+PARAMETERS |= {
+    name: {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+    for name, text in CONDITIONS.items()
+}
 PAGES = {Paging.OFFSET: ("limit", "offset"), Paging.CURSOR: ("limit", "cursor")}
 
 
@@ -73,6 +82,8 @@ def answer_headers(view: type[PortalView], method: str, operation: Operation, st
         found.append("WWW-Authenticate")
     if status == 429:
         found.append("Retry-After")
+    if status == 304 or (status == 200 and (is_tagged(view, method) or method in view.takes_if_match)):
+        found.append("ETag")
     if status in operation.answers:
         found += _of_success(view, method, operation)
     return found
@@ -94,4 +105,13 @@ def shared_parameters(view: type[PortalView], method: str, operation: Operation)
     names = list(PAGES.get(operation.paging, ())) if operation.paging else []
     if method == "POST" and view.takes_idempotency_key:
         names.append("Idempotency-Key")
+    if is_tagged(view, method):
+        names += CONDITIONS
+    if method in view.takes_if_match:
+        names.append("If-Match")
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
+
+
+def is_tagged(view: type[PortalView], method: str) -> bool:
+    """This will tell whether a method answers a tag, and 304 to who holds it."""
+    return method == "GET" and view.tagged

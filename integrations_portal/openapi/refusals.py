@@ -8,6 +8,7 @@ from django.utils import translation
 from apps.base.api import PortalView
 from apps.base.operations import Operation
 from apps.base.shapes import Schema, record, text
+from integrations_portal.openapi.headers import is_tagged
 from integrations_portal.reference import ERROR_CODES
 
 ERROR: Schema = record(
@@ -41,6 +42,8 @@ def codes_of(view: type[PortalView], method: str, operation: Operation, path: st
         found.update(OF_A_BODY)
     if "{" in path:
         found.add("not_found")
+    if is_tagged(view, method) or method in view.takes_if_match:
+        found.add("precondition_failed")
     if method == "POST" and view.takes_idempotency_key:
         found.update(OF_AN_IDEMPOTENCY_KEY)
     by_status: dict[int, list[str]] = {}

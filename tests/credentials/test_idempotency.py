@@ -257,7 +257,7 @@ def test_a_forbidden_action_is_not_kept(make_key, acme):
 
 
 def test_a_500_is_not_kept_and_leaves_nothing(acme_key, monkeypatch):
-    from apps.webhooks import api as doors
+    from apps.webhooks.api import events as doors
 
     with monkeypatch.context() as patch:
         patch.setattr(doors, "write_accepted", lambda _accepted: 1 / 0)

@@ -173,3 +173,14 @@ def test_the_list_says_when_and_from_where_a_session_was_used_last(ada):
     browser.get(HERE)
     row = UserSession.objects.get(user=ada)
     assert row.ip == "127.0.0.1" and row.last_seen_at > timezone.now() - timedelta(minutes=1)
+
+
+def test_signing_out_ends_the_session_and_is_in_the_audit_log(ada):
+    browser = sign_in(ada)
+    again = thief(key_of(browser))
+    assert browser.post("/account/logout/").status_code == 302
+    entry = AuditEntry.objects.get(action="session.signed_out")
+    assert (entry.actor_id, entry.organization.slug) == (ada.public_id, "acme")
+    assert not is_in(browser) and not is_in(again)
+    Client().post("/account/logout/")
+    assert AuditEntry.objects.filter(action="session.signed_out").count() == 1

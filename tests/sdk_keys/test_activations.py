@@ -7,7 +7,8 @@ import pytest
 from django.utils import timezone
 
 from apps.audit.models import ApiCall, AuditEntry
-from apps.sdk_keys import slots
+from apps.base.actor import system
+from apps.sdk_keys import actions, slots
 from apps.sdk_keys.models import Activation, ActivationPool
 from apps.webhooks.models import Event
 from tests.conftest import Api
@@ -233,3 +234,52 @@ def test_each_call_is_one_row_of_the_log(app, ios):
     app.activate()
     row = ApiCall.objects.get()
     assert (row.actor_kind, row.credential_id, row.route, row.status) == ("sdk_key", ios.row.pk, PLACES, 201)
+
+
+# Pages of other origins
+
+
+@pytest.mark.django_db(transaction=True)
+def test_its_own_page_reads_what_every_answer_says(make_sdk_key, monkeypatch):
+    key = make_sdk_key("web")
+    app, own = App(key), {"Origin": ORIGIN}
+    place = app.activate(headers=own).json()
+    read = app.call("get", place, headers=own)
+    known = app.call("get", place, headers={**own, "If-None-Match": read["ETag"]})
+    answers = {200: read, 304: known, 404: app.call("get", {**place, "id": "act_nobody"}, headers=own)}
+    answers[403] = app.call("get", place, token="another", headers=own)
+    monkeypatch.setattr(actions.devices, "PER_DEVICE", 1)
+    answers[429] = app.call("get", place, headers=own)
+    actions.disable_sdk_key(actor=system(key.row.organization_id), key_id=key.row.public_id)
+    answers[401] = app.call("get", place, headers=own)
+    for status, answer in answers.items():
+        assert answer.status_code == status
+        assert answer["Access-Control-Allow-Origin"] == ORIGIN and "Origin" in answer["Vary"], status
+        readable = {name.strip() for name in answer["Access-Control-Expose-Headers"].split(",")}
+        told = {name for name in answer.headers if name.startswith(("RateLimit", "Retry-After", "ETag"))}
+        assert told | {"X-Request-ID", "ETag", "Retry-After"} <= readable, status
+    assert "RateLimit" in answers[429] and "RateLimit" in answers[304] and "RateLimit" not in answers[401]
+
+
+def test_another_page_reads_no_refusal_either(make_sdk_key):
+    key = make_sdk_key("web")
+    actions.disable_sdk_key(actor=system(key.row.organization_id), key_id=key.row.public_id)
+    refused = App(key).activate(headers={"Origin": "https://evil.example"})
+    assert refused.status_code == 401 and not [name for name in refused.headers if name.startswith("Access-Control")]
+
+
+def test_a_page_may_ask_with_conditions(client):
+    asked = client.options(PLACES, headers={"Origin": ORIGIN, "Access-Control-Request-Method": "GET"})
+    assert {"If-None-Match", "If-Match"} <= set(asked["Access-Control-Allow-Headers"].split(", "))
+
+
+def test_the_rest_of_the_api_is_open_to_no_page(make_sdk_key, api, acme_key):
+    make_sdk_key("web")
+    for answer in (
+        api(acme_key).get("/v1/sdk-keys", headers={"Origin": ORIGIN}),
+        api(acme_key).get("/v1/sdk-keys", headers={"Origin": ORIGIN, "If-None-Match": "*"}),
+        api(acme_key).client.options(
+            "/v1/sdk-keys", headers={"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
+        ),
+    ):
+        assert not [name for name in answer.headers if name.startswith("Access-Control")], answer.status_code

@@ -13,6 +13,7 @@ from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
 from apps.base.instants import instant
 from apps.base.permissions import Permission
+from apps.base.versions import ANYTHING, Expected
 from apps.credentials import gate, lifecycle
 from apps.credentials.rules import DAY_SECONDS, check_name, check_overlap, parse_networks
 
@@ -22,6 +23,7 @@ def update_key(
     *,
     actor: Actor,
     key_id: str,
+    expected: Expected = ANYTHING,
     name: str | None = None,
     scopes: Iterable[str] | None = None,
     allowed_networks: Iterable[str] | None = None,
@@ -49,6 +51,7 @@ def update_key(
             bounds.within_networks(actor, asked["allowed_networks"])
         figures = bounds.within_limits(actor, key.key_type, figures, limits or {})
     asked.update({f"limit_{window}": figures[window] for window in limits or {}})
+    expected.check(key.version)
     lifecycle.require_alive(key)
     _save(actor, key, asked)
     return key
@@ -66,7 +69,9 @@ def _save(actor: Actor, key: ApiKey, asked: dict[str, Any]) -> None:
 
 
 @transaction.atomic
-def rotate_key(*, actor: Actor, key_id: str, overlap_seconds: int = DAY_SECONDS) -> tuple[ApiKey, str]:
+def rotate_key(
+    *, actor: Actor, key_id: str, expected: Expected = ANYTHING, overlap_seconds: int = DAY_SECONDS
+) -> tuple[ApiKey, str]:
     """This will replace a key by one with the same settings, returned with its text, once; the old one ends later.
 
     ``overlap_seconds``: 0 (at once) to 30 days, and never past the old key's own end. The new key lives as long as the
@@ -87,6 +92,7 @@ def rotate_key(*, actor: Actor, key_id: str, overlap_seconds: int = DAY_SECONDS)
         bounds.check_maker_type(actor, kind)
         expires_at = bounds.within_expiry(actor, expires_at, None)
         changed = bounds.cut_settings(actor, key)
+    expected.check(key.version)
     before = instant(key.expires_at)
     successor, text = lifecycle.replace(key, actor=actor, overlap=overlap, expires_at=expires_at, **changed)
     stories.resolve_for(key, stories.EXPIRY, stories.ROTATION, stories.UNUSUAL)

@@ -11,15 +11,17 @@ from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
+from apps.base.versions import ANYTHING, Expected
 from apps.credentials import lifecycle
 from apps.credentials.rules import check_reason
 
 
 @transaction.atomic
-def revoke_key(*, actor: Actor, key_id: str, reason: str = "") -> ApiKey:
+def revoke_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING, reason: str = "") -> ApiKey:
     """This will end a key for good; Conflict for one that has expired."""
     actor.require(Permission.API_KEYS_WRITE)
     key, reason = hold(actor, key_id), check_reason(reason)
+    expected.check(key.version)
     before = key.status
     if lifecycle.revoke(key, actor=actor, reason=reason):
         stories.resolve_for(key)
@@ -29,47 +31,53 @@ def revoke_key(*, actor: Actor, key_id: str, reason: str = "") -> ApiKey:
 
 
 @transaction.atomic
-def disable_key(*, actor: Actor, key_id: str, reason: str = "") -> ApiKey:
+def disable_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING, reason: str = "") -> ApiKey:
     """This will switch a key off until somebody enables it; Conflict for one that has ended."""
-    return _set_aside(actor, key_id, reason, lifecycle.disable, "api_key.disabled")
+    return _set_aside(actor, key_id, expected, reason, lifecycle.disable, "api_key.disabled")
 
 
 @transaction.atomic
-def enable_key(*, actor: Actor, key_id: str) -> ApiKey:
+def enable_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING) -> ApiKey:
     """This will switch a disabled key on again; needs every scope of the key."""
-    key, _is_changed = _take_back(actor, key_id, lifecycle.enable, "api_key.enabled")
+    key, _is_changed = _take_back(actor, key_id, expected, lifecycle.enable, "api_key.enabled")
     return key
 
 
 @transaction.atomic
 def quarantine_key(*, actor: Actor, key_id: str, reason: str = "") -> ApiKey:
     """This will set a key aside: it reads, from addresses that it was used from before, and no more."""
-    return _set_aside(actor, key_id, reason, lifecycle.quarantine, "api_key.quarantined")
+    return _set_aside(actor, key_id, ANYTHING, reason, lifecycle.quarantine, "api_key.quarantined")
 
 
 @transaction.atomic
-def release_key(*, actor: Actor, key_id: str) -> ApiKey:
+def release_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING) -> ApiKey:
     """This will take a key out of quarantine; needs every scope of the key."""
-    key, is_changed = _take_back(actor, key_id, lifecycle.release, "api_key.released")
+    key, is_changed = _take_back(actor, key_id, expected, lifecycle.release, "api_key.released")
     if is_changed:
         stories.resolve_for(key, stories.LEAK)
     return key
 
 
-def _set_aside(actor: Actor, key_id: str, reason: str, change: Callable[..., bool], action: str) -> ApiKey:
+def _set_aside(
+    actor: Actor, key_id: str, expected: Expected, reason: str, change: Callable[..., bool], action: str
+) -> ApiKey:
     actor.require(Permission.API_KEYS_WRITE)
     key, reason = hold(actor, key_id), check_reason(reason)
+    expected.check(key.version)
     before = key.status
     if change(key, actor=actor, reason=reason):
         _record(actor, key, action, before, reason)
     return key
 
 
-def _take_back(actor: Actor, key_id: str, change: Callable[..., bool], action: str) -> tuple[ApiKey, bool]:
+def _take_back(
+    actor: Actor, key_id: str, expected: Expected, change: Callable[..., bool], action: str
+) -> tuple[ApiKey, bool]:
     """Undo what set a key aside, and tell whether it was; who does so gives the key back all that it holds."""
     actor.require(Permission.API_KEYS_WRITE)
     key = hold(actor, key_id)
     bounds.check_maker(actor, key.scopes)
+    expected.check(key.version)
     before = key.status
     is_changed = change(key, actor=actor)
     if is_changed:

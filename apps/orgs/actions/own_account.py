@@ -185,3 +185,9 @@ def note_sign_in(*, actor: Actor, methods: list[str]) -> None:
     record_everywhere(
         actor, User.objects.get(pk=cast(UUID, actor.pk)), "session.signed_in", {"method": [None, methods]}
     )
+
+
+@transaction.atomic
+def note_sign_out(*, actor: Actor) -> None:
+    """This will record that somebody signed out."""
+    record_everywhere(actor, User.objects.get(pk=cast(UUID, actor.pk)), "session.signed_out")

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from apps.base.actor import Actor
 from apps.base.errors import Forbidden, Invalid
 from apps.base.permissions import Permission
+from apps.base.versions import ANYTHING, Expected
 from apps.orgs import mail
 from apps.orgs.actions.addresses import TAKEN, hold_addresses, refuse_taken
 from apps.orgs.actions.membership import check_may_touch, end_membership, find_membership, hold_members
@@ -68,31 +69,43 @@ def _user_or_refusal(actor: Actor, new: NewUser) -> User | Invalid:
 
 
 @transaction.atomic
-def update_user(*, actor: Actor, user_id: str, name: str | None = None, email: str | None = None) -> User:
+def update_user(
+    *, actor: Actor, user_id: str, expected: Expected = ANYTHING, name: str | None = None, email: str | None = None
+) -> User:
     """This will change a user's name or address.
 
     A changed address is unconfirmed, the old one is told, and every session of the account ends.
     """
+    membership, user = _held(actor, user_id)
+    if Membership.objects.filter(user=user).exclude(pk=membership.pk).exists():
+        raise Forbidden(_("This account belongs to several organizations; only its owner may change it."))
+    email = user.email if email is None else email.lower()
+    if email != user.email:
+        refuse_taken(email, but=user)
+    expected.check(user.version)
+    changes: dict[str, list[Any]] = {}
+    if name is not None and name != user.name:
+        changes["name"] = [user.name, name]
+        user.name = name
+    if email != user.email:
+        changes["email"] = [user.email, email]
+        _change_address(user, email)
+    if changes:
+        user.save(update_fields=["name", "email", "password_is_provisional", "session_epoch", "updated_at"])
+        _tell(actor, membership.organization_id, user, "user.updated", changes)
+    return user
+
+
+def _held(actor: Actor, user_id: str) -> tuple[Membership, User]:
+    """Return a member whom the actor may touch, and the account, both held: its owner may be changing it as well."""
     hold_members(actor.organization_id)
     actor = actor.as_of_now()
     actor.require(Permission.USERS_WRITE)
     membership = find_membership(actor, user_id, hold=True)
     check_may_touch(actor, membership)
-    user = membership.user
-    if Membership.objects.filter(user=user).exclude(pk=membership.pk).exists():
-        raise Forbidden(_("This account belongs to several organizations; only its owner may change it."))
-    changes: dict[str, list[Any]] = {}
-    if name is not None and name != user.name:
-        changes["name"] = [user.name, name]
-        user.name = name
-    if email is not None and email.lower() != user.email:
-        refuse_taken(email, but=user)
-        changes["email"] = [user.email, email.lower()]
-        _change_address(user, email.lower())
-    if changes:
-        user.save(update_fields=["name", "email", "password_is_provisional", "session_epoch", "updated_at"])
-        _tell(actor, membership.organization_id, user, "user.updated", changes)
-    return user
+    # Read by itself: beside a row that was waited for, PostgreSQL joins what was there before the wait.
+    membership.user = User.objects.select_for_update(no_key=True).get(pk=membership.user_id)
+    return membership, membership.user
 
 
 def _change_address(user: User, email: str) -> None:
@@ -110,13 +123,10 @@ def _change_address(user: User, email: str) -> None:
 
 
 @transaction.atomic
-def delete_user(*, actor: Actor, user_id: str) -> None:
+def delete_user(*, actor: Actor, user_id: str, expected: Expected = ANYTHING) -> None:
     """This will remove a user from the organization; an account of no other one is erased, its address free."""
-    hold_members(actor.organization_id)
-    actor = actor.as_of_now()
-    actor.require(Permission.USERS_WRITE)
-    membership = find_membership(actor, user_id, hold=True)
-    check_may_touch(actor, membership)
+    membership, user = _held(actor, user_id)
+    expected.check(user.version)
     end_membership(actor, membership, "user.deleted")
 
 

@@ -11,6 +11,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.models import OrgOwned, OrgQuerySet, PrefixedModel, PrefixedQuerySet, Timestamped
+from apps.base.versions import version_of
 from apps.orgs.models.invitations import INVITATION_DAYS, Invitation, InvitationStatus
 from apps.orgs.models.looks import OperatorLook
 from apps.orgs.models.mail import OutgoingMail
@@ -86,6 +87,11 @@ class User(PrefixedModel, AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    @property
+    def version(self) -> str:
+        """The version of what an organization decides about the person; signing in and passwords are no part."""
+        return version_of(self.pk, self.name, self.email)
 
     def get_session_auth_hash(self) -> str:
         """This will return what a session must match: it changes with the password and with the epoch."""

@@ -13,11 +13,11 @@ from django.utils import timezone
 from apps.base.actor import Actor
 from apps.base.instants import instant
 from apps.base.permissions import Permission
+from apps.base.versions import ANYTHING, Expected
 from apps.credentials import gate, lifecycle
 from apps.credentials.rules import DAY_SECONDS, Lifetime, check_name, check_overlap
 from apps.notices import actions as notices
 from apps.notices.models import Severity
-from apps.sdk_keys import slots
 from apps.sdk_keys.actions import rules, states
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Activation, ActivationPool, SdkKey
 from apps.sdk_keys.telling import announce, record
@@ -69,22 +69,22 @@ def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
 
 
 @transaction.atomic
-def update_sdk_key(*, actor: Actor, key_id: str, **asked: Any) -> SdkKey:
+def update_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING, **asked: Any) -> SdkKey:
     """This will change what is given and record old and new.
 
     A limit below what is in use keeps what is active and refuses new devices. Raises Conflict for a key that has ended.
     """
     actor.require(Permission.SDK_KEYS_WRITE)
     key = states.hold(actor, key_id)
-    pool = slots.hold_pool(key.pool_id)
     of_key, of_pool = _checked(key, asked)
+    expected.check(key.version)
     lifecycle.require_alive(key)
-    changes = _set(key, of_key) | _set(pool, of_pool)
+    changes = _set(key, of_key) | _set(key.pool, of_pool)
     if changes:
         record(actor, key, "sdk_key.updated", changes)
         gate.key_changed(key.key_prefix, key.key_id)
     if "inactive_after_days" in changes:
-        _count_silence_anew(pool)
+        _count_silence_anew(key.pool)
     return key
 
 
@@ -126,7 +126,9 @@ def _count_silence_anew(pool: ActivationPool) -> None:
 
 
 @transaction.atomic
-def rotate_sdk_key(*, actor: Actor, key_id: str, overlap_seconds: int = DAY_SECONDS) -> tuple[SdkKey, str]:
+def rotate_sdk_key(
+    *, actor: Actor, key_id: str, expected: Expected = ANYTHING, overlap_seconds: int = DAY_SECONDS
+) -> tuple[SdkKey, str]:
     """This will replace a key by one with the same settings, returned with its text, once; the old one ends later.
 
     Both share their activations: a device that comes with the new key keeps its place. ``overlap_seconds``: 0 to 30
@@ -136,6 +138,7 @@ def rotate_sdk_key(*, actor: Actor, key_id: str, overlap_seconds: int = DAY_SECO
     actor.require(Permission.SDK_KEYS_WRITE)
     overlap = check_overlap(overlap_seconds)
     key = states.hold(actor, key_id)
+    expected.check(key.version)
     expires_at = rules.expiry_of_successor(key)
     before = instant(key.expires_at)
     successor, text = lifecycle.replace(key, actor=actor, overlap=overlap, expires_at=expires_at)

@@ -7,6 +7,7 @@ from rest_framework.response import Response
 
 from apps.audit.models import LastUse
 from apps.base.api import PortalView
+from apps.base.conditions import ObjectResponse
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.serializers import StrictSerializer
@@ -27,10 +28,10 @@ def rows_of(request: ApiRequest) -> SecretKeyQuerySet[SdkKey]:
     return SdkKey.objects.for_actor(request.actor).select_related("pool", "replaces", "replaced_by").order_by("pk")
 
 
-def answer_with(request: ApiRequest, id: str) -> Response:
+def answer_with(request: ApiRequest, id: str) -> ObjectResponse:
     """This will answer one key as it is now."""
     key = rows_of(request).with_public_id(id)
-    return Response(write_sdk_key(key, LastUse.objects.filter(pk=key.pk).first()))
+    return ObjectResponse(write_sdk_key(key, LastUse.objects.filter(pk=key.pk).first()), key.version)
 
 
 class SdkKeys(PortalView):
@@ -57,6 +58,7 @@ class OneSdkKey(PortalView):
 
     requires = {"GET": Permission.SDK_KEYS_READ, "PATCH": Permission.SDK_KEYS_WRITE}
     offers = {"GET": operations.GET_SDK_KEY, "PATCH": operations.UPDATE_SDK_KEY}
+    takes_if_match = ("PATCH",)
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one SDK key."""
@@ -65,7 +67,8 @@ class OneSdkKey(PortalView):
     def patch(self, request: ApiRequest, id: str) -> Response:
         """This will change name, app, origins, limit or days of silence."""
         rows_of(request).with_public_id(id)
-        actions.update_sdk_key(actor=request.actor, key_id=id, **self.validated(request, SdkKeyChangeBody))
+        body, expected = self.validated(request, SdkKeyChangeBody), self.expected(request)
+        actions.update_sdk_key(actor=request.actor, key_id=id, expected=expected, **body)
         return answer_with(request, id)
 
 
@@ -74,11 +77,13 @@ class RotateSdkKey(PortalView):
 
     requires = {"POST": Permission.SDK_KEYS_WRITE}
     offers = {"POST": operations.ROTATE_SDK_KEY}
+    takes_if_match = ("POST",)
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will make a key with the same settings and activations; its text is in this answer and never again."""
         rows_of(request).with_public_id(id)
-        made, text = actions.rotate_sdk_key(actor=request.actor, key_id=id, **self.validated(request, RotateBody))
+        body, expected = self.validated(request, RotateBody), self.expected(request)
+        made, text = actions.rotate_sdk_key(actor=request.actor, key_id=id, expected=expected, **body)
         return Response(write_sdk_key(rows_of(request).get(pk=made.pk), text=text), status=201)
 
 
@@ -86,12 +91,14 @@ class ChangeOfState(PortalView):
     """The base of what brings an SDK key into another state: the object is answered, also where it was so already."""
 
     requires: ClassVar = {}
+    takes_if_match = ("POST",)
     body: type[StrictSerializer] = NothingBody
 
     def change(self, request: ApiRequest, id: str, action: Callable[..., SdkKey]) -> Response:
         """This will call the action with what the body holds and answer the key."""
         rows_of(request).with_public_id(id)
-        action(actor=request.actor, key_id=id, **self.validated(request, self.body))
+        body, expected = self.validated(request, self.body), self.expected(request)
+        action(actor=request.actor, key_id=id, expected=expected, **body)
         return answer_with(request, id)
 
 

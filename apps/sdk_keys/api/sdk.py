@@ -19,10 +19,9 @@ from apps.sdk_keys.gate_rows import SdkRow
 from apps.sdk_keys.models import Activation, Platform
 from apps.sdk_keys.serializers import ActivationBody, VersionsBody, write_place
 
-ASKED_FOR = "Authorization, X-API-Key, X-Activation-Token, X-Request-ID, Content-Type"
-READABLE = (
-    "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, RateLimit, Retry-After, X-Request-ID"
-)
+ASKED_FOR = "Authorization, X-API-Key, X-Activation-Token, X-Request-ID, Content-Type, If-Match, If-None-Match"
+LIMITS = "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, RateLimit, Retry-After"
+READABLE = f"{LIMITS}, X-Request-ID, ETag"
 PREFLIGHT_SECONDS = 600
 
 

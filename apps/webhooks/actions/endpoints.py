@@ -13,6 +13,7 @@ from apps.base.actor import Actor
 from apps.base.errors import Invalid
 from apps.base.permissions import Permission
 from apps.base.rendering import to_json
+from apps.base.versions import ANYTHING, Expected
 from apps.webhooks import bell, claims, health
 from apps.webhooks.actions.checks import (
     check_endpoint_limit,
@@ -71,19 +72,34 @@ def create_endpoint(
 
 
 @transaction.atomic
-def update_endpoint(*, actor: Actor, endpoint_id: str, **values: Any) -> Endpoint:
+def update_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANYTHING, **values: Any) -> Endpoint:
     """This will change the named fields: those of ``create_endpoint``. A header value ``••••`` keeps what is stored."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
     before = {name: _shown(endpoint, name) for name in values}
+    version = endpoint.version
+    _set_checked(endpoint, values)
+    expected.check(version)
+    after = {name: _shown(endpoint, name) for name in values}
+    changes = {name: [before[name], after[name]] for name in values if name == "headers" or before[name] != after[name]}
+    if not changes:
+        return endpoint
+    endpoint.save(update_fields=[*values, "paced_until", "updated_at"])
+    if "event_types" in changes:
+        endpoint.subscriptions.all().delete()
+        _subscribe(endpoint, endpoint.event_types)
+    record(actor, "endpoint.updated", endpoint, changes)
+    return endpoint
+
+
+def _set_checked(endpoint: Endpoint, values: dict[str, Any]) -> None:
+    """Put new values on the object, each checked. The row is the caller's to write."""
     if "url" in values and not (is_inbox(endpoint.url) and values["url"] == endpoint.url):
         endpoint.url = checked_new_url(endpoint, values["url"])
     if "description" in values:
         endpoint.description = values["description"]
     if "event_types" in values:
         endpoint.event_types = check_patterns(values["event_types"])
-        endpoint.subscriptions.all().delete()
-        _subscribe(endpoint, endpoint.event_types)
     if "headers" in values:
         endpoint.headers = to_json(checked_headers(values["headers"] or {}, json.loads(endpoint.headers)))
     if "rate_limit_per_second" in values:
@@ -91,19 +107,14 @@ def update_endpoint(*, actor: Actor, endpoint_id: str, **values: Any) -> Endpoin
         endpoint.rate_limit_per_second, endpoint.paced_until = rate, None
     if "max_in_flight" in values:
         endpoint.max_in_flight = checked_limit("max_in_flight", values["max_in_flight"], 64) or DEFAULT_IN_FLIGHT
-    endpoint.save(update_fields=[*values, "paced_until", "updated_at"])
-    after = {name: _shown(endpoint, name) for name in values}
-    changes = {name: [before[name], after[name]] for name in values if name == "headers" or before[name] != after[name]}
-    if changes:
-        record(actor, "endpoint.updated", endpoint, changes)
-    return endpoint
 
 
 @transaction.atomic
-def delete_endpoint(*, actor: Actor, endpoint_id: str) -> None:
+def delete_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANYTHING) -> None:
     """This will hide the endpoint for good and drop what waits for it; its log stays."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
+    expected.check(endpoint.version)
     Endpoint.objects.filter(pk=endpoint.pk).update(deleted_at=timezone.now())
     endpoint.subscriptions.all().delete()
     endpoint.secrets.all().delete()
@@ -114,10 +125,11 @@ def delete_endpoint(*, actor: Actor, endpoint_id: str) -> None:
 
 
 @transaction.atomic
-def pause_endpoint(*, actor: Actor, endpoint_id: str) -> Endpoint:
+def pause_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANYTHING) -> Endpoint:
     """This will hold what is due for the endpoint until it is enabled; a paused or disabled one stays as it is."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
+    expected.check(endpoint.version)
     if endpoint.status == EndpointStatus.ENABLED:
         endpoint.paused_by, endpoint.paused_at = actor.label[:200], timezone.now()
         _set_status(endpoint, EndpointStatus.PAUSED)
@@ -127,7 +139,7 @@ def pause_endpoint(*, actor: Actor, endpoint_id: str) -> Endpoint:
 
 
 @transaction.atomic
-def enable_endpoint(*, actor: Actor, endpoint_id: str, held: str = "send") -> Endpoint:
+def enable_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANYTHING, held: str = "send") -> Endpoint:
     """This will send to the endpoint again and do with what is held as ``held`` says: send, keep or drop.
 
     On an enabled endpoint only the second part happens.
@@ -136,6 +148,7 @@ def enable_endpoint(*, actor: Actor, endpoint_id: str, held: str = "send") -> En
     if held not in HELD_CHOICES:
         raise Invalid.field("held", _("Choose one of %(choices)s.") % {"choices": ", ".join(HELD_CHOICES)})
     endpoint = locked_endpoint(actor, endpoint_id)
+    expected.check(endpoint.version)
     before = endpoint.status
     if before != EndpointStatus.ENABLED:
         _set_status(endpoint, EndpointStatus.ENABLED)

@@ -15,6 +15,7 @@ from apps.base.errors import Conflict, Invalid
 from apps.base.identifiers import decode, uuid_at
 from apps.base.instants import instant
 from apps.base.permissions import Permission
+from apps.base.versions import ANYTHING, Expected
 from apps.webhooks import bell, claims
 from apps.webhooks.actions.checks import checked_limit
 from apps.webhooks.actions.deliveries import FINISHED
@@ -102,11 +103,12 @@ def start_replay(*, actor: Actor, endpoint_id: str, choice: Choice, rate_per_sec
 
 
 @transaction.atomic
-def cancel_replay(*, actor: Actor, replay_id: str) -> ReplayJob:
+def cancel_replay(*, actor: Actor, replay_id: str, expected: Expected = ANYTHING) -> ReplayJob:
     """This will end a job before its next batch; what it made is still sent. Conflict where it was done before."""
     actor.require(Permission.WEBHOOKS_WRITE)
     rows = ReplayJob.objects.for_actor(actor).select_related("endpoint").select_for_update(of=("self",))
     job: ReplayJob = rows.with_public_id(replay_id)
+    expected.check(job.version)
     if job.status == ReplayStatus.DONE:
         raise Conflict(_("The replay is done already."))
     if job.status != ReplayStatus.CANCELLED:

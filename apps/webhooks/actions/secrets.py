@@ -11,6 +11,7 @@ from apps.base.actor import Actor
 from apps.base.errors import Conflict, Invalid
 from apps.base.instants import instant
 from apps.base.permissions import Permission
+from apps.base.versions import ANYTHING, Expected
 from apps.webhooks.actions.rows import locked_endpoint, record
 from apps.webhooks.models import Endpoint, EndpointSecret
 from apps.webhooks.signing import new_secret
@@ -27,13 +28,16 @@ def add_secret(endpoint: Endpoint) -> str:
 
 
 @transaction.atomic
-def rotate_secret(*, actor: Actor, endpoint_id: str, overlap_seconds: int = 86_400) -> tuple[Endpoint, str]:
+def rotate_secret(
+    *, actor: Actor, endpoint_id: str, expected: Expected = ANYTHING, overlap_seconds: int = 86_400
+) -> tuple[Endpoint, str]:
     """This will make a new signing secret; the old ones sign beside it until the overlap ends."""
     actor.require(Permission.WEBHOOKS_WRITE)
     if not 0 <= overlap_seconds <= LONGEST_OVERLAP_SECONDS:
         message = _("overlap_seconds must be from 0 to %(most)s.") % {"most": LONGEST_OVERLAP_SECONDS}
         raise Invalid.field("overlap_seconds", message)
     endpoint = locked_endpoint(actor, endpoint_id)
+    expected.check(endpoint.version)
     now = timezone.now()
     ends = now + timedelta(seconds=overlap_seconds)
     endpoint.secrets.filter(expires_at__lte=now).delete()
@@ -42,6 +46,8 @@ def rotate_secret(*, actor: Actor, endpoint_id: str, overlap_seconds: int = 86_4
     older = endpoint.secrets.order_by("-created_at", "-pk").values_list("pk", flat=True)[MOST_SECRETS - 1 :]
     endpoint.secrets.filter(pk__in=list(older)).delete()
     secret = add_secret(endpoint)
+    # What signs is a part of the endpoint's version, though its object does not show it.
+    endpoint.save(update_fields=["updated_at"])
     record(actor, "endpoint.secret_rotated", endpoint, {"overlap_seconds": [None, overlap_seconds]})
     return endpoint, secret
 
@@ -56,5 +62,6 @@ def end_secret(*, actor: Actor, endpoint_id: str, secret_id: str) -> Endpoint:
         raise Conflict(_("This is the newest secret. Rotate it instead: then the old one can be ended."))
     changes: dict[str, list[object]] = {"made_at": [instant(secret.created_at), None]}
     secret.delete()
+    endpoint.save(update_fields=["updated_at"])
     record(actor, "endpoint.secret_ended", endpoint, changes)
     return endpoint

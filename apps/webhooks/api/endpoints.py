@@ -7,6 +7,7 @@ from django.db.models import Count
 from rest_framework.response import Response
 
 from apps.base.api import ANY_KEY, PortalView
+from apps.base.conditions import ObjectResponse
 from apps.base.errors import NotFound
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
@@ -24,8 +25,6 @@ from apps.webhooks.serializers import (
     write_event_type,
 )
 
-# Endpoints
-
 
 def endpoints_of(request: ApiRequest) -> EndpointQuerySet[Endpoint]:
     """This will return the caller's endpoints, oldest first."""
@@ -38,9 +37,13 @@ def held_counts(endpoints: list[Endpoint]) -> dict[uuid.UUID, int]:
     return dict(rows.annotate(count=Count("pk")).order_by())
 
 
-def answer_endpoint(endpoint: Endpoint, **more: Any) -> dict[str, Any]:
-    """This will return one endpoint with its count, and its secret where it is shown."""
-    return {**write_endpoint(endpoint, held_counts([endpoint]).get(endpoint.pk, 0)), **more}
+def answer_endpoint(endpoint: Endpoint) -> ObjectResponse:
+    """This will answer one endpoint with its count."""
+    return ObjectResponse(_with_count(endpoint), endpoint.version)
+
+
+def _with_count(endpoint: Endpoint) -> dict[str, Any]:
+    return write_endpoint(endpoint, held_counts([endpoint]).get(endpoint.pk, 0))
 
 
 class Endpoints(PortalView):
@@ -76,20 +79,23 @@ class OneEndpoint(PortalView):
         "PATCH": operations.UPDATE_ENDPOINT,
         "DELETE": operations.DELETE_ENDPOINT,
     }
+    takes_if_match = ("PATCH", "DELETE")
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one endpoint."""
-        return Response(answer_endpoint(endpoints_of(request).with_public_id(id)))
+        return answer_endpoint(endpoints_of(request).with_public_id(id))
 
     def patch(self, request: ApiRequest, id: str) -> Response:
         """This will change the fields that the body names."""
         endpoints_of(request).with_public_id(id)
-        body = self.validated(request, EndpointChangeBody)
-        return Response(answer_endpoint(actions.update_endpoint(actor=request.actor, endpoint_id=id, **body)))
+        body, expected = self.validated(request, EndpointChangeBody), self.expected(request)
+        endpoint = actions.update_endpoint(actor=request.actor, endpoint_id=id, expected=expected, **body)
+        return answer_endpoint(endpoint)
 
     def delete(self, request: ApiRequest, id: str) -> Response:
         """This will delete the endpoint and drop what waits for it."""
-        actions.delete_endpoint(actor=request.actor, endpoint_id=id)
+        endpoints_of(request).with_public_id(id)
+        actions.delete_endpoint(actor=request.actor, endpoint_id=id, expected=self.expected(request))
         return Response(status=204)
 
 
@@ -111,12 +117,14 @@ class PauseEndpoint(PortalView):
 
     requires = {"POST": Permission.WEBHOOKS_WRITE}
     offers = {"POST": operations.PAUSE_ENDPOINT}
+    takes_if_match = ("POST",)
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will pause the endpoint."""
         endpoints_of(request).with_public_id(id)
         self.validated(request, EmptyBody)
-        return Response(answer_endpoint(actions.pause_endpoint(actor=request.actor, endpoint_id=id)))
+        expected = self.expected(request)
+        return answer_endpoint(actions.pause_endpoint(actor=request.actor, endpoint_id=id, expected=expected))
 
 
 class EnableEndpoint(PortalView):
@@ -124,12 +132,13 @@ class EnableEndpoint(PortalView):
 
     requires = {"POST": Permission.WEBHOOKS_WRITE}
     offers = {"POST": operations.ENABLE_ENDPOINT}
+    takes_if_match = ("POST",)
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will enable the endpoint and settle what is held."""
         endpoints_of(request).with_public_id(id)
-        body = self.validated(request, EnableBody)
-        return Response(answer_endpoint(actions.enable_endpoint(actor=request.actor, endpoint_id=id, **body)))
+        body, expected = self.validated(request, EnableBody), self.expected(request)
+        return answer_endpoint(actions.enable_endpoint(actor=request.actor, endpoint_id=id, expected=expected, **body))
 
 
 class RotateSecret(PortalView):
@@ -137,13 +146,14 @@ class RotateSecret(PortalView):
 
     requires = {"POST": Permission.WEBHOOKS_WRITE}
     offers = {"POST": operations.ROTATE_SECRET}
+    takes_if_match = ("POST",)
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will make a new secret; it is in this answer and never again."""
         endpoints_of(request).with_public_id(id)
-        body = self.validated(request, RotateBody)
-        endpoint, secret = actions.rotate_secret(actor=request.actor, endpoint_id=id, **body)
-        return Response(answer_endpoint(endpoint, secret=secret))
+        body, expected = self.validated(request, RotateBody), self.expected(request)
+        endpoint, secret = actions.rotate_secret(actor=request.actor, endpoint_id=id, expected=expected, **body)
+        return Response({**_with_count(endpoint), "secret": secret})
 
 
 # Event types

@@ -3,6 +3,7 @@
 from rest_framework.response import Response
 
 from apps.base.api import PortalView
+from apps.base.conditions import ObjectResponse
 from apps.base.models import OrgQuerySet
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
@@ -53,7 +54,8 @@ class OneReplay(PortalView):
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one replay with its progress."""
-        return Response(write_replay(replays_of(request).with_public_id(id)))
+        job: ReplayJob = replays_of(request).with_public_id(id)
+        return ObjectResponse(write_replay(job), job.version)
 
 
 class CancelReplay(PortalView):
@@ -61,9 +63,11 @@ class CancelReplay(PortalView):
 
     requires = {"POST": Permission.WEBHOOKS_WRITE}
     offers = {"POST": operations.CANCEL_REPLAY}
+    takes_if_match = ("POST",)
 
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will stop a replay before its next batch."""
         replays_of(request).with_public_id(id)
         self.validated(request, EmptyBody)
-        return Response(write_replay(actions.cancel_replay(actor=request.actor, replay_id=id)))
+        job = actions.cancel_replay(actor=request.actor, replay_id=id, expected=self.expected(request))
+        return ObjectResponse(write_replay(job), job.version)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.base.crypto import EncryptedTextField
 from apps.base.models import OrgOwned, OrgQuerySet, Timestamped
+from apps.base.versions import version_of
 from apps.webhooks.models.deliveries import Attempt, Delivery, DeliveryStatus, FanOutBatch
 from apps.webhooks.models.figures import AttemptHour, DeliveryBalance, EngineTotal, SweepPlace, WorkerBeat
 from apps.webhooks.models.replays import ReplayJob, ReplayStatus
@@ -127,6 +128,11 @@ class Endpoint(OrgOwned, Timestamped):
 
     def __str__(self) -> str:
         return self.url
+
+    @property
+    def version(self) -> str:
+        """The version of what was decided about the endpoint, by the portal too; health and pace are no part."""
+        return version_of(self.pk, self.updated_at, self.status, self.disabled_reason)
 
 
 class Subscription(models.Model):

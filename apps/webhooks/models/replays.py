@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.models import OrgOwned, OrgQuerySet
+from apps.base.versions import version_of
 
 
 class ReplayStatus(models.TextChoices):
@@ -67,3 +68,8 @@ class ReplayJob(OrgOwned):
 
     def __str__(self) -> str:
         return f"replay of {self.count} to {self.endpoint_id} ({self.status})"
+
+    @property
+    def version(self) -> str:
+        """The version of where the replay stands; how far it has come is no part."""
+        return version_of(self.pk, self.status)

@@ -1,0 +1,108 @@
+"""Conditional requests (RFC 9110 section 13): tags of what is answered, ``If-Match`` and ``If-None-Match``.
+
+A tag is a digest of the answer's bytes. That of an object which can be changed under a condition has a part before it:
+a digest of what people and programs decide about the object. ``If-Match`` is judged by that part alone, for the rest of
+a busy object (when a key was last used, how many deliveries are held) is another one with each call.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+from rest_framework.response import Response
+
+from apps.base.errors import Invalid
+from apps.base.rendering import JSON_ONLY, write
+from apps.base.versions import ANYTHING, Expected, short_digest
+
+READS = ("GET", "HEAD")
+# RFC 9110 section 8.8.3. Whatever is malformed fails in one pass: no two parts of the list take the same character.
+TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+LIST = re.compile(rf"[ \t,]*{TAG}[ \t]*(?:,[ \t,]*(?:{TAG}[ \t]*|$))*")
+EACH = re.compile(r'(W/)?"([^"]*)"')
+
+
+class ObjectResponse(Response):
+    """One object and its ``version``. ``as_read``: what GET answers now, where this answer holds less of it."""
+
+    def __init__(self, data: Any, version: str, as_read: Any = None) -> None:
+        super().__init__(data)
+        self.version, self.as_read = version, as_read
+
+
+def read_tags(name: str, value: str, *, weak: bool) -> frozenset[str] | None:
+    """This will return the tags of a header, weak ones only where they count, and None for ``*``.
+
+    Raises Invalid, which names the header.
+    """
+    if value.strip(" \t") == "*":
+        return None
+    if not LIST.fullmatch(value):
+        raise Invalid.field(name, f'{name} must be * or tags as ETag gives them, quotes included: "…", "…".')
+    return frozenset(tag for is_weak, tag in EACH.findall(value) if weak or not is_weak)
+
+
+def expected_by(headers: Mapping[str, Any]) -> Expected:
+    """This will return what ``If-Match`` demands (section 13.1.1: a weak tag never matches)."""
+    value = headers.get("HTTP_IF_MATCH")
+    tags = None if value is None else read_tags("If-Match", value, weak=False)
+    return ANYTHING if tags is None else Expected(frozenset(tag.partition(".")[0] for tag in tags))
+
+
+def refuse_unknown(headers: Mapping[str, Any], method: str, view: Any) -> None:
+    """This will raise Invalid for a condition that a call does not look at: it would be taken for kept."""
+    is_tagged = method in READS and view.tagged
+    if "HTTP_IF_MATCH" in headers and not is_tagged and method not in view.takes_if_match:
+        raise Invalid.field("If-Match", "This call takes no If-Match: leave it out.")
+    if "HTTP_IF_NONE_MATCH" in headers and method not in READS:
+        raise Invalid.field("If-None-Match", "If-None-Match is for GET and HEAD: leave it out.")
+
+
+def tagged(method: Callable[..., Any]) -> Callable[..., Any]:
+    """This will have a view's method put the tag on its answer, and answer a read that has it already with 304."""
+
+    @wraps(method)
+    def answer(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        response = method(view, request, *args, **kwargs)
+        is_json = request.accepted_renderer is JSON_ONLY and isinstance(response, Response)
+        if is_json and response.status_code == 200:
+            if request.method not in READS:
+                _tag_change(response)
+            elif view.tagged:
+                _answer_read(request.META, response)
+        return response
+
+    return answer
+
+
+def _tag_change(response: Response) -> None:
+    """Put on the answer to a change the tag that reading the object gives now."""
+    if isinstance(response, ObjectResponse):
+        body = JSON_ONLY.render(response.data)
+        write(response, body)
+        as_read = body if response.as_read is None else JSON_ONLY.render(response.as_read)
+        response.headers["ETag"] = f'"{response.version}.{_digest(as_read)}"'
+
+
+def _answer_read(headers: Mapping[str, Any], response: Response) -> None:
+    body = JSON_ONLY.render(response.data)
+    # What a list says in headers is part of what was read.
+    said = [response.headers[name] for name in ("Link", "X-Total-Count") if name in response.headers]
+    tag = _digest(body, *said)
+    if isinstance(response, ObjectResponse):
+        tag = f"{response.version}.{tag}"
+    if "HTTP_IF_MATCH" in headers:
+        expected_by(headers).check(tag.partition(".")[0])
+    response.headers["ETag"] = f'"{tag}"'
+    if "HTTP_IF_NONE_MATCH" in headers:
+        held = read_tags("If-None-Match", headers["HTTP_IF_NONE_MATCH"], weak=True)
+        if held is None or tag in held:
+            response.status_code, response.data, body = 304, None, b""
+    write(response, body)
+
+
+def _digest(body: bytes, *said: str) -> str:
+    if not said:
+        return short_digest(body)
+    return short_digest(b"\n".join([body, *map(str.encode, said)]))
