@@ -28,7 +28,7 @@ api.append(unknown)
 
 urlpatterns = [
     path("v1/", include(api)),
-    re_path(r"^v1$", UnknownPath.as_view(route="/v1/*")),
+    re_path(r"^v1\Z", UnknownPath.as_view(route="/v1/*")),
     path("", RedirectView.as_view(pattern_name="landing"), name="home"),
     path("o/<slug:slug>/settings/integration/", overview, name="overview"),
     *(route for app in APPS for route in app.pages),

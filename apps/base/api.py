@@ -67,7 +67,8 @@ def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
     pattern = "/".join(
         f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else part for part in route.split("/") if part
     )
-    return re_path(rf"^{pattern}/?$", view.as_view(route=f"/v1/{route}"), name=f"api-{name}")
+    # Not a dollar sign: that matches before a line break at the end, too, which belongs to a path like anything else.
+    return re_path(rf"^{pattern}/?\Z", view.as_view(route=f"/v1/{route}"), name=f"api-{name}")
 
 
 class PortalView(APIView):

@@ -19,6 +19,7 @@ from apps.base.shapes import (
     whole,
     word,
 )
+from apps.webhooks import catalogue
 from apps.webhooks.models import DeliveryStatus, EndpointHealth, EndpointStatus, EventOrigin
 from apps.webhooks.models.replays import ReplayStatus
 
@@ -33,7 +34,7 @@ DATA: dict[str, Any] = {
     "currency": "EUR",
 }
 STATUSES = word([str(each) for each in DeliveryStatus.values])
-EVENT_NAME: Schema = text("^[a-z][a-z0-9_]*(\\.[a-z0-9_]+)+$")
+EVENT_NAME: Schema = text(f"^{catalogue.EVENT_NAME.pattern}$")
 
 ENDPOINT = Shape(
     "WebhookEndpoint",

@@ -5,9 +5,10 @@ good again for the next. Nothing leaves the machine: no worker runs, and deliver
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 import schemathesis
@@ -36,6 +37,18 @@ CHECKS = (
     checks.allow_header_conformance,
 )
 BOTH = list(GenerationMode)
+# What any program may send beside what an operation names.
+VISIBLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=80)
+NOISE = st.fixed_dictionaries(
+    {},
+    optional={
+        "Accept": st.sampled_from(["*/*", "application/json", "application/*;q=0.5, image/png", "text/csv"]),
+        "Accept-Language": st.sampled_from(["fr", "de-CH, fr;q=0.8", "*"]),
+        "Origin": st.sampled_from(["https://app.acme.example", "null"]),
+        "User-Agent": VISIBLE,
+        "X-Request-ID": VISIBLE,
+    },
+)
 
 
 @dataclass
@@ -106,9 +119,9 @@ class Fuzzer:
             max_examples=cases, derandomize=True, database=None, deadline=None,
             suppress_health_check=list(HealthCheck), phases=[Phase.generate],
         )  # fmt: skip
-        @given(st.one_of(*self._strategies(operation)))
-        def run(case: Case) -> None:
-            self.send(case)
+        @given(st.one_of(*self._strategies(operation)), NOISE)
+        def run(case: Case, noise: dict[str, str]) -> None:
+            self.send(case, noise)
 
         run()
 
@@ -124,10 +137,10 @@ class Fuzzer:
             found.append(operation.as_strategy(GenerationMode.NEGATIVE))
         return found
 
-    def send(self, case: Case) -> None:
+    def send(self, case: Case, noise: Mapping[str, str] = MappingProxyType({})) -> None:
         """This will make one call, judge its answer, and take back what it did."""
         operation = case.operation
-        headers = dict(self.caller_of(operation.path).headers)
+        headers = {**noise, **self.caller_of(operation.path).headers}
         limits.memory.clear()
         gate.cache._rows.clear()
         with transaction.atomic():
