@@ -58,7 +58,7 @@ def _answers_are_as_documented() -> Iterator[None]:
 
     def request(self: Client, **environ: Any) -> Any:
         response = original(self, **environ)
-        contract.check(response.request, response)
+        contract.check(response.wsgi_request.META, response)
         return response
 
     Client.request = request  # type: ignore[method-assign]

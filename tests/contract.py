@@ -6,6 +6,7 @@ from functools import cache, cached_property
 from typing import Any
 
 import jsonschema_rs
+
 from integrations_portal.openapi.document import document
 from integrations_portal.openapi.headers import OF_EVERY_ANSWER
 from integrations_portal.urls import api_routes, documented
@@ -36,14 +37,16 @@ class Contract:
     @cache  # noqa: B019 -- one object for the whole run
     def response(self, route: str, method: str, status: int) -> Mapping[str, Any] | None:
         """What the document says of an answer; None: nothing."""
-        if route == UNKNOWN or status == 405:
+        operation = self.document["paths"].get(route, {}).get("get" if method == "HEAD" else method.lower())
+        if operation is None:
             return self._of_no_operation(status)
-        operation = self.document["paths"].get(route, {}).get("get" if method == "HEAD" else method.lower(), {})
-        found = operation.get("responses", {}).get(str(status))
+        found = operation["responses"].get(str(status))
         return self._followed(found) if found else None
 
     def _of_no_operation(self, status: int) -> Mapping[str, Any] | None:
-        """What answers a path or a method that is not there: any error of the one shape."""
+        """What answers a path or a method that is not there: an error of the one shape."""
+        if status < 400:
+            return None
         error = {"$ref": "#/components/schemas/Error"}
         names = ("X-Request-ID", *{401: ["WWW-Authenticate"], 429: ["Retry-After"]}.get(status, ()))
         headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}

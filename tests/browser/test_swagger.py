@@ -5,6 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 LEVEL_AA = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]}
+LOUD = ("error", "warning")
 ME = "#operations-Account-getMe"
 
 
@@ -19,7 +20,9 @@ def open_reference(chromium, live_server, settings):
         page = contexts[-1].new_page()
         page.set_default_timeout(15_000)
         page.complaints = []
-        page.on("console", lambda told: page.complaints.append(told.text) if told.type in ("error", "warning") else None)
+        page.on(
+            "console", lambda told: page.complaints.append(told.text) if told.type in ("error", "warning") else None
+        )
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
         page.goto("/docs/")
         page.wait_for_selector(".opblock-tag")

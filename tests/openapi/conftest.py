@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from tests.conftest import Key
 from tests.contract import Contract
 from tests.house import conftest as house
 from tests.openapi.fuzzing import Caller, Fuzzer
@@ -34,7 +33,8 @@ def fuzzer(samples: house.Samples, make_key: Any, acme: Any, monkeypatch: pytest
         if kind == "leaked-keys":
             return Caller({}, ids)
         if kind == "sdk":
-            return Caller({"Authorization": f"Bearer {samples.app_key}", "X-Activation-Token": samples.device_token}, ids)
+            headers = {"Authorization": f"Bearer {samples.app_key}", "X-Activation-Token": samples.device_token}
+            return Caller(headers, ids)
         return Caller(key.headers, ids)
 
     return Fuzzer(Contract(), caller_of)

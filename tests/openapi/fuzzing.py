@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.core.failures import FailureGroup
 from schemathesis.generation.case import Case
-from schemathesis.generation.meta import CoverageScenario, coverage_scenario
+from schemathesis.generation.meta import coverage_scenario
 from schemathesis.generation.modes import GenerationMode
 from schemathesis.specs.openapi import checks
 
@@ -65,6 +65,7 @@ class Findings:
 
     statuses: dict[str, Counter[int]] = field(default_factory=dict)
     wrong: dict[tuple[str, str], str] = field(default_factory=dict)
+    _told: int = 0
 
     def table(self) -> str:
         """This will say per class how many cases there were and how they were answered."""
@@ -74,6 +75,12 @@ class Findings:
             lines.append(f"{name:24} {seen.total():6} cases   {told}")
         whole = self.whole
         return "\n".join([*lines, f"{'all':24} {whole.total():6} cases   {dict(sorted(whole.items()))}"])
+
+    def news(self) -> list[str]:
+        """This will return what did not hold since the last time."""
+        found = list(self.wrong.values())[self._told :]
+        self._told += len(found)
+        return found
 
     @property
     def whole(self) -> Counter[int]:
@@ -172,9 +179,14 @@ class Fuzzer:
             self._note(case, answer, complaint)
 
     def _note(self, case: Case, answer: Any, text: str) -> None:
-        first = f"{case.operation.label}: {text.splitlines()[0][:160]}"
+        """Keep the first case of each kind, with all that it takes to see what happened."""
+        first, scenario = text.splitlines()[0], coverage_scenario(case)
         sent = {"path": case.path_parameters, "query": case.query, "headers": dict(case.headers or {})}
-        told = f"{first}\n  {case.method} {sent} body={case.body!r:.600}\n  {answer.status_code} {answer.text[:300]}"
-        scenario = coverage_scenario(case)
-        key = (case.operation.label, text.splitlines()[0][:60] + (scenario.value if scenario else ""))
-        self.findings.wrong.setdefault(key, f"{told}\n  {case.meta.phase.data if case.meta else ''!r:.300}\n  {text[:500]}")
+        lines = (
+            f"{case.operation.label}: {first[:160]}",
+            f"{case.method} {sent} body={case.body!r:.600}",
+            f"{answer.status_code} {answer.text[:300]}",
+            f"{case.meta.phase.data if case.meta else None!r:.300}",
+            text[:500],
+        )
+        self.findings.wrong.setdefault((case.operation.label, f"{first[:60]} {scenario}"), "\n  ".join(lines))
