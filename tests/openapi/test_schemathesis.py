@@ -26,7 +26,7 @@ def test_every_answer_is_documented(fuzzer: Fuzzer) -> None:
     for operation in operations:
         fuzzer.boundaries(operation, 1 if CASES else STEP)
         fuzzer.random(operation, CASES // of_class[fuzzer.class_of(operation)] if CASES else FEW)
-        print(f"{operation.label}: {fuzzer.findings.whole.total()} cases", *fuzzer.findings.news(), sep="\n", flush=True)
+        print(f"{operation.label}: {fuzzer.findings.whole.total()}", *fuzzer.findings.news(), sep="\n", flush=True)
     print(f"\n{fuzzer.findings.table()}")
     assert not fuzzer.findings.wrong, "\n\n".join(fuzzer.findings.wrong.values())
     assert {200, 201, 202, 204, 400, 404} <= fuzzer.findings.whole.keys()
