@@ -30,7 +30,7 @@ from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthor
 from apps.base.idempotency import answered_once
 from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
 from apps.base.operations import Operation
-from apps.base.parsing import FormFields, SessionFormParser, StrictJSONParser, check_length
+from apps.base.parsing import SessionFormParser, StrictJSONParser, check_length
 from apps.base.permissions import Permission
 from apps.base.rendering import JSON_ONLY, SHOWN_ONCE, add_headers
 from apps.base.requests import ApiRequest, PortalRequest
@@ -220,10 +220,7 @@ class PortalView(APIView):
         inside a transaction where the request has an Idempotency-Key.
         """
         check_length(request._request.META.get("CONTENT_LENGTH"))
-        data = request.data
-        if isinstance(data, FormFields):
-            data = reading.body_of(data, serializer())
-        checker = serializer(data=data, **options)
+        checker = serializer(data=reading.json_of(request.data, serializer), **options)
         checker.is_valid(raise_exception=True)
         values = checker.validated_data if prepare is None else prepare(checker.validated_data)
         if request._request.attempt is not None:
