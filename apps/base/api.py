@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
-from typing import Any, ClassVar, NoReturn, cast
+from typing import Any, ClassVar, cast
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -252,32 +252,6 @@ class PortalView(APIView):
         if len(found) > limit:
             response["Link"] = link_to(request, "next", {"limit": limit, "cursor": make_cursor(found[limit - 1].pk)})
         return response
-
-
-class UnknownPath(PortalView):
-    """Everything under ``/v1`` that is no path: 404 for strangers at once, for a valid key after its limits."""
-
-    requires: ClassVar[dict[str, Any]] = {}
-
-    def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
-        """This will answer 404 whatever else is wrong with a stranger's request."""
-        self.refuse(self.meet(request))
-
-    def meet(self, request: ApiRequest) -> Caller:
-        """This will find out who calls, and how to answer."""
-        request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
-        caller = find_caller(request._request)
-        request._request.caller = caller
-        request._request.actor = caller.actor  # type: ignore[assignment]  # None for strangers
-        if caller.browses:
-            request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
-        return caller
-
-    def refuse(self, caller: Caller) -> NoReturn:
-        """This will say that there is no such path, to a key of the API once its own state was looked at."""
-        if caller.refusal is not None and caller.credential is not None:
-            raise caller.refusal
-        raise NotFound("There is no such path.")
 
 
 def acceptable(accept: str) -> str:
