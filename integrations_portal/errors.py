@@ -34,24 +34,28 @@ MOST_FIELDS = 200
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """This will answer what Django itself found wrong with a request, such as its host or its size."""
     if isinstance(exception, RequestDataTooBig):
-        return _answer(request, PortalError("The body is larger than 1 MiB.", "payload_too_large", 413), minimal=True)
-    return _answer(request, PortalError("The request could not be understood.", "invalid_request", 400), minimal=True)
+        return answer_error(
+            request, PortalError("The body is larger than 1 MiB.", "payload_too_large", 413), minimal=True
+        )
+    return answer_error(
+        request, PortalError("The request could not be understood.", "invalid_request", 400), minimal=True
+    )
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """This will answer 403."""
-    return _answer(request, PortalError(_("You may not do this."), "forbidden", 403))
+    return answer_error(request, PortalError(_("You may not do this."), "forbidden", 403))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """This will answer 404."""
-    return _answer(request, NotFound())
+    return answer_error(request, NotFound())
 
 
 def too_many_tries(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """This will answer 429; allauth calls it by its name in the URL configuration."""
     headers = {"Retry-After": str(USUAL_WAIT_SECONDS)}
-    return _answer(request, PortalError(_("That was too fast."), "rate_limited", 429, headers=headers))
+    return answer_error(request, PortalError(_("That was too fast."), "rate_limited", 429, headers=headers))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -66,7 +70,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         "typed": given[:MOST_FIELDS] if len(given) <= MOST_FIELDS else [],
         "form_path": request.get_full_path(),
     }
-    return _answer(request, PortalError("This form has no valid token.", "forbidden", 403), "csrf", context)
+    return answer_error(request, PortalError("This form has no valid token.", "forbidden", 403), "csrf", context)
 
 
 def _is_secret(name: str) -> bool:
@@ -78,14 +82,14 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
         headers = {"Retry-After": str(DATABASE_AWAY_SECONDS)}
         message = "The service is unavailable for a moment. Try again."
-        return _answer(request, PortalError(message, "unavailable", 503, headers=headers), minimal=True)
-    return _answer(request, PortalError("Something went wrong on our side.", "internal_error", 500), minimal=True)
+        return answer_error(request, PortalError(message, "unavailable", 503, headers=headers), minimal=True)
+    return answer_error(request, PortalError("Something went wrong on our side.", "internal_error", 500), minimal=True)
 
 
-def _answer(
+def answer_error(
     request: HttpRequest, error: PortalError, name: str = "", context: Any = None, minimal: bool = False
 ) -> HttpResponse:
-    """Write the error as JSON on the API, else as a page.
+    """This will answer an error as JSON on the API, else as a page.
 
     ``name``: the template, where it is not the status. ``minimal``: without the frame, which reads the session.
     """

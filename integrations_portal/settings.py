@@ -93,6 +93,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "apps.base.middleware.PageHeadersMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "integrations_portal.maintenance.MaintenanceMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -261,6 +262,7 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 0
 # --- The product's own settings -------------------------------------------------------------------------------
 WEBHOOK_ALLOW_CIDRS = env.networks_with_ports("WEBHOOK_ALLOW_CIDRS")
 WEBHOOK_RETRY_SCHEDULE = env.seconds("WEBHOOK_RETRY_SCHEDULE", "5,300,1800,7200,18000,36000,50400,72000,86400")
+MAINTENANCE_FLAG = env.text("MAINTENANCE_FLAG")
 WEBHOOK_TIMEOUT = env.whole("WEBHOOK_TIMEOUT", default=15, low=1, high=60)
 RATE_LIMIT_DEFAULTS = env.limits("RATE_LIMIT_DEFAULTS", "100/minute,5000/hour")
 AUTH_FAILURES_PER_MINUTE = env.whole("AUTH_FAILURES_PER_MINUTE", default=60, low=0, high=100_000)
@@ -281,6 +283,7 @@ PORTAL_KEY_AUTHENTICATION = "apps.credentials.authentication.authenticate"
 PORTAL_SESSION_AUTHENTICATION = "apps.orgs.middleware.actor_for_api"
 PORTAL_ENTER_ORGANIZATION = "apps.orgs.middleware.enter_organization"
 PORTAL_WHO_DECIDES = "apps.orgs.deciders.who_decides"
+PORTAL_OWN_EXAMPLES = "integrations_portal.own_examples.own_examples"
 PORTAL_CALL_LOG = "apps.audit.calls.record_call"
 PORTAL_IDEMPOTENCY = "apps.credentials.idempotency.Record"
 PORTAL_RETENTION = "apps.orgs.retention.days_for"
@@ -291,7 +294,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
     "DEFAULT_PARSER_CLASSES": ["apps.base.parsing.StrictJSONParser", "apps.base.parsing.SessionFormParser"],
-    "DEFAULT_RENDERER_CLASSES": ["apps.base.rendering.JSONRenderer", "apps.base.rendering.BrowsableRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["apps.base.rendering.JSONRenderer", "apps.base.browsing.page.BrowsableRenderer"],
     "EXCEPTION_HANDLER": "apps.base.problems.exception_response",
     "UNAUTHENTICATED_USER": None,
     # A parameter named ``format`` chooses no renderer: it is one of an export's own, and unknown elsewhere.

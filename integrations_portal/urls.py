@@ -7,13 +7,15 @@ from django.views.generic import RedirectView
 from apps.api_keys import urls as api_keys
 from apps.audit import urls as audit
 from apps.base.api import UnknownPath
+from apps.base.browsing.root import Root
 from apps.base.programs import ApiRoutes
 from apps.credentials import urls as credentials
 from apps.notices import urls as notices
 from apps.orgs import urls as orgs
 from apps.sdk_keys import urls as sdk_keys
 from apps.webhooks import urls as webhooks
-from integrations_portal import reference, views
+from integrations_portal import views
+from integrations_portal.developer import limits, pages, reference
 from integrations_portal.openapi.views import openapi, swagger
 from integrations_portal.overview import overview
 
@@ -24,18 +26,24 @@ documented = list(api)
 unknown = re_path(r"^[\s\S]*$", UnknownPath.as_view(route="/v1/*"), name="api-unknown")
 # The same routes as programs' calls find them.
 api_routes = ApiRoutes(api, unknown)
-api.append(unknown)
+root = Root.as_view(route="/v1")
+api += [re_path(r"^$", root, name="api-root"), unknown]
 
 urlpatterns = [
     path("v1/", include(api)),
-    re_path(r"^v1\Z", UnknownPath.as_view(route="/v1/*")),
+    re_path(r"^v1\Z", root),
     path("", RedirectView.as_view(pattern_name="landing"), name="home"),
     path("o/<slug:slug>/settings/integration/", overview, name="overview"),
     *(route for app in APPS for route in app.pages),
     path("openapi.json", openapi, {"routes": tuple(documented)}, name="openapi"),
     path("docs/", swagger, name="swagger"),
     path("docs/reference", reference.reference, {"routes": documented}, name="reference"),
-    path("docs/errors", reference.errors, name="docs_errors"),
+    path("docs/start", pages.start, name="docs_start"),
+    path("docs/errors", pages.errors, name="docs_errors"),
+    path("docs/limits", limits.rate_limits, name="docs_limits"),
+    path("docs/webhooks", pages.webhooks, name="docs_webhooks"),
+    path("docs/practices", pages.practices, name="docs_practices"),
+    path("docs/changelog", pages.changes, name="docs_changelog"),
     path("healthz", views.alive, name="healthz"),
     path("readyz", views.ready, name="readyz"),
     path("metrics", views.metrics, name="metrics"),

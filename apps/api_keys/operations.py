@@ -152,10 +152,16 @@ CREATE_API_KEY = Operation(
     NewKeyBody,
     {"name": "Production server", "type": "partner", "scopes": ["users:read", "events:write"], "expires_in_days": 90},
     refuses=("forbidden", "key_limit_reached"),
+    step_up=True,
 )
 GET_API_KEY = Operation("getApiKey", {200: Answer("The key.", API_KEY)})
 UPDATE_API_KEY = Operation(
-    "updateApiKey", STATE, KeyChangeBody, {"name": "Nightly export"}, refuses=("forbidden", "conflict")
+    "updateApiKey",
+    STATE,
+    KeyChangeBody,
+    {"name": "Nightly export"},
+    refuses=("forbidden", "conflict"),
+    step_up=True,
 )
 ROTATE_API_KEY = Operation(
     "rotateApiKey",
@@ -163,11 +169,16 @@ ROTATE_API_KEY = Operation(
     RotateBody,
     {"overlap_seconds": 86400},
     refuses=("forbidden", "conflict"),
+    step_up=True,
 )
-REVOKE_API_KEY = Operation("revokeApiKey", STATE, ReasonBody, {"reason": "No longer needed"}, refuses=("conflict",))
-DISABLE_API_KEY = Operation("disableApiKey", STATE, ReasonBody, {"reason": "Under repair"}, refuses=("conflict",))
-ENABLE_API_KEY = Operation("enableApiKey", STATE, NothingBody, {}, refuses=("forbidden", "conflict"))
-RELEASE_API_KEY = Operation("releaseApiKey", STATE, NothingBody, {}, refuses=("forbidden", "conflict"))
+REVOKE_API_KEY = Operation(
+    "revokeApiKey", STATE, ReasonBody, {"reason": "No longer needed"}, refuses=("conflict",), step_up=True
+)
+DISABLE_API_KEY = Operation(
+    "disableApiKey", STATE, ReasonBody, {"reason": "Under repair"}, refuses=("conflict",), step_up=True
+)
+ENABLE_API_KEY = Operation("enableApiKey", STATE, NothingBody, {}, refuses=("forbidden", "conflict"), step_up=True)
+RELEASE_API_KEY = Operation("releaseApiKey", STATE, NothingBody, {}, refuses=("forbidden", "conflict"), step_up=True)
 VERIFY_API_KEY = Operation(
     "verifyApiKey",
     {200: Answer("The verdict: always 200, also where the key is not good.", VERDICT)},

@@ -10,7 +10,7 @@ from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
 from apps.base.instants import instant
 from apps.base.lists import read_time
-from apps.base.serializers import Address, Flag, StrictSerializer, Text, TextList, Whole
+from apps.base.serializers import NOT_GIVEN_BACK, Address, Flag, StrictSerializer, Text, TextList, Whole
 from apps.credentials.gate import KeyRow
 from apps.credentials.limits import WindowState
 from apps.credentials.moments import moment
@@ -73,7 +73,7 @@ class KeyChangeBody(StrictSerializer):
 class VerifyBody(StrictSerializer):
     """A key as somebody else received it, and what it is to be good for."""
 
-    key = Text(max_length=1000, allow_blank=True)
+    key = Text(max_length=1000, allow_blank=True, style=NOT_GIVEN_BACK)
     scopes = TextList(required=False, allow_null=True)
     ip = Address(required=False, allow_null=True)
     cost = Whole(required=False, min_value=1, max_value=100, default=1)

@@ -15,6 +15,7 @@ from apps.audit.parties import link_to_page, offered
 from apps.audit.sources import Row, categories
 from apps.audit.words import grouped_words, words_for
 from apps.base.actor import Actor, ActorKind
+from apps.base.snippets import as_curl, logged_call
 
 SYSTEM = "system"
 FORMAT_NAMES = {"csv": "CSV", "jsonl": "JSON Lines"}
@@ -41,11 +42,19 @@ def entry(row: Row, slug: str) -> dict[str, Any]:
         "request_id": row.request_id,
         "user_agent": row.user_agent,
         "http": row.http,
+        "curl": _as_curl(row),
         "is_change": row.category == "change",
         "seq": row.seq,
         "hash": row.hash,
         "changes": [{"field": name, "old": old, "new": new} for name, (old, new) in row.changes.items()],
     }
+
+
+def _as_curl(row: Row) -> str:
+    """A call as a command; attempts of deliveries have pages of their own, where they are copied with what was sent."""
+    if row.http is None or row.category != "api_call" or not row.http.route:
+        return ""
+    return as_curl(logged_call(row.http.method, row.http.route, row.actor.id.partition("_")[0]))
 
 
 def _is_actor(row: Row) -> bool:

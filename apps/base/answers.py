@@ -11,6 +11,7 @@ def reveal(request: HttpRequest, template: str, context: dict[str, Any]) -> Http
     response = render(request, template, context)
     response["Cache-Control"] = "no-store, private"
     response["Pragma"] = "no-cache"
-    response["Referrer-Policy"] = "no-referrer"
+    # Not "no-referrer": browsers then post the page's own forms with "Origin: null", which is refused (ADR 11).
+    response["Referrer-Policy"] = "same-origin"
     response["X-Robots-Tag"] = "noindex, nofollow"
     return response

@@ -4,62 +4,39 @@ What is answered first (docs/api.md): credential 400/401, limits 429, organizati
 method 405, scope 403, Accept 406, object 404, body 413/415/400, state 409.
 """
 
-import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cache
 from itertools import islice
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NoReturn, cast
 
 from django.conf import settings
 from django.db.models import QuerySet
 from django.urls import URLPattern, re_path
-from django.utils.module_loading import import_string
 from rest_framework import serializers
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.base.actor import Actor
+from apps.base.browsing import reading
+from apps.base.callers import Caller, acceptable, find_caller, port
 from apps.base.conditions import expected_by, refuse_unknown, tagged
-from apps.base.door import csrf_refusal, https_refusal
-from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
+from apps.base.door import https_refusal
+from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
 from apps.base.idempotency import answered_once
 from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
 from apps.base.operations import Operation
-from apps.base.parsing import SessionFormParser, StrictJSONParser, check_length
+from apps.base.parsing import FormFields, SessionFormParser, StrictJSONParser, check_length
 from apps.base.permissions import Permission
-from apps.base.rendering import JSON_ONLY, JSONRenderer, add_headers
+from apps.base.rendering import JSON_ONLY, SHOWN_ONCE, JSONRenderer, add_headers
 from apps.base.requests import ApiRequest, PortalRequest
 from apps.base.versions import Expected
 
-REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
-SHOWN_ONCE = frozenset({"key", "secret"})
 PARSERS = [StrictJSONParser(), SessionFormParser()]
 NEGOTIATION = DefaultContentNegotiation()
 ANY_KEY: tuple[Permission, ...] = ()
 # As ``callers``: whoever it is. Credentials are not looked at, count on no limit and are not logged.
 ANYBODY: tuple[str, ...] = ()
-MISSING_KEY = "No API key. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
-KEY_IN_QUERY = "No API key in the headers. A key in the query string is not used: send 'Authorization: Bearer KEY'."
-
-
-@dataclass(slots=True)
-class Caller:
-    """What the door found out: who calls, what to put on the answer, and why it is refused where it is."""
-
-    actor: Actor | None = None
-    refusal: PortalError | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    credential: Any = None
-
-
-@cache
-def port(dotted_path: str) -> Callable[..., Any]:
-    """This will return what a setting names; looked up once, for it is asked on every call."""
-    return import_string(dotted_path)
 
 
 def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
@@ -114,14 +91,20 @@ class PortalView(APIView):
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
         caller = find_caller(raw) if self.callers else Caller(refusal=https_refusal(raw))
         raw.caller = caller
-        raw.actor = request.actor = caller.actor  # type: ignore[assignment]  # None: refused in the next line
+        raw.actor = request.actor = caller.actor  # type: ignore[assignment]  # None: refused in the next lines
+        if caller.browses:
+            request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         if caller.refusal is not None:
             raise caller.refusal
+        if caller.browses:
+            reading.take_as_meant(raw)
         self.check_path(raw)
         method = raw.method.lower()
         if method not in self.http_method_names or not hasattr(self, method):
             raise PortalError(f"This path does not take {raw.method}.", "method_not_allowed", 405)
         self.check_permission(request)
+        if caller.browses:
+            reading.require_confirmation(raw, self.offers.get(raw.method))
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         for name, value in raw.GET.items() if raw.META.get("QUERY_STRING") else ():
             if "\0" in value or "\0" in name:
@@ -215,7 +198,10 @@ class PortalView(APIView):
         inside a transaction where the request has an Idempotency-Key.
         """
         check_length(request._request.META.get("CONTENT_LENGTH"))
-        checker = serializer(data=request.data, **options)
+        data = request.data
+        if isinstance(data, FormFields):
+            data = reading.body_of(data, serializer())
+        checker = serializer(data=data, **options)
         checker.is_valid(raise_exception=True)
         values = checker.validated_data if prepare is None else prepare(checker.validated_data)
         if request._request.attempt is not None:
@@ -256,33 +242,20 @@ class UnknownPath(PortalView):
 
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """This will answer 404 whatever else is wrong with a stranger's request."""
+        self.refuse(self.meet(request))
+
+    def meet(self, request: ApiRequest) -> Caller:
+        """This will find out who calls, and how to answer."""
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
         caller = find_caller(request._request)
         request._request.caller = caller
+        request._request.actor = caller.actor  # type: ignore[assignment]  # None for strangers
+        if caller.browses:
+            request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
+        return caller
+
+    def refuse(self, caller: Caller) -> NoReturn:
+        """This will say that there is no such path, to a key of the API once its own state was looked at."""
         if caller.refusal is not None and caller.credential is not None:
             raise caller.refusal
         raise NotFound("There is no such path.")
-
-
-def acceptable(accept: str) -> str:
-    """This will return the Accept header without what it refuses: weight 0 means never (RFC 9110 section 12.4.2)."""
-    parts = [part.strip() for part in accept.split(",")]
-    wanted = [part for part in parts if not REFUSED.search(part)]
-    return ", ".join(wanted) if wanted or not any(parts) else "none/none"
-
-
-def find_caller(request: PortalRequest) -> Caller:
-    """This will ask the key's door first, then the session's (only where a browser asks for a page)."""
-    insecure = https_refusal(request)
-    if insecure is not None:
-        return Caller(refusal=insecure)
-    caller = port(settings.PORTAL_KEY_AUTHENTICATION)(request)
-    if caller is None and "text/html" in acceptable(request.META.get("HTTP_ACCEPT", "")):
-        caller = port(settings.PORTAL_SESSION_AUTHENTICATION)(request)
-        if caller is not None and caller.refusal is None:
-            caller.refusal = csrf_refusal(request)
-    if caller is not None:
-        return caller
-    query = request.META.get("QUERY_STRING", "")
-    in_query = "ipk_" in query or "ips_" in query
-    return Caller(refusal=Unauthorized(KEY_IN_QUERY if in_query else MISSING_KEY, "missing_api_key"))

@@ -1,4 +1,4 @@
-"""Encryption of what must be read back: webhook signing secrets and custom headers.
+"""Encryption of what must be read back: webhook signing secrets, custom headers, secrets of authenticator apps.
 
 AES-256-GCM (NIST SP 800-38D), stored as ``v1:kid:nonce:ciphertext``. The associated data binds a ciphertext to its
 table, row, organization and field, so that one pasted into another row does not open.

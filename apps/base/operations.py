@@ -65,6 +65,8 @@ class Operation:
     paging: Paging | None = None
     parameters: tuple[Parameter, ...] = ()
     refuses: tuple[str, ...] = ()
+    # Whether a session must have been confirmed within the last 15 minutes, as the pages ask for the same.
+    step_up: bool = False
     # Answers other than the usual one, by a name that says which.
     more_examples: Mapping[str, Any] = field(default_factory=dict)
 

@@ -154,14 +154,18 @@ class StrictJSONParser(BaseParser):
         return parse_json(body) if body.strip() else {}
 
 
+class FormFields(dict[str, str]):
+    """The texts of a form, which become values once it is known which body they are for (``base/browsing``)."""
+
+
 class SessionFormParser(FormParser):
     """Forms of the browsable API. A key sends JSON: to it a form is 415, like any other type."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """This will return a form's fields as a plain object, without the CSRF token."""
+        """This will return a form's fields, with line ends as everywhere, without the CSRF token."""
         request = (parser_context or {})["request"]
         if request.actor is None or request.actor.kind != ActorKind.USER:
             raise UnsupportedMediaType(media_type or "")
         fields = super().parse(stream, media_type, parser_context).dict()
         fields.pop("csrfmiddlewaretoken", None)
-        return fields
+        return FormFields({name: _check_text(text.replace("\r\n", "\n")) for name, text in fields.items()})

@@ -4,9 +4,10 @@ import logging
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.db import OperationalError
 from django.http import Http404
+from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -44,6 +45,8 @@ def to_portal_error(error: Exception) -> PortalError:
         return from_validation(error.detail)
     if isinstance(error, RequestDataTooBig):
         return PortalError("The body is larger than 1 MiB.", "payload_too_large", 413)
+    if isinstance(error, (BadRequest, SuspiciousOperation, MultiPartParserError)):
+        return Invalid("The form could not be read.")
     if isinstance(error, exceptions.ParseError):
         return Invalid(str(error.detail))
     if isinstance(error, exceptions.UnsupportedMediaType):

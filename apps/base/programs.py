@@ -21,6 +21,7 @@ from django.middleware.security import SecurityMiddleware
 from django.urls import URLPattern, set_script_prefix
 from django.utils.module_loading import import_string
 
+from apps.base import maintenance
 from apps.base.middleware import PROGRAM, GetResponse, PageHeadersMiddleware, is_api
 from apps.base.rendering import add_headers, render
 from apps.base.requests import PortalRequest
@@ -79,6 +80,8 @@ class ProgramsMiddleware:
 
     def _call(self, request: PortalRequest) -> HttpResponse:
         request.get_host()  # as CommonMiddleware: raises for a host that is not in ALLOWED_HOSTS
+        if maintenance.is_on():
+            return maintenance.answer_program(request)
         if self._routes is None:
             self._routes = import_string(f"{settings.ROOT_URLCONF}.api_routes")
         view, values = self._routes.find(request.path_info)

@@ -1,13 +1,14 @@
-"""How answers of the public API are written: JSON for programs, one page of our own for people."""
+"""How answers of the public API are written for programs. Their pages for people: ``base/browsing``."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpResponse
-from django.template.loader import render_to_string
 from rest_framework.renderers import BaseRenderer
 
+# Names in answers of what is shown this once.
+SHOWN_ONCE = frozenset({"key", "secret"})
 # Made once: `json.dumps` makes one for each call whose options are not its own defaults.
 COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -60,26 +61,3 @@ def write(response: Any, body: bytes) -> None:
     else:
         del response.headers["Content-Type"]
     response._container, response._is_rendered = [body], True
-
-
-class BrowsableRenderer(BaseRenderer):
-    """``text/html``: the same answer on a page of the portal, for somebody signed in."""
-
-    media_type = "text/html"
-    format = "html"
-    charset = "utf-8"
-
-    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> str:
-        """This will return a page that shows the request, the status, the headers and the body."""
-        context = renderer_context or {}
-        request, response, view = context["request"], context["response"], context["view"]
-        page = {
-            "request_line": f"{request.method} {request.get_full_path()}",
-            "status": response.status_code,
-            "reason": response.reason_phrase,
-            "headers": list(response.items()),
-            "body": "" if data is None else to_json(data, indent=2),
-            "route": getattr(view, "route", ""),
-            "methods": view.allowed_methods,
-        }
-        return render_to_string("api/browse.html", page, request=request._request)

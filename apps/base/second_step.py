@@ -4,6 +4,7 @@ django-allauth notes a used code and counts wrong ones in the cache: without Red
 with a Redis that is away it is a 500. Here both stand in the authenticator's own row, under its lock.
 """
 
+import logging
 import re
 import secrets
 import time
@@ -16,8 +17,12 @@ from django.db import transaction
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
+from apps.base.crypto import CannotDecrypt
 from apps.base.errors import RateLimited
 from apps.base.secrets import current_pepper, digest, matches
+from apps.base.step_secrets import is_in_clear, sealed_secret, secret_of
+
+logger = logging.getLogger(__name__)
 
 STEP_SECONDS = 30
 # RFC 6238 section 5.2: one step either way, for clocks that differ and people who type slowly.
@@ -86,10 +91,20 @@ def _use(row: Authenticator, code: str) -> bool:
 
 def _use_totp(row: Authenticator, code: str) -> bool:
     """RFC 6238 section 5.2: a code is accepted once, and none that is older than one that was accepted."""
-    counter = find_counter(row.data["secret"], code) if TOTP_SHAPE.fullmatch(code) else None
+    if not TOTP_SHAPE.fullmatch(code):
+        return False
+    try:
+        secret = secret_of(row)
+    except CannotDecrypt as error:
+        # Recovery codes and passkeys still open; rotate_encryption_key and the worker name the key, too.
+        logger.critical("the secret of an authenticator app does not open: %s", error)
+        return False
+    counter = find_counter(secret, code)
     if counter is None or counter <= row.data.get("last_counter", 0):
         return False
     row.data["last_counter"] = counter
+    if is_in_clear(row.data["secret"]):
+        row.data["secret"] = sealed_secret(secret, row.user_id)
     return True
 
 

@@ -12,6 +12,9 @@ from rest_framework.settings import api_settings
 from apps.base.errors import Invalid
 from apps.base.lists import read_time
 
+# As ``style`` of a field: what was typed into a form is not in the page that answers it.
+NOT_GIVEN_BACK = {"input_type": "password"}
+
 
 class Text(serializers.CharField):
     """A JSON string; DRF's own field would turn numbers into text."""

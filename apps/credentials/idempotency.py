@@ -19,10 +19,9 @@ from typing import Any, cast
 from django.db import transaction
 from django.utils import timezone
 
-from apps.base.api import SHOWN_ONCE
 from apps.base.errors import Conflict
 from apps.base.idempotency import Answer, Asked, in_progress
-from apps.base.rendering import to_json
+from apps.base.rendering import SHOWN_ONCE, to_json
 from apps.base.secrets import current_pepper, digest, matches
 from apps.credentials.models import IdempotencyRecord
 from apps.webhooks.crash_points import reach

@@ -81,7 +81,8 @@ class MemoryLimiter:
         with self._lock:
             used = [self._used(window, now) for window in windows]
             allowed = all(count + cost <= window.limit for window, (_, count) in zip(windows, used, strict=True))
-            if allowed:
+            # Looking starts no window: that is the first call's.
+            if allowed and cost:
                 used = [(end, count + cost) for end, count in used]
                 self._windows.update({window.bucket: each for window, each in zip(windows, used, strict=True)})
             if len(self._windows) > SWEEP_AT:
@@ -165,6 +166,11 @@ def take(
         count, left = answer[1 + index * 2], answer[2 + index * 2]
         states.append(WindowState(window, max(0, window.limit - count), max(0, left) / 1000))
     return Decision(answer[0] == 1, tuple(states))
+
+
+def peek(windows: Sequence[Window]) -> tuple[WindowState, ...]:
+    """This will return what is left of the windows, in the order given, without counting anything."""
+    return take(windows, cost=0).states
 
 
 def pack(windows: Sequence[Window], versions: Sequence[tuple[str, str]] = (), cost: int = 1, script: str = "") -> bytes:

@@ -14,14 +14,19 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from apps.base import form_limits
+from apps.base.errors import RateLimited
 from apps.base.forms import confirmed_recently
 from apps.base.requests import PortalRequest
-from apps.orgs import actions
+from apps.orgs import actions, browsers
 from apps.orgs.models import User
 from apps.orgs.oneself import oneself
 
 # In the session: when it began. It ends thirty days later, however much it is used.
 BEGAN = "began"
+# In the session, between two steps of one request: the browser had not signed in to this account before.
+NEWS = "new_browser"
+NEWS_MAILS = "10/d"
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -55,20 +60,36 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def login(self, request: PortalRequest, user: User) -> None:
         """This will open the session, under a new key, and note when it began."""
+        # Of a first sign-in everybody knows: the mail before it led here.
+        is_news = user.last_login is not None and not browsers.is_known(request, user)
         super().login(request, user)
         request.session[BEGAN] = time.time()
+        if is_news:
+            request.session[NEWS] = True
 
     def post_login(self, request: PortalRequest, user: User, **options: Any) -> HttpResponse:
         """This will record the sign-in and lead on."""
         methods = [_method(record) for record in get_authentication_records(request, user)]
-        actions.note_sign_in(actor=oneself(request, user), methods=methods)
-        return super().post_login(request, user, **options)
+        tell = bool(request.session.pop(NEWS, False)) and _may_mail(request, user)
+        actions.note_sign_in(actor=oneself(request, user), methods=methods, tell=tell)
+        response = super().post_login(request, user, **options)
+        browsers.remember(request, response, user)
+        return response
 
     def logout(self, request: PortalRequest) -> None:
         """This will record the sign-out and end the session."""
         if request.user.is_authenticated:
             actions.note_sign_out(actor=oneself(request, request.user))
         super().logout(request)
+
+
+def _may_mail(request: PortalRequest, user: User) -> bool:
+    """Whoever has the password must not fill the owner's mailbox by signing in again and again."""
+    try:
+        form_limits.check(request, "new-browser-mails", NEWS_MAILS, per=f"account {user.pk}")
+    except RateLimited:
+        return False
+    return True
 
 
 def is_own_path(url: str) -> bool:

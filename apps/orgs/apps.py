@@ -25,6 +25,8 @@ class OrgsConfig(AppConfig):
         sweeps.register("orgs.mail_notices", "apps.orgs.tasks.mail_notices", 5)
         sweeps.register("orgs.send_due_mail", "apps.orgs.tasks.send_due_mail", 5)
         sweeps.register("orgs.forget_ended_sessions", "apps.orgs.tasks.forget_ended_sessions", 3600)
+        sweeps.register("orgs.forget_old_mail", "apps.orgs.tasks.forget_old_mail", 3600)
+        sweeps.register("orgs.forget_ended_invitations", "apps.orgs.tasks.forget_ended_invitations", 3600)
         sweeps.register("orgs.purge_closed", "apps.orgs.purging.purge_closed", 30)
         sweeps.register("orgs.forget_purged", "apps.orgs.purging.forget_purged", 3600)
         exports.register("organization.jsonl", "apps.orgs.archive_parts.organization")

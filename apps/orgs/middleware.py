@@ -1,21 +1,20 @@
 """Who the caller is where a session says so: pages under ``/o/<slug>/`` and the browsable API."""
 
 from collections.abc import Callable
-from datetime import timedelta, tzinfo
+from datetime import timedelta
 
 from django.contrib import messages
-from django.db import DatabaseError
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor, ActorKind
-from apps.base.api import Caller
+from apps.base.callers import Caller
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
-from apps.base.instants import zone_of
 from apps.base.middleware import is_api
 from apps.base.pages import READING
+from apps.base.readers import habits
 from apps.base.requests import PortalRequest
 from apps.orgs import looking
 from apps.orgs.entrance import lacks_second_step, why_suspended
@@ -108,7 +107,11 @@ def actor_for_api(request: PortalRequest) -> Caller | None:
         membership = _only(chosen, slug)
     except PortalError as refusal:
         return Caller(refusal=refusal)
-    return Caller(actor=actor_of(request, membership), refusal=_refusal(membership))
+    not_let_in = _refusal(membership)
+    if not_let_in is None:
+        # What the frame of its pages shows: nothing of it to somebody who is not let in.
+        request.membership, request.organization = membership, membership.organization
+    return Caller(actor=actor_of(request, membership), refusal=not_let_in)
 
 
 def _only(chosen: list[Membership], slug: str | None) -> Membership:
@@ -138,20 +141,9 @@ class LanguageMiddleware:
     def __call__(self, request: PortalRequest) -> HttpResponse:
         if is_api(request.path_info):
             return self.get_response(request)
-        language, zone = _habits(request)
+        language, zone = habits(request)
         with translation.override(language), timezone.override(zone):
             request.LANGUAGE_CODE = translation.get_language()
             response = self.get_response(request)
         response.headers.setdefault("Content-Language", language)
         return response
-
-
-def _habits(request: PortalRequest) -> tuple[str, tzinfo]:
-    """Return the reader's language and time zone; the browser's language also where the account cannot be read."""
-    try:
-        user = request.user
-        language, zone = getattr(user, "language", ""), getattr(user, "time_zone", "")
-    except DatabaseError:
-        # The view, or its page for errors, says so.
-        language = zone = ""
-    return language or translation.get_language_from_request(request), zone_of(zone)

@@ -55,7 +55,12 @@ INVITATION = Shape(
 
 LIST_USERS = Operation("listUsers", {200: Answer("The users, oldest first.", USER, many=True)}, paging=Paging.OFFSET)
 CREATE_USER = Operation(
-    "createUser", {201: Answer("The new user, a viewer.", USER)}, NewUserBody, PERSON, refuses=("forbidden",)
+    "createUser",
+    {201: Answer("The new user, a viewer.", USER)},
+    NewUserBody,
+    PERSON,
+    refuses=("forbidden",),
+    step_up=True,
 )
 CREATE_USERS = Operation(
     "createUsers",
@@ -66,6 +71,7 @@ CREATE_USERS = Operation(
     NewUsersBody,
     {"users": [{**PERSON, "email": "kim@example.com"}]},
     refuses=("forbidden",),
+    step_up=True,
 )
 GET_USER = Operation("getUser", {200: Answer("The user.", ONE_USER)})
 REPLACE_USER = Operation(
@@ -74,11 +80,17 @@ REPLACE_USER = Operation(
     UserChangeBody,
     {"name": "Jo Martin-Roy"},
     refuses=("forbidden", "conflict"),
+    step_up=True,
 )
 UPDATE_USER = Operation(
-    "updateUser", REPLACE_USER.answers, UserChangeBody, REPLACE_USER.example, refuses=REPLACE_USER.refuses
+    "updateUser",
+    REPLACE_USER.answers,
+    UserChangeBody,
+    REPLACE_USER.example,
+    refuses=REPLACE_USER.refuses,
+    step_up=True,
 )
-DELETE_USER = Operation("deleteUser", {204: GONE}, refuses=("forbidden", "conflict"))
+DELETE_USER = Operation("deleteUser", {204: GONE}, refuses=("forbidden", "conflict"), step_up=True)
 
 LIST_INVITATIONS = Operation(
     "listInvitations",
@@ -91,5 +103,6 @@ CREATE_INVITATION = Operation(
     InvitationBody,
     {"email": "kim@example.com", "role": "viewer"},
     refuses=("forbidden", "conflict"),
+    step_up=True,
 )
 DELETE_INVITATION = Operation("deleteInvitation", {204: GONE}, refuses=("forbidden", "conflict"))

@@ -12,7 +12,7 @@ from apps.base.identifiers import encode
 from apps.base.instants import instant
 from apps.base.logging import hide_keys
 from apps.base.problems import shown_fields
-from apps.base.serializers import StrictSerializer, Text, from_validation
+from apps.base.serializers import NOT_GIVEN_BACK, StrictSerializer, Text, from_validation
 from apps.orgs.actions import NewUser
 from apps.orgs.models import Invitation, Role, User
 from apps.orgs.passwords import hash_all
@@ -36,7 +36,9 @@ class NewUserBody(StrictSerializer):
 
     name = Text(max_length=150)
     email = Email(max_length=254)
-    password = Text(min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD, trim_whitespace=False)
+    password = Text(
+        min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD, trim_whitespace=False, style=NOT_GIVEN_BACK
+    )
 
 
 class Anything(serializers.Field):
@@ -50,7 +52,9 @@ class Anything(serializers.Field):
 class NewUsersBody(StrictSerializer):
     """``POST /v1/users/batch``: each user is judged by itself, so that a bad one does not refuse the others."""
 
-    users = serializers.ListField(child=Anything(allow_null=True), min_length=1, max_length=MOST_IN_BATCH)
+    users = serializers.ListField(
+        child=Anything(allow_null=True), min_length=1, max_length=MOST_IN_BATCH, style=NOT_GIVEN_BACK
+    )
 
     def to_internal_value(self, data: Any) -> Any:
         """This will refuse anything but a list: DRF would take the keys of an object for one."""

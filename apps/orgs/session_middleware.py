@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from apps.base.requests import PortalRequest
+from apps.orgs import browsers
 
 # Fourteen days without use end a session (SESSION_COOKIE_AGE), and thirty days whatever its use.
 LONGEST = 30 * 24 * 3600
@@ -28,6 +29,9 @@ class SessionLifeMiddleware:
         if request.user.is_authenticated:
             self._look_after(request)
         response = self.get_response(request)
+        if request.user.is_authenticated and not browsers.is_known(request, request.user):
+            # Whoever is signed in here when the password changes goes on in a browser that is known.
+            browsers.remember(request, response, request.user)
         if request.path_info.startswith(ACCOUNT):
             response.setdefault("Cache-Control", "no-store, private")
         return response

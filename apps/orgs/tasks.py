@@ -1,14 +1,15 @@
-"""Sweeps of this app, run by every worker: notices become mail, and mail is sent."""
+"""Sweeps of this app, run by every worker: notices become mail, mail is sent, and what is over is forgotten."""
 
 import logging
 import smtplib
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.core.mail import EmailMessage
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone, translation
 
@@ -18,7 +19,7 @@ from apps.notices.models import Notice, Severity
 from apps.notices.texts import describe
 from apps.orgs import link_mails, mail
 from apps.orgs.mailing import recipients
-from apps.orgs.models import Membership, OrganizationStatus, OutgoingMail
+from apps.orgs.models import Invitation, InvitationStatus, Membership, OrganizationStatus, OutgoingMail
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,8 @@ LOOKED_BACK = timedelta(days=2)
 MOST_IN_A_RUN = 500
 MOST_IN_A_MAIL = 20
 MOST_ATTEMPTS = 20
-FORGOTTEN_AT_ONCE = 500
+FORGOTTEN_AT_ONCE, FORGETTING_ROUNDS = 500, 20
+SENT_FOR, ENDED_FOR = timedelta(days=30), timedelta(days=90)
 LONGEST_WAIT = timedelta(hours=6)
 
 
@@ -152,4 +154,32 @@ def forget_ended_sessions() -> int:
     forgotten = Session.objects.filter(pk__in=list(over)).delete()[0]
     gone = UserSession.objects.exclude(session_key__in=Session.objects.values("session_key"))
     UserSession.objects.filter(pk__in=list(gone.values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])).delete()
+    return forgotten
+
+
+def forget_old_mail(now: datetime | None = None) -> int:
+    """This will remove mails a month after they were sent, and those that no server took three months after they were
+    written; what is still tried stays.
+    """
+    moment = now or timezone.now()
+    sent = Q(sent_at__lt=moment - SENT_FOR)
+    given_up = Q(sent_at=None, next_attempt_at=None, created_at__lt=moment - ENDED_FOR)
+    return _forget(OutgoingMail.objects.filter(sent | given_up))
+
+
+def forget_ended_invitations(now: datetime | None = None) -> int:
+    """This will remove invitations three months after they were accepted, withdrawn or ran out; the log has them."""
+    before = (now or timezone.now()) - ENDED_FOR
+    closed = Q(closed_at__lt=before) & ~Q(status=InvitationStatus.SENT)
+    return _forget(Invitation.objects.filter(closed | Q(status=InvitationStatus.SENT, expires_at__lt=before)))
+
+
+def _forget(rows: QuerySet) -> int:
+    """Some hundreds in a statement, so that none holds others up; what is left waits for the next run."""
+    forgotten = 0
+    for _round in range(FORGETTING_ROUNDS):
+        keys = list(rows.order_by("pk").values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
+        forgotten += rows.filter(pk__in=keys).delete()[0]
+        if len(keys) < FORGOTTEN_AT_ONCE:
+            break
     return forgotten

@@ -102,10 +102,16 @@ CREATE_SDK_KEY = Operation(
     NewSdkKeyBody,
     {"name": "iOS app", "platform": "ios", "app_id": "com.acme.app", "activation_limit": 500},
     refuses=("forbidden",),
+    step_up=True,
 )
 GET_SDK_KEY = Operation("getSdkKey", {200: Answer("The key.", SDK_KEY)})
 UPDATE_SDK_KEY = Operation(
-    "updateSdkKey", STATE, SdkKeyChangeBody, {"activation_limit": 1000}, refuses=("forbidden", "conflict")
+    "updateSdkKey",
+    STATE,
+    SdkKeyChangeBody,
+    {"activation_limit": 1000},
+    refuses=("forbidden", "conflict"),
+    step_up=True,
 )
 ROTATE_SDK_KEY = Operation(
     "rotateSdkKey",
@@ -113,11 +119,16 @@ ROTATE_SDK_KEY = Operation(
     RotateBody,
     {"overlap_seconds": 2592000},
     refuses=("forbidden", "conflict"),
+    step_up=True,
 )
-REVOKE_SDK_KEY = Operation("revokeSdkKey", STATE, ReasonBody, {"reason": "App retired"}, refuses=("conflict",))
-DISABLE_SDK_KEY = Operation("disableSdkKey", STATE, ReasonBody, {"reason": "Under repair"}, refuses=("conflict",))
-ENABLE_SDK_KEY = Operation("enableSdkKey", STATE, NothingBody, {}, refuses=("forbidden", "conflict"))
-RELEASE_SDK_KEY = Operation("releaseSdkKey", STATE, NothingBody, {}, refuses=("forbidden", "conflict"))
+REVOKE_SDK_KEY = Operation(
+    "revokeSdkKey", STATE, ReasonBody, {"reason": "App retired"}, refuses=("conflict",), step_up=True
+)
+DISABLE_SDK_KEY = Operation(
+    "disableSdkKey", STATE, ReasonBody, {"reason": "Under repair"}, refuses=("conflict",), step_up=True
+)
+ENABLE_SDK_KEY = Operation("enableSdkKey", STATE, NothingBody, {}, refuses=("forbidden", "conflict"), step_up=True)
+RELEASE_SDK_KEY = Operation("releaseSdkKey", STATE, NothingBody, {}, refuses=("forbidden", "conflict"), step_up=True)
 LIST_ACTIVATIONS = Operation(
     "listActivations", {200: Answer("The devices, oldest first.", ACTIVATION, many=True)}, paging=Paging.OFFSET
 )

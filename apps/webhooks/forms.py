@@ -6,7 +6,7 @@ from typing import Any, cast
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.forms import StepUpForm
+from apps.base.forms import AskingForm, StepUpForm
 from apps.webhooks import actions
 from apps.webhooks.models import EventType
 
@@ -88,15 +88,29 @@ class EndpointForm(EndpointFields, StepUpForm):
     """S8: a new endpoint, whose secret is shown in the answer."""
 
 
-class EndpointEditForm(EndpointFields):
-    """S8 for an endpoint that is there: a header value of dots keeps what is stored."""
+class EndpointEditForm(EndpointFields, AskingForm):
+    """S8 for an endpoint that is there: a header value of dots keeps what is stored.
+
+    It asks who is there where the URL or the headers change: the stored headers and all events would go elsewhere.
+    """
 
     def __init__(self, *args: Any, is_inbox: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
+        if self.step_up_required and (is_inbox or not self._leads_elsewhere()):
+            del self.fields["confirm_password"]
+            self.step_up_required = False
         self.fields["headers"].help_text = _("One a line, such as X-Team: blue. Leave •••• to keep a stored value.")
         if is_inbox:
             for name in ("url", "headers"):
                 del self.fields[name]
+
+    def _leads_elsewhere(self) -> bool:
+        """Whether the URL or a line of the headers is another one than before, as typed."""
+        return self.is_bound and any(
+            [line.strip() for line in self.data.get(name, "").splitlines() if line.strip()]
+            != self.get_initial_for_field(self.fields[name], name).splitlines()
+            for name in ("url", "headers")
+        )
 
 
 class DeleteEndpointForm(StepUpForm):

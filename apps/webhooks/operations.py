@@ -41,12 +41,13 @@ CREATE_ENDPOINT = Operation(
     NewEndpointBody,
     {"url": URL, "event_types": ["order.*"], "description": "Order desk"},
     refuses=("forbidden", "endpoint_limit_reached"),
+    step_up=True,
 )
 GET_ENDPOINT = Operation("getWebhookEndpoint", {200: Answer("The endpoint.", ENDPOINT)})
 UPDATE_ENDPOINT = Operation(
     "updateWebhookEndpoint", STATE, EndpointChangeBody, {"description": "Order desk, Lyon"}, refuses=("conflict",)
 )
-DELETE_ENDPOINT = Operation("deleteWebhookEndpoint", {204: GONE})
+DELETE_ENDPOINT = Operation("deleteWebhookEndpoint", {204: GONE}, step_up=True)
 TEST_ENDPOINT = Operation(
     "testWebhookEndpoint",
     {202: Answer("The delivery, which is sent at once.", DELIVERY)},
@@ -61,6 +62,7 @@ ROTATE_SECRET = Operation(
     RotateBody,
     {"overlap_seconds": 86400},
     refuses=("conflict",),
+    step_up=True,
 )
 REPLAY_ENDPOINT = Operation(
     "replayWebhookEndpoint",

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from apps.base.identifiers import encode
 from apps.base.instants import instant, instant_ms
 from apps.base.secrets import MASK_DOTS
-from apps.base.serializers import Flag, Moment, StrictSerializer, Text, TextList, Whole
+from apps.base.serializers import NOT_GIVEN_BACK, Flag, Moment, StrictSerializer, Text, TextList, Whole
 from apps.webhooks.actions import HELD_CHOICES
 from apps.webhooks.models import (
     Attempt,
@@ -57,7 +57,7 @@ class EndpointChangeBody(StrictSerializer):
     url = Text(max_length=2048, required=False)
     event_types = TextList(required=False, max_length=200)
     description = Text(max_length=200, allow_blank=True, required=False)
-    headers = Headers(required=False)
+    headers = Headers(required=False, style=NOT_GIVEN_BACK)
     rate_limit_per_second = Whole(min_value=1, max_value=1000, allow_null=True, required=False)
     max_in_flight = Whole(min_value=1, max_value=64, required=False)
 
@@ -135,7 +135,7 @@ def write_endpoint(endpoint: Endpoint, held_count: int = 0) -> dict[str, Any]:
         "url": endpoint.url,
         "description": endpoint.description,
         "event_types": endpoint.event_types,
-        "headers": dict.fromkeys(json.loads(endpoint.headers), MASK_DOTS),
+        "headers": dict.fromkeys(endpoint.own_headers or (), MASK_DOTS),
         "status": endpoint.status,
         "health": endpoint.health,
         "disabled_reason": endpoint.disabled_reason or None,

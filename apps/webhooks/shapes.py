@@ -20,19 +20,15 @@ from apps.base.shapes import (
     word,
 )
 from apps.webhooks import catalogue
+from apps.webhooks.events import HOST_EVENTS
 from apps.webhooks.models import DeliveryStatus, EndpointHealth, EndpointStatus, EventOrigin
 from apps.webhooks.models.replays import ReplayStatus
 
 TAIL = "01JD2V8Q4ZK7M3X9T5B6CW"
 EVENT_ID, ENDPOINT_ID, DELIVERY_ID = f"evt_{TAIL}", f"ep_{TAIL}", f"dlv_{TAIL}"
 URL = "https://hooks.acme.example/in"
-DATA: dict[str, Any] = {
-    "id": "ord_1001",
-    "number": "1001",
-    "status": "created",
-    "total": 129.5,
-    "currency": "EUR",
-}
+# What the event type itself gives as its sample: an example that is not taken would be none.
+DATA: dict[str, Any] = HOST_EVENTS["order.created"].sample
 STATUSES = word([str(each) for each in DeliveryStatus.values])
 EVENT_NAME: Schema = text(f"^{catalogue.EVENT_NAME.pattern}$")
 
@@ -91,8 +87,8 @@ EVENT_TYPE = Shape(
     {
         "name": "order.created",
         "description": "Sent when an order is first stored.",
-        "schema": {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}},
-        "sample": {"id": "ord_1001"},
+        "schema": HOST_EVENTS["order.created"].schema,
+        "sample": DATA,
         "origin": "host",
         "deprecated": False,
         "replaced_by": None,

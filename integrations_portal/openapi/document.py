@@ -15,11 +15,11 @@ from apps.base.permissions import ADMIN
 from apps.base.shapes import Schema
 from apps.webhooks.models import EventType
 from integrations_portal import __version__
+from integrations_portal.developer.codes import ERROR_CODES, example_body
 from integrations_portal.openapi.bodies import body_schema
 from integrations_portal.openapi.headers import HEADERS, PARAMETERS, answer_headers, is_tagged, shared_parameters
-from integrations_portal.openapi.refusals import ERROR, codes_of, error_example
+from integrations_portal.openapi.refusals import ERROR, codes_of
 from integrations_portal.openapi.webhooks import webhook
-from integrations_portal.reference import ERROR_CODES
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # What the first segment of a path is about, and the prefix of the ids below it.
@@ -105,7 +105,7 @@ def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> 
             "responses": dict(sorted(shared.responses.items())),
             "parameters": PARAMETERS,
             "headers": HEADERS,
-            "examples": {code: {"value": error_example(code)} for code in ERROR_CODES},
+            "examples": {code: {"value": example_body(code)} for code in ERROR_CODES},
             "securitySchemes": SCHEMES,
         },
     }

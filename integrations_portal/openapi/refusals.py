@@ -1,15 +1,10 @@
 """Which errors an operation can end in: those of the door, those of its body, and its own."""
 
-from typing import Any
-
-from django.conf import settings
-from django.utils import translation
-
 from apps.base.api import PortalView
 from apps.base.operations import Operation
 from apps.base.shapes import Schema, record, text
+from integrations_portal.developer.codes import ERROR_CODES
 from integrations_portal.openapi.headers import is_tagged
-from integrations_portal.reference import ERROR_CODES
 
 ERROR: Schema = record(
     ("fields",),
@@ -51,15 +46,3 @@ def codes_of(view: type[PortalView], method: str, operation: Operation, path: st
         if code in found:
             by_status.setdefault(explained.status, []).append(code)
     return by_status
-
-
-def error_example(code: str) -> dict[str, Any]:
-    """This will return the body that an error of this code has."""
-    with translation.override("en"):
-        body = {
-            "error": str(ERROR_CODES[code].text),
-            "code": code,
-            "request_id": "01JD2V8Q4ZK7M3X9T5B6CW",
-            "docs": f"{settings.PUBLIC_URL}/docs/errors#{code}",
-        }
-    return {**body, "fields": {"name": ["This field is required."]}} if code == "invalid_request" else body

@@ -6,12 +6,12 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
 from apps.base.rendering import to_json
 from apps.webhooks.models import EventType
+from integrations_portal.developer.readers import page
 from integrations_portal.openapi.document import document
 from integrations_portal.openapi.webhooks import webhook
 
@@ -38,4 +38,4 @@ def openapi(request: HttpRequest, routes: tuple[Any, ...]) -> HttpResponse:
 @require_safe
 def swagger(request: HttpRequest) -> HttpResponse:
     """The document in Swagger UI, from files of our own server; without JavaScript a link to the plain reference."""
-    return render(request, "docs/swagger.html")
+    return page(request, "swagger", {"wide": True})

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
+from apps.base.snippets import as_curl, first_call
 from apps.webhooks import summaries
 from apps.webhooks.models import Endpoint
 
@@ -35,7 +36,9 @@ def _calling(actor: Actor, slug: str) -> list[Step]:
         {
             "title": _("Make a first call"),
             "done": keys.filter(Exists(LastUse.objects.filter(credential_id=OuterRef("pk")))).exists(),
-            "text": f'curl {settings.PUBLIC_URL}/v1/me -H "Authorization: Bearer $PORTAL_API_KEY"',
+            "text": as_curl(first_call()).replace(" \\\n ", ""),
+            "url": f"{reverse('docs_start')}?{urlencode({'organization': slug})}",
+            "action": _("Get started"),
         },
     ]
 

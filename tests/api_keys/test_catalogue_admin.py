@@ -204,3 +204,12 @@ def test_only_operators_act_on_the_catalogue(acme, ada):
     ):  # fmt: skip
         with pytest.raises(Forbidden):
             action(actor=owner, row=row, **({"changes": {}} if "save" in action.__name__ else {}))
+
+
+@pytest.mark.parametrize("odd", ["nonsense", "9" * 30, "a\nb", "\x00"])
+def test_an_organization_that_is_no_id_is_refused_beside_the_field(operator, odd):
+    where = "/admin/api_keys/package/add/"
+    assert operator.get(where, {"organization": odd}).status_code == 200
+    answer = operator.post(where, {"organization": odd, "contact": "x"})
+    assert answer.status_code == 200 and "errorlist" in answer.content.decode()
+    assert not Package.objects.exists()

@@ -46,7 +46,7 @@ def test_it_shows_the_key_once(browser_of, ada, api):
     text = shown_key(page)[0]
     assert api(text).get("/v1/users").status_code == 200
     assert page["Cache-Control"] == "no-store, private"
-    assert page["Referrer-Policy"] == "no-referrer"
+    assert page["Referrer-Policy"] == "same-origin"
     again = browser.post(HERE + "create/", data)
     assert again.status_code == 409 and shown_key(again) is None
     assert ApiKey.objects.count() == 1

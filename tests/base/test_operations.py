@@ -7,7 +7,7 @@ import pytest
 
 from apps.base.api import PortalView
 from apps.base.operations import Operation
-from integrations_portal.reference import ERROR_CODES
+from integrations_portal.developer.codes import ERROR_CODES
 from integrations_portal.urls import documented
 
 EVERY = [

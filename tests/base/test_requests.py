@@ -178,6 +178,7 @@ def test_a_sessions_change_needs_its_csrf_token(ada, acme):
     browser.force_login(ada)
     session = browser.session
     session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "password", "at": time.time()}]
+    session["account_authentication_methods_user"] = str(ada.pk)
     session.save()
     answer = browser.post("/v1/users", GOOD, content_type="application/json")
     assert answer.status_code == 403 and not User.objects.filter(email="jo@example.com").exists()

@@ -156,3 +156,18 @@ def test_every_page_keeps_the_policy_and_suits_a_phone_and_everybody(signed_in, 
     make(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     assert page.complaints == []
+
+
+def test_the_forms_around_a_key_work_like_on_every_other_page(signed_in, ada):
+    page = signed_in(ada)
+    make(page)
+    page.evaluate("document.querySelector('[name=language][value=fr]').click()")
+    page.wait_for_function("document.documentElement.lang === 'fr'")
+    assert "/create/" in page.url
+    make(page, "Second")
+    page.evaluate("document.querySelector('form[action=\"/account/logout/\"]').requestSubmit()")
+    page.wait_for_url("**/account/login/**")
+    answer = page.goto("/invitation/" + "x" * 43 + "/")
+    assert answer.status == 404
+    page.evaluate("document.querySelector('[name=language][value=en]').click()")
+    page.wait_for_function("document.documentElement.lang === 'en'")

@@ -48,8 +48,8 @@ SAMPLE_OF = {
 SHARED = {"api-event-type": {"name": "order.created"}}
 # Whoever calls: no credential is looked at.
 OPEN = ("api-leaked-keys",)
-# The two routes whose path is a pattern stand for everything that is no path.
-NO_PATH = {"api-unknown": "/v1/nowhere", "unnamed /v1": "/v1"}
+# The route whose path is a pattern stands for everything that is no path; the root is none to programs.
+NO_PATH = {"api-unknown": "/v1/nowhere", "api-root": "/v1/", "unnamed /v1": "/v1"}
 
 
 @dataclass

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import transaction
+from django.utils import timezone
 
 from tests.conftest import Api, Key
 from tests.house.conftest import NO_PATH, Samples
@@ -50,7 +52,14 @@ def undone() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-def test_every_read_is_tagged_and_not_sent_twice(samples, admin_key):
+@pytest.fixture
+def one_moment() -> Iterator[None]:
+    """The keys' list shows when the calling key was last used, to the second."""
+    with time_machine.travel(timezone.now(), tick=False):
+        yield
+
+
+def test_every_read_is_tagged_and_not_sent_twice(samples, admin_key, one_moment):
     for route in (route for route in ROUTES if "GET" in route.methods and route.door == "api"):
         first = call(route, "GET", samples, admin_key)
         assert first.status_code == 200, route

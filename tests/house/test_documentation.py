@@ -11,7 +11,7 @@ from apps.api_keys.catalogue import HOST_SCOPES, KEY_TYPES
 from apps.base import errors
 from apps.base.permissions import ADMIN, PORTAL_SCOPES
 from apps.webhooks.events import HOST_EVENTS, PORTAL_EVENTS
-from integrations_portal.reference import ERROR_CODES
+from integrations_portal.developer.codes import ERROR_CODES
 from integrations_portal.urls import APPS
 from tests.house.tree import ROOT, calls_in, documents, names_word, python_modules, read, texts
 
@@ -22,7 +22,8 @@ READERS = {"text", "flag", "whole", "choice", "words", "networks", "networks_wit
            "limits", "base_url", "contact", "database", "mail_server", "required"}  # fmt: skip
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
 NOT_OF_THE_PORTAL = {"POSTGRES_PASSWORD"}  # compose.yaml's own
-METRICS = {"Counter", "Gauge", "Histogram", "Metric", "Summary"}
+METRICS = {"Counter", "Gauge", "Histogram", "Metric", "Summary", "_gauge", "CounterMetricFamily", "GaugeMetricFamily",
+           "HistogramMetricFamily"}  # fmt: skip
 CODE = re.compile(r"[a-z]+(?:_[a-z]+)*")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -71,7 +72,7 @@ def metric_names() -> set[str]:
     for path in python_modules():
         for function, call in calls_in(path):
             for name in texts(call.args[:1]) if function in METRICS else ():
-                is_counter = function in ("Counter", "Metric")
+                is_counter = function in ("Counter", "Metric", "CounterMetricFamily")
                 found.add(f"{name.removesuffix('_total')}_total" if is_counter else name)
     return found
 
@@ -96,7 +97,7 @@ def test_there_is_something_to_document():
     assert len(settings_variables()) >= 20
     assert {"invalid_request", "not_found", "rate_limited", "key_limit_reached", "insufficient_scope"} <= raised_codes()
     assert {"/v1/me", "/v1/users/{id}", "/v1/api-keys/{id}/revoke"} <= routes()
-    assert "portal_redis_unavailable_total" in metric_names()
+    assert {"portal_redis_unavailable_total", "portal_workers", "portal_webhook_attempts_total"} <= metric_names()
 
 
 def test_every_setting_is_in_the_example_of_the_environment():

@@ -46,7 +46,7 @@ TABLE = """
   webhook_rotate_secret   form
   webhook_end_secret      first
   webhook_inbox_open      -
-  webhook_edit            -
+  webhook_edit            form
   webhook_test            -
   webhook_pause           -
   webhook_enable          -
@@ -106,7 +106,10 @@ NEEDS_STATE = {
     "api_key_enable": "disabled_at", "api_key_release": "quarantined_at",
     "sdk_key_enable": "disabled_at", "sdk_key_release": "quarantined_at",
 }  # fmt: skip
-GOOD = {"account_email": {"email": "new@acme.example", "action_add": ""}}
+GOOD = {
+    "account_email": {"email": "new@acme.example", "action_add": ""},
+    "webhook_edit": {"url": "https://elsewhere.example/in", "all_events": "all"},
+}
 
 
 def forms() -> list[Route]:

@@ -185,7 +185,7 @@ def test_new_recovery_codes_end_the_old_ones(browser_of, ada):
     give_app(ada)
     old = give_recovery_codes(ada)
     page = browser_of(ada).post("/account/2fa/recovery-codes/generate/")
-    assert page.status_code == 200 and page["Referrer-Policy"] == "no-referrer"
+    assert page.status_code == 200 and page["Referrer-Policy"] == "same-origin"
     assert second_step.use_code(ada, old[0]) is None
     assert browser_of(ada).get("/account/2fa/recovery-codes/").status_code == 404
 

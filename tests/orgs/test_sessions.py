@@ -184,3 +184,10 @@ def test_signing_out_ends_the_session_and_is_in_the_audit_log(ada):
     assert not is_in(browser) and not is_in(again)
     Client().post("/account/logout/")
     assert AuditEntry.objects.filter(action="session.signed_out").count() == 1
+
+
+@pytest.mark.parametrize("odd", ["²", "٣", "-1", "9" * 40, ""])
+def test_a_session_that_is_no_number_ends_none(browser_of, ada, odd):
+    browser = browser_of(ada)
+    assert browser.post("/account/sessions/", {"session": odd}).status_code == 302
+    assert browser.get("/account/sessions/").status_code == 200

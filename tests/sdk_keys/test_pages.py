@@ -83,7 +83,7 @@ def test_a_key_is_made_and_shown_once(browser, ada, platform):
     page = browser.post(path, data)
     text, key = shown_key(page), SdkKey.objects.get()
     assert text and page.status_code == 200 and page["Cache-Control"] == "no-store, private"
-    assert page["Referrer-Policy"] == "no-referrer" and page_of(key) in page.content.decode()
+    assert page["Referrer-Policy"] == "same-origin" and page_of(key) in page.content.decode()
     assert (key.platform, key.name, key.expires_at) == (platform, "Field app", None)
     again = browser.post(path, data)
     assert again.status_code == 409 and not shown_key(again) and page_of(key, "rotate/") in again.content.decode()

@@ -7,6 +7,7 @@ import pytest
 
 from apps.audit.models import AuditEntry
 from apps.webhooks.models import Endpoint, EventType, Subscription
+from tests.conftest import PASSWORD
 from tests.engines import LOOPBACK
 from tests.receivers import status
 from tests.webhooks.pages import HERE, at, make, text_of, token_of
@@ -125,3 +126,28 @@ def test_what_is_subscribed_survives_an_edit_even_if_it_is_old_or_long(browser_o
     browser.post(at(endpoint, "edit/"), filled(event_types=["a.b.*", "a.b.c"]))
     endpoint.refresh_from_db()
     assert endpoint.event_types == ["a.b.*", "a.b.c"]
+
+
+def test_an_edit_asks_who_is_there_before_events_or_stored_headers_go_elsewhere(browser_of, dev, acme):
+    endpoint = make(acme, headers={"X-Team": "blue", "Authorization": "s3cret"})
+    browser = browser_of(dev, confirmed=False)
+    page = browser.get(at(endpoint, "edit/")).content.decode()
+    assert "confirm_password" not in page
+    same = {"url": endpoint.url, "headers": "X-Team: ••••\r\n Authorization: ••••\r\n\r\n"}
+    assert browser.post(at(endpoint, "edit/"), filled(**same, description="calmer")).status_code == 302
+    for change in (
+        {"url": "https://thief.example/in"},
+        {"headers": "X-Team: red\r\nAuthorization: ••••"},
+        {"headers": ""},
+    ):
+        data = filled(**{**same, **change})
+        asked = browser.post(at(endpoint, "edit/"), data)
+        assert asked.status_code == 422 and 'name="confirm_password"' in asked.content.decode()
+        wrong = browser.post(at(endpoint, "edit/"), {**data, "confirm_password": "wrong"})
+        assert wrong.status_code == 422
+    row = Endpoint.objects.get(pk=endpoint.pk)
+    assert (row.url, row.headers, row.description) == (endpoint.url, endpoint.headers, "calmer")
+    right = filled(**{**same, "url": "https://elsewhere.example/in", "confirm_password": PASSWORD})
+    assert browser.post(at(endpoint, "edit/"), right)["Location"] == at(endpoint)
+    row.refresh_from_db()
+    assert row.url == "https://elsewhere.example/in" and json.loads(row.headers)["Authorization"] == "s3cret"

@@ -10,6 +10,7 @@ from apps.audit.models import ApiCall, LastUse
 from apps.audit.usage import hourly_series
 from apps.base.actor import Actor
 from apps.base.charts import bars
+from apps.base.snippets import as_curl, first_calls, logged_call
 from apps.credentials.presenting import entries_about, has_maker_left, history, is_recent, linked, newest_change
 
 
@@ -28,6 +29,7 @@ def detail(actor: Actor, key: ApiKey) -> dict[str, Any]:
         else [],
         "usage": usage(actor, key) if use else None,
         "calls": [_call(call) for call in _calls(actor, key)],
+        "first_calls": [] if key.has_ended else first_calls(),
         "history": history(entries),
     }
 
@@ -46,6 +48,7 @@ def _call(call: ApiCall) -> dict[str, Any]:
         "request_id": call.request_id,
         "address": call.address,
         "is_flagged": call.flagged,
+        "curl": as_curl(logged_call(call.method, call.route)),
     }
 
 

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from django.conf import settings
-
 from apps.api_keys.models import ApiKey
+from apps.base.snippets import as_curl, first_call, first_calls
 from apps.credentials.presenting import old_key
 
 
@@ -21,6 +20,7 @@ def revealed(key: ApiKey, text: str) -> dict[str, Any]:
             "expires_at": key.expires_at,
         },
         "old": old_key(key.replaces),
-        "curl": f'curl {settings.PUBLIC_URL}/v1/me \\\n  -H "Authorization: Bearer {text}"',
+        "curl": as_curl(first_call(text)),
+        "first_calls": first_calls(),
         "env_line": f"PORTAL_API_KEY={text}",
     }

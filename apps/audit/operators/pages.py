@@ -6,7 +6,8 @@ from typing import Any, ClassVar, cast
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import SEARCH_VAR
-from django.core.exceptions import PermissionDenied
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -38,6 +39,21 @@ def operator_of(request: PortalRequest) -> Actor:
         request_id=request.request_id,
         pk=request.user.pk,
     )
+
+
+class PickedRow(AutocompleteSelect):
+    """The row that was picked; what is no key at all was not, and must not reach the query: Django's fails on it."""
+
+    def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
+        """This will offer what was picked, once more."""
+        return super().optgroups(name, [each for each in value if self._may_be_key(each)], attr)
+
+    def _may_be_key(self, value: Any) -> bool:
+        try:
+            self.field.target_field.to_python(value)
+        except ValidationError:
+            return False
+        return True
 
 
 class OperatorAdmin(admin.ModelAdmin):
@@ -81,6 +97,12 @@ class OperatorAdmin(admin.ModelAdmin):
         letter, what no page shows.
         """
         return lookup.partition("__")[0] in self.list_filter
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """This will have a row picked by searching where the class says ``autocomplete_fields``."""
+        if db_field.name in self.get_autocomplete_fields(request):
+            options.setdefault("widget", PickedRow(db_field, self.admin_site, using=options.get("using")))
+        return super().formfield_for_foreignkey(db_field, request, **options)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """This will show what the audit log says about the row."""

@@ -4,6 +4,7 @@ Each does one thing and returns text that is safe to print. Nothing here reads t
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from django import template
@@ -151,14 +152,25 @@ def _in_minutes(n: int) -> str:
 @register.filter
 def tint(source: str) -> SafeString:
     """JSON and header lines as escaped text with their keys, strings and numbers in spans."""
+    return tinted(source)
+
+
+def tinted(source: str, link_of: Callable[[str], str] | None = None) -> SafeString:
+    """This will do the same, and make links of the strings that ``link_of`` knows an address for."""
     source = str(source or "")
     parts: list[str] = []
     end = 0
     for match in TOKEN.finditer(source):
         parts += [escape(source[end : match.start()])]
-        parts += [f'<span class="{TOKEN_CLASS[match.lastgroup or "text"]}">{escape(match.group())}</span>']
+        parts += [_token(match.lastgroup or "text", match.group(), link_of)]
         end = match.end()
     return mark_safe("".join([*parts, escape(source[end:])]))  # noqa: S308
+
+
+def _token(kind: str, text: str, link_of: Callable[[str], str] | None) -> str:
+    leads = link_of(text[1:-1]) if link_of is not None and kind == "text" else ""
+    shown = f'<a href="{escape(leads)}">{escape(text)}</a>' if leads else escape(text)
+    return f'<span class="{TOKEN_CLASS[kind]}">{shown}</span>'
 
 
 @register.filter

@@ -47,7 +47,7 @@ def list_sessions(request: PortalRequest) -> HttpResponse:
 
 def _end(request: PortalRequest) -> HttpResponse:
     chosen = request.POST.get("session", "")
-    if chosen.isdigit() and len(chosen) < 19:
+    if chosen.isascii() and chosen.isdigit() and len(chosen) < 19:
         if actions.end_session(actor=request.actor, row_id=int(chosen)):
             messages.success(request, _("That browser is signed out."))
         return redirect("usersessions_list")

@@ -46,11 +46,20 @@ def publish_everywhere(user: User, event_type: str) -> None:
 
 def mail_change(actor: Actor, user: User, what: Promise) -> None:
     """This will mail the person what changed, when, and from where."""
+    _mail(actor, user, "account_changed", {"what": what})
+
+
+def mail_new_browser(actor: Actor, user: User) -> None:
+    """This will mail the person that a browser signed in which had not before, when, and from where."""
+    _mail(actor, user, "new_browser", {})
+
+
+def _mail(actor: Actor, user: User, template: str, words: dict[str, Any]) -> None:
     context = {
+        **words,
         "name": user.name,
-        "what": what,
         "at": written(timezone.now(), "exact"),
         "address": actor.address,
         "device": device_of(actor.user_agent) if actor.user_agent else "",
     }
-    mail.enqueue(to=user.email, template="account_changed", context=context, language=user.language)
+    mail.enqueue(to=user.email, template=template, context=context, language=user.language)

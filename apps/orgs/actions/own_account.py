@@ -16,7 +16,7 @@ from apps.base import sessions
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden
 from apps.orgs import mail
-from apps.orgs.actions.everywhere import mail_change, publish_everywhere, record_everywhere
+from apps.orgs.actions.everywhere import mail_change, mail_new_browser, publish_everywhere, record_everywhere
 from apps.orgs.actions.provisional import end_provisional_access
 from apps.orgs.models import User
 
@@ -180,11 +180,12 @@ def end_session(*, actor: Actor, row_id: int) -> bool:
 
 
 @transaction.atomic
-def note_sign_in(*, actor: Actor, methods: list[str]) -> None:
-    """This will record that somebody signed in, and how."""
-    record_everywhere(
-        actor, User.objects.get(pk=cast(UUID, actor.pk)), "session.signed_in", {"method": [None, methods]}
-    )
+def note_sign_in(*, actor: Actor, methods: list[str], tell: bool = False) -> None:
+    """This will record that somebody signed in, and how; ``tell``: also mail it to the account's own address."""
+    user = User.objects.get(pk=cast(UUID, actor.pk))
+    record_everywhere(actor, user, "session.signed_in", {"method": [None, methods]})
+    if tell:
+        mail_new_browser(actor, user)
 
 
 @transaction.atomic

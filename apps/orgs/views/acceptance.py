@@ -89,8 +89,6 @@ def _page(
     response = render(request, "orgs/invitation.html", {**context, **more}, status=status)
     response["Cache-Control"] = "no-store, private"
     response["X-Robots-Tag"] = "noindex, nofollow"
-    if situation == "unknown":
-        response["Referrer-Policy"] = "no-referrer"  # the address may hold a token that is mistyped by a letter
     return response
 
 

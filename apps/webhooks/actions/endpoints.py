@@ -1,6 +1,5 @@
 """What may be done to endpoints: each one transaction, one check, one audit entry."""
 
-import json
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -100,8 +99,9 @@ def _set_checked(endpoint: Endpoint, values: dict[str, Any]) -> None:
         endpoint.description = values["description"]
     if "event_types" in values:
         endpoint.event_types = check_patterns(values["event_types"])
-    if "headers" in values:
-        endpoint.headers = to_json(checked_headers(values["headers"] or {}, json.loads(endpoint.headers)))
+    # Headers whose key is not there, and may come back, are not replaced by none: their form showed none.
+    if "headers" in values and (values["headers"] or endpoint.own_headers is not None):
+        endpoint.headers = to_json(checked_headers(values["headers"] or {}, endpoint.own_headers or {}))
     if "rate_limit_per_second" in values:
         rate = checked_limit("rate_limit_per_second", values["rate_limit_per_second"], 1000)
         endpoint.rate_limit_per_second, endpoint.paced_until = rate, None
@@ -220,4 +220,4 @@ def _settle_held(endpoint: Endpoint, held: str) -> int:
 
 def _shown(endpoint: Endpoint, name: str) -> Any:
     """Return a field as the audit log may show it: of headers the names only."""
-    return sorted(json.loads(endpoint.headers)) if name == "headers" else getattr(endpoint, name)
+    return sorted(endpoint.own_headers or ()) if name == "headers" else getattr(endpoint, name)

@@ -31,7 +31,10 @@ def add_secret(endpoint: Endpoint) -> str:
 def rotate_secret(
     *, actor: Actor, endpoint_id: str, expected: Expected = ANYTHING, overlap_seconds: int = 86_400
 ) -> tuple[Endpoint, str]:
-    """This will make a new signing secret; the old ones sign beside it until the overlap ends."""
+    """This will make a new signing secret; the old ones sign beside it until the overlap ends.
+
+    Without an overlap, headers that do not open go too: what is left of an endpoint whose encryption key is lost.
+    """
     actor.require(Permission.WEBHOOKS_WRITE)
     if not 0 <= overlap_seconds <= LONGEST_OVERLAP_SECONDS:
         message = _("overlap_seconds must be from 0 to %(most)s.") % {"most": LONGEST_OVERLAP_SECONDS}
@@ -47,7 +50,10 @@ def rotate_secret(
     endpoint.secrets.filter(pk__in=list(older)).delete()
     secret = add_secret(endpoint)
     # What signs is a part of the endpoint's version, though its object does not show it.
-    endpoint.save(update_fields=["updated_at"])
+    lost = overlap_seconds == 0 and endpoint.own_headers is None
+    if lost:
+        endpoint.headers = "{}"
+    endpoint.save(update_fields=["updated_at", *(["headers"] if lost else [])])
     record(actor, "endpoint.secret_rotated", endpoint, {"overlap_seconds": [None, overlap_seconds]})
     return endpoint, secret
 

@@ -4,12 +4,13 @@ The database is the queue: what must be sent later is a Delivery with ``next_att
 that moves deliveries; nothing else changes their state. Replays and figures have modules of their own in this package.
 """
 
+import json
 from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.crypto import EncryptedTextField
+from apps.base.crypto import CannotDecrypt, EncryptedTextField
 from apps.base.models import OrgOwned, OrgQuerySet, Timestamped
 from apps.base.versions import version_of
 from apps.webhooks.models.deliveries import Attempt, Delivery, DeliveryStatus, FanOutBatch
@@ -128,6 +129,15 @@ class Endpoint(OrgOwned, Timestamped):
 
     def __str__(self) -> str:
         return self.url
+
+    @property
+    def own_headers(self) -> dict[str, str] | None:
+        """This will return the organization's own headers, or None where their encryption key is not there."""
+        try:
+            found: dict[str, str] = json.loads(self.headers)
+        except CannotDecrypt:
+            return None
+        return found
 
     @property
     def version(self) -> str:

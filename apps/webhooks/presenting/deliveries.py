@@ -18,6 +18,7 @@ from apps.base.identifiers import encode
 from apps.base.instants import written
 from apps.base.organizations import days_kept
 from apps.base.rendering import to_json
+from apps.base.snippets import request_as_curl
 from apps.webhooks.inbox import is_inbox
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, EndpointStatus, Event
 from apps.webhooks.presenting.endpoints import endpoint_facts, max_attempts
@@ -244,9 +245,4 @@ def as_curl(delivery: Delivery, attempt: Attempt | None) -> str:
     endpoint = delivery.endpoint
     if attempt is None or not delivery.event.body or endpoint.deleted_at or is_inbox(endpoint.url):
         return ""
-    headers = " \\\n  ".join(f"-H {_quoted(f'{name}: {value}')}" for name, value in attempt.request_headers.items())
-    return f"curl -X POST {_quoted(endpoint.url)} \\\n  {headers} \\\n  --data-binary {_quoted(delivery.event.body)}"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
+    return request_as_curl("POST", endpoint.url, attempt.request_headers, delivery.event.body)

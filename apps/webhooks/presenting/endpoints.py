@@ -1,6 +1,5 @@
 """What the pages show of endpoints: facts, figures of the last day, and the story of their health."""
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -68,7 +67,7 @@ def endpoint_facts(endpoint: Endpoint, held: int = 0) -> dict[str, Any]:
         "held_count": held,
         "rate_limit_per_second": endpoint.rate_limit_per_second,
         "max_in_flight": endpoint.max_in_flight,
-        "headers": list(json.loads(endpoint.headers or "{}")),
+        "headers": list(endpoint.own_headers or ()),
         "created_at": endpoint.created_at,
     }
 

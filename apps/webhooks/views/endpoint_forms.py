@@ -1,6 +1,5 @@
 """S8: the form of an endpoint, new or there already, and the check of its URL."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,7 +64,7 @@ def endpoint_edit(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     choices = list(dict.fromkeys([*patterns_to_choose(types), *endpoint.event_types]))
     initial = _values_of(endpoint)
     is_own = is_inbox(endpoint.url)
-    form = EndpointEditForm(request.POST or None, initial=initial, choices=choices, is_inbox=is_own)
+    form = EndpointEditForm(request.POST or None, request=request, initial=initial, choices=choices, is_inbox=is_own)
     if request.method == "POST" and not _stays(request) and form.is_valid():
         try:
             actions.update_endpoint(actor=request.actor, endpoint_id=endpoint_id, **form.for_action())
@@ -86,7 +85,7 @@ def _values_of(endpoint: Endpoint) -> dict[str, Any]:
         "all_events": "all" if ALL in endpoint.event_types else "",
         "rate_limit_per_second": endpoint.rate_limit_per_second,
         "max_in_flight": endpoint.max_in_flight,
-        "headers": "\n".join(f"{name}: {MASK_DOTS}" for name in json.loads(endpoint.headers)),
+        "headers": "\n".join(f"{name}: {MASK_DOTS}" for name in endpoint.own_headers or ()),
     }
 
 

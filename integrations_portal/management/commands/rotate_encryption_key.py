@@ -15,10 +15,11 @@ from apps.base.resealing import Resealed, reseal_all
 
 class Command(PortalCommand):
     help = (
-        "Encrypts signing secrets and custom headers anew under the current key, the first of ENCRYPTION_KEYS, while "
-        "the portal runs. The rule: put the new key behind the old one and restart every process, then in front of it "
-        "and restart again, run this, and take the old key away when nothing is left under it. Rows that somebody "
-        "changes meanwhile are never overwritten. Exit code 1 while something is left."
+        "Encrypts signing secrets, custom headers and secrets of authenticator apps anew under the current key, "
+        "the first of ENCRYPTION_KEYS, while the portal runs. The rule: put the new key behind the old one and "
+        "restart every process, then in front of it and restart again, run this, and take the old key away when "
+        "nothing is left under it. Rows that somebody changes meanwhile are never overwritten. Exit code 1 while "
+        "something is left."
     )
 
     def run_command(self, **options: Any) -> dict[str, Any]:
@@ -43,7 +44,8 @@ class Command(PortalCommand):
         if result["unreadable"]:
             return (
                 f"{result['unreadable']} values do not open. Where their key is missing, put it back into "
-                "ENCRYPTION_KEYS and run this again; where it is there, the value was changed: rotate that secret."
+                "ENCRYPTION_KEYS and run this again; where it is there, the value was changed: rotate that secret, "
+                "or reset_two_step for an account."
             )
         if self.done.left:
             return "Something is left: a process still runs with the older key in front. Restart it and run this again."

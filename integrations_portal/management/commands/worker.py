@@ -117,7 +117,7 @@ class Worker:
 
 
 def tell_what_does_not_open() -> None:
-    """This will say at the start which stored secrets no key opens: their endpoints wait until it is put back."""
+    """This will say at the start which stored secrets no key opens: what they are for waits until it is put back."""
     try:
         counts = values_that_do_not_open()
     except DatabaseError:
@@ -125,7 +125,7 @@ def tell_what_does_not_open() -> None:
     for key_id, count in counts.items():
         logger.critical(
             "%s stored secrets are under the encryption key %s, which is not in ENCRYPTION_KEYS: put it back behind "
-            "the current one and run rotate_encryption_key. Their endpoints wait until then.", count, key_id,
+            "the current one and run rotate_encryption_key. Endpoints and second steps wait until then.", count, key_id,
         )  # fmt: skip
 
 

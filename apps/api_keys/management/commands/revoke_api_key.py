@@ -1,0 +1,28 @@
+"""End an API key from the shell: the only way for keys of the organization ``platform``, which has no pages."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from apps.api_keys import actions
+from apps.base.actor import system
+from apps.base.commands import PortalCommand
+from apps.base.instants import instant
+from apps.base.organizations import organization_pk
+
+
+class Command(PortalCommand):
+    help = "Revoke an API key at once and for good. Revoking it again changes nothing."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """This will take whose key, which one, and why."""
+        super().add_arguments(parser)
+        parser.add_argument("--org", required=True, metavar="SLUG")
+        parser.add_argument("--id", required=True, metavar="key_…")
+        parser.add_argument("--reason", default="", help="for the audit log, at most 200 characters")
+
+    def run_command(self, **options: Any) -> dict[str, Any]:
+        """This will revoke the key as the system."""
+        actor = system(organization_pk(options["org"]), label="revoke_api_key")
+        key = actions.revoke_key(actor=actor, key_id=options["id"], reason=options["reason"])
+        return {"id": key.public_id, "mask": key.mask, "name": key.name, "revoked_at": instant(key.revoked_at)}

@@ -1,0 +1,136 @@
+"""The fields of a form of the browsable API, each with its control, its value and what was wrong with it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.translation import gettext as _
+from rest_framework import serializers
+
+from apps.base.browsing.kinds import Kind, kind_of
+from apps.base.operations import Operation, Paging
+from apps.base.rendering import to_json
+
+MOST_LINES, FEWEST_LINES = 12, 2
+
+
+@dataclass(frozen=True)
+class Own:
+    """What the organization itself would put into a field, and the words that are known for it."""
+
+    value: Any = None
+    known: Sequence[str] = ()
+
+
+@dataclass
+class Control:
+    """One field of a form."""
+
+    name: str
+    kind: Kind
+    value: str = ""
+    required: bool = False
+    id: str = ""
+    hint: str = ""
+    # English, as everything that the API says.
+    text: str = ""
+    choices: Sequence[str] = ()
+    known: Sequence[str] = ()
+    least: int | None = None
+    most: int | None = None
+    longest: int | None = None
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def described_by(self) -> str:
+        """The ids of what a screen reader says after the name."""
+        ids = [f"{self.id}_error"] * bool(self.errors) + [f"{self.id}_hint"] * bool(self.hint or self.text)
+        return " ".join(ids)
+
+    @property
+    def rows(self) -> int:
+        """How many lines a text of several lines gets."""
+        return max(FEWEST_LINES, min(MOST_LINES, self.value.count("\n") + 1))
+
+
+def controls_of(
+    body: serializers.Serializer, values: Mapping[str, Any], own: Mapping[str, Own], at: str
+) -> list[Control]:
+    """This will return a control for each field of a body; ``at`` begins the ids of the form's elements."""
+    found = []
+    for name, declared in body.fields.items():
+        if not declared.read_only:
+            control = _control(name, declared, own.get(name, Own()))
+            control.id = f"{at}-{name}"
+            control.value = text_of(control.kind, values.get(name))
+            found.append(control)
+    return found
+
+
+def _control(name: str, declared: Any, own: Own) -> Control:
+    kind = kind_of(declared)
+    control = Control(name, kind, required=declared.required, known=own.known)
+    control.least = getattr(declared, "min_value", None)
+    control.most = getattr(declared, "max_value", None)
+    control.longest = getattr(declared, "max_length", None) if kind in (Kind.TEXT, Kind.EMAIL, Kind.SECRET) else None
+    if kind == Kind.CHOICE:
+        control.choices = [str(choice) for choice in declared.choices]
+    elif kind == Kind.FLAG:
+        control.choices = ["true", "false"]
+    control.hint = _hint(control)
+    return control
+
+
+def _hint(control: Control) -> str:
+    if control.kind == Kind.LIST:
+        return _("One on each line.")
+    if control.kind == Kind.JSON:
+        return _("Written as JSON.")
+    if control.kind == Kind.WHOLE and control.least is not None and control.most is not None:
+        return _("A whole number from %(least)d to %(most)d.") % {"least": control.least, "most": control.most}
+    return ""
+
+
+def text_of(kind: Kind, value: Any) -> str:
+    """This will write a JSON value as the text of a control."""
+    if value is None:
+        return ""
+    if kind == Kind.LIST and isinstance(value, list):
+        return "\n".join(map(str, value))
+    if kind == Kind.FLAG:
+        return "true" if value else "false"
+    if kind == Kind.JSON:
+        return to_json(value, indent=2)
+    return str(value)
+
+
+def blame(controls: Iterable[Control], fields: Mapping[str, Sequence[str]]) -> list[str]:
+    """This will put sentences beside the fields that they are about, and return those that fit none."""
+    by_name = {control.name: control for control in controls}
+    rest = []
+    for name, texts in fields.items():
+        first, _dot, inner = name.partition(".")
+        for text in texts:
+            if first in by_name:
+                by_name[first].errors.append(f"{inner}: {text}" if inner else text)
+            else:
+                rest.append(text if name == "body" else f"{name}: {text}")
+    return rest
+
+
+def search_controls(operation: Operation, given: Mapping[str, str]) -> list[Control]:
+    """This will return a control for each parameter of a path that is read."""
+    found = [_parameter(each.name, each.schema, each.text) for each in operation.parameters if each.where == "query"]
+    if operation.paging:
+        found.append(Control("limit", Kind.WHOLE, hint=_("At most so many in a page, from 1 to 200; 50 unless given.")))
+    if operation.paging == Paging.OFFSET:
+        found.append(Control("offset", Kind.WHOLE, hint=_("How many to pass over.")))
+    for control in found:
+        control.id, control.value = f"q-{control.name}", given.get(control.name, "")
+    return found
+
+
+def _parameter(name: str, schema: Mapping[str, Any], text: str) -> Control:
+    if "enum" in schema:
+        return Control(name, Kind.CHOICE, choices=[str(word) for word in schema["enum"] if word is not None], text=text)
+    return Control(name, Kind.WHOLE if schema.get("type") == "integer" else Kind.TEXT, text=text)

@@ -1,0 +1,42 @@
+"""Which control a field of a body gets in a form, and which JSON value its text stands for."""
+
+from enum import StrEnum
+
+from rest_framework import serializers
+
+from apps.base.serializers import Moment
+
+
+class Kind(StrEnum):
+    """The kinds of fields."""
+
+    TEXT = "text"
+    EMAIL = "email"
+    SECRET = "secret"  # noqa: S105  a kind of field
+    WHOLE = "whole"
+    CHOICE = "choice"
+    FLAG = "flag"
+    LIST = "list"
+    JSON = "json"
+
+
+def kind_of(field: serializers.Field) -> Kind:
+    """This will return the kind of a field; whatever is not simpler is written as JSON."""
+    if isinstance(field, serializers.ChoiceField):
+        return Kind.CHOICE
+    if isinstance(field, serializers.BooleanField):
+        return Kind.FLAG
+    if isinstance(field, serializers.IntegerField):
+        return Kind.WHOLE
+    if isinstance(field, serializers.ListField) and isinstance(field.child, serializers.CharField):
+        return Kind.LIST
+    if isinstance(field, (serializers.CharField, Moment)):
+        if is_secret(field):
+            return Kind.SECRET
+        return Kind.EMAIL if isinstance(field, serializers.EmailField) else Kind.TEXT
+    return Kind.JSON
+
+
+def is_secret(field: serializers.Field) -> bool:
+    """This will tell whether what was typed is never given back: the body says so by ``style``."""
+    return field.style.get("input_type") == "password"

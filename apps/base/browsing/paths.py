@@ -1,0 +1,118 @@
+"""Paths of the public API as the browsable API walks them: from an id to its object, to what lies below, and back."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode, urlsplit
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+ID_PATTERN = re.compile(r"\^(\w+)_\[0-9A-Za-z\]\{22\}\$")
+ID = re.compile(r"([a-z]+)_[0-9A-Za-z]{22}")
+PARAMETER = re.compile(r"\{(\w+)\}")
+RELATION = re.compile(r'<([^<>]*)>; rel="(\w+)"')
+
+
+class Path(NamedTuple):
+    """A path of the API, with its parameters in braces, and its view's class."""
+
+    route: str
+    view: Any
+
+    def at(self, values: Mapping[str, str]) -> str:
+        """This will fill the parameters in."""
+        return PARAMETER.sub(lambda match: quote(values[match[1]], safe=""), self.route)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the parameters."""
+        return PARAMETER.findall(self.route)
+
+    @property
+    def resource(self) -> str:
+        """The first segment under ``/v1``."""
+        return self.route.split("/")[2]
+
+
+@cache
+def every_path() -> tuple[Path, ...]:
+    """This will return each path of the reference, in its order."""
+    routes = import_string(f"{settings.ROOT_URLCONF}.documented")
+    return tuple(Path(each.callback.view_initkwargs["route"], each.callback.view_class) for each in routes)
+
+
+@cache
+def _objects() -> dict[str, Path]:
+    """The path of one object by the prefix of its id, as what is answered there, or in the list above, says."""
+    found: dict[str, Path] = {}
+    by_route = {path.route: path for path in every_path()}
+    for path in every_path():
+        above, _slash, last = path.route.rpartition("/")
+        if not PARAMETER.fullmatch(last) or "user" not in path.view.callers:
+            continue
+        for reader in (path, by_route.get(above)):
+            prefix = _prefix_of(reader.view) if reader else ""
+            if prefix:
+                found.setdefault(prefix, path)
+    return found
+
+
+def _prefix_of(view: Any) -> str:
+    reading = view.offers.get("GET")
+    for answer in reading.answers.values() if reading else ():
+        schema = answer.shape.schema if answer.shape else {}
+        match = ID_PATTERN.fullmatch(schema.get("properties", {}).get("id", {}).get("pattern", ""))
+        if match:
+            return match[1]
+    return ""
+
+
+def object_path(text: str, here: str, values: Mapping[str, str]) -> str:
+    """This will return the path of the object with an id, or nothing.
+
+    One below another (an activation of a key) is found only from there: ``here`` and ``values`` are the page's route
+    and its parameters.
+    """
+    match = ID.fullmatch(text)
+    path = _objects().get(match[1]) if match else None
+    if path is None:
+        return ""
+    *outer, own = path.names
+    if outer and not (path.route.startswith(here) and set(outer) <= set(values)):
+        return ""
+    return path.at({**values, own: text})
+
+
+def below(here: str) -> Iterator[Path]:
+    """This will return the paths one segment below a route whose segment is a word: what can be done with it."""
+    for path in every_path():
+        rest = path.route.removeprefix(f"{here.rstrip('/')}/")
+        if rest != path.route and "/" not in rest and not PARAMETER.match(rest):
+            yield path
+
+
+def steps(path: str, here: str) -> list[tuple[str, str]]:
+    """This will return the segments above a path, each with the path that it leads to; none where nothing is read."""
+    segments, words = path.strip("/").split("/"), here.strip("/").split("/")
+    readable = {each.route for each in every_path() if "GET" in each.view.offers}
+    found = [("v1", "/v1/")]
+    for count in range(2, min(len(segments), len(words))):
+        leads = "/" + "/".join(segments[:count]) if "/" + "/".join(words[:count]) in readable else ""
+        found.append((segments[count - 1], leads))
+    return found
+
+
+def with_organization(path: str, slug: str) -> str:
+    """This will return a path that acts in the same organization as the page, where that says which one."""
+    return f"{path}?{urlencode({'organization': slug})}" if path and slug else path
+
+
+def neighbours(link: str) -> list[tuple[str, str]]:
+    """This will return what a Link header leads to, as pairs of relation and path."""
+    pairs = []
+    for address, relation in RELATION.findall(link):
+        parts = urlsplit(address)
+        pairs.append((relation, f"{parts.path}?{parts.query}"))
+    return pairs

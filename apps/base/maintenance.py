@@ -1,0 +1,45 @@
+"""The operator's switch: while a file is there, web answers 503 and touches neither database nor Redis.
+
+A file needs no restart, no table that is just being changed, and no process that runs. Workers do not look at it: what
+was accepted goes on being delivered.
+"""
+
+import os
+
+from django.conf import settings
+from django.http import HttpResponse, JsonResponse
+from django.utils.translation import gettext_noop
+
+from apps.base.errors import PortalError
+from apps.base.problems import error_body
+from apps.base.requests import PortalRequest
+
+# What a caller should wait where the file says nothing else, in seconds.
+USUAL_WAIT, LONGEST_WAIT = 60, 86_400
+MOST_BYTES = 16
+SENTENCE = gettext_noop("The service is unavailable for a moment. Try again.")
+
+
+def is_on() -> bool:
+    """This will tell whether the file of MAINTENANCE_FLAG is there."""
+    return bool(settings.MAINTENANCE_FLAG) and os.path.exists(settings.MAINTENANCE_FLAG)
+
+
+def refusal() -> PortalError:
+    """This will return what everybody is answered meanwhile; the file may hold the seconds to wait."""
+    return PortalError(SENTENCE, "unavailable", 503, headers={"Retry-After": str(_wait())})
+
+
+def answer_program(request: PortalRequest) -> HttpResponse:
+    """This will answer a call of the API."""
+    error = refusal()
+    return JsonResponse(error_body(error, request.request_id), status=error.status, headers=error.headers)
+
+
+def _wait() -> int:
+    try:
+        with open(settings.MAINTENANCE_FLAG, "rb") as file:
+            text = file.read(MOST_BYTES).strip()
+    except OSError:
+        return USUAL_WAIT
+    return max(1, min(LONGEST_WAIT, int(text))) if text.isdigit() else USUAL_WAIT

@@ -1,0 +1,20 @@
+"""In which language and time zone somebody reads pages."""
+
+from datetime import tzinfo
+
+from django.db import DatabaseError
+from django.utils import translation
+
+from apps.base.instants import zone_of
+from apps.base.requests import PortalRequest
+
+
+def habits(request: PortalRequest) -> tuple[str, tzinfo]:
+    """This will return the reader's language and zone; the browser's language also where the account cannot be read."""
+    try:
+        user = request.user
+        language, zone = getattr(user, "language", ""), getattr(user, "time_zone", "")
+    except DatabaseError:
+        # The view, or its page for errors, says so.
+        language = zone = ""
+    return language or translation.get_language_from_request(request), zone_of(zone)

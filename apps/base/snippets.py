@@ -1,0 +1,262 @@
+"""One call of the public API as curl, Python and Node write it: every snippet on every page is made here.
+
+What differs from reader to reader (a key, an id) is a ``Variable``, which each language reads from its environment, so
+no key ever stands in a snippet. Everything else is quoted by the rules of the language, whatever it holds.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+
+from apps.base.operations import Operation
+
+API_KEY, SDK_KEY = "PORTAL_API_KEY", "PORTAL_SDK_KEY"
+LANGUAGES = {"curl": "curl", "python": "Python", "node": "Node"}
+WITH_BODY = ("POST", "PUT", "PATCH")
+JSON, TEXT, NOTHING = "json", "text", ""
+
+PARAMETER = re.compile(r"(\{\w+\})")
+# Within double quotes a shell leaves these alone; an interactive one would not leave "!".
+PLAIN = re.compile(r"[\w@%+=:,./ ?&*;-]*", re.ASCII)
+NEEDLESS, NAME_ALONE = re.compile(r"\$\{(\w+)\}(?!\w)"), r"$\1"
+WIDTH = 60
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What the reader puts into their environment under a name."""
+
+    name: str
+
+
+Text = tuple[str | Variable, ...]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call: its address and headers as texts with variables; ``body`` as JSON, or from a file where it is not known.
+
+    ``answer``: whether JSON, a text or nothing comes back.
+    """
+
+    method: str
+    url: Text
+    headers: tuple[tuple[str, Text], ...] = ()
+    body: Any = None
+    body_is_elsewhere: bool = False
+    answer: str = JSON
+
+
+def written(call: Call, language: str) -> str:
+    """This will return the call in one of LANGUAGES."""
+    return {"curl": as_curl, "python": as_python, "node": as_node}[language](call)
+
+
+# What is called
+
+
+def call_of(operation: Operation, method: str, route: str, callers: tuple[str, ...]) -> Call:
+    """This will return an operation as a call, with its example for a body and its required parameters."""
+    given = {each.name: each.example for each in operation.parameters if each.required and each.where == "query"}
+    headers = [(each.name, (Variable(_name(each.name.removeprefix("X-"))),)) for each in operation.parameters
+               if each.where == "header"]  # fmt: skip
+    answer = next(iter(operation.answers.values()))
+    kind = TEXT if answer.media_types else JSON if answer.shape is not None else NOTHING
+    url = (*address_of(route), f"?{urlencode(given)}") if given else address_of(route)
+    return Call(method, url, (*_credential(callers), *headers), operation.example, answer=kind)
+
+
+def first_call(key: str = "") -> Call:
+    """This will return the call that every API key may make; with the key itself only where that is shown this once."""
+    return Call("GET", address_of("/v1/me"), (("Authorization", ("Bearer ", key or Variable(API_KEY))),))
+
+
+def first_calls() -> list[dict[str, str]]:
+    """This will return that call in every language, for a reader who has a key."""
+    return [{"id": key, "title": title, "code": written(first_call(), key)} for key, title in LANGUAGES.items()]
+
+
+def logged_call(method: str, route: str, key_prefix: str = "") -> Call:
+    """This will return a call as the log knows it: its ids and its body are not kept, and its key never was."""
+    callers = ("sdk_key",) if key_prefix == "sdk" else ("api_key",)
+    return Call(method, address_of(route), _credential(callers), body_is_elsewhere=method in WITH_BODY)
+
+
+def address_of(route: str) -> Text:
+    """This will return the address of a route, each ``{id}`` in it as a variable named after what it is the id of."""
+    before: str = settings.PUBLIC_URL
+    pieces: list[str | Variable] = []
+    for piece in PARAMETER.split(route):
+        if PARAMETER.fullmatch(piece):
+            pieces += [before, Variable(variable_of(before, piece[1:-1]))]
+            before = ""
+        else:
+            before += piece
+    return (*pieces, before) if before else tuple(pieces)
+
+
+def variable_of(before: str, parameter: str) -> str:
+    """This will return the name for a parameter: ``API_KEY_ID`` for the one behind ``/v1/api-keys/``."""
+    owner = before.rstrip("/").rpartition("/")[2]
+    one = f"{owner.removesuffix('ies')}y" if owner.endswith("ies") else owner.removesuffix("s")
+    return _name(f"{one}_{'name' if parameter == 'name' else 'id'}")
+
+
+def _name(text: str) -> str:
+    return re.sub(r"\W", "_", text, flags=re.ASCII).upper()
+
+
+def _credential(callers: tuple[str, ...]) -> tuple[tuple[str, Text], ...]:
+    if not callers:
+        return ()
+    return (("Authorization", ("Bearer ", Variable(SDK_KEY if "sdk_key" in callers else API_KEY))),)
+
+
+# curl
+
+
+def as_curl(call: Call) -> str:
+    """This will return the call as a command for a POSIX shell."""
+    # Otherwise curl takes these for a list of addresses.
+    has_globs = any(letter in piece for piece in call.url if isinstance(piece, str) for letter in "[]{}")
+    # "-X HEAD" would wait for the body that the answer speaks of.
+    flags = {"GET": "", "HEAD": "--head "}
+    method = flags.get(call.method, f"-X {shlex.quote(call.method)} ")
+    words = [f"curl {'--globoff ' if has_globs else ''}{method}{_shell(call.url)}"]
+    for name, value in call.headers:
+        # "Name:" would remove the header; "Name;" sends it empty.
+        words.append(f"-H {_shell((f'{name}: ', *value) if any(value) else (f'{name};',))}")
+    if call.body is not None or call.body_is_elsewhere:
+        words.append(f"-H {shlex.quote('Content-Type: application/json')}")
+        words.append(
+            "--data-binary @body.json" if call.body_is_elsewhere else _data(_literal(call.body, JSON_WORDS, "  "))
+        )
+    return " \\\n  ".join(words)
+
+
+def request_as_curl(method: str, url: str, headers: Mapping[str, str], body: str) -> str:
+    """This will return a request that somebody sent, header by header and byte by byte, as a command."""
+    call = Call(method, (url,), tuple((name, (value,)) for name, value in headers.items()))
+    return f"{as_curl(call)} \\\n  {_data(body)}"
+
+
+def _data(body: str) -> str:
+    # Raw: a body that begins with "@" is no file.
+    return f"--data-raw {shlex.quote(body)}"
+
+
+def _shell(text: Text) -> str:
+    literals = [piece for piece in text if isinstance(piece, str)]
+    if len(literals) == len(text):
+        return shlex.quote("".join(literals))
+    if not all(PLAIN.fullmatch(piece) for piece in literals):
+        return "".join(shlex.quote(piece) if isinstance(piece, str) else f'"${piece.name}"' for piece in text)
+    pieces = [piece if isinstance(piece, str) else f"${{{piece.name}}}" for piece in text]
+    # The braces part a name from what follows; mostly nothing does that could belong to it.
+    return f'"{NEEDLESS.sub(NAME_ALONE, "".join(pieces))}"'
+
+
+# Python
+
+
+def as_python(call: Call) -> str:
+    """This will return the call as a program with requests."""
+    lines = [f"    {_python(call.url)},"]
+    if call.headers:
+        headers = ", ".join(f"{_quoted(name)}: {_python(value)}" for name, value in call.headers)
+        lines.append(f"    headers={{{headers}}},")
+    if call.body is not None:
+        lines.append(f"    json={_literal(call.body, PYTHON_WORDS, '    ')},")
+    lines.append("    timeout=30,")
+    head = "import os\n\nimport requests\n" if _has_variables(call) else "import requests\n"
+    says = {JSON: "answer.json()", TEXT: "answer.text", NOTHING: "answer.status_code"}[call.answer]
+    body = "\n".join(lines)
+    return f"{head}\nanswer = requests.{call.method.lower()}(\n{body}\n)\nanswer.raise_for_status()\nprint({says})\n"
+
+
+def _python(text: Text) -> str:
+    if all(isinstance(piece, str) for piece in text):
+        return _quoted("".join(map(str, text)))
+    pieces = [
+        _quoted(piece)[1:-1].replace("{", "{{").replace("}", "}}")
+        if isinstance(piece, str)
+        else f"{{os.environ['{piece.name}']}}"
+        for piece in text
+    ]
+    return f'f"{"".join(pieces)}"'
+
+
+# Node
+
+
+def as_node(call: Call) -> str:
+    """This will return the call as an ECMAScript module for Node 18 or later."""
+    options = [] if call.method == "GET" else [f"  method: {_quoted(call.method)},"]
+    headers = [f"{name if name.isalpha() else _quoted(name)}: {_node(value)}" for name, value in call.headers]
+    if call.body is not None:
+        headers.append('"Content-Type": "application/json"')
+    if headers:
+        options.append(f"  headers: {{ {', '.join(headers)} }},")
+    if call.body is not None:
+        options.append(f"  body: JSON.stringify({_literal(call.body, JSON_WORDS, '  ')}),")
+    says = {JSON: "await answer.json()", TEXT: "await answer.text()", NOTHING: "answer.status"}[call.answer]
+    lines = "\n".join(["{", *options, "}"])
+    address = f"{_node(call.url)}, {lines}" if options else _node(call.url)
+    refusal = "if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);"
+    return f"const answer = await fetch({address});\n{refusal}\nconsole.log({says});\n"
+
+
+def _node(text: Text) -> str:
+    if all(isinstance(piece, str) for piece in text):
+        return _quoted("".join(map(str, text)))
+    pieces = [_in_template(piece) if isinstance(piece, str) else f"${{process.env.{piece.name}}}" for piece in text]
+    return f"`{''.join(pieces)}`"
+
+
+def _in_template(piece: str) -> str:
+    # A carriage return in a template is read as a line feed.
+    for was, becomes in (("\\", "\\\\"), ("`", "\\`"), ("${", "\\${"), ("\r", "\\r")):
+        piece = piece.replace(was, becomes)
+    return piece
+
+
+# Values
+
+JSON_WORDS = {True: "true", False: "false", None: "null"}
+PYTHON_WORDS = {True: "True", False: "False", None: "None"}
+
+
+def _has_variables(call: Call) -> bool:
+    texts = (call.url, *(value for _name, value in call.headers))
+    return any(isinstance(piece, Variable) for text in texts for piece in text)
+
+
+def _quoted(text: str) -> str:
+    """Return a string as JSON, Python and ECMAScript alike write it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _literal(value: Any, words: Mapping[Any, str], margin: str = "") -> str:
+    """Return a value of JSON, on one line where it is short."""
+    if value is None or isinstance(value, bool):
+        return words[value]
+    if not isinstance(value, dict | list) or not value:
+        return _quoted(value) if isinstance(value, str) else json.dumps(value)
+    inner = f"{margin}{'    ' if words is PYTHON_WORDS else '  '}"
+    if isinstance(value, dict):
+        items = [f"{_quoted(str(name))}: {_literal(each, words, inner)}" for name, each in value.items()]
+    else:
+        items = [_literal(each, words, inner) for each in value]
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    flat = f"{opening}{', '.join(items)}{closing}"
+    if len(flat) <= WIDTH and "\n" not in flat:
+        return flat
+    last = "," if words is PYTHON_WORDS else ""
+    lines = f",\n{inner}".join(items)
+    return f"{opening}\n{inner}{lines}{last}\n{margin}{closing}"

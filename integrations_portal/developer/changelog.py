@@ -1,0 +1,83 @@
+"""The changelog as a page: a reader of the few forms of Markdown that CHANGELOG.md uses, and nothing of HTML.
+
+It returns plain values that the template escapes, so whatever stands in the file stays text.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+FILE = Path(settings.BASE_DIR) / "CHANGELOG.md"
+HEADING = re.compile(r"(#{1,6}) +(.+)")
+ITEM = re.compile(r"[-*] +(.+)")
+INLINE = re.compile(r"(?P<code>`[^`]+`)|(?P<strong>\*\*[^*]+\*\*)|\[(?P<label>[^\]]+)\]\((?P<url>[^)\s]+)\)")
+Block = dict[str, Any]
+
+
+@cache
+def entries() -> tuple[Block, ...]:
+    """This will return the file's blocks after its title; nothing where the file does not come with the product."""
+    try:
+        text = FILE.read_text(encoding="utf-8")
+    except OSError:
+        return ()
+    return tuple(block for block in read(text) if block.get("level") != 1)
+
+
+def read(text: str) -> list[Block]:
+    """This will return headings, paragraphs and lists: ``kind``, and ``parts`` or ``items`` of parts."""
+    blocks: list[Block] = []
+    for lines in _groups(text):
+        heading = HEADING.fullmatch(lines[0])
+        if heading:
+            title = heading[2].strip("[]") if heading[2].startswith("[") and "(" not in heading[2] else heading[2]
+            blocks.append({"kind": "heading", "level": len(heading[1]), "parts": inline(title)})
+        elif ITEM.match(lines[0]):
+            _add_item(blocks, inline(" ".join([ITEM.sub(r"\1", lines[0]), *lines[1:]])))
+        else:
+            blocks.append({"kind": "paragraph", "parts": inline(" ".join(lines))})
+    return blocks
+
+
+def inline(text: str) -> list[dict[str, str]]:
+    """This will return a text as parts: text, code, strong, or a link to another site."""
+    parts, end = [], 0
+    for match in INLINE.finditer(text):
+        parts.append({"kind": "text", "text": text[end : match.start()]})
+        parts.append(_part(match))
+        end = match.end()
+    return [part for part in (*parts, {"kind": "text", "text": text[end:]}) if part["text"]]
+
+
+def _part(match: re.Match[str]) -> dict[str, str]:
+    if match["code"]:
+        return {"kind": "code", "text": match["code"][1:-1]}
+    if match["strong"]:
+        return {"kind": "strong", "text": match["strong"][2:-2]}
+    # A page of the repository has no address here.
+    is_site = match["url"].startswith(("https://", "http://"))
+    return {"kind": "link" if is_site else "text", "text": match["label"], "url": match["url"]}
+
+
+def _groups(text: str) -> list[list[str]]:
+    """The lines that belong together: a heading, an item with its further lines, or a paragraph."""
+    groups: list[list[str]] = []
+    is_open = False
+    for line in text.splitlines():
+        words = line.strip()
+        starts = bool(ITEM.match(words)) if line[:1] in "-*" else not is_open
+        if words and (starts or HEADING.fullmatch(words)):
+            groups.append([words])
+        elif words:
+            groups[-1].append(words)
+        is_open = bool(words) and not HEADING.fullmatch(words)
+    return groups
+
+
+def _add_item(blocks: list[Block], parts: list[dict[str, str]]) -> None:
+    if not blocks or blocks[-1]["kind"] != "list":
+        blocks.append({"kind": "list", "items": []})
+    blocks[-1]["items"].append(parts)

@@ -1,0 +1,101 @@
+"""Rate limits explained, with the reader's own figures as they stand at this moment; looking costs no call."""
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from apps.api_keys.gate_rows import effective, windows
+from apps.api_keys.models import ApiKey, KeyType
+from apps.api_keys.presenting.offers import Offer
+from apps.base.permissions import Permission
+from apps.credentials import limits
+from apps.credentials.limits import Window, WindowState
+from integrations_portal.developer.readers import Reader, page, reader_of
+
+SHOWN = 20
+WAITING = """\
+import time
+
+import requests
+
+
+def call(session, method, url, **options):
+    for _ in range(5):
+        answer = session.request(method, url, timeout=30, **options)
+        if answer.status_code != 429:
+            break
+        time.sleep(int(answer.headers["Retry-After"]))
+    return answer
+"""
+
+
+def rate_limits(request: HttpRequest) -> HttpResponse:
+    """How many calls may be made, how the headers say what is left, and how to wait."""
+    reader = reader_of(request)
+    keys = _keys(reader)
+    context = {
+        "types": _types(reader),
+        "ceiling": reader.organization.ceiling_per_minute if reader.organization else None,
+        "keys": keys[:SHOWN],
+        "has_more": len(keys) > SHOWN,
+        "is_counted_here_only": not settings.REDIS_URL,
+        "headers": example_headers(),
+        "waiting": WAITING,
+    }
+    return page(request, "docs_limits", context, reader)
+
+
+def example_headers() -> str:
+    """This will return the headers of a first call under the portal's own defaults, made by what makes them."""
+    found = windows("", UUID(int=0), (None, None), (None, None), None)
+    states = [WindowState(window, window.limit - 1, float(window.seconds)) for window in found]
+    return "\n".join(f"{name}: {value}" for name, value in limits.headers(states).items())
+
+
+def _types(reader: Reader) -> list[dict[str, Any]]:
+    """The types of keys that the organization may make; for strangers those that everybody may."""
+    kinds = Offer.to(reader.actor).types if reader.actor else KeyType.objects.for_customers()
+    return [
+        {
+            "title": kind.title_text,
+            "minute": effective("minute", None, kind.limit_minute),
+            "hour": effective("hour", None, kind.limit_hour),
+        }
+        for kind in kinds
+    ]
+
+
+def _keys(reader: Reader) -> list[dict[str, Any]]:
+    if reader.actor is None or not reader.actor.can(Permission.API_KEYS_READ):
+        return []
+    rows = ApiKey.objects.for_actor(reader.actor).live().select_related("key_type", "organization")
+    found = [(key, _windows(key)) for key in rows.order_by("-pk")[: SHOWN + 1]]
+    states = iter(limits.peek([window for _key, each in found for window in each]))
+    return [
+        {
+            "name": key.name,
+            "url": reader.to("api_key", key.public_id),
+            "mask": key.mask,
+            "windows": [_state(next(states)) for _window in each],
+        }
+        for key, each in found
+    ]
+
+
+def _windows(key: ApiKey) -> tuple[Window, ...]:
+    kind, ceiling = key.key_type, key.organization.ceiling_per_minute
+    minute, hour = (key.limit_minute, kind.limit_minute), (key.limit_hour, kind.limit_hour)
+    return windows(key.budget_id.hex, key.organization_id, minute, hour, ceiling)
+
+
+def _state(state: WindowState) -> dict[str, Any]:
+    limit = state.window.limit
+    return {
+        "name": state.window.name,
+        "limit": limit,
+        "remaining": state.remaining,
+        "reset": state.reset_seconds if state.remaining < limit else None,
+        "is_low": state.remaining * 5 <= limit,
+    }

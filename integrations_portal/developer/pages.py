@@ -1,0 +1,106 @@
+"""The pages to read: getting started, best practices, errors, webhooks, the changelog."""
+
+import json
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from apps.base.permissions import Permission
+from apps.base.snippets import API_KEY, as_curl, call_of, first_calls
+from apps.webhooks.operations import PUBLISH_EVENT
+from apps.webhooks.schedule import JITTER, LONGEST_RETRY_AFTER_SECONDS
+from apps.webhooks.verification import LISTEN, SECRET_NAME, SNIPPETS, snippet_of
+from integrations_portal.developer import changelog
+from integrations_portal.developer.codes import ERROR_CODES, example_body
+from integrations_portal.developer.readers import page, reader_of
+
+
+def start(request: HttpRequest) -> HttpResponse:
+    """M53: open settings, generate, add the header; then a call, an event, and a webhook that was verified."""
+    reader = reader_of(request)
+    context = {
+        "may_make_keys": reader.actor is None or reader.actor.can(Permission.API_KEYS_WRITE),
+        "settings_url": reader.to("overview"),
+        "create_url": reader.to("api_key_create"),
+        "header": f"Authorization: Bearer ${API_KEY}",
+        "env_line": f"export {API_KEY}=ipk_…",
+        "first_calls": first_calls(),
+        "endpoint_url": reader.to("webhook_create"),
+        "catalogue_url": reader.to("events"),
+        "audit_url": reader.to("audit"),
+        "publish": as_curl(call_of(PUBLISH_EVENT, "POST", "/v1/events", ("api_key",))),
+        "listen": LISTEN,
+    }
+    return page(request, "docs_start", context, reader)
+
+
+def practices(request: HttpRequest) -> HttpResponse:
+    """What keeps an integration safe and alive; the forms link to its anchors."""
+    reader = reader_of(request)
+    context = {"keys_url": reader.to("api_keys"), "webhooks_url": reader.to("webhooks"), "key_name": API_KEY}
+    return page(request, "docs_practices", context, reader)
+
+
+def errors(request: HttpRequest) -> HttpResponse:
+    """Every error code, each with an anchor that answers of the API link to."""
+    codes = [
+        {
+            "code": name,
+            "status": code.status,
+            "text": code.text,
+            "advice": code.advice,
+            "body": json.dumps(example_body(name), indent=2, ensure_ascii=False),
+        }
+        for name, code in ERROR_CODES.items()
+    ]
+    statuses = {status: [each for each in codes if each["status"] == status] for status in _statuses(codes)}
+    return page(request, "docs_errors", {"statuses": list(statuses.items()), "first": codes[0]["body"]})
+
+
+def _statuses(codes: list[dict[str, Any]]) -> list[int]:
+    return sorted({each["status"] for each in codes})
+
+
+def webhooks(request: HttpRequest) -> HttpResponse:
+    """How to receive: verify, answer, and what happens when that fails. ``?lang=``: the language of the code."""
+    reader, chosen = reader_of(request), snippet_of(request.GET.get("lang", ""))
+    here = reverse("docs_webhooks")
+    kept = f"&organization={reader.slug}" if reader.query else ""
+    context = {
+        "languages": [
+            {"url": f"{here}?lang={each.key}{kept}", "label": each.title, "current": each is chosen}
+            for each in SNIPPETS
+        ],
+        "snippet": chosen,
+        "secret_name": SECRET_NAME,
+        "listen": LISTEN,
+        "waits": _waits(),
+        "jitter": round(JITTER * 100),
+        "longest_hours": round(LONGEST_RETRY_AFTER_SECONDS / 3600),
+        "timeout_seconds": settings.WEBHOOK_TIMEOUT,
+        "endpoint_url": reader.to("webhook_create"),
+        "webhooks_url": reader.to("webhooks"),
+    }
+    return page(request, "docs_webhooks", context, reader)
+
+
+def _waits() -> list[dict[str, Any]]:
+    """The attempts of the schedule: the wait before each, and when that is after the event."""
+    rows, total = [{"number": 1, "wait": _span(0), "after": _span(0)}], 0
+    for number, wait in enumerate(settings.WEBHOOK_RETRY_SCHEDULE, start=2):
+        total += wait
+        rows.append({"number": number, "wait": _span(wait), "after": _span(total)})
+    return rows
+
+
+def _span(seconds: int) -> str:
+    """Write a time as 2 h 5 min: the units are the same in every language of the portal."""
+    parts = ((seconds // 3600, "h"), (seconds % 3600 // 60, "min"), (seconds % 60, "s"))
+    return " ".join(f"{count}\u202f{unit}" for count, unit in parts if count) or "–"
+
+
+def changes(request: HttpRequest) -> HttpResponse:
+    """What is new, as CHANGELOG.md says it."""
+    return page(request, "docs_changelog", {"entries": changelog.entries()})

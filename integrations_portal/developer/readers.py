@@ -1,0 +1,84 @@
+"""Who reads the developer pages: somebody, or a member with an organization whose own pages and figures are shown."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy as _
+
+from apps.base.actor import Actor
+from apps.base.requests import PortalRequest
+from apps.orgs.entrance import lacks_second_step
+from apps.orgs.middleware import actor_of
+from apps.orgs.models import Membership, Organization, OrganizationStatus
+
+# Each page: its route, its title, its icon.
+PAGES: tuple[tuple[str, Promise, str], ...] = (
+    ("docs_start", _("Get started"), "overview"),
+    ("reference", _("Reference"), "code"),
+    ("swagger", _("Try it"), "external"),
+    ("docs_errors", _("Errors"), "warn"),
+    ("docs_limits", _("Rate limits"), "clock"),
+    ("docs_webhooks", _("Webhooks"), "webhook"),
+    ("docs_practices", _("Best practices"), "shield"),
+    ("docs_changelog", _("Changelog"), "list"),
+)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Whoever reads; ``organization`` and ``actor`` are None for somebody who belongs to none, or did not say which."""
+
+    organization: Organization | None = None
+    actor: Actor | None = None
+    query: str = ""
+
+    @property
+    def slug(self) -> str:
+        """The organization's slug, or nothing."""
+        return self.organization.slug if self.organization is not None else ""
+
+    def to(self, name: str, *more: str) -> str:
+        """This will return a page of the organization: of the one last used where it is not known."""
+        return reverse(name, args=[self.slug, *more]) if self.slug else reverse("landing")
+
+
+def reader_of(request: HttpRequest) -> Reader:
+    """This will find the organization that a page is shown for.
+
+    ``?organization=<slug>``, else the one last used, else the only one. An organization of others is ignored, exactly
+    as one that does not exist.
+    """
+    if not request.user.is_authenticated:
+        return Reader()
+    rows = Membership.objects.filter(user_id=request.user.pk).select_related("organization", "user")
+    rows = rows.exclude(organization__status=OrganizationStatus.CLOSED).order_by("pk")
+    mine = {row.organization.slug: row for row in rows if not row.organization.is_platform}
+    asked = request.GET.get("organization", "")
+    found = mine.get(asked) or mine.get(request.session.get("organization", ""))
+    if found is None and len(mine) == 1:
+        found = next(iter(mine.values()))
+    if found is None or lacks_second_step(found):
+        return Reader()
+    query = f"?{urlencode({'organization': asked})}" if asked == found.organization.slug else ""
+    return Reader(found.organization, actor_of(cast(PortalRequest, request), found), query)
+
+
+def page(request: HttpRequest, name: str, context: dict[str, Any], reader: Reader | None = None) -> HttpResponse:
+    """This will show a developer page with the navigation over all of them."""
+    who = reader or reader_of(request)
+    frame = {
+        "reader": who,
+        "docs_nav": [
+            {"url": reverse(route) + who.query, "label": label, "icon": icon, "current": route == name}
+            for route, label, icon in PAGES
+        ],
+        "base_url": settings.PUBLIC_URL,
+        "here": reverse(name),
+    }
+    return render(request, f"docs/{name.removeprefix('docs_')}.html", {**frame, **context})

@@ -1,0 +1,127 @@
+"""The API reference, made from the routes, views and operations themselves so that it cannot rot."""
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy as _
+
+from apps.base.operations import Answer, Operation, Paging
+from apps.base.permissions import ADMIN
+from apps.base.snippets import LANGUAGES, Call, call_of, written
+from integrations_portal.developer.readers import page, reader_of
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+# What the paths of a resource begin with, and its heading.
+RESOURCES: dict[str, Promise] = {
+    "me": _("The calling key"),
+    "users": _("Users"),
+    "invitations": _("Invitations"),
+    "api-keys": _("API keys"),
+    "leaked-keys": _("Leaked keys"),
+    "usage": _("Usage"),
+    "sdk-keys": _("SDK keys"),
+    "sdk": _("For apps, with an SDK key"),
+    "webhook-endpoints": _("Webhook endpoints"),
+    "replays": _("Replays"),
+    "event-types": _("Event types"),
+    "events": _("Events"),
+    "deliveries": _("Deliveries"),
+    "audit-log": _("Audit log"),
+}
+PAGING: dict[Paging, str] = {Paging.OFFSET: "limit, offset", Paging.CURSOR: "limit, cursor"}
+
+
+class Served(NamedTuple):
+    """One operation as it is served: where, by which method, from whom, and what it says of itself."""
+
+    route: str
+    method: str
+    scopes: tuple[str, ...]
+    callers: tuple[str, ...]
+    text: str
+    operation: Operation
+
+    @property
+    def call(self) -> Call:
+        """The operation as a call."""
+        return call_of(self.operation, self.method, self.route, self.callers)
+
+
+def served(routes: list[Any]) -> Iterator[Served]:
+    """This will return every operation of the API, path by path."""
+    for route in routes:
+        view, path = route.callback.view_class, route.callback.view_initkwargs["route"]
+        for method in METHODS:
+            if method in view.offers:
+                needed = view.requires[method]
+                scopes = (needed,) if isinstance(needed, str) else needed
+                names = (*map(str, scopes), *((ADMIN,) if scopes else ()))
+                yield Served(path, method, names, view.callers, _text_of(view, method), view.offers[method])
+
+
+def _text_of(view: Any, method: str) -> str:
+    text = (getattr(view, method.lower()).__doc__ or "").partition("\n\n")[0].removeprefix("This will ")
+    words = " ".join(text.split())
+    return words[:1].upper() + words[1:]
+
+
+def reference(request: HttpRequest, routes: list[Any]) -> HttpResponse:
+    """What the API can do: each operation with what it takes and answers, and its code in the language chosen."""
+    asked = request.GET.get("lang", "")
+    language = asked if asked in LANGUAGES else "curl"
+    reader = reader_of(request)
+    here = reverse("reference")
+    kept = {"organization": reader.slug} if reader.query else {}
+    languages = [
+        {"url": f"{here}?{urlencode({'lang': key, **kept})}", "label": title, "current": key == language}
+        for key, title in LANGUAGES.items()
+    ]
+    context = {"resources": _resources(routes, language), "languages": languages, "language": LANGUAGES[language]}
+    return page(request, "reference", context, reader)
+
+
+def _resources(routes: list[Any], language: str) -> list[dict[str, Any]]:
+    order = list(RESOURCES)
+    every = [(_resource(each.route), each) for each in served(routes)]
+    every.sort(key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order))
+    return [
+        {
+            "name": name,
+            "title": RESOURCES.get(name, name),
+            "operations": [_shown(each, language) for _name, each in group],
+        }
+        for name, group in groupby(every, key=lambda pair: pair[0])
+    ]
+
+
+def _resource(route: str) -> str:
+    return route.removeprefix("/v1/").partition("/")[0]
+
+
+def _shown(each: Served, language: str) -> dict[str, Any]:
+    operation = each.operation
+    return {
+        "id": operation.id,
+        "method": each.method,
+        "path": each.route,
+        "text": each.text,
+        "scopes": each.scopes,
+        "is_open": not each.callers,
+        "is_for_apps": "sdk_key" in each.callers,
+        "parameters": [(parameter.name, parameter.text) for parameter in operation.parameters],
+        "paging": PAGING[operation.paging] if operation.paging else "",
+        "answers": [_answer(status, answer) for status, answer in operation.answers.items()],
+        "refuses": operation.refuses,
+        "code": written(each.call, language),
+    }
+
+
+def _answer(status: int, answer: Answer) -> dict[str, Any]:
+    example = "" if answer.shape is None else json.dumps(answer.example, indent=2, ensure_ascii=False)
+    return {"status": status, "text": answer.text, "example": example, "media_types": answer.media_types}

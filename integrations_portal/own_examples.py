@@ -1,0 +1,97 @@
+"""What an organization itself would put into the forms of the browsable API: key types, scopes, events, addresses."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from django.utils import timezone
+
+from apps.api_keys.presenting.offers import Offer
+from apps.base.actor import Actor
+from apps.base.browsing.controls import Own
+from apps.base.instants import instant
+from apps.sdk_keys.models import Platform, SdkKey
+from apps.webhooks.actions.replays import REPLAYABLE
+from apps.webhooks.models import Endpoint, Event, EventType
+
+USUAL_TYPE = "partner"
+EVERY = "*"
+MOST_ADDRESSES = 20
+Examples = Mapping[str, Own]
+
+
+def own_examples(actor: Actor, operation_id: str) -> Examples:
+    """This will return examples for the fields of an operation's body; an empty mapping where nothing is known."""
+    make = MAKERS.get(operation_id)
+    return make(actor) if make else {}
+
+
+def _new_key(actor: Actor) -> Examples:
+    """A type that can be made now, with rights that it may hold."""
+    offer = Offer.to(actor)
+    possible = [kind for kind in offer.types if offer.refusal(kind) is None]
+    kind = next((each for each in possible if each.name == USUAL_TYPE), possible[0] if possible else None)
+    if kind is None:
+        return {}
+    givable = offer.rights(kind).givable
+    scopes = [scope.name for scope in offer.scopes if scope.name in givable]
+    reads = [name for name in scopes if name.endswith(":read")]
+    subject = {"subject": Own("client-1001")} if kind.name == "client" else {}
+    return {
+        "type": Own(kind.name, [each.name for each in possible]),
+        "scopes": Own((reads or scopes)[:2], scopes),
+        "expires_in_days": Own(offer.usual_days(kind)),
+        **subject,
+    }
+
+
+def _changed_key(actor: Actor) -> Examples:
+    return {"scopes": Own(None, [scope.name for scope in Offer.to(actor).scopes])}
+
+
+def _event_types() -> list[str]:
+    return list(EventType.objects.order_by("name").values_list("name", flat=True))
+
+
+def _patterns() -> list[str]:
+    """Every name, and what stands for all of a kind."""
+    names = _event_types()
+    kinds = sorted({f"{name.partition('.')[0]}.{EVERY}" for name in names})
+    return [EVERY, *kinds, *names]
+
+
+def _endpoint(actor: Actor) -> Examples:
+    rows = Endpoint.objects.for_actor(actor).existing().order_by("-pk")[:MOST_ADDRESSES]
+    addresses = list(dict.fromkeys(row.url for row in rows))
+    return {"url": Own(addresses[0] if addresses else None, addresses), "event_types": Own(None, _patterns())}
+
+
+def _test(actor: Actor) -> Examples:
+    """The type that the organization got last."""
+    newest = Event.objects.for_actor(actor).order_by("-pk").values_list("type", flat=True).first()
+    return {"event_type": Own(newest, _event_types())}
+
+
+def _replay(actor: Actor) -> Examples:
+    return {
+        "since": Own(instant(timezone.now() - timedelta(days=1))),
+        "status": Own(None, REPLAYABLE),
+        "event_types": Own(None, _event_types()),
+    }
+
+
+def _sdk_key(actor: Actor) -> Examples:
+    apps = SdkKey.objects.for_actor(actor).exclude(app_id="").order_by("-pk").values_list("app_id", flat=True)
+    known = list(dict.fromkeys(apps[:MOST_ADDRESSES]))
+    return {"platform": Own(None, list(Platform.values)), "app_id": Own(known[0] if known else None, known)}
+
+
+MAKERS: Mapping[str, Callable[[Actor], Examples]] = {
+    "createApiKey": _new_key,
+    "updateApiKey": _changed_key,
+    "createWebhookEndpoint": _endpoint,
+    "updateWebhookEndpoint": _endpoint,
+    "testWebhookEndpoint": _test,
+    "replayWebhookEndpoint": _replay,
+    "createSdkKey": _sdk_key,
+    "updateSdkKey": _sdk_key,
+}

@@ -1,0 +1,89 @@
+"""Each path of the API, in a browser, by each method: a page, never a fault, and what a program would be answered."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.db import transaction
+from django.test import Client
+
+from apps.base.browsing.paths import every_path
+from apps.base.rendering import SHOWN_ONCE
+from apps.orgs.models import User
+from tests.base.test_pages_security import check_policy
+from tests.house.conftest import NO_PATH, OPEN, Samples
+from tests.house.routes import of_door
+
+pytestmark = pytest.mark.django_db
+
+HTML = {"Accept": "text/html"}
+FORM = "application/x-www-form-urlencoded"
+METHODS = ("POST", "PUT", "PATCH", "DELETE")
+ROUTES = [route for route in of_door("api", "sdk") if route.name not in (*NO_PATH, *OPEN)]
+# What a form may hold besides: nothing of it is more than a text.
+ODD = {"name": "\u202e</script>", "limits": "[", "scopes": ",", "_before": "[1]", "_idempotency_key": "x y", "id": "1"}
+
+
+def undone(send: Callable[[], Any]) -> Any:
+    """This will return an answer without its effect."""
+    with transaction.atomic():
+        answer = send()
+        transaction.set_rollback(True)
+    return answer
+
+
+def send(browser: Client, path: str, method: str, **fields: str) -> Any:
+    named = {} if method == "POST" else {"_method": method}
+    return browser.post(path, urlencode({**fields, **named}), FORM, headers=HTML)
+
+
+@pytest.fixture
+def owner(browser_of: Callable[..., Client], ada: User) -> Client:
+    return browser_of(ada)
+
+
+def test_every_path_is_a_page_to_each_role(samples: Samples, browser_of, ada, vera):
+    for user in (ada, vera):
+        browser = browser_of(user)
+        for route in ROUTES:
+            if route.name == "api-audit-log-export":  # without a format there is no file
+                continue
+            answer = browser.get(route.at(**samples.real(route)), headers=HTML)
+            assert answer.status_code in (200, 403, 405), (route.name, answer.status_code)
+            assert answer["Content-Type"].startswith("text/html"), route.name
+            check_policy(answer)
+            text = answer.content.decode()
+            assert " style=" not in text and " onclick=" not in text, route.name
+            assert answer.status_code != 405 or "GET" not in route.methods, route.name
+
+
+def test_a_form_gets_what_a_program_gets(samples: Samples, owner: Client):
+    """The same person, by a form that names its method and by the method itself with JSON: one status."""
+    for route in ROUTES:
+        path = route.at(**samples.real(route))
+        methods = [method for method in METHODS if method in route.methods] or ["POST"]
+        for method in methods:
+            form = undone(partial(send, owner, path, method))
+            direct = undone(partial(owner.generic, method, path, b"{}", "application/json", headers=HTML))
+            shown = 204 if b"204 No Content" in form.content else form.status_code
+            assert shown == direct.status_code, (route.name, method)
+        odd = undone(partial(send, owner, path, methods[-1], **ODD))
+        assert odd.status_code < 500 and "</script>" not in odd.content.decode().split("<main", 1)[1], route.name
+
+
+def test_whatever_shows_a_secret_asks_a_session_who_is_there():
+    """As the pages do (``tests/house/test_step_up.py``), by what the operations say of their answers."""
+    showing = {
+        operation.id
+        for path in every_path()
+        for operation in path.view.offers.values()
+        for answer in operation.answers.values()
+        if answer.shape and not SHOWN_ONCE.isdisjoint(answer.shape.schema.get("properties", {}))
+        and "user" in path.view.callers
+    }  # fmt: skip
+    asking = {each.id for path in every_path() for each in path.view.offers.values() if each.step_up}
+    assert {"createApiKey", "rotateSdkKey", "rotateWebhookSecret"} <= showing - {"getMe"} <= asking
+    ending = {"revokeApiKey", "revokeSdkKey", "deleteWebhookEndpoint", "deleteUser", "createInvitation", "updateUser"}
+    assert ending <= asking and not {"pauseWebhookEndpoint", "retryDelivery", "freeActivation"} & asking

@@ -1,0 +1,345 @@
+"""Commands and programs of README.md and docs/ are typed as they stand, in a clone, or have a reason why not.
+
+A console block is typed line by line into one shell for each page. A text such as ``ipk_…`` stands for the newest text
+of that form that was printed, as for a person who copies it. Not typed: what installs, and what needs root or a
+container engine; tests/house/test_documentation_names.py looks at the form of those.
+"""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import requests
+
+from tests import demos
+from tests.house.test_documentation_names import FENCED, commands_of, fenced
+from tests.house.tree import ROOT, read
+from tests.terminal import at_a_terminal
+
+pytestmark = [pytest.mark.clone, pytest.mark.pure]
+
+# Page → the headings whose console blocks are typed here, in their order.
+TYPED = {
+    "README.md": ("First call", "A webhook in two minutes"),
+    "docs/integrate.md": (
+        "A key of your product's own", "Organizations by command", "Is this key good?", "SDK keys from an app",
+    ),
+    "docs/run.md": ("One machine, no services",),
+    "docs/audit.md": ("Verify",),
+}  # fmt: skip
+# Page → beginning of a command → the test that runs it, or why none can.
+ELSEWHERE = {
+    "README.md": {
+        "python3 manage.py demo": "tests/test_five_minutes.py",
+        "python3 manage.py test": ".ci/run",
+    },
+    "docs/run.md": {
+        "python3 -m venv .venv": "tests/house/test_bootstrap.py",
+        "systemctl daemon-reload": "needs systemd as root",
+        "curl -fsS http://127.0.0.1:8000/readyz": "needs systemd as root: the units above it",
+        "cp .env.example .env          # fill in, POSTGRES_PASSWORD too": "needs a container engine",
+        "docker compose": "needs a container engine",
+        ".venv/bin/pip install": "installs packages",
+        ".venv/bin/python manage.py migrate": "typed above it",
+        ".venv/bin/python manage.py collectstatic": "typed above it",
+        "systemctl restart": "needs systemd as root",
+    },
+    "docs/operate.md": {
+        "echo 600 > /run/portal/maintenance": "tests/base/test_maintenance.py",
+        "rm /run/portal/maintenance": "tests/base/test_maintenance.py",
+    },
+    "docs/audit.md": {
+        "manage.py verify_audit --org acme --checkpoint": "tests/audit/test_verify_audit.py",
+        "manage.py verify_audit --file": "tests/audit/test_verify_file.py",
+    },
+    "docs/verify-webhooks.md": {
+        "pip install": "installs packages",
+        "npm install": "installs packages",
+        "composer require": "installs packages",
+        "gem install": "installs packages",
+        "go get": "installs packages",
+    },
+}
+# Page and first line of a program → this module's test, or the one that runs it.
+PROGRAMS = {
+    ("docs/integrate.md", "# gate.py"): "test_the_gate_lets_good_keys_pass",
+    ("docs/integrate.md", "# publish.py"): "test_published_twice_it_is_one_event_and_the_receiver_prints_it_once",
+    ("docs/integrate.md", "# receive.py"): "test_published_twice_it_is_one_event_and_the_receiver_prints_it_once",
+    ("docs/audit.md", "import hashlib"): "tests/audit/test_verify_file.py",
+    ("docs/verify-webhooks.md", "import os"): "tests/webhooks/test_verification.py",
+    ("docs/verify-webhooks.md", "import express"): "tests/webhooks/test_verification.py",
+}
+OTHERS = ("CONTRIBUTING.md", "SECURITY.md")
+
+
+def sections(page: str) -> dict[str, list[str]]:
+    """This will return the console commands under each heading, one text each, continued lines joined."""
+    text = read(page)
+    bounds = [(match.start(), match[1]) for match in re.finditer(r"^## (.+)$", text, re.MULTILINE)]
+    found: dict[str, list[str]] = {"": []}
+    for block in FENCED.finditer(text):
+        heading = next((name for start, name in reversed(bounds) if start < block.start()), "")
+        if block[1] in ("console", "bash"):
+            lines = commands_of(block[2]) if block[1] == "console" else block[2]
+            found.setdefault(heading, []).extend(re.sub(r"\\\n *", "", lines).strip().splitlines())
+    return found
+
+
+def excuse(page: str, command: str) -> str | None:
+    """This will return why a command is not typed here."""
+    reasons = ELSEWHERE.get(page, {})
+    return next((reason for beginning, reason in reasons.items() if command.startswith(beginning)), None)
+
+
+def test_every_command_is_typed_or_has_a_reason():
+    pages = {name for name, _block in fenced("console", "bash")} - set(OTHERS)
+    left = [
+        f"{page}: {command}"
+        for page in pages
+        for heading, commands in sections(page).items()
+        for command in commands
+        if heading not in TYPED.get(page, ()) and excuse(page, command) is None
+    ]
+    assert left == []
+    for page, headings in TYPED.items():
+        assert [heading for heading in headings if not sections(page).get(heading)] == []
+    for page, reasons in ELSEWHERE.items():
+        typed = [command for commands in sections(page).values() for command in commands]
+        assert [each for each in reasons if not any(command.startswith(each) for command in typed)] == []
+        assert [each for each in reasons.values() if "/" in each and not (ROOT / each).exists()] == []
+
+
+def test_every_program_is_run():
+    for page, block in fenced("python", "javascript"):
+        runners = [runner for (where, first), runner in PROGRAMS.items() if where == page and block.startswith(first)]
+        assert len(runners) == 1, f"{page}: {block.splitlines()[0]}"
+        assert (ROOT / runners[0]).is_file() if "/" in runners[0] else runners[0] in globals()
+
+
+def program(page: str, name: str, folder: Path) -> Path:
+    """This will write a program of a page into a file."""
+    code = next(block for where, block in fenced("python") if where == page and block.startswith(f"# {name}"))
+    (folder / name).write_text(code, encoding="utf-8")
+    return folder / name
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = demos.clone_to(tmp_path_factory.mktemp("docs") / "clone")
+    with demos.running(folder, demos.free_ports()) as running:
+        yield running
+
+
+@pytest.fixture
+def environment(demo):
+    return demos.environment(KEY=demo.key, PORTAL=demo.url, LOG_LEVEL="ERROR", PYTHONUNBUFFERED="1")
+
+
+def shown_after(page: str, command: str) -> set[str]:
+    """This will return the names in the answer that a page shows under a command."""
+    text = re.sub(r"\\\n *", "", read(page))
+    line = re.search(re.escape(f"$ {command}\n") + r"(\{.*)\n", text)
+    return set(re.findall(r'"(\w+)": ?', line[1])) if line else set()
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/integrate.md", "docs/audit.md"])
+def test_the_commands_of_a_page_do_what_it_shows(demo, environment, page):
+    port = free_port()
+    replaced = {
+        "http://127.0.0.1:8000": demo.url,
+        "127.0.0.1:9000": f"127.0.0.1:{port}",
+        "--port 9000": f"--port {port}",
+    }
+    with at_a_terminal(demo.folder, environment, replaced, seen=demo.key) as shell:
+        for heading in TYPED[page]:
+            for command in sections(page)[heading]:
+                if excuse(page, command) is None:
+                    told = shell.type(command)
+                    assert shown_after(page, command) <= set(re.findall(r'"(\w+)": ?', told)), f"{command}\n{told}"
+                if "listen" in command:
+                    assert demos.eventually(lambda: "Listening" in shell.running[-1].output.read_text())
+        if page == "README.md":
+            received = shell.running[0].output
+            assert demos.eventually(lambda: "order.created verified" in received.read_text()), received.read_text()
+            assert shell.stop() == [0]
+
+
+def test_one_machine_without_services_is_set_up_as_its_page_says(demo, tmp_path):
+    """The production settings: filled in by the commands that .env.example names, on https, behind no proxy."""
+    port, page = free_port(), "docs/run.md"
+    replaced = {".venv/bin/granian": f"{Path(sys.executable).parent}/granian", "--port 8000": f"--port {port}"}
+    with at_a_terminal(demo.folder, demos.environment(), replaced) as shell:
+        for command in sections(page)["One machine, no services"]:
+            if excuse(page, command) is None or command.startswith(".venv/bin/python manage.py"):
+                told = shell.type(command)
+                if command.startswith("cp "):
+                    fill_in(demo.folder / ".env", tmp_path)
+                if "create_" in command:
+                    assert "https://portal.example.com/account/password/reset/key/" in told
+        host = {"Host": "portal.example.com"}
+
+        def ready():
+            with suppress(requests.ConnectionError):
+                return requests.get(f"http://127.0.0.1:{port}/readyz", headers=host, timeout=5)
+
+        answer = demos.eventually(ready)
+        assert answer.json() == {"status": "ok", "database": "ok", "redis": "not configured"}
+        refused = requests.get(f"http://127.0.0.1:{port}/v1/me", headers=host, timeout=5)
+        assert (refused.status_code, refused.json()["code"]) == (403, "https_required")
+        worker = shell.running[-1]
+        assert demos.eventually(lambda: "started" in worker.output.read_text())
+        assert shell.stop()[-1] == 0
+
+
+def fill_in(file: Path, folder: Path) -> None:
+    """This will do what the comments of .env.example say."""
+    made = {name: subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout.strip()
+            for name, command in (
+                ("SECRET_KEY", "openssl rand -base64 48"),
+                ("ENCRYPTION_KEYS", 'echo "k1:$(openssl rand -base64 32)"'),
+                ("KEY_PEPPERS", 'echo "p1:$(openssl rand -base64 32)"'),
+                ("AUDIT_SIGNING_KEY", "openssl rand -base64 32"),
+            )}  # fmt: skip
+    text = file.read_text()
+    for name, value in {**made, "DATABASE_URL": f"sqlite:///{folder}/portal.sqlite3"}.items():
+        text = re.sub(rf"^{name}=.*$", lambda _match, line=f"{name}={value}": line, text, flags=re.MULTILINE)
+    file.write_text(text)
+
+
+@contextmanager
+def serving(path: Path, folder: Path, **variables):
+    """Run a program of a page until the block ends; gives its output's file."""
+    output = folder / f"{path.name}.txt"
+    with output.open("wb") as file:
+        process = subprocess.Popen([sys.executable, str(path)], env=demos.environment(**variables), stdout=file,
+                                   stderr=subprocess.STDOUT)  # fmt: skip
+    try:
+        yield output
+    finally:
+        process.kill()
+        process.wait()
+
+
+def made_key(demo, *words):
+    return json.loads(demos.manage(demo.folder, "create_api_key", *words, "--json").stdout)["key"]
+
+
+def asking(port, **headers):
+    """Ask the gate as nginx does."""
+
+    def once():
+        with suppress(requests.ConnectionError):
+            answer = requests.get(f"http://127.0.0.1:{port}/", headers=headers, timeout=10)
+            return answer.status_code, answer.headers["X-Verdict"], answer.headers["X-Subject"]
+
+    return demos.eventually(once)
+
+
+def test_the_gate_lets_good_keys_pass(demo, tmp_path):
+    platform = made_key(
+        demo, "--org", "platform", "--type", "platform", "--name", "Gate", "--scopes", "api_keys:verify"
+    )
+    words = ("--type", "client", "--name", "Widget", "--subject", "client-7", "--scopes", "orders:read")
+    client = made_key(demo, "--org", "acme", *words, "--per-minute", "3")
+    ports = free_port(), free_port()
+    file = program("docs/integrate.md", "gate.py", tmp_path)
+    with serving(file, tmp_path, PORTAL=demo.url, GATEWAY_KEY=platform, GATE_PORT=str(ports[0])):
+        read_it = {"X-Real-IP": "203.0.113.24", "X-Scopes": "orders:read"}
+        assert asking(ports[0], **read_it, Authorization=f"Bearer {client}") == (200, "valid", "client-7")
+        assert asking(ports[0], **read_it, Authorization=f"x-api-key {client}") == (200, "valid", "client-7")
+        asked = asking(ports[0], **{**read_it, "X-Scopes": "orders:write"}, **{"X-API-Key": client})
+        assert asked == (403, "insufficient_scope", "")
+        assert asking(ports[0], **read_it, **{"X-API-Key": client}) == (403, "rate_limited", "")
+        assert asking(ports[0], **read_it, **{"X-API-Key": "nonsense"}) == (401, "invalid_api_key", "")
+        assert asking(ports[0], **read_it) == (401, "missing_api_key", "")
+        if shutil.which("nginx"):
+            through_nginx(tmp_path, ports[0], made_key(demo, "--org", "acme", *words))
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    with serving(file, tmp_path, PORTAL=nowhere, GATEWAY_KEY=platform, GATE_PORT=str(ports[1])):
+        assert asking(ports[1], **read_it, **{"X-API-Key": client}) == (500, "unavailable", "")
+
+
+def through_nginx(folder: Path, gate: int, client: str) -> None:
+    """Where nginx is at hand: the page's own configuration in front of a service that tells what it got."""
+
+    class Orders(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({name.lower(): value for name, value in self.headers.items()}).encode())
+
+        do_POST = do_GET
+
+        def log_message(self, *_words): ...
+
+    port = free_port()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Orders) as orders:
+        Thread(target=orders.serve_forever, daemon=True).start()
+        config = next(block for name, block in fenced("nginx") if "auth_request" in block)
+        for old, new in (("9080", port), ("9100", gate), ("9200", orders.server_port)):
+            config = config.replace(str(old), str(new))
+        paths = "".join(f"{each}_temp_path {folder}/{each};" for each in
+                        ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))  # fmt: skip
+        (folder / "nginx.conf").write_text(
+            f"daemon off; pid {folder}/nginx.pid; error_log stderr; events {{}}\n"
+            f"http {{ access_log off; {paths}\n{config}}}\n"
+        )
+        nginx = subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf")], stderr=subprocess.PIPE)
+        try:
+            url = f"http://127.0.0.1:{port}/orders/1"
+
+            def good():
+                with suppress(requests.ConnectionError):
+                    return requests.get(url, headers={"X-API-Key": client, "X-Organization": "org_false"}, timeout=10)
+
+            told = demos.eventually(good).json()
+            assert told["x-organization"].startswith("org_0") and told["x-subject"] == "client-7"
+            assert "x-api-key" not in told
+            assert requests.post(url, headers={"X-API-Key": client}, timeout=10).status_code == 403
+            assert requests.get(url, timeout=10).status_code == 401
+        finally:
+            nginx.terminate()
+            nginx.communicate(timeout=10)
+            orders.shutdown()
+
+
+def test_published_twice_it_is_one_event_and_the_receiver_prints_it_once(demo, tmp_path):
+    platform = made_key(demo, "--org", "platform", "--type", "platform", "--name", "Shop", "--scopes", "events:write")
+    port = free_port()
+    made = demos.manage(demo.folder, "create_endpoint", "--org", "acme", "--url", f"http://127.0.0.1:{port}/hooks",
+                        "--events", "order.*", "--json")  # fmt: skip
+    publish = program("docs/integrate.md", "publish.py", tmp_path)
+    receive = program("docs/integrate.md", "receive.py", tmp_path)
+    own = demos.environment(PORTAL=demo.url, PLATFORM_KEY=platform)
+    variables = {"PORT": str(port), "PORTAL_WEBHOOK_SECRET": json.loads(made.stdout)["secret"]}
+    with serving(receive, tmp_path, **variables) as output:
+
+        def refused():
+            with suppress(requests.ConnectionError):
+                return requests.post(f"http://127.0.0.1:{port}/hooks", data=b"{}", timeout=5).status_code
+
+        assert demos.eventually(refused) == 400
+        told = [
+            subprocess.run([sys.executable, str(publish)], env=own, capture_output=True, text=True, check=True).stdout
+            for _ in range(2)
+        ]
+        assert told[0] == told[1] and "'evt_" in told[0]
+        printed = "order.created {'order_id': 'ORD-10042', 'status': 'placed'}"
+        assert demos.eventually(lambda: printed in output.read_text()), output.read_text()
+        time.sleep(0.5)
+        assert output.read_text().count(printed) == 1
