@@ -28,7 +28,7 @@ from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, who
 from apps.base.operations import Operation
 from apps.base.parsing import SessionFormParser, StrictJSONParser, check_length
 from apps.base.permissions import Permission
-from apps.base.rendering import JSON_ONLY, SHOWN_ONCE, add_headers
+from apps.base.rendering import JSON_ONLY, SHOWN_ONCE, JSONRenderer, add_headers
 from apps.base.requests import ApiRequest, PortalRequest
 from apps.base.versions import Expected
 
@@ -157,7 +157,9 @@ class PortalView(APIView):
         request._request.META["HTTP_ACCEPT"] = accept
         if force or accept in ("*/*", "application/json", ""):
             return JSON_ONLY, JSON_ONLY.media_type
-        return super().perform_content_negotiation(request, force)
+        renderer, media_type = super().perform_content_negotiation(request, force)
+        # However the caller spells it: JSON is written, tagged and answered in one way.
+        return (JSON_ONLY, JSON_ONLY.media_type) if isinstance(renderer, JSONRenderer) else (renderer, media_type)
 
     def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         """This will answer, put the limits on the answer, and record the call before it leaves."""

@@ -90,7 +90,7 @@ def answer_headers(view: type[PortalView], method: str, operation: Operation, st
         found.append("Retry-After")
     if status == 304 or (status == 200 and (is_tagged(view, method) or method in view.takes_if_match)):
         found.append("ETag")
-    if status in operation.answers:
+    if status in operation.answers or status == 304:
         found += _of_success(view, method, operation)
     return found
 

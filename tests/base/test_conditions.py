@@ -69,6 +69,19 @@ def test_a_long_list_takes_no_long_time(piece):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("accept", ["application/json, text/plain, */*", "application/*;q=0.5", "application/json;q=1"])
+def test_it_is_the_same_however_the_caller_asks_for_json(accept, api, acme_key, vera):
+    ours, path = api(acme_key), f"/v1/users/{vera.public_id}"
+    plain, read = ours.get(path), ours.get(path, headers={"Accept": accept})
+    assert (read["ETag"], read["Content-Type"]) == (plain["ETag"], "application/json")
+    assert ours.get(path, headers={"Accept": accept, "If-None-Match": plain["ETag"]}).status_code == 304
+    assert ours.get(path, headers={"Accept": accept, "If-Match": STALE}).status_code == 412
+    assert ours.get(path, headers={"Accept": accept, "If-Match": "a"}).status_code == 400
+    change = ours.put(path, {"name": "Vera Two"}, headers={"Accept": accept, "If-Match": plain["ETag"]})
+    assert change.status_code == 200 and change["ETag"] == ours.get(path)["ETag"]
+
+
+@pytest.mark.django_db
 def test_a_read_that_is_known_already(api, acme_key, vera):
     ours, path = api(acme_key), f"/v1/users/{vera.public_id}"
     tag = ours.get(path)["ETag"]

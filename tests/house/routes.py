@@ -70,7 +70,7 @@ def _template(pattern: Any) -> str:
     """Write a Django route or a simple regular expression as a path with ``{parameters}``."""
     if isinstance(pattern, RoutePattern):
         return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", str(pattern._route))
-    text = str(pattern._regex).removeprefix("^").removesuffix("$").removesuffix("/?").removesuffix(r"\Z")
+    text = str(pattern._regex).removeprefix("^").removesuffix("$").removesuffix(r"\Z").removesuffix("/?")
     return re.sub(r"\(\?P<(\w+)>(?:\[[^\]]*\]|[^()])*\)", r"{\1}", text)
 
 

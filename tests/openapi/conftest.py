@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from apps.credentials.rules import Lifetime
 from tests.contract import Contract
 from tests.house import conftest as house
 from tests.openapi.fuzzing import Caller, Fuzzer
@@ -18,11 +19,14 @@ KINDS = {
 
 
 @pytest.fixture
-def fuzzer(samples: house.Samples, make_key: Any, acme: Any, monkeypatch: pytest.MonkeyPatch) -> Fuzzer:
+def fuzzer(samples: house.Samples, make_key: Any, acme: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Fuzzer:
     """With a key that may do everything and has no limits, an SDK key with a device, and one object of each kind."""
     # A web server's application closes what the test has its transaction in.
     monkeypatch.setattr(connection, "close_if_unusable_or_obsolete", lambda: None)
-    key = make_key(acme, "admin", type="internal")
+    # A hash that is slow on purpose would take most of the time.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # It may make keys that live as long as those of the examples.
+    key = make_key(acme, "admin", type="internal", lifetime=Lifetime.days(365))
 
     def caller_of(path: str) -> Caller:
         kind = path.split("/")[2]
