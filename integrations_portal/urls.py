@@ -30,7 +30,7 @@ api += [re_path(r"^$", root, name="api-root"), unknown]
 
 urlpatterns = [
     path("v1/", include(api)),
-    re_path(r"^v1$", root),
+    re_path(r"^v1\Z", root),
     path("", RedirectView.as_view(pattern_name="landing"), name="home"),
     path("o/<slug:slug>/settings/integration/", overview, name="overview"),
     *(route for app in APPS for route in app.pages),

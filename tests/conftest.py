@@ -24,6 +24,7 @@ from apps.base import redis as shared
 from apps.base.actor import Actor, system
 from apps.credentials import gate, limits
 from apps.orgs.models import Membership, Organization, Role, User
+from tests.contract import Contract
 
 PASSWORD = "correct horse battery"
 ALL_SCOPES = (
@@ -48,6 +49,21 @@ def _flush_despite_append_only() -> None:
                 append_only.install(connection)
 
     TransactionTestCase._fixture_teardown = teardown
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _answers_are_as_documented() -> Iterator[None]:
+    """Each answer of the API to a test's client is held against the document."""
+    contract, original = Contract(), Client.request
+
+    def request(self: Client, **environ: Any) -> Any:
+        response = original(self, **environ)
+        contract.check(response.wsgi_request.META, response)
+        return response
+
+    Client.request = request  # type: ignore[method-assign]
+    yield
+    Client.request = original  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """The catalogue of key types and scopes, and the keys, masked, in the operators' admin."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -10,6 +10,7 @@ from apps.api_keys.models import ApiKey, KeyHabit, KeyType, Package, Scope
 from apps.api_keys.operator_forms import KeyTypeForm, PackageForm, ScopeForm
 from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
 from apps.base.actor import Actor
+from apps.credentials.operators import KeyChangesAdmin
 
 
 class CatalogueAdmin(AuditedAdmin):
@@ -91,8 +92,16 @@ class PackageAdmin(AuditedAdmin):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ReadOnlyAdmin):
+class ApiKeyAdmin(KeyChangesAdmin, ReadOnlyAdmin):
     """Keys, as masks. No way to make one: that is an action of the organization's pages, the API and the command."""
+
+    key_actions: ClassVar = {
+        "disable": actions.disable_key,
+        "enable": actions.enable_key,
+        "quarantine": actions.quarantine_key,
+        "release": actions.release_key,
+        "revoke": actions.revoke_key,
+    }
 
     list_display = ("name", "mask", "organization", "key_type", "status", "expires_at", "created_at")
     list_select_related = ("organization", "key_type")

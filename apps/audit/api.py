@@ -16,7 +16,8 @@ from apps.audit.models import AuditEntry
 from apps.audit.sources import Filters, timeline
 from apps.audit.writing import CONTENT_TYPES, FORMATS, write_row
 from apps.base.actor import ActorKind
-from apps.base.api import PortalView, acceptable
+from apps.base.api import PortalView
+from apps.base.callers import acceptable
 from apps.base.errors import Invalid
 from apps.base.lists import choice_parameter, link_to, make_cursor, read_cursor, time_parameter, whole_parameter
 from apps.base.permissions import Permission

@@ -4,29 +4,25 @@ What is answered first (docs/api.md): credential 400/401, limits 429, organizati
 method 405, scope 403, Accept 406, object 404, body 413/415/400, state 409.
 """
 
-import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cache
 from itertools import islice
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
 from django.db.models import QuerySet
 from django.urls import URLPattern, re_path
-from django.utils.module_loading import import_string
 from rest_framework import serializers
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.base.actor import Actor
 from apps.base.browsing import reading
+from apps.base.callers import Caller, acceptable, find_caller, port
 from apps.base.conditions import expected_by, refuse_unknown, tagged
-from apps.base.door import csrf_refusal, https_refusal
-from apps.base.errors import Forbidden, Invalid, NotFound, PortalError, Unauthorized
+from apps.base.door import https_refusal
+from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
 from apps.base.idempotency import answered_once
 from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
 from apps.base.operations import Operation
@@ -36,32 +32,11 @@ from apps.base.rendering import JSON_ONLY, SHOWN_ONCE, add_headers
 from apps.base.requests import ApiRequest, PortalRequest
 from apps.base.versions import Expected
 
-REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
 PARSERS = [StrictJSONParser(), SessionFormParser()]
 NEGOTIATION = DefaultContentNegotiation()
 ANY_KEY: tuple[Permission, ...] = ()
 # As ``callers``: whoever it is. Credentials are not looked at, count on no limit and are not logged.
 ANYBODY: tuple[str, ...] = ()
-MISSING_KEY = "No API key. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
-KEY_IN_QUERY = "No API key in the headers. A key in the query string is not used: send 'Authorization: Bearer KEY'."
-
-
-@dataclass(slots=True)
-class Caller:
-    """What the door found out: who calls, what to put on the answer, and why it is refused where it is."""
-
-    actor: Actor | None = None
-    refusal: PortalError | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    credential: Any = None
-    # Somebody signed in, in a browser: refusals are pages, too.
-    browses: bool = False
-
-
-@cache
-def port(dotted_path: str) -> Callable[..., Any]:
-    """This will return what a setting names; looked up once, for it is asked on every call."""
-    return import_string(dotted_path)
 
 
 def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
@@ -69,7 +44,8 @@ def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
     pattern = "/".join(
         f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else part for part in route.split("/") if part
     )
-    return re_path(rf"^{pattern}/?$", view.as_view(route=f"/v1/{route}"), name=f"api-{name}")
+    # Not a dollar sign: that matches before a line break at the end, too, which belongs to a path like anything else.
+    return re_path(rf"^{pattern}/?\Z", view.as_view(route=f"/v1/{route}"), name=f"api-{name}")
 
 
 class PortalView(APIView):
@@ -252,29 +228,3 @@ class PortalView(APIView):
         if len(found) > limit:
             response["Link"] = link_to(request, "next", {"limit": limit, "cursor": make_cursor(found[limit - 1].pk)})
         return response
-
-
-def acceptable(accept: str) -> str:
-    """This will return the Accept header without what it refuses: weight 0 means never (RFC 9110 section 12.4.2)."""
-    parts = [part.strip() for part in accept.split(",")]
-    wanted = [part for part in parts if not REFUSED.search(part)]
-    return ", ".join(wanted) if wanted or not any(parts) else "none/none"
-
-
-def find_caller(request: PortalRequest) -> Caller:
-    """This will ask the key's door first, then the session's (only where a browser asks for a page)."""
-    insecure = https_refusal(request)
-    if insecure is not None:
-        return Caller(refusal=insecure)
-    caller = port(settings.PORTAL_KEY_AUTHENTICATION)(request)
-    if caller is None and "text/html" in acceptable(request.META.get("HTTP_ACCEPT", "")):
-        caller = port(settings.PORTAL_SESSION_AUTHENTICATION)(request)
-        if caller is not None:
-            caller.browses = True
-            if caller.refusal is None:
-                caller.refusal = csrf_refusal(request)
-    if caller is not None:
-        return caller
-    query = request.META.get("QUERY_STRING", "")
-    in_query = "ipk_" in query or "ips_" in query
-    return Caller(refusal=Unauthorized(KEY_IN_QUERY if in_query else MISSING_KEY, "missing_api_key"))

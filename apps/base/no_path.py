@@ -4,8 +4,9 @@ from typing import Any, ClassVar, NoReturn
 
 from rest_framework.response import Response
 
-from apps.base.api import Caller, PortalView, find_caller
+from apps.base.api import PortalView
 from apps.base.browsing.reading import READS
+from apps.base.callers import Caller, find_caller
 from apps.base.errors import NotFound
 from apps.base.rendering import JSON_ONLY
 from apps.base.requests import ApiRequest

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 
-from apps.base.api import Caller
+from apps.base.callers import Caller
 from apps.base.errors import PortalError, RateLimited
 from apps.base.requests import PortalRequest
 from apps.credentials import gate, limits

@@ -10,7 +10,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor, ActorKind
-from apps.base.api import Caller
+from apps.base.callers import Caller
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
 from apps.base.middleware import is_api
 from apps.base.pages import READING

@@ -1,14 +1,26 @@
-"""SDK keys, their pools and devices in the operators' admin: masked, to read, never to change."""
+"""SDK keys, their pools and devices in the operators' admin: masked, and changed by the keys' own actions."""
+
+from typing import ClassVar
 
 from django.contrib import admin
 
 from apps.audit.operators import ReadOnlyAdmin
+from apps.credentials.operators import KeyChangesAdmin
+from apps.sdk_keys import actions
 from apps.sdk_keys.models import Activation, ActivationPool, SdkKey
 
 
 @admin.register(SdkKey)
-class SdkKeyAdmin(ReadOnlyAdmin):
+class SdkKeyAdmin(KeyChangesAdmin, ReadOnlyAdmin):
     """Keys, as masks."""
+
+    key_actions: ClassVar = {
+        "disable": actions.disable_sdk_key,
+        "enable": actions.enable_sdk_key,
+        "quarantine": actions.quarantine_sdk_key,
+        "release": actions.release_sdk_key,
+        "revoke": actions.revoke_sdk_key,
+    }
 
     list_display = ("name", "mask", "organization", "platform", "app_id", "status", "expires_at", "created_at")
     list_select_related = ("organization",)

@@ -19,6 +19,7 @@ from apps.base.shapes import (
     whole,
     word,
 )
+from apps.webhooks import catalogue
 from apps.webhooks.events import HOST_EVENTS
 from apps.webhooks.models import DeliveryStatus, EndpointHealth, EndpointStatus, EventOrigin
 from apps.webhooks.models.replays import ReplayStatus
@@ -29,7 +30,7 @@ URL = "https://hooks.acme.example/in"
 # What the event type itself gives as its sample: an example that is not taken would be none.
 DATA: dict[str, Any] = HOST_EVENTS["order.created"].sample
 STATUSES = word([str(each) for each in DeliveryStatus.values])
-EVENT_NAME: Schema = text("^[a-z][a-z0-9_]*(\\.[a-z0-9_]+)+$")
+EVENT_NAME: Schema = text(f"^{catalogue.EVENT_NAME.pattern}$")
 
 ENDPOINT = Shape(
     "WebhookEndpoint",

@@ -94,7 +94,6 @@ def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> 
         paths[path] = item
     return {
         "openapi": "3.1.0",
-        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "info": {"title": "Integrations Portal", "version": __version__, "description": INTRODUCTION},
         "servers": [{"url": settings.PUBLIC_URL}],
         "security": SECURITY,

@@ -3,11 +3,19 @@
 from typing import Any
 
 from apps.base.api import PortalView
+from apps.base.conditions import LIST
 from apps.base.operations import Operation, Paging
 from apps.base.shapes import Schema
 
 # Only where the key has limits: a key without any has none of the first five.
 LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy", "RateLimit")
+
+# What HTTP itself has on every answer, and what tells browsers to be careful: no part of what an operation says.
+OF_EVERY_ANSWER = (
+    *("Content-Type", "Content-Length", "Allow", "Vary", "Cache-Control"),
+    *("Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Permissions-Policy"),
+    *("Referrer-Policy", "X-Content-Type-Options", "X-Frame-Options", "X-Robots-Tag", "Strict-Transport-Security"),
+)
 
 
 def _header(text: str, required: bool = False, **schema: Any) -> dict[str, Any]:
@@ -27,6 +35,8 @@ HEADERS: dict[str, dict[str, Any]] = {
     "Link": _header("Neighbouring pages (RFC 8288): first, prev, next, last; lists by cursor: next.", type="string"),
     "Idempotency-Replayed": _header("`true`: the first answer again.", type="string", const="true"),
     "ETag": _header("Stands for what was answered (RFC 9110 section 8.8.3).", type="string"),
+    "Access-Control-Allow-Origin": _header("The caller's origin, where it is one of the key's own.", type="string"),
+    "Access-Control-Expose-Headers": _header("What a page of that origin may read.", type="string"),
     "Content-Disposition": _header("The name of the file.", True, type="string"),
 }
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -55,12 +65,13 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "pattern": "^[\\x21-\\x7E]{1,255}$"},
     },
 }
+TAGS = rf"^(?:[ \t]*\*[ \t]*|{LIST.pattern})$"
 CONDITIONS = {
     "If-None-Match": "Tags that the caller holds: 304 where one of them is still good.",
     "If-Match": "Tags one of which the object must have: else 412, and nothing is changed.",
 }
 PARAMETERS |= {
-    name: {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+    name: {"name": name, "in": "header", "description": text, "schema": {"type": "string", "pattern": TAGS}}
     for name, text in CONDITIONS.items()
 }
 PAGES = {Paging.OFFSET: ("limit", "offset"), Paging.CURSOR: ("limit", "cursor")}
@@ -71,6 +82,8 @@ def answer_headers(view: type[PortalView], method: str, operation: Operation, st
     found = ["X-Request-ID"]
     if view.callers and status != 401:
         found += LIMITS
+    if "sdk_key" in view.callers:
+        found += ("Access-Control-Allow-Origin", "Access-Control-Expose-Headers")
     if status == 401:
         found.append("WWW-Authenticate")
     if status == 429:

@@ -12,3 +12,14 @@ window.SwaggerUIBundle({
   validatorUrl: null,
   syntaxHighlight: { activated: false },
 });
+
+/* What its markup leaves out for keyboards and screen readers: names of choices, code that scrolls, links in buttons. */
+const NAMES = [["#servers", "Server"], [".content-type", "Media type"], [".examples-select-element", "Example"], ["select", "Choice"]];
+function complete() {
+  for (const choice of place.querySelectorAll("select:not([aria-label])")) {
+    choice.setAttribute("aria-label", NAMES.find(([of]) => choice.matches(of))[1]);
+  }
+  for (const code of place.querySelectorAll("pre:not([tabindex])")) code.tabIndex = 0;
+  for (const link of place.querySelectorAll("button a[href]")) link.removeAttribute("href");
+}
+new MutationObserver(complete).observe(place, { childList: true, subtree: true });

@@ -11,7 +11,7 @@ from django.test import RequestFactory
 from apps.audit import call_writer
 from apps.audit.actions import record
 from apps.base.actor import Actor, ActorKind
-from apps.base.api import Caller
+from apps.base.callers import Caller
 from apps.base.identifiers import encode, new_uuid
 from apps.base.permissions import Permission
 from apps.orgs.models import Organization

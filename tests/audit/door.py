@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from apps.base.api import Caller
+from apps.base.callers import Caller
 
 callers: list[Caller] = []
 

@@ -13,7 +13,7 @@ from apps.audit.api import AuditLog
 from apps.audit.calls import record_call
 from apps.audit.models import ApiCall, RefusedCalls
 from apps.base.actor import Actor
-from apps.base.api import Caller
+from apps.base.callers import Caller
 from tests.audit import door
 from tests.audit.conftest import call_arguments, change, key_actor, make_request, person
 

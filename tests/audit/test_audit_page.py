@@ -15,7 +15,7 @@ from apps.audit import sealing
 from apps.audit.calls import record_call
 from apps.audit.forms import page_filters
 from apps.audit.views import log
-from apps.base.api import Caller
+from apps.base.callers import Caller
 from apps.base.errors import Invalid
 from apps.base.identifiers import encode
 from tests.audit.conftest import call_arguments, change, key_actor, make_request, person

@@ -15,7 +15,7 @@ from apps.audit import call_store, call_stream, call_writer
 from apps.audit.call_store import Call
 from apps.audit.models import ApiCall, LastUse, RefusedCalls, UsageHour
 from apps.base import redis as shared
-from apps.base.api import Caller
+from apps.base.callers import Caller
 from apps.base.identifiers import new_uuid
 from tests.audit.conftest import key_actor
 from tests.audit.test_group_commit import call, in_threads, wait_for

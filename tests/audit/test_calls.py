@@ -10,7 +10,7 @@ from django.db import connection
 
 from apps.audit.calls import record_call
 from apps.audit.models import NO_CREDENTIAL, ApiCall, LastUse, RefusedCalls, UsageHour
-from apps.base.api import Caller
+from apps.base.callers import Caller
 from apps.base.secrets import new_key
 from apps.orgs.models import Organization
 from tests.audit.conftest import call_arguments, credential_of, key_actor, make_request, person

@@ -11,7 +11,7 @@ import time_machine
 from apps.audit import call_store
 from apps.audit.calls import note_use, record_call
 from apps.audit.models import ApiCall, LastUse, UsageDay, UsageHour
-from apps.base.api import Caller
+from apps.base.callers import Caller
 from tests.audit.conftest import call_arguments, credential_of, key_actor, make_request
 
 pytestmark = pytest.mark.django_db

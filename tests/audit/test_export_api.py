@@ -16,7 +16,7 @@ from apps.audit.calls import record_call
 from apps.audit.chain import canonical_of_line, genesis, link_hash
 from apps.audit.models import ApiCall, AuditEntry
 from apps.audit.writing import COLUMNS
-from apps.base.api import Caller
+from apps.base.callers import Caller
 from apps.base.spreadsheets import MARK, TRIGGERS
 from tests.audit.chains import verify
 from tests.audit.conftest import call_arguments, change, key_actor, person

@@ -18,7 +18,7 @@ from apps.audit.calls import record_call
 from apps.audit.export_jobs import advance, file_pieces, remove_old
 from apps.audit.models import ApiCall, AuditEntry, AuditExport, ExportChunk, ExportStatus, Unsealed
 from apps.audit.sources import Filters
-from apps.base.api import Caller
+from apps.base.callers import Caller
 from apps.base.errors import Conflict, Forbidden, NotFound
 from apps.base.identifiers import new_uuid
 from apps.base.permissions import Permission

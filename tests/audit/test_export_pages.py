@@ -11,7 +11,7 @@ from apps.audit import checkpoints, export_jobs, sealing
 from apps.audit.calls import record_call
 from apps.audit.models import AuditEntry, AuditExport, ExportStatus, Seal
 from apps.audit.views import exports
-from apps.base.api import Caller
+from apps.base.callers import Caller
 from tests.audit.conftest import call_arguments, change, key_actor, person
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,7 @@ import time_machine
 from apps.audit import figures
 from apps.audit.calls import note_use, record_call
 from apps.audit.figures import Interval, Span
-from apps.base.api import Caller
+from apps.base.callers import Caller
 from tests.audit.conftest import call_arguments, key_actor, make_request, person
 
 pytestmark = pytest.mark.django_db

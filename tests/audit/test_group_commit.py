@@ -14,7 +14,7 @@ from django.db import OperationalError, connection
 from apps.audit import call_store, call_writer
 from apps.audit.calls import record_call
 from apps.audit.models import ApiCall, LastUse, RefusedCalls, UsageHour
-from apps.base.api import Caller
+from apps.base.callers import Caller
 from apps.base.identifiers import new_uuid
 from tests.audit.conftest import call_arguments, key_actor, make_request
 

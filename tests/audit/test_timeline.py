@@ -13,7 +13,7 @@ from apps.audit.calls import record_call
 from apps.audit.sources import Filters, key_at, timeline
 from apps.base import identifiers
 from apps.base.actor import Actor, ActorKind
-from apps.base.api import Caller
+from apps.base.callers import Caller
 from apps.base.identifiers import decode
 from apps.orgs.models import Organization
 from apps.webhooks.models import Attempt, Delivery, Endpoint, Event

@@ -7,7 +7,7 @@ import time_machine
 
 from apps.audit import usage
 from apps.audit.calls import record_call
-from apps.base.api import Caller
+from apps.base.callers import Caller
 from apps.base.identifiers import new_uuid
 from tests.audit.conftest import call_arguments, key_actor
 

@@ -58,6 +58,7 @@ class Samples:
 
     rows: dict[str, PrefixedModel]
     app_key: str = ""  # the text of the SDK key
+    device_token: str = ""
 
     def real(self, route: Any) -> dict[str, str]:
         """This will return the values of a route's parameters that name Acme's own objects."""
@@ -91,12 +92,12 @@ def new_sdk_key(acme: Organization) -> Key:
     return Key(*sdk_actions.create_sdk_key(actor=system(acme.pk), new=new))
 
 
-def active_device(key: Any) -> Activation:
-    """This will give a place to one device."""
+def active_device(key: Any) -> tuple[Activation, str]:
+    """This will give a place to one device, and return it with its token."""
     row = gate_rows.load(key.key_id, lambda _digest, _pepper: True)
     actor = system(key.organization_id)
-    activation, _token, _is_new = sdk_actions.activate(actor=actor, row=row, device=sdk_actions.Device("phone-1"))
-    return activation
+    activation, token, _is_new = sdk_actions.activate(actor=actor, row=row, device=sdk_actions.Device("phone-1"))
+    return activation, token
 
 
 @pytest.fixture
@@ -122,11 +123,11 @@ def samples(acme: Organization, ada: User, vera: User, acme_key: Key) -> Samples
     replay = actions.start_replay(actor=maker, endpoint_id=endpoint.public_id, choice=choice)
     export = audit_actions.start_export(actor=maker, filters=Filters(), file_format="csv")
     rows = {"user": vera, "key": acme_key.row, "endpoint": endpoint, "event": event, "delivery": delivery}
-    device = active_device(sdk_key.row)
+    device, token = active_device(sdk_key.row)
     invitation = people.invite(actor=maker, email="invited@acme.example", role="viewer")
     notice = Notice.objects.get(organization=acme)
     rows |= {"replay": replay, "export": export, "sdk_key": sdk_key.row, "activation": device}
-    return Samples(rows | {"invitation": invitation, "notice": notice}, sdk_key.text)
+    return Samples(rows | {"invitation": invitation, "notice": notice}, sdk_key.text, token)
 
 
 @pytest.fixture

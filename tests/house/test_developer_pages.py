@@ -1,6 +1,7 @@
 """The developer pages: for strangers, members, members of something else; their links and anchors lead somewhere."""
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
@@ -8,7 +9,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from apps.api_keys import actions
 from apps.audit.models import ApiCall
+from apps.base.actor import system
 from apps.base.snippets import LANGUAGES
 from apps.credentials import limits
 from integrations_portal.developer import changelog
@@ -223,3 +226,20 @@ def test_the_changelog_shows_what_the_file_says(client, monkeypatch, tmp_path):
     monkeypatch.setattr(changelog, "FILE", tmp_path / "none.md")
     assert "No changelog here" in text(Client(), "/docs/changelog")
     changelog.entries.cache_clear()
+
+
+def test_calls_are_copied_as_curl_without_the_key(browser_of, ada, acme, acme_key, api):
+    api(acme_key).patch("/v1/users/user_1", {"name": "Jo"})
+    for path in (f"api-keys/{acme_key.row.public_id}/", "audit/?category=api_call"):
+        page = unescape(text(browser_of(ada), f"/o/acme/settings/integration/{path}"))
+        assert 'curl -X PATCH "http://127.0.0.1:8000/v1/users/$USER_ID"' in page and "@body.json" in page, path
+        assert '"Authorization: Bearer $PORTAL_API_KEY"' in page
+        assert acme_key.text not in page and acme_key.text[16:] not in page
+
+
+def test_the_page_of_a_key_has_its_first_call_until_it_ends(browser_of, ada, acme, acme_key):
+    path = f"/o/acme/settings/integration/api-keys/{acme_key.row.public_id}/"
+    page = text(browser_of(ada), path)
+    assert all(f'id="first-call-{language}"' in page for language in LANGUAGES)
+    actions.revoke_key(actor=system(acme.pk), key_id=acme_key.row.public_id)
+    assert "first-call-" not in text(browser_of(ada), path)

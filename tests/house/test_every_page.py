@@ -19,8 +19,8 @@ pytestmark = pytest.mark.django_db
 ROLES = ("ada", "ann", "dev", "vera")
 # People's own words that happen to be words of the portal, and names that are the same in every language.
 OWN_WORDS = {"Ada", "Ann", "Dev", "Vera", "Zed", "Acme Travel", "API", "Key"}
-# Names of the API, and who acted as the audit log wrote it down at that time.
-NAMES = {"name", "scopes", "user", "users", "Portal", "platform"}
+# Names of the API, of a language, and who acted as the audit log wrote it down at that time.
+NAMES = {"name", "scopes", "user", "users", "Portal", "platform", "Go"}
 
 
 @pytest.fixture

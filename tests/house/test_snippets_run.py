@@ -9,17 +9,23 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+import requests
 
 from apps.api_keys.actions import Lifetime
+from apps.base.actor import system
 from apps.base.snippets import LANGUAGES, SDK_KEY, written
 from apps.webhooks.models import Delivery, DeliveryStatus
+from integrations_portal.developer.limits import WAITING
 from integrations_portal.developer.reference import Served, served
+from integrations_portal.overview import steps
 from integrations_portal.urls import documented
 from tests.conftest import Api
 
@@ -203,3 +209,42 @@ def test_every_snippet_gets_an_answer_that_is_documented(
     assert len(tour.seen) == len(ORDER) > 50
     assert tour.seen["verifyApiKey"].body == {"valid": False, "code": "invalid_api_key"}
     assert tour.seen["getMe"].body["organization"]["slug"] == "acme"
+
+
+class Busy(BaseHTTPRequestHandler):
+    """Answers 429 twice, then 200."""
+
+    answers: ClassVar[list[int]] = []
+
+    def do_GET(self) -> None:
+        status = 429 if len(self.answers) < 2 else 200
+        self.answers.append(status)
+        self.send_response(status)
+        self.send_header("Retry-After", "0")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_given: Any) -> None:
+        pass
+
+
+@pytest.mark.pure
+def test_the_code_that_waits_waits(monkeypatch):
+    monkeypatch.setattr(Busy, "answers", [])
+    waits, scope = [], {}
+    monkeypatch.setattr("time.sleep", waits.append)
+    exec(WAITING, scope)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with requests.Session() as session:
+            answer = scope["call"](session, "GET", f"http://127.0.0.1:{server.server_port}/")
+        server.shutdown()
+    assert (answer.status_code, Busy.answers, waits[:2]) == (200, [429, 429, 200], [0, 0])
+
+
+def test_the_command_of_the_overview_is_answered(live_server, settings, acme, acme_key, tmp_path):
+    settings.PUBLIC_URL = live_server.url
+    step = next(step for step in steps.made(system(acme.pk), "acme") if "curl" in str(step["text"]))
+    with in_a_shell(tmp_path, pytest.MonkeyPatch()) as run:
+        assert run(step["text"], {"PORTAL_API_KEY": acme_key.text}).body["organization"]["slug"] == "acme"
+        assert "\n" not in step["text"]

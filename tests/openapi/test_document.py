@@ -1,15 +1,18 @@
 """The document at /openapi.json: valid, complete, and the same as the committed copy."""
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.validation import validate_schema
 
 from apps.base.api import PortalView
+from apps.webhooks import catalogue
 from apps.webhooks.models import EventType
 from integrations_portal.developer.codes import ERROR_CODES
 from integrations_portal.management.commands.openapi import snapshot
@@ -83,6 +86,16 @@ def test_webhooks_follow_the_catalogue(served: dict[str, Any], client: Client) -
     data = again["webhooks"]["thing.seen"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert data["properties"]["data"]["$id"].endswith("/v1/event-types/thing.seen")
     validate_schema(again)
+
+
+@pytest.mark.parametrize("name", ["order.created", "my-app.order-shipped", "2fa.turned_on", "a.b.c"])
+def test_filters_by_type_take_every_name_that_the_catalogue_takes(name: str, served: dict[str, Any]) -> None:
+    assert catalogue.EVENT_NAME.fullmatch(name)
+    listed = [served["paths"][path]["get"]["parameters"] for path in ("/v1/events", "/v1/deliveries")]
+    schemas = [each["schema"] for each in chain(*listed) if each.get("name") in ("type", "event_type")]
+    assert len(schemas) == 2
+    assert all(jsonschema_rs.is_valid(schema, name) for schema in schemas)
+    assert not any(jsonschema_rs.is_valid(schema, "order") for schema in schemas)
 
 
 def test_scopes_and_security(served: dict[str, Any]) -> None:

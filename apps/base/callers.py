@@ -1,0 +1,63 @@
+"""Who calls the API: a key first, then a session where a browser asks for a page."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from apps.base.actor import Actor
+from apps.base.door import csrf_refusal, https_refusal
+from apps.base.errors import PortalError, Unauthorized
+from apps.base.requests import PortalRequest
+
+REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
+MISSING_KEY = "No API key. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
+KEY_IN_QUERY = "No API key in the headers. A key in the query string is not used: send 'Authorization: Bearer KEY'."
+
+
+@dataclass(slots=True)
+class Caller:
+    """What the door found out: who calls, what to put on the answer, and why it is refused where it is."""
+
+    actor: Actor | None = None
+    refusal: PortalError | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    credential: Any = None
+    # Somebody signed in, in a browser: refusals are pages, too.
+    browses: bool = False
+
+
+@cache
+def port(dotted_path: str) -> Callable[..., Any]:
+    """This will return what a setting names; looked up once, for it is asked on every call."""
+    return import_string(dotted_path)
+
+
+def acceptable(accept: str) -> str:
+    """This will return the Accept header without what it refuses: weight 0 means never (RFC 9110 section 12.4.2)."""
+    parts = [part.strip() for part in accept.split(",")]
+    wanted = [part for part in parts if not REFUSED.search(part)]
+    return ", ".join(wanted) if wanted or not any(parts) else "none/none"
+
+
+def find_caller(request: PortalRequest) -> Caller:
+    """This will ask the key's door first, then the session's (only where a browser asks for a page)."""
+    insecure = https_refusal(request)
+    if insecure is not None:
+        return Caller(refusal=insecure)
+    caller = port(settings.PORTAL_KEY_AUTHENTICATION)(request)
+    if caller is None and "text/html" in acceptable(request.META.get("HTTP_ACCEPT", "")):
+        caller = port(settings.PORTAL_SESSION_AUTHENTICATION)(request)
+        if caller is not None:
+            caller.browses = True
+            if caller.refusal is None:
+                caller.refusal = csrf_refusal(request)
+    if caller is not None:
+        return caller
+    query = request.META.get("QUERY_STRING", "")
+    in_query = "ipk_" in query or "ips_" in query
+    return Caller(refusal=Unauthorized(KEY_IN_QUERY if in_query else MISSING_KEY, "missing_api_key"))

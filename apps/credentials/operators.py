@@ -1,0 +1,168 @@
+"""What operators do to a customer's key of any kind, on its page: with a reason, by the key's own actions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.functional import Promise
+from django.utils.html import format_html_join
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.audit.operators import operator_of
+from apps.base.errors import PortalError
+from apps.base.forms import AlreadySent, StepUpForm
+from apps.base.requests import PortalRequest
+from apps.credentials.models import KeyStatus, SecretKey
+from apps.credentials.rules import LONGEST_REASON
+
+ENDED = (KeyStatus.REVOKED, KeyStatus.EXPIRED)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing to do: its button, what it means, which keys it fits, and whether it is recorded with a reason."""
+
+    label: str | Promise
+    says: str | Promise
+    fits: Callable[[SecretKey], bool]
+    asks_why: bool = True
+
+
+CHANGES: dict[str, Change] = {
+    "disable": Change(
+        gettext_lazy("Disable"),
+        gettext_lazy("Calls with the key are refused until somebody enables it, here or in the organization."),
+        lambda key: key.disabled_at is None,
+    ),
+    "enable": Change(
+        gettext_lazy("Enable"),
+        gettext_lazy("The key works again as it did before."),
+        lambda key: key.disabled_at is not None,
+        asks_why=False,
+    ),
+    "quarantine": Change(
+        gettext_lazy("Put in quarantine"),
+        gettext_lazy(
+            "The key only reads, from addresses that it was used from before. "
+            "One of an app keeps its devices and takes no new ones."
+        ),
+        lambda key: key.quarantined_at is None,
+    ),
+    "release": Change(
+        gettext_lazy("Release from quarantine"),
+        gettext_lazy("The key may do again all that it was made for."),
+        lambda key: key.quarantined_at is not None,
+        asks_why=False,
+    ),
+    "revoke": Change(
+        gettext_lazy("Revoke"),
+        gettext_lazy("The key ends for good, at its next call. Nobody can take that back."),
+        lambda key: True,
+    ),
+}
+
+
+class ChangeForm(StepUpForm):
+    """Confirms a change; asks who is there where the last confirmation is old."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=LONGEST_REASON,
+        help_text=gettext_lazy("The organization reads it on the key's page and in its audit log."),
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, change: Change, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if not change.asks_why:
+            del self.fields["reason"]
+
+
+class KeyChangesAdmin(admin.ModelAdmin):
+    """What the page of a key has for this: the links, and the form behind each."""
+
+    # By the names of CHANGES: the action of the kind.
+    key_actions: ClassVar[dict[str, Callable[..., Any]]] = {}
+
+    def get_urls(self) -> list[URLPattern]:
+        """This will put the forms in front of the admin's own addresses, whose last one takes any path."""
+        own = [
+            path(
+                f"<uuid:object_id>/{name}/",
+                self.admin_site.admin_view(partial(self.change_key_view, name=name)),
+                name=f"{self.opts.app_label}_{self.opts.model_name}_{name}",
+            )
+            for name in CHANGES
+        ]
+        return [*own, *super().get_urls()]
+
+    def get_fields(self, request: Any, obj: Any = None) -> Any:
+        """This will add the links."""
+        return (*super().get_fields(request, obj), "what_to_do")
+
+    def get_readonly_fields(self, request: Any, obj: Any = None) -> Any:
+        """This will add the links."""
+        return (*super().get_readonly_fields(request, obj), "what_to_do")
+
+    @admin.display(description=gettext_lazy("What you can do"))
+    def what_to_do(self, key: Any) -> str:
+        """The links to what fits the key as it is."""
+        fitting = [(self._address(key, name), change.label) for name, change in CHANGES.items() if _fits(key, change)]
+        links = format_html_join(" · ", '<a href="{}">{}</a>', fitting)
+        return links or _("Nothing: the key has ended.")
+
+    def change_key_view(self, request: PortalRequest, object_id: Any, name: str) -> HttpResponse:
+        """This will ask, change the key by its action, and lead back to its page."""
+        key, change = self.get_object(request, str(object_id)), CHANGES[name]
+        if key is None:
+            return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+        if not self.has_view_permission(request, key):
+            raise PermissionDenied
+        page = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[key.pk])
+        if not _fits(key, change):
+            messages.info(request, _("The key is not as it was when you came here. Nothing was changed."))
+            return redirect(page)
+        form = ChangeForm(request.POST if request.method == "POST" else None, request=request, change=change)
+        if request.method == "POST" and form.is_valid() and self._apply(request, form, key, name):
+            return redirect(page)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{change.label}: {key}",
+            "opts": self.opts,
+            "original": key,
+            "change": change,
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/credentials/change_key.html", context)
+
+    def _apply(self, request: PortalRequest, form: ChangeForm, key: Any, name: str) -> bool:
+        """Spend the form and change the key in one transaction; tell on the form why not."""
+        why = {"reason": form.cleaned_data["reason"]} if "reason" in form.cleaned_data else {}
+        try:
+            with transaction.atomic():
+                form.spend()
+                self.key_actions[name](actor=operator_of(request), key_id=key.public_id, **why)
+        except AlreadySent:
+            return True
+        except PortalError as refusal:
+            form.add_error(None, str(refusal))
+            return False
+        messages.success(request, _("It is done, and recorded in the organization's audit log."))
+        return True
+
+    def _address(self, key: Any, name: str) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}", args=[key.pk])
+
+
+def _fits(key: SecretKey, change: Change) -> bool:
+    return key.status not in ENDED and change.fits(key)

@@ -1,0 +1,135 @@
+"""Every answer of the API, held against the document: used on each call of the suite, and by the fuzzer."""
+
+import json
+from collections.abc import Mapping
+from functools import cache, cached_property
+from typing import Any
+
+import jsonschema_rs
+
+from integrations_portal.openapi.document import document
+from integrations_portal.openapi.headers import OF_EVERY_ANSWER
+from integrations_portal.urls import api_routes, documented
+
+GENERAL = {name.lower() for name in OF_EVERY_ANSWER}
+UNKNOWN = "/v1/*"
+Complaints = list[str]
+PAGES = "text/html"
+
+
+class Contract:
+    """The document with its schemas compiled, each at the first answer that needs it."""
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The document, less the webhooks."""
+        return document(documented, ())
+
+    @cached_property
+    def _views(self) -> dict[str, str]:
+        callbacks: list[Any] = [route.callback for route in documented]
+        return {each.view_initkwargs["route"]: each.view_class.__name__ for each in callbacks}
+
+    def view_name(self, route: str) -> str:
+        """The name of the view class that a route leads to."""
+        return self._views[route]
+
+    @cache  # noqa: B019 -- one object for the whole run
+    def response(self, route: str, method: str, status: int) -> Mapping[str, Any] | None:
+        """What the document says of an answer; None: nothing."""
+        operation = self.document["paths"].get(route, {}).get("get" if method == "HEAD" else method.lower())
+        if operation is None:
+            return self._of_no_operation(status)
+        found = operation["responses"].get(str(status))
+        return self._followed(found) if found else None
+
+    def _of_no_operation(self, status: int) -> Mapping[str, Any] | None:
+        """What answers a path or a method that is not there: an error of the one shape."""
+        if status < 400:
+            return None
+        error = {"$ref": "#/components/schemas/Error"}
+        names = ("X-Request-ID", *{401: ["WWW-Authenticate"], 429: ["Retry-After"]}.get(status, ()))
+        headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+        limits = {name: each for name, each in self.document["components"]["headers"].items() if "RateLimit" in name}
+        return {"headers": {**headers, **limits}, "content": {"application/json": {"schema": error}}}
+
+    def _followed(self, found: Mapping[str, Any]) -> Mapping[str, Any]:
+        while "$ref" in found:
+            kind, name = found["$ref"].split("/")[-2:]
+            found = self.document["components"][kind][name]
+        return found
+
+    @cache  # noqa: B019
+    def schema(self, route: str, method: str, status: int, media_type: str) -> Any:
+        """The compiled schema of a body."""
+        found = self.response(route, method, status)
+        assert found is not None
+        return self._compiled(found["content"][media_type]["schema"])
+
+    def _compiled(self, schema: Mapping[str, Any]) -> Any:
+        schemas = self.document["components"]["schemas"]
+        whole = {**schema, "components": {"schemas": schemas}}
+        return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+
+    @cache  # noqa: B019
+    def headers(self, route: str, method: str, status: int) -> dict[str, tuple[bool, Any]]:
+        """Whether a header must be there, and the compiled schema of its value, by its name in small letters."""
+        found = self.response(route, method, status)
+        named = {name: self._followed(each) for name, each in (found or {}).get("headers", {}).items()}
+        return {
+            name.lower(): (each["required"], jsonschema_rs.Draft202012Validator(each["schema"]))
+            for name, each in named.items()
+        }
+
+    def check(self, environ: Mapping[str, Any], response: Any) -> None:
+        """Fail where an answer of the API to a program is not as documented; other answers are none of its business."""
+        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        if not path.startswith("/v1/") or PAGES in environ.get("HTTP_ACCEPT", ""):
+            return
+        if method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
+            return
+        view, _values = api_routes.find(path)
+        route: str = view.view_initkwargs["route"]  # type: ignore[attr-defined]
+        body = None if response.streaming else response.content
+        wrong = self.complaints(route, method, response.status_code, response.headers, body)
+        assert not wrong, f"not as documented: {method} {route} {response.status_code}: {'; '.join(wrong)}"
+
+    def complaints(
+        self, route: str, method: str, status: int, headers: Mapping[str, str], body: bytes | None
+    ) -> Complaints:
+        """What is wrong with an answer; ``body`` None: it was streamed."""
+        found = self.response(route, method, status)
+        if found is None:
+            return [f"{status} is not documented"]
+        given = {name.lower(): value for name, value in headers.items()}
+        wrong = self._of_headers(route, method, status, given)
+        media_type = given.get("content-type", "").partition(";")[0]
+        content = found.get("content", {})
+        if not content and (body or media_type):
+            wrong.append(f"a body of {media_type} where the document says that there is none")
+        elif content and media_type not in content:
+            wrong.append(f"{media_type or 'no body'} is not documented")
+        elif media_type == "application/json" and method != "HEAD" and body is not None:
+            checker = self.schema(route, method, status, media_type)
+            wrong += [
+                f"body: {error.message[:300]} at {list(error.instance_path)}"
+                for error in checker.iter_errors(json.loads(body))
+            ]
+        return wrong
+
+    def _of_headers(self, route: str, method: str, status: int, given: Mapping[str, str]) -> Complaints:
+        documented = self.headers(route, method, status)
+        wrong = [f"header {name} is not documented" for name in given.keys() - documented.keys() - GENERAL]
+        for name, (is_required, checker) in documented.items():
+            if name in given:
+                wrong += [f"header {name}: {error.message}" for error in checker.iter_errors(_value(given[name]))]
+            elif is_required:
+                wrong.append(f"header {name} is missing")
+        if status == 405 and "allow" not in given:
+            wrong.append("header allow is missing")
+        return wrong
+
+
+def _value(text: str) -> Any:
+    """A header's value as its schema reads it."""
+    return int(text) if text.isascii() and text.isdigit() else text
