@@ -72,12 +72,16 @@ class Contract:
         return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
 
     @cache  # noqa: B019
-    def headers(self, route: str, method: str, status: int) -> dict[str, tuple[bool, Any]]:
-        """Whether a header must be there, and the compiled schema of its value, by its name in small letters."""
+    def headers(self, route: str, method: str, status: int) -> dict[str, tuple[bool, Any, Any]]:
+        """Of each header by its name in small letters: whether it must be there, how it is read, its schema."""
         found = self.response(route, method, status)
         named = {name: self._followed(each) for name, each in (found or {}).get("headers", {}).items()}
         return {
-            name.lower(): (each["required"], jsonschema_rs.Draft202012Validator(each["schema"]))
+            name.lower(): (
+                each["required"],
+                _whole if each["schema"]["type"] == "integer" else str,
+                jsonschema_rs.Draft202012Validator(each["schema"]),
+            )
             for name, each in named.items()
         }
 
@@ -120,9 +124,9 @@ class Contract:
     def _of_headers(self, route: str, method: str, status: int, given: Mapping[str, str]) -> Complaints:
         documented = self.headers(route, method, status)
         wrong = [f"header {name} is not documented" for name in given.keys() - documented.keys() - GENERAL]
-        for name, (is_required, checker) in documented.items():
+        for name, (is_required, read, checker) in documented.items():
             if name in given:
-                wrong += [f"header {name}: {error.message}" for error in checker.iter_errors(_value(given[name]))]
+                wrong += [f"header {name}: {error.message}" for error in checker.iter_errors(read(given[name]))]
             elif is_required:
                 wrong.append(f"header {name} is missing")
         if status == 405 and "allow" not in given:
@@ -130,6 +134,6 @@ class Contract:
         return wrong
 
 
-def _value(text: str) -> Any:
-    """A header's value as its schema reads it."""
+def _whole(text: str) -> int | str:
+    """A header's value where the schema asks for a number."""
     return int(text) if text.isascii() and text.isdigit() else text

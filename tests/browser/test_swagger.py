@@ -73,5 +73,6 @@ def test_everybody_can_read_and_use_it(open_reference, options) -> None:
     page.wait_for_selector("#operations-Users-createUser .responses-table")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.complaints == []
+    page.evaluate("scrollTo(0, 0)")  # what lies under a bar that stays is no smaller for it
     wrong = Axe().run(page, options=LEVEL_AA).response["violations"]
     assert [(each["id"], [node["target"] for node in each["nodes"]][:3]) for each in wrong] == []
