@@ -18,12 +18,10 @@ from django.utils.translation import gettext as _
 
 from apps.base.errors import NotFound, PortalError
 from apps.base.middleware import is_api
-from apps.base.problems import error_body
+from apps.base.problems import DATABASE_AWAY_SECONDS, error_body
 
 logger = logging.getLogger(__name__)
 
-# After so many seconds a database that was away is asked again.
-DATABASE_AWAY_SECONDS = 30
 # allauth's limits do not say how long they last; most of them are of a minute.
 USUAL_WAIT_SECONDS = 60
 # Names in a form of what is never given back: whoever sees the page must type it again.

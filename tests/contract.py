@@ -48,7 +48,10 @@ class Contract:
         if status < 400:
             return None
         error = {"$ref": "#/components/schemas/Error"}
-        names = ("X-Request-ID", *{401: ["WWW-Authenticate"], 429: ["Retry-After"]}.get(status, ()))
+        names = (
+            "X-Request-ID",
+            *{401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}.get(status, ()),
+        )
         headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
         limits = {name: each for name, each in self.document["components"]["headers"].items() if "RateLimit" in name}
         return {"headers": {**headers, **limits}, "content": {"application/json": {"schema": error}}}

@@ -17,6 +17,9 @@ from apps.base.serializers import from_validation
 
 logger = logging.getLogger(__name__)
 
+# After so many seconds a database that was away is asked again.
+DATABASE_AWAY_SECONDS = 30
+
 
 def error_body(error: PortalError, request_id: str) -> dict[str, Any]:
     """This will return the one error shape of the API. A key typed into the wrong field is not repeated."""
@@ -57,7 +60,11 @@ def to_portal_error(error: Exception) -> PortalError:
         return NotFound()
     if isinstance(error, OperationalError):
         logger.error("database unavailable", exc_info=error)
-        return PortalError("The service is unavailable for a moment. Try again.", "unavailable", 503)
+        message, headers = (
+            "The service is unavailable for a moment. Try again.",
+            {"Retry-After": str(DATABASE_AWAY_SECONDS)},
+        )
+        return PortalError(message, "unavailable", 503, headers=headers)
     logger.error("unhandled error on the API", exc_info=error)
     return PortalError("Something went wrong on our side.", "internal_error", 500)
 

@@ -86,8 +86,10 @@ def answer_headers(view: type[PortalView], method: str, operation: Operation, st
         found += ("Access-Control-Allow-Origin", "Access-Control-Expose-Headers")
     if status == 401:
         found.append("WWW-Authenticate")
-    if status == 429:
+    if status in (429, 503):
         found.append("Retry-After")
+    if status == 409 and method == "POST" and view.takes_idempotency_key:
+        found.append("Idempotency-Replayed")
     if status == 304 or (status == 200 and (is_tagged(view, method) or method in view.takes_if_match)):
         found.append("ETag")
     if status in operation.answers or status == 304:
