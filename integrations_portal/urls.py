@@ -6,8 +6,7 @@ from django.views.generic import RedirectView
 
 from apps.api_keys import urls as api_keys
 from apps.audit import urls as audit
-from apps.base.api import UnknownPath
-from apps.base.browsing.root import Root
+from apps.base.no_path import Root, UnknownPath
 from apps.base.programs import ApiRoutes
 from apps.credentials import urls as credentials
 from apps.notices import urls as notices

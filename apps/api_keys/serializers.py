@@ -10,7 +10,7 @@ from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
 from apps.base.instants import instant
 from apps.base.lists import read_time
-from apps.base.serializers import NOT_GIVEN_BACK, Address, Flag, StrictSerializer, Text, TextList, Whole
+from apps.base.serializers import NOT_GIVEN_BACK, Address, Flag, Name, StrictSerializer, Text, TextList, Whole
 from apps.credentials.gate import KeyRow
 from apps.credentials.limits import WindowState
 from apps.credentials.moments import moment
@@ -26,7 +26,7 @@ class LimitsBody(StrictSerializer):
 class NewKeyBody(StrictSerializer):
     """What makes a key. At most one of the three ways to say when it ends."""
 
-    name = Text(max_length=100)
+    name = Name(max_length=100)
     type = Text(max_length=40)
     scopes = TextList()
     subject = Text(max_length=200, required=False, allow_null=True)
@@ -58,7 +58,7 @@ class KeyChangeBody(StrictSerializer):
 
     takes_no_empty_body = True
 
-    name = Text(max_length=100, required=False)
+    name = Name(max_length=100, required=False)
     scopes = TextList(required=False)
     allowed_networks = TextList(required=False)
     limits = LimitsBody(required=False)

@@ -7,7 +7,7 @@ method 405, scope 403, Accept 406, object 404, body 413/415/400, state 409.
 import time
 from collections.abc import Callable
 from itertools import islice
-from typing import Any, ClassVar, NoReturn, cast
+from typing import Any, ClassVar, cast
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -26,7 +26,7 @@ from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
 from apps.base.idempotency import answered_once
 from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
 from apps.base.operations import Operation
-from apps.base.parsing import FormFields, SessionFormParser, StrictJSONParser, check_length
+from apps.base.parsing import SessionFormParser, StrictJSONParser, check_length
 from apps.base.permissions import Permission
 from apps.base.rendering import JSON_ONLY, SHOWN_ONCE, JSONRenderer, add_headers
 from apps.base.requests import ApiRequest, PortalRequest
@@ -198,10 +198,7 @@ class PortalView(APIView):
         inside a transaction where the request has an Idempotency-Key.
         """
         check_length(request._request.META.get("CONTENT_LENGTH"))
-        data = request.data
-        if isinstance(data, FormFields):
-            data = reading.body_of(data, serializer())
-        checker = serializer(data=data, **options)
+        checker = serializer(data=reading.json_of(request.data, serializer), **options)
         checker.is_valid(raise_exception=True)
         values = checker.validated_data if prepare is None else prepare(checker.validated_data)
         if request._request.attempt is not None:
@@ -233,29 +230,3 @@ class PortalView(APIView):
         if len(found) > limit:
             response["Link"] = link_to(request, "next", {"limit": limit, "cursor": make_cursor(found[limit - 1].pk)})
         return response
-
-
-class UnknownPath(PortalView):
-    """Everything under ``/v1`` that is no path: 404 for strangers at once, for a valid key after its limits."""
-
-    requires: ClassVar[dict[str, Any]] = {}
-
-    def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
-        """This will answer 404 whatever else is wrong with a stranger's request."""
-        self.refuse(self.meet(request))
-
-    def meet(self, request: ApiRequest) -> Caller:
-        """This will find out who calls, and how to answer."""
-        request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
-        caller = find_caller(request._request)
-        request._request.caller = caller
-        request._request.actor = caller.actor  # type: ignore[assignment]  # None for strangers
-        if caller.browses:
-            request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
-        return caller
-
-    def refuse(self, caller: Caller) -> NoReturn:
-        """This will say that there is no such path, to a key of the API once its own state was looked at."""
-        if caller.refusal is not None and caller.credential is not None:
-            raise caller.refusal
-        raise NotFound("There is no such path.")

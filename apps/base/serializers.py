@@ -11,6 +11,7 @@ from rest_framework.settings import api_settings
 
 from apps.base.errors import Invalid
 from apps.base.lists import read_time
+from apps.base.names import plain_name
 
 # As ``style`` of a field: what was typed into a form is not in the page that answers it.
 NOT_GIVEN_BACK = {"input_type": "password"}
@@ -24,6 +25,13 @@ class Text(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class Name(Text):
+    """What somebody or something is called, as a JSON string of one line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(validators=[plain_name], **options)
 
 
 class Address(Text):

@@ -25,6 +25,7 @@ from fido2.utils import websafe_decode
 
 from apps.base import form_limits, second_step
 from apps.base.forms import AskingForm, RequestForm, prove
+from apps.base.names import plain_name
 from apps.base.requests import PortalRequest
 from apps.orgs.models import User
 
@@ -127,7 +128,7 @@ class PasskeyConfirmForm(_FromThisPage, ReauthenticateWebAuthnForm):
 class AddPasskeyForm(AddWebAuthnForm):
     """A new key: what it answered, and a name to know it by."""
 
-    name = forms.CharField(label=_("Name"), max_length=60, required=False)
+    name = forms.CharField(label=_("Name"), max_length=60, validators=[plain_name], required=False)
     passwordless = forms.BooleanField(
         label=_("Sign in with it alone"),
         required=False,
@@ -149,7 +150,7 @@ class AddPasskeyForm(AddWebAuthnForm):
 class RenamePasskeyForm(forms.Form):
     """A name to know a key by."""
 
-    name = forms.CharField(label=_("Name"), max_length=60)
+    name = forms.CharField(label=_("Name"), max_length=60, validators=[plain_name])
 
 
 # One's own account
@@ -158,7 +159,9 @@ class RenamePasskeyForm(forms.Form):
 class NameForm(forms.Form):
     """How the portal and the others of an organization call a person."""
 
-    name = forms.CharField(label=_("Name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    name = forms.CharField(
+        label=_("Name"), max_length=150, validators=[plain_name], widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
 
 
 class AddressForm(AskingForm):

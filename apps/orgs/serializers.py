@@ -12,7 +12,7 @@ from apps.base.identifiers import encode
 from apps.base.instants import instant
 from apps.base.logging import hide_keys
 from apps.base.problems import shown_fields
-from apps.base.serializers import NOT_GIVEN_BACK, StrictSerializer, Text, from_validation
+from apps.base.serializers import NOT_GIVEN_BACK, Name, StrictSerializer, Text, from_validation
 from apps.orgs.actions import NewUser
 from apps.orgs.models import Invitation, Role, User
 from apps.orgs.passwords import hash_all
@@ -34,7 +34,7 @@ class Email(serializers.EmailField):
 class NewUserBody(StrictSerializer):
     """What makes a user."""
 
-    name = Text(max_length=150)
+    name = Name(max_length=150)
     email = Email(max_length=254)
     password = Text(
         min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD, trim_whitespace=False, style=NOT_GIVEN_BACK
@@ -68,7 +68,7 @@ class UserChangeBody(StrictSerializer):
 
     takes_no_empty_body = True
 
-    name = Text(max_length=150, required=False)
+    name = Name(max_length=150, required=False)
     email = Email(max_length=254, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from apps.audit.models import LastUse
 from apps.base.instants import instant
 from apps.base.lists import read_time
-from apps.base.serializers import Flag, StrictSerializer, Text, TextList, Whole
+from apps.base.serializers import Flag, Name, StrictSerializer, Text, TextList, Whole
 from apps.credentials.rules import MAX_DAYS, Lifetime
 from apps.sdk_keys.actions import NewSdkKey
 from apps.sdk_keys.actions.rules import MOST_DEVICES, MOST_SILENT_DAYS
@@ -31,7 +31,7 @@ class AppBody(StrictSerializer):
 class NewSdkKeyBody(AppBody):
     """What makes an SDK key. At most one of the three ways to say when it ends; none: never, or as the settings say."""
 
-    name = Text(max_length=100)
+    name = Name(max_length=100)
     platform = Text(max_length=20)
     expires_in_days = Whole(required=False, allow_null=True, min_value=1, max_value=MAX_DAYS)
     expires_at = Text(max_length=40, required=False, allow_null=True)
@@ -57,7 +57,7 @@ class SdkKeyChangeBody(AppBody):
 
     takes_no_empty_body = True
 
-    name = Text(max_length=100, required=False)
+    name = Name(max_length=100, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """This will refuse a change of nothing."""

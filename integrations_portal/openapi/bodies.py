@@ -4,7 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.base.serializers import Address, Flag, Moment, StrictSerializer, Text, Whole
+from apps.base.names import PLAIN_NAME
+from apps.base.serializers import Address, Flag, Moment, Name, StrictSerializer, Text, Whole
 from apps.base.shapes import Schema, nullable
 from apps.orgs.serializers import Anything, Email, NewUserBody
 from apps.webhooks.serializers import AnyObject, Headers
@@ -74,6 +75,8 @@ def _list(field: serializers.ListField) -> Schema:
 def _text(field: Any) -> Schema:
     least = field.min_length or (None if field.allow_blank else 1)
     extra = {"format": "email"} if isinstance(field, Email) else {}
+    if isinstance(field, Name):
+        extra = {"pattern": PLAIN_NAME}
     return {"type": "string", **extra, **_given(minLength=least, maxLength=field.max_length)}
 
 

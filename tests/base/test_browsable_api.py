@@ -89,6 +89,7 @@ def value_of(text: str, name: str, form: str) -> str:
 def test_the_root_lists_everything_with_what_the_role_may(owner, viewer):
     text = page(owner.get("/v1/"))
     assert 'href="/v1/webhook-endpoints"' in text and "/v1/sdk-keys/{id}/rotate" in text
+    assert owner.client.head("/v1/", headers=HTML).status_code == 200
     assert page(owner.get("/v1")) and text.count("You may") > page(viewer.get("/v1/")).count("You may") > 10
     assert "From admin on" in page(viewer.get("/v1/"))
 
@@ -386,6 +387,10 @@ def test_nothing_is_done_without_the_forms_token_nor_filled_in_again(browser_of,
     text = page(person.get(path))
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', text)
     assert token
+    fields = {"csrfmiddlewaretoken": token[1], "email": "jo@example.com", "role": "viewer"}
+    assert browser.post("/v1/invitations", fields, headers=HTML).status_code == 415  # multipart
+    by_header = {**HTML, "X-CSRFToken": token[1]}
+    assert browser.post(f"{path}/pause", "", FORM, headers=by_header).status_code == 200
     done = person.send(path, {"description": "Desk", "csrfmiddlewaretoken": token[1]}, "PATCH")
     assert done.status_code == 200 and Endpoint.objects.get(pk=endpoint.pk).description == "Desk"
 

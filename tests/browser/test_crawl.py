@@ -11,6 +11,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from axe_playwright_python.sync_playwright import Axe
 
+from apps.orgs.models import User
 from tests.browser.payloads import seed
 from tests.crawl import linked, pages
 from tests.house.conftest import operator, samples  # noqa: F401
@@ -93,6 +94,26 @@ def test_every_page_of_an_owner_in_every_look(walker, ada, samples, browser_of):
     browser = browser_of(ada)
     links = linked({path: browser.get(path).content.decode() for path in paths if path.startswith("/o/")})
     wrong = check(page, paths) | check(page, links, with_looks=False)
+    assert not wrong, told(wrong)
+
+
+def test_the_browsable_api(walker, ada, samples):  # noqa: F811
+    endpoint, user = samples.rows["endpoint"].public_id, samples.rows["user"].public_id
+    paths = ["/v1/?organization=acme", "/v1/api-keys?limit=1", f"/v1/webhook-endpoints/{endpoint}"]
+    page, wrong = walker(ada), {}
+    for path in paths:
+        found = visit(page, path)
+        page.evaluate("document.querySelectorAll('#main details').forEach((each) => { each.open = true; })")
+        wrong |= {path: found} if (found := [*found, *looks(page)]) else {}
+    # One whose form is wrong, then right.
+    visit(page, f"/v1/users/{user}")
+    page.click("#updateUser > summary")
+    page.fill("#f-updateUser-email", "nobody")
+    page.click("#updateUser form >> nth=0 >> button")
+    assert page.input_value("#f-updateUser-email") == "nobody"
+    page.fill("#f-updateUser-email", "vera.two@acme.example")
+    page.click("#updateUser form >> nth=0 >> button")
+    assert "200 OK" in page.inner_text("#main") and User.objects.filter(email="vera.two@acme.example").exists()
     assert not wrong, told(wrong)
 
 

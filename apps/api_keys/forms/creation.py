@@ -9,6 +9,7 @@ from apps.api_keys.forms.access import AccessFields
 from apps.api_keys.forms.bounds import limit_fields, limits_in, network_field, networks_in
 from apps.api_keys.models import KeyType
 from apps.api_keys.presenting.offers import Offer
+from apps.base.names import plain_name
 from apps.credentials.forms import FIELDS_OF_LIFETIME, LifetimeForm
 
 DAYS = ("30", "60", "90")
@@ -23,6 +24,7 @@ class CreateKeyForm(AccessFields, LifetimeForm):
     """What makes a key of one type."""
 
     name = forms.CharField(
+        validators=[plain_name],
         label=_("Name"),
         max_length=100,
         help_text=_("What runs with it, such as “Nightly export”."),

@@ -10,7 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from django.http import QueryDict
 from rest_framework import serializers
+from rest_framework.exceptions import UnsupportedMediaType
 
 from apps.base.browsing.kinds import Kind, kind_of
 from apps.base.errors import Forbidden, Invalid
@@ -65,8 +67,20 @@ def require_confirmation(request: PortalRequest, operation: Operation | None) ->
         raise Forbidden(CONFIRM, "reauthentication_required")
 
 
-def body_of(fields: FormFields, body: serializers.Serializer) -> Any:
-    """This will return the JSON value that a form stands for, or raise Invalid naming the fields that cannot be read.
+def json_of(data: Any, body: type[serializers.Serializer]) -> Any:
+    """This will return what was sent as JSON, a form's texts made into it.
+
+    Once a session's token was looked for, DRF takes any kind of form from Django: of those only an empty one is read.
+    """
+    if isinstance(data, QueryDict):
+        if data:
+            raise UnsupportedMediaType("multipart/form-data")
+        return {}
+    return _body_of(data, body()) if isinstance(data, FormFields) else data
+
+
+def _body_of(fields: FormFields, body: serializers.Serializer) -> Any:
+    """Return the JSON value that a form stands for, or raise Invalid naming the fields that cannot be read.
 
     An optional field that is empty is left out, and so is one that still has the value that the form came with.
     """

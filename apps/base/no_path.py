@@ -1,0 +1,57 @@
+"""What is no path of the API, and ``/v1`` itself: to somebody signed in the list of everything, else no path either."""
+
+from typing import Any, ClassVar, NoReturn
+
+from rest_framework.response import Response
+
+from apps.base.api import PortalView
+from apps.base.browsing.reading import READS
+from apps.base.callers import Caller, find_caller
+from apps.base.errors import NotFound
+from apps.base.rendering import JSON_ONLY
+from apps.base.requests import ApiRequest
+
+
+class UnknownPath(PortalView):
+    """Everything under ``/v1`` that is no path: 404 for strangers at once, for a valid key after its limits."""
+
+    requires: ClassVar[dict[str, Any]] = {}
+
+    def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        """This will answer 404 whatever else is wrong with a stranger's request."""
+        self.refuse(self.meet(request))
+
+    def meet(self, request: ApiRequest) -> Caller:
+        """This will find out who calls, and how to answer."""
+        request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
+        caller = find_caller(request._request)
+        request._request.caller = caller
+        request._request.actor = caller.actor  # type: ignore[assignment]  # None for strangers
+        if caller.browses:
+            request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
+        return caller
+
+    def refuse(self, caller: Caller) -> NoReturn:
+        """This will say that there is no such path, to a key of the API once its own state was looked at."""
+        if caller.refusal is not None and caller.credential is not None:
+            raise caller.refusal
+        raise NotFound("There is no such path.")
+
+
+class Root(UnknownPath):
+    """Everything that the API has, with what the reader's role may do."""
+
+    is_root = True
+    requires: ClassVar[dict[str, Any]] = {}
+
+    def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+        """This will let a member read in a browser, and answer everybody else as any unknown path does."""
+        caller = self.meet(request)
+        if not caller.browses or request.method not in READS:
+            self.refuse(caller)
+        if caller.refusal is not None:
+            raise caller.refusal
+
+    def http_method_not_allowed(self, request: ApiRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
+        """This will answer the reader: nothing as data, for the page is all there is."""
+        return Response(None)

@@ -1,0 +1,36 @@
+"""Names are one line that reads as it is written, by the API and on pages; what people really are called is taken."""
+
+import pytest
+
+from apps.api_keys.models import ApiKey
+from apps.orgs.models import User
+
+pytestmark = pytest.mark.django_db
+BAD = ["two\nlines", "bell\x07", "tab\there", "para\u2029graph", "evil\u202etxt.exe", "iso\u2066late", "next\x85line"]
+GOOD = ["Zoë d’Aubigné-Łuków", "שרה כהן", "محمد علي", "李雷", "👩\u200d💻 deploy", "Café\u00a0№\u00a04"]
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_name_that_reads_otherwise_is_refused(api, acme_key, name):
+    person = {"name": name, "email": "jo@example.com", "password": "password1"}
+    key = {"name": name, "type": "partner", "scopes": ["users:read"]}
+    for path, body in (("/v1/users", person), ("/v1/api-keys", key)):
+        answer = api(acme_key).post(path, body)
+        assert (answer.status_code, list(answer.json()["fields"])) == (400, ["name"])
+    sdk = api(acme_key).post("/v1/sdk-keys", {"name": name, "platform": "ios", "app_id": "com.acme.app"})
+    assert (sdk.status_code, list(sdk.json()["fields"])) == (400, ["name"])
+    assert not User.objects.filter(email="jo@example.com").exists() and not ApiKey.objects.filter(name=name).exists()
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_somebody_is_called_is_taken(api, acme_key, name):
+    person = {"name": name, "email": "jo@example.com", "password": "password1"}
+    assert api(acme_key).post("/v1/users", person).json()["name"] == name
+
+
+def test_the_page_says_the_same(browser_of, ada):
+    browser = browser_of(ada)
+    page = browser.post("/account/", {"name": "evil\u202etxt"})
+    assert page.status_code in (200, 422) and "on one line" in page.content.decode()
+    ada.refresh_from_db()
+    assert "evil" not in ada.name
