@@ -6,6 +6,7 @@ The clone holds what stands in the working tree, committed or not. Nothing of th
 import json
 import os
 import queue
+import random
 import shutil
 import signal
 import socket
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -55,14 +56,15 @@ def manage(folder, *words, **more):
 
 
 def free_ports():
-    """Find a port with two free ones after it: the demo's, its receiver's, and one where nobody listens."""
+    """Find a port with two free ones after it: the demo's, its receiver's, and one where nobody listens.
+
+    Below those that systems give to outgoing connections, and anywhere there: tests look for some at the same time.
+    """
     for _ in range(100):
-        with suppress(OSError, OverflowError), socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            for offset in (1, 2):
-                with socket.socket() as other:
-                    other.bind(("127.0.0.1", port + offset))
+        port = random.randrange(20_000, 32_000, 3)
+        with suppress(OSError), ExitStack() as held:
+            for offset in (0, 1, 2):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port + offset))
             return port
     raise RuntimeError("there are no three free ports in a row")
 

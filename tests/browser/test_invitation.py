@@ -14,7 +14,7 @@ def test_somebody_is_invited_and_joins(signed_in, chromium, live_server, ada):
     page.goto(MEMBERS)
     page.click("text=Invite")
     page.fill("[name=email]", "jo@example.com")
-    page.check("text=Developer")
+    page.get_by_role("radio", name="Developer").check(force=True)
     page.click("text=Send invitation")
     page.wait_for_url(f"**{MEMBERS}")
     assert page.locator("td b", has_text="jo@example.com").count() == 1 and page.complaints == []
