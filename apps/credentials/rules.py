@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.errors import Invalid
 from apps.base.logging import hide_keys
+from apps.base.names import refuse_other_than_plain
 from apps.credentials import lifecycle
 
 MAX_DAYS = 3650
@@ -39,6 +40,7 @@ def check_name(name: str) -> str:
     name = name.strip()
     if not 1 <= len(name) <= 100:
         raise Invalid.field("name", _("Give the key a name of 1 to 100 characters."))
+    refuse_other_than_plain("name", name)
     refuse_key_text("name", name)
     return name
 

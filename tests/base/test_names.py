@@ -1,9 +1,10 @@
 """Names are one line that reads as it is written, by the API and on pages; what people really are called is taken."""
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from apps.api_keys.models import ApiKey
-from apps.orgs.models import User
+from apps.orgs.models import Organization, User
 
 pytestmark = pytest.mark.django_db
 BAD = ["two\nlines", "bell\x07", "tab\there", "para\u2029graph", "evil\u202etxt.exe", "iso\u2066late", "next\x85line"]
@@ -34,3 +35,15 @@ def test_the_page_says_the_same(browser_of, ada):
     assert page.status_code in (200, 422) and "on one line" in page.content.decode()
     ada.refresh_from_db()
     assert "evil" not in ada.name
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_commands_refuse_it_too(acme, name):
+    key = {"org": "acme", "type": "partner", "scopes": "users:read"}
+    for command, words in (
+        ("create_api_key", key),
+        ("create_organization", {"slug": "new", "owner_email": "jo@example.com"}),
+    ):
+        with pytest.raises(CommandError, match="on one line"):
+            call_command(command, name=name, **words)
+    assert not ApiKey.objects.filter(name=name).exists() and not Organization.objects.filter(slug="new").exists()

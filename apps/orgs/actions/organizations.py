@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Invalid
+from apps.base.names import refuse_other_than_plain
 from apps.orgs.actions.provisional import end_provisional_access
 from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, Role, User
 
@@ -19,6 +20,7 @@ def create_organization(*, actor: Actor, name: str, slug: str, owner_email: str)
     """
     if slug == PLATFORM_SLUG:
         raise Invalid.field("slug", _("The slug platform is reserved."))
+    refuse_other_than_plain("name", name)
     organization = Organization(name=name, slug=slug)
     organization.full_clean()
     organization.save(force_insert=True)
