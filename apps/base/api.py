@@ -172,7 +172,9 @@ class PortalView(APIView):
         # What is streamed has no data: it is a file.
         data = getattr(response, "data", None)
         if isinstance(data, dict) and not SHOWN_ONCE.isdisjoint(data):
-            response["Referrer-Policy"], response["X-Robots-Tag"] = "no-referrer", "noindex, nofollow"
+            # A page has forms, if only to sign out: without a referrer browsers send them with "Origin: null" (ADR 11).
+            response["Referrer-Policy"] = "same-origin" if request.caller.browses else "no-referrer"
+            response["X-Robots-Tag"] = "noindex, nofollow"
         port(settings.PORTAL_CALL_LOG)(
             request=request,
             caller=request.caller,

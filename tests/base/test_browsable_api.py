@@ -216,9 +216,16 @@ def test_a_secret_is_shown_once_and_alone(owner):
     text = page(first)
     secret = re.search(r"ipk_[0-9A-Za-z]{50}", text)
     assert secret and "Change something" not in text and "data-secret" in text
-    assert (first["Referrer-Policy"], first["Cache-Control"]) == ("no-referrer", "no-store, private")
+    assert (first["Referrer-Policy"], first["Cache-Control"]) == ("same-origin", "no-store, private")
     assert again["Idempotency-Replayed"] == "true" and "ipk_" + secret[0][4:] not in page(again)
     assert ApiKey.objects.filter(name="Made").count() == 1
+
+
+def test_one_can_sign_out_where_a_secret_is_shown_and_a_program_gets_no_referrer(owner, api, admin_key):
+    # "no-referrer" makes a browser send "Origin: null" with the forms of the page, which is refused.
+    assert 'action="/account/logout/"' in page(shown := owner.send("/v1/api-keys", KEY))
+    made = api(admin_key).post("/v1/api-keys", {**KEY, "scopes": ["users:read"]})
+    assert (made.status_code, made["Referrer-Policy"], shown["Referrer-Policy"]) == (201, "no-referrer", "same-origin")
 
 
 def test_only_what_was_changed_is_sent(owner, endpoint):
