@@ -25,7 +25,7 @@ from fido2.utils import websafe_decode
 
 from apps.base import form_limits, second_step
 from apps.base.forms import AskingForm, RequestForm, prove
-from apps.base.names import plain_name
+from apps.base.names import plain_address, plain_name
 from apps.base.requests import PortalRequest
 from apps.orgs.models import User
 
@@ -168,7 +168,10 @@ class AddressForm(AskingForm):
     """A new address for the account."""
 
     email = forms.EmailField(
-        label=_("New e-mail address"), max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"})
+        label=_("New e-mail address"),
+        max_length=254,
+        validators=[plain_address],
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )
 
 

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.core.validators import EmailValidator
 from rest_framework import serializers
 
 from apps.base.errors import Invalid
 from apps.base.identifiers import encode
 from apps.base.instants import instant
 from apps.base.logging import hide_keys
+from apps.base.names import plain_address
 from apps.base.problems import shown_fields
 from apps.base.serializers import NOT_GIVEN_BACK, Name, StrictSerializer, Text, from_validation
 from apps.orgs.actions import NewUser
@@ -23,6 +25,9 @@ MOST_IN_BATCH = 100
 
 class Email(serializers.EmailField):
     """An address as a JSON string."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(validators=[EmailValidator(), plain_address], **options)
 
     def to_internal_value(self, data: Any) -> str:
         """This will refuse anything but a string, and return the address in lower case."""

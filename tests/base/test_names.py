@@ -1,10 +1,12 @@
 """Names are one line that reads as it is written, by the API and on pages; what people really are called is taken."""
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.core.management import CommandError, call_command
 
 from apps.api_keys.models import ApiKey
-from apps.orgs.models import Organization, User
+from apps.orgs.models import Invitation, Organization, OutgoingMail, User
+from tests.organizations.doors import send
 
 pytestmark = pytest.mark.django_db
 BAD = ["two\nlines", "bell\x07", "tab\there", "para\u2029graph", "evil\u202etxt.exe", "iso\u2066late", "next\x85line"]
@@ -35,6 +37,33 @@ def test_the_page_says_the_same(browser_of, ada):
     assert page.status_code in (200, 422) and "on one line" in page.content.decode()
     ada.refresh_from_db()
     assert "evil" not in ada.name
+
+
+ADDRESSES = ['"bell\x07"@example.com', '"down\x0b"@example.com', "jo@\u202emoc.example", "jo@\u2066x.example"]
+
+
+@pytest.mark.parametrize("email", ADDRESSES)
+def test_an_address_that_reads_otherwise_is_refused_at_every_door(api, acme_key, browser_of, ada, acme, email):
+    caller, browser = api(acme_key), browser_of(ada)
+    person = {"name": "Jo", "email": email, "password": "password1"}
+    answer = caller.post("/v1/users", person)
+    assert (answer.status_code, answer.json()["fields"]) == (400, {"email": ["Enter a valid email address."]})
+    assert caller.post("/v1/invitations", {"email": email, "role": "viewer"}).json()["fields"].keys() == {"email"}
+    assert caller.post("/v1/users/batch", {"users": [person]}).json()["results"][0]["status"] == 400
+    assert browser.post("/account/email/", {"email": email, "action_add": ""}).status_code == 422
+    send(browser, "/o/acme/settings/organization/members/invite/", email=email, role="viewer")
+    with pytest.raises(CommandError, match="on one line"):
+        call_command("create_operator", email=email)
+    with pytest.raises(CommandError, match="on one line"):
+        call_command("create_organization", name="New", slug="new", owner_email=email)
+    assert not User.objects.filter(email=email).exists() and not Invitation.objects.exists()
+    assert not OutgoingMail.objects.exists() and not EmailAddress.objects.filter(email=email).exists()
+
+
+@pytest.mark.parametrize("email", ["jo+x@example.com", "o'neil@example.com", "jo@münchen.example"])
+def test_addresses_that_people_have_are_taken(api, acme_key, email):
+    person = {"name": "Jo", "email": email, "password": "password1"}
+    assert api(acme_key).post("/v1/users", person).json()["email"] == email
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, NotFound
+from apps.base.names import refuse_other_than_plain
 from apps.orgs.actions.addresses import refuse_taken
 from apps.orgs.actions.looks import end_look
 from apps.orgs.models import PLATFORM_SLUG, Membership, OperatorLook, Organization, User
@@ -16,6 +17,7 @@ from apps.orgs.models import PLATFORM_SLUG, Membership, OperatorLook, Organizati
 def create_operator(*, actor: Actor, email: str) -> User:
     """This will make an operator of the vendor, who sees every organization in the Django admin."""
     _require_vendor(actor)
+    refuse_other_than_plain("email", email)
     refuse_taken(email)
     user = User(email=email.lower(), name=email.partition("@")[0], is_staff=True, is_superuser=True)
     user.set_unusable_password()

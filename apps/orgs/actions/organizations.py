@@ -21,6 +21,7 @@ def create_organization(*, actor: Actor, name: str, slug: str, owner_email: str)
     if slug == PLATFORM_SLUG:
         raise Invalid.field("slug", _("The slug platform is reserved."))
     refuse_other_than_plain("name", name)
+    refuse_other_than_plain("owner_email", owner_email)
     organization = Organization(name=name, slug=slug)
     organization.full_clean()
     organization.save(force_insert=True)

@@ -6,7 +6,7 @@ from django import forms
 from django.contrib.auth.password_validation import validate_password
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.names import plain_name
+from apps.base.names import plain_address, plain_name
 from apps.orgs.forms.members import RoleForm
 from apps.orgs.models import Role
 
@@ -17,6 +17,7 @@ class InviteForm(RoleForm):
     email = forms.EmailField(
         label=_("E-mail address"),
         max_length=254,
+        validators=[plain_address],
         widget=forms.EmailInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
 
