@@ -37,6 +37,7 @@ NEGOTIATION = DefaultContentNegotiation()
 ANY_KEY: tuple[Permission, ...] = ()
 # As ``callers``: whoever it is. Credentials are not looked at, count on no limit and are not logged.
 ANYBODY: tuple[str, ...] = ()
+KEYS_ALONE = "No role of a person may do this: it takes a key."
 
 
 def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
@@ -144,11 +145,15 @@ class PortalView(APIView):
             return
         raw, actor = request._request, request.actor
         if actor.kind not in self.callers:
-            raise Forbidden("This kind of key cannot be used here.", "insufficient_scope")
+            message = KEYS_ALONE if raw.caller.browses else "This kind of key cannot be used here."
+            raise Forbidden(message, "insufficient_scope")
         needed = self.requires["GET" if raw.method == "HEAD" else raw.method]
         needed = (needed,) if isinstance(needed, str) else needed
         raw.scopes_used = tuple(islice(filter(actor.can, needed), 1))
         if needed and not raw.scopes_used:
+            if raw.caller.browses and not port(settings.PORTAL_WHO_DECIDES)(raw.organization, needed)["role"]:
+                # Nobody could give it: there is nobody to ask.
+                raise Forbidden(KEYS_ALONE, needed=needed)
             actor.require(*needed)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:

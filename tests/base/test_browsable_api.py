@@ -408,6 +408,14 @@ def test_a_form_that_the_role_may_not_send_says_who_can(viewer, ada, ann):
     assert "it takes a key" in text  # verify
 
 
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/api-keys/verify", "/v1/sdk/activations"])
+def test_what_keys_alone_may_sends_an_owner_to_nobody(owner, path):
+    refused = owner.send(path, {})
+    text = page(refused)
+    assert refused.status_code == 403 and "No role of a person may do this: it takes a key." in text
+    assert "Ask an owner" not in text and "kind of key" not in text
+
+
 def test_a_member_of_two_says_which_and_stays_there(browser_of, ada, rival, acme, make_key):
     Membership.objects.create(organization=rival, user=ada, role=Role.VIEWER)
     theirs = make_key(rival, name="Theirs").row
