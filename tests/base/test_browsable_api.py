@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from apps.api_keys.models import ApiKey
-from apps.audit.models import AuditEntry
+from apps.audit.models import ApiCall, AuditEntry
 from apps.base import api as door
 from apps.base.actor import system
 from apps.orgs import actions as people
@@ -160,6 +160,26 @@ def test_every_refusal_is_a_page(owner, viewer, monkeypatch):
     answer = owner.get("/v1/users/user_x")
     assert answer.status_code == 500 and "hunter2" not in page(answer)
     assert answer["X-Request-ID"] in page(answer)
+
+
+UNREADABLE = [
+    ("_json=" + "x" * 1_100_000, FORM, 413, "payload_too_large"),
+    ("name=x", FORM + "; charset=utf-16", 400, "invalid_request"),
+    ("x", "multipart/form-data; boundary=", 400, "invalid_request"),
+]
+
+
+@pytest.mark.parametrize(("body", "kind", "status", "code"), UNREADABLE, ids=["long", "utf-16", "no form"])
+def test_a_form_that_cannot_be_read_is_refused_on_a_page_and_logged_as_its_senders(
+    browser_of, ada, body, kind, status, code
+):
+    browser = browser_of(ada)
+    browser.handler.enforce_csrf_checks = True
+    browser.get("/v1/users", headers=HTML)  # brings the token's cookie: without it nothing is read
+    answer = browser.post("/v1/users", body, kind, headers=HTML)
+    assert answer.status_code == status and f'<a href="/docs/errors#{code}' in page(answer)
+    call = ApiCall.objects.get(route="/v1/users", method="POST")
+    assert (call.actor_id, call.status, call.code) == (ada.public_id, status, code)
 
 
 def test_names_are_text(owner, acme, make_key):
