@@ -110,7 +110,7 @@ class PortalView(APIView):
         for name, value in raw.GET.items() if raw.META.get("QUERY_STRING") else ():
             if "\0" in value or "\0" in name:
                 raise Invalid.field(name, "A parameter holds a NUL character.")
-        refuse_unknown(raw.META, raw.method, self)
+        refuse_unknown(raw.META, raw.method, self, is_page=request.accepted_renderer is not JSON_ONLY)
 
     # DRF's way through a view, less what it makes anew for each request and JSON does not need.
 

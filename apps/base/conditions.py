@@ -50,9 +50,12 @@ def expected_by(headers: Mapping[str, Any]) -> Expected:
     return ANYTHING if tags is None else Expected(frozenset(tag.partition(".")[0] for tag in tags))
 
 
-def refuse_unknown(headers: Mapping[str, Any], method: str, view: Any) -> None:
-    """This will raise Invalid for a condition that a call does not look at: it would be taken for kept."""
-    is_tagged = method in READS and view.tagged
+def refuse_unknown(headers: Mapping[str, Any], method: str, view: Any, *, is_page: bool) -> None:
+    """This will raise Invalid for a condition that a call does not look at: it would be taken for kept.
+
+    ``is_page``: the answer is for a person, so it has no tag to compare with.
+    """
+    is_tagged = method in READS and view.tagged and not is_page
     if "HTTP_IF_MATCH" in headers and not is_tagged and method not in view.takes_if_match:
         raise Invalid.field("If-Match", "This call takes no If-Match: leave it out.")
     if "HTTP_IF_NONE_MATCH" in headers and method not in READS:

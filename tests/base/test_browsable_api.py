@@ -162,6 +162,15 @@ def test_every_refusal_is_a_page(owner, viewer, monkeypatch):
     assert answer["X-Request-ID"] in page(answer)
 
 
+def test_a_condition_on_a_page_is_not_taken_for_kept(owner, endpoint):
+    path = f"/v1/webhook-endpoints/{endpoint.public_id}"
+    answer = owner.client.get(path, headers={**HTML, "If-Match": '"another"'})
+    assert answer.status_code == 400 and "This call takes no If-Match" in page(answer)
+    assert owner.client.get(path, headers={**HTML, "If-None-Match": "*"}).status_code == 200
+    changed = owner.send(path, {"description": "new"}, "PATCH", **{"If-Match": '"another"'})
+    assert changed.status_code == 412 and Endpoint.objects.get(pk=endpoint.pk).description != "new"
+
+
 UNREADABLE = [
     ("_json=" + "x" * 1_100_000, FORM, 413, "payload_too_large"),
     ("name=x", FORM + "; charset=utf-16", 400, "invalid_request"),
