@@ -19,7 +19,7 @@ from integrations_portal.developer.codes import ERROR_CODES, example_body
 from integrations_portal.openapi.bodies import body_schema
 from integrations_portal.openapi.headers import HEADERS, PARAMETERS, answer_headers, is_tagged, shared_parameters
 from integrations_portal.openapi.refusals import ERROR, codes_of
-from integrations_portal.openapi.webhooks import webhook
+from integrations_portal.openapi.webhooks import webhooks
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # What the first segment of a path is about, and the prefix of the ids below it.
@@ -99,7 +99,7 @@ def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> 
         "security": SECURITY,
         "tags": [{"name": name} for name in dict.fromkeys(tag for tag, _prefix in TAGS.values())],
         "paths": paths,
-        "webhooks": {each.name: webhook(each) for each in event_types},
+        "webhooks": webhooks(event_types),
         "components": {
             "schemas": {"Error": ERROR, **dict(sorted(shared.schemas.items()))},
             "responses": dict(sorted(shared.responses.items())),

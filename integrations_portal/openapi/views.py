@@ -13,7 +13,7 @@ from apps.base.rendering import to_json
 from apps.webhooks.models import EventType
 from integrations_portal.developer.readers import page
 from integrations_portal.openapi.document import document
-from integrations_portal.openapi.webhooks import webhook
+from integrations_portal.openapi.webhooks import webhooks
 
 
 @cache
@@ -25,8 +25,8 @@ def _fixed(routes: tuple[Any, ...], public_url: str) -> dict[str, Any]:
 @require_safe
 def openapi(request: HttpRequest, routes: tuple[Any, ...]) -> HttpResponse:
     """The document, with the event types as they are now; to be asked for again with its ETag (RFC 9110, 13.1.2)."""
-    kinds = EventType.objects.order_by("name")
-    body = to_json({**_fixed(routes, settings.PUBLIC_URL), "webhooks": {each.name: webhook(each) for each in kinds}})
+    kinds = webhooks(EventType.objects.all())
+    body = to_json({**_fixed(routes, settings.PUBLIC_URL), "webhooks": kinds})
     # What it is may be known to everybody: tools on other origins may read it, without anybody's cookies.
     headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, no-cache"}
     answer = HttpResponse(body, content_type="application/json", headers=headers)

@@ -1,6 +1,7 @@
 """What receivers get: one entry of the document's ``webhooks`` for each type of the event catalogue."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -23,6 +24,11 @@ ANSWERS = {
     "410": {"description": "Gone: the endpoint is disabled at once."},
     "default": {"description": "Everything else is a failure and is tried again for days."},
 }
+
+
+def webhooks(event_types: Iterable[EventType]) -> dict[str, Any]:
+    """This will describe each type, in an order that no database's language changes."""
+    return {each.name: webhook(each) for each in sorted(event_types, key=lambda each: each.name)}
 
 
 def webhook(event_type: EventType) -> dict[str, Any]:

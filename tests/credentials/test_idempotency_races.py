@@ -15,8 +15,8 @@ from apps.audit.models import AuditEntry
 from apps.credentials import idempotency
 from apps.credentials.models import IdempotencyRecord
 from apps.orgs.models import User
-from apps.webhooks import api as doors
 from apps.webhooks import bell
+from apps.webhooks.api import events as doors
 from apps.webhooks.models import Delivery, Event
 from tests.conftest import Api, Key
 from tests.engines import DATA, flat, in_threads, make_endpoint
