@@ -1,5 +1,6 @@
 """While the operator's file is there, everybody is told to come back: without a session, a key or a database."""
 
+import os
 from typing import Any
 
 import pytest
@@ -45,6 +46,11 @@ def test_every_call_is_answered_as_unavailable(flag, path, accept):
 def test_the_file_may_say_how_long(flag, text, wait):
     flag.write_bytes(text.encode("latin-1"))
     assert Client().get("/account/login/")["Retry-After"] == wait
+
+
+def test_a_named_pipe_holds_nobody_up(flag):
+    os.mkfifo(flag)
+    assert Client().get("/account/login/")["Retry-After"] == "60"
 
 
 @pytest.mark.django_db
