@@ -144,14 +144,14 @@ class StrictJSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """This will return the parsed body; an empty body reads as an empty object."""
+        """This will return the parsed body; none at all reads as an empty object."""
         if "*" in (media_type or ""):
             # What a caller accepts is no type that a body has; DRF takes the one for the other.
             raise UnsupportedMediaType(media_type or "")
         request = (parser_context or {}).get("request")
         announced = request.META.get("CONTENT_LENGTH") if request is not None else None
         body = read_body(stream, int(announced) if announced and str(announced).isdigit() else None)
-        return parse_json(body) if body.strip() else {}
+        return parse_json(body) if body else {}
 
 
 class FormFields(dict[str, str]):

@@ -21,9 +21,11 @@ class Text(serializers.CharField):
     """A JSON string; DRF's own field would turn numbers into text."""
 
     def to_internal_value(self, data: Any) -> str:
-        """This will refuse anything but a string."""
+        """This will refuse anything but a string, and one that is too long as it was sent: it is trimmed afterwards."""
         if not isinstance(data, str):
             self.fail("invalid")
+        if self.max_length is not None and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
         return super().to_internal_value(data)
 
 

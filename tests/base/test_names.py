@@ -76,3 +76,10 @@ def test_commands_refuse_it_too(acme, name):
         with pytest.raises(CommandError, match="on one line"):
             call_command(command, name=name, **words)
     assert not ApiKey.objects.filter(name=name).exists() and not Organization.objects.filter(slug="new").exists()
+
+
+def test_a_length_is_that_of_what_was_sent(api, acme_key):
+    person = {"name": "n" * 150 + " ", "email": "jo@example.com", "password": "password1"}
+    answer = api(acme_key).post("/v1/users", person)
+    assert (answer.status_code, list(answer.json()["fields"])) == (400, ["name"])
+    assert api(acme_key).post("/v1/users", {**person, "name": " " + "n" * 149}).json()["name"] == "n" * 149

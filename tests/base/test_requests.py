@@ -249,3 +249,10 @@ def test_a_body_in_chunks_is_read_whole():
 def test_a_filter_that_can_be_no_event_type_is_named(api, acme_key, query):
     answer = api(acme_key).get(f"/v1/{query}")
     assert answer.status_code == 400 and list(answer.json()["fields"]) == [query.split("?")[1].split("=")[0]]
+
+
+@pytest.mark.parametrize("body", [b" ", b"\n", b"\x0b", b"\xef\xbb\xbf"])
+def test_blanks_are_no_json(client, acme_key, body):
+    headers = {"X-API-Key": acme_key.text}
+    answer = client.post("/v1/events", body, content_type="application/json", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request") and "JSON" in answer.json()["error"]
