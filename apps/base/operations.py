@@ -4,6 +4,7 @@
 operation is in all of them and none can say what the view does not.
 """
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,6 +12,9 @@ from typing import Any
 
 from apps.base.serializers import StrictSerializer
 from apps.base.shapes import Schema, Shape
+
+# In the order in which they are shown.
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Paging(StrEnum):
@@ -69,6 +73,18 @@ class Operation:
     step_up: bool = False
     # Answers other than the usual one, by a name that says which.
     more_examples: Mapping[str, Any] = field(default_factory=dict)
+
+
+def text_of(action: Any) -> str:
+    """This will return what a view, or a method of one, does: the first of its docstring, in English, in one line."""
+    text = " ".join((inspect.getdoc(action) or "").split("\n\n")[0].removeprefix("This will ").split())
+    return text[:1].upper() + text[1:]
+
+
+def needed_by(view: Any, method: str) -> tuple[str, ...]:
+    """This will return the permissions of which one is enough for a method of a view; none: whoever calls will do."""
+    needed = view.requires[method]
+    return (needed,) if isinstance(needed, str) else tuple(needed)
 
 
 def span_parameters(of: str) -> tuple[Parameter, ...]:

@@ -11,12 +11,11 @@ from django.utils.functional import Promise
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.operations import Answer, Operation, Paging
+from apps.base.operations import METHODS, Answer, Operation, Paging, needed_by, text_of
 from apps.base.permissions import ADMIN
 from apps.base.snippets import LANGUAGES, Call, call_of, written
 from integrations_portal.developer.readers import page, reader_of
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # What the paths of a resource begin with, and its heading.
 RESOURCES: dict[str, Promise] = {
     "me": _("The calling key"),
@@ -59,16 +58,10 @@ def served(routes: list[Any]) -> Iterator[Served]:
         view, path = route.callback.view_class, route.callback.view_initkwargs["route"]
         for method in METHODS:
             if method in view.offers:
-                needed = view.requires[method]
-                scopes = (needed,) if isinstance(needed, str) else needed
+                scopes = needed_by(view, method)
                 names = (*map(str, scopes), *((ADMIN,) if scopes else ()))
-                yield Served(path, method, names, view.callers, _text_of(view, method), view.offers[method])
-
-
-def _text_of(view: Any, method: str) -> str:
-    text = (getattr(view, method.lower()).__doc__ or "").partition("\n\n")[0].removeprefix("This will ")
-    words = " ".join(text.split())
-    return words[:1].upper() + words[1:]
+                text = text_of(getattr(view, method.lower()))
+                yield Served(path, method, names, view.callers, text, view.offers[method])
 
 
 def reference(request: HttpRequest, routes: list[Any]) -> HttpResponse:

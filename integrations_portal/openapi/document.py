@@ -1,6 +1,5 @@
 """The whole document: paths, what they share, and the webhooks of the event catalogue."""
 
-import inspect
 import re
 from collections.abc import Iterable, Sequence
 from itertools import count
@@ -10,7 +9,7 @@ from django.conf import settings
 from django.urls import URLPattern
 
 from apps.base.api import PortalView
-from apps.base.operations import Answer, Operation, Parameter
+from apps.base.operations import METHODS, Answer, Operation, Parameter, needed_by, text_of
 from apps.base.permissions import ADMIN
 from apps.base.shapes import Schema
 from apps.webhooks.models import EventType
@@ -21,7 +20,6 @@ from integrations_portal.openapi.headers import HEADERS, PARAMETERS, answer_head
 from integrations_portal.openapi.refusals import ERROR, codes_of
 from integrations_portal.openapi.webhooks import webhooks
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # What the first segment of a path is about, and the prefix of the ids below it.
 TAGS = {
     "me": ("Account", ""),
@@ -111,17 +109,9 @@ def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> 
     }
 
 
-def summary_of(view: type[PortalView], method: str) -> str:
-    """This will return what a method does, as its docstring says it."""
-    text = (inspect.getdoc(getattr(view, method.lower())) or "").split("\n\n")[0].removeprefix("This will ")
-    text = " ".join(text.split())
-    return text[:1].upper() + text[1:]
-
-
 def scopes_of(view: type[PortalView], method: str) -> list[str]:
     """This will name the scopes any one of which is enough; none: any key will do."""
-    needed = view.requires[method]
-    scopes = (needed,) if isinstance(needed, str) else needed
+    scopes = needed_by(view, method)
     return [*map(str, scopes), ADMIN] if scopes and view.callers else []
 
 
@@ -130,7 +120,7 @@ def _operation(view: type[PortalView], method: str, path: str, shared: Shared) -
     scopes = scopes_of(view, method)
     found: dict[str, Any] = {
         "operationId": operation.id,
-        "summary": summary_of(view, method),
+        "summary": text_of(getattr(view, method.lower())),
         "description": _who(view, scopes),
         "tags": [TAGS[path.split("/")[2]][0]],
         "x-scopes": scopes,

@@ -1,6 +1,5 @@
 """A form for each operation that changes something: filled, with what was wrong, or with who may do it instead."""
 
-import inspect
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from apps.base.browsing.kinds import is_secret
 from apps.base.browsing.paths import Path, below, with_organization
 from apps.base.browsing.reading import BEFORE, WHOLE_BODY, is_form, texts_before
 from apps.base.forms import confirmed_recently
-from apps.base.operations import Operation
+from apps.base.operations import Operation, needed_by, text_of
 from apps.base.parsing import NotJSON, parse_json
 from apps.base.rendering import to_json
 from apps.base.requests import PortalRequest
@@ -101,17 +100,9 @@ def reads_below(here: Here) -> list[tuple[str, str]]:
     return [(path.route.rpartition("/")[2], with_organization(path.at(here.values), here.slug)) for path in found]
 
 
-def needed_by(view: Any, method: str) -> list[str]:
-    """This will return the permissions of which one is enough."""
-    needed = view.requires[method]
-    return [needed] if isinstance(needed, str) else list(needed)
-
-
-def text_of(view: Any, method: str) -> str:
-    """This will return what an operation does, as the reference says it: in English."""
-    action = getattr(view, method.lower(), None) if method in view.offers else None
-    text = (inspect.getdoc(action or view) or "").split("\n\n")[0].removeprefix("This will ")
-    return text[:1].upper() + text[1:]
+def told(view: Any, method: str) -> str:
+    """This will return what an operation does, as the reference says it; of a method that is not served, the view."""
+    return text_of(getattr(view, method.lower()) if method in view.offers else view)
 
 
 def who_may(request: PortalRequest, view: Any, method: str) -> dict[str, Any] | None:
@@ -134,7 +125,7 @@ def _form(here: Here, path: Path, method: str) -> OperationForm:
         path=text,
         action=with_organization(text, here.slug),
         id=operation.id,
-        text=text_of(path.view, method),
+        text=told(path.view, method),
         who=who_may(here.request, path.view, method),
     )
     if form.who is not None:

@@ -13,10 +13,11 @@ from rest_framework.renderers import BaseRenderer
 
 from apps.base.actor import ActorKind
 from apps.base.browsing.controls import search_controls
-from apps.base.browsing.operation_forms import Here, OperationForm, forms_on, needed_by, reads_below, text_of, who_may
+from apps.base.browsing.operation_forms import Here, OperationForm, forms_on, reads_below, told, who_may
 from apps.base.browsing.paths import Path, every_path, neighbours, object_path, steps, with_organization
 from apps.base.browsing.reading import is_form
 from apps.base.logging import hide_keys
+from apps.base.operations import needed_by
 from apps.base.readers import habits
 from apps.base.rendering import SHOWN_ONCE, to_json
 from apps.base.requests import PortalRequest
@@ -122,7 +123,7 @@ def _operations(here: Here, is_session: bool) -> dict[str, Any]:
     view = here.path.view
     reading = view.offers.get("GET")
     found: dict[str, Any] = {
-        "text": text_of(view, here.request.method),
+        "text": told(view, here.request.method),
         "scopes": [str(each) for each in needed_by(view, here.request.method)] if _takes(here) else [],
         "is_open_to_all": not view.callers,
     }
@@ -171,7 +172,7 @@ def _row(path: Path, method: str, who: Callable[..., dict[str, Any] | None], slu
         "method": method,
         "path": path.route,
         "url": with_organization(path.route, slug) if can_be_opened else "",
-        "text": text_of(view, method),
+        "text": told(view, method),
         "scopes": [str(each) for each in needed_by(view, method)],
         "may": needed is None,
         "role": needed["role"] if needed else "",
