@@ -28,6 +28,7 @@ from apps.base.conditions import ObjectResponse
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.serializers import StrictSerializer
+from apps.credentials.filters import creator_parameter
 from apps.credentials.gate import KeyRow
 from apps.credentials.models import SecretKeyQuerySet
 from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
@@ -63,7 +64,8 @@ class ApiKeys(PortalView):
 
     def get(self, request: ApiRequest) -> Response:
         """This will list keys, oldest first, in every state."""
-        response = self.offset_page(request, rows_of(request), lambda key: key)
+        rows, creator = rows_of(request), creator_parameter(request)
+        response = self.offset_page(request, rows.created_by(creator) if creator else rows, lambda key: key)
         uses = LastUse.objects.in_bulk([key.pk for key in response.data])
         response.data = [write_key(key, uses.get(key.pk)) for key in response.data]
         return response

@@ -174,6 +174,7 @@ class ApiKey(SecretKey):
         verbose_name_plural = _("API keys")
         indexes: ClassVar[list[Any]] = [
             models.Index(fields=["organization", "id"], name="api_key_by_org"),
+            models.Index(fields=["organization", "created_by_id", "id"], name="api_key_by_creator"),
             # What the sweep of expiries looks through every minute, and the one of old keys.
             models.Index(
                 fields=["expires_at"],

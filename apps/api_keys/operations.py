@@ -6,7 +6,7 @@ from apps.api_keys.serializers import KeyChangeBody, NewKeyBody, VerifyBody
 from apps.audit.figures import Interval
 from apps.base.operations import Answer, Operation, Paging, Parameter, span_parameters
 from apps.base.shapes import Shape, listed, moment, more, nullable, public_id, record, shown_once, text, whole, word
-from apps.credentials.operations import LIFE_EXAMPLE, STATUS, life
+from apps.credentials.operations import CREATED_BY, LIFE_EXAMPLE, STATUS, life
 from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
 
 KEY_ID = "key_01JD2V8Q4ZK7M3X9T5B6CW"
@@ -144,7 +144,10 @@ VERDICT = Shape(
 
 GET_ME = Operation("getMe", {200: Answer("The calling key, its organization, what is left of its limits.", ME)})
 LIST_API_KEYS = Operation(
-    "listApiKeys", {200: Answer("The keys, oldest first, in every state.", API_KEY, many=True)}, paging=Paging.OFFSET
+    "listApiKeys",
+    {200: Answer("The keys, oldest first, in every state.", API_KEY, many=True)},
+    paging=Paging.OFFSET,
+    parameters=(CREATED_BY,),
 )
 CREATE_API_KEY = Operation(
     "createApiKey",

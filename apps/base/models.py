@@ -10,6 +10,11 @@ from apps.base.errors import NotFound
 from apps.base.identifiers import decode, encode, new_uuid
 
 
+def creator(actor: Actor) -> dict[str, str]:
+    """Return the fields that say who created a row, as ``CreatedBy`` has them."""
+    return {"created_by_kind": actor.kind, "created_by_id": actor.id, "created_by_label": actor.label[:200]}
+
+
 class PrefixedQuerySet(models.QuerySet):
     """Rows that are found by their public id."""
 
@@ -60,6 +65,17 @@ class OrgQuerySet(PrefixedQuerySet):
         if actor.organization_id is None:
             return self.none()
         return self.filter(organization_id=actor.organization_id)
+
+
+class CreatedBy(models.Model):
+    """Who created a row, by public id: what somebody created is found after they are gone. Empty: not known."""
+
+    created_by_kind = models.CharField(max_length=10, blank=True, default="", db_default="", editable=False)
+    created_by_id = models.CharField(max_length=40, blank=True, default="", db_default="", editable=False)
+    created_by_label = models.CharField(max_length=200, blank=True, default="", db_default="", editable=False)
+
+    class Meta:
+        abstract = True
 
 
 class OrgOwned(PrefixedModel):

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor
 from apps.base.errors import Conflict
+from apps.base.models import creator
 from apps.base.secrets import new_key
 from apps.credentials import gate
 from apps.credentials.models import KeyStatus, SecretKey, SecretKeyQuerySet
@@ -34,9 +35,7 @@ def issue(model: type[Key], *, actor: Actor, **values: Any) -> tuple[Key, str]:
         digest=digest,
         pepper_id=pepper_id,
         last_four=made.last_four,
-        created_by_kind=actor.kind,
-        created_by_id=actor.id,
-        created_by_label=actor.label[:200],
+        **creator(actor),
         **values,
     )
     key.full_clean(exclude=["organization"])

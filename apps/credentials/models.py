@@ -41,6 +41,10 @@ class SecretKeyQuerySet(OrgQuerySet):
         """This will leave out what was revoked 90 days ago or earlier: on pages, that stands in the audit log alone."""
         return self.filter(Q(revoked_at=None) | Q(revoked_at__gt=(now or timezone.now()) - LISTED_AFTER_END))
 
+    def created_by(self, public_id: str) -> Self:
+        """Keep the keys that a user or a key created, by rotating too."""
+        return self.filter(created_by_id=public_id)
+
     def in_status(self, status: str, now: datetime | None = None) -> Self:
         """This will keep the keys whose derived status is the given one."""
         moment = now or timezone.now()

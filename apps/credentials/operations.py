@@ -3,8 +3,9 @@
 from typing import Any
 
 from apps.base.actor import ActorKind
-from apps.base.operations import Answer, Operation
+from apps.base.operations import Answer, Operation, Parameter
 from apps.base.shapes import Schema, Shape, moment, nullable, public_id, record, text, word
+from apps.credentials.filters import CREATOR
 from apps.credentials.models import KeyStatus
 from apps.credentials.serializers import LeakBody
 
@@ -31,6 +32,11 @@ LIFE_EXAMPLE: dict[str, Any] = {
     "replaces": None,
     "replaced_by": None,
 }
+CREATED_BY = Parameter(
+    "created_by",
+    "Only keys that this user or API key created, also by rotating. The id stays valid after the user is removed.",
+    {"type": "string", "pattern": f"^{CREATOR.pattern}$", "examples": ["user_01JD2V8Q4ZK7M3X9T5B6CW"]},
+)
 STATUS = word([str(each) for each in KeyStatus.values])
 
 REPORT_LEAK = Operation(

@@ -15,7 +15,7 @@ from apps.base.models import OrgQuerySet
 from apps.base.organizations import is_member
 from apps.base.requests import PortalRequest
 from apps.credentials.lifecycle import LONGEST_OVERLAP
-from apps.credentials.models import KeyStatus, SecretKey
+from apps.credentials.models import KeyStatus, SecretKey, SecretKeyQuerySet
 
 UNUSED_AFTER = timedelta(days=30)
 RECENT = timedelta(days=7)
@@ -65,6 +65,15 @@ def is_recent(use: LastUse | None) -> bool:
 def has_maker_left(key: SecretKey) -> bool:
     """This will tell whether a person made the key who is no longer a member."""
     return key.created_by_kind == ActorKind.USER and not is_member(key.organization_id, key.created_by_id)
+
+
+def creators(rows: SecretKeyQuerySet, asked: str) -> list[dict[str, str]]:
+    """Return who created the listed keys, as a filter offers them; ``asked`` is there whether or not it finds keys."""
+    found = dict(rows.order_by("pk").values_list("created_by_id", "created_by_label"))
+    if asked:
+        found.setdefault(asked, asked)
+    named = sorted(found.items(), key=lambda each: each[1].casefold())
+    return [{"value": public_id, "label": label} for public_id, label in named]
 
 
 def linked(key: SecretKey | None) -> dict[str, Any] | None:

@@ -62,7 +62,10 @@ class SdkKey(SecretKey):
     class Meta:
         verbose_name = _("SDK key")
         verbose_name_plural = _("SDK keys")
-        indexes: ClassVar[list[Any]] = [models.Index(fields=["organization", "platform", "id"], name="sdk_key_by_org")]
+        indexes: ClassVar[list[Any]] = [
+            models.Index(fields=["organization", "platform", "id"], name="sdk_key_by_org"),
+            models.Index(fields=["organization", "created_by_id", "id"], name="sdk_key_by_creator"),
+        ]
 
     @property
     def version(self) -> str:

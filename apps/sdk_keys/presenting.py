@@ -47,9 +47,10 @@ def facts(key: SdkKey, use: LastUse | None, now: datetime | None = None) -> dict
     }
 
 
-def in_order(rows: SecretKeyQuerySet[SdkKey], platform: str) -> SecretKeyQuerySet[SdkKey]:
+def in_order(rows: SecretKeyQuerySet[SdkKey], platform: str, creator: str = "") -> SecretKeyQuerySet[SdkKey]:
     """This will return the listed keys of a platform, newest first, revoked ones last."""
     listed = rows.listed().filter(platform=platform).select_related("pool")
+    listed = listed.created_by(creator) if creator else listed
     return listed.order_by(Case(When(revoked_at=None, then=0), default=1), "-pk")
 
 

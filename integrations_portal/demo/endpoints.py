@@ -7,6 +7,7 @@ from typing import Any
 from apps.base.actor import Actor, system
 from apps.base.identifiers import uuid_at
 from apps.base.instants import instant, instant_ms
+from apps.base.models import creator
 from apps.base.permissions import Permission
 from apps.notices.models import Notice, Severity
 from apps.orgs.models import Organization
@@ -65,7 +66,7 @@ def build(ledger: Ledger, town: Town, port: int, now: datetime) -> list[Built]:
     found = []
     for plan in PLANS:
         maker = town.actors[plan.maker]
-        endpoint = _create(plan, town.organizations[plan.organization], port, now)
+        endpoint = _create(plan, maker, town.organizations[plan.organization], port, now)
         secret = shared if plan.description in (RECEIVER, WAREHOUSE) else new_secret()
         EndpointSecret.objects.create(
             id=uuid_at(endpoint.created_at),
@@ -84,7 +85,7 @@ def build(ledger: Ledger, town: Town, port: int, now: datetime) -> list[Built]:
     return found
 
 
-def _create(plan: Plan, organization: Organization, port: int, now: datetime) -> Endpoint:
+def _create(plan: Plan, maker: Actor, organization: Organization, port: int, now: datetime) -> Endpoint:
     made = now - timedelta(days=plan.made)
     endpoint = Endpoint.objects.create(
         id=uuid_at(made),
@@ -96,6 +97,7 @@ def _create(plan: Plan, organization: Organization, port: int, now: datetime) ->
         last_success_at=now - timedelta(minutes=9) if plan.description == RECEIVER else None,
         created_at=made,
         updated_at=made,
+        **creator(maker),
     )
     Subscription.objects.bulk_create(
         Subscription(endpoint=endpoint, organization_id=endpoint.organization_id, pattern=pattern)

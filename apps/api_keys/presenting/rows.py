@@ -31,7 +31,9 @@ STATUSES = (
 )
 
 
-def matching(rows: SecretKeyQuerySet[ApiKey], text: str, status: str, kind: str) -> SecretKeyQuerySet[ApiKey]:
+def matching(
+    rows: SecretKeyQuerySet[ApiKey], text: str, status: str, kind: str, creator: str = ""
+) -> SecretKeyQuerySet[ApiKey]:
     """This will keep the keys that match the filters; what no key can have matches none."""
     if status == NEVER_USED:
         rows = rows.live().filter(~Exists(LastUse.objects.filter(credential_id=OuterRef("pk"))))
@@ -39,6 +41,7 @@ def matching(rows: SecretKeyQuerySet[ApiKey], text: str, status: str, kind: str)
         rows = rows.in_status(status)
     if kind:
         rows = rows.filter(key_type__name=kind)
+    rows = rows.created_by(creator) if creator else rows
     rows = rows.filter(_found_by(text)) if text else rows
     return rows.order_by(Case(When(revoked_at=None, then=0), default=1), "-pk")
 

@@ -15,6 +15,7 @@ from apps.api_keys.presenting import rows
 from apps.base.pages import org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
+from apps.credentials.presenting import creators
 
 PER_PAGE = 50
 logger = logging.getLogger(__name__)
@@ -22,14 +23,15 @@ logger = logging.getLogger(__name__)
 
 @org_page(Permission.API_KEYS_READ, nav="api_keys")
 def key_list(request: PortalRequest) -> HttpResponse:
-    """S2: the organization's keys, filtered by text, status and type."""
-    q, status, kind = (request.GET.get(name, "").strip() for name in ("q", "status", "type"))
+    """Show the organization's keys, filtered by text, status, type and creator."""
+    q, status, kind, creator = (request.GET.get(name, "").strip() for name in ("q", "status", "type", "created_by"))
     shown = rows.without_secret(q)
     if shown != q:
         # A whole key was pasted: out of the address with it, before the browser keeps it in its history.
-        return redirect(f"{request.path}?{urlencode({'q': shown, 'status': status, 'type': kind})}")
+        kept = {"q": shown, "status": status, "type": kind, "created_by": creator}
+        return redirect(f"{request.path}?{urlencode(kept)}")
     try:
-        found = _found(request, q, status, kind)
+        found = _found(request, q, status, kind, creator)
     except DatabaseError:
         logger.exception("the list of keys could not be read")
         return render(request, "api_keys/list.html", {"load_error": True}, status=503)
@@ -39,19 +41,22 @@ def key_list(request: PortalRequest) -> HttpResponse:
         "status": status,
         "type": kind,
         "statuses": [{"value": str(value), "label": label} for value, label in rows.STATUSES],
-        "filtered": bool(q or status or kind),
+        "created_by": creator,
+        "filtered": bool(q or status or kind or creator),
     }
     return render(request, "api_keys/list.html", context)
 
 
-def _found(request: PortalRequest, q: str, status: str, kind: str) -> dict[str, Any]:
+def _found(request: PortalRequest, q: str, status: str, kind: str, creator: str) -> dict[str, Any]:
     mine = ApiKey.objects.for_actor(request.actor)
     listed = mine.listed().select_related("key_type", "replaced_by")
-    page: Page[Any] = Paginator(rows.matching(listed, q, status, kind), PER_PAGE).get_page(request.GET.get("page"))
+    wanted = rows.matching(listed, q, status, kind, creator)
+    page: Page[Any] = Paginator(wanted, PER_PAGE).get_page(request.GET.get("page"))
     page.object_list = presenting.key_rows(request.actor, list(page.object_list))
     return {
         "page_obj": page,
         "types": [{"value": each.name, "label": each.title_text} for each in KeyType.objects.for_customers()],
+        "creators": creators(mine.listed(), creator),
         "used": mine.live().count(),
         "caps": rows.caps(request.actor),
     }

@@ -63,7 +63,14 @@ def accept_invitation(*, actor: Actor, digest: str, account: NewAccount | None =
     if Membership.objects.filter(organization_id=invitation.organization_id, user=user).exists():
         raise Conflict(_("You are a member of %(name)s already.") % {"name": invitation.organization.name})
     close(invitation, InvitationStatus.ACCEPTED)
-    membership = Membership.objects.create(organization=invitation.organization, user=user, role=invitation.role)
+    membership = Membership.objects.create(
+        organization=invitation.organization,
+        user=user,
+        role=invitation.role,
+        created_by_kind=invitation.invited_by_kind,
+        created_by_id=invitation.invited_by_id,
+        created_by_label=invitation.invited_by_label,
+    )
     _tell(replace(actor, id=user.public_id, label=user.name or user.email, pk=user.pk), invitation, user)
     return membership
 

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Invalid
+from apps.base.models import creator
 from apps.base.names import refuse_other_than_plain
 from apps.orgs.actions.provisional import end_provisional_access
 from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, Role, User
@@ -28,7 +29,7 @@ def create_organization(*, actor: Actor, name: str, slug: str, owner_email: str)
     email = owner_email.lower()
     owner = User.objects.filter(email=email).first() or _invite_owner(email)
     end_provisional_access(owner, keep_password=False)
-    Membership.objects.create(organization=organization, user=owner, role=Role.OWNER)
+    Membership.objects.create(organization=organization, user=owner, role=Role.OWNER, **creator(actor))
     audit.record(
         actor=actor,
         action="organization.created",

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor
 from apps.base.errors import Forbidden, Invalid
+from apps.base.models import creator
 from apps.base.permissions import Permission
 from apps.base.versions import ANYTHING, Expected
 from apps.orgs import mail
@@ -45,7 +46,7 @@ def create_user(*, actor: Actor, new: NewUser) -> User:
             user.save(force_insert=True)
             EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
             organization_id = cast(uuid.UUID, actor.organization_id)
-            Membership.objects.create(organization_id=organization_id, user=user, role=Role.VIEWER)
+            Membership.objects.create(organization_id=organization_id, user=user, role=Role.VIEWER, **creator(actor))
             changes = {"name": [None, new.name], "email": [None, user.email], "role": [None, str(Role.VIEWER)]}
             _tell(actor, organization_id, user, "user.created", changes)
     except IntegrityError:

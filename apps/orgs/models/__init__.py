@@ -10,7 +10,7 @@ from django.db import models
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.models import OrgOwned, OrgQuerySet, PrefixedModel, PrefixedQuerySet, Timestamped
+from apps.base.models import CreatedBy, OrgOwned, OrgQuerySet, PrefixedModel, PrefixedQuerySet, Timestamped
 from apps.base.versions import version_of
 from apps.orgs.models.invitations import INVITATION_DAYS, Invitation, InvitationStatus
 from apps.orgs.models.looks import OperatorLook
@@ -234,8 +234,8 @@ class MembershipQuerySet(OrgQuerySet):
         return self.filter(role=Role.OWNER)
 
 
-class Membership(OrgOwned):
-    """One person in one organization, with a role."""
+class Membership(OrgOwned, CreatedBy):
+    """One person in one organization, with a role. Its creator made the account, or sent the invitation."""
 
     id_prefix = "mem"
 
@@ -253,6 +253,9 @@ class Membership(OrgOwned):
         verbose_name_plural = _("memberships")
         constraints: ClassVar[list[Any]] = [
             models.UniqueConstraint(fields=["organization", "user"], name="one_membership_per_person")
+        ]
+        indexes: ClassVar[list[Any]] = [
+            models.Index(fields=["organization", "created_by_id"], name="membership_by_creator"),
         ]
 
     def __str__(self) -> str:

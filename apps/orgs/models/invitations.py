@@ -69,7 +69,10 @@ class Invitation(OrgOwned):
                 fields=["token_digest"], condition=~models.Q(token_digest=""), name="one_invitation_per_token"
             ),
         ]
-        indexes: ClassVar[list[Any]] = [models.Index(fields=["organization", "id"], name="invitations_of_organization")]
+        indexes: ClassVar[list[Any]] = [
+            models.Index(fields=["organization", "id"], name="invitations_of_organization"),
+            models.Index(fields=["organization", "invited_by_id"], name="invitation_by_creator"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.email} · {self.organization} · {self.role}"

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor
 from apps.base.errors import Invalid
+from apps.base.models import creator
 from apps.base.permissions import Permission
 from apps.base.rendering import to_json
 from apps.base.versions import ANYTHING, Expected
@@ -184,7 +185,7 @@ def subscribe_endpoint(*, actor: Actor, endpoint_id: str, event_type: str) -> En
 def add_endpoint(actor: Actor, values: dict[str, Any]) -> tuple[Endpoint, str]:
     """This will make the rows of an endpoint from values that were checked, and return it with its secret."""
     organization_id = cast(uuid.UUID, actor.organization_id)
-    endpoint: Endpoint = Endpoint.objects.create(organization_id=organization_id, **values)
+    endpoint: Endpoint = Endpoint.objects.create(organization_id=organization_id, **creator(actor), **values)
     _subscribe(endpoint, endpoint.event_types)
     secret = add_secret(endpoint)
     changes: dict[str, list[Any]] = {"url": [None, endpoint.url], "event_types": [None, endpoint.event_types]}

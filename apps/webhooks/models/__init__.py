@@ -11,7 +11,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.crypto import CannotDecrypt, EncryptedTextField
-from apps.base.models import OrgOwned, OrgQuerySet, Timestamped
+from apps.base.models import CreatedBy, OrgOwned, OrgQuerySet, Timestamped
 from apps.base.versions import version_of
 from apps.webhooks.models.deliveries import Attempt, Delivery, DeliveryStatus, FanOutBatch
 from apps.webhooks.models.figures import AttemptHour, DeliveryBalance, EngineTotal, SweepPlace, WorkerBeat
@@ -92,7 +92,7 @@ class EndpointQuerySet(OrgQuerySet):
         return self.filter(deleted_at=None)
 
 
-class Endpoint(OrgOwned, Timestamped):
+class Endpoint(OrgOwned, Timestamped, CreatedBy):
     """A URL of an organization that gets signed events."""
 
     id_prefix = "ep"
@@ -125,7 +125,10 @@ class Endpoint(OrgOwned, Timestamped):
     class Meta:
         verbose_name = _("webhook endpoint")
         verbose_name_plural = _("webhook endpoints")
-        indexes: ClassVar[list[Any]] = [models.Index(fields=["organization", "id"], name="endpoint_by_org")]
+        indexes: ClassVar[list[Any]] = [
+            models.Index(fields=["organization", "id"], name="endpoint_by_org"),
+            models.Index(fields=["organization", "created_by_id"], name="endpoint_by_creator"),
+        ]
 
     def __str__(self) -> str:
         return self.url
