@@ -8,6 +8,8 @@ from django.conf import settings
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "integrations_portal.settings")
 
 TIMEOUT_SECONDS = 1
+# A worker's own wait for a message takes a second at most; a broker that says nothing for longer is away.
+SILENCE_SECONDS = 5
 
 
 def make_app() -> Celery:
@@ -34,7 +36,7 @@ def make_app() -> Celery:
         broker_transport_options={
             "visibility_timeout": 60,
             "socket_connect_timeout": TIMEOUT_SECONDS,
-            "socket_timeout": None,
+            "socket_timeout": SILENCE_SECONDS,
             "max_retries": 0,
         },
         imports=("apps.webhooks.tasks",),

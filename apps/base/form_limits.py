@@ -1,7 +1,7 @@
 """Limits of browser forms, by django-ratelimit: the one module that calls it.
 
-Its counters sit in Django's cache. Where the cache fails, the form goes on: refusing everybody because Redis is away
-would be worse, and the API's own limits do not depend on it.
+Its counters sit in Django's cache (``base/cache.py``): in Redis, or in each process while Redis is away. A cache of
+another kind that fails lets the form go on: refusing everybody would be worse.
 """
 
 import ipaddress
@@ -46,7 +46,10 @@ def note_failure(request: PortalRequest, group: str, rate: str, *, per: str = ""
 def _usage(request: PortalRequest, group: str, rate: str, per: str, *, increment: bool) -> dict[str, Any] | None:
     try:
         key = (lambda group, request: per) if per else _key
-        return get_usage(request, group=f"portal:{group}", key=key, rate=rate, increment=increment)
+        named = {"group": f"portal:{group}", "key": key, "rate": rate, "increment": increment}
+        usage = get_usage(request, **named)
+        # No limit is found where the counter went between two steps, as when Redis does; the first step makes another.
+        return usage if usage is None or usage["limit"] else get_usage(request, **named)
     except (RedisError, OSError) as error:
         logger.warning("the limit of the form %s could not be kept: %s", group, type(error).__name__)
         return None
