@@ -171,6 +171,8 @@ class PortalView(APIView):
         started = time.perf_counter()
         request.caller, request.attempt, request.scopes_used, request.uses = Caller(), None, (), []
         response = cast(Response, super().dispatch(request, *args, **kwargs))
+        if response.status_code == 429 and request.caller.give_back is not None:
+            request.caller.give_back(request)
         add_headers(response, request.caller.headers)
         if request.attempt is not None:
             request.attempt.close(response)

@@ -27,6 +27,10 @@ class Caller:
     refusal: PortalError | None = None
     headers: dict[str, str] = field(default_factory=dict)
     credential: Any = None
+    # Where the call was counted on limits: what uncounts it, for a call that is refused with 429 after the door.
+    give_back: Callable[[PortalRequest], None] | None = None
+    # The windows of a further limit that refused the call, which is counted in none of them.
+    refused_by: tuple[Any, ...] = ()
     # Somebody signed in, in a browser: refusals are pages, too.
     browses: bool = False
 

@@ -43,7 +43,15 @@ def authenticate(request: PortalRequest) -> Caller | None:
         agent = request.META.get("HTTP_USER_AGENT", "")[:300]
         caller.actor = gate.actor_of(verdict.key, request.client_address, agent, request.request_id)
     request.limit_states = verdict.states
+    if caller.refusal is None:
+        caller.give_back = give_back
     return caller
+
+
+def give_back(request: PortalRequest) -> None:
+    """Uncount a call that a further limit refused, on every limit that it was counted on; it costs nothing."""
+    request.limit_states = (*limits.give_back(request.limit_states), *request.caller.refused_by)
+    request.caller.headers = limits.headers(request.limit_states)
 
 
 def limit_failures(address: str) -> RateLimited | None:

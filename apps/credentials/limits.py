@@ -93,6 +93,17 @@ class MemoryLimiter:
         )
         return Decision(allowed, tuple(states))
 
+    def give_back(self, windows: Sequence[Window]) -> None:
+        """Uncount one call that was counted in each window; a window without calls has not begun."""
+        now = self._clock()
+        with self._lock:
+            for window in windows:
+                end, count = self._used(window, now)
+                if count > 1:
+                    self._windows[window.bucket] = (end, count - 1)
+                else:
+                    self._windows.pop(window.bucket, None)
+
     def peek(self, windows: Sequence[Window]) -> Decision:
         """This will tell what is left without counting anything."""
         return self.take(windows, cost=0)
@@ -141,6 +152,14 @@ if allowed == 1 and cost > 0 then
 end
 return answer
 """
+# KEYS: buckets in which one call was counted. A window that has ended since, or holds no other call, is none.
+GIVE_BACK = """
+for i = 1, #KEYS do
+  local count = tonumber(redis.call('GET', KEYS[i]) or '0')
+  redis.call(count > 1 and 'DECR' or 'DEL', KEYS[i])
+end
+return 1
+"""
 TAKE_SHA = hashlib.sha1(TAKE.encode(), usedforsecurity=False).hexdigest()
 
 memory = MemoryLimiter()
@@ -166,6 +185,19 @@ def take(
         count, left = answer[1 + index * 2], answer[2 + index * 2]
         states.append(WindowState(window, max(0, window.limit - count), max(0, left) / 1000))
     return Decision(answer[0] == 1, tuple(states))
+
+
+def give_back(states: Sequence[WindowState]) -> tuple[WindowState, ...]:
+    """Uncount a call in the windows that ``take`` counted it in, and return what is left of them.
+
+    For a call that another limit refuses afterwards: a refusal costs nothing.
+    """
+    windows = [state.window for state in states]
+    if windows:
+        names = [f"{PREFIX}w:{window.bucket}" for window in windows]
+        if not settings.REDIS_URL or shared.send(shared.pack("EVAL", GIVE_BACK, len(names), *names)) is None:
+            memory.give_back(windows)
+    return tuple(state._replace(remaining=min(state.window.limit, state.remaining + 1)) for state in states)
 
 
 def peek(windows: Sequence[Window]) -> tuple[WindowState, ...]:

@@ -11,6 +11,8 @@ from apps.base.versions import version_of
 from apps.credentials.models import SecretKey
 
 DEFAULT_INACTIVE_DAYS = 30
+# Of a text that a device reports of itself: what is longer is cut.
+LONGEST_REPORTED = 200
 
 
 class Platform(models.TextChoices):
@@ -110,8 +112,8 @@ class Activation(OrgOwned):
     device_digest = models.CharField(max_length=64, editable=False)
     pepper_id = models.CharField(max_length=16, editable=False)
     token_digest = models.CharField(max_length=64, editable=False)
-    app_version = models.CharField(_("app version"), max_length=50, blank=True)
-    os_version = models.CharField(_("system version"), max_length=50, blank=True)
+    app_version = models.CharField(_("app version"), max_length=LONGEST_REPORTED, blank=True)
+    os_version = models.CharField(_("system version"), max_length=LONGEST_REPORTED, blank=True)
     created_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     last_seen_from = models.CharField(max_length=45, blank=True)

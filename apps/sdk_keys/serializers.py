@@ -5,17 +5,31 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.audit.models import LastUse
+from apps.audit.texts import clean
 from apps.base.instants import instant
 from apps.base.lists import read_time
 from apps.base.serializers import Flag, Name, StrictSerializer, Text, TextList, Whole
 from apps.credentials.rules import MAX_DAYS, Lifetime
 from apps.sdk_keys.actions import NewSdkKey
 from apps.sdk_keys.actions.rules import MOST_DEVICES, MOST_SILENT_DAYS
-from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Activation, SdkKey
+from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, LONGEST_REPORTED, Activation, SdkKey
 
 LONGEST_DEVICE_ID = 200
-LONGEST_VERSION = 50
 WAYS = ("expires_in_days", "expires_at", "never_expires")
+
+
+class Reported(Text):
+    """What a device tells of itself. Nothing that it says is a reason to refuse it: a phone cannot be asked again."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_blank=True, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the text on one line, without a key that it holds, cut where it is too long."""
+        is_number = isinstance(data, (int, float)) and not isinstance(data, bool)
+        text = super().to_internal_value(str(data) if is_number else data)
+        visible = "".join(letter if letter.isprintable() else " " for letter in text)
+        return clean(" ".join(visible.split()), LONGEST_REPORTED)
 
 
 class AppBody(StrictSerializer):
@@ -69,8 +83,8 @@ class SdkKeyChangeBody(AppBody):
 class VersionsBody(StrictSerializer):
     """What a device says of itself when it beats."""
 
-    app_version = Text(max_length=LONGEST_VERSION, required=False, allow_blank=True)
-    os_version = Text(max_length=LONGEST_VERSION, required=False, allow_blank=True)
+    app_version = Reported(required=False, allow_null=True)
+    os_version = Reported(required=False, allow_null=True)
 
 
 class ActivationBody(VersionsBody):

@@ -39,12 +39,10 @@ def take_window(pool_id: uuid.UUID, digest: str) -> limits.Decision:
 def activate(*, actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, str, bool]:
     """This will give a device a place and return it with its token, once, and whether it is new.
 
-    The same device keeps its place: it gets another token and the old one ends. Raises Conflict
-    ``activation_limit_reached`` where every place is taken, exact under any number of devices at once; RateLimited for
-    a device that took too many places within a day; Forbidden for a key in quarantine.
+    The same device keeps its place, and the versions that it does not tell: it gets another token and the old one ends.
+    Raises Conflict ``activation_limit_reached`` where every place is taken, exact under any number of devices at once;
+    RateLimited for a device that took too many places within a day; Forbidden for a new device of a key in quarantine.
     """
-    if actor.quarantined:
-        raise Forbidden("This key is quarantined: no new device is activated with it.", "key_quarantined")
     with transaction.atomic():
         taken = _take_place(actor, row, device)
         key = None if taken else SdkKey.objects.select_related("pool").get(pk=row.pk)
@@ -62,10 +60,9 @@ def _take_place(actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, 
     digests = device_digests(pool.pk, device.device_id)
     token, token_digest = new_token()
     seen = {
-        "key_id": row.pk, "token_digest": token_digest, "app_version": device.app_version,
-        "os_version": device.os_version, "last_seen_at": now, "last_seen_from": actor.address,
+        "key_id": row.pk, "token_digest": token_digest, "last_seen_at": now, "last_seen_from": actor.address,
         "expires_at": slots.ends_at(pool, now), "device_digest": device_digest(pool.pk, device.device_id),
-        "pepper_id": current_pepper(),
+        "pepper_id": current_pepper(), **_told(device.app_version, device.os_version),
     }  # fmt: skip
     own = Activation.objects.filter(pool=pool, device_digest__in=digests).active().first()
     if own is not None:
@@ -73,6 +70,8 @@ def _take_place(actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, 
             setattr(own, name, value)
         own.save(update_fields=list(seen))
         return own, token, False
+    if actor.quarantined:
+        raise Forbidden("This key is quarantined: no new device is activated with it.", "key_quarantined")
     if slots.is_full(pool):
         slots.free_silent(pool, now)
     if slots.is_full(pool):
@@ -83,6 +82,12 @@ def _take_place(actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, 
     pool.save(update_fields=["active_count"])
     tell_of_device(actor, activation, "sdk_key.activated")
     return activation, token, True
+
+
+def _told(app_version: str, os_version: str) -> dict[str, str]:
+    """The versions that a device tells; one that it leaves out is as it was."""
+    versions = {"app_version": app_version, "os_version": os_version}
+    return {name: text for name, text in versions.items() if text}
 
 
 def _tell_full(key: SdkKey) -> None:
@@ -115,7 +120,7 @@ def beat(*, actor: Actor, activation: Activation, app_version: str = "", os_vers
     pool = activation.pool
     values = {
         "last_seen_at": now, "last_seen_from": actor.address, "expires_at": slots.ends_at(pool, now),
-        **({"app_version": app_version} if app_version else {}), **({"os_version": os_version} if os_version else {}),
+        **_told(app_version, os_version),
     }  # fmt: skip
     rows = Activation.objects.filter(pk=activation.pk, token_digest=activation.token_digest).active()
     if not rows.update(**values):

@@ -12,7 +12,7 @@ from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Invalid
 from apps.base.organizations import longest_key_days
 from apps.credentials import lifecycle
-from apps.credentials.rules import MAX_DAYS, Lifetime, refuse_key_text
+from apps.credentials.rules import MAX_DAYS, Lifetime
 from apps.sdk_keys.models import Platform, SdkKey
 
 # Apple: letters, digits, hyphens and periods, in reverse-DNS form ("CFBundleIdentifier").
@@ -133,10 +133,3 @@ def check_lifetime(actor: Actor, lifetime: Lifetime) -> datetime | None:
 def expiry_of_successor(key: SdkKey) -> datetime | None:
     """This will return when a successor made now ends: as long a life as the old key's, cut to the organization's."""
     return lifecycle.end_of_successor(key, longest_key_days(key.organization_id))
-
-
-def check_version(field: str, text: str) -> str:
-    """This will return a version as an app tells it, without surrounding space and without a key in it."""
-    text = text.strip()
-    refuse_key_text(field, text)
-    return text

@@ -69,10 +69,11 @@ class SdkView(PortalView):
         """This will count the call on the device's own limit, beside that of its address, or raise RateLimited."""
         raw = request._request
         decision = actions.take_window(self.row(request).pool_id, digest)
-        raw.limit_states = (*raw.limit_states, *decision.states)
-        raw.caller.headers = limits.headers(raw.limit_states)
-        if not decision.allowed:
-            wait = decision.retry_after
+        if decision.allowed:
+            raw.limit_states = (*raw.limit_states, *decision.states)
+            raw.caller.headers = limits.headers(raw.limit_states)
+        else:
+            raw.caller.refused_by, wait = decision.states, decision.retry_after
             raise RateLimited(f"This device calls too often. Try again in {wait} seconds.", wait)
 
     def own_activation(self, request: ApiRequest, id: str) -> Activation:
