@@ -211,6 +211,7 @@ ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "apps.orgs.passwords.ResetTokens"  # no
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _public.scheme
+ACCOUNT_FORMS = {"login": "apps.orgs.account_forms.SignInForm"}
 MFA_ADAPTER = "apps.orgs.adapter.MfaAdapter"
 MFA_FORMS = {
     "authenticate": "apps.orgs.account_forms.CodeForm",

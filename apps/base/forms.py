@@ -13,6 +13,7 @@ from allauth.mfa.models import Authenticator
 from django import forms
 from django.conf import settings
 from django.core import signing
+from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -23,6 +24,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.base import form_limits, second_step, sessions
 from apps.base.errors import PortalError, RateLimited, Text
+from apps.base.mail_addresses import LONGEST, canonical_address, check_address
 from apps.base.models import SpentForm
 from apps.base.requests import PortalRequest
 
@@ -55,6 +57,23 @@ def signed_in_since(request: PortalRequest, moment: datetime) -> bool:
 def form_token(request: PortalRequest, path: str) -> str:
     """This will return a token for one send of the form at a path, by this person."""
     return signing.dumps([secrets.token_hex(16), str(request.user.pk), path], salt=TOKEN_SALT)
+
+
+class MailAddressField(forms.CharField):
+    """An email address, cleaned to its canonical spelling.
+
+    No input of the type ``email``: in one Chromium turns ``straße.example`` into ``strasse.example``, another domain.
+    ``takes_any``: also what an account of before may have, but no new one.
+    """
+
+    def __init__(self, *, autocomplete: str = "email", takes_any: bool = False, **options: Any) -> None:
+        hints = {"inputmode": "email", "autocapitalize": "none", "spellcheck": "false", "autocomplete": autocomplete}
+        check = validate_email if takes_any else check_address
+        super().__init__(max_length=LONGEST, validators=[check], widget=forms.TextInput(attrs=hints), **options)
+
+    def to_python(self, value: Any) -> str:
+        """Return the canonical spelling."""
+        return canonical_address(super().to_python(value) or "")
 
 
 class RequestForm(forms.Form):

@@ -3,7 +3,7 @@
 import re
 
 from django.core.exceptions import ValidationError
-from django.core.validators import EmailValidator, RegexValidator
+from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.errors import Invalid
@@ -15,9 +15,6 @@ plain_name = RegexValidator(
     re.compile(PLAIN_NAME.removesuffix("$") + r"\Z"),
     _("Write this on one line, without control characters or marks that turn the direction of text."),
 )
-
-# Django takes such characters in a quoted part before the "@" and in a domain; no mail reaches them.
-plain_address = RegexValidator(plain_name.regex, EmailValidator.message)
 
 
 def refuse_other_than_plain(field: str, name: str) -> None:

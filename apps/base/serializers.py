@@ -144,7 +144,8 @@ def _flatten(detail: Any, prefix: str = "") -> Iterable[tuple[str, str]]:
 def from_validation(detail: Any) -> Invalid:
     """This will turn a serializer's complaints into one error: a readable sentence and the fields to blame."""
     fields: dict[str, list[str]] = {}
-    for name, text in _flatten(detail):
+    # Two checks of one field may say the same.
+    for name, text in dict.fromkeys(_flatten(detail)):
         fields.setdefault(name or "body", []).append(text)
     sentence = " ".join(f"{name}: {texts[0]}" for name, texts in fields.items())
     return Invalid(sentence, fields)

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from allauth.account.fields import PasswordField, SetPasswordField
+from allauth.account.forms import LoginForm
 from allauth.mfa.base.forms import AuthenticateForm
 from allauth.mfa.totp.internal.auth import generate_totp_secret
 from allauth.mfa.webauthn.forms import (
@@ -24,8 +25,8 @@ from django.utils.translation import gettext_lazy as _
 from fido2.utils import websafe_decode
 
 from apps.base import form_limits, second_step
-from apps.base.forms import AskingForm, RequestForm, prove
-from apps.base.names import plain_address, plain_name
+from apps.base.forms import AskingForm, MailAddressField, RequestForm, prove
+from apps.base.names import plain_name
 from apps.base.requests import PortalRequest
 from apps.orgs.models import User
 
@@ -35,6 +36,14 @@ NOT_A_KEY = _("That key did not open the account. Try again.")
 
 
 # Signing in
+
+
+class SignInForm(LoginForm):
+    """Address and password."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["login"] = MailAddressField(label=_("E-mail address"), takes_any=True)
 
 
 class CodeForm(AuthenticateForm):
@@ -59,9 +68,7 @@ class CodeForm(AuthenticateForm):
 class ResetForm(forms.Form):
     """The address that a link for a new password goes to."""
 
-    email = forms.EmailField(
-        label=_("E-mail address"), max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"})
-    )
+    email = MailAddressField(label=_("E-mail address"), takes_any=True)
 
 
 class ConfirmForm(RequestForm):
@@ -167,12 +174,7 @@ class NameForm(forms.Form):
 class AddressForm(AskingForm):
     """A new address for the account."""
 
-    email = forms.EmailField(
-        label=_("New e-mail address"),
-        max_length=254,
-        validators=[plain_address],
-        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
-    )
+    email = MailAddressField(label=_("New e-mail address"))
 
 
 class _NewPassword(RequestForm):

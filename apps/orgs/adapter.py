@@ -106,7 +106,9 @@ class Backend(AuthenticationBackend):
     """Signs in by the account's own address: a further one may be somebody else's, and nobody has confirmed it."""
 
     def _authenticate_by_email(self, email: str, password: str) -> AbstractBaseUser | None:
-        return self._check_password(User.objects.filter(email=email.lower()).first(), password)
+        # One account, but for two of before whose addresses differ in the spelling alone: each has its own password.
+        accounts: list[User | None] = [*User.objects.all_with_address(email)] or [None]
+        return next(filter(None, (self._check_password(account, password) for account in accounts)), None)
 
 
 class SecondStepStage(AuthenticateStage):

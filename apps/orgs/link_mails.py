@@ -25,8 +25,8 @@ def write(row: OutgoingMail) -> Written:
 
 def _reset(row: OutgoingMail) -> Written:
     """To the account's own address only: a further one may have been added by somebody who knew a password."""
-    user = User.objects.filter(email=row.to.lower(), is_active=True).first()
-    if user is None:
+    user = User.objects.with_address(row.to)
+    if user is None or not user.is_active:
         return None
     return mail.write("password_reset", {"name": user.name, "link": set_password_link(user)}, user.language)
 

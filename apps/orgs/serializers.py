@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.core.validators import EmailValidator
 from rest_framework import serializers
 
 from apps.base.errors import Invalid
 from apps.base.identifiers import encode
 from apps.base.instants import instant
 from apps.base.logging import hide_keys
-from apps.base.names import plain_address
+from apps.base.mail_addresses import LONGEST, canonical_address, check_address
 from apps.base.problems import shown_fields
 from apps.base.serializers import NOT_GIVEN_BACK, Name, StrictSerializer, Text, from_validation
 from apps.orgs.actions import NewUser
@@ -27,20 +26,24 @@ class Email(serializers.EmailField):
     """An address as a JSON string."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(validators=[EmailValidator(), plain_address], **options)
+        super().__init__(max_length=LONGEST, **options)
+        # One check, so that one mistake is one sentence: DRF's own field brings Django's, which takes more.
+        self.validators = [check_address]
 
     def to_internal_value(self, data: Any) -> str:
-        """This will refuse anything but a string, and return the address in lower case."""
+        """Return the canonical spelling; refuse anything but a string, and one that is too long as it was sent."""
         if not isinstance(data, str):
             self.fail("invalid")
-        return super().to_internal_value(data).lower()
+        if len(data) > LONGEST:
+            self.fail("max_length", max_length=LONGEST)
+        return canonical_address(super().to_internal_value(data))
 
 
 class NewUserBody(StrictSerializer):
     """What makes a user."""
 
     name = Name(max_length=150)
-    email = Email(max_length=254)
+    email = Email()
     password = Text(
         min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD, trim_whitespace=False, style=NOT_GIVEN_BACK
     )
@@ -74,7 +77,7 @@ class UserChangeBody(StrictSerializer):
     takes_no_empty_body = True
 
     name = Name(max_length=150, required=False)
-    email = Email(max_length=254, required=False)
+    email = Email(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """This will refuse a change of nothing."""
@@ -86,7 +89,7 @@ class UserChangeBody(StrictSerializer):
 class InvitationBody(StrictSerializer):
     """Whom to invite, and as what."""
 
-    email = Email(max_length=254)
+    email = Email()
     role = serializers.ChoiceField(choices=Role.values)
 
 

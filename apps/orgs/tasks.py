@@ -15,6 +15,7 @@ from django.utils import timezone, translation
 
 from apps.base.identifiers import uuid_at
 from apps.base.instants import zone_of
+from apps.base.mail_addresses import wire_address
 from apps.notices.models import Notice, Severity
 from apps.notices.texts import describe
 from apps.orgs import link_mails, mail
@@ -133,7 +134,7 @@ def _send(row: OutgoingMail) -> OSError | ValueError | None:
         row.delete()
         return None
     try:
-        EmailMessage(*written, to=[row.to]).send()
+        EmailMessage(*written, to=[wire_address(row.to)]).send()
     except (OSError, ValueError) as error:
         logger.warning("mail %s was not taken: %s", row.pk, type(error).__name__)
         OutgoingMail.objects.filter(pk=row.pk).update(last_error=f"{type(error).__name__}: {error}"[:200])

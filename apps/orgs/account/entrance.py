@@ -18,6 +18,7 @@ from django.shortcuts import redirect, render
 
 from apps.base import form_limits, sessions
 from apps.base.errors import Conflict
+from apps.base.mail_addresses import canonical_address
 from apps.base.pages import FORM
 from apps.base.requests import PortalRequest
 from apps.orgs import actions, mail
@@ -46,7 +47,7 @@ class SignIn(LoginView):
 
     @property
     def _account(self) -> str:
-        return "account " + self.request.POST.get("login", "").strip().lower()
+        return "account " + canonical_address(self.request.POST.get("login", ""))
 
     def form_valid(self, form: Any) -> HttpResponse:
         """This will go on; a half-open session gets a new key too, before the second step."""
@@ -107,7 +108,7 @@ def reset_password(request: PortalRequest) -> HttpResponse:
     if request.method == "POST":
         form_limits.check(request, "reset", RESETS)
     if form.is_valid():
-        email = form.cleaned_data["email"].lower()
+        email = form.cleaned_data["email"]
         form_limits.check(request, "reset-mails", MAILS, per=f"address {email}")
         with transaction.atomic():
             mail.enqueue_link(to=email, template="password_reset")

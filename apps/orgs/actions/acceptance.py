@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
+from apps.base.mail_addresses import spellings
 from apps.orgs.actions.addresses import account_of, hold_addresses, is_confirmed
 from apps.orgs.actions.invitations import check_active
 from apps.orgs.actions.membership import hold_members
@@ -40,7 +41,7 @@ def sets_password(account: User | None, email: str) -> bool:
     """
     if account is None:
         return True
-    is_own = account.email == email and account.is_active and not account.is_staff
+    is_own = account.email in spellings(email) and account.is_active and not account.is_staff
     return is_own and not is_confirmed(account)
 
 
@@ -109,7 +110,7 @@ def _joining(actor: Actor, invitation: Invitation, account: NewAccount | None) -
 
 def _make(email: str, account: NewAccount) -> User:
     # Somebody may have claimed the address as a further one of theirs, and never confirmed it.
-    EmailAddress.objects.filter(email=email, verified=False).delete()
+    EmailAddress.objects.filter(email__in=spellings(email), verified=False).delete()
     user = User(email=email, name=account.name, password=account.password_hash)
     user.save(force_insert=True)
     EmailAddress.objects.create(user=user, email=email, primary=True, verified=True)

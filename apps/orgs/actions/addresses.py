@@ -6,6 +6,7 @@ from allauth.account.models import EmailAddress
 from django.db import connection
 
 from apps.base.errors import Invalid
+from apps.base.mail_addresses import canonical_address, spellings
 from apps.orgs.models import User
 
 TAKEN = "Email address is already in use."
@@ -21,14 +22,14 @@ def hold_addresses(emails: Sequence[str]) -> None:
             cursor.execute(
                 "SELECT pg_advisory_xact_lock(lock) FROM (SELECT DISTINCT hashtextextended(address, 0) AS lock "
                 "FROM unnest(%s::text[]) AS address ORDER BY lock) AS locks",
-                [[email.lower() for email in emails]],
+                [[canonical_address(email) for email in emails]],
             )
 
 
 def refuse_taken(email: str, but: User | None = None) -> None:
     """This will raise Invalid where the address belongs to an account, as its main or a further, confirmed one."""
-    accounts = User.objects.filter(email=email.lower())
-    further = EmailAddress.objects.filter(email=email.lower(), verified=True)
+    accounts = User.objects.filter(email__in=spellings(email))
+    further = EmailAddress.objects.filter(email__in=spellings(email), verified=True)
     if but is not None:
         accounts, further = accounts.exclude(pk=but.pk), further.exclude(user=but)
     if accounts.exists() or further.exists():
@@ -42,8 +43,8 @@ def is_confirmed(user: User) -> bool:
 
 def account_of(email: str) -> User | None:
     """This will return the account that an address belongs to: its own, or a further one that was confirmed."""
-    own = User.objects.filter(email=email.lower()).first()
+    own = User.objects.with_address(email)
     if own is not None:
         return own
-    row = EmailAddress.objects.filter(email=email.lower(), verified=True).select_related("user").first()
+    row = EmailAddress.objects.filter(email__in=spellings(email), verified=True).select_related("user").first()
     return None if row is None else row.user

@@ -21,7 +21,7 @@ def find_or_link_identity(*, actor: Actor, issuer: str, subject: str, email: str
     """
     try:
         with transaction.atomic():
-            user = _known(issuer, subject) or _linked(actor, issuer, subject, email.lower(), is_verified)
+            user = _known(issuer, subject) or _linked(actor, issuer, subject, email, is_verified)
             if user.is_staff or not user.is_active:
                 raise _refusal()
     except IntegrityError:
@@ -39,11 +39,12 @@ def _known(issuer: str, subject: str) -> User | None:
 
 
 def _linked(actor: Actor, issuer: str, subject: str, email: str, is_verified: bool) -> User:
-    user = User.objects.select_for_update().filter(email=email).first() if email and is_verified else None
+    found = User.objects.with_address(email) if email and is_verified else None
+    user = User.objects.select_for_update().filter(pk=found.pk, email=found.email).first() if found else None
     if user is None or user.is_staff or not user.is_active:
         raise _refusal()
     # The provider's word for the address is a confirmation: what was set before by somebody else ends.
-    EmailAddress.objects.update_or_create(user=user, email=email, defaults={"verified": True, "primary": True})
+    EmailAddress.objects.update_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
     end_provisional_access(user, keep_password=False)
     ExternalIdentity.objects.create(user=user, issuer=issuer, subject=subject, last_used_at=timezone.now())
     own = Actor(

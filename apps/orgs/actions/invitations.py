@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden
 from apps.base.instants import instant
+from apps.base.mail_addresses import canonical_address, spellings
 from apps.base.permissions import Permission
 from apps.orgs import mail
 from apps.orgs.actions.addresses import account_of
@@ -42,7 +43,7 @@ def invite(*, actor: Actor, email: str, role: str) -> Invitation:
     check_may_give(actor, role)
     organization = Organization.objects.get(pk=cast(UUID, actor.organization_id))
     check_active(organization)
-    email = email.lower()
+    email = canonical_address(email)
     _check_new(organization, email)
     invitation = Invitation(
         organization=organization,
@@ -71,7 +72,7 @@ def _check_new(organization: Organization, email: str) -> None:
     account = account_of(email)
     if account is not None and Membership.objects.filter(organization=organization, user=account).exists():
         raise Conflict(_("%(email)s is a member already.") % {"email": email})
-    standing = Invitation.objects.open().filter(organization=organization, email=email).first()
+    standing = Invitation.objects.open().filter(organization=organization, email__in=spellings(email)).first()
     if standing is None:
         return
     if standing.expires_at > timezone.now():

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, NotFound
-from apps.base.names import refuse_other_than_plain
+from apps.base.mail_addresses import canonical_address, refuse_no_address
 from apps.orgs.actions.addresses import refuse_taken
 from apps.orgs.actions.looks import end_look
 from apps.orgs.models import PLATFORM_SLUG, Membership, OperatorLook, Organization, User
@@ -17,9 +17,10 @@ from apps.orgs.models import PLATFORM_SLUG, Membership, OperatorLook, Organizati
 def create_operator(*, actor: Actor, email: str) -> User:
     """This will make an operator of the vendor, who sees every organization in the Django admin."""
     _require_vendor(actor)
-    refuse_other_than_plain("email", email)
+    email = canonical_address(email)
+    refuse_no_address("email", email)
     refuse_taken(email)
-    user = User(email=email.lower(), name=email.partition("@")[0], is_staff=True, is_superuser=True)
+    user = User(email=email, name=email.partition("@")[0], is_staff=True, is_superuser=True)
     user.set_unusable_password()
     user.full_clean(exclude=["password"])
     user.save(force_insert=True)
@@ -36,7 +37,7 @@ def remove_operator(*, actor: Actor, email: str) -> None:
     """
     _require_vendor(actor)
     _hold_operators()
-    user = User.objects.filter(email=email.lower(), is_staff=True).first()
+    user = next((each for each in User.objects.all_with_address(email) if each.is_staff), None)
     if user is None:
         raise NotFound(_("There is no operator with the address %(email)s.") % {"email": email})
     if not User.objects.filter(is_staff=True, is_active=True).exclude(pk=user.pk).exists():

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Invalid
+from apps.base.mail_addresses import canonical_address, refuse_no_address
 from apps.base.models import creator
 from apps.base.names import refuse_other_than_plain
 from apps.orgs.actions.provisional import end_provisional_access
@@ -22,12 +23,12 @@ def create_organization(*, actor: Actor, name: str, slug: str, owner_email: str)
     if slug == PLATFORM_SLUG:
         raise Invalid.field("slug", _("The slug platform is reserved."))
     refuse_other_than_plain("name", name)
-    refuse_other_than_plain("owner_email", owner_email)
+    email = canonical_address(owner_email)
+    refuse_no_address("owner_email", email)
     organization = Organization(name=name, slug=slug)
     organization.full_clean()
     organization.save(force_insert=True)
-    email = owner_email.lower()
-    owner = User.objects.filter(email=email).first() or _invite_owner(email)
+    owner = User.objects.with_address(email) or _invite_owner(email)
     end_provisional_access(owner, keep_password=False)
     Membership.objects.create(organization=organization, user=owner, role=Role.OWNER, **creator(actor))
     audit.record(

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from apps.base import sessions
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden
+from apps.base.mail_addresses import canonical_address
 from apps.orgs import mail
 from apps.orgs.actions.everywhere import mail_change, mail_new_browser, publish_everywhere, record_everywhere
 from apps.orgs.actions.provisional import end_provisional_access
@@ -83,9 +84,9 @@ def ask_new_address(*, actor: Actor, email: str) -> None:
     An address of somebody else is taken in alike and gets no mail: the page must not tell who has an account.
     """
     user = lock_own(actor)
-    wanted = email.lower()
+    wanted = canonical_address(email)
     EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
-    if wanted == user.email:
+    if wanted == canonical_address(user.email):
         return
     address = EmailAddress.objects.create(user=user, email=wanted, primary=False, verified=False)
     mail.enqueue_link(to=wanted, template="confirm_address", regarding=str(address.pk))

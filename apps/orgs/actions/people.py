@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor
 from apps.base.errors import Forbidden, Invalid
+from apps.base.mail_addresses import canonical_address
 from apps.base.models import creator
 from apps.base.permissions import Permission
 from apps.base.versions import ANYTHING, Expected
@@ -41,7 +42,10 @@ def create_user(*, actor: Actor, new: NewUser) -> User:
             actor.require(Permission.USERS_WRITE)
             refuse_taken(new.email)
             user = User(
-                email=new.email.lower(), name=new.name, password=new.password_hash, password_is_provisional=True
+                email=canonical_address(new.email),
+                name=new.name,
+                password=new.password_hash,
+                password_is_provisional=True,
             )
             user.save(force_insert=True)
             EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
@@ -80,7 +84,9 @@ def update_user(
     membership, user = _held(actor, user_id)
     if Membership.objects.filter(user=user).exclude(pk=membership.pk).exists():
         raise Forbidden(_("This account belongs to several organizations; only its owner may change it."))
-    email = user.email if email is None else email.lower()
+    email = user.email if email is None else canonical_address(email)
+    if email == canonical_address(user.email):
+        email = user.email
     if email != user.email:
         refuse_taken(email, but=user)
     expected.check(user.version)

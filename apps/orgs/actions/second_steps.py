@@ -112,7 +112,8 @@ def reset_two_step(*, actor: Actor, email: str) -> User:
 
     For operators, who have made sure by another way who is asking. Every session of the account ends.
     """
-    user = User.objects.select_for_update().filter(email=email.lower()).first()
+    found = User.objects.with_address(email)
+    user = User.objects.select_for_update().filter(pk=found.pk).first() if found else None
     if user is None:
         raise NotFound(_("There is no account with this address."))
     if not Authenticator.objects.filter(user=user).delete()[0]:

@@ -6,7 +6,8 @@ from django import forms
 from django.contrib.auth.password_validation import validate_password
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.names import plain_address, plain_name
+from apps.base.forms import MailAddressField
+from apps.base.names import plain_name
 from apps.orgs.forms.members import RoleForm
 from apps.orgs.models import Role
 
@@ -14,21 +15,12 @@ from apps.orgs.models import Role
 class InviteForm(RoleForm):
     """Whom to invite, and as what."""
 
-    email = forms.EmailField(
-        label=_("E-mail address"),
-        max_length=254,
-        validators=[plain_address],
-        widget=forms.EmailInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
-    )
+    email = MailAddressField(label=_("E-mail address"), autocomplete="off")
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["role"].initial = str(Role.VIEWER)
         self.order_fields(["email", "role", "confirm_password"])
-
-    def clean_email(self) -> str:
-        """This will return the address in lower case: that is how addresses are kept."""
-        return self.cleaned_data["email"].lower()
 
 
 class AcceptForm(forms.Form):

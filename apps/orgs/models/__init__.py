@@ -10,6 +10,7 @@ from django.db import models
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
+from apps.base.mail_addresses import canonical_address, spellings
 from apps.base.models import CreatedBy, OrgOwned, OrgQuerySet, PrefixedModel, PrefixedQuerySet, Timestamped
 from apps.base.versions import version_of
 from apps.orgs.models.invitations import INVITATION_DAYS, Invitation, InvitationStatus
@@ -37,11 +38,11 @@ SLUG = RegexValidator(r"^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?\Z", _("Use lower-c
 
 
 class UserManager(BaseUserManager["User"]):
-    """Makes accounts; addresses are kept in lower case, so that one address is one account."""
+    """Makes and finds accounts; addresses are kept in one spelling, so that one address is one account."""
 
     def create_user(self, email: str, password: str | None = None, **values: Any) -> "User":
         """This will save a new account; without a password it cannot sign in until one is set."""
-        user = self.model(email=email.lower(), **values)
+        user = self.model(email=canonical_address(email), **values)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -52,7 +53,19 @@ class UserManager(BaseUserManager["User"]):
 
     def get_by_natural_key(self, username: str | None) -> "User":
         """This will find an account by its address, in any case."""
-        return self.get(email=(username or "").lower())
+        found = self.with_address(username or "")
+        if found is None:
+            raise self.model.DoesNotExist
+        return found
+
+    def with_address(self, email: str) -> "User | None":
+        """Return the account whose own address this is, however it is spelled."""
+        return next(iter(self.all_with_address(email)), None)
+
+    def all_with_address(self, email: str) -> "list[User]":
+        """Return the same and, after it, an account of before whose address differs in the spelling alone."""
+        canonical = canonical_address(email)
+        return sorted(self.filter(email__in=spellings(email)), key=lambda user: (user.email != canonical, user.pk))
 
 
 class User(PrefixedModel, AbstractBaseUser, PermissionsMixin):

@@ -12,6 +12,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.core.validators import validate_email
 
 from apps.base.commands import PortalCommand
+from apps.base.mail_addresses import wire_address
 
 # A server that answers a letter at a time must not hold the command for ever; EMAIL_TIMEOUT is for each wait alone.
 MOST_SECONDS = 30
@@ -51,7 +52,7 @@ def server() -> str:
 def send(to: str) -> Exception | None:
     """This will send the mail within 30 seconds and return what went wrong."""
     text = BODY.format(url=settings.PUBLIC_URL)
-    message = EmailMessage("Test mail of the integrations portal", text, to=[to])
+    message = EmailMessage("Test mail of the integrations portal", text, to=[wire_address(to)])
     problems: list[Exception] = []
 
     def work() -> None:

@@ -6,6 +6,7 @@ from django.core.management.base import CommandParser
 
 from apps.base.actor import system
 from apps.base.commands import PortalCommand
+from apps.base.mail_addresses import canonical_address
 from apps.orgs import actions
 
 
@@ -23,4 +24,4 @@ class Command(PortalCommand):
     def run_command(self, **options: Any) -> dict[str, Any]:
         """This will remove the operator; exit code 1 where there is none, or no other."""
         actions.remove_operator(actor=system(label="remove_operator"), email=options["email"])
-        return {"removed": options["email"].lower()}
+        return {"removed": canonical_address(options["email"])}

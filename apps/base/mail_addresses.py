@@ -1,0 +1,85 @@
+"""Email addresses: which ones are taken, and the one spelling under which each is kept, shown and looked up."""
+
+import re
+
+import idna
+from django.core.exceptions import ValidationError
+from django.core.validators import EmailValidator, validate_email
+
+from apps.base.errors import Invalid
+from apps.base.names import plain_name
+
+LONGEST = 254
+# Longer texts are no address: they are not worth the work of reading their domain.
+LONGEST_READ = 320
+# What UTS 46 takes for the dot between two labels.
+DOTS = re.compile("[.\u3002\uff0e\uff61]")
+
+
+def canonical_address(text: str) -> str:
+    """Return the one spelling of an address: lower case, the domain in Unicode (UTS 46, non-transitional).
+
+    A browser sends ``xn--bcher-kva.example`` where a program sends ``bücher.example``. What has no such spelling comes
+    back trimmed, and no account has it.
+    """
+    local, at, domain = text.strip().rpartition("@")
+    local = local.lower() if local.isascii() else local
+    if not _is_international(domain):
+        return local + at + domain.lower()
+    try:
+        return local + at + idna.decode(_wire_domain(domain))
+    except (idna.IDNAError, UnicodeError):
+        return local + at + domain
+
+
+def wire_address(address: str) -> str:
+    """Return the address as mail servers take it, the domain in ASCII; unchanged where that cannot be."""
+    local, at, domain = address.rpartition("@")
+    try:
+        return f"{local}{at}{_wire_domain(domain)}" if _is_international(domain) else address
+    except (idna.IDNAError, UnicodeError):
+        return address
+
+
+def spellings(text: str) -> set[str]:
+    """Return the spellings under which an account of before may be kept, the canonical one included."""
+    canonical = canonical_address(text)
+    return {canonical, wire_address(canonical), text.strip().lower()}
+
+
+def check_address(text: str) -> None:
+    """Raise ValidationError, with one sentence, for what is no address, or reads otherwise than it is written."""
+    local, _at, domain = text.rpartition("@")
+    try:
+        plain_name(text)
+        if not local.isascii() or len(text) > LONGEST_READ:
+            raise ValidationError("")
+        wire = f"{local}@{_wire_domain(domain) if _is_international(domain) else domain}"
+        validate_email(wire)
+    except (ValidationError, idna.IDNAError, UnicodeError):
+        wire = ""
+    if not 0 < len(wire) <= LONGEST:
+        raise ValidationError(EmailValidator.message, code="invalid")
+
+
+def refuse_no_address(field: str, text: str) -> None:
+    """Raise Invalid, naming the field, for what ``check_address`` refuses."""
+    try:
+        check_address(text)
+    except ValidationError as error:
+        raise Invalid.field(field, error.message) from None
+
+
+def _is_international(domain: str) -> bool:
+    return not domain.isascii() or "xn--" in domain.lower()
+
+
+def _wire_domain(domain: str) -> str:
+    """Return the domain in ASCII. A look-alike that becomes plain ASCII, such as the Kelvin sign, is no domain."""
+    if len(domain) > LONGEST_READ:
+        raise UnicodeError("too long")
+    wire = idna.encode(domain, uts46=True).decode("ascii")
+    for written, read in zip(DOTS.split(domain), wire.split("."), strict=False):
+        if not written.isascii() and not read.startswith("xn--"):
+            raise UnicodeError("a look-alike")
+    return wire

@@ -1,0 +1,44 @@
+"""Which addresses are taken, and the one spelling of each."""
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from apps.base.mail_addresses import canonical_address, check_address, spellings, wire_address
+
+pytestmark = pytest.mark.pure
+
+
+@pytest.mark.parametrize(("written", "canonical", "wire"), [
+    ("Mia@Example.COM", "mia@example.com", "mia@example.com"),
+    (" mia@example.com\n", "mia@example.com", "mia@example.com"),
+    ("Mia@BÜCHER.example", "mia@bücher.example", "mia@xn--bcher-kva.example"),
+    ("mia@bu\u0308cher.example", "mia@bücher.example", "mia@xn--bcher-kva.example"),
+    ("mia@XN--BCHER-KVA.example", "mia@bücher.example", "mia@xn--bcher-kva.example"),
+    ("mia@bücher。example", "mia@bücher.example", "mia@xn--bcher-kva.example"),
+    ("mia@straße.example", "mia@straße.example", "mia@xn--strae-oqa.example"),
+    ("mia@xn--strae-oqa.example", "mia@straße.example", "mia@xn--strae-oqa.example"),
+    ("mia@ΟΔΟΣ.example", "mia@οδοσ.example", "mia@xn--pxavbq.example"),
+    ("mia@例え.テスト", "mia@例え.テスト", "mia@xn--r8jz45g.xn--zckzah"),
+    ("mia@[192.0.2.1]", "mia@[192.0.2.1]", "mia@[192.0.2.1]"),
+])  # fmt: skip
+def test_an_address_has_one_spelling(written, canonical, wire):
+    assert canonical_address(written) == canonical == canonical_address(canonical) == canonical_address(wire)
+    assert wire_address(canonical) == wire == wire_address(wire)
+    assert {canonical, wire} <= spellings(written)
+    check_address(canonical)
+
+
+@pytest.mark.parametrize("text", [
+    "", "@", "no-at", "@example.com", "mia@", "mia@nodots", "a@b@c.example", "mia@-ü.example", "mia@ü-.example",
+    "mia@bücher.example.", "mia@bücher..example", "éx@example.com", "ſx@example.com", "ıx@example.com",
+    "\u212ax@example.com", "İx@example.com", "ｍia@example.com", "mia@\u212a.example", "mia@ſx.example",
+    "mia@ſx.bücher.example", "mia@ｅxample.com", "mia@a\u00adb.example", "mia@ex\u200dample.example",
+    "mia@xn--a.example", "mia@xn--.example", "mia@xn--zzzzzzzzz.example", "mia@\u2028.example", "mia\u202e@example.com",
+    '"a\rb"@example.com', "mia@" + "ü" * 60 + ".example", "x" * 250 + "@example.com", "mia@" + "ü." * 300 + "example",
+    "mia@☕.example", "mia@xn--53h.example", "mia@example.com\0",
+])  # fmt: skip
+def test_what_is_none_is_refused_with_one_sentence_and_read_without_harm(text):
+    with pytest.raises(ValidationError) as refusal:
+        check_address(canonical_address(text))
+    assert refusal.value.messages == ["Enter a valid email address."]
+    assert spellings(text) and wire_address(text) is not None
