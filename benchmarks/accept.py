@@ -19,7 +19,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.deliveries import Stage, schema
-from benchmarks.processes import Failed, scene
+from benchmarks.processes import Failed, parse_options, scene
 
 WAYS = ("one statement", "bulk_create", "ORM loop")
 
@@ -32,7 +32,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--endpoints", type=int, default=10_000, help="of the big fan-out; 0: none")
     parser.add_argument("--json", action="store_true")
-    return parser.parse_args()
+    return parse_options(parser, events=20, rounds=1, endpoints=500)
 
 
 def big_fan_out(stage: Stage, endpoints: int) -> dict[str, float]:

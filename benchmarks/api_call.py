@@ -23,7 +23,7 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import gates, load
-from benchmarks.processes import Failed, scene
+from benchmarks.processes import Failed, parse_options, scene
 from benchmarks.stage import Stage, Variant
 
 PATHS = ("/v1/trivial", "/v1/users")
@@ -44,7 +44,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--redis", default="", metavar="URL")
     parser.add_argument("--only", default="", metavar="NAME,NAME", help="variants, bare besides")
     parser.add_argument("--json", action="store_true")
-    return parser.parse_args()
+    return parse_options(parser, seconds=0.3, rounds=1)
 
 
 def measure(variant: Variant, path: str, options: argparse.Namespace, seconds: float) -> dict[str, float]:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.processes import Failed, Scene, Server, get, portal_environment, scene
+from benchmarks.processes import Failed, Scene, Server, get, parse_options, portal_environment, scene
 
 CLIENTS = 6
 APPLICATION = "integrations_portal.wsgi:application"
@@ -110,7 +110,7 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=5_000)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--mode", choices=("strict", "stream", "both"), default="both")
-    options = parser.parse_args()
+    options = parse_options(parser, calls=300, kills=2)
     modes = ("strict", "stream") if options.mode == "both" else (options.mode,)
     with tempfile.TemporaryDirectory(prefix="call-log-") as folder, scene(Path(folder)) as started:
         try:

@@ -27,7 +27,18 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.processes import HOST, TICKS, Child, Failed, Scene, free_port, get, portal_environment, scene
+from benchmarks.processes import (
+    HOST,
+    TICKS,
+    Child,
+    Failed,
+    Scene,
+    free_port,
+    get,
+    parse_options,
+    portal_environment,
+    scene,
+)
 
 SCHEMA = "benchmark_deliveries"
 # 50 endpoints of 5 organizations; each event of an organization goes to its 10.
@@ -53,13 +64,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--per-second", type=float, default=100.0, help="events of the mix with slow endpoints")
     parser.add_argument("--seconds", type=float, default=20.0, help="of that mix")
     parser.add_argument("--singles", type=int, default=100, help="events at rest")
-    parser.add_argument("--quick", action="store_true", help="one short round of everything")
+    parser.add_argument("--workers", type=int, nargs="+", default=WORKERS, metavar="N", help="how many, in turn")
     parser.add_argument("--only", default="backlog,mix,rest", metavar="PART,PART")
     parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    if options.quick:
-        options.rounds, options.ours, options.usual, options.seconds, options.singles = 1, 5_000, 500, 8.0, 30
-    return options
+    return parse_options(parser, rounds=1, ours=2_000, usual=200, seconds=2.0, singles=10, workers=(1,))
 
 
 class Stage:
@@ -209,7 +217,7 @@ def backlog(stage: Stage, options: argparse.Namespace) -> dict[str, list[dict[st
     stage.step("endpoints", organizations=BACKLOG_OWNERS, paths=paths, url=f"http://{HOST}:{stage.port}")
     found: dict[str, list[dict[str, float]]] = {}
     for _round in range(options.rounds):
-        for workers in WORKERS:
+        for workers in options.workers:
             for side in ("ours", "usual") if stage.redis and options.usual else ("ours",):
                 stage.reset()
                 events = (options.ours if side == "ours" else options.usual) // FAN_OUT
@@ -245,7 +253,7 @@ def mix(stage: Stage, options: argparse.Namespace) -> dict[str, list[dict[str, f
     """This will publish at a steady pace to 200 endpoints, with and without slow ones in turn, each first in turn."""
     found: dict[str, list[dict[str, float]]] = {}
     for number in range(options.rounds):
-        for workers in WORKERS:
+        for workers in options.workers:
             for slow in (False, True) if number % 2 else (True, False):
                 name = f"{'slow' if slow else 'all well'} {workers}"
                 found.setdefault(name, []).append(mix_once(stage, options, workers, slow))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.processes import parse_options
 from benchmarks.usage_pages import scratch, set_up
 
 
@@ -27,7 +28,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--most", type=float, default=150, help="ms at the 95th percentile")
     parser.add_argument("--only", default="", metavar="WORD", help="cases with this in their name")
     parser.add_argument("--database", default="", metavar="URL")
-    options = parser.parse_args()
+    options = parse_options(parser, deliveries=10_000, runs=2, most=5_000.0)
     if not 10_000 <= options.deliveries <= 5_000_000:
         raise SystemExit("Keep to 10,000 to 5,000,000 deliveries.")
     return options

@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.processes import portal_environment
+from benchmarks.processes import parse_options, portal_environment
 
 MOST_SECONDS = 50e-6
 MARGIN = 3.0
@@ -82,7 +82,7 @@ def main() -> int:
     """This will run the benchmark and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checks", type=int, default=20_000)
-    options = parser.parse_args()
+    options = parse_options(parser, checks=200)
     with tempfile.TemporaryDirectory(prefix="key-check-") as folder:
         os.environ.update(portal_environment(Path(folder), ""))
         check, three = texts()

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.clusters import Cluster, cluster
 from benchmarks.deliveries import Stage, schema, wait_for
 from benchmarks.ledger import TYPE, Ledger
-from benchmarks.processes import HOST, Child, Failed, get, scene
+from benchmarks.processes import HOST, Child, Failed, get, parse_options, scene
 
 PER_SECOND, KILL_EVERY_SECONDS, FLUSH_EVERY_SECONDS = 50.0, 3.0, 5.0
 RESTARTS, READERS, READ_EVERY_SECONDS, FROZEN_SECONDS = 10, 20, 5.0, 5.0
@@ -52,9 +52,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--database", default="", metavar="URL")
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--runs", type=int, default=50)
+    parser.add_argument("--rows", type=int, default=20_000, help="of claims: due deliveries")
     parser.add_argument("--at", default="", metavar="POINT,POINT", help="of points: these alone")
     parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    options = parse_options(parser, seconds=16.0, runs=1, rows=2_000)
     options.seconds = options.seconds or SECONDS.get(options.fault, 0.0)
     return options
 
@@ -252,10 +253,10 @@ def busy(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def claims(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
-    """This will let 16 threads claim 20,000 due rows."""
-    stage.step("backlog", events=20_000, event_type=TYPE)
+    """Let 16 threads claim every due row at once."""
+    stage.step("backlog", events=options.rows, event_type=TYPE)
     found = stage.step("claim_all", threads=16)
-    if found["claimed"] != 20_000 or found["distinct"] != 20_000:
+    if found["claimed"] != options.rows or found["distinct"] != options.rows:
         raise Failed(f"a promise is broken: {found}")
     return found
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.processes import parse_options
 from benchmarks.usage_pages import scratch, set_up
 
 
@@ -25,7 +26,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--most", type=float, default=150, help="ms at the 95th percentile")
     parser.add_argument("--database", default="", metavar="URL")
-    return parser.parse_args()
+    return parse_options(parser, rows=2_000, runs=2, most=5_000.0)
 
 
 def main() -> None:

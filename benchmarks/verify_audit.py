@@ -8,7 +8,6 @@ the database is slower than --least.
 """
 
 import argparse
-import base64
 import importlib
 import os
 import secrets
@@ -22,6 +21,7 @@ import django
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.processes import parse_options, secret_bytes
 from benchmarks.usage_pages import SCHEMA, scratch
 
 CHANGES = {"name": ["Production", "Production server"], "scopes": [["users:read"], ["users:read", "users:write"]]}
@@ -33,19 +33,19 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--changes", type=int, default=200_000)
     parser.add_argument("--least", type=int, default=50_000, help="rows a second that are to be verified")
     parser.add_argument("--database", default="", metavar="URL")
-    return parser.parse_args()
+    return parse_options(parser, changes=3_000, least=1)
 
 
 def set_up(folder: str, url: str) -> None:
     """This will set Django up as in production, on a database of this run's own and without Redis."""
-    key = base64.b64encode(secrets.token_bytes(32)).decode()
     for name in ("REDIS_URL", "CELERY_BROKER_URL"):
         os.environ.pop(name, None)
     joint = "&" if "?" in url else "?"
     own = f"{url}{joint}options=-c%20search_path%3D{SCHEMA}" if url else f"sqlite:///{folder}/audit.sqlite3"
     values = {
-        "DEBUG": "false", "SECRET_KEY": secrets.token_urlsafe(50), "ENCRYPTION_KEYS": f"b:{key}",
-        "KEY_PEPPERS": f"b:{key}", "AUDIT_SIGNING_KEY": key, "DATABASE_URL": own, "LOG_LEVEL": "WARNING",
+        "DEBUG": "false", "SECRET_KEY": secrets.token_urlsafe(50), "ENCRYPTION_KEYS": "b:" + secret_bytes(b"e"),
+        "KEY_PEPPERS": "b:" + secret_bytes(b"p"), "AUDIT_SIGNING_KEY": secret_bytes(b"a"),
+        "DATABASE_URL": own, "LOG_LEVEL": "WARNING",
         "PUBLIC_URL": "http://127.0.0.1:8000", "ALLOWED_HOSTS": "127.0.0.1,testserver",
         "DJANGO_SETTINGS_MODULE": "integrations_portal.settings",
     }  # fmt: skip

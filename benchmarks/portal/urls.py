@@ -4,18 +4,21 @@ from django.urls import include, path
 from rest_framework.response import Response
 
 from apps.base.api import PortalView, api_path
+from apps.base.operations import Answer, Operation
 from apps.base.permissions import Permission
 from apps.base.programs import ApiRoutes
 from apps.base.requests import ApiRequest
 from integrations_portal import urls as portal
 
 TRIVIAL = {"status": "ok", "count": 20}
+READ_TRIVIAL = Operation("readTrivial", {200: Answer("The same body each time.")})
 
 
 class Trivial(PortalView):
     """Needs a scope, like any other route."""
 
     requires = {"GET": Permission.USERS_READ}
+    offers = {"GET": READ_TRIVIAL}
 
     def get(self, request: ApiRequest) -> Response:
         """This will answer."""

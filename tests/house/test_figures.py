@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from benchmarks import quick
 from tests.house.tree import ROOT, read
 
 pytestmark = pytest.mark.pure
@@ -46,6 +47,7 @@ def test_every_command_that_prints_a_figure_exists():
             assert [each for each in (first, *others) if not (ROOT / each).is_file()] == []
         else:
             program = read(f"benchmarks/{first}")
+            assert first in {name for name, *_words in quick.commands()}, f"CI does not run {first} --quick"
             options = [word for word in others if word.startswith("--")]
             assert [each for each in options if f'"{each}"' not in program] == [], words
             # losses.py takes the name of a fault: it stands in its own help.
