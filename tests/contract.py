@@ -8,9 +8,14 @@ from typing import Any
 import jsonschema_rs
 
 from integrations_portal.openapi.document import document
-from integrations_portal.openapi.headers import OF_EVERY_ANSWER
 from integrations_portal.urls import api_routes, documented
 
+# What HTTP itself has on every answer, and what tells browsers to be careful: no part of what an operation says.
+OF_EVERY_ANSWER = (
+    *("Content-Type", "Content-Length", "Allow", "Vary", "Cache-Control"),
+    *("Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Permissions-Policy"),
+    *("Referrer-Policy", "X-Content-Type-Options", "X-Frame-Options", "X-Robots-Tag", "Strict-Transport-Security"),
+)
 GENERAL = {name.lower() for name in OF_EVERY_ANSWER}
 UNKNOWN = "/v1/*"
 Complaints = list[str]

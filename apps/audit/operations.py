@@ -41,7 +41,6 @@ ENTRY = Shape(
         "http": None,
     },
 )
-OF_ACTORS = "(user|key|sdk)_[0-9A-Za-z]{22}"
 OF_KEYS = "^(key|sdk)_[0-9A-Za-z]{22}$"
 FILTERS = (
     Parameter("category", "Only entries of this kind.", word(("change", "api_call", "delivery"))),

@@ -25,14 +25,6 @@ class Day(NamedTuple):
     errors: int
 
 
-class Totals(NamedTuple):
-    """Calls of a span of time."""
-
-    calls: int
-    errors: int
-    by_status: dict[str, int]
-
-
 def last_uses(credential_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, LastUse]:
     """This will return the last use of each key that was ever used, by the key's primary key. At most 999 keys."""
     return LastUse.objects.in_bulk(credential_ids) if credential_ids else {}
@@ -62,15 +54,6 @@ def daily_series(
     for key, day, total, failed in counted if credential_ids else ():
         found[key][day] = Day(day, total, failed)
     return {key: [found[key].get(day, Day(day, 0, 0)) for day in dates] for key in credential_ids}
-
-
-def totals_24h(organization_id: uuid.UUID, now: datetime | None = None) -> Totals:
-    """This will return the organization's calls of the current hour and the 23 before it."""
-    this_hour = (now or timezone.now()).replace(minute=0, second=0, microsecond=0)
-    rows = UsageHour.objects.filter(organization_id=organization_id, hour__gte=this_hour - timedelta(hours=23))
-    by_status = dict(rows.values("status_class").annotate(total=COUNT).values_list("status_class", "total"))
-    calls = sum(by_status.values())
-    return Totals(calls, calls - by_status.get("2xx", 0), by_status)
 
 
 def hourly_totals(organization_id: uuid.UUID, now: datetime | None = None) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
-from allauth.mfa.totp.internal.auth import format_hotp_value, generate_totp_secret, hotp_value
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.db import transaction
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
@@ -130,11 +130,6 @@ def recovery_digests(row: Authenticator) -> list[list[str]]:
     if "seed" in row.data:
         return [_digested(code) for code in RecoveryCodes(row).get_unused_codes()]
     return list(row.data.get("digests", []))
-
-
-def new_totp_secret() -> str:
-    """This will return a secret for an authenticator app, 160 bits in base32 (RFC 4226 section 4)."""
-    return generate_totp_secret()
 
 
 def new_recovery_codes() -> tuple[list[str], dict[str, Any]]:

@@ -7,17 +7,6 @@ shortens the lease, so that tests need not wait for it.
 import os
 import signal
 
-POINTS = (
-    "after_claim",
-    "before_send",
-    "in_flight",
-    "after_response",
-    "before_record",
-    "after_record",
-    "after_accept_before_commit",
-    "after_commit_before_answer",
-    "after_fan_out_batch",
-)
 LEASE_MARGIN_SECONDS = 15.0
 
 _ALLOWED = os.environ.get("PORTAL_FAULTS") == "1"

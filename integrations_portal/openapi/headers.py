@@ -10,13 +10,6 @@ from apps.base.shapes import Schema
 # Only where the key has limits: a key without any has none of the first five.
 LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy", "RateLimit")
 
-# What HTTP itself has on every answer, and what tells browsers to be careful: no part of what an operation says.
-OF_EVERY_ANSWER = (
-    *("Content-Type", "Content-Length", "Allow", "Vary", "Cache-Control"),
-    *("Content-Security-Policy", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Permissions-Policy"),
-    *("Referrer-Policy", "X-Content-Type-Options", "X-Frame-Options", "X-Robots-Tag", "Strict-Transport-Security"),
-)
-
 
 def _header(text: str, required: bool = False, **schema: Any) -> dict[str, Any]:
     return {"description": text, "required": required, "schema": schema}

@@ -47,15 +47,3 @@ def test_days_of_each_key_with_quiet_days_as_zeros(organization, other, django_a
 def test_no_keys_no_query(organization, django_assert_num_queries):
     with django_assert_num_queries(0):
         assert usage.daily_series(organization.pk, [], 7) == {}
-
-
-def test_totals_of_the_last_24_hours(organization, other, django_assert_num_queries):
-    key = key_actor(organization)
-    calls(key, NOON, 200, 201, 404, 429, 503)
-    calls(key, NOON - timedelta(hours=23), 200)
-    calls(key, NOON - timedelta(hours=24), 200)
-    calls(key_actor(other), NOON, 200)
-    with django_assert_num_queries(1):
-        totals = usage.totals_24h(organization.pk, now=NOON)
-    assert totals == (6, 3, {"2xx": 3, "4xx": 1, "429": 1, "5xx": 1})
-    assert usage.totals_24h(new_uuid(), now=NOON) == (0, 0, {})
