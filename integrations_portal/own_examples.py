@@ -61,7 +61,8 @@ def _patterns() -> list[str]:
 
 def _endpoint(actor: Actor) -> Examples:
     rows = Endpoint.objects.for_actor(actor).existing().order_by("-pk")[:MOST_ADDRESSES]
-    addresses = list(dict.fromkeys(row.url for row in rows))
+    # What is in a query may be a token: no example.
+    addresses = list(dict.fromkeys(row.url for row in rows if "?" not in row.url))
     return {"url": Own(addresses[0] if addresses else None, addresses), "event_types": Own(None, _patterns())}
 
 

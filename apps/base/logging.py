@@ -1,7 +1,7 @@
 """JSON logs on one stream, with the request id on every line and no secret on any.
 
 Redaction works on the finished line's values: whatever looks like a key, a signing secret or an authorization
-header is cut, wherever a library put it.
+header is cut, wherever a library put it. So are the query values of URLs: servers take tokens there.
 """
 
 import logging
@@ -19,6 +19,20 @@ SECRETS = re.compile(
     r"|((?:authorization|x-api-key|x-activation-token|cookie)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]+(?: [^\s\"',}]+)?",
     re.IGNORECASE,
 )
+URL_WITH_QUERY = re.compile(r"https?://[^\s?#\"<>]*\?[^\s\"<>]+", re.IGNORECASE)
+QUERY_PART = re.compile(r"[^&;]+")
+HIDDEN = "••••"
+
+
+def hide_query_values(url: str) -> str:
+    """Return the URL with its query's names as they are and dots for the values; a part without a name is a value."""
+    before, mark, query = url.partition("?")
+    return before + mark + QUERY_PART.sub(_hide_value, query)
+
+
+def _hide_value(part: re.Match[str]) -> str:
+    name, equals, value = part[0].partition("=")
+    return f"{name}={HIDDEN if value else ''}" if equals else HIDDEN
 
 
 def hide_keys(text: str) -> str:
@@ -27,7 +41,9 @@ def hide_keys(text: str) -> str:
 
 
 def redact(text: str) -> str:
-    """This will return the text with every key, signing secret and credential header cut to its first letters."""
+    """Return the text with each key, signing secret, credential header and query value of a URL cut or hidden."""
+    if "?" in text:
+        text = URL_WITH_QUERY.sub(lambda match: hide_query_values(match[0]), text)
     return SECRETS.sub(lambda match: f"{match[1] or match[2] or match[3] or match[4]}[redacted]", text)
 
 

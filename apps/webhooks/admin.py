@@ -81,15 +81,30 @@ class EventTypeAdmin(AuditedAdmin):
 class EndpointAdmin(ReadOnlyAdmin):
     """Endpoints of organizations; of their own headers the names only."""
 
-    list_display = ("url", "organization", "status", "health", "created_at")
+    list_display = ("shown_url", "organization", "status", "health", "created_at")
     list_select_related = ("organization",)
     list_filter = ("status", "health")
     search_fields = ("id", "organization")
     fields = (
-        *("url", "organization", "description", "event_types", "header_names", "status", "health", "disabled_reason"),
+        *(
+            "shown_url",
+            "organization",
+            "description",
+            "event_types",
+            "header_names",
+            "status",
+            "health",
+            "disabled_reason",
+        ),
         *("disabled_at", "deleted_at", "rate_limit_per_second", "max_in_flight", "failures_in_a_row"),
         *("failing_since", "last_success_at", "created_at"),
     )
+
+    @admin.display(description=_("URL"), ordering="url")
+    def shown_url(self, endpoint: Any) -> str:
+        """Where it leads, without the values of a query."""
+        url: str = endpoint.shown_url
+        return url
 
     @admin.display(description=_("own headers"))
     def header_names(self, endpoint: Any) -> Any:

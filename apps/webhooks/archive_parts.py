@@ -10,9 +10,9 @@ from apps.webhooks.serializers import write_delivery, write_endpoint, write_even
 
 
 def endpoints(actor: Actor) -> Iterator[dict[str, Any]]:
-    """This will return every endpoint that was not deleted."""
+    """Return every endpoint that was not deleted; a query of its URL may hold a token, so that is masked too."""
     for batch in in_batches(Endpoint.objects.for_actor(actor).existing()):
-        yield from map(write_endpoint, batch)
+        yield from ({**write_endpoint(each), "url": each.shown_url} for each in batch)
 
 
 def event_types(actor: Actor) -> Iterator[dict[str, Any]]:

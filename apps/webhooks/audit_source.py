@@ -8,6 +8,7 @@ from apps.audit.sources import Filters, Http, Party, Row, Source, of_times
 from apps.audit.vocabulary import write
 from apps.base.actor import Actor, ActorKind
 from apps.base.identifiers import decode, encode
+from apps.base.logging import hide_query_values
 from apps.webhooks.models import Attempt, Delivery, Endpoint
 
 ACTION = "delivery.attempted"
@@ -46,7 +47,7 @@ class Attempts(Source):
 
     def row(self, found: dict[str, Any]) -> Row:
         """This will write one attempt."""
-        url, event_type = found["delivery__endpoint__url"], found["delivery__event_type"]
+        url, event_type = hide_query_values(found["delivery__endpoint__url"]), found["delivery__event_type"]
         return Row(
             key=found["pk"],
             category="delivery",
@@ -64,7 +65,7 @@ class Attempts(Source):
 def endpoints(actor: Actor, most: int) -> list[Party]:
     """This will return the newest endpoints, deleted ones too, for the filters of the audit page."""
     rows = Endpoint.objects.for_actor(actor).order_by("-pk").only("pk", "url")[:most]
-    return [Party("endpoint", row.public_id, row.url) for row in rows]
+    return [Party("endpoint", row.public_id, row.shown_url) for row in rows]
 
 
 attempts = Attempts()

@@ -188,7 +188,7 @@ def _tell(
         action=action,
         target_kind="endpoint",
         target_id=endpoint.public_id,
-        target_label=endpoint.url,
+        target_label=endpoint.shown_url,
         changes=changes,
         organization_id=endpoint.organization_id,
     )
@@ -204,7 +204,7 @@ def _tell(
     publishing.publish(
         organization_id=endpoint.organization_id,
         event_type=action,
-        data={"id": endpoint.public_id, "url": endpoint.url, "description": endpoint.description, **facts},
+        data={"id": endpoint.public_id, "url": endpoint.shown_url, "description": endpoint.description, **facts},
     )
 
 

@@ -191,7 +191,7 @@ def write_delivery(delivery: Delivery) -> dict[str, Any]:
     return {
         "id": delivery.public_id,
         "event": {"id": encode(Event.id_prefix, delivery.event_id), "type": delivery.event_type},
-        "endpoint": {"id": encode(Endpoint.id_prefix, delivery.endpoint_id), "url": delivery.endpoint.url},
+        "endpoint": {"id": encode(Endpoint.id_prefix, delivery.endpoint_id), "url": delivery.endpoint.shown_url},
         "status": delivery.status,
         "test": delivery.test,
         "replay_of": encode(Delivery.id_prefix, delivery.replay_of_id) if delivery.replay_of_id else None,
@@ -254,7 +254,7 @@ def write_replay(job: ReplayJob) -> dict[str, Any]:
         "sent": job.sent,
         "succeeded": job.succeeded,
         "failed": job.failed,
-        "endpoint": {"id": encode(Endpoint.id_prefix, job.endpoint_id), "url": job.endpoint.url},
+        "endpoint": {"id": encode(Endpoint.id_prefix, job.endpoint_id), "url": job.endpoint.shown_url},
         "filters": {
             "since": instant(job.since),
             "until": instant(job.until),

@@ -84,7 +84,9 @@ def test_search_shows_less_and_unticks_nothing(browser_of, dev, acme):
 
 
 def test_an_edit_keeps_stored_headers_by_their_dots_and_adds_and_takes_away(browser_of, dev, acme):
-    endpoint = make(acme, headers={"X-Team": "blue-canary", "X-Old": "gone"})
+    endpoint = make(
+        acme, "https://hooks.acme.example/in", "order.*", headers={"X-Team": "blue-canary", "X-Old": "gone"}
+    )
     browser = browser_of(dev)
     page = browser.get(at(endpoint, "edit/"))
     assert "X-Team: ••••" in page.content.decode() and "blue-canary" not in page.content.decode()
@@ -148,6 +150,11 @@ def test_an_edit_asks_who_is_there_before_events_or_stored_headers_go_elsewhere(
     row = Endpoint.objects.get(pk=endpoint.pk)
     assert (row.url, row.headers, row.description) == (endpoint.url, endpoint.headers, "calmer")
     right = filled(**{**same, "url": "https://elsewhere.example/in", "confirm_password": PASSWORD})
+    again = browser.post(at(endpoint, "edit/"), right)
+    assert again.status_code == 422 and "Enter each value again" in again.content.decode()
+    row.refresh_from_db()
+    assert (row.url, row.headers) == (endpoint.url, endpoint.headers)
+    right["headers"] = "Authorization: n3w"
     assert browser.post(at(endpoint, "edit/"), right)["Location"] == at(endpoint)
     row.refresh_from_db()
-    assert row.url == "https://elsewhere.example/in" and json.loads(row.headers)["Authorization"] == "s3cret"
+    assert row.url == "https://elsewhere.example/in" and json.loads(row.headers) == {"Authorization": "n3w"}

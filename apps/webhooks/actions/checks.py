@@ -1,25 +1,35 @@
 """What new values of endpoints and test sends are checked against."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from django.apps import apps as django_apps
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from apps.base.actor import Actor
 from apps.base.errors import Conflict, Invalid, RateLimited
 from apps.base.identifiers import uuid_at
 from apps.base.organizations import organization_pk
 from apps.base.outbound import AddressRefused, HeaderRefused, check_header, check_url
 from apps.base.secrets import MASK_DOTS
+from apps.webhooks.catalogue import EVERYTHING
 from apps.webhooks.inbox import is_inbox
-from apps.webhooks.models import Endpoint, Event
+from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event, ReplayJob
+from apps.webhooks.subjects import hidden_from, require_scopes
 
 PLATFORM = "platform"
 MOST_HEADERS = 20
 TESTS_PER_MINUTE = 5
 MINUTE = timedelta(minutes=1)
+WAITING = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.HELD)
+ENTER_AGAIN = gettext_lazy(
+    "The URL leads to another server, which does not get the stored header values. Enter each value again, or remove "
+    "the headers."
+)
 
 
 def checked_url(url: str) -> str:
@@ -37,12 +47,42 @@ def checked_new_url(endpoint: Endpoint, url: str) -> str:
     return checked_url(url)
 
 
-def checked_headers(headers: Mapping[str, str], stored: Mapping[str, str]) -> dict[str, str]:
-    """This will return the headers to keep, or raise Invalid on ``headers``; ``••••`` stands for the stored value."""
+def leads_elsewhere(old: str, new: str) -> bool:
+    """Tell whether a checked URL leads to another server than before: another scheme, host or port."""
+    return _server(old) != _server(new)
+
+
+def _server(url: str) -> tuple[str, str]:
+    """Return scheme, host and port of a stored URL, which ``check_url`` wrote in its one form."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+def check_may_move(actor: Actor, endpoint: Endpoint, patterns: Iterable[str]) -> None:
+    """Raise Forbidden unless the actor may read all that a new URL of the endpoint gets, what waits for it included."""
+    require_scopes(actor, [*patterns, *endpoint.event_types])
+    hidden = hidden_from(actor, "event_type")
+    if hidden is None:
+        return
+    for job in ReplayJob.objects.unfinished().filter(endpoint=endpoint):
+        require_scopes(actor, job.event_types or [EVERYTHING])
+    waiting = Delivery.objects.filter(hidden, endpoint=endpoint, test=False, status__in=WAITING)
+    require_scopes(actor, waiting.values_list("event_type", flat=True)[:1])
+
+
+def checked_headers(
+    headers: Mapping[str, str], stored: Mapping[str, str], *, leads_elsewhere: bool = False
+) -> dict[str, str]:
+    """Return the headers to keep, or raise Invalid on ``headers``; ``••••`` stands for the stored value.
+
+    A stored value was meant for its server: no other one gets it, so there it must be sent again.
+    """
     if len(headers) > MOST_HEADERS:
         raise Invalid.field("headers", _("At most %(most)s headers.") % {"most": MOST_HEADERS})
     if len({name.lower() for name in headers}) < len(headers):
         raise Invalid.field("headers", _("A header is named twice."))
+    if leads_elsewhere and MASK_DOTS in headers.values():
+        raise Invalid.field("headers", ENTER_AGAIN)
     kept = {name: stored[name] if value == MASK_DOTS and name in stored else value for name, value in headers.items()}
     for name, value in kept.items():
         try:

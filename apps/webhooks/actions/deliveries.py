@@ -13,6 +13,7 @@ from apps.webhooks.actions.checks import check_test_rate
 from apps.webhooks.actions.rows import locked_endpoint, record
 from apps.webhooks.catalogue import patterns_for
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event, EventType
+from apps.webhooks.subjects import require_scopes
 
 TEST_EVENT_TYPE = "order.created"
 FINISHED = (DeliveryStatus.SUCCEEDED, DeliveryStatus.EXHAUSTED, DeliveryStatus.DROPPED)
@@ -42,6 +43,7 @@ def retry_delivery(*, actor: Actor, delivery_id: str) -> Delivery:
     actor.require(Permission.WEBHOOKS_WRITE)
     rows = Delivery.objects.for_actor(actor).select_related("event", "endpoint")
     delivery: Delivery = rows.with_public_id(delivery_id)
+    require_scopes(actor, [] if delivery.test else [delivery.event_type])
     endpoint = Endpoint.objects.select_for_update(no_key=True).get(pk=delivery.endpoint_id)
     if endpoint.deleted_at is not None or endpoint.status != EndpointStatus.ENABLED:
         raise Conflict(_("The endpoint is not enabled: enable it first."))
@@ -52,7 +54,7 @@ def retry_delivery(*, actor: Actor, delivery_id: str) -> Delivery:
         delivery = claims.send_again(delivery)
     elif not claims.send_now(delivery.pk):
         raise Conflict(_("The delivery is being sent or held."))
-    record(actor, "delivery.retried", delivery, {"endpoint": [None, endpoint.url]}, delivery.event_type)
+    record(actor, "delivery.retried", delivery, {"endpoint": [None, endpoint.shown_url]}, delivery.event_type)
     delivery.refresh_from_db()
     transaction.on_commit(bell.ring)
     return delivery

@@ -16,12 +16,15 @@ from apps.base.rendering import to_json
 from apps.base.versions import ANYTHING, Expected
 from apps.webhooks import bell, claims, health
 from apps.webhooks.actions.checks import (
+    ENTER_AGAIN,
     check_endpoint_limit,
+    check_may_move,
     check_owner,
     checked_headers,
     checked_limit,
     checked_new_url,
     checked_url,
+    leads_elsewhere,
 )
 from apps.webhooks.actions.rows import locked_endpoint, record
 from apps.webhooks.actions.secrets import add_secret
@@ -36,6 +39,7 @@ from apps.webhooks.models import (
     ReplayStatus,
     Subscription,
 )
+from apps.webhooks.subjects import require_scopes
 
 DEFAULT_IN_FLIGHT = 16
 HELD_CHOICES = ("send", "keep", "drop")
@@ -59,6 +63,7 @@ def create_endpoint(
     actor.require(Permission.WEBHOOKS_WRITE)
     check_owner(cast(uuid.UUID, actor.organization_id))
     patterns = check_patterns(event_types)
+    require_scopes(actor, patterns)
     values = {
         "url": checked_url(url),
         "description": description,
@@ -77,8 +82,11 @@ def update_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANYT
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
     before = {name: _shown(endpoint, name) for name in values}
-    version = endpoint.version
+    old_url, old_patterns, version = endpoint.url, endpoint.event_types, endpoint.version
     _set_checked(endpoint, values)
+    require_scopes(actor, [each for each in endpoint.event_types if each not in old_patterns])
+    if endpoint.url != old_url:
+        check_may_move(actor, endpoint, old_patterns)
     expected.check(version)
     after = {name: _shown(endpoint, name) for name in values}
     changes = {name: [before[name], after[name]] for name in values if name == "headers" or before[name] != after[name]}
@@ -94,20 +102,32 @@ def update_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANYT
 
 def _set_checked(endpoint: Endpoint, values: dict[str, Any]) -> None:
     """Put new values on the object, each checked. The row is the caller's to write."""
+    old_url = endpoint.url
     if "url" in values and not (is_inbox(endpoint.url) and values["url"] == endpoint.url):
         endpoint.url = checked_new_url(endpoint, values["url"])
     if "description" in values:
         endpoint.description = values["description"]
     if "event_types" in values:
         endpoint.event_types = check_patterns(values["event_types"])
-    # Headers whose key is not there, and may come back, are not replaced by none: their form showed none.
-    if "headers" in values and (values["headers"] or endpoint.own_headers is not None):
-        endpoint.headers = to_json(checked_headers(values["headers"] or {}, endpoint.own_headers or {}))
+    _set_headers(endpoint, values, leads_elsewhere(old_url, endpoint.url))
     if "rate_limit_per_second" in values:
         rate = checked_limit("rate_limit_per_second", values["rate_limit_per_second"], 1000)
         endpoint.rate_limit_per_second, endpoint.paced_until = rate, None
     if "max_in_flight" in values:
         endpoint.max_in_flight = checked_limit("max_in_flight", values["max_in_flight"], 64) or DEFAULT_IN_FLIGHT
+
+
+def _set_headers(endpoint: Endpoint, values: dict[str, Any], is_elsewhere: bool) -> None:
+    """Put new headers on the object. Another server than before gets none that was stored for the old one."""
+    stored = endpoint.own_headers
+    if "headers" not in values:
+        if is_elsewhere and stored != {}:
+            raise Invalid.field("headers", ENTER_AGAIN)
+        return
+    # Headers whose key is not there, and may come back, are not replaced by none: their form showed none.
+    if values["headers"] or stored is not None or is_elsewhere:
+        kept = checked_headers(values["headers"] or {}, stored or {}, leads_elsewhere=is_elsewhere)
+        endpoint.headers = to_json(kept)
 
 
 @transaction.atomic
@@ -172,6 +192,7 @@ def subscribe_endpoint(*, actor: Actor, endpoint_id: str, event_type: str) -> En
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
     (name,) = check_patterns([event_type])
+    require_scopes(actor, [name])
     if set(endpoint.event_types).intersection(patterns_for(name)):
         return endpoint
     before = list(endpoint.event_types)
@@ -188,7 +209,7 @@ def add_endpoint(actor: Actor, values: dict[str, Any]) -> tuple[Endpoint, str]:
     endpoint: Endpoint = Endpoint.objects.create(organization_id=organization_id, **creator(actor), **values)
     _subscribe(endpoint, endpoint.event_types)
     secret = add_secret(endpoint)
-    changes: dict[str, list[Any]] = {"url": [None, endpoint.url], "event_types": [None, endpoint.event_types]}
+    changes: dict[str, list[Any]] = {"url": [None, endpoint.shown_url], "event_types": [None, endpoint.event_types]}
     record(actor, "endpoint.created", endpoint, changes)
     return endpoint, secret
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -31,6 +32,7 @@ from apps.webhooks.models import (
     ReplayStatus,
 )
 from apps.webhooks.replays import Choice, first_key
+from apps.webhooks.subjects import hidden_from, require_scopes
 
 MOST_RATE = 1000
 MOST_UNFINISHED = 20
@@ -58,7 +60,7 @@ def count_replay(*, actor: Actor, endpoint_id: str, choice: Choice) -> int:
     """This will count the events that a replay of this choice would send, on an endpoint of whatever status."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = Endpoint.objects.for_actor(actor).existing().with_public_id(endpoint_id)
-    return choice.of(endpoint.pk).count()
+    return _counted(actor, choice, choice.of(endpoint.pk))
 
 
 def start_replay(*, actor: Actor, endpoint_id: str, choice: Choice, rate_per_second: int | None = None) -> ReplayJob:
@@ -73,7 +75,7 @@ def start_replay(*, actor: Actor, endpoint_id: str, choice: Choice, rate_per_sec
     moment = timezone.now()
     ends_before = uuid_at(moment)
     # Before the transaction: counting a long log must not keep others from the endpoint, nor from SQLite.
-    count = choice.of(endpoint.pk).filter(pk__lt=ends_before).count()
+    count = _counted(actor, choice, choice.of(endpoint.pk).filter(pk__lt=ends_before))
     with transaction.atomic():
         actor.require(Permission.WEBHOOKS_WRITE)
         endpoint = locked_endpoint(actor, endpoint_id)
@@ -134,6 +136,7 @@ def retry_selection(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[st
     _check_enabled(endpoint)
     keys = [key for text in delivery_ids if (key := decode(Delivery.id_prefix, text))]
     rows = Delivery.objects.for_actor(actor).filter(pk__in=keys, endpoint=endpoint).order_by("pk")
+    require_scopes(actor, {each.event_type for each in rows if not each.test})
     # Locked, so that the sweep that removes payloads does not come between the look and the new delivery.
     bodies = Event.objects.filter(pk__in=rows.values("event"), body__isnull=False).select_for_update(no_key=True)
     payloads = set(bodies.order_by("pk").values_list("pk", flat=True))
@@ -149,6 +152,15 @@ def _sent_again(delivery: Delivery, payloads: set[Any]) -> bool:
     if delivery.status in FINISHED:
         return delivery.event_id in payloads and bool(claims.send_again(delivery))
     return claims.send_now(delivery.pk)
+
+
+def _counted(actor: Actor, choice: Choice, rows: QuerySet[Delivery]) -> int:
+    """Count the chosen rows; Forbidden where the actor may not read one of them, or a type that it names."""
+    require_scopes(actor, choice.event_types)
+    hidden = hidden_from(actor, "event_type")
+    if hidden is not None:
+        require_scopes(actor, rows.filter(hidden).values_list("event_type", flat=True)[:1])
+    return rows.count()
 
 
 def _check_enabled(endpoint: Endpoint) -> None:
@@ -182,7 +194,7 @@ def _record(actor: Actor, action: str, job: ReplayJob, changes: dict[str, list[A
         action=action,
         target_kind="replay",
         target_id=job.public_id,
-        target_label=job.endpoint.url,
+        target_label=job.endpoint.shown_url,
         changes=changes,
         organization_id=job.organization_id,
     )

@@ -21,7 +21,7 @@ def record(actor: Actor, action: str, target: Any, changes: dict[str, list[Any]]
         action=action,
         target_kind=target._meta.model_name,
         target_id=target.public_id,
-        target_label=label or target.url,
+        target_label=label or target.shown_url,
         changes=changes,
         organization_id=target.organization_id,
     )

@@ -11,6 +11,9 @@ from apps.webhooks.actions.checks import check_endpoint_limit
 from apps.webhooks.actions.endpoints import add_endpoint
 from apps.webhooks.inbox import INBOX_URL
 from apps.webhooks.models import Endpoint
+from apps.webhooks.subjects import require_scopes
+
+INBOX_TYPES = ["*"]
 
 
 @transaction.atomic
@@ -24,9 +27,10 @@ def open_inbox(*, actor: Actor) -> Endpoint:
     rows = Endpoint.objects.for_actor(actor).existing().filter(url=INBOX_URL)
     if found := rows.first():
         return found
+    require_scopes(actor, INBOX_TYPES)
     check_endpoint_limit(cast(uuid.UUID, actor.organization_id))
     # Once more, under the lock that the check took: two clicks make one inbox.
     if found := rows.first():
         return found
-    endpoint, _secret = add_endpoint(actor, {"url": INBOX_URL, "event_types": ["*"]})
+    endpoint, _secret = add_endpoint(actor, {"url": INBOX_URL, "event_types": INBOX_TYPES})
     return endpoint

@@ -26,6 +26,7 @@ from apps.webhooks.serializers import (
     write_event_with_data,
     write_whole_delivery,
 )
+from apps.webhooks.subjects import hidden_from, require_scopes
 
 READ_EVENTS = (Permission.EVENTS_READ, Permission.WEBHOOKS_READ)
 
@@ -38,6 +39,13 @@ def events_of(request: ApiRequest) -> OrgQuerySet[Event]:
     return Event.objects.for_actor(request.actor).filter(test=False)
 
 
+def type_parameter(request: ApiRequest, name: str) -> str | None:
+    """Return the event type that a list is narrowed to; Forbidden where the caller may not read its events."""
+    found = matching_parameter(request, name, EVENT_NAME, "order.created")
+    require_scopes(request.actor, [found] if found is not None else [])
+    return found
+
+
 class Events(PortalView):
     """The list, and publishing."""
 
@@ -47,7 +55,8 @@ class Events(PortalView):
     def get(self, request: ApiRequest) -> Response:
         """This will list events, newest first."""
         rows = _between(request, events_of(request).defer("body"))
-        name = matching_parameter(request, "type", EVENT_NAME, "order.created")
+        name, hidden = type_parameter(request, "type"), hidden_from(request.actor, "type")
+        rows = rows if hidden is None else rows.exclude(hidden)
         return self.cursor_page(request, rows.filter(type=name) if name is not None else rows, write_event)
 
     def post(self, request: ApiRequest) -> Response:
@@ -77,7 +86,9 @@ class OneEvent(PortalView):
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one event with its data."""
-        return Response(write_event_with_data(events_of(request).with_public_id(id)))
+        event: Event = events_of(request).with_public_id(id)
+        require_scopes(request.actor, [event.type])
+        return Response(write_event_with_data(event))
 
 
 # Deliveries
@@ -97,7 +108,11 @@ class Deliveries(PortalView):
 
     def get(self, request: ApiRequest) -> Response:
         """This will list deliveries, newest first."""
-        return self.cursor_page(request, deliveries_of(request).filter(_filters(request)), write_delivery)
+        rows, hidden = deliveries_of(request).filter(_filters(request)), hidden_from(request.actor, "event_type")
+        if hidden is not None:
+            # A test carries the type's sample, which every key may read.
+            rows = rows.exclude(hidden, test=False)
+        return self.cursor_page(request, rows, write_delivery)
 
 
 def _filters(request: ApiRequest) -> Q:
@@ -110,7 +125,7 @@ def _filters(request: ApiRequest) -> Q:
                 raise Invalid.field(parameter, f"{parameter} must be an id such as {model.id_prefix}_….")
             found &= Q(**{parameter: key})
     status = choice_parameter(request, "status", DeliveryStatus.values)
-    event_type = matching_parameter(request, "event_type", EVENT_NAME, "order.created")
+    event_type = type_parameter(request, "event_type")
     found &= written(Q(status=status)) if status is not None else Q()
     found &= Q(event_type=event_type) if event_type is not None else Q()
     return found & _span(request)
@@ -140,7 +155,9 @@ class OneDelivery(PortalView):
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one delivery with its attempts and payload."""
         rows = Delivery.objects.for_actor(request.actor).select_related("endpoint", "event")
-        return Response(write_whole_delivery(rows.with_public_id(id)))
+        delivery: Delivery = rows.with_public_id(id)
+        require_scopes(request.actor, [] if delivery.test else [delivery.event_type])
+        return Response(write_whole_delivery(delivery))
 
 
 class RetryDelivery(PortalView):

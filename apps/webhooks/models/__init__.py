@@ -11,6 +11,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.crypto import CannotDecrypt, EncryptedTextField
+from apps.base.logging import hide_query_values
 from apps.base.models import CreatedBy, OrgOwned, OrgQuerySet, Timestamped
 from apps.base.versions import version_of
 from apps.webhooks.models.deliveries import Attempt, Delivery, DeliveryStatus, FanOutBatch
@@ -131,7 +132,12 @@ class Endpoint(OrgOwned, Timestamped, CreatedBy):
         ]
 
     def __str__(self) -> str:
-        return self.url
+        return self.shown_url
+
+    @property
+    def shown_url(self) -> str:
+        """The URL as pages, logs and records show it; the values of its query are only for who edits the endpoint."""
+        return hide_query_values(self.url)
 
     @property
     def own_headers(self) -> dict[str, str] | None:

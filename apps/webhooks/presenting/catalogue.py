@@ -62,7 +62,7 @@ def _subscription(endpoint: Endpoint, name: str) -> dict[str, Any]:
     patterns = set(endpoint.event_types).intersection(patterns_for(name))
     return {
         "id": endpoint.public_id,
-        "name": endpoint_name(endpoint) if is_inbox(endpoint.url) else endpoint.url.partition("://")[2],
+        "name": endpoint_name(endpoint) if is_inbox(endpoint.url) else endpoint.shown_url.partition("://")[2],
         "description": endpoint.description,
         "is_subscribed": bool(patterns),
         "by_pattern": bool(patterns) and name not in patterns,

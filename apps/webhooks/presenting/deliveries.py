@@ -245,4 +245,4 @@ def as_curl(delivery: Delivery, attempt: Attempt | None) -> str:
     endpoint = delivery.endpoint
     if attempt is None or not delivery.event.body or endpoint.deleted_at or is_inbox(endpoint.url):
         return ""
-    return request_as_curl("POST", endpoint.url, attempt.request_headers, delivery.event.body)
+    return request_as_curl("POST", endpoint.shown_url, attempt.request_headers, delivery.event.body)

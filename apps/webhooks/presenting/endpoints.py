@@ -49,9 +49,9 @@ def endpoint_facts(endpoint: Endpoint, held: int = 0) -> dict[str, Any]:
     """This will return what every page says of an endpoint."""
     return {
         "id": endpoint.public_id,
-        "url": endpoint.url,
+        "url": endpoint.shown_url,
         "host": endpoint_name(endpoint),
-        "short_url": endpoint.url.partition("://")[2] or endpoint.url,
+        "short_url": endpoint.shown_url.partition("://")[2] or endpoint.shown_url,
         "is_inbox": is_inbox(endpoint.url),
         "description": endpoint.description,
         "status": endpoint.status,

@@ -1,0 +1,53 @@
+"""Whose data an event carries: to subscribe to a type, and to read what was sent of it, takes the scope of its subject.
+
+Otherwise an endpoint would be a way around the scope. The host product's types have no scope.
+"""
+
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from apps.base.actor import Actor, ActorKind
+from apps.base.errors import Forbidden
+from apps.base.permissions import ADMIN, Permission
+from apps.webhooks.catalogue import EVERYTHING
+
+SCOPES = {
+    "user": Permission.USERS_READ,
+    "api_key": Permission.API_KEYS_READ,
+    "sdk_key": Permission.SDK_KEYS_READ,
+    "endpoint": Permission.WEBHOOKS_READ,
+}
+
+
+def require_scopes(actor: Actor, patterns: Iterable[str]) -> None:
+    """Raise Forbidden, naming the scope, unless the actor may read every type that the names and patterns match."""
+    for pattern in patterns:
+        for scope in _scopes_of(pattern):
+            if not actor.can(scope):
+                _refuse(actor, scope, pattern)
+
+
+def hidden_from(actor: Actor, field: str) -> Q | None:
+    """Return the condition that finds what the actor may not read by the type in ``field``; None where that is all."""
+    words = [word for word, scope in SCOPES.items() if not actor.can(scope)]
+    return reduce(or_, (Q(**{f"{field}__startswith": f"{word}."}) for word in words)) if words else None
+
+
+def _scopes_of(pattern: str) -> list[Permission]:
+    if pattern == EVERYTHING:
+        return list(SCOPES.values())
+    scope = SCOPES.get(pattern.partition(".")[0])
+    return [] if scope is None else [scope]
+
+
+def _refuse(actor: Actor, scope: Permission, pattern: str) -> None:
+    """A key is told which type takes the scope; a person's role is answered as everywhere."""
+    if actor.kind not in (ActorKind.API_KEY, ActorKind.SDK_KEY):
+        actor.require(scope)
+    words = {"scope": scope, "pattern": pattern, "accepted": f"{scope}, {ADMIN}"}
+    message = _("This key lacks the scope %(scope)s, which events of type %(pattern)s require. Accepted: %(accepted)s.")
+    raise Forbidden(message % words, "insufficient_scope")
