@@ -13,6 +13,7 @@ from apps.api_keys.models import ApiKey
 from apps.api_keys.serializers import (
     KeyChangeBody,
     NewKeyBody,
+    RevokeBody,
     VerifyBody,
     write_key,
     write_limits,
@@ -137,10 +138,10 @@ class RevokeApiKey(ChangeOfState):
 
     requires = {"POST": Permission.API_KEYS_WRITE}
     offers = {"POST": operations.REVOKE_API_KEY}
-    body = ReasonBody
+    body = RevokeBody
 
     def post(self, request: ApiRequest, id: str) -> Response:
-        """This will revoke a key; again is the same answer and changes nothing."""
+        """Revoke a key, with what it made by rotating itself; again is the same answer and changes nothing."""
         return self.change(request, id, actions.revoke_key)
 
 

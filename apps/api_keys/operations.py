@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from apps.api_keys.serializers import KeyChangeBody, NewKeyBody, VerifyBody
+from apps.api_keys.serializers import KeyChangeBody, NewKeyBody, RevokeBody, VerifyBody
 from apps.audit.figures import Interval
 from apps.base.operations import Answer, Operation, Paging, Parameter, span_parameters
 from apps.base.shapes import Shape, listed, moment, more, nullable, public_id, record, shown_once, text, whole, word
@@ -175,7 +175,7 @@ ROTATE_API_KEY = Operation(
     step_up=True,
 )
 REVOKE_API_KEY = Operation(
-    "revokeApiKey", STATE, ReasonBody, {"reason": "No longer needed"}, refuses=("conflict",), step_up=True
+    "revokeApiKey", STATE, RevokeBody, {"reason": "No longer needed"}, refuses=("conflict",), step_up=True
 )
 DISABLE_API_KEY = Operation(
     "disableApiKey", STATE, ReasonBody, {"reason": "Under repair"}, refuses=("conflict",), step_up=True

@@ -14,6 +14,7 @@ from apps.base.serializers import NOT_GIVEN_BACK, Address, Flag, Name, StrictSer
 from apps.credentials.gate import KeyRow
 from apps.credentials.limits import WindowState
 from apps.credentials.moments import moment
+from apps.credentials.serializers import ReasonBody
 
 
 class LimitsBody(StrictSerializer):
@@ -68,6 +69,12 @@ class KeyChangeBody(StrictSerializer):
         if not attrs:
             raise serializers.ValidationError({"body": ["Send name, scopes, allowed_networks or limits."]})
         return attrs
+
+
+class RevokeBody(ReasonBody):
+    """Why a key is ended, and whether what it made by rotating itself is ended too."""
+
+    successors = Flag(required=False)
 
 
 class VerifyBody(StrictSerializer):

@@ -37,6 +37,8 @@ NEGOTIATION = DefaultContentNegotiation()
 ANY_KEY: tuple[Permission, ...] = ()
 # As ``callers``: whoever it is. Credentials are not looked at, count on no limit and are not logged.
 ANYBODY: tuple[str, ...] = ()
+# What costs a caller nothing, also where it is answered after the door counted the request.
+UNCOUNTED = (401, 429)
 KEYS_ALONE = "No role of a person may do this: it takes a key."
 
 
@@ -171,8 +173,9 @@ class PortalView(APIView):
         started = time.perf_counter()
         request.caller, request.attempt, request.scopes_used, request.uses = Caller(), None, (), []
         response = cast(Response, super().dispatch(request, *args, **kwargs))
-        if response.status_code == 429 and request.caller.give_back is not None:
+        if response.status_code in UNCOUNTED and request.caller.give_back is not None:
             request.caller.give_back(request)
+            request.caller.headers = request.caller.headers if response.status_code == 429 else {}
         add_headers(response, request.caller.headers)
         if request.attempt is not None:
             request.attempt.close(response)

@@ -138,9 +138,19 @@ class DisableKeyForm(StepUpForm):
 class RevokeKeyForm(DisableKeyForm):
     """S6: the name typed where the key was used lately, else one tick."""
 
-    def __init__(self, *args: Any, key_name: str, recently_used: bool, **options: Any) -> None:
+    def __init__(
+        self, *args: Any, key_name: str, recently_used: bool, successors: Sequence[SecretKey] = (), **options: Any
+    ) -> None:
         super().__init__(*args, **options)
         self.key_name = key_name
+        if successors:
+            label = gettext("Also revoke %(keys)s, created by this key when it rotated itself")
+            self.fields["successors"] = forms.BooleanField(
+                label=label % {"keys": ", ".join(key.mask for key in successors)},
+                required=False,
+                initial=True,
+                help_text=gettext("Whoever has this key may have them too. Clear this if you rotated it on purpose."),
+            )
         if recently_used:
             self.fields["confirm_name"] = forms.CharField(
                 label=_("Type the key's name to confirm"),
@@ -151,7 +161,11 @@ class RevokeKeyForm(DisableKeyForm):
             self.fields["confirm"] = forms.BooleanField(
                 label=_("I understand that calls with this key are refused from now on")
             )
-        self.order_fields(["reason", "confirm_name", "confirm", "confirm_password"])
+        self.order_fields(["reason", "successors", "confirm_name", "confirm", "confirm_password"])
+
+    def for_action(self) -> dict[str, Any]:
+        """Return what was chosen, as ``actions.revoke_key`` takes it."""
+        return {"reason": self.cleaned_data["reason"], "successors": bool(self.cleaned_data.get("successors"))}
 
     def clean_confirm_name(self) -> str:
         """This will compare the typed name with the key's."""

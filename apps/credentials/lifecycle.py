@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor
-from apps.base.errors import Conflict
+from apps.base.errors import Conflict, Forbidden, Unauthorized
 from apps.base.models import creator
 from apps.base.secrets import new_key
 from apps.credentials import gate
@@ -51,6 +51,36 @@ def locked(rows: SecretKeyQuerySet, public_id: str) -> Any:
     if connection.vendor == "postgresql":
         rows = rows.select_for_update(of=("self",))
     return rows.with_public_id(public_id)
+
+
+def hold_creator(actor: Actor) -> None:
+    """Hold the key that creates another one, and refuse one that was ended or set aside since its request came in.
+
+    Before any other row: a report of its leak, or its revocation, comes before the new key or finds it.
+    """
+    kind = next((kind for kind in KINDS.values() if kind.kind == actor.kind), None)
+    if kind is None or actor.pk is None:
+        return
+    status = kind.keys().select_for_update().get(pk=actor.pk).status
+    if status in (KeyStatus.REVOKED, KeyStatus.EXPIRED, KeyStatus.DISABLED):
+        raise Unauthorized(_("This key no longer works. Use another one."), f"{status}_api_key")
+    if status == KeyStatus.QUARANTINED:
+        raise Forbidden(_("This key is quarantined: until it is released it may only read."), "key_quarantined")
+
+
+def own_successors(key: Key) -> list[Key]:
+    """Return the keys that still work of those that the key created by rotating itself, and they in turn, oldest first.
+
+    Whoever had the key's text has theirs: it was in the answer to the rotation. A key that somebody else created by
+    rotating is none of them, nor is what came after it.
+    """
+    found, creators, newest = [], {key.public_id}, key
+    while successor := type(key).objects.filter(replaces=newest, created_by_id__in=creators).first():
+        creators.add(successor.public_id)
+        newest = successor
+        if not successor.has_ended:
+            found.append(successor)
+    return found
 
 
 def require_alive(key: SecretKey) -> None:

@@ -91,6 +91,31 @@ KINDS: dict[str, Words] = {
         _("It was reported as leaked. Place: %(where)s. It stopped working at once; make a new key and move over."),
         _("Open the key"),
     ),
+    "api_key.successor_leaked": Words(
+        _("The API key “%(name)s” was created by a key that is public"),
+        _(
+            "%(origin)s was reported as leaked. Place: %(where)s. It created this key by rotating itself, so whoever"
+            " has it may have this key too. This key still works: if you don't know who rotated it, revoke it now."
+        ),
+        _("Open the key"),
+    ),
+    "api_key.successor_leaked_quarantined": Words(
+        _("The API key “%(name)s” was put in quarantine: the key that created it is public"),
+        _(
+            "%(origin)s was reported as leaked. Place: %(where)s. It created this key by rotating itself, so whoever"
+            " has it may have this key too. This key can only read now, and only from IP addresses it used before."
+            " Create a new key, move over, then revoke this one."
+        ),
+        _("Open the key"),
+    ),
+    "api_key.successor_leaked_revoked": Words(
+        _("The API key “%(name)s” was revoked: the key that created it is public"),
+        _(
+            "%(origin)s was reported as leaked. Place: %(where)s. It created this key by rotating itself, so whoever"
+            " has it may have this key too. Create a new key and move over."
+        ),
+        _("Open the key"),
+    ),
     "sdk_key.leaked": Words(
         _("The SDK key “%(name)s” was reported as leaked"),
         _("Place: %(where)s. A key inside an app can be read by its users; rotate it if it is abused."),

@@ -171,7 +171,11 @@ PORTAL_EVENTS: dict[str, EventKind] = {
     ),
     "api_key.leaked": api_key_event(
         _("An API key was reported as public."),
-        {"consequence": words("tell", "quarantine", "revoke"), "where": {"type": "string", "maxLength": 500}},
+        {
+            "consequence": words("tell", "quarantine", "revoke"),
+            "where": {"type": "string", "maxLength": 500},
+            "reported": {"type": "string", "maxLength": 40},
+        },
         consequence="quarantine",
         where="https://code.example.com/app/config.py",
     ),

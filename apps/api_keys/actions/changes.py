@@ -81,6 +81,7 @@ def rotate_key(
     """
     actor.require(Permission.API_KEYS_WRITE)
     overlap = check_overlap(overlap_seconds)
+    lifecycle.hold_creator(actor)
     key = hold(actor, key_id)
     kind = key.key_type
     rules.check_type_may_be_made(actor, kind)

@@ -1,5 +1,7 @@
 """What happens to a key that somebody found in public."""
 
+from typing import Any
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -8,47 +10,64 @@ from apps.api_keys.actions.telling import announce, hold, record
 from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
+from apps.credentials import lifecycle
 from apps.notices.models import Severity
 
-QUARANTINE, REVOKE = "quarantine", "revoke"
-REASON = "Reported as leaked"
-NOTICES = {QUARANTINE: "api_key.leaked_quarantined", REVOKE: "api_key.leaked_revoked"}
-NOTHING = "none"
+QUARANTINE, REVOKE, NOTHING = "quarantine", "revoke", "none"
+REASON, REASON_OF_SUCCESSOR = "Reported as leaked", "Created by a key that was reported as leaked"
+NOTICES = {QUARANTINE: "leaked_quarantined", REVOKE: "leaked_revoked"}
 
 
 @transaction.atomic
 def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
-    """This will do with a leaked key what its organization wants, and tell whether the report was news.
+    """Do with a leaked key what its organization wants, and tell whether the report was news.
 
-    Once per key and day: reporting it again changes and records nothing. ``actor`` is the portal with the reporter's
-    address, ``where`` a text without secrets. The leak of a key that has ended is recorded and nobody is told.
+    So it does with what the key made by rotating itself, also where the key has ended: whoever had its text has
+    theirs. Once per key and day: reporting it again changes and records nothing. ``actor`` is the portal with the
+    reporter's address, ``where`` a text without secrets.
     """
     key = hold(actor, key_id)
+    is_news = _take(actor, key, where)
+    for successor in lifecycle.own_successors(key):
+        is_news = _take(actor, hold(actor, successor.public_id), where, origin=key) or is_news
+    return is_news
+
+
+def _take(actor: Actor, key: ApiKey, where: str, origin: ApiKey | None = None) -> bool:
+    """Act on one key, and tell whether that was news; the leak of one that has ended is recorded and nobody is told.
+
+    ``origin``: the key that was reported, where it is not this one.
+    """
     # The row is held: two reports of one key come one after the other.
     story = f"{stories.LEAK}:{timezone.now():%Y-%m-%d}"
     if stories.was_told(key, story):
         return False
     consequence = NOTHING if key.has_ended else str(key.organization.leak_policy)
-    record(actor, key, "api_key.leaked", {"where": [None, where], "consequence": [None, consequence]})
+    changes: dict[str, list[Any]] = {"where": [None, where], "consequence": [None, consequence]}
+    more: dict[str, Any] = {"where": where} if where else {}
+    if origin is not None:
+        changes["reported"], more["reported"] = [None, origin.public_id], origin.public_id
+    record(actor, key, "api_key.leaked", changes)
     if consequence != NOTHING:
-        more = {"where": where} if where else {}
         announce(key, "api_key.leaked", consequence=consequence, **more)
-    _act(actor, key, consequence)
-    _tell(key, story, consequence, where)
+    _act(actor, key, consequence, REASON if origin is None else REASON_OF_SUCCESSOR)
+    _tell(key, story, consequence, where, origin)
     return True
 
 
-def _act(actor: Actor, key: ApiKey, consequence: str) -> None:
+def _act(actor: Actor, key: ApiKey, consequence: str, reason: str) -> None:
     if consequence == QUARANTINE:
-        states.quarantine_key(actor=actor, key_id=key.public_id, reason=REASON)
+        states.quarantine_key(actor=actor, key_id=key.public_id, reason=reason, successors=False)
     elif consequence == REVOKE:
-        states.revoke_key(actor=actor, key_id=key.public_id, reason=REASON)
+        states.revoke_key(actor=actor, key_id=key.public_id, reason=reason, successors=False)
 
 
-def _tell(key: ApiKey, story: str, consequence: str, where: str) -> None:
+def _tell(key: ApiKey, story: str, consequence: str, where: str, origin: ApiKey | None) -> None:
     """Post the notice, which also remembers the report; of a dead key it is taken off the pages at once."""
-    kind = NOTICES.get(consequence, "api_key.leaked")
+    what = NOTICES.get(consequence, "leaked")
+    kind = f"api_key.{what}" if origin is None else f"api_key.successor_{what}"
     is_silent = consequence == NOTHING
-    stories.post(key, kind, story, severity=Severity.BAD, params={"where": where or None}, mail=not is_silent)
+    params = {"where": where or None, **({"origin": origin.mask} if origin else {})}
+    stories.post(key, kind, story, severity=Severity.BAD, params=params, mail=not is_silent)
     if is_silent:
         stories.resolve_for(key, stories.LEAK)

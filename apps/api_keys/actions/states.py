@@ -17,17 +17,38 @@ from apps.credentials.rules import check_reason
 
 
 @transaction.atomic
-def revoke_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING, reason: str = "") -> ApiKey:
-    """This will end a key for good; Conflict for one that has expired."""
+def revoke_key(
+    *,
+    actor: Actor,
+    key_id: str,
+    expected: Expected = ANYTHING,
+    reason: str = "",
+    successors: bool | None = None,
+) -> ApiKey:
+    """End a key for good, with what it made by rotating itself; Conflict for one that has expired and made nothing.
+
+    ``successors``: whether those are revoked too. Unless it is said they are, but for a key of theirs that asks: it
+    rotated itself and ends the old key, as it should.
+    """
     actor.require(Permission.API_KEYS_WRITE)
     key, reason = hold(actor, key_id), check_reason(reason)
     expected.check(key.version)
+    chain = [] if successors is False else lifecycle.own_successors(key)
+    if successors is None and actor.id in (key.public_id, *(each.public_id for each in chain)):
+        chain = []
+    if not (chain and key.has_ended):
+        _revoke(actor, key, reason)
+    for successor in chain:
+        _revoke(actor, hold(actor, successor.public_id), reason)
+    return key
+
+
+def _revoke(actor: Actor, key: ApiKey, reason: str) -> None:
     before = key.status
     if lifecycle.revoke(key, actor=actor, reason=reason):
         stories.resolve_for(key)
         _record(actor, key, "api_key.revoked", before, reason)
         announce(key, "api_key.revoked", **({"reason": reason} if reason else {}))
-    return key
 
 
 @transaction.atomic
@@ -44,9 +65,12 @@ def enable_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING) -> A
 
 
 @transaction.atomic
-def quarantine_key(*, actor: Actor, key_id: str, reason: str = "") -> ApiKey:
-    """This will set a key aside: it reads, from addresses that it was used from before, and no more."""
-    return _set_aside(actor, key_id, ANYTHING, reason, lifecycle.quarantine, "api_key.quarantined")
+def quarantine_key(*, actor: Actor, key_id: str, reason: str = "", successors: bool = True) -> ApiKey:
+    """Set a key aside, with what it made by rotating itself: they read, from addresses used before, and no more."""
+    key = _set_aside(actor, key_id, ANYTHING, reason, lifecycle.quarantine, "api_key.quarantined")
+    for successor in lifecycle.own_successors(key) if successors else ():
+        _set_aside(actor, successor.public_id, ANYTHING, reason, lifecycle.quarantine, "api_key.quarantined")
+    return key
 
 
 @transaction.atomic

@@ -19,6 +19,7 @@ from apps.base.forms import AlreadySent, blame
 from apps.base.pages import FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
+from apps.credentials import lifecycle
 from apps.credentials.forms import ConfirmForm, DisableKeyForm, RevokeKeyForm, RotateKeyForm, try_change
 
 Change = Callable[..., Any]
@@ -121,8 +122,9 @@ def key_revoke(request: PortalRequest, key_id: str) -> HttpResponse:
         request=request,
         key_name=key.name,
         recently_used=harm["recently_used"],
+        successors=lifecycle.own_successors(key),
     )
-    if form.is_valid() and try_change(form, actions.revoke_key, key, reason=form.cleaned_data["reason"]):
+    if form.is_valid() and try_change(form, actions.revoke_key, key, **form.for_action()):
         messages.success(request, _("“%(name)s” is revoked. Its next call is refused.") % {"name": key.name})
         return back(request, key)
     return render(request, "api_keys/revoke.html", {"form": form, **harm}, status=422 if form.errors else 200)

@@ -45,6 +45,7 @@ class NewSdkKey:
 def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
     """This will make an SDK key with an empty pool of activations and return it with its text, once."""
     actor.require(Permission.SDK_KEYS_WRITE)
+    lifecycle.hold_creator(actor)
     platform = rules.check_platform(new.platform)
     values: dict[str, Any] = {
         "name": check_name(new.name),
@@ -137,6 +138,7 @@ def rotate_sdk_key(
     """
     actor.require(Permission.SDK_KEYS_WRITE)
     overlap = check_overlap(overlap_seconds)
+    lifecycle.hold_creator(actor)
     key = states.hold(actor, key_id)
     expected.check(key.version)
     expires_at = rules.expiry_of_successor(key)
