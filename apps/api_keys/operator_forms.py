@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.api_keys import actions
 from apps.api_keys.models import EVERY_SCOPE, KeyType, Package, Scope
 from apps.base.errors import Invalid
+from apps.base.forms import LineField
 
 
 class Ticks(forms.MultipleChoiceField):
@@ -48,6 +49,7 @@ class KeyTypeForm(forms.ModelForm):
     class Meta:
         model = KeyType
         exclude: ClassVar[list[str]] = ["is_builtin"]
+        field_classes: ClassVar[dict[str, Any]] = {"title": LineField, "description": LineField}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -76,6 +78,7 @@ class ScopeForm(forms.ModelForm):
     class Meta:
         model = Scope
         fields = ("name", "description", "position")
+        field_classes: ClassVar[dict[str, Any]] = {"description": LineField}
 
     def clean_name(self) -> str:
         """This will take ``resource:action``."""
@@ -91,6 +94,7 @@ class PackageForm(forms.ModelForm):
     class Meta:
         model = Package
         fields = ("organization", "types_off", "scopes_off", "contact")
+        field_classes: ClassVar[dict[str, Any]] = {"contact": LineField}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

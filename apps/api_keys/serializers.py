@@ -10,7 +10,7 @@ from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
 from apps.base.instants import instant
 from apps.base.lists import read_time
-from apps.base.serializers import NOT_GIVEN_BACK, Address, Flag, Name, StrictSerializer, Text, TextList, Whole
+from apps.base.serializers import NOT_GIVEN_BACK, Address, Flag, Opaque, StrictSerializer, Text, TextList, Whole
 from apps.credentials.gate import KeyRow
 from apps.credentials.limits import WindowState
 from apps.credentials.moments import moment
@@ -27,7 +27,7 @@ class LimitsBody(StrictSerializer):
 class NewKeyBody(StrictSerializer):
     """What makes a key. At most one of the three ways to say when it ends."""
 
-    name = Name(max_length=100)
+    name = Text(max_length=100)
     type = Text(max_length=40)
     scopes = TextList()
     subject = Text(max_length=200, required=False, allow_null=True)
@@ -59,7 +59,7 @@ class KeyChangeBody(StrictSerializer):
 
     takes_no_empty_body = True
 
-    name = Name(max_length=100, required=False)
+    name = Text(max_length=100, required=False)
     scopes = TextList(required=False)
     allowed_networks = TextList(required=False)
     limits = LimitsBody(required=False)
@@ -80,7 +80,7 @@ class RevokeBody(ReasonBody):
 class VerifyBody(StrictSerializer):
     """A key as somebody else received it, and what it is to be good for."""
 
-    key = Text(max_length=1000, allow_blank=True, style=NOT_GIVEN_BACK)
+    key = Opaque(max_length=1000, allow_blank=True, style=NOT_GIVEN_BACK)
     scopes = TextList(required=False, allow_null=True)
     ip = Address(required=False, allow_null=True)
     cost = Whole(required=False, min_value=1, max_value=100, default=1)

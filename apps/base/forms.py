@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -26,6 +26,7 @@ from apps.base import form_limits, second_step, sessions
 from apps.base.errors import PortalError, RateLimited, Text
 from apps.base.mail_addresses import LONGEST, canonical_address, check_address
 from apps.base.models import SpentForm
+from apps.base.names import plain_text
 from apps.base.requests import PortalRequest
 
 TOKEN_SALT = "portal.form-token"  # noqa: S105  a salt is no secret
@@ -57,6 +58,13 @@ def signed_in_since(request: PortalRequest, moment: datetime) -> bool:
 def form_token(request: PortalRequest, path: str) -> str:
     """This will return a token for one send of the form at a path, by this person."""
     return signing.dumps([secrets.token_hex(16), str(request.user.pk), path], salt=TOKEN_SALT)
+
+
+class LineField(forms.CharField):
+    """A text that is stored and shown: one line that reads as it is written, without a secret in it."""
+
+    def __init__(self, *, validators: Sequence[Callable[[str], None]] = (), **options: Any) -> None:
+        super().__init__(validators=[plain_text, *validators], **options)
 
 
 class MailAddressField(forms.CharField):

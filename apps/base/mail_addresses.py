@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator, validate_email
 
 from apps.base.errors import Invalid
-from apps.base.names import plain_name
+from apps.base.names import plain_text
 
 LONGEST = 254
 # Longer texts are no address: they are not worth the work of reading their domain.
@@ -51,7 +51,7 @@ def check_address(text: str) -> None:
     """Raise ValidationError, with one sentence, for what is no address, or reads otherwise than it is written."""
     local, _at, domain = text.rpartition("@")
     try:
-        plain_name(text)
+        plain_text(text)
         if not local.isascii() or len(text) > LONGEST_READ:
             raise ValidationError("")
         wire = f"{local}@{_wire_domain(domain) if _is_international(domain) else domain}"

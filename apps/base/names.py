@@ -1,25 +1,48 @@
-"""What people, keys and passkeys may be called: one line that reads as it is written."""
+"""Texts that people and programs choose, and that are stored and shown: names, descriptions, reasons, references.
+
+They stand on one line, read as they are written, and hold no secret. Every such text passes ``plain_text``: bodies of
+the API by their field (``serializers.Text``), forms by their validators, actions by ``check_text``.
+"""
 
 import re
 
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
 
 from apps.base.errors import Invalid
+from apps.base.logging import hide_keys
 
-# Control characters, ends of lines and paragraphs, and what turns the direction of the text around it
-# (Unicode Standard Annex 9, explicit formatting): with those one entry of a list can look like another.
-PLAIN_NAME = r"^[^\u0000-\u001F\u007F-\u009F\u2028\u2029\u202A-\u202E\u2066-\u2069]*$"
-plain_name = RegexValidator(
-    re.compile(PLAIN_NAME.removesuffix("$") + r"\Z"),
-    _("Write this on one line, without control characters or marks that turn the direction of text."),
+# Control characters, ends of lines and paragraphs, what turns the direction of the text around it (Unicode Standard
+# Annex 9, explicit formatting), and what shows as nothing (Unicode's Default_Ignorable_Code_Point and the blank Braille
+# pattern): with those one entry of a list can look like another.
+HIDDEN = (
+    r"\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B\u200E\u200F\u2028-\u202E"
+    r"\u2060-\u206F\u2800\u3164\uFE00-\uFE0D\uFEFF\uFFA0\uFFF0-\uFFFB"
+)
+# As the OpenAPI document gives it, for engines that know no code point beyond U+FFFF.
+PLAIN_TEXT = f"^[^{HIDDEN}]*$"
+# Joiners belong into words of some scripts and into emoji, a variation selector behind a symbol; elsewhere they hide.
+_JOINABLE = r"[\u0600-\u109F\u1780-\u18AF\u2190-\u2BFF\uFE0F\U0001F000-\U0001FAFF]"
+_VARIABLE = r"[0-9#*\u00A9\u00AE\u203C-\u3299\U0001F000-\U0001FAFF]"
+UNREADABLE = re.compile(
+    rf"[{HIDDEN}\U0001BCA0-\U0001BCA3\U0001D173-\U0001D17A\U000E0000-\U000E0FFF]"
+    rf"|(?<!{_JOINABLE})[\u200C\u200D]|[\u200C\u200D](?!{_JOINABLE})|(?<!{_VARIABLE})[\uFE0E\uFE0F]"
 )
 
 
-def refuse_other_than_plain(field: str, name: str) -> None:
-    """This will raise Invalid, naming the field, for a name that does not read as it is written."""
+def plain_text(text: str) -> None:
+    """Raise ValidationError for a text that does not read as it is written, or holds a key or a signing secret."""
+    if UNREADABLE.search(text):
+        raise ValidationError(_("Use one line, without control characters or invisible characters."), "unreadable")
+    if hide_keys(text) != text:
+        raise ValidationError(
+            _("This contains an API key or a signing secret. Leave it out: this text is stored and shown."), "secret"
+        )
+
+
+def check_text(field: str, text: str) -> None:
+    """Raise Invalid, naming the field, where ``plain_text`` refuses the text."""
     try:
-        plain_name(name)
+        plain_text(text)
     except ValidationError as error:
         raise Invalid.field(field, error.message) from None

@@ -11,14 +11,14 @@ from rest_framework.settings import api_settings
 
 from apps.base.errors import Invalid
 from apps.base.lists import read_time
-from apps.base.names import plain_name
+from apps.base.names import plain_text
 
 # As ``style`` of a field: what was typed into a form is not in the page that answers it.
 NOT_GIVEN_BACK = {"input_type": "password"}
 
 
-class Text(serializers.CharField):
-    """A JSON string; DRF's own field would turn numbers into text."""
+class Opaque(serializers.CharField):
+    """A JSON string that rules of its own judge, or that is a secret; DRF's field would turn numbers into text."""
 
     def to_internal_value(self, data: Any) -> str:
         """This will refuse anything but a string, and one that is too long as it was sent: it is trimmed afterwards."""
@@ -29,14 +29,14 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
-class Name(Text):
-    """What somebody or something is called, as a JSON string of one line."""
+class Text(Opaque):
+    """A JSON string that is stored, shown or named in an error: it reads as it is written, and holds no secret."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(validators=[plain_name], **options)
+        super().__init__(validators=[plain_text], **options)
 
 
-class Address(Text):
+class Address(Opaque):
     """An IPv4 or IPv6 address as a JSON string."""
 
     default_error_messages = {"address": "Send an IPv4 or IPv6 address."}

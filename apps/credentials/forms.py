@@ -12,7 +12,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.errors import PortalError
-from apps.base.forms import AlreadySent, StepUpForm, blame, form_token
+from apps.base.forms import AlreadySent, LineField, StepUpForm, blame, form_token
 from apps.base.instants import written
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
@@ -126,7 +126,7 @@ class ConfirmForm(StepUpForm):
 class DisableKeyForm(StepUpForm):
     """Why a key is switched off."""
 
-    reason = forms.CharField(
+    reason = LineField(
         label=_("Reason"),
         required=False,
         max_length=200,

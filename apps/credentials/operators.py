@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 
 from apps.audit.operators import operator_of
 from apps.base.errors import PortalError
-from apps.base.forms import AlreadySent, StepUpForm
+from apps.base.forms import AlreadySent, LineField, StepUpForm
 from apps.base.requests import PortalRequest
 from apps.credentials.models import KeyStatus, SecretKey
 from apps.credentials.rules import LONGEST_REASON
@@ -75,7 +75,7 @@ CHANGES: dict[str, Change] = {
 class ChangeForm(StepUpForm):
     """Confirms a change; asks who is there where the last confirmation is old."""
 
-    reason = forms.CharField(
+    reason = LineField(
         label=gettext_lazy("Reason"),
         max_length=LONGEST_REASON,
         help_text=gettext_lazy("The organization reads it on the key's page and in its audit log."),

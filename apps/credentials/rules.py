@@ -9,8 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Invalid
-from apps.base.logging import hide_keys
-from apps.base.names import refuse_other_than_plain
+from apps.base.names import check_text
 from apps.credentials import lifecycle
 
 MAX_DAYS = 3650
@@ -40,8 +39,7 @@ def check_name(name: str) -> str:
     name = name.strip()
     if not 1 <= len(name) <= 100:
         raise Invalid.field("name", _("Give the key a name of 1 to 100 characters."))
-    refuse_other_than_plain("name", name)
-    refuse_key_text("name", name)
+    check_text("name", name)
     return name
 
 
@@ -51,16 +49,8 @@ def check_reason(reason: str) -> str:
     if len(reason) > LONGEST_REASON:
         message = _("A reason has at most %(count)d characters.") % {"count": LONGEST_REASON}
         raise Invalid.field("reason", message)
-    refuse_key_text("reason", reason)
+    check_text("reason", reason)
     return reason
-
-
-def refuse_key_text(field: str, text: str) -> None:
-    """This will raise Invalid where somebody put a key into a text that is kept, shown and sent on as it is."""
-    if hide_keys(text) != text:
-        raise Invalid.field(
-            field, _("This holds an API key or a signing secret. Leave it out: this text is kept and shown.")
-        )
 
 
 def check_overlap(seconds: int) -> timedelta:

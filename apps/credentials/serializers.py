@@ -1,6 +1,6 @@
 """Bodies of the API for keys of any kind."""
 
-from apps.base.serializers import NOT_GIVEN_BACK, StrictSerializer, Text, Whole
+from apps.base.serializers import NOT_GIVEN_BACK, Opaque, StrictSerializer, Text, Whole
 from apps.credentials.actions import LONGEST_PLACE
 from apps.credentials.lifecycle import LONGEST_OVERLAP
 from apps.credentials.rules import LONGEST_REASON
@@ -12,8 +12,8 @@ LONGEST_OVERLAP_SECONDS = int(LONGEST_OVERLAP.total_seconds())
 class LeakBody(StrictSerializer):
     """A key that was found in public, and where. Any text is taken for a key: the answer does not tell."""
 
-    key = Text(max_length=1000, style=NOT_GIVEN_BACK)
-    where = Text(max_length=LONGEST_PLACE, required=False, allow_blank=True)
+    key = Opaque(max_length=1000, style=NOT_GIVEN_BACK)
+    where = Opaque(max_length=LONGEST_PLACE, required=False, allow_blank=True)
 
 
 class RotateBody(StrictSerializer):

@@ -25,8 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from fido2.utils import websafe_decode
 
 from apps.base import form_limits, second_step
-from apps.base.forms import AskingForm, MailAddressField, RequestForm, prove
-from apps.base.names import plain_name
+from apps.base.forms import AskingForm, LineField, MailAddressField, RequestForm, prove
 from apps.base.requests import PortalRequest
 from apps.orgs.models import User
 
@@ -135,7 +134,7 @@ class PasskeyConfirmForm(_FromThisPage, ReauthenticateWebAuthnForm):
 class AddPasskeyForm(AddWebAuthnForm):
     """A new key: what it answered, and a name to know it by."""
 
-    name = forms.CharField(label=_("Name"), max_length=60, validators=[plain_name], required=False)
+    name = LineField(label=_("Name"), max_length=60, required=False)
     passwordless = forms.BooleanField(
         label=_("Sign in with it alone"),
         required=False,
@@ -157,7 +156,7 @@ class AddPasskeyForm(AddWebAuthnForm):
 class RenamePasskeyForm(forms.Form):
     """A name to know a key by."""
 
-    name = forms.CharField(label=_("Name"), max_length=60, validators=[plain_name])
+    name = LineField(label=_("Name"), max_length=60)
 
 
 # One's own account
@@ -166,9 +165,7 @@ class RenamePasskeyForm(forms.Form):
 class NameForm(forms.Form):
     """How the portal and the others of an organization call a person."""
 
-    name = forms.CharField(
-        label=_("Name"), max_length=150, validators=[plain_name], widget=forms.TextInput(attrs={"autocomplete": "name"})
-    )
+    name = LineField(label=_("Name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name"}))
 
 
 class AddressForm(AskingForm):

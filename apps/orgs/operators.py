@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from apps.audit.operators import operator_of
 from apps.base.errors import PortalError
-from apps.base.forms import AlreadySent, StepUpForm
+from apps.base.forms import AlreadySent, LineField, StepUpForm
 from apps.base.requests import PortalRequest
 from apps.orgs import actions
 from apps.orgs.models import OperatorLook
@@ -26,7 +26,7 @@ from apps.orgs.models import OperatorLook
 class LookForm(StepUpForm):
     """Why an operator looks; asks who is there where the last confirmation is old."""
 
-    reason = forms.CharField(
+    reason = LineField(
         label=gettext_lazy("Reason"),
         max_length=200,
         help_text=gettext_lazy("The organization can read it in its audit log. A ticket number is enough."),

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Invalid
-from apps.base.forms import OneUseForm, StepUpForm
+from apps.base.forms import LineField, OneUseForm, StepUpForm
 from apps.orgs.mailing import GROUPS
 from apps.orgs.models import LeakPolicy, Membership, Organization, OrganizationStatus, Role
 from apps.orgs.organizations import OPERATORS_OWN, SETTINGS
@@ -50,7 +50,7 @@ class SettingsForm(OneUseForm):
 class GeneralForm(SettingsForm):
     """The name."""
 
-    name = forms.CharField(label=_("Name"), max_length=LONGEST_NAME, widget=forms.TextInput(attrs=PLAIN))
+    name = LineField(label=_("Name"), max_length=LONGEST_NAME, widget=forms.TextInput(attrs=PLAIN))
 
 
 class SecurityForm(StepUpForm, SettingsForm):
@@ -172,6 +172,7 @@ class OperatorsOrganizationForm(forms.ModelForm):
     class Meta:
         model = Organization
         fields = ("status", "status_reason", *(name for name in SETTINGS if name != "mail_recipients"), *OPERATORS_OWN)
+        field_classes: ClassVar[dict[str, Any]] = {"name": LineField, "status_reason": LineField}
         help_texts: ClassVar[dict[str, Any]] = {
             "status_reason": _("Why it is suspended. Its members read this."),
             "status": _("Suspended: keys answer 403, deliveries are held, pages can only be read."),

@@ -13,7 +13,7 @@ from apps.base.instants import instant
 from apps.base.logging import hide_keys
 from apps.base.mail_addresses import LONGEST, canonical_address, check_address
 from apps.base.problems import shown_fields
-from apps.base.serializers import NOT_GIVEN_BACK, Name, StrictSerializer, Text, from_validation
+from apps.base.serializers import NOT_GIVEN_BACK, Opaque, StrictSerializer, Text, from_validation
 from apps.orgs.actions import NewUser
 from apps.orgs.models import Invitation, Role, User
 from apps.orgs.passwords import hash_all
@@ -42,9 +42,9 @@ class Email(serializers.EmailField):
 class NewUserBody(StrictSerializer):
     """What makes a user."""
 
-    name = Name(max_length=150)
+    name = Text(max_length=150)
     email = Email()
-    password = Text(
+    password = Opaque(
         min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD, trim_whitespace=False, style=NOT_GIVEN_BACK
     )
 
@@ -76,7 +76,7 @@ class UserChangeBody(StrictSerializer):
 
     takes_no_empty_body = True
 
-    name = Name(max_length=150, required=False)
+    name = Text(max_length=150, required=False)
     email = Email(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from apps.base.forms import StepUpForm
-from apps.base.names import plain_name
+from apps.base.forms import LineField, StepUpForm
 from apps.base.organizations import longest_key_days
 from apps.credentials.forms import LifetimeForm
 from apps.sdk_keys.actions import NewSdkKey
@@ -28,8 +27,7 @@ EXACT = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 class AppForm(StepUpForm):
     """What is said of a key when it is made and when it is changed; the fields are those of its platform."""
 
-    name = forms.CharField(
-        validators=[plain_name],
+    name = LineField(
         label=_("Name"),
         max_length=100,
         help_text=_("The app that it goes into, such as “Field app”."),

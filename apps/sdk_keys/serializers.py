@@ -8,7 +8,7 @@ from apps.audit.models import LastUse
 from apps.audit.texts import clean
 from apps.base.instants import instant
 from apps.base.lists import read_time
-from apps.base.serializers import Flag, Name, StrictSerializer, Text, TextList, Whole
+from apps.base.serializers import Flag, Opaque, StrictSerializer, Text, TextList, Whole
 from apps.credentials.rules import MAX_DAYS, Lifetime
 from apps.sdk_keys.actions import NewSdkKey
 from apps.sdk_keys.actions.rules import MOST_DEVICES, MOST_SILENT_DAYS
@@ -18,7 +18,7 @@ LONGEST_DEVICE_ID = 200
 WAYS = ("expires_in_days", "expires_at", "never_expires")
 
 
-class Reported(Text):
+class Reported(Opaque):
     """What a device tells of itself. Nothing that it says is a reason to refuse it: a phone cannot be asked again."""
 
     def __init__(self, **options: Any) -> None:
@@ -26,8 +26,7 @@ class Reported(Text):
 
     def to_internal_value(self, data: Any) -> str:
         """Return the text on one line, without a key that it holds, cut where it is too long."""
-        is_number = isinstance(data, (int, float)) and not isinstance(data, bool)
-        text = super().to_internal_value(str(data) if is_number else data)
+        text = super().to_internal_value(data)
         visible = "".join(letter if letter.isprintable() else " " for letter in text)
         return clean(" ".join(visible.split()), LONGEST_REPORTED)
 
@@ -45,7 +44,7 @@ class AppBody(StrictSerializer):
 class NewSdkKeyBody(AppBody):
     """What makes an SDK key. At most one of the three ways to say when it ends; none: never, or as the settings say."""
 
-    name = Name(max_length=100)
+    name = Text(max_length=100)
     platform = Text(max_length=20)
     expires_in_days = Whole(required=False, allow_null=True, min_value=1, max_value=MAX_DAYS)
     expires_at = Text(max_length=40, required=False, allow_null=True)
@@ -71,7 +70,7 @@ class SdkKeyChangeBody(AppBody):
 
     takes_no_empty_body = True
 
-    name = Name(max_length=100, required=False)
+    name = Text(max_length=100, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """This will refuse a change of nothing."""

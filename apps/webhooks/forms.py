@@ -6,7 +6,7 @@ from typing import Any, cast
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.forms import AskingForm, StepUpForm
+from apps.base.forms import AskingForm, LineField, StepUpForm
 from apps.webhooks import actions
 from apps.webhooks.models import EventType
 
@@ -29,7 +29,7 @@ class EndpointFields(forms.Form):
         help_text=_("Where we send events, such as https://hooks.example.com/in."),
         widget=forms.URLInput(attrs={"placeholder": "https://", "autocomplete": "off", "spellcheck": "false"}),
     )
-    description = forms.CharField(label=_("Description"), max_length=200, required=False)
+    description = LineField(label=_("Description"), max_length=200, required=False)
     all_events = forms.ChoiceField(label=_("Events"), choices=(("", ""), ("all", "all")), required=False)
     event_types = forms.MultipleChoiceField(label=_("Events"), required=False)
     rate_limit_per_second = forms.IntegerField(

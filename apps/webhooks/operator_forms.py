@@ -7,6 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.errors import Invalid
+from apps.base.forms import LineField
 from apps.base.parsing import parse_json
 from apps.base.rendering import to_json
 from apps.webhooks import actions
@@ -56,6 +57,7 @@ class EventTypeForm(forms.ModelForm):
     class Meta:
         model = EventType
         fields = ("name", "description", "schema", "sample", "is_deprecated", "deprecated_at", "replaced_by")
+        field_classes: ClassVar[dict[str, Any]] = {"description": LineField}
         help_texts: ClassVar[dict[str, Any]] = {
             "name": _("Lower-case words parted by dots, such as order.created. It cannot be changed afterwards."),
             "is_deprecated": _("It is still published and delivered; new subscriptions are led to its successor."),

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from apps.base.identifiers import encode
 from apps.base.instants import instant, instant_ms
 from apps.base.secrets import MASK_DOTS
-from apps.base.serializers import NOT_GIVEN_BACK, Flag, Moment, StrictSerializer, Text, TextList, Whole
+from apps.base.serializers import NOT_GIVEN_BACK, Flag, Moment, Opaque, StrictSerializer, Text, TextList, Whole
 from apps.webhooks.actions import HELD_CHOICES
 from apps.webhooks.models import (
     Attempt,
@@ -54,7 +54,7 @@ class AnyObject(serializers.Field):
 class EndpointChangeBody(StrictSerializer):
     """``PATCH /v1/webhook-endpoints/{id}``."""
 
-    url = Text(max_length=2048, required=False)
+    url = Opaque(max_length=2048, required=False)
     event_types = TextList(required=False, max_length=200)
     description = Text(max_length=200, allow_blank=True, required=False)
     headers = Headers(required=False, style=NOT_GIVEN_BACK)
@@ -65,7 +65,7 @@ class EndpointChangeBody(StrictSerializer):
 class NewEndpointBody(EndpointChangeBody):
     """``POST /v1/webhook-endpoints``."""
 
-    url = Text(max_length=2048)
+    url = Opaque(max_length=2048)
     event_types = TextList(max_length=200)
 
 

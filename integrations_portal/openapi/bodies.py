@@ -4,8 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.base.names import PLAIN_NAME
-from apps.base.serializers import Address, Flag, Moment, Name, StrictSerializer, Text, Whole
+from apps.base.names import PLAIN_TEXT
+from apps.base.serializers import Address, Flag, Moment, Opaque, StrictSerializer, Text, Whole
 from apps.base.shapes import Schema, nullable
 from apps.orgs.serializers import Anything, Email, NewUserBody
 from apps.webhooks.serializers import AnyObject, Headers
@@ -50,7 +50,7 @@ def _plain(field: serializers.Field) -> Schema:
             return dict(schema)
     if isinstance(field, Whole):
         return {"type": "integer", **_given(minimum=field.min_value, maximum=field.max_value)}
-    if isinstance(field, (Text, Email)):
+    if isinstance(field, (Opaque, Email)):
         return _text(field)
     raise TypeError(f"no schema for {type(field).__name__}: add it to integrations_portal/openapi/bodies.py")
 
@@ -75,8 +75,8 @@ def _list(field: serializers.ListField) -> Schema:
 def _text(field: Any) -> Schema:
     least = field.min_length or (None if field.allow_blank else 1)
     extra = {"format": "email"} if isinstance(field, Email) else {}
-    if isinstance(field, Name):
-        extra = {"pattern": PLAIN_NAME}
+    if isinstance(field, Text):
+        extra = {"pattern": PLAIN_TEXT}
     return {"type": "string", **extra, **_given(minLength=least, maxLength=field.max_length)}
 
 

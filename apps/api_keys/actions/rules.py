@@ -11,9 +11,10 @@ from apps.api_keys.gate_rows import effective
 from apps.api_keys.models import ApiKey, KeyType, Makers, Package, Scope
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Forbidden, Invalid
+from apps.base.names import check_text
 from apps.base.organizations import longest_key_days, organization_pk
 from apps.base.permissions import ADMIN, Permission, expand
-from apps.credentials.rules import MAX_DAYS, Lifetime, refuse_key_text
+from apps.credentials.rules import MAX_DAYS, Lifetime
 
 WINDOWS = ("minute", "hour")
 PLATFORM = "platform"
@@ -53,7 +54,7 @@ def check_subject(kind: KeyType, subject: str) -> str:
         raise Invalid.field("subject", _("A key of this type has no subject."))
     if len(subject) > 200:
         raise Invalid.field("subject", _("A subject has at most 200 characters."))
-    refuse_key_text("subject", subject)
+    check_text("subject", subject)
     return subject
 
 

@@ -10,17 +10,14 @@ from apps.api_keys.forms.access import AccessFields
 from apps.api_keys.forms.bounds import limit_fields, limits_in, network_field, networks_in
 from apps.api_keys.models import ApiKey
 from apps.api_keys.presenting.rights import Rights
-from apps.base.forms import StepUpForm
-from apps.base.names import plain_name
+from apps.base.forms import LineField, StepUpForm
 from apps.base.permissions import ADMIN
 
 
 class ChangeKeyForm(AccessFields, StepUpForm):
     """What of a key may change: its name, where it may be used from, its limits, and its rights, to fewer."""
 
-    name = forms.CharField(
-        label=_("Name"), max_length=100, validators=[plain_name], widget=forms.TextInput(attrs={"autocomplete": "off"})
-    )
+    name = LineField(label=_("Name"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     networks = network_field()
 
     def __init__(self, *args: Any, key: ApiKey, **options: Any) -> None:

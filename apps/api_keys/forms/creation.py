@@ -9,7 +9,7 @@ from apps.api_keys.forms.access import AccessFields
 from apps.api_keys.forms.bounds import limit_fields, limits_in, network_field, networks_in
 from apps.api_keys.models import KeyType
 from apps.api_keys.presenting.offers import Offer
-from apps.base.names import plain_name
+from apps.base.forms import LineField
 from apps.credentials.forms import FIELDS_OF_LIFETIME, LifetimeForm
 
 DAYS = ("30", "60", "90")
@@ -23,8 +23,7 @@ FIELD_OF_ERROR = {
 class CreateKeyForm(AccessFields, LifetimeForm):
     """What makes a key of one type."""
 
-    name = forms.CharField(
-        validators=[plain_name],
+    name = LineField(
         label=_("Name"),
         max_length=100,
         help_text=_("What runs with it, such as “Nightly export”."),
@@ -42,8 +41,8 @@ class CreateKeyForm(AccessFields, LifetimeForm):
         self.offer_lifetimes(DAYS, offer.longest_days(kind), offer.usual_days(kind))
         self.order_fields(["name", "subject", "access", "scopes", "expires", "custom_days", "networks"])
 
-    def _subject(self) -> forms.CharField:
-        return forms.CharField(
+    def _subject(self) -> LineField:
+        return LineField(
             label=_("Client"),
             max_length=200,
             widget=forms.TextInput(attrs={"autocomplete": "off"}),

@@ -9,7 +9,7 @@ from apps.base.actor import Actor
 from apps.base.errors import Invalid
 from apps.base.mail_addresses import canonical_address, refuse_no_address
 from apps.base.models import creator
-from apps.base.names import refuse_other_than_plain
+from apps.base.names import check_text
 from apps.orgs.actions.provisional import end_provisional_access
 from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, Role, User
 
@@ -22,7 +22,7 @@ def create_organization(*, actor: Actor, name: str, slug: str, owner_email: str)
     """
     if slug == PLATFORM_SLUG:
         raise Invalid.field("slug", _("The slug platform is reserved."))
-    refuse_other_than_plain("name", name)
+    check_text("name", name)
     email = canonical_address(owner_email)
     refuse_no_address("owner_email", email)
     organization = Organization(name=name, slug=slug)

@@ -6,8 +6,7 @@ from django import forms
 from django.contrib.auth.password_validation import validate_password
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.forms import MailAddressField
-from apps.base.names import plain_name
+from apps.base.forms import LineField, MailAddressField
 from apps.orgs.forms.members import RoleForm
 from apps.orgs.models import Role
 
@@ -26,10 +25,9 @@ class InviteForm(RoleForm):
 class AcceptForm(forms.Form):
     """Name and password of somebody who has no account yet."""
 
-    name = forms.CharField(
+    name = LineField(
         label=_("Your name"),
         max_length=150,
-        validators=[plain_name],
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
     password = forms.CharField(

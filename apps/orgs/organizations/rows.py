@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
-from apps.base.logging import hide_keys
+from apps.base.names import check_text
 from apps.orgs.models import Organization
 
 VENDOR = (ActorKind.OPERATOR, ActorKind.SYSTEM)
@@ -58,11 +58,5 @@ def checked_reason(reason: str) -> str:
     if len(text) > LONGEST_REASON:
         message = _("A reason has at most %(count)d characters.") % {"count": LONGEST_REASON}
         raise Invalid.field("reason", message)
-    refuse_key_text("reason", text)
+    check_text("reason", text)
     return text
-
-
-def refuse_key_text(field: str, text: str) -> None:
-    """This will raise Invalid where somebody put a key into a text that is kept and shown."""
-    if hide_keys(text) != text:
-        raise Invalid.field(field, _("This holds an API key or a signing secret. Leave it out: this text is shown."))

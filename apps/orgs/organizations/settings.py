@@ -9,12 +9,13 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Invalid
+from apps.base.names import check_text
 from apps.base.permissions import Permission
 from apps.credentials import gate
 from apps.orgs.entrance import has_second_step
 from apps.orgs.mailing import GROUPS
 from apps.orgs.models import LeakPolicy, Membership, Organization, OrganizationStatus, Role
-from apps.orgs.organizations.rows import locked, record, refuse_key_text, require_vendor
+from apps.orgs.organizations.rows import locked, record, require_vendor
 from apps.orgs.retention import LEAST, MOST, field_of, most_days
 
 MOST_KEY_DAYS = 3650
@@ -65,7 +66,7 @@ def _name(actor: Actor, organization: Organization, value: str) -> str:
     text = " ".join(value.split())
     if not 1 <= len(text) <= LONGEST_NAME or not text.isprintable():
         raise Invalid.field("name", _("Give a name of 1 to %(most)d characters.") % {"most": LONGEST_NAME})
-    refuse_key_text("name", text)
+    check_text("name", text)
     return text
 
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Invalid, RateLimited
 from apps.base.identifiers import uuid_at
+from apps.base.names import check_text
 from apps.base.organizations import organization_pk
 from apps.base.outbound import AddressRefused, HeaderRefused, check_header, check_url
 from apps.base.secrets import MASK_DOTS
@@ -68,6 +69,12 @@ def check_may_move(actor: Actor, endpoint: Endpoint, patterns: Iterable[str]) ->
         require_scopes(actor, job.event_types or [EVERYTHING])
     waiting = Delivery.objects.filter(hidden, endpoint=endpoint, test=False, status__in=WAITING)
     require_scopes(actor, waiting.values_list("event_type", flat=True)[:1])
+
+
+def checked_description(description: str) -> str:
+    """Return the description without surrounding space, or raise Invalid."""
+    check_text("description", description.strip())
+    return description.strip()
 
 
 def checked_headers(

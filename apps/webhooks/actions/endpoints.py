@@ -20,6 +20,7 @@ from apps.webhooks.actions.checks import (
     check_endpoint_limit,
     check_may_move,
     check_owner,
+    checked_description,
     checked_headers,
     checked_limit,
     checked_new_url,
@@ -66,7 +67,7 @@ def create_endpoint(
     require_scopes(actor, patterns)
     values = {
         "url": checked_url(url),
-        "description": description,
+        "description": checked_description(description),
         "event_types": patterns,
         "headers": to_json(checked_headers(headers or {}, {})),
         "rate_limit_per_second": checked_limit("rate_limit_per_second", rate_limit_per_second, 1000),
@@ -106,7 +107,7 @@ def _set_checked(endpoint: Endpoint, values: dict[str, Any]) -> None:
     if "url" in values and not (is_inbox(endpoint.url) and values["url"] == endpoint.url):
         endpoint.url = checked_new_url(endpoint, values["url"])
     if "description" in values:
-        endpoint.description = values["description"]
+        endpoint.description = checked_description(values["description"])
     if "event_types" in values:
         endpoint.event_types = check_patterns(values["event_types"])
     _set_headers(endpoint, values, leads_elsewhere(old_url, endpoint.url))
