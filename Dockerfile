@@ -14,9 +14,9 @@ WORKDIR /app
 COPY --from=packages /venv /venv
 COPY . .
 # Collecting static files reads the settings; these are thrown away with this layer's shell.
-RUN key="$(head -c 32 /dev/zero | base64)" \
-    && SECRET_KEY=thrown-away-after-the-static-files-are-collected ENCRYPTION_KEYS="build:$key" \
-       KEY_PEPPERS="build:$key" AUDIT_SIGNING_KEY="$key" DATABASE_URL=sqlite://:memory: \
+RUN key() { head -c 32 /dev/urandom | base64; } \
+    && SECRET_KEY=thrown-away-after-the-static-files-are-collected ENCRYPTION_KEYS="build:$(key)" \
+       KEY_PEPPERS="build:$(key)" AUDIT_SIGNING_KEY="$(key)" DATABASE_URL=sqlite://:memory: \
        PUBLIC_URL=http://127.0.0.1:8000 python manage.py collectstatic --noinput \
     && chown -R portal /app/var
 

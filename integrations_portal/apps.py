@@ -2,11 +2,18 @@
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
+from django.core.checks import register
+
+from integrations_portal.checks import check_mail
 
 
 class PortalConfig(AppConfig):
     name = "integrations_portal"
     label = "portal"
+
+    def ready(self) -> None:
+        """Have ``manage.py check`` ask ours too."""
+        register(check_mail)
 
 
 class OperatorAdminConfig(AdminConfig):

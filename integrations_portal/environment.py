@@ -8,13 +8,17 @@ alone reads ``DEBUG=maybe`` as false.
 import base64
 import binascii
 import ipaddress
+import os
 import re
-from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
+
+from integrations_portal import environment_names
+from integrations_portal.environment_secrets import check_key
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 TRUE_WORDS = {"1", "true", "yes", "on"}
 FALSE_WORDS = {"0", "false", "no", "off", ""}
@@ -26,12 +30,37 @@ class Environment(environ.FileAwareEnv):
     # Without its cache: a value must not outlive the file or variable that it came from.
     ENVIRON = FileAwareMapping(cache=False)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: set[str] = set()
+
     def text(self, name: str, default: str = "") -> str:
-        """This will return the value without surrounding white space."""
+        """Return the value without surrounding white space."""
+        self.known.add(name)
+        if os.environ.get(name) and os.environ.get(f"{name}_FILE"):
+            raise ImproperlyConfigured(f"{name} and {name}_FILE are both set: remove one of them.")
         try:
-            return str(self.str(name, default=default)).strip()
+            value = str(self.ENVIRON[name]).lstrip("\ufeff").strip()
+        except KeyError:
+            return default
         except OSError as problem:
             raise ImproperlyConfigured(f"{name}_FILE names a file that cannot be read: {problem.strerror}.") from None
+        except UnicodeDecodeError:
+            raise ImproperlyConfigured(f"{name}_FILE names a file that is not text in UTF-8.") from None
+        if not re.sub(r",\s+", ",", value).isprintable():  # a list in a file may have a line for each
+            raise ImproperlyConfigured(f"{name} must be one line, without control characters or invisible ones.")
+        return value
+
+    def required(self, name: str, why: str) -> str:
+        """Return the value, or stop the start with a sentence that says why it is needed."""
+        value = self.text(name)
+        if not value:
+            near = environment_names.near(name, os.environ)
+            advice = (
+                f"{near} is set: is it misspelled?" if near else "See .env.example, or run: python3 manage.py demo."
+            )
+            raise ImproperlyConfigured(f"{name} is not set: {why} {advice}")
+        return value
 
     def flag(self, name: str, default: bool) -> bool:
         """This will return a boolean; anything but the usual words for yes and no is an error."""
@@ -45,7 +74,7 @@ class Environment(environ.FileAwareEnv):
     def whole(self, name: str, default: int, low: int, high: int) -> int:
         """This will return a whole number between low and high, both included."""
         value = self.text(name, str(default))
-        if not re.fullmatch(r"-?\d{1,12}", value) or not low <= int(value) <= high:
+        if not re.fullmatch(r"-?[0-9]{1,12}", value) or not low <= int(value) <= high:
             raise ImproperlyConfigured(f"{name} must be a whole number from {low} to {high}, not {value!r}.")
         return int(value)
 
@@ -69,34 +98,7 @@ class Environment(environ.FileAwareEnv):
             return f"mailto:{value}"
         raise ImproperlyConfigured(f"{name} must be an e-mail address, or start with https://, not {value!r}.")
 
-    def base_url(self, name: str, value: str) -> SplitResult:
-        """This will take an address apart that may have a scheme, a host and a port, and nothing else."""
-        try:
-            parts = urlsplit(value)
-            plain = parts.hostname and parts.netloc in (_bare_host(parts), f"{_bare_host(parts)}:{parts.port}")
-        except ValueError:
-            plain = False
-        if not plain or parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != value:
-            raise ImproperlyConfigured(
-                f"{name} must look like https://portal.example.com, with nothing after the host."
-            )
-        return parts
-
-    def database(self, name: str) -> dict[str, Any]:
-        """This will return Django's settings for a SQLite or PostgreSQL database."""
-        value = self.text(name)
-        if not value.startswith(("sqlite://", "postgres://", "postgresql://")):
-            raise ImproperlyConfigured(f"{name} must start with sqlite:// or postgres://.")
-        return self.db_url(name)
-
-    def mail_server(self, name: str, default: str) -> dict[str, Any]:
-        """This will return Django's settings for mail."""
-        scheme = self.text(name, default).partition(":")[0]
-        if scheme not in self.EMAIL_SCHEMES:
-            raise ImproperlyConfigured(f"{name} must start with one of {', '.join(sorted(self.EMAIL_SCHEMES))}.")
-        return self.email_url(name, default=default)
-
-    def networks(self, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    def networks(self, name: str) -> tuple[Network, ...]:
         """This will return networks in CIDR form."""
         return tuple(_network(name, word) for word in self.words(name))
 
@@ -104,7 +106,9 @@ class Environment(environ.FileAwareEnv):
         """This will return pairs (network, port or None) from ``cidr`` or ``cidr:port`` (IPv6: ``[cidr]:port``)."""
         pairs = []
         for word in self.words(name):
-            match = re.fullmatch(r"\[([^\]]+)\](?::(\d{1,5}))?|([^\[\]]+?/\d{1,3})(?::(\d{1,5}))?|([^\[\]/]+)", word)
+            match = re.fullmatch(
+                r"\[([^\]]+)\](?::([0-9]{1,5}))?|([^\[\]]+?/[0-9]{1,3})(?::([0-9]{1,5}))?|([^\[\]/]+)", word
+            )
             if match is None:
                 raise ImproperlyConfigured(f"{name}: {word!r} is not cidr or cidr:port.")
             cidr = match[1] or match[3] or match[5]
@@ -127,18 +131,22 @@ class Environment(environ.FileAwareEnv):
     def seconds(self, name: str, default: str) -> tuple[int, ...]:
         """This will return whole seconds, comma separated."""
         values = self.words(name, default)
-        if not values or not all(re.fullmatch(r"\d{1,7}", value) for value in values):
-            raise ImproperlyConfigured(f"{name} must be whole seconds, comma separated, such as 5,300,1800.")
+        if not values or not all(re.fullmatch(r"[0-9]{1,7}", value) and int(value) for value in values):
+            raise ImproperlyConfigured(
+                f"{name} must be whole seconds of at least 1, separated by commas, such as 5,300,1800."
+            )
         return tuple(int(value) for value in values)
 
     def limits(self, name: str, default: str) -> dict[str, int]:
         """This will return ``{"minute": n, "hour": n}`` from ``n/minute,n/hour``; a window left out is not limited."""
         found: dict[str, int] = {}
         for word in self.words(name, default):
-            match = re.fullmatch(r"(\d{1,9})/(minute|hour)", word)
+            match = re.fullmatch(r"([0-9]{1,9})/(minute|hour)", word)
             if match is None or match[2] in found or int(match[1]) < 1:
                 raise ImproperlyConfigured(f"{name} must look like 100/minute,5000/hour, not {word!r}.")
             found[match[2]] = int(match[1])
+        if not found:
+            raise ImproperlyConfigured(f"{name} must not be empty: it would leave keys without any limit.")
         return found
 
 
@@ -150,16 +158,28 @@ def decode_key(name: str, encoded: str) -> bytes:
         key = b""
     if len(key) != 32:
         raise ImproperlyConfigured(f"{name} must hold 32 bytes in base64 (openssl rand -base64 32).")
-    return key
+    return check_key(name, key)
 
 
-def _network(name: str, text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+# Bits of the shortest prefix that is somebody's own network; all IPv4 addresses are also inside these of IPv6.
+SHORTEST = {4: 8, 6: 24}
+OWN_IPV6 = ipaddress.IPv6Network("fc00::/7")
+WITH_IPV4 = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96"))
+
+
+def _network(name: str, text: str) -> Network:
     try:
-        return ipaddress.ip_network(text)
+        network = ipaddress.ip_network(text)
     except ValueError as error:
         raise ImproperlyConfigured(f"{name}: {text!r} is not a network in CIDR form ({error}).") from None
+    if _is_nearly_all(network):
+        raise ImproperlyConfigured(f"{name}: {text} takes in other people's networks: name your own ones only.")
+    return network
 
 
-def _bare_host(parts: SplitResult) -> str:
-    host = parts.hostname or ""
-    return f"[{host}]" if ":" in host else host
+def _is_nearly_all(network: Network) -> bool:
+    if isinstance(network, ipaddress.IPv4Network):
+        return network.prefixlen < SHORTEST[4]
+    if any(network.subnet_of(each) for each in WITH_IPV4):
+        return network.prefixlen - 96 < SHORTEST[4]
+    return network.prefixlen < SHORTEST[6] and not network.subnet_of(OWN_IPV6)

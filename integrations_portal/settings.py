@@ -5,6 +5,7 @@ the product's own settings, API, mail, logs. A wrong value stops the start and i
 there is one such file.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.base.logging import configure_logging
 from integrations_portal import __version__
+from integrations_portal import environment_names as names
+from integrations_portal import environment_places as places
+from integrations_portal import environment_secrets as strength
+from integrations_portal import environment_urls as urls
 from integrations_portal.environment import Environment, decode_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -22,20 +27,10 @@ env = Environment()
 
 # --- Start-up rules -------------------------------------------------------------------------------------------
 DEBUG = env.flag("DEBUG", default=False)
-
-
-def required(name: str, why: str) -> str:
-    """This will return the value, or stop the start with a sentence that says why it is needed."""
-    value = env.text(name)
-    if not value:
-        raise ImproperlyConfigured(f"{name} is not set: {why} See .env.example, or run: python3 manage.py demo")
-    return value
-
+required = env.required
 
 # --- Secrets --------------------------------------------------------------------------------------------------
-SECRET_KEY = required("SECRET_KEY", "it signs sessions and links.")
-if len(SECRET_KEY) < 32:
-    raise ImproperlyConfigured("SECRET_KEY must have at least 32 characters.")
+SECRET_KEY = strength.check_text("SECRET_KEY", required("SECRET_KEY", "it signs sessions and links."), shortest=32)
 required("ENCRYPTION_KEYS", "webhook secrets are encrypted with it.")
 ENCRYPTION_KEYS = env.key_ring("ENCRYPTION_KEYS")
 required("KEY_PEPPERS", "digests of API keys are made with it.")
@@ -43,16 +38,17 @@ KEY_PEPPERS = env.key_ring("KEY_PEPPERS")
 AUDIT_SIGNING_KEY = decode_key(
     "AUDIT_SIGNING_KEY", required("AUDIT_SIGNING_KEY", "audit checkpoints are signed with it.")
 )
-METRICS_TOKEN = env.text("METRICS_TOKEN")
+METRICS_TOKEN = strength.check_token("METRICS_TOKEN", env.text("METRICS_TOKEN"), shortest=16)
 
 # --- Addresses ------------------------------------------------------------------------------------------------
 PUBLIC_URL = required("PUBLIC_URL", "links in pages and mails start with it.").rstrip("/")
-_public = env.base_url("PUBLIC_URL", PUBLIC_URL)
+_public = urls.base_url("PUBLIC_URL", PUBLIC_URL)
 HTTPS = _public.scheme == "https"
 LOOPBACK = _public.hostname in ("127.0.0.1", "localhost", "::1")
 if not (DEBUG or HTTPS or LOOPBACK):
     raise ImproperlyConfigured("PUBLIC_URL must start with https:// (plain http only on a loopback address).")
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", default=_public.hostname or "" if LOOPBACK else "")
+_host = f"[{_public.hostname}]" if ":" in (_public.hostname or "") else _public.hostname or ""
+ALLOWED_HOSTS = places.hosts("ALLOWED_HOSTS", env.words("ALLOWED_HOSTS", _host if LOOPBACK else ""), own=_host)
 if not ALLOWED_HOSTS and not DEBUG:
     raise ImproperlyConfigured("ALLOWED_HOSTS is not set: name the hosts that this portal answers to.")
 if "*" in ALLOWED_HOSTS and not DEBUG:
@@ -140,8 +136,13 @@ LANGUAGE_COOKIE_SECURE = HTTPS
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 
 # --- Database -------------------------------------------------------------------------------------------------
-required("DATABASE_URL", "the data lives there, such as sqlite:///var/portal.sqlite3.")
-DATABASES = {"default": env.database("DATABASE_URL")}
+DATABASES = {
+    "default": urls.database(
+        "DATABASE_URL", required("DATABASE_URL", "the data lives there, such as sqlite:///var/portal.sqlite3.")
+    )
+}
+# Only what asks for it is prepared (apps/webhooks/sql.py): the number is what psycopg would count up to by itself.
+_prepares = env.flag("DATABASE_PREPARE", True)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
@@ -162,16 +163,12 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = 600
     _database["CONN_HEALTH_CHECKS"] = True
-    # Only what asks for it is prepared (apps/webhooks/sql.py): the number is what psycopg would count up to by itself.
-    if env.flag("DATABASE_PREPARE", True):
+    if _prepares:
         _database.setdefault("OPTIONS", {}).setdefault("prepare_threshold", 1_000_000_000)
 
 # --- Redis, cache and broker ----------------------------------------------------------------------------------
-REDIS_URL = env.text("REDIS_URL")
-CELERY_BROKER_URL = env.text("CELERY_BROKER_URL")
-for _name, _value in (("REDIS_URL", REDIS_URL), ("CELERY_BROKER_URL", CELERY_BROKER_URL)):
-    if _value and not _value.startswith(("redis://", "rediss://", "unix://")):
-        raise ImproperlyConfigured(f"{_name} must start with redis:// or rediss://.")
+REDIS_URL = urls.redis_server("REDIS_URL", env.text("REDIS_URL"))
+CELERY_BROKER_URL = urls.redis_server("CELERY_BROKER_URL", env.text("CELERY_BROKER_URL"))
 # Counters of forms, which strangers can make more of: Django's own 300 would push each other out.
 _kept = {"OPTIONS": {"MAX_ENTRIES": 20_000}}
 CACHES = {
@@ -223,14 +220,14 @@ MFA_PASSKEY_LOGIN_ENABLED = True
 # fido2's own check of the origin; the exact one is in orgs/account_forms.py.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 MFA_TOTP_ISSUER = "Integrations Portal"
-OIDC_ISSUER = env.text("OIDC_ISSUER")
+OIDC_ISSUER = env.text("OIDC_ISSUER") and urls.issuer("OIDC_ISSUER", env.text("OIDC_ISSUER"))
 OIDC_CLIENT_ID = env.text("OIDC_CLIENT_ID")
 OIDC_CLIENT_SECRET = env.text("OIDC_CLIENT_SECRET")
 OIDC_NAME = env.text("OIDC_NAME", "Single sign-on")
-if OIDC_ISSUER and not (OIDC_CLIENT_ID and OIDC_CLIENT_SECRET):
-    raise ImproperlyConfigured("OIDC_ISSUER needs OIDC_CLIENT_ID and OIDC_CLIENT_SECRET.")
-if OIDC_ISSUER and not OIDC_ISSUER.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
-    raise ImproperlyConfigured("OIDC_ISSUER must start with https:// (plain http only on a loopback address).")
+if len({bool(each) for each in (OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET)}) > 1:
+    raise ImproperlyConfigured(
+        "OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET belong together: set all three, or none."
+    )
 
 # Whom people ask for help: a page or a mailbox.
 SUPPORT_CONTACT = env.contact("SUPPORT_CONTACT")
@@ -265,7 +262,7 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 0
 # --- The product's own settings -------------------------------------------------------------------------------
 WEBHOOK_ALLOW_CIDRS = env.networks_with_ports("WEBHOOK_ALLOW_CIDRS")
 WEBHOOK_RETRY_SCHEDULE = env.seconds("WEBHOOK_RETRY_SCHEDULE", "5,300,1800,7200,18000,36000,50400,72000,86400")
-MAINTENANCE_FLAG = env.text("MAINTENANCE_FLAG")
+MAINTENANCE_FLAG = places.file_in_folder("MAINTENANCE_FLAG", env.text("MAINTENANCE_FLAG"))
 WEBHOOK_TIMEOUT = env.whole("WEBHOOK_TIMEOUT", default=15, low=1, high=60)
 RATE_LIMIT_DEFAULTS = env.limits("RATE_LIMIT_DEFAULTS", "100/minute,5000/hour")
 AUTH_FAILURES_PER_MINUTE = env.whole("AUTH_FAILURES_PER_MINUTE", default=60, low=0, high=100_000)
@@ -306,11 +303,30 @@ REST_FRAMEWORK = {
 }
 
 # --- Mail -----------------------------------------------------------------------------------------------------
-vars().update(env.mail_server("EMAIL_URL", default="consolemail://"))
+# Printed mail is for one's own machine: in production a log would hold links that let anybody in.
+_mail = env.text("EMAIL_URL") or ("" if HTTPS else "consolemail://")
+vars().update(urls.mail_server("EMAIL_URL", _mail) if _mail else {"EMAIL_BACKEND": "apps.base.no_mail.NoMail"})
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("DEFAULT_FROM_EMAIL", f"integrations@{_public.hostname}")
+_sender = env.text("DEFAULT_FROM_EMAIL")
+DEFAULT_FROM_EMAIL = places.sender("DEFAULT_FROM_EMAIL", _sender) if _sender else f"integrations@{_public.hostname}"
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # --- Logs -----------------------------------------------------------------------------------------------------
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOGGING_CONFIG = None
 configure_logging(LOG_LEVEL, sys.stderr)
+
+# --- Of all variables -----------------------------------------------------------------------------------------
+strength.check_different(
+    {
+        "SECRET_KEY": [SECRET_KEY],
+        "ENCRYPTION_KEYS": ENCRYPTION_KEYS.values(),
+        "KEY_PEPPERS": KEY_PEPPERS.values(),
+        "AUDIT_SIGNING_KEY": [AUDIT_SIGNING_KEY],
+        "METRICS_TOKEN": [METRICS_TOKEN],
+        "OIDC_CLIENT_SECRET": [OIDC_CLIENT_SECRET],
+    }
+)
+names.check(env.known, os.environ)
+if DEBUG and HTTPS:
+    raise ImproperlyConfigured("DEBUG must be false where PUBLIC_URL starts with https://: it shows secrets to anyone.")

@@ -13,6 +13,7 @@ from django.core.validators import validate_email
 
 from apps.base.commands import PortalCommand
 from apps.base.mail_addresses import wire_address
+from apps.base.no_mail import MailIsNotSet
 
 # A server that answers a letter at a time must not hold the command for ever; EMAIL_TIMEOUT is for each wait alone.
 MOST_SECONDS = 30
@@ -90,6 +91,7 @@ def said(problem: Exception) -> str:
 
 
 SENTENCES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((MailIsNotSet,), "EMAIL_URL is not set: name your mail server in it."),
     (
         (smtplib.SMTPAuthenticationError,),
         "{server} refused the name or password: correct them in EMAIL_URL (special characters as %xx).",

@@ -17,6 +17,7 @@ from apps.base import sweeps
 from apps.base.resealing import values_that_do_not_open
 from apps.webhooks import meters
 from apps.webhooks.delivery import POLL_SECONDS, Engine
+from integrations_portal import checks
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, once: bool, **options: Any) -> None:
         """This will run until SIGTERM or SIGINT, or once."""
         tell_what_does_not_open()
+        if not checks.sends_mail():
+            logger.warning(checks.NO_MAIL)
         if once:
             self._run_once()
         else:
