@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from apps.audit.figures import Interval, Span
 from apps.base.errors import Invalid
-from apps.base.lists import choice_parameter, time_parameter
+from apps.base.parameters import choice_parameter, time_parameter
 from apps.base.requests import ApiRequest
 
 # Unless the call says otherwise: the bucket of now and those before it.

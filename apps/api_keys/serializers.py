@@ -8,8 +8,7 @@ from apps.api_keys.actions import MAX_DAYS, Lifetime
 from apps.api_keys.gate_rows import effective
 from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
-from apps.base.instants import instant
-from apps.base.lists import read_time
+from apps.base.instants import instant, read_time
 from apps.base.serializers import NOT_GIVEN_BACK, Address, Flag, Opaque, StrictSerializer, Text, TextList, Whole
 from apps.credentials.gate import KeyRow
 from apps.credentials.limits import WindowState

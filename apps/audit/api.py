@@ -19,7 +19,8 @@ from apps.base.actor import ActorKind
 from apps.base.api import PortalView
 from apps.base.callers import acceptable
 from apps.base.errors import Invalid
-from apps.base.lists import choice_parameter, link_to, make_cursor, read_cursor, time_parameter, whole_parameter
+from apps.base.lists import Cursors, link_to
+from apps.base.parameters import choice_parameter, listed_words, page_limit, time_parameter
 from apps.base.permissions import Permission
 from apps.base.rendering import JSON_ONLY
 from apps.base.requests import ApiRequest
@@ -31,6 +32,10 @@ MEDIA_TYPES = {
 }
 
 
+# Filters that may list several words.
+LISTS = ("category", "action")
+
+
 class AuditLog(PortalView):
     """The log, newest first."""
 
@@ -39,14 +44,14 @@ class AuditLog(PortalView):
 
     def get(self, request: ApiRequest) -> Response:
         """This will list what happened, newest first, changes that are not yet sealed included."""
-        limit = whole_parameter(request, "limit", 50, 1, 200)
+        limit, cursors = page_limit(request), Cursors.of_request(request)
         filters = _filters(request)
         cursor = request.query_params.get("cursor")
-        before = read_cursor(cursor, AuditEntry._meta.pk) if cursor else None
+        before = None if cursor is None else cursors.read(cursor, AuditEntry._meta.pk).key
         page = timeline(request.actor, filters, before, limit)
         response = Response([write_row(row) for row in page.rows])
         if page.after is not None:
-            response["Link"] = link_to(request, "next", {"limit": limit, "cursor": make_cursor(page.after)})
+            response["Link"] = link_to(request, "next", limit=limit, cursor=cursors.write(page.after))
         return response
 
 
@@ -91,4 +96,7 @@ class ExportAuditLog(PortalView):
 
 def _filters(request: ApiRequest) -> Filters:
     since, until = time_parameter(request, "since"), time_parameter(request, "until")
-    return read_filters(request.query_params, since, until)
+    listed = {
+        name: ",".join(listed_words(request.query_params, name)) for name in LISTS if name in request.query_params
+    }
+    return read_filters({**request.query_params.dict(), **listed}, since, until)

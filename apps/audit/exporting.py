@@ -16,7 +16,7 @@ from django.utils import translation
 from apps.audit.sources import Filters, Row, Span, chosen_categories, source_of
 from apps.audit.writing import write_failure, write_head, write_lines
 from apps.base.actor import Actor
-from apps.base.lists import read_time
+from apps.base.instants import read_time
 
 logger = logging.getLogger(__name__)
 

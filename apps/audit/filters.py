@@ -1,7 +1,7 @@
 """The words that choose rows of the log, checked before a query is made from them."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -35,10 +35,15 @@ def is_target(text: str) -> bool:
     return len(text) <= LONGEST_TARGET and TARGET.fullmatch(text) is not None
 
 
+def _all_in(words: Callable[[], Container[str]]) -> Callable[[str], bool]:
+    """Return a check of a list of words."""
+    return lambda text: all(word in words() for word in text.split(","))
+
+
 CHECKS: dict[str, tuple[Callable[[str], Any], str]] = {
-    "category": (lambda text: text in categories(), "one of change, api_call, delivery"),
+    "category": (_all_in(categories), "one or more of change, api_call, delivery"),
     "actor": (ACTOR.fullmatch, "the id of a person or key such as user_…, or system"),
-    "action": (SENTENCES.__contains__, "the name of an action such as api_key.revoked"),
+    "action": (_all_in(lambda: SENTENCES), "the name of an action such as api_key.revoked"),
     "target": (is_target, "an id such as key_… or ep_…, or the route of a call such as /v1/users"),
     "key": (KEY.fullmatch, "the id of a key such as key_…"),
     "request_id": (REQUEST_ID.fullmatch, "8-64 of A-Z a-z 0-9 . _ -"),

@@ -43,11 +43,11 @@ ENTRY = Shape(
 )
 OF_KEYS = "^(key|sdk)_[0-9A-Za-z]{22}$"
 FILTERS = (
-    Parameter("category", "Only entries of this kind.", word(("change", "api_call", "delivery"))),
+    Parameter("category", "Only entries of these kinds.", word(("change", "api_call", "delivery")), many=True),
     Parameter(
         "actor", "Only what this person or key did; or `system`.", text("^((user|key|sdk)_[0-9A-Za-z]{22}|system)$")
     ),
-    Parameter("action", "Only this action, such as `api_key.revoked`.", text("^[a-z_]+\\.[a-z_]+$")),
+    Parameter("action", "Only these actions, such as `api_key.revoked`.", text("^[a-z_]+\\.[a-z_]+$"), many=True),
     Parameter("target", "Only what was done to this: an id, or the route of a call such as `/v1/users`.", text()),
     Parameter("key", "Only what this key did, or what was done to it.", text(OF_KEYS)),
     *span_parameters("entries"),

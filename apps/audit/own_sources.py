@@ -23,13 +23,14 @@ class Changes(Source):
         """This will return the matching changes; those by a key and those on it apart, each by an index of its own."""
         found = of_times(AuditEntry.objects.for_actor(actor), filters, "at").select_related("seal")
         for column, wanted in (
-            ("action", filters.action),
             ("actor_id", filters.actor),
             ("target_id", filters.target),
             ("request_id", filters.request_id),
         ):
             if wanted:
                 found = found.filter(**{column: wanted})
+        if filters.actions:
+            found = found.filter(action__in=filters.actions)
         if not filters.key:
             return [found]
         return [found.filter(actor_id=filters.key), found.filter(target_id=filters.key).exclude(actor_id=filters.key)]
@@ -99,7 +100,7 @@ class Calls(Source):
 
     def selections(self, actor: Actor, filters: Filters) -> list[QuerySet]:
         """This will return the matching calls. A key's are found by its own column, people's have none there."""
-        if filters.action not in ("", CALL):
+        if filters.actions and CALL not in filters.actions:
             return []
         found = of_times(ApiCall.objects.for_actor(actor), filters, "at")
         for column, wanted in (("route", filters.target), ("request_id", filters.request_id)):

@@ -139,7 +139,7 @@ def _chosen(job: AuditExport) -> list[tuple[str, Any]]:
     filters = filters_from(job.filters)
     values: dict[str, Any] = {name: getattr(filters, name) for name in labels if getattr(filters, name)}
     if "action" in values:
-        values["action"] = words_for(values["action"])
+        values["action"] = ", ".join(str(words_for(name)) for name in filters.actions)
     if "category" in values:
-        values["category"] = dict(_categories())[values["category"]]
+        values["category"] = ", ".join(dict(_categories())[name] for name in values["category"].split(","))
     return [(labels[name], value) for name, value in values.items()]

@@ -74,7 +74,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What to show; empty means all. ``key``: what a key did, and what was done to it."""
+    """What to show; empty means all. ``key``: what a key did, and what was done to it.
+
+    ``category`` and ``action`` may list several words, with commas between them.
+    """
 
     category: str = ""
     actor: str = ""
@@ -84,6 +87,11 @@ class Filters:
     since: datetime | None = None
     until: datetime | None = None
     request_id: str = ""
+
+    @property
+    def actions(self) -> list[str]:
+        """The actions that are asked for; none: all."""
+        return self.action.split(",") if self.action else []
 
 
 class Page(NamedTuple):
@@ -164,7 +172,7 @@ def source_of(category: str) -> Source:
 
 def chosen_categories(filters: Filters) -> list[str]:
     """This will return the categories that filters ask for."""
-    return [filters.category] if filters.category else categories()
+    return sorted(set(filters.category.split(","))) if filters.category else categories()
 
 
 def timeline(actor: Actor, filters: Filters, before: uuid.UUID | None, limit: int) -> Page:

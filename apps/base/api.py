@@ -7,6 +7,7 @@ method 405, scope 403, Accept 406, object 404, body 413/415/400, state 409.
 import time
 from collections.abc import Callable
 from itertools import islice
+from operator import attrgetter
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
@@ -22,10 +23,12 @@ from apps.base.browsing import reading
 from apps.base.callers import Caller, acceptable, find_caller, port
 from apps.base.conditions import expected_by, refuse_unknown, tagged
 from apps.base.door import https_refusal
-from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
+from apps.base.errors import Forbidden, NotFound, PortalError
 from apps.base.idempotency import answered_once
-from apps.base.lists import link_to, make_cursor, offset_links, read_cursor, whole_parameter
+from apps.base.lists import Cursors, beyond, link_to
+from apps.base.offsets import read_page
 from apps.base.operations import Operation
+from apps.base.parameters import page_limit, refuse_undeclared
 from apps.base.parsing import SessionFormParser, StrictJSONParser, check_length
 from apps.base.permissions import Permission
 from apps.base.rendering import JSON_ONLY, SHOWN_ONCE, JSONRenderer, add_headers
@@ -109,9 +112,9 @@ class PortalView(APIView):
         if caller.browses:
             reading.require_confirmation(raw, self.offers.get(raw.method))
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
-        for name, value in raw.GET.items() if raw.META.get("QUERY_STRING") else ():
-            if "\0" in value or "\0" in name:
-                raise Invalid.field(name, "A parameter holds a NUL character.")
+        if raw.META.get("QUERY_STRING"):
+            operation = self.offers["GET" if raw.method == "HEAD" else raw.method]
+            refuse_undeclared(raw.GET, operation, is_session=caller.browses)
         refuse_unknown(raw.META, raw.method, self, is_page=request.accepted_renderer is not JSON_ONLY)
 
     # DRF's way through a view, less what it makes anew for each request and JSON does not need.
@@ -221,24 +224,32 @@ class PortalView(APIView):
         """This will return what ``If-Match`` demands of the object; ask for it once the body is known to be good."""
         return expected_by(request._request.META)
 
-    def offset_page(self, request: ApiRequest, rows: QuerySet, write: Callable[[Any], Any]) -> Response:
-        """This will answer ``limit`` rows from ``offset`` with totals and neighbours in headers."""
-        limit = whole_parameter(request, "limit", 50, 1, 200)
-        offset = whole_parameter(request, "offset", 0, 0, 1_000_000_000)
-        total = rows.count()
-        response = Response([write(row) for row in rows[offset : offset + limit]])
-        response["X-Total-Count"] = str(total)
-        response["Link"] = offset_links(request, limit, offset, total)
+    def offset_page(
+        self,
+        request: ApiRequest,
+        rows: QuerySet,
+        write: Callable[[Any], Any],
+        key: Callable[[Any], Any] = attrgetter("pk"),
+        column: str = "pk",
+    ) -> Response:
+        """Answer ``limit`` rows from ``offset``, or beside ``cursor``, with totals and neighbours in headers.
+
+        ``column`` is what the list is ordered by, upward, and ``key`` finds it in a row.
+        """
+        page = read_page(request, rows, column)
+        response = Response([write(row) for row in page.rows])
+        response["X-Total-Count"] = str(page.total)
+        response["Link"] = page.links(request, key)
         return response
 
     def cursor_page(self, request: ApiRequest, rows: QuerySet, write: Callable[[Any], Any]) -> Response:
-        """This will answer ``limit`` rows, newest first by primary key, after ``cursor``."""
-        limit = whole_parameter(request, "limit", 50, 1, 200)
-        cursor = request.query_params.get("cursor")
-        if cursor:
-            rows = rows.filter(pk__lt=read_cursor(cursor, rows.model._meta.pk))
-        found = list(rows.order_by("-pk")[: limit + 1])
+        """Answer ``limit`` rows, newest first by primary key, after ``cursor``."""
+        limit = page_limit(request)
+        cursors = Cursors.of_request(request)
+        text = request.query_params.get("cursor")
+        rows = rows.order_by("-pk") if text is None else beyond(rows, cursors.read(text, rows.model._meta.pk), "-pk")
+        found = list(rows[: limit + 1])
         response = Response([write(row) for row in found[:limit]])
         if len(found) > limit:
-            response["Link"] = link_to(request, "next", {"limit": limit, "cursor": make_cursor(found[limit - 1].pk)})
+            response["Link"] = link_to(request, "next", limit=limit, cursor=cursors.write(found[limit - 1].pk))
         return response

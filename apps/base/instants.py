@@ -8,8 +8,13 @@ from django.utils import timezone
 from django.utils.dateformat import format as format_date
 from django.utils.translation import pgettext
 
-DAY = re.compile(r"\d{4}-\d\d-\d\d")
-INSTANT = re.compile(rf"{DAY.pattern}T\d\d:\d\d:\d\dZ")
+from apps.base.errors import Invalid
+
+DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+INSTANT = re.compile(rf"{DAY.pattern}T\d\d:\d\d:\d\dZ", re.ASCII)
+# RFC 3339 section 5.6: T and Z in either case; the fraction as long as anybody's clock writes it.
+CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"
+TIME = re.compile(rf"({DAY.pattern})[Tt]({CLOCK}:[0-5]\d)(?:\.(\d{{1,20}}))?([Zz]|[+-]{CLOCK})", re.ASCII)
 
 
 def instant(moment: datetime | None) -> str | None:
@@ -20,6 +25,24 @@ def instant(moment: datetime | None) -> str | None:
 def instant_ms(moment: datetime | None) -> str | None:
     """This will write a time of an event, delivery, attempt or log: UTC with milliseconds."""
     return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def read_time(name: str, text: str) -> datetime:
+    """Return the moment of an RFC 3339 time, or of a date, which is 00:00 UTC; or raise Invalid naming the field.
+
+    Every time that comes from outside is read here.
+    """
+    try:
+        if DAY.fullmatch(text):
+            return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        match = TIME.fullmatch(text)
+        if match:
+            day, clock, fraction, zone = match.groups()
+            whole = f"{day}T{clock}.{(fraction or '')[:6]:0<6}{zone.upper()}"
+            return datetime.fromisoformat(whole).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise Invalid.field(name, f"{name} must be a time such as 2026-11-22T10:00:00Z, or a date such as 2026-11-22.")
 
 
 def written(moment: datetime | date, style: str) -> str:

@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from apps.base.serializers import StrictSerializer
@@ -22,6 +23,13 @@ class Paging(StrEnum):
 
     OFFSET = "offset"
     CURSOR = "cursor"
+
+
+# The parameters of a list that is read page by page.
+PAGE_PARAMETERS: Mapping[Paging, tuple[str, ...]] = {
+    Paging.OFFSET: ("limit", "offset", "cursor"),
+    Paging.CURSOR: ("limit", "cursor"),
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of the query string, or a header (``where``)."""
+    """A parameter of the query string, or a header (``where``).
+
+    ``many``: it lists values, by commas or by repeats; ``schema`` is that of one of them.
+    """
 
     name: str
     text: str
@@ -52,6 +63,7 @@ class Parameter:
     where: str = "query"
     required: bool = False
     example: Any = None
+    many: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,13 @@ class Operation:
     step_up: bool = False
     # Answers other than the usual one, by a name that says which.
     more_examples: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def query_names(self) -> dict[str, bool]:
+        """The parameters that the query string may hold, each with whether it may be sent more than once."""
+        of_pages = PAGE_PARAMETERS[self.paging] if self.paging else ()
+        own = {each.name: each.many for each in self.parameters if each.where == "query"}
+        return {**own, **dict.fromkeys(of_pages, False)}
 
 
 def text_of(action: Any) -> str:

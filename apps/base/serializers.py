@@ -10,7 +10,7 @@ from rest_framework.fields import empty
 from rest_framework.settings import api_settings
 
 from apps.base.errors import Invalid
-from apps.base.lists import read_time
+from apps.base.instants import read_time
 from apps.base.names import plain_text
 
 # As ``style`` of a field: what was typed into a form is not in the page that answers it.

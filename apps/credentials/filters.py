@@ -2,7 +2,7 @@
 
 import re
 
-from apps.base.lists import matching_parameter
+from apps.base.parameters import matching_parameter
 from apps.base.requests import ApiRequest
 
 CREATOR = re.compile(r"(?:user|key)_[0-9A-Za-z]{22}", re.ASCII)

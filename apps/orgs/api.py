@@ -1,5 +1,7 @@
 """``/v1/users`` and ``/v1/invitations``: the people of the caller's organization, and who is to join them."""
 
+from operator import itemgetter
+
 from django.db.models import QuerySet
 from rest_framework.response import Response
 
@@ -42,7 +44,8 @@ class Users(PortalView):
     def get(self, request: ApiRequest) -> Response:
         """This will list users, oldest first."""
         # Four columns and no model: the objects of a page cost more than its queries.
-        return self.offset_page(request, rows_of(request).values_list(*LISTED), lambda row: write_row(*row))
+        rows = rows_of(request).values_list(*LISTED, "pk")
+        return self.offset_page(request, rows, lambda row: write_row(*row[:-1]), key=itemgetter(-1))
 
     def post(self, request: ApiRequest) -> Response:
         """This will make a viewer."""

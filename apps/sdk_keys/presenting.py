@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, Count, When
+from django.db.models import Case, Count, QuerySet, When
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -13,7 +13,7 @@ from apps.audit.models import LastUse
 from apps.audit.usage import last_uses
 from apps.base.actor import Actor
 from apps.base.errors import Invalid
-from apps.base.lists import make_cursor, read_cursor
+from apps.base.lists import Cursors, beyond
 from apps.credentials import presenting
 from apps.credentials.models import SecretKeyQuerySet
 from apps.sdk_keys.actions import expiry_of_successor
@@ -95,18 +95,19 @@ def devices(actor: Actor, key: SdkKey, show: str, cursor: str) -> dict[str, Any]
 
     A cursor that the list did not give out is the first page.
     """
-    rows: ActivationQuerySet = Activation.objects.for_actor(actor).filter(pool_id=key.pool_id)
-    rows = rows.exclude(freed_at=None) if show == "freed" else rows.active()
+    every: ActivationQuerySet = Activation.objects.for_actor(actor).filter(pool_id=key.pool_id)
+    rows: QuerySet = (every.exclude(freed_at=None) if show == "freed" else every.active()).order_by("-pk")
+    cursors = Cursors.of("devices", actor.organization_id, [("key", key.public_id), ("show", show)])
     try:
-        rows = rows.filter(pk__lt=read_cursor(cursor, Activation._meta.pk)) if cursor else rows
+        rows = beyond(rows, cursors.read(cursor, Activation._meta.pk), "-pk") if cursor else rows
     except Invalid:
         cursor = ""
-    found = list(rows.select_related("key").order_by("-pk")[: DEVICES_A_PAGE + 1])
+    found = list(rows.select_related("key")[: DEVICES_A_PAGE + 1])
     page = found[:DEVICES_A_PAGE]
     return {
         "devices": [_device(row, key) for row in page],
         "show": "freed" if show == "freed" else "active",
-        "next_cursor": make_cursor(page[-1].pk) if len(found) > DEVICES_A_PAGE else "",
+        "next_cursor": cursors.write(page[-1].pk) if len(found) > DEVICES_A_PAGE else "",
         "is_first": not cursor,
     }
 

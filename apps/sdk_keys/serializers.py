@@ -6,8 +6,7 @@ from rest_framework import serializers
 
 from apps.audit.models import LastUse
 from apps.audit.texts import clean
-from apps.base.instants import instant
-from apps.base.lists import read_time
+from apps.base.instants import instant, read_time
 from apps.base.serializers import Flag, Opaque, StrictSerializer, Text, TextList, Whole
 from apps.credentials.rules import MAX_DAYS, Lifetime
 from apps.sdk_keys.actions import NewSdkKey

@@ -35,7 +35,7 @@ class Attempts(Source):
         """This will return the matching attempts; a delivery belongs to no key and to no request."""
         if filters.key or filters.request_id:
             return []
-        if filters.action not in ("", ACTION) or filters.actor not in ("", SENDER.id):
+        if filters.actor not in ("", SENDER.id) or (filters.actions and ACTION not in filters.actions):
             return []
         found = of_times(Attempt.objects.for_actor(actor).exclude(finished_at=None), filters, "started_at")
         if filters.target:

@@ -84,7 +84,7 @@ LIST_EVENTS = Operation(
     "listEvents",
     {200: Answer("The events, newest first.", EVENT, many=True)},
     paging=Paging.CURSOR,
-    parameters=(Parameter("type", "Only events of this type.", EVENT_NAME), *span_parameters("events")),
+    parameters=(Parameter("type", "Only events of these types.", EVENT_NAME, many=True), *span_parameters("events")),
 )
 PUBLISH_EVENT = Operation(
     "publishEvent",
@@ -106,8 +106,8 @@ LIST_DELIVERIES = Operation(
     paging=Paging.CURSOR,
     parameters=(
         Parameter("endpoint", "Only deliveries to this endpoint.", public_id("ep")),
-        Parameter("status", "Only deliveries that stand so.", STATUSES),
-        Parameter("event_type", "Only deliveries of this type of event.", EVENT_NAME),
+        Parameter("status", "Only deliveries with one of these statuses.", STATUSES, many=True),
+        Parameter("event_type", "Only deliveries of events of these types.", EVENT_NAME, many=True),
         Parameter("event", "Only deliveries of this event.", public_id("evt")),
         *span_parameters("deliveries"),
     ),

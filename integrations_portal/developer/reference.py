@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.operations import METHODS, Answer, Operation, Paging, needed_by, text_of
+from apps.base.operations import METHODS, PAGE_PARAMETERS, Answer, Operation, needed_by, text_of
 from apps.base.permissions import ADMIN
 from apps.base.snippets import LANGUAGES, Call, call_of, written
 from integrations_portal.developer.readers import page, reader_of
@@ -33,7 +33,6 @@ RESOURCES: dict[str, Promise] = {
     "deliveries": _("Deliveries"),
     "audit-log": _("Audit log"),
 }
-PAGING: dict[Paging, str] = {Paging.OFFSET: "limit, offset", Paging.CURSOR: "limit, cursor"}
 
 
 class Served(NamedTuple):
@@ -108,7 +107,7 @@ def _shown(each: Served, language: str) -> dict[str, Any]:
         "is_open": not each.callers,
         "is_for_apps": "sdk_key" in each.callers,
         "parameters": [(parameter.name, parameter.text) for parameter in operation.parameters],
-        "paging": PAGING[operation.paging] if operation.paging else "",
+        "paging": ", ".join(PAGE_PARAMETERS[operation.paging]) if operation.paging else "",
         "answers": [_answer(status, answer) for status, answer in operation.answers.items()],
         "refuses": operation.refuses,
         "code": written(each.call, language),

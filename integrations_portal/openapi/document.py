@@ -51,7 +51,7 @@ INTRODUCTION = """JSON in, JSON out, UTF-8. Times are UTC with `Z`.
 
 Every error has the same shape: a sentence, a code that does not change, the request's id, and a link to what it means.
 
-Unknown fields of a body are refused; unknown parameters of a query string are ignored.
+Unknown fields of a body and unknown parameters of a query string are refused, and so is a parameter that is sent twice.
 A path may end with a slash or without."""
 
 
@@ -169,8 +169,10 @@ def _parameter(parameter: Parameter) -> Schema:
         "in": parameter.where,
         "description": parameter.text,
         "required": parameter.required,
-        "schema": parameter.schema,
+        "schema": {"type": "array", "items": parameter.schema} if parameter.many else parameter.schema,
     }
+    if parameter.many:
+        found["description"] += " Repeat the parameter, or separate values with commas."
     return found if parameter.example is None else {**found, "example": parameter.example}
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from apps.base.api import PortalView
 from apps.base.conditions import LIST
-from apps.base.operations import Operation, Paging
+from apps.base.operations import PAGE_PARAMETERS, Operation, Paging
 from apps.base.shapes import Schema
 
 # Only where the key has limits: a key without any has none of the first five.
@@ -67,7 +67,6 @@ PARAMETERS |= {
     name: {"name": name, "in": "header", "description": text, "schema": {"type": "string", "pattern": TAGS}}
     for name, text in CONDITIONS.items()
 }
-PAGES = {Paging.OFFSET: ("limit", "offset"), Paging.CURSOR: ("limit", "cursor")}
 
 
 def answer_headers(view: type[PortalView], method: str, operation: Operation, status: int) -> list[str]:
@@ -103,7 +102,7 @@ def _of_success(view: type[PortalView], method: str, operation: Operation) -> li
 
 def shared_parameters(view: type[PortalView], method: str, operation: Operation) -> list[Schema]:
     """This will refer to the parameters that an operation has in common with others."""
-    names = list(PAGES.get(operation.paging, ())) if operation.paging else []
+    names = list(PAGE_PARAMETERS[operation.paging]) if operation.paging else []
     if method == "POST" and view.takes_idempotency_key:
         names.append("Idempotency-Key")
     if is_tagged(view, method):

@@ -162,11 +162,6 @@ def test_what_accept_must_admit(api, admin_key, accept: str, file_format: str, s
         assert answer.json()["code"] == {406: "not_acceptable", 400: "invalid_request"}[status]
 
 
-def test_a_parameter_named_format_chooses_no_renderer_elsewhere(api, admin_key):
-    answer = api(admin_key).get("/v1/me?format=xml", headers={"Accept": "application/json, text/html;q=0.5"})
-    assert answer.status_code == 200
-
-
 def test_it_is_an_entry_of_the_log_itself_and_one_call(api, admin_key):
     answer = api(admin_key).get(f"{PATH}?format=jsonl&category=change&key={admin_key.row.public_id}&since=2026-01-01")
     answer.getvalue()

@@ -130,21 +130,21 @@ def test_lists_name_the_wrong_parameter(api, acme_key, query, name):
 def test_lists_have_totals_and_neighbours(api, admin_key, acme, person):
     for index in range(5):
         person(f"P{index}", acme)
-    answer = api(admin_key).get("/v1/users?limit=2&offset=2&unknown=1")
+    answer = api(admin_key).get("/v1/users?limit=2&offset=2")
     assert [user["name"] for user in answer.json()] == ["P2", "P3"]
     assert answer["X-Total-Count"] == "5"
     link = answer["Link"]
-    assert "limit=2&unknown=1" in link or "unknown=1" in link
     assert all(f'rel="{name}"' in link for name in ("first", "prev", "next", "last"))
     assert "offset=4" in link.split('rel="last"')[0].rsplit("<", 1)[1]
     beyond = api(admin_key).get("/v1/users?limit=2&offset=99")["Link"]
     assert "offset=4" in beyond.split('rel="prev"')[0].rsplit("<", 1)[1]
 
 
-@pytest.mark.parametrize("query", ["x={key}", "{key}=x", "{key}"])
-def test_a_key_in_the_query_string_does_not_come_back_in_links(api, acme_key, query):
+@pytest.mark.parametrize("query", ["x={key}", "{key}=x", "{key}", "limit={key}", "x=1&{key}"])
+def test_a_key_in_the_query_string_comes_back_nowhere(api, acme_key, query):
     answer = api(acme_key).get("/v1/users?" + query.format(key=acme_key.text))
-    assert answer.status_code == 200 and acme_key.text not in answer["Link"]
+    assert answer.status_code == 400
+    assert acme_key.text not in answer.content.decode() + str(answer.headers)
 
 
 def test_a_session_counts_only_where_a_page_is_asked_for(browser_of, ada, acme):

@@ -13,7 +13,7 @@ from apps.audit.forms import page_filters, typed
 from apps.audit.models import AuditEntry, AuditExport
 from apps.audit.sources import Page, timeline
 from apps.base.errors import Invalid
-from apps.base.lists import make_cursor, read_cursor
+from apps.base.lists import Cursors
 from apps.base.pages import org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 def audit_log(request: PortalRequest) -> HttpResponse:
     """This will show the newest changes, calls and deliveries that match the filters."""
     texts = typed(request.GET)
-    cursor = request.GET.get("cursor")
-    before = read_cursor(cursor, AuditEntry._meta.pk) if cursor else None
+    cursor, cursors = request.GET.get("cursor"), Cursors.of("audit log", request.organization.pk, texts.items())
+    before = cursors.read(cursor, AuditEntry._meta.pk).key if cursor else None
     try:
         page = _find(request, texts, before)
     except DatabaseError:
@@ -42,7 +42,7 @@ def audit_log(request: PortalRequest) -> HttpResponse:
         "filters": texts,
         "filtered": bool(texts),
         "choices": presenting.choices(request.actor, texts),
-        "next_cursor": make_cursor(page.after) if page.after else "",
+        "next_cursor": cursors.write(page.after) if page.after else "",
         "is_first": before is None,
         "keep_days": {name: _days(request, kind) for name, kind in KINDS.items()},
         "checkpoint": checkpoints.newest(request.organization.pk),

@@ -1,6 +1,7 @@
 """``/v1/webhook-endpoints`` and ``/v1/event-types``."""
 
 import uuid
+from operator import attrgetter
 from typing import Any
 
 from django.db.models import Count
@@ -167,7 +168,8 @@ class EventTypes(PortalView):
 
     def get(self, request: ApiRequest) -> Response:
         """This will list event types by name."""
-        return self.offset_page(request, EventType.objects.order_by("name"), write_event_type)
+        rows = EventType.objects.order_by("name")
+        return self.offset_page(request, rows, write_event_type, key=attrgetter("name"), column="name")
 
 
 class OneEventType(PortalView):

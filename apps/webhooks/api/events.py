@@ -1,5 +1,8 @@
 """``/v1/events`` and ``/v1/deliveries``."""
 
+from functools import reduce
+from operator import or_
+
 from django.db.models import Q, QuerySet
 from rest_framework.response import Response
 
@@ -7,8 +10,8 @@ from apps.audit.sources import KEY_SLACK_MS, key_at
 from apps.base.api import PortalView
 from apps.base.errors import Invalid
 from apps.base.identifiers import decode
-from apps.base.lists import choice_parameter, matching_parameter, time_parameter
 from apps.base.models import OrgQuerySet
+from apps.base.parameters import matching_words, time_parameter, words_parameter
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.webhooks import actions, operations
@@ -39,10 +42,10 @@ def events_of(request: ApiRequest) -> OrgQuerySet[Event]:
     return Event.objects.for_actor(request.actor).filter(test=False)
 
 
-def type_parameter(request: ApiRequest, name: str) -> str | None:
-    """Return the event type that a list is narrowed to; Forbidden where the caller may not read its events."""
-    found = matching_parameter(request, name, EVENT_NAME, "order.created")
-    require_scopes(request.actor, [found] if found is not None else [])
+def type_parameter(request: ApiRequest, name: str) -> list[str]:
+    """Return the event types that a list is narrowed to; Forbidden where the caller may not read events of one."""
+    found = matching_words(request, name, EVENT_NAME, "order.created")
+    require_scopes(request.actor, found)
     return found
 
 
@@ -55,9 +58,9 @@ class Events(PortalView):
     def get(self, request: ApiRequest) -> Response:
         """This will list events, newest first."""
         rows = _between(request, events_of(request).defer("body"))
-        name, hidden = type_parameter(request, "type"), hidden_from(request.actor, "type")
+        names, hidden = type_parameter(request, "type"), hidden_from(request.actor, "type")
         rows = rows if hidden is None else rows.exclude(hidden)
-        return self.cursor_page(request, rows.filter(type=name) if name is not None else rows, write_event)
+        return self.cursor_page(request, rows.filter(_one_of("type", names)), write_event)
 
     def post(self, request: ApiRequest) -> Response:
         """This will accept an event; the answer leaves after the commit."""
@@ -124,11 +127,14 @@ def _filters(request: ApiRequest) -> Q:
             if key is None:
                 raise Invalid.field(parameter, f"{parameter} must be an id such as {model.id_prefix}_….")
             found &= Q(**{parameter: key})
-    status = choice_parameter(request, "status", DeliveryStatus.values)
-    event_type = type_parameter(request, "event_type")
-    found &= written(Q(status=status)) if status is not None else Q()
-    found &= Q(event_type=event_type) if event_type is not None else Q()
+    found &= written(_one_of("status", words_parameter(request, "status", DeliveryStatus.values)))
+    found &= _one_of("event_type", type_parameter(request, "event_type"))
     return found & _span(request)
+
+
+def _one_of(column: str, values: list[str]) -> Q:
+    """Return what keeps the rows with one of the values; of no value, all."""
+    return reduce(or_, (Q(**{column: value}) for value in values), Q())
 
 
 def _span(request: ApiRequest) -> Q:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.errors import Invalid
 from apps.base.identifiers import decode, uuid_at
-from apps.base.lists import make_cursor, read_cursor
+from apps.base.lists import Cursors, beyond
 from apps.base.organizations import days_kept
 from apps.base.requests import PortalRequest
 from apps.webhooks import presenting
@@ -38,13 +38,14 @@ def delivery_list(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
     """This will return the context of the Deliveries tab."""
     filters = {name: request.GET.get(name, "").strip() for name in FILTERS}
     every = Delivery.objects.for_actor(request.actor).filter(endpoint=endpoint)
-    rows, cursor = _filtered(every, filters), request.GET.get("cursor", "")
+    rows, cursor = _filtered(every, filters).order_by("-pk"), request.GET.get("cursor", "")
+    cursors = Cursors.of(f"deliveries of {endpoint.public_id}", endpoint.organization_id, filters.items())
     if cursor:
         try:
-            rows = rows.filter(pk__lt=read_cursor(cursor, Delivery._meta.pk))
+            rows = beyond(rows, cursors.read(cursor, Delivery._meta.pk), "-pk")
         except Invalid:
             cursor = ""
-    found = list(rows.order_by("-pk")[: PER_PAGE + 1])
+    found = list(rows[: PER_PAGE + 1])
     slug, endpoint_id = request.organization.slug, endpoint.public_id
     return {
         "deliveries": presenting.delivery_rows(found[:PER_PAGE]),
@@ -52,7 +53,7 @@ def delivery_list(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
         "filtered": any(filters.values()),
         "states": _states(request, filters["status"]),
         "event_types": list(EventType.objects.values_list("name", flat=True)),
-        "next_cursor": make_cursor(found[PER_PAGE - 1].pk) if len(found) > PER_PAGE else "",
+        "next_cursor": cursors.write(found[PER_PAGE - 1].pk) if len(found) > PER_PAGE else "",
         "is_first": not cursor,
         "keep_days": days_kept(endpoint.organization_id, "deliveries", settings.RETENTION_DAYS_DELIVERIES),
         "poll_url": "" if cursor else _poll_url(request),

@@ -1,0 +1,107 @@
+"""The query string, read strictly: a filter that is passed over would answer with what nobody asked for."""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from difflib import get_close_matches
+
+from django.http import QueryDict
+from rest_framework.request import Request
+
+from apps.base.errors import Invalid
+from apps.base.instants import read_time
+from apps.base.logging import hide_keys
+from apps.base.operations import Operation
+
+# What is shown of a name that somebody made up.
+LONGEST_NAME = 64
+# Where a session acts; keys have one organization.
+OF_SESSIONS = "organization"
+
+
+def refuse_undeclared(query: QueryDict, operation: Operation, *, is_session: bool) -> None:
+    """Raise Invalid naming each parameter that the operation does not take, or takes once and was sent twice."""
+    declared = operation.query_names
+    takes = {**declared, OF_SESSIONS: False} if is_session else declared
+    fields: dict[str, list[str]] = {}
+    for name, values in query.lists():
+        shown = hide_keys(name)[:LONGEST_NAME]
+        if name not in takes:
+            fields[shown] = [_unknown(name, shown, list(declared))]
+        elif len(values) > 1 and not takes[name]:
+            fields[shown] = [f"{name} was sent {len(values)} times. Send it once."]
+        elif any("\0" in text for text in values):
+            fields[shown] = ["A parameter holds a NUL character."]
+        elif any("\ufffd" in text for text in values):
+            fields[shown] = [f"{name} is not valid UTF-8."]
+    if fields:
+        raise Invalid(" ".join(text for texts in fields.values() for text in texts), fields)
+
+
+def _unknown(name: str, shown: str, names: Sequence[str]) -> str:
+    known = f"This operation accepts {', '.join(names)}." if names else "This operation accepts none."
+    near = get_close_matches(name.lower().removesuffix("[]"), names, 1)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    return f"Unknown query parameter {shown or '(empty name)'}.{meant} {known}".replace("\0", "\\0")
+
+
+def whole_parameter(request: Request, name: str, default: int, low: int, high: int) -> int:
+    """Return a whole number from the query string, or raise Invalid naming the parameter."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 12 and low <= int(text) <= high):
+        raise Invalid.field(name, f"{name} must be a whole number from {low} to {high}.")
+    return int(text)
+
+
+def page_limit(request: Request) -> int:
+    """Return how many rows a page of a list has at most."""
+    return whole_parameter(request, "limit", 50, 1, 200)
+
+
+def choice_parameter(request: Request, name: str, allowed: Iterable[str]) -> str | None:
+    """Return one of the allowed words from the query string, or None where it is absent."""
+    text = request.query_params.get(name)
+    if text is not None and text not in allowed:
+        raise Invalid.field(name, f"{name} must be one of {', '.join(allowed)}.")
+    return text
+
+
+def matching_parameter(request: Request, name: str, pattern: re.Pattern[str], example: str) -> str | None:
+    """Return a text that has the pattern from the query string, or None where it is absent."""
+    text = request.query_params.get(name)
+    if text is not None and not pattern.fullmatch(text):
+        raise Invalid.field(name, f"{name} must look like {example}.")
+    return text
+
+
+def words_parameter(request: Request, name: str, allowed: Sequence[str]) -> list[str]:
+    """Return the allowed words that a parameter lists, by commas or by repeats; none where it is absent."""
+    found = listed_words(request.query_params, name)
+    for text in found:
+        if text not in allowed:
+            near = get_close_matches(text.lower(), allowed, 1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            raise Invalid.field(name, f"{name} must be one or more of {', '.join(allowed)}.{meant}")
+    return found
+
+
+def listed_words(query: QueryDict, name: str) -> list[str]:
+    """Return each word of a parameter once: ``a=1,2`` and ``a=1&a=2`` say the same."""
+    return list(dict.fromkeys(word for text in query.getlist(name) for word in text.split(",")))
+
+
+def matching_words(request: Request, name: str, pattern: re.Pattern[str], example: str) -> list[str]:
+    """Return the texts that a parameter lists, each of the pattern; none where it is absent."""
+    found = listed_words(request.query_params, name)
+    if not all(map(pattern.fullmatch, found)):
+        raise Invalid.field(name, f"{name} must look like {example}.")
+    return found
+
+
+def time_parameter(request: Request, name: str) -> datetime | None:
+    """Return a time (RFC 3339, or a date at 00:00 UTC) from the query string, or None where it is absent."""
+    text = request.query_params.get(name)
+    # In a query string a plus that was not encoded arrives as a blank.
+    return None if text is None else read_time(name, text.replace(" ", "+"))
