@@ -216,7 +216,7 @@ def write_attempt(attempt: Attempt) -> dict[str, Any]:
         "id": attempt.public_id,
         "number": attempt.number,
         "started_at": instant_ms(attempt.started_at),
-        "duration_ms": attempt.duration_ms,
+        "duration_ms": None if attempt.duration_ms is None else round(attempt.duration_ms),
         "status_code": attempt.status_code,
         "error": attempt.error or None,
         "hint": _hint(attempt),
