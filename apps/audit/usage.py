@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from apps.audit.models import LastUse, UsageDay, UsageHour
+from apps.base.client_address import UNKNOWN
 
 ERRORS = ~Q(status_class="2xx")
 COUNT = Coalesce(Sum("calls"), 0)
@@ -33,7 +34,7 @@ def last_uses(credential_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, LastUse]:
 def was_seen(credential_id: uuid.UUID, address: str) -> bool:
     """This will tell whether a call of the key from this address was ever let in and answered well."""
     rows = UsageHour.objects.filter(credential_id=credential_id, address=address, status_class="2xx")
-    return address != "" and rows.exists()
+    return address not in ("", UNKNOWN) and rows.exists()
 
 
 def daily_series(

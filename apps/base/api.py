@@ -29,7 +29,7 @@ from apps.base.lists import Cursors, beyond, link_to
 from apps.base.offsets import read_page
 from apps.base.operations import Operation
 from apps.base.parameters import page_limit, refuse_undeclared
-from apps.base.parsing import SessionFormParser, StrictJSONParser, check_length
+from apps.base.parsing import SessionFormParser, StrictJSONParser, check_coding, check_length
 from apps.base.permissions import Permission
 from apps.base.rendering import JSON_ONLY, SHOWN_ONCE, JSONRenderer, add_headers
 from apps.base.requests import ApiRequest, PortalRequest
@@ -213,6 +213,7 @@ class PortalView(APIView):
         inside a transaction where the request has an Idempotency-Key.
         """
         check_length(request._request.META.get("CONTENT_LENGTH"))
+        check_coding(request._request.META)
         checker = serializer(data=reading.json_of(request.data, serializer), **options)
         checker.is_valid(raise_exception=True)
         values = checker.validated_data if prepare is None else prepare(checker.validated_data)

@@ -1,7 +1,7 @@
 """Who calls the API: a key first, then a session where a browser asks for a page."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -15,7 +15,11 @@ from apps.base.errors import PortalError, Unauthorized
 from apps.base.requests import PortalRequest
 
 REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
+KEY_PREFIX = re.compile("ip[ks]_")
 MISSING_KEY = "No API key. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
+NO_SCHEME = (
+    "The Authorization header has a key, but not in a form that is read. Send it as 'Authorization: Bearer KEY'."
+)
 KEY_IN_QUERY = "No API key in the headers. A key in the query string is not used: send 'Authorization: Bearer KEY'."
 
 
@@ -62,6 +66,11 @@ def find_caller(request: PortalRequest) -> Caller:
                 caller.refusal = csrf_refusal(request)
     if caller is not None:
         return caller
-    query = request.META.get("QUERY_STRING", "")
-    in_query = "ipk_" in query or "ips_" in query
-    return Caller(refusal=Unauthorized(KEY_IN_QUERY if in_query else MISSING_KEY, "missing_api_key"))
+    return Caller(refusal=Unauthorized(_why_no_key(request.META), "missing_api_key"))
+
+
+def _why_no_key(headers: Mapping[str, Any]) -> str:
+    """Say where a key was seen that was not read as one."""
+    if KEY_PREFIX.search(headers.get("HTTP_AUTHORIZATION", "")):
+        return NO_SCHEME
+    return KEY_IN_QUERY if KEY_PREFIX.search(headers.get("QUERY_STRING", "")) else MISSING_KEY

@@ -11,10 +11,12 @@ from typing import Any, TextIO
 
 import structlog
 
-KEYS = re.compile(r"(ip[ks]_[0-9A-Za-z]{4})[0-9A-Za-z]{8,}|(whsec_)[A-Za-z0-9+/=]{8,}")
+# The last kind: a key as the user name of Basic, in base64.
+KEYS = re.compile(r"(ip[ks]_[0-9A-Za-z]{4})[0-9A-Za-z]{8,}|(whsec_)[A-Za-z0-9+/=]{8,}|(aXB[rz]X)[A-Za-z0-9+/=]{40,}")
 SECRETS = re.compile(
     r"(ip[ks]_[0-9A-Za-z]{4})[0-9A-Za-z]{8,}"
     r"|(whsec_)[A-Za-z0-9+/=]{8,}"
+    r"|((?-i:aXB[rz]X))[A-Za-z0-9+/=]{40,}"
     r"|(/invitation/)[0-9A-Za-z]{20,}"
     r"|((?:authorization|x-api-key|x-activation-token|cookie)[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]+(?: [^\s\"',}]+)?",
     re.IGNORECASE,
@@ -37,14 +39,14 @@ def _hide_value(part: re.Match[str]) -> str:
 
 def hide_keys(text: str) -> str:
     """This will return the text with every key and signing secret cut to its first letters, and the rest as it is."""
-    return KEYS.sub(lambda match: f"{match[1] or match[2]}[redacted]", text)
+    return KEYS.sub(lambda match: f"{match[match.lastindex or 0]}[redacted]", text)
 
 
 def redact(text: str) -> str:
     """Return the text with each key, signing secret, credential header and query value of a URL cut or hidden."""
     if "?" in text:
         text = URL_WITH_QUERY.sub(lambda match: hide_query_values(match[0]), text)
-    return SECRETS.sub(lambda match: f"{match[1] or match[2] or match[3] or match[4]}[redacted]", text)
+    return SECRETS.sub(lambda match: f"{match[match.lastindex or 0]}[redacted]", text)
 
 
 def _redact_value(value: Any) -> Any:

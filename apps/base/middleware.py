@@ -1,7 +1,6 @@
 """What every request passes: its id, the caller's address, headers of pages, and errors turned into pages."""
 
 import io
-import ipaddress
 import re
 import secrets
 from collections.abc import Callable
@@ -15,8 +14,10 @@ from django.shortcuts import render
 from django.utils import translation
 from django.utils.module_loading import import_string
 
+from apps.base.client_address import find_address, is_trusted, read_node
 from apps.base.errors import PortalError
 from apps.base.logging import hide_keys
+from apps.base.parsing import check_coding
 from apps.base.requests import PortalRequest
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
@@ -25,7 +26,8 @@ PAGE_METHODS = "GET, HEAD, POST"
 ERROR_PAGES = (403, 404, 405, 429, 503)
 # In the environment of a request: the server knew it for a program's call (``base.programs.Application``).
 PROGRAM = "portal.program"
-MAPPED = "::ffff:"
+# What a header is called that was sent and that no server could hand over, or that says nothing.
+UNREADABLE = "(unreadable)"
 # Passkeys are made and used on our own pages; nothing else of this is.
 PERMISSIONS_POLICY = (
     "accelerometer=(), autoplay=(), browsing-topics=(), camera=(), display-capture=(), encrypted-media=(),"
@@ -41,40 +43,6 @@ def is_api(path: str) -> bool:
     return path == "/v1" or path.startswith("/v1/")
 
 
-def is_trusted(address: str) -> bool:
-    """This will tell whether the peer is one of the operator's own proxies."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(ip in network for network in settings.TRUSTED_PROXIES)
-
-
-def plain(address: str) -> str:
-    """This will return IPv4 that a dual-stack socket writes as IPv6 (``::ffff:192.0.2.1``) as IPv4; the rest stays.
-
-    Raises ValueError for what is no address.
-    """
-    ip = ipaddress.ip_address(address)
-    return str(getattr(ip, "ipv4_mapped", None) or ip)
-
-
-def client_address(remote: str, forwarded_for: str) -> str:
-    """This will return the caller's address: the nearest one in X-Forwarded-For that is not a trusted proxy.
-
-    The header is read from the right and only behind a trusted proxy; everything left of the first address that
-    no trusted proxy vouches for may be invented by the caller.
-    """
-    address = remote
-    hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
-    while hops and is_trusted(address):
-        try:
-            address = plain(hops.pop())
-        except ValueError:
-            break
-    return address
-
-
 def _read_chunks(request: PortalRequest) -> None:
     """Take a body without an announced length as one, up to 1 MiB + 1: Django reads nothing of it otherwise."""
     body = bytearray()
@@ -83,6 +51,19 @@ def _read_chunks(request: PortalRequest) -> None:
         body += piece
     request._stream = io.BytesIO(bytes(body))
     request.META["CONTENT_LENGTH"] = str(len(body))
+
+
+def _take_scheme(request: PortalRequest) -> None:
+    """Take the scheme that a trusted proxy reports. What it sent and cannot be read was not https."""
+    reported = request.META.get("HTTP_X_FORWARDED_PROTO")
+    if reported is not None:
+        scheme = "https" if reported.rpartition(",")[2].strip().lower() == "https" else "http"
+        request.META["wsgi.url_scheme"] = scheme
+
+
+def _drop_unusable_cookies(request: PortalRequest) -> None:
+    """Drop cookies with control characters: quoted values can spell them, and no database takes a NUL."""
+    request.COOKIES = {name: value for name, value in request.COOKIES.items() if (name + value).isprintable()}
 
 
 class RequestMiddleware:
@@ -94,16 +75,15 @@ class RequestMiddleware:
     def __call__(self, request: PortalRequest) -> HttpResponse:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         request.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
-        remote = request.META.get("REMOTE_ADDR", "")
-        if remote.startswith(MAPPED):
-            remote = plain(remote)
-        request.client_address = remote
-        if settings.TRUSTED_PROXIES and is_trusted(remote):
-            request.client_address = client_address(remote, request.META.get("HTTP_X_FORWARDED_FOR", ""))
-            proto = request.META.get("HTTP_X_FORWARDED_PROTO", "").rsplit(",", 1)[-1].strip()
-            if proto in ("http", "https"):
-                request.META["wsgi.url_scheme"] = proto
-                request.environ["wsgi.url_scheme"] = proto
+        peer = read_node(request.META.get("REMOTE_ADDR", ""))
+        request.client_address = peer
+        if is_trusted(peer):
+            request.client_address = find_address(peer, request.META, request.path_info)
+            _take_scheme(request)
+        if "\\" in request.META.get("HTTP_COOKIE", ""):
+            _drop_unusable_cookies(request)
+        if request.META.get("HTTP_USER_AGENT") == "":
+            request.META["HTTP_USER_AGENT"] = UNREADABLE
         if not request.META.get("CONTENT_LENGTH") and "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", ""):
             _read_chunks(request)
         request.actor = None  # type: ignore[assignment]  # until a door has found who it is
@@ -149,7 +129,10 @@ class ErrorPagesMiddleware:
             # TRACE and words of one's own: views of libraries would take them for GET.
             return self._page(request, PortalError("", "method_not_allowed", 405, headers={"Allow": PAGE_METHODS}))
         if not is_api(request.path_info):
-            _refuse_unread(request)
+            try:
+                _refuse_unread(request)
+            except PortalError as error:
+                return self._page(request, error)
         response = self.get_response(request)
         if response.status_code != 405 or response.content or is_api(request.path_info):
             return response
@@ -176,13 +159,15 @@ class ErrorPagesMiddleware:
 
 
 def _refuse_unread(request: PortalRequest) -> None:
-    """Refuse by its head a body that no page takes: over 1 MiB, of whatever kind. Django measures only some kinds.
+    """Refuse by its head a body that no page takes: compressed, or over 1 MiB. Django measures only some kinds.
 
     Here nobody has read the body yet: the check of form tokens, which does, runs when all middlewares are passed.
     """
     announced = request.META.get("CONTENT_LENGTH") or "0"
     if announced.isascii() and announced.isdigit() and int(announced) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise RequestDataTooBig("the body is larger than 1 MiB")
+    if request.method not in ("GET", "HEAD"):
+        check_coding(request.META)
 
 
 def _who_decides(request: PortalRequest, error: PortalError) -> dict[str, Any]:

@@ -28,6 +28,8 @@ CURVES: dict[str, tuple[str, ec.EllipticCurve]] = {
     "ES256": ("P-256", ec.SECP256R1()),
     "ES384": ("P-384", ec.SECP384R1()),
 }
+# What reading a document raises that somebody else wrote, however it is malformed.
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -76,9 +78,9 @@ def finish(provider: Provider, redirect_uri: str, known: dict[str, str], code: s
         "redirect_uri": redirect_uri,
         "code_verifier": known["verifier"],
     }
-    methods = metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+    methods = metadata.get("token_endpoint_auth_methods_supported")
     auth = None
-    if "client_secret_basic" in methods:
+    if not isinstance(methods, list) or "client_secret_basic" in methods:
         auth = (provider.client_id, provider.client_secret)
     else:
         form |= {"client_id": provider.client_id, "client_secret": provider.client_secret}
@@ -91,6 +93,8 @@ def finish(provider: Provider, redirect_uri: str, known: dict[str, str], code: s
         # Section 5.3.2: an answer about somebody else must not be used.
         if more.get("sub") == claims["sub"]:
             claims |= {name: more[name] for name in ("email", "email_verified") if name in more}
+    if not (claims["sub"].isprintable() and str(claims.get("email", "")).isprintable()):
+        raise OpenIdError("the subject or the address has characters that none has")
     return claims
 
 
@@ -103,7 +107,7 @@ def read_id_token(token: str, keys: dict[str, Any], provider: Provider, nonce: s
         _check_claims(claims, provider, nonce)
     except OpenIdError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, InvalidSignature) as error:
+    except (*MALFORMED, InvalidSignature) as error:
         raise OpenIdError(f"the ID token is not to be believed: {type(error).__name__}") from None
     return claims
 
@@ -174,7 +178,10 @@ def _metadata(provider: Provider) -> dict[str, Any]:
 def _endpoint(metadata: dict[str, Any], name: str, provider: Provider) -> str:
     """An address of the provider's own description: https, or http where the issuer itself is on this machine."""
     url = str(metadata.get(name, ""))
-    parts, issuer = urlsplit(url), urlsplit(provider.issuer)
+    try:
+        parts, issuer = urlsplit(url), urlsplit(provider.issuer)
+    except ValueError:
+        raise OpenIdError(f"the provider's {name} is no address") from None
     is_local = issuer.scheme == "http" and parts.scheme == "http" and parts.hostname in LOOPBACK
     if parts.scheme != "https" and not is_local:
         raise OpenIdError(f"the provider's {name} is not https")
@@ -186,7 +193,7 @@ def _fetch(method: str, url: str, **options: Any) -> dict[str, Any]:
         with requests.request(method, url, timeout=SECONDS, allow_redirects=False, stream=True, **options) as answer:
             body = answer.raw.read(LARGEST + 1, decode_content=True)
         found = json.loads(body) if answer.status_code == 200 and len(body) <= LARGEST else None
-    except (requests.RequestException, ValueError, OSError) as error:
+    except (requests.RequestException, OSError, *MALFORMED) as error:
         raise OpenIdError(f"the provider cannot be reached: {type(error).__name__}") from None
     if not isinstance(found, dict):
         raise OpenIdError(f"the provider answered {answer.status_code}")

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import IO, Any
 
@@ -14,6 +15,7 @@ from apps.base.actor import ActorKind
 from apps.base.errors import Invalid, PortalError
 
 MAX_DEPTH = 64
+IDENTITY = "identity"
 MAX_INTEGER_DIGITS = 4300
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -103,7 +105,8 @@ DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_
 def parse_json(body: bytes) -> Any:
     """This will return the value of a JSON text, or raise NotJSON with a sentence that says what to change."""
     try:
-        text = body.decode("utf-8")
+        # Some writers put a byte order mark before JSON, which readers may pass over (RFC 8259 section 8.1).
+        text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise _refuse("it is not UTF-8.") from None
     if text.count("[") + text.count("{") > MAX_DEPTH:
@@ -131,6 +134,13 @@ def check_length(announced: str | None) -> None:
     """This will raise 413 for an announced length over 1 MiB, before anything else is said of the body."""
     if announced and announced.isdigit() and int(announced) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise too_large()
+
+
+def check_coding(headers: Mapping[str, Any]) -> None:
+    """Raise 415 for a body that is compressed or coded in any other way (RFC 9110 section 15.5.16)."""
+    if headers.get("HTTP_CONTENT_ENCODING", IDENTITY).strip().lower() != IDENTITY:
+        message = "The body is compressed. Send it as it is, without Content-Encoding."
+        raise PortalError(message, "unsupported_media_type", 415, headers={"Accept-Encoding": IDENTITY})
 
 
 def too_large() -> PortalError:

@@ -1,44 +1,69 @@
 """From headers to a caller: which key was sent, and what the gate says of it."""
 
+import base64
 from typing import Any
 
 from django.conf import settings
 
 from apps.base.callers import Caller
-from apps.base.errors import PortalError, RateLimited
+from apps.base.errors import PortalError, RateLimited, Unauthorized
 from apps.base.requests import PortalRequest
-from apps.credentials import gate, limits
+from apps.credentials import gate, key_hints, limits
 from apps.credentials.limits import Window
 
 SCHEMES = ("bearer", "x-api-key")
+# Among the texts of credentials: one that was sent, and that the server could not hand over or that says nothing.
+UNREADABLE = ""
 
 
 def sent_keys(headers: dict[str, Any]) -> set[str]:
-    """This will return the different keys in ``Authorization`` (Bearer or x-api-key) and ``X-API-Key``.
+    """Return the different keys in ``Authorization`` (Bearer, x-api-key or Basic) and ``X-API-Key``.
 
-    A header that was sent twice arrives joined by a comma (RFC 9110 section 5.3); no key holds one.
+    A header that was sent twice arrives joined by a comma (RFC 9110 section 5.3); no key holds one. An empty part is
+    never taken for a header that was left out: that is how the server hands over bytes outside ASCII.
     """
     given = headers.get("HTTP_X_API_KEY")
-    found = {part.strip() for part in given.split(",")} if given else set()
-    for part in headers.get("HTTP_AUTHORIZATION", "").split(","):
+    found = set() if given is None else {part.strip() for part in given.split(",")}
+    given = headers.get("HTTP_AUTHORIZATION")
+    for part in () if given is None else given.split(","):
         scheme, _, credential = part.strip().partition(" ")
-        if scheme.lower() in SCHEMES:
+        scheme = scheme.lower()
+        if not scheme:
+            found.add(UNREADABLE)
+        elif scheme in SCHEMES and credential:
             found.add(credential.strip())
-    return found - {""}
+        elif scheme == "basic":
+            found |= _keys_of_basic(credential)
+    return found
+
+
+def _keys_of_basic(credential: str) -> set[str]:
+    """Return the key that Basic (RFC 7617) carries as user name or password; any other pair is none of ours."""
+    try:
+        pair = base64.b64decode(credential.strip(), validate=True).decode()
+    except ValueError:
+        return set()
+    return {part.strip() for part in pair.partition(":")[::2] if key_hints.PREFIX.search(part)}
 
 
 def authenticate(request: PortalRequest) -> Caller | None:
-    """This will return the caller behind a key, with its refusal where there is one; None where no key was sent."""
+    """Return the caller behind a key, with its refusal where there is one; None where no key was sent."""
     keys = sent_keys(request.META)
     if not keys:
         return None
+    if UNREADABLE in keys:
+        return Caller(refusal=limit_failures(request.client_address) or _unreadable(request.META))
+    if len(keys) > 1:
+        # A token for somebody else, such as a proxy's JSON Web Token, stands in nobody's way.
+        keys = {key for key in keys if key_hints.PREFIX.search(key)} or keys
     if len(keys) > 1:
         message = "Two different API keys were sent. Send one, in one header."
         return Caller(refusal=PortalError(message, "ambiguous_credentials", 400))
-    verdict = gate.check(keys.pop(), request.client_address)
+    text = keys.pop()
+    verdict = gate.check(text, request.client_address)
     caller = Caller(refusal=verdict.refusal, headers=limits.headers(verdict.states), credential=verdict.key)
     if verdict.refusal is not None and verdict.refusal.status == 401:
-        caller.refusal = limit_failures(request.client_address) or verdict.refusal
+        caller.refusal = limit_failures(request.client_address) or _explained(verdict.refusal, text)
     if verdict.key is not None:
         agent = request.META.get("HTTP_USER_AGENT", "")[:300]
         caller.actor = gate.actor_of(verdict.key, request.client_address, agent, request.request_id)
@@ -52,6 +77,18 @@ def give_back(request: PortalRequest) -> None:
     """Uncount a call that a further limit refused, on every limit that it was counted on; it costs nothing."""
     request.limit_states = (*limits.give_back(request.limit_states), *request.caller.refused_by)
     request.caller.headers = limits.headers(request.limit_states)
+
+
+def _unreadable(headers: dict[str, Any]) -> Unauthorized:
+    given = headers.get("HTTP_X_API_KEY")
+    is_in_own = given is not None and not all(map(str.strip, given.split(",")))
+    return Unauthorized(key_hints.UNREADABLE % ("X-API-Key" if is_in_own else "Authorization"), "invalid_api_key")
+
+
+def _explained(refusal: PortalError, text: str) -> PortalError:
+    """Return the refusal with what was seen where the text is no key at all; of keys, known or not, nothing is said."""
+    sentence = key_hints.hint(text) if refusal.code == "invalid_api_key" else ""
+    return Unauthorized(f"{refusal.message} {sentence}", refusal.code) if sentence else refusal
 
 
 def limit_failures(address: str) -> RateLimited | None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from apps.audit.models import AuditEntry, LastUse
 from apps.audit.vocabulary import sentence_for
 from apps.base.actor import Actor, ActorKind
+from apps.base.client_address import written_address
 from apps.base.forms import signed_in_since
 from apps.base.models import OrgQuerySet
 from apps.base.organizations import is_member
@@ -127,7 +128,7 @@ def newest_change(key: SecretKey, kind: str, entries: list[AuditEntry]) -> dict[
 
 def history(entries: list[AuditEntry]) -> list[dict[str, Any]]:
     """This will return what was done to the key, as components/timeline.html takes it."""
-    return [{"title": sentence_for(entry), "at": entry.at, "text": entry.address} for entry in entries]
+    return [{"title": sentence_for(entry), "at": entry.at, "text": written_address(entry.address)} for entry in entries]
 
 
 def overlap_of(key: SecretKey, moment: datetime) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from apps.base.errors import RateLimited
 from apps.base.forms import confirmed_recently
 from apps.base.requests import PortalRequest
 from apps.orgs import actions, browsers
+from apps.orgs.devices import kept_address
 from apps.orgs.models import User
 from apps.orgs.oneself import oneself
 
@@ -43,8 +44,8 @@ class AccountAdapter(DefaultAccountAdapter):
         return False
 
     def get_client_ip(self, request: PortalRequest) -> str:
-        """This will return the address that the portal's own middleware found, behind trusted proxies too."""
-        return request.client_address
+        """Return the address that the portal's own middleware found, as the list of sessions keeps it."""
+        return kept_address(request.client_address)
 
     def is_safe_url(self, url: str | None) -> bool:
         """This will lead to paths of this site only: no host, not even its own, and no other scheme."""

@@ -2,6 +2,8 @@
 
 from django.utils.translation import gettext as _
 
+from apps.base.client_address import UNKNOWN
+
 # The first word that is found counts: browsers name those that they want to be taken for as well.
 BROWSERS = (
     ("Edg", "Edge"),
@@ -23,6 +25,20 @@ SYSTEMS = (
     ("CrOS", "ChromeOS"),
     ("Linux", "Linux"),
 )
+
+
+# The list of sessions keeps addresses only, and no request comes from this one.
+NO_ADDRESS = "0.0.0.0"  # noqa: S104  nothing listens there
+
+
+def kept_address(address: str) -> str:
+    """Return what the list of sessions keeps of an address."""
+    return NO_ADDRESS if address == UNKNOWN else address
+
+
+def read_kept_address(kept: str) -> str:
+    """Return the address that the list of sessions keeps."""
+    return UNKNOWN if kept == NO_ADDRESS else kept
 
 
 def device_of(user_agent: str) -> str:

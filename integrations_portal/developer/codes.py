@@ -42,7 +42,7 @@ ERROR_CODES: dict[str, Code] = {
     "invalid_api_key": Code(
         401,
         _("Malformed, unknown or wrong. Compare its first and last letters with the list."),
-        _("Look for a cut end, a space or a line break, and for the key of another portal."),
+        _("Read the whole message: it names a masked key, quotes or an invisible character where there is one."),
         "Invalid API key provided.",
     ),
     "expired_api_key": Code(
@@ -186,7 +186,7 @@ ERROR_CODES: dict[str, Code] = {
     "unsupported_media_type": Code(
         415,
         _("Send the body as application/json."),
-        _("Set the header “Content-Type: application/json”. Forms and files are not taken."),
+        _("Set the header “Content-Type: application/json”, and don't compress the body. Files aren't accepted."),
         "Send the body as application/json.",
     ),
     "rate_limited": Code(

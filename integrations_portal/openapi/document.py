@@ -38,7 +38,7 @@ TAGS = {
     "audit-log": ("Audit log", ""),
 }
 TAIL = "01JD2V8Q4ZK7M3X9T5B6CW"
-SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"header": []}]
+SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"header": []}, {"basic": []}]
 SCHEMES = {
     "bearer": {
         "type": "http",
@@ -46,6 +46,7 @@ SCHEMES = {
         "description": "`Authorization: Bearer KEY`. `Authorization: x-api-key KEY` is taken, too.",
     },
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "`X-API-Key: KEY`."},
+    "basic": {"type": "http", "scheme": "basic", "description": "The key as user name, without a password."},
 }
 INTRODUCTION = """JSON in, JSON out, UTF-8. Times are UTC with `Z`.
 

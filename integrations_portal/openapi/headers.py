@@ -30,6 +30,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "ETag": _header("Stands for what was answered (RFC 9110 section 8.8.3).", type="string"),
     "Access-Control-Allow-Origin": _header("The caller's origin, where it is one of the key's own.", type="string"),
     "Access-Control-Expose-Headers": _header("What a page of that origin may read.", type="string"),
+    "Accept-Encoding": _header("`identity`: the body was compressed, which is not read.", type="string"),
     "Content-Disposition": _header("The name of the file.", True, type="string"),
 }
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -78,6 +79,8 @@ def answer_headers(view: type[PortalView], method: str, operation: Operation, st
         found += ("Access-Control-Allow-Origin", "Access-Control-Expose-Headers")
     if status == 401:
         found.append("WWW-Authenticate")
+    if status == 415:
+        found.append("Accept-Encoding")
     if status in (429, 503):
         found.append("Retry-After")
     if status == 409 and method == "POST" and view.takes_idempotency_key:

@@ -3,32 +3,72 @@
 from ipaddress import ip_network
 
 import pytest
+from django.core.management import call_command
+from django.utils import timezone
 
-from apps.base.middleware import client_address
+from apps.api_keys import actions
+from apps.audit import sealing
+from apps.audit.models import AuditEntry
+from apps.base.actor import system
+from apps.base.client_address import UNKNOWN, find_address, read_node
+from apps.orgs.models import OutgoingMail
+from tests.conftest import PASSWORD
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("::1/128"), ip_network("127.0.0.1/32")]
+FORWARDED = "HTTP_X_FORWARDED_FOR"
 
 
 @pytest.mark.pure
 @pytest.mark.parametrize(
-    ("remote", "forwarded", "address"),
+    ("forwarded", "address"),
     [
-        ("198.51.100.7", "203.0.113.1", "198.51.100.7"),
-        ("10.0.0.1", "203.0.113.1", "203.0.113.1"),
-        ("10.0.0.1", "203.0.113.1, 198.51.100.9", "198.51.100.9"),
-        ("10.0.0.1", "203.0.113.1, 198.51.100.9, 10.2.3.4", "198.51.100.9"),
-        ("10.0.0.1", "", "10.0.0.1"),
-        ("10.0.0.1", "nonsense", "10.0.0.1"),
-        ("10.0.0.1", "203.0.113.1, nonsense", "10.0.0.1"),
-        ("10.0.0.1", "10.0.0.2, 10.0.0.3", "10.0.0.2"),
-        ("::1", "2001:DB8::1", "2001:db8::1"),
-        ("10.0.0.1", "::ffff:203.0.113.1", "203.0.113.1"),
-        ("10.0.0.1", "203.0.113.1, ::ffff:10.9.9.9", "203.0.113.1"),
+        ("203.0.113.1", "203.0.113.1"),
+        ("203.0.113.1, 198.51.100.9", "198.51.100.9"),
+        ("203.0.113.1, 198.51.100.9, 10.2.3.4", "198.51.100.9"),
+        ("203.0.113.1, 198.51.100.9:80, 10.2.3.4:81", "198.51.100.9"),
+        ("", UNKNOWN),
+        ("nonsense", UNKNOWN),
+        ("203.0.113.1, nonsense", UNKNOWN),
+        ("203.0.113.1, nonsense, 10.2.3.4", UNKNOWN),
+        ("nonsense, 203.0.113.1", "203.0.113.1"),
+        ("203.0.113.1, , 10.2.3.4", UNKNOWN),
+        ("10.0.0.2, 10.0.0.3", "10.0.0.2"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("::ffff:203.0.113.1", "203.0.113.1"),
+        ("203.0.113.1, ::ffff:10.9.9.9", "203.0.113.1"),
     ],
 )
-def test_it_reads_from_the_right_and_stops_at_the_first_that_nobody_vouches_for(settings, remote, forwarded, address):
+def test_it_reads_from_the_right_and_stops_at_the_first_that_nobody_vouches_for(settings, forwarded, address):
     settings.TRUSTED_PROXIES = PROXIES
-    assert client_address(remote, forwarded) == address
+    assert find_address("10.0.0.1", {FORWARDED: forwarded}, "/v1/me") == address
+
+
+@pytest.mark.pure
+def test_what_is_not_sent_is_unknown_but_for_probes(settings):
+    settings.TRUSTED_PROXIES = PROXIES
+    assert find_address("10.0.0.1", {}, "/v1/me") == find_address("10.0.0.1", {}, "/healthz/") == UNKNOWN
+    assert {find_address("10.0.0.1", {}, path) for path in ("/healthz", "/readyz", "/metrics")} == {"10.0.0.1"}
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize(
+    ("node", "address"),
+    [
+        ("198.51.100.9:_abc", "198.51.100.9"),
+        ("[fe80::1%eth0]:443", "fe80::1"),
+        ("fe80::1%25", "fe80::1"),
+        ("[198.51.100.9]", "198.51.100.9"),
+        ("2001:db8::1:443", "2001:db8::1:443"),
+        ("[2001:DB8:0:0:0:0:0:1]", "2001:db8::1"),
+        *((text, UNKNOWN) for text in (
+            "198.51.100.9:", "198.51.100.9:http", "198.51.100.9%eth0", "198.51.100.010", "198.51.100",
+            "[]", "[]:80", "[2001:db8::1]443", "2001:db8::1]", "[[2001:db8::1]]", '""', '"', "١٩٨.51.100.9", "fe80::1%",
+            "198.51.100.9\n", "\u00a0198.51.100.9", "localhost", "-", "null", "::", "[::]:80", "unix:", "1" * 200,
+        )),
+    ],
+)  # fmt: skip
+def test_a_node_is_read_strictly(node, address):
+    assert read_node(node) == address
 
 
 @pytest.mark.django_db
@@ -50,3 +90,58 @@ def test_a_keys_networks_see_that_address(api, make_key, acme, settings, proxies
     answer = api(key).get("/v1/me", REMOTE_ADDR=remote, headers={"X-Forwarded-For": forwarded} if forwarded else {})
     assert answer.status_code == status
     assert answer.json().get("code") == (None if status == 200 else "ip_not_allowed")
+
+
+@pytest.mark.django_db
+def test_an_unknown_address_was_never_seen_before(api, acme_key, acme, settings, django_capture_on_commit_callbacks):
+    settings.TRUSTED_PROXIES = PROXIES
+    assert api(acme_key).get("/v1/users").status_code == 200, "it was used from there, and is not remembered for it"
+    with django_capture_on_commit_callbacks(execute=True):
+        actions.quarantine_key(actor=system(acme.pk), key_id=acme_key.row.public_id, reason="Found on the web")
+    assert api(acme_key).get("/v1/users").json()["code"] == "key_quarantined"
+
+
+@pytest.mark.django_db
+def test_unknown_addresses_share_a_limit_of_their_own(client, settings):
+    settings.TRUSTED_PROXIES, settings.AUTH_FAILURES_PER_MINUTE = PROXIES, 2
+    wrong = {"X-API-Key": "ipk_wrong"}
+    statuses = [client.get("/v1/me", headers={**wrong, "X-Forwarded-For": text}).status_code for text in "abc"]
+    assert statuses == [401, 401, 429]
+    assert client.get("/v1/me", headers={**wrong, "X-Forwarded-For": "127.0.0.1"}).status_code == 401
+
+
+@pytest.mark.django_db
+def test_somebody_signs_in_from_an_unknown_address(client, ada, settings):
+    settings.TRUSTED_PROXIES = PROXIES
+    ada.last_login = timezone.now()
+    ada.save(update_fields=["last_login"])
+    assert client.post("/account/login/", {"login": ada.email, "password": PASSWORD}).status_code == 302
+    ada.language = "fr"
+    ada.save(update_fields=["language"])
+    page = client.get("/account/sessions/").content.decode()
+    assert "inconnu" in page and "0.0.0.0" not in page
+    assert "From: unknown" in OutgoingMail.objects.get().body
+    entry = AuditEntry.objects.get(action="session.signed_in")
+    assert (
+        entry.address == "unknown" and "inconnu" in client.get("/o/acme/settings/integration/audit/").content.decode()
+    )
+    form = client.get("/o/acme/settings/integration/api-keys/create/?type=partner").content.decode()
+    assert "data-append" not in form, "there is no address to add"
+
+
+@pytest.mark.django_db
+def test_a_sealed_entry_from_an_unknown_address_verifies(api, admin_key, acme, settings):
+    settings.TRUSTED_PROXIES = PROXIES
+    assert (
+        api(admin_key).post("/v1/users", {"name": "Q", "email": "q@x.example", "password": PASSWORD}).status_code == 201
+    )
+    assert sealing.seal_due()
+    call_command("verify_audit", org="acme")
+
+
+@pytest.mark.django_db
+def test_what_the_scheme_was_is_not_guessed(api, acme_key, settings):
+    settings.TRUSTED_PROXIES, settings.HTTPS = PROXIES, True
+    for proto, status in (("https", 200), ("http, HTTPS", 200), ("", 403), ("https, http", 403), ("https;", 403)):
+        headers = {"X-Forwarded-For": "203.0.113.5", "X-Forwarded-Proto": proto}
+        assert api(acme_key).get("/v1/me", headers=headers, secure=True).status_code == status, proto

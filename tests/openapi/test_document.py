@@ -103,7 +103,7 @@ def test_filters_by_type_take_every_name_that_the_catalogue_takes(name: str, ser
 def test_scopes_and_security(served: dict[str, Any]) -> None:
     create = served["paths"]["/v1/users"]["post"]
     assert create["x-scopes"] == ["users:write", "admin"]
-    assert served["security"] == [{"bearer": []}, {"header": []}] and "security" not in create
+    assert served["security"] == [{"bearer": []}, {"header": []}, {"basic": []}] and "security" not in create
     assert served["paths"]["/v1/leaked-keys"]["post"]["security"] == []
     assert "401" not in served["paths"]["/v1/leaked-keys"]["post"]["responses"]
 

@@ -91,6 +91,13 @@ def idp_with(idp, claims):
     return idp
 
 
+def nested(depth):
+    value = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 FORGED = {
     "issuer": {"iss": "https://evil.example"},
     "audience": {"aud": "another-client"},
@@ -103,6 +110,12 @@ FORGED = {
     "no subject": {"sub": None},
     "subject is a number": {"sub": 7},
     "long subject": {"sub": "x" * 300},
+    "subject with a NUL": {"sub": "a\x00b"},
+    "subject with half a character": {"sub": "a\ud800"},
+    "address with a NUL": {"email": "ada@acme.example\x00"},
+    "address with a line break": {"email": "ada@acme.example\n"},
+    "endless expiry": {"exp": 10**400},
+    "nested": {"more": nested(3000)},
 }
 
 
@@ -149,7 +162,8 @@ def test_a_token_that_the_provider_did_not_sign_opens_nothing(idp, ada, forge):
 @pytest.mark.parametrize(
     "metadata",
     [{"issuer": "https://evil.example"}, {"token_endpoint": "http://evil.example/token"}, {"jwks_uri": "file:///x"},
-     {"authorization_endpoint": "javascript:alert(1)"}],
+     {"authorization_endpoint": "javascript:alert(1)"}, {"token_endpoint": "https://["}, {"jwks_uri": None},
+     {"authorization_endpoint": "http://[x"}],
 )  # fmt: skip
 def test_a_description_that_leads_elsewhere_is_refused(idp, ada, metadata):
     idp.metadata = metadata

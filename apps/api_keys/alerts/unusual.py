@@ -111,7 +111,7 @@ def _has_history(habit: KeyHabit | None, calls: int, now: datetime) -> bool:
 
 
 def _most_used(addresses: Mapping[str, int]) -> str | None:
-    named = Counter({address: calls for address, calls in addresses.items() if address})
+    named = Counter({address: calls for address, calls in addresses.items() if network_of(address)})
     return named.most_common(1)[0][0] if named else None
 
 

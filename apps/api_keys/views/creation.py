@@ -15,7 +15,7 @@ from apps.api_keys.models import ApiKey, KeyType
 from apps.api_keys.presenting import proposals
 from apps.api_keys.presenting.offers import Offer, type_card, type_cards
 from apps.api_keys.presenting.secrets import revealed
-from apps.api_keys.views.access import access_of
+from apps.api_keys.views.access import access_of, own_address
 from apps.base.answers import reveal
 from apps.base.errors import PortalError
 from apps.base.forms import AlreadySent, blame
@@ -83,7 +83,7 @@ def _ask_for_settings(request: PortalRequest, form: CreateKeyForm, source: ApiKe
         "type": type_card(form.offer, form.kind),
         "action": f"{request.path}?{urlencode({'type': form.kind.name})}",
         "access": access_of(form),
-        "client_ip": request.client_address,
+        "client_ip": own_address(request),
         "source": source,
         "lost": proposals.cannot_be_given(form.rights, source.scopes) if source else [],
     }

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from apps.api_keys import actions, presenting
 from apps.api_keys.forms import FIELD_OF_ERROR, ChangeKeyForm
 from apps.api_keys.models import ApiKey
-from apps.api_keys.views.access import access_of
+from apps.api_keys.views.access import access_of, own_address
 from apps.base.errors import PortalError
 from apps.base.forms import AlreadySent, blame
 from apps.base.pages import FORM, org_page
@@ -52,7 +52,7 @@ def key_edit(request: PortalRequest, key_id: str) -> HttpResponse:
         "form": form,
         "key": presenting.facts(key, None),
         "access": access_of(form),
-        "client_ip": request.client_address,
+        "client_ip": own_address(request),
     }
     return render(request, "api_keys/edit.html", context, status=422 if form.errors else 200)
 

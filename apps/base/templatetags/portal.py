@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, pgettext
 
+from apps.base.client_address import written_address
 from apps.base.instants import written
 
 register = template.Library()
@@ -69,6 +70,9 @@ def status_badge(state: str, label: str = "") -> dict[str, object]:
     """A badge for a state word of the API; ``label`` says more than the state's own word."""
     tone, word = STATES.get(state, ("", state))
     return {"tone": tone, "label": label or word}
+
+
+register.filter("address", written_address)
 
 
 @register.filter

@@ -1,0 +1,71 @@
+"""What a text looks like that was sent as a key and is none: a sentence that repeats nothing of it.
+
+Asked only for texts that are no key, so keys pay nothing for it. The answer depends on the text alone, never on what
+is stored.
+"""
+
+import re
+import unicodedata
+
+from apps.base.secrets import CHECKSUM_LENGTH, ID_LENGTH, KEY, SECRET_LENGTH
+
+PREFIX = re.compile(r"(?<![\w.-])ip[ks]_", re.ASCII)
+KEY_LENGTH = len("ipk_") + ID_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH
+# Of what somebody sends as a key; the rest says no more.
+LOOKED_AT = 200
+UNREADABLE = (
+    "The header %s was sent, but it is empty or holds characters outside ASCII, such as the dots of a masked key,"
+    " curly quotes or an invisible space. Copy the key again, as it was shown when it was created."
+)
+SIGNS = (
+    (r"(?:%[0-9a-f]{2})+ip[ks]_|ip[ks]_\w*%[0-9a-f]{2}", "The key is percent-encoded. Send it as it is."),
+    (r"whsec_", "This is a webhook signing secret, not an API key."),
+    (
+        r"ip[ks]_[0-9A-Za-z]{0,12}(?:[•·∙●*]{2,}|\.{2,}|…|xxx)",
+        "This is the masked form of a key, as lists show it. The key itself was shown once, when it was created.",
+    ),
+    (r"eyJ[\w-]+\.", "This is a JSON Web Token, not an API key."),
+    (r"[\"'`“”„‘’«»‹›<(\[{]+\s*ip[ks]_|[\"'`“”„‘’«»‹›]", "The key is in quotes or brackets. Send it without them."),
+    (
+        r"[$%]\{?\w+[}%]?$|\$?\{\{?\s*[\w.]+\s*\}?\}$|<[\w -]+>$|(?:your|api|the)?[_ -]*(?:api)?[_ -]*key$",
+        "This is a placeholder. Put the key in its place.",
+    ),
+    (
+        r"(?:bearer|basic|token|x-api-key|api-?key)[\s:=]|[\w-]+[\s:=]+\S*ip[ks]_",
+        "Another word, such as a second Bearer, stands before the key.",
+    ),
+)
+PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), sentence) for pattern, sentence in SIGNS)
+INVISIBLE = "The key has an invisible character in it, such as a zero-width or no-break space. Copy the key again."
+SPACE = "The key has a space or a line break in it."
+LENGTH = "A key has %d characters; this one has %s."
+OTHERS = "A key has only letters and digits after its prefix; this one has other characters."
+
+
+def hint(text: str) -> str:
+    """Return a sentence on a text that is no key; nothing where it has the form of one, or of nothing that is known."""
+    if KEY.fullmatch(text):
+        return ""
+    text = as_typed(text[:LOOKED_AT])
+    for pattern, sentence in PATTERNS:
+        if pattern.match(text):
+            return sentence
+    return _odd_characters(text) if PREFIX.search(text) or not text.isascii() else ""
+
+
+def as_typed(text: str) -> str:
+    """Return a header's text as it was typed: a WSGI server hands over its bytes as Latin-1 (PEP 3333)."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
+
+
+def _odd_characters(text: str) -> str:
+    if any(letter in " \t\r\n" for letter in text):
+        return SPACE
+    if any(unicodedata.category(letter)[0] in "CZ" for letter in text):
+        return INVISIBLE
+    if re.fullmatch(r"ip[ks]_\w*", text, re.ASCII):
+        return LENGTH % (KEY_LENGTH, len(text) if len(text) < LOOKED_AT else "more")
+    return OTHERS
