@@ -75,8 +75,8 @@ class NotFound(PortalError):
 class Conflict(PortalError):
     """The state of the thing does not allow this."""
 
-    def __init__(self, message: Text, code: str = "conflict") -> None:
-        super().__init__(message, code, 409)
+    def __init__(self, message: Text, code: str = "conflict", fields: Fields | None = None) -> None:
+        super().__init__(message, code, 409, fields)
 
 
 class PreconditionFailed(PortalError):

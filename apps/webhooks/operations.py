@@ -14,6 +14,7 @@ from apps.webhooks.serializers import (
     TestBody,
 )
 from apps.webhooks.shapes import (
+    ACCEPTED,
     ACCEPTED_EVENTS,
     COUNT,
     DATA,
@@ -88,15 +89,17 @@ LIST_EVENTS = Operation(
 )
 PUBLISH_EVENT = Operation(
     "publishEvent",
-    {202: Answer("The event is stored, its deliveries with it.", EVENT)},
+    {202: Answer("The event is stored, its deliveries with it.", ACCEPTED)},
     NewEventBody,
     {"type": "order.created", "data": DATA, "id": "order-1001-created"},
+    refuses=("conflict",),
 )
 PUBLISH_EVENTS = Operation(
     "publishEvents",
     {202: Answer("All events are stored, their deliveries with them.", ACCEPTED_EVENTS)},
     NewEventsBody,
     {"events": [{"type": "order.created", "data": DATA, "id": "order-1001-created"}]},
+    refuses=("conflict",),
 )
 GET_EVENT = Operation("getEvent", {200: Answer("The event; its data is null once that was pruned.", WHOLE_EVENT)})
 

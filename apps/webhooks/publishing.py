@@ -16,7 +16,9 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from apps.base.errors import Conflict
 from apps.base.identifiers import uuid_at
 from apps.base.instants import instant_ms
 from apps.base.rendering import to_json
@@ -24,6 +26,7 @@ from apps.webhooks import bell
 from apps.webhooks.catalogue import patterns_for
 from apps.webhooks.crash_points import is_armed, reach
 from apps.webhooks.models import Event
+from apps.webhooks.repeats import content_digest, is_same
 from apps.webhooks.sql import as_text, prepared_cursor, uuid7_from
 
 # The most deliveries that are made while the publisher waits, and of one batch afterwards.
@@ -53,8 +56,9 @@ def publish(
 ) -> Accepted:
     """This will store the event and one delivery for each matching endpoint, in the caller's transaction or its own.
 
-    The same ``client_id`` of the same organization and publisher returns the first event. Workers hear of it after
-    the commit. ``test`` events match nobody: a test send makes its own delivery.
+    The same ``client_id`` of the same organization and publisher returns the first event, or raises Conflict on ``id``
+    where that says something else. Workers hear of it after the commit. ``test`` events match nobody: a test send makes
+    its own delivery.
     """
     moment = created_at or timezone.now()
     row: dict[str, Any] = {
@@ -65,6 +69,7 @@ def publish(
         "test": test,
         "publisher": publisher,
         "client_id": client_id,
+        "content_digest": None if client_id is None else content_digest(event_type, data),
         "created_at": moment,
         "milliseconds": int(moment.timestamp() * 1000),
         "patterns": [] if test else patterns_for(event_type),
@@ -74,7 +79,14 @@ def publish(
         stored, deliveries = _store[connection.vendor](row)
         reach("after_accept_before_commit")
         if not stored:
-            return _first(organization_id, publisher, client_id)
+            first = _first(row)
+            if first is None:
+                # Removed by its age since then: the id is free again.
+                return publish(
+                    organization_id=organization_id, event_type=event_type, data=data, publisher=publisher,
+                    client_id=client_id, test=test, created_at=created_at,
+                )  # fmt: skip
+            return _repeated(first, event_type, data)
         if deliveries:
             transaction.on_commit(_tell_workers)
     return Accepted(row["id"], event_type, moment, deliveries)
@@ -83,7 +95,15 @@ def publish(
 def publish_batch(events: Iterable[Mapping[str, Any]]) -> list[Accepted]:
     """This will publish all of them or, when one cannot be stored, none; each mapping holds publish's arguments."""
     with transaction.atomic():
-        return [publish(**event) for event in events]
+        return [_publish_one(index, event) for index, event in enumerate(events)]
+
+
+def _publish_one(index: int, event: Mapping[str, Any]) -> Accepted:
+    try:
+        return publish(**event)
+    except Conflict as refused:
+        name = f"events.{index}.id"
+        raise Conflict(f"{name}: {refused.message}", fields={name: [refused.message]}) from None
 
 
 def make_body(event_type: str, created_at: datetime, data: Any) -> str:
@@ -102,8 +122,17 @@ def _tell_workers() -> None:
     reach("after_commit_before_answer")
 
 
-def _first(organization_id: uuid.UUID, publisher: str, client_id: str | None) -> Accepted:
-    first = Event.objects.get(organization_id=organization_id, publisher=publisher, client_id=client_id)
+def _first(row: dict[str, Any]) -> Event | None:
+    """Return the event that was stored under the id before."""
+    owner = {"organization_id": row["organization"], "publisher": row["publisher"]}
+    return Event.objects.filter(**owner, client_id=row["client_id"]).first()
+
+
+def _repeated(first: Event, event_type: str, data: Any) -> Accepted:
+    """Answer with the first event, or raise Conflict where the id stands for something else."""
+    if not is_same(first, event_type, data):
+        message = _("An event with this id was accepted before, with another type or other data.")
+        raise Conflict(message, fields={"id": [message]})
     return Accepted(first.pk, first.type, first.created_at.astimezone(UTC), first.match_count, repeated=True)
 
 
@@ -130,8 +159,8 @@ WITH matched AS MATERIALIZED (
     SELECT id, is_open, (row_number() OVER (ORDER BY id) - 1) / %(at_once)s AS batch FROM target
 ), event AS (
     INSERT INTO webhooks_event
-        (id, organization_id, type, body, test, publisher, client_id, match_count, created_at)
-    SELECT %(id)s, %(organization)s, %(type)s, %(body)s, %(test)s, %(publisher)s, %(client_id)s,
+        (id, organization_id, type, body, test, publisher, client_id, content_digest, match_count, created_at)
+    SELECT %(id)s, %(organization)s, %(type)s, %(body)s, %(test)s, %(publisher)s, %(client_id)s, %(content_digest)s,
         (SELECT count(*) FROM target), %(created_at)s
     ON CONFLICT (organization_id, publisher, client_id) DO NOTHING
     RETURNING id, match_count
@@ -152,8 +181,9 @@ SELECT count(*), coalesce(max(match_count), 0) FROM event
 """  # noqa: S608 - only constants are put in
 
 SQLITE_EVENT = """
-INSERT INTO webhooks_event (id, organization_id, type, body, test, publisher, client_id, match_count, created_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (organization_id, publisher, client_id) DO NOTHING
+INSERT INTO webhooks_event
+    (id, organization_id, type, body, test, publisher, client_id, content_digest, match_count, created_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (organization_id, publisher, client_id) DO NOTHING
 """
 SQLITE_TARGETS = """
 SELECT e.id, e.status = 'enabled' AND o.status = 'active'
@@ -186,7 +216,8 @@ def _store_sqlite(row: dict[str, Any]) -> tuple[bool, int]:
     now = as_text(timezone.now())
     with connection.cursor() as cursor:
         targets = _sqlite_targets(cursor, organization, row["patterns"])
-        values = (row["type"], row["body"], row["test"], row["publisher"], row["client_id"], len(targets), moment)
+        values = [row[name] for name in ("type", "body", "test", "publisher", "client_id", "content_digest")]
+        values += [len(targets), moment]
         cursor.execute(SQLITE_EVENT, (event_id, organization, *values))
         if not cursor.rowcount:
             return False, 0

@@ -1,6 +1,8 @@
 """Bodies that come in, and the objects that go out (docs/api.md, "Webhook endpoints" to "Deliveries")."""
 
 import json
+import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from rest_framework import serializers
@@ -93,7 +95,7 @@ class ReplayBody(StrictSerializer):
     since = Moment(allow_null=True, required=False)
     until = Moment(allow_null=True, required=False)
     status = TextList(default=lambda: [DeliveryStatus.EXHAUSTED.value], max_length=10)
-    event_types = TextList(default=list, max_length=200)
+    event_types = TextList(required=False, min_length=1, max_length=200)
     dry_run = Flag(default=False)
     rate_per_second = Whole(min_value=1, max_value=1000, allow_null=True, required=False)
 
@@ -127,8 +129,8 @@ def event_arguments(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def write_endpoint(endpoint: Endpoint, held_count: int = 0) -> dict[str, Any]:
-    """This will return an endpoint; header values are masked."""
+def write_endpoint(endpoint: Endpoint, held_count: int = 0, twins: Iterable[uuid.UUID] = ()) -> dict[str, Any]:
+    """Return an endpoint; header values are masked. ``twins``: the others with its URL, which may be a mistake."""
     is_failing = endpoint.health == EndpointHealth.FAILING
     return {
         "id": endpoint.public_id,
@@ -144,6 +146,7 @@ def write_endpoint(endpoint: Endpoint, held_count: int = 0) -> dict[str, Any]:
         "created_at": instant(endpoint.created_at),
         "held_count": held_count,
         "failing_since": instant(endpoint.failing_since) if is_failing else None,
+        "warnings": [{"code": "duplicate_url", "endpoint": encode(Endpoint.id_prefix, each)} for each in twins],
     }
 
 
@@ -167,7 +170,14 @@ def write_accepted(accepted: Accepted) -> dict[str, Any]:
         "type": accepted.type,
         "created_at": instant_ms(accepted.created_at),
         "deliveries": accepted.deliveries,
+        "repeated": accepted.repeated,
     }
+
+
+def write_accepted_batch(accepted: list[Accepted]) -> dict[str, Any]:
+    """Return the events of a batch, and how many deliveries it made: of a repeated event none."""
+    made = sum(each.deliveries for each in accepted if not each.repeated)
+    return {"events": [write_accepted(each) for each in accepted], "deliveries": made}
 
 
 def write_event(event: Event) -> dict[str, Any]:

@@ -48,6 +48,7 @@ ENDPOINT = Shape(
         created_at=moment(),
         held_count=whole(),
         failing_since=nullable(moment()),
+        warnings=listed(record(code=word(["duplicate_url"]), endpoint=public_id("ep"))),
     ),
     {
         "id": ENDPOINT_ID,
@@ -63,6 +64,7 @@ ENDPOINT = Shape(
         "created_at": "2026-11-22T10:00:00Z",
         "held_count": 0,
         "failing_since": None,
+        "warnings": [],
     },
 )
 NEW_ENDPOINT = shown_once(
@@ -101,7 +103,12 @@ EVENT = Shape(
     {"id": EVENT_ID, "type": "order.created", "created_at": "2026-11-24T08:12:30.118Z", "deliveries": 2},
 )
 WHOLE_EVENT = more(EVENT, "EventWithData", {"data": DATA}, data=nullable(OBJECT))
-ACCEPTED_EVENTS = Shape("AcceptedEvents", record(events=listed(EVENT.schema)), {"events": [EVENT.example]})
+ACCEPTED = more(EVENT, "AcceptedEvent", {"repeated": False}, repeated=FLAG)
+ACCEPTED_EVENTS = Shape(
+    "AcceptedEvents",
+    record(events=listed(ACCEPTED.schema), deliveries=whole()),
+    {"events": [ACCEPTED.example], "deliveries": 2},
+)
 
 DELIVERY = Shape(
     "Delivery",

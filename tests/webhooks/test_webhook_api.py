@@ -33,7 +33,8 @@ def test_an_endpoint_is_made_and_its_secret_shown_once(ours: Any) -> None:
     assert body | {"id": "", "created_at": "", "secret": ""} == {
         "id": "", "url": HOOK, "description": "Orders", "event_types": ["order.*"], "headers": {"X-Team": "••••"},
         "status": "enabled", "health": "healthy", "disabled_reason": None, "rate_limit_per_second": None,
-        "max_in_flight": 16, "created_at": "", "held_count": 0, "failing_since": None, "secret": "",
+        "max_in_flight": 16, "created_at": "", "held_count": 0, "failing_since": None, "warnings": [],
+        "secret": "",
     }  # fmt: skip
     again = ours.get(f"{ENDPOINTS}/{body['id']}").json()
     assert "secret" not in again and again == {name: value for name, value in body.items() if name != "secret"}
@@ -127,8 +128,9 @@ def test_an_event_is_accepted_and_read(ours: Any, acme: Organization) -> None:
     sample = EventType.objects.get(name="order.created").sample
     answer = ours.post("/v1/events", {"type": "order.created", "data": sample, "id": "a-1"})
     accepted = answer.json()
-    assert answer.status_code == 202 and accepted["deliveries"] == 1
-    assert ours.post("/v1/events", {"type": "order.created", "data": DATA, "id": "a-1"}).json() == accepted
+    assert answer.status_code == 202 and accepted["deliveries"] == 1 and accepted.pop("repeated") is False
+    again = ours.post("/v1/events", {"type": "order.created", "data": sample, "id": "a-1"}).json()
+    assert again == {**accepted, "repeated": True}
     assert ours.get("/v1/events?type=order.created").json() == [accepted]
     assert ours.get(f"/v1/events/{accepted['id']}").json() == {**accepted, "data": sample}
     assert ours.get("/v1/events?type=invoice.paid").json() == []

@@ -38,13 +38,22 @@ def held_counts(endpoints: list[Endpoint]) -> dict[uuid.UUID, int]:
     return dict(rows.annotate(count=Count("pk")).order_by())
 
 
+def twins(endpoints: list[Endpoint]) -> dict[uuid.UUID, list[uuid.UUID]]:
+    """Return for each of an organization's endpoints the others with the same URL, in one query."""
+    same = Endpoint.objects.existing().filter(
+        organization_id__in={each.organization_id for each in endpoints}, url__in={each.url for each in endpoints}
+    )
+    rows = list(same.order_by("pk").values_list("pk", "url"))
+    return {each.pk: [key for key, url in rows if url == each.url and key != each.pk] for each in endpoints}
+
+
 def answer_endpoint(endpoint: Endpoint) -> ObjectResponse:
     """This will answer one endpoint with its count."""
     return ObjectResponse(_with_count(endpoint), endpoint.version)
 
 
 def _with_count(endpoint: Endpoint) -> dict[str, Any]:
-    return write_endpoint(endpoint, held_counts([endpoint]).get(endpoint.pk, 0))
+    return write_endpoint(endpoint, held_counts([endpoint]).get(endpoint.pk, 0), twins([endpoint])[endpoint.pk])
 
 
 class Endpoints(PortalView):
@@ -56,15 +65,15 @@ class Endpoints(PortalView):
     def get(self, request: ApiRequest) -> Response:
         """This will list endpoints, oldest first."""
         response = self.offset_page(request, endpoints_of(request), lambda endpoint: endpoint)
-        counts = held_counts(response.data)
-        response.data = [write_endpoint(each, counts.get(each.pk, 0)) for each in response.data]
+        counts, same = held_counts(response.data), twins(response.data)
+        response.data = [write_endpoint(each, counts.get(each.pk, 0), same[each.pk]) for each in response.data]
         return response
 
     def post(self, request: ApiRequest) -> Response:
         """This will add an endpoint; its secret is in this answer and never again."""
         body = self.validated(request, NewEndpointBody)
         endpoint, secret = actions.create_endpoint(actor=request.actor, **body)
-        return Response({**write_endpoint(endpoint), "secret": secret}, status=201)
+        return Response({**_with_count(endpoint), "secret": secret}, status=201)
 
 
 class OneEndpoint(PortalView):

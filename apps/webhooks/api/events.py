@@ -24,6 +24,7 @@ from apps.webhooks.serializers import (
     NewEventsBody,
     event_arguments,
     write_accepted,
+    write_accepted_batch,
     write_delivery,
     write_event,
     write_event_with_data,
@@ -78,7 +79,7 @@ class EventBatch(PortalView):
         """This will accept up to 100 events."""
         bodies = self.validated(request, NewEventsBody)["events"]
         accepted = actions.publish_events(actor=request.actor, events=[event_arguments(body) for body in bodies])
-        return Response({"events": [write_accepted(each) for each in accepted]}, status=202)
+        return Response(write_accepted_batch(accepted), status=202)
 
 
 class OneEvent(PortalView):

@@ -22,7 +22,9 @@ class ReplayEndpoint(PortalView):
         """This will start a replay of the chosen events, or only count them."""
         Endpoint.objects.for_actor(request.actor).existing().with_public_id(id)
         body = self.validated(request, ReplayBody)
-        choice = actions.replay_choice(body["status"], body["event_types"], body.get("since"), body.get("until"))
+        choice = actions.replay_choice(
+            body["status"], body.get("event_types", ()), body.get("since"), body.get("until")
+        )
         if body["dry_run"]:
             return Response({"count": actions.count_replay(actor=request.actor, endpoint_id=id, choice=choice)})
         rate = body.get("rate_per_second")

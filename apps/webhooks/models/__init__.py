@@ -92,6 +92,11 @@ class EndpointQuerySet(OrgQuerySet):
         """This will leave deleted endpoints out."""
         return self.filter(deleted_at=None)
 
+    def twins_of(self, endpoint: "Endpoint") -> Self:
+        """Keep the other endpoints of the organization that have the same URL: each gets an event once more."""
+        same = self.existing().filter(organization_id=endpoint.organization_id, url=endpoint.url)
+        return same.exclude(pk=endpoint.pk).order_by("pk")
+
 
 class Endpoint(OrgOwned, Timestamped, CreatedBy):
     """A URL of an organization that gets signed events."""
@@ -194,6 +199,9 @@ class Event(OrgOwned):
     test = models.BooleanField(default=False)
     publisher = models.CharField(max_length=8, help_text="portal, own or platform: whose ids client_id is one of.")
     client_id = models.CharField(max_length=64, null=True)
+    content_digest = models.CharField(
+        max_length=64, null=True, help_text="Of type and data where client_id is given; see repeats.py."
+    )
     match_count = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()
 

@@ -9,6 +9,7 @@ from apps.webhooks.presenting.endpoints import (
     health_story,
     max_attempts,
     secret_rows,
+    twin_rows,
 )
 from apps.webhooks.presenting.replays import replay_facts
 from apps.webhooks.presenting.testing import check_result, inbox_messages, test_steps
@@ -27,6 +28,7 @@ __all__ = [
     "replay_facts",
     "secret_rows",
     "test_steps",
+    "twin_rows",
     "type_detail",
     "type_facts",
     "type_groups",

@@ -117,6 +117,12 @@ def _figures(series: Sequence[tuple[int, int]]) -> dict[str, Any]:
     }
 
 
+def twin_rows(endpoint: Endpoint) -> list[dict[str, str]]:
+    """Return the other endpoints with the same URL, which get each event once more."""
+    twins = Endpoint.objects.twins_of(endpoint).only("pk", "url", "description")
+    return [{"id": each.public_id, "name": each.description or each.public_id} for each in twins]
+
+
 def secret_rows(endpoint: Endpoint) -> list[dict[str, Any]]:
     """This will return the valid signing secrets, newest first, without their text."""
     now = timezone.now()

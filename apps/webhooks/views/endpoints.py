@@ -125,6 +125,7 @@ def _settings_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
     slug, endpoint_id = request.organization.slug, endpoint.public_id
     return {
         "secrets": presenting.secret_rows(endpoint),
+        "twins": presenting.twin_rows(endpoint),
         "edit_url": reverse("webhook_edit", args=[slug, endpoint_id]),
         "rotate_url": reverse("webhook_rotate_secret", args=[slug, endpoint_id]),
         "end_secret_url": reverse("webhook_end_secret", args=[slug, endpoint_id]),
@@ -198,6 +199,7 @@ def reveal_secret(request: PortalRequest, endpoint: Endpoint, secret: str) -> Ht
         "secret": secret,
         "endpoint": presenting.endpoint_facts(endpoint),
         "env_line": f"{SECRET_NAME}={secret}",
+        "twins": presenting.twin_rows(endpoint),
         "close_url": f"{here}?tab=verify",
     }
     return reveal(request, "webhooks/reveal.html", context)
