@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, transaction
-from django.db.models import Max, Model
+from django.db.models import Max, Model, QuerySet
 from django.utils import timezone
 
 from apps.audit import checkpoints, kept, rounds
@@ -72,12 +72,13 @@ def _trim_organization(organization_id: uuid.UUID, until: float) -> tuple[int, b
     _cut(organization_id)
     removed = 0
     for remove in (_remove_changes, _remove_calls, _remove_usage):
-        count = BATCH
-        while count >= BATCH:
+        seen = BATCH
+        while seen >= BATCH:
             if time.monotonic() > until:
                 return removed, False
-            count = remove(organization_id)
-            removed += count
+            # How many there were to remove, not how many went: another worker may have been faster with some of them.
+            seen = remove(organization_id)
+            removed += seen
     return removed, True
 
 
@@ -137,7 +138,7 @@ def _remove_calls(organization_id: uuid.UUID) -> int:
         return 0
     hour = kept.oldest_kept("calls", organization_id).replace(minute=0, second=0, microsecond=0)
     old = ApiCall.objects.filter(organization_id=organization_id, pk__lt=key_at(min(hour, digested)))
-    return _delete(ApiCall, list(old.order_by("pk").values_list("pk", flat=True)[:BATCH]))
+    return _remove_first(old.order_by("pk"))
 
 
 def _remove_usage(organization_id: uuid.UUID) -> int:
@@ -146,8 +147,14 @@ def _remove_usage(organization_id: uuid.UUID) -> int:
     day = min(calls, database_time.database_now() - LEAST_USAGE_DAYS).date()
     hours = UsageHour.objects.filter(organization_id=organization_id, hour__lt=calls - HOUR).order_by("hour")
     days = UsageDay.objects.filter(organization_id=organization_id, day__lt=day).order_by("day")
-    removed = _delete(UsageHour, list(hours.values_list("pk", flat=True)[:BATCH]))
-    return removed + _delete(UsageDay, list(days.values_list("pk", flat=True)[:BATCH]))
+    return max(_remove_first(hours), _remove_first(days))
+
+
+def _remove_first(rows: QuerySet) -> int:
+    """Remove the first of the rows and return how many were seen."""
+    keys = list(rows.values_list("pk", flat=True)[:BATCH])
+    _delete(rows.model, keys)
+    return len(keys)
 
 
 def _remove_refused() -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.apps import apps
 
-from apps.base.errors import NotFound
+from apps.base.errors import Conflict, NotFound
 from apps.base.identifiers import decode
 
 
@@ -15,6 +15,16 @@ def organization_pk(slug: str) -> uuid.UUID:
     if found is None:
         raise NotFound(f"There is no organization with the slug {slug!r}.")
     return found
+
+
+def working_organization_pk(slug: str) -> uuid.UUID:
+    """Return the same for whoever is about to create something; raise Conflict where nothing created would work."""
+    key = organization_pk(slug)
+    status = _organizations().values_list("status", flat=True).get(pk=key)
+    if status != "active":
+        undo = {"closed": "Reopen", "suspended": "Resume"}[status]
+        raise Conflict(f"The organization {slug!r} is {status}, so nothing was created. {undo} it under /admin/ first.")
+    return key
 
 
 def longest_key_days(organization_id: uuid.UUID | None) -> int | None:

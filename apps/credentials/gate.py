@@ -215,7 +215,8 @@ def _state(row: KeyRow) -> Unauthorized | None:
 
 def _access(row: KeyRow, address: str) -> Forbidden | None:
     if row.organization_status in (SUSPENDED, CLOSED):
-        return Forbidden("This organization is suspended. Contact the vendor's team.", "organization_suspended")
+        message = f"This organization is {row.organization_status}. Contact the vendor's team."
+        return Forbidden(message, "organization_suspended")
     if row.parsed_networks and not _inside(address, row.parsed_networks):
         return Forbidden("This key may not be used from this address.", "ip_not_allowed")
     if row.type_is_off:

@@ -1,6 +1,7 @@
 """Sweeps of this app, run by every worker: notices become mail, mail is sent, and what is over is forgotten."""
 
 import logging
+import random
 import smtplib
 import uuid
 from datetime import datetime, timedelta
@@ -46,7 +47,10 @@ def mail_notices() -> int:
     """
     written = 0
     waiting = Notice.objects.to_mail().order_by()
-    for organization_id in list(waiting.values_list("organization_id", flat=True).distinct()[:BATCH]):
+    organizations = list(waiting.values_list("organization_id", flat=True).distinct())
+    # Those that have quiet stay in the list: where there are many, none is always behind them.
+    random.shuffle(organizations)
+    for organization_id in organizations[:BATCH]:
         try:
             written += _mail_notices_of(organization_id)
         except Exception:
@@ -151,10 +155,8 @@ def _is_about_the_mail(error: OSError | ValueError) -> bool:
 
 def forget_ended_sessions() -> int:
     """This will remove sessions that have run out, and what the accounts' lists say of sessions that are gone."""
-    over = Session.objects.filter(expire_date__lt=timezone.now()).values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE]
-    forgotten = Session.objects.filter(pk__in=list(over)).delete()[0]
-    gone = UserSession.objects.exclude(session_key__in=Session.objects.values("session_key"))
-    UserSession.objects.filter(pk__in=list(gone.values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])).delete()
+    forgotten = _forget(Session.objects.filter(expire_date__lt=timezone.now()))
+    _forget(UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")))
     return forgotten
 
 

@@ -83,8 +83,8 @@ ERROR_CODES: dict[str, Code] = {
     ),
     "organization_suspended": Code(
         403,
-        _("The organization is suspended. Nothing is lost; contact the vendor’s team."),
-        _("Keys work again, and held events are sent, when the organization is active again."),
+        _("The organization is suspended or closed; the message says which. Contact the vendor’s team."),
+        _("After a suspension, keys work again and held events are sent. Keys of a closed organization stay revoked."),
         "This organization is suspended. Contact the vendor's team.",
     ),
     "key_quarantined": Code(

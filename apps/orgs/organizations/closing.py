@@ -36,8 +36,10 @@ def close_organization(*, actor: Actor, name: str) -> Organization:
         raise Forbidden(_("Only an owner, signed in, closes an organization."))
     organization = locked(actor.organization_id)
     refuse_platform(organization)
-    if organization.status != OrganizationStatus.ACTIVE:
-        raise Conflict(_("This organization is suspended or closed already."))
+    if organization.status == OrganizationStatus.CLOSED:
+        raise Conflict(_("This organization is already closed."))
+    if organization.status == OrganizationStatus.SUSPENDED:
+        raise Conflict(_("This organization is suspended, so it can't be closed. Contact the vendor's team."))
     if name.split() != organization.name.split():
         raise Invalid.field("confirm_name", _("That is not the name of this organization."))
     now = timezone.now()

@@ -9,7 +9,7 @@ from apps.api_keys.actions import Lifetime
 from apps.base.actor import system
 from apps.base.commands import PortalCommand
 from apps.base.instants import instant
-from apps.base.organizations import organization_pk
+from apps.base.organizations import working_organization_pk
 
 
 class Command(PortalCommand):
@@ -30,7 +30,7 @@ class Command(PortalCommand):
     def run_command(self, **options: Any) -> dict[str, Any]:
         """This will make the key as the system."""
         key, text = actions.create_key(
-            actor=system(organization_pk(options["org"]), label="create_api_key"),
+            actor=system(working_organization_pk(options["org"]), label="create_api_key"),
             name=options["name"],
             key_type=options["type"],
             scopes=[scope.strip() for scope in options["scopes"].split(",") if scope.strip()],

@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from apps.base.actor import system
 from apps.base.commands import PortalCommand
-from apps.base.organizations import organization_pk
+from apps.base.organizations import working_organization_pk
 from apps.webhooks import actions
 
 
@@ -23,7 +23,7 @@ class Command(PortalCommand):
     def run_command(self, **options: Any) -> dict[str, Any]:
         """This will make the endpoint as the system."""
         endpoint, secret = actions.create_endpoint(
-            actor=system(organization_pk(options["org"]), label="create_endpoint"),
+            actor=system(working_organization_pk(options["org"]), label="create_endpoint"),
             url=options["url"],
             event_types=[name.strip() for name in options["events"].split(",") if name.strip()],
         )
