@@ -31,6 +31,8 @@ MOST_FIELDS = 200
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """This will answer what Django itself found wrong with a request, such as its host or its size."""
+    if isinstance(exception, PortalError):
+        return answer_error(request, exception, minimal=True)
     if isinstance(exception, RequestDataTooBig):
         return answer_error(
             request, PortalError("The body is larger than 1 MiB.", "payload_too_large", 413), minimal=True

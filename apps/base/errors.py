@@ -6,6 +6,7 @@ and nowhere else.
 
 from collections.abc import Mapping, Sequence
 
+from django.core.exceptions import BadRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -91,3 +92,7 @@ class RateLimited(PortalError):
 
     def __init__(self, message: Text, retry_after: int) -> None:
         super().__init__(message, "rate_limited", 429, headers={"Retry-After": str(max(1, retry_after))})
+
+
+class BodyRefused(PortalError, BadRequest):
+    """A body that cannot be used as it came; to Django, which answers where no view is there yet, a bad request."""

@@ -1,6 +1,5 @@
 """What every request passes: its id, the caller's address, headers of pages, and errors turned into pages."""
 
-import io
 import re
 import secrets
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from django.shortcuts import render
 from django.utils import translation
 from django.utils.module_loading import import_string
 
+from apps.base import bodies
 from apps.base.client_address import find_address, is_trusted, read_node
 from apps.base.errors import PortalError
 from apps.base.logging import hide_keys
@@ -41,16 +41,6 @@ GetResponse = Callable[[PortalRequest], HttpResponse]
 def is_api(path: str) -> bool:
     """This will tell whether a path belongs to the public API, where every answer is JSON."""
     return path == "/v1" or path.startswith("/v1/")
-
-
-def _read_chunks(request: PortalRequest) -> None:
-    """Take a body without an announced length as one, up to 1 MiB + 1: Django reads nothing of it otherwise."""
-    body = bytearray()
-    source, limit = request.environ["wsgi.input"], settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1
-    while len(body) < limit and (piece := source.read(limit - len(body))):
-        body += piece
-    request._stream = io.BytesIO(bytes(body))
-    request.META["CONTENT_LENGTH"] = str(len(body))
 
 
 def _take_scheme(request: PortalRequest) -> None:
@@ -84,8 +74,7 @@ class RequestMiddleware:
             _drop_unusable_cookies(request)
         if request.META.get("HTTP_USER_AGENT") == "":
             request.META["HTTP_USER_AGENT"] = UNREADABLE
-        if not request.META.get("CONTENT_LENGTH") and "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", ""):
-            _read_chunks(request)
+        bodies.attach(request)
         request.actor = None  # type: ignore[assignment]  # until a door has found who it is
         structlog.contextvars.bind_contextvars(request_id=request.request_id)
         try:

@@ -21,7 +21,7 @@ from django.middleware.security import SecurityMiddleware
 from django.urls import URLPattern, set_script_prefix
 from django.utils.module_loading import import_string
 
-from apps.base import maintenance
+from apps.base import bodies, maintenance
 from apps.base.middleware import PROGRAM, GetResponse, PageHeadersMiddleware, is_api
 from apps.base.rendering import add_headers, render
 from apps.base.requests import PortalRequest
@@ -109,14 +109,28 @@ class Application(WSGIHandler):
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """This will answer one request."""
         if not is_program(environ.get("PATH_INFO", ""), environ.get("HTTP_ACCEPT", "")):
-            return super().__call__(environ, start_response)
+            return self._answer_page(environ, start_response)
         environ[PROGRAM] = True
         set_script_prefix(get_script_name(environ))
         connections[DEFAULT_DB_ALIAS].close_if_unusable_or_obsolete()
         request = self.request_class(environ)
         response = self._middleware_chain(request)  # type: ignore[attr-defined]  # set by load_middleware
-        start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+        status, headers = f"{response.status_code} {response.reason_phrase}", list(response.items())
+        if reader := environ.pop(bodies.LEFT_READER, None):
+            bodies.start_cut_off(start_response, status, headers)
+            return bodies.CutOff(response, reader)
+        start_response(status, headers)
         return response if response.streaming else [response.content]
+
+    def _answer_page(self, environ: dict[str, Any], start_response: Any) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            if bodies.LEFT_READER in environ:
+                return bodies.start_cut_off(start_response, status, headers, exc_info)
+            return start_response(status, headers, *([exc_info] if exc_info else []))
+
+        answer = super().__call__(environ, start)
+        reader = environ.pop(bodies.LEFT_READER, None)
+        return answer if reader is None else bodies.CutOff(answer, reader)
 
 
 def application() -> Application:

@@ -177,6 +177,12 @@ ERROR_CODES: dict[str, Code] = {
         _("Read it again, look at the change, and send the new ETag in “If-Match”."),
         "This was changed since you read it. Read it again, look at the change, and send the new ETag.",
     ),
+    "request_timeout": Code(
+        408,
+        _("The request body did not arrive within 15 seconds."),
+        _("Send the request again. Look for a slow connection, or a proxy that does not buffer."),
+        "The request body did not arrive in time. Send the request again.",
+    ),
     "payload_too_large": Code(
         413,
         _("The body is larger than 1 MiB, or the data of an event than 256 KiB."),

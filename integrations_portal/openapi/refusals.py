@@ -24,7 +24,7 @@ OF_A_KEY = (
     *("disabled_api_key", "insufficient_scope", "forbidden", "ip_not_allowed", "organization_suspended"),
     "key_quarantined",
 )
-OF_A_BODY = ("payload_too_large", "unsupported_media_type")
+OF_A_BODY = ("request_timeout", "payload_too_large", "unsupported_media_type")
 OF_AN_IDEMPOTENCY_KEY = ("idempotency_conflict", "idempotency_in_progress")
 
 

@@ -1,0 +1,161 @@
+"""Bodies that are cut off, broken or slow, sent over real sockets to a real server with few threads."""
+
+import contextlib
+import json
+import socket
+import time
+
+import pytest
+
+from tests.servers import HOST, portal
+
+pytestmark = pytest.mark.faults
+
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+# Less than the slowest answer that others may get while slow bodies arrive.
+SOON = 0.5
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=x"
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory):
+    with portal(tmp_path_factory.mktemp("bodies"), threads=4) as server:
+        server.key = server.make_key("users:read", "users:write", per_minute=5000)["key"]
+        yield server
+
+
+def begin(web, head=b"", body=b"", *, path="/v1/users", method="POST", key=True, kind="application/json", more=b""):
+    """Send a head and what there is of a body; the connection stays open."""
+    credential = f"Authorization: Bearer {web.key}\r\n" if key else ""
+    lines = f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {kind}\r\n{credential}".encode()
+    connection = socket.create_connection((HOST, web.ports[0]), timeout=20)
+    connection.sendall(lines + more + head + b"\r\n" + body)
+    return connection
+
+
+def status_of(connection, seconds=20.0):
+    """The status of the answer, 0 where none came in time."""
+    connection.settimeout(seconds)
+    try:
+        line = connection.recv(65_536).partition(b"\r\n")[0]
+        return int(line.split()[1]) if line else 0
+    except TimeoutError:
+        return 0
+
+
+def user(number):
+    return json.dumps({"name": "Body", "email": f"body{number}@acme.example", "password": "correct horse"}).encode()
+
+
+def chunks(body, end=b"0\r\n\r\n"):
+    return b"%x\r\n%s\r\n" % (len(body), body) + end
+
+
+def users(web):
+    return len(json.loads(web.get("/v1/users", web.key).body))
+
+
+BROKEN = {
+    "nothing of it": (b"Content-Length: 21\r\n", b"", True),
+    "half of it": (b"Content-Length: 200\r\n", user(1), True),
+    "no last chunk": (CHUNKED, chunks(user(2), b""), True),
+    "half a chunk": (CHUNKED, chunks(user(2))[:30], True),
+    "a bad size": (CHUNKED, chunks(user(3), b"zz\r\n"), False),
+    "a bad first size": (CHUNKED, b"zz\r\n", False),
+    "no end of a chunk": (CHUNKED, b"2\r\n{}xx0\r\n\r\n", False),
+    "an empty body in chunks": (CHUNKED, b"0\r\n\r\n", False),
+    "another coding": (b"Transfer-Encoding: gzip, chunked\r\n", chunks(user(4)), False),
+    "a coding twice": (CHUNKED + CHUNKED, chunks(user(5)), False),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_body_is_refused_and_has_no_effect(web, name):
+    head, body, is_closed = BROKEN[name]
+    before = users(web)
+    with contextlib.closing(begin(web, head, body)) as connection:
+        if is_closed:
+            connection.shutdown(socket.SHUT_WR)
+        assert status_of(connection) == 400
+    assert users(web) == before
+
+
+def test_a_whole_body_counts_however_its_coding_is_spelt(web):
+    with contextlib.closing(begin(web, b"Transfer-Encoding: Chunked\r\n", chunks(user(10)))) as connection:
+        assert status_of(connection) == 201
+    with contextlib.closing(begin(web, b"Content-Length: %d\r\n" % len(user(11)), user(11))) as connection:
+        assert status_of(connection) == 201
+    slowly = begin(web, b"Content-Length: %d\r\n" % len(user(12)), user(12)[:5])
+    time.sleep(0.5)
+    slowly.sendall(user(12)[5:])
+    assert status_of(slowly) == 201
+    slowly.close()
+    # Nothing is announced: the message has no body, which reads as an empty object.
+    with contextlib.closing(begin(web)) as connection:
+        assert b"name: This field is required." in connection.recv(65_536)
+    with contextlib.closing(begin(web, CHUNKED, chunks(b"x" * 1_100_000))) as connection:
+        assert status_of(connection) == 413
+
+
+@pytest.mark.parametrize(
+    ("kind", "head", "body"),
+    [
+        (FORM, b"Content-Length: 60\r\n", b"login=ada%40acme.example&password=x"),
+        (MULTIPART, b"Content-Length: 90\r\n", b"--x\r\nContent-Disposition: form-data; name=login\r\n\r\na\r\n--x"),
+        (FORM, CHUNKED, chunks(b"login=a&password=b", b"")),
+    ],
+)
+def test_a_form_that_is_cut_off_is_not_taken_for_a_whole_one(web, kind, head, body):
+    cookie = b"Cookie: csrf=" + b"a" * 32 + b"\r\n"
+    with contextlib.closing(
+        begin(web, head, body, path="/account/login/", kind=kind, key=False, more=cookie)
+    ) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        assert status_of(connection) == 400
+
+
+UNWANTED = [
+    {"key": False},
+    {"key": False, "head": CHUNKED, "body": b"5\r\nab"},
+    {"path": "/v1/nothing"},
+    {"path": "/nothing", "head": CHUNKED, "body": b"5\r\nab"},
+    {"path": "/v1/me", "method": "GET"},
+    {"path": "/v1/users/user_0", "method": "DELETE"},
+    {"path": "/v1/me", "method": "PUT"},
+]
+
+
+def test_what_wants_no_body_is_answered_without_reading_it(web):
+    web.get("/nothing")  # the page of an error is made once, which takes longer
+    for one in UNWANTED:
+        with contextlib.closing(begin(web, **{"head": b"Content-Length: 50\r\n", "body": b'{"a'} | one)) as connection:
+            assert status_of(connection, 5) in (200, 401, 404, 405), one
+
+
+def test_slow_bodies_leave_threads_to_others_and_end_after_15_seconds(web):
+    """Some of them are waited for, the others refused at once, and nobody else waits for them."""
+    cookie = b"Cookie: csrf=" + b"a" * 32 + b"\r\n"
+    form = {"path": "/account/login/", "kind": FORM, "key": False, "more": cookie}
+    kinds = [
+        {"head": b"Content-Length: 50\r\n"},
+        {"head": CHUNKED, "body": b"5\r\nab"},
+        {"head": b"Content-Length: 50\r\n", **form},
+        {"head": b"Content-Length: 50\r\n", "more": b"Idempotency-Key: slow\r\n"},
+    ]
+    started = time.monotonic()
+    slow = [begin(web, **{"body": b'{"', **kinds[number % len(kinds)]}) for number in range(12)]
+    waits = []
+    while time.monotonic() - started < 2:
+        waits.append(web.get("/v1/me", web.key))
+        time.sleep(0.05)
+    assert {each.status for each in waits} == {200}
+    # One answer may have come while the machine had other things to do.
+    assert sorted(each.seconds for each in waits)[-2] < SOON
+    assert [status_of(connection) for connection in slow] == [408] * len(slow)
+    assert 14 < time.monotonic() - started < 18
+    # The connection is gone, whatever the client goes on to do with it.
+    assert slow[0].recv(100) == b""
+    for connection in slow:
+        connection.close()
+    assert web.get("/v1/me", web.key).seconds < SOON
