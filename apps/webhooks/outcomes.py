@@ -9,20 +9,9 @@ import pycurl
 
 from apps.base.outbound import GuardedHandle
 from apps.webhooks import clock
+from apps.webhooks.causes import CONNECTION_ERRORS, cause_of
 
 MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
-
-TLS_ERRORS = frozenset({35, 51, 53, 54, 58, 59, 60, 64, 66, 77, 80, 82, 83, 90, 91, 98})
-CONNECTION_ERRORS = frozenset({5, 7, 45})
-_HINTS = {
-    pycurl.E_PARTIAL_FILE: "response_cut_short",
-    pycurl.E_GOT_NOTHING: "no_response",
-    pycurl.E_SEND_ERROR: "connection_lost",
-    pycurl.E_RECV_ERROR: "connection_lost",
-    pycurl.E_UNSUPPORTED_PROTOCOL: "not_http",
-    pycurl.E_FTP_WEIRD_SERVER_REPLY: "not_http",
-    pycurl.E_PEER_FAILED_VERIFICATION: "certificate_invalid",
-}
 
 _DELTA_SECONDS = re.compile(r"[0-9]{1,12}")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -46,9 +35,7 @@ NO_TIMINGS: Timings = {"dns": None, "connect": None, "tls": None, "first_byte": 
 class Outcome:
     """The result of one attempt, ready to be recorded. It was a success when ``error`` is None.
 
-    ``hint`` says more where there is more to say: no_connection, dns_no_such_name, dns_no_address,
-    dns_timed_out, dns_server_failed, certificate_invalid, handshake_failed, not_http, no_response,
-    connection_lost, response_cut_short, headers_too_large, endless_response, redirect_not_followed, bad_header.
+    ``hint`` says more where there is more to say; ``causes.py`` has them all, and ``resolver.py`` those of names.
     ``timings_ms`` holds the length of each phase; None for one that did not happen. ``retry_after`` is in
     seconds. ``refused`` means that the address may not be contacted: then nothing was sent, and neither
     address nor times are told, so that an attempt cannot be used to map a private network.
@@ -80,20 +67,19 @@ def refused_outcome(token: Any) -> Outcome:
 
 def read_outcome(token: Any, handle: GuardedHandle, curl_error: int, dns_ms: int | None) -> Outcome:
     """Sum up a finished transfer. ``dns_ms`` is the time of our own look-up, None for a literal."""
-    getinfo = handle.curl.getinfo
-    status = getinfo(pycurl.RESPONSE_CODE) or None
     if handle.is_refused and curl_error in CONNECTION_ERRORS:
         return refused_outcome(token)
-    error, hint = _judge(handle, curl_error, status)
+    status = handle.status or handle.read_status()
+    error, hint = cause_of(handle, status, curl_error)
     headers = handle.response_headers()
-    body, is_truncated = handle.response_body()
+    body, is_truncated = handle.response_body(headers)
     timings = _timings(handle, dns_ms)
     return Outcome(
         token=token,
         error=error,
         hint=hint,
         status_code=status,
-        address=getinfo(pycurl.PRIMARY_IP) or handle.dialled,
+        address=handle.curl.getinfo(pycurl.PRIMARY_IP) or handle.dialled,
         timings_ms=timings,
         duration_ms=timings["total"] or 0,
         response_headers=headers,
@@ -103,41 +89,13 @@ def read_outcome(token: Any, handle: GuardedHandle, curl_error: int, dns_ms: int
     )
 
 
-def _judge(handle: GuardedHandle, curl_error: int, status: int | None) -> tuple[str | None, str]:
-    """Return error and hint. The status may read 200 while the body never ended: it is looked at last."""
-    if handle.is_header_flood:
-        return "bad_response", "headers_too_large"
-    if handle.is_flood:
-        return "bad_response", "endless_response"
-    if curl_error and not handle.is_body_cut:
-        return _judge_curl_error(handle, curl_error)
-    if status is None:
-        return "bad_response", "not_http"
-    if 200 <= status < 300:
-        return None, ""
-    return ("redirected", "redirect_not_followed") if 300 <= status < 400 else ("http_error", "")
-
-
-def _judge_curl_error(handle: GuardedHandle, curl_error: int) -> tuple[str, str]:
-    if curl_error == pycurl.E_OPERATION_TIMEDOUT:
-        # A filtered port never accepts: told like a closed one, since that is what it is to the sender.
-        is_filtered = handle.dialled and not handle.curl.getinfo(pycurl.CONNECT_TIME_T)
-        return ("connection_failed", "no_connection") if is_filtered else ("timed_out", "")
-    if curl_error in CONNECTION_ERRORS:
-        return "connection_failed", "no_connection"
-    if curl_error == pycurl.E_COULDNT_RESOLVE_HOST:
-        return "dns_failed", ""
-    if curl_error in TLS_ERRORS:
-        return "tls_failed", _HINTS.get(curl_error, "handshake_failed")
-    return "bad_response", _HINTS.get(curl_error, "not_http")
-
-
 def _timings(handle: GuardedHandle, dns_ms: int | None) -> Timings:
     """Turn curl's marks, in microseconds since its start, into the length of each phase in milliseconds."""
     getinfo = handle.curl.getinfo
     connected = getinfo(pycurl.CONNECT_TIME_T)
     secured = getinfo(pycurl.APPCONNECT_TIME_T)
-    first = getinfo(pycurl.STARTTRANSFER_TIME_T)
+    # curl sets this mark, too, where it gave up without a byte.
+    first = getinfo(pycurl.STARTTRANSFER_TIME_T) if handle.header_bytes else 0
     total = getinfo(pycurl.TOTAL_TIME_T)
     return {
         "dns": dns_ms,

@@ -251,7 +251,7 @@ class Sender:
         self._looked_at = now
         slow = [handle for handle, flight in self._flying.items() if now - flight.started > FLOOD_LOOK_SECONDS]
         for handle in slow:
-            if handle.has_flooded():
+            if handle.has_flooded() or (handle.is_body_cut and handle.is_request_sent()):
                 self._land(handle, pycurl.E_RECV_ERROR)
 
     def _land(self, handle: GuardedHandle, curl_error: int) -> None:

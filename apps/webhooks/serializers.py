@@ -243,7 +243,7 @@ def write_attempt(attempt: Attempt) -> dict[str, Any]:
 
 def _hint(attempt: Attempt) -> str | None:
     """Return what to try, and in brackets what is known beyond the class of the error."""
-    sentence = what_to_try(attempt.error, attempt.status_code)
+    sentence = what_to_try(attempt.error, attempt.status_code, attempt.hint)
     return f"{sentence} ({attempt.hint})" if sentence and attempt.hint else sentence or None
 
 

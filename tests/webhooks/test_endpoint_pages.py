@@ -172,7 +172,7 @@ def test_a_failed_test_says_what_to_try_and_too_many_are_refused_on_the_page(bro
     delivery = Delivery.objects.filter(test=True).latest("pk")
     tried(delivery, status_code=None, error="tls_failed")
     set_state(delivery, status="exhausted", last_error="tls_failed")
-    assert "The certificate was not accepted" in text_of(browser.get(answer["Location"]))
+    assert "A secure connection couldn't be established" in text_of(browser.get(answer["Location"]))
     refused = browser.post(at(endpoint, "test/"), follow=True)
     assert "Five test sends a minute" in text_of(refused) and Delivery.objects.count() == 5
     assert "no such event type" in text_of(browser.post(at(endpoint, "test/"), {"event_type": "x.y"}, follow=True))

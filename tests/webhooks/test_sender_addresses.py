@@ -166,10 +166,10 @@ def test_a_certificate_must_be_trusted_valid_and_for_this_name(make_sender, cert
     ):
         plain.greeting = b"SSH-2.0-OpenSSH_9.2\r\n"
         cases = [
-            (f"https://other.example.com:{good.port}/", certificates.ca_file, "certificate_invalid"),
-            (f"https://hooks.example.com:{good.port}/", None, "certificate_invalid"),
-            (f"https://hooks.example.com:{old.port}/", expired.ca_file, "certificate_invalid"),
-            (f"https://hooks.example.com:{plain.port}/", None, "handshake_failed"),
+            (f"https://other.example.com:{good.port}/", certificates.ca_file, "certificate_wrong_host"),
+            (f"https://hooks.example.com:{good.port}/", None, "certificate_chain_incomplete"),
+            (f"https://hooks.example.com:{old.port}/", expired.ca_file, "certificate_expired"),
+            (f"https://hooks.example.com:{plain.port}/", None, "not_tls"),
         ]
         for url, ca_file, hint in cases:
             outcome = send(make_sender(resolver=answers, ca_file=ca_file), url)

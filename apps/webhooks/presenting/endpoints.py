@@ -145,7 +145,7 @@ def health_story(actor: Actor, endpoint: Endpoint) -> dict[str, Any] | None:
         "failures": endpoint.failures_in_a_row,
         "last_success_at": endpoint.last_success_at,
         "last": last and {"id": last.public_id, "word": failure_word(last), "at": last.created_at},
-        "hint": what_to_try(last.last_error, last.last_status_code) if last else "",
+        "hint": _hint(last) if last else "",
         "disables_at": endpoint.failing_since + DISABLE_AFTER if is_failing and endpoint.failing_since else None,
     }
 
@@ -154,6 +154,11 @@ def _last_failure(actor: Actor, endpoint: Endpoint) -> Delivery | None:
     rows = Delivery.objects.for_actor(actor).filter(endpoint=endpoint, test=False).order_by("-pk")[:LOOKED_AT]
     found: Iterable[Delivery] = (each for each in rows if each.last_error and each.last_error != "shutdown")
     return next(iter(found), None)
+
+
+def _hint(delivery: Delivery) -> str:
+    attempt = delivery.attempts.exclude(error="").order_by("-number").first()
+    return what_to_try(delivery.last_error, delivery.last_status_code, attempt.hint if attempt else "")
 
 
 def failure_word(delivery: Delivery) -> str:

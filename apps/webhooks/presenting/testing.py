@@ -29,7 +29,7 @@ def test_steps(delivery: Delivery) -> dict[str, Any]:
         "is_over": is_over,
         "is_good": delivery.status == DeliveryStatus.SUCCEEDED,
         "attempt": write_attempt(attempt) if attempt and is_over else None,
-        "hint": what_to_try(attempt.error, attempt.status_code) if attempt and is_over else "",
+        "hint": what_to_try(attempt.error, attempt.status_code, attempt.hint) if attempt and is_over else "",
     }
 
 
@@ -77,14 +77,14 @@ def check_result(outcome: Outcome, url: str) -> dict[str, Any]:
         # A refused address looks like a closed port: where the name resolves to is not told either.
         lines = [] if outcome.error == "connection_failed" else lines
         lines.append({"tone": "bad", "text": word[:1].upper() + word[1:] + "."})
-        hint = what_to_try(outcome.error or "", None)
+        hint = what_to_try(outcome.error or "", None, outcome.hint)
     return {"lines": lines, "hint": hint, "tone": lines[-1]["tone"]}
 
 
 def _status_hint(outcome: Outcome) -> str:
     if outcome.error == "http_error" and outcome.status_code in (400, 401, 403):
         return _("The check carries no signature: a receiver that refuses it is right. Save, then send a test.")
-    return what_to_try(outcome.error or "", outcome.status_code)
+    return what_to_try(outcome.error or "", outcome.status_code, outcome.hint)
 
 
 def inbox_messages(deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
