@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import translation
@@ -18,7 +18,8 @@ from django.utils.translation import gettext as _
 
 from apps.base.errors import NotFound, PortalError
 from apps.base.middleware import is_api
-from apps.base.problems import DATABASE_AWAY_SECONDS, error_body
+from apps.base.negotiation import is_for_program
+from apps.base.problems import DATABASE_AWAY_SECONDS, answer_json
 
 logger = logging.getLogger(__name__)
 
@@ -94,10 +95,9 @@ def answer_error(
     ``name``: the template, where it is not the status. ``minimal``: without the frame, which reads the session.
     """
     request_id = getattr(request, "request_id", "")
-    if is_api(request.path_info):
-        answer: HttpResponse = JsonResponse(error_body(error, request_id), status=error.status)
-    else:
-        answer = _page(request, error, f"errors/{name or error.status}.html", {**(context or {})}, minimal)
+    if is_api(request.path_info) or is_for_program(request.META):
+        return answer_json(error, request_id)
+    answer = _page(request, error, f"errors/{name or error.status}.html", {**(context or {})}, minimal)
     for header, value in error.headers.items():
         answer[header] = value
     return answer

@@ -17,9 +17,9 @@ from apps.audit.sources import Filters, timeline
 from apps.audit.writing import CONTENT_TYPES, FORMATS, write_row
 from apps.base.actor import ActorKind
 from apps.base.api import PortalView
-from apps.base.callers import acceptable
 from apps.base.errors import Invalid
 from apps.base.lists import Cursors, link_to
+from apps.base.negotiation import acceptable
 from apps.base.parameters import choice_parameter, listed_words, page_limit, time_parameter
 from apps.base.permissions import Permission
 from apps.base.rendering import JSON_ONLY

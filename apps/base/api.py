@@ -20,12 +20,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.base.browsing import reading
-from apps.base.callers import Caller, acceptable, find_caller, port
+from apps.base.callers import Caller, find_caller, port
 from apps.base.conditions import expected_by, refuse_unknown, tagged
 from apps.base.door import https_refusal
 from apps.base.errors import Forbidden, NotFound, PortalError
 from apps.base.idempotency import answered_once
 from apps.base.lists import Cursors, beyond, link_to
+from apps.base.negotiation import acceptable, admits_json
 from apps.base.offsets import read_page
 from apps.base.operations import Operation
 from apps.base.parameters import page_limit, refuse_undeclared
@@ -162,10 +163,14 @@ class PortalView(APIView):
             actor.require(*needed)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:
-        """This will choose the renderer; programs that take anything, or JSON, get it without DRF's long way."""
-        accept = acceptable(request._request.META.get("HTTP_ACCEPT", "*/*"))
-        request._request.META["HTTP_ACCEPT"] = accept
-        if force or accept in ("*/*", "application/json", ""):
+        """Choose the renderer. Where no session calls, JSON goes before pages, wherever Accept has it.
+
+        Programs that take anything, or JSON, get it without DRF's long way.
+        """
+        raw = cast(PortalRequest, request._request)
+        accept = raw.META["HTTP_ACCEPT"] = acceptable(raw.META.get("HTTP_ACCEPT", "*/*"))
+        is_program = not raw.caller.browses and admits_json(accept)
+        if force or is_program or accept in ("*/*", "application/json", ""):
             return JSON_ONLY, JSON_ONLY.media_type
         renderer, media_type = super().perform_content_negotiation(request, force)
         # However the caller spells it: JSON is written, tagged and answered in one way.

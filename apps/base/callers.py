@@ -12,9 +12,9 @@ from django.utils.module_loading import import_string
 from apps.base.actor import Actor
 from apps.base.door import csrf_refusal, https_refusal
 from apps.base.errors import PortalError, Unauthorized
+from apps.base.negotiation import acceptable
 from apps.base.requests import PortalRequest
 
-REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
 KEY_PREFIX = re.compile("ip[ks]_")
 MISSING_KEY = "No API key. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
 NO_SCHEME = (
@@ -43,13 +43,6 @@ class Caller:
 def port(dotted_path: str) -> Callable[..., Any]:
     """This will return what a setting names; looked up once, for it is asked on every call."""
     return import_string(dotted_path)
-
-
-def acceptable(accept: str) -> str:
-    """This will return the Accept header without what it refuses: weight 0 means never (RFC 9110 section 12.4.2)."""
-    parts = [part.strip() for part in accept.split(",")]
-    wanted = [part for part in parts if not REFUSED.search(part)]
-    return ", ".join(wanted) if wanted or not any(parts) else "none/none"
 
 
 def find_caller(request: PortalRequest) -> Caller:

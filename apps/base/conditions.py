@@ -20,7 +20,9 @@ READS = ("GET", "HEAD")
 # RFC 9110 section 8.8.3. Whatever is malformed fails in one pass: no two parts of the list take the same character.
 TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 LIST = re.compile(rf"[ \t,]*{TAG}[ \t]*(?:,[ \t,]*(?:{TAG}[ \t]*|$))*")
-EACH = re.compile(r'(W/)?"([^"]*)"')
+EACH = re.compile(r'(?:W/)?"([^"]*)"')
+# A tag of ours from a proxy that compresses: nginx puts W/ before it; Apache, Caddy and Jetty put the coding behind.
+COMPRESSED = re.compile(r"([\w-]{16}(?:\.[\w-]{16})?)(?:--?|;)(?:gzip|deflate|br|zstd)", re.ASCII)
 
 
 class ObjectResponse(Response):
@@ -31,22 +33,28 @@ class ObjectResponse(Response):
         self.version, self.as_read = version, as_read
 
 
-def read_tags(name: str, value: str, *, weak: bool) -> frozenset[str] | None:
-    """This will return the tags of a header, weak ones only where they count, and None for ``*``.
+def read_tags(name: str, value: str) -> frozenset[str] | None:
+    """Return the tags of a header without what proxies add, None for ``*``; or raise Invalid, naming the header.
 
-    Raises Invalid, which names the header.
+    A weak tag counts in ``If-Match`` too, other than RFC 9110 section 13.1.1 has it: a tag stands for what an object
+    is, not for the bytes that a proxy compressed, and the portal gives no other weak ones.
     """
     if value.strip(" \t") == "*":
         return None
     if not LIST.fullmatch(value):
         raise Invalid.field(name, f'{name} must be * or tags as ETag gives them, quotes included: "…", "…".')
-    return frozenset(tag for is_weak, tag in EACH.findall(value) if weak or not is_weak)
+    return frozenset(_own(tag) for tag in EACH.findall(value))
+
+
+def _own(tag: str) -> str:
+    compressed = COMPRESSED.fullmatch(tag)
+    return compressed[1] if compressed else tag
 
 
 def expected_by(headers: Mapping[str, Any]) -> Expected:
-    """This will return what ``If-Match`` demands (section 13.1.1: a weak tag never matches)."""
+    """Return what ``If-Match`` demands."""
     value = headers.get("HTTP_IF_MATCH")
-    tags = None if value is None else read_tags("If-Match", value, weak=False)
+    tags = None if value is None else read_tags("If-Match", value)
     return ANYTHING if tags is None else Expected(frozenset(tag.partition(".")[0] for tag in tags))
 
 
@@ -99,7 +107,7 @@ def _answer_read(headers: Mapping[str, Any], response: Response) -> None:
         expected_by(headers).check(tag.partition(".")[0])
     response.headers["ETag"] = f'"{tag}"'
     if "HTTP_IF_NONE_MATCH" in headers:
-        held = read_tags("If-None-Match", headers["HTTP_IF_NONE_MATCH"], weak=True)
+        held = read_tags("If-None-Match", headers["HTTP_IF_NONE_MATCH"])
         if held is None or tag in held:
             response.status_code, response.data, body = 304, None, b""
     write(response, body)

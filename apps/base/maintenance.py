@@ -7,11 +7,11 @@ was accepted goes on being delivered.
 import os
 
 from django.conf import settings
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse
 from django.utils.translation import gettext_noop
 
 from apps.base.errors import PortalError
-from apps.base.problems import error_body
+from apps.base.problems import answer_json
 from apps.base.requests import PortalRequest
 
 # What a caller should wait where the file says nothing else, in seconds.
@@ -32,8 +32,7 @@ def refusal() -> PortalError:
 
 def answer_program(request: PortalRequest) -> HttpResponse:
     """This will answer a call of the API."""
-    error = refusal()
-    return JsonResponse(error_body(error, request.request_id), status=error.status, headers=error.headers)
+    return answer_json(refusal(), request.request_id)
 
 
 def _wait() -> int:

@@ -17,7 +17,9 @@ from apps.base import bodies
 from apps.base.client_address import find_address, is_trusted, read_node
 from apps.base.errors import PortalError
 from apps.base.logging import hide_keys
+from apps.base.negotiation import is_for_program
 from apps.base.parsing import check_coding
+from apps.base.problems import answer_json
 from apps.base.requests import PortalRequest
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
@@ -133,6 +135,8 @@ class ErrorPagesMiddleware:
         return self._page(request, exception) if isinstance(exception, PortalError) else None
 
     def _page(self, request: PortalRequest, error: PortalError) -> HttpResponse:
+        if is_for_program(request.META):
+            return answer_json(error, request.request_id)
         template = f"errors/{error.status if error.status in ERROR_PAGES else 'refused'}.html"
         wait = error.headers.get("Retry-After")
         context = {

@@ -6,8 +6,9 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.db import OperationalError
-from django.http import Http404
+from django.http import Http404, JsonResponse
 from django.http.multipartparser import MultiPartParserError
+from django.utils import translation
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -32,6 +33,13 @@ def error_body(error: PortalError, request_id: str) -> dict[str, Any]:
     if error.fields:
         body["fields"] = shown_fields(error)
     return body
+
+
+def answer_json(error: PortalError, request_id: str) -> JsonResponse:
+    """Return an error as JSON where no view of the API answers, in English as all of the API."""
+    with translation.override("en"):
+        body = error_body(error, request_id)
+    return JsonResponse(body, status=error.status, headers=error.headers)
 
 
 def shown_fields(error: PortalError) -> dict[str, list[str]]:

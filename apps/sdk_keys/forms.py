@@ -44,7 +44,10 @@ class AppForm(StepUpForm):
     origins = forms.CharField(
         label=_("Allowed origins"),
         widget=forms.Textarea({"rows": 3, **EXACT}),
-        help_text=_("One a line: scheme, host and port, such as https://app.example.com. http is for localhost only."),
+        help_text=_(
+            "One per line: scheme, host and port, such as https://app.example.com or, for an app, capacitor://localhost."
+            " http is for localhost only."
+        ),
     )
     activation_limit = forms.IntegerField(
         label=_("Most active devices"),

@@ -486,8 +486,9 @@ def test_who_is_not_let_in_sees_nothing_of_the_organization(owner, acme, endpoin
     assert answer.status_code == 403 and "suspended" in page(answer) and "Change something" not in page(answer)
 
 
-def test_a_key_in_a_browser_gets_the_answer_and_no_forms(owner, acme_key):
-    answer = owner.client.get("/v1/users", headers={**HTML, **acme_key.headers})
+def test_a_key_in_a_browser_gets_json_or_at_least_no_forms(owner, acme_key):
+    assert owner.client.get("/v1/users", headers={**HTML, **acme_key.headers})["Content-Type"] == "application/json"
+    answer = owner.client.get("/v1/users", headers={"Accept": "text/html", **acme_key.headers})
     assert answer.status_code == 200 and 'method="post"' not in page(answer).split('id="main"', 1)[1]
 
 

@@ -143,6 +143,36 @@ def test_a_key_as_the_user_name_of_basic_counts(server, key):
     assert send(server, "/v1/users", b"Authorization: Basic " + netrc)[1]["code"] == "missing_api_key"
 
 
+# As Java's HttpURLConnection, older ones, and browsers send it.
+MIXED = (
+    b"text/html, image/gif, image/jpeg, */*; q=0.2",
+    b"text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
+    b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    b"text/html, application/json;q=0.1",
+)
+
+
+def test_a_key_gets_json_wherever_accept_has_it(server, key):
+    body = json.dumps({"name": "From Java", "type": "partner", "scopes": []}).encode()
+    for accept in MIXED:
+        status, made = send(server, "/v1/api-keys", bearer(key), JSON, b"Accept: " + accept, method="POST", body=body)
+        assert status == 201 and made["key"].startswith("ipk_"), accept
+        assert send(server, "/v1/nowhere", bearer(key), b"Accept: " + accept)[1]["code"] == "not_found"
+        assert send(server, "/v2/users", bearer(key), b"Accept: " + accept)[1]["code"] == "not_found"
+        assert send(server, "/v1/me", bearer(key + b"x"), b"Accept: " + accept)[1]["code"] == "invalid_api_key"
+
+
+@pytest.mark.parametrize(
+    "path", ["//v1/users", "/v2/users", "/V1/users", "/v1", "/v1//", "/api/v1/users", "/v1users", "/%2fv1/users"]
+)
+def test_a_malformed_path_is_answered_to_programs_as_they_can_read_it(server, path):
+    for accept in (b"application/json", b"application/json, text/plain, */*", b"application/problem+json"):
+        status, said = send(server, path, b"Accept: " + accept)
+        assert (status, said["code"], len(said)) == (404, "not_found", 4)
+    if path not in ("/v1", "/v1//"):
+        assert b"<html" in send(server, path, b"Accept: text/html,*/*;q=0.8")[1]
+
+
 def test_the_metrics_token_must_be_readable(server):
     assert send(server, "/metrics", b"Authorization: Bearer metrics-of-a-test")[0] == 200
     assert send(server, "/metrics", b"Authorization: Bearer \xff")[0] == 404

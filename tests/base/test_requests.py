@@ -1,5 +1,6 @@
 """The one error shape, strict bodies, and the order in which things are answered."""
 
+import gzip
 import json
 
 import pytest
@@ -19,6 +20,26 @@ def test_the_error_shape(api, acme_key):
     }
     assert answer["X-Request-ID"] == "abcd-1234.x_y"
     assert answer["Content-Type"] == "application/json"
+
+
+def test_a_compressed_body_is_415_and_says_what_is_taken(api, acme_key, browser_of, ada):
+    body = gzip.compress(b'{"name":"Q","email":"q@x.example","password":"password1"}')
+    for coding in ("gzip", "deflate", "br", "zstd", "x-unknown", "gzip, identity", "", "GZIP"):
+        answer = api(acme_key).post("/v1/users", body, headers={"Content-Encoding": coding})
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type"), coding
+        assert answer["Accept-Encoding"] == "identity"
+        page = browser_of(ada).post("/account/language/", b"x", "text/plain", headers={"Content-Encoding": coding})
+        assert (page.status_code, page["Accept-Encoding"]) == (415, "identity")
+    plain = {"name": "Q", "email": "q@x.example", "password": "password1"}
+    assert api(acme_key).post("/v1/users", plain, headers={"Content-Encoding": "Identity"}).status_code == 201
+    assert api(acme_key).get("/v1/users", headers={"Content-Encoding": "gzip"}).status_code == 200, "there is no body"
+
+
+def test_a_byte_order_mark_before_json_is_passed_over(api, acme_key):
+    body = b'\xef\xbb\xbf{"name":"Q","email":"q@x.example","password":"password1"}'
+    assert api(acme_key).post("/v1/users", body).status_code == 201
+    for wrong in (b"\xef\xbb\xbf", b"\xef\xbb\xbf" * 2 + body[3:], body[3:].decode().encode("utf-16")):
+        assert api(acme_key).post("/v1/users", wrong).status_code == 400
 
 
 @pytest.mark.parametrize("given", ["short", "x" * 65, "with space", "ümlaut-12345"])

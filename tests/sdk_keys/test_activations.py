@@ -169,6 +169,29 @@ def test_any_origin_may_ask_first(client):
     assert not ApiCall.objects.exists()
 
 
+@pytest.mark.parametrize("origin", ["capacitor://localhost", "chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb"])
+def test_an_apps_own_scheme_is_an_origin(make_sdk_key, origin):
+    app = App(make_sdk_key("web", origins=[origin]))
+    made = app.activate(headers={"Origin": origin})
+    assert made.status_code == 201 and made["Access-Control-Allow-Origin"] == origin
+    assert app.activate("other", headers={"Origin": origin.upper()}).json()["code"] == "origin_not_allowed"
+
+
+def test_a_preflight_is_allowed_the_headers_that_it_asks_for(client):
+    headers = {"Origin": "https://any.example", "Access-Control-Request-Method": "POST"}
+    for asked in (
+        "baggage,content-type,sentry-trace,traceparent,x-activation-token",
+        "x-b3-traceid , b3",
+        "authorization",
+    ):
+        answer = client.options(PLACES, headers={**headers, "Access-Control-Request-Headers": asked})
+        assert (answer.status_code, answer["Access-Control-Allow-Headers"]) == (204, asked)
+        assert answer["Vary"] == "Access-Control-Request-Headers"
+    for asked in ("", ",", "a,,b", "a b", "a:b", "\xe9", "a\x0b", '"a"', "a," * 30_000):
+        answer = client.options(PLACES, headers={**headers, "Access-Control-Request-Headers": asked})
+        assert "X-Activation-Token" in answer["Access-Control-Allow-Headers"], asked
+
+
 def test_rights_are_apart(ios, acme_key, app):
     elsewhere = [Api(ios).get("/v1/users"), Api(ios).get("/v1/me"), Api(ios).get("/v1/sdk-keys")]
     here = Api(acme_key).post(PLACES, {"device_id": "phone-1"})

@@ -74,6 +74,25 @@ def test_a_key_is_made_and_shown_once(caller, acme):
         ({"name": "A", "platform": "web", "origins": ["*"]}, "origins"),
         ({"name": "A", "platform": "web", "origins": ["null"]}, "origins"),
         ({"name": "A", "platform": "web", "origins": ["https://a.example:"]}, "origins"),
+        *(
+            ({"name": "A", "platform": "web", "origins": [text]}, "origins")
+            for text in (
+                "capacitor://",
+                "capacitor:localhost",
+                "capacitor://localhost/index.html",
+                "capacitor://localhost:99999",
+                "capacitor://user@localhost",
+                "javascript://localhost",
+                "file://localhost",
+                "ws://localhost",
+                "data://x",
+                "http://localhost.evil.example",
+                "://localhost",
+                "x://a_b",
+                "tauri://a b",
+                "ionic://l\u00f6calhost",
+            )
+        ),
         ({"name": "A", "platform": "web", "origins": [ORIGIN], "app_id": BUNDLE}, "app_id"),
     ],
 )
@@ -91,6 +110,11 @@ def test_what_is_kept_has_one_form(caller):
     web = caller.post(PATH, {"name": "A", "platform": "web", "origins": origins})
     assert web.json()["origins"] == ["https://app.acme.example", "http://localhost:3000"]
     assert web.json()["inactive_after_days"] == 30
+    apps = ["capacitor://localhost", "ionic://localhost", "tauri://localhost", "http://tauri.localhost",
+            "chrome-extension://aapbdbdomjkkjkaonfhkkikfgjllcleb", "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
+            "safari-web-extension://5E4A6A0B-6D5C-4C0E-8C5B-0A3B1B7F3C11", "my-app://localhost:8080"]  # fmt: skip
+    given = ["Capacitor://localhost/", *apps]
+    assert caller.post(PATH, {"name": "B", "platform": "web", "origins": given}).json()["origins"] == apps
 
 
 def test_it_is_changed_and_the_change_recorded(caller, ios, acme):

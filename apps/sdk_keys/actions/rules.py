@@ -25,6 +25,10 @@ MOST_ORIGINS = 20
 MOST_DEVICES = 10_000_000
 MOST_SILENT_DAYS = 365
 HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\]", re.ASCII)
+# The host of an app's pages (capacitor://localhost, chrome-extension://…), in the case that its browser sends.
+APP_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)
+# Schemes whose documents have no origin, or that no document has.
+NO_ORIGIN = frozenset({"", "about", "blob", "data", "file", "filesystem", "ftp", "javascript", "ws", "wss"})
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 VENDOR = (ActorKind.SYSTEM, ActorKind.OPERATOR)
 PORTS = {"https": 443, "http": 80}
@@ -82,17 +86,18 @@ def _origin(text: str) -> str:
     """The serialized origin (RFC 6454 section 6.2): scheme, host, and the port where it is not the scheme's own."""
     try:
         parts = urlsplit(text.strip())
-        host, port = parts.netloc.lower(), parts.port
+        is_web, port = parts.scheme in PORTS, parts.port
+        host = parts.netloc.lower() if is_web else parts.netloc
     except ValueError:
-        parts, host, port = urlsplit(""), "", None
+        parts, is_web, host, port = urlsplit(""), False, "", None
     name = host.rpartition(":")[0] if port is not None else host
     is_bare = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in host or host.endswith(":"))
-    if parts.scheme not in PORTS or not HOST.fullmatch(name) or not is_bare:
+    if parts.scheme in NO_ORIGIN or not (HOST if is_web else APP_HOST).fullmatch(name) or not is_bare:
         message = _("%(text)r is not an origin such as https://app.example.com: scheme, host and port only.")
         raise Invalid.field("origins", message % {"text": text[:60]})
-    if parts.scheme == "http" and name not in LOCAL_HOSTS:
+    if parts.scheme == "http" and name not in LOCAL_HOSTS and not name.endswith(".localhost"):
         raise Invalid.field("origins", _("%(text)r: use https; http is for localhost only.") % {"text": text[:60]})
-    return f"{parts.scheme}://{name}" + (f":{port}" if port not in (None, PORTS[parts.scheme]) else "")
+    return f"{parts.scheme}://{name}" + (f":{port}" if port not in (None, PORTS.get(parts.scheme)) else "")
 
 
 def check_limit(limit: int | None) -> int | None:

@@ -4,6 +4,7 @@ Browsers call from pages of other origins (CORS, https://fetch.spec.whatwg.org/#
 without the key, so any origin may ask, without credentials; the real call is answered to the key's own origins alone.
 """
 
+import re
 from typing import Any, ClassVar, cast
 
 from django.http import HttpResponse
@@ -19,10 +20,13 @@ from apps.sdk_keys.gate_rows import SdkRow
 from apps.sdk_keys.models import Activation, Platform
 from apps.sdk_keys.serializers import ActivationBody, VersionsBody, write_place
 
-ASKED_FOR = "Authorization, X-API-Key, X-Activation-Token, X-Request-ID, Content-Type, If-Match, If-None-Match"
+USUAL_HEADERS = "Authorization, X-API-Key, X-Activation-Token, X-Request-ID, Content-Type, If-Match, If-None-Match"
 LIMITS = "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, RateLimit, Retry-After"
 READABLE = f"{LIMITS}, X-Request-ID, ETag"
 PREFLIGHT_SECONDS = 600
+# Field names (RFC 9110 section 5.6.2): tracing libraries ask for baggage, traceparent, sentry-trace and others.
+FIELD_NAME = r"[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*"
+FIELD_NAMES = re.compile(f"{FIELD_NAME}(?:,{FIELD_NAME})*", re.ASCII)
 
 
 class SdkView(PortalView):
@@ -35,7 +39,7 @@ class SdkView(PortalView):
     def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """This will answer a preflight at once, and let the key's own origins read the answer of a real call."""
         if request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.META:
-            return self._preflight()
+            return self._preflight(request.META.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", ""))
         response = super().dispatch(request, *args, **kwargs)
         response["Vary"] = f"{response['Vary']}, Origin" if response.has_header("Vary") else "Origin"
         if isinstance(response.data, dict) and "token" in response.data:
@@ -46,11 +50,12 @@ class SdkView(PortalView):
             response["Access-Control-Expose-Headers"] = READABLE
         return response
 
-    def _preflight(self) -> HttpResponse:
+    def _preflight(self, asked_for: str) -> HttpResponse:
         response = HttpResponse(status=204)
         response["Access-Control-Allow-Origin"] = "*"
         response["Access-Control-Allow-Methods"] = self.allow
-        response["Access-Control-Allow-Headers"] = ASKED_FOR
+        response["Access-Control-Allow-Headers"] = asked_for if FIELD_NAMES.fullmatch(asked_for) else USUAL_HEADERS
+        response["Vary"] = "Access-Control-Request-Headers"
         response["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
         return response
 
