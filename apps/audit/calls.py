@@ -1,6 +1,6 @@
 """One row for each answered API request of a known caller, durable before the answer leaves.
 
-Strangers leave no row: their refusals are only counted, per address, minute and code.
+Strangers leave no row: their refusals are only counted, per address (IPv6: one /64), minute and code.
 """
 
 import uuid
@@ -17,6 +17,7 @@ from apps.audit.call_store import Call, Refused, Use
 from apps.audit.texts import clean
 from apps.base.actor import ActorKind
 from apps.base.identifiers import new_uuid
+from apps.base.neighborhoods import network
 from apps.base.requests import PortalRequest
 
 KEY_KINDS = (ActorKind.API_KEY, ActorKind.SDK_KEY)
@@ -108,7 +109,7 @@ def _count_refusal(request: PortalRequest, now: datetime, status: int, code: str
     if status < 400:
         return
     minute = now.replace(second=0, microsecond=0)
-    refused = Refused(request.client_address[:45], minute, code[:40])
+    refused = Refused(network(request.client_address)[:45], minute, code[:40])
     if connection.in_atomic_block:
         call_writer.keep_here([], {refused: 1})
     else:

@@ -4,7 +4,6 @@ Its counters sit in Django's cache (``base/cache.py``): in Redis, or in each pro
 another kind that fails lets the form go on: refusing everybody would be worse.
 """
 
-import ipaddress
 import logging
 from typing import Any
 
@@ -13,12 +12,10 @@ from django_ratelimit.core import get_usage
 from redis import RedisError
 
 from apps.base.errors import RateLimited
+from apps.base.neighborhoods import network
 from apps.base.requests import PortalRequest
 
 logger = logging.getLogger(__name__)
-
-
-IPV6_PREFIX = 64
 
 
 def check(request: PortalRequest, group: str, rate: str, *, per: str = "") -> None:
@@ -62,12 +59,3 @@ def _refusal(usage: dict[str, Any]) -> RateLimited:
 
 def _key(group: str, request: PortalRequest) -> str:
     return str(request.user.pk) if request.user.is_authenticated else network(request.client_address)
-
-
-def network(address: str) -> str:
-    """This will return what an address counts as: itself, of IPv6 its /64, which one household or server has whole."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return str(ipaddress.ip_network((ip, IPV6_PREFIX), strict=False)) if ip.version == 6 else address

@@ -120,12 +120,16 @@ class OneUseForm(RequestForm):
 
     def spend(self) -> None:
         """This will use the form up, or raise AlreadySent. Call it inside the transaction of the change."""
-        digest = hashlib.sha256(self.cleaned_data["token"].encode()).hexdigest()
-        try:
-            with transaction.atomic():
-                SpentForm(token=digest).save(force_insert=True)
-        except IntegrityError:
-            raise AlreadySent from None
+        spend(self.cleaned_data["token"])
+
+
+def spend(token: str) -> None:
+    """Use up what counts once, or raise AlreadySent."""
+    try:
+        with transaction.atomic():
+            SpentForm(token=hashlib.sha256(token.encode()).hexdigest()).save(force_insert=True)
+    except IntegrityError:
+        raise AlreadySent from None
 
 
 def forget_spent_forms() -> int:

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from apps.base.actor import system
 from apps.base.api import ANY_KEY, ANYBODY, PortalView
 from apps.base.errors import RateLimited
+from apps.base.neighborhoods import network
 from apps.base.requests import ApiRequest, PortalRequest
 from apps.credentials import actions, limits, operations
 from apps.credentials.limits import Window
@@ -42,7 +43,7 @@ class LeakedKeys(PortalView):
 
 def limit_reports(request: PortalRequest) -> None:
     """This will count a report, well-formed or not, and raise RateLimited over 30 a minute from one address."""
-    bucket = f"leak:{limits.neighbourhood(request.client_address)}"
+    bucket = f"leak:{network(request.client_address)}"
     decision = limits.take([Window("reports", bucket, REPORTS_PER_MINUTE, 60)])
     if not decision.allowed:
         wait = decision.retry_after

@@ -7,6 +7,7 @@ from django.conf import settings
 
 from apps.base.callers import Caller
 from apps.base.errors import PortalError, RateLimited, Unauthorized
+from apps.base.neighborhoods import network
 from apps.base.requests import PortalRequest
 from apps.credentials import gate, key_hints, limits
 from apps.credentials.limits import Window
@@ -95,7 +96,7 @@ def limit_failures(address: str) -> RateLimited | None:
     """This will count a failing authentication and return the 429 that replaces it where there were too many."""
     if settings.AUTH_FAILURES_PER_MINUTE == 0:
         return None
-    window = Window("failures", f"fail:{limits.neighbourhood(address)}", settings.AUTH_FAILURES_PER_MINUTE, 60)
+    window = Window("failures", f"fail:{network(address)}", settings.AUTH_FAILURES_PER_MINUTE, 60)
     decision = limits.take([window])
     if decision.allowed:
         return None

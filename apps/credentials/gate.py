@@ -27,6 +27,7 @@ from apps.audit.usage import was_seen
 from apps.base import redis as shared
 from apps.base.actor import Actor, ActorKind, Bounds
 from apps.base.errors import Forbidden, PortalError, RateLimited, Unauthorized
+from apps.base.neighborhoods import network
 from apps.base.secrets import current_pepper, digest, matches, parse_key
 from apps.credentials import limits
 from apps.credentials.limits import Window, WindowState
@@ -175,7 +176,7 @@ def _windows(row: KeyRow, address: str) -> tuple[Window, ...]:
     """The windows of a call: the key's own, and where it has one that of the address."""
     if not row.per_address:
         return row.windows
-    bucket = f"{row.pk.hex}:{limits.neighbourhood(address)}"
+    bucket = f"{row.pk.hex}:{network(address)}"
     return (*row.windows, Window("address", bucket, row.per_address, 60))
 
 

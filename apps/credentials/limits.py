@@ -5,7 +5,6 @@ the same breath that the caller's cached row is current (docs/adr/0003). A refus
 """
 
 import hashlib
-import ipaddress
 import math
 import threading
 import time
@@ -225,15 +224,6 @@ def _ask(packed: bytes, windows: Sequence[Window], versions: Sequence[tuple[str,
         # A Redis that was started anew, or flushed, learns the script by being given its text once.
         answers = shared.send(pack(windows, versions, cost, TAKE))
     return None if answers is None else answers[0]
-
-
-def neighbourhood(address: str) -> str:
-    """This will return what strangers are counted by: an IPv6 host usually owns a whole /64."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))
 
 
 def headers(states: Sequence[WindowState]) -> dict[str, str]:

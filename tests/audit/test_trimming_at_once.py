@@ -1,4 +1,4 @@
-"""Two workers that remove the same rows: the slower one, whose rows are gone already, does not take this for the end."""
+"""Two workers that remove the same rows: the slower one, whose rows are gone already, does not take it for the end."""
 
 import threading
 import time

@@ -16,8 +16,9 @@ from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 
-from apps.base import form_limits, sessions
+from apps.base import carried, form_limits, sessions
 from apps.base.errors import Conflict
+from apps.base.forms import AlreadySent, spend
 from apps.base.mail_addresses import canonical_address
 from apps.base.pages import FORM
 from apps.base.requests import PortalRequest
@@ -33,6 +34,7 @@ SIGN_INS, RESETS, PASSKEYS, CODES = "30/m", "20/m", "30/m", "30/m"
 # Of one account, whether there is one or not: wrong passwords, and tries of any kind, which bounds a burst.
 FAILURES, TRIES = "10/5m", "60/5m"
 MAILS = "10/h"
+PASSKEY = "passkey"
 
 
 class SignIn(LoginView):
@@ -81,21 +83,35 @@ class SecondStep(AuthenticateView):
 
 
 class PasskeySignIn(LoginWebAuthnView):
-    """A passkey alone. GET hands a script of the sign-in page what to ask the key."""
+    """A passkey alone. GET hands a script of the sign-in page what to ask the key, and stores nothing."""
+
+    question: dict[str, Any] | None = None
 
     def get(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
         """This will return the question for the key as JSON."""
         if "application/json" not in request.META.get("HTTP_ACCEPT", ""):
             return redirect("account_login")
-        return JsonResponse({"request_options": auth.begin_authentication(user=None)})
+        answer = JsonResponse({"request_options": auth.begin_authentication(user=None)})
+        carried.give(answer, PASSKEY, request.session.pop(auth.STATE_SESSION_KEY))
+        return answer
 
     def post(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
         """This will keep the limit first."""
         form_limits.check(request, "passkey-sign-in", PASSKEYS)
-        return super().post(request, *args, **options)
+        self.question = carried.take(request, PASSKEY)
+        if self.question is not None:
+            request.session[auth.STATE_SESSION_KEY] = self.question  # where allauth looks for it
+        answer = super().post(request, *args, **options)
+        request.session.pop(auth.STATE_SESSION_KEY, None)
+        carried.drop(answer, PASSKEY)
+        return answer
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """This will open the session of the key's account."""
+        """This will open the session of the key's account, once for each question."""
+        try:
+            spend(f"passkey {self.question}")
+        except AlreadySent:
+            return self.form_invalid(form)
         row = form.cleaned_data["credential"]
         login = Login(user=row.user, redirect_url=get_next_redirect_url(self.request))
         return flows.perform_passwordless_login(self.request, row, login)

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
-from apps.base import form_limits, openid, sessions
+from apps.base import carried, form_limits, openid, sessions
 from apps.base.actor import system
 from apps.base.errors import Forbidden, NotFound
 from apps.base.pages import READING
@@ -29,7 +29,8 @@ from apps.orgs.sign_on import provider, provider_name
 logger = logging.getLogger(__name__)
 
 KEPT = "single_sign_on"
-KEPT_SECONDS = 600
+# A browser keeps no cookie that is much longer.
+LONGEST_NEXT = 1500
 TRIES = "30/m"
 
 
@@ -43,8 +44,10 @@ def sign_on(request: PortalRequest) -> HttpResponse:
         url, known = openid.begin(chosen, _callback(), fresh=confirming)
     except openid.OpenIdError as error:
         return _failed(request, error)
-    request.session[KEPT] = {**known, "at": time.time(), "next": next_path(request), "confirming": confirming}
-    return redirect(url)
+    answer, following = redirect(url), next_path(request)
+    following = following if len(following) <= LONGEST_NEXT else ""
+    carried.give(answer, KEPT, {**known, "at": time.time(), "next": following, "confirming": confirming})
+    return answer
 
 
 def callback(request: PortalRequest) -> HttpResponse:
@@ -52,11 +55,17 @@ def callback(request: PortalRequest) -> HttpResponse:
     check_method(request, READING)
     chosen = _provider()
     form_limits.check(request, "single-sign-on-callback", TRIES)
-    known = request.session.pop(KEPT, None)
+    answer = _go_on(request, chosen)
+    carried.drop(answer, KEPT)
+    return answer
+
+
+def _go_on(request: PortalRequest, chosen: openid.Provider) -> HttpResponse:
+    known = carried.take(request, KEPT)
     state, code = request.GET.get("state", ""), request.GET.get("code", "")
     try:
-        if not known or time.time() - known["at"] > KEPT_SECONDS or not constant_time_compare(state, known["state"]):
-            raise openid.OpenIdError("the answer belongs to no question of this session")
+        if not known or not constant_time_compare(state, known["state"]):
+            raise openid.OpenIdError("the answer belongs to no question that this browser was sent with")
         if not code:
             raise openid.OpenIdError("the provider sent no code")
         claims = openid.finish(chosen, _callback(), known, code)
