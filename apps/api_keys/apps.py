@@ -6,7 +6,8 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit import parties
-from apps.base import exports, sweeps
+from apps.base import descendants, exports, sweeps
+from apps.base.permissions import Permission
 from apps.credentials.registry import KeyKind, register
 
 
@@ -30,4 +31,6 @@ class ApiKeysConfig(AppConfig):
         sweeps.register("api_keys.remind_of_rotation", "apps.api_keys.alerts.expiry.remind_of_rotation", 60)
         sweeps.register("api_keys.look_at_use", "apps.api_keys.alerts.unusual.look_at_use", 60)
         sweeps.register("api_keys.fade_notices", "apps.api_keys.alerts.stories.fade_notices", 3600)
+        here = "apps.api_keys.descendants"
+        descendants.register("api_key", Permission.API_KEYS_READ, f"{here}.find", f"{here}.end")
         exports.register("api_keys.jsonl", "apps.api_keys.archive_parts.keys")

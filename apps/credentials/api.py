@@ -1,4 +1,4 @@
-"""``/v1/leaked-keys``: whoever finds a key in public may say so."""
+"""``/v1/leaked-keys``: whoever finds a key in public may say so. ``/v1/descendants``: what a user or a key created."""
 
 import time
 from dataclasses import replace
@@ -8,12 +8,14 @@ from rest_framework.response import Response
 
 from apps.base.actor import system
 from apps.base.api import ANY_KEY, ANYBODY, PortalView
-from apps.base.errors import RateLimited
+from apps.base.errors import Invalid, RateLimited
 from apps.base.neighborhoods import network
 from apps.base.requests import ApiRequest, PortalRequest
 from apps.credentials import actions, limits, operations
+from apps.credentials.descendants import MOST_AT_ONCE, READS, WRITES, descendants_of, end_descendants
+from apps.credentials.filters import creator_parameter
 from apps.credentials.limits import Window
-from apps.credentials.serializers import LeakBody
+from apps.credentials.serializers import EndDescendantsBody, LeakBody, write_descendant
 
 REPORTS_PER_MINUTE = 30
 # What a report takes at least: longer than the work on a key that exists, so that time does not tell whether it does.
@@ -48,3 +50,39 @@ def limit_reports(request: PortalRequest) -> None:
     if not decision.allowed:
         wait = decision.retry_after
         raise RateLimited(f"Too many reports from this address. Try again in {wait} seconds.", wait)
+
+
+class Descendants(PortalView):
+    """What a user or an API key created and what still works."""
+
+    requires = {"GET": READS}
+    offers = {"GET": operations.LIST_DESCENDANTS}
+
+    def get(self, request: ApiRequest) -> Response:
+        """List what a user or an API key created that still works, also through keys that it created, oldest first."""
+        creator = creator_parameter(request, "of")
+        if creator is None:
+            raise Invalid.field("of", "Send the id of a user or of an API key in of.")
+        found = descendants_of(request.actor, creator)
+        items = [write_descendant(each) for each in found[:MOST_AT_ONCE]]
+        return Response({"of": creator, "total": len(found), "descendants": items})
+
+
+class EndDescendants(PortalView):
+    """The end of what a user or an API key created."""
+
+    requires = {"POST": WRITES}
+    offers = {"POST": operations.END_DESCENDANTS}
+
+    def post(self, request: ApiRequest) -> Response:
+        """Revoke keys and invitations, remove members and pause endpoints that a user or an API key created."""
+        body = self.validated(request, EndDescendantsBody)
+        ended, kept = end_descendants(
+            actor=request.actor, creator=body["of"], only=body.get("only"), reason=body.get("reason", "")
+        )
+        return Response(
+            {
+                "ended": [{"kind": each.kind, "id": each.id, "name": each.name} for each in ended],
+                "kept": [{"kind": each.kind, "id": each.id, "name": each.name, "error": why} for each, why in kept],
+            }
+        )

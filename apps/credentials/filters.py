@@ -9,6 +9,6 @@ CREATOR = re.compile(r"(?:user|key)_[0-9A-Za-z]{22}", re.ASCII)
 EXAMPLE = "01JD2V8Q4ZK7M3X9T5B6CW"
 
 
-def creator_parameter(request: ApiRequest) -> str | None:
-    """Return the public id of ``created_by``, or None where it is absent; they may be gone by now."""
-    return matching_parameter(request, "created_by", CREATOR, f"user_{EXAMPLE} or key_{EXAMPLE}")
+def creator_parameter(request: ApiRequest, name: str = "created_by") -> str | None:
+    """Return the public id of a creator, or None where it is absent; they may be gone by now."""
+    return matching_parameter(request, name, CREATOR, f"user_{EXAMPLE} or key_{EXAMPLE}")

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from apps.base.descendants import Descendant
 from apps.base.errors import PortalError
 from apps.base.forms import AlreadySent, LineField, StepUpForm, blame, form_token
 from apps.base.instants import written
@@ -172,6 +173,48 @@ class RevokeKeyForm(DisableKeyForm):
         if self.cleaned_data["confirm_name"].strip() != self.key_name:
             raise forms.ValidationError(_("That is not the name of this key."))
         return self.key_name
+
+
+class EndDescendantsForm(StepUpForm):
+    """Which of the things that somebody created are ended, and why."""
+
+    only = forms.MultipleChoiceField(label=_("Still active"), widget=forms.CheckboxSelectMultiple)
+    reason = forms.CharField(
+        label=_("Reason"),
+        required=False,
+        max_length=200,
+        help_text=_("For colleagues, and for the audit log."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, found: Sequence[Descendant], **options: Any) -> None:
+        super().__init__(*args, **options)
+        field = cast(forms.MultipleChoiceField, self.fields["only"])
+        field.choices = [(each.id, _line(each)) for each in found]
+        field.initial = [each.id for each in found]
+
+    def for_action(self) -> dict[str, Any]:
+        """Return what was chosen, as ``end_descendants`` takes it."""
+        return {"only": self.cleaned_data["only"], "reason": self.cleaned_data["reason"]}
+
+
+KIND_WORDS = {
+    "api_key": _("API key"),
+    "sdk_key": _("SDK key"),
+    "user": _("Member"),
+    "invitation": _("Invitation"),
+    "endpoint": _("Webhook endpoint"),
+}
+
+
+def _line(each: Descendant) -> str:
+    words = {
+        "kind": KIND_WORDS[each.kind],
+        "name": each.name,
+        "creator": each.created_by_label,
+        "day": written(timezone.localtime(each.created_at), "date"),
+    }
+    return gettext("%(kind)s “%(name)s”, created by %(creator)s, %(day)s") % words
 
 
 def try_change(form: StepUpForm, change: Callable[..., Any], key: SecretKey, **values: Any) -> bool:

@@ -6,9 +6,10 @@ Each change says whether it changed anything, so that asking twice is recorded o
 
 import uuid
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -74,8 +75,9 @@ def own_successors(key: Key) -> list[Key]:
     Whoever had the key's text has theirs: it was in the answer to the rotation. A key that somebody else created by
     rotating is none of them, nor is what came after it.
     """
-    found, creators, newest = [], {key.public_id}, key
-    while successor := type(key).objects.filter(replaces=newest, created_by_id__in=creators).first():
+    found: list[Key] = []
+    creators, newest, rows = {key.public_id}, key, cast(QuerySet[Key], type(key).objects)
+    while successor := rows.filter(replaces=newest, created_by_id__in=creators).first():
         creators.add(successor.public_id)
         newest = successor
         if not successor.has_ended:

@@ -4,10 +4,10 @@ from typing import Any
 
 from apps.base.actor import ActorKind
 from apps.base.operations import Answer, Operation, Parameter
-from apps.base.shapes import Schema, Shape, moment, nullable, public_id, record, text, word
+from apps.base.shapes import Schema, Shape, listed, moment, nullable, public_id, record, text, whole, word
 from apps.credentials.filters import CREATOR
 from apps.credentials.models import KeyStatus
-from apps.credentials.serializers import LeakBody
+from apps.credentials.serializers import EndDescendantsBody, LeakBody
 
 
 def life(prefix: str) -> dict[str, Schema]:
@@ -32,10 +32,15 @@ LIFE_EXAMPLE: dict[str, Any] = {
     "replaces": None,
     "replaced_by": None,
 }
+CREATOR_ID: Schema = {
+    "type": "string",
+    "pattern": f"^{CREATOR.pattern}$",
+    "examples": ["user_01JD2V8Q4ZK7M3X9T5B6CW"],
+}
 CREATED_BY = Parameter(
     "created_by",
     "Only keys that this user or API key created, also by rotating. The id stays valid after the user is removed.",
-    {"type": "string", "pattern": f"^{CREATOR.pattern}$", "examples": ["user_01JD2V8Q4ZK7M3X9T5B6CW"]},
+    CREATOR_ID,
 )
 STATUS = word([str(each) for each in KeyStatus.values])
 
@@ -44,4 +49,58 @@ REPORT_LEAK = Operation(
     {202: Answer("Taken; the same whether there is such a key or not.", Shape("Taken", record(), {}))},
     LeakBody,
     {"key": "ipk_REPLACE_WITH_THE_KEY_THAT_YOU_FOUND", "where": "https://example.com/public-repository"},
+)
+
+KIND = word(("api_key", "sdk_key", "user", "invitation", "endpoint"))
+CREATOR_EXAMPLE = "key_01JD2V8Q4ZK7M3X9T5B6CW"
+CHILD = {"kind": "api_key", "id": "key_01JD2V8Q4ZK7M3X9T5B6CX", "name": "Nightly export"}
+DESCENDANT = Shape(
+    "Descendant",
+    record(
+        kind=KIND,
+        id=text(),
+        name=text(),
+        status=text(),
+        created_at=moment(),
+        created_by=record(kind=word(tuple(ActorKind)), id=text(), label=text()),
+    ),
+    {
+        **CHILD,
+        "status": "active",
+        "created_at": "2026-11-22T10:00:00Z",
+        "created_by": {"kind": "api_key", "id": CREATOR_EXAMPLE, "label": "Production server"},
+    },
+)
+DESCENDANTS = Shape(
+    "Descendants",
+    record(of=CREATOR_ID, total=whole(), descendants=listed(DESCENDANT.schema)),
+    {"of": CREATOR_EXAMPLE, "total": 1, "descendants": [DESCENDANT.example]},
+)
+ENDED = Shape(
+    "EndedDescendants",
+    record(
+        ended=listed(record(kind=KIND, id=text(), name=text())),
+        kept=listed(record(kind=KIND, id=text(), name=text(), error=text())),
+    ),
+    {"ended": [CHILD], "kept": []},
+)
+LIST_DESCENDANTS = Operation(
+    "listDescendants",
+    {200: Answer("The first 1,000, oldest first, of those kinds that the caller may read.", DESCENDANTS)},
+    parameters=(
+        Parameter(
+            "of",
+            "Whose descendants: a user or an API key, also one that was removed or has ended.",
+            CREATOR_ID,
+            required=True,
+            example=CREATOR_EXAMPLE,
+        ),
+    ),
+)
+END_DESCENDANTS = Operation(
+    "endDescendants",
+    {200: Answer("What was ended, and what was kept and why.", ENDED)},
+    EndDescendantsBody,
+    {"of": CREATOR_EXAMPLE, "reason": "Leaked"},
+    step_up=True,
 )

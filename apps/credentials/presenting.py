@@ -11,12 +11,17 @@ from apps.audit.models import AuditEntry, LastUse
 from apps.audit.vocabulary import sentence_for
 from apps.base.actor import Actor, ActorKind
 from apps.base.client_address import written_address
+from apps.base.descendants import ever_created
+from apps.base.errors import NotFound
 from apps.base.forms import signed_in_since
+from apps.base.identifiers import decode
 from apps.base.models import OrgQuerySet
 from apps.base.organizations import is_member
 from apps.base.requests import PortalRequest
+from apps.credentials.descendants import descendants_of
 from apps.credentials.lifecycle import LONGEST_OVERLAP
 from apps.credentials.models import KeyStatus, SecretKey, SecretKeyQuerySet
+from apps.credentials.registry import KINDS
 
 UNUSED_AFTER = timedelta(days=30)
 RECENT = timedelta(days=7)
@@ -75,6 +80,23 @@ def creators(rows: SecretKeyQuerySet, asked: str) -> list[dict[str, str]]:
         found.setdefault(asked, asked)
     named = sorted(found.items(), key=lambda each: each[1].casefold())
     return [{"value": public_id, "label": label} for public_id, label in named]
+
+
+def name_of_creator(actor: Actor, creator: str) -> str:
+    """Return what a user or a key is called, or raise NotFound for somebody of whom this organization knows nothing."""
+    pk = decode("key", creator)
+    name = KINDS["ipk_"].keys().for_actor(actor).filter(pk=pk).values_list("name", flat=True).first() if pk else None
+    if name is not None:
+        return str(name)
+    made = ever_created(actor.organization_id, creator)
+    if not made and not (actor.organization_id and is_member(actor.organization_id, creator)):
+        raise NotFound()
+    return next((each.created_by_label for each in reversed(made) if each.created_by_id == creator), creator)
+
+
+def count_made(actor: Actor, creator: str) -> int:
+    """Return how many things that a user or a key created still work, as far as the actor may see them."""
+    return len(descendants_of(actor, creator))
 
 
 def linked(key: SecretKey | None) -> dict[str, Any] | None:

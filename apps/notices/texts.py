@@ -91,6 +91,14 @@ KINDS: dict[str, Words] = {
         _("It was reported as leaked. Place: %(where)s. It stopped working at once; make a new key and move over."),
         _("Open the key"),
     ),
+    "api_key.leaked_creator": Words(
+        _("What the leaked API key “%(name)s” created still works"),
+        _(
+            "%(mask)s was reported as leaked. Keys, members, invitations or endpoints that it created are still"
+            " active: %(made)s. Whoever had the key may have created them. End those you don't know."
+        ),
+        _("Review and end them"),
+    ),
     "api_key.successor_leaked": Words(
         _("The API key “%(name)s” was created by a key that is public"),
         _(

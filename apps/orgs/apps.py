@@ -6,7 +6,8 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit import parties
-from apps.base import exports, sweeps
+from apps.base import descendants, exports, sweeps
+from apps.base.permissions import Permission
 
 
 def ensure_platform(**_options: Any) -> None:
@@ -21,6 +22,9 @@ class OrgsConfig(AppConfig):
     def ready(self) -> None:
         """This will make the vendor's organization after a migration, and register the sweeps."""
         post_migrate.connect(ensure_platform, sender=self, dispatch_uid="orgs.platform")
+        here = "apps.orgs.descendants"
+        descendants.register("user", Permission.USERS_READ, f"{here}.find_members", f"{here}.end_member")
+        descendants.register("invitation", Permission.USERS_READ, f"{here}.find_invitations", f"{here}.end_invitation")
         parties.offer("people", _("People"), "apps.orgs.audit_parties.people")
         sweeps.register("orgs.mail_notices", "apps.orgs.tasks.mail_notices", 5)
         sweeps.register("orgs.send_due_mail", "apps.orgs.tasks.send_due_mail", 5)

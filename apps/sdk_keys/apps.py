@@ -2,7 +2,8 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit import parties
-from apps.base import exports, sweeps
+from apps.base import descendants, exports, sweeps
+from apps.base.permissions import Permission
 from apps.credentials.registry import KeyKind, register
 
 
@@ -18,4 +19,6 @@ class SdkKeysConfig(AppConfig):
         sweeps.register("sdk_keys.forget_freed_devices", "apps.sdk_keys.slots.forget_freed_devices", 3600)
         parties.offer("sdk_keys", _("SDK keys"), "apps.sdk_keys.audit_parties.keys")
         parties.page_of("sdk", "settings/integration/sdk-keys/%s/")
+        here = "apps.sdk_keys.descendants"
+        descendants.register("sdk_key", Permission.SDK_KEYS_READ, f"{here}.find", f"{here}.end")
         exports.register("sdk_keys.jsonl", "apps.sdk_keys.archive_parts.keys")

@@ -7,7 +7,8 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.audit import digests, parties
 from apps.audit.sources import register as register_source
-from apps.base import exports, sweeps
+from apps.base import descendants, exports, sweeps
+from apps.base.permissions import Permission
 
 
 def fill_catalogue(**signal: Any) -> None:
@@ -36,6 +37,8 @@ class WebhooksConfig(AppConfig):
         sweeps.register("webhooks.hours", "apps.webhooks.hours.add_up", every_seconds=10)
         sweeps.register("webhooks.beat", "apps.webhooks.meters.beat", every_seconds=5)
         sweeps.register("webhooks.fan_out", "apps.webhooks.fan_out.finish_fan_outs", every_seconds=1)
+        here = "apps.webhooks.descendants"
+        descendants.register("endpoint", Permission.WEBHOOKS_READ, f"{here}.find", f"{here}.end")
         exports.register("webhook_endpoints.jsonl", "apps.webhooks.archive_parts.endpoints")
         exports.register("event_types.jsonl", "apps.webhooks.archive_parts.event_types")
         exports.register("events.jsonl", "apps.webhooks.archive_parts.events")

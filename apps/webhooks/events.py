@@ -172,9 +172,10 @@ PORTAL_EVENTS: dict[str, EventKind] = {
     "api_key.leaked": api_key_event(
         _("An API key was reported as public."),
         {
-            "consequence": words("tell", "quarantine", "revoke"),
+            "consequence": words("tell", "quarantine", "revoke", "none"),
             "where": {"type": "string", "maxLength": 500},
             "reported": {"type": "string", "maxLength": 40},
+            "descendants": WHOLE,
         },
         consequence="quarantine",
         where="https://code.example.com/app/config.py",

@@ -23,6 +23,7 @@ RESOURCES: dict[str, Promise] = {
     "invitations": _("Invitations"),
     "api-keys": _("API keys"),
     "leaked-keys": _("Leaked keys"),
+    "descendants": _("What a user or key created"),
     "usage": _("Usage"),
     "sdk-keys": _("SDK keys"),
     "sdk": _("For apps, with an SDK key"),

@@ -27,6 +27,7 @@ TAGS = {
     "invitations": ("Invitations", "inv"),
     "api-keys": ("API keys", "key"),
     "leaked-keys": ("API keys", ""),
+    "descendants": ("API keys", ""),
     "usage": ("Usage", ""),
     "webhook-endpoints": ("Webhook endpoints", "ep"),
     "event-types": ("Event types", ""),

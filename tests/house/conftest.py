@@ -28,7 +28,7 @@ ORDER = {"order_id": "ORD-1", "status": "placed"}
 # Which object a parameter stands for: of a page by the parameter's name, of the API by the route's name.
 SAMPLE_OF = {
     "key_id": "key", "endpoint_id": "endpoint", "delivery_id": "delivery", "replay_id": "replay", "notice_id": "notice",
-    "export_id": "export", "sdk_key_id": "sdk_key", "activation_id": "activation",
+    "export_id": "export", "creator": "key", "sdk_key_id": "sdk_key", "activation_id": "activation",
     "user_id": "user", "invitation_id": "invitation", "api-invitation": "invitation",
     "api-user": "user", "api-api-key": "key", "api-api-key-usage": "key",
     "api-api-key-rotate": "key", "api-api-key-revoke": "key", "api-api-key-disable": "key",
@@ -107,6 +107,9 @@ def samples(acme: Organization, ada: User, vera: User, acme_key: Key) -> Samples
     endpoint, _secret = actions.create_endpoint(
         actor=maker, url="https://hooks.acme.example/in", event_types=["*"], headers={"X-Team": "blue"}
     )
+    # So that the key has created something.
+    endpoint.created_by_kind, endpoint.created_by_id = "api_key", acme_key.row.public_id
+    endpoint.save(update_fields=["created_by_kind", "created_by_id"])
     accepted = publishing.publish(organization_id=acme.pk, event_type="order.created", data=ORDER, publisher="own")
     event = Event.objects.get(pk=accepted.event_id)
     Delivery.objects.filter(event=event).update(status=DeliveryStatus.EXHAUSTED, next_attempt_at=None)

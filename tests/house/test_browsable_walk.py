@@ -48,7 +48,10 @@ def test_every_path_is_a_page_to_each_role(samples: Samples, browser_of, ada, ve
     for user in (ada, vera):
         browser = browser_of(user)
         for route in ROUTES:
-            if route.name == "api-audit-log-export":  # without a format there is no file
+            if route.name in (
+                "api-audit-log-export",
+                "api-descendants",
+            ):  # both need a parameter
                 continue
             answer = browser.get(route.at(**samples.real(route)), headers=HTML)
             assert answer.status_code in (200, 403, 405), (route.name, answer.status_code)

@@ -15,7 +15,7 @@ from apps.base.forms import MailAddressField
 from apps.base.models import SpentForm
 from apps.base.names import plain_text
 from apps.base.secrets import new_key
-from apps.base.serializers import Address, Opaque, StrictSerializer, Text
+from apps.base.serializers import Address, StrictSerializer, Text
 from apps.webhooks.models import Endpoint, Event
 from tests.house.conftest import Samples
 from tests.house.routes import of_door, routes

@@ -36,6 +36,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "api-api-key": {"name": "Renamed"},
     "api-api-keys-verify": {"key": "ipk_nobody"},
     "api-leaked-keys": {"key": "ipk_nobody"},
+    "api-descendants-end": {"of": "user_01JD2V8Q4ZK7M3X9T5B6CW"},
     "api-webhook-endpoints": {"url": "https://hooks.acme.example/two", "event_types": ["order.*"]},
     "api-sdk-keys": {"name": "Made", "platform": "ios", "app_id": "com.acme.two"},
     "api-sdk-key": {"name": "Renamed"},

@@ -52,6 +52,7 @@ PAGES = """
   api_key_enable       GET,POST   in     403    403       ok    ok    404      404
   api_key_release      GET,POST   in     403    403       ok    ok    404      404
   api_key_revoke       GET,POST   in     403    403       ok    ok    404      404
+  created_by           GET,POST   in     403    ok        ok    ok    404      404
   api_key_inventory    GET        in     ok     ok        ok    ok    404      404
   api_key_inventory_csv GET       in     ok     ok        ok    ok    404      404
   api_key_usage        GET        in     ok     ok        ok    ok    404      404
@@ -130,6 +131,14 @@ API = """
   api-invitations                    GET            users:read       401    ok     ok        ok    ok    404      404     | 403      ok    ok        403
   api-invitations                    POST           users:write      401    403    403       ok    ok    404      404     | 403      ok    ok        403
   api-invitation                     DELETE         users:write      401    403    403       ok    ok    404      404     | 403      ok    ok        403
+  api-descendants                    GET            api_keys:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        403
+  api-descendants                    GET            users:read       401    ok     ok        ok    ok    404      404     | 403      ok    ok        403
+  api-descendants                    GET            sdk_keys:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        403
+  api-descendants                    GET            webhooks:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        403
+  api-descendants-end                POST           api_keys:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        403
+  api-descendants-end                POST           users:write      401    403    ok        ok    ok    404      404     | 403      ok    ok        403
+  api-descendants-end                POST           sdk_keys:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        403
+  api-descendants-end                POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        403
   api-leaked-keys                    POST           -                ok     ok     ok        ok    ok    ok       ok      | ok       ok    ok        ok
   api-webhook-endpoints              GET            webhooks:read    401    ok     ok        ok    ok    404      404     | 403      ok    ok        403
   api-webhook-endpoints              POST           webhooks:write   401    403    ok        ok    ok    404      404     | 403      ok    ok        403

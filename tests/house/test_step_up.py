@@ -31,6 +31,7 @@ TABLE = """
   api_key_enable          form
   api_key_release         form
   api_key_revoke          form
+  created_by              form
   sdk_key_create_ios      form
   sdk_key_create_android  form
   sdk_key_create_web      form

@@ -32,7 +32,7 @@ OBJECTS = [route for route in of_door("page", "api") if route.objects and route.
 API_OBJECTS = [route for route in OBJECTS if route.door == "api"]
 LISTS = [route for route in of_door("api") if not route.parameters and "GET" in route.methods]
 # What a list does not answer without.
-NEEDED = {"api-audit-log-export": "format=jsonl"}
+NEEDED = {"api-audit-log-export": "format=jsonl", "api-descendants": "of=user_01JD2V8Q4ZK7M3X9T5B6CW"}
 HTML = {"Accept": "text/html"}
 # Written by whoever calls, about himself: sessions, spent forms, counted refusals.
 TRACES = ("sessions.Session", "usersessions.UserSession", "base.SpentForm", "audit.RefusedCalls")

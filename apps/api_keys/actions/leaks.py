@@ -10,6 +10,7 @@ from apps.api_keys.actions.telling import announce, hold, record
 from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
+from apps.base.descendants import descendants
 from apps.credentials import lifecycle
 from apps.notices.models import Severity
 
@@ -27,16 +28,22 @@ def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
     reporter's address, ``where`` a text without secrets.
     """
     key = hold(actor, key_id)
-    is_news = _take(actor, key, where)
-    for successor in lifecycle.own_successors(key):
+    successors = lifecycle.own_successors(key)
+    known = {each.public_id for each in successors}
+    others = [each for each in descendants(key.organization_id, key.public_id) if each.id not in known]
+    is_news = _take(actor, key, where, others=len(others))
+    for successor in successors:
         is_news = _take(actor, hold(actor, successor.public_id), where, origin=key) or is_news
+    if others:
+        stories.tell_of_others(key, len(others))
     return is_news
 
 
-def _take(actor: Actor, key: ApiKey, where: str, origin: ApiKey | None = None) -> bool:
-    """Act on one key, and tell whether that was news; the leak of one that has ended is recorded and nobody is told.
+def _take(actor: Actor, key: ApiKey, where: str, origin: ApiKey | None = None, others: int = 0) -> bool:
+    """Act on one key, and tell whether that was news; of one that has ended nobody is told, unless others live on.
 
-    ``origin``: the key that was reported, where it is not this one.
+    ``origin``: the key that was reported, where it is not this one. ``others``: how many things the key created that
+    still work: who ends those is for people to decide.
     """
     # The row is held: two reports of one key come one after the other.
     story = f"{stories.LEAK}:{timezone.now():%Y-%m-%d}"
@@ -47,8 +54,10 @@ def _take(actor: Actor, key: ApiKey, where: str, origin: ApiKey | None = None) -
     more: dict[str, Any] = {"where": where} if where else {}
     if origin is not None:
         changes["reported"], more["reported"] = [None, origin.public_id], origin.public_id
+    if others:
+        changes["descendants"], more["descendants"] = [None, others], others
     record(actor, key, "api_key.leaked", changes)
-    if consequence != NOTHING:
+    if consequence != NOTHING or others:
         announce(key, "api_key.leaked", consequence=consequence, **more)
     _act(actor, key, consequence, REASON if origin is None else REASON_OF_SUCCESSOR)
     _tell(key, story, consequence, where, origin)

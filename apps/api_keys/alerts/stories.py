@@ -7,7 +7,9 @@ from django.utils import timezone
 
 from apps.api_keys.models import ApiKey
 from apps.base.permissions import Permission
+from apps.credentials.descendants import CREATED_BY
 from apps.notices import actions as notices
+from apps.notices.models import Severity
 from apps.webhooks import publishing
 
 EXPIRY, ROTATION, UNUSUAL, LEAK = "expiry", "rotation", "unusual", "leak"
@@ -17,6 +19,7 @@ FADING = {
     "api_key.leaked": timedelta(days=90),
     "api_key.leaked_quarantined": timedelta(days=90),
     "api_key.leaked_revoked": timedelta(days=30),
+    "api_key.leaked_creator": timedelta(days=90),
     "api_key.successor_leaked": timedelta(days=90),
     "api_key.successor_leaked_quarantined": timedelta(days=90),
     "api_key.successor_leaked_revoked": timedelta(days=30),
@@ -45,6 +48,20 @@ def post(key: ApiKey, kind: str, story: str, *, severity: str, params: dict[str,
         path=f"settings/integration/api-keys/{key.public_id}/",
         permission=Permission.API_KEYS_WRITE,
         mail=mail,
+    )
+
+
+def tell_of_others(key: ApiKey, count: int) -> bool:
+    """Post that what a leaked key created still works; it outlives the key, and goes with the last of them."""
+    return notices.post(
+        organization_id=key.organization_id,
+        kind="api_key.leaked_creator",
+        dedupe_key=f"{CREATED_BY}:{key.public_id}:{timezone.now():%Y-%m-%d}",
+        severity=Severity.BAD,
+        params={"name": key.name, "mask": key.mask, "made": count},
+        path=f"settings/integration/created-by/{key.public_id}/",
+        permission=Permission.API_KEYS_WRITE,
+        mail=True,
     )
 
 

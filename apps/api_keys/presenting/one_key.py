@@ -11,7 +11,15 @@ from apps.audit.usage import hourly_series
 from apps.base.actor import Actor
 from apps.base.charts import bars
 from apps.base.snippets import as_curl, first_calls, logged_call
-from apps.credentials.presenting import entries_about, has_maker_left, history, is_recent, linked, newest_change
+from apps.credentials.presenting import (
+    count_made,
+    entries_about,
+    has_maker_left,
+    history,
+    is_recent,
+    linked,
+    newest_change,
+)
 
 
 def detail(actor: Actor, key: ApiKey) -> dict[str, Any]:
@@ -20,6 +28,7 @@ def detail(actor: Actor, key: ApiKey) -> dict[str, Any]:
     entries = list(entries_about(actor, key, "api_key")[:20])
     return {
         "key": facts(key, use),
+        "made": count_made(actor, key.public_id),
         "maker_left": has_maker_left(key),
         "successor": linked(getattr(key, "replaced_by", None)),
         "predecessor": linked(key.replaces),
@@ -72,4 +81,5 @@ def harm(actor: Actor, key: ApiKey) -> dict[str, Any]:
     """This will return what ending the key would break."""
     use = LastUse.objects.filter(pk=key.pk).first()
     calls = sum(hour.calls for hour in hourly_series(actor.organization_id, key.pk, 24)) if use else 0
-    return {"key": facts(key, use), "calls_24h": calls, "recently_used": is_recent(use)}
+    made = count_made(actor, key.public_id)
+    return {"key": facts(key, use), "calls_24h": calls, "recently_used": is_recent(use), "made": made}

@@ -16,6 +16,7 @@ from apps.base.forms import AlreadySent, StepUpForm, form_token
 from apps.base.pages import FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
+from apps.credentials.presenting import count_made
 from apps.orgs import actions, presenting
 from apps.orgs.forms import LeaveForm, RemoveForm, RoleForm
 from apps.orgs.models import Membership, Role
@@ -88,6 +89,8 @@ def member_remove(request: PortalRequest, user_id: str) -> HttpResponse:
     if form.is_valid() and _try(form, actions.remove_member, request, user_id):
         name = found.user.name or found.user.email
         messages.success(request, _("%(name)s is removed. The next click finds nothing.") % {"name": name})
+        if count_made(request.actor, user_id):
+            return redirect("created_by", request.organization.slug, user_id)
         return redirect("members", request.organization.slug)
     context = {"form": form, "is_only": _is_only(found), **_facts(request, found)}
     return render(request, "orgs/member_remove.html", context, status=422 if form.errors else 200)
@@ -112,7 +115,8 @@ def leave(request: PortalRequest) -> HttpResponse:
 
 
 def _facts(request: PortalRequest, found: Membership) -> dict[str, Any]:
-    return {"member": presenting.member_rows(request.actor, [found])[0]}
+    made = count_made(request.actor, found.user.public_id)
+    return {"member": presenting.member_rows(request.actor, [found])[0], "made": made}
 
 
 def _is_only(found: Membership) -> bool:

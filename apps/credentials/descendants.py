@@ -1,0 +1,71 @@
+"""Ending what a user or a key created, in one go: after a leak, a revocation, or the removal of a member."""
+
+import uuid
+from collections.abc import Collection
+from typing import cast
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from apps.base import descendants
+from apps.base.actor import Actor
+from apps.base.descendants import Descendant
+from apps.base.errors import Invalid, PortalError
+from apps.base.permissions import Permission
+from apps.credentials.rules import check_reason
+from apps.notices import actions as notices
+
+READS = (Permission.API_KEYS_READ, Permission.SDK_KEYS_READ, Permission.USERS_READ, Permission.WEBHOOKS_READ)
+WRITES = (Permission.API_KEYS_WRITE, Permission.SDK_KEYS_WRITE, Permission.USERS_WRITE, Permission.WEBHOOKS_WRITE)
+MOST_AT_ONCE = 1000
+# What the notice begins with that speaks of what a creator made, until the last of it is ended.
+CREATED_BY = "created-by"
+# People first: changes of members wait for each other before any row is held.
+ORDER = ("user", "invitation")
+
+
+def descendants_of(actor: Actor, creator: str) -> list[Descendant]:
+    """Return what a creator made that still works, as far as the actor may see it; they may be gone by now."""
+    return descendants.visible(actor, descendants.descendants(actor.organization_id, creator))
+
+
+@transaction.atomic
+def end_descendants(
+    *, actor: Actor, creator: str, only: Collection[str] | None = None, reason: str = ""
+) -> tuple[list[Descendant], list[tuple[Descendant, str]]]:
+    """End what a creator made, each by its own action: what was ended, and what was kept and why.
+
+    Keys and invitations are revoked, members removed, endpoints paused. ``only``: these ids alone; Invalid for one
+    that is none of them. What the actor may not end is kept.
+    """
+    actor.require(*WRITES)
+    reason = check_reason(reason) or f"Created by {creator}"
+    found = descendants_of(actor, creator)
+    unknown = sorted(set(only or ()) - {each.id for each in found})
+    if unknown:
+        message = _("%(id)s is not active, or was not created by %(creator)s.")
+        raise Invalid.field("only", message % {"id": unknown[0][:40], "creator": creator})
+    wanted = [each for each in found if only is None or each.id in only][:MOST_AT_ONCE]
+    ended, kept = [], []
+    for each in sorted(wanted, key=lambda each: each.kind not in ORDER):
+        refusal = _end(actor, each, reason)
+        if refusal:
+            kept.append((each, refusal))
+        else:
+            ended.append(each)
+    if ended and not descendants.descendants(actor.organization_id, creator):
+        notices.resolve(
+            organization_id=cast(uuid.UUID, actor.organization_id), dedupe_prefix=f"{CREATED_BY}:{creator}:"
+        )
+    return ended, kept
+
+
+def _end(actor: Actor, each: Descendant, reason: str) -> str:
+    if each.id == actor.id:
+        return _("You can't end what you are acting with.")
+    try:
+        with transaction.atomic():
+            descendants.end(actor=actor, descendant=each, reason=reason)
+    except PortalError as error:
+        return str(error)
+    return ""

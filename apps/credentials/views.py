@@ -1,0 +1,64 @@
+"""What a user or a key created, and the one form that ends it."""
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.base.errors import NotFound, PortalError
+from apps.base.forms import AlreadySent, blame
+from apps.base.pages import FORM, org_page
+from apps.base.requests import PortalRequest
+from apps.credentials.descendants import MOST_AT_ONCE, WRITES, descendants_of, end_descendants
+from apps.credentials.filters import CREATOR
+from apps.credentials.forms import EndDescendantsForm
+from apps.credentials.presenting import name_of_creator
+
+
+@org_page(*WRITES, nav="api_keys", methods=FORM)
+def created_by(request: PortalRequest, creator: str) -> HttpResponse:
+    """Show what a user or a key created that still works, and end what is chosen of it."""
+    if not CREATOR.fullmatch(creator):
+        raise NotFound()
+    name = name_of_creator(request.actor, creator)
+    found = descendants_of(request.actor, creator)
+    shown = found[:MOST_AT_ONCE]
+    form = EndDescendantsForm(request.POST if request.method == "POST" else None, request=request, found=shown)
+    if form.is_valid() and _end(request, form, creator):
+        return _onward(request, creator)
+    context = {
+        "form": form,
+        "name": name,
+        "is_key": creator.startswith("key_"),
+        "creator": creator,
+        "total": len(found),
+    }
+    return render(request, "credentials/created_by.html", context, status=422 if form.errors else 200)
+
+
+def _onward(request: PortalRequest, creator: str) -> HttpResponse:
+    """Lead back while something is left; a member who was removed has no page once nothing is."""
+    slug = request.organization.slug
+    if descendants_of(request.actor, creator):
+        return redirect("created_by", slug, creator)
+    return redirect("api_key", slug, creator) if creator.startswith("key_") else redirect("members", slug)
+
+
+def _end(request: PortalRequest, form: EndDescendantsForm, creator: str) -> bool:
+    try:
+        with transaction.atomic():
+            form.spend()
+            ended, kept = end_descendants(actor=request.actor, creator=creator, **form.for_action())
+    except AlreadySent:
+        return True  # done by the first of the two
+    except PortalError as error:
+        blame(form, error)
+        return False
+    if ended:
+        done = ngettext("%(count)d item no longer works.", "%(count)d items no longer work.", len(ended))
+        messages.success(request, done % {"count": len(ended)})
+    for each, why in kept:
+        messages.error(request, _("“%(name)s” was not changed: %(why)s") % {"name": each.name, "why": why})
+    return True

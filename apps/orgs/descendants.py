@@ -1,0 +1,55 @@
+"""Members that a user or a key brought in, by making the account or by invitation, and open invitations."""
+
+import uuid
+from collections.abc import Collection
+
+from apps.base.actor import Actor, ActorKind
+from apps.base.descendants import Descendant, describe
+from apps.orgs import actions
+from apps.orgs.models import Invitation, Membership
+
+
+def find_members(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descendant]:
+    """Return the members that these brought in. What a member did whom another member invited is that one's own."""
+    rows = Membership.objects.filter(organization_id=organization_id, created_by_id__in=creators)
+    return [
+        describe(
+            "user",
+            row,
+            id=row.user.public_id,
+            name=row.user.email,
+            status=str(row.role),
+            is_active=True,
+            leads_on=row.created_by_kind == ActorKind.API_KEY,
+        )
+        for row in rows.select_related("user")
+    ]
+
+
+def end_member(*, actor: Actor, id: str, reason: str) -> None:
+    """Remove one of them."""
+    actions.delete_user(actor=actor, user_id=id)
+
+
+def find_invitations(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descendant]:
+    """Return the open invitations that these sent."""
+    rows = Invitation.objects.open().filter(organization_id=organization_id, invited_by_id__in=creators)
+    return [
+        Descendant(
+            kind="invitation",
+            id=row.public_id,
+            name=row.email,
+            status=row.state,
+            is_active=True,
+            created_at=row.created_at,
+            created_by_kind=row.invited_by_kind,
+            created_by_id=row.invited_by_id,
+            created_by_label=row.invited_by_label,
+        )
+        for row in rows
+    ]
+
+
+def end_invitation(*, actor: Actor, id: str, reason: str) -> None:
+    """Revoke one of them."""
+    actions.revoke_invitation(actor=actor, invitation_id=id)
