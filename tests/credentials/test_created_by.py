@@ -95,7 +95,7 @@ def creator_of(row):
 def made(child, acme):
     """An endpoint that the child key created, an account by Acme's own key, and who these are."""
     _id, caller = child
-    body = {"url": "https://hooks.example.com/a", "event_types": ["*"]}
+    body = {"url": "https://hooks.example.com/a", "event_types": ["order.*"]}
     assert caller.post("/v1/webhook-endpoints", body).status_code == 201
     return Endpoint.objects.get(organization=acme)
 
