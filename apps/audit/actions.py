@@ -18,6 +18,7 @@ from apps.audit.texts import clean
 from apps.audit.vocabulary import require_known
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict
+from apps.base.identifiers import KEYS
 from apps.base.permissions import Permission
 
 # The last word of a field name that must not be recorded: `secret`, `api_key`, `new_password`, but not `key_type`.
@@ -49,7 +50,10 @@ def record(
     owner = organization_id or actor.organization_id
     if owner is None:
         raise ValueError(f"{action}: name the organization, for the actor has none")
+    now = timezone.now()
     return AuditEntry.objects.create(
+        id=KEYS.at(now),
+        at=now,
         organization_id=owner,
         actor_kind=actor.kind,
         actor_id=clean(actor.id, 40),

@@ -16,7 +16,7 @@ from apps.audit import call_stream, call_writer
 from apps.audit.call_store import Call, Refused, Use
 from apps.audit.texts import clean
 from apps.base.actor import ActorKind
-from apps.base.identifiers import new_uuid
+from apps.base.identifiers import KEYS
 from apps.base.neighborhoods import network
 from apps.base.requests import PortalRequest
 
@@ -39,7 +39,7 @@ def record_call(*, request: PortalRequest, caller: Any, route: str, status: int,
         return
     organization_id, kind, public_id, label, credential_id = who
     call = Call(
-        id=new_uuid(),
+        id=KEYS.at(now),
         at=now,
         organization_id=organization_id,
         actor_kind=kind,

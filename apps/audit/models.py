@@ -33,8 +33,9 @@ class MillisecondsField(models.DateTimeField):
     """A time in whole milliseconds: what the API shows and the chain hashes. The column is a DateTimeField's own."""
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        """This will cut what is finer than a millisecond."""
-        value = super().pre_save(model_instance, add)
+        """This will cut what is finer than a millisecond, of a time that was given or else of now."""
+        given = getattr(model_instance, self.attname)
+        value = given if add and given else super().pre_save(model_instance, add)
         if isinstance(value, datetime):
             value = value.replace(microsecond=value.microsecond // 1000 * 1000)
             setattr(model_instance, self.attname, value)

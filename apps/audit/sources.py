@@ -1,14 +1,15 @@
 """One timeline from several tables: who offers rows, how they are chosen, merged, counted, and walked for an export.
 
-Every table here has UUID v7 keys, so a merge by key is a merge by time. Sources are registered by dotted name in
-``AppConfig.ready`` and imported at first use; higher apps add theirs without being known here.
+Every table here has UUID v7 keys of the time that a row shows, so a list by key is one by that time. Sources are
+registered by dotted name in ``AppConfig.ready`` and imported at first use; higher apps add theirs without being known
+here.
 """
 
 import heapq
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -22,6 +23,8 @@ from apps.base.identifiers import encode
 KEY_SLACK_MS = 5 * 60 * 1000
 # Rows that one step of an export reads.
 STEP = 1000
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _dotted: dict[str, str] = {}
 
@@ -184,6 +187,12 @@ def timeline(actor: Actor, filters: Filters, before: uuid.UUID | None, limit: in
 
 def _merge(found: Iterable[list[Row]], limit: int) -> list[Row]:
     return list(islice(heapq.merge(*found, key=lambda row: row.key, reverse=True), limit))
+
+
+def first_key(moment: datetime) -> uuid.UUID:
+    """Return the lowest UUID v7 that is not before a moment: what bounds of time are where a key is the only time."""
+    microseconds = (moment - EPOCH) // timedelta(microseconds=1)
+    return uuid.UUID(int=max(0, -(-microseconds // 1000)) << 80)
 
 
 def key_at(moment: datetime, slack_ms: int = 0) -> uuid.UUID:

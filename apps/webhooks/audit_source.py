@@ -4,10 +4,10 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from apps.audit.sources import Filters, Http, Party, Row, Source, of_times
+from apps.audit.sources import Filters, Http, Party, Row, Source, first_key
 from apps.audit.vocabulary import write
 from apps.base.actor import Actor, ActorKind
-from apps.base.identifiers import decode, encode
+from apps.base.identifiers import decode, encode, time_of
 from apps.base.logging import hide_query_values
 from apps.webhooks.models import Attempt, Delivery, Endpoint
 
@@ -16,7 +16,6 @@ SENDER = Party(ActorKind.SYSTEM.value, "system", "Portal")
 # Not the endpoint's own row: its encrypted headers and the bodies of answers have no place in a list.
 COLUMNS = (
     "pk",
-    "started_at",
     "endpoint_id",
     "duration_ms",
     "status_code",
@@ -29,7 +28,11 @@ COLUMNS = (
 
 
 class Attempts(Source):
-    """Finished attempts; nobody but the portal sends."""
+    """Finished attempts; nobody but the portal sends.
+
+    A row's time is that of its key, when the attempt had ended and was recorded: by when it began, one that took long
+    would come to stand before rows that were read already.
+    """
 
     def selections(self, actor: Actor, filters: Filters) -> list[QuerySet]:
         """This will return the matching attempts; a delivery belongs to no key and to no request."""
@@ -37,7 +40,11 @@ class Attempts(Source):
             return []
         if filters.actor not in ("", SENDER.id) or (filters.actions and ACTION not in filters.actions):
             return []
-        found = of_times(Attempt.objects.for_actor(actor).exclude(finished_at=None), filters, "started_at")
+        found = Attempt.objects.for_actor(actor).exclude(finished_at=None)
+        if filters.since is not None:
+            found = found.filter(pk__gte=first_key(filters.since))
+        if filters.until is not None:
+            found = found.filter(pk__lt=first_key(filters.until))
         if filters.target:
             endpoint, delivery = (decode(model.id_prefix, filters.target) for model in (Endpoint, Delivery))
             if endpoint is None and delivery is None:
@@ -51,7 +58,7 @@ class Attempts(Source):
         return Row(
             key=found["pk"],
             category="delivery",
-            at=found["started_at"],
+            at=time_of(found["pk"]),
             actor=SENDER,
             action=ACTION,
             sentence=write(ACTION, {"actor": SENDER.label, "target": url, "event": event_type}),

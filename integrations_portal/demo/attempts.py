@@ -66,7 +66,7 @@ def write(
     body = (event.body or "").encode()
     signed = sign([secret_bytes(built.secret)], event.public_id, int(at.timestamp()), body)
     return Attempt(
-        id=uuid_at(at),
+        id=uuid_at(at + timedelta(milliseconds=took)),
         organization_id=delivery.organization_id,
         delivery=delivery,
         endpoint_id=delivery.endpoint_id,

@@ -8,13 +8,14 @@ import time_machine
 from django.utils import timezone
 from django.utils.translation import override
 
-from apps.audit import sources
+from apps.audit import exporting, sources
 from apps.audit.calls import record_call
 from apps.audit.sources import Filters, key_at, timeline
 from apps.base import identifiers
 from apps.base.actor import Actor, ActorKind
 from apps.base.callers import Caller
-from apps.base.identifiers import decode
+from apps.base.identifiers import decode, time_of
+from apps.base.instants import instant_ms
 from apps.orgs.models import Organization
 from apps.webhooks.models import Attempt, Delivery, Endpoint, Event
 from tests.audit.conftest import call_arguments, change, key_actor, make_request, person
@@ -67,9 +68,48 @@ def test_a_row_of_a_delivery(organization):
     (row,) = timeline(person(organization), Filters(category="delivery"), None, 50).rows
     assert (row.actor.kind, row.actor.id) == ("system", "system")
     assert (row.target.kind, row.target.label) == ("endpoint", "https://hooks.acme.example/in")
-    assert (row.outcome, row.at) == ("failure", made.started_at)
+    assert (row.outcome, row.at) == ("failure", time_of(made.pk))
     assert (row.http.method, row.http.status, row.http.duration_ms) == ("POST", None, 84.0)
     assert row.link == f"settings/integration/deliveries/{made.delivery.public_id}/"
+
+
+def test_a_delivery_that_took_long_stands_where_it_ended(organization):
+    """Whoever asks again from the newest time that they have seen gets it, and an export has it in order."""
+    ada, slow = person(organization), timezone.now() - timedelta(seconds=15)
+    attempt(organization)
+    (seen,) = timeline(ada, Filters(category="delivery"), None, 50).rows
+    late = attempt(organization, error="timed_out", started_at=slow, status_code=None)
+    again = timeline(ada, Filters(category="delivery", since=seen.at), None, 50).rows
+    assert [row.key for row in again] == [late.pk, seen.key] and again[0].at >= seen.at
+    legs = exporting.begin(ada, Filters(category="delivery"))
+    rows, left = exporting.advance(ada, Filters(category="delivery"), legs)
+    assert [row.key for row in rows] == [seen.key, late.pk] and not left
+
+
+def test_every_row_stands_where_its_time_says(organization):
+    ada, key = person(organization), key_actor(organization)
+    for _ in range(20):
+        change(ada)
+        call(key)
+        attempt(organization)
+    rows = timeline(ada, Filters(), None, 100).rows
+    shown = [instant_ms(row.at) for row in rows]
+    assert len(rows) == 60 and shown == sorted(shown, reverse=True)
+    assert [instant_ms(time_of(row.key)) for row in rows] == shown
+    for row in rows[::7]:
+        at = time_of(row.key)
+        since = timeline(ada, Filters(since=at), None, 100).rows
+        until = timeline(ada, Filters(until=at), None, 100).rows
+        assert row.key in {each.key for each in since} and row.key not in {each.key for each in until}
+        assert len(since) + len(until) == 60
+
+
+def test_bounds_finer_than_a_millisecond_are_kept(organization):
+    ada, made = person(organization), attempt(organization)
+    at = time_of(made.pk)
+    for moment, found in ((at, 1), (at + timedelta(microseconds=1), 0), (at - timedelta(microseconds=1), 1)):
+        assert len(timeline(ada, Filters(since=moment), None, 5).rows) == found
+        assert len(timeline(ada, Filters(until=moment), None, 5).rows) == (0 if moment <= at else 1)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from apps.base.identifiers import new_uuid
 from apps.base.rendering import to_json
 from apps.webhooks.claims.due import due_endpoints
 from apps.webhooks.claims.rows import ClaimedDelivery, Limits, Receiver, Result
@@ -132,11 +131,11 @@ FROM stamped
 # FOR SHARE on what is closed, for the reason given in publishing.py: no row may become held behind the back of
 # whoever is releasing what is held. The columns come as joined texts: the driver's arrays and JSON records cost more
 # than all the rest.
-FINISH = """
+FINISH = f"""
 WITH r AS MATERIALIZED (
     SELECT * FROM unnest(
         string_to_array(%(id)s, ',')::uuid[], string_to_array(%(token)s, ',')::uuid[],
-        string_to_array(%(attempt_id)s, ',')::uuid[], string_to_array(%(endpoint_id)s, ',')::uuid[],
+        string_to_array(%(endpoint_id)s, ',')::uuid[],
         string_to_array(%(started_at)s, ',')::float8[], string_to_array(%(test)s, ',')::boolean[],
         string_to_array(%(truncated)s, ',')::boolean[], string_to_array(%(uncounted)s, ',')::int[],
         string_to_array(%(wait_seconds)s, ',', '')::float8[], string_to_array(%(duration_ms)s, ',', '')::float8[],
@@ -146,7 +145,7 @@ WITH r AS MATERIALIZED (
         string_to_array(%(address)s, %(joint)s), string_to_array(%(timings_ms)s, %(joint)s),
         string_to_array(%(request_headers)s, %(joint)s), string_to_array(%(response_headers)s, %(joint)s),
         string_to_array(%(response_body)s, %(joint)s)
-    ) AS r(id, token, attempt_id, endpoint_id, started_at, test, truncated, uncounted, wait_seconds, duration_ms,
+    ) AS r(id, token, endpoint_id, started_at, test, truncated, uncounted, wait_seconds, duration_ms,
         status_code, status, reason, error, hint, address, timings_ms, request_headers, response_headers,
         response_body)
     WHERE id IS NOT NULL
@@ -178,13 +177,14 @@ WITH r AS MATERIALIZED (
     INSERT INTO webhooks_attempt
         (id, organization_id, delivery_id, endpoint_id, number, started_at, finished_at, duration_ms, status_code,
          error, hint, address, timings_ms, request_headers, response_headers, response_body, truncated)
-    SELECT r.attempt_id, finished.organization_id, r.id, r.endpoint_id, finished.attempt_count,
+    SELECT {uuid7_from("(extract(epoch FROM clock_timestamp()) * 1000)::bigint")},
+        finished.organization_id, r.id, r.endpoint_id, finished.attempt_count,
         to_timestamp(r.started_at), statement_timestamp(), r.duration_ms, r.status_code, r.error, r.hint, r.address,
         r.timings_ms::jsonb, r.request_headers::jsonb, r.response_headers::jsonb, r.response_body, r.truncated
     FROM r JOIN finished USING (id)
 )
 SELECT id FROM finished
-"""
+"""  # noqa: S608
 
 RELEASE_EXPIRED = f"""
 WITH expired AS MATERIALIZED (
@@ -276,7 +276,6 @@ def _columns(results: list[Result]) -> dict[str, str]:
         "joint": joint,
         "id": ",".join([each.claimed.id.hex for each in results]),
         "token": ",".join([each.claimed.token.hex for each in results]),
-        "attempt_id": ",".join([new_uuid().hex for _ in results]),
         "endpoint_id": ",".join([each.claimed.receiver.id.hex for each in results]),
         "started_at": ",".join([repr(each.claimed.started_at) for each in results]),
         "test": ",".join([str(each.claimed.test) for each in results]),
