@@ -1,14 +1,14 @@
 """The filter form of the audit page: what a person chose, as filters. Days are whole ones of the reader's zone."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
-from django.utils.dateparse import parse_date
 
 from apps.audit.filters import read_filters
 from apps.audit.sources import Filters
 from apps.base.errors import Invalid
+from apps.base.instants import read_day
 
 FIELDS = ("actor", "category", "action", "target", "key", "since", "until", "request_id")
 
@@ -25,14 +25,23 @@ def page_filters(texts: Mapping[str, str]) -> Filters:
     return read_filters(texts, since, until)
 
 
+def unusable(texts: Mapping[str, str]) -> list[str]:
+    """Return the names of the fields whose text chooses nothing, whatever the others hold."""
+    found = []
+    for name, text in texts.items():
+        try:
+            page_filters({name: text})
+        except Invalid:
+            found.append(name)
+    return found
+
+
 def _start_of(name: str, texts: Mapping[str, str], days_later: int = 0) -> datetime | None:
     if name not in texts:
         return None
+    day = read_day(name, texts[name])
     try:
-        day: date | None = parse_date(texts[name])
-        if day is not None:
-            day += timedelta(days=days_later)
-            return timezone.make_aware(datetime(day.year, day.month, day.day)).astimezone(UTC)
+        day += timedelta(days=days_later)
+        return timezone.make_aware(datetime(day.year, day.month, day.day)).astimezone(UTC)
     except (ValueError, OverflowError):
-        pass
-    raise Invalid.field(name, f"{name} must be a day such as 2026-11-22.")
+        raise Invalid.field(name, f"{name} is out of range.") from None

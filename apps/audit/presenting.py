@@ -1,6 +1,6 @@
 """What the audit page shows of rows, of the choices of its filters, and of exports."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.formats import number_format
@@ -15,9 +15,11 @@ from apps.audit.parties import link_to_page, offered
 from apps.audit.sources import Row, categories
 from apps.audit.words import grouped_words, words_for
 from apps.base.actor import Actor, ActorKind
+from apps.base.logging import hide_keys
 from apps.base.snippets import as_curl, logged_call
 
 SYSTEM = "system"
+LONGEST_SHOWN = 60
 FORMAT_NAMES = {"csv": "CSV", "jsonl": "JSON Lines"}
 
 
@@ -130,12 +132,28 @@ def _progress(job: AuditExport) -> str:
     return ngettext("%(written)s row written", "%(written)s rows written", job.written) % {"written": written}
 
 
-def _chosen(job: AuditExport) -> list[tuple[str, Any]]:
-    """Return the filters of an export in words, times as times."""
-    labels = {
+def _labels() -> dict[str, str]:
+    return {
         "category": _("Kind"), "actor": _("Who"), "action": _("Action"), "target": _("Target"), "key": _("Key"),
         "since": _("From"), "until": _("Before"), "request_id": _("Request id"),
     }  # fmt: skip
+
+
+def unusable(names: Sequence[str], texts: Mapping[str, str]) -> str:
+    """Say which filters of the page cannot be used, and what a day looks like; nothing where all can."""
+    labels = _labels() | {"since": _("From day"), "until": _("To day")}
+    of_day = _("%(filter)s: “%(text)s” can't be used. Enter a date such as 2026-11-22.")
+    of_word = _("%(filter)s: “%(text)s” can't be used. Change or clear this filter.")
+    return " ".join(
+        (of_day if name in ("since", "until") else of_word)
+        % {"filter": labels[name], "text": hide_keys(texts[name])[:LONGEST_SHOWN]}
+        for name in names
+    )
+
+
+def _chosen(job: AuditExport) -> list[tuple[str, Any]]:
+    """Return the filters of an export in words, times as times."""
+    labels = _labels()
     filters = filters_from(job.filters)
     values: dict[str, Any] = {name: getattr(filters, name) for name in labels if getattr(filters, name)}
     if "action" in values:

@@ -14,6 +14,7 @@ DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 INSTANT = re.compile(rf"{DAY.pattern}T\d\d:\d\d:\d\dZ", re.ASCII)
 # RFC 3339 section 5.6: T and Z in either case; the fraction as long as anybody's clock writes it.
 CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"
+LOCAL_TIME = re.compile(rf"{DAY.pattern}T{CLOCK}(?::[0-5]\d)?", re.ASCII)
 TIME = re.compile(rf"({DAY.pattern})[Tt]({CLOCK}:[0-5]\d)(?:\.(\d{{1,20}}))?([Zz]|[+-]{CLOCK})", re.ASCII)
 
 
@@ -43,6 +44,16 @@ def read_time(name: str, text: str) -> datetime:
     except (ValueError, OverflowError):
         pass
     raise Invalid.field(name, f"{name} must be a time such as 2026-11-22T10:00:00Z, or a date such as 2026-11-22.")
+
+
+def read_day(name: str, text: str) -> date:
+    """Return a day such as 2026-11-22, or raise Invalid naming the field."""
+    try:
+        if DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise Invalid.field(name, f"{name} must be a day such as 2026-11-22.")
 
 
 def written(moment: datetime | date, style: str) -> str:

@@ -1,10 +1,11 @@
 """The door of pages: signed in, a member of the organization in the path, allowed what the page declares."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpResponseBase
 from django.urls import Resolver404, resolve
@@ -13,6 +14,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
+from apps.base.logging import hide_keys
 from apps.base.permissions import COPIES, Permission
 from apps.base.requests import PortalRequest
 
@@ -21,6 +23,7 @@ Page = Callable[..., HttpResponseBase]
 READING = ("GET", "HEAD")
 FORM = ("GET", "HEAD", "POST")
 BUTTON = ("POST",)
+LONGEST_SHOWN = 60
 
 
 def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] = READING) -> Callable[[Page], Page]:
@@ -75,6 +78,18 @@ def _check(request: PortalRequest, methods: tuple[str, ...]) -> None:
 def _refuse_suspended(request: PortalRequest) -> None:
     if request.actor.suspended:
         raise Forbidden(request.actor.suspended, "organization_suspended")
+
+
+def chosen(request: PortalRequest, name: str, choices: Collection[str]) -> str:
+    """Return what a filter of the page is set to; a value that it does not have is named and counts as none."""
+    text = request.GET.get(name, "").strip()
+    if not text or text in choices:
+        return text
+    # What a page asks for again by itself has no place to say it.
+    if "part" not in request.GET:
+        words = {"filter": name, "text": hide_keys(text)[:LONGEST_SHOWN]}
+        messages.warning(request, _("Filter ignored: %(filter)s can't be “%(text)s”.") % words)
+    return ""
 
 
 def way_back(wanted: str, default: str, below: str = "/") -> str:

@@ -7,6 +7,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.forms import AskingForm, LineField, StepUpForm
+from apps.base.instants import LOCAL_TIME
 from apps.webhooks import actions
 from apps.webhooks.models import EventType
 
@@ -137,6 +138,16 @@ class RotateSecretForm(StepUpForm):
     )
 
 
+class LocalTimeField(forms.DateTimeField):
+    """A time in the reader's zone as a browser's control writes it, and in no other form."""
+
+    def to_python(self, value: Any) -> Any:
+        """Return the moment, or refuse what is none."""
+        if isinstance(value, str) and value and not LOCAL_TIME.fullmatch(value):
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(value)
+
+
 class ReplayForm(forms.Form):
     """S11: which events are sent again. By GET it counts, by POST it starts."""
 
@@ -150,12 +161,12 @@ class ReplayForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
     )
     event_types = forms.ChoiceField(label=_("Event"), required=False)
-    since = forms.DateTimeField(
+    since = LocalTimeField(
         label=_("Created since"),
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "60"}, format="%Y-%m-%dT%H:%M"),
     )
-    until = forms.DateTimeField(
+    until = LocalTimeField(
         label=_("Created before"),
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": "60"}, format="%Y-%m-%dT%H:%M"),

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from tests.conftest import Api
 from tests.engines import make_endpoint, publish
 
 pytestmark = pytest.mark.django_db
+ROOT = Path(__file__).parents[2]
 
 
 def links(answer: Any) -> dict[str, str]:
@@ -39,6 +41,14 @@ def test_links_start_with_the_public_url(admin_key, people):
         answer = client.get("/v1/users?limit=2&offset=4", headers={"X-Forwarded-Host": "other.example"}, secure=True)
         found = re.findall("<([^>]*)>", answer["Link"])
         assert len(found) == 4 and all(each.startswith("https://portal.example.com:8443/v1/users?") for each in found)
+
+
+def test_no_address_is_made_of_the_request():
+    """Behind a proxy the host of a request is not the one that people use."""
+    sources = [path for top in ("apps", "integrations_portal") for path in (ROOT / top).rglob("*.py")]
+    makers = {path.name for path in sources if re.search(r"build_absolute_uri|get_host\(|HTTP_HOST", path.read_text())}
+    # It asks Django to refuse hosts that are not served, and makes nothing of the answer.
+    assert makers == {"programs.py"} and "_host = " not in (ROOT / "apps/base/programs.py").read_text()
 
 
 def test_deleting_while_following_next_misses_nobody(api, admin_key, people, acme):

@@ -10,7 +10,7 @@ from django.utils import timezone
 from apps.api_keys.inventory import Finding, inspect, scopes_seen, table
 from apps.api_keys.models import ApiKey
 from apps.api_keys.presenting.inventory import finding_tabs, inventory_row
-from apps.base.pages import org_page
+from apps.base.pages import chosen, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.spreadsheets import csv_answer
@@ -21,7 +21,7 @@ PER_PAGE = 50
 @org_page(Permission.API_KEYS_READ, nav="api_keys")
 def key_inventory(request: PortalRequest) -> HttpResponseBase:
     """The live keys by what was found, all of them in one look."""
-    now, asked = timezone.now(), request.GET.get("finding", "")
+    now, asked = timezone.now(), chosen(request, "finding", list(Finding))
     live = ApiKey.objects.for_actor(request.actor).live(now).select_related("key_type").order_by("pk")
     looked = inspect(list(live), scopes_seen(request.actor, now), now)
     wanted = [each for each in looked if not asked or asked in each.findings]
@@ -30,7 +30,7 @@ def key_inventory(request: PortalRequest) -> HttpResponseBase:
     context = {
         "page_obj": page,
         "tabs": finding_tabs(request.path, looked, asked),
-        "finding": asked if asked in list(Finding) else "",
+        "finding": asked,
         "total": len(looked),
     }
     return render(request, "api_keys/inventory.html", context)

@@ -12,7 +12,7 @@ from django.utils.http import urlencode
 from apps.api_keys import presenting
 from apps.api_keys.models import ApiKey, KeyType
 from apps.api_keys.presenting import rows
-from apps.base.pages import org_page
+from apps.base.pages import chosen, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.credentials.presenting import creators
@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 @org_page(Permission.API_KEYS_READ, nav="api_keys")
 def key_list(request: PortalRequest) -> HttpResponse:
     """Show the organization's keys, filtered by text, status, type and creator."""
-    q, status, kind, creator = (request.GET.get(name, "").strip() for name in ("q", "status", "type", "created_by"))
+    q, kind, creator = (request.GET.get(name, "").strip() for name in ("q", "type", "created_by"))
+    status = chosen(request, "status", [str(value) for value, _label in rows.STATUSES])
     shown = rows.without_secret(q)
     if shown != q:
         # A whole key was pasted: out of the address with it, before the browser keeps it in its history.

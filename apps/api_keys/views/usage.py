@@ -14,7 +14,7 @@ from apps.api_keys.least_privilege import Hint, hint
 from apps.api_keys.models import ApiKey
 from apps.api_keys.views.one_key import find_key
 from apps.audit.models import LastUse
-from apps.base.pages import org_page
+from apps.base.pages import chosen, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 
@@ -27,7 +27,7 @@ def key_usage(request: PortalRequest, key_id: str) -> HttpResponse:
     context = {
         "key": presenting.facts(key, LastUse.objects.filter(pk=key.pk).first(), now),
         "draining": is_draining(key),
-        **usage_figures.key_page(request.actor, key, request.GET.get("span", ""), now),
+        **usage_figures.key_page(request.actor, key, chosen(request, "span", usage_figures.SPANS), now),
         **_narrower(request, key, hint(request.actor, key, now)),
     }
     return render(request, "api_keys/usage.html", context)
@@ -59,5 +59,5 @@ def key_drain(request: PortalRequest, key_id: str) -> HttpResponse:
 @org_page(Permission.USAGE_READ, nav="api_keys")
 def usage(request: PortalRequest) -> HttpResponse:
     """What all keys of the organization were used for."""
-    page = usage_figures.organization_page(request.actor, request.GET.get("span", ""), timezone.now())
+    page = usage_figures.organization_page(request.actor, chosen(request, "span", usage_figures.SPANS), timezone.now())
     return render(request, "api_keys/usage_of_all.html", page)

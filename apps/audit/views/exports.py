@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from apps.audit import actions, presenting
 from apps.audit.checkpoints import as_json
 from apps.audit.exporting import count_now
-from apps.audit.forms import page_filters, typed
+from apps.audit.forms import page_filters, typed, unusable
 from apps.audit.models import AuditExport
 from apps.audit.writing import CONTENT_TYPES, FORMATS
 from apps.base.errors import Conflict, Invalid
@@ -34,7 +34,7 @@ def export(request: PortalRequest) -> HttpResponseBase:
     try:
         filters = page_filters(texts)
     except Invalid:
-        return _back(request, _("These filters match nothing. Change them, then export."))
+        return _back(request, presenting.unusable(unusable(texts), texts))
     if count_now(request.actor, filters, AT_ONCE) <= AT_ONCE:
         lines = actions.export_log(actor=request.actor, filters=filters, file_format=file_format)
         return _file(request, StreamingHttpResponse(lines), file_format, timezone.now())

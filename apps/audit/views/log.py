@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 
 from apps.audit import checkpoints, kept, presenting
-from apps.audit.forms import page_filters, typed
+from apps.audit.forms import page_filters, typed, unusable
 from apps.audit.models import AuditEntry, AuditExport
 from apps.audit.sources import Page, timeline
 from apps.base.errors import Invalid
@@ -38,6 +38,7 @@ def audit_log(request: PortalRequest) -> HttpResponse:
         logger.exception("the audit log could not be read")
         return render(request, "audit/list.html", {"load_error": True}, status=503)
     context = {
+        "unusable": presenting.unusable(unusable(texts), texts),
         "entries": [presenting.entry(row, request.organization.slug) for row in page.rows],
         "filters": texts,
         "filtered": bool(texts),
@@ -52,7 +53,7 @@ def audit_log(request: PortalRequest) -> HttpResponse:
 
 
 def _find(request: PortalRequest, texts: Mapping[str, str], before: Any) -> Page:
-    """This will return the rows; what is typed but can match nothing is no match, not an error page."""
+    """This will return the rows; what is typed but can match nothing is named on the page, not an error page."""
     try:
         filters = page_filters(texts)
     except Invalid:

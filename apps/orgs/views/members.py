@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.forms import AlreadySent, StepUpForm, form_token
-from apps.base.pages import FORM, org_page
+from apps.base.pages import FORM, chosen, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.credentials.presenting import count_made
@@ -27,8 +27,7 @@ PER_PAGE = 50
 @org_page(Permission.MEMBERS_READ, nav="members")
 def members(request: PortalRequest) -> HttpResponse:
     """S15: the members, filtered by text and role, and the invitations."""
-    text, role = (request.GET.get(name, "").strip() for name in ("q", "role"))
-    role = role if role in Role.values else ""
+    text, role = request.GET.get("q", "").strip(), chosen(request, "role", Role.values)
     found = presenting.members(request.actor, text, role)
     page: Page[Any] = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
     page.object_list = presenting.member_rows(request.actor, list(page.object_list))

@@ -14,6 +14,7 @@ from apps.base.errors import Invalid
 from apps.base.identifiers import decode, uuid_at
 from apps.base.lists import Cursors, beyond
 from apps.base.organizations import days_kept
+from apps.base.pages import chosen
 from apps.base.requests import PortalRequest
 from apps.webhooks import presenting
 from apps.webhooks.lists import written
@@ -37,6 +38,7 @@ FILTERS = ("status", "event_type", "since", "q", "errors")
 def delivery_list(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
     """This will return the context of the Deliveries tab."""
     filters = {name: request.GET.get(name, "").strip() for name in FILTERS}
+    filters |= {name: chosen(request, name, known) for name, known in (("status", STATUS_FILTERS), ("since", SPANS))}
     every = Delivery.objects.for_actor(request.actor).filter(endpoint=endpoint)
     rows, cursor = _filtered(every, filters).order_by("-pk"), request.GET.get("cursor", "")
     cursors = Cursors.of(f"deliveries of {endpoint.public_id}", endpoint.organization_id, filters.items())
