@@ -40,7 +40,7 @@ class Attempts(Source):
             return []
         if filters.actor not in ("", SENDER.id) or (filters.actions and ACTION not in filters.actions):
             return []
-        found = Attempt.objects.for_actor(actor).exclude(finished_at=None)
+        found: QuerySet = Attempt.objects.for_actor(actor).exclude(finished_at=None)
         if filters.since is not None:
             found = found.filter(pk__gte=first_key(filters.since))
         if filters.until is not None:

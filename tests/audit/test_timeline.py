@@ -14,7 +14,7 @@ from apps.audit.sources import Filters, key_at, timeline
 from apps.base import identifiers
 from apps.base.actor import Actor, ActorKind
 from apps.base.callers import Caller
-from apps.base.identifiers import decode, time_of
+from apps.base.identifiers import KEYS, decode, time_of
 from apps.base.instants import instant_ms
 from apps.orgs.models import Organization
 from apps.webhooks.models import Attempt, Delivery, Endpoint, Event
@@ -36,6 +36,7 @@ def attempt(organization: Organization, error: str = "", finished: bool = True, 
         **owned, endpoint=endpoint, event=event, event_type=event.type, created_at=now, attempt_count=1
     )
     usual = {"number": 1, "started_at": now, "finished_at": now if finished else None, "status_code": 200}
+    usual["id"] = KEYS.at(timezone.now())
     return Attempt.objects.create(
         **owned, delivery=delivery, endpoint_id=endpoint.pk, error=error, duration_ms=84.0, **{**usual, **values}
     )

@@ -12,7 +12,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from apps.base.identifiers import new_uuid
+from apps.base.identifiers import KEYS
 from apps.base.rendering import to_json
 from apps.webhooks.claims.due import due_endpoints
 from apps.webhooks.claims.rows import ClaimedDelivery, Limits, Receiver, Result
@@ -238,7 +238,7 @@ def _next_status(cursor: Any, result: Result) -> str:
 
 def _attempted(result: Result, now: str) -> tuple[Any, ...]:
     claimed = result.claimed
-    keys = (new_uuid().hex, claimed.receiver.organization_id.hex, claimed.id.hex, claimed.receiver.id.hex)
+    keys = (KEYS.at(timezone.now()).hex, claimed.receiver.organization_id.hex, claimed.id.hex, claimed.receiver.id.hex)
     times = (claimed.number, as_text(datetime.fromtimestamp(claimed.started_at, UTC)), now)
     texts = (to_json(result.timings_ms), to_json(result.request_headers), to_json(result.response_headers))
     outcome = (result.duration_ms, result.status_code, result.error, result.hint, result.address)
@@ -253,7 +253,9 @@ def release_expired(rows: int, lease_seconds: float) -> int:
         for key, owner, endpoint, number, lease_until in expired:
             started = as_text((from_text(lease_until) or timezone.now()) - timedelta(seconds=lease_seconds))
             record = (None, None, "shutdown", "lost", "", "{}", "{}", "[]", "", False)
-            cursor.execute(ATTEMPTED, (new_uuid().hex, owner, key, endpoint, number, started, now, *record))
+            cursor.execute(
+                ATTEMPTED, (KEYS.at(timezone.now()).hex, owner, key, endpoint, number, started, now, *record)
+            )
             cursor.execute(AGAIN, (now, key))
     return len(expired)
 
