@@ -168,3 +168,74 @@ def test_closing_with_questions_out_is_quiet(names: NameServer) -> None:
     asked.step()
     asked.close()
     assert asked.sockets() == (set(), set())
+
+
+def test_slow_names_have_their_whole_time_after_many_quick_ones(names: NameServer) -> None:
+    quick = {f"quick{number}.example": ["93.184.215.16"] for number in range(30)}
+    slow = {f"slow{number}.example": ["93.184.215.17"] for number in range(8)}
+    names.records |= quick | slow
+    names.delays = {name: 0.4 + 0.4 * number for number, name in enumerate(slow)}
+    asked = make(names)
+    for name in quick:
+        run(asked, asked.lookup(name))
+    lookups = [asked.lookup(name, number) for number, name in enumerate(slow)]
+    run(asked, *lookups, seconds=5.5)
+    assert [each.answer.hint for each in lookups] == [""] * len(slow)
+
+
+def test_a_lost_datagram_is_asked_again(names: NameServer) -> None:
+    names.stalled.add("b.example")
+    asked = make(names)
+    lookup = asked.lookup("b.example")
+    run(asked, lookup, seconds=0.5)
+    names.stalled.clear()
+    run(asked, lookup)
+    assert lookup.answer.addresses
+
+
+def test_a_silent_first_server_leaves_the_second(names: NameServer) -> None:
+    with NameServer() as silent:
+        silent.stalled.add("b.example")
+        asked = CaresResolver([silent.server, names.server])
+        lookup = asked.lookup("b.example")
+        run(asked, lookup)
+        assert lookup.answer.addresses
+
+
+@pytest.mark.parametrize("name", ["late.example", "empty.example"])
+def test_a_name_that_comes_into_being_is_found_at_the_next_attempt(names: NameServer, name: str) -> None:
+    """Whatever its zone says about how long to remember that it was missing: the first retry comes after 4 s."""
+    now = [0.0]
+    asked = CaresResolver([names.server], clock=lambda: now[0])
+    missing = asked.lookup(name)
+    run(asked, missing)
+    assert not missing.answer.addresses
+    names.records[name] = ["93.184.215.18"]
+    now[0] = 0.8  # the shortest wait that a schedule can have: one second less 20 %
+    found = asked.lookup(name)
+    run(asked, found)
+    assert found.answer.addresses == (ip_address("93.184.215.18"),)
+
+
+def test_a_time_out_of_our_own_is_not_remembered(names: NameServer) -> None:
+    names.stalled.add("b.example")
+    asked = make(names, lookup_seconds=0.2)
+    first = asked.lookup("b.example")
+    run(asked, first)
+    names.stalled.clear()
+    second = asked.lookup("b.example")
+    run(asked, second)
+    assert first.answer.hint == "dns_timed_out" and second.answer.addresses
+
+
+def test_an_answer_that_cannot_be_read_fails_its_own_look_up_only(names: NameServer) -> None:
+    names.garbled = {f"garbled{number}.example" for number in range(10)}
+    names.delays = {"a.example": 0.5, "b.example": 0.5}
+    asked = make(names)
+    good = [asked.lookup(name) for name in names.delays]
+    bad = [asked.lookup(name, name) for name in names.garbled]
+    run(asked, *good)
+    assert all(each.answer.addresses for each in good)
+    assert sorted(names.names_asked()).count("a.example") == 1, "nobody had to ask again"
+    run(asked, *bad)
+    assert {each.answer.hint for each in bad} <= {"dns_server_failed", "dns_timed_out"}

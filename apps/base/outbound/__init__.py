@@ -7,7 +7,8 @@
 from .addresses import Address, AddressPolicy, is_own_interface, is_public
 from .guard import SWITCHING_PROTOCOLS, Call, GuardedHandle, SocketHook, resolve_entry
 from .headers import HeaderRefused, check_header, header_lines
-from .resolver import Answer, CaresResolver, Lookup, Resolver
+from .question import Answer
+from .resolver import CaresResolver, Lookup, Resolver
 from .urls import AddressRefused, Target, check_url
 
 __all__ = [
