@@ -15,6 +15,8 @@ from apps.webhooks.sender import OutboundRequest
 from apps.webhooks.signing import secret_bytes, sign
 
 USER_AGENT = f"IntegrationsPortal/{settings.VERSION}"
+# Firewalls in front of receivers refuse requests without Accept. "identity": what comes back is kept as it is.
+ACCEPT = (("accept", "*/*"), ("accept-encoding", "identity"))
 HEADERS_FIELD, SECRET_FIELD = "headers", "secret"
 
 
@@ -26,11 +28,13 @@ def build_request(claimed: ClaimedDelivery, timestamp: int) -> OutboundRequest:
     receiver, body = claimed.receiver, claimed.body.encode()
     keys = [_signing_key(secret_id, receiver.organization_id, sealed) for secret_id, sealed in receiver.secrets]
     signed = sign(keys, _message_id(claimed.event_id), timestamp, body)
+    own = own_headers(receiver)
     fixed = (("content-type", "application/json"), ("user-agent", USER_AGENT))
+    accept = ACCEPT if not any(name.lower() == "accept" for name, _value in own) else ACCEPT[1:]
     return OutboundRequest(
         token=claimed,
         url=receiver.url,
-        headers=[*fixed, *signed.items(), *own_headers(receiver)],
+        headers=[*fixed, *accept, *signed.items(), *own],
         body=body,
         timeout_ms=settings.WEBHOOK_TIMEOUT * 1000,
         organization_id=receiver.organization_id,

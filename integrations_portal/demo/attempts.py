@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from apps.base.identifiers import uuid_at
-from apps.webhooks.messages import USER_AGENT
+from apps.webhooks.messages import ACCEPT, USER_AGENT
 from apps.webhooks.models import Attempt, Delivery, Event
 from apps.webhooks.schedule import spread
 from apps.webhooks.signing import secret_bytes, sign
@@ -79,7 +79,7 @@ def write(
         hint=answer.hint,
         address=_address(built, answer),
         timings_ms=_timings(answer, took),
-        request_headers={"content-type": "application/json", "user-agent": USER_AGENT, **signed},
+        request_headers={"content-type": "application/json", "user-agent": USER_AGENT, **dict(ACCEPT), **signed},
         response_headers=_headers(answer),
         response_body=answer.body,
     )

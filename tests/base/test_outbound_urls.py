@@ -101,9 +101,33 @@ def test_plain_http_needs_a_literal_that_the_operator_allowed() -> None:
     target = check_url("http://127.0.0.1:9000/hook", LOCAL)
     assert target.literal == ip_address("127.0.0.1") and target.port == 9000 and target.is_allowed_exception
     assert check_url("http://[::1]:9000/", LOCAL).url == "http://[::1]:9000/"
-    for url in ("http://localhost:9000/", "http://a.example/", "http://8.8.8.8/", "http://127.0.0.1:81/"):
+    for url in ("http://a.example/", "http://8.8.8.8/", "http://127.0.0.1:81/", "http://a.localhost:9000/"):
         with pytest.raises(AddressRefused):
             check_url(url, LOCAL)
+
+
+def test_localhost_is_the_loopback_address_where_the_operator_allowed_that() -> None:
+    for text, url in (
+        ("http://localhost:9000/hook", "http://localhost:9000/hook"),
+        ("http://LOCALHOST", "http://localhost/"),
+        ("https://localhost:9443/x", "https://localhost:9443/x"),
+    ):
+        target = check_url(text, LOCAL)
+        assert (target.url, target.literal) == (url, ip_address("127.0.0.1")) and target.is_allowed_exception
+    one_port = AddressPolicy(((ip_network("127.0.0.1/32"), 9000),))
+    assert check_url("http://localhost:9000/", one_port)
+    own = AddressPolicy(LOCAL.allowed, "127.0.0.1", 8000)
+    for text, policy in (
+        ("http://localhost:9000/", STRICT),
+        ("http://localhost:9001/", one_port),
+        ("http://localhost:9000/", AddressPolicy(((ip_network("10.0.0.0/8"), None),))),
+        ("http://localhost.:9000/", LOCAL),
+        ("http://localhost:8000/", own),
+        ("http://localhost:8000/", AddressPolicy(LOCAL.allowed, "localhost", 8000)),
+        ("http://localhost:81/", LOCAL),
+    ):
+        with pytest.raises(AddressRefused):
+            check_url(text, policy)
 
 
 def test_the_portals_own_port_is_refused_even_where_its_address_is_allowed() -> None:

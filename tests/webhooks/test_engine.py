@@ -65,6 +65,7 @@ def test_a_delivery_arrives_signed_and_is_recorded(acme: Organization, receiver:
     assert request.headers["webhook-id"] == delivery.event.public_id
     assert request.headers["x-team"] == "blue" and request.headers["content-type"] == "application/json"
     assert request.headers["user-agent"].startswith("IntegrationsPortal/")
+    assert (request.headers["accept"], request.headers["accept-encoding"]) == ("*/*", "identity")
     attempt = Attempt.objects.get()
     assert (delivery.status, delivery.pk, attempt.status_code) == ("succeeded", attempt.delivery_id, 200)
     assert (attempt.address, attempt.response_body) == ("127.0.0.1", "ok")
@@ -73,6 +74,16 @@ def test_a_delivery_arrives_signed_and_is_recorded(acme: Organization, receiver:
     assert accepted.event_id == delivery.event_id
     endpoint.refresh_from_db()
     assert endpoint.last_success_at is not None
+
+
+def test_an_accept_header_of_the_organization_takes_the_place_of_ours(acme: Organization, receiver: Receiver) -> None:
+    actions.create_endpoint(
+        actor=developer(acme), url=receiver.url, event_types=["*"], headers={"Accept": "application/json"}
+    )
+    publish(acme)
+    engine().drain()
+    lines = [line.lower() for line in receiver.requests[0].header_lines]
+    assert [line for line in lines if line.startswith(b"accept:")] == [b"accept: application/json"]
 
 
 def test_a_rotation_signs_with_both_secrets_newest_first(acme: Organization, receiver: Receiver) -> None:

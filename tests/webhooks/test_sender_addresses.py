@@ -71,6 +71,17 @@ def test_only_what_was_checked_is_dialled(make_sender, url: str, answers: list[s
     assert set(dialled) == expected
 
 
+def test_localhost_is_dialled_at_the_loopback_address_and_named_as_it_was_written(make_sender, receiver) -> None:
+    """Also on a handle that was used before, and without a look-up."""
+    resolver = StubResolver()
+    sender = make_sender(resolver=resolver)
+    for _number in range(2):
+        outcome = send(sender, f"http://localhost:{receiver.port}/hook")
+        assert (outcome.error, outcome.address) == (None, "127.0.0.1")
+    assert receiver.requests[0].headers["host"] == f"localhost:{receiver.port}" and resolver.asked == []
+    assert send(sender, receiver.url).error is None
+
+
 @pytest.mark.parametrize(
     "url",
     ["https://10.0.0.1/", "https://0x7f.1/", "https://localhost/", "https://u@a.b/", "http://a.b/", "x", ""],

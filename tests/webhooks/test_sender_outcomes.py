@@ -1,6 +1,8 @@
 """What is told of each answer, the hostile ones included: the right error, in time, in little memory."""
 
+import gzip
 import time
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -122,6 +124,43 @@ def test_a_body_beyond_what_is_kept_is_a_success_and_marked(make_sender, receive
     assert (cut.error, cut.truncated, len(cut.response_body.encode())) == (None, True, 16384)
     receiver.behaviour = status(500, body=b"x" * 50_000)
     assert send(make_sender(), receiver.url).error == "http_error"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "says"),
+    [
+        ("refusé".encode("latin-1"), {"Content-Type": "text/plain; charset=ISO-8859-1"}, "refusé"),
+        ("ошибка".encode("cp1251"), {"Content-Type": 'text/html; charset="windows-1251"'}, "ошибка"),
+        ("失敗".encode("shift_jis"), {"Content-Type": "text/html; charset=Shift_JIS"}, "失敗"),
+        ("no".encode("utf-16"), {"Content-Type": "text/plain"}, "no"),
+        (b"\xef\xbb\xbf{}", {"Content-Type": "application/json"}, "{}"),
+        ("refusé".encode("latin-1"), {}, "refusé"),
+        ("refusé".encode(), {"Content-Type": "text/plain; charset=klingon"}, "refusé"),
+        (b"x+AGE-", {"Content-Type": "text/plain; charset=utf-7"}, "x+AGE-"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\xff", {"Content-Type": "image/png"}, "[binary data, not shown]"),
+        (gzip.compress(b'{"error":"no"}'), {"Content-Encoding": "gzip"}, '{"error":"no"}'),
+        (zlib.compress("é".encode()), {"Content-Encoding": "Deflate"}, "é"),
+        (zlib.compress(b"raw")[2:-4], {"Content-Encoding": "deflate"}, "raw"),
+        (b"\x0b\x02\x80hello\x03", {"Content-Encoding": "br"}, "[compressed with br, not shown]"),
+        (
+            gzip.compress(gzip.compress(b"x")),
+            {"Content-Encoding": "gzip, gzip"},
+            "[compressed with gzip, gzip, not shown]",
+        ),
+        (b"plain", {"Content-Encoding": "gzip"}, "plain"),
+        (b"plain", {"Content-Encoding": "UTF-8"}, "plain"),
+    ],
+)
+def test_a_body_is_stored_as_people_can_read_it(make_sender, receiver, body, headers, says) -> None:
+    receiver.behaviour = status(200, *headers.items(), body=body)
+    outcome = send(make_sender(), receiver.url)
+    assert (outcome.error, outcome.response_body, outcome.truncated) == (None, says, False)
+
+
+def test_a_compressed_body_is_undone_no_further_than_what_is_kept(make_sender, receiver) -> None:
+    receiver.behaviour = status(200, ("Content-Encoding", "gzip"), body=gzip.compress(b"a" * 10_000_000))
+    outcome = send(make_sender(), receiver.url)
+    assert (outcome.error, outcome.response_body, outcome.truncated) == (None, "a" * 16384, True)
 
 
 def test_an_unread_request_times_out(make_sender, receiver) -> None:

@@ -224,11 +224,11 @@ def _received_bytes(descriptor: int) -> int:
 
 
 def resolve_entry(target: Target, addresses: tuple[Address, ...]) -> str:
-    """Pin a name to the addresses that were checked, in the form of CURLOPT_RESOLVE; "" for a literal.
+    """Pin a name to the addresses that were checked, in the form of CURLOPT_RESOLVE; "" for a host that is an address.
 
     The "+" lets the entry age out of curl's table like any other.
     """
-    if target.literal is not None:
+    if target.host == str(target.literal):
         return ""
     shown = ",".join(f"[{ip}]" if ip.version == 6 else str(ip) for ip in addresses[:DIALLED_ADDRESSES])
     return f"+{target.host}:{target.port}:{shown}"

@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from .refusals import Refused
 
 MAX_NAME_LENGTH = 64
-MAX_VALUE_LENGTH = 1024
+# A token (JWT) of an identity provider is often longer than 1,024.
+MAX_VALUE_LENGTH = 4096
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Visible ASCII, with spaces and tabs only inside. obs-text and obs-fold are left out on purpose.
@@ -24,7 +25,9 @@ RESERVED = FRAMING | frozenset(
 )
 RESERVED_PREFIXES = ("proxy-", "webhook-", "svix-")
 
-_LINE = rf"(?!(?i:{'|'.join(sorted(FRAMING))}):){_NAME.pattern}: {_VALUE.pattern}"
+# Servers that hand headers on as variables (CGI, WSGI) make the same name of "_" and "-".
+_FRAMING = "|".join(sorted(FRAMING)).replace("-", "[-_]")
+_LINE = rf"(?!(?i:{_FRAMING}):){_NAME.pattern}: {_VALUE.pattern}"
 _BLOCK = re.compile(rf"(?:{_LINE}(?:\n{_LINE})*)?")
 
 
@@ -37,12 +40,12 @@ def check_header(name: str, value: str) -> None:
     if len(name) > MAX_NAME_LENGTH or not _NAME.fullmatch(name):
         message = _("A header name has 1 to 64 letters, digits and hyphens, like X-Team.")
         raise HeaderRefused("bad_name", message)
-    lowered = name.lower()
-    if lowered in RESERVED or lowered.startswith(RESERVED_PREFIXES):
+    folded = name.lower().replace("_", "-")
+    if folded in RESERVED or folded.startswith(RESERVED_PREFIXES):
         message = format_lazy(_("The portal sets the header {name} itself. Choose another name."), name=name)
         raise HeaderRefused("reserved_name", message)
     if len(value) > MAX_VALUE_LENGTH or not _VALUE.fullmatch(value):
-        message = _("A header value has 1 to 1,024 plain ASCII characters, with no space at either end.")
+        message = _("Header values can have 1 to 4,096 plain ASCII characters, with no space at either end.")
         raise HeaderRefused("bad_value", message)
 
 

@@ -23,6 +23,8 @@ _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _REST = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?\[\]|-]|%[0-9A-Fa-f]{2})*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # A last label with which a browser or C library reads the host as a number (WHATWG URL: "ends in a number").
+# The one name that is an address: RFC 6761 section 6.3. Only where an operator allowed that address.
+LOCALHOST, LOCALHOST_ADDRESS = "localhost", IPv4Address("127.0.0.1")
 _NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 
 
@@ -54,8 +56,9 @@ def check_url(text: str, policy: AddressPolicy | None = None) -> Target:
 @lru_cache(maxsize=1024)
 def _check_url(text: str, policy: AddressPolicy) -> Target:
     scheme, host_text, port, rest = _split(text)
-    literal = _parse_literal(host_text)
-    host = str(literal) if literal else _check_name(host_text)
+    is_localhost = host_text.lower() == LOCALHOST and policy.is_exception(LOCALHOST_ADDRESS, port)
+    literal = LOCALHOST_ADDRESS if is_localhost else _parse_literal(host_text)
+    host = LOCALHOST if is_localhost else str(literal) if literal else _check_name(host_text)
     is_exception = literal is not None and policy.is_exception(literal, port)
     if policy.is_own_name(host) and (not is_exception or port == policy.own_port):
         raise AddressRefused("own_address", _("This is the portal's own address. Enter the receiver's."))
@@ -63,7 +66,7 @@ def _check_url(text: str, policy: AddressPolicy) -> Target:
         _judge_literal(literal, port, policy)
     if scheme == "http" and not is_exception:
         raise AddressRefused("https_required", _("Use https:// so that events travel encrypted."))
-    shown_host = f"[{host}]" if literal and literal.version == 6 else host
+    shown_host = f"[{host}]" if ":" in host else host
     shown_port = "" if port == DEFAULT_PORTS[scheme] else f":{port}"
     return Target(f"{scheme}://{shown_host}{shown_port}{rest}", scheme, host, port, literal, is_exception)
 
