@@ -180,6 +180,8 @@ CACHES = {
 # --- Sign-in --------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "orgs.User"
 AUTHENTICATION_BACKENDS = ["apps.orgs.adapter.Backend"]
+# Addresses are unique among accounts that have theirs, not among those that claim one: the backend tells them apart.
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]
 PASSWORD_HASHERS = ["apps.base.secrets.PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},

@@ -48,9 +48,8 @@ def _organizations() -> Any:
 
 def is_member(organization_id: uuid.UUID, user_id: str) -> bool:
     """This will tell whether the account with a public id belongs to an organization at this moment."""
-    key = decode("user", user_id)
-    rows = apps.get_model("orgs", "Membership").objects.filter(organization_id=organization_id)
-    return key is not None and rows.filter(user_id=key).exists()
+    rows: Any = apps.get_model("orgs", "Membership").objects.filter(organization_id=organization_id)
+    return bool(rows.with_user_id(user_id).exists())
 
 
 def find_organization(text: str) -> uuid.UUID | None:

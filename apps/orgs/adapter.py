@@ -1,7 +1,7 @@
 """Where django-allauth is told the portal's rules."""
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
 
 from apps.base import form_limits
 from apps.base.errors import RateLimited
@@ -28,12 +29,20 @@ BEGAN = "began"
 # In the session, between two steps of one request: the browser had not signed in to this account before.
 NEWS = "new_browser"
 NEWS_MAILS = "10/d"
+FIRST_LINKS = "10/h"
 
 
 class AccountAdapter(DefaultAccountAdapter):
     """Sign-up is closed: accounts come by invitation, by an operator, or through the API."""
 
     request: PortalRequest
+    error_messages: ClassVar[dict[str, Any]] = {
+        **DefaultAccountAdapter.error_messages,
+        "email_password_mismatch": _(
+            "Incorrect email or password. If the password is right but the address isn't verified yet, "
+            "check the inbox for a link."
+        ),
+    }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """This will keep the door closed."""
@@ -71,7 +80,9 @@ class AccountAdapter(DefaultAccountAdapter):
     def post_login(self, request: PortalRequest, user: User, **options: Any) -> HttpResponse:
         """This will record the sign-in and lead on."""
         methods = [_method(record) for record in get_authentication_records(request, user)]
-        tell = bool(request.session.pop(NEWS, False)) and _may_mail(request, user)
+        is_news = bool(request.session.pop(NEWS, False))
+        tell = is_news and _may_mail(request, user, "new-browser-mails", NEWS_MAILS)
+        actions.ask_the_owner(user)
         actions.note_sign_in(actor=oneself(request, user), methods=methods, tell=tell)
         response = super().post_login(request, user, **options)
         browsers.remember(request, response, user)
@@ -84,10 +95,10 @@ class AccountAdapter(DefaultAccountAdapter):
         super().logout(request)
 
 
-def _may_mail(request: PortalRequest, user: User) -> bool:
+def _may_mail(request: PortalRequest, user: User, group: str, rate: str) -> bool:
     """Whoever has the password must not fill the owner's mailbox by signing in again and again."""
     try:
-        form_limits.check(request, "new-browser-mails", NEWS_MAILS, per=f"account {user.pk}")
+        form_limits.check(request, group, rate, per=f"account {user.pk}")
     except RateLimited:
         return False
     return True
@@ -106,9 +117,22 @@ def _method(record: dict[str, Any]) -> str:
 class Backend(AuthenticationBackend):
     """Signs in by the account's own address: a further one may be somebody else's, and nobody has confirmed it."""
 
+    def authenticate(self, request: PortalRequest | None, **credentials: Any) -> AbstractBaseUser | None:
+        """Return the account; of one that waits for its owner none: the right password sends a link to the address.
+
+        The page says the same as to a wrong password, and a stranger learns nothing more.
+        """
+        user = super().authenticate(request, **credentials)
+        if not isinstance(user, User) or not user.waits_for_owner:
+            return user
+        if request is None or _may_mail(request, user, "first-links", FIRST_LINKS):
+            actions.send_first_link(user=user)
+        return None
+
     def _authenticate_by_email(self, email: str, password: str) -> AbstractBaseUser | None:
         # One account, but for two of before whose addresses differ in the spelling alone: each has its own password.
-        accounts: list[User | None] = [*User.objects.all_with_address(email)] or [None]
+        # Of those that only claim the address one is looked at: how many there are must not show in the time it takes.
+        accounts: list[User | None] = [*User.objects.owners_of(email)] or [User.objects.claims_on(email).first()]
         return next(filter(None, (self._check_password(account, password) for account in accounts)), None)
 
 

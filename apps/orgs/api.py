@@ -49,8 +49,8 @@ class Users(PortalView):
 
     def post(self, request: ApiRequest) -> Response:
         """This will make a viewer."""
-        user = actions.create_user(actor=request.actor, **self.validated(request, NewUserBody, prepare=with_hash))
-        return Response(write_listed(user), status=201)
+        body = self.validated(request, NewUserBody, prepare=with_hash)
+        return Response(write_listed(actions.create_user(actor=request.actor, **body)), status=201)
 
 
 class UserBatch(PortalView):
@@ -88,15 +88,15 @@ class OneUser(PortalView):
 
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one user."""
-        user = actions.find_membership(request.actor, id).user
-        return ObjectResponse(write_single(user), user.version)
+        member = actions.find_membership(request.actor, id)
+        return ObjectResponse(write_single(member), member.version)
 
     def put(self, request: ApiRequest, id: str) -> Response:
         """This will change the name, the address, or both."""
         actions.find_membership(request.actor, id)
         body, expected = self.validated(request, UserChangeBody), self.expected(request)
-        user = actions.update_user(actor=request.actor, user_id=id, expected=expected, **body)
-        return ObjectResponse(write_changed(user), user.version, as_read=write_single(user))
+        member = actions.update_user(actor=request.actor, user_id=id, expected=expected, **body)
+        return ObjectResponse(write_changed(member), member.version, as_read=write_single(member))
 
     patch = put
 
@@ -115,7 +115,7 @@ class Invitations(PortalView):
 
     def get(self, request: ApiRequest) -> Response:
         """This will list what nobody accepted or withdrew, oldest first; past its time an invitation stays here."""
-        rows = Invitation.objects.for_actor(request.actor).open().order_by("pk")
+        rows = Invitation.objects.for_actor(request.actor).shown().open().order_by("pk")
         return self.offset_page(request, rows, write_invitation)
 
     def post(self, request: ApiRequest) -> Response:

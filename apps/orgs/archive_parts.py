@@ -41,7 +41,7 @@ def members(actor: Actor) -> Iterator[dict[str, Any]]:
     for batch in in_batches(Membership.objects.for_actor(actor).select_related("user")):
         for row in batch:
             yield {
-                "id": row.user.public_id,
+                "id": row.user_public_id,
                 "name": row.user.name,
                 "email": row.user.email,
                 "role": row.role,
@@ -53,7 +53,7 @@ def members(actor: Actor) -> Iterator[dict[str, Any]]:
 
 def invitations(actor: Actor) -> Iterator[dict[str, Any]]:
     """This will return who was invited by mail, and what became of it."""
-    for batch in in_batches(Invitation.objects.for_actor(actor)):
+    for batch in in_batches(Invitation.objects.for_actor(actor).shown()):
         for row in batch:
             yield {
                 "id": row.public_id,

@@ -4,18 +4,20 @@ The page that asked for one knows nothing of the account behind the address, not
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.utils import timezone, translation
 
-from apps.base.identifiers import decode
 from apps.orgs import mail
 from apps.orgs.links import confirm_address_link, invitation_link, set_password_link
-from apps.orgs.models import INVITATION_DAYS, Invitation, OutgoingMail, Role, User
+from apps.orgs.models import INVITATION_DAYS, Invitation, Membership, OrganizationStatus, OutgoingMail, Role, User
 
 Written = tuple[str, str] | None
+# To one address; a mail that is held back is written at its owner's next sign-in.
+PLACES_PER_HOUR = 10
 
 
 def write(row: OutgoingMail) -> Written:
@@ -25,29 +27,78 @@ def write(row: OutgoingMail) -> Written:
 
 def _reset(row: OutgoingMail) -> Written:
     """To the account's own address only: a further one may have been added by somebody who knew a password."""
-    user = User.objects.with_address(row.to)
+    user = User.objects.filter(pk=row.regarding).first() if row.regarding else _first_of(row)
     if user is None or not user.is_active:
         return None
     return mail.write("password_reset", {"name": user.name, "link": set_password_link(user)}, user.language)
 
 
+def _first_of(row: OutgoingMail) -> User | None:
+    """Return the account of the address; another one, spelled otherwise, gets a mail of its own."""
+    owners = User.objects.owners_of(row.to)
+    for twin in owners[1:]:
+        mail.enqueue_link(to=twin.email, template="password_reset", regarding=str(twin.pk))
+    return owners[0] if owners else User.objects.with_address(row.to)
+
+
+def _first_sign_in(row: OutgoingMail) -> Written:
+    """To an account that waits for its owner, after its first password was typed."""
+    user = User.objects.filter(pk=row.regarding, email=row.to, is_active=True).first()
+    if user is None or not user.waits_for_owner or User.objects.owner_of(row.to) is not None:
+        return None
+    return mail.write("first_sign_in", {"name": user.name, "link": set_password_link(user)}, user.language)
+
+
 def _confirm(row: OutgoingMail) -> Written:
     """Not to an address of somebody else's account: that one could never be confirmed."""
     address = EmailAddress.objects.filter(pk=row.regarding, email=row.to, verified=False).select_related("user").first()
-    if address is None or User.objects.filter(email=row.to).exclude(pk=address.user_id).exists():
+    if address is None or User.objects.owner_of(row.to) not in (None, address.user):
         return None
     context = {"name": address.user.name, "email": address.email, "link": confirm_address_link(address)}
     return mail.write("confirm_address", context, address.user.language)
 
 
 def _invitation(row: OutgoingMail) -> Written:
+    return _invite(UUID(row.regarding))
+
+
+def _place(row: OutgoingMail) -> Written:
+    """To somebody with an account, whose address an organization made a member: the link lets them take that place.
+
+    Without an account elsewhere there is nothing to say: the first sign-in sends a link.
+    """
+    now = timezone.now()
+    rows = Membership.objects.filter(user=UUID(row.regarding), user__email=row.to, user__password_is_provisional=True)
+    place = rows.filter(organization__status=OrganizationStatus.ACTIVE).first()
+    owner = User.objects.owner_of(row.to)
+    if place is None or owner is None or owner.is_staff or not owner.is_active:
+        return None
+    invited = Invitation.objects.shown().acceptable(now).filter(organization=place.organization_id, email=row.to)
+    recent = OutgoingMail.objects.filter(to=row.to, sent_at__gt=now - timedelta(hours=1), template="place")
+    if invited.exists() or recent.count() >= PLACES_PER_HOUR:
+        return None
+    Invitation.objects.open().filter(membership=place).delete()
+    made = Invitation.objects.create(
+        membership=place,
+        organization_id=place.organization_id,
+        email=row.to,
+        role=place.role,
+        expires_at=now + timedelta(days=INVITATION_DAYS),
+        invited_by_kind=place.created_by_kind,
+        invited_by_id=place.created_by_id,
+        invited_by_label=place.created_by_label,
+    )
+    return _invite(made.pk)
+
+
+def _invite(invitation_id: UUID) -> Written:
     """In the inviter's language. Each sending makes a link anew and ends the one before."""
-    link = invitation_link(UUID(row.regarding), timezone.now())
+    link = invitation_link(invitation_id, timezone.now())
     if link is None:
         return None
-    invitation = Invitation.objects.select_related("organization").get(pk=row.regarding)
-    inviter = decode(User.id_prefix, invitation.invited_by_id)
-    language = User.objects.filter(pk=inviter).values_list("language", flat=True).first() if inviter else ""
+    invitation = Invitation.objects.select_related("organization").get(pk=invitation_id)
+    inviter = Membership.objects.filter(organization=invitation.organization).with_user_id(invitation.invited_by_id)
+    language = inviter.values_list("user__language", flat=True).first()
     with translation.override(language or settings.LANGUAGE_CODE):
         role = str(Role(invitation.role).label)
     context = {
@@ -60,5 +111,7 @@ def _invitation(row: OutgoingMail) -> Written:
 WRITERS: dict[str, Callable[[OutgoingMail], Written]] = {
     "password_reset": _reset,
     "confirm_address": _confirm,
+    "first_sign_in": _first_sign_in,
     "invitation": _invitation,
+    "place": _place,
 }

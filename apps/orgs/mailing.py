@@ -60,4 +60,4 @@ def recipients(notice: Notice, members: list[Membership]) -> list[Membership]:
 def _is_meant(member: Membership, notice: Notice, chosen: dict[str, Any] | None) -> bool:
     if chosen is None:
         return not notice.permission or notice.permission in PERMISSIONS[member.role]
-    return member.role in chosen.get("roles", ()) or member.user.public_id in chosen.get("members", ())
+    return member.role in chosen.get("roles", ()) or member.user_public_id in chosen.get("members", ())

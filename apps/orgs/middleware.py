@@ -31,7 +31,7 @@ def actor_of(request: PortalRequest, membership: Membership) -> Actor:
     user = membership.user
     return Actor(
         kind=ActorKind.USER,
-        id=user.public_id,
+        id=membership.user_public_id,
         label=user.name or user.email,
         organization_id=membership.organization_id,
         permissions=PERMISSIONS[membership.role],

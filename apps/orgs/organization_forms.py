@@ -112,7 +112,7 @@ class MailForm(StepUpForm, SettingsForm):
     def __init__(self, *args: Any, organization: Organization, **options: Any) -> None:
         super().__init__(*args, organization=organization, **options)
         members = Membership.objects.filter(organization=organization).select_related("user").order_by("user__name")
-        people = [(each.user.public_id, f"{each.user.name} · {each.user.email}") for each in members]
+        people = [(each.user_public_id, f"{each.user.name} · {each.user.email}") for each in members]
         chosen = organization.mail_recipients or {}
         for group in GROUPS:
             now = chosen.get(group, {})

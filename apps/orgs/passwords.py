@@ -23,14 +23,16 @@ def hash_all(passwords: Sequence[str]) -> list[str]:
 
 
 class ResetTokens(PasswordResetTokenGenerator):
-    """Tokens of mailed links: dead once the password or the address is another one, or after three days.
+    """Tokens of mailed links: dead once the password changed or the address was changed, or after three days.
+
+    An address that was changed away and back counts as changed.
 
     Django's die at the next sign-in too, and allauth's with every further address: whoever knows a provisional
     password could keep the owner of the mailbox from ever using a link.
     """
 
     def _make_hash_value(self, user: Any, timestamp: int) -> str:
-        return f"{user.pk}{user.password}{timestamp}{user.email}"
+        return f"{user.pk}{user.password}{timestamp}{user.email}{user.address_epoch or ''}"
 
 
 class MaximumLengthValidator:

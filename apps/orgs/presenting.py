@@ -42,10 +42,10 @@ def member_rows(actor: Actor, rows: list[Membership]) -> list[dict[str, Any]]:
     two_step = set(second.values_list("user_id", flat=True))
     own = EmailAddress.objects.filter(user__in=people, verified=True, email=F("user__email"))
     confirmed = set(own.values_list("user_id", flat=True))
-    made = keys_made(actor, [row.user.public_id for row in rows])
+    made = keys_made(actor, [row.user_public_id for row in rows])
     return [
         {
-            "id": row.user.public_id,
+            "id": row.user_public_id,
             "name": row.user.name or row.user.email,
             "email": row.user.email,
             "role": row.role,
@@ -54,7 +54,7 @@ def member_rows(actor: Actor, rows: list[Membership]) -> list[dict[str, Any]]:
             "two_step": row.user_id in two_step,
             "is_confirmed": row.user_id in confirmed,
             "is_you": row.user_id == actor.pk,
-            "keys": made.get(row.user.public_id, 0),
+            "keys": made.get(row.user_public_id, 0),
             "refusal": refusal(actor, row),
         }
         for row in rows
@@ -102,7 +102,7 @@ def invitation_rows(actor: Actor) -> list[dict[str, Any]]:
             "closed_at": row.closed_at,
             "is_open": row.status == InvitationStatus.SENT and row.role in givable,
         }
-        for row in Invitation.objects.for_actor(actor).filter(recent).order_by("-pk")[:MOST_INVITATIONS]
+        for row in Invitation.objects.for_actor(actor).shown().filter(recent).order_by("-pk")[:MOST_INVITATIONS]
     ]
 
 

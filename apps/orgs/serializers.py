@@ -15,7 +15,7 @@ from apps.base.mail_addresses import LONGEST, canonical_address, check_address
 from apps.base.problems import shown_fields
 from apps.base.serializers import NOT_GIVEN_BACK, Opaque, StrictSerializer, Text, from_validation
 from apps.orgs.actions import NewUser
-from apps.orgs.models import Invitation, Role, User
+from apps.orgs.models import Invitation, Membership, Role, User
 from apps.orgs.passwords import hash_all
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128
@@ -121,33 +121,38 @@ def to_new_users(bodies: Sequence[dict[str, Any]]) -> list[NewUser]:
     return [NewUser(body["name"], body["email"], hashed) for body, hashed in zip(bodies, hashes, strict=True)]
 
 
-def write_result(result: User | Invalid) -> dict[str, Any]:
+def write_result(result: Membership | Invalid) -> dict[str, Any]:
     """This will return what became of one user of a batch."""
-    if isinstance(result, User):
+    if isinstance(result, Membership):
         return {"status": 201, "user": write_listed(result)}
     return {"status": result.status, "error": hide_keys(str(result)), "fields": shown_fields(result)}
 
 
-def write_listed(user: User) -> dict[str, Any]:
+def write_listed(member: Membership) -> dict[str, Any]:
     """This will return a user as lists and creation show it (M21, M22)."""
-    return write_row(user.pk, user.name, user.email, user.created_at)
+    return write_row(member.user_id, member.earlier_id, member.user.name, member.user.email, member.created_at)
 
 
 # What a list reads of a membership's user, in the order of ``write_row``.
-LISTED = ("user_id", "user__name", "user__email", "user__created_at")
+LISTED = ("user_id", "earlier_id", "user__name", "user__email", "created_at")
 
 
-def write_row(pk: uuid.UUID, name: str, email: str, created_at: datetime) -> dict[str, Any]:
-    """This will return a user of a list from its columns."""
-    return {"id": encode(User.id_prefix, pk), "name": name, "email": email, "created_at": instant(created_at)}
+def write_row(pk: uuid.UUID, earlier: uuid.UUID | None, name: str, email: str, created_at: datetime) -> dict[str, Any]:
+    """This will return a user of a list from its columns: since when the organization has it, and nothing from before."""
+    return {
+        "id": encode(User.id_prefix, earlier or pk),
+        "name": name,
+        "email": email,
+        "created_at": instant(created_at),
+    }
 
 
-def write_single(user: User) -> dict[str, Any]:
+def write_single(member: Membership) -> dict[str, Any]:
     """This will return one user."""
-    return {**write_listed(user), "updated_at": instant(user.updated_at)}
+    return {**write_listed(member), "updated_at": instant(max(member.user.updated_at, member.created_at))}
 
 
-def write_changed(user: User) -> dict[str, Any]:
+def write_changed(member: Membership) -> dict[str, Any]:
     """This will return a user as the answer to a change (M23)."""
-    single = write_single(user)
+    single = write_single(member)
     return {name: single[name] for name in ("id", "name", "email", "updated_at")}

@@ -82,7 +82,7 @@ def _write_mails(notices: list[Notice]) -> None:
     if not notices or notices[0].organization.status == OrganizationStatus.CLOSED:
         return
     rows = Membership.objects.filter(organization_id=notices[0].organization_id, user__is_active=True)
-    members = list(rows.select_related("user").order_by("pk"))
+    members = [row for row in rows.select_related("user").order_by("pk") if not row.user.waits_for_owner]
     told = [(notice, {each.pk for each in recipients(notice, members)}) for notice in notices]
     for member in members:
         own = [notice for notice, keys in told if member.pk in keys]

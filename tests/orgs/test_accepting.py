@@ -190,7 +190,7 @@ def test_another_account_cannot_accept_by_the_action_either(invite, acme, zed):
         actions.accept_invitation(actor=system(label="Zed"), digest=invitation.token_digest)
 
 
-def test_a_members_invitation_changes_nothing(invite, vera, browser_of, acme):
+def test_a_members_invitation_gives_the_higher_role_and_never_a_lower_one(invite, vera, browser_of, acme):
     """The account came by the API after the invitation had left."""
     invitation = Invitation.objects.create(
         organization=acme,
@@ -203,9 +203,15 @@ def test_a_members_invitation_changes_nothing(invite, vera, browser_of, acme):
     session = browser.session
     session["invitation"] = invitation.token_digest
     session.save()
+    Membership.objects.filter(user=vera).update(role="owner")
     assert situation(browser) == "member"
     browser.post(HERE)
-    assert Membership.objects.get(user=vera).role == "viewer"
+    assert Membership.objects.get(user=vera).role == "owner"
+    Membership.objects.filter(user=vera).update(role="viewer")
+    assert situation(browser) == "ready"
+    browser.post(HERE)
+    assert Membership.objects.get(user=vera).role == "admin"
+    assert AuditEntry.objects.get(action="invitation.accepted").changes["role"] == [None, "admin"]
 
 
 def test_an_operators_account_joins_nothing(invite, person, browser_of):
@@ -225,6 +231,7 @@ def test_an_operators_account_joins_nothing(invite, person, browser_of):
 def made(api, acme_key):
     body = {"name": "Mallory's", "email": JO, "password": "known to another"}
     assert api(acme_key).post("/v1/users", body).status_code == 201
+    User.objects.filter(email=JO).update(signs_in_unverified=True)
     return User.objects.get(email=JO)
 
 

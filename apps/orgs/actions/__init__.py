@@ -1,6 +1,6 @@
 """What is done to people and organizations. Page, API, command and admin all come here."""
 
-from apps.orgs.actions.acceptance import NewAccount, accept_invitation, find_invitation, sets_password
+from apps.orgs.actions.acceptance import NewAccount, accept_invitation, account_for, find_invitation, sets_password
 from apps.orgs.actions.addresses import TAKEN, account_of, hold_addresses, is_confirmed, refuse_taken
 from apps.orgs.actions.identities import find_or_link_identity
 from apps.orgs.actions.invitations import invite, resend_invitation, revoke_invitation
@@ -31,8 +31,9 @@ from apps.orgs.actions.own_account import (
     send_confirmation,
 )
 from apps.orgs.actions.people import NewUser, create_user, create_users, delete_user, update_user
+from apps.orgs.actions.places import raises
 from apps.orgs.actions.preferences import set_preferences
-from apps.orgs.actions.provisional import end_provisional_access
+from apps.orgs.actions.provisional import ask_the_owner, end_provisional_access, send_first_link
 from apps.orgs.actions.second_steps import (
     add_passkey,
     find_passkey,
@@ -49,9 +50,11 @@ __all__ = [
     "NewAccount",
     "NewUser",
     "accept_invitation",
+    "account_for",
     "account_of",
     "add_passkey",
     "ask_new_address",
+    "ask_the_owner",
     "begin_look",
     "change_password",
     "change_role",
@@ -82,6 +85,7 @@ __all__ = [
     "make_recovery_codes",
     "note_sign_in",
     "note_sign_out",
+    "raises",
     "refuse_taken",
     "remove_member",
     "remove_operator",
@@ -93,6 +97,7 @@ __all__ = [
     "reset_two_step",
     "revoke_invitation",
     "send_confirmation",
+    "send_first_link",
     "set_preferences",
     "sets_password",
     "turn_off_totp",

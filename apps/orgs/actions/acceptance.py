@@ -13,8 +13,8 @@ from apps.base.mail_addresses import spellings
 from apps.orgs.actions.addresses import account_of, hold_addresses, is_confirmed
 from apps.orgs.actions.invitations import check_active
 from apps.orgs.actions.membership import hold_members
+from apps.orgs.actions.places import made_for, take_place
 from apps.orgs.actions.provisional import end_provisional_access
-from apps.orgs.actions.telling import announce
 from apps.orgs.actions.withdrawal import close, record_invitation
 from apps.orgs.models import Invitation, InvitationStatus, Membership, OrganizationStatus, User
 
@@ -31,6 +31,18 @@ def find_invitation(digest: str) -> Invitation | None:
     """This will return the invitation that a link stands for, whatever became of it; of a closed organization none."""
     rows = Invitation.objects.select_related("organization").exclude(organization__status=OrganizationStatus.CLOSED)
     return rows.filter(token_digest=digest).first() if digest else None
+
+
+def account_for(invitation: Invitation) -> User | None:
+    """Return the account that the invitation's address belongs to, or the provisional one that may become it.
+
+    Where the organization made one itself, that one: it has the place already.
+    """
+    found = account_of(invitation.email)
+    if found is not None:
+        return found
+    place = made_for(invitation)
+    return User.objects.claims_on(invitation.email).first() if place is None else place.user
 
 
 def sets_password(account: User | None, email: str) -> bool:
@@ -60,19 +72,13 @@ def accept_invitation(*, actor: Actor, digest: str, account: NewAccount | None =
     hold_members(invitation.organization_id)
     hold_addresses([invitation.email])
     invitation = _check_open(digest)
+    before = made_for(invitation)
     user = _joining(actor, invitation, account)
-    if Membership.objects.filter(organization_id=invitation.organization_id, user=user).exists():
-        raise Conflict(_("You are a member of %(name)s already.") % {"name": invitation.organization.name})
     close(invitation, InvitationStatus.ACCEPTED)
-    membership = Membership.objects.create(
-        organization=invitation.organization,
-        user=user,
-        role=invitation.role,
-        created_by_kind=invitation.invited_by_kind,
-        created_by_id=invitation.invited_by_id,
-        created_by_label=invitation.invited_by_label,
-    )
-    _tell(replace(actor, id=user.public_id, label=user.name or user.email, pk=user.pk), invitation, user)
+    membership = take_place(invitation, user, before)
+    actor = replace(actor, id=membership.user_public_id, label=user.name or user.email, pk=user.pk)
+    changes: dict[str, list[Any]] = {"user": [None, membership.user_public_id], "role": [None, membership.role]}
+    record_invitation(actor, invitation, "invitation.accepted", changes)
     return membership
 
 
@@ -91,7 +97,7 @@ def _check_open(digest: str) -> Invitation:
 
 def _joining(actor: Actor, invitation: Invitation, account: NewAccount | None) -> User:
     """Return who joins: the account of the address, made or taken over where nobody has confirmed it."""
-    owner = account_of(invitation.email)
+    owner = account_for(invitation)
     if owner is not None and connection.vendor == "postgresql":
         owner = User.objects.select_for_update().get(pk=owner.pk)
     if sets_password(owner, invitation.email):
@@ -125,9 +131,3 @@ def _take_over(user: User, account: NewAccount) -> User:
     EmailAddress.objects.filter(user=user).exclude(email=user.email).update(primary=False)
     EmailAddress.objects.update_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
     return user
-
-
-def _tell(actor: Actor, invitation: Invitation, user: User) -> None:
-    changes: dict[str, list[Any]] = {"user": [None, user.public_id], "role": [None, invitation.role]}
-    record_invitation(actor, invitation, "invitation.accepted", changes)
-    announce(invitation.organization_id, user, "user.created")

@@ -1,5 +1,6 @@
 """One address is one account."""
 
+import uuid
 from collections.abc import Sequence
 
 from allauth.account.models import EmailAddress
@@ -7,7 +8,7 @@ from django.db import connection
 
 from apps.base.errors import Invalid
 from apps.base.mail_addresses import canonical_address, spellings
-from apps.orgs.models import User
+from apps.orgs.models import Membership, User
 
 TAKEN = "Email address is already in use."
 
@@ -26,13 +27,19 @@ def hold_addresses(emails: Sequence[str]) -> None:
             )
 
 
-def refuse_taken(email: str, but: User | None = None) -> None:
+def refuse_taken(email: str) -> None:
     """This will raise Invalid where the address belongs to an account, as its main or a further, confirmed one."""
-    accounts = User.objects.filter(email__in=spellings(email))
-    further = EmailAddress.objects.filter(email__in=spellings(email), verified=True)
-    if but is not None:
-        accounts, further = accounts.exclude(pk=but.pk), further.exclude(user=but)
-    if accounts.exists() or further.exists():
+    if account_of(email) is not None:
+        raise Invalid.field("email", TAKEN)
+
+
+def refuse_members(organization_id: uuid.UUID, email: str, but: Membership | None = None) -> None:
+    """Raise Invalid where a member of the organization has the address; accounts elsewhere are not looked at.
+
+    Exact after ``hold_addresses``.
+    """
+    rows = Membership.objects.filter(organization_id=organization_id).with_address(email)
+    if (rows if but is None else rows.exclude(pk=but.pk)).exists():
         raise Invalid.field("email", TAKEN)
 
 
@@ -42,8 +49,11 @@ def is_confirmed(user: User) -> bool:
 
 
 def account_of(email: str) -> User | None:
-    """This will return the account that an address belongs to: its own, or a further one that was confirmed."""
-    own = User.objects.with_address(email)
+    """This will return the account that an address belongs to: its own, or a further one that was confirmed.
+
+    One that only claims it (``UserManager``) is none.
+    """
+    own = User.objects.owner_of(email)
     if own is not None:
         return own
     row = EmailAddress.objects.filter(email__in=spellings(email), verified=True).select_related("user").first()

@@ -1,6 +1,6 @@
 """Who is told of a change to an account: each organization of the person, and the person."""
 
-import uuid
+from dataclasses import replace
 from typing import Any
 
 from django.utils import timezone
@@ -11,26 +11,29 @@ from apps.base.actor import Actor
 from apps.base.instants import written
 from apps.orgs import mail
 from apps.orgs.devices import device_of
-from apps.orgs.models import PLATFORM_SLUG, Organization, User
+from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, User
 from apps.webhooks import publishing
 
 
-def organizations_of(user: User) -> list[uuid.UUID]:
-    """This will return the organizations that a person belongs to."""
-    return list(Organization.objects.for_member(user).order_by("pk").values_list("pk", flat=True))
+def memberships_of(user: User) -> list[Membership]:
+    """Return where a person belongs; of closed organizations nothing."""
+    rows = Membership.objects.filter(user=user, organization__in=Organization.objects.for_member(user))
+    return list(rows.order_by("organization_id"))
 
 
 def record_everywhere(actor: Actor, user: User, action: str, changes: dict[str, list[Any]] | None = None) -> None:
     """This will write one entry in each organization of the person, for an operator in the vendor's own."""
-    places = organizations_of(user)
+    places = [(each.organization_id, each.user_public_id) for each in memberships_of(user)]
     if user.is_staff or not places:
-        places.append(Organization.objects.values_list("pk", flat=True).get(slug=PLATFORM_SLUG))
-    for organization_id in places:
+        platform = Organization.objects.values_list("pk", flat=True).get(slug=PLATFORM_SLUG)
+        places.append((platform, user.public_id))
+    for organization_id, user_id in places:
         audit.record(
-            actor=actor,
+            # Each organization knows the person by the id of its own membership.
+            actor=replace(actor, id=user_id) if actor.id == user.public_id else actor,
             action=action,
             target_kind="user",
-            target_id=user.public_id,
+            target_id=user_id,
             target_label=user.email,
             changes=changes,
             organization_id=organization_id,
@@ -39,9 +42,9 @@ def record_everywhere(actor: Actor, user: User, action: str, changes: dict[str, 
 
 def publish_everywhere(user: User, event_type: str) -> None:
     """This will publish an event about the account in each organization of the person."""
-    data = {"id": user.public_id, "name": user.name, "email": user.email}
-    for organization_id in organizations_of(user):
-        publishing.publish(organization_id=organization_id, event_type=event_type, data=data)
+    for each in memberships_of(user):
+        data = {"id": each.user_public_id, "name": user.name, "email": user.email}
+        publishing.publish(organization_id=each.organization_id, event_type=event_type, data=data)
 
 
 def mail_change(actor: Actor, user: User, what: Promise) -> None:

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.base.actor import Actor, ActorKind
-from apps.base.errors import Forbidden
+from apps.base.errors import Conflict, Forbidden
 from apps.orgs.actions.everywhere import mail_change, record_everywhere
 from apps.orgs.actions.provisional import end_provisional_access
 from apps.orgs.models import ExternalIdentity, User
@@ -24,7 +24,7 @@ def find_or_link_identity(*, actor: Actor, issuer: str, subject: str, email: str
             user = _known(issuer, subject) or _linked(actor, issuer, subject, email, is_verified)
             if user.is_staff or not user.is_active:
                 raise _refusal()
-    except IntegrityError:
+    except (IntegrityError, Conflict):
         raise _refusal() from None
     return user
 

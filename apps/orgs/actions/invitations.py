@@ -14,7 +14,6 @@ from apps.base.instants import instant
 from apps.base.mail_addresses import canonical_address, spellings
 from apps.base.permissions import Permission
 from apps.orgs import mail
-from apps.orgs.actions.addresses import account_of
 from apps.orgs.actions.membership import check_may_give, hold_members
 from apps.orgs.actions.withdrawal import close, record_invitation, revoke
 from apps.orgs.models import (
@@ -69,10 +68,9 @@ def check_active(organization: Organization) -> None:
 
 def _check_new(organization: Organization, email: str) -> None:
     """Refuse members and open invitations; close one that is past its time, for a new one takes its place."""
-    account = account_of(email)
-    if account is not None and Membership.objects.filter(organization=organization, user=account).exists():
+    if Membership.objects.filter(organization=organization).with_address(email).exists():
         raise Conflict(_("%(email)s is a member already.") % {"email": email})
-    standing = Invitation.objects.open().filter(organization=organization, email__in=spellings(email)).first()
+    standing = Invitation.objects.shown().open().filter(organization=organization, email__in=spellings(email)).first()
     if standing is None:
         return
     if standing.expires_at > timezone.now():
@@ -113,7 +111,7 @@ def revoke_invitation(*, actor: Actor, invitation_id: str) -> None:
 def _find_open(actor: Actor, invitation_id: str) -> Invitation:
     """Return an invitation that the actor may deal with, its row held."""
     actor.require(Permission.USERS_WRITE)
-    rows = Invitation.objects.for_actor(actor).select_related("organization")
+    rows = Invitation.objects.for_actor(actor).shown().select_related("organization")
     if connection.vendor == "postgresql":
         rows = rows.select_for_update(of=("self",))
     invitation: Invitation = rows.exclude(

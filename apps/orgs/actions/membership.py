@@ -12,14 +12,13 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
-from apps.base.identifiers import decode
 from apps.base.permissions import ADMIN, Permission
 from apps.orgs import mail
 from apps.orgs.actions.addresses import is_confirmed
 from apps.orgs.actions.provisional import end_provisional_access
 from apps.orgs.actions.telling import announce, record
 from apps.orgs.actions.withdrawal import revoke_those_of
-from apps.orgs.models import Membership, Role, User
+from apps.orgs.models import Membership, Role
 from apps.orgs.roles import RANK
 
 
@@ -40,13 +39,12 @@ def find_membership(actor: Actor, user_id: str, hold: bool = False) -> Membershi
 
     ``hold``: its row is kept until the transaction ends, after whatever the member is changing at the moment.
     """
-    key = decode(User.id_prefix, user_id)
-    rows = Membership.objects.for_actor(actor).select_related("user", "organization")
+    rows = Membership.objects.for_actor(actor).with_user_id(user_id).select_related("user", "organization")
     if actor.organization_id is not None:
         rows = rows.filter(organization_id=actor.organization_id)
     if hold and connection.vendor == "postgresql":
         rows = rows.select_for_update(of=("self",))
-    found = rows.filter(user_id=key).first() if key is not None else None
+    found = rows.first()
     if found is None:
         raise NotFound()
     return found
@@ -116,7 +114,7 @@ def change_role(*, actor: Actor, user_id: str, role: str) -> Membership:
         raise Conflict(_("The last owner cannot be lowered. Make somebody else an owner first."))
     membership.role = role
     membership.save(update_fields=["role"])
-    record(actor, membership.user, "member.role_changed", {"role": [before, role]})
+    record(actor, membership, "member.role_changed", {"role": [before, role]})
     revoke_those_of(actor, membership, role)
     if membership.user_id != actor.pk:
         _write_to(membership, "role_changed", actor)
@@ -166,8 +164,8 @@ def end_membership(actor: Actor, membership: Membership, action: str) -> None:
         raise Conflict(_("The last owner cannot be removed. Make somebody else an owner first."))
     user = membership.user
     changes: dict[str, list[Any]] = {"email": [user.email, None], "role": [membership.role, None]}
-    record(actor, user, action, changes)
-    announce(membership.organization_id, user, "user.deleted")
+    record(actor, membership, action, changes)
+    announce(membership, "user.deleted")
     revoke_those_of(actor, membership, None)
     membership.delete()
     if not user.is_staff and not Membership.objects.filter(user=user).exists():

@@ -37,7 +37,7 @@ def remove_operator(*, actor: Actor, email: str) -> None:
     """
     _require_vendor(actor)
     _hold_operators()
-    user = next((each for each in User.objects.all_with_address(email) if each.is_staff), None)
+    user = next((each for each in User.objects.owners_of(email) if each.is_staff), None)
     if user is None:
         raise NotFound(_("There is no operator with the address %(email)s.") % {"email": email})
     if not User.objects.filter(is_staff=True, is_active=True).exclude(pk=user.pk).exists():

@@ -17,8 +17,9 @@ from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden
 from apps.base.mail_addresses import canonical_address
 from apps.orgs import mail
+from apps.orgs.actions.addresses import account_of
 from apps.orgs.actions.everywhere import mail_change, mail_new_browser, publish_everywhere, record_everywhere
-from apps.orgs.actions.provisional import end_provisional_access
+from apps.orgs.actions.provisional import ask_the_owner, end_provisional_access
 from apps.orgs.models import User
 
 
@@ -66,8 +67,8 @@ def reset_password(*, actor: Actor, password_hash: str, replaces: str) -> User:
     user = lock_own(actor)
     if user.password != replaces:
         raise Conflict(_("This link was used already."))
-    EmailAddress.objects.filter(user=user, email=user.email).update(verified=True)
     end_provisional_access(user, keep_password=False)
+    EmailAddress.objects.filter(user=user, email=user.email).update(verified=True)
     user.password = password_hash
     user.session_epoch += 1
     user.save(update_fields=["password", "session_epoch", "updated_at"])
@@ -120,7 +121,7 @@ def confirm_address(*, actor: Actor, address_id: int) -> User:
         with transaction.atomic():
             user = lock_own(actor)
             address = EmailAddress.objects.filter(user=user, pk=address_id, verified=False).first()
-            if address is None or User.objects.filter(email=address.email).exclude(pk=user.pk).exists():
+            if address is None or account_of(address.email) not in (None, user):
                 raise Conflict(_("This address cannot be confirmed any more."))
             if address.email == user.email:
                 _confirm_own(actor, user, address)
@@ -152,8 +153,10 @@ def _move_to(actor: Actor, user: User, address: EmailAddress) -> None:
     address.save(update_fields=["verified", "primary"])
     user.email = address.email
     user.session_epoch += 1
-    user.save(update_fields=["email", "session_epoch", "updated_at"])
+    user.address_epoch += 1
+    user.save(update_fields=["email", "session_epoch", "address_epoch", "updated_at"])
     end_provisional_access(user, keep_password=False)
+    ask_the_owner(user)
     sessions.end_sessions(user)
     record_everywhere(actor, user, "user.email_changed", {"email": [old, user.email]})
     publish_everywhere(user, "user.updated")

@@ -1,10 +1,16 @@
-"""The end of what somebody else set on an account before the owner of its mailbox came."""
+"""Accounts that somebody else made for an address: they wait for its owner, and what was set before ends then."""
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from apps.orgs.models import ExternalIdentity, User
+from apps.base.errors import Conflict
+from apps.orgs import mail
+from apps.orgs.actions.addresses import account_of
+from apps.orgs.models import ExternalIdentity, Invitation, OutgoingMail, User
 
 
 def end_provisional_access(user: User, *, keep_password: bool) -> None:
@@ -12,7 +18,7 @@ def end_provisional_access(user: User, *, keep_password: bool) -> None:
 
     Called when an address is confirmed (``keep_password=False``: the password that somebody else may know dies) and
     when the password is reset by mail (the new one stays). Sessions, passkeys, TOTP, recovery codes and further
-    addresses end.
+    addresses end. The address is the account's from now on; Conflict where another account has it by now.
     """
     with transaction.atomic():
         locked = User.objects.select_for_update().get(pk=user.pk)
@@ -21,9 +27,46 @@ def end_provisional_access(user: User, *, keep_password: bool) -> None:
         Authenticator.objects.filter(user=locked).delete()
         ExternalIdentity.objects.filter(user=locked).delete()
         EmailAddress.objects.filter(user=locked).exclude(email=locked.email).delete()
-        locked.password_is_provisional = False
+        locked.password_is_provisional = locked.signs_in_unverified = False
         locked.session_epoch += 1
         if not keep_password:
             locked.set_unusable_password()
-        locked.save(update_fields=["password", "password_is_provisional", "session_epoch", "updated_at"])
+        _save_as_owner(locked)
+        ask_the_owner(locked)
     user.refresh_from_db()
+
+
+def _save_as_owner(user: User) -> None:
+    refusal = Conflict(_("This address belongs to another account."))
+    if account_of(user.email) not in (None, user):
+        raise refusal
+    fields = ["password", "password_is_provisional", "signs_in_unverified", "session_epoch", "updated_at"]
+    try:
+        with transaction.atomic():
+            user.save(update_fields=fields)
+    except IntegrityError:
+        raise refusal from None
+
+
+def ask_the_owner(owner: User) -> None:
+    """Ask the owner of an address, by mail, to take the places that organizations made for it.
+
+    Only those without a link that still works get another one (``link_mails``).
+    """
+    asked = Invitation.objects.acceptable(timezone.now()).filter(membership__user=OuterRef("pk"))
+    for claim in User.objects.claims_on(owner.email).exclude(Exists(asked)):
+        if not OutgoingMail.objects.waiting("place", claim.pk).exists():
+            announce_claim(claim)
+
+
+def announce_claim(claim: User) -> None:
+    """Mail the address that an organization made an account for it; whether it has one elsewhere is seen when it is sent.
+
+    So neither the answer nor its time tells the organization.
+    """
+    mail.enqueue_link(to=claim.email, template="place", regarding=str(claim.pk))
+
+
+def send_first_link(*, user: User) -> None:
+    """Mail a link by which the owner of the address verifies it and chooses a password of their own."""
+    mail.enqueue_link(to=user.email, template="first_sign_in", regarding=str(user.pk))

@@ -30,8 +30,12 @@ def revoke_those_of(actor: Actor, membership: Membership, role: str | None) -> N
 
     Otherwise somebody who was just removed could come back by an invitation to another mailbox of theirs.
     """
-    rows = Invitation.objects.open().filter(
-        organization_id=membership.organization_id, invited_by_kind="user", invited_by_id=membership.user.public_id
+    rows = (
+        Invitation.objects.shown()
+        .open()
+        .filter(
+            organization_id=membership.organization_id, invited_by_kind="user", invited_by_id=membership.user_public_id
+        )
     )
     still = GIVEN_BY.get(Role(role), set()) if role else set()
     for invitation in rows.exclude(role__in=still).order_by("pk"):

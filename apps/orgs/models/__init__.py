@@ -1,18 +1,18 @@
-"""People, organizations and who belongs where. Invitations and mail have modules of their own in this package."""
+"""Organizations and who belongs where. Accounts, invitations and mail have modules of their own in this package."""
 
+import uuid
 from typing import Any, ClassVar, Self
 
-from django.conf import settings
-from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.contrib.auth.models import PermissionsMixin
 from django.core.validators import RegexValidator
 from django.db import models
-from django.utils.crypto import salted_hmac
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.mail_addresses import canonical_address, spellings
+from apps.base.identifiers import decode, encode
+from apps.base.mail_addresses import spellings
 from apps.base.models import CreatedBy, OrgOwned, OrgQuerySet, PrefixedModel, PrefixedQuerySet, Timestamped
 from apps.base.versions import version_of
+from apps.orgs.models.accounts import ExternalIdentity, User
 from apps.orgs.models.invitations import INVITATION_DAYS, Invitation, InvitationStatus
 from apps.orgs.models.looks import OperatorLook
 from apps.orgs.models.mail import OutgoingMail
@@ -21,6 +21,7 @@ from apps.orgs.models.words import Role
 __all__ = [
     "INVITATION_DAYS",
     "PLATFORM_SLUG",
+    "ExternalIdentity",
     "Invitation",
     "InvitationStatus",
     "LeakPolicy",
@@ -35,108 +36,6 @@ __all__ = [
 
 PLATFORM_SLUG = "platform"
 SLUG = RegexValidator(r"^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?\Z", _("Use lower-case letters, digits and hyphens."))
-
-
-class UserManager(BaseUserManager["User"]):
-    """Makes and finds accounts; addresses are kept in one spelling, so that one address is one account."""
-
-    def create_user(self, email: str, password: str | None = None, **values: Any) -> "User":
-        """This will save a new account; without a password it cannot sign in until one is set."""
-        user = self.model(email=canonical_address(email), **values)
-        user.set_password(password)
-        user.save(using=self._db)
-        return user
-
-    def create_superuser(self, email: str, password: str | None = None, **values: Any) -> "User":
-        """This will save an operator of the vendor (Django asks for this name)."""
-        return self.create_user(email, password, is_staff=True, is_superuser=True, **values)
-
-    def get_by_natural_key(self, username: str | None) -> "User":
-        """This will find an account by its address, in any case."""
-        found = self.with_address(username or "")
-        if found is None:
-            raise self.model.DoesNotExist
-        return found
-
-    def with_address(self, email: str) -> "User | None":
-        """Return the account whose own address this is, however it is spelled."""
-        return next(iter(self.all_with_address(email)), None)
-
-    def all_with_address(self, email: str) -> "list[User]":
-        """Return the same and, after it, an account of before whose address differs in the spelling alone."""
-        canonical = canonical_address(email)
-        return sorted(self.filter(email__in=spellings(email)), key=lambda user: (user.email != canonical, user.pk))
-
-
-class User(PrefixedModel, AbstractBaseUser, PermissionsMixin):
-    """A person. Signs in by e-mail address; may belong to several organizations."""
-
-    id_prefix = "user"
-
-    email = models.EmailField(_("e-mail address"), unique=True, max_length=254)
-    name = models.CharField(_("name"), max_length=150)
-    language = models.CharField(_("language"), max_length=8, blank=True, choices=settings.LANGUAGES)
-    time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
-    is_active = models.BooleanField(_("active"), default=True)
-    is_staff = models.BooleanField(_("operator"), default=False)
-    password_is_provisional = models.BooleanField(
-        default=False, help_text=_("Set through the API; it ends when the owner of the address confirms it.")
-    )
-    session_epoch = models.PositiveIntegerField(default=0, help_text=_("Counting up ends every session."))
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
-
-    USERNAME_FIELD = "email"
-    EMAIL_FIELD = "email"
-    REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
-
-    objects = UserManager()
-    rows = PrefixedQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("person")
-        verbose_name_plural = _("people")
-        default_manager_name = "objects"
-
-    def __str__(self) -> str:
-        return self.email
-
-    @property
-    def version(self) -> str:
-        """The version of what an organization decides about the person; signing in and passwords are no part."""
-        return version_of(self.pk, self.name, self.email)
-
-    def get_session_auth_hash(self) -> str:
-        """This will return what a session must match: it changes with the password and with the epoch."""
-        value = f"{self.password}:{self.session_epoch}"
-        return salted_hmac("apps.orgs.models.User", value, algorithm="sha256").hexdigest()
-
-    def get_session_auth_fallback_hash(self) -> Any:
-        """This will accept sessions signed under an earlier SECRET_KEY, as Django does."""
-        for secret in settings.SECRET_KEY_FALLBACKS:
-            value = f"{self.password}:{self.session_epoch}"
-            yield salted_hmac("apps.orgs.models.User", value, secret=secret, algorithm="sha256").hexdigest()
-
-
-class ExternalIdentity(models.Model):
-    """Who an account is at the identity provider: an issuer's subject belongs to one account (OIDC Core section 2)."""
-
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
-    issuer = models.CharField(max_length=255)
-    subject = models.CharField(max_length=255)
-    created_at = models.DateTimeField(auto_now_add=True)
-    last_used_at = models.DateTimeField(null=True)
-
-    class Meta:
-        verbose_name = _("external identity")
-        verbose_name_plural = _("external identities")
-        constraints: ClassVar[list[Any]] = [
-            models.UniqueConstraint(fields=["issuer", "subject"], name="one_account_per_identity"),
-            models.UniqueConstraint(fields=["user", "issuer"], name="one_identity_per_issuer"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.user} · {self.issuer}"
 
 
 class OrganizationStatus(models.TextChoices):
@@ -246,6 +145,16 @@ class MembershipQuerySet(OrgQuerySet):
         """This will keep the owners."""
         return self.filter(role=Role.OWNER)
 
+    def with_user_id(self, text: str) -> Self:
+        """Keep those that the API shows under a ``user_…`` id: one at most in an organization."""
+        key = decode(User.id_prefix, text)
+        return self.filter(Q(earlier_id=key) | Q(earlier_id=None, user_id=key)) if key is not None else self.none()
+
+    def with_address(self, email: str) -> Self:
+        """Keep those of people whose own address this is, or a further one that they confirmed."""
+        further = Q(user__emailaddress__email__in=spellings(email), user__emailaddress__verified=True)
+        return self.filter(Q(user__email__in=spellings(email)) | further)
+
 
 class Membership(OrgOwned, CreatedBy):
     """One person in one organization, with a role. Its creator made the account, or sent the invitation."""
@@ -254,6 +163,9 @@ class Membership(OrgOwned, CreatedBy):
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    earlier_id = models.UUIDField(
+        null=True, editable=False, help_text="The account's key before the owner of the address took the place over."
+    )
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
     created_at = models.DateTimeField(auto_now_add=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)
@@ -265,7 +177,8 @@ class Membership(OrgOwned, CreatedBy):
         verbose_name = _("membership")
         verbose_name_plural = _("memberships")
         constraints: ClassVar[list[Any]] = [
-            models.UniqueConstraint(fields=["organization", "user"], name="one_membership_per_person")
+            models.UniqueConstraint(fields=["organization", "user"], name="one_membership_per_person"),
+            models.UniqueConstraint(fields=["organization", "earlier_id"], name="one_membership_per_earlier_id"),
         ]
         indexes: ClassVar[list[Any]] = [
             models.Index(fields=["organization", "created_by_id"], name="membership_by_creator"),
@@ -273,3 +186,18 @@ class Membership(OrgOwned, CreatedBy):
 
     def __str__(self) -> str:
         return f"{self.user} · {self.organization} · {self.role}"
+
+    @property
+    def user_key(self) -> uuid.UUID:
+        """The key behind the id under which the organization knows the person."""
+        return self.earlier_id or self.user_id
+
+    @property
+    def user_public_id(self) -> str:
+        """That id: it stays when the account behind the membership becomes another one."""
+        return encode(User.id_prefix, self.user_key)
+
+    @property
+    def version(self) -> str:
+        """The version of what an organization decides about the person; signing in and passwords are no part."""
+        return version_of(self.user_key, self.user.name, self.user.email)

@@ -25,6 +25,10 @@ class InvitationStatus(models.TextChoices):
 class InvitationQuerySet(OrgQuerySet):
     """Invitations of organizations."""
 
+    def shown(self) -> Self:
+        """Keep those that the organization made and sees."""
+        return self.filter(membership=None)
+
     def open(self) -> Self:
         """This will keep those that nobody accepted, withdrew or replaced: sent, or past their time."""
         return self.filter(status=InvitationStatus.SENT)
@@ -43,6 +47,9 @@ class Invitation(OrgOwned):
 
     id_prefix = "inv"
 
+    # Of a member whose address has an account elsewhere: the link asks the account's owner to take the place. The
+    # organization does not see such an invitation, which would tell it that there is an account.
+    membership = models.ForeignKey("orgs.Membership", on_delete=models.CASCADE, null=True, related_name="+")
     email = models.EmailField(max_length=254)
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
     status = models.CharField(max_length=8, choices=InvitationStatus.choices, default=InvitationStatus.SENT)
@@ -62,8 +69,13 @@ class Invitation(OrgOwned):
         constraints: ClassVar[list[Any]] = [
             models.UniqueConstraint(
                 fields=["organization", "email"],
-                condition=models.Q(status=InvitationStatus.SENT),
+                condition=models.Q(status=InvitationStatus.SENT, membership=None),
                 name="one_open_invitation_per_address",
+            ),
+            models.UniqueConstraint(
+                fields=["membership"],
+                condition=models.Q(status=InvitationStatus.SENT),
+                name="one_open_invitation_per_member",
             ),
             models.UniqueConstraint(
                 fields=["token_digest"], condition=~models.Q(token_digest=""), name="one_invitation_per_token"

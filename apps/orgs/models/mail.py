@@ -42,7 +42,8 @@ class OutgoingMail(models.Model):
         verbose_name = _("outgoing mail")
         verbose_name_plural = _("outgoing mail")
         indexes: ClassVar[list[Any]] = [
-            models.Index(fields=["next_attempt_at"], name="mail_due", condition=models.Q(sent_at=None))
+            models.Index(fields=["next_attempt_at"], name="mail_due", condition=models.Q(sent_at=None)),
+            models.Index(fields=["to", "sent_at"], name="mail_by_address"),
         ]
 
     def __str__(self) -> str:

@@ -126,5 +126,5 @@ def _recipients(organization: Organization, group: str) -> str:
         return _("Whoever may act on it")
     roles = [str(Role(role).label) for role in chosen["roles"]]
     rows = Membership.objects.filter(organization=organization).select_related("user")
-    people = [each.user.name or each.user.email for each in rows if each.user.public_id in chosen["members"]]
+    people = [each.user.name or each.user.email for each in rows if each.user_public_id in chosen["members"]]
     return ", ".join([*roles, *people]) or _("Owners")

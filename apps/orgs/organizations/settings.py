@@ -106,7 +106,7 @@ def _whole(field: str, value: int | None, low: int, high: int) -> int | None:
 
 def _recipients(actor: Actor, organization: Organization, value: dict[str, Any] | None) -> dict[str, Any] | None:
     """Keep what is known: roles, and people who are members here; a group with neither goes to whoever may act."""
-    people = {each.user.public_id for each in _members(organization)}
+    people = {each.user_public_id for each in _members(organization)}
     found: dict[str, Any] = {}
     for group in GROUPS:
         chosen = (value or {}).get(group) or {}

@@ -69,14 +69,15 @@ def _situation(request: PortalRequest, found: Invitation) -> str:
         return str(found.state)
     if found.organization.status == OrganizationStatus.SUSPENDED:
         return "suspended"
-    owner = actions.account_of(found.email)
+    owner = actions.account_for(found)
     if request.user.is_authenticated and request.user != owner:
         return "other"
     if actions.sets_password(owner, found.email):
         return "password"
     if not request.user.is_authenticated:
         return "sign_in"
-    if Membership.objects.filter(organization=found.organization, user=request.user).exists():
+    own = Membership.objects.filter(organization=found.organization, user=request.user).first()
+    if own is not None and not actions.raises(found, own):
         return "member"
     return "operator" if request.user.is_staff else "ready"
 

@@ -53,7 +53,7 @@ def _send(request: PortalRequest, form: InviteForm) -> bool:
 @org_page(Permission.MEMBERS_WRITE, nav="members", methods=BUTTON)
 def invitation_resend(request: PortalRequest, invitation_id: str) -> HttpResponse:
     """Sends a new link; the old one is dead."""
-    found = Invitation.objects.for_actor(request.actor).with_public_id(invitation_id)
+    found = Invitation.objects.for_actor(request.actor).shown().with_public_id(invitation_id)
     check_mails(request, str(request.organization.pk), found.email)
     done = _("%(email)s gets a new link. The old one is dead.") % {"email": found.email}
     return _click(request, actions.resend_invitation, invitation_id, done)
@@ -62,7 +62,7 @@ def invitation_resend(request: PortalRequest, invitation_id: str) -> HttpRespons
 @org_page(Permission.MEMBERS_WRITE, nav="members", methods=BUTTON)
 def invitation_revoke(request: PortalRequest, invitation_id: str) -> HttpResponse:
     """Withdraws an invitation."""
-    found = Invitation.objects.for_actor(request.actor).with_public_id(invitation_id)
+    found = Invitation.objects.for_actor(request.actor).shown().with_public_id(invitation_id)
     done = _("The invitation of %(email)s is withdrawn. Its link is dead.") % {"email": found.email}
     return _click(request, actions.revoke_invitation, invitation_id, done)
 

@@ -1,0 +1,141 @@
+"""Accounts of people, and who they are at an identity provider."""
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models import Q
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy as _
+
+from apps.base.mail_addresses import canonical_address, spellings
+from apps.base.models import PrefixedModel, PrefixedQuerySet
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes and finds accounts; addresses are kept in one spelling, and one address has one account.
+
+    A provisional account, made through the API or moved to the address by it, only claims its address: any number may,
+    until the owner of the mailbox comes.
+    """
+
+    def create_user(self, email: str, password: str | None = None, **values: Any) -> "User":
+        """This will save a new account; without a password it cannot sign in until one is set."""
+        user = self.model(email=canonical_address(email), **values)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **values: Any) -> "User":
+        """This will save an operator of the vendor (Django asks for this name)."""
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **values)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """This will find an account by its address, in any case."""
+        found = self.with_address(username or "")
+        if found is None:
+            raise self.model.DoesNotExist
+        return found
+
+    def with_address(self, email: str) -> "User | None":
+        """Return the account of an address, however it is spelled; where there is none, the one that may become it."""
+        return self.owner_of(email) or self.claims_on(email).first()
+
+    def owner_of(self, email: str) -> "User | None":
+        """Return the account that has the address, not one that only claims it."""
+        return next(iter(self.owners_of(email)), None)
+
+    def owners_of(self, email: str) -> "list[User]":
+        """Return the same and, after it, an account of before whose address differs in the spelling alone."""
+        canonical = canonical_address(email)
+        rows = self.filter(email__in=spellings(email), password_is_provisional=False)
+        return sorted(rows, key=lambda user: (user.email != canonical, user.pk))
+
+    def claims_on(self, email: str) -> models.QuerySet["User"]:
+        """Return the provisional accounts with an address: those in use first, then the newest."""
+        rows = self.filter(email__in=spellings(email), password_is_provisional=True)
+        return rows.order_by("-signs_in_unverified", "-pk")
+
+
+class User(PrefixedModel, AbstractBaseUser, PermissionsMixin):
+    """A person. Signs in by e-mail address; may belong to several organizations."""
+
+    id_prefix = "user"
+
+    email = models.EmailField(_("e-mail address"), max_length=254, db_index=True)
+    name = models.CharField(_("name"), max_length=150)
+    language = models.CharField(_("language"), max_length=8, blank=True, choices=settings.LANGUAGES)
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
+    is_active = models.BooleanField(_("active"), default=True)
+    is_staff = models.BooleanField(_("operator"), default=False)
+    password_is_provisional = models.BooleanField(
+        default=False, help_text=_("Set through the API; it ends when the owner of the address confirms it.")
+    )
+    signs_in_unverified = models.BooleanField(
+        default=False, db_default=False, help_text="Signed in with a provisional password when that was allowed."
+    )
+    address_epoch = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Counts changes of the address: each ends the links in mails."
+    )
+    session_epoch = models.PositiveIntegerField(default=0, help_text=_("Counting up ends every session."))
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
+
+    objects = UserManager()
+    rows = PrefixedQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("person")
+        verbose_name_plural = _("people")
+        default_manager_name = "objects"
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(
+                fields=["email"], name="one_account_per_address", condition=Q(password_is_provisional=False)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def waits_for_owner(self) -> bool:
+        """Whether nobody signs in until the owner of the address verifies it."""
+        return self.password_is_provisional and not self.signs_in_unverified
+
+    def get_session_auth_hash(self) -> str:
+        """This will return what a session must match: it changes with the password and with the epoch."""
+        value = f"{self.password}:{self.session_epoch}"
+        return salted_hmac("apps.orgs.models.User", value, algorithm="sha256").hexdigest()
+
+    def get_session_auth_fallback_hash(self) -> Any:
+        """This will accept sessions signed under an earlier SECRET_KEY, as Django does."""
+        for secret in settings.SECRET_KEY_FALLBACKS:
+            value = f"{self.password}:{self.session_epoch}"
+            yield salted_hmac("apps.orgs.models.User", value, secret=secret, algorithm="sha256").hexdigest()
+
+
+class ExternalIdentity(models.Model):
+    """Who an account is at the identity provider: an issuer's subject belongs to one account (OIDC Core section 2)."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("external identity")
+        verbose_name_plural = _("external identities")
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(fields=["issuer", "subject"], name="one_account_per_identity"),
+            models.UniqueConstraint(fields=["user", "issuer"], name="one_identity_per_issuer"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.issuer}"
