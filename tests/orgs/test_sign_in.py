@@ -74,6 +74,7 @@ def test_a_reset_for_nobody_answers_alike_and_sends_nothing(db, mailoutbox):
 def test_a_reset_confirms_the_address_and_ends_what_was_set_before(api, acme_key, acme, mailoutbox):
     body = {"name": "Vic", "email": "vic@example.com", "password": "known to another"}
     api(acme_key).post("/v1/users", body)
+    User.objects.filter(email="vic@example.com").update(signs_in_unverified=True)
     intruder, answer = sign_in("vic@example.com", "known to another")
     assert answer.status_code == 302
     assert intruder.get("/o/acme/settings/integration/").status_code == 200

@@ -202,6 +202,7 @@ def test_the_portals_second_step_is_asked_unless_the_provider_asked_one(idp, ada
 def test_a_provisional_password_ends_with_the_first_visit(idp, api, acme_key):
     body = {"name": "Vic", "email": "vic@example.com", "password": "known to another"}
     api(acme_key).post("/v1/users", body)
+    User.objects.filter(email=body["email"]).update(signs_in_unverified=True)
     intruder = Client()
     intruder.post("/account/login/", {"login": "vic@example.com", "password": "known to another"})
     assert is_in(intruder)
