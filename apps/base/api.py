@@ -169,8 +169,8 @@ class PortalView(APIView):
         """
         raw = cast(PortalRequest, request._request)
         accept = raw.META["HTTP_ACCEPT"] = acceptable(raw.META.get("HTTP_ACCEPT", "*/*"))
-        is_program = not raw.caller.browses and admits_json(accept)
-        if force or is_program or accept in ("*/*", "application/json", ""):
+        is_plain = force or accept in ("*/*", "application/json", "")
+        if is_plain or (not raw.caller.browses and admits_json(accept)):
             return JSON_ONLY, JSON_ONLY.media_type
         renderer, media_type = super().perform_content_negotiation(request, force)
         # However the caller spells it: JSON is written, tagged and answered in one way.

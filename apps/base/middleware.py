@@ -45,6 +45,14 @@ def is_api(path: str) -> bool:
     return path == "/v1" or path.startswith("/v1/")
 
 
+def as_typed(text: str) -> str:
+    """Return a header's text as it was typed: a WSGI server hands over its bytes as Latin-1 (PEP 3333)."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
+
+
 def _take_scheme(request: PortalRequest) -> None:
     """Take the scheme that a trusted proxy reports. What it sent and cannot be read was not https."""
     reported = request.META.get("HTTP_X_FORWARDED_PROTO")
@@ -74,8 +82,9 @@ class RequestMiddleware:
             _take_scheme(request)
         if "\\" in request.META.get("HTTP_COOKIE", ""):
             _drop_unusable_cookies(request)
-        if request.META.get("HTTP_USER_AGENT") == "":
-            request.META["HTTP_USER_AGENT"] = UNREADABLE
+        agent = request.META.get("HTTP_USER_AGENT", "-")
+        if not agent or not agent.isascii():
+            request.META["HTTP_USER_AGENT"] = as_typed(agent) or UNREADABLE
         bodies.attach(request)
         request.actor = None  # type: ignore[assignment]  # until a door has found who it is
         structlog.contextvars.bind_contextvars(request_id=request.request_id)
@@ -118,7 +127,7 @@ class ErrorPagesMiddleware:
     def __call__(self, request: PortalRequest) -> HttpResponse:
         if request.method not in METHODS and not is_api(request.path_info):
             # TRACE and words of one's own: views of libraries would take them for GET.
-            return self._page(request, PortalError("", "method_not_allowed", 405, headers={"Allow": PAGE_METHODS}))
+            return self._page(request, _no_such_method(request, PAGE_METHODS))
         if not is_api(request.path_info):
             try:
                 _refuse_unread(request)
@@ -128,7 +137,7 @@ class ErrorPagesMiddleware:
         if response.status_code != 405 or response.content or is_api(request.path_info):
             return response
         # A view of Django's or of a library that refuses a method does so without a word.
-        return self._page(request, PortalError("", "method_not_allowed", 405, headers={"Allow": response["Allow"]}))
+        return self._page(request, _no_such_method(request, response["Allow"]))
 
     def process_exception(self, request: PortalRequest, exception: Exception) -> HttpResponse | None:
         """This will answer a PortalError; anything else goes on to Django."""
@@ -149,6 +158,12 @@ class ErrorPagesMiddleware:
         for name, value in error.headers.items():
             response[name] = value
         return response
+
+
+def _no_such_method(request: PortalRequest, allowed: str) -> PortalError:
+    return PortalError(
+        f"This path does not take {request.method}.", "method_not_allowed", 405, headers={"Allow": allowed}
+    )
 
 
 def _refuse_unread(request: PortalRequest) -> None:

@@ -56,7 +56,7 @@ def authenticate(request: PortalRequest) -> Caller | None:
         return Caller(refusal=limit_failures(request.client_address) or _unreadable(request.META))
     if len(keys) > 1:
         # A token for somebody else, such as a proxy's JSON Web Token, stands in nobody's way.
-        keys = {key for key in keys if key_hints.PREFIX.search(key)} or keys
+        keys = {key for key in keys if key_hints.PREFIX.search(key) or not key.isascii()} or keys
     if len(keys) > 1:
         message = "Two different API keys were sent. Send one, in one header."
         return Caller(refusal=PortalError(message, "ambiguous_credentials", 400))

@@ -7,6 +7,7 @@ is stored.
 import re
 import unicodedata
 
+from apps.base.middleware import as_typed
 from apps.base.secrets import CHECKSUM_LENGTH, ID_LENGTH, KEY, SECRET_LENGTH
 
 PREFIX = re.compile(r"(?<![\w.-])ip[ks]_", re.ASCII)
@@ -51,14 +52,6 @@ def hint(text: str) -> str:
         if pattern.match(text):
             return sentence
     return _odd_characters(text) if PREFIX.search(text) or not text.isascii() else ""
-
-
-def as_typed(text: str) -> str:
-    """Return a header's text as it was typed: a WSGI server hands over its bytes as Latin-1 (PEP 3333)."""
-    try:
-        return text.encode("latin-1").decode()
-    except UnicodeError:
-        return text
 
 
 def _odd_characters(text: str) -> str:

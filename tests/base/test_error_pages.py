@@ -202,3 +202,15 @@ def test_a_frame_that_fails_becomes_the_plain_page(browser_of, ada, monkeypatch)
 def test_the_api_keeps_its_shape(client, monkeypatch, api, acme_key):
     answer = client.get("/v1/nowhere", headers={"Accept": "text/html", "Host": "evil.example"})
     assert answer.status_code == 400 and answer.json()["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("PROPFIND", "/docs/start", 405), ("TRACE", "/healthz", 405), ("GET", "/o/nowhere/settings/integration/x", 404)],
+)
+def test_programs_get_every_error_as_json_in_english(client, method, path, status):
+    headers = {"Accept": "application/json", "Accept-Language": "fr"}
+    answer = client.generic(method, path, headers=headers)
+    said = answer.json()
+    assert (answer.status_code, set(said)) == (status, {"error", "code", "request_id", "docs"})
+    assert said["error"] in (f"This path does not take {method}.", "Not found.")

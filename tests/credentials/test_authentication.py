@@ -181,6 +181,8 @@ def test_somebody_elses_token_beside_a_key_is_passed_over(client, acme_key, riva
     assert client.get("/v1/me", headers=foreign).json()["code"] == "invalid_api_key"
     quoted = {"Authorization": f'Bearer "{rival_key.text}"', "X-API-Key": acme_key.text}
     assert client.get("/v1/me", headers=quoted).json()["code"] == "ambiguous_credentials"
+    garbled = {**acme_key.headers, "X-API-Key": "\xff"}
+    assert client.get("/v1/me", headers=garbled).json()["code"] == "ambiguous_credentials"
 
 
 def basic(pair):
