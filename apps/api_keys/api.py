@@ -8,7 +8,7 @@ from django.utils import timezone
 from rest_framework.response import Response
 
 from apps.api_keys import actions, operations
-from apps.api_keys.filters import usage_span
+from apps.api_keys.filters import chosen_api_keys, usage_span
 from apps.api_keys.models import ApiKey
 from apps.api_keys.serializers import (
     KeyChangeBody,
@@ -29,7 +29,6 @@ from apps.base.conditions import ObjectResponse
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.serializers import StrictSerializer
-from apps.credentials.filters import creator_parameter
 from apps.credentials.gate import KeyRow
 from apps.credentials.models import SecretKeyQuerySet
 from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
@@ -65,8 +64,7 @@ class ApiKeys(PortalView):
 
     def get(self, request: ApiRequest) -> Response:
         """This will list keys, oldest first, in every state."""
-        rows, creator = rows_of(request), creator_parameter(request)
-        response = self.offset_page(request, rows.created_by(creator) if creator else rows, lambda key: key)
+        response = self.offset_page(request, chosen_api_keys(request, rows_of(request)), lambda key: key)
         uses = LastUse.objects.in_bulk([key.pk for key in response.data])
         response.data = [write_key(key, uses.get(key.pk)) for key in response.data]
         return response

@@ -1,15 +1,39 @@
-"""Which span of time a call asks usage for."""
+"""Which keys a list is narrowed to, and which span of time a call asks usage for."""
 
+import re
 from datetime import datetime, timedelta
 
+from apps.api_keys.models import ApiKey, KeyType
 from apps.audit.figures import Interval, Span
 from apps.base.errors import Invalid
-from apps.base.parameters import choice_parameter, time_parameter
+from apps.base.parameters import choice_parameter, matching_words, text_parameter, time_parameter
 from apps.base.requests import ApiRequest
+from apps.credentials.filters import chosen_keys
+from apps.credentials.models import SecretKeyQuerySet
 
 # Unless the call says otherwise: the bucket of now and those before it.
 USUAL = {Interval.HOUR: 24, Interval.DAY: 30}
+LONGEST_SUBJECT = 200
+TYPE = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 LONGEST_DAYS = {Interval.HOUR: 31, Interval.DAY: 400}
+
+
+def chosen_api_keys(request: ApiRequest, rows: SecretKeyQuerySet[ApiKey]) -> SecretKeyQuerySet[ApiKey]:
+    """Return the keys that the filters of the list leave."""
+    subject = text_parameter(request, "subject", LONGEST_SUBJECT)
+    types = matching_words(request, "type", TYPE, "partner")
+    rows = chosen_keys(request, rows)
+    rows = rows.filter(subject=subject) if subject is not None else rows
+    return rows.filter(key_type__in=_known_types(types)) if types else rows
+
+
+def _known_types(names: list[str]) -> list[int]:
+    """Return the key types of these names, or raise Invalid with those that customers may see."""
+    known = dict(KeyType.objects.values_list("name", "pk"))
+    if not known.keys() >= set(names):
+        offered = ", ".join(KeyType.objects.for_customers().values_list("name", flat=True))
+        raise Invalid.field("type", f"type must be one or more of {offered}.")
+    return [known[name] for name in names]
 
 
 def usage_span(request: ApiRequest, now: datetime) -> Span:

@@ -175,6 +175,7 @@ class ApiKey(SecretKey):
         indexes: ClassVar[list[Any]] = [
             models.Index(fields=["organization", "id"], name="api_key_by_org"),
             models.Index(fields=["organization", "created_by_id", "id"], name="api_key_by_creator"),
+            models.Index(fields=["organization", "subject", "id"], name="api_key_by_subject"),
             # What the sweep of expiries looks through every minute, and the one of old keys.
             models.Index(
                 fields=["expires_at"],

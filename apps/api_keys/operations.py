@@ -6,7 +6,7 @@ from apps.api_keys.serializers import KeyChangeBody, NewKeyBody, RevokeBody, Ver
 from apps.audit.figures import Interval
 from apps.base.operations import Answer, Operation, Paging, Parameter, span_parameters
 from apps.base.shapes import Shape, listed, moment, more, nullable, public_id, record, shown_once, text, whole, word
-from apps.credentials.operations import CREATED_BY, LIFE_EXAMPLE, STATUS, life
+from apps.credentials.operations import KEY_FILTERS, LIFE_EXAMPLE, STATUS, life
 from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
 
 KEY_ID = "key_01JD2V8Q4ZK7M3X9T5B6CW"
@@ -147,7 +147,11 @@ LIST_API_KEYS = Operation(
     "listApiKeys",
     {200: Answer("The keys, oldest first, in every state.", API_KEY, many=True)},
     paging=Paging.OFFSET,
-    parameters=(CREATED_BY,),
+    parameters=(
+        *KEY_FILTERS,
+        Parameter("type", "Only keys of these types.", text("^[A-Za-z0-9_-]{1,40}$"), many=True),
+        Parameter("subject", "Only keys of this subject.", {"type": "string", "minLength": 1, "maxLength": 200}),
+    ),
 )
 CREATE_API_KEY = Operation(
     "createApiKey",

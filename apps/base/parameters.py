@@ -68,6 +68,14 @@ def choice_parameter(request: Request, name: str, allowed: Iterable[str]) -> str
     return text
 
 
+def text_parameter(request: Request, name: str, longest: int) -> str | None:
+    """Return a text from the query string, or None where it is absent."""
+    text = request.query_params.get(name)
+    if text is not None and not 0 < len(text) <= longest:
+        raise Invalid.field(name, f"{name} must have 1 to {longest} characters.")
+    return text
+
+
 def matching_parameter(request: Request, name: str, pattern: re.Pattern[str], example: str) -> str | None:
     """Return a text that has the pattern from the query string, or None where it is absent."""
     text = request.query_params.get(name)

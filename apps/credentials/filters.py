@@ -2,13 +2,24 @@
 
 import re
 
-from apps.base.parameters import matching_parameter
+from apps.base.parameters import matching_parameter, text_parameter, words_parameter
 from apps.base.requests import ApiRequest
+from apps.credentials.models import KeyStatus, SecretKeyQuerySet
 
 CREATOR = re.compile(r"(?:user|key)_[0-9A-Za-z]{22}", re.ASCII)
 EXAMPLE = "01JD2V8Q4ZK7M3X9T5B6CW"
+LONGEST_NAME = 100
 
 
 def creator_parameter(request: ApiRequest, name: str = "created_by") -> str | None:
     """Return the public id of a creator, or None where it is absent; they may be gone by now."""
     return matching_parameter(request, name, CREATOR, f"user_{EXAMPLE} or key_{EXAMPLE}")
+
+
+def chosen_keys(request: ApiRequest, rows: SecretKeyQuerySet) -> SecretKeyQuerySet:
+    """Return the keys that the filters of every kind of key leave: ``created_by``, ``status`` and ``name``."""
+    creator, name = creator_parameter(request), text_parameter(request, "name", LONGEST_NAME)
+    statuses = words_parameter(request, "status", KeyStatus.values)
+    rows = rows.created_by(creator) if creator else rows
+    rows = rows.in_any_status(statuses) if statuses else rows
+    return rows.named(name) if name else rows

@@ -1,8 +1,12 @@
 """What API keys and SDK keys share: a secret that is kept as a digest, a life with states, answers kept for repeats."""
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any, ClassVar, Self
+from unicodedata import normalize
 
 from django.db import models
 from django.db.models import Q
@@ -15,6 +19,10 @@ from apps.base.versions import version_of
 
 EXPIRING = timedelta(days=14)
 LISTED_AFTER_END = timedelta(days=90)
+
+
+def _folded(text: str) -> str:
+    return normalize("NFC", normalize("NFC", text).casefold())
 
 
 class KeyStatus(models.TextChoices):
@@ -44,6 +52,22 @@ class SecretKeyQuerySet(OrgQuerySet):
     def created_by(self, public_id: str) -> Self:
         """Keep the keys that a user or a key created, by rotating too."""
         return self.filter(created_by_id=public_id)
+
+    def named(self, text: str) -> Self:
+        """Keep the keys whose name contains a text, whatever the case.
+
+        Databases fold the case of ASCII alone, or as their locale says: names in other letters are compared here.
+        """
+        if text.isascii():
+            return self.filter(name__icontains=text)
+        wanted = _folded(text)
+        found = self.order_by().values_list("pk", "name").iterator()
+        return self.filter(pk__in=[pk for pk, name in found if wanted in _folded(name)])
+
+    def in_any_status(self, statuses: Iterable[str], now: datetime | None = None) -> Self:
+        """Keep the keys whose derived status is one of these."""
+        moment = now or timezone.now()
+        return reduce(or_, (self.in_status(status, moment) for status in statuses))
 
     def in_status(self, status: str, now: datetime | None = None) -> Self:
         """This will keep the keys whose derived status is the given one."""

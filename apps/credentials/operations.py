@@ -5,7 +5,7 @@ from typing import Any
 from apps.base.actor import ActorKind
 from apps.base.operations import Answer, Operation, Parameter
 from apps.base.shapes import Schema, Shape, listed, moment, nullable, public_id, record, text, whole, word
-from apps.credentials.filters import CREATOR
+from apps.credentials.filters import CREATOR, LONGEST_NAME
 from apps.credentials.models import KeyStatus
 from apps.credentials.serializers import EndDescendantsBody, LeakBody
 
@@ -43,6 +43,15 @@ CREATED_BY = Parameter(
     CREATOR_ID,
 )
 STATUS = word([str(each) for each in KeyStatus.values])
+KEY_FILTERS = (
+    CREATED_BY,
+    Parameter("status", "Only keys with one of these statuses.", STATUS, many=True),
+    Parameter(
+        "name",
+        "Only keys whose name contains this text, in upper or lower case.",
+        {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME},
+    ),
+)
 
 REPORT_LEAK = Operation(
     "reportLeakedKey",

@@ -7,6 +7,7 @@ from rest_framework.response import Response
 
 from apps.base.api import PortalView
 from apps.base.conditions import ObjectResponse
+from apps.base.mail_addresses import refuse_no_address, spellings
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.orgs import actions, operations
@@ -44,7 +45,11 @@ class Users(PortalView):
     def get(self, request: ApiRequest) -> Response:
         """This will list users, oldest first."""
         # Four columns and no model: the objects of a page cost more than its queries.
-        rows = rows_of(request).values_list(*LISTED, "pk")
+        rows, email = rows_of(request), request.query_params.get("email")
+        if email is not None:
+            refuse_no_address("email", email)
+            rows = rows.filter(user__email__in=spellings(email))
+        rows = rows.values_list(*LISTED, "pk")
         return self.offset_page(request, rows, lambda row: write_row(*row[:-1]), key=itemgetter(-1))
 
     def post(self, request: ApiRequest) -> Response:

@@ -1,6 +1,6 @@
 """What ``/v1/users`` and ``/v1/invitations`` take and answer."""
 
-from apps.base.operations import GONE, Answer, Operation, Paging
+from apps.base.operations import GONE, Answer, Operation, Paging, Parameter
 from apps.base.shapes import Shape, listed, moment, more, public_id, record, text, whole, word
 from apps.orgs.models import Role
 from apps.orgs.serializers import InvitationBody, NewUserBody, NewUsersBody, UserChangeBody
@@ -53,7 +53,18 @@ INVITATION = Shape(
     },
 )
 
-LIST_USERS = Operation("listUsers", {200: Answer("The users, oldest first.", USER, many=True)}, paging=Paging.OFFSET)
+LIST_USERS = Operation(
+    "listUsers",
+    {200: Answer("The users, oldest first.", USER, many=True)},
+    paging=Paging.OFFSET,
+    parameters=(
+        Parameter(
+            "email",
+            "Only the user with this address, in any spelling of it. Encode `+` as `%2B`.",
+            {"type": "string", "minLength": 3, "maxLength": 254, "examples": ["jo@example.com"]},
+        ),
+    ),
+)
 CREATE_USER = Operation(
     "createUser",
     {201: Answer("The new user, a viewer.", USER)},

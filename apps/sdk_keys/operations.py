@@ -2,7 +2,7 @@
 
 from apps.base.operations import GONE, Answer, Operation, Paging, Parameter
 from apps.base.shapes import Shape, listed, moment, nullable, public_id, record, shown_once, text, whole, word
-from apps.credentials.operations import CREATED_BY, LIFE_EXAMPLE, STATUS, life
+from apps.credentials.operations import KEY_FILTERS, LIFE_EXAMPLE, STATUS, life
 from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
 from apps.sdk_keys.models import Freed, Platform
 from apps.sdk_keys.serializers import ActivationBody, NewSdkKeyBody, SdkKeyChangeBody, VersionsBody
@@ -95,7 +95,10 @@ LIST_SDK_KEYS = Operation(
     "listSdkKeys",
     {200: Answer("The SDK keys, oldest first, in every state.", SDK_KEY, many=True)},
     paging=Paging.OFFSET,
-    parameters=(CREATED_BY,),
+    parameters=(
+        *KEY_FILTERS,
+        Parameter("platform", "Only keys for these platforms.", word([str(each) for each in Platform]), many=True),
+    ),
 )
 CREATE_SDK_KEY = Operation(
     "createSdkKey",

@@ -42,7 +42,10 @@ def matching(
     if kind:
         rows = rows.filter(key_type__name=kind)
     rows = rows.created_by(creator) if creator else rows
-    rows = rows.filter(_found_by(text)) if text else rows
+    if text:
+        # Beyond ASCII only names have letters, and masks their dots.
+        is_name = not text.isascii() and MASK_DOTS not in text
+        rows = rows.named(text) if is_name else rows.filter(_found_by(text))
     return rows.order_by(Case(When(revoked_at=None, then=0), default=1), "-pk")
 
 

@@ -8,14 +8,15 @@ from rest_framework.response import Response
 from apps.audit.models import LastUse
 from apps.base.api import PortalView
 from apps.base.conditions import ObjectResponse
+from apps.base.parameters import words_parameter
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.serializers import StrictSerializer
-from apps.credentials.filters import creator_parameter
+from apps.credentials.filters import chosen_keys
 from apps.credentials.models import SecretKeyQuerySet
 from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
 from apps.sdk_keys import actions, operations
-from apps.sdk_keys.models import Activation, SdkKey
+from apps.sdk_keys.models import Activation, Platform, SdkKey
 from apps.sdk_keys.serializers import (
     NewSdkKeyBody,
     SdkKeyChangeBody,
@@ -43,8 +44,9 @@ class SdkKeys(PortalView):
 
     def get(self, request: ApiRequest) -> Response:
         """This will list SDK keys, oldest first, in every state."""
-        rows, creator = rows_of(request), creator_parameter(request)
-        response = self.offset_page(request, rows.created_by(creator) if creator else rows, lambda key: key)
+        rows, platforms = chosen_keys(request, rows_of(request)), words_parameter(request, "platform", Platform.values)
+        rows = rows.filter(platform__in=platforms) if platforms else rows
+        response = self.offset_page(request, rows, lambda key: key)
         uses = LastUse.objects.in_bulk([key.pk for key in response.data])
         response.data = [write_sdk_key(key, uses.get(key.pk)) for key in response.data]
         return response
