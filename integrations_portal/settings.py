@@ -284,6 +284,7 @@ RETENTION_DAYS_CLOSED_ORGANIZATION = env.whole("RETENTION_DAYS_CLOSED_ORGANIZATI
 PORTAL_KEY_AUTHENTICATION = "apps.credentials.authentication.authenticate"
 PORTAL_SESSION_AUTHENTICATION = "apps.orgs.middleware.actor_for_api"
 PORTAL_ENTER_ORGANIZATION = "apps.orgs.middleware.enter_organization"
+PORTAL_WRONG_CONFIRMATION = "apps.orgs.account.failures.note_wrong_confirmation"
 PORTAL_WHO_DECIDES = "apps.orgs.deciders.who_decides"
 PORTAL_OWN_EXAMPLES = "integrations_portal.own_examples.own_examples"
 PORTAL_CALL_LOG = "apps.audit.calls.record_call"

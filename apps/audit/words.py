@@ -41,6 +41,7 @@ WORDS: dict[str, Promise] = {
     "user.passkey_added": _("Passkey added"),
     "user.passkey_removed": _("Passkey removed"),
     "session.signed_in": _("Signed in"),
+    "session.sign_in_failed": _("Sign-in failed"),
     "session.signed_out": _("Signed out"),
     "session.ended": _("Session ended"),
     "operator.created": _("Operator added"),

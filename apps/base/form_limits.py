@@ -28,6 +28,20 @@ def check(request: PortalRequest, group: str, rate: str, *, per: str = "") -> No
         raise _refusal(usage)
 
 
+def check_all(request: PortalRequest, *limits: tuple[str, str, str]) -> None:
+    """Count the request under several limits (group, rate, per), or under none: a refusal costs nothing."""
+    for group, rate, per in limits:
+        check_failures(request, group, rate, per=per)
+    for group, rate, per in limits:
+        check(request, group, rate, per=per)
+
+
+def count(request: PortalRequest, group: str, rate: str, *, per: str) -> int:
+    """Count the request and return how many there were in the window of the rate; 0 where no cache answers."""
+    usage = _usage(request, group, rate, per, increment=True)
+    return usage["count"] if usage else 0
+
+
 def check_failures(request: PortalRequest, group: str, rate: str, *, per: str = "") -> None:
     """This will raise RateLimited where ``note_failure`` counted as many as the rate names. It counts nothing."""
     usage = _usage(request, group, rate, per, increment=False)

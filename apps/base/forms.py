@@ -23,6 +23,7 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
 from apps.base import form_limits, second_step, sessions
+from apps.base.callers import port
 from apps.base.errors import PortalError, RateLimited, Text
 from apps.base.mail_addresses import LONGEST, canonical_address, check_address
 from apps.base.models import SpentForm
@@ -146,6 +147,7 @@ def prove(request: PortalRequest, given: str) -> None:
     except RateLimited as error:
         raise forms.ValidationError(str(error)) from None
     if not method:
+        port(settings.PORTAL_WRONG_CONFIRMATION)(request)
         raise forms.ValidationError(_("That is not your password, nor a current code."))
     sessions.note_confirmation(request, method)
 

@@ -48,6 +48,18 @@ def looks_like_code(text: str) -> bool:
     return bool(TOTP_SHAPE.fullmatch(code) or RECOVERY_SHAPE.fullmatch(code))
 
 
+def looks_like_totp(text: str) -> bool:
+    """Return whether a text has the form of an authenticator app's code."""
+    return bool(TOTP_SHAPE.fullmatch(_plain(text)))
+
+
+def is_blocked(user: Any) -> bool:
+    """Return whether so many codes were wrong that no other one is looked at for a while."""
+    rows = Authenticator.objects.filter(user_id=user.pk).exclude(type=Authenticator.Type.WEBAUTHN).order_by("pk")
+    first = rows.first()
+    return first is not None and len(_failures(first)) >= MOST_FAILURES
+
+
 def use_code(user: Any, text: str) -> Authenticator | None:
     """This will use up a code of the authenticator app or a recovery code and return what it belongs to, or None.
 

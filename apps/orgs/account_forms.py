@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from fido2.utils import websafe_decode
 
 from apps.base import form_limits, second_step
+from apps.base.callers import port
 from apps.base.forms import AskingForm, LineField, MailAddressField, RequestForm, prove
 from apps.base.requests import PortalRequest
 from apps.orgs.models import User
@@ -203,6 +204,7 @@ class ChangePasswordForm(_NewPassword):
         """This will check the old password, ten times a minute at most."""
         form_limits.check(self.request, "step-up", "10/m")
         if not self.request.user.check_password(self.cleaned_data["oldpassword"]):
+            port(settings.PORTAL_WRONG_CONFIRMATION)(self.request)
             raise forms.ValidationError(_("That is not your password now."))
         return ""
 

@@ -10,6 +10,7 @@ from apps.base import form_limits, sessions
 from apps.base.pages import BUTTON, FORM
 from apps.base.requests import PortalRequest
 from apps.orgs.account.door import next_path, own_page
+from apps.orgs.account.failures import note_wrong_confirmation
 from apps.orgs.account_forms import ConfirmForm, PasskeyConfirmForm
 from apps.orgs.models import ExternalIdentity
 from apps.orgs.passkeys import passkeys_possible
@@ -33,6 +34,7 @@ def confirm_by_passkey(request: PortalRequest) -> HttpResponse:
     form_limits.check(request, "step-up-passkey", TRIES)
     form = PasskeyConfirmForm(request.POST, user=request.user)
     if not form.is_valid():
+        note_wrong_confirmation(request)
         for message in form.errors.get("credential", []):
             messages.error(request, message)
         return _ask(request, ConfirmForm(None, request=request))

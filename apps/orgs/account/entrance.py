@@ -23,8 +23,10 @@ from apps.base.mail_addresses import canonical_address
 from apps.base.pages import FORM
 from apps.base.requests import PortalRequest
 from apps.orgs import actions, mail
+from apps.orgs.account import failures
 from apps.orgs.account.door import check_method
 from apps.orgs.account_forms import ResetForm
+from apps.orgs.models import User
 from apps.orgs.oneself import oneself
 from apps.orgs.passkeys import passkeys_possible
 from apps.orgs.sign_on import provider_name
@@ -42,9 +44,8 @@ class SignIn(LoginView):
 
     def post(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
         """This will keep the limits before a password is looked at."""
-        form_limits.check(request, "sign-in", SIGN_INS)
-        form_limits.check(request, "sign-in-tries", TRIES, per=self._account)
         form_limits.check_failures(request, "sign-in-failures", FAILURES, per=self._account)
+        form_limits.check_all(request, ("sign-in", SIGN_INS, ""), ("sign-in-tries", TRIES, self._account))
         return super().post(request, *args, **options)
 
     @property
@@ -61,6 +62,9 @@ class SignIn(LoginView):
     def form_invalid(self, form: Any) -> HttpResponse:
         """This will count the failure."""
         form_limits.note_failure(self.request, "sign-in-failures", FAILURES, per=self._account)
+        if self.request.POST.get("login") and self.request.POST.get("password"):
+            email = canonical_address(self.request.POST["login"])
+            failures.note_wrong_password(self.request, User.objects.filter(email=email).first())
         return super().form_invalid(form)
 
     def get_context_data(self, **options: Any) -> dict[str, Any]:
@@ -80,6 +84,15 @@ class SecondStep(AuthenticateView):
         if stage is not None and (stage.login.user is None or not stage.login.user.is_active):
             clear_login(request)
         return super().dispatch(request, *args, **options)
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        """Note what was wrong."""
+        user, code = self.stage.login.user, self.request.POST.get("code")
+        if code:
+            failures.note_wrong_code(self.request, user, code)
+        elif code is None:
+            failures.note(self.request, failures.Step.PASSKEY, user)
+        return super().form_invalid(form)
 
 
 class PasskeySignIn(LoginWebAuthnView):
@@ -106,6 +119,11 @@ class PasskeySignIn(LoginWebAuthnView):
         carried.drop(answer, PASSKEY)
         return answer
 
+    def form_invalid(self, form: Any) -> HttpResponse:
+        """Note it; whose key it was meant to be is not known."""
+        failures.note(self.request, failures.Step.PASSKEY)
+        return super().form_invalid(form)
+
     def form_valid(self, form: Any) -> HttpResponse:
         """This will open the session of the key's account, once for each question."""
         try:
@@ -121,11 +139,13 @@ def reset_password(request: PortalRequest) -> HttpResponse:
     """Ask for a link by mail. Whether the address has an account is looked up when the mail is sent, not here."""
     check_method(request, FORM)
     form = ResetForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST":
-        form_limits.check(request, "reset", RESETS)
+    limits = [("reset", RESETS, "")]
     if form.is_valid():
         email = form.cleaned_data["email"]
-        form_limits.check(request, "reset-mails", MAILS, per=f"address {email}")
+        limits.append(("reset-mails", MAILS, f"address {email}"))
+    if request.method == "POST":
+        form_limits.check_all(request, *limits)
+    if form.is_valid():
         with transaction.atomic():
             mail.enqueue_link(to=email, template="password_reset")
         return redirect("account_reset_password_done")

@@ -21,6 +21,7 @@ from apps.base.errors import Forbidden, NotFound
 from apps.base.pages import READING
 from apps.base.requests import PortalRequest
 from apps.orgs import actions
+from apps.orgs.account import failures
 from apps.orgs.account.confirming import go_on
 from apps.orgs.account.door import check_method, next_path
 from apps.orgs.models import ExternalIdentity
@@ -70,7 +71,7 @@ def _go_on(request: PortalRequest, chosen: openid.Provider) -> HttpResponse:
             raise openid.OpenIdError("the provider sent no code")
         claims = openid.finish(chosen, _callback(), known, code)
     except openid.OpenIdError as error:
-        return _failed(request, error)
+        return _refused(request, error)
     return _confirm(request, known, claims) if known["confirming"] else _sign_in(request, known, claims)
 
 
@@ -86,7 +87,7 @@ def _sign_in(request: PortalRequest, known: dict[str, Any], claims: dict[str, An
             is_verified=claims.get("email_verified") is True,
         )
     except Forbidden as error:
-        return _failed(request, error, str(error))
+        return _refused(request, error, str(error))
     if request.user.is_authenticated:
         logout(request)
     amr = claims.get("amr")
@@ -103,7 +104,7 @@ def _confirm(request: PortalRequest, known: dict[str, Any], claims: dict[str, An
     asked_at = claims.get("auth_time")
     is_fresh = isinstance(asked_at, (int, float)) and asked_at >= known["at"] - openid.SKEW
     if not request.user.is_authenticated or not own.exists() or not is_fresh:
-        return _failed(request, openid.OpenIdError("not the same person, or not asked just now"))
+        return _refused(request, openid.OpenIdError("not the same person, or not asked just now"))
     sessions.note_confirmation(request, "openid")
     return redirect(known["next"]) if known["next"] else go_on(request)
 
@@ -117,6 +118,12 @@ def _provider() -> openid.Provider:
 
 def _callback() -> str:
     return settings.PUBLIC_URL + reverse("single_sign_on_callback")
+
+
+def _refused(request: PortalRequest, error: Exception, message: str = "") -> HttpResponse:
+    """Somebody came back from the provider and is not let in."""
+    failures.note(request, failures.Step.SINGLE_SIGN_ON, request.user if request.user.is_authenticated else None)
+    return _failed(request, error, message)
 
 
 def _failed(request: PortalRequest, error: Exception, message: str = "") -> HttpResponse:

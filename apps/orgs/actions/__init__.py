@@ -2,6 +2,7 @@
 
 from apps.orgs.actions.acceptance import NewAccount, accept_invitation, account_for, find_invitation, sets_password
 from apps.orgs.actions.addresses import TAKEN, account_of, hold_addresses, is_confirmed, refuse_taken
+from apps.orgs.actions.everywhere import mail_wrong_codes, note_failed_sign_in
 from apps.orgs.actions.identities import find_or_link_identity
 from apps.orgs.actions.invitations import invite, resend_invitation, revoke_invitation
 from apps.orgs.actions.looks import begin_look, end_look, end_looks_that_ran_out
@@ -82,7 +83,9 @@ __all__ = [
     "is_last_owner",
     "keep_old_address",
     "leave_organization",
+    "mail_wrong_codes",
     "make_recovery_codes",
+    "note_failed_sign_in",
     "note_sign_in",
     "note_sign_out",
     "raises",

@@ -3,10 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 from django.utils.functional import Promise
 
 from apps.audit import actions as audit
+from apps.audit.models import Outcome
 from apps.base.actor import Actor
 from apps.base.instants import written
 from apps.orgs import mail
@@ -21,7 +23,13 @@ def memberships_of(user: User) -> list[Membership]:
     return list(rows.order_by("organization_id"))
 
 
-def record_everywhere(actor: Actor, user: User, action: str, changes: dict[str, list[Any]] | None = None) -> None:
+def record_everywhere(
+    actor: Actor,
+    user: User,
+    action: str,
+    changes: dict[str, list[Any]] | None = None,
+    outcome: str = Outcome.SUCCESS,
+) -> None:
     """This will write one entry in each organization of the person, for an operator in the vendor's own."""
     places = [(each.organization_id, each.user_public_id) for each in memberships_of(user)]
     if user.is_staff or not places:
@@ -36,6 +44,7 @@ def record_everywhere(actor: Actor, user: User, action: str, changes: dict[str, 
             target_id=user_id,
             target_label=user.email,
             changes=changes,
+            outcome=outcome,
             organization_id=organization_id,
         )
 
@@ -55,6 +64,33 @@ def mail_change(actor: Actor, user: User, what: Promise) -> None:
 def mail_new_browser(actor: Actor, user: User) -> None:
     """This will mail the person that a browser signed in which had not before, when, and from where."""
     _mail(actor, user, "new_browser", {})
+
+
+@transaction.atomic
+def mail_wrong_codes(*, actor: Actor, user: User) -> None:
+    """Mail the person that somebody knows their password and tries codes, when, and from where."""
+    _mail(actor, user, "wrong_codes", {})
+
+
+@transaction.atomic
+def note_failed_sign_in(*, actor: Actor, user: User | None, step: str, count: int) -> None:
+    """Record that a way in was refused, ``count`` times lately; of no account in the vendor's own log alone."""
+    changes: dict[str, list[Any]] = {"step": [None, step], "failures": [None, count]}
+    if user is not None:
+        record_everywhere(actor, user, "session.sign_in_failed", changes, Outcome.FAILURE)
+        return
+    platform = Organization.objects.filter(slug=PLATFORM_SLUG).values_list("pk", flat=True).first()
+    if platform is not None:
+        audit.record(
+            actor=actor,
+            action="session.sign_in_failed",
+            target_kind="user",
+            target_id="-",
+            target_label="an unknown account",
+            changes=changes,
+            outcome=Outcome.FAILURE,
+            organization_id=platform,
+        )
 
 
 def _mail(actor: Actor, user: User, template: str, words: dict[str, Any]) -> None:

@@ -1,0 +1,89 @@
+"""Ways in that were refused: counted, recorded in groups, and told to the account's owner where somebody guesses codes.
+
+A flood must not fill the disk, so one account and network leave an entry at the first failure of an hour and at the
+tenth, hundredth and so on. Nothing that was typed is kept: people type passwords into the wrong field.
+"""
+
+from dataclasses import replace
+from enum import StrEnum
+
+from prometheus_client import Counter
+
+from apps.base import form_limits, second_step
+from apps.base.actor import Actor, system
+from apps.base.errors import RateLimited
+from apps.base.neighborhoods import network
+from apps.base.requests import PortalRequest
+from apps.orgs import actions
+from apps.orgs.models import User
+from apps.orgs.oneself import oneself
+
+FAILURES = Counter("portal_sign_in_failures_total", "Refused sign-ins and confirmations, by the wrong step.", ["step"])
+AN_HOUR, A_DAY = "1000000/h", "1000000/d"
+# Of addresses without an account, whoever tries them: so many entries an hour.
+MOST_UNKNOWN = 100
+MAILED_AT = (5, 50, 500)
+MAILS = "3/d"
+
+
+class Step(StrEnum):
+    """What was wrong; these are the values of the metric's label."""
+
+    PASSWORD = "password"  # noqa: S105 - a word
+    TOTP = "totp"
+    RECOVERY_CODE = "recovery_code"
+    PASSKEY = "passkey"
+    SINGLE_SIGN_ON = "single_sign_on"
+    CONFIRMATION = "confirmation"
+
+
+def note(request: PortalRequest, step: Step, user: User | None = None) -> None:
+    """Count a refused way in, and record it where it is the first, tenth, hundredth … of its group within an hour."""
+    FAILURES.labels(step).inc()
+    who = f"account {user.pk}" if user else "nobody"
+    group = f"{who} {network(request.client_address)} {step}"
+    count = form_limits.count(request, "failed-sign-ins", AN_HOUR, per=group)
+    if count not in (10**power for power in range(7)):
+        return
+    if user is None and form_limits.count(request, "failed-sign-ins-of-nobody", AN_HOUR, per="all") > MOST_UNKNOWN:
+        return
+    actions.note_failed_sign_in(actor=_actor(request, step, user), user=user, step=step, count=count)
+
+
+def note_wrong_password(request: PortalRequest, user: User | None) -> None:
+    """Note a wrong password, or a right one for an address that has no account."""
+    note(request, Step.PASSWORD, user)
+
+
+def note_wrong_code(request: PortalRequest, user: User, code: str) -> None:
+    """Note a wrong code after a right password; at the fifth within a day the owner of the account gets a mail."""
+    step = Step.TOTP if second_step.looks_like_totp(code) else Step.RECOVERY_CODE
+    note(request, step, user)
+    count = form_limits.count(request, "wrong-codes", A_DAY, per=f"account {user.pk}")
+    if count in MAILED_AT or second_step.is_blocked(user):
+        _mail(request, user)
+
+
+def note_wrong_confirmation(request: PortalRequest) -> None:
+    """Note a wrong password or code of somebody who is signed in and was asked once more."""
+    user: User = request.user
+    note(request, Step.CONFIRMATION, user)
+    if second_step.is_blocked(user):
+        _mail(request, user)
+
+
+def _actor(request: PortalRequest, step: Step, user: User | None) -> Actor:
+    """Who is not known, unless they are signed in."""
+    if step == Step.CONFIRMATION and user is not None:
+        return oneself(request, user)
+    agent = request.META.get("HTTP_USER_AGENT", "")
+    found = system(label="Sign-in")
+    return replace(found, address=request.client_address, user_agent=agent, request_id=request.request_id)
+
+
+def _mail(request: PortalRequest, user: User) -> None:
+    try:
+        form_limits.check(request, "wrong-code-mails", MAILS, per=f"account {user.pk}")
+    except RateLimited:
+        return
+    actions.mail_wrong_codes(actor=_actor(request, Step.TOTP, None), user=user)
