@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from apps.base import redis as shared
+from apps.orgs.mail_figures import MailCollector
 from apps.webhooks.metrics import EngineCollector
 
 logger = logging.getLogger(__name__)
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 # Apart from this process's own counters: these figures come from the database, and in front.
 ENGINE_FIGURES = CollectorRegistry()
 ENGINE_FIGURES.register(EngineCollector())
+ENGINE_FIGURES.register(MailCollector())
 
 
 def alive(request: HttpRequest) -> JsonResponse:

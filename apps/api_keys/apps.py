@@ -27,10 +27,10 @@ class ApiKeysConfig(AppConfig):
         post_migrate.connect(ensure_catalogue, sender=self, dispatch_uid="api_keys.catalogue")
         parties.offer("api_keys", _("API keys"), "apps.api_keys.audit_parties.keys")
         parties.page_of("key", "settings/integration/api-keys/%s/")
-        sweeps.register("api_keys.announce_expiries", "apps.api_keys.alerts.expiry.announce_expiries", 60)
+        sweeps.register("api_keys.announce_expiry", "apps.api_keys.alerts.expiry.announce_expiries", 60)
         sweeps.register("api_keys.remind_of_rotation", "apps.api_keys.alerts.expiry.remind_of_rotation", 60)
-        sweeps.register("api_keys.look_at_use", "apps.api_keys.alerts.unusual.look_at_use", 60)
-        sweeps.register("api_keys.fade_notices", "apps.api_keys.alerts.stories.fade_notices", 3600)
+        sweeps.register("api_keys.detect_unusual_use", "apps.api_keys.alerts.unusual.look_at_use", 60)
+        sweeps.register("api_keys.resolve_old_notifications", "apps.api_keys.alerts.stories.fade_notices", 3600)
         here = "apps.api_keys.descendants"
         descendants.register("api_key", Permission.API_KEYS_READ, f"{here}.find", f"{here}.end")
         exports.register("api_keys.jsonl", "apps.api_keys.archive_parts.keys")

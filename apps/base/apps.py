@@ -9,4 +9,4 @@ class BaseConfig(AppConfig):
 
     def ready(self) -> None:
         """This will register this app's sweep."""
-        sweeps.register("base.spent_forms", "apps.base.forms.forget_spent_forms", every_seconds=600)
+        sweeps.register("base.delete_used_form_tokens", "apps.base.forms.forget_spent_forms", every_seconds=600)

@@ -1,7 +1,8 @@
 """Work that every worker process looks for by itself, every few seconds, whether or not somebody rang.
 
 Apps register a dotted name in ``AppConfig.ready``; it is resolved at its first run. A sweep must be safe to run in
-several processes at once.
+several processes at once. Sweeps of one lane run one after the other, on a thread of theirs; one that takes longer than
+its budget keeps its thread, and the lane goes on with another.
 """
 
 import logging
@@ -16,6 +17,9 @@ from django.utils.module_loading import import_string
 logger = logging.getLogger(__name__)
 
 LONGEST_WAIT_SECONDS = 1.0
+MAIN = "main"
+BUDGET_SECONDS = 10.0
+SUCCEEDED, FAILED, OVERRAN = "succeeded", "failed", "overran"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,8 @@ class Sweep:
     name: str
     dotted_path: str
     every_seconds: float
+    lane: str = MAIN
+    budget_seconds: float = BUDGET_SECONDS
 
     def run(self) -> bool:
         """This will run it, log an error instead of raising it, and tell whether it went well."""
@@ -39,11 +45,25 @@ class Sweep:
 
 
 _registered: dict[str, Sweep] = {}
+# Dotted names of functions that are told of each run: the sweep's name, its outcome, the seconds that it took so far.
+# Of one that overruns they are told twice: when its time is over, and when it ends.
+_observers: list[str] = []
 
 
-def register(name: str, dotted_path: str, every_seconds: float) -> None:
-    """This will add a sweep, or replace the one of the same name."""
-    _registered[name] = Sweep(name, dotted_path, every_seconds)
+def register(
+    name: str, dotted_path: str, every_seconds: float, lane: str = MAIN, budget_seconds: float = BUDGET_SECONDS
+) -> None:
+    """This will add a sweep, or replace the one of the same name.
+
+    ``lane``: another than the main one for work that waits for somebody else's server.
+    """
+    _registered[name] = Sweep(name, dotted_path, every_seconds, lane, budget_seconds)
+
+
+def observe(dotted_path: str) -> None:
+    """Have a function told of each run."""
+    if dotted_path not in _observers:
+        _observers.append(dotted_path)
 
 
 def registered() -> list[Sweep]:
@@ -53,40 +73,103 @@ def registered() -> list[Sweep]:
 
 def run_all() -> int:
     """This will run each sweep once, due or not, and return how many failed (``worker --once``)."""
-    return sum(not sweep.run() for sweep in registered())
+    failed = 0
+    for sweep in registered():
+        started = time.monotonic()
+        went_well = sweep.run()
+        _tell(sweep, SUCCEEDED if went_well else FAILED, time.monotonic() - started)
+        failed += not went_well
+    return failed
+
+
+def _tell(sweep: Sweep, outcome: str, seconds: float) -> None:
+    for dotted_path in _observers:
+        import_string(dotted_path)(sweep.name, outcome, seconds)
+
+
+class _Hand:
+    """A thread at work in a lane: what it runs at this moment, and whether another has taken its place."""
+
+    def __init__(self, lane: str) -> None:
+        self.lane = lane
+        self.sweep: Sweep | None = None
+        self.since = 0.0
+        self.is_replaced = False
+        self.thread: threading.Thread | None = None
 
 
 class Sweeper:
-    """Runs each sweep when its time has come, on one thread of a worker process."""
+    """Runs each sweep of a worker process when its time has come."""
 
     def __init__(self, stop_event: threading.Event) -> None:
         self._stop = stop_event
+        self._lock = threading.Lock()
         self._next: dict[str, float] = {}
-
-    def due(self, now: float) -> list[Sweep]:
-        """This will return the sweeps whose time has come (``now`` from ``time.monotonic``)."""
-        return [sweep for sweep in registered() if self._next.get(sweep.name, 0.0) <= now]
-
-    def run_due(self, now: float) -> int:
-        """This will run what is due and return how many sweeps that was."""
-        sweeps = self.due(now)
-        for sweep in sweeps:
-            if self._stop.is_set():
-                break
-            # A little apart, so that processes that started together do not sweep together for ever.
-            self._next[sweep.name] = now + sweep.every_seconds * random.uniform(0.9, 1.1)  # noqa: S311
-            sweep.run()
-        return len(sweeps)
-
-    def run_forever(self) -> None:
-        """This will sweep until the stop event is set."""
-        while not self._stop.is_set():
-            self.run_due(time.monotonic())
-            self._stop.wait(LONGEST_WAIT_SECONDS)
-        connections.close_all()
+        self._running: set[str] = set()
+        self._hands: list[_Hand] = []
 
     def start(self) -> threading.Thread:
-        """This will run the sweeps on a daemon thread and return it."""
+        """Sweep on daemon threads until the stop event is set, and return the one that looks after the others."""
         thread = threading.Thread(target=self.run_forever, name="sweeps", daemon=True)
         thread.start()
         return thread
+
+    def run_forever(self) -> None:
+        """Keep a thread at work in each lane until the stop event is set."""
+        for lane in sorted({sweep.lane for sweep in registered()}):
+            self._employ(lane)
+        while not self._stop.wait(LONGEST_WAIT_SECONDS):
+            self._replace_slow(time.monotonic())
+
+    def _employ(self, lane: str) -> None:
+        hand = _Hand(lane)
+        hand.thread = threading.Thread(target=self._work, args=(hand,), name=f"sweeps-{lane}", daemon=True)
+        self._hands.append(hand)
+        hand.thread.start()
+
+    def _replace_slow(self, now: float) -> None:
+        """Let the lane of a sweep that is over its budget go on without it, and that of a thread that ended."""
+        for hand in tuple(self._hands):
+            with self._lock:
+                sweep, seconds = hand.sweep, now - hand.since
+                hand.is_replaced = sweep is not None and seconds > sweep.budget_seconds
+            if sweep is not None and hand.is_replaced:
+                logger.warning("sweep %s takes more than %d s; the others go on", sweep.name, sweep.budget_seconds)
+                _tell(sweep, OVERRAN, seconds)
+            if hand.is_replaced or not (hand.thread and hand.thread.is_alive()):
+                self._hands.remove(hand)
+                self._employ(hand.lane)
+
+    def _work(self, hand: _Hand) -> None:
+        try:
+            while not (self._stop.is_set() or hand.is_replaced):
+                sweep = self._take(hand, time.monotonic())
+                if sweep is None:
+                    self._stop.wait(LONGEST_WAIT_SECONDS)
+                else:
+                    self._run(hand, sweep)
+        finally:
+            connections.close_all()
+
+    def _take(self, hand: _Hand, now: float) -> Sweep | None:
+        """Return the sweep of the lane that has been due for longest and runs nowhere in this process."""
+        with self._lock:
+            waiting = [each for each in registered() if each.lane == hand.lane and each.name not in self._running]
+            sweep = min(waiting, key=lambda each: self._next.get(each.name, 0.0), default=None)
+            if sweep is None or self._next.get(sweep.name, 0.0) > now:
+                return None
+            # A little apart, so that processes that started together do not sweep together for ever.
+            self._next[sweep.name] = now + sweep.every_seconds * random.uniform(0.9, 1.1)  # noqa: S311
+            self._running.add(sweep.name)
+            hand.sweep, hand.since = sweep, now
+            return sweep
+
+    def _run(self, hand: _Hand, sweep: Sweep) -> None:
+        went_well = False
+        try:
+            went_well = sweep.run()
+        finally:
+            with self._lock:
+                hand.sweep = None
+                self._running.discard(sweep.name)
+            _tell(sweep, SUCCEEDED if went_well else FAILED, time.monotonic() - hand.since)

@@ -11,4 +11,4 @@ class CredentialsConfig(AppConfig):
 
     def ready(self) -> None:
         """This will register the sweep that deletes old idempotency records."""
-        sweeps.register("credentials.prune_idempotency", "apps.credentials.idempotency.prune", every_seconds=60)
+        sweeps.register("credentials.delete_idempotency_records", "apps.credentials.idempotency.prune", 60)

@@ -12,4 +12,4 @@ class NoticesConfig(AppConfig):
     def ready(self) -> None:
         """This will register the sweep that ends and removes old notices, and the part of an organization's archive."""
         exports.register("notices.jsonl", "apps.notices.archive_parts.told")
-        sweeps.register("notices.tidy", "apps.notices.tasks.tidy", 600)
+        sweeps.register("notices.delete_expired", "apps.notices.tasks.tidy", 600)

@@ -3,6 +3,7 @@
 import logging
 import random
 import smtplib
+import time
 import uuid
 from datetime import datetime, timedelta
 
@@ -37,6 +38,9 @@ MOST_ATTEMPTS = 20
 FORGOTTEN_AT_ONCE, FORGETTING_ROUNDS = 500, 20
 SENT_FOR, ENDED_FOR = timedelta(days=30), timedelta(days=90)
 LONGEST_WAIT = timedelta(hours=6)
+# One run of sending; and what one mail takes at most where a server takes its ten seconds for each word.
+MOST_SECONDS = 20.0
+SENDING = timedelta(minutes=5)
 
 
 def mail_notices() -> int:
@@ -111,18 +115,18 @@ def _write_mail(member: Membership, template: str, notices: list[Notice]) -> Non
 
 
 def send_due_mail() -> int:
-    """This will send what is due and put off, longer each time, what the server did not take.
+    """This will send what is due for some seconds, and put off, longer each time, what the server did not take.
 
-    A server that cannot be reached ends the run: the other sweeps of this thread must not wait for it mail by mail.
+    A server that cannot be reached ends the run: each mail would wait for it in vain.
     """
-    now = timezone.now()
-    sent = 0
-    for row in OutgoingMail.objects.due(now)[:BATCH]:
-        wait = min(LONGEST_WAIT, timedelta(seconds=30 * 2 ** min(row.attempts, 10)))
-        last = row.attempts + 1 >= MOST_ATTEMPTS
+    sent, until = 0, time.monotonic() + MOST_SECONDS
+    for row in OutgoingMail.objects.due(timezone.now())[:BATCH]:
+        if time.monotonic() > until:
+            break
         # The next try is booked before this one: a worker that dies here sends late, and two never send at once.
         booked = OutgoingMail.objects.filter(pk=row.pk, attempts=row.attempts, sent_at=None).update(
-            attempts=row.attempts + 1, next_attempt_at=None if last else now + wait
+            attempts=row.attempts + 1,
+            next_attempt_at=None if row.attempts + 1 >= MOST_ATTEMPTS else timezone.now() + SENDING,
         )
         error = _send(row) if booked else None
         if error is not None and not _is_about_the_mail(error):
@@ -141,7 +145,10 @@ def _send(row: OutgoingMail) -> OSError | ValueError | None:
         EmailMessage(*written, to=[wire_address(row.to)]).send()
     except (OSError, ValueError) as error:
         logger.warning("mail %s was not taken: %s", row.pk, type(error).__name__)
-        OutgoingMail.objects.filter(pk=row.pk).update(last_error=f"{type(error).__name__}: {error}"[:200])
+        rows = OutgoingMail.objects.filter(pk=row.pk)
+        rows.update(last_error=f"{type(error).__name__}: {error}"[:200])
+        wait = min(LONGEST_WAIT, timedelta(seconds=30 * 2 ** min(row.attempts, 10)))
+        rows.exclude(next_attempt_at=None).update(next_attempt_at=timezone.now() + wait)
         return error
     OutgoingMail.objects.filter(pk=row.pk).update(sent_at=timezone.now(), last_error="")
     return None

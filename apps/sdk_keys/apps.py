@@ -15,8 +15,8 @@ class SdkKeysConfig(AppConfig):
         """This will make the prefix known to the gate, name keys to the audit page, and register sweeps and archive."""
         loader, leak_reporter = "apps.sdk_keys.gate_rows.load", "apps.sdk_keys.actions.report_leak"
         register(KeyKind("ips_", "sdk_key", "sdk_keys.SdkKey", loader, leak_reporter))
-        sweeps.register("sdk_keys.free_silent_devices", "apps.sdk_keys.slots.free_silent_devices", 60)
-        sweeps.register("sdk_keys.forget_freed_devices", "apps.sdk_keys.slots.forget_freed_devices", 3600)
+        sweeps.register("sdk_keys.deactivate_inactive_devices", "apps.sdk_keys.slots.free_silent_devices", 60)
+        sweeps.register("sdk_keys.delete_deactivated_devices", "apps.sdk_keys.slots.forget_freed_devices", 3600)
         parties.offer("sdk_keys", _("SDK keys"), "apps.sdk_keys.audit_parties.keys")
         parties.page_of("sdk", "settings/integration/sdk-keys/%s/")
         here = "apps.sdk_keys.descendants"

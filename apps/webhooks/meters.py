@@ -7,6 +7,7 @@ loses what it had not written yet, some seconds of figures; deliveries do not de
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -14,6 +15,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from apps.base import sweeps
 from apps.webhooks import clock
 from apps.webhooks.claims import Result
 from apps.webhooks.models import WorkerBeat
@@ -26,8 +28,14 @@ INSERT INTO webhooks_enginetotal (name, value) VALUES (%s, %s)
 ON CONFLICT (name) DO UPDATE SET value = webhooks_enginetotal.value + excluded.value
 """
 
+PUT = """
+INSERT INTO webhooks_enginetotal (name, value) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
+
 _lock = threading.Lock()
 _waiting: dict[str, float] = {}
+# Not added up: the last one counts.
+_latest: dict[str, float] = {}
 _started_at = timezone.now()
 
 
@@ -36,6 +44,15 @@ def add(amounts: dict[str, float]) -> None:
     with _lock:
         for name, amount in amounts.items():
             _waiting[name] = _waiting.get(name, 0) + amount
+
+
+def note_job(name: str, outcome: str, seconds: float) -> None:
+    """Count a run of a sweep, and keep how long it took and when it last went well."""
+    add({f"job:{outcome}:{name}": 1})
+    with _lock:
+        _latest[f"job:seconds:{name}"] = seconds
+        if outcome == sweeps.SUCCEEDED:
+            _latest[f"job:done_at:{name}"] = time.time()
 
 
 def note(results: Iterable[Result], lease_conflicts: int = 0) -> None:
@@ -59,14 +76,18 @@ def _count(amounts: dict[str, float], name: str, amount: float) -> None:
 def write() -> int:
     """This will add what was counted since the last time to the table and return how many counters that were."""
     with _lock:
-        amounts = dict(_waiting)
+        amounts, latest = dict(_waiting), dict(_latest)
         _waiting.clear()
+        _latest.clear()
     try:
         # In one order, so that two workers do not wait for each other in a circle.
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.executemany(ADD, sorted(amounts.items()))
+            cursor.executemany(PUT, sorted(latest.items()))
     except Exception:
         add(amounts)
+        with _lock:
+            _latest.update({**latest, **_latest})
         raise
     return len(amounts)
 

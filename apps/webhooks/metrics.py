@@ -40,6 +40,7 @@ class EngineCollector(Collector):
         """This will return every figure, the one to look at first in front."""
         try:
             found = [_oldest_due(), _deliveries(), *_totals(), _duration(), *_workers(), *_balance(), _replays()]
+            found += _jobs()
         except DatabaseError as error:
             logger.warning("the figures of the engine cannot be read: %s", type(error).__name__)
             found = []
@@ -78,7 +79,8 @@ def _deliveries() -> Metric:
 
 
 def _totals() -> list[Metric]:
-    values = dict(EngineTotal.objects.exclude(name__startswith="duration").values_list("name", "value"))
+    others = EngineTotal.objects.exclude(name__startswith="duration").exclude(name__startswith="job:")
+    values = dict(others.values_list("name", "value"))
     attempts = CounterMetricFamily("portal_webhook_attempts", "Attempts that ended, by outcome.", labels=["outcome"])
     for name, value in sorted(values.items()):
         if name.startswith("attempts:"):
@@ -142,3 +144,23 @@ def _balance() -> list[Metric]:
 def _replays() -> Metric:
     count = _ask("SELECT count(*) FROM webhooks_replayjob WHERE status IN ('running', 'paused')")
     return _gauge("portal_webhook_replays_unfinished", "Replays that are running or paused.", count)
+
+
+def _jobs() -> list[Metric]:
+    """Tell of the workers' sweeps, as the runs of all workers together and the last run of any."""
+    runs = CounterMetricFamily("portal_job_runs", "Runs of periodic jobs, by outcome.", labels=["job", "outcome"])
+    seconds = GaugeMetricFamily("portal_job_duration_seconds", "How long the last run took.", labels=["job"])
+    done_at = GaugeMetricFamily(
+        "portal_job_last_success_timestamp_seconds", "When a run last went well, in seconds since 1970.", labels=["job"]
+    )
+    for name, value in (
+        EngineTotal.objects.filter(name__startswith="job:").order_by("name").values_list("name", "value")
+    ):
+        _prefix, what, job = name.split(":", 2)
+        if what == "seconds":
+            seconds.add_metric([job], value)
+        elif what == "done_at":
+            done_at.add_metric([job], value)
+        else:
+            runs.add_metric([job, what], value)
+    return [runs, seconds, done_at]

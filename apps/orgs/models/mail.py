@@ -14,6 +14,10 @@ class OutgoingMailQuerySet(models.QuerySet):
         """This will keep what should be tried now, oldest first."""
         return self.filter(sent_at=None, next_attempt_at__lte=now).order_by("next_attempt_at")
 
+    def unsent(self) -> Self:
+        """Keep what is still tried."""
+        return self.filter(sent_at=None).exclude(next_attempt_at=None)
+
     def waiting(self, template: str, regarding: object) -> Self:
         """This will keep the mails with a link about one thing that were not sent yet."""
         return self.filter(template=template, regarding=str(regarding), sent_at=None)

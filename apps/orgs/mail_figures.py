@@ -1,0 +1,34 @@
+"""Figures of the mail that waits, for ``/metrics``: read from the database at each scrape."""
+
+from collections.abc import Iterable, Iterator
+
+from django.db import DatabaseError
+from django.db.models import Min
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from apps.base.database_time import database_now
+from apps.orgs.models import OutgoingMail
+
+MOST_COUNTED = 100_000
+
+
+class MailCollector(Collector):
+    """What Prometheus asks at each scrape; without a database nothing, as ``portal_database_up`` says then."""
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing in advance: registering must not ask the database."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Return how much waits, and for how long."""
+        try:
+            count = OutgoingMail.objects.unsent().order_by()[:MOST_COUNTED].count()
+            oldest = OutgoingMail.objects.unsent().aggregate(at=Min("created_at"))["at"]
+            age = max(0.0, (database_now() - oldest).total_seconds()) if oldest else 0.0
+        except DatabaseError:
+            return
+        yield GaugeMetricFamily(
+            "portal_mail_waiting", f"Mails not sent yet, counted up to {MOST_COUNTED}.", value=count
+        )
+        yield GaugeMetricFamily("portal_mail_oldest_age_seconds", "How long the oldest of them has waited.", value=age)
