@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 from django.core.checks import register
 
-from integrations_portal.checks import check_mail
+from integrations_portal.checks import check_addresses, check_mail
 
 
 class PortalConfig(AppConfig):
@@ -14,6 +14,7 @@ class PortalConfig(AppConfig):
     def ready(self) -> None:
         """Have ``manage.py check`` ask ours too."""
         register(check_mail)
+        register(check_addresses)
 
 
 class OperatorAdminConfig(AdminConfig):

@@ -3,14 +3,26 @@
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Info
+from django.db import DatabaseError
 
+ONE_ADDRESS = "%s are one email address and two accounts. Both can sign in. Remove the account that nobody uses."
 NO_MAIL = "EMAIL_URL is not set: invitations, password resets and notifications wait and aren't sent."
 
 
 def check_mail(**_options: Any) -> list[CheckMessage]:
     """Tell that no mail leaves."""
     return [] if sends_mail() else [Info(NO_MAIL, id="portal.I001")]
+
+
+def check_addresses(**_options: Any) -> list[CheckMessage]:
+    """Name the accounts of before that have one address in two spellings; nothing where there is no database yet."""
+    try:
+        twins = get_user_model().objects.with_one_address()
+    except DatabaseError:
+        return []
+    return [Info(ONE_ADDRESS % " and ".join(user.email for user in users), id="portal.I002") for users in twins]
 
 
 def sends_mail() -> bool:

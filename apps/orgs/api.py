@@ -2,6 +2,7 @@
 
 from operator import itemgetter
 
+from django.db import transaction
 from django.db.models import QuerySet
 from rest_framework.response import Response
 
@@ -126,8 +127,10 @@ class Invitations(PortalView):
     def post(self, request: ApiRequest) -> Response:
         """This will invite an address; the mail follows."""
         body = self.validated(request, InvitationBody)
-        check_mails(request._request, str(request.actor.organization_id), body["email"])
-        return Response(write_invitation(actions.invite(actor=request.actor, **body)), status=201)
+        with transaction.atomic():
+            invitation = actions.invite(actor=request.actor, **body)
+            check_mails(request._request, str(request.actor.organization_id), invitation.email)
+        return Response(write_invitation(invitation), status=201)
 
 
 class OneInvitation(PortalView):

@@ -8,6 +8,10 @@ PER_ADDRESS = "10/h"
 
 
 def check_mails(request: PortalRequest, organization: str, email: str) -> None:
-    """This will count one mail and raise RateLimited over 200 an hour of an organization, or 10 to one address."""
-    form_limits.check(request, "invitations", PER_ORGANIZATION, per=organization)
+    """This will count one mail and raise RateLimited over 200 an hour of an organization, or 10 to one address.
+
+    Call it after the action, in the same transaction: a mail that is not written is not counted, on neither limit.
+    """
+    form_limits.check_failures(request, "invitations", PER_ORGANIZATION, per=organization)
     form_limits.check(request, "invitation", PER_ADDRESS, per=f"{organization}:{email}")
+    form_limits.check(request, "invitations", PER_ORGANIZATION, per=organization)

@@ -1,9 +1,14 @@
 """One domain, several spellings: an account is found by each, and no second one is made."""
 
+from importlib import import_module
+
 import pytest
+from allauth.account.models import EmailAddress
+from django.apps import apps
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 
 from apps.base.actor import system
 from apps.orgs import actions
@@ -65,13 +70,37 @@ def test_single_sign_on_and_commands_find_it(mia):
         call_command("create_operator", email=PUNYCODE)
 
 
-def test_two_accounts_of_before_both_sign_in_and_no_third_is_made(mia, api, acme_key, client):
+def test_two_accounts_of_before_both_sign_in_and_no_third_is_made(mia, client, capsys):
     twin = User.objects.create_user("mia@other.example", "another password", name="Mia")
     User.objects.filter(pk=twin.pk).update(email=PUNYCODE)
     for typed in (UNICODE, PUNYCODE):
         assert sign_in(typed) and sign_in(typed, "another password") and not sign_in(typed, "neither of the two")
     with pytest.raises(CommandError, match="already in use"):
         call_command("create_operator", email="MIA@Bücher.example")
+    call_command("check")
+    told = capsys.readouterr().err
+    assert f"{UNICODE} and {PUNYCODE} are one email address and two accounts" in told and told.count("portal.I002") == 1
+    client.post("/account/password/reset/", {"email": PUNYCODE})
+    send_due_mail()
+    send_due_mail()
+    resets = [each for each in mail.outbox if "/password/reset/" in each.body]
+    assert [each.to for each in resets] == [[PUNYCODE]] * 2 and resets[0].body != resets[1].body
+
+
+def test_what_is_there_is_spelled_alike_where_nobody_else_has_it(acme, person):
+    """As an upgrade finds it: alone, beside its twin, and one that is no address of today."""
+    twin, other = User.objects.create_user("mia@other.example"), User.objects.create_user("alone@other.example")
+    User.objects.create_user(UNICODE)
+    odd = User.objects.create_user("odd@other.example")
+    for user, email in ((twin, PUNYCODE), (other, "alone@xn--strae-oqa.example"), (odd, "odd@xn--53h.example")):
+        User.objects.filter(pk=user.pk).update(email=email)
+        EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+    Invitation.objects.create(organization=acme, email="new@xn--strae-oqa.example", expires_at=timezone.now())
+    import_module("apps.orgs.migrations.0014_one_spelling_of_each_address").respell(apps, None)
+    expected = [PUNYCODE, "alone@straße.example", "odd@xn--53h.example"]
+    for rows in (User.objects.filter(pk__in=[twin.pk, other.pk, odd.pk]), EmailAddress.objects.all()):
+        assert list(rows.order_by("pk").values_list("email", flat=True)) == expected
+    assert Invitation.objects.get().email == "new@straße.example"
 
 
 @pytest.mark.parametrize("email", REFUSED)

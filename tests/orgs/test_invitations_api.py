@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from apps.audit.models import AuditEntry
 from apps.orgs.models import Invitation, OrganizationStatus, OutgoingMail
-from tests.orgs.mailbox import newest_link
+from tests.orgs.mailbox import newest_link, send
 
 pytestmark = pytest.mark.django_db
 PATH = "/v1/invitations"
@@ -169,3 +169,30 @@ def test_a_suspended_organization_invites_nobody(api, admin_key, acme, ada, brow
     acme.save()
     assert api(admin_key).post(PATH, JO).json()["code"] == "organization_suspended"
     assert not Invitation.objects.exists()
+
+
+def test_only_mails_that_leave_count(api, admin_key, browser_of, ada, acme):
+    """Refused ones used up both limits: "Send again" was refused after one mail, and so was a fresh address."""
+    sent = api(admin_key).post(PATH, JO).json()
+    assert {api(admin_key).post(PATH, JO).status_code for _ in range(12)} == {409}
+    browser = browser_of(ada)
+    members = "/o/acme/settings/organization/members/"
+    for _ in range(12):
+        assert send(browser, f"{members}invite/", **JO).status_code == 422
+    resend = f"/o/acme/settings/organization/invitations/{sent['id']}/resend/"
+
+    def click():
+        page = browser.get(members)
+        token = next(row["resend"]["token"] for row in page.context["invitations"])
+        return browser.post(resend, {"token": token}).status_code
+
+    assert [click() for _ in range(10)] == [302] * 9 + [429]
+    assert Invitation.objects.get().expires_at and OutgoingMail.objects.count() == 1
+    assert api(admin_key).post(PATH, {**JO, "email": "al@example.com"}).status_code == 201
+
+
+def test_a_change_to_ones_own_address_is_no_mail(browser_of, ada):
+    browser = browser_of(ada)
+    for email in [ada.email] * 12 + ["new@example.com"]:
+        assert browser.post("/account/email/", {"email": email, "action_add": ""}).status_code == 302
+    assert OutgoingMail.objects.filter(to="new@example.com").exists()

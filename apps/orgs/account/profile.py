@@ -4,6 +4,7 @@ from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from django.contrib import messages
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.views import redirect_to_login
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -39,8 +40,9 @@ def address(request: PortalRequest) -> HttpResponse:
         return _about_waiting(request)
     form = AddressForm(post, request=request)
     if form.is_valid():
-        form_limits.check(request, "address-mails", MAILS)
-        actions.ask_new_address(actor=request.actor, email=form.cleaned_data["email"])
+        with transaction.atomic():
+            if actions.ask_new_address(actor=request.actor, email=form.cleaned_data["email"]):
+                form_limits.check(request, "address-mails", MAILS)
         messages.info(
             request, _("A mail with a link is on its way to the new address. Until you open it the old one stays.")
         )
@@ -59,8 +61,9 @@ def _about_waiting(request: PortalRequest) -> HttpResponse:
     if "action_remove" in request.POST:
         actions.keep_old_address(actor=request.actor)
     else:
-        form_limits.check(request, "address-mails", MAILS)
-        actions.send_confirmation(actor=request.actor)
+        with transaction.atomic():
+            if actions.send_confirmation(actor=request.actor):
+                form_limits.check(request, "address-mails", MAILS)
         messages.info(request, _("The mail is on its way once more."))
     return redirect("account_email")
 

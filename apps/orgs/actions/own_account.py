@@ -79,8 +79,8 @@ def reset_password(*, actor: Actor, password_hash: str, replaces: str) -> User:
 
 
 @transaction.atomic
-def ask_new_address(*, actor: Actor, email: str) -> None:
-    """This will mail a link to a new address; until it is used the old one stays.
+def ask_new_address(*, actor: Actor, email: str) -> bool:
+    """This will mail a link to a new address, unless it is the account's own; until it is used the old one stays.
 
     An address of somebody else is taken in alike and gets no mail: the page must not tell who has an account.
     """
@@ -88,11 +88,12 @@ def ask_new_address(*, actor: Actor, email: str) -> None:
     wanted = canonical_address(email)
     EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
     if wanted == canonical_address(user.email):
-        return
+        return False
     address = EmailAddress.objects.create(user=user, email=wanted, primary=False, verified=False)
     mail.enqueue_link(to=wanted, template="confirm_address", regarding=str(address.pk))
     record_everywhere(actor, user, "user.email_change_asked", {"email": [user.email, wanted]})
     mail_change(actor, user, gettext_lazy("Somebody asked to change the address of your account"))
+    return True
 
 
 @transaction.atomic

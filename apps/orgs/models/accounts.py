@@ -53,6 +53,14 @@ class UserManager(BaseUserManager["User"]):
         rows = self.filter(email__in=spellings(email), password_is_provisional=False)
         return sorted(rows, key=lambda user: (user.email != canonical, user.pk))
 
+    def with_one_address(self) -> "list[list[User]]":
+        """Return the accounts of before whose addresses differ in the spelling of the domain alone, by address."""
+        international = Q(email__regex="[^ -~]") | Q(email__contains="@xn--") | Q(email__contains=".xn--")
+        found: dict[str, list[User]] = {}
+        for user in self.filter(international, password_is_provisional=False).order_by("pk"):
+            found.setdefault(canonical_address(user.email), []).append(user)
+        return [users for users in found.values() if len(users) > 1]
+
     def claims_on(self, email: str) -> models.QuerySet["User"]:
         """Return the provisional accounts with an address: those in use first, then the newest."""
         rows = self.filter(email__in=spellings(email), password_is_provisional=True)

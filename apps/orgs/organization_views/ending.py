@@ -40,10 +40,10 @@ def organization_export(request: PortalRequest) -> HttpResponseBase:
 def _may_take(request: PortalRequest, form: CopyForm) -> bool:
     """Record it, or put into the form why not."""
     try:
-        form_limits.check(request, "organization-export", COPIES_AN_HOUR, per=str(request.organization.pk))
         with transaction.atomic():
             form.spend()
             organizations.take_copy(actor=request.actor)
+            form_limits.check(request, "organization-export", COPIES_AN_HOUR, per=str(request.organization.pk))
     except AlreadySent:
         form.add_error(None, _("This copy was taken already. Ask for another one."))
         form.data = form.data.copy()

@@ -35,10 +35,10 @@ def invite(request: PortalRequest) -> HttpResponse:
 def _send(request: PortalRequest, form: InviteForm) -> bool:
     email, role = form.cleaned_data["email"], form.cleaned_data["role"]
     try:
-        check_mails(request, str(request.organization.pk), email)
         with transaction.atomic():
             form.spend()
             actions.invite(actor=request.actor, email=email, role=role)
+            check_mails(request, str(request.organization.pk), email)
     except AlreadySent:
         pass  # done by the first of the two
     except Conflict as error:
@@ -54,9 +54,13 @@ def _send(request: PortalRequest, form: InviteForm) -> bool:
 def invitation_resend(request: PortalRequest, invitation_id: str) -> HttpResponse:
     """Sends a new link; the old one is dead."""
     found = Invitation.objects.for_actor(request.actor).shown().with_public_id(invitation_id)
-    check_mails(request, str(request.organization.pk), found.email)
     done = _("%(email)s gets a new link. The old one is dead.") % {"email": found.email}
-    return _click(request, actions.resend_invitation, invitation_id, done)
+    return _click(request, _resend, invitation_id, done)
+
+
+def _resend(request: PortalRequest, invitation_id: str) -> None:
+    sent = actions.resend_invitation(actor=request.actor, invitation_id=invitation_id)
+    check_mails(request, str(request.organization.pk), sent.email)
 
 
 @org_page(Permission.MEMBERS_WRITE, nav="members", methods=BUTTON)
@@ -64,7 +68,11 @@ def invitation_revoke(request: PortalRequest, invitation_id: str) -> HttpRespons
     """Withdraws an invitation."""
     found = Invitation.objects.for_actor(request.actor).shown().with_public_id(invitation_id)
     done = _("The invitation of %(email)s is withdrawn. Its link is dead.") % {"email": found.email}
-    return _click(request, actions.revoke_invitation, invitation_id, done)
+    return _click(request, _revoke, invitation_id, done)
+
+
+def _revoke(request: PortalRequest, invitation_id: str) -> None:
+    actions.revoke_invitation(actor=request.actor, invitation_id=invitation_id)
 
 
 def _click(request: PortalRequest, change: Callable[..., Any], invitation_id: str, done: str) -> HttpResponse:
@@ -73,7 +81,7 @@ def _click(request: PortalRequest, change: Callable[..., Any], invitation_id: st
         if form.is_valid():
             with transaction.atomic():
                 form.spend()
-                change(actor=request.actor, invitation_id=invitation_id)
+                change(request, invitation_id)
             messages.success(request, done)
         else:
             messages.warning(request, _("This form was open for too long. Send it once more."))

@@ -1,5 +1,7 @@
 """Trying a URL before it is saved."""
 
+from collections.abc import Callable
+
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
 from apps.webhooks.actions.checks import checked_url
@@ -7,10 +9,12 @@ from apps.webhooks.outcomes import Outcome
 from apps.webhooks.probing import probe
 
 
-def probe_url(*, actor: Actor, url: str) -> Outcome:
+def probe_url(*, actor: Actor, url: str, count: Callable[[], None]) -> Outcome:
     """This will send one unsigned request to a URL and return what came of it; nothing is stored.
 
-    Raises Invalid on ``url`` for what could not be saved either. The door limits how often.
+    Raises Invalid on ``url`` for what could not be saved either. ``count`` keeps the limit: only what is sent counts.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
-    return probe(checked_url(url), actor.organization_id)
+    checked = checked_url(url)
+    count()
+    return probe(checked, actor.organization_id)

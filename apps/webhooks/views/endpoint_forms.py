@@ -1,6 +1,7 @@
 """S8: the form of an endpoint, new or there already, and the check of its URL."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -136,8 +137,8 @@ def _is_group(pattern: str, names: set[str]) -> bool:
 def _check(request: PortalRequest) -> dict[str, Any]:
     """Try the URL that was typed: five times a minute for each organization."""
     url = request.POST.get("url", "").strip()
+    count = partial(form_limits.check, request, "endpoint-check", CHECKS, per=request.organization.public_id)
     try:
-        form_limits.check(request, "endpoint-check", CHECKS, per=request.organization.public_id)
-        return presenting.check_result(actions.probe_url(actor=request.actor, url=url), url)
+        return presenting.check_result(actions.probe_url(actor=request.actor, url=url, count=count), url)
     except PortalError as error:
         return {"lines": [{"tone": "bad", "text": str(error)}], "hint": "", "tone": "bad"}
