@@ -285,10 +285,10 @@ def _certificate(
 
 
 @contextmanager
-def full_backlog() -> Iterator[int]:
+def full_backlog(host: str = "127.0.0.1") -> Iterator[int]:
     """A loopback port that no longer completes connections, as behind a firewall that drops."""
     with socket.socket() as listener, ExitStack() as waiting:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((host, 0))
         listener.listen(0)
         for _ in range(4):
             client = waiting.enter_context(socket.socket())

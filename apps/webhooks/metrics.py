@@ -82,9 +82,15 @@ def _totals() -> list[Metric]:
     others = EngineTotal.objects.exclude(name__startswith="duration").exclude(name__startswith="job:")
     values = dict(others.values_list("name", "value"))
     attempts = CounterMetricFamily("portal_webhook_attempts", "Attempts that ended, by outcome.", labels=["outcome"])
+    uncounted = CounterMetricFamily(
+        "portal_webhook_uncounted_attempts", "Attempts that failed on our side and do not count, by reason.",
+        labels=["reason"],
+    )  # fmt: skip
+    families = {"attempts": attempts, "uncounted": uncounted}
     for name, value in sorted(values.items()):
-        if name.startswith("attempts:"):
-            attempts.add_metric([name.partition(":")[2]], value)
+        kind, colon, label = name.partition(":")
+        if colon and kind in families:
+            families[kind].add_metric([label], value)
     conflicts = CounterMetricFamily(
         "portal_webhook_lease_conflicts", "Results that came after their lease had gone to another worker.",
         value=values.get("lease_conflicts", 0),
@@ -92,7 +98,7 @@ def _totals() -> list[Metric]:
     exhausted = CounterMetricFamily(
         "portal_webhook_exhausted", "Deliveries whose last attempt failed.", value=values.get("exhausted", 0)
     )
-    return [attempts, conflicts, exhausted]
+    return [attempts, uncounted, conflicts, exhausted]
 
 
 def _duration() -> Metric:

@@ -1,9 +1,11 @@
 """Is it us? Tells a receiver that is down from a portal that has no network.
 
-No network of ours: every attempt of the last minute failed to resolve or connect, to three or more hosts that each
-answered within the last 24 hours. Such attempts do not count against anybody.
+No network of ours: every attempt of the last minute failed to resolve or connect without any answer, to three or more
+hosts that each answered within the last 24 hours. Such attempts do not count against anybody. A refused connection
+(RST) and a name that does not exist are answers.
 """
 
+import logging
 import time
 import uuid
 from collections import OrderedDict, deque
@@ -14,11 +16,14 @@ from urllib.parse import urlsplit
 
 from apps.webhooks.outcomes import Outcome
 
+logger = logging.getLogger(__name__)
+
 WINDOW_SECONDS = 60.0
 ANSWERED_SECONDS = 24 * 3600.0
 FEWEST_HOSTS = 3
 MOST_HOSTS = 10_000
 UNREACHED = frozenset({"dns_failed", "connection_failed"})
+NAME_ANSWERED = frozenset({"dns_no_such_name", "dns_no_address"})
 LOOKUP_EVERY_SECONDS = 10.0
 
 # Given endpoints, tells which of them answered within the last 24 hours: what a fresh process does not remember.
@@ -41,8 +46,8 @@ def host_of(url: str) -> str:
 
 
 def is_unreached(outcome: Outcome) -> bool:
-    """This will tell whether an attempt failed before there was a connection; a refused address is not that."""
-    if outcome.refused:
+    """Tell whether an attempt failed without any answer from outside; an address refused by us is not that."""
+    if outcome.refused or outcome.is_answered or outcome.hint in NAME_ANSWERED:
         return False
     return outcome.error in UNREACHED or (outcome.error == "timed_out" and outcome.hint == "dns_timed_out")
 
@@ -54,8 +59,10 @@ class NetworkWatch:
         self._answered_lately = answered_lately
         self._clock = clock
         self._sights: deque[Sight] = deque()
+        self._reached = 0
         self._answered: OrderedDict[str, float] = OrderedDict()
         self._looked_up = float("-inf")
+        self._was_down = False
 
     def see(self, url: str, endpoint_id: uuid.UUID, outcome: Outcome) -> None:
         """This will remember one attempt that was made; what was shut down on our side says nothing."""
@@ -63,16 +70,26 @@ class NetworkWatch:
         if outcome.error == "shutdown" or outcome.refused or not host:  # the test inbox has no host
             return
         now = self._clock()
-        self._sights.append(Sight(now, host, endpoint_id, not is_unreached(outcome)))
+        sight = Sight(now, host, endpoint_id, not is_unreached(outcome))
+        self._sights.append(sight)
+        self._reached += sight.was_reached
         if outcome.status_code is not None:
             self._remember(host, now)
 
     def is_down(self) -> bool:
-        """This will tell whether nothing can be reached from here."""
-        now = self._clock()
+        """Tell whether nothing can be reached from here; the log says when that begins and ends."""
+        is_down = self._is_down(self._clock())
+        if is_down and not self._was_down:
+            logger.error("no network: nothing answers any more; failed attempts do not count until something does")
+        elif self._was_down and not is_down:
+            logger.warning("the network is back: failed attempts count again")
+        self._was_down = is_down
+        return is_down
+
+    def _is_down(self, now: float) -> bool:
         while self._sights and self._sights[0].at < now - WINDOW_SECONDS:
-            self._sights.popleft()
-        if not self._sights or any(sight.was_reached for sight in self._sights):
+            self._reached -= self._sights.popleft().was_reached
+        if self._reached or not self._sights:
             return False
         hosts = {sight.host: sight.endpoint_id for sight in self._sights}
         if len(hosts) < FEWEST_HOSTS:

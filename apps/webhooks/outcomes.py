@@ -1,5 +1,6 @@
 """What became of one attempt: curl's error first, then the status, then what the receiver asked for."""
 
+import errno
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -38,7 +39,8 @@ class Outcome:
     ``hint`` says more where there is more to say; ``causes.py`` has them all, and ``resolver.py`` those of names.
     ``timings_ms`` holds the length of each phase; None for one that did not happen. ``retry_after`` is in
     seconds. ``refused`` means that the address may not be contacted: then nothing was sent, and neither
-    address nor times are told, so that an attempt cannot be used to map a private network.
+    address nor times are told, so that an attempt cannot be used to map a private network. ``is_answered`` means that
+    the other side said something, if only that it takes no connection: then there is a network. It is not recorded.
     """
 
     token: Any
@@ -53,6 +55,7 @@ class Outcome:
     truncated: bool = False
     retry_after: float | None = None
     refused: bool = False
+    is_answered: bool = False
 
     @property
     def gone(self) -> bool:
@@ -86,7 +89,14 @@ def read_outcome(token: Any, handle: GuardedHandle, curl_error: int, dns_ms: int
         response_body=body,
         truncated=is_truncated,
         retry_after=_retry_after(headers) if error else None,
+        is_answered=_is_answered(handle, error),
     )
+
+
+def _is_answered(handle: GuardedHandle, error: str | None) -> bool:
+    if error == "connection_failed":
+        return bool(handle.curl.getinfo(pycurl.OS_ERRNO) == errno.ECONNREFUSED)
+    return error != "dns_failed"
 
 
 def _timings(handle: GuardedHandle, dns_ms: int | None) -> Timings:

@@ -18,7 +18,8 @@ from apps.webhooks.schedule import next_wait, spread
 
 logger = logging.getLogger(__name__)
 
-NO_NETWORK_WAIT_SECONDS = 30.0
+# Doubled with each attempt that did not count.
+SHORTEST_NO_NETWORK_WAIT_SECONDS, LONGEST_NO_NETWORK_WAIT_SECONDS = 30.0, 600.0
 CANNOT_DECRYPT = "cannot_decrypt"
 CANNOT_DECRYPT_WAIT_SECONDS = 300.0
 
@@ -54,7 +55,7 @@ class Recorder:
         """This will store what a batch of attempts led to; what was lost to another worker is only counted."""
         for ended in batch:
             self._network.see(ended.claimed.receiver.url, ended.claimed.receiver.id, ended.outcome)
-        has_network = not (any(is_unreached(ended.outcome) for ended in batch) and self._network.is_down())
+        has_network = not self._network.is_down()
         results = [(ended, _result(ended, has_network)) for ended in batch]
         reach("before_record")
         kept = _finish([result for _ended, result in results])
@@ -120,12 +121,16 @@ def _next_state(claimed: ClaimedDelivery, outcome: Outcome, has_network: bool) -
     if claimed.test:
         return DeliveryStatus.EXHAUSTED, None, "", 0
     if is_unreached(outcome) and not has_network:
-        return DeliveryStatus.PENDING, spread(NO_NETWORK_WAIT_SECONDS), "no_network", 1
+        return DeliveryStatus.PENDING, spread(_no_network_wait(claimed.uncounted)), "no_network", 1
     wait = next_wait(claimed.tries_used, settings.WEBHOOK_RETRY_SCHEDULE, outcome.retry_after)
     if wait is None:
         return DeliveryStatus.EXHAUSTED, None, "", 0
     is_asked_for = outcome.retry_after is not None and wait <= outcome.retry_after
     return DeliveryStatus.PENDING, wait, "retry_after" if is_asked_for else "retry", 0
+
+
+def _no_network_wait(uncounted: int) -> float:
+    return min(SHORTEST_NO_NETWORK_WAIT_SECONDS * 2.0 ** min(uncounted, 10), LONGEST_NO_NETWORK_WAIT_SECONDS)
 
 
 def _finish(results: list[Result]) -> set[Any]:
