@@ -61,7 +61,8 @@ def note(results: Iterable[Result], lease_conflicts: int = 0) -> None:
     for result in results:
         _count(amounts, f"attempts:{result.error or 'succeeded'}", 1)
         _count(amounts, "exhausted", result.status == "exhausted")
-        _count(amounts, f"uncounted:{result.reason}", result.uncounted)
+        if result.uncounted:
+            _count(amounts, f"uncounted:{result.reason}", 1)
         if result.duration_ms is not None:
             seconds = result.duration_ms / 1000
             _count(amounts, "duration_sum", seconds)

@@ -109,17 +109,19 @@ def test_many_workers_add_each_attempt_once(acme: Organization, monkeypatch: pyt
 def result(error: str = "", status: str = "succeeded", duration_ms: float | None = 40) -> claims.Result:
     found = claims.Result.__new__(claims.Result)
     found.error, found.status, found.duration_ms = error, status, duration_ms
+    found.reason, found.uncounted = ("no_network", 1) if error == "connection_failed" else ("", 0)
     return found
 
 
 def test_counters_are_written_once_and_added_up(db: None) -> None:
     meters.note([result(), result("timed_out", "pending", 15_000), result("http_error", "exhausted", None)], 2)
     assert meters.write() > 0 and meters.write() == 0
-    meters.note([result()])
+    meters.note([result(), result("connection_failed", "pending", None)])
     meters.write()
     found = dict(EngineTotal.objects.values_list("name", "value"))
     assert found == {
         "attempts:succeeded": 2, "attempts:timed_out": 1, "attempts:http_error": 1, "exhausted": 1,
+        "attempts:connection_failed": 1, "uncounted:no_network": 1,
         "lease_conflicts": 2, "duration_sum": pytest.approx(15.08), "duration:0.05": 2, "duration:15.0": 1,
     }  # fmt: skip
 
@@ -172,13 +174,14 @@ def test_the_age_of_the_oldest_due_delivery_comes_first(acme: Organization, sett
 def test_attempts_durations_conflicts_workers_and_the_balance(acme: Organization, settings: Any) -> None:
     make_endpoint(acme)
     publish(acme)
-    meters.note([result(), result("http_error", "pending", 300)], 1)
+    meters.note([result(), result("http_error", "pending", 300), result("connection_failed", "pending", None)], 1)
     meters.beat()
     balance.count_all()
     found = scrape(settings)
     expected = {
         'portal_webhook_attempts_total{outcome="succeeded"}': 1,
         'portal_webhook_attempts_total{outcome="http_error"}': 1,
+        'portal_webhook_uncounted_attempts_total{reason="no_network"}': 1,
         "portal_webhook_lease_conflicts_total": 1,
         'portal_webhook_attempt_duration_seconds_bucket{le="0.05"}': 1,
         'portal_webhook_attempt_duration_seconds_bucket{le="0.5"}': 2,
