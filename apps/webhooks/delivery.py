@@ -156,7 +156,7 @@ class Engine:
             self._places.leave(each.token)
         was_empty = not self._outbox
         self._outbox.extend(Ended(each.token, each, self._sent_headers.pop(each.token, {})) for each in outcomes)
-        if was_empty:
+        if was_empty or not self._places:
             self._desk_event.set()
 
     def _land_what_flies(self) -> None:
@@ -199,7 +199,8 @@ class Engine:
         now = time.monotonic()
         until = self._next_claim_at() if self._may_claim() else now + FOREVER_SECONDS
         if self._outbox:
-            until = min(until, self._flushed_at + FLUSH_SECONDS)
+            # Once nothing is under way there is nothing to wait for: places at a capped host are free only then.
+            until = min(until, self._flushed_at + FLUSH_SECONDS if self._places else now)
         if until > now and not self._sending_is_over.is_set():
             self._desk_event.wait(until - now)
         self._desk_event.clear()

@@ -10,13 +10,24 @@ from django.utils import timezone
 from apps.base.actor import Actor
 from apps.base.identifiers import uuid_at
 from apps.webhooks import hours
-from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Endpoint
+from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Endpoint, Event
 
+# The newest events, whose deliveries are added up.
+MOST_EVENTS = 10_000
 # The newest attempts of the last day, from which the slowest endpoint is told.
 MOST_ATTEMPTS = 1000
 FEWEST_ATTEMPTS = 5
 # The newest deliveries, among which the first answers are looked for.
 MOST_DELIVERIES = 200
+
+
+class FanOut(NamedTuple):
+    """How many events there were, the deliveries that they became, and the most of a single one."""
+
+    events: int
+    deliveries: int
+    most: int
+    is_more: bool
 
 
 class Slowest(NamedTuple):
@@ -37,6 +48,14 @@ def hours_24h(actor: Actor) -> list[tuple[int, int]]:
     """This will return the attempts that succeeded and failed in each of the last 24 hours, oldest first."""
     series = hours.last_24h(actor).values()
     return [(sum(good for good, _ in column), sum(bad for _, bad in column)) for column in zip(*series, strict=True)]
+
+
+def fan_out_24h(actor: Actor) -> FanOut:
+    """Return what the organization's newest events of the last day became; ``is_more``: there were more events."""
+    rows = Event.objects.for_actor(actor).filter(test=False, pk__gt=uuid_at(timezone.now() - timedelta(days=1)))
+    counts = list(rows.order_by("-pk").values_list("match_count", flat=True)[: MOST_EVENTS + 1])
+    is_more, counts = len(counts) > MOST_EVENTS, counts[:MOST_EVENTS]
+    return FanOut(len(counts), sum(counts), max(counts, default=0), is_more)
 
 
 def slowest_p95(actor: Actor) -> Slowest | None:

@@ -17,6 +17,7 @@ from apps.audit.models import LastUse
 from apps.base.pages import chosen, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
+from apps.webhooks import summaries
 
 
 @org_page(Permission.API_KEYS_READ, Permission.USAGE_READ, nav="api_keys")
@@ -60,4 +61,6 @@ def key_drain(request: PortalRequest, key_id: str) -> HttpResponse:
 def usage(request: PortalRequest) -> HttpResponse:
     """What all keys of the organization were used for."""
     page = usage_figures.organization_page(request.actor, chosen(request, "span", usage_figures.SPANS), timezone.now())
+    if request.actor.can(Permission.WEBHOOKS_READ):
+        page["fan_out"] = summaries.fan_out_24h(request.actor)
     return render(request, "api_keys/usage_of_all.html", page)

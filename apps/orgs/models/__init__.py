@@ -79,7 +79,7 @@ class Organization(PrefixedModel, Timestamped):
         _("calls a minute of all keys together"), null=True, blank=True, help_text=_("Empty: no ceiling.")
     )
     endpoint_limit = models.PositiveIntegerField(
-        _("most webhook endpoints"), null=True, blank=True, help_text=_("Empty: no limit.")
+        _("most webhook endpoints"), null=True, blank=True, help_text=_("Empty: the limit of WEBHOOK_ENDPOINTS.")
     )
     leak_policy = models.CharField(
         _("when a key is reported as leaked"),

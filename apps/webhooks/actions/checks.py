@@ -6,6 +6,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from django.apps import apps as django_apps
+from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -115,12 +116,15 @@ def check_owner(organization_id: uuid.UUID) -> None:
 def check_endpoint_limit(organization_id: uuid.UUID) -> None:
     """This will raise Conflict ``endpoint_limit_reached`` where the organization has as many as it may have.
 
+    Its own limit counts, or WEBHOOK_ENDPOINTS where it has none.
     It counts under the lock of the organization's row, so that two creations at once cannot both take the last place.
     """
     organizations = django_apps.get_model("orgs.Organization").objects
     limit = (
         organizations.select_for_update(no_key=True).values_list("endpoint_limit", flat=True).get(pk=organization_id)
     )
+    if limit is None:
+        limit = settings.WEBHOOK_ENDPOINTS or None
     used = Endpoint.objects.existing().filter(organization_id=organization_id)
     if limit is not None and used.count() >= limit:
         message = _("The limit of %(limit)s endpoints is reached. Delete one, or ask the operator for more.")

@@ -49,6 +49,8 @@ __all__ = [
 ]
 
 RELEASED_AT_ONCE = 1000
+# Of the places of one host and port, for the endpoints there that are slow.
+PART_OF_SLOW = 0.4
 
 
 def _dialect() -> ModuleType:
@@ -65,13 +67,23 @@ def claim(
 ) -> list[ClaimedDelivery]:
     """This will take up to ``limit`` due deliveries and start an attempt of each, in one short transaction.
 
-    Fair: at most ``max_in_flight`` for an endpoint and 200 for an organization with those in flight, an endpoint's
-    rate, first tries before retries, endpoints in turn, oldest first. The caps are exact over all workers. Beyond its
-    first, an endpoint comes to hold at most ``part_of_one`` of what is still free. Endpoints that fail have at most
-    four in flight; they and those named ``slow`` get ``slow_limit`` of the deliveries at most.
+    Fair: at most ``max_in_flight`` for an endpoint, 200 for an organization and WEBHOOK_HOST_IN_FLIGHT for what one
+    organization sends to one host and port, with those in flight; an endpoint's rate, first tries before retries,
+    endpoints in turn, oldest first. The caps are exact over all workers. Beyond its first, an endpoint comes to hold at
+    most ``part_of_one`` of what is still free. Endpoints that fail have at most four in flight; they and those named
+    ``slow`` get ``slow_limit`` of the deliveries at most.
     """
     most_slow = limit if slow_limit is None else slow_limit
-    limits = Limits(limit, lease_seconds(), part_of_one, tuple(slow), most_slow)
+    of_host = settings.WEBHOOK_HOST_IN_FLIGHT
+    limits = Limits(
+        limit,
+        lease_seconds(),
+        part_of_one,
+        tuple(slow),
+        most_slow,
+        target_in_flight=of_host,
+        target_slow=max(1, int(of_host * PART_OF_SLOW)),
+    )
     claimed: list[ClaimedDelivery] = _dialect().claim(limits)
     reach("after_claim")
     return claimed

@@ -14,16 +14,32 @@ from apps.webhooks.sql import uuid7_from
 # Of those that are slow only some have their turn, so that the rest of the rows is left to the others.
 FAILS = "e.failures_in_a_row >= %(failures)s"
 MOST = f"CASE WHEN {FAILS} THEN least(e.max_in_flight, %(failing_in_flight)s) ELSE e.max_in_flight END"
+# Host and port as ``target_of`` writes them; NULL where nothing is dialled.
+AUTHORITY = "split_part(e.url, '/', 3)"
+TARGET = f"""CASE WHEN {AUTHORITY} = '' THEN NULL WHEN {AUTHORITY} ~ ':[0-9]+$' THEN {AUTHORITY}
+        WHEN starts_with(e.url, 'https:') THEN {AUTHORITY} || ':443' ELSE {AUTHORITY} || ':80' END"""
+IS_SLOW = f"({FAILS} OR e.id = ANY(%(slow)s::uuid[]))"
+BUSY = f"""busy AS MATERIALIZED (
+    SELECT endpoint_id, organization_id, sending_to, count(*) AS n FROM webhooks_delivery
+    WHERE status = 'sending' GROUP BY endpoint_id, organization_id, sending_to
+), busy_endpoint AS MATERIALIZED (
+    SELECT endpoint_id, sum(n) AS n FROM busy GROUP BY endpoint_id
+), busy_target AS MATERIALIZED (
+    SELECT busy.organization_id, sending_to, sum(n) AS n, coalesce(sum(n) FILTER (WHERE {IS_SLOW}), 0) AS slow_n
+    FROM busy JOIN webhooks_endpoint e ON e.id = busy.endpoint_id WHERE sending_to IS NOT NULL
+    GROUP BY busy.organization_id, sending_to
+)"""  # noqa: S608 - only constants are put in
 # NO KEY UPDATE: inserting a delivery takes KEY SHARE on its endpoint and must not wait for a claim. Endpoints that
 # another worker is claiming from are skipped. Random order: with more ready endpoints than one claim takes, each
 # comes up before long.
 LOCK = f"""
-WITH RECURSIVE {due_endpoints("statement_timestamp()")}, busy AS MATERIALIZED (
-    SELECT endpoint_id, count(*) AS n FROM webhooks_delivery WHERE status = 'sending' GROUP BY endpoint_id
-), ready AS MATERIALIZED (
-    SELECT e.id, {FAILS} OR e.id = ANY(%(slow)s::uuid[]) AS is_slow FROM webhooks_endpoint e
+WITH RECURSIVE {due_endpoints("statement_timestamp()")}, {BUSY}, ready AS MATERIALIZED (
+    SELECT e.id, {IS_SLOW} AS is_slow FROM webhooks_endpoint e
     WHERE e.id IN (SELECT endpoint_id FROM due)
-        AND NOT EXISTS (SELECT 1 FROM busy WHERE busy.endpoint_id = e.id AND busy.n >= {MOST})
+        AND NOT EXISTS (SELECT 1 FROM busy_endpoint b WHERE b.endpoint_id = e.id AND b.n >= {MOST})
+        AND NOT EXISTS (
+            SELECT 1 FROM busy_target t WHERE t.organization_id = e.organization_id AND t.sending_to = {TARGET}
+                AND (t.n >= %(target_in_flight)s OR {IS_SLOW} AND t.slow_n >= %(target_slow)s))
         AND (e.rate_limit_per_second IS NULL OR e.paced_until IS NULL
             OR e.paced_until <= statement_timestamp() + make_interval(secs => %(burst_seconds)s))
 )
@@ -78,21 +94,19 @@ def _first_due(again: str, tries: str) -> str:
 
 # A second statement, for its snapshot is taken after the locks: what another worker claimed just before is counted.
 TAKE = f"""
-WITH busy AS MATERIALIZED (
-    SELECT endpoint_id, organization_id, count(*) AS n FROM webhooks_delivery
-    WHERE status = 'sending' GROUP BY endpoint_id, organization_id
-), busy_organization AS MATERIALIZED (
+WITH {BUSY}, busy_organization AS MATERIALIZED (
     SELECT organization_id, sum(n) AS n FROM busy GROUP BY organization_id
 ), room AS MATERIALIZED (
     SELECT e.id, e.organization_id, e.rate_limit_per_second, e.id = ANY(%(open)s::uuid[]) AS is_open,
-        {FAILS} OR e.id = ANY(%(slow)s::uuid[]) AS is_slow,
+        {IS_SLOW} AS is_slow, {TARGET} AS target,
         greatest(0, least(%(share)s, least({MOST}, %(most_of_one)s) - coalesce(busy.n, 0),
             CASE WHEN e.rate_limit_per_second IS NULL THEN %(share)s ELSE 1 + floor(e.rate_limit_per_second
                 * extract(epoch FROM statement_timestamp() + make_interval(secs => %(burst_seconds)s)
                     - greatest(e.paced_until, statement_timestamp()))) END))::int AS places
-    FROM webhooks_endpoint e LEFT JOIN busy ON busy.endpoint_id = e.id WHERE e.id = ANY(%(endpoints)s::uuid[])
+    FROM webhooks_endpoint e LEFT JOIN busy_endpoint busy ON busy.endpoint_id = e.id
+    WHERE e.id = ANY(%(endpoints)s::uuid[])
 ), ready AS MATERIALIZED (
-    SELECT d.*, room.organization_id, room.is_slow,
+    SELECT d.*, room.organization_id, room.is_slow, room.target,
         row_number() OVER (PARTITION BY room.id ORDER BY d.again, d.next_attempt_at) AS place
     FROM room CROSS JOIN LATERAL (
         ({_first_due("0", "= 0")})
@@ -100,12 +114,23 @@ WITH busy AS MATERIALIZED (
         ({_first_due("1", "> 0")})
         ORDER BY again, next_attempt_at LIMIT room.places
     ) d WHERE room.places > 0
+), of_speed AS MATERIALIZED (
+    SELECT *, row_number() OVER (
+        PARTITION BY organization_id, target, is_slow ORDER BY again, place, next_attempt_at) AS slow_rank
+    FROM ready
+), of_target AS MATERIALIZED (
+    SELECT r.*, row_number() OVER (
+            PARTITION BY r.organization_id, r.target ORDER BY again, place, next_attempt_at
+        ) + coalesce(t.n, 0) AS target_rank
+    FROM of_speed r LEFT JOIN busy_target t ON t.organization_id = r.organization_id AND t.sending_to = r.target
+    WHERE NOT is_slow OR target IS NULL OR slow_rank + coalesce(t.slow_n, 0) <= %(target_slow)s
 ), capped AS MATERIALIZED (
-    SELECT ready.*, row_number() OVER (
-        PARTITION BY ready.organization_id ORDER BY again, place, next_attempt_at) + coalesce(b.n, 0) AS rank
-    FROM ready LEFT JOIN busy_organization b USING (organization_id)
+    SELECT r.*, row_number() OVER (
+        PARTITION BY r.organization_id ORDER BY again, place, next_attempt_at) + coalesce(b.n, 0) AS rank
+    FROM of_target r LEFT JOIN busy_organization b USING (organization_id)
+    WHERE target IS NULL OR target_rank <= %(target_in_flight)s
 ), chosen AS MATERIALIZED (
-    SELECT id FROM (
+    SELECT id, target FROM (
         SELECT *, row_number() OVER (PARTITION BY is_slow ORDER BY again, place, next_attempt_at) AS turn
         FROM capped WHERE rank <= %(organization_in_flight)s
     ) AS within WHERE NOT is_slow OR turn <= %(slow_rows)s
@@ -113,9 +138,9 @@ WITH busy AS MATERIALIZED (
 ), stamped AS (
     UPDATE webhooks_delivery d
     SET status = 'sending', lease_token = %(token)s, attempt_count = attempt_count + 1, next_attempt_at = NULL,
-        lease_until = statement_timestamp() + make_interval(secs => %(lease_seconds)s)
-    WHERE id = ANY(ARRAY(SELECT id FROM chosen)) AND status = 'pending'
-    RETURNING id, endpoint_id, event_id, attempt_count, uncounted_attempts, test
+        lease_until = statement_timestamp() + make_interval(secs => %(lease_seconds)s), sending_to = chosen.target
+    FROM chosen WHERE d.id = ANY(ARRAY(SELECT id FROM chosen)) AND d.id = chosen.id AND d.status = 'pending'
+    RETURNING d.id, endpoint_id, event_id, attempt_count, uncounted_attempts, test
 ), paced AS (
     UPDATE webhooks_endpoint e
     SET paced_until = greatest(e.paced_until, statement_timestamp())
@@ -169,7 +194,7 @@ WITH r AS MATERIALIZED (
         next_attempt_at = CASE WHEN next.status = 'pending'
             THEN statement_timestamp() + make_interval(secs => next.wait_seconds) END,
         finished_at = CASE WHEN next.status IN ('succeeded', 'exhausted', 'dropped') THEN statement_timestamp() END,
-        lease_token = NULL, lease_until = NULL
+        lease_token = NULL, lease_until = NULL, sending_to = NULL
     FROM next WHERE d.id = ANY(string_to_array(%(id)s, ',')::uuid[]) AND d.id = next.id
         AND d.lease_token = next.token AND d.status = 'sending'
     RETURNING d.id, d.organization_id, d.attempt_count
@@ -202,7 +227,8 @@ WITH expired AS MATERIALIZED (
 )
 UPDATE webhooks_delivery d
 SET status = 'pending', next_attempt_at = statement_timestamp(), next_attempt_reason = 'lost', last_error = 'shutdown',
-    last_status_code = NULL, uncounted_attempts = d.uncounted_attempts + 1, lease_token = NULL, lease_until = NULL
+    last_status_code = NULL, uncounted_attempts = d.uncounted_attempts + 1, lease_token = NULL, lease_until = NULL,
+    sending_to = NULL
 FROM expired WHERE d.id = expired.id
 """  # noqa: S608
 

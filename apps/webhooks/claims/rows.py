@@ -2,7 +2,19 @@
 
 import uuid
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
+
+
+@lru_cache(maxsize=4096)
+def target_of(url: str) -> str | None:
+    """Return host and port of a stored URL, which ``check_url`` wrote in its one form."""
+    parts = urlsplit(url)
+    if not parts.netloc:
+        return None
+    has_port = parts.netloc.rpartition(":")[2].isdigit()
+    return parts.netloc if has_port else f"{parts.netloc}:{443 if parts.scheme == 'https' else 80}"
 
 
 @dataclass(slots=True, eq=False)
@@ -17,6 +29,11 @@ class Receiver:
     rate: int | None = None
     is_open: bool = True
     is_failing: bool = False
+
+    @property
+    def target(self) -> str | None:
+        """Host and port that it is sent to; None where nothing is dialled."""
+        return target_of(self.url)
 
 
 @dataclass(slots=True, eq=False)
@@ -82,6 +99,8 @@ class Limits:
     """How much one claim may take. ``lease_seconds`` is from the claim until others may have the rows.
 
     An endpoint fails, here, after ``failures`` failed attempts in a row, and then has ``failing_in_flight`` at most.
+    To one host and port an organization has ``target_in_flight`` at most, whatever the number of its endpoints, and of
+    those that are slow ``target_slow``: so that they leave places to the others there.
     """
 
     rows: int
@@ -90,6 +109,8 @@ class Limits:
     slow: tuple[uuid.UUID, ...] = ()
     slow_rows: int = 0
     organization_in_flight: int = 200
+    target_in_flight: int = 64
+    target_slow: int = 25
     burst_seconds: float = 0.1
     failures: int = 3
     failing_in_flight: int = 4

@@ -15,7 +15,8 @@ from django.utils import timezone
 from apps.base.identifiers import KEYS
 from apps.base.rendering import to_json
 from apps.webhooks.claims.due import due_endpoints
-from apps.webhooks.claims.rows import ClaimedDelivery, Limits, Receiver, Result
+from apps.webhooks.claims.flying import Flying
+from apps.webhooks.claims.rows import ClaimedDelivery, Limits, Receiver, Result, target_of
 from apps.webhooks.sql import as_text, from_text
 
 ENDPOINTS = f"""
@@ -27,8 +28,9 @@ FROM webhooks_endpoint e JOIN orgs_organization o ON o.id = e.organization_id
 WHERE e.id IN (SELECT endpoint_id FROM due) ORDER BY random()
 """  # noqa: S608 - only constants are put in
 BUSY = """
-SELECT endpoint_id, organization_id, count(*) FROM webhooks_delivery WHERE status = 'sending'
-GROUP BY endpoint_id, organization_id
+SELECT d.endpoint_id, d.organization_id, d.sending_to, e.failures_in_a_row, count(*)
+FROM webhooks_delivery d JOIN webhooks_endpoint e ON e.id = d.endpoint_id WHERE d.status = 'sending'
+GROUP BY d.endpoint_id, d.organization_id, d.sending_to
 """
 SECRETS = """
 SELECT id, secret FROM webhooks_endpointsecret WHERE endpoint_id = %s AND (expires_at IS NULL OR expires_at > %s)
@@ -51,7 +53,7 @@ FROM webhooks_endpoint e WHERE e.id = %s AND webhooks_delivery.endpoint_id = e.i
 """
 STAMP = """
 UPDATE webhooks_delivery SET status = 'sending', lease_token = %s, lease_until = %s, next_attempt_at = NULL,
-    attempt_count = attempt_count + 1 WHERE id = %s
+    attempt_count = attempt_count + 1, sending_to = %s WHERE id = %s
 """
 BODY = "SELECT body FROM webhooks_event WHERE id = %s"
 PACE = "UPDATE webhooks_endpoint SET paced_until = %s WHERE id = %s"
@@ -62,7 +64,7 @@ FROM webhooks_endpoint e JOIN orgs_organization o ON o.id = e.organization_id WH
 FINISH = """
 UPDATE webhooks_delivery SET status = %s, next_attempt_at = %s, next_attempt_reason = %s, last_status_code = %s,
     last_error = %s, uncounted_attempts = uncounted_attempts + %s, finished_at = %s, lease_token = NULL,
-    lease_until = NULL
+    lease_until = NULL, sending_to = NULL
 WHERE id = %s
 """
 OURS = "SELECT id, lease_token FROM webhooks_delivery WHERE status = 'sending' AND lease_token = %s"
@@ -80,7 +82,7 @@ ORDER BY lease_until LIMIT %s
 AGAIN = """
 UPDATE webhooks_delivery SET status = 'pending', next_attempt_at = %s, next_attempt_reason = 'lost',
     last_error = 'shutdown', last_status_code = NULL, uncounted_attempts = uncounted_attempts + 1, lease_token = NULL,
-    lease_until = NULL WHERE id = %s
+    lease_until = NULL, sending_to = NULL WHERE id = %s
 """
 OVER = frozenset({"succeeded", "exhausted", "dropped"})
 Picked = tuple[int, int, Any, Receiver, tuple[Any, ...]]
@@ -96,17 +98,16 @@ def claim(limits: Limits) -> list[ClaimedDelivery]:
             return []
         cursor.execute(BUSY)
         busy = cursor.fetchall()
-        picked = _pick(cursor, limits, endpoints, {row[0]: row[2] for row in busy}, now)
-        chosen = _cap(limits, picked, busy)
+        flying = Flying(limits, busy)
+        picked = _pick(cursor, limits, endpoints, flying, now)
+        chosen = _cap(limits, picked, flying)
         return _stamp(cursor, limits, chosen, now)
 
 
-def _pick(
-    cursor: Any, limits: Limits, endpoints: list[tuple[Any, ...]], busy: dict[str, int], now: datetime
-) -> list[Picked]:
+def _pick(cursor: Any, limits: Limits, endpoints: list[tuple[Any, ...]], flying: Flying, now: datetime) -> list[Picked]:
     """Take from each endpoint what it has room for; settle what waits for one that is closed."""
     picked: list[Picked] = []
-    for key, organization, url, headers, rate, is_open, places, is_failing in _in_turn(limits, endpoints, busy, now):
+    for key, organization, url, headers, rate, is_open, places, is_failing in _in_turn(limits, endpoints, flying, now):
         if not is_open:
             cursor.execute(SETTLE, (as_text(now), key))
         rows = _due(cursor, key, is_open, places, now)
@@ -121,18 +122,19 @@ def _pick(
 
 
 def _in_turn(
-    limits: Limits, endpoints: list[tuple[Any, ...]], busy: dict[str, int], now: datetime
+    limits: Limits, endpoints: list[tuple[Any, ...]], flying: Flying, now: datetime
 ) -> Iterator[tuple[Any, ...]]:
     """Give the endpoints that may have more in flight, how many more, and whether they fail."""
-    share, slow, left = limits.share(len(endpoints)), {each.hex for each in limits.slow}, limits.rows
+    share, left = limits.share(len(endpoints)), limits.rows
     for *about, most, paced_until, failures in endpoints:
-        key, rate = about[0], about[4]
+        key, organization, url, rate = about[0], uuid.UUID(about[1]), about[2], about[4]
         is_failing = failures >= limits.failures
+        is_slow = flying.is_slow(key, is_failing)
         most = min(most, limits.most_of_one, limits.failing_in_flight if is_failing else most)
-        places = min(share, most - busy.get(key, 0), _paced_room(limits, rate, paced_until, now, share))
-        if is_failing or key in slow:
+        places = min(share, most - flying.of_endpoint[key], _paced_room(limits, rate, paced_until, now, share))
+        if is_slow:
             places = min(places, limits.slow_rows)
-        if places > 0 and left:
+        if places > 0 and left and flying.has_target_room(organization, target_of(url), is_slow):
             left -= 1
             yield (*about, places, is_failing)
 
@@ -154,20 +156,15 @@ def _due(cursor: Any, endpoint: str, is_open: bool, places: int, now: datetime) 
     return rows
 
 
-def _cap(limits: Limits, picked: list[Picked], busy: list[tuple[str, str, int]]) -> list[Picked]:
-    """Keep organizations and what is slow under their caps; first tries first, endpoints in turn, then the oldest."""
-    flying: dict[uuid.UUID, int] = {}
+def _cap(limits: Limits, picked: list[Picked], flying: Flying) -> list[Picked]:
+    """Keep all under their caps; first tries first, endpoints in turn, then the oldest."""
     slow_left = limits.slow_rows
-    for _endpoint, organization, count in busy:
-        key = uuid.UUID(organization)
-        flying[key] = flying.get(key, 0) + count
     chosen: list[Picked] = []
     for each in sorted(picked, key=lambda each: each[:3]):
-        owner, is_slow = each[3].organization_id, each[3].is_failing or each[3].id in limits.slow
-        has_room = flying.get(owner, 0) < limits.organization_in_flight and len(chosen) < limits.rows
-        if has_room and (slow_left or not is_slow):
+        receiver = each[3]
+        is_slow = flying.is_slow(receiver.id.hex, receiver.is_failing)
+        if len(chosen) < limits.rows and (slow_left or not is_slow) and flying.take(receiver):
             slow_left -= is_slow
-            flying[owner] = flying.get(owner, 0) + 1
             chosen.append(each)
     return chosen
 
@@ -180,7 +177,7 @@ def _stamp(cursor: Any, limits: Limits, chosen: list[Picked], now: datetime) -> 
     for *_order, receiver, (key, event, tries, uncounted, test, _due_at) in chosen:
         values = (tries + 1, uncounted, uuid.UUID(event), bodies[event], bool(test), now.timestamp())
         claimed.append(ClaimedDelivery(uuid.UUID(key), token, *values, receiver))
-    cursor.executemany(STAMP, [(token.hex, lease_until, each[4][0]) for each in chosen])
+    cursor.executemany(STAMP, [(token.hex, lease_until, each[3].target, each[4][0]) for each in chosen])
     _move_pace(cursor, claimed, now)
     return claimed
 

@@ -54,6 +54,8 @@ class Delivery(OrgOwned):
     finished_at = models.DateTimeField(null=True)
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
+    # While it is being sent: host and port, which stay what they were when the endpoint gets another URL.
+    sending_to = models.CharField(max_length=270, null=True)
 
     class Meta:
         verbose_name_plural = "deliveries"
