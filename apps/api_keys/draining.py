@@ -45,7 +45,7 @@ def drain(actor: Actor, key: ApiKey, now: datetime) -> Drain:
     since = ended or key.overlap_since or now - QUIET
     rows = still_calling(organization_id, key.pk, since)
     lately = calls_since(organization_id, key.pk, now - QUIET)
-    verdict, tone = _judge_ended(rows) if ended else _judge(lately)
+    verdict, tone = _judge_ended(rows) if ended else _judge(lately, key.created_at <= now - QUIET)
     return Drain(since, ended is not None, rows, lately, verdict, tone)
 
 
@@ -54,7 +54,9 @@ def _end_of(key: ApiKey, now: datetime) -> datetime | None:
     return min(ends, default=None)
 
 
-def _judge(lately: int) -> tuple[str, str]:
+def _judge(lately: int, is_day_over: bool) -> tuple[str, str]:
+    if not lately and not is_day_over:
+        return _("No requests so far, but this key is less than 24 hours old. Wait for a full day."), "info"
     if not lately:
         return _("No calls for 24 hours: safe to end."), "ok"
     text = ngettext(

@@ -62,6 +62,13 @@ def resolve(*, organization_id: uuid.UUID, dedupe_prefix: str, kind: str = "", n
     return rows.open().update(resolved_at=now or timezone.now())
 
 
+def retire(*, organization_id: uuid.UUID, dedupe_prefix: str, path: str) -> None:
+    """Close the notices of something that was deleted, mail none of them, and let their links lead to ``path``."""
+    rows = Notice.objects.filter(organization_id=organization_id, dedupe_key__startswith=dedupe_prefix)
+    rows.open().update(resolved_at=timezone.now())
+    rows.update(path=path, mail_wanted=False)
+
+
 def resolve_older(*, kind: str, before: datetime) -> int:
     """This will take the notices of a kind off the pages that were posted before a moment, of all organizations."""
     return Notice.objects.filter(kind=kind, created_at__lt=before).open().update(resolved_at=timezone.now())

@@ -157,6 +157,18 @@ KINDS: dict[str, Words] = {
     ),
 }
 
+# By the reason among a notice's params: what is said instead.
+BY_REASON: dict[tuple[str, str], Words] = {
+    ("endpoint.disabled", "gone"): Words(
+        _("%(host)s was disabled"),
+        _(
+            "It answered 410 Gone, which says that it wants no more requests. Events are held while it is off. If it is"
+            " still in use, make it answer 2xx, then enable it and choose what to do with them."
+        ),
+        _("Open the endpoint"),
+    ),
+}
+
 
 def label(notice: Notice) -> str:
     """This will return what the audit log calls the notice: its title in English, whoever reads it."""
@@ -183,7 +195,8 @@ def describe(notice: Notice, slug: str) -> dict[str, Any]:
 
 def _words(notice: Notice) -> Words:
     """Return a notice's words; one of a kind that a newer portal no longer has says its kind."""
-    return KINDS.get(notice.kind) or Words(format_lazy("{}", notice.kind), format_lazy(""), _("Open"))
+    by_reason = BY_REASON.get((notice.kind, str(notice.params.get("reason", ""))))
+    return by_reason or KINDS.get(notice.kind) or Words(format_lazy("{}", notice.kind), format_lazy(""), _("Open"))
 
 
 def _filled(text: Promise, params: dict[str, Any]) -> str:

@@ -156,8 +156,12 @@ class Engine:
             self._places.leave(each.token)
         was_empty = not self._outbox
         self._outbox.extend(Ended(each.token, each, self._sent_headers.pop(each.token, {})) for each in outcomes)
-        if was_empty or not self._places:
+        if was_empty or self._is_worth_recording():
             self._desk_event.set()
+
+    def _is_worth_recording(self) -> bool:
+        """Tell whether many ended and nothing is under way: where a host is at its cap, only a record frees places."""
+        return not self._places and len(self._outbox) >= SMALLEST_CLAIM
 
     def _land_what_flies(self) -> None:
         """After the stop: wait a while for what is in flight, then give back the rest as due at once."""
@@ -199,8 +203,7 @@ class Engine:
         now = time.monotonic()
         until = self._next_claim_at() if self._may_claim() else now + FOREVER_SECONDS
         if self._outbox:
-            # Once nothing is under way there is nothing to wait for: places at a capped host are free only then.
-            until = min(until, self._flushed_at + FLUSH_SECONDS if self._places else now)
+            until = min(until, now if self._is_worth_recording() else self._flushed_at + FLUSH_SECONDS)
         if until > now and not self._sending_is_over.is_set():
             self._desk_event.wait(until - now)
         self._desk_event.clear()

@@ -30,6 +30,9 @@ DISABLE_AFTER = timedelta(days=5)
 # A healthy endpoint's success is written at most this often: it says only that the receiver was there.
 SUCCESS_WRITTEN_EVERY = timedelta(seconds=10)
 
+# How the dedupe keys of notices about an endpoint begin.
+STORIES = ("endpoint.failing", "endpoint.disabled", "endpoint.recovered")
+
 IN_TROUBLE = Q(failures_in_a_row__gte=FAILURES_TO_FAIL) | Q(exhausted_in_a_row__gte=EXHAUSTED_TO_FAIL)
 
 
@@ -132,9 +135,18 @@ def _recover(endpoint_id: uuid.UUID) -> None:
 
 def close_notices(endpoint: Endpoint) -> None:
     """This will take off the pages what was said of an endpoint's trouble, once that is over."""
-    for kind in ("endpoint.failing", "endpoint.disabled"):
-        story = f"{kind}:{endpoint.public_id}"
-        notices.resolve(organization_id=endpoint.organization_id, kind=kind, dedupe_prefix=story)
+    for story in ("endpoint.failing", "endpoint.disabled"):
+        notices.resolve(organization_id=endpoint.organization_id, dedupe_prefix=f"{story}:{endpoint.public_id}:")
+
+
+def retire_notices(endpoint: Endpoint) -> None:
+    """Take off the pages all that was said of an endpoint that is deleted: its page is gone."""
+    for story in STORIES:
+        notices.retire(
+            organization_id=endpoint.organization_id,
+            dedupe_prefix=f"{story}:{endpoint.public_id}:",
+            path="settings/integration/webhooks/",
+        )
 
 
 def _disable_failing(endpoint_id: uuid.UUID) -> None:

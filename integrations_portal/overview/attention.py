@@ -24,6 +24,7 @@ from apps.notices.models import Notice
 from apps.notices.texts import describe
 from apps.webhooks.models import Endpoint, EndpointHealth, EndpointStatus
 from apps.webhooks.presenting import endpoint_name
+from apps.webhooks.presenting.words import DISABLED_REASONS
 
 SHOWN = 6
 # Of each kind, so that the page is bounded; more than that is a matter for the lists.
@@ -115,13 +116,12 @@ def _endpoint(endpoint: Endpoint, slug: str) -> Item:
     if endpoint.status == EndpointStatus.PAUSED:
         return {**item, "title": _("%(name)s is paused") % name, "text": _("Its events are held until it is enabled.")}
     if endpoint.status == EndpointStatus.DISABLED:
-        by_us = bool(endpoint.disabled_reason)
-        text = _("It failed for too long. Its events are held until it is enabled.")
+        why, held = DISABLED_REASONS.get(endpoint.disabled_reason, ""), _("Its events are held until it is enabled.")
         return {
             **item,
-            "severity": "bad" if by_us else "warn",
+            "severity": "bad" if endpoint.disabled_reason else "warn",
             "title": _("%(name)s is disabled") % name,
-            "text": text if by_us else _("Its events are held until it is enabled."),
+            "text": f"{why} {held}".strip(),
         }
     return {**item, "severity": "bad", **_failing(endpoint, name)}
 

@@ -82,12 +82,19 @@ def test_who_was_away_hears_of_the_nearest_step_alone(clock, key):
     assert steps()[1:] == [("api_key.expired", 0)]
 
 
-def test_a_key_made_for_five_days_is_announced_once_at_first(clock, make_key, acme):
-    make_key(acme, lifetime=Lifetime.days(5))
-    for hours in range(0, 120, 6):
+@pytest.mark.parametrize(
+    ("days", "announced"),
+    [(1, []), (2, [1]), (5, [1]), (7, [1]), (8, [7, 1]), (14, [7, 1]), (30, [14, 7, 1]), (31, [30, 14, 7, 1])],
+)
+def test_what_was_just_chosen_is_not_announced(clock, make_key, acme, days, announced):
+    make_key(acme, lifetime=Lifetime.days(days))
+    for hours in range(0, days * 24, 6):
         clock.move_to(START + timedelta(hours=hours, minutes=1))
         expiry.announce_expiries()
-    assert steps() == [("api_key.expiring", 5), ("api_key.expiring", 1)]
+    assert steps() == [("api_key.expiring", left) for left in announced]
+    clock.move_to(START + timedelta(days=days, minutes=1))
+    expiry.announce_expiries()
+    assert steps()[-1] == ("api_key.expired", 0)
 
 
 def test_it_says_nothing_early_and_nothing_without_an_expiry(clock, key, make_key, acme):

@@ -169,9 +169,11 @@ def test_a_refused_check_says_nothing_of_scopes(browser, acme, make_key, clock):
 
 def test_who_still_calls_with_a_key_in_overlap(browser, overlap):
     path = f"{HERE}{overlap.public_id}/drain/"
-    assert "No calls for 24 hours: safe to end." in words(browser.get(path)) and "Nobody so far." in words(
-        browser.get(path)
-    )
+    text = words(browser.get(path))
+    assert "No calls for 24 hours: safe to end." in text and "Nobody so far." in text
+    ApiKey.objects.filter(pk=overlap.pk).update(created_at=NOW - 23 * HOUR)
+    text = words(browser.get(path))
+    assert "this key is less than 24 hours old" in text and "safe to end" not in text
     used(overlap, NOW - 10 * HOUR, count=4, user_agent="before/1")
     assert "Still in use: 4 calls in the last 24 hours." in words(browser.get(path))
     used(overlap, NOW - HOUR, count=2, user_agent="erp/11", route="/v1/events", method="POST")

@@ -1,16 +1,15 @@
 """Notices before a key expires, and the reminder to rotate an old one.
 
-A step is announced once, and only the nearest one that applies: who was away for two weeks, or makes a key for five
-days, hears of it once. Silent: a key in overlap or already replaced (its successor has its own dates), a revoked or
-disabled one (nothing that works ends; enabled again, it hears of its nearest step), and an organization that is not
-active.
+A step is announced once, and only the nearest one that applies: who was away for two weeks hears of it once. A step
+within a day of the key's creation is left out: whoever creates a key for five days knows that it expires in five. Silent: a key in overlap or already replaced (its successor has its own dates), a revoked or disabled one (nothing that
+works ends; enabled again, it hears of its nearest step), and an organization that is not active.
 """
 
 import math
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from apps.api_keys.alerts import stories
@@ -25,6 +24,8 @@ ROTATE_AFTER = timedelta(days=90)
 SEVERITIES = {30: Severity.INFO, 14: Severity.WARN, 7: Severity.WARN, 1: Severity.BAD, 0: Severity.BAD}
 # Keys a run; the rest is due at the next one, a minute later.
 BATCH = 500
+# What was chosen so recently is no news.
+SETTLED = timedelta(days=1)
 
 
 def announce_expiries(now: datetime | None = None) -> int:
@@ -39,12 +40,14 @@ def remind_of_rotation(now: datetime | None = None) -> int:
     return sum(_remind(key, moment) for key in _grown_old(moment)[:BATCH])
 
 
-def step_at(expires_at: datetime, now: datetime) -> int | None:
-    """This will return the nearest step that a key has reached, or None: it lives longer than all of them say."""
+def step_at(created_at: datetime, expires_at: datetime, now: datetime) -> int | None:
+    """Return the nearest step that a key has reached, or None: it lives longer, or was created after that step."""
     left = expires_at - now
     if left <= timedelta(0):
         return 0
-    return min((step for step in STEPS if left <= timedelta(days=step)), default=None)
+    life = expires_at - created_at
+    found = min((step for step in STEPS if left <= timedelta(days=step)), default=None)
+    return found if found is not None and life >= timedelta(days=found) + SETTLED else None
 
 
 def days_left(expires_at: datetime, now: datetime) -> int:
@@ -60,7 +63,10 @@ def _speaking() -> SecretKeyQuerySet[ApiKey]:
 def _reached_a_step(now: datetime) -> SecretKeyQuerySet[ApiKey]:
     later = Q()
     for step in STEPS:
-        later |= Q(expires_at__lte=now + timedelta(days=step), announced_days__gt=step)
+        reached = Q(expires_at__lte=now + timedelta(days=step), announced_days__gt=step)
+        if step:
+            reached &= Q(created_at__lte=F("expires_at") - timedelta(days=step) - SETTLED)
+        later |= reached
     # What follows from the above, in the words of the partial index.
     within = Q(expires_at__lte=now + timedelta(days=STEPS[0]), announced_days__gt=0)
     return _speaking().filter(later, within).order_by("expires_at")
@@ -69,7 +75,7 @@ def _reached_a_step(now: datetime) -> SecretKeyQuerySet[ApiKey]:
 @transaction.atomic
 def _announce(key: ApiKey, now: datetime) -> bool:
     expires_at = key.expires_at
-    step = None if expires_at is None else step_at(expires_at, now)
+    step = None if expires_at is None else step_at(key.created_at, expires_at, now)
     # Two sweepers may see the same key, or somebody rotates it now: the one whose update hits tells.
     unchanged = ApiKey.objects.filter(pk=key.pk, expires_at=expires_at, announced_days=key.announced_days)
     unchanged = unchanged.filter(revoked_at=None, overlap_since=None, disabled_at=None)

@@ -10,6 +10,7 @@ from apps.base.permissions import Permission
 from apps.base.versions import ANYTHING, Expected
 from apps.credentials import lifecycle
 from apps.credentials.rules import check_reason
+from apps.notices import actions as notices
 from apps.sdk_keys import slots
 from apps.sdk_keys.models import SdkKey
 from apps.sdk_keys.telling import announce, record
@@ -31,6 +32,7 @@ def revoke_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING, 
     """This will end a key for good; Conflict for one that has expired. Its devices stop at their next call."""
     key, is_changed = _change(actor, key_id, lifecycle.revoke, "sdk_key.revoked", expected, reason)
     if is_changed:
+        notices.resolve(organization_id=key.organization_id, dedupe_prefix=f"{key.public_id}:")
         announce(key, "sdk_key.revoked", **({"reason": key.status_reason} if key.status_reason else {}))
     return key
 

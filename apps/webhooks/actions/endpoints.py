@@ -143,6 +143,7 @@ def delete_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANYT
     dropped = claims.drop(endpoint.pk)
     replays = ReplayJob.objects.unfinished().filter(endpoint=endpoint)
     replays.update(status=ReplayStatus.CANCELLED, finished_at=timezone.now())
+    health.retire_notices(endpoint)
     record(actor, "endpoint.deleted", endpoint, {"dropped": [None, dropped]})
 
 

@@ -130,7 +130,7 @@ WITH {BUSY}, busy_organization AS MATERIALIZED (
     FROM of_target r LEFT JOIN busy_organization b USING (organization_id)
     WHERE target IS NULL OR target_rank <= %(target_in_flight)s
 ), chosen AS MATERIALIZED (
-    SELECT id, target FROM (
+    SELECT id FROM (
         SELECT *, row_number() OVER (PARTITION BY is_slow ORDER BY again, place, next_attempt_at) AS turn
         FROM capped WHERE rank <= %(organization_in_flight)s
     ) AS within WHERE NOT is_slow OR turn <= %(slow_rows)s
@@ -138,9 +138,10 @@ WITH {BUSY}, busy_organization AS MATERIALIZED (
 ), stamped AS (
     UPDATE webhooks_delivery d
     SET status = 'sending', lease_token = %(token)s, attempt_count = attempt_count + 1, next_attempt_at = NULL,
-        lease_until = statement_timestamp() + make_interval(secs => %(lease_seconds)s), sending_to = chosen.target
-    FROM chosen WHERE d.id = ANY(ARRAY(SELECT id FROM chosen)) AND d.id = chosen.id AND d.status = 'pending'
-    RETURNING d.id, endpoint_id, event_id, attempt_count, uncounted_attempts, test
+        lease_until = statement_timestamp() + make_interval(secs => %(lease_seconds)s),
+        sending_to = (SELECT {TARGET} FROM webhooks_endpoint e WHERE e.id = d.endpoint_id)
+    WHERE id = ANY(ARRAY(SELECT id FROM chosen)) AND status = 'pending'
+    RETURNING id, endpoint_id, event_id, attempt_count, uncounted_attempts, test
 ), paced AS (
     UPDATE webhooks_endpoint e
     SET paced_until = greatest(e.paced_until, statement_timestamp())
