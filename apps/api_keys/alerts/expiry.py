@@ -1,7 +1,9 @@
 """Notices before a key expires, and the reminder to rotate an old one.
 
 A step is announced once, and only the nearest one that applies: who was away for two weeks hears of it once. A step
-within a day of the key's creation is left out: whoever creates a key for five days knows that it expires in five. Silent: a key in overlap or already replaced (its successor has its own dates), a revoked or disabled one (nothing that
+within a day of the key's creation is left out: whoever creates a key for five days knows that it expires in five.
+
+Silent: a key in overlap or already replaced (its successor has its own dates), a revoked or disabled one (nothing that
 works ends; enabled again, it hears of its nearest step), and an organization that is not active.
 """
 
