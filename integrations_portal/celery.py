@@ -1,6 +1,7 @@
 """Celery carries the bell and nothing else: messages without data, whose loss costs one poll of a worker."""
 
 import os
+import re
 
 from celery import Celery
 from django.conf import settings
@@ -14,8 +15,13 @@ SILENCE_SECONDS = 5
 
 def make_app() -> Celery:
     """This will return the app, with the broker from Django's settings."""
-    made = Celery("integrations_portal", broker=settings.CELERY_BROKER_URL or None, set_as_current=True)
+    # kombu has a name of its own for a Redis behind a socket.
+    broker = re.sub(r"^unix://", "redis+socket://", settings.CELERY_BROKER_URL).replace("?db=", "?virtual_host=")
+    made = Celery("integrations_portal", set_as_current=True)
     made.conf.update(
+        # Else Celery takes the variable as it stands in the environment.
+        broker_read_url=broker or None,
+        broker_write_url=broker or None,
         task_default_queue="portal-bell",
         task_acks_late=False,
         task_ignore_result=True,

@@ -47,6 +47,10 @@ class Environment(environ.FileAwareEnv):
             raise ImproperlyConfigured(f"{name}_FILE names a file that cannot be read: {problem.strerror}.") from None
         except UnicodeDecodeError:
             raise ImproperlyConfigured(f"{name}_FILE names a file that is not text in UTF-8.") from None
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+            raise ImproperlyConfigured(
+                f"{name} has quotation marks around it, which are taken for a part of it: remove them."
+            )
         if not re.sub(r",\s+", ",", value).isprintable():  # a list in a file may have a line for each
             raise ImproperlyConfigured(f"{name} must be one line, without control characters or invisible ones.")
         return value

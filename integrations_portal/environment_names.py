@@ -12,6 +12,8 @@ OTHERS = frozenset({
 })  # fmt: skip
 # Nobody else's begin like this; other names are ours only where they are close to one of ours that is not set.
 OWN_BEGINNINGS = ("RETENTION_DAYS_", "WEBHOOK_ALLOW_", "WEBHOOK_RETRY_", "AUTH_FAILURES_", "RATE_LIMIT_DEFAULT")
+# What other projects put in front of such names.
+PREFIXES = ("PORTAL_", "DJANGO_")
 CLOSENESS = 0.85
 LONG = 12
 
@@ -36,6 +38,8 @@ def _meant(given: str, names: set[str], environment: Mapping[str, str]) -> str:
     """Return which of ours was meant, or nothing where it is somebody else's variable."""
     end = "_FILE" if given.endswith("_FILE") else ""
     word = given.upper().removesuffix("_FILE").replace("-", "_")
+    for prefix in PREFIXES:
+        word = word.removeprefix(prefix)
     if word.startswith(OWN_BEGINNINGS):
         return difflib.get_close_matches(word, sorted(names), n=1, cutoff=0)[0] + end
     free = [name for name in sorted(names) if name not in environment and f"{name}_FILE" not in environment]

@@ -16,6 +16,8 @@ def hosts(name: str, given: list[str], own: str) -> list[str]:
     for host in given:
         if not HOST.fullmatch(host):
             raise ImproperlyConfigured(f"{name} must list hosts alone, without scheme, port or path, not {host!r}.")
+        if host.startswith(".") and "." not in host[1:]:
+            raise ImproperlyConfigured(f"{name} must name your own hosts; {host} takes in other people's.")
     if given and not any(host == "*" or is_same_domain(own, host) for host in given):
         raise ImproperlyConfigured(f"{name} lacks {own}, the host of PUBLIC_URL: every page would answer 400.")
     return given

@@ -99,6 +99,8 @@ def redis_server(name: str, value: str, schemes: tuple[str, ...] = REDIS_SCHEMES
     unknown = [option for option, _ in parse_qsl(parts.query, True) if not REDIS_OPTIONS.fullmatch(option)]
     if unknown:
         raise ImproperlyConfigured(f"{name} has an option that is not known after the question mark.")
+    if parts.scheme == "unix" and not parts.path.strip("/"):
+        raise ImproperlyConfigured(f"{name} names no socket: unix:///run/redis.sock?db=0.")
     if parts.scheme != "unix" and not (parts.hostname and re.fullmatch(r"/?[0-9]{0,5}", parts.path)):
         raise ImproperlyConfigured(f"{name} must look like redis://host:6379/0, with a number after the last slash.")
     try:

@@ -277,6 +277,12 @@ WRONG = [
     ("WEBHOOK_TIMEOUT_SECONDS", "30"),
     ("WEBHOOK_ALLOWED_CIDRS", "10.0.0.0/8"),
     ("API_CALLS_LOG", "stream"),
+    ("PORTAL_TRUSTED_PROXIES", "10.0.0.0/8"),
+    ("DJANGO_DEBUG", "true"),
+    ("SECRET_KEY", f"'{SIGNING}'"),
+    ("METRICS_TOKEN", '"0123456789abcdef"'),
+    ("ALLOWED_HOSTS", "portal.example.com,.com"),
+    ("REDIS_URL", "unix://"),
 ]
 
 
