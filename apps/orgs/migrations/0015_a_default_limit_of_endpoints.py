@@ -15,7 +15,7 @@ def keep_theirs(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("orgs", "0013_addresses_that_several_accounts_claim"),
+        ("orgs", "0014_one_spelling_of_each_address"),
         ("webhooks", "0016_where_a_delivery_is_being_sent"),
     ]
 
