@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import translation
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy
 
 from apps.base import bodies
 from apps.base.client_address import find_address, is_trusted, read_node
@@ -30,6 +31,9 @@ ERROR_PAGES = (403, 404, 405, 429, 503)
 PROGRAM = "portal.program"
 # What a header is called that was sent and that no server could hand over, or that says nothing.
 UNREADABLE = "(unreadable)"
+UNREADABLE_COOKIES = gettext_lazy(
+    "Your browser sent cookies that can't be read. Delete the cookies of this site, then reload the page."
+)
 # Passkeys are made and used on our own pages; nothing else of this is.
 PERMISSIONS_POLICY = (
     "accelerometer=(), autoplay=(), browsing-topics=(), camera=(), display-capture=(), encrypted-media=(),"
@@ -167,7 +171,10 @@ def _no_such_method(request: PortalRequest, allowed: str) -> PortalError:
 
 
 def _refuse_unread(request: PortalRequest) -> None:
-    """Refuse by its head a body that no page takes: compressed, or over 1 MiB. Django measures only some kinds.
+    """Refuse by its head what no page takes: cookies that came empty, a body that is compressed or over 1 MiB.
+
+    No browser sends empty cookies: one of them has bytes that the server could not hand over, and whoever is signed in
+    would look like a stranger, whose forms are refused without end. Of bodies Django measures only some kinds.
 
     Here nobody has read the body yet: the check of form tokens, which does, runs when all middlewares are passed.
     """
@@ -176,6 +183,8 @@ def _refuse_unread(request: PortalRequest) -> None:
         raise RequestDataTooBig("the body is larger than 1 MiB")
     if request.method not in ("GET", "HEAD"):
         check_coding(request.META)
+    if request.META.get("HTTP_COOKIE") == "":
+        raise PortalError(UNREADABLE_COOKIES)
 
 
 def _who_decides(request: PortalRequest, error: PortalError) -> dict[str, Any]:

@@ -173,6 +173,14 @@ def test_a_malformed_path_is_answered_to_programs_as_they_can_read_it(server, pa
         assert b"<html" in send(server, path, b"Accept: text/html,*/*;q=0.8")[1]
 
 
+def test_cookies_that_cannot_be_read_are_named(server):
+    for path in ("/account/login/", "/docs/start", "/o/acme/settings/integration/"):
+        status, said = send(server, path, b"Cookie: theme=\xc3\xa9; session=abcdefghijkl")
+        assert status == 400 and b"cookies" in said, path
+    status, said = send(server, "/v1/users", b"Cookie: theme=\xe9", b"Accept: text/html")
+    assert (status, said["code"]) == (401, "missing_api_key")
+
+
 def test_the_metrics_token_must_be_readable(server):
     assert send(server, "/metrics", b"Authorization: Bearer metrics-of-a-test")[0] == 200
     assert send(server, "/metrics", b"Authorization: Bearer \xff")[0] == 404
