@@ -183,7 +183,7 @@ def _refuse_unread(request: PortalRequest) -> None:
         raise RequestDataTooBig("the body is larger than 1 MiB")
     if request.method not in ("GET", "HEAD"):
         check_coding(request.META)
-    if request.META.get("HTTP_COOKIE") == "":
+    if request.META.get("HTTP_COOKIE") == UNREADABLE:
         raise PortalError(UNREADABLE_COOKIES)
 
 

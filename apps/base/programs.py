@@ -22,7 +22,7 @@ from django.urls import URLPattern, set_script_prefix
 from django.utils.module_loading import import_string
 
 from apps.base import bodies, maintenance
-from apps.base.middleware import PROGRAM, GetResponse, PageHeadersMiddleware, is_api
+from apps.base.middleware import PROGRAM, UNREADABLE, GetResponse, PageHeadersMiddleware, is_api
 from apps.base.rendering import add_headers, render
 from apps.base.requests import PortalRequest
 
@@ -123,6 +123,10 @@ class Application(WSGIHandler):
         return response if response.streaming else [response.content]
 
     def _answer_page(self, environ: dict[str, Any], start_response: Any) -> Any:
+        if environ.get("HTTP_COOKIE") == "":
+            # Here and not in a middleware: the client of Django's tests sends it empty where there are none.
+            environ["HTTP_COOKIE"] = UNREADABLE
+
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             if bodies.LEFT_READER in environ:
                 return bodies.start_cut_off(start_response, status, headers, exc_info)

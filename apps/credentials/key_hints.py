@@ -15,8 +15,8 @@ KEY_LENGTH = len("ipk_") + ID_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH
 # Of what somebody sends as a key; the rest says no more.
 LOOKED_AT = 200
 UNREADABLE = (
-    "The header %s was sent, but it, or a part of it between commas, is empty or has characters outside ASCII, such as the"
-    " dots of a masked key, curly quotes or an invisible space. Copy the key again, as it was shown when created."
+    "The header %s was sent, but it, or a part of it between commas, is empty or has characters outside ASCII, such as"
+    " the dots of a masked key, curly quotes or an invisible space. Copy the key again, as it was shown when created."
 )
 SIGNS = (
     (r"(?:%[0-9a-f]{2})+ip[ks]_|ip[ks]_\w*%[0-9a-f]{2}", "The key is percent-encoded. Send it as it is."),
