@@ -4,13 +4,18 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from apps.api_keys import actions
 from apps.api_keys.models import ApiKey, KeyHabit, KeyType, Package, Scope
 from apps.api_keys.operator_forms import KeyTypeForm, PackageForm, ScopeForm
 from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
 from apps.base.actor import Actor
+from apps.base.descendants import descendants
 from apps.credentials.operators import KeyChangesAdmin
+
+# Of what a key created, on its page.
+MOST_NAMED = 50
 
 
 class CatalogueAdmin(AuditedAdmin):
@@ -110,7 +115,14 @@ class ApiKeyAdmin(KeyChangesAdmin, ReadOnlyAdmin):
         *("name", "mask", "organization", "key_type", "scopes", "subject", "status", "allowed_networks"),
         *("limit_minute", "limit_hour", "expires_at", "overlap_since", "disabled_at", "quarantined_at", "revoked_at"),
         *("status_reason", "status_changed_by", "status_changed_at", "created_by_label", "created_at"),
+        "still_active",
     )
+
+    @admin.display(description=_("Created by it and still active"))
+    def still_active(self, key: ApiKey) -> str:
+        """Name what the key created and still works: ending the key ends none of it but its own successors."""
+        found = descendants(key.organization_id, key.public_id)
+        return ", ".join(f"{each.name} ({each.id})" for each in found[:MOST_NAMED]) or "–"
 
 
 @admin.register(KeyHabit)

@@ -12,7 +12,7 @@ from apps.base.errors import Invalid, RateLimited
 from apps.base.neighborhoods import network
 from apps.base.requests import ApiRequest, PortalRequest
 from apps.credentials import actions, limits, operations
-from apps.credentials.descendants import MOST_AT_ONCE, READS, WRITES, descendants_of, end_descendants
+from apps.credentials.descendants import MOST_LISTED, READS, WRITES, descendants_of, end_descendants
 from apps.credentials.filters import creator_parameter
 from apps.credentials.limits import Window
 from apps.credentials.serializers import EndDescendantsBody, LeakBody, write_descendant
@@ -64,7 +64,7 @@ class Descendants(PortalView):
         if creator is None:
             raise Invalid.field("of", "Send the id of a user or of an API key in of.")
         found = descendants_of(request.actor, creator)
-        items = [write_descendant(each) for each in found[:MOST_AT_ONCE]]
+        items = [write_descendant(each) for each in found[:MOST_LISTED]]
         return Response({"of": creator, "total": len(found), "descendants": items})
 
 
@@ -77,12 +77,15 @@ class EndDescendants(PortalView):
     def post(self, request: ApiRequest) -> Response:
         """Revoke keys and invitations, remove members and pause endpoints that a user or an API key created."""
         body = self.validated(request, EndDescendantsBody)
-        ended, kept = end_descendants(
+        done = end_descendants(
             actor=request.actor, creator=body["of"], only=body.get("only"), reason=body.get("reason", "")
         )
         return Response(
             {
-                "ended": [{"kind": each.kind, "id": each.id, "name": each.name} for each in ended],
-                "kept": [{"kind": each.kind, "id": each.id, "name": each.name, "error": why} for each, why in kept],
+                "ended": [{"kind": each.kind, "id": each.id, "name": each.name} for each in done.ended],
+                "kept": [
+                    {"kind": each.kind, "id": each.id, "name": each.name, "error": why} for each, why in done.kept
+                ],
+                "remaining": done.remaining,
             }
         )

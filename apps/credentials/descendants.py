@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import cast
 
 from django.db import transaction
@@ -17,11 +18,22 @@ from apps.notices import actions as notices
 
 READS = (Permission.API_KEYS_READ, Permission.SDK_KEYS_READ, Permission.USERS_READ, Permission.WEBHOOKS_READ)
 WRITES = (Permission.API_KEYS_WRITE, Permission.SDK_KEYS_WRITE, Permission.USERS_WRITE, Permission.WEBHOOKS_WRITE)
-MOST_AT_ONCE = 1000
+MOST_LISTED = 1000
+# Each takes some milliseconds of one transaction.
+MOST_AT_ONCE = 200
 # What the notice begins with that speaks of what a creator made, until the last of it is ended.
 CREATED_BY = "created-by"
 # People first: changes of members wait for each other before any row is held.
 ORDER = ("user", "invitation")
+
+
+@dataclass(slots=True)
+class Ending:
+    """What was ended, what was kept and why, and how many are left for the next time."""
+
+    remaining: int
+    ended: list[Descendant] = field(default_factory=list)
+    kept: list[tuple[Descendant, str]] = field(default_factory=list)
 
 
 def descendants_of(actor: Actor, creator: str) -> list[Descendant]:
@@ -30,10 +42,8 @@ def descendants_of(actor: Actor, creator: str) -> list[Descendant]:
 
 
 @transaction.atomic
-def end_descendants(
-    *, actor: Actor, creator: str, only: Collection[str] | None = None, reason: str = ""
-) -> tuple[list[Descendant], list[tuple[Descendant, str]]]:
-    """End what a creator made, each by its own action: what was ended, and what was kept and why.
+def end_descendants(*, actor: Actor, creator: str, only: Collection[str] | None = None, reason: str = "") -> Ending:
+    """End what a creator made, each by its own action, at most 200 of them.
 
     Keys and invitations are revoked, members removed, endpoints paused. ``only``: these ids alone; Invalid for one
     that is none of them. What the actor may not end is kept.
@@ -45,19 +55,19 @@ def end_descendants(
     if unknown:
         message = _("%(id)s is not active, or was not created by %(creator)s.")
         raise Invalid.field("only", message % {"id": unknown[0][:40], "creator": creator})
-    wanted = [each for each in found if only is None or each.id in only][:MOST_AT_ONCE]
-    ended, kept = [], []
-    for each in sorted(wanted, key=lambda each: each.kind not in ORDER):
+    wanted = [each for each in found if only is None or each.id in only]
+    done = Ending(remaining=max(0, len(wanted) - MOST_AT_ONCE))
+    for each in sorted(wanted[:MOST_AT_ONCE], key=lambda each: each.kind not in ORDER):
         refusal = _end(actor, each, reason)
         if refusal:
-            kept.append((each, refusal))
+            done.kept.append((each, refusal))
         else:
-            ended.append(each)
-    if ended and not descendants.descendants(actor.organization_id, creator):
+            done.ended.append(each)
+    if done.ended and not descendants.descendants(actor.organization_id, creator):
         notices.resolve(
             organization_id=cast(uuid.UUID, actor.organization_id), dedupe_prefix=f"{CREATED_BY}:{creator}:"
         )
-    return ended, kept
+    return done
 
 
 def _end(actor: Actor, each: Descendant, reason: str) -> str:

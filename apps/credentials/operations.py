@@ -90,8 +90,9 @@ ENDED = Shape(
     record(
         ended=listed(record(kind=KIND, id=text(), name=text())),
         kept=listed(record(kind=KIND, id=text(), name=text(), error=text())),
+        remaining=whole(),
     ),
-    {"ended": [CHILD], "kept": []},
+    {"ended": [CHILD], "kept": [], "remaining": 0},
 )
 LIST_DESCENDANTS = Operation(
     "listDescendants",
@@ -108,7 +109,7 @@ LIST_DESCENDANTS = Operation(
 )
 END_DESCENDANTS = Operation(
     "endDescendants",
-    {200: Answer("What was ended, and what was kept and why.", ENDED)},
+    {200: Answer("What was ended, what was kept and why, and how many are left for another request.", ENDED)},
     EndDescendantsBody,
     {"of": CREATOR_EXAMPLE, "reason": "Leaked"},
     step_up=True,

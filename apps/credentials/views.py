@@ -34,6 +34,7 @@ def created_by(request: PortalRequest, creator: str) -> HttpResponse:
         "is_key": creator.startswith("key_"),
         "creator": creator,
         "total": len(found),
+        "shown": len(shown),
     }
     return render(request, "credentials/created_by.html", context, status=422 if form.errors else 200)
 
@@ -50,15 +51,15 @@ def _end(request: PortalRequest, form: EndDescendantsForm, creator: str) -> bool
     try:
         with transaction.atomic():
             form.spend()
-            ended, kept = end_descendants(actor=request.actor, creator=creator, **form.for_action())
+            done = end_descendants(actor=request.actor, creator=creator, **form.for_action())
     except AlreadySent:
         return True  # done by the first of the two
     except PortalError as error:
         blame(form, error)
         return False
-    if ended:
-        done = ngettext("%(count)d item no longer works.", "%(count)d items no longer work.", len(ended))
-        messages.success(request, done % {"count": len(ended)})
-    for each, why in kept:
+    if done.ended:
+        told = ngettext("%(count)d item no longer works.", "%(count)d items no longer work.", len(done.ended))
+        messages.success(request, told % {"count": len(done.ended)})
+    for each, why in done.kept:
         messages.error(request, _("“%(name)s” was not changed: %(why)s") % {"name": each.name, "why": why})
     return True

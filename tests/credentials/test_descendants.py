@@ -93,7 +93,7 @@ def test_one_request_ends_all_of_it_and_again_ends_nothing(family, admin_key, ap
         "api_key.revoked", "sdk_key.revoked", "user.deleted", "invitation.revoked", "endpoint.paused",
     }  # fmt: skip
     assert len(published("api_key.revoked")) == 2
-    assert end(api(admin_key), key.row.public_id) == {"ended": [], "kept": []}
+    assert end(api(admin_key), key.row.public_id) == {"ended": [], "kept": [], "remaining": 0}
 
 
 def test_a_key_between_that_has_ended_hides_nothing(family, admin_key, api):
@@ -149,6 +149,13 @@ def test_an_accomplice_of_a_leaked_key_and_what_they_made(admin_key, make_key, a
     assert not ApiKey.objects.live().filter(name="Backdoor").exists()
 
 
+def test_more_than_one_request_can_end_are_left_for_the_next(family, admin_key, api, monkeypatch):
+    monkeypatch.setattr("apps.credentials.descendants.MOST_AT_ONCE", 4)
+    key, *_ids = family
+    done = [end(api(admin_key), key.row.public_id) for _ in range(3)]
+    assert [(len(each["ended"]), each["remaining"]) for each in done] == [(4, 2), (2, 0), (0, 0)]
+
+
 @pytest.mark.parametrize("value", ["", "?of=", "?of=ada", "?of=sdk_01JD2V8Q4ZK7M3X9T5B6CW", "?of=key_1", "?of=%00"])
 def test_whose_is_asked_for_strictly(admin_key, api, value):
     refused = api(admin_key).get(f"/v1/descendants{value}")
@@ -167,7 +174,7 @@ def test_a_body_is_read_strictly(admin_key, api, body):
 def test_another_organization_sees_and_ends_nothing(family, rival_key, api):
     key, child_id, _grandchild = family
     assert of(api(rival_key), key.row.public_id) == []
-    assert end(api(rival_key), key.row.public_id) == {"ended": [], "kept": []}
+    assert end(api(rival_key), key.row.public_id) == {"ended": [], "kept": [], "remaining": 0}
     refused = api(rival_key).post("/v1/descendants/end", {"of": key.row.public_id, "only": [child_id]})
     assert refused.status_code == 400 and ApiKey.objects.live().filter(name="Child").exists()
 

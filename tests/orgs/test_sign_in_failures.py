@@ -1,4 +1,4 @@
-"""A refused way in leaves a figure, an entry for its group, and a mail where codes are guessed; never what was typed."""
+"""A refused way in leaves a figure, an entry for its group, a mail where codes are guessed, and nothing that was typed."""
 
 import json
 

@@ -7,6 +7,7 @@ from django.core.management.base import CommandParser
 from apps.api_keys import actions
 from apps.base.actor import system
 from apps.base.commands import PortalCommand
+from apps.base.descendants import descendants
 from apps.base.instants import instant
 from apps.base.organizations import organization_pk
 
@@ -25,4 +26,10 @@ class Command(PortalCommand):
         """This will revoke the key as the system."""
         actor = system(organization_pk(options["org"]), label="revoke_api_key")
         key = actions.revoke_key(actor=actor, key_id=options["id"], reason=options["reason"])
-        return {"id": key.public_id, "mask": key.mask, "name": key.name, "revoked_at": instant(key.revoked_at)}
+        return {
+            "id": key.public_id,
+            "mask": key.mask,
+            "name": key.name,
+            "revoked_at": instant(key.revoked_at),
+            "descendants": len(descendants(key.organization_id, key.public_id)),
+        }
