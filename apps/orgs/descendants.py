@@ -16,7 +16,7 @@ def find_members(organization_id: uuid.UUID, creators: Collection[str]) -> list[
         describe(
             "user",
             row,
-            id=row.user.public_id,
+            id=row.user_public_id,
             name=row.user.email,
             status=str(row.role),
             is_active=True,

@@ -114,7 +114,7 @@ def leave(request: PortalRequest) -> HttpResponse:
 
 
 def _facts(request: PortalRequest, found: Membership) -> dict[str, Any]:
-    made = count_made(request.actor, found.user.public_id)
+    made = count_made(request.actor, found.user_public_id)
     return {"member": presenting.member_rows(request.actor, [found])[0], "made": made}
 
 
