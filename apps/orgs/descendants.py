@@ -33,7 +33,7 @@ def end_member(*, actor: Actor, id: str, reason: str) -> None:
 
 def find_invitations(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descendant]:
     """Return the open invitations that these sent."""
-    rows = Invitation.objects.open().filter(organization_id=organization_id, invited_by_id__in=creators)
+    rows = Invitation.objects.shown().open().filter(organization_id=organization_id, invited_by_id__in=creators)
     return [
         Descendant(
             kind="invitation",

@@ -93,6 +93,15 @@ def test_nothing_tells_of_an_account_elsewhere(api, acme_key, quinn, browser_of,
     assert not AuditEntry.objects.filter(action__startswith="invitation.").exists()
 
 
+def test_the_log_tells_of_no_failed_sign_in_elsewhere(api, acme_key, quinn, acme):
+    for email in (Q, "new@example.com"):
+        api(acme_key).post("/v1/users", {**BODY, "email": email})
+        for password in (BODY["password"], "wrong"):
+            sign_in(email, password)
+    failures = AuditEntry.objects.filter(action="session.sign_in_failed")
+    assert failures.exists() and not failures.filter(organization=acme).exists()
+
+
 def test_a_change_of_address_tells_nothing_either(api, acme_key, quinn, person, acme):
     for number, email in enumerate((Q, "new@example.com")):
         path = f"/v1/users/{person(f'Bob{number}', acme).public_id}"

@@ -63,8 +63,9 @@ class SignIn(LoginView):
         """This will count the failure."""
         form_limits.note_failure(self.request, "sign-in-failures", FAILURES, per=self._account)
         if self.request.POST.get("login") and self.request.POST.get("password"):
-            email = canonical_address(self.request.POST["login"])
-            failures.note_wrong_password(self.request, User.objects.filter(email=email).first())
+            found = User.objects.with_address(self.request.POST["login"])
+            # The log of an organization that made an account for somebody must not tell of one elsewhere.
+            failures.note_wrong_password(self.request, None if found is None or found.waits_for_owner else found)
         return super().form_invalid(form)
 
     def get_context_data(self, **options: Any) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def end_everything(actor: Actor, organization: Organization) -> dict[str, list[A
     keys = lifecycle.revoke_all(organization_id=organization.pk, actor=actor, reason=REASON)
     notices.resolve(organization_id=organization.pk, dedupe_prefix="")
     endpoints, dropped = webhooks.end_for_organization(organization_id=organization.pk)
-    invitations = Invitation.objects.open().filter(organization=organization)
+    invitations = Invitation.objects.shown().open().filter(organization=organization)
     withdrawn = invitations.update(status=InvitationStatus.REVOKED, closed_at=timezone.now(), token_digest="")
     counts = {f"{kind}s_revoked": count for kind, count in keys.items()}
     counts |= {"endpoints_disabled": endpoints, "deliveries_dropped": dropped, "invitations_revoked": withdrawn}
