@@ -1,10 +1,12 @@
 """Passkeys: made, named, used, removed; and answers that a browser gave to another page (promise 33)."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from allauth.mfa.models import Authenticator
 from django.test import Client
+from django.utils import timezone
 
 from apps.orgs.models import OutgoingMail
 from tests.authenticators import Passkey, asked_of
@@ -149,3 +151,23 @@ def test_a_broken_answer_is_refused_wherever_it_is_broken(browser_of, ada, monke
         good["response"]["attestationObject"] = whole[:end]
         assert browser.post(ADD, {"name": "x", "credential": json.dumps(good)}).status_code == 422
     assert not Authenticator.objects.exists()
+
+
+def test_a_question_that_the_browser_kept_counts_once_and_not_for_long(browser_of, ada, time_machine):
+    passkey = Passkey()
+    add(browser_of(ada), passkey)
+    browser = Client()
+    credential = passkey.sign(ask(browser))
+    kept = browser.cookies["passkey"].value
+    browser.post(SIGN_IN, {"credential": credential})
+    assert is_in(browser) and not browser.cookies["passkey"].value
+    again, changed, late = Client(), Client(), Client()
+    again.cookies["passkey"] = kept
+    again.post(SIGN_IN, {"credential": credential})
+    assert not is_in(again), "it was used up"
+    credential = passkey.sign(ask(late))
+    changed.cookies["passkey"] = late.cookies["passkey"].value[:-1] + "x"
+    changed.post(SIGN_IN, {"credential": credential})
+    time_machine.move_to(timezone.now() + timedelta(seconds=601))
+    late.post(SIGN_IN, {"credential": credential})
+    assert not is_in(changed) and not is_in(late)

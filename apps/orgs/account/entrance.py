@@ -7,6 +7,7 @@ from allauth.account.models import Login
 from allauth.account.stages import LoginStageController
 from allauth.account.utils import get_next_redirect_url
 from allauth.account.views import LoginView, PasswordResetFromKeyView
+from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base.views import AuthenticateView
 from allauth.mfa.stages import AuthenticateStage
 from allauth.mfa.webauthn.internal import auth, flows
@@ -130,6 +131,7 @@ class PasskeySignIn(LoginWebAuthnView):
         try:
             spend(f"passkey {self.question}")
         except AlreadySent:
+            form.add_error("credential", get_adapter().validation_error("incorrect_code"))
             return self.form_invalid(form)
         row = form.cleaned_data["credential"]
         login = Login(user=row.user, redirect_url=get_next_redirect_url(self.request))
