@@ -103,8 +103,8 @@ class Environment(environ.FileAwareEnv):
         raise ImproperlyConfigured(f"{name} must be an e-mail address, or start with https://, not {value!r}.")
 
     def networks(self, name: str) -> tuple[Network, ...]:
-        """This will return networks in CIDR form."""
-        return tuple(_network(name, word) for word in self.words(name))
+        """Return networks in CIDR form; IPv4 that is written as IPv6 is IPv4, as addresses are compared."""
+        return tuple(_plain(_network(name, word)) for word in self.words(name))
 
     def networks_with_ports(self, name: str):
         """This will return pairs (network, port or None) from ``cidr`` or ``cidr:port`` (IPv6: ``[cidr]:port``)."""
@@ -169,6 +169,7 @@ def decode_key(name: str, encoded: str) -> bytes:
 SHORTEST = {4: 8, 6: 24}
 OWN_IPV6 = ipaddress.IPv6Network("fc00::/7")
 WITH_IPV4 = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96"))
+MAPPED_BITS = 96
 
 
 def _network(name: str, text: str) -> Network:
@@ -181,9 +182,16 @@ def _network(name: str, text: str) -> Network:
     return network
 
 
+def _plain(network: Network) -> Network:
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < MAPPED_BITS:
+        return network
+    return ipaddress.IPv4Network((mapped, network.prefixlen - MAPPED_BITS))
+
+
 def _is_nearly_all(network: Network) -> bool:
     if isinstance(network, ipaddress.IPv4Network):
         return network.prefixlen < SHORTEST[4]
     if any(network.subnet_of(each) for each in WITH_IPV4):
-        return network.prefixlen - 96 < SHORTEST[4]
+        return network.prefixlen - MAPPED_BITS < SHORTEST[4]
     return network.prefixlen < SHORTEST[6] and not network.subnet_of(OWN_IPV6)

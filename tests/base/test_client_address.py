@@ -12,6 +12,7 @@ from apps.audit.models import AuditEntry
 from apps.base.actor import system
 from apps.base.client_address import UNKNOWN, find_address, read_node
 from apps.orgs.models import OutgoingMail
+from integrations_portal.environment import Environment
 from tests.conftest import PASSWORD
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("::1/128"), ip_network("127.0.0.1/32")]
@@ -145,3 +146,10 @@ def test_what_the_scheme_was_is_not_guessed(api, acme_key, settings):
     for proto, status in (("https", 200), ("http, HTTPS", 200), ("", 403), ("https, http", 403), ("https;", 403)):
         headers = {"X-Forwarded-For": "203.0.113.5", "X-Forwarded-Proto": proto}
         assert api(acme_key).get("/v1/me", headers=headers, secure=True).status_code == status, proto
+
+
+@pytest.mark.pure
+def test_a_proxy_may_be_named_as_a_dual_stack_socket_writes_it(monkeypatch):
+    monkeypatch.setenv("TRUSTED_PROXIES", "::ffff:10.0.0.0/104,::ffff:192.0.2.1,2001:db8::/64")
+    found = [str(network) for network in Environment().networks("TRUSTED_PROXIES")]
+    assert found == ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/64"]
