@@ -53,11 +53,21 @@ def looks_like_totp(text: str) -> bool:
     return bool(TOTP_SHAPE.fullmatch(_plain(text)))
 
 
-def is_blocked(user: Any) -> bool:
-    """Return whether so many codes were wrong that no other one is looked at for a while."""
+def check_not_blocked(user: Any) -> None:
+    """Raise RateLimited while so many codes were wrong that no other one is looked at."""
     rows = Authenticator.objects.filter(user_id=user.pk).exclude(type=Authenticator.Type.WEBAUTHN).order_by("pk")
     first = rows.first()
-    return first is not None and len(_failures(first)) >= MOST_FAILURES
+    if first is not None:
+        _refuse_more(_failures(first))
+
+
+def is_blocked(user: Any) -> bool:
+    """Return whether no other code is looked at for a while."""
+    try:
+        check_not_blocked(user)
+    except RateLimited:
+        return True
+    return False
 
 
 def use_code(user: Any, text: str) -> Authenticator | None:
@@ -73,14 +83,18 @@ def use_code(user: Any, text: str) -> Authenticator | None:
         if not found:
             return None
         failures = _failures(found[0])
-        if len(failures) >= MOST_FAILURES:
-            wait = max(1, int(failures[0] + FAILURE_SECONDS - time.time()) + 1)
-            raise RateLimited(_("Too many wrong codes. Try again in %(count)d seconds.") % {"count": wait}, wait)
+        _refuse_more(failures)
         used = next((row for row in found if _use(row, code)), None)
         if used is None:
             found[0].data["failed_at"] = [*failures, time.time()]
             found[0].save(update_fields=["data"])
     return used
+
+
+def _refuse_more(failures: list[float]) -> None:
+    if len(failures) >= MOST_FAILURES:
+        wait = max(1, int(failures[0] + FAILURE_SECONDS - time.time()) + 1)
+        raise RateLimited(_("Too many wrong codes. Try again in %(count)d seconds.") % {"count": wait}, wait)
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A refused way in leaves a figure, an entry for its group, a mail where codes are guessed, and nothing that was typed."""
+"""A refused way in leaves a figure, an entry for its group, and a mail where codes are guessed; nothing typed is kept."""
 
 import json
 
@@ -93,6 +93,14 @@ def test_a_password_in_the_wrong_field_is_not_kept(ada):
     assert "my secret" not in kept
 
 
+def test_the_password_of_an_account_that_waits_for_its_owner_opens_nothing_and_is_noted(admin_key, acme, api, counted):
+    person = {"name": "Nia", "email": "nia@new.example", "password": "correct horse"}
+    assert api(admin_key).post("/v1/users", person).status_code == 201
+    assert sign_in("nia@new.example", "correct horse").status_code == 200
+    assert entries(organization=acme) == [] and counted("password") == 1
+    assert entries() == [("an unknown account", "password", 1)]
+
+
 def test_an_empty_form_and_a_right_password_are_no_failure(ada, counted):
     sign_in(ada.email, "")
     sign_in("", "x")
@@ -167,6 +175,16 @@ def test_the_entry_reads_as_a_sentence(ada, browser_of):
     sign_in(ada.email, "wrong")
     page = browser_of(ada).get(reverse("audit", args=["acme"]))
     assert "A sign-in to ada@acme.example failed" in page.content.decode()
+
+
+def test_a_code_that_is_not_looked_at_costs_the_network_nothing(ada, monkeypatch, person, acme):
+    give_app(ada)
+    monkeypatch.setattr("apps.orgs.account.entrance.CODES", "6/m")
+    answers = [after_password(ada).post(STEP, {"code": "000000"}).status_code for _ in range(8)]
+    assert answers == [200] * 5 + [429] * 3
+    other = person("Other", acme)
+    give_app(other)
+    assert after_password(other).post(STEP, {"code": code_now()}).status_code == 302
 
 
 def test_a_refused_try_costs_the_network_nothing(ada, monkeypatch, person, acme):

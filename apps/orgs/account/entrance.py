@@ -17,7 +17,7 @@ from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 
-from apps.base import carried, form_limits, sessions
+from apps.base import carried, form_limits, second_step, sessions
 from apps.base.errors import Conflict
 from apps.base.forms import AlreadySent, spend
 from apps.base.mail_addresses import canonical_address
@@ -80,9 +80,11 @@ class SecondStep(AuthenticateView):
 
     def dispatch(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponseBase:
         """This will keep the limit, and begin again where the account was removed meanwhile."""
-        if request.method == "POST":
-            form_limits.check(request, "second-step", CODES)
         stage = LoginStageController.enter(request, AuthenticateStage.key)
+        if request.method == "POST":
+            if stage is not None and stage.login.user is not None and "code" in request.POST:
+                second_step.check_not_blocked(stage.login.user)
+            form_limits.check(request, "second-step", CODES)
         if stage is not None and (stage.login.user is None or not stage.login.user.is_active):
             clear_login(request)
         return super().dispatch(request, *args, **options)

@@ -51,7 +51,7 @@ def note(request: PortalRequest, step: Step, user: User | None = None) -> None:
 
 
 def note_wrong_password(request: PortalRequest, user: User | None) -> None:
-    """Note a wrong password, or a right one for an address that has no account."""
+    """Note a wrong password, or any for an address that has no account or one that waits for its owner."""
     note(request, Step.PASSWORD, user)
 
 
