@@ -63,6 +63,8 @@ def cause_of(handle: GuardedHandle, status: int | None, curl_error: int) -> tupl
 
 def _of_response(handle: GuardedHandle, status: int) -> tuple[str | None, str]:
     if 200 <= status < 300:
+        if handle.has_unread_length():
+            return "bad_response", "response_cut_short"
         return (None, "") if handle.is_request_sent() else ("bad_response", "request_not_read")
     return ("redirected", "redirect_not_followed") if status in REDIRECTS else ("http_error", "")
 

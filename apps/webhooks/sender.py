@@ -24,6 +24,7 @@ from apps.base.outbound import (
     CaresResolver,
     GuardedHandle,
     HeaderRefused,
+    IdleConnections,
     Lookup,
     Resolver,
     SocketHook,
@@ -118,6 +119,8 @@ class Sender:
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, max_in_flight)
         self._idle: list[GuardedHandle] = []
+        self._kept = IdleConnections()
+        self._is_new_flying = False
         self._flying: dict[GuardedHandle, _Flight] = {}
         self._resolving: dict[Lookup, _Flight] = {}
         self._finished: deque[Outcome] = deque()
@@ -185,6 +188,7 @@ class Sender:
             handle.close()
         self._idle.clear()
         self._multi.close()
+        self._kept.close()
         self._resolver.close()
         self._wake_reader.close()
         self._wake_writer.close()
@@ -225,12 +229,17 @@ class Sender:
             handle.prepare(Call(route.target.url, route.resolve_entry, flight.lines, request.body, left_ms))
             self._flying[handle] = flight
             self._multi.add_handle(handle.curl)
+            self._is_new_flying = True
 
     def _move(self) -> None:
         """Run what can run without waiting, and collect what ended."""
         if self._resolving:
             self._take_answers()
         if self._flying:
+            if self._is_new_flying:
+                readable, writable, _exceptional = self._multi.fdset()
+                self._kept.shut_spoiled({*readable, *writable})
+                self._is_new_flying = False
             self._multi.perform()
             self._collect()
             self._stop_floods(time.monotonic())
@@ -262,6 +271,8 @@ class Sender:
     def _release(self, handle: GuardedHandle) -> None:
         """Take the handle back. Its connection stays with the loop for the next request to that receiver."""
         del self._flying[handle]
+        if handle.dialled:
+            self._kept.watch(handle.curl.getinfo(pycurl.ACTIVESOCKET))
         self._multi.remove_handle(handle.curl)
         handle.clear()
         self._idle.append(handle)

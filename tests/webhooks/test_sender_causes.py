@@ -15,7 +15,7 @@ from tests import receivers
 from tests.authority import Authority
 from tests.name_server import SERVER_FAILURE, NameServer
 from tests.receivers import Received, Receiver, endless, raw
-from tests.senders import HEADERS, drain, send
+from tests.senders import HEADERS, drain, send, send_among
 
 pytestmark = pytest.mark.pure
 
@@ -171,6 +171,7 @@ CUT = [
     b"HTTP/1.1 200 OK\r\nContent-Le",
     b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n",
     b"HTTP/1.1 200 OK\r\nX: y\r\n\r",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nok",
     b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n",
 ]
 NO_STATUS = [
@@ -215,6 +216,8 @@ def test_a_status_line_that_is_none_is_no_success(make_sender, receiver, line: b
         b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.0 200 OK\nContent-Length: 0\n\n",
         b"HTTP/1.1 200 D\xe9j\xe0 vu\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 102 Processing\r\n\r\n" * 900 + b"HTTP/1.1 204 No Content\r\n\r\n",
     ],
 )
@@ -236,6 +239,33 @@ def test_a_success_before_the_request_was_read_is_none(make_sender) -> None:
             connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
             (outcome,) = drain(sender)
         assert (outcome.error, outcome.hint, outcome.status_code) == ("bad_response", "request_not_read", 200)
+
+
+@pytest.mark.parametrize("stray", [receivers.answer(200, b"stray"), b"HTTP/1.1 200 OK\r\n", b"x"])
+def test_what_came_unasked_is_no_response_to_the_next_request(make_sender, receiver, stray: bytes) -> None:
+    def behave(connection: socket.socket, request: Received) -> bool:
+        connection.sendall(receivers.answer(200, b"own"))
+        time.sleep(0.02)
+        connection.sendall(stray)
+        return True
+
+    receiver.behaviour = behave
+    sender = make_sender()
+    for number in range(1, 4):
+        outcome = send(sender, receiver.url)
+        assert (outcome.error, outcome.response_body, len(receiver.requests)) == (None, "own", number)
+        time.sleep(0.1)
+
+
+def test_connections_are_kept_where_nothing_comes_unasked(make_sender, receiver) -> None:
+    """Also while others are on the wire and a long body is still being sent."""
+    with Receiver(receivers.slow(0.3)) as slow:
+        sender = make_sender()
+        for number in range(20):
+            sender.submit(OutboundRequest(number, slow.url, HEADERS, b"x" * 200_000, 3000))
+            assert send_among(sender, receiver.url).error is None
+        assert all(each.error is None for each in drain(sender))
+        assert receiver.connections == 1 and len(slow.requests) == 20
 
 
 def test_a_trailer_is_no_header(make_sender, receiver) -> None:

@@ -7,6 +7,7 @@
 from .addresses import Address, AddressPolicy, is_own_interface, is_public
 from .guard import SWITCHING_PROTOCOLS, Call, GuardedHandle, SocketHook, resolve_entry
 from .headers import HeaderRefused, check_header, header_lines
+from .idle import IdleConnections
 from .question import Answer
 from .resolver import CaresResolver, Lookup, Resolver
 from .urls import AddressRefused, Target, check_url
@@ -21,6 +22,7 @@ __all__ = [
     "CaresResolver",
     "GuardedHandle",
     "HeaderRefused",
+    "IdleConnections",
     "Lookup",
     "Resolver",
     "SocketHook",

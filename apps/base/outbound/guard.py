@@ -176,6 +176,13 @@ class GuardedHandle:
         """Tell whether the connection took the whole body."""
         return bool(self.curl.getinfo(pycurl.SIZE_UPLOAD_T) >= self._to_send)
 
+    def has_unread_length(self) -> bool:
+        """Tell whether a Content-Length was too large for curl, which then takes any end for the end of the body."""
+        if self.curl.getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD_T) >= 0 or self.is_body_cut:
+            return False
+        names = {line.partition(b":")[0].lower() for line in self.raw_head}
+        return b"content-length" in names and b"transfer-encoding" not in names
+
     def has_flooded(self) -> bool:
         """Tell whether far more came than an answer may have, looked at since the last call.
 
