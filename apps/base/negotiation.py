@@ -32,7 +32,7 @@ def brings_key(headers: Mapping[str, Any]) -> bool:
 
 def is_for_program(headers: Mapping[str, Any]) -> bool:
     """Tell whether an error outside the API is answered as JSON: with a key nobody asks for pages."""
-    accept = headers.get("HTTP_ACCEPT", "")
+    accept = acceptable(headers.get("HTTP_ACCEPT", "")).lower()
     if brings_key(headers):
         return not accept or admits_json(accept)
-    return "json" in accept.lower() and "text/html" not in accept.lower()
+    return "json" in accept and "text/html" not in accept

@@ -1,0 +1,41 @@
+"""Who gets JSON: whoever brings a key and takes it, and whoever names it and no pages."""
+
+import pytest
+
+from apps.base.negotiation import admits_json, is_for_program
+
+pytestmark = pytest.mark.pure
+KEY = {"HTTP_X_API_KEY": "ipk_x"}
+
+
+@pytest.mark.parametrize(
+    ("accept", "admits", "without_a_key"),
+    [
+        ("*/*", True, False),
+        ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", True, False),
+        ("APPLICATION/JSON", True, True),
+        ("application/json;v=1;q=0.5", True, True),
+        ("text/html, application/json", True, False),
+        ("application/json;q=0, */*", False, False),
+        ("text/html, */*;q=0", False, False),
+        ("application/xml", False, False),
+        ("application/problem+json", False, True),
+    ],
+)
+def test_json_is_found_wherever_it_stands(accept, admits, without_a_key):
+    assert admits_json(accept) == admits
+    assert is_for_program({"HTTP_ACCEPT": accept}) == without_a_key
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        (KEY, True),
+        ({"HTTP_AUTHORIZATION": "bearer x"}, True),
+        ({"HTTP_AUTHORIZATION": "Basic aXBrXzEyMzQ6"}, True),
+        ({"HTTP_AUTHORIZATION": "Basic YWRhOnNlY3JldA=="}, False),
+        ({}, False),
+    ],
+)
+def test_a_key_is_enough_where_anything_is_taken(headers, expected):
+    assert is_for_program({**headers, "HTTP_ACCEPT": "text/html, */*;q=0.8"}) == expected
