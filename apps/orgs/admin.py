@@ -79,7 +79,7 @@ class UserAdmin(ReadOnlyAdmin):
 
     list_display = ("email", "name", "is_active", "is_staff", "last_login", "created_at")
     list_filter = ("is_staff", "is_active")
-    search_fields = ("id", "email^")
+    search_fields = ("id", "member", "email^")
     fields = (
         *("email", "name", "language", "is_active", "is_staff", "last_login", "created_at", "addresses"),
         *("second_steps", "sessions", "organizations"),
@@ -117,7 +117,7 @@ class MembershipAdmin(ReadOnlyAdmin):
     list_display = ("user", "organization", "role", "created_at", "last_seen_at")
     list_select_related = ("user", "organization")
     list_filter = ("role",)
-    search_fields = ("organization", "user", "user__email")
+    search_fields = ("organization", "user", "member", "user__email")
     fields = list_display
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apps.base.actor import Actor
 from apps.base.errors import PortalError
+from apps.base.mail_addresses import canonical_address
 from apps.base.permissions import Permission
 from apps.credentials.registry import KINDS
 from apps.orgs import actions
@@ -28,7 +29,7 @@ def members(actor: Actor, text: str, role: str) -> QuerySet[Membership]:
     """This will return the members that match, owners first, then by name."""
     rows = Membership.objects.for_actor(actor).select_related("user")
     if text:
-        rows = rows.filter(Q(user__name__icontains=text) | Q(user__email__icontains=text))
+        rows = rows.filter(Q(user__name__icontains=text) | Q(user__email__icontains=canonical_address(text)))
     if role:
         rows = rows.filter(role=role)
     rank = Case(*(When(role=each, then=Value(RANK[each])) for each in Role), output_field=IntegerField())

@@ -41,3 +41,19 @@ def test_the_app_and_a_passkey_are_set_up_and_open_the_account(signed_in, ada, l
     page.click("#mfa_webauthn_authenticate")
     page.wait_for_url("**/o/acme/settings/integration/")
     assert page.complaints == []
+
+
+@pytest.mark.parametrize("email", ["mia@bücher.example", "mia@straße.example"])
+def test_an_international_domain_is_sent_as_it_was_typed(chromium, live_server, settings, person, acme, email):
+    """In an input for addresses Chromium makes punycode of the one, and another domain of the other."""
+    settings.PUBLIC_URL = live_server.url
+    mia = person("Mia", acme)
+    type(mia).objects.filter(pk=mia.pk).update(email=email)
+    context = chromium.new_context(base_url=live_server.url)
+    page = context.new_page()
+    page.goto("/account/login/")
+    page.fill("[name=login]", email)
+    page.fill("[name=password]", PASSWORD)
+    page.click("main button.btn-p")
+    page.wait_for_url("**/o/acme/settings/integration/")
+    context.close()

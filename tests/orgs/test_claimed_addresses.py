@@ -4,15 +4,17 @@ import json
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.contrib.admin import site
 from django.core import mail
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.audit.models import AuditEntry
+from apps.audit.operators.search import search
 from apps.base.actor import system
 from apps.orgs import actions
-from apps.orgs.links import set_password_link
+from apps.orgs.links import confirm_address_link, set_password_link
 from apps.orgs.models import Invitation, Membership, OutgoingMail, User
 from apps.orgs.tasks import send_due_mail
 from apps.webhooks.models import Event
@@ -143,6 +145,15 @@ def test_the_account_elsewhere_takes_the_place_and_the_id_stays(api, acme_key, q
     assert (other.actor_id, other.target_id) == (quinn.public_id, quinn.public_id)
     assert api(acme_key).delete(f"/v1/users/{made['id']}").status_code == 204
     assert not is_inside(browser) and is_inside(browser, "rival")
+
+
+def test_operators_find_the_place_by_the_id_that_the_organization_has(api, acme_key, quinn, acme):
+    made = api(acme_key).post("/v1/users", BODY).json()
+    follow(links()[-1], sign_in(Q, PASSWORD)).post(HERE)
+    for model, found in ((Membership, Membership.objects.get(organization=acme)), (User, quinn)):
+        readings = site._registry[model].search_fields
+        assert list(search(model._base_manager.all(), readings, made["id"])) == [found]
+    assert list(search(User.rows.all(), ("email^",), " Q@EXAMPLE.com ")) == [quinn]
 
 
 def test_withdrawing_and_moving_end_the_link(api, acme_key, quinn):
@@ -281,6 +292,16 @@ def test_an_account_elsewhere_gets_the_invited_role_and_the_place(api, acme_key,
 def test_a_reset_link_is_dead_after_a_change_there_and_back(api, acme_key, person, acme):
     bob = person("Bob", acme)
     link = set_password_link(bob).partition(":8000")[2]
+    for email in (Q, bob.email):
+        api(acme_key).patch(f"/v1/users/{bob.public_id}", {"email": email})
+    assert "no longer works" in Client().get(link).content.decode()
+
+
+def test_a_link_that_confirms_an_address_is_dead_as_well(api, acme_key, person, acme):
+    bob = person("Bob", acme)
+    browser = sign_in(bob.email, PASSWORD)
+    browser.post("/account/email/", {"email": "new@example.com", "action_add": ""})
+    link = confirm_address_link(EmailAddress.objects.get(email="new@example.com")).partition(":8000")[2]
     for email in (Q, bob.email):
         api(acme_key).patch(f"/v1/users/{bob.public_id}", {"email": email})
     assert "no longer works" in Client().get(link).content.decode()

@@ -17,6 +17,7 @@ from django.utils.text import capfirst, get_text_list
 from django.utils.translation import gettext as _
 
 from apps.base.identifiers import decode
+from apps.base.mail_addresses import canonical_address
 from apps.base.organizations import find_organization
 
 LONGEST = 254
@@ -44,6 +45,10 @@ def conditions(model: type[Model], reading: str, term: str) -> Iterator[Q]:
         yield from (recent(model, condition, field) for condition in conditions(model, kind, term))
     elif reading in KINDS:
         yield from KINDS[reading](model, term)
+    elif reading.rstrip("^").endswith("email") and term != canonical_address(term):
+        # As it is kept, then as it was typed: accounts of before may have another spelling.
+        yield from conditions(model, reading, canonical_address(term))
+        yield Q(**{reading.rstrip("^"): term})
     elif reading.endswith("^"):
         yield begins_with(reading[:-1], term)
     elif reading.endswith("~"):
@@ -98,6 +103,14 @@ def _related(field: str, prefix: str) -> Callable[[Any, str], Iterator[Q]]:
     return read
 
 
+def _member(model: Any, term: str) -> Iterator[Q]:
+    """The ``user_…`` under which an organization knows somebody, where it is not the account's own."""
+    key = decode("user", term)
+    if key is not None:
+        path = "earlier_id" if model._meta.model_name == "membership" else "memberships__earlier_id"
+        yield Q(**{path: key})
+
+
 def _key_mask(model: Any, term: str) -> Iterator[Q]:
     """The public part of a key, or the text of one up to there: a search must not ask for more."""
     head = term.partition("_")[2] if term.startswith(("ipk_", "ips_")) else term
@@ -122,6 +135,7 @@ KINDS: dict[str, Callable[[Any, str], Iterator[Q]]] = {
     "event": _related("event", "evt"),
     "delivery": _related("delivery", "dlv"),
     "user": _related("user", "user"),
+    "member": _member,
     "mask": _key_mask,
 }
 
@@ -142,7 +156,7 @@ def _help_text(model: Any, readings: tuple[str, ...]) -> str:
         elif reading.endswith("~"):
             text = _("a part of %(what)s") % {"what": text}
         parts.append(text)
-    return capfirst(get_text_list(parts, _("or"))) + "."
+    return capfirst(get_text_list(list(dict.fromkeys(parts)), _("or"))) + "."
 
 
 def _label(model: Any, reading: str) -> str:
@@ -154,6 +168,7 @@ def _label(model: Any, reading: str) -> str:
         "event": _("an event's id"),
         "delivery": _("a delivery's id"),
         "user": _("a person's id"),
+        "member": _("a person's id"),
         "mask": _("the first letters of a key"),
     }
     if reading in fixed:

@@ -108,7 +108,8 @@ def _held(actor: Actor, user_id: str, email: str | None = None) -> tuple[Members
     ``email``: the address that the account is to have, held before any row.
     """
     hold_members(actor.organization_id)
-    hold_addresses([email] if email else [])
+    if email:
+        hold_addresses([email])
     actor = actor.as_of_now()
     actor.require(Permission.USERS_WRITE)
     membership = find_membership(actor, user_id, hold=True)

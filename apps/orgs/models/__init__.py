@@ -178,7 +178,7 @@ class Membership(OrgOwned, CreatedBy):
         verbose_name_plural = _("memberships")
         constraints: ClassVar[list[Any]] = [
             models.UniqueConstraint(fields=["organization", "user"], name="one_membership_per_person"),
-            models.UniqueConstraint(fields=["organization", "earlier_id"], name="one_membership_per_earlier_id"),
+            models.UniqueConstraint(fields=["earlier_id"], name="one_membership_per_former_account"),
         ]
         indexes: ClassVar[list[Any]] = [
             models.Index(fields=["organization", "created_by_id"], name="membership_by_creator"),
