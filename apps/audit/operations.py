@@ -5,6 +5,15 @@ from apps.audit.writing import FORMATS
 from apps.base.operations import Answer, Operation, Paging, Parameter, span_parameters
 from apps.base.shapes import Shape, listed, moment, nullable, record, text, whole, word
 
+# ``url``: of deliveries alone.
+HTTP = record(
+    ("url",),
+    method=text(),
+    route=text(),
+    status=nullable(whole()),
+    duration_ms=nullable({"type": "number"}),
+    url=nullable(text()),
+)
 PARTY = record(kind=text(), id=text(), label=text())
 ENTRY = Shape(
     "AuditEntry",
@@ -22,7 +31,7 @@ ENTRY = Shape(
         outcome=word([str(each) for each in Outcome.values]),
         source=record(address=nullable(text()), user_agent=text()),
         request_id=text(),
-        http=nullable(record(method=text(), route=text(), status=whole(), duration_ms=nullable({"type": "number"}))),
+        http=nullable(HTTP),
     ),
     {
         "id": "aud_01JD2V8Q4ZK7M3X9T5B6CW",

@@ -40,12 +40,16 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    """The request behind a row; ``duration_ms`` in milliseconds, None where it is not known."""
+    """The request behind a row; ``duration_ms`` in milliseconds, None where it is not known.
+
+    ``url``: where a delivery was sent, without the values of a query; None where that is not known, and for calls.
+    """
 
     method: str
     route: str
     status: int | None
     duration_ms: float | None
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

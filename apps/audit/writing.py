@@ -16,7 +16,7 @@ CONTENT_TYPES = {CSV: "text/csv; charset=utf-8", JSONL: "application/x-ndjson"}
 COLUMNS = (
     *("id", "seq", "hash", "category", "at", "actor_kind", "actor_id", "actor_label", "action", "sentence"),
     *("target_kind", "target_id", "target_label", "changes", "outcome", "address", "user_agent", "request_id"),
-    *("method", "route", "status", "duration_ms"),
+    *("method", "route", "status", "duration_ms", "url"),
 )  # fmt: skip
 
 
@@ -48,12 +48,13 @@ def _http(row: Row) -> dict[str, Any] | None:
     if row.http is None:
         return None
     duration = row.http.duration_ms
-    return {
+    told = {
         "method": row.http.method,
         "route": row.http.route,
         "status": row.http.status,
         "duration_ms": None if duration is None else round(duration, DURATION_DIGITS),
     }
+    return {**told, "url": row.http.url} if row.category == "delivery" else told
 
 
 def write_head(file_format: str) -> str:
@@ -85,5 +86,5 @@ def _cells(row: dict[str, Any]) -> list[object]:
         *(row["target"][name] for name in ("kind", "id", "label")),
         *(to_json(row["changes"]) if row["changes"] else "", row["outcome"]),
         *(row["source"]["address"], row["source"]["user_agent"], row["request_id"]),
-        *(http.get(name) for name in ("method", "route", "status", "duration_ms")),
+        *(http.get(name) for name in ("method", "route", "status", "duration_ms", "url")),
     ]

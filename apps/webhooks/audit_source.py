@@ -10,6 +10,7 @@ from apps.base.actor import Actor, ActorKind
 from apps.base.identifiers import decode, encode, time_of
 from apps.base.logging import hide_query_values
 from apps.webhooks.models import Attempt, Delivery, Endpoint
+from apps.webhooks.models.deliveries import is_unchanged_since
 
 ACTION = "delivery.attempted"
 SENDER = Party(ActorKind.SYSTEM.value, "system", "Portal")
@@ -23,7 +24,11 @@ COLUMNS = (
     "number",
     "delivery_id",
     "delivery__event_type",
+    "started_at",
+    "url",
     "delivery__endpoint__url",
+    "delivery__endpoint__created_at",
+    "delivery__endpoint__updated_at",
 )
 
 
@@ -54,19 +59,30 @@ class Attempts(Source):
 
     def row(self, found: dict[str, Any]) -> Row:
         """This will write one attempt."""
-        url, event_type = hide_query_values(found["delivery__endpoint__url"]), found["delivery__event_type"]
+        url, event_type = _dialled(found), found["delivery__event_type"]
+        endpoint_id = encode(Endpoint.id_prefix, found["endpoint_id"])
+        target = Party("endpoint", endpoint_id, url or endpoint_id)
         return Row(
             key=found["pk"],
             category="delivery",
             at=time_of(found["pk"]),
             actor=SENDER,
             action=ACTION,
-            sentence=write(ACTION, {"actor": SENDER.label, "target": url, "event": event_type}),
-            target=Party("endpoint", encode(Endpoint.id_prefix, found["endpoint_id"]), url),
+            sentence=write(ACTION, {"actor": SENDER.label, "target": target.label, "event": event_type}),
+            target=target,
             outcome="failure" if found["error"] else "success",
-            http=Http("POST", url, found["status_code"], found["duration_ms"]),
+            http=Http("POST", url or "", found["status_code"], found["duration_ms"], url),
             link=f"settings/integration/deliveries/{encode(Delivery.id_prefix, found['delivery_id'])}/",
         )
+
+
+def _dialled(found: dict[str, Any]) -> str | None:
+    """Return where an attempt went: as it was kept, or by an endpoint that has not changed since."""
+    kept: str | None = found["url"]
+    times = [found[f"delivery__endpoint__{name}"] for name in ("created_at", "updated_at")]
+    if kept is None and is_unchanged_since(found["started_at"], *times):
+        return hide_query_values(found["delivery__endpoint__url"])
+    return kept
 
 
 def endpoints(actor: Actor, most: int) -> list[Party]:

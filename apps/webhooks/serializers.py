@@ -225,6 +225,7 @@ def write_attempt(attempt: Attempt) -> dict[str, Any]:
     return {
         "id": attempt.public_id,
         "number": attempt.number,
+        "url": attempt.url,
         "started_at": instant_ms(attempt.started_at),
         "duration_ms": None if attempt.duration_ms is None else round(attempt.duration_ms),
         "status_code": attempt.status_code,

@@ -149,6 +149,7 @@ ATTEMPT = Shape(
     record(
         id=public_id("att"),
         number=whole(1),
+        url=nullable(text()),
         started_at=moment(milliseconds=True),
         duration_ms=MILLISECONDS,
         status_code=nullable(whole()),
@@ -164,6 +165,7 @@ ATTEMPT = Shape(
     {
         "id": f"att_{TAIL}",
         "number": 1,
+        "url": URL,
         "started_at": "2026-11-24T08:12:30.140Z",
         "duration_ms": 84,
         "status_code": 204,

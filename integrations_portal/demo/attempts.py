@@ -71,6 +71,7 @@ def write(
         delivery=delivery,
         endpoint_id=delivery.endpoint_id,
         number=number,
+        url=built.endpoint.shown_url,
         started_at=at,
         finished_at=at + timedelta(milliseconds=took),
         duration_ms=took,

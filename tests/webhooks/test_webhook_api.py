@@ -217,8 +217,8 @@ def test_a_delivery_shows_each_attempt_whole(ours: Any, acme: Organization, rece
     (attempt,) = whole.pop("attempts")
     assert whole == {**row, "payload": whole["payload"]} and whole["payload"]["data"] == DATA
     assert set(attempt) == {
-        "id", "number", "started_at", "duration_ms", "status_code", "error", "hint", "address", "timings_ms", "request",
-        "response",
+        "id", "number", "url", "started_at", "duration_ms", "status_code", "error", "hint", "address", "timings_ms",
+        "request", "response",
     }  # fmt: skip
     assert (attempt["number"], attempt["status_code"], attempt["error"]) == (1, 503, "http_error")
     assert attempt["hint"].startswith("The receiver failed by itself.") and attempt["address"] == "127.0.0.1"

@@ -170,10 +170,10 @@ WITH r AS MATERIALIZED (
         string_to_array(%(error)s, %(joint)s), string_to_array(%(hint)s, %(joint)s),
         string_to_array(%(address)s, %(joint)s), string_to_array(%(timings_ms)s, %(joint)s),
         string_to_array(%(request_headers)s, %(joint)s), string_to_array(%(response_headers)s, %(joint)s),
-        string_to_array(%(response_body)s, %(joint)s)
+        string_to_array(%(response_body)s, %(joint)s), string_to_array(%(url)s, %(joint)s)
     ) AS r(id, token, endpoint_id, started_at, test, truncated, uncounted, wait_seconds, duration_ms,
         status_code, status, reason, error, hint, address, timings_ms, request_headers, response_headers,
-        response_body)
+        response_body, url)
     WHERE id IS NOT NULL
 ), closed AS MATERIALIZED (
     SELECT e.id, e.deleted_at, e.status = 'enabled' AND o.status = 'active' AS is_open
@@ -202,11 +202,12 @@ WITH r AS MATERIALIZED (
 ), attempted AS (
     INSERT INTO webhooks_attempt
         (id, organization_id, delivery_id, endpoint_id, number, started_at, finished_at, duration_ms, status_code,
-         error, hint, address, timings_ms, request_headers, response_headers, response_body, truncated)
+         error, hint, address, timings_ms, request_headers, response_headers, response_body, truncated, url)
     SELECT {uuid7_from("(extract(epoch FROM clock_timestamp()) * 1000)::bigint")},
         finished.organization_id, r.id, r.endpoint_id, finished.attempt_count,
         to_timestamp(r.started_at), statement_timestamp(), r.duration_ms, r.status_code, r.error, r.hint, r.address,
-        r.timings_ms::jsonb, r.request_headers::jsonb, r.response_headers::jsonb, r.response_body, r.truncated
+        r.timings_ms::jsonb, r.request_headers::jsonb, r.response_headers::jsonb, r.response_body, r.truncated,
+        r.url
     FROM r JOIN finished USING (id)
 )
 SELECT id FROM finished
@@ -297,7 +298,7 @@ def _columns(results: list[Result]) -> dict[str, str]:
         # One more, empty: a joined text of one empty value would be read as none.
         return joint.join([*values, ""])
 
-    plain = ("status", "reason", "error", "hint", "address", "response_body")
+    plain = ("status", "reason", "error", "hint", "address", "response_body", "url")
     written = ("timings_ms", "request_headers", "response_headers")
     return {
         "joint": joint,

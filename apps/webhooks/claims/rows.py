@@ -6,6 +6,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from apps.base.logging import hide_query_values
+
 
 @lru_cache(maxsize=4096)
 def target_of(url: str) -> str | None:
@@ -87,6 +89,11 @@ class Result:
     def id(self) -> uuid.UUID:
         """The delivery."""
         return self.claimed.id
+
+    @property
+    def url(self) -> str:
+        """Where it was sent, without the values of a query."""
+        return hide_query_values(self.claimed.receiver.url)
 
     @property
     def endpoint_id(self) -> uuid.UUID:

@@ -71,8 +71,8 @@ OURS = "SELECT id, lease_token FROM webhooks_delivery WHERE status = 'sending' A
 ATTEMPTED = """
 INSERT INTO webhooks_attempt (id, organization_id, delivery_id, endpoint_id, number, started_at, finished_at,
     duration_ms, status_code, error, hint, address, timings_ms, request_headers, response_headers, response_body,
-    truncated)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    truncated, url)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 EXPIRED = """
 SELECT id, organization_id, endpoint_id, attempt_count, lease_until FROM webhooks_delivery
@@ -239,7 +239,7 @@ def _attempted(result: Result, now: str) -> tuple[Any, ...]:
     times = (claimed.number, as_text(datetime.fromtimestamp(claimed.started_at, UTC)), now)
     texts = (to_json(result.timings_ms), to_json(result.request_headers), to_json(result.response_headers))
     outcome = (result.duration_ms, result.status_code, result.error, result.hint, result.address)
-    return (*keys, *times, *outcome, *texts, result.response_body, result.truncated)
+    return (*keys, *times, *outcome, *texts, result.response_body, result.truncated, result.url)
 
 
 def release_expired(rows: int, lease_seconds: float) -> int:
@@ -249,7 +249,7 @@ def release_expired(rows: int, lease_seconds: float) -> int:
         expired = cursor.execute(EXPIRED, (now, rows)).fetchall()
         for key, owner, endpoint, number, lease_until in expired:
             started = as_text((from_text(lease_until) or timezone.now()) - timedelta(seconds=lease_seconds))
-            record = (None, None, "shutdown", "lost", "", "{}", "{}", "[]", "", False)
+            record = (None, None, "shutdown", "lost", "", "{}", "{}", "[]", "", False, None)
             cursor.execute(
                 ATTEMPTED, (KEYS.at(timezone.now()).hex, owner, key, endpoint, number, started, now, *record)
             )

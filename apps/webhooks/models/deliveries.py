@@ -1,5 +1,6 @@
 """Deliveries, their attempts, and what the lists of deliveries are narrowed to."""
 
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.db import models
@@ -15,6 +16,10 @@ FAILED = Q(status="exhausted") | Q(status="pending", last_error__gt="")
 UNDER_WAY = Q(status="pending") | Q(status="sending")
 HELD = Q(status="held")
 HAD_ERRORS = Q(last_error__gt="") | Q(attempt_count__gt=F("uncounted_attempts") + 1)
+
+
+# Both times of a new row are taken from the clock, one after the other.
+WRITTEN_WITHIN = timedelta(seconds=1)
 
 
 class DeliveryStatus(models.TextChoices):
@@ -114,6 +119,11 @@ class FanOutBatch(OrgOwned):
         return f"{self.size} deliveries of {self.event_id}"
 
 
+def is_unchanged_since(moment: datetime, created_at: datetime, updated_at: datetime) -> bool:
+    """Tell whether an endpoint is what it was at the moment: not changed since then, or not since it was created."""
+    return updated_at <= max(moment, created_at + WRITTEN_WITHIN)
+
+
 class Attempt(OrgOwned):
     """One POST to an endpoint, as it was sent and answered."""
 
@@ -122,6 +132,9 @@ class Attempt(OrgOwned):
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts", db_index=False)
     endpoint_id = models.UUIDField()
     number = models.PositiveSmallIntegerField()
+    # As it was dialled, without the values of its query: the endpoint may have got another one since. None where that
+    # is not known: attempts from before it was kept, and those of a worker that did not come back.
+    url = models.TextField(null=True)
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
     duration_ms = models.FloatField(null=True)

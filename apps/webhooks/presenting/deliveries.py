@@ -20,7 +20,8 @@ from apps.base.organizations import days_kept
 from apps.base.rendering import to_json
 from apps.base.snippets import request_as_curl
 from apps.webhooks.inbox import is_inbox
-from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, EndpointStatus, Event
+from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event
+from apps.webhooks.models.deliveries import is_unchanged_since
 from apps.webhooks.presenting.endpoints import endpoint_facts, max_attempts
 from apps.webhooks.presenting.words import NEXT_REASONS, error_word, what_to_try
 from apps.webhooks.signing import SignatureRefused, secret_bytes, verify
@@ -94,7 +95,7 @@ def delivery_detail(delivery: Delivery, slug: str, tab: str, number: int | None)
         "delivery": {**delivery_facts(delivery), "payload": pretty(delivery.event)},
         "endpoint": None if endpoint.deleted_at else endpoint_facts(endpoint),
         "state_note": state_note(delivery),
-        "attempt": write_attempt(chosen) if chosen else None,
+        "attempt": {**write_attempt(chosen), "url": dialled(chosen, endpoint)} if chosen else None,
         "tab": tab,
         "tabs": [
             {"url": f"{here}?tab={name}{marked}", "label": word, "current": tab == name} for name, word in words.items()
@@ -240,9 +241,17 @@ def signature_check(delivery: Delivery, attempt: Attempt) -> dict[str, Any]:
     return {**found, "is_valid": True, "says": _("The signature is right: one of the valid secrets made it.")}
 
 
+def dialled(attempt: Attempt, endpoint: Endpoint) -> str:
+    """Return where an attempt went: as it was kept, or by an endpoint that has not changed since; else nothing."""
+    if attempt.url is None and is_unchanged_since(attempt.started_at, endpoint.created_at, endpoint.updated_at):
+        return endpoint.shown_url
+    return attempt.url or ""
+
+
 def as_curl(delivery: Delivery, attempt: Attempt | None) -> str:
     """This will return the request as a command; the signature is the attempt's own, so it soon is too old."""
     endpoint = delivery.endpoint
-    if attempt is None or not delivery.event.body or endpoint.deleted_at or is_inbox(endpoint.url):
+    url = dialled(attempt, endpoint) if attempt else ""
+    if attempt is None or not url or not delivery.event.body or endpoint.deleted_at or is_inbox(url):
         return ""
-    return request_as_curl("POST", endpoint.shown_url, attempt.request_headers, delivery.event.body)
+    return request_as_curl("POST", url, attempt.request_headers, delivery.event.body)
