@@ -47,7 +47,7 @@ def test_passwords_are_still_limited_and_answered_soon(redis_url, ada):
         statuses.append(answer.status_code)
     assert statuses == [200] * 10 + [429]
     # One wait of 300 ms and one hash; a loaded machine makes the hash slow, a Redis without breaker 20 s of it.
-    assert sorted(times)[5] < 1 and max(times) < 4
+    assert sorted(times)[5] < 2 and max(times) < 5
 
 
 def test_mails_for_one_address_are_still_limited(redis_url, db):
