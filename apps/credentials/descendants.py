@@ -23,8 +23,9 @@ MOST_LISTED = 1000
 MOST_AT_ONCE = 200
 # What the notice begins with that speaks of what a creator made, until the last of it is ended.
 CREATED_BY = "created-by"
-# People first: changes of members wait for each other before any row is held.
-ORDER = ("user", "invitation")
+# As others hold them: changes of members wait for each other before any row is held, and a key holds itself before it
+# rotates an SDK key.
+ORDER = ("user", "invitation", "api_key", "sdk_key", "endpoint")
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ def end_descendants(*, actor: Actor, creator: str, only: Collection[str] | None 
         raise Invalid.field("only", message % {"id": unknown[0][:40], "creator": creator})
     wanted = [each for each in found if only is None or each.id in only]
     done = Ending(remaining=max(0, len(wanted) - MOST_AT_ONCE))
-    for each in sorted(wanted[:MOST_AT_ONCE], key=lambda each: each.kind not in ORDER):
+    for each in sorted(wanted[:MOST_AT_ONCE], key=lambda each: ORDER.index(each.kind)):
         refusal = _end(actor, each, reason)
         if refusal:
             done.kept.append((each, refusal))

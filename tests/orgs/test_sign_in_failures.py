@@ -1,4 +1,4 @@
-"""A refused way in leaves a figure, an entry for its group, and a mail where codes are guessed; nothing typed is kept."""
+"""A refused way in leaves a figure, an entry for its group, and a mail where codes are guessed; nothing typed stays."""
 
 import json
 
