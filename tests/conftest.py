@@ -20,6 +20,7 @@ from django.test import Client, TransactionTestCase
 from apps.api_keys import actions as key_actions
 from apps.api_keys.models import ApiKey
 from apps.audit import append_only, call_stream, call_writer
+from apps.base import bodies, heavy_work
 from apps.base import redis as shared
 from apps.base.actor import Actor, system
 from apps.credentials import gate, limits
@@ -69,6 +70,8 @@ def _answers_are_as_documented() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _forget_between_tests(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Counters and cached rows of one test are not the next one's. A Redis is never flushed: it may be shared."""
+    # Bodies of a test's client are all there, but many threads at once take turns.
+    monkeypatch.setattr(bodies, "QUICK_SECONDS", 15.0)
     limits.memory.clear()
     gate.cache._rows.clear()
     if not settings.REDIS_URL:
@@ -82,6 +85,13 @@ def _forget_between_tests(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Ite
     yield
     for key in shared.client().scan_iter(f"*{prefix}*", count=1000):
         shared.client().delete(key)
+
+
+@pytest.fixture
+def no_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets any number do heavy work at once, for tests of what comes after."""
+    monkeypatch.setattr(heavy_work, "AT_ONCE", 100)
+    monkeypatch.setattr(heavy_work, "heavy_share", lambda: 100)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """``/v1/audit-log``: changes, calls and deliveries of the caller's organization, as a list and as a file."""
 
-from collections.abc import Iterator
 from datetime import UTC
 from typing import Any, ClassVar
 
@@ -15,6 +14,7 @@ from apps.audit.filters import read_filters
 from apps.audit.models import AuditEntry
 from apps.audit.sources import Filters, timeline
 from apps.audit.writing import CONTENT_TYPES, FORMATS, write_row
+from apps.base import heavy_work
 from apps.base.actor import ActorKind
 from apps.base.api import PortalView
 from apps.base.errors import Invalid
@@ -85,10 +85,13 @@ class ExportAuditLog(PortalView):
         if file_format is None:
             raise Invalid.field("format", "format must be one of csv, jsonl.")
         filters = _filters(request)
-        lines: Iterator[str] = iter(())
+        answer = StreamingHttpResponse(content_type=CONTENT_TYPES[file_format])
         if request.method != "HEAD":
-            lines = actions.export_log(actor=request.actor, filters=filters, file_format=file_format)
-        answer = StreamingHttpResponse(lines, content_type=CONTENT_TYPES[file_format])
+            with heavy_work.take(request.actor.organization_id) as place:
+                answer.streaming_content = actions.export_log(
+                    actor=request.actor, filters=filters, file_format=file_format
+                )
+                place.until_sent(answer)
         moment = timezone.now().astimezone(UTC)
         answer["Content-Disposition"] = f'attachment; filename="audit-log-{moment:%Y-%m-%dT%H-%M-%SZ}.{file_format}"'
         return answer

@@ -1,9 +1,16 @@
-"""Answers of pages that hold a secret."""
+"""Answers of pages that hold a secret, or that come too soon."""
 
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+
+
+def busy(answer: HttpResponse) -> HttpResponse:
+    """Mark the page of a form that is to be sent again in a second."""
+    answer.status_code = 429
+    answer["Retry-After"] = "1"
+    return answer
 
 
 def reveal(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:

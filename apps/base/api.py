@@ -6,6 +6,7 @@ method 405, scope 403, Accept 406, object 404, body 413/415/400, state 409.
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from itertools import islice
 from operator import attrgetter
 from typing import Any, ClassVar, cast
@@ -19,6 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.base import heavy_work
 from apps.base.browsing import reading
 from apps.base.callers import Caller, find_caller, port
 from apps.base.conditions import expected_by, refuse_unknown, tagged
@@ -64,6 +66,8 @@ class PortalView(APIView):
 
     ``tagged``: GET and HEAD answer an ETag, and 304 where the caller has it already. ``takes_if_match``: the methods
     that hand ``expected`` to their action; of those, an ``ObjectResponse`` carries the tag that GET gives now.
+
+    ``heavy``: the methods whose work with a good body takes long, so that few may run at a time.
     """
 
     route = ""
@@ -73,6 +77,7 @@ class PortalView(APIView):
     takes_idempotency_key: ClassVar[bool] = True
     tagged: ClassVar[bool] = True
     takes_if_match: ClassVar[tuple[str, ...]] = ()
+    heavy: ClassVar[tuple[str, ...]] = ()
     http_method_names = ("get", "post", "put", "patch", "delete", "head")
     format_kwarg = None
     allow = ""
@@ -180,7 +185,8 @@ class PortalView(APIView):
         """This will answer, put the limits on the answer, and record the call before it leaves."""
         started = time.perf_counter()
         request.caller, request.attempt, request.scopes_used, request.uses = Caller(), None, (), []
-        response = cast(Response, super().dispatch(request, *args, **kwargs))
+        with ExitStack() as request.heavy_work:
+            response = cast(Response, super().dispatch(request, *args, **kwargs))
         if response.status_code in UNCOUNTED and request.caller.give_back is not None:
             request.caller.give_back(request)
             request.caller.headers = request.caller.headers if response.status_code == 429 else {}
@@ -221,6 +227,8 @@ class PortalView(APIView):
         check_coding(request._request.META)
         checker = serializer(data=reading.json_of(request.data, serializer), **options)
         checker.is_valid(raise_exception=True)
+        if request.method in self.heavy:
+            request._request.heavy_work.enter_context(heavy_work.take(request.actor.organization_id))
         values = checker.validated_data if prepare is None else prepare(checker.validated_data)
         if request._request.attempt is not None:
             request._request.attempt.begin()

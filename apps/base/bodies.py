@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from django.conf import settings
@@ -53,34 +54,43 @@ class Reader:
     """A thread that reads one body after another, and ends after one that nobody waits for any more."""
 
     def __init__(self) -> None:
-        self._asked, self._answered = threading.Lock(), threading.Lock()
-        self._asked.acquire()
-        self._answered.acquire()
-        self._job: tuple[Source, int | None] | None = None
-        self._is_left = False
+        self._jobs: SimpleQueue[tuple[Source, int | None] | None] = SimpleQueue()
+        self._bodies: SimpleQueue[bytes] = SimpleQueue()
+        self._reads_since: float | None = None
         self.body = b""
         threading.Thread(target=self._run, name="body", daemon=True).start()
 
     def begin(self, source: Source, size: int | None) -> None:
         """Start reading so many bytes, or all of them."""
-        self._job = source, size
-        self._asked.release()
+        self._reads_since = None
+        self._jobs.put((source, size))
 
     def wait(self, seconds: float) -> bool:
-        """Return whether reading ended within the time."""
-        return self._answered.acquire(timeout=seconds)
+        """Return whether reading ended within the time; the body is there then."""
+        try:
+            self.body = self._bodies.get(timeout=seconds)
+        except Empty:
+            return False
+        return True
+
+    def wait_for_what_is_there(self) -> bool:
+        """Return whether the body was there already; a thread that has not had its turn yet says nothing of it."""
+        until = time.monotonic() + WHOLE_SECONDS
+        while not self.wait(QUICK_SECONDS):
+            now = time.monotonic()
+            if now > until or (self._reads_since is not None and now - self._reads_since >= QUICK_SECONDS):
+                return False
+        return True
 
     def leave(self) -> None:
         """Have the thread end with what it reads now."""
-        self._is_left = True
-        self._asked.release()
+        self._jobs.put(None)
 
     def _run(self) -> None:
-        while not self._is_left:
-            self._asked.acquire()
-            if self._job is not None:
-                self.body, self._job = self._read(*self._job), None
-                self._answered.release()
+        while (job := self._jobs.get()) is not None:
+            self._reads_since = time.monotonic()
+            self._bodies.put(self._read(*job))
+            del job
 
     def _read(self, source: Source, size: int | None) -> bytes:
         try:
@@ -166,7 +176,7 @@ def arrived(environ: dict[str, Any], size: int | None) -> bytes:
     """Return what arrives in time, by a reader of the process; raise where it is late or too much."""
     reader = idle.pop() if idle else Reader()
     reader.begin(environ["wsgi.input"], size)
-    if reader.wait(QUICK_SECONDS) or _waited_in_a_place(reader, size):
+    if reader.wait_for_what_is_there() or _waited_in_a_place(reader, size):
         body, reader.body = reader.body, b""
         idle.append(reader)
         return body

@@ -94,5 +94,12 @@ class RateLimited(PortalError):
         super().__init__(message, "rate_limited", 429, headers={"Retry-After": str(max(1, retry_after))})
 
 
+class Busy(RateLimited):
+    """There is too much heavy work at this moment (``base/heavy_work.py``)."""
+
+    def __init__(self, message: Text) -> None:
+        super().__init__(message, 1)
+
+
 class BodyRefused(PortalError, BadRequest):
     """A body that cannot be used as it came; to Django, which answers where no view is there yet, a bad request."""

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core import signing
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
+from django.forms.utils import ErrorDict
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -207,6 +208,12 @@ class AskingForm(RequestForm):
 
 class StepUpForm(AskingForm, OneUseForm):
     """A form that can be sent once and asks who is there where the last proof is older than 15 minutes."""
+
+
+def refuse_unjudged(form: forms.Form, error: PortalError) -> None:
+    """Put a refusal into a form that could not be judged; what was typed stays."""
+    form._errors, form.cleaned_data = ErrorDict(), {}  # type: ignore[attr-defined]  # as a form that was judged has them
+    form.add_error(None, str(error))
 
 
 def blame(form: forms.Form, error: PortalError, names: Mapping[str, str] | None = None) -> None:

@@ -21,7 +21,7 @@ from django.middleware.security import SecurityMiddleware
 from django.urls import URLPattern, set_script_prefix
 from django.utils.module_loading import import_string
 
-from apps.base import bodies, maintenance
+from apps.base import bodies, maintenance, silent_readers
 from apps.base.middleware import PROGRAM, UNREADABLE, GetResponse, PageHeadersMiddleware, is_api
 from apps.base.rendering import add_headers, render
 from apps.base.requests import PortalRequest
@@ -108,6 +108,7 @@ class Application(WSGIHandler):
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """This will answer one request."""
+        silent_readers.drop()
         if not is_program(environ.get("PATH_INFO", ""), environ.get("HTTP_ACCEPT", "")):
             return self._answer_page(environ, start_response)
         environ[PROGRAM] = True

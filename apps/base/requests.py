@@ -29,6 +29,8 @@ class PortalRequest(HttpRequest):
     # The door of the API: its Caller, and what is left of the limits of a key.
     caller: Any
     limit_states: tuple[Any, ...]
+    # PortalView.dispatch: what ends with the view, such as a place for heavy work.
+    heavy_work: Any
     # The door of the API: base.idempotency.Attempt of a POST with Idempotency-Key, else None.
     attempt: Any
     # The door of the API, for the call log: the scopes that the call used, and for which other keys it counts.

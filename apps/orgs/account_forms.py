@@ -26,6 +26,7 @@ from fido2.utils import websafe_decode
 
 from apps.base import form_limits, second_step
 from apps.base.callers import port
+from apps.base.errors import RateLimited
 from apps.base.forms import AskingForm, LineField, MailAddressField, RequestForm, prove
 from apps.base.requests import PortalRequest
 from apps.orgs.models import User
@@ -202,8 +203,12 @@ class ChangePasswordForm(_NewPassword):
 
     def clean_oldpassword(self) -> str:
         """This will check the old password, ten times a minute at most."""
-        form_limits.check(self.request, "step-up", "10/m")
-        if not self.request.user.check_password(self.cleaned_data["oldpassword"]):
+        try:
+            form_limits.check(self.request, "step-up", "10/m")
+            is_right = self.request.user.check_password(self.cleaned_data["oldpassword"])
+        except RateLimited as error:
+            raise forms.ValidationError(str(error)) from None
+        if not is_right:
             port(settings.PORTAL_WRONG_CONFIRMATION)(self.request)
             raise forms.ValidationError(_("That is not your password now."))
         return ""

@@ -42,6 +42,7 @@ class Users(PortalView):
 
     requires = {"GET": Permission.USERS_READ, "POST": Permission.USERS_WRITE}
     offers = {"GET": operations.LIST_USERS, "POST": operations.CREATE_USER}
+    heavy = ("POST",)
 
     def get(self, request: ApiRequest) -> Response:
         """This will list users, oldest first."""
@@ -64,6 +65,7 @@ class UserBatch(PortalView):
 
     requires = {"POST": Permission.USERS_WRITE}
     offers = {"POST": operations.CREATE_USERS}
+    heavy = ("POST",)
 
     def post(self, request: ApiRequest) -> Response:
         """This will make up to 100 viewers; a bad one does not undo the others."""

@@ -1,25 +1,10 @@
-"""Rules for passwords beyond Django's own, and the hashes of many."""
+"""Rules for passwords beyond Django's own."""
 
-import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from django.contrib.auth.hashers import make_password
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
-
-# Argon2 works outside Python's lock. A thread takes 19 MiB while it hashes.
-HASHERS = min(4, os.cpu_count() or 1)
-
-
-def hash_all(passwords: Sequence[str]) -> list[str]:
-    """This will return the hashes in the same order, made by a few threads: one alone takes tens of milliseconds."""
-    if len(passwords) <= 1:
-        return [make_password(password) for password in passwords]
-    with ThreadPoolExecutor(HASHERS, thread_name_prefix="hash") as pool:
-        return list(pool.map(make_password, passwords))
 
 
 class ResetTokens(PasswordResetTokenGenerator):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.hashers import make_password
 from rest_framework import serializers
 
 from apps.base.errors import Invalid
@@ -16,7 +17,6 @@ from apps.base.problems import shown_fields
 from apps.base.serializers import NOT_GIVEN_BACK, Opaque, StrictSerializer, Text, from_validation
 from apps.orgs.actions import NewUser
 from apps.orgs.models import Invitation, Membership, Role, User
-from apps.orgs.passwords import hash_all
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128
 MOST_IN_BATCH = 100
@@ -117,8 +117,7 @@ def judged(values: dict[str, Any]) -> dict[str, Any]:
 
 def to_new_users(bodies: Sequence[dict[str, Any]]) -> list[NewUser]:
     """This will return what makes the accounts, the passwords hashed."""
-    hashes = hash_all([body["password"] for body in bodies])
-    return [NewUser(body["name"], body["email"], hashed) for body, hashed in zip(bodies, hashes, strict=True)]
+    return [NewUser(body["name"], body["email"], make_password(body["password"])) for body in bodies]
 
 
 def write_result(result: Membership | Invalid) -> dict[str, Any]:

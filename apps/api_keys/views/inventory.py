@@ -10,6 +10,7 @@ from django.utils import timezone
 from apps.api_keys.inventory import Finding, inspect, scopes_seen, table
 from apps.api_keys.models import ApiKey
 from apps.api_keys.presenting.inventory import finding_tabs, inventory_row
+from apps.base import heavy_work
 from apps.base.pages import chosen, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
@@ -40,4 +41,6 @@ def key_inventory(request: PortalRequest) -> HttpResponseBase:
 def key_inventory_csv(request: PortalRequest) -> HttpResponseBase:
     """Every key in every state as CSV: masks, never a secret, so it is no more than the list shows."""
     now = timezone.now()
-    return csv_answer(f"api-keys-{request.organization.slug}-{now:%Y-%m-%d}.csv", table(request.actor, now))
+    name = f"api-keys-{request.organization.slug}-{now:%Y-%m-%d}.csv"
+    with heavy_work.take(request.organization.pk) as place:
+        return place.until_sent(csv_answer(name, table(request.actor, now)))

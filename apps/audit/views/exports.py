@@ -16,7 +16,8 @@ from apps.audit.exporting import count_now
 from apps.audit.forms import page_filters, typed, unusable
 from apps.audit.models import AuditExport
 from apps.audit.writing import CONTENT_TYPES, FORMATS
-from apps.base.errors import Conflict, Invalid
+from apps.base import heavy_work
+from apps.base.errors import Busy, Conflict, Invalid
 from apps.base.pages import BUTTON, org_page
 from apps.base.permissions import Permission
 from apps.base.rendering import to_json
@@ -35,9 +36,10 @@ def export(request: PortalRequest) -> HttpResponseBase:
         filters = page_filters(texts)
     except Invalid:
         return _back(request, presenting.unusable(unusable(texts), texts))
-    if count_now(request.actor, filters, AT_ONCE) <= AT_ONCE:
-        lines = actions.export_log(actor=request.actor, filters=filters, file_format=file_format)
-        return _file(request, StreamingHttpResponse(lines), file_format, timezone.now())
+    with heavy_work.take(request.organization.pk) as place:
+        if count_now(request.actor, filters, AT_ONCE) <= AT_ONCE:
+            lines = actions.export_log(actor=request.actor, filters=filters, file_format=file_format)
+            return place.until_sent(_file(request, StreamingHttpResponse(lines), file_format, timezone.now()))
     try:
         job = actions.start_export(actor=request.actor, filters=filters, file_format=file_format)
     except Conflict as error:
@@ -74,11 +76,12 @@ def export_cancel(request: PortalRequest, export_id: str) -> HttpResponse:
 def export_download(request: PortalRequest, export_id: str) -> HttpResponseBase:
     """This will send the file of an export; it is a form's button, for each download is recorded."""
     try:
-        job, pieces = actions.download_export(actor=request.actor, export_id=export_id)
-    except Conflict as error:
+        with heavy_work.take(request.organization.pk) as place:
+            job, pieces = actions.download_export(actor=request.actor, export_id=export_id)
+            answer = place.until_sent(_file(request, StreamingHttpResponse(pieces), job.file_format, job.created_at))
+    except (Conflict, Busy) as error:
         messages.warning(request, str(error))
         return redirect("audit_export_job", request.organization.slug, export_id)
-    answer = _file(request, StreamingHttpResponse(pieces), job.file_format, job.created_at)
     # With its length a browser knows a file that broke off.
     answer["Content-Length"] = str(job.size)
     return answer

@@ -18,8 +18,9 @@ from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 
 from apps.base import carried, form_limits, second_step, sessions
-from apps.base.errors import Conflict
-from apps.base.forms import AlreadySent, spend
+from apps.base.answers import busy
+from apps.base.errors import Busy, Conflict
+from apps.base.forms import AlreadySent, refuse_unjudged, spend
 from apps.base.mail_addresses import canonical_address
 from apps.base.pages import FORM
 from apps.base.requests import PortalRequest
@@ -47,7 +48,12 @@ class SignIn(LoginView):
         """This will keep the limits before a password is looked at."""
         form_limits.check_failures(request, "sign-in-failures", FAILURES, per=self._account)
         form_limits.check_all(request, ("sign-in", SIGN_INS, ""), ("sign-in-tries", TRIES, self._account))
-        return super().post(request, *args, **options)
+        try:
+            return super().post(request, *args, **options)
+        except Busy as error:
+            form = self.get_form()
+            refuse_unjudged(form, error)
+            return busy(self.render_to_response(self.get_context_data(form=form)))
 
     @property
     def _account(self) -> str:
@@ -171,7 +177,11 @@ class NewPassword(PasswordResetFromKeyView):
     def form_valid(self, form: Any) -> HttpResponse:
         """This will set the password; a link that was used meanwhile says so."""
         user, request = self.reset_user, self.request
-        hashed = make_password(form.cleaned_data["password1"])
+        try:
+            hashed = make_password(form.cleaned_data["password1"])
+        except Busy as error:
+            form.add_error(None, str(error))
+            return busy(self.render_to_response(self.get_context_data(form=form)))
         try:
             actions.reset_password(actor=oneself(request, user), password_hash=hashed, replaces=user.password)
         except Conflict:

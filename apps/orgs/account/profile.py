@@ -10,7 +10,8 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
 from apps.base import form_limits, sessions
-from apps.base.errors import Conflict
+from apps.base.answers import busy
+from apps.base.errors import Busy, Conflict
 from apps.base.pages import FORM
 from apps.base.requests import PortalRequest
 from apps.orgs import actions
@@ -110,7 +111,11 @@ def password(request: PortalRequest) -> HttpResponse:
     kind = ChangePasswordForm if request.user.has_usable_password() else SetPasswordForm
     form = kind(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid():
-        hashed = make_password(form.cleaned_data["password1"])
+        try:
+            hashed = make_password(form.cleaned_data["password1"])
+        except Busy as error:
+            form.add_error(None, str(error))
+            return busy(render(request, "account/password_change.html", {"form": form}))
         sessions.keep_signed_in(request, actions.change_password(actor=request.actor, password_hash=hashed))
         messages.success(request, _("Your password is changed. Other browsers are signed out."))
         return redirect("account_change_password")

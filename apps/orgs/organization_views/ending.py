@@ -10,10 +10,10 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.base import form_limits
+from apps.base import form_limits, heavy_work
 from apps.base.actor import Actor
 from apps.base.archives import zipped
-from apps.base.errors import PortalError, RateLimited
+from apps.base.errors import Busy, PortalError, RateLimited
 from apps.base.exports import Part, parts
 from apps.base.forms import AlreadySent
 from apps.base.pages import FORM, org_page
@@ -31,10 +31,20 @@ COPIES_AN_HOUR = "10/h"
 def organization_export(request: PortalRequest) -> HttpResponseBase:
     """This will send everything that is kept about the organization as a ZIP, written while it is sent."""
     form = CopyForm(request.POST if request.method == "POST" else None, request=request)
-    if form.is_valid() and _may_take(request, form):
-        return _archive(request)
+    if form.is_valid() and (copy := _copy(request, form)):
+        return copy
     context = {"form": form, "files": [name for name, _part in parts()]}
     return render(request, "organization/export.html", context, status=422 if form.errors else 200)
+
+
+def _copy(request: PortalRequest, form: CopyForm) -> StreamingHttpResponse | None:
+    """Return the copy, or put into the form why there is none now."""
+    try:
+        with heavy_work.take(request.organization.pk) as place:
+            return place.until_sent(_archive(request)) if _may_take(request, form) else None
+    except Busy as error:
+        form.add_error(None, str(error))
+    return None
 
 
 def _may_take(request: PortalRequest, form: CopyForm) -> bool:

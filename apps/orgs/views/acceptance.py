@@ -20,7 +20,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.base import form_limits
 from apps.base.actor import Actor, ActorKind
-from apps.base.errors import PortalError
+from apps.base.answers import busy
+from apps.base.errors import Busy, PortalError
 from apps.base.requests import PortalRequest
 from apps.orgs import actions, links
 from apps.orgs.forms import AcceptForm
@@ -115,9 +116,12 @@ def _accept_with_password(request: PortalRequest, found: Invitation) -> HttpResp
     form = AcceptForm(request.POST)
     if not form.is_valid():
         return _page(request, "password", found, status=422, form=form)
-    account = actions.NewAccount(
-        name=form.cleaned_data["name"], password_hash=make_password(form.cleaned_data["password"])
-    )
+    try:
+        password_hash = make_password(form.cleaned_data["password"])
+    except Busy as error:
+        form.add_error(None, str(error))
+        return busy(_page(request, "password", found, status=429, form=form))
+    account = actions.NewAccount(name=form.cleaned_data["name"], password_hash=password_hash)
     try:
         membership = actions.accept_invitation(actor=_actor(request), digest=found.token_digest, account=account)
     except PortalError as error:

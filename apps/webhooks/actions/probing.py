@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from apps.base import heavy_work
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
 from apps.webhooks.actions.checks import checked_url
@@ -16,5 +17,6 @@ def probe_url(*, actor: Actor, url: str, count: Callable[[], None]) -> Outcome:
     """
     actor.require(Permission.WEBHOOKS_WRITE)
     checked = checked_url(url)
-    count()
-    return probe(checked, actor.organization_id)
+    with heavy_work.take(actor.organization_id):
+        count()
+        return probe(checked, actor.organization_id)

@@ -1,0 +1,214 @@
+"""A ceiling on work that takes long: hashing passwords, exports, trying URLs.
+
+Of one organization, two at a time over all processes; of one process, half of its threads in all. Whoever comes beyond
+that is told at once to try again. What is held between processes dies with its process: on SQLite a lock on a byte of
+a file beside the database, on PostgreSQL an advisory lock in a transaction of a connection that is opened for it, which
+holds behind a pooler as well. Neither is asked for work that belongs to no organization, such as a sign-in.
+"""
+
+import fcntl
+import hashlib
+import os
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import cache
+from typing import Any
+
+from django.db import connection
+from django.http import StreamingHttpResponse
+from django.utils.translation import gettext_lazy as _
+
+from apps.base.errors import Busy
+from apps.base.web_threads import heavy_share
+
+AT_ONCE = 2
+NOBODYS = ""
+MOST_REMEMBERED = 1000
+BUSY = _("Too much is going on at once. Try again in a second.")
+# Of 63 bits, so that it is a place in a file and a number that PostgreSQL takes.
+KEY_MASK = (1 << 63) - 1
+
+# Entered again where a place that nobody knows of any more is collected in the midst of a change.
+_lock = threading.RLock()
+_taken: Counter[str] = Counter()
+# How many places the thread holds: what runs within heavy work, such as a batch's hashes, needs none of its own.
+_mine = threading.local()
+
+
+class Place:
+    """The right to do heavy work: within a ``with``, or until the answer that is its result was sent."""
+
+    def __init__(self, whose: str) -> None:
+        self._whose = whose
+        self._is_held, self._is_handed_over = True, False
+        self._release_shared: Callable[[], object] = lambda: None
+        if whose:
+            try:
+                self._release_shared = _hold_shared(whose)
+            except BaseException:
+                self.release()
+                raise
+
+    def __enter__(self) -> "Place":
+        _mine.places = _places_of_this_thread() + 1
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        _mine.places -= 1
+        if not self._is_handed_over:
+            self.release()
+
+    def until_sent(self, answer: StreamingHttpResponse) -> StreamingHttpResponse:
+        """Return the answer, whose stream holds the place until it ends or is dropped."""
+        answer._resource_closers.append(self.release)  # type: ignore[attr-defined]  # what Django ends with an answer
+        self._is_handed_over = True
+        return answer
+
+    def release(self) -> None:
+        """Let the next one work; a second time does nothing."""
+        with _lock:
+            if not self._is_held:
+                return
+            self._is_held = False
+            _taken.subtract([self._whose])
+        self._release_shared()
+
+    def __del__(self) -> None:
+        self.release()
+
+
+def take(organization_id: object = NOBODYS) -> Place:
+    """Return a place for heavy work of an organization, or raise Busy."""
+    whose = str(organization_id)
+    with _lock:
+        if _taken.total() >= heavy_share() or (whose and _taken[whose] >= AT_ONCE):
+            raise Busy(BUSY)
+        _taken[whose] += 1
+        if len(_taken) > MOST_REMEMBERED:
+            _forget()
+    return Place(whose)
+
+
+def _forget() -> None:
+    for whose in [whose for whose, count in _taken.items() if not count]:
+        del _taken[whose]
+
+
+def _places_of_this_thread() -> int:
+    return getattr(_mine, "places", 0)
+
+
+# One after the other
+
+
+class Turns:
+    """A lock that goes to whoever has waited longest; Python's own goes to whoever comes at the right moment."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+
+    def __enter__(self) -> None:
+        turn = threading.Lock()
+        turn.acquire()
+        with self._guard:
+            self._waiting.append(turn)
+            is_first = len(self._waiting) == 1
+        if not is_first:
+            turn.acquire()
+
+    def __exit__(self, *_error: object) -> None:
+        with self._guard:
+            self._waiting.popleft()
+            if self._waiting:
+                self._waiting[0].release()
+
+
+_hashes = Turns()
+
+
+@contextmanager
+def hashing() -> Iterator[None]:
+    """Hash one password: one at a time in the process, for a core and memory are all that it takes."""
+    place = nullcontext() if _places_of_this_thread() else take()
+    with place, _hashes:
+        yield
+
+
+# Over processes
+
+
+def _hold_shared(whose: str) -> Callable[[], object]:
+    keys = [_key(whose, number) for number in range(AT_ONCE)]
+    if connection.vendor == "postgresql":
+        return _hold_advisory(keys)
+    return _hold_bytes(keys)
+
+
+def _key(whose: str, number: int) -> int:
+    digest = hashlib.blake2b(f"heavy work {whose} {number}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") & KEY_MASK
+
+
+def _hold_advisory(keys: list[int]) -> Callable[[], object]:
+    with connection.wrap_database_errors:
+        raw: Any = connection.get_new_connection(connection.get_connection_params())
+        try:
+            for key in keys:
+                if raw.execute("SELECT pg_try_advisory_xact_lock(%s)", [key]).fetchone()[0]:
+                    return raw.close
+        except BaseException:
+            raw.close()
+            raise
+    raw.close()
+    raise Busy(BUSY)
+
+
+_held_bytes: set[int] = set()
+
+
+def _hold_bytes(keys: list[int]) -> Callable[[], object]:
+    """Lock a byte. Locks of files are the process's, so what its own threads hold is kept in a set."""
+    name = str(connection.settings_dict["NAME"])
+    if name == ":memory:" or "mode=memory" in name:
+        return lambda: None
+    file = _lock_file(f"{name}.work")
+    with _lock:
+        for key in keys:
+            if key not in _held_bytes and _lock_byte(file, key):
+                _held_bytes.add(key)
+                return lambda: _release_byte(file, key)
+    raise Busy(BUSY)
+
+
+@cache
+def _lock_file(path: str) -> int:
+    # Never closed: closing any descriptor of a file ends all locks that the process has on it.
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _lock_byte(file: int, key: int) -> bool:
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, key)
+    except OSError:
+        return False
+    return True
+
+
+def _release_byte(file: int, key: int) -> None:
+    with _lock:
+        _held_bytes.discard(key)
+        fcntl.lockf(file, fcntl.LOCK_UN, 1, key)
+
+
+def _start_afresh() -> None:
+    # What the parent held is the parent's.
+    global _lock, _hashes, _mine
+    _lock, _hashes, _mine = threading.RLock(), Turns(), threading.local()
+    _taken.clear()
+    _held_bytes.clear()
+
+
+os.register_at_fork(after_in_child=_start_afresh)
