@@ -12,9 +12,11 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
 from psycopg import Cursor
 
 from apps.audit.models import NO_CREDENTIAL, ApiCall
+from apps.base.identifiers import KEYS
 
 MOST_PARAMETERS = 999
 # The answers by which a key was not let in: they are counted, and no use of the key.
@@ -125,8 +127,24 @@ def store(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
 
     A call that is stored already (by another process, or by an earlier try) is left alone and not counted again.
     """
+    with transaction.atomic():
+        _keep(calls, refused)
+
+
+def store_as_of_now(calls: list[Call], refused: Mapping[Refused, int]) -> None:
+    """Do the same with calls that nobody else knows yet: each gets its time, and its key of that, in the transaction.
+
+    What waited for the database would else come to stand before rows that were committed, and read, meanwhile.
+    """
+    with transaction.atomic():
+        now = timezone.now()
+        calls[:] = [call._replace(id=KEYS.at(now), at=now) for call in calls]
+        _keep(calls, refused)
+
+
+def _keep(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
     database = connections[DEFAULT_DB_ALIAS]
-    with transaction.atomic(), database.wrap_database_errors:
+    with database.wrap_database_errors:
         calls = _insert_calls(database, calls)
         _insert(database, "audit_lastuse", LastUse._fields, last_uses(calls), ("credential_id",), KEEP_NEWEST)
         hours = usage(calls)

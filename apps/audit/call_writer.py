@@ -10,12 +10,14 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from prometheus_client import Counter as Metric
 
-from apps.audit.call_store import Call, Refused, is_stored, store
+from apps.audit import call_store
+from apps.audit.call_store import Call, Refused, is_stored
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +121,15 @@ class Writer:
             return taken
 
 
-def write(calls: Sequence[Call], refused: Mapping[Refused, int], patience: float) -> bool:
+def store(calls: list[Call], refused: Mapping[Refused, int]) -> None:
+    """Commit a batch as of now; where Redis may hold its calls as well, under the keys by which they are told apart."""
+    if settings.API_CALL_LOG == "stream":
+        call_store.store(calls, refused)
+    else:
+        call_store.store_as_of_now(calls, refused)
+
+
+def write(calls: list[Call], refused: Mapping[Refused, int], patience: float) -> bool:
     """This will commit the batch, trying again for so many seconds, and tell whether the database is there."""
     give_up_at = time.monotonic() + patience
     pause = FIRST_PAUSE_SECONDS
@@ -138,7 +148,7 @@ def write(calls: Sequence[Call], refused: Mapping[Refused, int], patience: float
     return all(taken)
 
 
-def _try(save: Callable[..., None], calls: Sequence[Call], refused: Mapping[Refused, int]) -> Exception | None:
+def _try(save: Callable[..., None], calls: list[Call], refused: Mapping[Refused, int]) -> Exception | None:
     try:
         save(calls, refused)
     except Exception as error:
@@ -148,14 +158,12 @@ def _try(save: Callable[..., None], calls: Sequence[Call], refused: Mapping[Refu
     return None
 
 
-def _store_once(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
+def _store_once(calls: list[Call], refused: Mapping[Refused, int]) -> None:
     if not is_stored(calls):
         store(calls, refused)
 
 
-def _halves(
-    calls: Sequence[Call], refused: Mapping[Refused, int]
-) -> list[tuple[Sequence[Call], Mapping[Refused, int]]]:
+def _halves(calls: list[Call], refused: Mapping[Refused, int]) -> list[tuple[list[Call], Mapping[Refused, int]]]:
     if refused and calls:
         return [(calls, {}), ([], refused)]
     if refused:
@@ -170,7 +178,7 @@ def give_up(calls: int, error: Exception) -> None:
     logger.error("%d API calls could not be recorded and are answered without a row", calls, exc_info=error)
 
 
-def keep_here(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
+def keep_here(calls: list[Call], refused: Mapping[Refused, int]) -> None:
     """This will write on the caller's own connection, inside the transaction that is open there."""
     try:
         store(calls, refused)

@@ -18,6 +18,7 @@ from django.utils.module_loading import import_string
 
 from apps.base.actor import Actor
 from apps.base.identifiers import encode
+from apps.base.snapshots import one_snapshot
 
 # A key may be a little older than its row's time (the clock of another machine, a slow transaction).
 KEY_SLACK_MS = 5 * 60 * 1000
@@ -183,8 +184,13 @@ def chosen_categories(filters: Filters) -> list[str]:
 
 
 def timeline(actor: Actor, filters: Filters, before: uuid.UUID | None, limit: int) -> Page:
-    """This will return the ``limit`` newest rows below the key ``before``; the number of queries is constant."""
-    found = [source_of(name).newest(actor, filters, before, limit + 1) for name in chosen_categories(filters)]
+    """This will return the ``limit`` newest rows below the key ``before``; the number of queries is constant.
+
+    All at one moment: a change that is committed after the changes were read, and before the calls were, would be
+    missing below a newer call, and whoever goes on from that would never see it.
+    """
+    with one_snapshot():
+        found = [source_of(name).newest(actor, filters, before, limit + 1) for name in chosen_categories(filters)]
     rows = _merge(found, limit + 1)
     return Page(rows[:limit], rows[limit - 1].key if len(rows) > limit else None)
 

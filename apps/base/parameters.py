@@ -15,6 +15,13 @@ from apps.base.operations import Operation
 
 # What is shown of a name that somebody made up.
 LONGEST_NAME = 64
+# What other APIs call what is here.
+ELSEWHERE = {
+    **dict.fromkeys(("from", "start", "after", "created_after"), "since"),
+    **dict.fromkeys(("to", "end", "before", "created_before"), "until"),
+    **dict.fromkeys(("per_page", "page_size", "size", "count"), "limit"),
+    **dict.fromkeys(("starting_after", "page_token", "next"), "cursor"),
+}
 # Where a session acts; keys have one organization.
 OF_SESSIONS = "organization"
 
@@ -39,8 +46,9 @@ def refuse_undeclared(query: QueryDict, operation: Operation, *, is_session: boo
 
 
 def _unknown(name: str, shown: str, names: Sequence[str]) -> str:
-    known = f"This operation accepts {', '.join(names)}." if names else "This operation accepts none."
-    near = get_close_matches(name.lower().removesuffix("[]"), names, 1)
+    known = f"This operation accepts {', '.join(names)}." if names else "This operation has no query parameters."
+    wanted = name.lower().removesuffix("[]")
+    near = get_close_matches(ELSEWHERE.get(wanted, wanted), names, 1)
     meant = f" Did you mean {near[0]}?" if near else ""
     return f"Unknown query parameter {shown or '(empty name)'}.{meant} {known}".replace("\0", "\\0")
 

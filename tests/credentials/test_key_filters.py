@@ -109,10 +109,10 @@ def test_a_user_by_address_in_any_spelling(admin, person, acme, rival):
         "",
         "mia",
         "mia@",
-        "*@acme.example",
-        "%@acme.example",
+        "@acme.example",
         f"{jo.email},{theirs.email}",
         "a b@acme.example",
+        "j\u00f6@acme.example",
     ):
         assert refused(admin, USERS, email=text) == ["email"], text
 

@@ -82,6 +82,8 @@ def test_more_parameters_than_anybody_needs_are_400(admin_key):
 def test_a_near_name_is_suggested(api, admin_key):
     for query, meant in (("Limit=1", "limit"), ("ofset=1", "offset"), ("limits=1", "limit"), ("cursor[]=1", "cursor")):
         assert f"Did you mean {meant}?" in api(admin_key).get(f"/v1/users?{query}").json()["error"]
+    assert "Did you mean since?" in api(admin_key).get("/v1/audit-log/export?format=csv&from=2030").json()["error"]
+    assert "Did you mean" not in api(admin_key).get("/v1/me?from=2030").json()["error"]
 
 
 def test_a_person_is_told_on_the_page(browser_of, ada, acme):

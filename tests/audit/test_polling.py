@@ -1,0 +1,79 @@
+"""Whoever goes on from the newest time that they saw misses no row that was committed later."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from apps.audit import call_store, own_sources
+from apps.audit.calls import record_call
+from apps.audit.models import ApiCall
+from apps.audit.sources import Filters, timeline
+from apps.base.callers import Caller
+from apps.base.identifiers import new_uuid, time_of
+from tests.audit.conftest import call_arguments, change, key_actor, person
+
+SINCE_2020 = timedelta(days=2000)
+
+
+def in_another_thread(work) -> None:
+    def run() -> None:
+        work()
+        connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_log_is_read_at_one_moment(organization, monkeypatch):
+    """Changes are read before calls: what is committed in between is not half in it."""
+    ada, key = person(organization), key_actor(organization)
+    change(ada, target_label="Seen")
+    read = own_sources.Calls.newest
+
+    def late(self, *given):
+        in_another_thread(lambda: change(ada, target_label="Missed"))
+        in_another_thread(lambda: record_call(**call_arguments(Caller(actor=key))))
+        return read(self, *given)
+
+    # The sources are read in the order of their names: calls are first there.
+    monkeypatch.setattr("apps.audit.sources.categories", lambda: ["change", "api_call"])
+    monkeypatch.setattr(own_sources.Calls, "newest", late)
+    seen = timeline(ada, Filters(), None, 50).rows
+    monkeypatch.undo()
+    assert [row.target.label for row in seen] == ["Seen"]
+    again = timeline(ada, Filters(since=seen[0].at), None, 50).rows
+    assert [row.category for row in again] == ["api_call", "change", "change"]
+    assert not connection.in_atomic_block and change(ada).pk
+
+
+@pytest.mark.django_db
+def test_a_call_that_waited_for_the_database_gets_its_time_when_it_is_committed(organization):
+    key, waited = key_actor(organization), timezone.now() - SINCE_2020
+    call = call_store.Call(
+        new_uuid(),
+        waited,
+        organization.pk,
+        "api_key",
+        key.id,
+        "Sync",
+        key.pk,
+        "GET",
+        "/v1/me",
+        200,
+        "",
+        1.0,
+        "",
+        "",
+        "r-1",
+    )
+    before, calls = timezone.now(), [call, call]
+    call_store.store_as_of_now(calls, {})
+    rows = list(ApiCall.objects.order_by("pk"))
+    assert [row.pk for row in rows] == [each.id for each in calls] and call_store.is_stored(calls)
+    assert all(before <= row.at <= timezone.now() for row in rows)
+    assert all(abs(time_of(row.pk) - row.at) < timedelta(milliseconds=1) for row in rows)
