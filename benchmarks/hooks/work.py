@@ -23,6 +23,7 @@ from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from apps.audit.models import AuditEntry  # noqa: E402
 from apps.orgs.models import Membership, Organization, Role, User  # noqa: E402
 from apps.webhooks import claims, fan_out, publishing  # noqa: E402
 from apps.webhooks.models import Attempt, Delivery, Endpoint, EndpointSecret, Event, Subscription  # noqa: E402
@@ -64,6 +65,22 @@ def sign_in(people: int) -> dict[str, Any]:
         cookies.append(client.cookies.output(attrs=[], header="", sep=";").strip())
     endpoint = Endpoint.objects.existing().filter(organization=owner).first()
     return {"cookies": cookies, "endpoint": endpoint.public_id}
+
+
+def changes(count: int) -> dict[str, Any]:
+    """Write so many changes into the first organization's audit log."""
+    owner = Organization.objects.get(slug="bench0")
+    rows = (
+        AuditEntry(
+            organization=owner, actor_kind="user", actor_id="user_0123456789abcdefghijkl", actor_label="Ada Lovelace",
+            action="api_key.updated", target_kind="api_key", target_id=f"key_{number:022d}", target_label="Server",
+            changes={"name": ["Production", "Production server"]}, address="203.0.113.24", user_agent="Benchmark",
+            request_id=f"request-{number:08d}",
+        )
+        for number in range(count)
+    )  # fmt: skip
+    AuditEntry.objects.bulk_create(rows, batch_size=500)
+    return {}
 
 
 def empty() -> dict[str, Any]:
@@ -291,7 +308,7 @@ def claim_all(threads: int) -> dict[str, Any]:
 STEPS = {"fan_out": fan_out_step} | {
     each.__name__: each
     for each in (migrate, endpoints, empty, backlog, enqueue, paced, single, state, ids, accept, many_endpoints,
-                 claim_all, sign_in)
+                 claim_all, sign_in, changes)
 }  # fmt: skip
 
 if __name__ == "__main__":
