@@ -137,7 +137,7 @@ LISTED = ("user_id", "earlier_id", "user__name", "user__email", "created_at")
 
 
 def write_row(pk: uuid.UUID, earlier: uuid.UUID | None, name: str, email: str, created_at: datetime) -> dict[str, Any]:
-    """This will return a user of a list from its columns: since when the organization has it, and nothing from before."""
+    """Return a user of a list from its columns: since when the organization has it, nothing from before."""
     return {
         "id": encode(User.id_prefix, earlier or pk),
         "name": name,

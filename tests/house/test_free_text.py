@@ -103,7 +103,11 @@ def test_every_text_of_a_form_is_checked():
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("text", [ZERO_WIDTH, "two\nlines", new_key("ipk_").text, "see whsec_" + "a" * 32], ids=repr)
+@pytest.mark.parametrize(
+    "text",
+    [ZERO_WIDTH, "two\nlines", new_key("ipk_").text, "see whsec_" + "a" * 32],
+    ids=["invisible", "two lines", "key", "secret"],
+)
 def test_the_api_names_the_field_and_stores_nothing(api, admin_key, samples: Samples, text):
     endpoint = {"url": "https://hooks.acme.example/new", "event_types": ["order.*"], "description": text}
     event = {"type": "order.created", "data": {}, "id": text}

@@ -1,4 +1,4 @@
-"""An account made through the API claims an address: it tells nothing of accounts elsewhere and keeps nobody from it."""
+"""An account made through the API claims an address: it tells nothing of accounts elsewhere, and blocks nobody."""
 
 import json
 

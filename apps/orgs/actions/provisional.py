@@ -60,7 +60,7 @@ def ask_the_owner(owner: User) -> None:
 
 
 def announce_claim(claim: User) -> None:
-    """Mail the address that an organization made an account for it; whether it has one elsewhere is seen when it is sent.
+    """Mail the address that an organization made an account for it; whether it has one elsewhere is seen at sending.
 
     So neither the answer nor its time tells the organization.
     """
