@@ -27,6 +27,8 @@ from apps.base.web_threads import slow_share
 
 # Behind a proxy that buffers, as docs/run.md has it, a body comes with its head.
 QUICK_SECONDS = 0.1
+# While others wait for as many slow bodies as may be waited for.
+CROWDED_SECONDS = 0.03
 WHOLE_SECONDS = 15.0
 # A body without a length is read unseen: from so much more memory on it is taken to be too large.
 MOST_UNSEEN_BYTES = 64 * 1024 * 1024
@@ -76,9 +78,10 @@ class Reader:
     def wait_for_what_is_there(self) -> bool:
         """Return whether the body was there already; a thread that has not had its turn yet says nothing of it."""
         until = time.monotonic() + WHOLE_SECONDS
-        while not self.wait(QUICK_SECONDS):
+        quick = CROWDED_SECONDS if slow_places.are_taken else QUICK_SECONDS
+        while not self.wait(quick):
             now = time.monotonic()
-            if now > until or (self._reads_since is not None and now - self._reads_since >= QUICK_SECONDS):
+            if now > until or (self._reads_since is not None and now - self._reads_since >= quick):
                 return False
         return True
 
@@ -100,8 +103,33 @@ class Reader:
             return b""
 
 
+class SlowPlaces:
+    """How many requests wait for slow bodies, and whether one more may."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = 0
+
+    @property
+    def are_taken(self) -> bool:
+        """Whether as many wait as may."""
+        return self._taken >= slow_share()
+
+    def take(self) -> bool:
+        """Wait for one more, or return False."""
+        with self._lock:
+            is_free = not self.are_taken
+            self._taken += is_free
+        return is_free
+
+    def release(self) -> None:
+        """Stop waiting."""
+        with self._lock:
+            self._taken -= 1
+
+
 idle: deque[Reader] = deque()
-slow_places = threading.BoundedSemaphore(slow_share())
+slow_places = SlowPlaces()
 
 
 class Body:
@@ -187,7 +215,7 @@ def arrived(environ: dict[str, Any], size: int | None) -> bytes:
 
 def _waited_in_a_place(reader: Reader, size: int | None) -> bool:
     """Wait for a slow body, as long as not too many others are waited for."""
-    if not slow_places.acquire(blocking=False):
+    if not slow_places.take():
         return False
     try:
         if size is not None:

@@ -150,8 +150,8 @@ def test_slow_bodies_leave_threads_to_others_and_end_after_15_seconds(web):
         waits.append(web.get("/v1/me", web.key))
         time.sleep(0.05)
     assert {each.status for each in waits} == {200}
-    # One answer may have come while the machine had other things to do.
-    assert sorted(each.seconds for each in waits)[-2] < SOON
+    # A few may have come while the machine had other things to do.
+    assert sorted(each.seconds for each in waits)[len(waits) * 9 // 10 - 1] < SOON
     assert [status_of(connection) for connection in slow] == [408] * len(slow)
     assert 14 < time.monotonic() - started < 18
     # The connection is gone, whatever the client goes on to do with it.

@@ -64,8 +64,8 @@ def test_two_batches_run_at_a_time_over_all_processes_and_others_are_answered(we
     for answer in answers:
         if answer.status == 429:
             assert answer.headers["retry-after"] == "1" and json.loads(answer.body)["code"] == "rate_limited"
-    # One answer may have come while the machine had other things to do.
-    assert waits[-2] < SOON
+    # A few may have come while the machine had other things to do.
+    assert waits[len(waits) * 9 // 10 - 1] < SOON
 
 
 def test_what_a_killed_process_held_is_free(web):
@@ -99,7 +99,7 @@ def test_exports_that_nobody_reads_hold_two_places_and_nobody_up(web):
         until = time.monotonic() + 1
         waits = waits_of_the_other(web, lambda: time.monotonic() > until)
         assert {int(reader.recv(20).split()[1]) for reader in statuses} <= {200, 429}
-    assert waits[-2] < SOON
+    assert waits[len(waits) * 9 // 10 - 1] < SOON
 
 
 def test_a_url_that_never_answers_is_given_up_after_five_seconds(settings):
