@@ -24,6 +24,7 @@ from apps.base import bodies, heavy_work
 from apps.base import redis as shared
 from apps.base.actor import Actor, system
 from apps.credentials import gate, limits
+from apps.orgs.account import entrance
 from apps.orgs.models import Membership, Organization, Role, User
 from tests.contract import Contract
 
@@ -72,6 +73,7 @@ def _forget_between_tests(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Ite
     """Counters and cached rows of one test are not the next one's. A Redis is never flushed: it may be shared."""
     # Bodies of a test's client are all there, but many threads at once take turns.
     monkeypatch.setattr(bodies, "QUICK_SECONDS", 15.0)
+    monkeypatch.setattr(entrance, "ANSWER_SECONDS", 0.0)
     limits.memory.clear()
     gate.cache._rows.clear()
     if not settings.REDIS_URL:

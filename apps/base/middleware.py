@@ -78,7 +78,8 @@ class RequestMiddleware:
 
     def __call__(self, request: PortalRequest) -> HttpResponse:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
-        request.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+        is_id = REQUEST_ID.fullmatch(given) and hide_keys(given) == given
+        request.request_id = given if is_id else secrets.token_hex(16)
         peer = read_node(request.META.get("REMOTE_ADDR", ""))
         request.client_address = peer
         if is_trusted(peer):

@@ -47,7 +47,7 @@ def end_descendants(*, actor: Actor, creator: str, only: Collection[str] | None 
     """End what a creator made, each by its own action, at most 200 of them.
 
     Keys and invitations are revoked, members removed, endpoints paused. ``only``: these ids alone; Invalid for one
-    that is none of them. What the actor may not end is kept.
+    that is none of them. What the actor may not end is kept, and does not stand in the way of the rest.
     """
     actor.require(*WRITES)
     reason = check_reason(reason) or f"Created by {creator}"
@@ -57,8 +57,11 @@ def end_descendants(*, actor: Actor, creator: str, only: Collection[str] | None 
         message = _("%(id)s is not active, or was not created by %(creator)s.")
         raise Invalid.field("only", message % {"id": unknown[0][:40], "creator": creator})
     wanted = [each for each in found if only is None or each.id in only]
-    done = Ending(remaining=max(0, len(wanted) - MOST_AT_ONCE))
-    for each in sorted(wanted[:MOST_AT_ONCE], key=lambda each: ORDER.index(each.kind)):
+    done = Ending(remaining=len(wanted))
+    for each in sorted(wanted, key=lambda each: ORDER.index(each.kind)):
+        if len(done.ended) == MOST_AT_ONCE:
+            break
+        done.remaining -= 1
         refusal = _end(actor, each, reason)
         if refusal:
             done.kept.append((each, refusal))

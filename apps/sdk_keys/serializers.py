@@ -7,6 +7,7 @@ from rest_framework import serializers
 from apps.audit.models import LastUse
 from apps.audit.texts import clean
 from apps.base.instants import instant, read_time
+from apps.base.names import UNREADABLE
 from apps.base.serializers import Flag, Opaque, StrictSerializer, Text, TextList, Whole
 from apps.credentials.rules import MAX_DAYS, Lifetime
 from apps.sdk_keys.actions import NewSdkKey
@@ -25,8 +26,9 @@ class Reported(Opaque):
 
     def to_internal_value(self, data: Any) -> str:
         """Return the text on one line, without a key that it holds, cut where it is too long."""
-        text = super().to_internal_value(data)
-        visible = "".join(letter if letter.isprintable() else " " for letter in text)
+        is_number = isinstance(data, (int, float)) and not isinstance(data, bool)
+        text = super().to_internal_value(str(data) if is_number else data)
+        visible = "".join(letter if letter.isprintable() else " " for letter in UNREADABLE.sub(" ", text))
         return clean(" ".join(visible.split()), LONGEST_REPORTED)
 
 

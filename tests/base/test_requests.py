@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from apps.audit.models import ApiCall
+
 pytestmark = pytest.mark.django_db
 GOOD = b'{"name":"Jo","email":"jo@example.com","password":"password1"}'
 
@@ -46,6 +48,12 @@ def test_a_byte_order_mark_before_json_is_passed_over(api, acme_key):
 def test_a_bad_request_id_is_replaced(client, given):
     answer = client.get("/v1/me", headers={"X-Request-ID": given.encode().decode("latin-1")})
     assert answer["X-Request-ID"] != given and len(answer["X-Request-ID"]) == 32
+
+
+def test_a_key_is_no_request_id(api, acme_key):
+    answer = api(acme_key).get("/v1/me", headers={"X-Request-ID": acme_key.text})
+    assert answer.status_code == 200 and acme_key.text not in str(answer.headers)
+    assert not ApiCall.objects.filter(request_id=acme_key.text).exists()
 
 
 def test_unknown_paths(client, api, acme_key):

@@ -156,6 +156,16 @@ def test_more_than_one_request_can_end_are_left_for_the_next(family, admin_key, 
     assert [(len(each["ended"]), each["remaining"]) for each in done] == [(4, 2), (2, 0), (0, 0)]
 
 
+def test_what_is_kept_does_not_stand_in_the_way_of_the_rest(family, make_key, acme, api, monkeypatch):
+    monkeypatch.setattr("apps.credentials.descendants.MOST_AT_ONCE", 2)
+    key, *_ids = family
+    helper = api(make_key(acme, "users:read", "api_keys:read", "webhooks:write", name="Helper"))
+    done = end(helper, key.row.public_id)
+    assert [each["kind"] for each in done["ended"]] == ["endpoint"]
+    assert (len(done["kept"]), done["remaining"]) == (4, 0)
+    assert Endpoint.objects.get().status == "paused"
+
+
 @pytest.mark.parametrize("value", ["", "?of=", "?of=ada", "?of=sdk_01JD2V8Q4ZK7M3X9T5B6CW", "?of=key_1", "?of=%00"])
 def test_whose_is_asked_for_strictly(admin_key, api, value):
     refused = api(admin_key).get(f"/v1/descendants{value}")

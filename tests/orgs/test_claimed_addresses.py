@@ -226,6 +226,25 @@ def test_the_first_who_verifies_has_the_address_and_the_others_ask(api, acme_key
     assert User.objects.get(email=Q).check_password(OWN["password"])
 
 
+def test_who_accepts_an_invitation_joins_and_shows_nothing_elsewhere(api, acme_key, admin_key, rival):
+    made = api(acme_key).post("/v1/users", BODY).json()
+    before = api(acme_key).get(f"/v1/users/{made['id']}").json()
+    actions.invite(actor=system(rival.pk), email=Q, role="viewer")
+    browser = follow(newest_link(Q))
+    assert situation(browser) == "password"
+    browser.post(HERE, OWN)
+    assert is_inside(browser, "rival") and not is_inside(browser)
+    assert not is_inside(sign_in(Q, BODY["password"])) and not is_inside(sign_in(Q, OWN["password"]))
+    assert api(acme_key).get(f"/v1/users/{made['id']}").json() == before
+    assert not AuditEntry.objects.filter(organization__slug="acme", action="session.signed_in").exists()
+    [own] = Membership.objects.filter(organization=rival)
+    assert own.user_public_id != made["id"]
+    follow(links()[-1], browser).post(HERE)
+    assert is_inside(browser)
+    after = api(acme_key).get(f"/v1/users/{made['id']}").json()
+    assert (after["id"], after["name"]) == (made["id"], OWN["name"])
+
+
 # Somebody got there first
 
 

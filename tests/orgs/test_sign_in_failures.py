@@ -1,6 +1,7 @@
 """A refused way in leaves a figure, an entry for its group, and a mail where codes are guessed; nothing typed stays."""
 
 import json
+import time
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -9,7 +10,7 @@ from django.urls import reverse
 from prometheus_client import REGISTRY
 
 from apps.audit.models import AuditEntry
-from apps.orgs.account import failures
+from apps.orgs.account import entrance, failures
 from apps.orgs.models import PLATFORM_SLUG, OutgoingMail
 from tests.authenticators import code_now, give_app, give_recovery_codes
 from tests.conftest import PASSWORD
@@ -55,6 +56,19 @@ def test_a_wrong_password_is_an_entry_in_each_organization_of_the_account(ada, r
     assert (entry.outcome, entry.address, entry.actor_kind) == ("failure", "203.0.113.9", "system")
     assert entry.request_id == answer["X-Request-ID"] and "Firefox" in entry.user_agent
     assert counted("password") == 1
+
+
+def test_time_does_not_tell_of_an_account(ada, api, acme_key, monkeypatch):
+    claim = {"name": "Q", "email": "q@example.com", "password": "chosen by a key"}
+    api(acme_key).post("/v1/users", claim)
+    monkeypatch.setattr(entrance, "ANSWER_SECONDS", 0.4)
+    for email, password in ((ada.email, "wrong"), (claim["email"], claim["password"]), ("nobody@example.com", "wrong")):
+        started = time.monotonic()
+        sign_in(email, password)
+        assert time.monotonic() - started >= 0.4
+    started = time.monotonic()
+    sign_in(ada.email, PASSWORD)
+    assert time.monotonic() - started < 0.4, "only what is refused waits"
 
 
 def test_a_flood_is_a_few_entries(ada, monkeypatch, counted):

@@ -102,7 +102,10 @@ def test_versions_that_are_left_out_are_kept(app, ios, api, acme_key, later):
         ("x" * 100_000, "x" * 199 + "…"),
         (" Android\t14\r\n(UP1A) ", "Android 14 (UP1A)"),
         ("14\u200b.2\u202e", "14 .2"),
+        ("a\u3164b\U000e0041c\u2800", "a b c"),
         ("Ünï 🤖", "Ünï 🤖"),
+        (26, "26"),
+        (26.1, "26.1"),
     ],
 )
 def test_what_a_device_reports_is_no_reason_to_refuse_it(make_sdk_key, api, acme_key, told, kept):

@@ -19,6 +19,7 @@ from tests.receivers import status as status_of
 CANARY = "s3cret-canary"
 TOKEN = "t0ken-canary"
 STORED = {"Authorization": CANARY, "X-Team": "blue"}
+HOOK = "https://hooks.example.com/in"
 
 
 @pytest.fixture
@@ -63,6 +64,22 @@ def test_stored_header_values_stay_with_their_server(
         assert answer.status_code == 400 and list(answer.json()["fields"]) == ["headers"], answer.content
         assert (row.url, row.own_headers, row.updated_at) == (endpoint.url, STORED, endpoint.updated_at)
     assert not is_elsewhere or ours.patch(path_of(endpoint), {"url": url, "headers": {}}).json()["headers"] == {}
+
+
+@pytest.mark.parametrize("secret", ["ipk_" + "k" * 50, "whsec_" + "s" * 32])
+def test_neither_a_url_nor_the_name_of_a_header_holds_a_secret(ours: Any, acme: Organization, secret: str) -> None:
+    endpoint = make_endpoint(acme)
+    for field, value in (
+        ("url", f"https://one.example/{secret}"),
+        ("url", f"https://one.example/in?key={secret}"),
+        ("headers", {secret: "x"}),
+    ):
+        for answer in (
+            ours.patch(path_of(endpoint), {field: value}),
+            ours.post("/v1/webhook-endpoints", {"url": HOOK, "event_types": ["order.*"], field: value}),
+        ):
+            assert answer.status_code == 400 and list(answer.json()["fields"]) == [field], answer.content
+            assert secret not in answer.content.decode()
 
 
 def test_an_endpoint_without_headers_moves_as_before_and_new_values_go_with_it(ours: Any, acme: Organization) -> None:

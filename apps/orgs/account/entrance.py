@@ -1,5 +1,6 @@
 """The way in: sign-in, its second step, passkeys, a new password by mail. Limits are kept before anything else."""
 
+import time
 from typing import Any
 
 from allauth.account.internal.stagekit import clear_login
@@ -38,6 +39,9 @@ SIGN_INS, RESETS, PASSKEYS, CODES = "30/m", "20/m", "30/m", "30/m"
 # Of one account, whether there is one or not: wrong passwords, and tries of any kind, which bounds a burst.
 FAILURES, TRIES = "10/5m", "60/5m"
 MAILS = "10/h"
+# What a refused sign-in takes at least: longer than what is recorded and mailed of an account that there is, so that
+# time does not tell.
+ANSWER_SECONDS = 0.15
 PASSKEY = "passkey"
 
 
@@ -46,6 +50,7 @@ class SignIn(LoginView):
 
     def post(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
         """This will keep the limits before a password is looked at."""
+        self._started = time.monotonic()
         form_limits.check_failures(request, "sign-in-failures", FAILURES, per=self._account)
         form_limits.check_all(request, ("sign-in", SIGN_INS, ""), ("sign-in-tries", TRIES, self._account))
         try:
@@ -73,6 +78,7 @@ class SignIn(LoginView):
             found = User.objects.with_address(self.request.POST["login"])
             # The log of an organization that made an account for somebody must not tell of one elsewhere.
             failures.note_wrong_password(self.request, None if found is None or found.waits_for_owner else found)
+        time.sleep(max(0.0, self._started + ANSWER_SECONDS - time.monotonic()))
         return super().form_invalid(form)
 
     def get_context_data(self, **options: Any) -> dict[str, Any]:

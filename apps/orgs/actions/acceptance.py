@@ -14,7 +14,7 @@ from apps.orgs.actions.addresses import account_of, hold_addresses, is_confirmed
 from apps.orgs.actions.invitations import check_active
 from apps.orgs.actions.membership import hold_members
 from apps.orgs.actions.places import made_for, take_place
-from apps.orgs.actions.provisional import end_provisional_access
+from apps.orgs.actions.provisional import ask_the_owner, end_provisional_access
 from apps.orgs.actions.withdrawal import close, record_invitation
 from apps.orgs.models import Invitation, InvitationStatus, Membership, OrganizationStatus, User
 
@@ -34,15 +34,17 @@ def find_invitation(digest: str) -> Invitation | None:
 
 
 def account_for(invitation: Invitation) -> User | None:
-    """Return the account that the invitation's address belongs to, or the provisional one that may become it.
+    """Return the account that the invitation's address belongs to, or the provisional one that becomes it.
 
-    Where the organization made one itself, that one: it has the place already.
+    That is the one that the organization made itself, which has the place already, or one of before that is in use. A
+    claim of another organization is none: who accepts here does not join there, and shows nothing there.
     """
     found = account_of(invitation.email)
     if found is not None:
         return found
     place = made_for(invitation)
-    return User.objects.claims_on(invitation.email).first() if place is None else place.user
+    in_use = User.objects.claims_on(invitation.email).filter(signs_in_unverified=True)
+    return in_use.first() if place is None else place.user
 
 
 def sets_password(account: User | None, email: str) -> bool:
@@ -116,10 +118,11 @@ def _joining(actor: Actor, invitation: Invitation, account: NewAccount | None) -
 
 def _make(email: str, account: NewAccount) -> User:
     # Somebody may have claimed the address as a further one of theirs, and never confirmed it.
-    EmailAddress.objects.filter(email__in=spellings(email), verified=False).delete()
+    EmailAddress.objects.filter(email__in=spellings(email), verified=False, primary=False).delete()
     user = User(email=email, name=account.name, password=account.password_hash)
     user.save(force_insert=True)
     EmailAddress.objects.create(user=user, email=email, primary=True, verified=True)
+    ask_the_owner(user)
     return user
 
 

@@ -35,11 +35,13 @@ ENTER_AGAIN = gettext_lazy(
 
 
 def checked_url(url: str) -> str:
-    """This will return the URL as it will be called, or raise Invalid on ``url`` with the reason."""
+    """Return the URL as it is requested, or raise Invalid on ``url`` with the reason."""
     try:
-        return check_url(url).url
+        checked = check_url(url).url
     except AddressRefused as refused:
         raise Invalid.field("url", refused.message) from None
+    check_text("url", checked)
+    return checked
 
 
 def checked_new_url(endpoint: Endpoint, url: str) -> str:
@@ -97,6 +99,7 @@ def checked_headers(
             check_header(name, value)
         except HeaderRefused as refused:
             raise Invalid.field("headers", f"{name}: {refused.message}") from None
+        check_text("headers", name)
     return kept
 
 
