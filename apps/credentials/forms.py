@@ -179,7 +179,7 @@ class EndDescendantsForm(StepUpForm):
     """Which of the things that somebody created are ended, and why."""
 
     only = forms.MultipleChoiceField(label=_("Still active"), widget=forms.CheckboxSelectMultiple)
-    reason = forms.CharField(
+    reason = LineField(
         label=_("Reason"),
         required=False,
         max_length=200,
