@@ -97,7 +97,8 @@ def _of_time_limit(handle: GuardedHandle) -> tuple[str, str]:
         return "connection_failed", "no_connection"
     if handle.is_head_complete:
         return "timed_out", "body_timed_out"
-    if handle.header_bytes:
+    # Of an interim response nothing is kept: after it, the response itself has not begun.
+    if handle.raw_head:
         return "timed_out", "headers_timed_out"
     if handle.dialled and _is_secure(handle) and not getinfo(pycurl.APPCONNECT_TIME_T):
         return "timed_out", "handshake_timed_out"

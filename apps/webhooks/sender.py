@@ -43,6 +43,7 @@ MAX_ROUTES = 4096
 LONGEST_WAIT_SECONDS = 0.05
 # What takes longer than this is looked at for floods, this often.
 FLOOD_LOOK_SECONDS = 0.1
+_LOST = frozenset({pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR, pycurl.E_GOT_NOTHING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class _Flight:
     lines: list[str]
     started: float
     dns_ms: int | None = None
+    is_anew: bool = False
 
     def milliseconds(self) -> int:
         """Return how long this one has been under way."""
@@ -224,12 +226,15 @@ class Sender:
         elif left_ms <= 0:
             self._finished.append(_failure(request.token, "timed_out", flight))
         else:
-            handle = self._idle.pop() if self._idle else self._make_handle()
-            route = flight.route
-            handle.prepare(Call(route.target.url, route.resolve_entry, flight.lines, request.body, left_ms))
-            self._flying[handle] = flight
-            self._multi.add_handle(handle.curl)
-            self._is_new_flying = True
+            self._send(self._idle.pop() if self._idle else self._make_handle(), flight, left_ms)
+
+    def _send(self, handle: GuardedHandle, flight: _Flight, left_ms: int) -> None:
+        route = flight.route
+        lines, body = flight.lines, flight.request.body
+        handle.prepare(Call(route.target.url, route.resolve_entry, lines, body, left_ms, flight.is_anew))
+        self._flying[handle] = flight
+        self._multi.add_handle(handle.curl)
+        self._is_new_flying = True
 
     def _move(self) -> None:
         """Run what can run without waiting, and collect what ended."""
@@ -265,6 +270,13 @@ class Sender:
 
     def _land(self, handle: GuardedHandle, curl_error: int) -> None:
         flight = self._flying[handle]
+        left_ms = flight.request.timeout_ms - flight.milliseconds()
+        if _is_lost_on_kept(handle, curl_error) and not flight.is_anew and left_ms > 0:
+            flight.is_anew = True
+            self._multi.remove_handle(handle.curl)
+            handle.clear()
+            self._send(handle, flight, left_ms)
+            return
         self._finished.append(read_outcome(flight.request.token, handle, curl_error, flight.dns_ms))
         self._release(handle)
 
@@ -317,6 +329,14 @@ class Sender:
         yield set(readable), set(writable)
         if self._resolving:
             yield self._resolver.sockets()
+
+
+def _is_lost_on_kept(handle: GuardedHandle, curl_error: int) -> bool:
+    """Tell whether only kept connections were tried, and the other side had closed each of them.
+
+    curl goes on to the next one, but not for ever, and many may have been closed at once.
+    """
+    return curl_error in _LOST and not handle.dialled and not handle.header_bytes
 
 
 def _failure(token: Any, error: str, flight: _Flight | None = None, hint: str = "") -> Outcome:

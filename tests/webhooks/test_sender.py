@@ -1,5 +1,6 @@
 """Many requests on one loop: exact bytes, deadlines, look-ups, shutdown, reuse of connections."""
 
+import socket
 import threading
 import time
 
@@ -12,7 +13,7 @@ from apps.base.outbound import CaresResolver, HeaderRefused, check_header
 from apps.webhooks.sender import OutboundRequest
 from tests import receivers
 from tests.name_server import NameServer
-from tests.receivers import Receiver, raw, slow
+from tests.receivers import Received, Receiver, ok, raw, slow
 from tests.senders import BODY, HEADERS, drain, request, send, send_among
 
 pytestmark = pytest.mark.pure
@@ -151,3 +152,20 @@ def test_a_connection_that_the_receiver_closed_meanwhile_is_opened_anew(make_sen
     receiver.behaviour = raw(receivers.answer(), keep=False)
     assert [send(sender, receiver.url).error for _ in range(3)] == [None] * 3
     assert len(receiver.requests) == 3
+
+
+def test_connections_that_a_receiver_closed_unannounced_cost_no_attempt(make_sender) -> None:
+    """Far more than curl tries one after the other before it gives a request up."""
+    barrier = threading.Barrier(24)
+
+    def behave(connection: socket.socket, received: Received) -> bool:
+        barrier.wait(10)
+        return ok(connection, received) and False
+
+    with Receiver(behave) as closing:
+        sender = make_sender(max_in_flight=24)
+        for number in range(3):
+            for _ in range(24):
+                sender.submit(request(closing.url, number, 10_000))
+            assert [each.error for each in drain(sender)] == [None] * 24
+        assert len(closing.requests) == 3 * 24

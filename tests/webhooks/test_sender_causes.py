@@ -106,7 +106,7 @@ def in_pieces(*pieces: bytes, pause: float = 0.05) -> receivers.Behaviour:
         (receivers.silence, "response_timed_out", False),
         (endless(b"HTTP/1.1 20", b"", 0.05), "response_timed_out", False),
         (receivers.header_drip, "headers_timed_out", True),
-        (receivers.continue_drip, "headers_timed_out", True),
+        (receivers.continue_drip, "response_timed_out", True),
         (receivers.body_drip, "body_timed_out", True),
         (receivers.endless_chunk_drip, "body_timed_out", True),
     ],

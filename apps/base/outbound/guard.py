@@ -47,7 +47,8 @@ SocketHook = Callable[[str, int], bool]
 class Call:
     """One request as it goes on the wire.
 
-    ``url`` comes from a Target, ``resolve_entry`` from the function of that name, ``header_lines`` too.
+    ``url`` comes from a Target, ``resolve_entry`` from the function of that name, ``header_lines`` too. With
+    ``is_anew`` no kept connection is used.
     """
 
     url: str
@@ -55,6 +56,7 @@ class Call:
     header_lines: list[str]
     body: bytes
     timeout_ms: int
+    is_anew: bool = False
 
 
 class GuardedHandle:
@@ -70,6 +72,7 @@ class GuardedHandle:
         self._policy = policy
         self._on_socket = on_socket
         self._had_resolve_entry = False
+        self._was_anew = False
         self.clear()
         for option, value in _FIXED_OPTIONS:
             self.curl.setopt(option, value)
@@ -106,6 +109,9 @@ class GuardedHandle:
         if call.resolve_entry or self._had_resolve_entry:
             setopt(pycurl.RESOLVE, [call.resolve_entry] if call.resolve_entry else None)
             self._had_resolve_entry = bool(call.resolve_entry)
+        if call.is_anew or self._was_anew:
+            setopt(pycurl.FRESH_CONNECT, int(call.is_anew))
+            self._was_anew = call.is_anew
 
     def _open_socket(self, purpose: int, address: tuple[Any, ...]) -> socket.socket | int:
         """Make the socket if the address to be dialled is allowed: the last check, on the real thing."""
@@ -180,7 +186,7 @@ class GuardedHandle:
         """Tell whether a Content-Length was too large for curl, which then takes any end for the end of the body."""
         if self.curl.getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD_T) >= 0 or self.is_body_cut:
             return False
-        names = {line.partition(b":")[0].lower() for line in self.raw_head}
+        names = {line.partition(b":")[0].strip().lower() for line in self.raw_head}
         return b"content-length" in names and b"transfer-encoding" not in names
 
     def has_flooded(self) -> bool:
