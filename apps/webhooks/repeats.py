@@ -6,6 +6,7 @@ digest of that is kept with the event, for the body goes when its days are over.
 
 import hashlib
 import json
+from decimal import Decimal
 from typing import Any
 
 from apps.webhooks.models import Event
@@ -29,7 +30,8 @@ def is_same(first: Event, event_type: str, data: Any) -> bool:
 def _plain(value: Any) -> Any:
     """Write whole numbers in one way: 1, 1.0 and 1e0 are one value, and -0.0 is 0."""
     if isinstance(value, float):
-        return int(value) if value.is_integer() else value
+        # By its shortest text: 1e23 is the number that people write so, and not the double's own, which ends otherwise.
+        return int(Decimal(repr(value))) if value.is_integer() else value
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
