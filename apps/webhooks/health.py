@@ -2,14 +2,15 @@
 
 ``failing`` after 10 failed attempts in a row or 3 exhausted deliveries without a success between; ``disabled`` when
 an unbroken run of failures is five days old and at least 10 long, or at once when the receiver answers 410. The story
-of either is over with the next success while the endpoint is not disabled: ``endpoint.recovered``, once.
+of either is over with the next success while the endpoint is not disabled: ``endpoint.recovered``, once. An endpoint
+that gets another URL begins anew, and what the old one still answers says nothing of it.
 """
 
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -36,6 +37,13 @@ STORIES = ("endpoint.failing", "endpoint.disabled", "endpoint.recovered")
 IN_TROUBLE = Q(failures_in_a_row__gte=FAILURES_TO_FAIL) | Q(exhausted_in_a_row__gte=EXHAUSTED_TO_FAIL)
 
 
+class Sent(NamedTuple):
+    """Where attempts went: to an endpoint, at the URL that it had when they were claimed."""
+
+    endpoint_id: uuid.UUID
+    url: str
+
+
 @dataclass(slots=True)
 class Tally:
     """What one batch of attempts says about one endpoint; failures are those after its last success."""
@@ -55,13 +63,13 @@ class Tally:
         self.gone = self.gone or gone
 
 
-def judge(tallies: dict[uuid.UUID, Tally]) -> None:
+def judge(tallies: dict[Sent, Tally]) -> None:
     """This will count what a batch of attempts says and change the state of endpoints where a limit was passed."""
-    _note_successes([key for key, tally in tallies.items() if tally.succeeded])
-    for key in sorted(key for key, tally in tallies.items() if tally.failures):
-        _note_failures(key, tallies[key])
-    for key in sorted(key for key, tally in tallies.items() if tally.gone):
-        disable(key, "gone")
+    _note_successes({sent for sent, tally in tallies.items() if tally.succeeded})
+    for sent in sorted(sent for sent, tally in tallies.items() if tally.failures):
+        _note_failures(sent, tallies[sent])
+    for sent in sorted(sent for sent, tally in tallies.items() if tally.gone):
+        disable(sent.endpoint_id, "gone", sent.url)
 
 
 def answered_lately(endpoint_ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
@@ -71,17 +79,19 @@ def answered_lately(endpoint_ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
     return set(recent.values_list("pk", flat=True))
 
 
-def _note_successes(endpoint_ids: list[uuid.UUID]) -> None:
+def _note_successes(sent: set[Sent]) -> None:
     """Clear what failed before. Nearly always there is nothing to write, and one look tells."""
     stale = Q(last_success_at=None) | Q(last_success_at__lt=Now() - SUCCESS_WRITTEN_EVERY)
     worth_writing = stale | Q(failures_in_a_row__gt=0) | Q(exhausted_in_a_row__gt=0) | Q(is_trouble_told=True)
     # What a disabled endpoint still answered to a request in flight does not end its story: enabling it does.
-    rows = Endpoint.objects.filter(worth_writing, pk__in=endpoint_ids).exclude(status=EndpointStatus.DISABLED)
-    if not endpoint_ids or not rows.exists():
+    keys = {each.endpoint_id for each in sent}
+    rows = Endpoint.objects.filter(worth_writing, pk__in=keys).exclude(status=EndpointStatus.DISABLED)
+    if not sent or not rows.exists():
         return
     with transaction.atomic():
         # In the order of keys, so that two workers with the same endpoints do not wait for each other in a circle.
-        found = list(rows.order_by("pk").select_for_update(no_key=True).values_list("pk", "is_trouble_told"))
+        locked = rows.order_by("pk").select_for_update(no_key=True).values_list("pk", "url", "is_trouble_told")
+        found = [(key, is_told) for key, url, is_told in locked if (key, url) in sent]
         Endpoint.objects.filter(pk__in=[key for key, _is_told in found]).update(
             failures_in_a_row=0, exhausted_in_a_row=0, failing_since=None, last_success_at=Now()
         )
@@ -90,8 +100,9 @@ def _note_successes(endpoint_ids: list[uuid.UUID]) -> None:
             _recover(key)
 
 
-def _note_failures(endpoint_id: uuid.UUID, tally: Tally) -> None:
-    Endpoint.objects.filter(pk=endpoint_id).update(
+def _note_failures(sent: Sent, tally: Tally) -> None:
+    endpoint_id = sent.endpoint_id
+    Endpoint.objects.filter(pk=endpoint_id, url=sent.url).update(
         failures_in_a_row=F("failures_in_a_row") + tally.failures,
         exhausted_in_a_row=F("exhausted_in_a_row") + tally.exhausted,
         failing_since=Coalesce("failing_since", Now()),
@@ -154,16 +165,17 @@ def _disable_failing(endpoint_id: uuid.UUID) -> None:
 
 
 @transaction.atomic
-def disable(endpoint_id: uuid.UUID, reason: str) -> bool:
-    """This will switch an endpoint off (``gone`` or ``failing``), hold what waits for it, and tell whether it did.
+def disable(endpoint_id: uuid.UUID, reason: str, url: str | None = None) -> bool:
+    """Switch an endpoint off (``gone`` or ``failing``), hold what waits for it, and tell whether it did.
 
-    For ``failing`` the run of failures is looked at once more under the lock: a success in between saves it, also one
-    whose worker died before it came here.
+    With ``url`` only one that still has it. For ``failing`` the run of failures is looked at once more under the lock:
+    a success in between saves it, also one whose worker died before it came here.
     """
     if reason == "failing" and _has_succeeded_meanwhile(endpoint_id):
-        _note_successes([endpoint_id])
+        _note_successes({Sent(*Endpoint.objects.values_list("pk", "url").get(pk=endpoint_id))})
         return False
     rows = Endpoint.objects.existing().exclude(status=EndpointStatus.DISABLED) if reason == "gone" else _run_is_over()
+    rows = rows if url is None else rows.filter(url=url)
     before = rows.filter(pk=endpoint_id).values_list("status", flat=True).first()
     values: dict[str, Any] = {"status": EndpointStatus.DISABLED, "disabled_reason": reason, "disabled_at": Now()}
     values["is_trouble_told"] = True
@@ -220,9 +232,17 @@ def _tell(
     )
 
 
-def tallies_of(attempts: Iterable[tuple[uuid.UUID, bool, bool, bool]]) -> dict[uuid.UUID, Tally]:
-    """This will sum up attempts, given as (endpoint, succeeded, exhausted, gone) in the order in which they ended."""
-    tallies: dict[uuid.UUID, Tally] = {}
-    for endpoint_id, *verdict in attempts:
-        tallies.setdefault(endpoint_id, Tally()).add(*verdict)
+def begin_anew(endpoint: Endpoint) -> list[str]:
+    """Forget what was counted, on the object, and return the fields to save; the next success ends what was told."""
+    endpoint.failures_in_a_row = endpoint.exhausted_in_a_row = 0
+    endpoint.failing_since, endpoint.health = None, EndpointHealth.HEALTHY
+    close_notices(endpoint)
+    return ["failures_in_a_row", "exhausted_in_a_row", "failing_since", "health"]
+
+
+def tallies_of(attempts: Iterable[tuple[Sent, bool, bool, bool]]) -> dict[Sent, Tally]:
+    """Sum up attempts, given as (sent, succeeded, exhausted, gone) in the order in which they ended."""
+    tallies: dict[Sent, Tally] = {}
+    for sent, *verdict in attempts:
+        tallies.setdefault(sent, Tally()).add(*verdict)
     return tallies

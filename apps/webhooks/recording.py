@@ -86,7 +86,8 @@ def _verdicts(recorded: list[tuple[Ended, Result]]) -> Iterable[tuple[Any, ...]]
     for ended, result in recorded:
         if not ended.claimed.test and not result.uncounted:
             is_exhausted = result.status == DeliveryStatus.EXHAUSTED
-            yield result.endpoint_id, not result.error, is_exhausted, ended.outcome.gone
+            sent = health.Sent(result.endpoint_id, ended.claimed.receiver.url)
+            yield sent, not result.error, is_exhausted, ended.outcome.gone
 
 
 def _result(ended: Ended, has_network: bool) -> Result:

@@ -15,7 +15,7 @@ HERE = "/o/acme/settings/integration/"
 
 
 def fail(endpoint: Endpoint) -> None:
-    health.judge({endpoint.pk: health.Tally(failures=12)})
+    health.judge({health.Sent(endpoint.pk, endpoint.url): health.Tally(failures=12)})
 
 
 def test_notices_of_a_deleted_endpoint_close_and_lead_nowhere_else(
@@ -24,7 +24,7 @@ def test_notices_of_a_deleted_endpoint_close_and_lead_nowhere_else(
     endpoint, other = make_endpoint(acme), make_endpoint(acme, "https://other.example/in")
     for each in (endpoint, other):
         fail(each)
-    health.judge({endpoint.pk: health.Tally(succeeded=True)})
+    health.judge({health.Sent(endpoint.pk, endpoint.url): health.Tally(succeeded=True)})
     fail(endpoint)
     health.disable(endpoint.pk, "gone")
     assert Notice.objects.open().count() == 4

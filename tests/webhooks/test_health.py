@@ -22,10 +22,14 @@ from tests.engines import add_deliveries, developer, in_threads, make_endpoint, 
 pytestmark = pytest.mark.django_db
 
 
+def sent_to(endpoint: Endpoint) -> health.Sent:
+    return health.Sent(endpoint.pk, endpoint.url)
+
+
 def judge(endpoint: Endpoint, *verdicts: str) -> Endpoint:
     """Judge attempts: ``+`` success, ``-`` failure, ``x`` exhausted, ``g`` gone."""
     for verdict in verdicts:
-        health.judge(health.tallies_of((endpoint.pk, each == "+", each == "x", each == "g") for each in verdict))
+        health.judge(health.tallies_of((sent_to(endpoint), each == "+", each == "x", each == "g") for each in verdict))
     endpoint.refresh_from_db()
     return endpoint
 
@@ -117,7 +121,7 @@ def test_two_workers_at_the_limit_disable_once(acme: Organization) -> None:
     endpoint = make_endpoint(acme)
     judge(endpoint, "-" * 9)
     make_old(endpoint, 6)
-    in_threads(8, lambda _number: health.judge(health.tallies_of([(endpoint.pk, False, False, False)])))
+    in_threads(8, lambda _number: health.judge(health.tallies_of([(sent_to(endpoint), False, False, False)])))
     endpoint.refresh_from_db()
     assert (endpoint.status, endpoint.failures_in_a_row) == ("disabled", 17)
     assert sorted(actions_recorded()) == ["endpoint.disabled", "endpoint.failing"]
@@ -129,7 +133,7 @@ def test_a_recent_success_of_a_healthy_endpoint_writes_nothing(acme: Organizatio
     endpoint = make_endpoint(acme)
     judge(endpoint, "+")
     with django_assert_num_queries(1):
-        health.judge(health.tallies_of([(endpoint.pk, True, False, False)]))
+        health.judge(health.tallies_of([(sent_to(endpoint), True, False, False)]))
 
 
 # The stories, with successes mixed in
@@ -350,3 +354,41 @@ def test_a_refused_address_is_not_our_network() -> None:
     for url, key in known:
         watch.see(url, key, Outcome(None, error="connection_failed", refused=True))
     assert not watch.is_down()
+
+
+@pytest.mark.parametrize("verdicts", ["g", "-" * 12, "x" * 4])
+def test_what_the_old_url_still_answers_says_nothing_of_the_new_one(acme: Organization, verdicts: str) -> None:
+    endpoint = make_endpoint(acme)
+    old = sent_to(endpoint)
+    actions.update_endpoint(actor=developer(acme), endpoint_id=endpoint.public_id, url="https://new.example.com/in")
+    health.judge(health.tallies_of((old, False, each == "x", each == "g") for each in verdicts))
+    endpoint.refresh_from_db()
+    assert (endpoint.status, endpoint.health, endpoint.failures_in_a_row) == ("enabled", "healthy", 0)
+    judge(endpoint, "-" * 9)
+    health.judge(health.tallies_of([(old, True, False, False)]))
+    assert judge(endpoint, "-").health == "failing" and actions_recorded() == ["endpoint.failing"]
+
+
+def test_another_url_begins_anew_and_its_first_success_ends_the_story(acme: Organization) -> None:
+    endpoint = make_endpoint(acme)
+    judge(endpoint, "-" * 12)
+    make_old(endpoint, 4.99)
+    actions.update_endpoint(actor=developer(acme), endpoint_id=endpoint.public_id, description="The same URL")
+    endpoint.refresh_from_db()
+    assert endpoint.health == "failing" and endpoint.failures_in_a_row == 12
+    actions.update_endpoint(actor=developer(acme), endpoint_id=endpoint.public_id, url="https://new.example.com/in")
+    endpoint.refresh_from_db()
+    assert endpoint.health == "healthy" and endpoint.failing_since is None
+    assert not Notice.objects.filter(kind="endpoint.failing").open()
+    judge(endpoint, "-" * 9)
+    make_old(endpoint, 5.01)
+    assert judge(endpoint, "+").status == "enabled"
+    assert actions_recorded() == ["endpoint.failing", "endpoint.recovered"]
+
+
+def test_a_disabled_endpoint_that_moves_stays_disabled_and_says_why(acme: Organization) -> None:
+    endpoint = make_endpoint(acme)
+    judge(endpoint, "g")
+    actions.update_endpoint(actor=developer(acme), endpoint_id=endpoint.public_id, url="https://new.example.com/in")
+    endpoint.refresh_from_db()
+    assert (endpoint.status, endpoint.disabled_reason) == ("disabled", "gone") and endpoint.failing_since

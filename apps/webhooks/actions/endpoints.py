@@ -34,7 +34,6 @@ from apps.webhooks.inbox import is_inbox
 from apps.webhooks.models import (
     DeliveryStatus,
     Endpoint,
-    EndpointHealth,
     EndpointStatus,
     ReplayJob,
     ReplayStatus,
@@ -93,7 +92,7 @@ def update_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANYT
     changes = {name: [before[name], after[name]] for name in values if name == "headers" or before[name] != after[name]}
     if not changes:
         return endpoint
-    endpoint.save(update_fields=[*values, "paced_until", "updated_at"])
+    endpoint.save(update_fields=[*values, *_fields_of_another_url(endpoint, old_url), "paced_until", "updated_at"])
     if "event_types" in changes:
         endpoint.subscriptions.all().delete()
         _subscribe(endpoint, endpoint.event_types)
@@ -116,6 +115,12 @@ def _set_checked(endpoint: Endpoint, values: dict[str, Any]) -> None:
         endpoint.rate_limit_per_second, endpoint.paced_until = rate, None
     if "max_in_flight" in values:
         endpoint.max_in_flight = checked_limit("max_in_flight", values["max_in_flight"], 64) or DEFAULT_IN_FLIGHT
+
+
+def _fields_of_another_url(endpoint: Endpoint, old_url: str) -> list[str]:
+    """Begin the judgement of health anew where the URL is another; a disabled endpoint keeps why it is."""
+    is_judged = endpoint.url != old_url and endpoint.status != EndpointStatus.DISABLED
+    return health.begin_anew(endpoint) if is_judged else []
 
 
 def _set_headers(endpoint: Endpoint, values: dict[str, Any], is_elsewhere: bool) -> None:
@@ -175,7 +180,6 @@ def enable_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANYT
     before = endpoint.status
     if before != EndpointStatus.ENABLED:
         _set_status(endpoint, EndpointStatus.ENABLED)
-        health.close_notices(endpoint)
     count = _settle_held(endpoint, held)
     if before != EndpointStatus.ENABLED or count:
         changes: dict[str, list[Any]] = {
@@ -228,11 +232,8 @@ def _set_status(endpoint: Endpoint, status: str) -> None:
     fields = ["status", "paused_by", "paused_at", "updated_at"]
     if status == EndpointStatus.ENABLED:
         endpoint.paused_by, endpoint.paused_at = "", None
-        endpoint.disabled_reason, endpoint.disabled_at, endpoint.failing_since = "", None, None
-        endpoint.failures_in_a_row = endpoint.exhausted_in_a_row = 0
-        endpoint.health = EndpointHealth.HEALTHY
-        fields += ["disabled_reason", "disabled_at", "failing_since", "health"]
-        fields += ["failures_in_a_row", "exhausted_in_a_row"]
+        endpoint.disabled_reason, endpoint.disabled_at = "", None
+        fields += ["disabled_reason", "disabled_at", *health.begin_anew(endpoint)]
     endpoint.save(update_fields=fields)
 
 
