@@ -7,6 +7,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from apps.base.negotiation import asks_for_page
 from integrations_portal.openapi.document import document
 from integrations_portal.urls import api_routes, documented
 
@@ -19,7 +20,6 @@ OF_EVERY_ANSWER = (
 GENERAL = {name.lower() for name in OF_EVERY_ANSWER}
 UNKNOWN = "/v1/*"
 Complaints = list[str]
-PAGES = "text/html"
 
 
 class Contract:
@@ -96,7 +96,7 @@ class Contract:
     def check(self, environ: Mapping[str, Any], response: Any) -> None:
         """Fail where an answer of the API to a program is not as documented; other answers are none of its business."""
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
-        if not path.startswith("/v1/") or PAGES in environ.get("HTTP_ACCEPT", ""):
+        if not path.startswith("/v1/") or asks_for_page(environ.get("HTTP_ACCEPT", "")):
             return
         if method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
             return

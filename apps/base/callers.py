@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 from apps.base.actor import Actor
 from apps.base.door import csrf_refusal, https_refusal
 from apps.base.errors import PortalError, Unauthorized
-from apps.base.negotiation import acceptable
+from apps.base.negotiation import acceptable, asks_for_page
 from apps.base.requests import PortalRequest
 
 KEY_PREFIX = re.compile("ip[ks]_")
@@ -51,7 +51,7 @@ def find_caller(request: PortalRequest) -> Caller:
     if insecure is not None:
         return Caller(refusal=insecure)
     caller = port(settings.PORTAL_KEY_AUTHENTICATION)(request)
-    if caller is None and "text/html" in acceptable(request.META.get("HTTP_ACCEPT", "")):
+    if caller is None and asks_for_page(acceptable(request.META.get("HTTP_ACCEPT", ""))):
         caller = port(settings.PORTAL_SESSION_AUTHENTICATION)(request)
         if caller is not None:
             caller.browses = True

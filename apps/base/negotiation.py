@@ -7,6 +7,7 @@ from typing import Any
 REFUSED = re.compile(r";\s*q=0(?:\.0{0,3})?\s*(?:;|$)", re.IGNORECASE)
 # The most specific range decides. Java's HttpURLConnection writes a lone asterisk.
 RANGES_OF_JSON = ("application/json", "application/*", "*/*", "*")
+PAGES = re.compile(r"text/(?:html|\*)", re.IGNORECASE)
 # As ``credentials.authentication`` reads them; what stands behind is not looked at here.
 KEY_SCHEME = re.compile(r"\s*(?:(?:bearer|x-api-key)\s|basic\s+(?-i:aXB[rz]X))", re.IGNORECASE)
 
@@ -25,6 +26,11 @@ def admits_json(accept: str) -> bool:
     return next((taken[name] for name in RANGES_OF_JSON if name in taken), False)
 
 
+def asks_for_page(accept: str) -> bool:
+    """Tell whether an Accept header names pages, in any spelling; ``*/*`` alone does not."""
+    return PAGES.search(accept) is not None
+
+
 def brings_key(headers: Mapping[str, Any]) -> bool:
     """Tell whether a key stands in the headers, good or not."""
     return "HTTP_X_API_KEY" in headers or KEY_SCHEME.match(headers.get("HTTP_AUTHORIZATION", "")) is not None
@@ -32,7 +38,7 @@ def brings_key(headers: Mapping[str, Any]) -> bool:
 
 def is_for_program(headers: Mapping[str, Any]) -> bool:
     """Tell whether an error outside the API is answered as JSON: with a key nobody asks for pages."""
-    accept = acceptable(headers.get("HTTP_ACCEPT", "")).lower()
+    accept = acceptable(headers.get("HTTP_ACCEPT", ""))
     if brings_key(headers):
         return not accept or admits_json(accept)
-    return "json" in accept and "text/html" not in accept
+    return "json" in accept.lower() and not asks_for_page(accept)

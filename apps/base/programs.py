@@ -23,6 +23,7 @@ from django.utils.module_loading import import_string
 
 from apps.base import bodies, maintenance, silent_readers
 from apps.base.middleware import PROGRAM, UNREADABLE, GetResponse, PageHeadersMiddleware, is_api
+from apps.base.negotiation import asks_for_page
 from apps.base.rendering import add_headers, render
 from apps.base.requests import PortalRequest
 
@@ -34,7 +35,7 @@ View = Callable[..., HttpResponse]
 
 def is_program(path: str, accept: str) -> bool:
     """This will tell whether a request is to the API and by a program."""
-    return is_api(path) and "text/html" not in accept
+    return is_api(path) and not asks_for_page(accept)
 
 
 class ApiRoutes:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.base.negotiation import admits_json, is_for_program
+from apps.base.negotiation import admits_json, asks_for_page, is_for_program
 
 pytestmark = pytest.mark.pure
 KEY = {"HTTP_X_API_KEY": "ipk_x"}
@@ -39,3 +39,17 @@ def test_json_is_found_wherever_it_stands(accept, admits, without_a_key):
 )
 def test_a_key_is_enough_where_anything_is_taken(headers, expected):
     assert is_for_program({**headers, "HTTP_ACCEPT": "text/html, */*;q=0.8"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("text/html", True),
+        ("TEXT/HTML;q=0.9", True),
+        ("image/*, text/*", True),
+        ("*/*", False),
+        ("text/csv", False),
+    ],
+)
+def test_pages_are_asked_for_in_any_spelling(accept, expected):
+    assert asks_for_page(accept) == expected

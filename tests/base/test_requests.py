@@ -235,6 +235,15 @@ def test_weight_zero_refuses(api, acme_key):
     assert api(acme_key).get("/v1/users", headers={"Accept": "text/html;q=0, application/json"}).status_code == 200
 
 
+@pytest.mark.parametrize("accept", ["text/*", "TEXT/HTML", "Text/Html;q=0.9", "*/*;q=0, text/*;q=0.1"])
+def test_pages_in_any_spelling_are_made_the_long_way(api, acme_key, client, accept):
+    """A change that was made must not be answered with 500: the secret of a new key would be lost with it."""
+    body = {"name": "Ada", "email": "ada@pages.example", "password": "correct horse battery"}
+    answer = api(acme_key).post("/v1/users", body, headers={"Accept": accept})
+    assert (answer.status_code, answer["Content-Type"]) == (201, "text/html; charset=utf-8")
+    assert client.get("/v1/users", headers={"Accept": accept}).status_code == 401
+
+
 def test_length_comes_before_type(api, acme_key):
     answer = api(acme_key).client.post("/v1/users", "x" * (1024 * 1024 + 1), content_type="text/plain")
     assert answer.status_code == 413
