@@ -77,6 +77,7 @@ class Engine:
         self._paced_until = 0.0
         self._blocked_seconds = SHORTEST_BLOCKED_SECONDS
         self._last_claim = 0
+        self._was_short = False
 
     # From outside
 
@@ -160,8 +161,8 @@ class Engine:
             self._desk_event.set()
 
     def _is_worth_recording(self) -> bool:
-        """Tell whether many ended and nothing is under way: where a host is at its cap, only a record frees places."""
-        return not self._places and len(self._outbox) >= SMALLEST_CLAIM
+        """Tell whether many ended and the last claim came back short: at a host's cap only a record frees places."""
+        return self._was_short and len(self._outbox) >= SMALLEST_CLAIM
 
     def _land_what_flies(self) -> None:
         """After the stop: wait a while for what is in flight, then give back the rest as due at once."""
@@ -245,7 +246,7 @@ class Engine:
         self._is_rung = False
         room, slow = self._room(), self._places.slow()
         claimed = claims.claim(room, PART_OF_ONE, slow, self._places.left_for_slow(slow))
-        self._last_claim = len(claimed)
+        self._last_claim, self._was_short = len(claimed), len(claimed) < room
         self._claimed_at = now
         if claimed:
             self._places.add(claimed, now)

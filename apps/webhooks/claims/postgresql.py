@@ -139,7 +139,7 @@ WITH {BUSY}, busy_organization AS MATERIALIZED (
     UPDATE webhooks_delivery d
     SET status = 'sending', lease_token = %(token)s, attempt_count = attempt_count + 1, next_attempt_at = NULL,
         lease_until = statement_timestamp() + make_interval(secs => %(lease_seconds)s),
-        sending_to = (SELECT {TARGET} FROM webhooks_endpoint e WHERE e.id = d.endpoint_id)
+        sending_to = (SELECT room.target FROM room WHERE room.id = d.endpoint_id)
     WHERE id = ANY(ARRAY(SELECT id FROM chosen)) AND status = 'pending'
     RETURNING id, endpoint_id, event_id, attempt_count, uncounted_attempts, test
 ), paced AS (
