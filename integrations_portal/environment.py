@@ -83,11 +83,12 @@ class Environment(environ.FileAwareEnv):
         return int(value)
 
     def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
-        """This will return one of the allowed words."""
+        """Return one of the allowed words, in whichever letters it is given."""
         value = self.text(name, default)
-        if value not in allowed:
-            raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
-        return value
+        for word in allowed:
+            if value.lower() == word.lower():
+                return word
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
 
     def words(self, name: str, default: str = "") -> list[str]:
         """This will return the comma-separated parts, empty ones left out."""
@@ -129,7 +130,8 @@ class Environment(environ.FileAwareEnv):
             key_id, separator, encoded = word.partition(":")
             if not separator or not re.fullmatch(r"[A-Za-z0-9_-]{1,16}", key_id) or key_id in ring:
                 raise ImproperlyConfigured(f"{name} must be a list of id:base64 with different ids of 1-16 letters.")
-            ring[key_id] = decode_key(name, encoded)
+            # One that only opens what it closed may be weak: it is how somebody gets away from it.
+            ring[key_id] = decode_key(name, encoded, is_current=not ring)
         return ring
 
     def seconds(self, name: str, default: str) -> tuple[int, ...]:
@@ -154,7 +156,7 @@ class Environment(environ.FileAwareEnv):
         return found
 
 
-def decode_key(name: str, encoded: str) -> bytes:
+def decode_key(name: str, encoded: str, is_current: bool = True) -> bytes:
     """This will return the 32 bytes behind a base64 text, or raise ImproperlyConfigured naming the variable."""
     try:
         key = base64.b64decode(encoded, validate=True)
@@ -162,7 +164,7 @@ def decode_key(name: str, encoded: str) -> bytes:
         key = b""
     if len(key) != 32:
         raise ImproperlyConfigured(f"{name} must hold 32 bytes in base64 (openssl rand -base64 32).")
-    return check_key(name, key)
+    return check_key(name, key) if is_current else key
 
 
 # Bits of the shortest prefix that is somebody's own network; all IPv4 addresses are also inside these of IPv6.

@@ -2,7 +2,9 @@
 
 import os
 import re
+from contextlib import suppress
 from email.utils import parseaddr
+from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
@@ -41,3 +43,13 @@ def file_in_folder(name: str, path: str) -> str:
     if path and (not os.path.isabs(path) or os.path.isdir(path) or not os.path.isdir(os.path.dirname(path))):
         raise ImproperlyConfigured(f"{name} must be the full path of a file, in a folder that exists.")
     return path
+
+
+def database_file(name: str, path: Path, own: Path) -> str:
+    """Return the full path of a database, in a folder that is there; the project's own is made."""
+    if path.parent == own:
+        with suppress(OSError):  # where it cannot be made it is not there
+            own.mkdir(mode=0o700, exist_ok=True)
+    if path.is_dir() or not path.parent.is_dir():
+        raise ImproperlyConfigured(f"{name} must name a file in a folder that exists, not {str(path)!r}.")
+    return str(path)

@@ -6,6 +6,7 @@ The sentences name variables and never quote a value.
 import base64
 import re
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -13,8 +14,8 @@ LEAST_DIFFERENT = 6
 PLACEHOLDERS = re.compile(
     r"(change|replace)[-_ ]?(me|it|this)|placeholder|insecure|your[-_ ]?(own|secret|key|token)|example", re.IGNORECASE
 )
-# What is left where nothing was drawn: empty memory, and bytes that were counted.
-NOT_DRAWN = (bytes(range(32)), bytes(range(1, 33)))
+# So long are the pieces of which most occur once where characters were drawn.
+PIECE = 4
 
 
 def check_text(name: str, value: str, shortest: int) -> str:
@@ -23,9 +24,9 @@ def check_text(name: str, value: str, shortest: int) -> str:
         raise ImproperlyConfigured(f"{name} must have at least {shortest} characters.")
     if PLACEHOLDERS.search(value):
         raise ImproperlyConfigured(f"{name} is an example, not a secret: make one of your own (.env.example says how).")
-    if len(set(value)) < LEAST_DIFFERENT or _repeats(value):
+    if len(set(value)) < LEAST_DIFFERENT or _is_made_up(value.encode()):
         raise ImproperlyConfigured(
-            f"{name} repeats itself, so it can be guessed: make a random one (.env.example says how)."
+            f"{name} repeats itself or counts up, so it can be guessed: make a random one (.env.example says how)."
         )
     return value
 
@@ -39,7 +40,7 @@ def check_token(name: str, value: str, shortest: int) -> str:
 
 def check_key(name: str, key: bytes) -> bytes:
     """Return a key, or say why it is none."""
-    if set(key) <= {0x00, 0xFF} or key in NOT_DRAWN:
+    if _is_made_up(key):
         raise ImproperlyConfigured(f"{name} holds a key that is not random: make one by openssl rand -base64 32.")
     return key
 
@@ -57,6 +58,8 @@ def _written(secret: str | bytes) -> str:
     return base64.b64encode(secret).decode() if isinstance(secret, bytes) else secret
 
 
-def _repeats(value: str) -> bool:
-    """Tell whether the text is a shorter one over and over, the last time perhaps cut off."""
-    return any(value == (value[:size] * len(value))[: len(value)] for size in range(1, len(value) // 2 + 1))
+def _is_made_up(value: bytes) -> bool:
+    """Tell whether the most of a secret repeats itself or counts up or down, as nothing does that was drawn."""
+    pieces = [value[start : start + PIECE] for start in range(len(value) - PIECE + 1)]
+    steps = [abs(after - before) for before, after in pairwise(value)]
+    return 2 * len(set(pieces)) <= len(pieces) or 2 * steps.count(1) >= len(steps)

@@ -5,13 +5,18 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import environ
+import psycopg
 import redis
 from django.core.exceptions import ImproperlyConfigured
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
 
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 # Everything else that redis-py takes there would change how long a request waits for Redis.
 REDIS_OPTIONS = re.compile(r"db|username|password|ssl_[a-z_]+")
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
+# The folder of a socket that is nowhere.
+NO_HOST = "/dev/null"
 IN_MEMORY = "sqlite://:memory:"
 HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*|[0-9a-f:.]+")
 # Of these the path is one of the file system, where an @ is nothing special.
@@ -77,7 +82,21 @@ def database(name: str, value: str) -> dict[str, Any]:
         raise ImproperlyConfigured(f"{name} of a SQLite file must not have a question mark in it.")
     if parts.scheme != "sqlite" and not unquote(parts.path).rpartition("/")[2]:
         raise ImproperlyConfigured(f"{name} names no database: postgres://user:password@host:5432/name.")
+    if parts.scheme != "sqlite":
+        _check_options(name, dict(parse_qsl(parts.query, keep_blank_values=True)))
     return environ.Env.db_url_config(value)
+
+
+def _check_options(name: str, options: dict[str, str]) -> None:
+    """Have libpq judge the options, without a host to connect to; Django would take some of its own among them."""
+    options.pop("hostaddr", None)
+    wait = options.get("connect_timeout", "0")
+    try:
+        is_right = pq.PGconn.ping(make_conninfo(**{**options, "host": NO_HOST}).encode()) != pq.Ping.NO_ATTEMPT
+    except psycopg.Error:
+        is_right = False
+    if not (is_right and re.fullmatch(r"-?[0-9]{1,9}", wait)):
+        raise ImproperlyConfigured(f"{name} has an option after the question mark that PostgreSQL does not understand.")
 
 
 def _each_host(value: str) -> list[str]:

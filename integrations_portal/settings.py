@@ -147,7 +147,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     if _database["NAME"] != ":memory:":
-        _database["NAME"] = str(BASE_DIR / _database["NAME"])
+        _database["NAME"] = places.database_file("DATABASE_URL", BASE_DIR / _database["NAME"], BASE_DIR / "var")
         # A file for tests too: several threads and processes take part in them.
         _database["TEST"] = {"NAME": _database["NAME"] + ".test"}
     # IMMEDIATE: a deferred transaction that reads and then writes after somebody else's commit fails at once

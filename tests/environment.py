@@ -6,6 +6,7 @@ anything that the caller's own environment names.
 
 import atexit
 import base64
+import hashlib
 import os
 import shutil
 import tempfile
@@ -24,6 +25,9 @@ for name in list(os.environ):
     ):  # fmt: skip
         del os.environ[name]
 
+# Keys of the tests: 32 bytes as from a generator, the same in each process.
+KEYS = {word: hashlib.sha256(word.encode()).digest() for word in ("encryption", "pepper", "audit")}
+ENCODED = {word: base64.b64encode(key).decode() for word, key in KEYS.items()}
 # A folder of its own for each process: runs beside each other, and xdist's workers, do not meet.
 FOLDER = tempfile.mkdtemp(prefix="portal-tests-")
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
@@ -33,9 +37,9 @@ os.environ.update(
         "DJANGO_SETTINGS_MODULE": "integrations_portal.settings",
         "DEBUG": "false",
         "SECRET_KEY": "a-secret-key-of-the-tests-that-is-long-enough",
-        "ENCRYPTION_KEYS": "t1:" + base64.b64encode(b"e" * 32).decode(),
-        "KEY_PEPPERS": "t1:" + base64.b64encode(b"p" * 32).decode(),
-        "AUDIT_SIGNING_KEY": base64.b64encode(b"a" * 32).decode(),
+        "ENCRYPTION_KEYS": f"t1:{ENCODED['encryption']}",
+        "KEY_PEPPERS": f"t1:{ENCODED['pepper']}",
+        "AUDIT_SIGNING_KEY": ENCODED["audit"],
         "DATABASE_URL": os.environ.get("TEST_DATABASE_URL", f"sqlite:///{FOLDER}/tests.sqlite3"),
         "REDIS_URL": os.environ.get("TEST_REDIS_URL", ""),
         "PUBLIC_URL": "http://127.0.0.1:8000",

@@ -3,7 +3,6 @@
 A child is also ended by the system when the test run itself is killed (Linux).
 """
 
-import base64
 import contextlib
 import ctypes
 import http.client
@@ -22,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.environment import ENCODED
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"
@@ -175,9 +176,9 @@ class Portal:
             **kept,
             "DJANGO_SETTINGS_MODULE": "integrations_portal.settings",
             "SECRET_KEY": "a-secret-key-of-a-server-of-the-tests-alone",
-            "ENCRYPTION_KEYS": "t1:" + base64.b64encode(b"e" * 32).decode(),
-            "KEY_PEPPERS": "t1:" + base64.b64encode(b"p" * 32).decode(),
-            "AUDIT_SIGNING_KEY": base64.b64encode(b"a" * 32).decode(),
+            "ENCRYPTION_KEYS": f"t1:{ENCODED['encryption']}",
+            "KEY_PEPPERS": f"t1:{ENCODED['pepper']}",
+            "AUDIT_SIGNING_KEY": ENCODED["audit"],
             "DATABASE_URL": f"sqlite:///{self.folder}/portal.sqlite3",
             "PUBLIC_URL": f"http://{HOST}:8000",
             "ALLOWED_HOSTS": HOST,

@@ -18,10 +18,11 @@ from apps.base.resealing import older_values, reseal_all
 from apps.webhooks.models import Attempt, Delivery, Endpoint, EndpointSecret
 from integrations_portal.management.commands.worker import tell_what_does_not_open
 from tests.engines import LOOPBACK, engine, make_endpoint, publish, statuses
+from tests.environment import KEYS
 from tests.receivers import Receiver
 
 pytestmark = pytest.mark.django_db
-OLD, NEW = b"e" * 32, b"n" * 32
+OLD, NEW = KEYS["encryption"], b"n" * 32
 
 
 def rotate():

@@ -3,6 +3,7 @@
 The settings file is run anew for each case, in a process beside the tests whose environment holds nothing else.
 """
 
+import ast
 import base64
 import hashlib
 import json
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from integrations_portal.environment_places import database_file
 from tests.servers import free_port
 
 pytestmark = pytest.mark.pure
@@ -191,6 +193,12 @@ WRONG = [
     ("ENCRYPTION_KEYS", "k1:" + base64.b64encode(bytes(32)).decode()),
     ("KEY_PEPPERS", "p1:" + base64.b64encode(b"\xff" * 32).decode()),
     ("AUDIT_SIGNING_KEY", base64.b64encode(bytes(range(32))).decode()),
+    ("AUDIT_SIGNING_KEY", base64.b64encode(b"A" * 32).decode()),
+    ("ENCRYPTION_KEYS", "k1:" + base64.b64encode(b"passwordpasswordpasswordpassword").decode()),
+    ("KEY_PEPPERS", "p1:" + base64.b64encode(bytes(range(64, 32, -1))).decode()),
+    ("SECRET_KEY", "passwordpasswordpasswordpassword1"),
+    ("SECRET_KEY", "abcdefghijklmnopqrstuvwxyz0123456789"),
+    ("METRICS_TOKEN", "0123456789abcdef"),
     ("KEY_PEPPERS", f"p1:{KEY}"),
     ("KEY_PEPPERS", f"p2:{PEPPER},p1:{KEY}"),
     ("AUDIT_SIGNING_KEY", KEY),
@@ -250,6 +258,13 @@ WRONG = [
     ("DATABASE_URL", "sqlite:///"),
     ("DATABASE_URL", "sqlite://var/portal.sqlite3"),
     ("DATABASE_URL", "sqlite:///var/"),
+    ("DATABASE_URL", "sqlite:////nowhere/at/all/portal.sqlite3"),
+    ("DATABASE_URL", "sqlite:///nowhere/portal.sqlite3"),
+    ("DATABASE_URL", "postgres://portal:hunter2@db/portal?autocommit=false"),
+    ("DATABASE_URL", "postgres://portal:hunter2@db/portal?atomic_requests=true"),
+    ("DATABASE_URL", "postgres://portal:hunter2@db/portal?sslmode=yes"),
+    ("DATABASE_URL", "postgres://portal:hunter2@db/portal?ssl=true"),
+    ("DATABASE_URL", "postgres://portal:hunter2@db/portal?connect_timeout=soon"),
     ("DATABASE_URL", "postgis://portal:hunter2@db/portal"),
     ("REDIS_URL", "redis://:hunter2/x@redis:6379/0"),
     ("REDIS_URL", "redis://:hunter2@redis:port/0"),
@@ -313,6 +328,11 @@ LOCAL = {"PUBLIC_URL": "http://localhost:8000", "ALLOWED_HOSTS": None}
         ({}, "WEBHOOK_ALLOW_CIDRS", ()),
         ({}, "AUTH_FAILURES_PER_MINUTE", 60),
         ({"ENCRYPTION_KEYS": f" b:{KEY} ,\n a:{KEY} "}, "ENCRYPTION_KEYS", dict.fromkeys("ba", base64.b64decode(KEY))),
+        (
+            {"ENCRYPTION_KEYS": f"b:{KEY},a:{base64.b64encode(b'A' * 32).decode()}"},
+            "ENCRYPTION_KEYS",
+            {"b": base64.b64decode(KEY), "a": b"A" * 32},
+        ),
         ({"WEBHOOK_RETRY_SCHEDULE": "1, 2"}, "WEBHOOK_RETRY_SCHEDULE", (1, 2)),
         ({"PUBLIC_URL": "http://[::1]:8000", "ALLOWED_HOSTS": None}, "ALLOWED_HOSTS", ["[::1]"]),
         ({"ALLOWED_HOSTS": ".example.com"}, "ALLOWED_HOSTS", [".example.com"]),
@@ -332,7 +352,8 @@ LOCAL = {"PUBLIC_URL": "http://localhost:8000", "ALLOWED_HOSTS": None}
         ),
         ({"REDIS_URL": "unix:///run/redis.sock?db=1"}, "REDIS_URL", "unix:///run/redis.sock?db=1"),
         ({"MAINTENANCE_FLAG": "/tmp/maintenance"}, "MAINTENANCE_FLAG", "/tmp/maintenance"),
-        ({"METRICS_TOKEN": "0123456789abcdef"}, "METRICS_TOKEN", "0123456789abcdef"),
+        ({"METRICS_TOKEN": "f3a9c05be17d2846"}, "METRICS_TOKEN", "f3a9c05be17d2846"),
+        ({"LOG_LEVEL": "warning"}, "LOG_LEVEL", "WARNING"),
         # Somebody else's variables.
         (
             {
@@ -392,6 +413,27 @@ def test_a_missing_variable_names_the_one_that_may_have_been_meant(read):
 
 def test_debug_is_refused_in_public(read):
     check_refused(read, "DEBUG", DEBUG="true")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "sslmode=verify-full&sslrootcert=/etc/ca.pem",
+        "connect_timeout=5",
+        "target_session_attrs=read-write",
+        "hostaddr=192.0.2.1",
+    ],
+)
+def test_options_of_libpq_are_taken(read, options):
+    """Nothing is connected to: the address is one that nobody has."""
+    option, _, value = options.partition("&")[0].partition("=")
+    settings = read(DATABASE_URL=f"postgres://portal:word@192.0.2.1/portal?{options}")["settings"]
+    assert ast.literal_eval(settings["DATABASES"])["default"]["OPTIONS"][option] == (5 if value == "5" else value)
+
+
+def test_the_folder_of_the_project_is_made(tmp_path):
+    assert database_file("DATABASE_URL", tmp_path / "var/portal.sqlite3", tmp_path / "var").endswith("portal.sqlite3")
+    assert (tmp_path / "var").stat().st_mode & 0o777 == 0o700
 
 
 def test_several_hosts_of_postgresql_are_taken(read):
