@@ -1,0 +1,63 @@
+"""A mail server may send on for ever without an end to its answer: the connection ends all the same."""
+
+import smtplib
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from django.core.mail import EmailMessage, get_connection
+
+from apps.base import smtp
+from integrations_portal import environment_urls
+from tests.servers import HOST
+
+pytestmark = pytest.mark.pure
+GREETING = b"220 mail.example\r\n"
+
+
+class Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    first, again = b"", b""
+
+
+class Dripping(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        assert isinstance(self.server, Server)
+        with suppress(OSError):
+            self.wfile.write(self.server.first)
+            for _ in range(400):
+                self.wfile.write(self.server.again)
+                time.sleep(0.05)
+
+
+@pytest.fixture
+def dripping(settings: Any) -> Iterator[Server]:
+    with Server((HOST, 0), Dripping) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings.EMAIL_HOST, settings.EMAIL_PORT = server.server_address
+        yield server
+        server.shutdown()
+
+
+@pytest.mark.parametrize(("first", "again"), [(b"220 ", b"a"), (b"", b"220-more\r\n"), (GREETING, b"2")])
+def test_a_connection_ends_although_the_server_sends_on(
+    dripping: Server, monkeypatch: pytest.MonkeyPatch, first: bytes, again: bytes
+) -> None:
+    dripping.first, dripping.again = first, again
+    monkeypatch.setattr(smtp, "MOST_SECONDS", 0.5)
+    backend = environment_urls.mail_server("EMAIL_URL", "smtp://mail.example")["EMAIL_BACKEND"]
+    started = time.monotonic()
+    with pytest.raises(smtplib.SMTPException):
+        EmailMessage("s", "b", to=["ada@acme.example"], connection=get_connection(backend)).send()
+    assert time.monotonic() - started < 8
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps", "smtp+tls", "smtp+ssl"])
+def test_every_way_to_a_mail_server_has_a_clock(scheme: str) -> None:
+    found = environment_urls.mail_server("EMAIL_URL", f"{scheme}://u:p@mail.example:587")
+    connection = smtp.EmailBackend(use_ssl=found.get("EMAIL_USE_SSL", False)).connection_class
+    assert found["EMAIL_BACKEND"] == "apps.base.smtp.EmailBackend" and issubclass(connection, smtp._Timed)
