@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 from apps.audit.texts import clean
 from apps.base.actor import Actor
+from apps.base.names import UNREADABLE
 from apps.base.secrets import KeyText, matches, parse_key
 from apps.credentials.registry import KINDS
 
@@ -47,7 +48,9 @@ def without_key(where: str, key: KeyText) -> str:
             text = _hide_pieces(decoded, key)
             break
         decoded = unquote(decoded)
-    return clean(USER_INFO.sub("", " ".join(text.split())), LONGEST_PLACE)
+    # Last, for what is decoded may hold such characters again.
+    text = " ".join(UNREADABLE.sub(" ", text).split())
+    return clean(USER_INFO.sub("", text), LONGEST_PLACE)
 
 
 def _hide_pieces(text: str, key: KeyText) -> str:

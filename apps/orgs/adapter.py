@@ -7,11 +7,13 @@ from urllib.parse import urlsplit
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.auth_backends import AuthenticationBackend
 from allauth.account.internal.flows.login import get_authentication_records
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.stages import AuthenticateStage
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
@@ -69,7 +71,16 @@ class AccountAdapter(DefaultAccountAdapter):
         return ["apps.orgs.adapter.SecondStepStage"]
 
     def login(self, request: PortalRequest, user: User) -> None:
-        """This will open the session, under a new key, and note when it began."""
+        """Open the session, under a new key, and note when it began.
+
+        Whatever the way in: a passkey, single sign-on or a second step that was waiting would open it to whoever had
+        the account before its address was changed.
+        """
+        if user.waits_for_owner:
+            _send_first_link(request, user)
+            said = _("The email address of this account is not verified yet. Open the link that we sent to it.")
+            refusal = render(request, "account/sign_on_failed.html", {"message": said}, status=403)
+            raise ImmediateHttpResponse(refusal)
         # Of a first sign-in everybody knows: the mail before it led here.
         is_news = user.last_login is not None and not browsers.is_known(request, user)
         super().login(request, user)
@@ -104,6 +115,11 @@ def _may_mail(request: PortalRequest, user: User, group: str, rate: str) -> bool
     return True
 
 
+def _send_first_link(request: PortalRequest | None, user: User) -> None:
+    if request is None or _may_mail(request, user, "first-links", FIRST_LINKS):
+        actions.send_first_link(user=user)
+
+
 def is_own_path(url: str) -> bool:
     """This will tell whether a text is a path of this site that a browser cannot take for anything else."""
     plain = url.startswith("/") and "\\" not in url and url.isprintable()
@@ -125,8 +141,7 @@ class Backend(AuthenticationBackend):
         user = super().authenticate(request, **credentials)
         if not isinstance(user, User) or not user.waits_for_owner:
             return user
-        if request is None or _may_mail(request, user, "first-links", FIRST_LINKS):
-            actions.send_first_link(user=user)
+        _send_first_link(request, user)
         return None
 
     def _authenticate_by_email(self, email: str, password: str) -> AbstractBaseUser | None:

@@ -16,6 +16,7 @@ from apps.api_keys import actions as key_actions
 from apps.api_keys.models import ApiKey
 from apps.audit.models import ApiCall, AuditEntry, RefusedCalls
 from apps.base.actor import system
+from apps.base.names import UNREADABLE
 from apps.base.secrets import checksum, new_key, parse_key
 from apps.credentials import api as door
 from apps.credentials.actions import report_leak, without_key
@@ -285,16 +286,23 @@ def test_the_place_is_kept_without_the_key(acme, acme_key, where):
     kept = AuditEntry.objects.get(action="api_key.leaked").changes["where"][1]
     everything = json.dumps([kept, Notice.objects.get().params, published("api_key.leaked")]).lower()
     assert text[20:36].lower() not in everything and encoded[60:120] not in everything
-    assert "\n" not in kept and "\t" not in kept and "[redacted]" in kept
+    assert "\n" not in kept and "\t" not in kept and ("[redacted]" in kept or kept.endswith("=••••"))
 
 
 def test_other_secrets_of_the_place_are_not_kept_either(acme_key):
     other, key = new_key("ipk_").text, parse_key(acme_key.text)
     assert other[16:] not in without_key(f"beside {other}", key)
-    assert without_key("https://jo:hunter2@git.example/a?b=c%20d", key) == "https://git.example/a?b=c%20d"
+    assert without_key("https://jo:hunter2@git.example/a%20d?b=c%20d", key) == "https://git.example/a%20d?b=••••"
     assert without_key("https://jo:hun@ter2@git.example/a@b", key) == "https://git.example/a@b"
     assert without_key(WHERE, key) == WHERE and without_key("", key) == ""
     assert len(without_key("ipk_" + "é" * 499, key)) <= 500
+
+
+def test_the_place_reads_as_it_is_written(acme_key):
+    key = parse_key(acme_key.text)
+    assert without_key("https://x.example/a\u202egpj\u200b.exe", key) == "https://x.example/a gpj .exe"
+    shown = without_key(f"see%20%E2%80%AEthis%0A{acme_key.text}", key)
+    assert not UNREADABLE.search(shown)
 
 
 def test_the_key_stands_nowhere_afterwards(acme, acme_key, ada):

@@ -52,6 +52,16 @@ def test_a_passkey_signs_in_alone(browser_of, ada):
     assert (answer.status_code, answer["Location"]) == (302, HERE) and is_in(browser)
 
 
+def test_it_opens_no_account_whose_address_waits_for_its_owner(browser_of, vera, api, acme_key):
+    passkey = Passkey()
+    add(browser_of(vera), passkey)
+    api(acme_key).patch(f"/v1/users/{vera.public_id}", {"email": "next@example.com"})
+    browser = Client()
+    answer = browser.post(SIGN_IN, {"credential": passkey.sign(ask(browser)), "next": HERE})
+    assert answer.status_code == 403 and "not verified yet" in answer.content.decode() and not is_in(browser)
+    assert OutgoingMail.objects.filter(template="first_sign_in", to="next@example.com").exists()
+
+
 def test_its_answer_opens_once_and_in_one_session(browser_of, ada):
     passkey = Passkey()
     add(browser_of(ada), passkey)

@@ -42,6 +42,13 @@ def test_the_password_alone_opens_nothing(ada):
     assert is_in(browser)
 
 
+def test_a_step_that_was_waiting_opens_no_account_whose_address_was_changed(vera, api, acme_key):
+    give_app(vera)
+    browser = after_password(vera)
+    api(acme_key).patch(f"/v1/users/{vera.public_id}", {"email": "next@example.com"})
+    assert browser.post(STEP, {"code": code_now()}).status_code == 403 and not is_in(browser)
+
+
 def test_a_code_opens_once(ada):
     give_app(ada)
     code = code_now()

@@ -212,6 +212,14 @@ def test_a_provisional_password_ends_with_the_first_visit(idp, api, acme_key):
     assert not user.has_usable_password() and EmailAddress.objects.get(user=user).verified
 
 
+def test_it_opens_no_account_whose_address_was_changed_by_others(idp, vera, api, acme_key):
+    idp.claims = {"email": vera.email}
+    assert is_in(visit(idp)[0])
+    api(acme_key).patch(f"/v1/users/{vera.public_id}", {"email": "next@example.com"})
+    browser, answer = visit(idp)
+    assert answer.status_code == 403 and not is_in(browser)
+
+
 def test_who_signs_in_by_it_alone_confirms_by_it_and_only_anew(idp, ada, ann):
     browser, _answer = visit(idp)
     ada.set_unusable_password()
