@@ -73,15 +73,15 @@ def own_successors(key: Key) -> list[Key]:
     """Return the keys that still work of those that the key created by rotating itself, and they in turn, oldest first.
 
     Whoever had the key's text has theirs: it was in the answer to the rotation. A key that somebody else created by
-    rotating is none of them, nor is what came after it.
+    rotating is none of them, but one that the key made of that in turn, while it still worked, is.
     """
     found: list[Key] = []
     creators, newest, rows = {key.public_id}, key, cast(QuerySet[Key], type(key).objects)
-    while successor := rows.filter(replaces=newest, created_by_id__in=creators).first():
-        creators.add(successor.public_id)
+    while successor := rows.filter(replaces=newest).first():
         newest = successor
-        if not successor.has_ended:
-            found.append(successor)
+        if newest.created_by_id in creators:
+            creators.add(newest.public_id)
+            found += [] if newest.has_ended else [newest]
     return found
 
 

@@ -97,6 +97,16 @@ def test_a_key_that_somebody_else_rotated_is_left_alone(leaked, make_key, acme, 
     assert states(after) == ["quarantined"]
 
 
+def test_a_key_that_goes_on_from_somebody_elses_rotation_is_reached(leaked, api, admin_key):
+    kept = rotate(admin_key.text, leaked, 3600)
+    taken = rotate(leaked, kept, 3600)
+    further = rotate(taken, taken, 3600)
+    report(leaked)
+    assert states(kept, taken, further) == ["expired", "quarantined", "quarantined"]
+    api(admin_key).post(f"{KEYS}/{leaked.row.public_id}/revoke", {"successors": True})
+    assert states(taken, further) == ["revoked", "revoked"]
+
+
 def test_a_key_that_rotated_after_its_report_is_found_by_the_next_one(leaked):
     Organization.objects.update(leak_policy="tell")
     report(leaked)
