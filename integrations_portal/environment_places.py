@@ -51,5 +51,5 @@ def database_file(name: str, path: Path, own: Path) -> str:
         with suppress(OSError):  # where it cannot be made it is not there
             own.mkdir(mode=0o700, exist_ok=True)
     if path.is_dir() or not path.parent.is_dir():
-        raise ImproperlyConfigured(f"{name} must name a file in a folder that exists, not {str(path)!r}.")
+        raise ImproperlyConfigured(f"{name} must name a file in a folder that exists.")
     return str(path)

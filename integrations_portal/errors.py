@@ -8,7 +8,7 @@ import logging
 import sys
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -28,6 +28,10 @@ USUAL_WAIT_SECONDS = 60
 # Names in a form of what is never given back: whoever sees the page must type it again.
 SECRET_WORDS = ("password", "csrfmiddlewaretoken", "code", "secret", "credential")
 MOST_FIELDS = 200
+WRONG_HOST = (
+    "The Host header names no host of this service, or can't be read. Use the address that you were given, and check"
+    " that proxies pass Host on."
+)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -38,9 +42,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         return answer_error(
             request, PortalError("The body is larger than 1 MiB.", "payload_too_large", 413), minimal=True
         )
-    return answer_error(
-        request, PortalError("The request could not be understood.", "invalid_request", 400), minimal=True
-    )
+    message = WRONG_HOST if isinstance(exception, DisallowedHost) else "The request could not be understood."
+    return answer_error(request, PortalError(message, "invalid_request", 400), minimal=True)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

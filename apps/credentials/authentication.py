@@ -39,9 +39,13 @@ def sent_keys(headers: dict[str, Any]) -> set[str]:
 
 
 def _keys_of_basic(credential: str) -> set[str]:
-    """Return the key that Basic (RFC 7617) carries as user name or password; any other pair is none of ours."""
+    """Return the key that Basic (RFC 7617) carries as user name or password; any other pair is none of ours.
+
+    Some leave the padding out, or write what stands beside the key in another charset than UTF-8.
+    """
+    code = credential.strip().rstrip("=")
     try:
-        pair = base64.b64decode(credential.strip(), validate=True).decode()
+        pair = base64.b64decode(code + "=" * (-len(code) % 4), validate=True).decode(errors="replace")
     except ValueError:
         return set()
     return {part.strip() for part in pair.partition(":")[::2] if key_hints.PREFIX.search(part)}

@@ -135,12 +135,19 @@ def test_a_change_whose_headers_cannot_be_read_is_not_made(server, key, headers,
 
 
 def test_a_key_as_the_user_name_of_basic_counts(server, key):
-    for pair in (key + b":", b"api:" + key, key + b":x"):
-        status, _ = send(server, "/v1/users", b"Authorization: Basic " + base64.b64encode(pair))
-        assert status == 200
+    for pair in (key + b":", b"api:" + key, key + b":x", b"\xe9:" + key):
+        for code in (base64.b64encode(pair), base64.b64encode(pair).rstrip(b"=")):
+            assert send(server, "/v1/users", b"Authorization: Basic " + code)[0] == 200
     netrc = base64.b64encode(b"ada:secret")
     assert send(server, "/v1/users", b"Authorization: Basic " + netrc, b"X-API-Key: " + key)[0] == 200
     assert send(server, "/v1/users", b"Authorization: Basic " + netrc)[1]["code"] == "missing_api_key"
+
+
+@pytest.mark.parametrize("host", [b"evil.example", b"", b"\xff", b"127.0.0.1, evil.example"])
+def test_a_host_that_is_not_served_is_named(server, key, host):
+    """``send`` writes the right one before it: of two, neither is chosen."""
+    status, said = send(server, "/v1/users", bearer(key), b"Host: " + host)
+    assert status == 400 and "Host header" in said["error"]
 
 
 # As Java's HttpURLConnection, older ones, and browsers send it.

@@ -259,7 +259,7 @@ WRONG = [
     ("DATABASE_URL", "sqlite://var/portal.sqlite3"),
     ("DATABASE_URL", "sqlite:///var/"),
     ("DATABASE_URL", "sqlite:////nowhere/at/all/portal.sqlite3"),
-    ("DATABASE_URL", "sqlite:///nowhere/portal.sqlite3"),
+    ("DATABASE_URL", "sqlite:///portal:hunter2@db/portal"),
     ("DATABASE_URL", "postgres://portal:hunter2@db/portal?autocommit=false"),
     ("DATABASE_URL", "postgres://portal:hunter2@db/portal?atomic_requests=true"),
     ("DATABASE_URL", "postgres://portal:hunter2@db/portal?sslmode=yes"),
