@@ -186,7 +186,7 @@ class GuardedHandle:
         """Tell whether a Content-Length was too large for curl, which then takes any end for the end of the body."""
         if self.curl.getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD_T) >= 0 or self.is_body_cut:
             return False
-        names = {line.partition(b":")[0].strip().lower() for line in self.raw_head}
+        names = {line.partition(b":")[0].lower() for line in self.raw_head}
         return b"content-length" in names and b"transfer-encoding" not in names
 
     def has_flooded(self) -> bool:
