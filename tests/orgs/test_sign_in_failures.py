@@ -71,6 +71,11 @@ def test_time_does_not_tell_of_an_account(ada, api, acme_key, monkeypatch):
     assert time.monotonic() - started < 0.4, "only what is refused waits"
 
 
+@pytest.mark.parametrize("email", ["a@b\0c.example", "\0", "ada\0@acme.example"])
+def test_an_address_with_a_nul_is_a_wrong_one(ada, email):
+    assert sign_in(email, "wrong").status_code == 200 and sign_in(ada.email, "wro\0ng").status_code == 200
+
+
 def test_a_flood_is_a_few_entries(ada, monkeypatch, counted):
     monkeypatch.setattr("apps.orgs.account.entrance.FAILURES", "1000/5m")
     monkeypatch.setattr("apps.orgs.account.entrance.SIGN_INS", "1000/m")

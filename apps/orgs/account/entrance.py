@@ -75,7 +75,8 @@ class SignIn(LoginView):
         """This will count the failure."""
         form_limits.note_failure(self.request, "sign-in-failures", FAILURES, per=self._account)
         if self.request.POST.get("login") and self.request.POST.get("password"):
-            found = User.objects.with_address(self.request.POST["login"])
+            # As the form read it: what it refused, such as a NUL, no database takes either.
+            found = User.objects.with_address(form.cleaned_data.get("login", ""))
             # The log of an organization that made an account for somebody must not tell of one elsewhere.
             failures.note_wrong_password(self.request, None if found is None or found.waits_for_owner else found)
         time.sleep(max(0.0, self._started + ANSWER_SECONDS - time.monotonic()))
