@@ -61,7 +61,7 @@ def test_strangers_are_only_counted(db):
     assert set(RefusedCalls.objects.values_list("address", "minute", "code", "calls")) == {
         ("203.0.113.9", minute, "missing_api_key", 3),
         ("203.0.113.9", minute, "not_found", 1),
-        ("2001:db8::1", minute, "missing_api_key", 1),
+        ("2001:db8::/64", minute, "missing_api_key", 1),
     }
     assert not ApiCall.objects.exists()
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from apps.api_keys.models import ApiKey
 from apps.audit import calls
 from apps.audit.models import AuditEntry
+from apps.base.secrets import PasswordHasher
 from apps.credentials import idempotency
 from apps.credentials.models import IdempotencyRecord
 from apps.orgs.models import User
@@ -187,15 +188,13 @@ def test_a_revocation_holds_at_the_next_call(admin_key, acme_key):
 
 
 def test_passwords_are_hashed_before_the_transaction(admin_key, monkeypatch):
-    from apps.orgs import passwords
+    hash_it, open_transactions = PasswordHasher.encode, []
 
-    hash_it, open_transactions = passwords.make_password, []
-
-    def watched(password: str) -> str:
+    def watched(hasher: PasswordHasher, password: str, salt: str) -> str:
         open_transactions.append(connection.in_atomic_block)
-        return hash_it(password)
+        return hash_it(hasher, password, salt)
 
-    monkeypatch.setattr(passwords, "make_password", watched)
+    monkeypatch.setattr(PasswordHasher, "encode", watched)
     assert post(admin_key, "/v1/users", USER).status_code == 201
     batch = {"users": [{**USER, "email": f"{number}@example.com"} for number in range(3)]}
     assert post(admin_key, "/v1/users/batch", batch).status_code == 200

@@ -20,7 +20,11 @@ ROUTES = [route for route in of_door("api", "sdk") if route.name not in NO_PATH]
 # What answers something else each time, and a file that is read while it is sent.
 UNTAGGED = {"api-me", "api-usage", "api-api-key-usage", "api-audit-log-export"}
 # The list of what the caller does meanwhile holds the call itself.
-QUERY = {"api-audit-log": "?category=change", "api-audit-log-export": "?format=jsonl"}
+QUERY = {
+    "api-audit-log": "?category=change",
+    "api-audit-log-export": "?format=jsonl",
+    "api-descendants": "?of=user_01JD2V8Q4ZK7M3X9T5B6CW",
+}
 STATES = ("rotate", "revoke", "disable", "enable", "release")
 TAKES_IF_MATCH = {
     ("api-user", "PUT"), ("api-user", "PATCH"), ("api-user", "DELETE"),

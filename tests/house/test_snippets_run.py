@@ -42,7 +42,7 @@ ORDER = (
     *("replayWebhookEndpoint", "listReplays", "getReplay", "cancelReplay", "deleteWebhookEndpoint"),
     *("createSdkKey", "listSdkKeys", "getSdkKey", "updateSdkKey", "disableSdkKey", "enableSdkKey", "releaseSdkKey"),
     *("activateDevice", "getOwnActivation", "beat", "freeOwnActivation", "listActivations", "freeActivation"),
-    *("rotateSdkKey", "revokeSdkKey", "listAuditLog", "exportAuditLog"),
+    *("rotateSdkKey", "revokeSdkKey", "listAuditLog", "exportAuditLog", "listDescendants", "endDescendants"),
 )
 # The variables that an answer fills: which operation, which field of it, which variable.
 FILLS = (
