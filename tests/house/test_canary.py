@@ -267,6 +267,7 @@ def look_at_everything(day: Day, browser: Client, admin: Api, operator: Client) 
         "user_id": User.objects.get(name="Jo"), "invitation_id": Invitation.objects.first(),
     }  # fmt: skip
     ids = {name: row.public_id for name, row in samples.items()}
+    ids["creator"] = ids["key_id"]
     for route in routes():
         if "GET" in route.methods and route.door == "page":
             for query in ("", "?tab=verify", "?tab=settings", "?tab=test", "?tab=request"):
