@@ -8,6 +8,7 @@ from apps.base.names import PLAIN_TEXT
 from apps.base.serializers import Address, Flag, Moment, Opaque, StrictSerializer, Text, Whole
 from apps.base.shapes import Schema, nullable
 from apps.orgs.serializers import Anything, Email, NewUserBody
+from apps.sdk_keys.serializers import Reported
 from apps.webhooks.serializers import AnyObject, Headers
 
 
@@ -61,6 +62,7 @@ FIXED: tuple[tuple[type[serializers.Field], Schema], ...] = (
     (Moment, {"type": "string", "maxLength": 40, "examples": ["2026-11-22T10:00:00Z"]}),
     (Headers, {"type": "object", "additionalProperties": {"type": "string"}}),
     (AnyObject, {"type": "object"}),
+    (Reported, {"anyOf": [{"type": "string"}, {"type": "number"}]}),
 )
 
 
