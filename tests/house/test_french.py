@@ -38,7 +38,7 @@ CALL = re.compile(rf"\b(_|n?p?gettext)\(((?:{STRING}|count|[,\s])+)\)")
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-zA-Z]|%[sdr]|\{\w*\}|</?\w[^>]*>|&#?\w+;")
 # Not prose: addresses, scopes and times, JSON, and how a header is written.
-CODE = re.compile(r"""https?://\S*|\b\w+:\w+\b|\["\*"\]|\bX-Team: blue\b|\bNom: valeur\b""")
+CODE = re.compile(r"""\w+://\S*|\b\w+:\w+\b|\["\*"\]|\bX-Team: blue\b|\bNom: valeur\b""")
 NO_BREAK, NARROW = "\u00a0", "\u202f"
 MISTAKES = {
     "a straight apostrophe: write ’": re.compile("'"),
@@ -48,7 +48,7 @@ MISTAKES = {
     "no no-break space (U+00A0) inside « »": re.compile(rf"«(?!{NO_BREAK})|(?<!{NO_BREAK})»"),
     "a space doubled, or at an end": re.compile(rf"^\s|\s\Z|[ {NO_BREAK}{NARROW}]{{2}}"),
     "three dots: write …": re.compile(r"\.\.\."),
-    "a word that the glossary replaces": re.compile(r"(?i)\bavec succès\b|événement|\bendpoints?\b"),
+    "a word that the glossary replaces": re.compile(r"(?i)\bavec succès\b|évènement|\bendpoints?\b"),
 }
 
 
