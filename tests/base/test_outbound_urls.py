@@ -99,7 +99,7 @@ def test_a_url_is_written_anew_from_its_parts(text: str, url: str) -> None:
 
 def test_plain_http_needs_a_literal_that_the_operator_allowed() -> None:
     target = check_url("http://127.0.0.1:9000/hook", LOCAL)
-    assert target.literal == ip_address("127.0.0.1") and target.port == 9000 and target.is_allowed_exception
+    assert target.literal == ip_address("127.0.0.1") and target.port == 9000
     assert check_url("http://[::1]:9000/", LOCAL).url == "http://[::1]:9000/"
     for url in ("http://a.example/", "http://8.8.8.8/", "http://127.0.0.1:81/", "http://a.localhost:9000/"):
         with pytest.raises(AddressRefused):
@@ -113,7 +113,7 @@ def test_localhost_is_the_loopback_address_where_the_operator_allowed_that() -> 
         ("https://localhost:9443/x", "https://localhost:9443/x"),
     ):
         target = check_url(text, LOCAL)
-        assert (target.url, target.literal) == (url, ip_address("127.0.0.1")) and target.is_allowed_exception
+        assert (target.url, target.literal) == (url, ip_address("127.0.0.1"))
     one_port = AddressPolicy(((ip_network("127.0.0.1/32"), 9000),))
     assert check_url("http://localhost:9000/", one_port)
     own = AddressPolicy(LOCAL.allowed, "127.0.0.1", 8000)

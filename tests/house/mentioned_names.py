@@ -12,7 +12,8 @@ import re
 
 from tests.house.tree import ROOT
 
-DOTTED = re.compile(r"^(?:apps|integrations_portal|django|allauth|rest_framework)(?:\.\w+)+(?::\w+)?$")
+# Also the end of one that an f-string begins: f"{here}.find".
+DOTTED = re.compile(r"^(?:apps|integrations_portal|django|allauth|rest_framework)?(?:\.\w+)+(?::\w+)?$")
 SQL = re.compile(r"\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|WHERE|SET|RETURNING)\b")
 SETTING = re.compile(r"\b([A-Z][A-Z_0-9]+) =")
 TAG = re.compile(r"\{[{%](.*?)[}%]\}", re.DOTALL)

@@ -41,7 +41,6 @@ class Target:
     host: str
     port: int
     literal: Address | None
-    is_allowed_exception: bool
 
 
 def check_url(text: str, policy: AddressPolicy | None = None) -> Target:
@@ -68,7 +67,7 @@ def _check_url(text: str, policy: AddressPolicy) -> Target:
         raise AddressRefused("https_required", _("Use https:// so that events travel encrypted."))
     shown_host = f"[{host}]" if ":" in host else host
     shown_port = "" if port == DEFAULT_PORTS[scheme] else f":{port}"
-    return Target(f"{scheme}://{shown_host}{shown_port}{rest}", scheme, host, port, literal, is_exception)
+    return Target(f"{scheme}://{shown_host}{shown_port}{rest}", scheme, host, port, literal)
 
 
 def _split(text: str) -> tuple[str, str, int, str]:
