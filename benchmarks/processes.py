@@ -147,7 +147,7 @@ class Scene:
         words = [
             sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port),
             "--workers", str(workers), "--blocking-threads", str(threads), "--backlog", "1024", "--no-access-log",
-            "--respawn-failed-workers", application,
+            "--http", "1", "--workers-kill-timeout", "5", "--respawn-failed-workers", application,
         ]  # fmt: skip
         server = Server(name, port, self.start(name, words, environment))
         self.wait_until(lambda: get(port, "/").status > 0, f"{name} did not start", server.child)

@@ -220,7 +220,7 @@ class Portal:
         words = [
             sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port),
             "--workers", "1", "--blocking-threads", str(threads), "--backlog", "1024", "--no-access-log",
-            "integrations_portal.wsgi:application",
+            "--workers-kill-timeout", "2", "integrations_portal.wsgi:application",
         ]  # fmt: skip
         return start(words, self.folder, f"web-{port}", self.environment)
 

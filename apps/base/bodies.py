@@ -5,7 +5,8 @@ ended. So another thread reads, the request waits a limited time, and what came 
 length, or, for a body in chunks, by reading it in one piece, which granian hands over only where it ended as it should.
 
 Once a request is over granian waits for whoever still reads its body, and no Python runs meanwhile. So the answer to a
-request that gave up ends the connection (``CutOff``): nothing else takes a reader from a client that sends no more.
+request that gave up ends the connection (``CutOff``): nothing else takes a reader from a client that sends no more. An
+answer over HTTP/2 ends its stream alone, and after a stream's error granian reads on for ever: no body is read there.
 """
 
 import io
@@ -41,6 +42,8 @@ STATM = "/proc/self/statm"
 
 CHANGING = ("POST", "PUT", "PATCH")
 INCOMPLETE = _("The request body ended before it was complete. Send the request again.")
+HTTP_2 = "HTTP/2"
+PROTOCOLS = _("Send a request that has a body over HTTP/1.1.")
 CODINGS = _("The only Transfer-Encoding is “chunked”, without Content-Length.")
 LATE = _("The request body did not arrive in time. Send the request again.")
 
@@ -171,7 +174,7 @@ def attach(request: PortalRequest) -> None:
     environ = request.environ
     length, coding = environ.get("CONTENT_LENGTH", ""), environ.get("HTTP_TRANSFER_ENCODING")
     # HTTP/2 marks the end of a body in another way, and its length is often left out.
-    is_unmeasured = not length and environ.get("SERVER_PROTOCOL") == "HTTP/2" and request.method in CHANGING
+    is_unmeasured = not length and environ.get("SERVER_PROTOCOL") == HTTP_2 and request.method in CHANGING
     if coding is None and not is_unmeasured and length in ("", "0"):
         return
     size = None if coding is not None or is_unmeasured else announced(length)
@@ -188,6 +191,8 @@ def announced(length: str) -> int:
 def read_whole(environ: dict[str, Any], size: int | None) -> bytes:
     """Return a whole body, or raise what refuses it. ``size``: announced, None where it is not."""
     coding, most = environ.get("HTTP_TRANSFER_ENCODING"), settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if environ.get("SERVER_PROTOCOL") == HTTP_2:
+        raise BodyRefused(PROTOCOLS)
     if coding is not None and coding.strip().lower() != "chunked":
         raise BodyRefused(CODINGS)
     if size is not None and not 0 <= size <= most:

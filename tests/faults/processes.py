@@ -100,7 +100,8 @@ def web(**variables: str) -> Iterator[Web]:
     port = free_port()
     words = [
         "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port), "--workers", "1",
-        "--blocking-threads", "4", "--no-access-log", "integrations_portal.wsgi:application",
+        "--blocking-threads", "4", "--no-access-log", "--workers-kill-timeout", "2",
+        "integrations_portal.wsgi:application",
     ]  # fmt: skip
     with _running(words, variables) as process:
         found = Web(port, process)

@@ -2,12 +2,16 @@
 
 import contextlib
 import json
+import os
+import signal
 import socket
+import struct
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.servers import HOST, portal
+from tests.servers import HOST, ROOT, portal
 
 pytestmark = pytest.mark.faults
 
@@ -159,3 +163,93 @@ def test_slow_bodies_leave_threads_to_others_and_end_after_15_seconds(web):
     for connection in slow:
         connection.close()
     assert web.get("/v1/me", web.key).seconds < SOON
+
+
+# HTTP/2 and the end of the process
+
+DATA, HEADERS, RESET, SETTINGS, GO_AWAY = 0, 1, 3, 4, 7
+END_STREAM, END_HEADERS = 1, 4
+CANCEL = struct.pack(">I", 8)
+JSON = {"content-type": "application/json"}
+SIGN_IN = {"content-type": FORM, ":path": "/account/login/", "cookie": "csrf=" + "a" * 32, "authorization": ""}
+
+
+def frame(kind, flags=0, stream=1, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+
+def packed(text):
+    """A text as HPACK has it, uncompressed; from 127 bytes on its length takes a second byte."""
+    size = len(text)
+    return (bytes([size]) if size < 127 else bytes([127, size - 127])) + text.encode()
+
+
+def begin_http_2(web, fields, body, flags=0, then=b""):
+    """Send the head of a POST, what there is of its body, and what else; the connection stays open."""
+    head = {":method": "POST", ":scheme": "http", ":path": "/v1/users", ":authority": HOST}
+    head |= {"authorization": f"Bearer {web.key}", **JSON, **fields}
+    block = b"".join(b"\0" + packed(name) + packed(value) for name, value in head.items() if value)
+    connection = socket.create_connection((HOST, web.ports[-1]), timeout=20)
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, stream=0)
+    connection.sendall(preface + frame(HEADERS, END_HEADERS, payload=block) + frame(DATA, flags, payload=body) + then)
+    return connection
+
+
+def what_came(connection, word, seconds=5.0):
+    """What a server sends until a word is in it, or no more comes."""
+    connection.settimeout(seconds)
+    received = b""
+    with contextlib.suppress(OSError):
+        while word not in received and (more := connection.recv(65_536)):
+            received += more
+    return received
+
+
+OVER_HTTP_2 = {
+    "shorter than announced": ({"content-length": "100"}, b"{}", END_STREAM),
+    "longer than announced": ({"content-length": "1"}, b"{}", END_STREAM),
+    "never whole": ({"content-length": "100"}, b"{}", 0),
+    "never whole, without a length": ({}, b"{}", 0),
+    "a form that is never whole": ({"content-length": "100", **SIGN_IN}, b"login=a", 0),
+    "reset": ({"content-length": "100"}, b"{}", 0, frame(RESET, payload=CANCEL)),
+    "reset, without a length": ({}, b"{}", 0, frame(RESET, payload=CANCEL)),
+    "the client goes away": ({"content-length": "100"}, b"{}", 0, frame(GO_AWAY, stream=0, payload=bytes(8))),
+    "no frame": ({"content-length": "100"}, b"{}", 0, b"\xff" * 50),
+    "whole": ({"content-length": "2"}, b"{}", END_STREAM),
+}
+
+
+def used_seconds(child):
+    """The processor's time that the processes below one have taken, and their ids."""
+    below = Path(f"/proc/{child.process.pid}/task/{child.process.pid}/children").read_text().split()
+    ticks = [Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()[11:13] for one in below]
+    return sum(int(tick) for pair in ticks for tick in pair) / os.sysconf("SC_CLK_TCK"), below
+
+
+def test_bodies_over_http_2_take_no_thread_and_leave_a_process_that_ends(web):
+    """Started in the way that allows HTTP/2, for the application must hold by itself."""
+    web.start()
+    child = web.children[-1]
+    for one in OVER_HTTP_2.values():
+        begin_http_2(web, *one).close()
+    connections = {name: begin_http_2(web, *one) for name, one in OVER_HTTP_2.items()}
+    for name in ("never whole", "never whole, without a length", "whole"):
+        assert b"over HTTP/1.1." in what_came(connections[name], b"over HTTP/1.1."), name
+    assert web.get("/v1/me", web.key, port=web.ports[-1]).status == 200
+    before, (worker,) = used_seconds(child)
+    time.sleep(1)
+    assert used_seconds(child)[0] - before < 0.3
+    # None of the others has gone when the process is told to end.
+    child.process.send_signal(signal.SIGTERM)
+    child.process.wait(8)
+    assert not Path(f"/proc/{worker}").exists()
+    for connection in connections.values():
+        connection.close()
+
+
+@pytest.mark.parametrize("file", ["Dockerfile", "docs/run.md", "integrations_portal/demo/early.py"])
+def test_every_command_that_starts_the_web_speaks_http_1_and_ends_its_processes(file):
+    text = (ROOT / file).read_text().replace('", "', " ")
+    commands = text.count("--interface wsgi")
+    assert commands
+    assert len(text.split("--http 1 --workers-kill-timeout ")) - 1 >= commands
