@@ -128,7 +128,7 @@ def sign_in(newcomer, told):
     """With the address and the owner's login that the demo prints."""
     newcomer.page.goto(re.search(r"The portal is at (\S+) until", told)[1])
     email, password = re.search(r"^  (\S+)\s+(\S+)\s+owner, acme$", told, re.MULTILINE).groups()
-    newcomer.fill("Email", email)
+    newcomer.fill("E-mail address", email)
     newcomer.fill("Password", password)
     newcomer.click("Sign in", "button")
     assert newcomer.title() == "Integration"

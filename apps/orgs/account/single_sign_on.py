@@ -64,9 +64,10 @@ def callback(request: PortalRequest) -> HttpResponse:
 def _go_on(request: PortalRequest, chosen: openid.Provider) -> HttpResponse:
     known = carried.take(request, KEPT)
     state, code = request.GET.get("state", ""), request.GET.get("code", "")
+    if not known or not constant_time_compare(state, known["state"]):
+        # Whoever follows a link can come here with anything: a stranger's visit is no sign-in and leaves no row.
+        return _failed(request, openid.OpenIdError("the answer belongs to no question that this browser was sent with"))
     try:
-        if not known or not constant_time_compare(state, known["state"]):
-            raise openid.OpenIdError("the answer belongs to no question that this browser was sent with")
         if not code:
             raise openid.OpenIdError("the provider sent no code")
         claims = openid.finish(chosen, _callback(), known, code)
