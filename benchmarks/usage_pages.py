@@ -69,7 +69,7 @@ def set_up(folder: str, url: str) -> None:
         DATABASE_URL=url or f"sqlite:///{folder}/usage.sqlite3",
         PGOPTIONS=f"-c search_path={SCHEMA}",
         PUBLIC_URL="http://127.0.0.1:8000",
-        ALLOWED_HOSTS="testserver",
+        ALLOWED_HOSTS="127.0.0.1,testserver",
         EMAIL_URL="memorymail://",
     )
     django.setup()
