@@ -303,7 +303,9 @@ def main() -> int:
     parser.add_argument("--most", type=float, default=500.0, help="ms at the 99th percentile")
     parser.add_argument("--nginx", action="store_true", help="behind an nginx of this run's own")
     parser.add_argument("--json", action="store_true")
-    options = parse_options(parser, seconds=3.0, changes=5_000, most=3_000.0)
+    # On SQLite events of this size keep the one writer busy, and what is left of them the parts after.
+    few = "batches,exports,readers,checks,bodies"
+    options = parse_options(parser, seconds=3.0, changes=5_000, most=5_000.0, only=few)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         stack.enter_context(schema(options.database))
