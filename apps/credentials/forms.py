@@ -124,8 +124,8 @@ class ConfirmForm(StepUpForm):
         return form
 
 
-class DisableKeyForm(StepUpForm):
-    """Why a key is switched off."""
+class ReasonForm(StepUpForm):
+    """Why something is ended or disabled."""
 
     reason = LineField(
         label=_("Reason"),
@@ -134,6 +134,10 @@ class DisableKeyForm(StepUpForm):
         help_text=_("For colleagues, and for the audit log."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
+
+
+class DisableKeyForm(ReasonForm):
+    """Why a key is switched off."""
 
 
 class RevokeKeyForm(DisableKeyForm):
@@ -175,17 +179,11 @@ class RevokeKeyForm(DisableKeyForm):
         return self.key_name
 
 
-class EndDescendantsForm(StepUpForm):
+class EndDescendantsForm(ReasonForm):
     """Which of the things that somebody created are ended, and why."""
 
     only = forms.MultipleChoiceField(label=_("Still active"), widget=forms.CheckboxSelectMultiple)
-    reason = LineField(
-        label=_("Reason"),
-        required=False,
-        max_length=200,
-        help_text=_("For colleagues, and for the audit log."),
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
-    )
+    field_order = ("only", "reason")
 
     def __init__(self, *args: Any, found: Sequence[Descendant], **options: Any) -> None:
         super().__init__(*args, **options)
