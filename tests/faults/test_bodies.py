@@ -158,8 +158,11 @@ def test_slow_bodies_leave_threads_to_others_and_end_after_15_seconds(web):
     assert sorted(each.seconds for each in waits)[len(waits) * 9 // 10 - 1] < SOON
     assert [status_of(connection) for connection in slow] == [408] * len(slow)
     assert 14 < time.monotonic() - started < 18
-    # The connection is gone, whatever the client goes on to do with it.
-    assert slow[0].recv(100) == b""
+    # The connection is gone once the answer is out, whatever the client goes on to do with it. The body of the answer
+    # may come in a segment of its own.
+    slow[0].settimeout(5)
+    while slow[0].recv(65_536):
+        pass
     for connection in slow:
         connection.close()
     assert web.get("/v1/me", web.key).seconds < SOON
