@@ -35,6 +35,14 @@ ALL_SCOPES = (
 )  # fmt: skip
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes minutes, unless it was asked for (``-m long``)."""
+    if "long" in config.option.markexpr:
+        return
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+    items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _flush_despite_append_only() -> None:
     """Emptying the tests' own tables between tests is the one thing that may take the triggers away."""
