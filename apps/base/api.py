@@ -185,6 +185,7 @@ class PortalView(APIView):
         """This will answer, put the limits on the answer, and record the call before it leaves."""
         started = time.perf_counter()
         request.caller, request.attempt, request.scopes_used, request.uses = Caller(), None, (), []
+        request.route = self.route
         with ExitStack() as request.heavy_work:
             response = cast(Response, super().dispatch(request, *args, **kwargs))
         if response.status_code in UNCOUNTED and request.caller.give_back is not None:

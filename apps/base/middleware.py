@@ -22,9 +22,9 @@ from apps.base.negotiation import is_for_program
 from apps.base.parsing import check_coding
 from apps.base.problems import answer_json
 from apps.base.requests import PortalRequest
+from apps.base.routes import METHODS
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 PAGE_METHODS = "GET, HEAD, POST"
 ERROR_PAGES = (403, 404, 405, 429, 503)
 # In the environment of a request: the server knew it for a program's call (``base.programs.Application``).

@@ -29,6 +29,8 @@ class PortalRequest(HttpRequest):
     # The door of the API: its Caller, and what is left of the limits of a key.
     caller: Any
     limit_states: tuple[Any, ...]
+    # PortalView.dispatch: the template of the path (``base.routes.route_of`` knows that of any request).
+    route: str
     # PortalView.dispatch: what ends with the view, such as a place for heavy work.
     heavy_work: Any
     # The door of the API: base.idempotency.Attempt of a POST with Idempotency-Key, else None.

@@ -1,0 +1,40 @@
+"""Which route a request took, as a template: what logs and figures say instead of its path, which is the caller's."""
+
+import re
+from functools import cache
+
+from django.conf import settings
+
+from apps.base.requests import PortalRequest
+
+NO_ROUTE = "unmatched"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER_METHOD = "OTHER"
+# What Django and libraries write for a part of a path: <slug:slug>, and a named group of a regular expression.
+CONVERTED = re.compile(r"<(?:\w+:)?(\w+)>")
+GROUP = re.compile(r"\(\?P<(\w+)>(?:[^()\\]|\\.|\([^()]*\))*\)[*+?]?")
+ANCHORS = re.compile(r"\^|\$|\\Z|\\(?=[./-])|\?$")
+
+
+def route_of(request: PortalRequest) -> str:
+    """Return the template of the path, such as ``/v1/api-keys/{id}``; nothing in it comes from the caller."""
+    route = getattr(request, "route", "")
+    if route:
+        return route
+    match = request.resolver_match
+    if match is not None:
+        return _template(match.route or "")
+    if request.path_info.startswith(settings.STATIC_URL):
+        return f"{settings.STATIC_URL}*"
+    return NO_ROUTE
+
+
+def method_of(request: PortalRequest) -> str:
+    """Return the method, or OTHER for a word that the caller made up."""
+    return request.method if request.method in METHODS else OTHER_METHOD
+
+
+@cache
+def _template(route: str) -> str:
+    """Write a route of Django's as those of the API are written."""
+    return "/" + ANCHORS.sub("", CONVERTED.sub(r"{\1}", GROUP.sub(r"{\1}", route)))
