@@ -2,9 +2,9 @@
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
-from django.core.checks import register
+from django.core.checks import Tags, register
 
-from integrations_portal.checks import check_addresses, check_mail
+from integrations_portal.checks import check_addresses, check_mail, check_pooler
 
 
 class PortalConfig(AppConfig):
@@ -15,6 +15,7 @@ class PortalConfig(AppConfig):
         """Have ``manage.py check`` ask ours too."""
         register(check_mail)
         register(check_addresses)
+        register(check_pooler, Tags.database)
 
 
 class OperatorAdminConfig(AdminConfig):

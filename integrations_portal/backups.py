@@ -1,29 +1,34 @@
 """A consistent copy of the database in one file, taken while the portal runs.
 
-SQLite: its online backup, in one step, so that it is the state of one moment. PostgreSQL: ``pg_dump`` in its custom
-format. Nothing is at the file's name before it is whole and on disk, and what is there already is never overwritten.
+SQLite: its online backup, in one step, so that it is the state of one moment. PostgreSQL: dumps.py. Nothing is at the
+file's name before it is whole and on disk, and what is there already is never overwritten. In a folder files get their
+names here, and the oldest of them go.
 """
 
 import contextlib
 import os
-import shutil
+import re
+import signal
 import sqlite3
-import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 from django.db import connection
 
 from apps.base.errors import Conflict, PortalError
+from integrations_portal.dumps import dump_postgresql
 
 BUSY_SECONDS = 60
-# Options of the connection that libpq takes from its environment: a password never stands on a command line.
-LIBPQ = {
-    "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY",
-    "options": "PGOPTIONS", "service": "PGSERVICE", "passfile": "PGPASSFILE",
-}  # fmt: skip
+ENDS = {"sqlite": "sqlite3", "postgresql": "dump"}
+NAMED_HERE = re.compile(r"portal-\d{8}T\d{6}Z\.(sqlite3|dump)")
+# What a run that was killed left behind; one that is at work is younger.
+PARTIAL = re.compile(r"\.(.+)\.\d+\.partial(-wal|-shm|-journal)?")
+PARTIAL_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -37,10 +42,42 @@ class Backup:
 
 def back_up(target: Path) -> Backup:
     """This will write the copy, readable by its owner only. Raises PortalError with what to do."""
-    kinds = {"sqlite": _copy_sqlite, "postgresql": _dump_postgresql}
-    with _whole_or_nothing(target) as partial:
+    kinds = {"sqlite": _copy_sqlite, "postgresql": dump_postgresql}
+    if target.is_dir():
+        target /= f"portal-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{ENDS[connection.vendor]}"
+    with _cleaning_up_when_ended(), _whole_or_nothing(target) as partial:
         kinds[connection.vendor](partial)
     return Backup(target, connection.vendor, target.stat().st_size)
+
+
+def keep_newest(folder: Path, count: int) -> list[Path]:
+    """This will remove all but the newest backups that got their names here, and return those that went."""
+    named = sorted(path for path in folder.iterdir() if NAMED_HERE.fullmatch(path.name))
+    for path in folder.iterdir():
+        found = PARTIAL.fullmatch(path.name)
+        if found and NAMED_HERE.fullmatch(found[1]) and time.time() - path.lstat().st_mtime > PARTIAL_SECONDS:
+            path.unlink(missing_ok=True)
+    for path in named[:-count]:
+        path.unlink(missing_ok=True)
+    return named[:-count]
+
+
+@contextlib.contextmanager
+def _cleaning_up_when_ended() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP be errors, as Ctrl-C is one: nothing half is left, and no pg_dump that goes on."""
+
+    def end(number: int, _frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -106,32 +143,3 @@ def _copy_sqlite(partial: Path) -> None:
         raise PortalError(f"The database could not be copied: {problem}.") from None
     if found != ["ok"] or dangling:
         raise PortalError("The copy is damaged, and so the database may be: run PRAGMA integrity_check on it.")
-
-
-def _dump_postgresql(partial: Path) -> None:
-    program = shutil.which("pg_dump")
-    if program is None:
-        raise PortalError(
-            "pg_dump is not on this machine: install the PostgreSQL client of the server's version (or newer), or "
-            "run it where the server is."
-        )
-    command = [program, "--format=custom", "--no-password", f"--file={partial}"]
-    done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        words = (done.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("pg_dump: error: ")
-        raise PortalError(f"pg_dump ended without a backup: {words.rstrip('.')}.")
-
-
-def _environment() -> dict[str, str]:
-    """What pg_dump needs to reach the database, as libpq reads it."""
-    settings: dict[str, Any] = connection.settings_dict
-    given = {
-        "PGHOST": settings["HOST"],
-        "PGPORT": settings["PORT"],
-        "PGUSER": settings["USER"],
-        "PGPASSWORD": settings["PASSWORD"],
-        "PGDATABASE": settings["NAME"],
-        **{LIBPQ[name]: value for name, value in (settings.get("OPTIONS") or {}).items() if name in LIBPQ},
-    }
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH") if name in os.environ}
-    return kept | {name: str(value) for name, value in given.items() if value}

@@ -1,11 +1,14 @@
 """What ``manage.py check`` tells operators besides Django's own checks: what starts, and is still not complete."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.checks import CheckMessage, Info
+from django.core.checks import CheckMessage, Error, Info
 from django.db import DatabaseError
+
+from integrations_portal import poolers
 
 ONE_ADDRESS = "%s are one email address and two accounts. Both can sign in. Remove the account that nobody uses."
 NO_MAIL = "EMAIL_URL is not set: invitations, password resets and notifications wait and aren't sent."
@@ -23,6 +26,15 @@ def check_addresses(**_options: Any) -> list[CheckMessage]:
     except DatabaseError:
         return []
     return [Info(ONE_ADDRESS % " and ".join(user.email for user in users), id="portal.I002") for users in twins]
+
+
+def check_pooler(databases: Sequence[str] | None = None, **_options: Any) -> list[CheckMessage]:
+    """Refuse a setting that the pooler before the database does not go with; ``migrate`` asks, and ``--database``."""
+    try:
+        found = poolers.fault() if databases else ""
+    except DatabaseError:
+        return []
+    return [Error(found, id="portal.E001")] if found else []
 
 
 def sends_mail() -> bool:

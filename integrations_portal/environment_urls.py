@@ -87,6 +87,18 @@ def database(name: str, value: str) -> dict[str, Any]:
     return environ.Env.db_url_config(value)
 
 
+def backup_database(name: str, value: str, own: dict[str, Any]) -> dict[str, Any]:
+    """Return Django's settings for where PostgreSQL's backup is taken; nothing where that is the portal's own."""
+    if not value:
+        return {}
+    found = database(name, value)
+    if not own["ENGINE"] == found["ENGINE"] == "django.db.backends.postgresql":
+        raise ImproperlyConfigured(
+            f"{name} is the address of the same PostgreSQL as DATABASE_URL, without a pooler: with SQLite leave it out."
+        )
+    return found
+
+
 def _check_options(name: str, options: dict[str, str]) -> None:
     """Have libpq judge the options, without a host to connect to; Django would take some of its own among them."""
     options.pop("hostaddr", None)

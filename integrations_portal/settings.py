@@ -142,7 +142,9 @@ DATABASES = {
     )
 }
 # Only what asks for it is prepared (apps/webhooks/sql.py): the number is what psycopg would count up to by itself.
-_prepares = env.flag("DATABASE_PREPARE", True)
+DATABASE_PREPARE = env.flag("DATABASE_PREPARE", True)
+# What pg_dump asks, where that may not be DATABASE_URL: a pooler, or a replica that has the time.
+BACKUP_DATABASE = urls.backup_database("BACKUP_DATABASE_URL", env.text("BACKUP_DATABASE_URL"), DATABASES["default"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
@@ -163,7 +165,9 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = 600
     _database["CONN_HEALTH_CHECKS"] = True
-    if _prepares:
+    # Behind a pooler a cursor of the server's is on another connection when it is read on.
+    _database["DISABLE_SERVER_SIDE_CURSORS"] = True
+    if DATABASE_PREPARE:
         _database.setdefault("OPTIONS", {}).setdefault("prepare_threshold", 1_000_000_000)
 
 # --- Redis, cache and broker ----------------------------------------------------------------------------------

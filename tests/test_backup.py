@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import re
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -15,10 +17,11 @@ import pytest
 from django.core.management import CommandError, call_command, get_commands
 from django.db import connection, connections
 
+from apps.base.errors import PortalError
 from apps.webhooks.models import Delivery, EndpointSecret
-from integrations_portal import backups
+from integrations_portal import backups, dumps, environment_urls
 from tests.engines import LOOPBACK, engine, make_endpoint, publish
-from tests.faults.processes import database_url, worker
+from tests.faults.processes import ROOT, database_url, wait_until, worker
 from tests.receivers import Receiver
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +43,7 @@ def restored(path, folder):
         cursor.execute(f"DROP DATABASE IF EXISTS {name}")
         cursor.execute(f"CREATE DATABASE {name}")
     command = ["pg_restore", "--no-owner", "--exit-on-error", f"--dbname={name}", str(path)]
-    subprocess.run(command, env=backups._environment(), check=True)
+    subprocess.run(command, env=dumps.environment(connection), check=True)
     return database_url().rpartition("/")[0] + f"/{name}"
 
 
@@ -78,9 +81,7 @@ def test_what_was_restored_delivers_the_backlog_and_nothing_twice(acme, tmp_path
         assert len(before) == 1 and len(ids) == 4 and len(set(ids)) == 4 and len(waiting) == 3
     if "verify_audit" in get_commands():
         words = [sys.executable, "manage.py", "verify_audit"]
-        subprocess.run(
-            words, env={**os.environ, "DATABASE_URL": url}, cwd=backups.Path(__file__).parents[1], check=True
-        )
+        subprocess.run(words, env={**os.environ, "DATABASE_URL": url}, cwd=ROOT, check=True)
 
 
 def test_it_is_private_complete_and_says_what_is_not_in_it(acme, tmp_path):
@@ -120,36 +121,135 @@ def test_two_at_once_with_one_name_leave_one_whole(tmp_path, monkeypatch):
     assert (tmp_path / "b").read_text() == "theirs" and len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("name", ["no/such/folder/b", "."])
+@pytest.mark.parametrize("name", ["no/such/folder/b", "/proc/b"])
 def test_a_place_that_cannot_be_written_is_said_in_a_sentence(tmp_path, name):
-    with pytest.raises(CommandError, match="b cannot be written|not overwritten"):
+    with pytest.raises(CommandError, match="b cannot be written"):
         back_up(tmp_path / name)
 
 
 def test_without_pg_dump_a_sentence_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr(backups.shutil, "which", lambda _program: None)
-    with pytest.raises(backups.PortalError, match="install the PostgreSQL client"):
-        backups._dump_postgresql(tmp_path / "b")
+    monkeypatch.setattr(dumps.shutil, "which", lambda _program: None)
+    with pytest.raises(PortalError, match="install the PostgreSQL client"):
+        dumps.dump_postgresql(tmp_path / "b")
 
 
-def test_the_password_stands_on_no_command_line(tmp_path, monkeypatch):
-    seen = []
+@pytest.fixture
+def pg_dump(tmp_path, monkeypatch):
+    """Put a program of that name in front of the real one, which does what a text of the shell says."""
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(dumps, "_source", lambda: connection)
 
-    def run(command, **options):
-        seen.append((command, options["env"]))
-        return subprocess.CompletedProcess(command, 1, "", "pg_dump: error: connection failed\n")
+    def does(text):
+        (tmp_path / "bin/pg_dump").write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "bin/pg_dump").chmod(0o700)
 
-    values = {"HOST": "db", "PORT": 5433, "USER": "portal", "PASSWORD": "canary", "NAME": "portal",
-              "OPTIONS": {"sslmode": "require", "pool": True}}  # fmt: skip
-    monkeypatch.setattr(backups, "connection", SimpleNamespace(settings_dict=values))
-    monkeypatch.setattr(backups.subprocess, "run", run)
-    monkeypatch.setattr(backups.shutil, "which", lambda program: f"/usr/bin/{program}")
-    with pytest.raises(backups.PortalError, match="pg_dump ended without a backup: connection failed"):
-        backups._dump_postgresql(tmp_path / "b")
-    command, environment = seen[0]
-    assert "canary" not in " ".join(command)
-    assert (environment["PGPASSWORD"], environment["PGSSLMODE"], environment["PGPORT"]) == ("canary", "require", "5433")
-    assert "SECRET_KEY" not in environment and "ENCRYPTION_KEYS" not in environment
+    return does
+
+
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        ("echo 'pg_dump: error: aborting because of server version mismatch\npg_dump: detail: server version: 16.4 "
+         "(Debian 16.4-1); pg_dump version: 15.20 (Debian 15.20)' >&2; exit 1",
+         "pg_dump 15 is older than the server, 16: install the PostgreSQL client of version 16 or newer"),
+        ("echo 'pg_dump: error: could not write to output file: No space left on device' >&2; exit 1",
+         "pg_dump ended without a backup: could not write to output file: No space left on device."),
+        ("echo 'pg_dump: warning: x\npg_dump: error: query failed: ERROR:  permission denied\npg_dump: detail: y' >&2;"
+         " exit 1", "without a backup: query failed: ERROR:  permission denied."),
+        ("kill -9 $$", "pg_dump was ended by the signal SIGKILL, without a backup."),
+        ("exit 3", "pg_dump ended without a backup: no reason given."),
+    ],
+)  # fmt: skip
+def test_a_pg_dump_that_fails_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch, pg_dump, caplog, does, told):
+    pg_dump(does)
+    monkeypatch.setattr(backups, "connection", SimpleNamespace(vendor="postgresql"))
+    with pytest.raises(CommandError, match=re.escape(told)):
+        back_up(tmp_path / "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["bin"]
+    assert [record.levelname for record in caplog.records] == ["ERROR"] and told in caplog.text
+
+
+def test_the_password_stands_on_no_command_line_and_no_secret_is_passed_on(tmp_path, monkeypatch, pg_dump):
+    address = (
+        "postgres://portal:canary@db:5433/portal?sslmode=require&sslcrl=/crl&channel_binding=require&hostaddr=127.0.0.1"
+    )
+    database = SimpleNamespace(settings_dict=environment_urls.database("DATABASE_URL", address))
+    monkeypatch.setattr(dumps, "_source", lambda: database)
+    monkeypatch.setenv("PGPASSFILE", "/passwords")
+    pg_dump(f'echo "$@" > {tmp_path}/words; env > {tmp_path}/environment')
+    dumps.dump_postgresql(tmp_path / "b")
+    assert "canary" not in (tmp_path / "words").read_text()
+    given = dict(line.split("=", 1) for line in (tmp_path / "environment").read_text().splitlines())
+    wanted = {
+        "PGHOST": "db", "PGPORT": "5433", "PGUSER": "portal", "PGPASSWORD": "canary", "PGDATABASE": "portal",
+        "PGSSLMODE": "require", "PGSSLCRL": "/crl", "PGCHANNELBINDING": "require", "PGHOSTADDR": "127.0.0.1",
+        "PGPASSFILE": "/passwords",
+    }  # fmt: skip
+    assert {name: given.get(name) for name in wanted} == wanted
+    assert not {"SECRET_KEY", "ENCRYPTION_KEYS", "KEY_PEPPERS", "AUDIT_SIGNING_KEY", "DATABASE_URL"} & set(given)
+
+
+def test_in_a_folder_it_gets_a_name_and_the_oldest_go(tmp_path, monkeypatch):
+    theirs = ["portal-20200101T000000Z.txt", "portal-2020.dump", "notes", ".notes.1.partial"]
+    older = [f"portal-2020010{day}T000000Z.{end}" for day, end in ((1, "dump"), (2, "sqlite3"), (3, "dump"))]
+    left = [f".{older[0]}.77.partial", f".{older[1]}.78.partial-journal", f".{older[2]}.79.partial"]
+    for name in theirs + older + left:
+        (tmp_path / name).write_text(name)
+    for name in left[:2]:
+        os.utime(tmp_path / name, (0, 0))
+    out = io.StringIO()
+    call_command("backup", str(tmp_path), "--keep", "2", "--json", stdout=out)
+    figures = json.loads(out.getvalue())
+    newest = os.path.basename(figures["file"])
+    assert re.fullmatch(r"portal-20\d{6}T\d{6}Z\.(sqlite3|dump)", newest)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*theirs, older[2], left[2], newest])
+    assert figures["removed"] == [str(tmp_path / name) for name in older[:2]]
+
+
+@pytest.mark.parametrize("words", [("b", "--keep", "2"), (".", "--keep", "0"), (".", "--keep", "-1")])
+def test_what_is_kept_is_a_number_of_a_folder(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CommandError, match="--keep takes a number from 1 on"):
+        call_command("backup", *words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_when_it_fails_nothing_older_goes(tmp_path, monkeypatch):
+    (tmp_path / "portal-20200101T000000Z.dump").write_text("whole")
+    (tmp_path / "portal-20200102T000000Z.dump").write_text("whole")
+    monkeypatch.setattr(
+        backups, "_to_disk", lambda _path: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
+    with pytest.raises(CommandError, match="was not written: No space left on device"):
+        call_command("backup", str(tmp_path), "--keep", "1")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_ended_from_outside_it_leaves_nothing(tmp_path, number):
+    """As systemd ends a unit, and a terminal its programs: a pg_dump that never ends stands for a long one."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/pg_dump").write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    (tmp_path / "bin/pg_dump").chmod(0o700)
+    program = (
+        "from pathlib import Path; from types import SimpleNamespace; import django; django.setup();"
+        "from integrations_portal import backups, dumps; from django.db import connection;"
+        "dumps._source = lambda: connection; backups.connection = SimpleNamespace(vendor='postgresql');"
+        f"backups.back_up(Path('{tmp_path}/b'))"
+    )
+    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+        assert list(tmp_path.glob(".b.*.partial"))
+        process.send_signal(number)
+        assert process.wait(20) != 0
+    finally:
+        process.kill()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "pid"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 @pytest.mark.django_db(transaction=True)

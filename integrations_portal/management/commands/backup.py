@@ -1,5 +1,6 @@
 """Write a copy of the database that can be restored elsewhere."""
 
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,10 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from apps.base.commands import PortalCommand
-from integrations_portal.backups import back_up
+from apps.base.errors import PortalError
+from integrations_portal.backups import back_up, keep_newest
+
+logger = logging.getLogger(__name__)
 
 SECRETS = ("SECRET_KEY", "ENCRYPTION_KEYS", "KEY_PEPPERS", "AUDIT_SIGNING_KEY")
 HOW_TO_RESTORE = {
@@ -21,19 +25,30 @@ class Command(PortalCommand):
     help = (
         "Writes a consistent copy of the database into FILE while the portal runs: by SQLite's online backup, or by "
         "pg_dump in its custom format. FILE gets mode 0600, appears only when it is whole and on disk, and is never "
-        "overwritten. The settings' secrets are not in it: without ENCRYPTION_KEYS and KEY_PEPPERS it is of no use. "
+        "overwritten; where FILE is a folder, it gets a name there. The settings' secrets are not in it: without "
+        "ENCRYPTION_KEYS and KEY_PEPPERS it is of no use. "
         "docs/operate.md says how it is restored."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """This will take the file's name."""
         super().add_arguments(parser)
-        parser.add_argument("file", metavar="FILE", help="a name that does not exist yet")
+        parser.add_argument("file", metavar="FILE", help="a name that does not exist yet, or a folder")
+        parser.add_argument("--keep", metavar="N", type=int, help="remove all but the newest N that are in the folder")
 
     def run_command(self, **options: Any) -> dict[str, Any]:
         """This will write the copy and say what is not in it."""
         started = time.monotonic()
-        done = back_up(Path(options["file"]).absolute())
+        target, keep = Path(options["file"]).absolute(), options["keep"]
+        if keep is not None and (keep < 1 or not target.is_dir()):
+            raise PortalError("--keep takes a number from 1 on, and FILE must be a folder that exists.")
+        try:
+            done = back_up(target)
+        except PortalError as problem:
+            logger.error("no backup was made: %s", problem)
+            raise
+        removed = keep_newest(target, keep) if keep else []
+        logger.info("backup %s: %s bytes", done.path, done.size)
         missing = list(SECRETS)
         if settings.API_CALL_LOG == "stream":
             missing.append("about the last second of the call log, which is in Redis")
@@ -42,6 +57,7 @@ class Command(PortalCommand):
             "database": done.kind,
             "bytes": done.size,
             "seconds": round(time.monotonic() - started, 1),
+            "removed": [str(path) for path in removed],
             "not_in_it": missing,
             "restore": HOW_TO_RESTORE[done.kind],
         }

@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +18,7 @@ from apps.base import sweeps
 from apps.base.resealing import values_that_do_not_open
 from apps.webhooks import meters
 from apps.webhooks.delivery import POLL_SECONDS, Engine
-from integrations_portal import checks
+from integrations_portal import checks, poolers
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, once: bool, **options: Any) -> None:
         """This will run until SIGTERM or SIGINT, or once."""
         tell_what_does_not_open()
+        tell_of_the_pooler()
         if not checks.sends_mail():
             logger.warning(checks.NO_MAIL)
         if once:
@@ -130,6 +132,13 @@ def tell_what_does_not_open() -> None:
             "%s stored secrets are under the encryption key %s, which is not in ENCRYPTION_KEYS: put it back behind "
             "the current one and run rotate_encryption_key. Endpoints and second steps wait until then.", count, key_id,
         )  # fmt: skip
+
+
+def tell_of_the_pooler() -> None:
+    """Say which setting does not go with the pooler before the database."""
+    with suppress(DatabaseError):  # the engine waits for a database that is away, and says so
+        if fault := poolers.fault():
+            logger.critical(fault)
 
 
 def worker_name() -> str:
