@@ -24,4 +24,4 @@ USER portal
 EXPOSE 8000
 # The Host header is PUBLIC_URL's, because the portal answers to no other name. /healthz alone is open to plain http.
 HEALTHCHECK --interval=10s --timeout=4s --start-period=20s CMD ["python", "-c", "import os, urllib.parse, urllib.request as r; host = urllib.parse.urlsplit(os.environ.get('PUBLIC_URL', '')).netloc or '127.0.0.1'; r.urlopen(r.Request('http://127.0.0.1:8000/healthz', headers={'Host': host}), timeout=3)"]
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "4", "--http", "1", "--workers-kill-timeout", "18", "integrations_portal.wsgi:application"]
+CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "4", "--http", "1", "--workers-kill-timeout", "18", "--log-config", "integrations_portal/granian.json", "integrations_portal.wsgi:application"]

@@ -30,7 +30,20 @@ def load_settings(command):
     try:
         settings.INSTALLED_APPS  # noqa: B018  reading any setting loads them all
     except ImproperlyConfigured as problem:
+        if command == "worker":
+            tell_in_the_log(problem)
         sys.exit(str(problem))
+
+
+def tell_in_the_log(problem):
+    """End the worker with the sentence as a line of its log, which is JSON throughout."""
+    import logging
+
+    from apps.base.logging import configure_logging
+
+    configure_logging("INFO", sys.stderr)
+    logging.getLogger("manage").critical(str(problem))
+    sys.exit(1)
 
 
 def main():

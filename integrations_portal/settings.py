@@ -13,7 +13,7 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.logging import configure_logging
+from apps.base.logging import LEVELS, configure_logging
 from integrations_portal import __version__
 from integrations_portal import environment_names as names
 from integrations_portal import environment_places as places
@@ -321,7 +321,7 @@ DEFAULT_FROM_EMAIL = places.sender("DEFAULT_FROM_EMAIL", _sender) if _sender els
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # --- Logs -----------------------------------------------------------------------------------------------------
-LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", LEVELS)
 LOGGING_CONFIG = None
 configure_logging(LOG_LEVEL, sys.stderr)
 

@@ -4,12 +4,20 @@ Redaction works on the finished line's values: whatever looks like a key, a sign
 header is cut, wherever a library put it. So are the query values of URLs: servers take tokens there.
 """
 
+import contextlib
+import json
 import logging
 import logging.config
+import os
 import re
+import sys
+import threading
+from multiprocessing.util import Finalize
 from typing import Any, TextIO
 
 import structlog
+
+from apps.base import faults
 
 # The last kind: a key as the user name of Basic, in base64.
 KEYS = re.compile(r"(ip[ks]_[0-9A-Za-z]{4})[0-9A-Za-z]{8,}|(whsec_)[A-Za-z0-9+/=]{8,}|(aXB[rz]X)[A-Za-z0-9+/=]{40,}")
@@ -24,6 +32,9 @@ SECRETS = re.compile(
 URL_WITH_QUERY = re.compile(r"https?://[^\s?#\"<>]*\?[^\s\"<>]+", re.IGNORECASE)
 QUERY_PART = re.compile(r"[^&;]+")
 HIDDEN = "••••"
+SERVER_LOGGERS = ("_granian", "granian.access", "uncaught")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+FAULT_FIELDS = ("request_id", "error", "error_text", "suppressed", "left_out")
 
 
 def hide_query_values(url: str) -> str:
@@ -61,40 +72,100 @@ def _redact_value(value: Any) -> Any:
     return redact(str(value))
 
 
-def _redact_event(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+def _redact_event(logger: Any, method: str, event: Any) -> Any:
     return {key: _redact_value(value) for key, value in event.items() if not key.startswith("_")}
+
+
+def _name_error(logger: Any, method: str, event: Any) -> Any:
+    """Add class and text of the error behind a line, and what ``base.faults`` says of a fault that repeats."""
+    record = event.get("_record")
+    if record is None:
+        return event
+    if record.exc_info and record.exc_info[1]:
+        event["error"], event["error_text"] = faults.describe(record.exc_info[1])
+    event.update({name: value for name in FAULT_FIELDS if (value := getattr(record, name, None)) is not None})
+    return event
+
+
+SHARED: tuple[Any, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    _name_error,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+)
+
+
+class JsonFormatter(structlog.stdlib.ProcessorFormatter):
+    """One JSON object a line."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            foreign_pre_chain=[*SHARED],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _redact_event,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+
+
+class JsonStream(logging.StreamHandler):
+    """Writes JSON lines, and of a fault that repeats one a minute."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.setFormatter(JsonFormatter())
+        self._faults = faults.Faults()
+        # Not atexit: a process that multiprocessing started, as granian's are, ends without it.
+        Finalize(None, self.flush_faults, exitpriority=0)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record, or count it."""
+        try:
+            for each in self._faults.admit(record):
+                super().emit(each)
+        except Exception:
+            self.handleError(record)
+
+    def write_line(self, line: dict[str, Any]) -> None:
+        """Write a line past records and redaction, which take five times as long: of values that nobody made up."""
+        for each in self._faults.due():
+            super().emit(each)
+        # A disk that is full ends no request.
+        with contextlib.suppress(OSError, ValueError), self.lock:  # type: ignore[union-attr]  # a handler has one
+            self.stream.write(json.dumps(line) + self.terminator)
+
+    def flush_faults(self) -> None:
+        """Write what was left out and not told yet."""
+        for each in self._faults.overdue():
+            super().emit(each)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say in one line that a line could not be written: the library prints a traceback of many."""
+        with contextlib.suppress(Exception):
+            error = sys.exc_info()[1]
+            text = f"a log line could not be written: {type(error).__name__}"
+            self.stream.write(json.dumps({"event": text, "level": "error", "logger": record.name}) + self.terminator)
 
 
 def configure_logging(level: str, stream: TextIO) -> None:
     """This will send every logger, Django's and the libraries' included, through one redacting JSON formatter."""
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.PositionalArgumentsFormatter(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
+    # What no line shows and each would look up.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.logAsyncioTasks = False  # type: ignore[attr-defined]  # since Python 3.12
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    formatter = {
-        "()": structlog.stdlib.ProcessorFormatter,
-        "foreign_pre_chain": shared,
-        "processors": [
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            _redact_event,
-            structlog.processors.JSONRenderer(),
-        ],
-    }
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
-            "formatters": {"json": formatter},
-            "handlers": {"stream": {"class": "logging.StreamHandler", "formatter": "json", "stream": stream}},
+            "handlers": {"stream": {"()": JsonStream, "stream": stream}},
             "root": {"handlers": ["stream"], "level": level},
             "loggers": {
                 "django.request": {"level": "ERROR"},
@@ -102,6 +173,34 @@ def configure_logging(level: str, stream: TextIO) -> None:
                 "django.template": {"level": "INFO"},
                 "django.server": {"level": "WARNING"},
                 "django.security.DisallowedHost": {"level": "CRITICAL"},
+                # The server has handlers of its own until the application is loaded.
+                **{name: {"handlers": [], "level": "NOTSET", "propagate": True} for name in SERVER_LOGGERS},
             },
         }
     )
+    logging.captureWarnings(True)
+
+
+def server_stream() -> JsonStream:
+    """Return the handler of granian's own process, which loads no settings (``granian.json`` names it)."""
+    handler = JsonStream(sys.stderr)
+    level = os.environ.get("LOG_LEVEL", "").strip().upper()
+    handler.setLevel(level if level in LEVELS else "INFO")
+    log_uncaught()
+    return handler
+
+
+def log_uncaught() -> None:
+    """Have errors that end a program or a thread logged, where Python prints a traceback of many lines."""
+    logger = logging.getLogger("uncaught")
+
+    def end(kind: type[BaseException], error: BaseException, _traceback: Any) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            logger.critical("the program ends by an error", exc_info=error)
+
+    def end_thread(ended: threading.ExceptHookArgs) -> None:
+        if ended.exc_value is not None:
+            name = ended.thread.name if ended.thread else "unknown"
+            logger.error("the thread %s ended by an error", name, exc_info=ended.exc_value)
+
+    sys.excepthook, threading.excepthook = end, end_thread

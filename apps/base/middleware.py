@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from django.utils import translation
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy
 
-from apps.base import bodies
+from apps.base import access_log, bodies
 from apps.base.client_address import find_address, is_trusted, read_node
 from apps.base.errors import PortalError
 from apps.base.logging import hide_keys
@@ -77,6 +78,7 @@ class RequestMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: PortalRequest) -> HttpResponse:
+        started = time.perf_counter()
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         is_id = REQUEST_ID.fullmatch(given) and hide_keys(given) == given
         request.request_id = given if is_id else secrets.token_hex(16)
@@ -98,6 +100,7 @@ class RequestMiddleware:
         finally:
             structlog.contextvars.clear_contextvars()
         response["X-Request-ID"] = request.request_id
+        access_log.note(request, response.status_code, time.perf_counter() - started)
         return response
 
     def _answer(self, request: PortalRequest) -> HttpResponse:

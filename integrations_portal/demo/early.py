@@ -33,7 +33,8 @@ def start_web(port: int) -> None:
     """This will start the web server."""
     words = ["-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port), "--workers", "1"]
     words += ["--blocking-threads", "4", "--http", "1", "--workers-kill-timeout", "2", "--no-ws"]
-    words += ["--log-level", "warning", "integrations_portal.wsgi:application"]
+    words += ["--log-level", "warning", "--log-config", "integrations_portal/granian.json"]
+    words += ["integrations_portal.wsgi:application"]
     processes.start(WEB, words, environment())
 
 

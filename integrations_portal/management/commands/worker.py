@@ -15,6 +15,7 @@ from django.db import DatabaseError
 from django.utils.module_loading import import_string
 
 from apps.base import sweeps
+from apps.base.logging import log_uncaught
 from apps.base.resealing import values_that_do_not_open
 from apps.webhooks import meters
 from apps.webhooks.delivery import POLL_SECONDS, Engine
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 # With a broker the bell wakes the engine; the poll only makes up for lost rings.
 POLL_BESIDE_BELL_SECONDS = 2.0
-CELERY_APP = "integrations_portal.celery.app"
+LISTENER, STOP_LISTENING = "integrations_portal.listening.Listener", "integrations_portal.listening.stop"
 RESTART_SECONDS = 5.0
 
 
@@ -40,6 +41,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, once: bool, **options: Any) -> None:
         """This will run until SIGTERM or SIGINT, or once."""
+        log_uncaught()
         tell_what_does_not_open()
         tell_of_the_pooler()
         if not checks.sends_mail():
@@ -66,9 +68,8 @@ class Worker:
 
     def run(self) -> None:
         """This will return when the process was told to stop and the engine has landed what was in flight."""
-        # From the first moment on: Celery sets its own handlers, which end up in _shutting_down.
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stop_event.set())
+            signal.signal(number, self._stop)
         engine = threading.Thread(target=self._run_engine, name="delivery")
         engine.start()
         sweeps.Sweeper(self.stop_event).start()
@@ -81,6 +82,12 @@ class Worker:
         engine.join()
         self._write_counters()
         logger.info("worker %s stopped", self.engine.worker_id)
+
+    def _stop(self, *_signal: Any) -> None:
+        self.stop_event.set()
+        if settings.CELERY_BROKER_URL:
+            self.engine.stop()
+            import_string(STOP_LISTENING)()
 
     def _run_engine(self) -> None:
         try:
@@ -104,21 +111,16 @@ class Worker:
 
     def _run_celery(self) -> None:
         """Listen for the bell. The engine polls beside it, so a broker that is away costs latency only."""
-        app = import_string(CELERY_APP)
-        import_string("celery.signals.worker_shutting_down").connect(self._shutting_down, weak=False)
+        listener = import_string(LISTENER)
         while not self.stop_event.is_set():
             try:
-                app.Worker(hostname=worker_name(), loglevel="WARNING", without_gossip=True, without_mingle=True,
-                           without_heartbeat=True, quiet=True).start()  # fmt: skip
+                listener(worker_name()).start()
             except (SystemExit, KeyboardInterrupt):
                 return
             except Exception:
                 logger.exception("celery ended; it is started anew, deliveries go on meanwhile")
             if not self.stop_event.is_set():
                 time.sleep(RESTART_SECONDS)
-
-    def _shutting_down(self, **_signal: Any) -> None:
-        self.engine.stop()
 
 
 def tell_what_does_not_open() -> None:

@@ -1,0 +1,152 @@
+"""Of a fault that repeats, one log line a minute: a database that is away must not fill the disk with tracebacks.
+
+A fault is an error of one class from one place of the code, whoever met it, or one message of one logger. The first
+time it is logged in full; after that once a minute, with the number of lines left out, until it was not met for ten
+minutes.
+"""
+
+import copy
+import logging
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+
+from structlog.contextvars import get_contextvars
+
+EVERY_SECONDS = 60.0
+# A message that keeps to a minute by itself must not come too early for the one here.
+TOLERANCE_SECONDS = 1.0
+FORGOTTEN_SECONDS = 600.0
+MOST_FAULTS, MOST_WORDS, MOST_LETTERS = 500, 10, 300
+
+
+@dataclass(slots=True)
+class Fault:
+    """One fault: when it was last said and met, and what was left out since."""
+
+    said_at: float
+    met_at: float
+    suppressed: int = 0
+    latest: logging.LogRecord | None = None
+    events: dict[str, int] = field(default_factory=dict)
+
+
+def identity(record: logging.LogRecord) -> Hashable:
+    """Return what two lines about the same fault have in common."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is None:
+        return record.name, record.levelno, str(record.msg)
+    error = root_cause(error)
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = () if place is None else (place.tb_frame.f_code.co_filename, place.tb_lineno)
+    return class_name(error), where
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """Return the error that the others were made of."""
+    seen = {id(error)}
+    while True:
+        below = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if below is None or id(below) in seen:
+            return error
+        error = below
+        seen.add(id(error))
+
+
+def class_name(error: BaseException) -> str:
+    """Return the class of an error as one imports it."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+class Faults:
+    """Decides which lines of a process are written; for any number of threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: dict[Hashable, Fault] = {}
+        # When the next fault may be told of that is not met again: no record needs the lock before that.
+        self._overdue_at = float("inf")
+
+    def admit(self, record: logging.LogRecord) -> Iterator[logging.LogRecord]:
+        """Return what is to be written when this record comes: itself, shorter or not at all, and what is overdue."""
+        yield from self.due()
+        if record.levelno < logging.WARNING:
+            yield record
+            return
+        found = self._meet(record, self._clock())
+        if found is not None:
+            yield found
+
+    def due(self) -> list[logging.LogRecord]:
+        """Return a line for each fault that was met after its last one, whose minute is over."""
+        now = self._clock()
+        return self.overdue(now) if now >= self._overdue_at else []
+
+    def overdue(self, now: float | None = None) -> list[logging.LogRecord]:
+        """Do so now, or without a moment for each that was met after its last one, its minute over or not."""
+        with self._lock:
+            ready = [
+                each
+                for each in self._known.values()
+                if each.latest is not None and (now is None or now - each.said_at >= EVERY_SECONDS)
+            ]
+            found = [_say(each, each.latest, now or each.met_at) for each in ready if each.latest is not None]
+            waiting = [each.said_at for each in self._known.values() if each.latest is not None]
+            self._overdue_at = min(waiting, default=float("inf")) + EVERY_SECONDS
+        return found
+
+    def _meet(self, record: logging.LogRecord, now: float) -> logging.LogRecord | None:
+        key = identity(record)
+        with self._lock:
+            fault = self._known.pop(key, None)
+            if fault is None or now - fault.met_at > FORGOTTEN_SECONDS:
+                self._known[key] = Fault(said_at=now, met_at=now)
+                if len(self._known) > MOST_FAULTS:
+                    del self._known[next(iter(self._known))]
+                return record
+            # Behind the others: the one that was not met for longest is in front.
+            self._known[key], fault.met_at = fault, now
+            if now - fault.said_at >= EVERY_SECONDS - TOLERANCE_SECONDS:
+                return _say(fault, record, now)
+            _leave_out(fault, record)
+            self._overdue_at = min(self._overdue_at, fault.said_at + EVERY_SECONDS)
+        return None
+
+
+def _leave_out(fault: Fault, record: logging.LogRecord) -> None:
+    brief = _brief(record)
+    fault.suppressed += 1
+    fault.latest = brief
+    words = brief.getMessage()[:MOST_LETTERS]
+    if words in fault.events or len(fault.events) < MOST_WORDS:
+        fault.events[words] = fault.events.get(words, 0) + 1
+
+
+def _say(fault: Fault, record: logging.LogRecord, now: float) -> logging.LogRecord:
+    said = _brief(record)
+    said.suppressed, said.left_out = fault.suppressed, dict(fault.events)
+    fault.said_at, fault.suppressed, fault.latest = now, 0, None
+    fault.events.clear()
+    return said
+
+
+def _brief(record: logging.LogRecord) -> logging.LogRecord:
+    """Return a copy that holds no traceback (the first line had it), and the request that it was about."""
+    brief = copy.copy(record)
+    brief.msg, brief.args = record.getMessage(), ()
+    brief.request_id = getattr(record, "request_id", None) or get_contextvars().get("request_id")
+    if record.exc_info and record.exc_info[1]:
+        brief.error, brief.error_text = describe(record.exc_info[1])
+    brief.exc_info = brief.exc_text = brief.stack_info = None
+    return brief
+
+
+def describe(error: BaseException) -> tuple[str, str]:
+    """Return class and text of what an error was made of, as a log line names them."""
+    cause = root_cause(error)
+    return class_name(cause), " ".join(str(cause).split())[:MOST_LETTERS]
