@@ -13,9 +13,11 @@ import pytest
 from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from django.contrib.auth.hashers import make_password
 from django.core.cache import cache
 from django.db import connections
 from django.test import Client, TransactionTestCase
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from apps.api_keys import actions as key_actions
 from apps.api_keys.models import ApiKey
@@ -76,6 +78,22 @@ def _answers_are_as_documented() -> Iterator[None]:
     Client.request = original  # type: ignore[method-assign]
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _static_files_are_found_once() -> Iterator[None]:
+    """Each client of a test starts the middleware anew, which would look for the same files again and again."""
+    original, found = WhiteNoiseMiddleware.add_files_from_finders, {}
+
+    def add_files(self: WhiteNoiseMiddleware) -> None:
+        if not found:
+            original(self)
+            found.update(self.files)
+        self.files.update(found)
+
+    WhiteNoiseMiddleware.add_files_from_finders = add_files
+    yield
+    WhiteNoiseMiddleware.add_files_from_finders = original
+
+
 @pytest.fixture(autouse=True)
 def _forget_between_tests(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Counters and cached rows of one test are not the next one's. A Redis is never flushed: it may be shared."""
@@ -114,13 +132,19 @@ def rival(db: Any) -> Organization:
     return Organization.objects.create(name="Rival", slug="rival")
 
 
+@pytest.fixture(scope="session")
+def hashed_password() -> str:
+    """PASSWORD as the product stores it: hashed once, for that takes as long as all else that makes somebody."""
+    return make_password(PASSWORD)
+
+
 @pytest.fixture
-def person(db: Any) -> Callable[..., User]:
+def person(db: Any, hashed_password: str) -> Callable[..., User]:
     """Makes somebody with a confirmed address, a member where an organization is given."""
 
     def make(name: str, organization: Organization | None = None, role: str = Role.VIEWER, **values: Any) -> User:
         email = f"{name.lower()}@{organization.slug if organization else 'nowhere'}.example"
-        user = User.objects.create_user(email, PASSWORD, name=name, **values)
+        user = User.objects.create(email=email, password=hashed_password, name=name, **values)
         EmailAddress.objects.create(user=user, email=email, primary=True, verified=True)
         if organization is not None:
             Membership.objects.create(organization=organization, user=user, role=role)

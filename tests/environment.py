@@ -32,6 +32,8 @@ ENCODED = {word: base64.b64encode(key).decode() for word, key in KEYS.items()}
 # A folder of its own for each process: runs beside each other, and xdist's workers, do not meet.
 FOLDER = tempfile.mkdtemp(prefix="portal-tests-")
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+# What is the same for all processes of one run is made once: xdist's workers inherit the name.
+SHARED = os.environ.setdefault("PORTAL_TESTS_SHARED", FOLDER)
 
 os.environ.update(
     {
