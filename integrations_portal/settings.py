@@ -81,6 +81,7 @@ INSTALLED_APPS = [
     "csp",
 ]
 MIDDLEWARE = [
+    "apps.base.http_figures.FiguresMiddleware",
     "apps.base.middleware.RequestMiddleware",
     # Programs' calls end here; what follows is for pages and the browsable API.
     "apps.base.programs.ProgramsMiddleware",

@@ -9,17 +9,21 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from apps.audit.metrics import AuditCollector
 from apps.base import redis as shared
+from apps.base.shared_figures import WebCollector
 from apps.orgs.mail_figures import MailCollector
 from apps.webhooks.metrics import EngineCollector
 from integrations_portal import poolers
+from integrations_portal.metrics.backups import BackupCollector
+from integrations_portal.metrics.retention import RetentionCollector
 
 logger = logging.getLogger(__name__)
 
-# Apart from this process's own counters: these figures come from the database, and in front.
-ENGINE_FIGURES = CollectorRegistry()
-ENGINE_FIGURES.register(EngineCollector())
-ENGINE_FIGURES.register(MailCollector())
+# Those from the database in front, then those that web processes count.
+FIGURES = CollectorRegistry()
+for each in (EngineCollector, MailCollector, AuditCollector, RetentionCollector, BackupCollector, WebCollector):
+    FIGURES.register(each())
 
 
 def alive(request: HttpRequest) -> JsonResponse:
@@ -61,4 +65,4 @@ def metrics(request: HttpRequest) -> HttpResponse:
     given = request.META.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
     if not settings.METRICS_TOKEN or not hmac.compare_digest(given.encode(), settings.METRICS_TOKEN.encode()):
         raise Http404
-    return HttpResponse(generate_latest(ENGINE_FIGURES) + generate_latest(), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(generate_latest(FIGURES), content_type=CONTENT_TYPE_LATEST)

@@ -19,8 +19,12 @@ except ImproperlyConfigured as problem:
     logging.getLogger(__name__).critical(str(problem))
     sys.exit(1)
 
-# Below, for DRF reads the settings as soon as it is imported.
-from apps.base import programs
+# Below, for DRF reads the settings as soon as it is imported, and before anything is counted.
+from apps.base import shared_figures
+
+not_shared = shared_figures.share()
+
+from apps.base import programs  # noqa: E402 - it makes the counters
 
 log_uncaught()
 try:
@@ -29,3 +33,5 @@ except Exception:
     # A server's child prints the traceback of many lines by itself.
     logging.getLogger(__name__).critical("the portal could not be loaded", exc_info=True)
     sys.exit(1)
+if not_shared:
+    logging.getLogger(__name__).warning(not_shared)

@@ -215,19 +215,19 @@ class Portal:
         command = ("create_api_key", "--org", "acme", "--type", type, "--name", "Of a test", "--json")
         return json.loads(self.manage(*command, "--scopes", ",".join(scopes or ("users:read",)), *words))
 
-    def start(self, processes: int = 1, threads: int = 4) -> None:
-        """Start so many web processes and wait until each of them answers."""
+    def start(self, processes: int = 1, threads: int = 4, workers: int = 1) -> None:
+        """Start so many web processes, of so many workers each, and wait until each of them answers."""
         for _ in range(processes):
             self.ports.append(free_port())
-            self.children.append(self._start_one(self.ports[-1], threads))
+            self.children.append(self._start_one(self.ports[-1], threads, workers))
         for number in range(len(self.children)):
             self.wait_for(number)
 
-    def _start_one(self, port: int, threads: int) -> Child:
+    def _start_one(self, port: int, threads: int, workers: int = 1) -> Child:
         words = [
             sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port),
-            "--workers", "1", "--blocking-threads", str(threads), "--backlog", "1024", "--no-access-log",
-            "--workers-kill-timeout", "2", "integrations_portal.wsgi:application",
+            "--workers", str(workers), "--blocking-threads", str(threads), "--backlog", "1024", "--no-access-log",
+            "--respawn-failed-workers", "--workers-kill-timeout", "2", "integrations_portal.wsgi:application",
         ]  # fmt: skip
         return start(words, self.folder, f"web-{port}", self.environment)
 
@@ -286,13 +286,13 @@ class Portal:
 
 
 @contextlib.contextmanager
-def portal(folder: Path, processes: int = 1, threads: int = 4, **variables: str) -> Iterator[Portal]:
+def portal(folder: Path, processes: int = 1, threads: int = 4, workers: int = 1, **variables: str) -> Iterator[Portal]:
     """Running processes over the database of the folder, which is made with the organization Acme where it is new."""
     server = Portal(folder, variables)
     try:
         if not (folder / "portal.sqlite3").exists():
             server.make_database()
-        server.start(processes, threads)
+        server.start(processes, threads, workers)
         yield server
     finally:
         server.stop()

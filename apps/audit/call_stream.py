@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 import redis
 from django.conf import settings
 from django.db import DatabaseError
-from prometheus_client import Gauge
 
 from apps.audit import call_store, call_writer
 from apps.audit.call_store import Call
@@ -28,7 +27,6 @@ from apps.base import redis as shared
 
 logger = logging.getLogger(__name__)
 
-WAITING = Gauge("portal_api_calls_waiting", "API calls in Redis that no worker had moved at this process's last call.")
 KEY = "portal:calls"
 MOST_WAITING = 100_000
 # How long a stream that is too long is left alone before somebody asks again whether it is shorter.
@@ -95,7 +93,6 @@ class Sender:
         answers = self._line.send(b"".join([*packed, shared.pack("XLEN", KEY)]), len(packed) + 1)
         if answers is None:
             return False
-        WAITING.set(answers[-1])
         if answers[-1] > MOST_WAITING:
             self._full_until = time.monotonic() + FULL_SECONDS
             logger.warning("the call log in Redis holds %d rows: is a worker running?", answers[-1])
@@ -195,6 +192,12 @@ def drain(stop_after: float = 60.0) -> int:
         if shared.ask(lambda client: client.get(f"{KEY}:lock")) == token.encode():
             shared.ask(lambda client: client.delete(f"{KEY}:lock"))
     return moved
+
+
+def waiting() -> int | None:
+    """Return how many calls are still to be moved, None where Redis does not answer."""
+    found: Any = shared.ask(lambda client: client.xlen(KEY))
+    return found
 
 
 def is_drained_to(moment: datetime) -> bool:

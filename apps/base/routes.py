@@ -4,6 +4,7 @@ import re
 from functools import cache
 
 from django.conf import settings
+from django.urls import Resolver404, resolve
 
 from apps.base.requests import PortalRequest
 
@@ -26,7 +27,17 @@ def route_of(request: PortalRequest) -> str:
         return _template(match.route or "")
     if request.path_info.startswith(settings.STATIC_URL):
         return f"{settings.STATIC_URL}*"
-    return NO_ROUTE
+    request.route = _looked_up(request.path_info)
+    return request.route
+
+
+def _looked_up(path: str) -> str:
+    """Return the template for a request that was answered before anybody looked for a view."""
+    try:
+        match = resolve(path)
+    except Resolver404:
+        return NO_ROUTE
+    return getattr(match.func, "view_initkwargs", {}).get("route") or _template(match.route)
 
 
 def method_of(request: PortalRequest) -> str:

@@ -19,7 +19,11 @@ logger = logging.getLogger(__name__)
 LONGEST_WAIT_SECONDS = 1.0
 MAIN = "main"
 BUDGET_SECONDS = 10.0
-SUCCEEDED, FAILED, OVERRAN = "succeeded", "failed", "overran"
+OUTCOMES = SUCCEEDED, FAILED, OVERRAN = "succeeded", "failed", "overran"
+
+
+class RunFailed(Exception):
+    """A run did what it could, and its log has said what it could not: it counts as failed, without a traceback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ class Sweep:
         """This will run it, log an error instead of raising it, and tell whether it went well."""
         try:
             import_string(self.dotted_path)()
+        except RunFailed:
+            return False
         except Exception:
             logger.exception("sweep %s failed", self.name)
             # A connection that broke is opened anew at the next run.

@@ -15,6 +15,7 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone, translation
 
+from apps.base import sweeps
 from apps.base.identifiers import uuid_at
 from apps.base.instants import zone_of
 from apps.base.mail_addresses import wire_address
@@ -117,7 +118,7 @@ def _write_mail(member: Membership, template: str, notices: list[Notice]) -> Non
 def send_due_mail() -> int:
     """This will send what is due for some seconds, and put off, longer each time, what the server did not take.
 
-    A server that cannot be reached ends the run: each mail would wait for it in vain.
+    A server that cannot be reached ends the run, which has failed: each mail would wait for it in vain.
     """
     sent, until = 0, time.monotonic() + MOST_SECONDS
     for row in OutgoingMail.objects.due(timezone.now())[:BATCH]:
@@ -130,7 +131,7 @@ def send_due_mail() -> int:
         )
         error = _send(row) if booked else None
         if error is not None and not _is_about_the_mail(error):
-            break
+            raise sweeps.RunFailed
         sent += bool(booked) and error is None
     return sent
 

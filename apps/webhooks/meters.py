@@ -75,6 +75,12 @@ def _count(amounts: dict[str, float], name: str, amount: float) -> None:
         amounts[name] = amounts.get(name, 0) + amount
 
 
+def put(name: str, value: float) -> None:
+    """Write one value at once, for a process that ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(PUT, [name, value])
+
+
 def write() -> int:
     """This will add what was counted since the last time to the table and return how many counters that were."""
     with _lock:

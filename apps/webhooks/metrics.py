@@ -10,6 +10,7 @@ from django.db import DatabaseError, connection
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from apps.base import sweeps
 from apps.webhooks import balance, clock
 from apps.webhooks.meters import BOUNDS
 from apps.webhooks.models import DeliveryBalance, EngineTotal
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 MOST_COUNTED = 100_000
 WORKER_LOST_SECONDS = 30
+# Labels that rules divide by or wait for; the others come with their first attempt.
+FROM_THE_START = ("attempts:succeeded", "uncounted:no_network", "uncounted:shutdown")
 AGE = {
     "postgresql": "greatest(0, extract(epoch FROM statement_timestamp() - {moment}))",
     "sqlite": "max(0, (julianday('now') - julianday({moment})) * 86400)",
@@ -80,7 +83,7 @@ def _deliveries() -> Metric:
 
 def _totals() -> list[Metric]:
     others = EngineTotal.objects.exclude(name__startswith="duration").exclude(name__startswith="job:")
-    values = dict(others.values_list("name", "value"))
+    values = {**dict.fromkeys(FROM_THE_START, 0.0), **dict(others.values_list("name", "value"))}
     attempts = CounterMetricFamily("portal_webhook_attempts", "Attempts that ended, by outcome.", labels=["outcome"])
     uncounted = CounterMetricFamily(
         "portal_webhook_uncounted_attempts", "Attempts that failed on our side and do not count, by reason.",
@@ -153,20 +156,18 @@ def _replays() -> Metric:
 
 
 def _jobs() -> list[Metric]:
-    """Tell of the workers' sweeps, as the runs of all workers together and the last run of any."""
+    """Tell of the workers' sweeps, as the runs of all workers together and the last run of any; 0 before the first."""
     runs = CounterMetricFamily("portal_job_runs", "Runs of periodic jobs, by outcome.", labels=["job", "outcome"])
     seconds = GaugeMetricFamily("portal_job_duration_seconds", "How long the last run took.", labels=["job"])
+    budgets = GaugeMetricFamily("portal_job_budget_seconds", "How long a run may take.", labels=["job"])
     done_at = GaugeMetricFamily(
         "portal_job_last_success_timestamp_seconds", "When a run last went well, in seconds since 1970.", labels=["job"]
     )
-    for name, value in (
-        EngineTotal.objects.filter(name__startswith="job:").order_by("name").values_list("name", "value")
-    ):
-        _prefix, what, job = name.split(":", 2)
-        if what == "seconds":
-            seconds.add_metric([job], value)
-        elif what == "done_at":
-            done_at.add_metric([job], value)
-        else:
-            runs.add_metric([job, what], value)
-    return [runs, seconds, done_at]
+    found = dict(EngineTotal.objects.filter(name__startswith="job:").values_list("name", "value"))
+    for sweep in sweeps.registered():
+        for outcome in sweeps.OUTCOMES:
+            runs.add_metric([sweep.name, outcome], found.get(f"job:{outcome}:{sweep.name}", 0))
+        budgets.add_metric([sweep.name], sweep.budget_seconds)
+        seconds.add_metric([sweep.name], found.get(f"job:seconds:{sweep.name}", 0))
+        done_at.add_metric([sweep.name], found.get(f"job:done_at:{sweep.name}", 0))
+    return [runs, seconds, budgets, done_at]

@@ -113,7 +113,7 @@ def _go_on(walk: Walk, oldest_kept: datetime) -> int | None:
     return None if is_over and not removed else removed
 
 
-def _is_waited_for() -> Q:
+def is_waited_for() -> Q:
     """Match events that a delivery still waits to send, or that still wait for their deliveries to be made."""
     waiting = Delivery.objects.filter(event=OuterRef("pk"), status__in=WAITING)
     return Q(Exists(waiting)) | Q(Exists(FanOutBatch.objects.filter(event=OuterRef("pk"))))
@@ -122,7 +122,7 @@ def _is_waited_for() -> Q:
 def _empty_events(keys: Keys, oldest_kept: datetime) -> int:
     """Remove payloads. The rows are locked first: whoever sends an event again waits, and looks afterwards."""
     locked = _locked(Event, keys, body__isnull=False)
-    return Event.objects.filter(~_is_waited_for(), pk__in=locked).update(body=None)
+    return Event.objects.filter(~is_waited_for(), pk__in=locked).update(body=None)
 
 
 def _remove_attempts(keys: Keys, oldest_kept: datetime) -> int:
@@ -144,7 +144,7 @@ def _remove_events(keys: Keys, oldest_kept: datetime) -> int:
     """Remove events that no delivery speaks of any more; the balance keeps how many endpoints they had matched."""
     alone = ~Exists(Delivery.objects.filter(event=OuterRef("pk")))
     gone = list(
-        Event.objects.filter(alone, ~_is_waited_for(), pk__in=_locked(Event, keys)).only(
+        Event.objects.filter(alone, ~is_waited_for(), pk__in=_locked(Event, keys)).only(
             "organization_id", "match_count", "test"
         )
     )

@@ -14,6 +14,7 @@ from django.urls import Resolver404, resolve
 
 from apps.api_keys.catalogue import HOST_SCOPES, KEY_TYPES
 from apps.audit.vocabulary import SENTENCES
+from apps.base import sweeps
 from apps.base.permissions import ADMIN, Permission
 from apps.webhooks.events import HOST_EVENTS, PORTAL_EVENTS
 from integrations_portal.environment import Environment
@@ -115,7 +116,8 @@ def test_every_permission_is_explained():
 
 def test_no_event_type_or_action_is_named_that_is_not_there():
     prefixes = {name.partition(".")[0] for name in (*PORTAL_EVENTS, *HOST_EVENTS, *SENTENCES)}
-    known = {*PORTAL_EVENTS, *HOST_EVENTS, *SENTENCES, *TYPES_OF_EXAMPLES}
+    jobs = {sweep.name for sweep in sweeps.registered()}
+    known = {*PORTAL_EVENTS, *HOST_EVENTS, *SENTENCES, *TYPES_OF_EXAMPLES, *jobs}
     pattern = rf"(?<![\w./])(?:{'|'.join(sorted(prefixes))})\.[a-z_]+(?![\w(./])"
     assert [each for each in unknown(pattern, known) if not FILE.fullmatch(each.rpartition(" ")[2])] == []
 
@@ -155,6 +157,7 @@ def test_every_metric_has_its_rule_and_every_rule_its_row():
         assert [name for name in named if metric not in rules[name]["expr"]] == []
     assert set(rules) == {name for cell in rows.values() for name in re.findall(r"`(\w+)`", cell)}
     places = [re.search(r"docs/(\w+\.md)#([\w-]+)", rule["annotations"]["summary"]) for rule in rules.values()]
+    assert None not in places, "every rule says where to read what to do"
     assert [place[0] for place in places if place and place[2] not in anchors(read(f"docs/{place[1]}"))] == []
 
 

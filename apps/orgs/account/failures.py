@@ -37,6 +37,11 @@ class Step(StrEnum):
     CONFIRMATION = "confirmation"
 
 
+# There from the first scrape, so that the first failure is an increase.
+for each in Step:
+    FAILURES.labels(each)
+
+
 def note(request: PortalRequest, step: Step, user: User | None = None) -> None:
     """Count a refused way in, and record it where it is the first, tenth, hundredth … of its group within an hour."""
     FAILURES.labels(step).inc()

@@ -11,6 +11,7 @@ from django.core.management.base import CommandParser
 from apps.base.commands import PortalCommand
 from apps.base.errors import PortalError
 from integrations_portal.backups import back_up, keep_newest
+from integrations_portal.metrics.backups import note_success
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Command(PortalCommand):
         except PortalError as problem:
             logger.error("no backup was made: %s", problem)
             raise
+        note_success()
         removed = keep_newest(target, keep) if keep else []
         logger.info("backup %s: %s bytes", done.path, done.size)
         missing = list(SECRETS)

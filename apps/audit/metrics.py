@@ -1,0 +1,44 @@
+"""Figures of the audit log and the call log for ``/metrics``, read at each scrape: what is not sealed, what waits."""
+
+import math
+from collections.abc import Iterable, Iterator
+
+from django.conf import settings
+from django.db import DatabaseError
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from apps.audit import call_stream
+from apps.audit.models import Unsealed
+from apps.base.database_time import database_now
+from apps.base.identifiers import time_of
+
+MOST_COUNTED = 100_000
+
+
+class AuditCollector(Collector):
+    """What Prometheus asks at each scrape; without a database it tells only what Redis knows."""
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing in advance: registering must not ask the database."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Return how far sealing and the call log are behind."""
+        waiting = call_stream.waiting() if settings.REDIS_URL else 0
+        yield GaugeMetricFamily(
+            "portal_api_calls_waiting", "API calls in Redis that no worker has moved; NaN while Redis does not answer.",
+            value=math.nan if waiting is None else waiting,
+        )  # fmt: skip
+        try:
+            count = Unsealed.objects.order_by()[:MOST_COUNTED].count()
+            oldest = Unsealed.objects.order_by("pk").values_list("pk", flat=True).first()
+            age = max(0.0, (database_now() - time_of(oldest)).total_seconds()) if oldest else 0.0
+        except DatabaseError:
+            return
+        yield GaugeMetricFamily(
+            "portal_audit_unsealed_entries", f"Entries without a seal, counted up to {MOST_COUNTED}.", value=count
+        )
+        yield GaugeMetricFamily(
+            "portal_audit_oldest_unsealed_age_seconds", "How long the oldest of them has been there.", value=age
+        )

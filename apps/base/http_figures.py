@@ -1,0 +1,45 @@
+"""What each web process counts of HTTP: requests by route, method and status, and how long answering took."""
+
+import time
+from functools import cache
+
+from django.http import HttpResponse
+from prometheus_client import Counter, Histogram
+
+from apps.base.middleware import GetResponse
+from apps.base.requests import PortalRequest
+from apps.base.routes import NO_ROUTE, method_of, route_of
+
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+REQUESTS = Counter(
+    "portal_http_requests_total", "Answered requests, by the template of the path.", ["route", "method", "status"]
+)
+SECONDS = Histogram(
+    "portal_http_request_duration_seconds", "How long it took until the response began.", ["route"], buckets=BOUNDS
+)
+
+
+@cache
+def _figures(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    """Return the counter and the histogram of such requests: looking them up costs more than counting."""
+    return REQUESTS.labels(route, method, status), SECONDS.labels(route)
+
+
+# There from the first scrape, which is counted itself when it has been answered.
+_figures("/metrics", "GET", 200)
+_figures(NO_ROUTE, "GET", 404)
+
+
+class FiguresMiddleware:
+    """Counts every request, whoever answers it; in front of all others."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: PortalRequest) -> HttpResponse:
+        started = time.perf_counter()
+        response = self.get_response(request)
+        requests, seconds = _figures(route_of(request), method_of(request), response.status_code)
+        requests.inc()
+        seconds.observe(time.perf_counter() - started)
+        return response

@@ -1,0 +1,43 @@
+"""When a backup was last made, for ``/metrics``: the command runs in a process of its own, so a row keeps it."""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+
+from django.db import DatabaseError
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from apps.webhooks import meters
+from apps.webhooks.models import EngineTotal
+
+logger = logging.getLogger(__name__)
+
+ROW = "backup:done_at"
+
+
+def note_success() -> None:
+    """Write down that a backup was made; where the database cannot be written, such as a replica, only say so."""
+    try:
+        meters.put(ROW, time.time())
+    except DatabaseError as error:
+        logger.warning("the backup is whole, but its time could not be written down: %s", type(error).__name__)
+
+
+class BackupCollector(Collector):
+    """What Prometheus asks at each scrape."""
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing in advance: registering must not ask the database."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the time of the last backup."""
+        try:
+            done_at = EngineTotal.objects.filter(name=ROW).values_list("value", flat=True).first()
+        except DatabaseError:
+            return
+        yield GaugeMetricFamily(
+            "portal_backup_last_success_timestamp_seconds",
+            "When manage.py backup last made one, in seconds since 1970; 0: never.", value=done_at or 0,
+        )  # fmt: skip

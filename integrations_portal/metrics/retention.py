@@ -1,0 +1,136 @@
+"""How far retention is behind, for ``/metrics``: by how much the oldest row that should be gone has outstayed its days.
+
+Each kind is a look at the front of its table by index, at so many rows at most: what may stay longer (a delivery that
+waits, the payload that it is to send) stands there too, and is passed over. The days are the portal's own; those of
+organizations that chose fewer are not looked at.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.db import DatabaseError, models
+from django.db.models import Exists, OuterRef, Q
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from apps.audit.models import ApiCall, AuditEntry, AuditExport, ExportStatus
+from apps.audit.trimming import TRIMMED
+from apps.base.database_time import database_now
+from apps.base.identifiers import time_of, uuid_at
+from apps.credentials.idempotency import KEPT
+from apps.credentials.models import IdempotencyRecord
+from apps.notices.models import Notice
+from apps.orgs.models import Organization, OrganizationStatus, OutgoingMail
+from apps.orgs.tasks import ENDED_FOR, SENT_FOR
+from apps.webhooks.models import Attempt, Delivery, Event
+from apps.webhooks.retention import WAITING, is_waited_for
+
+LOOKED_AT = 500
+PAYLOADS_LOOKED_AT = 20
+NOTHING = timedelta(0)
+
+
+def _beyond(model: type[models.Model], cut: datetime, goes: Q | None = None) -> timedelta:
+    """Return by how much the oldest row of a table in the order of time is older than the cut."""
+    rows: Any = model._default_manager
+    keys = list(rows.filter(pk__lt=uuid_at(cut)).order_by("pk").values_list("pk", flat=True)[:LOOKED_AT])
+    if keys and goes is not None:
+        keys = list(rows.filter(goes, pk__in=keys).order_by("pk").values_list("pk", flat=True)[:1])
+    return cut - time_of(keys[0]) if keys else NOTHING
+
+
+def _since(rows: models.QuerySet, field: str, cut: datetime) -> timedelta:
+    oldest = rows.filter(**{f"{field}__lt": cut}).order_by(field).values_list(field, flat=True).first()
+    return cut - oldest if oldest else NOTHING
+
+
+def _calls(now: datetime) -> timedelta:
+    return _beyond(ApiCall, now - timedelta(days=settings.RETENTION_DAYS_API_CALLS))
+
+
+def _payloads(now: datetime) -> timedelta:
+    """Look an hour, two, four … beyond the days: rows outlive their payload, so the front of the table has none."""
+    cut, behind = now - timedelta(days=settings.RETENTION_DAYS_EVENTS), NOTHING
+    for hours in (2**power for power in range(14)):
+        before = Event.objects.filter(pk__lt=uuid_at(cut - timedelta(hours=hours))).order_by("-pk")
+        keys = list(before.values_list("pk", flat=True)[:PAYLOADS_LOOKED_AT])
+        if not Event.objects.filter(~is_waited_for(), pk__in=keys, body__isnull=False).exists():
+            break
+        behind = timedelta(hours=hours)
+    return behind
+
+
+def _attempts(now: datetime) -> timedelta:
+    cut = now - timedelta(days=settings.RETENTION_DAYS_ATTEMPTS)
+    return _beyond(Attempt, cut, ~Q(delivery__status__in=WAITING))
+
+
+def _deliveries(now: datetime) -> timedelta:
+    cut = now - timedelta(days=settings.RETENTION_DAYS_DELIVERIES)
+    return _beyond(Delivery, cut, Q(finished_at__lt=cut) & ~Q(status__in=WAITING))
+
+
+def _events(now: datetime) -> timedelta:
+    days = max(settings.RETENTION_DAYS_DELIVERIES, settings.RETENTION_DAYS_EVENTS)
+    alone = ~Exists(Delivery.objects.filter(event=OuterRef("pk")))
+    return _beyond(Event, now - timedelta(days=days), Q(alone) & ~is_waited_for())
+
+
+def _audit(now: datetime) -> timedelta:
+    """Notes of cuts stay where a log has nothing else."""
+    return _beyond(AuditEntry, now - timedelta(days=settings.RETENTION_DAYS_AUDIT), ~Q(action=TRIMMED))
+
+
+def _notices(now: datetime) -> timedelta:
+    return _beyond(Notice, now - timedelta(days=settings.RETENTION_DAYS_NOTICES))
+
+
+def _mail(now: datetime) -> timedelta:
+    """Look at the mails that were written first: no index is by the time of sending."""
+    first = OutgoingMail.objects.order_by("pk").values_list("pk", flat=True)[:LOOKED_AT]
+    rows = OutgoingMail.objects.filter(pk__in=list(first))
+    given_up = rows.filter(sent_at=None, next_attempt_at=None)
+    return max(_since(rows, "sent_at", now - SENT_FOR), _since(given_up, "created_at", now - ENDED_FOR))
+
+
+KINDS: dict[str, Callable[[datetime], timedelta]] = {
+    "attempts": _attempts,
+    "audit": _audit,
+    "calls": _calls,
+    "closed_organizations": lambda now: _since(
+        Organization.objects.filter(status=OrganizationStatus.CLOSED, purged_at=None), "kept_until", now
+    ),
+    "deliveries": _deliveries,
+    "events": _events,
+    "exports": lambda now: _since(AuditExport.objects.filter(status=ExportStatus.DONE), "expires_at", now),
+    "idempotency_records": lambda now: _since(IdempotencyRecord.objects.all(), "reserved_at", now - KEPT),
+    "mail": _mail,
+    "notices": _notices,
+    "payloads": _payloads,
+    "sessions": lambda now: _since(Session.objects.all(), "expire_date", now),
+}
+
+
+class RetentionCollector(Collector):
+    """What Prometheus asks at each scrape; without a database nothing."""
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing in advance: registering must not ask the database."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Return every kind, 0 where nothing is left that should be gone."""
+        family = GaugeMetricFamily(
+            "portal_retention_lag_seconds", "By how much the oldest row of a kind has outstayed its days.",
+            labels=["kind"],
+        )  # fmt: skip
+        try:
+            now = database_now()
+            for kind, behind in KINDS.items():
+                family.add_metric([kind], behind(now).total_seconds())
+        except DatabaseError:
+            return
+        yield family
