@@ -4,12 +4,15 @@ import re
 from dataclasses import replace
 from urllib.parse import unquote
 
+from prometheus_client import Counter
+
 from apps.audit.texts import clean
 from apps.base.actor import Actor
 from apps.base.names import UNREADABLE
 from apps.base.secrets import KeyText, matches, parse_key
 from apps.credentials.registry import KINDS
 
+LEAKS = Counter("portal_leaked_keys_total", "Reports of a leaked key that name a key of this portal.")
 LONGEST_PLACE = 500
 # Runs in which a piece of the key may stand, and how long a piece must be to be one.
 RUN = re.compile(r"[0-9A-Za-z]{8,}")
@@ -31,6 +34,7 @@ def report_leak(*, actor: Actor, text: str, where: str = "") -> bool:
     row = kind.load(key.key_id, lambda stored, pepper_id: matches(text, stored, pepper_id))
     if row is None:
         return False
+    LEAKS.inc()
     own = replace(actor, organization_id=row.organization_id, user_agent=without_key(actor.user_agent, key))
     kind.report_leak(actor=own, key_id=row.public_id, where=without_key(where, key))
     return True

@@ -45,7 +45,7 @@ def events_of(log: Path) -> str:
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """The file of a migrated portal and a key of it, made once."""
     portal = Portal(tmp_path_factory.mktemp("made"))
-    portal.make_organization()
+    portal.make_database()
     return portal.folder / "portal.sqlite3", portal.make_key("users:read")
 
 
