@@ -17,6 +17,12 @@ class _Timed(smtplib.SMTP):
 
     sock: socket.socket | None
     _clock: threading.Timer | None = None
+    accepted = b""
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        """Send a mail and keep what the server said of it: smtplib forgets it."""
+        code, self.accepted = super().data(msg)
+        return code, self.accepted
 
     def _get_socket(self, *args: Any) -> socket.socket:
         self._clock = threading.Timer(MOST_SECONDS, self._hang_up)
@@ -49,3 +55,10 @@ class EmailBackend(smtp.EmailBackend):
     def connection_class(self) -> type[smtplib.SMTP]:
         """The class of a connection."""
         return _TimedOverTls if self.use_ssl else _Timed
+
+    def _send(self, email_message: Any) -> bool:
+        """Send one mail and note on it how the server accepted it, such as the id in its queue."""
+        is_sent = super()._send(email_message)  # type: ignore[misc]  # Django's own hook
+        accepted = getattr(self.connection, "accepted", b"") if is_sent else b""
+        email_message.server_answer = " ".join(accepted.decode("ascii", "replace").split())
+        return bool(is_sent)

@@ -18,6 +18,7 @@ from django.utils import timezone, translation
 from apps.base import sweeps
 from apps.base.identifiers import uuid_at
 from apps.base.instants import zone_of
+from apps.base.logging import redact
 from apps.base.mail_addresses import wire_address
 from apps.notices.models import Notice, Severity
 from apps.notices.texts import describe
@@ -142,8 +143,9 @@ def _send(row: OutgoingMail) -> OSError | ValueError | None:
     if written is None:
         row.delete()
         return None
+    message = EmailMessage(*written, to=[wire_address(row.to)])
     try:
-        EmailMessage(*written, to=[wire_address(row.to)]).send()
+        message.send()
     except (OSError, ValueError) as error:
         logger.warning("mail %s was not taken: %s", row.pk, type(error).__name__)
         rows = OutgoingMail.objects.filter(pk=row.pk)
@@ -151,7 +153,8 @@ def _send(row: OutgoingMail) -> OSError | ValueError | None:
         wait = min(LONGEST_WAIT, timedelta(seconds=30 * 2 ** min(row.attempts, 10)))
         rows.exclude(next_attempt_at=None).update(next_attempt_at=timezone.now() + wait)
         return error
-    OutgoingMail.objects.filter(pk=row.pk).update(sent_at=timezone.now(), last_error="")
+    said = redact(getattr(message, "server_answer", ""))[:200]
+    OutgoingMail.objects.filter(pk=row.pk).update(sent_at=timezone.now(), last_error="", server_answer=said)
     return None
 
 

@@ -61,3 +61,30 @@ def test_every_way_to_a_mail_server_has_a_clock(scheme: str) -> None:
     found = environment_urls.mail_server("EMAIL_URL", f"{scheme}://u:p@mail.example:587")
     connection = smtp.EmailBackend(use_ssl=found.get("EMAIL_USE_SSL", False)).connection_class
     assert found["EMAIL_BACKEND"] == "apps.base.smtp.EmailBackend" and issubclass(connection, smtp._Timed)
+
+
+class Taking(socketserver.StreamRequestHandler):
+    """A mail server that takes a mail and says under which id."""
+
+    def handle(self) -> None:
+        self.wfile.write(GREETING)
+        for line in self.rfile:
+            word = line.split()[0].upper()
+            if word == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                while self.rfile.readline() != b".\r\n":
+                    pass
+                self.wfile.write(b"250 2.0.0 Ok: queued as 4fJq2k1\r\n")
+            else:
+                self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
+
+
+def test_what_the_server_says_of_a_mail_is_noted_on_it(settings: Any) -> None:
+    with Server((HOST, 0), Taking) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings.EMAIL_HOST, settings.EMAIL_PORT = server.server_address
+        backend = environment_urls.mail_server("EMAIL_URL", "smtp://mail.example")["EMAIL_BACKEND"]
+        mail = EmailMessage("s", "b", to=["ada@acme.example"], connection=get_connection(backend))
+        assert mail.send() == 1
+        server.shutdown()
+    assert mail.server_answer == "2.0.0 Ok: queued as 4fJq2k1"  # type: ignore[attr-defined]

@@ -39,6 +39,8 @@ class OutgoingMail(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(auto_now_add=True, null=True)
     last_error = models.CharField(max_length=200, blank=True)
+    # What the mail server said when it took the mail: the id there, by which its own log is searched.
+    server_answer = models.CharField(max_length=200, blank=True, default="", db_default="")
 
     objects = OutgoingMailQuerySet.as_manager()
 
@@ -51,4 +53,4 @@ class OutgoingMail(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.to}: {self.subject}"
+        return f"{self.to}: {self.subject or self.template}"
