@@ -12,9 +12,9 @@ from django.db import connection, connections
 from django.test import Client
 from django.utils import timezone
 
+from apps.api_keys.actions import create_key
 from apps.audit.models import ApiCall, AuditEntry
 from apps.base.actor import system
-from apps.base.identifiers import new_uuid
 from apps.orgs.models import Organization, User
 from apps.webhooks import actions
 from apps.webhooks.models import Delivery, DeliveryStatus, Event
@@ -31,9 +31,9 @@ def run(options: argparse.Namespace) -> bool:
     samples = fill(options.rows)
     print(f"{connection.vendor}: {options.rows:,} rows in each table, filled in {time.perf_counter() - started:.0f} s")
     browser, slow = signed_in(), []
-    for name, path in pages(samples):
-        asked(browser, path)  # the first makes what every later one finds made
-        both = [asked(browser, path) for _ in range(options.runs)]
+    for name, path, text in [*((name, path, "") for name, path in pages(samples)), *searches(samples)]:
+        asked(browser, path, text)  # the first makes what every later one finds made
+        both = [asked(browser, path, text) for _ in range(options.runs)]
         times, own = sorted(wall for wall, _cpu in both), statistics.median(cpu for _wall, cpu in both)
         middle, high = statistics.median(times), times[max(0, round(len(times) * 0.95) - 1)]
         mark = "  SLOW" if high > options.most else ""
@@ -60,9 +60,10 @@ def fill(rows: int) -> dict[str, Any]:
         organization=first, endpoint=endpoint, event=event, event_type=event.type, created_at=now,
         status=DeliveryStatus.SUCCEEDED,
     )  # fmt: skip
+    key, _text = create_key(actor=system(first.pk), key_type="partner", scopes=["users:read"], name="A key")
     call = ApiCall.objects.create(
-        organization=first, at=now, actor_kind="api_key", actor_id="key_x", actor_label="A key",
-        credential_id=new_uuid(), method="GET", route="/v1/users", status=200, duration_ms=3, request_id="r" * 32,
+        organization=first, at=now, actor_kind="api_key", actor_id=key.public_id, actor_label=key.name,
+        credential_id=key.pk, method="GET", route="/v1/users", status=200, duration_ms=3, request_id="r" * 32,
     )  # fmt: skip
     entry = AuditEntry.objects.order_by("pk").first()
     number_organizations(organizations)
@@ -77,7 +78,12 @@ def fill(rows: int) -> dict[str, Any]:
     middle = {
         model: model.objects.filter(pk=id_of(rows // 2)).get() for model in (Event, Delivery, ApiCall, AuditEntry)
     }
-    return {"organization": organizations[7].slug, "endpoint": endpoint, **{m.__name__: r for m, r in middle.items()}}
+    return {
+        "organization": organizations[7].slug,
+        "endpoint": endpoint,
+        "key": key,
+        **{m.__name__: r for m, r in middle.items()},
+    }
 
 
 def number_organizations(organizations: list[Organization]) -> None:
@@ -167,6 +173,10 @@ def pages(samples: dict[str, Any]) -> list[tuple[str, str]]:
         ("Delivery: held, none", "/admin/webhooks/delivery/?status__exact=held"),
         ("Delivery: held of one organization, none", f"/admin/webhooks/delivery/?status__exact=held&q={slug}"),
         ("Delivery: of one endpoint, a million", f"/admin/webhooks/delivery/?q={samples['endpoint'].public_id}"),
+        ("ApiCall: by request id", "/admin/audit/apicall/?q=request-4711"),
+        ("Key: a million calls, none refused", f"/admin/api_keys/apikey/{samples['key'].pk}/change/"),
+        ("Endpoint: a million deliveries", f"/admin/webhooks/endpoint/{samples['endpoint'].pk}/change/"),
+        ("Organization: one row", f"/admin/orgs/organization/{samples['endpoint'].organization_id}/change/"),
         ("AuditEntry: denied, none", "/admin/audit/auditentry/?outcome__exact=denied"),
         ("AuditEntry: by target", "/admin/audit/auditentry/?q=target-4711"),
         ("AuditEntry: by request id", "/admin/audit/auditentry/?q=request-4711"),
@@ -174,13 +184,28 @@ def pages(samples: dict[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def asked(browser: Client, path: str) -> tuple[float, float]:
-    """This will return how long a page took, and how long this process computed for it, in ms.
+def searches(samples: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Name what is searched for on the first page."""
+    texts = {
+        "a request id": "request-4711",
+        "an event": samples["Event"].public_id,
+        "a delivery": samples["Delivery"].public_id,
+        "an endpoint": samples["endpoint"].public_id,
+        "a key by its mask": samples["key"].mask,
+        "an organization": samples["organization"],
+        "an address": "nobody@customer.example",
+        "nothing": "nothing-of-that-name",
+    }
+    return [(f"Find: {name}", "/admin/find/", text) for name, text in texts.items()]
+
+
+def asked(browser: Client, path: str, text: str = "") -> tuple[float, float]:
+    """This will return how long a page, or a search for a text, took, and this process computed for it, in ms.
 
     The second hardly depends on what else the machine does; on SQLite the database is in it.
     """
     started, worked = time.perf_counter(), time.process_time()
-    answer = browser.get(path)
+    answer = browser.post(path, {"text": text}) if text else browser.get(path)
     seconds, cpu = time.perf_counter() - started, time.process_time() - worked
     # A list that has no such page leads back to its first.
     assert answer.status_code in (200, 302), (path, answer.status_code)

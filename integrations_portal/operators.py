@@ -10,7 +10,7 @@ from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
@@ -20,6 +20,8 @@ from apps.audit.operators import newest_changes_of
 from apps.base import operator_session
 from apps.base.organizations import organization_pk
 from apps.base.requests import PortalRequest
+from integrations_portal.developer.codes import ERROR_CODES
+from integrations_portal.operator_search import find_view
 
 # What has no page of its own there, and why. A model that is neither here nor registered fails a house test.
 LEFT_OUT = {
@@ -94,6 +96,19 @@ class OperatorSite(AdminSite):
     def password_change_done(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """This will lead to the same page: nothing ends here."""
         return redirect("account_change_password")
+
+    def get_urls(self) -> list[Any]:
+        """This will put the search in front of the lists."""
+        return [path("find/", self.admin_view(self.find), name="find"), *super().get_urls()]
+
+    def find(self, request: HttpRequest) -> HttpResponse:
+        """This will search all lists for what a customer named."""
+        return find_view(request, self.each_context(request))
+
+    def meaning_of(self, code: str) -> str:
+        """This will say what an error code of the API means and what to do; nothing for one that is no longer known."""
+        known = ERROR_CODES.get(code)
+        return f"{known.text} {known.advice}".strip() if known else ""
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """This will list the models, and beside them what was last changed in the vendor's own log."""

@@ -111,6 +111,9 @@ class ApiKeyAdmin(KeyChangesAdmin, ReadOnlyAdmin):
     list_display = ("name", "mask", "organization", "key_type", "status", "expires_at", "created_at")
     list_select_related = ("organization", "key_type")
     search_fields = ("id", "organization", "mask")
+    found_by = ("id", "mask")
+    found_columns = ("name", "mask", "organization", "status", "expires_at")
+    of_organization = ("name", "mask", "status", "expires_at")
     fields = (
         *("name", "mask", "organization", "key_type", "scopes", "subject", "status", "allowed_networks"),
         *("limit_minute", "limit_hour", "expires_at", "overlap_since", "disabled_at", "quarantined_at", "revoked_at"),

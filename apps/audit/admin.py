@@ -1,9 +1,16 @@
 """The logs in the operators' admin: to read, never to change."""
 
+from collections.abc import Sequence
+from typing import Any, cast
+
 from django.contrib import admin
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from apps.audit.models import ApiCall, AuditEntry, Checkpoint, LastUse, RefusedCalls, Seal, UsageDay, UsageHour
-from apps.audit.operators import ReadOnlyAdmin
+from apps.audit.operators import Line, Panel, ReadOnlyAdmin, link, list_of, page_by_id, table
+
+MOST_OF_A_REQUEST = 20
 
 
 @admin.register(AuditEntry)
@@ -14,22 +21,90 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_select_related = ("organization",)
     list_filter = ("outcome",)
     search_fields = ("id", "organization", "target_id", "actor_id", "request_id")
+    found_by = ("id", "request_id")
+    found_columns = ("at", "organization", "actor_label", "action", "target_label")
+    of_organization = ()
     fields = (
-        *("at", "organization", "actor_kind", "actor_id", "actor_label", "action", "target_kind", "target_id"),
-        *("target_label", "changes", "outcome", "address", "user_agent", "request_id"),
+        *("at", "organization", "actor_kind", "actor", "action", "target_kind", "target"),
+        *("changes", "outcome", "address", "user_agent", "request_id"),
     )
+
+    @admin.display(description=gettext_lazy("actor"))
+    def actor(self, entry: AuditEntry) -> Any:
+        """Who did it, with a link to the page of a key or person."""
+        return _named(entry.actor_label, entry.actor_id)
+
+    @admin.display(description=gettext_lazy("target"))
+    def target(self, entry: AuditEntry) -> Any:
+        """What it was done to, with a link to its page."""
+        return _named(entry.target_label, entry.target_id)
+
+    def panels(self, row: AuditEntry) -> Sequence[Panel]:
+        """Return the API request that made the change; changes on pages have none."""
+        return [panel for panel in (_calls_of_request(row),) if panel.rows]
 
 
 @admin.register(ApiCall)
 class ApiCallAdmin(ReadOnlyAdmin):
     """Calls of the API."""
 
-    list_display = ("at", "organization", "actor_label", "method", "route", "status", "code", "duration_ms", "address")
+    list_display = ("at", "organization", "actor_label", "method", "route", "status", "code", "request_id")
     list_select_related = ("organization",)
-    search_fields = ("id", "organization", "credential")
+    search_fields = ("id", "organization", "credential", "request_id")
+    found_by = ("id", "request_id")
+    found_columns = ("at", "organization", "actor_label", "method", "route", "status", "code")
+    of_organization = ()
     fields = (
-        *("at", "organization", "actor_kind", "actor_id", "actor_label", "method", "route", "status", "code"),
-        *("duration_ms", "address", "user_agent", "request_id", "scopes", "flagged"),
+        *("at", "organization", "actor_kind", "actor", "method", "route", "status", "code", "duration_ms"),
+        *("address", "user_agent", "request_id", "scopes", "flagged"),
+    )
+
+    @admin.display(description=gettext_lazy("made by"))
+    def actor(self, call: ApiCall) -> Any:
+        """The key or person, with a link to its page."""
+        return _named(call.actor_label, call.actor_id)
+
+    def answer(self, row: ApiCall) -> Sequence[Line]:
+        """Say how the request ended, and of a refused one why."""
+        facts = {"status": row.status, "code": row.code, "ms": f"{row.duration_ms:.0f}"}
+        if row.status < 400:
+            return [Line("ok", _("Answered with %(status)s in %(ms)s ms.") % facts)]
+        sentence = _("Answered with %(status)s %(code)s in %(ms)s ms.") % facts
+        # The site is the portal's own; it knows the codes of the API, which stand above this app.
+        meaning = cast(Any, self.admin_site).meaning_of(row.code)
+        return [Line("bad", f"{sentence} {meaning}".strip(), page_by_id(row.actor_id), row.actor_label)]
+
+    def panels(self, row: ApiCall) -> Sequence[Panel]:
+        """Return what the request changed, and others that were sent with the same request id."""
+        entries = AuditEntry.objects.filter(organization_id=row.organization_id, request_id=row.request_id)
+        changed = table(
+            _("Changes made by this request"),
+            entries.order_by("-pk")[:MOST_OF_A_REQUEST] if row.request_id else (),
+            ("at", "action", "target_label", "outcome"),
+            empty=_("None is in the audit log."),
+        )
+        others = _calls_of_request(row, exclude=row)
+        return [panel for panel in (changed, others) if panel.rows or (panel is changed and not _only_reads(row))]
+
+
+def _only_reads(call: ApiCall) -> bool:
+    return call.method in ("GET", "HEAD", "OPTIONS")
+
+
+def _named(label: str, public_id: str) -> Any:
+    return link(page_by_id(public_id), f"{label} ({public_id})" if public_id else label)
+
+
+def _calls_of_request(row: AuditEntry | ApiCall, exclude: ApiCall | None = None) -> Panel:
+    rows = ApiCall.objects.filter(organization_id=row.organization_id, request_id=row.request_id)
+    if exclude:
+        rows = rows.exclude(pk=exclude.pk)
+    title = _("Other requests with this request id") if exclude else _("API request")
+    return table(
+        title,
+        rows.order_by("-pk")[:MOST_OF_A_REQUEST] if row.request_id else (),
+        ("at", "actor_label", "method", "route", "status", "code"),
+        more_url=list_of(ApiCall, row.request_id) if exclude else "",
     )
 
 
@@ -73,7 +148,8 @@ class RefusedCallsAdmin(ReadOnlyAdmin):
     """Refused strangers."""
 
     list_display = ("minute", "address", "code", "calls")
-    search_fields = ("address",)
+    search_fields = ("network",)
+    found_by = ("network",)
     fields = list_display
 
 

@@ -1,6 +1,6 @@
 """What operators do to a customer's key of any kind, on its page: with a reason, by the key's own actions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -18,10 +18,11 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.audit.operators import operator_of
+from apps.audit.operators import Line, Panel, operator_of
 from apps.base.errors import PortalError
 from apps.base.forms import AlreadySent, LineField, StepUpForm
 from apps.base.requests import PortalRequest
+from apps.credentials import operator_answers
 from apps.credentials.models import KeyStatus, SecretKey
 from apps.credentials.rules import LONGEST_REASON
 
@@ -107,12 +108,20 @@ class KeyChangesAdmin(admin.ModelAdmin):
         return [*own, *super().get_urls()]
 
     def get_fields(self, request: Any, obj: Any = None) -> Any:
-        """This will add the links."""
-        return (*super().get_fields(request, obj), "what_to_do")
+        """This will add the links, in front: they are what such a page is opened for."""
+        return ("what_to_do", "public_id", *super().get_fields(request, obj))
 
     def get_readonly_fields(self, request: Any, obj: Any = None) -> Any:
         """This will add the links."""
         return (*super().get_readonly_fields(request, obj), "what_to_do")
+
+    def answer(self, row: Any) -> Sequence[Line]:
+        """This will say whether the key works, and why not."""
+        return operator_answers.answer(row)
+
+    def panels(self, row: Any) -> Sequence[Panel]:
+        """This will return the key's last requests."""
+        return operator_answers.panels(row)
 
     @admin.display(description=gettext_lazy("What you can do"))
     def what_to_do(self, key: Any) -> str:

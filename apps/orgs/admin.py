@@ -1,5 +1,6 @@
 """Organizations and people in the operators' admin."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from allauth.account.models import EmailAddress
@@ -7,11 +8,14 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.db import transaction
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin, operator_of
+from apps.audit.operators import AuditedAdmin, Line, Panel, ReadOnlyAdmin, of_organization, operator_of, table
 from apps.base.actor import Actor
+from apps.orgs import operator_answers as answers
 from apps.orgs import organizations
+from apps.orgs.mailing import GROUPS
 from apps.orgs.models import (
     Invitation,
     Membership,
@@ -35,6 +39,8 @@ class OrganizationAdmin(LookingAdmin, AuditedAdmin):
     list_display = ("name", "slug", "status", "created_at", "closed_at", "kept_until")
     list_filter = ("status",)
     search_fields = ("id", "slug^", "name~")
+    found_by = search_fields
+    found_columns = ("name", "slug", "status", "created_at")
     fields = (
         *("name", "slug", "status", "status_reason", "ceiling_per_minute", "endpoint_limit", "leak_policy"),
         *("longest_key_days", "two_step_required"),
@@ -42,6 +48,10 @@ class OrganizationAdmin(LookingAdmin, AuditedAdmin):
         *("mail_recipients", "created_at", "closed_at", "kept_until", "purged_at"),
     )
     readonly_fields = ("slug", "mail_recipients", "created_at", "closed_at", "purged_at")
+
+    def panels(self, row: Organization) -> Sequence[Panel]:
+        """Return what belongs to the organization, the newest of it, and the ways to all of it."""
+        return of_organization(row)
 
     def has_add_permission(self, request: Any) -> bool:
         """This will refuse: `manage.py create_organization` makes one together with its owner."""
@@ -80,10 +90,20 @@ class UserAdmin(ReadOnlyAdmin):
     list_display = ("email", "name", "is_active", "is_staff", "last_login", "created_at")
     list_filter = ("is_staff", "is_active")
     search_fields = ("id", "member", "email^")
+    found_by = search_fields
+    found_columns = ("email", "name", "is_active", "last_login")
     fields = (
         *("email", "name", "language", "is_active", "is_staff", "last_login", "created_at", "addresses"),
         *("second_steps", "sessions", "organizations"),
     )
+
+    def panels(self, row: User) -> Sequence[Panel]:
+        """Return where the person belongs, what was mailed to them, and to what they were invited."""
+        memberships = Membership.objects.filter(user=row).select_related("organization")[:MOST_NAMED]
+        columns = ("organization", "role", "last_seen_at", "declined_mail")
+        belongs = table(gettext("Memberships"), memberships, columns, empty=gettext("None."))
+        panels = (belongs, answers.mails_to(row.email), answers.invitations_of(row.email))
+        return [panel for panel in panels if panel.rows or panel.empty]
 
     @admin.display(description=_("addresses"))
     def addresses(self, user: Any) -> str:
@@ -118,7 +138,13 @@ class MembershipAdmin(ReadOnlyAdmin):
     list_select_related = ("user", "organization")
     list_filter = ("role",)
     search_fields = ("organization", "user", "member", "user__email")
-    fields = list_display
+    of_organization = ()
+    fields = (*list_display, "declined_mail")
+
+    @admin.display(description=_("declined mail"))
+    def declined_mail(self, row: Membership) -> str:
+        """Which notifications the person gets no mail of."""
+        return ", ".join(str(GROUPS.get(name, name)) for name in row.mail_off or ())
 
 
 @admin.register(Invitation)
@@ -129,6 +155,8 @@ class InvitationAdmin(ReadOnlyAdmin):
     list_select_related = ("organization",)
     list_filter = ("status",)
     search_fields = ("email", "organization__slug")
+    found_by = ("id", "email")
+    of_organization = ()
     fields = ("email", "organization", "role", "status", "created_at", "expires_at", "closed_at", "invited_by_label")
 
 
@@ -136,9 +164,37 @@ class InvitationAdmin(ReadOnlyAdmin):
 class OutgoingMailAdmin(ReadOnlyAdmin):
     """Mail that waits or was sent, without its text: that may hold a link which lets somebody in."""
 
-    list_display = ("to", "subject", "created_at", "sent_at", "attempts", "last_error")
-    search_fields = ("id",)
-    fields = ("to", "subject", "created_at", "sent_at", "attempts", "next_attempt_at", "last_error")
+    list_display = ("created_at", "to", "what", "state", "sent_at", "server_said")
+    search_fields = ("id", "to")
+    found_by = ("to",)
+    found_columns = answers.MAILS
+    fields = (
+        *("to", "what", "state", "created_at", "sent_at", "server_answer", "attempts", "next_attempt_at"),
+        "last_error",
+    )
+
+    @admin.display(description=_("mail"))
+    def what(self, mail: OutgoingMail) -> str:
+        """Its subject, or what its link is for."""
+        return answers.what_it_is(mail)
+
+    @admin.display(description=_("state"))
+    def state(self, mail: OutgoingMail) -> answers.MailState:
+        """Whether it was sent, waits, or failed."""
+        return answers.state_of(mail)
+
+    @admin.display(description=_("mail server"))
+    def server_said(self, mail: OutgoingMail) -> str:
+        """What the server answered at last."""
+        return mail.last_error or mail.server_answer
+
+    def answer(self, row: OutgoingMail) -> Sequence[Line]:
+        """Say whether it left, and what the mail server said."""
+        return answers.of_mail(row)
+
+    def panels(self, row: OutgoingMail) -> Sequence[Panel]:
+        """Return what else was sent to the address."""
+        return (answers.mails_to(row.to, but=row),)
 
 
 @admin.register(OperatorLook)

@@ -1,16 +1,19 @@
 """Event types, endpoints and deliveries in the operators' admin; no secret is among the fields."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
+from apps.audit.operators import AuditedAdmin, Line, Panel, ReadOnlyAdmin
 from apps.base.actor import Actor
 from apps.base.crypto import CannotDecrypt
 from apps.base.secrets import MASK_DOTS
+from apps.notices.operator_answers import notices_about
 from apps.webhooks import actions
+from apps.webhooks import operator_answers as answers
 from apps.webhooks.events import HOST_EVENTS
 from apps.webhooks.models import (
     Attempt,
@@ -85,20 +88,22 @@ class EndpointAdmin(ReadOnlyAdmin):
     list_select_related = ("organization",)
     list_filter = ("status", "health")
     search_fields = ("id", "organization")
+    found_by = ("id",)
+    found_columns = ("shown_url", "organization", "status", "health", "created_at")
+    of_organization = ("shown_url", "status", "health", "last_success_at")
     fields = (
-        *(
-            "shown_url",
-            "organization",
-            "description",
-            "event_types",
-            "header_names",
-            "status",
-            "health",
-            "disabled_reason",
-        ),
-        *("disabled_at", "deleted_at", "rate_limit_per_second", "max_in_flight", "failures_in_a_row"),
-        *("failing_since", "last_success_at", "created_at"),
+        *("public_id", "shown_url", "organization", "description", "event_types", "header_names", "status", "health"),
+        *("disabled_reason", "disabled_at", "deleted_at", "rate_limit_per_second", "max_in_flight"),
+        *("failures_in_a_row", "failing_since", "last_success_at", "created_at"),
     )
+
+    def answer(self, row: Endpoint) -> Sequence[Line]:
+        """Say whether the endpoint gets its deliveries."""
+        return list(answers.of_endpoint(row))
+
+    def panels(self, row: Endpoint) -> Sequence[Panel]:
+        """Return its newest deliveries, and the notifications about it."""
+        return (answers.latest_of(row), *notices_about(row.organization_id, row.public_id))
 
     @admin.display(description=_("URL"), ordering="url")
     def shown_url(self, endpoint: Any) -> str:
@@ -144,24 +149,58 @@ class EventAdmin(ReadOnlyAdmin):
     list_select_related = ("organization",)
     list_filter = ("test",)
     search_fields = ("id", "organization")
-    fields = ("type", "organization", "publisher", "client_id", "match_count", "test", "created_at")
+    found_by = ("id",)
+    of_organization = ()
+    fields = ("public_id", "type", "organization", "publisher", "client_id", "match_count", "test", "created_at")
+
+    def answer(self, row: Event) -> Sequence[Line]:
+        """Say whether anybody got the event."""
+        return list(answers.of_event(row))
+
+    def panels(self, row: Event) -> Sequence[Panel]:
+        """Return who got it, and who did not."""
+        return [panel for panel in (answers.deliveries_of(row), answers.endpoints_without(row)) if panel.rows]
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
     """Deliveries."""
 
-    list_display = (
-        *("event_type", "organization", "endpoint", "status", "attempt_count", "next_attempt_at", "created_at"),
-    )
+    list_display = ("public_id", "event_type", "organization", "endpoint", "status", "attempt_count", "created_at")
     list_select_related = ("organization", "endpoint")
     list_filter = ("status", "test")
     search_fields = ("id", "organization", "endpoint", "event")
+    found_by = ("id",)
+    found_columns = ("public_id", "event_type", "organization", "status", "created_at")
+    of_organization = ("public_id", "event_type", "endpoint", "status", "created_at")
     fields = (
-        *("event_type", "event", "organization", "endpoint", "status", "test", "attempt_count", "uncounted_attempts"),
+        *(
+            "public_id",
+            "event_type",
+            "event",
+            "organization",
+            "endpoint",
+            "status",
+            "test",
+            "attempt_count",
+            "uncounted_attempts",
+        ),
         *("next_attempt_at", "next_attempt_reason", "last_status_code", "last_error", "lease_until"),
         *("created_at", "finished_at"),
     )
+
+    @admin.display(description=_("last result"))
+    def last_result(self, delivery: Delivery) -> str:
+        """How its last attempt ended."""
+        return answers.result_of(delivery.last_error, delivery.last_status_code)
+
+    def answer(self, row: Delivery) -> Sequence[Line]:
+        """Say what became of it and what comes next."""
+        return list(answers.of_delivery(row))
+
+    def panels(self, row: Delivery) -> Sequence[Panel]:
+        """Return its attempts."""
+        return (answers.attempts_of(row),)
 
 
 @admin.register(Attempt)
@@ -171,10 +210,22 @@ class AttemptAdmin(ReadOnlyAdmin):
     list_display = ("started_at", "organization", "delivery_id", "number", "status_code", "error", "duration_ms")
     list_select_related = ("organization",)
     search_fields = ("id", "organization", "delivery")
+    found_by = ("id",)
+    found_columns = ("started_at", "organization", "result", "number")
     fields = (
         *("started_at", "finished_at", "organization", "delivery", "number", "status_code", "error", "hint", "address"),
         *("duration_ms", "timings_ms", "truncated"),
     )
+
+    @admin.display(description=_("result"))
+    def result(self, attempt: Attempt) -> str:
+        """How it ended."""
+        return answers.result_of(attempt.error, attempt.status_code)
+
+    @admin.display(description=_("what to try"))
+    def advice(self, attempt: Attempt) -> str:
+        """What the customer may try."""
+        return answers.advice_for(attempt)
 
 
 @admin.register(AttemptHour)
@@ -195,6 +246,7 @@ class ReplayJobAdmin(ReadOnlyAdmin):
     list_select_related = ("organization", "endpoint")
     list_filter = ("status",)
     search_fields = ("id", "organization")
+    found_by = ("id",)
     fields = (
         *list_display,
         *("since", "until", "statuses", "event_types", "rate_per_second", "created_by_label", "finished_at"),

@@ -3,15 +3,41 @@
 Made for tables of millions: a list shows the newest rows only, a search reads an index, and nothing is counted whole.
 """
 
+from apps.audit.operators.finding import find
 from apps.audit.operators.history import newest_changes_of
-from apps.audit.operators.pages import AuditedAdmin, ReadOnlyAdmin, operator_of
-from apps.audit.operators.rows import MOST_ROWS, NewestRows
+from apps.audit.operators.pages import WHOLE_KEY, AuditedAdmin, ReadOnlyAdmin, operator_of
+from apps.audit.operators.panels import (
+    Cell,
+    Line,
+    Panel,
+    link,
+    list_of,
+    of_organization,
+    page_by_id,
+    page_of,
+    spoken,
+    table,
+)
+from apps.audit.operators.rows import MOST_ROWS, NewestRows, newest
 
 __all__ = [
     "MOST_ROWS",
+    "WHOLE_KEY",
     "AuditedAdmin",
+    "Cell",
+    "Line",
     "NewestRows",
+    "Panel",
     "ReadOnlyAdmin",
+    "find",
+    "link",
+    "list_of",
+    "newest",
     "newest_changes_of",
+    "of_organization",
     "operator_of",
+    "page_by_id",
+    "page_of",
+    "spoken",
+    "table",
 ]

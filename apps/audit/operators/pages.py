@@ -1,6 +1,7 @@
 """The two kinds of pages that operators have: to read, and to change through an action."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
@@ -17,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from apps.audit import actions as audit
 from apps.audit.operators.history import history_of
+from apps.audit.operators.panels import Line, Panel
 from apps.audit.operators.rows import NewestRows, SomeRows
 from apps.audit.operators.search import help_text, search
 from apps.base.actor import Actor, ActorKind
@@ -68,6 +70,11 @@ class OperatorAdmin(admin.ModelAdmin):
     ordering: ClassVar[Any] = ("-pk",)
     # What the audit log calls such a row, where its id alone does not tell.
     audit_kind = ""
+    # By what the search of the first page finds such rows, as search.py reads it, and which columns it shows.
+    found_by: tuple[str, ...] = ()
+    found_columns: tuple[str, ...] = ()
+    # Which columns of the newest rows stand on their organization's page; empty for a link to their list alone.
+    of_organization: tuple[str, ...] | None = None
 
     def __init__(self, model: type[models.Model], admin_site: admin.AdminSite) -> None:
         super().__init__(model, admin_site)
@@ -103,6 +110,27 @@ class OperatorAdmin(admin.ModelAdmin):
         if db_field.name in self.get_autocomplete_fields(request):
             options.setdefault("widget", PickedRow(db_field, self.admin_site, using=options.get("using")))
         return super().formfield_for_foreignkey(db_field, request, **options)
+
+    @admin.display(description="ID")
+    def public_id(self, row: Any) -> str:
+        """The id that customers see."""
+        found: str = row.public_id
+        return found
+
+    def answer(self, row: Any) -> Sequence[Line]:
+        """This will say in sentences what somebody who asks about the row wants to know."""
+        return ()
+
+    def panels(self, row: Any) -> Sequence[Panel]:
+        """This will return tables of what belongs to the row."""
+        return ()
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> Any:
+        """This will put answer and tables above the fields."""
+        row = options.get("obj")
+        if row is not None:
+            context |= {"answer": self.answer(row), "panels": self.panels(row)}
+        return super().render_change_form(request, context, *args, **options)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """This will show what the audit log says about the row."""

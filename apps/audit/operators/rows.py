@@ -4,7 +4,7 @@ A list shows 2,000 rows at most, 40 pages; a filter looks through the newest 10,
 searches for it: that reads an index.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib.admin.views.main import ORDER_VAR, ChangeList
@@ -47,16 +47,18 @@ class SomeRows(ChangeList):
         self.root_queryset, self.query = newest(found, LOOKED_THROUGH if is_filtered else MOST_ROWS), ""
         try:
             rows = super().get_queryset(request, exclude_parameters)
-            return rows.defer(*self._long_fields())
+            return without_long_fields(rows, self.list_display, self.list_select_related)
         finally:
             self.root_queryset, self.query = everything, asked
 
-    def _long_fields(self) -> Iterator[str]:
-        """Texts and JSON that the list does not show, of the rows and of what is joined: one may be 256 KiB."""
-        yield from (name for name in long_fields(self.model) if name not in self.list_display)
-        for joined in self.list_select_related if isinstance(self.list_select_related, tuple) else ():
-            related: Any = self.model._meta.get_field(joined).related_model
-            yield from (f"{joined}__{name}" for name in long_fields(related))
+
+def without_long_fields(rows: QuerySet, shown: Sequence[Any], joined: Any = ()) -> QuerySet:
+    """This will leave unread the texts and JSON that are not shown, also of what is joined: one may be 256 KiB."""
+    unread = [name for name in long_fields(rows.model) if name not in shown]
+    for field in joined if isinstance(joined, tuple) else ():
+        related: Any = rows.model._meta.get_field(field).related_model
+        unread += [f"{field}__{name}" for name in long_fields(related)]
+    return rows.defer(*unread)
 
 
 def long_fields(model: type[Model]) -> list[str]:

@@ -5,6 +5,8 @@ so has an index that serves it), ``name~`` what holds it anywhere (short tables 
 ``reading@field`` keeps the newest days of that field: for rollups, whose indexes end with it and not with the key.
 """
 
+import ipaddress
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -18,10 +20,15 @@ from django.utils.translation import gettext as _
 
 from apps.base.identifiers import decode
 from apps.base.mail_addresses import canonical_address
+from apps.base.neighborhoods import network
 from apps.base.organizations import find_organization
+from apps.base.secrets import MASK_DOTS
 
 LONGEST = 254
 NEWEST_DAYS = 2
+# Readings that are mail addresses.
+ADDRESSES = ("email", "to")
+LETTERS = re.compile(r"[0-9A-Za-z]*", re.ASCII)
 
 
 def search(rows: QuerySet, readings: tuple[str, ...], text: str) -> QuerySet:
@@ -45,7 +52,7 @@ def conditions(model: type[Model], reading: str, term: str) -> Iterator[Q]:
         yield from (recent(model, condition, field) for condition in conditions(model, kind, term))
     elif reading in KINDS:
         yield from KINDS[reading](model, term)
-    elif reading.rstrip("^").endswith("email") and term != canonical_address(term):
+    elif reading.rstrip("^").endswith(ADDRESSES) and term != canonical_address(term):
         # As it is kept, then as it was typed: accounts of before may have another spelling.
         yield from conditions(model, reading, canonical_address(term))
         yield Q(**{reading.rstrip("^"): term})
@@ -112,12 +119,25 @@ def _member(model: Any, term: str) -> Iterator[Q]:
 
 
 def _key_mask(model: Any, term: str) -> Iterator[Q]:
-    """The public part of a key, or the text of one up to there: a search must not ask for more."""
-    head = term.partition("_")[2] if term.startswith(("ipk_", "ips_")) else term
+    """The public part of a key, or the text of one up to there, or its mask: a search must not ask for more."""
+    bare = term.removeprefix(model.key_prefix)
+    head, dots, last = bare.partition(MASK_DOTS)
+    if not LETTERS.fullmatch(head):
+        return
     if len(head) >= 12:
         yield Q(key_id=head[:12])
     elif len(head) >= 4:
-        yield begins_with("key_id", head[:4])
+        last_four = Q(last_four=last) if dots and last else Q()
+        yield begins_with("key_id", head[:4]) & last_four
+
+
+def _network(model: Any, term: str) -> Iterator[Q]:
+    """An IP address, in the table that keeps addresses as the networks that limits count by."""
+    try:
+        ipaddress.ip_address(term)
+    except ValueError:
+        return
+    yield Q(address=network(term))
 
 
 def _uuid(term: str) -> uuid.UUID | None:
@@ -137,6 +157,7 @@ KINDS: dict[str, Callable[[Any, str], Iterator[Q]]] = {
     "user": _related("user", "user"),
     "member": _member,
     "mask": _key_mask,
+    "network": _network,
 }
 
 
@@ -170,6 +191,8 @@ def _label(model: Any, reading: str) -> str:
         "user": _("a person's id"),
         "member": _("a person's id"),
         "mask": _("the first letters of a key"),
+        "network": _("an IP address"),
+        "to": _("an e-mail address"),
     }
     if reading in fixed:
         return fixed[reading]

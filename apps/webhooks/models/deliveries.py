@@ -1,5 +1,6 @@
 """Deliveries, their attempts, and what the lists of deliveries are narrowed to."""
 
+import uuid
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -7,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from apps.base.identifiers import encode
 from apps.base.models import OrgOwned
 
 # Conditions of partial indexes. SQLite uses such an index only where a query says the same words, constants included:
@@ -100,7 +102,7 @@ class Delivery(OrgOwned):
         ]
 
     def __str__(self) -> str:
-        return f"{self.event_type} → {self.endpoint_id} ({self.status})"
+        return f"{self.event_type} {self.public_id}"
 
 
 class FanOutBatch(OrgOwned):
@@ -130,6 +132,7 @@ class Attempt(OrgOwned):
     id_prefix = "att"
 
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts", db_index=False)
+    delivery_id: uuid.UUID
     endpoint_id = models.UUIDField()
     number = models.PositiveSmallIntegerField()
     # As it was dialled, without the values of its query: the endpoint may have got another one since. None where that
@@ -156,4 +159,4 @@ class Attempt(OrgOwned):
         ]
 
     def __str__(self) -> str:
-        return f"attempt {self.number} of {self.delivery_id}"
+        return f"attempt {self.number} of {encode(Delivery.id_prefix, self.delivery_id)}"

@@ -1,0 +1,55 @@
+"""The one search of the operators' first page: what somebody was told by a customer, found in whichever table it is.
+
+A page of the admin that wants to be searched says by which readings (``found_by``, as ``search.py`` has them).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from django.contrib.admin import site
+from django.db.models import Model
+from django.utils.text import capfirst
+
+from apps.audit.operators.panels import Panel, list_of, page_of, table
+from apps.audit.operators.rows import without_long_fields
+from apps.audit.operators.search import search
+
+MOST_OF_A_KIND = 10
+
+
+class Found(NamedTuple):
+    """What a text found: a table of each kind of row, and where there is one row alone, the address of its page."""
+
+    panels: Sequence[Panel]
+    only: str = ""
+
+
+def find(text: str) -> Found:
+    """Return the rows that a text stands for: an id, the first letters of a key, a slug, an address."""
+    kinds = [(page, rows) for page, rows in _searched(text) if rows]
+    panels = [_panel(page, rows, text) for page, rows in kinds]
+    if sum(len(rows) for _page, rows in kinds) == 1:
+        return Found(panels, page_of(kinds[0][1][0]))
+    return Found(panels)
+
+
+def _searched(text: str) -> Iterable[tuple[Any, list[Model]]]:
+    for model, page in site._registry.items():
+        readings = getattr(page, "found_by", ())
+        if readings:
+            found = search(model._default_manager.order_by("-pk"), readings, text)
+            joined: Any = page.list_select_related or ()
+            shown = without_long_fields(found.select_related(*joined), columns_of(page), joined)
+            yield page, list(shown[: MOST_OF_A_KIND + 1])
+
+
+def columns_of(page: Any) -> Sequence[str]:
+    """Return the columns in which a page's rows are shown outside of its own list."""
+    columns: Sequence[str] = page.found_columns or page.list_display
+    return columns
+
+
+def _panel(page: Any, rows: list[Model], text: str) -> Panel:
+    # What this search finds by, the list finds by as well.
+    more = list_of(page.model, text) if len(rows) > MOST_OF_A_KIND else ""
+    return table(capfirst(page.opts.verbose_name_plural), rows[:MOST_OF_A_KIND], columns_of(page), more_url=more)

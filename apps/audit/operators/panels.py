@@ -1,0 +1,158 @@
+"""What the page of a row says above its fields: an answer in sentences, and short tables of what belongs to the row."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.admin import site
+from django.contrib.admin.utils import display_for_field, display_for_value, label_for_field, lookup_field
+from django.contrib.admin.views.main import SEARCH_VAR
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import ForeignKey, Model
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.text import capfirst
+
+from apps.base.identifiers import decode
+
+EMPTY = "–"
+# How a state looks in a table, by its stored word; what is not here looks like any other text.
+TONES = {
+    **dict.fromkeys(("succeeded", "active", "enabled", "healthy", "sent"), "ok"),
+    **dict.fromkeys(("pending", "sending", "held", "paused", "overlap", "expiring", "quarantined", "waiting"), "warn"),
+    **dict.fromkeys(("exhausted", "dropped", "disabled", "failing", "revoked", "expired", "failed"), "bad"),
+    **dict.fromkeys(("suspended", "closed", "denied", "failure"), "bad"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One sentence of the answer: ``tone`` is ok, warn, bad or info; with ``url`` a link follows."""
+
+    tone: str
+    text: str | Promise
+    url: str = ""
+    link: str | Promise = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One value of a table, as a link where there is a page of it."""
+
+    text: Any
+    url: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A short table; ``more_url`` leads to the list with the rest, ``empty`` and ``links`` stand where no row is."""
+
+    title: str | Promise
+    heads: Sequence[Any] = ()
+    rows: Sequence[Sequence[Cell]] = ()
+    empty: str | Promise = ""
+    more_url: str = ""
+    links: Sequence[Cell] = ()
+
+
+def page_of(row: Model) -> str:
+    """Return the address of a row's page."""
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+
+
+def list_of(model: type[Model], term: str = "") -> str:
+    """Return the address of a list, searched for a text."""
+    address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    return f"{address}?{urlencode({SEARCH_VAR: term})}" if term else address
+
+
+def page_by_id(public_id: str) -> str:
+    """Return the address of the page of a ``key_…``, ``ep_…`` or the like; nothing where no page shows such rows.
+
+    The row itself is not looked up. Ids of the audit log are of two tables, and some of persons are no row's own.
+    """
+    prefix = public_id.partition("_")[0]
+    if prefix == "user":
+        found = next(page for model, page in site._registry.items() if getattr(model, "id_prefix", "") == prefix)
+        return list_of(found.model, public_id)
+    key = decode(prefix, public_id)
+    models = [model for model in site._registry if getattr(model, "id_prefix", "") == prefix]
+    if key is None or len(models) != 1:
+        return ""
+    return reverse(f"admin:{models[0]._meta.app_label}_{models[0]._meta.model_name}_change", args=[key])
+
+
+def link(url: str, text: Any) -> Any:
+    """Return a link, or the text alone where it leads nowhere."""
+    return format_html('<a href="{}">{}</a>', url, text) if url else text or EMPTY
+
+
+def table(
+    title: str | Promise,
+    rows: Iterable[Model],
+    columns: Sequence[str],
+    *,
+    empty: str | Promise = "",
+    more_url: str = "",
+    links: Sequence[Cell] = (),
+) -> Panel:
+    """Return a table of rows as their own list shows them; the first column leads to the row's page."""
+    shown = list(rows)
+    heads: list[Any] = []
+    if shown:
+        page: Any = site._registry[type(shown[0])]
+        heads = [capfirst(str(label_for_field(name, page.model, page))) for name in columns]
+    cells = [[_cell(row, name, not index) for index, name in enumerate(columns)] for row in shown]
+    return Panel(title, heads, cells, empty, more_url, links)
+
+
+def _cell(row: Any, name: str, is_first: bool) -> Cell:
+    page: Any = site._registry[type(row)]
+    found, _attribute, value = lookup_field(name, row, page)
+    own = page_of(row) if is_first else ""
+    if isinstance(found, ForeignKey) and value is not None:
+        return Cell(str(value), own or (page_of(value) if type(value) in site._registry else ""))
+    text = display_for_field(value, found, EMPTY) if found is not None else display_for_value(value, EMPTY)
+    if isinstance(value, datetime):
+        text = moment(value)
+    return Cell(text, own, TONES.get(getattr(value, "value", value), "") if _is_a_state(row, name) else "")
+
+
+def _is_a_state(row: Model, name: str) -> bool:
+    try:
+        return bool(row._meta.get_field(name).choices)  # type: ignore[union-attr]  # relations have none, and came before
+    except FieldDoesNotExist:
+        return name in ("status", "state")
+
+
+def moment(value: datetime) -> Any:
+    """Return a time to the second, as HTML that programs read too."""
+    return format_html('<time datetime="{}">{}</time>', value.isoformat(), spoken(value))
+
+
+def spoken(value: datetime | None) -> str:
+    """Return a time as sentences here have it, with its zone."""
+    return timezone.localtime(value).strftime("%Y-%m-%d %H:%M:%S %Z") if value else EMPTY
+
+
+def of_organization(organization: Any) -> list[Panel]:
+    """Return the newest rows of an organization, of each page that says which columns, and links to its other lists."""
+    panels, links = [], []
+    for model, page in site._registry.items():
+        columns = getattr(page, "of_organization", None)
+        if columns is None:
+            continue
+        address, name = list_of(model, organization.slug), capfirst(str(model._meta.verbose_name_plural))
+        links.append(Cell(name, address))
+        if columns:
+            rows: Any = model._default_manager.filter(organization_id=organization.pk)
+            panels.append(table(name, rows.order_by("-pk")[:MOST_OF_ORGANIZATION], columns, more_url=address))
+    return [Panel("", links=links), *(panel for panel in panels if panel.rows)]
+
+
+MOST_OF_ORGANIZATION = 5

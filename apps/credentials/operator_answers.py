@@ -1,0 +1,108 @@
+"""What operators read on a key's page: whether it works and why not, when it was last used, what was refused."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+
+from apps.audit.models import ApiCall, LastUse, RefusedCalls
+from apps.audit.operators import Cell, Line, Panel, list_of, newest, page_of, spoken, table
+from apps.credentials.gate import CLOSED, SUSPENDED, KeyRow
+from apps.credentials.models import SecretKey
+from apps.credentials.registry import KINDS
+from apps.notices.operator_answers import notices_about
+
+CALLS_SHOWN = 10
+# How many of a key's newest requests are looked through for refused ones.
+LOOKED_THROUGH = 1_000
+COLUMNS = ("at", "method", "route", "status", "code", "address")
+
+
+def answer(key: SecretKey) -> Sequence[Line]:
+    """Return whether the key works now, in the order in which the gate asks, and what it is held to if it does."""
+    row: KeyRow | None = KINDS[key.key_prefix].load(key.key_id, lambda _digest, _pepper: True)
+    refused = list(_refusals(key, row)) if row else []
+    works = [] if refused else [Line("ok", _("The key works."))]
+    return [*works, *refused, *(_limits(row) if row else ()), _last_use(key), *_neighbors(key)]
+
+
+def _refusals(key: SecretKey, row: KeyRow) -> Iterator[Line]:
+    """Name what makes the gate refuse every request, with the code that clients get."""
+    if row.is_revoked:
+        yield Line("bad", _("Revoked, so requests get 401 revoked_api_key. This is final.") + _by_whom(key))
+    elif row.expires_at is not None and row.expires_at <= datetime.now(UTC).timestamp():
+        text = _("Expired on %(at)s, so requests get 401 expired_api_key. This is final.")
+        yield Line("bad", text % {"at": spoken(key.expires_at)})
+    elif row.is_disabled:
+        yield Line("bad", _("Disabled, so requests get 401 disabled_api_key until it is enabled.") + _by_whom(key))
+    if row.organization_status == SUSPENDED:
+        text = _("The organization is suspended, so requests get 403 organization_suspended.")
+        yield Line("bad", text, page_of(key.organization), row.organization_name)
+    if row.organization_status == CLOSED:
+        text = _("The organization is closed, so requests get 403 organization_suspended.")
+        yield Line("bad", text, page_of(key.organization), row.organization_name)
+    if row.type_is_off:
+        yield Line("bad", _("Keys of this type are turned off for the organization, so requests get 403 forbidden."))
+
+
+def _by_whom(key: SecretKey) -> str:
+    """Say who brought the key into its state, when, and why."""
+    if key.status_changed_at is None:
+        return ""
+    facts = {"who": key.status_changed_by or "–", "at": spoken(key.status_changed_at), "why": key.status_reason}
+    return " " + (_("By %(who)s on %(at)s: %(why)s") if key.status_reason else _("By %(who)s on %(at)s.")) % facts
+
+
+def _limits(row: KeyRow) -> Iterator[Line]:
+    """Name what makes the gate refuse some requests of a key that works."""
+    if row.is_quarantined:
+        text = _("Quarantined: it can only read, from IP addresses it used before. Others get 403 key_quarantined.")
+        yield Line("warn", text)
+    if row.networks:
+        text = _("Only from %(networks)s. Requests from elsewhere get 403 ip_not_allowed.")
+        yield Line("info", text % {"networks": ", ".join(row.networks)})
+    if row.withheld:
+        text = _("Scopes turned off for the organization: %(scopes)s. They get 403 insufficient_scope.")
+        yield Line("warn", text % {"scopes": ", ".join(sorted(row.withheld))})
+
+
+def _last_use(key: SecretKey) -> Line:
+    use = LastUse.objects.filter(pk=key.pk).first()
+    if use is None:
+        return Line("info", _("Never used: no request with it was accepted."))
+    facts = {"at": spoken(use.at), "address": use.address or "–"}
+    return Line("info", _("Last accepted request: %(at)s, from %(address)s.") % facts)
+
+
+def _neighbors(key: SecretKey) -> Iterator[Line]:
+    """Name the keys before and after it."""
+    successor = getattr(key, "replaced_by", None)
+    if successor is not None:
+        yield Line("info", _("Rotated. Replaced by:"), page_of(successor), str(successor))
+    if key.replaces is not None:
+        yield Line("info", _("Replaces:"), page_of(key.replaces), str(key.replaces))
+
+
+def panels(key: SecretKey) -> Sequence[Panel]:
+    """Return the last refused and the last of all requests of the key, and the notifications about it."""
+    calls = ApiCall.objects.filter(credential_id=key.pk)
+    refused = newest(calls, LOOKED_THROUGH).filter(status__gte=400)
+    elsewhere = Cell(capfirst(RefusedCalls._meta.verbose_name_plural), list_of(RefusedCalls))
+    return [
+        table(
+            _("Last refused requests"),
+            refused.order_by("-pk")[:CALLS_SHOWN],
+            COLUMNS,
+            empty=_("None of its last 1,000 requests. Those with a mistyped key belong to no key; they are under"),
+            links=(elsewhere,),
+        ),
+        table(
+            _("Last requests"),
+            calls.order_by("-pk")[:CALLS_SHOWN],
+            COLUMNS,
+            empty=_("None is kept."),
+            more_url=list_of(ApiCall, key.public_id),
+        ),
+        *notices_about(key.organization_id, key.public_id),
+    ]

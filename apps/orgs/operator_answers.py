@@ -1,0 +1,91 @@
+"""What operators read of mail: whether it left, what the mail server said, and what went to an address."""
+
+from collections.abc import Sequence
+
+from django.db.models import TextChoices
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext_lazy
+
+from apps.audit.operators import Line, Panel, list_of, spoken, table
+from apps.orgs.models import Invitation, OutgoingMail
+from apps.orgs.tasks import MOST_ATTEMPTS
+
+MOST_SHOWN = 10
+MAILS = ("created_at", "what", "state", "sent_at", "server_said")
+# Mails with a link are written when they are sent, so their rows hold no subject.
+WITH_LINKS: dict[str, Promise] = {
+    "password_reset": gettext_lazy("Link to set a password"),
+    "confirm_address": gettext_lazy("Link to confirm an address"),
+    "first_sign_in": gettext_lazy("Link for the first sign-in"),
+    "invitation": gettext_lazy("Invitation"),
+    "place": gettext_lazy("Invitation to a member with an account"),
+}
+
+
+class MailState(TextChoices):
+    """Where a mail stands, in words."""
+
+    SENT = "sent", pgettext_lazy("mail", "Sent")
+    WAITING = "waiting", pgettext_lazy("mail", "Waiting")
+    FAILED = "failed", pgettext_lazy("mail", "Failed permanently")
+
+    def __str__(self) -> str:
+        """Return the word, as lists show it."""
+        return str(self.label)
+
+
+def state_of(mail: OutgoingMail) -> MailState:
+    """Return where a mail stands."""
+    if mail.sent_at:
+        return MailState.SENT
+    return MailState.WAITING if mail.next_attempt_at else MailState.FAILED
+
+
+def what_it_is(mail: OutgoingMail) -> str:
+    """Return the subject of a mail, or what its link is for; never the link."""
+    return mail.subject or str(WITH_LINKS.get(mail.template, mail.template))
+
+
+def of_mail(mail: OutgoingMail) -> Sequence[Line]:
+    """Say whether a mail left, and what the mail server said."""
+    facts = {
+        "at": spoken(mail.sent_at),
+        "next": spoken(mail.next_attempt_at),
+        "answer": mail.server_answer or "–",
+        "error": mail.last_error or "–",
+        "n": mail.attempts,
+        "most": MOST_ATTEMPTS,
+    }
+    state = state_of(mail)
+    if state == MailState.SENT:
+        return [
+            Line("ok", _("The mail server accepted it on %(at)s. Its response: %(answer)s") % facts),
+            Line("info", _("What happened to it afterward is in the mail server's log. Check the spam folder, too.")),
+        ]
+    if state == MailState.FAILED:
+        return [Line("bad", _("Failed permanently after %(n)s attempts. Last error: %(error)s") % facts)]
+    if mail.attempts:
+        text = _("Not sent yet. Attempt %(n)s of %(most)s failed: %(error)s. Next attempt on %(next)s.")
+        return [Line("warn", text % facts)]
+    return [Line("info", _("Waiting for a worker, due on %(next)s.") % facts)]
+
+
+def mails_to(address: str, but: OutgoingMail | None = None) -> Panel:
+    """Return the newest mails to an address."""
+    rows = OutgoingMail.objects.filter(to=address).order_by("-pk").defer("body")
+    if but is not None:
+        rows = rows.exclude(pk=but.pk)
+    return table(
+        _("Other mails to this address") if but is not None else _("Mails to this address"),
+        rows[:MOST_SHOWN],
+        MAILS,
+        empty=_("None is kept."),
+        more_url=list_of(OutgoingMail, address),
+    )
+
+
+def invitations_of(address: str) -> Panel:
+    """Return the newest invitations of an address."""
+    rows = Invitation.objects.filter(email=address).select_related("organization").order_by("-pk")[:MOST_SHOWN]
+    return table(_("Invitations"), rows, ("created_at", "organization", "role", "status", "expires_at"))

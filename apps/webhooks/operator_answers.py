@@ -1,0 +1,201 @@
+"""What operators read on the pages of deliveries, events and endpoints: what became of a webhook, and why."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Sum
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, pgettext
+
+from apps.audit.operators import Cell, Line, Panel, list_of, page_of, spoken, table
+from apps.webhooks.catalogue import patterns_for
+from apps.webhooks.models import (
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+    EndpointHealth,
+    EndpointStatus,
+    Event,
+    FanOutBatch,
+    WorkerBeat,
+)
+from apps.webhooks.presenting.words import DISABLED_REASONS, NEXT_REASONS, error_word, what_to_try
+
+MOST_SHOWN = 20
+# So long a delivery that is due waits at most where workers keep up.
+LATE = timedelta(minutes=1)
+UNREAD = ("endpoint__headers", "endpoint__event_types")
+DELIVERIES = ("public_id", "event_type", "status", "attempt_count", "last_result", "created_at")
+
+
+# A delivery
+
+
+def of_delivery(delivery: Delivery) -> Iterator[Line]:
+    """Say what became of a delivery, and what comes next."""
+    facts = {
+        "attempts": delivery.attempt_count,
+        "result": result_of(delivery.last_error, delivery.last_status_code),
+        "at": spoken(delivery.finished_at),
+        "next": spoken(delivery.next_attempt_at),
+    }
+    if delivery.status == DeliveryStatus.SUCCEEDED:
+        yield Line("ok", _("Delivered on %(at)s: the endpoint responded with %(result)s.") % facts)
+    elif delivery.status == DeliveryStatus.EXHAUSTED:
+        yield Line("bad", _("Failed permanently on %(at)s. Attempts: %(attempts)s. Last result: %(result)s.") % facts)
+    elif delivery.status == DeliveryStatus.DROPPED:
+        yield Line("bad", _("Discarded on %(at)s: the endpoint was deleted, or held events were discarded.") % facts)
+    elif delivery.status == DeliveryStatus.HELD:
+        yield Line("warn", _("On hold: it is sent once the endpoint is enabled and the organization is active."))
+    elif delivery.status == DeliveryStatus.SENDING:
+        yield Line("info", _("A worker is sending it now."))
+    else:
+        yield from _of_waiting(delivery, facts)
+    last = delivery.attempts.order_by("-number").only("error", "status_code", "hint").first()
+    if last is not None and last.error and delivery.status != DeliveryStatus.SUCCEEDED:
+        advice = what_to_try(last.error, last.status_code, last.hint)
+        yield Line("info", _("For the customer: %(advice)s") % {"advice": advice})
+    if delivery.status != DeliveryStatus.SUCCEEDED:
+        yield from (line for line in of_endpoint(delivery.endpoint) if line.tone in ("bad", "warn"))
+
+
+def _of_waiting(delivery: Delivery, facts: dict[str, Any]) -> Iterator[Line]:
+    if delivery.attempt_count:
+        why = NEXT_REASONS.get(delivery.next_attempt_reason, NEXT_REASONS["retry"])
+        text = _("Attempts: %(attempts)s. Last result: %(result)s. Next attempt on %(next)s, %(why)s.")
+        yield Line("warn", text % {**facts, "why": why})
+    else:
+        yield Line("info", _("Waiting for its first attempt, due on %(next)s.") % facts)
+    if delivery.next_attempt_at and delivery.next_attempt_at < timezone.now() - LATE:
+        yield Line("bad", _("That is past: no worker has taken it yet."), list_of(WorkerBeat), _("Workers"))
+
+
+def result_of(error: str, status_code: int | None) -> str:
+    """Return how an attempt ended in words: a status, what went wrong, or both."""
+    word = error_word(error) if error else ""
+    return " · ".join(str(each) for each in (status_code, word) if each) or "–"
+
+
+def attempts_of(delivery: Delivery) -> Panel:
+    """Return the attempts of a delivery, the newest first."""
+    rows = delivery.attempts.defer("response_body", "request_headers", "response_headers").order_by("-number")
+    columns = ("number", "started_at", "result", "advice", "duration_ms", "address")
+    return table(_("Attempts"), rows[:MOST_SHOWN], columns, empty=_("None was made."))
+
+
+def advice_for(attempt: Attempt) -> str:
+    """Return what may be tried after a failed attempt."""
+    return what_to_try(attempt.error, attempt.status_code, attempt.hint)
+
+
+# An event
+
+
+def of_event(event: Event) -> Iterator[Line]:
+    """Say how many endpoints an event went to, and whether all of its deliveries are there."""
+    if event.test:
+        yield Line("info", _("A test: it was sent to one endpoint only."))
+    elif not event.match_count:
+        text = _("No endpoint was subscribed to %(type)s when it was published, so nobody got it.")
+        yield Line("bad", text % {"type": event.type})
+    else:
+        text = ngettext("It matched %(n)s endpoint.", "It matched %(n)s endpoints.", event.match_count)
+        yield Line("ok", text % {"n": event.match_count})
+    missing = FanOutBatch.objects.filter(event=event).aggregate(size=Sum("size"))["size"]
+    if missing:
+        text = _("Deliveries that workers still have to create: %(n)s.")
+        yield Line("warn", text % {"n": missing}, list_of(WorkerBeat), _("Workers"))
+
+
+def deliveries_of(event: Event) -> Panel:
+    """Return the deliveries of an event, those of one endpoint together."""
+    rows = Delivery.objects.filter(event=event).select_related("endpoint").defer(*UNREAD)
+    return table(
+        _("Deliveries"),
+        rows.order_by("endpoint_id", "-pk")[:MOST_SHOWN],
+        ("public_id", "endpoint", "status", "attempt_count", "last_result", "created_at"),
+        empty=_("None."),
+        more_url=list_of(Delivery, event.public_id),
+    )
+
+
+def endpoints_without(event: Event) -> Panel:
+    """Return the organization's endpoints that the event did not go to, and for each why."""
+    got = Delivery.objects.filter(event=event).values("endpoint_id")
+    rows = Endpoint.objects.filter(organization_id=event.organization_id).exclude(pk__in=got).defer("headers")
+    cells = [
+        (Cell(endpoint.shown_url, page_of(endpoint)), Cell(state_of(endpoint)), Cell(why_none(event, endpoint)))
+        for endpoint in rows.order_by("-pk")[:MOST_SHOWN]
+    ]
+    return Panel(_("Endpoints without a delivery"), (_("Endpoint"), _("Now"), _("Why")), cells)
+
+
+def why_none(event: Event, endpoint: Endpoint) -> str:
+    """Say why an endpoint has no delivery of an event."""
+    facts = {
+        "created": spoken(endpoint.created_at),
+        "changed": spoken(endpoint.updated_at),
+        "deleted": spoken(endpoint.deleted_at),
+        "type": event.type,
+        "types": ", ".join(endpoint.event_types),
+    }
+    if event.test:
+        return _("A test goes to one endpoint only.")
+    if endpoint.created_at > event.created_at:
+        return _("Created after the event, on %(created)s.") % facts
+    if endpoint.deleted_at and endpoint.deleted_at <= event.created_at:
+        return _("Deleted before the event, on %(deleted)s.") % facts
+    if not set(patterns_for(event.type)).intersection(endpoint.event_types):
+        return _("Not subscribed to %(type)s, but to: %(types)s.") % facts
+    if FanOutBatch.objects.filter(event=event).exists():
+        return _("Its delivery is still being created.")
+    if endpoint.updated_at > event.created_at:
+        return _("Subscribed now, but changed after the event, on %(changed)s. Its history says what changed.") % facts
+    return _("Its delivery is no longer kept.")
+
+
+# An endpoint
+
+
+def of_endpoint(endpoint: Endpoint) -> Iterator[Line]:
+    """Say whether an endpoint gets its deliveries, and why not."""
+    name, page = endpoint.shown_url, page_of(endpoint)
+    if endpoint.deleted_at:
+        yield Line("bad", _("The endpoint was deleted on %(at)s.") % {"at": spoken(endpoint.deleted_at)}, page, name)
+    elif endpoint.status == EndpointStatus.DISABLED:
+        why = DISABLED_REASONS.get(endpoint.disabled_reason, endpoint.disabled_reason)
+        facts = {"at": spoken(endpoint.disabled_at), "why": why}
+        yield Line("bad", _("The endpoint was disabled automatically on %(at)s. %(why)s") % facts, page, name)
+    elif endpoint.status == EndpointStatus.PAUSED:
+        facts = {"at": spoken(endpoint.paused_at), "who": endpoint.paused_by or "–"}
+        text = _("The endpoint was paused on %(at)s by %(who)s. Its events are on hold.")
+        yield Line("warn", text % facts, page, name)
+    elif endpoint.health == EndpointHealth.FAILING:
+        facts = {"since": spoken(endpoint.failing_since), "n": str(endpoint.failures_in_a_row)}
+        text = _("The endpoint has been failing since %(since)s. Failures in a row: %(n)s.")
+        yield Line("warn", text % facts, page, name)
+    else:
+        yield Line("ok", _("The endpoint is enabled and healthy."))
+    organization = endpoint.organization
+    if organization.status != "active":
+        text = _("The organization isn't active, so its events are on hold.")
+        yield Line("bad", text, page_of(organization), str(organization))
+
+
+def state_of(endpoint: Endpoint) -> str:
+    """Return the state of an endpoint in a word or two."""
+    if endpoint.deleted_at:
+        return pgettext("endpoint", "Deleted")
+    if endpoint.status == EndpointStatus.ENABLED:
+        return str(endpoint.get_health_display())
+    return str(endpoint.get_status_display())
+
+
+def latest_of(endpoint: Endpoint) -> Panel:
+    """Return the newest deliveries of an endpoint."""
+    rows = Delivery.objects.filter(endpoint=endpoint).order_by("-pk")[:MOST_SHOWN]
+    more = list_of(Delivery, endpoint.public_id)
+    return table(_("Latest deliveries"), rows, DELIVERIES, empty=_("None is kept."), more_url=more)

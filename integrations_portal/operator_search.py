@@ -1,0 +1,93 @@
+"""The search of the operators' first page: one field for whatever a customer names, and why it may find nothing.
+
+What is typed may be a whole API key, pasted from a mail. It is cut to its public part before anything else, is searched
+for by that part alone, and stands in no address, page or log.
+"""
+
+import re
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
+
+from apps.audit.models import RefusedCalls
+from apps.audit.operators import WHOLE_KEY, Line, find, list_of
+from apps.base.logging import hide_keys
+from apps.base.secrets import matches, parse_key
+from apps.credentials.registry import KINDS
+from apps.orgs.models import OutgoingMail
+from apps.orgs.tasks import SENT_FOR
+
+LONGEST = 300
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+KEY = re.compile(r"ip[ks]_[0-9A-Za-z]{12,}", re.ASCII)
+
+
+@sensitive_post_parameters("text")
+def find_view(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """Search for what was typed; lead to the one row that it stands for, or list what was found."""
+    typed = request.POST.get("text", "").strip()[:LONGEST]
+    warnings = list(_about_key(typed))
+    text = _searchable(typed)
+    found = find(text) if text else None
+    if found and found.only:
+        for line in warnings:
+            messages.warning(request, str(line.text))
+        return redirect(found.only)
+    if found and not found.panels:
+        warnings += _nothing(text)
+    context |= {"title": _("Find"), "asked": text, "found": found, "advice": warnings}
+    return TemplateResponse(request, "admin/find.html", context)
+
+
+def _searchable(typed: str) -> str:
+    """Cut a key to its public part, taken out of what stands around it, and hide every other secret."""
+    key = KEY.search(typed)
+    return WHOLE_KEY.sub(r"\1", key[0]) if key else hide_keys(typed)
+
+
+def _about_key(typed: str) -> list[Line]:
+    """Say of a whole key that it must be rotated now, and of one that no request gets in with, what is wrong."""
+    key = KEY.search(typed)
+    if key is None or WHOLE_KEY.fullmatch(key[0]) is None:
+        return []
+    lines = [Line("warn", _("That was a whole key. It wasn't stored, but whoever sent it should rotate it."))]
+    parts = parse_key(key[0])
+    row = KINDS[parts.prefix].keys().filter(key_id=parts.key_id).first() if parts else None
+    if parts is None or (row is not None and not matches(parts.text, row.digest, row.pepper_id)):
+        text = _("It isn't the key as it was created: characters are missing or wrong. It gets 401 invalid_api_key.")
+        lines.append(Line("bad", text))
+    return lines
+
+
+def _nothing(text: str) -> list[Line]:
+    """Say why there may be nothing, by what the text looks like."""
+    lines = [Line("bad", _("Nothing found for “%(text)s”.") % {"text": text})]
+    if _is_address(text):
+        days = {"days": SENT_FOR.days}
+        sentence = _(
+            "No mail to this address is kept. Sent mail is kept for %(days)s days. A link asked for by an address "
+            "without an account is never sent."
+        )
+        lines.append(Line("info", sentence % days, list_of(OutgoingMail), _("Outgoing mail")))
+    elif REQUEST_ID.fullmatch(text):
+        sentence = _(
+            "If this is a request ID: requests without a known key leave no row, and rows go with their data "
+            "retention. The access log has every request ID. Refused requests are counted by IP address:"
+        )
+        lines.append(Line("info", sentence, list_of(RefusedCalls), _("Refused requests")))
+    return lines
+
+
+def _is_address(text: str) -> bool:
+    try:
+        validate_email(text)
+    except ValidationError:
+        return False
+    return True
