@@ -21,7 +21,8 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from apps.api_keys import actions as key_actions
 from apps.api_keys.models import ApiKey
-from apps.audit import append_only, call_stream, call_writer
+from apps.audit import call_stream, call_writer
+from apps.audit.migrations import _append_only as append_only
 from apps.base import bodies, heavy_work
 from apps.base import redis as shared
 from apps.base.actor import Actor, system

@@ -36,9 +36,9 @@ def is_in_clear(kept: str) -> bool:
     return not kept.startswith(SEALED)
 
 
-def older_secrets(model: Any = Authenticator) -> Iterator[tuple[int, str]]:
+def older_secrets() -> Iterator[tuple[int, str]]:
     """This will give key and kept text of each secret in clear or under an older key."""
-    rows, place = model.objects.filter(type="totp").order_by("pk"), 0
+    rows, place = Authenticator.objects.filter(type="totp").order_by("pk"), 0
     while batch := list(rows.filter(pk__gt=place)[:BATCH]):
         for row in batch:
             kept = row.data.get("secret", "")
@@ -47,13 +47,13 @@ def older_secrets(model: Any = Authenticator) -> Iterator[tuple[int, str]]:
         place = batch[-1].pk
 
 
-def renew(pk: int, model: Any = Authenticator) -> bool:
+def renew(pk: int) -> bool:
     """This will encrypt one secret under the current key and tell whether there was one to encrypt.
 
     Under the row's lock, like the use of a code: neither takes back what the other wrote. Raises CannotDecrypt.
     """
     with transaction.atomic():
-        row = model.objects.select_for_update().filter(pk=pk, type="totp").first()
+        row = Authenticator.objects.select_for_update().filter(pk=pk, type="totp").first()
         if row is None or not row.data.get("secret"):
             return False
         row.data["secret"] = sealed_secret(secret_of(row), row.user_id)

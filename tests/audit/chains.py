@@ -10,9 +10,10 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 
-from apps.audit import append_only, sealing
+from apps.audit import sealing
 from apps.audit.chain import canonical, link_hash
 from apps.audit.chain_rows import columns, key, link
+from apps.audit.migrations import _append_only as append_only
 from apps.audit.models import AuditEntry, Seal
 from apps.audit.sources import Party, Row
 from apps.audit.vocabulary import sentence_for

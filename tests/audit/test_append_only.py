@@ -5,7 +5,7 @@ import uuid
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from apps.audit import append_only
+from apps.audit.migrations import _append_only as append_only
 from apps.audit.models import AuditEntry
 from tests.audit.conftest import change, person
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from apps.audit import append_only, checkpoints, sealing
+from apps.audit import checkpoints, sealing
 from apps.audit.chain import canonical, genesis, link_hash
 from apps.audit.chain_rows import columns, link
+from apps.audit.migrations import _append_only as append_only
 from apps.audit.models import AuditEntry, Checkpoint, Cut, Seal, Unsealed
 from apps.base.identifiers import encode
 from integrations_portal.demo.past import own_times

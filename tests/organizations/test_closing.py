@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from apps.api_keys import actions as keys
 from apps.api_keys.models import ApiKey
-from apps.audit import append_only
+from apps.audit.migrations import _append_only as append_only
 from apps.audit.models import ApiCall, AuditEntry, LastUse, Seal, Unsealed, UsageDay, UsageHour
 from apps.base.actor import Actor, ActorKind, system
 from apps.base.errors import Conflict, Forbidden, Invalid

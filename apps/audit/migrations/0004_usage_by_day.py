@@ -2,9 +2,11 @@ import uuid
 from datetime import UTC
 
 import django.db.models.deletion
-from django.db import migrations, models
+from django.db import migrations, models, transaction
 from django.db.models import Max, Sum
 from django.db.models.functions import TruncDate
+
+from apps.base import schema_changes
 
 KEY = ["organization", "credential_id", "day", "method", "route", "status_class", "address", "scopes"]
 REST = ("method", "route", "status_class", "address", "scopes")
@@ -12,10 +14,19 @@ CHUNK = 1000
 
 
 def sum_up_the_hours(apps, editor):
-    """This will sum the figures by hour that there are up by day."""
+    """This will sum the figures by hour that there are up by day, one organization after the other."""
+    for organization_id in apps.get_model("orgs", "Organization").objects.values_list("pk", flat=True):
+        with transaction.atomic(editor.connection.alias):
+            sum_up(apps, organization_id)
+
+
+def sum_up(apps, organization_id):
     UsageHour, UsageDay = (apps.get_model("audit", name) for name in ("UsageHour", "UsageDay"))
+    if UsageDay.objects.filter(organization_id=organization_id).exists():
+        return
     days = (
-        UsageHour.objects.values("organization_id", "credential_id", *REST, day=TruncDate("hour", tzinfo=UTC))
+        UsageHour.objects.filter(organization_id=organization_id)
+        .values("organization_id", "credential_id", *REST, day=TruncDate("hour", tzinfo=UTC))
         .annotate(sum=Sum("calls"), newest=Max("last_at"))
         .order_by()
     )
@@ -24,9 +35,11 @@ def sum_up_the_hours(apps, editor):
 
 
 class Migration(migrations.Migration):
+    atomic = False
+
     dependencies = [("audit", "0003_usage_by_agent_and_scopes"), ("orgs", "0001_initial")]
     operations = [
-        migrations.CreateModel(
+        schema_changes.CreateModel(
             "UsageDay",
             [
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),

@@ -2,8 +2,11 @@
 
 from django.db import migrations, models
 
+from apps.base import schema_changes
+
 
 class Migration(migrations.Migration):
+    atomic = False
 
     dependencies = [
         ('audit', '0010_an_index_for_each_filter'),
@@ -11,15 +14,15 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddIndex(
+        schema_changes.AddIndex(
             model_name='auditentry',
             index=models.Index(fields=['target_id', 'id'], name='audit_entry_any_target'),
         ),
-        migrations.AddIndex(
+        schema_changes.AddIndex(
             model_name='auditentry',
             index=models.Index(fields=['actor_id', 'id'], name='audit_entry_any_actor'),
         ),
-        migrations.AddIndex(
+        schema_changes.AddIndex(
             model_name='auditentry',
             index=models.Index(fields=['request_id', 'id'], name='audit_entry_any_request'),
         ),

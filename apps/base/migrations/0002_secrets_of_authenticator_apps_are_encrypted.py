@@ -6,23 +6,27 @@ the same, and is encrypted at its next use or by ``rotate_encryption_key``.
 
 from django.db import migrations, transaction
 
-from apps.base.step_secrets import is_in_clear, older_secrets, renew, secret_of
+from apps.base.crypto import binding, seal, unseal
+
+SEALED = "v1:"
 
 
 def encrypt(apps, schema_editor):
-    model = apps.get_model("mfa", "Authenticator")
-    for pk, kept in older_secrets(model):
-        if is_in_clear(kept):
-            renew(pk, model)
+    change_each(apps, lambda kept, bound_to: kept if kept.startswith(SEALED) else str(seal(kept, bound_to)))
 
 
 def write_in_clear(apps, schema_editor):
+    change_each(apps, lambda kept, bound_to: unseal(kept, bound_to) if kept.startswith(SEALED) else kept)
+
+
+def change_each(apps, change):
     model = apps.get_model("mfa", "Authenticator")
     for pk in list(model.objects.filter(type="totp").order_by("pk").values_list("pk", flat=True)):
         with transaction.atomic():
             row = model.objects.select_for_update().filter(pk=pk).first()
             if row is not None and row.data.get("secret"):
-                row.data["secret"] = secret_of(row)
+                bound_to = binding("mfa_authenticator", row.user_id, row.user_id, "data.secret")
+                row.data["secret"] = change(row.data["secret"], bound_to)
                 row.save(update_fields=["data"])
 
 

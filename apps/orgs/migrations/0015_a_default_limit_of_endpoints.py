@@ -14,6 +14,8 @@ def keep_theirs(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
+    atomic = False
+
     dependencies = [
         ("orgs", "0014_one_spelling_of_each_address"),
         ("webhooks", "0016_where_a_delivery_is_being_sent"),

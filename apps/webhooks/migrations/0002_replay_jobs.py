@@ -4,8 +4,11 @@ import apps.base.identifiers
 import django.db.models.deletion
 from django.db import migrations, models
 
+from apps.base import schema_changes
+
 
 class Migration(migrations.Migration):
+    atomic = False
 
     dependencies = [
         ('orgs', '0001_initial'),
@@ -13,7 +16,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.CreateModel(
+        schema_changes.CreateModel(
             name='ReplayJob',
             fields=[
                 ('id', models.UUIDField(default=apps.base.identifiers.new_uuid, editable=False, primary_key=True, serialize=False)),
@@ -40,28 +43,28 @@ class Migration(migrations.Migration):
                 ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orgs.organization')),
             ],
         ),
-        migrations.AddField(
+        schema_changes.AddField(
             model_name='delivery',
             name='replay_job',
             field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='webhooks.replayjob'),
         ),
-        migrations.AddIndex(
+        schema_changes.AddIndex(
             model_name='delivery',
             index=models.Index(condition=models.Q(('status__in', ['exhausted', 'dropped'])), fields=['endpoint', 'id'], name='delivery_undelivered'),
         ),
-        migrations.AddConstraint(
+        schema_changes.AddConstraint(
             model_name='delivery',
             constraint=models.UniqueConstraint(condition=models.Q(('replay_job__isnull', False)), fields=('replay_job', 'event'), name='one_delivery_per_replay'),
         ),
-        migrations.AddIndex(
+        schema_changes.AddIndex(
             model_name='replayjob',
             index=models.Index(fields=['organization', 'id'], name='replay_by_org'),
         ),
-        migrations.AddIndex(
+        schema_changes.AddIndex(
             model_name='replayjob',
             index=models.Index(condition=models.Q(('status__in', ['running', 'paused'])), fields=['id'], name='replay_unfinished'),
         ),
-        migrations.AddIndex(
+        schema_changes.AddIndex(
             model_name='replayjob',
             index=models.Index(fields=['count_again_at'], name='replay_to_count'),
         ),

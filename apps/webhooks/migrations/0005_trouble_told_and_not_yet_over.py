@@ -2,15 +2,18 @@
 
 from django.db import migrations, models
 
+from apps.base import schema_changes
+
 
 class Migration(migrations.Migration):
+    atomic = False
 
     dependencies = [
         ('webhooks', '0004_figures'),
     ]
 
     operations = [
-        migrations.AddField(
+        schema_changes.AddField(
             model_name='endpoint',
             name='is_trouble_told',
             field=models.BooleanField(default=False, help_text='Failing or disabled was told, recovered not yet.'),

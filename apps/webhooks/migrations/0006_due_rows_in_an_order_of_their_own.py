@@ -6,7 +6,9 @@ rows instead and filter it by endpoint, which reads the whole backlog. Nothing i
 
 from typing import Any
 
-from django.db import migrations
+from django.db import migrations, transaction
+
+from apps.base.schema_changes import concurrently
 
 INDEXES = {"delivery_due_first": "attempt_count = 0", "delivery_due_again": "attempt_count > 0"}
 
@@ -15,11 +17,15 @@ def _rebuild(schema_editor: Any, order: str) -> None:
     if schema_editor.connection.vendor != "postgresql":
         return
     for name, tries in INDEXES.items():
-        schema_editor.execute(f"DROP INDEX {name}")
-        schema_editor.execute(
-            f"CREATE INDEX {name} ON webhooks_delivery (endpoint_id, next_attempt_at {order}) "
-            f"WHERE status = 'pending' AND {tries}"
+        concurrently(schema_editor, f"DROP INDEX CONCURRENTLY IF EXISTS {name}_new")
+        concurrently(
+            schema_editor,
+            f"CREATE INDEX CONCURRENTLY {name}_new ON webhooks_delivery (endpoint_id, next_attempt_at {order}) "
+            f"WHERE status = 'pending' AND {tries}",
         )
+        with transaction.atomic(schema_editor.connection.alias):
+            schema_editor.execute(f"DROP INDEX IF EXISTS {name}")
+            schema_editor.execute(f"ALTER INDEX {name}_new RENAME TO {name}")
 
 
 def nulls_first(_apps: Any, schema_editor: Any) -> None:
@@ -31,6 +37,7 @@ def plain(_apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
+    atomic = False
 
     dependencies = [('webhooks', '0005_trouble_told_and_not_yet_over')]
 

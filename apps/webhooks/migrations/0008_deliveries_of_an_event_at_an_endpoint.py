@@ -2,8 +2,11 @@
 
 from django.db import migrations, models
 
+from apps.base import schema_changes
+
 
 class Migration(migrations.Migration):
+    atomic = False
 
     dependencies = [
         ('orgs', '0001_initial'),
@@ -11,11 +14,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RemoveIndex(
+        schema_changes.RemoveIndex(
             model_name='delivery',
             name='delivery_by_event',
         ),
-        migrations.AddIndex(
+        schema_changes.AddIndex(
             model_name='delivery',
             index=models.Index(fields=['event', 'endpoint', 'id'], name='delivery_by_event'),
         ),

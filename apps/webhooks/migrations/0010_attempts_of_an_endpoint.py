@@ -2,8 +2,11 @@
 
 from django.db import migrations, models
 
+from apps.base import schema_changes
+
 
 class Migration(migrations.Migration):
+    atomic = False
 
     dependencies = [
         ('orgs', '0002_leak_policy_of_an_organization'),
@@ -11,7 +14,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddIndex(
+        schema_changes.AddIndex(
             model_name='attempt',
             index=models.Index(fields=['endpoint_id', 'id'], name='attempt_by_endpoint'),
         ),

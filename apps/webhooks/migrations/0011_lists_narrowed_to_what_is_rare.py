@@ -1,6 +1,8 @@
 from django.db import migrations, models
 from django.db.models import F, Q
 
+from apps.base import schema_changes
+
 FAILED = Q(status='exhausted') | Q(status='pending', last_error__gt='')
 HAD_ERRORS = Q(last_error__gt='') | Q(attempt_count__gt=F('uncounted_attempts') + 1)
 CONDITIONS = {
@@ -12,15 +14,16 @@ CONDITIONS = {
 
 
 class Migration(migrations.Migration):
+    atomic = False
 
     dependencies = [('webhooks', '0010_attempts_of_an_endpoint')]
 
     operations = [
         *(
-            migrations.AddIndex('delivery', models.Index(fields=['endpoint', 'id'], name=name, condition=condition))
+            schema_changes.AddIndex('delivery', models.Index(fields=['endpoint', 'id'], name=name, condition=condition))
             for name, condition in CONDITIONS.items()
         ),
-        migrations.AddIndex(
+        schema_changes.AddIndex(
             'delivery', models.Index(fields=['endpoint', 'event_type', 'id'], name='delivery_by_type')
         ),
     ]

@@ -4,6 +4,7 @@ from django.db import migrations
 from django.utils import timezone
 
 from apps.base.identifiers import decode
+from apps.base.schema_changes import in_batches
 
 PATH = "settings/integration/webhooks/"
 
@@ -11,13 +12,15 @@ PATH = "settings/integration/webhooks/"
 def retire(apps, schema_editor):
     gone = set(apps.get_model("webhooks", "Endpoint").objects.exclude(deleted_at=None).values_list("pk", flat=True))
     notices = apps.get_model("notices", "Notice").objects
-    for key, dedupe_key in notices.filter(kind__startswith="endpoint.").values_list("pk", "dedupe_key").iterator():
-        if decode("ep", dedupe_key.split(":")[1]) in gone:
-            notices.filter(pk=key, resolved_at=None).update(resolved_at=timezone.now())
-            notices.filter(pk=key).update(path=PATH, mail_wanted=False)
+    for batch in in_batches(notices.filter(kind__startswith="endpoint.")):
+        keys = [row.pk for row in batch if decode("ep", row.dedupe_key.split(":")[1]) in gone]
+        notices.filter(pk__in=keys, resolved_at=None).update(resolved_at=timezone.now())
+        notices.filter(pk__in=keys).update(path=PATH, mail_wanted=False)
 
 
 class Migration(migrations.Migration):
+    atomic = False
+
     dependencies = [
         ("webhooks", "0016_where_a_delivery_is_being_sent"),
         ("notices", "0003_lists_of_notices"),

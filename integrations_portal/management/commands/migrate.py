@@ -1,0 +1,45 @@
+"""Bring the database to this version while the portal runs."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.core.management.commands import migrate
+from django.db import connections
+
+from integrations_portal.migrating import ShortWaits, one_at_a_time
+
+PATIENCE_SECONDS = 60.0
+
+
+class Command(migrate.Command):
+    """Django's, one at a time; on PostgreSQL it keeps nobody waiting for a lock longer than half a second."""
+
+    help = (
+        f"{migrate.Command.help} It may run while the portal runs, and several times at once: the second waits for the "
+        "first. On PostgreSQL it needs a connection that goes through no pooler."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """This will take ``--patience`` beside Django's own."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--patience",
+            type=float,
+            default=PATIENCE_SECONDS,
+            metavar="SECONDS",
+            help="PostgreSQL: how long it goes on asking for a lock that somebody else holds (60)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """This will apply what is missing, or say who keeps it from a table."""
+        connection = connections[options["database"]]
+        if options["plan"] or options["check_unapplied"]:
+            super().handle(*args, **options)
+            return
+        tell = self.stdout.write if options["verbosity"] else lambda _text: None
+        with one_at_a_time(connection, tell):
+            if connection.vendor == "postgresql":
+                work = lambda: migrate.Command.handle(self, *args, **options)  # noqa: E731
+                ShortWaits(connection).run(work, options["patience"], tell)
+            else:
+                super().handle(*args, **options)
