@@ -167,6 +167,7 @@ class Portal:
     variables: dict[str, str] = field(default_factory=dict)
     ports: list[int] = field(default_factory=list)
     children: list[Child] = field(default_factory=list)
+    root: Path = ROOT
 
     @property
     def environment(self) -> dict[str, str]:
@@ -190,7 +191,7 @@ class Portal:
     def manage(self, *words: str) -> str:
         """Run a command of manage.py and return what it printed."""
         done = subprocess.run(
-            [sys.executable, "manage.py", *words], cwd=ROOT, env=self.environment, capture_output=True, text=True,
+            [sys.executable, "manage.py", *words], cwd=self.root, env=self.environment, capture_output=True, text=True,
             timeout=60,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -200,14 +201,18 @@ class Portal:
         """Make a database with the organization Acme: by the commands once in a run, from then on as a copy."""
         made, mine = Path(SHARED) / "acme.sqlite3", self.folder / "portal.sqlite3"
         if not made.exists():
-            self.manage("migrate", "--verbosity", "0")
-            words = ("--name", "Acme", "--slug", "acme", "--owner-email", "ada@acme.example")
-            self.manage("create_organization", *words)
+            self.make_organization()
             # The commands have ended, and with the last one SQLite's journal.
             draft = made.with_suffix(f".{os.getpid()}")
             shutil.copy(mine, draft)
             draft.rename(made)
         shutil.copy(made, mine)
+
+    def make_organization(self) -> None:
+        """Migrate, and make the organization Acme."""
+        self.manage("migrate", "--verbosity", "0")
+        words = ("--name", "Acme", "--slug", "acme", "--owner-email", "ada@acme.example")
+        self.manage("create_organization", *words)
 
     def make_key(self, *scopes: str, type: str = "partner", **limits: int) -> dict[str, Any]:
         """Make a key of Acme by the command and return what that printed."""
