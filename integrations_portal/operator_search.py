@@ -42,7 +42,7 @@ def find_view(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         return redirect(found.only)
     if found and not found.panels:
         warnings += _nothing(text)
-    context |= {"title": _("Find"), "asked": text, "found": found, "advice": warnings}
+    context |= {"title": _("Find"), "asked": _shown(text), "found": found, "advice": warnings}
     return TemplateResponse(request, "admin/find.html", context)
 
 
@@ -50,6 +50,11 @@ def _searchable(typed: str) -> str:
     """Cut a key to its public part, taken out of what stands around it, and hide every other secret."""
     key = KEY.search(typed)
     return WHOLE_KEY.sub(r"\1", key[0]) if key else hide_keys(typed)
+
+
+def _shown(text: str) -> str:
+    """Repeat what was searched for, but no link: one that was pasted from a mail may let somebody in."""
+    return "" if "/" in text else text
 
 
 def _about_key(typed: str) -> list[Line]:
@@ -68,7 +73,8 @@ def _about_key(typed: str) -> list[Line]:
 
 def _nothing(text: str) -> list[Line]:
     """Say why there may be nothing, by what the text looks like."""
-    lines = [Line("bad", _("Nothing found for “%(text)s”.") % {"text": text})]
+    shown = _shown(text)
+    lines = [Line("bad", _("Nothing found for “%(text)s”.") % {"text": shown} if shown else _("Nothing found."))]
     if _is_address(text):
         days = {"days": SENT_FOR.days}
         sentence = _(

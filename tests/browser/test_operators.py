@@ -74,6 +74,9 @@ def test_no_page_breaks_the_policy_or_a_script(signed_in, working_operator, samp
         "read": f"/admin/api_keys/apikey/{samples.rows['key'].pk}/change/",
         "form": f"/admin/api_keys/keytype/{kind.pk}/change/",
         "event-type": f"/admin/webhooks/eventtype/{event_type.pk}/change/",
+        "find": "/admin/find/",
+        "event": f"/admin/webhooks/event/{samples.rows['event'].pk}/change/",
+        "delivery": f"/admin/webhooks/delivery/{samples.rows['delivery'].pk}/change/",
         "history": f"/admin/api_keys/apikey/{samples.rows['key'].pk}/history/",
         "delete": f"/admin/api_keys/scope/{Scope.objects.get(name='trips:read').pk}/delete/",
     }

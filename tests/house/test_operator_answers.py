@@ -124,7 +124,8 @@ def test_an_address_of_the_internet_finds_refused_strangers(olga):
         ("%_'; --", "Nothing found"),
         ("🦀 ü", "Nothing found"),
         ("x" * 5000, "Nothing found"),
-        ("<script>alert(1)</script>", "&lt;script&gt;"),
+        ("<script>alert(1)", "&lt;script&gt;"),
+        ("https://hooks.acme.example/in", "Nothing found."),
         ("", "A request ID, an ID such as"),
     ],
 )
@@ -170,6 +171,11 @@ def test_a_key_that_is_not_the_one_it_begins_like_is_named_so(olga, acme_key, ma
         assert text[16:28] not in page
     page = found(olga, other[:4] + "0" * 12 + other[16:])
     assert "Nothing found" in page and other[16:48] not in page
+
+
+def test_a_link_from_a_mail_does_not_come_back(olga):
+    page = found(olga, "https://portal.example/account/password/reset/key/1-CANARYOFTHELINK/")
+    assert "Nothing found." in page and "CANARYOFTHELINK" not in page
 
 
 @pytest.mark.parametrize("secret", ["whsec_" + "QUJD" * 11, "Basic aXBrX" + "A" * 80, "ips_" + "Aa0" * 17])
