@@ -20,6 +20,7 @@ from apps.audit.operators import newest_changes_of
 from apps.base import operator_session
 from apps.base.organizations import organization_pk
 from apps.base.requests import PortalRequest
+from integrations_portal import jobs
 from integrations_portal.developer.codes import ERROR_CODES
 from integrations_portal.operator_search import find_view
 
@@ -98,8 +99,10 @@ class OperatorSite(AdminSite):
         return redirect("account_change_password")
 
     def get_urls(self) -> list[Any]:
-        """This will put the search in front of the lists."""
-        return [path("find/", self.admin_view(self.find), name="find"), *super().get_urls()]
+        """This will put the pages that are of no model in front of the lists."""
+        pages = {"find": self.find, "jobs": self.jobs}
+        own = [path(f"{name}/", self.admin_view(view), name=name) for name, view in pages.items()]
+        return [*own, *super().get_urls()]
 
     def find(self, request: HttpRequest) -> HttpResponse:
         """This will search all lists for what a customer named."""
@@ -109,6 +112,17 @@ class OperatorSite(AdminSite):
         """This will say what an error code of the API means and what to do; nothing for one that is no longer known."""
         known = ERROR_CODES.get(code)
         return f"{known.text} {known.advice}".strip() if known else ""
+
+    def jobs(self, request: HttpRequest) -> HttpResponse:
+        """This will show the workers' periodic jobs."""
+        return jobs.page(request, self.each_context(request))
+
+    def get_app_list(self, request: Any, app_label: str | None = None) -> list[Any]:
+        """This will list the page of jobs behind the lists of rows."""
+        page = {"name": _("Periodic jobs"), "object_name": "Job", "perms": {"view": True}, "view_only": True,
+                "admin_url": reverse("admin:jobs"), "add_url": None}  # fmt: skip
+        work = {"name": _("Workers"), "app_label": "jobs", "app_url": page["admin_url"], "models": [page]}
+        return [*super().get_app_list(request, app_label), *([] if app_label else [work])]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """This will list the models, and beside them what was last changed in the vendor's own log."""

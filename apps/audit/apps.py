@@ -5,6 +5,25 @@ from apps.audit import digests
 from apps.audit.parties import page_of
 from apps.audit.sources import register
 from apps.base import exports, sweeps
+from apps.base.sweeps import Sweep
+
+# The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
+JOBS = (
+    Sweep("audit.store_streamed_calls", "apps.audit.call_stream.drain",
+          every_seconds=0.5, budget_seconds=10, does="Moves calls from Redis into the database (API_CALL_LOG=stream)."),
+    Sweep("audit.seal_entries", "apps.audit.sealing.seal_due",
+          every_seconds=1, budget_seconds=10, does="Gives each new entry of the audit log its number and hash."),
+    Sweep("audit.write_exports", "apps.audit.export_jobs.advance",
+          every_seconds=1, budget_seconds=10, does="Writes the files of exports that are under way."),
+    Sweep("audit.delete_old_exports", "apps.audit.export_jobs.remove_old",
+          every_seconds=60, budget_seconds=10, does="Deletes files of exports after their days."),
+    Sweep("audit.make_digests", "apps.audit.digesting.make_due",
+          every_seconds=10, budget_seconds=10, does="Puts digests of calls, events and attempts into the audit log."),
+    Sweep("audit.sign_checkpoints", "apps.audit.trimming.sign_daily",
+          every_seconds=30, budget_seconds=10, does="Signs a checkpoint of each audit log once a day."),
+    Sweep("audit.delete_expired", "apps.audit.trimming.trim",
+          every_seconds=2, budget_seconds=10, does="Deletes calls, usage and the audit log after their days."),
+)  # fmt: skip
 
 
 class AuditConfig(AppConfig):
@@ -17,13 +36,7 @@ class AuditConfig(AppConfig):
         page_of("exp", "settings/integration/audit/exports/%s/")
         register("change", "apps.audit.own_sources.changes")
         register("api_call", "apps.audit.own_sources.api_calls")
-        sweeps.register("audit.store_streamed_calls", "apps.audit.call_stream.drain", every_seconds=0.5)
-        sweeps.register("audit.seal_entries", "apps.audit.sealing.seal_due", every_seconds=1)
-        sweeps.register("audit.write_exports", "apps.audit.export_jobs.advance", every_seconds=1)
-        sweeps.register("audit.delete_old_exports", "apps.audit.export_jobs.remove_old", every_seconds=60)
-        sweeps.register("audit.make_digests", "apps.audit.digesting.make_due", every_seconds=10)
-        sweeps.register("audit.sign_checkpoints", "apps.audit.trimming.sign_daily", every_seconds=30)
-        sweeps.register("audit.delete_expired", "apps.audit.trimming.trim", every_seconds=2)
+        sweeps.register(*JOBS)
         digests.register("calls", "apps.audit.call_digest.SOURCE")
         exports.register("usage_by_day.jsonl", "apps.audit.archive_parts.usage_days")
         exports.register("audit_log.jsonl", "apps.audit.archive_parts.entries")

@@ -34,6 +34,8 @@ FULL_SECONDS = 5.0
 MOST_TOGETHER = 200
 DRAIN_BATCH = 1000
 LOCK_MS = 10_000
+# One round of the sweep; others wait for the same thread.
+MOST_SECONDS = 5.0
 
 
 class Waiting:
@@ -171,7 +173,7 @@ def read_call(text: bytes) -> Call:
 # The way on into the database, in every worker process.
 
 
-def drain(stop_after: float = 60.0) -> int:
+def drain(stop_after: float = MOST_SECONDS) -> int:
     """This will move what Redis holds into the database, batch by batch until nothing is left; and return how much.
 
     Two at once only do needless work, and a lock keeps them from it: a row that is stored already is not counted

@@ -1,8 +1,9 @@
 """Work that every worker process looks for by itself, every few seconds, whether or not somebody rang.
 
-Apps register a dotted name in ``AppConfig.ready``; it is resolved at its first run. A sweep must be safe to run in
-several processes at once. Sweeps of one lane run one after the other, on a thread of theirs; one that takes longer than
-its budget keeps its thread, and the lane goes on with another.
+Each app has a table of its own in ``apps.py`` and registers it in ``AppConfig.ready``; a function is found by its
+dotted name at its first run. A sweep must be safe to run in several processes at once. Sweeps of one lane run one after
+the other, on a thread of theirs; one that takes longer than its budget keeps its thread, and the lane goes on with
+another.
 """
 
 import logging
@@ -18,7 +19,6 @@ logger = logging.getLogger(__name__)
 
 LONGEST_WAIT_SECONDS = 1.0
 MAIN = "main"
-BUDGET_SECONDS = 10.0
 OUTCOMES = SUCCEEDED, FAILED, OVERRAN = "succeeded", "failed", "overran"
 
 
@@ -28,13 +28,22 @@ class RunFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One piece of periodic work: the dotted name of a function without arguments."""
+    """One piece of periodic work: the dotted name of a function without arguments, and how often and long it runs.
+
+    ``lane``: another than the main one for work that waits for somebody else's server.
+    """
 
     name: str
     dotted_path: str
     every_seconds: float
+    budget_seconds: float
+    does: str
     lane: str = MAIN
-    budget_seconds: float = BUDGET_SECONDS
+
+    @property
+    def owner(self) -> str:
+        """The app whose work it is."""
+        return self.name.partition(".")[0]
 
     def run(self) -> bool:
         """This will run it, log an error instead of raising it, and tell whether it went well."""
@@ -56,14 +65,9 @@ _registered: dict[str, Sweep] = {}
 _observers: list[str] = []
 
 
-def register(
-    name: str, dotted_path: str, every_seconds: float, lane: str = MAIN, budget_seconds: float = BUDGET_SECONDS
-) -> None:
-    """This will add a sweep, or replace the one of the same name.
-
-    ``lane``: another than the main one for work that waits for somebody else's server.
-    """
-    _registered[name] = Sweep(name, dotted_path, every_seconds, lane, budget_seconds)
+def register(*sweeps: Sweep) -> None:
+    """Add sweeps, or replace those of the same names."""
+    _registered.update({sweep.name: sweep for sweep in sweeps})
 
 
 def observe(dotted_path: str) -> None:

@@ -2,6 +2,13 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 from apps.base import sweeps
+from apps.base.sweeps import Sweep
+
+# The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
+JOBS = (
+    Sweep("credentials.delete_idempotency_records", "apps.credentials.idempotency.prune",
+          every_seconds=60, budget_seconds=10, does="Deletes answers that are kept for repeats after 24 hours."),
+)  # fmt: skip
 
 
 class CredentialsConfig(AppConfig):
@@ -11,4 +18,4 @@ class CredentialsConfig(AppConfig):
 
     def ready(self) -> None:
         """This will register the sweep that deletes old idempotency records."""
-        sweeps.register("credentials.delete_idempotency_records", "apps.credentials.idempotency.prune", 60)
+        sweeps.register(*JOBS)

@@ -2,6 +2,13 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 from apps.base import exports, sweeps
+from apps.base.sweeps import Sweep
+
+# The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
+JOBS = (
+    Sweep("notices.delete_expired", "apps.notices.tasks.tidy",
+          every_seconds=600, budget_seconds=10, does="Ends and deletes old notices."),
+)  # fmt: skip
 
 
 class NoticesConfig(AppConfig):
@@ -12,4 +19,4 @@ class NoticesConfig(AppConfig):
     def ready(self) -> None:
         """This will register the sweep that ends and removes old notices, and the part of an organization's archive."""
         exports.register("notices.jsonl", "apps.notices.archive_parts.told")
-        sweeps.register("notices.delete_expired", "apps.notices.tasks.tidy", 600)
+        sweeps.register(*JOBS)

@@ -8,6 +8,27 @@ from django.utils.translation import gettext_lazy as _
 from apps.audit import parties
 from apps.base import descendants, exports, sweeps
 from apps.base.permissions import Permission
+from apps.base.sweeps import Sweep
+
+# The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
+JOBS = (
+    Sweep("orgs.write_notification_mail", "apps.orgs.tasks.mail_notices",
+          every_seconds=5, budget_seconds=10, does="Writes the mails of new notices."),
+    Sweep("orgs.send_mail", "apps.orgs.tasks.send_due_mail",
+          every_seconds=5, budget_seconds=60, lane="mail", does="Hands waiting mails to the mail server."),
+    Sweep("orgs.delete_ended_sessions", "apps.orgs.tasks.forget_ended_sessions",
+          every_seconds=3600, budget_seconds=10, does="Deletes sessions that ran out."),
+    Sweep("orgs.delete_old_mail", "apps.orgs.tasks.forget_old_mail",
+          every_seconds=3600, budget_seconds=10, does="Deletes mails a month after they were sent."),
+    Sweep("orgs.delete_old_invitations", "apps.orgs.tasks.forget_ended_invitations",
+          every_seconds=3600, budget_seconds=10, does="Deletes invitations three months after they ended."),
+    Sweep("orgs.delete_closed_organizations", "apps.orgs.purging.purge_closed",
+          every_seconds=30, budget_seconds=10, does="Deletes the data of closed organizations after their days."),
+    Sweep("orgs.delete_emptied_organizations", "apps.orgs.purging.forget_purged",
+          every_seconds=3600, budget_seconds=10, does="Deletes closed organizations whose audit log has ended."),
+    Sweep("orgs.end_support_access", "apps.orgs.actions.end_looks_that_ran_out",
+          every_seconds=60, budget_seconds=10, does="Ends looks of operators that ran out."),
+)  # fmt: skip
 
 
 def ensure_platform(**_options: Any) -> None:
@@ -26,15 +47,7 @@ class OrgsConfig(AppConfig):
         descendants.register("user", Permission.USERS_READ, f"{here}.find_members", f"{here}.end_member")
         descendants.register("invitation", Permission.USERS_READ, f"{here}.find_invitations", f"{here}.end_invitation")
         parties.offer("people", _("People"), "apps.orgs.audit_parties.people")
-        sweeps.register("orgs.write_notification_mail", "apps.orgs.tasks.mail_notices", 5)
-        # A thread of its own: a mail server may take its time.
-        sweeps.register("orgs.send_mail", "apps.orgs.tasks.send_due_mail", 5, lane="mail", budget_seconds=60)
-        sweeps.register("orgs.delete_ended_sessions", "apps.orgs.tasks.forget_ended_sessions", 3600)
-        sweeps.register("orgs.delete_old_mail", "apps.orgs.tasks.forget_old_mail", 3600)
-        sweeps.register("orgs.delete_old_invitations", "apps.orgs.tasks.forget_ended_invitations", 3600)
-        sweeps.register("orgs.delete_closed_organizations", "apps.orgs.purging.purge_closed", 30)
-        sweeps.register("orgs.delete_emptied_organizations", "apps.orgs.purging.forget_purged", 3600)
+        sweeps.register(*JOBS)
         exports.register("organization.jsonl", "apps.orgs.archive_parts.organization")
         exports.register("members.jsonl", "apps.orgs.archive_parts.members")
         exports.register("invitations.jsonl", "apps.orgs.archive_parts.invitations")
-        sweeps.register("orgs.end_support_access", "apps.orgs.actions.end_looks_that_ran_out", 60)

@@ -4,7 +4,16 @@ from django.utils.translation import gettext_lazy as _
 from apps.audit import parties
 from apps.base import descendants, exports, sweeps
 from apps.base.permissions import Permission
+from apps.base.sweeps import Sweep
 from apps.credentials.registry import KeyKind, register
+
+# The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
+JOBS = (
+    Sweep("sdk_keys.deactivate_inactive_devices", "apps.sdk_keys.slots.free_silent_devices",
+          every_seconds=60, budget_seconds=10, does="Takes the place of devices that were silent for too long."),
+    Sweep("sdk_keys.delete_deactivated_devices", "apps.sdk_keys.slots.forget_freed_devices",
+          every_seconds=3600, budget_seconds=10, does="Deletes devices 90 days after they lost their place."),
+)  # fmt: skip
 
 
 class SdkKeysConfig(AppConfig):
@@ -15,8 +24,7 @@ class SdkKeysConfig(AppConfig):
         """This will make the prefix known to the gate, name keys to the audit page, and register sweeps and archive."""
         loader, leak_reporter = "apps.sdk_keys.gate_rows.load", "apps.sdk_keys.actions.report_leak"
         register(KeyKind("ips_", "sdk_key", "sdk_keys.SdkKey", loader, leak_reporter))
-        sweeps.register("sdk_keys.deactivate_inactive_devices", "apps.sdk_keys.slots.free_silent_devices", 60)
-        sweeps.register("sdk_keys.delete_deactivated_devices", "apps.sdk_keys.slots.forget_freed_devices", 3600)
+        sweeps.register(*JOBS)
         parties.offer("sdk_keys", _("SDK keys"), "apps.sdk_keys.audit_parties.keys")
         parties.page_of("sdk", "settings/integration/sdk-keys/%s/")
         here = "apps.sdk_keys.descendants"

@@ -9,6 +9,25 @@ from apps.audit import digests, parties
 from apps.audit.sources import register as register_source
 from apps.base import descendants, exports, sweeps
 from apps.base.permissions import Permission
+from apps.base.sweeps import Sweep
+
+# The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
+JOBS = (
+    Sweep("webhooks.release_expired_leases", "apps.webhooks.claims.release_expired",
+          every_seconds=5, budget_seconds=10, does="Gives deliveries of workers that died to others."),
+    Sweep("webhooks.advance_replays", "apps.webhooks.replays.advance",
+          every_seconds=1, budget_seconds=10, does="Makes the deliveries of replays."),
+    Sweep("webhooks.delete_expired", "apps.webhooks.retention.prune",
+          every_seconds=2, budget_seconds=10, does="Deletes payloads, attempts, deliveries, events after their days."),
+    Sweep("webhooks.count_deliveries", "apps.webhooks.balance.count_all",
+          every_seconds=10, budget_seconds=10, does="Counts where accepted deliveries are."),
+    Sweep("webhooks.add_up_attempts", "apps.webhooks.hours.add_up",
+          every_seconds=10, budget_seconds=10, does="Adds attempts up by the hour."),
+    Sweep("webhooks.report_worker", "apps.webhooks.meters.beat",
+          every_seconds=5, budget_seconds=10, does="Leaves a sign of life, compares the clock, writes counters."),
+    Sweep("webhooks.finish_fan_outs", "apps.webhooks.fan_out.finish_fan_outs",
+          every_seconds=1, budget_seconds=10, does="Makes the deliveries of events that match many endpoints."),
+)  # fmt: skip
 
 
 def fill_catalogue(**signal: Any) -> None:
@@ -31,13 +50,7 @@ class WebhooksConfig(AppConfig):
         digests.register("attempts", "apps.webhooks.digest_sources.ATTEMPTS")
         digests.register("events", "apps.webhooks.digest_sources.EVENTS")
         sweeps.observe("apps.webhooks.meters.note_job")
-        sweeps.register("webhooks.release_expired_leases", "apps.webhooks.claims.release_expired", every_seconds=5)
-        sweeps.register("webhooks.advance_replays", "apps.webhooks.replays.advance", every_seconds=1)
-        sweeps.register("webhooks.delete_expired", "apps.webhooks.retention.prune", every_seconds=2)
-        sweeps.register("webhooks.count_deliveries", "apps.webhooks.balance.count_all", every_seconds=10)
-        sweeps.register("webhooks.add_up_attempts", "apps.webhooks.hours.add_up", every_seconds=10)
-        sweeps.register("webhooks.report_worker", "apps.webhooks.meters.beat", every_seconds=5)
-        sweeps.register("webhooks.finish_fan_outs", "apps.webhooks.fan_out.finish_fan_outs", every_seconds=1)
+        sweeps.register(*JOBS)
         here = "apps.webhooks.descendants"
         descendants.register("endpoint", Permission.WEBHOOKS_READ, f"{here}.find", f"{here}.end")
         exports.register("webhook_endpoints.jsonl", "apps.webhooks.archive_parts.endpoints")

@@ -47,12 +47,13 @@ def add(amounts: dict[str, float]) -> None:
 
 
 def note_job(name: str, outcome: str, seconds: float) -> None:
-    """Count a run of a sweep, and keep how long it took and when it last went well."""
+    """Count a run of a sweep, and keep when it was and how long it took, and when one last went well, and did not."""
     add({f"job:{outcome}:{name}": 1})
+    now = time.time()
     with _lock:
+        _latest[f"job:ran_at:{name}"] = now
         _latest[f"job:seconds:{name}"] = seconds
-        if outcome == sweeps.SUCCEEDED:
-            _latest[f"job:done_at:{name}"] = time.time()
+        _latest[f"job:{'done_at' if outcome == sweeps.SUCCEEDED else 'failed_at'}:{name}"] = now
 
 
 def note(results: Iterable[Result], lease_conflicts: int = 0) -> None:

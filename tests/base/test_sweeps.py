@@ -47,7 +47,11 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     monkeypatch.setattr(sweeps, "_observers", [])
     calls.clear()
     released.clear()
-    yield sweeps.register
+
+    def register(name: str, dotted_path: str, every_seconds: float, budget_seconds: float = 10, **given: Any) -> None:
+        sweeps.register(sweeps.Sweep(name, dotted_path, every_seconds, budget_seconds, "Of a test.", **given))
+
+    yield register
     released.set()
 
 

@@ -67,6 +67,7 @@ def test_no_page_breaks_the_policy_or_a_script(signed_in, working_operator, samp
     kind, event_type = KeyType.objects.get(name="partner"), EventType.objects.get(name="order.created")
     pages = {
         "index": "/admin/",
+        "jobs": "/admin/jobs/",
         "list": "/admin/webhooks/delivery/?status__exact=exhausted",
         "search": "/admin/orgs/organization/?q=acme",
         "organization": f"/admin/orgs/organization/{acme.pk}/change/",

@@ -43,7 +43,8 @@ def _environment(variables: dict[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def _running(words: list[str], variables: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def running(words: list[str], variables: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A Python program on the tests' own database; killed at the end where it still runs."""
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
             [sys.executable, *words], env=_environment(variables), cwd=ROOT, text=True, stdout=log, stderr=log,
@@ -63,7 +64,7 @@ def _running(words: list[str], variables: dict[str, str]) -> Iterator[subprocess
 @contextmanager
 def worker(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
     """A real ``manage.py worker``; killed at the end where it still runs."""
-    with _running(["manage.py", "worker", *arguments], variables) as process:
+    with running(["manage.py", "worker", *arguments], variables) as process:
         yield process
 
 
@@ -103,7 +104,7 @@ def web(**variables: str) -> Iterator[Web]:
         "--blocking-threads", "4", "--no-access-log", "--workers-kill-timeout", "2",
         "integrations_portal.wsgi:application",
     ]  # fmt: skip
-    with _running(words, variables) as process:
+    with running(words, variables) as process:
         found = Web(port, process)
         wait_until(lambda: found.call("GET", "/healthz", "")[0] == 200)
         yield found

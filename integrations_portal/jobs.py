@@ -1,0 +1,58 @@
+"""The periodic jobs of all workers as operators see them: what each is for, and how its last run went."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+
+from apps.base import sweeps
+from apps.base.sweeps import Sweep
+from apps.webhooks.models import EngineTotal
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job, and what all workers together wrote down about its runs; None and 0 before the first."""
+
+    sweep: Sweep
+    ran_at: datetime | None
+    seconds: float
+    done_at: datetime | None
+    failed_at: datetime | None
+    succeeded: int
+    failed: int
+    overran: int
+
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether the last run of any worker failed or took too long."""
+        return self.failed_at is not None and (self.done_at is None or self.failed_at > self.done_at)
+
+
+def jobs() -> list[Job]:
+    """Return every job, by name."""
+    totals = dict(EngineTotal.objects.filter(name__startswith="job:").values_list("name", "value"))
+    return [_job(sweep, totals) for sweep in sweeps.registered()]
+
+
+def _job(sweep: Sweep, totals: dict[str, float]) -> Job:
+    found = {
+        what: totals.get(f"job:{what}:{sweep.name}", 0.0) for what in ("ran_at", "seconds", "done_at", "failed_at")
+    }
+    counts = {outcome: int(totals.get(f"job:{outcome}:{sweep.name}", 0)) for outcome in sweeps.OUTCOMES}
+    return Job(
+        sweep, _moment(found["ran_at"]), round(found["seconds"], 2), _moment(found["done_at"]),
+        _moment(found["failed_at"]), **counts,
+    )  # fmt: skip
+
+
+def _moment(seconds: float) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+
+
+def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    """Answer with the operators' page of jobs."""
+    return TemplateResponse(request, "admin/jobs.html", {**context, "title": _("Periodic jobs"), "jobs": jobs()})
