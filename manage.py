@@ -52,13 +52,14 @@ def main():
     if complaint:
         sys.exit(complaint)
     # Imported only now: an old Python could not even read these.
-    from integrations_portal import bootstrap, demo_environment
+    from integrations_portal import bootstrap, demo_environment, env_file
 
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     bootstrap.enter(command, sys.argv[1:])
     if command == "demo":
         demo_environment.prepare(sys.argv[2:])
     else:
+        env_file.load()
         demo_environment.load()
     load_settings(command)
 

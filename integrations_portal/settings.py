@@ -26,6 +26,8 @@ VERSION = __version__
 env = Environment()
 
 # --- Start-up rules -------------------------------------------------------------------------------------------
+# What the portal writes, its database above all, is for its own user alone.
+os.umask(0o077)
 DEBUG = env.flag("DEBUG", default=False)
 required = env.required
 
@@ -122,6 +124,10 @@ TEMPLATES = [
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = BASE_DIR / "var" / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "integrations_portal.static_files.Storage"},
+}
 # Finders serve the files where `collectstatic` was not run (the demo, tests); an image runs it at build time.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
@@ -186,7 +192,8 @@ CACHES = {
 AUTH_USER_MODEL = "orgs.User"
 AUTHENTICATION_BACKENDS = ["apps.orgs.adapter.Backend"]
 # Addresses are unique among accounts that have theirs, not among those that claim one: the backend tells them apart.
-SILENCED_SYSTEM_CHECKS = ["auth.W004"]
+# And whether hosts below the portal's own are held to https is for their owners to say.
+SILENCED_SYSTEM_CHECKS = ["auth.W004", "security.W005", "security.W021"]
 PASSWORD_HASHERS = ["apps.base.secrets.PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
@@ -243,7 +250,10 @@ SUPPORT_CONTACT = env.contact("SUPPORT_CONTACT")
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^v1(/|$)", r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS and env.flag("HSTS_SUBDOMAINS", False)
+SECURE_HSTS_PRELOAD = HTTPS and env.flag("HSTS_PRELOAD", False)
+if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
+    raise ImproperlyConfigured("HSTS_PRELOAD needs HSTS_SUBDOMAINS=true: browsers' lists take in whole domains only.")
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

@@ -8,6 +8,7 @@ import ctypes
 import http.client
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -48,6 +49,14 @@ def follow_parent() -> Callable[[], None] | None:
             os._exit(1)
 
     return follow
+
+
+def documented_command(port: int) -> list[str]:
+    """The command of deploy/ that starts the web, on another port and with the granian of the tests."""
+    text = (ROOT / "deploy/systemd/portal-web.service").read_text()
+    command = text.partition("\nExecStart=")[2].partition("\n")[0]
+    words = shlex.split(command.replace("--port 8000", f"--port {port}"))
+    return [f"{Path(sys.executable).parent}/granian", *words[1:]]
 
 
 @dataclass

@@ -33,7 +33,6 @@ TYPED = {
     "docs/integrate.md": (
         "A key of your product's own", "Organizations by command", "Is this key good?", "SDK keys from an app",
     ),
-    "docs/run.md": ("One machine, no services",),
     "docs/audit.md": ("Verify",),
 }  # fmt: skip
 # Page → beginning of a command → the test that runs it, or why none can.
@@ -43,14 +42,13 @@ ELSEWHERE = {
         "python3 manage.py test": ".ci/run",
     },
     "docs/run.md": {
-        "python3 -m venv .venv": "tests/house/test_bootstrap.py",
-        "systemctl daemon-reload": "needs systemd as root",
-        "curl -fsS http://127.0.0.1:8000/readyz": "needs systemd as root: the units above it",
-        "cp .env.example .env          # fill in, POSTGRES_PASSWORD too": "needs a container engine",
         "docker compose": "needs a container engine",
+        "install -d -o 10001": "needs a container engine",
+        "install -m 0600 /dev/null .env": "needs a container engine",
+        "deploy/new-env": "tests/test_one_machine.py",
         ".venv/bin/pip install": "installs packages",
-        ".venv/bin/python manage.py migrate": "typed above it",
-        ".venv/bin/python manage.py collectstatic": "typed above it",
+        ".venv/bin/python manage.py migrate": "tests/test_one_machine.py",
+        ".venv/bin/python manage.py collectstatic": "tests/test_one_machine.py",
         "systemctl restart": "needs systemd as root",
     },
     "docs/operate.md": {
@@ -87,6 +85,8 @@ PROGRAMS = {
     ("docs/verify-webhooks.md", "import os"): "tests/webhooks/test_verification.py",
     ("docs/verify-webhooks.md", "import express"): "tests/webhooks/test_verification.py",
 }
+# Page → headings that another test follows from the first command to the last.
+FOLLOWED = {"docs/run.md": ("On one machine", "PostgreSQL, Redis, several workers")}  # tests/test_install.py
 OTHERS = ("CONTRIBUTING.md", "SECURITY.md")
 
 
@@ -116,7 +116,7 @@ def test_every_command_is_typed_or_has_a_reason():
         for page in pages
         for heading, commands in sections(page).items()
         for command in commands
-        if heading not in TYPED.get(page, ()) and excuse(page, command) is None
+        if heading not in (*TYPED.get(page, ()), *FOLLOWED.get(page, ())) and excuse(page, command) is None
     ]
     assert left == []
     for page, headings in TYPED.items():
@@ -186,48 +186,6 @@ def test_the_commands_of_a_page_do_what_it_shows(demo, environment, page):
             received = shell.running[0].output
             assert demos.eventually(lambda: "order.created verified" in received.read_text()), received.read_text()
             assert shell.stop() == [0]
-
-
-def test_one_machine_without_services_is_set_up_as_its_page_says(demo, tmp_path):
-    """The production settings: filled in by the commands that .env.example names, on https, behind no proxy."""
-    port, page = free_port(), "docs/run.md"
-    replaced = {".venv/bin/granian": f"{Path(sys.executable).parent}/granian", "--port 8000": f"--port {port}"}
-    with at_a_terminal(demo.folder, demos.environment(), replaced) as shell:
-        for command in sections(page)["One machine, no services"]:
-            if excuse(page, command) is None or command.startswith(".venv/bin/python manage.py"):
-                told = shell.type(command)
-                if command.startswith("cp "):
-                    fill_in(demo.folder / ".env", tmp_path)
-                if "create_" in command:
-                    assert "https://portal.example.com/account/password/reset/key/" in told
-        host = {"Host": "portal.example.com"}
-
-        def ready():
-            with suppress(requests.ConnectionError):
-                return requests.get(f"http://127.0.0.1:{port}/readyz", headers=host, timeout=5)
-
-        answer = demos.eventually(ready)
-        assert answer.json() == {"status": "ok", "database": "ok", "redis": "not configured"}
-        refused = requests.get(f"http://127.0.0.1:{port}/v1/me", headers=host, timeout=5)
-        assert (refused.status_code, refused.json()["code"]) == (403, "https_required")
-        worker = shell.running[-1]
-        assert demos.eventually(lambda: "started" in worker.output.read_text())
-        assert shell.stop()[-1] == 0
-
-
-def fill_in(file: Path, folder: Path) -> None:
-    """This will do what the comments of .env.example say."""
-    made = {name: subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True).stdout.strip()
-            for name, command in (
-                ("SECRET_KEY", "openssl rand -base64 48"),
-                ("ENCRYPTION_KEYS", 'echo "k1:$(openssl rand -base64 32)"'),
-                ("KEY_PEPPERS", 'echo "p1:$(openssl rand -base64 32)"'),
-                ("AUDIT_SIGNING_KEY", "openssl rand -base64 32"),
-            )}  # fmt: skip
-    text = file.read_text()
-    for name, value in {**made, "DATABASE_URL": f"sqlite:///{folder}/portal.sqlite3"}.items():
-        text = re.sub(rf"^{name}=.*$", lambda _match, line=f"{name}={value}": line, text, flags=re.MULTILINE)
-    file.write_text(text)
 
 
 @contextmanager

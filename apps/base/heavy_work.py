@@ -186,7 +186,11 @@ def _hold_bytes(keys: list[int]) -> Callable[[], object]:
 @cache
 def _lock_file(path: str) -> int:
     # Never closed: closing any descriptor of a file ends all locks that the process has on it.
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if os.geteuid() == 0:  # as SQLite does with its own files: a command that root types locks nobody out
+        owner = os.stat(path.removesuffix(".work"))
+        os.fchown(file, owner.st_uid, owner.st_gid)
+    return file
 
 
 def _lock_byte(file: int, key: int) -> bool:

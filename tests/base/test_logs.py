@@ -2,8 +2,6 @@
 
 import json
 import os
-import re
-import shlex
 import shutil
 import signal
 import socket
@@ -16,18 +14,21 @@ from typing import Any
 
 import pytest
 
-from tests.house.tree import ROOT, read
-from tests.servers import HOST, Child, Portal, RedisServer, free_port, redis_server, start, wait_until
+from tests.house.tree import ROOT
+from tests.servers import (
+    HOST,
+    Child,
+    Portal,
+    RedisServer,
+    documented_command,
+    free_port,
+    redis_server,
+    start,
+    wait_until,
+)
 
 FAULTS_SECONDS, FAULTS_BYTES = 6.0, 60_000
 TOKEN = "metrics-token-of-the-tests"
-
-
-def documented_command(port: int) -> list[str]:
-    """Return the command that docs/run.md starts the web with, on another port."""
-    line = re.search(r"^\$ (\.venv/bin/granian .*)$", read("docs/run.md"), re.MULTILINE)[1]
-    words = shlex.split(line.replace("--port 8000", f"--port {port}"))
-    return [f"{Path(sys.executable).parent}/granian", *words[1:]]
 
 
 def lines_of(log: Path) -> list[dict[str, Any]]:
@@ -84,7 +85,7 @@ def end(child: Child) -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for children in /proc")
 def test_every_line_of_the_documented_command_is_json(portal: Portal, key: dict[str, Any]):
-    child = serve(portal, *(() if "--respawn-failed-workers" in read("docs/run.md") else ["--respawn-failed-workers"]))
+    child = serve(portal)
     for path in ("/v1/me", "/v1/users?email=ada%40acme.example", "/v1/users/user_x"):
         portal.get(path, key["key"])
     for path in ("/account/login/?next=/secret-of-a-query", "/no/such/secret-of-a-path", "/v1/me"):

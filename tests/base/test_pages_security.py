@@ -234,7 +234,7 @@ def test_over_https_cookies_are_secure_and_bound_to_the_host(https, ada):
 
 def test_over_https_browsers_are_told_to_stay_there(https, client):
     answer = client.get(LOGIN, secure=True)
-    assert answer["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
+    assert answer["Strict-Transport-Security"] == "max-age=31536000"
 
 
 def test_a_page_over_http_leads_to_https(https):

@@ -109,6 +109,8 @@ def test_debug_makes_up_no_secret(read, name):
 
 WRONG = [
     ("DEBUG", "maybe"),
+    ("HSTS_PRELOAD", "true"),
+    ("HSTS_SUBDOMAINS", "all"),
     ("SECRET_KEY", "short"),
     ("ENCRYPTION_KEYS", "k1"),
     ("ENCRYPTION_KEYS", "k1:notbase64!"),
@@ -326,6 +328,10 @@ LOCAL = {"PUBLIC_URL": "http://localhost:8000", "ALLOWED_HOSTS": None}
         (LOCAL, "CSRF_COOKIE_SECURE", False),
         ({}, "SECURE_HSTS_SECONDS", 31_536_000),
         (LOCAL, "SECURE_HSTS_SECONDS", 0),
+        ({}, "SECURE_HSTS_INCLUDE_SUBDOMAINS", False),
+        ({"HSTS_SUBDOMAINS": "true"}, "SECURE_HSTS_INCLUDE_SUBDOMAINS", True),
+        ({"HSTS_SUBDOMAINS": "true"}, "SECURE_HSTS_PRELOAD", False),
+        ({"HSTS_SUBDOMAINS": "true", "HSTS_PRELOAD": "true"}, "SECURE_HSTS_PRELOAD", True),
         ({}, "RATE_LIMIT_DEFAULTS", {"minute": 100, "hour": 5000}),
         ({"RATE_LIMIT_DEFAULTS": "7/hour"}, "RATE_LIMIT_DEFAULTS", {"hour": 7}),
         ({}, "WEBHOOK_ALLOW_CIDRS", ()),

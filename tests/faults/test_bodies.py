@@ -250,9 +250,16 @@ def test_bodies_over_http_2_take_no_thread_and_leave_a_process_that_ends(web):
         connection.close()
 
 
-@pytest.mark.parametrize("file", ["Dockerfile", "docs/run.md", "integrations_portal/demo/early.py"])
-def test_every_command_that_starts_the_web_speaks_http_1_and_ends_its_processes(file):
+@pytest.mark.parametrize("file", ["Dockerfile", "deploy/systemd/portal-web.service"])
+def test_every_command_that_starts_the_web_speaks_http_1_and_ends_and_starts_its_processes(file):
     text = (ROOT / file).read_text().replace('", "', " ")
-    commands = text.count("--interface wsgi")
-    assert commands
-    assert len(text.split("--http 1 --workers-kill-timeout ")) - 1 >= commands
+    assert text.count("--interface wsgi") == 1
+    assert (
+        "--http 1 --workers-kill-timeout 18 --respawn-failed-workers --log-config integrations_portal/granian.json "
+        in text
+    )
+
+
+def test_the_demo_speaks_http_1_and_ends_its_processes():
+    text = (ROOT / "integrations_portal/demo/early.py").read_text().replace('", "', " ")
+    assert text.count("--interface wsgi") == 1 and "--http 1 --workers-kill-timeout " in text

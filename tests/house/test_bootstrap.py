@@ -22,7 +22,7 @@ import pytest
 pytestmark = pytest.mark.pure
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = ("__init__", "bootstrap", "demo_environment", "demo/__init__", "demo/early", "demo/processes")
+MODULES = ("__init__", "bootstrap", "demo_environment", "env_file", "demo/__init__", "demo/early", "demo/processes")
 ENTRY = ("manage.py", *(f"integrations_portal/{name}.py" for name in MODULES))
 OURS = ("DATABASE_URL", "SECRET_KEY", "PUBLIC_URL", "EMAIL_URL", "ENCRYPTION_KEYS", "KEY_PEPPERS", "METRICS_TOKEN",
         "AUDIT_SIGNING_KEY", "ALLOWED_HOSTS", "WEBHOOK_ALLOW_CIDRS", "DEBUG", "DJANGO_SETTINGS_MODULE")  # fmt: skip
@@ -280,6 +280,29 @@ def test_the_demos_settings_are_private_and_survive(project):
     assert "KEY_PEPPERS" not in again.environ
     assert again.environ["DATABASE_URL"] == first["DATABASE_URL"] and "a%20project" in first["DATABASE_URL"]
     assert len(again.err.splitlines()) == 1 and "DATABASE_URL" in again.err and "word" not in again.err
+
+
+def test_typed_commands_read_the_file_of_settings(project):
+    bare, file = (sys.executable, "-S"), project.root / ".env"
+    project.run("demo")
+    file.write_text("SECRET_KEY=\nDATABASE_URL=sqlite:///var/portal.sqlite3\n")
+    assert "demo.sqlite3" in project.run("check", python=bare).environ["DATABASE_URL"], "not filled in yet"
+    file.write_text(
+        "# A remark\n\nSECRET_KEY='of the file'\nDATABASE_URL=\"postgres://h/d?a=1&b=2\"\n"
+        "DEFAULT_FROM_EMAIL=Name of ours <a@b.example>\nMETRICS_TOKEN=\n"
+    )
+    found = project.run("check", python=bare).environ
+    assert (found["SECRET_KEY"], found["DATABASE_URL"]) == ("of the file", "postgres://h/d?a=1&b=2")
+    assert (found["DEFAULT_FROM_EMAIL"], found["METRICS_TOKEN"]) == ("Name of ours <a@b.example>", "")
+    assert "demo.sqlite3" in project.run("demo").environ["DATABASE_URL"]
+    assert "DEFAULT_FROM_EMAIL" not in project.run("check", python=bare, SECRET_KEY="mine").environ
+    other = project.run("check", python=bare, DATABASE_URL="postgres://other/d", METRICS_TOKEN_FILE="/f").environ
+    assert (other["SECRET_KEY"], other["DATABASE_URL"]) == ("of the file", "postgres://other/d")
+    assert "METRICS_TOKEN" not in other
+    for line, said in (("SECRET_KEY", "NAME=value"), ("SECRET_KEY=a\\b", "backslash")):
+        file.write_text(f"DEBUG=false\n{line}\n")
+        refused = project.run("check", python=bare)
+        assert refused.code == 1 and f"{file}, line 2: " in refused.err and said in refused.err
 
 
 def test_reset_starts_over_and_lost_secrets_are_noticed(project):

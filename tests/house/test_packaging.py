@@ -34,7 +34,7 @@ def test_the_dockerfile_knows_its_instructions_and_starts_from_images():
     found = dockerfile()
     assert {name for name, _ in found} <= INSTRUCTIONS
     assert found[0][0] == "FROM"
-    assert [rest.split()[0] for name, rest in found if name == "FROM"] == ["python:3.13-slim"] * 2
+    assert [rest.split()[0] for name, rest in found if name == "FROM"] == ["python:3.13-slim-trixie"] * 2
 
 
 def test_lists_in_the_dockerfile_are_valid_json():
@@ -47,7 +47,7 @@ def test_lists_in_the_dockerfile_are_valid_json():
 def test_the_image_runs_as_somebody_who_is_not_root():
     last_stage = dockerfile()[max(i for i, (name, _) in enumerate(dockerfile()) if name == "FROM") :]
     users = [rest for name, rest in last_stage if name == "USER"]
-    assert users and users[-1] not in ("root", "0")
+    assert users and re.fullmatch(r"[1-9]\d*:[1-9]\d*", users[-1])
     names = [name for name, _ in last_stage]
     assert names.index("USER") < names.index("CMD") and "HEALTHCHECK" in names
 
@@ -69,6 +69,18 @@ def test_compose_serves_only_after_the_migration():
     services = compose()["services"]
     for name in ("web", "worker"):
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+
+
+def test_the_image_backs_up_the_server_of_compose():
+    server = compose()["services"]["postgres"]["image"].partition(":")[2]
+    (installed,) = [rest for name, rest in dockerfile() if name == "RUN" and "apt-get install" in rest]
+    assert f"postgresql-client-{server} " in installed
+    assert all("-trixie" in rest for name, rest in dockerfile() if name == "FROM"), "the release that has that client"
+
+
+def test_logs_of_containers_have_an_end():
+    for name, service in compose()["services"].items():
+        assert set(service["logging"]["options"]) == {"max-size", "max-file"}, name
 
 
 def test_compose_holds_no_secret():

@@ -1,0 +1,60 @@
+"""The settings in the file `.env` of the project's folder, for commands that somebody types.
+
+systemd (`EnvironmentFile=`) and Docker hand the same file to the servers. Standard library only: this runs before
+Django does, whose settings are read from the environment.
+"""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+FILE = Path(__file__).resolve().parent.parent / ".env"
+LINE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+
+
+def load():
+    """Put the file's settings into an environment that has no secret key; what else it has counts before the file."""
+    if is_given("SECRET_KEY", os.environ):
+        return
+    try:
+        text = FILE.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return
+    except PermissionError:
+        sys.exit(f"{FILE} may not be read by this user: run the command as root, or as the portal's own user.")
+    except UnicodeDecodeError:
+        sys.exit(f"{FILE} is not text in UTF-8.")
+    given = settings(text)
+    if not is_given("SECRET_KEY", given):
+        return  # it is not filled in yet
+    for name, value in given.items():
+        plain = name.removesuffix("_FILE")
+        if plain not in os.environ and f"{plain}_FILE" not in os.environ:
+            os.environ[name] = value
+
+
+def is_given(name, settings):
+    """Tell whether a setting is there, as itself or as the name of a file."""
+    return bool(settings.get(name) or settings.get(f"{name}_FILE"))
+
+
+def settings(text):
+    """Read name → value as systemd and Docker do; a line that they read otherwise stops the start."""
+    given = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith(("#", ";")):
+            continue
+        found = LINE.fullmatch(line)
+        if found is None:
+            sys.exit(f"{FILE}, line {number}: write NAME=value, and a remark on a line of its own that begins with #.")
+        name, value = found[1], found[2].strip()
+        if "\\" in value:
+            sys.exit(f"{FILE}, line {number}: {name} has a backslash, which systemd and Docker read differently.")
+        given[name] = unquoted(value)
+    return given
+
+
+def unquoted(value):
+    """Take the quotation marks off that stand around a value."""
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
