@@ -6,6 +6,7 @@ Whatever a test needs of the two organizations comes from here, so that one name
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,11 @@ from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.hashers import make_password
+from django.contrib.auth.management import create_permissions
+from django.contrib.contenttypes.management import create_contenttypes
 from django.core.cache import cache
-from django.db import connections
+from django.db import connection, connections, transaction
+from django.db.models.signals import post_migrate
 from django.test import Client, TransactionTestCase
 from whitenoise.middleware import WhiteNoiseMiddleware
 
@@ -53,15 +57,38 @@ def _flush_despite_append_only() -> None:
 
     def teardown(self: TransactionTestCase) -> None:
         call_writer.stop()
-        for connection in connections.all():
-            append_only.remove(connection)
+        with transaction.atomic():
+            for each in connections.all():
+                append_only.remove(each)
         try:
-            original(self)
+            with _models_stay_known(), transaction.atomic():
+                original(self)
         finally:
-            for connection in connections.all():
-                append_only.install(connection)
+            with transaction.atomic():
+                for each in connections.all():
+                    append_only.install(each)
 
     TransactionTestCase._fixture_teardown = teardown
+
+
+@contextmanager
+def _models_stay_known() -> Iterator[None]:
+    """Leave content types and permissions in place: writing them anew takes ten times as long as all else of it."""
+    tables = connection.introspection.django_table_names
+
+    def emptied(**options: Any) -> list[str]:
+        return [name for name in tables(**options) if name not in ("django_content_type", "auth_permission")]
+
+    permissions = {"dispatch_uid": "django.contrib.auth.management.create_permissions"}
+    post_migrate.disconnect(create_contenttypes)
+    post_migrate.disconnect(**permissions)
+    connection.introspection.django_table_names = emptied
+    try:
+        yield
+    finally:
+        connection.introspection.django_table_names = tables
+        post_migrate.connect(create_contenttypes)
+        post_migrate.connect(create_permissions, **permissions)
 
 
 @pytest.fixture(autouse=True, scope="session")
