@@ -80,7 +80,8 @@ def test_without_a_folder_each_process_keeps_to_itself(monkeypatch, tmp_path):
 
 def test_a_folder_of_somebody_else_is_not_entered(monkeypatch, tmp_path):
     own = tmp_path / f"{shared_figures.PREFIX}{os.getpid()}-{shared_figures._started(os.getpid())}"
-    own.mkdir(mode=0o755)
+    own.mkdir()
+    own.chmod(0o755)
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getpid()))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert "not of this user alone" in shared_figures.share()
