@@ -23,7 +23,8 @@ from tests.house.tree import ROOT, calls_in, documents, read, repository_files
 
 pytestmark = pytest.mark.pure
 
-FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# Also within a step of a list, which is set in.
+FENCED = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 # Words of examples, and names of somebody else's.
 VARIABLES_OF_OTHERS = {"NAME_FILE", "SECRET_KEY_FILE", "PORTAL_WEBHOOK_SECRET", "LC_ALL"}
@@ -56,7 +57,7 @@ def fenced(*languages: str) -> list[tuple[str, str]]:
 
 def commands_of(block: str) -> str:
     """This will return what a person types of a console block: its lines after ``$``, and what continues them."""
-    return "".join(match[1] for match in re.finditer(r"^\$ ((?:.*\\\n)*.*(?:\n|\Z))", block, re.MULTILINE))
+    return "".join(match[1] for match in re.finditer(r"^ *\$ ((?:.*\\\n)*.*(?:\n|\Z))", block, re.MULTILINE))
 
 
 def unknown(pattern: str, known: set[str]) -> list[str]:
