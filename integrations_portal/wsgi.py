@@ -3,35 +3,38 @@
 import logging
 import os
 import sys
+from typing import NoReturn
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.base.logging import configure_logging, log_uncaught
 
+
+def end(words: str, error: Exception | None = None) -> NoReturn:
+    """End with one line of the log: a server's child prints a traceback of many."""
+    configure_logging("INFO", sys.stderr)
+    logging.getLogger(__name__).critical(words, exc_info=error)
+    sys.exit(1)
+
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "integrations_portal.settings")
 
 try:
     settings.INSTALLED_APPS  # noqa: B018  reading any setting loads them all
-except ImproperlyConfigured as problem:
-    # The sentence alone: a traceback of a server's child hides it.
-    configure_logging("INFO", sys.stderr)
-    logging.getLogger(__name__).critical(str(problem))
-    sys.exit(1)
+    # Here, for DRF reads the settings as soon as it is imported, and before anything is counted.
+    from apps.base import shared_figures
 
-# Below, for DRF reads the settings as soon as it is imported, and before anything is counted.
-from apps.base import shared_figures
+    not_shared = shared_figures.share()
 
-not_shared = shared_figures.share()
+    from apps.base import programs  # it makes the counters
 
-from apps.base import programs  # noqa: E402 - it makes the counters
-
-log_uncaught()
-try:
+    log_uncaught()
     application = programs.application()
-except Exception:
-    # A server's child prints the traceback of many lines by itself.
-    logging.getLogger(__name__).critical("the portal could not be loaded", exc_info=True)
-    sys.exit(1)
+except ImproperlyConfigured as problem:
+    # The sentence alone: a traceback hides it.
+    end(str(problem))
+except Exception as error:
+    end("the portal could not be loaded", error)
 if not_shared:
     logging.getLogger(__name__).warning(not_shared)

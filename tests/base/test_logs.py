@@ -134,15 +134,20 @@ def test_probes_are_told_at_debug_alone(portal: Portal):
 
 @pytest.mark.parametrize(
     ("variables", "words"),
-    [({"SECRET_KEY": "short"}, "SECRET_KEY must have at least"), ({"PYTHONPATH": "{broken}"}, "could not be loaded")],
-    ids=["wrong setting", "broken program"],
+    [
+        ({"SECRET_KEY": "short"}, "SECRET_KEY must have at least"),
+        ({"PYTHONPATH": "{broken}/whitenoise"}, "could not be loaded"),
+        ({"PYTHONPATH": "{broken}/csp"}, "could not be loaded"),
+    ],
+    ids=["wrong setting", "broken program", "broken settings"],
 )
 def test_what_stops_the_start_is_a_json_line(portal: Portal, variables: dict[str, str], words: str):
-    # A library that does not import, in front of the real one.
-    broken = portal.folder / "broken" / "whitenoise"
-    broken.mkdir(parents=True)
-    (broken / "__init__.py").write_text("raise RuntimeError('one line\\nand another')\n")
-    values = {name: value.format(broken=broken.parent) for name, value in variables.items()}
+    # A library that does not import, in front of the real one: when the program is loaded, and when its settings are.
+    broken = portal.folder / "broken"
+    for library in ("whitenoise", "csp"):
+        (broken / library / library).mkdir(parents=True)
+        (broken / library / library / "__init__.py").write_text("raise RuntimeError('one line\\nand another')\n")
+    values = {name: value.format(broken=broken) for name, value in variables.items()}
     child = serve(portal, wait=False, **values)
     assert child.process.wait(20) != 0
     assert words in events_of(child.log)
