@@ -9,7 +9,16 @@ import base64
 import hashlib
 import os
 import shutil
+import signal
 import tempfile
+
+# Children of the tests start with default signals, also where this run was started in the background of a script: those
+# inherit SIGINT as ignored, and would never end at a test's Ctrl-C. Every process of a run comes by here.
+for number, default in (
+    (signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL), (signal.SIGHUP, signal.SIG_DFL)
+):  # fmt: skip
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, default)
 
 for name in list(os.environ):
     if name.split("_FILE")[0] in (

@@ -37,6 +37,16 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+@contextlib.contextmanager
+def sigint_ignored() -> Iterator[None]:
+    """What is started meanwhile inherits SIGINT as ignored, as in the background of a script: `sh -c '… &'`."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def follow_parent() -> Callable[[], None] | None:
     """What a child runs first, so that the system ends it with the test run."""
     if not sys.platform.startswith("linux"):

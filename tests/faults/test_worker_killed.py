@@ -1,6 +1,7 @@
 """Workers that die or are told to stop, as real processes: nothing is lost, repeats carry the same id."""
 
 import signal
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests import receivers
 from tests.engines import LOOPBACK, make_endpoint, publish, statuses
 from tests.faults.processes import wait_until, was_killed, worker
 from tests.receivers import Receiver
+from tests.servers import sigint_ignored
 
 pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 
@@ -55,6 +57,29 @@ def test_a_worker_killed_after_the_record_repeats_nothing(acme: Organization) ->
         with worker("--once") as second:
             assert second.wait(30) == 0
         assert len(receiver.requests) == 1
+
+
+def test_the_signal_that_a_script_has_ignored_ends_a_worker(acme: Organization) -> None:
+    with Receiver() as receiver:
+        make_endpoint(acme, receiver.url)
+        publish(acme)
+        with sigint_ignored(), worker() as started:
+            wait_until(lambda: statuses(acme) == ["succeeded"])
+            started.send_signal(signal.SIGINT)
+            assert started.wait(15) == 0
+
+
+def test_a_short_grace_gives_back_what_is_in_flight(acme: Organization) -> None:
+    with Receiver(receivers.slow(5)) as receiver:
+        make_endpoint(acme, receiver.url)
+        publish(acme)
+        with worker("--grace", "0.2", WEBHOOK_TIMEOUT="10") as stopped:
+            wait_until(lambda: len(receiver.requests) == 1)
+            began = time.monotonic()
+            stopped.send_signal(signal.SIGTERM)
+            assert stopped.wait(15) == 0 and time.monotonic() - began < 4
+        assert statuses(acme) == ["pending"]
+        assert Delivery.objects.get().uncounted_attempts == 1
 
 
 def test_sigterm_lets_what_is_in_flight_land(acme: Organization) -> None:

@@ -1,10 +1,13 @@
 """What must not be in the repository: paths of one machine, addresses of package registries, notes to oneself."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
-from tests.house.tree import relative, repository_files
+from tests.house.tree import ROOT, relative, repository_files
+from tests.servers import sigint_ignored
 
 pytestmark = pytest.mark.pure
 
@@ -46,3 +49,12 @@ def test_no_large_file_and_no_secret_by_name():
     large = [relative(path) for path in repository_files() if path.stat().st_size > MOST_BYTES]
     secret = [name for name in names if re.search(r"(^|/)\.env(?!\.example$)|\.(pem|key|sqlite3)$", name)]
     assert (large, secret) == ([], [])
+
+
+def test_children_of_the_tests_start_with_default_signals():
+    """Also where the run was started in the background of a script, which ignores SIGINT."""
+    child = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    parent = f"import subprocess, sys, tests.environment; subprocess.run([sys.executable, '-c', {child!r}])"
+    with sigint_ignored():
+        done = subprocess.run([sys.executable, "-c", parent], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

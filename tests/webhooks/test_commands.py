@@ -1,7 +1,9 @@
 """create_endpoint, and listen as a receiver that passes on what it verified."""
 
+import contextlib
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ from apps.webhooks.models import Endpoint
 from apps.webhooks.signing import new_secret, secret_bytes, sign
 from tests.house.tree import ROOT
 from tests.receivers import Receiver, status
+from tests.servers import START_SECONDS, free_port, sigint_ignored
 from tests.webhooks.pages import SECRET
 
 URL = "https://hooks.acme.example/in"
@@ -61,6 +64,37 @@ def listen(*words):
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     line = process.stdout.readline()
     return process, re.search(r"http://127\.0\.0\.1:\d+/", line)[0]
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_listen_ends_at_a_signal_also_where_sigint_was_ignored(number):
+    with sigint_ignored():
+        process, _url = listen()
+    process.send_signal(number)
+    assert process.communicate(timeout=10)[0] == "stopped\n" and process.returncode == 0
+
+
+@pytest.mark.pure
+def test_listen_may_be_brief(receiver: Receiver):
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-u", "manage.py", "listen", "--brief", "--port", str(port)], cwd=ROOT,
+                               stdout=subprocess.PIPE, text=True)  # fmt: skip
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(requests.ConnectionError):
+                requests.post(f"http://127.0.0.1:{port}/", '{"type":"a.b"}', headers={"webhook-id": "evt_1"}, timeout=5)
+                break
+        requests.get(f"http://127.0.0.1:{port}/mode/503", timeout=5)
+        answer = requests.post(f"http://127.0.0.1:{port}/", "{}", headers={"webhook-id": "evt_2"}, timeout=5)
+        assert answer.status_code == 503
+    finally:
+        process.terminate()
+        told = process.communicate(timeout=10)[0]
+    first, second = (line.partition(" ")[2] for line in told.splitlines())
+    assert first == "evt_1 a.b not verified (give --secret)"
+    assert second == "evt_2 (not an event) not verified (give --secret) (mode: 503)"
 
 
 @pytest.mark.pure

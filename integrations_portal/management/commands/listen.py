@@ -12,6 +12,7 @@ import requests
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.webhooks.signing import SignatureRefused, secret_bytes, verify
+from integrations_portal.interrupts import interruptible
 
 ADDRESS = "127.0.0.1"
 KEPT = 20
@@ -27,6 +28,7 @@ class Inbox:
 
     keys: list[bytes]
     forward: str | None
+    brief: bool = False
     mode: str = "ok"
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT))
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -89,9 +91,12 @@ class Receiver(BaseHTTPRequestHandler):
         verdict = self.inbox.judge(headers, body)
         event_type = _type_of(body)
         line = f"{time.strftime('%H:%M:%S')} {headers.get('webhook-id', '-')} {event_type} {verdict}"
+        if self.inbox.mode != "ok":
+            line += f" (mode: {self.inbox.mode})"
         self.inbox.lines.append(line)
         self.command_output.write(line)
-        self.command_output.write(body.decode("utf-8", "replace"))
+        if not self.inbox.brief:
+            self.command_output.write(body.decode("utf-8", "replace"))
 
     def _forward(self, body: bytes) -> tuple[int, str]:
         """Pass the delivery on to the address that was given on the command line, and answer what it answers."""
@@ -136,25 +141,34 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8001)
         parser.add_argument("--secret", action="append", default=[], help="whsec_…; may be given several times")
         parser.add_argument("--forward", metavar="URL", help="send each delivery on to this address of yours")
+        parser.add_argument("--brief", action="store_true", help="print one line for each delivery and nothing else")
 
-    def handle(self, *args: Any, port: int, secret: list[str], forward: str | None, **options: Any) -> None:
-        """This will serve until Ctrl-C; raises CommandError where the secret or the port cannot be used."""
+    def handle(
+        self, *args: Any, port: int, secret: list[str], forward: str | None, brief: bool = False, **options: Any
+    ) -> None:
+        """Serve until Ctrl-C; raises CommandError where the secret or the port cannot be used."""
         try:
             keys = [secret_bytes(each) for each in secret]
         except ValueError as error:
             raise CommandError(str(error)) from None
-        inbox = Inbox(keys, forward)
+        inbox = Inbox(keys, forward, brief)
         handler = type("Handler", (Receiver,), {"inbox": inbox, "command_output": self.stdout})
         try:
             server = ThreadingHTTPServer((ADDRESS, port), handler)
         except OSError as error:
             raise CommandError(f"Port {port} cannot be used: {error.strerror}.") from None
-        self.stdout.write(f"Listening on http://{ADDRESS}:{server.server_port}/ (modes: /mode/ok /mode/503 /mode/slow)")
-        self.stdout.flush()
+        with interruptible(), server:
+            self._serve(server, inbox)
+
+    def _serve(self, server: ThreadingHTTPServer, inbox: Inbox) -> None:
+        address = f"http://{ADDRESS}:{server.server_port}/"
         try:
+            if not inbox.brief:
+                self.stdout.write(f"Listening on {address} (modes: /mode/ok /mode/503 /mode/slow)")
+                self.stdout.flush()
             server.serve_forever()
         except KeyboardInterrupt:
-            self.stdout.write("stopped")
+            if not inbox.brief:
+                self.stdout.write("stopped")
         finally:
             inbox.stopping.set()
-            server.server_close()

@@ -18,7 +18,7 @@ from apps.base import sweeps
 from apps.base.logging import log_uncaught
 from apps.base.resealing import values_that_do_not_open
 from apps.webhooks import meters
-from apps.webhooks.delivery import POLL_SECONDS, Engine
+from apps.webhooks.delivery import GRACE_SECONDS, POLL_SECONDS, Engine
 from integrations_portal import checks, poolers
 
 logger = logging.getLogger(__name__)
@@ -36,11 +36,15 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """This will take ``--once``."""
+        """Take ``--once`` and ``--grace``."""
         parser.add_argument("--once", action="store_true", help="deliver what is due now, run each sweep once, return")
+        parser.add_argument(
+            "--grace", type=float, default=GRACE_SECONDS, metavar="SECONDS",
+            help="how long a stop waits for requests in flight; the rest is given back (%(default)s)",
+        )  # fmt: skip
 
-    def handle(self, *args: Any, once: bool, **options: Any) -> None:
-        """This will run until SIGTERM or SIGINT, or once."""
+    def handle(self, *args: Any, once: bool, grace: float = GRACE_SECONDS, **options: Any) -> None:
+        """Run until SIGTERM or SIGINT, or once."""
         log_uncaught()
         tell_what_does_not_open()
         tell_of_the_pooler()
@@ -49,7 +53,7 @@ class Command(BaseCommand):
         if once:
             self._run_once()
         else:
-            Worker().run()
+            Worker(grace).run()
 
     def _run_once(self) -> None:
         sweeps.run_all()
@@ -61,10 +65,10 @@ class Command(BaseCommand):
 class Worker:
     """One worker process: the engine and the sweeps on threads, Celery or a wait on the main thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, grace_seconds: float = GRACE_SECONDS) -> None:
         self.stop_event = threading.Event()
         poll = POLL_BESIDE_BELL_SECONDS if settings.CELERY_BROKER_URL else POLL_SECONDS
-        self.engine = Engine(worker_name(), self.stop_event, poll_seconds=poll)
+        self.engine = Engine(worker_name(), self.stop_event, poll_seconds=poll, grace_seconds=grace_seconds)
 
     def run(self) -> None:
         """This will return when the process was told to stop and the engine has landed what was in flight."""

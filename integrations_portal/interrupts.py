@@ -1,0 +1,46 @@
+"""Signals that end a process, for commands that serve until Ctrl-C.
+
+A shell starts what it puts in the background (`sh -c '… &'`) with SIGINT ignored, and that is inherited: whoever
+promises to end on Ctrl-C sets handlers instead of relying on what it finds. Standard library only.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def hear() -> None:
+    """Let Ctrl-C and SIGTERM have the effect that they have by default."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def raise_on_signals() -> None:
+    """Raise KeyboardInterrupt on each of them; a hang-up stays ignored under nohup, which is there for that."""
+    for number in SIGNALS:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+
+
+def ignore() -> None:
+    """Ignore all of them: this process is ending already."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt on these signals within the block. Only a main thread can; others leave it to theirs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    raise_on_signals()
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
