@@ -9,6 +9,8 @@ import sys
 
 OLDEST = (3, 11)
 NEWEST = (3, 14)
+UNTIL_CTRL_C = ("demo", "listen", "worker")
+INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
 
 def version_complaint(version):
@@ -52,15 +54,23 @@ def main():
     if complaint:
         sys.exit(complaint)
     # Imported only now: an old Python could not even read these.
-    from integrations_portal import bootstrap, demo_environment, env_file
+    from integrations_portal import bootstrap, demo_environment, env_file, interrupts, usage
 
-    command = sys.argv[1] if len(sys.argv) > 1 else ""
-    bootstrap.enter(command, sys.argv[1:])
-    if command == "demo":
-        demo_environment.prepare(sys.argv[2:])
+    words = sys.argv[1:]
+    command = words[0] if words else ""
+    about = usage.asked_about(words)
+    text = usage.of_bare_command(about) or (usage.BARE if about == "" and not bootstrap.finds_packages() else "")
+    if text:
+        sys.exit(print(text.rstrip()))
+    if command in UNTIL_CTRL_C:
+        interrupts.hear()
+    options = usage.demo_parser().parse_args(words[1:]) if command == "demo" else None
+    bootstrap.enter(command, words)
+    if options:
+        demo_environment.prepare(options)
     else:
         env_file.load()
-        demo_environment.load()
+        demo_environment.load(about is not None)
     load_settings(command)
 
     from django.core.management import execute_from_command_line
@@ -69,4 +79,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -15,17 +15,16 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from integrations_portal.packages import LOG, PIN, ROOT, call, fail, install, lock_bytes, pip_command, say
+
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 READY = VENV / ".portal-ready"  # written last: what the environment holds
 MADE = VENV / ".portal-made"  # written first: this environment is ours, so we may remove it
 VAR = ROOT / "var"
-LOG = VAR / "bootstrap.log"
 
 BASE, TEST = "base.txt", "test.txt"
 LOCKS = {"demo": BASE, "test": TEST}
@@ -34,21 +33,7 @@ STARTED_AGAIN = "PORTAL_STARTED_AGAIN"
 WHOLE_SUITE = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]  # a file's tests share servers
 # Django alone proves little: many machines have some Django of their own.
 PROBES = ("django", "environ", "rest_framework", "celery")
-QUIETLY: dict = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT,
-                 "cwd": ROOT, "encoding": "utf-8", "errors": "replace"}  # fmt: skip
-PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)[ \t]*(;?)", re.MULTILINE)
 INSTALLED = re.compile(r"([^-]+)-(.+)\.dist-info")
-# What pip says of each package it has got: from an index, from a file's path, or already there.
-FOUND = re.compile(r"(?:Collecting|Processing|\w+ already satisfied:) (?:\S*/)?([\w.]+(?:-[A-Za-z]\w*)*)")
-ADVICE = (
-    ("No space left on device", "The disk is full: make room"),
-    ("Permission denied", "A file may not be written: check who owns the project's folder"),
-    ("DO NOT MATCH THE HASHES", "A package is not the locked one: check the package index or proxy in use"),
-    ("CERTIFICATE_VERIFY_FAILED", "The package index's certificate is not trusted: set pip's `cert` option"),
-    ("subprocess-exited-with-error", "A package has no wheel for this machine and did not build"),
-    ("No matching distribution", "A package was not found: check the network and pip's package index"),
-    ("onnection", "The package index could not be reached: check the network and the proxy settings"),
-)
 
 
 def enter(command, words):
@@ -84,6 +69,11 @@ def python_for(command):
     sys.exit(f"Django is not installed here: run `python3 manage.py demo`, or install requirements/{BASE}.")
 
 
+def finds_packages():
+    """Tell whether any environment is there for the commands that set none up."""
+    return bool(os.environ.get("PORTAL_VENV")) or importable() or VENV_PYTHON.exists()
+
+
 def named_python(environment, command):
     """Give the interpreter of the environment that PORTAL_VENV names."""
     if Path(sys.prefix).resolve() == environment.resolve():
@@ -105,14 +95,6 @@ def importable():
 def pins(lock):
     """Read name → version of what the lock wants on every machine: lines with a marker are optional."""
     return {name: version for name, version, marker in PIN.findall(lock_bytes(lock).decode()) if not marker}
-
-
-def lock_bytes(lock):
-    """Read the lock's file."""
-    try:
-        return (ROOT / "requirements" / lock).read_bytes()
-    except OSError as problem:
-        sys.exit(f"requirements/{lock} cannot be read: {problem.strerror}.")
 
 
 def fingerprint(lock):
@@ -185,7 +167,7 @@ def set_up(lock, held):
     # What `demo` made only lacks packages for `test`: adding leaves a running demo its environment.
     if held_locks() != {BASE: fingerprint(BASE)} and not is_adopted():
         make_environment(outside[0])
-    install(pip_command(outside), lock, held)
+    install(pip_command(outside, VENV_PYTHON), lock, held)
     write_ready(lock)
     say("ready")
 
@@ -222,61 +204,6 @@ def make_environment(python):
         fail("The environment could not be made: install Python's venv (Debian: `apt install python3-venv`)")
 
 
-def pip_command(outside):
-    """Find a pip for `.venv`: one outside that can fill environments, else the one Python may bring."""
-    for python in outside:
-        version = re.match(r"(\d+)\.(\d+)", call([python, "-c", "import pip; print(pip.__version__)"]).stdout)
-        if version and (int(version[1]), int(version[2])) >= (22, 3):  # the first with --python
-            return [python, "-m", "pip", "--python", VENV_PYTHON]
-    if call([VENV_PYTHON, "-m", "ensurepip"]).returncode == 0:
-        return [VENV_PYTHON, "-m", "pip"]
-    sys.exit("pip 22.3 or newer is needed: install it (Debian: `apt install python3-pip`), then start again.")
-
-
-def call(command):
-    """Run a short command quietly."""
-    return subprocess.run(command, check=False, **QUIETLY)  # noqa: S603
-
-
-def install(pip, lock, held):
-    """Install the lock with `pip`, showing how far it is."""
-    command = [*pip, "install", "--require-hashes", "--no-user", "--no-input", "--disable-pip-version-check"]
-    command += ["--progress-bar", "off", "-r", ROOT / "requirements" / lock]
-    # pip holds our lock file too: should we be killed, the next start still waits until pip is gone.
-    total = len(PIN.findall(lock_bytes(lock).decode()))
-    with (
-        LOG.open("a", encoding="utf-8", buffering=1) as log,
-        subprocess.Popen(command, pass_fds=[held.fileno()], **QUIETLY) as running,  # noqa: S603
-    ):
-        for line in shown(running.stdout, total):
-            log.write(line)
-    if running.returncode:
-        fail("The packages could not be installed: see the log")
-
-
-def shown(lines, total):
-    """Pass pip's lines on, telling on stderr how many of the packages it has got."""
-    seen = set()
-    for line in lines:
-        if line.startswith("Ignoring "):
-            total -= 1  # its marker does not fit this machine
-        elif found := FOUND.match(line):
-            seen.add(found[1].replace("_", "-").lower())
-            tell_progress(min(len(seen), total), total)
-        elif line.startswith("Installing collected packages"):
-            say(f"unpacking {line.count(',') + 1} packages …")
-        yield line
-
-
-def tell_progress(done, total):
-    """Show the count: rewriting one line on a terminal, every tenth package elsewhere."""
-    text = f"installing {total} packages … ({done}/{total})"
-    if sys.stderr.isatty():
-        print(f"\r{text}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-    elif done == 1 or done % 10 == 0 or done == total:
-        say(text)
-
-
 def write_ready(lock):
     """Write down, at once or not at all, what `.venv` now holds."""
     held = {lock: fingerprint(lock)}
@@ -285,16 +212,3 @@ def write_ready(lock):
     draft = READY.with_suffix(".draft")
     draft.write_text(json.dumps({"root": str(ROOT), "python": PYTHON, "locks": held}, indent=1))
     os.replace(draft, READY)
-
-
-def fail(otherwise):
-    """End with the last lines of the log and one sentence on what to do."""
-    text = LOG.read_text(encoding="utf-8")
-    advice = next((advice for sign, advice in ADVICE if sign in text), otherwise)
-    print("\n" + "\n".join(text.splitlines()[-12:]), file=sys.stderr)
-    sys.exit(f"\n{advice}; then start again. The whole log is {LOG}.")
-
-
-def say(text):
-    """Print one line of progress on stderr: stdout belongs to the command."""
-    print(text, file=sys.stderr, flush=True)

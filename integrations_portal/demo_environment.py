@@ -3,7 +3,6 @@
 Standard library only: this runs before Django does, because Django's settings are read from the environment.
 """
 
-import argparse
 import base64
 import fcntl
 import os
@@ -19,42 +18,46 @@ VAR = Path(__file__).resolve().parent.parent / "var"
 FILE = VAR / "demo.env"
 DATABASE = VAR / "demo.sqlite3"
 MAIL = VAR / "mail"
+# The text of the demo's API key: the same at each start, for it stands in people's shells and programs by then.
+KEY = VAR / "demo.key"
 # Held by the running demo (management/commands/demo.py).
 RUNNING = VAR / "demo.running"
+HTTP_PORT = 80
 HEAD = "# Written by `manage.py demo`, read by other commands where no settings are given. Keep it secret.\n"
 
 
-def load():
-    """Put the demo's settings into the environment, where that names neither a database nor a secret key."""
-    if any(is_set(name) for name in ("DATABASE_URL", "SECRET_KEY")) or not os.access(FILE, os.R_OK):
-        return
-    adopt({**read(), **places()})
+def load(only_help=False):
+    """Put the demo's settings into the environment, where that names neither a database nor a secret key.
+
+    For help, which no data are needed for, settings that lead nowhere stand in for what is missing.
+    """
+    if not any(is_set(name) for name in ("DATABASE_URL", "SECRET_KEY")) and os.access(FILE, os.R_OK):
+        adopt({**read(), **places()})
+    if only_help:
+        adopt({**generated(), "DATABASE_URL": "sqlite://:memory:", "PUBLIC_URL": local_url(8000)})
 
 
-def prepare(words):
+def prepare(options):
     """Make the demo's settings where there are none yet, and put them into the environment.
 
     The database is always the demo's own; every other variable of the environment wins over the file.
     """
-    options = argparse.ArgumentParser(add_help=False)
-    options.add_argument("--port", default="8000")
-    options.add_argument("--reset", action="store_true")
-    options.add_argument("-h", "--help", action="store_true")
-    chosen, _ = options.parse_known_args(words)
-
     try:
         with one_at_a_time("demo.lock"):
             refuse_while_running()
-            if chosen.reset and not chosen.help:
+            if options.reset:
                 forget()
-            port = chosen.port if chosen.port.isdigit() else "8000"  # the command itself refuses a wrong one
-            values = renew(os.environ.get("PUBLIC_URL") or f"http://127.0.0.1:{port}")
+            values = renew(os.environ.get("PUBLIC_URL") or local_url(options.port))
     except OSError as problem:
         sys.exit(f"The demo cannot keep its settings: {problem}.")
     claim_database(values["DATABASE_URL"])
     adopt(values)
-    if not chosen.help:
-        early.start(chosen.port)
+    early.start(options.port)
+
+
+def local_url(port):
+    """Give the demo's own address: a name, for browsers keep passkeys for names only."""
+    return "http://localhost" + (f":{port}" if port != HTTP_PORT else "")
 
 
 def refuse_while_running():
@@ -99,7 +102,7 @@ def claim_database(url):
 
 def forget():
     """Remove the demo's database and secrets."""
-    for file in (*(Path(f"{DATABASE}{end}") for end in ("", "-wal", "-shm", "-journal")), FILE, early.MARK):
+    for file in (*(Path(f"{DATABASE}{end}") for end in ("", "-wal", "-shm", "-journal")), FILE, KEY, early.MARK):
         file.unlink(missing_ok=True)
 
 
@@ -141,12 +144,17 @@ def read():
 
 
 def write(values):
-    """Write the file at once or not at all, readable by its owner only from the first byte on."""
-    draft = FILE.with_name("demo.env.draft")
+    """Write the settings."""
+    write_private(FILE, HEAD + "".join(f"{name}={value}\n" for name, value in values.items()))
+
+
+def write_private(file, text):
+    """Write a file at once or not at all, readable by its owner only from the first byte on."""
+    draft = file.with_name(f"{file.name}.draft")
     draft.unlink(missing_ok=True)
     private = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(private, "w", encoding="utf-8") as file:
-        file.write(HEAD + "".join(f"{name}={value}\n" for name, value in values.items()))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, FILE)
+    with os.fdopen(private, "w", encoding="utf-8") as opened:
+        opened.write(text)
+        opened.flush()
+        os.fsync(opened.fileno())
+    os.replace(draft, file)

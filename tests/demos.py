@@ -73,7 +73,7 @@ class Demo:
     """A running demo: what it told, and its output so far."""
 
     def __init__(self, folder, port, *words, **more):
-        self.folder, self.began = folder, time.monotonic()
+        self.folder, self.port, self.began = folder, port, time.monotonic()
         self.errors = folder.parent / f"demo-{port}-{time.monotonic_ns()}.err"
         command = [sys.executable, "manage.py", "demo", "--json", "--port", str(port), *words]
         with self.errors.open("wb") as errors:
@@ -136,11 +136,27 @@ def running(folder, port, *words, **more):
         demo.process.stdout.close()
 
 
-def is_gone(pid):
-    """Tell whether a process has ended."""
-    with suppress(OSError):
-        return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
-    return True
+def left_in(folder):
+    """Name the living processes that were started in a folder, or below it (Linux)."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):  # gone meanwhile, a zombie, or somebody else's
+            if entry.name.isdigit() and Path(entry / "cwd").readlink().is_relative_to(folder):
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().decode().replace("\0", " ")
+    return found
+
+
+def taken(*ports):
+    """Give those of the ports that nobody could listen on now."""
+    found = []
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                found.append(port)
+    return found
 
 
 def eventually(check, seconds=20.0):

@@ -178,7 +178,7 @@ def shown_after(page: str, command: str) -> set[str]:
 def test_the_commands_of_a_page_do_what_it_shows(demo, environment, page):
     port = free_port()
     replaced = {
-        "http://127.0.0.1:8000": demo.url,
+        "http://localhost:8000": demo.url,
         "127.0.0.1:9000": f"127.0.0.1:{port}",
         "--port 9000": f"--port {port}",
     }

@@ -24,7 +24,7 @@ from tests.house.tree import read
 
 pytestmark = [pytest.mark.clone, pytest.mark.browser, pytest.mark.pure]
 FIVE_MINUTES = 300.0
-LAST_LINE = "/mode/"
+LAST_LINE = "operator, platform"
 page = test_demo_path.page  # the fixture: a page of the system's own browser
 
 

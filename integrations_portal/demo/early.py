@@ -5,12 +5,14 @@ it too: so both do at the same time.
 """
 
 import atexit
+import errno
 import hashlib
 import os
 import socket
 import sys
 from pathlib import Path
 
+from integrations_portal import interrupts
 from integrations_portal.demo.processes import Processes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,17 +24,18 @@ HOST = "127.0.0.1"
 processes = Processes(ROOT)
 
 
-def start(port: str) -> None:
-    """This will start the web server, unless something speaks against it: then the command looks closer and says so."""
-    if port.isdigit() and 1 <= int(port) <= 65533 and is_current() and is_free(int(port)):
+def start(port: int) -> None:
+    """Start the web server, unless something speaks against it: then the command looks closer and says so."""
+    interrupts.raise_on_signals()
+    if is_current() and not any(objection(each) for each in (port, port + 1)):
         atexit.register(processes.stop)
-        start_web(int(port))
+        start_web(port)
 
 
 def start_web(port: int) -> None:
     """This will start the web server."""
     words = ["-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port), "--workers", "1"]
-    words += ["--blocking-threads", "4", "--http", "1", "--workers-kill-timeout", "2", "--no-ws"]
+    words += ["--blocking-threads", "4", "--http", "1", "--workers-kill-timeout", "1", "--no-ws"]
     words += ["--log-level", "warning", "--log-config", "integrations_portal/granian.json"]
     words += ["integrations_portal.wsgi:application"]
     processes.start(WEB, words, environment())
@@ -63,12 +66,14 @@ def note_schema() -> None:
     MARK.write_text(fingerprint(), encoding="ascii")
 
 
-def is_free(port: int) -> bool:
-    """This will tell whether the port can be used."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def objection(port: int) -> str:
+    """Return why a port cannot be used, nothing where it can; ::1 counts, because `localhost` may lead there first."""
+    for family, host in ((socket.AF_INET, HOST), (socket.AF_INET6, "::1")):
         try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, port))
+        except OSError as problem:
+            if family == socket.AF_INET or problem.errno == errno.EADDRINUSE:  # else: a machine without IPv6
+                return problem.strerror or str(problem)
+    return ""

@@ -10,19 +10,26 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
 import stat
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from tests import demos
+
 pytestmark = pytest.mark.pure
 
+LEFT_SECONDS = 3.0
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = ("__init__", "bootstrap", "demo_environment", "env_file", "demo/__init__", "demo/early", "demo/processes")
+MODULES = ("__init__", "bootstrap", "packages", "reaper", "interrupts", "usage", "demo_environment", "env_file",
+           "demo/__init__", "demo/early", "demo/processes")  # fmt: skip
 ENTRY = ("manage.py", *(f"integrations_portal/{name}.py" for name in MODULES))
 OURS = ("DATABASE_URL", "SECRET_KEY", "PUBLIC_URL", "EMAIL_URL", "ENCRYPTION_KEYS", "KEY_PEPPERS", "METRICS_TOKEN",
         "AUDIT_SIGNING_KEY", "ALLOWED_HOSTS", "WEBHOOK_ALLOW_CIDRS", "DEBUG", "DJANGO_SETTINGS_MODULE")  # fmt: skip
@@ -88,7 +95,7 @@ class Project:
         """Start manage.py and return at once."""
         return subprocess.Popen(
             [*python, self.root / "manage.py", *words],
-            env=self.environment(more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=self.environment(more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.root,
         )  # fmt: skip
 
     def run(self, *words, **more):
@@ -273,11 +280,13 @@ def test_the_demos_settings_are_private_and_survive(project):
     first = project.run("demo", "--port=8123").environ
     file = project.root / "var/demo.env"
     assert [stat.S_IMODE(path.stat().st_mode) for path in (file.parent, file)] == [0o700, 0o600]
-    assert first["PUBLIC_URL"] == "http://127.0.0.1:8123" and "PUBLIC_URL=http://127.0.0.1:8123\n" in file.read_text()
+    assert first["PUBLIC_URL"] == "http://localhost:8123" and "PUBLIC_URL=http://localhost:8123\n" in file.read_text()
     assert [len(base64.b64decode(first[name][-44:])) for name in ("AUDIT_SIGNING_KEY", "ENCRYPTION_KEYS")] == [32, 32]
     again = project.run("demo", DATABASE_URL="postgres://u:word@h/d", METRICS_TOKEN="mine", KEY_PEPPERS_FILE="/f")
     assert again.environ["SECRET_KEY"] == first["SECRET_KEY"] and again.environ["METRICS_TOKEN"] == "mine"
     assert "KEY_PEPPERS" not in again.environ
+    named = project.run("demo", PUBLIC_URL="http://127.0.0.1:9000", PORTAL_VENV=str(project.venv)).environ
+    assert named["PUBLIC_URL"] == "http://127.0.0.1:9000" and again.environ["PUBLIC_URL"] == "http://localhost:8000"
     assert again.environ["DATABASE_URL"] == first["DATABASE_URL"] and "a%20project" in first["DATABASE_URL"]
     assert len(again.err.splitlines()) == 1 and "DATABASE_URL" in again.err and "word" not in again.err
 
@@ -303,6 +312,52 @@ def test_typed_commands_read_the_file_of_settings(project):
         file.write_text(f"DEBUG=false\n{line}\n")
         refused = project.run("check", python=bare)
         assert refused.code == 1 and f"{file}, line 2: " in refused.err and said in refused.err
+
+
+@pytest.fixture
+def silent_index():
+    """A package index that takes connections and says nothing: pip waits."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening, f"http://127.0.0.1:{listening.getsockname()[1]}/"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_set_up_that_is_ended_leaves_no_pip_behind(project, silent_index, number):
+    listening, url = silent_index
+    started = project.start("demo", PIP_FIND_LINKS=url)
+    listening.settimeout(60)
+    with listening.accept()[0]:
+        began = time.monotonic()
+        started.send_signal(number)
+        told = started.communicate(timeout=10)[1]
+        assert started.returncode == (130 if number == signal.SIGINT else -number)
+        assert "Traceback" not in told and ("stopped; the next start" in told) == (number == signal.SIGINT)
+        while left := demos.left_in(project.root):
+            if time.monotonic() - began > LEFT_SECONDS:
+                for pid in left:
+                    os.kill(pid, signal.SIGKILL)
+                pytest.fail(f"still there: {left}")
+            time.sleep(0.02)
+    assert project.run("demo").code == 0
+
+
+def test_help_installs_nothing_and_makes_nothing(project):
+    bare = (sys.executable, "-SB")  # without its packages
+    before = sorted(project.root.rglob("*"))
+    for words, says in (
+        (["demo", "--help"], "[--port PORT] [--reset] [--json]"), (["help", "demo"], "[--port PORT]"),
+        (["test", "--help"], "Run the test suite"), (["--help"], "On a machine with Python and pip alone"),
+        (["help"], "demo    serve the whole portal"), ([], "test    run the test suite"),
+    ):  # fmt: skip
+        running = project.start(*words, python=bare)
+        told, problems = running.communicate(timeout=60)
+        assert (running.returncode, problems) == (0, "") and told.startswith("usage: manage.py") and says in told, words
+    lost = project.run("worker", "--help", python=bare)
+    assert lost.code == 1 and lost.err.startswith("Django is not installed here")
+    slip = project.run("demo", "--prot", "9000", python=bare)
+    assert slip.code == 2 and "unrecognized arguments: --prot" in slip.err
+    assert sorted(project.root.rglob("*")) == before
 
 
 def test_reset_starts_over_and_lost_secrets_are_noticed(project):

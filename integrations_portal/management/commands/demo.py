@@ -4,13 +4,11 @@ import contextlib
 import fcntl
 import http.client
 import json
-import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -18,65 +16,58 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 from django.utils.module_loading import import_string
 
+from integrations_portal import interrupts, usage
 from integrations_portal.demo import database, early, people
 from integrations_portal.demo.processes import Died, Processes
 from integrations_portal.demo.receiver import follow_port, receiver_secrets
 
 HOST = "127.0.0.1"
-HIGHEST_PORT = 65533
 READY_SECONDS = 60.0
 LOOK_SECONDS, WATCH_SECONDS = 0.03, 0.3
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOCK = "demo.running"
+WORKER_SECONDS = "0.5"  # for its requests in flight: less than the reaper's patience
 # Imported only when needed: they take longer than all the rest, and the web server need not wait for them.
 SEED = "integrations_portal.demo.seeding.seed"
-FRESH_KEY = "integrations_portal.demo.fresh_key.fresh_key"
+DEMO_KEY = "integrations_portal.demo.api_key.demo_key"
 
 
 class Command(BaseCommand):
-    help = "Fill a SQLite database in var/ once, and serve the whole portal from it on this machine until Ctrl-C."
+    help = usage.DEMO
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """This will take the port; --reset was done before Django started (demo_environment.py)."""
-        parser.add_argument("--port", type=int, default=8000, help="the portal's; its receiver takes the next one")
-        parser.add_argument("--reset", action="store_true", help="forget the demo's data and start over")
-        parser.add_argument("--json", action="store_true", help="print one JSON line when serving, and nothing else")
+        """Take the demo's options; --reset was done before Django started (demo_environment.py)."""
+        usage.add_demo_options(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """This will serve until a signal comes; what goes wrong becomes one sentence and exit code 1."""
-        processes = early.processes
-        for number in SIGNALS:
-            signal.signal(number, _interrupt)
+        """Serve until a signal comes; what goes wrong becomes one sentence and exit code 1."""
+        interrupts.raise_on_signals()
         with alone(settings.BASE_DIR / "var" / LOCK, options["port"]):
             try:
-                self._serve(processes, options["port"], options["json"])
+                self._serve(early.processes, options["port"], options["json"])
             except KeyboardInterrupt:
-                say("Stopping …")
+                say("\nStopping …" if sys.stderr.isatty() else "Stopping …")  # the terminal has just written ^C
             except Died as death:
                 raise CommandError(str(death)) from None
             finally:
-                for number in SIGNALS:
-                    signal.signal(number, signal.SIG_IGN)
-                processes.stop()
+                interrupts.ignore()
+                early.processes.stop()
 
     def _serve(self, processes: Processes, port: int, as_json: bool) -> None:
-        if not 1 <= port <= HIGHEST_PORT:
-            raise CommandError(f"--port must be from 1 to {HIGHEST_PORT}.")
         if not processes.has(early.WEB):
             refuse_taken(port, "portal")
-        refuse_taken(port + 1, "webhook receiver")
+            refuse_taken(port + 1, "webhook receiver")
         with contextlib.redirect_stdout(sys.stderr):
             prepare(port)
             environment = early.environment()
             if not processes.has(early.WEB):
                 early.start_web(port)
-            key = import_string(FRESH_KEY)()
+            key = import_string(DEMO_KEY)()
             start_receiver(processes, port, environment)
             connections.close_all()
             wait_until_ready(processes, port)
             # Last: it would only take the processor from the web server, for which people wait.
-            processes.start("worker", ["manage.py", "worker"], environment)
+            processes.start("worker", ["manage.py", "worker", "--grace", WORKER_SECONDS], environment)
         tell_as_json(key) if as_json else tell(key, port)
         while True:
             processes.check()
@@ -86,10 +77,6 @@ class Command(BaseCommand):
 def say(sentence: str) -> None:
     """This will tell people what goes on; stdout is for the result."""
     print(sentence, file=sys.stderr, flush=True)
-
-
-def _interrupt(number: int, _frame: Any) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
@@ -109,14 +96,9 @@ def alone(path: Path, port: int) -> Iterator[None]:
 
 
 def refuse_taken(port: int, whose: str) -> None:
-    """This will raise CommandError where somebody listens on a port that the demo needs."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as problem:
-            sentence = f"Port {port} for the {whose} cannot be used ({problem.strerror}): choose another with --port."
-            raise CommandError(sentence) from None
+    """Raise CommandError where the demo cannot have a port that it needs."""
+    if problem := early.objection(port):
+        raise CommandError(f"Port {port} for the {whose} cannot be used ({problem}): choose another with --port.")
 
 
 def prepare(port: int) -> None:
@@ -128,15 +110,13 @@ def prepare(port: int) -> None:
         import_string(SEED)(port)
     early.note_schema()
     follow_port(port)
-    if settings.WEBHOOK_ALLOW_CIDRS:
-        allowed = ", ".join(str(network) for network, _port in settings.WEBHOOK_ALLOW_CIDRS)
-        say(f"Webhooks may go to {allowed} (WEBHOOK_ALLOW_CIDRS): right for a demo, not for a portal on a network.")
 
 
 def start_receiver(processes: Processes, port: int, environment: dict[str, str]) -> None:
-    """This will start the webhook receiver, on the port after the portal's."""
+    """Start the webhook receiver, on the port after the portal's."""
     secrets = [word for secret in receiver_secrets(port) for word in ("--secret", secret)]
-    processes.start("webhook receiver", ["manage.py", "listen", "--port", str(port + 1), *secrets], environment)
+    words = ["manage.py", "listen", "--brief", "--port", str(port + 1), *secrets]
+    processes.start("webhook receiver", words, environment)
 
 
 def wait_until_ready(processes: Processes, port: int) -> None:
@@ -167,22 +147,24 @@ def tell_as_json(key: str) -> None:
 
 
 def tell(key: str, port: int) -> None:
-    """This will print where the portal is and how to get in."""
+    """Print where the portal is and how to get in; the logins come last, for that is what is left on the screen."""
     rows = [
         f"  {each['email']:<26}{each['password']:<16}{each['role']}, {each['organization']}" for each in people.logins()
     ]
+    allowed = ", ".join(str(network) for network, _port in settings.WEBHOOK_ALLOW_CIDRS)
+    private = f"  Endpoints may be at {allowed} in this demo only: WEBHOOK_ALLOW_CIDRS in docs/configure.md."
     lines = [
         f"The portal is at {settings.PUBLIC_URL} until Ctrl-C.",
         "",
-        "Sign in as",
-        *rows,
-        "",
-        "An API key of Acme Travel, new at each start; the last one no longer works:",
+        "An API key of Acme Travel, the same at each start:",
         f"  {key}",
-        "",
         f'  curl {settings.PUBLIC_URL}/v1/me -H "Authorization: Bearer {key}"',
         "",
-        "Webhooks arrive at the built-in receiver and are printed here. It answers 200; it can also fail or be slow:",
+        "Webhooks to the built-in receiver are verified and listed below. It answers 200; make it fail or slow:",
         f"  curl http://{HOST}:{port + 1}/mode/503    (or /mode/slow; /mode/ok again)",
+        *([private] if allowed else []),
+        "",
+        f"Sign in at {settings.PUBLIC_URL} as",
+        *rows,
     ]
     print("\n".join(lines), flush=True)

@@ -1,0 +1,36 @@
+"""The demo's API key: the same at each start, for as long as it works."""
+
+from apps.api_keys import actions
+from apps.api_keys.models import ApiKey, Scope
+from apps.base.actor import Actor, ActorKind, system
+from apps.base.secrets import matches, parse_key
+from apps.credentials.models import KeyStatus
+from apps.orgs.models import Organization
+from integrations_portal.demo.people import ACME
+from integrations_portal.demo_environment import KEY, write_private
+
+NAME, TYPE = "Demo key", "partner"
+WORKING = (KeyStatus.ACTIVE, KeyStatus.EXPIRING, KeyStatus.OVERLAP)
+
+
+def demo_key() -> str:
+    """Return the text of Acme's demo key, which has every scope: that of earlier starts, or a new one in its place."""
+    actor = system(Organization.objects.get(slug=ACME).pk, label="Demo")
+    text = KEY.read_text(encoding="ascii").strip() if KEY.exists() else ""
+    return text if _works(actor, text) else _replaced(actor)
+
+
+def _works(actor: Actor, text: str) -> bool:
+    parsed = parse_key(text)
+    row = ApiKey.objects.for_actor(actor).filter(key_id=parsed.key_id).first() if parsed else None
+    return row is not None and row.status in WORKING and matches(text, row.digest, row.pepper_id)
+
+
+def _replaced(actor: Actor) -> str:
+    """Make a new key and keep its text; earlier demo keys, whose texts nobody has, end."""
+    for key in ApiKey.objects.for_actor(actor).live().filter(name=NAME, created_by_kind=ActorKind.SYSTEM):
+        actions.revoke_key(actor=actor, key_id=key.public_id, reason="The demo made a new key")
+    scopes = Scope.objects.values_list("name", flat=True)
+    text = actions.create_key(actor=actor, name=NAME, key_type=TYPE, scopes=scopes)[1]
+    write_private(KEY, text + "\n")
+    return text

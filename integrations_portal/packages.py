@@ -1,0 +1,112 @@
+"""Locked packages, put into an environment by pip, and what to tell people meanwhile.
+
+Standard library only: this runs before anything is installed.
+"""
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from integrations_portal.reaper import Reaper
+
+ROOT = Path(__file__).resolve().parent.parent
+LOG = ROOT / "var" / "bootstrap.log"
+QUIETLY: dict = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT,
+                 "cwd": ROOT, "encoding": "utf-8", "errors": "replace"}  # fmt: skip
+PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)[ \t]*(;?)", re.MULTILINE)
+# What pip says of each package it has got: from an index, from a file's path, or already there.
+FOUND = re.compile(r"(?:Collecting|Processing|\w+ already satisfied:) (?:\S*/)?([\w.]+(?:-[A-Za-z]\w*)*)")
+ADVICE = (
+    ("No space left on device", "The disk is full: make room"),
+    ("Permission denied", "A file may not be written: check who owns the project's folder"),
+    ("DO NOT MATCH THE HASHES", "A package is not the locked one: check the package index or proxy in use"),
+    ("CERTIFICATE_VERIFY_FAILED", "The package index's certificate is not trusted: set pip's `cert` option"),
+    ("subprocess-exited-with-error", "A package has no wheel for this machine and did not build"),
+    ("No matching distribution", "A package was not found: check the network and pip's package index"),
+    ("onnection", "The package index could not be reached: check the network and the proxy settings"),
+)
+
+
+def lock_bytes(lock):
+    """Read the lock's file."""
+    try:
+        return (ROOT / "requirements" / lock).read_bytes()
+    except OSError as problem:
+        sys.exit(f"requirements/{lock} cannot be read: {problem.strerror}.")
+
+
+def pip_command(outside, inside):
+    """Find a pip for the environment of `inside`: one of `outside` that can fill others, else the one it may bring."""
+    for python in outside:
+        version = re.match(r"(\d+)\.(\d+)", call([python, "-c", "import pip; print(pip.__version__)"]).stdout)
+        if version and (int(version[1]), int(version[2])) >= (22, 3):  # the first with --python
+            return [python, "-m", "pip", "--python", inside]
+    if call([inside, "-m", "ensurepip"]).returncode == 0:
+        return [inside, "-m", "pip"]
+    sys.exit("pip 22.3 or newer is needed: install it (Debian: `apt install python3-pip`), then start again.")
+
+
+def call(command):
+    """Run a short command quietly."""
+    with reaper() as children:
+        running = children.start(command, **QUIETLY)
+        told, _ = running.communicate()
+    return subprocess.CompletedProcess(command, running.returncode, told)
+
+
+def reaper():
+    """Give what ends a program when we end; by SIGINT, at which pip removes what it unpacked."""
+    return Reaper(signal.SIGINT)
+
+
+def install(pip, lock, held):
+    """Install the lock with `pip`, showing how far it is."""
+    command = [*pip, "install", "--require-hashes", "--no-user", "--no-input", "--disable-pip-version-check"]
+    command += ["--progress-bar", "off", "-r", ROOT / "requirements" / lock]
+    # pip holds our lock file too: should we be killed, the next start waits until pip is gone.
+    total = len(PIN.findall(lock_bytes(lock).decode()))
+    with reaper() as children, LOG.open("a", encoding="utf-8", buffering=1) as log:
+        running = children.start(command, pass_fds=[held.fileno()], **QUIETLY)
+        for line in shown(running.stdout, total):
+            log.write(line)
+        failed = running.wait()
+    if failed:
+        fail("The packages could not be installed: see the log")
+
+
+def shown(lines, total):
+    """Pass pip's lines on, telling on stderr how many of the packages it has got."""
+    seen = set()
+    for line in lines:
+        if line.startswith("Ignoring "):
+            total -= 1  # its marker does not fit this machine
+        elif found := FOUND.match(line):
+            seen.add(found[1].replace("_", "-").lower())
+            tell_progress(min(len(seen), total), total)
+        elif line.startswith("Installing collected packages"):
+            say(f"unpacking {line.count(',') + 1} packages …")
+        yield line
+
+
+def tell_progress(done, total):
+    """Show the count: rewriting one line on a terminal, every tenth package elsewhere."""
+    text = f"installing {total} packages … ({done}/{total})"
+    if sys.stderr.isatty():
+        print(f"\r{text}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+    elif done == 1 or done % 10 == 0 or done == total:
+        say(text)
+
+
+def fail(otherwise):
+    """End with the last lines of the log and one sentence on what to do."""
+    text = LOG.read_text(encoding="utf-8")
+    advice = next((advice for sign, advice in ADVICE if sign in text), otherwise)
+    print("\n" + "\n".join(text.splitlines()[-12:]), file=sys.stderr)
+    sys.exit(f"\n{advice}; then start again. The whole log is {LOG}.")
+
+
+def say(text):
+    """Print one line of progress on stderr: stdout belongs to the command."""
+    print(text, file=sys.stderr, flush=True)

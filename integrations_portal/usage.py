@@ -1,0 +1,61 @@
+"""What `--help` says on a bare machine, and the demo's options: read before anything is installed or written."""
+
+import argparse
+
+HIGHEST_PORT = 65533  # two more follow the portal's own
+HELP = ("-h", "--help")
+DEMO = (
+    "Fill a SQLite database in var/ once, and serve the whole portal from it on this machine until Ctrl-C. The first "
+    "start makes .venv and installs the locked packages there."
+)
+TEST = """usage: manage.py test [ARGUMENT ...]
+
+Run the test suite: all of it, or what pytest makes of the arguments, such as `tests/webhooks -k retry`. The first run
+makes .venv and installs the locked packages there; `.venv/bin/python -m pytest --help` then lists the arguments.
+"""
+BARE = """usage: manage.py COMMAND [ARGUMENT ...]
+
+On a machine with Python and pip alone:
+  demo    serve the whole portal on this machine, with sample data
+  test    run the test suite
+
+Both set up what they need in .venv. All other commands are there afterwards: `manage.py help` then lists them.
+"""
+
+
+def asked_about(words):
+    """Return the command whose help is wanted: "" for all of them, None where no help is."""
+    if not words or words[0] in ("help", *HELP):
+        return words[1] if len(words) > 1 else ""
+    return words[0] if set(HELP) & set(words[1:]) else None
+
+
+def of_bare_command(command):
+    """Return the help of a command that sets up what it needs, nothing for the others."""
+    return {"demo": demo_parser().format_help(), "test": TEST}.get(command, "")
+
+
+def demo_parser():
+    """Return what reads the demo's command line before Django can, and refuses what Django would."""
+    parser = argparse.ArgumentParser(prog="manage.py demo", description=DEMO)
+    add_demo_options(parser)
+    for name in ("--settings", "--pythonpath"):
+        parser.add_argument(name, help=argparse.SUPPRESS)
+    parser.add_argument("-v", "--verbosity", help=argparse.SUPPRESS)
+    for name in ("--traceback", "--no-color", "--force-color"):
+        parser.add_argument(name, action="store_true", help=argparse.SUPPRESS)
+    return parser
+
+
+def add_demo_options(parser):
+    """Add the demo's own options."""
+    parser.add_argument("--port", type=port, default=8000, help="the portal's (8000); its receiver takes the next one")
+    parser.add_argument("--reset", action="store_true", help="forget the demo's data and key, and start over")
+    parser.add_argument("--json", action="store_true", help="print one JSON line when serving, and nothing else")
+
+
+def port(text):
+    """Read the number of a port that has two more after it."""
+    if not 1 <= int(text) <= HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {HIGHEST_PORT}")
+    return int(text)
