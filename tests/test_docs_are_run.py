@@ -47,8 +47,6 @@ ELSEWHERE = {
         "install -m 0600 /dev/null .env": "needs a container engine",
         "deploy/new-env": "tests/test_one_machine.py",
         ".venv/bin/pip install": "installs packages",
-        ".venv/bin/python manage.py migrate": "tests/test_one_machine.py",
-        ".venv/bin/python manage.py collectstatic": "tests/test_one_machine.py",
         "systemctl restart": "needs systemd as root",
     },
     "docs/operate.md": {
@@ -94,7 +92,8 @@ PROGRAMS = {
     ("docs/verify-webhooks.md", "import express"): "tests/webhooks/test_verification.py",
 }
 # Page → headings that another test follows from the first command to the last.
-FOLLOWED = {"docs/run.md": ("On one machine", "PostgreSQL, Redis, several workers")}  # tests/test_install.py
+# tests/test_install.py, and of upgrades tests/test_upgrade.py.
+FOLLOWED = {"docs/run.md": ("On one machine", "PostgreSQL, Redis, several workers", "Upgrade")}
 OTHERS = ("CONTRIBUTING.md", "SECURITY.md")
 
 

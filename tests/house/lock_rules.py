@@ -50,6 +50,8 @@ def _faults_of(part: Operation, migration: migrations.Migration, made: set[str],
         return
     yield from _about_transactions(part, migration.atomic)
     if getattr(part, "model_name_lower", "") in made:
+        if isinstance(part, migrations.AddField) and part.field.is_relation:
+            yield "locks the other table until the migration ends: name the key where the table is made"
         return
     if isinstance(part, migrations.AddField):
         yield from _about_new_field(part)

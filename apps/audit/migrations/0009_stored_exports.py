@@ -33,6 +33,7 @@ class Migration(migrations.Migration):
                 ('created_by_label', models.CharField(max_length=254)),
                 ('finished_at', models.DateTimeField(null=True)),
                 ('expires_at', models.DateTimeField(null=True)),
+                ('organization', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orgs.organization')),
             ],
             options={
                 'verbose_name': 'export of the audit log',
@@ -45,17 +46,8 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.PositiveIntegerField()),
                 ('body', models.BinaryField()),
+                ('export', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='pieces', to='audit.auditexport')),
             ],
-        ),
-        migrations.AddField(
-            model_name='auditexport',
-            name='organization',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orgs.organization'),
-        ),
-        migrations.AddField(
-            model_name='exportchunk',
-            name='export',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='pieces', to='audit.auditexport'),
         ),
         migrations.AddIndex(
             model_name='auditexport',
