@@ -42,7 +42,7 @@ def restored(path, folder):
     with connection.cursor() as cursor:
         cursor.execute(f"DROP DATABASE IF EXISTS {name}")
         cursor.execute(f"CREATE DATABASE {name}")
-    command = ["pg_restore", "--no-owner", "--exit-on-error", f"--dbname={name}", str(path)]
+    command = ["pg_restore", "--no-owner", "--no-privileges", "--exit-on-error", f"--dbname={name}", str(path)]
     subprocess.run(command, env=dumps.environment(connection), check=True)
     return database_url().rpartition("/")[0] + f"/{name}"
 

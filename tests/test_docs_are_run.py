@@ -53,7 +53,7 @@ ELSEWHERE = {
         "install -m 600 FILE": "tests/test_restore.py",
         "export PGHOST": "tests/test_restore.py",
         "createdb portal_restored": "tests/test_restore.py",
-        "pg_restore --no-owner": "tests/test_restore.py",
+        "pg_restore --no-owner --no-privileges": "tests/test_restore.py",
         ".venv/bin/python manage.py": "tests/test_restore.py",
         "redis-cli -u": "tests/test_restore.py",
         "docker compose": "needs a container engine",

@@ -89,9 +89,12 @@ def test_a_wrong_database_prepare_is_named_at_the_start(tmp_path, monkeypatch):
             call_command("check", databases=["default"])
 
 
-def test_a_pooler_that_keeps_what_is_prepared_goes_with_it(tmp_path):
+def test_a_pooler_that_keeps_what_is_prepared_goes_with_it(acme_key, tmp_path):
     with pgbouncer(tmp_path, prepares=True) as url:
         assert not poolers.prepares_in_vain(at(url))
+        with web(DATABASE_URL=url) as server:
+            in_turn = [server.publish(acme_key.text, f"order-{number}")[0] for number in range(20)]
+    assert set(in_turn) == {202}
 
 
 def test_nothing_of_readiness_stays_in_a_connection_that_others_use(tmp_path):

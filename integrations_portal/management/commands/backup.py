@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 SECRETS = ("SECRET_KEY", "ENCRYPTION_KEYS", "KEY_PEPPERS", "AUDIT_SIGNING_KEY")
 HOW_TO_RESTORE = {
     "sqlite": "copy it to where DATABASE_URL points, with every process stopped",
-    "postgresql": "createdb NEW && pg_restore --no-owner --exit-on-error --dbname=NEW FILE",
+    "postgresql": "createdb NEW && pg_restore --no-owner --no-privileges --exit-on-error --dbname=NEW FILE",
 }
 
 
