@@ -6,6 +6,7 @@ Real processes throughout, so that each takes a quarter of a minute: on SQLite, 
 import contextlib
 import itertools
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -50,21 +51,24 @@ class Place:
 
 
 def documented(*beginnings: str) -> list[str]:
-    """Return the commands under "Restore" that begin so."""
+    """Return the commands under "Restore" that begin so, whoever types them."""
     part = read("docs/operate.md").split("### Restore\n")[1].split("\n## ")[0]
-    lines = [line for block in FENCED.finditer(part) for line in commands_of(block[2]).splitlines()]
+    text = "".join(commands_of(block[2]) for block in FENCED.finditer(part))
+    lines = re.sub(r"runuser -u \w+ -- ", "", text).splitlines()
     found = [line for line in lines if line.startswith(beginnings)]
     assert found, beginnings
     return found
 
 
-def typed(commands: list[str], portal: Portal, replaced: dict[str, str]) -> str:
+def typed(commands: list[str], portal: Portal, replaced: dict[str, str], more: dict[str, str] | None = None) -> str:
     """Type commands into one shell with the portal's environment; the first that fails ends it."""
     text = "\n".join(["set -eu", *commands])
     for words, instead in replaced.items():
         assert words in text, words
         text = text.replace(words, instead)
-    done = subprocess.run(["bash", "-c", text], cwd=ROOT, env=portal.environment, capture_output=True, text=True)
+    done = subprocess.run(
+        ["bash", "-c", text], cwd=ROOT, env={**portal.environment, **(more or {})}, capture_output=True, text=True
+    )
     assert done.returncode == 0, text + done.stdout + done.stderr
     return done.stdout
 
@@ -174,13 +178,14 @@ def put_in_place(portal: Portal, backup: str, new: Place) -> None:
     if new.file:
         typed(documented("install "), portal, {"FILE": backup, "var/portal.sqlite3": str(new.file)})
         return
-    own = " ".join(f"{name}={value}" for name, value in dumps.environment(connection).items() if name.startswith("PG"))
+    reached = dumps.environment(connection)
     replaced = {
-        "PGHOST=127.0.0.1 PGPORT=5432 PGUSER=portal": own,
         "portal_restored": new.direct.rpartition("/")[2],
+        "--owner portal": f"--owner {reached['PGUSER']}",
+        "--role portal": f"--role {reached['PGUSER']}",
         " FILE": f" {backup}",
     }
-    typed(documented("export ", "createdb ", "pg_restore "), portal, replaced)
+    typed(documented("createdb ", "pg_restore "), portal, replaced, reached)
 
 
 @contextlib.contextmanager
@@ -229,7 +234,7 @@ def check_restored(places, folder):
         typed(documented(".venv/bin/python manage.py rotate", ".venv/bin/python manage.py verify"), after, python)
         events, deliveries = ask(new, f"SELECT {TABLES}")
         if redis:
-            typed(documented("redis-cli"), after, {})
+            typed(documented("redis-cli"), after, {"-n 0": f"-u {redis['REDIS_URL']}"})
         typed(documented(".venv/bin/python manage.py worker"), after, python)
         again = ids_of(receiver, secret)
         # What waited in the backup, once each and under its own id; what had been delivered before it not once more.
