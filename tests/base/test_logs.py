@@ -27,7 +27,7 @@ from tests.servers import (
     wait_until,
 )
 
-FAULTS_SECONDS, FAULTS_BYTES = 6.0, 60_000
+FAULTS_SECONDS, FAULTS_BYTES = 3.0, 60_000
 TOKEN = "metrics-token-of-the-tests"
 
 
@@ -210,10 +210,11 @@ def test_a_database_that_is_away_is_told_once_a_minute(portal: Portal, key: dict
         [sys.executable, "manage.py", "worker"], portal.folder, "worker", {**portal.environment, "DATABASE_URL": away}
     )
     portal.children.append(worker)
+    wait_until(lambda: "the delivery desk failed" in worker.log.read_text(), "the worker says nothing", worker)
     asked = ask_for(portal, FAULTS_SECONDS, "/v1/me", "/account/login/", "/readyz", "/metrics", "/", key=key["key"])
     end(worker)
     end(child)
-    assert asked > 100
+    assert asked > 40
     for each in (child, worker):
         faults = faults_in(each.log)
         # What comes at the end tells what was left out of the minute that was not over.
@@ -222,14 +223,14 @@ def test_a_database_that_is_away_is_told_once_a_minute(portal: Portal, key: dict
         assert sum("exception" in line for line in firsts) >= 1
         assert sum(map(len, map(json.dumps, faults))) < FAULTS_BYTES
         assert "hunter2" not in each.log.read_text()
-    assert sum(line.get("suppressed", 0) for line in faults_in(child.log)) > 50
+    assert sum(line.get("suppressed", 0) for line in faults_in(child.log)) > 20
     assert any(line.get("error", "").startswith("psycopg") for line in faults_in(worker.log))
 
 
 def test_a_redis_that_is_away_is_told_once_a_minute(portal: Portal, key: dict[str, Any], tmp_path: Path):
     away = RedisServer(tmp_path).url
     child = serve(portal, REDIS_URL=away, CELERY_BROKER_URL=away)
-    ask_for(portal, 4.0, "/v1/me", "/account/login/", key=key["key"])
+    ask_for(portal, 2.0, "/v1/me", "/account/login/", key=key["key"])
     end(child)
     firsts = [line for line in faults_in(child.log) if "suppressed" not in line]
     assert len([line for line in firsts if "Redis" in line["event"]]) == 1 and len(firsts) <= 3
