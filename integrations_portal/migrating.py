@@ -30,11 +30,12 @@ POOLED = (
     "DATABASE_URL goes through a pooler that shares connections by the transaction, but migrate needs locks and "
     "settings that are its own. Give it PostgreSQL's own address: DATABASE_URL=postgres://… manage.py migrate"
 )
+# Of another role's session nothing but its name may be seen.
 HOLDERS = r"""
-SELECT a.pid, coalesce(nullif(a.application_name, ''), 'no application name'), a.backend_type = 'autovacuum worker',
-       to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), coalesce(a.state, 'unknown')
+SELECT a.pid, coalesce(nullif(a.application_name, ''), a.backend_type), a.backend_type = 'autovacuum worker',
+       to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), coalesce(a.state, a.usename)
 FROM pg_stat_activity a
-WHERE a.pid <> ALL(%s) AND a.xact_start < clock_timestamp() - %s * interval '1 millisecond' AND EXISTS (
+WHERE a.pid <> ALL(%s) AND a.xact_start < clock_timestamp() - %s * interval '1 millisecond' IS NOT false AND EXISTS (
     SELECT FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
     WHERE l.pid = a.pid AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND %s ~ ('\y' || c.relname || '\y'))
@@ -108,8 +109,8 @@ class ShortWaits:
             if time.monotonic() + pause > until:
                 raise CommandError(self._explain(patience))
             tell(f"\nIt did not get the lock on {self._named()} at once, and tries again.")
-            self._end_vacuum()
             time.sleep(pause)
+            self._end_vacuum()
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     def _is_done(self, work: Callable[[], object]) -> bool:
@@ -164,7 +165,7 @@ class ShortWaits:
 
     def _explain(self, patience: float) -> str:
         holders = [
-            f"process {pid} ({name}, {state}) in a transaction since {since}"
+            f"process {pid} ({name}, {state}){f' in a transaction since {since}' if since else ''}"
             for pid, name, _is_vacuum, since, state in self._holders
         ]
         return (
