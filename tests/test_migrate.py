@@ -146,6 +146,6 @@ def test_a_lock_that_comes_free_in_time_is_waited_for(older, run):
 @only_postgresql
 def test_a_pooler_is_refused(older, run, tmp_path):
     with pgbouncer(tmp_path) as url:
-        running = run(DATABASE_URL=url)
+        running = run(DATABASE_URL=url, DATABASE_PREPARE="false")
         assert running.ended() == 1 and migrating.POOLED in running.said(), running.said()
     assert not is_applied()
