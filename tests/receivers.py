@@ -26,6 +26,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.servers import free_port
+
 
 @dataclass(frozen=True)
 class Received:
@@ -91,6 +93,16 @@ def slow(seconds: float, then: Behaviour = ok) -> Behaviour:
 
     def behave(connection: socket.socket, request: Received) -> bool:
         time.sleep(seconds)
+        return then(connection, request)
+
+    return behave
+
+
+def after(event: threading.Event, then: Behaviour = ok) -> Behaviour:
+    """Answer once something has happened, and not before."""
+
+    def behave(connection: socket.socket, request: Received) -> bool:
+        event.wait(20)
         return then(connection, request)
 
     return behave
@@ -232,8 +244,7 @@ def _more(connection: socket.socket, buffer: bytes) -> bytes:
 
 def closed_port() -> int:
     """A loopback port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    return free_port()
 
 
 @dataclass(frozen=True)

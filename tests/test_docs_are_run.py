@@ -8,7 +8,6 @@ container engine; tests/house/test_documentation_names.py looks at the form of t
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ import requests
 from tests import demos
 from tests.house.test_documentation_names import FENCED, commands_of, fenced
 from tests.house.tree import ROOT, read
+from tests.servers import free_port
 from tests.terminal import at_a_terminal
 
 pytestmark = [pytest.mark.clone, pytest.mark.pure]
@@ -146,12 +146,6 @@ def program(page: str, name: str, folder: Path) -> Path:
     code = next(block for where, block in fenced("python") if where == page and block.startswith(f"# {name}"))
     (folder / name).write_text(code, encoding="utf-8")
     return folder / name
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

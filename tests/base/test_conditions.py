@@ -60,13 +60,13 @@ def test_malformed_lists_are_named(value):
 @pytest.mark.pure
 @pytest.mark.parametrize("piece", [" ", ",", '"a"', '"a",', "\t,", 'W/"'])
 def test_a_long_list_takes_no_long_time(piece):
-    started = time.perf_counter()
+    started = time.thread_time()
     for end in ("", "x"):
         try:
             read_tags("If-Match", piece * (64_000 // len(piece)) + end)
         except Invalid:
             continue
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
 
 
 # Reads

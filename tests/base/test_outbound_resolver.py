@@ -75,7 +75,7 @@ def test_a_silent_server_is_given_up_at_the_deadline(names: NameServer) -> None:
     started = time.monotonic()
     lookup = asked.lookup("a.example")
     run(asked, lookup)
-    assert lookup.answer.hint == "dns_timed_out" and 0.35 < time.monotonic() - started < 0.9
+    assert lookup.answer.hint == "dns_timed_out" and 0.35 < time.monotonic() - started < 3
 
 
 def test_one_silent_family_leaves_the_other(names: NameServer) -> None:

@@ -169,10 +169,10 @@ def test_what_is_sent_instead_of_a_key_is_named_and_not_repeated(client, acme_ke
 
 def test_long_texts_cost_nothing(client, settings):
     settings.AUTH_FAILURES_PER_MINUTE = 0
-    started = time.perf_counter()
+    started = time.thread_time()
     for text in ("a" + ":" * 60_000, "ipk_" + "%2" * 30_000, "{" * 60_000, "=ipk_" * 12_000, "-" * 60_000 + "ipk"):
         assert client.get("/v1/me", headers={"X-API-Key": text}).status_code == 401
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
 
 
 def test_somebody_elses_token_beside_a_key_is_passed_over(client, acme_key, rival_key):

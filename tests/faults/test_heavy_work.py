@@ -11,11 +11,10 @@ import pytest
 
 from apps.webhooks.probing import probe
 from tests.engines import LOOPBACK
-from tests.servers import HOST, portal
+from tests.servers import HOST, nearly_all, portal, status_of
 
 pytestmark = pytest.mark.faults
 
-SOON = 0.5
 BATCH = 40
 
 
@@ -27,6 +26,12 @@ def web(tmp_path_factory):
         words = ("--org", "rival", "--type", "partner", "--name", "Other", "--scopes", "users:read", "--json")
         server.other = json.loads(server.manage("create_api_key", *words, "--per-minute=5000"))["key"]
         yield server
+
+
+@pytest.fixture
+def soon(web):
+    """What another organization may wait for its answers."""
+    return web.soon(web.other)
 
 
 def batch(name, size=BATCH):
@@ -49,7 +54,7 @@ def waits_of_the_other(web, until):
     return sorted(waits)
 
 
-def test_two_batches_run_at_a_time_over_all_processes_and_others_are_answered(web):
+def test_two_batches_run_at_a_time_over_all_processes_and_others_are_answered(web, soon):
     barrier = threading.Barrier(8)
 
     def send(number):
@@ -64,28 +69,36 @@ def test_two_batches_run_at_a_time_over_all_processes_and_others_are_answered(we
     for answer in answers:
         if answer.status == 429:
             assert answer.headers["retry-after"] == "1" and json.loads(answer.body)["code"] == "rate_limited"
-    # A few may have come while the machine had other things to do.
-    assert waits[len(waits) * 9 // 10 - 1] < SOON
+    assert nearly_all(waits) < soon
 
 
 def test_what_a_killed_process_held_is_free(web):
     """Both places are held by a process that is killed with them."""
     mia = {"email": "free@acme.example", "name": "Mia", "password": "correct horse"}
+
+    def hold(number):
+        while (answer := web.post("/v1/users/batch", web.key, batch(f"k{number}x", 100))).status == 429:
+            time.sleep(0.01)  # what looks whether both are held had the place
+        return answer
+
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        running = [pool.submit(web.post, "/v1/users/batch", web.key, batch(f"k{number}x", 100)) for number in range(2)]
-        time.sleep(0.7)
+        running = [pool.submit(hold, number) for number in range(2)]
+        until = time.monotonic() + 20
+        while web.get("/v1/audit-log/export?format=jsonl", web.key, port=web.ports[1]).status != 429:
+            assert time.monotonic() < until
+            time.sleep(0.05)
         assert web.post("/v1/users", web.key, mia, port=web.ports[1]).status == 429
         assert not any(future.done() for future in running)
         web.children[0].kill()
         # The system takes a moment to end all of it.
-        until = time.monotonic() + 3
+        until = time.monotonic() + 10
         while (status := web.post("/v1/users", web.key, mia, port=web.ports[1]).status) == 429:
             assert time.monotonic() < until
         assert status == 201
     web.kill_and_restart(0)
 
 
-def test_exports_that_nobody_reads_hold_two_places_and_nobody_up(web):
+def test_exports_that_nobody_reads_hold_two_places_and_nobody_up(web, soon):
     with contextlib.ExitStack() as stack:
         statuses = []
         for number in range(6):
@@ -98,8 +111,8 @@ def test_exports_that_nobody_reads_hold_two_places_and_nobody_up(web):
             statuses.append(reader)
         until = time.monotonic() + 1
         waits = waits_of_the_other(web, lambda: time.monotonic() > until)
-        assert {int(reader.recv(20).split()[1]) for reader in statuses} <= {200, 429}
-    assert waits[len(waits) * 9 // 10 - 1] < SOON
+        assert {status_of(reader) for reader in statuses} <= {200, 429}
+    assert nearly_all(waits) < soon
 
 
 def test_a_url_that_never_answers_is_given_up_after_five_seconds(settings):
@@ -107,4 +120,4 @@ def test_a_url_that_never_answers_is_given_up_after_five_seconds(settings):
     with socket.create_server((HOST, 0)) as listener:
         started = time.monotonic()
         outcome = probe(f"http://{HOST}:{listener.getsockname()[1]}/", "acme")
-    assert outcome.error == "timed_out" and 4.5 < time.monotonic() - started < 6
+    assert outcome.error == "timed_out" and 4.5 < time.monotonic() - started < 9

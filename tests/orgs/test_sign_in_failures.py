@@ -66,9 +66,10 @@ def test_time_does_not_tell_of_an_account(ada, api, acme_key, monkeypatch):
         started = time.monotonic()
         sign_in(email, password)
         assert time.monotonic() - started >= 0.4
+    monkeypatch.setattr(entrance, "ANSWER_SECONDS", 20.0)
     started = time.monotonic()
     sign_in(ada.email, PASSWORD)
-    assert time.monotonic() - started < 0.4, "only what is refused waits"
+    assert time.monotonic() - started < 10, "only what is refused waits"
 
 
 @pytest.mark.parametrize("email", ["a@b\0c.example", "\0", "ada\0@acme.example"])

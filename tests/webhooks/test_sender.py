@@ -13,7 +13,7 @@ from apps.base.outbound import CaresResolver, HeaderRefused, check_header
 from apps.webhooks.sender import OutboundRequest
 from tests import receivers
 from tests.name_server import NameServer
-from tests.receivers import Received, Receiver, ok, raw, slow
+from tests.receivers import Received, Receiver, after, ok, raw
 from tests.senders import BODY, HEADERS, drain, request, send, send_among
 
 pytestmark = pytest.mark.pure
@@ -90,25 +90,26 @@ def test_the_look_up_counts_in_the_limit_and_blocks_nobody(make_sender, receiver
             sender.submit(request("https://s.example/", ("stalled", token), 700))
         started = time.monotonic()
         assert send_among(sender, receiver.url).error is None
-        assert time.monotonic() - started < 0.3
+        assert sender.in_flight == 50
         outcomes = drain(sender)
-        assert time.monotonic() - started < 1.2
+        assert time.monotonic() - started < 4  # a look-up alone would end after five
         assert {(each.error, each.hint) for each in outcomes} == {("timed_out", "dns_timed_out")} and len(
             outcomes
         ) == 50
 
 
 def test_many_in_flight_are_not_held_up_by_slow_ones(make_sender, receiver) -> None:
-    with Receiver(slow(0.8)) as slow_receiver:
+    may_answer = threading.Event()
+    with Receiver(after(may_answer)) as slow_receiver:
         sender = make_sender(max_in_flight=64)
         for number in range(32):
-            sender.submit(request(slow_receiver.url, ("slow", number), 2000))
-        started = time.monotonic()
+            sender.submit(request(slow_receiver.url, ("slow", number), 20_000))
         for number in range(200):
             while sender.in_flight >= 64:
-                sender.poll(0.1)
-            sender.submit(request(receiver.url, ("fast", number)))
-        assert time.monotonic() - started < 0.7 and len(receiver.requests) > 150
+                assert all(outcome.error is None and outcome.token[0] == "fast" for outcome in sender.poll(0.1))
+            sender.submit(request(receiver.url, ("fast", number), 10_000))
+        assert len(receiver.requests) > 150
+        may_answer.set()
         assert all(outcome.error is None for outcome in drain(sender))
         assert len(slow_receiver.requests) == 32 and len(receiver.requests) == 200
 
@@ -144,7 +145,7 @@ def test_another_thread_can_wake_the_loop(make_sender, receiver) -> None:
     sender.submit(request(receiver.url, timeout_ms=5000))
     threading.Timer(0.2, sender.wake).start()
     started = time.monotonic()
-    assert sender.poll(3.0) == [] and 0.15 < time.monotonic() - started < 1.0
+    assert sender.poll(5.0) == [] and 0.15 < time.monotonic() - started < 4
 
 
 def test_a_connection_that_the_receiver_closed_meanwhile_is_opened_anew(make_sender, receiver) -> None:
