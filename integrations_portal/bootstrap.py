@@ -30,7 +30,8 @@ BASE, TEST = "base.txt", "test.txt"
 LOCKS = {"demo": BASE, "test": TEST}
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 STARTED_AGAIN = "PORTAL_STARTED_AGAIN"
-WHOLE_SUITE = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]  # a file's tests share servers
+# One process more than cores, as much of the suite waits; files stay whole, for they share servers, and in their order.
+WHOLE_SUITE = ["-n", str(min((os.cpu_count() or 1) + 1, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
 # Django alone proves little: many machines have some Django of their own.
 PROBES = ("django", "environ", "rest_framework", "celery")
 INSTALLED = re.compile(r"([^-]+)-(.+)\.dist-info")

@@ -42,12 +42,21 @@ ALL_SCOPES = (
 )  # fmt: skip
 
 
+# What starts processes and waits for them: the longest files, with the fewest tests.
+WAITING = ("clone", "browser", "faults")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what takes minutes, unless it was asked for (``-m long``)."""
-    if "long" in config.option.markexpr:
-        return
-    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
-    items[:] = [item for item in items if not item.get_closest_marker("long")]
+    """Leave out what takes minutes, unless it was asked for (``-m long``); begin with what waits for others.
+
+    At the end of a run all processes have something to do then, instead of one that has begun the longest file.
+    """
+    if "long" not in config.option.markexpr:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+    waiting = {item.path for item in items if any(item.get_closest_marker(name) for name in WAITING)}
+    # By name, not by folder: browsers, which keep the cores busy, stand between those that only wait.
+    items.sort(key=lambda item: (0, item.path.name) if item.path in waiting else (1, ""))
 
 
 @pytest.fixture(autouse=True, scope="session")
