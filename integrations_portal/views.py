@@ -13,6 +13,7 @@ from apps.audit.metrics import AuditCollector
 from apps.base import redis as shared
 from apps.base.shared_figures import WebCollector
 from apps.orgs.mail_figures import MailCollector
+from apps.webhooks import meters
 from apps.webhooks.metrics import EngineCollector
 from integrations_portal import poolers
 from integrations_portal.metrics.backups import BackupCollector
@@ -22,8 +23,9 @@ logger = logging.getLogger(__name__)
 
 # Those from the database in front, then those that web processes count.
 FIGURES = CollectorRegistry()
-for each in (EngineCollector, MailCollector, AuditCollector, RetentionCollector, BackupCollector, WebCollector):
+for each in (EngineCollector, MailCollector, AuditCollector, RetentionCollector, BackupCollector):
     FIGURES.register(each())
+FIGURES.register(WebCollector(meters.of_workers))
 
 
 def alive(request: HttpRequest) -> JsonResponse:

@@ -129,7 +129,7 @@ def _leave_out(fault: Fault, record: logging.LogRecord) -> None:
 
 def _say(fault: Fault, record: logging.LogRecord, now: float) -> logging.LogRecord:
     said = _brief(record)
-    said.suppressed, said.left_out = fault.suppressed, dict(fault.events)
+    vars(said).update(suppressed=fault.suppressed, left_out=dict(fault.events))
     fault.said_at, fault.suppressed, fault.latest = now, 0, None
     fault.events.clear()
     return said
@@ -141,8 +141,9 @@ def _brief(record: logging.LogRecord) -> logging.LogRecord:
     brief.msg, brief.args = record.getMessage(), ()
     brief.request_id = getattr(record, "request_id", None) or get_contextvars().get("request_id")
     if record.exc_info and record.exc_info[1]:
-        brief.error, brief.error_text = describe(record.exc_info[1])
-    brief.exc_info = brief.exc_text = brief.stack_info = None
+        error, text = describe(record.exc_info[1])
+        vars(brief).update(error=error, error_text=text)
+    vars(brief).update(exc_info=None, exc_text=None, stack_info=None)
     return brief
 
 

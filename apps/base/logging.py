@@ -153,9 +153,6 @@ class JsonStream(logging.StreamHandler):
 
 def configure_logging(level: str, stream: TextIO) -> None:
     """This will send every logger, Django's and the libraries' included, through one redacting JSON formatter."""
-    # What no line shows and each would look up.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging.logAsyncioTasks = False  # type: ignore[attr-defined]  # since Python 3.12
     structlog.configure(
         processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

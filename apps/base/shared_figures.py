@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import util
 from pathlib import Path
 
@@ -52,16 +52,27 @@ def share() -> str:
 
 
 class WebCollector(Collector):
-    """What Prometheus is told of the web processes: the sums of all siblings, or this process's own."""
+    """What Prometheus is told of the web processes: the sums of all siblings, or this process's own.
+
+    ``of_workers`` returns what processes that serve no page added to counters without labels.
+    """
+
+    def __init__(self, of_workers: Callable[[], dict[str, float]]) -> None:
+        self._of_workers = of_workers
 
     def describe(self) -> Iterable[Metric]:
         """Name nothing in advance."""
         return []
 
-    def collect(self) -> Iterable[Metric]:
+    def collect(self) -> Iterator[Metric]:
         """Return each counter once."""
-        folder = os.environ.get(VARIABLE)
-        return MultiProcessCollector(None, folder).collect() if folder else REGISTRY.collect()
+        folder, added = os.environ.get(VARIABLE), self._of_workers()
+        for metric in MultiProcessCollector(None, folder).collect() if folder else REGISTRY.collect():
+            metric.samples = [
+                each if each.labels else each._replace(value=each.value + added.get(each.name, 0.0))
+                for each in metric.samples
+            ]
+            yield metric
 
 
 def _started(pid: int) -> str:

@@ -4,6 +4,7 @@ Workers serve no page: whoever scrapes ``/metrics`` asks a web process, which re
 loses what it had not written yet, some seconds of figures; deliveries do not depend on them.
 """
 
+import logging
 import os
 import socket
 import threading
@@ -11,18 +12,24 @@ import time
 from collections.abc import Iterable
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+from prometheus_client import REGISTRY
 
 from apps.base import sweeps
 from apps.webhooks import clock
 from apps.webhooks.claims import Result
-from apps.webhooks.models import WorkerBeat
+from apps.webhooks.models import EngineTotal, WorkerBeat
+
+logger = logging.getLogger(__name__)
 
 # Upper bounds in seconds of the histogram of attempts.
 BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0)
 FORGET_WORKERS_AFTER = timedelta(days=1)
+# Counters that web processes tell of themselves and that workers count as well.
+ALSO_OF_WEB = ("portal_api_calls_lost_total", "portal_redis_unavailable_total")
+OF_WORKERS = "workers:"
 ADD = """
 INSERT INTO webhooks_enginetotal (name, value) VALUES (%s, %s)
 ON CONFLICT (name) DO UPDATE SET value = webhooks_enginetotal.value + excluded.value
@@ -36,6 +43,9 @@ _lock = threading.Lock()
 _waiting: dict[str, float] = {}
 # Not added up: the last one counts.
 _latest: dict[str, float] = {}
+# What was taken over from prometheus_client's counters of this process.
+_taken_over: dict[str, float] = {}
+_of_workers: dict[str, float] = {}
 _started_at = timezone.now()
 
 
@@ -54,6 +64,25 @@ def note_job(name: str, outcome: str, seconds: float) -> None:
         _latest[f"job:ran_at:{name}"] = now
         _latest[f"job:seconds:{name}"] = seconds
         _latest[f"job:{'done_at' if outcome == sweeps.SUCCEEDED else 'failed_at'}:{name}"] = now
+
+
+def _take_over() -> None:
+    for name in ALSO_OF_WEB:
+        value = REGISTRY.get_sample_value(name) or 0.0
+        if more := value - _taken_over.get(name, 0.0):
+            _taken_over[name] = value
+            add({f"{OF_WORKERS}{name}": more})
+
+
+def of_workers() -> dict[str, float]:
+    """Return what workers added to counters of web processes; as last known while the database is away."""
+    try:
+        rows = EngineTotal.objects.filter(name__startswith=OF_WORKERS).values_list("name", "value")
+        _of_workers.update({name.removeprefix(OF_WORKERS): value for name, value in rows})
+    except DatabaseError as error:
+        # Without them the sum would go back, and forth again.
+        logger.warning("what workers counted cannot be read: %s", type(error).__name__)
+    return dict(_of_workers)
 
 
 def note(results: Iterable[Result], lease_conflicts: int = 0) -> None:
@@ -104,6 +133,7 @@ def write() -> int:
 def beat() -> None:
     """This will leave this worker's sign of life, compare its clock, and write its counters; every worker's sweep."""
     values = {"beat_at": Now(), "clock_offset": clock.check()}
+    _take_over()
     write()
     name = f"{socket.gethostname()}:{os.getpid()}"[:120]
     WorkerBeat.objects.update_or_create(

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db import DatabaseError
 from django.utils import timezone
 
-from apps.audit import call_stream, sealing
+from apps.audit import call_stream, call_writer, sealing
 from apps.audit.models import AuditEntry, Unsealed
 from apps.base import sweeps
 from apps.base.identifiers import uuid_at
@@ -107,3 +107,25 @@ def test_a_run_whose_mails_the_server_does_not_take_has_failed(monkeypatch):
     assert sweeps.run_all() == 0 and outcomes(sweep.name) == [1, 0]
     answer_with(smtplib.SMTPServerDisconnected("gone"))
     assert sweeps.run_all() == 1 and outcomes(sweep.name) == [1, 1]
+
+
+def test_what_workers_count_as_well_is_added(monkeypatch):
+    name = "portal_api_calls_lost_total"
+    meters._of_workers.clear()
+    meters._waiting.clear()
+    meters._take_over()
+    meters._waiting.clear()
+    before = samples()[(name, ())]
+    call_writer.LOST.inc(3)
+    assert samples()[(name, ())] == before + 3
+    # As if it had been another process: a worker brings it into the table once, and serves no page.
+    meters.beat()
+    meters.beat()
+    assert samples()[(name, ())] == before + 6
+
+    def fail(*_arguments: object, **_given: object) -> None:
+        raise DatabaseError
+
+    monkeypatch.setattr(meters.EngineTotal.objects, "filter", fail)
+    assert samples()[(name, ())] == before + 6, "a counter never goes back"
+    meters._of_workers.clear()
