@@ -215,6 +215,12 @@ def test_what_is_kept_is_a_number_of_a_folder(tmp_path, monkeypatch, words):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_that_is_not_there_becomes_no_file(tmp_path):
+    with pytest.raises(CommandError, match="backups is no folder: make it first"):
+        call_command("backup", f"{tmp_path}/backups/")
+    assert not list(tmp_path.iterdir())
+
+
 def test_when_it_fails_nothing_older_goes(tmp_path, monkeypatch):
     (tmp_path / "portal-20200101T000000Z.dump").write_text("whole")
     (tmp_path / "portal-20200102T000000Z.dump").write_text("whole")

@@ -43,6 +43,8 @@ class Command(PortalCommand):
         target, keep = Path(options["file"]).absolute(), options["keep"]
         if keep is not None and (keep < 1 or not target.is_dir()):
             raise PortalError("--keep takes a number from 1 on, and FILE must be a folder that exists.")
+        if options["file"].endswith("/") and not target.is_dir():
+            raise PortalError(f"{target} is no folder: make it first.")
         try:
             done = back_up(target)
         except PortalError as problem:
