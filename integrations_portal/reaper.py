@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Self
 
-POLITE_SECONDS = 1.2  # then SIGKILL
+POLITE_SECONDS = 1.0  # then SIGKILL
 KILLED_SECONDS = 0.3  # until the system has taken down what was killed
 LOOK_SECONDS = 0.02
 

@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.clone, pytest.mark.browser, pytest.mark.pure]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--no-first-run"]  # fmt: skip
+DEVICE = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
+          "isUserVerified": True, "automaticPresenceSimulation": True}  # fmt: skip
 AT_ONCE = ",".join(["1"] * 9)
 SCOPES = ("users:write", "webhooks:write", "events:write", "audit:read")
 NAME = "Path of a new user"
@@ -103,6 +105,7 @@ def test_the_path_of_a_new_user(demo, page):
         endpoint = deliver(api, receiver)
     revoke(page, demo, key_id, api, kept)
     look_at_the_audit_log(page, demo, key_id, receiver.url, kept)
+    add_passkey(page, demo)
     assert requests.get(f"{demo.url}/healthz", timeout=10).status_code == 200
     assert demo.stop() == 0 and demo.lines.empty()
     nowhere(demo, key, kept)
@@ -234,6 +237,16 @@ def look_at_the_audit_log(page, demo, key_id, receiver_url, kept):
     for action in ("api_key.created", "api_key.revoked"):
         page.goto(f"{log}?action={action}&target={key_id}")
         assert page.locator("tbody tr").count() == 1, action
+
+
+def add_passkey(page, demo):
+    """Have the browser make one: it does so only where the demo has a name instead of an address."""
+    device = page.context.new_cdp_session(page)
+    device.send("WebAuthn.enable")
+    device.send("WebAuthn.addVirtualAuthenticator", {"options": DEVICE})
+    page.goto(f"{demo.url}/account/2fa/webauthn/add/")
+    page.click("main form button.btn-p")
+    page.wait_for_selector("#codes")  # of recovery, which come with the first second step
 
 
 def nowhere(demo, secret, kept):
