@@ -12,15 +12,18 @@ from prometheus_client.registry import Collector
 
 from apps.base import sweeps
 from apps.webhooks import balance, clock
-from apps.webhooks.meters import BOUNDS
+from apps.webhooks.meters import BOUNDS, ERRORS
 from apps.webhooks.models import DeliveryBalance, EngineTotal
 
 logger = logging.getLogger(__name__)
 
 MOST_COUNTED = 100_000
 WORKER_LOST_SECONDS = 30
-# Labels that rules divide by or wait for; the others come with their first attempt.
-FROM_THE_START = ("attempts:succeeded", "uncounted:no_network", "uncounted:shutdown")
+# Every label from the first scrape: one that comes with its first count hides that one from rate() and increase().
+FROM_THE_START = (
+    *(f"attempts:{outcome}" for outcome in ("succeeded", *ERRORS)),
+    *(f"uncounted:{reason}" for reason in ("no_network", "shutdown")),
+)
 AGE = {
     "postgresql": "greatest(0, extract(epoch FROM statement_timestamp() - {moment}))",
     "sqlite": "max(0, (julianday('now') - julianday({moment})) * 86400)",

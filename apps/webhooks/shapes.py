@@ -21,6 +21,7 @@ from apps.base.shapes import (
 )
 from apps.webhooks import catalogue
 from apps.webhooks.events import HOST_EVENTS
+from apps.webhooks.meters import ERRORS
 from apps.webhooks.models import DeliveryStatus, EndpointHealth, EndpointStatus, EventOrigin
 from apps.webhooks.models.replays import ReplayStatus
 
@@ -140,10 +141,6 @@ DELIVERY = Shape(
     },
 )
 MILLISECONDS = nullable(whole())
-ERRORS = (
-    *("connection_failed", "dns_failed", "tls_failed", "timed_out", "bad_response", "redirected", "http_error"),
-    "shutdown",
-)
 ATTEMPT = Shape(
     "Attempt",
     record(

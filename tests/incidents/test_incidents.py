@@ -256,9 +256,8 @@ def test_the_certificate_of_a_receiver_has_expired(tmp_path: Path):
     authority = Authority(tmp_path)
     context = authority.context(authority.leaf(end=-1), authority.intermediate)
     with Receiver(tls=context) as receiver, staged(tmp_path) as stage:
-        key = stage.portal.make_key("webhooks:read", "webhooks:write", "events:write", "events:read", type="internal")[
-            "key"
-        ]
+        scopes = ("webhooks:write", "events:write", "events:read")
+        key = stage.portal.make_key(*scopes, type="internal")["key"]
         make_endpoint(stage, key, receiver.url)
         stage.worker(*with_files({certifi.where(): trusting(authority)}))
         time.sleep(6)

@@ -19,6 +19,7 @@ from apps.base.identifiers import uuid_at
 from apps.orgs.account.failures import Step
 from apps.orgs.models import OutgoingMail
 from apps.webhooks import meters
+from apps.webhooks.presenting.words import ERROR_WORDS
 from integrations_portal.metrics.retention import KINDS
 from tests.house.test_documentation import metric_names
 from tests.metrics.scraping import families, labels, samples
@@ -42,7 +43,10 @@ def test_labels_that_are_known_are_there_from_the_first_scrape():
     for step in Step:
         assert ("portal_sign_in_failures_total", labels(step=step)) in found
     assert [found[("portal_retention_lag_seconds", labels(kind=kind))] for kind in KINDS] == [0] * len(KINDS)
-    assert found[("portal_webhook_attempts_total", labels(outcome="succeeded"))] == 0
+    # One that came with its first count would hide that one from rate() and increase().
+    for outcome in ("succeeded", *ERROR_WORDS):
+        assert found[("portal_webhook_attempts_total", labels(outcome=outcome))] == 0
+    assert set(ERROR_WORDS) == set(meters.ERRORS)
     assert found[("portal_backup_last_success_timestamp_seconds", ())] == 0
 
 
