@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -60,8 +62,11 @@ def test_a_slip_is_one_sentence_and_makes_nothing(acme, slip, says):
 
 
 def listen(*words):
-    command = [sys.executable, "-u", "manage.py", "listen", "--port", "0", *words]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = [sys.executable, "manage.py", "listen", "--port", "0", *words]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     line = process.stdout.readline()
     return process, re.search(r"http://127\.0\.0\.1:\d+/", line)[0]
 
@@ -73,6 +78,18 @@ def test_listen_ends_at_a_signal_also_where_sigint_was_ignored(number):
         process, _url = listen()
     process.send_signal(number)
     assert process.communicate(timeout=10)[0] == "stopped\n" and process.returncode == 0
+
+
+@pytest.mark.pure
+def test_listen_tells_each_delivery_at_once_also_into_a_file_or_a_journal():
+    process, url = listen()
+    try:
+        requests.post(url, '{"type":"a.b"}', headers={"webhook-id": "evt_1"}, timeout=5)
+        assert select.select([process.stdout], [], [], 10)[0], "nothing came out while it runs"
+        assert "evt_1 a.b" in process.stdout.readline()
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
 
 
 @pytest.mark.pure

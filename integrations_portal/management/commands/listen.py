@@ -97,6 +97,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.command_output.write(line)
         if not self.inbox.brief:
             self.command_output.write(body.decode("utf-8", "replace"))
+        self.command_output.flush()
 
     def _forward(self, body: bytes) -> tuple[int, str]:
         """Pass the delivery on to the address that was given on the command line, and answer what it answers."""
