@@ -43,7 +43,7 @@ class Backup:
 def back_up(target: Path) -> Backup:
     """This will write the copy, readable by its owner only. Raises PortalError with what to do."""
     kinds = {"sqlite": _copy_sqlite, "postgresql": dump_postgresql}
-    if target.is_dir():
+    if os.path.isdir(target):  # unlike Path.is_dir, no error where a folder above may not be entered
         target /= f"portal-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{ENDS[connection.vendor]}"
     with _cleaning_up_when_ended(), _whole_or_nothing(target) as partial:
         kinds[connection.vendor](partial)

@@ -121,7 +121,7 @@ def test_two_at_once_with_one_name_leave_one_whole(tmp_path, monkeypatch):
     assert (tmp_path / "b").read_text() == "theirs" and len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("name", ["no/such/folder/b", "/proc/b"])
+@pytest.mark.parametrize("name", ["no/such/folder/b", "/proc/b", "x" * 300 + "/b"])
 def test_a_place_that_cannot_be_written_is_said_in_a_sentence(tmp_path, name):
     with pytest.raises(CommandError, match="b cannot be written"):
         back_up(tmp_path / name)
