@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from apps.audit.models import ApiCall, LastUse, RefusedCalls
 from apps.audit.operators import Cell, Line, Panel, list_of, newest, page_of, spoken, table
+from apps.base.actor import ActorKind
 from apps.credentials.gate import CLOSED, SUSPENDED, KeyRow
 from apps.credentials.models import SecretKey
 from apps.credentials.registry import KINDS
@@ -50,7 +51,9 @@ def _by_whom(key: SecretKey) -> str:
     """Say who brought the key into its state, when, and why."""
     if key.status_changed_at is None:
         return ""
-    facts = {"who": key.status_changed_by or "–", "at": spoken(key.status_changed_at), "why": key.status_reason}
+    kind = key.status_changed_by.partition(":")[0]
+    who = _("the portal or a command") if kind == ActorKind.SYSTEM else key.status_changed_by
+    facts = {"who": who or "–", "at": spoken(key.status_changed_at), "why": key.status_reason}
     return " " + (_("By %(who)s on %(at)s: %(why)s") if key.status_reason else _("By %(who)s on %(at)s.")) % facts
 
 

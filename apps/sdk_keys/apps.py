@@ -19,6 +19,7 @@ JOBS = (
 class SdkKeysConfig(AppConfig):
     name = "apps.sdk_keys"
     label = "sdk_keys"
+    verbose_name = _("SDK keys")
 
     def ready(self) -> None:
         """This will make the prefix known to the gate, name keys to the audit page, and register sweeps and archive."""

@@ -209,6 +209,7 @@ def test_the_page_of_a_key_says_why_requests_are_refused(olga, acme, acme_key, m
     maker, key = system(acme.pk), acme_key.row
     keys.disable_key(actor=maker, key_id=key.public_id, reason="Ticket 12")
     assert "401 disabled_api_key" in read(olga, key) and "Ticket 12" in read(olga, key)
+    assert "By the portal or a command on" in read(olga, key)
     keys.enable_key(actor=maker, key_id=key.public_id)
     keys.quarantine_key(actor=maker, key_id=key.public_id, reason="Leaked")
     assert "The key works." in read(olga, key) and "403 key_quarantined" in read(olga, key)
