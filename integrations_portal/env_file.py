@@ -22,7 +22,10 @@ def load():
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return
     except PermissionError:
-        sys.exit(f"{FILE} may not be read by this user: run the command as root, or as the portal's own user.")
+        sys.exit(
+            f"{FILE} may not be read by this user: run the command as the portal's own user, and let its group read"
+            " the file (chgrp portal .env; chmod 640 .env)."
+        )
     except UnicodeDecodeError:
         sys.exit(f"{FILE} is not text in UTF-8.")
     given = settings(text)
