@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import gc
 import http.client
 import json
 import sys
@@ -52,6 +53,7 @@ class Command(BaseCommand):
             finally:
                 interrupts.ignore()
                 early.processes.stop()
+                gc.freeze()  # Python then ends without looking through all it holds, which took longer than the stop
 
     def _serve(self, processes: Processes, port: int, as_json: bool) -> None:
         if not processes.has(early.WEB):
