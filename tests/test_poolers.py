@@ -140,6 +140,7 @@ def test_a_backup_through_a_pooler_is_refused_and_names_what_to_set(tmp_path, mo
         (re.sub(r"/[^/]+$", "/postgres", OWN), "BACKUP_DATABASE_URL is another database than DATABASE_URL"),
         ("postgres://nobody:hunter2@127.0.0.1:9/none", "BACKUP_DATABASE_URL leads to no database that answers: conn"),
     ],
+    ids=["another", "away"],  # a URL differs between xdist's workers, which then refuse to run
 )
 def test_the_place_of_the_backup_must_be_the_portals_database(tmp_path, settings, url, reason):
     settings.BACKUP_DATABASE = environment_urls.database("BACKUP_DATABASE_URL", url)
