@@ -17,6 +17,7 @@ import pytest
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "portal-tests"
 HOST_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+ARCHIVES = "var/cache/apt/archives"
 UMASK = 0o022  # the portal's own settings, which the tests have loaded, are stricter
 HOME = os.path.expanduser("~root")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -47,7 +48,11 @@ if [ -n "$NAMED" ]; then
 else
     mount -t cgroup2 cgroup2 sys/fs/cgroup
 fi
-exec env -i container=portal-test PATH="$PATH" chroot . /lib/systemd/systemd
+# Not chroot alone: inside of one, the system gives no user namespaces, which Debian's units ask for.
+mkdir .old
+pivot_root . .old
+START='umount -l /.old && rmdir /.old && exec /lib/systemd/systemd'
+exec env -i container=portal-test PATH="$PATH" chroot . sh -c "$START"
 """
 
 
@@ -117,6 +122,20 @@ class Debian:
             time.sleep(0.1)
         pytest.fail("systemd did not start: " + (self.folder / "boot.log").read_text())
 
+    def bring_packages(self) -> None:
+        """Put the packages of earlier runs where apt finds them."""
+        (CACHE / "apt").mkdir(parents=True, exist_ok=True)
+        for package in (CACHE / "apt").glob("*.deb"):
+            shutil.copy(package, self.files / ARCHIVES)
+
+    def keep_packages(self) -> None:
+        """Keep what apt fetched; several of these machines may do so at a time."""
+        for package in (self.files / ARCHIVES).glob("*.deb"):
+            if not (CACHE / "apt" / package.name).exists():
+                draft = CACHE / "apt" / f"{os.getpid()}.part"
+                shutil.copy(package, draft)
+                draft.rename(CACHE / "apt" / package.name)
+
     @property
     def files(self) -> Path:
         """Its root, as seen from outside."""
@@ -151,12 +170,13 @@ class Debian:
 
     def tidy(self) -> None:
         """Leave no group of processes behind."""
-        for group in self.groups:
-            for part in sorted(group.rglob("*/"), key=lambda path: -len(path.parts)):
-                with suppress(OSError):
-                    part.rmdir()
-            with suppress(OSError):
-                group.rmdir()
+        deadline = time.monotonic() + 20
+        while any(group.exists() for group in self.groups) and time.monotonic() < deadline:
+            for group in self.groups:
+                for part, _folders, _files in os.walk(group, topdown=False):
+                    with suppress(OSError):  # its processes are still on their way out
+                        os.rmdir(part)
+            time.sleep(0.1)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ ONE, MORE = "On one machine", "PostgreSQL, Redis, several workers"
 SHOWN = 'curl -fs --retry 20 --retry-connrefused --retry-delay 1 -H "Host: $NAME" http://127.0.0.1:8000/readyz'
 STATE = "/run/typed"
 NAMES = sorted(set(re.findall(r"^\$ ([A-Z]+)=", read(PAGE), re.MULTILINE)))
-NEEDS_A_NETWORK = ("apt-get ", "git clone ", ".venv/bin/pip ")
+NEEDS_A_NETWORK = ("apt-get update", "git clone ", ".venv/bin/pip ")
 PUBLIC_ONLY = 'ln -s "/etc/letsencrypt'
 EXAMPLES = "127.0.0.1 portal.example.com mail.example.com\n::1 portal.example.com\n"
 SOURCE = '[url "/mnt/source"]\n\tinsteadOf = https://git.example.com/integrations-portal.git\n[safe]\n\tdirectory = *\n'
@@ -65,12 +65,14 @@ class Reader:
         kept = f"declare -p {' '.join(NAMES)} 2>/dev/null | grep -F 'declare -- ' || true; echo cd $PWD"
         remember = f"{{ {kept}; }} > {STATE}"
         script = f"[ -f {STATE} ] && . {STATE}; set -eo pipefail\n{self.filled(command)}\n{remember}"
-        done = self.machine.run(script, network=command.startswith(NEEDS_A_NETWORK), DEBIAN_FRONTEND="noninteractive",
-                                **self.variables)  # fmt: skip
+        done = self.run(script, network=command.startswith(NEEDS_A_NETWORK))
         assert done.returncode == 0, f"$ {command}\n{done.stdout[-4000:]}\n{self.journal()}"
         self.seen += done.stdout
         self.said[command] = done.stdout
         return done.stdout
+
+    def run(self, script: str, network: bool) -> subprocess.CompletedProcess:
+        return self.machine.run(script, network=network, DEBIAN_FRONTEND="noninteractive", **self.variables)
 
     def _listen(self, command: str) -> str:
         # As on a terminal, each line is there as soon as it is written.
@@ -85,6 +87,10 @@ class Reader:
     def follow(self, heading: str) -> None:
         """Type the commands of a part of the page, in their order."""
         for command in sections(PAGE)[heading]:
+            if command.startswith("apt-get install"):
+                # What a package sets up as it is unpacked (PostgreSQL: a free port) is of this machine's network.
+                self.run(f"{command} --download-only", network=True)
+                self.machine.keep_packages()
             if command.startswith("certbot "):
                 self.asks_for_a_certificate(command)
             elif not command.startswith(PUBLIC_ONLY):
@@ -116,10 +122,10 @@ def source(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def reader(source, tmp_path_factory):
     folder = tmp_path_factory.mktemp("debian")
-    caches = {debian.CACHE / "apt": "/var/cache/apt/archives", debian.CACHE / "pip": "/var/cache/pip"}
-    for cache in caches:
-        (cache / "partial").mkdir(parents=True, exist_ok=True)
-    with debian.running(folder, "bookworm", {source: "/mnt/source", **caches}) as machine:
+    pip = debian.CACHE / "pip"
+    pip.mkdir(parents=True, exist_ok=True)
+    with debian.running(folder, "bookworm", {source: "/mnt/source", pip: "/var/cache/pip"}) as machine:
+        machine.bring_packages()
         with (machine.files / "etc/hosts").open("a") as hosts:
             hosts.write(EXAMPLES)
         (machine.files / "etc/gitconfig").write_text(SOURCE)
