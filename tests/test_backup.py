@@ -234,7 +234,7 @@ def test_when_it_fails_nothing_older_goes(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_ended_from_outside_it_leaves_nothing(tmp_path, number):
-    """As systemd ends a unit, and a terminal its programs: a pg_dump that never ends stands for a long one."""
+    """As systemd ends a unit, and a terminal its programs, all at once: a pg_dump that sleeps stands for a long one."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/pg_dump").write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
     (tmp_path / "bin/pg_dump").chmod(0o700)
@@ -245,12 +245,14 @@ def test_ended_from_outside_it_leaves_nothing(tmp_path, number):
         f"backups.back_up(Path('{tmp_path}/b'))"
     )
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
-    process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
-        wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+        wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), 60)
         assert list(tmp_path.glob(".b.*.partial"))
-        process.send_signal(number)
-        assert process.wait(20) != 0
+        os.killpg(process.pid, number)
+        assert process.wait(60) != 0
     finally:
         process.kill()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "pid"]
