@@ -72,10 +72,23 @@ def main():
         env_file.load()
         demo_environment.load(about is not None)
     load_settings(command)
+    run(words)
 
+
+def run(words):
+    """Run the command; where the database is away or refuses, end with what it says instead of a traceback."""
     from django.core.management import execute_from_command_line
+    from django.db.utils import OperationalError
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except OperationalError as problem:
+        # The worker logs it as one line, however long.
+        if "worker" in words[:1] or "--traceback" in words:
+            raise
+        said = (str(problem).splitlines() or ["it does not answer"])[0].rstrip(".")
+        advice = " Run `manage.py migrate` first." if "no such table" in said else " Check DATABASE_URL."
+        sys.exit("The database cannot be used: " + said + "." + advice)
 
 
 if __name__ == "__main__":

@@ -96,6 +96,21 @@ def test_a_refused_start_is_one_of_the_whole_program():
     assert done.returncode != 0 and "SECRET_KEY must have at least 32 characters." in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgres://portal:hunter2@127.0.0.1:1/portal", "Connection refused. Check DATABASE_URL."),
+        ("sqlite:///{folder}/empty.sqlite3", "no such table"),
+    ],
+)
+def test_a_database_that_is_not_there_yet_is_one_sentence(tmp_path, url, said):
+    command = [sys.executable, "manage.py", "create_operator", "--email", "you@vendor.example"]
+    values = environment(DATABASE_URL=url.format(folder=tmp_path), EMAIL_URL="dummymail://", PATH=os.environ["PATH"])
+    done = subprocess.run(command, cwd=ROOT, env=values, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stderr.startswith("The database cannot be used: ") and said in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and "hunter2" not in done.stderr
+
+
 @pytest.mark.parametrize("name", GOOD)
 def test_without_a_required_value_it_does_not_start(read, name):
     check_refused(read, name, **{name: None})

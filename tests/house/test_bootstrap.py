@@ -44,6 +44,8 @@ FAKE_DJANGO = {
     "settings = Settings()\n",
     "django/core/__init__.py": "",
     "django/core/exceptions.py": "class ImproperlyConfigured(Exception): pass\n",
+    "django/db/__init__.py": "",
+    "django/db/utils.py": "class OperationalError(Exception): pass\n",
     "django/core/management.py": f"def execute_from_command_line(argv):\n    {REPORT}\n",
     **{f"{name}.py": "" for name in ("environ", "rest_framework", "celery")},
 }
