@@ -12,7 +12,6 @@ pytestmark = pytest.mark.django_db
 @pytest.mark.parametrize(("ending", "counted"), [("", 1), ("x", 0)])
 def test_a_report_counts_where_there_is_such_a_key(acme_key: Key, ending: str, counted: int):
     before = samples()[("portal_leaked_keys_total", ())]
-    text = acme_key.text[: len(acme_key.text) - len(ending)] + ending
-    answer = Client().post("/v1/leaked-keys", {"key": text}, content_type="application/json")
+    answer = Client().post("/v1/leaked-keys", {"key": acme_key.text + ending}, content_type="application/json")
     assert answer.status_code == 202
     assert samples()[("portal_leaked_keys_total", ())] - before == counted
