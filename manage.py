@@ -87,7 +87,11 @@ def run(words):
         if "worker" in words[:1] or "--traceback" in words:
             raise
         said = (str(problem).splitlines() or ["it does not answer"])[0].rstrip(".")
-        advice = " Run `manage.py migrate` first." if "no such table" in said else " Check DATABASE_URL."
+        advice = " Check DATABASE_URL."
+        if said.startswith("no such"):
+            advice = " Run `manage.py migrate` first."
+        elif "unable to open" in said or "readonly database" in said:
+            advice = " The file and its folder must belong to the portal's user."
         sys.exit("The database cannot be used: " + said + "." + advice)
 
 

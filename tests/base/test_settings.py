@@ -101,9 +101,11 @@ def test_a_refused_start_is_one_of_the_whole_program():
     [
         ("postgres://portal:hunter2@127.0.0.1:1/portal", "Connection refused. Check DATABASE_URL."),
         ("sqlite:///{folder}/empty.sqlite3", "no such table"),
+        ("sqlite:///{folder}/closed.sqlite3", "must belong to the portal's user."),
     ],
 )
 def test_a_database_that_is_not_there_yet_is_one_sentence(tmp_path, url, said):
+    (tmp_path / "closed.sqlite3").symlink_to("closed.sqlite3")  # not even root opens it
     command = [sys.executable, "manage.py", "create_operator", "--email", "you@vendor.example"]
     values = environment(DATABASE_URL=url.format(folder=tmp_path), EMAIL_URL="dummymail://", PATH=os.environ["PATH"])
     done = subprocess.run(command, cwd=ROOT, env=values, capture_output=True, text=True, timeout=60)

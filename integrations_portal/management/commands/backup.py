@@ -1,6 +1,7 @@
 """Write a copy of the database that can be restored elsewhere."""
 
 import logging
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,9 @@ class Command(PortalCommand):
         """This will write the copy and say what is not in it."""
         started = time.monotonic()
         target, keep = Path(options["file"]).absolute(), options["keep"]
-        if keep is not None and (keep < 1 or not target.is_dir()):
+        if keep is not None and (keep < 1 or not os.path.isdir(target)):
             raise PortalError("--keep takes a number from 1 on, and FILE must be a folder that exists.")
-        if options["file"].endswith("/") and not target.is_dir():
+        if options["file"].endswith("/") and not os.path.isdir(target):
             raise PortalError(f"{target} is no folder: make it first.")
         try:
             done = back_up(target)
