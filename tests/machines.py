@@ -56,13 +56,14 @@ def stop(name):
         os.killpg(number, signal.SIGKILL)
 
 verb, *names = sys.argv[1:]
-for name in (name for name in names if name != "--now"):
+for name in names:
     if name == "nginx":
         subprocess.run(["nginx", "-s", "reload"], check=True)
-    elif verb in ("start", "enable"):
-        start(name)
-    elif verb == "stop":
+        continue
+    if verb in ("stop", "restart"):
         stop(name)
+    if verb in ("start", "restart"):
+        start(name)
 """
 SHELL = {
     "runuser": 'shift 3\nset -a\nPGAPPNAME=migrate\n. ./.env\nset +a\nexec "$@"\n',

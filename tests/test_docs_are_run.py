@@ -95,7 +95,7 @@ PROGRAMS = {
     ("docs/verify-webhooks.md", "import express"): "tests/webhooks/test_verification.py",
 }
 # Page → headings that another test follows from the first command to the last.
-# tests/test_install.py, and of upgrades tests/test_upgrade.py.
+# tests/test_install.py, and tests/test_upgrade.py with a million rows.
 FOLLOWED = {"docs/run.md": ("On one machine", "PostgreSQL, Redis, several workers", "Upgrade")}
 OTHERS = ("CONTRIBUTING.md", "SECURITY.md")
 
@@ -111,6 +111,14 @@ def sections(page: str) -> dict[str, list[str]]:
             lines = commands_of(block[2]) if block[1] == "console" else block[2]
             found.setdefault(heading, []).extend(re.sub(r"\\\n *", "", lines).strip().splitlines())
     return found
+
+
+def part(page: str, heading: str) -> str:
+    """This will return the commands under a heading of the third level, as somebody copies them into a terminal."""
+    text = read(page).partition(f"### {heading}\n")[2].partition("\n### ")[0]
+    blocks = text.split("```console\n")[1:]
+    assert blocks, heading
+    return "\n".join(commands_of(block.partition("```")[0]) for block in blocks)
 
 
 def excuse(page: str, command: str) -> str | None:

@@ -1,4 +1,4 @@
-"""docs/run.md is followed to the letter on a fresh Debian 12: from nothing to a verified webhook, then on PostgreSQL.
+"""docs/run.md is followed to the letter on a fresh Debian 12: to a verified webhook, on PostgreSQL, through an upgrade.
 
 Every command comes from the page. The names that it uses as examples lead to loopback, where a mail server of this
 test's own is; the program is fetched from this tree. Left out is what the internet would have to answer: the
@@ -8,6 +8,7 @@ certificate of a public authority, in whose place the page has another.
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests import debian, demos
 from tests.authority import Authority
 from tests.house.tree import ROOT, read
 from tests.terminal import PLACEHOLDERS
-from tests.test_docs_are_run import sections, shown_after
+from tests.test_docs_are_run import part, sections, shown_after
 
 pytestmark = [pytest.mark.long, pytest.mark.pure, pytest.mark.clone]
 
@@ -239,6 +240,40 @@ def test_then_postgresql_redis_and_several_workers(reader):
     pid = machine.say("systemctl show -P MainPID portal-web")
     assert machine.say(f"tr '\\0' ' ' < /proc/{pid}/cmdline").count("--workers 4 ") == 1
     assert answer(reader, "https://portal.example.com/account/login/")[0] == 200
+
+
+LOOK = f"curl -s{CA} --max-time 20 -o /dev/null -w '%{{http_code}}\\n' https://portal.example.com/account/login/"
+
+
+def test_then_an_upgrade_without_a_stop(reader, source):
+    machine = reader.machine
+    type_all(reader, "Without a stop: once")
+    git = ["git", "-C", str(source), "-c", "user.name=Test", "-c", "user.email=test@example.com"]
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", "The next version"], check=True)
+    subprocess.run([*git, "tag", "v1.2.0"], check=True)
+    words = machine.words(f"while sleep 0.2; do {LOOK}; done")
+    with (machine.folder / "seen.txt").open("wb") as seen:
+        people = subprocess.Popen(words, stdout=seen, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            type_all(reader, "Without a stop: each time")
+        finally:
+            os.killpg(people.pid, signal.SIGKILL)
+            people.wait()
+    statuses = (machine.folder / "seen.txt").read_text().split()
+    assert len(statuses) > 100 and set(statuses) == {"200"}, [each for each in statuses if each != "200"]
+    for name in ("portal", "portal-2"):
+        assert machine.say(f"git -C /srv/{name} describe --tags") == "v1.2.0"
+        for kind in ("web", "worker"):
+            unit = name.replace("portal", f"portal-{kind}")
+            pid = machine.say(f"systemctl show -P MainPID {unit}")
+            assert machine.say(f"readlink /proc/{pid}/cwd; ps -o user= -p {pid}") == f"/srv/{name}\nportal"
+    type_all(reader, "With a short stop")
+
+
+def type_all(reader: Reader, heading: str) -> None:
+    """Type the commands of a part of a part."""
+    for command in part(PAGE, heading).splitlines():
+        reader.type(command)
 
 
 def test_the_page_is_followed_whole():

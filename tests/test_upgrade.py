@@ -23,7 +23,7 @@ from tests.house.tree import read
 from tests.machines import Machine
 from tests.receivers import Receiver
 from tests.servers import HOST, redis_server
-from tests.test_docs_are_run import commands_of
+from tests.test_docs_are_run import part
 from tests.upgrades import MIGRATING, Use, Watch, copying, make_row, multiply, postgresql
 
 pytestmark = [pytest.mark.long, pytest.mark.pure, pytest.mark.clone]
@@ -149,14 +149,6 @@ def version_before():
     return git("rev-parse", f"{git(*words)[:COMMITS_BACK][-1]}^")[0]
 
 
-def part(heading):
-    """Return the commands under a heading of the page, as somebody copies them into a terminal."""
-    text = read("docs/run.md").partition(f"### {heading}\n")[2].partition("\n### ")[0]
-    blocks = text.split("```console\n")[1:]
-    assert blocks, heading
-    return "\n".join(commands_of(block.partition("```")[0]) for block in blocks)
-
-
 class Load:
     """Calls and pages through nginx, so many a second whatever becomes of them; each on a connection of its own."""
 
@@ -270,9 +262,9 @@ def test_an_upgrade_and_the_way_back_fail_no_request(machine, tmp_path):
         make_first_rows(machine, key, receiver, url)
         for table in ("audit_apicall", "audit_auditentry", "webhooks_delivery", "webhooks_attempt"):
             multiply(url, table, ROWS)
-        machine.type(part("Without a stop: once"))
+        machine.type(part("docs/run.md", "Without a stop: once"))
         assert versions(machine) == {before}
-        commands = part("Without a stop: each time")
+        commands = part("docs/run.md", "Without a stop: each time")
         with Load(machine.port, key, session) as load, Watch(url) as watch:
             started = time.monotonic()
             print(machine.type(commands.replace("VERSION=v1.2.0", f"VERSION={now}")))
@@ -283,7 +275,7 @@ def test_an_upgrade_and_the_way_back_fail_no_request(machine, tmp_path):
             assert versions(machine) == {before}
         assert load.failures == [], machine.logs()
         assert watch.longest < LONGEST_SECONDS, watch.what
-        machine.type(part("With a short stop").replace("VERSION=v1.2.0", f"VERSION={now}"))
+        machine.type(part("docs/run.md", "With a short stop").replace("VERSION=v1.2.0", f"VERSION={now}"))
         machine.type("cd /srv/portal; runuser -u portal -- .venv/bin/python manage.py migrate --check")
 
 
