@@ -38,6 +38,12 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 MigrationExecutor(connection).migrate([(app, "0001_initial") for app in ("orgs", "audit", "webhooks", "api_keys")])
 """
+# Entries that wait for no seal, calls that no day counts, hours without the time of their newest call.
+WHAT_IS_MISSING = """
+SELECT (SELECT count(*) FROM audit_auditentry) - (SELECT count(*) FROM audit_unsealed),
+       (SELECT sum(calls) FROM audit_usagehour) - (SELECT sum(calls) FROM audit_usageday),
+       (SELECT count(*) FROM audit_usagehour WHERE last_at <> hour)
+"""
 
 
 def run(code, url, *words):
@@ -84,6 +90,8 @@ def migrate_under_use(code, rows):
             run(code, url, "manage.py", "migrate")
             seconds = time.monotonic() - started
         run(code, url, "manage.py", "migrate", "--check")
+        with psycopg.connect(url) as session:
+            assert session.execute(WHAT_IS_MISSING).fetchone() == (0, 0, 0)
     return watch, use, seconds, before
 
 
