@@ -1,7 +1,7 @@
 """An upgrade without a stop: a million rows in each big table, people at work all the while.
 
 The commands are those of docs/run.md, from the first to the last. The version before is the commit before the last
-dozen that brought a migration.
+dozen that brought a migration. UPGRADE_ROWS=20000 makes it shorter.
 """
 
 import http.client
