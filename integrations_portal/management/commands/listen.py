@@ -139,7 +139,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """This will take the port, secrets and an address to forward to."""
-        parser.add_argument("--port", type=int, default=8001)
+        parser.add_argument("--port", type=int, default=8001, help="8001 unless it is given")
         parser.add_argument("--secret", action="append", default=[], help="whsec_…; may be given several times")
         parser.add_argument("--forward", metavar="URL", help="send each delivery on to this address of yours")
         parser.add_argument("--brief", action="store_true", help="print one line for each delivery and nothing else")

@@ -19,13 +19,18 @@ class Command(PortalCommand):
         """This will take what makes a key; limits may be above the type's here, and 0 is none."""
         super().add_arguments(parser)
         parser.add_argument("--org", required=True, metavar="SLUG")
-        parser.add_argument("--type", required=True)
-        parser.add_argument("--name", required=True)
-        parser.add_argument("--scopes", required=True, metavar="a:read,b:write")
-        parser.add_argument("--subject", default="")
+        parser.add_argument("--type", required=True, help="such as partner; /admin/ → key types has them all")
+        parser.add_argument("--name", required=True, help="what people call it")
+        parser.add_argument(
+            "--scopes",
+            required=True,
+            metavar="a:read,b:write",
+            help="of those that the type may hold: /admin/ → key types",
+        )
+        parser.add_argument("--subject", default="", help="your reference of a client, where the type needs one")
         parser.add_argument("--expires-in-days", type=int, metavar="N")
-        parser.add_argument("--per-minute", type=int, metavar="N")
-        parser.add_argument("--per-hour", type=int, metavar="N")
+        parser.add_argument("--per-minute", type=int, metavar="N", help="calls; 0 is no limit, left out the type's")
+        parser.add_argument("--per-hour", type=int, metavar="N", help="calls; 0 is no limit, left out the type's")
 
     def run_command(self, **options: Any) -> dict[str, Any]:
         """This will make the key as the system."""
