@@ -128,7 +128,7 @@ def bare_python(tmp_path):
     """A Python of its own as Debian has it: without ensurepip, refusing to be installed into; `pip` comes on demand."""
     real, version = Path(sys._base_executable).resolve(), f"python{sys.version_info[0]}.{sys.version_info[1]}"
     library = tmp_path / "system/lib" / version
-    (library / "site-packages").mkdir(parents=True)
+    library.mkdir(parents=True)
     (tmp_path / "system/bin").mkdir()
     python = shutil.copy(real, tmp_path / "system/bin" / version)
     for entry in Path(os.__file__).parent.iterdir():
@@ -142,11 +142,14 @@ def bare_python(tmp_path):
 
 
 def give_pip(bare_python):
-    """Put the machine's own pip into the bare Python."""
+    """Put the machine's own pip where the bare Python looks for packages: Debian's have a folder of their own."""
+    looks = [bare_python.path, "-c", "import site; print(site.getsitepackages()[0])"]
+    packages = Path(subprocess.run(looks, capture_output=True, text=True, check=True).stdout.strip())
+    packages.mkdir(parents=True, exist_ok=True)
     for python in (sys.executable, sys._base_executable):
         told = subprocess.run([python, "-c", "import pip; print(*pip.__path__)"], capture_output=True, text=True)
         if told.stdout:
-            (bare_python.library / "site-packages/pip").symlink_to(told.stdout.strip())
+            (packages / "pip").symlink_to(told.stdout.strip())
             return
     pytest.skip("there is no pip on this machine")
 
