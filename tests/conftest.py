@@ -46,6 +46,9 @@ ALL_SCOPES = (
 WAITING = ("clone", "browser", "faults")
 
 
+_unread: list[Any] = []
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what takes minutes, unless it was asked for (``-m long``); begin with what waits for others.
 
@@ -108,11 +111,22 @@ def _answers_are_as_documented() -> Iterator[None]:
     def request(self: Client, **environ: Any) -> Any:
         response = original(self, **environ)
         contract.check(response.wsgi_request.META, response)
+        if response.streaming:
+            _unread.append(response)
         return response
 
     Client.request = request  # type: ignore[method-assign]
     yield
     Client.request = original  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _nobody_goes_on_reading() -> Iterator[None]:
+    """End streamed answers with their test, as a server does: what they hold would wait for a garbage collector."""
+    yield
+    while _unread:
+        for close in _unread.pop()._resource_closers:
+            close()
 
 
 @pytest.fixture(autouse=True, scope="session")
