@@ -110,7 +110,8 @@ def is_untranslated(text: str) -> bool:
     filled in.
     """
     with translation.override("fr"):
-        if translation.gettext(text) != text:
+        # The second finds the singular of what has a plural, which gettext() does from CPython 3.11.5 on.
+        if translation.gettext(text) != text or translation.ngettext(text, text, 1) != text:
             return True
     return any(pattern.fullmatch(text) for pattern in _patterns())
 

@@ -20,7 +20,7 @@ LEGEND = re.compile(r"\{\{(\w+)\}\}")
 # Whose values are those of the code, so that one that is not there is a slip.
 KNOWN_VALUES = {"status", "outcome", "reason", "kind", "state", "step"}
 UNITS = {"none", "short", "s", "ops", "reqps", "percentunit"}
-# Nothing went wrong in the tests.
+# Nothing went wrong here, nor perhaps in the tests before it.
 EMPTY = {"Errors of ours, by route", "Jobs that failed or took too long"}
 
 
@@ -84,7 +84,7 @@ def test_no_rule_fires_and_every_panel_shows_something_where_all_is_well(history
     quiet = {"PortalFewWorkers", "PortalJobStands", "PortalBackupOld"}  # nothing ran in the tests
     assert {title for title, rule in rules().items() if evaluate(rule, history, 60.0) not in ({}, 0.0)} <= quiet
     shown = {title.rpartition(" ")[0] for title, query in queries().items() if evaluate(query, history, 60.0) != {}}
-    assert {panel["title"] for panel in panels() if panel["type"] != "row"} - shown == EMPTY
+    assert {panel["title"] for panel in panels() if panel["type"] != "row"} - shown <= EMPTY
 
 
 @pytest.mark.pure
