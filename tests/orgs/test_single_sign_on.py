@@ -104,7 +104,7 @@ FORGED = {
     "second audience without azp": {"aud": ["portal", "another"]},
     "authorized party": {"azp": "another-client"},
     "expired": {"exp": time.time() - 120},
-    "from the future": {"iat": time.time() + 600},
+    "from the future": {"iat": time.time() + 86_400},  # written when the tests are collected
     "nonce": {"nonce": "other"},
     "no nonce": {"nonce": None},
     "no subject": {"sub": None},
