@@ -5,6 +5,7 @@ Whatever a test needs of the two organizations comes from here, so that one name
 
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ ALL_SCOPES = (
 WAITING = ("clone", "browser", "faults")
 
 
-_unread: list[Any] = []
+_unread: list[weakref.ref[Any]] = []
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -112,7 +113,7 @@ def _answers_are_as_documented() -> Iterator[None]:
         response = original(self, **environ)
         contract.check(response.wsgi_request.META, response)
         if response.streaming:
-            _unread.append(response)
+            _unread.append(weakref.ref(response))
         return response
 
     Client.request = request  # type: ignore[method-assign]
@@ -125,7 +126,7 @@ def _nobody_goes_on_reading() -> Iterator[None]:
     """End streamed answers with their test, as a server does: what they hold would wait for a garbage collector."""
     yield
     while _unread:
-        for close in _unread.pop()._resource_closers:
+        for close in getattr(_unread.pop()(), "_resource_closers", ()):
             close()
 
 

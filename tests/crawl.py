@@ -110,7 +110,7 @@ def is_untranslated(text: str) -> bool:
     filled in.
     """
     with translation.override("fr"):
-        # The second finds the singular of what has a plural, which gettext() of older patch releases of CPython does not.
+        # The second finds the singular of what has a plural, which gettext() of older CPythons does not.
         if translation.gettext(text) != text or translation.ngettext(text, text, 1) != text:
             return True
     return any(pattern.fullmatch(text) for pattern in _patterns())

@@ -31,10 +31,11 @@ def purge_closed() -> int:
     until, removed = time.monotonic() + MOST_SECONDS, 0
     due = Organization.objects.filter(status=OrganizationStatus.CLOSED, kept_until__lte=timezone.now(), purged_at=None)
     for key in due.order_by("kept_until").values_list("pk", flat=True)[:20]:
-        count: int | None = 0
-        while count is not None and time.monotonic() < until:
-            removed += count
+        while time.monotonic() < until:
             count = _purge_some(key)
+            if count is None:
+                break
+            removed += count
     return removed
 
 

@@ -34,10 +34,13 @@ def who(line: dict[str, Any]) -> tuple[Any, ...]:
     return line["route"], line["status"], line.get("key"), line.get("user"), line.get("organization")
 
 
-def test_a_key_is_named_by_its_id_also_where_it_is_refused(lines: Any, acme: Organization, acme_key: Key):
+def test_a_key_is_named_by_its_id_also_where_it_is_refused(
+    lines: Any, acme: Organization, acme_key: Key, django_capture_on_commit_callbacks: Any
+):
     client = Client(headers=acme_key.headers)
     client.get("/v1/me")
-    key_actions.revoke_key(actor=system(acme.pk), key_id=acme_key.row.public_id)
+    with django_capture_on_commit_callbacks(execute=True):
+        key_actions.revoke_key(actor=system(acme.pk), key_id=acme_key.row.public_id)
     client.get("/v1/me")
     client.get("/v1/me", headers={"Authorization": f"Bearer {acme_key.text}x"})
     ids = (acme_key.row.public_id, None, acme.public_id)
