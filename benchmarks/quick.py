@@ -23,7 +23,8 @@ LONGEST_SECONDS = 180.0
 
 def commands() -> list[list[str]]:
     """Return the program and words of each benchmark: whatever here takes ``--quick``, and each fault of the losses."""
-    programs = sorted(path.name for path in FOLDER.glob("*.py") if "parse_options(parser, " in path.read_text())
+    others = (path for path in FOLDER.glob("*.py") if path.name != Path(__file__).name)
+    programs = sorted(path.name for path in others if "parse_options(parser, " in path.read_text())
     single = [[name] for name in programs if name != "losses.py"]
     return single + [["losses.py", fault] for fault in losses.PARTS]
 
