@@ -1,7 +1,7 @@
 """Figures of the audit log and the call log for ``/metrics``, read at each scrape: what is not sealed, what waits."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -18,10 +18,6 @@ MOST_COUNTED = 100_000
 
 class AuditCollector(Collector):
     """What Prometheus asks at each scrape; without a database it tells only what Redis knows."""
-
-    def describe(self) -> Iterable[Metric]:
-        """Name nothing in advance: registering must not ask the database."""
-        return []
 
     def collect(self) -> Iterator[Metric]:
         """Return how far sealing and the call log are behind."""

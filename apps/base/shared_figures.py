@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing import util
 from pathlib import Path
 
@@ -59,10 +59,6 @@ class WebCollector(Collector):
 
     def __init__(self, of_workers: Callable[[], dict[str, float]]) -> None:
         self._of_workers = of_workers
-
-    def describe(self) -> Iterable[Metric]:
-        """Name nothing in advance."""
-        return []
 
     def collect(self) -> Iterator[Metric]:
         """Return each counter once."""

@@ -1,6 +1,6 @@
 """Figures of the mail that waits, for ``/metrics``: read from the database at each scrape."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from django.db import DatabaseError
 from django.db.models import Min
@@ -15,10 +15,6 @@ MOST_COUNTED = 100_000
 
 class MailCollector(Collector):
     """What Prometheus asks at each scrape; without a database nothing, as ``portal_database_up`` says then."""
-
-    def describe(self) -> Iterable[Metric]:
-        """Name nothing in advance: registering must not ask the database."""
-        return []
 
     def collect(self) -> Iterator[Metric]:
         """Return how much waits, and for how long."""

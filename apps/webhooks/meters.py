@@ -24,12 +24,12 @@ from apps.webhooks.models import EngineTotal, WorkerBeat
 
 logger = logging.getLogger(__name__)
 
-# Upper bounds in seconds of the histogram of attempts.
 # How an attempt may fail: the values of ``error``, and labels of the metric.
 ERRORS = (
     *("connection_failed", "dns_failed", "tls_failed", "timed_out", "bad_response", "redirected", "http_error"),
     "shutdown",
 )
+# Upper bounds in seconds of the histogram of attempts.
 BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0)
 FORGET_WORKERS_AFTER = timedelta(days=1)
 # Counters that web processes tell of themselves and that workers count as well.

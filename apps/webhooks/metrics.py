@@ -4,7 +4,7 @@ Every web process answers the same, whatever their number. What grows with the b
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from django.db import DatabaseError, connection
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -37,10 +37,6 @@ DUE = {
 
 class EngineCollector(Collector):
     """What Prometheus asks at each scrape; without a database it answers that alone."""
-
-    def describe(self) -> Iterable[Metric]:
-        """This will name nothing in advance: registering must not ask the database."""
-        return []
 
     def collect(self) -> Iterator[Metric]:
         """This will return every figure, the one to look at first in front."""

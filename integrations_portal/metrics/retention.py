@@ -5,7 +5,7 @@ waits, the payload that it is to send) stands there too, and is passed over. The
 organizations that chose fewer are not looked at.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -116,10 +116,6 @@ KINDS: dict[str, Callable[[datetime], timedelta]] = {
 
 class RetentionCollector(Collector):
     """What Prometheus asks at each scrape; without a database nothing."""
-
-    def describe(self) -> Iterable[Metric]:
-        """Name nothing in advance: registering must not ask the database."""
-        return []
 
     def collect(self) -> Iterator[Metric]:
         """Return every kind, 0 where nothing is left that should be gone."""
