@@ -10,7 +10,6 @@ import os
 import re
 import signal
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from django.db import connection
 
 from apps.base.errors import Conflict, PortalError
 from integrations_portal.dumps import dump_postgresql
+from integrations_portal.interrupts import handling
 
 BUSY_SECONDS = 60
 ENDS = {"sqlite": "sqlite3", "postgresql": "dump"}
@@ -45,7 +45,7 @@ def back_up(target: Path) -> Backup:
     kinds = {"sqlite": _copy_sqlite, "postgresql": dump_postgresql}
     if os.path.isdir(target):  # unlike Path.is_dir, no error where a folder above may not be entered
         target /= f"portal-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{ENDS[connection.vendor]}"
-    with _cleaning_up_when_ended(), _whole_or_nothing(target) as partial:
+    with handling(_end, signal.SIGTERM, signal.SIGHUP), _whole_or_nothing(target) as partial:
         kinds[connection.vendor](partial)
     return Backup(target, connection.vendor, target.stat().st_size)
 
@@ -62,22 +62,9 @@ def keep_newest(folder: Path, count: int) -> list[Path]:
     return named[:-count]
 
 
-@contextlib.contextmanager
-def _cleaning_up_when_ended() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP be errors, as Ctrl-C is one: nothing half is left, and no pg_dump that goes on."""
-
-    def end(number: int, _frame: object) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _end(number: int, _frame: object) -> NoReturn:
+    """Make SIGTERM and SIGHUP errors, as Ctrl-C is one: nothing half is left, and no pg_dump that goes on."""
+    raise SystemExit(128 + number)
 
 
 @contextlib.contextmanager

@@ -6,8 +6,10 @@ promises to end on Ctrl-C sets handlers instead of relying on what it finds. Sta
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -20,9 +22,12 @@ def hear() -> None:
 
 def raise_on_signals() -> None:
     """Raise KeyboardInterrupt on each of them; a hang-up stays ignored under nohup, which is there for that."""
-    for number in SIGNALS:
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+    for number in _heard():
+        signal.signal(number, signal.default_int_handler)
+
+
+def _heard() -> list[signal.Signals]:
+    return [each for each in SIGNALS if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
 
 
 def ignore() -> None:
@@ -33,14 +38,20 @@ def ignore() -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise KeyboardInterrupt on these signals within the block. Only a main thread can; others leave it to theirs."""
+    """Raise KeyboardInterrupt on these signals within the block."""
+    with handling(signal.default_int_handler, *_heard()):
+        yield
+
+
+@contextmanager
+def handling(handler: Callable[[int, FrameType | None], Any], *numbers: signal.Signals) -> Iterator[None]:
+    """Handle signals so within the block. Only a main thread can; others leave it to theirs."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    raise_on_signals()
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)
