@@ -41,8 +41,7 @@ def rows_of(request: ApiRequest) -> SecretKeyQuerySet[ApiKey]:
 
 
 class Me(PortalView):
-    """Who am I: the key, its organization, and what is left of its limits."""
-
+    about = "Who am I: the key, its organization, and what is left of its limits."
     requires = {"GET": ANY_KEY}
     offers = {"GET": operations.GET_ME}
     callers = ("api_key",)
@@ -57,8 +56,7 @@ class Me(PortalView):
 
 
 class ApiKeys(PortalView):
-    """The organization's keys."""
-
+    about = "The organization's keys."
     requires = {"GET": Permission.API_KEYS_READ, "POST": Permission.API_KEYS_WRITE}
     offers = {"GET": operations.LIST_API_KEYS, "POST": operations.CREATE_API_KEY}
 
@@ -82,8 +80,7 @@ def answer_with(request: ApiRequest, id: str) -> ObjectResponse:
 
 
 class OneApiKey(PortalView):
-    """One key."""
-
+    about = "One key."
     requires = {"GET": Permission.API_KEYS_READ, "PATCH": Permission.API_KEYS_WRITE}
     offers = {"GET": operations.GET_API_KEY, "PATCH": operations.UPDATE_API_KEY}
     takes_if_match = ("PATCH",)
@@ -101,8 +98,7 @@ class OneApiKey(PortalView):
 
 
 class RotateApiKey(PortalView):
-    """A successor for a key."""
-
+    about = "A successor for a key."
     requires = {"POST": Permission.API_KEYS_WRITE}
     offers = {"POST": operations.ROTATE_API_KEY}
     takes_if_match = ("POST",)
@@ -132,8 +128,7 @@ class ChangeOfState(PortalView):
 
 
 class RevokeApiKey(ChangeOfState):
-    """The end of a key."""
-
+    about = "The end of a key."
     requires = {"POST": Permission.API_KEYS_WRITE}
     offers = {"POST": operations.REVOKE_API_KEY}
     body = RevokeBody
@@ -144,8 +139,7 @@ class RevokeApiKey(ChangeOfState):
 
 
 class DisableApiKey(ChangeOfState):
-    """A key that is switched off for a while."""
-
+    about = "A key that is switched off for a while."
     requires = {"POST": Permission.API_KEYS_WRITE}
     offers = {"POST": operations.DISABLE_API_KEY}
     body = ReasonBody
@@ -156,8 +150,7 @@ class DisableApiKey(ChangeOfState):
 
 
 class EnableApiKey(ChangeOfState):
-    """A disabled key that is switched on again."""
-
+    about = "A disabled key that is switched on again."
     requires = {"POST": Permission.API_KEYS_WRITE}
     offers = {"POST": operations.ENABLE_API_KEY}
 
@@ -167,8 +160,7 @@ class EnableApiKey(ChangeOfState):
 
 
 class ReleaseApiKey(ChangeOfState):
-    """The end of a quarantine."""
-
+    about = "The end of a quarantine."
     requires = {"POST": Permission.API_KEYS_WRITE}
     offers = {"POST": operations.RELEASE_API_KEY}
 
@@ -178,8 +170,7 @@ class ReleaseApiKey(ChangeOfState):
 
 
 class VerifyApiKey(PortalView):
-    """Somebody else's key, as a gateway received it."""
-
+    about = "Somebody else's key, as a gateway received it."
     requires = {"POST": Permission.API_KEYS_VERIFY}
     offers = {"POST": operations.VERIFY_API_KEY}
     takes_idempotency_key = False
@@ -190,8 +181,7 @@ class VerifyApiKey(PortalView):
 
 
 class KeyUsage(PortalView):
-    """What a key was used for."""
-
+    about = "What a key was used for."
     requires = {"GET": (Permission.API_KEYS_READ, Permission.USAGE_READ)}
     offers = {"GET": operations.GET_KEY_USAGE}
     tagged = False
@@ -205,8 +195,7 @@ class KeyUsage(PortalView):
 
 
 class Usage(PortalView):
-    """What the organization's keys, and its members in the browsable API, called."""
-
+    about = "What the organization's keys, and its members in the browsable API, called."
     requires = {"GET": Permission.USAGE_READ}
     offers = {"GET": operations.GET_USAGE}
     # The call that asks counts itself.

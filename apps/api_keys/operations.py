@@ -142,9 +142,14 @@ VERDICT = Shape(
     },
 )
 
-GET_ME = Operation("getMe", {200: Answer("The calling key, its organization, what is left of its limits.", ME)})
+GET_ME = Operation(
+    "getMe",
+    "Describe the calling key.",
+    {200: Answer("The calling key, its organization, what is left of its limits.", ME)},
+)
 LIST_API_KEYS = Operation(
     "listApiKeys",
+    "List keys, oldest first, in every state.",
     {200: Answer("The keys, oldest first, in every state.", API_KEY, many=True)},
     paging=Paging.OFFSET,
     parameters=(
@@ -155,15 +160,17 @@ LIST_API_KEYS = Operation(
 )
 CREATE_API_KEY = Operation(
     "createApiKey",
+    "Make a key; its text is in this answer and never again.",
     {201: CREATED},
     NewKeyBody,
     {"name": "Production server", "type": "partner", "scopes": ["users:read", "events:write"], "expires_in_days": 90},
     refuses=("forbidden", "key_limit_reached"),
     step_up=True,
 )
-GET_API_KEY = Operation("getApiKey", {200: Answer("The key.", API_KEY)})
+GET_API_KEY = Operation("getApiKey", "Return one key.", {200: Answer("The key.", API_KEY)})
 UPDATE_API_KEY = Operation(
     "updateApiKey",
+    "Change name, networks, limits, or make the scopes fewer.",
     STATE,
     KeyChangeBody,
     {"name": "Nightly export"},
@@ -172,6 +179,7 @@ UPDATE_API_KEY = Operation(
 )
 ROTATE_API_KEY = Operation(
     "rotateApiKey",
+    "Make a key with the same settings; its text is in this answer and never again.",
     {201: Answer("The successor, with its text this once.", NEW_API_KEY)},
     RotateBody,
     {"overlap_seconds": 86400},
@@ -179,15 +187,44 @@ ROTATE_API_KEY = Operation(
     step_up=True,
 )
 REVOKE_API_KEY = Operation(
-    "revokeApiKey", STATE, RevokeBody, {"reason": "No longer needed"}, refuses=("conflict",), step_up=True
+    "revokeApiKey",
+    "Revoke a key, with what it made by rotating itself; again is the same answer and changes nothing.",
+    STATE,
+    RevokeBody,
+    {"reason": "No longer needed"},
+    refuses=("conflict",),
+    step_up=True,
 )
 DISABLE_API_KEY = Operation(
-    "disableApiKey", STATE, ReasonBody, {"reason": "Under repair"}, refuses=("conflict",), step_up=True
+    "disableApiKey",
+    "Switch a key off until it is enabled.",
+    STATE,
+    ReasonBody,
+    {"reason": "Under repair"},
+    refuses=("conflict",),
+    step_up=True,
 )
-ENABLE_API_KEY = Operation("enableApiKey", STATE, NothingBody, {}, refuses=("forbidden", "conflict"), step_up=True)
-RELEASE_API_KEY = Operation("releaseApiKey", STATE, NothingBody, {}, refuses=("forbidden", "conflict"), step_up=True)
+ENABLE_API_KEY = Operation(
+    "enableApiKey",
+    "Switch a disabled key on again.",
+    STATE,
+    NothingBody,
+    {},
+    refuses=("forbidden", "conflict"),
+    step_up=True,
+)
+RELEASE_API_KEY = Operation(
+    "releaseApiKey",
+    "Take a key out of quarantine.",
+    STATE,
+    NothingBody,
+    {},
+    refuses=("forbidden", "conflict"),
+    step_up=True,
+)
 VERIFY_API_KEY = Operation(
     "verifyApiKey",
+    "Judge a key, count the call on its limits and in its usage, and answer 200 whatever it finds.",
     {200: Answer("The verdict: always 200, also where the key is not good.", VERDICT)},
     VerifyBody,
     {"key": "ipk_REPLACE_WITH_THE_KEY_TO_JUDGE", "scopes": ["orders:read"], "ip": "203.0.113.24"},
@@ -197,5 +234,15 @@ SPAN = (
     *span_parameters("calls"),
     Parameter("interval", "How long a bucket of the series is.", word(tuple(map(str, Interval)))),
 )
-GET_KEY_USAGE = Operation("getApiKeyUsage", {200: Answer("The figures of the key.", KEY_USAGE)}, parameters=SPAN)
-GET_USAGE = Operation("getUsage", {200: Answer("The figures of the organization.", USAGE)}, parameters=SPAN)
+GET_KEY_USAGE = Operation(
+    "getApiKeyUsage",
+    "Return the figures of one key.",
+    {200: Answer("The figures of the key.", KEY_USAGE)},
+    parameters=SPAN,
+)
+GET_USAGE = Operation(
+    "getUsage",
+    "Return the figures of the organization.",
+    {200: Answer("The figures of the organization.", USAGE)},
+    parameters=SPAN,
+)

@@ -37,8 +37,7 @@ LISTS = ("category", "action")
 
 
 class AuditLog(PortalView):
-    """The log, newest first."""
-
+    about = "The log, newest first."
     requires: ClassVar = {"GET": Permission.AUDIT_READ}
     offers = {"GET": operations.LIST_AUDIT_LOG}
 
@@ -56,8 +55,7 @@ class AuditLog(PortalView):
 
 
 class ExportAuditLog(PortalView):
-    """The log as a file, with the filters of the list."""
-
+    about = "The log as a file, with the filters of the list."
     requires: ClassVar = {"GET": Permission.AUDIT_READ}
     offers = {"GET": operations.EXPORT_AUDIT_LOG}
     # Read while it is sent.

@@ -65,12 +65,14 @@ FILTERS = (
 
 LIST_AUDIT_LOG = Operation(
     "listAuditLog",
+    "List what happened, newest first, changes that are not yet sealed included.",
     {200: Answer("What happened, newest first.", ENTRY, many=True)},
     paging=Paging.CURSOR,
     parameters=FILTERS,
 )
 EXPORT_AUDIT_LOG = Operation(
     "exportAuditLog",
+    "Send everything that matches, changes once sealed; the rows are read while they are sent.",
     {200: Answer("The log as a file, oldest first.", media_types=("text/csv", "application/x-ndjson"))},
     parameters=(Parameter("format", "The form of the file.", word(FORMATS), required=True, example="jsonl"), *FILTERS),
     refuses=("forbidden",),

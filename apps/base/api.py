@@ -67,10 +67,13 @@ class PortalView(APIView):
     ``tagged``: GET and HEAD answer an ETag, and 304 where the caller has it already. ``takes_if_match``: the methods
     that hand ``expected`` to their action; of those, an ``ObjectResponse`` carries the tag that GET gives now.
 
+    ``about``: what the browsable API says of the view where somebody comes by a method that it does not take.
+
     ``heavy``: the methods whose work with a good body takes long, so that few may run at a time.
     """
 
     route = ""
+    about: ClassVar[str] = ""
     requires: ClassVar[dict[str, Permission | tuple[Permission, ...]]] = {}
     offers: ClassVar[dict[str, Operation]] = {}
     callers: ClassVar[tuple[str, ...]] = ("api_key", "user")

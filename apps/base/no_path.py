@@ -13,8 +13,7 @@ from apps.base.requests import ApiRequest
 
 
 class UnknownPath(PortalView):
-    """Everything under ``/v1`` that is no path: 404 for strangers at once, for a valid key after its limits."""
-
+    about = "Everything under ``/v1`` that is no path: 404 for strangers at once, for a valid key after its limits."
     requires: ClassVar[dict[str, Any]] = {}
 
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
@@ -39,8 +38,7 @@ class UnknownPath(PortalView):
 
 
 class Root(UnknownPath):
-    """Everything that the API has, with what the reader's role may do."""
-
+    about = "Everything that the API has, with what the reader's role may do."
     is_root = True
     requires: ClassVar[dict[str, Any]] = {}
 

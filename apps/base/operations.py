@@ -4,7 +4,6 @@
 operation is in all of them and none can say what the view does not.
 """
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -70,11 +69,13 @@ class Parameter:
 class Operation:
     """One method of one path.
 
-    ``id`` is the name that generators of clients give it (OpenAPI 3.1, "operationId"). ``body`` is the serializer that
-    the view reads, ``example`` a body that it takes. ``refuses`` names error codes beyond those of the door.
+    ``id`` is the name that generators of clients give it (OpenAPI 3.1, "operationId"), ``summary`` what it does, in one
+    line of English for the reference. ``body`` is the serializer that the view reads, ``example`` a body that it takes.
+    ``refuses`` names error codes beyond those of the door.
     """
 
     id: str
+    summary: str
     answers: Mapping[int, Answer]
     body: type[StrictSerializer] | None = None
     example: Mapping[str, Any] | None = None
@@ -92,12 +93,6 @@ class Operation:
         of_pages = PAGE_PARAMETERS[self.paging] if self.paging else ()
         own = {each.name: each.many for each in self.parameters if each.where == "query"}
         return {**own, **dict.fromkeys(of_pages, False)}
-
-
-def text_of(action: Any) -> str:
-    """This will return what a view, or a method of one, does: the first of its docstring, in English, in one line."""
-    text = " ".join((inspect.getdoc(action) or "").split("\n\n")[0].removeprefix("This will ").split())
-    return text[:1].upper() + text[1:]
 
 
 def needed_by(view: Any, method: str) -> tuple[str, ...]:

@@ -23,8 +23,7 @@ ANSWER_SECONDS = 0.1
 
 
 class LeakedKeys(PortalView):
-    """Reports of keys that are public, from anybody. A credential in the headers is not looked at."""
-
+    about = "Reports of keys that are public, from anybody. A credential in the headers is not looked at."
     requires: ClassVar[dict[str, Any]] = {"POST": ANY_KEY}
     offers = {"POST": operations.REPORT_LEAK}
     callers = ANYBODY
@@ -53,8 +52,7 @@ def limit_reports(request: PortalRequest) -> None:
 
 
 class Descendants(PortalView):
-    """What a user or an API key created and what still works."""
-
+    about = "What a user or an API key created and what still works."
     requires = {"GET": READS}
     offers = {"GET": operations.LIST_DESCENDANTS}
 
@@ -69,8 +67,7 @@ class Descendants(PortalView):
 
 
 class EndDescendants(PortalView):
-    """The end of what a user or an API key created."""
-
+    about = "The end of what a user or an API key created."
     requires = {"POST": WRITES}
     offers = {"POST": operations.END_DESCENDANTS}
 

@@ -55,6 +55,7 @@ KEY_FILTERS = (
 
 REPORT_LEAK = Operation(
     "reportLeakedKey",
+    "Take the report of a leaked key; the answer is the same whether there is such a key or not.",
     {202: Answer("Taken; the same whether there is such a key or not.", Shape("Taken", record(), {}))},
     LeakBody,
     {"key": "ipk_REPLACE_WITH_THE_KEY_THAT_YOU_FOUND", "where": "https://example.com/public-repository"},
@@ -96,6 +97,7 @@ ENDED = Shape(
 )
 LIST_DESCENDANTS = Operation(
     "listDescendants",
+    "List what a user or an API key created that still works, also through keys that it created, oldest first.",
     {200: Answer("The first 1,000, oldest first, of those kinds that the caller may read.", DESCENDANTS)},
     parameters=(
         Parameter(
@@ -109,6 +111,7 @@ LIST_DESCENDANTS = Operation(
 )
 END_DESCENDANTS = Operation(
     "endDescendants",
+    "Revoke keys and invitations, remove members and pause endpoints that a user or an API key created.",
     {200: Answer("What was ended, what was kept and why, and how many are left for another request.", ENDED)},
     EndDescendantsBody,
     {"of": CREATOR_EXAMPLE, "reason": "Leaked"},

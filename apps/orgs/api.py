@@ -38,8 +38,7 @@ def rows_of(request: ApiRequest) -> QuerySet[Membership]:
 
 
 class Users(PortalView):
-    """The list, and new ones."""
-
+    about = "The list, and new ones."
     requires = {"GET": Permission.USERS_READ, "POST": Permission.USERS_WRITE}
     offers = {"GET": operations.LIST_USERS, "POST": operations.CREATE_USER}
     heavy = ("POST",)
@@ -61,8 +60,7 @@ class Users(PortalView):
 
 
 class UserBatch(PortalView):
-    """Several new users at once, each by itself."""
-
+    about = "Several new users at once, each by itself."
     requires = {"POST": Permission.USERS_WRITE}
     offers = {"POST": operations.CREATE_USERS}
     heavy = ("POST",)
@@ -78,8 +76,7 @@ class UserBatch(PortalView):
 
 
 class OneUser(PortalView):
-    """One user of the organization."""
-
+    about = "One user of the organization."
     requires = {
         "GET": Permission.USERS_READ,
         "PUT": Permission.USERS_WRITE,
@@ -116,8 +113,7 @@ class OneUser(PortalView):
 
 
 class Invitations(PortalView):
-    """The invitations that stand, and new ones."""
-
+    about = "The invitations that stand, and new ones."
     requires = {"GET": Permission.USERS_READ, "POST": Permission.USERS_WRITE}
     offers = {"GET": operations.LIST_INVITATIONS, "POST": operations.CREATE_INVITATION}
 
@@ -136,8 +132,7 @@ class Invitations(PortalView):
 
 
 class OneInvitation(PortalView):
-    """One invitation."""
-
+    about = "One invitation."
     requires = {"DELETE": Permission.USERS_WRITE}
     offers = {"DELETE": operations.DELETE_INVITATION}
 

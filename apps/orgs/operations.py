@@ -55,6 +55,7 @@ INVITATION = Shape(
 
 LIST_USERS = Operation(
     "listUsers",
+    "List users, oldest first.",
     {200: Answer("The users, oldest first.", USER, many=True)},
     paging=Paging.OFFSET,
     parameters=(
@@ -67,6 +68,7 @@ LIST_USERS = Operation(
 )
 CREATE_USER = Operation(
     "createUser",
+    "Make a viewer.",
     {201: Answer("The new user, a viewer.", USER)},
     NewUserBody,
     PERSON,
@@ -75,6 +77,7 @@ CREATE_USER = Operation(
 )
 CREATE_USERS = Operation(
     "createUsers",
+    "Make up to 100 viewers; a bad one does not undo the others.",
     {
         200: Answer("All users were made.", WHOLE_BATCH),
         207: Answer("Some users were made; each result says what became of it.", BATCH),
@@ -84,9 +87,10 @@ CREATE_USERS = Operation(
     refuses=("forbidden",),
     step_up=True,
 )
-GET_USER = Operation("getUser", {200: Answer("The user.", ONE_USER)})
+GET_USER = Operation("getUser", "Return one user.", {200: Answer("The user.", ONE_USER)})
 REPLACE_USER = Operation(
     "updateUserByPut",
+    "Change the name, the address, or both.",
     {200: Answer("The user as it is now.", CHANGED_USER)},
     UserChangeBody,
     {"name": "Jo Martin-Roy"},
@@ -95,25 +99,36 @@ REPLACE_USER = Operation(
 )
 UPDATE_USER = Operation(
     "updateUser",
+    "Change the name, the address, or both.",
     REPLACE_USER.answers,
     UserChangeBody,
     REPLACE_USER.example,
     refuses=REPLACE_USER.refuses,
     step_up=True,
 )
-DELETE_USER = Operation("deleteUser", {204: GONE}, refuses=("forbidden", "conflict"), step_up=True)
+DELETE_USER = Operation(
+    "deleteUser",
+    "Remove the user from the organization; an account of no other one is erased.",
+    {204: GONE},
+    refuses=("forbidden", "conflict"),
+    step_up=True,
+)
 
 LIST_INVITATIONS = Operation(
     "listInvitations",
+    "List what nobody accepted or withdrew, oldest first; past its time an invitation stays here.",
     {200: Answer("The invitations that stand, oldest first.", INVITATION, many=True)},
     paging=Paging.OFFSET,
 )
 CREATE_INVITATION = Operation(
     "createInvitation",
+    "Invite an address; the mail follows.",
     {201: Answer("The invitation; its mail follows.", INVITATION)},
     InvitationBody,
     {"email": "kim@example.com", "role": "viewer"},
     refuses=("forbidden", "conflict"),
     step_up=True,
 )
-DELETE_INVITATION = Operation("deleteInvitation", {204: GONE}, refuses=("forbidden", "conflict"))
+DELETE_INVITATION = Operation(
+    "deleteInvitation", "Withdraw it: its link is dead.", {204: GONE}, refuses=("forbidden", "conflict")
+)

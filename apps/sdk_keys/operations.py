@@ -93,6 +93,7 @@ NEW_PLACE = Shape(
 
 LIST_SDK_KEYS = Operation(
     "listSdkKeys",
+    "List SDK keys, oldest first, in every state.",
     {200: Answer("The SDK keys, oldest first, in every state.", SDK_KEY, many=True)},
     paging=Paging.OFFSET,
     parameters=(
@@ -102,15 +103,17 @@ LIST_SDK_KEYS = Operation(
 )
 CREATE_SDK_KEY = Operation(
     "createSdkKey",
+    "Make an SDK key; its text is in this answer and never again.",
     {201: Answer("The new key, with its text this once. A repeated answer is without it.", NEW_SDK_KEY)},
     NewSdkKeyBody,
     {"name": "iOS app", "platform": "ios", "app_id": "com.acme.app", "activation_limit": 500},
     refuses=("forbidden",),
     step_up=True,
 )
-GET_SDK_KEY = Operation("getSdkKey", {200: Answer("The key.", SDK_KEY)})
+GET_SDK_KEY = Operation("getSdkKey", "Return one SDK key.", {200: Answer("The key.", SDK_KEY)})
 UPDATE_SDK_KEY = Operation(
     "updateSdkKey",
+    "Change name, app, origins, limit or days of silence.",
     STATE,
     SdkKeyChangeBody,
     {"activation_limit": 1000},
@@ -119,6 +122,7 @@ UPDATE_SDK_KEY = Operation(
 )
 ROTATE_SDK_KEY = Operation(
     "rotateSdkKey",
+    "Make a key with the same settings and activations; its text is in this answer and never again.",
     {201: Answer("The successor, with its text this once.", NEW_SDK_KEY)},
     RotateBody,
     {"overlap_seconds": 2592000},
@@ -126,17 +130,50 @@ ROTATE_SDK_KEY = Operation(
     step_up=True,
 )
 REVOKE_SDK_KEY = Operation(
-    "revokeSdkKey", STATE, ReasonBody, {"reason": "App retired"}, refuses=("conflict",), step_up=True
+    "revokeSdkKey",
+    "Revoke an SDK key; again is the same answer and changes nothing.",
+    STATE,
+    ReasonBody,
+    {"reason": "App retired"},
+    refuses=("conflict",),
+    step_up=True,
 )
 DISABLE_SDK_KEY = Operation(
-    "disableSdkKey", STATE, ReasonBody, {"reason": "Under repair"}, refuses=("conflict",), step_up=True
+    "disableSdkKey",
+    "Switch an SDK key off until it is enabled.",
+    STATE,
+    ReasonBody,
+    {"reason": "Under repair"},
+    refuses=("conflict",),
+    step_up=True,
 )
-ENABLE_SDK_KEY = Operation("enableSdkKey", STATE, NothingBody, {}, refuses=("forbidden", "conflict"), step_up=True)
-RELEASE_SDK_KEY = Operation("releaseSdkKey", STATE, NothingBody, {}, refuses=("forbidden", "conflict"), step_up=True)
+ENABLE_SDK_KEY = Operation(
+    "enableSdkKey",
+    "Switch a disabled SDK key on again.",
+    STATE,
+    NothingBody,
+    {},
+    refuses=("forbidden", "conflict"),
+    step_up=True,
+)
+RELEASE_SDK_KEY = Operation(
+    "releaseSdkKey",
+    "Take an SDK key out of quarantine.",
+    STATE,
+    NothingBody,
+    {},
+    refuses=("forbidden", "conflict"),
+    step_up=True,
+)
 LIST_ACTIVATIONS = Operation(
-    "listActivations", {200: Answer("The devices, oldest first.", ACTIVATION, many=True)}, paging=Paging.OFFSET
+    "listActivations",
+    "List activations, oldest first, also those that were freed within 90 days.",
+    {200: Answer("The devices, oldest first.", ACTIVATION, many=True)},
+    paging=Paging.OFFSET,
 )
-FREE_ACTIVATION = Operation("freeActivation", {204: GONE}, refuses=("conflict",))
+FREE_ACTIVATION = Operation(
+    "freeActivation", "Free a place; the device's token ends.", {204: GONE}, refuses=("conflict",)
+)
 
 TOKEN = Parameter(
     "X-Activation-Token",
@@ -148,6 +185,7 @@ TOKEN = Parameter(
 ORIGIN = ("origin_not_allowed", "app_not_allowed")
 ACTIVATE = Operation(
     "activateDevice",
+    "Activate a device: 201, or 200 where it has a place already; the token is in this answer only.",
     {
         200: Answer("The device has a place already: a new token, and the old one ends.", NEW_PLACE),
         201: Answer("The device has a place.", NEW_PLACE),
@@ -158,6 +196,7 @@ ACTIVATE = Operation(
 )
 BEAT = Operation(
     "beat",
+    "Note that the device is in use, which keeps its place.",
     {200: Answer("The place, kept for longer.", PLACE)},
     VersionsBody,
     {"app_version": "4.2.0"},
@@ -166,10 +205,15 @@ BEAT = Operation(
 )
 GET_OWN_ACTIVATION = Operation(
     "getOwnActivation",
+    "Return the place.",
     {200: Answer("The place.", PLACE)},
     parameters=(TOKEN,),
     refuses=("origin_not_allowed", "forbidden"),
 )
 FREE_OWN_ACTIVATION = Operation(
-    "freeOwnActivation", {204: GONE}, parameters=(TOKEN,), refuses=("origin_not_allowed", "forbidden")
+    "freeOwnActivation",
+    "Free the place.",
+    {204: GONE},
+    parameters=(TOKEN,),
+    refuses=("origin_not_allowed", "forbidden"),
 )

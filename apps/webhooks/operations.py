@@ -34,31 +34,51 @@ from apps.webhooks.shapes import (
 STATE = {200: Answer("The endpoint as it is now.", ENDPOINT)}
 
 LIST_ENDPOINTS = Operation(
-    "listWebhookEndpoints", {200: Answer("The endpoints, oldest first.", ENDPOINT, many=True)}, paging=Paging.OFFSET
+    "listWebhookEndpoints",
+    "List endpoints, oldest first.",
+    {200: Answer("The endpoints, oldest first.", ENDPOINT, many=True)},
+    paging=Paging.OFFSET,
 )
 CREATE_ENDPOINT = Operation(
     "createWebhookEndpoint",
+    "Add an endpoint; its secret is in this answer and never again.",
     {201: Answer("The endpoint, with its signing secret this once. A repeated answer is without it.", NEW_ENDPOINT)},
     NewEndpointBody,
     {"url": URL, "event_types": ["order.*"], "description": "Order desk"},
     refuses=("forbidden", "endpoint_limit_reached"),
     step_up=True,
 )
-GET_ENDPOINT = Operation("getWebhookEndpoint", {200: Answer("The endpoint.", ENDPOINT)})
+GET_ENDPOINT = Operation("getWebhookEndpoint", "Return one endpoint.", {200: Answer("The endpoint.", ENDPOINT)})
 UPDATE_ENDPOINT = Operation(
-    "updateWebhookEndpoint", STATE, EndpointChangeBody, {"description": "Order desk, Lyon"}, refuses=("conflict",)
+    "updateWebhookEndpoint",
+    "Change the fields that the body names.",
+    STATE,
+    EndpointChangeBody,
+    {"description": "Order desk, Lyon"},
+    refuses=("conflict",),
 )
-DELETE_ENDPOINT = Operation("deleteWebhookEndpoint", {204: GONE}, step_up=True)
+DELETE_ENDPOINT = Operation(
+    "deleteWebhookEndpoint", "Delete the endpoint and drop what waits for it.", {204: GONE}, step_up=True
+)
 TEST_ENDPOINT = Operation(
     "testWebhookEndpoint",
+    "Send the sample of a type once.",
     {202: Answer("The delivery, which is sent at once.", DELIVERY)},
     TestBody,
     {"event_type": "order.created"},
 )
-PAUSE_ENDPOINT = Operation("pauseWebhookEndpoint", STATE, EmptyBody, {}, refuses=("conflict",))
-ENABLE_ENDPOINT = Operation("enableWebhookEndpoint", STATE, EnableBody, {"held": "send"}, refuses=("conflict",))
+PAUSE_ENDPOINT = Operation("pauseWebhookEndpoint", "Pause the endpoint.", STATE, EmptyBody, {}, refuses=("conflict",))
+ENABLE_ENDPOINT = Operation(
+    "enableWebhookEndpoint",
+    "Enable the endpoint and settle what is held.",
+    STATE,
+    EnableBody,
+    {"held": "send"},
+    refuses=("conflict",),
+)
 ROTATE_SECRET = Operation(
     "rotateWebhookSecret",
+    "Make a new secret; it is in this answer and never again.",
     {200: Answer("The endpoint, with its new signing secret this once.", NEW_ENDPOINT)},
     RotateBody,
     {"overlap_seconds": 86400},
@@ -67,6 +87,7 @@ ROTATE_SECRET = Operation(
 )
 REPLAY_ENDPOINT = Operation(
     "replayWebhookEndpoint",
+    "Start a replay of the chosen events, or only count them.",
     {
         200: Answer("How many would be sent: the answer to a dry run.", COUNT),
         202: Answer("The replay, which runs by itself.", REPLAY),
@@ -77,18 +98,23 @@ REPLAY_ENDPOINT = Operation(
 )
 
 LIST_EVENT_TYPES = Operation(
-    "listEventTypes", {200: Answer("The event types, by name.", EVENT_TYPE, many=True)}, paging=Paging.OFFSET
+    "listEventTypes",
+    "List event types by name.",
+    {200: Answer("The event types, by name.", EVENT_TYPE, many=True)},
+    paging=Paging.OFFSET,
 )
-GET_EVENT_TYPE = Operation("getEventType", {200: Answer("The event type.", EVENT_TYPE)})
+GET_EVENT_TYPE = Operation("getEventType", "Return one event type.", {200: Answer("The event type.", EVENT_TYPE)})
 
 LIST_EVENTS = Operation(
     "listEvents",
+    "List events, newest first.",
     {200: Answer("The events, newest first.", EVENT, many=True)},
     paging=Paging.CURSOR,
     parameters=(Parameter("type", "Only events of these types.", EVENT_NAME, many=True), *span_parameters("events")),
 )
 PUBLISH_EVENT = Operation(
     "publishEvent",
+    "Accept an event; the answer leaves after the commit.",
     {202: Answer("The event is stored, its deliveries with it.", ACCEPTED)},
     NewEventBody,
     {"type": "order.created", "data": DATA, "id": "order-1001-created"},
@@ -96,15 +122,21 @@ PUBLISH_EVENT = Operation(
 )
 PUBLISH_EVENTS = Operation(
     "publishEvents",
+    "Accept up to 100 events.",
     {202: Answer("All events are stored, their deliveries with them.", ACCEPTED_EVENTS)},
     NewEventsBody,
     {"events": [{"type": "order.created", "data": DATA, "id": "order-1001-created"}]},
     refuses=("conflict",),
 )
-GET_EVENT = Operation("getEvent", {200: Answer("The event; its data is null once that was pruned.", WHOLE_EVENT)})
+GET_EVENT = Operation(
+    "getEvent",
+    "Return one event with its data.",
+    {200: Answer("The event; its data is null once that was pruned.", WHOLE_EVENT)},
+)
 
 LIST_DELIVERIES = Operation(
     "listDeliveries",
+    "List deliveries, newest first.",
     {200: Answer("The deliveries, newest first.", DELIVERY, many=True)},
     paging=Paging.CURSOR,
     parameters=(
@@ -115,9 +147,14 @@ LIST_DELIVERIES = Operation(
         *span_parameters("deliveries"),
     ),
 )
-GET_DELIVERY = Operation("getDelivery", {200: Answer("The delivery with its attempts and payload.", WHOLE_DELIVERY)})
+GET_DELIVERY = Operation(
+    "getDelivery",
+    "Return one delivery with its attempts and payload.",
+    {200: Answer("The delivery with its attempts and payload.", WHOLE_DELIVERY)},
+)
 RETRY_DELIVERY = Operation(
     "retryDelivery",
+    "Return the delivery that is sent: the same one, or a new one for a finished one.",
     {202: Answer("The delivery that is sent: the same one, or a new one for a finished one.", DELIVERY)},
     EmptyBody,
     {},
@@ -125,9 +162,19 @@ RETRY_DELIVERY = Operation(
 )
 
 LIST_REPLAYS = Operation(
-    "listReplays", {200: Answer("The replays, newest first.", REPLAY, many=True)}, paging=Paging.CURSOR
+    "listReplays",
+    "List replays, newest first.",
+    {200: Answer("The replays, newest first.", REPLAY, many=True)},
+    paging=Paging.CURSOR,
 )
-GET_REPLAY = Operation("getReplay", {200: Answer("The replay with its progress.", REPLAY)})
+GET_REPLAY = Operation(
+    "getReplay", "Return one replay with its progress.", {200: Answer("The replay with its progress.", REPLAY)}
+)
 CANCEL_REPLAY = Operation(
-    "cancelReplay", {200: Answer("The replay as it is now.", REPLAY)}, EmptyBody, {}, refuses=("conflict",)
+    "cancelReplay",
+    "Stop a replay before its next batch.",
+    {200: Answer("The replay as it is now.", REPLAY)},
+    EmptyBody,
+    {},
+    refuses=("conflict",),
 )

@@ -11,12 +11,11 @@ from apps.base.requests import ApiRequest
 from integrations_portal import urls as portal
 
 TRIVIAL = {"status": "ok", "count": 20}
-READ_TRIVIAL = Operation("readTrivial", {200: Answer("The same body each time.")})
+READ_TRIVIAL = Operation("readTrivial", "Answer.", {200: Answer("The same body each time.")})
 
 
 class Trivial(PortalView):
-    """Needs a scope, like any other route."""
-
+    about = "Needs a scope, like any other route."
     requires = {"GET": Permission.USERS_READ}
     offers = {"GET": READ_TRIVIAL}
 

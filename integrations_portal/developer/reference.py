@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.operations import METHODS, PAGE_PARAMETERS, Answer, Operation, needed_by, text_of
+from apps.base.operations import METHODS, PAGE_PARAMETERS, Answer, Operation, needed_by
 from apps.base.permissions import ADMIN
 from apps.base.snippets import LANGUAGES, Call, call_of, written
 from integrations_portal.developer.readers import page, reader_of
@@ -43,7 +43,6 @@ class Served(NamedTuple):
     method: str
     scopes: tuple[str, ...]
     callers: tuple[str, ...]
-    text: str
     operation: Operation
 
     @property
@@ -60,8 +59,7 @@ def served(routes: list[Any]) -> Iterator[Served]:
             if method in view.offers:
                 scopes = needed_by(view, method)
                 names = (*map(str, scopes), *((ADMIN,) if scopes else ()))
-                text = text_of(getattr(view, method.lower()))
-                yield Served(path, method, names, view.callers, text, view.offers[method])
+                yield Served(path, method, names, view.callers, view.offers[method])
 
 
 def reference(request: HttpRequest, routes: list[Any]) -> HttpResponse:
@@ -103,7 +101,7 @@ def _shown(each: Served, language: str) -> dict[str, Any]:
         "id": operation.id,
         "method": each.method,
         "path": each.route,
-        "text": each.text,
+        "text": operation.summary,
         "scopes": each.scopes,
         "is_open": not each.callers,
         "is_for_apps": "sdk_key" in each.callers,

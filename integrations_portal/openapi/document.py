@@ -9,7 +9,7 @@ from django.conf import settings
 from django.urls import URLPattern
 
 from apps.base.api import PortalView
-from apps.base.operations import METHODS, Answer, Operation, Parameter, needed_by, text_of
+from apps.base.operations import METHODS, Answer, Operation, Parameter, needed_by
 from apps.base.permissions import ADMIN
 from apps.base.shapes import Schema
 from apps.webhooks.models import EventType
@@ -122,7 +122,7 @@ def _operation(view: type[PortalView], method: str, path: str, shared: Shared) -
     scopes = scopes_of(view, method)
     found: dict[str, Any] = {
         "operationId": operation.id,
-        "summary": text_of(getattr(view, method.lower())),
+        "summary": operation.summary,
         "description": _who(view, scopes),
         "tags": [TAGS[path.split("/")[2]][0]],
         "x-scopes": scopes,

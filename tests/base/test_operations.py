@@ -49,6 +49,12 @@ def test_a_body_is_told_where_one_is_read(view: type[PortalView], method: str, o
         assert checker.is_valid(), checker.errors
 
 
+@pytest.mark.parametrize(("view", "method", "operation"), EVERY, ids=named)
+def test_what_it_does_is_a_sentence(view: type[PortalView], method: str, operation: Operation) -> None:
+    for text in (view.about, operation.summary):
+        assert text[:1].isupper() and text.endswith(".")
+
+
 def test_a_view_without_an_operation_does_not_load() -> None:
     with pytest.raises(TypeError, match="declares no operation"):
 

@@ -15,7 +15,7 @@ from apps.base.browsing.kinds import is_secret
 from apps.base.browsing.paths import Path, below, with_organization
 from apps.base.browsing.reading import BEFORE, WHOLE_BODY, is_form, texts_before
 from apps.base.forms import confirmed_recently
-from apps.base.operations import Operation, needed_by, text_of
+from apps.base.operations import Operation, needed_by
 from apps.base.parsing import NotJSON, parse_json
 from apps.base.rendering import to_json
 from apps.base.requests import PortalRequest
@@ -102,7 +102,7 @@ def reads_below(here: Here) -> list[tuple[str, str]]:
 
 def told(view: Any, method: str) -> str:
     """This will return what an operation does, as the reference says it; of a method that is not served, the view."""
-    return text_of(getattr(view, method.lower()) if method in view.offers else view)
+    return str(view.offers[method].summary if method in view.offers else view.about)
 
 
 def who_may(request: PortalRequest, view: Any, method: str) -> dict[str, Any] | None:

@@ -37,8 +37,7 @@ def answer_with(request: ApiRequest, id: str) -> ObjectResponse:
 
 
 class SdkKeys(PortalView):
-    """The organization's SDK keys."""
-
+    about = "The organization's SDK keys."
     requires = {"GET": Permission.SDK_KEYS_READ, "POST": Permission.SDK_KEYS_WRITE}
     offers = {"GET": operations.LIST_SDK_KEYS, "POST": operations.CREATE_SDK_KEY}
 
@@ -58,8 +57,7 @@ class SdkKeys(PortalView):
 
 
 class OneSdkKey(PortalView):
-    """One SDK key."""
-
+    about = "One SDK key."
     requires = {"GET": Permission.SDK_KEYS_READ, "PATCH": Permission.SDK_KEYS_WRITE}
     offers = {"GET": operations.GET_SDK_KEY, "PATCH": operations.UPDATE_SDK_KEY}
     takes_if_match = ("PATCH",)
@@ -77,8 +75,7 @@ class OneSdkKey(PortalView):
 
 
 class RotateSdkKey(PortalView):
-    """A successor for an SDK key."""
-
+    about = "A successor for an SDK key."
     requires = {"POST": Permission.SDK_KEYS_WRITE}
     offers = {"POST": operations.ROTATE_SDK_KEY}
     takes_if_match = ("POST",)
@@ -107,8 +104,7 @@ class ChangeOfState(PortalView):
 
 
 class RevokeSdkKey(ChangeOfState):
-    """The end of an SDK key."""
-
+    about = "The end of an SDK key."
     requires = {"POST": Permission.SDK_KEYS_WRITE}
     offers = {"POST": operations.REVOKE_SDK_KEY}
     body = ReasonBody
@@ -119,8 +115,7 @@ class RevokeSdkKey(ChangeOfState):
 
 
 class DisableSdkKey(ChangeOfState):
-    """An SDK key that is switched off for a while."""
-
+    about = "An SDK key that is switched off for a while."
     requires = {"POST": Permission.SDK_KEYS_WRITE}
     offers = {"POST": operations.DISABLE_SDK_KEY}
     body = ReasonBody
@@ -131,8 +126,7 @@ class DisableSdkKey(ChangeOfState):
 
 
 class EnableSdkKey(ChangeOfState):
-    """A disabled SDK key that is switched on again."""
-
+    about = "A disabled SDK key that is switched on again."
     requires = {"POST": Permission.SDK_KEYS_WRITE}
     offers = {"POST": operations.ENABLE_SDK_KEY}
 
@@ -142,8 +136,7 @@ class EnableSdkKey(ChangeOfState):
 
 
 class ReleaseSdkKey(ChangeOfState):
-    """The end of a quarantine."""
-
+    about = "The end of a quarantine."
     requires = {"POST": Permission.SDK_KEYS_WRITE}
     offers = {"POST": operations.RELEASE_SDK_KEY}
 
@@ -153,8 +146,7 @@ class ReleaseSdkKey(ChangeOfState):
 
 
 class Activations(PortalView):
-    """The devices of an SDK key."""
-
+    about = "The devices of an SDK key."
     requires = {"GET": Permission.SDK_KEYS_READ}
     offers = {"GET": operations.LIST_ACTIVATIONS}
 
@@ -166,8 +158,7 @@ class Activations(PortalView):
 
 
 class OneActivation(PortalView):
-    """One device of an SDK key."""
-
+    about = "One device of an SDK key."
     requires = {"DELETE": (Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE)}
     offers = {"DELETE": operations.FREE_ACTIVATION}
 

@@ -90,8 +90,7 @@ class SdkView(PortalView):
 
 
 class Activate(SdkView):
-    """A device that asks for a place."""
-
+    about = "A device that asks for a place."
     requires = {"POST": ANY_KEY}
     offers = {"POST": operations.ACTIVATE}
 
@@ -120,8 +119,7 @@ def check_app(row: SdkRow, app_id: str, cert_sha256: str) -> None:
 
 
 class OwnActivation(SdkView):
-    """A device's own place."""
-
+    about = "A device's own place."
     requires = {"GET": ANY_KEY, "DELETE": ANY_KEY}
     offers = {"GET": operations.GET_OWN_ACTIVATION, "DELETE": operations.FREE_OWN_ACTIVATION}
 
@@ -136,8 +134,7 @@ class OwnActivation(SdkView):
 
 
 class Heartbeat(SdkView):
-    """A device that is in use."""
-
+    about = "A device that is in use."
     requires = {"POST": ANY_KEY}
     offers = {"POST": operations.BEAT}
 

@@ -57,8 +57,7 @@ def _with_count(endpoint: Endpoint) -> dict[str, Any]:
 
 
 class Endpoints(PortalView):
-    """The list, and new ones."""
-
+    about = "The list, and new ones."
     requires = {"GET": Permission.WEBHOOKS_READ, "POST": Permission.WEBHOOKS_WRITE}
     offers = {"GET": operations.LIST_ENDPOINTS, "POST": operations.CREATE_ENDPOINT}
 
@@ -77,8 +76,7 @@ class Endpoints(PortalView):
 
 
 class OneEndpoint(PortalView):
-    """One endpoint."""
-
+    about = "One endpoint."
     requires = {
         "GET": Permission.WEBHOOKS_READ,
         "PATCH": Permission.WEBHOOKS_WRITE,
@@ -110,8 +108,7 @@ class OneEndpoint(PortalView):
 
 
 class TestEndpoint(PortalView):
-    """A test send."""
-
+    about = "A test send."
     requires = {"POST": Permission.WEBHOOKS_WRITE}
     offers = {"POST": operations.TEST_ENDPOINT}
 
@@ -123,8 +120,7 @@ class TestEndpoint(PortalView):
 
 
 class PauseEndpoint(PortalView):
-    """Deliveries wait."""
-
+    about = "Deliveries wait."
     requires = {"POST": Permission.WEBHOOKS_WRITE}
     offers = {"POST": operations.PAUSE_ENDPOINT}
     takes_if_match = ("POST",)
@@ -138,8 +134,7 @@ class PauseEndpoint(PortalView):
 
 
 class EnableEndpoint(PortalView):
-    """Deliveries go on."""
-
+    about = "Deliveries go on."
     requires = {"POST": Permission.WEBHOOKS_WRITE}
     offers = {"POST": operations.ENABLE_ENDPOINT}
     takes_if_match = ("POST",)
@@ -152,8 +147,7 @@ class EnableEndpoint(PortalView):
 
 
 class RotateSecret(PortalView):
-    """A new signing secret."""
-
+    about = "A new signing secret."
     requires = {"POST": Permission.WEBHOOKS_WRITE}
     offers = {"POST": operations.ROTATE_SECRET}
     takes_if_match = ("POST",)
@@ -170,8 +164,7 @@ class RotateSecret(PortalView):
 
 
 class EventTypes(PortalView):
-    """The catalogue."""
-
+    about = "The catalogue."
     requires = {"GET": ANY_KEY}
     offers = {"GET": operations.LIST_EVENT_TYPES}
 
@@ -182,8 +175,7 @@ class EventTypes(PortalView):
 
 
 class OneEventType(PortalView):
-    """One event type."""
-
+    about = "One event type."
     requires = {"GET": ANY_KEY}
     offers = {"GET": operations.GET_EVENT_TYPE}
 

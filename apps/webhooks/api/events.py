@@ -51,8 +51,7 @@ def type_parameter(request: ApiRequest, name: str) -> list[str]:
 
 
 class Events(PortalView):
-    """The list, and publishing."""
-
+    about = "The list, and publishing."
     requires = {"GET": READ_EVENTS, "POST": Permission.EVENTS_WRITE}
     offers = {"GET": operations.LIST_EVENTS, "POST": operations.PUBLISH_EVENT}
 
@@ -70,8 +69,7 @@ class Events(PortalView):
 
 
 class EventBatch(PortalView):
-    """Several events at once: all or nothing."""
-
+    about = "Several events at once: all or nothing."
     requires = {"POST": Permission.EVENTS_WRITE}
     offers = {"POST": operations.PUBLISH_EVENTS}
 
@@ -83,8 +81,7 @@ class EventBatch(PortalView):
 
 
 class OneEvent(PortalView):
-    """One event."""
-
+    about = "One event."
     requires = {"GET": READ_EVENTS}
     offers = {"GET": operations.GET_EVENT}
 
@@ -105,8 +102,7 @@ def deliveries_of(request: ApiRequest) -> OrgQuerySet[Delivery]:
 
 
 class Deliveries(PortalView):
-    """The log."""
-
+    about = "The log."
     requires = {"GET": Permission.WEBHOOKS_READ}
     offers = {"GET": operations.LIST_DELIVERIES}
 
@@ -154,8 +150,7 @@ def _between(request: ApiRequest, rows: QuerySet) -> QuerySet:
 
 
 class OneDelivery(PortalView):
-    """One delivery."""
-
+    about = "One delivery."
     requires = {"GET": Permission.WEBHOOKS_READ}
     offers = {"GET": operations.GET_DELIVERY}
 
@@ -168,8 +163,7 @@ class OneDelivery(PortalView):
 
 
 class RetryDelivery(PortalView):
-    """Send it now, or again."""
-
+    about = "Send it now, or again."
     requires = {"POST": Permission.WEBHOOKS_WRITE}
     offers = {"POST": operations.RETRY_DELIVERY}
 

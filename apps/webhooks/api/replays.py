@@ -13,8 +13,7 @@ from apps.webhooks.serializers import EmptyBody, ReplayBody, write_replay
 
 
 class ReplayEndpoint(PortalView):
-    """Old events once more."""
-
+    about = "Old events once more."
     requires = {"POST": Permission.WEBHOOKS_WRITE}
     offers = {"POST": operations.REPLAY_ENDPOINT}
 
@@ -38,8 +37,7 @@ def replays_of(request: ApiRequest) -> OrgQuerySet[ReplayJob]:
 
 
 class Replays(PortalView):
-    """The list."""
-
+    about = "The list."
     requires = {"GET": Permission.WEBHOOKS_READ}
     offers = {"GET": operations.LIST_REPLAYS}
 
@@ -49,8 +47,7 @@ class Replays(PortalView):
 
 
 class OneReplay(PortalView):
-    """One replay."""
-
+    about = "One replay."
     requires = {"GET": Permission.WEBHOOKS_READ}
     offers = {"GET": operations.GET_REPLAY}
 
@@ -61,8 +58,7 @@ class OneReplay(PortalView):
 
 
 class CancelReplay(PortalView):
-    """The end before its time."""
-
+    about = "The end before its time."
     requires = {"POST": Permission.WEBHOOKS_WRITE}
     offers = {"POST": operations.CANCEL_REPLAY}
     takes_if_match = ("POST",)
