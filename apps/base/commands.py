@@ -2,12 +2,14 @@
 
 import json
 import sys
+from collections.abc import Collection, Iterable
 from typing import Any, NoReturn
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.base.errors import PortalError
+from apps.base.names import did_you_mean
 
 
 class PortalCommand(BaseCommand):
@@ -59,6 +61,19 @@ class PortalCommand(BaseCommand):
     @staticmethod
     def _text(value: Any) -> str:
         return ", ".join(map(str, value)) if isinstance(value, list) else "-" if value is None else str(value)
+
+
+def split_words(text: str) -> list[str]:
+    """Return the words of an option that takes several, separated by commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def check_words(option: str, words: Iterable[str], accepted: Collection[str]) -> None:
+    """Raise CommandError for a word that is not accepted, naming the nearest one that is, and all of them."""
+    for word in words:
+        if word not in accepted:
+            meant, known = did_you_mean(word.lower(), accepted), ", ".join(sorted(accepted))
+            raise CommandError(f"{option} does not accept {word}.{meant} Accepted: {known}.")
 
 
 def _is_broken(text: str) -> bool:

@@ -5,6 +5,8 @@ the API by their field (``serializers.Text``), forms by their validators, action
 """
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
@@ -38,6 +40,12 @@ def plain_text(text: str) -> None:
         raise ValidationError(
             _("This contains an API key or a signing secret. Leave it out: this text is stored and shown."), "secret"
         )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return a sentence with the known word that is nearest, after a blank, or nothing where none is near."""
+    near = get_close_matches(word, list(known), 1)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def check_text(field: str, text: str) -> None:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from difflib import get_close_matches
 
 from django.http import QueryDict
 from rest_framework.request import Request
@@ -11,6 +10,7 @@ from rest_framework.request import Request
 from apps.base.errors import Invalid
 from apps.base.instants import read_time
 from apps.base.logging import hide_keys
+from apps.base.names import did_you_mean
 from apps.base.operations import Operation
 
 # What is shown of a name that somebody made up.
@@ -48,8 +48,7 @@ def refuse_undeclared(query: QueryDict, operation: Operation, *, is_session: boo
 def _unknown(name: str, shown: str, names: Sequence[str]) -> str:
     known = f"This operation accepts {', '.join(names)}." if names else "This operation has no query parameters."
     wanted = name.lower().removesuffix("[]")
-    near = get_close_matches(ELSEWHERE.get(wanted, wanted), names, 1)
-    meant = f" Did you mean {near[0]}?" if near else ""
+    meant = did_you_mean(ELSEWHERE.get(wanted, wanted), names)
     return f"Unknown query parameter {shown or '(empty name)'}.{meant} {known}".replace("\0", "\\0")
 
 
@@ -97,8 +96,7 @@ def words_parameter(request: Request, name: str, allowed: Sequence[str]) -> list
     found = listed_words(request.query_params, name)
     for text in found:
         if text not in allowed:
-            near = get_close_matches(text.lower(), allowed, 1)
-            meant = f" Did you mean {near[0]}?" if near else ""
+            meant = did_you_mean(text.lower(), allowed)
             raise Invalid.field(name, f"{name} must be one or more of {', '.join(allowed)}.{meant}")
     return found
 

@@ -42,13 +42,18 @@ def patterns_for(event_type: str) -> list[str]:
     return [event_type, *prefixes, EVERYTHING]
 
 
+def known_patterns() -> set[str]:
+    """Return every pattern that matches a type."""
+    names = EventType.objects.values_list("name", flat=True)
+    return {pattern for name in names for pattern in patterns_for(name)} | {EVERYTHING}
+
+
 def check_patterns(patterns: Iterable[str]) -> list[str]:
     """This will return the patterns without repeats, or raise Invalid on ``event_types`` naming unknown ones."""
     wanted = list(dict.fromkeys(patterns))
     if not wanted:
         raise Invalid.field("event_types", _("Choose at least one event type."))
-    names = EventType.objects.values_list("name", flat=True)
-    known = {pattern for name in names for pattern in patterns_for(name)} | {EVERYTHING}
+    known = known_patterns()
     unknown = [pattern for pattern in wanted if pattern not in known]
     if unknown:
         sentence = _("Unknown event types: %(names)s.") % {"names": ", ".join(unknown)}

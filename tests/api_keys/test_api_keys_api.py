@@ -1,5 +1,7 @@
 """``/v1/api-keys``: list, get, create, revoke, and what a maker may give."""
 
+import re
+
 import pytest
 
 from apps.api_keys.models import ApiKey
@@ -169,8 +171,28 @@ def test_no_delete_and_no_stranger(api, acme_key, rival_key):
 def test_the_vendors_organization_holds_the_vendors_type_alone(acme, slug, type):
     from django.core.management import CommandError, call_command
 
-    with pytest.raises(CommandError, match="no key type"):
+    with pytest.raises(CommandError, match=f"--type does not accept {type}"):
         call_command("create_api_key", org=slug, type=type, name="x", scopes="events:write")
+    assert not ApiKey.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("slip", "says"),
+    [
+        ({"type": "Partnr"}, "--type does not accept Partnr. Did you mean partner? Accepted: client, internal, "),
+        (
+            {"scopes": "users:read,order:read"},
+            "not accept order:read. Did you mean orders:read? Accepted: api_keys:read, ",
+        ),
+        ({"type": "user_data", "scopes": "x"}, "--scopes does not accept x. Accepted: users:read, users:write."),
+    ],
+)
+def test_the_command_names_the_nearest_word_and_those_it_accepts(acme, slip, says):
+    from django.core.management import CommandError, call_command
+
+    right = {"org": "acme", "type": "partner", "name": "x", "scopes": "orders:read"}
+    with pytest.raises(CommandError, match=re.escape(says)):
+        call_command("create_api_key", **{**right, **slip})
     assert not ApiKey.objects.exists()
 
 

@@ -45,7 +45,7 @@ def test_again_changes_nothing(platform_key):
 
 
 def test_another_organizations_key_is_unknown(platform_key, acme):
-    with pytest.raises(CommandError):
+    with pytest.raises(CommandError, match="'acme' has no API key with this id. /admin/ → API keys shows the id"):
         revoke(org="acme", id=key_id())
     assert ApiKey.objects.get(organization__slug="platform").revoked_at is None
 

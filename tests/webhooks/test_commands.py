@@ -51,7 +51,8 @@ def test_without_events_it_gets_all(acme, capsys):
         ({"org": "nowhere"}, "nowhere"),
         ({"url": "https://10.0.0.1/"}, ""),
         ({"url": "not a url"}, ""),
-        ({"events": "nowhere.*"}, "nowhere.*"),
+        ({"events": "nowhere.*"}, "--events does not accept nowhere.*. Did you mean order.*? Accepted: *, "),
+        ({"events": "order.craeted"}, "order.craeted. Did you mean order.created? Accepted: *, "),
         ({"events": ","}, "at least one"),
     ],
 )

@@ -13,7 +13,7 @@ from apps.api_keys.actions.catalogue import (
 from apps.api_keys.actions.changes import expiry_of_successor, rotate_key, update_key
 from apps.api_keys.actions.creation import create_key
 from apps.api_keys.actions.leaks import report_leak
-from apps.api_keys.actions.rules import WINDOWS, check_scopes
+from apps.api_keys.actions.rules import WINDOWS, check_scopes, types_of
 from apps.api_keys.actions.states import disable_key, enable_key, quarantine_key, release_key, revoke_key
 from apps.credentials.rules import MAX_DAYS, Lifetime
 
@@ -39,5 +39,6 @@ __all__ = [
     "save_key_type",
     "save_package",
     "save_scope",
+    "types_of",
     "update_key",
 ]

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -22,15 +23,17 @@ VENDOR = (ActorKind.SYSTEM, ActorKind.OPERATOR)
 
 
 def find_type(name: str, actor: Actor) -> KeyType:
-    """This will return a type that the actor's organization may make, or raise Invalid on ``type``.
-
-    The vendor's own organization holds the vendor's own types and no others, and the reverse.
-    """
-    kind = KeyType.objects.filter(name=name, is_active=True).first()
-    is_platform = actor.organization_id == organization_pk(PLATFORM)
-    if kind is None or kind.platform_only != is_platform:
+    """Return a type that the actor's organization may make, or raise Invalid on ``type``."""
+    kind = types_of(actor).filter(name=name).first()
+    if kind is None:
         raise Invalid.field("type", _("There is no key type %(name)r here.") % {"name": name[:40]})
     return kind
+
+
+def types_of(actor: Actor) -> QuerySet[KeyType]:
+    """Return the types of the actor's organization: the vendor's own has the vendor's own, the others the rest."""
+    is_platform = actor.organization_id == organization_pk(PLATFORM)
+    return KeyType.objects.filter(is_active=True, platform_only=is_platform)
 
 
 def check_scopes(kind: KeyType, scopes: Iterable[str]) -> list[str]:

@@ -6,8 +6,9 @@ from django.core.management.base import CommandError, CommandParser
 
 from apps.api_keys import actions
 from apps.api_keys.actions import Lifetime
+from apps.api_keys.models import Scope
 from apps.base.actor import system
-from apps.base.commands import PortalCommand
+from apps.base.commands import PortalCommand, check_words, split_words
 from apps.base.instants import instant
 from apps.base.organizations import working_organization_pk
 
@@ -33,12 +34,18 @@ class Command(PortalCommand):
         parser.add_argument("--per-hour", type=int, metavar="N", help="calls; 0 is no limit, left out the type's")
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """This will make the key as the system."""
+        """Create the key as the system."""
+        actor = system(working_organization_pk(options["org"]), label="create_api_key")
+        types = {each.name: each for each in actions.types_of(actor)}
+        check_words("--type", [options["type"]], types)
+        scopes = split_words(options["scopes"])
+        catalogue = frozenset(Scope.objects.values_list("name", flat=True))
+        check_words("--scopes", scopes, types[options["type"]].holdable(catalogue))
         key, text = actions.create_key(
-            actor=system(working_organization_pk(options["org"]), label="create_api_key"),
+            actor=actor,
             name=options["name"],
             key_type=options["type"],
-            scopes=[scope.strip() for scope in options["scopes"].split(",") if scope.strip()],
+            scopes=scopes,
             subject=options["subject"],
             lifetime=self._lifetime(options["expires_in_days"]),
             limits={name: self._limit(name, options[f"per_{name}"]) for name in actions.WINDOWS},

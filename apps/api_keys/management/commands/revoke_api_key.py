@@ -8,8 +8,11 @@ from apps.api_keys import actions
 from apps.base.actor import system
 from apps.base.commands import PortalCommand
 from apps.base.descendants import descendants
+from apps.base.errors import NotFound
 from apps.base.instants import instant
 from apps.base.organizations import organization_pk
+
+NO_SUCH_KEY = "The organization {org!r} has no API key with this id. /admin/ → API keys shows the id of each key: key_…"
 
 
 class Command(PortalCommand):
@@ -23,9 +26,12 @@ class Command(PortalCommand):
         parser.add_argument("--reason", default="", help="for the audit log, at most 200 characters")
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """This will revoke the key as the system."""
+        """Revoke the key as the system."""
         actor = system(organization_pk(options["org"]), label="revoke_api_key")
-        key = actions.revoke_key(actor=actor, key_id=options["id"], reason=options["reason"])
+        try:
+            key = actions.revoke_key(actor=actor, key_id=options["id"], reason=options["reason"])
+        except NotFound:
+            raise NotFound(NO_SUCH_KEY.format(**options)) from None
         return {
             "id": key.public_id,
             "mask": key.mask,

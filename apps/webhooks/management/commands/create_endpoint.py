@@ -5,9 +5,10 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from apps.base.actor import system
-from apps.base.commands import PortalCommand
+from apps.base.commands import PortalCommand, check_words, split_words
 from apps.base.organizations import working_organization_pk
 from apps.webhooks import actions
+from apps.webhooks.catalogue import known_patterns
 
 
 class Command(PortalCommand):
@@ -21,10 +22,13 @@ class Command(PortalCommand):
         parser.add_argument("--events", default="*", metavar="a.b,c.*")
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """This will make the endpoint as the system."""
+        """Create the endpoint as the system."""
+        actor = system(working_organization_pk(options["org"]), label="create_endpoint")
+        patterns = split_words(options["events"])
+        check_words("--events", patterns, known_patterns())
         endpoint, secret = actions.create_endpoint(
-            actor=system(working_organization_pk(options["org"]), label="create_endpoint"),
+            actor=actor,
             url=options["url"],
-            event_types=[name.strip() for name in options["events"].split(",") if name.strip()],
+            event_types=patterns,
         )
         return {"id": endpoint.public_id, "url": endpoint.url, "secret": secret}
