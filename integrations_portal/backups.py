@@ -25,7 +25,8 @@ from integrations_portal.interrupts import handling
 
 BUSY_SECONDS = 60
 ENDS = {"sqlite": "sqlite3", "postgresql": "dump"}
-NAMED_HERE = re.compile(r"portal-\d{8}T\d{6}Z\.(sqlite3|dump)")
+# Behind the bar the name that the timer of earlier versions gave: sorted as text, those are the older ones.
+NAMED_HERE = re.compile(r"portal-\d{8}T\d{6}Z\.(sqlite3|dump)|\d{4}-\d\d-\d\dT\d{6}Z\.backup")
 # What a run that was killed left behind; one that is at work is younger.
 PARTIAL = re.compile(r"\.(.+)\.\d+\.partial(-wal|-shm|-journal)?")
 PARTIAL_SECONDS = 24 * 3600

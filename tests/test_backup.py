@@ -191,10 +191,11 @@ def test_the_password_stands_on_no_command_line_and_no_secret_is_passed_on(tmp_p
 
 
 def test_in_a_folder_it_gets_a_name_and_the_oldest_go(tmp_path, monkeypatch):
-    theirs = ["portal-20200101T000000Z.txt", "portal-2020.dump", "notes", ".notes.1.partial"]
+    theirs = ["portal-20200101T000000Z.txt", "portal-2020.dump", "notes", "mine.backup", ".notes.1.partial"]
+    earlier = ["2020-06-01T000000Z.backup"]
     older = [f"portal-2020010{day}T000000Z.{end}" for day, end in ((1, "dump"), (2, "sqlite3"), (3, "dump"))]
     left = [f".{older[0]}.77.partial", f".{older[1]}.78.partial-journal", f".{older[2]}.79.partial"]
-    for name in theirs + older + left:
+    for name in theirs + earlier + older + left:
         (tmp_path / name).write_text(name)
     for name in left[:2]:
         os.utime(tmp_path / name, (0, 0))
@@ -204,7 +205,7 @@ def test_in_a_folder_it_gets_a_name_and_the_oldest_go(tmp_path, monkeypatch):
     newest = os.path.basename(figures["file"])
     assert re.fullmatch(r"portal-20\d{6}T\d{6}Z\.(sqlite3|dump)", newest)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*theirs, older[2], left[2], newest])
-    assert figures["removed"] == [str(tmp_path / name) for name in older[:2]]
+    assert figures["removed"] == [str(tmp_path / name) for name in earlier + older[:2]]
 
 
 @pytest.mark.parametrize("words", [("b", "--keep", "2"), (".", "--keep", "0"), (".", "--keep", "-1")])
