@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
 from psycopg import errors
 
 from integrations_portal import poolers
@@ -41,6 +42,12 @@ WHERE a.pid <> ALL(%s) AND a.xact_start < clock_timestamp() - %s * interval '1 m
     AND %s ~ ('\y' || c.relname || '\y'))
 ORDER BY a.xact_start LIMIT 3
 """
+
+
+def is_migrated() -> bool:
+    """Tell whether the database has every migration of this version."""
+    executor = MigrationExecutor(connection)
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
 
 
 @contextmanager

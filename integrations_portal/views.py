@@ -5,7 +5,6 @@ import logging
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
@@ -18,6 +17,7 @@ from apps.webhooks.metrics import EngineCollector
 from integrations_portal import poolers
 from integrations_portal.metrics.backups import BackupCollector
 from integrations_portal.metrics.retention import RetentionCollector
+from integrations_portal.migrating import is_migrated
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +44,7 @@ def ready(request: HttpRequest) -> JsonResponse:
 
 def _fault_of_the_database() -> str:
     try:
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        if not is_migrated():
             return "not migrated"
         # Nothing is left behind: behind a pooler a temporary table would be the next one's too.
         if connection.vendor == "postgresql" and _setting("transaction_read_only") == "on":

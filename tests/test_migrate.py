@@ -1,6 +1,7 @@
 """``migrate`` while people use the portal: one at a time, short waits for its locks, a sentence where it gets none."""
 
 import io
+import subprocess
 import sys
 import threading
 import time
@@ -12,7 +13,7 @@ from django.db import connection, connections
 from django.db.migrations.recorder import MigrationRecorder
 
 from integrations_portal import migrating
-from tests.faults.processes import _environment
+from tests.faults.processes import ROOT, _environment
 from tests.poolers import pgbouncer
 from tests.servers import start, wait_until
 
@@ -149,3 +150,11 @@ def test_a_pooler_is_refused(older, run, tmp_path):
         running = run(DATABASE_URL=url, DATABASE_PREPARE="false")
         assert running.ended() == 1 and migrating.POOLED in running.said(), running.said()
     assert not is_applied()
+
+
+def test_a_worker_on_a_database_that_is_not_migrated_ends_with_a_sentence(tmp_path):
+    words = [sys.executable, "manage.py", "worker"]
+    environment = _environment({"DATABASE_URL": f"sqlite:///{tmp_path}/empty.sqlite3"})
+    ended = subprocess.run(words, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1 and len(ended.stderr.splitlines()) == 1, ended.stderr
+    assert "Run `manage.py migrate`, then start the worker." in ended.stderr

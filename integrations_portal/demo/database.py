@@ -1,17 +1,15 @@
 """Whether the demo's database is up to date and filled. Imports little: this runs at each start."""
 
 from django.core.management import call_command
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
 from apps.orgs.models import Organization
 from integrations_portal.demo.people import ACME
+from integrations_portal.migrating import is_migrated
 
 
 def migrate() -> None:
-    """This will bring the database up to date; where it is, that is only a look."""
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+    """Bring the database up to date; where it is, that is only a look."""
+    if not is_migrated():
         call_command("migrate", interactive=False, verbosity=0)
 
 

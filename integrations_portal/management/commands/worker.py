@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -20,6 +21,7 @@ from apps.base.resealing import values_that_do_not_open
 from apps.webhooks import meters
 from apps.webhooks.delivery import GRACE_SECONDS, POLL_SECONDS, Engine
 from integrations_portal import checks, poolers
+from integrations_portal.migrating import is_migrated
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, once: bool, grace: float = GRACE_SECONDS, **options: Any) -> None:
         """Run until SIGTERM or SIGINT, or once."""
         log_uncaught()
+        refuse_what_is_not_migrated()
         tell_what_does_not_open()
         tell_of_the_pooler()
         if not checks.sends_mail():
@@ -125,6 +128,16 @@ class Worker:
                 logger.exception("celery ended; it is started anew, deliveries go on meanwhile")
             if not self.stop_event.is_set():
                 time.sleep(RESTART_SECONDS)
+
+
+def refuse_what_is_not_migrated() -> None:
+    """End with a sentence where tables or columns of this version are missing."""
+    with suppress(DatabaseError):  # the engine waits for a database that is away, and says so
+        if not is_migrated():
+            logger.critical(
+                "The database is not migrated to this version. Run `manage.py migrate`, then start the worker."
+            )
+            sys.exit(1)
 
 
 def tell_what_does_not_open() -> None:
