@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.base import sweeps
 from apps.base.sweeps import Sweep
-from apps.webhooks.models import EngineTotal
+from apps.webhooks.meters import job_row, job_rows
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,13 @@ class Job:
 
 def jobs() -> list[Job]:
     """Return every job, by name."""
-    totals = dict(EngineTotal.objects.filter(name__startswith="job:").values_list("name", "value"))
+    totals = job_rows()
     return [_job(sweep, totals) for sweep in sweeps.registered()]
 
 
 def _job(sweep: Sweep, totals: dict[str, float]) -> Job:
-    found = {
-        what: totals.get(f"job:{what}:{sweep.name}", 0.0) for what in ("ran_at", "seconds", "done_at", "failed_at")
-    }
-    counts = {outcome: int(totals.get(f"job:{outcome}:{sweep.name}", 0)) for outcome in sweeps.OUTCOMES}
+    found = {what: totals.get(job_row(what, sweep.name), 0.0) for what in ("ran_at", "seconds", "done_at", "failed_at")}
+    counts = {outcome: int(totals.get(job_row(outcome, sweep.name), 0)) for outcome in sweeps.OUTCOMES}
     return Job(
         sweep, _moment(found["ran_at"]), round(found["seconds"], 2), _moment(found["done_at"]),
         _moment(found["failed_at"]), **counts,

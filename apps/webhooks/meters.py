@@ -34,7 +34,7 @@ BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60
 FORGET_WORKERS_AFTER = timedelta(days=1)
 # Counters that web processes tell of themselves and that workers count as well.
 ALSO_OF_WEB = ("portal_api_calls_lost_total", "portal_redis_unavailable_total")
-OF_WORKERS = "workers:"
+OF_WORKERS, OF_JOBS = "workers:", "job:"
 ADD = """
 INSERT INTO webhooks_enginetotal (name, value) VALUES (%s, %s)
 ON CONFLICT (name) DO UPDATE SET value = webhooks_enginetotal.value + excluded.value
@@ -61,14 +61,24 @@ def add(amounts: dict[str, float]) -> None:
             _waiting[name] = _waiting.get(name, 0) + amount
 
 
+def job_row(what: str, name: str) -> str:
+    """Return the name of the row that holds an outcome's count, or the last value, of a sweep."""
+    return f"{OF_JOBS}{what}:{name}"
+
+
+def job_rows() -> dict[str, float]:
+    """Return what all workers together wrote down about sweeps, by ``job_row``."""
+    return dict(EngineTotal.objects.filter(name__startswith=OF_JOBS).values_list("name", "value"))
+
+
 def note_job(name: str, outcome: str, seconds: float) -> None:
     """Count a run of a sweep, and keep when it was and how long it took, and when one last went well, and did not."""
-    add({f"job:{outcome}:{name}": 1})
+    add({job_row(outcome, name): 1})
     now = time.time()
     with _lock:
-        _latest[f"job:ran_at:{name}"] = now
-        _latest[f"job:seconds:{name}"] = seconds
-        _latest[f"job:{'done_at' if outcome == sweeps.SUCCEEDED else 'failed_at'}:{name}"] = now
+        _latest[job_row("ran_at", name)] = now
+        _latest[job_row("seconds", name)] = seconds
+        _latest[job_row("done_at" if outcome == sweeps.SUCCEEDED else "failed_at", name)] = now
 
 
 def _take_over() -> None:

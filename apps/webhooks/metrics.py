@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from apps.base import sweeps
 from apps.webhooks import balance, clock
-from apps.webhooks.meters import BOUNDS, ERRORS
+from apps.webhooks.meters import BOUNDS, ERRORS, job_row, job_rows
 from apps.webhooks.models import DeliveryBalance, EngineTotal
 
 logger = logging.getLogger(__name__)
@@ -162,11 +162,11 @@ def _jobs() -> list[Metric]:
     done_at = GaugeMetricFamily(
         "portal_job_last_success_timestamp_seconds", "When a run last went well, in seconds since 1970.", labels=["job"]
     )
-    found = dict(EngineTotal.objects.filter(name__startswith="job:").values_list("name", "value"))
+    found = job_rows()
     for sweep in sweeps.registered():
         for outcome in sweeps.OUTCOMES:
-            runs.add_metric([sweep.name, outcome], found.get(f"job:{outcome}:{sweep.name}", 0))
+            runs.add_metric([sweep.name, outcome], found.get(job_row(outcome, sweep.name), 0))
         budgets.add_metric([sweep.name], sweep.budget_seconds)
-        seconds.add_metric([sweep.name], found.get(f"job:seconds:{sweep.name}", 0))
-        done_at.add_metric([sweep.name], found.get(f"job:done_at:{sweep.name}", 0))
+        seconds.add_metric([sweep.name], found.get(job_row("seconds", sweep.name), 0))
+        done_at.add_metric([sweep.name], found.get(job_row("done_at", sweep.name), 0))
     return [runs, seconds, budgets, done_at]
