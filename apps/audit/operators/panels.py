@@ -20,6 +20,7 @@ from django.utils.text import capfirst
 from apps.base.identifiers import decode
 
 EMPTY = "–"
+MOST_OF_ORGANIZATION = 5
 # How a state looks in a table, by its stored word; what is not here looks like any other text.
 TONES = {
     **dict.fromkeys(("succeeded", "active", "enabled", "healthy", "sent"), "ok"),
@@ -153,6 +154,3 @@ def of_organization(organization: Any) -> list[Panel]:
             rows: Any = model._default_manager.filter(organization_id=organization.pk)
             panels.append(table(name, rows.order_by("-pk")[:MOST_OF_ORGANIZATION], columns, more_url=address))
     return [Panel("", links=links), *(panel for panel in panels if panel.rows)]
-
-
-MOST_OF_ORGANIZATION = 5
