@@ -16,7 +16,9 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, NoReturn
 
 from integrations_portal.packages import LOG, PIN, ROOT, call, fail, install, lock_bytes, pip_command, say
 
@@ -37,7 +39,7 @@ PROBES = ("django", "environ", "rest_framework", "celery")
 INSTALLED = re.compile(r"([^-]+)-(.+)\.dist-info")
 
 
-def enter(command, words):
+def enter(command: str, words: list[str]) -> None:
     """Return where this interpreter can run the command; start again in one that can otherwise."""
     # exec keeps the process id, children get another: this neither goes round in a circle nor leaks to them.
     arrived = os.environ.pop(STARTED_AGAIN, "") == str(os.getpid())
@@ -52,12 +54,12 @@ def enter(command, words):
         sys.exit(f"{sys.prefix} has no complete set of packages: install requirements/{BASE} there.")
 
 
-def start(python, arguments):
+def start(python: str, arguments: list[str]) -> NoReturn:
     """Replace this process by `python` with these arguments."""
     os.execv(python, [str(python), *arguments])  # noqa: S606  no shell is wanted
 
 
-def python_for(command):
+def python_for(command: str) -> str:
     """Find the interpreter for `command`, setting one up where that is the command's right."""
     if named := os.environ.get("PORTAL_VENV"):
         return named_python(Path(named).expanduser().absolute(), command)
@@ -70,12 +72,12 @@ def python_for(command):
     sys.exit(f"Django is not installed here: run `python3 manage.py demo`, or install requirements/{BASE}.")
 
 
-def finds_packages():
+def finds_packages() -> bool:
     """Tell whether any environment is there for the commands that set none up."""
     return bool(os.environ.get("PORTAL_VENV")) or importable() or VENV_PYTHON.exists()
 
 
-def named_python(environment, command):
+def named_python(environment: Path, command: str) -> str:
     """Give the interpreter of the environment that PORTAL_VENV names."""
     if Path(sys.prefix).resolve() == environment.resolve():
         return sys.executable
@@ -88,27 +90,27 @@ def named_python(environment, command):
     return str(python)
 
 
-def importable():
+def importable() -> bool:
     """Tell whether this interpreter has the packages every command needs."""
     return all(importlib.util.find_spec(name) for name in PROBES)
 
 
-def pins(lock):
+def pins(lock: str) -> dict[str, str]:
     """Read name → version of what the lock wants on every machine: lines with a marker are optional."""
     return {name: version for name, version, marker in PIN.findall(lock_bytes(lock).decode()) if not marker}
 
 
-def fingerprint(lock):
+def fingerprint(lock: str) -> str:
     """Give the SHA-256 of the lock's file."""
     return hashlib.sha256(lock_bytes(lock)).hexdigest()
 
 
-def carries(lock):
+def carries(lock: str) -> bool:
     """Tell whether the running interpreter has every package of the lock at its pinned version."""
     return pins(lock).items() <= installed().items()
 
 
-def installed():
+def installed() -> dict[str, str]:
     """Read name → version off the installed packages' folders: ten times as fast as importlib.metadata."""
     have: dict[str, str] = {}
     for folder in reversed(sys.path):  # the first one on the path wins
@@ -118,12 +120,12 @@ def installed():
     return have
 
 
-def is_ready(lock):
+def is_ready(lock: str) -> bool:
     """Tell whether `.venv` holds the lock's packages, as the lock is now."""
     return held_locks().get(lock) == fingerprint(lock)
 
 
-def held_locks():
+def held_locks() -> dict[str, str]:
     """Read lock → SHA-256 of what `.venv` holds: nothing where it was not finished here, by this Python."""
     try:
         ready = json.loads(READY.read_text())
@@ -133,7 +135,7 @@ def held_locks():
         return {}
 
 
-def ready_python(lock):
+def ready_python(lock: str) -> str:
     """Give `.venv`'s interpreter, setting `.venv` up first where it is not ready for `lock`."""
     if not is_ready(lock):
         try:
@@ -149,7 +151,7 @@ def ready_python(lock):
 
 
 @contextlib.contextmanager
-def one_at_a_time(name):
+def one_at_a_time(name: str) -> Iterator[IO[str]]:
     """Hold the lock file `var/<name>` alone, waiting for whoever has it."""
     VAR.mkdir(mode=0o700, exist_ok=True)
     with open(VAR / name, "a") as held:
@@ -161,7 +163,7 @@ def one_at_a_time(name):
         yield held
 
 
-def set_up(lock, held):
+def set_up(lock: str, held: IO[str]) -> None:
     """Make `.venv` hold the lock's packages, and write down that it does."""
     LOG.write_bytes(b"")
     outside = outside_pythons()
@@ -173,7 +175,7 @@ def set_up(lock, held):
     say("ready")
 
 
-def is_adopted():
+def is_adopted() -> bool:
     """Tell whether `.venv` is somebody else's work: packages are added to it then, and nothing is removed."""
     if MADE.exists() or not VENV_PYTHON.exists():
         return False
@@ -182,14 +184,14 @@ def is_adopted():
     return True
 
 
-def outside_pythons():
+def outside_pythons() -> list[str]:
     """List the interpreters that outlive `.venv`: the running one, and its base where that is another."""
     base = getattr(sys, "_base_executable", sys.executable)
     within = Path(sys.prefix).resolve() == VENV.resolve()
     return [base] if within else list(dict.fromkeys([sys.executable, base]))
 
 
-def make_environment(python):
+def make_environment(python: str) -> None:
     """Make `.venv` anew. Without pip: that is fast, and works where a system ships venv but not ensurepip."""
     say(f"making .venv with Python {PYTHON}")
     if VENV.is_symlink():
@@ -205,7 +207,7 @@ def make_environment(python):
         fail("The environment could not be made: install Python's venv (Debian: `apt install python3-venv`)")
 
 
-def write_ready(lock):
+def write_ready(lock: str) -> None:
     """Write down, at once or not at all, what `.venv` now holds."""
     held = {lock: fingerprint(lock)}
     if pins(BASE).items() <= pins(lock).items():  # what serves `test` serves `demo`

@@ -8,6 +8,7 @@ import fcntl
 import os
 import secrets
 import sys
+from argparse import Namespace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,7 +27,7 @@ HTTP_PORT = 80
 HEAD = "# Written by `manage.py demo`, read by other commands where no settings are given. Keep it secret.\n"
 
 
-def load(only_help=False):
+def load(only_help: bool = False) -> None:
     """Put the demo's settings into the environment, where that names neither a database nor a secret key.
 
     For help, which no data are needed for, settings that lead nowhere stand in for what is missing.
@@ -37,7 +38,7 @@ def load(only_help=False):
         adopt({**generated(), "DATABASE_URL": "sqlite://:memory:", "PUBLIC_URL": local_url(8000)})
 
 
-def prepare(options):
+def prepare(options: Namespace) -> None:
     """Make the demo's settings where there are none yet, and put them into the environment.
 
     The database is always the demo's own; every other variable of the environment wins over the file.
@@ -55,12 +56,12 @@ def prepare(options):
     early.start(options.port)
 
 
-def local_url(port):
+def local_url(port: int) -> str:
     """Give the demo's own address: a name, for browsers keep passkeys for names only."""
     return "http://localhost" + (f":{port}" if port != HTTP_PORT else "")
 
 
-def refuse_while_running():
+def refuse_while_running() -> None:
     """Stop here where the demo of this folder runs: its database and address must not change under it."""
     RUNNING.touch()
     with open(RUNNING, encoding="utf-8") as held:
@@ -70,7 +71,7 @@ def refuse_while_running():
             sys.exit(f"The demo of this folder is running already, on port {held.read()}: stop that one first.")
 
 
-def renew(public_url):
+def renew(public_url: str) -> dict[str, str]:
     """Give the settings as they are from now on: the secrets stay, the folder and the address may be new."""
     if DATABASE.exists() and not FILE.exists():
         sys.exit(f"{FILE} is gone, and {DATABASE} cannot be read without its secrets: start with --reset.")
@@ -80,19 +81,19 @@ def renew(public_url):
     return values
 
 
-def is_set(name):
+def is_set(name: str) -> bool:
     """Tell whether the environment gives this setting, as itself or as the name of a file."""
     return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE"))
 
 
-def adopt(values):
+def adopt(values: dict[str, str]) -> None:
     """Set what the environment does not set already."""
     for name, value in values.items():
         if f"{name}_FILE" not in os.environ:
             os.environ.setdefault(name, value)
 
 
-def claim_database(url):
+def claim_database(url: str) -> None:
     """Make the demo's own database the one in the environment, saying so where there was another."""
     given = {name: os.environ.pop(name, "") for name in ("DATABASE_URL", "DATABASE_URL_FILE")}
     if any(value not in ("", url) for value in given.values()):
@@ -100,13 +101,13 @@ def claim_database(url):
     os.environ["DATABASE_URL"] = url
 
 
-def forget():
+def forget() -> None:
     """Remove the demo's database and secrets."""
     for file in (*(Path(f"{DATABASE}{end}") for end in ("", "-wal", "-shm", "-journal")), FILE, KEY, early.MARK):
         file.unlink(missing_ok=True)
 
 
-def generated():
+def generated() -> dict[str, str]:
     """Make the settings of a new demo."""
     return {
         "DEBUG": "false",
@@ -120,12 +121,12 @@ def generated():
     }
 
 
-def random_key():
+def random_key() -> str:
     """Make 32 random bytes, as base64."""
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def places():
+def places() -> dict[str, str]:
     """Give the settings that name the project's folder: never taken from the file, as the folder may move."""
     # An absolute path brings its own slash: `sqlite:////…`. Quoted, because these are parsed as URLs.
     return {
@@ -134,7 +135,7 @@ def places():
     }
 
 
-def read():
+def read() -> dict[str, str]:
     """Read the file's settings; none where there is no file."""
     if not FILE.exists():
         return {}
@@ -143,12 +144,12 @@ def read():
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def write(values):
+def write(values: dict[str, str]) -> None:
     """Write the settings."""
     write_private(FILE, HEAD + "".join(f"{name}={value}\n" for name, value in values.items()))
 
 
-def write_private(file, text):
+def write_private(file: Path, text: str) -> None:
     """Write a file at once or not at all, readable by its owner only from the first byte on."""
     draft = file.with_name(f"{file.name}.draft")
     draft.unlink(missing_ok=True)

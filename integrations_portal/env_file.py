@@ -7,13 +7,14 @@ Django does, whose settings are read from the environment.
 import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 FILE = Path(__file__).resolve().parent.parent / ".env"
 LINE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 
 
-def load():
+def load() -> None:
     """Put the file's settings into an environment that has no secret key; what else it has counts before the file."""
     if is_given("SECRET_KEY", os.environ):
         return
@@ -37,12 +38,12 @@ def load():
             os.environ[name] = value
 
 
-def is_given(name, settings):
+def is_given(name: str, settings: Mapping[str, str]) -> bool:
     """Tell whether a setting is there, as itself or as the name of a file."""
     return bool(settings.get(name) or settings.get(f"{name}_FILE"))
 
 
-def settings(text):
+def settings(text: str) -> dict[str, str]:
     """Read name → value as systemd and Docker do; a line that they read otherwise stops the start."""
     given = {}
     for number, line in enumerate(text.splitlines(), start=1):
@@ -58,6 +59,6 @@ def settings(text):
     return given
 
 
-def unquoted(value):
+def unquoted(value: str) -> str:
     """Take the quotation marks off that stand around a value."""
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value

@@ -107,7 +107,7 @@ class Environment(environ.FileAwareEnv):
         """Return networks in CIDR form; IPv4 that is written as IPv6 is IPv4, as addresses are compared."""
         return tuple(_plain(_network(name, word)) for word in self.words(name))
 
-    def networks_with_ports(self, name: str):
+    def networks_with_ports(self, name: str) -> tuple[tuple[Network, int | None], ...]:
         """This will return pairs (network, port or None) from ``cidr`` or ``cidr:port`` (IPv6: ``[cidr]:port``)."""
         pairs = []
         for word in self.words(name):

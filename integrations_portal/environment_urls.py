@@ -70,7 +70,7 @@ def issuer(name: str, value: str) -> str:
 def database(name: str, value: str) -> dict[str, Any]:
     """Return Django's settings for a SQLite or PostgreSQL database."""
     if value == IN_MEMORY:
-        return environ.Env.db_url_config(value)
+        return dict(environ.Env.db_url_config(value))
     if value.partition("://")[0] not in DATABASE_SCHEMES or "://" not in value:
         raise ImproperlyConfigured(f"{name} must start with sqlite:// or postgres://.")
     *_, parts = (split(name, each) for each in _each_host(value))
@@ -84,7 +84,7 @@ def database(name: str, value: str) -> dict[str, Any]:
         raise ImproperlyConfigured(f"{name} names no database: postgres://user:password@host:5432/name.")
     if parts.scheme != "sqlite":
         _check_options(name, dict(parse_qsl(parts.query, keep_blank_values=True)))
-    return environ.Env.db_url_config(value)
+    return dict(environ.Env.db_url_config(value))
 
 
 def backup_database(name: str, value: str, own: dict[str, Any]) -> dict[str, Any]:

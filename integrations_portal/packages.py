@@ -7,13 +7,15 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import IO, Any, NoReturn
 
 from integrations_portal.reaper import Reaper
 
 ROOT = Path(__file__).resolve().parent.parent
 LOG = ROOT / "var" / "bootstrap.log"
-QUIETLY: dict = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT,
+QUIETLY: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT,
                  "cwd": ROOT, "encoding": "utf-8", "errors": "replace"}  # fmt: skip
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)[ \t]*(;?)", re.MULTILINE)
 # What pip says of each package it has got: from an index, from a file's path, or already there.
@@ -29,7 +31,7 @@ ADVICE = (
 )
 
 
-def lock_bytes(lock):
+def lock_bytes(lock: str) -> bytes:
     """Read the lock's file."""
     try:
         return (ROOT / "requirements" / lock).read_bytes()
@@ -37,7 +39,7 @@ def lock_bytes(lock):
         sys.exit(f"requirements/{lock} cannot be read: {problem.strerror}.")
 
 
-def pip_command(outside, inside):
+def pip_command(outside: list[str], inside: Path) -> list[str | Path]:
     """Find a pip for the environment of `inside`: one of `outside` that can fill others, else the one it may bring."""
     for python in outside:
         version = re.match(r"(\d+)\.(\d+)", call([python, "-c", "import pip; print(pip.__version__)"]).stdout)
@@ -48,7 +50,7 @@ def pip_command(outside, inside):
     sys.exit("pip 22.3 or newer is needed: install it (Debian: `apt install python3-pip`), then start again.")
 
 
-def call(command):
+def call(command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
     """Run a short command quietly."""
     with reaper() as children:
         running = children.start(command, **QUIETLY)
@@ -56,12 +58,12 @@ def call(command):
     return subprocess.CompletedProcess(command, running.returncode, told)
 
 
-def reaper():
+def reaper() -> Reaper:
     """Give what ends a program when we end; by SIGINT, at which pip removes what it unpacked."""
     return Reaper(signal.SIGINT)
 
 
-def install(pip, lock, held):
+def install(pip: list[str | Path], lock: str, held: IO[str]) -> None:
     """Install the lock with `pip`, showing how far it is."""
     command = [*pip, "install", "--require-hashes", "--no-user", "--no-input", "--disable-pip-version-check"]
     command += ["--progress-bar", "off", "-r", ROOT / "requirements" / lock]
@@ -69,16 +71,16 @@ def install(pip, lock, held):
     total = len(PIN.findall(lock_bytes(lock).decode()))
     with reaper() as children, LOG.open("a", encoding="utf-8", buffering=1) as log:
         running = children.start(command, pass_fds=[held.fileno()], **QUIETLY)
-        for line in shown(running.stdout, total):
+        for line in shown(running.stdout or (), total):
             log.write(line)
         failed = running.wait()
     if failed:
         fail("The packages could not be installed: see the log")
 
 
-def shown(lines, total):
+def shown(lines: Iterable[str], total: int) -> Iterator[str]:
     """Pass pip's lines on, telling on stderr how many of the packages it has got."""
-    seen = set()
+    seen: set[str] = set()
     for line in lines:
         if line.startswith("Ignoring "):
             total -= 1  # its marker does not fit this machine
@@ -90,7 +92,7 @@ def shown(lines, total):
         yield line
 
 
-def tell_progress(done, total):
+def tell_progress(done: int, total: int) -> None:
     """Show the count: rewriting one line on a terminal, every tenth package elsewhere."""
     text = f"installing {total} packages … ({done}/{total})"
     if sys.stderr.isatty():
@@ -99,7 +101,7 @@ def tell_progress(done, total):
         say(text)
 
 
-def fail(otherwise):
+def fail(otherwise: str) -> NoReturn:
     """End with the last lines of the log and one sentence on what to do."""
     text = LOG.read_text(encoding="utf-8")
     advice = next((advice for sign, advice in ADVICE if sign in text), otherwise)
@@ -107,6 +109,6 @@ def fail(otherwise):
     sys.exit(f"\n{advice}; then start again. The whole log is {LOG}.")
 
 
-def say(text):
+def say(text: str) -> None:
     """Print one line of progress on stderr: stdout belongs to the command."""
     print(text, file=sys.stderr, flush=True)

@@ -82,7 +82,7 @@ def _server(session: Any) -> int:
 
 def _is_pooled(session: Any) -> bool:
     """A pooler makes up the process number by which its client may cancel: it cannot know whose it will be."""
-    return _server(session) != session.info.backend_pid
+    return bool(_server(session) != session.info.backend_pid)
 
 
 def _prepare(session: Any) -> bool:

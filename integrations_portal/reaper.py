@@ -27,8 +27,8 @@ class Reaper:
     def __init__(self, polite: signal.Signals = signal.SIGTERM) -> None:
         self._polite = polite
         self._pipe = -1
-        self._watch: subprocess.Popen | None = None
-        self._children: list[subprocess.Popen] = []
+        self._watch: subprocess.Popen[Any] | None = None
+        self._children: list[subprocess.Popen[Any]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -36,7 +36,7 @@ class Reaper:
     def __exit__(self, *_error: object) -> None:
         self.stop()
 
-    def start(self, command: Sequence[Any], **options: Any) -> subprocess.Popen:
+    def start(self, command: Sequence[Any], **options: Any) -> subprocess.Popen[Any]:
         """Start a child as subprocess.Popen does, in a session of its own."""
         if self._watch is None:
             self._watch = self._start_watch()
@@ -63,7 +63,7 @@ class Reaper:
         self._collect()
         self._watch, self._children = None, []
 
-    def _start_watch(self) -> subprocess.Popen:
+    def _start_watch(self) -> subprocess.Popen[Any]:
         reading, self._pipe = os.pipe()
         # Isolated and without site-packages it starts in milliseconds. An environment's own Python may be removed.
         python = getattr(sys, "_base_executable", "") or sys.executable

@@ -23,19 +23,19 @@ Both set up what they need in .venv. All other commands are there afterwards: `m
 """
 
 
-def asked_about(words):
+def asked_about(words: list[str]) -> str | None:
     """Return the command whose help is wanted: "" for all of them, None where no help is."""
     if not words or words[0] in ("help", *HELP):
         return words[1] if len(words) > 1 else ""
     return words[0] if set(HELP) & set(words[1:]) else None
 
 
-def of_bare_command(command):
+def of_bare_command(command: str | None) -> str:
     """Return the help of a command that sets up what it needs, nothing for the others."""
-    return {"demo": demo_parser().format_help(), "test": TEST}.get(command, "")
+    return {"demo": demo_parser().format_help(), "test": TEST}.get(command or "", "")
 
 
-def demo_parser():
+def demo_parser() -> argparse.ArgumentParser:
     """Return what reads the demo's command line before Django can, and refuses what Django would."""
     parser = argparse.ArgumentParser(prog="manage.py demo", description=DEMO)
     add_demo_options(parser)
@@ -47,14 +47,14 @@ def demo_parser():
     return parser
 
 
-def add_demo_options(parser):
+def add_demo_options(parser: argparse.ArgumentParser) -> None:
     """Add the demo's own options."""
     parser.add_argument("--port", type=port, default=8000, help="the portal's (8000); its receiver takes the next one")
     parser.add_argument("--reset", action="store_true", help="forget the demo's data and key, and start over")
     parser.add_argument("--json", action="store_true", help="print one JSON line when serving, and nothing else")
 
 
-def port(text):
+def port(text: str) -> int:
     """Read the number of a port that has two more after it."""
     if not 1 <= int(text) <= HIGHEST_PORT:
         raise argparse.ArgumentTypeError(f"must be from 1 to {HIGHEST_PORT}")

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from integrations_portal.reaper import Reaper
 
@@ -17,7 +18,7 @@ class Child:
     """One process and what people call it."""
 
     name: str
-    process: subprocess.Popen
+    process: subprocess.Popen[Any]
 
 
 class Processes:

@@ -42,7 +42,7 @@ def _beyond(model: type[models.Model], cut: datetime, goes: Q | None = None) -> 
     return cut - time_of(keys[0]) if keys else NOTHING
 
 
-def _since(rows: models.QuerySet, field: str, cut: datetime) -> timedelta:
+def _since(rows: models.QuerySet[Any], field: str, cut: datetime) -> timedelta:
     oldest = rows.filter(**{f"{field}__lt": cut}).order_by(field).values_list(field, flat=True).first()
     return cut - oldest if oldest else NOTHING
 

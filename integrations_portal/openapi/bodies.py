@@ -28,7 +28,7 @@ def body_schema(serializer: StrictSerializer) -> Schema:
     return schema
 
 
-def field_schema(field: serializers.Field) -> Schema:
+def field_schema(field: serializers.Field[Any, Any, Any, Any]) -> Schema:
     """This will describe what one field takes; a kind of field that is unknown here raises TypeError."""
     schema = _plain(field)
     default = field.default
@@ -37,7 +37,7 @@ def field_schema(field: serializers.Field) -> Schema:
     return nullable(schema) if field.allow_null else schema
 
 
-def _plain(field: serializers.Field) -> Schema:
+def _plain(field: serializers.Field[Any, Any, Any, Any]) -> Schema:
     if isinstance(field, StrictSerializer):
         return body_schema(field)
     if isinstance(field, serializers.ChoiceField) and not isinstance(field, Flag):
@@ -56,7 +56,7 @@ def _plain(field: serializers.Field) -> Schema:
     raise TypeError(f"no schema for {type(field).__name__}: add it to integrations_portal/openapi/bodies.py")
 
 
-FIXED: tuple[tuple[type[serializers.Field], Schema], ...] = (
+FIXED: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], Schema], ...] = (
     (Flag, {"type": "boolean"}),
     (Address, {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}),
     (Moment, {"type": "string", "maxLength": 40, "examples": ["2026-11-22T10:00:00Z"]}),

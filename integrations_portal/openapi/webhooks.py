@@ -64,7 +64,7 @@ def _payload(event_type: EventType) -> dict[str, Any]:
 
 def _data(event_type: EventType) -> Schema | bool:
     """Return the schema of the data; one with references is a document of its own, for they are to itself."""
-    schema: Any = event_type.schema
+    schema: Schema | bool = event_type.schema
     if isinstance(schema, bool) or "$ref" not in json.dumps(schema):
         return schema
     return {"$id": f"{settings.PUBLIC_URL}/v1/event-types/{event_type.name}", **schema}
