@@ -54,7 +54,7 @@ class Makers(models.TextChoices):
     OPERATORS = "operators", _("Operators only")
 
 
-class KeyTypeQuerySet(models.QuerySet):
+class KeyTypeQuerySet(models.QuerySet["KeyType"]):
     """Types of keys."""
 
     def for_customers(self) -> Self:

@@ -26,7 +26,7 @@ class ExportStatus(models.TextChoices):
 UNFINISHED = (ExportStatus.ESTIMATING, ExportStatus.RUNNING)
 
 
-class ExportQuerySet(OrgQuerySet):
+class ExportQuerySet(OrgQuerySet["AuditExport"]):
     """Exports of organizations."""
 
     def unfinished(self) -> Self:

@@ -1,7 +1,7 @@
 """Abstract models: prefixed ids, times, and rows that belong to an organization."""
 
 import uuid
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 from django.db import models
 
@@ -9,16 +9,18 @@ from apps.base.actor import Actor, ActorKind
 from apps.base.errors import NotFound
 from apps.base.identifiers import decode, encode, new_uuid
 
+Row = TypeVar("Row", bound=models.Model)
+
 
 def creator(actor: Actor) -> dict[str, str]:
     """Return the fields that say who created a row, as ``CreatedBy`` has them."""
     return {"created_by_kind": actor.kind, "created_by_id": actor.id, "created_by_label": actor.label[:200]}
 
 
-class PrefixedQuerySet(models.QuerySet):
+class PrefixedQuerySet(models.QuerySet[Row]):
     """Rows that are found by their public id."""
 
-    def with_public_id(self, text: str) -> Any:
+    def with_public_id(self, text: str) -> Row:
         """This will return the row with the public id, or raise NotFound: also where another filter hides it."""
         key = decode(self.model.id_prefix, text)  # type: ignore[attr-defined]  # the model is a PrefixedModel
         row = self.filter(pk=key).first() if key is not None else None
@@ -52,7 +54,7 @@ class Timestamped(models.Model):
         abstract = True
 
 
-class OrgQuerySet(PrefixedQuerySet):
+class OrgQuerySet(PrefixedQuerySet[Row]):
     """Rows of organizations; every read starts with ``for_actor``."""
 
     def for_actor(self, actor: Actor) -> Self:

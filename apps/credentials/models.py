@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.models import OrgOwned, OrgQuerySet, Timestamped
+from apps.base.models import OrgOwned, OrgQuerySet, Row, Timestamped
 from apps.base.secrets import mask
 from apps.base.versions import version_of
 
@@ -37,7 +37,7 @@ class KeyStatus(models.TextChoices):
     ACTIVE = "active", _("Active")
 
 
-class SecretKeyQuerySet(OrgQuerySet):
+class SecretKeyQuerySet(OrgQuerySet[Row]):
     """Keys of one kind."""
 
     def live(self, now: datetime | None = None) -> Self:
@@ -170,7 +170,7 @@ class SecretKey(OrgOwned, Timestamped):
         return KeyStatus.ACTIVE
 
 
-class IdempotencyQuerySet(OrgQuerySet):
+class IdempotencyQuerySet(OrgQuerySet["IdempotencyRecord"]):
     """Requests that carried ``Idempotency-Key``."""
 
     def answered(self, since: datetime) -> Self:

@@ -21,7 +21,7 @@ class Severity(models.TextChoices):
 OPEN = models.Q(dismissed_at=None, resolved_at=None)
 
 
-class NoticeQuerySet(OrgQuerySet):
+class NoticeQuerySet(OrgQuerySet["Notice"]):
     """Notices of organizations."""
 
     def shown_to(self, actor: Actor) -> Self:

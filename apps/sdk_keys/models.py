@@ -87,7 +87,7 @@ class Freed(models.TextChoices):
     SILENT = "silent", _("silent for too long")
 
 
-class ActivationQuerySet(OrgQuerySet):
+class ActivationQuerySet(OrgQuerySet["Activation"]):
     """Devices that hold, or held, a place."""
 
     def active(self) -> Self:

@@ -54,7 +54,7 @@ class LeakPolicy(models.TextChoices):
     REVOKE = "revoke", _("Revoke the key")
 
 
-class OrganizationQuerySet(PrefixedQuerySet):
+class OrganizationQuerySet(PrefixedQuerySet["Organization"]):
     """Organizations; ``platform`` is the vendor's own and has no pages."""
 
     def customers(self) -> Self:
@@ -138,7 +138,7 @@ class Organization(PrefixedModel, Timestamped):
         return self.slug == PLATFORM_SLUG
 
 
-class MembershipQuerySet(OrgQuerySet):
+class MembershipQuerySet(OrgQuerySet["Membership"]):
     """Who belongs where."""
 
     def owners(self) -> Self:

@@ -22,7 +22,7 @@ class InvitationStatus(models.TextChoices):
     EXPIRED = "expired", _("Expired")
 
 
-class InvitationQuerySet(OrgQuerySet):
+class InvitationQuerySet(OrgQuerySet["Invitation"]):
     """Invitations of organizations."""
 
     def shown(self) -> Self:

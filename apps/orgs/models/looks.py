@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.base.models import OrgOwned, OrgQuerySet
 
 
-class OperatorLookQuerySet(OrgQuerySet):
+class OperatorLookQuerySet(OrgQuerySet["OperatorLook"]):
     """Operators who look at what a customer sees."""
 
     def open(self, now: datetime) -> Self:

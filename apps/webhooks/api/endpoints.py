@@ -27,7 +27,7 @@ from apps.webhooks.serializers import (
 )
 
 
-def endpoints_of(request: ApiRequest) -> EndpointQuerySet[Endpoint]:
+def endpoints_of(request: ApiRequest) -> EndpointQuerySet:
     """This will return the caller's endpoints, oldest first."""
     return Endpoint.objects.for_actor(request.actor).existing().order_by("pk")
 

@@ -85,7 +85,7 @@ class EndpointHealth(models.TextChoices):
     FAILING = "failing", _("Failing")
 
 
-class EndpointQuerySet(OrgQuerySet):
+class EndpointQuerySet(OrgQuerySet["Endpoint"]):
     """Endpoints; a deleted one stays as a row for its log and is hidden from everything else."""
 
     def existing(self) -> Self:

@@ -19,7 +19,7 @@ class ReplayStatus(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
-class ReplayQuerySet(OrgQuerySet):
+class ReplayQuerySet(OrgQuerySet["ReplayJob"]):
     """Replays of organizations."""
 
     def unfinished(self) -> Self:
