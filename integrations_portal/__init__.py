@@ -1,3 +1,3 @@
 """The project: wires the apps together; nobody imports it."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -12,19 +12,21 @@ from django.conf import settings
 
 FILE = Path(settings.BASE_DIR) / "CHANGELOG.md"
 HEADING = re.compile(r"(#{1,6}) +(.+)")
+VERSION = re.compile(r"^\[([^\]]+)\](?!\()")
 ITEM = re.compile(r"[-*] +(.+)")
+EMPTY = re.compile(r"^## .+\n\s*(?=## )", re.MULTILINE)
 INLINE = re.compile(r"(?P<code>`[^`]+`)|(?P<strong>\*\*[^*]+\*\*)|\[(?P<label>[^\]]+)\]\((?P<url>[^)\s]+)\)")
 Block = dict[str, Any]
 
 
 @cache
 def entries() -> tuple[Block, ...]:
-    """This will return the file's blocks after its title; nothing where the file does not come with the product."""
+    """Return the file's blocks after its title; nothing where the file does not come with the product."""
     try:
         text = FILE.read_text(encoding="utf-8")
     except OSError:
         return ()
-    return tuple(block for block in read(text) if block.get("level") != 1)
+    return tuple(block for block in read(EMPTY.sub("", text)) if block.get("level") != 1)
 
 
 def read(text: str) -> list[Block]:
@@ -33,8 +35,8 @@ def read(text: str) -> list[Block]:
     for lines in _groups(text):
         heading = HEADING.fullmatch(lines[0])
         if heading:
-            title = heading[2].strip("[]") if heading[2].startswith("[") and "(" not in heading[2] else heading[2]
-            blocks.append({"kind": "heading", "level": len(heading[1]), "parts": inline(title)})
+            parts = inline(VERSION.sub(r"\1", heading[2]))
+            blocks.append({"kind": "heading", "level": len(heading[1]), "parts": parts})
         elif ITEM.match(lines[0]):
             _add_item(blocks, inline(" ".join([ITEM.sub(r"\1", lines[0]), *lines[1:]])))
         else:

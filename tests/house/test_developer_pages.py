@@ -219,9 +219,13 @@ def test_the_changelog_shows_what_the_file_says(client, monkeypatch, tmp_path):
     page = text(client, "/docs/changelog")
     assert (
         'lang="en"' in page
-        and "<h2>Unreleased</h2>" in page
+        and "<h2>0.2.0 - 2026-11-30</h2>" in page
         and "<code>/v1/users/batch</code>" in page.replace("POST ", "")
     )
+    changelog.entries.cache_clear()
+    (tmp_path / "next.md").write_text("# Changelog\n\n## [Unreleased]\n\n## [0.3.0] - 2027-01-01\n- One\n")
+    monkeypatch.setattr(changelog, "FILE", tmp_path / "next.md")
+    assert [block["kind"] for block in changelog.entries()] == ["heading", "list"]
     changelog.entries.cache_clear()
     monkeypatch.setattr(changelog, "FILE", tmp_path / "none.md")
     assert "No changelog here" in text(Client(), "/docs/changelog")
