@@ -3,12 +3,14 @@
 Whatever a test needs of the two organizations comes from here, so that one name means one thing everywhere.
 """
 
+import sys
 import time
 import uuid
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +37,7 @@ from apps.credentials import gate, limits
 from apps.orgs.account import entrance
 from apps.orgs.models import Membership, Organization, Role, User
 from tests.contract import Contract
+from tests.migrated_database import copy_migrated_database
 
 PASSWORD = "correct horse battery"
 ALL_SCOPES = (
@@ -61,6 +64,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     waiting = {item.path for item in items if any(item.get_closest_marker(name) for name in WAITING)}
     # By name, not by folder: browsers, which keep the cores busy, stand between those that only wait.
     items.sort(key=lambda item: (0, item.path.name) if item.path in waiting else (1, ""))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Unregister Hypothesis's plugin where no collected test uses it: its summary would import all of Hypothesis."""
+    if "hypothesis" not in sys.modules and session.config.pluginmanager.has_plugin("hypothesispytest"):
+        session.config.pluginmanager.unregister(name="hypothesispytest")
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_keepdb: bool, django_db_createdb: bool, django_db_modify_db_settings: None) -> bool:
+    """Begin with a copy of a migrated database, on SQLite: pytest-django then finds nothing left to migrate."""
+    name = connection.creation._get_test_db_name()
+    if connection.vendor != "sqlite" or django_db_createdb or connection.creation.is_in_memory_db(name):
+        return django_db_keepdb
+    copy_migrated_database(Path(name))
+    return True
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 
 from tests.environment import ENCODED, SHARED
+from tests.migrated_database import copy_migrated_database
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = "127.0.0.1"
@@ -242,6 +243,7 @@ class Portal:
         """Make a database with the organization Acme: by the commands once in a run, from then on as a copy."""
         made, mine = Path(SHARED) / "acme.sqlite3", self.folder / "portal.sqlite3"
         if not made.exists():
+            copy_migrated_database(mine)
             self.make_organization()
             # The commands have ended, and with the last one SQLite's journal.
             draft = made.with_suffix(f".{os.getpid()}")
