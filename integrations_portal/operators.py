@@ -18,8 +18,8 @@ from django.views.decorators.http import require_POST
 
 from apps.audit.operators import newest_changes_of
 from apps.base import operator_session
-from apps.base.organizations import organization_pk
 from apps.base.requests import PortalRequest
+from apps.orgs.lookups import platform_pk
 from integrations_portal import jobs
 from integrations_portal.developer.codes import ERROR_CODES
 from integrations_portal.operator_search import find_view
@@ -126,5 +126,5 @@ class OperatorSite(AdminSite):
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """This will list the models, and beside them what was last changed in the vendor's own log."""
-        changes = newest_changes_of(organization_pk("platform"), RECENT)
+        changes = newest_changes_of(platform_pk(), RECENT)
         return super().index(request, {**(extra_context or {}), "newest_changes": changes})

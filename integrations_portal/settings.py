@@ -306,7 +306,6 @@ PORTAL_WHO_DECIDES = "apps.orgs.deciders.who_decides"
 PORTAL_OWN_EXAMPLES = "integrations_portal.own_examples.own_examples"
 PORTAL_CALL_LOG = "apps.audit.calls.record_call"
 PORTAL_IDEMPOTENCY = "apps.credentials.idempotency.Record"
-PORTAL_RETENTION = "apps.orgs.retention.days_for"
 PORTAL_CONTACT = "apps.api_keys.catalogue.contact_of"
 
 # --- Public API -----------------------------------------------------------------------------------------------

@@ -12,14 +12,13 @@ from apps.api_keys.serializers import write_limits, write_me, write_organization
 from apps.audit.calls import note_use
 from apps.base.actor import ActorKind
 from apps.base.errors import PortalError
-from apps.base.organizations import organization_pk
 from apps.base.permissions import is_read
 from apps.base.requests import ApiRequest
 from apps.credentials import gate
 from apps.credentials.gate import KeyRow, Verdict
+from apps.orgs.lookups import platform_pk
 
 API_KEY_PREFIX = "ipk_"
-PLATFORM = "platform"
 ROUTE = "/v1/api-keys/verify"
 VALID = "valid"
 # What the key's own call would have been answered, for its usage figures; any other code is a 401.
@@ -69,7 +68,7 @@ def refused(code: str, limits: list[dict[str, Any]] | None = None) -> dict[str, 
 def _sight(request: ApiRequest) -> uuid.UUID | None:
     """The organization whose keys the caller may judge; None: all of them."""
     own = request.actor.organization_id
-    is_platform_key = request.actor.kind == ActorKind.API_KEY and own == organization_pk(PLATFORM)
+    is_platform_key = request.actor.kind == ActorKind.API_KEY and own == platform_pk()
     return None if is_platform_key else own
 
 

@@ -1,28 +1,16 @@
-"""For how long rows of a kind are kept, and from when on all of them are there.
-
-The days are the portal's settings; where the port ``PORTAL_RETENTION`` names a function, it is asked which
-organizations keep a kind (``audit``, ``calls``, ``deliveries``) for other days.
-"""
+"""For how long rows of a kind are kept, and from when on all of them are there."""
 
 import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.utils.module_loading import import_string
 
 from apps.audit.models import KeptSince
 from apps.base import database_time
+from apps.orgs.lookups import RETENTION_SETTINGS, shorter_retention_days
 
-DAYS = {
-    "audit": "RETENTION_DAYS_AUDIT",
-    "calls": "RETENTION_DAYS_API_CALLS",
-    "deliveries": "RETENTION_DAYS_DELIVERIES",
-    "attempts": "RETENTION_DAYS_ATTEMPTS",
-    "events": "RETENTION_DAYS_EVENTS",
-}
-PORT = "PORTAL_RETENTION"
-OF_ORGANIZATIONS = ("audit", "calls", "deliveries")
+DAYS = {**RETENTION_SETTINGS, "attempts": "RETENTION_DAYS_ATTEMPTS", "events": "RETENTION_DAYS_EVENTS"}
 DAY = timedelta(days=1)
 
 
@@ -33,9 +21,8 @@ def days(kind: str) -> int:
 
 
 def days_of_organizations(kind: str) -> dict[uuid.UUID, int]:
-    """This will return the days of the organizations that have their own."""
-    dotted = getattr(settings, PORT, "")
-    return import_string(dotted)(kind) if dotted and kind in OF_ORGANIZATIONS else {}
+    """Return the days of the organizations that keep a kind for a shorter time."""
+    return shorter_retention_days(kind) if kind in RETENTION_SETTINGS else {}
 
 
 def oldest_kept(kind: str, organization_id: uuid.UUID) -> datetime:

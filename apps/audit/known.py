@@ -3,13 +3,13 @@
 import uuid
 from typing import Any
 
-from django.apps import apps as django_apps
 from django.db import DatabaseError
 from django.db.models import QuerySet
 
 from apps.audit.chain import genesis
 from apps.audit.models import AuditEntry, Checkpoint, Seal
 from apps.base.identifiers import decode, encode
+from apps.orgs.models import Organization
 
 
 def hash_of(organization_id: uuid.UUID | None, seq: int) -> str | None:
@@ -36,15 +36,14 @@ def organization_of(entry_id: object) -> uuid.UUID | None:
 
 def organizations() -> dict[uuid.UUID, str]:
     """This will return every organization's slug, closed ones included."""
-    rows = django_apps.get_model("orgs.Organization").objects
-    return dict(rows.order_by("slug").values_list("pk", "slug"))
+    return dict(Organization.objects.order_by("slug").values_list("pk", "slug"))
 
 
 def named(organization_id: uuid.UUID | None) -> str | None:
     """This will return the slug of an organization."""
     if organization_id is None:
         return None
-    slugs = _here(django_apps.get_model("orgs.Organization").objects.filter(pk=organization_id).values_list("slug"))
+    slugs = _here(Organization.objects.filter(pk=organization_id).values_list("slug"))
     return str(slugs[0][0]) if slugs else encode("org", organization_id)
 
 

@@ -8,11 +8,11 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from django.apps import apps as django_apps
 from django.db.models import Q
 from django.utils import timezone
 
 from apps.audit.models import Round
+from apps.orgs.models import Organization
 
 
 def due(name: str) -> Round | None:
@@ -34,6 +34,5 @@ def rest(place: Round, until: datetime) -> bool:
 
 def organizations_after(organization_id: uuid.UUID | None, limit: int) -> list[uuid.UUID]:
     """This will return the next organizations in the order of their ids, whatever their state."""
-    rows = django_apps.get_model("orgs.Organization").objects
     after = Q() if organization_id is None else Q(pk__gt=organization_id)
-    return list(rows.filter(after).order_by("pk").values_list("pk", flat=True)[:limit])
+    return list(Organization.objects.filter(after).order_by("pk").values_list("pk", flat=True)[:limit])

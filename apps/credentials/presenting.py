@@ -16,12 +16,12 @@ from apps.base.errors import NotFound
 from apps.base.forms import signed_in_since
 from apps.base.identifiers import decode
 from apps.base.models import OrgQuerySet
-from apps.base.organizations import is_member
 from apps.base.requests import PortalRequest
 from apps.credentials.descendants import descendants_of
 from apps.credentials.lifecycle import LONGEST_OVERLAP
 from apps.credentials.models import KeyStatus, SecretKey, SecretKeyQuerySet
 from apps.credentials.registry import KINDS
+from apps.orgs.lookups import is_member
 
 UNUSED_AFTER = timedelta(days=30)
 RECENT = timedelta(days=7)

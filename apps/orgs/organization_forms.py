@@ -9,11 +9,11 @@ from django.utils.translation import gettext_lazy as _
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Invalid
 from apps.base.forms import LineField, OneUseForm, StepUpForm
+from apps.orgs.lookups import RETENTION_SETTINGS, portal_retention_days, retention_field
 from apps.orgs.mailing import GROUPS
 from apps.orgs.models import LeakPolicy, Membership, Organization, OrganizationStatus, Role
 from apps.orgs.organizations import OPERATORS_OWN, SETTINGS
-from apps.orgs.organizations.settings import LONGEST_NAME, MOST_KEY_DAYS, check_settings
-from apps.orgs.retention import LEAST, MOST, field_of, most_days
+from apps.orgs.organizations.settings import LEAST_RETENTION_DAYS, LONGEST_NAME, MOST_KEY_DAYS, check_settings
 
 # With more people than this a list to scroll takes the place of ticks.
 MOST_TICKS = 30
@@ -81,23 +81,23 @@ class RetentionForm(StepUpForm, SettingsForm):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.shorter: dict[str, int] = {}
-        for kind in MOST:
-            self.fields[field_of(kind)] = self._days(kind)
-        self.order_fields([*map(field_of, MOST), "confirm", "confirm_password"])
+        for kind in RETENTION_SETTINGS:
+            self.fields[retention_field(kind)] = self._days(kind)
+        self.order_fields([*map(retention_field, RETENTION_SETTINGS), "confirm", "confirm_password"])
 
     def _days(self, kind: str) -> forms.IntegerField:
-        most = most_days(kind)
+        least, most = LEAST_RETENTION_DAYS[kind], portal_retention_days(kind)
         hint = _("From %(low)d to %(most)d days. Empty: %(most)d, as long as the portal keeps them.")
         return forms.IntegerField(
-            label=FAMILIES[kind], required=False, min_value=LEAST[kind], max_value=max(most, LEAST[kind]),
-            help_text=hint % {"low": LEAST[kind], "most": most},
+            label=FAMILIES[kind], required=False, min_value=least, max_value=max(most, least),
+            help_text=hint % {"low": least, "most": most},
         )  # fmt: skip
 
     def clean(self) -> dict[str, Any]:
         """This will find what becomes shorter, and ask for the tick where anything does."""
         values = super().clean() or {}
-        for kind in MOST:
-            name, most = field_of(kind), most_days(kind)
+        for kind in RETENTION_SETTINGS:
+            name, most = retention_field(kind), portal_retention_days(kind)
             new, old = values.get(name) or most, getattr(self.organization, name) or most
             if name in values and new < min(old, most):
                 self.shorter[kind] = new

@@ -7,8 +7,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from apps.base.forms import LineField, StepUpForm
-from apps.base.organizations import longest_key_days
 from apps.credentials.forms import LifetimeForm
+from apps.orgs.lookups import longest_key_days
 from apps.sdk_keys.actions import NewSdkKey
 from apps.sdk_keys.actions.rules import MOST_DEVICES, MOST_SILENT_DAYS
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Platform, SdkKey

@@ -9,12 +9,12 @@ import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 
-from django.apps import apps as django_apps
 from django.db import connection
 from django.db.models import F, Q
 from django.utils import timezone
 
 from apps.base.actor import Actor
+from apps.orgs.models import Organization, OrganizationStatus
 from apps.webhooks.models import DeliveryBalance
 
 COUNT_EVERY = timedelta(minutes=1)
@@ -97,9 +97,8 @@ def _count_and_store(organization_id: uuid.UUID) -> None:
 
 
 def _make_missing_rows() -> None:
-    organizations = django_apps.get_model("orgs.Organization").objects
     known = DeliveryBalance.objects.values("organization_id")
-    missing = organizations.exclude(pk__in=known).exclude(status="closed")
+    missing = Organization.objects.exclude(pk__in=known).exclude(status=OrganizationStatus.CLOSED)
     new = [DeliveryBalance(organization_id=key) for key in missing.values_list("pk", flat=True)]
     if new:
         DeliveryBalance.objects.bulk_create(new, ignore_conflicts=True)

@@ -17,10 +17,10 @@ from typing import Any
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
-from django.utils.module_loading import import_string
 
 from apps.base import database_time
 from apps.base.identifiers import encode, uuid_at
+from apps.orgs.lookups import shorter_retention_days
 from apps.webhooks import balance
 from apps.webhooks.models import (
     Attempt,
@@ -86,7 +86,7 @@ def _walks() -> list[Walk]:
         Walk("events", Event, rows, _remove_events),
         Walk("replays", ReplayJob, rows, _remove_replays),
     ]
-    own: dict[uuid.UUID, int] = import_string(settings.PORTAL_RETENTION)("deliveries")
+    own = shorter_retention_days("deliveries")
     walks += [walk.of(key, days) for key, days in own.items() for walk in walks if days < walk.days]
     return walks
 

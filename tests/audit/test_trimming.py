@@ -24,6 +24,7 @@ from apps.audit.models import (
 )  # fmt: skip
 from apps.base import database_time
 from apps.base.identifiers import uuid_at
+from apps.orgs.models import Organization
 from tests.audit.chains import export_lines, sealed_log, seals_of, verify, write_lines
 from tests.audit.conftest import change, person
 
@@ -139,8 +140,7 @@ def test_an_organization_may_have_days_of_its_own(long_log, other, on, settings)
     sweep()
     settings.RETENTION_DAYS_AUDIT = 365
     on(60)
-    settings.PORTAL_RETENTION = "tests.audit.test_trimming.shorter_days"
-    SHORT["audit"] = {long_log.pk: 40}
+    Organization.objects.filter(pk=long_log.pk).update(retention_days_audit=40)
     sweep()
     assert {cut.organization_id for cut in Cut.objects.all()} == {long_log.pk}
 
@@ -167,13 +167,6 @@ def test_a_quiet_log_is_not_cut_for_its_notes_of_cuts(long_log, on):
     assert Cut.objects.count() == 2
     actions = {seal.entry.action for seal in seals_of(long_log)}
     assert actions == {"audit.trimmed"} and len(numbers(long_log)) <= 2 and verify()[1] == ""
-
-
-SHORT: dict[str, Any] = {}
-
-
-def shorter_days(kind: str) -> dict[Any, int]:
-    return SHORT.get(kind, {})
 
 
 def test_an_old_export_proves_what_is_not_kept_any_more(long_log, on, tmp_path):

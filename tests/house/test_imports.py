@@ -2,8 +2,11 @@
 
 import importlib.util
 import os
+import pkgutil
+import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -24,3 +27,12 @@ def test_every_import_contract_is_kept():
     )
     assert lint.returncode == 0, lint.stdout + lint.stderr
     assert "0 broken" in lint.stdout
+
+
+def test_every_part_of_orgs_stands_in_one_layer():
+    """The tenant is beneath the other apps, the rest of ``apps.orgs`` above them; import-linter asks for each name."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    order = next(each["layers"] for each in contracts if each["id"] == "apps")
+    named = re.findall(r"\bapps\.orgs\.(\w+)", " ".join(order))
+    parts = {module.name for module in pkgutil.iter_modules([str(ROOT / "apps/orgs")])} - {"apps", "migrations"}
+    assert sorted(named) == sorted(parts)

@@ -14,6 +14,7 @@ from apps.base.actor import system
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.identifiers import uuid_at
 from apps.orgs import organizations
+from apps.orgs.lookups import shorter_retention_days
 from apps.orgs.models import Organization
 from tests.conftest import PASSWORD
 from tests.organizations.doors import OPERATOR, actor_of, hidden, send
@@ -243,12 +244,10 @@ def test_days_stay_within_the_operators(browser_of, ann, values):
 
 
 def test_days_for_retention_are_those_that_are_shorter(acme, rival, settings):
-    from apps.orgs.retention import days_for
-
     settings.RETENTION_DAYS_DELIVERIES = 20
     Organization.objects.filter(pk=acme.pk).update(retention_days_deliveries=7)
     Organization.objects.filter(pk=rival.pk).update(retention_days_deliveries=90)
-    assert days_for("deliveries") == {acme.pk: 7} and days_for("audit") == {}
+    assert shorter_retention_days("deliveries") == {acme.pk: 7} and shorter_retention_days("audit") == {}
 
 
 def test_a_figure_that_the_operator_undercut_since_does_not_block_the_form(acme, settings):

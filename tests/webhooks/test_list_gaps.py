@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from apps.base.actor import system
 from apps.base.errors import Conflict
-from apps.base.organizations import organization_pk
+from apps.orgs.lookups import organization_pk
 from apps.orgs.models import Organization
 from apps.webhooks import actions
 from apps.webhooks.models import Delivery, Endpoint

@@ -13,12 +13,11 @@ from apps.api_keys.models import ApiKey, KeyType, Makers, Package, Scope
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Forbidden, Invalid
 from apps.base.names import check_text
-from apps.base.organizations import longest_key_days, organization_pk
 from apps.base.permissions import ADMIN, Permission, expand
 from apps.credentials.rules import MAX_DAYS, Lifetime
+from apps.orgs.lookups import longest_key_days, platform_pk
 
 WINDOWS = ("minute", "hour")
-PLATFORM = "platform"
 VENDOR = (ActorKind.SYSTEM, ActorKind.OPERATOR)
 
 
@@ -32,7 +31,7 @@ def find_type(name: str, actor: Actor) -> KeyType:
 
 def types_of(actor: Actor) -> QuerySet[KeyType]:
     """Return the types of the actor's organization: the vendor's own has the vendor's own, the others the rest."""
-    is_platform = actor.organization_id == organization_pk(PLATFORM)
+    is_platform = actor.organization_id == platform_pk()
     return KeyType.objects.filter(is_active=True, platform_only=is_platform)
 
 

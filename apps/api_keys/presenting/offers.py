@@ -13,8 +13,8 @@ from apps.api_keys.presenting.facts import limit_texts
 from apps.api_keys.presenting.rights import Rights
 from apps.base.actor import Actor
 from apps.base.errors import Forbidden
-from apps.base.organizations import longest_key_days
 from apps.base.permissions import ADMIN
+from apps.orgs.lookups import longest_key_days
 
 FULL, OFF, OTHERS = "full", "off", "others"
 

@@ -23,10 +23,9 @@ from apps.audit.operators.rows import NewestRows, SomeRows
 from apps.audit.operators.search import help_text, search
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import PortalError
-from apps.base.organizations import organization_pk
 from apps.base.requests import PortalRequest
+from apps.orgs.lookups import platform_pk
 
-PLATFORM = "platform"
 WHOLE_KEY = re.compile(r"(ip[ks]_[0-9A-Za-z]{12})[0-9A-Za-z]+", re.ASCII)
 
 
@@ -229,7 +228,7 @@ class AuditedAdmin(OperatorAdmin):
 
     def organization_of(self, obj: models.Model) -> Any:
         """This will return whose audit log it belongs to; the catalogue is the vendor's own."""
-        return organization_pk(PLATFORM)
+        return platform_pk()
 
     def after_change(self, obj: models.Model) -> None:
         """This will do what must follow in the same transaction."""

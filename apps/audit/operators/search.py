@@ -21,8 +21,8 @@ from django.utils.translation import gettext as _
 from apps.base.identifiers import decode
 from apps.base.mail_addresses import canonical_address
 from apps.base.neighborhoods import network
-from apps.base.organizations import find_organization
 from apps.base.secrets import MASK_DOTS
+from apps.orgs.lookups import find_organization
 
 LONGEST = 254
 NEWEST_DAYS = 2

@@ -16,10 +16,11 @@ from apps.base.requests import PortalRequest
 from apps.orgs import organizations
 from apps.orgs.entrance import has_second_step, without_second_step
 from apps.orgs.longer_keys import keys_living_longer
+from apps.orgs.lookups import RETENTION_SETTINGS, portal_retention_days, retention_field
 from apps.orgs.mailing import GROUPS
 from apps.orgs.models import Membership, Organization, Role
 from apps.orgs.organization_forms import FAMILIES, GeneralForm, MailForm, RetentionForm, SecurityForm, SettingsForm
-from apps.orgs.retention import MOST, field_of, going, most_days
+from apps.orgs.retention import going
 
 NAV = "organization"
 
@@ -30,7 +31,7 @@ def organization_settings(request: PortalRequest) -> HttpResponse:
     organization = request.organization
     context = {
         "retention": [
-            {"label": label, "days": getattr(organization, field_of(kind)) or most_days(kind)}
+            {"label": label, "days": getattr(organization, retention_field(kind)) or portal_retention_days(kind)}
             for kind, label in FAMILIES.items()
         ],
         "mail": [{"label": label, "text": _recipients(organization, group)} for group, label in GROUPS.items()],
@@ -78,7 +79,7 @@ def _edit(
     context = {
         "form": form,
         "what_goes": what_goes,
-        "most": {kind: most_days(kind) for kind in MOST},
+        "most": {kind: portal_retention_days(kind) for kind in RETENTION_SETTINGS},
         **(context or {}),
     }
     return render(request, template, context, status=422 if form.errors else 200)

@@ -13,17 +13,18 @@ from apps.base.names import check_text
 from apps.base.permissions import Permission
 from apps.credentials import gate
 from apps.orgs.entrance import has_second_step
+from apps.orgs.lookups import RETENTION_SETTINGS, portal_retention_days, retention_field
 from apps.orgs.mailing import GROUPS
 from apps.orgs.models import LeakPolicy, Membership, Organization, OrganizationStatus, Role
 from apps.orgs.organizations.rows import locked, record, require_vendor
-from apps.orgs.retention import LEAST, MOST, field_of, most_days
 
 MOST_KEY_DAYS = 3650
 LONGEST_NAME = 120
 MOST_MEMBERS = 200
+LEAST_RETENTION_DAYS = {"audit": 30, "calls": 1, "deliveries": 1}
 SETTINGS = (
     *("name", "longest_key_days", "two_step_required", "leak_policy", "mail_recipients"),
-    *map(field_of, MOST),
+    *map(retention_field, RETENTION_SETTINGS),
 )
 # What only the vendor sets.
 OPERATORS_OWN = ("ceiling_per_minute", "endpoint_limit", "kept_until")
@@ -91,9 +92,9 @@ def _leak_policy(actor: Actor, organization: Organization, value: str) -> str:
 
 def _days(kind: str) -> Callable[[Actor, Organization, int | None], int | None]:
     def rule(actor: Actor, organization: Organization, value: int | None) -> int | None:
-        if value == getattr(organization, field_of(kind)):
+        if value == getattr(organization, retention_field(kind)):
             return value  # the operator's settings may have become fewer since
-        return _whole(field_of(kind), value, LEAST[kind], most_days(kind))
+        return _whole(retention_field(kind), value, LEAST_RETENTION_DAYS[kind], portal_retention_days(kind))
 
     return rule
 
@@ -140,7 +141,7 @@ RULES: dict[str, Callable[[Actor, Organization, Any], Any]] = {
     "two_step_required": _two_step,
     "leak_policy": _leak_policy,
     "mail_recipients": _recipients,
-    **{field_of(kind): _days(kind) for kind in MOST},
+    **{retention_field(kind): _days(kind) for kind in RETENTION_SETTINGS},
     "ceiling_per_minute": _as_given,
     "endpoint_limit": _as_given,
     "kept_until": _kept_until,

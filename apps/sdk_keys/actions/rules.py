@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Invalid
-from apps.base.organizations import longest_key_days
 from apps.credentials import lifecycle
 from apps.credentials.rules import MAX_DAYS, Lifetime
+from apps.orgs.lookups import longest_key_days
 from apps.sdk_keys.models import Platform, SdkKey
 
 # Apple: letters, digits, hyphens and periods, in reverse-DNS form ("CFBundleIdentifier").

@@ -8,13 +8,12 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, Invalid
-from apps.base.organizations import organization_pk
+from apps.orgs.lookups import platform_pk
 from apps.webhooks.catalogue import EVENT_NAME
 from apps.webhooks.events import HOST_EVENTS, PORTAL_EVENTS
 from apps.webhooks.models import EventOrigin, EventType, Subscription
 from apps.webhooks.schemas import check_data, check_schema
 
-PLATFORM = "platform"
 # A later version of the portal may declare more types there.
 PORTAL_WORDS = frozenset(name.partition(".")[0] for name in PORTAL_EVENTS)
 Changes = dict[str, list[Any]]
@@ -92,5 +91,5 @@ def _record(actor: Actor, row: EventType, action: str, changes: Changes) -> None
         target_id=str(row.pk),
         target_label=row.name,
         changes=changes,
-        organization_id=organization_pk(PLATFORM),
+        organization_id=platform_pk(),
     )

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from django.apps import apps as django_apps
 from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,15 +14,15 @@ from apps.base.actor import Actor
 from apps.base.errors import Conflict, Invalid, RateLimited
 from apps.base.identifiers import uuid_at
 from apps.base.names import check_text
-from apps.base.organizations import organization_pk
 from apps.base.outbound import AddressRefused, HeaderRefused, check_header, check_url
 from apps.base.secrets import MASK_DOTS
+from apps.orgs.lookups import platform_pk
+from apps.orgs.models import Organization
 from apps.webhooks.catalogue import EVERYTHING
 from apps.webhooks.inbox import is_inbox
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event, ReplayJob
 from apps.webhooks.subjects import hidden_from, require_scopes
 
-PLATFORM = "platform"
 MOST_HEADERS = 20
 TESTS_PER_MINUTE = 5
 MINUTE = timedelta(minutes=1)
@@ -112,7 +111,7 @@ def checked_limit(name: str, value: int | None, most: int) -> int | None:
 
 def check_owner(organization_id: uuid.UUID) -> None:
     """This will raise Conflict for the vendor's own organization: no event is published for it."""
-    if organization_id == organization_pk(PLATFORM):
+    if organization_id == platform_pk():
         raise Conflict(_("The platform organization gets no events. Make the endpoint in a customer's organization."))
 
 
@@ -122,10 +121,8 @@ def check_endpoint_limit(organization_id: uuid.UUID) -> None:
     Its own limit counts, or WEBHOOK_ENDPOINTS where it has none.
     It counts under the lock of the organization's row, so that two creations at once cannot both take the last place.
     """
-    organizations = django_apps.get_model("orgs.Organization").objects
-    limit = (
-        organizations.select_for_update(no_key=True).values_list("endpoint_limit", flat=True).get(pk=organization_id)
-    )
+    rows = Organization.objects.select_for_update(no_key=True)
+    limit = rows.values_list("endpoint_limit", flat=True).get(pk=organization_id)
     if limit is None:
         limit = settings.WEBHOOK_ENDPOINTS or None
     used = Endpoint.objects.existing().filter(organization_id=organization_id)

@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.apps import apps as django_apps
 from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor
@@ -13,6 +12,7 @@ from apps.base.errors import Invalid, NotFound, PortalError
 from apps.base.identifiers import decode
 from apps.base.permissions import Permission
 from apps.base.rendering import to_json
+from apps.orgs.models import Organization, OrganizationStatus
 from apps.webhooks import publishing
 from apps.webhooks.models import EventOrigin, EventType
 from apps.webhooks.publishing import Accepted
@@ -20,7 +20,7 @@ from apps.webhooks.schemas import check_data
 
 MOST_DATA_BYTES = 256 * 1024
 CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-PLATFORM, CLOSED = "platform", "closed"
+PLATFORM = "platform"
 
 
 def publish_event(
@@ -83,11 +83,9 @@ def _organization_to_publish_for(actor: Actor, is_platform: bool, organization: 
         return actor.organization_id
     if not organization:
         raise Invalid.field("organization", _("Name the organization that the event belongs to."))
-    rows = django_apps.get_model("orgs.Organization").objects
     key = decode("org", organization)
-    found: uuid.UUID | None = (
-        rows.filter(pk=key) if key else rows.filter(slug=organization)
-    ).exclude(slug=PLATFORM).exclude(status=CLOSED).values_list("pk", flat=True).first()  # fmt: skip
+    rows = Organization.objects.filter(pk=key) if key else Organization.objects.filter(slug=organization)
+    found = rows.customers().exclude(status=OrganizationStatus.CLOSED).values_list("pk", flat=True).first()
     if found is None:
         raise Invalid.field("organization", _("There is no such organization."))
     return found

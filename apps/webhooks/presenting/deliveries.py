@@ -16,9 +16,9 @@ from django.utils.translation import gettext_lazy
 
 from apps.base.identifiers import encode
 from apps.base.instants import written
-from apps.base.organizations import days_kept
 from apps.base.rendering import to_json
 from apps.base.snippets import request_as_curl
+from apps.orgs.lookups import retention_days
 from apps.webhooks.inbox import is_inbox
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event
 from apps.webhooks.models.deliveries import is_unchanged_since
@@ -104,8 +104,8 @@ def delivery_detail(delivery: Delivery, slug: str, tab: str, number: int | None)
         "timeline": timeline(delivery, attempts, here, chosen, tab),
         "hint": what_to_try(last.error, last.status_code, last.hint) if last else "",
         "curl": as_curl(delivery, chosen),
-        "keep_days": days_kept(delivery.organization_id, "deliveries", settings.RETENTION_DAYS_EVENTS),
-        "keep_attempts_days": days_kept(delivery.organization_id, "deliveries", settings.RETENTION_DAYS_ATTEMPTS),
+        "keep_days": retention_days(delivery.organization_id, "deliveries", settings.RETENTION_DAYS_EVENTS),
+        "keep_attempts_days": retention_days(delivery.organization_id, "deliveries", settings.RETENTION_DAYS_ATTEMPTS),
     }
 
 

@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from apps.base.errors import Invalid
 from apps.base.identifiers import decode, uuid_at
 from apps.base.lists import Cursors, beyond
-from apps.base.organizations import days_kept
 from apps.base.pages import chosen
 from apps.base.requests import PortalRequest
+from apps.orgs.lookups import retention_days
 from apps.webhooks import presenting
 from apps.webhooks.lists import written
 from apps.webhooks.models import Delivery, Endpoint, EndpointStatus, Event, EventType
@@ -57,7 +57,7 @@ def delivery_list(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
         "event_types": list(EventType.objects.values_list("name", flat=True)),
         "next_cursor": cursors.write(found[PER_PAGE - 1].pk) if len(found) > PER_PAGE else "",
         "is_first": not cursor,
-        "keep_days": days_kept(endpoint.organization_id, "deliveries", settings.RETENTION_DAYS_DELIVERIES),
+        "keep_days": retention_days(endpoint.organization_id, "deliveries", settings.RETENTION_DAYS_DELIVERIES),
         "poll_url": "" if cursor else _poll_url(request),
         "may_send": endpoint.status == EndpointStatus.ENABLED,
         "again_url": reverse("webhook_send_again", args=[slug, endpoint_id]),

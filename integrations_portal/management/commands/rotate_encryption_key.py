@@ -9,8 +9,8 @@ from apps.audit import actions as audit
 from apps.base.actor import system
 from apps.base.commands import PortalCommand
 from apps.base.crypto import current_key_id
-from apps.base.organizations import organization_pk
 from apps.base.resealing import Resealed, reseal_all
+from apps.orgs.lookups import platform_pk
 
 
 class Command(PortalCommand):
@@ -59,5 +59,5 @@ class Command(PortalCommand):
                 target_kind="encryption",
                 target_id=current,
                 changes={"values": [None, done.renewed]},
-                organization_id=organization_pk("platform"),
+                organization_id=platform_pk(),
             )

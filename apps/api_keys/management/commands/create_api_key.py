@@ -10,7 +10,7 @@ from apps.api_keys.models import Scope
 from apps.base.actor import system
 from apps.base.commands import PortalCommand, check_words, split_words
 from apps.base.instants import instant
-from apps.base.organizations import working_organization_pk
+from apps.orgs.lookups import working_organization_pk
 
 
 class Command(PortalCommand):

@@ -10,7 +10,7 @@ from apps.base.commands import PortalCommand
 from apps.base.descendants import descendants
 from apps.base.errors import NotFound
 from apps.base.instants import instant
-from apps.base.organizations import organization_pk
+from apps.orgs.lookups import organization_pk
 
 NO_SUCH_KEY = "The organization {org!r} has no API key with this id. /admin/ → API keys shows the id of each key: key_…"
 

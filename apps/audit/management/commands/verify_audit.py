@@ -13,7 +13,7 @@ from apps.audit import chain_check, checkpoints, file_check
 from apps.audit.known import hash_of, named, organization_of, organizations
 from apps.base.commands import PortalCommand
 from apps.base.identifiers import decode, encode
-from apps.base.organizations import organization_pk
+from apps.orgs.lookups import organization_pk
 
 MOST_OF_A_CHECKPOINT = 10_000
 LONGEST_LINE = 4 * 1024 * 1024

@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from apps.base.actor import system
 from apps.base.commands import PortalCommand, check_words, split_words
-from apps.base.organizations import working_organization_pk
+from apps.orgs.lookups import working_organization_pk
 from apps.webhooks import actions
 from apps.webhooks.catalogue import known_patterns
 
