@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.base.models import Timestamped
 from apps.base.permissions import ADMIN, expand
 from apps.credentials.models import SecretKey
+from apps.orgs.models import Organization
 
 EVERY_SCOPE = "*"
 NOT_ANNOUNCED = 999
@@ -125,7 +126,7 @@ class Package(models.Model):
     """
 
     organization = models.OneToOneField(
-        "orgs.Organization",
+        Organization,
         on_delete=models.CASCADE,
         primary_key=True,
         related_name="+",

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.audit.export_models import AuditExport, ExportChunk, ExportStatus
 from apps.base.models import OrgOwned, OrgQuerySet
+from apps.orgs.models import Organization
 
 # The rest of this module is public as well; a star is never asked for.
 __all__ = ["AuditExport", "ExportChunk", "ExportStatus"]
@@ -105,7 +106,7 @@ class Seal(models.Model):
     """An entry's place in its organization's chain. Append-only; ``apps.audit.chain`` says what the hash is of."""
 
     entry = models.OneToOneField(AuditEntry, on_delete=models.DO_NOTHING, primary_key=True, related_name="seal")
-    organization = models.ForeignKey("orgs.Organization", on_delete=models.PROTECT, related_name="+", db_index=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+", db_index=False)
     organization_id: uuid.UUID
     seq = models.PositiveBigIntegerField()
     hash = models.CharField(max_length=64)
@@ -123,7 +124,7 @@ class Seal(models.Model):
 class Checkpoint(models.Model):
     """The end of an organization's chain at a moment, signed. Append-only; only a copy kept outside proves much."""
 
-    organization = models.ForeignKey("orgs.Organization", on_delete=models.PROTECT, related_name="+", db_index=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+", db_index=False)
     organization_id: uuid.UUID
     seq = models.PositiveBigIntegerField()
     hash = models.CharField(max_length=64)
@@ -145,7 +146,7 @@ class Cut(models.Model):
     """Where retention cut: everything up to the checkpoint's number may go, and the chain begins after it."""
 
     checkpoint = models.OneToOneField(Checkpoint, on_delete=models.PROTECT, primary_key=True, related_name="+")
-    organization = models.ForeignKey("orgs.Organization", on_delete=models.PROTECT, related_name="+", db_index=False)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+", db_index=False)
     organization_id: uuid.UUID
     seq = models.PositiveBigIntegerField()
     at = MillisecondsField()
@@ -179,7 +180,7 @@ class Round(models.Model):
 class KeptSince(models.Model):
     """From when on every row of a kind is kept, as retention had it; longer days later bring nothing back."""
 
-    organization = models.ForeignKey("orgs.Organization", on_delete=models.CASCADE, related_name="+", db_index=False)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
     organization_id: uuid.UUID
     kind = models.CharField(max_length=10)
     since = models.DateTimeField()
@@ -237,7 +238,7 @@ class ApiCall(OrgOwned):
 class UsageHour(models.Model):
     """Calls of one key in one hour, by all that usage pages tell apart: what these pages read."""
 
-    organization = models.ForeignKey("orgs.Organization", on_delete=models.CASCADE, related_name="+", db_index=False)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
     credential_id = models.UUIDField(default=NO_CREDENTIAL, help_text="All zeros: a session.")
     hour = models.DateTimeField()
     method = models.CharField(max_length=8)
@@ -271,7 +272,7 @@ class UsageHour(models.Model):
 class UsageDay(models.Model):
     """The same by UTC day and without the agent: what the longer spans are read from."""
 
-    organization = models.ForeignKey("orgs.Organization", on_delete=models.CASCADE, related_name="+", db_index=False)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
     credential_id = models.UUIDField(default=NO_CREDENTIAL, help_text="All zeros: a session.")
     day = models.DateField()
     method = models.CharField(max_length=8)

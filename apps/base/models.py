@@ -81,7 +81,7 @@ class CreatedBy(models.Model):
 
 
 class OrgOwned(PrefixedModel):
-    """A row that belongs to an organization. The key is named by text: lower apps do not import ``orgs``.
+    """A row that belongs to an organization. The key is named by text: ``base`` imports no app.
 
     The foreign key has no index of its own: each table has one that starts with it and serves its lists.
     """

@@ -14,6 +14,7 @@ from apps.base.crypto import CannotDecrypt, EncryptedTextField
 from apps.base.logging import hide_query_values
 from apps.base.models import CreatedBy, OrgOwned, OrgQuerySet, Timestamped
 from apps.base.versions import version_of
+from apps.orgs.models import Organization
 from apps.webhooks.models.deliveries import Attempt, Delivery, DeliveryStatus, FanOutBatch
 from apps.webhooks.models.figures import AttemptHour, DeliveryBalance, EngineTotal, SweepPlace, WorkerBeat
 from apps.webhooks.models.replays import ReplayJob, ReplayStatus
@@ -163,7 +164,7 @@ class Subscription(models.Model):
     """One entry of an endpoint's event types, as a row: what one statement matches events against."""
 
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="subscriptions")
-    organization = models.ForeignKey("orgs.Organization", on_delete=models.CASCADE, related_name="+")
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+")
     pattern = models.CharField(max_length=100, help_text="A name, ``prefix.*`` or ``*``.")
 
     class Meta:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django.db import models
 
 from apps.base.models import OrgOwned, OrgQuerySet
+from apps.orgs.models import Organization
 
 
 class SweepPlace(models.Model):
@@ -21,7 +22,7 @@ class SweepPlace(models.Model):
 class AttemptHour(models.Model):
     """The attempts of an endpoint that began within an hour; tests and what was our own fault left out."""
 
-    organization = models.ForeignKey("orgs.Organization", on_delete=models.CASCADE, related_name="+", db_index=False)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
     endpoint = models.ForeignKey("webhooks.Endpoint", on_delete=models.CASCADE, related_name="+", db_index=False)
     hour = models.DateTimeField()
     succeeded = models.PositiveIntegerField(default=0)
