@@ -297,16 +297,22 @@ RETENTION_DAYS_NOTICES = env.whole("RETENTION_DAYS_NOTICES", default=365, low=30
 RETENTION_DAYS_AUDIT = env.whole("RETENTION_DAYS_AUDIT", default=365, low=30, high=36_500)
 RETENTION_DAYS_CLOSED_ORGANIZATION = env.whole("RETENTION_DAYS_CLOSED_ORGANIZATION", default=90, low=1, high=3650)
 
-# Ports: what lower layers call without knowing who is behind it (docs/adr/0001).
+# What ``base`` calls of the apps above, which it does not import (docs/adr/0001).
+# Who calls the API: a key is read by the gate of credentials, a session's actor is made of a membership.
 PORTAL_KEY_AUTHENTICATION = "apps.credentials.authentication.authenticate"
 PORTAL_SESSION_AUTHENTICATION = "apps.orgs.middleware.actor_for_api"
+# The guard of pages under /o/<slug>/ stands in base; whether somebody gets in says the membership.
 PORTAL_ENTER_ORGANIZATION = "apps.orgs.middleware.enter_organization"
+# The form that asks for a password stands in base; a wrong one is an entry in the audit log, and mail.
 PORTAL_WRONG_CONFIRMATION = "apps.orgs.account.failures.note_wrong_confirmation"
+# The page of a refusal is made in base; which role may, and who can give it, stands in the tables of orgs.
 PORTAL_WHO_DECIDES = "apps.orgs.deciders.who_decides"
+# The browsable API is made in base; its examples hold values of keys and endpoints.
 PORTAL_OWN_EXAMPLES = "integrations_portal.own_examples.own_examples"
+# The view of the API ends in base with the call's row, which is audit's.
 PORTAL_CALL_LOG = "apps.audit.calls.record_call"
+# The header Idempotency-Key is read in base; answers are kept beside the credentials that they belong to.
 PORTAL_IDEMPOTENCY = "apps.credentials.idempotency.Record"
-PORTAL_CONTACT = "apps.api_keys.catalogue.contact_of"
 
 # --- Public API -----------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {

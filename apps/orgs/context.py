@@ -4,12 +4,12 @@ from typing import Any
 
 from django.conf import settings
 
+from apps.api_keys.catalogue import contact_of
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.notices.actions import may_dismiss
 from apps.notices.models import Notice
 from apps.notices.texts import describe
-from apps.orgs.entrance import contact_of
 from apps.orgs.models import Membership, OrganizationStatus
 
 NOTICES_ON_TOP = 1
@@ -35,7 +35,7 @@ def page_context(request: PortalRequest) -> dict[str, Any]:
             "organization": organization,
             "nav": getattr(request, "nav", ""),
             "can": {permission.name.lower(): actor.can(permission) for permission in Permission},
-            "contact": contact_of(organization) if actor.suspended else "",
+            "contact": contact_of(organization.pk) if actor.suspended else "",
         } | _notices(request)
     return context
 

@@ -3,11 +3,10 @@
 import uuid
 
 from allauth.mfa.models import Authenticator
-from django.conf import settings
 from django.db.models import Exists, OuterRef
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
+from apps.api_keys.catalogue import contact_of
 from apps.orgs.models import Membership, Organization, OrganizationStatus
 
 # Recovery codes are no second step of their own.
@@ -31,15 +30,9 @@ def lacks_second_step(membership: Membership) -> bool:
     return membership.organization.two_step_required and not has_second_step(membership.user_id)
 
 
-def contact_of(organization: Organization) -> str:
-    """This will return whom the organization should ask about what it may not do, in the operator's words or ours."""
-    text: str = import_string(settings.PORTAL_CONTACT)(organization.pk)
-    return text
-
-
 def why_suspended(organization: Organization) -> str:
     """This will return why nothing can be changed here and whom to ask; empty where it is not suspended."""
     if organization.status != OrganizationStatus.SUSPENDED:
         return ""
     text = _("%(name)s is suspended: its pages can be read and nothing can be changed. %(contact)s")
-    return text % {"name": organization.name, "contact": contact_of(organization)}
+    return text % {"name": organization.name, "contact": contact_of(organization.pk)}
