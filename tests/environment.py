@@ -61,3 +61,9 @@ os.environ.update(
         "LOG_LEVEL": "WARNING",
     }
 )
+
+# python -m tests.environment COMMAND …: a command of manage.py where there are no settings.
+if __name__ == "__main__":
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line()
