@@ -1,7 +1,7 @@
 """``/v1/me``, ``/v1/api-keys`` and ``/v1/usage``."""
 
 from collections.abc import Callable
-from typing import ClassVar, cast
+from typing import cast
 from uuid import UUID
 
 from django.utils import timezone
@@ -24,7 +24,7 @@ from apps.api_keys.usage_figures import write_usage, write_usage_of_organization
 from apps.api_keys.verification import verify
 from apps.audit.figures import of_key, of_organization
 from apps.audit.models import LastUse
-from apps.base.api import ANY_KEY, PortalView
+from apps.base.api import ANY_KEY, PortalView, serves
 from apps.base.conditions import ObjectResponse
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
@@ -42,12 +42,10 @@ def rows_of(request: ApiRequest) -> SecretKeyQuerySet[ApiKey]:
 
 class Me(PortalView):
     about = "Who am I: the key, its organization, and what is left of its limits."
-    requires = {"GET": ANY_KEY}
-    offers = {"GET": operations.GET_ME}
     callers = ("api_key",)
-    # What is left of the limits is less with each call.
-    tagged = False
 
+    # What is left of the limits is less with each call.
+    @serves(operations.GET_ME, ANY_KEY, etag=False)
     def get(self, request: ApiRequest) -> Response:
         """This will describe the calling key."""
         row: KeyRow = request._request.caller.credential
@@ -57,9 +55,8 @@ class Me(PortalView):
 
 class ApiKeys(PortalView):
     about = "The organization's keys."
-    requires = {"GET": Permission.API_KEYS_READ, "POST": Permission.API_KEYS_WRITE}
-    offers = {"GET": operations.LIST_API_KEYS, "POST": operations.CREATE_API_KEY}
 
+    @serves(operations.LIST_API_KEYS, Permission.API_KEYS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
         """This will list keys, oldest first, in every state."""
         response = self.offset_page(request, chosen_api_keys(request, rows_of(request)), lambda key: key)
@@ -67,6 +64,7 @@ class ApiKeys(PortalView):
         response.data = [write_key(key, uses.get(key.pk)) for key in response.data]
         return response
 
+    @serves(operations.CREATE_API_KEY, Permission.API_KEYS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
         """This will make a key; its text is in this answer and never again."""
         key, text = actions.create_key(actor=request.actor, **self.validated(request, NewKeyBody))
@@ -81,14 +79,13 @@ def answer_with(request: ApiRequest, id: str) -> ObjectResponse:
 
 class OneApiKey(PortalView):
     about = "One key."
-    requires = {"GET": Permission.API_KEYS_READ, "PATCH": Permission.API_KEYS_WRITE}
-    offers = {"GET": operations.GET_API_KEY, "PATCH": operations.UPDATE_API_KEY}
-    takes_if_match = ("PATCH",)
 
+    @serves(operations.GET_API_KEY, Permission.API_KEYS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one key."""
         return answer_with(request, id)
 
+    @serves(operations.UPDATE_API_KEY, Permission.API_KEYS_WRITE, if_match=True)
     def patch(self, request: ApiRequest, id: str) -> Response:
         """This will change name, networks, limits, or make the scopes fewer."""
         rows_of(request).with_public_id(id)
@@ -99,10 +96,8 @@ class OneApiKey(PortalView):
 
 class RotateApiKey(PortalView):
     about = "A successor for a key."
-    requires = {"POST": Permission.API_KEYS_WRITE}
-    offers = {"POST": operations.ROTATE_API_KEY}
-    takes_if_match = ("POST",)
 
+    @serves(operations.ROTATE_API_KEY, Permission.API_KEYS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will make a key with the same settings; its text is in this answer and never again."""
         rows_of(request).with_public_id(id)
@@ -115,8 +110,6 @@ class RotateApiKey(PortalView):
 class ChangeOfState(PortalView):
     """The base of what brings a key into another state: the object is answered, also where it was so already."""
 
-    requires: ClassVar = {}
-    takes_if_match = ("POST",)
     body: type[StrictSerializer] = NothingBody
 
     def change(self, request: ApiRequest, id: str, action: Callable[..., ApiKey]) -> Response:
@@ -129,10 +122,9 @@ class ChangeOfState(PortalView):
 
 class RevokeApiKey(ChangeOfState):
     about = "The end of a key."
-    requires = {"POST": Permission.API_KEYS_WRITE}
-    offers = {"POST": operations.REVOKE_API_KEY}
     body = RevokeBody
 
+    @serves(operations.REVOKE_API_KEY, Permission.API_KEYS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         """Revoke a key, with what it made by rotating itself; again is the same answer and changes nothing."""
         return self.change(request, id, actions.revoke_key)
@@ -140,10 +132,9 @@ class RevokeApiKey(ChangeOfState):
 
 class DisableApiKey(ChangeOfState):
     about = "A key that is switched off for a while."
-    requires = {"POST": Permission.API_KEYS_WRITE}
-    offers = {"POST": operations.DISABLE_API_KEY}
     body = ReasonBody
 
+    @serves(operations.DISABLE_API_KEY, Permission.API_KEYS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will switch a key off until it is enabled."""
         return self.change(request, id, actions.disable_key)
@@ -151,9 +142,8 @@ class DisableApiKey(ChangeOfState):
 
 class EnableApiKey(ChangeOfState):
     about = "A disabled key that is switched on again."
-    requires = {"POST": Permission.API_KEYS_WRITE}
-    offers = {"POST": operations.ENABLE_API_KEY}
 
+    @serves(operations.ENABLE_API_KEY, Permission.API_KEYS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will switch a disabled key on again."""
         return self.change(request, id, actions.enable_key)
@@ -161,9 +151,8 @@ class EnableApiKey(ChangeOfState):
 
 class ReleaseApiKey(ChangeOfState):
     about = "The end of a quarantine."
-    requires = {"POST": Permission.API_KEYS_WRITE}
-    offers = {"POST": operations.RELEASE_API_KEY}
 
+    @serves(operations.RELEASE_API_KEY, Permission.API_KEYS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will take a key out of quarantine."""
         return self.change(request, id, actions.release_key)
@@ -171,10 +160,8 @@ class ReleaseApiKey(ChangeOfState):
 
 class VerifyApiKey(PortalView):
     about = "Somebody else's key, as a gateway received it."
-    requires = {"POST": Permission.API_KEYS_VERIFY}
-    offers = {"POST": operations.VERIFY_API_KEY}
-    takes_idempotency_key = False
 
+    @serves(operations.VERIFY_API_KEY, Permission.API_KEYS_VERIFY, idempotent=False)
     def post(self, request: ApiRequest) -> Response:
         """This will judge a key, count the call on its limits and in its usage, and answer 200 whatever it finds."""
         return Response(verify(request, **self.validated(request, VerifyBody)))
@@ -182,10 +169,8 @@ class VerifyApiKey(PortalView):
 
 class KeyUsage(PortalView):
     about = "What a key was used for."
-    requires = {"GET": (Permission.API_KEYS_READ, Permission.USAGE_READ)}
-    offers = {"GET": operations.GET_KEY_USAGE}
-    tagged = False
 
+    @serves(operations.GET_KEY_USAGE, (Permission.API_KEYS_READ, Permission.USAGE_READ), etag=False)
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return the figures of one key."""
         key = ApiKey.objects.for_actor(request.actor).with_public_id(id)
@@ -196,11 +181,9 @@ class KeyUsage(PortalView):
 
 class Usage(PortalView):
     about = "What the organization's keys, and its members in the browsable API, called."
-    requires = {"GET": Permission.USAGE_READ}
-    offers = {"GET": operations.GET_USAGE}
-    # The call that asks counts itself.
-    tagged = False
 
+    # The call that asks counts itself.
+    @serves(operations.GET_USAGE, Permission.USAGE_READ, etag=False)
     def get(self, request: ApiRequest) -> Response:
         """This will return the figures of the organization."""
         span = usage_span(request, timezone.now())

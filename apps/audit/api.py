@@ -1,7 +1,7 @@
 """``/v1/audit-log``: changes, calls and deliveries of the caller's organization, as a list and as a file."""
 
 from datetime import UTC
-from typing import Any, ClassVar
+from typing import Any
 
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
@@ -16,10 +16,11 @@ from apps.audit.sources import Filters, timeline
 from apps.audit.writing import CONTENT_TYPES, FORMATS, write_row
 from apps.base import heavy_work
 from apps.base.actor import ActorKind
-from apps.base.api import PortalView
+from apps.base.api import PortalView, serves
 from apps.base.errors import Invalid
 from apps.base.lists import Cursors, link_to
 from apps.base.negotiation import acceptable
+from apps.base.operations import Operation
 from apps.base.parameters import choice_parameter, listed_words, page_limit, time_parameter
 from apps.base.permissions import Permission
 from apps.base.rendering import JSON_ONLY
@@ -38,9 +39,8 @@ LISTS = ("category", "action")
 
 class AuditLog(PortalView):
     about = "The log, newest first."
-    requires: ClassVar = {"GET": Permission.AUDIT_READ}
-    offers = {"GET": operations.LIST_AUDIT_LOG}
 
+    @serves(operations.LIST_AUDIT_LOG, Permission.AUDIT_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
         """This will list what happened, newest first, changes that are not yet sealed included."""
         limit, cursors = page_limit(request), Cursors.of_request(request)
@@ -56,14 +56,10 @@ class AuditLog(PortalView):
 
 class ExportAuditLog(PortalView):
     about = "The log as a file, with the filters of the list."
-    requires: ClassVar = {"GET": Permission.AUDIT_READ}
-    offers = {"GET": operations.EXPORT_AUDIT_LOG}
-    # Read while it is sent.
-    tagged = False
 
-    def check_permission(self, request: ApiRequest) -> None:
+    def check_permission(self, request: ApiRequest, operation: Operation) -> None:
         """This will refuse, after a key without its scope, people who may read the log and not take it out."""
-        super().check_permission(request)
+        super().check_permission(request, operation)
         if request.actor.kind == ActorKind.USER:
             actions.require_export(request.actor)
 
@@ -77,6 +73,8 @@ class ExportAuditLog(PortalView):
             return JSON_ONLY, JSON_ONLY.media_type
         return super().perform_content_negotiation(request, force)
 
+    # Read while it is sent.
+    @serves(operations.EXPORT_AUDIT_LOG, Permission.AUDIT_READ, etag=False)
     def get(self, request: ApiRequest) -> HttpResponseBase:
         """This will send everything that matches, changes once sealed; the rows are read while they are sent."""
         file_format = choice_parameter(request, "format", FORMATS)

@@ -7,9 +7,10 @@ method 405, scope 403, Accept 406, object 404, body 413/415/400, state 409.
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import islice
 from operator import attrgetter
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -23,14 +24,14 @@ from rest_framework.views import APIView
 from apps.base import heavy_work
 from apps.base.browsing import reading
 from apps.base.callers import Caller, find_caller, port
-from apps.base.conditions import expected_by, refuse_unknown, tagged
+from apps.base.conditions import expected_by, refuse_unknown, tags_change, tags_read
 from apps.base.door import https_refusal
 from apps.base.errors import Forbidden, NotFound, PortalError
-from apps.base.idempotency import answered_once
+from apps.base.idempotency import answers_once
 from apps.base.lists import Cursors, beyond, link_to
 from apps.base.negotiation import acceptable, admits_json
 from apps.base.offsets import read_page
-from apps.base.operations import Operation
+from apps.base.operations import METHODS, Operation
 from apps.base.parameters import page_limit, refuse_undeclared
 from apps.base.parsing import SessionFormParser, StrictJSONParser, check_coding, check_length
 from apps.base.permissions import Permission
@@ -57,47 +58,74 @@ def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
     return re_path(rf"^{pattern}/?\Z", view.as_view(route=f"/v1/{route}"), name=f"api-{name}")
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def serves(
+    operation: Operation,
+    needs: Permission | tuple[Permission, ...],
+    *,
+    etag: bool | None = None,
+    idempotent: bool | None = None,
+    if_match: bool = False,
+    heavy: bool = False,
+) -> Callable[[Method], Method]:
+    """Declare what a method of a view serves, and wrap it in what is said here: nothing else is done around it.
+
+    ``needs``: a permission, a tuple of which one is enough, or ANY_KEY. ``etag``, which each GET says: the answer has
+    an ETag, and is 304 where the caller has it already. ``idempotent``, which each POST says: it honours
+    Idempotency-Key; such a method reads its body by ``validated``, also where it takes none, for that is where the
+    request begins to have effect. ``if_match``: the method hands ``expected`` to its action, and an ``ObjectResponse``
+    carries the ETag that GET gives now. ``heavy``: the work with a good body takes long, so that few may run at a time.
+    """
+    permissions = (needs,) if isinstance(needs, Permission) else needs
+
+    def declare(method: Method) -> Method:
+        name = method.__name__
+        if (etag is not None, idempotent is not None) != (name == "get", name == "post"):
+            raise TypeError(f"{method.__qualname__}: each get says etag, each post idempotent, and nothing else does")
+        served: Any = method
+        if etag:
+            served = tags_read(served)
+        elif if_match:
+            served = tags_change(served)
+        if idempotent:
+            served = answers_once(served)
+        served.operation = replace(
+            operation, needs=permissions, etag=bool(etag), idempotent=bool(idempotent), if_match=if_match, heavy=heavy
+        )
+        return cast(Method, served)
+
+    return declare
+
+
+def _declared(method: Any) -> Operation:
+    operation = getattr(method, "operation", None)
+    if operation is None:
+        raise TypeError(f"{method.__qualname__} declares no operation: it takes @serves")
+    return cast(Operation, operation)
+
+
 class PortalView(APIView):
-    """An API view: declares what each method needs, or refuses to load.
-
-    ``requires`` maps each HTTP method to a permission, a tuple of which one is enough, or ANY_KEY; ``offers`` to what
-    it takes and answers, of which the reference is made. A ``post`` reads its body by ``validated``, also where it
-    takes none: that is where a request with Idempotency-Key begins to have effect.
-
-    ``tagged``: GET and HEAD answer an ETag, and 304 where the caller has it already. ``takes_if_match``: the methods
-    that hand ``expected`` to their action; of those, an ``ObjectResponse`` carries the tag that GET gives now.
+    """An API view: each of its methods is declared by ``serves``, or the view refuses to load.
 
     ``about``: what the browsable API says of the view where somebody comes by a method that it does not take.
-
-    ``heavy``: the methods whose work with a good body takes long, so that few may run at a time.
     """
 
     route = ""
     about: ClassVar[str] = ""
-    requires: ClassVar[dict[str, Permission | tuple[Permission, ...]]] = {}
+    # By HTTP method, what ``serves`` declares.
     offers: ClassVar[dict[str, Operation]] = {}
     callers: ClassVar[tuple[str, ...]] = ("api_key", "user")
-    takes_idempotency_key: ClassVar[bool] = True
-    tagged: ClassVar[bool] = True
-    takes_if_match: ClassVar[tuple[str, ...]] = ()
-    heavy: ClassVar[tuple[str, ...]] = ()
     http_method_names = ("get", "post", "put", "patch", "delete", "head")
     format_kwarg = None
     allow = ""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        for method in ("get", "post", "put", "patch", "delete"):
-            if hasattr(cls, method) and method.upper() not in cls.requires:
-                raise TypeError(f"{cls.__name__}.{method} declares no permission")
-            if method in vars(cls) and method.upper() not in cls.offers:
-                raise TypeError(f"{cls.__name__}.{method} declares no operation")
-        own = [name for name in cls.http_method_names if hasattr(cls, "get" if name == "head" else name)]
-        cls.allow = ", ".join(name.upper() for name in own)
-        for method in vars(cls).keys() & {"get", "post", "put", "patch"}:
-            setattr(cls, method, tagged(vars(cls)[method]))
-        if "post" in vars(cls):
-            cls.post = answered_once(cls.post)  # type: ignore[attr-defined]  # checked in the line above
+        own = [method for method in METHODS if hasattr(cls, method.lower())]
+        cls.offers = {method: _declared(getattr(cls, method.lower())) for method in own}
+        cls.allow = ", ".join([*own, "HEAD"] if "GET" in own else own)
 
     # DRF's stubs take any request here and in ``dispatch``; what comes has passed the middlewares.
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
@@ -114,17 +142,16 @@ class PortalView(APIView):
         if caller.browses:
             reading.take_as_meant(raw)
         self.check_path(raw)
-        method = raw.method.lower()
-        if method not in self.http_method_names or not hasattr(self, method):
+        operation = self.offers.get("GET" if raw.method == "HEAD" else raw.method)
+        if operation is None:
             raise PortalError(f"This path does not take {raw.method}.", "method_not_allowed", 405)
-        self.check_permission(request)
+        self.check_permission(request, operation)
         if caller.browses:
-            reading.require_confirmation(raw, self.offers.get(raw.method))
+            reading.require_confirmation(raw, operation)
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         if raw.META.get("QUERY_STRING"):
-            operation = self.offers["GET" if raw.method == "HEAD" else raw.method]
             refuse_undeclared(raw.GET, operation, is_session=caller.browses)
-        refuse_unknown(raw.META, raw.method, self, is_page=request.accepted_renderer is not JSON_ONLY)
+        refuse_unknown(raw.META, raw.method, operation, is_page=request.accepted_renderer is not JSON_ONLY)
 
     # DRF's way through a view, less what it makes anew for each request and JSON does not need.
 
@@ -153,7 +180,7 @@ class PortalView(APIView):
         if "\0" in request.path_info:
             raise NotFound()
 
-    def check_permission(self, request: ApiRequest) -> None:
+    def check_permission(self, request: ApiRequest, operation: Operation) -> None:
         """This will refuse a kind of caller that the view does not serve, then a missing scope."""
         if not self.callers:
             return
@@ -161,8 +188,7 @@ class PortalView(APIView):
         if actor.kind not in self.callers:
             message = KEYS_ALONE if raw.caller.browses else "This kind of key cannot be used here."
             raise Forbidden(message, "insufficient_scope")
-        needed = self.requires["GET" if raw.method == "HEAD" else raw.method]
-        needed = (needed,) if isinstance(needed, str) else needed
+        needed = operation.needs
         raw.scopes_used = tuple(islice(filter(actor.can, needed), 1))
         if needed and not raw.scopes_used:
             if raw.caller.browses and not port(settings.PORTAL_WHO_DECIDES)(raw.organization, needed)["role"]:
@@ -231,7 +257,7 @@ class PortalView(APIView):
         check_coding(request._request.META)
         checker = serializer(data=reading.json_of(request.data, serializer), **options)
         checker.is_valid(raise_exception=True)
-        if request.method in self.heavy:
+        if self.offers[request.method].heavy:
             request._request.heavy_work.enter_context(heavy_work.take(request.actor.organization_id))
         values = checker.validated_data if prepare is None else prepare(checker.validated_data)
         if request._request.attempt is not None:

@@ -13,6 +13,7 @@ from typing import Any
 from rest_framework.response import Response
 
 from apps.base.errors import Invalid
+from apps.base.operations import Operation
 from apps.base.rendering import JSON_ONLY, write
 from apps.base.versions import ANYTHING, Expected, short_digest
 
@@ -58,42 +59,46 @@ def expected_by(headers: Mapping[str, Any]) -> Expected:
     return ANYTHING if tags is None else Expected(frozenset(tag.partition(".")[0] for tag in tags))
 
 
-def refuse_unknown(headers: Mapping[str, Any], method: str, view: Any, *, is_page: bool) -> None:
+def refuse_unknown(headers: Mapping[str, Any], method: str, operation: Operation, *, is_page: bool) -> None:
     """This will raise Invalid for a condition that a call does not look at: it would be taken for kept.
 
     ``is_page``: the answer is for a person, so it has no tag to compare with.
     """
-    is_tagged = method in READS and view.tagged and not is_page
-    if "HTTP_IF_MATCH" in headers and not is_tagged and method not in view.takes_if_match:
+    is_tagged = operation.etag and not is_page
+    if "HTTP_IF_MATCH" in headers and not is_tagged and not operation.if_match:
         raise Invalid.field("If-Match", "This call takes no If-Match: leave it out.")
     if "HTTP_IF_NONE_MATCH" in headers and method not in READS:
         raise Invalid.field("If-None-Match", "If-None-Match is for GET and HEAD: leave it out.")
 
 
-def tagged(method: Callable[..., Any]) -> Callable[..., Any]:
-    """This will have a view's method put the tag on its answer, and answer a read that has it already with 304."""
+def tags_change(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Have a method that answers the object it changed put the tag on it that reading the object gives now."""
 
     @wraps(method)
-    def answer(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+    def change(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
         response = method(view, request, *args, **kwargs)
-        is_json = request.accepted_renderer is JSON_ONLY and isinstance(response, Response)
-        if is_json and response.status_code == 200:
-            if request.method not in READS:
-                _tag_change(response)
-            elif view.tagged:
-                _answer_read(request.META, response)
+        is_object = isinstance(response, ObjectResponse) and response.status_code == 200
+        if is_object and request.accepted_renderer is JSON_ONLY:
+            body = JSON_ONLY.render(response.data)
+            write(response, body)
+            as_read = body if response.as_read is None else JSON_ONLY.render(response.as_read)
+            response.headers["ETag"] = f'"{response.version}.{_digest(as_read)}"'
         return response
 
-    return answer
+    return change
 
 
-def _tag_change(response: Response) -> None:
-    """Put on the answer to a change the tag that reading the object gives now."""
-    if isinstance(response, ObjectResponse):
-        body = JSON_ONLY.render(response.data)
-        write(response, body)
-        as_read = body if response.as_read is None else JSON_ONLY.render(response.as_read)
-        response.headers["ETag"] = f'"{response.version}.{_digest(as_read)}"'
+def tags_read(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Have a GET put a tag on its answer, and answer 304 where the caller has it already."""
+
+    @wraps(method)
+    def read(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        response = method(view, request, *args, **kwargs)
+        if request.accepted_renderer is JSON_ONLY and response.status_code == 200:
+            _answer_read(request.META, response)
+        return response
+
+    return read
 
 
 def _answer_read(headers: Mapping[str, Any], response: Response) -> None:

@@ -152,14 +152,14 @@ def in_progress() -> Conflict:
     return Conflict(message, "idempotency_in_progress")
 
 
-def answered_once(method: Callable[..., Response]) -> Callable[..., Response]:
-    """This will have a view's ``post`` honour the header, unless the view says ``takes_idempotency_key = False``."""
+def answers_once(method: Callable[..., Response]) -> Callable[..., Response]:
+    """Have a POST honour the header."""
 
     @wraps(method)
     def post(view: Any, request: Any, *args: Any, **kwargs: Any) -> Response:
         raw = request._request
         key = raw.headers.get(HEADER)
-        if key is None or not view.takes_idempotency_key:
+        if key is None:
             return method(view, request, *args, **kwargs)
         try:
             body = raw.body

@@ -1,6 +1,6 @@
 """What is no path of the API, and ``/v1`` itself: to somebody signed in the list of everything, else no path either."""
 
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 from rest_framework.response import Response
 
@@ -14,7 +14,6 @@ from apps.base.requests import ApiRequest
 
 class UnknownPath(PortalView):
     about = "Everything under ``/v1`` that is no path: 404 for strangers at once, for a valid key after its limits."
-    requires: ClassVar[dict[str, Any]] = {}
 
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """This will answer 404 whatever else is wrong with a stranger's request."""
@@ -40,7 +39,6 @@ class UnknownPath(PortalView):
 class Root(UnknownPath):
     about = "Everything that the API has, with what the reader's role may do."
     is_root = True
-    requires: ClassVar[dict[str, Any]] = {}
 
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """This will let a member read in a browser, and answer everybody else as any unknown path does."""

@@ -10,6 +10,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from apps.base.permissions import Permission
 from apps.base.serializers import StrictSerializer
 from apps.base.shapes import Schema, Shape
 
@@ -86,6 +87,12 @@ class Operation:
     step_up: bool = False
     # Answers other than the usual one, by a name that says which.
     more_examples: Mapping[str, Any] = field(default_factory=dict)
+    # What ``serves`` says where the view's method is.
+    needs: tuple[Permission, ...] = ()
+    etag: bool = False
+    idempotent: bool = False
+    if_match: bool = False
+    heavy: bool = False
 
     @cached_property
     def query_names(self) -> dict[str, bool]:
@@ -93,12 +100,6 @@ class Operation:
         of_pages = PAGE_PARAMETERS[self.paging] if self.paging else ()
         own = {each.name: each.many for each in self.parameters if each.where == "query"}
         return {**own, **dict.fromkeys(of_pages, False)}
-
-
-def needed_by(view: Any, method: str) -> tuple[str, ...]:
-    """This will return the permissions of which one is enough for a method of a view; none: whoever calls will do."""
-    needed = view.requires[method]
-    return (needed,) if isinstance(needed, str) else tuple(needed)
 
 
 def span_parameters(of: str) -> tuple[Parameter, ...]:

@@ -2,12 +2,11 @@
 
 import time
 from dataclasses import replace
-from typing import Any, ClassVar
 
 from rest_framework.response import Response
 
 from apps.base.actor import system
-from apps.base.api import ANY_KEY, ANYBODY, PortalView
+from apps.base.api import ANY_KEY, ANYBODY, PortalView, serves
 from apps.base.errors import Invalid, RateLimited
 from apps.base.neighborhoods import network
 from apps.base.requests import ApiRequest, PortalRequest
@@ -24,11 +23,9 @@ ANSWER_SECONDS = 0.1
 
 class LeakedKeys(PortalView):
     about = "Reports of keys that are public, from anybody. A credential in the headers is not looked at."
-    requires: ClassVar[dict[str, Any]] = {"POST": ANY_KEY}
-    offers = {"POST": operations.REPORT_LEAK}
     callers = ANYBODY
-    takes_idempotency_key = False
 
+    @serves(operations.REPORT_LEAK, ANY_KEY, idempotent=False)
     def post(self, request: ApiRequest) -> Response:
         """This will take the report of a leaked key; the answer is the same whether there is such a key or not."""
         started = time.monotonic()
@@ -53,9 +50,8 @@ def limit_reports(request: PortalRequest) -> None:
 
 class Descendants(PortalView):
     about = "What a user or an API key created and what still works."
-    requires = {"GET": READS}
-    offers = {"GET": operations.LIST_DESCENDANTS}
 
+    @serves(operations.LIST_DESCENDANTS, READS, etag=True)
     def get(self, request: ApiRequest) -> Response:
         """List what a user or an API key created that still works, also through keys that it created, oldest first."""
         creator = creator_parameter(request, "of")
@@ -68,9 +64,8 @@ class Descendants(PortalView):
 
 class EndDescendants(PortalView):
     about = "The end of what a user or an API key created."
-    requires = {"POST": WRITES}
-    offers = {"POST": operations.END_DESCENDANTS}
 
+    @serves(operations.END_DESCENDANTS, WRITES, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
         """Revoke keys and invitations, remove members and pause endpoints that a user or an API key created."""
         body = self.validated(request, EndDescendantsBody)

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from rest_framework.response import Response
 
-from apps.base.api import PortalView
+from apps.base.api import PortalView, serves
 from apps.base.conditions import ObjectResponse
 from apps.base.mail_addresses import refuse_no_address, spellings
 from apps.base.permissions import Permission
@@ -39,10 +39,8 @@ def rows_of(request: ApiRequest) -> QuerySet[Membership]:
 
 class Users(PortalView):
     about = "The list, and new ones."
-    requires = {"GET": Permission.USERS_READ, "POST": Permission.USERS_WRITE}
-    offers = {"GET": operations.LIST_USERS, "POST": operations.CREATE_USER}
-    heavy = ("POST",)
 
+    @serves(operations.LIST_USERS, Permission.USERS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
         """This will list users, oldest first."""
         # Four columns and no model: the objects of a page cost more than its queries.
@@ -53,6 +51,7 @@ class Users(PortalView):
         rows = rows.values_list(*LISTED, "pk")
         return self.offset_page(request, rows, lambda row: write_row(*row[:-1]), key=itemgetter(-1))
 
+    @serves(operations.CREATE_USER, Permission.USERS_WRITE, idempotent=True, heavy=True)
     def post(self, request: ApiRequest) -> Response:
         """This will make a viewer."""
         body = self.validated(request, NewUserBody, prepare=with_hash)
@@ -61,10 +60,8 @@ class Users(PortalView):
 
 class UserBatch(PortalView):
     about = "Several new users at once, each by itself."
-    requires = {"POST": Permission.USERS_WRITE}
-    offers = {"POST": operations.CREATE_USERS}
-    heavy = ("POST",)
 
+    @serves(operations.CREATE_USERS, Permission.USERS_WRITE, idempotent=True, heavy=True)
     def post(self, request: ApiRequest) -> Response:
         """This will make up to 100 viewers; a bad one does not undo the others."""
         items = self.validated(request, NewUsersBody, prepare=judged)["users"]
@@ -77,34 +74,30 @@ class UserBatch(PortalView):
 
 class OneUser(PortalView):
     about = "One user of the organization."
-    requires = {
-        "GET": Permission.USERS_READ,
-        "PUT": Permission.USERS_WRITE,
-        "PATCH": Permission.USERS_WRITE,
-        "DELETE": Permission.USERS_WRITE,
-    }
-    offers = {
-        "GET": operations.GET_USER,
-        "PUT": operations.REPLACE_USER,
-        "PATCH": operations.UPDATE_USER,
-        "DELETE": operations.DELETE_USER,
-    }
-    takes_if_match = ("PUT", "PATCH", "DELETE")
 
+    @serves(operations.GET_USER, Permission.USERS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one user."""
         member = actions.find_membership(request.actor, id)
         return ObjectResponse(write_single(member), member.version)
 
+    @serves(operations.REPLACE_USER, Permission.USERS_WRITE, if_match=True)
     def put(self, request: ApiRequest, id: str) -> Response:
         """This will change the name, the address, or both."""
+        return self._change(request, id)
+
+    @serves(operations.UPDATE_USER, Permission.USERS_WRITE, if_match=True)
+    def patch(self, request: ApiRequest, id: str) -> Response:
+        """Do the same: each field may be left out."""
+        return self._change(request, id)
+
+    def _change(self, request: ApiRequest, id: str) -> Response:
         actions.find_membership(request.actor, id)
         body, expected = self.validated(request, UserChangeBody), self.expected(request)
         member = actions.update_user(actor=request.actor, user_id=id, expected=expected, **body)
         return ObjectResponse(write_changed(member), member.version, as_read=write_single(member))
 
-    patch = put
-
+    @serves(operations.DELETE_USER, Permission.USERS_WRITE, if_match=True)
     def delete(self, request: ApiRequest, id: str) -> Response:
         """This will remove the user from the organization; an account of no other one is erased."""
         actions.find_membership(request.actor, id)
@@ -114,14 +107,14 @@ class OneUser(PortalView):
 
 class Invitations(PortalView):
     about = "The invitations that stand, and new ones."
-    requires = {"GET": Permission.USERS_READ, "POST": Permission.USERS_WRITE}
-    offers = {"GET": operations.LIST_INVITATIONS, "POST": operations.CREATE_INVITATION}
 
+    @serves(operations.LIST_INVITATIONS, Permission.USERS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
         """This will list what nobody accepted or withdrew, oldest first; past its time an invitation stays here."""
         rows = Invitation.objects.for_actor(request.actor).shown().open().order_by("pk")
         return self.offset_page(request, rows, write_invitation)
 
+    @serves(operations.CREATE_INVITATION, Permission.USERS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
         """This will invite an address; the mail follows."""
         body = self.validated(request, InvitationBody)
@@ -133,9 +126,8 @@ class Invitations(PortalView):
 
 class OneInvitation(PortalView):
     about = "One invitation."
-    requires = {"DELETE": Permission.USERS_WRITE}
-    offers = {"DELETE": operations.DELETE_INVITATION}
 
+    @serves(operations.DELETE_INVITATION, Permission.USERS_WRITE)
     def delete(self, request: ApiRequest, id: str) -> Response:
         """This will withdraw it: its link is dead."""
         actions.revoke_invitation(actor=request.actor, invitation_id=id)

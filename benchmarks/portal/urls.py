@@ -3,7 +3,7 @@
 from django.urls import include, path
 from rest_framework.response import Response
 
-from apps.base.api import PortalView, api_path
+from apps.base.api import PortalView, api_path, serves
 from apps.base.operations import Answer, Operation
 from apps.base.permissions import Permission
 from apps.base.programs import ApiRoutes
@@ -16,9 +16,8 @@ READ_TRIVIAL = Operation("readTrivial", "Answer.", {200: Answer("The same body e
 
 class Trivial(PortalView):
     about = "Needs a scope, like any other route."
-    requires = {"GET": Permission.USERS_READ}
-    offers = {"GET": READ_TRIVIAL}
 
+    @serves(READ_TRIVIAL, Permission.USERS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
         """This will answer."""
         return Response(TRIVIAL)

@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.operations import METHODS, PAGE_PARAMETERS, Answer, Operation, needed_by
+from apps.base.operations import METHODS, PAGE_PARAMETERS, Answer, Operation
 from apps.base.permissions import ADMIN
 from apps.base.snippets import LANGUAGES, Call, call_of, written
 from integrations_portal.developer.readers import page, reader_of
@@ -57,7 +57,7 @@ def served(routes: list[Any]) -> Iterator[Served]:
         view, path = route.callback.view_class, route.callback.view_initkwargs["route"]
         for method in METHODS:
             if method in view.offers:
-                scopes = needed_by(view, method)
+                scopes = view.offers[method].needs
                 names = (*map(str, scopes), *((ADMIN,) if scopes else ()))
                 yield Served(path, method, names, view.callers, view.offers[method])
 

@@ -9,14 +9,14 @@ from django.conf import settings
 from django.urls import URLPattern
 
 from apps.base.api import PortalView
-from apps.base.operations import METHODS, Answer, Operation, Parameter, needed_by
+from apps.base.operations import METHODS, Answer, Operation, Parameter
 from apps.base.permissions import ADMIN
 from apps.base.shapes import Schema
 from apps.webhooks.models import EventType
 from integrations_portal import __version__
 from integrations_portal.developer.codes import ERROR_CODES, example_body
 from integrations_portal.openapi.bodies import body_schema
-from integrations_portal.openapi.headers import HEADERS, PARAMETERS, answer_headers, is_tagged, shared_parameters
+from integrations_portal.openapi.headers import HEADERS, PARAMETERS, answer_headers, shared_parameters
 from integrations_portal.openapi.refusals import ERROR, codes_of
 from integrations_portal.openapi.webhooks import webhooks
 
@@ -111,15 +111,14 @@ def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> 
     }
 
 
-def scopes_of(view: type[PortalView], method: str) -> list[str]:
+def scopes_of(view: type[PortalView], operation: Operation) -> list[str]:
     """This will name the scopes any one of which is enough; none: any key will do."""
-    scopes = needed_by(view, method)
-    return [*map(str, scopes), ADMIN] if scopes and view.callers else []
+    return [*map(str, operation.needs), ADMIN] if operation.needs and view.callers else []
 
 
 def _operation(view: type[PortalView], method: str, path: str, shared: Shared) -> dict[str, Any]:
     operation = view.offers[method]
-    scopes = scopes_of(view, method)
+    scopes = scopes_of(view, operation)
     found: dict[str, Any] = {
         "operationId": operation.id,
         "summary": operation.summary,
@@ -128,13 +127,13 @@ def _operation(view: type[PortalView], method: str, path: str, shared: Shared) -
         "x-scopes": scopes,
         "parameters": [
             *_path_parameters(path),
-            *shared_parameters(view, method, operation),
+            *shared_parameters(operation),
             *map(_parameter, operation.parameters),
         ],
     }
     if operation.body is not None:
         found["requestBody"] = _request_body(operation, shared)
-    found["responses"] = _responses(view, method, operation, path, shared)
+    found["responses"] = _responses(view, operation, path, shared)
     if not view.callers:
         found["security"] = []
     return found
@@ -193,19 +192,19 @@ def _request_body(operation: Operation, shared: Shared) -> Schema:
     }
 
 
-def _responses(view: type[PortalView], method: str, operation: Operation, path: str, shared: Shared) -> dict[str, Any]:
+def _responses(view: type[PortalView], operation: Operation, path: str, shared: Shared) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for status, answer in operation.answers.items():
         found[str(status)] = {
             "description": answer.text,
-            "headers": _headers(answer_headers(view, method, operation, status)),
+            "headers": _headers(answer_headers(view, operation, status)),
             **_content(operation, answer, shared),
         }
-    if is_tagged(view, method):
-        held = _headers(answer_headers(view, method, operation, 304))
+    if operation.etag:
+        held = _headers(answer_headers(view, operation, 304))
         found["304"] = {"description": "Nothing new: the caller holds it.", "headers": held}
-    for status, codes in codes_of(view, method, operation, path).items():
-        headers = answer_headers(view, method, operation, status)
+    for status, codes in codes_of(view, operation, path).items():
+        headers = answer_headers(view, operation, status)
         found[str(status)] = {"$ref": f"#/components/responses/{shared.refusal(status, codes, headers)}"}
     return found
 

@@ -70,7 +70,7 @@ PARAMETERS |= {
 }
 
 
-def answer_headers(view: type[PortalView], method: str, operation: Operation, status: int) -> list[str]:
+def answer_headers(view: type[PortalView], operation: Operation, status: int) -> list[str]:
     """This will name the headers that an answer of this status may carry."""
     found = ["X-Request-ID"]
     if view.callers and status != 401:
@@ -83,38 +83,33 @@ def answer_headers(view: type[PortalView], method: str, operation: Operation, st
         found.append("Accept-Encoding")
     if status in (429, 503):
         found.append("Retry-After")
-    if status == 409 and method == "POST" and view.takes_idempotency_key:
+    if status == 409 and operation.idempotent:
         found.append("Idempotency-Replayed")
-    if status == 304 or (status == 200 and (is_tagged(view, method) or method in view.takes_if_match)):
+    if status == 304 or (status == 200 and (operation.etag or operation.if_match)):
         found.append("ETag")
     if status in operation.answers or status == 304:
-        found += _of_success(view, method, operation)
+        found += _of_success(operation)
     return found
 
 
-def _of_success(view: type[PortalView], method: str, operation: Operation) -> list[str]:
+def _of_success(operation: Operation) -> list[str]:
     found = ["X-Total-Count"] if operation.paging == Paging.OFFSET else []
     if operation.paging is not None:
         found.append("Link")
-    if method == "POST" and view.takes_idempotency_key:
+    if operation.idempotent:
         found.append("Idempotency-Replayed")
     if any(answer.media_types for answer in operation.answers.values()):
         found.append("Content-Disposition")
     return found
 
 
-def shared_parameters(view: type[PortalView], method: str, operation: Operation) -> list[Schema]:
+def shared_parameters(operation: Operation) -> list[Schema]:
     """This will refer to the parameters that an operation has in common with others."""
     names = list(PAGE_PARAMETERS[operation.paging]) if operation.paging else []
-    if method == "POST" and view.takes_idempotency_key:
+    if operation.idempotent:
         names.append("Idempotency-Key")
-    if is_tagged(view, method):
+    if operation.etag:
         names += CONDITIONS
-    if method in view.takes_if_match:
+    if operation.if_match:
         names.append("If-Match")
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
-
-
-def is_tagged(view: type[PortalView], method: str) -> bool:
-    """This will tell whether a method answers a tag, and 304 to who holds it."""
-    return method == "GET" and view.tagged

@@ -4,7 +4,6 @@ from apps.base.api import PortalView
 from apps.base.operations import Operation
 from apps.base.shapes import Schema, record, text
 from integrations_portal.developer.codes import ERROR_CODES
-from integrations_portal.openapi.headers import is_tagged
 
 ERROR: Schema = record(
     ("fields",),
@@ -28,7 +27,7 @@ OF_A_BODY = ("request_timeout", "payload_too_large", "unsupported_media_type")
 OF_AN_IDEMPOTENCY_KEY = ("idempotency_conflict", "idempotency_in_progress")
 
 
-def codes_of(view: type[PortalView], method: str, operation: Operation, path: str) -> dict[int, list[str]]:
+def codes_of(view: type[PortalView], operation: Operation, path: str) -> dict[int, list[str]]:
     """This will return the error codes that an operation can answer, by status, in the order of the list of codes."""
     found = {*OF_ANYBODY, *operation.refuses}
     if view.callers:
@@ -37,9 +36,9 @@ def codes_of(view: type[PortalView], method: str, operation: Operation, path: st
         found.update(OF_A_BODY)
     if "{" in path:
         found.add("not_found")
-    if is_tagged(view, method) or method in view.takes_if_match:
+    if operation.etag or operation.if_match:
         found.add("precondition_failed")
-    if method == "POST" and view.takes_idempotency_key:
+    if operation.idempotent:
         found.update(OF_AN_IDEMPOTENCY_KEY)
     by_status: dict[int, list[str]] = {}
     for code, explained in ERROR_CODES.items():

@@ -5,7 +5,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from apps.base.api import PortalView
+from apps.base.api import ANY_KEY, PortalView, serves
 from apps.base.operations import Operation
 from integrations_portal.developer.codes import ERROR_CODES
 from integrations_portal.urls import documented
@@ -55,13 +55,22 @@ def test_what_it_does_is_a_sentence(view: type[PortalView], method: str, operati
         assert text[:1].isupper() and text.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("name", "says"), [("get", {}), ("post", {}), ("post", {"etag": True}), ("patch", {"idempotent": False})]
+)
+def test_a_method_says_what_is_done_around_it(name: str, says: dict[str, bool]) -> None:
+    def method() -> None: ...
+
+    method.__name__ = name
+    with pytest.raises(TypeError, match="each get says etag, each post idempotent"):
+        serves(EVERY[0][2], ANY_KEY, **says)(method)
+
+
 def test_a_view_without_an_operation_does_not_load() -> None:
     with pytest.raises(TypeError, match="declares no operation"):
 
         class Silent(PortalView):
             """A view that says nothing."""
-
-            requires = {"GET": ()}
 
             def get(self, request: Any) -> None:
                 """This will answer."""

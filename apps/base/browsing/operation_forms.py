@@ -15,7 +15,7 @@ from apps.base.browsing.kinds import is_secret
 from apps.base.browsing.paths import Path, below, with_organization
 from apps.base.browsing.reading import BEFORE, WHOLE_BODY, is_form, texts_before
 from apps.base.forms import confirmed_recently
-from apps.base.operations import Operation, needed_by
+from apps.base.operations import Operation
 from apps.base.parsing import NotJSON, parse_json
 from apps.base.rendering import to_json
 from apps.base.requests import PortalRequest
@@ -108,7 +108,7 @@ def told(view: Any, method: str) -> str:
 def who_may(request: PortalRequest, view: Any, method: str) -> dict[str, Any] | None:
     """This will return None where the reader may, else the role that may (none: keys alone) and who can give it."""
     actor: Actor | None = request.actor
-    needed = needed_by(view, method)
+    needed = view.offers[method].needs
     if actor is not None and actor.kind in view.callers and (not needed or actor.can_any(needed)):
         return None
     if "user" not in view.callers or getattr(request, "organization", None) is None:
@@ -131,7 +131,7 @@ def _form(here: Here, path: Path, method: str) -> OperationForm:
     if form.who is not None:
         return form
     form.asks_first = operation.step_up and not confirmed_recently(here.request)
-    form.once = secrets.token_hex(16) if method == "POST" and path.view.takes_idempotency_key else ""
+    form.once = secrets.token_hex(16) if operation.idempotent else ""
     form.is_open = here.status == 405 or here.was_sent(method, path)
     if operation.body is not None:
         _fill(form, here, operation, operation.body(), is_sent=here.was_sent(method, path))

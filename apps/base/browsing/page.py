@@ -17,7 +17,6 @@ from apps.base.browsing.operation_forms import Here, OperationForm, forms_on, re
 from apps.base.browsing.paths import Path, every_path, neighbours, object_path, steps, with_organization
 from apps.base.browsing.reading import is_form
 from apps.base.logging import hide_keys
-from apps.base.operations import needed_by
 from apps.base.readers import habits
 from apps.base.rendering import SHOWN_ONCE, to_json
 from apps.base.requests import PortalRequest
@@ -124,7 +123,7 @@ def _operations(here: Here, is_session: bool) -> dict[str, Any]:
     reading = view.offers.get("GET")
     found: dict[str, Any] = {
         "text": told(view, here.request.method),
-        "scopes": [str(each) for each in needed_by(view, here.request.method)] if _takes(here) else [],
+        "scopes": [str(each) for each in view.offers[here.request.method].needs] if _takes(here) else [],
         "is_open_to_all": not view.callers,
     }
     if not is_session or here.status == 404 or not view.offers:
@@ -152,7 +151,7 @@ def resources(request: PortalRequest) -> list[dict[str, Any]]:
     asked: dict[tuple[Any, ...], dict[str, Any] | None] = {}
 
     def who(view: Any, method: str) -> dict[str, Any] | None:
-        place = (*needed_by(view, method), *view.callers)
+        place = (*view.offers[method].needs, *view.callers)
         if place not in asked:
             asked[place] = who_may(request, view, method)
         return asked[place]
@@ -173,7 +172,7 @@ def _row(path: Path, method: str, who: Callable[..., dict[str, Any] | None], slu
         "path": path.route,
         "url": with_organization(path.route, slug) if can_be_opened else "",
         "text": told(view, method),
-        "scopes": [str(each) for each in needed_by(view, method)],
+        "scopes": [str(each) for each in view.offers[method].needs],
         "may": needed is None,
         "role": needed["role"] if needed else "",
         "is_open_to_all": not view.callers,

@@ -61,9 +61,9 @@ def _drop_empty_parameters(request: PortalRequest) -> None:
     request.META["QUERY_STRING"] = kept.urlencode()
 
 
-def require_confirmation(request: PortalRequest, operation: Operation | None) -> None:
+def require_confirmation(request: PortalRequest, operation: Operation) -> None:
     """This will refuse a session that was confirmed too long ago for what the pages ask it for, too."""
-    if operation is not None and operation.step_up and not confirmed_recently(request):
+    if operation.step_up and not confirmed_recently(request):
         raise Forbidden(CONFIRM, "reauthentication_required")
 
 

@@ -1,12 +1,11 @@
 """The organization's SDK keys and the devices that hold an activation of one."""
 
 from collections.abc import Callable
-from typing import ClassVar
 
 from rest_framework.response import Response
 
 from apps.audit.models import LastUse
-from apps.base.api import PortalView
+from apps.base.api import PortalView, serves
 from apps.base.conditions import ObjectResponse
 from apps.base.parameters import words_parameter
 from apps.base.permissions import Permission
@@ -38,9 +37,8 @@ def answer_with(request: ApiRequest, id: str) -> ObjectResponse:
 
 class SdkKeys(PortalView):
     about = "The organization's SDK keys."
-    requires = {"GET": Permission.SDK_KEYS_READ, "POST": Permission.SDK_KEYS_WRITE}
-    offers = {"GET": operations.LIST_SDK_KEYS, "POST": operations.CREATE_SDK_KEY}
 
+    @serves(operations.LIST_SDK_KEYS, Permission.SDK_KEYS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
         """This will list SDK keys, oldest first, in every state."""
         rows, platforms = chosen_keys(request, rows_of(request)), words_parameter(request, "platform", Platform.values)
@@ -50,6 +48,7 @@ class SdkKeys(PortalView):
         response.data = [write_sdk_key(key, uses.get(key.pk)) for key in response.data]
         return response
 
+    @serves(operations.CREATE_SDK_KEY, Permission.SDK_KEYS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
         """This will make an SDK key; its text is in this answer and never again."""
         key, text = actions.create_sdk_key(actor=request.actor, **self.validated(request, NewSdkKeyBody))
@@ -58,14 +57,13 @@ class SdkKeys(PortalView):
 
 class OneSdkKey(PortalView):
     about = "One SDK key."
-    requires = {"GET": Permission.SDK_KEYS_READ, "PATCH": Permission.SDK_KEYS_WRITE}
-    offers = {"GET": operations.GET_SDK_KEY, "PATCH": operations.UPDATE_SDK_KEY}
-    takes_if_match = ("PATCH",)
 
+    @serves(operations.GET_SDK_KEY, Permission.SDK_KEYS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one SDK key."""
         return answer_with(request, id)
 
+    @serves(operations.UPDATE_SDK_KEY, Permission.SDK_KEYS_WRITE, if_match=True)
     def patch(self, request: ApiRequest, id: str) -> Response:
         """This will change name, app, origins, limit or days of silence."""
         rows_of(request).with_public_id(id)
@@ -76,10 +74,8 @@ class OneSdkKey(PortalView):
 
 class RotateSdkKey(PortalView):
     about = "A successor for an SDK key."
-    requires = {"POST": Permission.SDK_KEYS_WRITE}
-    offers = {"POST": operations.ROTATE_SDK_KEY}
-    takes_if_match = ("POST",)
 
+    @serves(operations.ROTATE_SDK_KEY, Permission.SDK_KEYS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will make a key with the same settings and activations; its text is in this answer and never again."""
         rows_of(request).with_public_id(id)
@@ -91,8 +87,6 @@ class RotateSdkKey(PortalView):
 class ChangeOfState(PortalView):
     """The base of what brings an SDK key into another state: the object is answered, also where it was so already."""
 
-    requires: ClassVar = {}
-    takes_if_match = ("POST",)
     body: type[StrictSerializer] = NothingBody
 
     def change(self, request: ApiRequest, id: str, action: Callable[..., SdkKey]) -> Response:
@@ -105,10 +99,9 @@ class ChangeOfState(PortalView):
 
 class RevokeSdkKey(ChangeOfState):
     about = "The end of an SDK key."
-    requires = {"POST": Permission.SDK_KEYS_WRITE}
-    offers = {"POST": operations.REVOKE_SDK_KEY}
     body = ReasonBody
 
+    @serves(operations.REVOKE_SDK_KEY, Permission.SDK_KEYS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will revoke an SDK key; again is the same answer and changes nothing."""
         return self.change(request, id, actions.revoke_sdk_key)
@@ -116,10 +109,9 @@ class RevokeSdkKey(ChangeOfState):
 
 class DisableSdkKey(ChangeOfState):
     about = "An SDK key that is switched off for a while."
-    requires = {"POST": Permission.SDK_KEYS_WRITE}
-    offers = {"POST": operations.DISABLE_SDK_KEY}
     body = ReasonBody
 
+    @serves(operations.DISABLE_SDK_KEY, Permission.SDK_KEYS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will switch an SDK key off until it is enabled."""
         return self.change(request, id, actions.disable_sdk_key)
@@ -127,9 +119,8 @@ class DisableSdkKey(ChangeOfState):
 
 class EnableSdkKey(ChangeOfState):
     about = "A disabled SDK key that is switched on again."
-    requires = {"POST": Permission.SDK_KEYS_WRITE}
-    offers = {"POST": operations.ENABLE_SDK_KEY}
 
+    @serves(operations.ENABLE_SDK_KEY, Permission.SDK_KEYS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will switch a disabled SDK key on again."""
         return self.change(request, id, actions.enable_sdk_key)
@@ -137,9 +128,8 @@ class EnableSdkKey(ChangeOfState):
 
 class ReleaseSdkKey(ChangeOfState):
     about = "The end of a quarantine."
-    requires = {"POST": Permission.SDK_KEYS_WRITE}
-    offers = {"POST": operations.RELEASE_SDK_KEY}
 
+    @serves(operations.RELEASE_SDK_KEY, Permission.SDK_KEYS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will take an SDK key out of quarantine."""
         return self.change(request, id, actions.release_sdk_key)
@@ -147,9 +137,8 @@ class ReleaseSdkKey(ChangeOfState):
 
 class Activations(PortalView):
     about = "The devices of an SDK key."
-    requires = {"GET": Permission.SDK_KEYS_READ}
-    offers = {"GET": operations.LIST_ACTIVATIONS}
 
+    @serves(operations.LIST_ACTIVATIONS, Permission.SDK_KEYS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will list activations, oldest first, also those that were freed within 90 days."""
         key = SdkKey.objects.for_actor(request.actor).with_public_id(id)
@@ -159,9 +148,8 @@ class Activations(PortalView):
 
 class OneActivation(PortalView):
     about = "One device of an SDK key."
-    requires = {"DELETE": (Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE)}
-    offers = {"DELETE": operations.FREE_ACTIVATION}
 
+    @serves(operations.FREE_ACTIVATION, (Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE))
     def delete(self, request: ApiRequest, id: str, act: str) -> Response:
         """This will free a place; the device's token ends."""
         actions.free_activation(actor=request.actor, key_id=id, activation_id=act)

@@ -5,13 +5,14 @@ without the key, so any origin may ask, without credentials; the real call is an
 """
 
 import re
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from django.http import HttpResponse
 from rest_framework.response import Response
 
-from apps.base.api import ANY_KEY, PortalView
+from apps.base.api import ANY_KEY, PortalView, serves
 from apps.base.errors import Forbidden, RateLimited
+from apps.base.operations import Operation
 from apps.base.requests import ApiRequest, PortalRequest
 from apps.credentials import limits
 from apps.sdk_keys import actions, operations
@@ -32,9 +33,7 @@ FIELD_NAMES = re.compile(f"{FIELD_NAME}(?:,{FIELD_NAME})*", re.ASCII)
 class SdkView(PortalView):
     """The base of what apps call: SDK keys only, from the app that the key belongs to."""
 
-    requires: ClassVar = {}
     callers = ("sdk_key",)
-    takes_idempotency_key = False
 
     def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """This will answer a preflight at once, and let the key's own origins read the answer of a real call."""
@@ -59,9 +58,9 @@ class SdkView(PortalView):
         response["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
         return response
 
-    def check_permission(self, request: ApiRequest) -> None:
+    def check_permission(self, request: ApiRequest, operation: Operation) -> None:
         """This will refuse other kinds of keys, then a page that the key does not belong to."""
-        super().check_permission(request)
+        super().check_permission(request, operation)
         row = self.row(request)
         if row.key_type == Platform.WEB and request._request.META.get("HTTP_ORIGIN") not in row.origins:
             raise Forbidden("This key may be used from its own origins only.", "origin_not_allowed")
@@ -91,9 +90,8 @@ class SdkView(PortalView):
 
 class Activate(SdkView):
     about = "A device that asks for a place."
-    requires = {"POST": ANY_KEY}
-    offers = {"POST": operations.ACTIVATE}
 
+    @serves(operations.ACTIVATE, ANY_KEY, idempotent=False)
     def post(self, request: ApiRequest) -> Response:
         """This will activate a device: 201, or 200 where it has a place already; the token is in this answer only."""
         row, values = self.row(request), self.validated(request, ActivationBody)
@@ -120,13 +118,13 @@ def check_app(row: SdkRow, app_id: str, cert_sha256: str) -> None:
 
 class OwnActivation(SdkView):
     about = "A device's own place."
-    requires = {"GET": ANY_KEY, "DELETE": ANY_KEY}
-    offers = {"GET": operations.GET_OWN_ACTIVATION, "DELETE": operations.FREE_OWN_ACTIVATION}
 
+    @serves(operations.GET_OWN_ACTIVATION, ANY_KEY, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return the place."""
         return Response(write_place(self.own_activation(request, id)))
 
+    @serves(operations.FREE_OWN_ACTIVATION, ANY_KEY)
     def delete(self, request: ApiRequest, id: str) -> Response:
         """This will free the place."""
         actions.give_up(actor=request.actor, activation=self.own_activation(request, id))
@@ -135,9 +133,8 @@ class OwnActivation(SdkView):
 
 class Heartbeat(SdkView):
     about = "A device that is in use."
-    requires = {"POST": ANY_KEY}
-    offers = {"POST": operations.BEAT}
 
+    @serves(operations.BEAT, ANY_KEY, idempotent=False)
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will note that the device is in use, which keeps its place."""
         activation, values = self.own_activation(request, id), self.validated(request, VersionsBody)

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Count
 from rest_framework.response import Response
 
-from apps.base.api import ANY_KEY, PortalView
+from apps.base.api import ANY_KEY, PortalView, serves
 from apps.base.conditions import ObjectResponse
 from apps.base.errors import NotFound
 from apps.base.permissions import Permission
@@ -58,9 +58,8 @@ def _with_count(endpoint: Endpoint) -> dict[str, Any]:
 
 class Endpoints(PortalView):
     about = "The list, and new ones."
-    requires = {"GET": Permission.WEBHOOKS_READ, "POST": Permission.WEBHOOKS_WRITE}
-    offers = {"GET": operations.LIST_ENDPOINTS, "POST": operations.CREATE_ENDPOINT}
 
+    @serves(operations.LIST_ENDPOINTS, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
         """This will list endpoints, oldest first."""
         response = self.offset_page(request, endpoints_of(request), lambda endpoint: endpoint)
@@ -68,6 +67,7 @@ class Endpoints(PortalView):
         response.data = [write_endpoint(each, counts.get(each.pk, 0), same[each.pk]) for each in response.data]
         return response
 
+    @serves(operations.CREATE_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
         """This will add an endpoint; its secret is in this answer and never again."""
         body = self.validated(request, NewEndpointBody)
@@ -77,22 +77,13 @@ class Endpoints(PortalView):
 
 class OneEndpoint(PortalView):
     about = "One endpoint."
-    requires = {
-        "GET": Permission.WEBHOOKS_READ,
-        "PATCH": Permission.WEBHOOKS_WRITE,
-        "DELETE": Permission.WEBHOOKS_WRITE,
-    }
-    offers = {
-        "GET": operations.GET_ENDPOINT,
-        "PATCH": operations.UPDATE_ENDPOINT,
-        "DELETE": operations.DELETE_ENDPOINT,
-    }
-    takes_if_match = ("PATCH", "DELETE")
 
+    @serves(operations.GET_ENDPOINT, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one endpoint."""
         return answer_endpoint(endpoints_of(request).with_public_id(id))
 
+    @serves(operations.UPDATE_ENDPOINT, Permission.WEBHOOKS_WRITE, if_match=True)
     def patch(self, request: ApiRequest, id: str) -> Response:
         """This will change the fields that the body names."""
         endpoints_of(request).with_public_id(id)
@@ -100,6 +91,7 @@ class OneEndpoint(PortalView):
         endpoint = actions.update_endpoint(actor=request.actor, endpoint_id=id, expected=expected, **body)
         return answer_endpoint(endpoint)
 
+    @serves(operations.DELETE_ENDPOINT, Permission.WEBHOOKS_WRITE, if_match=True)
     def delete(self, request: ApiRequest, id: str) -> Response:
         """This will delete the endpoint and drop what waits for it."""
         endpoints_of(request).with_public_id(id)
@@ -109,9 +101,8 @@ class OneEndpoint(PortalView):
 
 class TestEndpoint(PortalView):
     about = "A test send."
-    requires = {"POST": Permission.WEBHOOKS_WRITE}
-    offers = {"POST": operations.TEST_ENDPOINT}
 
+    @serves(operations.TEST_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will send the sample of a type once."""
         endpoints_of(request).with_public_id(id)
@@ -121,10 +112,8 @@ class TestEndpoint(PortalView):
 
 class PauseEndpoint(PortalView):
     about = "Deliveries wait."
-    requires = {"POST": Permission.WEBHOOKS_WRITE}
-    offers = {"POST": operations.PAUSE_ENDPOINT}
-    takes_if_match = ("POST",)
 
+    @serves(operations.PAUSE_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will pause the endpoint."""
         endpoints_of(request).with_public_id(id)
@@ -135,10 +124,8 @@ class PauseEndpoint(PortalView):
 
 class EnableEndpoint(PortalView):
     about = "Deliveries go on."
-    requires = {"POST": Permission.WEBHOOKS_WRITE}
-    offers = {"POST": operations.ENABLE_ENDPOINT}
-    takes_if_match = ("POST",)
 
+    @serves(operations.ENABLE_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will enable the endpoint and settle what is held."""
         endpoints_of(request).with_public_id(id)
@@ -148,10 +135,8 @@ class EnableEndpoint(PortalView):
 
 class RotateSecret(PortalView):
     about = "A new signing secret."
-    requires = {"POST": Permission.WEBHOOKS_WRITE}
-    offers = {"POST": operations.ROTATE_SECRET}
-    takes_if_match = ("POST",)
 
+    @serves(operations.ROTATE_SECRET, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will make a new secret; it is in this answer and never again."""
         endpoints_of(request).with_public_id(id)
@@ -165,9 +150,8 @@ class RotateSecret(PortalView):
 
 class EventTypes(PortalView):
     about = "The catalogue."
-    requires = {"GET": ANY_KEY}
-    offers = {"GET": operations.LIST_EVENT_TYPES}
 
+    @serves(operations.LIST_EVENT_TYPES, ANY_KEY, etag=True)
     def get(self, request: ApiRequest) -> Response:
         """This will list event types by name."""
         rows = EventType.objects.order_by("name")
@@ -176,9 +160,8 @@ class EventTypes(PortalView):
 
 class OneEventType(PortalView):
     about = "One event type."
-    requires = {"GET": ANY_KEY}
-    offers = {"GET": operations.GET_EVENT_TYPE}
 
+    @serves(operations.GET_EVENT_TYPE, ANY_KEY, etag=True)
     def get(self, request: ApiRequest, name: str) -> Response:
         """This will return one event type."""
         row = EventType.objects.filter(name=name).first()

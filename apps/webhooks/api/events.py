@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from rest_framework.response import Response
 
 from apps.audit.sources import KEY_SLACK_MS, key_at
-from apps.base.api import PortalView
+from apps.base.api import PortalView, serves
 from apps.base.errors import Invalid
 from apps.base.identifiers import decode
 from apps.base.models import OrgQuerySet
@@ -52,9 +52,8 @@ def type_parameter(request: ApiRequest, name: str) -> list[str]:
 
 class Events(PortalView):
     about = "The list, and publishing."
-    requires = {"GET": READ_EVENTS, "POST": Permission.EVENTS_WRITE}
-    offers = {"GET": operations.LIST_EVENTS, "POST": operations.PUBLISH_EVENT}
 
+    @serves(operations.LIST_EVENTS, READ_EVENTS, etag=True)
     def get(self, request: ApiRequest) -> Response:
         """This will list events, newest first."""
         rows = _between(request, events_of(request).defer("body"))
@@ -62,6 +61,7 @@ class Events(PortalView):
         rows = rows if hidden is None else rows.exclude(hidden)
         return self.cursor_page(request, rows.filter(_one_of("type", names)), write_event)
 
+    @serves(operations.PUBLISH_EVENT, Permission.EVENTS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
         """This will accept an event; the answer leaves after the commit."""
         body = self.validated(request, NewEventBody)
@@ -70,9 +70,8 @@ class Events(PortalView):
 
 class EventBatch(PortalView):
     about = "Several events at once: all or nothing."
-    requires = {"POST": Permission.EVENTS_WRITE}
-    offers = {"POST": operations.PUBLISH_EVENTS}
 
+    @serves(operations.PUBLISH_EVENTS, Permission.EVENTS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
         """This will accept up to 100 events."""
         bodies = self.validated(request, NewEventsBody)["events"]
@@ -82,9 +81,8 @@ class EventBatch(PortalView):
 
 class OneEvent(PortalView):
     about = "One event."
-    requires = {"GET": READ_EVENTS}
-    offers = {"GET": operations.GET_EVENT}
 
+    @serves(operations.GET_EVENT, READ_EVENTS, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one event with its data."""
         event: Event = events_of(request).with_public_id(id)
@@ -103,9 +101,8 @@ def deliveries_of(request: ApiRequest) -> OrgQuerySet[Delivery]:
 
 class Deliveries(PortalView):
     about = "The log."
-    requires = {"GET": Permission.WEBHOOKS_READ}
-    offers = {"GET": operations.LIST_DELIVERIES}
 
+    @serves(operations.LIST_DELIVERIES, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
         """This will list deliveries, newest first."""
         rows, hidden = deliveries_of(request).filter(_filters(request)), hidden_from(request.actor, "event_type")
@@ -151,9 +148,8 @@ def _between(request: ApiRequest, rows: QuerySet) -> QuerySet:
 
 class OneDelivery(PortalView):
     about = "One delivery."
-    requires = {"GET": Permission.WEBHOOKS_READ}
-    offers = {"GET": operations.GET_DELIVERY}
 
+    @serves(operations.GET_DELIVERY, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one delivery with its attempts and payload."""
         rows = Delivery.objects.for_actor(request.actor).select_related("endpoint", "event")
@@ -164,9 +160,8 @@ class OneDelivery(PortalView):
 
 class RetryDelivery(PortalView):
     about = "Send it now, or again."
-    requires = {"POST": Permission.WEBHOOKS_WRITE}
-    offers = {"POST": operations.RETRY_DELIVERY}
 
+    @serves(operations.RETRY_DELIVERY, Permission.WEBHOOKS_WRITE, idempotent=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will return the delivery that is sent: the same one, or a new one for a finished one."""
         deliveries_of(request).with_public_id(id)

@@ -2,7 +2,7 @@
 
 from rest_framework.response import Response
 
-from apps.base.api import PortalView
+from apps.base.api import PortalView, serves
 from apps.base.conditions import ObjectResponse
 from apps.base.models import OrgQuerySet
 from apps.base.permissions import Permission
@@ -14,9 +14,8 @@ from apps.webhooks.serializers import EmptyBody, ReplayBody, write_replay
 
 class ReplayEndpoint(PortalView):
     about = "Old events once more."
-    requires = {"POST": Permission.WEBHOOKS_WRITE}
-    offers = {"POST": operations.REPLAY_ENDPOINT}
 
+    @serves(operations.REPLAY_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will start a replay of the chosen events, or only count them."""
         Endpoint.objects.for_actor(request.actor).existing().with_public_id(id)
@@ -38,9 +37,8 @@ def replays_of(request: ApiRequest) -> OrgQuerySet[ReplayJob]:
 
 class Replays(PortalView):
     about = "The list."
-    requires = {"GET": Permission.WEBHOOKS_READ}
-    offers = {"GET": operations.LIST_REPLAYS}
 
+    @serves(operations.LIST_REPLAYS, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
         """This will list replays, newest first."""
         return self.cursor_page(request, replays_of(request), write_replay)
@@ -48,9 +46,8 @@ class Replays(PortalView):
 
 class OneReplay(PortalView):
     about = "One replay."
-    requires = {"GET": Permission.WEBHOOKS_READ}
-    offers = {"GET": operations.GET_REPLAY}
 
+    @serves(operations.GET_REPLAY, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
         """This will return one replay with its progress."""
         job: ReplayJob = replays_of(request).with_public_id(id)
@@ -59,10 +56,8 @@ class OneReplay(PortalView):
 
 class CancelReplay(PortalView):
     about = "The end before its time."
-    requires = {"POST": Permission.WEBHOOKS_WRITE}
-    offers = {"POST": operations.CANCEL_REPLAY}
-    takes_if_match = ("POST",)
 
+    @serves(operations.CANCEL_REPLAY, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will stop a replay before its next batch."""
         replays_of(request).with_public_id(id)
