@@ -1,5 +1,8 @@
 """Limits of browser forms, by django-ratelimit: the one module that calls it.
 
+Calls of ``/v1`` never come here: they have a limiter of their own (``credentials/limits.py``), which takes several
+windows at once and counts exactly.
+
 Its counters sit in Django's cache (``base/cache.py``): in Redis, or in each process while Redis is away. A cache of
 another kind that fails lets the form go on: refusing everybody would be worse.
 """

@@ -1,4 +1,6 @@
-"""Fixed windows that start with the first call after the last one ended; several are taken together, all or nothing.
+"""The limiter of ``/v1``; forms of pages have django-ratelimit (``base/form_limits.py``).
+
+Fixed windows that start with the first call after the last one ended; several are taken together, all or nothing.
 
 Exact over the threads of a process and, with Redis, over processes: one Lua call takes every window and proves in
 the same breath that the caller's cached row is current (docs/adr/0003). A refusal costs nothing.
