@@ -39,7 +39,10 @@ def record(
     outcome: str = Outcome.SUCCESS,
     organization_id: uuid.UUID | None = None,
 ) -> AuditEntry:
-    """This will write one entry beside the change that the open transaction makes.
+    """Write one entry beside the change that the open transaction makes.
+
+    Nothing else is done here: a trigger queues the entry (``migrations/_append_only.py``), and after the commit the
+    periodic job ``audit.seal_entries`` gives it its number and its hash (``audit/sealing.py``).
 
     ``changes`` maps a field to ``[old, new]``. The organization is the actor's unless named. Raises ValueError for an
     unknown action or outcome, a field that would hold a secret, or no organization; RuntimeError outside a transaction.

@@ -173,6 +173,7 @@ def read_call(text: bytes) -> Call:
 # The way on into the database, in every worker process.
 
 
+# The periodic job audit.store_streamed_calls (apps.py).
 def drain(stop_after: float = MOST_SECONDS) -> int:
     """This will move what Redis holds into the database, batch by batch until nothing is left; and return how much.
 

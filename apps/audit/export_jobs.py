@@ -39,6 +39,7 @@ REMOVED_AT_ONCE = 100
 OVER = (ExportStatus.CANCELLED, ExportStatus.FAILED, ExportStatus.EXPIRED)
 
 
+# The periodic job audit.write_exports (apps.py).
 def advance() -> int:
     """This will bring unfinished exports on by a little and return the rows written."""
     until, written = time.monotonic() + MOST_SECONDS, 0
@@ -155,6 +156,7 @@ def file_pieces(job: AuditExport) -> Iterator[bytes]:
         yield gzip.decompress(bytes(body))
 
 
+# The periodic job audit.delete_old_exports (apps.py).
 def remove_old() -> None:
     """This will remove some of the files that are over, and rows whose days are over too."""
     now = timezone.now()

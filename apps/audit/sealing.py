@@ -52,6 +52,7 @@ def head(organization_id: uuid.UUID) -> Head:
     return Head(*found) if found else Head(0, genesis(encode("org", organization_id)))
 
 
+# The periodic job audit.seal_entries (apps.py).
 def seal_due(stop_after: float = MOST_SECONDS) -> int:
     """This will seal what is committed and not sealed, for at most so many seconds, and return how many entries."""
     sealed, until = 0, time.monotonic() + stop_after

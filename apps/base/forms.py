@@ -134,6 +134,7 @@ def spend(token: str) -> None:
         raise AlreadySent from None
 
 
+# The periodic job base.delete_used_form_tokens (apps.py).
 def forget_spent_forms() -> int:
     """This will remove what was spent longer ago than a token lives, some at a time; the sweep of every worker."""
     old = SpentForm.objects.filter(at__lt=timezone.now() - timedelta(seconds=TOKEN_SECONDS))

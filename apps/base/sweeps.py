@@ -10,6 +10,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import connections
@@ -59,10 +60,11 @@ class Sweep:
         return True
 
 
+# Is told of each run: the sweep's name, its outcome, the seconds that it took so far. Of one that overruns it is told
+# twice: when its time is over, and when it ends.
+Tell = Callable[[str, str, float], None]
+
 _registered: dict[str, Sweep] = {}
-# Dotted names of functions that are told of each run: the sweep's name, its outcome, the seconds that it took so far.
-# Of one that overruns they are told twice: when its time is over, and when it ends.
-_observers: list[str] = []
 
 
 def register(*sweeps: Sweep) -> None:
@@ -70,31 +72,20 @@ def register(*sweeps: Sweep) -> None:
     _registered.update({sweep.name: sweep for sweep in sweeps})
 
 
-def observe(dotted_path: str) -> None:
-    """Have a function told of each run."""
-    if dotted_path not in _observers:
-        _observers.append(dotted_path)
-
-
 def registered() -> list[Sweep]:
     """This will return every sweep, by name."""
     return [_registered[name] for name in sorted(_registered)]
 
 
-def run_all() -> int:
-    """This will run each sweep once, due or not, and return how many failed (``worker --once``)."""
+def run_all(tell: Tell) -> int:
+    """Run each sweep once, due or not, and return how many failed (``worker --once``)."""
     failed = 0
     for sweep in registered():
         started = time.monotonic()
         went_well = sweep.run()
-        _tell(sweep, SUCCEEDED if went_well else FAILED, time.monotonic() - started)
+        tell(sweep.name, SUCCEEDED if went_well else FAILED, time.monotonic() - started)
         failed += not went_well
     return failed
-
-
-def _tell(sweep: Sweep, outcome: str, seconds: float) -> None:
-    for dotted_path in _observers:
-        import_string(dotted_path)(sweep.name, outcome, seconds)
 
 
 class _Hand:
@@ -111,8 +102,8 @@ class _Hand:
 class Sweeper:
     """Runs each sweep of a worker process when its time has come."""
 
-    def __init__(self, stop_event: threading.Event) -> None:
-        self._stop = stop_event
+    def __init__(self, stop_event: threading.Event, tell: Tell) -> None:
+        self._stop, self._tell = stop_event, tell
         self._lock = threading.Lock()
         self._next: dict[str, float] = {}
         self._running: set[str] = set()
@@ -145,7 +136,7 @@ class Sweeper:
                 hand.is_replaced = sweep is not None and seconds > sweep.budget_seconds
             if sweep is not None and hand.is_replaced:
                 logger.warning("sweep %s takes more than %d s; the others go on", sweep.name, sweep.budget_seconds)
-                _tell(sweep, OVERRAN, seconds)
+                self._tell(sweep.name, OVERRAN, seconds)
             if hand.is_replaced or not (hand.thread and hand.thread.is_alive()):
                 self._hands.remove(hand)
                 self._employ(hand.lane)
@@ -182,4 +173,4 @@ class Sweeper:
             with self._lock:
                 hand.sweep = None
                 self._running.discard(sweep.name)
-            _tell(sweep, SUCCEEDED if went_well else FAILED, time.monotonic() - hand.since)
+            self._tell(sweep.name, SUCCEEDED if went_well else FAILED, time.monotonic() - hand.since)

@@ -147,6 +147,7 @@ def without_secrets(value: Any) -> Any:
     return value
 
 
+# The periodic job credentials.delete_idempotency_records (apps.py).
 def prune() -> int:
     """This will delete records older than 24 hours, some hundred in a commit, and return how many (a sweep)."""
     oldest, pruned = timezone.now() - KEPT, 0

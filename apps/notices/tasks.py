@@ -14,6 +14,7 @@ GOOD_NEWS_FOR = timedelta(days=30)
 AT_ONCE = 500
 
 
+# The periodic job notices.delete_expired (apps.py).
 def tidy(now: datetime | None = None) -> int:
     """This will end what is only good to know after a month and the rest after its days, and remove what was over.
 

@@ -26,6 +26,7 @@ MOST_SECONDS = 0.5
 USE = (ApiCall, UsageHour, UsageDay)
 
 
+# The periodic job orgs.delete_closed_organizations (apps.py).
 def purge_closed() -> int:
     """This will remove some rows of organizations whose time is over, and return how many."""
     until, removed = time.monotonic() + MOST_SECONDS, 0
@@ -123,6 +124,7 @@ def _finish(organization: Organization) -> None:
     )
 
 
+# The periodic job orgs.delete_emptied_organizations (apps.py).
 def forget_purged() -> int:
     """This will remove the rows of purged organizations whose audit log has come to its end; the hourly sweep."""
     gone = 0

@@ -45,6 +45,7 @@ MOST_SECONDS = 20.0
 SENDING = timedelta(minutes=5)
 
 
+# The periodic job orgs.write_notification_mail (apps.py).
 def mail_notices() -> int:
     """This will write the mails of new notices to those whom mailing.py names, each in their language.
 
@@ -116,6 +117,7 @@ def _write_mail(member: Membership, template: str, notices: list[Notice]) -> Non
     mail.enqueue(to=user.email, template=template, context=context, language=user.language)
 
 
+# The periodic job orgs.send_mail (apps.py).
 def send_due_mail() -> int:
     """This will send what is due for some seconds, and put off, longer each time, what the server did not take.
 
@@ -164,6 +166,7 @@ def _is_about_the_mail(error: OSError | ValueError) -> bool:
     return isinstance(error, refusals)
 
 
+# The periodic job orgs.delete_ended_sessions (apps.py).
 def forget_ended_sessions() -> int:
     """This will remove sessions that have run out, and what the accounts' lists say of sessions that are gone."""
     forgotten = _forget(Session.objects.filter(expire_date__lt=timezone.now()))
@@ -171,6 +174,7 @@ def forget_ended_sessions() -> int:
     return forgotten
 
 
+# The periodic job orgs.delete_old_mail (apps.py).
 def forget_old_mail(now: datetime | None = None) -> int:
     """This will remove mails a month after they were sent, and those that no server took three months after they were
     written; what is still tried stays.
@@ -181,6 +185,7 @@ def forget_old_mail(now: datetime | None = None) -> int:
     return _forget(OutgoingMail.objects.filter(sent | given_up))
 
 
+# The periodic job orgs.delete_old_invitations (apps.py).
 def forget_ended_invitations(now: datetime | None = None) -> int:
     """This will remove invitations three months after they were accepted, withdrawn or ran out; the log has them."""
     before = (now or timezone.now()) - ENDED_FOR

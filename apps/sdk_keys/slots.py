@@ -71,6 +71,7 @@ def free_silent(pool: ActivationPool, now: datetime) -> int:
     return sum(free(pool, each, actor=actor, because=Freed.SILENT) for each in rows)
 
 
+# The periodic job sdk_keys.deactivate_inactive_devices (apps.py).
 def free_silent_devices() -> int:
     """This will free what is silent for too long in every pool (a sweep), a small transaction per pool and batch."""
     freed = 0
@@ -82,6 +83,7 @@ def free_silent_devices() -> int:
     return freed
 
 
+# The periodic job sdk_keys.delete_deactivated_devices (apps.py).
 def forget_freed_devices() -> int:
     """This will delete the rows of devices that were freed 90 days ago or earlier (a sweep), in small batches."""
     forgotten = 0

@@ -49,7 +49,6 @@ class WebhooksConfig(AppConfig):
             parties.page_of(prefix, f"settings/integration/{folder}/%s/")
         digests.register("attempts", "apps.webhooks.digest_sources.ATTEMPTS")
         digests.register("events", "apps.webhooks.digest_sources.EVENTS")
-        sweeps.observe("apps.webhooks.meters.note_job")
         sweeps.register(*JOBS)
         here = "apps.webhooks.descendants"
         descendants.register("endpoint", Permission.WEBHOOKS_READ, f"{here}.find", f"{here}.end")

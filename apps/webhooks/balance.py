@@ -68,6 +68,7 @@ def last_counted(actor: Actor) -> DeliveryBalance | None:
     return DeliveryBalance.objects.for_actor(actor).exclude(counted_at=None).first()
 
 
+# The periodic job webhooks.count_deliveries (apps.py).
 def count_all() -> int:
     """This will count the balances that are due and store them; the sweep of every worker."""
     _make_missing_rows()

@@ -46,6 +46,7 @@ class Hour(NamedTuple):
     bad: int
 
 
+# The periodic job webhooks.add_up_attempts (apps.py).
 def add_up() -> int:
     """This will add up attempts that are over since the last time and return how many were walked."""
     until, walked, count = time.monotonic() + MOST_SECONDS, 0, WINDOW

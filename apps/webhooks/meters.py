@@ -145,6 +145,7 @@ def write() -> int:
     return len(amounts)
 
 
+# The periodic job webhooks.report_worker (apps.py).
 def beat() -> None:
     """This will leave this worker's sign of life, compare its clock, and write its counters; every worker's sweep."""
     values = {"beat_at": Now(), "clock_offset": clock.check()}

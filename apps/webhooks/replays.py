@@ -83,6 +83,7 @@ def choice_of(job: ReplayJob) -> Choice:
     return Choice(job.statuses, job.event_types, job.since, job.until)
 
 
+# The periodic job webhooks.advance_replays (apps.py).
 def advance() -> int:
     """This will bring unfinished jobs on by a little and return how many deliveries were made."""
     made, until = 0, time.monotonic() + MOST_SECONDS

@@ -58,6 +58,7 @@ class Walk:
         return replace(self, name=name, days=days, organization_id=organization_id)
 
 
+# The periodic job webhooks.delete_expired (apps.py).
 def prune() -> int:
     """This will remove some of what is too old and return how many rows were removed or emptied."""
     until, removed, now = time.monotonic() + MOST_SECONDS, 0, database_time.database_now()

@@ -44,7 +44,6 @@ def until(check: Callable[[], bool], seconds: float = 20) -> None:
 def only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Registers sweeps in place of the product's; the runs are told to a list."""
     monkeypatch.setattr(sweeps, "_registered", {})
-    monkeypatch.setattr(sweeps, "_observers", [])
     calls.clear()
     released.clear()
 
@@ -58,7 +57,7 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 @pytest.fixture
 def sweeping() -> Iterator[Callable[[], None]]:
     stop, threads = threading.Event(), []
-    yield lambda: threads.append(sweeps.Sweeper(stop).start())
+    yield lambda: threads.append(sweeps.Sweeper(stop, tell).start())
     released.set()
     stop.set()
     for thread in threads:
@@ -74,7 +73,6 @@ def tell(name: str, outcome: str, seconds: float) -> None:
 
 def test_a_sweep_over_its_budget_and_one_that_raises_hold_up_no_other(only, sweeping):
     told.clear()
-    sweeps.observe(f"{HERE}.tell")
     only("a.hang", f"{HERE}.hang", 0.1, budget_seconds=0.2)
     only("b.fail", f"{HERE}.fail", 0.1)
     only("c.work", f"{HERE}.work", 0.1)

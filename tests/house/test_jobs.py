@@ -1,5 +1,6 @@
 """Periodic jobs: one table in the code, in the documentation and in the admin, and none stops another."""
 
+import inspect
 import re
 import time
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils.module_loading import import_string
 
 from apps.base import sweeps
 from apps.webhooks import meters
@@ -33,6 +35,13 @@ def test_the_documented_table_is_that_of_the_code():
 @pytest.mark.pure
 def test_a_job_belongs_to_the_app_of_its_name():
     assert [each.name for each in sweeps.registered() if not each.dotted_path.startswith(f"apps.{each.owner}.")] == []
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("job", sweeps.registered(), ids=lambda job: job.name)
+def test_a_job_is_named_where_its_work_is_done(job):
+    lines, first = inspect.findsource(import_string(job.dotted_path))
+    assert lines[first - 1] == f"# The periodic job {job.name} (apps.py).\n"
 
 
 @pytest.mark.django_db

@@ -108,9 +108,9 @@ def test_a_run_whose_mails_the_server_does_not_take_has_failed(monkeypatch):
 
     # A refusal of one mail is no fault of the run; a server that takes none is.
     answer_with(smtplib.SMTPRecipientsRefused({"ada@acme.example": (550, b"no such user")}))
-    assert sweeps.run_all() == 0 and outcomes(sweep.name) == [1, 0]
+    assert sweeps.run_all(meters.note_job) == 0 and outcomes(sweep.name) == [1, 0]
     answer_with(smtplib.SMTPServerDisconnected("gone"))
-    assert sweeps.run_all() == 1 and outcomes(sweep.name) == [1, 1]
+    assert sweeps.run_all(meters.note_job) == 1 and outcomes(sweep.name) == [1, 1]
 
 
 def test_what_workers_count_as_well_is_added(monkeypatch):

@@ -90,6 +90,7 @@ def resolve_for(key: ApiKey, *stories: str) -> int:
     return sum(notices.resolve(organization_id=key.organization_id, dedupe_prefix=prefix) for prefix in prefixes)
 
 
+# The periodic job api_keys.resolve_old_notifications (apps.py).
 def fade_notices(now: datetime | None = None) -> int:
     """This will take notices off the pages that have been there long enough."""
     moment = now or timezone.now()

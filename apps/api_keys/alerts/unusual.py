@@ -55,6 +55,7 @@ class Finding:
     evidence: dict[str, Any]
 
 
+# The periodic job api_keys.detect_unusual_use (apps.py).
 def look_at_use(now: datetime | None = None) -> int:
     """This will compare the last two hours of each key with its habits, and return how many alerts were new."""
     moment = now or timezone.now()

@@ -67,6 +67,7 @@ def end_look(*, actor: Actor, look: OperatorLook) -> bool:
     return bool(hit)
 
 
+# The periodic job orgs.end_support_access (apps.py).
 def end_looks_that_ran_out() -> int:
     """This will record the end of those whose 30 minutes are over, in the operator's name: the workers' sweep."""
     rows = OperatorLook.objects.run_out(timezone.now()).select_related("operator", "organization")

@@ -97,6 +97,7 @@ def finish(results: list[Result]) -> set[uuid.UUID]:
     return _dialect().finish(results) if results else set()
 
 
+# The periodic job webhooks.release_expired_leases (apps.py).
 def release_expired() -> int:
     """This will make deliveries due again whose worker did not come back within the lease, and count them.
 

@@ -59,7 +59,7 @@ class Command(BaseCommand):
             Worker(grace).run()
 
     def _run_once(self) -> None:
-        sweeps.run_all()
+        sweeps.run_all(meters.note_job)
         counts = Engine(worker_name()).drain()
         meters.write()
         self.stdout.write(" ".join(f"{name}={count}" for name, count in counts.items()))
@@ -79,7 +79,7 @@ class Worker:
             signal.signal(number, self._stop)
         engine = threading.Thread(target=self._run_engine, name="delivery")
         engine.start()
-        sweeps.Sweeper(self.stop_event).start()
+        sweeps.Sweeper(self.stop_event, meters.note_job).start()
         logger.info("worker %s started", self.engine.worker_id)
         if settings.CELERY_BROKER_URL:
             self._run_celery()
