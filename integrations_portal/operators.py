@@ -18,10 +18,10 @@ from django.views.decorators.http import require_POST
 
 from apps.audit.operators import newest_changes_of
 from apps.base import operator_session
+from apps.base.error_codes import ERROR_CODES
 from apps.base.requests import PortalRequest
 from apps.orgs.lookups import platform_pk
 from integrations_portal import jobs
-from integrations_portal.developer.codes import ERROR_CODES
 from integrations_portal.operator_search import find_view
 
 # What has no page of its own there, and why. A model that is neither here nor registered fails a house test.

@@ -9,12 +9,12 @@ from django.conf import settings
 from django.urls import URLPattern
 
 from apps.base.api import PortalView
+from apps.base.error_codes import ERROR_CODES, example_body
 from apps.base.operations import METHODS, Answer, Operation, Parameter
 from apps.base.permissions import ADMIN
 from apps.base.shapes import Schema
 from apps.webhooks.models import EventType
 from integrations_portal import __version__
-from integrations_portal.developer.codes import ERROR_CODES, example_body
 from integrations_portal.openapi.bodies import body_schema
 from integrations_portal.openapi.headers import HEADERS, PARAMETERS, answer_headers, shared_parameters
 from integrations_portal.openapi.refusals import ERROR, codes_of

@@ -1,9 +1,9 @@
 """Which errors an operation can end in: those of the door, those of its body, and its own."""
 
 from apps.base.api import PortalView
+from apps.base.error_codes import ERROR_CODES
 from apps.base.operations import Operation
 from apps.base.shapes import Schema, record, text
-from integrations_portal.developer.codes import ERROR_CODES
 
 ERROR: Schema = record(
     ("fields",),

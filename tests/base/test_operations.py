@@ -6,8 +6,8 @@ import jsonschema_rs
 import pytest
 
 from apps.base.api import ANY_KEY, PortalView, serves
+from apps.base.error_codes import ERROR_CODES
 from apps.base.operations import Operation
-from integrations_portal.developer.codes import ERROR_CODES
 from integrations_portal.urls import documented
 
 EVERY = [

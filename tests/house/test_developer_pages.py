@@ -12,10 +12,10 @@ from django.urls import reverse
 from apps.api_keys import actions
 from apps.audit.models import ApiCall
 from apps.base.actor import system
+from apps.base.error_codes import ERROR_CODES
 from apps.base.snippets import LANGUAGES
 from apps.credentials import limits
 from integrations_portal.developer import changelog
-from integrations_portal.developer.codes import ERROR_CODES
 from integrations_portal.developer.limits import example_headers
 from integrations_portal.developer.readers import PAGES
 from integrations_portal.developer.reference import served

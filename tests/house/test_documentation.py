@@ -9,9 +9,9 @@ import pytest
 
 from apps.api_keys.catalogue import HOST_SCOPES, KEY_TYPES
 from apps.base import errors
+from apps.base.error_codes import ERROR_CODES
 from apps.base.permissions import ADMIN, PORTAL_SCOPES
 from apps.webhooks.events import HOST_EVENTS, PORTAL_EVENTS
-from integrations_portal.developer.codes import ERROR_CODES
 from integrations_portal.urls import APPS
 from tests.house.tree import ROOT, calls_in, documents, names_word, python_modules, read, texts
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from integrations_portal.developer.codes import ERROR_CODES
+from apps.base.error_codes import ERROR_CODES
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -11,9 +11,9 @@ from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.validation import validate_schema
 
+from apps.base.error_codes import ERROR_CODES
 from apps.webhooks import catalogue
 from apps.webhooks.models import EventType
-from integrations_portal.developer.codes import ERROR_CODES
 from integrations_portal.management.commands.openapi import snapshot
 from integrations_portal.urls import documented
 
