@@ -39,16 +39,14 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if isinstance(exception, PortalError):
         return answer_error(request, exception, minimal=True)
     if isinstance(exception, RequestDataTooBig):
-        return answer_error(
-            request, PortalError("The body is larger than 1 MiB.", "payload_too_large", 413), minimal=True
-        )
+        return answer_error(request, PortalError("The body is larger than 1 MiB.", "payload_too_large"), minimal=True)
     message = WRONG_HOST if isinstance(exception, DisallowedHost) else "The request could not be understood."
-    return answer_error(request, PortalError(message, "invalid_request", 400), minimal=True)
+    return answer_error(request, PortalError(message, "invalid_request"), minimal=True)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """This will answer 403."""
-    return answer_error(request, PortalError(_("You may not do this."), "forbidden", 403))
+    return answer_error(request, PortalError(_("You may not do this."), "forbidden"))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -59,7 +57,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def too_many_tries(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """This will answer 429; allauth calls it by its name in the URL configuration."""
     headers = {"Retry-After": str(USUAL_WAIT_SECONDS)}
-    return answer_error(request, PortalError(_("That was too fast."), "rate_limited", 429, headers=headers))
+    return answer_error(request, PortalError(_("That was too fast."), "rate_limited", headers=headers))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -74,7 +72,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         "typed": given[:MOST_FIELDS] if len(given) <= MOST_FIELDS else [],
         "form_path": request.get_full_path(),
     }
-    return answer_error(request, PortalError("This form has no valid token.", "forbidden", 403), "csrf", context)
+    return answer_error(request, PortalError("This form has no valid token.", "forbidden"), "csrf", context)
 
 
 def _is_secret(name: str) -> bool:
@@ -86,8 +84,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
         headers = {"Retry-After": str(DATABASE_AWAY_SECONDS)}
         message = "The service is unavailable for a moment. Try again."
-        return answer_error(request, PortalError(message, "unavailable", 503, headers=headers), minimal=True)
-    return answer_error(request, PortalError("Something went wrong on our side.", "internal_error", 500), minimal=True)
+        return answer_error(request, PortalError(message, "unavailable", headers=headers), minimal=True)
+    return answer_error(request, PortalError("Something went wrong on our side.", "internal_error"), minimal=True)
 
 
 def answer_error(

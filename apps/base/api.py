@@ -144,7 +144,7 @@ class PortalView(APIView):
         self.check_path(raw)
         operation = self.offers.get("GET" if raw.method == "HEAD" else raw.method)
         if operation is None:
-            raise PortalError(f"This path does not take {raw.method}.", "method_not_allowed", 405)
+            raise PortalError(f"This path does not take {raw.method}.", "method_not_allowed")
         self.check_permission(request, operation)
         if caller.browses:
             reading.require_confirmation(raw, operation)

@@ -215,7 +215,7 @@ def arrived(environ: dict[str, Any], size: int | None) -> bytes:
         return body
     reader.leave()
     environ[LEFT_READER] = reader
-    raise BodyRefused(LATE, "request_timeout", 408)
+    raise BodyRefused(LATE, "request_timeout")
 
 
 def _waited_in_a_place(reader: Reader, size: int | None) -> bool:

@@ -1,4 +1,4 @@
-"""Errors that a caller may see, each with a stable code and an HTTP status.
+"""Errors that a caller may see, each with a stable code; ``base/error_codes.py`` has its status and what to do.
 
 Raised anywhere below the doors; turned into JSON by ``base/problems.py`` and into a page by ``base/middleware.py``,
 and nowhere else.
@@ -10,25 +10,26 @@ from django.core.exceptions import BadRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from apps.base.error_codes import ERROR_CODES
+
 Text = str | Promise
 Fields = Mapping[str, Sequence[Text]]
 
 
 class PortalError(Exception):
-    """An error with a readable sentence, a code, a status, and the fields to blame where there are any."""
+    """An error with a readable sentence, a code of the catalogue, and the fields to blame where there are any."""
 
     def __init__(
         self,
         message: Text,
         code: str = "invalid_request",
-        status: int = 400,
         fields: Fields | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
-        self.status = status
+        self.status = ERROR_CODES[code].status
         self.fields = fields
         self.headers = dict(headers or {})
 
@@ -40,7 +41,7 @@ class Invalid(PortalError):
     """Input that cannot be accepted; ``fields`` names what to change."""
 
     def __init__(self, message: Text, fields: Fields | None = None) -> None:
-        super().__init__(message, "invalid_request", 400, fields)
+        super().__init__(message, "invalid_request", fields)
 
     @classmethod
     def field(cls, name: str, message: Text) -> "Invalid":
@@ -52,7 +53,7 @@ class Unauthorized(PortalError):
     """No valid credential (RFC 9110 section 15.5.2)."""
 
     def __init__(self, message: Text, code: str) -> None:
-        super().__init__(message, code, 401, headers={"WWW-Authenticate": f'Bearer realm="api", error="{code}"'})
+        super().__init__(message, code, headers={"WWW-Authenticate": f'Bearer realm="api", error="{code}"'})
 
 
 class Forbidden(PortalError):
@@ -62,7 +63,7 @@ class Forbidden(PortalError):
     """
 
     def __init__(self, message: Text, code: str = "forbidden", needed: Sequence[str] = ()) -> None:
-        super().__init__(message, code, 403)
+        super().__init__(message, code)
         self.needed = tuple(needed)
 
 
@@ -70,28 +71,28 @@ class NotFound(PortalError):
     """No such thing, or somebody else's: the two must look alike."""
 
     def __init__(self, message: Text = "") -> None:
-        super().__init__(message or _("Not found."), "not_found", 404)
+        super().__init__(message or _("Not found."), "not_found")
 
 
 class Conflict(PortalError):
     """The state of the thing does not allow this."""
 
     def __init__(self, message: Text, code: str = "conflict", fields: Fields | None = None) -> None:
-        super().__init__(message, code, 409, fields)
+        super().__init__(message, code, fields)
 
 
 class PreconditionFailed(PortalError):
     """The thing is not what the caller says it is (RFC 9110 section 15.5.13)."""
 
     def __init__(self, message: Text) -> None:
-        super().__init__(message, "precondition_failed", 412)
+        super().__init__(message, "precondition_failed")
 
 
 class RateLimited(PortalError):
     """Too many calls; ``retry_after`` in whole seconds."""
 
     def __init__(self, message: Text, retry_after: int) -> None:
-        super().__init__(message, "rate_limited", 429, headers={"Retry-After": str(max(1, retry_after))})
+        super().__init__(message, "rate_limited", headers={"Retry-After": str(max(1, retry_after))})
 
 
 class Busy(RateLimited):

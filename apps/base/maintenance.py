@@ -27,7 +27,7 @@ def is_on() -> bool:
 
 def refusal() -> PortalError:
     """This will return what everybody is answered meanwhile; the file may hold the seconds to wait."""
-    return PortalError(SENTENCE, "unavailable", 503, headers={"Retry-After": str(_wait())})
+    return PortalError(SENTENCE, "unavailable", headers={"Retry-After": str(_wait())})
 
 
 def answer_program(request: PortalRequest) -> HttpResponse:

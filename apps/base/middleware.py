@@ -169,9 +169,7 @@ class ErrorPagesMiddleware:
 
 
 def _no_such_method(request: PortalRequest, allowed: str) -> PortalError:
-    return PortalError(
-        f"This path does not take {request.method}.", "method_not_allowed", 405, headers={"Allow": allowed}
-    )
+    return PortalError(f"This path does not take {request.method}.", "method_not_allowed", headers={"Allow": allowed})
 
 
 def _refuse_unread(request: PortalRequest) -> None:

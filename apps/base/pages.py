@@ -68,7 +68,7 @@ def _check(request: PortalRequest, methods: tuple[str, ...]) -> None:
     """Refuse other methods, and NUL characters: PostgreSQL takes none in a text, so nothing can match them."""
     if request.method not in methods:
         message = _("This page does not take %(method)s.") % {"method": request.method}
-        raise PortalError(message, "method_not_allowed", 405, headers={"Allow": ", ".join(methods)})
+        raise PortalError(message, "method_not_allowed", headers={"Allow": ", ".join(methods)})
     if "\0" in request.path_info:
         raise NotFound()
     if any("\0" in value for values in (*request.GET.lists(), *request.POST.lists()) for value in values[1]):

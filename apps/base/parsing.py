@@ -140,12 +140,12 @@ def check_coding(headers: Mapping[str, Any]) -> None:
     """Raise 415 for a body that is compressed or coded in any other way (RFC 9110 section 15.5.16)."""
     if headers.get("HTTP_CONTENT_ENCODING", IDENTITY).strip().lower() != IDENTITY:
         message = "The body is compressed. Send it as it is, without Content-Encoding."
-        raise PortalError(message, "unsupported_media_type", 415, headers={"Accept-Encoding": IDENTITY})
+        raise PortalError(message, "unsupported_media_type", headers={"Accept-Encoding": IDENTITY})
 
 
 def too_large() -> PortalError:
     """This will return the error for a body over the limit."""
-    return PortalError("The body is larger than 1 MiB.", "payload_too_large", 413)
+    return PortalError("The body is larger than 1 MiB.", "payload_too_large")
 
 
 class StrictJSONParser(BaseParser):

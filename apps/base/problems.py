@@ -55,15 +55,15 @@ def to_portal_error(error: Exception) -> PortalError:
     if isinstance(error, exceptions.ValidationError):
         return from_validation(error.detail)
     if isinstance(error, RequestDataTooBig):
-        return PortalError("The body is larger than 1 MiB.", "payload_too_large", 413)
+        return PortalError("The body is larger than 1 MiB.", "payload_too_large")
     if isinstance(error, (BadRequest, SuspiciousOperation, MultiPartParserError)):
         return Invalid("The form could not be read.")
     if isinstance(error, exceptions.ParseError):
         return Invalid(str(error.detail))
     if isinstance(error, exceptions.UnsupportedMediaType):
-        return PortalError("Send the body as application/json.", "unsupported_media_type", 415)
+        return PortalError("Send the body as application/json.", "unsupported_media_type")
     if isinstance(error, exceptions.NotAcceptable):
-        return PortalError("This API answers application/json; change the Accept header.", "not_acceptable", 406)
+        return PortalError("This API answers application/json; change the Accept header.", "not_acceptable")
     if isinstance(error, (exceptions.NotFound, Http404)):
         return NotFound()
     if isinstance(error, OperationalError):
@@ -72,9 +72,9 @@ def to_portal_error(error: Exception) -> PortalError:
             "The service is unavailable for a moment. Try again.",
             {"Retry-After": str(DATABASE_AWAY_SECONDS)},
         )
-        return PortalError(message, "unavailable", 503, headers=headers)
+        return PortalError(message, "unavailable", headers=headers)
     logger.error("unhandled error on the API", exc_info=error)
-    return PortalError("Something went wrong on our side.", "internal_error", 500)
+    return PortalError("Something went wrong on our side.", "internal_error")
 
 
 def exception_response(error: Exception, context: dict[str, Any]) -> Response:

@@ -63,7 +63,7 @@ def authenticate(request: PortalRequest) -> Caller | None:
         keys = {key for key in keys if key_hints.PREFIX.search(key) or not key.isascii()} or keys
     if len(keys) > 1:
         message = "Two different API keys were sent. Send one, in one header."
-        return Caller(refusal=PortalError(message, "ambiguous_credentials", 400))
+        return Caller(refusal=PortalError(message, "ambiguous_credentials"))
     text = keys.pop()
     verdict = gate.check(text, request.client_address)
     caller = Caller(refusal=verdict.refusal, headers=limits.headers(verdict.states), credential=verdict.key)

@@ -65,7 +65,7 @@ def test_it_is_told_in_the_readers_language(browser_of, vera, ada):
 
 
 def test_another_refusal_says_its_reason(browser_of, ada, broken):
-    broken(PortalError("Two-step sign-in is required here.", "two_step_required", 403))
+    broken(PortalError("Two-step sign-in is required here.", "forbidden"))
     page = text_of(browser_of(ada).get(MEMBERS))
     assert "Two-step sign-in is required here." in page and "Role needed" not in page
 

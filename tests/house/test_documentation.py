@@ -116,8 +116,17 @@ def test_no_setting_is_explained_that_is_not_read():
     assert explained - settings_variables() == set()
 
 
-def test_every_error_code_has_its_anchor():
-    assert raised_codes() - anchors(read("docs/errors.md")) == set()
+def test_the_document_of_errors_has_the_catalogue_by_status():
+    sections = re.findall(r"^## (\d{3})$(.*?)(?=^## |\Z)", read("docs/errors.md"), re.MULTILINE | re.DOTALL)
+    told = {code: int(status) for status, text in sections for code in re.findall(r"^### `(\w+)`$", text, re.MULTILINE)}
+    assert told == {name: code.status for name, code in ERROR_CODES.items()}
+
+
+def test_the_contract_names_the_codes_of_each_status():
+    table = read("docs/api.md").partition("| status | code |")[2].partition("\n\n")[0]
+    for statuses, said in re.findall(r"^\| ([\d ]+)[^|]*\| (.*) \|$", table, re.MULTILINE):
+        codes = {name for name, code in ERROR_CODES.items() if str(code.status) in statuses.split()}
+        assert codes == set(re.findall(r"`([a-z_]+)`", said)) & set(ERROR_CODES), statuses
 
 
 def test_every_error_code_is_on_the_portals_own_page():

@@ -47,7 +47,7 @@ def check_method(request: PortalRequest, methods: tuple[str, ...]) -> None:
     """This will refuse other methods, and NUL characters, which no database takes."""
     if request.method not in methods:
         message = _("This page does not take %(method)s.") % {"method": request.method}
-        raise PortalError(message, "method_not_allowed", 405, headers={"Allow": ", ".join(methods)})
+        raise PortalError(message, "method_not_allowed", headers={"Allow": ", ".join(methods)})
     if any("\0" in value for values in (*request.GET.lists(), *request.POST.lists()) for value in values[1]):
         raise Invalid(_("A text holds a NUL character. Remove it and try again."))
 

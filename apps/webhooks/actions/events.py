@@ -63,7 +63,7 @@ def _event_to_publish(
     if client_id is not None and not CLIENT_ID.fullmatch(client_id):
         raise Invalid.field("id", _("An id has 1 to 64 letters, digits, dots, hyphens and underscores."))
     if len(to_json(data).encode()) > MOST_DATA_BYTES:
-        raise PortalError(_("data is larger than 256 KiB."), "payload_too_large", 413)
+        raise PortalError(_("data is larger than 256 KiB."), "payload_too_large")
     check_data(row, data)
     return {
         "organization_id": owner,
