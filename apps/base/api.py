@@ -28,9 +28,8 @@ from apps.base.conditions import expected_by, refuse_unknown, tags_change, tags_
 from apps.base.door import https_refusal
 from apps.base.errors import Forbidden, NotFound, PortalError
 from apps.base.idempotency import answers_once
-from apps.base.lists import Cursors, beyond, link_to
+from apps.base.lists import Cursors, beyond, link_to, read_page
 from apps.base.negotiation import acceptable, admits_json
-from apps.base.offsets import read_page
 from apps.base.operations import METHODS, Operation
 from apps.base.parameters import page_limit, refuse_undeclared
 from apps.base.parsing import SessionFormParser, StrictJSONParser, check_coding, check_length
@@ -141,7 +140,9 @@ class PortalView(APIView):
             raise caller.refusal
         if caller.browses:
             reading.take_as_meant(raw)
-        self.check_path(raw)
+        if "\0" in raw.path_info:
+            # PostgreSQL takes none in a text, so nothing can match.
+            raise NotFound()
         operation = self.offers.get("GET" if raw.method == "HEAD" else raw.method)
         if operation is None:
             raise PortalError(f"This path does not take {raw.method}.", "method_not_allowed")
@@ -172,13 +173,8 @@ class PortalView(APIView):
             return super().finalize_response(request, response, *args, **kwargs)
         response.accepted_renderer, response.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
         response.renderer_context = {}
-        add_headers(response, self.default_response_headers)
+        add_headers(response, self.headers)
         return response
-
-    def check_path(self, request: PortalRequest) -> None:
-        """This will raise NotFound for a path with a NUL: PostgreSQL takes none in a text, so nothing can match."""
-        if "\0" in request.path_info:
-            raise NotFound()
 
     def check_permission(self, request: ApiRequest, operation: Operation) -> None:
         """This will refuse a kind of caller that the view does not serve, then a missing scope."""

@@ -82,7 +82,7 @@ def tags_change(method: Callable[..., Any]) -> Callable[..., Any]:
             body = JSON_ONLY.render(response.data)
             write(response, body)
             as_read = body if response.as_read is None else JSON_ONLY.render(response.as_read)
-            response.headers["ETag"] = f'"{response.version}.{_digest(as_read)}"'
+            response.headers["ETag"] = f'"{response.version}.{short_digest(as_read)}"'
         return response
 
     return change
@@ -104,8 +104,8 @@ def tags_read(method: Callable[..., Any]) -> Callable[..., Any]:
 def _answer_read(headers: Mapping[str, Any], response: Response) -> None:
     body = JSON_ONLY.render(response.data)
     # What a list says in headers is part of what was read.
-    said = [response.headers[name] for name in ("Link", "X-Total-Count") if name in response.headers]
-    tag = _digest(body, *said)
+    said = [response.headers[name].encode() for name in ("Link", "X-Total-Count") if name in response.headers]
+    tag = short_digest(b"\n".join([body, *said]))
     if isinstance(response, ObjectResponse):
         tag = f"{response.version}.{tag}"
     if "HTTP_IF_MATCH" in headers:
@@ -116,9 +116,3 @@ def _answer_read(headers: Mapping[str, Any], response: Response) -> None:
         if held is None or tag in held:
             response.status_code, response.data, body = 304, None, b""
     write(response, body)
-
-
-def _digest(body: bytes, *said: str) -> str:
-    if not said:
-        return short_digest(body)
-    return short_digest(b"\n".join([body, *map(str.encode, said)]))

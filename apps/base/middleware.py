@@ -105,7 +105,7 @@ class RequestMiddleware:
 
     def _answer(self, request: PortalRequest) -> HttpResponse:
         # On a server's thread no language is active: pages take back what they activate. Looking costs more than 1 %.
-        if not is_api(request.path_info) or PROGRAM in request.environ:
+        if PROGRAM in request.environ or not is_api(request.path_info):
             return self.get_response(request)
         with translation.override("en"):
             return self.get_response(request)

@@ -74,7 +74,7 @@ class ProgramsMiddleware:
         self._headers = {secure: constant_headers(secure) for secure in (False, True)}
 
     def __call__(self, request: PortalRequest) -> HttpResponse:
-        if not is_program(request.path_info, request.META.get("HTTP_ACCEPT", "")):
+        if PROGRAM not in request.environ and not is_program(request.path_info, request.META.get("HTTP_ACCEPT", "")):
             return self.get_response(request)
         response = self._answer(request)
         # 304 stands for a body of another length (RFC 9110 section 8.6).
