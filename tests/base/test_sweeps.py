@@ -55,9 +55,9 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 
 
 @pytest.fixture
-def sweeping() -> Iterator[Callable[[], None]]:
+def sweeping() -> Iterator[Callable[..., None]]:
     stop, threads = threading.Event(), []
-    yield lambda: threads.append(sweeps.Sweeper(stop, tell).start())
+    yield lambda tell=tell: threads.append(sweeps.Sweeper(stop, tell).start())
     released.set()
     stop.set()
     for thread in threads:
@@ -116,7 +116,7 @@ def test_a_slow_mail_server_holds_up_mail_only(slow_mail, sweeping):
     released.clear()
     for number in range(3):
         OutgoingMail.objects.create(to=f"{number}@x.example", subject="s", body="b")
-    sweeping()
+    sweeping(meters.note_job)
     until(lambda: OutgoingMail.objects.filter(attempts=1).exists())
     until(WorkerBeat.objects.exists)
     until(lambda: EngineTotal.objects.filter(name="job:succeeded:audit.seal_entries").exists())
