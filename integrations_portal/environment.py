@@ -31,7 +31,7 @@ class Environment(environ.FileAwareEnv):
     ENVIRON = FileAwareMapping(cache=False)
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # django-environ has no annotations
         self.known: set[str] = set()
 
     def text(self, name: str, default: str = "") -> str:

@@ -10,9 +10,11 @@ from celery.worker import state
 from integrations_portal.celery import app
 
 
-@signals.setup_logging.connect(weak=False)
 def leave_logging_alone(**_options: Any) -> None:
     """Take the set-up of logging from Celery, which gives some loggers handlers that write plain text."""
+
+
+signals.setup_logging.connect(leave_logging_alone, weak=False)
 
 
 class Listener(Worker):
@@ -21,7 +23,7 @@ class Listener(Worker):
     app = app
 
     def __init__(self, name: str) -> None:
-        super().__init__(
+        super().__init__(  # type: ignore[no-untyped-call]  # Celery has no annotations
             hostname=name,
             loglevel="WARNING",
             without_gossip=True,
@@ -36,4 +38,4 @@ class Listener(Worker):
 
 def stop() -> None:
     """Have every listener of this process end; it may be called from a handler of a signal."""
-    state.should_stop = EX_OK
+    state.should_stop = EX_OK  # type: ignore[assignment]  # Celery declares no more than the None that it starts as

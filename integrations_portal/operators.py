@@ -72,7 +72,8 @@ class OperatorSite(AdminSite):
         """
         if request.user.is_authenticated and request.user.is_staff and not self.has_permission(request):
             return self._ask_for_second_step(cast(PortalRequest, request))
-        return secure_admin_login(super().login)(request, extra_context)
+        response: HttpResponse = secure_admin_login(super().login)(request, extra_context)
+        return response
 
     def _ask_for_second_step(self, request: PortalRequest) -> HttpResponse:
         if not operator_session.is_set_up(request):

@@ -102,7 +102,8 @@ def _recordable(changes: dict[str, list[Any]]) -> dict[str, list[Any]]:
             raise ValueError(f"{field!r} must not be recorded")
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
             raise ValueError(f"{field!r} must be [old, new]")
-    return _without_secrets(json.loads(json.dumps(changes, cls=DjangoJSONEncoder)))
+    recorded: dict[str, list[Any]] = _without_secrets(json.loads(json.dumps(changes, cls=DjangoJSONEncoder)))
+    return recorded
 
 
 def _is_secret(field: str) -> bool:

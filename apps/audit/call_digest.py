@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime, timedelta
+from typing import Any
 
 from apps.audit import call_stream
 from apps.audit.chain import encode_json
@@ -23,7 +24,7 @@ def rows(organization_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID, limit:
     return [(row[0], _text(row)) for row in found.order_by("pk").values_list(*COLUMNS)[:limit]]
 
 
-def _text(row: tuple) -> str:
+def _text(row: tuple[Any, ...]) -> str:
     key, at, kind, actor_id, label, credential, *rest = row
     return encode_json(
         [encode("aud", key), at.isoformat(), kind, actor_id, label, credential and credential.hex, *rest]

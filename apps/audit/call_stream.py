@@ -199,7 +199,7 @@ def drain(stop_after: float = MOST_SECONDS) -> int:
 
 def waiting() -> int | None:
     """Return how many calls are still to be moved, None where Redis does not answer."""
-    found: Any = shared.ask(lambda client: client.xlen(KEY))
+    found: int | None = shared.ask(lambda client: client.xlen(KEY))
     return found
 
 

@@ -47,7 +47,7 @@ def named(organization_id: uuid.UUID | None) -> str | None:
     return str(slugs[0][0]) if slugs else encode("org", organization_id)
 
 
-def _here(rows: QuerySet) -> list[Any]:
+def _here(rows: QuerySet[Any, Any]) -> list[Any]:
     """Read a row; none where this portal has no database (yet), for a file can be checked without."""
     try:
         return list(rows[:1])

@@ -30,7 +30,7 @@ class Outcome(models.TextChoices):
     FAILURE = "failure", "failure"
 
 
-class MillisecondsField(models.DateTimeField):
+class MillisecondsField(models.DateTimeField):  # type: ignore[type-arg]  # generic in the stubs alone
     """A time in whole milliseconds: what the API shows and the chain hashes. The column is a DateTimeField's own."""
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:

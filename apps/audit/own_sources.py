@@ -19,7 +19,7 @@ KEY_PREFIXES = ("key", "sdk")
 class Changes(Source):
     """Changes. An export of them follows the sequence: keys lie about the order, for a transaction may commit late."""
 
-    def selections(self, actor: Actor, filters: Filters) -> list[QuerySet]:
+    def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
         """This will return the matching changes; those by a key and those on it apart, each by an index of its own."""
         found = of_times(AuditEntry.objects.for_actor(actor), filters, "at").select_related("seal")
         for column, wanted in (
@@ -82,7 +82,7 @@ class Changes(Source):
         return sum(rows.count() for rows in counted)
 
 
-def _first_sealed_since(seals: QuerySet, since: datetime, low: int, high: int) -> int:
+def _first_sealed_since(seals: QuerySet[Seal], since: datetime, low: int, high: int) -> int:
     """Return a number below which nothing is of since or later: a change is sealed after it was made."""
     moment = since - timedelta(milliseconds=KEY_SLACK_MS) if since.year > 1 else since
     while low < high:
@@ -98,7 +98,7 @@ def _first_sealed_since(seals: QuerySet, since: datetime, low: int, high: int) -
 class Calls(Source):
     """Answered requests of the API."""
 
-    def selections(self, actor: Actor, filters: Filters) -> list[QuerySet]:
+    def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
         """This will return the matching calls. A key's are found by its own column, people's have none there."""
         if filters.actions and CALL not in filters.actions:
             return []

@@ -14,7 +14,7 @@ one look-up.
 import logging
 import time
 import uuid
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
@@ -88,7 +88,7 @@ def _seal_batch() -> int | None:
     return len(rows)
 
 
-def _seals(rows: list[tuple]) -> list[Seal]:
+def _seals(rows: list[tuple[Any, ...]]) -> list[Seal]:
     """Continue the chains of the organizations that the rows belong to."""
     ends: dict[uuid.UUID, Head] = {}
     seals, now = [], timezone.now()

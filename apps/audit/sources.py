@@ -119,7 +119,7 @@ class Span(NamedTuple):
 class Source:
     """One kind of rows. A subclass says which match and how one is written; here is how they are read."""
 
-    def selections(self, actor: Actor, filters: Filters) -> list[QuerySet]:
+    def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
         """This will return the rows of the actor's organization that match: none, or several that do not overlap.
 
         Times are compared exactly here (``of_times``); the bounds that they set on the key are added by the callers.
@@ -210,7 +210,7 @@ def key_at(moment: datetime, slack_ms: int = 0) -> uuid.UUID:
     return uuid.UUID(int=max(0, int(moment.timestamp() * 1000) + slack_ms) << 80)
 
 
-def of_times(rows: QuerySet, filters: Filters, time_field: str) -> QuerySet:
+def of_times(rows: QuerySet[Any], filters: Filters, time_field: str) -> QuerySet[Any]:
     """This will keep the rows of the filters' times."""
     if filters.since is not None:
         rows = rows.filter(**{f"{time_field}__gte": filters.since})

@@ -152,7 +152,7 @@ def _remove_usage(organization_id: uuid.UUID) -> int:
     return max(_remove_first(hours), _remove_first(days))
 
 
-def _remove_first(rows: QuerySet) -> int:
+def _remove_first(rows: QuerySet[Any]) -> int:
     """Remove the first of the rows and return how many were seen."""
     keys = list(rows.values_list("pk", flat=True)[:BATCH])
     _delete(rows.model, keys)

@@ -78,7 +78,7 @@ def _round_up(number: int) -> int:
     """Return the next round number; even from 2 on, so that half of it can be written beside the chart."""
     if number <= 2:
         return number
-    size = 10 ** (len(str(number)) - 1)
+    size: int = 10 ** (len(str(number)) - 1)
     return next(step * size for step in (1, 2, 4, 5, 6, 8, 10) if step * size >= number and step * size % 2 == 0)
 
 

@@ -91,7 +91,7 @@ class _SealedAttribute:
         instance.__dict__[self.field.attname] = value
 
 
-class EncryptedTextField(models.TextField):
+class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # generic in the stubs alone
     """Text that is encrypted in the database, on a model with ``id`` and ``organization_id``."""
 
     def contribute_to_class(self, cls: type[models.Model], name: str, private_only: bool = False) -> None:

@@ -29,7 +29,7 @@ def parts() -> list[tuple[str, Part]]:
     return [(name, import_string(path)) for name, path in _registered.items()]
 
 
-def in_batches(rows: QuerySet, size: int = BATCH) -> Iterator[list[Any]]:
+def in_batches(rows: QuerySet[Any], size: int = BATCH) -> Iterator[list[Any]]:
     """This will read rows by their key, so many at a time: memory stays the same however many there are."""
     rows = rows.order_by("pk")
     batch = list(rows[:size])

@@ -61,9 +61,11 @@ def _usage(request: PortalRequest, group: str, rate: str, per: str, *, increment
     try:
         key = (lambda group, request: per) if per else _key
         named = {"group": f"portal:{group}", "key": key, "rate": rate, "increment": increment}
-        usage = get_usage(request, **named)
+        usage: dict[str, Any] | None = get_usage(request, **named)
         # No limit is found where the counter went between two steps, as when Redis does; the first step makes another.
-        return usage if usage is None or usage["limit"] else get_usage(request, **named)
+        if usage is not None and not usage["limit"]:
+            usage = get_usage(request, **named)
+        return usage
     except (RedisError, OSError) as error:
         logger.warning("the limit of the form %s could not be kept: %s", group, type(error).__name__)
         return None

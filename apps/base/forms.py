@@ -118,7 +118,7 @@ class OneUseForm(RequestForm):
             self.data = self.data.copy()
             self.data["token"] = self.new_token()
             raise forms.ValidationError(_("This form was open for too long. Send it once more."))
-        return self.cleaned_data["token"]
+        return str(self.cleaned_data["token"])
 
     def spend(self) -> None:
         """This will use the form up, or raise AlreadySent. Call it inside the transaction of the change."""

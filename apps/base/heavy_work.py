@@ -158,7 +158,8 @@ def _hold_advisory(keys: list[int]) -> Callable[[], object]:
         try:
             for key in keys:
                 if raw.execute("SELECT pg_try_advisory_xact_lock(%s)", [key]).fetchone()[0]:
-                    return raw.close
+                    release: Callable[[], object] = raw.close
+                    return release
         except BaseException:
             raw.close()
             raise

@@ -21,6 +21,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 
 from apps.base.errors import Invalid
 from apps.base.logging import hide_keys
+from apps.base.models import Row
 from apps.base.parameters import page_limit, whole_parameter
 from apps.base.rendering import to_json
 from apps.base.requests import ApiRequest
@@ -64,7 +65,7 @@ class Cursors(NamedTuple):
         text = f"{side}{key}"
         return self._mac(text) + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
-    def read(self, cursor: str, field: Field) -> Place:
+    def read(self, cursor: str, field: "Field[Any, Any]") -> Place:
         """Return the place of a cursor that this list gave out, its key as the field has it, or raise Invalid."""
         mac, code = cursor[:MAC_LENGTH], cursor[MAC_LENGTH:]
         try:
@@ -80,7 +81,7 @@ class Cursors(NamedTuple):
         return base64.urlsafe_b64encode(digest).decode()[:MAC_LENGTH]
 
 
-def beyond(rows: QuerySet, place: Place, column: str) -> QuerySet:
+def beyond(rows: QuerySet[Row], place: Place, column: str) -> QuerySet[Row]:
     """Return the rows on that side of a place, nearest first; ``column`` orders the list, its sign says which way."""
     name, is_up = column.removeprefix("-"), column.startswith("-") == (place.side == BEFORE)
     return rows.filter(**{f"{name}__{'gt' if is_up else 'lt'}": place.key}).order_by(name if is_up else f"-{name}")
@@ -127,7 +128,7 @@ class Page(NamedTuple):
         return {"cursor": Cursors.of_request(request).write(key(self.rows[0]), BEFORE)}
 
 
-def read_page(request: ApiRequest, rows: QuerySet, column: str) -> Page:
+def read_page(request: ApiRequest, rows: QuerySet[Any], column: str) -> Page:
     """Return the page of a list that a request asks for; ``column`` is what the list is ordered by, upward."""
     limit, offset = page_limit(request), whole_parameter(request, "offset", 0, 0, MOST_OFFSET)
     text = request.query_params.get("cursor")
@@ -141,7 +142,7 @@ def read_page(request: ApiRequest, rows: QuerySet, column: str) -> Page:
     return Page(found, total, limit, offset > 0, offset + limit < total, offset)
 
 
-def _beside(rows: QuerySet, place: Place, column: str, limit: int) -> Page:
+def _beside(rows: QuerySet[Any], place: Place, column: str, limit: int) -> Page:
     """Return the page after or before a row, which may be gone by now."""
     is_after = place.side == AFTER
     found = list(beyond(rows, place, column)[: limit + 1])

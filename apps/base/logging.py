@@ -112,7 +112,7 @@ class JsonFormatter(structlog.stdlib.ProcessorFormatter):
         )
 
 
-class JsonStream(logging.StreamHandler):
+class JsonStream(logging.StreamHandler[TextIO]):
     """Writes JSON lines, and of a fault that repeats one a minute."""
 
     def __init__(self, stream: TextIO) -> None:

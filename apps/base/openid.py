@@ -102,7 +102,8 @@ def read_id_token(token: str, keys: dict[str, Any], provider: Provider, nonce: s
     """This will check an ID token as section 3.1.3.7 says and return its claims, or raise OpenIdError."""
     try:
         head, body, signature = token.split(".")
-        header, claims = json.loads(_bytes(head)), json.loads(_bytes(body))
+        header = json.loads(_bytes(head))
+        claims: dict[str, Any] = json.loads(_bytes(body))
         _check_signature(header, keys, f"{head}.{body}".encode(), _bytes(signature))
         _check_claims(claims, provider, nonce)
     except OpenIdError:

@@ -84,7 +84,8 @@ def ask(question: Callable[[redis.Redis], Answer]) -> Answer | None:
 
 def pack(*words: str | int | bytes) -> bytes:
     """This will return a command as it goes over the wire."""
-    return hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub knows commands of one word only
+    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub knows commands of one word only
+    return packed
 
 
 class Wire:

@@ -73,12 +73,13 @@ def values_that_do_not_open() -> Counter[str]:
     return Counter({name: count for name, count in found.items() if count and name not in settings.ENCRYPTION_KEYS})
 
 
-def _older(model: type[models.Model], each: EncryptedTextField) -> models.QuerySet:
+def _older(model: type[models.Model], each: EncryptedTextField) -> models.QuerySet[Any]:
     """Rows whose value does not begin as those of the current key do, compared letter by letter on every database."""
     head = f"v1:{current_key_id()}:"
     rows = model._base_manager.exclude(**{f"{each.attname}__isnull": True})
     start = Substr(each.attname, 1, len(head), output_field=models.CharField())
-    return rows.annotate(_head=start).exclude(_head=head)
+    older: models.QuerySet[Any] = rows.annotate(_head=start).exclude(_head=head)
+    return older
 
 
 def _reseal_field(model: type[models.Model], each: EncryptedTextField, done: Resealed) -> None:

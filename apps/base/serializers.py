@@ -52,7 +52,7 @@ class Address(Opaque):
         return str(address)
 
 
-class Moment(serializers.Field):
+class Moment(serializers.Field[datetime, Any, Any, Any]):
     """A time as the API reads it: RFC 3339, or a date, which is 00:00 UTC of that day."""
 
     default_error_messages = {"invalid": "Send a time such as 2026-11-22T10:00:00Z."}
@@ -99,7 +99,7 @@ class TextList(serializers.ListField):
         return super().to_internal_value(data)
 
 
-class StrictSerializer(serializers.Serializer):
+class StrictSerializer(serializers.Serializer[Any]):
     """A body whose every field is known. Writes nothing: actions do."""
 
     # Whether at least one field must be there, where none is required; ``validate`` refuses, this tells.

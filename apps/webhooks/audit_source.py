@@ -39,13 +39,13 @@ class Attempts(Source):
     would come to stand before rows that were read already.
     """
 
-    def selections(self, actor: Actor, filters: Filters) -> list[QuerySet]:
+    def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
         """This will return the matching attempts; a delivery belongs to no key and to no request."""
         if filters.key or filters.request_id:
             return []
         if filters.actor not in ("", SENDER.id) or (filters.actions and ACTION not in filters.actions):
             return []
-        found: QuerySet = Attempt.objects.for_actor(actor).exclude(finished_at=None)
+        found: QuerySet[Any] = Attempt.objects.for_actor(actor).exclude(finished_at=None)
         if filters.since is not None:
             found = found.filter(pk__gte=first_key(filters.since))
         if filters.until is not None:

@@ -7,6 +7,7 @@ removed when its days are over. What a delivery's state is follows from both, an
 import hashlib
 import uuid
 from datetime import datetime, timedelta
+from typing import Any
 
 from apps.audit.chain import encode_json
 from apps.audit.digests import Source
@@ -30,7 +31,7 @@ def attempts(organization_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID, li
     return [(row[0], _attempt(row)) for row in rows]
 
 
-def _attempt(row: tuple) -> str:
+def _attempt(row: tuple[Any, ...]) -> str:
     key, started, finished, delivery, endpoint, *rest, url = row
     # Rows without it are written as before it was kept, so that the digests of their hours still hold.
     rest += [] if url is None else [url]
@@ -56,7 +57,7 @@ def events(organization_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID, limi
     return [(row[0], _event(row)) for row in found.order_by("pk").values_list(*EVENT_COLUMNS)[:limit]]
 
 
-def _event(row: tuple) -> str:
+def _event(row: tuple[Any, ...]) -> str:
     key, at, *rest, body = row
     digest = None if body is None else hashlib.sha256(body.encode()).hexdigest()
     return encode_json([encode("evt", key), at.isoformat(), *rest, digest])

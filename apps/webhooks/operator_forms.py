@@ -41,7 +41,7 @@ class JSONText(forms.JSONField):
         return value if isinstance(value, str) else to_json(value, indent=2)
 
 
-class EventTypeForm(forms.ModelForm):
+class EventTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
     """One type of the host product."""
 
     schema = JSONText(
@@ -75,7 +75,8 @@ class EventTypeForm(forms.ModelForm):
 
     def clean_name(self) -> str:
         """This will take words parted by dots."""
-        return self._checked("name", actions.check_event_name)
+        name: str = self._checked("name", actions.check_event_name)
+        return name
 
     def clean_schema(self) -> Any:
         """This will refuse what is no schema, and one that refers to anything outside of it."""

@@ -236,7 +236,8 @@ def _store_sqlite(row: dict[str, Any]) -> tuple[bool, int]:
 
 def _sqlite_targets(cursor: Any, organization: str, patterns: list[str]) -> list[tuple[str, int]]:
     cursor.execute(SQLITE_TARGETS.format(marks=", ".join(["%s"] * len(patterns))), (organization, *patterns))
-    return cursor.fetchall()
+    targets: list[tuple[str, int]] = cursor.fetchall()
+    return targets
 
 
 _store = {"postgresql": _store_postgresql, "sqlite": _store_sqlite}

@@ -171,5 +171,5 @@ def _locked(model: Any, keys: Keys, **filters: Any) -> Keys:
     return list(rows.values_list("pk", flat=True))
 
 
-def _delete(rows: models.QuerySet) -> int:
+def _delete(rows: models.QuerySet[Any]) -> int:
     return rows.delete()[0]

@@ -29,7 +29,7 @@ from apps.webhooks.publishing import Accepted
 MOST_IN_BATCH = 100
 
 
-class Headers(serializers.Field):
+class Headers(serializers.Field[dict[str, str], Any, Any, Any]):
     """A JSON object of texts."""
 
     default_error_messages = {"invalid": "Headers are an object of name and value, both texts."}
@@ -41,7 +41,7 @@ class Headers(serializers.Field):
         return data
 
 
-class AnyObject(serializers.Field):
+class AnyObject(serializers.Field[dict[str, Any], Any, Any, Any]):
     """A JSON object of whatever form."""
 
     default_error_messages = {"invalid": "This must be a JSON object."}

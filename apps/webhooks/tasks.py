@@ -7,7 +7,7 @@ from apps.webhooks import bell
 ring = bell.ring
 
 
-@shared_task(name=bell.TASK, ignore_result=True)
+@shared_task(name=bell.TASK, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no annotations
 def wake() -> None:
     """This will wake the engine of this worker process."""
     bell.wake_listeners()

@@ -13,20 +13,23 @@ from django.db.models import JSONField, Model, QuerySet, TextField
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
+from apps.base.models import Row
+
 MOST_ROWS = 2_000
 LOOKED_THROUGH = 10_000
 
 
-class NewestRows(Paginator):
+class NewestRows(Paginator):  # type: ignore[type-arg]  # generic in the stubs alone
     """Pages over the first rows only: counting millions would take longer than reading the page."""
 
     @cached_property
     def count(self) -> int:
         """The number of rows, at most 2,000."""
-        return self.object_list[:MOST_ROWS].count()  # type: ignore[attr-defined]  # a slice of rows is rows
+        rows: Any = self.object_list
+        return int(rows[:MOST_ROWS].count())
 
 
-def newest(rows: QuerySet, most: int) -> QuerySet:
+def newest(rows: QuerySet[Row], most: int) -> QuerySet[Row]:
     """This will keep so many of the newest rows, by the primary key: it grows with time (UUID v7, or a counter).
 
     What filters and orders them afterwards reads so many rows at most, however rare the match.
@@ -38,7 +41,7 @@ def newest(rows: QuerySet, most: int) -> QuerySet:
 class SomeRows(ChangeList):
     """A list that searches first, by an index, then takes the newest of what was found, then filters and orders."""
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet:
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         """This will return the rows of the list, all pages together."""
         everything, asked = self.root_queryset, self.query
         found, _repeats = self.model_admin.get_search_results(request, everything, asked)
@@ -52,7 +55,7 @@ class SomeRows(ChangeList):
             self.root_queryset, self.query = everything, asked
 
 
-def without_long_fields(rows: QuerySet, shown: Sequence[Any], joined: Any = ()) -> QuerySet:
+def without_long_fields(rows: QuerySet[Row], shown: Sequence[Any], joined: Any = ()) -> QuerySet[Row]:
     """This will leave unread the texts and JSON that are not shown, also of what is joined: one may be 256 KiB."""
     unread = [name for name in long_fields(rows.model) if name not in shown]
     for field in joined if isinstance(joined, tuple) else ():

@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.identifiers import decode
 from apps.base.mail_addresses import canonical_address
+from apps.base.models import Row
 from apps.base.neighborhoods import network
 from apps.base.secrets import MASK_DOTS
 from apps.orgs.lookups import find_organization
@@ -31,7 +32,7 @@ ADDRESSES = ("email", "to")
 LETTERS = re.compile(r"[0-9A-Za-z]*", re.ASCII)
 
 
-def search(rows: QuerySet, readings: tuple[str, ...], text: str) -> QuerySet:
+def search(rows: QuerySet[Row], readings: tuple[str, ...], text: str) -> QuerySet[Row]:
     """This will return the rows of the first reading that finds any; without a text all, without a match none."""
     term = text.strip()
     if not term:

@@ -54,7 +54,7 @@ class Control:
 
 
 def controls_of(
-    body: serializers.Serializer, values: Mapping[str, Any], own: Mapping[str, Own], at: str
+    body: serializers.Serializer[Any], values: Mapping[str, Any], own: Mapping[str, Own], at: str
 ) -> list[Control]:
     """This will return a control for each field of a body; ``at`` begins the ids of the form's elements."""
     found = []

@@ -1,6 +1,7 @@
 """Which control a field of a body gets in a form, and which JSON value its text stands for."""
 
 from enum import StrEnum
+from typing import Any
 
 from rest_framework import serializers
 
@@ -20,7 +21,7 @@ class Kind(StrEnum):
     JSON = "json"
 
 
-def kind_of(field: serializers.Field) -> Kind:
+def kind_of(field: serializers.Field[Any, Any, Any, Any]) -> Kind:
     """This will return the kind of a field; whatever is not simpler is written as JSON."""
     if isinstance(field, serializers.ChoiceField):
         return Kind.CHOICE
@@ -37,6 +38,6 @@ def kind_of(field: serializers.Field) -> Kind:
     return Kind.JSON
 
 
-def is_secret(field: serializers.Field) -> bool:
+def is_secret(field: serializers.Field[Any, Any, Any, Any]) -> bool:
     """This will tell whether what was typed is never given back: the body says so by ``style``."""
     return field.style.get("input_type") == "password"

@@ -141,7 +141,7 @@ def _form(here: Here, path: Path, method: str) -> OperationForm:
 
 
 def _fill(
-    form: OperationForm, here: Here, operation: Operation, body: serializers.Serializer, *, is_sent: bool
+    form: OperationForm, here: Here, operation: Operation, body: serializers.Serializer[Any], *, is_sent: bool
 ) -> None:
     own = own_examples(here.request.actor, operation.id)
     at = f"f-{operation.id}"
@@ -197,7 +197,7 @@ def _blank(value: Any) -> Any:
     return ""
 
 
-def _present(here: Here, body: serializers.Serializer) -> dict[str, Any]:
+def _present(here: Here, body: serializers.Serializer[Any]) -> dict[str, Any]:
     """What the object holds now of what can be changed."""
     if here.status != 200 or not isinstance(here.data, dict):
         return {}

@@ -67,7 +67,7 @@ def require_confirmation(request: PortalRequest, operation: Operation) -> None:
         raise Forbidden(CONFIRM, "reauthentication_required")
 
 
-def json_of(data: Any, body: type[serializers.Serializer]) -> Any:
+def json_of(data: Any, body: type[serializers.Serializer[Any]]) -> Any:
     """This will return what was sent as JSON, a form's texts made into it.
 
     Once a session's token was looked for, DRF takes any kind of form from Django: of those only an empty one is read.
@@ -79,7 +79,7 @@ def json_of(data: Any, body: type[serializers.Serializer]) -> Any:
     return _body_of(data, body()) if isinstance(data, FormFields) else data
 
 
-def _body_of(fields: FormFields, body: serializers.Serializer) -> Any:
+def _body_of(fields: FormFields, body: serializers.Serializer[Any]) -> Any:
     """Return the JSON value that a form stands for, or raise Invalid naming the fields that cannot be read.
 
     An optional field that is empty is left out, and so is one that still has the value that the form came with.
@@ -130,7 +130,7 @@ def _value(kind: Kind, text: str) -> Any:
     return text
 
 
-def _cleared(declared: serializers.Field) -> Any:
+def _cleared(declared: serializers.Field[Any, Any, Any, Any]) -> Any:
     """What stands for nothing in a field that had a value."""
     if kind_of(declared) == Kind.LIST:
         return []

@@ -10,7 +10,7 @@ from apps.audit.sources import KEY_SLACK_MS, key_at
 from apps.base.api import PortalView, serves
 from apps.base.errors import Invalid
 from apps.base.identifiers import decode
-from apps.base.models import OrgQuerySet
+from apps.base.models import OrgQuerySet, Row
 from apps.base.parameters import matching_words, time_parameter, words_parameter
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
@@ -142,7 +142,7 @@ def _span(request: ApiRequest) -> Q:
     return found
 
 
-def _between(request: ApiRequest, rows: QuerySet) -> QuerySet:
+def _between(request: ApiRequest, rows: QuerySet[Row]) -> QuerySet[Row]:
     return rows.filter(_span(request))
 
 

@@ -113,4 +113,5 @@ def release_expired() -> int:
 
 def next_due_in() -> float | None:
     """This will return the seconds until something is due (0 or less: now), None where nothing waits."""
-    return _dialect().next_due_in()
+    seconds: float | None = _dialect().next_due_in()
+    return seconds

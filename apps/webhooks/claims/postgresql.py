@@ -317,11 +317,12 @@ def release_expired(rows: int, lease_seconds: float) -> int:
     """This will make up to so many deliveries with an ended lease due again."""
     with connection.cursor() as cursor:
         cursor.execute(RELEASE_EXPIRED, {"rows": rows, "lease_seconds": lease_seconds})
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def next_due_in() -> float | None:
     """This will return the seconds until the earliest waiting delivery is due (0 or less: now), None without one."""
     with connection.cursor() as cursor:
         cursor.execute(NEXT_DUE)
-        return cursor.fetchone()[0]
+        seconds: float | None = cursor.fetchone()[0]
+        return seconds
