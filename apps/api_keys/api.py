@@ -29,7 +29,7 @@ from apps.base.conditions import ObjectResponse
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.serializers import StrictSerializer
-from apps.credentials.gate import KeyRow
+from apps.credentials.gate_rows import KeyRow
 from apps.credentials.models import SecretKeyQuerySet
 from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
 

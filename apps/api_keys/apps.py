@@ -35,8 +35,8 @@ class ApiKeysConfig(AppConfig):
 
     def ready(self) -> None:
         """This will make the prefix known to the gate, fill the catalogue after every migrate, and register sweeps."""
-        loader, leak_reporter = "apps.api_keys.gate_rows.load", "apps.api_keys.actions.report_leak"
-        register(KeyKind("ipk_", "api_key", "api_keys.ApiKey", loader, leak_reporter))
+        source, leak_reporter = "apps.api_keys.gate_rows.ROWS", "apps.api_keys.actions.report_leak"
+        register(KeyKind("ipk_", "api_key", source, leak_reporter))
         post_migrate.connect(ensure_catalogue, sender=self, dispatch_uid="api_keys.catalogue")
         parties.offer("api_keys", _("API keys"), "apps.api_keys.audit_parties.keys")
         parties.page_of("key", "settings/integration/api-keys/%s/")

@@ -1,82 +1,40 @@
-"""Reads an API key for the gate: one statement on a raw cursor, a third of the price of the ORM's."""
+"""What the gate reads of an API key beside what every key has: its type, its scopes and its limits."""
 
-import ipaddress
 import uuid
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 
 from apps.api_keys.models import ApiKey
-from apps.base.identifiers import encode
 from apps.base.permissions import expand
-from apps.base.secrets import current_pepper, mask
-from apps.credentials.gate import KeyRow
+from apps.credentials.gate_rows import KeyRow, RowSource
 from apps.credentials.limits import Window
-from apps.credentials.raw import as_json, as_seconds, as_uuid
-from apps.credentials.registry import DUMMY_DIGEST, Accept
+from apps.credentials.raw import as_json, as_uuid
 
-SELECT = """
-SELECT k.id, k.name, k.key_id, k.last_four, k.digest, k.pepper_id, k.scopes, k.subject, k.allowed_networks,
-       k.limit_minute, k.limit_hour, k.budget_id, k.created_at, k.expires_at, k.revoked_at, k.disabled_at,
-       k.quarantined_at, t.name, t.limit_minute, t.limit_hour,
-       o.id, o.name, o.slug, o.status, o.ceiling_per_minute, p.types_off, p.scopes_off
-FROM (SELECT * FROM api_keys_apikey WHERE key_id >= %s ORDER BY key_id LIMIT 1) k
+OWN = (
+    *("k.scopes", "k.subject", "k.limit_minute", "k.limit_hour", "k.budget_id", "t.name", "t.limit_minute"),
+    *("t.limit_hour", "o.ceiling_per_minute", "p.types_off", "p.scopes_off"),
+)
+JOINS = """
 JOIN api_keys_keytype t ON t.id = k.key_type_id
-JOIN orgs_organization o ON o.id = k.organization_id
 LEFT JOIN api_keys_package p ON p.organization_id = o.id
 """
-KEY_ID, DIGEST, PEPPER = 2, 4, 5
 
 
-def load(key_id: str, accept: Accept) -> KeyRow | None:
-    """This will return the key with the public id part, or None: unknown, or its digest is not accepted.
-
-    An unknown id reads the row of the next one, which is then not used: finding none would take a tenth of a
-    millisecond less than a row does, and so tell unknown ids from wrong secrets.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(SELECT, [key_id])
-        row = cursor.fetchone()
-    digest, pepper_id = (row[DIGEST], row[PEPPER]) if row else (DUMMY_DIGEST, current_pepper())
-    return _build(row) if accept(digest, pepper_id) and row and row[KEY_ID] == key_id else None
-
-
-def _build(row: tuple[Any, ...]) -> KeyRow:
-    (pk, name, key_id, last_four, digest, pepper_id, scopes, subject, networks, limit_minute, limit_hour, budget,
-     created_at, expires_at, revoked_at, disabled_at, quarantined_at, type_name, type_minute, type_hour,
-     organization_pk, organization_name, organization_slug, organization_status, ceiling,
-     types_off, scopes_off) = row  # fmt: skip
-    organization_id, key_pk, bucket = as_uuid(organization_pk), as_uuid(pk), as_uuid(budget).hex
+def _build(of_every_key: dict[str, Any], *own: Any) -> KeyRow:
+    (scopes, subject, limit_minute, limit_hour, budget, type_name, type_minute, type_hour, ceiling,
+     types_off, scopes_off) = own  # fmt: skip
+    organization_id, bucket = of_every_key["organization_id"], as_uuid(budget).hex
     held = tuple(as_json(scopes))
-    allowed = tuple(as_json(networks))
     withheld = frozenset(as_json(scopes_off or "[]"))
     return KeyRow(
-        kind="api_key",
-        pk=key_pk,
-        public_id=encode(ApiKey.id_prefix, key_pk),
-        name=name,
-        mask=mask(ApiKey.key_prefix, key_id, last_four),
-        digest=digest,
-        pepper_id=pepper_id,
-        organization_id=organization_id,
-        organization_public_id=encode("org", organization_id),
-        organization_name=organization_name,
-        organization_slug=organization_slug,
-        organization_status=organization_status,
+        **of_every_key,
         key_type=type_name,
         type_is_off=type_name in as_json(types_off or "[]"),
         scopes=tuple(scope for scope in held if scope not in withheld),
         permissions=expand(held) - withheld,
         withheld=withheld,
         subject=subject,
-        created_at=as_seconds(created_at) or 0.0,
-        expires_at=as_seconds(expires_at),
-        is_revoked=revoked_at is not None,
-        is_disabled=disabled_at is not None,
-        is_quarantined=quarantined_at is not None,
-        networks=allowed,
-        parsed_networks=tuple(ipaddress.ip_network(each) for each in allowed),
         windows=windows(bucket, organization_id, (limit_minute, type_minute), (limit_hour, type_hour), ceiling),
     )
 
@@ -105,3 +63,6 @@ def effective(name: str, own: int | None, of_type: int | None) -> int | None:
     if figure is None:
         return settings.RATE_LIMIT_DEFAULTS.get(name)
     return figure or None
+
+
+ROWS = RowSource("api_key", ApiKey, own=OWN, build=_build, joins=JOINS)

@@ -11,7 +11,7 @@ from apps.api_keys.verification import ROUTE as VERIFY
 from apps.audit.figures import routes_and_scopes
 from apps.base.actor import Actor
 from apps.base.permissions import PORTAL_SCOPES, expand, grants
-from apps.credentials.models import KeyStatus
+from apps.credentials.key_status import KeyStatus
 
 LOOKED_BACK = timedelta(days=90)
 ENDED = (KeyStatus.REVOKED, KeyStatus.EXPIRED)

@@ -6,6 +6,7 @@ from apps.api_keys.serializers import KeyChangeBody, NewKeyBody, RevokeBody, Ver
 from apps.audit.figures import Interval
 from apps.base.operations import Answer, Operation, Paging, Parameter, span_parameters
 from apps.base.shapes import Shape, listed, moment, more, nullable, public_id, record, shown_once, text, whole, word
+from apps.credentials import key_status
 from apps.credentials.operations import KEY_FILTERS, LIFE_EXAMPLE, STATUS, life
 from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
 
@@ -123,7 +124,7 @@ BAD_KEY = record(
     valid={"const": False},
     code=word(
         (
-            *("invalid_api_key", "expired_api_key", "revoked_api_key", "disabled_api_key", "key_quarantined"),
+            *("invalid_api_key", *key_status.CODES),
             *("organization_suspended", "ip_not_allowed", "insufficient_scope", "rate_limited"),
         )
     ),

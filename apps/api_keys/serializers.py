@@ -10,7 +10,7 @@ from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
 from apps.base.instants import instant, read_time
 from apps.base.serializers import NOT_GIVEN_BACK, Address, Flag, Opaque, StrictSerializer, Text, TextList, Whole
-from apps.credentials.gate import KeyRow
+from apps.credentials.gate_rows import KeyRow
 from apps.credentials.limits import WindowState
 from apps.credentials.moments import moment
 from apps.credentials.serializers import ReasonBody

@@ -1,6 +1,6 @@
 """Judging a key for somebody else: what a gateway asks for each call that it lets through.
 
-The same gate as for the portal's own calls, so that limits, states, networks and quarantine are one rule.
+The same gate as for the portal's own calls, so that limits, states and networks are one rule.
 """
 
 import uuid
@@ -15,7 +15,9 @@ from apps.base.errors import PortalError
 from apps.base.permissions import is_read
 from apps.base.requests import ApiRequest
 from apps.credentials import gate
-from apps.credentials.gate import KeyRow, Verdict
+from apps.credentials.gate import Verdict
+from apps.credentials.gate_rows import KeyRow
+from apps.credentials.key_status import RESTRICTIONS
 from apps.orgs.lookups import platform_pk
 
 API_KEY_PREFIX = "ipk_"
@@ -27,8 +29,8 @@ STATUSES = {
     "rate_limited": 429,
     "insufficient_scope": 403,
     "ip_not_allowed": 403,
-    "key_quarantined": 403,
     "organization_suspended": 403,
+    **{restriction.code: 403 for restriction in RESTRICTIONS.values()},
 }
 
 
@@ -77,8 +79,8 @@ def _code(verdict: Verdict, scopes: Sequence[str]) -> str:
     if refusal is not None:
         return _code_of(refusal)
     assert row is not None
-    if row.is_quarantined and not all(map(is_read, scopes)):
-        return "key_quarantined"
+    if row.restriction is not None and not all(map(is_read, scopes)):
+        return row.restriction.code
     actor = gate.actor_of(row, "", "", "")
     may = all(actor.can(scope) for scope in scopes) and _are_scopes(row, scopes)
     return VALID if may else "insufficient_scope"

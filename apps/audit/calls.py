@@ -55,7 +55,7 @@ def record_call(*, request: PortalRequest, caller: Any, route: str, status: int,
         user_agent=clean(request.META.get("HTTP_USER_AGENT", ""), 300),
         request_id=request.request_id,
         scopes=_text(request.scopes_used),
-        flagged=getattr(caller.credential, "is_quarantined", False),
+        flagged=getattr(caller.credential, "restriction", None) is not None,
         uses=tuple(request.uses),
     )
     if connection.in_atomic_block:

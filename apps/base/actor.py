@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from django.utils.translation import gettext as _
 
-from apps.base.errors import Forbidden
+from apps.base.errors import Forbidden, Text
 from apps.base.permissions import ADMIN, changes_nothing, grants, is_read
 
 
@@ -40,7 +40,7 @@ class Actor:
     """Who acts, for which organization, with which permissions, from where.
 
     ``withheld``: scopes that an operator switched off for the organization; they count for no key, ``admin`` included.
-    ``quarantined``: a key that was set aside; only its read scopes count.
+    ``only_reads``: why only the read scopes of a key that was set aside count, as a sentence and its code.
     ``suspended``: why the person's organization may only be looked at; empty where it may be used.
     ``recheck``: reads a person's role anew within the transaction of a change; keys are judged at their door alone.
     ``only_looks``: an operator who looks at what a customer sees: of one organization, and changes nothing.
@@ -55,7 +55,7 @@ class Actor:
     gives: frozenset[str] = frozenset()
     bounds: Bounds | None = None
     withheld: frozenset[str] = frozenset()
-    quarantined: bool = False
+    only_reads: tuple[Text, str] | None = None
     suspended: str = ""
     only_looks: bool = False
     address: str = ""
@@ -77,13 +77,13 @@ class Actor:
             return is_read(permission) and self._holds(permission)
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
             return True
-        is_set_aside = (self.quarantined and not is_read(permission)) or (
+        is_set_aside = (self.only_reads is not None and not is_read(permission)) or (
             self.suspended and not changes_nothing(permission)
         )
         return self._holds(permission) and not is_set_aside
 
     def _holds(self, permission: str) -> bool:
-        """This will tell whether the actor holds the permission, quarantine and suspension aside."""
+        """This will tell whether the actor holds the permission, whatever sets it aside."""
         return permission not in self.withheld and grants(self.permissions, permission)
 
     def can_any(self, permissions: Iterable[str]) -> bool:
@@ -96,7 +96,7 @@ class Actor:
             return False
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
             return True
-        return not (self.quarantined or self.suspended) and (scope in self.gives or ADMIN in self.gives)
+        return not (self.only_reads or self.suspended) and (scope in self.gives or ADMIN in self.gives)
 
     def require(self, *permissions: str) -> None:
         """This will raise Forbidden, naming what is missing, unless the actor holds one of the permissions now."""
@@ -110,8 +110,8 @@ class Actor:
         accepted = ", ".join(permissions)
         if self.suspended and any(self._holds(permission) for permission in permissions):
             raise Forbidden(self.suspended, "organization_suspended")
-        if self.quarantined and any(self._holds(permission) for permission in permissions):
-            raise Forbidden(_("This key is quarantined: until it is released it may only read."), "key_quarantined")
+        if self.only_reads is not None and any(self._holds(permission) for permission in permissions):
+            raise Forbidden(*self.only_reads)
         if self.kind in (ActorKind.API_KEY, ActorKind.SDK_KEY):
             message = _("This key lacks the scope %(scope)s. Accepted: %(accepted)s.")
             raise Forbidden(

@@ -4,7 +4,8 @@ import re
 
 from apps.base.parameters import matching_parameter, text_parameter, words_parameter
 from apps.base.requests import ApiRequest
-from apps.credentials.models import KeyStatus, SecretKeyQuerySet
+from apps.credentials.key_status import KeyStatus
+from apps.credentials.models import SecretKeyQuerySet
 
 CREATOR = re.compile(r"(?:user|key)_[0-9A-Za-z]{22}", re.ASCII)
 EXAMPLE = "01JD2V8Q4ZK7M3X9T5B6CW"

@@ -6,8 +6,6 @@ counts only while the versions it was read under are still the current ones, whi
 extra round trip; every change commits first and then sets a fresh version. So a revocation holds at the very next
 call in every process. Without Redis nothing is cached: one SQL a call.
 
-Longer than 300 lines because cache, versions and judgement are one argument.
-
 What is left: a process that dies between the commit and the new version, or cannot reach Redis at that moment, leaves
 rows believed for at most 5 s.
 """
@@ -18,18 +16,19 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
 
 from apps.audit.usage import was_seen
 from apps.base import redis as shared
-from apps.base.actor import Actor, ActorKind, Bounds
+from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Forbidden, PortalError, RateLimited, Unauthorized
 from apps.base.neighborhoods import network
 from apps.base.secrets import current_pepper, digest, matches, parse_key
 from apps.credentials import limits
+from apps.credentials.gate_rows import KeyRow
 from apps.credentials.limits import Window, WindowState
 from apps.credentials.registry import KINDS, KeyKind
 
@@ -39,51 +38,6 @@ TEXT_ID_LENGTH = 16  # a prefix and the id behind it
 VERSION_SECONDS = 7 * 24 * 3600
 CATALOGUE = "v:catalogue"
 SUSPENDED, CLOSED = "suspended", "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRow:
-    """What the gate knows of a key: one row, read by the app that keeps it. Times are seconds since 1970.
-
-    ``scopes`` and ``permissions`` are what counts: without those that are switched off for the organization, which
-    are ``withheld``.
-    """
-
-    kind: str
-    pk: uuid.UUID
-    public_id: str
-    name: str
-    mask: str
-    digest: str
-    pepper_id: str
-    organization_id: uuid.UUID
-    organization_public_id: str
-    organization_name: str
-    organization_slug: str
-    organization_status: str
-    key_type: str
-    type_is_off: bool
-    scopes: tuple[str, ...]
-    permissions: frozenset[str]
-    withheld: frozenset[str]
-    subject: str
-    created_at: float
-    expires_at: float | None
-    is_revoked: bool
-    is_disabled: bool
-    is_quarantined: bool
-    networks: tuple[str, ...]
-    windows: tuple[Window, ...]
-    parsed_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = field(default=(), repr=False)
-    # Calls a minute from one address, for keys that many devices share; 0: no such limit.
-    per_address: int = 0
-    # Made with the row, and not for each of its calls.
-    bounds: Bounds = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        limits_of_key = {window.name: window.limit for window in self.windows if window.name != "organization"}
-        bounds = Bounds(self.key_type, self.expires_at, limits_of_key, self.networks)
-        object.__setattr__(self, "bounds", bounds)
 
 
 @dataclass(slots=True)
@@ -152,14 +106,14 @@ def check(text: str, address: str, cost: int = 1, within: uuid.UUID | None = Non
 
 def _may_believe(row: KeyRow, text: str, within: uuid.UUID | None) -> bool:
     is_ours = within is None or row.organization_id == within
-    return is_ours and matches(text, row.digest, row.pepper_id) and _state(row) is None
+    return is_ours and matches(text, row.digest, row.pepper_id) and row.refusal(time.time()) is None
 
 
 def _check_fresh(text: str, text_id: str, kind: KeyKind, address: str, cost: int, within: uuid.UUID | None) -> Verdict:
     """This will judge against the database. An unknown id and a wrong secret take the same steps: a read, a HMAC."""
     cache.drop(text_id)
     known = read_versions_of_key(text_id)
-    row: KeyRow | None = kind.load(text_id[len(kind.prefix) :], lambda stored, pepper: matches(text, stored, pepper))
+    row = kind.rows.find(text_id[len(kind.prefix) :], text)
     if row is None or (within is not None and row.organization_id != within):
         return Verdict(refusal=invalid_key())
     if row.pepper_id != current_pepper():
@@ -185,8 +139,8 @@ def _remember(text_id: str, row: KeyRow, known: tuple[tuple[str, str], ...], kin
     if organization is None:
         return
     # The organization's version was read after its row. Reading the row again settles what changed in between.
-    again = kind.load(text_id[len(kind.prefix) :], lambda stored, pepper: stored == row.digest)
-    if again is not None:
+    again = kind.rows.get(text_id[len(kind.prefix) :])
+    if again is not None and again.digest == row.digest:
         versions = known + organization
         packed = limits.pack(again.windows, versions)
         cache.put(text_id, _Cached(again, versions, time.monotonic(), packed))
@@ -205,13 +159,8 @@ def invalid_key() -> Unauthorized:
 
 
 def _state(row: KeyRow) -> Unauthorized | None:
-    if row.is_revoked:
-        return Unauthorized("This API key was revoked.", "revoked_api_key")
-    if row.expires_at is not None and row.expires_at <= time.time():
-        return Unauthorized("This API key has expired.", "expired_api_key")
-    if row.is_disabled:
-        return Unauthorized("This API key is disabled.", "disabled_api_key")
-    return None
+    refusal = row.refusal(time.time())
+    return None if refusal is None else Unauthorized(refusal.text, refusal.code)
 
 
 def _access(row: KeyRow, address: str) -> Forbidden | None:
@@ -222,9 +171,8 @@ def _access(row: KeyRow, address: str) -> Forbidden | None:
         return Forbidden("This key may not be used from this address.", "ip_not_allowed")
     if row.type_is_off:
         return Forbidden("Keys of this type are switched off for this organization. Contact the vendor's team.")
-    if row.is_quarantined and not was_seen(row.pk, address):
-        message = "This key is quarantined and this address is new to it. An owner or admin can release it."
-        return Forbidden(message, "key_quarantined")
+    if row.restriction is not None and not was_seen(row.pk, address):
+        return Forbidden(row.restriction.elsewhere, row.restriction.code)
     return None
 
 
@@ -247,7 +195,7 @@ def actor_of(row: KeyRow, address: str, user_agent: str, request_id: str) -> Act
         permissions=row.permissions,
         gives=row.permissions,
         withheld=row.withheld,
-        quarantined=row.is_quarantined,
+        only_reads=None if row.restriction is None else (row.restriction.writing, row.restriction.code),
         bounds=row.bounds,
         address=address,
         user_agent=user_agent,

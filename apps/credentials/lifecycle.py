@@ -18,7 +18,8 @@ from apps.base.errors import Conflict, Forbidden, Unauthorized
 from apps.base.models import creator
 from apps.base.secrets import new_key
 from apps.credentials import gate
-from apps.credentials.models import KeyStatus, SecretKey, SecretKeyQuerySet
+from apps.credentials.key_status import STATUSES, KeyStatus
+from apps.credentials.models import SecretKey, SecretKeyQuerySet
 from apps.credentials.registry import KINDS
 
 Key = TypeVar("Key", bound=SecretKey)
@@ -62,11 +63,11 @@ def hold_creator(actor: Actor) -> None:
     kind = next((kind for kind in KINDS.values() if kind.kind == actor.kind), None)
     if kind is None or actor.pk is None:
         return
-    status = kind.keys().select_for_update().get(pk=actor.pk).status
-    if status in (KeyStatus.REVOKED, KeyStatus.EXPIRED, KeyStatus.DISABLED):
-        raise Unauthorized(_("This key no longer works. Use another one."), f"{status}_api_key")
-    if status == KeyStatus.QUARANTINED:
-        raise Forbidden(_("This key is quarantined: until it is released it may only read."), "key_quarantined")
+    status = STATUSES[kind.keys().select_for_update().get(pk=actor.pk).status]
+    if status.refusal is not None:
+        raise Unauthorized(_("This key no longer works. Use another one."), status.refusal.code)
+    if status.restriction is not None:
+        raise Forbidden(status.restriction.writing, status.restriction.code)
 
 
 def own_successors(key: Key) -> list[Key]:
@@ -86,11 +87,9 @@ def own_successors(key: Key) -> list[Key]:
 
 
 def require_alive(key: SecretKey) -> None:
-    """This will raise Conflict for a key that is revoked or expired: such a key can only be read."""
-    if key.status == KeyStatus.REVOKED:
-        raise Conflict(_("This key is revoked; that is final. Create another."))
-    if key.status == KeyStatus.EXPIRED:
-        raise Conflict(_("This key has expired; it can only be read. Create another."))
+    """Raise Conflict for a key that is revoked or expired: such a key can only be read."""
+    if why := STATUSES[key.status].final:
+        raise Conflict(why)
 
 
 def revoke(key: SecretKey, *, actor: Actor, reason: str = "") -> bool:

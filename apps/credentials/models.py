@@ -16,8 +16,9 @@ from django.utils.translation import gettext_lazy as _
 from apps.base.models import OrgOwned, OrgQuerySet, Row, Timestamped
 from apps.base.secrets import mask
 from apps.base.versions import version_of
+from apps.credentials import key_status
+from apps.credentials.key_status import KeyStatus
 
-EXPIRING = timedelta(days=14)
 LISTED_AFTER_END = timedelta(days=90)
 
 
@@ -25,25 +26,12 @@ def _folded(text: str) -> str:
     return normalize("NFC", normalize("NFC", text).casefold())
 
 
-class KeyStatus(models.TextChoices):
-    """The state that a key is in, derived from its times; the first that applies."""
-
-    REVOKED = "revoked", _("Revoked")
-    EXPIRED = "expired", _("Expired")
-    DISABLED = "disabled", _("Disabled")
-    QUARANTINED = "quarantined", _("Quarantined")
-    OVERLAP = "overlap", _("Overlap")
-    EXPIRING = "expiring", _("Expires soon")
-    ACTIVE = "active", _("Active")
-
-
 class SecretKeyQuerySet(OrgQuerySet[Row]):
     """Keys of one kind."""
 
     def live(self, now: datetime | None = None) -> Self:
         """This will keep the keys that hold a place under a cap: all but the expired and revoked."""
-        moment = now or timezone.now()
-        return self.filter(Q(expires_at=None) | Q(expires_at__gt=moment), revoked_at=None)
+        return self.filter(key_status.has_not_ended(now or timezone.now()))
 
     def listed(self, now: datetime | None = None) -> Self:
         """This will leave out what was revoked 90 days ago or earlier: on pages, that stands in the audit log alone."""
@@ -67,28 +55,11 @@ class SecretKeyQuerySet(OrgQuerySet[Row]):
     def in_any_status(self, statuses: Iterable[str], now: datetime | None = None) -> Self:
         """Keep the keys whose derived status is one of these."""
         moment = now or timezone.now()
-        return reduce(or_, (self.in_status(status, moment) for status in statuses))
+        return self.filter(reduce(or_, (key_status.in_status(status, moment) for status in statuses)))
 
     def in_status(self, status: str, now: datetime | None = None) -> Self:
-        """This will keep the keys whose derived status is the given one."""
-        moment = now or timezone.now()
-        live = self.live(moment)
-        if status == KeyStatus.REVOKED:
-            return self.exclude(revoked_at=None)
-        if status == KeyStatus.EXPIRED:
-            return self.filter(revoked_at=None, expires_at__lte=moment)
-        if status == KeyStatus.DISABLED:
-            return live.exclude(disabled_at=None)
-        enabled = live.filter(disabled_at=None)
-        if status == KeyStatus.QUARANTINED:
-            return enabled.exclude(quarantined_at=None)
-        usable = enabled.filter(quarantined_at=None)
-        if status == KeyStatus.OVERLAP:
-            return usable.exclude(overlap_since=None)
-        current = usable.filter(overlap_since=None)
-        if status == KeyStatus.EXPIRING:
-            return current.filter(expires_at__lte=moment + EXPIRING)
-        return current.filter(Q(expires_at=None) | Q(expires_at__gt=moment + EXPIRING))
+        """Keep the keys whose derived status is the given one."""
+        return self.filter(key_status.in_status(status, now or timezone.now()))
 
 
 class SecretKey(OrgOwned, Timestamped):
@@ -146,7 +117,7 @@ class SecretKey(OrgOwned, Timestamped):
     @property
     def has_ended(self) -> bool:
         """Whether the key is revoked or expired: readable, and never again anything else."""
-        return self.status in (KeyStatus.REVOKED, KeyStatus.EXPIRED)
+        return self.status.has_ended
 
     @property
     def status(self) -> KeyStatus:
@@ -154,20 +125,14 @@ class SecretKey(OrgOwned, Timestamped):
         return self.status_at(timezone.now())
 
     def status_at(self, now: datetime) -> KeyStatus:
-        """This will return the state at a moment; the worst one that applies."""
-        if self.revoked_at is not None:
-            return KeyStatus.REVOKED
-        if self.expires_at is not None and self.expires_at <= now:
-            return KeyStatus.EXPIRED
-        if self.disabled_at is not None:
-            return KeyStatus.DISABLED
-        if self.quarantined_at is not None:
-            return KeyStatus.QUARANTINED
-        if self.overlap_since is not None:
-            return KeyStatus.OVERLAP
-        if self.expires_at is not None and self.expires_at <= now + EXPIRING:
-            return KeyStatus.EXPIRING
-        return KeyStatus.ACTIVE
+        """Return the state at a moment; the worst one that applies."""
+        left = None if self.expires_at is None else (self.expires_at - now).total_seconds()
+        return key_status.status_of(self.since, left)
+
+    @property
+    def since(self) -> frozenset[str]:
+        """The moments of states that are set, by column."""
+        return frozenset(column for column in key_status.SINCE if getattr(self, column) is not None)
 
 
 class IdempotencyQuerySet(OrgQuerySet["IdempotencyRecord"]):

@@ -6,7 +6,7 @@ from apps.base.actor import ActorKind
 from apps.base.operations import Answer, Operation, Parameter
 from apps.base.shapes import Schema, Shape, listed, moment, nullable, public_id, record, text, whole, word
 from apps.credentials.filters import CREATOR, LONGEST_NAME
-from apps.credentials.models import KeyStatus
+from apps.credentials.key_status import KeyStatus
 from apps.credentials.serializers import EndDescendantsBody, LeakBody
 
 

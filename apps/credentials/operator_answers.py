@@ -1,7 +1,7 @@
 """What operators read on a key's page: whether it works and why not, when it was last used, what was refused."""
 
+import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -9,7 +9,8 @@ from django.utils.translation import gettext as _
 from apps.audit.models import ApiCall, LastUse, RefusedCalls
 from apps.audit.operators import Cell, Line, Panel, list_of, newest, page_of, spoken, table
 from apps.base.actor import ActorKind
-from apps.credentials.gate import CLOSED, SUSPENDED, KeyRow
+from apps.credentials.gate import CLOSED, SUSPENDED
+from apps.credentials.gate_rows import KeyRow
 from apps.credentials.models import SecretKey
 from apps.credentials.registry import KINDS
 from apps.notices.operator_answers import notices_about
@@ -22,7 +23,7 @@ COLUMNS = ("at", "method", "route", "status", "code", "address")
 
 def answer(key: SecretKey) -> Sequence[Line]:
     """Return whether the key works now, in the order in which the gate asks, and what it is held to if it does."""
-    row: KeyRow | None = KINDS[key.key_prefix].load(key.key_id, lambda _digest, _pepper: True)
+    row = KINDS[key.key_prefix].rows.get(key.key_id)
     refused = list(_refusals(key, row)) if row else []
     works = [] if refused else [Line("ok", _("The key works."))]
     return [*works, *refused, *(_limits(row) if row else ()), _last_use(key), *_neighbors(key)]
@@ -30,13 +31,10 @@ def answer(key: SecretKey) -> Sequence[Line]:
 
 def _refusals(key: SecretKey, row: KeyRow) -> Iterator[Line]:
     """Name what makes the gate refuse every request, with the code that clients get."""
-    if row.is_revoked:
-        yield Line("bad", _("Revoked, so requests get 401 revoked_api_key. This is final.") + _by_whom(key))
-    elif row.expires_at is not None and row.expires_at <= datetime.now(UTC).timestamp():
-        text = _("Expired on %(at)s, so requests get 401 expired_api_key. This is final.")
-        yield Line("bad", text % {"at": spoken(key.expires_at)})
-    elif row.is_disabled:
-        yield Line("bad", _("Disabled, so requests get 401 disabled_api_key until it is enabled.") + _by_whom(key))
+    refusal = row.refusal(time.time())
+    if refusal is not None:
+        text = str(refusal.operators) % {"at": spoken(key.expires_at)}
+        yield Line("bad", text + (_by_whom(key) if refusal.names_author else ""))
     if row.organization_status == SUSPENDED:
         text = _("The organization is suspended, so requests get 403 organization_suspended.")
         yield Line("bad", text, page_of(key.organization), row.organization_name)
@@ -59,9 +57,8 @@ def _by_whom(key: SecretKey) -> str:
 
 def _limits(row: KeyRow) -> Iterator[Line]:
     """Name what makes the gate refuse some requests of a key that works."""
-    if row.is_quarantined:
-        text = _("Quarantined: it can only read, from IP addresses it used before. Others get 403 key_quarantined.")
-        yield Line("warn", text)
+    if row.restriction is not None:
+        yield Line("warn", row.restriction.operators)
     if row.networks:
         text = _("Only from %(networks)s. Requests from elsewhere get 403 ip_not_allowed.")
         yield Line("info", text % {"networks": ", ".join(row.networks)})

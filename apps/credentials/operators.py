@@ -23,7 +23,8 @@ from apps.base.errors import PortalError
 from apps.base.forms import AlreadySent, LineField, StepUpForm
 from apps.base.requests import PortalRequest
 from apps.credentials import operator_answers
-from apps.credentials.models import KeyStatus, SecretKey
+from apps.credentials.key_status import KeyStatus
+from apps.credentials.models import SecretKey
 from apps.credentials.rules import LONGEST_REASON
 
 ENDED = (KeyStatus.REVOKED, KeyStatus.EXPIRED)

@@ -18,8 +18,9 @@ from apps.base.identifiers import decode
 from apps.base.models import OrgQuerySet
 from apps.base.requests import PortalRequest
 from apps.credentials.descendants import descendants_of
+from apps.credentials.key_status import KeyStatus
 from apps.credentials.lifecycle import LONGEST_OVERLAP
-from apps.credentials.models import KeyStatus, SecretKey, SecretKeyQuerySet
+from apps.credentials.models import SecretKey, SecretKeyQuerySet
 from apps.credentials.registry import KINDS
 from apps.orgs.lookups import is_member
 

@@ -1,54 +1,45 @@
-"""Which app keeps the keys of a prefix. Filled by ``api_keys`` and ``sdk_keys`` in ``AppConfig.ready``.
-
-Holds dotted names, resolved at first use: this app imports neither of them.
-"""
+"""Which app keeps the keys of a prefix. Filled by ``api_keys`` and ``sdk_keys`` in ``AppConfig.ready``."""
 
 import logging
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, cast
 
-from django.apps import apps
 from django.db import DatabaseError, transaction
 from django.utils.module_loading import import_string
 
 from apps.base.actor import Actor
+from apps.credentials.gate_rows import RowSource
 
 logger = logging.getLogger(__name__)
-Accept = Callable[[str, str], bool]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KeyKind:
-    """A kind of key: its prefix, its model and two dotted names.
+    """A kind of key: its prefix, and two dotted names, for it is registered before models can be imported.
 
-    ``load(key_id, accept) -> KeyRow | None`` reads a key for the gate; ``report_leak(*, actor, key_id, where)`` does
-    with a key that is public what its organization wants, by the key's public id.
+    ``source``: the ``RowSource`` of its keys. ``leak_reporter(*, actor, key_id, where)`` does with a key that is public
+    what its organization wants, by the key's public id.
     """
 
     prefix: str
     kind: str
-    model: str
-    loader: str
+    source: str
     leak_reporter: str
 
-    def load(self, key_id: str, accept: Accept) -> Any:
-        """This will read the key's row for the gate, or return None where ``accept`` refuses its digest.
-
-        ``accept`` takes a digest and the id of its pepper; for an unknown id it is asked about a dummy, so that both
-        ways take the same steps.
-        """
-        load: Callable[[str, Accept], Any] = import_string(self.loader)
-        return load(key_id, accept)
+    @cached_property
+    def rows(self) -> RowSource:
+        """Where the gate reads keys of this kind."""
+        return cast(RowSource, import_string(self.source))
 
     def report_leak(self, *, actor: Actor, key_id: str, where: str) -> None:
-        """This will hand a key that was found in public to the app that keeps it."""
+        """Hand a key that was found in public to the app that keeps it."""
         import_string(self.leak_reporter)(actor=actor, key_id=key_id, where=where)
 
     def keys(self) -> Any:
-        """This will return the rows of this kind, of every organization."""
-        return apps.get_model(self.model).objects
+        """Return the rows of this kind, of every organization."""
+        return cast(Any, self.rows.model).objects
 
     def redigest(self, pk: uuid.UUID, old_digest: str, new: tuple[str, str]) -> None:
         """This will keep a key's digest under the current pepper; where that fails the next call tries again.
@@ -62,7 +53,6 @@ class KeyKind:
             logger.warning("a key could not be digested anew: %s", type(error).__name__)
 
 
-DUMMY_DIGEST = "0" * 64
 KINDS: dict[str, KeyKind] = {}
 
 

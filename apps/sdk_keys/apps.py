@@ -23,8 +23,8 @@ class SdkKeysConfig(AppConfig):
 
     def ready(self) -> None:
         """This will make the prefix known to the gate, name keys to the audit page, and register sweeps and archive."""
-        loader, leak_reporter = "apps.sdk_keys.gate_rows.load", "apps.sdk_keys.actions.report_leak"
-        register(KeyKind("ips_", "sdk_key", "sdk_keys.SdkKey", loader, leak_reporter))
+        source, leak_reporter = "apps.sdk_keys.gate_rows.ROWS", "apps.sdk_keys.actions.report_leak"
+        register(KeyKind("ips_", "sdk_key", source, leak_reporter))
         sweeps.register(*JOBS)
         parties.offer("sdk_keys", _("SDK keys"), "apps.sdk_keys.audit_parties.keys")
         parties.page_of("sdk", "settings/integration/sdk-keys/%s/")

@@ -4,7 +4,7 @@ from apps.api_keys import actions
 from apps.api_keys.models import ApiKey, Scope
 from apps.base.actor import Actor, ActorKind, system
 from apps.base.secrets import matches, parse_key
-from apps.credentials.models import KeyStatus
+from apps.credentials.key_status import KeyStatus
 from apps.orgs.models import Organization
 from integrations_portal.demo.people import ACME
 from integrations_portal.demo_environment import KEY, write_private

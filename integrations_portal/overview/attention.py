@@ -18,7 +18,7 @@ from apps.audit.models import LastUse
 from apps.base.actor import Actor
 from apps.base.instants import written
 from apps.base.permissions import Permission
-from apps.credentials.models import KeyStatus
+from apps.credentials.key_status import KeyStatus
 from apps.credentials.presenting import days_up
 from apps.notices.models import Notice
 from apps.notices.texts import describe

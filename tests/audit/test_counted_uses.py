@@ -12,6 +12,7 @@ from apps.audit import call_store
 from apps.audit.calls import note_use, record_call
 from apps.audit.models import ApiCall, LastUse, UsageDay, UsageHour
 from apps.base.callers import Caller
+from apps.credentials.key_status import STATUSES, KeyStatus
 from tests.audit.conftest import call_arguments, credential_of, key_actor, make_request
 
 pytestmark = pytest.mark.django_db
@@ -80,11 +81,11 @@ def test_only_a_call_that_was_let_in_is_a_use(organization, status, is_use):
     assert UsageHour.objects.get().calls == 1
 
 
-@pytest.mark.parametrize("is_quarantined", [True, False])
-def test_calls_of_a_key_in_quarantine_are_flagged(organization, is_quarantined):
+@pytest.mark.parametrize("restriction", [STATUSES[KeyStatus.QUARANTINED].restriction, None])
+def test_calls_of_a_key_in_quarantine_are_flagged(organization, restriction):
     credential = credential_of(key_actor(organization))
-    call(Caller(credential=SimpleNamespace(**vars(credential), is_quarantined=is_quarantined)))
-    assert ApiCall.objects.get().flagged == is_quarantined
+    call(Caller(credential=SimpleNamespace(**vars(credential), restriction=restriction)))
+    assert ApiCall.objects.get().flagged == (restriction is not None)
 
 
 def test_a_call_counts_for_another_key_too(organization, other):

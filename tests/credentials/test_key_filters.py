@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.api_keys.models import ApiKey
-from apps.credentials.models import KeyStatus
+from apps.credentials.key_status import KeyStatus
 from apps.orgs.models import User
 
 pytestmark = pytest.mark.django_db

@@ -94,7 +94,7 @@ def new_sdk_key(acme: Organization) -> Key:
 
 def active_device(key: Any) -> tuple[Activation, str]:
     """This will give a place to one device, and return it with its token."""
-    row = gate_rows.load(key.key_id, lambda _digest, _pepper: True)
+    row = gate_rows.ROWS.get(key.key_id)
     actor = system(key.organization_id)
     activation, token, _is_new = sdk_actions.activate(actor=actor, row=row, device=sdk_actions.Device("phone-1"))
     return activation, token

@@ -11,6 +11,7 @@ from apps.api_keys.catalogue import HOST_SCOPES, KEY_TYPES
 from apps.base import errors
 from apps.base.error_codes import ERROR_CODES
 from apps.base.permissions import ADMIN, PORTAL_SCOPES
+from apps.credentials import key_status
 from apps.webhooks.events import HOST_EVENTS, PORTAL_EVENTS
 from integrations_portal.urls import APPS
 from tests.house.tree import ROOT, calls_in, documents, names_word, python_modules, read, texts
@@ -42,7 +43,7 @@ def error_classes() -> dict[str, type[errors.PortalError]]:
 
 
 def raised_codes() -> set[str]:
-    """This will return the codes that the code gives to errors: by position, by name, or as a default."""
+    """Return the codes that the code gives to errors: by position, by name, as a default, or by the state of a key."""
     found = set()
     for path in python_modules():
         for name, call in calls_in(path):
@@ -50,7 +51,7 @@ def raised_codes() -> set[str]:
             if name in error_classes() or within_errors:
                 named = [keyword.value for keyword in call.keywords if keyword.arg == "code"]
                 found |= {text for text in texts([*call.args[1:2], *named]) if CODE.fullmatch(text)}
-    return found | default_codes()
+    return found | default_codes() | set(key_status.CODES)
 
 
 def default_codes() -> set[str]:

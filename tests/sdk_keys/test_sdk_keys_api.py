@@ -5,7 +5,7 @@ import json
 import pytest
 
 from apps.audit.models import AuditEntry
-from apps.credentials.models import KeyStatus
+from apps.credentials.key_status import KeyStatus
 from apps.sdk_keys.models import SdkKey
 from apps.webhooks.models import Event
 from tests.sdk_keys.conftest import BUNDLE, CERT, ORIGIN, App

@@ -14,7 +14,8 @@ from apps.audit.usage import daily_series, last_uses
 from apps.base.actor import Actor
 from apps.base.charts import bars
 from apps.base.secrets import ID_LENGTH, MASK_DOTS, parse_key
-from apps.credentials.models import KeyStatus, SecretKeyQuerySet
+from apps.credentials.key_status import KeyStatus
+from apps.credentials.models import SecretKeyQuerySet
 
 DAYS = 24
 NEVER_USED = "never_used"

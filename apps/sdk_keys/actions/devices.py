@@ -41,7 +41,7 @@ def activate(*, actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, 
 
     The same device keeps its place, and the versions that it does not tell: it gets another token and the old one ends.
     Raises Conflict ``activation_limit_reached`` where every place is taken, exact under any number of devices at once;
-    RateLimited for a device that took too many places within a day; Forbidden for a new device of a key in quarantine.
+    RateLimited for a device that took too many places within a day; Forbidden for a new device of a restricted key.
     """
     with transaction.atomic():
         taken = _take_place(actor, row, device)
@@ -70,8 +70,8 @@ def _take_place(actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, 
             setattr(own, name, value)
         own.save(update_fields=list(seen))
         return own, token, False
-    if actor.quarantined:
-        raise Forbidden("This key is quarantined: no new device is activated with it.", "key_quarantined")
+    if row.restriction is not None:
+        raise Forbidden(row.restriction.activating, row.restriction.code)
     if slots.is_full(pool):
         slots.free_silent(pool, now)
     if slots.is_full(pool):

@@ -1,0 +1,151 @@
+"""Reads a key of any kind for the gate: one statement on a raw cursor, a third of the price of the ORM's."""
+
+import ipaddress
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection
+
+from apps.base.actor import Bounds
+from apps.base.identifiers import encode
+from apps.base.secrets import current_pepper, mask, matches
+from apps.credentials import key_status
+from apps.credentials.key_status import Refusal, Restriction
+from apps.credentials.limits import Window
+from apps.credentials.raw import as_json, as_seconds, as_uuid
+
+DUMMY_DIGEST = "0" * 64
+COLUMNS = (
+    *("id", "name", "key_id", "last_four", "digest", "pepper_id", "allowed_networks", "created_at", "expires_at"),
+    *key_status.SINCE,
+)
+OF_ORGANIZATION = ("id", "name", "slug", "status")
+KEY_ID, DIGEST, PEPPER = (COLUMNS.index(name) for name in ("key_id", "digest", "pepper_id"))
+SINCE = slice(len(COLUMNS) - len(key_status.SINCE), len(COLUMNS))
+OWN = len(COLUMNS) + len(OF_ORGANIZATION)
+SELECT = """
+SELECT {columns}
+FROM (SELECT * FROM {table} WHERE key_id >= %s ORDER BY key_id LIMIT 1) k
+JOIN orgs_organization o ON o.id = k.organization_id
+{joins}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """What the gate knows of a key: one row of the database. Times are seconds since 1970.
+
+    ``scopes`` and ``permissions`` are what counts: without those that are switched off for the organization, which
+    are ``withheld``. ``since``: the columns of ``key_status.SINCE`` that are set.
+    """
+
+    kind: str
+    pk: uuid.UUID
+    public_id: str
+    name: str
+    mask: str
+    digest: str
+    pepper_id: str
+    organization_id: uuid.UUID
+    organization_public_id: str
+    organization_name: str
+    organization_slug: str
+    organization_status: str
+    key_type: str
+    type_is_off: bool
+    scopes: tuple[str, ...]
+    permissions: frozenset[str]
+    withheld: frozenset[str]
+    subject: str
+    created_at: float
+    expires_at: float | None
+    since: frozenset[str]
+    networks: tuple[str, ...]
+    windows: tuple[Window, ...]
+    # Calls a minute from one address, for keys that many devices share; 0: no such limit.
+    per_address: int = 0
+    # Made with the row, and not for each of its calls.
+    parsed_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = field(init=False, repr=False)
+    bounds: Bounds = field(init=False, repr=False)
+    restriction: Restriction | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        limits_of_key = {window.name: window.limit for window in self.windows if window.name != "organization"}
+        bounds = Bounds(self.key_type, self.expires_at, limits_of_key, self.networks)
+        object.__setattr__(self, "bounds", bounds)
+        object.__setattr__(self, "parsed_networks", tuple(ipaddress.ip_network(each) for each in self.networks))
+        object.__setattr__(self, "restriction", key_status.restriction_of(self.since))
+
+    def refusal(self, now: float) -> Refusal | None:
+        """Return what refuses every request with the key at a time, or None."""
+        return key_status.refusal_of(self.since, None if self.expires_at is None else self.expires_at - now)
+
+
+@dataclass(frozen=True, slots=True)
+class RowSource:
+    """Where the gate reads the keys of one kind: what a row has beside what every key has, and what is made of it.
+
+    ``own``: columns of ``k`` (the key) and of what ``joins`` adds. ``build`` takes the fields of every ``KeyRow``, then
+    the values of ``own``.
+    """
+
+    kind: str
+    model: Any  # a SecretKey, which cannot be imported yet when kinds are registered
+    own: tuple[str, ...]
+    build: Callable[..., KeyRow]
+    joins: str = ""
+    select: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        columns = (*(f"k.{name}" for name in COLUMNS), *(f"o.{name}" for name in OF_ORGANIZATION), *self.own)
+        select = SELECT.format(columns=", ".join(columns), table=self.model._meta.db_table, joins=self.joins)
+        object.__setattr__(self, "select", select)
+
+    def find(self, key_id: str, text: str) -> KeyRow | None:
+        """Return the key with the public id part, or None where there is none or it has another text.
+
+        An unknown id reads the row of the next one, which is then not used: finding none would take a tenth of a
+        millisecond less than a row does, and so tell unknown ids from wrong secrets. Without a next row, a dummy is
+        compared.
+        """
+        row = self._read(key_id)
+        digest, pepper_id = (row[DIGEST], row[PEPPER]) if row else (DUMMY_DIGEST, current_pepper())
+        return self._made(row) if matches(text, digest, pepper_id) and row and row[KEY_ID] == key_id else None
+
+    def get(self, key_id: str) -> KeyRow | None:
+        """Return the key with the public id part, whatever its text: not for what a caller sends."""
+        row = self._read(key_id)
+        return self._made(row) if row and row[KEY_ID] == key_id else None
+
+    def _read(self, key_id: str) -> tuple[Any, ...] | None:
+        with connection.cursor() as cursor:
+            cursor.execute(self.select, [key_id])
+            return cursor.fetchone()
+
+    def _made(self, row: tuple[Any, ...]) -> KeyRow:
+        pk, name, key_id, last_four, digest, pepper_id, networks, created_at, expires_at = row[: SINCE.start]
+        organization_pk, organization_name, organization_slug, organization_status = row[len(COLUMNS) : OWN]
+        organization_id, key_pk = as_uuid(organization_pk), as_uuid(pk)
+        of_every_key: dict[str, Any] = {
+            "kind": self.kind,
+            "pk": key_pk,
+            "public_id": encode(self.model.id_prefix, key_pk),
+            "name": name,
+            "mask": mask(self.model.key_prefix, key_id, last_four),
+            "digest": digest,
+            "pepper_id": pepper_id,
+            "organization_id": organization_id,
+            "organization_public_id": encode("org", organization_id),
+            "organization_name": organization_name,
+            "organization_slug": organization_slug,
+            "organization_status": organization_status,
+            "created_at": as_seconds(created_at) or 0.0,
+            "expires_at": as_seconds(expires_at),
+            "since": frozenset(
+                column for column, at in zip(key_status.SINCE, row[SINCE], strict=True) if at is not None
+            ),
+            "networks": tuple(as_json(networks)),
+        }
+        return self.build(of_every_key, *row[OWN:])
