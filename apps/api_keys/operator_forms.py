@@ -41,7 +41,7 @@ def scope_choices(*first: tuple[str, Any]) -> list[tuple[str, Any]]:
     return [*first, *((scope.name, f"{scope.name} · {scope.label}") for scope in Scope.objects.all())]
 
 
-class KeyTypeForm(forms.ModelForm):
+class KeyTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
     """What keys of a type may do."""
 
     scopes = Ticks(label=_("scopes it may hold"), required=False, help_text=_("None ticked: its keys may do nothing."))
@@ -72,7 +72,7 @@ class KeyTypeForm(forms.ModelForm):
         return values
 
 
-class ScopeForm(forms.ModelForm):
+class ScopeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
     """A word that keys may hold."""
 
     class Meta:
@@ -85,7 +85,7 @@ class ScopeForm(forms.ModelForm):
         return checked(actions.check_scope_name, self.cleaned_data["name"])
 
 
-class PackageForm(forms.ModelForm):
+class PackageForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
     """What is switched off for one organization."""
 
     types_off = Ticks(label=_("key types switched off"), required=False)

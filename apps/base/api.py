@@ -240,7 +240,7 @@ class PortalView(APIView):
     def validated(
         self,
         request: ApiRequest,
-        serializer: type[serializers.Serializer],
+        serializer: type[serializers.Serializer[Any]],
         prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         **options: Any,
     ) -> dict[str, Any]:
@@ -267,7 +267,7 @@ class PortalView(APIView):
     def offset_page(
         self,
         request: ApiRequest,
-        rows: QuerySet,
+        rows: QuerySet[Any],
         write: Callable[[Any], Any],
         key: Callable[[Any], Any] = attrgetter("pk"),
         column: str = "pk",
@@ -282,7 +282,7 @@ class PortalView(APIView):
         response["Link"] = page.links(request, key)
         return response
 
-    def cursor_page(self, request: ApiRequest, rows: QuerySet, write: Callable[[Any], Any]) -> Response:
+    def cursor_page(self, request: ApiRequest, rows: QuerySet[Any], write: Callable[[Any], Any]) -> Response:
         """Answer ``limit`` rows, newest first by primary key, after ``cursor``."""
         limit = page_limit(request)
         cursors = Cursors.of_request(request)

@@ -42,7 +42,8 @@ class Caller:
 @cache
 def port(dotted_path: str) -> Callable[..., Any]:
     """This will return what a setting names; looked up once, for it is asked on every call."""
-    return import_string(dotted_path)
+    found: Callable[..., Any] = import_string(dotted_path)
+    return found
 
 
 def find_caller(request: PortalRequest) -> Caller:
@@ -50,7 +51,7 @@ def find_caller(request: PortalRequest) -> Caller:
     insecure = https_refusal(request)
     if insecure is not None:
         return Caller(refusal=insecure)
-    caller = port(settings.PORTAL_KEY_AUTHENTICATION)(request)
+    caller: Caller | None = port(settings.PORTAL_KEY_AUTHENTICATION)(request)
     if caller is None and asks_for_page(acceptable(request.META.get("HTTP_ACCEPT", ""))):
         caller = port(settings.PORTAL_SESSION_AUTHENTICATION)(request)
         if caller is not None:

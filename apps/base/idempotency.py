@@ -168,7 +168,7 @@ def answers_once(method: Callable[..., Response]) -> Callable[..., Response]:
             return method(view, request, *args, **kwargs)
         path = raw.path_info.rstrip("/")
         asked = Asked(key, request.method, path, view.route, request.actor, body)
-        raw.attempt = Attempt(key, import_string(settings.PORTAL_IDEMPOTENCY)(asked))
-        return raw.attempt.run(lambda: method(view, request, *args, **kwargs))
+        attempt = raw.attempt = Attempt(key, import_string(settings.PORTAL_IDEMPOTENCY)(asked))
+        return attempt.run(lambda: method(view, request, *args, **kwargs))
 
     return post

@@ -43,7 +43,7 @@ def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] =
         def guarded(request: PortalRequest, slug: str, **values: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
-            elsewhere = import_string(settings.PORTAL_ENTER_ORGANIZATION)(request, slug)
+            elsewhere: HttpResponseBase | None = import_string(settings.PORTAL_ENTER_ORGANIZATION)(request, slug)
             if elsewhere is not None:
                 return elsewhere
             request.nav = nav

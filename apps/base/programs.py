@@ -8,7 +8,7 @@ import io
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import django
 from csp.middleware import CSPMiddleware
@@ -49,7 +49,7 @@ class ApiRoutes:
         self._unknown = unknown.callback
         self._by_segment: dict[str, list[tuple[re.Pattern[str], View]]] = {}
         for route in routes:
-            pattern = cast(re.Pattern[str], route.pattern.regex)
+            pattern = route.pattern.regex
             segment = pattern.pattern.removeprefix("^").partition("/")[0]
             self._by_segment.setdefault(segment, []).append((pattern, route.callback))
 
@@ -69,7 +69,7 @@ class ProgramsMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
         # Django's own way of making answers of exceptions, such as a host that is not served here.
-        self._answer: Any = convert_exception_to_response(self._call)  # type: ignore[arg-type]  # the stubs want any request
+        self._answer: GetResponse = convert_exception_to_response(self._call)  # type: ignore[arg-type, assignment]  # any request, say the stubs
         self._routes: ApiRoutes | None = None
         self._headers = {secure: constant_headers(secure) for secure in (False, True)}
 
@@ -90,7 +90,8 @@ class ProgramsMiddleware:
         if self._routes is None:
             self._routes = import_string(f"{settings.ROOT_URLCONF}.api_routes")
         view, values = self._routes.find(request.path_info)
-        return render(view(request, **values))
+        response: HttpResponse = render(view(request, **values))
+        return response
 
 
 def constant_headers(secure: bool) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import re
 
+from apps.base.models import Row
 from apps.base.parameters import matching_parameter, text_parameter, words_parameter
 from apps.base.requests import ApiRequest
 from apps.credentials.key_status import KeyStatus
@@ -17,7 +18,7 @@ def creator_parameter(request: ApiRequest, name: str = "created_by") -> str | No
     return matching_parameter(request, name, CREATOR, f"user_{EXAMPLE} or key_{EXAMPLE}")
 
 
-def chosen_keys(request: ApiRequest, rows: SecretKeyQuerySet) -> SecretKeyQuerySet:
+def chosen_keys(request: ApiRequest, rows: SecretKeyQuerySet[Row]) -> SecretKeyQuerySet[Row]:
     """Return the keys that the filters of every kind of key leave: ``created_by``, ``status`` and ``name``."""
     creator, name = creator_parameter(request), text_parameter(request, "name", LONGEST_NAME)
     statuses = words_parameter(request, "status", KeyStatus.values)

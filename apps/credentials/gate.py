@@ -17,9 +17,11 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from redis import Redis
 
 from apps.audit.usage import was_seen
 from apps.base import redis as shared
@@ -216,12 +218,13 @@ def read_versions(names: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
     """This will return (name, version) pairs, making those that are missing, or None without Redis."""
     keys = [limits.PREFIX + name for name in names]
 
-    def question(client):
+    def question(client: Redis) -> list[Any]:
         pipe = client.pipeline(transaction=False)
         for key in keys:
             pipe.set(key, secrets.token_hex(8), nx=True, ex=VERSION_SECONDS)
         pipe.mget(keys)
-        return pipe.execute()[-1]
+        values: list[Any] = pipe.execute()[-1]
+        return values
 
     values = shared.ask(question)
     if values is None or any(value is None for value in values):

@@ -122,7 +122,8 @@ class RowSource:
     def _read(self, key_id: str) -> tuple[Any, ...] | None:
         with connection.cursor() as cursor:
             cursor.execute(self.select, [key_id])
-            return cursor.fetchone()
+            row: tuple[Any, ...] | None = cursor.fetchone()
+            return row
 
     def _made(self, row: tuple[Any, ...]) -> KeyRow:
         pk, name, key_id, last_four, digest, pepper_id, networks, created_at, expires_at = row[: SINCE.start]

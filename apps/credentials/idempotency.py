@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, cast
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.base.errors import Conflict
@@ -117,7 +118,7 @@ class Record:
         """This will delete the reservation, if it is still this request's."""
         self._own().filter(status=None).delete()
 
-    def _own(self) -> Any:
+    def _own(self) -> QuerySet[IdempotencyRecord]:
         return IdempotencyRecord.objects.filter(lookup=self._lookup, token=self._token)
 
     def _has_this_body(self, row: IdempotencyRecord) -> bool:

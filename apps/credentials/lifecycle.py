@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden, Unauthorized
-from apps.base.models import creator
+from apps.base.models import Row, creator
 from apps.base.secrets import new_key
 from apps.credentials import gate
 from apps.credentials.key_status import STATUSES, KeyStatus
@@ -45,7 +45,7 @@ def issue(model: type[Key], *, actor: Actor, **values: Any) -> tuple[Key, str]:
     return key, made.text
 
 
-def locked(rows: SecretKeyQuerySet, public_id: str) -> Any:
+def locked(rows: SecretKeyQuerySet[Row], public_id: str) -> Row:
     """This will return one of the keys, its row held until the transaction ends, or raise NotFound.
 
     On SQLite the transaction itself is exclusive, for it begins IMMEDIATE.

@@ -90,7 +90,7 @@ class ChangeForm(StepUpForm):
             del self.fields["reason"]
 
 
-class KeyChangesAdmin(admin.ModelAdmin):
+class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs alone
     """What the page of a key has for this: the links, and the form behind each."""
 
     # By the names of CHANGES: the action of the kind.

@@ -74,7 +74,7 @@ def has_maker_left(key: SecretKey) -> bool:
     return key.created_by_kind == ActorKind.USER and not is_member(key.organization_id, key.created_by_id)
 
 
-def creators(rows: SecretKeyQuerySet, asked: str) -> list[dict[str, str]]:
+def creators(rows: SecretKeyQuerySet[Any], asked: str) -> list[dict[str, str]]:
     """Return who created the listed keys, as a filter offers them; ``asked`` is there whether or not it finds keys."""
     found = dict(rows.order_by("pk").values_list("created_by_id", "created_by_label"))
     if asked:
@@ -128,7 +128,7 @@ def shown_before(request: PortalRequest, key: SecretKey | None, page: str, rotat
     }
 
 
-def entries_about(actor: Actor, key: SecretKey, kind: str) -> OrgQuerySet:
+def entries_about(actor: Actor, key: SecretKey, kind: str) -> OrgQuerySet[AuditEntry]:
     """This will return what was done to the key, newest first.
 
     The rotation that made it stands in the log under the key that it replaced.

@@ -63,7 +63,7 @@ class CodeForm(AuthenticateForm):
             raise forms.ValidationError(_("That code is wrong, or it was used already. Wait for the next one."))
         used.user = self.user
         self.authenticator = used
-        return self.cleaned_data["code"]
+        return str(self.cleaned_data["code"])
 
 
 class ResetForm(forms.Form):

@@ -1,7 +1,7 @@
 """Where django-allauth is told the portal's rules."""
 
 import time
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -38,7 +38,7 @@ class AccountAdapter(DefaultAccountAdapter):
     """Sign-up is closed: accounts come by invitation, by an operator, or through the API."""
 
     request: PortalRequest
-    error_messages: ClassVar[dict[str, Any]] = {
+    error_messages = {
         **DefaultAccountAdapter.error_messages,
         "email_password_mismatch": _(
             "Incorrect email or password. If the password is right but the address isn't verified yet, "

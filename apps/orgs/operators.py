@@ -34,7 +34,7 @@ class LookForm(StepUpForm):
     )
 
 
-class LookingAdmin(admin.ModelAdmin):
+class LookingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs alone
     """What the page of an organization has for this: the link, the form that asks why, and the end."""
 
     def get_urls(self) -> list[URLPattern]:

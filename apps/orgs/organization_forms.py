@@ -166,7 +166,7 @@ class CloseForm(StepUpForm):
         return text
 
 
-class OperatorsOrganizationForm(forms.ModelForm):
+class OperatorsOrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
     """An organization as operators change it: its settings, its ceilings, and whether it may be used."""
 
     class Meta:

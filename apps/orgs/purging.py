@@ -76,7 +76,7 @@ def _belongs(model: type[models.Model]) -> bool:
     return any(each.related_model is Organization and each.attname == "organization_id" for each in fields)
 
 
-def _rows(model: type[models.Model], organization: Organization) -> models.QuerySet:
+def _rows(model: type[models.Model], organization: Organization) -> models.QuerySet[Any]:
     return model._base_manager.filter(organization_id=organization.pk)
 
 

@@ -49,7 +49,7 @@ class NewUserBody(StrictSerializer):
     )
 
 
-class Anything(serializers.Field):
+class Anything(serializers.Field[Any, Any, Any, Any]):
     """A value that is judged later, by itself."""
 
     def to_internal_value(self, data: Any) -> Any:

@@ -6,6 +6,7 @@ import smtplib
 import time
 import uuid
 from datetime import datetime, timedelta
+from typing import Any
 
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
@@ -193,7 +194,7 @@ def forget_ended_invitations(now: datetime | None = None) -> int:
     return _forget(Invitation.objects.filter(closed | Q(status=InvitationStatus.SENT, expires_at__lt=before)))
 
 
-def _forget(rows: QuerySet) -> int:
+def _forget(rows: QuerySet[Any]) -> int:
     """Some hundreds in a statement, so that none holds others up; what is left waits for the next run."""
     forgotten = 0
     for _round in range(FORGETTING_ROUNDS):

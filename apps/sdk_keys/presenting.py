@@ -96,7 +96,7 @@ def devices(actor: Actor, key: SdkKey, show: str, cursor: str) -> dict[str, Any]
     A cursor that the list did not give out is the first page.
     """
     every: ActivationQuerySet = Activation.objects.for_actor(actor).filter(pool_id=key.pool_id)
-    rows: QuerySet = (every.exclude(freed_at=None) if show == "freed" else every.active()).order_by("-pk")
+    rows: QuerySet[Activation] = (every.exclude(freed_at=None) if show == "freed" else every.active()).order_by("-pk")
     cursors = Cursors.of("devices", actor.organization_id, [("key", key.public_id), ("show", show)])
     try:
         rows = beyond(rows, cursors.read(cursor, Activation._meta.pk), "-pk") if cursor else rows

@@ -10,13 +10,14 @@ from django.db import models, transaction
 from django.db.models.functions import Cast
 from django.utils.translation import gettext as _
 
-from apps.api_keys.actions.rules import MAX_DAYS, VENDOR
+from apps.api_keys.actions.rules import VENDOR
 from apps.api_keys.models import ApiKey, KeyType, Package, Scope
 from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.permissions import NOT_SCOPES
 from apps.credentials import gate
+from apps.credentials.rules import MAX_DAYS
 from apps.orgs.lookups import platform_pk
 
 SCOPE_NAME = re.compile(r"[a-z][a-z0-9_]{0,38}:[a-z][a-z0-9_]{0,38}", re.ASCII)

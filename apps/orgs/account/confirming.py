@@ -36,7 +36,7 @@ def confirm_by_passkey(request: PortalRequest) -> HttpResponse:
     if not form.is_valid():
         note_wrong_confirmation(request)
         for message in form.errors.get("credential", []):
-            messages.error(request, message)
+            messages.error(request, str(message))
         return _ask(request, ConfirmForm(None, request=request))
     row: Authenticator = form.cleaned_data["credential"]
     row.record_usage()

@@ -48,15 +48,18 @@ PASSKEY = "passkey"
 class SignIn(LoginView):
     """Address and password. Unknown address and wrong password answer alike and take alike."""
 
+    request: PortalRequest
+
     def post(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
         """This will keep the limits before a password is looked at."""
         self._started = time.monotonic()
         form_limits.check_failures(request, "sign-in-failures", FAILURES, per=self._account)
         form_limits.check_all(request, ("sign-in", SIGN_INS, ""), ("sign-in-tries", TRIES, self._account))
         try:
-            return super().post(request, *args, **options)
+            answer: HttpResponse = super().post(request, *args, **options)
+            return answer
         except Busy as error:
-            form = self.get_form()
+            form = self.get_form()  # type: ignore[no-untyped-call]  # allauth's
             refuse_unjudged(form, error)
             return busy(self.render_to_response(self.get_context_data(form=form)))
 
@@ -80,7 +83,8 @@ class SignIn(LoginView):
             # The log of an organization that made an account for somebody must not tell of one elsewhere.
             failures.note_wrong_password(self.request, None if found is None or found.waits_for_owner else found)
         time.sleep(max(0.0, self._started + ANSWER_SECONDS - time.monotonic()))
-        return super().form_invalid(form)
+        answer: HttpResponse = super().form_invalid(form)
+        return answer
 
     def get_context_data(self, **options: Any) -> dict[str, Any]:
         """This will offer what can work here: passkeys need a host name, single sign-on its settings."""
@@ -90,6 +94,8 @@ class SignIn(LoginView):
 
 class SecondStep(AuthenticateView):
     """The code or key after the password."""
+
+    request: PortalRequest
 
     def dispatch(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponseBase:
         """This will keep the limit, and begin again where the account was removed meanwhile."""
@@ -115,6 +121,7 @@ class SecondStep(AuthenticateView):
 class PasskeySignIn(LoginWebAuthnView):
     """A passkey alone. GET hands a script of the sign-in page what to ask the key, and stores nothing."""
 
+    request: PortalRequest
     question: dict[str, Any] | None = None
 
     def get(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
@@ -173,6 +180,8 @@ def reset_password(request: PortalRequest) -> HttpResponse:
 class NewPassword(PasswordResetFromKeyView):
     """The mailed link. It is taken out of the address and into the session, under a new key."""
 
+    request: PortalRequest
+
     def dispatch(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponseBase:
         """This will keep the limit."""
         form_limits.check(request, "new-password", RESETS)
@@ -195,4 +204,4 @@ class NewPassword(PasswordResetFromKeyView):
             return self.render_to_response(self.get_context_data(token_fail=True))
         if request.user.is_authenticated:
             self.logout()
-        return redirect(self.get_success_url())
+        return redirect(self.get_success_url())  # type: ignore[no-untyped-call]  # allauth's

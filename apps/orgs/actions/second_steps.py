@@ -77,7 +77,7 @@ def add_passkey(*, actor: Actor, name: str, credential: dict[str, Any]) -> list[
 def find_passkey(actor: Actor, passkey_id: int) -> Authenticator:
     """This will return a passkey of the actor's own account, or raise NotFound."""
     rows = Authenticator.objects.filter(user_id=actor.pk, type=Authenticator.Type.WEBAUTHN)
-    found = rows.filter(pk=passkey_id).first()
+    found: Authenticator | None = rows.filter(pk=passkey_id).first()
     if found is None:
         raise NotFound()
     return found

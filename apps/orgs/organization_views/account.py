@@ -47,7 +47,8 @@ def _save(request: PortalRequest, mine: list[Membership]) -> HttpResponse:
     last = request.session.get("organization")
     for membership in mine:
         wanted = request.POST.getlist(_field(membership))
-        elsewhere = import_string(settings.PORTAL_ENTER_ORGANIZATION)(request, membership.organization.slug)
+        enter = import_string(settings.PORTAL_ENTER_ORGANIZATION)
+        elsewhere: HttpResponse | None = enter(request, membership.organization.slug)
         if elsewhere is not None:
             return elsewhere
         organizations.choose_own_mail(actor=request.actor, off=[each for each in MAY_BE_OFF if each not in wanted])

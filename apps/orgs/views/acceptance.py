@@ -5,7 +5,7 @@ so that no log, history or ``Referer`` of what follows holds it. A GET changes n
 mail follow links.
 """
 
-from typing import Any, cast
+from typing import Any
 
 from allauth.account.internal.flows.login import perform_password_login
 from allauth.account.models import Login
@@ -135,7 +135,7 @@ def _sign_in(request: PortalRequest, membership: Membership) -> HttpResponse:
     user = User.objects.get(pk=membership.user_id)
     url = reverse("overview", args=[membership.organization.slug])
     login = Login(user=user, email=user.email, redirect_url=url)
-    return cast(HttpResponse, perform_password_login(request, {"email": user.email}, login))
+    return perform_password_login(request, {"email": user.email}, login)
 
 
 def _actor(request: PortalRequest) -> Actor:

@@ -1,6 +1,7 @@
 """S13: the lists of SDK keys, one for each platform."""
 
 import logging
+from typing import Any
 
 from django.core.paginator import Page, Paginator
 from django.db import DatabaseError
@@ -38,7 +39,7 @@ def sdk_key_list(request: PortalRequest, platform: str) -> HttpResponse:
     try:
         mine = SdkKey.objects.for_actor(request.actor)
         rows = presenting.in_order(mine, platform, creator)
-        page: Page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+        page: Page[Any] = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
         page.object_list = presenting.key_rows(list(page.object_list))
         context |= {"page_obj": page, "tabs": presenting.tabs(request.actor, slug, platform)}
         context["creators"] = creators(mine.listed().filter(platform=platform), creator)
