@@ -36,8 +36,7 @@ from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
 
 def rows_of(request: ApiRequest) -> SecretKeyQuerySet[ApiKey]:
     """This will return the caller's organization's keys, oldest first, with what their objects show."""
-    keys = ApiKey.objects.for_actor(request.actor)
-    return keys.select_related("key_type", "replaces", "replaced_by").order_by("pk")
+    return ApiKey.objects.for_actor(request.actor).with_related().order_by("pk")
 
 
 class Me(PortalView):

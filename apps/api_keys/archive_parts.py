@@ -12,7 +12,7 @@ from apps.base.exports import in_batches
 
 def keys(actor: Actor) -> Iterator[dict[str, Any]]:
     """This will return every key, ended ones too, in the shape of the API."""
-    rows = ApiKey.objects.for_actor(actor).select_related("key_type", "replaces", "replaced_by")
+    rows = ApiKey.objects.for_actor(actor).with_related()
     for batch in in_batches(rows):
         uses = last_uses([row.pk for row in batch])
         yield from (write_key(row, uses.get(row.pk)) for row in batch)

@@ -159,6 +159,7 @@ class ApiKey(SecretKey):
 
     id_prefix = "key"
     key_prefix = "ipk_"
+    related = ("key_type", *SecretKey.related)
 
     key_type = models.ForeignKey(KeyType, on_delete=models.PROTECT, related_name="+")
     subject = models.CharField(_("subject"), max_length=200, blank=True)

@@ -5,8 +5,11 @@ from django.urls import path
 from apps.api_keys import api as doors
 from apps.api_keys import views
 from apps.base.api import api_path
+from apps.base.permissions import Permission
+from apps.credentials.key_pages import life_pages
 
 HERE = "o/<slug:slug>/settings/integration/api-keys/"
+KEY = HERE + "<str:key_id>/"
 USAGE = "o/<slug:slug>/settings/integration/usage/"
 
 pages = [
@@ -14,15 +17,10 @@ pages = [
     path(HERE + "create/", views.key_create, name="api_key_create"),
     path(HERE + "inventory/", views.key_inventory, name="api_key_inventory"),
     path(HERE + "inventory.csv", views.key_inventory_csv, name="api_key_inventory_csv"),
-    path(HERE + "<str:key_id>/", views.key_detail, name="api_key"),
-    path(HERE + "<str:key_id>/edit/", views.key_edit, name="api_key_edit"),
-    path(HERE + "<str:key_id>/rotate/", views.key_rotate, name="api_key_rotate"),
-    path(HERE + "<str:key_id>/disable/", views.key_disable, name="api_key_disable"),
-    path(HERE + "<str:key_id>/enable/", views.key_enable, name="api_key_enable"),
-    path(HERE + "<str:key_id>/release/", views.key_release, name="api_key_release"),
-    path(HERE + "<str:key_id>/revoke/", views.key_revoke, name="api_key_revoke"),
-    path(HERE + "<str:key_id>/usage/", views.key_usage, name="api_key_usage"),
-    path(HERE + "<str:key_id>/drain/", views.key_drain, name="api_key_drain"),
+    path(KEY, views.key_detail, name="api_key"),
+    *life_pages(KEY, views.KEYS, Permission.API_KEYS_WRITE),
+    path(KEY + "usage/", views.key_usage, name="api_key_usage"),
+    path(KEY + "drain/", views.key_drain, name="api_key_drain"),
     path(USAGE, views.usage, name="usage"),
 ]
 api = [

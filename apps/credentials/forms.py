@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.db import transaction
@@ -124,6 +124,21 @@ class ConfirmForm(StepUpForm):
         return form
 
 
+class KeyChangeForm(StepUpForm):
+    """The base of the form that changes a key of some kind."""
+
+    # What the form calls fields of the action.
+    field_names: ClassVar[Mapping[str, str]] = {}
+
+    def beside(self) -> dict[str, Any]:
+        """Return what the page shows beside the form."""
+        return {}
+
+    def for_action(self) -> dict[str, Any]:
+        """Return what the action takes."""
+        raise NotImplementedError
+
+
 class ReasonForm(StepUpForm):
     """Why something is ended or disabled."""
 
@@ -169,8 +184,8 @@ class RevokeKeyForm(DisableKeyForm):
         self.order_fields(["reason", "successors", "confirm_name", "confirm", "confirm_password"])
 
     def for_action(self) -> dict[str, Any]:
-        """Return what was chosen, as ``actions.revoke_key`` takes it."""
-        return {"reason": self.cleaned_data["reason"], "successors": bool(self.cleaned_data.get("successors"))}
+        """Return what was chosen, as the actions that revoke take it; of successors only where there are some."""
+        return {name: self.cleaned_data[name] for name in ("reason", "successors") if name in self.fields}
 
     def clean_confirm_name(self) -> str:
         """This will compare the typed name with the key's."""
@@ -215,8 +230,17 @@ def _line(each: Descendant) -> str:
     return gettext("%(kind)s “%(name)s”, created by %(creator)s, %(day)s") % words
 
 
-def try_change(form: StepUpForm, change: Callable[..., Any], key: SecretKey, **values: Any) -> bool:
-    """This will spend the form and make the change, or put the refusal into the form."""
+def try_change(
+    form: StepUpForm,
+    change: Callable[..., Any],
+    key: SecretKey,
+    field_names: Mapping[str, str] | None = None,
+    **values: Any,
+) -> bool:
+    """Spend the form and make the change, or put the refusal into the form.
+
+    ``field_names``: what the form calls a field of the action.
+    """
     try:
         with transaction.atomic():
             form.spend()
@@ -224,7 +248,7 @@ def try_change(form: StepUpForm, change: Callable[..., Any], key: SecretKey, **v
     except AlreadySent:
         pass  # done by the first of the two
     except PortalError as error:
-        blame(form, error)
+        blame(form, error, field_names)
         return False
     return True
 

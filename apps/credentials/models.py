@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 from unicodedata import normalize
 
 from django.db import models
@@ -37,6 +37,10 @@ class SecretKeyQuerySet(OrgQuerySet[Row]):
         """This will leave out what was revoked 90 days ago or earlier: on pages, that stands in the audit log alone."""
         return self.filter(Q(revoked_at=None) | Q(revoked_at__gt=(now or timezone.now()) - LISTED_AFTER_END))
 
+    def with_related(self) -> Self:
+        """Read what is shown of other tables, too."""
+        return self.select_related(*cast("type[SecretKey]", self.model).related)
+
     def created_by(self, public_id: str) -> Self:
         """Keep the keys that a user or a key created, by rotating too."""
         return self.filter(created_by_id=public_id)
@@ -66,6 +70,8 @@ class SecretKey(OrgOwned, Timestamped):
     """A key: what it may do, until when, who made it, and a digest of its text. Rows are never deleted."""
 
     key_prefix = ""
+    # What pages and the API show of other tables.
+    related: ClassVar[tuple[str, ...]] = ("replaces", "replaced_by")
 
     name = models.CharField(_("name"), max_length=100)
     key_id = models.CharField(max_length=12, unique=True, editable=False)

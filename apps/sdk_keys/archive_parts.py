@@ -12,7 +12,7 @@ from apps.sdk_keys.serializers import write_sdk_key
 
 def keys(actor: Actor) -> Iterator[dict[str, Any]]:
     """This will return every key, ended ones too, in the shape of the API: its ``active_count`` counts activations."""
-    rows = SdkKey.objects.for_actor(actor).select_related("pool", "replaces", "replaced_by")
+    rows = SdkKey.objects.for_actor(actor).with_related()
     for batch in in_batches(rows):
         uses = last_uses([row.pk for row in batch])
         yield from (write_sdk_key(row, uses.get(row.pk)) for row in batch)

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from apps.base.forms import LineField, StepUpForm
-from apps.credentials.forms import LifetimeForm
+from apps.credentials.forms import KeyChangeForm, LifetimeForm
 from apps.orgs.lookups import longest_key_days
 from apps.sdk_keys.actions import NewSdkKey
 from apps.sdk_keys.actions.rules import MOST_DEVICES, MOST_SILENT_DAYS
@@ -95,7 +95,7 @@ class CreateSdkKeyForm(AppForm, LifetimeForm):
         return {"new": NewSdkKey(platform=self.platform, lifetime=self.lifetime, **self.of_app())}
 
 
-class ChangeSdkKeyForm(AppForm):
+class ChangeSdkKeyForm(AppForm, KeyChangeForm):
     """What may change of an SDK key."""
 
     def __init__(self, *args: Any, key: SdkKey, **options: Any) -> None:
@@ -108,6 +108,10 @@ class ChangeSdkKeyForm(AppForm):
                 in_use,
             )
             self.fields["activation_limit"].help_text = hint % {"count": in_use}
+
+    def for_action(self) -> dict[str, Any]:
+        """Return what ``actions.update_sdk_key`` takes."""
+        return self.of_app()
 
 
 def _as_is(key: SdkKey) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class SdkKey(SecretKey):
 
     id_prefix = "sdk"
     key_prefix = "ips_"
+    related = ("pool", *SecretKey.related)
 
     platform = models.CharField(_("platform"), max_length=8, choices=Platform.choices)
     app_id = models.CharField(_("app id"), max_length=255, blank=True)

@@ -16,7 +16,6 @@ from apps.base.errors import Invalid
 from apps.base.lists import Cursors, beyond
 from apps.credentials import presenting
 from apps.credentials.models import SecretKeyQuerySet
-from apps.sdk_keys.actions import expiry_of_successor
 from apps.sdk_keys.models import Activation, ActivationQuerySet, Platform, SdkKey
 from apps.sdk_keys.snippets import snippet
 
@@ -135,15 +134,10 @@ def device_tabs(show: str, path: str) -> list[dict[str, Any]]:
     ]
 
 
-def harm(key: SdkKey) -> dict[str, Any]:
-    """This will return what ending the key would break."""
+def harm(_actor: Actor, key: SdkKey) -> dict[str, Any]:
+    """Return what ending the key would break."""
     use = LastUse.objects.filter(pk=key.pk).first()
     return {"key": facts(key, use), "recently_used": presenting.is_recent(use)}
-
-
-def replacing(key: SdkKey) -> dict[str, Any]:
-    """This will return the context of the page that rotates a key."""
-    return {**harm(key), **presenting.overlap_of(key, timezone.now()), "new_expires_at": expiry_of_successor(key)}
 
 
 def revealed(key: SdkKey, text: str) -> dict[str, Any]:

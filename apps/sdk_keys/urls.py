@@ -3,6 +3,8 @@
 from django.urls import path
 
 from apps.base.api import api_path
+from apps.base.permissions import Permission
+from apps.credentials.key_pages import life_pages
 from apps.sdk_keys import api as doors
 from apps.sdk_keys import views
 
@@ -18,12 +20,7 @@ pages = [
     path(HERE + "android/create/", views.sdk_key_create, {"platform": "android"}, name="sdk_key_create_android"),
     path(HERE + "web/create/", views.sdk_key_create, {"platform": "web"}, name="sdk_key_create_web"),
     path(KEY, views.sdk_key_detail, name="sdk_key"),
-    path(KEY + "edit/", views.sdk_key_edit, name="sdk_key_edit"),
-    path(KEY + "rotate/", views.sdk_key_rotate, name="sdk_key_rotate"),
-    path(KEY + "disable/", views.sdk_key_disable, name="sdk_key_disable"),
-    path(KEY + "enable/", views.sdk_key_enable, name="sdk_key_enable"),
-    path(KEY + "release/", views.sdk_key_release, name="sdk_key_release"),
-    path(KEY + "revoke/", views.sdk_key_revoke, name="sdk_key_revoke"),
+    *life_pages(KEY, views.KEYS, Permission.SDK_KEYS_WRITE),
     path(KEY + "activations/<str:activation_id>/free/", views.sdk_key_free, name="sdk_key_free"),
 ]
 api = [

@@ -1,5 +1,8 @@
 """What people, keys and operators do with API keys: each one transaction, one check, one audit entry."""
 
+from collections.abc import Callable
+from typing import Any
+
 from apps.api_keys.actions.catalogue import (
     check_lifetimes,
     check_scope_name,
@@ -17,8 +20,19 @@ from apps.api_keys.actions.rules import WINDOWS, check_scopes, types_of
 from apps.api_keys.actions.states import disable_key, enable_key, quarantine_key, release_key, revoke_key
 from apps.credentials.rules import MAX_DAYS, Lifetime
 
+# By the words of routes.
+OF_ONE_KEY: dict[str, Callable[..., Any]] = {
+    "update": update_key,
+    "rotate": rotate_key,
+    "disable": disable_key,
+    "enable": enable_key,
+    "release": release_key,
+    "revoke": revoke_key,
+}
+
 __all__ = [
     "MAX_DAYS",
+    "OF_ONE_KEY",
     "WINDOWS",
     "Lifetime",
     "check_lifetimes",

@@ -6,13 +6,15 @@ from django import forms
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
-from apps.api_keys.presenting.rights import LEVELS, Rights, field_of
+from apps.api_keys.presenting.rights import LEVELS, Rights, field_of, grid, single_rights
+from apps.base.client_address import UNKNOWN
+from apps.base.forms import RequestForm
 from apps.base.permissions import ADMIN
 
 CHOOSE = "choose"
 
 
-class AccessFields(forms.Form):
+class AccessFields(RequestForm):
     """Rights as a level for each resource (``access_orders``), as plain ``scopes``, or all at once (``access``).
 
     What the grid greys is for the action to refuse: its sentence says why.
@@ -47,6 +49,18 @@ class AccessFields(forms.Form):
         """The chosen way to say what the key may do: one by one, all reading, all writing, everything."""
         picked = self.data.get("access", "") if self.is_bound else self.initial.get("access", "")
         return picked if picked in (*LEVELS, ADMIN) else CHOOSE
+
+    def beside(self) -> dict[str, Any]:
+        """Return what ``api_keys/_access.html`` is drawn from, and the reader's address, where it is known."""
+        chosen, address = self.chosen(), self.request.client_address
+        access = {
+            "lines": grid(self.rights, chosen),
+            "singles": single_rights(self.rights, chosen),
+            "quick": self.quick,
+            "may_be_admin": self.rights.may_be_admin,
+            "contact": self.rights.contact,
+        }
+        return {"access": access, "client_ip": "" if address == UNKNOWN else address}
 
     def wanted_scopes(self) -> set[str]:
         """This will return the scopes that the key is to hold."""

@@ -10,15 +10,17 @@ from apps.api_keys.forms.access import AccessFields
 from apps.api_keys.forms.bounds import limit_fields, limits_in, network_field, networks_in
 from apps.api_keys.models import ApiKey
 from apps.api_keys.presenting.rights import Rights
-from apps.base.forms import LineField, StepUpForm
+from apps.base.forms import LineField
 from apps.base.permissions import ADMIN
+from apps.credentials.forms import KeyChangeForm
 
 
-class ChangeKeyForm(AccessFields, StepUpForm):
+class ChangeKeyForm(AccessFields, KeyChangeForm):
     """What of a key may change: its name, where it may be used from, its limits, and its rights, to fewer."""
 
     name = LineField(label=_("Name"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     networks = network_field()
+    field_names = {"allowed_networks": "networks", "limits": "limit_minute"}
 
     def __init__(self, *args: Any, key: ApiKey, **options: Any) -> None:
         super().__init__(*args, initial=_as_is(key), **options)

@@ -1,11 +1,10 @@
 """S3 and S4: making a key in two steps, and the one answer that shows it."""
 
+from functools import partial
 from typing import Any
 
-from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
@@ -14,15 +13,11 @@ from apps.api_keys.forms import FIELD_OF_ERROR, CreateKeyForm
 from apps.api_keys.models import ApiKey, KeyType
 from apps.api_keys.presenting import proposals
 from apps.api_keys.presenting.offers import Offer, type_card, type_cards
-from apps.api_keys.presenting.secrets import revealed
-from apps.api_keys.views.access import access_of, own_address
-from apps.base.answers import reveal
-from apps.base.errors import PortalError
-from apps.base.forms import AlreadySent, blame
+from apps.api_keys.views.kind import KEYS
 from apps.base.pages import FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.credentials.presenting import shown_before
+from apps.credentials.key_pages import new_key
 
 
 @org_page(Permission.API_KEYS_WRITE, nav="api_keys", methods=FORM)
@@ -82,8 +77,7 @@ def _ask_for_settings(request: PortalRequest, form: CreateKeyForm, source: ApiKe
         "form": form,
         "type": type_card(form.offer, form.kind),
         "action": f"{request.path}?{urlencode({'type': form.kind.name})}",
-        "access": access_of(form),
-        "client_ip": own_address(request),
+        **form.beside(),
         "source": source,
         "lost": proposals.cannot_be_given(form.rights, source.scopes) if source else [],
     }
@@ -91,30 +85,7 @@ def _ask_for_settings(request: PortalRequest, form: CreateKeyForm, source: ApiKe
 
 
 def _create(request: PortalRequest, form: CreateKeyForm) -> HttpResponse | None:
-    try:
-        with transaction.atomic():
-            form.spend()
-            key, text = actions.create_key(actor=request.actor, **form.for_action())
-    except AlreadySent:
-        made = ApiKey.objects.for_actor(request.actor).filter(created_by_id=request.actor.id)
-        return already_shown(request, made.filter(name=form.cleaned_data["name"].strip()).order_by("-pk").first())
-    except PortalError as error:
-        blame(form, error, FIELD_OF_ERROR)
-        return None
-    return show_once(request, key, text)
-
-
-def show_once(request: PortalRequest, key: ApiKey, text: str) -> HttpResponse:
-    """This will show a key's text in the answer to the request that made it, and never again."""
-    close_url = reverse("api_key", args=[request.organization.slug, key.public_id])
-    return reveal(request, "api_keys/reveal.html", {**revealed(key, text), "close_url": close_url})
-
-
-def already_shown(request: PortalRequest, key: ApiKey | None) -> HttpResponse:
-    """This will answer a form that came twice: no second key, and no second look at the first."""
-    context = {
-        **shown_before(request, key, "api_key", "api_key_rotate"),
-        "list_url": reverse("api_keys", args=[request.organization.slug]),
-        "list_label": _("All API keys"),
-    }
-    return render(request, "credentials/already_shown.html", context, status=409)
+    make = partial(actions.create_key, actor=request.actor, **form.for_action())
+    name = form.cleaned_data["name"].strip()
+    made_before = KEYS.rows(request.actor).filter(created_by_id=request.actor.id, name=name)
+    return new_key(request, KEYS, form, make, made_before, "api_keys", FIELD_OF_ERROR)

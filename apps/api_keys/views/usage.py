@@ -12,7 +12,7 @@ from apps.api_keys import presenting, usage_figures
 from apps.api_keys.draining import drain, is_draining
 from apps.api_keys.least_privilege import Hint, hint
 from apps.api_keys.models import ApiKey
-from apps.api_keys.views.one_key import find_key
+from apps.api_keys.views.kind import KEYS
 from apps.audit.models import LastUse
 from apps.base.pages import chosen, org_page
 from apps.base.permissions import Permission
@@ -23,7 +23,7 @@ from apps.webhooks import summaries
 @org_page(Permission.API_KEYS_READ, Permission.USAGE_READ, nav="api_keys")
 def key_usage(request: PortalRequest, key_id: str) -> HttpResponse:
     """What a key was used for, by whom and how it went; and what it could do without."""
-    key = find_key(request, key_id)
+    key = KEYS.find(request, key_id)
     now = timezone.now()
     context = {
         "key": presenting.facts(key, LastUse.objects.filter(pk=key.pk).first(), now),
@@ -45,7 +45,7 @@ def _narrower(request: PortalRequest, key: ApiKey, found: Hint | None) -> dict[s
 @org_page(Permission.API_KEYS_READ, Permission.USAGE_READ, nav="api_keys")
 def key_drain(request: PortalRequest, key_id: str) -> HttpResponse:
     """Who still calls with a key that a newer one replaces."""
-    key = find_key(request, key_id)
+    key = KEYS.find(request, key_id)
     if not is_draining(key):
         return redirect("api_key", request.organization.slug, key_id)
     now = timezone.now()

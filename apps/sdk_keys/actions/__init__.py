@@ -1,5 +1,8 @@
 """What people, keys and devices do with SDK keys: each one transaction, one check, one audit entry."""
 
+from collections.abc import Callable
+from typing import Any
+
 from apps.sdk_keys.actions.devices import (
     Device,
     activate,
@@ -20,7 +23,18 @@ from apps.sdk_keys.actions.states import (
     revoke_sdk_key,
 )
 
+# By the words of routes.
+OF_ONE_KEY: dict[str, Callable[..., Any]] = {
+    "update": update_sdk_key,
+    "rotate": rotate_sdk_key,
+    "disable": disable_sdk_key,
+    "enable": enable_sdk_key,
+    "release": release_sdk_key,
+    "revoke": revoke_sdk_key,
+}
+
 __all__ = [
+    "OF_ONE_KEY",
     "Device",
     "NewSdkKey",
     "activate",

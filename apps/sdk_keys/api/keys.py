@@ -26,7 +26,7 @@ from apps.sdk_keys.serializers import (
 
 def rows_of(request: ApiRequest) -> SecretKeyQuerySet[SdkKey]:
     """This will return the caller's organization's SDK keys, oldest first, with what their objects show."""
-    return SdkKey.objects.for_actor(request.actor).select_related("pool", "replaces", "replaced_by").order_by("pk")
+    return SdkKey.objects.for_actor(request.actor).with_related().order_by("pk")
 
 
 def answer_with(request: ApiRequest, id: str) -> ObjectResponse:

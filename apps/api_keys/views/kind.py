@@ -1,0 +1,20 @@
+"""How the pages of an API key's life differ from those of other keys."""
+
+from django.utils.translation import gettext_lazy as _
+
+from apps.api_keys import actions, presenting
+from apps.api_keys.forms import ChangeKeyForm
+from apps.api_keys.models import ApiKey
+from apps.credentials.key_pages import KeyPages
+
+KEYS = KeyPages(
+    name="api_key",
+    model=ApiKey,
+    actions=actions.OF_ONE_KEY,
+    expiry_of_successor=actions.expiry_of_successor,
+    presenting=presenting,
+    change_form=ChangeKeyForm,
+    list_route=lambda _key: "api_keys",
+    list_label=_("All API keys"),
+    released=_("“%(name)s” is released: it may do again what its rights allow."),
+)

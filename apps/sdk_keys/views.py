@@ -1,0 +1,132 @@
+"""Pages of Settings → Integration → SDK keys: the lists, a new key, one key and its devices."""
+
+import contextlib
+import logging
+from functools import partial
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Page, Paginator
+from django.db import DatabaseError
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from apps.base.errors import NotFound
+from apps.base.pages import BUTTON, FORM, org_page
+from apps.base.permissions import Permission
+from apps.base.requests import PortalRequest
+from apps.credentials.forms import FIELDS_OF_LIFETIME, clicks
+from apps.credentials.key_pages import KeyPages, new_key
+from apps.credentials.presenting import creators
+from apps.sdk_keys import actions, presenting
+from apps.sdk_keys.forms import ChangeSdkKeyForm, CreateSdkKeyForm
+from apps.sdk_keys.models import Activation, Platform, SdkKey
+
+PER_PAGE = 50
+# Buttons of the page that change the key at once.
+CLICKS = {"enable": "sdk_key_enable", "release": "sdk_key_release"}
+logger = logging.getLogger(__name__)
+
+
+def _list_route(key: SdkKey) -> str:
+    return f"sdk_keys_{key.platform}"
+
+
+# How the pages of an SDK key's life differ from those of other keys.
+KEYS = KeyPages(
+    name="sdk_key",
+    model=SdkKey,
+    actions=actions.OF_ONE_KEY,
+    expiry_of_successor=actions.expiry_of_successor,
+    presenting=presenting,
+    change_form=ChangeSdkKeyForm,
+    list_route=_list_route,
+    list_label=gettext_lazy("All SDK keys"),
+    released=gettext_lazy("“%(name)s” is released: new devices can be activated with it again."),
+)
+
+
+@org_page(Permission.SDK_KEYS_READ, nav="sdk_keys")
+def sdk_keys(request: PortalRequest) -> HttpResponse:
+    """The way to the first list."""
+    return redirect("sdk_keys_ios", request.organization.slug)
+
+
+@org_page(Permission.SDK_KEYS_READ, nav="sdk_keys")
+def sdk_key_list(request: PortalRequest, platform: str) -> HttpResponse:
+    """Show the organization's keys of one platform."""
+    slug, creator = request.organization.slug, request.GET.get("created_by", "").strip()
+    context = {
+        "created_by": creator,
+        "platform": platform,
+        "platform_word": Platform(platform).label,
+        "create_url": reverse(f"sdk_key_create_{platform}", args=[slug]),
+    }
+    try:
+        mine = SdkKey.objects.for_actor(request.actor)
+        rows = presenting.in_order(mine, platform, creator)
+        page: Page[Any] = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+        page.object_list = presenting.key_rows(list(page.object_list))
+        context |= {"page_obj": page, "tabs": presenting.tabs(request.actor, slug, platform)}
+        context["creators"] = creators(mine.listed().filter(platform=platform), creator)
+    except DatabaseError:
+        logger.exception("the list of SDK keys could not be read")
+        return render(request, "sdk_keys/list.html", {**context, "load_error": True}, status=503)
+    return render(request, "sdk_keys/list.html", context)
+
+
+@org_page(Permission.SDK_KEYS_WRITE, nav="sdk_keys", methods=FORM)
+def sdk_key_create(request: PortalRequest, platform: str) -> HttpResponse:
+    """Ask what a key of the platform needs, then show the key."""
+    data = request.POST if request.method == "POST" else None
+    form = CreateSdkKeyForm(data, request=request, platform=Platform(platform))
+    if form.is_valid():
+        answer = _create(request, form)
+        if answer is not None:
+            return answer
+    context = {
+        "form": form,
+        "platform": platform,
+        "platform_word": Platform(platform).label,
+        "list_url": reverse(f"sdk_keys_{platform}", args=[request.organization.slug]),
+        "list_label": _("SDK keys"),
+    }
+    return render(request, "sdk_keys/create.html", context, status=422 if form.errors else 200)
+
+
+def _create(request: PortalRequest, form: CreateSdkKeyForm) -> HttpResponse | None:
+    make = partial(actions.create_sdk_key, actor=request.actor, **form.for_action())
+    made_before = KEYS.rows(request.actor).filter(
+        created_by_id=request.actor.id, platform=form.platform, name=form.cleaned_data["name"].strip()
+    )
+    return new_key(request, KEYS, form, make, made_before, f"sdk_keys_{form.platform}", FIELDS_OF_LIFETIME)
+
+
+@org_page(Permission.SDK_KEYS_READ, nav="sdk_keys")
+def sdk_key_detail(request: PortalRequest, sdk_key_id: str) -> HttpResponse:
+    """Show one key, the devices that hold a place of it, how an app uses it, and its history."""
+    key = KEYS.find(request, sdk_key_id)
+    show = request.GET.get("show", "")
+    context = {
+        **presenting.detail(request.actor, key),
+        **presenting.devices(request.actor, key, show, request.GET.get("cursor", "")),
+        "device_tabs": presenting.device_tabs(show, request.path),
+        "clicks": clicks(request, key, CLICKS, Permission.SDK_KEYS_WRITE),
+        "may_free": request.actor.can(Permission.SDK_KEYS_WRITE) or request.actor.can(Permission.ACTIVATIONS_WRITE),
+    }
+    return render(request, "sdk_keys/detail.html", context)
+
+
+@org_page(Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE, nav="sdk_keys", methods=BUTTON)
+def sdk_key_free(request: PortalRequest, sdk_key_id: str, activation_id: str) -> HttpResponse:
+    """Free the place of a device; a second click, or one after the device gave it up, says the same."""
+    key = KEYS.find(request, sdk_key_id)
+    rows = Activation.objects.for_actor(request.actor).filter(pool_id=key.pool_id)
+    activation = rows.with_public_id(activation_id)
+    with contextlib.suppress(NotFound):  # it is there, as was read above: freed before
+        actions.free_activation(actor=request.actor, key_id=key.public_id, activation_id=activation.public_id)
+    messages.success(request, _("The place is free. The device takes one again where its app activates it anew."))
+    return redirect(reverse("sdk_key", args=[request.organization.slug, key.public_id]) + "#devices")
