@@ -36,11 +36,12 @@ class ApiKeysConfig(AppConfig):
     def ready(self) -> None:
         """This will make the prefix known to the gate, fill the catalogue after every migrate, and register sweeps."""
         source, leak_reporter = "apps.api_keys.gate_rows.ROWS", "apps.api_keys.actions.report_leak"
-        register(KeyKind("ipk_", "api_key", source, leak_reporter))
+        kind = KeyKind("ipk_", "api_key", source, leak_reporter)
+        register(kind)
         post_migrate.connect(ensure_catalogue, sender=self, dispatch_uid="api_keys.catalogue")
-        parties.offer("api_keys", _("API keys"), "apps.api_keys.audit_parties.keys")
+        parties.offer("api_keys", _("API keys"), kind.parties)
         parties.page_of("key", "settings/integration/api-keys/%s/")
         sweeps.register(*JOBS)
         here = "apps.api_keys.descendants"
         descendants.register("api_key", Permission.API_KEYS_READ, f"{here}.find", f"{here}.end")
-        exports.register("api_keys.jsonl", "apps.api_keys.archive_parts.keys")
+        exports.register("api_keys.jsonl", "apps.api_keys.serializers.archived_keys")

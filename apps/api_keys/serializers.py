@@ -1,19 +1,21 @@
 """Bodies of the API for keys, in and out."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from rest_framework import serializers
 
-from apps.api_keys.actions import MAX_DAYS, Lifetime
+from apps.api_keys.actions import MAX_DAYS
 from apps.api_keys.gate_rows import effective
 from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
-from apps.base.instants import instant, read_time
+from apps.base.actor import Actor
+from apps.base.instants import instant
 from apps.base.serializers import NOT_GIVEN_BACK, Address, Flag, Opaque, StrictSerializer, Text, TextList, Whole
 from apps.credentials.gate_rows import KeyRow
 from apps.credentials.limits import WindowState
 from apps.credentials.moments import moment
-from apps.credentials.serializers import ReasonBody
+from apps.credentials.serializers import ReasonBody, lifetime_in, write_life, written
 
 
 class LimitsBody(StrictSerializer):
@@ -38,19 +40,9 @@ class NewKeyBody(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """This will replace the three ways by one lifetime."""
-        ways = [name for name in ("expires_in_days", "expires_at", "never_expires") if attrs.get(name)]
-        if len(ways) > 1:
-            raise serializers.ValidationError({name: ["Give only one of these."] for name in ways})
-        lifetime = None
-        if "expires_in_days" in ways:
-            lifetime = Lifetime.days(attrs["expires_in_days"])
-        elif "expires_at" in ways:
-            lifetime = Lifetime(expires_at=read_time("expires_at", attrs["expires_at"]), field="expires_at")
-        elif ways:
-            lifetime = Lifetime(never=True, field="never_expires")
         kept = ("name", "scopes", "subject", "allowed_networks", "limits")
         values = {name: attrs[name] for name in kept if attrs.get(name) is not None}
-        return {**values, "key_type": attrs["type"], "lifetime": lifetime}
+        return {**values, "key_type": attrs["type"], "lifetime": lifetime_in(attrs)}
 
 
 class KeyChangeBody(StrictSerializer):
@@ -87,7 +79,6 @@ class VerifyBody(StrictSerializer):
 
 def write_key(key: ApiKey, last_use: LastUse | None = None, text: str | None = None) -> dict[str, Any]:
     """This will return the object of docs/api.md; ``text`` only in the answer that made it."""
-    successor = getattr(key, "replaced_by", None)
     body = {
         "id": key.public_id,
         "name": key.name,
@@ -101,15 +92,14 @@ def write_key(key: ApiKey, last_use: LastUse | None = None, text: str | None = N
             "minute": effective("minute", key.limit_minute, key.key_type.limit_minute),
             "hour": effective("hour", key.limit_hour, key.key_type.limit_hour),
         },
-        "created_at": instant(key.created_at),
-        "created_by": {"kind": key.created_by_kind, "id": key.created_by_id, "label": key.created_by_label},
-        "expires_at": instant(key.expires_at),
-        "last_used_at": instant(last_use.at) if last_use else None,
-        "last_used_from": (last_use.address or None) if last_use else None,
-        "replaces": key.replaces.public_id if key.replaces else None,
-        "replaced_by": successor.public_id if successor else None,
+        **write_life(key, last_use),
     }
     return body if text is None else {**body, "key": text}
+
+
+def archived_keys(actor: Actor) -> Iterator[dict[str, Any]]:
+    """Return every key, ended ones too, masked, for a copy of the organization's data."""
+    return written(ApiKey.objects.for_actor(actor), write_key)
 
 
 def write_limits(states: tuple[WindowState, ...]) -> list[dict[str, Any]]:

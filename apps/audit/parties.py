@@ -16,13 +16,13 @@ from apps.base.actor import Actor
 MOST_OFFERED = 200
 
 Offer = Callable[[Actor, int], list[Party]]
-_offers: dict[str, tuple[Promise, str]] = {}
+_offers: dict[str, tuple[Promise, Offer | str]] = {}
 _pages: dict[str, str] = {}
 
 
-def offer(kind: str, heading: Promise, dotted: str) -> None:
-    """This will offer things of one kind: the dotted name of a function ``(actor, most)`` that returns them."""
-    _offers[kind] = (heading, dotted)
+def offer(kind: str, heading: Promise, source: Offer | str) -> None:
+    """Offer things of one kind: a function ``(actor, most)`` that returns them, or its dotted name."""
+    _offers[kind] = (heading, source)
 
 
 def page_of(prefix: str, path: str) -> None:
@@ -35,8 +35,8 @@ def offered(actor: Actor, *kinds: str) -> list[tuple[str, list[Party]]]:
     found = []
     for kind in kinds:
         if kind in _offers:
-            heading, dotted = _offers[kind]
-            source: Offer = import_string(dotted)
+            heading, given = _offers[kind]
+            source: Offer = import_string(given) if isinstance(given, str) else given
             found.append((str(heading), source(actor, MOST_OFFERED)))
     return found
 

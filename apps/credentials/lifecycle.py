@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden, Unauthorized
 from apps.base.models import Row, creator
@@ -53,6 +54,19 @@ def locked(rows: SecretKeyQuerySet[Row], public_id: str) -> Row:
     if connection.vendor == "postgresql":
         rows = rows.select_for_update(of=("self",))
     return rows.with_public_id(public_id)
+
+
+def record(actor: Actor, key: SecretKey, action: str, changes: dict[str, list[Any]]) -> None:
+    """Write the one audit entry of a change of a key; its action begins with the key's kind."""
+    audit.record(
+        actor=actor,
+        action=action,
+        target_kind=action.partition(".")[0],
+        target_id=key.public_id,
+        target_label=key.name,
+        changes=changes,
+        organization_id=key.organization_id,
+    )
 
 
 def hold_creator(actor: Actor) -> None:

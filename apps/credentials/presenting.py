@@ -1,5 +1,6 @@
 """What pages say of a key of any kind: its facts, its neighbours, who brought it into its state, its history."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -152,6 +153,22 @@ def newest_change(key: SecretKey, kind: str, entries: list[AuditEntry]) -> dict[
 def history(entries: list[AuditEntry]) -> list[dict[str, Any]]:
     """This will return what was done to the key, as components/timeline.html takes it."""
     return [{"title": sentence_for(entry), "at": entry.at, "text": written_address(entry.address)} for entry in entries]
+
+
+def life_of(actor: Actor, key: SecretKey, kind: str, only: Collection[str] = ()) -> dict[str, Any]:
+    """Return what the page of a key says of its maker, its neighbours and its newest 20 entries.
+
+    ``only``: the actions that its history has, where it has not all.
+    """
+    about = entries_about(actor, key, kind)
+    entries = list((about.filter(action__in=only) if only else about)[:20])
+    return {
+        "maker_left": has_maker_left(key),
+        "successor": linked(getattr(key, "replaced_by", None)),
+        "predecessor": linked(key.replaces),
+        "change": newest_change(key, kind, entries),
+        "history": history(entries),
+    }
 
 
 def overlap_of(key: SecretKey, moment: datetime) -> dict[str, Any]:

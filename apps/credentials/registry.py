@@ -9,6 +9,7 @@ from typing import Any, cast
 from django.db import DatabaseError, transaction
 from django.utils.module_loading import import_string
 
+from apps.audit.sources import Party
 from apps.base.actor import Actor
 from apps.credentials.gate_rows import RowSource
 
@@ -40,6 +41,12 @@ class KeyKind:
     def keys(self) -> Any:
         """Return the rows of this kind, of every organization."""
         return cast(Any, self.rows.model).objects
+
+    def parties(self, actor: Actor, most: int) -> list[Party]:
+        """Return keys in every state, the newest ones, as the filters of the audit page offer them."""
+        rows = self.keys().for_actor(actor).order_by("-pk")[:most]
+        named = [Party(self.kind, row.public_id, f"{row.name} · {row.mask}") for row in rows]
+        return sorted(named, key=lambda party: party.label.casefold())
 
     def redigest(self, pk: uuid.UUID, old_digest: str, new: tuple[str, str]) -> None:
         """This will keep a key's digest under the current pepper; where that fails the next call tries again.

@@ -1,16 +1,24 @@
 """Bodies of the API for keys of any kind."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from rest_framework import serializers
+
+from apps.audit.models import LastUse
+from apps.audit.usage import last_uses
 from apps.base.descendants import Descendant
-from apps.base.instants import instant
+from apps.base.exports import in_batches
+from apps.base.instants import instant, read_time
 from apps.base.serializers import NOT_GIVEN_BACK, Opaque, StrictSerializer, Text, TextList, Whole
 from apps.credentials.actions import LONGEST_PLACE
 from apps.credentials.filters import CREATOR
-from apps.credentials.lifecycle import LONGEST_OVERLAP
-from apps.credentials.rules import LONGEST_REASON
+from apps.credentials.lifecycle import LONGEST_OVERLAP, Key
+from apps.credentials.models import SecretKey, SecretKeyQuerySet
+from apps.credentials.rules import LONGEST_REASON, Lifetime
 
 USUAL_OVERLAP_SECONDS = 24 * 3600
+WAYS = ("expires_in_days", "expires_at", "never_expires")
 LONGEST_OVERLAP_SECONDS = int(LONGEST_OVERLAP.total_seconds())
 
 
@@ -56,6 +64,41 @@ class ReasonBody(StrictSerializer):
     """Why a key is ended."""
 
     reason = Text(max_length=LONGEST_REASON, required=False, allow_blank=True)
+
+
+def written(
+    keys: SecretKeyQuerySet[Key], write: Callable[[Key, LastUse | None], dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """Return the object of every key, however many: they are read in batches."""
+    for batch in in_batches(keys.with_related()):
+        uses = last_uses([key.pk for key in batch])
+        yield from (write(key, uses.get(key.pk)) for key in batch)
+
+
+def write_life(key: SecretKey, last_use: LastUse | None) -> dict[str, Any]:
+    """Return what the object of a key of any kind ends with: by whom it was made, until when, and its neighbours."""
+    successor = getattr(key, "replaced_by", None)
+    return {
+        "created_at": instant(key.created_at),
+        "created_by": {"kind": key.created_by_kind, "id": key.created_by_id, "label": key.created_by_label},
+        "expires_at": instant(key.expires_at),
+        "last_used_at": instant(last_use.at) if last_use else None,
+        "last_used_from": (last_use.address or None) if last_use else None,
+        "replaces": key.replaces.public_id if key.replaces else None,
+        "replaced_by": successor.public_id if successor else None,
+    }
+
+
+def lifetime_in(body: dict[str, Any]) -> Lifetime | None:
+    """Return when a new key is to end, of the three fields of which at most one may say it; None: none does."""
+    ways = [name for name in WAYS if body.get(name)]
+    if len(ways) > 1:
+        raise serializers.ValidationError({name: ["Give only one of these."] for name in ways})
+    if "expires_in_days" in ways:
+        return Lifetime.days(body["expires_in_days"])
+    if "expires_at" in ways:
+        return Lifetime(expires_at=read_time("expires_at", body["expires_at"]), field="expires_at")
+    return Lifetime(never=True, field="never_expires") if ways else None
 
 
 def write_descendant(row: Descendant) -> dict[str, Any]:

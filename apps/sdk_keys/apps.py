@@ -24,10 +24,11 @@ class SdkKeysConfig(AppConfig):
     def ready(self) -> None:
         """This will make the prefix known to the gate, name keys to the audit page, and register sweeps and archive."""
         source, leak_reporter = "apps.sdk_keys.gate_rows.ROWS", "apps.sdk_keys.actions.report_leak"
-        register(KeyKind("ips_", "sdk_key", source, leak_reporter))
+        kind = KeyKind("ips_", "sdk_key", source, leak_reporter)
+        register(kind)
         sweeps.register(*JOBS)
-        parties.offer("sdk_keys", _("SDK keys"), "apps.sdk_keys.audit_parties.keys")
+        parties.offer("sdk_keys", _("SDK keys"), kind.parties)
         parties.page_of("sdk", "settings/integration/sdk-keys/%s/")
-        here = "apps.sdk_keys.descendants"
-        descendants.register("sdk_key", Permission.SDK_KEYS_READ, f"{here}.find", f"{here}.end")
-        exports.register("sdk_keys.jsonl", "apps.sdk_keys.archive_parts.keys")
+        here = "apps.sdk_keys.actions"
+        descendants.register("sdk_key", Permission.SDK_KEYS_READ, f"{here}.find_created", f"{here}.end_created")
+        exports.register("sdk_keys.jsonl", "apps.sdk_keys.serializers.archived_keys")

@@ -10,7 +10,7 @@ from apps.base.forms import LineField, StepUpForm
 from apps.credentials.forms import KeyChangeForm, LifetimeForm
 from apps.orgs.lookups import longest_key_days
 from apps.sdk_keys.actions import NewSdkKey
-from apps.sdk_keys.actions.rules import MOST_DEVICES, MOST_SILENT_DAYS
+from apps.sdk_keys.actions.app_rules import MOST_DEVICES, MOST_SILENT_DAYS
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Platform, SdkKey
 
 DAYS = ("90", "365", "730")

@@ -76,15 +76,9 @@ def tabs(actor: Actor, slug: str, current: str) -> list[dict[str, Any]]:
 
 def detail(actor: Actor, key: SdkKey) -> dict[str, Any]:
     """This will return the context of a key's page, but for its devices."""
-    about = presenting.entries_about(actor, key, "sdk_key").filter(action__in=LIFE)
-    entries = list(about[:20])
     return {
         "key": facts(key, LastUse.objects.filter(pk=key.pk).first()),
-        "maker_left": presenting.has_maker_left(key),
-        "successor": presenting.linked(getattr(key, "replaced_by", None)),
-        "predecessor": presenting.linked(key.replaces),
-        "change": presenting.newest_change(key, "sdk_key", entries),
-        "history": presenting.history(entries),
+        **presenting.life_of(actor, key, "sdk_key", LIFE),
         "snippet": snippet(key),
     }
 

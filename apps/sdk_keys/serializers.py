@@ -1,21 +1,23 @@
 """Bodies of the API for SDK keys and activations, in and out."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from rest_framework import serializers
 
 from apps.audit.models import LastUse
 from apps.audit.texts import clean
-from apps.base.instants import instant, read_time
+from apps.base.actor import Actor
+from apps.base.instants import instant
 from apps.base.names import UNREADABLE
 from apps.base.serializers import Flag, Opaque, StrictSerializer, Text, TextList, Whole
 from apps.credentials.rules import MAX_DAYS, Lifetime
+from apps.credentials.serializers import WAYS, lifetime_in, write_life, written
 from apps.sdk_keys.actions import NewSdkKey
-from apps.sdk_keys.actions.rules import MOST_DEVICES, MOST_SILENT_DAYS
+from apps.sdk_keys.actions.app_rules import MOST_DEVICES, MOST_SILENT_DAYS
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, LONGEST_REPORTED, Activation, SdkKey
 
 LONGEST_DEVICE_ID = 200
-WAYS = ("expires_in_days", "expires_at", "never_expires")
 
 
 class Reported(Opaque):
@@ -53,14 +55,7 @@ class NewSdkKeyBody(AppBody):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """This will make of the body what the action takes."""
-        ways = [name for name in WAYS if attrs.get(name)]
-        if len(ways) > 1:
-            raise serializers.ValidationError({name: ["Give only one of these."] for name in ways})
-        lifetime = Lifetime(never=attrs.get("never_expires", False), field="never_expires")
-        if "expires_in_days" in ways:
-            lifetime = Lifetime.days(attrs["expires_in_days"])
-        elif "expires_at" in ways:
-            lifetime = Lifetime(expires_at=read_time("expires_at", attrs["expires_at"]), field="expires_at")
+        lifetime = lifetime_in(attrs) or Lifetime()
         values = {name: value for name, value in attrs.items() if name not in WAYS}
         values.setdefault("inactive_after_days", DEFAULT_INACTIVE_DAYS)
         return {"new": NewSdkKey(lifetime=lifetime, **values)}
@@ -97,7 +92,6 @@ class ActivationBody(VersionsBody):
 
 def write_sdk_key(key: SdkKey, last_use: LastUse | None = None, text: str | None = None) -> dict[str, Any]:
     """This will return the object of docs/api.md; ``text`` only in the answer that made it."""
-    successor = getattr(key, "replaced_by", None)
     body = {
         "id": key.public_id,
         "name": key.name,
@@ -110,15 +104,14 @@ def write_sdk_key(key: SdkKey, last_use: LastUse | None = None, text: str | None
         "inactive_after_days": key.pool.inactive_after_days,
         "mask": key.mask,
         "status": str(key.status),
-        "created_at": instant(key.created_at),
-        "created_by": {"kind": key.created_by_kind, "id": key.created_by_id, "label": key.created_by_label},
-        "expires_at": instant(key.expires_at),
-        "last_used_at": instant(last_use.at) if last_use else None,
-        "last_used_from": (last_use.address or None) if last_use else None,
-        "replaces": key.replaces.public_id if key.replaces else None,
-        "replaced_by": successor.public_id if successor else None,
+        **write_life(key, last_use),
     }
     return body if text is None else {**body, "key": text}
+
+
+def archived_keys(actor: Actor) -> Iterator[dict[str, Any]]:
+    """Return every key, ended ones too, masked, for a copy of the organization's data."""
+    return written(SdkKey.objects.for_actor(actor), write_sdk_key)
 
 
 def write_place(activation: Activation, token: str | None = None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from apps.api_keys.actions import bounds, rules
-from apps.api_keys.actions.telling import announce, hold, record
+from apps.api_keys.actions.telling import announce, hold
 from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
@@ -65,7 +65,7 @@ def _save(actor: Actor, key: ApiKey, asked: dict[str, Any]) -> None:
         setattr(key, field, new)
     key.save(update_fields=[*changes, "updated_at"])
     gate.key_changed(key.key_prefix, key.key_id)
-    record(actor, key, "api_key.updated", changes)
+    lifecycle.record(actor, key, "api_key.updated", changes)
 
 
 @transaction.atomic
@@ -98,7 +98,9 @@ def rotate_key(
     successor, text = lifecycle.replace(key, actor=actor, overlap=overlap, expires_at=expires_at, **changed)
     stories.resolve_for(key, stories.EXPIRY, stories.ROTATION, stories.UNUSUAL)
     ends = instant(key.expires_at)
-    record(actor, key, "api_key.rotated", {"replaced_by": [None, successor.public_id], "expires_at": [before, ends]})
+    lifecycle.record(
+        actor, key, "api_key.rotated", {"replaced_by": [None, successor.public_id], "expires_at": [before, ends]}
+    )
     announce(successor, "api_key.rotated", replaces=key.public_id, overlap_until=ends, expires_at=instant(expires_at))
     return successor, text
 

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from apps.api_keys.actions import bounds, rules
 from apps.api_keys.actions.places import take_place
-from apps.api_keys.actions.telling import announce, record
+from apps.api_keys.actions.telling import announce
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
 from apps.base.instants import instant
@@ -70,6 +70,6 @@ def create_key(
         "expires_at": [None, instant(expires_at)],
         "allowed_networks": [None, key.allowed_networks],
     }
-    record(actor, key, "api_key.created", settings_of_key)
+    lifecycle.record(actor, key, "api_key.created", settings_of_key)
     announce(key, "api_key.created", scopes=held)
     return key, text

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.api_keys.actions import states
-from apps.api_keys.actions.telling import announce, hold, record
+from apps.api_keys.actions.telling import announce, hold
 from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
@@ -56,7 +56,7 @@ def _take(actor: Actor, key: ApiKey, where: str, origin: ApiKey | None = None, o
         changes["reported"], more["reported"] = [None, origin.public_id], origin.public_id
     if others:
         changes["descendants"], more["descendants"] = [None, others], others
-    record(actor, key, "api_key.leaked", changes)
+    lifecycle.record(actor, key, "api_key.leaked", changes)
     if consequence != NOTHING or others:
         announce(key, "api_key.leaked", consequence=consequence, **more)
     _act(actor, key, consequence, REASON if origin is None else REASON_OF_SUCCESSOR)

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from apps.api_keys.actions import bounds
-from apps.api_keys.actions.telling import announce, hold, record
+from apps.api_keys.actions.telling import announce, hold
 from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
@@ -113,4 +113,4 @@ def _record(actor: Actor, key: ApiKey, action: str, before: str, reason: str | N
     changes: dict[str, list[Any]] = {"status": [str(before), str(key.status)]}
     if reason is not None:
         changes["reason"] = [None, reason]
-    record(actor, key, action, changes)
+    lifecycle.record(actor, key, action, changes)

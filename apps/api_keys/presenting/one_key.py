@@ -11,35 +11,22 @@ from apps.audit.usage import hourly_series
 from apps.base.actor import Actor
 from apps.base.charts import bars
 from apps.base.snippets import as_curl, first_calls, logged_call
-from apps.credentials.presenting import (
-    count_made,
-    entries_about,
-    has_maker_left,
-    history,
-    is_recent,
-    linked,
-    newest_change,
-)
+from apps.credentials.presenting import count_made, is_recent, life_of
 
 
 def detail(actor: Actor, key: ApiKey) -> dict[str, Any]:
     """This will return the context of a key's page."""
     use = LastUse.objects.filter(pk=key.pk).first()
-    entries = list(entries_about(actor, key, "api_key")[:20])
     return {
         "key": facts(key, use),
         "made": count_made(actor, key.public_id),
-        "maker_left": has_maker_left(key),
-        "successor": linked(getattr(key, "replaced_by", None)),
-        "predecessor": linked(key.replaces),
-        "change": newest_change(key, "api_key", entries),
+        **life_of(actor, key, "api_key"),
         "own_limits": limit_texts(key.key_type, key.limit_minute, key.limit_hour)
         if key.limit_minute or key.limit_hour
         else [],
         "usage": usage(actor, key) if use else None,
         "calls": [_call(call) for call in _calls(actor, key)],
         "first_calls": [] if key.has_ended else first_calls(),
-        "history": history(entries),
     }
 
 

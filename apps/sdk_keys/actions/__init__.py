@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from apps.sdk_keys.actions.app_rules import expiry_of_successor
 from apps.sdk_keys.actions.devices import (
     Device,
     activate,
@@ -13,14 +14,19 @@ from apps.sdk_keys.actions.devices import (
     give_up,
     take_window,
 )
-from apps.sdk_keys.actions.keys import NewSdkKey, create_sdk_key, report_leak, rotate_sdk_key, update_sdk_key
-from apps.sdk_keys.actions.rules import expiry_of_successor
-from apps.sdk_keys.actions.states import (
+from apps.sdk_keys.actions.keys import (
+    NewSdkKey,
+    create_sdk_key,
     disable_sdk_key,
     enable_sdk_key,
+    end_created,
+    find_created,
     quarantine_sdk_key,
     release_sdk_key,
+    report_leak,
     revoke_sdk_key,
+    rotate_sdk_key,
+    update_sdk_key,
 )
 
 # By the words of routes.
@@ -43,7 +49,9 @@ __all__ = [
     "create_sdk_key",
     "disable_sdk_key",
     "enable_sdk_key",
+    "end_created",
     "expiry_of_successor",
+    "find_created",
     "find_own",
     "free_activation",
     "give_up",

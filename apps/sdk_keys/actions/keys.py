@@ -1,7 +1,7 @@
-"""Making, changing and rotating an SDK key, and what happens to one that was found in public."""
+"""What people and keys do with an SDK key, and what happens to one that was found in public or whose creator was."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
@@ -11,16 +11,18 @@ from django.db.models import F
 from django.utils import timezone
 
 from apps.base.actor import Actor
+from apps.base.descendants import Descendant, describe
 from apps.base.instants import instant
 from apps.base.permissions import Permission
 from apps.base.versions import ANYTHING, Expected
 from apps.credentials import gate, lifecycle
-from apps.credentials.rules import DAY_SECONDS, Lifetime, check_name, check_overlap
+from apps.credentials.rules import DAY_SECONDS, Lifetime, check_name, check_overlap, check_reason
 from apps.notices import actions as notices
 from apps.notices.models import Severity
-from apps.sdk_keys.actions import rules, states
+from apps.sdk_keys import slots
+from apps.sdk_keys.actions import app_rules
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Activation, ActivationPool, SdkKey
-from apps.sdk_keys.telling import announce, record
+from apps.sdk_keys.telling import announce
 
 QUARANTINE, REVOKE, NOTHING = "quarantine", "revoke", "none"
 LEAK_REASON = "Reported as leaked"
@@ -46,27 +48,38 @@ def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
     """This will make an SDK key with an empty pool of activations and return it with its text, once."""
     actor.require(Permission.SDK_KEYS_WRITE)
     lifecycle.hold_creator(actor)
-    platform = rules.check_platform(new.platform)
+    platform = app_rules.check_platform(new.platform)
     values: dict[str, Any] = {
         "name": check_name(new.name),
         "platform": platform,
-        "app_id": rules.check_app_id(platform, new.app_id),
-        "cert_sha256": rules.check_certificate(platform, new.cert_sha256),
-        "origins": rules.check_origins(platform, new.origins),
-        "expires_at": rules.check_lifetime(actor, new.lifetime),
+        "app_id": app_rules.check_app_id(platform, new.app_id),
+        "cert_sha256": app_rules.check_certificate(platform, new.cert_sha256),
+        "origins": app_rules.check_origins(platform, new.origins),
+        "expires_at": app_rules.check_lifetime(actor, new.lifetime),
     }
     pool = ActivationPool.objects.create(
         organization_id=cast(uuid.UUID, actor.organization_id),
-        activation_limit=rules.check_limit(new.activation_limit),
-        inactive_after_days=rules.check_inactive_days(new.inactive_after_days),
+        activation_limit=app_rules.check_limit(new.activation_limit),
+        inactive_after_days=app_rules.check_inactive_days(new.inactive_after_days),
     )
     key, text = lifecycle.issue(SdkKey, actor=actor, pool=pool, **values)
     told = {name: [None, value] for name, value in values.items() if value not in ("", [], None)}
     told["activation_limit"] = [None, pool.activation_limit]
     told["inactive_after_days"] = [None, pool.inactive_after_days]
-    record(actor, key, "sdk_key.created", told)
+    lifecycle.record(actor, key, "sdk_key.created", told)
     announce(key, "sdk_key.created", app_id=key.app_id or None, activation_limit=pool.activation_limit)
     return key, text
+
+
+def hold(actor: Actor, key_id: str) -> SdkKey:
+    """This will return an SDK key of the actor's organization and its pool, held until the transaction ends.
+
+    The pool first, as a device does that takes a place: two orders of locks would wait for each other. Raises NotFound.
+    """
+    pool = slots.hold_pool(SdkKey.objects.for_actor(actor).with_public_id(key_id).pool_id)
+    key: SdkKey = lifecycle.locked(SdkKey.objects.for_actor(actor).select_related("replaces"), key_id)
+    key.pool = pool
+    return key
 
 
 @transaction.atomic
@@ -76,13 +89,13 @@ def update_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING, 
     A limit below what is in use keeps what is active and refuses new devices. Raises Conflict for a key that has ended.
     """
     actor.require(Permission.SDK_KEYS_WRITE)
-    key = states.hold(actor, key_id)
+    key = hold(actor, key_id)
     of_key, of_pool = _checked(key, asked)
     expected.check(key.version)
     lifecycle.require_alive(key)
     changes = _set(key, of_key) | _set(key.pool, of_pool)
     if changes:
-        record(actor, key, "sdk_key.updated", changes)
+        lifecycle.record(actor, key, "sdk_key.updated", changes)
         gate.key_changed(key.key_prefix, key.key_id)
     if "inactive_after_days" in changes:
         _count_silence_anew(key.pool)
@@ -91,21 +104,21 @@ def update_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING, 
 
 def _checked(key: SdkKey, asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is asked for, by the rules: of the key itself, and of its pool."""
-    platform = rules.check_platform(key.platform)
+    platform = app_rules.check_platform(key.platform)
     of_key: dict[str, Any] = {}
     if "name" in asked:
         of_key["name"] = check_name(asked["name"])
     if "app_id" in asked:
-        of_key["app_id"] = rules.check_app_id(platform, asked["app_id"])
+        of_key["app_id"] = app_rules.check_app_id(platform, asked["app_id"])
     if "cert_sha256" in asked:
-        of_key["cert_sha256"] = rules.check_certificate(platform, asked["cert_sha256"])
+        of_key["cert_sha256"] = app_rules.check_certificate(platform, asked["cert_sha256"])
     if "origins" in asked:
-        of_key["origins"] = rules.check_origins(platform, asked["origins"])
+        of_key["origins"] = app_rules.check_origins(platform, asked["origins"])
     of_pool: dict[str, Any] = {}
     if "activation_limit" in asked:
-        of_pool["activation_limit"] = rules.check_limit(asked["activation_limit"])
+        of_pool["activation_limit"] = app_rules.check_limit(asked["activation_limit"])
     if "inactive_after_days" in asked:
-        of_pool["inactive_after_days"] = rules.check_inactive_days(asked["inactive_after_days"])
+        of_pool["inactive_after_days"] = app_rules.check_inactive_days(asked["inactive_after_days"])
     return of_key, of_pool
 
 
@@ -139,14 +152,66 @@ def rotate_sdk_key(
     actor.require(Permission.SDK_KEYS_WRITE)
     overlap = check_overlap(overlap_seconds)
     lifecycle.hold_creator(actor)
-    key = states.hold(actor, key_id)
+    key = hold(actor, key_id)
     expected.check(key.version)
-    expires_at = rules.expiry_of_successor(key)
+    expires_at = app_rules.expiry_of_successor(key)
     before = instant(key.expires_at)
     successor, text = lifecycle.replace(key, actor=actor, overlap=overlap, expires_at=expires_at)
     ends = instant(key.expires_at)
-    record(actor, key, "sdk_key.rotated", {"replaced_by": [None, successor.public_id], "expires_at": [before, ends]})
+    lifecycle.record(
+        actor, key, "sdk_key.rotated", {"replaced_by": [None, successor.public_id], "expires_at": [before, ends]}
+    )
     return successor, text
+
+
+@transaction.atomic
+def revoke_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING, reason: str = "") -> SdkKey:
+    """This will end a key for good; Conflict for one that has expired. Its devices stop at their next call."""
+    key, is_changed = _change(actor, key_id, lifecycle.revoke, "sdk_key.revoked", expected, reason)
+    if is_changed:
+        notices.resolve(organization_id=key.organization_id, dedupe_prefix=f"{key.public_id}:")
+        announce(key, "sdk_key.revoked", **({"reason": key.status_reason} if key.status_reason else {}))
+    return key
+
+
+@transaction.atomic
+def disable_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING, reason: str = "") -> SdkKey:
+    """This will switch a key off until somebody enables it; Conflict for one that has ended."""
+    return _change(actor, key_id, lifecycle.disable, "sdk_key.disabled", expected, reason)[0]
+
+
+@transaction.atomic
+def enable_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING) -> SdkKey:
+    """This will switch a disabled key on again."""
+    return _change(actor, key_id, lifecycle.enable, "sdk_key.enabled", expected)[0]
+
+
+@transaction.atomic
+def quarantine_sdk_key(*, actor: Actor, key_id: str, reason: str = "") -> SdkKey:
+    """This will set a key aside: devices that have a place go on from addresses seen before, no new one gets one."""
+    return _change(actor, key_id, lifecycle.quarantine, "sdk_key.quarantined", ANYTHING, reason)[0]
+
+
+@transaction.atomic
+def release_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING) -> SdkKey:
+    """This will take a key out of quarantine."""
+    return _change(actor, key_id, lifecycle.release, "sdk_key.released", expected)[0]
+
+
+def _change(
+    actor: Actor, key_id: str, change: Callable[..., bool], action: str, expected: Expected, reason: str | None = None
+) -> tuple[SdkKey, bool]:
+    actor.require(Permission.SDK_KEYS_WRITE)
+    key = hold(actor, key_id)
+    told = {} if reason is None else {"reason": check_reason(reason)}
+    expected.check(key.version)
+    before = key.status
+    is_changed = change(key, actor=actor, **told)
+    if is_changed:
+        changes: dict[str, list[Any]] = {name: [None, text] for name, text in told.items()}
+        changes["status"] = [str(before), str(key.status)]
+        lifecycle.record(actor, key, action, changes)
+    return key, is_changed
 
 
 @transaction.atomic
@@ -155,16 +220,16 @@ def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
 
     Once per key and day. ``actor`` is the portal with the reporter's address, ``where`` a text without secrets.
     """
-    key = states.hold(actor, key_id)
+    key = hold(actor, key_id)
     story = f"{key.public_id}:leak:{timezone.now():%Y-%m-%d}"
     if notices.was_posted(organization_id=key.organization_id, dedupe_key=story):
         return False
     consequence = NOTHING if key.has_ended else str(key.organization.leak_policy)
-    record(actor, key, "sdk_key.leaked", {"where": [None, where], "consequence": [None, consequence]})
+    lifecycle.record(actor, key, "sdk_key.leaked", {"where": [None, where], "consequence": [None, consequence]})
     if consequence == QUARANTINE:
-        states.quarantine_sdk_key(actor=actor, key_id=key.public_id, reason=LEAK_REASON)
+        quarantine_sdk_key(actor=actor, key_id=key.public_id, reason=LEAK_REASON)
     elif consequence == REVOKE:
-        states.revoke_sdk_key(actor=actor, key_id=key.public_id, reason=LEAK_REASON)
+        revoke_sdk_key(actor=actor, key_id=key.public_id, reason=LEAK_REASON)
     notices.post(
         organization_id=key.organization_id,
         kind=LEAK_NOTICES.get(consequence, "sdk_key.leaked"),
@@ -178,3 +243,16 @@ def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
     if consequence == NOTHING:
         notices.resolve(organization_id=key.organization_id, dedupe_prefix=story)
     return True
+
+
+def find_created(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descendant]:
+    """Return the keys that these created, by rotating too."""
+    rows = SdkKey.objects.filter(organization_id=organization_id, created_by_id__in=creators)
+    return [
+        describe("sdk_key", key, name=key.name, status=str(key.status), is_active=not key.has_ended) for key in rows
+    ]
+
+
+def end_created(*, actor: Actor, id: str, reason: str) -> None:
+    """Revoke one of them."""
+    revoke_sdk_key(actor=actor, key_id=id, reason=reason)
