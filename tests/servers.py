@@ -102,12 +102,14 @@ class Child:
         self.process.wait()
 
 
-def start(words: list[str], folder: Path, name: str, environment: dict[str, str] | None = None) -> Child:
+def start(
+    words: list[str], folder: Path, name: str, environment: dict[str, str] | None = None, root: Path = ROOT
+) -> Child:
     """Start a program in a process group of its own; what it prints goes to a file in the folder."""
     log = folder / f"{name}.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            words, cwd=root, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True, preexec_fn=follow_parent(),
         )  # fmt: skip
     return Child(process, log)
@@ -230,11 +232,11 @@ class Portal:
             **self.variables,
         }
 
-    def manage(self, *words: str) -> str:
+    def manage(self, *words: str, seconds: float = START_SECONDS) -> str:
         """Run a command of manage.py and return what it printed."""
         done = subprocess.run(
             [sys.executable, "manage.py", *words], cwd=self.root, env=self.environment, capture_output=True, text=True,
-            timeout=START_SECONDS,
+            timeout=seconds,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -277,7 +279,7 @@ class Portal:
             "--workers", str(workers), "--blocking-threads", str(threads), "--backlog", "1024", "--no-access-log",
             "--respawn-failed-workers", "--workers-kill-timeout", "2", "integrations_portal.wsgi:application",
         ]  # fmt: skip
-        return start(words, self.folder, f"web-{port}", self.environment)
+        return start(words, self.folder, f"web-{port}", self.environment, self.root)
 
     def wait_for(self, number: int) -> None:
         """Return when one of the processes answers."""
