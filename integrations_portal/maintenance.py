@@ -23,5 +23,5 @@ class MaintenanceMiddleware:
         answer = answer_error(request, maintenance.refusal(), minimal=True)
         answer["Cache-Control"] = "no-store, private"
         # Django logs each 503 as an error: the operator meant these.
-        answer._has_been_logged = True  # type: ignore[attr-defined]
+        answer._has_been_logged = True  # type: ignore[attr-defined]  # Django's own mark
         return answer

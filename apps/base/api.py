@@ -126,8 +126,7 @@ class PortalView(APIView):
         cls.offers = {method: _declared(getattr(cls, method.lower())) for method in own}
         cls.allow = ", ".join([*own, "HEAD"] if "GET" in own else own)
 
-    # DRF's stubs take any request here and in ``dispatch``; what comes has passed the middlewares.
-    def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # it has passed the middlewares
         """This will run the checks of the door in the contract's order."""
         raw = request._request
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
@@ -156,7 +155,7 @@ class PortalView(APIView):
 
     # DRF's way through a view, less what it makes anew for each request and JSON does not need.
 
-    def initialize_request(self, request: PortalRequest, *args: Any, **kwargs: Any) -> ApiRequest:  # type: ignore[override]
+    def initialize_request(self, request: PortalRequest, *args: Any, **kwargs: Any) -> ApiRequest:  # type: ignore[override]  # it has passed the middlewares
         """This will wrap a request with parsers that are made once; authentication is the door's (``find_caller``)."""
         context = {"view": self, "args": args, "kwargs": kwargs}
         return cast(ApiRequest, Request(request, PARSERS, (), NEGOTIATION, context))
@@ -206,7 +205,7 @@ class PortalView(APIView):
         # However the caller spells it: JSON is written, tagged and answered in one way.
         return (JSON_ONLY, JSON_ONLY.media_type) if isinstance(renderer, JSONRenderer) else (renderer, media_type)
 
-    def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
+    def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]  # it has passed the middlewares
         """This will answer, put the limits on the answer, and record the call before it leaves."""
         started = time.perf_counter()
         request.caller, request.attempt, request.scopes_used, request.uses = Caller(), None, (), []

@@ -19,7 +19,7 @@ class PortalCommand(BaseCommand):
         """This will make a wrong argument one sentence and exit code 1, as every other mistake is."""
         parser = super().create_parser(prog_name, subcommand, **options)
         if parser.called_from_command_line:
-            parser.error = self._refuse  # type: ignore[method-assign]
+            parser.error = self._refuse  # type: ignore[method-assign]  # on this one parser alone
         return parser
 
     def _refuse(self, message: str) -> NoReturn:

@@ -23,10 +23,10 @@ def csrf_refusal(request: PortalRequest) -> PortalError | None:
     To look for it the form is read: one that is too large or no form at all is refused here, to somebody who is known.
     """
     # Called as DRF's own SessionAuthentication calls it; the stubs want a view and its answer.
-    check = CSRFCheck(lambda _request: None)  # type: ignore[arg-type]
+    check = CSRFCheck(lambda _request: None)  # type: ignore[arg-type]  # it is never called
     check.process_request(request)
     try:
-        if check.process_view(request, None, (), {}) is None:  # type: ignore[arg-type]
+        if check.process_view(request, None, (), {}) is None:  # type: ignore[arg-type]  # the view is not looked at
             return None
     except (BadRequest, MultiPartParserError, SuspiciousOperation) as error:
         return to_portal_error(error)

@@ -15,7 +15,7 @@ from apps.base.requests import ApiRequest
 class UnknownPath(PortalView):
     about = "Everything under ``/v1`` that is no path: 404 for strangers at once, for a valid key after its limits."
 
-    def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # as in PortalView
         """This will answer 404 whatever else is wrong with a stranger's request."""
         self.refuse(self.meet(request))
 
@@ -40,7 +40,7 @@ class Root(UnknownPath):
     about = "Everything that the API has, with what the reader's role may do."
     is_root = True
 
-    def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # as in PortalView
         """This will let a member read in a browser, and answer everybody else as any unknown path does."""
         caller = self.meet(request)
         if not caller.browses or request.method not in READS:
@@ -48,6 +48,6 @@ class Root(UnknownPath):
         if caller.refusal is not None:
             raise caller.refusal
 
-    def http_method_not_allowed(self, request: ApiRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
+    def http_method_not_allowed(self, request: ApiRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]  # as in PortalView
         """This will answer the reader: nothing as data, for the page is all there is."""
         return Response(None)

@@ -58,7 +58,7 @@ def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] =
             return response
 
         guarded.permissions = permissions  # type: ignore[attr-defined]  # a function takes any attribute
-        guarded.methods = methods  # type: ignore[attr-defined]
+        guarded.methods = methods  # type: ignore[attr-defined]  # a function takes any attribute
         return guarded
 
     return decorate

@@ -61,7 +61,7 @@ class AddConstraint(migrations.AddConstraint):
         elif isinstance(self.constraint, models.UniqueConstraint):
             _add_unique(editor, model, self.constraint)
         else:
-            _add_check(editor, model, self.constraint.name, self.constraint._get_check_sql(model, editor))  # type: ignore[attr-defined]
+            _add_check(editor, model, self.constraint.name, self.constraint._get_check_sql(model, editor))  # type: ignore[attr-defined]  # a CheckConstraint has it
 
 
 class RemoveConstraint(migrations.RemoveConstraint):

@@ -114,11 +114,13 @@ def check_origin(credential: Any) -> None:
 class _FromThisPage:
     """Checks the page that a key answered before anything else of the answer is believed."""
 
+    cleaned_data: dict[str, Any]
+
     def clean_credential(self) -> Any:
         """This will return what allauth makes of the answer."""
         with _refusing_garbage():
-            check_origin(self.cleaned_data["credential"])  # type: ignore[attr-defined]
-            return super().clean_credential()  # type: ignore[misc]
+            check_origin(self.cleaned_data["credential"])
+            return super().clean_credential()  # type: ignore[misc]  # of the form that this stands before
 
 
 class PasskeyStepForm(_FromThisPage, AuthenticateWebAuthnForm):
@@ -184,7 +186,7 @@ class _NewPassword(RequestForm):
 
     def __init__(self, *args: Any, request: PortalRequest, **options: Any) -> None:
         super().__init__(*args, request=request, **options)
-        self.fields["password1"].user = request.user  # type: ignore[attr-defined]
+        self.fields["password1"].user = request.user  # type: ignore[attr-defined]  # allauth's field asks for it
 
     def clean(self) -> dict[str, Any]:
         """This will compare the two."""

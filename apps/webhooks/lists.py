@@ -28,11 +28,11 @@ def written(condition: Q) -> Q:
     """This will return the condition with its constants written out."""
     made = Q(_connector=condition.connector, _negated=condition.negated)
     for child in condition.children:
-        made.children.append(written(child) if isinstance(child, Q) else (child[0], _constant(child[1])))  # type: ignore[index]
+        made.children.append(written(child) if isinstance(child, Q) else (child[0], _constant(child[1])))  # type: ignore[index]  # a pair, where it is no Q
     return made
 
 
 def _constant(value: Any) -> Any:
     if isinstance(value, CombinedExpression):
-        return CombinedExpression(value.lhs, value.connector, Constant(value.rhs.value))  # type: ignore[attr-defined]
+        return CombinedExpression(value.lhs, value.connector, Constant(value.rhs.value))  # type: ignore[attr-defined]  # a Value has it
     return Constant(value)

@@ -89,7 +89,7 @@ def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> 
     shared = Shared()
     paths: dict[str, Any] = {}
     for route in routes:
-        view, path = route.callback.view_class, route.callback.view_initkwargs["route"]  # type: ignore[attr-defined]
+        view, path = route.callback.view_class, route.callback.view_initkwargs["route"]  # type: ignore[attr-defined]  # what as_view() puts on a function
         item = {method.lower(): _operation(view, method, path, shared) for method in METHODS if method in view.offers}
         paths[path] = item
     return {

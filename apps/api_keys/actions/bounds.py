@@ -64,7 +64,7 @@ def _networks_of(actor: Actor) -> list[Network]:
 
 
 def _is_inside(network: Network, own: list[Network]) -> bool:
-    return any(network.version == each.version and network.subnet_of(each) for each in own)  # type: ignore[arg-type]
+    return any(network.version == each.version and network.subnet_of(each) for each in own)  # type: ignore[arg-type]  # of one version, as compared before
 
 
 def _common(own: list[Network], others: list[Network]) -> list[str]:

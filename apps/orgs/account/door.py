@@ -36,8 +36,8 @@ def own_page(*, methods: tuple[str, ...] = READING, confirmed: bool = False) -> 
                 return ask_first(request.get_full_path())
             return page(request, **values)
 
-        guarded.methods = methods  # type: ignore[attr-defined]
-        guarded.confirmed = confirmed  # type: ignore[attr-defined]
+        guarded.methods = methods  # type: ignore[attr-defined]  # a function takes any attribute
+        guarded.confirmed = confirmed  # type: ignore[attr-defined]  # a function takes any attribute
         return guarded
 
     return decorate

@@ -25,6 +25,6 @@ class PreferencesForm(forms.Form):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         languages, zones = self.fields["language"], self.fields["time_zone"]
-        languages.choices = [("", _("As the browser says")), *settings.LANGUAGES]  # type: ignore[attr-defined]
+        languages.choices = [("", _("As the browser says")), *settings.LANGUAGES]  # type: ignore[attr-defined]  # a ChoiceField has them
         names = sorted(name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith("Etc/"))
-        zones.choices = [("", "UTC"), *((name, name.replace("_", " ")) for name in names)]  # type: ignore[attr-defined]
+        zones.choices = [("", "UTC"), *((name, name.replace("_", " ")) for name in names)]  # type: ignore[attr-defined]  # a ChoiceField has them

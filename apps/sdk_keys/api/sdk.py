@@ -35,7 +35,7 @@ class SdkView(PortalView):
 
     callers = ("sdk_key",)
 
-    def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]  # as in PortalView
         """This will answer a preflight at once, and let the key's own origins read the answer of a real call."""
         if request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.META:
             return self._preflight(request.META.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", ""))

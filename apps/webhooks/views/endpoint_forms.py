@@ -74,7 +74,7 @@ def endpoint_edit(request: PortalRequest, endpoint_id: str) -> HttpResponse:
         else:
             messages.info(request, _("Saved. It holds from the next delivery on."))
             return redirect("webhook", request.organization.slug, endpoint_id)
-    chosen = form.data.getlist("event_types") if form.is_bound else endpoint.event_types  # type: ignore[attr-defined]
+    chosen = form.data.getlist("event_types") if form.is_bound else endpoint.event_types  # type: ignore[attr-defined]  # a QueryDict has it
     shown = [each for each in types if not each.is_deprecated or each.name in chosen]
     return _render(request, form, shown, chosen, endpoint)
 
