@@ -58,7 +58,7 @@ def test_it_creates_a_key_and_shows_it_once(api, acme_key):
         ({"status": "active"}, "status"),
     ],
 )
-def test_it_names_what_to_change(api, acme_key, change, field):
+def test_errors_name_the_field_to_change(api, acme_key, change, field):
     answer = api(acme_key).post("/v1/api-keys", {**BODY, **change})
     assert answer.status_code == 400
     assert field in answer.json()["fields"]
@@ -113,7 +113,7 @@ def test_a_key_makes_no_type_that_may_hold_more(api, make_key, acme):
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 
-def test_what_is_left_out_is_cut_to_the_maker(api, make_key, acme):
+def test_omitted_settings_are_limited_to_those_of_the_creating_key(api, make_key, acme):
     from apps.api_keys.actions import Lifetime
 
     maker = make_key(
@@ -158,7 +158,7 @@ def test_revoking_twice_records_once(api, acme_key, make_key, acme):
     assert Event.objects.filter(type="api_key.revoked").count() == 1
 
 
-def test_no_delete_and_no_stranger(api, acme_key, rival_key):
+def test_keys_are_never_deleted_and_strangers_get_404(api, acme_key, rival_key):
     path = f"/v1/api-keys/{acme_key.row.public_id}"
     assert api(acme_key).delete(path).status_code == 405
     assert api(rival_key).get(path).status_code == 404

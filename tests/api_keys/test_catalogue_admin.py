@@ -57,7 +57,7 @@ def test_a_type_is_changed_by_ticks(operator, api, admin_key, acme_key):
         {"made_by": "all"},
     ],
 )
-def test_a_slip_changes_nothing(operator, slip):
+def test_an_invalid_form_changes_nothing(operator, slip):
     kind = KeyType.objects.get(name="partner")
     assert change(operator, "keytype", kind.pk, PARTNER | slip).status_code == 200
     assert KeyType.objects.get(name="partner").scopes == ["*"]
@@ -114,7 +114,7 @@ def test_a_name_that_the_api_cannot_carry_is_refused(operator, name):
     assert not AuditEntry.objects.filter(action="key_type.created").exists()
 
 
-def test_name_and_place_of_a_type_stay(operator):
+def test_name_and_platform_setting_of_a_type_cannot_be_changed(operator):
     kind = KeyType.objects.get(name="partner")
     change(operator, "keytype", kind.pk, {**PARTNER, "name": "other", "platform_only": "on", "is_builtin": ""})
     kind.refresh_from_db()
@@ -127,7 +127,7 @@ def delete(browser, model, row):
     return browser.post(f"/admin/api_keys/{model}/{row.pk}/delete/", {"post": "yes"}, follow=True)
 
 
-def test_a_scope_goes_only_when_nothing_names_it(operator, make_key, acme):
+def test_a_scope_is_deleted_only_when_nothing_refers_to_it(operator, make_key, acme):
     operator.post("/admin/api_keys/scope/add/", {"name": "trips:read", "description": "See trips", "position": "9"})
     operator.post("/admin/api_keys/keytype/add/", {**PARTNER, "name": "traveller", "scopes": ["trips:read"]})
     scope, kind = Scope.objects.get(name="trips:read"), KeyType.objects.get(name="traveller")
@@ -153,7 +153,7 @@ def test_what_comes_with_the_portal_is_not_deleted(operator):
         actions.delete_scope(actor=system(label="test"), row=Scope.objects.get(name="users:read"))
 
 
-def test_a_type_without_keys_goes(operator):
+def test_a_type_without_keys_can_be_deleted(operator):
     operator.post("/admin/api_keys/keytype/add/", {**PARTNER, "name": "traveller"})
     assert delete(operator, "keytype", KeyType.objects.get(name="traveller")).status_code == 200
     assert not KeyType.objects.filter(name="traveller").exists()

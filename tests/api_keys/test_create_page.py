@@ -113,7 +113,7 @@ def test_levels_and_single_rights_become_scopes(browser):
     assert ApiKey.objects.get().scopes == ["users:read", "api_keys:verify", "orders:write"]
 
 
-def test_all_at_once(browser):
+def test_all_scopes_are_granted_at_once(browser):
     send(browser, CREATE + "?type=client", name="Reader", subject="C-1", expires="30", access="read")
     assert ApiKey.objects.get().scopes == ["orders:read", "invoices:read", "appointments:read"]
     send(browser, CREATE + "?type=client", name="Writer", subject="C-1", expires="30", access="write")
@@ -122,7 +122,7 @@ def test_all_at_once(browser):
     assert ApiKey.objects.get(name="Admin").scopes == ["admin"]
 
 
-def test_no_choice_makes_a_key_that_may_nothing(browser):
+def test_a_key_created_without_a_choice_has_no_scopes(browser):
     assert shown_key(send(browser, PARTNER, name="Nothing", expires="30"))
     assert ApiKey.objects.get().scopes == []
 
@@ -137,7 +137,7 @@ def test_lifetimes_end_at_the_types_longest(browser):
     assert page.status_code == 422 and "must expire within 45 days" in text_of(page)
 
 
-def test_own_limits_stay_below_the_types(browser):
+def test_custom_rate_limits_stay_below_those_of_the_type(browser):
     page = send(browser, PARTNER, name="Slow", expires="30", limit_minute="101")
     assert (
         page.status_code == 422 and "less than or equal to 100" in text_of(page) and "<details" in page.content.decode()

@@ -54,7 +54,7 @@ def test_each_step_is_announced_once(clock, key):
     )
 
 
-def test_the_last_step_alone_stands_on_the_pages(clock, key, ada, browser_of):
+def test_only_the_last_step_is_shown_on_pages(clock, key, ada, browser_of):
     for day in (60, 76, 83):
         clock.move_to(START + timedelta(days=day, minutes=1))
         expiry.announce_expiries()
@@ -74,7 +74,7 @@ def test_the_event_says_when_and_how_long(clock, key):
     }  # fmt: skip
 
 
-def test_who_was_away_hears_of_the_nearest_step_alone(clock, key):
+def test_after_an_outage_only_the_nearest_step_is_announced(clock, key):
     clock.move_to(START + timedelta(days=84))
     expiry.announce_expiries()
     assert steps() == [("api_key.expiring", 6)]
@@ -145,7 +145,7 @@ def test_resolving_one_key_leaves_others_and_other_stories(clock, key, make_key,
     assert sorted(text.split(":")[0] for text in left) == sorted([other.public_id, theirs.public_id])
 
 
-def test_old_notices_of_expired_keys_fade(clock, key):
+def test_old_notices_of_expired_keys_are_closed(clock, key):
     clock.move_to(START + timedelta(days=90))
     expiry.announce_expiries()
     clock.move_to(START + timedelta(days=119))

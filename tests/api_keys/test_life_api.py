@@ -122,7 +122,7 @@ def test_rotating_makes_a_linked_key_with_the_same_settings(api, admin_key, make
     assert new["key"] not in event.body and f'"replaces":"{old.row.public_id}"' in event.body
 
 
-def test_both_share_one_budget(api, admin_key, make_key, acme):
+def test_a_key_and_its_successor_share_one_rate_limit(api, admin_key, make_key, acme):
     old = make_key(acme, "users:read", limits={"minute": 3, "hour": None})
     new = api(admin_key).post(path(old, "rotate"), {}).json()["key"]
     answers = [api(key).get("/v1/me").status_code for key in (old, new, old, new, old)]
@@ -178,7 +178,7 @@ def test_what_has_ended_or_was_replaced_is_not_rotated(api, admin_key, make_key,
     assert ApiKey.objects.count() == before
 
 
-def test_the_successor_takes_the_place_whatever_the_cap(api, admin_key, make_key, acme):
+def test_a_rotation_is_allowed_at_the_key_limit(api, admin_key, make_key, acme):
     keys = [make_key(acme, "users:read", type="user_data") for _ in range(5)]
     assert api(admin_key).post(path(keys[0], "rotate"), {}).status_code == 201
     body = {"name": "x", "type": "user_data", "scopes": ["users:read"]}
@@ -255,7 +255,7 @@ def test_a_key_used_from_nowhere_before_does_nothing_in_quarantine(api, acme_key
 # What an operator switches off
 
 
-def test_a_scope_that_is_off_counts_for_nobody(api, acme_key, admin_key, acme):
+def test_a_disabled_scope_grants_nothing(api, acme_key, admin_key, acme):
     Package.objects.create(organization=acme, scopes_off=["users:read", "users:write"])
     for key in (acme_key, admin_key):
         assert code(api(key).get("/v1/users")) == (403, "insufficient_scope")
@@ -265,7 +265,7 @@ def test_a_scope_that_is_off_counts_for_nobody(api, acme_key, admin_key, acme):
     assert code(api(admin_key).post("/v1/api-keys", body)) == (403, "forbidden")
 
 
-def test_a_key_of_a_type_that_is_off_is_forbidden(api, acme_key, admin_key, acme, rival_key):
+def test_a_key_of_a_disabled_type_is_refused(api, acme_key, admin_key, acme, rival_key):
     Package.objects.create(organization=acme, types_off=["partner"], contact="Write to sales@vendor.example.")
     assert code(api(acme_key).get("/v1/me")) == (403, "forbidden")
     assert api(rival_key).get("/v1/me").status_code == 200

@@ -57,7 +57,7 @@ def test_a_disabled_key_says_who_when_and_why_and_is_enabled_by_one_click(
     assert AuditEntry.objects.get(action="api_key.disabled").changes["reason"] == [None, "Holidays"]
 
 
-def test_one_click_asks_who_is_there_where_that_is_old(browser_of, ada, key):
+def test_a_button_asks_to_confirm_the_password_when_the_confirmation_is_old(browser_of, ada, key):
     actions.disable_key(actor=system(key.organization_id), key_id=key.public_id)
     browser = browser_of(ada, confirmed=False)
     page = browser.post(page_of(key, "enable/"), {"token": token_of(browser.get(page_of(key)))})
@@ -224,7 +224,7 @@ def test_a_rotation_tells_the_last_call(browser, key, api, acme_key):
 
 
 @pytest.mark.parametrize("what", ["edit/", "rotate/", "disable/", "enable/", "release/"])
-def test_every_form_asks_who_is_there_where_that_is_old(browser_of, ada, key, what):
+def test_every_form_asks_to_confirm_the_password_when_the_confirmation_is_old(browser_of, ada, key, what):
     portal = system(key.organization_id)
     if what in ("enable/", "release/"):
         {"enable/": actions.disable_key, "release/": actions.quarantine_key}[what](actor=portal, key_id=key.public_id)

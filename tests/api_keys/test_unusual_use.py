@@ -98,7 +98,7 @@ def test_a_rate_that_is_within_bounds_is_not(key, usual, calls):
     assert unusual.look_at_use() == 0
 
 
-def test_a_young_key_has_no_rate_of_its_own_yet(key):
+def test_a_new_key_has_no_usage_baseline_yet(key):
     lived(key, days=6)
     use(key, THIS_HOUR, 5000)
     assert unusual.look_at_use() == 0
@@ -126,7 +126,7 @@ def test_the_next_day_it_is_told_again_unless_it_has_become_usual(key, clock):
     assert unusual.look_at_use() == 1
 
 
-def test_a_key_that_slept_for_weeks_keeps_its_habits(key, clock):
+def test_a_key_idle_for_weeks_keeps_its_usage_baseline(key, clock):
     lived(key)
     use(key, THIS_HOUR, 10)
     unusual.look_at_use()
@@ -193,7 +193,7 @@ def test_a_flood_of_networks_is_told_as_a_few(key):
 
 
 @pytest.mark.parametrize(("days", "every"), [(6, 2), (20, 40)], ids=["young", "hardly used"])
-def test_without_history_a_network_is_learned_in_silence(key, days, every, clock):
+def test_without_history_a_network_is_added_without_a_notice(key, days, every, clock):
     lived(key, days=days, every=every, calls=1)
     use(key, THIS_HOUR, address="198.51.100.7")
     assert unusual.look_at_use() == 0
@@ -332,7 +332,7 @@ def test_many_keys_cost_few_statements(acme, make_key, django_assert_max_num_que
         assert unusual.look_at_use() == 0
 
 
-def test_habits_are_learned_anew_once_a_day(key, clock):
+def test_usage_baselines_are_recomputed_once_a_day(key, clock):
     lived(key)
     use(key, THIS_HOUR)
     unusual.look_at_use()
@@ -345,7 +345,7 @@ def test_habits_are_learned_anew_once_a_day(key, clock):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_sweepers_tell_once(acme, make_key):
+def test_two_sweeps_at_once_send_one_notice(acme, make_key):
     for number in range(8):
         key = make_key(acme, name=f"Key {number}").row
         lived(key, days=9, every=20)

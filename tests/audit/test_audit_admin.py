@@ -19,7 +19,7 @@ def test_nothing_can_be_changed(model):
     request.user = User(is_staff=True, is_superuser=True)
     assert isinstance(shown, ReadOnlyAdmin)
     assert shown.has_view_permission(request)
-    assert not any((shown.has_add_permission(request), shown.has_change_permission(request)))
+    assert [shown.has_add_permission(request), shown.has_change_permission(request)] == [False, False]
     assert not shown.has_delete_permission(request) and not shown.get_actions(request)
 
 
@@ -34,7 +34,7 @@ def test_lists_stay_cheap(model, organization, django_assert_max_num_queries):
         [str(row.organization) for row in found.result_list if hasattr(row, "organization")]
     assert not shown.show_full_result_count
     counting = [query["sql"] for query in queries.captured_queries if "COUNT(*)" in query["sql"]]
-    assert all("LIMIT 2000" in statement for statement in counting)
+    assert [statement for statement in counting if "LIMIT 2000" not in statement] == []
 
 
 def test_pages_end_at_the_first_rows(organization, monkeypatch):

@@ -100,7 +100,7 @@ def test_the_last_use_never_goes_back(organization):
     assert (used.credential_id, used.at, used.address) == (key.pk, NOON, "198.51.100.7")
 
 
-def test_texts_of_strangers_are_cut_and_cleaned(organization):
+def test_untrusted_text_is_truncated_and_cleaned(organization):
     secret = new_key("ipk_").text
     agent = f"agent {secret} " + "x" * 500
     key = replace(key_actor(organization), label="L\x00" * 200)

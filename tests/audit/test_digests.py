@@ -115,7 +115,7 @@ def test_a_digest_is_made_piece_by_piece_in_any_worker(organization, other, noon
     assert verify()[1] == ""
 
 
-def test_quiet_hours_are_passed_over_and_have_none(organization, noon, at):
+def test_hours_without_rows_have_no_digest(organization, noon, at):
     call(organization, noon + 100 * HOUR)
     at(noon + 102 * HOUR)
     make_all()

@@ -42,7 +42,7 @@ def test_a_key(organization, other, django_assert_num_queries):
         datetime(2026, 11, 21, 23, tzinfo=UTC) + index * HOUR for index in range(14)
     ]
     assert [(point.calls, point.errors) for point in found.series[-5:]] == [(0, 0), (2, 2), (0, 0), (2, 1), (1, 0)]
-    assert all(point.by_status == NOTHING for point in found.series[:10])
+    assert [point for point in found.series[:10] if point.by_status != NOTHING] == []
     assert found.routes == [(("GET", "/v1/users"), 4), (("GET", "/v1/events"), 1)]
     assert found.addresses == [("203.0.113.9", 4, NOW), ("198.51.100.7", 1, NOW - HOUR)]
     assert found.scopes == ["users:read", "users:write"]

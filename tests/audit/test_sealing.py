@@ -41,7 +41,7 @@ def test_the_sequence_is_dense_for_each_organization(organization, other):
     assert newest.entry_id == AuditEntry.objects.filter(organization=organization).latest("pk").pk
 
 
-def test_nothing_sealed_is_number_nought(organization):
+def test_an_empty_chain_starts_at_number_zero(organization):
     assert sealing.head(organization.pk) == (0, genesis(encode("org", organization.pk)))
 
 
@@ -67,7 +67,7 @@ def test_times_are_whole_milliseconds(organization):
     assert AuditEntry.objects.filter(at=moment.replace(microsecond=123000)).count() == 1
 
 
-def test_more_than_a_batch_and_ids_that_lie(organization, other, monkeypatch):
+def test_entries_that_commit_late_are_sealed_though_their_ids_are_lower(organization, other, monkeypatch):
     monkeypatch.setattr(sealing, "BATCH", 7)
     late, in_time = [change(person(organization)) for _ in range(10)], [change(person(other)) for _ in range(10)]
     Unsealed.objects.filter(entry__in=late[:5]).delete()

@@ -99,7 +99,7 @@ def test_the_log_is_cut_at_the_newest_checkpoint_that_is_old_enough(long_log, on
     assert sentence == "" and "7 changes verified; numbers 4 to 10; what was up to 3 was removed by retention" in out
 
 
-def test_a_week_lies_between_two_cuts(long_log, on):
+def test_the_log_is_cut_at_most_once_a_week(long_log, on):
     for day, last in ((31, 3), (33, 3), (38, 9)):
         on(day)
         sweep()

@@ -173,7 +173,7 @@ def cut_off(organization: Any, after: int) -> None:
         cursor.execute("DELETE FROM audit_checkpoint")
 
 
-def test_an_end_that_was_cut_off(log, organization, outside):
+def test_a_truncated_log_is_reported_by_an_external_checkpoint(log, organization, outside):
     cut_off(organization, 9)
     assert verify("--org", "acme")[1] == ""
     assert first_bad("--checkpoint", outside) == 10

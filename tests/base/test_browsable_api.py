@@ -204,7 +204,7 @@ def test_names_are_text(owner, acme, make_key):
     assert "<img" not in raw and "&lt;/textarea&gt;&lt;img&gt;" in raw
 
 
-def test_nothing_of_the_caller_becomes_a_header(owner):
+def test_request_data_never_becomes_a_response_header(owner):
     answer = owner.send("/v1/users?organization=acme%0d%0aX-Evil:1", {"_idempotency_key": "a\r\nX-Evil: 1"})
     assert answer.status_code in (400, 404) and "X-Evil" not in answer
     answer = owner.send("/v1/invitations", {"email": "jo@example.com", "role": "viewer", "_idempotency_key": "a\r\nb"})
@@ -495,7 +495,7 @@ def test_a_key_in_a_browser_gets_json_or_at_least_no_forms(owner, acme_key):
 # Confirmation
 
 
-def test_what_makes_or_ends_a_secret_asks_who_is_there(browser_of, ada, endpoint, acme_key):
+def test_creating_or_revoking_a_secret_asks_to_confirm_the_password(browser_of, ada, endpoint, acme_key):
     person = Person(browser_of(ada, confirmed=False))
     assert "/account/reauthenticate/" in page(person.get("/v1/api-keys"))
     answer = person.send("/v1/api-keys", {**KEY, "name": "Typed before"})
@@ -509,7 +509,7 @@ def test_what_makes_or_ends_a_secret_asks_who_is_there(browser_of, ada, endpoint
     assert person.send("/v1/api-keys", {**KEY, "name": "Typed before"}).status_code == 201
 
 
-def test_json_of_a_session_is_asked_too_and_a_key_never(browser_of, ada, api, admin_key):
+def test_json_from_a_session_asks_for_confirmation_and_a_key_never_does(browser_of, ada, api, admin_key):
     browser = browser_of(ada, confirmed=False)
     body = {"name": "Made", "type": "partner", "scopes": ["users:read"]}
     answer = browser.post("/v1/api-keys", body, "application/json", headers=HTML)

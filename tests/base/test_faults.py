@@ -93,7 +93,7 @@ def test_other_places_other_classes_and_other_messages_are_other_faults(log):
     assert len(log.lines) == 6
 
 
-def test_what_is_no_trouble_is_never_left_out(log):
+def test_lines_below_warning_are_never_suppressed(log):
     for _ in range(5):
         log.logger.info("audit checkpoint")
     assert len(log.lines) == 5
@@ -169,7 +169,7 @@ def test_a_line_that_cannot_be_made_is_one_line(log: Log, capsys: Any):
     assert len(log.lines) == 3 and capsys.readouterr().err == ""
 
 
-def test_a_broken_stream_ends_nothing(monkeypatch: pytest.MonkeyPatch, capsys: Any):
+def test_a_broken_log_stream_stops_no_process(monkeypatch: pytest.MonkeyPatch, capsys: Any):
     log = Log()
     broken: Callable[..., Any] = lambda _text: (_ for _ in ()).throw(OSError("no space left on device"))  # noqa: E731
     monkeypatch.setattr(log.stream, "write", broken)

@@ -69,7 +69,7 @@ def key_of_networks(server: Portal, key: bytes, *networks: str) -> bytes:
     return bearer(made["key"].encode())
 
 
-def test_an_address_that_cannot_be_read_is_in_no_network(server, key):
+def test_an_unreadable_address_matches_no_network(server, key):
     proxys = key_of_networks(server, key, "127.0.0.0/8")
     anywhere = key_of_networks(server, key, "0.0.0.0/0", "::/0")
     for value in UNREADABLE:

@@ -159,7 +159,7 @@ def test_pages_say_so(client, ada, busy):
     assert "Too much is going on at once" in answer.content.decode()
 
 
-def test_whoever_takes_nothing_is_dropped_by_the_system():
+def test_a_client_that_reads_nothing_is_disconnected():
     import socket
 
     if not hasattr(socket, "TCP_USER_TIMEOUT"):

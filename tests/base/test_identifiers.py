@@ -40,7 +40,7 @@ def test_known_ids(key, text):
 
 
 @given(st.text(max_size=60))
-def test_no_text_breaks_it(text):
+def test_any_text_is_parsed_without_an_error(text):
     assert decode("evt", text) is None or encode("evt", decode("evt", text)) == text
 
 

@@ -40,7 +40,7 @@ def test_links_start_with_the_public_url(admin_key, people):
         client = Client(headers={**admin_key.headers, "Host": host, "X-Forwarded-Proto": "https"})
         answer = client.get("/v1/users?limit=2&offset=4", headers={"X-Forwarded-Host": "other.example"}, secure=True)
         found = re.findall("<([^>]*)>", answer["Link"])
-        assert len(found) == 4 and all(each.startswith("https://portal.example.com:8443/v1/users?") for each in found)
+        assert [each.partition("?")[0] for each in found] == ["https://portal.example.com:8443/v1/users"] * 4
 
 
 def test_no_address_is_made_of_the_request():

@@ -34,7 +34,11 @@ TOKEN = "metrics-token-of-the-tests"
 def lines_of(log: Path) -> list[dict[str, Any]]:
     """Return the lines of a log; each must be one JSON object."""
     found = [json.loads(line) for line in log.read_text().splitlines()]
-    assert all(isinstance(line, dict) and {"event", "level", "logger", "timestamp"} <= set(line) for line in found)
+    assert [
+        line
+        for line in found
+        if not (isinstance(line, dict) and {"event", "level", "logger", "timestamp"} <= set(line))
+    ] == []
     return found
 
 
@@ -112,10 +116,10 @@ def test_every_line_of_the_documented_command_is_json(portal: Portal, key: dict[
         ("GET", "unmatched", 404, None),
         ("GET", "/v1/me", 401, None),
     ]
-    assert all(line["client_address"] == HOST and 0 < line["ms"] < 20_000 for line in requests)
+    assert [line for line in requests if not (line["client_address"] == HOST and 0 < line["ms"] < 20_000)] == []
     assert requests[0]["organization"].startswith("org_") and len({line["request_id"] for line in requests}) == 6
     text = child.log.read_text()
-    assert not any(secret in text for secret in (key["key"], "secret-of-a", "ada%40", "ada@acme"))
+    assert [secret for secret in (key["key"], "secret-of-a", "ada%40", "ada@acme") if secret in text] == []
 
 
 def test_the_level_is_kept_to_by_the_server_too(portal: Portal):
@@ -224,7 +228,8 @@ def test_a_database_that_is_away_is_told_once_a_minute(portal: Portal, key: dict
         assert sum(map(len, map(json.dumps, faults))) < FAULTS_BYTES
         assert "hunter2" not in each.log.read_text()
     assert sum(line.get("suppressed", 0) for line in faults_in(child.log)) > 20
-    assert any(line.get("error", "").startswith("psycopg") for line in faults_in(worker.log))
+    errors = [line.get("error", "") for line in faults_in(worker.log)]
+    assert any(error.startswith("psycopg") for error in errors), errors
 
 
 def test_a_redis_that_is_away_is_told_once_a_minute(portal: Portal, key: dict[str, Any], tmp_path: Path):

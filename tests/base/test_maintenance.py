@@ -48,7 +48,7 @@ def test_the_file_may_say_how_long(flag, text, wait):
     assert Client().get("/account/login/")["Retry-After"] == wait
 
 
-def test_a_named_pipe_holds_nobody_up(flag):
+def test_a_named_pipe_does_not_block_requests(flag):
     os.mkfifo(flag)
     assert Client().get("/account/login/")["Retry-After"] == "60"
 

@@ -46,7 +46,7 @@ GOOD = [
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_name_that_reads_otherwise_is_refused(api, acme_key, name):
+def test_a_misleading_name_is_refused(api, acme_key, name):
     person = {"name": name, "email": "jo@example.com", "password": "password1"}
     key = {"name": name, "type": "partner", "scopes": ["users:read"]}
     for path, body in (("/v1/users", person), ("/v1/api-keys", key)):
@@ -75,7 +75,7 @@ ADDRESSES = ['"bell\x07"@example.com', '"down\x0b"@example.com', "jo@\u202emoc.e
 
 
 @pytest.mark.parametrize("email", ADDRESSES)
-def test_an_address_that_reads_otherwise_is_refused_at_every_door(api, acme_key, browser_of, ada, acme, email):
+def test_a_misleading_address_is_refused_by_pages_api_and_commands(api, acme_key, browser_of, ada, acme, email):
     caller, browser = api(acme_key), browser_of(ada)
     person = {"name": "Jo", "email": email, "password": "password1"}
     answer = caller.post("/v1/users", person)

@@ -34,10 +34,8 @@ def test_examples_are_what_the_schemas_say(operation: Operation) -> None:
             jsonschema_rs.validate(answer.shape.schema, answer.shape.example)
     assert set(operation.refuses) <= set(ERROR_CODES)
     for example in operation.more_examples.values():
-        assert any(
-            answer.shape and jsonschema_rs.is_valid(answer.shape.schema, example)
-            for answer in operation.answers.values()
-        )
+        schemas = [answer.shape.schema for answer in operation.answers.values() if answer.shape]
+        assert any(jsonschema_rs.is_valid(schema, example) for schema in schemas), example
 
 
 @pytest.mark.parametrize(("view", "method", "operation"), EVERY, ids=named)

@@ -64,7 +64,7 @@ def test_no_ipv6_form_of_an_ipv4_address_is_public(ip: IPv4Address) -> None:
         0x64FF9B << 96 | number,
         0x2002 << 112 | number << 80,
     ]
-    assert not any(is_public(IPv6Address(each)) for each in embedded)
+    assert [each for each in embedded if is_public(IPv6Address(each))] == []
 
 
 def test_an_exception_holds_for_its_network_and_port_only() -> None:

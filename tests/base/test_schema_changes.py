@@ -147,13 +147,15 @@ def test_a_new_key_of_another_table_has_its_index(tables):
     key = models.ForeignKey("scratch.Owner", models.CASCADE, null=True, related_name="+")
     tables.run(schema_changes.AddField("thing", "owner", key), times=2)
     found = [each for each in tables.constraints().values() if each["columns"] == ["owner_id"]]
-    assert any(each["index"] for each in found) and any(each["foreign_key"] for each in found)
+    assert any(each["index"] for each in found), found
+    assert any(each["foreign_key"] for each in found), found
 
 
 def test_a_unique_column_becomes_one_that_is_found_by_an_index(tables):
     tables.run(schema_changes.AlterField("thing", "code", models.CharField(max_length=9, db_index=True)), times=2)
     found = [each for each in tables.constraints().values() if each["columns"] == ["code"]]
-    assert not any(each["unique"] for each in found) and any(each["index"] for each in found)
+    assert [each for each in found if each["unique"]] == []
+    assert any(each["index"] for each in found), found
     tables.sql("INSERT INTO scratch_thing (name, code) VALUES ('twice', 'a')")
 
 
@@ -165,7 +167,8 @@ def test_a_table_is_made_once_with_all_that_belongs_to_it(tables):
     tables.run(schema_changes.CreateModel("Part", fields), times=2)
     with connection.cursor() as cursor:
         found = connection.introspection.get_constraints(cursor, "scratch_part").values()
-    assert any(each["foreign_key"] for each in found) and any(each["index"] for each in found)
+    assert any(each["foreign_key"] for each in found), found
+    assert any(each["index"] for each in found), found
 
 
 def test_rows_are_changed_in_batches_that_stay_when_a_later_one_fails(tables):

@@ -81,7 +81,9 @@ def check_refused(read: Read, name: str, **changes: str | None) -> None:
     assert name in answer["text"]
     # One sentence that names the variable, never a secret's value.
     assert "\n" not in answer["text"] and answer["text"].endswith((".", "?"))
-    assert not any(secret in answer["text"] for secret in (KEY, PEPPER, SIGNING, GOOD["SECRET_KEY"], "hunter2", "r/t"))
+    assert [
+        secret for secret in (KEY, PEPPER, SIGNING, GOOD["SECRET_KEY"], "hunter2", "r/t") if secret in answer["text"]
+    ] == []
 
 
 def test_good_values_start(read):

@@ -50,7 +50,7 @@ def test_everything_else_is_no_time(text: str) -> None:
 
 
 @pytest.mark.django_db
-def test_every_door_reads_a_time_in_the_same_way(api, admin_key) -> None:
+def test_pages_api_and_commands_read_times_the_same_way(api, admin_key) -> None:
     """Queries, bodies and their lists: what one of them takes the others take."""
     endpoint = api(admin_key).post(
         "/v1/webhook-endpoints", {"url": "https://hooks.example.com/a", "event_types": ["order.*"]}

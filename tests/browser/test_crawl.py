@@ -123,7 +123,7 @@ def test_what_others_see_instead(walker, vera, samples, signed_in):  # noqa: F81
     assert not wrong, told(wrong)
 
 
-def test_the_way_in(chromium, live_server, samples):  # noqa: F811
+def test_pages_for_visitors_keep_the_policy(chromium, live_server, samples):  # noqa: F811
     context = chromium.new_context(base_url=live_server.url, viewport=DESK, reduced_motion="reduce")
     page = context.new_page()
     page.complaints = []
@@ -142,7 +142,7 @@ def test_the_operators_admin_keeps_the_policy(walker, operator, samples):  # noq
     assert not wrong, told(wrong)
 
 
-def test_nothing_that_somebody_typed_comes_to_life(walker, ada, samples, browser_of):  # noqa: F811
+def test_stored_markup_never_runs(walker, ada, samples, browser_of):  # noqa: F811
     paths = [path for _route, path in pages(samples, "page")]
     count = seed(samples)
     browser = browser_of(ada)

@@ -38,7 +38,7 @@ def is_shut(page):
     return close_button(page).get_attribute("aria-disabled") == "true"
 
 
-def test_copying_opens_the_gate(signed_in, ada):
+def test_copying_the_key_unlocks_closing_the_page(signed_in, ada):
     page = signed_in(ada, permissions=["clipboard-read", "clipboard-write"])
     text = make(page)
     assert close_button(page).inner_text() == "Copy and close"
@@ -50,7 +50,7 @@ def test_copying_opens_the_gate(signed_in, ada):
     assert text not in page.content() and page.complaints == []
 
 
-def test_where_copying_does_not_work_the_tick_opens_it(signed_in, ada):
+def test_without_clipboard_access_the_checkbox_unlocks_closing_the_page(signed_in, ada):
     page = signed_in(ada)
     page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
     text = make(page)
@@ -73,7 +73,7 @@ def test_a_reload_shows_no_second_key(signed_in, ada):
     assert ApiKey.objects.count() == 1 and page.get_by_role("link", name="Rotate it").count() == 1
 
 
-def test_back_does_not_bring_it_back(signed_in, ada):
+def test_the_back_button_does_not_show_the_key_again(signed_in, ada):
     page = signed_in(ada)
     text = make(page)
     page.goto(KEYS)
@@ -84,7 +84,7 @@ def test_back_does_not_bring_it_back(signed_in, ada):
     assert ApiKey.objects.count() == 1
 
 
-def test_it_is_wiped_when_the_page_is_left(signed_in, ada):
+def test_the_key_is_cleared_when_the_page_is_left(signed_in, ada):
     page = signed_in(ada)
     text = make(page)
     page.evaluate("window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")

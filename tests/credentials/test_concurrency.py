@@ -29,7 +29,7 @@ def outcome_of(work, *arguments, **values) -> str:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_fifty_makers_and_one_place_left_for_a_key(acme, rival, make_key):
+def test_fifty_requests_at_once_create_the_last_allowed_key_once(acme, rival, make_key):
     for _ in range(4):
         make_key(acme, "users:read", type="user_data")
     make_key(rival, "users:read", type="user_data")
@@ -46,7 +46,7 @@ def test_fifty_makers_and_one_place_left_for_a_key(acme, rival, make_key):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_place_that_is_freed_is_taken_once(acme, make_key):
+def test_the_key_slot_of_a_revoked_key_is_reused_once(acme, make_key):
     made = [make_key(acme, "users:read", type="user_data") for _ in range(5)]
     keys.revoke_key(actor=system(acme.pk), key_id=made[0].row.public_id)
 
@@ -58,7 +58,7 @@ def test_a_place_that_is_freed_is_taken_once(acme, make_key):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_fifty_makers_and_one_place_left_for_an_endpoint(acme):
+def test_fifty_requests_at_once_create_the_last_allowed_endpoint_once(acme):
     acme.endpoint_limit = 1
     acme.save()
 

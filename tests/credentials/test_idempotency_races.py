@@ -91,7 +91,7 @@ def test_different_bodies_at_once_have_one_effect(admin_key):
 # Too late
 
 
-def test_who_was_overtaken_before_the_change_gets_the_others_answer(admin_key, monkeypatch):
+def test_a_request_overtaken_before_the_change_gets_the_stored_response(admin_key, monkeypatch):
     reserve, others = idempotency.Record.reserve, []
 
     def slow(record: idempotency.Record) -> Any:
@@ -110,7 +110,7 @@ def test_who_was_overtaken_before_the_change_gets_the_others_answer(admin_key, m
 
 
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="on SQLite nobody writes beside an open transaction")
-def test_who_was_overtaken_within_the_change_rolls_back(admin_key, monkeypatch):
+def test_a_request_overtaken_within_the_change_rolls_back(admin_key, monkeypatch):
     write, others = doors.write_accepted, []
 
     def overtake() -> None:
@@ -165,7 +165,7 @@ def test_an_error_after_the_commit_is_answered_by_the_repeat(admin_key, monkeypa
     assert Event.objects.filter(type="order.created").count() == 1
 
 
-def test_the_bell_rings_once_and_after_the_commit(acme, admin_key):
+def test_workers_are_notified_once_and_after_the_commit(acme, admin_key):
     make_endpoint(acme)
     seen: list[tuple[bool, int]] = []
 

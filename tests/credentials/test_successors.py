@@ -76,7 +76,8 @@ def test_the_report_of_a_key_reaches_what_it_rotated_itself_into(leaked, ada, po
     mail_notices()
     send_due_mail()
     assert {each.to[0] for each in mail.outbox} == {"ada@acme.example"}
-    assert any(leaked.row.mask in each.body and "rotating itself" in each.body for each in mail.outbox)
+    bodies = [each.body for each in mail.outbox]
+    assert any(leaked.row.mask in body and "rotating itself" in body for body in bodies), bodies
 
 
 def test_a_chain_is_followed_to_its_end_and_only_what_works_is_told_of(leaked):

@@ -67,7 +67,7 @@ def test_an_unknown_id_takes_as_long_as_a_wrong_secret(acme_key):
     pytest.fail(f"apart in µs, and what noise would explain: {found}")
 
 
-def test_an_unknown_id_reads_a_row_that_is_not_used(acme, make_key, monkeypatch):
+def test_an_unknown_id_still_reads_and_checks_one_row(acme, make_key, monkeypatch):
     key, rows, seen = make_key(acme, "users:read"), KINDS["ipk_"].rows, []
 
     def matches(_text, stored, _pepper_id):

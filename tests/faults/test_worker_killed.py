@@ -82,7 +82,7 @@ def test_a_short_grace_gives_back_what_is_in_flight(acme: Organization) -> None:
         assert Delivery.objects.get().uncounted_attempts == 1
 
 
-def test_sigterm_lets_what_is_in_flight_land(acme: Organization) -> None:
+def test_sigterm_lets_deliveries_in_flight_finish(acme: Organization) -> None:
     with Receiver(receivers.slow(0.7)) as receiver:
         make_endpoint(acme, receiver.url)
         publish(acme)

@@ -371,7 +371,7 @@ def test_reset_starts_over_and_lost_secrets_are_noticed(project):
     for file in files:
         file.touch()
     assert project.run("demo", "--reset").environ["SECRET_KEY"] != secret
-    assert not any(file.exists() for file in files)
+    assert [file for file in files if file.exists()] == []
     files[0].touch()
     (project.root / "var/demo.env").unlink()
     lost = project.run("demo")

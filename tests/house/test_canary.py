@@ -206,7 +206,7 @@ def change_the_password(day: Day, browser: Client) -> None:
 def deliver(day: Day, admin: Api, receiver: Receiver) -> None:
     day.show("published", admin.post("/v1/events", {"type": "order.created", "data": DATA}))
     engine().drain()
-    assert all(request.headers["x-team"] in day.secrets.values() for request in receiver.requests)
+    assert [request for request in receiver.requests if request.headers["x-team"] not in day.secrets.values()] == []
     assert len(receiver.requests) >= 2
 
 
@@ -371,13 +371,17 @@ def test_a_secret_is_found_nowhere_after_it_was_shown(day: Day, logs: io.StringI
     assert leaks == []
 
     passwords = User.objects.exclude(password="").values_list("password", flat=True)
-    assert all(value.startswith(("argon2$argon2id$", "!")) for value in passwords)
+    assert [value for value in passwords if not value.startswith(("argon2$argon2id$", "!"))] == []
 
     # And the searches do see what is there.
     everything = "".join(text for _label, text in rows())
     assert "Canary of the page" in everything and "Canary of the API" in everything
     assert "Canary of the page" in day.shown["api_keys "] and "X-Team" in day.shown["webhook ?tab=settings"]
-    assert all("Canary of the API" in day.shown[name] for name in ("stored export", "export as csv", "export as jsonl"))
+    assert [
+        name
+        for name in ("stored export", "export as csv", "export as jsonl")
+        if "Canary of the API" not in day.shown[name]
+    ] == []
     assert "broken while it held ipk_" in logs.getvalue() and "[redacted]" in logs.getvalue()
     assert connection.vendor != "sqlite" or b"Canary of the page" in database_files()
     assert Attempt.objects.filter(request_headers__has_key="x-team").exists() or "X-Team" in everything

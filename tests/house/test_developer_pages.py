@@ -86,7 +86,7 @@ def test_the_organization_of_others_is_as_unknown_as_one_that_is_not(browser_of,
     acme.save()
     asked, none = (text(browser, f"{path}?organization={slug}") for slug in ("acme", "nobody"))
     assert TOKEN.sub("", asked).replace("acme", "nobody") == TOKEN.sub("", none).replace("acme", "nobody")
-    assert not any(word in asked for word in ("Acme's", acme_key.row.mask, "4,711"))
+    assert [word for word in ("Acme's", acme_key.row.mask, "4,711") if word in asked] == []
 
 
 def test_a_member_of_two_chooses_and_keeps_the_choice(browser_of, ada, rival, acme):
@@ -210,9 +210,8 @@ def test_the_changelog_is_read_as_text(tmp_path, monkeypatch):
     kinds = [[part["kind"] for part in item] for item in blocks[4]["items"]]
     assert kinds[0] == ["text", "code", "text", "strong", "text"]
     assert "link" in kinds[1] and kinds[1].count("link") == 1
-    assert not any(
-        "javascript" in part.get("url", "") for item in blocks[4]["items"] for part in item if part["kind"] == "link"
-    )
+    links = [part.get("url", "") for item in blocks[4]["items"] for part in item if part["kind"] == "link"]
+    assert [url for url in links if "javascript" in url] == []
 
 
 def test_the_changelog_shows_what_the_file_says(client, monkeypatch, tmp_path):
@@ -244,6 +243,6 @@ def test_calls_are_copied_as_curl_without_the_key(browser_of, ada, acme, acme_ke
 def test_the_page_of_a_key_has_its_first_call_until_it_ends(browser_of, ada, acme, acme_key):
     path = f"/o/acme/settings/integration/api-keys/{acme_key.row.public_id}/"
     page = text(browser_of(ada), path)
-    assert all(f'id="first-call-{language}"' in page for language in LANGUAGES)
+    assert [language for language in LANGUAGES if f'id="first-call-{language}"' not in page] == []
     actions.revoke_key(actor=system(acme.pk), key_id=acme_key.row.public_id)
     assert "first-call-" not in text(browser_of(ada), path)

@@ -40,7 +40,7 @@ def test_a_repeat_changes_nothing(case, samples, admin_key):
     assert everything() == after
 
 
-def test_some_ignore_it():
+def test_only_key_checks_leak_reports_and_devices_ignore_the_header():
     ignoring = {case.route.path for case in POSTS if case not in TAKES_IT}
     assert ignoring <= {"/v1/api-keys/verify", "/v1/leaked-keys"} | {path for path in ignoring if "/v1/sdk/" in path}
     assert len(TAKES_IT) >= 10

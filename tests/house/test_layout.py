@@ -1,7 +1,8 @@
-"""The house rules of modules and templates that a machine can check."""
+"""Modules are short, documented and import at the top; templates are translated and need no inline script."""
 
 import ast
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,44 +17,50 @@ NAMELESS = {"utils", "helpers", "common", "services", "misc"}
 MOST_LINES = 300
 REASON = "Longer than 300 lines because"
 
-MODULES = pytest.mark.parametrize("path", python_modules(), ids=relative)
-PAGES = pytest.mark.parametrize("path", templates(), ids=relative)
+
+def offenders(modules_or_templates: list[Path], faults: Callable[[Path], list[str]]) -> dict[str, list[str]]:
+    """Return what is wrong with each file that is not as it should be."""
+    return {relative(path): found for path in modules_or_templates if (found := faults(path))}
 
 
 def test_no_module_is_named_after_nothing():
     assert [relative(path) for path in python_modules() if NAMELESS & {path.stem, *path.parent.parts}] == []
 
 
-@MODULES
-def test_imports_stand_at_the_top(path: Path):
+def inner_imports(path: Path) -> list[str]:
+    """Return where functions of a module import something."""
     functions = [node for node in ast.walk(tree_of(path)) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     inside = {
-        f"line {node.lineno}"
+        node.lineno
         for function in functions
         for node in ast.walk(function)
         if isinstance(node, (ast.Import, ast.ImportFrom))
     }
-    assert inside == set()
+    return [f"line {number}" for number in sorted(inside)]
 
 
-@MODULES
-def test_nothing_is_imported_for_the_type_checker_alone(path: Path):
-    names = (getattr(node, "id", None) or getattr(node, "attr", None) for node in ast.walk(tree_of(path)))
-    assert "TYPE_CHECKING" not in names
+def test_imports_are_at_the_top_of_modules():
+    assert offenders(python_modules(), inner_imports) == {}
 
 
-@MODULES
-def test_a_module_says_what_it_is_for(path: Path):
-    if path.name in ("__init__.py", "apps.py"):
-        return
-    assert ast.get_docstring(tree_of(path)), "no docstring"
+def test_nothing_is_imported_for_the_type_checker_alone():
+    assert [relative(path) for path in python_modules() if "TYPE_CHECKING" in read(path)] == []
 
 
-@MODULES
-def test_a_module_is_short_or_says_why_not(path: Path):
+def test_every_module_has_a_docstring():
+    modules = [path for path in python_modules() if path.name not in ("__init__.py", "apps.py")]
+    assert [relative(path) for path in modules if not ast.get_docstring(tree_of(path))] == []
+
+
+def excess_lines(path: Path) -> list[str]:
+    """Return the length of a module that is too long and does not say why."""
     lines = len(read(path).splitlines())
-    reason = REASON in (ast.get_docstring(tree_of(path)) or "").replace("\n", " ")
-    assert lines <= MOST_LINES or reason, f"{lines} lines"
+    has_reason = REASON in (ast.get_docstring(tree_of(path)) or "").replace("\n", " ")
+    return [f"{lines} lines"] if lines > MOST_LINES and not has_reason else []
+
+
+def test_modules_are_short_or_say_why_not():
+    assert offenders(python_modules(), excess_lines) == {}
 
 
 # Templates
@@ -70,7 +77,7 @@ NONCE = "nonce-of-this-answer"
 
 
 def without_template_tags(source: str) -> str:
-    """This will keep the HTML of a template: a variable becomes a digit, a tag and what is translated nothing."""
+    """Keep the HTML of a template: a variable becomes a digit, a tag and what is translated nothing."""
     kept, until = [], ""
     for token in Lexer(source).tokenize():
         words = token.contents.split()
@@ -123,23 +130,25 @@ class PageReader(HTMLParser):
 
 
 def runs_inline(given: dict[str, str | None]) -> bool:
-    """This will tell whether a script's text would run without a nonce; a block of JSON is data and runs nothing."""
+    """Tell whether a script's text would run without a nonce; a block of JSON is data and runs nothing."""
     return "src" not in given and given.get("nonce") != NONCE and given.get("type") != "application/json"
 
 
 def bare_words(text: str | None) -> list[str]:
-    """This will return the words of a text that would have to be translated."""
+    """Return the words of a text that would have to be translated."""
     return [word for word in WORD.findall(text or "") if word not in ALLOWED_WORDS]
 
 
-@PAGES
-def test_every_word_of_a_template_is_translated(path: Path):
-    assert PageReader(without_template_tags(read(path))).bare == []
+def page_of(path: Path) -> PageReader:
+    return PageReader(without_template_tags(read(path)))
 
 
-@PAGES
-def test_a_template_needs_no_exception_from_the_content_security_policy(path: Path):
-    assert PageReader(without_template_tags(read(path))).refused == []
+def test_every_word_of_a_template_is_translated():
+    assert offenders(templates(), lambda path: page_of(path).bare) == {}
+
+
+def test_no_template_needs_an_exception_from_the_content_security_policy():
+    assert offenders(templates(), lambda path: page_of(path).refused) == {}
 
 
 def test_the_reader_of_templates_finds_what_it_looks_for():

@@ -134,7 +134,7 @@ def test_what_finds_nothing_says_what_can_be_searched(olga, text, sentence):
     assert sentence in page and "the first letters of a key" in page
 
 
-def test_only_a_form_of_this_site_searches_and_no_address_does(olga, told, working_operator):
+def test_a_search_needs_a_csrf_token_and_no_url_triggers_one(olga, told, working_operator):
     assert olga.get(FIND, {"text": told.key.mask}).context["found"] is None
     strict = Client(enforce_csrf_checks=True, headers={"cookie": olga.cookies.output(header="", sep=";")})
     assert strict.post(FIND, {"text": "acme"}).status_code == 403

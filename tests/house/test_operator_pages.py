@@ -53,7 +53,7 @@ def test_every_model_has_its_page_or_a_reason():
     every = {model._meta.label for model in apps.get_models()}
     assert every - registered - set(LEFT_OUT) == set()
     assert registered & set(LEFT_OUT) == set() and set(LEFT_OUT) <= every
-    assert all(reason.endswith(".") for reason in LEFT_OUT.values())
+    assert [reason for reason in LEFT_OUT.values() if not reason.endswith(".")] == []
     assert registered >= LONG
 
 

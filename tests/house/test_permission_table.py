@@ -314,7 +314,7 @@ def test_a_key_needs_no_token(acme_key):
 # The operators' door
 
 
-def test_no_customer_enters_the_operators_door(people, samples):
+def test_no_customer_signs_in_to_the_admin(people, samples):
     values = {"object_id": samples.rows["key"].pk, "content_type_id": 1, "app_label": "orgs", "url": "nowhere"}
     for route in of_door("admin"):
         if route.name in ("admin:login", "admin:logout"):

@@ -65,7 +65,7 @@ def test_those_who_need_no_key_are_told_too(client: Client):
      ("organization=acme", "organization"), ("cursor=", "cursor"), ("limit=+1", "limit"), ("limit=1+", "limit"),
      ("limit=1.0", "limit"), ("limit=0x1", "limit"), (" limit=1", " limit"), ("x" * 5000, "x" * 64)],
 )  # fmt: skip
-def test_nothing_is_nearly_right(admin_key, query: str, blamed: str):
+def test_malformed_and_misspelled_parameters_are_refused(admin_key, query: str, blamed: str):
     for headers in ({}, HTML):
         answer = Client(headers={**admin_key.headers, **headers}).get(f"/v1/users?{quote(query, safe='=&%+;[]')}")
         assert answer.status_code == 400, query

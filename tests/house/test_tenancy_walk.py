@@ -268,7 +268,7 @@ def test_the_walk_notices_a_change(samples, untouched):
         samples.rows["key"].save()
 
 
-def test_the_walk_sees_the_routes_of_both_doors():
+def test_the_walk_covers_pages_and_api():
     names = [route.name for route in of_door("page", "api")]
     assert len(names) == len(set(names))
     assert {"overview", "api_key", "webhook", "audit", "api-users", "api-webhook-endpoint"} <= set(names)

@@ -108,7 +108,7 @@ def test_no_other_host_is_answered(everybody, samples):
         assert answer.status_code == 400 and b"evil.example" not in answer.content, route.name
 
 
-def test_the_walk_opens_doors(everybody, samples):
+def test_the_walk_reaches_pages_that_answer(everybody, samples):
     """A walk that is refused everywhere would prove nothing."""
     opened = {"owner": 0, "operator": 0}
     for route, path in paths(samples):

@@ -1,4 +1,4 @@
-"""The project's own files, as the house tests look at them."""
+"""The project's own files: where they are, and what is in them."""
 
 import ast
 import re
@@ -14,34 +14,34 @@ PACKAGES = ("apps", "integrations_portal")
 
 
 def relative(path: Path) -> str:
-    """This will write a path as it stands in the repository."""
+    """Write a path as it stands in the repository."""
     return path.relative_to(ROOT).as_posix()
 
 
 def python_modules() -> list[Path]:
-    """This will list every module of the product, migrations left out."""
+    """List every module of the product, migrations left out."""
     found = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
     return sorted(path for path in found if "migrations" not in path.parts)
 
 
 def templates() -> list[Path]:
-    """This will list every template that becomes a page."""
+    """List every template that becomes a page."""
     return sorted((ROOT / "templates").rglob("*.html"))
 
 
 def read(path: Path | str) -> str:
-    """This will read a file of the repository by its path, or by its name from the root."""
+    """Read a file of the repository by its path, or by its name from the root."""
     return (ROOT / path).read_text(encoding="utf-8")
 
 
 @cache
 def tree_of(path: Path) -> ast.Module:
-    """This will parse a module once."""
+    """Parse a module once."""
     return ast.parse(read(path), filename=relative(path))
 
 
 def calls_in(path: Path) -> Iterator[tuple[str, ast.Call]]:
-    """This will give every call in a module with the last part of what it calls."""
+    """Yield every call in a module with the last part of what it calls."""
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Call):
             function = node.func
@@ -49,23 +49,23 @@ def calls_in(path: Path) -> Iterator[tuple[str, ast.Call]]:
 
 
 def texts(nodes: list[ast.expr]) -> list[str]:
-    """This will return the plain strings among some arguments."""
+    """Return the plain strings among some arguments."""
     return [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
 
 
 def documents() -> dict[str, str]:
-    """This will return every page that people read, by its name."""
+    """Return every page that people read, by its name."""
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     return {relative(page): read(page) for page in pages}
 
 
 def names_word(text: str, word: str) -> bool:
-    """This will tell whether a page names a word, and not only a longer one that holds it."""
+    """Tell whether a page names a word, and not only a longer one that holds it."""
     return re.search(rf"(?<![\w.:-]){re.escape(word)}(?![\w:-])", text) is not None
 
 
 def repository_files() -> list[Path]:
-    """This will list what git keeps or would keep; outside a repository the test is skipped."""
+    """List what git keeps or would keep; outside a repository the test is skipped."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a git repository")
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]

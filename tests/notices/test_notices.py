@@ -57,7 +57,7 @@ def test_what_is_good_to_know_stands_in_the_list_alone(acme, dev, browser_of, se
     assert "hooks.acme.example" in text_of(browser_of(dev).get(LIST))
 
 
-def test_who_may_not_act_is_not_told(acme, vera, browser_of):
+def test_members_without_the_permission_see_no_notice(acme, vera, browser_of):
     post(acme)
     for path in (KEYS, LIST, f"{LIST}?tab=past"):
         assert "hooks.acme.example" not in text_of(browser_of(vera).get(path))
@@ -184,7 +184,7 @@ def test_good_news_ends_after_a_month_and_all_is_removed_after_its_days(acme, se
     assert tasks.tidy(now + timedelta(days=366)) == 2 and not Notice.objects.exists()
 
 
-def test_what_is_over_goes_some_at_a_time(acme, monkeypatch):
+def test_old_notices_are_deleted_in_batches(acme, monkeypatch):
     monkeypatch.setattr(tasks, "AT_ONCE", 2)
     for number in range(3):
         post(acme, f"{number}.example")

@@ -95,8 +95,8 @@ def test_filters_by_type_take_every_name_that_the_catalogue_takes(name: str, ser
     listed = [served["paths"][path]["get"]["parameters"] for path in ("/v1/events", "/v1/deliveries")]
     schemas = [each["schema"] for each in chain(*listed) if each.get("name") in ("type", "event_type")]
     assert len(schemas) == 2
-    assert all(jsonschema_rs.is_valid(schema, [name]) for schema in schemas)
-    assert not any(jsonschema_rs.is_valid(schema, "order") for schema in schemas)
+    assert [schema for schema in schemas if not jsonschema_rs.is_valid(schema, [name])] == []
+    assert [schema for schema in schemas if jsonschema_rs.is_valid(schema, "order")] == []
 
 
 def test_scopes_and_security(served: dict[str, Any]) -> None:

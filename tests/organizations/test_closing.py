@@ -72,7 +72,7 @@ def test_admins_read_that_only_owners_close(browser_of, ann, acme):
     assert browser_of(ann).post(HERE, {"confirm_name": "Acme Travel"}).status_code == 403
 
 
-def test_nobody_but_an_owner_who_is_signed_in(acme, ada, ann, admin_key):
+def test_only_a_signed_in_owner_closes_an_organization(acme, ada, ann, admin_key):
     key = Actor(
         kind=ActorKind.API_KEY, id="key", label="k", organization_id=acme.pk, permissions=frozenset({"admin"})
     )  # fmt: skip
@@ -218,7 +218,7 @@ def test_after_its_days_all_rows_go_and_the_log_stays(api, owner, ada, acme, riv
         organizations.reopen_organization(actor=OPERATOR, organization_id=acme.pk)
 
 
-def test_an_operator_moves_the_end(owner, acme):
+def test_an_operator_changes_the_date_of_deletion(owner, acme):
     close(owner)
     later = timezone.now() + timedelta(days=400)
     organizations.update_settings(actor=OPERATOR, organization_id=acme.pk, kept_until=later)

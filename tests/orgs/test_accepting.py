@@ -21,6 +21,7 @@ from apps.orgs.models import Invitation, Membership, OrganizationStatus, Outgoin
 from apps.orgs.tasks import send_due_mail
 from apps.webhooks.models import Event
 from tests.conftest import PASSWORD
+from tests.orgs.browsers import has_access
 from tests.orgs.mailbox import HERE, LINK, actor_for, follow, newest_link, situation
 
 pytestmark = pytest.mark.django_db
@@ -43,10 +44,6 @@ def sign_in(email, password):
     return browser
 
 
-def is_inside(browser, slug="acme"):
-    return browser.get(f"/o/{slug}/settings/integration/").status_code == 200
-
-
 # Without an account
 
 
@@ -55,7 +52,7 @@ def test_somebody_new_chooses_a_name_and_a_password_and_is_in(invite, acme):
     page = browser.get(HERE)
     assert page.context["situation"] == "password" and "Join Acme Travel" in page.content.decode()
     answer = browser.post(HERE, CHOSEN)
-    assert answer["Location"] == "/o/acme/settings/integration/" and is_inside(browser)
+    assert answer["Location"] == "/o/acme/settings/integration/" and has_access(browser)
     user = User.objects.get(email=JO)
     assert (user.name, user.password_is_provisional) == ("Jo Doe", False)
     assert EmailAddress.objects.get(user=user).verified
@@ -64,7 +61,7 @@ def test_somebody_new_chooses_a_name_and_a_password_and_is_in(invite, acme):
     assert (entry.actor_id, entry.actor_label, entry.target_label) == (user.public_id, "Jo Doe", JO)
     assert entry.changes == {"role": [None, "developer"], "user": [None, user.public_id]}
     assert Event.objects.filter(type="user.created", organization=acme).count() == 1
-    assert is_inside(sign_in(JO, CHOSEN["password"]))
+    assert has_access(sign_in(JO, CHOSEN["password"]))
 
 
 @pytest.mark.parametrize("values", [
@@ -168,7 +165,7 @@ def test_with_an_account_they_sign_in_first_then_accept(invite, zed, rival):
     answer = browser.post("/account/login/?next=/invitation/", {"login": zed.email, "password": PASSWORD})
     assert answer["Location"] == HERE and situation(browser) == "ready"
     assert browser.post(HERE)["Location"] == "/o/acme/settings/integration/"
-    assert is_inside(browser) and is_inside(browser, "rival")
+    assert has_access(browser) and has_access(browser, "rival")
     assert User.objects.get(pk=zed.pk).check_password(PASSWORD)
 
 
@@ -238,14 +235,14 @@ def made(api, acme_key):
 
 def test_the_link_confirms_the_address_and_ends_what_was_set_before(invite, made, rival):
     intruder = sign_in(JO, "known to another")
-    assert is_inside(intruder)
+    assert has_access(intruder)
     Authenticator.objects.create(user=made, type=Authenticator.Type.TOTP, data={})
     EmailAddress.objects.create(user=made, email="evil@example.com", verified=True)
     browser = follow(invite(organization=rival))
     assert situation(browser) == "password"
     browser.post(HERE, CHOSEN)
-    assert is_inside(browser, "rival") and not is_inside(intruder)
-    assert not is_inside(sign_in(JO, "known to another"))
+    assert has_access(browser, "rival") and not has_access(intruder)
+    assert not has_access(sign_in(JO, "known to another"))
     made.refresh_from_db()
     assert (made.name, made.check_password(CHOSEN["password"])) == ("Jo Doe", True)
     assert not made.authenticator_set.exists()
@@ -263,7 +260,7 @@ def test_a_further_address_proves_nothing_of_the_account(invite, made, rival):
     assert made.password_is_provisional and not Membership.objects.filter(organization=rival).exists()
 
 
-def test_a_claim_that_was_never_confirmed_is_nobodys(invite, zed):
+def test_an_unconfirmed_address_belongs_to_no_account(invite, zed):
     EmailAddress.objects.create(user=zed, email=JO, verified=False)
     follow(invite()).post(HERE, CHOSEN)
     assert EmailAddress.objects.get(email=JO).user.name == "Jo Doe"
@@ -275,7 +272,7 @@ def test_a_second_step_is_still_asked(invite, zed):
     EmailAddress.objects.filter(user=zed).update(verified=False)
     browser = follow(invite(zed.email))
     answer = browser.post(HERE, CHOSEN)
-    assert "/2fa/authenticate/" in answer["Location"] and not is_inside(browser)
+    assert "/2fa/authenticate/" in answer["Location"] and not has_access(browser)
 
 
 def test_mail_goes_out_in_the_inviters_language_and_on_one_line(acme, ada, mailoutbox):

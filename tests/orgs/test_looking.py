@@ -80,7 +80,7 @@ def test_nothing_of_another_organization_is_seen(looking_at_acme, samples, rival
     assert looking_at_acme.session.get("organization") is None
 
 
-def test_the_api_stays_shut(looking_at_acme):
+def test_support_access_does_not_open_the_api(looking_at_acme):
     for path in ("/v1/users?organization=acme", "/v1/me?organization=acme"):
         assert looking_at_acme.get(path, headers={"Accept": "text/html"}).status_code == 404
         assert looking_at_acme.get(path).status_code == 401
@@ -126,19 +126,19 @@ def test_a_second_factor_that_is_gone_ends_it(looking_at_acme):
 
 
 @pytest.mark.parametrize("values", [{"reason": ""}, {"reason": "  "}, {"reason": "x" * 201}, {"token": "x"}])
-def test_a_slip_begins_nothing(olga, acme, values):
+def test_an_invalid_form_starts_no_support_access(olga, acme, values):
     assert ask(olga, acme, **values).status_code == 200
     assert not OperatorLook.objects.exists() and not AuditEntry.objects.filter(action="operator.look_began").exists()
 
 
-def test_it_asks_who_is_there_when_the_confirmation_is_old(working_operator, browser_of, acme):  # noqa: F811
+def test_starting_it_asks_to_confirm_the_password_when_the_confirmation_is_old(working_operator, browser_of, acme):  # noqa: F811
     browser = browser_of(working_operator, confirmed=False)
     assert ask(browser, acme).status_code == 200 and not OperatorLook.objects.exists()
     assert ask(browser, acme, confirm_password="wrong").status_code == 200 and not OperatorLook.objects.exists()
     assert ask(browser, acme, confirm_password="correct horse battery")["Location"] == HERE
 
 
-def test_customers_get_to_none_of_it(browser_of, ada, acme, client):
+def test_customers_cannot_start_support_access(browser_of, ada, acme, client):
     for path in (f"/admin/orgs/organization/{acme.pk}/look/", f"/admin/orgs/organization/{acme.pk}/look/end/"):
         for browser in (browser_of(ada), client):
             assert {browser.get(path).status_code, browser.post(path, {"reason": "x"}).status_code} == {302}

@@ -100,7 +100,7 @@ def test_a_cookie_of_ones_own_making_is_no_use(ada, made_up):
     assert ada.public_id not in cookie.value and str(ada.pk) not in cookie.value
 
 
-def test_nobody_fills_the_mailbox(ada):
+def test_mails_about_new_browsers_are_limited(ada):
     cache.clear()
     for _each in range(12):
         sign_in(ada)

@@ -122,7 +122,7 @@ def test_operators_are_made_and_removed_by_command_and_both_are_recorded(browser
     ]
 
 
-def test_a_removed_operator_is_out_at_the_next_click(browser_of, operator, person, acme):
+def test_a_removed_operator_loses_access_at_the_next_request(browser_of, operator, person, acme):
     person("Otto", is_staff=True, is_superuser=True)
     Membership.objects.create(organization=acme, user=operator)
     browser = browser_of(operator)

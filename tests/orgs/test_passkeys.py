@@ -11,6 +11,7 @@ from django.utils import timezone
 from apps.orgs.models import OutgoingMail
 from tests.authenticators import Passkey, asked_of
 from tests.conftest import PASSWORD
+from tests.orgs.browsers import has_access
 
 pytestmark = pytest.mark.django_db
 ADD, SIGN_IN = "/account/2fa/webauthn/add/", "/account/2fa/webauthn/login/"
@@ -38,10 +39,6 @@ def ask(browser):
     return browser.get(SIGN_IN, headers={"Accept": "application/json"}).json()["request_options"]
 
 
-def is_in(browser):
-    return browser.get(HERE).status_code == 200
-
-
 def test_a_passkey_signs_in_alone(browser_of, ada):
     passkey = Passkey()
     shown = add(browser_of(ada), passkey)
@@ -49,7 +46,7 @@ def test_a_passkey_signs_in_alone(browser_of, ada):
     assert Authenticator.objects.filter(user=ada, type="recovery_codes").exists()
     browser = Client()
     answer = browser.post(SIGN_IN, {"credential": passkey.sign(ask(browser)), "next": HERE})
-    assert (answer.status_code, answer["Location"]) == (302, HERE) and is_in(browser)
+    assert (answer.status_code, answer["Location"]) == (302, HERE) and has_access(browser)
 
 
 def test_it_opens_no_account_whose_address_waits_for_its_owner(browser_of, vera, api, acme_key):
@@ -58,7 +55,7 @@ def test_it_opens_no_account_whose_address_waits_for_its_owner(browser_of, vera,
     api(acme_key).patch(f"/v1/users/{vera.public_id}", {"email": "next@example.com"})
     browser = Client()
     answer = browser.post(SIGN_IN, {"credential": passkey.sign(ask(browser)), "next": HERE})
-    assert answer.status_code == 403 and "not verified yet" in answer.content.decode() and not is_in(browser)
+    assert answer.status_code == 403 and "not verified yet" in answer.content.decode() and not has_access(browser)
     assert OutgoingMail.objects.filter(template="first_sign_in", to="next@example.com").exists()
 
 
@@ -69,12 +66,12 @@ def test_its_answer_opens_once_and_in_one_session(browser_of, ada):
     credential = passkey.sign(ask(browser))
     ask(other)
     other.post(SIGN_IN, {"credential": credential})
-    assert not is_in(other)
+    assert not has_access(other)
     browser.post(SIGN_IN, {"credential": credential})
-    assert is_in(browser)
+    assert has_access(browser)
     browser.post("/account/logout/")
     browser.post(SIGN_IN, {"credential": credential})
-    assert not is_in(browser)
+    assert not has_access(browser)
 
 
 @pytest.mark.parametrize("origin", WRONG_ORIGINS)
@@ -85,12 +82,12 @@ def test_an_answer_to_another_page_is_refused(browser_of, ada, origin):
     add(owner, passkey)
     browser = Client()
     browser.post(SIGN_IN, {"credential": passkey.sign(ask(browser), origin=origin)})
-    assert not is_in(browser)
+    assert not has_access(browser)
     browser.post("/account/login/", {"login": ada.email, "password": PASSWORD})
     page = browser.get("/account/2fa/authenticate/")
     credential = passkey.sign(asked_of(page, "request_options"), origin=origin)
     browser.post("/account/2fa/authenticate/", {"credential": credential})
-    assert not is_in(browser)
+    assert not has_access(browser)
 
 
 def test_it_is_the_second_step_after_the_password(browser_of, ada):
@@ -98,10 +95,10 @@ def test_it_is_the_second_step_after_the_password(browser_of, ada):
     add(browser_of(ada), passkey)
     browser = Client()
     browser.post("/account/login/", {"login": ada.email, "password": PASSWORD})
-    assert not is_in(browser)
+    assert not has_access(browser)
     page = browser.get("/account/2fa/authenticate/")
     browser.post("/account/2fa/authenticate/", {"credential": passkey.sign(asked_of(page, "request_options"))})
-    assert is_in(browser)
+    assert has_access(browser)
 
 
 def test_who_has_a_passkey_alone_confirms_with_it(browser_of, ada):
@@ -128,7 +125,7 @@ def test_it_is_renamed_and_removed_by_its_owner_only(browser_of, ada, ann):
     owner.post(f"{start}/edit/", {"name": "Key on the ring"})
     assert "Key on the ring" in owner.get("/account/2fa/webauthn/").content.decode()
     owner.post(f"{start}/remove/")
-    assert not Authenticator.objects.exists() and is_in(owner) and not is_in(other)
+    assert not Authenticator.objects.exists() and has_access(owner) and not has_access(other)
     assert {"A passkey was added to your account", "A passkey was removed from your account"} == set(
         OutgoingMail.objects.values_list("subject", flat=True)
     )
@@ -170,14 +167,14 @@ def test_a_question_that_the_browser_kept_counts_once_and_not_for_long(browser_o
     credential = passkey.sign(ask(browser))
     kept = browser.cookies["passkey"].value
     browser.post(SIGN_IN, {"credential": credential})
-    assert is_in(browser) and not browser.cookies["passkey"].value
+    assert has_access(browser) and not browser.cookies["passkey"].value
     again, changed, late = Client(), Client(), Client()
     again.cookies["passkey"] = kept
     again.post(SIGN_IN, {"credential": credential})
-    assert not is_in(again), "it was used up"
+    assert not has_access(again), "it was used up"
     credential = passkey.sign(ask(late))
     changed.cookies["passkey"] = late.cookies["passkey"].value[:-1] + "x"
     changed.post(SIGN_IN, {"credential": credential})
     time_machine.move_to(timezone.now() + timedelta(seconds=601))
     late.post(SIGN_IN, {"credential": credential})
-    assert not is_in(changed) and not is_in(late)
+    assert not has_access(changed) and not has_access(late)

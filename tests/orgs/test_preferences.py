@@ -10,7 +10,7 @@ PATH = "/account/preferences/"
 KEYS = "/o/acme/settings/integration/api-keys/"
 
 
-def test_the_switch_speaks_at_once_and_is_kept_in_the_account(browser_of, ada):
+def test_the_language_changes_at_once_and_is_saved_in_the_account(browser_of, ada):
     ada.language = "en"
     ada.save()
     browser = browser_of(ada)
@@ -47,7 +47,7 @@ def test_both_are_saved_and_times_are_shown_in_the_zone(browser_of, ada, acme_ke
     assert 'value="Asia/Tokyo" selected' in browser.get(PATH).content.decode()
 
 
-def test_a_zone_that_is_no_more_is_utc(browser_of, ada):
+def test_a_removed_time_zone_falls_back_to_utc(browser_of, ada):
     ada.time_zone = "Mars/Olympus"
     ada.save()
     assert browser_of(ada).get(KEYS).status_code == 200

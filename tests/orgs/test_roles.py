@@ -20,7 +20,7 @@ def written(cell) -> str:
 
 
 @pytest.mark.pure
-def test_it_is_the_contracts():
+def test_the_table_of_roles_matches_the_contract():
     head, *lines = table_of_the_contract()
     assert head == ["may", *Role.values] and len(lines) == 7
     assert [[str(right["text"]), *map(written, right["cells"])] for right in matrix()] == lines

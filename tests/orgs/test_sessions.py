@@ -16,6 +16,7 @@ from apps.audit.models import AuditEntry
 from apps.orgs import tasks
 from tests.authenticators import code_now, give_app
 from tests.conftest import PASSWORD
+from tests.orgs.browsers import has_access
 
 pytestmark = pytest.mark.django_db
 LOGIN, HERE = "/account/login/", "/o/acme/settings/integration/"
@@ -26,10 +27,6 @@ def sign_in(user, password=PASSWORD, **headers):
     browser = Client(headers=headers)
     assert browser.post(LOGIN, {"login": user.email, "password": password}).status_code == 302
     return browser
-
-
-def is_in(browser):
-    return browser.get(HERE).status_code == 200
 
 
 def key_of(browser):
@@ -50,8 +47,8 @@ def test_a_planted_session_opens_nothing(ada):
     session.save()
     browser.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
     browser.post(LOGIN, {"login": ada.email, "password": PASSWORD})
-    assert is_in(browser) and key_of(browser) != session.session_key
-    assert not is_in(thief(session.session_key))
+    assert has_access(browser) and key_of(browser) != session.session_key
+    assert not has_access(thief(session.session_key))
 
 
 def test_the_key_changes_before_and_after_the_second_step(ada):
@@ -68,16 +65,16 @@ def test_the_key_changes_before_and_after_the_second_step(ada):
     # Who planted the session must not stand before the second step with somebody else's password.
     assert thief(session.session_key).get("/account/2fa/authenticate/").status_code == 302
     browser.post("/account/2fa/authenticate/", {"code": code_now()})
-    assert is_in(browser) and key_of(browser) != half
-    assert not is_in(thief(half))
+    assert has_access(browser) and key_of(browser) != half
+    assert not has_access(thief(half))
 
 
 def test_the_key_changes_at_a_confirmation_and_the_list_follows(ada, browser_of):
     browser = sign_in(ada)
     before = key_of(browser)
     assert browser.post("/account/reauthenticate/", {"password": PASSWORD}).status_code == 200
-    assert key_of(browser) != before and is_in(browser)
-    assert not is_in(thief(before))
+    assert key_of(browser) != before and has_access(browser)
+    assert not has_access(thief(before))
     assert UserSession.objects.get(user=ada).session_key == key_of(browser)
 
 
@@ -85,7 +82,7 @@ def test_nothing_is_left_after_signing_out(ada):
     browser = sign_in(ada)
     key = key_of(browser)
     browser.post("/account/logout/")
-    assert not is_in(thief(key)) and not Session.objects.filter(pk=key).exists()
+    assert not has_access(thief(key)) and not Session.objects.filter(pk=key).exists()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -100,7 +97,7 @@ def test_two_sign_outs_at_once_both_end_it(ada):
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(sign_out, range(8))) <= {302, 400}
-    assert not is_in(thief(key))
+    assert not has_access(thief(key))
 
 
 def test_the_list_names_the_browser_and_marks_this_one(ada):
@@ -114,9 +111,9 @@ def test_one_session_is_ended_by_its_own_account_only(ada, ann):
     other, browser, strangers = sign_in(ada), sign_in(ada), sign_in(ann)
     row = UserSession.objects.get(session_key=key_of(other))
     strangers.post("/account/sessions/", {"session": row.pk})
-    assert is_in(other)
+    assert has_access(other)
     browser.post("/account/sessions/", {"session": row.pk})
-    assert not is_in(other) and is_in(browser) and is_in(strangers)
+    assert not has_access(other) and has_access(browser) and has_access(strangers)
     assert AuditEntry.objects.filter(action="session.ended").count() == 1
     for wrong in ("x", "-1", "9" * 30, str(2**62)):
         assert browser.post("/account/sessions/", {"session": wrong}).status_code == 302
@@ -125,27 +122,27 @@ def test_one_session_is_ended_by_its_own_account_only(ada, ann):
 def test_sign_out_everywhere_else_and_everywhere(ada, browser_of):
     unlisted, other, browser = browser_of(ada), sign_in(ada), sign_in(ada)
     browser.post("/account/sessions/", {"others": ""})
-    assert is_in(browser) and not is_in(other) and not is_in(unlisted)
+    assert has_access(browser) and not has_access(other) and not has_access(unlisted)
     other = sign_in(ada)
     answer = browser.post("/account/sessions/", {"everywhere": ""})
-    assert answer["Location"] == LOGIN and not is_in(browser) and not is_in(other)
+    assert answer["Location"] == LOGIN and not has_access(browser) and not has_access(other)
 
 
 def test_a_changed_password_ends_the_other_sessions(ada):
     other, browser = sign_in(ada), sign_in(ada)
     form = {"oldpassword": PASSWORD, "password1": "three unrelated words", "password2": "three unrelated words"}
     assert browser.post("/account/password/change/", form).status_code == 302
-    assert is_in(browser) and not is_in(other)
+    assert has_access(browser) and not has_access(other)
     assert sign_in(ada, "three unrelated words")
 
 
 def test_a_session_ends_after_thirty_days_whatever_its_use(ada, browser_of):
     browser = browser_of(ada)
-    assert is_in(browser)
+    assert has_access(browser)
     session = browser.session
     session["began"] = time.time() - 30 * 24 * 3600 - 1
     session.save()
-    assert not is_in(browser)
+    assert not has_access(browser)
 
 
 def test_use_puts_the_end_off_and_fourteen_days_without_it_end_a_session(ada, browser_of):
@@ -156,10 +153,10 @@ def test_use_puts_the_end_off_and_fourteen_days_without_it_end_a_session(ada, br
     session["seen"] = 0
     session.save()
     Session.objects.filter(pk=row.pk).update(expire_date=timezone.now() + timedelta(days=1))
-    assert is_in(browser)
+    assert has_access(browser)
     assert Session.objects.get(pk=key_of(browser)).expire_date > timezone.now() + timedelta(days=13)
     Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
-    assert not is_in(browser)
+    assert not has_access(browser)
     tasks.forget_ended_sessions()
     assert not Session.objects.filter(pk=row.pk).exists() and not UserSession.objects.filter(user=ada).exists()
 
@@ -181,7 +178,7 @@ def test_signing_out_ends_the_session_and_is_in_the_audit_log(ada):
     assert browser.post("/account/logout/").status_code == 302
     entry = AuditEntry.objects.get(action="session.signed_out")
     assert (entry.actor_id, entry.organization.slug) == (ada.public_id, "acme")
-    assert not is_in(browser) and not is_in(again)
+    assert not has_access(browser) and not has_access(again)
     Client().post("/account/logout/")
     assert AuditEntry.objects.filter(action="session.signed_out").count() == 1
 

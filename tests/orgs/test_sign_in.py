@@ -111,7 +111,7 @@ def test_a_changed_address_ends_sessions_and_tells_the_old_one(api, acme_key, ac
     assert "new@example.com" in mailoutbox[0].body
 
 
-def test_a_removed_member_is_out_at_the_next_click(browser_of, dev, acme):
+def test_a_removed_member_loses_access_at_the_next_request(browser_of, dev, acme):
     browser = browser_of(dev)
     assert browser.get("/o/acme/settings/integration/").status_code == 200
     Membership.objects.filter(user=dev).delete()

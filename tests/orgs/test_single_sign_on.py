@@ -13,6 +13,7 @@ from apps.orgs.models import ExternalIdentity, User
 from tests.authenticators import code_now, give_app
 from tests.conftest import PASSWORD
 from tests.identity_provider import IdentityProvider, encoded
+from tests.orgs.browsers import has_access
 
 pytestmark = pytest.mark.django_db
 START, BACK, HERE = "/account/sso/", "/account/sso/callback/", "/o/acme/settings/integration/"
@@ -33,10 +34,6 @@ def visit(idp, browser=None, path=START):
     return browser, answer
 
 
-def is_in(browser):
-    return browser.get(HERE).status_code == 200
-
-
 def test_without_settings_there_is_none(client, ada):
     assert client.get(START).status_code == 404 and client.get(BACK).status_code == 404
     assert "/account/sso/" not in client.get("/account/login/").content.decode()
@@ -47,11 +44,11 @@ def test_it_opens_the_account_of_the_address_and_then_that_of_the_subject(idp, a
     idp.sign = getattr(idp, algorithm)
     assert "Sign in with Example login" in Client().get("/account/login/").content.decode()
     browser, answer = visit(idp, path=f"{START}?next={HERE}")
-    assert (answer.status_code, answer["Location"]) == (302, HERE) and is_in(browser)
+    assert (answer.status_code, answer["Location"]) == (302, HERE) and has_access(browser)
     assert AuditEntry.objects.get(action="user.identity_linked").organization_id == acme.pk
     assert AuditEntry.objects.get(action="session.signed_in").changes["method"] == [None, ["openid"]]
     idp.claims = {"email": "changed@elsewhere.example", "email_verified": False}
-    assert is_in(visit(idp)[0]) and ExternalIdentity.objects.get().user == ada
+    assert has_access(visit(idp)[0]) and ExternalIdentity.objects.get().user == ada
     token = next(headers for path, _form, headers in idp.asked if path == "/token")
     assert token["Authorization"].startswith("Basic ")
 
@@ -71,7 +68,7 @@ def test_no_account_is_opened_or_made_by_an_address_that_is_not_sure(idp, ada, c
     idp.claims, before = claims, User.objects.count()
     browser, answer = visit(idp)
     assert answer.status_code == 403 and "invite you" in answer.content.decode()
-    assert not is_in(browser) and User.objects.count() == before and not ExternalIdentity.objects.exists()
+    assert not has_access(browser) and User.objects.count() == before and not ExternalIdentity.objects.exists()
 
 
 def test_operators_and_switched_off_accounts_are_not_opened(idp, person, ada):
@@ -83,7 +80,7 @@ def test_operators_and_switched_off_accounts_are_not_opened(idp, person, ada):
     for values in ({"is_staff": True}, {"is_staff": False, "is_active": False}):
         User.rows.filter(pk=ada.pk).update(**values)
         browser, answer = visit(idp)
-        assert answer.status_code == 403 and not is_in(browser)
+        assert answer.status_code == 403 and not has_access(browser)
 
 
 def idp_with(idp, claims):
@@ -122,7 +119,7 @@ FORGED = {
 @pytest.mark.parametrize("claims", FORGED.values(), ids=FORGED)
 def test_a_token_that_is_not_for_this_visit_opens_nothing(idp, ada, claims):
     browser, answer = visit(idp_with(idp, claims))
-    assert answer.status_code == 403 and not is_in(browser)
+    assert answer.status_code == 403 and not has_access(browser)
 
 
 def unsigned(idp, claims):
@@ -156,7 +153,7 @@ def with_an_empty_signature(idp, claims):
 def test_a_token_that_the_provider_did_not_sign_opens_nothing(idp, ada, forge):
     idp.sign = lambda claims: forge(idp, claims)
     browser, answer = visit(idp)
-    assert answer.status_code == 403 and not is_in(browser)
+    assert answer.status_code == 403 and not has_access(browser)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +168,7 @@ def test_a_description_that_leads_elsewhere_is_refused(idp, ada, metadata):
     answer = browser.get(START)
     if answer.status_code == 302:
         answer = browser.get(BACK, idp.visit(answer["Location"]))
-    assert answer.status_code == 403 and not is_in(browser)
+    assert answer.status_code == 403 and not has_access(browser)
 
 
 def test_an_answer_belongs_to_one_question_of_one_session(idp, ada):
@@ -181,7 +178,7 @@ def test_an_answer_belongs_to_one_question_of_one_session(idp, ada):
     assert browser.get(BACK, {**query, "state": "other"}).status_code == 403
     assert browser.get(BACK, query).status_code == 403, "the question was used up"
     assert browser.get(BACK, {"error": "access_denied"}).status_code == 403
-    assert not is_in(browser) and not is_in(stranger)
+    assert not has_access(browser) and not has_access(stranger)
 
 
 def test_a_provider_that_is_away_is_said_so(idp, ada):
@@ -192,11 +189,11 @@ def test_a_provider_that_is_away_is_said_so(idp, ada):
 def test_the_portals_second_step_is_asked_unless_the_provider_asked_one(idp, ada):
     give_app(ada)
     browser, answer = visit(idp)
-    assert answer["Location"] == "/account/2fa/authenticate/" and not is_in(browser)
+    assert answer["Location"] == "/account/2fa/authenticate/" and not has_access(browser)
     browser.post("/account/2fa/authenticate/", {"code": code_now()})
-    assert is_in(browser)
+    assert has_access(browser)
     for amr, opened in (("mfa", False), (["pwd"], False), (["pwd", "mfa"], True)):
-        assert is_in(visit(idp_with(idp, {"amr": amr}))[0]) is opened
+        assert has_access(visit(idp_with(idp, {"amr": amr}))[0]) is opened
 
 
 def test_a_provisional_password_ends_with_the_first_visit(idp, api, acme_key):
@@ -205,19 +202,19 @@ def test_a_provisional_password_ends_with_the_first_visit(idp, api, acme_key):
     User.objects.filter(email=body["email"]).update(signs_in_unverified=True)
     intruder = Client()
     intruder.post("/account/login/", {"login": "vic@example.com", "password": "known to another"})
-    assert is_in(intruder)
+    assert has_access(intruder)
     browser, _answer = visit(idp_with(idp, {"email": "VIC@example.com"}))
-    assert is_in(browser) and not is_in(intruder)
+    assert has_access(browser) and not has_access(intruder)
     user = User.objects.get(email="vic@example.com")
     assert not user.has_usable_password() and EmailAddress.objects.get(user=user).verified
 
 
 def test_it_opens_no_account_whose_address_was_changed_by_others(idp, vera, api, acme_key):
     idp.claims = {"email": vera.email}
-    assert is_in(visit(idp)[0])
+    assert has_access(visit(idp)[0])
     api(acme_key).patch(f"/v1/users/{vera.public_id}", {"email": "next@example.com"})
     browser, answer = visit(idp)
-    assert answer.status_code == 403 and not is_in(browser)
+    assert answer.status_code == 403 and not has_access(browser)
 
 
 def test_who_signs_in_by_it_alone_confirms_by_it_and_only_anew(idp, ada, ann):
@@ -251,4 +248,4 @@ def test_an_address_that_only_userinfo_tells_counts_for_its_own_subject(idp, ada
     idp.userinfo = {"sub": "somebody-else", "email": ada.email, "email_verified": True}
     assert visit(idp)[1].status_code == 403
     idp.userinfo["sub"] = "subject-1"
-    assert is_in(visit(idp)[0])
+    assert has_access(visit(idp)[0])

@@ -130,7 +130,7 @@ def test_a_hundred_take_seconds(acme_key):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("no_ceiling")
-def test_the_same_batch_from_many_hands_makes_each_user_once(admin_key):
+def test_the_same_batch_sent_at_once_creates_each_user_once(admin_key):
     """Each in another order: none waits for another that waits for it."""
 
     def make(number: int) -> list[int]:

@@ -123,7 +123,7 @@ def test_there_are_six_and_the_way_to_the_rest(acme, ada, page):
     assert (short.count("is failing</b>"), long.count("is failing</b>")) == (6, 9) and "and 3 more" not in long
 
 
-def test_the_rivals_trouble_is_nobodys_here(acme, rival, ada, rival_key, page):
+def test_problems_of_another_organization_are_not_shown(acme, rival, ada, rival_key, page):
     change(rival_key, expires_at=in_days(3))
     make_endpoint(rival, "https://rival.example/")
     Endpoint.objects.update(health=EndpointHealth.FAILING)

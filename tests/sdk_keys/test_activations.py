@@ -27,7 +27,7 @@ def counted(key) -> tuple[int, int]:
     return pool_of(key).active_count, Activation.objects.filter(pool_id=key.row.pool_id).active().count()
 
 
-def test_a_device_takes_a_place_beats_and_gives_it_up(app, ios):
+def test_a_device_activates_sends_heartbeats_and_deactivates(app, ios):
     made = app.activate(app_version="1.2", os_version="18.1")
     assert made.status_code == 201
     place = made.json()
@@ -81,7 +81,7 @@ def test_a_lower_limit_keeps_what_is_active(app, ios, api, acme_key):
     assert app.activate("phone-3").status_code == 409
 
 
-def test_silent_devices_lose_their_place(app, ios):
+def test_inactive_devices_are_deactivated(app, ios):
     place = app.activate().json()
     Activation.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert slots.free_silent_devices() == 1
@@ -99,7 +99,7 @@ def test_a_full_key_looks_for_silent_devices_itself(app, ios):
     assert app.activate("phone-3").status_code == 201
 
 
-def test_days_of_silence_are_counted_anew_when_changed(app, ios, api, acme_key):
+def test_a_change_of_inactive_after_applies_to_existing_devices(app, ios, api, acme_key):
     app.activate()
     one = f"/v1/sdk-keys/{ios.row.public_id}"
     api(acme_key).patch(one, {"inactive_after_days": 1})
@@ -192,7 +192,7 @@ def test_a_preflight_is_allowed_the_headers_that_it_asks_for(client):
         assert "X-Activation-Token" in answer["Access-Control-Allow-Headers"], asked
 
 
-def test_rights_are_apart(ios, acme_key, app):
+def test_an_sdk_key_and_an_api_key_cannot_replace_each_other(ios, acme_key, app):
     elsewhere = [Api(ios).get("/v1/users"), Api(ios).get("/v1/me"), Api(ios).get("/v1/sdk-keys")]
     here = Api(acme_key).post(PLACES, {"device_id": "phone-1"})
     assert {(each.status_code, each.json()["code"]) for each in [*elsewhere, here]} == {(403, "insufficient_scope")}
@@ -200,7 +200,7 @@ def test_rights_are_apart(ios, acme_key, app):
     assert judged.status_code == 403 or judged.json()["code"] == "invalid_api_key"
 
 
-def test_another_keys_place_is_unknown(app, make_sdk_key, rival):
+def test_an_activation_of_another_key_is_not_found(app, make_sdk_key, rival):
     place = app.activate().json()
     for key in (make_sdk_key(), make_sdk_key(organization=rival)):
         assert App(key).call("get", place).status_code == 404

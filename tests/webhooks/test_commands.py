@@ -56,7 +56,7 @@ def test_without_events_it_gets_all(acme, capsys):
         ({"events": ","}, "at least one"),
     ],
 )
-def test_a_slip_is_one_sentence_and_makes_nothing(acme, slip, says):
+def test_an_invalid_option_is_one_sentence_and_creates_nothing(acme, slip, says):
     with pytest.raises(CommandError, match=re.escape(says)):
         call_command("create_endpoint", **{"org": "acme", "url": URL, **slip})
     assert not Endpoint.objects.exists()

@@ -155,7 +155,7 @@ def test_a_test_send_is_one_attempt_and_not_in_health(acme: Organization, receiv
     assert (endpoint.status, endpoint.failures_in_a_row) == ("paused", 0)
 
 
-def test_the_bell_wakes_a_running_engine(
+def test_a_notification_wakes_a_running_engine(
     acme: Organization, receiver: Receiver, running: Callable[..., Engine]
 ) -> None:
     made = running()

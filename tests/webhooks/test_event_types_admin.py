@@ -69,7 +69,7 @@ def test_a_type_is_added_and_recorded_and_serves_at_once(operator, api, acme_key
         ({"is_deprecated": "on", "replaced_by": "nowhere.at_all"}, "valid choice"),
     ],
 )
-def test_a_slip_is_said_and_saves_nothing(operator, slip, says):
+def test_an_invalid_form_is_explained_and_saves_nothing(operator, slip, says):
     page = operator.post(ADD, trip(**slip))
     assert page.status_code == 200 and says in page.content.decode()
     assert not EventType.objects.filter(name="trip.booked").exists()

@@ -92,21 +92,21 @@ def test_an_old_but_short_run_does_not_disable(acme: Organization) -> None:
     assert judge(endpoint, "-").status == "disabled"
 
 
-def test_a_success_inside_the_window_saves(acme: Organization) -> None:
+def test_a_success_within_the_window_keeps_the_endpoint_enabled(acme: Organization) -> None:
     endpoint = make_endpoint(acme)
     judge(endpoint, "-" * 12)
     make_old(endpoint, 6)
     assert judge(endpoint, "+" + "-" * 12).status == "enabled"
 
 
-def test_gone_disables_once(acme: Organization) -> None:
+def test_a_410_disables_the_endpoint_once(acme: Organization) -> None:
     endpoint = make_endpoint(acme)
     assert judge(endpoint, "g").status == "disabled"
     judge(endpoint, "g")
     assert endpoint.disabled_reason == "gone" and actions_recorded() == ["endpoint.disabled"]
 
 
-def test_enabling_starts_anew(acme: Organization) -> None:
+def test_enabling_resets_the_failures(acme: Organization) -> None:
     endpoint = make_endpoint(acme)
     judge(endpoint, "-" * 12)
     make_old(endpoint, 6)

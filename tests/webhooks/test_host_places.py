@@ -69,7 +69,7 @@ def test_one_host_gets_no_more_whatever_the_number_of_endpoints(
 
 
 @pytest.mark.django_db
-def test_a_new_url_frees_no_place_at_the_old_host(acme: Organization, settings: Any) -> None:
+def test_changing_the_url_frees_no_concurrency_slot_at_the_old_host(acme: Organization, settings: Any) -> None:
     settings.WEBHOOK_HOST_IN_FLIGHT = 4
     first, second = fill(acme, 2, 8)
     assert len(claims.claim(100)) == 4
@@ -98,7 +98,7 @@ def test_those_that_fail_leave_places_to_the_others_there(acme: Organization, se
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_workers_share_the_places_of_a_host(acme: Organization, settings: Any) -> None:
+def test_many_workers_share_the_concurrency_slots_of_a_host(acme: Organization, settings: Any) -> None:
     settings.WEBHOOK_HOST_IN_FLIGHT = 20
     fill(acme, 12, 6)
     found = in_threads(8, lambda _number: [claims.claim(8) for _ in range(3)])

@@ -92,7 +92,7 @@ def test_nothing_starts_for_an_endpoint_that_is_off_or_for_nothing(browser_of, d
     "slip", [{"status": []}, {"status": ["held"]}, {"rate_per_second": "0"}, {"since": "x"},
              {"since": "2026-11-02T00:00", "until": "2026-11-01T00:00"}]
 )  # fmt: skip
-def test_a_slip_is_said(browser_of, dev, failed, slip):
+def test_an_invalid_period_is_explained(browser_of, dev, failed, slip):
     assert start(browser_of(dev), failed, **slip).status_code == 422
     assert not ReplayJob.objects.exists()
 

@@ -184,7 +184,7 @@ def sides(organization: Organization) -> dict[str, int]:
     return {name: getattr(found, name) for name in ("accepted", *balance.SIDES, "missing") if getattr(found, name)}
 
 
-def test_the_balance_is_even_whatever_happens_to_deliveries(acme: Organization, rival: Organization) -> None:
+def test_delivery_totals_add_up_whatever_happens_to_deliveries(acme: Organization, rival: Organization) -> None:
     endpoint, actor = make_endpoint(acme), developer(acme)
     make_endpoint(acme, "https://other.example.com/in")
     publish(make_endpoint(rival).organization)
@@ -203,7 +203,7 @@ def test_the_balance_is_even_whatever_happens_to_deliveries(acme: Organization, 
     assert "missing" not in sides(acme)
 
 
-def test_what_retention_removes_stays_in_the_balance(acme: Organization) -> None:
+def test_delivery_totals_include_what_retention_removed(acme: Organization) -> None:
     endpoint = make_endpoint(acme)
     for status in (*FINISHED, "held"):
         add(endpoint, status, 91)
@@ -220,7 +220,7 @@ def test_a_lost_delivery_shows(acme: Organization) -> None:
     assert sides(acme) == {"accepted": 1, "missing": 1}
 
 
-def test_balances_are_counted_once_a_minute(acme: Organization, rival: Organization) -> None:
+def test_delivery_totals_are_computed_once_a_minute(acme: Organization, rival: Organization) -> None:
     make_endpoint(acme)
     publish(acme)
     assert balance.last_counted(developer(acme)) is None

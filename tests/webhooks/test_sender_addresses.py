@@ -115,7 +115,7 @@ def test_thousands_of_mutated_urls_reach_nothing_inside(make_sender) -> None:
     for _ in range(3000):
         assert send(sender, mutated(chance, chance.choice(urls))).error == "connection_failed"
     # A mutation may spell a public address; the standard library, not our table, is the judge here.
-    assert all(ip_address(address).is_global for address, _port in dialled)
+    assert [address for address, _port in dialled if not ip_address(address).is_global] == []
 
 
 def test_a_flipping_name_is_dialled_where_it_was_checked(make_sender, certificates) -> None:
