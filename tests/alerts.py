@@ -1,4 +1,4 @@
-"""What tests of alerts share: the events that were published, each checked against its own schema."""
+"""Read the events that were published, each checked against its own schema."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from apps.webhooks.models import Event
 
 
 def published(prefix: str) -> list[tuple[str, dict[str, Any]]]:
-    """This will return (type, data) of each event whose type starts so, oldest first; all keep their schema."""
+    """Return (type, data) of each event whose type starts so, oldest first; all keep their schema."""
     found = []
     for event in Event.objects.filter(type__startswith=prefix).order_by("created_at", "pk"):
         data = json.loads(event.body)["data"]

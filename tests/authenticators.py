@@ -1,4 +1,4 @@
-"""What a person holds in their hand: an authenticator app, and a passkey made of software."""
+"""Second factors in software: an authenticator app, recovery codes and a passkey."""
 
 import hashlib
 import json

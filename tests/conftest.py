@@ -1,6 +1,6 @@
-"""The cast: Ada owns Acme, Ann administers it, Dev develops there, Vera views. Zed owns Rival. A key each.
+"""Fixtures that every test can use: two organizations with their members, an API key each, and clients.
 
-Whatever a test needs of the two organizations comes from here, so that one name means one thing everywhere.
+Acme: Ada (owner), Ann (admin), Dev (developer), Vera (viewer). Rival: Zed (owner). A name means the same everywhere.
 """
 
 import sys
@@ -83,8 +83,8 @@ def django_db_keepdb(django_db_keepdb: bool, django_db_createdb: bool, django_db
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _flush_despite_append_only() -> None:
-    """Emptying the tests' own tables between tests is the one thing that may take the triggers away."""
+def _allow_flush_of_append_only_tables() -> None:
+    """Drop the append-only triggers while the test database is flushed: nothing else may."""
     original = TransactionTestCase._fixture_teardown
 
     def teardown(self: TransactionTestCase) -> None:
@@ -93,7 +93,7 @@ def _flush_despite_append_only() -> None:
             for each in connections.all():
                 append_only.remove(each)
         try:
-            with _models_stay_known(), transaction.atomic():
+            with _keep_content_types(), transaction.atomic():
                 original(self)
         finally:
             with transaction.atomic():
@@ -104,8 +104,8 @@ def _flush_despite_append_only() -> None:
 
 
 @contextmanager
-def _models_stay_known() -> Iterator[None]:
-    """Leave content types and permissions in place: writing them anew takes ten times as long as all else of it."""
+def _keep_content_types() -> Iterator[None]:
+    """Keep content types and permissions during a flush: to write them again takes ten times as long as the flush."""
     tables = connection.introspection.django_table_names
 
     def emptied(**options: Any) -> list[str]:
@@ -124,8 +124,8 @@ def _models_stay_known() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _answers_are_as_documented() -> Iterator[None]:
-    """Each answer of the API to a test's client is held against the document."""
+def _check_responses_against_document() -> Iterator[None]:
+    """Check every API response that a test client gets against the OpenAPI document."""
     contract, original = Contract(), Client.request
 
     def request(self: Client, **environ: Any) -> Any:
@@ -141,8 +141,8 @@ def _answers_are_as_documented() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _nobody_goes_on_reading() -> Iterator[None]:
-    """End streamed answers with their test, as a server does: what they hold would wait for a garbage collector."""
+def _close_streamed_responses() -> Iterator[None]:
+    """Close streamed responses after the test, as a server does: what they hold would wait for a garbage collector."""
     yield
     while _unread:
         for close in getattr(_unread.pop()(), "_resource_closers", ()):
@@ -150,8 +150,8 @@ def _nobody_goes_on_reading() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _static_files_are_found_once() -> Iterator[None]:
-    """Each client of a test starts the middleware anew, which would look for the same files again and again."""
+def _find_static_files_once() -> Iterator[None]:
+    """Look for static files once: each client starts the middleware, which would look for them again."""
     original, found = WhiteNoiseMiddleware.add_files_from_finders, {}
 
     def add_files(self: WhiteNoiseMiddleware) -> None:
@@ -166,8 +166,8 @@ def _static_files_are_found_once() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _forget_between_tests(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Counters and cached rows of one test are not the next one's. A Redis is never flushed: it may be shared."""
+def _reset_caches(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Clear rate limits, caches and cached rows before each test. A Redis is never flushed: it may be shared."""
     # Bodies of a test's client are all there, but many threads at once take turns.
     monkeypatch.setattr(bodies, "QUICK_SECONDS", 15.0)
     monkeypatch.setattr(entrance, "ANSWER_SECONDS", 0.0)
@@ -187,8 +187,8 @@ def _forget_between_tests(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 @pytest.fixture
-def no_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets any number do heavy work at once, for tests of what comes after."""
+def no_heavy_work_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Allow any number of heavy operations at once, for tests of what comes after."""
     monkeypatch.setattr(heavy_work, "AT_ONCE", 100)
     monkeypatch.setattr(heavy_work, "heavy_share", lambda: 100)
 
@@ -205,13 +205,13 @@ def rival(db: Any) -> Organization:
 
 @pytest.fixture(scope="session")
 def hashed_password() -> str:
-    """PASSWORD as the product stores it: hashed once, for that takes as long as all else that makes somebody."""
+    """Return PASSWORD as the product stores it, hashed once: that takes as long as all else that creates a user."""
     return make_password(PASSWORD)
 
 
 @pytest.fixture
 def person(db: Any, hashed_password: str) -> Callable[..., User]:
-    """Makes somebody with a confirmed address, a member where an organization is given."""
+    """Return a function that creates a user with a confirmed address, a member where an organization is given."""
 
     def make(name: str, organization: Organization | None = None, role: str = Role.VIEWER, **values: Any) -> User:
         email = f"{name.lower()}@{organization.slug if organization else 'nowhere'}.example"
@@ -251,7 +251,7 @@ def zed(person: Callable[..., User], rival: Organization) -> User:
 
 @dataclass
 class Key:
-    """A key of the cast: its row and its text, which only a test may keep."""
+    """An API key: its row and its text, which only a test may keep."""
 
     row: ApiKey
     text: str
@@ -263,7 +263,7 @@ class Key:
 
 @pytest.fixture
 def make_key(db: Any) -> Callable[..., Key]:
-    """Makes a key as the system does; the type ``partner`` with every scope unless said otherwise."""
+    """Return a function that creates a key as the system does: ``partner``, with every scope unless given others."""
 
     def make(
         organization: Organization, *scopes: str, type: str = "partner", actor: Actor | None = None, **values: Any
@@ -293,7 +293,7 @@ def admin_key(make_key: Callable[..., Key], acme: Organization) -> Key:
 
 
 class Api:
-    """The public API as a program calls it."""
+    """A client of the public API that sends JSON and authenticates with a key."""
 
     def __init__(self, key: Key | str | None = None) -> None:
         text = key.text if isinstance(key, Key) else key
@@ -318,9 +318,9 @@ def api() -> Callable[..., Api]:
 
 @pytest.fixture
 def browser_of(db: Any) -> Callable[..., Client]:
-    """A signed-in browser of somebody; ``confirmed``: the password was typed within the last 15 minutes.
+    """Return a function that signs a user in; ``confirmed``: the password was typed within the last 15 minutes.
 
-    Who has a second factor has passed the second step, too, unless ``second_step`` says no.
+    A user with a second factor has passed the second step too, unless ``second_step`` is false.
     """
 
     def sign_in(user: User, confirmed: bool = True, second_step: bool = True) -> Client:

@@ -1,4 +1,4 @@
-"""Every answer of the API, held against the document: used on each call of the suite, and by the fuzzer."""
+"""Check responses of the API against its OpenAPI document: each request of every test, and the fuzzer's."""
 
 import json
 from collections.abc import Mapping

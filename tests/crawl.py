@@ -15,7 +15,7 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 from django.urls import Resolver404, resolve
 from django.utils import translation
 
-from tests.house.routes import Route, of_door
+from tests.house.routes import Route, routes_for
 from tests.house.tree import ROOT
 
 MO = ROOT / "locale/fr/LC_MESSAGES/django.mo"
@@ -31,18 +31,18 @@ NOT_SEEN = {"healthz", "readyz", "metrics", "openapi", "home", "api_key_inventor
 MOST_OF_A_ROUTE = 4
 
 
-def pages(samples: Any, *doors: str) -> Iterator[tuple[Route, str]]:
-    """This will return each route that can be read, with the path of Acme's own objects."""
+def pages(samples: Any, *interfaces: str) -> Iterator[tuple[Route, str]]:
+    """Return each route that can be read, with the path of Acme's own objects."""
     others = {"key": "x", "uidb36": "1", "pk": 1, "token": "x" * 43, "app_label": "orgs", "content_type_id": 1,
               "url": "nowhere", "object_id": samples.rows["key"].pk}  # fmt: skip
-    for route in of_door(*doors):
+    for route in routes_for(*interfaces):
         if "GET" in route.methods and route.name not in NOT_SEEN:
-            values = {"slug": "acme", **samples.real(route)} if route.door == "page" else others
+            values = {"slug": "acme", **samples.real(route)} if route.interface == "page" else others
             yield route, route.at(**values)
 
 
 def linked(texts: dict[str, str]) -> dict[str, str]:
-    """This will return the links of pages, given by path, that lead to pages not among them, with where each was found.
+    """Return the links of pages, given by path, that lead to pages not among them, with where each was found.
 
     At most a few of each route, so that a list does not become a walk through all its filters.
     """
@@ -104,7 +104,7 @@ class PageReader(HTMLParser):
 
 @cache
 def is_untranslated(text: str) -> bool:
-    """This will tell whether a text on a French page is English that has a French translation.
+    """Tell whether a text on a French page is English that has a French translation.
 
     Looked up as it stands in all catalogues, Django's and the libraries' too; of the portal's own also with something
     filled in.

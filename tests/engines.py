@@ -1,4 +1,4 @@
-"""What tests of the engine share: endpoints, events, deliveries in numbers, threads, an engine on loopback."""
+"""Make endpoints, events and many deliveries, and run threads or a delivery engine on loopback."""
 
 import fcntl
 import os

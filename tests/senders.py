@@ -1,4 +1,4 @@
-"""What tests of sending share: a resolver that answers at once, a request, and ways to wait for its outcome."""
+"""Send webhook requests: a resolver that answers at once, a request, and ways to wait for its outcome."""
 
 import time
 from collections.abc import Callable

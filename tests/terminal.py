@@ -1,4 +1,4 @@
-"""Somebody at a terminal who types what a page says, in a folder of their own."""
+"""A shell in a folder of its own, in which commands of the documentation are typed."""
 
 import re
 import signal
@@ -24,7 +24,7 @@ class Shell:
         self.running: list[subprocess.Popen] = []
 
     def filled(self, command: str) -> str:
-        """This will put what was printed into the places that a page leaves open."""
+        """Put what was printed into the places that a page leaves open."""
         command = re.sub(r"(?:python3 |\.venv/bin/python )?manage\.py ", f"{sys.executable} manage.py ", command)
         for old, new in self.replaced.items():
             command = command.replace(old, new)
@@ -36,7 +36,7 @@ class Shell:
         return command
 
     def type(self, command: str) -> str:
-        """This will run a command to its end, or leave it running where it serves; gives what it printed."""
+        """Run a command to its end, or leave it running where it serves; gives what it printed."""
         words = self.filled(command)
         if words.startswith(("export ", "set -a")):
             self._export(words)
@@ -65,7 +65,7 @@ class Shell:
         return ""
 
     def stop(self) -> list[int]:
-        """This will end what was left running, as Ctrl-C does, and give the exit codes."""
+        """End what was left running, as Ctrl-C does, and give the exit codes."""
         for process in self.running:
             process.send_signal(signal.SIGINT)
         return [process.wait(timeout=demos.STOP_SECONDS) for process in self.running]

@@ -101,7 +101,7 @@ OTHERS = ("CONTRIBUTING.md", "SECURITY.md")
 
 
 def sections(page: str) -> dict[str, list[str]]:
-    """This will return the console commands under each heading, one text each, continued lines joined."""
+    """Return the console commands under each heading, one text each, continued lines joined."""
     text = read(page)
     bounds = [(match.start(), match[1]) for match in re.finditer(r"^## (.+)$", text, re.MULTILINE)]
     found: dict[str, list[str]] = {"": []}
@@ -114,7 +114,7 @@ def sections(page: str) -> dict[str, list[str]]:
 
 
 def part(page: str, heading: str) -> str:
-    """This will return the commands under a heading of the third level, as somebody copies them into a terminal."""
+    """Return the commands under a heading of the third level, as somebody copies them into a terminal."""
     text = read(page).partition(f"### {heading}\n")[2].partition("\n### ")[0]
     blocks = text.split("```console\n")[1:]
     assert blocks, heading
@@ -122,7 +122,7 @@ def part(page: str, heading: str) -> str:
 
 
 def excuse(page: str, command: str) -> str | None:
-    """This will return why a command is not typed here."""
+    """Return why a command is not typed here."""
     reasons = ELSEWHERE.get(page, {})
     return next((reason for beginning, reason in reasons.items() if command.startswith(beginning)), None)
 
@@ -153,7 +153,7 @@ def test_every_program_is_run():
 
 
 def program(page: str, name: str, folder: Path) -> Path:
-    """This will write a program of a page into a file."""
+    """Write a program of a page into a file."""
     code = next(block for where, block in fenced("python") if where == page and block.startswith(f"# {name}"))
     (folder / name).write_text(code, encoding="utf-8")
     return folder / name
@@ -172,7 +172,7 @@ def environment(demo):
 
 
 def shown_after(page: str, command: str) -> set[str]:
-    """This will return the names in the answer that a page shows under a command."""
+    """Return the names in the answer that a page shows under a command."""
     text = re.sub(r"\\\n *", "", read(page))
     line = re.search(re.escape(f"$ {command}\n") + r"(\{.*)\n", text)
     return set(re.findall(r'"(\w+)": ?', line[1])) if line else set()

@@ -1,4 +1,4 @@
-"""A moment, a key of twenty days, and calls of a key in the past."""
+"""Fixtures of API key tests: a clock, a key that expires in twenty days, and its requests in the past."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def used(key: ApiKey, at: datetime, status: int = 200, count: int = 1, **values: Any) -> None:
-    """This will store calls as the call log does."""
+    """Store calls as the call log does."""
     call = Call(
         id=new_uuid(),
         at=at,

@@ -1,4 +1,4 @@
-"""What tests of pages do again and again: read a form's token, send a form, read what a page says."""
+"""Send the forms of pages and read what a page says."""
 
 import html
 import re

@@ -18,7 +18,7 @@ ALL = "/o/acme/settings/integration/usage/"
 
 
 def words(page) -> str:
-    """This will return the page's text as a reader sees it, on one line."""
+    """Return the page's text as a reader sees it, on one line."""
     assert page.status_code == 200
     main = re.search(r"<main.*</main>", page.content.decode(), re.DOTALL)[0]
     return html.unescape(" ".join(re.sub(r"<[^>]+>", " ", main).split()))

@@ -1,4 +1,4 @@
-"""What tests of the chain share: a sealed log, its export, and a database owner who changes what he likes."""
+"""Make a sealed audit log, export it, and change rows as an owner of the database could."""
 
 import json
 from collections.abc import Iterator

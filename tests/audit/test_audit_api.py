@@ -14,7 +14,7 @@ from apps.audit.calls import record_call
 from apps.audit.models import ApiCall, RefusedCalls
 from apps.base.actor import Actor
 from apps.base.callers import Caller
-from tests.audit import door
+from tests.audit import request_identity
 from tests.audit.conftest import call_arguments, change, key_actor, make_request, person
 
 pytestmark = pytest.mark.django_db
@@ -22,10 +22,10 @@ view = AuditLog.as_view(route="/v1/audit-log")
 
 
 def get(actor: Actor, query: str = "") -> tuple[int, Any, str]:
-    door.callers.append(Caller(actor=actor))
-    with override_settings(PORTAL_KEY_AUTHENTICATION="tests.audit.door.authenticate"):
+    request_identity.callers.append(Caller(actor=actor))
+    with override_settings(PORTAL_KEY_AUTHENTICATION="tests.audit.request_identity.authenticate"):
         response = view(make_request(f"/v1/audit-log?{query}"))
-    door.callers.clear()
+    request_identity.callers.clear()
     response.render()
     return response.status_code, json.loads(response.content), response.headers.get("Link", "")
 

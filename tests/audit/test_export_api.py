@@ -54,7 +54,7 @@ def table(answer: Any) -> list[dict[str, str]]:
 
 
 def unescaped(cell: str) -> str:
-    """This will read a cell back by the rule that docs/api.md gives."""
+    """Read a cell back by the rule that docs/api.md gives."""
     inner = rf"(\A|[;\t\r\n])'(?=[\s']*[{TRIGGERS}])|\A'(?='*[\t\r\n])"
     return re.sub(inner, lambda match: match[1] or "", cell)
 

@@ -35,7 +35,7 @@ def exporter(organization: Any, label: str = "Ada") -> Any:
 
 
 def fill_calls(organization: Any, count: int) -> None:
-    """This will write calls past the log's own way: many, fast."""
+    """Write calls past the log's own way: many, fast."""
     now, key = timezone.now(), key_actor(organization)
     ApiCall.objects.bulk_create(
         [

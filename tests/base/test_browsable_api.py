@@ -67,7 +67,7 @@ def endpoint(acme: Any, ada: User) -> Endpoint:
 
 
 def page(answer: Any) -> str:
-    """This will return the text of a page, which must be one."""
+    """Return the text of a page, which must be one."""
     assert answer["Content-Type"] == "text/html; charset=utf-8"
     text: str = answer.content.decode()
     assert "<!doctype html>" in text
@@ -75,7 +75,7 @@ def page(answer: Any) -> str:
 
 
 def value_of(text: str, name: str, form: str) -> str:
-    """This will return what a field of an operation's form is filled with."""
+    """Return what a field of an operation's form is filled with."""
     within = text.split(f'id="{form}"', 1)[1].split("</form>", 1)[0]
     area = re.search(rf'<textarea[^>]* name="{name}"[^>]*>\n(.*?)</textarea>', within, re.DOTALL)
     found = area or re.search(rf'name="{name}"[^>]* value="([^"]*)"', within)

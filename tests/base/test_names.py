@@ -6,7 +6,7 @@ from django.core.management import CommandError, call_command
 
 from apps.api_keys.models import ApiKey
 from apps.orgs.models import Invitation, Organization, OutgoingMail, User
-from tests.organizations.doors import send
+from tests.organizations.forms import send
 
 pytestmark = pytest.mark.django_db
 BAD = [

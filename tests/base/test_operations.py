@@ -18,7 +18,7 @@ EVERY = [
 
 
 def named(each: Any) -> str:
-    """This will name a case by its operation."""
+    """Name a case by its operation."""
     return each.id if isinstance(each, Operation) else str(each)
 
 
@@ -71,4 +71,4 @@ def test_a_view_without_an_operation_does_not_load() -> None:
             """A view that says nothing."""
 
             def get(self, request: Any) -> None:
-                """This will answer."""
+                """Answer."""

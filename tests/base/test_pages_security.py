@@ -17,7 +17,7 @@ from apps.orgs import presenting
 from apps.orgs.tasks import send_due_mail
 from tests.conftest import PASSWORD
 from tests.house.conftest import operator, samples, working_operator  # noqa: F401
-from tests.house.routes import of_door
+from tests.house.routes import routes_for
 
 pytestmark = pytest.mark.django_db
 
@@ -85,7 +85,7 @@ def check_cookies(client: Client) -> None:
 
 def test_every_page_of_an_organization_has_the_policy(browser_of, ada, samples):  # noqa: F811
     browser = browser_of(ada)
-    for route in of_door("page"):
+    for route in routes_for("page"):
         if "GET" in route.methods:
             check_policy(browser.get(route.at(slug="acme", **samples.real(route))))
 
@@ -93,7 +93,7 @@ def test_every_page_of_an_organization_has_the_policy(browser_of, ada, samples):
 def test_every_page_of_an_account_has_the_policy(browser_of, ada):
     values = {"key": "x", "uidb36": "1", "pk": 1, "token": "x" * 43}
     for client in (Client(), browser_of(ada)):
-        for route in of_door("account", "other"):
+        for route in routes_for("account", "other"):
             if "GET" in route.methods and route.name != "set_language":
                 check_policy(client.get(route.at(**values)), is_public=route.name == PUBLIC)
 
@@ -101,7 +101,7 @@ def test_every_page_of_an_account_has_the_policy(browser_of, ada):
 def test_every_list_and_form_of_the_operators_has_the_policy(browser_of, working_operator, samples):  # noqa: F811
     browser, anybody = browser_of(working_operator), Client()
     values = {"object_id": samples.rows["key"].pk, "content_type_id": 1, "app_label": "orgs", "url": "nowhere"}
-    for route in of_door("admin"):
+    for route in routes_for("admin"):
         for client in (anybody, browser):
             if route.name not in ("admin:logout", "admin:jsi18n"):
                 check_policy(client.get(route.at(**values)))
@@ -320,7 +320,7 @@ def test_no_character_in_a_query_breaks_a_page_or_a_list(browser_of, ada, api, a
     broken = []
     for client, door in ((browser_of(ada), "page"), (api(admin_key).client, "api")):
         client.raise_request_exception = False
-        for route in of_door(door):
+        for route in routes_for(door):
             for word in WORDS if "GET" in route.methods else ():
                 path = route.at(slug="acme", **samples.real(route))
                 if client.get(f"{path}?{word}=a%00b").status_code >= 500:
@@ -332,7 +332,7 @@ def test_no_character_in_a_query_breaks_a_page_or_a_list(browser_of, ada, api, a
 def test_no_character_in_a_path_breaks_it(browser_of, ada, api, admin_key, acme, bad):
     for client, door in ((browser_of(ada), "page"), (api(admin_key).client, "api")):
         client.raise_request_exception = False
-        for route in of_door(door):
+        for route in routes_for(door):
             if route.objects and "GET" in route.methods:
                 path = route.at(slug="acme", **dict.fromkeys(route.objects, bad))
                 assert client.get(path).status_code == 404, path

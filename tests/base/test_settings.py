@@ -57,7 +57,7 @@ Read = Callable[..., dict[str, Any]]
 
 
 def environment(**changes: str | None) -> dict[str, str]:
-    """This will return the good values with some changed; None takes one away."""
+    """Return the good values with some changed; None takes one away."""
     return {name: value for name, value in {**GOOD, **changes}.items() if value is not None}
 
 

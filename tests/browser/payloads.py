@@ -24,7 +24,7 @@ LEFT_ALONE = {"AuditEntry", "EventType", "KeyType", "Scope", "SweepPlace", "Work
 
 
 def seed(samples: Any) -> int:
-    """This will fill every free text field of every row, and return how many values that were."""
+    """Fill every free text field of every row, and return how many values that were."""
     _record(samples)
     return sum(_fill(model) for model in apps.get_models() if model._meta.app_label in OUR_APPS)
 

@@ -39,7 +39,7 @@ def time_of(text: str) -> float:
 
 
 def difference(unknown: list[float], wrong: list[float]) -> tuple[float, float]:
-    """This will return the difference of the medians, and three standard errors of it, from the middle half."""
+    """Return the difference of the medians, and three standard errors of it, from the middle half."""
     spreads = []
     for times in (unknown, wrong):
         quarter, _middle, three_quarters = statistics.quantiles(times, n=4)

@@ -1,4 +1,4 @@
-"""Workers, web servers and a breakable road to PostgreSQL that a test starts, kills and watches, each by its own id."""
+"""Start, watch and kill workers and web servers, and a proxy to PostgreSQL that can be cut."""
 
 import http.client
 import json

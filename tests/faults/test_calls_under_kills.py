@@ -38,7 +38,7 @@ def two(request: pytest.FixtureRequest, tmp_path: Path, redis: RedisServer) -> I
 
 
 def rows_by_request(server: Portal, key_id: str) -> Counter[str]:
-    """This will move what Redis holds, and count the rows of a key by the id of their request."""
+    """Move what Redis holds, and count the rows of a key by the id of their request."""
     server.manage("worker", "--once")
     with closing(sqlite3.connect(server.folder / "portal.sqlite3", timeout=20)) as database:
         rows = database.execute("SELECT request_id FROM audit_apicall WHERE actor_id = ?", [key_id]).fetchall()

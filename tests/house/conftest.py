@@ -1,4 +1,4 @@
-"""Acme with one of everything, and strangers who must not see any of it."""
+"""Fixtures of the conventions: Acme with one object of each kind, and users who must not see any of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,11 +61,11 @@ class Samples:
     device_token: str = ""
 
     def real(self, route: Any) -> dict[str, str]:
-        """This will return the values of a route's parameters that name Acme's own objects."""
+        """Return the values of a route's parameters that name Acme's own objects."""
         return self._fill(route, lambda row: row.public_id)
 
     def unknown(self, route: Any) -> dict[str, str]:
-        """This will return ids of the same kind that nobody has."""
+        """Return ids of the same kind that nobody has."""
         return self._fill(route, lambda row: encode(row.id_prefix, new_uuid()))
 
     def _fill(self, route: Any, text_of: Callable[[Any], str]) -> dict[str, str]:
@@ -73,7 +73,7 @@ class Samples:
             return SHARED[route.name]
         values = {}
         for parameter in route.objects:
-            kind = SAMPLE_OF.get(route.name if route.door in ("api", "sdk") else parameter)
+            kind = SAMPLE_OF.get(route.name if route.interface in ("api", "sdk") else parameter)
             kind = SAMPLE_OF.get(f"{route.name} {parameter}", kind)
             if kind is None:
                 pytest.fail(f"add a sample for {{{parameter}}} of {route.name} ({route.path}) to SAMPLE_OF")
@@ -87,13 +87,13 @@ class Samples:
 
 
 def new_sdk_key(acme: Organization) -> Key:
-    """This will make an SDK key for iOS."""
+    """Make an SDK key for iOS."""
     new = sdk_actions.NewSdkKey(name="Field app", platform="ios", app_id="com.acme.app")
     return Key(*sdk_actions.create_sdk_key(actor=system(acme.pk), new=new))
 
 
 def active_device(key: Any) -> tuple[Activation, str]:
-    """This will give a place to one device, and return it with its token."""
+    """Give a place to one device, and return it with its token."""
     row = gate_rows.ROWS.get(key.key_id)
     actor = system(key.organization_id)
     activation, token, _is_new = sdk_actions.activate(actor=actor, row=row, device=sdk_actions.Device("phone-1"))

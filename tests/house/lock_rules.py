@@ -30,7 +30,7 @@ ENDS = (migrations.RemoveField, migrations.DeleteModel)
 
 
 def faults(migration: migrations.Migration, state: ProjectState) -> Iterator[str]:
-    """This will say what is wrong with each operation, and bring the state to what it is after the migration."""
+    """Say what is wrong with each operation, and bring the state to what it is after the migration."""
     made: set[str] = set()
     for operation in migration.operations:
         parts = getattr(operation, "database_operations", [operation])

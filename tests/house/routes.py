@@ -17,14 +17,14 @@ PARAMETER = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Route:
-    """One route: its name, its path with ``{parameters}``, its door and the methods it takes.
+    """One route: its name, its path with ``{parameters}``, its interface and the methods it takes.
 
-    The door ``sdk`` is the part of the API that apps call.
+    The interface ``sdk`` is the part of the API that apps call.
     """
 
     name: str
     path: str
-    door: str
+    interface: str
     methods: tuple[str, ...]
     view: Callable[..., Any]
 
@@ -39,19 +39,19 @@ class Route:
         return tuple(name for name in self.parameters if name != "slug")
 
     def at(self, **values: Any) -> str:
-        """This will return the path with its parameters filled in."""
+        """Return the path with its parameters filled in."""
         return PARAMETER.sub(lambda match: str(values[match[1]]), self.path)
 
 
 @cache
 def routes() -> tuple[Route, ...]:
-    """This will return every route of the product."""
+    """Return every route of the product."""
     return tuple(_walk(get_resolver().url_patterns, "/", ""))
 
 
-def of_door(*doors: str) -> list[Route]:
-    """This will return the routes of some doors: page, api, account, admin, other."""
-    return [route for route in routes() if route.door in doors]
+def routes_for(*interfaces: str) -> list[Route]:
+    """Return the routes of some interfaces: page, api, sdk, account, admin, other."""
+    return [route for route in routes() if route.interface in interfaces]
 
 
 def _walk(patterns: list[URLPattern | URLResolver], before: str, namespace: str) -> Iterator[Route]:
@@ -61,9 +61,9 @@ def _walk(patterns: list[URLPattern | URLResolver], before: str, namespace: str)
             inner = f"{namespace}{pattern.namespace}:" if pattern.namespace else namespace
             yield from _walk(pattern.url_patterns, path, inner)
         else:
-            door = _door(path)
+            interface = _interface(path)
             name = namespace + (pattern.name or f"unnamed {path}")
-            yield Route(name, path, door, _methods(pattern.callback, door), pattern.callback)
+            yield Route(name, path, interface, _methods(pattern.callback, interface), pattern.callback)
 
 
 def _template(pattern: Any) -> str:
@@ -74,12 +74,12 @@ def _template(pattern: Any) -> str:
     return re.sub(r"\(\?P<(\w+)>(?:\[[^\]]*\]|[^()])*\)", r"{\1}", text)
 
 
-def _door(path: str) -> str:
+def _interface(path: str) -> str:
     starts = {"/v1/sdk/": "sdk", "/v1": "api", "/account/": "account", "/admin/": "admin", "/o/{slug}/": "page"}
-    return next((door for start, door in starts.items() if path.startswith(start)), "other")
+    return next((interface for start, interface in starts.items() if path.startswith(start)), "other")
 
 
-def _methods(view: Callable[..., Any], door: str) -> tuple[str, ...]:
+def _methods(view: Callable[..., Any], interface: str) -> tuple[str, ...]:
     handlers = getattr(view, "cls", None) or getattr(view, "view_class", None)
     if handlers is not None:
         return tuple(name for name in METHODS if hasattr(handlers, name.lower()))

@@ -15,7 +15,7 @@ WORDS = ROOT / "apps/audit/words.py"
 
 
 def names_in_code() -> set[str]:
-    """This will return the plain strings of the product's code that have the form of an action."""
+    """Return the plain strings of the product's code that have the form of an action."""
     found = set()
     for path in python_modules():
         if path not in (VOCABULARY, WORDS) and "demo" not in path.parts:
@@ -24,7 +24,7 @@ def names_in_code() -> set[str]:
 
 
 def names_of_the_admin() -> set[str]:
-    """This will return what the operators' admin writes: ``audit_kind`` and what was done."""
+    """Return what the operators' admin writes: ``audit_kind`` and what was done."""
     found = set()
     for path in python_modules():
         for node in ast.walk(tree_of(path)):
@@ -34,7 +34,7 @@ def names_of_the_admin() -> set[str]:
 
 
 def actions_named() -> set[str]:
-    """This will return what is given to ``record`` and its like as an action, where it is plain."""
+    """Return what is given to ``record`` and its like as an action, where it is plain."""
     found = set()
     for path in python_modules():
         for _function, call in calls_in(path):

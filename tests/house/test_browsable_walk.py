@@ -14,20 +14,20 @@ from apps.base.rendering import SHOWN_ONCE
 from apps.orgs.models import User
 from tests.base.test_pages_security import check_policy
 from tests.house.conftest import NO_PATH, OPEN, Samples
-from tests.house.routes import of_door
+from tests.house.routes import routes_for
 
 pytestmark = pytest.mark.django_db
 
 HTML = {"Accept": "text/html"}
 FORM = "application/x-www-form-urlencoded"
 METHODS = ("POST", "PUT", "PATCH", "DELETE")
-ROUTES = [route for route in of_door("api", "sdk") if route.name not in (*NO_PATH, *OPEN)]
+ROUTES = [route for route in routes_for("api", "sdk") if route.name not in (*NO_PATH, *OPEN)]
 # What a form may hold besides: nothing of it is more than a text.
 ODD = {"name": "\u202e</script>", "limits": "[", "scopes": ",", "_before": "[1]", "_idempotency_key": "x y", "id": "1"}
 
 
 def undone(send: Callable[[], Any]) -> Any:
-    """This will return an answer without its effect."""
+    """Return an answer without its effect."""
     with transaction.atomic():
         answer = send()
         transaction.set_rollback(True)

@@ -65,23 +65,23 @@ class Day:
     session_key: str = ""
 
     def add_key(self, name: str, text: str) -> str:
-        """This will watch a key's text and, apart, its secret part."""
+        """Watch a key's text and, apart, its secret part."""
         self.secrets |= {name: text, f"secret part of {name}": text[16:48]}
         return text
 
     def add_signing_secret(self, name: str, text: str) -> str:
-        """This will watch a signing secret with and without its prefix."""
+        """Watch a signing secret with and without its prefix."""
         self.secrets |= {name: text, f"{name} without its prefix": text.removeprefix("whsec_")}
         return text
 
     def show(self, name: str, answer: Any) -> Any:
-        """This will keep a later answer, its headers included."""
+        """Keep a later answer, its headers included."""
         body = b"".join(answer.streaming_content) if answer.streaming else answer.content
         self.shown[name] = f"{dict(answer.headers)}\n{html.unescape(body.decode())}"
         return answer
 
     def found_in(self, text: str) -> list[str]:
-        """This will name the secrets that stand in a text."""
+        """Name the secrets that stand in a text."""
         return [name for name, secret in self.secrets.items() if secret in text]
 
 
@@ -269,10 +269,10 @@ def look_at_everything(day: Day, browser: Client, admin: Api, operator: Client) 
     ids = {name: row.public_id for name, row in samples.items()}
     ids["creator"] = ids["key_id"]
     for route in routes():
-        if "GET" in route.methods and route.door == "page":
+        if "GET" in route.methods and route.interface == "page":
             for query in ("", "?tab=verify", "?tab=settings", "?tab=test", "?tab=request"):
                 day.show(f"{route.name} {query}", browser.get(route.at(slug="acme", **ids) + query))
-        elif "GET" in route.methods and route.door == "api" and not route.parameters:
+        elif "GET" in route.methods and route.interface == "api" and not route.parameters:
             day.show(route.name, admin.get(route.path))
     for file_format in ("csv", "jsonl"):
         day.show(f"export as {file_format}", admin.get(f"/v1/audit-log/export?format={file_format}"))

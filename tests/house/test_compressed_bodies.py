@@ -6,7 +6,7 @@ import pytest
 
 from apps.audit.models import AuditEntry
 from tests.conftest import Api
-from tests.house.routes import of_door
+from tests.house.routes import routes_for
 from tests.house.test_conditions_walk import CHANGES, key_for
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +26,7 @@ def test_no_path_of_the_api_reads_one(samples, admin_key):
 
 def test_no_page_reads_one(samples, ada, browser_of):
     browser = browser_of(ada)
-    for route in of_door("page"):
+    for route in routes_for("page"):
         if "POST" in route.methods:
             answer = browser.post(route.at(slug="acme", **samples.real(route)), b"x", "text/plain", headers=CODED)
             assert (answer.status_code, answer["Accept-Encoding"]) == (415, "identity"), route

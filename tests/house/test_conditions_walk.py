@@ -11,12 +11,12 @@ from django.utils import timezone
 
 from tests.conftest import Api, Key
 from tests.house.conftest import NO_PATH, Samples
-from tests.house.routes import Route, of_door
+from tests.house.routes import Route, routes_for
 from tests.house.test_mass_assignment import GOOD, everything
 
 pytestmark = pytest.mark.django_db
 
-ROUTES = [route for route in of_door("api", "sdk") if route.name not in NO_PATH]
+ROUTES = [route for route in routes_for("api", "sdk") if route.name not in NO_PATH]
 # What answers something else each time, and a file that is read while it is sent.
 UNTAGGED = {"api-me", "api-usage", "api-api-key-usage", "api-audit-log-export"}
 # The list of what the caller does meanwhile holds the call itself.
@@ -40,7 +40,7 @@ STALE = '"AAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAA"'
 
 
 def key_for(route: Route, samples: Samples, admin_key: Key) -> Any:
-    return samples.app_key if route.door == "sdk" else admin_key
+    return samples.app_key if route.interface == "sdk" else admin_key
 
 
 def call(route: Route, method: str, samples: Samples, key: Any, **headers: str) -> Any:
@@ -64,7 +64,7 @@ def one_moment() -> Iterator[None]:
 
 
 def test_every_read_is_tagged_and_not_sent_twice(samples, admin_key, one_moment):
-    for route in (route for route in ROUTES if "GET" in route.methods and route.door == "api"):
+    for route in (route for route in ROUTES if "GET" in route.methods and route.interface == "api"):
         first = call(route, "GET", samples, admin_key)
         assert first.status_code == 200, route
         assert ("ETag" not in first.headers) == (route.name in UNTAGGED), route

@@ -30,14 +30,14 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
 def settings_variables() -> set[str]:
-    """This will return the variables that settings.py reads."""
+    """Return the variables that settings.py reads."""
     found = {text for name, call in calls_in(SETTINGS) if name in READERS for text in texts(call.args[:1])}
     # Some are read in a loop over (name, value) pairs, and are named as settings all the same.
     return {name for name in found if VARIABLE.fullmatch(name)}
 
 
 def error_classes() -> dict[str, type[errors.PortalError]]:
-    """This will return PortalError and what is made of it."""
+    """Return PortalError and what is made of it."""
     classes = inspect.getmembers(errors, inspect.isclass)
     return {name: each for name, each in classes if issubclass(each, errors.PortalError)}
 
@@ -55,20 +55,20 @@ def raised_codes() -> set[str]:
 
 
 def default_codes() -> set[str]:
-    """This will return the codes that error classes have unless told otherwise."""
+    """Return the codes that error classes have unless told otherwise."""
     signatures = (inspect.signature(each).parameters for each in error_classes().values())
     return {parameters["code"].default for parameters in signatures if "code" in parameters} - {inspect.Parameter.empty}
 
 
 def commands() -> set[str]:
-    """This will return the product's management commands."""
+    """Return the product's management commands."""
     places = ("apps/*/management/commands/*.py", "integrations_portal/management/commands/*.py")
     files = [path for place in places for path in ROOT.glob(place)]
     return {path.stem for path in files if not path.stem.startswith("_")} | {"test"}
 
 
 def metric_names() -> set[str]:
-    """This will return the names under which Prometheus sees the portal's metrics."""
+    """Return the names under which Prometheus sees the portal's metrics."""
     found = set()
     for path in python_modules():
         for function, call in calls_in(path):
@@ -79,18 +79,18 @@ def metric_names() -> set[str]:
 
 
 def routes() -> set[str]:
-    """This will return the routes of the API as they are served."""
+    """Return the routes of the API as they are served."""
     return {pattern.callback.view_initkwargs["route"] for app in APPS for pattern in app.api}
 
 
 def anchors(page: str) -> set[str]:
-    """This will return the anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", re.sub(r"(?ms)^```.*?^```", "", page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def unnamed(names: set[str], page: str) -> list[str]:
-    """This will return the names that a page does not have."""
+    """Return the names that a page does not have."""
     return sorted(name for name in names if not names_word(read(page), name))
 
 

@@ -39,29 +39,29 @@ ID = "{id}"
 
 @cache
 def pages() -> dict[str, str]:
-    """This will return the pages about what is there now: no history, and no records of decisions."""
+    """Return the pages about what is there now: no history, and no records of decisions."""
     left_out = ("CHANGELOG.md", "docs/adr/")
     return {name: page for name, page in documents().items() if not name.startswith(left_out)}
 
 
 def inline() -> dict[str, set[str]]:
-    """This will return the words set as code in each page's text."""
+    """Return the words set as code in each page's text."""
     return {name: set(INLINE.findall(FENCED.sub("", page))) for name, page in pages().items()}
 
 
 def fenced(*languages: str) -> list[tuple[str, str]]:
-    """This will return the fenced blocks in some languages, each with the name of its page."""
+    """Return the fenced blocks in some languages, each with the name of its page."""
     found = ((name, match) for name, page in pages().items() for match in FENCED.finditer(page))
     return [(name, match[2]) for name, match in found if match[1] in languages]
 
 
 def commands_of(block: str) -> str:
-    """This will return what a person types of a console block: its lines after ``$``, and what continues them."""
+    """Return what a person types of a console block: its lines after ``$``, and what continues them."""
     return "".join(match[1] for match in re.finditer(r"^ *\$ ((?:.*\\\n)*.*(?:\n|\Z))", block, re.MULTILINE))
 
 
 def unknown(pattern: str, known: set[str]) -> list[str]:
-    """This will return the words of a form that the pages set as code and that are not known."""
+    """Return the words of a form that the pages set as code and that are not known."""
     found = {(name, word) for name, words in inline().items() for each in words for word in re.findall(pattern, each)}
     return sorted(f"{name}: {word}" for name, word in found if word not in known)
 
@@ -163,7 +163,7 @@ def test_every_metric_has_its_rule_and_every_rule_its_row():
 
 
 def typed() -> list[tuple[str, str]]:
-    """This will return every command line with ``manage.py`` in it: what is typed, and what is set as code."""
+    """Return every command line with ``manage.py`` in it: what is typed, and what is set as code."""
     blocks = [(name, commands_of(block).replace("\\\n", " ")) for name, block in fenced("console")]
     lines = [(name, line) for name, block in blocks for line in block.splitlines()]
     return [(name, line) for name, line in (*lines, *((n, w) for n, ws in inline().items() for w in ws))

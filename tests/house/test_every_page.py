@@ -46,7 +46,7 @@ def read(browser: Client, path: str) -> Any:
 
 
 def english_in(answer: Any) -> list[str]:
-    """This will return the words of a French page that are English."""
+    """Return the words of a French page that are English."""
     words = PageReader(answer.content.decode()).words - OWN_WORDS - NAMES
     return sorted(word for word in words if is_untranslated(word))
 

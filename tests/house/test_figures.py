@@ -14,13 +14,13 @@ COMMAND = re.compile(r"`(bench|test) ([^`]+)`")
 
 
 def rows() -> list[tuple[str, str]]:
-    """This will return each figure with where it comes from."""
+    """Return each figure with where it comes from."""
     table = read("docs/figures.md").partition("|---|---|")[2].partition("In the other pages:")[0]
     return [(match["figure"], match["source"]) for match in ROW.finditer(table)]
 
 
 def measured() -> str:
-    """This will return what the README says was measured."""
+    """Return what the README says was measured."""
     promises = read("README.md").partition("## Promises")[2].partition("\n## ")[0]
     lines = [line for line in promises.splitlines() if line.startswith("| ") and not line.startswith("| promise")]
     return "\n".join(line.rstrip(" |").rsplit(" | ", 1)[1] for line in lines)

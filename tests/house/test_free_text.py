@@ -18,7 +18,7 @@ from apps.base.secrets import new_key
 from apps.base.serializers import Address, StrictSerializer, Text
 from apps.webhooks.models import Endpoint, Event
 from tests.house.conftest import Samples
-from tests.house.routes import of_door, routes
+from tests.house.routes import routes, routes_for
 
 # Texts of the API that are not shown as they came: a rule of their own, or no rule because they are secret.
 OPAQUE = {
@@ -54,7 +54,7 @@ def leaves(field: serializers.Field, name: str) -> Iterator[tuple[str, serialize
 
 
 def texts_of_bodies() -> Iterator[tuple[str, serializers.Field]]:
-    for route in of_door("api", "sdk"):
+    for route in routes_for("api", "sdk"):
         for operation in route.view.cls.offers.values():
             if operation.body is not None:
                 yield from leaves(operation.body(), "")

@@ -77,7 +77,7 @@ class Missing(gettext.NullTranslations):
 
 
 def text_of(name, arguments):
-    """This will return the text that a call marks, or None where it names none."""
+    """Return the text that a call marks, or None where it names none."""
     found = dict(zip(SHAPES.get(name, ""), arguments, strict=False))
     if len(found) < len(SHAPES.get(name, "s")) or None in found.values():
         return None
@@ -97,7 +97,7 @@ def texts_of_template(path):
 
 @cache
 def marked():
-    """This will return every text of the sources with the first file that has it."""
+    """Return every text of the sources with the first file that has it."""
     found = {}
     pages = sorted(path for kind in ("html", "txt") for path in (ROOT / "templates").rglob(f"*.{kind}"))
     for files, texts_of in ((python_modules(), texts_of_module), (pages, texts_of_template)):
@@ -110,7 +110,7 @@ def marked():
 
 @cache
 def translated():
-    """This will return what the compiled catalogue says for each text: one form, or one each for 1 and 2."""
+    """Return what the compiled catalogue says for each text: one form, or one each for 1 and 2."""
     with MO.open("rb") as file:
         catalogue = gettext.GNUTranslations(file)
     catalogue.add_fallback(Missing())
@@ -131,7 +131,7 @@ def placeholders(text):
 
 
 def babel(module):
-    """This will import a module of Babel, which the development lock has and the one for `manage.py test` has not."""
+    """Import a module of Babel, which the development lock has and the one for `manage.py test` has not."""
     if os.environ.get("CI") == "true":
         return __import__(module, fromlist=["*"])
     return pytest.importorskip(module, reason="Babel is not installed: `pip install -r requirements/dev.txt`")

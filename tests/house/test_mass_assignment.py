@@ -20,7 +20,7 @@ from apps.orgs.models import Membership, Organization, Role, User
 from tests.conftest import Api, Key
 from tests.engines import DATA
 from tests.house.conftest import NO_PATH, Samples
-from tests.house.routes import Route, of_door
+from tests.house.routes import Route, routes_for
 
 pytestmark = pytest.mark.django_db
 
@@ -79,17 +79,17 @@ class Case:
 
 CASES = [
     Case(route, method)
-    for route in of_door("api")
+    for route in routes_for("api")
     if route.name not in NO_PATH
     for method in route.methods
     if method in ("POST", "PUT", "PATCH")
 ]
-FORMS = [route for route in of_door("page") if "POST" in route.methods]
+FORMS = [route for route in routes_for("page") if "POST" in route.methods]
 EACH = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 def everything() -> Rows:
-    """This will return every row but the traces of calls."""
+    """Return every row but the traces of calls."""
     found = {}
     for model in apps.get_models():
         is_entry = model._meta.label == "audit.AuditEntry"
@@ -101,7 +101,7 @@ def everything() -> Rows:
 
 
 def names_of_models() -> set[str]:
-    """This will return the name of every field of every model, with and without ``_id``."""
+    """Return the name of every field of every model, with and without ``_id``."""
     fields = [field for model in apps.get_models() for field in model._meta.get_fields()]
     return {name for field in fields for name in (field.name, getattr(field, "attname", field.name))}
 
@@ -144,7 +144,7 @@ def body_of(asked: list[type[serializers.Serializer]], samples: Samples, admin_k
 
 
 def hostile(serializer: serializers.Serializer, rival: Organization) -> dict[str, Any]:
-    """This will return every name that the body does not have, with a value that somebody would like."""
+    """Return every name that the body does not have, with a value that somebody would like."""
     values: dict[str, Any] = dict.fromkeys({*names_of_models(), *FAVOURITES}, True)
     for name in values:
         if "org" in name or "tenant" in name:
@@ -159,7 +159,7 @@ def hostile(serializer: serializers.Serializer, rival: Organization) -> dict[str
 def nested(
     serializer: serializers.Serializer, body: dict[str, Any], rival: Organization
 ) -> Iterator[tuple[dict[str, Any], set[str]]]:
-    """This will return the good body once for each inner object, with hostile names in it, and what they are called."""
+    """Return the good body once for each inner object, with hostile names in it, and what they are called."""
     for name, field in serializer.fields.items():
         inner = field if isinstance(field, serializers.Serializer) else getattr(field, "child", None)
         if not isinstance(inner, serializers.Serializer):
@@ -201,7 +201,7 @@ def test_a_good_body_changes_what_it_says_and_no_more(case, body_of, samples, ad
 
 
 def check(before: Rows, after: Rows, acme: Organization, rival: Organization) -> None:
-    """This will compare: what is fixed is as it was, Rival's too, and what is new belongs to Acme without rights."""
+    """Compare: what is fixed is as it was, Rival's too, and what is new belongs to Acme without rights."""
     for place, row in before.items():
         then = after.get(place)
         if then is None:

@@ -27,7 +27,7 @@ FROZEN = re.compile(r"apps\.base\.(identifiers|crypto|schema_changes)|apps\.\w+\
 
 
 def own_labels() -> set[str]:
-    """This will return the labels of the project's own apps."""
+    """Return the labels of the project's own apps."""
     return {app.label for app in apps.get_app_configs() if app.name.split(".")[0] in PACKAGES}
 
 

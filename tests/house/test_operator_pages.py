@@ -23,7 +23,7 @@ from apps.orgs.models import OutgoingMail, User
 from apps.webhooks.models import Endpoint, EndpointSecret, EventType
 from integrations_portal.operators import LEFT_OUT
 from tests.conftest import PASSWORD, Key
-from tests.house.routes import of_door
+from tests.house.routes import routes_for
 
 pytestmark = pytest.mark.django_db
 
@@ -193,7 +193,7 @@ def test_every_page_opens_for_an_operator_and_for_nobody_else(filled, olga, brow
 
 def test_every_address_of_the_site_asks_for_the_second_step(filled, browser_of, working_operator, ada):
     values = {"object_id": filled.rows["key"].pk, "content_type_id": 1, "app_label": "orgs", "url": "nowhere"}
-    routes = of_door("admin")
+    routes = routes_for("admin")
     half, others = browser_of(working_operator, second_step=False), routes[::9]
     for browser, some in ((half, routes), (browser_of(ada), others), (Client(), others)):
         for route in some:

@@ -19,14 +19,14 @@ SERVICES = {"postgres", "redis", "migrate", "web", "worker"}
 
 
 def dockerfile() -> list[tuple[str, str]]:
-    """This will return the instructions of the Dockerfile with their arguments, lines joined."""
+    """Return the instructions of the Dockerfile with their arguments, lines joined."""
     lines = [line for line in read("Dockerfile").splitlines() if line.strip() and not line.lstrip().startswith("#")]
     joined = re.sub(r"\\\n\s*", " ", "\n".join(lines))
     return [(name, rest.strip()) for name, _, rest in (line.partition(" ") for line in joined.splitlines())]
 
 
 def compose() -> dict:
-    """This will read compose.yaml, merges applied."""
+    """Read compose.yaml, merges applied."""
     return yaml.safe_load(read("compose.yaml"))
 
 

@@ -18,7 +18,7 @@ from apps.base.secrets import new_key
 from apps.orgs.models import User
 from tests.conftest import Api, Key
 from tests.house.conftest import NO_PATH, OPEN, Samples
-from tests.house.routes import Route, of_door, routes
+from tests.house.routes import Route, routes, routes_for
 
 pytestmark = pytest.mark.django_db
 
@@ -213,7 +213,7 @@ API_ROWS = list(rows(API, PEOPLE + KEYS, has_scope=True))
 
 
 def outcome(answer: Any) -> str:
-    """This will put an answer into a word of the tables."""
+    """Put an answer into a word of the tables."""
     if answer.status_code == 302 and answer["Location"].startswith(reverse("account_login")):
         return "in"
     is_refusal = answer.status_code in (401, 403, 404, 405) or answer.status_code >= 500
@@ -221,7 +221,7 @@ def outcome(answer: Any) -> str:
 
 
 def call_and_undo(client: Client, method: str, path: str, **options: Any) -> str:
-    """This will make a call and take back what it did, so that the next caller finds everything as it was."""
+    """Make a call and take back what it did, so that the next caller finds everything as it was."""
     with transaction.atomic():
         answer = client.generic(method, path, b"{}", content_type="application/json", **options)
         transaction.set_rollback(True)
@@ -270,12 +270,12 @@ def test_a_lower_scope_of_the_same_resource_is_not_enough(samples, make_key, acm
 
 def test_every_page_has_a_row():
     declared = {(row.name, row.method) for row in PAGE_ROWS}
-    assert declared == {(route.name, method) for route in of_door("page") for method in route.methods}
+    assert declared == {(route.name, method) for route in routes_for("page") for method in route.methods}
 
 
 def test_every_route_of_the_api_has_a_row():
     declared = {(row.name, row.method) for row in API_ROWS}
-    existing = [route for route in of_door("api", "sdk") if route.name not in NO_PATH]
+    existing = [route for route in routes_for("api", "sdk") if route.name not in NO_PATH]
     assert declared == {(route.name, method) for route in existing for method in route.methods}
 
 
@@ -296,7 +296,7 @@ def test_a_session_counts_only_where_a_page_is_asked_for(people):
 
 @pytest.mark.parametrize("row", [row for row in API_ROWS if row.method != "GET" and row.name not in OPEN], ids=str)
 def test_a_session_changes_nothing_without_the_token_of_its_form(row: Row, samples: Samples, ada: User):
-    """The views of DRF are exempt from Django's check: the door of sessions has to make it."""
+    """The views of DRF are exempt from Django's check: the authentication of sessions has to make it."""
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(ada)
     path = row.route.at(**samples.real(row.route)) + "?organization=acme"
@@ -311,12 +311,12 @@ def test_a_key_needs_no_token(acme_key):
     assert client.post("/v1/users", body, content_type="application/json").status_code == 201
 
 
-# The operators' door
+# The admin
 
 
 def test_no_customer_signs_in_to_the_admin(people, samples):
     values = {"object_id": samples.rows["key"].pk, "content_type_id": 1, "app_label": "orgs", "url": "nowhere"}
-    for route in of_door("admin"):
+    for route in routes_for("admin"):
         if route.name in ("admin:login", "admin:logout"):
             continue
         for name, client in people.items():

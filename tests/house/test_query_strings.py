@@ -8,18 +8,18 @@ from django.test import Client
 
 from tests.conftest import Api, Key
 from tests.house.conftest import NO_PATH, OPEN, Samples
-from tests.house.routes import Route, of_door
+from tests.house.routes import Route, routes_for
 from tests.house.test_mass_assignment import GOOD, everything
 
 pytestmark = pytest.mark.django_db
 
-ROUTES = [route for route in of_door("api", "sdk") if route.name not in NO_PATH]
+ROUTES = [route for route in routes_for("api", "sdk") if route.name not in NO_PATH]
 EVERY = [(route, method) for route in ROUTES for method in route.methods]
 HTML = {"Accept": "text/html"}
 
 
 def call(route: Route, method: str, query: str, samples: Samples, key: Key) -> Any:
-    caller: Any = samples.app_key if route.door == "sdk" else key
+    caller: Any = samples.app_key if route.interface == "sdk" else key
     body = GOOD.get(route.name, {}) if method in ("POST", "PUT", "PATCH") else None
     return getattr(Api(caller), method.lower())(f"{route.at(**samples.real(route))}?{query}", body)
 

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.servers import sigint_ignored
 
 pytestmark = pytest.mark.pure
 
-THIS_FILE = "tests/house/test_repository.py"
+THIS_FILE = relative(Path(__file__))
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root|home/[a-z][\w-]*|Users/\w+|opt/venv)(?![\w@.-])|\.\./shared\b")
 REGISTRY = re.compile(
     r"pypi\.org|pythonhosted\.org|registry\.npmjs|--(?:extra-)?index-url|--find-links|//[^\s/]+/simple\b"
@@ -21,7 +22,7 @@ MOST_BYTES = 1_000_000
 
 
 def lines_with(pattern: re.Pattern[str]) -> list[str]:
-    """This will list where a pattern stands in the repository's text files."""
+    """List where a pattern stands in the repository's text files."""
     found = []
     for path in repository_files():
         raw = path.read_bytes()

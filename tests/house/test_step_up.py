@@ -19,7 +19,7 @@ from apps.orgs.models import Membership, User
 from tests.authenticators import code_now, give_app
 from tests.conftest import PASSWORD
 from tests.house.conftest import Samples
-from tests.house.routes import Route, of_door
+from tests.house.routes import Route, routes_for
 
 pytestmark = pytest.mark.django_db
 
@@ -114,9 +114,9 @@ GOOD = {
 
 
 def forms() -> list[Route]:
-    """This will return every route of a page that takes a POST."""
-    own = [route for route in of_door("account") if "POST" in getattr(route.view, "methods", ("POST",))]
-    return [route for route in of_door("page") if "POST" in route.methods] + own
+    """Return every route of a page that takes a POST."""
+    own = [route for route in routes_for("account") if "POST" in getattr(route.view, "methods", ("POST",))]
+    return [route for route in routes_for("page") if "POST" in route.methods] + own
 
 
 def test_every_form_has_a_row():
@@ -140,7 +140,9 @@ def test_it_asks_who_has_not_confirmed_lately(
         Membership.objects.filter(user_id=samples.rows["user"].pk).update(role="owner")
     if route.name == "mfa_activate_totp":
         Authenticator.objects.filter(type="totp").delete()
-    values = {"slug": "acme", "pk": passkey.pk} if route.door == "account" else {"slug": "acme", **samples.real(route)}
+    values = (
+        {"slug": "acme", "pk": passkey.pk} if route.interface == "account" else {"slug": "acme", **samples.real(route)}
+    )
     path = route.at(**values)
     browser = browser_of(ada, confirmed=False)
     with transaction.atomic():

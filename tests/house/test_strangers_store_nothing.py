@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.audit import call_writer
 from apps.audit.models import RefusedCalls
 from tests.house.conftest import NO_PATH, Samples
-from tests.house.routes import of_door
+from tests.house.routes import routes_for
 from tests.identity_provider import IdentityProvider
 
 pytestmark = pytest.mark.django_db
@@ -42,8 +42,10 @@ def written(queries: list[dict[str, str]]) -> list[str]:
 
 
 def paths(samples: Samples) -> Iterator[str]:
-    for route in of_door("page", "account", "admin", "other", "api", "sdk"):
-        objects = samples.real(route) if route.door in ("page", "api", "sdk") else {"object_id": samples.rows["key"].pk}
+    for route in routes_for("page", "account", "admin", "other", "api", "sdk"):
+        objects = (
+            samples.real(route) if route.interface in ("page", "api", "sdk") else {"object_id": samples.rows["key"].pk}
+        )
         yield NO_PATH.get(route.name) or route.at(**{**OTHERS, **objects})
     yield from ("/nowhere/at/all", "/account/login/?next=/o/acme/", "/account/sso/?next=/o/acme/", "/i18n/setlang/")
 

@@ -23,14 +23,14 @@ from apps.sdk_keys import actions as sdk_actions
 from apps.sdk_keys.models import SdkKey
 from tests.conftest import ALL_SCOPES, Key
 from tests.house.conftest import NO_PATH, OPEN, SHARED, Samples
-from tests.house.routes import METHODS, Route, of_door
+from tests.house.routes import METHODS, Route, routes_for
 
 pytestmark = pytest.mark.django_db
 
-PAGES = of_door("page")
-OBJECTS = [route for route in of_door("page", "api") if route.objects and route.name not in SHARED]
-API_OBJECTS = [route for route in OBJECTS if route.door == "api"]
-LISTS = [route for route in of_door("api") if not route.parameters and "GET" in route.methods]
+PAGES = routes_for("page")
+OBJECTS = [route for route in routes_for("page", "api") if route.objects and route.name not in SHARED]
+API_OBJECTS = [route for route in OBJECTS if route.interface == "api"]
+LISTS = [route for route in routes_for("api") if not route.parameters and "GET" in route.methods]
 # What a list does not answer without.
 NEEDED = {"api-audit-log-export": "format=jsonl", "api-descendants": "of=user_01JD2V8Q4ZK7M3X9T5B6CW"}
 HTML = {"Accept": "text/html"}
@@ -77,7 +77,7 @@ def untouched(samples: Samples, rival: Organization) -> Callable[[], AbstractCon
 
 
 def refusal(route: Route, method: str) -> int:
-    """This will return 405 where the route has no such method, else 404."""
+    """Return 405 where the route has no such method, else 404."""
     return 405 if method not in route.methods else 404
 
 
@@ -88,7 +88,7 @@ def call(client: Client, method: str, path: str, **options: Any) -> Any:
 
 
 def without_chance(answer: Any, *ids: str) -> str:
-    """This will return a body less what differs from answer to answer: request id, form token, nonce, the asked id."""
+    """Return a body less what differs from answer to answer: request id, form token, nonce, the asked id."""
     text = answer.content.decode()
     for word in (answer["X-Request-ID"], *ids):
         text = text.replace(word, "…")
@@ -154,7 +154,7 @@ def test_it_is_not_found_with_a_session(request, route, who, samples, untouched,
                 assert answer.status_code == (refusal(route, method) if acts_somewhere else 404), (query, method)
 
 
-@each([route for route in of_door("api", "sdk") if route.name not in (*NO_PATH, *OPEN)])
+@each([route for route in routes_for("api", "sdk") if route.name not in (*NO_PATH, *OPEN)])
 def test_it_is_401_for_nobody(route, samples, untouched, client):
     with untouched():
         for method in METHODS:
@@ -162,7 +162,7 @@ def test_it_is_401_for_nobody(route, samples, untouched, client):
             assert (answer.status_code, answer.json()["code"]) == (401, "missing_api_key"), method
 
 
-@each([route for route in of_door("sdk") if route.objects])
+@each([route for route in routes_for("sdk") if route.objects])
 def test_a_device_of_acme_is_not_found_with_an_sdk_key_of_rival(route, samples, untouched, rival, api):
     new = sdk_actions.NewSdkKey(name="Theirs", platform="ios", app_id="com.rival.app")
     _row, text = sdk_actions.create_sdk_key(actor=system(rival.pk), new=new)
@@ -178,7 +178,7 @@ def test_a_device_of_acme_is_not_found_with_an_sdk_key_of_rival(route, samples, 
 
 @each(OBJECTS)
 def test_somebody_elses_id_looks_like_an_unknown_one(route, samples, keys, api, browser_of, zed):
-    client = browser_of(zed) if route.door == "page" else api(keys["admin"]).client
+    client = browser_of(zed) if route.interface == "page" else api(keys["admin"]).client
     for method in route.methods:
         real, unknown = samples.real(route), samples.unknown(route)
         theirs = call(client, method, route.at(slug="rival", **real))
@@ -254,7 +254,7 @@ def test_somebody_elses_second_factor_is_not_found(samples, untouched, browser_o
     session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "password", "at": time.time(), "reauthenticated": True}]
     session.save()
     hers = ada.authenticator_set.get().pk
-    routes = [route for route in of_door("account") if "pk" in route.parameters]
+    routes = [route for route in routes_for("account") if "pk" in route.parameters]
     with untouched():
         for route in routes:
             for method in route.methods:
@@ -269,6 +269,6 @@ def test_the_walk_notices_a_change(samples, untouched):
 
 
 def test_the_walk_covers_pages_and_api():
-    names = [route.name for route in of_door("page", "api")]
+    names = [route.name for route in routes_for("page", "api")]
     assert len(names) == len(set(names))
     assert {"overview", "api_key", "webhook", "audit", "api-users", "api-webhook-endpoint"} <= set(names)

@@ -17,11 +17,11 @@ from apps.base.middleware import METHODS
 from apps.orgs.models import User
 from tests.base.test_pages_security import check_policy
 from tests.house.conftest import Samples
-from tests.house.routes import Route, of_door
+from tests.house.routes import Route, routes_for
 
 pytestmark = pytest.mark.django_db
 
-BROWSED = of_door("page", "account", "admin", "other")
+BROWSED = routes_for("page", "account", "admin", "other")
 # Django's own catalogue of JavaScript words; it is no page and takes nothing.
 ODD = ("TRACE", "CONNECT", "PROPFIND", "FOO")
 REFUSED = (302, 400, 403, 404, 405)
@@ -29,7 +29,7 @@ REFUSED = (302, 400, 403, 404, 405)
 
 @pytest.fixture
 def everybody(samples: Samples, ada: User, operator: User, browser_of: Any) -> dict[str, Client]:
-    """Nobody, an owner, and an operator with a second step: between them they open every door."""
+    """Nobody, an owner, and an operator with a second step: between them they may open every page."""
     Authenticator.objects.filter(user=ada).delete()  # the sample has no real credential: nobody can confirm by it
     Authenticator.objects.create(user=operator, type=Authenticator.Type.TOTP, data={"secret": "JBSWY3DPEHPK3PXP"})
     clients = {"nobody": Client(), "owner": browser_of(ada), "operator": browser_of(operator)}
@@ -43,7 +43,7 @@ def paths(samples: Samples) -> Iterator[tuple[Route, str]]:
     others = {"object_id": samples.rows["key"].pk, "content_type_id": 1, "app_label": "orgs", "url": "nowhere",
               "key": "x", "uidb36": "1", "pk": 1, "token": "x" * 43}  # fmt: skip
     for route in BROWSED:
-        values = {"slug": "acme", **samples.real(route)} if route.door == "page" else others
+        values = {"slug": "acme", **samples.real(route)} if route.interface == "page" else others
         yield route, route.at(**values)
 
 
@@ -56,7 +56,7 @@ def test_no_form_is_taken_without_its_token(everybody, samples):
     for number, (route, path) in enumerate(paths(samples)):
         body, content_type = bodies[number % len(bodies)]
         for who, client in everybody.items():
-            if who == "owner" or route.door in ("account", "admin"):
+            if who == "owner" or route.interface in ("account", "admin"):
                 answer = client.generic("POST", path, body, content_type=content_type)
                 assert answer.status_code == 403, (who, route.name, answer.status_code)
         check_policy(answer)
@@ -95,7 +95,7 @@ def test_no_header_is_of_the_callers_making(everybody, samples):
     query = "&".join(f"{name}={evil}" for name in ("next", "q", "status", "type", "tab", "cursor", "page", "language"))
     for who, client in everybody.items():
         for route, path in paths(samples):
-            if (who == "operator") != (route.door == "admin"):
+            if (who == "operator") != (route.interface == "admin"):
                 continue
             answer = client.get(f"{path}?{query}")
             assert answer.status_code < 500 and "canary" not in client.cookies, (who, route.name, answer.status_code)
@@ -112,6 +112,6 @@ def test_the_walk_reaches_pages_that_answer(everybody, samples):
     """A walk that is refused everywhere would prove nothing."""
     opened = {"owner": 0, "operator": 0}
     for route, path in paths(samples):
-        who = "operator" if route.door == "admin" else "owner"
+        who = "operator" if route.interface == "admin" else "owner"
         opened[who] += "GET" in route.methods and everybody[who].get(path).status_code == 200
     assert opened["owner"] > 25 and opened["operator"] > 30

@@ -1,4 +1,4 @@
-"""A fuzzer whose calls reach Acme's objects."""
+"""Fixtures of API document tests: a fuzzer whose requests reach Acme's objects."""
 
 import re
 import socket
@@ -9,10 +9,10 @@ from django.db import connection
 
 from apps.credentials.rules import Lifetime
 from tests.contract import Contract
-from tests.house import conftest as house
+from tests.house import conftest as conventions
 from tests.openapi.fuzzing import Caller, Fuzzer
 
-samples = house.samples
+samples = conventions.samples
 KINDS = {
     "users": "user", "invitations": "invitation", "api-keys": "key", "webhook-endpoints": "endpoint",
     "events": "event", "deliveries": "delivery", "replays": "replay", "sdk-keys": "sdk_key", "sdk": "activation",
@@ -26,7 +26,9 @@ def _of_this_machine(host: Any, *rest: Any, _look_up: Any = socket.getaddrinfo, 
 
 
 @pytest.fixture
-def fuzzer(samples: house.Samples, make_key: Any, acme: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Fuzzer:
+def fuzzer(
+    samples: conventions.Samples, make_key: Any, acme: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> Fuzzer:
     """With a key that may do everything and has no limits, an SDK key with a device, and one object of each kind."""
     monkeypatch.setattr(socket, "getaddrinfo", _of_this_machine)
     # A web server's application closes what the test has its transaction in.

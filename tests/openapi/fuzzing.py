@@ -69,7 +69,7 @@ class Findings:
     _told: int = 0
 
     def table(self) -> str:
-        """This will say per class how many cases there were and how they were answered."""
+        """Say per class how many cases there were and how they were answered."""
         lines = []
         for name, seen in sorted(self.statuses.items()):
             told = ", ".join(f"{status}: {count}" for status, count in sorted(seen.items()))
@@ -78,7 +78,7 @@ class Findings:
         return "\n".join([*lines, f"{'all':24} {whole.total():6} cases   {dict(sorted(whole.items()))}"])
 
     def news(self) -> list[str]:
-        """This will return what did not hold since the last time."""
+        """Return what did not hold since the last time."""
         found = list(self.wrong.values())[self._told :]
         self._told += len(found)
         return found
@@ -107,16 +107,16 @@ class Fuzzer:
         self._guarded: set[str] = set()
 
     def operations(self) -> Iterator[Any]:
-        """This will go through the operations of the document."""
+        """Go through the operations of the document."""
         for found in self.schema.get_all_operations():
             yield found.ok()
 
     def class_of(self, operation: Any) -> str:
-        """This will name the view class that answers an operation."""
+        """Name the view class that answers an operation."""
         return self.contract.view_name(operation.path)
 
     def boundaries(self, operation: Any, step: int = 1) -> None:
-        """This will send what lies on and beyond each limit of the schema: all of it, or each so many-th case."""
+        """Send what lies on and beyond each limit of the schema: all of it, or each so many-th case."""
         self.schema.coverage_unexpected_methods_seen.clear()
         config = self.schema.config.generation_for(operation=operation, phase="coverage")
         cases = self.schema.iter_coverage_cases(operation, generation_modes=BOTH, generation_config=config)
@@ -126,7 +126,7 @@ class Fuzzer:
             self.send(case)
 
     def random(self, operation: Any, cases: int) -> None:
-        """This will send so many cases, good and bad ones, the same in each run."""
+        """Send so many cases, good and bad ones, the same in each run."""
 
         @settings(
             max_examples=cases, derandomize=True, database=None, deadline=None,
@@ -151,7 +151,7 @@ class Fuzzer:
         return found
 
     def send(self, case: Case, noise: Mapping[str, str] = MappingProxyType({})) -> None:
-        """This will make one call, judge its answer, and take back what it did."""
+        """Make one call, judge its answer, and take back what it did."""
         operation = case.operation
         headers = {**noise, **self.caller_of(operation.path).headers}
         self._forget()

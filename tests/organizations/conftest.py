@@ -1,4 +1,4 @@
-"""One of everything of Acme, as the tests of the house have it."""
+"""Fixtures of organization tests: one object of each kind that belongs to Acme."""
 
 from tests.house.conftest import samples
 

@@ -8,7 +8,7 @@ from apps.base.errors import Conflict
 from apps.orgs import organizations
 from apps.orgs.models import Organization
 from apps.webhooks.models import Endpoint
-from tests.organizations.doors import actor_of
+from tests.organizations.forms import actor_of
 
 pytestmark = pytest.mark.django_db
 KEY = {"org": "acme", "type": "partner", "name": "Late", "scopes": "users:read"}

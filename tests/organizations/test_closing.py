@@ -22,7 +22,7 @@ from apps.webhooks import publishing
 from apps.webhooks.models import Attempt, Delivery, Endpoint, Event, ReplayJob
 from tests.conftest import PASSWORD
 from tests.engines import DATA
-from tests.organizations.doors import OPERATOR, actor_of, hidden, send
+from tests.organizations.forms import OPERATOR, actor_of, hidden, send
 
 pytestmark = pytest.mark.django_db
 HERE = "/o/acme/settings/organization/close/"

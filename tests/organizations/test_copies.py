@@ -16,7 +16,7 @@ from apps.webhooks import publishing
 from apps.webhooks.models import Endpoint, EndpointSecret, Event
 from tests.conftest import PASSWORD
 from tests.engines import DATA
-from tests.organizations.doors import OPERATOR, hidden, send
+from tests.organizations.forms import OPERATOR, hidden, send
 
 pytestmark = pytest.mark.django_db
 HERE = "/o/acme/settings/organization/export/"

@@ -16,7 +16,7 @@ from apps.webhooks import actions as webhooks
 from apps.webhooks import publishing
 from apps.webhooks.models import Delivery, Endpoint
 from tests.engines import DATA, in_threads
-from tests.organizations.doors import OPERATOR, actor_of
+from tests.organizations.forms import OPERATOR, actor_of
 
 CALLERS = 20
 CALLS = 6

@@ -11,7 +11,7 @@ from apps.orgs import organizations
 from apps.orgs.mailing import GROUPS, SECURITY, group_of
 from apps.orgs.models import Membership, Organization, OutgoingMail
 from apps.orgs.tasks import mail_notices
-from tests.organizations.doors import send
+from tests.organizations.forms import send
 
 pytestmark = pytest.mark.django_db
 HERE = "/o/acme/settings/organization/mail/"

@@ -17,7 +17,7 @@ from apps.orgs import organizations
 from apps.orgs.lookups import shorter_retention_days
 from apps.orgs.models import Organization
 from tests.conftest import PASSWORD
-from tests.organizations.doors import OPERATOR, actor_of, hidden, send
+from tests.organizations.forms import OPERATOR, actor_of, hidden, send
 
 pytestmark = pytest.mark.django_db
 HERE = "/o/acme/settings/organization/"

@@ -16,8 +16,8 @@ from apps.orgs.tasks import mail_notices
 from apps.webhooks import actions as webhooks
 from apps.webhooks.models import Delivery, Event
 from tests.engines import DATA
-from tests.house.routes import of_door
-from tests.organizations.doors import OPERATOR, actor_of
+from tests.house.routes import routes_for
+from tests.organizations.forms import OPERATOR, actor_of
 
 pytestmark = pytest.mark.django_db
 HTML = {"Accept": "text/html"}
@@ -118,7 +118,7 @@ def test_pages_are_read_and_offer_no_change(browser_of, ada, acme, samples):
     Package.objects.create(organization=acme, contact="Write to billing@vendor.example")
     suspend(acme)
     browser = browser_of(ada)
-    for route in of_door("page"):
+    for route in routes_for("page"):
         if "GET" not in route.methods:
             continue
         answer = browser.get(route.at(slug="acme", **samples.real(route)))
@@ -142,7 +142,7 @@ def test_pages_are_read_and_offer_no_change(browser_of, ada, acme, samples):
 def test_every_changing_form_is_refused_with_the_reason(browser_of, ada, acme, samples):
     suspend(acme)
     browser, entries = browser_of(ada), AuditEntry.objects.count()
-    for route in of_door("page"):
+    for route in routes_for("page"):
         if "POST" in route.methods and "export" not in route.name and route.name != "audit_checkpoint":
             answer = browser.post(route.at(slug="acme", **samples.real(route)), {"name": "x", "confirm": "on"})
             assert answer.status_code == 403, route.name
@@ -172,7 +172,7 @@ def test_replays_wait_and_go_on(acme, samples):
     assert job.status in ("running", "done") and job.sent == Event.objects.filter(deliveries__replay_job=job).count()
 
 
-# The operators' door
+# The admin
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Invitations as their readers meet them: in a mailbox, then in a browser."""
+"""Read invitations from a mailbox and open them in a browser."""
 
 import re
 from typing import Any

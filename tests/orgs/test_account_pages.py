@@ -15,7 +15,7 @@ from apps.orgs.models import Membership, Organization, OutgoingMail
 from apps.webhooks.models import Event
 from tests.authenticators import code_now, give_app, give_recovery_codes
 from tests.conftest import PASSWORD
-from tests.house.routes import of_door
+from tests.house.routes import routes_for
 
 pytestmark = pytest.mark.django_db
 LOGIN = "/account/login/"
@@ -41,7 +41,7 @@ def addresses(ada):
     }
     return {
         route.name: given[route.name].partition(":8000")[2] if route.name in given else route.at(pk=key.pk)
-        for route in of_door("account")
+        for route in routes_for("account")
     }
 
 

@@ -326,7 +326,7 @@ def test_a_link_that_confirms_an_address_is_dead_as_well(api, acme_key, person, 
 # At once
 
 
-@pytest.mark.usefixtures("no_ceiling")
+@pytest.mark.usefixtures("no_heavy_work_limit")
 @pytest.mark.django_db(transaction=True)
 def test_many_at_once_make_one_member_of_an_organization(acme, rival, acme_key, rival_key, api):
     def make(number):

@@ -13,7 +13,7 @@ from apps.orgs import actions, looking
 from apps.orgs.models import Membership, OperatorLook, Organization
 from apps.webhooks.models import Endpoint
 from tests.house.conftest import operator, samples, working_operator  # noqa: F401
-from tests.house.routes import of_door
+from tests.house.routes import routes_for
 
 pytestmark = pytest.mark.django_db
 HERE = "/o/acme/settings/integration/"
@@ -56,7 +56,7 @@ def test_it_begins_with_a_reason_in_the_customers_log_and_every_page_says_so(loo
 def test_every_page_can_be_read_or_is_refused_and_nothing_changes(looking_at_acme, samples, acme):  # noqa: F811
     before = [list(model.objects.order_by("pk").values()) for model in (Endpoint, Membership, AuditEntry)]
     refused = []
-    for route in of_door("page"):
+    for route in routes_for("page"):
         path = route.at(slug="acme", **samples.real(route))
         if "GET" in route.methods:
             answer = looking_at_acme.get(path)
@@ -72,7 +72,7 @@ def test_every_page_can_be_read_or_is_refused_and_nothing_changes(looking_at_acm
 
 
 def test_nothing_of_another_organization_is_seen(looking_at_acme, samples, rival, zed):  # noqa: F811
-    for route in of_door("page"):
+    for route in routes_for("page"):
         path = route.at(slug="rival", **samples.real(route))
         assert {looking_at_acme.get(path).status_code, looking_at_acme.post(path).status_code} == {404}
         page = looking_at_acme.get(route.at(slug="acme", **samples.real(route)))

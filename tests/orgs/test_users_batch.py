@@ -129,7 +129,7 @@ def test_a_hundred_take_seconds(acme_key):
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("no_ceiling")
+@pytest.mark.usefixtures("no_heavy_work_limit")
 def test_the_same_batch_sent_at_once_creates_each_user_once(admin_key):
     """Each in another order: none waits for another that waits for it."""
 

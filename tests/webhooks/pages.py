@@ -1,4 +1,4 @@
-"""What tests of the webhook pages share."""
+"""Read the webhook pages, and make the endpoints, deliveries and attempts that they show."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""What the tests of organizations share: an operator as actor, and forms of pages filled as a browser would."""
+"""Act as an operator, and send forms of pages as a browser would."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ OPERATOR = Actor(kind=ActorKind.OPERATOR, id="user_olga", label="olga@vendor.exa
 
 
 def actor_of(user: Any, organization: Any, role: str = "admin") -> Actor:
-    """This will return a signed-in person as the actor, as the door makes it."""
+    """Return a signed-in person as the actor, as a request makes it."""
     return Actor(
         kind=ActorKind.USER, id=user.public_id, label=user.name, organization_id=organization.pk,
         permissions=PERMISSIONS[role], gives=frozenset({"admin"}), role=role, pk=user.pk,
@@ -19,12 +19,12 @@ def actor_of(user: Any, organization: Any, role: str = "admin") -> Actor:
 
 
 def send(browser: Any, path: str, **values: Any) -> Any:
-    """This will open a form and send it with its hidden fields and these values."""
+    """Open a form and send it with its hidden fields and these values."""
     page = browser.get(path)
     assert page.status_code == 200, page.status_code
     return browser.post(path, {**hidden(page), **values})
 
 
 def hidden(page: Any) -> dict[str, str]:
-    """This will return the token and the version that a page's form carries."""
+    """Return the token and the version that a page's form carries."""
     return dict(HIDDEN.findall(page.content.decode()))

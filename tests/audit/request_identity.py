@@ -1,4 +1,4 @@
-"""A door for tests of the API alone: whoever the test names is the caller."""
+"""Authenticate every request as the caller that a test names."""
 
 from typing import Any
 
@@ -8,5 +8,5 @@ callers: list[Caller] = []
 
 
 def authenticate(request: Any) -> Caller | None:
-    """This will return the caller that the test put here, or none."""
+    """Return the caller that the test put here, or none."""
     return callers[-1] if callers else None
