@@ -7,8 +7,7 @@ from apps.audit.figures import Interval
 from apps.base.operations import Answer, Operation, Paging, Parameter, span_parameters
 from apps.base.shapes import Shape, listed, moment, more, nullable, public_id, record, shown_once, text, whole, word
 from apps.credentials import key_status
-from apps.credentials.operations import KEY_FILTERS, LIFE_EXAMPLE, STATUS, life
-from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
+from apps.credentials.operations import KEY_FILTERS, LIFE_EXAMPLE, STATUS, life, life_operations
 
 KEY_ID = "key_01JD2V8Q4ZK7M3X9T5B6CW"
 MASK = "ipk_8Kq2••••x9Tf"
@@ -79,9 +78,6 @@ API_KEY = Shape(
     },
 )
 NEW_API_KEY = shown_once(API_KEY, "NewApiKey", "key", KEY_TEXT, "The key itself: here and never again.")
-# The first answer again (Idempotency-Key) comes without the key.
-CREATED = Answer("The new key, with its text this once. A repeated answer is without it.", NEW_API_KEY)
-STATE = {200: Answer("The key as it is now.", API_KEY)}
 
 SERIES = record(at=moment(), count=whole(), errors=whole())
 USAGE_FIELDS: dict[str, Any] = {
@@ -148,81 +144,50 @@ GET_ME = Operation(
     "Describe the calling key.",
     {200: Answer("The calling key, its organization, what is left of its limits.", ME)},
 )
-LIST_API_KEYS = Operation(
-    "listApiKeys",
-    "List keys, oldest first, in every state.",
-    {200: Answer("The keys, oldest first, in every state.", API_KEY, many=True)},
-    paging=Paging.OFFSET,
-    parameters=(
-        *KEY_FILTERS,
-        Parameter("type", "Only keys of these types.", text("^[A-Za-z0-9_-]{1,40}$"), many=True),
-        Parameter("subject", "Only keys of this subject.", {"type": "string", "minLength": 1, "maxLength": 200}),
+# By the words of the paths.
+API_KEYS = {
+    "list": Operation(
+        "listApiKeys",
+        "List keys, oldest first, in every state.",
+        {200: Answer("The keys, oldest first, in every state.", API_KEY, many=True)},
+        paging=Paging.OFFSET,
+        parameters=(
+            *KEY_FILTERS,
+            Parameter("type", "Only keys of these types.", text("^[A-Za-z0-9_-]{1,40}$"), many=True),
+            Parameter("subject", "Only keys of this subject.", {"type": "string", "minLength": 1, "maxLength": 200}),
+        ),
     ),
-)
-CREATE_API_KEY = Operation(
-    "createApiKey",
-    "Make a key; its text is in this answer and never again.",
-    {201: CREATED},
-    NewKeyBody,
-    {"name": "Production server", "type": "partner", "scopes": ["users:read", "events:write"], "expires_in_days": 90},
-    refuses=("forbidden", "key_limit_reached"),
-    step_up=True,
-)
-GET_API_KEY = Operation("getApiKey", "Return one key.", {200: Answer("The key.", API_KEY)})
-UPDATE_API_KEY = Operation(
-    "updateApiKey",
-    "Change name, networks, limits, or make the scopes fewer.",
-    STATE,
-    KeyChangeBody,
-    {"name": "Nightly export"},
-    refuses=("forbidden", "conflict"),
-    step_up=True,
-)
-ROTATE_API_KEY = Operation(
-    "rotateApiKey",
-    "Make a key with the same settings; its text is in this answer and never again.",
-    {201: Answer("The successor, with its text this once.", NEW_API_KEY)},
-    RotateBody,
-    {"overlap_seconds": 86400},
-    refuses=("forbidden", "conflict"),
-    step_up=True,
-)
-REVOKE_API_KEY = Operation(
-    "revokeApiKey",
-    "Revoke a key, with what it made by rotating itself; again is the same answer and changes nothing.",
-    STATE,
-    RevokeBody,
-    {"reason": "No longer needed"},
-    refuses=("conflict",),
-    step_up=True,
-)
-DISABLE_API_KEY = Operation(
-    "disableApiKey",
-    "Switch a key off until it is enabled.",
-    STATE,
-    ReasonBody,
-    {"reason": "Under repair"},
-    refuses=("conflict",),
-    step_up=True,
-)
-ENABLE_API_KEY = Operation(
-    "enableApiKey",
-    "Switch a disabled key on again.",
-    STATE,
-    NothingBody,
-    {},
-    refuses=("forbidden", "conflict"),
-    step_up=True,
-)
-RELEASE_API_KEY = Operation(
-    "releaseApiKey",
-    "Take a key out of quarantine.",
-    STATE,
-    NothingBody,
-    {},
-    refuses=("forbidden", "conflict"),
-    step_up=True,
-)
+    "create": Operation(
+        "createApiKey",
+        "Make a key; its text is in this answer and never again.",
+        {201: Answer("The new key, with its text this once. A repeated answer is without it.", NEW_API_KEY)},
+        NewKeyBody,
+        {
+            "name": "Production server",
+            "type": "partner",
+            "scopes": ["users:read", "events:write"],
+            "expires_in_days": 90,
+        },
+        refuses=("forbidden", "key_limit_reached"),
+        step_up=True,
+    ),
+    **life_operations(
+        "ApiKey",
+        "a key",
+        API_KEY,
+        NEW_API_KEY,
+        update=("Change name, networks, limits, or make the scopes fewer.", KeyChangeBody, {"name": "Nightly export"}),
+        rotate=(
+            "Make a key with the same settings; its text is in this answer and never again.",
+            {"overlap_seconds": 86400},
+        ),
+        revoke=(
+            "Revoke a key, with what it made by rotating itself; again is the same answer and changes nothing.",
+            RevokeBody,
+            {"reason": "No longer needed"},
+        ),
+    ),
+}
 VERIFY_API_KEY = Operation(
     "verifyApiKey",
     "Judge a key, count the call on its limits and in its usage, and answer 200 whatever it finds.",

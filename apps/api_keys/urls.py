@@ -6,6 +6,7 @@ from apps.api_keys import api as doors
 from apps.api_keys import views
 from apps.base.api import api_path
 from apps.base.permissions import Permission
+from apps.credentials.key_api import key_paths
 from apps.credentials.key_pages import life_pages
 
 HERE = "o/<slug:slug>/settings/integration/api-keys/"
@@ -23,16 +24,13 @@ pages = [
     path(KEY + "drain/", views.key_drain, name="api_key_drain"),
     path(USAGE, views.usage, name="usage"),
 ]
+keys, *one_key = key_paths(doors.KEYS, Permission.API_KEYS_READ, Permission.API_KEYS_WRITE)
 api = [
     api_path("me", doors.Me, "me"),
-    api_path("api-keys", doors.ApiKeys, "api-keys"),
+    keys,
     api_path("api-keys/verify", doors.VerifyApiKey, "api-keys-verify"),
-    api_path("api-keys/{id}", doors.OneApiKey, "api-key"),
-    api_path("api-keys/{id}/rotate", doors.RotateApiKey, "api-key-rotate"),
-    api_path("api-keys/{id}/revoke", doors.RevokeApiKey, "api-key-revoke"),
-    api_path("api-keys/{id}/disable", doors.DisableApiKey, "api-key-disable"),
-    api_path("api-keys/{id}/enable", doors.EnableApiKey, "api-key-enable"),
-    api_path("api-keys/{id}/release", doors.ReleaseApiKey, "api-key-release"),
+    # After /v1/api-keys/verify, which has the form of one key's path.
+    *one_key,
     api_path("api-keys/{id}/usage", doors.KeyUsage, "api-key-usage"),
     api_path("usage", doors.Usage, "usage"),
 ]

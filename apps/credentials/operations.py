@@ -1,13 +1,15 @@
 """What keys of any kind take and answer alike, and ``/v1/leaked-keys``."""
 
+from functools import partial
 from typing import Any
 
 from apps.base.actor import ActorKind
 from apps.base.operations import Answer, Operation, Parameter
+from apps.base.serializers import StrictSerializer
 from apps.base.shapes import Schema, Shape, listed, moment, nullable, public_id, record, text, whole, word
 from apps.credentials.filters import CREATOR, LONGEST_NAME
 from apps.credentials.key_status import KeyStatus
-from apps.credentials.serializers import EndDescendantsBody, LeakBody
+from apps.credentials.serializers import EndDescendantsBody, LeakBody, NothingBody, ReasonBody, RotateBody
 
 
 def life(prefix: str) -> dict[str, Schema]:
@@ -52,6 +54,39 @@ KEY_FILTERS = (
         {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME},
     ),
 )
+
+
+def life_operations(
+    name: str,
+    noun: str,
+    key: Shape,
+    new_key: Shape,
+    *,
+    update: tuple[str, type[StrictSerializer], dict[str, Any]],
+    rotate: tuple[str, dict[str, Any]],
+    revoke: tuple[str, type[StrictSerializer], dict[str, Any]],
+) -> dict[str, Operation]:
+    """Return the operations of one key, by the words of their paths.
+
+    ``name`` ends their ids; summaries call the key ``noun``, which its article begins. Of those that differ: summary,
+    body and example.
+    """
+    bare = noun.partition(" ")[2]
+    now = {200: Answer("The key as it is now.", key)}
+    made = {201: Answer("The successor, with its text this once.", new_key)}
+    end = partial(Operation, step_up=True, refuses=("conflict",))
+    change = partial(Operation, step_up=True, refuses=("forbidden", "conflict"))
+    off, on = f"Switch {noun} off until it is enabled.", f"Switch a disabled {bare} on again."
+    return {
+        "get": Operation(f"get{name}", f"Return one {bare}.", {200: Answer("The key.", key)}),
+        "update": change(f"update{name}", update[0], now, *update[1:]),
+        "rotate": change(f"rotate{name}", rotate[0], made, RotateBody, rotate[1]),
+        "revoke": end(f"revoke{name}", revoke[0], now, *revoke[1:]),
+        "disable": end(f"disable{name}", off, now, ReasonBody, {"reason": "Under repair"}),
+        "enable": change(f"enable{name}", on, now, NothingBody, {}),
+        "release": change(f"release{name}", f"Take {noun} out of quarantine.", now, NothingBody, {}),
+    }
+
 
 REPORT_LEAK = Operation(
     "reportLeakedKey",

@@ -2,8 +2,8 @@
 
 from apps.base.operations import GONE, Answer, Operation, Paging, Parameter
 from apps.base.shapes import Shape, listed, moment, nullable, public_id, record, shown_once, text, whole, word
-from apps.credentials.operations import KEY_FILTERS, LIFE_EXAMPLE, STATUS, life
-from apps.credentials.serializers import NothingBody, ReasonBody, RotateBody
+from apps.credentials.operations import KEY_FILTERS, LIFE_EXAMPLE, STATUS, life, life_operations
+from apps.credentials.serializers import ReasonBody
 from apps.sdk_keys.models import Freed, Platform
 from apps.sdk_keys.serializers import ActivationBody, NewSdkKeyBody, SdkKeyChangeBody, VersionsBody
 
@@ -42,7 +42,6 @@ SDK_KEY = Shape(
 NEW_SDK_KEY = shown_once(
     SDK_KEY, "NewSdkKey", "key", "ips_SHOWN_ONCE_IN_THIS_ANSWER", "The key itself: here and never again."
 )
-STATE = {200: Answer("The key as it is now.", SDK_KEY)}
 ACTIVATION = Shape(
     "Activation",
     record(
@@ -91,80 +90,44 @@ NEW_PLACE = Shape(
     },
 )
 
-LIST_SDK_KEYS = Operation(
-    "listSdkKeys",
-    "List SDK keys, oldest first, in every state.",
-    {200: Answer("The SDK keys, oldest first, in every state.", SDK_KEY, many=True)},
-    paging=Paging.OFFSET,
-    parameters=(
-        *KEY_FILTERS,
-        Parameter("platform", "Only keys for these platforms.", word([str(each) for each in Platform]), many=True),
+# By the words of the paths.
+SDK_KEYS = {
+    "list": Operation(
+        "listSdkKeys",
+        "List SDK keys, oldest first, in every state.",
+        {200: Answer("The SDK keys, oldest first, in every state.", SDK_KEY, many=True)},
+        paging=Paging.OFFSET,
+        parameters=(
+            *KEY_FILTERS,
+            Parameter("platform", "Only keys for these platforms.", word([str(each) for each in Platform]), many=True),
+        ),
     ),
-)
-CREATE_SDK_KEY = Operation(
-    "createSdkKey",
-    "Make an SDK key; its text is in this answer and never again.",
-    {201: Answer("The new key, with its text this once. A repeated answer is without it.", NEW_SDK_KEY)},
-    NewSdkKeyBody,
-    {"name": "iOS app", "platform": "ios", "app_id": "com.acme.app", "activation_limit": 500},
-    refuses=("forbidden",),
-    step_up=True,
-)
-GET_SDK_KEY = Operation("getSdkKey", "Return one SDK key.", {200: Answer("The key.", SDK_KEY)})
-UPDATE_SDK_KEY = Operation(
-    "updateSdkKey",
-    "Change name, app, origins, limit or days of silence.",
-    STATE,
-    SdkKeyChangeBody,
-    {"activation_limit": 1000},
-    refuses=("forbidden", "conflict"),
-    step_up=True,
-)
-ROTATE_SDK_KEY = Operation(
-    "rotateSdkKey",
-    "Make a key with the same settings and activations; its text is in this answer and never again.",
-    {201: Answer("The successor, with its text this once.", NEW_SDK_KEY)},
-    RotateBody,
-    {"overlap_seconds": 2592000},
-    refuses=("forbidden", "conflict"),
-    step_up=True,
-)
-REVOKE_SDK_KEY = Operation(
-    "revokeSdkKey",
-    "Revoke an SDK key; again is the same answer and changes nothing.",
-    STATE,
-    ReasonBody,
-    {"reason": "App retired"},
-    refuses=("conflict",),
-    step_up=True,
-)
-DISABLE_SDK_KEY = Operation(
-    "disableSdkKey",
-    "Switch an SDK key off until it is enabled.",
-    STATE,
-    ReasonBody,
-    {"reason": "Under repair"},
-    refuses=("conflict",),
-    step_up=True,
-)
-ENABLE_SDK_KEY = Operation(
-    "enableSdkKey",
-    "Switch a disabled SDK key on again.",
-    STATE,
-    NothingBody,
-    {},
-    refuses=("forbidden", "conflict"),
-    step_up=True,
-)
-RELEASE_SDK_KEY = Operation(
-    "releaseSdkKey",
-    "Take an SDK key out of quarantine.",
-    STATE,
-    NothingBody,
-    {},
-    refuses=("forbidden", "conflict"),
-    step_up=True,
-)
+    "create": Operation(
+        "createSdkKey",
+        "Make an SDK key; its text is in this answer and never again.",
+        {201: Answer("The new key, with its text this once. A repeated answer is without it.", NEW_SDK_KEY)},
+        NewSdkKeyBody,
+        {"name": "iOS app", "platform": "ios", "app_id": "com.acme.app", "activation_limit": 500},
+        refuses=("forbidden",),
+        step_up=True,
+    ),
+    **life_operations(
+        "SdkKey",
+        "an SDK key",
+        SDK_KEY,
+        NEW_SDK_KEY,
+        update=("Change name, app, origins, limit or days of silence.", SdkKeyChangeBody, {"activation_limit": 1000}),
+        rotate=(
+            "Make a key with the same settings and activations; its text is in this answer and never again.",
+            {"overlap_seconds": 2592000},
+        ),
+        revoke=(
+            "Revoke an SDK key; again is the same answer and changes nothing.",
+            ReasonBody,
+            {"reason": "App retired"},
+        ),
+    ),
+}
 LIST_ACTIVATIONS = Operation(
     "listActivations",
     "List activations, oldest first, also those that were freed within 90 days.",

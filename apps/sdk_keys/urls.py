@@ -4,6 +4,7 @@ from django.urls import path
 
 from apps.base.api import api_path
 from apps.base.permissions import Permission
+from apps.credentials.key_api import key_paths
 from apps.credentials.key_pages import life_pages
 from apps.sdk_keys import api as doors
 from apps.sdk_keys import views
@@ -24,13 +25,7 @@ pages = [
     path(KEY + "activations/<str:activation_id>/free/", views.sdk_key_free, name="sdk_key_free"),
 ]
 api = [
-    api_path("sdk-keys", doors.SdkKeys, "sdk-keys"),
-    api_path("sdk-keys/{id}", doors.OneSdkKey, "sdk-key"),
-    api_path("sdk-keys/{id}/rotate", doors.RotateSdkKey, "sdk-key-rotate"),
-    api_path("sdk-keys/{id}/revoke", doors.RevokeSdkKey, "sdk-key-revoke"),
-    api_path("sdk-keys/{id}/disable", doors.DisableSdkKey, "sdk-key-disable"),
-    api_path("sdk-keys/{id}/enable", doors.EnableSdkKey, "sdk-key-enable"),
-    api_path("sdk-keys/{id}/release", doors.ReleaseSdkKey, "sdk-key-release"),
+    *key_paths(doors.KEYS, Permission.SDK_KEYS_READ, Permission.SDK_KEYS_WRITE),
     api_path("sdk-keys/{id}/activations", doors.Activations, "sdk-key-activations"),
     api_path("sdk-keys/{id}/activations/{act}", doors.OneActivation, "sdk-key-activation"),
     api_path("sdk/activations", doors.Activate, "sdk-activations"),

@@ -39,7 +39,7 @@ def _list_route(key: SdkKey) -> str:
 KEYS = KeyPages(
     name="sdk_key",
     model=SdkKey,
-    actions=actions.OF_ONE_KEY,
+    actions=actions.OF_KEYS,
     expiry_of_successor=actions.expiry_of_successor,
     presenting=presenting,
     change_form=ChangeSdkKeyForm,

@@ -21,7 +21,8 @@ from apps.api_keys.actions.states import disable_key, enable_key, quarantine_key
 from apps.credentials.rules import MAX_DAYS, Lifetime
 
 # By the words of routes.
-OF_ONE_KEY: dict[str, Callable[..., Any]] = {
+OF_KEYS: dict[str, Callable[..., Any]] = {
+    "create": create_key,
     "update": update_key,
     "rotate": rotate_key,
     "disable": disable_key,
@@ -32,7 +33,7 @@ OF_ONE_KEY: dict[str, Callable[..., Any]] = {
 
 __all__ = [
     "MAX_DAYS",
-    "OF_ONE_KEY",
+    "OF_KEYS",
     "WINDOWS",
     "Lifetime",
     "check_lifetimes",

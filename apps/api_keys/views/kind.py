@@ -10,7 +10,7 @@ from apps.credentials.key_pages import KeyPages
 KEYS = KeyPages(
     name="api_key",
     model=ApiKey,
-    actions=actions.OF_ONE_KEY,
+    actions=actions.OF_KEYS,
     expiry_of_successor=actions.expiry_of_successor,
     presenting=presenting,
     change_form=ChangeKeyForm,

@@ -1,8 +1,5 @@
 """What people, keys and devices do with SDK keys: each one transaction, one check, one audit entry."""
 
-from collections.abc import Callable
-from typing import Any
-
 from apps.sdk_keys.actions.app_rules import expiry_of_successor
 from apps.sdk_keys.actions.devices import (
     Device,
@@ -15,6 +12,7 @@ from apps.sdk_keys.actions.devices import (
     take_window,
 )
 from apps.sdk_keys.actions.keys import (
+    OF_KEYS,
     NewSdkKey,
     create_sdk_key,
     disable_sdk_key,
@@ -29,18 +27,8 @@ from apps.sdk_keys.actions.keys import (
     update_sdk_key,
 )
 
-# By the words of routes.
-OF_ONE_KEY: dict[str, Callable[..., Any]] = {
-    "update": update_sdk_key,
-    "rotate": rotate_sdk_key,
-    "disable": disable_sdk_key,
-    "enable": enable_sdk_key,
-    "release": release_sdk_key,
-    "revoke": revoke_sdk_key,
-}
-
 __all__ = [
-    "OF_ONE_KEY",
+    "OF_KEYS",
     "Device",
     "NewSdkKey",
     "activate",

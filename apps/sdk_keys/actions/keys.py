@@ -256,3 +256,15 @@ def find_created(organization_id: uuid.UUID, creators: Collection[str]) -> list[
 def end_created(*, actor: Actor, id: str, reason: str) -> None:
     """Revoke one of them."""
     revoke_sdk_key(actor=actor, key_id=id, reason=reason)
+
+
+# By the words of routes.
+OF_KEYS: dict[str, Callable[..., Any]] = {
+    "create": create_sdk_key,
+    "update": update_sdk_key,
+    "rotate": rotate_sdk_key,
+    "disable": disable_sdk_key,
+    "enable": enable_sdk_key,
+    "release": release_sdk_key,
+    "revoke": revoke_sdk_key,
+}

@@ -1,0 +1,146 @@
+"""Keys in ``/v1``, once for keys of every kind: the list, one key, its successor, and what changes its state.
+
+An app that keeps a kind of key says what is particular to it in ``KeyResource`` and mounts the paths in its
+``urls.py``.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import URLPattern
+from rest_framework.response import Response
+
+from apps.audit.models import LastUse
+from apps.base.actor import Actor
+from apps.base.api import PortalView, api_path, serves
+from apps.base.conditions import ObjectResponse
+from apps.base.operations import Operation
+from apps.base.permissions import Permission
+from apps.base.requests import ApiRequest
+from apps.credentials.models import SecretKey
+from apps.credentials.serializers import NothingBody
+
+# What the paths that change a key's state are for, as the browsable API says it.
+STATES = {
+    "revoke": "The end of {a_key}.",
+    "disable": "{A_key} that is switched off for a while.",
+    "enable": "A disabled {key} that is switched on again.",
+    "release": "The end of a quarantine.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyResource:
+    """What is particular to one kind of key in the API.
+
+    ``path``: of the list, below ``/v1``; one key's route has its singular for a name. ``noun``: what texts call a key,
+    with its article. ``chosen`` keeps what the filters of the list leave; ``write`` returns the object of a key.
+    ``actions`` and ``operations`` go by the words of the paths, beside ``list``, ``create``, ``get`` and ``update``.
+    """
+
+    path: str
+    noun: str
+    model: type[SecretKey]
+    chosen: Callable[[ApiRequest, Any], Any]
+    write: Callable[..., dict[str, Any]]
+    actions: Mapping[str, Callable[..., Any]]
+    operations: Mapping[str, Operation]
+
+    @property
+    def bare_noun(self) -> str:
+        """What texts call a key, without an article."""
+        return self.noun.partition(" ")[2]
+
+    def rows(self, actor: Actor) -> Any:
+        """Return the keys of the actor's organization, oldest first, with what their objects show."""
+        return self.model.objects.for_actor(actor).with_related().order_by("pk")
+
+    def answer(self, request: ApiRequest, id: str) -> ObjectResponse:
+        """Answer one key as it is now."""
+        key = self.rows(request.actor).with_public_id(id)
+        return ObjectResponse(self.write(key, LastUse.objects.filter(pk=key.pk).first()), key.version)
+
+    def create(self, view: PortalView, request: ApiRequest) -> Any:
+        """Make a key of what the body holds; return it with its text."""
+        body = view.validated(request, self.operations["create"].body or NothingBody)
+        return self.actions["create"](actor=request.actor, **body)
+
+    def change(self, view: PortalView, request: ApiRequest, id: str, word: str) -> Any:
+        """Call an action on one key with what the body holds, and return what it does; first of all NotFound."""
+        self.rows(request.actor).with_public_id(id)
+        body = view.validated(request, self.operations[word].body or NothingBody)
+        return self.actions[word](actor=request.actor, key_id=id, expected=view.expected(request), **body)
+
+
+def key_paths(keys: KeyResource, read: Permission, write: Permission) -> list[URLPattern]:
+    """Return the paths of a kind of key, that of the list first; ``read`` and ``write`` are what they require."""
+    one_key, name = f"{keys.path}/{{id}}", keys.path.removesuffix("s")
+    return [
+        api_path(keys.path, _list(keys, read, write), keys.path),
+        api_path(one_key, _one_key(keys, read, write), name),
+        api_path(f"{one_key}/rotate", _successor(keys, write), f"{name}-rotate"),
+        *(api_path(f"{one_key}/{word}", _state(keys, word, write), f"{name}-{word}") for word in STATES),
+    ]
+
+
+def _list(keys: KeyResource, read: Permission, write: Permission) -> type[PortalView]:
+    class Keys(PortalView):
+        about = f"The organization's {keys.bare_noun}s."
+
+        @serves(keys.operations["list"], read, etag=True)
+        def get(self, request: ApiRequest) -> Response:
+            response = self.offset_page(request, keys.chosen(request, keys.rows(request.actor)), lambda key: key)
+            uses = LastUse.objects.in_bulk([key.pk for key in response.data])
+            response.data = [keys.write(key, uses.get(key.pk)) for key in response.data]
+            return response
+
+        @serves(keys.operations["create"], write, idempotent=True)
+        def post(self, request: ApiRequest) -> Response:
+            key, text = keys.create(self, request)
+            return Response(keys.write(key, text=text), status=201)
+
+    return Keys
+
+
+def _one_key(keys: KeyResource, read: Permission, write: Permission) -> type[PortalView]:
+    class OneKey(PortalView):
+        about = f"One {keys.bare_noun}."
+
+        @serves(keys.operations["get"], read, etag=True)
+        def get(self, request: ApiRequest, id: str) -> Response:
+            return keys.answer(request, id)
+
+        @serves(keys.operations["update"], write, if_match=True)
+        def patch(self, request: ApiRequest, id: str) -> Response:
+            keys.change(self, request, id, "update")
+            return keys.answer(request, id)
+
+    return OneKey
+
+
+def _successor(keys: KeyResource, write: Permission) -> type[PortalView]:
+    class Successor(PortalView):
+        about = f"A successor for {keys.noun}."
+
+        @serves(keys.operations["rotate"], write, idempotent=True, if_match=True)
+        def post(self, request: ApiRequest, id: str) -> Response:
+            made, text = keys.change(self, request, id, "rotate")
+            return Response(keys.write(keys.rows(request.actor).get(pk=made.pk), text=text), status=201)
+
+    return Successor
+
+
+def _state(keys: KeyResource, word: str, write: Permission) -> type[PortalView]:
+    a_key = keys.noun
+
+    class State(PortalView):
+        about = STATES[word].format(key=keys.bare_noun, a_key=a_key, A_key=a_key[:1].upper() + a_key[1:])
+
+        @serves(keys.operations[word], write, idempotent=True, if_match=True)
+        def post(self, request: ApiRequest, id: str) -> Response:
+            # The object is answered also where it was in that state already.
+            keys.change(self, request, id, word)
+            return keys.answer(request, id)
+
+    return State
