@@ -6,7 +6,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit import parties
-from apps.base import descendants, exports, sweeps
+from apps.base import descendants, sweeps
 from apps.base.permissions import Permission
 from apps.base.sweeps import Sweep
 from apps.credentials.registry import KeyKind, register
@@ -44,4 +44,3 @@ class ApiKeysConfig(AppConfig):
         sweeps.register(*JOBS)
         here = "apps.api_keys.descendants"
         descendants.register("api_key", Permission.API_KEYS_READ, f"{here}.find", f"{here}.end")
-        exports.register("api_keys.jsonl", "apps.api_keys.serializers.archived_keys")

@@ -4,7 +4,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.audit import digests
 from apps.audit.parties import page_of
 from apps.audit.sources import register
-from apps.base import exports, sweeps
+from apps.base import sweeps
 from apps.base.sweeps import Sweep
 
 # The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
@@ -38,5 +38,3 @@ class AuditConfig(AppConfig):
         register("api_call", "apps.audit.own_sources.api_calls")
         sweeps.register(*JOBS)
         digests.register("calls", "apps.audit.call_digest.SOURCE")
-        exports.register("usage_by_day.jsonl", "apps.audit.archive_parts.usage_days")
-        exports.register("audit_log.jsonl", "apps.audit.archive_parts.entries")

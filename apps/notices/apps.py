@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
-from apps.base import exports, sweeps
+from apps.base import sweeps
 from apps.base.sweeps import Sweep
 
 # The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
@@ -17,6 +17,5 @@ class NoticesConfig(AppConfig):
     verbose_name = _("Notices")
 
     def ready(self) -> None:
-        """This will register the sweep that ends and removes old notices, and the part of an organization's archive."""
-        exports.register("notices.jsonl", "apps.notices.archive_parts.told")
+        """Register the sweep that ends and removes old notices."""
         sweeps.register(*JOBS)

@@ -6,7 +6,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit import parties
-from apps.base import descendants, exports, sweeps
+from apps.base import descendants, sweeps
 from apps.base.permissions import Permission
 from apps.base.sweeps import Sweep
 
@@ -48,6 +48,3 @@ class OrgsConfig(AppConfig):
         descendants.register("invitation", Permission.USERS_READ, f"{here}.find_invitations", f"{here}.end_invitation")
         parties.offer("people", _("People"), "apps.orgs.audit_parties.people")
         sweeps.register(*JOBS)
-        exports.register("organization.jsonl", "apps.orgs.archive_parts.organization")
-        exports.register("members.jsonl", "apps.orgs.archive_parts.members")
-        exports.register("invitations.jsonl", "apps.orgs.archive_parts.invitations")

@@ -1,14 +1,19 @@
-"""What a copy of an organization's data says of the organization itself and of its members."""
+"""The files of a copy of an organization's data, and what it says of the organization and of its members."""
 
 import uuid
 from collections.abc import Iterator
 from typing import Any, cast
 
+from apps.api_keys.serializers import archived_keys as api_keys
+from apps.audit.archive_parts import entries, usage_days
 from apps.base.actor import Actor
-from apps.base.exports import in_batches
+from apps.base.exports import Part, in_batches
 from apps.base.instants import instant
+from apps.notices.archive_parts import told
 from apps.orgs.entrance import without_second_step
 from apps.orgs.models import Invitation, Membership, Organization
+from apps.sdk_keys.serializers import archived_keys as sdk_keys
+from apps.webhooks.archive_parts import deliveries, endpoints, event_types, events
 
 
 def organization(actor: Actor) -> Iterator[dict[str, Any]]:
@@ -68,3 +73,20 @@ def invitations(actor: Actor) -> Iterator[dict[str, Any]]:
 
 def _own(actor: Actor) -> Organization:
     return Organization.objects.get(pk=cast(uuid.UUID, actor.organization_id))
+
+
+# In the order of the archive.
+FILES: dict[str, Part] = {
+    "organization.jsonl": organization,
+    "members.jsonl": members,
+    "invitations.jsonl": invitations,
+    "api_keys.jsonl": api_keys,
+    "sdk_keys.jsonl": sdk_keys,
+    "webhook_endpoints.jsonl": endpoints,
+    "event_types.jsonl": event_types,
+    "events.jsonl": events,
+    "deliveries.jsonl": deliveries,
+    "notices.jsonl": told,
+    "usage_by_day.jsonl": usage_days,
+    "audit_log.jsonl": entries,
+}

@@ -2,7 +2,7 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit import parties
-from apps.base import descendants, exports, sweeps
+from apps.base import descendants, sweeps
 from apps.base.permissions import Permission
 from apps.base.sweeps import Sweep
 from apps.credentials.registry import KeyKind, register
@@ -22,7 +22,7 @@ class SdkKeysConfig(AppConfig):
     verbose_name = _("SDK keys")
 
     def ready(self) -> None:
-        """This will make the prefix known to the gate, name keys to the audit page, and register sweeps and archive."""
+        """Make the prefix known to the gate, name keys to the audit page, and register sweeps."""
         source, leak_reporter = "apps.sdk_keys.gate_rows.ROWS", "apps.sdk_keys.actions.report_leak"
         kind = KeyKind("ips_", "sdk_key", source, leak_reporter)
         register(kind)
@@ -31,4 +31,3 @@ class SdkKeysConfig(AppConfig):
         parties.page_of("sdk", "settings/integration/sdk-keys/%s/")
         here = "apps.sdk_keys.actions"
         descendants.register("sdk_key", Permission.SDK_KEYS_READ, f"{here}.find_created", f"{here}.end_created")
-        exports.register("sdk_keys.jsonl", "apps.sdk_keys.serializers.archived_keys")

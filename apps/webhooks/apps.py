@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.audit import digests, parties
 from apps.audit.sources import register as register_source
-from apps.base import descendants, exports, sweeps
+from apps.base import descendants, sweeps
 from apps.base.permissions import Permission
 from apps.base.sweeps import Sweep
 
@@ -52,7 +52,3 @@ class WebhooksConfig(AppConfig):
         sweeps.register(*JOBS)
         here = "apps.webhooks.descendants"
         descendants.register("endpoint", Permission.WEBHOOKS_READ, f"{here}.find", f"{here}.end")
-        exports.register("webhook_endpoints.jsonl", "apps.webhooks.archive_parts.endpoints")
-        exports.register("event_types.jsonl", "apps.webhooks.archive_parts.event_types")
-        exports.register("events.jsonl", "apps.webhooks.archive_parts.events")
-        exports.register("deliveries.jsonl", "apps.webhooks.archive_parts.deliveries")

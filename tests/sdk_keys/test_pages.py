@@ -9,7 +9,7 @@ from django.test import RequestFactory
 from apps.audit.models import AuditEntry
 from apps.audit.operators import ReadOnlyAdmin
 from apps.base.actor import system
-from apps.base.exports import parts
+from apps.orgs.archive_parts import FILES
 from apps.orgs.models import User
 from apps.sdk_keys import actions
 from apps.sdk_keys.models import Activation, ActivationPool, SdkKey
@@ -293,7 +293,7 @@ def test_a_leak_leads_to_the_keys_page(browser, full):
 
 
 def test_the_archive_holds_masks_and_counts_and_no_digest(full):
-    rows = list(dict(parts())["sdk_keys.jsonl"](system(full.row.organization_id)))
+    rows = list(FILES["sdk_keys.jsonl"](system(full.row.organization_id)))
     assert [(row["mask"], row["active_count"]) for row in rows] == [(full.row.mask, 2)]
     assert full.text not in str(rows) and full.row.digest not in str(rows)
 

@@ -14,13 +14,14 @@ from apps.base import form_limits, heavy_work
 from apps.base.actor import Actor
 from apps.base.archives import zipped
 from apps.base.errors import Busy, PortalError, RateLimited
-from apps.base.exports import Part, parts
+from apps.base.exports import Part
 from apps.base.forms import AlreadySent
 from apps.base.pages import FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.rendering import to_json
 from apps.base.requests import PortalRequest
 from apps.orgs import organizations
+from apps.orgs.archive_parts import FILES
 from apps.orgs.organization_forms import CloseForm, CopyForm
 
 NAV = "organization"
@@ -33,7 +34,7 @@ def organization_export(request: PortalRequest) -> HttpResponseBase:
     form = CopyForm(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid() and (copy := _copy(request, form)):
         return copy
-    context = {"form": form, "files": [name for name, _part in parts()]}
+    context = {"form": form, "files": list(FILES)}
     return render(request, "organization/export.html", context, status=422 if form.errors else 200)
 
 
@@ -64,7 +65,7 @@ def _may_take(request: PortalRequest, form: CopyForm) -> bool:
 
 
 def _archive(request: PortalRequest) -> StreamingHttpResponse:
-    files = ((name, _lines(part, request.actor)) for name, part in parts())
+    files = ((name, _lines(part, request.actor)) for name, part in FILES.items())
     answer = StreamingHttpResponse(zipped(files), content_type="application/zip")
     name = f"{request.organization.slug}-{timezone.now():%Y-%m-%d}.zip"
     answer["Content-Disposition"] = f'attachment; filename="{name}"'
