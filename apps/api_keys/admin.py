@@ -1,6 +1,6 @@
 """The catalogue of key types and scopes, and the keys, masked, in the operators' admin."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -12,6 +12,7 @@ from apps.api_keys.operator_forms import KeyTypeForm, PackageForm, ScopeForm
 from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
 from apps.base.actor import Actor
 from apps.base.descendants import descendants
+from apps.credentials.key_status import MOMENTS
 from apps.credentials.operators import KeyChangesAdmin
 
 # Of what a key created, on its page.
@@ -100,13 +101,7 @@ class PackageAdmin(AuditedAdmin):
 class ApiKeyAdmin(KeyChangesAdmin, ReadOnlyAdmin):
     """Keys, as masks. No way to make one: that is an action of the organization's pages, the API and the command."""
 
-    key_actions: ClassVar = {
-        "disable": actions.disable_key,
-        "enable": actions.enable_key,
-        "quarantine": actions.quarantine_key,
-        "release": actions.release_key,
-        "revoke": actions.revoke_key,
-    }
+    change_key = staticmethod(actions.change_key)
 
     list_display = ("name", "mask", "organization", "key_type", "status", "expires_at", "created_at")
     list_select_related = ("organization", "key_type")
@@ -116,7 +111,7 @@ class ApiKeyAdmin(KeyChangesAdmin, ReadOnlyAdmin):
     of_organization = ("name", "mask", "status", "expires_at")
     fields = (
         *("name", "mask", "organization", "key_type", "scopes", "subject", "status", "allowed_networks"),
-        *("limit_minute", "limit_hour", "expires_at", "overlap_since", "disabled_at", "quarantined_at", "revoked_at"),
+        *("limit_minute", "limit_hour", "expires_at", *MOMENTS),
         *("status_reason", "status_changed_by", "status_changed_at", "created_by_label", "created_at"),
         "still_active",
     )

@@ -11,10 +11,8 @@ from apps.api_keys.verification import ROUTE as VERIFY
 from apps.audit.figures import routes_and_scopes
 from apps.base.actor import Actor
 from apps.base.permissions import PORTAL_SCOPES, expand, grants
-from apps.credentials.key_status import KeyStatus
 
 LOOKED_BACK = timedelta(days=90)
-ENDED = (KeyStatus.REVOKED, KeyStatus.EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class Hint:
 
 def hint(actor: Actor, key: ApiKey, now: datetime) -> Hint | None:
     """This will return what the key could do without; None for an ended key, one without calls, and a fitting one."""
-    if key.status_at(now) in ENDED:
+    if key.status_at(now).has_ended:
         return None
     seen = routes_and_scopes(cast(UUID, actor.organization_id), now - LOOKED_BACK, key.pk).get(key.pk)
     return compare(key, seen, now) if seen else None
@@ -37,7 +35,7 @@ def hint(actor: Actor, key: ApiKey, now: datetime) -> Hint | None:
 def hints(actor: Actor, keys: Collection[ApiKey], now: datetime) -> dict[UUID, Hint]:
     """This will return the same for many keys at once: one query."""
     seen = routes_and_scopes(cast(UUID, actor.organization_id), now - LOOKED_BACK)
-    live = [key for key in keys if key.pk in seen and key.status_at(now) not in ENDED]
+    live = [key for key in keys if key.pk in seen and not key.status_at(now).has_ended]
     found = {key.pk: compare(key, seen[key.pk], now) for key in live}
     return {pk: one for pk, one in found.items() if one is not None}
 

@@ -17,6 +17,7 @@ from apps.base.forms import AlreadySent, LineField, StepUpForm, blame, form_toke
 from apps.base.instants import written
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
+from apps.credentials.key_status import CHANGES
 from apps.credentials.lifecycle import LONGEST_OVERLAP
 from apps.credentials.models import SecretKey
 from apps.credentials.rules import DAY_SECONDS, MAX_DAYS, Lifetime
@@ -262,7 +263,6 @@ def clicks(
     """
     if key.has_ended or not request.actor.can(permission):
         return {}
-    since = {"enable": key.disabled_at, "release": key.quarantined_at}
     args = [request.organization.slug, key.public_id]
-    paths = {name: reverse(route, args=args) for name, route in routes.items() if since[name] is not None}
+    paths = {name: reverse(route, args=args) for name, route in routes.items() if CHANGES[name].fits(key)}
     return {name: {"path": path, "token": form_token(request, path)} for name, path in paths.items()}

@@ -70,6 +70,7 @@ class KeyRow:
     parsed_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = field(init=False, repr=False)
     bounds: Bounds = field(init=False, repr=False)
     restriction: Restriction | None = field(init=False, repr=False)
+    until_expiry: Refusal | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         limits_of_key = {window.name: window.limit for window in self.windows if window.name != "organization"}
@@ -77,10 +78,13 @@ class KeyRow:
         object.__setattr__(self, "bounds", bounds)
         object.__setattr__(self, "parsed_networks", tuple(ipaddress.ip_network(each) for each in self.networks))
         object.__setattr__(self, "restriction", key_status.restriction_of(self.since))
+        object.__setattr__(self, "until_expiry", key_status.refusal_of(self.since, None))
 
     def refusal(self, now: float) -> Refusal | None:
         """Return what refuses every request with the key at a time, or None."""
-        return key_status.refusal_of(self.since, None if self.expires_at is None else self.expires_at - now)
+        if self.expires_at is None or self.expires_at > now:
+            return self.until_expiry
+        return key_status.refusal_of(self.since, self.expires_at - now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from apps.base.conditions import ObjectResponse
 from apps.base.operations import Operation
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
+from apps.credentials.key_status import ABOUT_RELEASE
 from apps.credentials.models import SecretKey
 from apps.credentials.serializers import NothingBody
 
@@ -26,7 +27,7 @@ STATES = {
     "revoke": "The end of {a_key}.",
     "disable": "{A_key} that is switched off for a while.",
     "enable": "A disabled {key} that is switched on again.",
-    "release": "The end of a quarantine.",
+    "release": ABOUT_RELEASE,
 }
 
 

@@ -29,6 +29,7 @@ from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.credentials import lifecycle
 from apps.credentials.forms import ConfirmForm, DisableKeyForm, KeyChangeForm, RevokeKeyForm, RotateKeyForm, try_change
+from apps.credentials.key_status import CHANGES
 from apps.credentials.models import SecretKey
 from apps.credentials.presenting import overlap_of, shown_before
 
@@ -128,7 +129,7 @@ def rotate(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpRespon
 
 def disable(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
     """Switch a key off until somebody switches it on again."""
-    if key.disabled_at is not None:
+    if not CHANGES["disable"].fits(key):
         return _back(request, keys, key)
     form = DisableKeyForm(_sent(request), request=request)
     if form.is_valid() and try_change(form, keys.actions["disable"], key, reason=form.cleaned_data["reason"]):
@@ -138,15 +139,15 @@ def disable(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpRespo
 
 def enable(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
     """Switch a disabled key on again, at one click."""
-    if key.disabled_at is None:
+    if not CHANGES["enable"].fits(key):
         return _back(request, keys, key)
     done = _("“%(name)s” works again, from its next call on.")
     return _at_one_click(request, keys, key, "enable", done)
 
 
 def release(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
-    """Take a key out of quarantine, at one click."""
-    if key.quarantined_at is None:
+    """Release a key that was set aside, at one click."""
+    if not CHANGES["release"].fits(key):
         return _back(request, keys, key)
     return _at_one_click(request, keys, key, "release", str(keys.released))
 

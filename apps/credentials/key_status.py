@@ -60,7 +60,6 @@ class Restriction(NamedTuple):
     elsewhere: str  # from an address that it was not used from before
     activating: str  # a device that is new to the key
     operators: Text
-    flag: Text  # how each of its calls is marked
 
 
 class Banner(NamedTuple):
@@ -207,7 +206,6 @@ STATUSES: dict[KeyStatus, Status] = {
             operators=_(
                 "Quarantined: it can only read, from IP addresses it used before. Others get 403 key_quarantined."
             ),
-            flag=_("In quarantine"),
         ),
         banner=Banner(
             "bad",
@@ -268,7 +266,12 @@ CODES = tuple(
     for status in (STATUSES[word] for word in dict.fromkeys((KeyStatus.EXPIRED, *STATUSES)))
     if (found := status.refusal or status.restriction)
 )
+# As lists of keys offer them to choose from: what somebody did to a key, then what time does, then what rotating does.
+FOR_LISTS = sorted(STATUSES, key=lambda word: (not STATUSES[word].change, bool(STATUSES[word].since)))
 ENDED = tuple(word for word, status in STATUSES.items() if status.has_ended)
+# The mark of a call that such a key made.
+FLAG = _("In quarantine")
+SET_ASIDE = tuple(word for word, status in STATUSES.items() if status.restriction)
 # The states in which a key does all that it was made for.
 WORKING = tuple(word for word, status in STATUSES.items() if not (status.refusal or status.restriction))
 
@@ -306,12 +309,18 @@ def has_not_ended(now: datetime) -> Q:
     return reduce(and_, (STATUSES[word].otherwise(now) for word in ENDED))
 
 
+def is_working(now: datetime) -> Q:
+    """Return the condition of a query for keys that do all that they were made for."""
+    return reduce(and_, (status.otherwise(now) for word, status in STATUSES.items() if word not in WORKING))
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One thing that is done to a key: it sets the moment of a state, or takes it back.
 
     ``done``: the last word of its audit action. ``label``: its link in menus; empty where only operators and
-    reports of leaks do it. ``button``, ``says``: how operators are asked.
+    reports of leaks do it. ``button``, ``says``: how operators are asked. ``spreads``: whether it is done, too, to what
+    the key made by rotating itself, for whoever had the text of the key has that of those.
     """
 
     column: str
@@ -320,6 +329,7 @@ class Change:
     label: Text
     button: Text
     says: Text
+    spreads: bool = False
 
     def fits(self, key: Any) -> bool:
         """Tell whether a key, as it is, can be changed so."""
@@ -349,6 +359,7 @@ CHANGES: dict[str, Change] = {
             "The key only reads, from addresses that it was used from before. "
             "One of an app keeps its devices and takes no new ones."
         ),
+        spreads=True,
     ),
     "release": Change(
         "quarantined_at",
@@ -367,3 +378,8 @@ CHANGES: dict[str, Change] = {
         _("The key ends for good, at its next call. Nobody can take that back."),
     ),
 }
+# What the document of the API says of releasing a key of a kind.
+ABOUT_RELEASE = "The end of a quarantine."
+RELEASE = "Take %s out of quarantine."
+# The moments of a key, as pages of operators list them.
+MOMENTS = ("overlap_since", *dict.fromkeys(change.column for change in CHANGES.values()))

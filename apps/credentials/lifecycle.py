@@ -19,7 +19,7 @@ from apps.base.errors import Conflict, Forbidden, Unauthorized
 from apps.base.models import Row, creator
 from apps.base.secrets import new_key
 from apps.credentials import gate
-from apps.credentials.key_status import STATUSES, KeyStatus
+from apps.credentials.key_status import CHANGES, STATUSES
 from apps.credentials.models import SecretKey, SecretKeyQuerySet
 from apps.credentials.registry import KINDS
 
@@ -106,12 +106,16 @@ def require_alive(key: SecretKey) -> None:
         raise Conflict(why)
 
 
-def revoke(key: SecretKey, *, actor: Actor, reason: str = "") -> bool:
-    """This will end a key for good and tell whether it was still alive; an expired one raises Conflict."""
-    if key.status == KeyStatus.REVOKED:
+def change(key: SecretKey, name: str, *, actor: Actor, reason: str = "") -> bool:
+    """Make a change of ``CHANGES`` and tell whether it was one; Conflict for a key that has ended.
+
+    What a key was beside the state that is taken back, it is again.
+    """
+    wanted = CHANGES[name]
+    if STATUSES[key.status].change == name:
         return False
     require_alive(key)
-    return _change(key, actor, reason, "revoked_at", timezone.now())
+    return wanted.fits(key) and _change(key, actor, reason, wanted.column, timezone.now() if wanted.sets else None)
 
 
 def revoke_all(*, organization_id: uuid.UUID, actor: Actor, reason: str) -> dict[str, int]:
@@ -131,30 +135,6 @@ def revoke_all(*, organization_id: uuid.UUID, actor: Actor, reason: str) -> dict
     ended = {name: found.live(now).update(**values) for name, found in rows.items()}
     gate.organization_changed(organization_id)
     return ended
-
-
-def disable(key: SecretKey, *, actor: Actor, reason: str = "") -> bool:
-    """This will switch a key off until it is enabled and tell whether it was on; an ended one raises Conflict."""
-    require_alive(key)
-    return key.disabled_at is None and _change(key, actor, reason, "disabled_at", timezone.now())
-
-
-def enable(key: SecretKey, *, actor: Actor) -> bool:
-    """This will switch a disabled key on again; what it was beside that (in quarantine, in overlap) it is again."""
-    require_alive(key)
-    return key.disabled_at is not None and _change(key, actor, "", "disabled_at", None)
-
-
-def quarantine(key: SecretKey, *, actor: Actor, reason: str = "") -> bool:
-    """This will set a key aside: from now on it reads, from addresses that it was used from before, and no more."""
-    require_alive(key)
-    return key.quarantined_at is None and _change(key, actor, reason, "quarantined_at", timezone.now())
-
-
-def release(key: SecretKey, *, actor: Actor) -> bool:
-    """This will take a key out of quarantine and tell whether it was in it."""
-    require_alive(key)
-    return key.quarantined_at is not None and _change(key, actor, "", "quarantined_at", None)
 
 
 def _change(key: SecretKey, actor: Actor, reason: str, field: str, moment: datetime | None) -> bool:

@@ -8,7 +8,7 @@ from apps.base.operations import Answer, Operation, Parameter
 from apps.base.serializers import StrictSerializer
 from apps.base.shapes import Schema, Shape, listed, moment, nullable, public_id, record, text, whole, word
 from apps.credentials.filters import CREATOR, LONGEST_NAME
-from apps.credentials.key_status import KeyStatus
+from apps.credentials.key_status import RELEASE, KeyStatus
 from apps.credentials.serializers import EndDescendantsBody, LeakBody, NothingBody, ReasonBody, RotateBody
 
 
@@ -84,7 +84,7 @@ def life_operations(
         "revoke": end(f"revoke{name}", revoke[0], now, *revoke[1:]),
         "disable": end(f"disable{name}", off, now, ReasonBody, {"reason": "Under repair"}),
         "enable": change(f"enable{name}", on, now, NothingBody, {}),
-        "release": change(f"release{name}", f"Take {noun} out of quarantine.", now, NothingBody, {}),
+        "release": change(f"release{name}", RELEASE % noun, now, NothingBody, {}),
     }
 
 

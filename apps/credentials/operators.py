@@ -1,7 +1,6 @@
 """What operators do to a customer's key of any kind, on its page: with a reason, by the key's own actions."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
@@ -13,7 +12,6 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.functional import Promise
 from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -23,55 +21,8 @@ from apps.base.errors import PortalError
 from apps.base.forms import AlreadySent, LineField, StepUpForm
 from apps.base.requests import PortalRequest
 from apps.credentials import operator_answers
-from apps.credentials.key_status import KeyStatus
-from apps.credentials.models import SecretKey
+from apps.credentials.key_status import CHANGES, Change
 from apps.credentials.rules import LONGEST_REASON
-
-ENDED = (KeyStatus.REVOKED, KeyStatus.EXPIRED)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One thing to do: its button, what it means, which keys it fits, and whether it is recorded with a reason."""
-
-    label: str | Promise
-    says: str | Promise
-    fits: Callable[[SecretKey], bool]
-    asks_why: bool = True
-
-
-CHANGES: dict[str, Change] = {
-    "disable": Change(
-        gettext_lazy("Disable"),
-        gettext_lazy("Calls with the key are refused until somebody enables it, here or in the organization."),
-        lambda key: key.disabled_at is None,
-    ),
-    "enable": Change(
-        gettext_lazy("Enable"),
-        gettext_lazy("The key works again as it did before."),
-        lambda key: key.disabled_at is not None,
-        asks_why=False,
-    ),
-    "quarantine": Change(
-        gettext_lazy("Put in quarantine"),
-        gettext_lazy(
-            "The key only reads, from addresses that it was used from before. "
-            "One of an app keeps its devices and takes no new ones."
-        ),
-        lambda key: key.quarantined_at is None,
-    ),
-    "release": Change(
-        gettext_lazy("Release from quarantine"),
-        gettext_lazy("The key may do again all that it was made for."),
-        lambda key: key.quarantined_at is not None,
-        asks_why=False,
-    ),
-    "revoke": Change(
-        gettext_lazy("Revoke"),
-        gettext_lazy("The key ends for good, at its next call. Nobody can take that back."),
-        lambda key: True,
-    ),
-}
 
 
 class ChangeForm(StepUpForm):
@@ -86,15 +37,15 @@ class ChangeForm(StepUpForm):
 
     def __init__(self, *args: Any, change: Change, **options: Any) -> None:
         super().__init__(*args, **options)
-        if not change.asks_why:
+        if not change.sets:
             del self.fields["reason"]
 
 
 class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs alone
     """What the page of a key has for this: the links, and the form behind each."""
 
-    # By the names of CHANGES: the action of the kind.
-    key_actions: ClassVar[dict[str, Callable[..., Any]]] = {}
+    # Takes a name of CHANGES.
+    change_key: ClassVar[Callable[..., Any]]
 
     def get_urls(self) -> list[URLPattern]:
         """This will put the forms in front of the admin's own addresses, whose last one takes any path."""
@@ -127,7 +78,7 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
     @admin.display(description=gettext_lazy("What you can do"))
     def what_to_do(self, key: Any) -> str:
         """The links to what fits the key as it is."""
-        fitting = [(self._address(key, name), change.label) for name, change in CHANGES.items() if _fits(key, change)]
+        fitting = [(self._address(key, name), change.button) for name, change in CHANGES.items() if change.fits(key)]
         links = format_html_join(" · ", '<a href="{}">{}</a>', fitting)
         return links or _("Nothing: the key has ended.")
 
@@ -139,7 +90,7 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
         if not self.has_view_permission(request, key):
             raise PermissionDenied
         page = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[key.pk])
-        if not _fits(key, change):
+        if not change.fits(key):
             messages.info(request, _("The key is not as it was when you came here. Nothing was changed."))
             return redirect(page)
         form = ChangeForm(request.POST if request.method == "POST" else None, request=request, change=change)
@@ -147,7 +98,7 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
             return redirect(page)
         context = {
             **self.admin_site.each_context(request),
-            "title": f"{change.label}: {key}",
+            "title": f"{change.button}: {key}",
             "opts": self.opts,
             "original": key,
             "change": change,
@@ -161,7 +112,7 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
         try:
             with transaction.atomic():
                 form.spend()
-                self.key_actions[name](actor=operator_of(request), key_id=key.public_id, **why)
+                type(self).change_key(name, actor=operator_of(request), key_id=key.public_id, **why)
         except AlreadySent:
             return True
         except PortalError as refusal:
@@ -172,7 +123,3 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
 
     def _address(self, key: Any, name: str) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}", args=[key.pk])
-
-
-def _fits(key: SecretKey, change: Change) -> bool:
-    return key.status not in ENDED and change.fits(key)

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import mark_safe
 
 from apps.audit.models import AuditEntry, LastUse
 from apps.audit.vocabulary import sentence_for
@@ -18,8 +19,9 @@ from apps.base.forms import signed_in_since
 from apps.base.identifiers import decode
 from apps.base.models import OrgQuerySet
 from apps.base.requests import PortalRequest
+from apps.base.templatetags.portal import when
 from apps.credentials.descendants import descendants_of
-from apps.credentials.key_status import KeyStatus
+from apps.credentials.key_status import CHANGES, STATUSES, Banner, KeyStatus
 from apps.credentials.lifecycle import LONGEST_OVERLAP
 from apps.credentials.models import SecretKey, SecretKeyQuerySet
 from apps.credentials.registry import KINDS
@@ -28,11 +30,6 @@ from apps.orgs.lookups import is_member
 UNUSED_AFTER = timedelta(days=30)
 RECENT = timedelta(days=7)
 OVERLAPS = (("3600", timedelta(hours=1)), ("86400", timedelta(days=1)), ("604800", timedelta(days=7)))
-CHANGED_BY = {
-    KeyStatus.REVOKED: "revoked",
-    KeyStatus.DISABLED: "disabled",
-    KeyStatus.QUARANTINED: "quarantined",
-}
 
 
 def facts_of_any_key(key: SecretKey, use: LastUse | None, moment: datetime) -> dict[str, Any]:
@@ -43,13 +40,15 @@ def facts_of_any_key(key: SecretKey, use: LastUse | None, moment: datetime) -> d
         "name": key.name,
         "mask": key.mask,
         "status": str(status),
+        "badge": {"label": STATUSES[status].badge, "tone": STATUSES[status].tone},
+        "banner": _banner(key, STATUSES[status].banner),
         "expires_in_days": days_up(key.expires_at - moment) if key.expires_at else None,
         "overlap_until": key.expires_at if status == KeyStatus.OVERLAP else None,
         "ever_used": use is not None,
         "is_unused": use is None and moment - key.created_at >= UNUSED_AFTER,
         "has_ended": key.has_ended,
         "is_disabled": key.disabled_at is not None,
-        "is_quarantined": key.quarantined_at is not None,
+        "can_be_released": CHANGES["release"].fits(key),
         "was_rotated": key.overlap_since is not None,
         "last_used_at": use.at if use else None,
         "last_used_from": use.address if use else "",
@@ -58,6 +57,17 @@ def facts_of_any_key(key: SecretKey, use: LastUse | None, moment: datetime) -> d
         "created_by": key.created_by_label,
         "revoked_at": key.revoked_at,
     }
+
+
+def _banner(key: SecretKey, banner: Banner | None) -> dict[str, Any] | None:
+    """Return what the page of a key says of its state, as credentials/_banner.html takes it."""
+    if banner is None:
+        return None
+    times = {"day": when(key.expires_at, "date"), "end": when(key.expires_at, "short")}
+    title = mark_safe(str(banner.title) % times)  # noqa: S308  # texts of the product, and times as HTML
+    kind = KINDS[key.key_prefix].kind
+    text = banner.text.get(kind) or banner.text.get("", "")
+    return {**banner._asdict(), "title": title, "text": text}
 
 
 def days_up(left: timedelta) -> int:
@@ -142,8 +152,8 @@ def entries_about(actor: Actor, key: SecretKey, kind: str) -> OrgQuerySet[AuditE
 
 def newest_change(key: SecretKey, kind: str, entries: list[AuditEntry]) -> dict[str, Any]:
     """This will return who brought the key into its state, when and why: of the audit log, whose labels people know."""
-    action = f"{kind}.{CHANGED_BY.get(key.status)}"
-    entry = next((entry for entry in entries if entry.action == action), None)
+    change = CHANGES.get(STATUSES[key.status].change)
+    entry = next((entry for entry in entries if change and entry.action == f"{kind}.{change.done}"), None)
     if entry is None:
         return {"who": "", "at": key.status_changed_at, "reason": key.status_reason}
     reason = entry.changes.get("reason") or [None, ""]

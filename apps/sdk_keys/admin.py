@@ -1,10 +1,9 @@
 """SDK keys, their pools and devices in the operators' admin: masked, and changed by the keys' own actions."""
 
-from typing import ClassVar
-
 from django.contrib import admin
 
 from apps.audit.operators import ReadOnlyAdmin
+from apps.credentials.key_status import MOMENTS
 from apps.credentials.operators import KeyChangesAdmin
 from apps.sdk_keys import actions
 from apps.sdk_keys.models import Activation, ActivationPool, SdkKey
@@ -14,13 +13,7 @@ from apps.sdk_keys.models import Activation, ActivationPool, SdkKey
 class SdkKeyAdmin(KeyChangesAdmin, ReadOnlyAdmin):
     """Keys, as masks."""
 
-    key_actions: ClassVar = {
-        "disable": actions.disable_sdk_key,
-        "enable": actions.enable_sdk_key,
-        "quarantine": actions.quarantine_sdk_key,
-        "release": actions.release_sdk_key,
-        "revoke": actions.revoke_sdk_key,
-    }
+    change_key = staticmethod(actions.change_sdk_key)
 
     list_display = ("name", "mask", "organization", "platform", "app_id", "status", "expires_at", "created_at")
     list_select_related = ("organization",)
@@ -30,7 +23,7 @@ class SdkKeyAdmin(KeyChangesAdmin, ReadOnlyAdmin):
     of_organization = ("name", "mask", "status", "expires_at")
     fields = (
         *("name", "mask", "organization", "platform", "app_id", "cert_sha256", "origins", "pool"),
-        *("status", "expires_at", "overlap_since", "disabled_at", "quarantined_at", "revoked_at"),
+        *("status", "expires_at", *MOMENTS),
         *("status_reason", "status_changed_by", "status_changed_at", "created_by_label", "created_at"),
     )
 

@@ -15,6 +15,7 @@ from apps.base.actor import Actor
 from apps.base.errors import Invalid
 from apps.base.lists import Cursors, beyond
 from apps.credentials import presenting
+from apps.credentials.key_status import CHANGES
 from apps.credentials.models import SecretKeyQuerySet
 from apps.sdk_keys.models import Activation, ActivationQuerySet, Platform, SdkKey
 from apps.sdk_keys.snippets import snippet
@@ -23,10 +24,8 @@ DEVICES_A_PAGE = 10
 # What is done to a key itself; its devices come and go by the thousand, and have a list of their own.
 LIFE = tuple(
     f"sdk_key.{word}"
-    for word in (
-        "created", "updated", "rotated", "revoked", "disabled", "enabled", "leaked", "quarantined", "released"
-    )
-)  # fmt: skip
+    for word in ("created", "updated", "rotated", "leaked", *(change.done for change in CHANGES.values()))
+)
 
 
 def facts(key: SdkKey, use: LastUse | None, now: datetime | None = None) -> dict[str, Any]:

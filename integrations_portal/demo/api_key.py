@@ -4,13 +4,12 @@ from apps.api_keys import actions
 from apps.api_keys.models import ApiKey, Scope
 from apps.base.actor import Actor, ActorKind, system
 from apps.base.secrets import matches, parse_key
-from apps.credentials.key_status import KeyStatus
+from apps.credentials.key_status import WORKING
 from apps.orgs.models import Organization
 from integrations_portal.demo.people import ACME
 from integrations_portal.demo_environment import KEY, write_private
 
 NAME, TYPE = "Demo key", "partner"
-WORKING = (KeyStatus.ACTIVE, KeyStatus.EXPIRING, KeyStatus.OVERLAP)
 
 
 def demo_key() -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from apps.audit.call_store import NOT_LET_IN, Call, store
 from apps.base.actor import ActorKind
 from apps.base.identifiers import uuid_at
+from apps.credentials.key_status import RESTRICTIONS
 from integrations_portal.demo.keys import Made
 from integrations_portal.demo.past import BUSINESS, DAYS, NIGHTLY, STEADY, moments
 
@@ -113,7 +114,7 @@ def _call(rng: random.Random, made: Made, public_id: str, use: Use, moment: date
         user_agent=f"{use.agent}.1" if made.plan.replaces else use.agent,
         request_id=f"{rng.getrandbits(128):032x}",
         scopes="" if status in NOT_LET_IN else scope,
-        flagged=key.quarantined_at is not None and moment > key.quarantined_at,
+        flagged=any(moment > at for column in RESTRICTIONS if (at := getattr(key, column))),
     )
 
 

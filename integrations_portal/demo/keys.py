@@ -10,6 +10,7 @@ from apps.base.actor import Actor
 from apps.base.identifiers import uuid_at
 from apps.base.instants import instant
 from apps.credentials import lifecycle
+from apps.credentials.key_status import CHANGES, SET_ASIDE, STATUSES
 from integrations_portal.demo.ledger import Ledger
 from integrations_portal.demo.people import Town
 
@@ -28,7 +29,7 @@ class Plan:
     networks: tuple[str, ...] = ()
     revoked: float | None = None
     disabled: float | None = None
-    quarantined: float | None = None
+    set_aside: float | None = None
     rotated: float | None = None
     replaces: str = ""
     reason: str = ""
@@ -50,7 +51,7 @@ PLANS = (
     Plan("Staging tests", "Ann", ("users:write", "orders:write"), made=33, expires=57, disabled=5,
          reason="Paused until the next release"),
     Plan("Pilot project", "Ada", ("invoices:read",), made=44, expires=None),
-    Plan("Support chat bot", "Ann", ("orders:read", "users:read"), made=30, expires=60, quarantined=0.15,
+    Plan("Support chat bot", "Ann", ("orders:read", "users:read"), made=30, expires=60, set_aside=0.15,
          reason="Seen in a public repository"),
     Plan("Directory provisioning", "Ann", ("users:write",), type="user_data", made=25, expires=65),
     Plan("Mobile back end", "Ada", ("orders:write", "appointments:write"), made=3, expires=87),
@@ -86,7 +87,7 @@ def cut(ledger: Ledger, town: Town, now: datetime) -> list[Made]:
 
 def _issue(plan: Plan, maker: Actor, kind: KeyType, predecessor: ApiKey | None, now: datetime) -> ApiKey:
     made = now - timedelta(days=plan.made)
-    changed = next((days for days in (plan.revoked, plan.disabled, plan.quarantined, plan.rotated) if days), None)
+    changed = next((days for days in (plan.revoked, plan.disabled, plan.set_aside, plan.rotated) if days), None)
     values: dict[str, Any] = {
         "id": uuid_at(made),
         "name": plan.name,
@@ -97,7 +98,7 @@ def _issue(plan: Plan, maker: Actor, kind: KeyType, predecessor: ApiKey | None, 
         "expires_at": None if plan.expires is None else now + timedelta(days=plan.expires),
         "revoked_at": _ago(now, plan.revoked),
         "disabled_at": _ago(now, plan.disabled),
-        "quarantined_at": _ago(now, plan.quarantined),
+        **{STATUSES[word].since: _ago(now, plan.set_aside) for word in SET_ASIDE},
         "overlap_since": _ago(now, plan.rotated),
         "replaces": predecessor,
         "status_reason": plan.reason,
@@ -129,9 +130,8 @@ def _note(ledger: Ledger, maker: Actor, key: ApiKey, plan: Plan) -> None:
         ledger.note(key.created_at, maker, "api_key.rotated", old, {"replaced_by": [None, key.public_id]})
     else:
         ledger.note(key.created_at, maker, "api_key.created", target, settings_of_key)
-    for moment, action, word in ((key.revoked_at, "api_key.revoked", "revoked"),
-                                 (key.disabled_at, "api_key.disabled", "disabled"),
-                                 (key.quarantined_at, "api_key.quarantined", "quarantined")):  # fmt: skip
+    for change in CHANGES.values():
+        moment = getattr(key, change.column) if change.sets else None
         if moment is not None:
-            changes: dict[str, list[Any]] = {"status": ["active", word], "reason": [None, plan.reason]}
-            ledger.note(moment, maker, action, target, changes)
+            changes: dict[str, list[Any]] = {"status": ["active", change.done], "reason": [None, plan.reason]}
+            ledger.note(moment, maker, f"api_key.{change.done}", target, changes)

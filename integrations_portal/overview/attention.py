@@ -18,7 +18,7 @@ from apps.audit.models import LastUse
 from apps.base.actor import Actor
 from apps.base.instants import written
 from apps.base.permissions import Permission
-from apps.credentials.key_status import KeyStatus
+from apps.credentials.key_status import SET_ASIDE, STATUSES, Attention, KeyStatus
 from apps.credentials.presenting import days_up
 from apps.notices.models import Notice
 from apps.notices.texts import describe
@@ -34,7 +34,8 @@ UNUSED_AFTER = timedelta(days=30)
 ORDER = {"bad": 0, "warn": 1, "info": 2}
 # These tell what is found here from the state itself.
 TOLD_BY_STATE = (
-    "api_key.expiring", "api_key.expired", "api_key.leaked_quarantined", "endpoint.failing", "endpoint.disabled",
+    *(f"api_key.leaked_{word}" for word in SET_ASIDE),
+    "api_key.expiring", "api_key.expired", "endpoint.failing", "endpoint.disabled",
     "organization.suspended",
 )  # fmt: skip
 Item = dict[str, Any]
@@ -60,17 +61,20 @@ def _keys(actor: Actor, slug: str) -> list[Item]:
         ~Exists(LastUse.objects.filter(credential_id=OuterRef("pk"))), created_at__lt=now - UNUSED_AFTER
     )
     return [
-        *(_quarantined(key, slug) for key in keys.in_status(KeyStatus.QUARANTINED).order_by("-pk")[:MOST]),
+        *(
+            _set_aside(key, slug, status.attention)
+            for word, status in STATUSES.items()
+            if status.attention is not None
+            for key in keys.in_status(word).order_by("-pk")[:MOST]
+        ),
         *(_expired(key, slug) for key in expired.order_by("-expires_at")[:MOST]),
         *(_expiring(key, actor, slug, now) for key in keys.in_status(KeyStatus.EXPIRING).order_by("expires_at")[:MOST]),
         *(_unused(key, slug) for key in unused.order_by("pk")[:MOST]),
     ]
 
 
-def _quarantined(key: ApiKey, slug: str) -> Item:
-    title = _("The API key “%(name)s” is in quarantine") % {"name": key.name}
-    text = _("It can only read. Make a new key and move over, or release it if all is well.")
-    return _key_item(key, slug, "bad", title, text)
+def _set_aside(key: ApiKey, slug: str, attention: Attention) -> Item:
+    return _key_item(key, slug, "bad", str(attention.title) % {"name": key.name}, str(attention.text))
 
 
 def _expired(key: ApiKey, slug: str) -> Item:

@@ -224,7 +224,7 @@ def test_an_ended_key_can_only_be_read(api, admin_key, make_key, acme):
 
 def test_quarantine_reads_from_known_addresses_only(api, admin_key, acme_key, acme):
     assert api(acme_key).get("/v1/users").status_code == 200
-    actions.quarantine_key(actor=system(acme.pk), key_id=acme_key.row.public_id, reason="Found on the web")
+    actions.change_key("quarantine", actor=system(acme.pk), key_id=acme_key.row.public_id, reason="Found on the web")
     assert api(admin_key).get(path(acme_key)).json()["status"] == "quarantined"
     assert api(acme_key).get("/v1/users").status_code == 200
     body = {"name": "Jo", "email": "jo@example.com", "password": "password1"}
@@ -241,14 +241,14 @@ def test_quarantine_reads_from_known_addresses_only(api, admin_key, acme_key, ac
 def test_an_admin_key_in_quarantine_reads_and_no_more(api, make_key, acme):
     key = make_key(acme, "admin", type="internal")
     api(key).get("/v1/me")
-    actions.quarantine_key(actor=system(acme.pk), key_id=key.row.public_id)
+    actions.change_key("quarantine", actor=system(acme.pk), key_id=key.row.public_id)
     assert api(key).get("/v1/users").status_code == 200
     for send in (lambda: api(key).post("/v1/api-keys", {}), lambda: api(key).post(path(key, "release"))):
         assert code(send()) == (403, "key_quarantined")
 
 
 def test_a_key_used_from_nowhere_before_does_nothing_in_quarantine(api, acme_key, acme):
-    actions.quarantine_key(actor=system(acme.pk), key_id=acme_key.row.public_id)
+    actions.change_key("quarantine", actor=system(acme.pk), key_id=acme_key.row.public_id)
     assert code(api(acme_key).get("/v1/me")) == (403, "key_quarantined")
 
 

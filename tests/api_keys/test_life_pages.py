@@ -1,6 +1,7 @@
 """S5 and S6: a key's page in every state, and the pages that bring it into another."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.utils import timezone
@@ -73,14 +74,16 @@ def test_a_button_asks_to_confirm_the_password_when_the_confirmation_is_old(brow
 
 def test_a_token_of_one_button_does_not_press_another(browser, key):
     actions.disable_key(actor=system(key.organization_id), key_id=key.public_id)
-    actions.quarantine_key(actor=system(key.organization_id), key_id=key.public_id)
+    actions.change_key("quarantine", actor=system(key.organization_id), key_id=key.public_id)
     page = browser.get(page_of(key))
     refused = browser.post(page_of(key, "release/"), {"token": token_of(page)})
     assert refused.status_code == 422  # the first token of the page is that of Enable
 
 
 def test_a_quarantined_key_says_what_that_means_and_is_released_by_one_click(browser, key):
-    actions.quarantine_key(actor=system(key.organization_id), key_id=key.public_id, reason="Seen in a repository")
+    actions.change_key(
+        "quarantine", actor=system(key.organization_id), key_id=key.public_id, reason="Seen in a repository"
+    )
     ApiCall.objects.create(
         organization_id=key.organization_id, at=timezone.now(), actor_kind="api_key", actor_id=key.public_id,
         actor_label=key.name, credential_id=key.pk, method="GET", route="/v1/users", status=200, duration_ms=1,
@@ -111,7 +114,7 @@ def test_an_expiring_key_leads_to_its_rotation(browser, key):
 
 def test_a_viewer_reads_every_state_and_is_offered_nothing(browser_of, vera, key):
     viewer, portal = browser_of(vera), system(key.organization_id)
-    for change in (actions.quarantine_key, actions.disable_key, actions.revoke_key):
+    for change in (partial(actions.change_key, "quarantine"), actions.disable_key, actions.revoke_key):
         change(actor=portal, key_id=key.public_id)
         page = viewer.get(page_of(key))
         assert page.status_code == 200 and hrefs(page, key) == set()
@@ -227,7 +230,9 @@ def test_a_rotation_tells_the_last_call(browser, key, api, acme_key):
 def test_every_form_asks_to_confirm_the_password_when_the_confirmation_is_old(browser_of, ada, key, what):
     portal = system(key.organization_id)
     if what in ("enable/", "release/"):
-        {"enable/": actions.disable_key, "release/": actions.quarantine_key}[what](actor=portal, key_id=key.public_id)
+        {"enable/": actions.disable_key, "release/": partial(actions.change_key, "quarantine")}[what](
+            actor=portal, key_id=key.public_id
+        )
     page = browser_of(ada, confirmed=False).get(page_of(key, what))
     assert "confirm_password" in page.content.decode()
 

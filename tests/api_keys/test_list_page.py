@@ -31,7 +31,7 @@ def keys(make_key, acme):
     for name, days in dates.items():
         ApiKey.objects.filter(pk=found[name].pk).update(expires_at=now + timedelta(days=days))
     ApiKey.objects.filter(pk=found["unused"].pk).update(created_at=now - timedelta(days=31))
-    actions.quarantine_key(actor=portal, key_id=found["quarantined"].public_id)
+    actions.change_key("quarantine", actor=portal, key_id=found["quarantined"].public_id)
     actions.disable_key(actor=portal, key_id=found["disabled"].public_id)
     for name in ("revoked", "gone"):
         actions.revoke_key(actor=portal, key_id=found[name].public_id)

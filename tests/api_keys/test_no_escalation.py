@@ -50,7 +50,7 @@ def treasure(make_key, acme):
         make_key(acme, name="No scope at all", allowed_networks=["127.0.0.1"]),
     ]
     actions.disable_key(actor=system(acme.pk), key_id=keys[1].row.public_id)
-    actions.quarantine_key(actor=system(acme.pk), key_id=keys[2].row.public_id)
+    actions.change_key("quarantine", actor=system(acme.pk), key_id=keys[2].row.public_id)
     return keys
 
 

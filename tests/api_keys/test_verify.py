@@ -80,7 +80,7 @@ def test_why_a_key_is_not_good(gateway, make_key, acme):
 def test_a_quarantined_key_needs_a_known_address_and_reads(gateway, make_key, acme):
     key = make_key(acme, "orders:write")
     ask(gateway, key, ip="203.0.113.9")
-    actions.quarantine_key(actor=system(acme.pk), key_id=key.row.public_id)
+    actions.change_key("quarantine", actor=system(acme.pk), key_id=key.row.public_id)
     assert ask(gateway, key)["code"] == "key_quarantined"
     assert ask(gateway, key, ip="203.0.113.8")["code"] == "key_quarantined"
     assert ask(gateway, key, ip="203.0.113.9", scopes=["orders:write"])["code"] == "key_quarantined"

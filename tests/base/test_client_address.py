@@ -98,7 +98,9 @@ def test_an_unknown_address_was_never_seen_before(api, acme_key, acme, settings,
     settings.TRUSTED_PROXIES = PROXIES
     assert api(acme_key).get("/v1/users").status_code == 200, "it was used from there, and is not remembered for it"
     with django_capture_on_commit_callbacks(execute=True):
-        actions.quarantine_key(actor=system(acme.pk), key_id=acme_key.row.public_id, reason="Found on the web")
+        actions.change_key(
+            "quarantine", actor=system(acme.pk), key_id=acme_key.row.public_id, reason="Found on the web"
+        )
     assert api(acme_key).get("/v1/users").json()["code"] == "key_quarantined"
 
 

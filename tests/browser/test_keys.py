@@ -1,6 +1,7 @@
 """Keys in a real browser: the reveal and what is left of it, without script, and under the content security policy."""
 
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -136,7 +137,11 @@ def test_the_day_that_a_number_of_days_leads_to(signed_in, ada):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_keeps_the_policy_and_suits_a_phone_and_everybody(signed_in, ada, acme, acme_key, make_key, scheme):
-    states = {"disabled": actions.disable_key, "quarantined": actions.quarantine_key, "revoked": actions.revoke_key}
+    states = {
+        "disabled": actions.disable_key,
+        "quarantined": partial(actions.change_key, "quarantine"),
+        "revoked": actions.revoke_key,
+    }
     keys = [acme_key.row]
     for name, change in states.items():
         key = make_key(acme, name=f"<b onclick=x>{name}</b>").row

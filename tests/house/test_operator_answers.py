@@ -211,7 +211,7 @@ def test_the_page_of_a_key_says_why_requests_are_refused(olga, acme, acme_key, m
     assert "401 disabled_api_key" in read(olga, key) and "Ticket 12" in read(olga, key)
     assert "By the portal or a command on" in read(olga, key)
     keys.enable_key(actor=maker, key_id=key.public_id)
-    keys.quarantine_key(actor=maker, key_id=key.public_id, reason="Leaked")
+    keys.change_key("quarantine", actor=maker, key_id=key.public_id, reason="Leaked")
     assert "The key works." in read(olga, key) and "403 key_quarantined" in read(olga, key)
     keys.release_key(actor=maker, key_id=key.public_id)
     type(key).objects.filter(pk=key.pk).update(allowed_networks=["203.0.113.0/24"])

@@ -261,7 +261,7 @@ def test_it_is_disabled_enabled_quarantined_released_and_revoked(browser, full):
     page = browser.get(page_of(key))
     assert "“Holidays”" in text_of(page)
     assert "works again" in text_of(browser.post(page_of(key, "enable/"), {"token": token_of(page)}, follow=True))
-    actions.quarantine_sdk_key(actor=system(key.organization_id), key_id=key.public_id)
+    actions.change_sdk_key("quarantine", actor=system(key.organization_id), key_id=key.public_id)
     page = browser.get(page_of(key))
     assert "No new device gets one" in text_of(page)
     assert "is released" in text_of(browser.post(page_of(key, "release/"), {"token": token_of(page)}, follow=True))

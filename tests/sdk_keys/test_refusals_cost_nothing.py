@@ -75,7 +75,7 @@ def test_giving_back_leaves_what_others_took_and_ends_an_empty_window():
 def test_a_device_with_a_place_activates_again_under_quarantine(app, ios, acme, django_capture_on_commit_callbacks):
     first = app.activate(app_version="4.2")
     with django_capture_on_commit_callbacks(execute=True):
-        actions.quarantine_sdk_key(actor=system(acme.pk), key_id=ios.row.public_id)
+        actions.change_sdk_key("quarantine", actor=system(acme.pk), key_id=ios.row.public_id)
     again = app.activate()
     assert (first.status_code, again.status_code) == (201, 200)
     assert app.call("post", again.json(), "/heartbeat").status_code == 200

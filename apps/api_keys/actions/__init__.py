@@ -17,7 +17,7 @@ from apps.api_keys.actions.changes import expiry_of_successor, rotate_key, updat
 from apps.api_keys.actions.creation import create_key
 from apps.api_keys.actions.leaks import report_leak
 from apps.api_keys.actions.rules import WINDOWS, check_scopes, types_of
-from apps.api_keys.actions.states import disable_key, enable_key, quarantine_key, release_key, revoke_key
+from apps.api_keys.actions.states import change_key, disable_key, enable_key, release_key, revoke_key
 from apps.credentials.rules import MAX_DAYS, Lifetime
 
 # By the words of routes.
@@ -36,6 +36,7 @@ __all__ = [
     "OF_KEYS",
     "WINDOWS",
     "Lifetime",
+    "change_key",
     "check_lifetimes",
     "check_scope_name",
     "check_scopes",
@@ -46,7 +47,6 @@ __all__ = [
     "disable_key",
     "enable_key",
     "expiry_of_successor",
-    "quarantine_key",
     "release_key",
     "report_leak",
     "revoke_key",

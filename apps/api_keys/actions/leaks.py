@@ -12,11 +12,11 @@ from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
 from apps.base.descendants import descendants
 from apps.credentials import lifecycle
+from apps.credentials.key_status import CHANGES
 from apps.notices.models import Severity
 
-QUARANTINE, REVOKE, NOTHING = "quarantine", "revoke", "none"
+NOTHING = "none"
 REASON, REASON_OF_SUCCESSOR = "Reported as leaked", "Created by a key that was reported as leaked"
-NOTICES = {QUARANTINE: "leaked_quarantined", REVOKE: "leaked_revoked"}
 
 
 @transaction.atomic
@@ -65,15 +65,13 @@ def _take(actor: Actor, key: ApiKey, where: str, origin: ApiKey | None = None, o
 
 
 def _act(actor: Actor, key: ApiKey, consequence: str, reason: str) -> None:
-    if consequence == QUARANTINE:
-        states.quarantine_key(actor=actor, key_id=key.public_id, reason=reason, successors=False)
-    elif consequence == REVOKE:
-        states.revoke_key(actor=actor, key_id=key.public_id, reason=reason, successors=False)
+    if consequence in CHANGES:
+        states.change_key(consequence, actor=actor, key_id=key.public_id, reason=reason, successors=False)
 
 
 def _tell(key: ApiKey, story: str, consequence: str, where: str, origin: ApiKey | None) -> None:
     """Post the notice, which also remembers the report; of a dead key it is taken off the pages at once."""
-    what = NOTICES.get(consequence, "leaked")
+    what = f"leaked_{CHANGES[consequence].done}" if consequence in CHANGES else "leaked"
     kind = f"api_key.{what}" if origin is None else f"api_key.successor_{what}"
     is_silent = consequence == NOTHING
     params = {"where": where or None, **({"origin": origin.mask} if origin else {})}

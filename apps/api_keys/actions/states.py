@@ -1,6 +1,6 @@
 """Ending, disabling and setting aside a key, and taking that back. Asking twice changes and records nothing."""
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -13,6 +13,7 @@ from apps.base.actor import Actor
 from apps.base.permissions import Permission
 from apps.base.versions import ANYTHING, Expected
 from apps.credentials import lifecycle
+from apps.credentials.key_status import CHANGES
 from apps.credentials.rules import check_reason
 
 
@@ -45,68 +46,52 @@ def revoke_key(
 
 def _revoke(actor: Actor, key: ApiKey, reason: str) -> None:
     before = key.status
-    if lifecycle.revoke(key, actor=actor, reason=reason):
+    if lifecycle.change(key, "revoke", actor=actor, reason=reason):
         stories.resolve_for(key)
         _record(actor, key, "api_key.revoked", before, reason)
         announce(key, "api_key.revoked", **({"reason": reason} if reason else {}))
 
 
 @transaction.atomic
-def disable_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING, reason: str = "") -> ApiKey:
-    """This will switch a key off until somebody enables it; Conflict for one that has ended."""
-    return _set_aside(actor, key_id, expected, reason, lifecycle.disable, "api_key.disabled")
-
-
-@transaction.atomic
-def enable_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING) -> ApiKey:
-    """This will switch a disabled key on again; needs every scope of the key."""
-    key, _is_changed = _take_back(actor, key_id, expected, lifecycle.enable, "api_key.enabled")
-    return key
-
-
-@transaction.atomic
-def quarantine_key(*, actor: Actor, key_id: str, reason: str = "", successors: bool = True) -> ApiKey:
-    """Set a key aside, with what it made by rotating itself: they read, from addresses used before, and no more."""
-    key = _set_aside(actor, key_id, ANYTHING, reason, lifecycle.quarantine, "api_key.quarantined")
-    for successor in lifecycle.own_successors(key) if successors else ():
-        _set_aside(actor, successor.public_id, ANYTHING, reason, lifecycle.quarantine, "api_key.quarantined")
-    return key
-
-
-@transaction.atomic
-def release_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING) -> ApiKey:
-    """This will take a key out of quarantine; needs every scope of the key."""
-    key, is_changed = _take_back(actor, key_id, expected, lifecycle.release, "api_key.released")
-    if is_changed:
-        stories.resolve_for(key, stories.LEAK)
-    return key
-
-
-def _set_aside(
-    actor: Actor, key_id: str, expected: Expected, reason: str, change: Callable[..., bool], action: str
+def change_key(
+    name: str,
+    *,
+    actor: Actor,
+    key_id: str,
+    expected: Expected = ANYTHING,
+    reason: str = "",
+    successors: bool | None = None,
 ) -> ApiKey:
-    actor.require(Permission.API_KEYS_WRITE)
-    key, reason = hold(actor, key_id), check_reason(reason)
-    expected.check(key.version)
-    before = key.status
-    if change(key, actor=actor, reason=reason):
-        _record(actor, key, action, before, reason)
+    """Make a change of ``CHANGES``; Conflict for a key that has ended. What takes a state back takes no reason.
+
+    ``successors``: whether what the key made by rotating itself is changed with it, where such a change spreads.
+    """
+    if name == "revoke":
+        return revoke_key(actor=actor, key_id=key_id, expected=expected, reason=reason, successors=successors)
+    key = _change(actor, key_id, name, expected, reason)
+    for successor in lifecycle.own_successors(key) if CHANGES[name].spreads and successors is not False else ():
+        _change(actor, successor.public_id, name, ANYTHING, reason)
     return key
 
 
-def _take_back(
-    actor: Actor, key_id: str, expected: Expected, change: Callable[..., bool], action: str
-) -> tuple[ApiKey, bool]:
-    """Undo what set a key aside, and tell whether it was; who does so gives the key back all that it holds."""
+disable_key, enable_key, release_key = (partial(change_key, name) for name in ("disable", "enable", "release"))
+
+
+def _change(actor: Actor, key_id: str, name: str, expected: Expected, reason: str) -> ApiKey:
+    """Make a change but for a revocation; who takes a state back gives the key all that it holds, and must hold it."""
     actor.require(Permission.API_KEYS_WRITE)
-    key = hold(actor, key_id)
-    bounds.check_maker(actor, key.scopes)
+    key, wanted, told = hold(actor, key_id), CHANGES[name], None
+    if wanted.sets:
+        told = check_reason(reason)
+    else:
+        bounds.check_maker(actor, key.scopes)
     expected.check(key.version)
     before = key.status
-    is_changed = change(key, actor=actor)
-    if is_changed:
-        _record(actor, key, action, before)
-    return key, is_changed
+    if lifecycle.change(key, name, actor=actor, reason=told or ""):
+        _record(actor, key, f"api_key.{wanted.done}", before, told)
+        if name == "release":
+            stories.resolve_for(key, stories.LEAK)
+    return key
 
 
 def _record(actor: Actor, key: ApiKey, action: str, before: str, reason: str | None = None) -> None:

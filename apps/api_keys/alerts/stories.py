@@ -8,6 +8,7 @@ from django.utils import timezone
 from apps.api_keys.models import ApiKey
 from apps.base.permissions import Permission
 from apps.credentials.descendants import CREATED_BY
+from apps.credentials.key_status import SET_ASIDE
 from apps.notices import actions as notices
 from apps.notices.models import Severity
 from apps.webhooks import publishing
@@ -16,12 +17,11 @@ EXPIRY, ROTATION, UNUSUAL, LEAK = "expiry", "rotation", "unusual", "leak"
 # Nothing that somebody does ends these, or it was forgotten: they fade by themselves.
 FADING = {
     "api_key.expired": timedelta(days=30),
+    **{f"api_key.{who}leaked_{word}": timedelta(days=90) for who in ("", "successor_") for word in SET_ASIDE},
     "api_key.leaked": timedelta(days=90),
-    "api_key.leaked_quarantined": timedelta(days=90),
     "api_key.leaked_revoked": timedelta(days=30),
     "api_key.leaked_creator": timedelta(days=90),
     "api_key.successor_leaked": timedelta(days=90),
-    "api_key.successor_leaked_quarantined": timedelta(days=90),
     "api_key.successor_leaked_revoked": timedelta(days=30),
     "api_key.unusual_rate": timedelta(days=14),
     "api_key.unusual_network": timedelta(days=14),
@@ -84,7 +84,7 @@ def resolve_for(key: ApiKey, *stories: str) -> int:
     """This will take the key's open notices off the pages: of the named stories, else of all, and count them.
 
     Called by what ends them: a revocation (all), a rotation (all but ``LEAK``: the old key is public as long as it
-    works), a release from quarantine (``LEAK``).
+    works), a release (``LEAK``).
     """
     prefixes = [f"{key.public_id}:{story}:" for story in stories] or [f"{key.public_id}:"]
     return sum(notices.resolve(organization_id=key.organization_id, dedupe_prefix=prefix) for prefix in prefixes)

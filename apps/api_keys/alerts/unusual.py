@@ -1,7 +1,7 @@
 """Use of a key that it was never put to: far more calls, a new network, a burst of refusals.
 
 A key is compared with itself alone. What is too new or too little used to have habits is not judged by them, and a
-key in quarantine not at all: each of its calls is flagged already.
+key that was set aside not at all: each of its calls is flagged already.
 """
 
 import random
@@ -20,6 +20,7 @@ from apps.api_keys.alerts.habits import Recent, habit_of
 from apps.api_keys.alerts.networks import is_listed, network_of
 from apps.api_keys.models import ApiKey, KeyHabit
 from apps.base.instants import instant
+from apps.credentials.key_status import is_working
 from apps.notices.models import Severity
 
 # A week holds every weekday, a weekend and whatever runs weekly.
@@ -83,7 +84,7 @@ def _strikes(habit: KeyHabit | None, recent: Recent) -> bool:
 
 
 def _keys(ids: list[uuid.UUID], now: datetime) -> list[ApiKey]:
-    rows = ApiKey.objects.live(now).filter(disabled_at=None, quarantined_at=None).select_related("key_type", "habit")
+    rows = ApiKey.objects.filter(is_working(now)).select_related("key_type", "habit")
     return [key for chunk in habits.chunks(ids) for key in rows.filter(pk__in=chunk)]
 
 

@@ -11,6 +11,7 @@ from apps.audit.usage import hourly_series
 from apps.base.actor import Actor
 from apps.base.charts import bars
 from apps.base.snippets import as_curl, first_calls, logged_call
+from apps.credentials.key_status import FLAG
 from apps.credentials.presenting import count_made, is_recent, life_of
 
 
@@ -43,7 +44,7 @@ def _call(call: ApiCall) -> dict[str, Any]:
         "duration_ms": round(call.duration_ms),
         "request_id": call.request_id,
         "address": call.address,
-        "is_flagged": call.flagged,
+        "flag": FLAG if call.flagged else "",
         "curl": as_curl(logged_call(call.method, call.route)),
     }
 

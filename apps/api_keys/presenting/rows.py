@@ -14,6 +14,7 @@ from apps.audit.usage import daily_series, last_uses
 from apps.base.actor import Actor
 from apps.base.charts import bars
 from apps.base.secrets import ID_LENGTH, MASK_DOTS, parse_key
+from apps.credentials import key_status
 from apps.credentials.key_status import KeyStatus
 from apps.credentials.models import SecretKeyQuerySet
 
@@ -21,12 +22,7 @@ DAYS = 24
 NEVER_USED = "never_used"
 # Worst first, as the list of choices shows them.
 STATUSES = (
-    (KeyStatus.REVOKED, KeyStatus.REVOKED.label),
-    (KeyStatus.DISABLED, KeyStatus.DISABLED.label),
-    (KeyStatus.QUARANTINED, KeyStatus.QUARANTINED.label),
-    (KeyStatus.EXPIRED, KeyStatus.EXPIRED.label),
-    (KeyStatus.EXPIRING, KeyStatus.EXPIRING.label),
-    (KeyStatus.OVERLAP, KeyStatus.OVERLAP.label),
+    *((word, word.label) for word in key_status.FOR_LISTS if word != KeyStatus.ACTIVE),
     (NEVER_USED, pgettext_lazy("status of a key", "Never used")),
     (KeyStatus.ACTIVE, KeyStatus.ACTIVE.label),
 )

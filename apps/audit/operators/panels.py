@@ -21,10 +21,10 @@ from apps.base.identifiers import decode
 
 EMPTY = "–"
 MOST_OF_ORGANIZATION = 5
-# How a state looks in a table, by its stored word; what is not here looks like any other text.
+# How a state looks in a table, by its stored word; what is not here looks like any other text. States of keys say it.
 TONES = {
     **dict.fromkeys(("succeeded", "active", "enabled", "healthy", "sent"), "ok"),
-    **dict.fromkeys(("pending", "sending", "held", "paused", "overlap", "expiring", "quarantined", "waiting"), "warn"),
+    **dict.fromkeys(("pending", "sending", "held", "paused", "waiting"), "warn"),
     **dict.fromkeys(("exhausted", "dropped", "disabled", "failing", "revoked", "expired", "failed"), "bad"),
     **dict.fromkeys(("suspended", "closed", "denied", "failure"), "bad"),
 }
@@ -121,7 +121,11 @@ def _cell(row: Any, name: str, is_first: bool) -> Cell:
     text = display_for_field(value, found, EMPTY) if found is not None else display_for_value(value, EMPTY)
     if isinstance(value, datetime):
         text = moment(value)
-    return Cell(text, own, TONES.get(getattr(value, "value", value), "") if _is_a_state(row, name) else "")
+    return Cell(text, own, _tone(value) if _is_a_state(row, name) else "")
+
+
+def _tone(value: Any) -> str:
+    return getattr(value, "operator_tone", "") or TONES.get(getattr(value, "value", value), "")
 
 
 def _is_a_state(row: Model, name: str) -> bool:

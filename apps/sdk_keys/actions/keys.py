@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
 from django.db import transaction
@@ -16,6 +17,7 @@ from apps.base.instants import instant
 from apps.base.permissions import Permission
 from apps.base.versions import ANYTHING, Expected
 from apps.credentials import gate, lifecycle
+from apps.credentials.key_status import CHANGES
 from apps.credentials.rules import DAY_SECONDS, Lifetime, check_name, check_overlap, check_reason
 from apps.notices import actions as notices
 from apps.notices.models import Severity
@@ -24,9 +26,8 @@ from apps.sdk_keys.actions import app_rules
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Activation, ActivationPool, SdkKey
 from apps.sdk_keys.telling import announce
 
-QUARANTINE, REVOKE, NOTHING = "quarantine", "revoke", "none"
+NOTHING = "none"
 LEAK_REASON = "Reported as leaked"
-LEAK_NOTICES = {QUARANTINE: "sdk_key.leaked_quarantined", REVOKE: "sdk_key.leaked_revoked"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,53 +166,30 @@ def rotate_sdk_key(
 
 
 @transaction.atomic
-def revoke_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING, reason: str = "") -> SdkKey:
-    """This will end a key for good; Conflict for one that has expired. Its devices stop at their next call."""
-    key, is_changed = _change(actor, key_id, lifecycle.revoke, "sdk_key.revoked", expected, reason)
-    if is_changed:
-        notices.resolve(organization_id=key.organization_id, dedupe_prefix=f"{key.public_id}:")
-        announce(key, "sdk_key.revoked", **({"reason": key.status_reason} if key.status_reason else {}))
+def change_sdk_key(name: str, *, actor: Actor, key_id: str, expected: Expected = ANYTHING, reason: str = "") -> SdkKey:
+    """Make a change of ``CHANGES``; Conflict for a key that has ended. What takes a state back takes no reason.
+
+    Devices of a key that is revoked or disabled stop at their next call; those of one that was set aside go on from
+    addresses seen before, and no new one gets a place.
+    """
+    actor.require(Permission.SDK_KEYS_WRITE)
+    key, wanted = hold(actor, key_id), CHANGES[name]
+    told = {"reason": check_reason(reason)} if wanted.sets else {}
+    expected.check(key.version)
+    before = key.status
+    if lifecycle.change(key, name, actor=actor, **told):
+        changes: dict[str, list[Any]] = {field: [None, text] for field, text in told.items()}
+        changes["status"] = [str(before), str(key.status)]
+        lifecycle.record(actor, key, f"sdk_key.{wanted.done}", changes)
+        if name == "revoke":
+            notices.resolve(organization_id=key.organization_id, dedupe_prefix=f"{key.public_id}:")
+            announce(key, "sdk_key.revoked", **({"reason": key.status_reason} if key.status_reason else {}))
     return key
 
 
-@transaction.atomic
-def disable_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING, reason: str = "") -> SdkKey:
-    """This will switch a key off until somebody enables it; Conflict for one that has ended."""
-    return _change(actor, key_id, lifecycle.disable, "sdk_key.disabled", expected, reason)[0]
-
-
-@transaction.atomic
-def enable_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING) -> SdkKey:
-    """This will switch a disabled key on again."""
-    return _change(actor, key_id, lifecycle.enable, "sdk_key.enabled", expected)[0]
-
-
-@transaction.atomic
-def quarantine_sdk_key(*, actor: Actor, key_id: str, reason: str = "") -> SdkKey:
-    """This will set a key aside: devices that have a place go on from addresses seen before, no new one gets one."""
-    return _change(actor, key_id, lifecycle.quarantine, "sdk_key.quarantined", ANYTHING, reason)[0]
-
-
-@transaction.atomic
-def release_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING) -> SdkKey:
-    """This will take a key out of quarantine."""
-    return _change(actor, key_id, lifecycle.release, "sdk_key.released", expected)[0]
-
-
-def _change(
-    actor: Actor, key_id: str, change: Callable[..., bool], action: str, expected: Expected, reason: str | None = None
-) -> tuple[SdkKey, bool]:
-    actor.require(Permission.SDK_KEYS_WRITE)
-    key = hold(actor, key_id)
-    told = {} if reason is None else {"reason": check_reason(reason)}
-    expected.check(key.version)
-    before = key.status
-    is_changed = change(key, actor=actor, **told)
-    if is_changed:
-        changes: dict[str, list[Any]] = {name: [None, text] for name, text in told.items()}
-        changes["status"] = [str(before), str(key.status)]
-        lifecycle.record(actor, key, action, changes)
-    return key, is_changed
+revoke_sdk_key, disable_sdk_key, enable_sdk_key, release_sdk_key = (
+    partial(change_sdk_key, name) for name in ("revoke", "disable", "enable", "release")
+)
 
 
 @transaction.atomic
@@ -226,13 +204,11 @@ def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
         return False
     consequence = NOTHING if key.has_ended else str(key.organization.leak_policy)
     lifecycle.record(actor, key, "sdk_key.leaked", {"where": [None, where], "consequence": [None, consequence]})
-    if consequence == QUARANTINE:
-        quarantine_sdk_key(actor=actor, key_id=key.public_id, reason=LEAK_REASON)
-    elif consequence == REVOKE:
-        revoke_sdk_key(actor=actor, key_id=key.public_id, reason=LEAK_REASON)
+    if consequence in CHANGES:
+        change_sdk_key(consequence, actor=actor, key_id=key.public_id, reason=LEAK_REASON)
     notices.post(
         organization_id=key.organization_id,
-        kind=LEAK_NOTICES.get(consequence, "sdk_key.leaked"),
+        kind=f"sdk_key.leaked_{CHANGES[consequence].done}" if consequence in CHANGES else "sdk_key.leaked",
         dedupe_key=story,
         severity=Severity.BAD,
         params={"name": key.name, "mask": key.mask, "where": where or "–"},
