@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from apps.base.errors import NotFound, PortalError
 from apps.base.middleware import is_api
 from apps.base.negotiation import is_for_program
-from apps.base.problems import DATABASE_AWAY_SECONDS, answer_json
+from apps.base.problems import DATABASE_AWAY_SECONDS, json_error_response
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def answer_error(
     """
     request_id = getattr(request, "request_id", "")
     if is_api(request.path_info) or is_for_program(request.META):
-        return answer_json(error, request_id)
+        return json_error_response(error, request_id)
     answer = _page(request, error, f"errors/{name or error.status}.html", {**(context or {})}, minimal)
     for header, value in error.headers.items():
         answer[header] = value

@@ -9,7 +9,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from apps.base import sweeps
-from apps.base.sweeps import Sweep
+from apps.base.sweeps import PeriodicJob
 from apps.webhooks.meters import job_row, job_rows
 
 
@@ -17,7 +17,7 @@ from apps.webhooks.meters import job_row, job_rows
 class Job:
     """A job, and what all workers together wrote down about its runs; None and 0 before the first."""
 
-    sweep: Sweep
+    sweep: PeriodicJob
     ran_at: datetime | None
     seconds: float
     done_at: datetime | None
@@ -38,7 +38,7 @@ def jobs() -> list[Job]:
     return [_job(sweep, totals) for sweep in sweeps.registered()]
 
 
-def _job(sweep: Sweep, totals: dict[str, float]) -> Job:
+def _job(sweep: PeriodicJob, totals: dict[str, float]) -> Job:
     found = {what: totals.get(job_row(what, sweep.name), 0.0) for what in ("ran_at", "seconds", "done_at", "failed_at")}
     counts = {outcome: int(totals.get(job_row(outcome, sweep.name), 0)) for outcome in sweeps.OUTCOMES}
     return Job(

@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from apps.api_keys.presenting.offers import Offer
 from apps.base.actor import Actor
-from apps.base.browsing.controls import Own
-from apps.base.instants import instant
+from apps.base.browsing.controls import OrganizationExample
+from apps.base.instants import format_timestamp
 from apps.sdk_keys.models import Platform, SdkKey
 from apps.webhooks.actions.replays import REPLAYABLE
 from apps.webhooks.models import Endpoint, Event, EventType
@@ -16,7 +16,7 @@ from apps.webhooks.models import Endpoint, Event, EventType
 USUAL_TYPE = "partner"
 EVERY = "*"
 MOST_ADDRESSES = 20
-Examples = Mapping[str, Own]
+Examples = Mapping[str, OrganizationExample]
 
 
 def own_examples(actor: Actor, operation_id: str) -> Examples:
@@ -35,17 +35,17 @@ def _new_key(actor: Actor) -> Examples:
     givable = offer.rights(kind).givable
     scopes = [scope.name for scope in offer.scopes if scope.name in givable]
     reads = [name for name in scopes if name.endswith(":read")]
-    subject = {"subject": Own("client-1001")} if kind.name == "client" else {}
+    subject = {"subject": OrganizationExample("client-1001")} if kind.name == "client" else {}
     return {
-        "type": Own(kind.name, [each.name for each in possible]),
-        "scopes": Own((reads or scopes)[:2], scopes),
-        "expires_in_days": Own(offer.usual_days(kind)),
+        "type": OrganizationExample(kind.name, [each.name for each in possible]),
+        "scopes": OrganizationExample((reads or scopes)[:2], scopes),
+        "expires_in_days": OrganizationExample(offer.usual_days(kind)),
         **subject,
     }
 
 
 def _changed_key(actor: Actor) -> Examples:
-    return {"scopes": Own(None, [scope.name for scope in Offer.to(actor).scopes])}
+    return {"scopes": OrganizationExample(None, [scope.name for scope in Offer.to(actor).scopes])}
 
 
 def _event_types() -> list[str]:
@@ -63,27 +63,33 @@ def _endpoint(actor: Actor) -> Examples:
     rows = Endpoint.objects.for_actor(actor).existing().order_by("-pk")[:MOST_ADDRESSES]
     # What is in a query may be a token: no example.
     addresses = list(dict.fromkeys(row.url for row in rows if "?" not in row.url))
-    return {"url": Own(addresses[0] if addresses else None, addresses), "event_types": Own(None, _patterns())}
+    return {
+        "url": OrganizationExample(addresses[0] if addresses else None, addresses),
+        "event_types": OrganizationExample(None, _patterns()),
+    }
 
 
 def _test(actor: Actor) -> Examples:
     """The type that the organization got last."""
     newest = Event.objects.for_actor(actor).order_by("-pk").values_list("type", flat=True).first()
-    return {"event_type": Own(newest, _event_types())}
+    return {"event_type": OrganizationExample(newest, _event_types())}
 
 
 def _replay(actor: Actor) -> Examples:
     return {
-        "since": Own(instant(timezone.now() - timedelta(days=1))),
-        "status": Own(None, REPLAYABLE),
-        "event_types": Own(None, _event_types()),
+        "since": OrganizationExample(format_timestamp(timezone.now() - timedelta(days=1))),
+        "status": OrganizationExample(None, REPLAYABLE),
+        "event_types": OrganizationExample(None, _event_types()),
     }
 
 
 def _sdk_key(actor: Actor) -> Examples:
     apps = SdkKey.objects.for_actor(actor).exclude(app_id="").order_by("-pk").values_list("app_id", flat=True)
     known = list(dict.fromkeys(apps[:MOST_ADDRESSES]))
-    return {"platform": Own(None, list(Platform.values)), "app_id": Own(known[0] if known else None, known)}
+    return {
+        "platform": OrganizationExample(None, list(Platform.values)),
+        "app_id": OrganizationExample(known[0] if known else None, known),
+    }
 
 
 MAKERS: Mapping[str, Callable[[Actor], Examples]] = {

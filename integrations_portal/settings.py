@@ -86,7 +86,7 @@ MIDDLEWARE = [
     "apps.base.http_figures.FiguresMiddleware",
     "apps.base.middleware.RequestMiddleware",
     # Programs' calls end here; what follows is for pages and the browsable API.
-    "apps.base.programs.ProgramsMiddleware",
+    "apps.base.programs.ApiFastPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -306,7 +306,7 @@ PORTAL_ENTER_ORGANIZATION = "apps.orgs.middleware.enter_organization"
 # The form that asks for a password stands in base; a wrong one is an entry in the audit log, and mail.
 PORTAL_WRONG_CONFIRMATION = "apps.orgs.account.failures.note_wrong_confirmation"
 # The page of a refusal is made in base; which role may, and who can give it, stands in the tables of orgs.
-PORTAL_WHO_DECIDES = "apps.orgs.deciders.who_decides"
+PORTAL_WHO_DECIDES = "apps.orgs.deciders.who_can_grant"
 # The browsable API is made in base; its examples hold values of keys and endpoints.
 PORTAL_OWN_EXAMPLES = "integrations_portal.own_examples.own_examples"
 # The view of the API ends in base with the call's row, which is audit's.

@@ -37,7 +37,7 @@ def ready(request: HttpRequest) -> JsonResponse:
     """``/readyz``: the database is writable and migrated; without Redis the portal is degraded, not down."""
     if fault := _fault_of_the_database():
         return JsonResponse({"status": "unavailable", "database": fault}, status=503)
-    if settings.REDIS_URL and shared.ask(lambda client: client.ping()) is None:
+    if settings.REDIS_URL and shared.call_redis(lambda client: client.ping()) is None:
         return JsonResponse({"status": "degraded", "database": "ok", "redis": "down"})
     return JsonResponse({"status": "ok", "database": "ok", "redis": "ok" if settings.REDIS_URL else "not configured"})
 

@@ -25,7 +25,7 @@ try:
     # Here, for DRF reads the settings as soon as it is imported, and before anything is counted.
     from apps.base import shared_figures
 
-    not_shared = shared_figures.share()
+    not_shared = shared_figures.enable_multiprocess_metrics()
 
     from apps.base import programs  # it makes the counters
 

@@ -190,7 +190,7 @@ def _reset_caches(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 def no_heavy_work_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Allow any number of heavy operations at once, for tests of what comes after."""
     monkeypatch.setattr(heavy_work, "AT_ONCE", 100)
-    monkeypatch.setattr(heavy_work, "heavy_share", lambda: 100)
+    monkeypatch.setattr(heavy_work, "heavy_thread_limit", lambda: 100)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 from apps.audit.models import AuditEntry
 from apps.base import resealing
 from apps.base.crypto import CannotDecrypt, unseal
-from apps.base.resealing import older_values, reseal_all
+from apps.base.resealing import older_values, reencrypt_all
 from apps.webhooks.models import Attempt, Delivery, Endpoint, EndpointSecret
 from integrations_portal.management.commands.worker import tell_what_does_not_open
 from tests.engines import LOOPBACK, engine, make_endpoint, publish, statuses
@@ -59,7 +59,7 @@ def test_it_goes_through_more_rows_than_a_batch(acme, settings, monkeypatch):
     for _ in range(5):
         make_endpoint(acme)
     settings.ENCRYPTION_KEYS = {"n1": NEW, "t1": OLD}
-    assert reseal_all().renewed == 10 and not older_values()
+    assert reencrypt_all().renewed == 10 and not older_values()
 
 
 def test_a_change_that_somebody_makes_meanwhile_is_not_overwritten(acme, settings, monkeypatch):
@@ -73,7 +73,7 @@ def test_a_change_that_somebody_makes_meanwhile_is_not_overwritten(acme, setting
         return resealing.seal(*arguments)
 
     monkeypatch.setattr(resealing, "seal", change_first)
-    done = reseal_all()
+    done = reencrypt_all()
     assert (done.renewed, done.changed_meanwhile, done.left) == (1, 1, {})
     assert Endpoint.objects.get().headers == '{"X-Team":"after"}'
 
@@ -141,7 +141,7 @@ def test_while_fifty_events_a_second_are_delivered_none_fails(acme, settings):
             for number in range(100):
                 publish(acme)
                 if number % 25 == 10:
-                    done = reseal_all()
+                    done = reencrypt_all()
                 time.sleep(max(0, started + (number + 1) / 50 - time.monotonic()))
             deadline = time.monotonic() + 20
             while statuses(acme) != ["succeeded"] * 100 and time.monotonic() < deadline:

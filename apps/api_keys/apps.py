@@ -8,18 +8,18 @@ from django.utils.translation import gettext_lazy as _
 from apps.audit import parties
 from apps.base import descendants, sweeps
 from apps.base.permissions import Permission
-from apps.base.sweeps import Sweep
+from apps.base.sweeps import PeriodicJob
 from apps.credentials.registry import KeyKind, register
 
 # The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
 JOBS = (
-    Sweep("api_keys.announce_expiry", "apps.api_keys.alerts.expiry.announce_expiries",
+    PeriodicJob("api_keys.announce_expiry", "apps.api_keys.alerts.expiry.announce_expiries",
           every_seconds=60, budget_seconds=10, does="Tells of keys that expire soon or have expired."),
-    Sweep("api_keys.remind_of_rotation", "apps.api_keys.alerts.expiry.remind_of_rotation",
+    PeriodicJob("api_keys.remind_of_rotation", "apps.api_keys.alerts.expiry.remind_of_rotation",
           every_seconds=60, budget_seconds=10, does="Tells of keys that are due for rotation."),
-    Sweep("api_keys.detect_unusual_use", "apps.api_keys.alerts.unusual.look_at_use",
+    PeriodicJob("api_keys.detect_unusual_use", "apps.api_keys.alerts.unusual.look_at_use",
           every_seconds=60, budget_seconds=10, does="Looks for keys that are used in an unusual way; learns habits."),
-    Sweep("api_keys.resolve_old_notifications", "apps.api_keys.alerts.stories.fade_notices",
+    PeriodicJob("api_keys.resolve_old_notifications", "apps.api_keys.alerts.stories.expire_notifications",
           every_seconds=3600, budget_seconds=10, does="Ends notices about keys that are over."),
 )  # fmt: skip
 
@@ -39,7 +39,7 @@ class ApiKeysConfig(AppConfig):
         kind = KeyKind("ipk_", "api_key", source, leak_reporter)
         register(kind)
         post_migrate.connect(ensure_catalogue, sender=self, dispatch_uid="api_keys.catalogue")
-        parties.offer("api_keys", _("API keys"), kind.parties)
+        parties.register_filter_options("api_keys", _("API keys"), kind.parties)
         parties.page_of("key", "settings/integration/api-keys/%s/")
         sweeps.register(*JOBS)
         here = "apps.api_keys.descendants"

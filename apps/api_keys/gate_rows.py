@@ -26,14 +26,14 @@ def _build(of_every_key: dict[str, Any], *own: Any) -> KeyRow:
      types_off, scopes_off) = own  # fmt: skip
     organization_id, bucket = of_every_key["organization_id"], as_uuid(budget).hex
     held = tuple(as_json(scopes))
-    withheld = frozenset(as_json(scopes_off or "[]"))
+    disabled_scopes = frozenset(as_json(scopes_off or "[]"))
     return KeyRow(
         **of_every_key,
         key_type=type_name,
         type_is_off=type_name in as_json(types_off or "[]"),
-        scopes=tuple(scope for scope in held if scope not in withheld),
-        permissions=expand(held) - withheld,
-        withheld=withheld,
+        scopes=tuple(scope for scope in held if scope not in disabled_scopes),
+        permissions=expand(held) - disabled_scopes,
+        disabled_scopes=disabled_scopes,
         subject=subject,
         windows=windows(bucket, organization_id, (limit_minute, type_minute), (limit_hour, type_hour), ceiling),
     )

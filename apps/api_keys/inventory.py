@@ -14,7 +14,7 @@ from apps.audit.figures import routes_and_scopes
 from apps.audit.models import LastUse
 from apps.audit.usage import last_uses
 from apps.base.actor import Actor
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 
 OLDEST = timedelta(days=90)
 CHUNK = 500
@@ -104,15 +104,15 @@ def _row(looked: Looked, now: datetime) -> Sequence[object]:
         " ".join(key.allowed_networks),
         effective("minute", key.limit_minute, kind.limit_minute),
         effective("hour", key.limit_hour, kind.limit_hour),
-        instant(key.created_at),
+        format_timestamp(key.created_at),
         key.created_by_label,
-        instant(key.expires_at),
-        instant(use.at) if use else None,
+        format_timestamp(key.expires_at),
+        format_timestamp(use.at) if use else None,
         use.address if use else None,
         key.replaces.public_id if key.replaces else None,
         successor.public_id if successor else None,
         key.status_reason,
-        instant(key.status_changed_at),
+        format_timestamp(key.status_changed_at),
         " ".join(sorted(looked.findings)),
         " ".join(looked.unused),
     )

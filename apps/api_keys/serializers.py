@@ -10,11 +10,11 @@ from apps.api_keys.gate_rows import effective
 from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 from apps.base.serializers import NOT_GIVEN_BACK, Address, Flag, Opaque, StrictSerializer, Text, TextList, Whole
 from apps.credentials.gate_rows import KeyRow
 from apps.credentials.limits import WindowState
-from apps.credentials.moments import moment
+from apps.credentials.moments import to_datetime
 from apps.credentials.serializers import ReasonBody, lifetime_in, write_life, written
 
 
@@ -124,8 +124,8 @@ def write_me(row: KeyRow) -> dict[str, Any]:
         "mask": row.mask,
         "scopes": list(row.scopes),
         "subject": row.subject or None,
-        "created_at": instant(moment(row.created_at)),
-        "expires_at": instant(moment(row.expires_at)),
+        "created_at": format_timestamp(to_datetime(row.created_at)),
+        "expires_at": format_timestamp(to_datetime(row.expires_at)),
     }
 
 

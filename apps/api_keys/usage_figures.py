@@ -14,9 +14,9 @@ from apps.api_keys.presenting import grouped
 from apps.audit.figures import CLASSES, Figures, Interval, Point, Span, merged, of_key, of_organization
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
-from apps.base.charts import stacked
+from apps.base.charts import stacked_chart
 from apps.base.identifiers import encode
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 
 SHOWN = 50
 
@@ -70,14 +70,16 @@ def write_usage(figures: Figures, use: LastUse | None) -> dict[str, Any]:
     return {
         "total": figures.total,
         "by_status": figures.by_status,
-        "series": [{"at": instant(each.at), "count": each.calls, "errors": each.errors} for each in figures.series],
+        "series": [
+            {"at": format_timestamp(each.at), "count": each.calls, "errors": each.errors} for each in figures.series
+        ],
         "routes": [{"method": method, "route": route, "count": calls} for (method, route), calls in figures.routes],
         "addresses": [
-            {"address": each.address or None, "count": each.calls, "last_at": instant(each.last_at)}
+            {"address": each.address or None, "count": each.calls, "last_at": format_timestamp(each.last_at)}
             for each in figures.addresses
         ],
         "scopes_used": figures.scopes,
-        "last_used_at": instant(use.at) if use else None,
+        "last_used_at": format_timestamp(use.at) if use else None,
         "last_used_from": (use.address or None) if use else None,
     }
 
@@ -155,7 +157,7 @@ def _percent(part: int, whole: int) -> str:
 
 def _chart(figures: Figures, choice: Choice) -> dict[str, Any] | None:
     points = merged(figures.series, choice.per_bar)
-    drawn = stacked([[point.by_status[each] for each in CLASSES] for point in points])
+    drawn = stacked_chart([[point.by_status[each] for each in CLASSES] for point in points])
     if drawn is None:
         return None
     by_day = choice.interval == Interval.DAY

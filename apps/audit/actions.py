@@ -14,7 +14,7 @@ from apps.audit import checkpoints, exporting, sealing
 from apps.audit.export_jobs import file_pieces
 from apps.audit.models import AuditEntry, AuditExport, Checkpoint, ExportStatus, Outcome
 from apps.audit.sources import Filters
-from apps.audit.texts import clean
+from apps.audit.texts import sanitize
 from apps.audit.vocabulary import require_known
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict
@@ -59,17 +59,17 @@ def record(
         at=now,
         organization_id=owner,
         actor_kind=actor.kind,
-        actor_id=clean(actor.id, 40),
-        actor_label=clean(actor.label, 200),
+        actor_id=sanitize(actor.id, 40),
+        actor_label=sanitize(actor.label, 200),
         action=action,
-        target_kind=clean(target_kind, 30),
-        target_id=clean(target_id, 40),
-        target_label=clean(target_label, 200),
+        target_kind=sanitize(target_kind, 30),
+        target_id=sanitize(target_id, 40),
+        target_label=sanitize(target_label, 200),
         changes=_recordable(changes or {}),
         outcome=Outcome(outcome),
-        address=clean(actor.address, 45),
-        user_agent=clean(actor.user_agent, 300),
-        request_id=clean(actor.request_id, 64),
+        address=sanitize(actor.address, 45),
+        user_agent=sanitize(actor.user_agent, 300),
+        request_id=sanitize(actor.request_id, 64),
     )
 
 
@@ -112,12 +112,12 @@ def _is_secret(field: str) -> bool:
 
 def _without_secrets(value: Any) -> Any:
     if isinstance(value, str):
-        return clean(value, LONGEST_VALUE)
+        return sanitize(value, LONGEST_VALUE)
     if isinstance(value, list):
         return [_without_secrets(item) for item in value]
     if isinstance(value, dict):
         return {
-            clean(name, 200): "[redacted]" if _is_secret(name) else _without_secrets(item)
+            sanitize(name, 200): "[redacted]" if _is_secret(name) else _without_secrets(item)
             for name, item in value.items()
         }
     return value

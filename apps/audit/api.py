@@ -83,7 +83,7 @@ class ExportAuditLog(PortalView):
         filters = _filters(request)
         answer = StreamingHttpResponse(content_type=CONTENT_TYPES[file_format])
         if request.method != "HEAD":
-            with heavy_work.take(request.actor.organization_id) as place:
+            with heavy_work.reserve_slot(request.actor.organization_id) as place:
                 answer.streaming_content = actions.export_log(
                     actor=request.actor, filters=filters, file_format=file_format
                 )

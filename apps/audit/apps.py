@@ -5,23 +5,23 @@ from apps.audit import digests
 from apps.audit.parties import page_of
 from apps.audit.sources import register
 from apps.base import sweeps
-from apps.base.sweeps import Sweep
+from apps.base.sweeps import PeriodicJob
 
 # The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
 JOBS = (
-    Sweep("audit.store_streamed_calls", "apps.audit.call_stream.drain",
+    PeriodicJob("audit.store_streamed_calls", "apps.audit.call_stream.drain",
           every_seconds=0.5, budget_seconds=10, does="Moves calls from Redis into the database (API_CALL_LOG=stream)."),
-    Sweep("audit.seal_entries", "apps.audit.sealing.seal_due",
+    PeriodicJob("audit.seal_entries", "apps.audit.sealing.seal_due",
           every_seconds=1, budget_seconds=10, does="Gives each new entry of the audit log its number and hash."),
-    Sweep("audit.write_exports", "apps.audit.export_jobs.advance",
+    PeriodicJob("audit.write_exports", "apps.audit.export_jobs.advance",
           every_seconds=1, budget_seconds=10, does="Writes the files of exports that are under way."),
-    Sweep("audit.delete_old_exports", "apps.audit.export_jobs.remove_old",
+    PeriodicJob("audit.delete_old_exports", "apps.audit.export_jobs.remove_old",
           every_seconds=60, budget_seconds=10, does="Deletes files of exports after their days."),
-    Sweep("audit.make_digests", "apps.audit.digesting.make_due",
+    PeriodicJob("audit.make_digests", "apps.audit.digesting.make_due",
           every_seconds=10, budget_seconds=10, does="Puts digests of calls, events and attempts into the audit log."),
-    Sweep("audit.sign_checkpoints", "apps.audit.trimming.sign_daily",
+    PeriodicJob("audit.sign_checkpoints", "apps.audit.trimming.sign_daily",
           every_seconds=30, budget_seconds=10, does="Signs a checkpoint of each audit log once a day."),
-    Sweep("audit.delete_expired", "apps.audit.trimming.trim",
+    PeriodicJob("audit.delete_expired", "apps.audit.trimming.trim",
           every_seconds=2, budget_seconds=10, does="Deletes calls, usage and the audit log after their days."),
 )  # fmt: skip
 

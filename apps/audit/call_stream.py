@@ -183,7 +183,7 @@ def drain(stop_after: float = MOST_SECONDS) -> int:
     if not settings.REDIS_URL:
         return 0
     token, moved, end = uuid.uuid4().hex, 0, time.monotonic() + stop_after
-    if not shared.ask(lambda client: client.set(f"{KEY}:lock", token, nx=True, px=LOCK_MS)):
+    if not shared.call_redis(lambda client: client.set(f"{KEY}:lock", token, nx=True, px=LOCK_MS)):
         return 0
     try:
         while time.monotonic() < end and (entries := _first()):
@@ -192,14 +192,14 @@ def drain(stop_after: float = MOST_SECONDS) -> int:
             if not _trim(entries[-1][0]):
                 break
     finally:
-        if shared.ask(lambda client: client.get(f"{KEY}:lock")) == token.encode():
-            shared.ask(lambda client: client.delete(f"{KEY}:lock"))
+        if shared.call_redis(lambda client: client.get(f"{KEY}:lock")) == token.encode():
+            shared.call_redis(lambda client: client.delete(f"{KEY}:lock"))
     return moved
 
 
 def waiting() -> int | None:
     """Return how many calls are still to be moved, None where Redis does not answer."""
-    found: int | None = shared.ask(lambda client: client.xlen(KEY))
+    found: int | None = shared.call_redis(lambda client: client.xlen(KEY))
     return found
 
 
@@ -211,13 +211,13 @@ def is_drained_to(moment: datetime) -> bool:
     if not settings.REDIS_URL:
         return True
     milliseconds = int(moment.timestamp() * 1000)
-    found: Any = shared.ask(lambda client: client.xrange(KEY, max=f"({milliseconds}-0", count=1))
+    found: Any = shared.call_redis(lambda client: client.xrange(KEY, max=f"({milliseconds}-0", count=1))
     return found is not None and not found
 
 
 def _first() -> list[tuple[bytes, dict[bytes, bytes]]]:
     # The stubs allow for answers as text, and for entries that were deleted while they were claimed.
-    found: Any = shared.ask(lambda client: client.xrange(KEY, count=DRAIN_BATCH))
+    found: Any = shared.call_redis(lambda client: client.xrange(KEY, count=DRAIN_BATCH))
     return found or []
 
 
@@ -230,7 +230,7 @@ def _trim(last_id: bytes) -> bool:
         client.xtrim(KEY, minid=following, approximate=False)
         return bool(client.pexpire(f"{KEY}:lock", LOCK_MS))
 
-    return bool(shared.ask(question))
+    return bool(shared.call_redis(question))
 
 
 def _read(fields: dict[bytes, bytes]) -> Call | None:

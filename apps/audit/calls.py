@@ -14,10 +14,10 @@ from django.utils import timezone
 
 from apps.audit import call_stream, call_writer
 from apps.audit.call_store import Call, Refused, Use
-from apps.audit.texts import clean
+from apps.audit.texts import sanitize
 from apps.base.actor import ActorKind
 from apps.base.identifiers import KEYS
-from apps.base.neighborhoods import network
+from apps.base.neighborhoods import address_network
 from apps.base.requests import PortalRequest
 
 KEY_KINDS = (ActorKind.API_KEY, ActorKind.SDK_KEY)
@@ -44,7 +44,7 @@ def record_call(*, request: PortalRequest, caller: Any, route: str, status: int,
         organization_id=organization_id,
         actor_kind=kind,
         actor_id=public_id[:40],
-        actor_label=clean(label, 200),
+        actor_label=sanitize(label, 200),
         credential_id=credential_id,
         method=(request.method or "")[:8],
         route=route[:120],
@@ -52,7 +52,7 @@ def record_call(*, request: PortalRequest, caller: Any, route: str, status: int,
         code=code[:40],
         duration_ms=duration_ms,
         address=request.client_address[:45],
-        user_agent=clean(request.META.get("HTTP_USER_AGENT", ""), 300),
+        user_agent=sanitize(request.META.get("HTTP_USER_AGENT", ""), 300),
         request_id=request.request_id,
         scopes=_text(request.scopes_used),
         flagged=getattr(caller.credential, "restriction", None) is not None,
@@ -80,7 +80,7 @@ def note_use(
 
     Under 400 it is a use of that key as well. A call that leaves no row (a stranger's) counts for nobody.
     """
-    agent = clean(user_agent, 120)
+    agent = sanitize(user_agent, 120)
     use = Use(
         organization_id.hex, credential_id.hex, method[:8], route[:120], status, _text(scopes), address[:45], agent
     )
@@ -109,7 +109,7 @@ def _count_refusal(request: PortalRequest, now: datetime, status: int, code: str
     if status < 400:
         return
     minute = now.replace(second=0, microsecond=0)
-    refused = Refused(network(request.client_address)[:45], minute, code[:40])
+    refused = Refused(address_network(request.client_address)[:45], minute, code[:40])
     if connection.in_atomic_block:
         call_writer.keep_here([], {refused: 1})
     else:

@@ -26,7 +26,7 @@ from apps.audit.sealing import head, seal_due
 from apps.base import database_time
 from apps.base.errors import Invalid
 from apps.base.identifiers import encode
-from apps.base.instants import instant_ms
+from apps.base.instants import format_timestamp_ms
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def make(organization_id: uuid.UUID) -> Checkpoint | None:
     public_key = public_text(key.public_key())
     at = database_time.database_now()
     at = at.replace(microsecond=at.microsecond // 1000 * 1000)
-    point = Point(encode("org", organization_id), end.seq, end.hash, instant_ms(at) or "")
+    point = Point(encode("org", organization_id), end.seq, end.hash, format_timestamp_ms(at) or "")
     signature = base64.b64encode(key.sign(_message(point))).decode()
     made, _is_new = Checkpoint.objects.get_or_create(
         organization_id=organization_id,
@@ -87,7 +87,7 @@ def as_json(checkpoint: Checkpoint) -> dict[str, Any]:
         "organization": encode("org", checkpoint.organization_id),
         "seq": checkpoint.seq,
         "hash": checkpoint.hash,
-        "at": instant_ms(checkpoint.at),
+        "at": format_timestamp_ms(checkpoint.at),
         "signature": checkpoint.signature,
         "public_key": checkpoint.public_key,
         "key_id": checkpoint.key_id,

@@ -36,7 +36,7 @@ def _make(name: str, source: Source) -> int:
 
 def _step(name: str, source: Source) -> int | None:
     """Go one piece on and return the rows of it; None where nothing is due, or another worker was faster."""
-    place = rounds.due(name)
+    place = rounds.claim_next(name)
     if place is None:
         return None
     if place.organization_id is None and not _begin(place, source):
@@ -63,14 +63,14 @@ def _begin(place: Round, source: Source) -> bool:
             hour = hour_of(first)
     if hour != place.hour:
         place.hour = hour
-        if not rounds.move(place, hour=hour):
+        if not rounds.advance(place, hour=hour):
             return False
         place.version += 1
     return True
 
 
 def _next_organization(place: Round, source: Source) -> int | None:
-    return 0 if rounds.move(place, **_following(place, source)) else None
+    return 0 if rounds.advance(place, **_following(place, source)) else None
 
 
 def _following(place: Round, source: Source) -> dict[str, object]:
@@ -94,11 +94,11 @@ def _continue(place: Round, source: Source) -> int | None:
     digest = add(place.hash or start(source.action, organization_id, hour), [text for _key, text in found])
     rows = place.rows + len(found)
     if len(found) == WINDOW:
-        moved = rounds.move(place, place=found[-1][0], rows=rows, hash=digest)
+        moved = rounds.advance(place, place=found[-1][0], rows=rows, hash=digest)
         return len(found) if moved else None
     following = _following(place, source)
     with transaction.atomic():
-        if not rounds.move(place, **following):
+        if not rounds.advance(place, **following):
             return None
         if rows:
             _record(source.action, organization_id, hour, rows, digest)

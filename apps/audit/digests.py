@@ -24,7 +24,7 @@ from typing import NamedTuple
 from django.utils.module_loading import import_string
 
 from apps.base.identifiers import encode
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 
 HOUR = timedelta(hours=1)
 WINDOW = 1000
@@ -75,7 +75,7 @@ def add(digest: str, texts: list[str]) -> str:
 
 def name_of(hour: datetime) -> str:
     """This will write an hour by its start, as it stands in the entry."""
-    return instant(hour) or ""
+    return format_timestamp(hour) or ""
 
 
 def hour_of(key: uuid.UUID) -> datetime:

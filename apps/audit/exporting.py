@@ -16,7 +16,7 @@ from django.utils import translation
 from apps.audit.sources import Filters, Row, Span, chosen_categories, source_of
 from apps.audit.writing import write_failure, write_head, write_lines
 from apps.base.actor import Actor
-from apps.base.instants import read_time
+from apps.base.instants import parse_timestamp
 
 logger = logging.getLogger(__name__)
 
@@ -92,5 +92,5 @@ def filters_from(stored: Mapping[str, str]) -> Filters:
     values: dict[str, Any] = dict(stored)
     for name in ("since", "until"):
         if name in stored:
-            values[name] = read_time(name, stored[name])
+            values[name] = parse_timestamp(name, stored[name])
     return Filters(**values)

@@ -8,7 +8,7 @@ from django.utils import timezone
 from apps.audit.filters import read_filters
 from apps.audit.sources import Filters
 from apps.base.errors import Invalid
-from apps.base.instants import read_day
+from apps.base.instants import parse_day
 
 FIELDS = ("actor", "category", "action", "target", "key", "since", "until", "request_id")
 
@@ -39,7 +39,7 @@ def unusable(texts: Mapping[str, str]) -> list[str]:
 def _start_of(name: str, texts: Mapping[str, str], days_later: int = 0) -> datetime | None:
     if name not in texts:
         return None
-    day = read_day(name, texts[name])
+    day = parse_day(name, texts[name])
     try:
         day += timedelta(days=days_later)
         return timezone.make_aware(datetime(day.year, day.month, day.day)).astimezone(UTC)

@@ -39,7 +39,7 @@ def note(organization_id: uuid.UUID, kinds: Iterable[str]) -> None:
             KeptSince.objects.get_or_create(organization_id=organization_id, kind=kind, defaults={"since": since})
 
 
-def nothing_before_now(organization_id: uuid.UUID) -> None:
+def mark_start(organization_id: uuid.UUID) -> None:
     """This will note that an organization's calls, attempts and events are being removed whatever their age.
 
     For whoever removes the data of an organization: what is gone must not look falsified.

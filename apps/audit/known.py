@@ -39,7 +39,7 @@ def organizations() -> dict[uuid.UUID, str]:
     return dict(Organization.objects.order_by("slug").values_list("pk", "slug"))
 
 
-def named(organization_id: uuid.UUID | None) -> str | None:
+def public_id_of(organization_id: uuid.UUID | None) -> str | None:
     """This will return the slug of an organization."""
     if organization_id is None:
         return None

@@ -20,7 +20,7 @@ _offers: dict[str, tuple[Promise, Offer | str]] = {}
 _pages: dict[str, str] = {}
 
 
-def offer(kind: str, heading: Promise, source: Offer | str) -> None:
+def register_filter_options(kind: str, heading: Promise, source: Offer | str) -> None:
     """Offer things of one kind: a function ``(actor, most)`` that returns them, or its dotted name."""
     _offers[kind] = (heading, source)
 
@@ -30,7 +30,7 @@ def page_of(prefix: str, path: str) -> None:
     _pages[prefix] = path
 
 
-def offered(actor: Actor, *kinds: str) -> list[tuple[str, list[Party]]]:
+def filter_options(actor: Actor, *kinds: str) -> list[tuple[str, list[Party]]]:
     """This will return what is offered of some kinds, each under its heading: one query a kind."""
     found = []
     for kind in kinds:

@@ -11,9 +11,9 @@ from django.utils.translation import ngettext
 from apps.audit.exporting import filters_from
 from apps.audit.filters import is_target
 from apps.audit.models import AuditExport, ExportStatus
-from apps.audit.parties import link_to_page, offered
+from apps.audit.parties import filter_options, link_to_page
 from apps.audit.sources import Row, categories
-from apps.audit.words import grouped_words, words_for
+from apps.audit.words import grouped_labels, label_for
 from apps.base.actor import Actor, ActorKind
 from apps.base.logging import hide_keys
 from apps.base.snippets import as_curl, logged_call
@@ -69,7 +69,7 @@ def _has_target(row: Row) -> bool:
 
 def choices(actor: Actor, chosen: Mapping[str, str]) -> dict[str, Any]:
     """This will return what each filter offers, what is chosen first where it is not among it: a query a kind."""
-    groups = {kind: offered(actor, kind) for kind in ("people", "api_keys", "sdk_keys", "endpoints")}
+    groups = {kind: filter_options(actor, kind) for kind in ("people", "api_keys", "sdk_keys", "endpoints")}
     people, keys = groups["people"], [*groups["api_keys"], *groups["sdk_keys"]]
     portal = [(_("Portal"), [(SYSTEM, _("The portal itself"))])]
     return {
@@ -77,7 +77,7 @@ def choices(actor: Actor, chosen: Mapping[str, str]) -> dict[str, Any]:
         "target": _select(chosen, "target", _("Any target"), _options(groups["endpoints"] + keys + people)),
         "key": _select(chosen, "key", _("Any key"), _options(keys)),
         "category": _select(chosen, "category", _("All kinds"), [("", _categories())]),
-        "action": _select(chosen, "action", _("All actions"), grouped_words()),
+        "action": _select(chosen, "action", _("All actions"), grouped_labels()),
     }
 
 
@@ -157,7 +157,7 @@ def _chosen(job: AuditExport) -> list[tuple[str, Any]]:
     filters = filters_from(job.filters)
     values: dict[str, Any] = {name: getattr(filters, name) for name in labels if getattr(filters, name)}
     if "action" in values:
-        values["action"] = ", ".join(str(words_for(name)) for name in filters.actions)
+        values["action"] = ", ".join(str(label_for(name)) for name in filters.actions)
     if "category" in values:
         values["category"] = ", ".join(dict(_categories())[name] for name in values["category"].split(","))
     return [(labels[name], value) for name, value in values.items()]

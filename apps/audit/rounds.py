@@ -15,21 +15,21 @@ from apps.audit.models import Round
 from apps.orgs.models import Organization
 
 
-def due(name: str) -> Round | None:
+def claim_next(name: str) -> Round | None:
     """This will return the place of a round, None while it rests."""
     found, _is_new = Round.objects.get_or_create(name=name)
     return None if found.again_at is not None and found.again_at > timezone.now() else found
 
 
-def move(place: Round, /, **changes: Any) -> bool:
+def advance(place: Round, /, **changes: Any) -> bool:
     """This will write the new place and tell whether it was this worker that moved it."""
     rows = Round.objects.filter(name=place.name, version=place.version)
     return bool(rows.update(version=place.version + 1, **changes))
 
 
-def rest(place: Round, until: datetime) -> bool:
+def pause(place: Round, until: datetime) -> bool:
     """This will begin the round anew at a moment."""
-    return move(place, organization_id=None, again_at=until)
+    return advance(place, organization_id=None, again_at=until)
 
 
 def organizations_after(organization_id: uuid.UUID | None, limit: int) -> list[uuid.UUID]:

@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 
 from apps.base.actor import Actor
 from apps.base.identifiers import encode
-from apps.base.snapshots import one_snapshot
+from apps.base.snapshots import consistent_snapshot
 
 # A key may be a little older than its row's time (the clock of another machine, a slow transaction).
 KEY_SLACK_MS = 5 * 60 * 1000
@@ -189,7 +189,7 @@ def timeline(actor: Actor, filters: Filters, before: uuid.UUID | None, limit: in
     All at one moment: a change that is committed after the changes were read, and before the calls were, would be
     missing below a newer call, and whoever goes on from that would never see it.
     """
-    with one_snapshot():
+    with consistent_snapshot():
         found = [source_of(name).newest(actor, filters, before, limit + 1) for name in chosen_categories(filters)]
     rows = _merge(found, limit + 1)
     return Page(rows[:limit], rows[limit - 1].key if len(rows) > limit else None)

@@ -48,17 +48,17 @@ def _through_all(name: str, work: Callable[[uuid.UUID, float], tuple[int, bool]]
     """Work on one organization after the other for half a second; the next time goes on where this one ends."""
     until, done = time.monotonic() + MOST_SECONDS, 0
     while time.monotonic() < until:
-        place = rounds.due(name)
+        place = rounds.claim_next(name)
         if place is None:
             break
         following = rounds.organizations_after(place.organization_id, 1)
         if not following:
-            rounds.rest(place, timezone.now() + pause)
+            rounds.pause(place, timezone.now() + pause)
             break
         count, is_finished = work(following[0], until)
         done += count
         if is_finished:
-            rounds.move(place, organization_id=following[0])
+            rounds.advance(place, organization_id=following[0])
     return done
 
 

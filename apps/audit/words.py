@@ -114,16 +114,16 @@ WORDS: dict[str, Promise] = {
 }
 
 
-def words_for(name: str) -> str:
+def label_for(name: str) -> str:
     """This will return what an action is called, in the active language."""
     words = WORDS.get(name)
     return str(words) if words is not None else write(name, dict.fromkeys(("actor", "target"), "…"))
 
 
-def grouped_words() -> list[tuple[str, list[tuple[str, str]]]]:
+def grouped_labels() -> list[tuple[str, list[tuple[str, str]]]]:
     """This will return each heading with its actions as (name, words), in the order of the vocabulary."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for name in SENTENCES:
         heading = str(HEADINGS.get(name.partition(".")[0], OTHER))
-        groups.setdefault(heading, []).append((name, words_for(name)))
+        groups.setdefault(heading, []).append((name, label_for(name)))
     return list(groups.items())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from apps.audit.sources import Party, Row
-from apps.base.instants import instant_ms
+from apps.base.instants import format_timestamp_ms
 from apps.base.rendering import to_json
 from apps.base.spreadsheets import MARK, csv_text
 
@@ -27,7 +27,7 @@ def write_row(row: Row) -> dict[str, Any]:
         "seq": row.seq,
         "hash": row.hash,
         "category": row.category,
-        "at": instant_ms(row.at),
+        "at": format_timestamp_ms(row.at),
         "actor": _party(row.actor),
         "action": row.action,
         "sentence": row.sentence,

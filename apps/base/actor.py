@@ -39,11 +39,11 @@ class Bounds:
 class Actor:
     """Who acts, for which organization, with which permissions, from where.
 
-    ``withheld``: scopes that an operator switched off for the organization; they count for no key, ``admin`` included.
+    ``disabled_scopes``: scopes that an operator switched off for the organization; they count for no key, ``admin`` included.
     ``only_reads``: why only the read scopes of a key that was set aside count, as a sentence and its code.
     ``suspended``: why the person's organization may only be looked at; empty where it may be used.
     ``recheck``: reads a person's role anew within the transaction of a change; keys are judged at their door alone.
-    ``only_looks``: an operator who looks at what a customer sees: of one organization, and changes nothing.
+    ``is_support_access``: an operator who looks at what a customer sees: of one organization, and changes nothing.
     """
 
     kind: ActorKind
@@ -52,12 +52,12 @@ class Actor:
     organization_id: uuid.UUID | None = None
     permissions: frozenset[str] = frozenset()
     role: str = ""
-    gives: frozenset[str] = frozenset()
+    grantable: frozenset[str] = frozenset()
     bounds: Bounds | None = None
-    withheld: frozenset[str] = frozenset()
+    disabled_scopes: frozenset[str] = frozenset()
     only_reads: tuple[Text, str] | None = None
     suspended: str = ""
-    only_looks: bool = False
+    is_support_access: bool = False
     address: str = ""
     user_agent: str = ""
     request_id: str = ""
@@ -73,7 +73,7 @@ class Actor:
 
     def can(self, permission: str) -> bool:
         """This will tell whether the actor holds the permission."""
-        if self.only_looks:
+        if self.is_support_access:
             return is_read(permission) and self._holds(permission)
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
             return True
@@ -84,7 +84,7 @@ class Actor:
 
     def _holds(self, permission: str) -> bool:
         """This will tell whether the actor holds the permission, whatever sets it aside."""
-        return permission not in self.withheld and grants(self.permissions, permission)
+        return permission not in self.disabled_scopes and grants(self.permissions, permission)
 
     def can_any(self, permissions: Iterable[str]) -> bool:
         """This will tell whether the actor holds at least one of the permissions."""
@@ -92,11 +92,11 @@ class Actor:
 
     def may_give(self, scope: str) -> bool:
         """This will tell whether the actor may hand a scope to a key that it makes or changes."""
-        if self.only_looks:
+        if self.is_support_access:
             return False
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
             return True
-        return not (self.only_reads or self.suspended) and (scope in self.gives or ADMIN in self.gives)
+        return not (self.only_reads or self.suspended) and (scope in self.grantable or ADMIN in self.grantable)
 
     def require(self, *permissions: str) -> None:
         """This will raise Forbidden, naming what is missing, unless the actor holds one of the permissions now."""
@@ -105,7 +105,7 @@ class Actor:
             now._refuse(permissions)
 
     def _refuse(self, permissions: tuple[str, ...]) -> NoReturn:
-        if self.only_looks:
+        if self.is_support_access:
             raise Forbidden(_("You look at this organization as an operator: you see its pages and change nothing."))
         accepted = ", ".join(permissions)
         if self.suspended and any(self._holds(permission) for permission in permissions):

@@ -6,14 +6,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 
-def busy(answer: HttpResponse) -> HttpResponse:
+def busy_response(answer: HttpResponse) -> HttpResponse:
     """Mark the page of a form that is to be sent again in a second."""
     answer.status_code = 429
     answer["Retry-After"] = "1"
     return answer
 
 
-def reveal(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+def one_time_secret_response(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
     """This will render a secret in the POST's own answer: kept by nobody on the way, in no history, in no index."""
     response = render(request, template, context)
     response["Cache-Control"] = "no-store, private"

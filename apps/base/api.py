@@ -23,12 +23,12 @@ from rest_framework.views import APIView
 
 from apps.base import heavy_work
 from apps.base.browsing import reading
-from apps.base.callers import Caller, find_caller, port
+from apps.base.callers import AuthResult, authenticate_request, resolve_hook
 from apps.base.conditions import expected_by, refuse_unknown, tags_change, tags_read
 from apps.base.door import https_refusal
 from apps.base.errors import Forbidden, NotFound, PortalError
 from apps.base.idempotency import answers_once
-from apps.base.lists import Cursors, beyond, link_to, read_page
+from apps.base.lists import Cursors, link_to, read_page, rows_after
 from apps.base.negotiation import acceptable, admits_json
 from apps.base.operations import METHODS, Operation
 from apps.base.parameters import page_limit, refuse_undeclared
@@ -42,7 +42,7 @@ PARSERS = [StrictJSONParser(), SessionFormParser()]
 NEGOTIATION = DefaultContentNegotiation()
 ANY_KEY: tuple[Permission, ...] = ()
 # As ``callers``: whoever it is. Credentials are not looked at, count on no limit and are not logged.
-ANYBODY: tuple[str, ...] = ()
+UNAUTHENTICATED: tuple[str, ...] = ()
 # What costs a caller nothing, also where it is answered after the door counted the request.
 UNCOUNTED = (401, 429)
 KEYS_ALONE = "No role of a person may do this: it takes a key."
@@ -130,7 +130,7 @@ class PortalView(APIView):
         """This will run the checks of the door in the contract's order."""
         raw = request._request
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
-        caller = find_caller(raw) if self.callers else Caller(refusal=https_refusal(raw))
+        caller = authenticate_request(raw) if self.callers else AuthResult(refusal=https_refusal(raw))
         raw.caller = caller
         raw.actor = request.actor = caller.actor  # type: ignore[assignment]  # None: refused in the next lines
         if caller.browses:
@@ -156,7 +156,7 @@ class PortalView(APIView):
     # DRF's way through a view, less what it makes anew for each request and JSON does not need.
 
     def initialize_request(self, request: PortalRequest, *args: Any, **kwargs: Any) -> ApiRequest:  # type: ignore[override]  # it has passed the middlewares
-        """This will wrap a request with parsers that are made once; authentication is the door's (``find_caller``)."""
+        """This will wrap a request with parsers that are made once; authentication is the door's (``authenticate_request``)."""
         context = {"view": self, "args": args, "kwargs": kwargs}
         return cast(ApiRequest, Request(request, PARSERS, (), NEGOTIATION, context))
 
@@ -186,7 +186,7 @@ class PortalView(APIView):
         needed = operation.needs
         raw.scopes_used = tuple(islice(filter(actor.can, needed), 1))
         if needed and not raw.scopes_used:
-            if raw.caller.browses and not port(settings.PORTAL_WHO_DECIDES)(raw.organization, needed)["role"]:
+            if raw.caller.browses and not resolve_hook(settings.PORTAL_WHO_DECIDES)(raw.organization, needed)["role"]:
                 # Nobody could give it: there is nobody to ask.
                 raise Forbidden(KEYS_ALONE, needed=needed)
             actor.require(*needed)
@@ -208,7 +208,7 @@ class PortalView(APIView):
     def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]  # it has passed the middlewares
         """This will answer, put the limits on the answer, and record the call before it leaves."""
         started = time.perf_counter()
-        request.caller, request.attempt, request.scopes_used, request.uses = Caller(), None, (), []
+        request.caller, request.attempt, request.scopes_used, request.uses = AuthResult(), None, (), []
         request.route = self.route
         with ExitStack() as request.heavy_work:
             response = cast(Response, super().dispatch(request, *args, **kwargs))
@@ -224,7 +224,7 @@ class PortalView(APIView):
             # A page has forms, if only to sign out: without a referrer browsers send them with "Origin: null" (ADR 11).
             response["Referrer-Policy"] = "same-origin" if request.caller.browses else "no-referrer"
             response["X-Robots-Tag"] = "noindex, nofollow"
-        port(settings.PORTAL_CALL_LOG)(
+        resolve_hook(settings.PORTAL_CALL_LOG)(
             request=request,
             caller=request.caller,
             route=self.route,
@@ -253,7 +253,7 @@ class PortalView(APIView):
         checker = serializer(data=reading.json_of(request.data, serializer), **options)
         checker.is_valid(raise_exception=True)
         if self.offers[request.method].heavy:
-            request._request.heavy_work.enter_context(heavy_work.take(request.actor.organization_id))
+            request._request.heavy_work.enter_context(heavy_work.reserve_slot(request.actor.organization_id))
         values = checker.validated_data if prepare is None else prepare(checker.validated_data)
         if request._request.attempt is not None:
             request._request.attempt.begin()
@@ -286,7 +286,9 @@ class PortalView(APIView):
         limit = page_limit(request)
         cursors = Cursors.of_request(request)
         text = request.query_params.get("cursor")
-        rows = rows.order_by("-pk") if text is None else beyond(rows, cursors.read(text, rows.model._meta.pk), "-pk")
+        rows = (
+            rows.order_by("-pk") if text is None else rows_after(rows, cursors.read(text, rows.model._meta.pk), "-pk")
+        )
         found = list(rows[: limit + 1])
         response = Response([write(row) for row in found[:limit]])
         if len(found) > limit:

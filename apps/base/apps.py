@@ -1,11 +1,11 @@
 from django.apps import AppConfig
 
 from apps.base import sweeps
-from apps.base.sweeps import Sweep
+from apps.base.sweeps import PeriodicJob
 
 # The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
 JOBS = (
-    Sweep("base.delete_used_form_tokens", "apps.base.forms.forget_spent_forms",
+    PeriodicJob("base.delete_used_form_tokens", "apps.base.forms.delete_used_form_tokens",
           every_seconds=600, budget_seconds=10, does="Deletes the traces of forms that were sent."),
 )  # fmt: skip
 

@@ -28,7 +28,7 @@ class _Outlet:
         return data
 
 
-def zipped(files: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[bytes]:
+def zip_stream(files: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[bytes]:
     """This will return the bytes of a ZIP of named files, piece by piece; sizes follow each file (APPNOTE 4.3.9)."""
     outlet = _Outlet()
     with zipfile.ZipFile(outlet, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]  # writing needs no more

@@ -5,7 +5,7 @@ ended. So another thread reads, the request waits a limited time, and what came 
 length, or, for a body in chunks, by reading it in one piece, which granian hands over only where it ended as it should.
 
 Once a request is over granian waits for whoever still reads its body, and no Python runs meanwhile. So the answer to a
-request that gave up ends the connection (``CutOff``): nothing else takes a reader from a client that sends no more. An
+request that gave up ends the connection (``BodyDeadlines``): nothing else takes a reader from a client that sends no more. An
 answer over HTTP/2 ends its stream alone, and after a stream's error granian reads on for ever: no body is read there.
 """
 
@@ -24,7 +24,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.base.errors import BodyRefused
 from apps.base.requests import PortalRequest
-from apps.base.web_threads import slow_share
+from apps.base.web_threads import slow_thread_limit
 
 # Behind a proxy that buffers, as docs/run.md has it, a body comes with its head.
 QUICK_SECONDS = 0.1
@@ -37,7 +37,7 @@ LOOK_SECONDS = 0.05
 FLUSH_SECONDS = 0.05
 LONGER_THAN_ANY = 1_000_000_000
 # In the environment of a request: the reader that still waits for its body, which the answer must cut off.
-LEFT_READER = "portal.left_reader"
+STILL_READING = "portal.left_reader"
 STATM = "/proc/self/statm"
 
 CHANGING = ("POST", "PUT", "PATCH")
@@ -116,7 +116,7 @@ class SlowPlaces:
     @property
     def are_taken(self) -> bool:
         """Whether as many wait as may."""
-        return self._taken >= slow_share()
+        return self._taken >= slow_thread_limit()
 
     def take(self) -> bool:
         """Wait for one more, or return False."""
@@ -166,7 +166,7 @@ class Body:
         return self._whole
 
 
-def attach(request: PortalRequest) -> None:
+def attach_body(request: PortalRequest) -> None:
     """Put a ``Body`` in place of what the server gave, where the head of the request announces one.
 
     Django and DRF read nothing of a body without a length, so such a one is announced at its longest.
@@ -214,7 +214,7 @@ def arrived(environ: dict[str, Any], size: int | None) -> bytes:
         idle.append(reader)
         return body
     reader.leave()
-    environ[LEFT_READER] = reader
+    environ[STILL_READING] = reader
     raise BodyRefused(LATE, "request_timeout")
 
 
@@ -239,7 +239,7 @@ def _watched(reader: Reader) -> bool:
     return is_there
 
 
-class CutOff:
+class BodyDeadlines:
     """An answer in one piece after which granian hangs up, because it is shorter than its length says."""
 
     def __init__(self, answer: Any, reader: Reader) -> None:
@@ -259,7 +259,7 @@ class CutOff:
         self._reader.wait(WHOLE_SECONDS * 4)
 
 
-def start_cut_off(start_response: Any, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+def start_body_deadlines(start_response: Any, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
     """Begin an answer with a length that it does not have."""
     kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
     lengths = [int(value) for name, value in headers if name.lower() == "content-length"]

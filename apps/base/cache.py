@@ -22,7 +22,7 @@ def _behind_breaker(name: str) -> Callable[..., Any]:
     """Return the method of that name: in Redis where it answers, else in memory."""
 
     def ask(self: "Cache", *values: Any, **named: Any) -> Any:
-        found = shared.ask(lambda _client: (getattr(RedisCache, name)(self, *values, **named),))
+        found = shared.call_redis(lambda _client: (getattr(RedisCache, name)(self, *values, **named),))
         return getattr(self.here, name)(*values, **named) if found is None else found[0]
 
     return ask

@@ -24,7 +24,7 @@ KEY_IN_QUERY = "No API key in the headers. A key in the query string is not used
 
 
 @dataclass(slots=True)
-class Caller:
+class AuthResult:
     """What the door found out: who calls, what to put on the answer, and why it is refused where it is."""
 
     actor: Actor | None = None
@@ -40,27 +40,27 @@ class Caller:
 
 
 @cache
-def port(dotted_path: str) -> Callable[..., Any]:
+def resolve_hook(dotted_path: str) -> Callable[..., Any]:
     """This will return what a setting names; looked up once, for it is asked on every call."""
     found: Callable[..., Any] = import_string(dotted_path)
     return found
 
 
-def find_caller(request: PortalRequest) -> Caller:
+def authenticate_request(request: PortalRequest) -> AuthResult:
     """This will ask the key's door first, then the session's (only where a browser asks for a page)."""
     insecure = https_refusal(request)
     if insecure is not None:
-        return Caller(refusal=insecure)
-    caller: Caller | None = port(settings.PORTAL_KEY_AUTHENTICATION)(request)
+        return AuthResult(refusal=insecure)
+    caller: AuthResult | None = resolve_hook(settings.PORTAL_KEY_AUTHENTICATION)(request)
     if caller is None and asks_for_page(acceptable(request.META.get("HTTP_ACCEPT", ""))):
-        caller = port(settings.PORTAL_SESSION_AUTHENTICATION)(request)
+        caller = resolve_hook(settings.PORTAL_SESSION_AUTHENTICATION)(request)
         if caller is not None:
             caller.browses = True
             if caller.refusal is None:
                 caller.refusal = csrf_refusal(request)
     if caller is not None:
         return caller
-    return Caller(refusal=Unauthorized(_why_no_key(request.META), "missing_api_key"))
+    return AuthResult(refusal=Unauthorized(_why_no_key(request.META), "missing_api_key"))
 
 
 def _why_no_key(headers: Mapping[str, Any]) -> str:

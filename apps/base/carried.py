@@ -15,7 +15,7 @@ SECONDS = 600
 SALT = "portal.carried"
 
 
-def give(response: HttpResponseBase, name: str, value: dict[str, Any]) -> None:
+def set_signed_cookie(response: HttpResponseBase, name: str, value: dict[str, Any]) -> None:
     """Hand the browser a value of that name; it can be read there, and not changed."""
     response.set_cookie(
         _cookie(name), signing.dumps(value, salt=f"{SALT}.{name}", compress=True), max_age=SECONDS,
@@ -23,7 +23,7 @@ def give(response: HttpResponseBase, name: str, value: dict[str, Any]) -> None:
     )  # fmt: skip
 
 
-def take(request: PortalRequest, name: str) -> dict[str, Any] | None:
+def read_signed_cookie(request: PortalRequest, name: str) -> dict[str, Any] | None:
     """Return what the browser brings back under that name, None where that is nothing of ours or too old."""
     try:
         found = signing.loads(request.COOKIES.get(_cookie(name), ""), salt=f"{SALT}.{name}", max_age=SECONDS)
@@ -32,7 +32,7 @@ def take(request: PortalRequest, name: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def drop(response: HttpResponseBase, name: str) -> None:
+def delete_signed_cookie(response: HttpResponseBase, name: str) -> None:
     """Have the browser forget the value."""
     response.delete_cookie(_cookie(name), samesite="Lax")
 

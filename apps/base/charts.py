@@ -17,7 +17,7 @@ class Bar:
     error_height: float
 
 
-def bars(points: Sequence[tuple[int, int]]) -> list[Bar]:
+def bar_chart(points: Sequence[tuple[int, int]]) -> list[Bar]:
     """This will return a bar for each (count, errors); an empty chart for nothing but zeros."""
     most = max((count for count, _ in points), default=0)
     if most == 0:
@@ -65,7 +65,7 @@ class Stacked:
     columns: list[Column]
 
 
-def stacked(points: Sequence[Sequence[int]]) -> Stacked | None:
+def stacked_chart(points: Sequence[Sequence[int]]) -> Stacked | None:
     """This will return a bar for each point, its counts on top of each other; None for nothing but zeros."""
     most = max((sum(counts) for counts in points), default=0)
     if most == 0:

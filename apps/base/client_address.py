@@ -70,12 +70,12 @@ def behind_proxy(peer: str, forwarded_for: str) -> str:
     return address
 
 
-def written_address(address: str) -> str:
+def format_address(address: str) -> str:
     """Return an address as pages and mails write it: the word for an unknown one in the reader's language."""
     return _("unknown") if address == UNKNOWN else address
 
 
-def find_address(peer: str, headers: Mapping[str, Any], path: str) -> str:
+def client_address_of(peer: str, headers: Mapping[str, Any], path: str) -> str:
     """Return the caller's address, where ``peer`` is a trusted proxy that speaks for somebody."""
     forwarded_for = headers.get("HTTP_X_FORWARDED_FOR")
     if forwarded_for is None and path in PROBES:

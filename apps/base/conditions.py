@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from apps.base.errors import Invalid
 from apps.base.operations import Operation
 from apps.base.rendering import JSON_ONLY, write
-from apps.base.versions import ANYTHING, Expected, short_digest
+from apps.base.versions import ANY_VERSION, Expected, short_digest
 
 READS = ("GET", "HEAD")
 # RFC 9110 section 8.8.3. Whatever is malformed fails in one pass: no two parts of the list take the same character.
@@ -56,7 +56,7 @@ def expected_by(headers: Mapping[str, Any]) -> Expected:
     """Return what ``If-Match`` demands."""
     value = headers.get("HTTP_IF_MATCH")
     tags = None if value is None else read_tags("If-Match", value)
-    return ANYTHING if tags is None else Expected(frozenset(tag.partition(".")[0] for tag in tags))
+    return ANY_VERSION if tags is None else Expected(frozenset(tag.partition(".")[0] for tag in tags))
 
 
 def refuse_unknown(headers: Mapping[str, Any], method: str, operation: Operation, *, is_page: bool) -> None:

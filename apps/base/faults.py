@@ -62,7 +62,7 @@ def class_name(error: BaseException) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-class Faults:
+class RepeatedErrors:
     """Decides which lines of a process are written; for any number of threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

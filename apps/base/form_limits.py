@@ -15,7 +15,7 @@ from django_ratelimit.core import get_usage
 from redis import RedisError
 
 from apps.base.errors import RateLimited
-from apps.base.neighborhoods import network
+from apps.base.neighborhoods import address_network
 from apps.base.requests import PortalRequest
 
 logger = logging.getLogger(__name__)
@@ -77,4 +77,4 @@ def _refusal(usage: dict[str, Any]) -> RateLimited:
 
 
 def _key(group: str, request: PortalRequest) -> str:
-    return str(request.user.pk) if request.user.is_authenticated else network(request.client_address)
+    return str(request.user.pk) if request.user.is_authenticated else address_network(request.client_address)

@@ -24,7 +24,7 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
 from apps.base import form_limits, second_step, sessions
-from apps.base.callers import port
+from apps.base.callers import resolve_hook
 from apps.base.errors import PortalError, RateLimited, Text
 from apps.base.mail_addresses import LONGEST, canonical_address, check_address
 from apps.base.models import SpentForm
@@ -122,10 +122,10 @@ class OneUseForm(RequestForm):
 
     def spend(self) -> None:
         """This will use the form up, or raise AlreadySent. Call it inside the transaction of the change."""
-        spend(self.cleaned_data["token"])
+        consume(self.cleaned_data["token"])
 
 
-def spend(token: str) -> None:
+def consume(token: str) -> None:
     """Use up what counts once, or raise AlreadySent."""
     try:
         with transaction.atomic():
@@ -135,13 +135,13 @@ def spend(token: str) -> None:
 
 
 # The periodic job base.delete_used_form_tokens (apps.py).
-def forget_spent_forms() -> int:
+def delete_used_form_tokens() -> int:
     """This will remove what was spent longer ago than a token lives, some at a time; the sweep of every worker."""
     old = SpentForm.objects.filter(at__lt=timezone.now() - timedelta(seconds=TOKEN_SECONDS))
     return SpentForm.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])).delete()[0]
 
 
-def prove(request: PortalRequest, given: str) -> None:
+def confirm_identity(request: PortalRequest, given: str) -> None:
     """This will take a password or a code as proof of who is there and note it, or raise ValidationError."""
     try:
         form_limits.check(request, "step-up", "10/m")
@@ -149,7 +149,7 @@ def prove(request: PortalRequest, given: str) -> None:
     except RateLimited as error:
         raise forms.ValidationError(str(error)) from None
     if not method:
-        port(settings.PORTAL_WRONG_CONFIRMATION)(request)
+        resolve_hook(settings.PORTAL_WRONG_CONFIRMATION)(request)
         raise forms.ValidationError(_("That is not your password, nor a current code."))
     sessions.note_confirmation(request, method)
 
@@ -203,7 +203,7 @@ class AskingForm(RequestForm):
 
     def clean_confirm_password(self) -> str:
         """This will check the password or code and note the confirmation in the session."""
-        prove(self.request, self.cleaned_data["confirm_password"])
+        confirm_identity(self.request, self.cleaned_data["confirm_password"])
         return ""
 
 
@@ -217,7 +217,7 @@ def refuse_unjudged(form: forms.Form, error: PortalError) -> None:
     form.add_error(None, str(error))
 
 
-def blame(form: forms.Form, error: PortalError, names: Mapping[str, str] | None = None) -> None:
+def add_action_errors(form: forms.Form, error: PortalError, names: Mapping[str, str] | None = None) -> None:
     """This will put an action's sentences beside the fields; ``names``: what the form calls a field of the body."""
     blamed: Mapping[str, Sequence[Text]] = error.fields or {"": [error.message]}
     for name, texts in blamed.items():

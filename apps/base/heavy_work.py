@@ -21,7 +21,7 @@ from django.http import StreamingHttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.errors import Busy
-from apps.base.web_threads import heavy_share
+from apps.base.web_threads import heavy_thread_limit
 
 AT_ONCE = 2
 NOBODYS = ""
@@ -79,11 +79,11 @@ class Place:
         self.release()
 
 
-def take(organization_id: object = NOBODYS) -> Place:
+def reserve_slot(organization_id: object = NOBODYS) -> Place:
     """Return a place for heavy work of an organization, or raise Busy."""
     whose = str(organization_id)
     with _lock:
-        if _taken.total() >= heavy_share() or (whose and _taken[whose] >= AT_ONCE):
+        if _taken.total() >= heavy_thread_limit() or (whose and _taken[whose] >= AT_ONCE):
             raise Busy(BUSY)
         _taken[whose] += 1
         if len(_taken) > MOST_REMEMBERED:
@@ -130,9 +130,9 @@ _hashes = Turns()
 
 
 @contextmanager
-def hashing() -> Iterator[None]:
+def password_hashing_slot() -> Iterator[None]:
     """Hash one password: one at a time in the process, for a core and memory are all that it takes."""
-    place = nullcontext() if _places_of_this_thread() else take()
+    place = nullcontext() if _places_of_this_thread() else reserve_slot()
     with place, _hashes:
         yield
 

@@ -18,17 +18,17 @@ LOCAL_TIME = re.compile(rf"{DAY.pattern}T{CLOCK}(?::[0-5]\d)?", re.ASCII)
 TIME = re.compile(rf"({DAY.pattern})[Tt]({CLOCK}:[0-5]\d)(?:\.(\d{{1,20}}))?([Zz]|[+-]{CLOCK})", re.ASCII)
 
 
-def instant(moment: datetime | None) -> str | None:
+def format_timestamp(moment: datetime | None) -> str | None:
     """This will write a time of a resource: UTC, whole seconds, ``Z`` (RFC 3339)."""
     return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds")[:-6] + "Z"
 
 
-def instant_ms(moment: datetime | None) -> str | None:
+def format_timestamp_ms(moment: datetime | None) -> str | None:
     """This will write a time of an event, delivery, attempt or log: UTC with milliseconds."""
     return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def read_time(name: str, text: str) -> datetime:
+def parse_timestamp(name: str, text: str) -> datetime:
     """Return the moment of an RFC 3339 time, or of a date, which is 00:00 UTC; or raise Invalid naming the field.
 
     Every time that comes from outside is read here.
@@ -46,7 +46,7 @@ def read_time(name: str, text: str) -> datetime:
     raise Invalid.field(name, f"{name} must be a time such as 2026-11-22T10:00:00Z, or a date such as 2026-11-22.")
 
 
-def read_day(name: str, text: str) -> date:
+def parse_day(name: str, text: str) -> date:
     """Return a day such as 2026-11-22, or raise Invalid naming the field."""
     try:
         if DAY.fullmatch(text):
@@ -56,7 +56,7 @@ def read_day(name: str, text: str) -> date:
     raise Invalid.field(name, f"{name} must be a day such as 2026-11-22.")
 
 
-def written(moment: datetime | date, style: str) -> str:
+def format_date_for_reader(moment: datetime | date, style: str) -> str:
     """This will write a time in the reader's language: ``date``, ``short`` (to the minute), ``exact``, ``clock``."""
     day = pgettext("date format, see Django's date filter", "j M Y")
     styles = {"clock": "H:i:s", "exact": f"{day}, H:i:s T", "short": f"{day}, H:i T"}
@@ -68,11 +68,11 @@ def readable(value: object) -> object:
     if not isinstance(value, str):
         return value
     if INSTANT.fullmatch(value):
-        return written(timezone.localtime(datetime.fromisoformat(value)), "short")
-    return written(date.fromisoformat(value), "date") if DAY.fullmatch(value) else value
+        return format_date_for_reader(timezone.localtime(datetime.fromisoformat(value)), "short")
+    return format_date_for_reader(date.fromisoformat(value), "date") if DAY.fullmatch(value) else value
 
 
-def zone_of(name: str) -> tzinfo:
+def time_zone_of(name: str) -> tzinfo:
     """This will return the time zone of a name such as ``Europe/Paris``; UTC for none, or for one that is no more."""
     try:
         return ZoneInfo(name) if name else UTC

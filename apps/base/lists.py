@@ -81,7 +81,7 @@ class Cursors(NamedTuple):
         return base64.urlsafe_b64encode(digest).decode()[:MAC_LENGTH]
 
 
-def beyond(rows: QuerySet[Row], place: Place, column: str) -> QuerySet[Row]:
+def rows_after(rows: QuerySet[Row], place: Place, column: str) -> QuerySet[Row]:
     """Return the rows on that side of a place, nearest first; ``column`` orders the list, its sign says which way."""
     name, is_up = column.removeprefix("-"), column.startswith("-") == (place.side == BEFORE)
     return rows.filter(**{f"{name}__{'gt' if is_up else 'lt'}": place.key}).order_by(name if is_up else f"-{name}")
@@ -145,7 +145,7 @@ def read_page(request: ApiRequest, rows: QuerySet[Any], column: str) -> Page:
 def _beside(rows: QuerySet[Any], place: Place, column: str, limit: int) -> Page:
     """Return the page after or before a row, which may be gone by now."""
     is_after = place.side == AFTER
-    found = list(beyond(rows, place, column)[: limit + 1])
+    found = list(rows_after(rows, place, column)[: limit + 1])
     has_more, found = len(found) > limit, found[:limit]
     came_from = rows.filter(**{f"{column}__{'lte' if is_after else 'gte'}": place.key}).exists()
     if is_after:

@@ -118,7 +118,7 @@ class JsonStream(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self.setFormatter(JsonFormatter())
-        self._faults = faults.Faults()
+        self._faults = faults.RepeatedErrors()
         # Not atexit: a process that multiprocessing started, as granian's are, ends without it.
         Finalize(None, self.flush_faults, exitpriority=0)
 

@@ -11,7 +11,7 @@ from django.http import HttpResponse
 from django.utils.translation import gettext_noop
 
 from apps.base.errors import PortalError
-from apps.base.problems import answer_json
+from apps.base.problems import json_error_response
 from apps.base.requests import PortalRequest
 
 # What a caller should wait where the file says nothing else, in seconds.
@@ -32,7 +32,7 @@ def refusal() -> PortalError:
 
 def answer_program(request: PortalRequest) -> HttpResponse:
     """This will answer a call of the API."""
-    return answer_json(refusal(), request.request_id)
+    return json_error_response(refusal(), request.request_id)
 
 
 def _wait() -> int:

@@ -16,12 +16,12 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy
 
 from apps.base import access_log, bodies
-from apps.base.client_address import find_address, is_trusted, read_node
+from apps.base.client_address import client_address_of, is_trusted, read_node
 from apps.base.errors import PortalError
 from apps.base.logging import hide_keys
 from apps.base.negotiation import is_for_program
 from apps.base.parsing import check_coding
-from apps.base.problems import answer_json
+from apps.base.problems import json_error_response
 from apps.base.requests import PortalRequest
 from apps.base.routes import METHODS
 
@@ -85,14 +85,14 @@ class RequestMiddleware:
         peer = read_node(request.META.get("REMOTE_ADDR", ""))
         request.client_address = peer
         if is_trusted(peer):
-            request.client_address = find_address(peer, request.META, request.path_info)
+            request.client_address = client_address_of(peer, request.META, request.path_info)
             _take_scheme(request)
         if "\\" in request.META.get("HTTP_COOKIE", ""):
             _drop_unusable_cookies(request)
         agent = request.META.get("HTTP_USER_AGENT", "-")
         if not agent or not agent.isascii():
             request.META["HTTP_USER_AGENT"] = as_typed(agent) or UNREADABLE
-        bodies.attach(request)
+        bodies.attach_body(request)
         request.actor = None  # type: ignore[assignment]  # until a door has found who it is
         structlog.contextvars.bind_contextvars(request_id=request.request_id)
         try:
@@ -153,7 +153,7 @@ class ErrorPagesMiddleware:
 
     def _page(self, request: PortalRequest, error: PortalError) -> HttpResponse:
         if is_for_program(request.META):
-            return answer_json(error, request.request_id)
+            return json_error_response(error, request.request_id)
         template = f"errors/{error.status if error.status in ERROR_PAGES else 'refused'}.html"
         wait = error.headers.get("Retry-After")
         context = {

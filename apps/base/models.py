@@ -62,7 +62,7 @@ class OrgQuerySet(PrefixedQuerySet[Row]):
 
         An operator who looks at what a customer sees has one organization, as its members have.
         """
-        if actor.kind == ActorKind.OPERATOR and not actor.only_looks:
+        if actor.kind == ActorKind.OPERATOR and not actor.is_support_access:
             return self.all()
         if actor.organization_id is None:
             return self.none()

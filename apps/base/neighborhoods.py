@@ -5,7 +5,7 @@ import ipaddress
 IPV6_PREFIX = 64
 
 
-def network(address: str) -> str:
+def address_network(address: str) -> str:
     """Return the network that is counted for an address; a text that is no address is itself."""
     try:
         ip = ipaddress.ip_address(address)

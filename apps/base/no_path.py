@@ -6,7 +6,7 @@ from rest_framework.response import Response
 
 from apps.base.api import PortalView
 from apps.base.browsing.reading import READS
-from apps.base.callers import Caller, find_caller
+from apps.base.callers import AuthResult, authenticate_request
 from apps.base.errors import NotFound
 from apps.base.rendering import JSON_ONLY
 from apps.base.requests import ApiRequest
@@ -19,17 +19,17 @@ class UnknownPath(PortalView):
         """This will answer 404 whatever else is wrong with a stranger's request."""
         self.refuse(self.meet(request))
 
-    def meet(self, request: ApiRequest) -> Caller:
+    def meet(self, request: ApiRequest) -> AuthResult:
         """This will find out who calls, and how to answer."""
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
-        caller = find_caller(request._request)
+        caller = authenticate_request(request._request)
         request._request.caller = caller
         request._request.actor = caller.actor  # type: ignore[assignment]  # None for strangers
         if caller.browses:
             request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         return caller
 
-    def refuse(self, caller: Caller) -> NoReturn:
+    def refuse(self, caller: AuthResult) -> NoReturn:
         """This will say that there is no such path, to a key of the API once its own state was looked at."""
         if caller.refusal is not None and caller.credential is not None:
             raise caller.refusal

@@ -53,7 +53,7 @@ def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] =
             if request.method not in READING and not COPIES.intersection(permissions):
                 _refuse_suspended(request)
             response = page(request, **values)
-            if request.actor.only_looks and response.has_header("Content-Disposition"):
+            if request.actor.is_support_access and response.has_header("Content-Disposition"):
                 raise Forbidden(_("An operator who looks takes no copy. A member can export this."))
             return response
 

@@ -8,7 +8,7 @@ from django.http import QueryDict
 from rest_framework.request import Request
 
 from apps.base.errors import Invalid
-from apps.base.instants import read_time
+from apps.base.instants import parse_timestamp
 from apps.base.logging import hide_keys
 from apps.base.names import did_you_mean
 from apps.base.operations import Operation
@@ -118,4 +118,4 @@ def time_parameter(request: Request, name: str) -> datetime | None:
     """Return a time (RFC 3339, or a date at 00:00 UTC) from the query string, or None where it is absent."""
     text = request.query_params.get(name)
     # In a query string a plus that was not encoded arrives as a blank.
-    return None if text is None else read_time(name, text.replace(" ", "+"))
+    return None if text is None else parse_timestamp(name, text.replace(" ", "+"))

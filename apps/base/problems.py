@@ -35,7 +35,7 @@ def error_body(error: PortalError, request_id: str) -> dict[str, Any]:
     return body
 
 
-def answer_json(error: PortalError, request_id: str) -> JsonResponse:
+def json_error_response(error: PortalError, request_id: str) -> JsonResponse:
     """Return an error as JSON where no view of the API answers, in English as all of the API."""
     with translation.override("en"):
         body = error_body(error, request_id)

@@ -63,7 +63,7 @@ class ApiRoutes:
         return self._unknown, {}
 
 
-class ProgramsMiddleware:
+class ApiFastPathMiddleware:
     """Answers programs' calls; everything else goes on."""
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -114,7 +114,7 @@ class Application(WSGIHandler):
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """This will answer one request."""
-        silent_readers.drop()
+        silent_readers.drop_slow_clients()
         if not is_program(environ.get("PATH_INFO", ""), environ.get("HTTP_ACCEPT", "")):
             return self._answer_page(environ, start_response)
         environ[PROGRAM] = True
@@ -123,9 +123,9 @@ class Application(WSGIHandler):
         request = self.request_class(environ)
         response = self._middleware_chain(request)  # type: ignore[attr-defined]  # set by load_middleware
         status, headers = f"{response.status_code} {response.reason_phrase}", list(response.items())
-        if reader := environ.pop(bodies.LEFT_READER, None):
-            bodies.start_cut_off(start_response, status, headers)
-            return bodies.CutOff(response, reader)
+        if reader := environ.pop(bodies.STILL_READING, None):
+            bodies.start_body_deadlines(start_response, status, headers)
+            return bodies.BodyDeadlines(response, reader)
         start_response(status, headers)
         return response if response.streaming else [response.content]
 
@@ -135,13 +135,13 @@ class Application(WSGIHandler):
             environ["HTTP_COOKIE"] = UNREADABLE
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            if bodies.LEFT_READER in environ:
-                return bodies.start_cut_off(start_response, status, headers, exc_info)
+            if bodies.STILL_READING in environ:
+                return bodies.start_body_deadlines(start_response, status, headers, exc_info)
             return start_response(status, headers, *([exc_info] if exc_info else []))
 
         answer = super().__call__(environ, start)
-        reader = environ.pop(bodies.LEFT_READER, None)
-        return answer if reader is None else bodies.CutOff(answer, reader)
+        reader = environ.pop(bodies.STILL_READING, None)
+        return answer if reader is None else bodies.BodyDeadlines(answer, reader)
 
 
 def application() -> Application:

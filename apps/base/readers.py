@@ -5,11 +5,11 @@ from datetime import tzinfo
 from django.db import DatabaseError
 from django.utils import translation
 
-from apps.base.instants import zone_of
+from apps.base.instants import time_zone_of
 from apps.base.requests import PortalRequest
 
 
-def habits(request: PortalRequest) -> tuple[str, tzinfo]:
+def reader_preferences(request: PortalRequest) -> tuple[str, tzinfo]:
     """This will return the reader's language and zone; the browser's language also where the account cannot be read."""
     try:
         user = request.user
@@ -17,4 +17,4 @@ def habits(request: PortalRequest) -> tuple[str, tzinfo]:
     except DatabaseError:
         # The view, or its page for errors, says so.
         language = zone = ""
-    return language or translation.get_language_from_request(request), zone_of(zone)
+    return language or translation.get_language_from_request(request), time_zone_of(zone)

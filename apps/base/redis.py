@@ -67,7 +67,7 @@ def client() -> redis.Redis:
     )
 
 
-def ask(question: Callable[[redis.Redis], Answer]) -> Answer | None:
+def call_redis(question: Callable[[redis.Redis], Answer]) -> Answer | None:
     """This will return Redis' answer, or None where there is no Redis or it does not answer in time."""
     if not settings.REDIS_URL:
         return None

@@ -16,7 +16,7 @@ from django.db import models
 from django.db.models.functions import Substr
 
 from apps.base.crypto import CannotDecrypt, EncryptedTextField, current_key_id, key_id_of, seal
-from apps.base.step_secrets import is_in_clear, older_secrets, renew
+from apps.base.step_secrets import is_plaintext, reencrypt, secrets_under_older_keys
 
 BATCH = 100
 PAUSE_SECONDS = 0.01
@@ -24,7 +24,7 @@ MOST_ROUNDS = 5
 
 
 @dataclass
-class Resealed:
+class ReencryptionResult:
     """What a run did, and what is left: values by the id of the key that closes them."""
 
     renewed: int = 0
@@ -41,9 +41,9 @@ def encrypted_fields() -> Iterator[tuple[type[models.Model], EncryptedTextField]
                 yield model, each
 
 
-def reseal_all() -> Resealed:
+def reencrypt_all() -> ReencryptionResult:
     """This will encrypt anew until nothing is left under an older key, or a round over all rows renews nothing."""
-    done = Resealed()
+    done = ReencryptionResult()
     for _round in range(MOST_ROUNDS):
         before = done.renewed
         done.unreadable = 0
@@ -62,14 +62,14 @@ def older_values() -> Counter[str]:
     for model, each in encrypted_fields():
         for sealed in _older(model, each).values_list(each.attname, flat=True).iterator(chunk_size=1000):
             found[key_id_of(sealed)] += 1
-    found.update(key_id_of(kept) for _pk, kept in older_secrets())
+    found.update(key_id_of(kept) for _pk, kept in secrets_under_older_keys())
     return found
 
 
-def values_that_do_not_open() -> Counter[str]:
+def undecryptable_values() -> Counter[str]:
     """This will count the values whose key is not in ENCRYPTION_KEYS, by its id."""
     found = older_values()
-    found.subtract(key_id_of(kept) for _pk, kept in older_secrets() if is_in_clear(kept))
+    found.subtract(key_id_of(kept) for _pk, kept in secrets_under_older_keys() if is_plaintext(kept))
     return Counter({name: count for name, count in found.items() if count and name not in settings.ENCRYPTION_KEYS})
 
 
@@ -82,7 +82,7 @@ def _older(model: type[models.Model], each: EncryptedTextField) -> models.QueryS
     return older
 
 
-def _reseal_field(model: type[models.Model], each: EncryptedTextField, done: Resealed) -> None:
+def _reseal_field(model: type[models.Model], each: EncryptedTextField, done: ReencryptionResult) -> None:
     rows: Any = _older(model, each).only("pk", "organization_id", each.attname).order_by("pk")
     place = None
     while batch := list((rows if place is None else rows.filter(pk__gt=place))[:BATCH]):
@@ -92,16 +92,16 @@ def _reseal_field(model: type[models.Model], each: EncryptedTextField, done: Res
         time.sleep(PAUSE_SECONDS)
 
 
-def _reseal_steps(done: Resealed) -> None:
+def _reseal_steps(done: ReencryptionResult) -> None:
     """The secrets of authenticator apps: they stand in rows of django-allauth's, some of an old portal's in clear."""
-    for pk, _kept in older_secrets():
+    for pk, _kept in secrets_under_older_keys():
         try:
-            done.renewed += renew(pk)
+            done.renewed += reencrypt(pk)
         except CannotDecrypt:
             done.unreadable += 1
 
 
-def _reseal_row(model: type[models.Model], each: EncryptedTextField, row: Any, done: Resealed) -> None:
+def _reseal_row(model: type[models.Model], each: EncryptedTextField, row: Any, done: ReencryptionResult) -> None:
     sealed = row.__dict__[each.attname]
     try:
         plain = getattr(row, each.attname)

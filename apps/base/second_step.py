@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from apps.base.crypto import CannotDecrypt
 from apps.base.errors import RateLimited
 from apps.base.secrets import current_pepper, digest, matches
-from apps.base.step_secrets import is_in_clear, sealed_secret, secret_of
+from apps.base.step_secrets import decrypt_secret, encrypt_secret, is_plaintext
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ def _use_totp(row: Authenticator, code: str) -> bool:
     if not TOTP_SHAPE.fullmatch(code):
         return False
     try:
-        secret = secret_of(row)
+        secret = decrypt_secret(row)
     except CannotDecrypt as error:
         # Recovery codes and passkeys still open; rotate_encryption_key and the worker name the key, too.
         logger.critical("the secret of an authenticator app does not open: %s", error)
@@ -129,8 +129,8 @@ def _use_totp(row: Authenticator, code: str) -> bool:
     if counter is None or counter <= row.data.get("last_counter", 0):
         return False
     row.data["last_counter"] = counter
-    if is_in_clear(row.data["secret"]):
-        row.data["secret"] = sealed_secret(secret, row.user_id)
+    if is_plaintext(row.data["secret"]):
+        row.data["secret"] = encrypt_secret(secret, row.user_id)
     return True
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
-from apps.base.heavy_work import hashing
+from apps.base.heavy_work import password_hashing_slot
 from apps.base.identifiers import ALPHABET, base62
 
 ID_LENGTH, SECRET_LENGTH, CHECKSUM_LENGTH = 12, 32, 6
@@ -100,10 +100,10 @@ class PasswordHasher(Argon2PasswordHasher):
 
     def encode(self, password: str, salt: str) -> str:
         """Hash in turn; raise Busy where there is too much to do."""
-        with hashing():
+        with password_hashing_slot():
             return super().encode(password, salt)
 
     def verify(self, password: str, encoded: str) -> bool:
         """Compare in turn; raise Busy where there is too much to do."""
-        with hashing():
+        with password_hashing_slot():
             return super().verify(password, encoded)

@@ -10,7 +10,7 @@ from rest_framework.fields import empty
 from rest_framework.settings import api_settings
 
 from apps.base.errors import Invalid
-from apps.base.instants import read_time
+from apps.base.instants import parse_timestamp
 from apps.base.names import plain_text
 
 # As ``style`` of a field: what was typed into a form is not in the page that answers it.
@@ -62,7 +62,7 @@ class Moment(serializers.Field[datetime, Any, Any, Any]):
         if not isinstance(data, str) or len(data) > 40:
             self.fail("invalid")
         try:
-            return read_time(str(self.field_name), data)
+            return parse_timestamp(str(self.field_name), data)
         except Invalid as error:
             raise serializers.ValidationError(str(error.message)) from None
 

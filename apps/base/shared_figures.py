@@ -30,7 +30,7 @@ ROOM_BYTES = 2 * 1024 * 1024
 _held: list[int] = []
 
 
-def share() -> str:
+def enable_multiprocess_metrics() -> str:
     """Share this process's counters with its siblings, and return what is in the way of it, if anything is.
 
     A process that no server started as one of several keeps them to itself.

@@ -14,7 +14,7 @@ MOST_SECONDS = 30
 
 
 @cache
-def drop() -> None:
+def drop_slow_clients() -> None:
     """Have the system end every connection of this process whose other end takes nothing for half a minute.
 
     For the first request: when granian loads the application it does not listen yet.

@@ -13,7 +13,7 @@ BEGIN = {
 
 
 @contextmanager
-def one_snapshot() -> Iterator[None]:
+def consistent_snapshot() -> Iterator[None]:
     """Read all that is inside at one moment; within a transaction, as that sees the database."""
     if connection.in_atomic_block:
         yield

@@ -17,26 +17,26 @@ SEALED = "v1:"
 BATCH = 200
 
 
-def sealed_secret(secret: str, user_pk: UUID) -> str:
+def encrypt_secret(secret: str, user_pk: UUID) -> str:
     """This will return what is kept of an authenticator app's secret."""
     return str(seal(secret, _bound_to(user_pk)))
 
 
-def secret_of(row: Any) -> str:
+def decrypt_secret(row: Any) -> str:
     """This will return the secret of an authenticator app, or raise CannotDecrypt.
 
-    One in clear, which a process of an older version wrote, is read as it is, until ``renew`` meets it.
+    One in clear, which a process of an older version wrote, is read as it is, until ``reencrypt`` meets it.
     """
     kept: str = row.data["secret"]
     return unseal(kept, _bound_to(row.user_id)) if kept.startswith(SEALED) else kept
 
 
-def is_in_clear(kept: str) -> bool:
+def is_plaintext(kept: str) -> bool:
     """This will tell whether a kept secret is not encrypted."""
     return not kept.startswith(SEALED)
 
 
-def older_secrets() -> Iterator[tuple[int, str]]:
+def secrets_under_older_keys() -> Iterator[tuple[int, str]]:
     """This will give key and kept text of each secret in clear or under an older key."""
     rows, place = Authenticator.objects.filter(type="totp").order_by("pk"), 0
     while batch := list(rows.filter(pk__gt=place)[:BATCH]):
@@ -47,7 +47,7 @@ def older_secrets() -> Iterator[tuple[int, str]]:
         place = batch[-1].pk
 
 
-def renew(pk: int) -> bool:
+def reencrypt(pk: int) -> bool:
     """This will encrypt one secret under the current key and tell whether there was one to encrypt.
 
     Under the row's lock, like the use of a code: neither takes back what the other wrote. Raises CannotDecrypt.
@@ -56,7 +56,7 @@ def renew(pk: int) -> bool:
         row = Authenticator.objects.select_for_update().filter(pk=pk, type="totp").first()
         if row is None or not row.data.get("secret"):
             return False
-        row.data["secret"] = sealed_secret(secret_of(row), row.user_id)
+        row.data["secret"] = encrypt_secret(decrypt_secret(row), row.user_id)
         row.save(update_fields=["data"])
     return True
 

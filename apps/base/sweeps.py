@@ -23,12 +23,12 @@ MAIN = "main"
 OUTCOMES = SUCCEEDED, FAILED, OVERRAN = "succeeded", "failed", "overran"
 
 
-class RunFailed(Exception):
+class JobFailed(Exception):
     """A run did what it could, and its log has said what it could not: it counts as failed, without a traceback."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class PeriodicJob:
     """One piece of periodic work: the dotted name of a function without arguments, and how often and long it runs.
 
     ``lane``: another than the main one for work that waits for somebody else's server.
@@ -50,7 +50,7 @@ class Sweep:
         """This will run it, log an error instead of raising it, and tell whether it went well."""
         try:
             import_string(self.dotted_path)()
-        except RunFailed:
+        except JobFailed:
             return False
         except Exception:
             logger.exception("sweep %s failed", self.name)
@@ -64,15 +64,15 @@ class Sweep:
 # twice: when its time is over, and when it ends.
 Tell = Callable[[str, str, float], None]
 
-_registered: dict[str, Sweep] = {}
+_registered: dict[str, PeriodicJob] = {}
 
 
-def register(*sweeps: Sweep) -> None:
+def register(*sweeps: PeriodicJob) -> None:
     """Add sweeps, or replace those of the same names."""
     _registered.update({sweep.name: sweep for sweep in sweeps})
 
 
-def registered() -> list[Sweep]:
+def registered() -> list[PeriodicJob]:
     """This will return every sweep, by name."""
     return [_registered[name] for name in sorted(_registered)]
 
@@ -93,13 +93,13 @@ class _Hand:
 
     def __init__(self, lane: str) -> None:
         self.lane = lane
-        self.sweep: Sweep | None = None
+        self.sweep: PeriodicJob | None = None
         self.since = 0.0
         self.is_replaced = False
         self.thread: threading.Thread | None = None
 
 
-class Sweeper:
+class PeriodicJobRunner:
     """Runs each sweep of a worker process when its time has come."""
 
     def __init__(self, stop_event: threading.Event, tell: Tell) -> None:
@@ -152,7 +152,7 @@ class Sweeper:
         finally:
             connections.close_all()
 
-    def _take(self, hand: _Hand, now: float) -> Sweep | None:
+    def _take(self, hand: _Hand, now: float) -> PeriodicJob | None:
         """Return the sweep of the lane that has been due for longest and runs nowhere in this process."""
         with self._lock:
             waiting = [each for each in registered() if each.lane == hand.lane and each.name not in self._running]
@@ -165,7 +165,7 @@ class Sweeper:
             hand.sweep, hand.since = sweep, now
             return sweep
 
-    def _run(self, hand: _Hand, sweep: Sweep) -> None:
+    def _run(self, hand: _Hand, sweep: PeriodicJob) -> None:
         went_well = False
         try:
             went_well = sweep.run()

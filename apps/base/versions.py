@@ -34,4 +34,4 @@ class Expected:
             raise PreconditionFailed(CHANGED)
 
 
-ANYTHING = Expected()
+ANY_VERSION = Expected()

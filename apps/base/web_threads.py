@@ -27,11 +27,11 @@ def web_threads() -> int:
     return told_threads(sys.argv, os.environ.get(VARIABLE, ""))
 
 
-def heavy_share() -> int:
+def heavy_thread_limit() -> int:
     """Return how many threads may do heavy work at the same time: half of them."""
     return max(1, web_threads() // 2)
 
 
-def slow_share() -> int:
+def slow_thread_limit() -> int:
     """Return how many threads may wait for slow bodies: together with heavy work, never all of them."""
     return max(1, (web_threads() - 1) // 2)

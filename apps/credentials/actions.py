@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from prometheus_client import Counter
 
-from apps.audit.texts import clean
+from apps.audit.texts import sanitize
 from apps.base.actor import Actor
 from apps.base.names import UNREADABLE
 from apps.base.secrets import KeyText, parse_key
@@ -54,7 +54,7 @@ def without_key(where: str, key: KeyText) -> str:
         decoded = unquote(decoded)
     # Last, for what is decoded may hold such characters again.
     text = " ".join(UNREADABLE.sub(" ", text).split())
-    return clean(USER_INFO.sub("", text), LONGEST_PLACE)
+    return sanitize(USER_INFO.sub("", text), LONGEST_PLACE)
 
 
 def _hide_pieces(text: str, key: KeyText) -> str:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from rest_framework.response import Response
 
 from apps.base.actor import system
-from apps.base.api import ANY_KEY, ANYBODY, PortalView, serves
+from apps.base.api import ANY_KEY, UNAUTHENTICATED, PortalView, serves
 from apps.base.errors import Invalid, RateLimited
-from apps.base.neighborhoods import network
+from apps.base.neighborhoods import address_network
 from apps.base.requests import ApiRequest, PortalRequest
 from apps.credentials import actions, limits, operations
 from apps.credentials.descendants import MOST_LISTED, READS, WRITES, descendants_of, end_descendants
@@ -23,7 +23,7 @@ ANSWER_SECONDS = 0.1
 
 class LeakedKeys(PortalView):
     about = "Reports of keys that are public, from anybody. A credential in the headers is not looked at."
-    callers = ANYBODY
+    callers = UNAUTHENTICATED
 
     @serves(operations.REPORT_LEAK, ANY_KEY, idempotent=False)
     def post(self, request: ApiRequest) -> Response:
@@ -41,7 +41,7 @@ class LeakedKeys(PortalView):
 
 def limit_reports(request: PortalRequest) -> None:
     """This will count a report, well-formed or not, and raise RateLimited over 30 a minute from one address."""
-    bucket = f"leak:{network(request.client_address)}"
+    bucket = f"leak:{address_network(request.client_address)}"
     decision = limits.take([Window("reports", bucket, REPORTS_PER_MINUTE, 60)])
     if not decision.allowed:
         wait = decision.retry_after

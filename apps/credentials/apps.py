@@ -2,11 +2,11 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 from apps.base import sweeps
-from apps.base.sweeps import Sweep
+from apps.base.sweeps import PeriodicJob
 
 # The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
 JOBS = (
-    Sweep("credentials.delete_idempotency_records", "apps.credentials.idempotency.prune",
+    PeriodicJob("credentials.delete_idempotency_records", "apps.credentials.idempotency.prune",
           every_seconds=60, budget_seconds=10, does="Deletes answers that are kept for repeats after 24 hours."),
 )  # fmt: skip
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.conf import settings
 
-from apps.base.callers import Caller
+from apps.base.callers import AuthResult
 from apps.base.errors import PortalError, RateLimited, Unauthorized
-from apps.base.neighborhoods import network
+from apps.base.neighborhoods import address_network
 from apps.base.requests import PortalRequest
 from apps.credentials import gate, key_hints, limits
 from apps.credentials.limits import Window
@@ -51,22 +51,22 @@ def _keys_of_basic(credential: str) -> set[str]:
     return {part.strip() for part in pair.partition(":")[::2] if key_hints.PREFIX.search(part)}
 
 
-def authenticate(request: PortalRequest) -> Caller | None:
+def authenticate(request: PortalRequest) -> AuthResult | None:
     """Return the caller behind a key, with its refusal where there is one; None where no key was sent."""
     keys = sent_keys(request.META)
     if not keys:
         return None
     if UNREADABLE in keys:
-        return Caller(refusal=limit_failures(request.client_address) or _unreadable(request.META))
+        return AuthResult(refusal=limit_failures(request.client_address) or _unreadable(request.META))
     if len(keys) > 1:
         # A token for somebody else, such as a proxy's JSON Web Token, stands in nobody's way.
         keys = {key for key in keys if key_hints.PREFIX.search(key) or not key.isascii()} or keys
     if len(keys) > 1:
         message = "Two different API keys were sent. Send one, in one header."
-        return Caller(refusal=PortalError(message, "ambiguous_credentials"))
+        return AuthResult(refusal=PortalError(message, "ambiguous_credentials"))
     text = keys.pop()
     verdict = gate.check(text, request.client_address)
-    caller = Caller(refusal=verdict.refusal, headers=limits.headers(verdict.states), credential=verdict.key)
+    caller = AuthResult(refusal=verdict.refusal, headers=limits.headers(verdict.states), credential=verdict.key)
     if verdict.refusal is not None and verdict.refusal.status == 401:
         caller.refusal = limit_failures(request.client_address) or _explained(verdict.refusal, text)
     if verdict.key is not None:
@@ -100,7 +100,7 @@ def limit_failures(address: str) -> RateLimited | None:
     """This will count a failing authentication and return the 429 that replaces it where there were too many."""
     if settings.AUTH_FAILURES_PER_MINUTE == 0:
         return None
-    window = Window("failures", f"fail:{network(address)}", settings.AUTH_FAILURES_PER_MINUTE, 60)
+    window = Window("failures", f"fail:{address_network(address)}", settings.AUTH_FAILURES_PER_MINUTE, 60)
     decision = limits.take([window])
     if decision.allowed:
         return None

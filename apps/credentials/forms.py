@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.base.descendants import Descendant
 from apps.base.errors import PortalError
-from apps.base.forms import AlreadySent, LineField, StepUpForm, blame, form_token
-from apps.base.instants import written
+from apps.base.forms import AlreadySent, LineField, StepUpForm, add_action_errors, form_token
+from apps.base.instants import format_date_for_reader
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.credentials.key_status import CHANGES
@@ -86,7 +86,7 @@ def _until_at_most(days: int, now: datetime) -> str:
 
 
 def _until(days: int, now: datetime) -> dict[str, Any]:
-    return {"days": days, "until": written(timezone.localtime(now + timedelta(days=days)), "date")}
+    return {"days": days, "until": format_date_for_reader(timezone.localtime(now + timedelta(days=days)), "date")}
 
 
 class RotateKeyForm(StepUpForm):
@@ -226,7 +226,7 @@ def _line(each: Descendant) -> str:
         "kind": KIND_WORDS[each.kind],
         "name": each.name,
         "creator": each.created_by_label,
-        "day": written(timezone.localtime(each.created_at), "date"),
+        "day": format_date_for_reader(timezone.localtime(each.created_at), "date"),
     }
     return gettext("%(kind)s “%(name)s”, created by %(creator)s, %(day)s") % words
 
@@ -249,7 +249,7 @@ def try_change(
     except AlreadySent:
         pass  # done by the first of the two
     except PortalError as error:
-        blame(form, error, field_names)
+        add_action_errors(form, error, field_names)
         return False
     return True
 

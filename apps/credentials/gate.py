@@ -27,7 +27,7 @@ from apps.audit.usage import was_seen
 from apps.base import redis as shared
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Forbidden, PortalError, RateLimited, Unauthorized
-from apps.base.neighborhoods import network
+from apps.base.neighborhoods import address_network
 from apps.base.secrets import current_pepper, digest, matches, parse_key
 from apps.credentials import limits
 from apps.credentials.gate_rows import KeyRow
@@ -132,7 +132,7 @@ def _windows(row: KeyRow, address: str) -> tuple[Window, ...]:
     """The windows of a call: the key's own, and where it has one that of the address."""
     if not row.per_address:
         return row.windows
-    bucket = f"{row.pk.hex}:{network(address)}"
+    bucket = f"{row.pk.hex}:{address_network(address)}"
     return (*row.windows, Window("address", bucket, row.per_address, 60))
 
 
@@ -195,8 +195,8 @@ def actor_of(row: KeyRow, address: str, user_agent: str, request_id: str) -> Act
         label=row.name,
         organization_id=row.organization_id,
         permissions=row.permissions,
-        gives=row.permissions,
-        withheld=row.withheld,
+        grantable=row.permissions,
+        disabled_scopes=row.disabled_scopes,
         only_reads=None if row.restriction is None else (row.restriction.writing, row.restriction.code),
         bounds=row.bounds,
         address=address,
@@ -226,7 +226,7 @@ def read_versions(names: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
         values: list[Any] = pipe.execute()[-1]
         return values
 
-    values = shared.ask(question)
+    values = shared.call_redis(question)
     if values is None or any(value is None for value in values):
         return None
     return tuple((name, value.decode()) for name, value in zip(names, values, strict=True))
@@ -235,7 +235,9 @@ def read_versions(names: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
 def renew(name: str) -> None:
     """This will set a fresh version after the commit, so that no process believes what it read before."""
     key = limits.PREFIX + name
-    transaction.on_commit(lambda: shared.ask(lambda client: client.set(key, secrets.token_hex(8), ex=VERSION_SECONDS)))
+    transaction.on_commit(
+        lambda: shared.call_redis(lambda client: client.set(key, secrets.token_hex(8), ex=VERSION_SECONDS))
+    )
 
 
 def key_changed(prefix: str, key_id: str) -> None:

@@ -38,7 +38,7 @@ class KeyRow:
     """What the gate knows of a key: one row of the database. Times are seconds since 1970.
 
     ``scopes`` and ``permissions`` are what counts: without those that are switched off for the organization, which
-    are ``withheld``. ``since``: the columns of ``key_status.SINCE`` that are set.
+    are ``disabled_scopes``. ``since``: the columns of ``key_status.SINCE`` that are set.
     """
 
     kind: str
@@ -57,7 +57,7 @@ class KeyRow:
     type_is_off: bool
     scopes: tuple[str, ...]
     permissions: frozenset[str]
-    withheld: frozenset[str]
+    disabled_scopes: frozenset[str]
     subject: str
     created_at: float
     expires_at: float | None

@@ -21,9 +21,9 @@ from django.utils.translation import gettext as _
 
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
-from apps.base.answers import reveal
+from apps.base.answers import one_time_secret_response
 from apps.base.errors import PortalError
-from apps.base.forms import AlreadySent, StepUpForm, blame
+from apps.base.forms import AlreadySent, StepUpForm, add_action_errors
 from apps.base.pages import FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
@@ -192,11 +192,11 @@ def new_key(
     except AlreadySent:
         return _already_shown(request, keys, made_before.order_by("-pk").first(), list_route)
     except PortalError as error:
-        blame(form, error, field_names)
+        add_action_errors(form, error, field_names)
         return None
     close_url = reverse(keys.name, args=[request.organization.slug, key.public_id])
     context = {**keys.presenting.revealed(key, text), "close_url": close_url}
-    return reveal(request, f"{keys.section}/reveal.html", context)
+    return one_time_secret_response(request, f"{keys.section}/reveal.html", context)
 
 
 def _already_shown(request: PortalRequest, keys: KeyPages, key: SecretKey | None, list_route: str) -> HttpResponse:

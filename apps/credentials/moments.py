@@ -3,6 +3,6 @@
 from datetime import UTC, datetime
 
 
-def moment(seconds: float | None) -> datetime | None:
+def to_datetime(seconds: float | None) -> datetime | None:
     """This will return the moment in UTC, or None."""
     return None if seconds is None else datetime.fromtimestamp(seconds, tz=UTC)

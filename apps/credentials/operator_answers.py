@@ -7,7 +7,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from apps.audit.models import ApiCall, LastUse, RefusedCalls
-from apps.audit.operators import Cell, Line, Panel, list_of, newest, page_of, spoken, table
+from apps.audit.operators import Cell, Line, Panel, list_of, newest, page_of, table, translated_state
 from apps.base.actor import ActorKind
 from apps.credentials.gate import CLOSED, SUSPENDED
 from apps.credentials.gate_rows import KeyRow
@@ -33,7 +33,7 @@ def _refusals(key: SecretKey, row: KeyRow) -> Iterator[Line]:
     """Name what makes the gate refuse every request, with the code that clients get."""
     refusal = row.refusal(time.time())
     if refusal is not None:
-        text = str(refusal.operators) % {"at": spoken(key.expires_at)}
+        text = str(refusal.operators) % {"at": translated_state(key.expires_at)}
         yield Line("bad", text + (_by_whom(key) if refusal.names_author else ""))
     if row.organization_status == SUSPENDED:
         text = _("The organization is suspended, so requests get 403 organization_suspended.")
@@ -51,7 +51,7 @@ def _by_whom(key: SecretKey) -> str:
         return ""
     kind = key.status_changed_by.partition(":")[0]
     who = _("the portal or a command") if kind == ActorKind.SYSTEM else key.status_changed_by
-    facts = {"who": who or "–", "at": spoken(key.status_changed_at), "why": key.status_reason}
+    facts = {"who": who or "–", "at": translated_state(key.status_changed_at), "why": key.status_reason}
     return " " + (_("By %(who)s on %(at)s: %(why)s") if key.status_reason else _("By %(who)s on %(at)s.")) % facts
 
 
@@ -62,16 +62,16 @@ def _limits(row: KeyRow) -> Iterator[Line]:
     if row.networks:
         text = _("Only from %(networks)s. Requests from elsewhere get 403 ip_not_allowed.")
         yield Line("info", text % {"networks": ", ".join(row.networks)})
-    if row.withheld:
+    if row.disabled_scopes:
         text = _("Scopes turned off for the organization: %(scopes)s. They get 403 insufficient_scope.")
-        yield Line("warn", text % {"scopes": ", ".join(sorted(row.withheld))})
+        yield Line("warn", text % {"scopes": ", ".join(sorted(row.disabled_scopes))})
 
 
 def _last_use(key: SecretKey) -> Line:
     use = LastUse.objects.filter(pk=key.pk).first()
     if use is None:
         return Line("info", _("Never used: no request with it was accepted."))
-    facts = {"at": spoken(use.at), "address": use.address or "–"}
+    facts = {"at": translated_state(use.at), "address": use.address or "–"}
     return Line("info", _("Last accepted request: %(at)s, from %(address)s.") % facts)
 
 

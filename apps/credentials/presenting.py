@@ -12,7 +12,7 @@ from django.utils.safestring import mark_safe
 from apps.audit.models import AuditEntry, LastUse
 from apps.audit.vocabulary import sentence_for
 from apps.base.actor import Actor, ActorKind
-from apps.base.client_address import written_address
+from apps.base.client_address import format_address
 from apps.base.descendants import ever_created
 from apps.base.errors import NotFound
 from apps.base.forms import signed_in_since
@@ -80,7 +80,7 @@ def is_recent(use: LastUse | None) -> bool:
     return use is not None and use.at > timezone.now() - RECENT
 
 
-def has_maker_left(key: SecretKey) -> bool:
+def has_creator_left(key: SecretKey) -> bool:
     """This will tell whether a person made the key who is no longer a member."""
     return key.created_by_kind == ActorKind.USER and not is_member(key.organization_id, key.created_by_id)
 
@@ -162,7 +162,7 @@ def newest_change(key: SecretKey, kind: str, entries: list[AuditEntry]) -> dict[
 
 def history(entries: list[AuditEntry]) -> list[dict[str, Any]]:
     """This will return what was done to the key, as components/timeline.html takes it."""
-    return [{"title": sentence_for(entry), "at": entry.at, "text": written_address(entry.address)} for entry in entries]
+    return [{"title": sentence_for(entry), "at": entry.at, "text": format_address(entry.address)} for entry in entries]
 
 
 def life_of(actor: Actor, key: SecretKey, kind: str, only: Collection[str] = ()) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def life_of(actor: Actor, key: SecretKey, kind: str, only: Collection[str] = ())
     about = entries_about(actor, key, kind)
     entries = list((about.filter(action__in=only) if only else about)[:20])
     return {
-        "maker_left": has_maker_left(key),
+        "maker_left": has_creator_left(key),
         "successor": linked(getattr(key, "replaced_by", None)),
         "predecessor": linked(key.replaces),
         "change": newest_change(key, kind, entries),

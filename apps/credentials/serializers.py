@@ -9,7 +9,7 @@ from apps.audit.models import LastUse
 from apps.audit.usage import last_uses
 from apps.base.descendants import Descendant
 from apps.base.exports import in_batches
-from apps.base.instants import instant, read_time
+from apps.base.instants import format_timestamp, parse_timestamp
 from apps.base.serializers import NOT_GIVEN_BACK, Opaque, StrictSerializer, Text, TextList, Whole
 from apps.credentials.actions import LONGEST_PLACE
 from apps.credentials.filters import CREATOR
@@ -79,10 +79,10 @@ def write_life(key: SecretKey, last_use: LastUse | None) -> dict[str, Any]:
     """Return what the object of a key of any kind ends with: by whom it was made, until when, and its neighbours."""
     successor = getattr(key, "replaced_by", None)
     return {
-        "created_at": instant(key.created_at),
+        "created_at": format_timestamp(key.created_at),
         "created_by": {"kind": key.created_by_kind, "id": key.created_by_id, "label": key.created_by_label},
-        "expires_at": instant(key.expires_at),
-        "last_used_at": instant(last_use.at) if last_use else None,
+        "expires_at": format_timestamp(key.expires_at),
+        "last_used_at": format_timestamp(last_use.at) if last_use else None,
         "last_used_from": (last_use.address or None) if last_use else None,
         "replaces": key.replaces.public_id if key.replaces else None,
         "replaced_by": successor.public_id if successor else None,
@@ -97,7 +97,7 @@ def lifetime_in(body: dict[str, Any]) -> Lifetime | None:
     if "expires_in_days" in ways:
         return Lifetime.days(body["expires_in_days"])
     if "expires_at" in ways:
-        return Lifetime(expires_at=read_time("expires_at", body["expires_at"]), field="expires_at")
+        return Lifetime(expires_at=parse_timestamp("expires_at", body["expires_at"]), field="expires_at")
     return Lifetime(never=True, field="never_expires") if ways else None
 
 
@@ -108,6 +108,6 @@ def write_descendant(row: Descendant) -> dict[str, Any]:
         "id": row.id,
         "name": row.name,
         "status": row.status,
-        "created_at": instant(row.created_at),
+        "created_at": format_timestamp(row.created_at),
         "created_by": {"kind": row.created_by_kind, "id": row.created_by_id, "label": row.created_by_label},
     }

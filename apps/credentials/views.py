@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.base.errors import NotFound, PortalError
-from apps.base.forms import AlreadySent, blame
+from apps.base.forms import AlreadySent, add_action_errors
 from apps.base.pages import FORM, org_page
 from apps.base.requests import PortalRequest
 from apps.credentials.descendants import MOST_AT_ONCE, WRITES, descendants_of, end_descendants
@@ -55,7 +55,7 @@ def _end(request: PortalRequest, form: EndDescendantsForm, creator: str) -> bool
     except AlreadySent:
         return True  # done by the first of the two
     except PortalError as error:
-        blame(form, error)
+        add_action_errors(form, error)
         return False
     if done.ended:
         told = ngettext("%(count)d item no longer works.", "%(count)d items no longer work.", len(done.ended))

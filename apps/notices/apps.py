@@ -2,11 +2,11 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 from apps.base import sweeps
-from apps.base.sweeps import Sweep
+from apps.base.sweeps import PeriodicJob
 
 # The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
 JOBS = (
-    Sweep("notices.delete_expired", "apps.notices.tasks.tidy",
+    PeriodicJob("notices.delete_expired", "apps.notices.tasks.tidy",
           every_seconds=600, budget_seconds=10, does="Ends and deletes old notices."),
 )  # fmt: skip
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.base.actor import Actor
 from apps.base.exports import in_batches
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 from apps.notices.models import Notice
 
 
@@ -18,8 +18,8 @@ def told(actor: Actor) -> Iterator[dict[str, Any]]:
                 "kind": row.kind,
                 "severity": row.severity,
                 "params": row.params,
-                "created_at": instant(row.created_at),
-                "mailed_at": instant(row.mailed_at),
-                "dismissed_at": instant(row.dismissed_at),
-                "resolved_at": instant(row.resolved_at),
+                "created_at": format_timestamp(row.created_at),
+                "mailed_at": format_timestamp(row.mailed_at),
+                "dismissed_at": format_timestamp(row.dismissed_at),
+                "resolved_at": format_timestamp(row.resolved_at),
             }

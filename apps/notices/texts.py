@@ -14,7 +14,7 @@ from apps.notices.models import Notice
 TIMES = ("_at", "_on")
 
 
-class Words(NamedTuple):
+class NotificationText(NamedTuple):
     """Title, text and the label of the link; the first two take the notice's params."""
 
     title: Promise
@@ -22,34 +22,36 @@ class Words(NamedTuple):
     link_label: Promise
 
 
-KINDS: dict[str, Words] = {
-    "endpoint.failing": Words(
+KINDS: dict[str, NotificationText] = {
+    "endpoint.failing": NotificationText(
         _("%(host)s is failing"),
         _("The last %(failures)s attempts failed. Deliveries are retried; after five days the endpoint is disabled."),
         _("Open the endpoint"),
     ),
-    "endpoint.disabled": Words(
+    "endpoint.disabled": NotificationText(
         _("%(host)s was disabled"),
         _("Events are held while it is off. Repair the receiver, then enable it and choose what to do with them."),
         _("Open the endpoint"),
     ),
-    "endpoint.recovered": Words(_("%(host)s has recovered"), _("Deliveries succeed again."), _("Open the endpoint")),
-    "api_key.expiring": Words(
+    "endpoint.recovered": NotificationText(
+        _("%(host)s has recovered"), _("Deliveries succeed again."), _("Open the endpoint")
+    ),
+    "api_key.expiring": NotificationText(
         _("The API key “%(name)s” expires on %(expires_on)s"),
         _("It stops working at %(expires_at)s. Rotate it before then: both keys may work side by side for a while."),
         _("Open the key"),
     ),
-    "api_key.expired": Words(
+    "api_key.expired": NotificationText(
         _("The API key “%(name)s” has expired"),
         _("Since %(expires_at)s its calls are answered with 401 expired_api_key. Create another one if it is needed."),
         _("Open the key"),
     ),
-    "api_key.rotation_due": Words(
+    "api_key.rotation_due": NotificationText(
         _("Rotate the API key “%(name)s”: it was made on %(made_on)s"),
         _("It is older than %(days)s days. The old key keeps working for as long as you choose."),
         _("Open the key"),
     ),
-    "api_key.unusual_rate": Words(
+    "api_key.unusual_rate": NotificationText(
         _("The API key “%(name)s” is called far more often than usual"),
         _(
             "%(calls)s calls in the hour from %(hour)s, most of them from %(address)s. In the four weeks before there"
@@ -57,7 +59,7 @@ KINDS: dict[str, Words] = {
         ),
         _("Look at its use"),
     ),
-    "api_key.unusual_network": Words(
+    "api_key.unusual_network": NotificationText(
         _("The API key “%(name)s” is used from a new network"),
         _(
             "First call from %(address)s in %(network)s. Before, it was used from %(known_networks)s. If this is not"
@@ -65,7 +67,7 @@ KINDS: dict[str, Words] = {
         ),
         _("Look at its use"),
     ),
-    "api_key.unusual_refusals": Words(
+    "api_key.unusual_refusals": NotificationText(
         _("Many calls of the API key “%(name)s” are refused"),
         _(
             "%(refused)s of %(calls)s calls since %(since)s were refused, %(limited)s of them as too many (429); most"
@@ -73,12 +75,12 @@ KINDS: dict[str, Words] = {
         ),
         _("Look at its use"),
     ),
-    "api_key.leaked": Words(
+    "api_key.leaked": NotificationText(
         _("The API key “%(name)s” is public"),
         _("It was reported as leaked. Place: %(where)s. It still works: rotate it now, then revoke the old key."),
         _("Open the key"),
     ),
-    "api_key.leaked_quarantined": Words(
+    "api_key.leaked_quarantined": NotificationText(
         _("The API key “%(name)s” is public and was put in quarantine"),
         _(
             "It was reported as leaked. Place: %(where)s. It can only read now, and only from addresses that were"
@@ -86,12 +88,12 @@ KINDS: dict[str, Words] = {
         ),
         _("Open the key"),
     ),
-    "api_key.leaked_revoked": Words(
+    "api_key.leaked_revoked": NotificationText(
         _("The API key “%(name)s” is public and was revoked"),
         _("It was reported as leaked. Place: %(where)s. It stopped working at once; make a new key and move over."),
         _("Open the key"),
     ),
-    "api_key.leaked_creator": Words(
+    "api_key.leaked_creator": NotificationText(
         _("What the leaked API key “%(name)s” created still works"),
         _(
             "%(mask)s was reported as leaked. Keys, members, invitations or endpoints that it created are still"
@@ -99,7 +101,7 @@ KINDS: dict[str, Words] = {
         ),
         _("Review and end them"),
     ),
-    "api_key.successor_leaked": Words(
+    "api_key.successor_leaked": NotificationText(
         _("The API key “%(name)s” was created by a key that is public"),
         _(
             "%(origin)s was reported as leaked. Place: %(where)s. It created this key by rotating itself, so whoever"
@@ -107,7 +109,7 @@ KINDS: dict[str, Words] = {
         ),
         _("Open the key"),
     ),
-    "api_key.successor_leaked_quarantined": Words(
+    "api_key.successor_leaked_quarantined": NotificationText(
         _("The API key “%(name)s” was put in quarantine: the key that created it is public"),
         _(
             "%(origin)s was reported as leaked. Place: %(where)s. It created this key by rotating itself, so whoever"
@@ -116,7 +118,7 @@ KINDS: dict[str, Words] = {
         ),
         _("Open the key"),
     ),
-    "api_key.successor_leaked_revoked": Words(
+    "api_key.successor_leaked_revoked": NotificationText(
         _("The API key “%(name)s” was revoked: the key that created it is public"),
         _(
             "%(origin)s was reported as leaked. Place: %(where)s. It created this key by rotating itself, so whoever"
@@ -124,12 +126,12 @@ KINDS: dict[str, Words] = {
         ),
         _("Open the key"),
     ),
-    "sdk_key.leaked": Words(
+    "sdk_key.leaked": NotificationText(
         _("The SDK key “%(name)s” was reported as leaked"),
         _("Place: %(where)s. A key inside an app can be read by its users; rotate it if it is abused."),
         _("Open the key"),
     ),
-    "sdk_key.leaked_quarantined": Words(
+    "sdk_key.leaked_quarantined": NotificationText(
         _("The SDK key “%(name)s” was reported as leaked and put in quarantine"),
         _(
             "Place: %(where)s. Devices that have an activation go on from addresses that were seen before; no new one"
@@ -137,12 +139,12 @@ KINDS: dict[str, Words] = {
         ),
         _("Open the key"),
     ),
-    "sdk_key.leaked_revoked": Words(
+    "sdk_key.leaked_revoked": NotificationText(
         _("The SDK key “%(name)s” was reported as leaked and was revoked"),
         _("Place: %(where)s. It stopped working at once; make a new key and publish your app anew."),
         _("Open the key"),
     ),
-    "organization.suspended": Words(
+    "organization.suspended": NotificationText(
         _("This organization is suspended"),
         _(
             "Reason: %(reason)s. Its keys answer 403 organization_suspended, deliveries are held, and its pages can"
@@ -150,7 +152,7 @@ KINDS: dict[str, Words] = {
         ),
         _("Open the overview"),
     ),
-    "organization.resumed": Words(
+    "organization.resumed": NotificationText(
         _("This organization works again"),
         _("Its suspension has ended. Keys are let in, and what was held is sent now."),
         _("Open the overview"),
@@ -158,8 +160,8 @@ KINDS: dict[str, Words] = {
 }
 
 # By the reason among a notice's params: what is said instead.
-BY_REASON: dict[tuple[str, str], Words] = {
-    ("endpoint.disabled", "gone"): Words(
+BY_REASON: dict[tuple[str, str], NotificationText] = {
+    ("endpoint.disabled", "gone"): NotificationText(
         _("%(host)s was disabled"),
         _(
             "It answered 410 Gone, which says that it wants no more requests. Events are held while it is off. If it is"
@@ -193,10 +195,14 @@ def describe(notice: Notice, slug: str) -> dict[str, Any]:
     }
 
 
-def _words(notice: Notice) -> Words:
+def _words(notice: Notice) -> NotificationText:
     """Return a notice's words; one of a kind that a newer portal no longer has says its kind."""
     by_reason = BY_REASON.get((notice.kind, str(notice.params.get("reason", ""))))
-    return by_reason or KINDS.get(notice.kind) or Words(format_lazy("{}", notice.kind), format_lazy(""), _("Open"))
+    return (
+        by_reason
+        or KINDS.get(notice.kind)
+        or NotificationText(format_lazy("{}", notice.kind), format_lazy(""), _("Open"))
+    )
 
 
 def _filled(text: Promise, params: dict[str, Any]) -> str:

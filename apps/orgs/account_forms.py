@@ -25,9 +25,9 @@ from django.utils.translation import gettext_lazy as _
 from fido2.utils import websafe_decode
 
 from apps.base import form_limits, second_step
-from apps.base.callers import port
+from apps.base.callers import resolve_hook
 from apps.base.errors import RateLimited
-from apps.base.forms import AskingForm, LineField, MailAddressField, RequestForm, prove
+from apps.base.forms import AskingForm, LineField, MailAddressField, RequestForm, confirm_identity
 from apps.base.requests import PortalRequest
 from apps.orgs.models import User
 
@@ -84,7 +84,7 @@ class ConfirmForm(RequestForm):
 
     def clean_password(self) -> str:
         """This will note the confirmation in the session."""
-        prove(self.request, self.cleaned_data["password"])
+        confirm_identity(self.request, self.cleaned_data["password"])
         return ""
 
 
@@ -211,7 +211,7 @@ class ChangePasswordForm(_NewPassword):
         except RateLimited as error:
             raise forms.ValidationError(str(error)) from None
         if not is_right:
-            port(settings.PORTAL_WRONG_CONFIRMATION)(self.request)
+            resolve_hook(settings.PORTAL_WRONG_CONFIRMATION)(self.request)
             raise forms.ValidationError(_("That is not your password now."))
         return ""
 

@@ -22,9 +22,9 @@ from apps.base.errors import RateLimited
 from apps.base.forms import confirmed_recently
 from apps.base.requests import PortalRequest
 from apps.orgs import actions, browsers
-from apps.orgs.devices import kept_address
+from apps.orgs.devices import stored_address
 from apps.orgs.models import User
-from apps.orgs.oneself import oneself
+from apps.orgs.oneself import account_actor
 
 # In the session: when it began. It ends thirty days later, however much it is used.
 BEGAN = "began"
@@ -56,7 +56,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def get_client_ip(self, request: PortalRequest) -> str:
         """Return the address that the portal's own middleware found, as the list of sessions keeps it."""
-        return kept_address(request.client_address)
+        return stored_address(request.client_address)
 
     def is_safe_url(self, url: str | None) -> bool:
         """This will lead to paths of this site only: no host, not even its own, and no other scheme."""
@@ -93,8 +93,8 @@ class AccountAdapter(DefaultAccountAdapter):
         methods = [_method(record) for record in get_authentication_records(request, user)]
         is_news = bool(request.session.pop(NEWS, False))
         tell = is_news and _may_mail(request, user, "new-browser-mails", NEWS_MAILS)
-        actions.ask_the_owner(user)
-        actions.note_sign_in(actor=oneself(request, user), methods=methods, tell=tell)
+        actions.request_owner_confirmation(user)
+        actions.note_sign_in(actor=account_actor(request, user), methods=methods, tell=tell)
         response = super().post_login(request, user, **options)
         browsers.remember(request, response, user)
         return response
@@ -102,7 +102,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def logout(self, request: PortalRequest) -> None:
         """This will record the sign-out and end the session."""
         if request.user.is_authenticated:
-            actions.note_sign_out(actor=oneself(request, request.user))
+            actions.note_sign_out(actor=account_actor(request, request.user))
         super().logout(request)
 
 

@@ -8,7 +8,7 @@ from apps.api_keys.serializers import archived_keys as api_keys
 from apps.audit.archive_parts import entries, usage_days
 from apps.base.actor import Actor
 from apps.base.exports import Part, in_batches
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 from apps.notices.archive_parts import told
 from apps.orgs.entrance import without_second_step
 from apps.orgs.models import Invitation, Membership, Organization
@@ -24,7 +24,7 @@ def organization(actor: Actor) -> Iterator[dict[str, Any]]:
         "name": row.name,
         "slug": row.slug,
         "status": row.status,
-        "created_at": instant(row.created_at),
+        "created_at": format_timestamp(row.created_at),
         "leak_policy": row.leak_policy,
         "longest_key_days": row.longest_key_days,
         "two_step_required": row.two_step_required,
@@ -51,8 +51,8 @@ def members(actor: Actor) -> Iterator[dict[str, Any]]:
                 "email": row.user.email,
                 "role": row.role,
                 "two_step": row.pk not in lacking,
-                "since": instant(row.created_at),
-                "last_seen_at": instant(row.last_seen_at),
+                "since": format_timestamp(row.created_at),
+                "last_seen_at": format_timestamp(row.last_seen_at),
             }
 
 
@@ -66,8 +66,8 @@ def invitations(actor: Actor) -> Iterator[dict[str, Any]]:
                 "role": row.role,
                 "status": row.status,
                 "invited_by": row.invited_by_label,
-                "created_at": instant(row.created_at),
-                "expires_at": instant(row.expires_at),
+                "created_at": format_timestamp(row.created_at),
+                "expires_at": format_timestamp(row.expires_at),
             }
 
 

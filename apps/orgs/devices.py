@@ -31,17 +31,17 @@ SYSTEMS = (
 NO_ADDRESS = "0.0.0.0"  # noqa: S104  nothing listens there
 
 
-def kept_address(address: str) -> str:
+def stored_address(address: str) -> str:
     """Return what the list of sessions keeps of an address."""
     return NO_ADDRESS if address == UNKNOWN else address
 
 
-def read_kept_address(kept: str) -> str:
+def read_stored_address(kept: str) -> str:
     """Return the address that the list of sessions keeps."""
     return UNKNOWN if kept == NO_ADDRESS else kept
 
 
-def device_of(user_agent: str) -> str:
+def device_name(user_agent: str) -> str:
     """This will return browser and system of a user agent, or its beginning where neither is known."""
     browser = next((name for word, name in BROWSERS if word in user_agent), "")
     system = next((name for word, name in SYSTEMS if word in user_agent), "")

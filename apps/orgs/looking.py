@@ -16,7 +16,7 @@ from apps.base.requests import PortalRequest
 from apps.orgs.models import OperatorLook, OrganizationStatus
 from apps.orgs.roles import ADMINISTRATOR
 
-LASTS = timedelta(minutes=30)
+SUPPORT_ACCESS_DURATION = timedelta(minutes=30)
 # What an admin of the organization sees, and nothing that an admin does.
 SEES = frozenset(permission for permission in ADMINISTRATOR if is_read(permission))
 
@@ -26,7 +26,7 @@ def digest_of(session_key: str | None) -> str:
     return salted_hmac("apps.orgs.looking", session_key or "", algorithm="sha256").hexdigest()
 
 
-def look_of(request: PortalRequest, slug: str) -> OperatorLook | None:
+def support_access_of(request: PortalRequest, slug: str) -> OperatorLook | None:
     """This will return the operator's open look at the organization from this session, or None."""
     if (
         not request.user.is_staff
@@ -50,7 +50,7 @@ def actor_of(request: PortalRequest, look: OperatorLook) -> Actor:
         label=request.user.email,
         organization_id=look.organization_id,
         permissions=SEES,
-        only_looks=True,
+        is_support_access=True,
         address=request.client_address,
         user_agent=request.META.get("HTTP_USER_AGENT", "")[:300],
         request_id=request.request_id,

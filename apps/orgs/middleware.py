@@ -10,17 +10,17 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor, ActorKind
-from apps.base.callers import Caller
+from apps.base.callers import AuthResult
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
 from apps.base.middleware import is_api
 from apps.base.pages import READING
-from apps.base.readers import habits
+from apps.base.readers import reader_preferences
 from apps.base.requests import PortalRequest
 from apps.orgs import looking
 from apps.orgs.entrance import lacks_second_step, why_suspended
 from apps.orgs.models import Membership, OrganizationStatus, Role
 from apps.orgs.roles import GIVES, PERMISSIONS
-from apps.orgs.standing import as_of_now
+from apps.orgs.standing import refresh_permissions
 
 SEEN_EVERY = timedelta(minutes=5)
 GetResponse = Callable[[PortalRequest], HttpResponse]
@@ -35,14 +35,14 @@ def actor_of(request: PortalRequest, membership: Membership) -> Actor:
         label=user.name or user.email,
         organization_id=membership.organization_id,
         permissions=PERMISSIONS[membership.role],
-        gives=GIVES[membership.role],
+        grantable=GIVES[membership.role],
         role=membership.role,
         suspended=why_suspended(membership.organization),
         address=request.client_address,
         user_agent=request.META.get("HTTP_USER_AGENT", "")[:300],
         request_id=request.request_id,
         pk=user.pk,
-        recheck=as_of_now,
+        recheck=refresh_permissions,
     )
 
 
@@ -69,7 +69,7 @@ def enter_organization(request: PortalRequest, slug: str) -> HttpResponse | None
 
 
 def _enter_to_look(request: PortalRequest, slug: str) -> None:
-    look = looking.look_of(request, slug)
+    look = looking.support_access_of(request, slug)
     if look is None:
         raise NotFound()
     if request.method not in READING:
@@ -87,7 +87,7 @@ def _note_visit(membership: Membership) -> None:
         Membership.objects.filter(pk=membership.pk).update(last_seen_at=now)
 
 
-def actor_for_api(request: PortalRequest) -> Caller | None:
+def actor_for_api(request: PortalRequest) -> AuthResult | None:
     """This will return the session's caller for the browsable API, or None without a session.
 
     Acts in ``?organization=<slug>``, which a member of a single organization may leave out.
@@ -106,12 +106,12 @@ def actor_for_api(request: PortalRequest) -> Caller | None:
     try:
         membership = _only(chosen, slug)
     except PortalError as refusal:
-        return Caller(refusal=refusal)
+        return AuthResult(refusal=refusal)
     not_let_in = _refusal(membership)
     if not_let_in is None:
         # What the frame of its pages shows: nothing of it to somebody who is not let in.
         request.membership, request.organization = membership, membership.organization
-    return Caller(actor=actor_of(request, membership), refusal=not_let_in)
+    return AuthResult(actor=actor_of(request, membership), refusal=not_let_in)
 
 
 def _only(chosen: list[Membership], slug: str | None) -> Membership:
@@ -141,7 +141,7 @@ class LanguageMiddleware:
     def __call__(self, request: PortalRequest) -> HttpResponse:
         if is_api(request.path_info):
             return self.get_response(request)
-        language, zone = habits(request)
+        language, zone = reader_preferences(request)
         with translation.override(language), timezone.override(zone):
             request.LANGUAGE_CODE = translation.get_language()
             response = self.get_response(request)

@@ -5,7 +5,7 @@ from apps.base.requests import PortalRequest
 from apps.orgs.models import User
 
 
-def oneself(request: PortalRequest, user: User) -> Actor:
+def account_actor(request: PortalRequest, user: User) -> Actor:
     """This will return the account's own actor, at the request's address and browser."""
     return Actor(
         kind=ActorKind.USER,

@@ -7,7 +7,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from apps.audit.operators import Line, Panel, list_of, spoken, table
+from apps.audit.operators import Line, Panel, list_of, table, translated_state
 from apps.orgs.models import Invitation, OutgoingMail
 from apps.orgs.tasks import MOST_ATTEMPTS
 
@@ -50,8 +50,8 @@ def what_it_is(mail: OutgoingMail) -> str:
 def of_mail(mail: OutgoingMail) -> Sequence[Line]:
     """Say whether a mail left, and what the mail server said."""
     facts = {
-        "at": spoken(mail.sent_at),
-        "next": spoken(mail.next_attempt_at),
+        "at": translated_state(mail.sent_at),
+        "next": translated_state(mail.next_attempt_at),
         "answer": mail.server_answer or "–",
         "error": mail.last_error or "–",
         "n": mail.attempts,

@@ -84,7 +84,7 @@ class LookingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         try:
             with transaction.atomic():
                 form.spend()
-                actions.begin_look(
+                actions.start_support_access(
                     actor=operator_of(request),
                     organization=organization,
                     reason=form.cleaned_data["reason"],
@@ -104,6 +104,6 @@ class LookingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
                 operator_id=request.user.pk, organization_id=object_id
             )
             for look in rows:
-                actions.end_look(actor=operator_of(request), look=look)
+                actions.end_support_access(actor=operator_of(request), look=look)
             messages.info(request, _("You no longer look at this organization's pages."))
         return redirect("admin:orgs_organization_change", object_id)

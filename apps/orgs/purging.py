@@ -49,7 +49,7 @@ def _purge_some(key: Any) -> int | None:
     if organization is None or organization.kept_until is None or organization.kept_until > timezone.now():
         return None
     # Before the first removal: what goes now is not missing when somebody verifies the log.
-    kept.nothing_before_now(organization.pk)
+    kept.mark_start(organization.pk)
     for model in _tables():
         removed = _remove_from(model, organization)
         if removed:
@@ -125,7 +125,7 @@ def _finish(organization: Organization) -> None:
 
 
 # The periodic job orgs.delete_emptied_organizations (apps.py).
-def forget_purged() -> int:
+def delete_purged_organizations() -> int:
     """This will remove the rows of purged organizations whose audit log has come to its end; the hourly sweep."""
     gone = 0
     for organization in Organization.objects.exclude(purged_at=None):

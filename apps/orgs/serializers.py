@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from apps.base.errors import Invalid
 from apps.base.identifiers import encode
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 from apps.base.logging import hide_keys
 from apps.base.mail_addresses import LONGEST, canonical_address, check_address
 from apps.base.problems import shown_fields
@@ -99,7 +99,7 @@ def write_invitation(invitation: Invitation) -> dict[str, Any]:
         "id": invitation.public_id,
         "email": invitation.email,
         "role": invitation.role,
-        "expires_at": instant(invitation.expires_at),
+        "expires_at": format_timestamp(invitation.expires_at),
     }
 
 
@@ -142,13 +142,13 @@ def write_row(pk: uuid.UUID, earlier: uuid.UUID | None, name: str, email: str, c
         "id": encode(User.id_prefix, earlier or pk),
         "name": name,
         "email": email,
-        "created_at": instant(created_at),
+        "created_at": format_timestamp(created_at),
     }
 
 
 def write_single(member: Membership) -> dict[str, Any]:
     """This will return one user."""
-    return {**write_listed(member), "updated_at": instant(max(member.user.updated_at, member.created_at))}
+    return {**write_listed(member), "updated_at": format_timestamp(max(member.user.updated_at, member.created_at))}
 
 
 def write_changed(member: Membership) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from apps.base.requests import PortalRequest
 from apps.orgs import browsers
-from apps.orgs.devices import kept_address
+from apps.orgs.devices import stored_address
 
 # Fourteen days without use end a session (SESSION_COOKIE_AGE), and thirty days whatever its use.
 LONGEST = 30 * 24 * 3600
@@ -54,7 +54,7 @@ class SessionLifeMiddleware:
             session_key=request.session.session_key,
             defaults={
                 "user_id": request.user.pk,
-                "ip": kept_address(request.client_address),
+                "ip": stored_address(request.client_address),
                 "user_agent": request.META.get("HTTP_USER_AGENT", "")[:longest],
                 "last_seen_at": timezone.now(),
             },

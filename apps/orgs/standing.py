@@ -11,7 +11,7 @@ from apps.orgs.models import Membership, OrganizationStatus
 from apps.orgs.roles import GIVES, PERMISSIONS
 
 
-def as_of_now(actor: Actor) -> Actor:
+def refresh_permissions(actor: Actor) -> Actor:
     """This will return the person with the role that they have now, or raise NotFound where they were removed.
 
     Within a transaction the membership is held until its end: whoever lowers or removes the person at the same moment
@@ -28,4 +28,4 @@ def as_of_now(actor: Actor) -> Actor:
         raise NotFound()
     role = found.role
     suspended = why_suspended(found.organization)
-    return replace(actor, permissions=PERMISSIONS[role], gives=GIVES[role], role=role, suspended=suspended)
+    return replace(actor, permissions=PERMISSIONS[role], grantable=GIVES[role], role=role, suspended=suspended)

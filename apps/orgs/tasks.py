@@ -18,7 +18,7 @@ from django.utils import timezone, translation
 
 from apps.base import sweeps
 from apps.base.identifiers import uuid_at
-from apps.base.instants import zone_of
+from apps.base.instants import time_zone_of
 from apps.base.logging import redact
 from apps.base.mail_addresses import wire_address
 from apps.notices.models import Notice, Severity
@@ -104,7 +104,7 @@ def _write_mails(notices: list[Notice]) -> None:
 
 def _write_mail(member: Membership, template: str, notices: list[Notice]) -> None:
     organization, user = notices[0].organization, member.user
-    with translation.override(user.language or "en"), timezone.override(zone_of(user.time_zone)):
+    with translation.override(user.language or "en"), timezone.override(time_zone_of(user.time_zone)):
         words = [describe(notice, organization.slug) for notice in notices[:MOST_IN_A_MAIL]]
     context = {
         "notice": words[0],
@@ -135,7 +135,7 @@ def send_due_mail() -> int:
         )
         error = _send(row) if booked else None
         if error is not None and not _is_about_the_mail(error):
-            raise sweeps.RunFailed
+            raise sweeps.JobFailed
         sent += bool(booked) and error is None
     return sent
 
@@ -168,7 +168,7 @@ def _is_about_the_mail(error: OSError | ValueError) -> bool:
 
 
 # The periodic job orgs.delete_ended_sessions (apps.py).
-def forget_ended_sessions() -> int:
+def delete_ended_sessions() -> int:
     """This will remove sessions that have run out, and what the accounts' lists say of sessions that are gone."""
     forgotten = _forget(Session.objects.filter(expire_date__lt=timezone.now()))
     _forget(UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")))
@@ -176,7 +176,7 @@ def forget_ended_sessions() -> int:
 
 
 # The periodic job orgs.delete_old_mail (apps.py).
-def forget_old_mail(now: datetime | None = None) -> int:
+def delete_old_mail(now: datetime | None = None) -> int:
     """This will remove mails a month after they were sent, and those that no server took three months after they were
     written; what is still tried stays.
     """
@@ -187,7 +187,7 @@ def forget_old_mail(now: datetime | None = None) -> int:
 
 
 # The periodic job orgs.delete_old_invitations (apps.py).
-def forget_ended_invitations(now: datetime | None = None) -> int:
+def delete_old_invitations(now: datetime | None = None) -> int:
     """This will remove invitations three months after they were accepted, withdrawn or ran out; the log has them."""
     before = (now or timezone.now()) - ENDED_FOR
     closed = Q(closed_at__lt=before) & ~Q(status=InvitationStatus.SENT)

@@ -4,14 +4,14 @@ from django.utils.translation import gettext_lazy as _
 from apps.audit import parties
 from apps.base import descendants, sweeps
 from apps.base.permissions import Permission
-from apps.base.sweeps import Sweep
+from apps.base.sweeps import PeriodicJob
 from apps.credentials.registry import KeyKind, register
 
 # The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
 JOBS = (
-    Sweep("sdk_keys.deactivate_inactive_devices", "apps.sdk_keys.slots.free_silent_devices",
+    PeriodicJob("sdk_keys.deactivate_inactive_devices", "apps.sdk_keys.slots.free_silent_devices",
           every_seconds=60, budget_seconds=10, does="Takes the place of devices that were silent for too long."),
-    Sweep("sdk_keys.delete_deactivated_devices", "apps.sdk_keys.slots.forget_freed_devices",
+    PeriodicJob("sdk_keys.delete_deactivated_devices", "apps.sdk_keys.slots.forget_freed_devices",
           every_seconds=3600, budget_seconds=10, does="Deletes devices 90 days after they lost their place."),
 )  # fmt: skip
 
@@ -27,7 +27,7 @@ class SdkKeysConfig(AppConfig):
         kind = KeyKind("ips_", "sdk_key", source, leak_reporter)
         register(kind)
         sweeps.register(*JOBS)
-        parties.offer("sdk_keys", _("SDK keys"), kind.parties)
+        parties.register_filter_options("sdk_keys", _("SDK keys"), kind.parties)
         parties.page_of("sdk", "settings/integration/sdk-keys/%s/")
         here = "apps.sdk_keys.actions"
         descendants.register("sdk_key", Permission.SDK_KEYS_READ, f"{here}.find_created", f"{here}.end_created")

@@ -30,7 +30,7 @@ def _build(
         type_is_off=False,
         scopes=(),
         permissions=frozenset(),
-        withheld=frozenset(),
+        disabled_scopes=frozenset(),
         subject="",
         windows=(),
         per_address=PER_ADDRESS,

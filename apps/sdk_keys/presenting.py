@@ -13,7 +13,7 @@ from apps.audit.models import LastUse
 from apps.audit.usage import last_uses
 from apps.base.actor import Actor
 from apps.base.errors import Invalid
-from apps.base.lists import Cursors, beyond
+from apps.base.lists import Cursors, rows_after
 from apps.credentials import presenting
 from apps.credentials.key_status import CHANGES
 from apps.credentials.models import SecretKeyQuerySet
@@ -91,7 +91,7 @@ def devices(actor: Actor, key: SdkKey, show: str, cursor: str) -> dict[str, Any]
     rows: QuerySet[Activation] = (every.exclude(freed_at=None) if show == "freed" else every.active()).order_by("-pk")
     cursors = Cursors.of("devices", actor.organization_id, [("key", key.public_id), ("show", show)])
     try:
-        rows = beyond(rows, cursors.read(cursor, Activation._meta.pk), "-pk") if cursor else rows
+        rows = rows_after(rows, cursors.read(cursor, Activation._meta.pk), "-pk") if cursor else rows
     except Invalid:
         cursor = ""
     found = list(rows.select_related("key")[: DEVICES_A_PAGE + 1])

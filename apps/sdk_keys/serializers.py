@@ -6,9 +6,9 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.audit.models import LastUse
-from apps.audit.texts import clean
+from apps.audit.texts import sanitize
 from apps.base.actor import Actor
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 from apps.base.names import UNREADABLE
 from apps.base.serializers import Flag, Opaque, StrictSerializer, Text, TextList, Whole
 from apps.credentials.rules import MAX_DAYS, Lifetime
@@ -31,7 +31,7 @@ class Reported(Opaque):
         is_number = isinstance(data, (int, float)) and not isinstance(data, bool)
         text = super().to_internal_value(str(data) if is_number else data)
         visible = "".join(letter if letter.isprintable() else " " for letter in UNREADABLE.sub(" ", text))
-        return clean(" ".join(visible.split()), LONGEST_REPORTED)
+        return sanitize(" ".join(visible.split()), LONGEST_REPORTED)
 
 
 class AppBody(StrictSerializer):
@@ -119,7 +119,11 @@ def write_place(activation: Activation, token: str | None = None) -> dict[str, A
     body: dict[str, Any] = {"id": activation.public_id}
     if token is not None:
         body["token"] = token
-    return {**body, "created_at": instant(activation.created_at), "expires_at": instant(activation.expires_at)}
+    return {
+        **body,
+        "created_at": format_timestamp(activation.created_at),
+        "expires_at": format_timestamp(activation.expires_at),
+    }
 
 
 def write_activation(activation: Activation) -> dict[str, Any]:
@@ -129,10 +133,10 @@ def write_activation(activation: Activation) -> dict[str, Any]:
         "status": "active" if activation.freed_at is None else "freed",
         "app_version": activation.app_version or None,
         "os_version": activation.os_version or None,
-        "created_at": instant(activation.created_at),
-        "last_seen_at": instant(activation.last_seen_at),
+        "created_at": format_timestamp(activation.created_at),
+        "last_seen_at": format_timestamp(activation.last_seen_at),
         "last_seen_from": activation.last_seen_from or None,
-        "expires_at": instant(activation.expires_at) if activation.freed_at is None else None,
-        "freed_at": instant(activation.freed_at),
+        "expires_at": format_timestamp(activation.expires_at) if activation.freed_at is None else None,
+        "freed_at": format_timestamp(activation.freed_at),
         "freed_because": activation.freed_because or None,
     }

@@ -1,6 +1,6 @@
 """Places for devices: taken and freed under the pool's lock, so that the limit and the counter are exact.
 
-Whoever changes a pool's activations holds its row (``hold_pool``): on PostgreSQL by its lock, on SQLite because the
+Whoever changes a pool's activations holds its row (``lock_pool``): on PostgreSQL by its lock, on SQLite because the
 transaction begins IMMEDIATE.
 """
 
@@ -14,7 +14,7 @@ from django.utils import timezone
 from apps.base.actor import Actor, system
 from apps.base.errors import RateLimited
 from apps.sdk_keys.models import Activation, ActivationPool, Freed
-from apps.sdk_keys.telling import tell_of_device
+from apps.sdk_keys.telling import record_and_publish_device
 
 KEPT_AFTER_END = timedelta(days=90)
 BATCH = 200
@@ -23,7 +23,7 @@ MOST_NEW_PLACES = 10
 NEW_PLACES_WITHIN = timedelta(days=1)
 
 
-def hold_pool(pool_id: uuid.UUID) -> ActivationPool:
+def lock_pool(pool_id: uuid.UUID) -> ActivationPool:
     """This will return the pool, held until the transaction ends."""
     rows = ActivationPool.objects.all()
     if connection.vendor == "postgresql":
@@ -51,7 +51,7 @@ def check_churn(pool: ActivationPool, digests: list[str], now: datetime) -> None
         raise RateLimited(message, wait)
 
 
-def free(pool: ActivationPool, activation: Activation, *, actor: Actor, because: str) -> bool:
+def deactivate(pool: ActivationPool, activation: Activation, *, actor: Actor, because: str) -> bool:
     """This will free one place of a held pool and tell whether it was still taken."""
     now = timezone.now()
     rows = Activation.objects.filter(pk=activation.pk, freed_at=None)
@@ -60,15 +60,15 @@ def free(pool: ActivationPool, activation: Activation, *, actor: Actor, because:
     activation.freed_at, activation.freed_because = now, because
     ActivationPool.objects.filter(pk=pool.pk).update(active_count=F("active_count") - 1, full_since=None)
     pool.active_count, pool.full_since = pool.active_count - 1, None
-    tell_of_device(actor, activation, "sdk_key.deactivated", reason=because)
+    record_and_publish_device(actor, activation, "sdk_key.deactivated", reason=because)
     return True
 
 
-def free_silent(pool: ActivationPool, now: datetime) -> int:
+def deactivate_inactive(pool: ActivationPool, now: datetime) -> int:
     """This will free the places of a held pool whose devices are silent for too long, and return how many."""
     rows = Activation.objects.filter(pool=pool).silent(now).select_related("key").order_by("expires_at")[:BATCH]
     actor = system(pool.organization_id)
-    return sum(free(pool, each, actor=actor, because=Freed.SILENT) for each in rows)
+    return sum(deactivate(pool, each, actor=actor, because=Freed.SILENT) for each in rows)
 
 
 # The periodic job sdk_keys.deactivate_inactive_devices (apps.py).
@@ -79,7 +79,7 @@ def free_silent_devices() -> int:
     while pools := list(Activation.objects.silent(now).order_by().values_list("pool_id", flat=True).distinct()[:BATCH]):
         for pool_id in pools:
             with transaction.atomic():
-                freed += free_silent(hold_pool(pool_id), now)
+                freed += deactivate_inactive(lock_pool(pool_id), now)
     return freed
 
 

@@ -16,7 +16,7 @@ def announce(key: SdkKey, event_type: str, **more: Any) -> None:
     publishing.publish(organization_id=organization_id, event_type=event_type, data={**facts, **more})
 
 
-def tell_of_device(actor: Actor, activation: Activation, action: str, **more: str) -> None:
+def record_and_publish_device(actor: Actor, activation: Activation, action: str, **more: str) -> None:
     """This will record and announce what became of a device; the event has the action's name."""
     changes: dict[str, list[Any]] = {"activation": [None, activation.public_id]}
     changes.update({name: [None, value] for name, value in more.items()})

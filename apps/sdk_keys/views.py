@@ -127,6 +127,6 @@ def sdk_key_free(request: PortalRequest, sdk_key_id: str, activation_id: str) ->
     rows = Activation.objects.for_actor(request.actor).filter(pool_id=key.pool_id)
     activation = rows.with_public_id(activation_id)
     with contextlib.suppress(NotFound):  # it is there, as was read above: freed before
-        actions.free_activation(actor=request.actor, key_id=key.public_id, activation_id=activation.public_id)
+        actions.deactivate_activation(actor=request.actor, key_id=key.public_id, activation_id=activation.public_id)
     messages.success(request, _("The place is free. The device takes one again where its app activates it anew."))
     return redirect(reverse("sdk_key", args=[request.organization.slug, key.public_id]) + "#devices")

@@ -9,23 +9,23 @@ from apps.audit import digests, parties
 from apps.audit.sources import register as register_source
 from apps.base import descendants, sweeps
 from apps.base.permissions import Permission
-from apps.base.sweeps import Sweep
+from apps.base.sweeps import PeriodicJob
 
 # The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
 JOBS = (
-    Sweep("webhooks.release_expired_leases", "apps.webhooks.claims.release_expired",
+    PeriodicJob("webhooks.release_expired_leases", "apps.webhooks.claims.release_expired",
           every_seconds=5, budget_seconds=10, does="Gives deliveries of workers that died to others."),
-    Sweep("webhooks.advance_replays", "apps.webhooks.replays.advance",
+    PeriodicJob("webhooks.advance_replays", "apps.webhooks.replays.advance",
           every_seconds=1, budget_seconds=10, does="Makes the deliveries of replays."),
-    Sweep("webhooks.delete_expired", "apps.webhooks.retention.prune",
+    PeriodicJob("webhooks.delete_expired", "apps.webhooks.retention.prune",
           every_seconds=2, budget_seconds=10, does="Deletes payloads, attempts, deliveries, events after their days."),
-    Sweep("webhooks.count_deliveries", "apps.webhooks.balance.count_all",
+    PeriodicJob("webhooks.count_deliveries", "apps.webhooks.balance.count_all",
           every_seconds=10, budget_seconds=10, does="Counts where accepted deliveries are."),
-    Sweep("webhooks.add_up_attempts", "apps.webhooks.hours.add_up",
+    PeriodicJob("webhooks.add_up_attempts", "apps.webhooks.hours.add_up",
           every_seconds=10, budget_seconds=10, does="Adds attempts up by the hour."),
-    Sweep("webhooks.report_worker", "apps.webhooks.meters.beat",
+    PeriodicJob("webhooks.report_worker", "apps.webhooks.meters.beat",
           every_seconds=5, budget_seconds=10, does="Leaves a sign of life, compares the clock, writes counters."),
-    Sweep("webhooks.finish_fan_outs", "apps.webhooks.fan_out.finish_fan_outs",
+    PeriodicJob("webhooks.finish_fan_outs", "apps.webhooks.fan_out.finish_fan_outs",
           every_seconds=1, budget_seconds=10, does="Makes the deliveries of events that match many endpoints."),
 )  # fmt: skip
 
@@ -44,7 +44,7 @@ class WebhooksConfig(AppConfig):
         """This will register what the portal calls by name."""
         post_migrate.connect(fill_catalogue, sender=self)
         register_source("delivery", "apps.webhooks.audit_source.attempts")
-        parties.offer("endpoints", _("Webhook endpoints"), "apps.webhooks.audit_source.endpoints")
+        parties.register_filter_options("endpoints", _("Webhook endpoints"), "apps.webhooks.audit_source.endpoints")
         for prefix, folder in (("ep", "webhooks"), ("dlv", "deliveries"), ("rpl", "replays")):
             parties.page_of(prefix, f"settings/integration/{folder}/%s/")
         digests.register("attempts", "apps.webhooks.digest_sources.ATTEMPTS")

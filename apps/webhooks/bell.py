@@ -24,9 +24,9 @@ MESSAGE_SECONDS = 10
 _listeners: list[Callable[[], None]] = []
 
 
-def ring() -> None:
+def notify_workers() -> None:
     """This will wake the engines of this process now, and those of others soon."""
-    wake_listeners()
+    wake_local_engines()
     if settings.CELERY_BROKER_URL:
         _ringer.ring()
 
@@ -42,13 +42,13 @@ def stop_listening(wake: Callable[[], None]) -> None:
         _listeners.remove(wake)
 
 
-def wake_listeners() -> None:
+def wake_local_engines() -> None:
     """This will wake the engines of this process."""
     for wake in tuple(_listeners):
         wake()
 
 
-class Ringer:
+class WorkerNotifier:
     """The thread that talks to the broker, made at the first ring of a process and again after a fork."""
 
     def __init__(self) -> None:
@@ -91,4 +91,4 @@ class Ringer:
         return True
 
 
-_ringer = Ringer()
+_ringer = WorkerNotifier()

@@ -46,7 +46,7 @@ _BY_REASON = {
 }
 
 
-def cause_of(handle: GuardedHandle, status: int | None, curl_error: int) -> tuple[str | None, str]:
+def failure_cause(handle: GuardedHandle, status: int | None, curl_error: int) -> tuple[str | None, str]:
     """Return error and hint of a finished transfer; (None, "") is a success."""
     if handle.is_head_complete and (not curl_error or handle.is_body_cut) and status is not None:
         return _of_response(handle, status)

@@ -19,8 +19,8 @@ from apps.webhooks.crash_points import lease_margin, reach
 from apps.webhooks.inbox import is_inbox, received
 from apps.webhooks.messages import build_request, kept_headers
 from apps.webhooks.outcomes import Outcome
-from apps.webhooks.places import PART_OF_ONE, Places
-from apps.webhooks.recording import CANNOT_DECRYPT, Ended, Recorder
+from apps.webhooks.places import PART_OF_ONE, ConcurrencySlots
+from apps.webhooks.recording import CANNOT_DECRYPT, FinishedAttempt, Recorder
 from apps.webhooks.sender import Sender
 
 logger = logging.getLogger(__name__)
@@ -62,8 +62,8 @@ class Engine:
         self._sender = sender or Sender(max_in_flight=MAX_IN_FLIGHT)
         self._poll_seconds = poll_seconds
         self._grace_seconds = grace_seconds
-        self._places = Places(self._sender.max_in_flight)
-        self._outbox: deque[Ended] = deque()
+        self._places = ConcurrencySlots(self._sender.max_in_flight)
+        self._outbox: deque[FinishedAttempt] = deque()
         self._sent_headers: dict[ClaimedDelivery, dict[str, str]] = {}
         self._desk_event = threading.Event()
         self._sending_is_over = threading.Event()
@@ -156,7 +156,9 @@ class Engine:
         for each in outcomes:
             self._places.leave(each.token)
         was_empty = not self._outbox
-        self._outbox.extend(Ended(each.token, each, self._sent_headers.pop(each.token, {})) for each in outcomes)
+        self._outbox.extend(
+            FinishedAttempt(each.token, each, self._sent_headers.pop(each.token, {})) for each in outcomes
+        )
         if was_empty or self._is_worth_recording():
             self._desk_event.set()
 

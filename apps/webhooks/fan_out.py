@@ -75,7 +75,7 @@ def finish_fan_outs() -> int:
         with transaction.atomic():
             size = _finish[connection.vendor]()
             if size:
-                transaction.on_commit(bell.ring)
+                transaction.on_commit(bell.notify_workers)
         if not size:
             break
         made += size

@@ -18,7 +18,7 @@ from django.db.models.functions import Coalesce, Now
 
 from apps.audit import actions as audit
 from apps.base.actor import system
-from apps.base.instants import instant, instant_ms
+from apps.base.instants import format_timestamp, format_timestamp_ms
 from apps.base.permissions import Permission
 from apps.notices import actions as notices
 from apps.webhooks import claims, publishing
@@ -126,7 +126,7 @@ def _fail(endpoint_id: uuid.UUID) -> None:
         endpoint = Endpoint.objects.get(pk=endpoint_id)
         changes = {"health": [EndpointHealth.HEALTHY.value, EndpointHealth.FAILING.value]}
         since = endpoint.failing_since
-        facts = {"failures": endpoint.failures_in_a_row, "failing_since": instant(since)}
+        facts = {"failures": endpoint.failures_in_a_row, "failing_since": format_timestamp(since)}
         _tell(endpoint, "endpoint.failing", changes, facts, "warn", since)
 
 
@@ -219,7 +219,7 @@ def _tell(
     notices.post(
         organization_id=endpoint.organization_id,
         kind=action,
-        dedupe_key=f"{action}:{endpoint.public_id}:{instant_ms(moment)}",
+        dedupe_key=f"{action}:{endpoint.public_id}:{format_timestamp_ms(moment)}",
         severity=severity,
         params={"host": host_of(endpoint.url), **facts},
         path=f"settings/integration/webhooks/{endpoint.public_id}/",
@@ -232,7 +232,7 @@ def _tell(
     )
 
 
-def begin_anew(endpoint: Endpoint) -> list[str]:
+def reset_health(endpoint: Endpoint) -> list[str]:
     """Forget what was counted, on the object, and return the fields to save; the next success ends what was told."""
     endpoint.failures_in_a_row = endpoint.exhausted_in_a_row = 0
     endpoint.failing_since, endpoint.health = None, EndpointHealth.HEALTHY

@@ -24,11 +24,11 @@ class Constant(Value):
         return f"'{self.value}'", ()
 
 
-def written(condition: Q) -> Q:
+def with_literal_constants(condition: Q) -> Q:
     """This will return the condition with its constants written out."""
     made = Q(_connector=condition.connector, _negated=condition.negated)
     for child in condition.children:
-        made.children.append(written(child) if isinstance(child, Q) else (child[0], _constant(child[1])))  # type: ignore[index]  # a pair, where it is no Q
+        made.children.append(with_literal_constants(child) if isinstance(child, Q) else (child[0], _constant(child[1])))  # type: ignore[index]  # a pair, where it is no Q
     return made
 
 

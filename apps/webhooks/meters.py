@@ -55,7 +55,7 @@ _started_at = timezone.now()
 
 
 def add(amounts: dict[str, float]) -> None:
-    """This will add to counters of this process; ``write`` brings them into the table."""
+    """This will add to counters of this process; ``flush`` brings them into the table."""
     with _lock:
         for name, amount in amounts.items():
             _waiting[name] = _waiting.get(name, 0) + amount
@@ -126,7 +126,7 @@ def put(name: str, value: float) -> None:
         cursor.execute(PUT, [name, value])
 
 
-def write() -> int:
+def flush() -> int:
     """This will add what was counted since the last time to the table and return how many counters that were."""
     with _lock:
         amounts, latest = dict(_waiting), dict(_latest)
@@ -150,7 +150,7 @@ def beat() -> None:
     """This will leave this worker's sign of life, compare its clock, and write its counters; every worker's sweep."""
     values = {"beat_at": Now(), "clock_offset": clock.check()}
     _take_over()
-    write()
+    flush()
     name = f"{socket.gethostname()}:{os.getpid()}"[:120]
     WorkerBeat.objects.update_or_create(
         name=name, defaults=values, create_defaults={**values, "started_at": _started_at}

@@ -30,7 +30,7 @@ LOOKUP_EVERY_SECONDS = 10.0
 AnsweredLately = Callable[[Iterable[uuid.UUID]], set[uuid.UUID]]
 
 
-class Sight(NamedTuple):
+class Reachability(NamedTuple):
     """One attempt as the watch remembers it."""
 
     at: float
@@ -58,7 +58,7 @@ class NetworkWatch:
     def __init__(self, answered_lately: AnsweredLately, clock: Callable[[], float] = time.monotonic) -> None:
         self._answered_lately = answered_lately
         self._clock = clock
-        self._sights: deque[Sight] = deque()
+        self._sights: deque[Reachability] = deque()
         self._reached = 0
         self._answered: OrderedDict[str, float] = OrderedDict()
         self._looked_up = float("-inf")
@@ -70,7 +70,7 @@ class NetworkWatch:
         if outcome.error == "shutdown" or outcome.refused or not host:  # the test inbox has no host
             return
         now = self._clock()
-        sight = Sight(now, host, endpoint_id, not is_unreached(outcome))
+        sight = Reachability(now, host, endpoint_id, not is_unreached(outcome))
         self._sights.append(sight)
         self._reached += sight.was_reached
         if outcome.status_code is not None:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from apps.audit.operators import Cell, Line, Panel, list_of, page_of, spoken, table
+from apps.audit.operators import Cell, Line, Panel, list_of, page_of, table, translated_state
 from apps.webhooks.catalogue import patterns_for
 from apps.webhooks.models import (
     Attempt,
@@ -39,8 +39,8 @@ def of_delivery(delivery: Delivery) -> Iterator[Line]:
     facts = {
         "attempts": delivery.attempt_count,
         "result": result_of(delivery.last_error, delivery.last_status_code),
-        "at": spoken(delivery.finished_at),
-        "next": spoken(delivery.next_attempt_at),
+        "at": translated_state(delivery.finished_at),
+        "next": translated_state(delivery.next_attempt_at),
     }
     if delivery.status == DeliveryStatus.SUCCEEDED:
         yield Line("ok", _("Delivered on %(at)s: the endpoint responded with %(result)s.") % facts)
@@ -136,9 +136,9 @@ def endpoints_without(event: Event) -> Panel:
 def why_none(event: Event, endpoint: Endpoint) -> str:
     """Say why an endpoint has no delivery of an event."""
     facts = {
-        "created": spoken(endpoint.created_at),
-        "changed": spoken(endpoint.updated_at),
-        "deleted": spoken(endpoint.deleted_at),
+        "created": translated_state(endpoint.created_at),
+        "changed": translated_state(endpoint.updated_at),
+        "deleted": translated_state(endpoint.deleted_at),
         "type": event.type,
         "types": ", ".join(endpoint.event_types),
     }
@@ -164,17 +164,19 @@ def of_endpoint(endpoint: Endpoint) -> Iterator[Line]:
     """Say whether an endpoint gets its deliveries, and why not."""
     name, page = endpoint.shown_url, page_of(endpoint)
     if endpoint.deleted_at:
-        yield Line("bad", _("The endpoint was deleted on %(at)s.") % {"at": spoken(endpoint.deleted_at)}, page, name)
+        yield Line(
+            "bad", _("The endpoint was deleted on %(at)s.") % {"at": translated_state(endpoint.deleted_at)}, page, name
+        )
     elif endpoint.status == EndpointStatus.DISABLED:
         why = DISABLED_REASONS.get(endpoint.disabled_reason, endpoint.disabled_reason)
-        facts = {"at": spoken(endpoint.disabled_at), "why": why}
+        facts = {"at": translated_state(endpoint.disabled_at), "why": why}
         yield Line("bad", _("The endpoint was disabled automatically on %(at)s. %(why)s") % facts, page, name)
     elif endpoint.status == EndpointStatus.PAUSED:
-        facts = {"at": spoken(endpoint.paused_at), "who": endpoint.paused_by or "–"}
+        facts = {"at": translated_state(endpoint.paused_at), "who": endpoint.paused_by or "–"}
         text = _("The endpoint was paused on %(at)s by %(who)s. Its events are on hold.")
         yield Line("warn", text % facts, page, name)
     elif endpoint.health == EndpointHealth.FAILING:
-        facts = {"since": spoken(endpoint.failing_since), "n": str(endpoint.failures_in_a_row)}
+        facts = {"since": translated_state(endpoint.failing_since), "n": str(endpoint.failures_in_a_row)}
         text = _("The endpoint has been failing since %(since)s. Failures in a row: %(n)s.")
         yield Line("warn", text % facts, page, name)
     else:

@@ -10,7 +10,7 @@ import pycurl
 
 from apps.base.outbound import GuardedHandle
 from apps.webhooks import clock
-from apps.webhooks.causes import CONNECTION_ERRORS, cause_of
+from apps.webhooks.causes import CONNECTION_ERRORS, failure_cause
 
 MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
 
@@ -73,7 +73,7 @@ def read_outcome(token: Any, handle: GuardedHandle, curl_error: int, dns_ms: int
     if handle.is_refused and curl_error in CONNECTION_ERRORS:
         return refused_outcome(token)
     status = handle.status or handle.read_status()
-    error, hint = cause_of(handle, status, curl_error)
+    error, hint = failure_cause(handle, status, curl_error)
     headers = handle.response_headers()
     body, is_truncated = handle.response_body(headers)
     timings = _timings(handle, dns_ms)

@@ -19,7 +19,7 @@ PART_OF_SLOW = 0.4
 SLOW_SECONDS = 1.0
 
 
-class Places:
+class ConcurrencySlots:
     """What this worker holds: claimed and waiting for a place, or on the wire.
 
     The sending thread moves them; the desk adds what it claimed and asks, from copies that are made in one step.

@@ -5,7 +5,7 @@ import time
 from django.conf import settings
 from django.utils import timezone
 
-from apps.base.instants import instant_ms
+from apps.base.instants import format_timestamp_ms
 from apps.base.rendering import to_json
 from apps.webhooks.messages import ACCEPT, USER_AGENT
 from apps.webhooks.outcomes import Outcome
@@ -19,7 +19,7 @@ LONGEST_SECONDS = 5
 def probe(url: str, organization_id: object) -> Outcome:
     """This will POST an empty event without webhook headers, so that no receiver takes it for a real one."""
     seconds = min(LONGEST_SECONDS, settings.WEBHOOK_TIMEOUT)
-    body = to_json({"type": PROBE_TYPE, "timestamp": instant_ms(timezone.now()), "data": {}}).encode()
+    body = to_json({"type": PROBE_TYPE, "timestamp": format_timestamp_ms(timezone.now()), "data": {}}).encode()
     headers = [("content-type", "application/json"), ("user-agent", f"{USER_AGENT} (check)"), *ACCEPT]
     sender = Sender(max_in_flight=1)
     try:

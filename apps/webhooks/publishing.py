@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.errors import Conflict
 from apps.base.identifiers import uuid_at
-from apps.base.instants import instant_ms
+from apps.base.instants import format_timestamp_ms
 from apps.base.rendering import to_json
 from apps.webhooks import bell
 from apps.webhooks.catalogue import patterns_for
@@ -108,7 +108,7 @@ def _publish_one(index: int, event: Mapping[str, Any]) -> Accepted:
 
 def make_body(event_type: str, created_at: datetime, data: Any) -> str:
     """This will return what receivers get, to the byte."""
-    return to_json({"type": event_type, "timestamp": instant_ms(created_at), "data": data})
+    return to_json({"type": event_type, "timestamp": format_timestamp_ms(created_at), "data": data})
 
 
 def _all_or_nothing() -> AbstractContextManager[Any]:
@@ -118,7 +118,7 @@ def _all_or_nothing() -> AbstractContextManager[Any]:
 
 
 def _tell_workers() -> None:
-    bell.ring()
+    bell.notify_workers()
     reach("after_commit_before_answer")
 
 

@@ -25,7 +25,7 @@ CANNOT_DECRYPT_WAIT_SECONDS = 300.0
 
 
 @dataclass(slots=True)
-class Ended:
+class FinishedAttempt:
     """An attempt that is over; ``headers`` are those that were sent, masked."""
 
     claimed: ClaimedDelivery
@@ -51,7 +51,7 @@ class Recorder:
         self.counts = Counts()
         self._network = NetworkWatch(health.answered_lately)
 
-    def record(self, batch: list[Ended]) -> None:
+    def record(self, batch: list[FinishedAttempt]) -> None:
         """This will store what a batch of attempts led to; what was lost to another worker is only counted."""
         for ended in batch:
             self._network.see(ended.claimed.receiver.url, ended.claimed.receiver.id, ended.outcome)
@@ -66,7 +66,7 @@ class Recorder:
         meters.note([result for _ended, result in recorded], len(results) - len(recorded))
         self._judge(recorded)
 
-    def _judge(self, recorded: list[tuple[Ended, Result]]) -> None:
+    def _judge(self, recorded: list[tuple[FinishedAttempt, Result]]) -> None:
         """Health comes after the record and never undoes it: what is missed here the next failure makes up for."""
         try:
             health.judge(health.tallies_of(_verdicts(recorded)))
@@ -82,7 +82,7 @@ class Recorder:
             self.counts.failed += bool(result.error) and not result.uncounted
 
 
-def _verdicts(recorded: list[tuple[Ended, Result]]) -> Iterable[tuple[Any, ...]]:
+def _verdicts(recorded: list[tuple[FinishedAttempt, Result]]) -> Iterable[tuple[Any, ...]]:
     for ended, result in recorded:
         if not ended.claimed.test and not result.uncounted:
             is_exhausted = result.status == DeliveryStatus.EXHAUSTED
@@ -90,7 +90,7 @@ def _verdicts(recorded: list[tuple[Ended, Result]]) -> Iterable[tuple[Any, ...]]
             yield sent, not result.error, is_exhausted, ended.outcome.gone
 
 
-def _result(ended: Ended, has_network: bool) -> Result:
+def _result(ended: FinishedAttempt, has_network: bool) -> Result:
     claimed, outcome = ended.claimed, ended.outcome
     status, wait, reason, uncounted = _next_state(claimed, outcome, has_network)
     return Result(

@@ -41,7 +41,7 @@ FAILED = Q(status=DeliveryStatus.EXHAUSTED) | Q(status__in=WAITING, last_error__
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ReplaySelection:
     """What a replay chooses: events of the span whose newest delivery to the endpoint has one of the statuses."""
 
     statuses: Sequence[str]
@@ -63,7 +63,7 @@ class Choice:
         return rows.filter(_of_types(self.event_types))
 
 
-def first_key(choice: Choice) -> uuid.UUID | None:
+def first_key(choice: ReplaySelection) -> uuid.UUID | None:
     """This will return a key below those of all deliveries of the span: clocks may be a little apart."""
     return None if choice.since is None else key_at(choice.since, -KEY_SLACK_MS)
 
@@ -78,9 +78,9 @@ def _of_types(patterns: Sequence[str]) -> Q:
     return found
 
 
-def choice_of(job: ReplayJob) -> Choice:
+def choice_of(job: ReplayJob) -> ReplaySelection:
     """This will return what a stored job chooses."""
-    return Choice(job.statuses, job.event_types, job.since, job.until)
+    return ReplaySelection(job.statuses, job.event_types, job.since, job.until)
 
 
 # The periodic job webhooks.advance_replays (apps.py).
@@ -118,7 +118,7 @@ def advance_job(job_id: uuid.UUID) -> tuple[int, bool]:
     job.sent += made
     job.save(update_fields=["sent", "cursor", "paced_until"])
     if made:
-        transaction.on_commit(bell.ring)
+        transaction.on_commit(bell.notify_workers)
     return made, job.cursor != job.ends_before
 
 

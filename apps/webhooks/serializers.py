@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.base.identifiers import encode
-from apps.base.instants import instant, instant_ms
+from apps.base.instants import format_timestamp, format_timestamp_ms
 from apps.base.secrets import MASK_DOTS
 from apps.base.serializers import NOT_GIVEN_BACK, Flag, Moment, Opaque, StrictSerializer, Text, TextList, Whole
 from apps.webhooks.actions import HELD_CHOICES
@@ -143,9 +143,9 @@ def write_endpoint(endpoint: Endpoint, held_count: int = 0, twins: Iterable[uuid
         "disabled_reason": endpoint.disabled_reason or None,
         "rate_limit_per_second": endpoint.rate_limit_per_second,
         "max_in_flight": endpoint.max_in_flight,
-        "created_at": instant(endpoint.created_at),
+        "created_at": format_timestamp(endpoint.created_at),
         "held_count": held_count,
-        "failing_since": instant(endpoint.failing_since) if is_failing else None,
+        "failing_since": format_timestamp(endpoint.failing_since) if is_failing else None,
         "warnings": [{"code": "duplicate_url", "endpoint": encode(Endpoint.id_prefix, each)} for each in twins],
     }
 
@@ -168,7 +168,7 @@ def write_accepted(accepted: Accepted) -> dict[str, Any]:
     return {
         "id": encode(Event.id_prefix, accepted.event_id),
         "type": accepted.type,
-        "created_at": instant_ms(accepted.created_at),
+        "created_at": format_timestamp_ms(accepted.created_at),
         "deliveries": accepted.deliveries,
         "repeated": accepted.repeated,
     }
@@ -185,7 +185,7 @@ def write_event(event: Event) -> dict[str, Any]:
     return {
         "id": event.public_id,
         "type": event.type,
-        "created_at": instant_ms(event.created_at),
+        "created_at": format_timestamp_ms(event.created_at),
         "deliveries": event.match_count,
     }
 
@@ -205,9 +205,9 @@ def write_delivery(delivery: Delivery) -> dict[str, Any]:
         "status": delivery.status,
         "test": delivery.test,
         "replay_of": encode(Delivery.id_prefix, delivery.replay_of_id) if delivery.replay_of_id else None,
-        "created_at": instant_ms(delivery.created_at),
+        "created_at": format_timestamp_ms(delivery.created_at),
         "attempt_count": delivery.attempt_count,
-        "next_attempt_at": instant_ms(delivery.next_attempt_at) if is_waiting else None,
+        "next_attempt_at": format_timestamp_ms(delivery.next_attempt_at) if is_waiting else None,
         "next_attempt_reason": (delivery.next_attempt_reason or None) if is_waiting else None,
         "last_status_code": delivery.last_status_code,
     }
@@ -226,7 +226,7 @@ def write_attempt(attempt: Attempt) -> dict[str, Any]:
         "id": attempt.public_id,
         "number": attempt.number,
         "url": attempt.url,
-        "started_at": instant_ms(attempt.started_at),
+        "started_at": format_timestamp_ms(attempt.started_at),
         "duration_ms": None if attempt.duration_ms is None else round(attempt.duration_ms),
         "status_code": attempt.status_code,
         "error": attempt.error or None,
@@ -267,12 +267,12 @@ def write_replay(job: ReplayJob) -> dict[str, Any]:
         "failed": job.failed,
         "endpoint": {"id": encode(Endpoint.id_prefix, job.endpoint_id), "url": job.endpoint.shown_url},
         "filters": {
-            "since": instant(job.since),
-            "until": instant(job.until),
+            "since": format_timestamp(job.since),
+            "until": format_timestamp(job.until),
             "status": job.statuses,
             "event_types": job.event_types or None,
         },
         "rate_per_second": job.rate_per_second,
-        "created_at": instant(job.created_at),
-        "finished_at": instant(job.finished_at),
+        "created_at": format_timestamp(job.created_at),
+        "finished_at": format_timestamp(job.finished_at),
     }

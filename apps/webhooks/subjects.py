@@ -31,7 +31,7 @@ def require_scopes(actor: Actor, patterns: Iterable[str]) -> None:
                 _refuse(actor, scope, pattern)
 
 
-def hidden_from(actor: Actor, field: str) -> Q | None:
+def types_hidden_from(actor: Actor, field: str) -> Q | None:
     """Return the condition that finds what the actor may not read by the type in ``field``; None where that is all."""
     words = [word for word, scope in SCOPES.items() if not actor.can(scope)]
     return reduce(or_, (Q(**{f"{field}__startswith": f"{word}."}) for word in words)) if words else None

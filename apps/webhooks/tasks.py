@@ -4,10 +4,10 @@ from celery import shared_task
 
 from apps.webhooks import bell
 
-ring = bell.ring
+ring = bell.notify_workers
 
 
 @shared_task(name=bell.TASK, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no annotations
 def wake() -> None:
     """This will wake the engine of this worker process."""
-    bell.wake_listeners()
+    bell.wake_local_engines()

@@ -6,7 +6,7 @@ from typing import Any
 
 from apps.base.actor import Actor, system
 from apps.base.identifiers import uuid_at
-from apps.base.instants import instant, instant_ms
+from apps.base.instants import format_timestamp, format_timestamp_ms
 from apps.base.models import creator
 from apps.base.permissions import Permission
 from apps.notices.models import Notice, Severity
@@ -134,7 +134,9 @@ def _fail(ledger: Ledger, endpoint: Endpoint, now: datetime) -> None:
     noticed = since + timedelta(hours=1)
     changes = {"health": ["healthy", "failing"]}
     ledger.note(noticed, system(endpoint.organization_id), "endpoint.failing", _target(endpoint), changes)
-    _post(endpoint, "endpoint.failing", Severity.WARN, since, {"failures": 10, "failing_since": instant(since)})
+    _post(
+        endpoint, "endpoint.failing", Severity.WARN, since, {"failures": 10, "failing_since": format_timestamp(since)}
+    )
 
 
 def _disable(ledger: Ledger, endpoint: Endpoint, now: datetime) -> None:
@@ -169,7 +171,7 @@ def _post(
         id=uuid_at(moment),
         organization_id=endpoint.organization_id,
         kind=kind,
-        dedupe_key=f"{kind}:{endpoint.public_id}:{instant_ms(moment)}",
+        dedupe_key=f"{kind}:{endpoint.public_id}:{format_timestamp_ms(moment)}",
         severity=severity,
         params={"host": endpoint.url.split("/")[2], **facts},
         path=f"settings/integration/webhooks/{endpoint.public_id}/",

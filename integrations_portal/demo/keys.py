@@ -8,7 +8,7 @@ from apps.api_keys.actions import check_scopes
 from apps.api_keys.models import NOT_ANNOUNCED, ApiKey, KeyType
 from apps.base.actor import Actor
 from apps.base.identifiers import uuid_at
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 from apps.credentials import lifecycle
 from apps.credentials.key_status import CHANGES, SET_ASIDE, STATUSES
 from integrations_portal.demo.ledger import Ledger
@@ -122,7 +122,7 @@ def _note(ledger: Ledger, maker: Actor, key: ApiKey, plan: Plan) -> None:
         "name": [None, key.name],
         "type": [None, plan.type],
         "scopes": [None, key.scopes],
-        "expires_at": [None, instant(key.expires_at)],
+        "expires_at": [None, format_timestamp(key.expires_at)],
         "allowed_networks": [None, key.allowed_networks],
     }
     if key.replaces is not None:

@@ -115,7 +115,7 @@ def _as_actor(person: Person, user: User, organization: Organization) -> Actor:
         label=user.name,
         organization_id=organization.pk,
         permissions=PERMISSIONS.get(person.role, frozenset()),
-        gives=GIVES.get(person.role, frozenset()),
+        grantable=GIVES.get(person.role, frozenset()),
         role=person.role,
         address=person.address,
         user_agent=BROWSER,

@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
-from apps.base.instants import written
+from apps.base.instants import format_date_for_reader
 from apps.base.permissions import Permission
 from apps.credentials.key_status import SET_ASIDE, STATUSES, Attention, KeyStatus
 from apps.credentials.presenting import days_up
@@ -78,7 +78,7 @@ def _set_aside(key: ApiKey, slug: str, attention: Attention) -> Item:
 
 
 def _expired(key: ApiKey, slug: str) -> Item:
-    day = written(timezone.localtime(cast(datetime, key.expires_at)), "date")
+    day = format_date_for_reader(timezone.localtime(cast(datetime, key.expires_at)), "date")
     title = _("“%(name)s” expired on %(day)s") % {"name": key.name, "day": day}
     return _key_item(key, slug, "bad", title, _("Its calls are answered with 401 expired_api_key."))
 
@@ -133,7 +133,7 @@ def _endpoint(endpoint: Endpoint, slug: str) -> Item:
 def _failing(endpoint: Endpoint, name: dict[str, str]) -> dict[str, str]:
     title = _("%(name)s is failing") % name
     if endpoint.failing_since is not None:
-        since = written(timezone.localtime(endpoint.failing_since), "short")
+        since = format_date_for_reader(timezone.localtime(endpoint.failing_since), "short")
         title = _("%(name)s is failing since %(since)s") % {**name, "since": since}
     count = endpoint.failures_in_a_row
     text = ngettext(

@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 
 from apps.audit.usage import hourly_totals
 from apps.base.actor import Actor
-from apps.base.charts import bars
+from apps.base.charts import bar_chart
 from apps.base.permissions import Permission
 from apps.webhooks import balance, summaries
 from apps.webhooks.models import DeliveryBalance
@@ -38,7 +38,7 @@ def _requests(hours: list[Pair], slug: str) -> dict[str, Any]:
         "value": total,
         "hint": hint if errors else "",
         "url": reverse("usage", args=[slug]),
-        "bars": bars(hours),
+        "bars": bar_chart(hours),
         "bars_label": _("API requests in each of the last 24 hours"),
     }
 
@@ -48,7 +48,7 @@ def _deliveries(hours: list[Pair], slug: str) -> dict[str, Any]:
         "label": _("Deliveries, 24 h"),
         "value": sum(good for good, _bad in hours),
         "url": reverse("webhooks", args=[slug]),
-        "bars": bars([(good, 0) for good, _bad in hours]),
+        "bars": bar_chart([(good, 0) for good, _bad in hours]),
         "bars_label": _("Deliveries that arrived in each of the last 24 hours"),
     }
 
@@ -59,7 +59,7 @@ def _failed(hours: list[Pair]) -> dict[str, Any]:
         "label": _("Failed attempts"),
         "value": failed,
         "tone": "bad" if failed else "",
-        "bars": bars([(bad, bad) for _good, bad in hours]),
+        "bars": bar_chart([(bad, bad) for _good, bad in hours]),
         "bars_label": _("Attempts that failed in each of the last 24 hours"),
     }
 

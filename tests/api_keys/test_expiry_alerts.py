@@ -12,7 +12,7 @@ from apps.api_keys.actions import Lifetime
 from apps.api_keys.alerts import expiry, stories
 from apps.api_keys.models import ApiKey
 from apps.base.actor import system
-from apps.base.sweeps import RunFailed
+from apps.base.sweeps import JobFailed
 from apps.notices.models import Notice
 from apps.orgs.models import Organization
 from apps.orgs.tasks import mail_notices, send_due_mail
@@ -149,9 +149,9 @@ def test_old_notices_of_expired_keys_are_closed(clock, key):
     clock.move_to(START + timedelta(days=90))
     expiry.announce_expiries()
     clock.move_to(START + timedelta(days=119))
-    assert stories.fade_notices() == 0
+    assert stories.expire_notifications() == 0
     clock.move_to(START + timedelta(days=121))
-    assert stories.fade_notices() == 1 and not Notice.objects.open().exists()
+    assert stories.expire_notifications() == 1 and not Notice.objects.open().exists()
 
 
 # Mail
@@ -179,7 +179,7 @@ def test_a_dead_mail_server_keeps_no_alert_back(clock, key, ada, settings):
     clock.move_to(START + timedelta(days=89, hours=1))
     assert expiry.announce_expiries() == 1
     mail_notices()
-    with pytest.raises(RunFailed):
+    with pytest.raises(JobFailed):
         send_due_mail()
     assert steps() == [("api_key.expiring", 1)] and Notice.objects.open().count() == 1
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

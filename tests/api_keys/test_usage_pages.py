@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.api_keys.models import ApiKey
-from apps.base.charts import stacked
+from apps.base.charts import stacked_chart
 from tests.api_keys.conftest import DAY, HOUR, NOW, used
 
 pytestmark = pytest.mark.django_db
@@ -248,8 +248,8 @@ def test_french(browser, ada, asked, overlap):
     ("most", "top"), [(1, 1), (2, 2), (3, 4), (7, 8), (9, 10), (11, 20), (99, 100), (101, 200), (450, 500)]
 )
 def test_the_scale_is_round_and_bars_stay_inside(most, top):
-    chart = stacked([[most - 1, 1, 0, 0], [0, 0, 0, 0]])
-    assert chart.top == top and stacked([[0, 0], [0, 0]]) is None
+    chart = stacked_chart([[most - 1, 1, 0, 0], [0, 0, 0, 0]])
+    assert chart.top == top and stacked_chart([[0, 0], [0, 0]]) is None
     pieces = chart.columns[0].pieces
     assert [piece for piece in pieces if not (piece.y >= 0 and piece.y + piece.height <= 100.8)] == []
     assert chart.columns[1].pieces == [] and chart.columns[1].middle == 75

@@ -11,7 +11,7 @@ from django.test import RequestFactory
 from apps.audit import call_writer
 from apps.audit.actions import record
 from apps.base.actor import Actor, ActorKind
-from apps.base.callers import Caller
+from apps.base.callers import AuthResult
 from apps.base.identifiers import encode, new_uuid
 from apps.base.permissions import Permission
 from apps.orgs.models import Organization
@@ -55,7 +55,7 @@ def make_request(path: str = "/v1/users", method: str = "GET", address: str = "2
     return request
 
 
-def call_arguments(caller: Caller, **changed: Any) -> dict[str, Any]:
+def call_arguments(caller: AuthResult, **changed: Any) -> dict[str, Any]:
     values = {"request": make_request(), "caller": caller, "route": "/v1/users", "status": 200, "code": ""}
     return {**values, "duration_ms": 1.5, **changed}
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from apps.base.callers import Caller
+from apps.base.callers import AuthResult
 
-callers: list[Caller] = []
+callers: list[AuthResult] = []
 
 
-def authenticate(request: Any) -> Caller | None:
+def authenticate(request: Any) -> AuthResult | None:
     """Return the caller that the test put here, or none."""
     return callers[-1] if callers else None

@@ -13,7 +13,7 @@ from apps.audit.api import AuditLog
 from apps.audit.calls import record_call
 from apps.audit.models import ApiCall, RefusedCalls
 from apps.base.actor import Actor
-from apps.base.callers import Caller
+from apps.base.callers import AuthResult
 from tests.audit import request_identity
 from tests.audit.conftest import call_arguments, change, key_actor, make_request, person
 
@@ -22,7 +22,7 @@ view = AuditLog.as_view(route="/v1/audit-log")
 
 
 def get(actor: Actor, query: str = "") -> tuple[int, Any, str]:
-    request_identity.callers.append(Caller(actor=actor))
+    request_identity.callers.append(AuthResult(actor=actor))
     with override_settings(PORTAL_KEY_AUTHENTICATION="tests.audit.request_identity.authenticate"):
         response = view(make_request(f"/v1/audit-log?{query}"))
     request_identity.callers.clear()
@@ -58,7 +58,7 @@ def test_a_change_in_full(organization):
 
 def test_a_call_shows_its_request(organization):
     key = key_actor(organization)
-    record_call(**call_arguments(Caller(actor=key), status=403, duration_ms=1.23456))
+    record_call(**call_arguments(AuthResult(actor=key), status=403, duration_ms=1.23456))
     _status, (row,), _link = get(key)
     assert row["http"] == {"method": "GET", "route": "/v1/users", "status": 403, "duration_ms": 1.235}
     assert (row["category"], row["outcome"], row["changes"]) == ("api_call", "denied", {})

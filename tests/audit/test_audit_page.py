@@ -15,7 +15,7 @@ from apps.audit import sealing
 from apps.audit.calls import record_call
 from apps.audit.forms import page_filters
 from apps.audit.views import log
-from apps.base.callers import Caller
+from apps.base.callers import AuthResult
 from apps.base.errors import Invalid
 from apps.base.identifiers import encode
 from tests.audit.conftest import call_arguments, change, key_actor, make_request, person
@@ -46,7 +46,7 @@ def test_an_entry_with_what_it_changed(organization, shown):
 
 
 def test_calls_stand_beside_changes(organization, shown):
-    record_call(**call_arguments(Caller(actor=key_actor(organization)), status=429))
+    record_call(**call_arguments(AuthResult(actor=key_actor(organization)), status=429))
     context, html = shown()
     assert [(entry["category"], entry["outcome"]) for entry in context["entries"]] == [("api_call", "denied")]
     assert "Sync called GET /v1/users" in html
@@ -111,7 +111,7 @@ def test_who_may_open_it(browser_of, client, ada, ann, dev, vera, zed):
 
 def test_only_the_own_organization(other, shown):
     change(person(other))
-    record_call(**call_arguments(Caller(actor=key_actor(other))))
+    record_call(**call_arguments(AuthResult(actor=key_actor(other))))
     assert shown()[0]["entries"] == []
 
 
@@ -119,7 +119,7 @@ def test_a_constant_number_of_queries(organization, browser_of, dev):
     def queries(rows: int) -> int:
         for _ in range(rows):
             change(person(organization))
-            record_call(**call_arguments(Caller(actor=key_actor(organization))))
+            record_call(**call_arguments(AuthResult(actor=key_actor(organization))))
         with CaptureQueriesContext(connection) as captured:
             browser.get(PAGE)
         return len(captured)
@@ -153,7 +153,7 @@ def test_whether_a_change_is_sealed(organization, shown):
 
 def test_links_lead_both_ways(organization, shown, acme_key):
     made = attempt(organization)
-    record_call(**call_arguments(Caller(actor=acme_key_actor(acme_key)), request=make_request()))
+    record_call(**call_arguments(AuthResult(actor=acme_key_actor(acme_key)), request=make_request()))
     change(person(organization), target_id=acme_key.row.public_id, target_label="Acme's key")
     _context, html = shown()
     here = "/o/acme/settings/integration"

@@ -15,7 +15,7 @@ from apps.audit import call_store, call_stream, call_writer
 from apps.audit.call_store import Call
 from apps.audit.models import ApiCall, LastUse, RefusedCalls, UsageHour
 from apps.base import redis as shared
-from apps.base.callers import Caller
+from apps.base.callers import AuthResult
 from apps.base.identifiers import new_uuid
 from tests.audit.conftest import key_actor
 from tests.audit.test_group_commit import call, in_threads, wait_for
@@ -71,7 +71,7 @@ def counted() -> int:
 def test_a_call_waits_in_redis_and_is_moved_by_a_worker(organization, stream):
     key = key_actor(organization)
     for _ in range(3):
-        call(Caller(actor=key))
+        call(AuthResult(actor=key))
     assert (stream.xlen("portal:calls"), ApiCall.objects.count()) == (3, 0)
     assert call_stream.drain() == 3
     assert (stream.xlen("portal:calls"), ApiCall.objects.count(), counted()) == (0, 3, 3)
@@ -82,7 +82,7 @@ def test_a_call_waits_in_redis_and_is_moved_by_a_worker(organization, stream):
 def test_more_than_a_batch_is_moved_in_one_go(organization, stream, monkeypatch):
     monkeypatch.setattr(call_stream, "DRAIN_BATCH", 10)
     key = key_actor(organization)
-    in_threads(lambda number: [call(Caller(actor=key)) for _ in range(5)] and None)
+    in_threads(lambda number: [call(AuthResult(actor=key)) for _ in range(5)] and None)
     assert call_stream.drain() == 40
     assert ApiCall.objects.count() == counted() == 40
 
@@ -112,7 +112,7 @@ def test_two_who_move_the_same_rows_count_them_once(organization, stream):
 
 def test_a_crash_before_the_trim_counts_nothing_twice(organization, stream, monkeypatch):
     for _ in range(5):
-        call(Caller(actor=key_actor(organization)))
+        call(AuthResult(actor=key_actor(organization)))
     trim, crashes = call_stream._trim, [RuntimeError("killed")]
 
     def once(last_id: bytes) -> bool:
@@ -129,7 +129,7 @@ def test_a_crash_before_the_trim_counts_nothing_twice(organization, stream, monk
 
 
 def test_nothing_is_trimmed_while_the_database_is_away(organization, stream, monkeypatch):
-    call(Caller(actor=key_actor(organization)))
+    call(AuthResult(actor=key_actor(organization)))
 
     def away(calls: Any, refused: Any) -> None:
         raise OperationalError("away")
@@ -162,39 +162,39 @@ def test_callers_share_round_trips(organization, stream, monkeypatch):
 
     monkeypatch.setattr(shared.Line, "send", noted)
     key = key_actor(organization)
-    in_threads(lambda number: [call(Caller(actor=key)) for _ in range(20)] and None)
+    in_threads(lambda number: [call(AuthResult(actor=key)) for _ in range(20)] and None)
     assert sum(sizes) == 160 and len(sizes) < 80
 
 
 def test_strangers_are_counted_as_ever(stream, monkeypatch):
     monkeypatch.setattr(call_writer, "REFUSED_WAIT_SECONDS", 0.05)
-    call(Caller(), status=401, code="invalid_api_key")
+    call(AuthResult(), status=401, code="invalid_api_key")
     assert wait_for(lambda: sum(RefusedCalls.objects.values_list("calls", flat=True)) == 1)
     assert stream.xlen("portal:calls") == 0
 
 
 def test_a_full_redis_makes_calls_slower_and_loses_none(organization, stream):
     stream.config_set("maxmemory", 1)
-    call(Caller(actor=key_actor(organization)))
+    call(AuthResult(actor=key_actor(organization)))
     assert ApiCall.objects.count() == counted() == 1
 
 
 def test_a_stream_that_nobody_empties_stops_growing(organization, stream, monkeypatch, caplog):
     monkeypatch.setattr(call_stream, "MOST_WAITING", 3)
     for _ in range(10):
-        call(Caller(actor=key_actor(organization)))
+        call(AuthResult(actor=key_actor(organization)))
     assert (stream.xlen("portal:calls"), ApiCall.objects.count()) == (4, 6)
     assert "is a worker running?" in caplog.text
     assert call_stream.drain() == 4
     call_stream._start_afresh()
-    call(Caller(actor=key_actor(organization)))
+    call(AuthResult(actor=key_actor(organization)))
     assert stream.xlen("portal:calls") == 1
 
 
 def test_an_acknowledgement_that_was_lost_makes_no_second_row(organization, stream, monkeypatch):
     send = shared.Line.send
     monkeypatch.setattr(shared.Line, "send", lambda line, *given: send(line, *given) and None)
-    call(Caller(actor=key_actor(organization)))
+    call(AuthResult(actor=key_actor(organization)))
     assert (stream.xlen("portal:calls"), ApiCall.objects.count()) == (1, 1)
     assert call_stream.drain() == 1
     assert ApiCall.objects.count() == counted() == 1
@@ -208,15 +208,15 @@ def test_a_redis_that_goes_is_done_without_and_comes_back(organization, stream, 
         settings.REDIS_URL = own.url
         _forget()
         key = key_actor(organization)
-        call(Caller(actor=key))
+        call(AuthResult(actor=key))
         own.stop()
         started = time.monotonic()
         for _ in range(5):
-            call(Caller(actor=key))
+            call(AuthResult(actor=key))
         assert time.monotonic() - started < 2
         assert ApiCall.objects.count() == 5
         own.start()
-        assert wait_for(lambda: (call(Caller(actor=key)), own.command("XLEN", "portal:calls"))[1] == b":1")
+        assert wait_for(lambda: (call(AuthResult(actor=key)), own.command("XLEN", "portal:calls"))[1] == b":1")
     finally:
         own.stop()
 
@@ -224,12 +224,12 @@ def test_a_redis_that_goes_is_done_without_and_comes_back(organization, stream, 
 @pytest.mark.faults
 def test_a_silent_redis_holds_a_call_for_a_third_of_a_second(organization, stream, server):
     key = key_actor(organization)
-    call(Caller(actor=key))
+    call(AuthResult(actor=key))
     slowest: list[float] = []
 
     def timed(number: int) -> None:
         started = time.monotonic()
-        call(Caller(actor=key))
+        call(AuthResult(actor=key))
         slowest.append(time.monotonic() - started)
 
     with server.frozen():

@@ -11,7 +11,7 @@ import time_machine
 from apps.audit import call_store
 from apps.audit.calls import note_use, record_call
 from apps.audit.models import ApiCall, LastUse, UsageDay, UsageHour
-from apps.base.callers import Caller
+from apps.base.callers import AuthResult
 from apps.credentials.key_status import STATUSES, KeyStatus
 from tests.audit.conftest import call_arguments, credential_of, key_actor, make_request
 
@@ -20,7 +20,7 @@ NOON = datetime(2026, 11, 22, 12, 30, 15, 250_000, tzinfo=UTC)
 HOUR = NOON.replace(minute=0, second=0, microsecond=0)
 
 
-def call(caller: Caller, *scopes: str, **changed: Any) -> None:
+def call(caller: AuthResult, *scopes: str, **changed: Any) -> None:
     values = call_arguments(caller, **changed)
     values["request"].scopes_used = scopes
     record_call(**values)
@@ -34,13 +34,13 @@ def note(request: Any, actor: Any, status: int = 200, **changed: Any) -> None:
 def test_agent_and_scopes_are_told_apart_and_the_newest_call_is_kept(organization):
     key = key_actor(organization)
     with time_machine.travel(NOON, tick=False) as clock:
-        call(Caller(actor=key), "users:read")
-        call(Caller(actor=key), "users:read", "audit:read")
-        call(Caller(actor=key), request=make_request(**{"User-Agent": "x" * 300}))
+        call(AuthResult(actor=key), "users:read")
+        call(AuthResult(actor=key), "users:read", "audit:read")
+        call(AuthResult(actor=key), request=make_request(**{"User-Agent": "x" * 300}))
         clock.move_to(NOON - timedelta(minutes=5))
-        call(Caller(actor=key), "users:read")
+        call(AuthResult(actor=key), "users:read")
         clock.move_to(NOON + timedelta(minutes=5))
-        call(Caller(actor=key), "audit:read", "users:read")
+        call(AuthResult(actor=key), "audit:read", "users:read")
     assert set(UsageHour.objects.values_list("hour", "user_agent", "scopes", "calls", "last_at")) == {
         (HOUR, "curl/8", "users:read", 2, NOON),
         (HOUR, "curl/8", "audit:read users:read", 2, NOON + timedelta(minutes=5)),
@@ -57,7 +57,7 @@ def test_agent_and_scopes_are_told_apart_and_the_newest_call_is_kept(organizatio
 def test_a_batch_counts_as_single_calls_do(organization):
     key = key_actor(organization)
     with time_machine.travel(NOON, tick=False):
-        call(Caller(actor=key), "users:read")
+        call(AuthResult(actor=key), "users:read")
     row = ApiCall.objects.get()
     first = call_store.Call(**{name: getattr(row, name) for name in call_store.CALL_COLUMNS})
     later = first._replace(id=first.id.__class__(int=1), at=NOON + timedelta(seconds=9))
@@ -69,14 +69,14 @@ def test_a_batch_counts_as_single_calls_do(organization):
 
 @pytest.mark.parametrize("scopes", [["b" * 150, "a" * 60], ["a" * 60, *["b" * 150] * 2]])
 def test_scopes_are_cut_after_a_whole_one(organization, scopes):
-    call(Caller(actor=key_actor(organization)), *scopes)
+    call(AuthResult(actor=key_actor(organization)), *scopes)
     assert ApiCall.objects.get().scopes == "a" * 60
 
 
 @pytest.mark.parametrize(("status", "is_use"), [(200, True), (404, True), (500, True), (401, False), (403, False),
                                                 (429, False)])  # fmt: skip
 def test_only_a_call_that_was_let_in_is_a_use(organization, status, is_use):
-    call(Caller(credential=credential_of(key_actor(organization))), status=status)
+    call(AuthResult(credential=credential_of(key_actor(organization))), status=status)
     assert LastUse.objects.exists() == is_use
     assert UsageHour.objects.get().calls == 1
 
@@ -84,7 +84,7 @@ def test_only_a_call_that_was_let_in_is_a_use(organization, status, is_use):
 @pytest.mark.parametrize("restriction", [STATUSES[KeyStatus.QUARANTINED].restriction, None])
 def test_calls_of_a_key_in_quarantine_are_flagged(organization, restriction):
     credential = credential_of(key_actor(organization))
-    call(Caller(credential=SimpleNamespace(**vars(credential), restriction=restriction)))
+    call(AuthResult(credential=SimpleNamespace(**vars(credential), restriction=restriction)))
     assert ApiCall.objects.get().flagged == (restriction is not None)
 
 
@@ -94,7 +94,7 @@ def test_a_call_counts_for_another_key_too(organization, other):
     note(request, asked, user_agent="app/1\x00")
     note(request, refused, status=403)
     with time_machine.travel(NOON, tick=False):
-        call(Caller(actor=asker), "api_keys:verify", request=request, route="/v1/api-keys/verify")
+        call(AuthResult(actor=asker), "api_keys:verify", request=request, route="/v1/api-keys/verify")
     assert ApiCall.objects.get().credential_id == asker.pk
     figures = UsageHour.objects.exclude(credential_id=asker.pk)
     columns = ("organization_id", "credential_id", "hour", "method", "route", "status_class", "address", "user_agent")
@@ -111,7 +111,7 @@ def test_a_call_counts_for_another_key_too(organization, other):
 def test_a_call_that_leaves_no_row_counts_for_nobody(organization):
     request = make_request()
     note(request, key_actor(organization))
-    call(Caller(), request=request, status=401, code="missing_api_key")
+    call(AuthResult(), request=request, status=401, code="missing_api_key")
     assert not UsageHour.objects.exists() and not LastUse.objects.exists()
 
 
@@ -143,5 +143,5 @@ def test_uses_survive_json(organization):
 def test_through_the_writer(organization, transactional_db, writer):
     asker, asked, request = key_actor(organization), key_actor(organization), make_request()
     note(request, asked)
-    call(Caller(actor=asker), request=request)
+    call(AuthResult(actor=asker), request=request)
     assert set(UsageHour.objects.values_list("credential_id", "calls")) == {(asker.pk, 1), (asked.pk, 1)}

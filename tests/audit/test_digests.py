@@ -208,7 +208,7 @@ def test_hours_that_retention_may_have_touched_are_not_judged(two_hours, organiz
 def test_data_that_somebody_removed_on_purpose_are_no_fault(two_hours, organization):
     ApiCall.objects.all().delete()
     assert first_bad() == 1
-    kept.nothing_before_now(organization.pk)
+    kept.mark_start(organization.pk)
     out, sentence = verify("--org", "acme")
     assert sentence == "" and "4 digests are of hours that retention may have touched" in out
 
@@ -234,7 +234,7 @@ def test_redis_is_asked_for_calls_of_before_a_moment(settings, monkeypatch):
     assert call_stream.is_drained_to(now)
     shared.client().xadd(call_stream.KEY, {"call": "x"}, id=f"{milliseconds - 1}-0")
     assert not call_stream.is_drained_to(now) and call_stream.is_drained_to(now - timedelta(milliseconds=1))
-    monkeypatch.setattr(shared, "ask", lambda question: None)  # what it returns where Redis does not answer
+    monkeypatch.setattr(shared, "call_redis", lambda question: None)  # what it returns where Redis does not answer
     assert not call_stream.is_drained_to(now - HOUR)
 
 

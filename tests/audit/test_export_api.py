@@ -16,7 +16,7 @@ from apps.audit.calls import record_call
 from apps.audit.chain import canonical_of_line, genesis, link_hash
 from apps.audit.models import ApiCall, AuditEntry
 from apps.audit.writing import COLUMNS
-from apps.base.callers import Caller
+from apps.base.callers import AuthResult
 from apps.base.spreadsheets import MARK, TRIGGERS
 from tests.audit.chains import verify
 from tests.audit.conftest import call_arguments, change, key_actor, person
@@ -24,7 +24,7 @@ from tests.audit.test_timeline import attempt
 
 pytestmark = pytest.mark.django_db
 PATH = "/v1/audit-log/export"
-# Promise 32: what a spreadsheet may run, or trip over. A NUL never gets in: ``texts.clean`` replaces it.
+# Promise 32: what a spreadsheet may run, or trip over. A NUL never gets in: ``texts.sanitize`` replaces it.
 TRAPS = [
     "=1+1",
     "+1",
@@ -67,7 +67,7 @@ def full(organization) -> None:
     change(ada, "api_key.revoked", target_label="second", changes={"status": ["active", "revoked"]})
     sealing.seal_due()
     for _ in range(2):
-        record_call(**call_arguments(Caller(actor=key)))
+        record_call(**call_arguments(AuthResult(actor=key)))
         attempt(organization)
     change(ada, target_label="not sealed")
 

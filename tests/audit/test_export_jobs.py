@@ -18,7 +18,7 @@ from apps.audit.calls import record_call
 from apps.audit.export_jobs import advance, file_pieces, remove_old
 from apps.audit.models import ApiCall, AuditEntry, AuditExport, ExportChunk, ExportStatus, Unsealed
 from apps.audit.sources import Filters
-from apps.base.callers import Caller
+from apps.base.callers import AuthResult
 from apps.base.errors import Conflict, Forbidden, NotFound
 from apps.base.identifiers import new_uuid
 from apps.base.permissions import Permission
@@ -105,7 +105,7 @@ def test_filters_and_organization_hold_in_the_job_too(organization, other):
     ada = exporter(organization)
     fill_calls(other, 3)
     fill_calls(organization, 2)
-    record_call(**call_arguments(Caller(actor=key_actor(organization)), status=500))
+    record_call(**call_arguments(AuthResult(actor=key_actor(organization)), status=500))
     filters = Filters(category="api_call", target="/v1/users", since=timezone.now() - timedelta(hours=1))
     job = actions.start_export(actor=ada, filters=filters, file_format="jsonl")
     sealing.seal_due()

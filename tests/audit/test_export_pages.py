@@ -11,7 +11,7 @@ from apps.audit import checkpoints, export_jobs, sealing
 from apps.audit.calls import record_call
 from apps.audit.models import AuditEntry, AuditExport, ExportStatus, Seal
 from apps.audit.views import exports
-from apps.base.callers import Caller
+from apps.base.callers import AuthResult
 from tests.audit.conftest import call_arguments, change, key_actor, person
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +27,7 @@ def filled(organization) -> Any:
     ada = person(organization)
     change(ada, target_label="Sync")
     sealing.seal_due()
-    record_call(**call_arguments(Caller(actor=key_actor(organization))))
+    record_call(**call_arguments(AuthResult(actor=key_actor(organization))))
     return ada
 
 

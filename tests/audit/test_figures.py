@@ -10,7 +10,7 @@ import time_machine
 from apps.audit import figures
 from apps.audit.calls import note_use, record_call
 from apps.audit.figures import Interval, Span
-from apps.base.callers import Caller
+from apps.base.callers import AuthResult
 from tests.audit.conftest import call_arguments, key_actor, make_request, person
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +23,7 @@ def call(actor: Any, at: datetime, status: int = 200, scope: str = "", address: 
     request = make_request(address=address, **({"User-Agent": values.pop("agent")} if "agent" in values else {}))
     request.scopes_used = (scope,) if scope else ()
     with time_machine.travel(at, tick=False):
-        record_call(**call_arguments(Caller(actor=actor), status=status, request=request, **values))
+        record_call(**call_arguments(AuthResult(actor=actor), status=status, request=request, **values))
 
 
 def test_a_key(organization, other, django_assert_num_queries):
@@ -75,7 +75,7 @@ def test_a_verified_key_has_the_use(organization, other):
         address="192.0.2.7",
     )
     with time_machine.travel(NOW, tick=False):
-        record_call(**call_arguments(Caller(actor=asker), request=request))
+        record_call(**call_arguments(AuthResult(actor=asker), request=request))
     found = figures.of_key(organization.pk, asked.pk, Span.last(1, Interval.HOUR, NOW))
     assert (found.by_status, found.scopes) == ({**NOTHING, "429": 1}, ["orders:read"])
     assert found.addresses == [("192.0.2.7", 1, NOW)]

@@ -14,7 +14,7 @@ from django.db import OperationalError, connection
 from apps.audit import call_store, call_writer
 from apps.audit.calls import record_call
 from apps.audit.models import ApiCall, LastUse, RefusedCalls, UsageHour
-from apps.base.callers import Caller
+from apps.base.callers import AuthResult
 from apps.base.identifiers import new_uuid
 from tests.audit.conftest import call_arguments, key_actor, make_request
 
@@ -23,7 +23,7 @@ THREADS, EACH = 8, 200
 ROW_TIME = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
 
 
-def call(caller: Caller, **changed: Any) -> None:
+def call(caller: AuthResult, **changed: Any) -> None:
     record_call(**call_arguments(caller, **changed))
 
 
@@ -41,7 +41,7 @@ def in_threads(work: Callable[[int], None], threads: int = THREADS) -> None:
 def test_the_row_is_there_when_the_call_returns(organization):
     key = key_actor(organization)
     for count in range(1, 11):
-        call(Caller(actor=key))
+        call(AuthResult(actor=key))
         assert ApiCall.objects.count() == count
 
 
@@ -56,7 +56,7 @@ def test_the_answer_waits_for_the_commit(organization, monkeypatch):
         order.append("row")
 
     monkeypatch.setattr(call_writer, "store", slow_store)
-    answer = threading.Thread(target=lambda: (call(Caller(actor=key_actor(organization))), order.append("answer")))
+    answer = threading.Thread(target=lambda: (call(AuthResult(actor=key_actor(organization))), order.append("answer")))
     answer.start()
     time.sleep(0.1)
     assert order == [] and answer.is_alive()
@@ -67,7 +67,7 @@ def test_the_answer_waits_for_the_commit(organization, monkeypatch):
 
 def test_every_call_of_every_thread_is_one_row_and_counted_once(organization):
     keys = [key_actor(organization) for _ in range(THREADS)]
-    in_threads(lambda number: [call(Caller(actor=keys[number % 4])) for _ in range(EACH)] and None)
+    in_threads(lambda number: [call(AuthResult(actor=keys[number % 4])) for _ in range(EACH)] and None)
     assert ApiCall.objects.count() == THREADS * EACH
     for key in keys[:4]:
         rows = ApiCall.objects.filter(credential_id=key.pk)
@@ -88,7 +88,7 @@ def test_callers_share_commits(organization, monkeypatch):
 
     monkeypatch.setattr(call_writer, "store", noted)
     key = key_actor(organization)
-    in_threads(lambda number: [call(Caller(actor=key)) for _ in range(20)] and None)
+    in_threads(lambda number: [call(AuthResult(actor=key)) for _ in range(20)] and None)
     assert sum(sizes) == THREADS * 20 and len(sizes) < THREADS * 20 / 2
 
 
@@ -108,7 +108,7 @@ def test_a_batch_larger_than_a_statement_is_stored_whole(organization):
 def test_strangers_are_flushed_without_waiting_for_a_call(monkeypatch, db):
     monkeypatch.setattr(call_writer, "REFUSED_WAIT_SECONDS", 0.05)
     for _ in range(50):
-        call(Caller(), status=401, code="missing_api_key")
+        call(AuthResult(), status=401, code="missing_api_key")
     assert wait_for(lambda: sum(RefusedCalls.objects.values_list("calls", flat=True)) == 50)
 
 
@@ -116,7 +116,7 @@ def test_a_flood_from_many_addresses_is_counted_in_bounded_memory(monkeypatch, d
     monkeypatch.setattr(call_writer, "MOST_REFUSED_KEYS", 5)
     monkeypatch.setattr(call_writer, "REFUSED_WAIT_SECONDS", 60)
     for number in range(20):
-        call(Caller(), status=401, code="invalid_api_key", request=make_request(address=f"198.51.100.{number}"))
+        call(AuthResult(), status=401, code="invalid_api_key", request=make_request(address=f"198.51.100.{number}"))
     call_writer.stop()
     counts = dict(RefusedCalls.objects.values_list("address", "calls"))
     assert sum(counts.values()) == 20 and len(counts) <= 7 and counts[""] >= 14
@@ -131,7 +131,7 @@ def test_a_short_trouble_of_the_database_loses_nothing(organization, monkeypatch
         store(calls, refused)
 
     monkeypatch.setattr(call_writer, "store", shaky)
-    call(Caller(actor=key_actor(organization)))
+    call(AuthResult(actor=key_actor(organization)))
     assert ApiCall.objects.count() == UsageHour.objects.get().calls == 1
 
 
@@ -144,7 +144,7 @@ def test_a_commit_whose_answer_was_lost_is_not_repeated(organization, monkeypatc
             raise lost.pop()
 
     monkeypatch.setattr(call_writer, "store", committed_then_cut)
-    call(Caller(actor=key_actor(organization)))
+    call(AuthResult(actor=key_actor(organization)))
     assert ApiCall.objects.count() == UsageHour.objects.get().calls == 1
 
 
@@ -155,11 +155,11 @@ def test_a_database_that_stays_away_lets_the_answer_go_and_says_so(organization,
     monkeypatch.setattr(call_writer, "store", away)
     monkeypatch.setattr(call_writer, "PATIENCE_SECONDS", 0.2)
     lost_before = call_writer.LOST._value.get()
-    call(Caller(actor=key_actor(organization)))
+    call(AuthResult(actor=key_actor(organization)))
     assert "could not be recorded" in caplog.text
     assert call_writer.LOST._value.get() == lost_before + 1
     monkeypatch.undo()
-    call(Caller(actor=key_actor(organization)))
+    call(AuthResult(actor=key_actor(organization)))
     assert ApiCall.objects.count() == 1
 
 
@@ -191,27 +191,27 @@ def test_a_thread_that_dies_is_replaced(organization, monkeypatch):
     monkeypatch.setattr(call_writer, "write", deadly)
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
     key = key_actor(organization)
-    call(Caller(actor=key))
-    call(Caller(actor=key))
+    call(AuthResult(actor=key))
+    call(AuthResult(actor=key))
     assert ApiCall.objects.count() == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_process_has_a_writer_of_its_own(organization):
     key = key_actor(organization)
-    call(Caller(actor=key))
+    call(AuthResult(actor=key))
     connection.close()
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            call(Caller(actor=key))
+            call(AuthResult(actor=key))
             call_writer.stop()
             status = 0
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    call(Caller(actor=key))
+    call(AuthResult(actor=key))
     assert ApiCall.objects.count() == 3
 
 

@@ -11,7 +11,7 @@ from apps.audit import call_store, own_sources
 from apps.audit.calls import record_call
 from apps.audit.models import ApiCall
 from apps.audit.sources import Filters, timeline
-from apps.base.callers import Caller
+from apps.base.callers import AuthResult
 from apps.base.identifiers import new_uuid, time_of
 from tests.audit.conftest import call_arguments, change, key_actor, person
 
@@ -37,7 +37,7 @@ def test_the_log_is_read_at_one_moment(organization, monkeypatch):
 
     def late(self, *given):
         in_another_thread(lambda: change(ada, target_label="Missed"))
-        in_another_thread(lambda: record_call(**call_arguments(Caller(actor=key))))
+        in_another_thread(lambda: record_call(**call_arguments(AuthResult(actor=key))))
         return read(self, *given)
 
     # The sources are read in the order of their names: calls are first there.

@@ -13,9 +13,9 @@ from apps.audit.calls import record_call
 from apps.audit.sources import Filters, key_at, timeline
 from apps.base import identifiers
 from apps.base.actor import Actor, ActorKind
-from apps.base.callers import Caller
+from apps.base.callers import AuthResult
 from apps.base.identifiers import KEYS, decode, time_of
-from apps.base.instants import instant_ms
+from apps.base.instants import format_timestamp_ms
 from apps.orgs.models import Organization
 from apps.webhooks.models import Attempt, Delivery, Endpoint, Event
 from tests.audit.conftest import call_arguments, change, key_actor, make_request, person
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 
 def call(actor: Actor, **changed: Any) -> None:
-    record_call(**call_arguments(Caller(actor=actor), **changed))
+    record_call(**call_arguments(AuthResult(actor=actor), **changed))
 
 
 def attempt(organization: Organization, error: str = "", finished: bool = True, **values: Any) -> Attempt:
@@ -94,9 +94,9 @@ def test_every_row_stands_where_its_time_says(organization):
         call(key)
         attempt(organization)
     rows = timeline(ada, Filters(), None, 100).rows
-    shown = [instant_ms(row.at) for row in rows]
+    shown = [format_timestamp_ms(row.at) for row in rows]
     assert len(rows) == 60 and shown == sorted(shown, reverse=True)
-    assert [instant_ms(time_of(row.key)) for row in rows] == shown
+    assert [format_timestamp_ms(time_of(row.key)) for row in rows] == shown
     for row in rows[::7]:
         at = time_of(row.key)
         since = timeline(ada, Filters(since=at), None, 100).rows

@@ -7,7 +7,7 @@ import time_machine
 
 from apps.audit import usage
 from apps.audit.calls import record_call
-from apps.base.callers import Caller
+from apps.base.callers import AuthResult
 from apps.base.identifiers import new_uuid
 from tests.audit.conftest import call_arguments, key_actor
 
@@ -18,7 +18,7 @@ NOON = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
 def calls(actor, at: datetime, *statuses: int) -> None:
     with time_machine.travel(at, tick=False):
         for status in statuses:
-            record_call(**call_arguments(Caller(actor=actor), status=status))
+            record_call(**call_arguments(AuthResult(actor=actor), status=status))
 
 
 def test_last_uses(organization, django_assert_num_queries):

@@ -6,7 +6,7 @@ import pytest
 from django.utils.translation import gettext_lazy, override
 
 from apps.audit.vocabulary import SENTENCES, action, sentence_for, write
-from apps.audit.words import WORDS, grouped_words, words_for
+from apps.audit.words import WORDS, grouped_labels, label_for
 
 pytestmark = pytest.mark.pure
 
@@ -50,7 +50,7 @@ def test_a_name_is_taken_once_and_well_formed(name: str):
 
 
 def test_every_action_is_offered_in_words():
-    offered = {name: text for _heading, actions in grouped_words() for name, text in actions}
+    offered = {name: text for _heading, actions in grouped_labels() for name, text in actions}
     assert set(offered) == set(SENTENCES)
     assert [name for name, text in offered.items() if not text or name in text or "%(" in text] == []
     assert set(WORDS) <= set(SENTENCES)
@@ -58,4 +58,4 @@ def test_every_action_is_offered_in_words():
 
 def test_an_action_without_words_is_called_by_its_sentence(monkeypatch):
     monkeypatch.delitem(WORDS, "api_key.revoked")
-    assert words_for("api_key.revoked") == "… revoked the API key …"
+    assert label_for("api_key.revoked") == "… revoked the API key …"

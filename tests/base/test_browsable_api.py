@@ -364,14 +364,14 @@ def test_a_form_names_its_method_and_the_log_has_it(owner, acme, ada, vera):
 
 def test_the_log_names_the_real_method(owner, vera, monkeypatch):
     found = []
-    original = door.port
+    original = door.resolve_hook
 
     def watched(path: str) -> Any:
         if path != "apps.audit.calls.record_call":
             return original(path)
         return lambda **call: found.append((call["request"].method, call["route"], call["status"]))
 
-    monkeypatch.setattr(door, "port", watched)
+    monkeypatch.setattr(door, "resolve_hook", watched)
     owner.send(f"/v1/users/{vera.public_id}", {}, "DELETE")
     assert found == [("DELETE", "/v1/users/{id}", 204)]
 

@@ -126,7 +126,7 @@ def test_somebody_who_renames_themselves_meanwhile(admin_key, acme, vera):
             if number % 2:
                 Api(admin_key).patch(f"/v1/users/{vera.public_id}", {"email": f"v{turn}{number}@acme.example"})
             else:
-                people.rename_oneself(actor=herself, name=f"Mine {turn}")
+                people.rename_account(actor=herself, name=f"Mine {turn}")
 
         in_threads(AT_ONCE, act)
         vera.refresh_from_db()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from apps.base.faults import FORGOTTEN_SECONDS, MOST_FAULTS, MOST_WORDS, Faults
+from apps.base.faults import FORGOTTEN_SECONDS, MOST_FAULTS, MOST_WORDS, RepeatedErrors
 from apps.base.logging import JsonStream
 
 pytestmark = pytest.mark.pure
@@ -21,7 +21,7 @@ class Log:
     def __init__(self) -> None:
         self.now, self.stream = 1000.0, io.StringIO()
         handler = JsonStream(self.stream)
-        handler._faults = Faults(lambda: self.now)
+        handler._faults = RepeatedErrors(lambda: self.now)
         self.handler, self.logger = handler, logging.Logger("of.a.test")
         self.logger.addHandler(handler)
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from apps.base import heavy_work, silent_readers
 from apps.base.errors import Busy
 from apps.base.secrets import PasswordHasher
-from apps.base.web_threads import heavy_share, slow_share, told_threads, web_threads
+from apps.base.web_threads import heavy_thread_limit, slow_thread_limit, told_threads, web_threads
 
 ONE, OTHER = "one", "other"
 
@@ -42,25 +42,25 @@ def test_the_number_of_threads_is_what_granian_was_told(words, variable, threads
 @pytest.mark.parametrize(("threads", "heavy", "slow"), [(1, 1, 1), (2, 1, 1), (4, 2, 1), (8, 4, 3), (9, 4, 4)])
 def test_heavy_work_and_slow_bodies_leave_a_thread(monkeypatch, threads, heavy, slow):
     monkeypatch.setattr("apps.base.web_threads.web_threads", lambda: threads)
-    assert (heavy_share(), slow_share()) == (heavy, slow)
+    assert (heavy_thread_limit(), slow_thread_limit()) == (heavy, slow)
     assert threads <= 2 or heavy + slow < threads
 
 
 @pytest.mark.django_db(transaction=True)
 def test_an_organization_has_two_places_and_a_process_half_of_its_threads(monkeypatch):
-    monkeypatch.setattr(heavy_work, "heavy_share", lambda: 3)
-    first, second = heavy_work.take(ONE), heavy_work.take(ONE)
+    monkeypatch.setattr(heavy_work, "heavy_thread_limit", lambda: 3)
+    first, second = heavy_work.reserve_slot(ONE), heavy_work.reserve_slot(ONE)
     with pytest.raises(Busy) as refused:
-        heavy_work.take(ONE)
+        heavy_work.reserve_slot(ONE)
     assert refused.value.headers == {"Retry-After": "1"} and refused.value.code == "rate_limited"
-    third = heavy_work.take(OTHER)
+    third = heavy_work.reserve_slot(OTHER)
     with pytest.raises(Busy):
-        heavy_work.take("a third one")
+        heavy_work.reserve_slot("a third one")
     with pytest.raises(Busy):
-        heavy_work.take()
+        heavy_work.reserve_slot()
     first.release()
     first.release()
-    fourth = heavy_work.take(ONE)
+    fourth = heavy_work.reserve_slot(ONE)
     for place in (second, third, fourth):
         place.release()
 
@@ -68,27 +68,27 @@ def test_an_organization_has_two_places_and_a_process_half_of_its_threads(monkey
 @pytest.mark.django_db(transaction=True)
 def test_a_place_that_another_process_holds_is_taken(monkeypatch):
     """What this process counts is emptied, as another process would know nothing of it."""
-    places = [heavy_work.take(ONE), heavy_work.take(ONE)]
+    places = [heavy_work.reserve_slot(ONE), heavy_work.reserve_slot(ONE)]
     monkeypatch.setattr(heavy_work, "_taken", heavy_work.Counter())
     with pytest.raises(Busy):
-        heavy_work.take(ONE)
-    heavy_work.take(OTHER).release()
+        heavy_work.reserve_slot(ONE)
+    heavy_work.reserve_slot(OTHER).release()
     monkeypatch.undo()
     for place in places:
         place.release()
-    heavy_work.take(ONE).release()
+    heavy_work.reserve_slot(ONE).release()
 
 
 @pytest.mark.django_db
 def test_a_stream_holds_its_place_until_it_is_closed():
-    with heavy_work.take(ONE) as place:
+    with heavy_work.reserve_slot(ONE) as place:
         answer = place.until_sent(StreamingHttpResponse(iter([b"a", b"b"])))
     assert heavy_work._taken[ONE] == 1
     answer.close()
     assert heavy_work._taken[ONE] == 0
-    with pytest.raises(ZeroDivisionError), heavy_work.take(ONE):
+    with pytest.raises(ZeroDivisionError), heavy_work.reserve_slot(ONE):
         raise ZeroDivisionError
-    heavy_work.take(ONE)  # nobody keeps it
+    heavy_work.reserve_slot(ONE)  # nobody keeps it
 
 
 def test_hashes_are_made_one_at_a_time_in_the_order_asked(monkeypatch):
@@ -113,11 +113,11 @@ def test_hashes_are_made_one_at_a_time_in_the_order_asked(monkeypatch):
 
 
 def test_a_hash_needs_a_place_unless_its_thread_has_one(monkeypatch):
-    monkeypatch.setattr(heavy_work, "heavy_share", lambda: 1)
+    monkeypatch.setattr(heavy_work, "heavy_thread_limit", lambda: 1)
     hasher = PasswordHasher()
-    with heavy_work.take():
+    with heavy_work.reserve_slot():
         encoded = hasher.encode("correct horse", "salt" * 4)
-    place = heavy_work.take()
+    place = heavy_work.reserve_slot()
     with pytest.raises(Busy):
         hasher.verify("correct horse", encoded)
     place.release()
@@ -126,7 +126,7 @@ def test_a_hash_needs_a_place_unless_its_thread_has_one(monkeypatch):
 
 @pytest.fixture
 def busy(monkeypatch):
-    monkeypatch.setattr(heavy_work, "heavy_share", lambda: 0)
+    monkeypatch.setattr(heavy_work, "heavy_thread_limit", lambda: 0)
 
 
 def test_forms_keep_what_was_typed(ada, busy):
@@ -164,9 +164,9 @@ def test_a_client_that_reads_nothing_is_disconnected():
 
     if not hasattr(socket, "TCP_USER_TIMEOUT"):
         pytest.skip("the system has no such limit")
-    silent_readers.drop.cache_clear()
+    silent_readers.drop_slow_clients.cache_clear()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        silent_readers.drop()
+        silent_readers.drop_slow_clients()
         with socket.create_connection(listener.getsockname()):
             accepted, _address = listener.accept()
             with accepted:

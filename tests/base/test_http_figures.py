@@ -74,7 +74,7 @@ def test_without_a_folder_each_process_keeps_to_itself(monkeypatch, tmp_path):
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getpid()))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no-folder"))
     kind = values.ValueClass
-    assert "each answers with its own" in shared_figures.share()
+    assert "each answers with its own" in shared_figures.enable_multiprocess_metrics()
     assert values.ValueClass is kind and shared_figures.VARIABLE not in os.environ
 
 
@@ -84,7 +84,7 @@ def test_a_folder_of_somebody_else_is_not_entered(monkeypatch, tmp_path):
     own.chmod(0o755)
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getpid()))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert "not of this user alone" in shared_figures.share()
+    assert "not of this user alone" in shared_figures.enable_multiprocess_metrics()
 
 
 def written(resolver: URLResolver, prefix: str = "") -> list[str]:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import timezone, translation
 
-from apps.base.instants import readable, written
+from apps.base.instants import format_date_for_reader, readable
 
 pytestmark = pytest.mark.pure
 
@@ -24,4 +24,4 @@ def test_anything_else_stays_as_it_is(value):
 
 
 def test_a_day_has_no_clock():
-    assert written(date(2026, 1, 2), "date") == "2 Jan 2026"
+    assert format_date_for_reader(date(2026, 1, 2), "date") == "2 Jan 2026"

@@ -48,7 +48,7 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     released.clear()
 
     def register(name: str, dotted_path: str, every_seconds: float, budget_seconds: float = 10, **given: Any) -> None:
-        sweeps.register(sweeps.Sweep(name, dotted_path, every_seconds, budget_seconds, "Of a test.", **given))
+        sweeps.register(sweeps.PeriodicJob(name, dotted_path, every_seconds, budget_seconds, "Of a test.", **given))
 
     yield register
     released.set()
@@ -57,7 +57,7 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 @pytest.fixture
 def sweeping() -> Iterator[Callable[..., None]]:
     stop, threads = threading.Event(), []
-    yield lambda tell=tell: threads.append(sweeps.Sweeper(stop, tell).start())
+    yield lambda tell=tell: threads.append(sweeps.PeriodicJobRunner(stop, tell).start())
     released.set()
     stop.set()
     for thread in threads:
@@ -130,10 +130,10 @@ def test_a_slow_mail_server_holds_up_mail_only(slow_mail, sweeping):
 def test_figures_of_jobs_are_added_up_over_workers_and_the_last_run_counts():
     for seconds in (2.5, 0.5):
         meters.note_job("orgs.send_mail", "succeeded", seconds)
-        meters.write()
+        meters.flush()
     meters.note_job("orgs.send_mail", "overran", 60)
     meters.note_job("audit.make_digests", "failed", 0.1)
-    meters.write()
+    meters.flush()
     text = Client().get("/metrics", headers=TOKEN).content.decode()
     for line in (
         'portal_job_runs_total{job="orgs.send_mail",outcome="succeeded"} 2.0',

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from apps.base.errors import Invalid
-from apps.base.instants import read_time
+from apps.base.instants import parse_timestamp
 from tests.engines import make_endpoint
 
 PAGE = "/o/acme/settings/integration/audit/"
@@ -39,13 +39,13 @@ BAD = [
 
 @pytest.mark.parametrize(("text", "moment"), GOOD)
 def test_times_as_rfc_3339_has_them(text: str, moment: str) -> None:
-    assert read_time("since", text) == datetime.fromisoformat(moment)
+    assert parse_timestamp("since", text) == datetime.fromisoformat(moment)
 
 
 @pytest.mark.parametrize("text", BAD)
 def test_everything_else_is_no_time(text: str) -> None:
     with pytest.raises(Invalid) as refused:
-        read_time("since", text)
+        parse_timestamp("since", text)
     assert list(refused.value.fields or ()) == ["since"] and "2026-11-22" in str(refused.value)
 
 

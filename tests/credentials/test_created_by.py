@@ -7,7 +7,7 @@ from django.apps import apps
 
 from apps.base.actor import ActorKind
 from apps.orgs.models import Invitation, Membership, User
-from apps.orgs.oneself import oneself
+from apps.orgs.oneself import account_actor
 from apps.sdk_keys.models import SdkKey
 from apps.webhooks.models import Endpoint
 from tests.api_keys.forms import text_of
@@ -50,7 +50,7 @@ def test_keys_are_found_by_the_key_that_created_or_rotated_into_them(admin, admi
 def test_keys_of_somebody_who_was_removed_are_found_by_api_and_page(browser_of, ada, ann, make_key, acme, admin, rf):
     request = rf.get("/")
     request.client_address, request.request_id = "127.0.0.1", "request-0001"
-    actor = oneself(request, ann)
+    actor = account_actor(request, ann)
     ann_id = ann.public_id
     for name in ("Left behind", "Too"):
         key = make_key(acme, "users:read", name=name)

@@ -51,7 +51,7 @@ def test_operators_see_every_job_and_its_last_run(working_operator, browser_of, 
     meters.note_job("audit.seal_entries", sweeps.SUCCEEDED, 0.25)
     meters.note_job("orgs.send_mail", sweeps.SUCCEEDED, 1)
     meters.note_job("orgs.send_mail", sweeps.OVERRAN, 60)
-    meters.write()
+    meters.flush()
     found = {each.sweep.name: each for each in jobs()}
     sealing, mail, unused = (
         found[name] for name in ("audit.seal_entries", "orgs.send_mail", "webhooks.advance_replays")

@@ -88,7 +88,7 @@ def test_calls_that_wait_in_redis_are_counted_and_unknown_while_it_is_away(setti
 
 
 def outcomes(job: str) -> list[float]:
-    meters.write()
+    meters.flush()
     found = samples()
     return [found[("portal_job_runs_total", labels(job=job, outcome=each))] for each in ("succeeded", "failed")]
 

@@ -21,12 +21,12 @@ def main() -> None:
     from django.core.management import call_command
 
     from apps.base import sweeps
-    from apps.base.sweeps import Sweep
+    from apps.base.sweeps import PeriodicJob
 
     here = "tests.metrics.troubled_worker"
     sweeps.register(
-        Sweep("a.fail", f"{here}.fail", every_seconds=0.2, budget_seconds=5, does="Fails."),
-        Sweep("a.hang", f"{here}.hang", every_seconds=0.2, budget_seconds=1, does="Hangs."),
+        PeriodicJob("a.fail", f"{here}.fail", every_seconds=0.2, budget_seconds=5, does="Fails."),
+        PeriodicJob("a.hang", f"{here}.hang", every_seconds=0.2, budget_seconds=1, does="Hangs."),
     )
     call_command("worker")
 

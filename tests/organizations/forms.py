@@ -14,7 +14,7 @@ def actor_of(user: Any, organization: Any, role: str = "admin") -> Actor:
     """Return a signed-in person as the actor, as a request makes it."""
     return Actor(
         kind=ActorKind.USER, id=user.public_id, label=user.name, organization_id=organization.pk,
-        permissions=PERMISSIONS[role], gives=frozenset({"admin"}), role=role, pk=user.pk,
+        permissions=PERMISSIONS[role], grantable=frozenset({"admin"}), role=role, pk=user.pk,
     )  # fmt: skip
 
 

@@ -235,14 +235,14 @@ def test_the_row_goes_with_the_last_entry_of_its_log(owner, acme):
     close(owner)
     Organization.objects.filter(pk=acme.pk).update(kept_until=timezone.now() - timedelta(days=1))
     purge()
-    assert purging.forget_purged() == 0
+    assert purging.delete_purged_organizations() == 0
     append_only.remove(connection)
     try:
         for model in (Unsealed, Seal, AuditEntry):
             wanted = {"entry__organization": acme} if model is Unsealed else {"organization": acme}
             keys = list(model.objects.filter(**wanted).values_list("pk", flat=True))
             model.objects.filter(pk__in=keys)._raw_delete("default")
-        assert purging.forget_purged() == 1
+        assert purging.delete_purged_organizations() == 1
     finally:
         append_only.install(connection)
     assert not Organization.objects.filter(pk=acme.pk).exists()

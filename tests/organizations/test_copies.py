@@ -116,7 +116,7 @@ def test_the_archive_leaves_piece_by_piece():
             made += 1
             yield bytes(f"{number * 7919 % 104729:x}" * 40, "ascii")
 
-    for piece in archives.zipped([("a", lines()), ("b", [b"b"])]):
+    for piece in archives.zip_stream([("a", lines()), ("b", [b"b"])]):
         sent.append((made, piece))
     assert sent[0][0] < 2000 and max(len(piece) for _made, piece in sent) < 2 * archives.PIECE
     archive = zipfile.ZipFile(io.BytesIO(b"".join(piece for _made, piece in sent)))

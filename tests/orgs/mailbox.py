@@ -9,7 +9,7 @@ from django.test import Client
 from apps.base.actor import Actor, ActorKind
 from apps.orgs.models import Membership, User
 from apps.orgs.roles import GIVES, PERMISSIONS
-from apps.orgs.standing import as_of_now
+from apps.orgs.standing import refresh_permissions
 from apps.orgs.tasks import send_due_mail
 
 HERE = "/invitation/"
@@ -43,10 +43,10 @@ def actor_for(user: User, membership: Membership) -> Actor:
         label=user.name,
         organization_id=membership.organization_id,
         permissions=PERMISSIONS[membership.role],
-        gives=GIVES[membership.role],
+        grantable=GIVES[membership.role],
         role=membership.role,
         pk=user.pk,
-        recheck=as_of_now,
+        recheck=refresh_permissions,
     )
 
 

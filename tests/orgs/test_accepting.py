@@ -15,7 +15,7 @@ from apps.audit.models import AuditEntry
 from apps.base.actor import system
 from apps.base.errors import Forbidden
 from apps.base.logging import redact
-from apps.base.sweeps import RunFailed
+from apps.base.sweeps import JobFailed
 from apps.orgs import actions
 from apps.orgs.models import Invitation, Membership, OrganizationStatus, OutgoingMail, User
 from apps.orgs.tasks import send_due_mail
@@ -290,7 +290,7 @@ def test_mail_goes_out_in_the_inviters_language_and_on_one_line(acme, ada, mailo
 def test_where_the_mail_server_fails_the_next_try_has_a_link_that_works(acme, settings, mailoutbox):
     settings.EMAIL_BACKEND = "tests.orgs.test_sign_in.BrokenBackend"
     actions.invite(actor=system(acme.pk), email=JO, role="viewer")
-    with pytest.raises(RunFailed):
+    with pytest.raises(JobFailed):
         send_due_mail()
     OutgoingMail.objects.update(next_attempt_at=timezone.now())
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

@@ -35,7 +35,7 @@ def test_mail_goes_a_month_after_it_was_sent_or_three_after_nobody_took_it(db):
         mail(40, sent_at=now - 29 * DAY),
         mail(89, next_attempt_at=None, attempts=20),
     ]
-    assert tasks.forget_old_mail() == len(old)
+    assert tasks.delete_old_mail() == len(old)
     assert left(old) == [] and left(kept) == [each.pk for each in kept]
 
 
@@ -44,7 +44,7 @@ def test_more_than_a_batch_goes_in_one_run(db, monkeypatch):
     monkeypatch.setattr(tasks, "FORGETTING_ROUNDS", 3)
     for _each in range(8):
         mail(40, sent_at=timezone.now() - 31 * DAY)
-    assert [tasks.forget_old_mail() for _run in range(3)] == [6, 2, 0]
+    assert [tasks.delete_old_mail() for _run in range(3)] == [6, 2, 0]
 
 
 def invitation(acme, address, status, expires, closed=None):
@@ -76,10 +76,10 @@ def test_invitations_go_three_months_after_their_end(acme):
         invitation(acme, "f", sent, -89),
         invitation(acme, "g", sent, 3),
     ]
-    assert tasks.forget_ended_invitations() == len(old)
+    assert tasks.delete_old_invitations() == len(old)
     assert left(old) == [] and left(kept) == [each.pk for each in kept]
 
 
 def test_every_worker_does_it():
     paths = {each.dotted_path for each in sweeps.registered()}
-    assert {"apps.orgs.tasks.forget_old_mail", "apps.orgs.tasks.forget_ended_invitations"} <= paths
+    assert {"apps.orgs.tasks.delete_old_mail", "apps.orgs.tasks.delete_old_invitations"} <= paths

@@ -109,7 +109,7 @@ def test_it_ends_by_itself_after_half_an_hour_and_a_sweep_records_it_once(lookin
     assert timedelta(minutes=29) < look.until - timezone.now() <= timedelta(minutes=30)
     OperatorLook.objects.update(until=timezone.now())
     assert looking_at_acme.get(HERE).status_code == 404
-    assert actions.end_looks_that_ran_out() == 1 and actions.end_looks_that_ran_out() == 0
+    assert actions.end_expired_support_access() == 1 and actions.end_expired_support_access() == 0
     entry = AuditEntry.objects.get(action="operator.look_ended")
     assert (entry.organization_id, entry.actor_label) == (acme.pk, "olga@vendor.example")
 
@@ -171,7 +171,7 @@ def test_the_actor_of_it_holds_no_right_to_change(rf, working_operator, acme):  
     with pytest.raises(Forbidden):
         actor.require(Permission.API_KEYS_WRITE)
     with pytest.raises(Forbidden):
-        actions.begin_look(actor=actor, organization=acme, reason="x", session_key="x")
+        actions.start_support_access(actor=actor, organization=acme, reason="x", session_key="x")
     with pytest.raises(Forbidden):
         actions.remove_operator(actor=actor, email=working_operator.email)
 
@@ -183,10 +183,10 @@ def test_rules_of_the_action_hold_without_the_form(rf, working_operator, acme, a
     request.user, request.client_address, request.request_id = working_operator, "", ""
     olga = operator_of(request)
     with pytest.raises(Invalid):
-        actions.begin_look(actor=olga, organization=acme, reason=" \n", session_key="x")
+        actions.start_support_access(actor=olga, organization=acme, reason=" \n", session_key="x")
     Membership.objects.create(organization=acme, user=working_operator)
     with pytest.raises(Conflict):
-        actions.begin_look(actor=olga, organization=acme, reason="x", session_key="x")
+        actions.start_support_access(actor=olga, organization=acme, reason="x", session_key="x")
     assert not OperatorLook.objects.exists()
 
 

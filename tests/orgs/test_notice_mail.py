@@ -10,7 +10,7 @@ from django.core.mail import EmailMessage
 from django.utils import timezone
 
 from apps.base.permissions import Permission
-from apps.base.sweeps import RunFailed
+from apps.base.sweeps import JobFailed
 from apps.notices import actions as notices
 from apps.notices.models import Notice
 from apps.orgs.models import OutgoingMail
@@ -105,12 +105,12 @@ def test_a_dead_mail_server_delays_nothing_and_is_tried_again(acme, ada, dev, de
         mail_notices()
         assert OutgoingMail.objects.count() == 6
         # It is asked once a run, not once a mail: other sweeps wait for this one.
-        with pytest.raises(RunFailed):
+        with pytest.raises(JobFailed):
             send_due_mail()
         assert OutgoingMail.objects.filter(attempts=1).count() == 1
         assert "ConnectionRefusedError" in OutgoingMail.objects.get(attempts=1).last_error
         for _ in range(5):
-            with pytest.raises(RunFailed):
+            with pytest.raises(JobFailed):
                 send_due_mail()
         assert send_due_mail() == 0
         assert OutgoingMail.objects.filter(attempts=1).count() == 6

@@ -157,7 +157,7 @@ def test_use_puts_the_end_off_and_fourteen_days_without_it_end_a_session(ada, br
     assert Session.objects.get(pk=key_of(browser)).expire_date > timezone.now() + timedelta(days=13)
     Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
     assert not has_access(browser)
-    tasks.forget_ended_sessions()
+    tasks.delete_ended_sessions()
     assert not Session.objects.filter(pk=row.pk).exists() and not UserSession.objects.filter(user=ada).exists()
 
 

@@ -6,7 +6,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.test import Client
 
-from apps.base.sweeps import RunFailed
+from apps.base.sweeps import JobFailed
 from apps.orgs.models import Membership, OutgoingMail, Role, User
 from apps.orgs.tasks import send_due_mail
 
@@ -137,7 +137,7 @@ def test_mail_is_put_off_when_the_server_fails(acme, settings, mailoutbox):
 
     row = mail.enqueue(to="x@example.com", template="address_changed", context={"name": "X", "new_address": "y"})
     settings.EMAIL_BACKEND = "tests.orgs.test_sign_in.BrokenBackend"
-    with pytest.raises(RunFailed):
+    with pytest.raises(JobFailed):
         send_due_mail()
     row.refresh_from_db()
     assert row.attempts == 1 and row.next_attempt_at > row.created_at and "refused" in row.last_error

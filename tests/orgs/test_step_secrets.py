@@ -12,8 +12,8 @@ from django.db import connection
 
 from apps.base import second_step
 from apps.base.crypto import CannotDecrypt
-from apps.base.resealing import older_values, reseal_all, values_that_do_not_open
-from apps.base.step_secrets import renew, sealed_secret, secret_of
+from apps.base.resealing import older_values, reencrypt_all, undecryptable_values
+from apps.base.step_secrets import decrypt_secret, encrypt_secret, reencrypt
 from tests.authenticators import SECRET, code_now, give_app
 from tests.orgs.test_second_step import set_up
 
@@ -39,35 +39,35 @@ def test_what_is_set_up_is_nowhere_in_clear_and_works(browser_of, ada):
     browser.post("/account/2fa/totp/activate/", {"setup": setup, "code": code_now(secret)})
     assert secret not in stored() and kept(ada).startswith("v1:")
     assert secret not in "".join(str(value) for value in dict(browser.session.items()).values())
-    assert secret_of(Authenticator.objects.get(user=ada, type="totp")) == secret
+    assert decrypt_secret(Authenticator.objects.get(user=ada, type="totp")) == secret
     assert second_step.use_code(ada, code_now(secret, 1))
     assert second_step.use_code(ada, code_now(secret, 1)) is None
 
 
 def test_another_accounts_ciphertext_opens_nothing(ada, ann):
     row = give_app(ada)
-    row.data["secret"] = sealed_secret(SECRET, ann.pk)
+    row.data["secret"] = encrypt_secret(SECRET, ann.pk)
     row.save()
     with pytest.raises(CannotDecrypt):
-        secret_of(row)
+        decrypt_secret(row)
     assert second_step.use_code(ada, code_now()) is None
 
 
 def test_a_missing_key_shuts_the_app_out_and_recovery_codes_in(ada, settings, caplog):
     settings.ENCRYPTION_KEYS = {"old": OLD}
     row = give_app(ada)
-    renew(row.pk)
+    reencrypt(row.pk)
     codes, data = second_step.new_recovery_codes()
     Authenticator.objects.create(user=ada, type="recovery_codes", data=data)
     settings.ENCRYPTION_KEYS = {"new": NEW}
     assert second_step.use_code(ada, code_now()) is None and "'old'" in caplog.text
-    assert values_that_do_not_open() == {"old": 1}
+    assert undecryptable_values() == {"old": 1}
     assert second_step.use_code(ada, codes[0])
 
 
 def test_one_that_an_older_version_wrote_works_and_is_encrypted_by_its_use(ada):
     give_app(ada)
-    assert SECRET in stored() and values_that_do_not_open() == {}
+    assert SECRET in stored() and undecryptable_values() == {}
     assert second_step.use_code(ada, "000000") is None
     assert second_step.use_code(ada, code_now())
     assert SECRET not in stored() and second_step.use_code(ada, code_now(steps=1))
@@ -92,7 +92,7 @@ def test_the_migration_encrypts_what_is_there_and_goes_back(ada, ann, vera, monk
 
 def test_a_new_encryption_key_takes_them_along(ada, ann, acme, settings):
     settings.ENCRYPTION_KEYS = {"old": OLD}
-    renew(give_app(ada).pk)
+    reencrypt(give_app(ada).pk)
     give_app(ann)
     settings.ENCRYPTION_KEYS = {"new": NEW, "old": OLD}
     assert older_values() == {"old": 1, "-": 1}
@@ -109,6 +109,6 @@ def test_what_does_not_open_is_counted_and_left(ada, ann, settings):
     row = give_app(ada)
     row.data["secret"] = "v1:gone:AAAA:AAAA"
     row.save()
-    done = reseal_all()
+    done = reencrypt_all()
     assert (done.renewed, done.unreadable, dict(done.left)) == (0, 1, {"gone": 1})
     assert kept(ada) == "v1:gone:AAAA:AAAA"

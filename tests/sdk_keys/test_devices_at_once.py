@@ -32,7 +32,7 @@ def test_a_limit_is_exact_under_a_hundred_devices(make_sdk_key, acme):
     assert Event.objects.filter(type="sdk_key.limit_reached").count() == 1
 
     for place in active[:3]:
-        actions.free_activation(actor=system(acme.pk), key_id=key.row.public_id, activation_id=place.public_id)
+        actions.deactivate_activation(actor=system(acme.pk), key_id=key.row.public_id, activation_id=place.public_id)
     answers = Counter(flat(in_threads(THREADS, lambda thread: activate_some(1000 + thread))))
     assert answers == {201: 3, 409: DEVICES - 3}
     assert ActivationPool.objects.get(pk=key.row.pool_id).active_count == active.count() == LIMIT

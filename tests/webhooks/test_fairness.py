@@ -12,7 +12,7 @@ from apps.orgs.models import Organization
 from apps.webhooks import claims
 from apps.webhooks.delivery import MAX_IN_FLIGHT, Engine
 from apps.webhooks.models import Delivery, Endpoint
-from apps.webhooks.places import PART_OF_ONE, SLOW_SECONDS, Places
+from apps.webhooks.places import PART_OF_ONE, SLOW_SECONDS, ConcurrencySlots
 from apps.webhooks.sender import Sender
 from tests import receivers
 from tests.engines import LOOPBACK, add_deliveries, make_endpoint, publish
@@ -84,7 +84,7 @@ def test_one_success_gives_a_failing_endpoint_its_share_back(acme: Organization)
 def test_places_keep_room_for_newcomers_and_tell_who_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    places = Places(100)
+    places = ConcurrencySlots(100)
 
     def ask(endpoint: int, count: int, is_failing: bool = False) -> list[Any]:
         receiver = SimpleNamespace(id=endpoint, is_failing=is_failing)
@@ -103,7 +103,7 @@ def test_places_keep_room_for_newcomers_and_tell_who_is_slow(monkeypatch: pytest
     clock[0] += SLOW_SECONDS + 0.1
     assert places.slow() == {*range(10), 99} and places.left_for_slow(places.slow()) == 0
     list(places.take_back())
-    fresh = Places(100)
+    fresh = ConcurrencySlots(100)
     places = fresh
     started = ask(1, 3, is_failing=True)
     assert fresh.left_for_slow(set()) == 37

@@ -114,12 +114,12 @@ def result(error: str = "", status: str = "succeeded", duration_ms: float | None
 
 
 def test_counters_are_written_once_and_added_up(db: None) -> None:
-    meters.write()  # what other tests of this process left to be written
+    meters.flush()  # what other tests of this process left to be written
     EngineTotal.objects.all().delete()
     meters.note([result(), result("timed_out", "pending", 15_000), result("http_error", "exhausted", None)], 2)
-    assert meters.write() > 0 and meters.write() == 0
+    assert meters.flush() > 0 and meters.flush() == 0
     meters.note([result(), result("connection_failed", "pending", None)])
-    meters.write()
+    meters.flush()
     found = dict(EngineTotal.objects.values_list("name", "value"))
     assert found == {
         "attempts:succeeded": 2, "attempts:timed_out": 1, "attempts:http_error": 1, "exhausted": 1,
@@ -133,8 +133,8 @@ def test_counters_that_could_not_be_written_are_kept(monkeypatch: pytest.MonkeyP
     with monkeypatch.context() as patch:
         patch.setattr(meters, "ADD", "INSERT INTO no_such_table (name, value) VALUES (%s, %s)")
         with pytest.raises(DatabaseError):
-            meters.write()
-    meters.write()
+            meters.flush()
+    meters.flush()
     assert EngineTotal.objects.get(name="attempts:succeeded").value == 1
 
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from apps.base.identifiers import uuid_at
 from apps.orgs.models import Organization
-from apps.webhooks.lists import Constant, written
+from apps.webhooks.lists import Constant, with_literal_constants
 from apps.webhooks.models import Delivery, Endpoint
 from apps.webhooks.models.deliveries import HAD_ERRORS
 from tests.engines import make_endpoint, publish
@@ -108,6 +108,6 @@ def test_only_words_of_our_own_are_written_into_sql() -> None:
     with pytest.raises(ValueError, match="words of our own"):
         Constant("x' OR 1=1").as_sql(None, None)
     assert (Constant("held").as_sql(None, None), Constant(1).as_sql(None, None)) == (("'held'", ()), ("1", ()))
-    (_first, (_name, expression)) = written(HAD_ERRORS).children
+    (_first, (_name, expression)) = with_literal_constants(HAD_ERRORS).children
     assert isinstance(expression, CombinedExpression) and isinstance(expression.rhs, Constant)
-    assert written(~Q(status="held")).negated
+    assert with_literal_constants(~Q(status="held")).negated

@@ -93,7 +93,7 @@ def test_without_any_answer_the_waits_grow_and_operators_are_told(
                 assert expected * 0.8 - 5 < wait < expected * 1.2
     told = [record for record in caplog.records if "no network" in record.getMessage()]
     assert len(told) == 2, "one line for each of the two workers"
-    meters.write()
+    meters.flush()
     assert EngineTotal.objects.get(name="uncounted:no_network").value >= 6
 
 

@@ -164,7 +164,7 @@ def test_spent_forms_go_after_a_day(db: None) -> None:
     for token, hours in (("young", 23), ("old", 25)):
         SpentForm.objects.create(token=token)
         SpentForm.objects.filter(token=token).update(at=timezone.now() - timedelta(hours=hours))
-    assert forms.forget_spent_forms() == 1 and SpentForm.objects.get().token == "young"
+    assert forms.delete_used_form_tokens() == 1 and SpentForm.objects.get().token == "young"
 
 
 def test_an_event_that_still_waits_for_its_deliveries_is_kept(acme: Organization) -> None:

@@ -13,7 +13,7 @@ from apps.api_keys.gate_rows import effective
 from apps.api_keys.models import ApiKey, KeyType, Scope
 from apps.base.actor import Actor
 from apps.base.errors import Forbidden
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 from apps.credentials.rules import Lifetime
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -43,7 +43,7 @@ def within_expiry(actor: Actor, expires_at: datetime | None, asked: Lifetime | N
     if expires_at is not None and expires_at <= limit:
         return expires_at
     if asked is not None and (asked.never or asked.expires_at is not None):
-        raise Forbidden(_("A key cannot make one that outlives it (%(end)s).") % {"end": instant(limit)})
+        raise Forbidden(_("A key cannot make one that outlives it (%(end)s).") % {"end": format_timestamp(limit)})
     return limit
 
 

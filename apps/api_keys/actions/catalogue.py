@@ -117,7 +117,7 @@ def check_lifetimes(usual: int | None, longest: int | None) -> None:
 
 
 def _require_operator(actor: Actor) -> None:
-    if actor.only_looks or actor.kind not in VENDOR:
+    if actor.is_support_access or actor.kind not in VENDOR:
         raise Forbidden(_("Only an operator may do this."))
 
 

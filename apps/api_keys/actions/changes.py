@@ -11,9 +11,9 @@ from apps.api_keys.actions.telling import announce, hold
 from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 from apps.base.permissions import Permission
-from apps.base.versions import ANYTHING, Expected
+from apps.base.versions import ANY_VERSION, Expected
 from apps.credentials import gate, lifecycle
 from apps.credentials.rules import DAY_SECONDS, check_name, check_overlap, parse_networks
 
@@ -23,7 +23,7 @@ def update_key(
     *,
     actor: Actor,
     key_id: str,
-    expected: Expected = ANYTHING,
+    expected: Expected = ANY_VERSION,
     name: str | None = None,
     scopes: Iterable[str] | None = None,
     allowed_networks: Iterable[str] | None = None,
@@ -70,7 +70,7 @@ def _save(actor: Actor, key: ApiKey, asked: dict[str, Any]) -> None:
 
 @transaction.atomic
 def rotate_key(
-    *, actor: Actor, key_id: str, expected: Expected = ANYTHING, overlap_seconds: int = DAY_SECONDS
+    *, actor: Actor, key_id: str, expected: Expected = ANY_VERSION, overlap_seconds: int = DAY_SECONDS
 ) -> tuple[ApiKey, str]:
     """This will replace a key by one with the same settings, returned with its text, once; the old one ends later.
 
@@ -94,14 +94,20 @@ def rotate_key(
         expires_at = bounds.within_expiry(actor, expires_at, None)
         changed = bounds.cut_settings(actor, key)
     expected.check(key.version)
-    before = instant(key.expires_at)
+    before = format_timestamp(key.expires_at)
     successor, text = lifecycle.replace(key, actor=actor, overlap=overlap, expires_at=expires_at, **changed)
     stories.resolve_for(key, stories.EXPIRY, stories.ROTATION, stories.UNUSUAL)
-    ends = instant(key.expires_at)
+    ends = format_timestamp(key.expires_at)
     lifecycle.record(
         actor, key, "api_key.rotated", {"replaced_by": [None, successor.public_id], "expires_at": [before, ends]}
     )
-    announce(successor, "api_key.rotated", replaces=key.public_id, overlap_until=ends, expires_at=instant(expires_at))
+    announce(
+        successor,
+        "api_key.rotated",
+        replaces=key.public_id,
+        overlap_until=ends,
+        expires_at=format_timestamp(expires_at),
+    )
     return successor, text
 
 

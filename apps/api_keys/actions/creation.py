@@ -6,11 +6,11 @@ from typing import Any
 from django.db import transaction
 
 from apps.api_keys.actions import bounds, rules
-from apps.api_keys.actions.places import take_place
+from apps.api_keys.actions.places import check_key_quota
 from apps.api_keys.actions.telling import announce
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 from apps.base.permissions import Permission
 from apps.credentials import lifecycle
 from apps.credentials.rules import Lifetime, check_name, parse_networks
@@ -50,7 +50,7 @@ def create_key(
         expires_at = bounds.within_expiry(actor, expires_at, lifetime)
         networks = bounds.within_networks(actor, networks)
         figures = bounds.within_limits(actor, kind, figures, limits or {})
-    take_place(actor, kind)
+    check_key_quota(actor, kind)
     key, text = lifecycle.issue(
         ApiKey,
         actor=actor,
@@ -67,7 +67,7 @@ def create_key(
         "name": [None, key.name],
         "type": [None, kind.name],
         "scopes": [None, held],
-        "expires_at": [None, instant(expires_at)],
+        "expires_at": [None, format_timestamp(expires_at)],
         "allowed_networks": [None, key.allowed_networks],
     }
     lifecycle.record(actor, key, "api_key.created", settings_of_key)

@@ -35,7 +35,7 @@ def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
     for successor in successors:
         is_news = _take(actor, hold(actor, successor.public_id), where, origin=key) or is_news
     if others:
-        stories.tell_of_others(key, len(others))
+        stories.notify_about_others(key, len(others))
     return is_news
 
 
@@ -47,7 +47,7 @@ def _take(actor: Actor, key: ApiKey, where: str, origin: ApiKey | None = None, o
     """
     # The row is held: two reports of one key come one after the other.
     story = f"{stories.LEAK}:{timezone.now():%Y-%m-%d}"
-    if stories.was_told(key, story):
+    if stories.already_sent(key, story):
         return False
     consequence = NOTHING if key.has_ended else str(key.organization.leak_policy)
     changes: dict[str, list[Any]] = {"where": [None, where], "consequence": [None, consequence]}

@@ -8,7 +8,7 @@ from apps.base.actor import Actor
 from apps.base.errors import Conflict
 
 
-def take_place(actor: Actor, kind: KeyType) -> None:
+def check_key_quota(actor: Actor, kind: KeyType) -> None:
     """This will raise Conflict where the type's cap of live keys is reached.
 
     The organization's row is locked until the commit, so that simultaneous makers count one after the other (on

@@ -11,7 +11,7 @@ from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
-from apps.base.versions import ANYTHING, Expected
+from apps.base.versions import ANY_VERSION, Expected
 from apps.credentials import lifecycle
 from apps.credentials.key_status import CHANGES
 from apps.credentials.rules import check_reason
@@ -22,7 +22,7 @@ def revoke_key(
     *,
     actor: Actor,
     key_id: str,
-    expected: Expected = ANYTHING,
+    expected: Expected = ANY_VERSION,
     reason: str = "",
     successors: bool | None = None,
 ) -> ApiKey:
@@ -58,7 +58,7 @@ def change_key(
     *,
     actor: Actor,
     key_id: str,
-    expected: Expected = ANYTHING,
+    expected: Expected = ANY_VERSION,
     reason: str = "",
     successors: bool | None = None,
 ) -> ApiKey:
@@ -70,7 +70,7 @@ def change_key(
         return revoke_key(actor=actor, key_id=key_id, expected=expected, reason=reason, successors=successors)
     key = _change(actor, key_id, name, expected, reason)
     for successor in lifecycle.own_successors(key) if CHANGES[name].spreads and successors is not False else ():
-        _change(actor, successor.public_id, name, ANYTHING, reason)
+        _change(actor, successor.public_id, name, ANY_VERSION, reason)
     return key
 
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 from apps.credentials.models import SecretKeyQuerySet
 from apps.notices.models import Severity
 
@@ -86,7 +86,7 @@ def _announce(key: ApiKey, now: datetime) -> bool:
     if step is None or expires_at is None or not unchanged.update(announced_days=step):
         return False
     stories.resolve_for(key, stories.EXPIRY)
-    end = instant(expires_at)
+    end = format_timestamp(expires_at)
     kind = "api_key.expiring" if step else "api_key.expired"
     params = {"expires_at": end, "expires_on": f"{expires_at:%Y-%m-%d}", "days_left": days_left(expires_at, now)}
     story = f"{stories.EXPIRY}:{expires_at:%Y%m%d%H%M%S}:{step}"

@@ -17,7 +17,7 @@ from django.db.models import Max, Sum
 from apps.api_keys.alerts.networks import networks_of
 from apps.api_keys.models import ApiKey, KeyHabit
 from apps.audit.models import NO_CREDENTIAL, UsageHour
-from apps.credentials.moments import moment
+from apps.credentials.moments import to_datetime
 from apps.credentials.raw import as_seconds, as_uuid
 
 HISTORY = timedelta(days=28)
@@ -145,7 +145,7 @@ def _figures(ids: Sequence[uuid.UUID], since: datetime, until: datetime) -> dict
         cursor.execute(sql, [*own_ids, adapt(since), adapt(until)])
         rows = cursor.fetchall()
     return {
-        as_uuid(key): dict(zip(FIGURES, (moment(as_seconds(first)), *counts), strict=True))
+        as_uuid(key): dict(zip(FIGURES, (to_datetime(as_seconds(first)), *counts), strict=True))
         for key, first, *counts in rows
     }
 

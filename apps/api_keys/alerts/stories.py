@@ -51,7 +51,7 @@ def post(key: ApiKey, kind: str, story: str, *, severity: str, params: dict[str,
     )
 
 
-def tell_of_others(key: ApiKey, count: int) -> bool:
+def notify_about_others(key: ApiKey, count: int) -> bool:
     """Post that what a leaked key created still works; it outlives the key, and goes with the last of them."""
     return notices.post(
         organization_id=key.organization_id,
@@ -65,7 +65,7 @@ def tell_of_others(key: ApiKey, count: int) -> bool:
     )
 
 
-def was_told(key: ApiKey, story: str) -> bool:
+def already_sent(key: ApiKey, story: str) -> bool:
     """This will tell whether a story of the key was posted before."""
     return notices.was_posted(organization_id=key.organization_id, dedupe_key=f"{key.public_id}:{story}")
 
@@ -91,7 +91,7 @@ def resolve_for(key: ApiKey, *stories: str) -> int:
 
 
 # The periodic job api_keys.resolve_old_notifications (apps.py).
-def fade_notices(now: datetime | None = None) -> int:
+def expire_notifications(now: datetime | None = None) -> int:
     """This will take notices off the pages that have been there long enough."""
     moment = now or timezone.now()
     return sum(notices.resolve_older(kind=kind, before=moment - age) for kind, age in FADING.items())

@@ -19,7 +19,7 @@ from apps.api_keys.alerts import habits, stories
 from apps.api_keys.alerts.habits import Recent, habit_of
 from apps.api_keys.alerts.networks import is_listed, network_of
 from apps.api_keys.models import ApiKey, KeyHabit
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 from apps.credentials.key_status import is_working
 from apps.notices.models import Severity
 
@@ -132,7 +132,7 @@ def _fast(key: ApiKey, recent: Recent, now: datetime) -> Iterator[Finding]:
     hour, calls = recent.by_hour.most_common(1)[0]
     evidence = {
         "calls": calls,
-        "hour": instant(hour),
+        "hour": format_timestamp(hour),
         "busiest_hour": habit.busiest_hour,
         "address": _most_used(recent.by_address),
     }
@@ -159,7 +159,7 @@ def _refused(key: ApiKey, recent: Recent, now: datetime) -> Iterator[Finding]:
         "refused": refused,
         "limited": recent.by_class["429"],
         "calls": calls,
-        "since": instant(since),
+        "since": format_timestamp(since),
         "address": _most_used(recent.by_address),
     }
     yield Finding("refusals", f"{since:%Y-%m-%d}", f"{refused} of {calls} calls were refused", evidence)

@@ -9,7 +9,7 @@ from apps.api_keys.presenting.facts import facts, grouped, limit_texts
 from apps.audit.models import ApiCall, LastUse
 from apps.audit.usage import hourly_series
 from apps.base.actor import Actor
-from apps.base.charts import bars
+from apps.base.charts import bar_chart
 from apps.base.snippets import as_curl, first_calls, logged_call
 from apps.credentials.key_status import FLAG
 from apps.credentials.presenting import count_made, is_recent, life_of
@@ -60,7 +60,7 @@ def usage(actor: Actor, key: ApiKey) -> dict[str, Any]:
         "total": total,
         "errors": errors,
         "limited": sum(hour.limited for hour in hours),
-        "bars": bars([(hour.calls, hour.errors) for hour in hours]),
+        "bars": bar_chart([(hour.calls, hour.errors) for hour in hours]),
         "bars_label": label % {"total": grouped(total)},
     }
 

@@ -12,7 +12,7 @@ from apps.api_keys.presenting.facts import facts, grouped
 from apps.audit.models import LastUse
 from apps.audit.usage import daily_series, last_uses
 from apps.base.actor import Actor
-from apps.base.charts import bars
+from apps.base.charts import bar_chart
 from apps.base.secrets import ID_LENGTH, MASK_DOTS, parse_key
 from apps.credentials import key_status
 from apps.credentials.key_status import KeyStatus
@@ -91,7 +91,7 @@ def _row(key: ApiKey, use: LastUse | None, days: Sequence[Any]) -> dict[str, Any
     errors = sum(day.errors for day in days)
     return {
         **facts(key, use),
-        "bars": bars([(day.calls, day.errors) for day in days]),
+        "bars": bar_chart([(day.calls, day.errors) for day in days]),
         "bars_label": _("Requests per day, last %(days)d days: %(total)s, of which %(errors)s refused or failed")
         % {"days": DAYS, "total": grouped(total), "errors": grouped(errors)},
     }

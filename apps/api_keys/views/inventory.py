@@ -42,5 +42,5 @@ def key_inventory_csv(request: PortalRequest) -> HttpResponseBase:
     """Every key in every state as CSV: masks, never a secret, so it is no more than the list shows."""
     now = timezone.now()
     name = f"api-keys-{request.organization.slug}-{now:%Y-%m-%d}.csv"
-    with heavy_work.take(request.organization.pk) as place:
+    with heavy_work.reserve_slot(request.organization.pk) as place:
         return place.until_sent(csv_answer(name, table(request.actor, now)))

@@ -15,8 +15,8 @@ from apps.audit.operators.panels import (
     of_organization,
     page_by_id,
     page_of,
-    spoken,
     table,
+    translated_state,
 )
 from apps.audit.operators.rows import MOST_ROWS, NewestRows, newest
 
@@ -38,6 +38,6 @@ __all__ = [
     "operator_of",
     "page_by_id",
     "page_of",
-    "spoken",
     "table",
+    "translated_state",
 ]

@@ -137,10 +137,10 @@ def _is_a_state(row: Model, name: str) -> bool:
 
 def moment(value: datetime) -> Any:
     """Return a time to the second, as HTML that programs read too."""
-    return format_html('<time datetime="{}">{}</time>', value.isoformat(), spoken(value))
+    return format_html('<time datetime="{}">{}</time>', value.isoformat(), translated_state(value))
 
 
-def spoken(value: datetime | None) -> str:
+def translated_state(value: datetime | None) -> str:
     """Return a time as sentences here have it, with its zone."""
     return timezone.localtime(value).strftime("%Y-%m-%d %H:%M:%S %Z") if value else EMPTY
 

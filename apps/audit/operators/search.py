@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from apps.base.identifiers import decode
 from apps.base.mail_addresses import canonical_address
 from apps.base.models import Row
-from apps.base.neighborhoods import network
+from apps.base.neighborhoods import address_network
 from apps.base.secrets import MASK_DOTS
 from apps.orgs.lookups import find_organization
 
@@ -138,7 +138,7 @@ def _network(model: Any, term: str) -> Iterator[Q]:
         ipaddress.ip_address(term)
     except ValueError:
         return
-    yield Q(address=network(term))
+    yield Q(address=address_network(term))
 
 
 def _uuid(term: str) -> uuid.UUID | None:

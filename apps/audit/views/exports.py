@@ -36,7 +36,7 @@ def export(request: PortalRequest) -> HttpResponseBase:
         filters = page_filters(texts)
     except Invalid:
         return _back(request, presenting.unusable(unusable(texts), texts))
-    with heavy_work.take(request.organization.pk) as place:
+    with heavy_work.reserve_slot(request.organization.pk) as place:
         if count_now(request.actor, filters, AT_ONCE) <= AT_ONCE:
             lines = actions.export_log(actor=request.actor, filters=filters, file_format=file_format)
             return place.until_sent(_file(request, StreamingHttpResponse(lines), file_format, timezone.now()))
@@ -76,7 +76,7 @@ def export_cancel(request: PortalRequest, export_id: str) -> HttpResponse:
 def export_download(request: PortalRequest, export_id: str) -> HttpResponseBase:
     """This will send the file of an export; it is a form's button, for each download is recorded."""
     try:
-        with heavy_work.take(request.organization.pk) as place:
+        with heavy_work.reserve_slot(request.organization.pk) as place:
             job, pieces = actions.download_export(actor=request.actor, export_id=export_id)
             answer = place.until_sent(_file(request, StreamingHttpResponse(pieces), job.file_format, job.created_at))
     except (Conflict, Busy) as error:

@@ -15,7 +15,7 @@ MOST_LINES, FEWEST_LINES = 12, 2
 
 
 @dataclass(frozen=True)
-class Own:
+class OrganizationExample:
     """What the organization itself would put into a field, and the words that are known for it."""
 
     value: Any = None
@@ -54,20 +54,20 @@ class Control:
 
 
 def controls_of(
-    body: serializers.Serializer[Any], values: Mapping[str, Any], own: Mapping[str, Own], at: str
+    body: serializers.Serializer[Any], values: Mapping[str, Any], own: Mapping[str, OrganizationExample], at: str
 ) -> list[Control]:
     """This will return a control for each field of a body; ``at`` begins the ids of the form's elements."""
     found = []
     for name, declared in body.fields.items():
         if not declared.read_only:
-            control = _control(name, declared, own.get(name, Own()))
+            control = _control(name, declared, own.get(name, OrganizationExample()))
             control.id = f"{at}-{name}"
             control.value = text_of(control.kind, values.get(name))
             found.append(control)
     return found
 
 
-def _control(name: str, declared: Any, own: Own) -> Control:
+def _control(name: str, declared: Any, own: OrganizationExample) -> Control:
     kind = kind_of(declared)
     control = Control(name, kind, required=declared.required, known=own.known)
     control.least = getattr(declared, "min_value", None)
@@ -104,7 +104,7 @@ def text_of(kind: Kind, value: Any) -> str:
     return str(value)
 
 
-def blame(controls: Iterable[Control], fields: Mapping[str, Sequence[str]]) -> list[str]:
+def attach_errors(controls: Iterable[Control], fields: Mapping[str, Sequence[str]]) -> list[str]:
     """This will put sentences beside the fields that they are about, and return those that fit none."""
     by_name = {control.name: control for control in controls}
     rest = []
@@ -118,7 +118,7 @@ def blame(controls: Iterable[Control], fields: Mapping[str, Sequence[str]]) -> l
     return rest
 
 
-def search_controls(operation: Operation, given: Mapping[str, str]) -> list[Control]:
+def filter_controls(operation: Operation, given: Mapping[str, str]) -> list[Control]:
     """This will return a control for each parameter of a path that is read."""
     found = [_parameter(each.name, each.schema, each.text) for each in operation.parameters if each.where == "query"]
     if operation.paging:

@@ -10,7 +10,7 @@ from django.utils.module_loading import import_string
 from rest_framework import serializers
 
 from apps.base.actor import Actor
-from apps.base.browsing.controls import Control, Own, blame, controls_of
+from apps.base.browsing.controls import Control, OrganizationExample, attach_errors, controls_of
 from apps.base.browsing.kinds import is_secret
 from apps.base.browsing.paths import Path, below, with_organization
 from apps.base.browsing.reading import BEFORE, WHOLE_BODY, is_form, texts_before
@@ -181,7 +181,7 @@ def _raw_again(text: str, secret_names: list[str]) -> str:
     return to_json({name: _blank(value) if name in secret_names else value for name, value in whole.items()}, indent=2)
 
 
-def _example(operation: Operation, own: Mapping[str, Own], secret_names: list[str]) -> dict[str, Any]:
+def _example(operation: Operation, own: Mapping[str, OrganizationExample], secret_names: list[str]) -> dict[str, Any]:
     """The example of the operation with what the organization really has; never a password that somebody would keep."""
     found = dict(operation.example or {})
     found |= {name: each.value for name, each in own.items() if each.value is not None and name in found}
@@ -207,12 +207,12 @@ def _present(here: Here, body: serializers.Serializer[Any]) -> dict[str, Any]:
 def _blame(form: OperationForm, here: Here) -> None:
     problem = here.data if isinstance(here.data, dict) else {}
     fields = problem.get("fields", {})
-    form.errors = blame([] if form.is_raw else form.controls, fields)
+    form.errors = attach_errors([] if form.is_raw else form.controls, fields)
     if not fields:
         form.errors = [str(problem.get("error", ""))]
 
 
-def own_examples(actor: Actor, operation_id: str) -> Mapping[str, Own]:
+def own_examples(actor: Actor, operation_id: str) -> Mapping[str, OrganizationExample]:
     """This will return what the actor's organization would put into the fields of an operation's body."""
-    found: Mapping[str, Own] = import_string(settings.PORTAL_OWN_EXAMPLES)(actor, operation_id)
+    found: Mapping[str, OrganizationExample] = import_string(settings.PORTAL_OWN_EXAMPLES)(actor, operation_id)
     return found

@@ -12,12 +12,12 @@ from django.utils.translation import gettext as _
 from rest_framework.renderers import BaseRenderer
 
 from apps.base.actor import ActorKind
-from apps.base.browsing.controls import search_controls
+from apps.base.browsing.controls import filter_controls
 from apps.base.browsing.operation_forms import Here, OperationForm, forms_on, reads_below, told, who_may
 from apps.base.browsing.paths import Path, every_path, neighbours, object_path, steps, with_organization
 from apps.base.browsing.reading import is_form
 from apps.base.logging import hide_keys
-from apps.base.readers import habits
+from apps.base.readers import reader_preferences
 from apps.base.rendering import SHOWN_ONCE, to_json
 from apps.base.requests import PortalRequest
 from apps.base.templatetags.portal import tinted
@@ -40,7 +40,7 @@ class BrowsableRenderer(BaseRenderer):
         response = context["response"]
         if response.status_code == 204 and not is_form(request):
             return b""
-        language, zone = habits(request)
+        language, zone = reader_preferences(request)
         with translation.override(language), timezone.override(zone):
             if response.status_code >= 500:
                 return _broken(request, response.status_code)
@@ -132,7 +132,7 @@ def _operations(here: Here, is_session: bool) -> dict[str, Any]:
     return {
         **found,
         "who": who_may(here.request, view, here.request.method) if _takes(here) else None,
-        "search": search_controls(reading, here.request.GET) if reading and here.request.method == "GET" else [],
+        "search": filter_controls(reading, here.request.GET) if reading and here.request.method == "GET" else [],
         "forms": forms,
         "links": reads_below(here) if here.status < 400 and not _shows_secret(here) else [],
     }

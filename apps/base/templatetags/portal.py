@@ -14,8 +14,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, pgettext
 
-from apps.base.client_address import written_address
-from apps.base.instants import written
+from apps.base.client_address import format_address
+from apps.base.instants import format_date_for_reader
 
 register = template.Library()
 
@@ -69,7 +69,7 @@ def status_badge(state: str, label: str = "") -> dict[str, object]:
     return {"tone": tone, "label": label or word}
 
 
-register.filter("address", written_address)
+register.filter("address", format_address)
 
 
 @register.filter
@@ -104,11 +104,11 @@ def when(value: datetime | None, style: str = "relative") -> SafeString:
     utc = value.astimezone(UTC)
     seconds = (utc - timezone.now()).total_seconds()
     relative = style == "relative" and abs(seconds) < RELATIVE_FOR_DAYS * 86400
-    text = _distance(seconds) if relative else written(timezone.localtime(value), style)
+    text = _distance(seconds) if relative else format_date_for_reader(timezone.localtime(value), style)
     return format_html(
         '<time datetime="{}" title="{}"{}>{}</time>',
         utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds").replace("+00:00", "Z"),
-        written(utc, "exact"),
+        format_date_for_reader(utc, "exact"),
         mark_safe(" data-relative") if relative else "",
         text,
     )

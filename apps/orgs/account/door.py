@@ -13,7 +13,7 @@ from apps.base.errors import Invalid, PortalError
 from apps.base.forms import ask_first, confirmed_recently
 from apps.base.pages import READING
 from apps.base.requests import PortalRequest
-from apps.orgs.oneself import oneself
+from apps.orgs.oneself import account_actor
 
 Page = Callable[..., HttpResponseBase]
 
@@ -31,7 +31,7 @@ def own_page(*, methods: tuple[str, ...] = READING, confirmed: bool = False) -> 
             check_method(request, methods)
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
-            request.actor = oneself(request, request.user)
+            request.actor = account_actor(request, request.user)
             if confirmed and not confirmed_recently(request):
                 return ask_first(request.get_full_path())
             return page(request, **values)

@@ -19,9 +19,9 @@ from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 
 from apps.base import carried, form_limits, second_step, sessions
-from apps.base.answers import busy
+from apps.base.answers import busy_response
 from apps.base.errors import Busy, Conflict
-from apps.base.forms import AlreadySent, refuse_unjudged, spend
+from apps.base.forms import AlreadySent, consume, refuse_unjudged
 from apps.base.mail_addresses import canonical_address
 from apps.base.pages import FORM
 from apps.base.requests import PortalRequest
@@ -30,7 +30,7 @@ from apps.orgs.account import failures
 from apps.orgs.account.door import check_method
 from apps.orgs.account_forms import ResetForm
 from apps.orgs.models import User
-from apps.orgs.oneself import oneself
+from apps.orgs.oneself import account_actor
 from apps.orgs.passkeys import passkeys_possible
 from apps.orgs.sign_on import provider_name
 
@@ -61,7 +61,7 @@ class SignIn(LoginView):
         except Busy as error:
             form = self.get_form()  # type: ignore[no-untyped-call]  # allauth's
             refuse_unjudged(form, error)
-            return busy(self.render_to_response(self.get_context_data(form=form)))
+            return busy_response(self.render_to_response(self.get_context_data(form=form)))
 
     @property
     def _account(self) -> str:
@@ -129,18 +129,18 @@ class PasskeySignIn(LoginWebAuthnView):
         if "application/json" not in request.META.get("HTTP_ACCEPT", ""):
             return redirect("account_login")
         answer = JsonResponse({"request_options": auth.begin_authentication(user=None)})
-        carried.give(answer, PASSKEY, request.session.pop(auth.STATE_SESSION_KEY))
+        carried.set_signed_cookie(answer, PASSKEY, request.session.pop(auth.STATE_SESSION_KEY))
         return answer
 
     def post(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
         """This will keep the limit first."""
         form_limits.check(request, "passkey-sign-in", PASSKEYS)
-        self.question = carried.take(request, PASSKEY)
+        self.question = carried.read_signed_cookie(request, PASSKEY)
         if self.question is not None:
             request.session[auth.STATE_SESSION_KEY] = self.question  # where allauth looks for it
         answer = super().post(request, *args, **options)
         request.session.pop(auth.STATE_SESSION_KEY, None)
-        carried.drop(answer, PASSKEY)
+        carried.delete_signed_cookie(answer, PASSKEY)
         return answer
 
     def form_invalid(self, form: Any) -> HttpResponse:
@@ -151,7 +151,7 @@ class PasskeySignIn(LoginWebAuthnView):
     def form_valid(self, form: Any) -> HttpResponse:
         """This will open the session of the key's account, once for each question."""
         try:
-            spend(f"passkey {self.question}")
+            consume(f"passkey {self.question}")
         except AlreadySent:
             form.add_error("credential", get_adapter().validation_error("incorrect_code"))
             return self.form_invalid(form)
@@ -197,9 +197,9 @@ class NewPassword(PasswordResetFromKeyView):
             hashed = make_password(form.cleaned_data["password1"])
         except Busy as error:
             form.add_error(None, str(error))
-            return busy(self.render_to_response(self.get_context_data(form=form)))
+            return busy_response(self.render_to_response(self.get_context_data(form=form)))
         try:
-            actions.reset_password(actor=oneself(request, user), password_hash=hashed, replaces=user.password)
+            actions.reset_password(actor=account_actor(request, user), password_hash=hashed, replaces=user.password)
         except Conflict:
             return self.render_to_response(self.get_context_data(token_fail=True))
         if request.user.is_authenticated:

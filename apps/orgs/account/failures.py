@@ -12,11 +12,11 @@ from prometheus_client import Counter
 from apps.base import form_limits, second_step
 from apps.base.actor import Actor, system
 from apps.base.errors import RateLimited
-from apps.base.neighborhoods import network
+from apps.base.neighborhoods import address_network
 from apps.base.requests import PortalRequest
 from apps.orgs import actions
 from apps.orgs.models import User
-from apps.orgs.oneself import oneself
+from apps.orgs.oneself import account_actor
 
 FAILURES = Counter("portal_sign_in_failures_total", "Refused sign-ins and confirmations, by the wrong step.", ["step"])
 AN_HOUR, A_DAY = "1000000/h", "1000000/d"
@@ -46,7 +46,7 @@ def note(request: PortalRequest, step: Step, user: User | None = None) -> None:
     """Count a refused way in, and record it where it is the first, tenth, hundredth … of its group within an hour."""
     FAILURES.labels(step).inc()
     who = f"account {user.pk}" if user else "nobody"
-    group = f"{who} {network(request.client_address)} {step}"
+    group = f"{who} {address_network(request.client_address)} {step}"
     count = form_limits.count(request, "failed-sign-ins", AN_HOUR, per=group)
     if count not in (10**power for power in range(7)):
         return
@@ -80,7 +80,7 @@ def note_wrong_confirmation(request: PortalRequest) -> None:
 def _actor(request: PortalRequest, step: Step, user: User | None) -> Actor:
     """Who is not known, unless they are signed in."""
     if step == Step.CONFIRMATION and user is not None:
-        return oneself(request, user)
+        return account_actor(request, user)
     agent = request.META.get("HTTP_USER_AGENT", "")
     found = system(label="Sign-in")
     return replace(found, address=request.client_address, user_agent=agent, request_id=request.request_id)

@@ -10,14 +10,14 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
 from apps.base import form_limits, sessions
-from apps.base.answers import busy
+from apps.base.answers import busy_response
 from apps.base.errors import Busy, Conflict
 from apps.base.pages import FORM
 from apps.base.requests import PortalRequest
 from apps.orgs import actions
 from apps.orgs.account.door import check_method, own_page
 from apps.orgs.account_forms import AddressForm, ChangePasswordForm, NameForm, SetPasswordForm
-from apps.orgs.oneself import oneself
+from apps.orgs.oneself import account_actor
 
 MAILS = "10/h"
 
@@ -27,7 +27,7 @@ def profile(request: PortalRequest) -> HttpResponse:
     """The name that others see."""
     form = NameForm(request.POST if request.method == "POST" else None, initial={"name": request.user.name})
     if form.is_valid():
-        actions.rename_oneself(actor=request.actor, name=form.cleaned_data["name"])
+        actions.rename_account(actor=request.actor, name=form.cleaned_data["name"])
         messages.success(request, _("Your account is saved."))
         return redirect("account")
     return render(request, "account/profile.html", {"form": form}, status=422 if form.errors else 200)
@@ -42,7 +42,7 @@ def address(request: PortalRequest) -> HttpResponse:
     form = AddressForm(post, request=request)
     if form.is_valid():
         with transaction.atomic():
-            if actions.ask_new_address(actor=request.actor, email=form.cleaned_data["email"]):
+            if actions.request_address_change(actor=request.actor, email=form.cleaned_data["email"]):
                 form_limits.check(request, "address-mails", MAILS)
         messages.info(
             request, _("A mail with a link is on its way to the new address. Until you open it the old one stays.")
@@ -60,7 +60,7 @@ def address(request: PortalRequest) -> HttpResponse:
 
 def _about_waiting(request: PortalRequest) -> HttpResponse:
     if "action_remove" in request.POST:
-        actions.keep_old_address(actor=request.actor)
+        actions.cancel_address_change(actor=request.actor)
     else:
         with transaction.atomic():
             if actions.send_confirmation(actor=request.actor):
@@ -92,7 +92,7 @@ def confirm_address(request: PortalRequest, key: str) -> HttpResponse:
 
 def _confirm(request: PortalRequest, row: EmailAddress, is_own: bool) -> HttpResponse:
     try:
-        user = actions.confirm_address(actor=oneself(request, row.user), address_id=row.pk)
+        user = actions.confirm_address(actor=account_actor(request, row.user), address_id=row.pk)
     except Conflict:
         return render(request, "account/email_confirm.html", {"row": None})
     messages.success(request, _("%(email)s is confirmed.") % {"email": row.email})
@@ -115,7 +115,7 @@ def password(request: PortalRequest) -> HttpResponse:
             hashed = make_password(form.cleaned_data["password1"])
         except Busy as error:
             form.add_error(None, str(error))
-            return busy(render(request, "account/password_change.html", {"form": form}))
+            return busy_response(render(request, "account/password_change.html", {"form": form}))
         sessions.keep_signed_in(request, actions.change_password(actor=request.actor, password_hash=hashed))
         messages.success(request, _("Your password is changed. Other browsers are signed out."))
         return redirect("account_change_password")

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
 from apps.base import form_limits, second_step, sessions
-from apps.base.answers import reveal
+from apps.base.answers import one_time_secret_response
 from apps.base.errors import Conflict, Forbidden
 from apps.base.forms import AskingForm
 from apps.base.pages import FORM
@@ -50,7 +50,9 @@ def _confirm_address_first(request: PortalRequest) -> HttpResponse:
 
 def show_codes(request: PortalRequest, codes: list[str]) -> HttpResponse:
     """This will show recovery codes in the answer of the POST that made them, and never again."""
-    return reveal(request, "mfa/recovery_codes/reveal.html", {"codes": codes, "text": "\n".join(codes)})
+    return one_time_secret_response(
+        request, "mfa/recovery_codes/reveal.html", {"codes": codes, "text": "\n".join(codes)}
+    )
 
 
 @own_page(methods=FORM, confirmed=True)
@@ -72,7 +74,7 @@ def turn_on_totp(request: PortalRequest) -> HttpResponse:
         return show_codes(request, codes) if codes else redirect("mfa_index")
     mfa = get_adapter()
     picture = mfa.build_totp_svg(mfa.build_totp_url(request.user, form.secret))
-    # Not by ``reveal``: its Referrer-Policy has browsers send the form with ``Origin: null``, which is refused.
+    # Not by ``one_time_secret_response``: its Referrer-Policy has browsers send the form with ``Origin: null``, which is refused.
     context = {"form": form, "totp_svg": picture}
     return render(request, "mfa/totp/activate_form.html", context)
 

@@ -14,7 +14,7 @@ from apps.base.pages import FORM
 from apps.base.requests import PortalRequest
 from apps.orgs import actions
 from apps.orgs.account.door import own_page
-from apps.orgs.devices import device_of, read_kept_address
+from apps.orgs.devices import device_name, read_stored_address
 
 
 @own_page(methods=FORM)
@@ -31,9 +31,9 @@ def list_sessions(request: PortalRequest) -> HttpResponse:
     listed = [
         {
             "id": row.pk,
-            "device": device_of(row.user_agent),
+            "device": device_name(row.user_agent),
             "user_agent": row.user_agent,
-            "address": read_kept_address(row.ip),
+            "address": read_stored_address(row.ip),
             "created_at": row.created_at,
             "last_seen_at": row.last_seen_at,
             "is_current": row.session_key == request.session.session_key,

@@ -47,7 +47,7 @@ def sign_on(request: PortalRequest) -> HttpResponse:
         return _failed(request, error)
     answer, following = redirect(url), next_path(request)
     following = following if len(following) <= LONGEST_NEXT else ""
-    carried.give(answer, KEPT, {**known, "at": time.time(), "next": following, "confirming": confirming})
+    carried.set_signed_cookie(answer, KEPT, {**known, "at": time.time(), "next": following, "confirming": confirming})
     return answer
 
 
@@ -57,12 +57,12 @@ def callback(request: PortalRequest) -> HttpResponse:
     chosen = _provider()
     form_limits.check(request, "single-sign-on-callback", TRIES)
     answer = _go_on(request, chosen)
-    carried.drop(answer, KEPT)
+    carried.delete_signed_cookie(answer, KEPT)
     return answer
 
 
 def _go_on(request: PortalRequest, chosen: openid.Provider) -> HttpResponse:
-    known = carried.take(request, KEPT)
+    known = carried.read_signed_cookie(request, KEPT)
     state, code = request.GET.get("state", ""), request.GET.get("code", "")
     if not known or not constant_time_compare(state, known["state"]):
         # Whoever follows a link can come here with anything: a stranger's visit is no sign-in and leaves no row.

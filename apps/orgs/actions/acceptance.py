@@ -10,11 +10,11 @@ from django.utils.translation import gettext as _
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
 from apps.base.mail_addresses import spellings
-from apps.orgs.actions.addresses import account_of, hold_addresses, is_confirmed
+from apps.orgs.actions.addresses import account_of, is_confirmed, lock_addresses
 from apps.orgs.actions.invitations import check_active
-from apps.orgs.actions.membership import hold_members
-from apps.orgs.actions.places import made_for, take_place
-from apps.orgs.actions.provisional import ask_the_owner, end_provisional_access
+from apps.orgs.actions.membership import lock_members
+from apps.orgs.actions.places import claim_reservation, reserved_for
+from apps.orgs.actions.provisional import end_provisional_access, request_owner_confirmation
 from apps.orgs.actions.withdrawal import close, record_invitation
 from apps.orgs.models import Invitation, InvitationStatus, Membership, OrganizationStatus, User
 
@@ -42,7 +42,7 @@ def account_for(invitation: Invitation) -> User | None:
     found = account_of(invitation.email)
     if found is not None:
         return found
-    place = made_for(invitation)
+    place = reserved_for(invitation)
     in_use = User.objects.claims_on(invitation.email).filter(signs_in_unverified=True)
     return in_use.first() if place is None else place.user
 
@@ -71,13 +71,13 @@ def accept_invitation(*, actor: Actor, digest: str, account: NewAccount | None =
     invitation = find_invitation(digest)
     if invitation is None:
         raise NotFound()
-    hold_members(invitation.organization_id)
-    hold_addresses([invitation.email])
+    lock_members(invitation.organization_id)
+    lock_addresses([invitation.email])
     invitation = _check_open(digest)
-    before = made_for(invitation)
+    before = reserved_for(invitation)
     user = _joining(actor, invitation, account)
     close(invitation, InvitationStatus.ACCEPTED)
-    membership = take_place(invitation, user, before)
+    membership = claim_reservation(invitation, user, before)
     actor = replace(actor, id=membership.user_public_id, label=user.name or user.email, pk=user.pk)
     changes: dict[str, list[Any]] = {"user": [None, membership.user_public_id], "role": [None, membership.role]}
     record_invitation(actor, invitation, "invitation.accepted", changes)
@@ -122,7 +122,7 @@ def _make(email: str, account: NewAccount) -> User:
     user = User(email=email, name=account.name, password=account.password_hash)
     user.save(force_insert=True)
     EmailAddress.objects.create(user=user, email=email, primary=True, verified=True)
-    ask_the_owner(user)
+    request_owner_confirmation(user)
     return user
 
 

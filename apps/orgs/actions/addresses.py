@@ -13,7 +13,7 @@ from apps.orgs.models import Membership, User
 TAKEN = "Email address is already in use."
 
 
-def hold_addresses(emails: Sequence[str]) -> None:
+def lock_addresses(emails: Sequence[str]) -> None:
     """This will have other batches with the same addresses wait, one order for all: else two could wait for each other.
 
     On SQLite the transaction itself is exclusive, for it begins IMMEDIATE.
@@ -36,7 +36,7 @@ def refuse_taken(email: str) -> None:
 def refuse_members(organization_id: uuid.UUID, email: str, but: Membership | None = None) -> None:
     """Raise Invalid where a member of the organization has the address; accounts elsewhere are not looked at.
 
-    Exact after ``hold_addresses``.
+    Exact after ``lock_addresses``.
     """
     rows = Membership.objects.filter(organization_id=organization_id).with_address(email)
     if (rows if but is None else rows.exclude(pk=but.pk)).exists():

@@ -10,9 +10,9 @@ from django.utils.functional import Promise
 from apps.audit import actions as audit
 from apps.audit.models import Outcome
 from apps.base.actor import Actor
-from apps.base.instants import written
+from apps.base.instants import format_date_for_reader
 from apps.orgs import mail
-from apps.orgs.devices import device_of
+from apps.orgs.devices import device_name
 from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, User
 from apps.webhooks import publishing
 
@@ -97,8 +97,8 @@ def _mail(actor: Actor, user: User, template: str, words: dict[str, Any]) -> Non
     context = {
         **words,
         "name": user.name,
-        "at": written(timezone.now(), "exact"),
+        "at": format_date_for_reader(timezone.now(), "exact"),
         "address": actor.address,
-        "device": device_of(actor.user_agent) if actor.user_agent else "",
+        "device": device_name(actor.user_agent) if actor.user_agent else "",
     }
     mail.enqueue(to=user.email, template=template, context=context, language=user.language)

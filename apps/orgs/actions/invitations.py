@@ -10,11 +10,11 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 from apps.base.mail_addresses import canonical_address, spellings
 from apps.base.permissions import Permission
 from apps.orgs import mail
-from apps.orgs.actions.membership import check_may_give, hold_members
+from apps.orgs.actions.membership import check_may_give, lock_members
 from apps.orgs.actions.withdrawal import close, record_invitation, revoke
 from apps.orgs.models import (
     INVITATION_DAYS,
@@ -36,7 +36,7 @@ def invite(*, actor: Actor, email: str, role: str) -> Invitation:
     Says nothing of accounts elsewhere. Raises Forbidden where the actor may not make somebody that, or the
     organization is suspended; Conflict where the address is a member's already, or has an invitation that stands.
     """
-    hold_members(actor.organization_id)
+    lock_members(actor.organization_id)
     actor = actor.as_of_now()
     actor.require(Permission.USERS_WRITE)
     check_may_give(actor, role)
@@ -83,7 +83,7 @@ def _check_new(organization: Organization, email: str) -> None:
 @transaction.atomic
 def resend_invitation(*, actor: Actor, invitation_id: str) -> Invitation:
     """This will send a new link and start the seven days anew; the old link is dead from now on."""
-    hold_members(actor.organization_id)
+    lock_members(actor.organization_id)
     actor = actor.as_of_now()
     invitation = _find_open(actor, invitation_id)
     check_active(invitation.organization)
@@ -94,7 +94,10 @@ def resend_invitation(*, actor: Actor, invitation_id: str) -> Invitation:
     OutgoingMail.objects.waiting("invitation", invitation.pk).delete()
     _write(invitation)
     record_invitation(
-        actor, invitation, "invitation.resent", {"expires_at": [instant(before), instant(invitation.expires_at)]}
+        actor,
+        invitation,
+        "invitation.resent",
+        {"expires_at": [format_timestamp(before), format_timestamp(invitation.expires_at)]},
     )
     return invitation
 
@@ -102,7 +105,7 @@ def resend_invitation(*, actor: Actor, invitation_id: str) -> Invitation:
 @transaction.atomic
 def revoke_invitation(*, actor: Actor, invitation_id: str) -> None:
     """This will withdraw an invitation: its link is dead. NotFound for a withdrawn one, Conflict for an accepted."""
-    hold_members(actor.organization_id)
+    lock_members(actor.organization_id)
     actor = actor.as_of_now()
     invitation = _find_open(actor, invitation_id)
     revoke(actor, invitation)

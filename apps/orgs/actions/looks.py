@@ -16,7 +16,7 @@ LONGEST_REASON = 200
 SWEPT_AT_ONCE = 100
 
 
-def begin_look(*, actor: Actor, organization: Organization, reason: str, session_key: str) -> OperatorLook:
+def start_support_access(*, actor: Actor, organization: Organization, reason: str, session_key: str) -> OperatorLook:
     """This will let an operator read the organization's pages for 30 minutes, from the one session.
 
     Raises Forbidden for anybody but an operator, Invalid without a reason, Conflict where the operator is a member.
@@ -34,7 +34,7 @@ def begin_look(*, actor: Actor, organization: Organization, reason: str, session
             for earlier in OperatorLook.objects.filter(
                 operator_id=operator_id, organization=organization, ended_at=None
             ):
-                end_look(actor=actor, look=earlier)
+                end_support_access(actor=actor, look=earlier)
             return _begin(actor, operator_id, organization, words, session_key)
     except IntegrityError:
         raise Conflict(_("You began to look at it a moment ago. Open its pages, or begin again.")) from None
@@ -43,7 +43,7 @@ def begin_look(*, actor: Actor, organization: Organization, reason: str, session
 def _begin(
     actor: Actor, operator_id: uuid.UUID, organization: Organization, reason: str, session_key: str
 ) -> OperatorLook:
-    until = timezone.now() + looking.LASTS
+    until = timezone.now() + looking.SUPPORT_ACCESS_DURATION
     look = OperatorLook.objects.create(
         organization=organization,
         operator_id=operator_id,
@@ -56,7 +56,7 @@ def _begin(
 
 
 @transaction.atomic
-def end_look(*, actor: Actor, look: OperatorLook) -> bool:
+def end_support_access(*, actor: Actor, look: OperatorLook) -> bool:
     """This will end it and record how many pages were seen; False where it had ended already."""
     if actor.kind != ActorKind.SYSTEM:
         _require_operator(actor)
@@ -68,17 +68,17 @@ def end_look(*, actor: Actor, look: OperatorLook) -> bool:
 
 
 # The periodic job orgs.end_support_access (apps.py).
-def end_looks_that_ran_out() -> int:
+def end_expired_support_access() -> int:
     """This will record the end of those whose 30 minutes are over, in the operator's name: the workers' sweep."""
     rows = OperatorLook.objects.run_out(timezone.now()).select_related("operator", "organization")
     ended = 0
     for look in rows.order_by("until")[:SWEPT_AT_ONCE]:
-        ended += end_look(actor=system(look.organization_id, label=look.operator.email), look=look)
+        ended += end_support_access(actor=system(look.organization_id, label=look.operator.email), look=look)
     return ended
 
 
 def _require_operator(actor: Actor) -> uuid.UUID:
-    if actor.kind != ActorKind.OPERATOR or actor.only_looks or actor.pk is None:
+    if actor.kind != ActorKind.OPERATOR or actor.is_support_access or actor.pk is None:
         raise Forbidden(_("Only an operator may do this."))
     return actor.pk
 

@@ -1,6 +1,6 @@
 """Who belongs to an organization, with which role, and who may touch whom.
 
-Every change here begins with ``hold_members``: the changes of one organization's people come one after the other, so
+Every change here begins with ``lock_members``: the changes of one organization's people come one after the other, so
 that two owners cannot lower each other at once. Only then the actor's own role is read, and the row of the member.
 """
 
@@ -22,7 +22,7 @@ from apps.orgs.models import Membership, Role
 from apps.orgs.roles import RANK
 
 
-def hold_members(organization_id: uuid.UUID | None) -> None:
+def lock_members(organization_id: uuid.UUID | None) -> None:
     """This will have other changes of the organization's people wait until the transaction ends.
 
     No row is locked: a person's own membership is held by whatever they change at the moment (``standing.py``), and
@@ -84,7 +84,7 @@ def check_may_give(actor: Actor, role: str) -> None:
 
 
 def is_last_owner(membership: Membership) -> bool:
-    """This will tell whether the organization would be without an owner. Exact after ``hold_members``."""
+    """This will tell whether the organization would be without an owner. Exact after ``lock_members``."""
     if membership.role != Role.OWNER:
         return False
     owners = Membership.objects.filter(organization_id=membership.organization_id).owners()
@@ -99,7 +99,7 @@ def change_role(*, actor: Actor, user_id: str, role: str) -> Membership:
     the last owner, and for a role above viewer while the member's address is not confirmed. A raised account loses
     what somebody else set on it before (docs/api.md, Roles).
     """
-    hold_members(actor.organization_id)
+    lock_members(actor.organization_id)
     actor = actor.as_of_now()
     actor.require(Permission.MEMBERS_WRITE)
     membership = find_membership(actor, user_id, hold=True)
@@ -135,7 +135,7 @@ def _check_may_rise(actor: Actor, membership: Membership) -> None:
 @transaction.atomic
 def remove_member(*, actor: Actor, user_id: str) -> None:
     """This will take a member out, as ``end_membership`` does, and tell them."""
-    hold_members(actor.organization_id)
+    lock_members(actor.organization_id)
     actor = actor.as_of_now()
     actor.require(Permission.MEMBERS_WRITE)
     membership = find_membership(actor, user_id, hold=True)
@@ -148,7 +148,7 @@ def remove_member(*, actor: Actor, user_id: str) -> None:
 @transaction.atomic
 def leave_organization(*, actor: Actor) -> None:
     """This will take the actor out of the organization; Conflict for the last owner."""
-    hold_members(actor.organization_id)
+    lock_members(actor.organization_id)
     membership = find_membership(actor, actor.id, hold=True)
     end_membership(actor, membership, "member.left")
 

@@ -9,7 +9,7 @@ from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, NotFound
 from apps.base.mail_addresses import canonical_address, refuse_no_address
 from apps.orgs.actions.addresses import refuse_taken
-from apps.orgs.actions.looks import end_look
+from apps.orgs.actions.looks import end_support_access
 from apps.orgs.models import PLATFORM_SLUG, Membership, OperatorLook, Organization, User
 
 
@@ -43,7 +43,7 @@ def remove_operator(*, actor: Actor, email: str) -> None:
     if not User.objects.filter(is_staff=True, is_active=True).exclude(pk=user.pk).exists():
         raise Conflict(_("This is the last operator. Make another one first: manage.py create_operator --email E."))
     for look in OperatorLook.objects.filter(operator=user, ended_at=None).select_related("organization"):
-        end_look(actor=actor, look=look)
+        end_support_access(actor=actor, look=look)
     _record(actor, "operator.removed", user)
     if Membership.objects.filter(user=user).exists():
         user.is_staff = user.is_superuser = False
@@ -60,7 +60,7 @@ def _hold_operators() -> None:
 
 
 def _require_vendor(actor: Actor) -> None:
-    if actor.only_looks or actor.kind not in (ActorKind.OPERATOR, ActorKind.SYSTEM):
+    if actor.is_support_access or actor.kind not in (ActorKind.OPERATOR, ActorKind.SYSTEM):
         raise Forbidden(_("Only an operator may do this."))
 
 

@@ -19,7 +19,7 @@ from apps.base.mail_addresses import canonical_address
 from apps.orgs import mail
 from apps.orgs.actions.addresses import account_of
 from apps.orgs.actions.everywhere import mail_change, mail_new_browser, publish_everywhere, record_everywhere
-from apps.orgs.actions.provisional import ask_the_owner, end_provisional_access
+from apps.orgs.actions.provisional import end_provisional_access, request_owner_confirmation
 from apps.orgs.models import User
 
 
@@ -29,7 +29,7 @@ def lock_own(actor: Actor) -> User:
 
 
 @transaction.atomic
-def rename_oneself(*, actor: Actor, name: str) -> User:
+def rename_account(*, actor: Actor, name: str) -> User:
     """This will change how the person is called."""
     user = lock_own(actor)
     if name != user.name:
@@ -79,7 +79,7 @@ def reset_password(*, actor: Actor, password_hash: str, replaces: str) -> User:
 
 
 @transaction.atomic
-def ask_new_address(*, actor: Actor, email: str) -> bool:
+def request_address_change(*, actor: Actor, email: str) -> bool:
     """This will mail a link to a new address, unless it is the account's own; until it is used the old one stays.
 
     An address of somebody else is taken in alike and gets no mail: the page must not tell who has an account.
@@ -107,7 +107,7 @@ def send_confirmation(*, actor: Actor) -> bool:
 
 
 @transaction.atomic
-def keep_old_address(*, actor: Actor) -> None:
+def cancel_address_change(*, actor: Actor) -> None:
     """This will forget the new address that waits for its confirmation."""
     user = lock_own(actor)
     EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
@@ -157,7 +157,7 @@ def _move_to(actor: Actor, user: User, address: EmailAddress) -> None:
     user.address_epoch += 1
     user.save(update_fields=["email", "session_epoch", "address_epoch", "updated_at"])
     end_provisional_access(user, keep_password=False)
-    ask_the_owner(user)
+    request_owner_confirmation(user)
     sessions.end_sessions(user)
     record_everywhere(actor, user, "user.email_changed", {"email": [old, user.email]})
     publish_everywhere(user, "user.updated")

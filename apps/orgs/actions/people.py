@@ -14,10 +14,10 @@ from apps.base.errors import Forbidden, Invalid
 from apps.base.mail_addresses import canonical_address
 from apps.base.models import creator
 from apps.base.permissions import Permission
-from apps.base.versions import ANYTHING, Expected
+from apps.base.versions import ANY_VERSION, Expected
 from apps.orgs import mail
-from apps.orgs.actions.addresses import hold_addresses, refuse_members
-from apps.orgs.actions.membership import check_may_touch, end_membership, find_membership, hold_members
+from apps.orgs.actions.addresses import lock_addresses, refuse_members
+from apps.orgs.actions.membership import check_may_touch, end_membership, find_membership, lock_members
 from apps.orgs.actions.provisional import announce_claim
 from apps.orgs.actions.telling import announce, record
 from apps.orgs.models import Invitation, Membership, Role, User
@@ -41,7 +41,7 @@ def create_user(*, actor: Actor, new: NewUser) -> Membership:
     """
     actor.require(Permission.USERS_WRITE)
     organization_id, email = cast(uuid.UUID, actor.organization_id), canonical_address(new.email)
-    hold_addresses([email])
+    lock_addresses([email])
     refuse_members(organization_id, email)
     user = User(email=email, name=new.name, password=new.password_hash, password_is_provisional=True)
     user.save(force_insert=True)
@@ -59,7 +59,7 @@ def create_user(*, actor: Actor, new: NewUser) -> Membership:
 def create_users(*, actor: Actor, users: Sequence[NewUser]) -> list[Membership | Invalid]:
     """This will make each account that can be made, in one transaction, and return a member or a refusal for each."""
     actor.require(Permission.USERS_WRITE)
-    hold_addresses([new.email for new in users])
+    lock_addresses([new.email for new in users])
     return [_member_or_refusal(actor, new) for new in users]
 
 
@@ -72,7 +72,7 @@ def _member_or_refusal(actor: Actor, new: NewUser) -> Membership | Invalid:
 
 @transaction.atomic
 def update_user(
-    *, actor: Actor, user_id: str, expected: Expected = ANYTHING, name: str | None = None, email: str | None = None
+    *, actor: Actor, user_id: str, expected: Expected = ANY_VERSION, name: str | None = None, email: str | None = None
 ) -> Membership:
     """This will change a user's name or address.
 
@@ -107,9 +107,9 @@ def _held(actor: Actor, user_id: str, email: str | None = None) -> tuple[Members
 
     ``email``: the address that the account is to have, held before any row.
     """
-    hold_members(actor.organization_id)
+    lock_members(actor.organization_id)
     if email:
-        hold_addresses([email])
+        lock_addresses([email])
     actor = actor.as_of_now()
     actor.require(Permission.USERS_WRITE)
     membership = find_membership(actor, user_id, hold=True)
@@ -139,7 +139,7 @@ def _change_address(membership: Membership, email: str) -> None:
 
 
 @transaction.atomic
-def delete_user(*, actor: Actor, user_id: str, expected: Expected = ANYTHING) -> None:
+def delete_user(*, actor: Actor, user_id: str, expected: Expected = ANY_VERSION) -> None:
     """This will remove a user from the organization; an account of no other one is erased, its address free."""
     membership, _user = _held(actor, user_id)
     expected.check(membership.version)

@@ -8,20 +8,20 @@ from apps.orgs.models import Invitation, Membership, Role, User
 from apps.orgs.roles import RANK
 
 
-def made_for(invitation: Invitation) -> Membership | None:
+def reserved_for(invitation: Invitation) -> Membership | None:
     """Return the place of a provisional account with the invitation's address in its organization, if there is one."""
     rows = Membership.objects.filter(organization_id=invitation.organization_id, user__password_is_provisional=True)
     return rows.with_address(invitation.email).select_related("user").first()
 
 
-def take_place(invitation: Invitation, user: User, before: Membership | None) -> Membership:
+def claim_reservation(invitation: Invitation, user: User, before: Membership | None) -> Membership:
     """Give the person who accepted the place, with the invited role where that is the higher one.
 
     ``before``: the place that was made for the address. It keeps its id, whoever takes it. Conflict for a member whom
     the invitation gives nothing.
     """
     own = Membership.objects.filter(organization_id=invitation.organization_id, user=user).first()
-    if own is not None and own != before and not raises(invitation, own):
+    if own is not None and own != before and not raises_role(invitation, own):
         raise Conflict(_("You are a member of %(name)s already.") % {"name": invitation.organization.name})
     if own is not None:
         membership = own
@@ -30,14 +30,14 @@ def take_place(invitation: Invitation, user: User, before: Membership | None) ->
     else:
         return _new(invitation, user)
     membership.user = user
-    if raises(invitation, membership):
+    if raises_role(invitation, membership):
         membership.role = invitation.role
         membership.save(update_fields=["role"])
     announce(membership, "user.updated")
     return membership
 
 
-def raises(invitation: Invitation, membership: Membership) -> bool:
+def raises_role(invitation: Invitation, membership: Membership) -> bool:
     """Tell whether the invitation's role is higher than the one that the member has."""
     return RANK[Role(invitation.role)] > RANK[Role(membership.role)]
 

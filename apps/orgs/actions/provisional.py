@@ -32,7 +32,7 @@ def end_provisional_access(user: User, *, keep_password: bool) -> None:
         if not keep_password:
             locked.set_unusable_password()
         _save_as_owner(locked)
-        ask_the_owner(locked)
+        request_owner_confirmation(locked)
     user.refresh_from_db()
 
 
@@ -48,7 +48,7 @@ def _save_as_owner(user: User) -> None:
         raise refusal from None
 
 
-def ask_the_owner(owner: User) -> None:
+def request_owner_confirmation(owner: User) -> None:
     """Ask the owner of an address, by mail, to take the places that organizations made for it.
 
     Only those without a link that still works get another one (``link_mails``).

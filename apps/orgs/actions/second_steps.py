@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 from apps.base import second_step, sessions
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden, NotFound
-from apps.base.step_secrets import sealed_secret
+from apps.base.step_secrets import encrypt_secret
 from apps.orgs.actions.addresses import is_confirmed
 from apps.orgs.actions.everywhere import mail_change, record_everywhere
 from apps.orgs.actions.own_account import lock_own
@@ -29,7 +29,7 @@ def turn_on_totp(*, actor: Actor, secret: str, counter: int) -> list[str]:
     if Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists():
         raise Conflict(_("The authenticator app is on already."))
     _end_others_at_the_first(user)
-    data = {"secret": sealed_secret(secret, user.pk), "last_counter": counter}
+    data = {"secret": encrypt_secret(secret, user.pk), "last_counter": counter}
     Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data=data)
     record_everywhere(actor, user, "user.two_step_enabled")
     mail_change(actor, user, gettext_lazy("Two-step sign-in was turned on for your account"))

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from apps.base import form_limits, heavy_work
 from apps.base.actor import Actor
-from apps.base.archives import zipped
+from apps.base.archives import zip_stream
 from apps.base.errors import Busy, PortalError, RateLimited
 from apps.base.exports import Part
 from apps.base.forms import AlreadySent
@@ -41,7 +41,7 @@ def organization_export(request: PortalRequest) -> HttpResponseBase:
 def _copy(request: PortalRequest, form: CopyForm) -> StreamingHttpResponse | None:
     """Return the copy, or put into the form why there is none now."""
     try:
-        with heavy_work.take(request.organization.pk) as place:
+        with heavy_work.reserve_slot(request.organization.pk) as place:
             return place.until_sent(_archive(request)) if _may_take(request, form) else None
     except Busy as error:
         form.add_error(None, str(error))
@@ -66,7 +66,7 @@ def _may_take(request: PortalRequest, form: CopyForm) -> bool:
 
 def _archive(request: PortalRequest) -> StreamingHttpResponse:
     files = ((name, _lines(part, request.actor)) for name, part in FILES.items())
-    answer = StreamingHttpResponse(zipped(files), content_type="application/zip")
+    answer = StreamingHttpResponse(zip_stream(files), content_type="application/zip")
     name = f"{request.organization.slug}-{timezone.now():%Y-%m-%d}.zip"
     answer["Content-Disposition"] = f'attachment; filename="{name}"'
     answer["Cache-Control"] = "no-store, private"

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from apps.base import form_limits
 from apps.base.actor import Actor, ActorKind
-from apps.base.answers import busy
+from apps.base.answers import busy_response
 from apps.base.errors import Busy, PortalError
 from apps.base.requests import PortalRequest
 from apps.orgs import actions, links
@@ -78,7 +78,7 @@ def _situation(request: PortalRequest, found: Invitation) -> str:
     if not request.user.is_authenticated:
         return "sign_in"
     own = Membership.objects.filter(organization=found.organization, user=request.user).first()
-    if own is not None and not actions.raises(found, own):
+    if own is not None and not actions.raises_role(found, own):
         return "member"
     return "operator" if request.user.is_staff else "ready"
 
@@ -120,7 +120,7 @@ def _accept_with_password(request: PortalRequest, found: Invitation) -> HttpResp
         password_hash = make_password(form.cleaned_data["password"])
     except Busy as error:
         form.add_error(None, str(error))
-        return busy(_page(request, "password", found, status=429, form=form))
+        return busy_response(_page(request, "password", found, status=429, form=form))
     account = actions.NewAccount(name=form.cleaned_data["name"], password_hash=password_hash)
     try:
         membership = actions.accept_invitation(actor=_actor(request), digest=found.token_digest, account=account)

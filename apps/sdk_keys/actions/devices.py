@@ -17,7 +17,7 @@ from apps.sdk_keys import slots
 from apps.sdk_keys.devices import device_digest, device_digests, new_token, token_matches
 from apps.sdk_keys.gate_rows import SdkRow
 from apps.sdk_keys.models import Activation, ActivationPool, Freed, SdkKey
-from apps.sdk_keys.telling import announce, tell_of_device
+from apps.sdk_keys.telling import announce, record_and_publish_device
 
 PER_DEVICE = 60  # calls a minute of one device
 
@@ -31,7 +31,7 @@ class Device:
     os_version: str = ""
 
 
-def take_window(pool_id: uuid.UUID, digest: str) -> limits.Decision:
+def consume_rate_limit(pool_id: uuid.UUID, digest: str) -> limits.Decision:
     """This will count a call of one device and return what is left of its minute."""
     return limits.take([Window("device", f"d:{pool_id.hex}:{digest[:32]}", PER_DEVICE, 60)])
 
@@ -55,7 +55,7 @@ def activate(*, actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, 
 
 
 def _take_place(actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, str, bool] | None:
-    pool = slots.hold_pool(row.pool_id)
+    pool = slots.lock_pool(row.pool_id)
     now = timezone.now()
     digests = device_digests(pool.pk, device.device_id)
     token, token_digest = new_token()
@@ -73,14 +73,14 @@ def _take_place(actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, 
     if row.restriction is not None:
         raise Forbidden(row.restriction.activating, row.restriction.code)
     if slots.is_full(pool):
-        slots.free_silent(pool, now)
+        slots.deactivate_inactive(pool, now)
     if slots.is_full(pool):
         return None
     slots.check_churn(pool, digests, now)
     activation = Activation.objects.create(pool=pool, organization_id=pool.organization_id, created_at=now, **seen)
     pool.active_count += 1
     pool.save(update_fields=["active_count"])
-    tell_of_device(actor, activation, "sdk_key.activated")
+    record_and_publish_device(actor, activation, "sdk_key.activated")
     return activation, token, True
 
 
@@ -114,7 +114,9 @@ def check_token(activation: Activation, token: str) -> None:
 
 
 @transaction.atomic
-def beat(*, actor: Actor, activation: Activation, app_version: str = "", os_version: str = "") -> Activation:
+def record_heartbeat(
+    *, actor: Actor, activation: Activation, app_version: str = "", os_version: str = ""
+) -> Activation:
     """This will note that a device is in use, which keeps its place; NotFound where it was freed meanwhile."""
     now = timezone.now()
     pool = activation.pool
@@ -131,20 +133,20 @@ def beat(*, actor: Actor, activation: Activation, app_version: str = "", os_vers
 
 
 @transaction.atomic
-def give_up(*, actor: Actor, activation: Activation) -> None:
+def deactivate_own_activation(*, actor: Actor, activation: Activation) -> None:
     """This will free a device's own place; NotFound where it is free already."""
-    if not slots.free(slots.hold_pool(activation.pool_id), activation, actor=actor, because=Freed.DEVICE):
+    if not slots.deactivate(slots.lock_pool(activation.pool_id), activation, actor=actor, because=Freed.DEVICE):
         raise NotFound()
 
 
 @transaction.atomic
-def free_activation(*, actor: Actor, key_id: str, activation_id: str) -> Activation:
+def deactivate_activation(*, actor: Actor, key_id: str, activation_id: str) -> Activation:
     """This will free a place by hand; NotFound where there is no such active place of this key."""
     actor.require(Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE)
     key: SdkKey = SdkKey.objects.for_actor(actor).with_public_id(key_id)
-    pool = slots.hold_pool(key.pool_id)
+    pool = slots.lock_pool(key.pool_id)
     own = Activation.objects.filter(pool=pool).active().select_related("key")
     activation: Activation = own.with_public_id(activation_id)
-    if not slots.free(pool, activation, actor=actor, because=Freed.PERSON):
+    if not slots.deactivate(pool, activation, actor=actor, because=Freed.PERSON):
         raise NotFound()
     return activation

@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from apps.base.actor import Actor
 from apps.base.descendants import Descendant, describe
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 from apps.base.permissions import Permission
-from apps.base.versions import ANYTHING, Expected
+from apps.base.versions import ANY_VERSION, Expected
 from apps.credentials import gate, lifecycle
 from apps.credentials.key_status import CHANGES
 from apps.credentials.rules import DAY_SECONDS, Lifetime, check_name, check_overlap, check_reason
@@ -77,14 +77,14 @@ def hold(actor: Actor, key_id: str) -> SdkKey:
 
     The pool first, as a device does that takes a place: two orders of locks would wait for each other. Raises NotFound.
     """
-    pool = slots.hold_pool(SdkKey.objects.for_actor(actor).with_public_id(key_id).pool_id)
+    pool = slots.lock_pool(SdkKey.objects.for_actor(actor).with_public_id(key_id).pool_id)
     key: SdkKey = lifecycle.locked(SdkKey.objects.for_actor(actor).select_related("replaces"), key_id)
     key.pool = pool
     return key
 
 
 @transaction.atomic
-def update_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANYTHING, **asked: Any) -> SdkKey:
+def update_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANY_VERSION, **asked: Any) -> SdkKey:
     """This will change what is given and record old and new.
 
     A limit below what is in use keeps what is active and refuses new devices. Raises Conflict for a key that has ended.
@@ -142,7 +142,7 @@ def _count_silence_anew(pool: ActivationPool) -> None:
 
 @transaction.atomic
 def rotate_sdk_key(
-    *, actor: Actor, key_id: str, expected: Expected = ANYTHING, overlap_seconds: int = DAY_SECONDS
+    *, actor: Actor, key_id: str, expected: Expected = ANY_VERSION, overlap_seconds: int = DAY_SECONDS
 ) -> tuple[SdkKey, str]:
     """This will replace a key by one with the same settings, returned with its text, once; the old one ends later.
 
@@ -156,9 +156,9 @@ def rotate_sdk_key(
     key = hold(actor, key_id)
     expected.check(key.version)
     expires_at = app_rules.expiry_of_successor(key)
-    before = instant(key.expires_at)
+    before = format_timestamp(key.expires_at)
     successor, text = lifecycle.replace(key, actor=actor, overlap=overlap, expires_at=expires_at)
-    ends = instant(key.expires_at)
+    ends = format_timestamp(key.expires_at)
     lifecycle.record(
         actor, key, "sdk_key.rotated", {"replaced_by": [None, successor.public_id], "expires_at": [before, ends]}
     )
@@ -166,7 +166,9 @@ def rotate_sdk_key(
 
 
 @transaction.atomic
-def change_sdk_key(name: str, *, actor: Actor, key_id: str, expected: Expected = ANYTHING, reason: str = "") -> SdkKey:
+def change_sdk_key(
+    name: str, *, actor: Actor, key_id: str, expected: Expected = ANY_VERSION, reason: str = ""
+) -> SdkKey:
     """Make a change of ``CHANGES``; Conflict for a key that has ended. What takes a state back takes no reason.
 
     Devices of a key that is revoked or disabled stop at their next call; those of one that was set aside go on from

@@ -50,5 +50,5 @@ class OneActivation(PortalView):
     @serves(operations.FREE_ACTIVATION, (Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE))
     def delete(self, request: ApiRequest, id: str, act: str) -> Response:
         """This will free a place; the device's token ends."""
-        actions.free_activation(actor=request.actor, key_id=id, activation_id=act)
+        actions.deactivate_activation(actor=request.actor, key_id=id, activation_id=act)
         return Response(status=204)

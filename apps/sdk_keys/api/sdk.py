@@ -72,7 +72,7 @@ class SdkView(PortalView):
     def count_device(self, request: ApiRequest, digest: str) -> None:
         """This will count the call on the device's own limit, beside that of its address, or raise RateLimited."""
         raw = request._request
-        decision = actions.take_window(self.row(request).pool_id, digest)
+        decision = actions.consume_rate_limit(self.row(request).pool_id, digest)
         if decision.allowed:
             raw.limit_states = (*raw.limit_states, *decision.states)
             raw.caller.headers = limits.headers(raw.limit_states)
@@ -127,7 +127,7 @@ class OwnActivation(SdkView):
     @serves(operations.FREE_OWN_ACTIVATION, ANY_KEY)
     def delete(self, request: ApiRequest, id: str) -> Response:
         """This will free the place."""
-        actions.give_up(actor=request.actor, activation=self.own_activation(request, id))
+        actions.deactivate_own_activation(actor=request.actor, activation=self.own_activation(request, id))
         return Response(status=204)
 
 
@@ -138,4 +138,4 @@ class Heartbeat(SdkView):
     def post(self, request: ApiRequest, id: str) -> Response:
         """This will note that the device is in use, which keeps its place."""
         activation, values = self.own_activation(request, id), self.validated(request, VersionsBody)
-        return Response(write_place(actions.beat(actor=request.actor, activation=activation, **values)))
+        return Response(write_place(actions.record_heartbeat(actor=request.actor, activation=activation, **values)))

@@ -79,7 +79,7 @@ def check_successor(name: str, successor: str) -> None:
 
 
 def _require_operator(actor: Actor) -> None:
-    if actor.only_looks or actor.kind not in (ActorKind.OPERATOR, ActorKind.SYSTEM):
+    if actor.is_support_access or actor.kind not in (ActorKind.OPERATOR, ActorKind.SYSTEM):
         raise Forbidden(_("Only an operator may do this."))
 
 

@@ -21,7 +21,7 @@ from apps.orgs.models import Organization
 from apps.webhooks.catalogue import EVERYTHING
 from apps.webhooks.inbox import is_inbox
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event, ReplayJob
-from apps.webhooks.subjects import hidden_from, require_scopes
+from apps.webhooks.subjects import require_scopes, types_hidden_from
 
 MOST_HEADERS = 20
 TESTS_PER_MINUTE = 5
@@ -64,7 +64,7 @@ def _server(url: str) -> tuple[str, str]:
 def check_may_move(actor: Actor, endpoint: Endpoint, patterns: Iterable[str]) -> None:
     """Raise Forbidden unless the actor may read all that a new URL of the endpoint gets, what waits for it included."""
     require_scopes(actor, [*patterns, *endpoint.event_types])
-    hidden = hidden_from(actor, "event_type")
+    hidden = types_hidden_from(actor, "event_type")
     if hidden is None:
         return
     for job in ReplayJob.objects.unfinished().filter(endpoint=endpoint):

@@ -33,7 +33,7 @@ def send_test(*, actor: Actor, endpoint_id: str, event_type: str | None = None) 
     )
     delivery = claims.send_test(Event.objects.get(pk=accepted.event_id), endpoint)
     record(actor, "endpoint.tested", endpoint, {"event_type": [None, row.name]})
-    transaction.on_commit(bell.ring)
+    transaction.on_commit(bell.notify_workers)
     return delivery
 
 
@@ -56,7 +56,7 @@ def retry_delivery(*, actor: Actor, delivery_id: str) -> Delivery:
         raise Conflict(_("The delivery is being sent or held."))
     record(actor, "delivery.retried", delivery, {"endpoint": [None, endpoint.shown_url]}, delivery.event_type)
     delivery.refresh_from_db()
-    transaction.on_commit(bell.ring)
+    transaction.on_commit(bell.notify_workers)
     return delivery
 
 
@@ -74,5 +74,5 @@ def hold_for_suspension(*, organization_id: uuid.UUID) -> int:
 
 def release_after_suspension(*, organization_id: uuid.UUID) -> int:
     """This will send what was held for an organization that may be used again. Call it after its row was changed."""
-    transaction.on_commit(bell.ring)
+    transaction.on_commit(bell.notify_workers)
     return claims.release_organization(organization_id)

@@ -13,7 +13,7 @@ from apps.base.errors import Invalid
 from apps.base.models import creator
 from apps.base.permissions import Permission
 from apps.base.rendering import to_json
-from apps.base.versions import ANYTHING, Expected
+from apps.base.versions import ANY_VERSION, Expected
 from apps.webhooks import bell, claims, health
 from apps.webhooks.actions.checks import (
     ENTER_AGAIN,
@@ -77,7 +77,7 @@ def create_endpoint(
 
 
 @transaction.atomic
-def update_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANYTHING, **values: Any) -> Endpoint:
+def update_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION, **values: Any) -> Endpoint:
     """This will change the named fields: those of ``create_endpoint``. A header value ``••••`` keeps what is stored."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
@@ -120,7 +120,7 @@ def _set_checked(endpoint: Endpoint, values: dict[str, Any]) -> None:
 def _fields_of_another_url(endpoint: Endpoint, old_url: str) -> list[str]:
     """Begin the judgement of health anew where the URL is another; a disabled endpoint keeps why it is."""
     is_judged = endpoint.url != old_url and endpoint.status != EndpointStatus.DISABLED
-    return health.begin_anew(endpoint) if is_judged else []
+    return health.reset_health(endpoint) if is_judged else []
 
 
 def _set_headers(endpoint: Endpoint, values: dict[str, Any], is_elsewhere: bool) -> None:
@@ -137,7 +137,7 @@ def _set_headers(endpoint: Endpoint, values: dict[str, Any], is_elsewhere: bool)
 
 
 @transaction.atomic
-def delete_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANYTHING) -> None:
+def delete_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION) -> None:
     """This will hide the endpoint for good and drop what waits for it; its log stays."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
@@ -153,7 +153,7 @@ def delete_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANYT
 
 
 @transaction.atomic
-def pause_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANYTHING) -> Endpoint:
+def pause_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION) -> Endpoint:
     """This will hold what is due for the endpoint until it is enabled; a paused or disabled one stays as it is."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
@@ -167,7 +167,9 @@ def pause_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANYTH
 
 
 @transaction.atomic
-def enable_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANYTHING, held: str = "send") -> Endpoint:
+def enable_endpoint(
+    *, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION, held: str = "send"
+) -> Endpoint:
     """This will send to the endpoint again and do with what is held as ``held`` says: send, keep or drop.
 
     On an enabled endpoint only the second part happens.
@@ -188,7 +190,7 @@ def enable_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANYT
             "deliveries": [None, count],
         }
         record(actor, "endpoint.enabled", endpoint, changes)
-    transaction.on_commit(bell.ring)
+    transaction.on_commit(bell.notify_workers)
     return endpoint
 
 
@@ -233,7 +235,7 @@ def _set_status(endpoint: Endpoint, status: str) -> None:
     if status == EndpointStatus.ENABLED:
         endpoint.paused_by, endpoint.paused_at = "", None
         endpoint.disabled_reason, endpoint.disabled_at = "", None
-        fields += ["disabled_reason", "disabled_at", *health.begin_anew(endpoint)]
+        fields += ["disabled_reason", "disabled_at", *health.reset_health(endpoint)]
     endpoint.save(update_fields=fields)
 
 

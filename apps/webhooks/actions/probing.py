@@ -17,6 +17,6 @@ def probe_url(*, actor: Actor, url: str, count: Callable[[], None]) -> Outcome:
     """
     actor.require(Permission.WEBHOOKS_WRITE)
     checked = checked_url(url)
-    with heavy_work.take(actor.organization_id):
+    with heavy_work.reserve_slot(actor.organization_id):
         count()
         return probe(checked, actor.organization_id)

@@ -14,9 +14,9 @@ from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Invalid
 from apps.base.identifiers import decode, uuid_at
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 from apps.base.permissions import Permission
-from apps.base.versions import ANYTHING, Expected
+from apps.base.versions import ANY_VERSION, Expected
 from apps.webhooks import bell, claims
 from apps.webhooks.actions.checks import checked_limit
 from apps.webhooks.actions.deliveries import FINISHED
@@ -31,8 +31,8 @@ from apps.webhooks.models import (
     ReplayJob,
     ReplayStatus,
 )
-from apps.webhooks.replays import Choice, first_key
-from apps.webhooks.subjects import hidden_from, require_scopes
+from apps.webhooks.replays import ReplaySelection, first_key
+from apps.webhooks.subjects import require_scopes, types_hidden_from
 
 MOST_RATE = 1000
 MOST_UNFINISHED = 20
@@ -45,7 +45,7 @@ def replay_choice(
     event_types: Iterable[str] = (),
     since: datetime | None = None,
     until: datetime | None = None,
-) -> Choice:
+) -> ReplaySelection:
     """This will return a choice of events, or raise Invalid on ``status``, ``event_types`` or ``until``."""
     wanted = tuple(dict.fromkeys(statuses))
     if not wanted or any(status not in REPLAYABLE for status in wanted):
@@ -53,17 +53,19 @@ def replay_choice(
     if since is not None and until is not None and since >= until:
         raise Invalid.field("until", _("until must be after since."))
     types = tuple(event_types)
-    return Choice(wanted, tuple(check_patterns(types)) if types else (), since, until)
+    return ReplaySelection(wanted, tuple(check_patterns(types)) if types else (), since, until)
 
 
-def count_replay(*, actor: Actor, endpoint_id: str, choice: Choice) -> int:
+def count_replay(*, actor: Actor, endpoint_id: str, choice: ReplaySelection) -> int:
     """This will count the events that a replay of this choice would send, on an endpoint of whatever status."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = Endpoint.objects.for_actor(actor).existing().with_public_id(endpoint_id)
     return _counted(actor, choice, choice.of(endpoint.pk))
 
 
-def start_replay(*, actor: Actor, endpoint_id: str, choice: Choice, rate_per_second: int | None = None) -> ReplayJob:
+def start_replay(
+    *, actor: Actor, endpoint_id: str, choice: ReplaySelection, rate_per_second: int | None = None
+) -> ReplayJob:
     """This will store a job that sends the chosen events again; workers carry it out.
 
     Without a rate the endpoint's own pace holds. Raises Conflict where the endpoint is not enabled.
@@ -105,7 +107,7 @@ def start_replay(*, actor: Actor, endpoint_id: str, choice: Choice, rate_per_sec
 
 
 @transaction.atomic
-def cancel_replay(*, actor: Actor, replay_id: str, expected: Expected = ANYTHING) -> ReplayJob:
+def cancel_replay(*, actor: Actor, replay_id: str, expected: Expected = ANY_VERSION) -> ReplayJob:
     """This will end a job before its next batch; what it made is still sent. Conflict where it was done before."""
     actor.require(Permission.WEBHOOKS_WRITE)
     rows = ReplayJob.objects.for_actor(actor).select_related("endpoint").select_for_update(of=("self",))
@@ -144,7 +146,7 @@ def retry_selection(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[st
     if not sent:
         raise Conflict(_("None of these can be sent again: they are being sent or held, or their payload is gone."))
     record(actor, "endpoint.deliveries_retried", endpoint, {"deliveries": [None, sent]})
-    transaction.on_commit(bell.ring)
+    transaction.on_commit(bell.notify_workers)
     return sent
 
 
@@ -154,10 +156,10 @@ def _sent_again(delivery: Delivery, payloads: set[Any]) -> bool:
     return claims.send_now(delivery.pk)
 
 
-def _counted(actor: Actor, choice: Choice, rows: QuerySet[Delivery]) -> int:
+def _counted(actor: Actor, choice: ReplaySelection, rows: QuerySet[Delivery]) -> int:
     """Count the chosen rows; Forbidden where the actor may not read one of them, or a type that it names."""
     require_scopes(actor, choice.event_types)
-    hidden = hidden_from(actor, "event_type")
+    hidden = types_hidden_from(actor, "event_type")
     if hidden is not None:
         require_scopes(actor, rows.filter(hidden).values_list("event_type", flat=True)[:1])
     return rows.count()
@@ -178,8 +180,8 @@ def _check_unfinished(endpoint: Endpoint) -> None:
 def _filters_of(job: ReplayJob) -> dict[str, list[Any]]:
     """Return what was chosen, as the audit log shows it; what was left open is left out."""
     chosen = {
-        "since": instant(job.since),
-        "until": instant(job.until),
+        "since": format_timestamp(job.since),
+        "until": format_timestamp(job.until),
         "status": job.statuses,
         "event_types": job.event_types,
         "rate_per_second": job.rate_per_second,

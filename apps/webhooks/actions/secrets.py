@@ -9,9 +9,9 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Invalid
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 from apps.base.permissions import Permission
-from apps.base.versions import ANYTHING, Expected
+from apps.base.versions import ANY_VERSION, Expected
 from apps.webhooks.actions.rows import locked_endpoint, record
 from apps.webhooks.models import Endpoint, EndpointSecret
 from apps.webhooks.signing import new_secret
@@ -29,7 +29,7 @@ def add_secret(endpoint: Endpoint) -> str:
 
 @transaction.atomic
 def rotate_secret(
-    *, actor: Actor, endpoint_id: str, expected: Expected = ANYTHING, overlap_seconds: int = 86_400
+    *, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION, overlap_seconds: int = 86_400
 ) -> tuple[Endpoint, str]:
     """This will make a new signing secret; the old ones sign beside it until the overlap ends.
 
@@ -66,7 +66,7 @@ def end_secret(*, actor: Actor, endpoint_id: str, secret_id: str) -> Endpoint:
     secret: EndpointSecret = EndpointSecret.objects.for_actor(actor).filter(endpoint=endpoint).with_public_id(secret_id)
     if secret.expires_at is None:
         raise Conflict(_("This is the newest secret. Rotate it instead: then the old one can be ended."))
-    changes: dict[str, list[object]] = {"made_at": [instant(secret.created_at), None]}
+    changes: dict[str, list[object]] = {"made_at": [format_timestamp(secret.created_at), None]}
     secret.delete()
     endpoint.save(update_fields=["updated_at"])
     record(actor, "endpoint.secret_ended", endpoint, changes)

@@ -16,7 +16,7 @@ from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.webhooks import actions, operations
 from apps.webhooks.catalogue import EVENT_NAME
-from apps.webhooks.lists import written
+from apps.webhooks.lists import with_literal_constants
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event
 from apps.webhooks.serializers import (
     EmptyBody,
@@ -30,7 +30,7 @@ from apps.webhooks.serializers import (
     write_event_with_data,
     write_whole_delivery,
 )
-from apps.webhooks.subjects import hidden_from, require_scopes
+from apps.webhooks.subjects import require_scopes, types_hidden_from
 
 READ_EVENTS = (Permission.EVENTS_READ, Permission.WEBHOOKS_READ)
 
@@ -57,7 +57,7 @@ class Events(PortalView):
     def get(self, request: ApiRequest) -> Response:
         """This will list events, newest first."""
         rows = _between(request, events_of(request).defer("body"))
-        names, hidden = type_parameter(request, "type"), hidden_from(request.actor, "type")
+        names, hidden = type_parameter(request, "type"), types_hidden_from(request.actor, "type")
         rows = rows if hidden is None else rows.exclude(hidden)
         return self.cursor_page(request, rows.filter(_one_of("type", names)), write_event)
 
@@ -105,7 +105,7 @@ class Deliveries(PortalView):
     @serves(operations.LIST_DELIVERIES, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
         """This will list deliveries, newest first."""
-        rows, hidden = deliveries_of(request).filter(_filters(request)), hidden_from(request.actor, "event_type")
+        rows, hidden = deliveries_of(request).filter(_filters(request)), types_hidden_from(request.actor, "event_type")
         if hidden is not None:
             # A test carries the type's sample, which every key may read.
             rows = rows.exclude(hidden, test=False)
@@ -121,7 +121,7 @@ def _filters(request: ApiRequest) -> Q:
             if key is None:
                 raise Invalid.field(parameter, f"{parameter} must be an id such as {model.id_prefix}_….")
             found &= Q(**{parameter: key})
-    found &= written(_one_of("status", words_parameter(request, "status", DeliveryStatus.values)))
+    found &= with_literal_constants(_one_of("status", words_parameter(request, "status", DeliveryStatus.values)))
     found &= _one_of("event_type", type_parameter(request, "event_type"))
     return found & _span(request)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from apps.webhooks.claims.rows import Limits, Receiver
 
 
-class Flying:
+class InFlightCounts:
     """What is in flight: by endpoint, by organization, and by what an organization sends to one host and port."""
 
     def __init__(self, limits: Limits, busy: list[tuple[str, str, str | None, int, int]]) -> None:

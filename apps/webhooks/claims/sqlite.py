@@ -15,7 +15,7 @@ from django.utils import timezone
 from apps.base.identifiers import KEYS
 from apps.base.rendering import to_json
 from apps.webhooks.claims.due import due_endpoints
-from apps.webhooks.claims.flying import Flying
+from apps.webhooks.claims.flying import InFlightCounts
 from apps.webhooks.claims.rows import ClaimedDelivery, Limits, Receiver, Result, target_of
 from apps.webhooks.sql import as_text, from_text
 
@@ -98,13 +98,15 @@ def claim(limits: Limits) -> list[ClaimedDelivery]:
             return []
         cursor.execute(BUSY)
         busy = cursor.fetchall()
-        flying = Flying(limits, busy)
+        flying = InFlightCounts(limits, busy)
         picked = _pick(cursor, limits, endpoints, flying, now)
         chosen = _cap(limits, picked, flying)
         return _stamp(cursor, limits, chosen, now)
 
 
-def _pick(cursor: Any, limits: Limits, endpoints: list[tuple[Any, ...]], flying: Flying, now: datetime) -> list[Picked]:
+def _pick(
+    cursor: Any, limits: Limits, endpoints: list[tuple[Any, ...]], flying: InFlightCounts, now: datetime
+) -> list[Picked]:
     """Take from each endpoint what it has room for; settle what waits for one that is closed."""
     picked: list[Picked] = []
     for key, organization, url, headers, rate, is_open, places, is_failing in _in_turn(limits, endpoints, flying, now):
@@ -122,7 +124,7 @@ def _pick(cursor: Any, limits: Limits, endpoints: list[tuple[Any, ...]], flying:
 
 
 def _in_turn(
-    limits: Limits, endpoints: list[tuple[Any, ...]], flying: Flying, now: datetime
+    limits: Limits, endpoints: list[tuple[Any, ...]], flying: InFlightCounts, now: datetime
 ) -> Iterator[tuple[Any, ...]]:
     """Give the endpoints that may have more in flight, how many more, and whether they fail."""
     share, left = limits.share(len(endpoints)), limits.rows
@@ -156,7 +158,7 @@ def _due(cursor: Any, endpoint: str, is_open: bool, places: int, now: datetime) 
     return rows
 
 
-def _cap(limits: Limits, picked: list[Picked], flying: Flying) -> list[Picked]:
+def _cap(limits: Limits, picked: list[Picked], flying: InFlightCounts) -> list[Picked]:
     """Keep all under their caps; first tries first, endpoints in turn, then the oldest."""
     slow_left = limits.slow_rows
     chosen: list[Picked] = []

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.base.identifiers import encode
-from apps.base.instants import written
+from apps.base.instants import format_date_for_reader
 from apps.base.rendering import to_json
 from apps.base.snippets import request_as_curl
 from apps.orgs.lookups import retention_days
@@ -53,7 +53,7 @@ def day_of(moment: datetime) -> str:
     """This will name the reader's day of a moment: Today, Yesterday, or its date."""
     day = timezone.localtime(moment).date()
     days = (timezone.localdate() - day).days
-    return {0: _("Today"), 1: _("Yesterday")}.get(days) or written(day, "date")
+    return {0: _("Today"), 1: _("Yesterday")}.get(days) or format_date_for_reader(day, "date")
 
 
 def delivery_facts(delivery: Delivery) -> dict[str, Any]:

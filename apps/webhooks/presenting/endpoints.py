@@ -11,11 +11,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.base.actor import Actor
-from apps.base.charts import bars
+from apps.base.charts import bar_chart
 from apps.webhooks import hours
 from apps.webhooks.health import DISABLE_AFTER
 from apps.webhooks.inbox import is_inbox
-from apps.webhooks.lists import written
+from apps.webhooks.lists import with_literal_constants
 from apps.webhooks.models import Delivery, Endpoint, EndpointHealth, EndpointStatus
 from apps.webhooks.presenting.words import DISABLED_REASONS, error_word, what_to_try
 
@@ -85,8 +85,10 @@ def endpoint_rows(actor: Actor, endpoints: Sequence[Endpoint]) -> list[dict[str,
 
 def _waiting(actor: Actor, endpoints: Sequence[Endpoint]) -> dict[Any, dict[str, Any]]:
     """Count up to a bound what waits for each, in one query: a backlog must not make the page slow."""
-    waiting = Delivery.objects.filter(written(PENDING), endpoint=OuterRef("pk")).order_by()
-    retries = waiting.filter(written(Q(attempt_count__gt=0))).order_by(F("next_attempt_at").asc(nulls_first=True))
+    waiting = Delivery.objects.filter(with_literal_constants(PENDING), endpoint=OuterRef("pk")).order_by()
+    retries = waiting.filter(with_literal_constants(Q(attempt_count__gt=0))).order_by(
+        F("next_attempt_at").asc(nulls_first=True)
+    )
     rows = Endpoint.objects.for_actor(actor).filter(pk__in=[each.pk for each in endpoints])
     counted = rows.annotate(
         waiting=CountOf(waiting.values("pk")[: MOST_COUNTED + 1]),
@@ -112,7 +114,7 @@ def _figures(series: Sequence[tuple[int, int]]) -> dict[str, Any]:
     failed = ngettext("%(bad)d failed", "%(bad)d failed", bad) % {"bad": bad}
     return {
         "success_rate": 100 * good // total,
-        "bars": bars([(each_good + each_bad, each_bad) for each_good, each_bad in series]),
+        "bars": bar_chart([(each_good + each_bad, each_bad) for each_good, each_bad in series]),
         "bars_label": f"{label}, {failed}",
     }
 

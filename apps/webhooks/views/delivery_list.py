@@ -12,12 +12,12 @@ from django.utils.translation import gettext as _
 
 from apps.base.errors import Invalid
 from apps.base.identifiers import decode, uuid_at
-from apps.base.lists import Cursors, beyond
+from apps.base.lists import Cursors, rows_after
 from apps.base.pages import chosen
 from apps.base.requests import PortalRequest
 from apps.orgs.lookups import retention_days
 from apps.webhooks import presenting
-from apps.webhooks.lists import written
+from apps.webhooks.lists import with_literal_constants
 from apps.webhooks.models import Delivery, Endpoint, EndpointStatus, Event, EventType
 from apps.webhooks.models.deliveries import FAILED, HAD_ERRORS, HELD, SUCCEEDED, UNDER_WAY
 
@@ -25,12 +25,12 @@ PER_PAGE = 50
 # More failures than that are shown as "1,000+": counting them all would take longer than reading the page.
 MOST_COUNTED = 1000
 STATUS_FILTERS = {
-    "succeeded": written(SUCCEEDED),
-    "failed": written(FAILED),
-    "waiting": written(UNDER_WAY),
-    "held": written(HELD),
+    "succeeded": with_literal_constants(SUCCEEDED),
+    "failed": with_literal_constants(FAILED),
+    "waiting": with_literal_constants(UNDER_WAY),
+    "held": with_literal_constants(HELD),
 }
-EXHAUSTED = written(Q(status="exhausted"))
+EXHAUSTED = with_literal_constants(Q(status="exhausted"))
 SPANS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
 FILTERS = ("status", "event_type", "since", "q", "errors")
 
@@ -44,7 +44,7 @@ def delivery_list(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
     cursors = Cursors.of(f"deliveries of {endpoint.public_id}", endpoint.organization_id, filters.items())
     if cursor:
         try:
-            rows = beyond(rows, cursors.read(cursor, Delivery._meta.pk), "-pk")
+            rows = rows_after(rows, cursors.read(cursor, Delivery._meta.pk), "-pk")
         except Invalid:
             cursor = ""
     found = list(rows[: PER_PAGE + 1])
@@ -69,7 +69,7 @@ def _filtered(rows: QuerySet[Delivery], filters: dict[str, str]) -> QuerySet[Del
     if filters["status"] in STATUS_FILTERS:
         rows = rows.filter(STATUS_FILTERS[filters["status"]])
     if filters["errors"]:
-        rows = rows.filter(written(HAD_ERRORS))
+        rows = rows.filter(with_literal_constants(HAD_ERRORS))
     if filters["event_type"]:
         rows = rows.filter(event_type=filters["event_type"])
     if filters["since"] in SPANS:

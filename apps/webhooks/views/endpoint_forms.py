@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from apps.base import form_limits
 from apps.base.errors import PortalError
-from apps.base.forms import AlreadySent, blame
+from apps.base.forms import AlreadySent, add_action_errors
 from apps.base.pages import FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
@@ -51,7 +51,7 @@ def _create(request: PortalRequest, form: EndpointForm) -> HttpResponse | None:
         messages.info(request, _("This endpoint was added already. Its secret was shown once."))
         return redirect("webhooks", request.organization.slug)
     except PortalError as error:
-        blame(form, error)
+        add_action_errors(form, error)
         return None
     return reveal_secret(request, endpoint, secret)
 
@@ -70,7 +70,7 @@ def endpoint_edit(request: PortalRequest, endpoint_id: str) -> HttpResponse:
         try:
             actions.update_endpoint(actor=request.actor, endpoint_id=endpoint_id, **form.for_action())
         except PortalError as error:
-            blame(form, error)
+            add_action_errors(form, error)
         else:
             messages.info(request, _("Saved. It holds from the next delivery on."))
             return redirect("webhook", request.organization.slug, endpoint_id)

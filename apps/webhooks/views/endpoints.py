@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from apps.base.answers import reveal
+from apps.base.answers import one_time_secret_response
 from apps.base.errors import Conflict, NotFound
 from apps.base.forms import AlreadySent, ask_first, confirmed_recently
 from apps.base.pages import BUTTON, FORM, org_page
@@ -202,7 +202,7 @@ def reveal_secret(request: PortalRequest, endpoint: Endpoint, secret: str) -> Ht
         "twins": presenting.twin_rows(endpoint),
         "close_url": f"{here}?tab=verify",
     }
-    return reveal(request, "webhooks/reveal.html", context)
+    return one_time_secret_response(request, "webhooks/reveal.html", context)
 
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.base.errors import Conflict, PortalError
-from apps.base.forms import blame
+from apps.base.forms import add_action_errors
 from apps.base.pages import BUTTON, FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
@@ -39,7 +39,7 @@ def replay_start(request: PortalRequest, endpoint_id: str) -> HttpResponse:
             if request.method == "POST" and "count" not in request.POST and count:
                 return _start(request, endpoint, form)
         except PortalError as error:
-            blame(form, error)
+            add_action_errors(form, error)
     return _render(request, endpoint, form, count)
 
 

@@ -9,7 +9,7 @@ from apps.audit import actions as audit
 from apps.base.actor import system
 from apps.base.commands import PortalCommand
 from apps.base.crypto import current_key_id
-from apps.base.resealing import Resealed, reseal_all
+from apps.base.resealing import ReencryptionResult, reencrypt_all
 from apps.orgs.lookups import platform_pk
 
 
@@ -24,7 +24,7 @@ class Command(PortalCommand):
 
     def run_command(self, **options: Any) -> dict[str, Any]:
         """This will encrypt anew and say what is left under which older key."""
-        self.done = done = reseal_all()
+        self.done = done = reencrypt_all()
         current = current_key_id()
         if done.renewed:
             self._record(current, done)
@@ -51,7 +51,7 @@ class Command(PortalCommand):
             return "Something is left: a process still runs with the older key in front. Restart it and run this again."
         return ""
 
-    def _record(self, current: str, done: Resealed) -> None:
+    def _record(self, current: str, done: ReencryptionResult) -> None:
         with transaction.atomic():
             audit.record(
                 actor=system(label="rotate_encryption_key"),

@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 
 from apps.base import sweeps
 from apps.base.logging import log_uncaught
-from apps.base.resealing import values_that_do_not_open
+from apps.base.resealing import undecryptable_values
 from apps.webhooks import meters
 from apps.webhooks.delivery import GRACE_SECONDS, POLL_SECONDS, Engine
 from integrations_portal import checks, poolers
@@ -61,7 +61,7 @@ class Command(BaseCommand):
     def _run_once(self) -> None:
         sweeps.run_all(meters.note_job)
         counts = Engine(worker_name()).drain()
-        meters.write()
+        meters.flush()
         self.stdout.write(" ".join(f"{name}={count}" for name, count in counts.items()))
 
 
@@ -79,7 +79,7 @@ class Worker:
             signal.signal(number, self._stop)
         engine = threading.Thread(target=self._run_engine, name="delivery")
         engine.start()
-        sweeps.Sweeper(self.stop_event, meters.note_job).start()
+        sweeps.PeriodicJobRunner(self.stop_event, meters.note_job).start()
         logger.info("worker %s started", self.engine.worker_id)
         if settings.CELERY_BROKER_URL:
             self._run_celery()
@@ -108,7 +108,7 @@ class Worker:
     def _write_counters(self) -> None:
         """What was counted since the last sweep; without a database these seconds of figures are lost."""
         try:
-            meters.write()
+            meters.flush()
         except DatabaseError:
             logger.warning("the last counters could not be written")
 
@@ -143,7 +143,7 @@ def refuse_what_is_not_migrated() -> None:
 def tell_what_does_not_open() -> None:
     """This will say at the start which stored secrets no key opens: what they are for waits until it is put back."""
     try:
-        counts = values_that_do_not_open()
+        counts = undecryptable_values()
     except DatabaseError:
         return  # the engine waits for a database that is away, and says so
     for key_id, count in counts.items():

@@ -9,7 +9,7 @@ from apps.api_keys.actions import Lifetime
 from apps.api_keys.models import Scope
 from apps.base.actor import system
 from apps.base.commands import PortalCommand, check_words, split_words
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 from apps.orgs.lookups import working_organization_pk
 
 
@@ -56,7 +56,7 @@ class Command(PortalCommand):
             "mask": key.mask,
             "type": key.key_type.name,
             "scopes": key.scopes,
-            "expires_at": instant(key.expires_at),
+            "expires_at": format_timestamp(key.expires_at),
         }
 
     def _limit(self, name: str, limit: int | None) -> int | None:

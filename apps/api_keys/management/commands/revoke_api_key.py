@@ -9,7 +9,7 @@ from apps.base.actor import system
 from apps.base.commands import PortalCommand
 from apps.base.descendants import descendants
 from apps.base.errors import NotFound
-from apps.base.instants import instant
+from apps.base.instants import format_timestamp
 from apps.orgs.lookups import organization_pk
 
 NO_SUCH_KEY = "The organization {org!r} has no API key with this id. /admin/ → API keys shows the id of each key: key_…"
@@ -36,6 +36,6 @@ class Command(PortalCommand):
             "id": key.public_id,
             "mask": key.mask,
             "name": key.name,
-            "revoked_at": instant(key.revoked_at),
+            "revoked_at": format_timestamp(key.revoked_at),
             "descendants": len(descendants(key.organization_id, key.public_id)),
         }

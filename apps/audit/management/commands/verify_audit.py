@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from apps.audit import chain_check, checkpoints, file_check
-from apps.audit.known import hash_of, named, organization_of, organizations
+from apps.audit.known import hash_of, organization_of, organizations, public_id_of
 from apps.base.commands import PortalCommand
 from apps.base.identifiers import decode, encode
 from apps.orgs.lookups import organization_pk
@@ -103,7 +103,7 @@ class Command(PortalCommand):
             self._find(Path(path).name, *report.bad)
         elif not report.count:
             raise CommandError("There is no change in this file, so there is nothing to verify.")
-        return _told_of_file(report, named(of))
+        return _told_of_file(report, public_id_of(of))
 
 
 def _organization(path: str, outside: dict[str, Any] | None) -> uuid.UUID | None:
