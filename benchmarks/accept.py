@@ -25,7 +25,7 @@ WAYS = ("one statement", "bulk_create", "ORM loop")
 
 
 def arguments() -> argparse.Namespace:
-    """This will read the command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--database", default="", metavar="URL")
     parser.add_argument("--events", type=int, default=200, help="of each way in each round")
@@ -36,7 +36,7 @@ def arguments() -> argparse.Namespace:
 
 
 def big_fan_out(stage: Stage, endpoints: int) -> dict[str, float]:
-    """This will accept events for very many endpoints, and finish their deliveries."""
+    """Accept events for very many endpoints, and finish their deliveries."""
     stage.step("many_endpoints", count=endpoints)
     found = stage.step("fan_out", events=5)
     if found["deliveries"] != 5 * endpoints or found["distinct"] != 5 * endpoints:
@@ -45,7 +45,7 @@ def big_fan_out(stage: Stage, endpoints: int) -> dict[str, float]:
 
 
 def medians(rounds: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """This will return the median of each figure of each way, and of its ratio to bulk_create in the same round."""
+    """Return the median of each figure of each way, and of its ratio to bulk_create in the same round."""
     found = {}
     for name, each in rounds.items():
         figures = {key: statistics.median(one[key] for one in each) for key in each[0]}
@@ -57,12 +57,12 @@ def medians(rounds: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, fl
 
 
 def cpu(figures: dict[str, float]) -> float:
-    """This will return the processor time of an event on both sides; it varies less than the clock does."""
+    """Return the processor time of an event on both sides; it varies less than the clock does."""
     return figures["client_us"] + figures["server_us"]
 
 
 def show(found: dict[str, Any]) -> None:
-    """This will print the table."""
+    """Print the table."""
     heads = ("events/s", "× bulk_create", "client µs", "server µs", "× less CPU", "statements")
     print(f"  {'':<16}" + "".join(f"{head:>15}" for head in heads))
     for name, each in found["medians"].items():
@@ -75,7 +75,7 @@ def show(found: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """This will measure and print."""
+    """Measure and print."""
     options = arguments()
     with tempfile.TemporaryDirectory() as folder, schema(options.database), scene(Path(folder)) as around:
         stage = Stage(around, options.database)

@@ -33,7 +33,7 @@ FIGURES = dict[tuple[str, str], list[dict[str, float]]]
 
 
 def arguments() -> argparse.Namespace:
-    """This will read the command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=2.0, help="of each variant and path in each round")
     parser.add_argument("--rounds", type=int, default=5)
@@ -48,7 +48,7 @@ def arguments() -> argparse.Namespace:
 
 
 def measure(variant: Variant, path: str, options: argparse.Namespace, seconds: float) -> dict[str, float]:
-    """This will load one variant and return what it managed; an answer that is not 200 ends the run."""
+    """Load one variant and return what it managed; an answer that is not 200 ends the run."""
     before = variant.cpu_seconds()
     outcome = load.run(variant.server.port, path, variant.headers, options.connections, seconds)
     gates.check(set(outcome.statuses) == {"200"} and not outcome.broken, f"{variant.name} {path}: {outcome}")
@@ -61,7 +61,7 @@ def measure(variant: Variant, path: str, options: argparse.Namespace, seconds: f
 
 
 def rounds(variants: list[Variant], options: argparse.Namespace) -> FIGURES:
-    """This will measure every variant on every path in turn, as often as was asked, after one warm-up."""
+    """Measure every variant on every path in turn, as often as was asked, after one warm-up."""
     found: FIGURES = {}
     for number in range(options.rounds + 1):
         for path in PATHS:
@@ -73,7 +73,7 @@ def rounds(variants: list[Variant], options: argparse.Namespace) -> FIGURES:
 
 
 def medians(figures: FIGURES) -> dict[tuple[str, str], dict[str, float]]:
-    """This will return the medians of each variant and path, with the rate's ratio to the bare view's, by round."""
+    """Return the medians of each variant and path, with the rate's ratio to the bare view's, by round."""
     result = {}
     for (name, path), each in figures.items():
         timed = [one for one in each if not one["warm_up"]]
@@ -88,7 +88,7 @@ def medians(figures: FIGURES) -> dict[tuple[str, str], dict[str, float]]:
 
 
 def show(variants: list[Variant], results: dict[tuple[str, str], dict[str, float]], costs: dict[str, Any]) -> None:
-    """This will print the table."""
+    """Print the table."""
     print(f"\n{'':46} {'trivial view':^26}   {'20 users':^26}")
     print(f"{'':46} {'calls/s':>8} {'÷ bare':>7} {'CPU µs':>8}   {'calls/s':>8} {'÷ bare':>7} {'CPU µs':>8}")
     for variant in variants:
@@ -107,7 +107,7 @@ def show(variants: list[Variant], results: dict[tuple[str, str], dict[str, float
 
 
 def make_schemas(database: str, wanted: bool) -> None:
-    """This will drop the run's schemas, and make them where they are wanted."""
+    """Drop the run's schemas, and make them where they are wanted."""
     with psycopg.connect(database, autocommit=True) as connection:
         for schema in SCHEMAS:
             connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
@@ -116,7 +116,7 @@ def make_schemas(database: str, wanted: bool) -> None:
 
 
 def perform(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
-    """This will start everything, check the gates, measure, and check that each answer left its row."""
+    """Start everything, check the gates, measure, and check that each answer left its row."""
     portals = stage.portals()
     chosen = options.only.split(",") if options.only else []
     for variant in portals:
@@ -138,7 +138,7 @@ def perform(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> int:
-    """This will run the benchmark and return the exit code."""
+    """Run the benchmark and return the exit code."""
     options = arguments()
     if options.database:
         make_schemas(options.database, wanted=True)

@@ -55,7 +55,7 @@ class Ledger:
 
 
 def perform(started: Scene, mode: str, calls: int, kills: int) -> bool:
-    """This will do it in one mode, print the figures, and tell whether every answer has exactly one row."""
+    """Do it in one mode, print the figures, and tell whether every answer has exactly one row."""
     redis = started.redis() if mode == "stream" else None
     if mode == "stream" and redis is None:
         print("skipped: stream (redis-server is not installed)")
@@ -90,7 +90,7 @@ def perform(started: Scene, mode: str, calls: int, kills: int) -> bool:
 
 
 def compare(mode: str, answered: list[str], database: Path, key_id: str, kills: int) -> bool:
-    """This will hold the ledger against the rows."""
+    """Hold the ledger against the rows."""
     with closing(sqlite3.connect(database, timeout=20)) as connection:
         found = connection.execute("SELECT request_id FROM audit_apicall WHERE actor_id = ?", [key_id])
         rows = Counter(row[0] for row in found)
@@ -105,7 +105,7 @@ def compare(mode: str, answered: list[str], database: Path, key_id: str, kills: 
 
 
 def main() -> int:
-    """This will run the benchmark and return the exit code."""
+    """Run the benchmark and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=5_000)
     parser.add_argument("--kills", type=int, default=20)

@@ -24,7 +24,7 @@ class Cluster:
         self.url = f"postgres://{OWNER}@{HOST}:{self.port}/postgres"
 
     def run(self, program: str, *words: str) -> None:
-        """This will run one of PostgreSQL's programs; they refuse to work for root."""
+        """Run one of PostgreSQL's programs; they refuse to work for root."""
         user = OWNER if os.geteuid() == 0 else None
         words = (program, "-D", str(self.folder / "data"), *words)
         # What a server that is started in the background inherits must not be a pipe: it would never end.
@@ -34,14 +34,14 @@ class Cluster:
             raise Failed(f"{program}: {(self.folder / 'programs.log').read_text()[-1000:]}")
 
     def control(self, verb: str, mode: str = "fast") -> None:
-        """This will start, restart or stop the server and return when that is done."""
+        """Start, restart or stop the server and return when that is done."""
         settings = SETTINGS.format(host=HOST, port=self.port)
         given = [] if verb == "stop" else ["-o", settings, "-l", str(self.folder / "server.log")]
         self.run("pg_ctl", verb, "-w", *(["-m", mode] if verb != "start" else []), *given)
 
 
 def why_not() -> str:
-    """This will say why no server can be started here, or nothing."""
+    """Say why no server can be started here, or nothing."""
     if not (shutil.which("initdb") and shutil.which("pg_ctl")):
         return "initdb and pg_ctl are not on the path"
     if os.geteuid() == 0 and OWNER not in {each.pw_name for each in pwd.getpwall()}:
@@ -51,7 +51,7 @@ def why_not() -> str:
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
-    """This will give a running server and take it away at the end."""
+    """Give a running server and take it away at the end."""
     if reason := why_not():
         raise Failed(f"skipped: {reason}")
     with tempfile.TemporaryDirectory() as folder:

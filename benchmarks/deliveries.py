@@ -53,7 +53,7 @@ TYPE = "bench.backlog"
 
 
 def arguments() -> argparse.Namespace:
-    """This will read the command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--database", default="", metavar="URL")
     parser.add_argument("--rounds", type=int, default=3)
@@ -86,7 +86,7 @@ class Stage:
         self.step("migrate")
 
     def environment(self, broker: str = "") -> dict[str, str]:
-        """This will return the configuration of every process; ``broker`` rings the bell through Celery."""
+        """Return the configuration of every process; ``broker`` rings the bell through Celery."""
         url = f"{self.database}?options=-c%20search_path%3D{SCHEMA}" if self.database else ""
         given = portal_environment(self.scene.folder, url, WEBHOOK_ALLOW_CIDRS="127.0.0.0/8")
         found = {**given, "DJANGO_SETTINGS_MODULE": "integrations_portal.settings"}
@@ -95,17 +95,17 @@ class Stage:
         return {**found, "CELERY_BROKER_URL": broker} if broker else found
 
     def rival(self) -> dict[str, str]:
-        """This will return the configuration of the usual way's workers."""
+        """Return the configuration of the usual way's workers."""
         return self.environment() | ({"RIVAL_PLAIN": "1"} if self.is_plain else {})
 
     def step(self, name: str, broker: str = "", **values: Any) -> dict[str, Any]:
-        """This will run one step of benchmarks/hooks/work.py and return its answer."""
+        """Run one step of benchmarks/hooks/work.py and return its answer."""
         words = ["-m", "benchmarks.hooks.work", name, json.dumps(values)]
         return json.loads(self.scene.run(words, self.environment(broker)))
 
     @contextmanager
     def ours(self, count: int, broker: str = ""):
-        """This will run so many of our workers."""
+        """Run so many of our workers."""
         words = [sys.executable, "manage.py", "worker"]
         yield from self._running(
             [self.scene.start(f"worker{number}", words, self.environment(broker)) for number in range(count)]
@@ -113,7 +113,7 @@ class Stage:
 
     @contextmanager
     def usual(self, count: int, pool: str):
-        """This will run so many Celery workers: processes, more than cores as each waits for commits, or threads."""
+        """Run so many Celery workers: processes, more than cores as each waits for commits, or threads."""
         words = [sys.executable, "-m", "celery", "-A", "benchmarks.hooks.rival", "worker", "-P", pool, "-l", "WARNING"]
         words += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         words += ["-c", str(THREADS if pool == "threads" else PROCESSES)]
@@ -130,7 +130,7 @@ class Stage:
                 self.scene.children.remove(child)
 
     def database_cpu(self) -> float:
-        """This will return the processor seconds of this database's server processes, where the system tells them."""
+        """Return the processor seconds of this database's server processes, where the system tells them."""
         if not self.database:
             return 0.0
         with psycopg.connect(self.database) as connection:
@@ -138,31 +138,31 @@ class Stage:
             return sum(seconds_of(pid) for (pid,) in connection.execute(statement).fetchall())
 
     def received(self) -> list[list[Any]]:
-        """This will return what came: path, webhook-id, moment."""
+        """Return what came: path, webhook-id, moment."""
         return json.loads(get(self.port, "/log").body)
 
     def came(self) -> set[str]:
-        """This will return the webhook-ids that came."""
+        """Return the webhook-ids that came."""
         return {key for _path, key, _at in self.received()}
 
     def flush_redis(self) -> None:
-        """This will empty this run's own Redis."""
+        """Empty this run's own Redis."""
         with suppress(OSError), socket.create_connection((HOST, int(self.redis.rsplit(":", 1)[1][:-2])), 1) as link:
             link.sendall(b"FLUSHALL\r\n")
             link.recv(64)
 
     def count(self) -> int:
-        """This will return how many requests came."""
+        """Return how many requests came."""
         return int(get(self.port, "/count").body)
 
     def reset(self) -> None:
-        """This will empty the queue and what the receiver remembers."""
+        """Empty the queue and what the receiver remembers."""
         get(self.port, "/reset")
         self.step("empty")
 
 
 def seconds_of(pid: int) -> float:
-    """This will return the processor seconds of one process, 0 where the system does not tell."""
+    """Return the processor seconds of one process, 0 where the system does not tell."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -171,7 +171,7 @@ def seconds_of(pid: int) -> float:
 
 
 def wait_for(check: Callable[[], bool], what: str, seconds: float = DRAIN_SECONDS) -> None:
-    """This will return when the check holds, or end the run."""
+    """Return when the check holds, or end the run."""
     deadline = time.monotonic() + seconds
     while not check():
         if time.monotonic() > deadline:
@@ -180,7 +180,7 @@ def wait_for(check: Callable[[], bool], what: str, seconds: float = DRAIN_SECOND
 
 
 def check_received(stage: Stage, slow: bool = False) -> list[list[Any]]:
-    """This will return what came, and end the run unless it is what was accepted, each once."""
+    """Return what came, and end the run unless it is what was accepted, each once."""
     accepted = Counter((key, path) for key, path in stage.step("ids")["accepted"])
     log = stage.received()
     got = Counter((key, path) for path, key, _at in log)
@@ -194,7 +194,7 @@ def check_received(stage: Stage, slow: bool = False) -> list[list[Any]]:
 
 
 def drain(stage: Stage, deliveries: int, children: list[Child]) -> dict[str, float]:
-    """This will wait until a backlog is delivered and recorded; from the first POST to the last record."""
+    """Wait until a backlog is delivered and recorded; from the first POST to the last record."""
     wait_for(lambda: stage.count() >= 1, "nothing came")
     begun, database_begun = sum(child.cpu_seconds() for child in children), stage.database_cpu()
     wait_for(lambda: stage.count() >= deliveries, "the backlog was not delivered")
@@ -212,7 +212,7 @@ def drain(stage: Stage, deliveries: int, children: list[Child]) -> dict[str, flo
 
 
 def backlog(stage: Stage, options: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
-    """This will deliver backlogs, both sides in turn."""
+    """Deliver backlogs, both sides in turn."""
     paths = [[f"/ok{number}", TYPE] for number in range(BACKLOG_ENDPOINTS)]
     stage.step("endpoints", organizations=BACKLOG_OWNERS, paths=paths, url=f"http://{HOST}:{stage.port}")
     found: dict[str, list[dict[str, float]]] = {}
@@ -231,26 +231,26 @@ def backlog(stage: Stage, options: argparse.Namespace) -> dict[str, list[dict[st
 
 
 def percentile(values: list[float], part: float) -> float:
-    """This will return the value that so large a part is at or under."""
+    """Return the value that so large a part is at or under."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
 
 
 def latencies(stage: Stage, sent: dict[str, float], slow: bool = False) -> list[float]:
-    """This will return the milliseconds from each commit to its arrival, of the endpoints that answer."""
+    """Return the milliseconds from each commit to its arrival, of the endpoints that answer."""
     log = check_received(stage, slow)
     return [(at - sent[key]) * 1000 for path, key, at in log if key in sent and path.startswith("/ok")]
 
 
 def healthy(number: int, slow: bool) -> str:
-    """This will return the path of one of 200 endpoints, in a mix with or without slow ones."""
+    """Return the path of one of 200 endpoints, in a mix with or without slow ones."""
     if slow and number < MIX_HANGING:
         return f"/hang{number}"
     return f"/drip{number}" if slow and number < MIX_HANGING + MIX_DRIPPING else f"/ok{number}"
 
 
 def mix(stage: Stage, options: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
-    """This will publish at a steady pace to 200 endpoints, with and without slow ones in turn, each first in turn."""
+    """Publish at a steady pace to 200 endpoints, with and without slow ones in turn, each first in turn."""
     found: dict[str, list[dict[str, float]]] = {}
     for number in range(options.rounds):
         for workers in options.workers:
@@ -261,7 +261,7 @@ def mix(stage: Stage, options: argparse.Namespace) -> dict[str, list[dict[str, f
 
 
 def mix_once(stage: Stage, options: argparse.Namespace, workers: int, slow: bool) -> dict[str, float]:
-    """This will run one mix and return how long those that answer waited for their deliveries."""
+    """Run one mix and return how long those that answer waited for their deliveries."""
     paths = [[healthy(number, slow), f"bench.mix{number}"] for number in range(MIX_ENDPOINTS)]
     stage.reset()
     stage.step("endpoints", organizations=4, paths=paths, url=f"http://{HOST}:{stage.port}")
@@ -277,7 +277,7 @@ def mix_once(stage: Stage, options: argparse.Namespace, workers: int, slow: bool
 
 
 def rest(stage: Stage, options: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
-    """This will publish one event at a time, through Celery and without a broker in turn."""
+    """Publish one event at a time, through Celery and without a broker in turn."""
     found: dict[str, list[dict[str, float]]] = {}
     for _round in range(options.rounds):
         for name, broker in (("through Celery", stage.redis), ("without a broker", "")):
@@ -299,7 +299,7 @@ PARTS = {"backlog": backlog, "mix": mix, "rest": rest}
 
 
 def medians(figures: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """This will return the median of each figure over the rounds."""
+    """Return the median of each figure over the rounds."""
     return {
         name: {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
         for name, rounds in figures.items()
@@ -307,7 +307,7 @@ def medians(figures: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, f
 
 
 def ratios(rounds: dict[str, dict[str, list[dict[str, float]]]]) -> dict[str, float]:
-    """This will return the ratios that engine figures are judged by, each the median of the rounds' own."""
+    """Return the ratios that engine figures are judged by, each the median of the rounds' own."""
     found = {}
     speed, waits = rounds.get("backlog", {}), rounds.get("mix", {})
     for workers in WORKERS:
@@ -324,12 +324,12 @@ def ratios(rounds: dict[str, dict[str, list[dict[str, float]]]]) -> dict[str, fl
 
 
 def of_rounds(key: str, above: list[dict[str, float]], below: list[dict[str, float]]) -> float:
-    """This will return the median of one figure's ratio over rounds that ran side by side."""
+    """Return the median of one figure's ratio over rounds that ran side by side."""
     return statistics.median(one[key] / other[key] for one, other in zip(above, below, strict=True))
 
 
 def show(parts: dict[str, dict[str, dict[str, float]]], compared: dict[str, float]) -> None:
-    """This will print the tables."""
+    """Print the tables."""
     titles = {"backlog": "A backlog", "mix": "200 endpoints at a steady pace", "rest": "One event at rest"}
     for part, rows in parts.items():
         print(f"\n{titles[part]}")
@@ -342,7 +342,7 @@ def show(parts: dict[str, dict[str, dict[str, float]]], compared: dict[str, floa
 
 @contextmanager
 def schema(database: str):
-    """This will make a schema in the given database, and drop it afterwards."""
+    """Make a schema in the given database, and drop it afterwards."""
     if not database:
         yield
         return
@@ -357,7 +357,7 @@ def schema(database: str):
 
 
 def main() -> None:
-    """This will run the parts that were asked for and print what came out."""
+    """Run the parts that were asked for and print what came out."""
     options = arguments()
     with tempfile.TemporaryDirectory() as folder, schema(options.database), scene(Path(folder)) as around:
         stage = Stage(around, options.database)

@@ -21,7 +21,7 @@ from benchmarks.usage_pages import scratch, set_up
 
 
 def arguments() -> argparse.Namespace:
-    """This will read the command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--deliveries", type=int, default=500_000, help="at least 10,000")
     parser.add_argument("--runs", type=int, default=20)
@@ -35,7 +35,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """This will run the benchmark and leave nothing behind."""
+    """Run the benchmark and leave nothing behind."""
     options = arguments()
     with tempfile.TemporaryDirectory() as folder, scratch(options.database):
         set_up(folder, options.database)

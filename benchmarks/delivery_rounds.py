@@ -30,7 +30,7 @@ CHUNK = 5000
 
 
 def deliveries(endpoint: Endpoint, event: Event, count: int, usual: str, rng: random.Random) -> Iterator[Delivery]:
-    """This will give an endpoint's deliveries, oldest first; a few of the oldest are all that is not as usual."""
+    """Give an endpoint's deliveries, oldest first; a few of the oldest are all that is not as usual."""
     first = datetime.now(UTC) - timedelta(days=DAYS)
     step = timedelta(days=DAYS) / count
     others = ["succeeded", "exhausted", "retrying", "errors", "pending"]
@@ -42,7 +42,7 @@ def deliveries(endpoint: Endpoint, event: Event, count: int, usual: str, rng: ra
 
 
 def made(endpoint: Endpoint, event: Event, moment: datetime, status: str, event_type: str) -> Delivery:
-    """This will return one delivery; ``errors`` had one before it succeeded, ``retrying`` had one and waits."""
+    """Return one delivery; ``errors`` had one before it succeeded, ``retrying`` had one and waits."""
     tries = {"errors": 2, "retrying": 3, "exhausted": 10, "succeeded": 1}.get(status, 0)
     has_error = status in ("retrying", "exhausted")
     real = {"errors": "succeeded", "retrying": "pending"}.get(status, status)
@@ -56,7 +56,7 @@ def made(endpoint: Endpoint, event: Event, moment: datetime, status: str, event_
 
 
 def fill(owner: Organization, options: argparse.Namespace) -> dict[str, Endpoint]:
-    """This will store everything and return the endpoints by name."""
+    """Store everything and return the endpoints by name."""
     rng, found = random.Random(2026), {}
     shapes = {**SHAPES, **{f"small {number}": (0.001, "succeeded") for number in range(SMALL_ENDPOINTS)}}
     event = Event.objects.create(
@@ -79,7 +79,7 @@ def fill(owner: Organization, options: argparse.Namespace) -> dict[str, Endpoint
 
 
 def attempt(delivery: Delivery) -> Attempt:
-    """This will return the last attempt of a delivery."""
+    """Return the last attempt of a delivery."""
     moment = delivery.created_at
     return Attempt(
         id=uuid_at(moment), organization_id=delivery.organization_id, delivery=delivery,
@@ -89,7 +89,7 @@ def attempt(delivery: Delivery) -> Attempt:
 
 
 def cases(api: Any, browser: Any, endpoints: dict[str, Endpoint]) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """This will give what is asked, by its name."""
+    """Give what is asked, by its name."""
     here = "/o/acme/settings/integration/"
     yield "page, all endpoints", lambda: browser.get(f"{here}webhooks/")
     filters = [
@@ -111,7 +111,7 @@ def cases(api: Any, browser: Any, endpoints: dict[str, Endpoint]) -> Iterator[tu
 
 
 def run(options: argparse.Namespace) -> bool:
-    """This will fill, measure and print; True where every case was fast enough."""
+    """Fill, measure and print; True where every case was fast enough."""
     call_command("migrate", verbosity=0)
     options.keys = 1
     api, keys, browser = cast(options)

@@ -21,13 +21,13 @@ CALL_TABLE = "SELECT count(*) FROM audit_apicall WHERE actor_id = "
 
 
 def check(condition: bool, what: str) -> None:
-    """This will raise where the condition does not hold."""
+    """Raise where the condition does not hold."""
     if not condition:
         raise Failed(f"a gate failed: {what}")
 
 
 def run_query(stage: Stage, statement: str, parameter: str = "") -> int:
-    """This will return the one figure of a query on the portal's database."""
+    """Return the one figure of a query on the portal's database."""
     url = stage.url("portal")
     values = [parameter] if parameter else []
     if url.startswith("sqlite"):
@@ -40,12 +40,12 @@ def run_query(stage: Stage, statement: str, parameter: str = "") -> int:
 
 
 def rows_of(stage: Stage, key_id: str) -> int:
-    """This will return how many calls of a key are in the log."""
+    """Return how many calls of a key are in the log."""
     return run_query(stage, CALL_TABLE + "%s", key_id)
 
 
 def check_rows(stage: Stage, key_id: str, answered: int, what: str) -> None:
-    """This will wait until every answered call has its row (a stream is drained after the answer), or raise."""
+    """Wait until every answered call has its row (a stream is drained after the answer), or raise."""
     deadline = time.monotonic() + DRAIN_SECONDS
     while (found := rows_of(stage, key_id)) < answered and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -55,7 +55,7 @@ def check_rows(stage: Stage, key_id: str, answered: int, what: str) -> None:
 
 
 def at_once(server: Server, key: str, calls: int) -> Counter[int]:
-    """This will make so many calls at the same moment."""
+    """Make so many calls at the same moment."""
     barrier, statuses = threading.Barrier(calls), Counter()
 
     def call() -> None:
@@ -71,7 +71,7 @@ def at_once(server: Server, key: str, calls: int) -> Counter[int]:
 
 
 def check_variant(stage: Stage, variant: Variant) -> None:
-    """This will try the promises on one of the portal's ways; without Redis a limit holds per process."""
+    """Try the promises on one of the portal's ways; without Redis a limit holds per process."""
     key = stage.make_key(per_minute=LIMIT)
     statuses = at_once(variant.server, key["key"], PARALLEL)
     if variant.name != "alone" or stage.workers == 1:
@@ -96,7 +96,7 @@ def _check_revocation(stage: Stage, variant: Variant) -> None:
 
 
 def count_costs(stage: Stage, variant: Variant) -> dict[str, float]:
-    """This will return SQL statements and Redis round trips of one warm call, one caller at a time.
+    """Return SQL statements and Redis round trips of one warm call, one caller at a time.
 
     Statements are counted on SQLite only (by SQLite itself, on every thread), round trips by what Redis reads; the
     worker that drains the stream reads too, about twice a second.

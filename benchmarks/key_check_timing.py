@@ -26,7 +26,7 @@ MARGIN = 3.0
 
 
 def timings(check: Callable[[str, str], object], texts: dict[str, str], checks: int) -> dict[str, list[float]]:
-    """This will time each text so often, in changing order."""
+    """Time each text so often, in changing order."""
     names = list(texts)
     found: dict[str, list[float]] = {name: [] for name in names}
     gc.disable()
@@ -40,13 +40,13 @@ def timings(check: Callable[[str, str], object], texts: dict[str, str], checks: 
 
 
 def deviation(times: list[float]) -> float:
-    """This will return the standard deviation of one check, from the middle half of the times."""
+    """Return the standard deviation of one check, from the middle half of the times."""
     low, _, high = statistics.quantiles(times, n=4)
     return (high - low) / 1.349
 
 
 def report(found: dict[str, list[float]]) -> int:
-    """This will print the medians and return the exit code."""
+    """Print the medians and return the exit code."""
     for name, times in found.items():
         print(f"{name:14} median {statistics.median(times) * 1e6:8.1f} µs ± {deviation(times) * 1e6:.2f}")
     unknown, wrong = found["unknown id"], found["wrong secret"]
@@ -57,7 +57,7 @@ def report(found: dict[str, list[float]]) -> int:
 
 
 def texts() -> tuple[Callable[[str, str], object], dict[str, str]]:
-    """This will make the database, a key, and the three texts; and return them with the gate's check."""
+    """Make the database, a key, and the three texts; and return them with the gate's check."""
     import django
 
     django.setup()
@@ -79,7 +79,7 @@ def texts() -> tuple[Callable[[str, str], object], dict[str, str]]:
 
 
 def main() -> int:
-    """This will run the benchmark and return the exit code."""
+    """Run the benchmark and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checks", type=int, default=20_000)
     options = parse_options(parser, checks=200)

@@ -36,16 +36,16 @@ class Ledger:
         self.web = self.serve(environment)
 
     def serve(self, environment: dict[str, str]) -> Server:
-        """This will start a web process."""
+        """Start a web process."""
         application = "integrations_portal.wsgi:application"
         return self.stage.scene.serve("web", application, environment, 1, WEB_THREADS)
 
     def link(self, server: Server) -> http.client.HTTPConnection:
-        """This will return a connection to a web process, opened at its first use."""
+        """Return a connection to a web process, opened at its first use."""
         return http.client.HTTPConnection(HOST, server.port, timeout=20)
 
     def publish(self, client_id: str, link: http.client.HTTPConnection) -> int:
-        """This will ask once and return the status, 0 where no answer came."""
+        """Ask once and return the status, 0 where no answer came."""
         body = {"type": TYPE, "id": client_id, "data": {"order_id": client_id, "status": "placed"}}
         started = time.perf_counter()
         try:
@@ -61,7 +61,7 @@ class Ledger:
         return answer.status
 
     def insist(self, client_id: str, link: http.client.HTTPConnection) -> None:
-        """This will ask until the event is accepted, and count what else was answered."""
+        """Ask until the event is accepted, and count what else was answered."""
         for _attempt in range(ATTEMPTS):
             status = self.publish(client_id, link)
             if status == 202:
@@ -70,7 +70,7 @@ class Ledger:
             time.sleep(PAUSE_SECONDS)
 
     def steady(self, per_second: float, seconds: float) -> None:
-        """This will publish at a steady pace, from a few clients, and return when each event is accepted."""
+        """Publish at a steady pace, from a few clients, and return when each event is accepted."""
         waiting: queue.Queue[str] = queue.Queue()
         clients = [threading.Thread(target=self._client, args=(waiting,)) for _ in range(CLIENTS)]
         for client in clients:
@@ -93,11 +93,11 @@ class Ledger:
         link.close()
 
     def p99_ms(self) -> int:
-        """This will return what 99 of 100 acceptances stayed under."""
+        """Return what 99 of 100 acceptances stayed under."""
         return round(percentile(self.seconds, 0.99) * 1000)
 
     def balance(self, repeats_allowed: int, seconds: float = 120.0) -> dict[str, int]:
-        """This will wait until nothing is open, then compare what was accepted with what came."""
+        """Wait until nothing is open, then compare what was accepted with what came."""
 
         def is_over() -> bool:
             with suppress(Failed):

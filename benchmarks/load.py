@@ -42,11 +42,11 @@ class Connection:
         self._received = b""
 
     def send(self) -> None:
-        """This will send the request."""
+        """Send the request."""
         self.socket.sendall(self._request)
 
     def receive(self) -> str:
-        """This will read on and return the status when the answer is whole, or nothing; OSError where it ended."""
+        """Read on and return the status when the answer is whole, or nothing; OSError where it ended."""
         piece = self.socket.recv(262_144)
         if not piece:
             raise ConnectionResetError
@@ -64,7 +64,7 @@ def _length(head: bytes) -> int:
 
 
 def request_bytes(path: str, headers: dict[str, str], method: str = "GET", body: bytes = b"") -> bytes:
-    """This will write a request."""
+    """Write a request."""
     sent = {"Host": HOST, "User-Agent": "benchmark", "Accept": "*/*", **headers}
     if body:
         sent |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
@@ -73,7 +73,7 @@ def request_bytes(path: str, headers: dict[str, str], method: str = "GET", body:
 
 
 def drive(port: int, request: bytes, connections: int, seconds: float, most: int = 0) -> Outcome:
-    """This will keep the connections busy until the time is over, or ``most`` requests were sent."""
+    """Keep the connections busy until the time is over, or ``most`` requests were sent."""
     selector, outcome, statuses = selectors.DefaultSelector(), Outcome(), Counter()
     started = time.perf_counter()
     end = started + min(seconds, LONGEST_SECONDS)
@@ -104,7 +104,7 @@ def drive(port: int, request: bytes, connections: int, seconds: float, most: int
 
 
 def run(port: int, path: str, headers: dict[str, str], connections: int, seconds: float, most: int = 0) -> Outcome:
-    """This will do so in a process of its own."""
+    """Do so in a process of its own."""
     order = {
         "port": port, "request": request_bytes(path, headers).decode(), "connections": connections,
         "seconds": seconds, "most": most,

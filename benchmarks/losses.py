@@ -46,7 +46,7 @@ AT_ONCE = 2
 
 
 def arguments() -> argparse.Namespace:
-    """This will read the command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("fault", choices=PARTS)
     parser.add_argument("--database", default="", metavar="URL")
@@ -61,13 +61,13 @@ def arguments() -> argparse.Namespace:
 
 
 def start_worker(stage: Stage, broker: str = "", **variables: str) -> Child:
-    """This will start one worker with short leases."""
+    """Start one worker with short leases."""
     environment = {**stage.environment(broker), **FAULTS, **variables}
     return stage.scene.start("worker", [sys.executable, "manage.py", "worker"], environment)
 
 
 def under_load(ledger: Ledger, seconds: float, disturb: Callable[[threading.Event], int]) -> int:
-    """This will publish at a steady pace while ``disturb`` does its work, and return what that counted.
+    """Publish at a steady pace while ``disturb`` does its work, and return what that counted.
 
     ``disturb`` runs on this thread: what it starts would end with another one.
     """
@@ -92,7 +92,7 @@ def under_load(ledger: Ledger, seconds: float, disturb: Callable[[threading.Even
 
 
 def kill(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
-    """This will kill a random one of two workers again and again."""
+    """Kill a random one of two workers again and again."""
     ledger = Ledger(stage)
     workers = [start_worker(stage) for _ in range(2)]
 
@@ -110,7 +110,7 @@ def kill(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def redis(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
-    """This will flush Redis again and again and stop it for a while."""
+    """Flush Redis again and again and stop it for a while."""
     if not stage.redis:
         raise Failed("skipped: redis-server is not installed")
     ledger = Ledger(stage, REDIS_URL=stage.redis, CELERY_BROKER_URL=stage.redis)
@@ -137,7 +137,7 @@ def redis(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def points(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
-    """This will let a process die at each point, again and again, and others finish."""
+    """Let a process die at each point, again and again, and others finish."""
     ledger = Ledger(stage)
     link = ledger.link(ledger.web)
     chosen = options.at.split(",") if options.at else [*WORKER_POINTS, *WEB_POINTS]
@@ -158,7 +158,7 @@ def points(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def die_accepting(ledger: Ledger, point: str, runs: int) -> None:
-    """This will let web processes die while they accept; each event is then asked for once more at another one."""
+    """Let web processes die while they accept; each event is then asked for once more at another one."""
     link = ledger.link(ledger.web)
     for run in range(runs):
         dying = ledger.serve({**ledger.stage.environment(), **FAULTS, "PORTAL_CRASH_AT": point})
@@ -169,7 +169,7 @@ def die_accepting(ledger: Ledger, point: str, runs: int) -> None:
 
 
 def frozen(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
-    """This will stop a worker, publish, and kill it, again and again."""
+    """Stop a worker, publish, and kill it, again and again."""
     ledger, worker, slowest = Ledger(stage), start_worker(stage, stage.redis), 0.0
     link = ledger.link(ledger.web)
     for run in range(options.runs):
@@ -192,7 +192,7 @@ def frozen(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
 
 @contextmanager
 def nobody_writes(stage: Stage):
-    """This will keep SQLite's writers out: one that is frozen while it writes would keep everybody else waiting."""
+    """Keep SQLite's writers out: one that is frozen while it writes would keep everybody else waiting."""
     if stage.database:
         yield
         return
@@ -203,7 +203,7 @@ def nobody_writes(stage: Stage):
 
 
 def restart(stage: Stage, options: argparse.Namespace, server: Cluster) -> dict[str, Any]:
-    """This will restart PostgreSQL as a power cut would."""
+    """Restart PostgreSQL as a power cut would."""
     ledger = Ledger(stage)
     workers = [start_worker(stage) for _ in range(2)]
 
@@ -222,7 +222,7 @@ def restart(stage: Stage, options: argparse.Namespace, server: Cluster) -> dict[
 
 
 def busy(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
-    """This will let people look at pages while events are accepted and delivered."""
+    """Let people look at pages while events are accepted and delivered."""
     ledger = Ledger(stage)
     for _number in range(2):
         start_worker(stage)
@@ -267,7 +267,7 @@ PARTS: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """This will set the stage and run one part."""
+    """Set the stage and run one part."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         more = []
@@ -284,7 +284,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """This will run one of them and print what came out."""
+    """Run one of them and print what came out."""
     options = arguments()
     started = time.monotonic()
     found = {**run(options), "took_s": round(time.monotonic() - started)}

@@ -20,7 +20,7 @@ from benchmarks.usage_pages import scratch, set_up
 
 
 def arguments() -> argparse.Namespace:
-    """This will read the command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000, help="in each long table, at most 5,000,000")
     parser.add_argument("--runs", type=int, default=20)
@@ -30,7 +30,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """This will run the benchmark and leave nothing behind."""
+    """Run the benchmark and leave nothing behind."""
     options = arguments()
     if not (1000 <= options.rows <= 5_000_000 and 1 <= options.runs <= 1000):
         raise SystemExit("Keep to 1,000 to 5,000,000 rows and 1,000 runs.")

@@ -25,7 +25,7 @@ FIRST = 1_700_000_000_000
 
 
 def run(options: argparse.Namespace) -> bool:
-    """This will fill, ask and print; False where a page is slower than it should be."""
+    """Fill, ask and print; False where a page is slower than it should be."""
     call_command("migrate", verbosity=0)
     started = time.perf_counter()
     samples = fill(options.rows)
@@ -44,12 +44,12 @@ def run(options: argparse.Namespace) -> bool:
 
 
 def end() -> None:
-    """This will close what the run opened."""
+    """Close what the run opened."""
     connections.close_all()
 
 
 def fill(rows: int) -> dict[str, Any]:
-    """This will make the organizations and one row of each table by the portal, then multiply that row."""
+    """Make the organizations and one row of each table by the portal, then multiply that row."""
     organizations = [Organization.objects.create(name=f"Org {n}", slug=f"org-{n}") for n in range(ORGANIZATIONS)]
     endpoint, _secret = actions.create_endpoint(
         actor=system(organizations[0].pk), url="https://hooks.example.com/in", event_types=["*"]
@@ -87,7 +87,7 @@ def fill(rows: int) -> dict[str, Any]:
 
 
 def number_organizations(organizations: list[Organization]) -> None:
-    """This will make a table from which the n-th row takes its organization."""
+    """Make a table from which the n-th row takes its organization."""
     kind = "uuid" if connection.vendor == "postgresql" else "char(32)"
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE TABLE numbered (number integer PRIMARY KEY, id {kind})")
@@ -97,7 +97,7 @@ def number_organizations(organizations: list[Organization]) -> None:
 
 
 def multiply(model: Any, row: Any, rows: int, values: dict[str, str]) -> None:
-    """This will insert so many copies of a row, each with an id of its own and what ``values`` say, as SQL of n."""
+    """Insert so many copies of a row, each with an id of its own and what ``values`` say, as SQL of n."""
     columns = [field.column for field in model._meta.concrete_fields]
     own = {
         "id": row_id("n"),
@@ -119,24 +119,24 @@ def multiply(model: Any, row: Any, rows: int, values: dict[str, str]) -> None:
 
 
 def row_id(number: str) -> str:
-    """This will return SQL for the UUID v7 of the n-th row: time first, so ids grow with n."""
+    """Return SQL for the UUID v7 of the n-th row: time first, so ids grow with n."""
     if connection.vendor == "postgresql":
         return f"(lpad(to_hex({FIRST} + {number}), 12, '0') || '70008000' || lpad(to_hex({number}), 12, '0'))::uuid"
     return f"(printf('%%012x', {FIRST} + {number}) || '70008000' || printf('%%012x', {number}))"
 
 
 def id_of(number: int) -> str:
-    """This will return the same in Python."""
+    """Return the same in Python."""
     return f"{FIRST + number:012x}70008000{number:012x}"
 
 
 def text_of(start: str, number: str) -> str:
-    """This will return SQL for a text that ends with a number."""
+    """Return SQL for a text that ends with a number."""
     return f"({start} || CAST({number} AS text))"
 
 
 def signed_in() -> Client:
-    """This will return the browser of an operator who passed the second step."""
+    """Return the browser of an operator who passed the second step."""
     olga = User.objects.create_superuser("olga@vendor.example", "correct horse battery", name="Olga")
     Authenticator.objects.create(user=olga, type=Authenticator.Type.TOTP, data={"secret": "x"})
     client = Client()
@@ -149,7 +149,7 @@ def signed_in() -> Client:
 
 
 def pages(samples: dict[str, Any]) -> list[tuple[str, str]]:
-    """This will name what is asked: lists, far pages, filters that match much and nothing, searches, single rows."""
+    """Name what is asked: lists, far pages, filters that match much and nothing, searches, single rows."""
     slug = samples["organization"]
     found = [("operators' first page", "/admin/"), ("organizations, searched", "/admin/orgs/organization/?q=org-4")]
     for model, address in ((Delivery, "webhooks/delivery"), (Event, "webhooks/event"), (ApiCall, "audit/apicall"),
@@ -200,7 +200,7 @@ def searches(samples: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def asked(browser: Client, path: str, text: str = "") -> tuple[float, float]:
-    """This will return how long a page, or a search for a text, took, and this process computed for it, in ms.
+    """Return how long a page, or a search for a text, took, and this process computed for it, in ms.
 
     The second hardly depends on what else the machine does; on SQLite the database is in it.
     """

@@ -48,7 +48,7 @@ def secret_bytes(letter: bytes) -> str:
 
 
 def free_port() -> int:
-    """This will return a port that nobody listens on at this moment."""
+    """Return a port that nobody listens on at this moment."""
     with socket.create_server((HOST, 0)) as listener:
         return listener.getsockname()[1]
 
@@ -74,7 +74,7 @@ class Child:
     log: Path
 
     def stop(self, hard: bool = False) -> None:
-        """This will end it and what it started: patiently, or at once."""
+        """End it and what it started: patiently, or at once."""
         if self.process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL if hard else signal.SIGTERM)
@@ -85,15 +85,15 @@ class Child:
         self.process.wait()
 
     def freeze(self) -> None:
-        """This will stop the whole group where it is; only the end comes after that."""
+        """Stop the whole group where it is; only the end comes after that."""
         os.killpg(self.process.pid, signal.SIGSTOP)
 
     def last_words(self) -> str:
-        """This will return the end of its log."""
+        """Return the end of its log."""
         return self.log.read_text(errors="replace")[-2000:]
 
     def members(self) -> list[int]:
-        """This will return the ids of the processes of its group (Linux; elsewhere none)."""
+        """Return the ids of the processes of its group (Linux; elsewhere none)."""
         found = []
         for entry in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
@@ -103,7 +103,7 @@ class Child:
         return found
 
     def cpu_seconds(self) -> float:
-        """This will return the processor time that its group has used so far, or 0 where the system does not say."""
+        """Return the processor time that its group has used so far, or 0 where the system does not say."""
         ticks = 0
         for pid in self.members():
             with contextlib.suppress(OSError):
@@ -120,7 +120,7 @@ class Scene:
     children: list[Child] = field(default_factory=list)
 
     def start(self, name: str, words: list[str], environment: dict[str, str]) -> Child:
-        """This will start a program; what it prints goes to a file in the folder."""
+        """Start a program; what it prints goes to a file in the folder."""
         log = self.folder / f"{name}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
@@ -131,7 +131,7 @@ class Scene:
         return self.children[-1]
 
     def run(self, words: list[str], environment: dict[str, str]) -> str:
-        """This will run a Python program to its end and return what it printed."""
+        """Run a Python program to its end and return what it printed."""
         done = subprocess.run(
             [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900
         )
@@ -142,7 +142,7 @@ class Scene:
     def serve(
         self, name: str, application: str, environment: dict[str, str], workers: int, threads: int, port: int = 0
     ) -> "Server":
-        """This will start granian and return when it answers."""
+        """Start granian and return when it answers."""
         port = port or free_port()
         words = [
             sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port),
@@ -154,7 +154,7 @@ class Scene:
         return server
 
     def redis(self) -> tuple[Child, str] | None:
-        """This will start a Redis of this run alone and return it with its address, or None where none is installed."""
+        """Start a Redis of this run alone and return it with its address, or None where none is installed."""
         if shutil.which("redis-server") is None:
             return None
         port = free_port()
@@ -164,7 +164,7 @@ class Scene:
         return child, f"redis://{HOST}:{port}/0"
 
     def wait_until(self, check: Callable[[], bool], what: str, child: Child) -> None:
-        """This will return when the check holds, or raise with the end of the child's log."""
+        """Return when the check holds, or raise with the end of the child's log."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and child.process.poll() is None:
             if check():
@@ -192,7 +192,7 @@ class Answer:
 
 
 def get(port: int, path: str, headers: dict[str, str] | None = None, method: str = "GET", body: bytes = b"") -> Answer:
-    """This will make one call on a connection of its own."""
+    """Make one call on a connection of its own."""
     connection = http.client.HTTPConnection(HOST, port, timeout=20)
     try:
         connection.request(method, path, body=body or None, headers=headers or {})
@@ -214,7 +214,7 @@ def _connects(port: int) -> bool:
 
 @contextlib.contextmanager
 def scene(folder: Path) -> Iterator[Scene]:
-    """This will give a scene, and stop all that was started in it whatever happens."""
+    """Give a scene, and stop all that was started in it whatever happens."""
     found = Scene(folder)
     try:
         yield found
@@ -224,13 +224,13 @@ def scene(folder: Path) -> Iterator[Scene]:
 
 
 def plain_environment(**variables: str) -> dict[str, str]:
-    """This will return an environment with nothing of the caller's but the ways to programs and packages."""
+    """Return an environment with nothing of the caller's but the ways to programs and packages."""
     names = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "PYTHONPATH")
     return {**{name: os.environ[name] for name in names if name in os.environ}, **variables}
 
 
 def portal_environment(folder: Path, database: str, **variables: str) -> dict[str, str]:
-    """This will return the whole configuration of a portal of this run."""
+    """Return the whole configuration of a portal of this run."""
     return plain_environment(
         DJANGO_SETTINGS_MODULE="benchmarks.portal.settings",
         SECRET_KEY="a-secret-key-of-a-benchmark-and-of-nothing-else",

@@ -36,7 +36,7 @@ class Variant:
     key_id: str = ""
 
     def cpu_seconds(self) -> float:
-        """This will return the processor time of everything that works for this variant."""
+        """Return the processor time of everything that works for this variant."""
         return sum(child.cpu_seconds() for child in (self.server.child, *self.beside))
 
 
@@ -52,7 +52,7 @@ class Stage:
     threads: int
 
     def url(self, name: str) -> str:
-        """This will return the database of one side: a file, or a schema of the given PostgreSQL database."""
+        """Return the database of one side: a file, or a schema of the given PostgreSQL database."""
         if not self.database:
             return f"sqlite:///{self.scene.folder}/{name}.sqlite3"
         joint = "&" if "?" in self.database else "?"
@@ -61,7 +61,7 @@ class Stage:
     # The rivals
 
     def rivals(self) -> list[Variant]:
-        """This will prepare and start every rival whose package is installed."""
+        """Prepare and start every rival whose package is installed."""
         environment = plain_environment(
             DATABASE_URL=self.url("rivals"),
             REDIS_URL=self.redis_url,
@@ -81,24 +81,24 @@ class Stage:
     # The portal
 
     def environment(self, name: str) -> dict[str, str]:
-        """This will return the configuration of one of the portal's ways."""
+        """Return the configuration of one of the portal's ways."""
         redis = {} if name == "alone" else {"REDIS_URL": self.redis_url}
         log = "stream" if name == "stream" else "strict"
         folder = Path(self.scene.folder)
         return portal_environment(folder, self.url("portal"), API_CALL_LOG=log, AUTH_FAILURES_PER_MINUTE="0", **redis)
 
     def manage(self, *words: str) -> str:
-        """This will run a command of the portal."""
+        """Run a command of the portal."""
         return self.scene.run(["manage.py", *words], self.environment("strict" if self.redis_url else "alone"))
 
     def make_key(self, scopes: str = "users:read", per_minute: int = NO_LIMIT_IN_SIGHT) -> dict[str, str]:
-        """This will make a key with two windows, wide ones unless said otherwise."""
+        """Make a key with two windows, wide ones unless said otherwise."""
         words = ["create_api_key", "--org", "acme", "--type", "internal", "--name", "Benchmark", "--scopes", scopes]
         limits = ["--per-minute", str(per_minute), "--per-hour", str(NO_LIMIT_IN_SIGHT), "--json"]
         return json.loads(self.manage(*words, *limits))
 
     def portals(self) -> list[Variant]:
-        """This will prepare the portal and start it in each way that this machine allows."""
+        """Prepare the portal and start it in each way that this machine allows."""
         self.manage("migrate", "--verbosity", "0")
         email = "ada@acme.example"
         self.manage("create_organization", "--name", "Acme", "--slug", "acme", "--owner-email", email)

@@ -28,7 +28,7 @@ SCHEMA = "benchmark_usage"
 
 
 def arguments() -> argparse.Namespace:
-    """This will read the command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=5_000_000, help="counted in the rollups, at most 50,000,000")
     parser.add_argument("--keys", type=int, default=20)
@@ -41,7 +41,7 @@ def arguments() -> argparse.Namespace:
 
 @contextlib.contextmanager
 def scratch(url: str) -> Iterator[None]:
-    """This will make a schema where a PostgreSQL database is named, and drop it at the end."""
+    """Make a schema where a PostgreSQL database is named, and drop it at the end."""
     if not url:
         yield
         return
@@ -55,7 +55,7 @@ def scratch(url: str) -> Iterator[None]:
 
 
 def set_up(folder: str, url: str) -> None:
-    """This will set Django up as in production, on a database of this run's own and without Redis."""
+    """Set Django up as in production, on a database of this run's own and without Redis."""
     for name in ("REDIS_URL", "CELERY_BROKER_URL"):
         os.environ.pop(name, None)
     os.environ.update(
@@ -76,7 +76,7 @@ def set_up(folder: str, url: str) -> None:
 
 
 def main() -> None:
-    """This will run the benchmark and leave nothing behind."""
+    """Run the benchmark and leave nothing behind."""
     options = arguments()
     if not (1 <= options.keys <= 1000 and 1 <= options.days <= 400 and 1 <= options.calls <= 50_000_000):
         raise SystemExit("Keep to at most 1,000 keys, 400 days and 50,000,000 calls.")

@@ -27,7 +27,7 @@ CHUNK = 2000
 
 
 def rows(rng: random.Random, keys: list[Any], options: argparse.Namespace, now: datetime) -> Iterator[dict[str, Any]]:
-    """This will give the figures by hour: each key on each route, mostly answered, from one address or two."""
+    """Give the figures by hour: each key on each route, mostly answered, from one address or two."""
     first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=24 * options.days - 1)
     each = options.calls / (options.keys * options.days * 24 * len(ROUTES) * 2.1)
     for number in range(24 * options.days):
@@ -45,7 +45,7 @@ def rows(rng: random.Random, keys: list[Any], options: argparse.Namespace, now: 
 
 
 def fill(keys: list[Any], options: argparse.Namespace, now: datetime) -> tuple[int, int]:
-    """This will store the figures by hour and their sums by day, and return the number of rows and calls."""
+    """Store the figures by hour and their sums by day, and return the number of rows and calls."""
     rng = random.Random(2026)
     counted = {}
     for row in rows(rng, keys, options, now):
@@ -59,7 +59,7 @@ def fill(keys: list[Any], options: argparse.Namespace, now: datetime) -> tuple[i
 
 
 def cast(options: argparse.Namespace) -> tuple[Any, list[Any], Any]:
-    """This will make an organization, its keys with the text of the last one, and a browser of its owner."""
+    """Make an organization, its keys with the text of the last one, and a browser of its owner."""
     acme = Organization.objects.create(name="Acme", slug="acme")
     owner = User.objects.create_user("owner@acme.example", secrets.token_urlsafe(16), name="Ada")
     Membership.objects.create(organization=acme, user=owner, role=Role.OWNER)
@@ -74,7 +74,7 @@ def cast(options: argparse.Namespace) -> tuple[Any, list[Any], Any]:
 
 
 def cases(api: Any, browser: Any, keys: list[Any]) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """This will give what is asked, by its name."""
+    """Give what is asked, by its name."""
     here, one = "/o/acme/settings/integration/", keys[0].public_id
     since = (datetime.now(UTC) - timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
     for query in ("", "?interval=day", f"?since={since}"):
@@ -86,7 +86,7 @@ def cases(api: Any, browser: Any, keys: list[Any]) -> Iterator[tuple[str, Callab
 
 
 def measure(ask: Callable[[], Any], runs: int) -> tuple[float, float]:
-    """This will return the median and the 95th percentile in ms, after two calls that warm up."""
+    """Return the median and the 95th percentile in ms, after two calls that warm up."""
     taken = []
     for number in range(runs + 2):
         started = time.perf_counter()
@@ -99,7 +99,7 @@ def measure(ask: Callable[[], Any], runs: int) -> tuple[float, float]:
 
 
 def run(options: argparse.Namespace) -> bool:
-    """This will fill, measure and print; True where every case was fast enough."""
+    """Fill, measure and print; True where every case was fast enough."""
     call_command("migrate", verbosity=0)
     api, keys, browser = cast(options)
     count, calls = fill(keys, options, datetime.now(UTC))
@@ -116,6 +116,6 @@ def run(options: argparse.Namespace) -> bool:
 
 
 def end() -> None:
-    """This will write what waits and let go of the database."""
+    """Write what waits and let go of the database."""
     call_writer.stop()
     connections.close_all()

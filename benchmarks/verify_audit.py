@@ -28,7 +28,7 @@ CHANGES = {"name": ["Production", "Production server"], "scopes": [["users:read"
 
 
 def arguments() -> argparse.Namespace:
-    """This will read the command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--changes", type=int, default=200_000)
     parser.add_argument("--least", type=int, default=50_000, help="rows a second that are to be verified")
@@ -37,7 +37,7 @@ def arguments() -> argparse.Namespace:
 
 
 def set_up(folder: str, url: str) -> None:
-    """This will set Django up as in production, on a database of this run's own and without Redis."""
+    """Set Django up as in production, on a database of this run's own and without Redis."""
     for name in ("REDIS_URL", "CELERY_BROKER_URL"):
         os.environ.pop(name, None)
     joint = "&" if "?" in url else "?"
@@ -55,12 +55,12 @@ def set_up(folder: str, url: str) -> None:
 
 
 def load(name: str) -> Any:
-    """This will import a module of the portal, which Django must have been set up for."""
+    """Import a module of the portal, which Django must have been set up for."""
     return importlib.import_module(name)
 
 
 def fill(organization: Any, count: int) -> None:
-    """This will write changes as the portal writes them, many in a transaction."""
+    """Write changes as the portal writes them, many in a transaction."""
     models = load("apps.audit.models")
     for start in range(0, count, 5000):
         models.AuditEntry.objects.bulk_create(
@@ -79,7 +79,7 @@ def fill(organization: Any, count: int) -> None:
 
 
 def timed(what: str, count: int, work: Any) -> tuple[Any, float]:
-    """This will run something and print the rows a second, by the clock and by this process's processor time."""
+    """Run something and print the rows a second, by the clock and by this process's processor time."""
     began, worked = time.perf_counter(), time.process_time()
     result = work()
     rate, own = count / (time.perf_counter() - began), count / (time.process_time() - worked)
@@ -88,7 +88,7 @@ def timed(what: str, count: int, work: Any) -> tuple[Any, float]:
 
 
 def export(organization: Any) -> bytes:
-    """This will write the changes as the export does, without the API around it."""
+    """Write the changes as the export does, without the API around it."""
     shared = load("tests.audit.chains")
     models, writing, chain = load("apps.audit.models"), load("apps.audit.writing"), load("apps.audit.chain")
     seals = models.Seal.objects.filter(organization=organization).select_related("entry").order_by("seq")
@@ -97,7 +97,7 @@ def export(organization: Any) -> bytes:
 
 
 def main() -> int:
-    """This will fill, seal, verify and print."""
+    """Fill, seal, verify and print."""
     asked = arguments()
     with tempfile.TemporaryDirectory() as folder, scratch(asked.database):
         set_up(folder, asked.database)

@@ -42,7 +42,7 @@ class Backup:
 
 
 def back_up(target: Path) -> Backup:
-    """This will write the copy, readable by its owner only. Raises PortalError with what to do."""
+    """Write the copy, readable by its owner only. Raises PortalError with what to do."""
     kinds = {"sqlite": _copy_sqlite, "postgresql": dump_postgresql}
     if os.path.isdir(target):  # unlike Path.is_dir, no error where a folder above may not be entered
         target /= f"portal-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.{ENDS[connection.vendor]}"
@@ -52,7 +52,7 @@ def back_up(target: Path) -> Backup:
 
 
 def keep_newest(folder: Path, count: int) -> list[Path]:
-    """This will remove all but the newest backups that got their names here, and return those that went."""
+    """Remove all but the newest backups that got their names here, and return those that went."""
     named = sorted(path for path in folder.iterdir() if NAMED_HERE.fullmatch(path.name))
     for path in folder.iterdir():
         found = PARTIAL.fullmatch(path.name)

@@ -14,7 +14,7 @@ SILENCE_SECONDS = 5
 
 
 def make_app() -> Celery:
-    """This will return the app, with the broker from Django's settings."""
+    """Return the app, with the broker from Django's settings."""
     # kombu has a name of its own for a Redis behind a socket.
     broker = re.sub(r"^unix://", "redis+socket://", settings.CELERY_BROKER_URL).replace("?db=", "?virtual_host=")
     made = Celery("integrations_portal", set_as_current=True)

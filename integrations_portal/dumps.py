@@ -38,7 +38,7 @@ LIBPQ = {option.keyword.decode(): option.envvar.decode() for option in pq.Connin
 
 
 def dump_postgresql(target: Path) -> None:
-    """This will write a dump in pg_dump's custom format. Raises PortalError with what to do."""
+    """Write a dump in pg_dump's custom format. Raises PortalError with what to do."""
     program = shutil.which("pg_dump")
     if program is None:
         raise PortalError(NO_PROGRAM)

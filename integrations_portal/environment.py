@@ -25,7 +25,7 @@ FALSE_WORDS = {"0", "false", "no", "off", ""}
 
 
 class Environment(environ.FileAwareEnv):
-    """This will read variables and raise ImproperlyConfigured, naming the variable, when one is wrong."""
+    """Read variables and raise ImproperlyConfigured, naming the variable, when one is wrong."""
 
     # Without its cache: a value must not outlive the file or variable that it came from.
     ENVIRON = FileAwareMapping(cache=False)
@@ -67,7 +67,7 @@ class Environment(environ.FileAwareEnv):
         return value
 
     def flag(self, name: str, default: bool) -> bool:
-        """This will return a boolean; anything but the usual words for yes and no is an error."""
+        """Return a boolean; anything but the usual words for yes and no is an error."""
         value = self.text(name, "1" if default else "0").lower()
         if value in TRUE_WORDS:
             return True
@@ -76,7 +76,7 @@ class Environment(environ.FileAwareEnv):
         raise ImproperlyConfigured(f"{name} must be true or false, not {value!r}.")
 
     def whole(self, name: str, default: int, low: int, high: int) -> int:
-        """This will return a whole number between low and high, both included."""
+        """Return a whole number between low and high, both included."""
         value = self.text(name, str(default))
         if not re.fullmatch(r"-?[0-9]{1,12}", value) or not low <= int(value) <= high:
             raise ImproperlyConfigured(f"{name} must be a whole number from {low} to {high}, not {value!r}.")
@@ -91,11 +91,11 @@ class Environment(environ.FileAwareEnv):
         raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
 
     def words(self, name: str, default: str = "") -> list[str]:
-        """This will return the comma-separated parts, empty ones left out."""
+        """Return the comma-separated parts, empty ones left out."""
         return [part.strip() for part in self.text(name, default).split(",") if part.strip()]
 
     def contact(self, name: str) -> str:
-        """This will return the address of a page (https) or of a mailbox as a link, or nothing."""
+        """Return the address of a page (https) or of a mailbox as a link, or nothing."""
         value = self.text(name)
         if not value or re.fullmatch(r"https://[^\s\"'<>]+", value):
             return value
@@ -108,7 +108,7 @@ class Environment(environ.FileAwareEnv):
         return tuple(_plain(_network(name, word)) for word in self.words(name))
 
     def networks_with_ports(self, name: str) -> tuple[tuple[Network, int | None], ...]:
-        """This will return pairs (network, port or None) from ``cidr`` or ``cidr:port`` (IPv6: ``[cidr]:port``)."""
+        """Return pairs (network, port or None) from ``cidr`` or ``cidr:port`` (IPv6: ``[cidr]:port``)."""
         pairs = []
         for word in self.words(name):
             match = re.fullmatch(
@@ -124,7 +124,7 @@ class Environment(environ.FileAwareEnv):
         return tuple(pairs)
 
     def key_ring(self, name: str) -> dict[str, bytes]:
-        """This will return ``{id: 32 bytes}`` from ``id:base64,…``; the first one is current."""
+        """Return ``{id: 32 bytes}`` from ``id:base64,…``; the first one is current."""
         ring: dict[str, bytes] = {}
         for word in self.words(name):
             key_id, separator, encoded = word.partition(":")
@@ -135,7 +135,7 @@ class Environment(environ.FileAwareEnv):
         return ring
 
     def seconds(self, name: str, default: str) -> tuple[int, ...]:
-        """This will return whole seconds, comma separated."""
+        """Return whole seconds, comma separated."""
         values = self.words(name, default)
         if not values or not all(re.fullmatch(r"[0-9]{1,7}", value) and int(value) for value in values):
             raise ImproperlyConfigured(
@@ -144,7 +144,7 @@ class Environment(environ.FileAwareEnv):
         return tuple(int(value) for value in values)
 
     def limits(self, name: str, default: str) -> dict[str, int]:
-        """This will return ``{"minute": n, "hour": n}`` from ``n/minute,n/hour``; a window left out is not limited."""
+        """Return ``{"minute": n, "hour": n}`` from ``n/minute,n/hour``; a window left out is not limited."""
         found: dict[str, int] = {}
         for word in self.words(name, default):
             match = re.fullmatch(r"([0-9]{1,9})/(minute|hour)", word)
@@ -157,7 +157,7 @@ class Environment(environ.FileAwareEnv):
 
 
 def decode_key(name: str, encoded: str, is_current: bool = True) -> bytes:
-    """This will return the 32 bytes behind a base64 text, or raise ImproperlyConfigured naming the variable."""
+    """Return the 32 bytes behind a base64 text, or raise ImproperlyConfigured naming the variable."""
     try:
         key = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):

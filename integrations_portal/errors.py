@@ -35,7 +35,7 @@ WRONG_HOST = (
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """This will answer what Django itself found wrong with a request, such as its host or its size."""
+    """Answer what Django itself found wrong with a request, such as its host or its size."""
     if isinstance(exception, PortalError):
         return answer_error(request, exception, minimal=True)
     if isinstance(exception, RequestDataTooBig):
@@ -45,23 +45,23 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """This will answer 403."""
+    """Answer 403."""
     return answer_error(request, PortalError(_("You may not do this."), "forbidden"))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """This will answer 404."""
+    """Answer 404."""
     return answer_error(request, NotFound())
 
 
 def too_many_tries(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """This will answer 429; allauth calls it by its name in the URL configuration."""
+    """Answer 429; allauth calls it by its name in the URL configuration."""
     headers = {"Retry-After": str(USUAL_WAIT_SECONDS)}
     return answer_error(request, PortalError(_("That was too fast."), "rate_limited", headers=headers))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """This will answer a form without its token, and give its values back where the browser says it was our own page.
+    """Answer a form without its token, and give its values back where the browser says it was our own page.
 
     ``Sec-Fetch-Site`` cannot be set by a script, so what another site made the browser send is never offered again.
     """
@@ -80,7 +80,7 @@ def _is_secret(name: str) -> bool:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """This will answer an unexpected error with nothing but the request id; 503 where the database is away."""
+    """Answer an unexpected error with nothing but the request id; 503 where the database is away."""
     if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
         headers = {"Retry-After": str(DATABASE_AWAY_SECONDS)}
         message = "The service is unavailable for a moment. Try again."
@@ -91,7 +91,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def answer_error(
     request: HttpRequest, error: PortalError, name: str = "", context: Any = None, minimal: bool = False
 ) -> HttpResponse:
-    """This will answer an error as JSON on the API, else as a page.
+    """Answer an error as JSON on the API, else as a page.
 
     ``name``: the template, where it is not the status. ``minimal``: without the frame, which reads the session.
     """

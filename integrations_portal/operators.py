@@ -56,17 +56,17 @@ class OperatorSite(AdminSite):
     enable_nav_sidebar = True
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """This will leave out what ``LEFT_OUT`` names, for libraries register their models by themselves."""
+        """Leave out what ``LEFT_OUT`` names, for libraries register their models by themselves."""
         models = model_or_iterable if isinstance(model_or_iterable, Iterable) else [model_or_iterable]
         ours = [model for model in models if model._meta.label not in LEFT_OUT]
         super().register(ours, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """This will let active operators in whose session passed the second step."""
+        """Let active operators in whose session passed the second step."""
         return operator_session.is_operator_at_work(cast(PortalRequest, request))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """This will send operators to the one sign-in page, then to whatever is missing of the second step.
+        """Send operators to the one sign-in page, then to whatever is missing of the second step.
 
         Django's own sign-in page knows neither two-step nor limits.
         """
@@ -87,45 +87,45 @@ class OperatorSite(AdminSite):
 
     @method_decorator(require_POST)
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """This will sign out as the portal's own pages do."""
+        """Sign out as the portal's own pages do."""
         get_adapter(request).logout(request)
         return redirect("account_login")
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """This will lead to the one page where passwords are changed."""
+        """Lead to the one page where passwords are changed."""
         return redirect("account_change_password")
 
     def password_change_done(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """This will lead to the same page: nothing ends here."""
+        """Lead to the same page: nothing ends here."""
         return redirect("account_change_password")
 
     def get_urls(self) -> list[Any]:
-        """This will put the pages that are of no model in front of the lists."""
+        """Put the pages that are of no model in front of the lists."""
         pages = {"find": self.find, "jobs": self.jobs}
         own = [path(f"{name}/", self.admin_view(view), name=name) for name, view in pages.items()]
         return [*own, *super().get_urls()]
 
     def find(self, request: HttpRequest) -> HttpResponse:
-        """This will search all lists for what a customer named."""
+        """Search all lists for what a customer named."""
         return find_view(request, self.each_context(request))
 
     def meaning_of(self, code: str) -> str:
-        """This will say what an error code of the API means and what to do; nothing for one that is no longer known."""
+        """Say what an error code of the API means and what to do; nothing for one that is no longer known."""
         known = ERROR_CODES.get(code)
         return f"{known.text} {known.advice}".strip() if known else ""
 
     def jobs(self, request: HttpRequest) -> HttpResponse:
-        """This will show the workers' periodic jobs."""
+        """Show the workers' periodic jobs."""
         return jobs.page(request, self.each_context(request))
 
     def get_app_list(self, request: Any, app_label: str | None = None) -> list[Any]:
-        """This will list the page of jobs behind the lists of rows."""
+        """List the page of jobs behind the lists of rows."""
         page = {"name": _("Periodic jobs"), "object_name": "Job", "perms": {"view": True}, "view_only": True,
                 "admin_url": reverse("admin:jobs"), "add_url": None}  # fmt: skip
         work = {"name": _("Workers"), "app_label": "jobs", "app_url": page["admin_url"], "models": [page]}
         return [*super().get_app_list(request, app_label), *([] if app_label else [work])]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """This will list the models, and beside them what was last changed in the vendor's own log."""
+        """List the models, and beside them what was last changed in the vendor's own log."""
         changes = newest_changes_of(platform_pk(), RECENT)
         return super().index(request, {**(extra_context or {}), "newest_changes": changes})

@@ -20,7 +20,7 @@ Examples = Mapping[str, OrganizationExample]
 
 
 def own_examples(actor: Actor, operation_id: str) -> Examples:
-    """This will return examples for the fields of an operation's body; an empty mapping where nothing is known."""
+    """Return examples for the fields of an operation's body; an empty mapping where nothing is known."""
     make = MAKERS.get(operation_id)
     return make(actor) if make else {}
 

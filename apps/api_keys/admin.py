@@ -26,11 +26,11 @@ class CatalogueAdmin(AuditedAdmin):
     fixed_names: tuple[str, ...] = ("name",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """This will fix the name of what is there already."""
+        """Fix the name of what is there already."""
         return (*self.readonly_fields, *self.fixed_names) if obj else tuple(self.readonly_fields)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """This will offer it for what operators added; whether anything uses it is the action's to say."""
+        """Offer it for what operators added; whether anything uses it is the action's to say."""
         return super().has_delete_permission(request, obj) and not (obj and obj.is_builtin)
 
 
@@ -48,11 +48,11 @@ class KeyTypeAdmin(CatalogueAdmin):
     fixed_names = ("name", "platform_only")
 
     def save_action(self, actor: Actor, row: Any, changes: Any, is_new: bool) -> None:
-        """This will add or change the type."""
+        """Add or change the type."""
         actions.save_key_type(actor=actor, row=row, changes=changes)
 
     def remove(self, actor: Actor, row: Any) -> None:
-        """This will delete a type that no key was made by."""
+        """Delete a type that no key was made by."""
         actions.delete_key_type(actor=actor, row=row)
 
 
@@ -69,11 +69,11 @@ class ScopeAdmin(CatalogueAdmin):
     readonly_fields = ("is_builtin",)
 
     def save_action(self, actor: Actor, row: Any, changes: Any, is_new: bool) -> None:
-        """This will add the scope or change its words."""
+        """Add the scope or change its words."""
         actions.save_scope(actor=actor, row=row, changes=changes)
 
     def remove(self, actor: Actor, row: Any) -> None:
-        """This will delete a scope that nothing names."""
+        """Delete a scope that nothing names."""
         actions.delete_scope(actor=actor, row=row)
 
 
@@ -89,11 +89,11 @@ class PackageAdmin(AuditedAdmin):
     autocomplete_fields = ("organization",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """This will fix whose package it is."""
+        """Fix whose package it is."""
         return ("organization",) if obj else ()
 
     def save_action(self, actor: Actor, row: Any, changes: Any, is_new: bool) -> None:
-        """This will switch types and scopes off or on, in the organization's own log."""
+        """Switch types and scopes off or on, in the organization's own log."""
         actions.save_package(actor=actor, row=row, changes=changes)
 
 

@@ -44,7 +44,7 @@ class Me(PortalView):
     # What is left of the limits is less with each call.
     @serves(operations.GET_ME, ANY_KEY, etag=False)
     def get(self, request: ApiRequest) -> Response:
-        """This will describe the calling key."""
+        """Describe the calling key."""
         row: KeyRow = request._request.caller.credential
         states = request._request.limit_states
         return Response({"organization": write_organization(row), "key": write_me(row), "limits": write_limits(states)})
@@ -55,7 +55,7 @@ class VerifyApiKey(PortalView):
 
     @serves(operations.VERIFY_API_KEY, Permission.API_KEYS_VERIFY, idempotent=False)
     def post(self, request: ApiRequest) -> Response:
-        """This will judge a key, count the call on its limits and in its usage, and answer 200 whatever it finds."""
+        """Judge a key, count the call on its limits and in its usage, and answer 200 whatever it finds."""
         return Response(verify(request, **self.validated(request, VerifyBody)))
 
 
@@ -64,7 +64,7 @@ class KeyUsage(PortalView):
 
     @serves(operations.GET_KEY_USAGE, (Permission.API_KEYS_READ, Permission.USAGE_READ), etag=False)
     def get(self, request: ApiRequest, id: str) -> Response:
-        """This will return the figures of one key."""
+        """Return the figures of one key."""
         key = ApiKey.objects.for_actor(request.actor).with_public_id(id)
         span = usage_span(request, timezone.now())
         figures = of_key(key.organization_id, key.pk, span)
@@ -77,7 +77,7 @@ class Usage(PortalView):
     # The call that asks counts itself.
     @serves(operations.GET_USAGE, Permission.USAGE_READ, etag=False)
     def get(self, request: ApiRequest) -> Response:
-        """This will return the figures of the organization."""
+        """Return the figures of the organization."""
         span = usage_span(request, timezone.now())
         figures = of_organization(cast(UUID, request.actor.organization_id), span)
         return Response(write_usage_of_organization(request.actor, figures))

@@ -34,7 +34,7 @@ class ApiKeysConfig(AppConfig):
     verbose_name = _("API keys")
 
     def ready(self) -> None:
-        """This will make the prefix known to the gate, fill the catalogue after every migrate, and register sweeps."""
+        """Make the prefix known to the gate, fill the catalogue after every migrate, and register sweeps."""
         source, leak_reporter = "apps.api_keys.gate_rows.ROWS", "apps.api_keys.actions.report_leak"
         kind = KeyKind("ipk_", "api_key", source, leak_reporter)
         register(kind)

@@ -84,7 +84,7 @@ KEY_TYPES: dict[str, dict[str, Any]] = {
 
 
 def ensure_catalogue(**_options: Any) -> None:
-    """This will add the built-in scopes and types that are missing; it changes none that are there."""
+    """Add the built-in scopes and types that are missing; it changes none that are there."""
     for position, name in enumerate((*PORTAL_SCOPES, *HOST_SCOPES)):
         Scope.objects.get_or_create(
             name=str(name),
@@ -95,5 +95,5 @@ def ensure_catalogue(**_options: Any) -> None:
 
 
 def contact_of(organization_id: uuid.UUID) -> str:
-    """This will return whom an organization should ask: the operator's words for it, or ours."""
+    """Return whom an organization should ask: the operator's words for it, or ours."""
     return (Package.objects.filter(pk=organization_id).first() or Package()).contact_text

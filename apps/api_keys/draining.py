@@ -34,12 +34,12 @@ class Drain:
 
 
 def is_draining(key: ApiKey) -> bool:
-    """This will tell whether a key is being replaced, or was."""
+    """Tell whether a key is being replaced, or was."""
     return key.overlap_since is not None or hasattr(key, "replaced_by")
 
 
 def drain(actor: Actor, key: ApiKey, now: datetime) -> Drain:
-    """This will return who still calls with a key in overlap, or was refused after its end."""
+    """Return who still calls with a key in overlap, or was refused after its end."""
     organization_id = cast(UUID, actor.organization_id)
     ended = _end_of(key, now)
     since = ended or key.overlap_since or now - QUIET

@@ -37,7 +37,7 @@ def _known_types(names: list[str]) -> list[int]:
 
 
 def usage_span(request: ApiRequest, now: datetime) -> Span:
-    """This will return the span of ``since``, ``until`` and ``interval``, or raise Invalid naming what is wrong."""
+    """Return the span of ``since``, ``until`` and ``interval``, or raise Invalid naming what is wrong."""
     interval = Interval(choice_parameter(request, "interval", tuple(Interval)) or Interval.HOUR)
     since, until = time_parameter(request, "since"), time_parameter(request, "until")
     if since is None and until is None:

@@ -46,7 +46,7 @@ def windows(
     hour: tuple[int | None, int | None],
     ceiling: int | None,
 ) -> tuple[Window, ...]:
-    """This will return the windows of a key: its own figure, else its type's, else the portal's; 0 is no limit."""
+    """Return the windows of a key: its own figure, else its type's, else the portal's; 0 is no limit."""
     found = []
     for name, seconds, figures in (("minute", 60, minute), ("hour", 3600, hour)):
         limit = effective(name, *figures)
@@ -58,7 +58,7 @@ def windows(
 
 
 def effective(name: str, own: int | None, of_type: int | None) -> int | None:
-    """This will return the limit of a window in calls, or None where there is none."""
+    """Return the limit of a window in calls, or None where there is none."""
     figure = next((each for each in (own, of_type) if each is not None), None)
     if figure is None:
         return settings.RATE_LIMIT_DEFAULTS.get(name)

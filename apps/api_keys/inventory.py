@@ -44,12 +44,12 @@ Seen = Mapping[uuid.UUID, set[tuple[str, str]]]
 
 
 def scopes_seen(actor: Actor, now: datetime) -> Seen:
-    """This will return on which routes which scopes were used, for each key: one query."""
+    """Return on which routes which scopes were used, for each key: one query."""
     return routes_and_scopes(cast(uuid.UUID, actor.organization_id), now - LOOKED_BACK)
 
 
 def inspect(keys: Sequence[ApiKey], seen: Seen, now: datetime) -> list[Looked]:
-    """This will look at keys: one query for each 500 of them."""
+    """Look at keys: one query for each 500 of them."""
     found = []
     for start in range(0, len(keys), CHUNK):
         part = keys[start : start + CHUNK]
@@ -80,7 +80,7 @@ HEADER = (
 
 
 def table(actor: Actor, now: datetime) -> Iterator[Sequence[object]]:
-    """This will return the heading and a row for each key in every state, oldest first, a piece at a time."""
+    """Return the heading and a row for each key in every state, oldest first, a piece at a time."""
     yield HEADER
     seen = scopes_seen(actor, now)
     rows = ApiKey.objects.for_actor(actor).select_related("key_type", "replaces", "replaced_by").order_by("pk")

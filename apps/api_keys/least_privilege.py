@@ -25,7 +25,7 @@ class Hint:
 
 
 def hint(actor: Actor, key: ApiKey, now: datetime) -> Hint | None:
-    """This will return what the key could do without; None for an ended key, one without calls, and a fitting one."""
+    """Return what the key could do without; None for an ended key, one without calls, and a fitting one."""
     if key.status_at(now).has_ended:
         return None
     seen = routes_and_scopes(cast(UUID, actor.organization_id), now - LOOKED_BACK, key.pk).get(key.pk)
@@ -33,7 +33,7 @@ def hint(actor: Actor, key: ApiKey, now: datetime) -> Hint | None:
 
 
 def hints(actor: Actor, keys: Collection[ApiKey], now: datetime) -> dict[UUID, Hint]:
-    """This will return the same for many keys at once: one query."""
+    """Return the same for many keys at once: one query."""
     seen = routes_and_scopes(cast(UUID, actor.organization_id), now - LOOKED_BACK)
     live = [key for key in keys if key.pk in seen and not key.status_at(now).has_ended]
     found = {key.pk: compare(key, seen[key.pk], now) for key in live}
@@ -41,7 +41,7 @@ def hints(actor: Actor, keys: Collection[ApiKey], now: datetime) -> dict[UUID, H
 
 
 def compare(key: ApiKey, seen: set[tuple[str, str]], now: datetime) -> Hint | None:
-    """This will compare what a key holds with where it used what."""
+    """Compare what a key holds with where it used what."""
     held = expand(key.scopes)
     used = {scope for _route, scope in seen if scope and grants(held, scope)}
     unused = [scope for scope in key.scopes if not _is_used(scope, held, used)]

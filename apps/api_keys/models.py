@@ -59,7 +59,7 @@ class KeyTypeQuerySet(models.QuerySet["KeyType"]):
     """Types of keys."""
 
     def for_customers(self) -> Self:
-        """This will keep the types that organizations of customers may make."""
+        """Keep the types that organizations of customers may make."""
         return self.filter(is_active=True, platform_only=False)
 
 
@@ -114,7 +114,7 @@ class KeyType(Timestamped):
         return gettext(self.description) if self.description else ""
 
     def holdable(self, catalogue: frozenset[str]) -> frozenset[str]:
-        """This will return the scopes that keys of this type may hold; an empty list means none."""
+        """Return the scopes that keys of this type may hold; an empty list means none."""
         named = catalogue if EVERY_SCOPE in self.scopes else expand(self.scopes) & catalogue
         return named | {ADMIN} if self.may_hold_admin else named
 
@@ -192,7 +192,7 @@ class ApiKey(SecretKey):
         ]
 
     def settings_of_key(self) -> tuple[str, ...]:
-        """This will return the names of the fields that a key's successor takes over."""
+        """Return the names of the fields that a key's successor takes over."""
         return (*super().settings_of_key(), "key_type", "subject")
 
 

@@ -18,17 +18,17 @@ class Ticks(forms.MultipleChoiceField):
     widget = forms.CheckboxSelectMultiple
 
     def clean(self, value: Any) -> list[str]:
-        """This will return the ticked words."""
+        """Return the ticked words."""
         ticked = super().clean(value)
         return [str(word) for word, _label in cast(Any, self.choices) if word in ticked]
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """This will compare without regard to order."""
+        """Compare without regard to order."""
         return set(initial or ()) != set(data or ())
 
 
 def checked(check: Callable[[str], None], value: str) -> str:
-    """This will return what an action's rule accepts, and put its refusal beside the field."""
+    """Return what an action's rule accepts, and put its refusal beside the field."""
     try:
         check(value)
     except Invalid as refusal:
@@ -37,7 +37,7 @@ def checked(check: Callable[[str], None], value: str) -> str:
 
 
 def scope_choices(*first: tuple[str, Any]) -> list[tuple[str, Any]]:
-    """This will return every scope of the catalogue, after the given choices."""
+    """Return every scope of the catalogue, after the given choices."""
     return [*first, *((scope.name, f"{scope.name} · {scope.label}") for scope in Scope.objects.all())]
 
 
@@ -57,11 +57,11 @@ class KeyTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
         cast(forms.ChoiceField, self.fields["scopes"]).choices = scope_choices(every)
 
     def clean_name(self) -> str:
-        """This will refuse what the API could not carry."""
+        """Refuse what the API could not carry."""
         return checked(actions.check_type_name, self.cleaned_data["name"])
 
     def clean(self) -> dict[str, Any]:
-        """This will refuse a usual lifetime that is longer than the longest."""
+        """Refuse a usual lifetime that is longer than the longest."""
         values = super().clean() or {}
         if "default_days" in values and "longest_days" in values:
             try:
@@ -81,7 +81,7 @@ class ScopeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the st
         field_classes: ClassVar[dict[str, Any]] = {"description": LineField}
 
     def clean_name(self) -> str:
-        """This will take ``resource:action``."""
+        """Take ``resource:action``."""
         return checked(actions.check_scope_name, self.cleaned_data["name"])
 
 

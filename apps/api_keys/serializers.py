@@ -39,7 +39,7 @@ class NewKeyBody(StrictSerializer):
     limits = LimitsBody(required=False, allow_null=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """This will replace the three ways by one lifetime."""
+        """Replace the three ways by one lifetime."""
         kept = ("name", "scopes", "subject", "allowed_networks", "limits")
         values = {name: attrs[name] for name in kept if attrs.get(name) is not None}
         return {**values, "key_type": attrs["type"], "lifetime": lifetime_in(attrs)}
@@ -56,7 +56,7 @@ class KeyChangeBody(StrictSerializer):
     limits = LimitsBody(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """This will refuse a change of nothing."""
+        """Refuse a change of nothing."""
         if not attrs:
             raise serializers.ValidationError({"body": ["Send name, scopes, allowed_networks or limits."]})
         return attrs
@@ -78,7 +78,7 @@ class VerifyBody(StrictSerializer):
 
 
 def write_key(key: ApiKey, last_use: LastUse | None = None, text: str | None = None) -> dict[str, Any]:
-    """This will return the object of docs/api.md; ``text`` only in the answer that made it."""
+    """Return the object of docs/api.md; ``text`` only in the answer that made it."""
     body = {
         "id": key.public_id,
         "name": key.name,
@@ -103,7 +103,7 @@ def archived_keys(actor: Actor) -> Iterator[dict[str, Any]]:
 
 
 def write_limits(states: tuple[WindowState, ...]) -> list[dict[str, Any]]:
-    """This will return what is left of each window."""
+    """Return what is left of each window."""
     return [
         {
             "name": state.window.name,
@@ -116,7 +116,7 @@ def write_limits(states: tuple[WindowState, ...]) -> list[dict[str, Any]]:
 
 
 def write_me(row: KeyRow) -> dict[str, Any]:
-    """This will return the key as ``/v1/me`` and verify show it."""
+    """Return the key as ``/v1/me`` and verify show it."""
     return {
         "id": row.public_id,
         "name": row.name,
@@ -130,5 +130,5 @@ def write_me(row: KeyRow) -> dict[str, Any]:
 
 
 def write_organization(row: KeyRow) -> dict[str, str]:
-    """This will return the organization that a key belongs to."""
+    """Return the organization that a key belongs to."""
     return {"id": row.organization_public_id, "name": row.organization_name, "slug": row.organization_slug}

@@ -31,7 +31,7 @@ class Choice(NamedTuple):
     title: str | Promise
 
     def span(self, now: datetime) -> Span:
-        """This will return the bar of now and those before it."""
+        """Return the bar of now and those before it."""
         end = self.interval.start_of(now) + self.interval.length
         end += self.interval.length * (-end.hour % self.per_bar)
         return Span(end - self.bars * self.per_bar * self.interval.length, end, self.interval)
@@ -52,13 +52,13 @@ TONES = {"4xx": "warn", "429": "warn", "5xx": "bad"}
 
 
 def last_use_of_organization(actor: Actor) -> LastUse | None:
-    """This will return the newest use of any of the organization's keys."""
+    """Return the newest use of any of the organization's keys."""
     keys = ApiKey.objects.for_actor(actor).values("pk")
     return LastUse.objects.filter(pk__in=keys).order_by("-at").first()
 
 
 def keys_by_pk(actor: Actor, figures: Figures) -> dict[UUID, ApiKey]:
-    """This will return the keys that the figures name."""
+    """Return the keys that the figures name."""
     return ApiKey.objects.for_actor(actor).in_bulk([pk for pk, _calls in figures.keys])
 
 
@@ -66,7 +66,7 @@ def keys_by_pk(actor: Actor, figures: Figures) -> dict[UUID, ApiKey]:
 
 
 def write_usage(figures: Figures, use: LastUse | None) -> dict[str, Any]:
-    """This will return a key's usage as docs/api.md has it."""
+    """Return a key's usage as docs/api.md has it."""
     return {
         "total": figures.total,
         "by_status": figures.by_status,
@@ -85,7 +85,7 @@ def write_usage(figures: Figures, use: LastUse | None) -> dict[str, Any]:
 
 
 def write_usage_of_organization(actor: Actor, figures: Figures) -> dict[str, Any]:
-    """This will return the same for an organization, and how much of it is whose."""
+    """Return the same for an organization, and how much of it is whose."""
     known = keys_by_pk(actor, figures)
     keys = [{"id": encode(ApiKey.id_prefix, pk), "count": calls} for pk, calls in figures.keys if pk in known]
     return {**write_usage(figures, last_use_of_organization(actor)), "keys": keys}
@@ -95,14 +95,14 @@ def write_usage_of_organization(actor: Actor, figures: Figures) -> dict[str, Any
 
 
 def key_page(actor: Actor, key: ApiKey, span_name: str, now: datetime) -> dict[str, Any]:
-    """This will return the figures on the usage page of a key."""
+    """Return the figures on the usage page of a key."""
     choice, span = _span(span_name, now)
     figures = of_key(cast(UUID, actor.organization_id), key.pk, span)
     return _page(figures, choice, span)
 
 
 def organization_page(actor: Actor, span_name: str, now: datetime) -> dict[str, Any]:
-    """This will return the figures on the usage page of an organization."""
+    """Return the figures on the usage page of an organization."""
     choice, span = _span(span_name, now)
     figures = of_organization(cast(UUID, actor.organization_id), span)
     known = keys_by_pk(actor, figures)

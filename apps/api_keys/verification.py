@@ -37,7 +37,7 @@ STATUSES = {
 def verify(
     request: ApiRequest, key: str, scopes: Sequence[str] | None = None, ip: str | None = None, cost: int = 1
 ) -> dict[str, Any]:
-    """This will judge the key as sent from ``ip`` and return the answer of docs/api.md; ``cost`` calls are counted.
+    """Judge the key as sent from ``ip`` and return the answer of docs/api.md; ``cost`` calls are counted.
 
     A platform key judges keys of every organization, any other key those of its own: another organization's is an
     unknown one, and so is an SDK key.
@@ -63,7 +63,7 @@ def verify(
 
 
 def refused(code: str, limits: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    """This will return the answer for a key that is not good; with its limits where the key is known."""
+    """Return the answer for a key that is not good; with its limits where the key is known."""
     return {"valid": False, "code": code, **({"limits": limits} if limits else {})}
 
 

@@ -75,7 +75,7 @@ def record(
 
 @transaction.atomic
 def make_checkpoint(*, actor: Actor) -> Checkpoint:
-    """This will sign the end of the actor's audit log as it is now, and record it; whoever may export may.
+    """Sign the end of the actor's audit log as it is now, and record it; whoever may export may.
 
     Where nothing happened since the newest checkpoint but its making, it is returned again. Raises Conflict where
     nothing is sealed yet.
@@ -96,7 +96,7 @@ def make_checkpoint(*, actor: Actor) -> Checkpoint:
 
 
 def _recordable(changes: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """This will return the changes as JSON values without anything that looks like a secret."""
+    """Return the changes as JSON values without anything that looks like a secret."""
     for field, pair in changes.items():
         if _is_secret(field):
             raise ValueError(f"{field!r} must not be recorded")
@@ -124,13 +124,13 @@ def _without_secrets(value: Any) -> Any:
 
 
 def require_export(actor: Actor) -> None:
-    """This will refuse who may not take the log out: a key needs its scope, a person the right of owners and admins."""
+    """Refuse who may not take the log out: a key needs its scope, a person the right of owners and admins."""
     is_key = actor.kind in (ActorKind.API_KEY, ActorKind.SDK_KEY)
     actor.require(Permission.AUDIT_READ if is_key else Permission.AUDIT_EXPORT)
 
 
 def export_log(*, actor: Actor, filters: Filters, file_format: str) -> Iterator[str]:
-    """This will record an export and return its lines, which are read from the database as they are asked for."""
+    """Record an export and return its lines, which are read from the database as they are asked for."""
     require_export(actor)
     # Before the transaction: a long look must not keep others from writing, on SQLite.
     legs = exporting.begin(actor, filters)
@@ -141,7 +141,7 @@ def export_log(*, actor: Actor, filters: Filters, file_format: str) -> Iterator[
 
 @transaction.atomic
 def start_export(*, actor: Actor, filters: Filters, file_format: str) -> AuditExport:
-    """This will store an export that workers carry out. Conflict where three of the organization are under way."""
+    """Store an export that workers carry out. Conflict where three of the organization are under way."""
     require_export(actor)
     if AuditExport.objects.for_actor(actor).unfinished().count() >= MOST_UNFINISHED:
         message = _("%(most)s exports are under way. Wait for one, or stop one.")
@@ -160,7 +160,7 @@ def start_export(*, actor: Actor, filters: Filters, file_format: str) -> AuditEx
 
 @transaction.atomic
 def cancel_export(*, actor: Actor, export_id: str) -> AuditExport:
-    """This will end an export before its next piece; what it wrote is removed. Conflict where it ended before."""
+    """End an export before its next piece; what it wrote is removed. Conflict where it ended before."""
     require_export(actor)
     job = _locked_export(actor, export_id)
     if job.status not in (ExportStatus.ESTIMATING, ExportStatus.RUNNING, ExportStatus.CANCELLED):
@@ -175,7 +175,7 @@ def cancel_export(*, actor: Actor, export_id: str) -> AuditExport:
 
 @transaction.atomic
 def download_export(*, actor: Actor, export_id: str) -> tuple[AuditExport, Iterator[bytes]]:
-    """This will record a download and return the file, a piece at a time. Conflict where there is none (any more)."""
+    """Record a download and return the file, a piece at a time. Conflict where there is none (any more)."""
     require_export(actor)
     job = _locked_export(actor, export_id)
     if job.status != ExportStatus.DONE or (job.expires_at and job.expires_at <= timezone.now()):

@@ -42,7 +42,7 @@ class AuditLog(PortalView):
 
     @serves(operations.LIST_AUDIT_LOG, Permission.AUDIT_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        """This will list what happened, newest first, changes that are not yet sealed included."""
+        """List what happened, newest first, changes that are not yet sealed included."""
         limit, cursors = page_limit(request), Cursors.of_request(request)
         filters = _filters(request)
         cursor = request.query_params.get("cursor")
@@ -58,13 +58,13 @@ class ExportAuditLog(PortalView):
     about = "The log as a file, with the filters of the list."
 
     def check_permission(self, request: ApiRequest, operation: Operation) -> None:
-        """This will refuse, after a key without its scope, people who may read the log and not take it out."""
+        """Refuse, after a key without its scope, people who may read the log and not take it out."""
         super().check_permission(request, operation)
         if request.actor.kind == ActorKind.USER:
             actions.require_export(request.actor)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:
-        """This will let in who accepts the format that is asked for; whatever is refused is told in JSON."""
+        """Let in who accepts the format that is asked for; whatever is refused is told in JSON."""
         asked = request.query_params.get("format", "")
         types = MEDIA_TYPES.get(asked) or [name for names in MEDIA_TYPES.values() for name in names]
         accepted = acceptable(request._request.META.get("HTTP_ACCEPT", "")).split(",")
@@ -76,7 +76,7 @@ class ExportAuditLog(PortalView):
     # Read while it is sent.
     @serves(operations.EXPORT_AUDIT_LOG, Permission.AUDIT_READ, etag=False)
     def get(self, request: ApiRequest) -> HttpResponseBase:
-        """This will send everything that matches, changes once sealed; the rows are read while they are sent."""
+        """Send everything that matches, changes once sealed; the rows are read while they are sent."""
         file_format = choice_parameter(request, "format", FORMATS)
         if file_format is None:
             raise Invalid.field("format", "format must be one of csv, jsonl.")

@@ -32,7 +32,7 @@ class AuditConfig(AppConfig):
     verbose_name = _("Logs and usage")
 
     def ready(self) -> None:
-        """This will name the sources of the timeline and of digests, and the sweeps; it imports nothing."""
+        """Name the sources of the timeline and of digests, and the sweeps; it imports nothing."""
         page_of("exp", "settings/integration/audit/exports/%s/")
         register("change", "apps.audit.own_sources.changes")
         register("api_call", "apps.audit.own_sources.api_calls")

@@ -19,7 +19,7 @@ COLUMNS = (
 
 
 def rows(organization_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID, limit: int) -> list[tuple[uuid.UUID, str]]:
-    """This will return the organization's calls with their canonical texts: the columns as a JSON array."""
+    """Return the organization's calls with their canonical texts: the columns as a JSON array."""
     found = ApiCall.objects.filter(organization_id=organization_id, pk__gte=first, pk__lt=before)
     return [(row[0], _text(row)) for row in found.order_by("pk").values_list(*COLUMNS)[:limit]]
 
@@ -32,12 +32,12 @@ def _text(row: tuple[Any, ...]) -> str:
 
 
 def next_id(first: uuid.UUID) -> uuid.UUID | None:
-    """This will return the id of the first call from there on."""
+    """Return the id of the first call from there on."""
     return ApiCall.objects.filter(pk__gte=first).order_by("pk").values_list("pk", flat=True).first()
 
 
 def is_settled(moment: datetime) -> bool:
-    """This will tell whether no call of before the moment is still on its way through Redis."""
+    """Tell whether no call of before the moment is still on its way through Redis."""
     # Redis dates a call when it takes it, which is a little after the call.
     return call_stream.is_drained_to(moment + A_LITTLE)
 

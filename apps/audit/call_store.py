@@ -123,7 +123,7 @@ KEEP_NEWEST = "DO UPDATE SET at = excluded.at, address = excluded.address WHERE 
 
 
 def store(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
-    """This will commit the calls and everything counted from them, or raise a database error and keep nothing.
+    """Commit the calls and everything counted from them, or raise a database error and keep nothing.
 
     A call that is stored already (by another process, or by an earlier try) is left alone and not counted again.
     """
@@ -156,12 +156,12 @@ def _keep(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
 
 
 def is_stored(calls: Sequence[Call]) -> bool:
-    """This will tell whether an earlier try committed after all, though its answer was lost on the way."""
+    """Tell whether an earlier try committed after all, though its answer was lost on the way."""
     return bool(calls) and ApiCall.objects.filter(pk=calls[0].id).exists()
 
 
 def last_uses(calls: Iterable[Call]) -> list[LastUse]:
-    """This will return the newest use of each key that was let in, by key."""
+    """Return the newest use of each key that was let in, by key."""
     newest: dict[uuid.UUID, LastUse] = {}
     for used in _let_in(calls):
         if used.credential_id not in newest or newest[used.credential_id].at <= used.at:
@@ -179,12 +179,12 @@ def _let_in(calls: Iterable[Call]) -> Iterator[LastUse]:
 
 
 def usage(calls: Iterable[Call]) -> dict[Usage, Counted]:
-    """This will count the calls by hour, and for whom else they count."""
+    """Count the calls by hour, and for whom else they count."""
     return _summed((key, Counted(1, call.at)) for call in calls for key in _counted_as(call))
 
 
 def by_day(hours: Mapping[Usage, Counted]) -> dict[UsageOfDay, Counted]:
-    """This will sum the figures up by UTC day, whoever's agent it was."""
+    """Sum the figures up by UTC day, whoever's agent it was."""
     return _summed(
         (
             UsageOfDay(
@@ -220,14 +220,14 @@ def _counted_as(call: Call) -> Iterator[Usage]:
 
 
 def status_class(status: int) -> str:
-    """This will return 2xx (3xx too), 4xx, 429 or 5xx."""
+    """Return 2xx (3xx too), 4xx, 429 or 5xx."""
     if status == 429:
         return "429"
     return "5xx" if status >= 500 else "4xx" if status >= 400 else "2xx"
 
 
 def _insert_calls(database: BaseDatabaseWrapper, calls: Sequence[Call]) -> Sequence[Call]:
-    """This will insert the rows of the calls that have none yet, and return those calls."""
+    """Insert the rows of the calls that have none yet, and return those calls."""
     if not calls:
         return calls
     insert = _insert_new_postgresql if database.vendor == "postgresql" else _insert_new_sqlite
@@ -263,7 +263,7 @@ def _insert(
     unique: tuple[str, ...],
     on_conflict: str,
 ) -> None:
-    """This will insert the rows past Django's cursors, whose work on each value costs more than the database's."""
+    """Insert the rows past Django's cursors, whose work on each value costs more than the database's."""
     if not rows:
         return
     conflict = f" ON CONFLICT ({', '.join(unique)}) {on_conflict.format(table=table)}"
@@ -278,7 +278,7 @@ def _insert_sqlite(raw: Any, into: str, width: int, rows: Sequence[tuple[Any, ..
 
 
 def _for_sqlite(value: Any) -> Any:
-    """This will write a value as Django does in SQLite: ids in hex, times in UTC without a zone."""
+    """Write a value as Django does in SQLite: ids in hex, times in UTC without a zone."""
     if isinstance(value, uuid.UUID):
         return value.hex
     if isinstance(value, datetime):

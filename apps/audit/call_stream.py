@@ -60,7 +60,7 @@ class Sender:
         self._full_until = 0.0
 
     def keep(self, call: Call) -> bool:
-        """This will return when Redis has acknowledged the call, or tell that it cannot take it."""
+        """Return when Redis has acknowledged the call, or tell that it cannot take it."""
         mine = Waiting(call)
         with self._lock:
             self._put_down.append(mine)
@@ -75,7 +75,7 @@ class Sender:
         return bool(mine.is_kept)
 
     def _lead(self) -> None:
-        """This will send what was put down so far, wake its threads, and have the next one lead."""
+        """Send what was put down so far, wake its threads, and have the next one lead."""
         with self._lock:
             batch, self._put_down = self._put_down[:MOST_TOGETHER], self._put_down[MOST_TOGETHER:]
         is_kept = False
@@ -105,7 +105,7 @@ _sender = Sender()
 
 
 def keep(call: Call) -> None:
-    """This will return when the call is in Redis, or else committed."""
+    """Return when the call is in Redis, or else committed."""
     if not _sender.keep(call):
         call_writer.keep(call)
 
@@ -160,12 +160,12 @@ TEMPLATE = "{" + ",".join(f'"{name}":%s' for name in FIELDS) + "}"
 
 
 def write_call(call: Call) -> str:
-    """This will write a call for the stream, field by field: a third of what a JSON encoder takes for it."""
+    """Write a call for the stream, field by field: a third of what a JSON encoder takes for it."""
     return TEMPLATE % tuple([write(value) for write, value in zip(WRITERS, call, strict=True)])
 
 
 def read_call(text: bytes) -> Call:
-    """This will read what any version wrote: fields it did not know are empty, those unknown here are left out."""
+    """Read what any version wrote: fields it did not know are empty, those unknown here are left out."""
     given = json.loads(text)
     return Call(**{name: form.read(given[name]) if name in given else form.empty for name, form in FIELDS.items()})
 
@@ -175,7 +175,7 @@ def read_call(text: bytes) -> Call:
 
 # The periodic job audit.store_streamed_calls (apps.py).
 def drain(stop_after: float = MOST_SECONDS) -> int:
-    """This will move what Redis holds into the database, batch by batch until nothing is left; and return how much.
+    """Move what Redis holds into the database, batch by batch until nothing is left; and return how much.
 
     Two at once only do needless work, and a lock keeps them from it: a row that is stored already is not counted
     again, and what is trimmed was committed before.
@@ -204,7 +204,7 @@ def waiting() -> int | None:
 
 
 def is_drained_to(moment: datetime) -> bool:
-    """This will tell whether Redis holds no call of before a moment; not while Redis does not answer.
+    """Tell whether Redis holds no call of before a moment; not while Redis does not answer.
 
     Without ``API_CALL_LOG=stream`` nothing is written there; what an earlier configuration left is moved all the same.
     """
@@ -242,7 +242,7 @@ def _read(fields: dict[bytes, bytes]) -> Call | None:
 
 
 def _store(found: Sequence[Call | None]) -> None:
-    """This will commit the calls; one that the database refuses is given up, a database that is away is raised."""
+    """Commit the calls; one that the database refuses is given up, a database that is away is raised."""
     calls = [call for call in found if call is not None]
     try:
         call_store.store(calls, {})

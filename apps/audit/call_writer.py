@@ -55,7 +55,7 @@ class Writer:
         self._patience = PATIENCE_SECONDS
 
     def keep(self, call: Call) -> None:
-        """This will return when the call is committed, or was given up and logged; it waits for room, never drops."""
+        """Return when the call is committed, or was given up and logged; it waits for room, never drops."""
         with self._lock:
             self._room.wait_for(lambda: len(self._batch.calls) < LONGEST_BATCH)
             batch = self._batch
@@ -64,7 +64,7 @@ class Writer:
         batch.done.wait()
 
     def count(self, refused: Refused) -> None:
-        """This will count a refused stranger; too many different addresses are counted together, as no address."""
+        """Count a refused stranger; too many different addresses are counted together, as no address."""
         with self._lock:
             if refused not in self._refused and len(self._refused) >= MOST_REFUSED_KEYS:
                 refused = refused._replace(address="")
@@ -72,7 +72,7 @@ class Writer:
             self._wake()
 
     def stop(self) -> None:
-        """This will write what waits and end the thread; the next call starts a new one."""
+        """Write what waits and end the thread; the next call starts a new one."""
         with self._lock:
             thread, self._stopping = self._thread, True
             self._work.notify()
@@ -100,7 +100,7 @@ class Writer:
             self._ended()
 
     def _ended(self) -> None:
-        """This will start another thread where this one ended by an error: nobody may wait for a dead one."""
+        """Start another thread where this one ended by an error: nobody may wait for a dead one."""
         with self._lock:
             if self._thread is threading.current_thread():
                 self._thread = None
@@ -108,7 +108,7 @@ class Writer:
                     self._wake()
 
     def _take(self) -> tuple[Batch, Counter[Refused]] | None:
-        """This will wait for work and take all of it; None when there is none left and the thread is to end."""
+        """Wait for work and take all of it; None when there is none left and the thread is to end."""
         with self._lock:
             self._work.wait_for(lambda: self._batch.calls or self._refused or self._stopping)
             self._work.wait_for(lambda: self._batch.calls or self._stopping, timeout=REFUSED_WAIT_SECONDS)
@@ -130,7 +130,7 @@ def store(calls: list[Call], refused: Mapping[Refused, int]) -> None:
 
 
 def write(calls: list[Call], refused: Mapping[Refused, int], patience: float) -> bool:
-    """This will commit the batch, trying again for so many seconds, and tell whether the database is there."""
+    """Commit the batch, trying again for so many seconds, and tell whether the database is there."""
     give_up_at = time.monotonic() + patience
     pause = FIRST_PAUSE_SECONDS
     error = _try(store, calls, refused)
@@ -173,13 +173,13 @@ def _halves(calls: list[Call], refused: Mapping[Refused, int]) -> list[tuple[lis
 
 
 def give_up(calls: int, error: Exception) -> None:
-    """This will count and log calls that no row can be made of."""
+    """Count and log calls that no row can be made of."""
     LOST.inc(calls)
     logger.error("%d API calls could not be recorded and are answered without a row", calls, exc_info=error)
 
 
 def keep_here(calls: list[Call], refused: Mapping[Refused, int]) -> None:
-    """This will write on the caller's own connection, inside the transaction that is open there."""
+    """Write on the caller's own connection, inside the transaction that is open there."""
     try:
         store(calls, refused)
     except DatabaseError as error:
@@ -190,17 +190,17 @@ _writer = Writer()
 
 
 def keep(call: Call) -> None:
-    """This will hand a call to this process's writer and return when it is committed."""
+    """Hand a call to this process's writer and return when it is committed."""
     _writer.keep(call)
 
 
 def count(refused: Refused) -> None:
-    """This will hand a refused stranger to this process's writer and return at once."""
+    """Hand a refused stranger to this process's writer and return at once."""
     _writer.count(refused)
 
 
 def stop() -> None:
-    """This will write what waits and end this process's writer: at exit, and in tests before their database goes."""
+    """Write what waits and end this process's writer: at exit, and in tests before their database goes."""
     _writer.stop()
 
 

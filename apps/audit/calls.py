@@ -27,7 +27,7 @@ MOST_SCOPES = 200
 
 
 def record_call(*, request: PortalRequest, caller: Any, route: str, status: int, code: str, duration_ms: float) -> None:
-    """This will return when the row of this call is committed; the answer must not leave before.
+    """Return when the row of this call is committed; the answer must not leave before.
 
     ``caller`` is the door's ``base.api.Caller``, ``route`` the template of the path (never the query string),
     ``duration_ms`` milliseconds. A database that stays away is logged and counted, never raised.
@@ -76,7 +76,7 @@ def note_use(
     address: str,
     user_agent: str = "",
 ) -> None:
-    """This will count the call for another key too, in the commit that keeps the caller's row; it adds no row.
+    """Count the call for another key too, in the commit that keeps the caller's row; it adds no row.
 
     Under 400 it is a use of that key as well. A call that leaves no row (a stranger's) counts for nobody.
     """
@@ -88,13 +88,13 @@ def note_use(
 
 
 def _text(scopes: Iterable[str]) -> str:
-    """This will write scopes sorted, cut after a whole one."""
+    """Write scopes sorted, cut after a whole one."""
     text = " ".join(sorted(set(map(str, scopes))))
     return text if len(text) <= MOST_SCOPES else text[: MOST_SCOPES + 1].rpartition(" ")[0]
 
 
 def _identify(caller: Any) -> tuple[uuid.UUID, str, str, str, uuid.UUID | None] | None:
-    """This will return organization, kind, id, label and key of a known caller; of a refused key too."""
+    """Return organization, kind, id, label and key of a known caller; of a refused key too."""
     actor, credential = caller.actor, caller.credential
     key = None if credential is None else credential.pk
     if actor is not None and actor.organization_id is not None:

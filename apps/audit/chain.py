@@ -58,17 +58,17 @@ class Link(NamedTuple):
 
 
 def genesis(organization: str) -> str:
-    """This will return what stands for the hash before number 1, from the organization's public id."""
+    """Return what stands for the hash before number 1, from the organization's public id."""
     return hashlib.sha256(DOMAIN + organization.encode()).hexdigest()
 
 
 def link_hash(previous: str, canonical_row: str) -> str:
-    """This will return the hash of a row that follows the hash ``previous`` (64 hex digits)."""
+    """Return the hash of a row that follows the hash ``previous`` (64 hex digits)."""
     return hashlib.sha256(bytes.fromhex(previous) + canonical_row.encode()).hexdigest()
 
 
 def canonical(seq: int, link: Link) -> str:
-    """This will write the canonical row of a change under its sequence number."""
+    """Write the canonical row of a change under its sequence number."""
     text = encode_basestring
     changes = "{}" if link.changes == "{}" else encode_json(json.loads(link.changes))
     return TEMPLATE % (
@@ -79,5 +79,5 @@ def canonical(seq: int, link: Link) -> str:
 
 
 def canonical_of_line(line: dict[str, Any]) -> str:
-    """This will write the canonical row of one line of an export; KeyError where a field is missing."""
+    """Write the canonical row of one line of an export; KeyError where a field is missing."""
     return encode_json({name: line[name] for name in CANONICAL_FIELDS})

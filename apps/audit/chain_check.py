@@ -58,7 +58,7 @@ class _Stop(Exception):
 
 
 def check(organization_id: uuid.UUID, outside: dict[str, Any] | None = None) -> Report:
-    """This will check one organization; ``outside``: a checkpoint of it that was kept elsewhere, already read."""
+    """Check one organization; ``outside``: a checkpoint of it that was kept elsewhere, already read."""
     while True:
         cut = _newest_cut(organization_id)
         report = Report(start=cut.seq if cut else 0)

@@ -19,7 +19,7 @@ AT_POSTGRESQL = """to_char({0}.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.U
 
 
 def columns(database: BaseDatabaseWrapper, alias: str = "e") -> str:
-    """This will return the SELECT list of ``link``: the key, the time, the texts."""
+    """Return the SELECT list of ``link``: the key, the time, the texts."""
     at = AT_POSTGRESQL.format(alias) if database.vendor == "postgresql" else f"CAST({alias}.at AS text)"
     changes = f"{alias}.changes::text" if database.vendor == "postgresql" else f"{alias}.changes"
     rest = ", ".join(changes if name == "changes" else f"{alias}.{name}" for name in TEXTS)
@@ -27,17 +27,17 @@ def columns(database: BaseDatabaseWrapper, alias: str = "e") -> str:
 
 
 def key(database: BaseDatabaseWrapper, value: uuid.UUID) -> Any:
-    """This will return an id as the database keeps it."""
+    """Return an id as the database keeps it."""
     return value if database.vendor == "postgresql" else value.hex
 
 
 def link(row: tuple[Any, ...]) -> Link:
-    """This will make a link of a row that was selected by ``columns``."""
+    """Make a link of a row that was selected by ``columns``."""
     entry_id = row[0] if isinstance(row[0], uuid.UUID) else uuid.UUID(hex=row[0])
     return Link(entry_id, api_time(row[1]), *row[2:])
 
 
 def api_time(text: str) -> str:
-    """This will write a stored time as the API does; what is finer than a millisecond stays, for it is no entry's."""
+    """Write a stored time as the API does; what is finer than a millisecond stays, for it is no entry's."""
     day_and_time, fraction = text[:10] + "T" + text[11:19], text[20:].ljust(6, "0")
     return f"{day_and_time}.{fraction[:3] if fraction[3:] == '000' else fraction}Z"

@@ -44,12 +44,12 @@ class Point(NamedTuple):
 
 
 def newest(organization_id: uuid.UUID) -> Checkpoint | None:
-    """This will return the organization's newest checkpoint, None before the first."""
+    """Return the organization's newest checkpoint, None before the first."""
     return Checkpoint.objects.filter(organization_id=organization_id).order_by("-seq", "-at").first()
 
 
 def make(organization_id: uuid.UUID) -> Checkpoint | None:
-    """This will seal what waits and sign the end of the chain; None where there is nothing to sign.
+    """Seal what waits and sign the end of the chain; None where there is nothing to sign.
 
     Where the newest checkpoint stands at the end already, it is returned as it is.
     """
@@ -73,7 +73,7 @@ def make(organization_id: uuid.UUID) -> Checkpoint | None:
 
 
 def is_behind(checkpoint: Checkpoint, but: str) -> bool:
-    """This will tell whether something was sealed after the checkpoint, entries of the action ``but`` aside.
+    """Tell whether something was sealed after the checkpoint, entries of the action ``but`` aside.
 
     Also where its key is not the portal's of today.
     """
@@ -82,7 +82,7 @@ def is_behind(checkpoint: Checkpoint, but: str) -> bool:
 
 
 def as_json(checkpoint: Checkpoint) -> dict[str, Any]:
-    """This will return what is worth keeping outside; ``verify_audit --checkpoint`` reads it."""
+    """Return what is worth keeping outside; ``verify_audit --checkpoint`` reads it."""
     return {
         "organization": encode("org", checkpoint.organization_id),
         "seq": checkpoint.seq,
@@ -95,12 +95,12 @@ def as_json(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def write_to_log(checkpoint: Checkpoint) -> None:
-    """This will log a checkpoint in one line, for whoever keeps the logs elsewhere."""
+    """Log a checkpoint in one line, for whoever keeps the logs elsewhere."""
     logger.info("audit checkpoint %s", json.dumps(as_json(checkpoint)))
 
 
 def read(text: str) -> dict[str, Any]:
-    """This will read a checkpoint's copy; Invalid where it is none, or where its signature does not hold."""
+    """Read a checkpoint's copy; Invalid where it is none, or where its signature does not hold."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -113,7 +113,7 @@ def read(text: str) -> dict[str, Any]:
 
 
 def is_signed(document: dict[str, Any]) -> bool:
-    """This will tell whether a checkpoint is signed by the key that it names; not whether that is this portal's."""
+    """Tell whether a checkpoint is signed by the key that it names; not whether that is this portal's."""
     try:
         public = Ed25519PublicKey.from_public_bytes(base64.b64decode(document["public_key"], validate=True))
         signature = base64.b64decode(document["signature"], validate=True)
@@ -124,22 +124,22 @@ def is_signed(document: dict[str, Any]) -> bool:
 
 
 def signing_key() -> Ed25519PrivateKey:
-    """This will return the portal's key (``AUDIT_SIGNING_KEY``)."""
+    """Return the portal's key (``AUDIT_SIGNING_KEY``)."""
     return Ed25519PrivateKey.from_private_bytes(settings.AUDIT_SIGNING_KEY)
 
 
 def own_public_key() -> str:
-    """This will return the public half of the portal's key, in base64: what others check signatures with."""
+    """Return the public half of the portal's key, in base64: what others check signatures with."""
     return public_text(signing_key().public_key())
 
 
 def public_text(public: Ed25519PublicKey) -> str:
-    """This will write a public key in base64."""
+    """Write a public key in base64."""
     return base64.b64encode(public.public_bytes_raw()).decode()
 
 
 def key_id(public_key: str) -> str:
-    """This will return the short name of a key: the first 16 hex digits of the SHA-256 of its public half."""
+    """Return the short name of a key: the first 16 hex digits of the SHA-256 of its public half."""
     return hashlib.sha256(base64.b64decode(public_key)).hexdigest()[:16]
 
 

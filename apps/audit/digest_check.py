@@ -12,7 +12,7 @@ Problem = tuple[int | None, str]
 
 
 def check_digests(organization_id: uuid.UUID, digests: list[Digest]) -> tuple[Problem | None, int]:
-    """This will return the first thing that is wrong, if any, and how many hours were checked.
+    """Return the first thing that is wrong, if any, and how many hours were checked.
 
     Hours that retention may have touched are left out.
     """

@@ -23,7 +23,7 @@ LOOKED_AHEAD = 200
 
 # The periodic job audit.make_digests (apps.py).
 def make_due() -> int:
-    """This will digest what is due, for half a second at most a kind, and return how many rows went in."""
+    """Digest what is due, for half a second at most a kind, and return how many rows went in."""
     return sum(_make(name, source) for name, source in sources().items())
 
 

@@ -50,23 +50,23 @@ class Source:
 
 
 def register(name: str, dotted: str) -> None:
-    """This will add a kind of rows: a short name, and the dotted name of its Source."""
+    """Add a kind of rows: a short name, and the dotted name of its Source."""
     _dotted[name] = dotted
 
 
 def sources() -> dict[str, Source]:
-    """This will return every source by its name."""
+    """Return every source by its name."""
     return {name: import_string(dotted) for name, dotted in sorted(_dotted.items())}
 
 
 def start(action: str, organization_id: uuid.UUID, hour: datetime) -> str:
-    """This will return the digest of nothing, bound to its action, organization and hour."""
+    """Return the digest of nothing, bound to its action, organization and hour."""
     text = "\n".join((DOMAIN, action, encode("org", organization_id), name_of(hour)))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def add(digest: str, texts: list[str]) -> str:
-    """This will return the digest after some more rows."""
+    """Return the digest after some more rows."""
     found = bytes.fromhex(digest)
     for text in texts:
         found = hashlib.sha256(found + text.encode()).digest()
@@ -74,12 +74,12 @@ def add(digest: str, texts: list[str]) -> str:
 
 
 def name_of(hour: datetime) -> str:
-    """This will write an hour by its start, as it stands in the entry."""
+    """Write an hour by its start, as it stands in the entry."""
     return format_timestamp(hour) or ""
 
 
 def hour_of(key: uuid.UUID) -> datetime:
-    """This will return the hour of a UUID v7."""
+    """Return the hour of a UUID v7."""
     return datetime.fromtimestamp((key.int >> 80) / 1000, UTC).replace(minute=0, second=0, microsecond=0)
 
 
@@ -94,7 +94,7 @@ class Digest(NamedTuple):
 
 
 def read(action: str, seq: int, target_id: str, changes: str) -> Digest | None:
-    """This will read a digest from a sealed entry; None where it is not of the form that the portal writes."""
+    """Read a digest from a sealed entry; None where it is not of the form that the portal writes."""
     try:
         said = json.loads(changes)
         return Digest(action, datetime.fromisoformat(target_id), said["rows"][1], said["sha256"][1], seq)

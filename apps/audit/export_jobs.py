@@ -41,7 +41,7 @@ OVER = (ExportStatus.CANCELLED, ExportStatus.FAILED, ExportStatus.EXPIRED)
 
 # The periodic job audit.write_exports (apps.py).
 def advance() -> int:
-    """This will bring unfinished exports on by a little and return the rows written."""
+    """Bring unfinished exports on by a little and return the rows written."""
     until, written = time.monotonic() + MOST_SECONDS, 0
     # In no order: where one round is too short for all, none is always the last.
     for key in AuditExport.objects.unfinished().order_by("?").values_list("pk", flat=True):
@@ -148,7 +148,7 @@ def _note_failure(job: AuditExport) -> None:
 
 
 def file_pieces(job: AuditExport) -> Iterator[bytes]:
-    """This will return the file, a piece at a time; RuntimeError where one is gone, which breaks the answer off."""
+    """Return the file, a piece at a time; RuntimeError where one is gone, which breaks the answer off."""
     for number in range(job.chunks):
         body = ExportChunk.objects.filter(export=job, number=number).values_list("body", flat=True).first()
         if body is None:
@@ -158,7 +158,7 @@ def file_pieces(job: AuditExport) -> Iterator[bytes]:
 
 # The periodic job audit.delete_old_exports (apps.py).
 def remove_old() -> None:
-    """This will remove some of the files that are over, and rows whose days are over too."""
+    """Remove some of the files that are over, and rows whose days are over too."""
     now = timezone.now()
     AuditExport.objects.filter(status=ExportStatus.DONE, expires_at__lt=now).update(status=ExportStatus.EXPIRED)
     over = AuditExport.objects.filter(status__in=OVER)

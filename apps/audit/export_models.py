@@ -30,7 +30,7 @@ class ExportQuerySet(OrgQuerySet["AuditExport"]):
     """Exports of organizations."""
 
     def unfinished(self) -> Self:
-        """This will keep those that workers have still to do."""
+        """Keep those that workers have still to do."""
         return self.filter(status__in=UNFINISHED)
 
 

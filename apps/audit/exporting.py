@@ -33,32 +33,32 @@ class Leg(NamedTuple):
 
 
 def begin(actor: Actor, filters: Filters) -> list[Leg]:
-    """This will return the walk over all that matches now, category by category."""
+    """Return the walk over all that matches now, category by category."""
     ordered = sorted(chosen_categories(filters), key=lambda name: (name != FIRST, name))
     spans = [(name, source_of(name).span(actor, filters)) for name in ordered]
     return [Leg(name, *span) for name, span in spans if span is not None]
 
 
 def advance(actor: Actor, filters: Filters, legs: Sequence[Leg]) -> tuple[list[Row], list[Leg]]:
-    """This will take one step and return its rows, none for a step without a match, and what is then left."""
+    """Take one step and return its rows, none for a step without a match, and what is then left."""
     leg, *others = legs
     rows, place = source_of(leg.category).step(actor, filters, Span(leg.after, leg.upto))
     return rows, others if place == leg.upto else [leg._replace(after=place), *others]
 
 
 def count(actor: Actor, filters: Filters, legs: Sequence[Leg]) -> int:
-    """This will count the rows of a walk."""
+    """Count the rows of a walk."""
     spans = {leg.category: Span(leg.after, leg.upto) for leg in legs}
     return sum(source_of(name).count(actor, filters, span) for name, span in spans.items())
 
 
 def count_now(actor: Actor, filters: Filters, most: int) -> int:
-    """This will count what matches now, sealed or not, at most a little over ``most``."""
+    """Count what matches now, sealed or not, at most a little over ``most``."""
     return sum(source_of(name).count(actor, filters, None, most + 1) for name in chosen_categories(filters))
 
 
 def stream(actor: Actor, filters: Filters, file_format: str, legs: Sequence[Leg], request_id: str) -> Iterator[str]:
-    """This will write an export in pieces, in English as all of the API, with the memory of one step.
+    """Write an export in pieces, in English as all of the API, with the memory of one step.
 
     An error ends it visibly: the last line says so, for there are servers that end such an answer as if it were whole.
     """
@@ -78,7 +78,7 @@ def stream(actor: Actor, filters: Filters, file_format: str, legs: Sequence[Leg]
 
 
 def stored_filters(filters: Filters) -> dict[str, str]:
-    """This will write filters as a job and the log keep them: those that were given, as in the query."""
+    """Write filters as a job and the log keep them: those that were given, as in the query."""
     values: dict[str, Any] = asdict(filters)
     return {
         name: value.astimezone(UTC).isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
@@ -88,7 +88,7 @@ def stored_filters(filters: Filters) -> dict[str, str]:
 
 
 def filters_from(stored: Mapping[str, str]) -> Filters:
-    """This will read filters that were stored."""
+    """Read filters that were stored."""
     values: dict[str, Any] = dict(stored)
     for name in ("since", "until"):
         if name in stored:

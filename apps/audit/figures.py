@@ -33,7 +33,7 @@ class Interval(StrEnum):
         return HOUR if self == Interval.HOUR else DAY
 
     def start_of(self, moment: datetime) -> datetime:
-        """This will return the start of the bucket (UTC) that a moment lies in."""
+        """Return the start of the bucket (UTC) that a moment lies in."""
         hour = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         return hour if self == Interval.HOUR else hour.replace(hour=0)
 
@@ -48,13 +48,13 @@ class Span:
 
     @classmethod
     def covering(cls, since: datetime, until: datetime, interval: Interval) -> "Span":
-        """This will return the shortest span of whole buckets that holds both moments. OverflowError past year 9999."""
+        """Return the shortest span of whole buckets that holds both moments. OverflowError past year 9999."""
         end = interval.start_of(until)
         return cls(interval.start_of(since), end if end == until else end + interval.length, interval)
 
     @classmethod
     def last(cls, count: int, interval: Interval, now: datetime) -> "Span":
-        """This will return the bucket of now and those before it."""
+        """Return the bucket of now and those before it."""
         end = interval.start_of(now) + interval.length
         return cls(end - count * interval.length, end, interval)
 
@@ -104,12 +104,12 @@ class Figures:
 
 
 def of_key(organization_id: uuid.UUID, credential_id: uuid.UUID, span: Span) -> Figures:
-    """This will return a key's figures."""
+    """Return a key's figures."""
     return _figures({"organization_id": organization_id, "credential_id": credential_id}, span)
 
 
 def of_organization(organization_id: uuid.UUID, span: Span) -> Figures:
-    """This will return an organization's figures, its members' own calls included."""
+    """Return an organization's figures, its members' own calls included."""
     return _figures({"organization_id": organization_id}, span)
 
 
@@ -147,7 +147,7 @@ def _series(whose: dict[str, uuid.UUID], span: Span) -> list[Point]:
 
 
 def merged(series: list[Point], count: int) -> list[Point]:
-    """This will sum every ``count`` buckets up to one."""
+    """Sum every ``count`` buckets up to one."""
     parts = [series[start : start + count] for start in range(0, len(series), count)]
     return [
         Point(part[0].at, {each: sum(point.by_status[each] for point in part) for each in CLASSES}) for part in parts
@@ -198,7 +198,7 @@ class StillCalling(NamedTuple):
 
 
 def still_calling(organization_id: uuid.UUID, credential_id: uuid.UUID, since: datetime) -> list[StillCalling]:
-    """This will return who has called with the key since a moment, the latest first; 200 at most.
+    """Return who has called with the key since a moment, the latest first; 200 at most.
 
     The hour that the moment lies in counts whole for whoever called after the moment.
     """
@@ -211,7 +211,7 @@ def still_calling(organization_id: uuid.UUID, credential_id: uuid.UUID, since: d
 
 
 def calls_since(organization_id: uuid.UUID, credential_id: uuid.UUID, since: datetime) -> int:
-    """This will count the key's calls since a moment, by hours in the same way; 0 says that there was none."""
+    """Count the key's calls since a moment, by hours in the same way; 0 says that there was none."""
     rows = UsageHour.objects.filter(
         organization_id=organization_id, credential_id=credential_id, hour__gte=Interval.HOUR.start_of(since)
     )
@@ -221,7 +221,7 @@ def calls_since(organization_id: uuid.UUID, credential_id: uuid.UUID, since: dat
 def routes_and_scopes(
     organization_id: uuid.UUID, since: datetime, credential_id: uuid.UUID | None = None
 ) -> dict[uuid.UUID, set[tuple[str, str]]]:
-    """This will return, for each key or for one, on which routes which scopes were used since a day.
+    """Return, for each key or for one, on which routes which scopes were used since a day.
 
     '' stands for none: a call that was answered without one. What was refused before it used any tells nothing.
     """

@@ -47,7 +47,7 @@ def check_lines(
     points: Mapping[int, str],
     filtered: bool = False,
 ) -> FileReport:
-    """This will check the lines.
+    """Check the lines.
 
     ``known(seq)``: the hash of a number in the portal's own chain, None where it has none; asked where the file does
     not follow itself, and for its end. ``points``: hashes of checkpoints. ``filtered``: numbers may be missing. Raises
@@ -104,7 +104,7 @@ class _Check:
         self.seen: dict[int, bytes] = {}
 
     def take(self, seq: int, line: dict[str, Any], raw: bytes) -> None:
-        """This will check the next change of the file."""
+        """Check the next change of the file."""
         report = self.report
         if report.last and seq <= report.last:
             self._repeat(seq, raw)
@@ -124,7 +124,7 @@ class _Check:
         self._remember(seq, raw)
 
     def end(self) -> None:
-        """This will compare the end of the file with what is known of it."""
+        """Compare the end of the file with what is known of it."""
         last = self.report.last
         beyond = sorted(seq for seq in self.points if seq > last)
         if beyond:

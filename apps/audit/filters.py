@@ -21,7 +21,7 @@ LONGEST_TARGET = 120
 
 
 def read_filters(given: Mapping[str, str], since: datetime | None, until: datetime | None) -> Filters:
-    """This will return the filters that a query string names, or raise Invalid naming the first bad parameter."""
+    """Return the filters that a query string names, or raise Invalid naming the first bad parameter."""
     chosen = {name: given[name] for name in CHECKS if name in given}
     for name, text in chosen.items():
         is_good, wanted = CHECKS[name]
@@ -31,7 +31,7 @@ def read_filters(given: Mapping[str, str], since: datetime | None, until: dateti
 
 
 def is_target(text: str) -> bool:
-    """This will tell whether rows can be chosen by this text as their target."""
+    """Tell whether rows can be chosen by this text as their target."""
     return len(text) <= LONGEST_TARGET and TARGET.fullmatch(text) is not None
 
 

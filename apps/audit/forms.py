@@ -14,13 +14,13 @@ FIELDS = ("actor", "category", "action", "target", "key", "since", "until", "req
 
 
 def typed(query: Mapping[str, str]) -> dict[str, str]:
-    """This will return the fields that hold something, white space around them left out."""
+    """Return the fields that hold something, white space around them left out."""
     texts = {name: query.get(name, "").strip() for name in FIELDS}
     return {name: text for name, text in texts.items() if text}
 
 
 def page_filters(texts: Mapping[str, str]) -> Filters:
-    """This will return the filters of the page, or raise Invalid. They mean what they mean in the API, days apart."""
+    """Return the filters of the page, or raise Invalid. They mean what they mean in the API, days apart."""
     since, until = _start_of("since", texts), _start_of("until", texts, days_later=1)
     return read_filters(texts, since, until)
 

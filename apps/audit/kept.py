@@ -15,7 +15,7 @@ DAY = timedelta(days=1)
 
 
 def days(kind: str) -> int:
-    """This will return the portal's own days of a kind."""
+    """Return the portal's own days of a kind."""
     found: int = getattr(settings, DAYS[kind])
     return found
 
@@ -26,12 +26,12 @@ def days_of_organizations(kind: str) -> dict[uuid.UUID, int]:
 
 
 def oldest_kept(kind: str, organization_id: uuid.UUID) -> datetime:
-    """This will return the moment before which rows of an organization are removed."""
+    """Return the moment before which rows of an organization are removed."""
     return database_time.database_now() - timedelta(days=days_of_organizations(kind).get(organization_id, days(kind)))
 
 
 def note(organization_id: uuid.UUID, kinds: Iterable[str]) -> None:
-    """This will write down from when on rows are kept; once a day is enough."""
+    """Write down from when on rows are kept; once a day is enough."""
     for kind in sorted(kinds):
         since = oldest_kept(kind, organization_id)
         rows = KeptSince.objects.filter(organization_id=organization_id, kind=kind)
@@ -40,7 +40,7 @@ def note(organization_id: uuid.UUID, kinds: Iterable[str]) -> None:
 
 
 def mark_start(organization_id: uuid.UUID) -> None:
-    """This will note that an organization's calls, attempts and events are being removed whatever their age.
+    """Note that an organization's calls, attempts and events are being removed whatever their age.
 
     For whoever removes the data of an organization: what is gone must not look falsified.
     """
@@ -50,7 +50,7 @@ def mark_start(organization_id: uuid.UUID) -> None:
 
 
 def complete_since(organization_id: uuid.UUID, kinds: Iterable[str]) -> datetime:
-    """This will return the moment from which on every row must be there, whatever retention has done so far.
+    """Return the moment from which on every row must be there, whatever retention has done so far.
 
     A note is up to a day old: retention may have removed a day more before somebody chose longer days.
     """
@@ -59,5 +59,5 @@ def complete_since(organization_id: uuid.UUID, kinds: Iterable[str]) -> datetime
 
 
 def forget(organization_id: uuid.UUID) -> None:
-    """This will remove the notes of an organization that has no entries any more: there is nothing left to verify."""
+    """Remove the notes of an organization that has no entries any more: there is nothing left to verify."""
     KeptSince.objects.filter(organization_id=organization_id).delete()

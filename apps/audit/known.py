@@ -13,7 +13,7 @@ from apps.orgs.models import Organization
 
 
 def hash_of(organization_id: uuid.UUID | None, seq: int) -> str | None:
-    """This will return the hash of a number, None where it is not known (any more)."""
+    """Return the hash of a number, None where it is not known (any more)."""
     if organization_id is None:
         return None
     if seq == 0:
@@ -26,7 +26,7 @@ def hash_of(organization_id: uuid.UUID | None, seq: int) -> str | None:
 
 
 def organization_of(entry_id: object) -> uuid.UUID | None:
-    """This will return whose entry it is, by its public id; None where the portal has no such entry."""
+    """Return whose entry it is, by its public id; None where the portal has no such entry."""
     key = decode("aud", entry_id) if isinstance(entry_id, str) else None
     if key is None:
         return None
@@ -35,12 +35,12 @@ def organization_of(entry_id: object) -> uuid.UUID | None:
 
 
 def organizations() -> dict[uuid.UUID, str]:
-    """This will return every organization's slug, closed ones included."""
+    """Return every organization's slug, closed ones included."""
     return dict(Organization.objects.order_by("slug").values_list("pk", "slug"))
 
 
 def public_id_of(organization_id: uuid.UUID | None) -> str | None:
-    """This will return the slug of an organization."""
+    """Return the slug of an organization."""
     if organization_id is None:
         return None
     slugs = _here(Organization.objects.filter(pk=organization_id).values_list("slug"))

@@ -34,7 +34,7 @@ class MillisecondsField(models.DateTimeField):  # type: ignore[type-arg]  # gene
     """A time in whole milliseconds: what the API shows and the chain hashes. The column is a DateTimeField's own."""
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        """This will cut what is finer than a millisecond, of a time that was given or else of now."""
+        """Cut what is finer than a millisecond, of a time that was given or else of now."""
         given = getattr(model_instance, self.attname)
         value = given if add and given else super().pre_save(model_instance, add)
         if isinstance(value, datetime):
@@ -43,7 +43,7 @@ class MillisecondsField(models.DateTimeField):  # type: ignore[type-arg]  # gene
         return value
 
     def deconstruct(self) -> Any:
-        """This will show migrations the column that it is: there is nothing to remake."""
+        """Show migrations the column that it is: there is nothing to remake."""
         name, _path, args, kwargs = super().deconstruct()
         return name, "django.db.models.DateTimeField", args, kwargs
 

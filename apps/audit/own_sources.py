@@ -20,7 +20,7 @@ class Changes(Source):
     """Changes. An export of them follows the sequence: keys lie about the order, for a transaction may commit late."""
 
     def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
-        """This will return the matching changes; those by a key and those on it apart, each by an index of its own."""
+        """Return the matching changes; those by a key and those on it apart, each by an index of its own."""
         found = of_times(AuditEntry.objects.for_actor(actor), filters, "at").select_related("seal")
         for column, wanted in (
             ("actor_id", filters.actor),
@@ -36,7 +36,7 @@ class Changes(Source):
         return [found.filter(actor_id=filters.key), found.filter(target_id=filters.key).exclude(actor_id=filters.key)]
 
     def row(self, found: AuditEntry) -> Row:
-        """This will write one change, with its place in the chain where it is sealed."""
+        """Write one change, with its place in the chain where it is sealed."""
         seal = getattr(found, "seal", None)
         return Row(
             category="change",
@@ -51,7 +51,7 @@ class Changes(Source):
         )
 
     def span(self, actor: Actor, filters: Filters) -> Span | None:
-        """This will return the walk over what is sealed now, by sequence number."""
+        """Return the walk over what is sealed now, by sequence number."""
         seals = Seal.objects.filter(organization_id=cast(uuid.UUID, actor.organization_id))
         ends = seals.aggregate(first=Min("seq"), last=Max("seq"))
         if ends["last"] is None:
@@ -62,7 +62,7 @@ class Changes(Source):
         return Span(str(first - 1), str(ends["last"]))
 
     def step(self, actor: Actor, filters: Filters, span: Span) -> tuple[list[Row], str]:
-        """This will return what matches of the next sequence numbers, however little that is."""
+        """Return what matches of the next sequence numbers, however little that is."""
         after, upto = int(span.after), min(int(span.after) + STEP, int(span.upto))
         of_seal = {
             "seal__organization_id": actor.organization_id,
@@ -74,7 +74,7 @@ class Changes(Source):
         return sorted(rows, key=lambda row: row.seq or 0), str(upto)
 
     def count(self, actor: Actor, filters: Filters, span: Span | None, most: int | None = None) -> int:
-        """This will count what a walk will find; without a span what there is now, sealed or not."""
+        """Count what a walk will find; without a span what there is now, sealed or not."""
         bounds: dict[str, Any] = bounds_of(filters)
         if span is not None and span.upto:
             bounds["seal__seq__lte"] = int(span.upto)
@@ -99,7 +99,7 @@ class Calls(Source):
     """Answered requests of the API."""
 
     def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
-        """This will return the matching calls. A key's are found by its own column, people's have none there."""
+        """Return the matching calls. A key's are found by its own column, people's have none there."""
         if filters.actions and CALL not in filters.actions:
             return []
         found = of_times(ApiCall.objects.for_actor(actor), filters, "at")
@@ -111,7 +111,7 @@ class Calls(Source):
         return [found]
 
     def row(self, found: ApiCall) -> Row:
-        """This will write one call."""
+        """Write one call."""
         what = f"{found.method} {found.route}".rstrip()
         return Row(
             category="api_call",
@@ -143,7 +143,7 @@ def _shared(row: AuditEntry | ApiCall) -> dict[str, Any]:
 
 
 def outcome_of(status: int) -> str:
-    """This will return how a call ended: denied for 401, 403 and 429, failure for other errors."""
+    """Return how a call ended: denied for 401, 403 and 429, failure for other errors."""
     if status < 400:
         return Outcome.SUCCESS
     return Outcome.DENIED if status in (401, 403, 429) else Outcome.FAILURE

@@ -26,12 +26,12 @@ def register_filter_options(kind: str, heading: Promise, source: Offer | str) ->
 
 
 def page_of(prefix: str, path: str) -> None:
-    """This will say which page an id leads to: a path below the organization's pages, with ``%s`` for the id."""
+    """Say which page an id leads to: a path below the organization's pages, with ``%s`` for the id."""
     _pages[prefix] = path
 
 
 def filter_options(actor: Actor, *kinds: str) -> list[tuple[str, list[Party]]]:
-    """This will return what is offered of some kinds, each under its heading: one query a kind."""
+    """Return what is offered of some kinds, each under its heading: one query a kind."""
     found = []
     for kind in kinds:
         if kind in _offers:
@@ -42,6 +42,6 @@ def filter_options(actor: Actor, *kinds: str) -> list[tuple[str, list[Party]]]:
 
 
 def link_to_page(public_id: str) -> str:
-    """This will return the path of the page about an id, below the organization's pages; empty where there is none."""
+    """Return the path of the page about an id, below the organization's pages; empty where there is none."""
     prefix, separator, _rest = public_id.partition("_")
     return _pages[prefix] % public_id if separator and prefix in _pages else ""

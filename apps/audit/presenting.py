@@ -24,7 +24,7 @@ FORMAT_NAMES = {"csv": "CSV", "jsonl": "JSON Lines"}
 
 
 def entry(row: Row, slug: str) -> dict[str, Any]:
-    """This will return one row with its links: to what it is about, and to everything else of the same kind."""
+    """Return one row with its links: to what it is about, and to everything else of the same kind."""
     here = f"/o/{slug}/"
     page = row.link or link_to_page(row.target.id)
     key_page = link_to_page(row.actor.id) if row.actor.kind == ActorKind.API_KEY else ""
@@ -68,7 +68,7 @@ def _has_target(row: Row) -> bool:
 
 
 def choices(actor: Actor, chosen: Mapping[str, str]) -> dict[str, Any]:
-    """This will return what each filter offers, what is chosen first where it is not among it: a query a kind."""
+    """Return what each filter offers, what is chosen first where it is not among it: a query a kind."""
     groups = {kind: filter_options(actor, kind) for kind in ("people", "api_keys", "sdk_keys", "endpoints")}
     people, keys = groups["people"], [*groups["api_keys"], *groups["sdk_keys"]]
     portal = [(_("Portal"), [(SYSTEM, _("The portal itself"))])]
@@ -101,7 +101,7 @@ def _categories() -> list[tuple[str, str]]:
 
 
 def export_facts(job: AuditExport) -> dict[str, Any]:
-    """This will return an export: what is chosen, how far it is, and in which state."""
+    """Return an export: what is chosen, how far it is, and in which state."""
     is_over = job.status not in (ExportStatus.ESTIMATING, ExportStatus.RUNNING)
     count = job.count or 0
     return {

@@ -16,23 +16,23 @@ from apps.orgs.models import Organization
 
 
 def claim_next(name: str) -> Round | None:
-    """This will return the place of a round, None while it rests."""
+    """Return the place of a round, None while it rests."""
     found, _is_new = Round.objects.get_or_create(name=name)
     return None if found.again_at is not None and found.again_at > timezone.now() else found
 
 
 def advance(place: Round, /, **changes: Any) -> bool:
-    """This will write the new place and tell whether it was this worker that moved it."""
+    """Write the new place and tell whether it was this worker that moved it."""
     rows = Round.objects.filter(name=place.name, version=place.version)
     return bool(rows.update(version=place.version + 1, **changes))
 
 
 def pause(place: Round, until: datetime) -> bool:
-    """This will begin the round anew at a moment."""
+    """Begin the round anew at a moment."""
     return advance(place, organization_id=None, again_at=until)
 
 
 def organizations_after(organization_id: uuid.UUID | None, limit: int) -> list[uuid.UUID]:
-    """This will return the next organizations in the order of their ids, whatever their state."""
+    """Return the next organizations in the order of their ids, whatever their state."""
     after = Q() if organization_id is None else Q(pk__gt=organization_id)
     return list(Organization.objects.filter(after).order_by("pk").values_list("pk", flat=True)[:limit])

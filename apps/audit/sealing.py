@@ -40,7 +40,7 @@ class Head(NamedTuple):
 
 
 def head(organization_id: uuid.UUID) -> Head:
-    """This will return the end of the chain."""
+    """Return the end of the chain."""
     seal = Seal.objects.filter(organization_id=organization_id).order_by("-seq").values_list("seq", "hash").first()
     # Where retention took every seal, the checkpoint of its cut is the end.
     point = (
@@ -54,7 +54,7 @@ def head(organization_id: uuid.UUID) -> Head:
 
 # The periodic job audit.seal_entries (apps.py).
 def seal_due(stop_after: float = MOST_SECONDS) -> int:
-    """This will seal what is committed and not sealed, for at most so many seconds, and return how many entries."""
+    """Seal what is committed and not sealed, for at most so many seconds, and return how many entries."""
     sealed, until = 0, time.monotonic() + stop_after
     while time.monotonic() < until and Unsealed.objects.exists():
         try:

@@ -120,18 +120,18 @@ class Source:
     """One kind of rows. A subclass says which match and how one is written; here is how they are read."""
 
     def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
-        """This will return the rows of the actor's organization that match: none, or several that do not overlap.
+        """Return the rows of the actor's organization that match: none, or several that do not overlap.
 
         Times are compared exactly here (``of_times``); the bounds that they set on the key are added by the callers.
         """
         raise NotImplementedError
 
     def row(self, found: Any) -> Row:
-        """This will write one of them as a line of the timeline."""
+        """Write one of them as a line of the timeline."""
         raise NotImplementedError
 
     def newest(self, actor: Actor, filters: Filters, before: uuid.UUID | None, limit: int) -> list[Row]:
-        """This will return at most ``limit`` rows, newest first, all below the key ``before``: a query a selection."""
+        """Return at most ``limit`` rows, newest first, all below the key ``before``: a query a selection."""
         bounds = bounds_of(filters, before=before)
         found = [
             [self.row(each) for each in rows.filter(**bounds).order_by("-pk")[:limit]]
@@ -140,12 +140,12 @@ class Source:
         return found[0] if len(found) == 1 else _merge(found, limit)
 
     def span(self, actor: Actor, filters: Filters) -> Span | None:
-        """This will return the walk over what is there now; None where that is nothing."""
+        """Return the walk over what is there now; None where that is nothing."""
         newest = self.newest(actor, filters, None, 1)
         return Span(str(uuid.UUID(int=0)), str(newest[0].key)) if newest else None
 
     def step(self, actor: Actor, filters: Filters, span: Span) -> tuple[list[Row], str]:
-        """This will return the next rows of a walk, oldest first, and the place that it has then reached."""
+        """Return the next rows of a walk, oldest first, and the place that it has then reached."""
         bounds = bounds_of(filters, after=uuid.UUID(span.after), before=_following(span.upto))
         found = [
             [self.row(each) for each in rows.filter(**bounds).order_by("pk")[:STEP]]
@@ -155,36 +155,36 @@ class Source:
         return rows, str(rows[-1].key) if len(rows) == STEP else span.upto
 
     def count(self, actor: Actor, filters: Filters, span: Span | None, most: int | None = None) -> int:
-        """This will count what a walk will find, at most ``most``; without a span what there is now."""
+        """Count what a walk will find, at most ``most``; without a span what there is now."""
         bounds = bounds_of(filters, before=None if span is None else _following(span.upto))
         counted = [rows.filter(**bounds).order_by()[:most] for rows in self.selections(actor, filters)]
         return sum(rows.count() for rows in counted)
 
 
 def register(category: str, dotted: str) -> None:
-    """This will add a kind of rows: the dotted name of a Source."""
+    """Add a kind of rows: the dotted name of a Source."""
     if _dotted.setdefault(category, dotted) != dotted:
         raise ValueError(f"the category {category!r} has a source already: {_dotted[category]}")
 
 
 def categories() -> list[str]:
-    """This will return the names of all categories, in a fixed order."""
+    """Return the names of all categories, in a fixed order."""
     return sorted(_dotted)
 
 
 def source_of(category: str) -> Source:
-    """This will return the source of a category."""
+    """Return the source of a category."""
     source: Source = import_string(_dotted[category])
     return source
 
 
 def chosen_categories(filters: Filters) -> list[str]:
-    """This will return the categories that filters ask for."""
+    """Return the categories that filters ask for."""
     return sorted(set(filters.category.split(","))) if filters.category else categories()
 
 
 def timeline(actor: Actor, filters: Filters, before: uuid.UUID | None, limit: int) -> Page:
-    """This will return the ``limit`` newest rows below the key ``before``; the number of queries is constant.
+    """Return the ``limit`` newest rows below the key ``before``; the number of queries is constant.
 
     All at one moment: a change that is committed after the changes were read, and before the calls were, would be
     missing below a newer call, and whoever goes on from that would never see it.
@@ -206,12 +206,12 @@ def first_key(moment: datetime) -> uuid.UUID:
 
 
 def key_at(moment: datetime, slack_ms: int = 0) -> uuid.UUID:
-    """This will return the lowest UUID v7 of a moment: what bounds of time become on the primary key."""
+    """Return the lowest UUID v7 of a moment: what bounds of time become on the primary key."""
     return uuid.UUID(int=max(0, int(moment.timestamp() * 1000) + slack_ms) << 80)
 
 
 def of_times(rows: QuerySet[Any], filters: Filters, time_field: str) -> QuerySet[Any]:
-    """This will keep the rows of the filters' times."""
+    """Keep the rows of the filters' times."""
     if filters.since is not None:
         rows = rows.filter(**{f"{time_field}__gte": filters.since})
     if filters.until is not None:
@@ -222,7 +222,7 @@ def of_times(rows: QuerySet[Any], filters: Filters, time_field: str) -> QuerySet
 def bounds_of(
     filters: Filters, after: uuid.UUID | None = None, before: uuid.UUID | None = None
 ) -> dict[str, uuid.UUID]:
-    """This will return the bounds on the key, as lookups: the index begins and ends where times and places do.
+    """Return the bounds on the key, as lookups: the index begins and ends where times and places do.
 
     One bound on each side: SQLite enters an index by one of several, and not by the nearest.
     """

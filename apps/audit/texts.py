@@ -9,6 +9,6 @@ UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def sanitize(text: str, longest: int) -> str:
-    """This will return at most ``longest`` characters of the text, secrets redacted before it is cut."""
+    """Return at most ``longest`` characters of the text, secrets redacted before it is cut."""
     text = redact(UNSTORABLE.sub("�", text))
     return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -34,13 +34,13 @@ LEAST_USAGE_DAYS = timedelta(days=400)
 
 # The periodic job audit.sign_checkpoints (apps.py).
 def sign_daily() -> int:
-    """This will make a checkpoint of each log that went on since the last, write it to the log, and return how many."""
+    """Make a checkpoint of each log that went on since the last, write it to the log, and return how many."""
     return _through_all("checkpoints", _sign, DAY)
 
 
 # The periodic job audit.delete_expired (apps.py).
 def trim() -> int:
-    """This will remove some of what is too old and return how many rows were removed."""
+    """Remove some of what is too old and return how many rows were removed."""
     return _through_all("trim", _trim_organization, HOUR) + _remove_refused()
 
 

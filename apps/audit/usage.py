@@ -27,12 +27,12 @@ class Day(NamedTuple):
 
 
 def last_uses(credential_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, LastUse]:
-    """This will return the last use of each key that was ever used, by the key's primary key. At most 999 keys."""
+    """Return the last use of each key that was ever used, by the key's primary key. At most 999 keys."""
     return LastUse.objects.in_bulk(credential_ids) if credential_ids else {}
 
 
 def was_seen(credential_id: uuid.UUID, address: str) -> bool:
-    """This will tell whether a call of the key from this address was ever let in and answered well."""
+    """Tell whether a call of the key from this address was ever let in and answered well."""
     rows = UsageHour.objects.filter(credential_id=credential_id, address=address, status_class="2xx")
     return address not in ("", UNKNOWN) and rows.exists()
 
@@ -40,7 +40,7 @@ def was_seen(credential_id: uuid.UUID, address: str) -> bool:
 def daily_series(
     organization_id: uuid.UUID, credential_ids: Sequence[uuid.UUID], days: int, now: datetime | None = None
 ) -> dict[uuid.UUID, list[Day]]:
-    """This will return for each key its last ``days`` UTC days, oldest first, today last, quiet days as zeros."""
+    """Return for each key its last ``days`` UTC days, oldest first, today last, quiet days as zeros."""
     today = (now or timezone.now()).astimezone(UTC).date()
     dates = [today - timedelta(days=back) for back in reversed(range(days))]
     rows = UsageDay.objects.filter(
@@ -58,7 +58,7 @@ def daily_series(
 
 
 def hourly_totals(organization_id: uuid.UUID, now: datetime | None = None) -> list[tuple[int, int]]:
-    """This will return the organization's calls and errors of the current hour and the 23 before it, oldest first."""
+    """Return the organization's calls and errors of the current hour and the 23 before it, oldest first."""
     this_hour = (now or timezone.now()).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     first = this_hour - timedelta(hours=23)
     rows = UsageHour.objects.filter(organization_id=organization_id, hour__gte=first)
@@ -79,7 +79,7 @@ class Hour(NamedTuple):
 def hourly_series(
     organization_id: uuid.UUID | None, credential_id: uuid.UUID, hours: int, now: datetime | None = None
 ) -> list[Hour]:
-    """This will return a key's last ``hours`` UTC hours, oldest first, the current one last, quiet ones as zeros."""
+    """Return a key's last ``hours`` UTC hours, oldest first, the current one last, quiet ones as zeros."""
     this_hour = (now or timezone.now()).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     first = this_hour - timedelta(hours=hours - 1)
     rows = UsageHour.objects.filter(

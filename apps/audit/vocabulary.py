@@ -34,7 +34,7 @@ class _Params(dict[str, str]):
 
 
 def action(name: str, sentence: Promise) -> str:
-    """This will add a name with its sentence and return it; a second use or a malformed name raises ValueError."""
+    """Add a name with its sentence and return it; a second use or a malformed name raises ValueError."""
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not of the form thing.happened")
     if name in SENTENCES:
@@ -44,19 +44,19 @@ def action(name: str, sentence: Promise) -> str:
 
 
 def require_known(name: str) -> None:
-    """This will raise ValueError unless the name has a sentence."""
+    """Raise ValueError unless the name has a sentence."""
     if name not in SENTENCES:
         raise ValueError(f"no sentence for the action {name!r}: add it to apps/audit/vocabulary.py")
 
 
 def write(name: str, params: Mapping[str, str]) -> str:
-    """This will return the action's sentence in the active language; without one the bare name."""
+    """Return the action's sentence in the active language; without one the bare name."""
     sentence = SENTENCES.get(name)
     return name if sentence is None else str(sentence) % _Params(params)
 
 
 def sentence_for(entry: Described) -> str:
-    """This will return what an entry says, in the active language."""
+    """Return what an entry says, in the active language."""
     params = {"actor": entry.actor_label, "target": entry.target_label or entry.target_id}
     for field, (old, new) in entry.changes.items():
         params[f"{field}_from"], params[f"{field}_to"] = _text(old), _text(new)

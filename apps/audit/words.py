@@ -115,13 +115,13 @@ WORDS: dict[str, Promise] = {
 
 
 def label_for(name: str) -> str:
-    """This will return what an action is called, in the active language."""
+    """Return what an action is called, in the active language."""
     words = WORDS.get(name)
     return str(words) if words is not None else write(name, dict.fromkeys(("actor", "target"), "…"))
 
 
 def grouped_labels() -> list[tuple[str, list[tuple[str, str]]]]:
-    """This will return each heading with its actions as (name, words), in the order of the vocabulary."""
+    """Return each heading with its actions as (name, words), in the order of the vocabulary."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for name in SENTENCES:
         heading = str(HEADINGS.get(name.partition(".")[0], OTHER))

@@ -21,7 +21,7 @@ COLUMNS = (
 
 
 def write_row(row: Row) -> dict[str, Any]:
-    """This will return one row in the shape of ``GET /v1/audit-log``."""
+    """Return one row in the shape of ``GET /v1/audit-log``."""
     return {
         "id": row.id,
         "seq": row.seq,
@@ -58,12 +58,12 @@ def _http(row: Row) -> dict[str, Any] | None:
 
 
 def write_head(file_format: str) -> str:
-    """This will return what an export begins with: the names of the columns in CSV, nothing in JSON Lines."""
+    """Return what an export begins with: the names of the columns in CSV, nothing in JSON Lines."""
     return MARK + csv_text([COLUMNS]) if file_format == CSV else ""
 
 
 def write_lines(file_format: str, rows: Sequence[Row]) -> str:
-    """This will return rows as lines of an export: JSON objects as in the API, or cells that no spreadsheet runs."""
+    """Return rows as lines of an export: JSON objects as in the API, or cells that no spreadsheet runs."""
     objects = [write_row(row) for row in rows]
     if file_format == CSV:
         return csv_text(map(_cells, objects))
@@ -71,7 +71,7 @@ def write_lines(file_format: str, rows: Sequence[Row]) -> str:
 
 
 def write_failure(file_format: str, error: str, code: str) -> str:
-    """This will return the last line of an export that ended before its time."""
+    """Return the last line of an export that ended before its time."""
     if file_format == CSV:
         return csv_text([[error, code]])
     return f"{to_json({'error': error, 'code': code})}\n"

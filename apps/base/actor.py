@@ -65,14 +65,14 @@ class Actor:
     recheck: "Callable[[Actor], Actor] | None" = field(default=None, repr=False, compare=False)
 
     def as_of_now(self) -> "Actor":
-        """This will return the actor as it stands now: a person may have been lowered since the request came in.
+        """Return the actor as it stands now: a person may have been lowered since the request came in.
 
         Within a transaction the answer holds until its end. Raises NotFound for somebody who was removed.
         """
         return self if self.recheck is None else self.recheck(self)
 
     def can(self, permission: str) -> bool:
-        """This will tell whether the actor holds the permission."""
+        """Tell whether the actor holds the permission."""
         if self.is_support_access:
             return is_read(permission) and self._holds(permission)
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
@@ -83,15 +83,15 @@ class Actor:
         return self._holds(permission) and not is_set_aside
 
     def _holds(self, permission: str) -> bool:
-        """This will tell whether the actor holds the permission, whatever sets it aside."""
+        """Tell whether the actor holds the permission, whatever sets it aside."""
         return permission not in self.disabled_scopes and grants(self.permissions, permission)
 
     def can_any(self, permissions: Iterable[str]) -> bool:
-        """This will tell whether the actor holds at least one of the permissions."""
+        """Tell whether the actor holds at least one of the permissions."""
         return any(self.can(permission) for permission in permissions)
 
     def may_give(self, scope: str) -> bool:
-        """This will tell whether the actor may hand a scope to a key that it makes or changes."""
+        """Tell whether the actor may hand a scope to a key that it makes or changes."""
         if self.is_support_access:
             return False
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
@@ -99,7 +99,7 @@ class Actor:
         return not (self.only_reads or self.suspended) and (scope in self.grantable or ADMIN in self.grantable)
 
     def require(self, *permissions: str) -> None:
-        """This will raise Forbidden, naming what is missing, unless the actor holds one of the permissions now."""
+        """Raise Forbidden, naming what is missing, unless the actor holds one of the permissions now."""
         now = self.as_of_now()
         if not now.can_any(permissions):
             now._refuse(permissions)
@@ -122,5 +122,5 @@ class Actor:
 
 
 def system(organization_id: uuid.UUID | None = None, label: str = "Portal") -> Actor:
-    """This will return the portal itself as the actor, for one organization where it names one."""
+    """Return the portal itself as the actor, for one organization where it names one."""
     return Actor(kind=ActorKind.SYSTEM, id="system", label=label, organization_id=organization_id)

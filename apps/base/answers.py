@@ -14,7 +14,7 @@ def busy_response(answer: HttpResponse) -> HttpResponse:
 
 
 def one_time_secret_response(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    """This will render a secret in the POST's own answer: kept by nobody on the way, in no history, in no index."""
+    """Render a secret in the POST's own answer: kept by nobody on the way, in no history, in no index."""
     response = render(request, template, context)
     response["Cache-Control"] = "no-store, private"
     response["Pragma"] = "no-cache"

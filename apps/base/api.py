@@ -49,7 +49,7 @@ KEYS_ALONE = "No role of a person may do this: it takes a key."
 
 
 def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
-    """This will route ``/v1/<route>``, with or without a trailing slash; ``{id}`` takes one path segment."""
+    """Route ``/v1/<route>``, with or without a trailing slash; ``{id}`` takes one path segment."""
     pattern = "/".join(
         f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else part for part in route.split("/") if part
     )
@@ -127,7 +127,7 @@ class PortalView(APIView):
         cls.allow = ", ".join([*own, "HEAD"] if "GET" in own else own)
 
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # it has passed the middlewares
-        """This will run the checks of the door in the contract's order."""
+        """Run the checks of the door in the contract's order."""
         raw = request._request
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
         caller = authenticate_request(raw) if self.callers else AuthResult(refusal=https_refusal(raw))
@@ -156,7 +156,7 @@ class PortalView(APIView):
     # DRF's way through a view, less what it makes anew for each request and JSON does not need.
 
     def initialize_request(self, request: PortalRequest, *args: Any, **kwargs: Any) -> ApiRequest:  # type: ignore[override]  # it has passed the middlewares
-        """This will wrap a request with parsers that are made once; authentication is the door's (``authenticate_request``)."""
+        """Wrap a request with parsers that are made once; authentication is the door's (``authenticate_request``)."""
         context = {"view": self, "args": args, "kwargs": kwargs}
         return cast(ApiRequest, Request(request, PARSERS, (), NEGOTIATION, context))
 
@@ -166,7 +166,7 @@ class PortalView(APIView):
         return {"Allow": self.allow, "Vary": "Accept"}
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """This will mark JSON for ``rendering.render``; whatever else was accepted goes DRF's way."""
+        """Mark JSON for ``rendering.render``; whatever else was accepted goes DRF's way."""
         is_json = request.accepted_renderer is JSON_ONLY and isinstance(response, Response)
         if not is_json or "Vary" in response.headers:
             return super().finalize_response(request, response, *args, **kwargs)
@@ -176,7 +176,7 @@ class PortalView(APIView):
         return response
 
     def check_permission(self, request: ApiRequest, operation: Operation) -> None:
-        """This will refuse a kind of caller that the view does not serve, then a missing scope."""
+        """Refuse a kind of caller that the view does not serve, then a missing scope."""
         if not self.callers:
             return
         raw, actor = request._request, request.actor
@@ -206,7 +206,7 @@ class PortalView(APIView):
         return (JSON_ONLY, JSON_ONLY.media_type) if isinstance(renderer, JSONRenderer) else (renderer, media_type)
 
     def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]  # it has passed the middlewares
-        """This will answer, put the limits on the answer, and record the call before it leaves."""
+        """Answer, put the limits on the answer, and record the call before it leaves."""
         started = time.perf_counter()
         request.caller, request.attempt, request.scopes_used, request.uses = AuthResult(), None, (), []
         request.route = self.route
@@ -243,7 +243,7 @@ class PortalView(APIView):
         prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         **options: Any,
     ) -> dict[str, Any]:
-        """This will return the checked values of the body, or raise what the contract says of a bad one.
+        """Return the checked values of the body, or raise what the contract says of a bad one.
 
         ``prepare`` does what is slow with good values, such as hashing a password: whatever comes after this call is
         inside a transaction where the request has an Idempotency-Key.
@@ -260,7 +260,7 @@ class PortalView(APIView):
         return values
 
     def expected(self, request: ApiRequest) -> Expected:
-        """This will return what ``If-Match`` demands of the object; ask for it once the body is known to be good."""
+        """Return what ``If-Match`` demands of the object; ask for it once the body is known to be good."""
         return expected_by(request._request.META)
 
     def offset_page(

@@ -15,5 +15,5 @@ class BaseConfig(AppConfig):
     label = "base"
 
     def ready(self) -> None:
-        """This will register this app's sweep."""
+        """Register this app's sweep."""
         sweeps.register(*JOBS)

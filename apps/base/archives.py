@@ -14,22 +14,22 @@ class _Outlet:
         self.size = 0
 
     def write(self, data: bytes) -> int:
-        """This will keep the bytes until they are taken."""
+        """Keep the bytes until they are taken."""
         self._pieces.append(bytes(data))
         self.size += len(data)
         return len(data)
 
     def flush(self) -> None:
-        """This will do nothing: whoever takes the bytes sends them."""
+        """Do nothing: whoever takes the bytes sends them."""
 
     def take(self) -> bytes:
-        """This will hand over what came since the last time."""
+        """Hand over what came since the last time."""
         data, self._pieces, self.size = b"".join(self._pieces), [], 0
         return data
 
 
 def zip_stream(files: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[bytes]:
-    """This will return the bytes of a ZIP of named files, piece by piece; sizes follow each file (APPNOTE 4.3.9)."""
+    """Return the bytes of a ZIP of named files, piece by piece; sizes follow each file (APPNOTE 4.3.9)."""
     outlet = _Outlet()
     with zipfile.ZipFile(outlet, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]  # writing needs no more
         for name, lines in files:

@@ -41,13 +41,13 @@ class AuthResult:
 
 @cache
 def resolve_hook(dotted_path: str) -> Callable[..., Any]:
-    """This will return what a setting names; looked up once, for it is asked on every call."""
+    """Return what a setting names; looked up once, for it is asked on every call."""
     found: Callable[..., Any] = import_string(dotted_path)
     return found
 
 
 def authenticate_request(request: PortalRequest) -> AuthResult:
-    """This will ask the key's door first, then the session's (only where a browser asks for a page)."""
+    """Ask the key's door first, then the session's (only where a browser asks for a page)."""
     insecure = https_refusal(request)
     if insecure is not None:
         return AuthResult(refusal=insecure)

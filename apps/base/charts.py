@@ -18,7 +18,7 @@ class Bar:
 
 
 def bar_chart(points: Sequence[tuple[int, int]]) -> list[Bar]:
-    """This will return a bar for each (count, errors); an empty chart for nothing but zeros."""
+    """Return a bar for each (count, errors); an empty chart for nothing but zeros."""
     most = max((count for count, _ in points), default=0)
     if most == 0:
         return []
@@ -66,7 +66,7 @@ class Stacked:
 
 
 def stacked_chart(points: Sequence[Sequence[int]]) -> Stacked | None:
-    """This will return a bar for each point, its counts on top of each other; None for nothing but zeros."""
+    """Return a bar for each point, its counts on top of each other; None for nothing but zeros."""
     most = max((sum(counts) for counts in points), default=0)
     if most == 0:
         return None

@@ -16,7 +16,7 @@ class PortalCommand(BaseCommand):
     """A thin door: reads arguments, makes one call, prints what came of it."""
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
-        """This will make a wrong argument one sentence and exit code 1, as every other mistake is."""
+        """Make a wrong argument one sentence and exit code 1, as every other mistake is."""
         parser = super().create_parser(prog_name, subcommand, **options)
         if parser.called_from_command_line:
             parser.error = self._refuse  # type: ignore[method-assign]  # on this one parser alone
@@ -27,11 +27,11 @@ class PortalCommand(BaseCommand):
         sys.exit(1)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """This will add ``--json``, which every command that prints a result takes."""
+        """Add ``--json``, which every command that prints a result takes."""
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """This will run the command and turn what callers may see into a sentence."""
+        """Run the command and turn what callers may see into a sentence."""
         for name, value in options.items():
             if isinstance(value, str) and ("\0" in value or (not value.isprintable() and _is_broken(value))):
                 raise CommandError(f"--{name.replace('_', '-')} holds characters that are no text.")
@@ -51,11 +51,11 @@ class PortalCommand(BaseCommand):
             raise CommandError(failure)
 
     def failure(self, result: dict[str, Any]) -> str:
-        """This will return a sentence for stderr where the printed result is a failure (exit code 1)."""
+        """Return a sentence for stderr where the printed result is a failure (exit code 1)."""
         return ""
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """This will do the work and return what to print."""
+        """Do the work and return what to print."""
         raise CommandError("this command does nothing yet")
 
     @staticmethod

@@ -60,7 +60,7 @@ def expected_by(headers: Mapping[str, Any]) -> Expected:
 
 
 def refuse_unknown(headers: Mapping[str, Any], method: str, operation: Operation, *, is_page: bool) -> None:
-    """This will raise Invalid for a condition that a call does not look at: it would be taken for kept.
+    """Raise Invalid for a condition that a call does not look at: it would be taken for kept.
 
     ``is_page``: the answer is for a person, so it has no tag to compare with.
     """

@@ -30,23 +30,23 @@ class Sealed(str):
 
 
 def current_key_id() -> str:
-    """This will return the id of the key that new values are encrypted under: the first of ENCRYPTION_KEYS."""
+    """Return the id of the key that new values are encrypted under: the first of ENCRYPTION_KEYS."""
     return next(iter(settings.ENCRYPTION_KEYS))
 
 
 def key_id_of(sealed: str) -> str:
-    """This will return the id of the key that a ciphertext names, or a dash where it names none."""
+    """Return the id of the key that a ciphertext names, or a dash where it names none."""
     parts = sealed.split(":")
     return parts[1] if len(parts) == 4 and KEY_ID.fullmatch(parts[1]) else "-"
 
 
 def binding(table: str, pk: uuid.UUID, organization_id: uuid.UUID, field: str) -> bytes:
-    """This will return the associated data of one field of one row."""
+    """Return the associated data of one field of one row."""
     return "\0".join((table, pk.hex, organization_id.hex, field)).encode()
 
 
 def seal(text: str, bound_to: bytes) -> Sealed:
-    """This will encrypt under the current key (the first of ENCRYPTION_KEYS)."""
+    """Encrypt under the current key (the first of ENCRYPTION_KEYS)."""
     key_id = current_key_id()
     key = settings.ENCRYPTION_KEYS[key_id]
     nonce = os.urandom(NONCE_BYTES)
@@ -56,7 +56,7 @@ def seal(text: str, bound_to: bytes) -> Sealed:
 
 
 def unseal(sealed: str, bound_to: bytes) -> str:
-    """This will decrypt, or raise CannotDecrypt, which names the key that is missing and nothing of the text."""
+    """Decrypt, or raise CannotDecrypt, which names the key that is missing and nothing of the text."""
     try:
         version, key_id, nonce, ciphertext = sealed.split(":")
         if version != "v1":
@@ -95,20 +95,20 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # generic
     """Text that is encrypted in the database, on a model with ``id`` and ``organization_id``."""
 
     def contribute_to_class(self, cls: type[models.Model], name: str, private_only: bool = False) -> None:
-        """This will put the decrypting attribute on the model class."""
+        """Put the decrypting attribute on the model class."""
         super().contribute_to_class(cls, name, private_only)
         setattr(cls, name, _SealedAttribute(self))
 
     def binding(self, instance: Any) -> bytes:
-        """This will return the associated data for this field of the instance."""
+        """Return the associated data for this field of the instance."""
         return binding(instance._meta.db_table, instance.pk, instance.organization_id, cast(str, self.column))
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Sealed | None:
-        """This will mark what comes from the database as ciphertext."""
+        """Mark what comes from the database as ciphertext."""
         return None if value is None else Sealed(value)
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        """This will encrypt a plain value before it is written; an unchanged ciphertext stays as it is."""
+        """Encrypt a plain value before it is written; an unchanged ciphertext stays as it is."""
         value = model_instance.__dict__.get(self.attname)
         if value is None or isinstance(value, Sealed):
             return value

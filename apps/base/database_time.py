@@ -12,12 +12,12 @@ NOW = {
 
 
 def database_now() -> datetime:
-    """This will ask the database what time it is."""
+    """Ask the database what time it is."""
     return datetime.fromtimestamp(database_seconds(), UTC)
 
 
 def database_seconds() -> float:
-    """This will ask the database for the seconds since 1970."""
+    """Ask the database for the seconds since 1970."""
     with connection.cursor() as cursor:
         cursor.execute(NOW[connection.vendor])
         return float(cursor.fetchone()[0])

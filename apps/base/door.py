@@ -11,14 +11,14 @@ from apps.base.requests import PortalRequest
 
 
 def https_refusal(request: PortalRequest) -> Forbidden | None:
-    """This will refuse plain http where the portal is served over https."""
+    """Refuse plain http where the portal is served over https."""
     if not settings.HTTPS or request.is_secure():
         return None
     return Forbidden("Use https. A key that was sent over plain http should be rotated.", "https_required")
 
 
 def csrf_refusal(request: PortalRequest) -> PortalError | None:
-    """This will check the CSRF token of a session's change: keys need none, cookies travel by themselves.
+    """Check the CSRF token of a session's change: keys need none, cookies travel by themselves.
 
     To look for it the form is read: one that is too large or no form at all is refused here, to somebody who is known.
     """

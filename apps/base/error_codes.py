@@ -260,7 +260,7 @@ ERROR_CODES: dict[str, Code] = {
 
 
 def example_body(name: str) -> dict[str, Any]:
-    """This will return the body of an answer with the code, as the API sends it."""
+    """Return the body of an answer with the code, as the API sends it."""
     body: dict[str, Any] = {
         "error": ERROR_CODES[name].example,
         "code": name,

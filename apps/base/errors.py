@@ -45,7 +45,7 @@ class Invalid(PortalError):
 
     @classmethod
     def field(cls, name: str, message: Text) -> "Invalid":
-        """This will blame one field, with the same sentence on top and beside it."""
+        """Blame one field, with the same sentence on top and beside it."""
         return cls(message, {name: [message]})
 
 

@@ -16,7 +16,7 @@ Part = Callable[[Actor], Iterable[dict[str, Any]]]
 
 
 def in_batches(rows: QuerySet[Any], size: int = BATCH) -> Iterator[list[Any]]:
-    """This will read rows by their key, so many at a time: memory stays the same however many there are."""
+    """Read rows by their key, so many at a time: memory stays the same however many there are."""
     rows = rows.order_by("pk")
     batch = list(rows[:size])
     while batch:

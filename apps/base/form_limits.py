@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 def check(request: PortalRequest, group: str, rate: str, *, per: str = "") -> None:
-    """This will count the request and raise RateLimited over the rate (``10/m``), per person or address.
+    """Count the request and raise RateLimited over the rate (``10/m``), per person or address.
 
     ``per`` counts for something else instead, such as the organization's id.
     """
@@ -46,14 +46,14 @@ def count(request: PortalRequest, group: str, rate: str, *, per: str) -> int:
 
 
 def check_failures(request: PortalRequest, group: str, rate: str, *, per: str = "") -> None:
-    """This will raise RateLimited where ``note_failure`` counted as many as the rate names. It counts nothing."""
+    """Raise RateLimited where ``note_failure`` counted as many as the rate names. It counts nothing."""
     usage = _usage(request, group, rate, per, increment=False)
     if usage and usage["count"] >= usage["limit"]:
         raise _refusal(usage)
 
 
 def note_failure(request: PortalRequest, group: str, rate: str, *, per: str = "") -> None:
-    """This will count one failure under the same group, rate and ``per`` as ``check_failures``."""
+    """Count one failure under the same group, rate and ``per`` as ``check_failures``."""
     _usage(request, group, rate, per, increment=True)
 
 

@@ -41,24 +41,24 @@ class AlreadySent(Exception):
 
 
 def confirmed_recently(request: PortalRequest) -> bool:
-    """This will tell whether the person signed in or confirmed it within the last 15 minutes."""
+    """Tell whether the person signed in or confirmed it within the last 15 minutes."""
     records = get_authentication_records(request, request.user)
     return bool(records) and time.time() - records[-1]["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
 def ask_first(path: str) -> HttpResponse:
-    """This will lead to the page that asks who is there, and from there to a path. Nothing that was sent is kept."""
+    """Lead to the page that asks who is there, and from there to a path. Nothing that was sent is kept."""
     return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': path})}")
 
 
 def signed_in_since(request: PortalRequest, moment: datetime) -> bool:
-    """This will tell whether the person's session began after a moment."""
+    """Tell whether the person's session began after a moment."""
     records = get_authentication_records(request, request.user)
     return bool(records) and records[0]["at"] > moment.timestamp()
 
 
 def form_token(request: PortalRequest, path: str) -> str:
-    """This will return a token for one send of the form at a path, by this person."""
+    """Return a token for one send of the form at a path, by this person."""
     return signing.dumps([secrets.token_hex(16), str(request.user.pk), path], salt=TOKEN_SALT)
 
 
@@ -105,11 +105,11 @@ class OneUseForm(RequestForm):
         self.fields["token"].initial = self.new_token()
 
     def new_token(self) -> str:
-        """This will return a token for this person and this page."""
+        """Return a token for this person and this page."""
         return form_token(self.request, self.request.path)
 
     def clean_token(self) -> str:
-        """This will refuse a token of another page, person, or day."""
+        """Refuse a token of another page, person, or day."""
         try:
             _random, user, path = signing.loads(self.cleaned_data["token"], salt=TOKEN_SALT, max_age=TOKEN_SECONDS)
         except (signing.BadSignature, ValueError):
@@ -121,7 +121,7 @@ class OneUseForm(RequestForm):
         return str(self.cleaned_data["token"])
 
     def spend(self) -> None:
-        """This will use the form up, or raise AlreadySent. Call it inside the transaction of the change."""
+        """Use the form up, or raise AlreadySent. Call it inside the transaction of the change."""
         consume(self.cleaned_data["token"])
 
 
@@ -136,13 +136,13 @@ def consume(token: str) -> None:
 
 # The periodic job base.delete_used_form_tokens (apps.py).
 def delete_used_form_tokens() -> int:
-    """This will remove what was spent longer ago than a token lives, some at a time; the sweep of every worker."""
+    """Remove what was spent longer ago than a token lives, some at a time; the sweep of every worker."""
     old = SpentForm.objects.filter(at__lt=timezone.now() - timedelta(seconds=TOKEN_SECONDS))
     return SpentForm.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])).delete()[0]
 
 
 def confirm_identity(request: PortalRequest, given: str) -> None:
-    """This will take a password or a code as proof of who is there and note it, or raise ValidationError."""
+    """Take a password or a code as proof of who is there and note it, or raise ValidationError."""
     try:
         form_limits.check(request, "step-up", "10/m")
         method = _method_of(request, given)
@@ -165,7 +165,7 @@ class PasswordOrCode(forms.PasswordInput):
     """The question who is there; a browser may send it empty, for it may have been answered in another window."""
 
     def use_required_attribute(self, initial: Any) -> bool:
-        """This will leave ``required`` to the server."""
+        """Leave ``required`` to the server."""
         return False
 
 
@@ -202,7 +202,7 @@ class AskingForm(RequestForm):
             self.step_up_required = False
 
     def clean_confirm_password(self) -> str:
-        """This will check the password or code and note the confirmation in the session."""
+        """Check the password or code and note the confirmation in the session."""
         confirm_identity(self.request, self.cleaned_data["confirm_password"])
         return ""
 
@@ -218,7 +218,7 @@ def refuse_unjudged(form: forms.Form, error: PortalError) -> None:
 
 
 def add_action_errors(form: forms.Form, error: PortalError, names: Mapping[str, str] | None = None) -> None:
-    """This will put an action's sentences beside the fields; ``names``: what the form calls a field of the body."""
+    """Put an action's sentences beside the fields; ``names``: what the form calls a field of the body."""
     blamed: Mapping[str, Sequence[Text]] = error.fields or {"": [error.message]}
     for name, texts in blamed.items():
         field = (names or {}).get(name, name)

@@ -55,16 +55,16 @@ class Store(Protocol):
     """Keeps reservations and answers; one object for one request. Made from an ``Asked``."""
 
     def first_answer(self) -> Answer | None:
-        """This will return the stored answer to the same request, if there is one."""
+        """Return the stored answer to the same request, if there is one."""
 
     def reserve(self) -> Answer | None:
-        """This will reserve, or return the answer that was stored meanwhile; it raises Conflict for the rest."""
+        """Reserve, or return the answer that was stored meanwhile; it raises Conflict for the rest."""
 
     def keep(self, status: int, body: Any) -> bool:
-        """This will store the answer, or return False where somebody else has taken the reservation over."""
+        """Store the answer, or return False where somebody else has taken the reservation over."""
 
     def free(self) -> None:
-        """This will give the reservation back, where it is still this request's own."""
+        """Give the reservation back, where it is still this request's own."""
 
 
 class AnsweredBefore(Exception):
@@ -89,7 +89,7 @@ class Attempt:
         self._is_reserved = False
 
     def run(self, act: Callable[[], Response]) -> Response:
-        """This will return the first answer again, or that of ``act``, stored in the transaction of its effect."""
+        """Return the first answer again, or that of ``act``, stored in the transaction of its effect."""
         try:
             return self._first(act)
         except AnsweredBefore as before:
@@ -115,7 +115,7 @@ class Attempt:
             raise AnsweredBefore(answer)
 
     def begin(self) -> None:
-        """This will reserve and open the transaction: called once the body is known to be good."""
+        """Reserve and open the transaction: called once the body is known to be good."""
         if not self._is_well_formed:
             raise Invalid.field(HEADER, f"{HEADER} must have 1 to 255 visible ASCII characters.")
         if self._is_reserved:
@@ -134,7 +134,7 @@ class Attempt:
             raise Overtaken
 
     def close(self, response: Response) -> None:
-        """This will keep a 409, and free the reservation of every other refusal; its transaction is rolled back."""
+        """Keep a 409, and free the reservation of every other refusal; its transaction is rolled back."""
         if not self._is_reserved:
             return
         try:
@@ -147,7 +147,7 @@ class Attempt:
 
 
 def in_progress() -> Conflict:
-    """This will return the refusal of a request whose equal is still running."""
+    """Return the refusal of a request whose equal is still running."""
     message = "The first request with this Idempotency-Key is still running. Wait a moment and send it again."
     return Conflict(message, "idempotency_in_progress")
 

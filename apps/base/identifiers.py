@@ -18,12 +18,12 @@ LENGTH = 22
 
 
 def new_uuid() -> uuid.UUID:
-    """This will return a fresh, time-ordered primary key."""
+    """Return a fresh, time-ordered primary key."""
     return uuid7()
 
 
 def uuid_at(moment: datetime) -> uuid.UUID:
-    """This will return a UUID v7 of a given time: lists page by key, so what is of the past must sort as the past.
+    """Return a UUID v7 of a given time: lists page by key, so what is of the past must sort as the past.
 
     The 12 bits after the version hold the fraction of the millisecond (RFC 9562 section 6.2, method 3).
     """
@@ -60,7 +60,7 @@ KEYS = OrderedKeys()
 
 
 def base62(number: int, length: int) -> str:
-    """This will return the number in the digits 0-9A-Za-z, left-padded with 0 to the length."""
+    """Return the number in the digits 0-9A-Za-z, left-padded with 0 to the length."""
     pairs = []
     while number:
         number, pair = divmod(number, 62 * 62)
@@ -69,12 +69,12 @@ def base62(number: int, length: int) -> str:
 
 
 def encode(prefix: str, key: uuid.UUID) -> str:
-    """This will return the public id, such as ``evt_0123…`` for the prefix ``evt``."""
+    """Return the public id, such as ``evt_0123…`` for the prefix ``evt``."""
     return f"{prefix}_{base62(key.int, LENGTH)}"
 
 
 def decode(prefix: str, text: str) -> uuid.UUID | None:
-    """This will return the key behind a public id, or None where the text is not an id of this kind."""
+    """Return the key behind a public id, or None where the text is not an id of this kind."""
     head, separator, tail = text.partition("_")
     if head != prefix or not separator or len(tail) != LENGTH:
         return None

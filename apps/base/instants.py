@@ -19,12 +19,12 @@ TIME = re.compile(rf"({DAY.pattern})[Tt]({CLOCK}:[0-5]\d)(?:\.(\d{{1,20}}))?([Zz
 
 
 def format_timestamp(moment: datetime | None) -> str | None:
-    """This will write a time of a resource: UTC, whole seconds, ``Z`` (RFC 3339)."""
+    """Write a time of a resource: UTC, whole seconds, ``Z`` (RFC 3339)."""
     return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds")[:-6] + "Z"
 
 
 def format_timestamp_ms(moment: datetime | None) -> str | None:
-    """This will write a time of an event, delivery, attempt or log: UTC with milliseconds."""
+    """Write a time of an event, delivery, attempt or log: UTC with milliseconds."""
     return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
@@ -57,14 +57,14 @@ def parse_day(name: str, text: str) -> date:
 
 
 def format_date_for_reader(moment: datetime | date, style: str) -> str:
-    """This will write a time in the reader's language: ``date``, ``short`` (to the minute), ``exact``, ``clock``."""
+    """Write a time in the reader's language: ``date``, ``short`` (to the minute), ``exact``, ``clock``."""
     day = pgettext("date format, see Django's date filter", "j M Y")
     styles = {"clock": "H:i:s", "exact": f"{day}, H:i:s T", "short": f"{day}, H:i T"}
     return format_date(moment, styles.get(style, day))
 
 
 def readable(value: object) -> object:
-    """This will turn a time or day as the API writes it into words in the reader's zone; anything else stays."""
+    """Turn a time or day as the API writes it into words in the reader's zone; anything else stays."""
     if not isinstance(value, str):
         return value
     if INSTANT.fullmatch(value):
@@ -73,7 +73,7 @@ def readable(value: object) -> object:
 
 
 def time_zone_of(name: str) -> tzinfo:
-    """This will return the time zone of a name such as ``Europe/Paris``; UTC for none, or for one that is no more."""
+    """Return the time zone of a name such as ``Europe/Paris``; UTC for none, or for one that is no more."""
     try:
         return ZoneInfo(name) if name else UTC
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -49,7 +49,7 @@ def _hide_value(part: re.Match[str]) -> str:
 
 
 def hide_keys(text: str) -> str:
-    """This will return the text with every key and signing secret cut to its first letters, and the rest as it is."""
+    """Return the text with every key and signing secret cut to its first letters, and the rest as it is."""
     return KEYS.sub(lambda match: f"{match[match.lastindex or 0]}[redacted]", text)
 
 
@@ -152,7 +152,7 @@ class JsonStream(logging.StreamHandler[TextIO]):
 
 
 def configure_logging(level: str, stream: TextIO) -> None:
-    """This will send every logger, Django's and the libraries' included, through one redacting JSON formatter."""
+    """Send every logger, Django's and the libraries' included, through one redacting JSON formatter."""
     structlog.configure(
         processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -21,17 +21,17 @@ SENTENCE = gettext_noop("The service is unavailable for a moment. Try again.")
 
 
 def is_on() -> bool:
-    """This will tell whether the file of MAINTENANCE_FLAG is there."""
+    """Tell whether the file of MAINTENANCE_FLAG is there."""
     return bool(settings.MAINTENANCE_FLAG) and os.path.exists(settings.MAINTENANCE_FLAG)
 
 
 def refusal() -> PortalError:
-    """This will return what everybody is answered meanwhile; the file may hold the seconds to wait."""
+    """Return what everybody is answered meanwhile; the file may hold the seconds to wait."""
     return PortalError(SENTENCE, "unavailable", headers={"Retry-After": str(_wait())})
 
 
 def answer_program(request: PortalRequest) -> HttpResponse:
-    """This will answer a call of the API."""
+    """Answer a call of the API."""
     return json_error_response(refusal(), request.request_id)
 
 

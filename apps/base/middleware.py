@@ -46,7 +46,7 @@ GetResponse = Callable[[PortalRequest], HttpResponse]
 
 
 def is_api(path: str) -> bool:
-    """This will tell whether a path belongs to the public API, where every answer is JSON."""
+    """Tell whether a path belongs to the public API, where every answer is JSON."""
     return path == "/v1" or path.startswith("/v1/")
 
 
@@ -148,7 +148,7 @@ class ErrorPagesMiddleware:
         return self._page(request, _no_such_method(request, response["Allow"]))
 
     def process_exception(self, request: PortalRequest, exception: Exception) -> HttpResponse | None:
-        """This will answer a PortalError; anything else goes on to Django."""
+        """Answer a PortalError; anything else goes on to Django."""
         return self._page(request, exception) if isinstance(exception, PortalError) else None
 
     def _page(self, request: PortalRequest, error: PortalError) -> HttpResponse:

@@ -21,7 +21,7 @@ class PrefixedQuerySet(models.QuerySet[Row]):
     """Rows that are found by their public id."""
 
     def with_public_id(self, text: str) -> Row:
-        """This will return the row with the public id, or raise NotFound: also where another filter hides it."""
+        """Return the row with the public id, or raise NotFound: also where another filter hides it."""
         key = decode(self.model.id_prefix, text)  # type: ignore[attr-defined]  # the model is a PrefixedModel
         row = self.filter(pk=key).first() if key is not None else None
         if row is None:
@@ -58,7 +58,7 @@ class OrgQuerySet(PrefixedQuerySet[Row]):
     """Rows of organizations; every read starts with ``for_actor``."""
 
     def for_actor(self, actor: Actor) -> Self:
-        """This will keep the rows of the actor's organization; operators see all, nobody else without one any.
+        """Keep the rows of the actor's organization; operators see all, nobody else without one any.
 
         An operator who looks at what a customer sees has one organization, as its members have.
         """

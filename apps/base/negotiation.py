@@ -13,7 +13,7 @@ KEY_SCHEME = re.compile(r"\s*(?:(?:bearer|x-api-key)\s|basic\s+(?-i:aXB[rz]X))",
 
 
 def acceptable(accept: str) -> str:
-    """This will return the Accept header without what it refuses: weight 0 means never (RFC 9110 section 12.4.2)."""
+    """Return the Accept header without what it refuses: weight 0 means never (RFC 9110 section 12.4.2)."""
     parts = [part.strip() for part in accept.split(",")]
     wanted = [part for part in parts if not REFUSED.search(part)]
     return ", ".join(wanted) if wanted or not any(parts) else "none/none"

@@ -16,11 +16,11 @@ class UnknownPath(PortalView):
     about = "Everything under ``/v1`` that is no path: 404 for strangers at once, for a valid key after its limits."
 
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # as in PortalView
-        """This will answer 404 whatever else is wrong with a stranger's request."""
+        """Answer 404 whatever else is wrong with a stranger's request."""
         self.refuse(self.meet(request))
 
     def meet(self, request: ApiRequest) -> AuthResult:
-        """This will find out who calls, and how to answer."""
+        """Find out who calls, and how to answer."""
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
         caller = authenticate_request(request._request)
         request._request.caller = caller
@@ -30,7 +30,7 @@ class UnknownPath(PortalView):
         return caller
 
     def refuse(self, caller: AuthResult) -> NoReturn:
-        """This will say that there is no such path, to a key of the API once its own state was looked at."""
+        """Say that there is no such path, to a key of the API once its own state was looked at."""
         if caller.refusal is not None and caller.credential is not None:
             raise caller.refusal
         raise NotFound("There is no such path.")
@@ -41,7 +41,7 @@ class Root(UnknownPath):
     is_root = True
 
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # as in PortalView
-        """This will let a member read in a browser, and answer everybody else as any unknown path does."""
+        """Let a member read in a browser, and answer everybody else as any unknown path does."""
         caller = self.meet(request)
         if not caller.browses or request.method not in READS:
             self.refuse(caller)
@@ -49,5 +49,5 @@ class Root(UnknownPath):
             raise caller.refusal
 
     def http_method_not_allowed(self, request: ApiRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]  # as in PortalView
-        """This will answer the reader: nothing as data, for the page is all there is."""
+        """Answer the reader: nothing as data, for the page is all there is."""
         return Response(None)

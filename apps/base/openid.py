@@ -47,7 +47,7 @@ class Provider:
 
 
 def begin(provider: Provider, redirect_uri: str, *, fresh: bool = False) -> tuple[str, dict[str, str]]:
-    """This will return the address to send the browser to, and what ``finish`` needs to know again.
+    """Return the address to send the browser to, and what ``finish`` needs to know again.
 
     ``fresh``: the provider is to ask who is there, whatever session it has.
     """
@@ -70,7 +70,7 @@ def begin(provider: Provider, redirect_uri: str, *, fresh: bool = False) -> tupl
 
 
 def finish(provider: Provider, redirect_uri: str, known: dict[str, str], code: str) -> dict[str, Any]:
-    """This will exchange the code and return the claims of the ID token, with the address from userinfo if need be."""
+    """Exchange the code and return the claims of the ID token, with the address from userinfo if need be."""
     metadata = _metadata(provider)
     form = {
         "grant_type": "authorization_code",
@@ -99,7 +99,7 @@ def finish(provider: Provider, redirect_uri: str, known: dict[str, str], code: s
 
 
 def read_id_token(token: str, keys: dict[str, Any], provider: Provider, nonce: str) -> dict[str, Any]:
-    """This will check an ID token as section 3.1.3.7 says and return its claims, or raise OpenIdError."""
+    """Check an ID token as section 3.1.3.7 says and return its claims, or raise OpenIdError."""
     try:
         head, body, signature = token.split(".")
         header = json.loads(_bytes(head))

@@ -44,7 +44,7 @@ class Answer:
 
     @property
     def example(self) -> Any:
-        """This will return an example of the body."""
+        """Return an example of the body."""
         if self.shape is None:
             return None
         return [self.shape.example] if self.many else self.shape.example
@@ -103,7 +103,7 @@ class Operation:
 
 
 def span_parameters(of: str) -> tuple[Parameter, ...]:
-    """This will return ``since`` and ``until``, which choose ``of`` by time."""
+    """Return ``since`` and ``until``, which choose ``of`` by time."""
     return (
         Parameter("since", f"Only {of} from this moment on; a date is 00:00 UTC of that day.", MOMENT),
         Parameter("until", f"Only {of} before this moment.", MOMENT),

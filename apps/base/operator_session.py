@@ -18,23 +18,23 @@ LASTS_SECONDS = 12 * 3600
 
 
 def is_set_up(request: PortalRequest) -> bool:
-    """This will tell whether the account has an authenticator app or a passkey."""
+    """Tell whether the account has an authenticator app or a passkey."""
     return is_mfa_enabled(request.user, SECOND_STEPS)
 
 
 def passed(request: PortalRequest) -> bool:
-    """This will tell whether this session gave a code or passkey within the last 12 hours."""
+    """Tell whether this session gave a code or passkey within the last 12 hours."""
     records = get_authentication_records(request, request.user)
     given = [record["at"] for record in records if record.get("method") == "mfa"]
     return bool(given) and time.time() - given[-1] < LASTS_SECONDS
 
 
 def way_to_pass() -> str:
-    """This will return the path of the page that asks for it: for a code, or a passkey."""
+    """Return the path of the page that asks for it: for a code, or a passkey."""
     return reverse("account_reauthenticate")
 
 
 def is_operator_at_work(request: PortalRequest) -> bool:
-    """This will tell whether the request comes from an active operator whose session passed the second step."""
+    """Tell whether the request comes from an active operator whose session passed the second step."""
     user = request.user
     return user.is_authenticated and user.is_active and user.is_staff and is_set_up(request) and passed(request)

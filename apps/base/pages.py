@@ -27,7 +27,7 @@ LONGEST_SHOWN = 60
 
 
 def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] = READING) -> Callable[[Page], Page]:
-    """This will guard a page under ``/o/<slug>/``.
+    """Guard a page under ``/o/<slug>/``.
 
     ``permissions``: any one of them opens the page (none given: every member). ``nav``: the item of the side
     navigation that is current. ``methods``: READING, FORM or BUTTON. A stranger gets 404, a member without the right
@@ -93,7 +93,7 @@ def chosen(request: PortalRequest, name: str, choices: Collection[str]) -> str:
 
 
 def way_back(wanted: str, default: str, below: str = "/") -> str:
-    """This will return a path that a form asks to be led back to, where it is a page of ours that can be read.
+    """Return a path that a form asks to be led back to, where it is a page of ours that can be read.
 
     ``below``: the beginning that the path must have. Anything else, another site above all, becomes ``default``.
     """

@@ -67,7 +67,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def check_depth(text: str) -> None:
-    """This will refuse nesting deeper than 64 before anything recursive reads the text, in linear time."""
+    """Refuse nesting deeper than 64 before anything recursive reads the text, in linear time."""
     depth = 0
     in_string = escaped = False
     for letter in text:
@@ -103,7 +103,7 @@ DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_
 
 
 def parse_json(body: bytes) -> Any:
-    """This will return the value of a JSON text, or raise NotJSON with a sentence that says what to change."""
+    """Return the value of a JSON text, or raise NotJSON with a sentence that says what to change."""
     try:
         # Some writers put a byte order mark before JSON, which readers may pass over (RFC 8259 section 8.1).
         text = body.decode("utf-8-sig")
@@ -120,7 +120,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def read_body(stream: IO[bytes], announced: int | None) -> bytes:
-    """This will read at most 1 MiB, or raise 413 without reading the rest."""
+    """Read at most 1 MiB, or raise 413 without reading the rest."""
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if announced is not None and announced > limit:
         raise too_large()
@@ -131,7 +131,7 @@ def read_body(stream: IO[bytes], announced: int | None) -> bytes:
 
 
 def check_length(announced: str | None) -> None:
-    """This will raise 413 for an announced length over 1 MiB, before anything else is said of the body."""
+    """Raise 413 for an announced length over 1 MiB, before anything else is said of the body."""
     if announced and announced.isdigit() and int(announced) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise too_large()
 
@@ -144,7 +144,7 @@ def check_coding(headers: Mapping[str, Any]) -> None:
 
 
 def too_large() -> PortalError:
-    """This will return the error for a body over the limit."""
+    """Return the error for a body over the limit."""
     return PortalError("The body is larger than 1 MiB.", "payload_too_large")
 
 
@@ -154,7 +154,7 @@ class StrictJSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """This will return the parsed body; none at all reads as an empty object."""
+        """Return the parsed body; none at all reads as an empty object."""
         if "*" in (media_type or ""):
             # What a caller accepts is no type that a body has; DRF takes the one for the other.
             raise UnsupportedMediaType(media_type or "")
@@ -172,7 +172,7 @@ class SessionFormParser(FormParser):
     """Forms of the browsable API. A key sends JSON: to it a form is 415, like any other type."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """This will return a form's fields, with line ends as everywhere, without the CSRF token."""
+        """Return a form's fields, with line ends as everywhere, without the CSRF token."""
         request = (parser_context or {})["request"]
         if request.actor is None or request.actor.kind != ActorKind.USER:
             raise UnsupportedMediaType(media_type or "")

@@ -58,22 +58,22 @@ HOST_RESOURCES = ("orders", "invoices", "appointments", "assessments", "licenses
 
 
 def expand(scopes: Iterable[str]) -> frozenset[str]:
-    """This will add ``x:read`` for every ``x:write``: write includes reading the same resource."""
+    """Add ``x:read`` for every ``x:write``: write includes reading the same resource."""
     found = set(scopes)
     found.update(f"{scope.removesuffix(':write')}:read" for scope in tuple(found) if scope.endswith(":write"))
     return frozenset(str(scope) for scope in found)
 
 
 def grants(held: frozenset[str], wanted: str) -> bool:
-    """This will tell whether expanded scopes hold one permission; ``admin`` holds all but the owner's."""
+    """Tell whether expanded scopes hold one permission; ``admin`` holds all but the owner's."""
     return wanted in held or (ADMIN in held and wanted not in OWNER_ONLY)
 
 
 def is_read(permission: str) -> bool:
-    """This will tell whether a permission lets somebody see and change nothing."""
+    """Tell whether a permission lets somebody see and change nothing."""
     return permission.endswith(":read")
 
 
 def changes_nothing(permission: str) -> bool:
-    """This will tell whether a permission stays while an organization is suspended: to see, and to take a copy."""
+    """Tell whether a permission stays while an organization is suspended: to see, and to take a copy."""
     return is_read(permission) or permission in COPIES

@@ -23,7 +23,7 @@ DATABASE_AWAY_SECONDS = 30
 
 
 def error_body(error: PortalError, request_id: str) -> dict[str, Any]:
-    """This will return the one error shape of the API. A key typed into the wrong field is not repeated."""
+    """Return the one error shape of the API. A key typed into the wrong field is not repeated."""
     body: dict[str, Any] = {
         "error": hide_keys(str(error.message)),
         "code": error.code,
@@ -43,13 +43,13 @@ def json_error_response(error: PortalError, request_id: str) -> JsonResponse:
 
 
 def shown_fields(error: PortalError) -> dict[str, list[str]]:
-    """This will return the fields to blame, each with its sentences."""
+    """Return the fields to blame, each with its sentences."""
     named = (error.fields or {}).items()
     return {hide_keys(name): [hide_keys(str(text)) for text in texts] for name, texts in named}
 
 
 def to_portal_error(error: Exception) -> PortalError:
-    """This will translate what Django and DRF raise; the unexpected becomes a 500 without any detail."""
+    """Translate what Django and DRF raise; the unexpected becomes a 500 without any detail."""
     if isinstance(error, PortalError):
         return error
     if isinstance(error, exceptions.ValidationError):
@@ -78,7 +78,7 @@ def to_portal_error(error: Exception) -> PortalError:
 
 
 def exception_response(error: Exception, context: dict[str, Any]) -> Response:
-    """This will answer any exception of a view in the one error shape (DRF's EXCEPTION_HANDLER)."""
+    """Answer any exception of a view in the one error shape (DRF's EXCEPTION_HANDLER)."""
     request = context["request"]
     problem = to_portal_error(error)
     headers = dict(problem.headers)

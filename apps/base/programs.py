@@ -38,7 +38,7 @@ SWITCH_SECONDS = 0.001
 
 
 def is_program(path: str, accept: str) -> bool:
-    """This will tell whether a request is to the API and by a program."""
+    """Tell whether a request is to the API and by a program."""
     return is_api(path) and not asks_for_page(accept)
 
 
@@ -54,7 +54,7 @@ class ApiRoutes:
             self._by_segment.setdefault(segment, []).append((pattern, route.callback))
 
     def find(self, path: str) -> tuple[View, dict[str, str]]:
-        """This will return the view of a path under ``/v1`` and what the path holds for it."""
+        """Return the view of a path under ``/v1`` and what the path holds for it."""
         rest = path[len(PREFIX) :]
         for pattern, view in self._by_segment.get(rest.partition("/")[0], ()):
             match = pattern.search(rest)
@@ -95,7 +95,7 @@ class ApiFastPathMiddleware:
 
 
 def constant_headers(secure: bool) -> dict[str, str]:
-    """This will return what the long way puts on every answer of the API, by having it answer nothing."""
+    """Return what the long way puts on every answer of the API, by having it answer nothing."""
     answer: Any = lambda _request: HttpResponse(status=204)  # noqa: E731
     for middleware in HEADER_MIDDLEWARES:
         answer = middleware(answer)
@@ -113,7 +113,7 @@ class Application(WSGIHandler):
     """
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """This will answer one request."""
+        """Answer one request."""
         silent_readers.drop_slow_clients()
         if not is_program(environ.get("PATH_INFO", ""), environ.get("HTTP_ACCEPT", "")):
             return self._answer_page(environ, start_response)
@@ -145,7 +145,7 @@ class Application(WSGIHandler):
 
 
 def application() -> Application:
-    """This will load the portal and return it for a web server, as ``get_wsgi_application`` does."""
+    """Load the portal and return it for a web server, as ``get_wsgi_application`` does."""
     sys.setswitchinterval(SWITCH_SECONDS)
     django.setup(set_prefix=False)
     return Application()

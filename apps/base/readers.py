@@ -10,7 +10,7 @@ from apps.base.requests import PortalRequest
 
 
 def reader_preferences(request: PortalRequest) -> tuple[str, tzinfo]:
-    """This will return the reader's language and zone; the browser's language also where the account cannot be read."""
+    """Return the reader's language and zone; the browser's language also where the account cannot be read."""
     try:
         user = request.user
         language, zone = getattr(user, "language", ""), getattr(user, "time_zone", "")

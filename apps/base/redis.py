@@ -42,7 +42,7 @@ class Breaker:
         return time.monotonic() < self._closed_until
 
     def trip(self, error: Exception) -> None:
-        """This will keep callers away for a second and say so once."""
+        """Keep callers away for a second and say so once."""
         with self._lock:
             first = not self.is_open
             self._closed_until = time.monotonic() + PAUSE_SECONDS
@@ -55,7 +55,7 @@ breaker = Breaker()
 
 @cache
 def client() -> redis.Redis:
-    """This will return the process's client; connecting waits for the first call."""
+    """Return the process's client; connecting waits for the first call."""
     return redis.Redis.from_url(
         settings.REDIS_URL,
         socket_timeout=TIMEOUT_SECONDS,
@@ -68,7 +68,7 @@ def client() -> redis.Redis:
 
 
 def call_redis(question: Callable[[redis.Redis], Answer]) -> Answer | None:
-    """This will return Redis' answer, or None where there is no Redis or it does not answer in time."""
+    """Return Redis' answer, or None where there is no Redis or it does not answer in time."""
     if not settings.REDIS_URL:
         return None
     if breaker.is_open:
@@ -83,7 +83,7 @@ def call_redis(question: Callable[[redis.Redis], Answer]) -> Answer | None:
 
 
 def pack(*words: str | int | bytes) -> bytes:
-    """This will return a command as it goes over the wire."""
+    """Return a command as it goes over the wire."""
     packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub knows commands of one word only
     return packed
 
@@ -104,7 +104,7 @@ class Wire:
                 self._socket.setsockopt(socket.SOL_SOCKET, option, TIMEVAL)
 
     def ask(self, packed: bytes, answers: int) -> list[Any]:
-        """This will send the commands in one piece and return their answers, errors among them; OSError in trouble."""
+        """Send the commands in one piece and return their answers, errors among them; OSError in trouble."""
         self._socket.sendall(packed)
         found: list[Any] = []
         while True:
@@ -118,7 +118,7 @@ class Wire:
                 return found
 
     def close(self) -> None:
-        """This will end the connection; what is still on its way must not be taken for the next answer."""
+        """End the connection; what is still on its way must not be taken for the next answer."""
         self._connection.disconnect()
 
 
@@ -129,7 +129,7 @@ class Line:
         self._wire: Wire | None = None
 
     def send(self, packed: bytes, answers: int = 1) -> list[Any] | None:
-        """This will return as many answers as commands were packed, or None where Redis does not answer in time.
+        """Return as many answers as commands were packed, or None where Redis does not answer in time.
 
         A Redis that refuses one of them (full, loading, read-only) counts as one that does not answer; only a script
         that it does not know is an answer.
@@ -171,7 +171,7 @@ def _checked(answers: list[Any]) -> list[Any]:
 
 
 def is_unknown_script(answer: Any) -> bool:
-    """This will tell whether EVALSHA was asked for a script that Redis does not have (any more)."""
+    """Tell whether EVALSHA was asked for a script that Redis does not have (any more)."""
     return isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOSCRIPT")
 
 
@@ -186,7 +186,7 @@ _lines = _Lines()
 
 
 def send(packed: bytes, answers: int = 1) -> list[Any] | None:
-    """This will do so on the line of this thread."""
+    """Do so on the line of this thread."""
     return _lines.line.send(packed, answers)
 
 

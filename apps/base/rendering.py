@@ -14,14 +14,14 @@ COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """This will write JSON in UTF-8 with the keys in their order; NaN is a bug and raises."""
+    """Write JSON in UTF-8 with the keys in their order; NaN is a bug and raises."""
     if indent is None:
         return COMPACT.encode(value)
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ": "), indent=indent)
 
 
 def add_headers(response: HttpResponse, headers: Mapping[str, str]) -> None:
-    """This will put headers of our own making on an answer that does not have them yet.
+    """Put headers of our own making on an answer that does not have them yet.
 
     Past Django's ResponseHeaders, which encodes each name and value to see whether it can be sent: these can.
     """
@@ -38,7 +38,7 @@ class JSONRenderer(BaseRenderer):
     charset = None
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        """This will return the body; an answer without one stays empty."""
+        """Return the body; an answer without one stays empty."""
         return b"" if data is None else to_json(data).encode()
 
 
@@ -46,7 +46,7 @@ JSON_ONLY = JSONRenderer()
 
 
 def render(response: Any) -> Any:
-    """This will render an answer of the API; JSON without the way that templates go, with its copies and callbacks."""
+    """Render an answer of the API; JSON without the way that templates go, with its copies and callbacks."""
     if getattr(response, "accepted_renderer", None) is not JSON_ONLY:
         return response.render() if hasattr(response, "render") else response
     if not response.is_rendered:
@@ -55,7 +55,7 @@ def render(response: Any) -> Any:
 
 
 def write(response: Any, body: bytes) -> None:
-    """This will put a rendered body on an answer, which is not rendered again."""
+    """Put a rendered body on an answer, which is not rendered again."""
     if body:
         response.headers["Content-Type"] = response.content_type or JSON_ONLY.media_type
     else:

@@ -34,7 +34,7 @@ class ReencryptionResult:
 
 
 def encrypted_fields() -> Iterator[tuple[type[models.Model], EncryptedTextField]]:
-    """This will give every encrypted field of every model."""
+    """Give every encrypted field of every model."""
     for model in apps.get_models():
         for each in model._meta.local_fields:
             if isinstance(each, EncryptedTextField):
@@ -42,7 +42,7 @@ def encrypted_fields() -> Iterator[tuple[type[models.Model], EncryptedTextField]
 
 
 def reencrypt_all() -> ReencryptionResult:
-    """This will encrypt anew until nothing is left under an older key, or a round over all rows renews nothing."""
+    """Encrypt anew until nothing is left under an older key, or a round over all rows renews nothing."""
     done = ReencryptionResult()
     for _round in range(MOST_ROUNDS):
         before = done.renewed
@@ -57,7 +57,7 @@ def reencrypt_all() -> ReencryptionResult:
 
 
 def older_values() -> Counter[str]:
-    """This will count the values that are not under the current key, by the id of theirs; unknown keys included."""
+    """Count the values that are not under the current key, by the id of theirs; unknown keys included."""
     found: Counter[str] = Counter()
     for model, each in encrypted_fields():
         for sealed in _older(model, each).values_list(each.attname, flat=True).iterator(chunk_size=1000):
@@ -67,7 +67,7 @@ def older_values() -> Counter[str]:
 
 
 def undecryptable_values() -> Counter[str]:
-    """This will count the values whose key is not in ENCRYPTION_KEYS, by its id."""
+    """Count the values whose key is not in ENCRYPTION_KEYS, by its id."""
     found = older_values()
     found.subtract(key_id_of(kept) for _pk, kept in secrets_under_older_keys() if is_plaintext(kept))
     return Counter({name: count for name, count in found.items() if count and name not in settings.ENCRYPTION_KEYS})

@@ -38,12 +38,12 @@ STEPS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
 def is_on(user: Any) -> bool:
-    """This will tell whether an account signs in by two steps: recovery codes alone are none."""
+    """Tell whether an account signs in by two steps: recovery codes alone are none."""
     return Authenticator.objects.filter(user_id=user.pk, type__in=STEPS).exists()
 
 
 def looks_like_code(text: str) -> bool:
-    """This will tell whether a text may be a code: not every mistyped password counts as a guess."""
+    """Tell whether a text may be a code: not every mistyped password counts as a guess."""
     code = _plain(text)
     return bool(TOTP_SHAPE.fullmatch(code) or RECOVERY_SHAPE.fullmatch(code))
 
@@ -71,7 +71,7 @@ def is_blocked(user: Any) -> bool:
 
 
 def use_code(user: Any, text: str) -> Authenticator | None:
-    """This will use up a code of the authenticator app or a recovery code and return what it belongs to, or None.
+    """Use up a code of the authenticator app or a recovery code and return what it belongs to, or None.
 
     Raises RateLimited once five codes were wrong within five minutes. Call it outside a transaction that might be
     taken back: a wrong code would not count then.
@@ -135,7 +135,7 @@ def _use_totp(row: Authenticator, code: str) -> bool:
 
 
 def find_counter(secret: str, code: str) -> int | None:
-    """This will return the time step that a code of a secret belongs to, or None."""
+    """Return the time step that a code of a secret belongs to, or None."""
     now = int(time.time()) // STEP_SECONDS
     steps = range(now - DRIFT, now + DRIFT + 1)
     fits = [step for step in steps if constant_time_compare(format_hotp_value(hotp_value(secret, step)), code)]
@@ -152,14 +152,14 @@ def _use_recovery(row: Authenticator, code: str) -> bool:
 
 
 def recovery_digests(row: Authenticator) -> list[list[str]]:
-    """This will return ``[pepper id, digest]`` of each code that is left; allauth's own rows hold a seed instead."""
+    """Return ``[pepper id, digest]`` of each code that is left; allauth's own rows hold a seed instead."""
     if "seed" in row.data:
         return [_digested(code) for code in RecoveryCodes(row).get_unused_codes()]
     return list(row.data.get("digests", []))
 
 
 def new_recovery_codes() -> tuple[list[str], dict[str, Any]]:
-    """This will return ten codes for people, and what is kept of them: keyed digests."""
+    """Return ten codes for people, and what is kept of them: keyed digests."""
     codes = ["".join(secrets.choice(ALPHABET) for _letter in range(2 * HALF)) for _code in range(RECOVERY_CODES)]
     return [f"{code[:HALF]}-{code[HALF:]}" for code in codes], {"digests": [_digested(code) for code in codes]}
 

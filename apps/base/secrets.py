@@ -38,23 +38,23 @@ class KeyText(NamedTuple):
 
 
 def checksum(text: str) -> str:
-    """This will return CRC-32 (zlib) of the text as six base-62 digits."""
+    """Return CRC-32 (zlib) of the text as six base-62 digits."""
     return base62(zlib.crc32(text.encode("ascii")), CHECKSUM_LENGTH)
 
 
 def random_letters(length: int) -> str:
-    """This will return so many letters and digits from the system's random source."""
+    """Return so many letters and digits from the system's random source."""
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
 def new_key(prefix: str) -> KeyText:
-    """This will return a fresh key of the given prefix (``ipk_`` or ``ips_``)."""
+    """Return a fresh key of the given prefix (``ipk_`` or ``ips_``)."""
     body = prefix + random_letters(ID_LENGTH + SECRET_LENGTH)
     return KeyText(prefix, body[len(prefix) : len(prefix) + ID_LENGTH], body + checksum(body))
 
 
 def parse_key(text: str) -> KeyText | None:
-    """This will return the parts of a well-formed key with the right checksum, else None. No I/O."""
+    """Return the parts of a well-formed key with the right checksum, else None. No I/O."""
     match = KEY.fullmatch(text)
     if match is None or checksum(text[:-CHECKSUM_LENGTH]) != match[4]:
         return None
@@ -62,12 +62,12 @@ def parse_key(text: str) -> KeyText | None:
 
 
 def mask(prefix: str, key_id: str, last_four: str) -> str:
-    """This will return what may be shown after the reveal: prefix, first four of the id, last four."""
+    """Return what may be shown after the reveal: prefix, first four of the id, last four."""
     return f"{prefix}{key_id[:4]}{MASK_DOTS}{last_four}"
 
 
 def current_pepper() -> str:
-    """This will return the id of the pepper that new digests are made with."""
+    """Return the id of the pepper that new digests are made with."""
     return next(iter(settings.KEY_PEPPERS))
 
 
@@ -78,14 +78,14 @@ def _keyed(pepper: bytes) -> hmac.HMAC:
 
 
 def digest(text: str, pepper_id: str) -> str:
-    """This will return HMAC-SHA256 of the text under the named pepper, in hex; KeyError for a retired pepper."""
+    """Return HMAC-SHA256 of the text under the named pepper, in hex; KeyError for a retired pepper."""
     keyed = _keyed(settings.KEY_PEPPERS[pepper_id]).copy()
     keyed.update(text.encode())
     return keyed.hexdigest()
 
 
 def matches(text: str, stored_digest: str, pepper_id: str) -> bool:
-    """This will compare in constant time; a pepper that is no longer configured never matches, at the same cost."""
+    """Compare in constant time; a pepper that is no longer configured never matches, at the same cost."""
     known = pepper_id in settings.KEY_PEPPERS
     computed = digest(text, pepper_id if known else current_pepper())
     return hmac.compare_digest(computed, stored_digest) and known

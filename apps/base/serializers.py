@@ -21,7 +21,7 @@ class Opaque(serializers.CharField):
     """A JSON string that rules of its own judge, or that is a secret; DRF's field would turn numbers into text."""
 
     def to_internal_value(self, data: Any) -> str:
-        """This will refuse anything but a string, and one that is too long as it was sent: it is trimmed afterwards."""
+        """Refuse anything but a string, and one that is too long as it was sent: it is trimmed afterwards."""
         if not isinstance(data, str):
             self.fail("invalid")
         if self.max_length is not None and len(data) > self.max_length:
@@ -42,7 +42,7 @@ class Address(Opaque):
     default_error_messages = {"address": "Send an IPv4 or IPv6 address."}
 
     def to_internal_value(self, data: Any) -> str:
-        """This will return the address in its one form: without a zone, and IPv4 as IPv4 however it is written."""
+        """Return the address in its one form: without a zone, and IPv4 as IPv4 however it is written."""
         try:
             address = ipaddress.ip_address(super().to_internal_value(data))
         except ValueError:
@@ -58,7 +58,7 @@ class Moment(serializers.Field[datetime, Any, Any, Any]):
     default_error_messages = {"invalid": "Send a time such as 2026-11-22T10:00:00Z."}
 
     def to_internal_value(self, data: Any) -> datetime:
-        """This will return the time, or refuse what is none."""
+        """Return the time, or refuse what is none."""
         if not isinstance(data, str) or len(data) > 40:
             self.fail("invalid")
         try:
@@ -71,7 +71,7 @@ class Whole(serializers.IntegerField):
     """A JSON integer; neither a text, nor a boolean, nor 1.0."""
 
     def to_internal_value(self, data: Any) -> int:
-        """This will refuse anything but an integer."""
+        """Refuse anything but an integer."""
         if not isinstance(data, int) or isinstance(data, bool):
             self.fail("invalid")
         return super().to_internal_value(data)
@@ -81,7 +81,7 @@ class Flag(serializers.BooleanField):
     """A JSON boolean; not the words and numbers that DRF takes for one."""
 
     def to_internal_value(self, data: Any) -> bool:
-        """This will refuse anything but true and false."""
+        """Refuse anything but true and false."""
         if not isinstance(data, bool):
             self.fail("invalid", input=data)
         return data
@@ -93,7 +93,7 @@ class TextList(serializers.ListField):
     child = Text(max_length=200)
 
     def to_internal_value(self, data: Any) -> list[str]:
-        """This will refuse a bare string, which would iterate letter by letter."""
+        """Refuse a bare string, which would iterate letter by letter."""
         if not isinstance(data, list):
             self.fail("not_a_list", input_type=type(data).__name__)
         return super().to_internal_value(data)
@@ -106,7 +106,7 @@ class StrictSerializer(serializers.Serializer[Any]):
     takes_no_empty_body = False
 
     def run_validation(self, data: Any = empty) -> Any:
-        """This will name unknown fields beside the errors of known ones."""
+        """Name unknown fields beside the errors of known ones."""
         unknown = sorted(set(data) - self.writable_names()) if isinstance(data, dict) else []
         try:
             values = super().run_validation(data)
@@ -118,7 +118,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         return values
 
     def writable_names(self) -> set[str]:
-        """This will return the names that a body may hold."""
+        """Return the names that a body may hold."""
         return {name for name, declared in self.fields.items() if not declared.read_only}
 
     @staticmethod
@@ -142,7 +142,7 @@ def _flatten(detail: Any, prefix: str = "") -> Iterable[tuple[str, str]]:
 
 
 def from_validation(detail: Any) -> Invalid:
-    """This will turn a serializer's complaints into one error: a readable sentence and the fields to blame."""
+    """Turn a serializer's complaints into one error: a readable sentence and the fields to blame."""
     fields: dict[str, list[str]] = {}
     # Two checks of one field may say the same.
     for name, text in dict.fromkeys(_flatten(detail)):

@@ -14,14 +14,14 @@ MOST_PROOFS = 6
 
 
 def renew_key(request: PortalRequest) -> None:
-    """This will give the session a new key and keep what it holds: whoever knew the old key has nothing."""
+    """Give the session a new key and keep what it holds: whoever knew the old key has nothing."""
     before = request.session.session_key
     request.session.cycle_key()
     _follow(before, request.session.session_key)
 
 
 def note_confirmation(request: PortalRequest, method: str, **values: Any) -> None:
-    """This will note in the session that its person was confirmed just now, and give it a new key.
+    """Note in the session that its person was confirmed just now, and give it a new key.
 
     ``method``: ``password``, ``mfa``, or ``openid``.
     """
@@ -33,14 +33,14 @@ def note_confirmation(request: PortalRequest, method: str, **values: Any) -> Non
 
 
 def keep_signed_in(request: PortalRequest, user: Any) -> None:
-    """This will keep this one session of an account whose password or epoch has changed, under a new key."""
+    """Keep this one session of an account whose password or epoch has changed, under a new key."""
     before = request.session.session_key
     update_session_auth_hash(request, user)
     _follow(before, request.session.session_key)
 
 
 def end_sessions(user: Any, but: str | None = None) -> None:
-    """This will delete the sessions of an account that its list knows, all but the one with a key.
+    """Delete the sessions of an account that its list knows, all but the one with a key.
 
     Counting up ``session_epoch`` ends every session; this takes them out of the list and out of the database too.
     """
@@ -56,7 +56,7 @@ def _follow(before: str | None, after: str | None) -> None:
 
 
 def end_session(user: Any, row_id: int) -> bool:
-    """This will delete one session of an account's list and tell whether there was such a one."""
+    """Delete one session of an account's list and tell whether there was such a one."""
     row = UserSession.objects.filter(user=user, pk=row_id).first()
     if row is None:
         return False

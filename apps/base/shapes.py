@@ -25,49 +25,49 @@ class Shape:
 
 
 def text(pattern: str | None = None, description: str = "") -> Schema:
-    """This will describe a string; ``pattern`` is a regular expression of ECMA-262."""
+    """Describe a string; ``pattern`` is a regular expression of ECMA-262."""
     more = {"pattern": pattern, "description": description}
     return {"type": "string", **{name: value for name, value in more.items() if value}}
 
 
 def whole(least: int = 0, description: str = "") -> Schema:
-    """This will describe an integer that is at least so much."""
+    """Describe an integer that is at least so much."""
     return {"type": "integer", "minimum": least, **({"description": description} if description else {})}
 
 
 def word(words: Sequence[str]) -> Schema:
-    """This will describe a string that is one of these."""
+    """Describe a string that is one of these."""
     return {"type": "string", "enum": list(words)}
 
 
 def public_id(prefix: str) -> Schema:
-    """This will describe an id, such as ``evt_`` and 22 letters and digits."""
+    """Describe an id, such as ``evt_`` and 22 letters and digits."""
     return {"type": "string", "pattern": f"^{prefix}_[0-9A-Za-z]{{22}}$"}
 
 
 def moment(milliseconds: bool = False) -> Schema:
-    """This will describe a time in UTC: whole seconds, or milliseconds."""
+    """Describe a time in UTC: whole seconds, or milliseconds."""
     return {"type": "string", "format": "date-time", "pattern": MILLISECOND if milliseconds else SECOND}
 
 
 def listed(item: Schema) -> Schema:
-    """This will describe a list."""
+    """Describe a list."""
     return {"type": "array", "items": item}
 
 
 def record(optional: Sequence[str] = (), /, **fields: Schema) -> Schema:
-    """This will describe an object that has these fields, all of them but ``optional`` ones, and no others."""
+    """Describe an object that has these fields, all of them but ``optional`` ones, and no others."""
     required = [name for name in fields if name not in optional]
     return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
 
 
 def texts() -> Schema:
-    """This will describe an object of texts by name."""
+    """Describe an object of texts by name."""
     return {"type": "object", "additionalProperties": {"type": "string"}}
 
 
 def nullable(schema: Schema) -> Schema:
-    """This will let null be the value, too."""
+    """Let null be the value, too."""
     if "enum" in schema:
         return {**schema, "type": [schema["type"], "null"], "enum": [*schema["enum"], None]}
     if isinstance(schema.get("type"), str):
@@ -76,13 +76,13 @@ def nullable(schema: Schema) -> Schema:
 
 
 def more(shape: Shape, name: str, example: dict[str, Any], **fields: Schema) -> Shape:
-    """This will return a shape with further fields, which its example gets at the end."""
+    """Return a shape with further fields, which its example gets at the end."""
     properties = {**shape.schema["properties"], **fields}
     schema = {**shape.schema, "properties": properties, "required": [*shape.schema["required"], *fields]}
     return Shape(name, schema, {**shape.example, **example})
 
 
 def shown_once(shape: Shape, name: str, field: str, example: str, description: str) -> Shape:
-    """This will return a shape with a secret that only the first answer holds: a repeated one comes without it."""
+    """Return a shape with a secret that only the first answer holds: a repeated one comes without it."""
     properties = {**shape.schema["properties"], field: text(description=description)}
     return Shape(name, {**shape.schema, "properties": properties}, {**shape.example, field: example})

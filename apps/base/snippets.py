@@ -54,7 +54,7 @@ class Call:
 
 
 def written(call: Call, language: str) -> str:
-    """This will return the call in one of LANGUAGES."""
+    """Return the call in one of LANGUAGES."""
     return {"curl": as_curl, "python": as_python, "node": as_node}[language](call)
 
 
@@ -62,7 +62,7 @@ def written(call: Call, language: str) -> str:
 
 
 def call_of(operation: Operation, method: str, route: str, callers: tuple[str, ...]) -> Call:
-    """This will return an operation as a call, with its example for a body and its required parameters."""
+    """Return an operation as a call, with its example for a body and its required parameters."""
     given = {each.name: each.example for each in operation.parameters if each.required and each.where == "query"}
     headers = [(each.name, (Variable(_name(each.name.removeprefix("X-"))),)) for each in operation.parameters
                if each.where == "header"]  # fmt: skip
@@ -73,23 +73,23 @@ def call_of(operation: Operation, method: str, route: str, callers: tuple[str, .
 
 
 def first_call(key: str = "") -> Call:
-    """This will return the call that every API key may make; with the key itself only where that is shown this once."""
+    """Return the call that every API key may make; with the key itself only where that is shown this once."""
     return Call("GET", address_of("/v1/me"), (("Authorization", ("Bearer ", key or Variable(API_KEY))),))
 
 
 def first_calls() -> list[dict[str, str]]:
-    """This will return that call in every language, for a reader who has a key."""
+    """Return that call in every language, for a reader who has a key."""
     return [{"id": key, "title": title, "code": written(first_call(), key)} for key, title in LANGUAGES.items()]
 
 
 def logged_call(method: str, route: str, key_prefix: str = "") -> Call:
-    """This will return a call as the log knows it: its ids and its body are not kept, and its key never was."""
+    """Return a call as the log knows it: its ids and its body are not kept, and its key never was."""
     callers = ("sdk_key",) if key_prefix == "sdk" else ("api_key",)
     return Call(method, address_of(route), _credential(callers), body_is_elsewhere=method in WITH_BODY)
 
 
 def address_of(route: str) -> Text:
-    """This will return the address of a route, each ``{id}`` in it as a variable named after what it is the id of."""
+    """Return the address of a route, each ``{id}`` in it as a variable named after what it is the id of."""
     before: str = settings.PUBLIC_URL
     pieces: list[str | Variable] = []
     for piece in PARAMETER.split(route):
@@ -102,7 +102,7 @@ def address_of(route: str) -> Text:
 
 
 def variable_of(before: str, parameter: str) -> str:
-    """This will return the name for a parameter: ``API_KEY_ID`` for the one behind ``/v1/api-keys/``."""
+    """Return the name for a parameter: ``API_KEY_ID`` for the one behind ``/v1/api-keys/``."""
     owner = before.rstrip("/").rpartition("/")[2]
     one = f"{owner.removesuffix('ies')}y" if owner.endswith("ies") else owner.removesuffix("s")
     return _name(f"{one}_{'name' if parameter == 'name' else 'id'}")
@@ -122,7 +122,7 @@ def _credential(callers: tuple[str, ...]) -> tuple[tuple[str, Text], ...]:
 
 
 def as_curl(call: Call) -> str:
-    """This will return the call as a command for a POSIX shell."""
+    """Return the call as a command for a POSIX shell."""
     # Otherwise curl takes these for a list of addresses.
     has_globs = any(letter in piece for piece in call.url if isinstance(piece, str) for letter in "[]{}")
     # "-X HEAD" would wait for the body that the answer speaks of.
@@ -141,7 +141,7 @@ def as_curl(call: Call) -> str:
 
 
 def request_as_curl(method: str, url: str, headers: Mapping[str, str], body: str) -> str:
-    """This will return a request that somebody sent, header by header and byte by byte, as a command."""
+    """Return a request that somebody sent, header by header and byte by byte, as a command."""
     call = Call(method, (url,), tuple((name, (value,)) for name, value in headers.items()))
     return f"{as_curl(call)} \\\n  {_data(body)}"
 
@@ -166,7 +166,7 @@ def _shell(text: Text) -> str:
 
 
 def as_python(call: Call) -> str:
-    """This will return the call as a program with requests."""
+    """Return the call as a program with requests."""
     lines = [f"    {_python(call.url)},"]
     if call.headers:
         headers = ", ".join(f"{_quoted(name)}: {_python(value)}" for name, value in call.headers)
@@ -196,7 +196,7 @@ def _python(text: Text) -> str:
 
 
 def as_node(call: Call) -> str:
-    """This will return the call as an ECMAScript module for Node 18 or later."""
+    """Return the call as an ECMAScript module for Node 18 or later."""
     options = [] if call.method == "GET" else [f"  method: {_quoted(call.method)},"]
     headers = [f"{name if name.isalpha() else _quoted(name)}: {_node(value)}" for name, value in call.headers]
     if call.body is not None:

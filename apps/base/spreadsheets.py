@@ -19,7 +19,7 @@ MARK = "\ufeff"
 
 
 def safe_cell(value: object) -> str:
-    """This will return a value as text that no spreadsheet takes for a formula; None is an empty cell."""
+    """Return a value as text that no spreadsheet takes for a formula; None is an empty cell."""
     return "" if value is None else RISKY.sub(lambda match: f"{match[1] or ''}'", str(value))
 
 
@@ -31,13 +31,13 @@ class _Echo:
 
 
 def csv_lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
-    """This will return the lines of a CSV file, one at a time, however many rows there are."""
+    """Return the lines of a CSV file, one at a time, however many rows there are."""
     yield MARK
     yield from _lines(rows)
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
-    """This will return a piece of a CSV file, without the mark that stands at its beginning."""
+    """Return a piece of a CSV file, without the mark that stands at its beginning."""
     return "".join(_lines(rows))
 
 
@@ -48,7 +48,7 @@ def _lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
 
 
 def csv_answer(name: str, rows: Iterable[Iterable[object]]) -> StreamingHttpResponse:
-    """This will send rows as a CSV file to be saved under a name, as they are read."""
+    """Send rows as a CSV file to be saved under a name, as they are read."""
     answer = StreamingHttpResponse(csv_lines(rows), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{name}"'
     answer["Cache-Control"] = "no-store, private"

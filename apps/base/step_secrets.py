@@ -18,12 +18,12 @@ BATCH = 200
 
 
 def encrypt_secret(secret: str, user_pk: UUID) -> str:
-    """This will return what is kept of an authenticator app's secret."""
+    """Return what is kept of an authenticator app's secret."""
     return str(seal(secret, _bound_to(user_pk)))
 
 
 def decrypt_secret(row: Any) -> str:
-    """This will return the secret of an authenticator app, or raise CannotDecrypt.
+    """Return the secret of an authenticator app, or raise CannotDecrypt.
 
     One in clear, which a process of an older version wrote, is read as it is, until ``reencrypt`` meets it.
     """
@@ -32,12 +32,12 @@ def decrypt_secret(row: Any) -> str:
 
 
 def is_plaintext(kept: str) -> bool:
-    """This will tell whether a kept secret is not encrypted."""
+    """Tell whether a kept secret is not encrypted."""
     return not kept.startswith(SEALED)
 
 
 def secrets_under_older_keys() -> Iterator[tuple[int, str]]:
-    """This will give key and kept text of each secret in clear or under an older key."""
+    """Give key and kept text of each secret in clear or under an older key."""
     rows, place = Authenticator.objects.filter(type="totp").order_by("pk"), 0
     while batch := list(rows.filter(pk__gt=place)[:BATCH]):
         for row in batch:
@@ -48,7 +48,7 @@ def secrets_under_older_keys() -> Iterator[tuple[int, str]]:
 
 
 def reencrypt(pk: int) -> bool:
-    """This will encrypt one secret under the current key and tell whether there was one to encrypt.
+    """Encrypt one secret under the current key and tell whether there was one to encrypt.
 
     Under the row's lock, like the use of a code: neither takes back what the other wrote. Raises CannotDecrypt.
     """

@@ -47,7 +47,7 @@ class PeriodicJob:
         return self.name.partition(".")[0]
 
     def run(self) -> bool:
-        """This will run it, log an error instead of raising it, and tell whether it went well."""
+        """Run it, log an error instead of raising it, and tell whether it went well."""
         try:
             import_string(self.dotted_path)()
         except JobFailed:
@@ -73,7 +73,7 @@ def register(*sweeps: PeriodicJob) -> None:
 
 
 def registered() -> list[PeriodicJob]:
-    """This will return every sweep, by name."""
+    """Return every sweep, by name."""
     return [_registered[name] for name in sorted(_registered)]
 
 

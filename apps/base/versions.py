@@ -13,12 +13,12 @@ CHANGED = "This was changed since you read it. Read it again, look at the change
 
 
 def short_digest(text: bytes) -> str:
-    """This will return 16 letters, digits, hyphens and underscores that stand for the text."""
+    """Return 16 letters, digits, hyphens and underscores that stand for the text."""
     return urlsafe_b64encode(blake2b(text, digest_size=DIGEST_BYTES).digest()).decode()
 
 
 def version_of(*values: Any) -> str:
-    """This will return the version of an object that is described by the values; their order counts."""
+    """Return the version of an object that is described by the values; their order counts."""
     return short_digest("\0".join(map(str, values)).encode())
 
 
@@ -29,7 +29,7 @@ class Expected:
     versions: frozenset[str] | None = None
 
     def check(self, version: str) -> None:
-        """This will raise PreconditionFailed where the object is another one; call it while its row is held."""
+        """Raise PreconditionFailed where the object is another one; call it while its row is held."""
         if self.versions is not None and version not in self.versions:
             raise PreconditionFailed(CHANGED)
 

@@ -22,7 +22,7 @@ MOST_DECODINGS = 3
 
 
 def report_leak(*, actor: Actor, text: str, where: str = "") -> bool:
-    """This will have the app that keeps the key act as its organization wants, and tell whether there is such a key.
+    """Have the app that keeps the key act as its organization wants, and tell whether there is such a key.
 
     The answer to the reporter must not depend on what is returned. ``actor``: the portal itself, with the reporter's
     address. An unknown id and a wrong secret take the same steps.
@@ -41,7 +41,7 @@ def report_leak(*, actor: Actor, text: str, where: str = "") -> bool:
 
 
 def without_key(where: str, key: KeyText) -> str:
-    """This will return where a key was found on one line, without the key and whatever else may be secret there.
+    """Return where a key was found on one line, without the key and whatever else may be secret there.
 
     Every run of letters that shares eight characters with the key goes, percent-encoded or not, then what looks like
     any other key, then the user name and password of a URL.

@@ -27,7 +27,7 @@ class LeakedKeys(PortalView):
 
     @serves(operations.REPORT_LEAK, ANY_KEY, idempotent=False)
     def post(self, request: ApiRequest) -> Response:
-        """This will take the report of a leaked key; the answer is the same whether there is such a key or not."""
+        """Take the report of a leaked key; the answer is the same whether there is such a key or not."""
         started = time.monotonic()
         raw = request._request
         limit_reports(raw)
@@ -40,7 +40,7 @@ class LeakedKeys(PortalView):
 
 
 def limit_reports(request: PortalRequest) -> None:
-    """This will count a report, well-formed or not, and raise RateLimited over 30 a minute from one address."""
+    """Count a report, well-formed or not, and raise RateLimited over 30 a minute from one address."""
     bucket = f"leak:{address_network(request.client_address)}"
     decision = limits.take([Window("reports", bucket, REPORTS_PER_MINUTE, 60)])
     if not decision.allowed:

@@ -17,5 +17,5 @@ class CredentialsConfig(AppConfig):
     verbose_name = _("Answers kept for repeats")
 
     def ready(self) -> None:
-        """This will register the sweep that deletes old idempotency records."""
+        """Register the sweep that deletes old idempotency records."""
         sweeps.register(*JOBS)

@@ -97,7 +97,7 @@ def _explained(refusal: PortalError, text: str) -> PortalError:
 
 
 def limit_failures(address: str) -> RateLimited | None:
-    """This will count a failing authentication and return the 429 that replaces it where there were too many."""
+    """Count a failing authentication and return the 429 that replaces it where there were too many."""
     if settings.AUTH_FAILURES_PER_MINUTE == 0:
         return None
     window = Window("failures", f"fail:{address_network(address)}", settings.AUTH_FAILURES_PER_MINUTE, 60)

@@ -41,7 +41,7 @@ class LifetimeForm(StepUpForm):
     custom_days = forms.IntegerField(label=_("Days"), required=False, min_value=1, max_value=MAX_DAYS)
 
     def offer_lifetimes(self, usual: Sequence[str], longest: int | None, proposed: int | None) -> None:
-        """This will show what is allowed; a longer one that is sent all the same is for the action to refuse.
+        """Show what is allowed; a longer one that is sent all the same is for the action to refuse.
 
         ``usual``: numbers of days to choose from; ``longest`` and ``proposed``: in days, None for no expiry.
         """
@@ -59,7 +59,7 @@ class LifetimeForm(StepUpForm):
         self.fields["custom_days"].initial = proposed
 
     def clean(self) -> dict[str, Any]:
-        """This will ask for the number of days where that way was chosen."""
+        """Ask for the number of days where that way was chosen."""
         return _asked_for_days(self, super().clean() or {}, "expires")
 
     @property
@@ -90,7 +90,7 @@ def _until(days: int, now: datetime) -> dict[str, Any]:
 
 
 class RotateKeyForm(StepUpForm):
-    """S6: how long the old key goes on working."""
+    """How long the old key goes on working."""
 
     overlap = forms.ChoiceField(
         label=_("The old key keeps working for"),
@@ -103,7 +103,7 @@ class RotateKeyForm(StepUpForm):
     )
 
     def clean(self) -> dict[str, Any]:
-        """This will ask for the number of days where that way was chosen."""
+        """Ask for the number of days where that way was chosen."""
         return _asked_for_days(self, super().clean() or {}, "overlap")
 
     @property
@@ -118,7 +118,7 @@ class ConfirmForm(StepUpForm):
 
     @classmethod
     def of(cls, request: PortalRequest) -> "ConfirmForm":
-        """This will return the form of a click: bound where the question was answered, or need not be asked."""
+        """Return the form of a click: bound where the question was answered, or need not be asked."""
         form = cls(request.POST if request.method == "POST" else None, request=request)
         if form.step_up_required and "confirm_password" not in request.POST:
             return cls(None, request=request)  # asked for the first time
@@ -157,7 +157,7 @@ class DisableKeyForm(ReasonForm):
 
 
 class RevokeKeyForm(DisableKeyForm):
-    """S6: the name typed where the key was used lately, else one tick."""
+    """The name typed where the key was used lately, else one tick."""
 
     def __init__(
         self, *args: Any, key_name: str, recently_used: bool, successors: Sequence[SecretKey] = (), **options: Any
@@ -189,7 +189,7 @@ class RevokeKeyForm(DisableKeyForm):
         return {name: self.cleaned_data[name] for name in ("reason", "successors") if name in self.fields}
 
     def clean_confirm_name(self) -> str:
-        """This will compare the typed name with the key's."""
+        """Compare the typed name with the key's."""
         if self.cleaned_data["confirm_name"].strip() != self.key_name:
             raise forms.ValidationError(_("That is not the name of this key."))
         return self.key_name
@@ -257,7 +257,7 @@ def try_change(
 def clicks(
     request: PortalRequest, key: SecretKey, routes: Mapping[str, str], permission: Permission
 ) -> dict[str, dict[str, Any]]:
-    """This will return path and token of each button (``enable``, ``release``) that state and rights allow.
+    """Return path and token of each button (``enable``, ``release``) that state and rights allow.
 
     ``routes``: the name of each button's route, which takes the organization's slug and the key's public id.
     """

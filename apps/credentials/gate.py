@@ -68,19 +68,19 @@ class RowCache:
         self._rows: dict[str, _Cached] = {}
 
     def get(self, text_id: str) -> _Cached | None:
-        """This will return the row unless it is older than what may be believed."""
+        """Return the row unless it is older than what may be believed."""
         found = self._rows.get(text_id)
         return found if found is not None and time.monotonic() - found.read_at < BELIEVED_SECONDS else None
 
     def put(self, text_id: str, cached: _Cached) -> None:
-        """This will keep the row; a full cache is emptied, which costs one SQL a key."""
+        """Keep the row; a full cache is emptied, which costs one SQL a key."""
         with self._lock:
             if len(self._rows) >= CACHE_SIZE:
                 self._rows.clear()
             self._rows[text_id] = cached
 
     def drop(self, text_id: str) -> None:
-        """This will forget one row."""
+        """Forget one row."""
         self._rows.pop(text_id, None)
 
 
@@ -88,7 +88,7 @@ cache = RowCache()
 
 
 def check(text: str, address: str, cost: int = 1, within: uuid.UUID | None = None) -> Verdict:
-    """This will judge a key's text as sent from an address; ``cost`` calls are counted where it is valid.
+    """Judge a key's text as sent from an address; ``cost`` calls are counted where it is valid.
 
     ``within``: the one organization whose keys count; a key of another one is an unknown key, and nothing is counted.
     """
@@ -112,7 +112,7 @@ def _may_believe(row: KeyRow, text: str, within: uuid.UUID | None) -> bool:
 
 
 def _check_fresh(text: str, text_id: str, kind: KeyKind, address: str, cost: int, within: uuid.UUID | None) -> Verdict:
-    """This will judge against the database. An unknown id and a wrong secret take the same steps: a read, a HMAC."""
+    """Judge against the database. An unknown id and a wrong secret take the same steps: a read, a HMAC."""
     cache.drop(text_id)
     known = read_versions_of_key(text_id)
     row = kind.rows.find(text_id[len(kind.prefix) :], text)
@@ -156,7 +156,7 @@ def _judge(row: KeyRow, decision: limits.Decision, address: str) -> Verdict:
 
 
 def invalid_key() -> Unauthorized:
-    """This will return the one answer to malformed, unknown and wrong keys alike."""
+    """Return the one answer to malformed, unknown and wrong keys alike."""
     return Unauthorized("Invalid API key provided.", "invalid_api_key")
 
 
@@ -188,7 +188,7 @@ def _inside(address: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.I
 
 
 def actor_of(row: KeyRow, address: str, user_agent: str, request_id: str) -> Actor:
-    """This will return the key as the actor of a request."""
+    """Return the key as the actor of a request."""
     return Actor(
         kind=ActorKind(row.kind),
         id=row.public_id,
@@ -210,12 +210,12 @@ def actor_of(row: KeyRow, address: str, user_agent: str, request_id: str) -> Act
 
 
 def read_versions_of_key(text_id: str) -> tuple[tuple[str, str], ...] | None:
-    """This will return the current versions of a key and of the catalogue, or None without Redis."""
+    """Return the current versions of a key and of the catalogue, or None without Redis."""
     return read_versions([f"v:k:{text_id}", CATALOGUE])
 
 
 def read_versions(names: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
-    """This will return (name, version) pairs, making those that are missing, or None without Redis."""
+    """Return (name, version) pairs, making those that are missing, or None without Redis."""
     keys = [limits.PREFIX + name for name in names]
 
     def question(client: Redis) -> list[Any]:
@@ -233,7 +233,7 @@ def read_versions(names: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
 
 
 def renew(name: str) -> None:
-    """This will set a fresh version after the commit, so that no process believes what it read before."""
+    """Set a fresh version after the commit, so that no process believes what it read before."""
     key = limits.PREFIX + name
     transaction.on_commit(
         lambda: shared.call_redis(lambda client: client.set(key, secrets.token_hex(8), ex=VERSION_SECONDS))
@@ -241,21 +241,21 @@ def renew(name: str) -> None:
 
 
 def key_changed(prefix: str, key_id: str) -> None:
-    """This will make every process read the key again at its next call."""
+    """Make every process read the key again at its next call."""
     renew(f"v:k:{prefix}{key_id}")
 
 
 def organization_changed(organization_id: uuid.UUID) -> None:
-    """This will make every process read the organization's keys again at their next call."""
+    """Make every process read the organization's keys again at their next call."""
     renew(f"v:o:{organization_id.hex}")
 
 
 def catalogue_changed() -> None:
-    """This will make every process read every key again at its next call: a type or scope was changed."""
+    """Make every process read every key again at its next call: a type or scope was changed."""
     renew(CATALOGUE)
 
 
 def digest_for(text: str) -> tuple[str, str]:
-    """This will return (digest, pepper id) under the current pepper."""
+    """Return (digest, pepper id) under the current pepper."""
     pepper_id = current_pepper()
     return digest(text, pepper_id), pepper_id

@@ -44,12 +44,12 @@ class Record:
         self._token = uuid.uuid4()
 
     def first_answer(self) -> Answer | None:
-        """This will return the answer of the last 24 hours to the same request with the same body."""
+        """Return the answer of the last 24 hours to the same request with the same body."""
         row = IdempotencyRecord.objects.filter(lookup=self._lookup).answered(timezone.now() - KEPT).first()
         return self._answer_in(row) if row is not None and self._has_this_body(row) else None
 
     def reserve(self) -> Answer | None:
-        """This will reserve in a commit of its own, or return the answer that another request has stored meanwhile.
+        """Reserve in a commit of its own, or return the answer that another request has stored meanwhile.
 
         Raises Conflict where the first request is still running, or had another body.
         """
@@ -92,7 +92,7 @@ class Record:
         return row.reserved_at <= timezone.now() - (RESERVED if row.status is None else KEPT)
 
     def _take_over(self, row: IdempotencyRecord) -> bool:
-        """This will take the row's place, and tell whether it was the first to do so."""
+        """Take the row's place, and tell whether it was the first to do so."""
         pepper_id = current_pepper()
         # Only while it is what was read: of two that come at once, one hits; a first runner that ends now is a miss.
         rows = IdempotencyRecord.objects.filter(pk=row.pk, token=row.token, status=row.status)
@@ -108,14 +108,14 @@ class Record:
         )
 
     def keep(self, status: int, body: Any) -> bool:
-        """This will store the answer less its secrets in the caller's transaction, if the reservation is still here."""
+        """Store the answer less its secrets in the caller's transaction, if the reservation is still here."""
         answer = "" if body is None else to_json(without_secrets(body))
         kept = self._own().filter(status=None).update(status=status, answer=answer)
         transaction.on_commit(partial(reach, "after_commit_before_answer"))
         return bool(kept)
 
     def free(self) -> None:
-        """This will delete the reservation, if it is still this request's."""
+        """Delete the reservation, if it is still this request's."""
         self._own().filter(status=None).delete()
 
     def _own(self) -> QuerySet[IdempotencyRecord]:
@@ -130,7 +130,7 @@ class Record:
 
 
 def lookup_of(asked: Asked) -> str:
-    """This will return what finds the record of a request: its header, method, path and credential as one digest.
+    """Return what finds the record of a request: its header, method, path and credential as one digest.
 
     A session's credential is the person in the organization that it acts in.
     """
@@ -140,7 +140,7 @@ def lookup_of(asked: Asked) -> str:
 
 
 def without_secrets(value: Any) -> Any:
-    """This will return an answer without the names that hold what is shown once, at any depth."""
+    """Return an answer without the names that hold what is shown once, at any depth."""
     if isinstance(value, dict):
         return {name: without_secrets(inner) for name, inner in value.items() if name not in SHOWN_ONCE}
     if isinstance(value, (list, tuple)):
@@ -150,7 +150,7 @@ def without_secrets(value: Any) -> Any:
 
 # The periodic job credentials.delete_idempotency_records (apps.py).
 def prune() -> int:
-    """This will delete records older than 24 hours, some hundred in a commit, and return how many (a sweep)."""
+    """Delete records older than 24 hours, some hundred in a commit, and return how many (a sweep)."""
     oldest, pruned = timezone.now() - KEPT, 0
     while pruned < MOST_PRUNED:
         old = IdempotencyRecord.objects.filter(reserved_at__lt=oldest)

@@ -29,7 +29,7 @@ LONGEST_OVERLAP = timedelta(days=30)
 
 
 def issue(model: type[Key], *, actor: Actor, **values: Any) -> tuple[Key, str]:
-    """This will save a new key and return it with its text, which is kept nowhere else."""
+    """Save a new key and return it with its text, which is kept nowhere else."""
     made = new_key(model.key_prefix)
     digest, pepper_id = gate.digest_for(made.text)
     values.setdefault("organization_id", actor.organization_id)
@@ -47,7 +47,7 @@ def issue(model: type[Key], *, actor: Actor, **values: Any) -> tuple[Key, str]:
 
 
 def locked(rows: SecretKeyQuerySet[Row], public_id: str) -> Row:
-    """This will return one of the keys, its row held until the transaction ends, or raise NotFound.
+    """Return one of the keys, its row held until the transaction ends, or raise NotFound.
 
     On SQLite the transaction itself is exclusive, for it begins IMMEDIATE.
     """
@@ -119,7 +119,7 @@ def change(key: SecretKey, name: str, *, actor: Actor, reason: str = "") -> bool
 
 
 def revoke_all(*, organization_id: uuid.UUID, actor: Actor, reason: str) -> dict[str, int]:
-    """This will end every live key of every kind of an organization, and return how many of each kind that were.
+    """End every live key of every kind of an organization, and return how many of each kind that were.
 
     Call it after the organization's row was changed: the gate refuses what is issued at the same moment.
     """
@@ -157,7 +157,7 @@ def _change(key: SecretKey, actor: Actor, reason: str, field: str, moment: datet
 def replace(
     key: Key, *, actor: Actor, overlap: timedelta, expires_at: datetime | None, **changed: Any
 ) -> tuple[Key, str]:
-    """This will issue a key with the settings of another one, which then works for the overlap and no longer.
+    """Issue a key with the settings of another one, which then works for the overlap and no longer.
 
     Both share one budget of calls. The old key's end only ever comes nearer; an older overlap, of the key that this
     one had replaced, ends at once. ``changed``: settings of the new key that differ. Raises Conflict where the key
@@ -198,12 +198,12 @@ def _end_overlap(predecessor: SecretKey, now: datetime) -> None:
 
 
 def lifetime_of(key: SecretKey) -> timedelta | None:
-    """This will return how long the key was made to live, or None: for ever."""
+    """Return how long the key was made to live, or None: for ever."""
     return None if key.expires_at is None else key.expires_at - key.created_at
 
 
 def end_of_successor(key: SecretKey, longest_days: int | None) -> datetime | None:
-    """This will return when a successor made now ends: as long a life as the old key's, ``longest_days`` at most."""
+    """Return when a successor made now ends: as long a life as the old key's, ``longest_days`` at most."""
     lifetime = lifetime_of(key)
     if longest_days is not None:
         lifetime = min(lifetime or timedelta.max, timedelta(days=longest_days))

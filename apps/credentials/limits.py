@@ -77,7 +77,7 @@ class MemoryLimiter:
         self._windows: dict[str, tuple[float, int]] = {}
 
     def take(self, windows: Sequence[Window], cost: int = 1) -> Decision:
-        """This will count the call in every window, or in none."""
+        """Count the call in every window, or in none."""
         now = self._clock()
         with self._lock:
             used = [self._used(window, now) for window in windows]
@@ -106,7 +106,7 @@ class MemoryLimiter:
                     self._windows.pop(window.bucket, None)
 
     def peek(self, windows: Sequence[Window]) -> Decision:
-        """This will tell what is left without counting anything."""
+        """Tell what is left without counting anything."""
         return self.take(windows, cost=0)
 
     def _used(self, window: Window, now: float) -> tuple[float, int]:
@@ -114,7 +114,7 @@ class MemoryLimiter:
         return (end, count) if end > now else (now + window.seconds, 0)
 
     def clear(self) -> None:
-        """This will forget everything: for tests."""
+        """Forget everything: for tests."""
         with self._lock:
             self._windows.clear()
 
@@ -169,7 +169,7 @@ memory = MemoryLimiter()
 def take(
     windows: Sequence[Window], versions: Sequence[tuple[str, str]] = (), cost: int = 1, packed: bytes = b""
 ) -> Decision:
-    """This will count a call of the given cost, in Redis where it answers, else in this process.
+    """Count a call of the given cost, in Redis where it answers, else in this process.
 
     ``versions``: pairs (name, value) that must still be so in Redis; where one is not, nothing is counted and the
     decision is ``stale``. ``packed``: what ``pack`` made of the same values, by a caller that asks again and again.
@@ -202,12 +202,12 @@ def give_back(states: Sequence[WindowState]) -> tuple[WindowState, ...]:
 
 
 def peek(windows: Sequence[Window]) -> tuple[WindowState, ...]:
-    """This will return what is left of the windows, in the order given, without counting anything."""
+    """Return what is left of the windows, in the order given, without counting anything."""
     return take(windows, cost=0).states
 
 
 def pack(windows: Sequence[Window], versions: Sequence[tuple[str, str]] = (), cost: int = 1, script: str = "") -> bytes:
-    """This will return the question to Redis as it goes over the wire, by the script's digest or its whole text."""
+    """Return the question to Redis as it goes over the wire, by the script's digest or its whole text."""
     if not settings.REDIS_URL:
         return b""
     words: list[str | int] = ["EVAL", script] if script else ["EVALSHA", TAKE_SHA]
@@ -229,7 +229,7 @@ def _ask(packed: bytes, windows: Sequence[Window], versions: Sequence[tuple[str,
 
 
 def headers(states: Sequence[WindowState]) -> dict[str, str]:
-    """This will return the trio for the window with the fewest calls left, and the IETF draft's two fields.
+    """Return the trio for the window with the fewest calls left, and the IETF draft's two fields.
 
     draft-ietf-httpapi-ratelimit-headers: ``RateLimit-Policy`` and ``RateLimit`` as structured-field lists.
     """

@@ -30,11 +30,11 @@ class SecretKeyQuerySet(OrgQuerySet[Row]):
     """Keys of one kind."""
 
     def live(self, now: datetime | None = None) -> Self:
-        """This will keep the keys that hold a place under a cap: all but the expired and revoked."""
+        """Keep the keys that hold a place under a cap: all but the expired and revoked."""
         return self.filter(key_status.has_not_ended(now or timezone.now()))
 
     def listed(self, now: datetime | None = None) -> Self:
-        """This will leave out what was revoked 90 days ago or earlier: on pages, that stands in the audit log alone."""
+        """Leave out what was revoked 90 days ago or earlier: on pages, that stands in the audit log alone."""
         return self.filter(Q(revoked_at=None) | Q(revoked_at__gt=(now or timezone.now()) - LISTED_AFTER_END))
 
     def with_related(self) -> Self:
@@ -106,7 +106,7 @@ class SecretKey(OrgOwned, Timestamped):
         return f"{self.name} ({self.mask})"
 
     def settings_of_key(self) -> tuple[str, ...]:
-        """This will return the names of the fields that a key's successor takes over."""
+        """Return the names of the fields that a key's successor takes over."""
         return ("name", "scopes", "allowed_networks", "limit_minute", "limit_hour")
 
     @property
@@ -145,7 +145,7 @@ class IdempotencyQuerySet(OrgQuerySet["IdempotencyRecord"]):
     """Requests that carried ``Idempotency-Key``."""
 
     def answered(self, since: datetime) -> Self:
-        """This will keep the requests since a moment whose answer is stored."""
+        """Keep the requests since a moment whose answer is stored."""
         return self.filter(reserved_at__gt=since).exclude(status=None)
 
 

@@ -4,5 +4,5 @@ from datetime import UTC, datetime
 
 
 def to_datetime(seconds: float | None) -> datetime | None:
-    """This will return the moment in UTC, or None."""
+    """Return the moment in UTC, or None."""
     return None if seconds is None else datetime.fromtimestamp(seconds, tz=UTC)

@@ -13,7 +13,7 @@ from apps.credentials.serializers import EndDescendantsBody, LeakBody, NothingBo
 
 
 def life(prefix: str) -> dict[str, Schema]:
-    """This will return the fields that tell of a key's life; ``prefix`` is that of its id."""
+    """Return the fields that tell of a key's life; ``prefix`` is that of its id."""
     return {
         "created_at": moment(),
         "created_by": record(kind=word(tuple(ActorKind)), id=text(), label=text()),

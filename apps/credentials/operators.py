@@ -48,7 +48,7 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
     change_key: ClassVar[Callable[..., Any]]
 
     def get_urls(self) -> list[URLPattern]:
-        """This will put the forms in front of the admin's own addresses, whose last one takes any path."""
+        """Put the forms in front of the admin's own addresses, whose last one takes any path."""
         own = [
             path(
                 f"<uuid:object_id>/{name}/",
@@ -60,19 +60,19 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
         return [*own, *super().get_urls()]
 
     def get_fields(self, request: Any, obj: Any = None) -> Any:
-        """This will add the links, in front: they are what such a page is opened for."""
+        """Add the links, in front: they are what such a page is opened for."""
         return ("what_to_do", "public_id", *super().get_fields(request, obj))
 
     def get_readonly_fields(self, request: Any, obj: Any = None) -> Any:
-        """This will add the links."""
+        """Add the links."""
         return (*super().get_readonly_fields(request, obj), "what_to_do")
 
     def answer(self, row: Any) -> Sequence[Line]:
-        """This will say whether the key works, and why not."""
+        """Say whether the key works, and why not."""
         return operator_answers.answer(row)
 
     def panels(self, row: Any) -> Sequence[Panel]:
-        """This will return the key's last requests."""
+        """Return the key's last requests."""
         return operator_answers.panels(row)
 
     @admin.display(description=gettext_lazy("What you can do"))
@@ -83,7 +83,7 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
         return links or _("Nothing: the key has ended.")
 
     def change_key_view(self, request: PortalRequest, object_id: Any, name: str) -> HttpResponse:
-        """This will ask, change the key by its action, and lead back to its page."""
+        """Ask, change the key by its action, and lead back to its page."""
         key, change = self.get_object(request, str(object_id)), CHANGES[name]
         if key is None:
             return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")

@@ -33,7 +33,7 @@ OVERLAPS = (("3600", timedelta(hours=1)), ("86400", timedelta(days=1)), ("604800
 
 
 def facts_of_any_key(key: SecretKey, use: LastUse | None, moment: datetime) -> dict[str, Any]:
-    """This will return what every page says of a key of any kind."""
+    """Return what every page says of a key of any kind."""
     status = key.status_at(moment)
     return {
         "id": key.public_id,
@@ -71,17 +71,17 @@ def _banner(key: SecretKey, banner: Banner | None) -> dict[str, Any] | None:
 
 
 def days_up(left: timedelta) -> int:
-    """This will return begun days: what ends in 5 days and 23 hours ends in 6 days."""
+    """Return begun days: what ends in 5 days and 23 hours ends in 6 days."""
     return max(0, -(-left // timedelta(days=1)))
 
 
 def is_recent(use: LastUse | None) -> bool:
-    """This will tell whether a key was used in the last seven days."""
+    """Tell whether a key was used in the last seven days."""
     return use is not None and use.at > timezone.now() - RECENT
 
 
 def has_creator_left(key: SecretKey) -> bool:
-    """This will tell whether a person made the key who is no longer a member."""
+    """Tell whether a person made the key who is no longer a member."""
     return key.created_by_kind == ActorKind.USER and not is_member(key.organization_id, key.created_by_id)
 
 
@@ -112,17 +112,17 @@ def count_made(actor: Actor, creator: str) -> int:
 
 
 def linked(key: SecretKey | None) -> dict[str, Any] | None:
-    """This will return what a link to another key says."""
+    """Return what a link to another key says."""
     return {"id": key.public_id, "name": key.name, "mask": key.mask, "has_ended": key.has_ended} if key else None
 
 
 def old_key(key: SecretKey | None) -> dict[str, Any] | None:
-    """This will return what the reveal says of the key that the new one replaces: until when it works."""
+    """Return what the reveal says of the key that the new one replaces: until when it works."""
     return {"mask": key.mask, "ends": key.expires_at, "has_ended": key.has_ended} if key else None
 
 
 def shown_before(request: PortalRequest, key: SecretKey | None, page: str, rotation: str) -> dict[str, Any]:
-    """This will return what the answer to a form that came twice says of the key that the first one made.
+    """Return what the answer to a form that came twice says of the key that the first one made.
 
     ``page`` and ``rotation``: the routes of the key's pages.
     """
@@ -140,7 +140,7 @@ def shown_before(request: PortalRequest, key: SecretKey | None, page: str, rotat
 
 
 def entries_about(actor: Actor, key: SecretKey, kind: str) -> OrgQuerySet[AuditEntry]:
-    """This will return what was done to the key, newest first.
+    """Return what was done to the key, newest first.
 
     The rotation that made it stands in the log under the key that it replaced.
     """
@@ -151,7 +151,7 @@ def entries_about(actor: Actor, key: SecretKey, kind: str) -> OrgQuerySet[AuditE
 
 
 def newest_change(key: SecretKey, kind: str, entries: list[AuditEntry]) -> dict[str, Any]:
-    """This will return who brought the key into its state, when and why: of the audit log, whose labels people know."""
+    """Return who brought the key into its state, when and why: of the audit log, whose labels people know."""
     change = CHANGES.get(STATUSES[key.status].change)
     entry = next((entry for entry in entries if change and entry.action == f"{kind}.{change.done}"), None)
     if entry is None:
@@ -161,7 +161,7 @@ def newest_change(key: SecretKey, kind: str, entries: list[AuditEntry]) -> dict[
 
 
 def history(entries: list[AuditEntry]) -> list[dict[str, Any]]:
-    """This will return what was done to the key, as components/timeline.html takes it."""
+    """Return what was done to the key, as components/timeline.html takes it."""
     return [{"title": sentence_for(entry), "at": entry.at, "text": format_address(entry.address)} for entry in entries]
 
 
@@ -182,7 +182,7 @@ def life_of(actor: Actor, key: SecretKey, kind: str, only: Collection[str] = ())
 
 
 def overlap_of(key: SecretKey, moment: datetime) -> dict[str, Any]:
-    """This will return what the page that rotates a key says of the old key's end, and of an older key still."""
+    """Return what the page that rotates a key says of the old key's end, and of an older key still."""
     older = key.replaces
     return {
         "was_rotated": key.overlap_since is not None,

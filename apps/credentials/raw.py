@@ -7,17 +7,17 @@ from typing import Any
 
 
 def as_uuid(value: Any) -> uuid.UUID:
-    """This will read a UUID as either database returns it."""
+    """Read a UUID as either database returns it."""
     return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
 
 
 def as_json(value: Any) -> Any:
-    """This will read JSON as either database returns it on a raw cursor."""
+    """Read JSON as either database returns it on a raw cursor."""
     return json.loads(value) if isinstance(value, str) else value
 
 
 def as_seconds(value: Any) -> float | None:
-    """This will read a time as either database returns it, as seconds since 1970."""
+    """Read a time as either database returns it, as seconds since 1970."""
     if value is None:
         return None
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value

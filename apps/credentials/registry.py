@@ -49,7 +49,7 @@ class KeyKind:
         return sorted(named, key=lambda party: party.label.casefold())
 
     def redigest(self, pk: uuid.UUID, old_digest: str, new: tuple[str, str]) -> None:
-        """This will keep a key's digest under the current pepper; where that fails the next call tries again.
+        """Keep a key's digest under the current pepper; where that fails the next call tries again.
 
         ``new``: (digest, pepper id). Nothing changes where the digest is no longer the one that was read.
         """
@@ -64,6 +64,6 @@ KINDS: dict[str, KeyKind] = {}
 
 
 def register(kind: KeyKind) -> None:
-    """This will make a prefix known; the same prefix for another kind is a mistake."""
+    """Make a prefix known; the same prefix for another kind is a mistake."""
     if KINDS.setdefault(kind.prefix, kind) != kind:
         raise ValueError(f"two kinds of key with the prefix {kind.prefix}")

@@ -30,12 +30,12 @@ class Lifetime:
 
     @classmethod
     def days(cls, days: int) -> "Lifetime":
-        """This will return a lifetime of so many days from now."""
+        """Return a lifetime of so many days from now."""
         return cls(expires_at=timezone.now() + timedelta(days=days))
 
 
 def check_name(name: str) -> str:
-    """This will return the name without surrounding space, or raise Invalid."""
+    """Return the name without surrounding space, or raise Invalid."""
     name = name.strip()
     if not 1 <= len(name) <= 100:
         raise Invalid.field("name", _("Give the key a name of 1 to 100 characters."))
@@ -44,7 +44,7 @@ def check_name(name: str) -> str:
 
 
 def check_reason(reason: str) -> str:
-    """This will return the reason without surrounding space, or raise Invalid."""
+    """Return the reason without surrounding space, or raise Invalid."""
     reason = reason.strip()
     if len(reason) > LONGEST_REASON:
         message = _("A reason has at most %(count)d characters.") % {"count": LONGEST_REASON}
@@ -54,7 +54,7 @@ def check_reason(reason: str) -> str:
 
 
 def check_overlap(seconds: int) -> timedelta:
-    """This will return how long the old key goes on, or raise Invalid."""
+    """Return how long the old key goes on, or raise Invalid."""
     longest = lifecycle.LONGEST_OVERLAP
     if not 0 <= seconds <= longest.total_seconds():
         message = _("The overlap must be from 0 to %(most)d seconds (%(days)d days).")
@@ -64,7 +64,7 @@ def check_overlap(seconds: int) -> timedelta:
 
 
 def parse_networks(networks: Iterable[str]) -> list[str]:
-    """This will return networks in canonical CIDR form, without repeats; an address stands for itself alone."""
+    """Return networks in canonical CIDR form, without repeats; an address stands for itself alone."""
     found: list[str] = []
     for text in networks:
         try:

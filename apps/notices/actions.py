@@ -25,7 +25,7 @@ def post(
     permission: str = "",
     mail: bool = True,
 ) -> bool:
-    """This will post a notice once per dedupe key and tell whether it was new; mail follows by the sweep.
+    """Post a notice once per dedupe key and tell whether it was new; mail follows by the sweep.
 
     ``permission``: who may act on it, and so sees it and gets the mail; empty for every member.
     """
@@ -47,12 +47,12 @@ def post(
 
 
 def was_posted(*, organization_id: uuid.UUID, dedupe_key: str) -> bool:
-    """This will tell whether the organization was told of it before, whatever became of the notice."""
+    """Tell whether the organization was told of it before, whatever became of the notice."""
     return Notice.objects.filter(organization_id=organization_id, dedupe_key=dedupe_key).exists()
 
 
 def resolve(*, organization_id: uuid.UUID, dedupe_prefix: str, kind: str = "", now: datetime | None = None) -> int:
-    """This will take a story that has ended off the pages and return how many notices it closed.
+    """Take a story that has ended off the pages and return how many notices it closed.
 
     ``kind``: only notices of that kind; empty for any.
     """
@@ -70,13 +70,13 @@ def retire(*, organization_id: uuid.UUID, dedupe_prefix: str, path: str) -> None
 
 
 def resolve_older(*, kind: str, before: datetime) -> int:
-    """This will take the notices of a kind off the pages that were posted before a moment, of all organizations."""
+    """Take the notices of a kind off the pages that were posted before a moment, of all organizations."""
     return Notice.objects.filter(kind=kind, created_at__lt=before).open().update(resolved_at=timezone.now())
 
 
 @transaction.atomic
 def dismiss(*, actor: Actor, notice_id: str) -> Notice:
-    """This will take one notice off everybody's pages, and do nothing where it is off them already.
+    """Take one notice off everybody's pages, and do nothing where it is off them already.
 
     For those who may act on it; what was posted for every member is the business of who may change the organization.
     """
@@ -96,5 +96,5 @@ def dismiss(*, actor: Actor, notice_id: str) -> Notice:
 
 
 def may_dismiss(actor: Actor, notice: Notice) -> bool:
-    """This will tell whether the actor may take the notice off the pages."""
+    """Tell whether the actor may take the notice off the pages."""
     return actor.can(notice.permission or Permission.ORGANIZATION_WRITE)

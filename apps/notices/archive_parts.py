@@ -10,7 +10,7 @@ from apps.notices.models import Notice
 
 
 def told(actor: Actor) -> Iterator[dict[str, Any]]:
-    """This will return every notice."""
+    """Return every notice."""
     for batch in in_batches(Notice.objects.for_actor(actor)):
         for row in batch:
             yield {

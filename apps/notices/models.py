@@ -25,28 +25,28 @@ class NoticeQuerySet(OrgQuerySet["Notice"]):
     """Notices of organizations."""
 
     def shown_to(self, actor: Actor) -> Self:
-        """This will keep the organization's notices that the actor may act on, and those for every member."""
+        """Keep the organization's notices that the actor may act on, and those for every member."""
         held = [str(each) for each in Permission if actor.can(each)]
         return self.for_actor(actor).filter(permission__in=["", *held])
 
     def open(self) -> Self:
-        """This will keep what nobody dismissed and nothing resolved."""
+        """Keep what nobody dismissed and nothing resolved."""
         return self.filter(OPEN)
 
     def over(self) -> Self:
-        """This will keep what somebody dismissed or something resolved."""
+        """Keep what somebody dismissed or something resolved."""
         return self.exclude(OPEN)
 
     def needing_somebody(self) -> Self:
-        """This will keep what is wrong, and leave out what is only good to know."""
+        """Keep what is wrong, and leave out what is only good to know."""
         return self.filter(severity__in=(Severity.WARN, Severity.BAD))
 
     def worst_first(self) -> Self:
-        """This will put the bad before the others, and of each the newest first."""
+        """Put the bad before the others, and of each the newest first."""
         return self.order_by(models.Case(models.When(severity=Severity.BAD, then=0), default=1), "-id")
 
     def to_mail(self) -> Self:
-        """This will keep what is still to be mailed: neither mailed nor dismissed."""
+        """Keep what is still to be mailed: neither mailed nor dismissed."""
         return self.filter(mailed_at=None, mail_wanted=True, dismissed_at=None)
 
 

@@ -16,7 +16,7 @@ AT_ONCE = 500
 
 # The periodic job notices.delete_expired (apps.py).
 def tidy(now: datetime | None = None) -> int:
-    """This will end what is only good to know after a month and the rest after its days, and remove what was over.
+    """End what is only good to know after a month and the rest after its days, and remove what was over.
 
     Returns how many were removed, some hundreds at a time.
     """

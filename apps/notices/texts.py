@@ -173,13 +173,13 @@ BY_REASON: dict[tuple[str, str], NotificationText] = {
 
 
 def label(notice: Notice) -> str:
-    """This will return what the audit log calls the notice: its title in English, whoever reads it."""
+    """Return what the audit log calls the notice: its title in English, whoever reads it."""
     with translation.override("en"):
         return _filled(_words(notice).title, notice.params)
 
 
 def describe(notice: Notice, slug: str) -> dict[str, Any]:
-    """This will return the notice as pages and mails show it."""
+    """Return the notice as pages and mails show it."""
     words = _words(notice)
     return {
         "id": notice.public_id,

@@ -21,7 +21,7 @@ PAST = "past"
 
 @org_page(nav="notices")
 def notice_list(request: PortalRequest) -> HttpResponse:
-    """This will show the notices that are open or, with ``?tab=past``, what became of the others."""
+    """Show the notices that are open or, with ``?tab=past``, what became of the others."""
     is_past = request.GET.get("tab") == PAST
     mine = Notice.objects.shown_to(request.actor)
     rows = mine.over().order_by("-id") if is_past else mine.open().worst_first()
@@ -42,7 +42,7 @@ def _row(request: PortalRequest, notice: Notice) -> dict[str, Any]:
 
 @org_page(nav="notices", methods=BUTTON)
 def dismiss(request: PortalRequest, notice_id: str) -> HttpResponse:
-    """This will take a notice off everybody's pages and lead back to the page that it stood on."""
+    """Take a notice off everybody's pages and lead back to the page that it stood on."""
     actions.dismiss(actor=request.actor, notice_id=notice_id)
     messages.success(request, _("Dismissed for everybody here. It stands among the past notices."))
     slug = request.organization.slug

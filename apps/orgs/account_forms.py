@@ -57,7 +57,7 @@ class CodeForm(AuthenticateForm):
     )
 
     def clean_code(self) -> str:
-        """This will use the code up."""
+        """Use the code up."""
         used = second_step.use_code(self.user, self.cleaned_data["code"])
         if used is None:
             raise forms.ValidationError(_("That code is wrong, or it was used already. Wait for the next one."))
@@ -83,7 +83,7 @@ class ConfirmForm(RequestForm):
     )
 
     def clean_password(self) -> str:
-        """This will note the confirmation in the session."""
+        """Note the confirmation in the session."""
         confirm_identity(self.request, self.cleaned_data["password"])
         return ""
 
@@ -101,7 +101,7 @@ def _refusing_garbage() -> Iterator[None]:
 
 
 def check_origin(credential: Any) -> None:
-    """This will refuse an answer that a browser gave to another page (Web Authentication section 7.2, step 13).
+    """Refuse an answer that a browser gave to another page (Web Authentication section 7.2, step 13).
 
     fido2 takes any subdomain of the portal's host for the portal, and any origin at all where http is allowed.
     """
@@ -117,7 +117,7 @@ class _FromThisPage:
     cleaned_data: dict[str, Any]
 
     def clean_credential(self) -> Any:
-        """This will return what allauth makes of the answer."""
+        """Return what allauth makes of the answer."""
         with _refusing_garbage():
             check_origin(self.cleaned_data["credential"])
             return super().clean_credential()  # type: ignore[misc]  # of the form that this stands before
@@ -149,7 +149,7 @@ class AddPasskeyForm(AddWebAuthnForm):
     )
 
     def clean(self) -> dict[str, Any]:
-        """This will check the page that the key answered, then its answer."""
+        """Check the page that the key answered, then its answer."""
         if not self.cleaned_data.get("credential"):
             return self.cleaned_data
         with _refusing_garbage():
@@ -189,7 +189,7 @@ class _NewPassword(RequestForm):
         self.fields["password1"].user = request.user  # type: ignore[attr-defined]  # allauth's field asks for it
 
     def clean(self) -> dict[str, Any]:
-        """This will compare the two."""
+        """Compare the two."""
         super().clean()
         first, second = self.cleaned_data.get("password1"), self.cleaned_data.get("password2")
         if first and second is not None and first != second:
@@ -204,7 +204,7 @@ class ChangePasswordForm(_NewPassword):
     field_order = ("oldpassword", "password1", "password2")
 
     def clean_oldpassword(self) -> str:
-        """This will check the old password, ten times a minute at most."""
+        """Check the old password, ten times a minute at most."""
         try:
             form_limits.check(self.request, "step-up", "10/m")
             is_right = self.request.user.check_password(self.cleaned_data["oldpassword"])
@@ -246,7 +246,7 @@ class TotpForm(forms.Form):
         return str(secret) if owner == str(self.user.pk) else ""
 
     def clean_setup(self) -> str:
-        """This will refuse a page that was open for more than an hour; the new one has another secret."""
+        """Refuse a page that was open for more than an hour; the new one has another secret."""
         if not self._sent_secret():
             self.data = self.data.copy()
             self.data["setup"] = self.initial["setup"]
@@ -254,7 +254,7 @@ class TotpForm(forms.Form):
         return ""
 
     def clean_code(self) -> str:
-        """This will find the time step that the code belongs to."""
+        """Find the time step that the code belongs to."""
         counter = second_step.find_counter(self.secret, self.cleaned_data["code"].replace(" ", ""))
         if counter is None:
             raise forms.ValidationError(

@@ -47,11 +47,11 @@ class AccountAdapter(DefaultAccountAdapter):
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """This will keep the door closed."""
+        """Keep the door closed."""
         return False
 
     def is_ajax(self, request: HttpRequest) -> bool:
-        """This will answer everybody with pages: allauth's JSON repeats what was typed, passwords included."""
+        """Answer everybody with pages: allauth's JSON repeats what was typed, passwords included."""
         return False
 
     def get_client_ip(self, request: PortalRequest) -> str:
@@ -59,15 +59,15 @@ class AccountAdapter(DefaultAccountAdapter):
         return stored_address(request.client_address)
 
     def is_safe_url(self, url: str | None) -> bool:
-        """This will lead to paths of this site only: no host, not even its own, and no other scheme."""
+        """Lead to paths of this site only: no host, not even its own, and no other scheme."""
         return bool(url) and is_own_path(str(url))
 
     def is_reauthentication_required(self, *, app: str, **options: Any) -> bool:
-        """This will go by the portal's one rule: a sign-in counts as a confirmation for 15 minutes."""
+        """Go by the portal's one rule: a sign-in counts as a confirmation for 15 minutes."""
         return not confirmed_recently(self.request)
 
     def get_login_stages(self) -> list[str]:
-        """This will ask for the second step and for nothing else on the way in."""
+        """Ask for the second step and for nothing else on the way in."""
         return ["apps.orgs.adapter.SecondStepStage"]
 
     def login(self, request: PortalRequest, user: User) -> None:
@@ -89,7 +89,7 @@ class AccountAdapter(DefaultAccountAdapter):
             request.session[NEWS] = True
 
     def post_login(self, request: PortalRequest, user: User, **options: Any) -> HttpResponse:
-        """This will record the sign-in and lead on."""
+        """Record the sign-in and lead on."""
         methods = [_method(record) for record in get_authentication_records(request, user)]
         is_news = bool(request.session.pop(NEWS, False))
         tell = is_news and _may_mail(request, user, "new-browser-mails", NEWS_MAILS)
@@ -100,7 +100,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return response
 
     def logout(self, request: PortalRequest) -> None:
-        """This will record the sign-out and end the session."""
+        """Record the sign-out and end the session."""
         if request.user.is_authenticated:
             actions.note_sign_out(actor=account_actor(request, request.user))
         super().logout(request)
@@ -121,7 +121,7 @@ def _send_first_link(request: PortalRequest | None, user: User) -> None:
 
 
 def is_own_path(url: str) -> bool:
-    """This will tell whether a text is a path of this site that a browser cannot take for anything else."""
+    """Tell whether a text is a path of this site that a browser cannot take for anything else."""
     plain = url.startswith("/") and "\\" not in url and url.isprintable()
     return plain and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
 
@@ -165,5 +165,5 @@ class MfaAdapter(DefaultMFAAdapter):
     """Passkeys belong to the portal's public address, whatever host a request names."""
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
-        """This will return who asks for a passkey (Web Authentication section 5.4.2)."""
+        """Return who asks for a passkey (Web Authentication section 5.4.2)."""
         return {"id": urlsplit(settings.PUBLIC_URL).hostname or "", "name": settings.MFA_TOTP_ISSUER}

@@ -54,17 +54,17 @@ class OrganizationAdmin(LookingAdmin, AuditedAdmin):
         return of_organization(row)
 
     def has_add_permission(self, request: Any) -> bool:
-        """This will refuse: `manage.py create_organization` makes one together with its owner."""
+        """Refuse: `manage.py create_organization` makes one together with its owner."""
         return False
 
     def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
-        """This will let the end of what is closed be moved, and show it of nothing else."""
+        """Let the end of what is closed be moved, and show it of nothing else."""
         is_closed = obj is not None and obj.status == OrganizationStatus.CLOSED and obj.purged_at is None
         fixed = tuple(super().get_readonly_fields(request, obj))
         return fixed if is_closed else (*fixed, "kept_until")
 
     def save_model(self, request: Any, obj: Any, form: Any, change: bool) -> None:
-        """This will do what was changed through the organization's own actions; each writes its entry."""
+        """Do what was changed through the organization's own actions; each writes its entry."""
         actor = operator_of(request)
         with transaction.atomic():
             changed = {name: form.cleaned_data[name] for name in form.changed_settings()}

@@ -33,7 +33,7 @@ from apps.orgs.serializers import (
 
 
 def rows_of(request: ApiRequest) -> QuerySet[Membership]:
-    """This will return the memberships of the caller's organization, oldest first."""
+    """Return the memberships of the caller's organization, oldest first."""
     return Membership.objects.for_actor(request.actor).select_related("user").order_by("pk")
 
 
@@ -42,7 +42,7 @@ class Users(PortalView):
 
     @serves(operations.LIST_USERS, Permission.USERS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        """This will list users, oldest first."""
+        """List users, oldest first."""
         # Four columns and no model: the objects of a page cost more than its queries.
         rows, email = rows_of(request), request.query_params.get("email")
         if email is not None:
@@ -53,7 +53,7 @@ class Users(PortalView):
 
     @serves(operations.CREATE_USER, Permission.USERS_WRITE, idempotent=True, heavy=True)
     def post(self, request: ApiRequest) -> Response:
-        """This will make a viewer."""
+        """Make a viewer."""
         body = self.validated(request, NewUserBody, prepare=with_hash)
         return Response(write_listed(actions.create_user(actor=request.actor, **body)), status=201)
 
@@ -63,7 +63,7 @@ class UserBatch(PortalView):
 
     @serves(operations.CREATE_USERS, Permission.USERS_WRITE, idempotent=True, heavy=True)
     def post(self, request: ApiRequest) -> Response:
-        """This will make up to 100 viewers; a bad one does not undo the others."""
+        """Make up to 100 viewers; a bad one does not undo the others."""
         items = self.validated(request, NewUsersBody, prepare=judged)["users"]
         good = [item for item in items if isinstance(item, NewUser)]
         made = iter(actions.create_users(actor=request.actor, users=good))
@@ -77,13 +77,13 @@ class OneUser(PortalView):
 
     @serves(operations.GET_USER, Permission.USERS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
-        """This will return one user."""
+        """Return one user."""
         member = actions.find_membership(request.actor, id)
         return ObjectResponse(write_single(member), member.version)
 
     @serves(operations.REPLACE_USER, Permission.USERS_WRITE, if_match=True)
     def put(self, request: ApiRequest, id: str) -> Response:
-        """This will change the name, the address, or both."""
+        """Change the name, the address, or both."""
         return self._change(request, id)
 
     @serves(operations.UPDATE_USER, Permission.USERS_WRITE, if_match=True)
@@ -99,7 +99,7 @@ class OneUser(PortalView):
 
     @serves(operations.DELETE_USER, Permission.USERS_WRITE, if_match=True)
     def delete(self, request: ApiRequest, id: str) -> Response:
-        """This will remove the user from the organization; an account of no other one is erased."""
+        """Remove the user from the organization; an account of no other one is erased."""
         actions.find_membership(request.actor, id)
         actions.delete_user(actor=request.actor, user_id=id, expected=self.expected(request))
         return Response(status=204)
@@ -110,13 +110,13 @@ class Invitations(PortalView):
 
     @serves(operations.LIST_INVITATIONS, Permission.USERS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        """This will list what nobody accepted or withdrew, oldest first; past its time an invitation stays here."""
+        """List what nobody accepted or withdrew, oldest first; past its time an invitation stays here."""
         rows = Invitation.objects.for_actor(request.actor).shown().open().order_by("pk")
         return self.offset_page(request, rows, write_invitation)
 
     @serves(operations.CREATE_INVITATION, Permission.USERS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
-        """This will invite an address; the mail follows."""
+        """Invite an address; the mail follows."""
         body = self.validated(request, InvitationBody)
         with transaction.atomic():
             invitation = actions.invite(actor=request.actor, **body)
@@ -129,6 +129,6 @@ class OneInvitation(PortalView):
 
     @serves(operations.DELETE_INVITATION, Permission.USERS_WRITE)
     def delete(self, request: ApiRequest, id: str) -> Response:
-        """This will withdraw it: its link is dead."""
+        """Withdraw it: its link is dead."""
         actions.revoke_invitation(actor=request.actor, invitation_id=id)
         return Response(status=204)

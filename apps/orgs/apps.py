@@ -41,7 +41,7 @@ class OrgsConfig(AppConfig):
     verbose_name = _("People and organizations")
 
     def ready(self) -> None:
-        """This will make the vendor's organization after a migration, and register the sweeps."""
+        """Make the vendor's organization after a migration, and register the sweeps."""
         post_migrate.connect(ensure_platform, sender=self, dispatch_uid="orgs.platform")
         here = "apps.orgs.descendants"
         descendants.register("user", Permission.USERS_READ, f"{here}.find_members", f"{here}.end_member")

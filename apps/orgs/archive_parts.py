@@ -17,7 +17,7 @@ from apps.webhooks.archive_parts import deliveries, endpoints, event_types, even
 
 
 def organization(actor: Actor) -> Iterator[dict[str, Any]]:
-    """This will return the organization with its settings."""
+    """Return the organization with its settings."""
     row = _own(actor)
     yield {
         "id": row.public_id,
@@ -40,7 +40,7 @@ def organization(actor: Actor) -> Iterator[dict[str, Any]]:
 
 
 def members(actor: Actor) -> Iterator[dict[str, Any]]:
-    """This will return who belongs to it, in which role."""
+    """Return who belongs to it, in which role."""
     own = _own(actor)
     lacking = {row.pk for row in without_second_step(own)}
     for batch in in_batches(Membership.objects.for_actor(actor).select_related("user")):
@@ -57,7 +57,7 @@ def members(actor: Actor) -> Iterator[dict[str, Any]]:
 
 
 def invitations(actor: Actor) -> Iterator[dict[str, Any]]:
-    """This will return who was invited by mail, and what became of it."""
+    """Return who was invited by mail, and what became of it."""
     for batch in in_batches(Invitation.objects.for_actor(actor).shown()):
         for row in batch:
             yield {

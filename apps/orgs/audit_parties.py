@@ -6,6 +6,6 @@ from apps.orgs.models import Membership
 
 
 def people(actor: Actor, most: int) -> list[Party]:
-    """This will return members by name, at most so many; who has left is found by the links of their rows."""
+    """Return members by name, at most so many; who has left is found by the links of their rows."""
     rows = Membership.objects.for_actor(actor).select_related("user").order_by("user__name", "user__email")[:most]
     return [Party(ActorKind.USER.value, row.user_public_id, row.user.name or row.user.email) for row in rows]

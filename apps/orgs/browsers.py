@@ -19,13 +19,13 @@ BETWEEN = "."
 
 
 def is_known(request: HttpRequest, user: User) -> bool:
-    """This will tell whether the account was signed in from this browser since its sessions were last ended."""
+    """Tell whether the account was signed in from this browser since its sessions were last ended."""
     mark = _mark(user)
     return any(constant_time_compare(mark, each) for each in _marks(request))
 
 
 def remember(request: HttpRequest, response: HttpResponse, user: User) -> None:
-    """This will have the browser know the account from now on, beside those that it knew last."""
+    """Have the browser know the account from now on, beside those that it knew last."""
     mark = _mark(user)
     marks = [mark, *(each for each in _marks(request) if each != mark)]
     response.set_cookie(

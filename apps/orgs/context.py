@@ -17,7 +17,7 @@ MOST_COUNTED = 50
 
 
 def page_context(request: PortalRequest) -> dict[str, Any]:
-    """This will return the frame's context; on pages of no organization the switcher, for strangers whom to ask."""
+    """Return the frame's context; on pages of no organization the switcher, for strangers whom to ask."""
     context: dict[str, Any] = {
         "support_url": settings.SUPPORT_CONTACT,
         "support_name": settings.SUPPORT_CONTACT.removeprefix("mailto:"),

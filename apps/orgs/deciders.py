@@ -10,7 +10,7 @@ MOST_NAMES = 5
 
 
 def who_can_grant(organization: Organization, permissions: Sequence[str]) -> dict[str, Any]:
-    """This will return the lowest role that may, and the names of some members who can give it.
+    """Return the lowest role that may, and the names of some members who can give it.
 
     Owners and admins give roles, owners alone that of an owner. ``role`` is empty where no role of a person may.
     """

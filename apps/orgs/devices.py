@@ -42,7 +42,7 @@ def read_stored_address(kept: str) -> str:
 
 
 def device_name(user_agent: str) -> str:
-    """This will return browser and system of a user agent, or its beginning where neither is known."""
+    """Return browser and system of a user agent, or its beginning where neither is known."""
     browser = next((name for word, name in BROWSERS if word in user_agent), "")
     system = next((name for word, name in SYSTEMS if word in user_agent), "")
     if browser and system:

@@ -8,7 +8,7 @@ PER_ADDRESS = "10/h"
 
 
 def check_mails(request: PortalRequest, organization: str, email: str) -> None:
-    """This will count one mail and raise RateLimited over 200 an hour of an organization, or 10 to one address.
+    """Count one mail and raise RateLimited over 200 an hour of an organization, or 10 to one address.
 
     Call it after the action, in the same transaction: a mail that is not written is not counted, on neither limit.
     """

@@ -21,7 +21,7 @@ PLACES_PER_HOUR = 10
 
 
 def write(row: OutgoingMail) -> Written:
-    """This will return subject and body of a mail whose row names a template, or None where nobody should get it."""
+    """Return subject and body of a mail whose row names a template, or None where nobody should get it."""
     return WRITERS[row.template](row)
 
 

@@ -18,20 +18,20 @@ TOKEN_LENGTH = 43
 
 
 def set_password_link(user: User) -> str:
-    """This will return a link by which the account's owner sets a password, once and within three days."""
+    """Return a link by which the account's owner sets a password, once and within three days."""
     token = app_settings.PASSWORD_RESET_TOKEN_GENERATOR().make_token(user)
     path = reverse("account_reset_password_from_key", kwargs={"uidb36": user_pk_to_url_str(user), "key": token})
     return settings.PUBLIC_URL + path
 
 
 def confirm_address_link(address: EmailAddress) -> str:
-    """This will return a link that proves who reads the mail of an address, within three days."""
+    """Return a link that proves who reads the mail of an address, within three days."""
     key = EmailConfirmationHMAC.create(address).key
     return settings.PUBLIC_URL + reverse("account_confirm_email", kwargs={"key": key})
 
 
 def invitation_link(invitation_id: UUID, now: datetime) -> str | None:
-    """This will return a fresh link of an invitation and keep its digest alone; None where it is no longer open.
+    """Return a fresh link of an invitation and keep its digest alone; None where it is no longer open.
 
     Earlier links of it are dead: there is one digest.
     """
@@ -43,5 +43,5 @@ def invitation_link(invitation_id: UUID, now: datetime) -> str | None:
 
 
 def token_digest(token: str) -> str:
-    """This will return SHA-256 of a token in hex: with 256 random bits there is nothing to guess or to stretch."""
+    """Return SHA-256 of a token in hex: with 256 random bits there is nothing to guess or to stretch."""
     return hashlib.sha256(token.encode()).hexdigest()

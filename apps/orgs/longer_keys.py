@@ -13,7 +13,7 @@ MOST_LISTED = 50
 
 
 def keys_living_longer(organization: Organization) -> list[dict[str, Any]]:
-    """This will return the live keys of every kind that were made to live longer than the settings say; 50 at most."""
+    """Return the live keys of every kind that were made to live longer than the settings say; 50 at most."""
     days = organization.longest_key_days
     if days is None:
         return []

@@ -22,12 +22,12 @@ SEES = frozenset(permission for permission in ADMINISTRATOR if is_read(permissio
 
 
 def digest_of(session_key: str | None) -> str:
-    """This will return what a row keeps of the session: its key would let somebody in."""
+    """Return what a row keeps of the session: its key would let somebody in."""
     return salted_hmac("apps.orgs.looking", session_key or "", algorithm="sha256").hexdigest()
 
 
 def support_access_of(request: PortalRequest, slug: str) -> OperatorLook | None:
-    """This will return the operator's open look at the organization from this session, or None."""
+    """Return the operator's open look at the organization from this session, or None."""
     if (
         not request.user.is_staff
         or not request.session.session_key
@@ -43,7 +43,7 @@ def support_access_of(request: PortalRequest, slug: str) -> OperatorLook | None:
 
 
 def actor_of(request: PortalRequest, look: OperatorLook) -> Actor:
-    """This will return the operator as an actor of the one organization who sees and changes nothing."""
+    """Return the operator as an actor of the one organization who sees and changes nothing."""
     return Actor(
         kind=ActorKind.OPERATOR,
         id=request.user.public_id,
@@ -59,5 +59,5 @@ def actor_of(request: PortalRequest, look: OperatorLook) -> Actor:
 
 
 def count_page(look: OperatorLook) -> None:
-    """This will count a page towards what the end of the look records."""
+    """Count a page towards what the end of the look records."""
     OperatorLook.objects.filter(pk=look.pk).update(pages=F("pages") + 1)

@@ -10,7 +10,7 @@ from apps.orgs.models import OutgoingMail
 
 
 def enqueue(*, to: str, template: str, context: dict[str, Any], language: str = "") -> OutgoingMail:
-    """This will write a plain-text mail in the reader's language; its first line is the subject.
+    """Write a plain-text mail in the reader's language; its first line is the subject.
 
     ``template``: a name under ``templates/mail/``. Holds no secret and no link that lets anybody in: rows stay.
     """
@@ -19,7 +19,7 @@ def enqueue(*, to: str, template: str, context: dict[str, Any], language: str = 
 
 
 def enqueue_link(*, to: str, template: str, regarding: str = "") -> OutgoingMail:
-    """This will ask for a mail with a link that lets somebody in; ``link_mails`` writes it when it is sent.
+    """Ask for a mail with a link that lets somebody in; ``link_mails`` writes it when it is sent.
 
     ``regarding``: what the link is about, such as the key of a row; it is no secret.
     """
@@ -27,7 +27,7 @@ def enqueue_link(*, to: str, template: str, regarding: str = "") -> OutgoingMail
 
 
 def write(template: str, context: dict[str, Any], language: str = "") -> tuple[str, str]:
-    """This will return subject and body of a mail in a language."""
+    """Return subject and body of a mail in a language."""
     words = {name: _one_line(value) for name, value in context.items()}
     with translation.override(language or settings.LANGUAGE_CODE):
         text = render_to_string(f"mail/{template}.txt", {**words, "public_url": settings.PUBLIC_URL})

@@ -36,12 +36,12 @@ BEGINNINGS = (
 
 
 def group_of(kind: str) -> str:
-    """This will return the group of a notice's kind."""
+    """Return the group of a notice's kind."""
     return next((group for beginning, group in BEGINNINGS if kind.startswith(beginning)), SECURITY)
 
 
 def recipients(notice: Notice, members: list[Membership]) -> list[Membership]:
-    """This will return the members who get the mail of a notice.
+    """Return the members who get the mail of a notice.
 
     As the organization chose, else those whose role may act on it, less who declined. Owners always get what is about
     security, and what would reach nobody else.

@@ -27,7 +27,7 @@ GetResponse = Callable[[PortalRequest], HttpResponse]
 
 
 def actor_of(request: PortalRequest, membership: Membership) -> Actor:
-    """This will return the signed-in person as the actor in one organization, with the role's permissions."""
+    """Return the signed-in person as the actor in one organization, with the role's permissions."""
     user = membership.user
     return Actor(
         kind=ActorKind.USER,
@@ -47,7 +47,7 @@ def actor_of(request: PortalRequest, membership: Membership) -> Actor:
 
 
 def enter_organization(request: PortalRequest, slug: str) -> HttpResponse | None:
-    """This will set ``request.organization``, ``.membership`` and ``.actor``, or raise NotFound for a stranger.
+    """Set ``request.organization``, ``.membership`` and ``.actor``, or raise NotFound for a stranger.
 
     An operator who began to look at the organization gets in as well, to read and nothing else. Returns where the
     member must go first, if anywhere: to the set-up of two-step sign-in, where it is required.
@@ -88,7 +88,7 @@ def _note_visit(membership: Membership) -> None:
 
 
 def actor_for_api(request: PortalRequest) -> AuthResult | None:
-    """This will return the session's caller for the browsable API, or None without a session.
+    """Return the session's caller for the browsable API, or None without a session.
 
     Acts in ``?organization=<slug>``, which a member of a single organization may leave out.
     """

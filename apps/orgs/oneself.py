@@ -6,7 +6,7 @@ from apps.orgs.models import User
 
 
 def account_actor(request: PortalRequest, user: User) -> Actor:
-    """This will return the account's own actor, at the request's address and browser."""
+    """Return the account's own actor, at the request's address and browser."""
     return Actor(
         kind=ActorKind.USER,
         id=user.public_id,

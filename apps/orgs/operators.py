@@ -38,7 +38,7 @@ class LookingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
     """What the page of an organization has for this: the link, the form that asks why, and the end."""
 
     def get_urls(self) -> list[URLPattern]:
-        """This will put both pages in front of the admin's own, whose last one takes any path."""
+        """Put both pages in front of the admin's own, whose last one takes any path."""
         wrap = self.admin_site.admin_view
         return [
             path("<uuid:object_id>/look/", wrap(self.look_view), name="orgs_organization_look"),
@@ -47,11 +47,11 @@ class LookingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         ]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """This will add the link."""
+        """Add the link."""
         return (*super().get_fields(request, obj), "what_a_customer_sees")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """This will add the link."""
+        """Add the link."""
         return (*super().get_readonly_fields(request, obj), "what_a_customer_sees")
 
     @admin.display(description=gettext_lazy("What a customer sees"))
@@ -63,7 +63,7 @@ class LookingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         return format_html('<a href="{}">{}</a>', address, _("Look at its pages, read-only, for 30 minutes"))
 
     def look_view(self, request: PortalRequest, object_id: Any) -> HttpResponse:
-        """This will ask why, begin, and lead to the organization's first page."""
+        """Ask why, begin, and lead to the organization's first page."""
         organization = self.get_object(request, unquote(str(object_id)))
         if organization is None:
             return redirect("admin:orgs_organization_changelist")
@@ -98,7 +98,7 @@ class LookingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         return True
 
     def end_view(self, request: PortalRequest, object_id: Any) -> HttpResponse:
-        """This will end the operator's look at the organization, from whichever session it was begun."""
+        """End the operator's look at the organization, from whichever session it was begun."""
         if request.method == "POST":
             rows = OperatorLook.objects.open(timezone.now()).filter(
                 operator_id=request.user.pk, organization_id=object_id

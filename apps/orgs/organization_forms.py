@@ -37,11 +37,11 @@ class SettingsForm(OneUseForm):
         self.fields["version"].initial = organization.settings_version
 
     def for_action(self) -> dict[str, Any]:
-        """This will return what ``update_settings`` takes."""
+        """Return what ``update_settings`` takes."""
         return {name: self.cleaned_data[name] for name in SETTINGS if name in self.cleaned_data}
 
     def start_from(self, organization: Organization) -> None:
-        """This will take the newest version, so that sending once more overwrites what somebody else saved."""
+        """Take the newest version, so that sending once more overwrites what somebody else saved."""
         self.data = self.data.copy()
         self.data["version"] = str(organization.settings_version)
         self.data["token"] = self.new_token()
@@ -94,7 +94,7 @@ class RetentionForm(StepUpForm, SettingsForm):
         )  # fmt: skip
 
     def clean(self) -> dict[str, Any]:
-        """This will find what becomes shorter, and ask for the tick where anything does."""
+        """Find what becomes shorter, and ask for the tick where anything does."""
         values = super().clean() or {}
         for kind in RETENTION_SETTINGS:
             name, most = retention_field(kind), portal_retention_days(kind)
@@ -129,14 +129,14 @@ class MailForm(StepUpForm, SettingsForm):
         )
 
     def groups(self) -> list[dict[str, Any]]:
-        """This will return the fields of each group, with its words."""
+        """Return the fields of each group, with its words."""
         return [
             {"title": title, "roles": self[f"roles_{group}"], "members": self[f"members_{group}"], "name": group}
             for group, title in GROUPS.items()
         ]
 
     def for_action(self) -> dict[str, Any]:
-        """This will return what ``update_settings`` takes."""
+        """Return what ``update_settings`` takes."""
         values = self.cleaned_data
         chosen = {group: {"roles": values[f"roles_{group}"], "members": values[f"members_{group}"]} for group in GROUPS}
         return {"mail_recipients": chosen}
@@ -159,7 +159,7 @@ class CloseForm(StepUpForm):
         self.fields["confirm_name"].help_text = organization.name
 
     def clean_confirm_name(self) -> str:
-        """This will compare what was typed with the name."""
+        """Compare what was typed with the name."""
         text: str = self.cleaned_data["confirm_name"]
         if text.split() != self.organization.name.split():
             raise forms.ValidationError(_("That is not the name of this organization."))
@@ -191,7 +191,7 @@ class OperatorsOrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # g
         cast(forms.ChoiceField, self.fields["status"]).choices = words
 
     def clean(self) -> dict[str, Any]:
-        """This will judge the changed settings by the action's own rules, and ask for a reason to suspend."""
+        """Judge the changed settings by the action's own rules, and ask for a reason to suspend."""
         values = super().clean() or {}
         if values.get("status") == OrganizationStatus.SUSPENDED and not values.get("status_reason", "").strip():
             self.add_error("status_reason", _("Give a reason. The members of the organization read it."))
@@ -204,12 +204,12 @@ class OperatorsOrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # g
         return values
 
     def changed_settings(self) -> list[str]:
-        """This will return the names of the settings that differ."""
+        """Return the names of the settings that differ."""
         known = (*SETTINGS, *OPERATORS_OWN)
         return [name for name in self.changed_data if name in known and name in self.cleaned_data]
 
     def clean_kept_until(self) -> Any:
-        """This will take a moment in the future for what is closed."""
+        """Take a moment in the future for what is closed."""
         moment = self.cleaned_data["kept_until"]
         if "kept_until" in self.changed_data and moment is not None and moment <= timezone.now():
             raise forms.ValidationError(_("Choose a moment in the future."))

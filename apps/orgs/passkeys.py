@@ -7,7 +7,7 @@ from django.conf import settings
 
 
 def passkeys_possible() -> bool:
-    """This will tell whether PUBLIC_URL names a host."""
+    """Tell whether PUBLIC_URL names a host."""
     try:
         ipaddress.ip_address(urlsplit(settings.PUBLIC_URL).hostname or "")
     except ValueError:

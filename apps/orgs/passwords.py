@@ -27,10 +27,10 @@ class MaximumLengthValidator:
         self.max_length = max_length
 
     def validate(self, password: str, user: Any = None) -> None:
-        """This will raise ValidationError over the limit."""
+        """Raise ValidationError over the limit."""
         if len(password) > self.max_length:
             raise ValidationError(self.get_help_text(), code="password_too_long")
 
     def get_help_text(self) -> str:
-        """This will return the rule for people."""
+        """Return the rule for people."""
         return _("Your password must have at most %(count)d characters.") % {"count": self.max_length}

@@ -4,5 +4,5 @@ from apps.orgs.models import PLATFORM_SLUG, Organization
 
 
 def ensure_platform() -> None:
-    """This will make the organization ``platform`` where it is missing."""
+    """Make the organization ``platform`` where it is missing."""
     Organization.objects.get_or_create(slug=PLATFORM_SLUG, defaults={"name": "Platform"})

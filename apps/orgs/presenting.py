@@ -26,7 +26,7 @@ MOST_INVITATIONS = 100
 
 
 def members(actor: Actor, text: str, role: str) -> QuerySet[Membership]:
-    """This will return the members that match, owners first, then by name."""
+    """Return the members that match, owners first, then by name."""
     rows = Membership.objects.for_actor(actor).select_related("user")
     if text:
         rows = rows.filter(Q(user__name__icontains=text) | Q(user__email__icontains=canonical_address(text)))
@@ -37,7 +37,7 @@ def members(actor: Actor, text: str, role: str) -> QuerySet[Membership]:
 
 
 def member_rows(actor: Actor, rows: list[Membership]) -> list[dict[str, Any]]:
-    """This will return what the list says of each member."""
+    """Return what the list says of each member."""
     people = [row.user_id for row in rows]
     second = Authenticator.objects.filter(user__in=people, type__in=SECOND_STEPS)
     two_step = set(second.values_list("user_id", flat=True))
@@ -63,7 +63,7 @@ def member_rows(actor: Actor, rows: list[Membership]) -> list[dict[str, Any]]:
 
 
 def keys_made(actor: Actor, people: Iterable[str]) -> dict[str, int]:
-    """This will return how many live keys of any kind each of these people has made, by their public ids."""
+    """Return how many live keys of any kind each of these people has made, by their public ids."""
     found: dict[str, int] = {}
     for kind in KINDS.values():
         rows = kind.keys().for_actor(actor).live().filter(created_by_kind="user", created_by_id__in=list(people))
@@ -73,7 +73,7 @@ def keys_made(actor: Actor, people: Iterable[str]) -> dict[str, int]:
 
 
 def refusal(actor: Actor, membership: Membership) -> str:
-    """This will return why the actor may not change this member, or nothing."""
+    """Return why the actor may not change this member, or nothing."""
     try:
         actor.require(Permission.MEMBERS_WRITE)
         actions.check_may_touch(actor, membership)
@@ -83,12 +83,12 @@ def refusal(actor: Actor, membership: Membership) -> str:
 
 
 def roles_to_give(actor: Actor) -> list[Role]:
-    """This will return the roles that the actor may make somebody, the highest first."""
+    """Return the roles that the actor may make somebody, the highest first."""
     return [role for role in Role if role != Role.OWNER or actor.can(Permission.ORGANIZATION_OWN)]
 
 
 def invitation_rows(actor: Actor) -> list[dict[str, Any]]:
-    """This will return the open invitations and those that ended lately, newest first."""
+    """Return the open invitations and those that ended lately, newest first."""
     recent = Q(status=InvitationStatus.SENT) | Q(closed_at__gt=timezone.now() - ENDED_SHOWN)
     givable = roles_to_give(actor) if actor.can(Permission.USERS_WRITE) else []
     return [
@@ -108,7 +108,7 @@ def invitation_rows(actor: Actor) -> list[dict[str, Any]]:
 
 
 def matrix() -> list[dict[str, Any]]:
-    """This will return the table of who may do what: a line a right, a cell a role."""
+    """Return the table of who may do what: a line a right, a cell a role."""
     return [
         {
             "text": right.text,

@@ -28,7 +28,7 @@ USE = (ApiCall, UsageHour, UsageDay)
 
 # The periodic job orgs.delete_closed_organizations (apps.py).
 def purge_closed() -> int:
-    """This will remove some rows of organizations whose time is over, and return how many."""
+    """Remove some rows of organizations whose time is over, and return how many."""
     until, removed = time.monotonic() + MOST_SECONDS, 0
     due = Organization.objects.filter(status=OrganizationStatus.CLOSED, kept_until__lte=timezone.now(), purged_at=None)
     for key in due.order_by("kept_until").values_list("pk", flat=True)[:20]:
@@ -126,7 +126,7 @@ def _finish(organization: Organization) -> None:
 
 # The periodic job orgs.delete_emptied_organizations (apps.py).
 def delete_purged_organizations() -> int:
-    """This will remove the rows of purged organizations whose audit log has come to its end; the hourly sweep."""
+    """Remove the rows of purged organizations whose audit log has come to its end; the hourly sweep."""
     gone = 0
     for organization in Organization.objects.exclude(purged_at=None):
         if AuditEntry.objects.filter(organization=organization).exists():

@@ -58,7 +58,7 @@ class Right(NamedTuple):
     lacks: Promise | None = None
 
     def held_by(self, role: str) -> str:
-        """This will tell whether a role may do all of it, part of it, or none: ``all``, ``part``, ``none``."""
+        """Tell whether a role may do all of it, part of it, or none: ``all``, ``part``, ``none``."""
         held = [permission in PERMISSIONS[role] for permission in self.permissions]
         return "all" if all(held) else "part" if any(held) and self.lacks is not None else "none"
 

@@ -53,7 +53,7 @@ class Anything(serializers.Field[Any, Any, Any, Any]):
     """A value that is judged later, by itself."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """This will take it as it is."""
+        """Take it as it is."""
         return data
 
 
@@ -65,7 +65,7 @@ class NewUsersBody(StrictSerializer):
     )
 
     def to_internal_value(self, data: Any) -> Any:
-        """This will refuse anything but a list: DRF would take the keys of an object for one."""
+        """Refuse anything but a list: DRF would take the keys of an object for one."""
         if isinstance(data, dict) and not isinstance(data.get("users", []), list):
             raise serializers.ValidationError({"users": ["This must be a list of 1 to 100 users."]})
         return super().to_internal_value(data)
@@ -80,7 +80,7 @@ class UserChangeBody(StrictSerializer):
     email = Email(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """This will refuse a change of nothing."""
+        """Refuse a change of nothing."""
         if not attrs:
             raise serializers.ValidationError({"body": ["Send name, email or both."]})
         return attrs
@@ -94,7 +94,7 @@ class InvitationBody(StrictSerializer):
 
 
 def write_invitation(invitation: Invitation) -> dict[str, Any]:
-    """This will return an invitation as the API shows it."""
+    """Return an invitation as the API shows it."""
     return {
         "id": invitation.public_id,
         "email": invitation.email,
@@ -104,31 +104,31 @@ def write_invitation(invitation: Invitation) -> dict[str, Any]:
 
 
 def with_hash(values: dict[str, Any]) -> dict[str, Any]:
-    """This will turn the values of a good body into what makes an account."""
+    """Turn the values of a good body into what makes an account."""
     return {"new": to_new_users([values])[0]}
 
 
 def judged(values: dict[str, Any]) -> dict[str, Any]:
-    """This will judge each user of a batch as the body of a single one is judged."""
+    """Judge each user of a batch as the body of a single one is judged."""
     checkers = [NewUserBody(data=item) for item in values["users"]]
     good = iter(to_new_users([checker.validated_data for checker in checkers if checker.is_valid()]))
     return {"users": [from_validation(each.errors) if each.errors else next(good) for each in checkers]}
 
 
 def to_new_users(bodies: Sequence[dict[str, Any]]) -> list[NewUser]:
-    """This will return what makes the accounts, the passwords hashed."""
+    """Return what makes the accounts, the passwords hashed."""
     return [NewUser(body["name"], body["email"], make_password(body["password"])) for body in bodies]
 
 
 def write_result(result: Membership | Invalid) -> dict[str, Any]:
-    """This will return what became of one user of a batch."""
+    """Return what became of one user of a batch."""
     if isinstance(result, Membership):
         return {"status": 201, "user": write_listed(result)}
     return {"status": result.status, "error": hide_keys(str(result)), "fields": shown_fields(result)}
 
 
 def write_listed(member: Membership) -> dict[str, Any]:
-    """This will return a user as lists and creation show it (M21, M22)."""
+    """Return a user as lists and creation show it."""
     return write_row(member.user_id, member.earlier_id, member.user.name, member.user.email, member.created_at)
 
 
@@ -147,11 +147,11 @@ def write_row(pk: uuid.UUID, earlier: uuid.UUID | None, name: str, email: str, c
 
 
 def write_single(member: Membership) -> dict[str, Any]:
-    """This will return one user."""
+    """Return one user."""
     return {**write_listed(member), "updated_at": format_timestamp(max(member.user.updated_at, member.created_at))}
 
 
 def write_changed(member: Membership) -> dict[str, Any]:
-    """This will return a user as the answer to a change (M23)."""
+    """Return a user as the answer to a change."""
     single = write_single(member)
     return {name: single[name] for name in ("id", "name", "email", "updated_at")}

@@ -6,12 +6,12 @@ from apps.base.openid import Provider
 
 
 def provider() -> Provider | None:
-    """This will return the identity provider of OIDC_ISSUER, or None where single sign-on is off."""
+    """Return the identity provider of OIDC_ISSUER, or None where single sign-on is off."""
     if not settings.OIDC_ISSUER:
         return None
     return Provider(settings.OIDC_ISSUER, settings.OIDC_CLIENT_ID, settings.OIDC_CLIENT_SECRET)
 
 
 def provider_name() -> str:
-    """This will return what the button says, or nothing where single sign-on is off."""
+    """Return what the button says, or nothing where single sign-on is off."""
     return settings.OIDC_NAME if settings.OIDC_ISSUER else ""

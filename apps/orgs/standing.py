@@ -12,7 +12,7 @@ from apps.orgs.roles import GIVES, PERMISSIONS
 
 
 def refresh_permissions(actor: Actor) -> Actor:
-    """This will return the person with the role that they have now, or raise NotFound where they were removed.
+    """Return the person with the role that they have now, or raise NotFound where they were removed.
 
     Within a transaction the membership is held until its end: whoever lowers or removes the person at the same moment
     comes before the change, which is then refused, or after it. Outside of one the door has just read the role.

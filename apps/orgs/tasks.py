@@ -48,7 +48,7 @@ SENDING = timedelta(minutes=5)
 
 # The periodic job orgs.write_notification_mail (apps.py).
 def mail_notices() -> int:
-    """This will write the mails of new notices to those whom mailing.py names, each in their language.
+    """Write the mails of new notices to those whom mailing.py names, each in their language.
 
     What a person gets of one organization in one run comes as one mail where it is more than three notices. After such
     mails an organization has quiet for a while: a flood over minutes becomes a mail every few minutes.
@@ -120,7 +120,7 @@ def _write_mail(member: Membership, template: str, notices: list[Notice]) -> Non
 
 # The periodic job orgs.send_mail (apps.py).
 def send_due_mail() -> int:
-    """This will send what is due for some seconds, and put off, longer each time, what the server did not take.
+    """Send what is due for some seconds, and put off, longer each time, what the server did not take.
 
     A server that cannot be reached ends the run, which has failed: each mail would wait for it in vain.
     """
@@ -169,7 +169,7 @@ def _is_about_the_mail(error: OSError | ValueError) -> bool:
 
 # The periodic job orgs.delete_ended_sessions (apps.py).
 def delete_ended_sessions() -> int:
-    """This will remove sessions that have run out, and what the accounts' lists say of sessions that are gone."""
+    """Remove sessions that have run out, and what the accounts' lists say of sessions that are gone."""
     forgotten = _forget(Session.objects.filter(expire_date__lt=timezone.now()))
     _forget(UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")))
     return forgotten
@@ -177,7 +177,7 @@ def delete_ended_sessions() -> int:
 
 # The periodic job orgs.delete_old_mail (apps.py).
 def delete_old_mail(now: datetime | None = None) -> int:
-    """This will remove mails a month after they were sent, and those that no server took three months after they were
+    """Remove mails a month after they were sent, and those that no server took three months after they were
     written; what is still tried stays.
     """
     moment = now or timezone.now()
@@ -188,7 +188,7 @@ def delete_old_mail(now: datetime | None = None) -> int:
 
 # The periodic job orgs.delete_old_invitations (apps.py).
 def delete_old_invitations(now: datetime | None = None) -> int:
-    """This will remove invitations three months after they were accepted, withdrawn or ran out; the log has them."""
+    """Remove invitations three months after they were accepted, withdrawn or ran out; the log has them."""
     before = (now or timezone.now()) - ENDED_FOR
     closed = Q(closed_at__lt=before) & ~Q(status=InvitationStatus.SENT)
     return _forget(Invitation.objects.filter(closed | Q(status=InvitationStatus.SENT, expires_at__lt=before)))

@@ -13,26 +13,26 @@ TOKEN_BYTES = 32
 
 
 def device_digest(pool_id: uuid.UUID, device_id: str, pepper_id: str = "") -> str:
-    """This will return HMAC-SHA256 of the device's id within one pool: the same phone differs from pool to pool."""
+    """Return HMAC-SHA256 of the device's id within one pool: the same phone differs from pool to pool."""
     return digest(f"{pool_id.hex}\0{device_id}", pepper_id or current_pepper())
 
 
 def device_digests(pool_id: uuid.UUID, device_id: str) -> list[str]:
-    """This will return the digests under every pepper in use: a device counts once while peppers are rotated."""
+    """Return the digests under every pepper in use: a device counts once while peppers are rotated."""
     return [device_digest(pool_id, device_id, pepper_id) for pepper_id in settings.KEY_PEPPERS]
 
 
 def new_token() -> tuple[str, str]:
-    """This will return a fresh token and its digest. 256 random bits need no pepper: nothing can be guessed."""
+    """Return a fresh token and its digest. 256 random bits need no pepper: nothing can be guessed."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
     return token, token_digest(token)
 
 
 def token_digest(token: str) -> str:
-    """This will return what is kept of a token."""
+    """Return what is kept of a token."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def token_matches(token: str, stored: str) -> bool:
-    """This will compare in constant time."""
+    """Compare in constant time."""
     return hmac.compare_digest(token_digest(token), stored)

@@ -73,7 +73,7 @@ class AppForm(StepUpForm):
             self.fields["app_id"].label = APP_ID[platform]
 
     def of_app(self) -> dict[str, Any]:
-        """This will return what was typed, by the names of the API."""
+        """Return what was typed, by the names of the API."""
         values = {name: self.cleaned_data[name] for name in AppForm.base_fields if name in self.cleaned_data}
         values.pop("token", None)
         if "origins" in values:
@@ -91,7 +91,7 @@ class CreateSdkKeyForm(AppForm, LifetimeForm):
         self.fields["inactive_after_days"].initial = DEFAULT_INACTIVE_DAYS
 
     def for_action(self) -> dict[str, Any]:
-        """This will return what ``actions.create_sdk_key`` takes."""
+        """Return what ``actions.create_sdk_key`` takes."""
         return {"new": NewSdkKey(platform=self.platform, lifetime=self.lifetime, **self.of_app())}
 
 

@@ -76,7 +76,7 @@ class SdkKey(SecretKey):
         return version_of(super().version, self.pool.activation_limit, self.pool.inactive_after_days)
 
     def settings_of_key(self) -> tuple[str, ...]:
-        """This will return the names of the fields that a key's successor takes over."""
+        """Return the names of the fields that a key's successor takes over."""
         return (*super().settings_of_key(), "platform", "app_id", "cert_sha256", "origins", "pool")
 
 
@@ -92,11 +92,11 @@ class ActivationQuerySet(OrgQuerySet["Activation"]):
     """Devices that hold, or held, a place."""
 
     def active(self) -> Self:
-        """This will keep what holds a place."""
+        """Keep what holds a place."""
         return self.filter(freed_at=None)
 
     def silent(self, now: datetime) -> Self:
-        """This will keep what holds a place and was not heard of for as long as its key allows."""
+        """Keep what holds a place and was not heard of for as long as its key allows."""
         return self.active().filter(expires_at__lte=now)
 
 

@@ -29,7 +29,7 @@ LIFE = tuple(
 
 
 def facts(key: SdkKey, use: LastUse | None, now: datetime | None = None) -> dict[str, Any]:
-    """This will return what every page says of a key."""
+    """Return what every page says of a key."""
     limit, active = key.pool.activation_limit, key.pool.active_count
     return {
         **presenting.facts_of_any_key(key, use, now or timezone.now()),
@@ -46,20 +46,20 @@ def facts(key: SdkKey, use: LastUse | None, now: datetime | None = None) -> dict
 
 
 def in_order(rows: SecretKeyQuerySet[SdkKey], platform: str, creator: str = "") -> SecretKeyQuerySet[SdkKey]:
-    """This will return the listed keys of a platform, newest first, revoked ones last."""
+    """Return the listed keys of a platform, newest first, revoked ones last."""
     listed = rows.listed().filter(platform=platform).select_related("pool")
     listed = listed.created_by(creator) if creator else listed
     return listed.order_by(Case(When(revoked_at=None, then=0), default=1), "-pk")
 
 
 def key_rows(keys: Sequence[SdkKey]) -> list[dict[str, Any]]:
-    """This will return the rows of the list: one further query, however many keys."""
+    """Return the rows of the list: one further query, however many keys."""
     uses, now = last_uses([key.pk for key in keys]), timezone.now()
     return [facts(key, uses.get(key.pk), now) for key in keys]
 
 
 def tabs(actor: Actor, slug: str, current: str) -> list[dict[str, Any]]:
-    """This will return a tab for each platform, with how many keys it lists: one query."""
+    """Return a tab for each platform, with how many keys it lists: one query."""
     rows = SdkKey.objects.for_actor(actor).listed().order_by().values("platform").annotate(count=Count("pk"))
     counted = {row["platform"]: row["count"] for row in rows}
     return [
@@ -74,7 +74,7 @@ def tabs(actor: Actor, slug: str, current: str) -> list[dict[str, Any]]:
 
 
 def detail(actor: Actor, key: SdkKey) -> dict[str, Any]:
-    """This will return the context of a key's page, but for its devices."""
+    """Return the context of a key's page, but for its devices."""
     return {
         "key": facts(key, LastUse.objects.filter(pk=key.pk).first()),
         **presenting.life_of(actor, key, "sdk_key", LIFE),
@@ -83,7 +83,7 @@ def detail(actor: Actor, key: SdkKey) -> dict[str, Any]:
 
 
 def devices(actor: Actor, key: SdkKey, show: str, cursor: str) -> dict[str, Any]:
-    """This will return one page of a key's devices, newest first: those with a place, or those that lost it.
+    """Return one page of a key's devices, newest first: those with a place, or those that lost it.
 
     A cursor that the list did not give out is the first page.
     """
@@ -120,7 +120,7 @@ def _device(row: Activation, key: SdkKey) -> dict[str, Any]:
 
 
 def device_tabs(show: str, path: str) -> list[dict[str, Any]]:
-    """This will return the two halves of the list of devices."""
+    """Return the two halves of the list of devices."""
     return [
         {"url": f"{path}#devices", "label": _("Active"), "current": show != "freed"},
         {"url": f"{path}?show=freed#devices", "label": _("Freed"), "current": show == "freed"},
@@ -134,7 +134,7 @@ def harm(_actor: Actor, key: SdkKey) -> dict[str, Any]:
 
 
 def revealed(key: SdkKey, text: str) -> dict[str, Any]:
-    """This will return the context of the one-time reveal: the text, and by what it is to be filed."""
+    """Return the context of the one-time reveal: the text, and by what it is to be filed."""
     return {
         "secret": text,
         "key": {

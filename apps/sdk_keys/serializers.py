@@ -54,7 +54,7 @@ class NewSdkKeyBody(AppBody):
     never_expires = Flag(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """This will make of the body what the action takes."""
+        """Make of the body what the action takes."""
         lifetime = lifetime_in(attrs) or Lifetime()
         values = {name: value for name, value in attrs.items() if name not in WAYS}
         values.setdefault("inactive_after_days", DEFAULT_INACTIVE_DAYS)
@@ -69,7 +69,7 @@ class SdkKeyChangeBody(AppBody):
     name = Text(max_length=100, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """This will refuse a change of nothing."""
+        """Refuse a change of nothing."""
         if not attrs:
             raise serializers.ValidationError({"body": [f"Send one of: {', '.join(sorted(self.fields))}."]})
         return attrs
@@ -91,7 +91,7 @@ class ActivationBody(VersionsBody):
 
 
 def write_sdk_key(key: SdkKey, last_use: LastUse | None = None, text: str | None = None) -> dict[str, Any]:
-    """This will return the object of docs/api.md; ``text`` only in the answer that made it."""
+    """Return the object of docs/api.md; ``text`` only in the answer that made it."""
     body = {
         "id": key.public_id,
         "name": key.name,
@@ -115,7 +115,7 @@ def archived_keys(actor: Actor) -> Iterator[dict[str, Any]]:
 
 
 def write_place(activation: Activation, token: str | None = None) -> dict[str, Any]:
-    """This will return an activation as its device sees it; ``token`` only in the answer that made it."""
+    """Return an activation as its device sees it; ``token`` only in the answer that made it."""
     body: dict[str, Any] = {"id": activation.public_id}
     if token is not None:
         body["token"] = token
@@ -127,7 +127,7 @@ def write_place(activation: Activation, token: str | None = None) -> dict[str, A
 
 
 def write_activation(activation: Activation) -> dict[str, Any]:
-    """This will return an activation as its organization sees it."""
+    """Return an activation as its organization sees it."""
     return {
         "id": activation.public_id,
         "status": "active" if activation.freed_at is None else "freed",

@@ -24,7 +24,7 @@ NEW_PLACES_WITHIN = timedelta(days=1)
 
 
 def lock_pool(pool_id: uuid.UUID) -> ActivationPool:
-    """This will return the pool, held until the transaction ends."""
+    """Return the pool, held until the transaction ends."""
     rows = ActivationPool.objects.all()
     if connection.vendor == "postgresql":
         rows = rows.select_for_update()
@@ -32,17 +32,17 @@ def lock_pool(pool_id: uuid.UUID) -> ActivationPool:
 
 
 def ends_at(pool: ActivationPool, seen: datetime) -> datetime | None:
-    """This will return when a device that was seen then loses its place, or None: never."""
+    """Return when a device that was seen then loses its place, or None: never."""
     return None if pool.inactive_after_days is None else seen + timedelta(days=pool.inactive_after_days)
 
 
 def is_full(pool: ActivationPool) -> bool:
-    """This will tell whether no place is left."""
+    """Tell whether no place is left."""
     return pool.activation_limit is not None and pool.active_count >= pool.activation_limit
 
 
 def check_churn(pool: ActivationPool, digests: list[str], now: datetime) -> None:
-    """This will raise RateLimited for a device that took too many new places within a day."""
+    """Raise RateLimited for a device that took too many new places within a day."""
     taken = Activation.objects.filter(pool=pool, device_digest__in=digests, created_at__gt=now - NEW_PLACES_WITHIN)
     newest = list(taken.order_by("-created_at").values_list("created_at", flat=True)[:MOST_NEW_PLACES])
     if len(newest) == MOST_NEW_PLACES:
@@ -52,7 +52,7 @@ def check_churn(pool: ActivationPool, digests: list[str], now: datetime) -> None
 
 
 def deactivate(pool: ActivationPool, activation: Activation, *, actor: Actor, because: str) -> bool:
-    """This will free one place of a held pool and tell whether it was still taken."""
+    """Free one place of a held pool and tell whether it was still taken."""
     now = timezone.now()
     rows = Activation.objects.filter(pk=activation.pk, freed_at=None)
     if not rows.update(freed_at=now, freed_because=because):
@@ -65,7 +65,7 @@ def deactivate(pool: ActivationPool, activation: Activation, *, actor: Actor, be
 
 
 def deactivate_inactive(pool: ActivationPool, now: datetime) -> int:
-    """This will free the places of a held pool whose devices are silent for too long, and return how many."""
+    """Free the places of a held pool whose devices are silent for too long, and return how many."""
     rows = Activation.objects.filter(pool=pool).silent(now).select_related("key").order_by("expires_at")[:BATCH]
     actor = system(pool.organization_id)
     return sum(deactivate(pool, each, actor=actor, because=Freed.SILENT) for each in rows)
@@ -73,7 +73,7 @@ def deactivate_inactive(pool: ActivationPool, now: datetime) -> int:
 
 # The periodic job sdk_keys.deactivate_inactive_devices (apps.py).
 def free_silent_devices() -> int:
-    """This will free what is silent for too long in every pool (a sweep), a small transaction per pool and batch."""
+    """Free what is silent for too long in every pool (a sweep), a small transaction per pool and batch."""
     freed = 0
     now = timezone.now()
     while pools := list(Activation.objects.silent(now).order_by().values_list("pool_id", flat=True).distinct()[:BATCH]):
@@ -85,7 +85,7 @@ def free_silent_devices() -> int:
 
 # The periodic job sdk_keys.delete_deactivated_devices (apps.py).
 def forget_freed_devices() -> int:
-    """This will delete the rows of devices that were freed 90 days ago or earlier (a sweep), in small batches."""
+    """Delete the rows of devices that were freed 90 days ago or earlier (a sweep), in small batches."""
     forgotten = 0
     while True:
         old = Activation.objects.filter(freed_at__lt=timezone.now() - KEPT_AFTER_END).order_by("freed_at")

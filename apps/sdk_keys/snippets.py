@@ -105,7 +105,7 @@ CODE = {Platform.IOS: SWIFT, Platform.ANDROID: KOTLIN, Platform.WEB: JAVASCRIPT}
 
 
 def snippet(key: SdkKey) -> dict[str, str]:
-    """This will return the language and the code for a key's platform, with the portal's own address."""
+    """Return the language and the code for a key's platform, with the portal's own address."""
     platform = Platform(key.platform)
     certificate = CERTIFICATE if key.cert_sha256 else ""
     url = f"{settings.PUBLIC_URL}/v1/sdk/activations"

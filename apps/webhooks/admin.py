@@ -59,24 +59,24 @@ class EventTypeAdmin(AuditedAdmin):
     )
 
     def has_change_permission(self, request: Any, obj: Any = None) -> bool:
-        """This will let operators change the host product's types only."""
+        """Let operators change the host product's types only."""
         return obj is None or obj.origin == EventOrigin.HOST
 
     def has_delete_permission(self, request: Any, obj: Any = None) -> bool:
-        """This will offer it for types that operators added; whether anybody uses one is the action's to say."""
+        """Offer it for types that operators added; whether anybody uses one is the action's to say."""
         is_ours = obj is not None and (obj.origin != EventOrigin.HOST or obj.name in HOST_EVENTS)
         return super().has_delete_permission(request, obj) and not is_ours
 
     def save_action(self, actor: Actor, row: Any, changes: Any, is_new: bool) -> None:
-        """This will add or change the type."""
+        """Add or change the type."""
         actions.save_event_type(actor=actor, row=row, changes=changes)
 
     def remove(self, actor: Actor, row: Any) -> None:
-        """This will delete a type that nobody uses."""
+        """Delete a type that nobody uses."""
         actions.delete_event_type(actor=actor, row=row)
 
     def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
-        """This will fix the name of what is there: endpoints are subscribed by it."""
+        """Fix the name of what is there: endpoints are subscribed by it."""
         return (*self.readonly_fields, "name") if obj else tuple(self.readonly_fields)
 
 

@@ -31,7 +31,7 @@ JOBS = (
 
 
 def fill_catalogue(**signal: Any) -> None:
-    """This will make the event types after a migration; resolved at call time, so that start-up imports nothing."""
+    """Make the event types after a migration; resolved at call time, so that start-up imports nothing."""
     import_string("apps.webhooks.catalogue.ensure_catalogue")(**signal)
 
 
@@ -41,7 +41,7 @@ class WebhooksConfig(AppConfig):
     verbose_name = _("Webhooks")
 
     def ready(self) -> None:
-        """This will register what the portal calls by name."""
+        """Register what the portal calls by name."""
         post_migrate.connect(fill_catalogue, sender=self)
         register_source("delivery", "apps.webhooks.audit_source.attempts")
         parties.register_filter_options("endpoints", _("Webhook endpoints"), "apps.webhooks.audit_source.endpoints")

@@ -19,18 +19,18 @@ def endpoints(actor: Actor) -> Iterator[dict[str, Any]]:
 
 
 def event_types(actor: Actor) -> Iterator[dict[str, Any]]:
-    """This will return the types of the catalogue, in which events and subscriptions speak."""
+    """Return the types of the catalogue, in which events and subscriptions speak."""
     used = set(Event.objects.for_actor(actor).order_by().values_list("type", flat=True).distinct())
     yield from map(write_event_type, EventType.objects.filter(name__in=used))
 
 
 def events(actor: Actor) -> Iterator[dict[str, Any]]:
-    """This will return the events that are still kept, with their data as long as that is; tests left out."""
+    """Return the events that are still kept, with their data as long as that is; tests left out."""
     for batch in in_batches(Event.objects.for_actor(actor).filter(test=False)):
         yield from map(write_event_with_data, batch)
 
 
 def deliveries(actor: Actor) -> Iterator[dict[str, Any]]:
-    """This will return the deliveries that are still kept, without their attempts."""
+    """Return the deliveries that are still kept, without their attempts."""
     for batch in in_batches(Delivery.objects.for_actor(actor).select_related("endpoint")):
         yield from map(write_delivery, batch)

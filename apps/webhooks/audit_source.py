@@ -40,7 +40,7 @@ class Attempts(Source):
     """
 
     def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
-        """This will return the matching attempts; a delivery belongs to no key and to no request."""
+        """Return the matching attempts; a delivery belongs to no key and to no request."""
         if filters.key or filters.request_id:
             return []
         if filters.actor not in ("", SENDER.id) or (filters.actions and ACTION not in filters.actions):
@@ -58,7 +58,7 @@ class Attempts(Source):
         return [found.values(*COLUMNS)]
 
     def row(self, found: dict[str, Any]) -> Row:
-        """This will write one attempt."""
+        """Write one attempt."""
         url, event_type = _dialled(found), found["delivery__event_type"]
         endpoint_id = encode(Endpoint.id_prefix, found["endpoint_id"])
         target = Party("endpoint", endpoint_id, url or endpoint_id)
@@ -86,7 +86,7 @@ def _dialled(found: dict[str, Any]) -> str | None:
 
 
 def endpoints(actor: Actor, most: int) -> list[Party]:
-    """This will return the newest endpoints, deleted ones too, for the filters of the audit page."""
+    """Return the newest endpoints, deleted ones too, for the filters of the audit page."""
     rows = Endpoint.objects.for_actor(actor).order_by("-pk").only("pk", "url")[:most]
     return [Party("endpoint", row.public_id, row.shown_url) for row in rows]
 

@@ -43,7 +43,7 @@ FROM webhooks_delivery WHERE organization_id = %s AND NOT test AND replay_of_id 
 
 
 def count(organization_id: uuid.UUID) -> DeliveryBalance:
-    """This will count an organization's balance now; it takes longer with the log and is not stored."""
+    """Count an organization's balance now; it takes longer with the log and is not stored."""
     key = organization_id if connection.vendor == "postgresql" else organization_id.hex
     with connection.cursor() as cursor:
         cursor.execute(COUNT, [key] * 7)
@@ -64,13 +64,13 @@ def count(organization_id: uuid.UUID) -> DeliveryBalance:
 
 
 def last_counted(actor: Actor) -> DeliveryBalance | None:
-    """This will return the organization's balance as the sweep last counted it, None before the first time."""
+    """Return the organization's balance as the sweep last counted it, None before the first time."""
     return DeliveryBalance.objects.for_actor(actor).exclude(counted_at=None).first()
 
 
 # The periodic job webhooks.count_deliveries (apps.py).
 def count_all() -> int:
-    """This will count the balances that are due and store them; the sweep of every worker."""
+    """Count the balances that are due and store them; the sweep of every worker."""
     _make_missing_rows()
     until, counted = time.monotonic() + MOST_SECONDS, 0
     due = DeliveryBalance.objects.filter(_is_due()).order_by(F("count_again_at").asc(nulls_first=True))
@@ -106,7 +106,7 @@ def _make_missing_rows() -> None:
 
 
 def keep_pruned(removed: Mapping[tuple[uuid.UUID, str], int]) -> None:
-    """This will add to what retention removed, given by organization and ``accepted`` or the status of deliveries."""
+    """Add to what retention removed, given by organization and ``accepted`` or the status of deliveries."""
     for organization_id, kind in sorted(removed):
         DeliveryBalance.objects.get_or_create(organization_id=organization_id)
         field = PRUNED[kind]

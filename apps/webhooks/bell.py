@@ -25,25 +25,25 @@ _listeners: list[Callable[[], None]] = []
 
 
 def notify_workers() -> None:
-    """This will wake the engines of this process now, and those of others soon."""
+    """Wake the engines of this process now, and those of others soon."""
     wake_local_engines()
     if settings.CELERY_BROKER_URL:
         _ringer.ring()
 
 
 def listen(wake: Callable[[], None]) -> None:
-    """This will have ``wake`` called at each ring; it must return at once and may be called from any thread."""
+    """Have ``wake`` called at each ring; it must return at once and may be called from any thread."""
     _listeners.append(wake)
 
 
 def stop_listening(wake: Callable[[], None]) -> None:
-    """This will undo ``listen``."""
+    """Undo ``listen``."""
     if wake in _listeners:
         _listeners.remove(wake)
 
 
 def wake_local_engines() -> None:
-    """This will wake the engines of this process."""
+    """Wake the engines of this process."""
     for wake in tuple(_listeners):
         wake()
 
@@ -58,7 +58,7 @@ class WorkerNotifier:
         self._pause = FIRST_PAUSE_SECONDS
 
     def ring(self) -> None:
-        """This will set the flag; the thread does the rest."""
+        """Set the flag; the thread does the rest."""
         if self._pid != os.getpid():
             self._start()
         self._rung.set()

@@ -16,7 +16,7 @@ EVENT_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+", re.ASCII)
 
 
 def ensure_catalogue(**_signal: Any) -> None:
-    """This will create the types that are missing and bring the portal's own up to this version's words.
+    """Create the types that are missing and bring the portal's own up to this version's words.
 
     Host types are only created: afterwards they are the operator's.
     """
@@ -36,7 +36,7 @@ def _values(kind: EventKind, origin: str) -> dict[str, Any]:
 
 
 def patterns_for(event_type: str) -> list[str]:
-    """This will return every pattern that matches a type: itself, ``prefix.*`` for each prefix, and ``*``."""
+    """Return every pattern that matches a type: itself, ``prefix.*`` for each prefix, and ``*``."""
     parts = event_type.split(".")
     prefixes = [".".join(parts[:length]) + ".*" for length in range(1, len(parts))]
     return [event_type, *prefixes, EVERYTHING]
@@ -49,7 +49,7 @@ def known_patterns() -> set[str]:
 
 
 def check_patterns(patterns: Iterable[str]) -> list[str]:
-    """This will return the patterns without repeats, or raise Invalid on ``event_types`` naming unknown ones."""
+    """Return the patterns without repeats, or raise Invalid on ``event_types`` naming unknown ones."""
     wanted = list(dict.fromkeys(patterns))
     if not wanted:
         raise Invalid.field("event_types", _("Choose at least one event type."))

@@ -20,17 +20,17 @@ _said_at: float | None = None
 
 
 def offset() -> float:
-    """This will return by how many seconds this machine was ahead of the database when they were last compared."""
+    """Return by how many seconds this machine was ahead of the database when they were last compared."""
     return _offset
 
 
 def now() -> datetime:
-    """This will return the database's time, without asking it: as far as the last comparison tells."""
+    """Return the database's time, without asking it: as far as the last comparison tells."""
     return datetime.now(UTC) - timedelta(seconds=_offset)
 
 
 def check() -> float:
-    """This will compare the clocks, raise the alarm where they are more than 3 s apart, and return the offset."""
+    """Compare the clocks, raise the alarm where they are more than 3 s apart, and return the offset."""
     global _offset
     _offset = measure()
     _alarm()
@@ -38,7 +38,7 @@ def check() -> float:
 
 
 def measure() -> float:
-    """This will return by how many seconds this machine is ahead; what the question took may be in it by half."""
+    """Return by how many seconds this machine is ahead; what the question took may be in it by half."""
     before = time.time()
     theirs = database_seconds()
     return (before + time.time()) / 2 - theirs

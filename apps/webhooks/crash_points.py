@@ -14,16 +14,16 @@ _ARMED = os.environ.get("PORTAL_CRASH_AT", "") if _ALLOWED else ""
 
 
 def reach(point: str) -> None:
-    """This will kill the process without any clean-up where the test asked for this point."""
+    """Kill the process without any clean-up where the test asked for this point."""
     if is_armed(point):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def is_armed(point: str) -> bool:
-    """This will tell whether the test asked for this point."""
+    """Tell whether the test asked for this point."""
     return point == _ARMED
 
 
 def lease_margin() -> float:
-    """This will return how many seconds a lease lasts beyond the time limit of one request."""
+    """Return how many seconds a lease lasts beyond the time limit of one request."""
     return float(os.environ.get("PORTAL_LEASE_MARGIN", LEASE_MARGIN_SECONDS)) if _ALLOWED else LEASE_MARGIN_SECONDS

@@ -82,7 +82,7 @@ class Engine:
     # From outside
 
     def run_forever(self) -> None:
-        """This will deliver until ``stop``; then it waits for what is in flight, gives back the rest and returns."""
+        """Deliver until ``stop``; then it waits for what is in flight, gives back the rest and returns."""
         desk = threading.Thread(target=self._run_desk, name="delivery-desk", daemon=True)
         bell.listen(self.wake)
         desk.start()
@@ -97,18 +97,18 @@ class Engine:
             self._sender.close()
 
     def drain(self) -> dict[str, int]:
-        """This will deliver everything that is due now, stop, and return what was done."""
+        """Deliver everything that is due now, stop, and return what was done."""
         self._is_draining = True
         self.run_forever()
         return asdict(self.recorder.counts)
 
     def wake(self) -> None:
-        """This will make the engine look for due deliveries now (the bell)."""
+        """Make the engine look for due deliveries now (the bell)."""
         self._is_rung = True
         self._desk_event.set()
 
     def stop(self) -> None:
-        """This will end the engine gracefully: nothing is claimed any more."""
+        """End the engine gracefully: nothing is claimed any more."""
         self._stop.set()
         self._desk_event.set()
         self._sender.wake()

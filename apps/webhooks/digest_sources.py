@@ -25,7 +25,7 @@ Rows = list[tuple[uuid.UUID, str]]
 
 
 def attempts(organization_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID, limit: int) -> Rows:
-    """This will return the attempts that ended, with every column but their own organization, as a JSON array."""
+    """Return the attempts that ended, with every column but their own organization, as a JSON array."""
     found = Attempt.objects.filter(organization_id=organization_id, pk__gte=first, pk__lt=before)
     rows = found.order_by("pk").values_list(*ATTEMPT_COLUMNS)[:limit]
     return [(row[0], _attempt(row)) for row in rows]
@@ -40,19 +40,19 @@ def _attempt(row: tuple[Any, ...]) -> str:
 
 
 def next_attempt(first: uuid.UUID) -> uuid.UUID | None:
-    """This will return the id of the first attempt from there on."""
+    """Return the id of the first attempt from there on."""
     return Attempt.objects.filter(pk__gte=first).order_by("pk").values_list("pk", flat=True).first()
 
 
 def attempts_are_settled(moment: datetime) -> bool:
-    """This will tell whether nothing that was being sent at the moment is still waiting for its end."""
+    """Tell whether nothing that was being sent at the moment is still waiting for its end."""
     lease = timedelta(seconds=claims.lease_seconds())
     sending = Delivery.objects.filter(status=DeliveryStatus.SENDING, lease_until__lt=moment + lease)
     return not sending.exists()
 
 
 def events(organization_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID, limit: int) -> Rows:
-    """This will return accepted events as a JSON array, the payload as the SHA-256 of what receivers get."""
+    """Return accepted events as a JSON array, the payload as the SHA-256 of what receivers get."""
     found = Event.objects.filter(organization_id=organization_id, pk__gte=first, pk__lt=before)
     return [(row[0], _event(row)) for row in found.order_by("pk").values_list(*EVENT_COLUMNS)[:limit]]
 
@@ -64,12 +64,12 @@ def _event(row: tuple[Any, ...]) -> str:
 
 
 def next_event(first: uuid.UUID) -> uuid.UUID | None:
-    """This will return the id of the first event from there on."""
+    """Return the id of the first event from there on."""
     return Event.objects.filter(pk__gte=first).order_by("pk").values_list("pk", flat=True).first()
 
 
 def events_are_settled(moment: datetime) -> bool:
-    """This will tell that events are written when they are accepted, in a transaction that takes no minutes."""
+    """Tell that events are written when they are accepted, in a transaction that takes no minutes."""
     return True
 
 

@@ -22,27 +22,27 @@ class EventKind(NamedTuple):
 
 
 def text(most: int = 200) -> Schema:
-    """This will describe a text of 1 to so many characters."""
+    """Describe a text of 1 to so many characters."""
     return {"type": "string", "minLength": 1, "maxLength": most}
 
 
 def words(*allowed: str) -> Schema:
-    """This will describe one of the given words."""
+    """Describe one of the given words."""
     return {"enum": list(allowed)}
 
 
 def identifier(prefix: str) -> Schema:
-    """This will describe a public id of the portal, such as ``key_`` and 22 letters and digits."""
+    """Describe a public id of the portal, such as ``key_`` and 22 letters and digits."""
     return {"type": "string", "pattern": f"^{prefix}_[0-9A-Za-z]{{22}}$"}
 
 
 def optional(schema: Schema) -> Schema:
-    """This will describe a value that may be null."""
+    """Describe a value that may be null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
 def structure(required: dict[str, Schema], more: dict[str, Schema] | None = None, *, closed: bool = True) -> Schema:
-    """This will describe an object; a closed one takes no other names."""
+    """Describe an object; a closed one takes no other names."""
     schema: Schema = {"type": "object", "properties": required | (more or {}), "required": list(required)}
     return schema | {"additionalProperties": False} if closed else schema
 
@@ -53,7 +53,7 @@ def kind(
     sample: dict[str, Any],
     more: dict[str, Schema] | None = None,
 ) -> EventKind:
-    """This will make one event type whose data is an object of the given fields.
+    """Make one event type whose data is an object of the given fields.
 
     The object is open: fields may be added without a new version, by the portal and by a host product alike.
     """
@@ -112,17 +112,17 @@ ENDPOINT_SAMPLE = {
 
 
 def user_event(description: str) -> EventKind:
-    """This will make an event about an account."""
+    """Make an event about an account."""
     return kind(description, USER, USER_SAMPLE, {"changed": {"type": "array", "items": text(50)}})
 
 
 def api_key_event(description: str, more: dict[str, Schema] | None = None, **sample: Any) -> EventKind:
-    """This will make an event about an API key; ``more`` describes its further fields, ``sample`` shows them."""
+    """Make an event about an API key; ``more`` describes its further fields, ``sample`` shows them."""
     return kind(description, API_KEY, API_KEY_SAMPLE | sample, API_KEY_MORE | (more or {}))
 
 
 def sdk_key_event(description: str, **sample: Any) -> EventKind:
-    """This will make an event about an SDK key; ``sample`` shows its further fields."""
+    """Make an event about an SDK key; ``sample`` shows its further fields."""
     return kind(description, SDK_KEY, SDK_KEY_SAMPLE | sample, SDK_KEY_MORE)
 
 

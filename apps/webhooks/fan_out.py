@@ -69,7 +69,7 @@ VALUES (%s, %s, %s, %s, %s, %s, false, %s, 0, 0, %s, '', '', %s)
 
 # The periodic job webhooks.finish_fan_outs (apps.py).
 def finish_fan_outs() -> int:
-    """This will make the deliveries that big fan-outs still miss, batch by batch, and count them (a sweep)."""
+    """Make the deliveries that big fan-outs still miss, batch by batch, and count them (a sweep)."""
     made = 0
     for _batch in range(MOST_BATCHES):
         with transaction.atomic():

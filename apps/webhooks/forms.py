@@ -16,7 +16,7 @@ HOUR, DAY = 3600, 86_400
 
 
 def patterns_to_choose(types: Sequence[EventType]) -> list[str]:
-    """This will return the names of types, and ``prefix.*`` for each group of them."""
+    """Return the names of types, and ``prefix.*`` for each group of them."""
     prefixes = dict.fromkeys(f"{each.name.partition('.')[0]}.*" for each in types)
     return [*prefixes, *(each.name for each in types)]
 
@@ -59,7 +59,7 @@ class EndpointFields(forms.Form):
         cast(forms.ChoiceField, self.fields["event_types"]).choices = [(each, each) for each in choices]
 
     def clean_headers(self) -> dict[str, str]:
-        """This will read one header a line."""
+        """Read one header a line."""
         headers: dict[str, str] = {}
         for line in self.cleaned_data["headers"].splitlines():
             if not line.strip():
@@ -71,14 +71,14 @@ class EndpointFields(forms.Form):
         return headers
 
     def clean(self) -> dict[str, Any]:
-        """This will ask for at least one event type where they are chosen one by one."""
+        """Ask for at least one event type where they are chosen one by one."""
         values = super().clean() or {}
         if values.get("all_events") != "all" and not values.get("event_types") and "event_types" not in self.errors:
             self.add_error("event_types", _("Choose at least one event."))
         return values
 
     def for_action(self) -> dict[str, Any]:
-        """This will return what ``actions.create_endpoint`` and ``update_endpoint`` take."""
+        """Return what ``actions.create_endpoint`` and ``update_endpoint`` take."""
         names = ("url", "description", "rate_limit_per_second", "max_in_flight", "headers")
         values = {name: self.cleaned_data[name] for name in names if name in self.cleaned_data}
         everything = self.cleaned_data["all_events"] == "all"
@@ -86,11 +86,11 @@ class EndpointFields(forms.Form):
 
 
 class EndpointForm(EndpointFields, StepUpForm):
-    """S8: a new endpoint, whose secret is shown in the answer."""
+    """A new endpoint, whose secret is shown in the answer."""
 
 
 class EndpointEditForm(EndpointFields, AskingForm):
-    """S8 for an endpoint that is there: a header value of dots keeps what is stored.
+    """For an endpoint that is there: a header value of dots keeps what is stored.
 
     It asks who is there where the URL or the headers change: the stored headers and all events would go elsewhere.
     """
@@ -121,7 +121,7 @@ class DeleteEndpointForm(StepUpForm):
 
 
 class RotateSecretForm(StepUpForm):
-    """S6 for a signing secret: how long the old one goes on beside the new one."""
+    """For a signing secret: how long the old one goes on beside the new one."""
 
     overlap_seconds = forms.TypedChoiceField(
         label=_("The old secret also signs for"),
@@ -149,7 +149,7 @@ class LocalTimeField(forms.DateTimeField):
 
 
 class ReplayForm(forms.Form):
-    """S11: which events are sent again. By GET it counts, by POST it starts."""
+    """Which events are sent again. By GET it counts, by POST it starts."""
 
     status = forms.MultipleChoiceField(
         label=_("Which deliveries"),
@@ -185,7 +185,7 @@ class ReplayForm(forms.Form):
         cast(forms.ChoiceField, self.fields["event_types"]).choices = choices
 
     def choice(self) -> Any:
-        """This will return the choice that ``actions`` takes, or raise Invalid."""
+        """Return the choice that ``actions`` takes, or raise Invalid."""
         values = self.cleaned_data
         chosen = [values["event_types"]] if values["event_types"] else []
         return actions.replay_choice(values["status"], chosen, values["since"], values["until"])

@@ -54,7 +54,7 @@ class Tally:
     gone: bool = False
 
     def add(self, succeeded: bool, exhausted: bool, gone: bool) -> None:
-        """This will add the next attempt, in the order in which they ended."""
+        """Add the next attempt, in the order in which they ended."""
         if succeeded:
             self.succeeded, self.failures, self.exhausted = True, 0, 0
         else:
@@ -64,7 +64,7 @@ class Tally:
 
 
 def judge(tallies: dict[Sent, Tally]) -> None:
-    """This will count what a batch of attempts says and change the state of endpoints where a limit was passed."""
+    """Count what a batch of attempts says and change the state of endpoints where a limit was passed."""
     _note_successes({sent for sent, tally in tallies.items() if tally.succeeded})
     for sent in sorted(sent for sent, tally in tallies.items() if tally.failures):
         _note_failures(sent, tallies[sent])
@@ -73,7 +73,7 @@ def judge(tallies: dict[Sent, Tally]) -> None:
 
 
 def answered_lately(endpoint_ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
-    """This will return those of the endpoints that took a delivery within the last 24 hours."""
+    """Return those of the endpoints that took a delivery within the last 24 hours."""
     rows = Endpoint.objects.filter(pk__in=list(endpoint_ids))
     recent = rows.filter(last_success_at__gt=Now() - timedelta(seconds=ANSWERED_SECONDS))
     return set(recent.values_list("pk", flat=True))
@@ -145,7 +145,7 @@ def _recover(endpoint_id: uuid.UUID) -> None:
 
 
 def close_notices(endpoint: Endpoint) -> None:
-    """This will take off the pages what was said of an endpoint's trouble, once that is over."""
+    """Take off the pages what was said of an endpoint's trouble, once that is over."""
     for story in ("endpoint.failing", "endpoint.disabled"):
         notices.resolve(organization_id=endpoint.organization_id, dedupe_prefix=f"{story}:{endpoint.public_id}:")
 

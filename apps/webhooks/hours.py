@@ -48,7 +48,7 @@ class Hour(NamedTuple):
 
 # The periodic job webhooks.add_up_attempts (apps.py).
 def add_up() -> int:
-    """This will add up attempts that are over since the last time and return how many were walked."""
+    """Add up attempts that are over since the last time and return how many were walked."""
     until, walked, count = time.monotonic() + MOST_SECONDS, 0, WINDOW
     while count == WINDOW and time.monotonic() < until:
         count = _walk()
@@ -101,7 +101,7 @@ def _add(hours: Sequence[Hour]) -> None:
 
 
 def last_24h(actor: Actor) -> dict[uuid.UUID, list[tuple[int, int]]]:
-    """This will return, by endpoint, attempts that succeeded and failed in each of the last 24 hours, oldest first."""
+    """Return, by endpoint, attempts that succeeded and failed in each of the last 24 hours, oldest first."""
     this_hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     first = this_hour - 23 * HOUR
     place = SweepPlace.objects.filter(name=NAME).values_list("place", flat=True).first()

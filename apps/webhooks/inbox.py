@@ -12,10 +12,10 @@ INBOX_URL = "inbox:test"
 
 
 def is_inbox(url: str) -> bool:
-    """This will tell whether an endpoint is the test inbox. No URL that a person enters is: it is not http."""
+    """Tell whether an endpoint is the test inbox. No URL that a person enters is: it is not http."""
     return url == INBOX_URL
 
 
 def received(claimed: ClaimedDelivery) -> Outcome:
-    """This will return what the inbox answers: at once, and always yes."""
+    """Return what the inbox answers: at once, and always yes."""
     return Outcome(claimed, status_code=200, response_body="Kept by the test inbox.\n")

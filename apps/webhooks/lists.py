@@ -16,7 +16,7 @@ class Constant(Value):
     """A word or number of our own, written into the statement."""
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
-        """This will write it; never what somebody else chose."""
+        """Write it; never what somebody else chose."""
         if isinstance(self.value, int):
             return str(int(self.value)), ()
         if not PLAIN.fullmatch(str(self.value)):
@@ -25,7 +25,7 @@ class Constant(Value):
 
 
 def with_literal_constants(condition: Q) -> Q:
-    """This will return the condition with its constants written out."""
+    """Return the condition with its constants written out."""
     made = Q(_connector=condition.connector, _negated=condition.negated)
     for child in condition.children:
         made.children.append(with_literal_constants(child) if isinstance(child, Q) else (child[0], _constant(child[1])))  # type: ignore[index]  # a pair, where it is no Q

@@ -21,7 +21,7 @@ HEADERS_FIELD, SECRET_FIELD = "headers", "secret"
 
 
 def build_request(claimed: ClaimedDelivery, timestamp: int) -> OutboundRequest:
-    """This will sign the body and return the request; raises CannotDecrypt where a secret does not open.
+    """Sign the body and return the request; raises CannotDecrypt where a secret does not open.
 
     ``timestamp`` is the moment of this attempt in whole seconds.
     """
@@ -42,12 +42,12 @@ def build_request(claimed: ClaimedDelivery, timestamp: int) -> OutboundRequest:
 
 
 def own_headers(receiver: Receiver) -> tuple[tuple[str, str], ...]:
-    """This will return the headers that the organization added."""
+    """Return the headers that the organization added."""
     return _own_headers(receiver.id, receiver.organization_id, receiver.headers)
 
 
 def kept_headers(request: OutboundRequest) -> dict[str, str]:
-    """This will return the headers as sent, for the record; the organization's own values, masked."""
+    """Return the headers as sent, for the record; the organization's own values, masked."""
     receiver: Receiver = request.token.receiver
     own = {name for name, _value in own_headers(receiver)}
     return {name: MASK_DOTS if name in own else value for name, value in request.headers}

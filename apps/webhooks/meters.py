@@ -55,7 +55,7 @@ _started_at = timezone.now()
 
 
 def add(amounts: dict[str, float]) -> None:
-    """This will add to counters of this process; ``flush`` brings them into the table."""
+    """Add to counters of this process; ``flush`` brings them into the table."""
     with _lock:
         for name, amount in amounts.items():
             _waiting[name] = _waiting.get(name, 0) + amount
@@ -101,7 +101,7 @@ def of_workers() -> dict[str, float]:
 
 
 def note(results: Iterable[Result], lease_conflicts: int = 0) -> None:
-    """This will count attempts by outcome and how long they took."""
+    """Count attempts by outcome and how long they took."""
     amounts: dict[str, float] = {"lease_conflicts": lease_conflicts} if lease_conflicts else {}
     for result in results:
         _count(amounts, f"attempts:{result.error or 'succeeded'}", 1)
@@ -127,7 +127,7 @@ def put(name: str, value: float) -> None:
 
 
 def flush() -> int:
-    """This will add what was counted since the last time to the table and return how many counters that were."""
+    """Add what was counted since the last time to the table and return how many counters that were."""
     with _lock:
         amounts, latest = dict(_waiting), dict(_latest)
         _waiting.clear()
@@ -147,7 +147,7 @@ def flush() -> int:
 
 # The periodic job webhooks.report_worker (apps.py).
 def beat() -> None:
-    """This will leave this worker's sign of life, compare its clock, and write its counters; every worker's sweep."""
+    """Leave this worker's sign of life, compare its clock, and write its counters; every worker's sweep."""
     values = {"beat_at": Now(), "clock_offset": clock.check()}
     _take_over()
     flush()

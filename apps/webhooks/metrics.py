@@ -39,7 +39,7 @@ class EngineCollector(Collector):
     """What Prometheus asks at each scrape; without a database it answers that alone."""
 
     def collect(self) -> Iterator[Metric]:
-        """This will return every figure, the one to look at first in front."""
+        """Return every figure, the one to look at first in front."""
         try:
             found = [_oldest_due(), _deliveries(), *_totals(), _duration(), *_workers(), *_balance(), _replays()]
             found += _jobs()

@@ -41,7 +41,7 @@ class Reachability(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def host_of(url: str) -> str:
-    """This will return the host that a URL names."""
+    """Return the host that a URL names."""
     return urlsplit(url).hostname or ""
 
 
@@ -65,7 +65,7 @@ class NetworkWatch:
         self._was_down = False
 
     def see(self, url: str, endpoint_id: uuid.UUID, outcome: Outcome) -> None:
-        """This will remember one attempt that was made; what was shut down on our side says nothing."""
+        """Remember one attempt that was made; what was shut down on our side says nothing."""
         host = host_of(url)
         if outcome.error == "shutdown" or outcome.refused or not host:  # the test inbox has no host
             return

@@ -24,7 +24,7 @@ class JSONText(forms.JSONField):
     widget = forms.Textarea(attrs={"rows": 14, "cols": 80, "class": "vLargeTextField", "spellcheck": "false"})
 
     def to_python(self, value: Any) -> Any:
-        """This will read strict JSON; Python's own reader takes NaN and repeated names."""
+        """Read strict JSON; Python's own reader takes NaN and repeated names."""
         if self.disabled or not isinstance(value, str):
             return value
         try:
@@ -33,11 +33,11 @@ class JSONText(forms.JSONField):
             raise forms.ValidationError(str(error)) from None
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """This will keep what was typed as a text, whatever it is."""
+        """Keep what was typed as a text, whatever it is."""
         return initial if self.disabled else data
 
     def prepare_value(self, value: Any) -> Any:
-        """This will keep what was typed, and indent what is stored."""
+        """Keep what was typed, and indent what is stored."""
         return value if isinstance(value, str) else to_json(value, indent=2)
 
 
@@ -74,16 +74,16 @@ class EventTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in th
             self.fields["replaced_by"].choices = choices  # type: ignore[attr-defined]  # a ChoiceField has them
 
     def clean_name(self) -> str:
-        """This will take words parted by dots."""
+        """Take words parted by dots."""
         name: str = self._checked("name", actions.check_event_name)
         return name
 
     def clean_schema(self) -> Any:
-        """This will refuse what is no schema, and one that refers to anything outside of it."""
+        """Refuse what is no schema, and one that refers to anything outside of it."""
         return self._checked("schema", check_schema)
 
     def clean(self) -> dict[str, Any]:
-        """This will hold the sample to the schema, and a successor to a deprecated type."""
+        """Hold the sample to the schema, and a successor to a deprecated type."""
         values = super().clean() or {}
         if "schema" in values and "sample" in values:
             probe = EventType(name=values.get("name") or self.instance.name, schema=values["schema"])

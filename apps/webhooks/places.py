@@ -42,11 +42,11 @@ class ConcurrencySlots:
         return bool(self._waiting)
 
     def add(self, claimed: list[ClaimedDelivery], claimed_at: float) -> None:
-        """This will take in what was claimed at that moment of ``time.monotonic``."""
+        """Take in what was claimed at that moment of ``time.monotonic``."""
         self._waiting.extend((claimed_at, each) for each in claimed)
 
     def startable(self) -> Iterator[tuple[float, ClaimedDelivery]]:
-        """This will give what may be sent now, with the moment of its claim; the rest keeps its turn."""
+        """Give what may be sent now, with the moment of its claim; the rest keeps its turn."""
         for _number in range(len(self._waiting)):
             if len(self._flying) >= self.most:
                 return
@@ -61,13 +61,13 @@ class ConcurrencySlots:
         return not held or held < PART_OF_ONE * (self.most - len(self._flying))
 
     def start(self, claimed: ClaimedDelivery) -> None:
-        """This will give it a place, as its request begins."""
+        """Give it a place, as its request begins."""
         self._flying[claimed] = time.monotonic()
         endpoint = claimed.receiver.id
         self._of_endpoint[endpoint] = self._of_endpoint.get(endpoint, 0) + 1
 
     def leave(self, claimed: ClaimedDelivery) -> None:
-        """This will free the place of one that is over; one that had none changes nothing."""
+        """Free the place of one that is over; one that had none changes nothing."""
         if self._flying.pop(claimed, None) is None:
             return
         endpoint = claimed.receiver.id
@@ -76,17 +76,17 @@ class ConcurrencySlots:
             del self._of_endpoint[endpoint]
 
     def take_back(self) -> Iterator[ClaimedDelivery]:
-        """This will empty what waits for a place."""
+        """Empty what waits for a place."""
         while self._waiting:
             yield self._waiting.popleft()[1]
 
     def slow(self) -> set[uuid.UUID]:
-        """This will return the endpoints that keep a request of ours waiting."""
+        """Return the endpoints that keep a request of ours waiting."""
         before = time.monotonic() - SLOW_SECONDS
         return {each.receiver.id for each, started in list(self._flying.items()) if started < before}
 
     def left_for_slow(self, slow: set[uuid.UUID]) -> int:
-        """This will return how many more deliveries to slow endpoints this worker may take."""
+        """Return how many more deliveries to slow endpoints this worker may take."""
         held = [*list(self._flying), *(each for _at, each in list(self._waiting))]
         of_slow = sum(each.receiver.is_failing or each.receiver.id in slow for each in held)
         return max(0, int(self.most * PART_OF_SLOW) - of_slow)

@@ -17,7 +17,7 @@ LONGEST_SECONDS = 5
 
 
 def probe(url: str, organization_id: object) -> Outcome:
-    """This will POST an empty event without webhook headers, so that no receiver takes it for a real one."""
+    """POST an empty event without webhook headers, so that no receiver takes it for a real one."""
     seconds = min(LONGEST_SECONDS, settings.WEBHOOK_TIMEOUT)
     body = to_json({"type": PROBE_TYPE, "timestamp": format_timestamp_ms(timezone.now()), "data": {}}).encode()
     headers = [("content-type", "application/json"), ("user-agent", f"{USER_AGENT} (check)"), *ACCEPT]

@@ -54,7 +54,7 @@ def publish(
     test: bool = False,
     created_at: datetime | None = None,
 ) -> Accepted:
-    """This will store the event and one delivery for each matching endpoint, in the caller's transaction or its own.
+    """Store the event and one delivery for each matching endpoint, in the caller's transaction or its own.
 
     The same ``client_id`` of the same organization and publisher returns the first event, or raises Conflict on ``id``
     where that says something else. Workers hear of it after the commit. ``test`` events match nobody: a test send makes
@@ -93,7 +93,7 @@ def publish(
 
 
 def publish_batch(events: Iterable[Mapping[str, Any]]) -> list[Accepted]:
-    """This will publish all of them or, when one cannot be stored, none; each mapping holds publish's arguments."""
+    """Publish all of them or, when one cannot be stored, none; each mapping holds publish's arguments."""
     with transaction.atomic():
         return [_publish_one(index, event) for index, event in enumerate(events)]
 
@@ -107,7 +107,7 @@ def _publish_one(index: int, event: Mapping[str, Any]) -> Accepted:
 
 
 def make_body(event_type: str, created_at: datetime, data: Any) -> str:
-    """This will return what receivers get, to the byte."""
+    """Return what receivers get, to the byte."""
     return to_json({"type": event_type, "timestamp": format_timestamp_ms(created_at), "data": data})
 
 

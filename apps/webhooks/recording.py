@@ -52,7 +52,7 @@ class Recorder:
         self._network = NetworkWatch(health.answered_lately)
 
     def record(self, batch: list[FinishedAttempt]) -> None:
-        """This will store what a batch of attempts led to; what was lost to another worker is only counted."""
+        """Store what a batch of attempts led to; what was lost to another worker is only counted."""
         for ended in batch:
             self._network.see(ended.claimed.receiver.url, ended.claimed.receiver.id, ended.outcome)
         has_network = not self._network.is_down()

@@ -50,7 +50,7 @@ class ReplaySelection:
     until: datetime | None = None
 
     def of(self, endpoint_id: uuid.UUID) -> QuerySet[Delivery]:
-        """This will return the newest delivery of each chosen event whose payload is still there."""
+        """Return the newest delivery of each chosen event whose payload is still there."""
         rows = claims.newest_of_events(endpoint_id).filter(status__in=self.statuses, event__body__isnull=False)
         if DeliveryStatus.SUCCEEDED not in self.statuses:
             # Written out, or SQLite would not use the partial index: what failed is few among many.
@@ -64,7 +64,7 @@ class ReplaySelection:
 
 
 def first_key(choice: ReplaySelection) -> uuid.UUID | None:
-    """This will return a key below those of all deliveries of the span: clocks may be a little apart."""
+    """Return a key below those of all deliveries of the span: clocks may be a little apart."""
     return None if choice.since is None else key_at(choice.since, -KEY_SLACK_MS)
 
 
@@ -79,13 +79,13 @@ def _of_types(patterns: Sequence[str]) -> Q:
 
 
 def choice_of(job: ReplayJob) -> ReplaySelection:
-    """This will return what a stored job chooses."""
+    """Return what a stored job chooses."""
     return ReplaySelection(job.statuses, job.event_types, job.since, job.until)
 
 
 # The periodic job webhooks.advance_replays (apps.py).
 def advance() -> int:
-    """This will bring unfinished jobs on by a little and return how many deliveries were made."""
+    """Bring unfinished jobs on by a little and return how many deliveries were made."""
     made, until = 0, time.monotonic() + MOST_SECONDS
     # In no order: where one round is too short for all, none is always the last.
     for key in ReplayJob.objects.unfinished().order_by("?").values_list("pk", flat=True):
@@ -99,7 +99,7 @@ def advance() -> int:
 
 @transaction.atomic
 def advance_job(job_id: uuid.UUID) -> tuple[int, bool]:
-    """This will make one batch of a job and tell how many deliveries that were, and whether it can go on at once."""
+    """Make one batch of a job and tell how many deliveries that were, and whether it can go on at once."""
     rows = ReplayJob.objects.unfinished().select_for_update(skip_locked=True, of=("self",))
     job = rows.select_related("endpoint", "organization").filter(pk=job_id).first()
     if job is None:

@@ -53,14 +53,14 @@ class Walk:
     organization_id: uuid.UUID | None = None
 
     def of(self, organization_id: uuid.UUID, days: int) -> "Walk":
-        """This will return the same walk of one organization; its name has at most 30 characters."""
+        """Return the same walk of one organization; its name has at most 30 characters."""
         name = f"{self.name[:7]}:{encode('', organization_id)[1:]}"
         return replace(self, name=name, days=days, organization_id=organization_id)
 
 
 # The periodic job webhooks.delete_expired (apps.py).
 def prune() -> int:
-    """This will remove some of what is too old and return how many rows were removed or emptied."""
+    """Remove some of what is too old and return how many rows were removed or emptied."""
     until, removed, now = time.monotonic() + MOST_SECONDS, 0, database_time.database_now()
     resting = set(SweepPlace.objects.filter(again_at__gt=now).values_list("name", flat=True))
     for walk in _walks():

@@ -8,7 +8,7 @@ LONGEST_RETRY_AFTER_SECONDS = 24 * 3600.0
 
 
 def next_wait(tries_used: int, waits: Sequence[int], retry_after: float | None = None) -> float | None:
-    """This will return the seconds until the next attempt, or None where the schedule is used up.
+    """Return the seconds until the next attempt, or None where the schedule is used up.
 
     ``tries_used`` counts from 1. Each wait is spread by ±20 %; what the receiver asked for by Retry-After may
     lengthen it, up to a day, and never shortens it.
@@ -20,5 +20,5 @@ def next_wait(tries_used: int, waits: Sequence[int], retry_after: float | None =
 
 
 def spread(seconds: float) -> float:
-    """This will return the wait with its jitter, so that what failed together does not come back together."""
+    """Return the wait with its jitter, so that what failed together does not come back together."""
     return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - nothing secret

@@ -24,7 +24,7 @@ REFERENCES = ("$ref", "$dynamicRef")
 
 
 def check_data(type_row: EventType, data: Any) -> None:
-    """This will raise Invalid on ``data``, naming up to five places, where it does not keep the type's schema."""
+    """Raise Invalid on ``data``, naming up to five places, where it does not keep the type's schema."""
     try:
         validator = _validator(to_json(type_row.schema))
     except ValueError as error:
@@ -39,7 +39,7 @@ def check_data(type_row: EventType, data: Any) -> None:
 
 
 def check_schema(schema: Any) -> None:
-    """This will raise Invalid on ``schema`` unless it is a draft 2020-12 schema that refers to nothing outside."""
+    """Raise Invalid on ``schema`` unless it is a draft 2020-12 schema that refers to nothing outside."""
     if not isinstance(schema, dict):
         raise Invalid.field("schema", _("A schema is a JSON object."))
     text = to_json(schema)

@@ -35,7 +35,7 @@ class Headers(serializers.Field[dict[str, str], Any, Any, Any]):
     default_error_messages = {"invalid": "Headers are an object of name and value, both texts."}
 
     def to_internal_value(self, data: Any) -> dict[str, str]:
-        """This will refuse anything but an object of texts."""
+        """Refuse anything but an object of texts."""
         if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
             self.fail("invalid")
         return data
@@ -47,7 +47,7 @@ class AnyObject(serializers.Field[dict[str, Any], Any, Any, Any]):
     default_error_messages = {"invalid": "This must be a JSON object."}
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        """This will refuse anything but an object."""
+        """Refuse anything but an object."""
         if not isinstance(data, dict):
             self.fail("invalid")
         return data
@@ -120,7 +120,7 @@ class NewEventsBody(StrictSerializer):
 
 
 def event_arguments(body: dict[str, Any]) -> dict[str, Any]:
-    """This will name the fields of a body as ``actions.publish_event`` does."""
+    """Name the fields of a body as ``actions.publish_event`` does."""
     return {
         "event_type": body["type"],
         "data": body["data"],
@@ -151,7 +151,7 @@ def write_endpoint(endpoint: Endpoint, held_count: int = 0, twins: Iterable[uuid
 
 
 def write_event_type(row: EventType) -> dict[str, Any]:
-    """This will return an event type."""
+    """Return an event type."""
     return {
         "name": row.name,
         "description": row.description,
@@ -164,7 +164,7 @@ def write_event_type(row: EventType) -> dict[str, Any]:
 
 
 def write_accepted(accepted: Accepted) -> dict[str, Any]:
-    """This will return an event that was just accepted."""
+    """Return an event that was just accepted."""
     return {
         "id": encode(Event.id_prefix, accepted.event_id),
         "type": accepted.type,
@@ -181,7 +181,7 @@ def write_accepted_batch(accepted: list[Accepted]) -> dict[str, Any]:
 
 
 def write_event(event: Event) -> dict[str, Any]:
-    """This will return an event of the list."""
+    """Return an event of the list."""
     return {
         "id": event.public_id,
         "type": event.type,
@@ -191,12 +191,12 @@ def write_event(event: Event) -> dict[str, Any]:
 
 
 def write_event_with_data(event: Event) -> dict[str, Any]:
-    """This will return an event with its data, null once that was pruned."""
+    """Return an event with its data, null once that was pruned."""
     return {**write_event(event), "data": json.loads(event.body)["data"] if event.body else None}
 
 
 def write_delivery(delivery: Delivery) -> dict[str, Any]:
-    """This will return a delivery of the list; its endpoint comes by ``select_related``."""
+    """Return a delivery of the list; its endpoint comes by ``select_related``."""
     is_waiting = delivery.status == DeliveryStatus.PENDING
     return {
         "id": delivery.public_id,
@@ -214,14 +214,14 @@ def write_delivery(delivery: Delivery) -> dict[str, Any]:
 
 
 def write_whole_delivery(delivery: Delivery) -> dict[str, Any]:
-    """This will return a delivery with its attempts, oldest first, and its payload (null once pruned)."""
+    """Return a delivery with its attempts, oldest first, and its payload (null once pruned)."""
     attempts = [write_attempt(attempt) for attempt in delivery.attempts.order_by("number")]
     payload = json.loads(delivery.event.body) if delivery.event.body else None
     return {**write_delivery(delivery), "attempts": attempts, "payload": payload}
 
 
 def write_attempt(attempt: Attempt) -> dict[str, Any]:
-    """This will return one attempt; an unfinished one has neither status nor error."""
+    """Return one attempt; an unfinished one has neither status nor error."""
     return {
         "id": attempt.public_id,
         "number": attempt.number,
@@ -257,7 +257,7 @@ def _as_object(pairs: list[list[str]]) -> dict[str, str]:
 
 
 def write_replay(job: ReplayJob) -> dict[str, Any]:
-    """This will return a replay with its progress; its endpoint comes by ``select_related``."""
+    """Return a replay with its progress; its endpoint comes by ``select_related``."""
     return {
         "id": job.public_id,
         "status": job.status,

@@ -11,18 +11,18 @@ from django.db import connection
 
 
 def as_text(moment: datetime) -> str:
-    """This will write a time as SQLite keeps it, always with six digits, so that texts compare like times."""
+    """Write a time as SQLite keeps it, always with six digits, so that texts compare like times."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def from_text(value: str | datetime | None) -> datetime | None:
-    """This will read a time that SQLite kept; a plain column comes as a naive datetime, an expression as text."""
+    """Read a time that SQLite kept; a plain column comes as a naive datetime, an expression as text."""
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     return None if moment is None else moment.replace(tzinfo=UTC)
 
 
 def uuid7_from(milliseconds: str) -> str:
-    """This will return a PostgreSQL expression for a fresh UUID version 7 (RFC 9562) of that time.
+    """Return a PostgreSQL expression for a fresh UUID version 7 (RFC 9562) of that time.
 
     PostgreSQL before 18 has no ``uuidv7()``: six bytes of time over a version 4 UUID, then the version's bits.
     """
@@ -34,12 +34,12 @@ class _Prepared(psycopg.Cursor[Any]):
     """A cursor whose statements the server plans once for each connection."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> "_Prepared":
-        """This will run the statement as a prepared one."""
+        """Run the statement as a prepared one."""
         return super().execute(query, params, **{**options, "prepare": True})
 
 
 def prepared_cursor() -> Any:
-    """This will return Django's cursor over a preparing one: planning a large statement costs more than running it.
+    """Return Django's cursor over a preparing one: planning a large statement costs more than running it.
 
     Where ``DATABASE_PREPARE`` is off the connection prepares nothing and the statement is planned each time. PostgreSQL
     only; a parameter must have the same type at every call.

@@ -45,7 +45,7 @@ class Answers(NamedTuple):
 
 
 def hours_24h(actor: Actor) -> list[tuple[int, int]]:
-    """This will return the attempts that succeeded and failed in each of the last 24 hours, oldest first."""
+    """Return the attempts that succeeded and failed in each of the last 24 hours, oldest first."""
     series = hours.last_24h(actor).values()
     return [(sum(good for good, _ in column), sum(bad for _, bad in column)) for column in zip(*series, strict=True)]
 
@@ -59,7 +59,7 @@ def fan_out_24h(actor: Actor) -> FanOut:
 
 
 def slowest_p95(actor: Actor) -> Slowest | None:
-    """This will return the slowest endpoint by the 95th percentile of its newest attempts; None without enough."""
+    """Return the slowest endpoint by the 95th percentile of its newest attempts; None without enough."""
     since = uuid_at(timezone.now() - timedelta(days=1))
     rows = Attempt.objects.for_actor(actor).filter(pk__gt=since).order_by("-pk")
     taken: dict[uuid.UUID, list[float]] = defaultdict(list)
@@ -79,7 +79,7 @@ def _p95(times: list[float]) -> float:
 
 
 def first_answers(actor: Actor) -> Answers:
-    """This will tell whether a test and a real event ever arrived, as far as endpoints and newest deliveries know."""
+    """Tell whether a test and a real event ever arrived, as far as endpoints and newest deliveries know."""
     arrived = Endpoint.objects.for_actor(actor).exclude(last_success_at=None).exists()
     if arrived:
         return Answers(True, True)

@@ -9,5 +9,5 @@ ring = bell.notify_workers
 
 @shared_task(name=bell.TASK, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no annotations
 def wake() -> None:
-    """This will wake the engine of this worker process."""
+    """Wake the engine of this worker process."""
     bell.wake_local_engines()

@@ -194,10 +194,10 @@ if (event.type === "{type}") {{
 
 
 def snippet_of(key: str) -> Snippet:
-    """This will return the snippet of a language, Python's for an unknown one."""
+    """Return the snippet of a language, Python's for an unknown one."""
     return next((each for each in SNIPPETS if each.key == key), PYTHON)
 
 
 def code_for_type(language: str, event_type: str) -> str:
-    """This will return the lines that pick one event type out of what a receiver verified."""
+    """Return the lines that pick one event type out of what a receiver verified."""
     return RECEIVE_ONE_TYPE[language].format(type=event_type)

@@ -40,7 +40,7 @@ class Receiver:
         self.late: deque[tuple[float, socket.socket]] = deque()
 
     def serve(self) -> None:
-        """This will serve until the process is ended."""
+        """Serve until the process is ended."""
         while True:
             wait = max(0.0, self.late[0][0] - time.monotonic()) if self.late else DRIP_SECONDS
             for descriptor, _event in self.poll.poll(min(DRIP_SECONDS, wait)):
@@ -54,7 +54,7 @@ class Receiver:
                 self.drip()
 
     def accept(self) -> None:
-        """This will take every connection that waits."""
+        """Take every connection that waits."""
         with suppress(BlockingIOError):
             while True:
                 connection, _address = self.listener.accept()
@@ -64,7 +64,7 @@ class Receiver:
                 self.poll.register(connection.fileno(), select.EPOLLIN)
 
     def read(self, descriptor: int) -> None:
-        """This will read what came and answer each whole request."""
+        """Read what came and answer each whole request."""
         connection = self.connections[descriptor]
         try:
             data = connection.recv(262_144)
@@ -87,7 +87,7 @@ class Receiver:
             data = data[whole:]
 
     def answer(self, descriptor: int, connection: socket.socket, data: bytes, end: int) -> None:
-        """This will log a request and do what its path asks for."""
+        """Log a request and do what its path asks for."""
         method, path, _rest = data.split(b" ", 2)
         if method == b"GET":
             self.control(connection, path)
@@ -106,7 +106,7 @@ class Receiver:
         self.send(connection, ANSWER)
 
     def control(self, connection: socket.socket, path: bytes) -> None:
-        """This will tell the log, or forget it."""
+        """Tell the log, or forget it."""
         body = json.dumps(self.log).encode() if path == b"/log" else b"%d" % len(self.log)
         if path == b"/reset":
             self.log.clear()
@@ -115,18 +115,18 @@ class Receiver:
         connection.setblocking(False)
 
     def drip(self) -> None:
-        """This will send one more byte to each that waits for a whole answer."""
+        """Send one more byte to each that waits for a whole answer."""
         self.drip_at = time.monotonic() + DRIP_SECONDS
         for connection in list(self.dripping.values()):
             self.send(connection, b".")
 
     def send(self, connection: socket.socket, data: bytes) -> None:
-        """This will send; who closed the connection learns nothing more."""
+        """Send; who closed the connection learns nothing more."""
         with suppress(OSError):
             connection.send(data)
 
     def close(self, descriptor: int) -> None:
-        """This will forget a connection."""
+        """Forget a connection."""
         self.poll.unregister(descriptor)
         self.begun.pop(descriptor, None)
         self.dripping.pop(descriptor, None)

@@ -34,7 +34,7 @@ _here = threading.local()
 
 
 def post(*words: Any, **options: Any) -> requests.Response:
-    """This will send, on a connection that this thread keeps unless the plain way was asked for."""
+    """Send, on a connection that this thread keeps unless the plain way was asked for."""
     if IS_PLAIN:
         return requests.post(*words, **options)
     if not hasattr(_here, "session"):
@@ -44,7 +44,7 @@ def post(*words: Any, **options: Any) -> requests.Response:
 
 @app.task
 def deliver(delivery_id: str) -> None:
-    """This will send one delivery and record its attempt."""
+    """Send one delivery and record its attempt."""
     delivery = Delivery.objects.select_related("event", "endpoint").get(pk=delivery_id)
     body = delivery.event.body.encode()
     started = timezone.now()

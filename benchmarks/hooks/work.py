@@ -36,13 +36,13 @@ TABLES = ("webhooks_attempt", "webhooks_fanoutbatch", "webhooks_delivery", "webh
 
 
 def migrate() -> dict[str, Any]:
-    """This will make the tables."""
+    """Make the tables."""
     call_command("migrate", verbosity=0)
     return {}
 
 
 def endpoints(organizations: int, paths: list[list[str]], url: str) -> dict[str, Any]:
-    """This will make the endpoints of ``paths`` ([path, event type]) and share them out over the organizations."""
+    """Make the endpoints of ``paths`` ([path, event type]) and share them out over the organizations."""
     Endpoint.objects.update(deleted_at=timezone.now())
     slugs = [f"bench{number}" for number in range(organizations)]
     rows = [Organization.objects.get_or_create(slug=slug, defaults={"name": slug})[0] for slug in slugs]
@@ -55,7 +55,7 @@ def endpoints(organizations: int, paths: list[list[str]], url: str) -> dict[str,
 
 
 def sign_in(people: int) -> dict[str, Any]:
-    """This will make so many owners of the first organization and return their sessions' cookies."""
+    """Make so many owners of the first organization and return their sessions' cookies."""
     owner, cookies = Organization.objects.get(slug="bench0"), []
     for number in range(people):
         user = User.objects.create_user(f"reader{number}@example.com", None, name=f"Reader {number}")
@@ -84,7 +84,7 @@ def changes(count: int) -> dict[str, Any]:
 
 
 def empty() -> dict[str, Any]:
-    """This will forget events, deliveries and attempts, so that each round starts from the same size."""
+    """Forget events, deliveries and attempts, so that each round starts from the same size."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(f"TRUNCATE {', '.join(TABLES)}")
@@ -97,18 +97,18 @@ def empty() -> dict[str, Any]:
 
 
 def publish(event_type: str, organization: Any) -> tuple[str, float, int]:
-    """This will publish one event and return its webhook-id and the moment after its commit."""
+    """Publish one event and return its webhook-id and the moment after its commit."""
     made = publishing.publish(organization_id=organization, event_type=event_type, data=DATA, publisher="own")
     return Event(pk=made.event_id).public_id, time.time(), made.deliveries
 
 
 def owners() -> list[Any]:
-    """This will return the organizations of the benchmark."""
+    """Return the organizations of the benchmark."""
     return list(Organization.objects.filter(slug__startswith="bench").order_by("slug").values_list("pk", flat=True))
 
 
 def backlog(events: int, event_type: str) -> dict[str, Any]:
-    """This will publish a backlog, and return how many deliveries that makes."""
+    """Publish a backlog, and return how many deliveries that makes."""
     rows, deliveries = owners(), 0
     for start in range(0, events, 200):
         with transaction.atomic():
@@ -121,7 +121,7 @@ def backlog(events: int, event_type: str) -> dict[str, Any]:
 
 
 def enqueue() -> dict[str, Any]:
-    """This will send one task for each delivery that waits, as the usual way does after each commit."""
+    """Send one task for each delivery that waits, as the usual way does after each commit."""
     keys = [str(key) for key in Delivery.objects.filter(status="pending").values_list("pk", flat=True)]
     for key in keys:
         deliver.delay(key)
@@ -129,7 +129,7 @@ def enqueue() -> dict[str, Any]:
 
 
 def paced(types: list[str], per_second: float, seconds: float) -> dict[str, Any]:
-    """This will publish at a steady pace, the types in turn, and return when each was committed."""
+    """Publish at a steady pace, the types in turn, and return when each was committed."""
     rows, sent = owners(), {}
     started = time.time()
     number = 0
@@ -146,7 +146,7 @@ def paced(types: list[str], per_second: float, seconds: float) -> dict[str, Any]
 
 
 def single(event_type: str, count: int) -> dict[str, Any]:
-    """This will publish one event after the other, with enough time between for the engine to come to rest."""
+    """Publish one event after the other, with enough time between for the engine to come to rest."""
     rows, sent = owners(), {}
     for _number in range(count):
         key, moment, _deliveries = publish(event_type, rows[0])
@@ -157,7 +157,7 @@ def single(event_type: str, count: int) -> dict[str, Any]:
 
 
 def state() -> dict[str, Any]:
-    """This will return how many deliveries there are in each status, and how many attempts."""
+    """Return how many deliveries there are in each status, and how many attempts."""
     rows = Delivery.objects.values_list("status").annotate(n=Count("pk"))
     newest = Delivery.objects.exclude(finished_at=None).order_by("-finished_at").values_list("finished_at", flat=True)
     last = newest.first()
@@ -166,13 +166,13 @@ def state() -> dict[str, Any]:
 
 
 def ids() -> dict[str, Any]:
-    """This will return the webhook-id and the path of each delivery that was accepted."""
+    """Return the webhook-id and the path of each delivery that was accepted."""
     rows = Delivery.objects.select_related("event", "endpoint").only("event__id", "endpoint__url", "id")
     return {"accepted": [[each.event.public_id, "/" + each.endpoint.url.split("/", 3)[3]] for each in rows.iterator()]}
 
 
 def accept(events: int, rounds: int, ways: list[str]) -> dict[str, Any]:
-    """This will accept events in each way in turn, and return how many a second in each round, and what each cost."""
+    """Accept events in each way in turn, and return how many a second in each round, and what each cost."""
     owner = owners()[0]
     found: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
     for number in range(rounds + 1):
@@ -195,7 +195,7 @@ def accept(events: int, rounds: int, ways: list[str]) -> dict[str, Any]:
 
 
 def server_seconds() -> float:
-    """This will return the processor seconds of this connection's server process, where the system tells them."""
+    """Return the processor seconds of this connection's server process, where the system tells them."""
     if connection.vendor != "postgresql":
         return 0.0
     connection.ensure_connection()
@@ -203,14 +203,14 @@ def server_seconds() -> float:
 
 
 def statements_of(way: str, owner: Any) -> int:
-    """This will count the statements of one event."""
+    """Count the statements of one event."""
     with CaptureQueriesContext(connection) as captured:
         ACCEPT[way](owner)
     return len(captured)
 
 
 def in_one_statement(owner: Any) -> None:
-    """This will accept an event as the portal does."""
+    """Accept an event as the portal does."""
     publish("bench.accept", owner)
 
 
@@ -237,14 +237,14 @@ def _delivery(event: Event, endpoint: Endpoint) -> Delivery:
 
 
 def by_bulk_create(owner: Any) -> None:
-    """This will accept an event as the ORM does it best."""
+    """Accept an event as the ORM does it best."""
     with transaction.atomic():
         event = _event(owner)
         Delivery.objects.bulk_create([_delivery(event, each) for each in _matching(owner)])
 
 
 def by_loop(owner: Any) -> None:
-    """This will accept an event as the ORM does it plainly."""
+    """Accept an event as the ORM does it plainly."""
     with transaction.atomic():
         event = _event(owner)
         for each in _matching(owner):
@@ -255,7 +255,7 @@ ACCEPT = {"one statement": in_one_statement, "bulk_create": by_bulk_create, "ORM
 
 
 def many_endpoints(count: int) -> dict[str, Any]:
-    """This will make very many endpoints of one organization."""
+    """Make very many endpoints of one organization."""
     owner = Organization.objects.get(slug="bench0")
     Endpoint.objects.update(deleted_at=timezone.now())
     rows = [Endpoint(organization=owner, url=f"http://127.0.0.1:9999/{number}") for number in range(count)]
@@ -266,7 +266,7 @@ def many_endpoints(count: int) -> dict[str, Any]:
 
 
 def fan_out_step(events: int) -> dict[str, Any]:
-    """This will accept events for all of them, then finish their deliveries; how long each takes."""
+    """Accept events for all of them, then finish their deliveries; how long each takes."""
     empty()
     owner, accepted = owners()[0], []
     for _event_number in range(events):
@@ -282,7 +282,7 @@ def fan_out_step(events: int) -> dict[str, Any]:
 
 
 def claim_all(threads: int) -> dict[str, Any]:
-    """This will claim and finish everything due in so many threads at once."""
+    """Claim and finish everything due in so many threads at once."""
     taken: list[Any] = []
 
     def work() -> None:

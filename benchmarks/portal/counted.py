@@ -29,7 +29,7 @@ connection_created.connect(_watch, weak=False)
 
 
 def application(environ, start_response):
-    """This will answer as the portal does, and add the header."""
+    """Answer as the portal does, and add the header."""
 
     def start(status, headers, *rest):
         return start_response(status, [*headers, ("X-Statements", str(_ran[0]))], *rest)

@@ -19,7 +19,7 @@ class Trivial(PortalView):
 
     @serves(READ_TRIVIAL, Permission.USERS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        """This will answer."""
+        """Answer."""
         return Response(TRIVIAL)
 
 

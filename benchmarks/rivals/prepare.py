@@ -23,7 +23,7 @@ PEOPLE = 20
 
 
 def headers_of(user: User) -> dict[str, dict[str, str]]:
-    """This will make a credential for each rival whose package is there."""
+    """Make a credential for each rival whose package is there."""
     token = {"Authorization": f"Token {Token.objects.create(user=user).key}"}
     found: dict[str, dict[str, str]] = {"bare": {}, "token": token, "usual": token}
     if HAS_API_KEY:

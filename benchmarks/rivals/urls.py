@@ -56,7 +56,7 @@ class Usual(Token):
     throttle_classes = [PerMinute, PerHour]
 
     def dispatch(self, request, *args, **kwargs):
-        """This will answer and write the row."""
+        """Answer and write the row."""
         started = time.perf_counter()
         response = super().dispatch(request, *args, **kwargs)
         LogRow.objects.create(
@@ -91,7 +91,7 @@ class Trivial(Door):
     """The view that does nothing."""
 
     def get(self, request):
-        """This will answer."""
+        """Answer."""
         return Response(TRIVIAL)
 
 
@@ -99,7 +99,7 @@ class Users(Door):
     """The list of twenty."""
 
     def get(self, request):
-        """This will list users, oldest first."""
+        """List users, oldest first."""
         return Response(UserSerializer(User.objects.order_by("pk")[:50], many=True).data)
 
 

@@ -42,7 +42,7 @@ TROUBLES = (
 
 
 def times(first: datetime, until: datetime) -> list[datetime]:
-    """This will return when a delivery that always fails was tried up to a moment."""
+    """Return when a delivery that always fails was tried up to a moment."""
     found, at = [], first
     for wait in (*WAITS, 0):
         if at > until:
@@ -54,14 +54,14 @@ def times(first: datetime, until: datetime) -> list[datetime]:
 
 
 def next_time(last: datetime, count: int) -> datetime:
-    """This will return when the next attempt after so many is planned."""
+    """Return when the next attempt after so many is planned."""
     return last + timedelta(seconds=WAITS[count - 1])
 
 
 def write(
     rng: random.Random, built: Built, delivery: Delivery, event: Event, number: int, at: datetime, answer: Answer
 ) -> Attempt:
-    """This will return the record of one attempt, signed as it would have been."""
+    """Return the record of one attempt, signed as it would have been."""
     took = max(1, round(answer.milliseconds * rng.uniform(0.7, 1.6))) if answer.error != "timed_out" else 15000
     body = (event.body or "").encode()
     signed = sign([secret_bytes(built.secret)], event.public_id, int(at.timestamp()), body)

@@ -58,7 +58,7 @@ USES = {
 
 
 def place(rng: random.Random, keys: list[Made], now: datetime) -> int:
-    """This will store the calls of every key that was ever used, and return how many there are."""
+    """Store the calls of every key that was ever used, and return how many there are."""
     calls = [call for made in keys if made.plan.name in USES for call in _calls_of(rng, made, now)]
     calls.sort(key=lambda call: call.id)
     for start in range(0, len(calls), CHUNK):

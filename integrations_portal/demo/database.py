@@ -14,5 +14,5 @@ def migrate() -> None:
 
 
 def is_seeded() -> bool:
-    """This will tell whether the past has been written: all of it was, or none."""
+    """Tell whether the past has been written: all of it was, or none."""
     return Organization.objects.filter(slug=ACME).exists()

@@ -46,7 +46,7 @@ class Story(NamedTuple):
 
 
 def place(rng: random.Random, town: Town, endpoints: list[Built], now: datetime) -> None:
-    """This will store events, deliveries and attempts."""
+    """Store events, deliveries and attempts."""
     events: list[Event] = []
     deliveries: list[Delivery] = []
     tries: list[Attempt] = []

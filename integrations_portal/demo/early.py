@@ -33,7 +33,7 @@ def start(port: int) -> None:
 
 
 def start_web(port: int) -> None:
-    """This will start the web server."""
+    """Start the web server."""
     words = ["-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port), "--workers", "1"]
     words += ["--blocking-threads", "4", "--http", "1", "--workers-kill-timeout", "1", "--no-ws"]
     words += ["--log-level", "warning", "--log-config", "integrations_portal/granian.json"]
@@ -42,19 +42,19 @@ def start_web(port: int) -> None:
 
 
 def environment() -> dict[str, str]:
-    """This will return what the demo's processes run in."""
+    """Return what the demo's processes run in."""
     return {"LOG_LEVEL": "WARNING", **os.environ, "PYTHONUNBUFFERED": "1"}
 
 
 def fingerprint() -> str:
-    """This will return a digest of every migration's name, ours and, by the lock, those of the libraries."""
+    """Return a digest of every migration's name, ours and, by the lock, those of the libraries."""
     names = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("apps/*/migrations/*.py"))
     lock = (ROOT / "requirements" / "base.txt").read_bytes()
     return hashlib.sha256("\n".join((sys.version, *names)).encode() + lock).hexdigest()
 
 
 def is_current() -> bool:
-    """This will tell whether the database was migrated by this very code."""
+    """Tell whether the database was migrated by this very code."""
     try:
         return MARK.read_text(encoding="ascii") == fingerprint()
     except OSError:
@@ -62,7 +62,7 @@ def is_current() -> bool:
 
 
 def note_schema() -> None:
-    """This will remember that the database is up to date and filled."""
+    """Remember that the database is up to date and filled."""
     MARK.write_text(fingerprint(), encoding="ascii")
 
 

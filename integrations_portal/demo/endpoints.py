@@ -61,7 +61,7 @@ class Built:
 
 
 def build(ledger: Ledger, town: Town, port: int, now: datetime) -> list[Built]:
-    """This will make the endpoints with their secrets; what stands at the built-in receiver shares one."""
+    """Make the endpoints with their secrets; what stands at the built-in receiver shares one."""
     shared = new_secret()
     found = []
     for plan in PLANS:

@@ -71,7 +71,7 @@ class Made:
 
 
 def cut(ledger: Ledger, town: Town, now: datetime) -> list[Made]:
-    """This will make the keys; their texts are thrown away, so that nobody can ever use them."""
+    """Make the keys; their texts are thrown away, so that nobody can ever use them."""
     types = {kind.name: kind for kind in KeyType.objects.all()}
     made: dict[str, ApiKey] = {}
     found: list[Made] = []

@@ -24,7 +24,7 @@ class Ledger:
         target: tuple[str, str, str],
         changes: dict[str, list[Any]] | None = None,
     ) -> None:
-        """This will add one change; ``target`` is its kind, public id and label."""
+        """Add one change; ``target`` is its kind, public id and label."""
         require_known(action)
         kind, public_id, label = target
         self._entries.append(
@@ -46,6 +46,6 @@ class Ledger:
         )
 
     def write(self) -> None:
-        """This will insert every entry, oldest first."""
+        """Insert every entry, oldest first."""
         AuditEntry.objects.bulk_create(sorted(self._entries, key=lambda entry: entry.pk), batch_size=50)
         self._entries.clear()

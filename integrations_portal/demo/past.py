@@ -18,7 +18,7 @@ STEADY = (1,) * 24
 
 @contextmanager
 def own_times(*models: type[Model]) -> Iterator[None]:
-    """This will let rows of these models keep the times that they are given, where else "now" would be written."""
+    """Let rows of these models keep the times that they are given, where else "now" would be written."""
     fields = [
         field
         for model in models
@@ -43,7 +43,7 @@ def moments(
     until: datetime,
     shape: tuple[int, ...] = BUSINESS,
 ) -> list[datetime]:
-    """This will return moments of the last thirty days between two times, oldest first, as the shape of a day says."""
+    """Return moments of the last thirty days between two times, oldest first, as the shape of a day says."""
     found: list[datetime] = []
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     for back in range(DAYS - 1, -1, -1):

@@ -53,7 +53,7 @@ class Town:
 
 
 def logins() -> list[dict[str, str]]:
-    """This will return who can sign in, and how."""
+    """Return who can sign in, and how."""
     return [
         {"email": each.email, "password": PASSWORD, "role": str(each.role), "organization": each.organization}
         for each in CAST
@@ -61,7 +61,7 @@ def logins() -> list[dict[str, str]]:
 
 
 def settle(ledger: Ledger, rng: random.Random, now: datetime) -> Town:
-    """This will make the organizations and accounts, with their part of the audit log."""
+    """Make the organizations and accounts, with their part of the audit log."""
     founded = now - timedelta(days=FOUNDED_DAYS_AGO)
     organizations = {slug: _found(slug, name, founded) for slug, name in ORGANIZATIONS.items()}
     organizations[PLATFORM_SLUG] = Organization.objects.get(slug=PLATFORM_SLUG)

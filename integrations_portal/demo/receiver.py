@@ -13,13 +13,13 @@ LOCAL = {RECEIVER: (1, "/hook"), WAREHOUSE: (1, "/warehouse"), NOBODY: (2, "/erp
 
 
 def local_url(description: str, port: int) -> str:
-    """This will return the address of one of these endpoints, for the portal's port."""
+    """Return the address of one of these endpoints, for the portal's port."""
     offset, path = LOCAL[description]
     return f"{HERE}{port + offset}{path}"
 
 
 def follow_port(port: int) -> None:
-    """This will move the endpoints to where they are at this start; those that somebody else made stay."""
+    """Move the endpoints to where they are at this start; those that somebody else made stay."""
     for description in LOCAL:
         url = local_url(description, port)
         rows = Endpoint.objects.existing().filter(description=description, url__startswith=HERE).exclude(url=url)
@@ -29,7 +29,7 @@ def follow_port(port: int) -> None:
 
 
 def receiver_secrets(port: int) -> list[str]:
-    """This will return what the built-in receiver verifies with: the secrets of all endpoints that stand there."""
+    """Return what the built-in receiver verifies with: the secrets of all endpoints that stand there."""
     there = f"{HERE}{port + 1}/"
     rows = EndpointSecret.objects.filter(endpoint__url__startswith=there, endpoint__deleted_at=None).order_by("pk")
     return list(dict.fromkeys(row.secret for row in rows))

@@ -22,7 +22,7 @@ SYSTEMS = {Platform.IOS: ("18.6", "26.0", "26.1"), Platform.WEB: ("Chrome 140", 
 
 
 def cut(ledger: Ledger, rng: random.Random, town: Town, now: datetime) -> None:
-    """This will make the keys and their devices; texts and tokens are thrown away."""
+    """Make the keys and their devices; texts and tokens are thrown away."""
     maker = town.actors["Ada"]
     organization = town.organizations["acme"]
     for name, platform, app_id, origins, days, active, freed in PLANS:

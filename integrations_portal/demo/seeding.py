@@ -22,7 +22,7 @@ SEED = 2026  # the same past for everybody, apart from its ids
 
 
 def seed(port: int) -> None:
-    """This will write two organizations and their last thirty days, in one transaction."""
+    """Write two organizations and their last thirty days, in one transaction."""
     now, rng, ledger = timezone.now(), random.Random(SEED), Ledger()  # noqa: S311 - a plausible past, not a secret
     with transaction.atomic(), own_times(*DATED):
         town = people.settle(ledger, rng, now)

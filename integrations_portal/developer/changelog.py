@@ -30,7 +30,7 @@ def entries() -> tuple[Block, ...]:
 
 
 def read(text: str) -> list[Block]:
-    """This will return headings, paragraphs and lists: ``kind``, and ``parts`` or ``items`` of parts."""
+    """Return headings, paragraphs and lists: ``kind``, and ``parts`` or ``items`` of parts."""
     blocks: list[Block] = []
     for lines in _groups(text):
         heading = HEADING.fullmatch(lines[0])
@@ -45,7 +45,7 @@ def read(text: str) -> list[Block]:
 
 
 def inline(text: str) -> list[dict[str, str]]:
-    """This will return a text as parts: text, code, strong, or a link to another site."""
+    """Return a text as parts: text, code, strong, or a link to another site."""
     parts, end = [], 0
     for match in INLINE.finditer(text):
         parts.append({"kind": "text", "text": text[end : match.start()]})

@@ -48,7 +48,7 @@ def rate_limits(request: HttpRequest) -> HttpResponse:
 
 
 def example_headers() -> str:
-    """This will return the headers of a first call under the portal's own defaults, made by what makes them."""
+    """Return the headers of a first call under the portal's own defaults, made by what makes them."""
     found = windows("", UUID(int=0), (None, None), (None, None), None)
     states = [WindowState(window, window.limit - 1, float(window.seconds)) for window in found]
     return "\n".join(f"{name}: {value}" for name, value in limits.headers(states).items())

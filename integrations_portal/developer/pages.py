@@ -18,7 +18,7 @@ from integrations_portal.developer.readers import page, reader_of
 
 
 def start(request: HttpRequest) -> HttpResponse:
-    """M53: open settings, generate, add the header; then a call, an event, and a webhook that was verified."""
+    """Open settings, generate, add the header; then a call, an event, and a webhook that was verified."""
     reader = reader_of(request)
     context = {
         "may_make_keys": reader.actor is None or reader.actor.can(Permission.API_KEYS_WRITE),

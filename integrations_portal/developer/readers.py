@@ -44,12 +44,12 @@ class Reader:
         return self.organization.slug if self.organization is not None else ""
 
     def to(self, name: str, *more: str) -> str:
-        """This will return a page of the organization: of the one last used where it is not known."""
+        """Return a page of the organization: of the one last used where it is not known."""
         return reverse(name, args=[self.slug, *more]) if self.slug else reverse("landing")
 
 
 def reader_of(request: HttpRequest) -> Reader:
-    """This will find the organization that a page is shown for.
+    """Find the organization that a page is shown for.
 
     ``?organization=<slug>``, else the one last used, else the only one. An organization of others is ignored, exactly
     as one that does not exist.
@@ -70,7 +70,7 @@ def reader_of(request: HttpRequest) -> Reader:
 
 
 def page(request: HttpRequest, name: str, context: dict[str, Any], reader: Reader | None = None) -> HttpResponse:
-    """This will show a developer page with the navigation over all of them."""
+    """Show a developer page with the navigation over all of them."""
     who = reader or reader_of(request)
     frame = {
         "reader": who,

@@ -52,7 +52,7 @@ class Served(NamedTuple):
 
 
 def served(routes: list[Any]) -> Iterator[Served]:
-    """This will return every operation of the API, path by path."""
+    """Return every operation of the API, path by path."""
     for route in routes:
         view, path = route.callback.view_class, route.callback.view_initkwargs["route"]
         for method in METHODS:

@@ -13,7 +13,7 @@ from apps.webhooks.serializers import AnyObject, Headers
 
 
 def body_schema(serializer: StrictSerializer) -> Schema:
-    """This will describe the object that a serializer takes; fields that it does not know are refused."""
+    """Describe the object that a serializer takes; fields that it does not know are refused."""
     fields = {name: each for name, each in serializer.fields.items() if not each.read_only}
     schema: Schema = {
         "type": "object",
@@ -29,7 +29,7 @@ def body_schema(serializer: StrictSerializer) -> Schema:
 
 
 def field_schema(field: serializers.Field[Any, Any, Any, Any]) -> Schema:
-    """This will describe what one field takes; a kind of field that is unknown here raises TypeError."""
+    """Describe what one field takes; a kind of field that is unknown here raises TypeError."""
     schema = _plain(field)
     default = field.default
     if default is not serializers.empty:

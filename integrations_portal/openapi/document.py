@@ -65,7 +65,7 @@ class Shared:
         self.responses: dict[str, Schema] = {}
 
     def refusal(self, status: int, codes: list[str], headers: list[str]) -> str:
-        """This will return the name under which an error answer with these codes and headers is kept."""
+        """Return the name under which an error answer with these codes and headers is kept."""
         answer = _refusal(codes, headers)
         for number in count(1):
             name = f"Error{status}" if number == 1 else f"Error{status}_{number}"
@@ -85,7 +85,7 @@ def _refusal(codes: list[str], headers: list[str]) -> Schema:
 
 
 def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> dict[str, Any]:
-    """This will return the document for these routes of ``/v1`` and these event types."""
+    """Return the document for these routes of ``/v1`` and these event types."""
     shared = Shared()
     paths: dict[str, Any] = {}
     for route in routes:
@@ -112,7 +112,7 @@ def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> 
 
 
 def scopes_of(view: type[PortalView], operation: Operation) -> list[str]:
-    """This will name the scopes any one of which is enough; none: any key will do."""
+    """Name the scopes any one of which is enough; none: any key will do."""
     return [*map(str, operation.needs), ADMIN] if operation.needs and view.callers else []
 
 

@@ -71,7 +71,7 @@ PARAMETERS |= {
 
 
 def answer_headers(view: type[PortalView], operation: Operation, status: int) -> list[str]:
-    """This will name the headers that an answer of this status may carry."""
+    """Name the headers that an answer of this status may carry."""
     found = ["X-Request-ID"]
     if view.callers and status != 401:
         found += LIMITS
@@ -104,7 +104,7 @@ def _of_success(operation: Operation) -> list[str]:
 
 
 def shared_parameters(operation: Operation) -> list[Schema]:
-    """This will refer to the parameters that an operation has in common with others."""
+    """Refer to the parameters that an operation has in common with others."""
     names = list(PAGE_PARAMETERS[operation.paging]) if operation.paging else []
     if operation.idempotent:
         names.append("Idempotency-Key")

@@ -27,12 +27,12 @@ ANSWERS = {
 
 
 def webhooks(event_types: Iterable[EventType]) -> dict[str, Any]:
-    """This will describe each type, in an order that no database's language changes."""
+    """Describe each type, in an order that no database's language changes."""
     return {each.name: webhook(each) for each in sorted(event_types, key=lambda each: each.name)}
 
 
 def webhook(event_type: EventType) -> dict[str, Any]:
-    """This will describe the request that carries an event of this type to a receiver."""
+    """Describe the request that carries an event of this type to a receiver."""
     found: dict[str, Any] = {
         "operationId": f"receive.{event_type.name}",
         "summary": event_type.description,

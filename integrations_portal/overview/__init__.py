@@ -20,7 +20,7 @@ Part = TypeVar("Part")
 
 @org_page(nav="overview")
 def overview(request: PortalRequest) -> HttpResponse:
-    """This will show the overview; ``?attention=all`` shows everything that needs somebody, as far as it is counted."""
+    """Show the overview; ``?attention=all`` shows everything that needs somebody, as far as it is counted."""
     actor, slug = request.actor, request.organization.slug
     needs = _part(lambda: attention.found(actor, slug))
     is_whole = request.GET.get("attention") == "all"

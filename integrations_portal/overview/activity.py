@@ -13,7 +13,7 @@ BY_THE_HOUR = ("audit.calls_digest", "audit.attempts_digest", "audit.events_dige
 
 
 def newest(actor: Actor) -> list[dict[str, Any]]:
-    """This will return who did what and when, newest first; nothing for whom the audit log is closed."""
+    """Return who did what and when, newest first; nothing for whom the audit log is closed."""
     if not actor.can(Permission.AUDIT_READ):
         return []
     rows = AuditEntry.objects.for_actor(actor).exclude(action__in=BY_THE_HOUR).order_by("-pk")[:SHOWN]

@@ -42,7 +42,7 @@ Item = dict[str, Any]
 
 
 def found(actor: Actor, slug: str) -> list[Item]:
-    """This will return what needs somebody, the worst first, at most so many of each kind."""
+    """Return what needs somebody, the worst first, at most so many of each kind."""
     items = [*_endpoints(actor, slug), *_keys(actor, slug), *_notices(actor, slug)]
     return sorted(items, key=lambda item: ORDER.get(item["severity"], 2))
 

@@ -20,7 +20,7 @@ Pair = tuple[int, int]
 
 
 def stats(actor: Actor, slug: str) -> list[dict[str, Any]]:
-    """This will return the four figures, each with its hours; nothing where nothing has happened."""
+    """Return the four figures, each with its hours; nothing where nothing has happened."""
     calls = hourly_totals(cast(UUID, actor.organization_id)) if actor.can(Permission.USAGE_READ) else []
     attempts = summaries.hours_24h(actor) if actor.can(Permission.WEBHOOKS_READ) else []
     if not any(map(sum, (*calls, *attempts))):
@@ -77,5 +77,5 @@ def _slowest(found: summaries.Slowest, slug: str) -> dict[str, Any]:
 
 
 def balance_of(actor: Actor) -> DeliveryBalance | None:
-    """This will return where all accepted deliveries are, as last counted."""
+    """Return where all accepted deliveries are, as last counted."""
     return balance.last_counted(actor) if actor.can(Permission.WEBHOOKS_READ) else None

@@ -19,7 +19,7 @@ Step = dict[str, Any]
 
 
 def made(actor: Actor, slug: str) -> list[Step]:
-    """This will return the five steps; the button of each is for who may take it."""
+    """Return the five steps; the button of each is for who may take it."""
     return [*_calling(actor, slug), *_receiving(actor, slug)]
 
 

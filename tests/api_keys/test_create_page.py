@@ -1,4 +1,4 @@
-"""S3: a key in two steps; what the second one offers, refuses and keeps."""
+"""A key in two steps; what the second one offers, refuses and keeps."""
 
 import re
 

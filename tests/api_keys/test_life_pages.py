@@ -1,4 +1,4 @@
-"""S5 and S6: a key's page in every state, and the pages that bring it into another."""
+"""A key's page in every state, and the pages that bring it into another."""
 
 from datetime import timedelta
 from functools import partial

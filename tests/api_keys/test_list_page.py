@@ -1,4 +1,4 @@
-"""S2: what the list shows, finds and leaves out."""
+"""What the list shows, finds and leaves out."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""S2 to S6 in the browser: list, creation with its one reveal, detail, revocation."""
+"""In the browser: list, creation with its one reveal, detail, revocation."""
 
 import html
 import re

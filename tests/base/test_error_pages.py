@@ -1,4 +1,4 @@
-"""The pages of refusals and faults (S18): the right status, the right language, what to do next, and nothing else."""
+"""The pages of refusals and faults: the right status, the right language, what to do next, and nothing else."""
 
 import html
 import re

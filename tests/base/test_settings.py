@@ -1,4 +1,4 @@
-"""A wrong setting stops the start with a sentence that names it; a right one is read (M26).
+"""A wrong setting stops the start with a sentence that names it; a right one is read.
 
 The settings file is run anew for each case, in a process beside the tests whose environment holds nothing else.
 """

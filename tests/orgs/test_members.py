@@ -1,4 +1,4 @@
-"""S15: who may make whom what, remove whom, and what becomes of a member who goes."""
+"""Who may make whom what, remove whom, and what becomes of a member who goes."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""``POST /v1/users/batch``: each user judged as ``POST /v1/users`` would, one bad one undoes no other (M27)."""
+"""``POST /v1/users/batch``: each user judged as ``POST /v1/users`` would, one bad one undoes no other."""
 
 import time
 from collections import Counter

@@ -1,4 +1,4 @@
-"""S1: what stands on the overview, for whom, and that one part's trouble is not the page's."""
+"""What stands on the overview, for whom, and that one part's trouble is not the page's."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""S13 in the browser: lists, creation with its one reveal, a key's page with its devices, and who sees what."""
+"""In the browser: lists, creation with its one reveal, a key's page with its devices, and who sees what."""
 
 import re
 

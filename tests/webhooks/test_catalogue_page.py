@@ -1,4 +1,4 @@
-"""S12: types, their fields and samples, subscribing an endpoint and sending an example."""
+"""Types, their fields and samples, subscribing an endpoint and sending an example."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""S8: an endpoint is added, checked before, and changed afterwards."""
+"""An endpoint is added, checked before, and changed afterwards."""
 
 import html
 import json

@@ -1,4 +1,4 @@
-"""S7 and S9: what the list and the page of an endpoint say in each of its states, and its secrets."""
+"""What the list and the page of an endpoint say in each of its states, and its secrets."""
 
 import re
 from datetime import timedelta

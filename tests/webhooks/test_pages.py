@@ -1,4 +1,4 @@
-"""S7 to S10 and S12 in the browser."""
+"""In the browser."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""S11: counted first, then a job with a page of its own."""
+"""Counted first, then a job with a page of its own."""
 
 import pytest
 from django.utils import timezone

@@ -20,14 +20,14 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def check_maker(actor: Actor, scopes: Iterable[str]) -> None:
-    """This will raise Forbidden where the maker lacks a scope that the key is to hold."""
+    """Raise Forbidden where the maker lacks a scope that the key is to hold."""
     missing = [scope for scope in scopes if not actor.may_give(scope)]
     if missing:
         raise Forbidden(_("You cannot give what you do not have: %(scopes)s.") % {"scopes": ", ".join(missing)})
 
 
 def check_maker_type(actor: Actor, kind: KeyType) -> None:
-    """This will raise Forbidden where the type may hold a scope that the making key's type may not."""
+    """Raise Forbidden where the type may hold a scope that the making key's type may not."""
     catalogue = frozenset(Scope.objects.values_list("name", flat=True))
     own = KeyType.objects.get(name=actor.bounds.key_type) if actor.bounds else kind
     if kind.holdable(catalogue) - own.holdable(catalogue):
@@ -35,7 +35,7 @@ def check_maker_type(actor: Actor, kind: KeyType) -> None:
 
 
 def within_expiry(actor: Actor, expires_at: datetime | None, asked: Lifetime | None) -> datetime | None:
-    """This will cut the lifetime to the making key's; asking for a longer one is Forbidden."""
+    """Cut the lifetime to the making key's; asking for a longer one is Forbidden."""
     ends = actor.bounds.expires_at if actor.bounds else None
     if ends is None:
         return expires_at
@@ -48,7 +48,7 @@ def within_expiry(actor: Actor, expires_at: datetime | None, asked: Lifetime | N
 
 
 def within_networks(actor: Actor, networks: list[str] | None) -> list[str] | None:
-    """This will hand the making key's networks on; asking for others is Forbidden."""
+    """Hand the making key's networks on; asking for others is Forbidden."""
     own = _networks_of(actor)
     if not own:
         return networks
@@ -81,7 +81,7 @@ def _size(network: Network) -> int:
 
 
 def cut_settings(actor: Actor, key: ApiKey) -> dict[str, Any]:
-    """This will return the settings of a rotated key that differ from the old one's, as the making key has less.
+    """Return the settings of a rotated key that differ from the old one's, as the making key has less.
 
     Raises Forbidden where no network is left.
     """
@@ -100,7 +100,7 @@ def cut_settings(actor: Actor, key: ApiKey) -> dict[str, Any]:
 def within_limits(
     actor: Actor, kind: KeyType, figures: dict[str, int | None], asked: dict[str, int | None]
 ) -> dict[str, int | None]:
-    """This will cut the limits to the making key's; asking for more is Forbidden."""
+    """Cut the limits to the making key's; asking for more is Forbidden."""
     own = actor.bounds.limits if actor.bounds else {}
     for name in WINDOWS:
         most = own.get(name)

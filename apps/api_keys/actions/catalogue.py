@@ -27,7 +27,7 @@ Changes = dict[str, list[Any]]
 
 @transaction.atomic
 def save_key_type(*, actor: Actor, row: KeyType, changes: Changes) -> KeyType:
-    """This will add a type, or change what keys of it may do; ``changes`` maps each changed field to [old, new]."""
+    """Add a type, or change what keys of it may do; ``changes`` maps each changed field to [old, new]."""
     _require_operator(actor)
     check_type_name(row.name)
     check_lifetimes(row.default_days, row.longest_days)
@@ -39,7 +39,7 @@ def save_key_type(*, actor: Actor, row: KeyType, changes: Changes) -> KeyType:
 
 @transaction.atomic
 def delete_key_type(*, actor: Actor, row: KeyType) -> None:
-    """This will delete a type that no key was ever made by, or raise Conflict with what to do instead."""
+    """Delete a type that no key was ever made by, or raise Conflict with what to do instead."""
     _require_operator(actor)
     if row.is_builtin:
         raise Conflict(_("This type comes with the portal. Untick “may be made” to end its use."))
@@ -52,7 +52,7 @@ def delete_key_type(*, actor: Actor, row: KeyType) -> None:
 
 @transaction.atomic
 def save_scope(*, actor: Actor, row: Scope, changes: Changes) -> Scope:
-    """This will add a scope, or change its words."""
+    """Add a scope, or change its words."""
     _require_operator(actor)
     check_scope_name(row.name)
     done = _save(row, changes, fixed=("name", "is_builtin"))
@@ -63,7 +63,7 @@ def save_scope(*, actor: Actor, row: Scope, changes: Changes) -> Scope:
 
 @transaction.atomic
 def delete_scope(*, actor: Actor, row: Scope) -> None:
-    """This will delete a scope that nothing names, or raise Conflict saying what does."""
+    """Delete a scope that nothing names, or raise Conflict saying what does."""
     _require_operator(actor)
     if row.is_builtin:
         raise Conflict(_("This scope comes with the portal. Switch it off for an organization in its package."))
@@ -84,7 +84,7 @@ def delete_scope(*, actor: Actor, row: Scope) -> None:
 
 @transaction.atomic
 def save_package(*, actor: Actor, row: Package, changes: Changes) -> Package:
-    """This will switch types and scopes off for one organization, or on again; it stands in that organization's log."""
+    """Switch types and scopes off for one organization, or on again; it stands in that organization's log."""
     _require_operator(actor)
     done = _save(row, changes, fixed=("organization",))
     _record(actor, row, f"package.{done}", changes, organization_id=row.pk)
@@ -93,13 +93,13 @@ def save_package(*, actor: Actor, row: Package, changes: Changes) -> Package:
 
 
 def check_type_name(name: str) -> None:
-    """This will raise Invalid unless the name is one that the API can carry."""
+    """Raise Invalid unless the name is one that the API can carry."""
     if not TYPE_NAME.fullmatch(name):
         raise Invalid.field("name", _("Use lower-case letters, digits and underscores, such as field_agent."))
 
 
 def check_scope_name(name: str) -> None:
-    """This will take ``resource:action`` and refuse the words that only people's roles may hold."""
+    """Take ``resource:action`` and refuse the words that only people's roles may hold."""
     if not SCOPE_NAME.fullmatch(name):
         raise Invalid.field("name", _("Write it as resource:action, such as orders:read."))
     if name in NOT_SCOPES:
@@ -107,7 +107,7 @@ def check_scope_name(name: str) -> None:
 
 
 def check_lifetimes(usual: int | None, longest: int | None) -> None:
-    """This will raise Invalid for a lifetime of no days, of more than ten years, or a usual one above the longest."""
+    """Raise Invalid for a lifetime of no days, of more than ten years, or a usual one above the longest."""
     for name, days in (("default_days", usual), ("longest_days", longest)):
         if days is not None and not 1 <= days <= MAX_DAYS:
             raise Invalid.field(name, _("Give a number of days from 1 to %(most)s.") % {"most": MAX_DAYS})

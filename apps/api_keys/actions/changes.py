@@ -29,7 +29,7 @@ def update_key(
     allowed_networks: Iterable[str] | None = None,
     limits: dict[str, int | None] | None = None,
 ) -> ApiKey:
-    """This will change what is given (None: stays) and record old and new; scopes can only become fewer.
+    """Change what is given (None: stays) and record old and new; scopes can only become fewer.
 
     ``limits`` maps a window to calls, None for the type's own figure. Raises Conflict for a key that has ended,
     Forbidden where the actor lacks a scope of the key or, being a key itself, gives more than it has.
@@ -72,7 +72,7 @@ def _save(actor: Actor, key: ApiKey, asked: dict[str, Any]) -> None:
 def rotate_key(
     *, actor: Actor, key_id: str, expected: Expected = ANY_VERSION, overlap_seconds: int = DAY_SECONDS
 ) -> tuple[ApiKey, str]:
-    """This will replace a key by one with the same settings, returned with its text, once; the old one ends later.
+    """Replace a key by one with the same settings, returned with its text, once; the old one ends later.
 
     ``overlap_seconds``: 0 (at once) to 30 days, and never past the old key's own end. The new key lives as long as the
     old one was made to, counted from now, within what its type and the organization allow; made by a key, it gets no
@@ -112,7 +112,7 @@ def rotate_key(
 
 
 def expiry_of_successor(key: ApiKey) -> datetime | None:
-    """This will return when a successor made now ends: as long a life as the old key's, within what may be here.
+    """Return when a successor made now ends: as long a life as the old key's, within what may be here.
 
     That is what the type and the organization's settings allow, for the vendor too: nobody asked for more.
     """

@@ -28,7 +28,7 @@ def create_key(
     allowed_networks: Iterable[str] | None = None,
     limits: dict[str, int | None] | None = None,
 ) -> tuple[ApiKey, str]:
-    """This will make a key and return it with its text, once.
+    """Make a key and return it with its text, once.
 
     A scope unknown or outside the type is judged first (Invalid), then whether the maker has what it gives and the
     organization's package holds it (Forbidden), then the cap of live keys of the type (Conflict

@@ -9,7 +9,7 @@ from apps.base.errors import Conflict
 
 
 def check_key_quota(actor: Actor, kind: KeyType) -> None:
-    """This will raise Conflict where the type's cap of live keys is reached.
+    """Raise Conflict where the type's cap of live keys is reached.
 
     The organization's row is locked until the commit, so that simultaneous makers count one after the other (on
     SQLite the transaction itself is exclusive, for it begins IMMEDIATE).
@@ -23,7 +23,7 @@ def check_key_quota(actor: Actor, kind: KeyType) -> None:
 
 
 def lock_organization(actor: Actor) -> None:
-    """This will hold the organization's row until the transaction ends, where the database has row locks."""
+    """Hold the organization's row until the transaction ends, where the database has row locks."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1 FROM orgs_organization WHERE id = %s FOR NO KEY UPDATE", [actor.organization_id])

@@ -36,7 +36,7 @@ def types_of(actor: Actor) -> QuerySet[KeyType]:
 
 
 def check_scopes(kind: KeyType, scopes: Iterable[str]) -> list[str]:
-    """This will return the scopes in the catalogue's order; ``admin`` stands alone, as it grants the rest."""
+    """Return the scopes in the catalogue's order; ``admin`` stands alone, as it grants the rest."""
     wanted = set(scopes)
     catalogue = list(Scope.objects.values_list("name", flat=True))
     holdable = kind.holdable(frozenset(catalogue))
@@ -48,7 +48,7 @@ def check_scopes(kind: KeyType, scopes: Iterable[str]) -> list[str]:
 
 
 def check_subject(kind: KeyType, subject: str) -> str:
-    """This will return the subject without surrounding space: demanded where the type needs one, refused elsewhere."""
+    """Return the subject without surrounding space: demanded where the type needs one, refused elsewhere."""
     subject = subject.strip()
     if kind.needs_subject and not subject:
         raise Invalid.field("subject", _("A key of this type needs a subject: your reference of the client."))
@@ -61,7 +61,7 @@ def check_subject(kind: KeyType, subject: str) -> str:
 
 
 def longest_days(kind: KeyType, organization_id: uuid.UUID | None) -> int | None:
-    """This will return how long keys of the type live at most here: as the type says, or the organization's settings.
+    """Return how long keys of the type live at most here: as the type says, or the organization's settings.
 
     None: for ever.
     """
@@ -70,7 +70,7 @@ def longest_days(kind: KeyType, organization_id: uuid.UUID | None) -> int | None
 
 
 def check_lifetime(actor: Actor, kind: KeyType, lifetime: Lifetime) -> datetime | None:
-    """This will return when the key ends (None: never), within what the type and the organization's settings allow.
+    """Return when the key ends (None: never), within what the type and the organization's settings allow.
 
     What is not asked for is cut to that. The vendor may ask for more than the organization's settings, as of limits.
     """
@@ -94,7 +94,7 @@ def check_lifetime(actor: Actor, kind: KeyType, lifetime: Lifetime) -> datetime 
 
 
 def check_limits(kind: KeyType, limits: dict[str, int | None], actor: Actor) -> dict[str, int | None]:
-    """This will return own figures per window (None: the type's); more than the type's is the operator's to give."""
+    """Return own figures per window (None: the type's); more than the type's is the operator's to give."""
     figures: dict[str, int | None] = {}
     is_vendor = actor.kind in VENDOR
     for name in WINDOWS:
@@ -108,7 +108,7 @@ def check_limits(kind: KeyType, limits: dict[str, int | None], actor: Actor) -> 
 
 
 def check_type_may_be_made(actor: Actor, kind: KeyType) -> None:
-    """This will raise Forbidden where keys of this type are for somebody else to make, or switched off here."""
+    """Raise Forbidden where keys of this type are for somebody else to make, or switched off here."""
     if kind.made_by == Makers.OPERATORS and actor.kind not in VENDOR:
         raise Forbidden(_("Keys of type %(type)s are made by the vendor's team.") % {"type": kind.name})
     if kind.made_by == Makers.OWNERS and actor.kind not in VENDOR and not _is_owner(actor):
@@ -120,7 +120,7 @@ def _is_owner(actor: Actor) -> bool:
 
 
 def check_package(actor: Actor, kind: KeyType, scopes: Iterable[str] = ()) -> None:
-    """This will raise Forbidden for a type or a scope that an operator switched off for the organization."""
+    """Raise Forbidden for a type or a scope that an operator switched off for the organization."""
     package = Package.objects.filter(pk=actor.organization_id).first()
     if package is None:
         return
@@ -134,7 +134,7 @@ def check_package(actor: Actor, kind: KeyType, scopes: Iterable[str] = ()) -> No
 
 
 def check_fewer(key: ApiKey, scopes: Iterable[str]) -> None:
-    """This will refuse a scope that the key does not hold already, by itself or in a wider one."""
+    """Refuse a scope that the key does not hold already, by itself or in a wider one."""
     more = [scope for scope in scopes if ADMIN not in key.scopes and scope not in expand(key.scopes)]
     if more:
         message = _("A key's scopes can only become fewer, and it does not hold: %(scopes)s. Create another key.")

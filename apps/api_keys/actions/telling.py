@@ -9,12 +9,12 @@ from apps.credentials import lifecycle
 
 
 def hold(actor: Actor, key_id: str) -> ApiKey:
-    """This will return a key of the actor's organization, held until the transaction ends, or raise NotFound."""
+    """Return a key of the actor's organization, held until the transaction ends, or raise NotFound."""
     rows = ApiKey.objects.for_actor(actor).select_related("key_type", "replaces")
     key: ApiKey = lifecycle.locked(rows, key_id)
     return key
 
 
 def announce(key: ApiKey, event_type: str, **more: Any) -> None:
-    """This will publish a webhook event about the key; ``more`` are fields beside those that all of them have."""
+    """Publish a webhook event about the key; ``more`` are fields beside those that all of them have."""
     stories.publish(key, event_type, more)

@@ -32,14 +32,14 @@ SETTLED = timedelta(days=1)
 
 # The periodic job api_keys.announce_expiry (apps.py).
 def announce_expiries(now: datetime | None = None) -> int:
-    """This will announce the step that each key has reached, and return how many were announced."""
+    """Announce the step that each key has reached, and return how many were announced."""
     moment = now or timezone.now()
     return sum(_announce(key, moment) for key in _reached_a_step(moment)[:BATCH])
 
 
 # The periodic job api_keys.remind_of_rotation (apps.py).
 def remind_of_rotation(now: datetime | None = None) -> int:
-    """This will remind, once per key, of those that are 90 days old, and return how many there were."""
+    """Remind, once per key, of those that are 90 days old, and return how many there were."""
     moment = now or timezone.now()
     return sum(_remind(key, moment) for key in _grown_old(moment)[:BATCH])
 
@@ -55,7 +55,7 @@ def step_at(created_at: datetime, expires_at: datetime, now: datetime) -> int | 
 
 
 def days_left(expires_at: datetime, now: datetime) -> int:
-    """This will return the days until the end, a begun one counted whole."""
+    """Return the days until the end, a begun one counted whole."""
     return max(0, math.ceil((expires_at - now) / timedelta(days=1)))
 
 

@@ -61,12 +61,12 @@ class Recent:
 
 
 def window_start(now: datetime) -> datetime:
-    """This will return where the last two hours begin: the start of the hour before the current one."""
+    """Return where the last two hours begin: the start of the hour before the current one."""
     return now.replace(minute=0, second=0, microsecond=0) - HOUR
 
 
 def recent_use(now: datetime) -> dict[uuid.UUID, Recent]:
-    """This will return what each key of an active organization did lately; one query."""
+    """Return what each key of an active organization did lately; one query."""
     rows = UsageHour.objects.filter(hour__gte=window_start(now), organization__status="active")
     rows = rows.exclude(credential_id=NO_CREDENTIAL).order_by()
     counted = rows.values_list("credential_id", "hour", "status_class", "address").annotate(total=Sum("calls"))
@@ -80,27 +80,27 @@ def recent_use(now: datetime) -> dict[uuid.UUID, Recent]:
 
 
 def chunks(ids: Sequence[uuid.UUID]) -> Iterator[Sequence[uuid.UUID]]:
-    """This will cut a list into what one statement takes."""
+    """Cut a list into what one statement takes."""
     return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
 
 
 def known(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, KeyHabit]:
-    """This will return what is known to be usual, by key."""
+    """Return what is known to be usual, by key."""
     return {habit.pk: habit for chunk in chunks(ids) for habit in KeyHabit.objects.filter(pk__in=chunk)}
 
 
 def is_stale(habit: KeyHabit | None, now: datetime, age: timedelta = STALE_AFTER) -> bool:
-    """This will tell whether habits are older than that, or not known at all."""
+    """Tell whether habits are older than that, or not known at all."""
     return habit is None or habit.learned_at <= now - age
 
 
 def habit_of(key: ApiKey) -> KeyHabit | None:
-    """This will return what is known to be usual for a key."""
+    """Return what is known to be usual for a key."""
     return getattr(key, "habit", None)
 
 
 def learn(keys: Sequence[ApiKey], now: datetime) -> dict[uuid.UUID, Counter[str]]:
-    """This will learn the habits of some keys from the hours before the last two, and put them on the keys.
+    """Learn the habits of some keys from the hours before the last two, and put them on the keys.
 
     Networks are taken as known only where nothing was known yet. Returned are the addresses of each key since its
     habits were learned last: with a worker that was away for hours, some of them were never looked at.
@@ -129,7 +129,7 @@ def learn(keys: Sequence[ApiKey], now: datetime) -> dict[uuid.UUID, Counter[str]
 
 
 def remember(key: ApiKey, networks: Iterable[str]) -> None:
-    """This will take networks as known from now on. A second worker that does so too only repeats it."""
+    """Take networks as known from now on. A second worker that does so too only repeats it."""
     habit: KeyHabit = key.habit
     known = [each for each in habit.networks if each not in networks]
     habit.networks = [*known, *networks][-MOST_NETWORKS:]
@@ -155,7 +155,7 @@ def _carried(habit: KeyHabit | None) -> dict[str, Any]:
 
 
 def _addresses(ids: Sequence[uuid.UUID], since: datetime, until: datetime) -> dict[uuid.UUID, dict[str, datetime]]:
-    """This will return the addresses of each key with the last hour of each, the oldest first."""
+    """Return the addresses of each key with the last hour of each, the oldest first."""
     rows = UsageHour.objects.filter(credential_id__in=ids, hour__gte=since, hour__lt=until)
     newest = rows.order_by().values_list("credential_id", "address").annotate(last=Max("hour")).order_by("last")
     found: dict[uuid.UUID, dict[str, datetime]] = defaultdict(dict)

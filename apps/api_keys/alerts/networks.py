@@ -13,7 +13,7 @@ PREFIXES = {4: 24, 6: 48}
 
 @lru_cache(maxsize=10_000)
 def network_of(address: str) -> str | None:
-    """This will return the network that an address belongs to, or None where it is no address."""
+    """Return the network that an address belongs to, or None where it is no address."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -23,12 +23,12 @@ def network_of(address: str) -> str | None:
 
 
 def networks_of(addresses: Iterable[str]) -> list[str]:
-    """This will return the networks of some addresses, without repeats, in their order."""
+    """Return the networks of some addresses, without repeats, in their order."""
     return list(dict.fromkeys(network for address in addresses if (network := network_of(address))))
 
 
 def is_listed(address: str, networks: Iterable[str]) -> bool:
-    """This will tell whether an address lies in one of the networks that were allowed on purpose."""
+    """Tell whether an address lies in one of the networks that were allowed on purpose."""
     ip = ipaddress.ip_address(address)
     ip = getattr(ip, "ipv4_mapped", None) or ip
     return any(ip in ipaddress.ip_network(each) for each in networks)

@@ -30,12 +30,12 @@ FADING = {
 
 
 def describe(key: ApiKey) -> dict[str, Any]:
-    """This will return what every event about a key says of it."""
+    """Return what every event about a key says of it."""
     return {"id": key.public_id, "name": key.name, "type": key.key_type.name, "mask": key.mask}
 
 
 def post(key: ApiKey, kind: str, story: str, *, severity: str, params: dict[str, Any], mail: bool = True) -> bool:
-    """This will post a notice of the key to those who may act, once per story, and tell whether it was new.
+    """Post a notice of the key to those who may act, once per story, and tell whether it was new.
 
     ``story`` starts with one of the words above; what follows tells this story from the next one of its kind.
     """
@@ -66,7 +66,7 @@ def notify_about_others(key: ApiKey, count: int) -> bool:
 
 
 def already_sent(key: ApiKey, story: str) -> bool:
-    """This will tell whether a story of the key was posted before."""
+    """Tell whether a story of the key was posted before."""
     return notices.was_posted(organization_id=key.organization_id, dedupe_key=f"{key.public_id}:{story}")
 
 
@@ -75,13 +75,13 @@ def _shown(value: Any) -> Any:
 
 
 def publish(key: ApiKey, event_type: str, facts: dict[str, Any]) -> None:
-    """This will publish an event about the key, in the transaction of its notice."""
+    """Publish an event about the key, in the transaction of its notice."""
     data = {**describe(key), **facts}
     publishing.publish(organization_id=key.organization_id, event_type=event_type, data=data)
 
 
 def resolve_for(key: ApiKey, *stories: str) -> int:
-    """This will take the key's open notices off the pages: of the named stories, else of all, and count them.
+    """Take the key's open notices off the pages: of the named stories, else of all, and count them.
 
     Called by what ends them: a revocation (all), a rotation (all but ``LEAK``: the old key is public as long as it
     works), a release (``LEAK``).
@@ -92,6 +92,6 @@ def resolve_for(key: ApiKey, *stories: str) -> int:
 
 # The periodic job api_keys.resolve_old_notifications (apps.py).
 def expire_notifications(now: datetime | None = None) -> int:
-    """This will take notices off the pages that have been there long enough."""
+    """Take notices off the pages that have been there long enough."""
     moment = now or timezone.now()
     return sum(notices.resolve_older(kind=kind, before=moment - age) for kind, age in FADING.items())

@@ -58,7 +58,7 @@ class Finding:
 
 # The periodic job api_keys.detect_unusual_use (apps.py).
 def look_at_use(now: datetime | None = None) -> int:
-    """This will compare the last two hours of each key with its habits, and return how many alerts were new."""
+    """Compare the last two hours of each key with its habits, and return how many alerts were new."""
     moment = now or timezone.now()
     recent = habits.recent_use(moment)
     keys = _keys(_worth_a_look(recent, moment), moment)
@@ -70,7 +70,7 @@ def look_at_use(now: datetime | None = None) -> int:
 
 
 def _worth_a_look(recent: Mapping[uuid.UUID, Recent], now: datetime) -> list[uuid.UUID]:
-    """This will clear, by their habits alone, the many keys that do what they always did, and return the others."""
+    """Clear, by their habits alone, the many keys that do what they always did, and return the others."""
     known = habits.known(list(recent))
     stale = [key for key in recent if habits.is_stale(known.get(key), now)]
     striking = {key for key, use in recent.items() if _strikes(known.get(key), use)}
@@ -173,7 +173,7 @@ def _goes_elsewhere(habit: KeyHabit | None, recent: Recent) -> bool:
 
 
 def _new_networks(habit: KeyHabit | None, addresses: Mapping[str, int]) -> dict[str, str]:
-    """This will return networks that a key was not used from before, each with an address of it."""
+    """Return networks that a key was not used from before, each with an address of it."""
     known = set(habit.networks) if habit else set()
     found: dict[str, str] = {}
     for address in sorted(addresses) if habit else ():

@@ -25,7 +25,7 @@ class AccessFields(RequestForm):
     scopes = forms.MultipleChoiceField(label=_("Access"), required=False)
 
     def offer_rights(self, rights: Rights) -> None:
-        """This will set what can be chosen."""
+        """Set what can be chosen."""
         self.rights = rights
         names = [scope.name for scope in rights.scopes]
         self._choices("scopes", [(name, name) for name in (*names, ADMIN)])
@@ -38,7 +38,7 @@ class AccessFields(RequestForm):
         cast(forms.ChoiceField, self.fields[field]).choices = choices
 
     def chosen(self) -> set[str]:
-        """This will return the scopes that are picked in the grid and ticked, as typed or as proposed."""
+        """Return the scopes that are picked in the grid and ticked, as typed or as proposed."""
         if not self.is_bound:
             return set(self.initial.get("scopes", ()))
         levels = {self.data.get(name, "") for name in self.fields if name.startswith("access_")}
@@ -63,7 +63,7 @@ class AccessFields(RequestForm):
         return {"access": access, "client_ip": "" if address == UNKNOWN else address}
 
     def wanted_scopes(self) -> set[str]:
-        """This will return the scopes that the key is to hold."""
+        """Return the scopes that the key is to hold."""
         if self.quick == ADMIN:
             return {ADMIN}
         if self.quick == CHOOSE:

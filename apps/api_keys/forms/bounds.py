@@ -12,7 +12,7 @@ from apps.api_keys.models import KeyType
 
 
 def network_field() -> forms.CharField:
-    """This will return the field for allowed networks, one a line."""
+    """Return the field for allowed networks, one a line."""
     return forms.CharField(
         label=_("Allowed networks"),
         required=False,
@@ -22,12 +22,12 @@ def network_field() -> forms.CharField:
 
 
 def networks_in(text: str) -> list[str]:
-    """This will part what was typed at lines, spaces and commas."""
+    """Part what was typed at lines, spaces and commas."""
     return text.replace(",", "\n").split()
 
 
 def limit_fields(kind: KeyType, own: Mapping[str, int | None] | None = None) -> dict[str, forms.IntegerField]:
-    """This will return a field for each window, for figures below the type's.
+    """Return a field for each window, for figures below the type's.
 
     ``own``: what the key has now; a higher figure or 0 (none), which only an operator gives, may stay.
     """
@@ -47,5 +47,5 @@ def limit_fields(kind: KeyType, own: Mapping[str, int | None] | None = None) -> 
 
 
 def limits_in(values: Mapping[str, Any]) -> dict[str, int | None]:
-    """This will return the figures by window; None for the type's own."""
+    """Return the figures by window; None for the type's own."""
     return {window: values.get(f"limit_{window}") for window in WINDOWS}

@@ -30,7 +30,7 @@ class ChangeKeyForm(AccessFields, KeyChangeForm):
         self.order_fields(["name", "access", "scopes", "networks"])
 
     def for_action(self) -> dict[str, Any]:
-        """This will return what ``actions.update_key`` takes; limits as they are stay unjudged."""
+        """Return what ``actions.update_key`` takes; limits as they are stay unjudged."""
         values = self.cleaned_data
         limits = {name: figure for name, figure in limits_in(values).items() if figure != _limit(self.key, name)}
         return {

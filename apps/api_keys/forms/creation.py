@@ -1,4 +1,4 @@
-"""S3: the second step of making a key, the form of one key type."""
+"""The second step of making a key, the form of one key type."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ class CreateKeyForm(AccessFields, LifetimeForm):
         )
 
     def for_action(self) -> dict[str, Any]:
-        """This will return what ``actions.create_key`` takes."""
+        """Return what ``actions.create_key`` takes."""
         values = self.cleaned_data
         return {
             "name": values["name"],

@@ -14,7 +14,7 @@ from apps.credentials.presenting import facts_of_any_key
 
 
 def facts(key: ApiKey, use: LastUse | None, now: datetime | None = None) -> dict[str, Any]:
-    """This will return what every page says of a key."""
+    """Return what every page says of a key."""
     moment = now or timezone.now()
     return {
         **facts_of_any_key(key, use, moment),
@@ -28,12 +28,12 @@ def facts(key: ApiKey, use: LastUse | None, now: datetime | None = None) -> dict
 
 
 def grouped(number: int) -> str:
-    """This will write a number with the separators of the reader's language."""
+    """Write a number with the separators of the reader's language."""
     return number_format(number, force_grouping=True)
 
 
 def limit_texts(kind: KeyType, minute: int | None = None, hour: int | None = None) -> list[str]:
-    """This will return the limits in words; an empty list where there is none."""
+    """Return the limits in words; an empty list where there is none."""
     found = []
     per_minute, per_hour = effective("minute", minute, kind.limit_minute), effective("hour", hour, kind.limit_hour)
     if per_minute:

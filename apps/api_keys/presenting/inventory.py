@@ -21,7 +21,7 @@ WORDS: dict[Finding, Promise] = {
 
 
 def finding_tabs(path: str, looked: Sequence[Looked], asked: str) -> list[dict[str, Any]]:
-    """This will return a tab for all live keys and one for each finding, with its count."""
+    """Return a tab for all live keys and one for each finding, with its count."""
     every = {"url": path, "label": _("All live keys"), "count": len(looked), "current": not asked}
     return [
         every,
@@ -38,7 +38,7 @@ def finding_tabs(path: str, looked: Sequence[Looked], asked: str) -> list[dict[s
 
 
 def inventory_row(looked: Looked, now: datetime) -> dict[str, Any]:
-    """This will return what the page says of a key."""
+    """Return what the page says of a key."""
     key = looked.key
     return {
         **facts(key, looked.use, now),

@@ -40,7 +40,7 @@ class Offer:
 
     @classmethod
     def to(cls, actor: Actor) -> "Offer":
-        """This will read the catalogue, the package and the live keys of each type: five queries."""
+        """Read the catalogue, the package and the live keys of each type: five queries."""
         counted = ApiKey.objects.for_actor(actor).live().values("key_type").annotate(count=Count("pk"))
         return cls(
             actor=actor,
@@ -52,7 +52,7 @@ class Offer:
         )
 
     def find(self, name: str) -> KeyType | None:
-        """This will return the type of that name, or None."""
+        """Return the type of that name, or None."""
         return next((kind for kind in self.types if kind.name == name), None)
 
     @property
@@ -66,26 +66,26 @@ class Offer:
         return (self.package or Package()).contact_text
 
     def rights(self, kind: KeyType) -> Rights:
-        """This will return what keys of the type may hold, switched off or not, and what the actor can give them."""
+        """Return what keys of the type may hold, switched off or not, and what the actor can give them."""
         holdable = kind.holdable(frozenset(scope.name for scope in self.scopes))
         givable = frozenset(name for name in holdable - self.off if self.actor.may_give(name))
         return Rights(self.scopes, holdable, givable, self.contact if holdable & self.off else "")
 
     def left(self, kind: KeyType) -> int | None:
-        """This will return how many more keys of the type there may be, or None: any number."""
+        """Return how many more keys of the type there may be, or None: any number."""
         return None if kind.cap is None else max(0, kind.cap - self.used.get(kind.pk, 0))
 
     def longest_days(self, kind: KeyType) -> int | None:
-        """This will return how long keys of the type live at most here, or None: for ever."""
+        """Return how long keys of the type live at most here, or None: for ever."""
         return min((days for days in (self.longest, kind.longest_days) if days is not None), default=None)
 
     def usual_days(self, kind: KeyType) -> int | None:
-        """This will return how long a key of the type lives unless chosen, or None: for ever."""
+        """Return how long a key of the type lives unless chosen, or None: for ever."""
         longest = self.longest_days(kind)
         return min((days for days in (kind.default_days, longest) if days is not None), default=None)
 
     def refusal(self, kind: KeyType) -> Refusal | None:
-        """This will tell why the actor cannot make a key of the type now; the action decides again."""
+        """Tell why the actor cannot make a key of the type now; the action decides again."""
         if self.package and kind.name in self.package.types_off:
             return Refusal(OFF, _("Not part of your package. %(contact)s") % {"contact": self.contact})
         try:
@@ -103,12 +103,12 @@ class Offer:
 
 
 def type_cards(offer: Offer) -> list[dict[str, Any]]:
-    """This will return a card for each type."""
+    """Return a card for each type."""
     return [type_card(offer, kind) for kind in offer.types]
 
 
 def type_card(offer: Offer, kind: KeyType) -> dict[str, Any]:
-    """This will return what the form says of a type before one is made."""
+    """Return what the form says of a type before one is made."""
     refusal = offer.refusal(kind)
     return {
         "value": kind.name,

@@ -16,7 +16,7 @@ from apps.credentials.presenting import count_made, is_recent, life_of
 
 
 def detail(actor: Actor, key: ApiKey) -> dict[str, Any]:
-    """This will return the context of a key's page."""
+    """Return the context of a key's page."""
     use = LastUse.objects.filter(pk=key.pk).first()
     return {
         "key": facts(key, use),
@@ -50,7 +50,7 @@ def _call(call: ApiCall) -> dict[str, Any]:
 
 
 def usage(actor: Actor, key: ApiKey) -> dict[str, Any]:
-    """This will return the figures of the last 24 hours."""
+    """Return the figures of the last 24 hours."""
     hours = hourly_series(actor.organization_id, key.pk, 24)
     total, errors = sum(hour.calls for hour in hours), sum(hour.errors for hour in hours)
     label = ngettext(
@@ -66,7 +66,7 @@ def usage(actor: Actor, key: ApiKey) -> dict[str, Any]:
 
 
 def harm(actor: Actor, key: ApiKey) -> dict[str, Any]:
-    """This will return what ending the key would break."""
+    """Return what ending the key would break."""
     use = LastUse.objects.filter(pk=key.pk).first()
     calls = sum(hour.calls for hour in hourly_series(actor.organization_id, key.pk, 24)) if use else 0
     made = count_made(actor, key.public_id)

@@ -17,7 +17,7 @@ LONGEST_NAME = 100
 
 
 def copy_of(own: Rights, key: ApiKey, kind: KeyType, longest: int | None) -> dict[str, Any]:
-    """This will return the settings of a key, as far as they may still be given; ``longest``: days, None for ever."""
+    """Return the settings of a key, as far as they may still be given; ``longest``: days, None for ever."""
     return {
         "name": (_("Copy of %(name)s") % {"name": key.name})[:LONGEST_NAME],
         "subject": key.subject,
@@ -29,7 +29,7 @@ def copy_of(own: Rights, key: ApiKey, kind: KeyType, longest: int | None) -> dic
 
 
 def rights(own: Rights, scopes: Iterable[str]) -> dict[str, Any]:
-    """This will return the part of the scopes that the type may hold and the actor may give."""
+    """Return the part of the scopes that the type may hold and the actor may give."""
     wanted, givable = set(scopes), own.givable
     if ADMIN in wanted and ADMIN in givable:
         return {"access": ADMIN, "scopes": []}
@@ -39,7 +39,7 @@ def rights(own: Rights, scopes: Iterable[str]) -> dict[str, Any]:
 
 
 def cannot_be_given(own: Rights, scopes: Iterable[str]) -> list[str]:
-    """This will return the scopes of a copied key that its copy cannot have."""
+    """Return the scopes of a copied key that its copy cannot have."""
     return sorted(set(scopes) - own.givable)
 
 

@@ -23,7 +23,7 @@ class Rights:
 
     @classmethod
     def held_by(cls, key: ApiKey) -> "Rights":
-        """This will return what a key holds: all that can be left of it."""
+        """Return what a key holds: all that can be left of it."""
         scopes = list(Scope.objects.all())
         catalogue = frozenset(scope.name for scope in scopes)
         held = key.key_type.holdable(catalogue) if ADMIN in key.scopes else expand(key.scopes) & catalogue
@@ -35,7 +35,7 @@ class Rights:
         return ADMIN in self.holdable
 
     def every(self, level: str) -> list[str]:
-        """This will return all scopes that give reading, or writing with it, as far as they can be given today."""
+        """Return all scopes that give reading, or writing with it, as far as they can be given today."""
         reads = {name for name in self.givable if name.endswith(":read")}
         if level == "read":
             return sorted(reads)
@@ -44,12 +44,12 @@ class Rights:
 
 
 def field_of(resource: str) -> str:
-    """This will return the name of the form's field for a resource."""
+    """Return the name of the form's field for a resource."""
     return f"access_{resource}"
 
 
 def grid(rights: Rights, chosen: Iterable[str]) -> list[dict[str, Any]]:
-    """This will return a line for each resource: none, read or write."""
+    """Return a line for each resource: none, read or write."""
     held = set(chosen)
     groups: dict[str, list[Scope]] = {}
     for scope in rights.scopes:
@@ -83,7 +83,7 @@ def _line(resource: str, scopes: list[Scope], givable: frozenset[str], held: set
 
 
 def single_rights(rights: Rights, chosen: Iterable[str]) -> list[dict[str, Any]]:
-    """This will return the rights that are neither reading nor writing, one tick each."""
+    """Return the rights that are neither reading nor writing, one tick each."""
     held = set(chosen)
     return [
         {

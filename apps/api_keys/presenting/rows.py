@@ -31,7 +31,7 @@ STATUSES = (
 def matching(
     rows: SecretKeyQuerySet[ApiKey], text: str, status: str, kind: str, creator: str = ""
 ) -> SecretKeyQuerySet[ApiKey]:
-    """This will keep the keys that match the filters; what no key can have matches none."""
+    """Keep the keys that match the filters; what no key can have matches none."""
     if status == NEVER_USED:
         rows = rows.live().filter(~Exists(LastUse.objects.filter(credential_id=OuterRef("pk"))))
     elif status in KeyStatus.values:
@@ -56,13 +56,13 @@ def _found_by(text: str) -> Q:
 
 
 def without_secret(text: str) -> str:
-    """This will return what may be shown of a search: of a whole key, no more than finds it."""
+    """Return what may be shown of a search: of a whole key, no more than finds it."""
     key = parse_key(text)
     return text if key is None else f"{key.prefix}{key.key_id}"
 
 
 def caps(actor: Actor) -> list[dict[str, Any]]:
-    """This will return the types that have a cap, with how much of it is used: two queries."""
+    """Return the types that have a cap, with how much of it is used: two queries."""
     counted = ApiKey.objects.for_actor(actor).live().values("key_type").annotate(count=Count("pk")).order_by()
     used = {row["key_type"]: row["count"] for row in counted}
     return [
@@ -79,7 +79,7 @@ def caps(actor: Actor) -> list[dict[str, Any]]:
 
 
 def key_rows(actor: Actor, keys: Sequence[ApiKey]) -> list[dict[str, Any]]:
-    """This will return the rows of the list: two further queries, however many keys."""
+    """Return the rows of the list: two further queries, however many keys."""
     ids = [key.pk for key in keys]
     uses = last_uses(ids)
     series = daily_series(actor.organization_id, ids, DAYS) if actor.organization_id else {}

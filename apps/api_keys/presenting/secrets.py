@@ -8,7 +8,7 @@ from apps.credentials.presenting import old_key
 
 
 def revealed(key: ApiKey, text: str) -> dict[str, Any]:
-    """This will return the context of the reveal: the text, and by what it is to be filed."""
+    """Return the context of the reveal: the text, and by what it is to be filed."""
     return {
         "secret": text,
         "key": {

@@ -1,4 +1,4 @@
-"""S3 and S4: making a key in two steps, and the one answer that shows it."""
+"""Making a key in two steps, and the one answer that shows it."""
 
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from apps.credentials.key_pages import new_key
 
 @org_page(Permission.API_KEYS_WRITE, nav="api_keys", methods=FORM)
 def key_create(request: PortalRequest) -> HttpResponse:
-    """S3 and S4: first the type, then what a key of it needs, then the one answer that shows the key."""
+    """First the type, then what a key of it needs, then the one answer that shows the key."""
     offer, source = Offer.to(request.actor), _source(request)
     asked = request.POST.get("type") or request.GET.get("type") or (source.key_type.name if source else "")
     kind = offer.find(asked)

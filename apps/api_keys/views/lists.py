@@ -1,4 +1,4 @@
-"""S2: the list of keys."""
+"""The list of keys."""
 
 import logging
 from typing import Any

@@ -12,7 +12,7 @@ MOST_ENTRIES = 100
 
 
 def history_of(row: Model, kind: str = "") -> list[dict[str, Any]]:
-    """This will return what was recorded about a row, newest first, 100 at most.
+    """Return what was recorded about a row, newest first, 100 at most.
 
     ``kind``: what the log calls such rows, needed where their ids are numbers, which rows of other kinds have as well.
     """
@@ -25,7 +25,7 @@ def history_of(row: Model, kind: str = "") -> list[dict[str, Any]]:
 
 
 def newest_changes_of(organization_id: uuid.UUID, most: int) -> list[dict[str, Any]]:
-    """This will return the newest entries of one organization's log."""
+    """Return the newest entries of one organization's log."""
     return _shown(AuditEntry.objects.filter(organization_id=organization_id).order_by("-pk")[:most])
 
 

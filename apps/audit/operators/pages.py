@@ -30,7 +30,7 @@ WHOLE_KEY = re.compile(r"(ip[ks]_[0-9A-Za-z]{12})[0-9A-Za-z]+", re.ASCII)
 
 
 def operator_of(request: PortalRequest) -> Actor:
-    """This will return the signed-in operator as the actor, of no organization of their own."""
+    """Return the signed-in operator as the actor, of no organization of their own."""
     return Actor(
         kind=ActorKind.OPERATOR,
         id=request.user.public_id,
@@ -46,7 +46,7 @@ class PickedRow(AutocompleteSelect):
     """The row that was picked; what is no key at all was not, and must not reach the query: Django's fails on it."""
 
     def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
-        """This will offer what was picked, once more."""
+        """Offer what was picked, once more."""
         return super().optgroups(name, [each for each in value if self._may_be_key(each)], attr)
 
     def _may_be_key(self, value: Any) -> bool:
@@ -81,11 +81,11 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
             self.search_help_text = help_text(model, tuple(self.search_fields))  # type: ignore[misc]  # Django reads it so
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[SomeRows]:
-        """This will list the newest rows that the search finds."""
+        """List the newest rows that the search finds."""
         return SomeRows
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """This will search for the public part of a key where somebody pasted all of it: pages repeat it."""
+        """Search for the public part of a key where somebody pasted all of it: pages repeat it."""
         asked = request.GET.get(SEARCH_VAR, "")
         public = WHOLE_KEY.sub(r"\1", asked)
         if public != asked:
@@ -93,11 +93,11 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         return super().changelist_view(request, extra_context)
 
     def get_search_results(self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str) -> Any:
-        """This will read ``search_fields`` as ``search.py`` describes them."""
+        """Read ``search_fields`` as ``search.py`` describes them."""
         return search(queryset, tuple(self.search_fields), search_term), False
 
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
-        """This will filter by what ``list_filter`` names and nothing else.
+        """Filter by what ``list_filter`` names and nothing else.
 
         Django takes any field of the row: ``?body__startswith=`` or ``?password__startswith=`` would read, letter by
         letter, what no page shows.
@@ -105,7 +105,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         return lookup.partition("__")[0] in self.list_filter
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        """This will have a row picked by searching where the class says ``autocomplete_fields``."""
+        """Have a row picked by searching where the class says ``autocomplete_fields``."""
         if db_field.name in self.get_autocomplete_fields(request):
             options.setdefault("widget", PickedRow(db_field, self.admin_site, using=options.get("using")))
         return super().formfield_for_foreignkey(db_field, request, **options)
@@ -117,22 +117,22 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         return found
 
     def answer(self, row: Any) -> Sequence[Line]:
-        """This will say in sentences what somebody who asks about the row wants to know."""
+        """Say in sentences what somebody who asks about the row wants to know."""
         return ()
 
     def panels(self, row: Any) -> Sequence[Panel]:
-        """This will return tables of what belongs to the row."""
+        """Return tables of what belongs to the row."""
         return ()
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> Any:
-        """This will put answer and tables above the fields."""
+        """Put answer and tables above the fields."""
         row = options.get("obj")
         if row is not None:
             context |= {"answer": self.answer(row), "panels": self.panels(row)}
         return super().render_change_form(request, context, *args, **options)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """This will show what the audit log says about the row."""
+        """Show what the audit log says about the row."""
         row = self.get_object(request, unquote(object_id))
         if row is None:
             return redirect("admin:index")
@@ -152,28 +152,28 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
     # The audit log has each change once; Django's own log would be a second one that says less.
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """This will write nothing."""
+        """Write nothing."""
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """This will write nothing."""
+        """Write nothing."""
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
-        """This will write nothing."""
+        """Write nothing."""
 
 
 class ReadOnlyAdmin(OperatorAdmin):
     """A list and a page to read."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """This will refuse: the portal writes these rows."""
+        """Refuse: the portal writes these rows."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """This will refuse: these rows change through the portal's own actions only."""
+        """Refuse: these rows change through the portal's own actions only."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """This will refuse: rows go by retention only."""
+        """Refuse: rows go by retention only."""
         return False
 
 
@@ -186,11 +186,11 @@ class AuditedAdmin(OperatorAdmin):
     is_removable = False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """This will refuse where there is no action: what was once used is switched off, not deleted."""
+        """Refuse where there is no action: what was once used is switched off, not deleted."""
         return self.is_removable and super().has_delete_permission(request, obj)
 
     def changeform_view(self, request: HttpRequest, *arguments: Any, **options: Any) -> HttpResponse:
-        """This will say above the form why an action refused."""
+        """Say above the form why an action refused."""
         try:
             return super().changeform_view(request, *arguments, **options)
         except PortalError as refusal:
@@ -199,7 +199,7 @@ class AuditedAdmin(OperatorAdmin):
             return self._refused(request, refusal, request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
-        """This will call the action with what changed; a form that was sent unchanged changes and records nothing."""
+        """Call the action with what changed; a form that was sent unchanged changes and records nothing."""
         before = {name: form.initial.get(name) for name in form.changed_data}
         if change and not before:
             return
@@ -207,7 +207,7 @@ class AuditedAdmin(OperatorAdmin):
         self.save_action(operator_of(cast(PortalRequest, request)), obj, changes, not change)
 
     def save_action(self, actor: Actor, row: models.Model, changes: dict[str, list[Any]], is_new: bool) -> None:
-        """This will save and record in one transaction, then let the app tell whoever caches the row."""
+        """Save and record in one transaction, then let the app tell whoever caches the row."""
         before = {name: pair[0] for name, pair in changes.items()}
         with transaction.atomic():
             _save(row, changes, is_new)
@@ -223,35 +223,35 @@ class AuditedAdmin(OperatorAdmin):
             self.after_change(row)
 
     def action_name(self, change: bool, before: dict[str, Any], obj: models.Model) -> str:
-        """This will return the audit action, such as ``key_type.updated``."""
+        """Return the audit action, such as ``key_type.updated``."""
         return f"{self.audit_kind}.{'updated' if change else 'created'}"
 
     def organization_of(self, obj: models.Model) -> Any:
-        """This will return whose audit log it belongs to; the catalogue is the vendor's own."""
+        """Return whose audit log it belongs to; the catalogue is the vendor's own."""
         return platform_pk()
 
     def after_change(self, obj: models.Model) -> None:
-        """This will do what must follow in the same transaction."""
+        """Do what must follow in the same transaction."""
 
     # Deleting, where there is an action for it
 
     def remove(self, actor: Actor, row: models.Model) -> None:
-        """This will call the action that deletes the row, or raise what it raises."""
+        """Call the action that deletes the row, or raise what it raises."""
         raise PermissionDenied
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """This will say on the row's own page why an action refused."""
+        """Say on the row's own page why an action refused."""
         try:
             return super().delete_view(request, object_id, extra_context)
         except PortalError as refusal:
             return self._refused(request, refusal, "../change/")
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, set[str], list[str]]:
-        """This will name the row alone: nothing else goes with it, and whether it may go is the action's to say."""
+        """Name the row alone: nothing else goes with it, and whether it may go is the action's to say."""
         return [str(row) for row in objs], {self.opts.verbose_name: len(objs)}, set(), []
 
     def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
-        """This will delete by the action."""
+        """Delete by the action."""
         self.remove(operator_of(cast(PortalRequest, request)), obj)
 
     def _refused(self, request: HttpRequest, refusal: PortalError, path: str) -> HttpResponse:

@@ -30,7 +30,7 @@ class NewestRows(Paginator):  # type: ignore[type-arg]  # generic in the stubs a
 
 
 def newest(rows: QuerySet[Row], most: int) -> QuerySet[Row]:
-    """This will keep so many of the newest rows, by the primary key: it grows with time (UUID v7, or a counter).
+    """Keep so many of the newest rows, by the primary key: it grows with time (UUID v7, or a counter).
 
     What filters and orders them afterwards reads so many rows at most, however rare the match.
     """
@@ -42,7 +42,7 @@ class SomeRows(ChangeList):
     """A list that searches first, by an index, then takes the newest of what was found, then filters and orders."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        """This will return the rows of the list, all pages together."""
+        """Return the rows of the list, all pages together."""
         everything, asked = self.root_queryset, self.query
         found, _repeats = self.model_admin.get_search_results(request, everything, asked)
         # Ordering by a column sorts them all, so that those are fewer.
@@ -56,7 +56,7 @@ class SomeRows(ChangeList):
 
 
 def without_long_fields(rows: QuerySet[Row], shown: Sequence[Any], joined: Any = ()) -> QuerySet[Row]:
-    """This will leave unread the texts and JSON that are not shown, also of what is joined: one may be 256 KiB."""
+    """Leave unread the texts and JSON that are not shown, also of what is joined: one may be 256 KiB."""
     unread = [name for name in long_fields(rows.model) if name not in shown]
     for field in joined if isinstance(joined, tuple) else ():
         related: Any = rows.model._meta.get_field(field).related_model
@@ -65,5 +65,5 @@ def without_long_fields(rows: QuerySet[Row], shown: Sequence[Any], joined: Any =
 
 
 def long_fields(model: type[Model]) -> list[str]:
-    """This will name the fields whose values may be long."""
+    """Name the fields whose values may be long."""
     return [field.name for field in model._meta.concrete_fields if isinstance(field, (TextField, JSONField))]

@@ -33,7 +33,7 @@ LETTERS = re.compile(r"[0-9A-Za-z]*", re.ASCII)
 
 
 def search(rows: QuerySet[Row], readings: tuple[str, ...], text: str) -> QuerySet[Row]:
-    """This will return the rows of the first reading that finds any; without a text all, without a match none."""
+    """Return the rows of the first reading that finds any; without a text all, without a match none."""
     term = text.strip()
     if not term:
         return rows
@@ -47,7 +47,7 @@ def search(rows: QuerySet[Row], readings: tuple[str, ...], text: str) -> QuerySe
 
 
 def conditions(model: type[Model], reading: str, term: str) -> Iterator[Q]:
-    """This will give the conditions that a reading makes of a text: none where it cannot be of that kind."""
+    """Give the conditions that a reading makes of a text: none where it cannot be of that kind."""
     if "@" in reading:
         kind, _separator, field = reading.partition("@")
         yield from (recent(model, condition, field) for condition in conditions(model, kind, term))
@@ -66,13 +66,13 @@ def conditions(model: type[Model], reading: str, term: str) -> Iterator[Q]:
 
 
 def recent(model: Any, condition: Q, field: str) -> Q:
-    """This will keep the two days before the newest row that a condition finds."""
+    """Keep the two days before the newest row that a condition finds."""
     last = model._base_manager.filter(condition).order_by(f"-{field}").values_list(field, flat=True).first()
     return condition if last is None else condition & Q(**{f"{field}__gte": last - timedelta(days=NEWEST_DAYS)})
 
 
 def begins_with(field: str, term: str) -> Q:
-    """This will find by an index what begins with a text; SQLite's LIKE ignores case, so it cannot use one."""
+    """Find by an index what begins with a text; SQLite's LIKE ignores case, so it cannot use one."""
     if connection.vendor == "sqlite":
         return Q(**{f"{field}__gte": term, f"{field}__lt": term + "\U0010ffff"})
     return Q(**{f"{field}__startswith": term})
@@ -163,7 +163,7 @@ KINDS: dict[str, Callable[[Any, str], Iterator[Q]]] = {
 
 
 def help_text(model: type[Model], readings: tuple[str, ...]) -> Any:
-    """This will say under the search box what may be typed, in the reader's language."""
+    """Say under the search box what may be typed, in the reader's language."""
     return lazy(_help_text, str)(model, readings)
 
 

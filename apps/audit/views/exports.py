@@ -1,4 +1,4 @@
-"""S11, S14: taking the log out: at once where it is short, as a stored job with a page of its own where it is long."""
+"""Taking the log out: at once where it is short, as a stored job with a page of its own where it is long."""
 
 from datetime import UTC, datetime
 
@@ -28,7 +28,7 @@ AT_ONCE = 50_000
 
 @org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
 def export(request: PortalRequest) -> HttpResponseBase:
-    """This will send the rows that the page's filters choose, or store a job where they are too many for one answer."""
+    """Send the rows that the page's filters choose, or store a job where they are too many for one answer."""
     texts, file_format = typed(request.POST), request.POST.get("format", "")
     if file_format not in FORMATS:
         raise Invalid.field("format", _("Choose CSV or JSON Lines."))
@@ -55,7 +55,7 @@ def _back(request: PortalRequest, warning: str) -> HttpResponse:
 
 @org_page(Permission.AUDIT_EXPORT, nav="audit")
 def export_job(request: PortalRequest, export_id: str) -> HttpResponse:
-    """This will show one export with its progress. ``?part=progress`` gives what the page refreshes."""
+    """Show one export with its progress. ``?part=progress`` gives what the page refreshes."""
     job = presenting.export_facts(AuditExport.objects.for_actor(request.actor).with_public_id(export_id))
     part = request.GET.get("part") == "progress"
     context = {"job": job, "poll_url": "" if job["is_over"] else f"{request.path}?part=progress"}
@@ -64,7 +64,7 @@ def export_job(request: PortalRequest, export_id: str) -> HttpResponse:
 
 @org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
 def export_cancel(request: PortalRequest, export_id: str) -> HttpResponse:
-    """This will stop an export; nothing is kept of it."""
+    """Stop an export; nothing is kept of it."""
     try:
         actions.cancel_export(actor=request.actor, export_id=export_id)
     except Conflict as error:
@@ -74,7 +74,7 @@ def export_cancel(request: PortalRequest, export_id: str) -> HttpResponse:
 
 @org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
 def export_download(request: PortalRequest, export_id: str) -> HttpResponseBase:
-    """This will send the file of an export; it is a form's button, for each download is recorded."""
+    """Send the file of an export; it is a form's button, for each download is recorded."""
     try:
         with heavy_work.reserve_slot(request.organization.pk) as place:
             job, pieces = actions.download_export(actor=request.actor, export_id=export_id)
@@ -89,7 +89,7 @@ def export_download(request: PortalRequest, export_id: str) -> HttpResponseBase:
 
 @org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
 def checkpoint(request: PortalRequest) -> HttpResponse:
-    """This will sign the end of the log where it is newer than the newest checkpoint, and send that as a file."""
+    """Sign the end of the log where it is newer than the newest checkpoint, and send that as a file."""
     try:
         made = actions.make_checkpoint(actor=request.actor)
     except Conflict as error:

@@ -1,4 +1,4 @@
-"""S14: the audit log."""
+"""The audit log."""
 
 import logging
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @org_page(Permission.AUDIT_READ, nav="audit")
 def audit_log(request: PortalRequest) -> HttpResponse:
-    """This will show the newest changes, calls and deliveries that match the filters."""
+    """Show the newest changes, calls and deliveries that match the filters."""
     texts = typed(request.GET)
     cursor, cursors = request.GET.get("cursor"), Cursors.of("audit log", request.organization.pk, texts.items())
     before = cursors.read(cursor, AuditEntry._meta.pk).key if cursor else None
@@ -53,7 +53,7 @@ def audit_log(request: PortalRequest) -> HttpResponse:
 
 
 def _find(request: PortalRequest, texts: Mapping[str, str], before: Any) -> Page:
-    """This will return the rows; what is typed but can match nothing is named on the page, not an error page."""
+    """Return the rows; what is typed but can match nothing is named on the page, not an error page."""
     try:
         filters = page_filters(texts)
     except Invalid:

@@ -56,7 +56,7 @@ class Control:
 def controls_of(
     body: serializers.Serializer[Any], values: Mapping[str, Any], own: Mapping[str, OrganizationExample], at: str
 ) -> list[Control]:
-    """This will return a control for each field of a body; ``at`` begins the ids of the form's elements."""
+    """Return a control for each field of a body; ``at`` begins the ids of the form's elements."""
     found = []
     for name, declared in body.fields.items():
         if not declared.read_only:
@@ -92,7 +92,7 @@ def _hint(control: Control) -> str:
 
 
 def text_of(kind: Kind, value: Any) -> str:
-    """This will write a JSON value as the text of a control."""
+    """Write a JSON value as the text of a control."""
     if value is None:
         return ""
     if kind == Kind.LIST and isinstance(value, list):
@@ -105,7 +105,7 @@ def text_of(kind: Kind, value: Any) -> str:
 
 
 def attach_errors(controls: Iterable[Control], fields: Mapping[str, Sequence[str]]) -> list[str]:
-    """This will put sentences beside the fields that they are about, and return those that fit none."""
+    """Put sentences beside the fields that they are about, and return those that fit none."""
     by_name = {control.name: control for control in controls}
     rest = []
     for name, texts in fields.items():
@@ -119,7 +119,7 @@ def attach_errors(controls: Iterable[Control], fields: Mapping[str, Sequence[str
 
 
 def filter_controls(operation: Operation, given: Mapping[str, str]) -> list[Control]:
-    """This will return a control for each parameter of a path that is read."""
+    """Return a control for each parameter of a path that is read."""
     found = [_parameter(each.name, each.schema, each.text) for each in operation.parameters if each.where == "query"]
     if operation.paging:
         found.append(Control("limit", Kind.WHOLE, hint=_("At most so many in a page, from 1 to 200; 50 unless given.")))

@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 
 def kind_of(field: serializers.Field[Any, Any, Any, Any]) -> Kind:
-    """This will return the kind of a field; whatever is not simpler is written as JSON."""
+    """Return the kind of a field; whatever is not simpler is written as JSON."""
     if isinstance(field, serializers.ChoiceField):
         return Kind.CHOICE
     if isinstance(field, serializers.BooleanField):
@@ -39,5 +39,5 @@ def kind_of(field: serializers.Field[Any, Any, Any, Any]) -> Kind:
 
 
 def is_secret(field: serializers.Field[Any, Any, Any, Any]) -> bool:
-    """This will tell whether what was typed is never given back: the body says so by ``style``."""
+    """Tell whether what was typed is never given back: the body says so by ``style``."""
     return field.style.get("input_type") == "password"

@@ -69,7 +69,7 @@ class Here:
         return self.request.GET.get("organization", "")
 
     def was_sent(self, method: str, path: Path) -> bool:
-        """This will tell whether the page answers the form of this operation with a refusal.
+        """Tell whether the page answers the form of this operation with a refusal.
 
         What came without its token may be somebody else's doing: that is never filled in again.
         """
@@ -82,7 +82,7 @@ class Here:
 
 
 def forms_on(here: Here) -> list[OperationForm]:
-    """This will return the forms of a path, then those of what lies below it."""
+    """Return the forms of a path, then those of what lies below it."""
     own = [_form(here, here.path, method) for method in WRITES if method in here.path.view.offers]
     return [*own, *(_form(here, path, method) for path, method in _below(here))]
 
@@ -95,18 +95,18 @@ def _below(here: Here) -> Iterator[tuple[Path, str]]:
 
 
 def reads_below(here: Here) -> list[tuple[str, str]]:
-    """This will return what can be read below a path: pairs of its last word and its path."""
+    """Return what can be read below a path: pairs of its last word and its path."""
     found = [path for path in below(here.path.route) if "GET" in path.view.offers and "user" in path.view.callers]
     return [(path.route.rpartition("/")[2], with_organization(path.at(here.values), here.slug)) for path in found]
 
 
 def told(view: Any, method: str) -> str:
-    """This will return what an operation does, as the reference says it; of a method that is not served, the view."""
+    """Return what an operation does, as the reference says it; of a method that is not served, the view."""
     return str(view.offers[method].summary if method in view.offers else view.about)
 
 
 def who_may(request: PortalRequest, view: Any, method: str) -> dict[str, Any] | None:
-    """This will return None where the reader may, else the role that may (none: keys alone) and who can give it."""
+    """Return None where the reader may, else the role that may (none: keys alone) and who can give it."""
     actor: Actor | None = request.actor
     needed = view.offers[method].needs
     if actor is not None and actor.kind in view.callers and (not needed or actor.can_any(needed)):
@@ -213,6 +213,6 @@ def _blame(form: OperationForm, here: Here) -> None:
 
 
 def own_examples(actor: Actor, operation_id: str) -> Mapping[str, OrganizationExample]:
-    """This will return what the actor's organization would put into the fields of an operation's body."""
+    """Return what the actor's organization would put into the fields of an operation's body."""
     found: Mapping[str, OrganizationExample] = import_string(settings.PORTAL_OWN_EXAMPLES)(actor, operation_id)
     return found

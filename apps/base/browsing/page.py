@@ -34,7 +34,7 @@ class BrowsableRenderer(BaseRenderer):
     charset = "utf-8"
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> str | bytes:
-        """This will return the page in the reader's language; what the API itself says stays English."""
+        """Return the page in the reader's language; what the API itself says stays English."""
         context = renderer_context or {}
         request: PortalRequest = context["request"]._request
         response = context["response"]
@@ -147,7 +147,7 @@ def _shows_secret(here: Here) -> bool:
 
 
 def resources(request: PortalRequest) -> list[dict[str, Any]]:
-    """This will return every path by its resource, each operation with whether the reader may."""
+    """Return every path by its resource, each operation with whether the reader may."""
     asked: dict[tuple[Any, ...], dict[str, Any] | None] = {}
 
     def who(view: Any, method: str) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ class Path(NamedTuple):
     view: Any
 
     def at(self, values: Mapping[str, str]) -> str:
-        """This will fill the parameters in."""
+        """Fill the parameters in."""
         return PARAMETER.sub(lambda match: quote(values[match[1]], safe=""), self.route)
 
     @property
@@ -38,7 +38,7 @@ class Path(NamedTuple):
 
 @cache
 def every_path() -> tuple[Path, ...]:
-    """This will return each path of the reference, in its order."""
+    """Return each path of the reference, in its order."""
     routes = import_string(f"{settings.ROOT_URLCONF}.documented")
     return tuple(Path(each.callback.view_initkwargs["route"], each.callback.view_class) for each in routes)
 
@@ -70,7 +70,7 @@ def _prefix_of(view: Any) -> str:
 
 
 def object_path(text: str, here: str, values: Mapping[str, str]) -> str:
-    """This will return the path of the object with an id, or nothing.
+    """Return the path of the object with an id, or nothing.
 
     One below another (an activation of a key) is found only from there: ``here`` and ``values`` are the page's route
     and its parameters.
@@ -86,7 +86,7 @@ def object_path(text: str, here: str, values: Mapping[str, str]) -> str:
 
 
 def below(here: str) -> Iterator[Path]:
-    """This will return the paths one segment below a route whose segment is a word: what can be done with it."""
+    """Return the paths one segment below a route whose segment is a word: what can be done with it."""
     for path in every_path():
         rest = path.route.removeprefix(f"{here.rstrip('/')}/")
         if rest != path.route and "/" not in rest and not PARAMETER.match(rest):
@@ -94,7 +94,7 @@ def below(here: str) -> Iterator[Path]:
 
 
 def steps(path: str, here: str) -> list[tuple[str, str]]:
-    """This will return the segments above a path, each with the path that it leads to; none where nothing is read."""
+    """Return the segments above a path, each with the path that it leads to; none where nothing is read."""
     segments, words = path.strip("/").split("/"), here.strip("/").split("/")
     readable = {each.route for each in every_path() if "GET" in each.view.offers}
     found = [("v1", "/v1/")]
@@ -105,12 +105,12 @@ def steps(path: str, here: str) -> list[tuple[str, str]]:
 
 
 def with_organization(path: str, slug: str) -> str:
-    """This will return a path that acts in the same organization as the page, where that says which one."""
+    """Return a path that acts in the same organization as the page, where that says which one."""
     return f"{path}?{urlencode({'organization': slug})}" if path and slug else path
 
 
 def neighbours(link: str) -> list[tuple[str, str]]:
-    """This will return what a Link header leads to, as pairs of relation and path."""
+    """Return what a Link header leads to, as pairs of relation and path."""
     pairs = []
     for address, relation in RELATION.findall(link):
         parts = urlsplit(address)

@@ -32,7 +32,7 @@ CONFIRM = "Your last confirmation is older than 15 minutes. Confirm that it is y
 
 
 def take_as_meant(request: PortalRequest) -> None:
-    """This will give the request of a session the method and header that its form names, once its token was checked.
+    """Give the request of a session the method and header that its form names, once its token was checked.
 
     Of a form that searches, what was left empty is left out: a browser sends every field.
     """
@@ -47,7 +47,7 @@ def take_as_meant(request: PortalRequest) -> None:
 
 
 def is_form(request: PortalRequest) -> bool:
-    """This will tell whether a browser's form was sent, whatever method it names."""
+    """Tell whether a browser's form was sent, whatever method it names."""
     return request.META["REQUEST_METHOD"] == "POST" and request.content_type == FORM_TYPE
 
 
@@ -62,13 +62,13 @@ def _drop_empty_parameters(request: PortalRequest) -> None:
 
 
 def require_confirmation(request: PortalRequest, operation: Operation) -> None:
-    """This will refuse a session that was confirmed too long ago for what the pages ask it for, too."""
+    """Refuse a session that was confirmed too long ago for what the pages ask it for, too."""
     if operation.step_up and not confirmed_recently(request):
         raise Forbidden(CONFIRM, "reauthentication_required")
 
 
 def json_of(data: Any, body: type[serializers.Serializer[Any]]) -> Any:
-    """This will return what was sent as JSON, a form's texts made into it.
+    """Return what was sent as JSON, a form's texts made into it.
 
     Once a session's token was looked for, DRF takes any kind of form from Django: of those only an empty one is read.
     """
@@ -109,7 +109,7 @@ def _body_of(fields: FormFields, body: serializers.Serializer[Any]) -> Any:
 
 
 def texts_before(text: str) -> Mapping[str, str]:
-    """This will return the texts that the form came with, as it says itself: a lie changes only what is sent."""
+    """Return the texts that the form came with, as it says itself: a lie changes only what is sent."""
     try:
         found = json.loads(text) if text else {}
     except (ValueError, RecursionError):

@@ -157,7 +157,7 @@ def tint(source: str) -> SafeString:
 
 
 def tinted(source: str, link_of: Callable[[str], str] | None = None) -> SafeString:
-    """This will do the same, and make links of the strings that ``link_of`` knows an address for."""
+    """Do the same, and make links of the strings that ``link_of`` knows an address for."""
     source = str(source or "")
     parts: list[str] = []
     end = 0

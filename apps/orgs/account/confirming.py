@@ -45,7 +45,7 @@ def confirm_by_passkey(request: PortalRequest) -> HttpResponse:
 
 
 def go_on(request: PortalRequest) -> HttpResponse:
-    """This will lead to ``next``, or say that it is done."""
+    """Lead to ``next``, or say that it is done."""
     way = next_path(request)
     return redirect(way) if way else render(request, "account/confirmed.html")
 

@@ -19,7 +19,7 @@ Page = Callable[..., HttpResponseBase]
 
 
 def own_page(*, methods: tuple[str, ...] = READING, confirmed: bool = False) -> Callable[[Page], Page]:
-    """This will guard a page of one's own account and set ``request.actor`` to the person.
+    """Guard a page of one's own account and set ``request.actor`` to the person.
 
     ``confirmed``: who is there must have been proved within the last 15 minutes, also for looking; else the page that
     asks comes first. A form that was sent too late is not put aside: what it holds may be a secret.
@@ -44,7 +44,7 @@ def own_page(*, methods: tuple[str, ...] = READING, confirmed: bool = False) -> 
 
 
 def check_method(request: PortalRequest, methods: tuple[str, ...]) -> None:
-    """This will refuse other methods, and NUL characters, which no database takes."""
+    """Refuse other methods, and NUL characters, which no database takes."""
     if request.method not in methods:
         message = _("This page does not take %(method)s.") % {"method": request.method}
         raise PortalError(message, "method_not_allowed", headers={"Allow": ", ".join(methods)})
@@ -53,5 +53,5 @@ def check_method(request: PortalRequest, methods: tuple[str, ...]) -> None:
 
 
 def next_path(request: PortalRequest) -> str:
-    """This will return where ``next`` leads, if that is a path of this site, else nothing."""
+    """Return where ``next`` leads, if that is a path of this site, else nothing."""
     return get_next_redirect_url(request) or ""

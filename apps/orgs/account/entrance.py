@@ -51,7 +51,7 @@ class SignIn(LoginView):
     request: PortalRequest
 
     def post(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
-        """This will keep the limits before a password is looked at."""
+        """Keep the limits before a password is looked at."""
         self._started = time.monotonic()
         form_limits.check_failures(request, "sign-in-failures", FAILURES, per=self._account)
         form_limits.check_all(request, ("sign-in", SIGN_INS, ""), ("sign-in-tries", TRIES, self._account))
@@ -68,14 +68,14 @@ class SignIn(LoginView):
         return "account " + canonical_address(self.request.POST.get("login", ""))
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """This will go on; a half-open session gets a new key too, before the second step."""
+        """Go on; a half-open session gets a new key too, before the second step."""
         answer = super().form_valid(form)
         if not self.request.user.is_authenticated:
             sessions.renew_key(self.request)
         return answer
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        """This will count the failure."""
+        """Count the failure."""
         form_limits.note_failure(self.request, "sign-in-failures", FAILURES, per=self._account)
         if self.request.POST.get("login") and self.request.POST.get("password"):
             # As the form read it: what it refused, such as a NUL, no database takes either.
@@ -87,7 +87,7 @@ class SignIn(LoginView):
         return answer
 
     def get_context_data(self, **options: Any) -> dict[str, Any]:
-        """This will offer what can work here: passkeys need a host name, single sign-on its settings."""
+        """Offer what can work here: passkeys need a host name, single sign-on its settings."""
         offered = {"PASSKEY_LOGIN_ENABLED": passkeys_possible(), "provider_name": provider_name()}
         return super().get_context_data(**options) | offered
 
@@ -98,7 +98,7 @@ class SecondStep(AuthenticateView):
     request: PortalRequest
 
     def dispatch(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponseBase:
-        """This will keep the limit, and begin again where the account was removed meanwhile."""
+        """Keep the limit, and begin again where the account was removed meanwhile."""
         stage = LoginStageController.enter(request, AuthenticateStage.key)
         if request.method == "POST":
             if stage is not None and stage.login.user is not None and "code" in request.POST:
@@ -125,7 +125,7 @@ class PasskeySignIn(LoginWebAuthnView):
     question: dict[str, Any] | None = None
 
     def get(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
-        """This will return the question for the key as JSON."""
+        """Return the question for the key as JSON."""
         if "application/json" not in request.META.get("HTTP_ACCEPT", ""):
             return redirect("account_login")
         answer = JsonResponse({"request_options": auth.begin_authentication(user=None)})
@@ -133,7 +133,7 @@ class PasskeySignIn(LoginWebAuthnView):
         return answer
 
     def post(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
-        """This will keep the limit first."""
+        """Keep the limit first."""
         form_limits.check(request, "passkey-sign-in", PASSKEYS)
         self.question = carried.read_signed_cookie(request, PASSKEY)
         if self.question is not None:
@@ -149,7 +149,7 @@ class PasskeySignIn(LoginWebAuthnView):
         return super().form_invalid(form)
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """This will open the session of the key's account, once for each question."""
+        """Open the session of the key's account, once for each question."""
         try:
             consume(f"passkey {self.question}")
         except AlreadySent:
@@ -183,7 +183,7 @@ class NewPassword(PasswordResetFromKeyView):
     request: PortalRequest
 
     def dispatch(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponseBase:
-        """This will keep the limit."""
+        """Keep the limit."""
         form_limits.check(request, "new-password", RESETS)
         answer = super().dispatch(request, *args, **options)
         if answer.status_code == 302 and request.method == "GET":
@@ -191,7 +191,7 @@ class NewPassword(PasswordResetFromKeyView):
         return answer
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """This will set the password; a link that was used meanwhile says so."""
+        """Set the password; a link that was used meanwhile says so."""
         user, request = self.reset_user, self.request
         try:
             hashed = make_password(form.cleaned_data["password1"])

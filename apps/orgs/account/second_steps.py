@@ -49,7 +49,7 @@ def _confirm_address_first(request: PortalRequest) -> HttpResponse:
 
 
 def show_codes(request: PortalRequest, codes: list[str]) -> HttpResponse:
-    """This will show recovery codes in the answer of the POST that made them, and never again."""
+    """Show recovery codes in the answer of the POST that made them, and never again."""
     return one_time_secret_response(
         request, "mfa/recovery_codes/reveal.html", {"codes": codes, "text": "\n".join(codes)}
     )

@@ -28,7 +28,7 @@ class NewAccount:
 
 
 def find_invitation(digest: str) -> Invitation | None:
-    """This will return the invitation that a link stands for, whatever became of it; of a closed organization none."""
+    """Return the invitation that a link stands for, whatever became of it; of a closed organization none."""
     rows = Invitation.objects.select_related("organization").exclude(organization__status=OrganizationStatus.CLOSED)
     return rows.filter(token_digest=digest).first() if digest else None
 
@@ -48,7 +48,7 @@ def account_for(invitation: Invitation) -> User | None:
 
 
 def sets_password(account: User | None, email: str) -> bool:
-    """This will tell whether a link to an address opens the account by itself: there is none, or nobody confirmed it.
+    """Tell whether a link to an address opens the account by itself: there is none, or nobody confirmed it.
 
     Such a link proves as much as one that resets a password, and of the account's own address only. An operator's
     account, or one that is switched off, is never opened by it.
@@ -61,7 +61,7 @@ def sets_password(account: User | None, email: str) -> bool:
 
 @transaction.atomic
 def accept_invitation(*, actor: Actor, digest: str, account: NewAccount | None = None) -> Membership:
-    """This will make whoever owns the invitation's address a member, once, and record it as one entry.
+    """Make whoever owns the invitation's address a member, once, and record it as one entry.
 
     ``actor``: the signed-in person, or somebody without ``pk`` who followed the link. ``account``: name and password,
     needed where ``sets_password`` says so; the link then confirms the address, and whatever else was set on an account

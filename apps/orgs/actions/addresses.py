@@ -14,7 +14,7 @@ TAKEN = "Email address is already in use."
 
 
 def lock_addresses(emails: Sequence[str]) -> None:
-    """This will have other batches with the same addresses wait, one order for all: else two could wait for each other.
+    """Have other batches with the same addresses wait, one order for all: else two could wait for each other.
 
     On SQLite the transaction itself is exclusive, for it begins IMMEDIATE.
     """
@@ -28,7 +28,7 @@ def lock_addresses(emails: Sequence[str]) -> None:
 
 
 def refuse_taken(email: str) -> None:
-    """This will raise Invalid where the address belongs to an account, as its main or a further, confirmed one."""
+    """Raise Invalid where the address belongs to an account, as its main or a further, confirmed one."""
     if account_of(email) is not None:
         raise Invalid.field("email", TAKEN)
 
@@ -44,12 +44,12 @@ def refuse_members(organization_id: uuid.UUID, email: str, but: Membership | Non
 
 
 def is_confirmed(user: User) -> bool:
-    """This will tell whether the owner of the account's own address has confirmed it."""
+    """Tell whether the owner of the account's own address has confirmed it."""
     return EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists()
 
 
 def account_of(email: str) -> User | None:
-    """This will return the account that an address belongs to: its own, or a further one that was confirmed.
+    """Return the account that an address belongs to: its own, or a further one that was confirmed.
 
     One that only claims it (``UserManager``) is none.
     """

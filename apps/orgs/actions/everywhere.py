@@ -30,7 +30,7 @@ def record_everywhere(
     changes: dict[str, list[Any]] | None = None,
     outcome: str = Outcome.SUCCESS,
 ) -> None:
-    """This will write one entry in each organization of the person, for an operator in the vendor's own."""
+    """Write one entry in each organization of the person, for an operator in the vendor's own."""
     places = [(each.organization_id, each.user_public_id) for each in memberships_of(user)]
     if user.is_staff or not places:
         platform = Organization.objects.values_list("pk", flat=True).get(slug=PLATFORM_SLUG)
@@ -50,19 +50,19 @@ def record_everywhere(
 
 
 def publish_everywhere(user: User, event_type: str) -> None:
-    """This will publish an event about the account in each organization of the person."""
+    """Publish an event about the account in each organization of the person."""
     for each in memberships_of(user):
         data = {"id": each.user_public_id, "name": user.name, "email": user.email}
         publishing.publish(organization_id=each.organization_id, event_type=event_type, data=data)
 
 
 def mail_change(actor: Actor, user: User, what: Promise) -> None:
-    """This will mail the person what changed, when, and from where."""
+    """Mail the person what changed, when, and from where."""
     _mail(actor, user, "account_changed", {"what": what})
 
 
 def mail_new_browser(actor: Actor, user: User) -> None:
-    """This will mail the person that a browser signed in which had not before, when, and from where."""
+    """Mail the person that a browser signed in which had not before, when, and from where."""
     _mail(actor, user, "new_browser", {})
 
 

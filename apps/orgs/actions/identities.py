@@ -14,7 +14,7 @@ from apps.orgs.models import ExternalIdentity, User
 
 
 def find_or_link_identity(*, actor: Actor, issuer: str, subject: str, email: str, is_verified: bool) -> User:
-    """This will return the account of an identity; at its first visit it is linked to the account with its address.
+    """Return the account of an identity; at its first visit it is linked to the account with its address.
 
     ``is_verified``: the provider says that the address is the person's. It makes no account, and none of an operator
     is ever opened. Raises Forbidden with one sentence for every reason, so that it tells nobody who has an account.

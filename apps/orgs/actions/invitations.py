@@ -31,7 +31,7 @@ LIFETIME = timedelta(days=INVITATION_DAYS)
 
 @transaction.atomic
 def invite(*, actor: Actor, email: str, role: str) -> Invitation:
-    """This will offer a place with a role to whoever reads the mail of an address, for seven days.
+    """Offer a place with a role to whoever reads the mail of an address, for seven days.
 
     Says nothing of accounts elsewhere. Raises Forbidden where the actor may not make somebody that, or the
     organization is suspended; Conflict where the address is a member's already, or has an invitation that stands.
@@ -60,7 +60,7 @@ def invite(*, actor: Actor, email: str, role: str) -> Invitation:
 
 
 def check_active(organization: Organization) -> None:
-    """This will raise Forbidden for an organization that is suspended: nobody joins it until that is lifted."""
+    """Raise Forbidden for an organization that is suspended: nobody joins it until that is lifted."""
     if organization.status != OrganizationStatus.ACTIVE:
         message = _("%(name)s is suspended. Nobody can join it until its provider lifts that.")
         raise Forbidden(message % {"name": organization.name}, "organization_suspended")
@@ -82,7 +82,7 @@ def _check_new(organization: Organization, email: str) -> None:
 
 @transaction.atomic
 def resend_invitation(*, actor: Actor, invitation_id: str) -> Invitation:
-    """This will send a new link and start the seven days anew; the old link is dead from now on."""
+    """Send a new link and start the seven days anew; the old link is dead from now on."""
     lock_members(actor.organization_id)
     actor = actor.as_of_now()
     invitation = _find_open(actor, invitation_id)
@@ -104,7 +104,7 @@ def resend_invitation(*, actor: Actor, invitation_id: str) -> Invitation:
 
 @transaction.atomic
 def revoke_invitation(*, actor: Actor, invitation_id: str) -> None:
-    """This will withdraw an invitation: its link is dead. NotFound for a withdrawn one, Conflict for an accepted."""
+    """Withdraw an invitation: its link is dead. NotFound for a withdrawn one, Conflict for an accepted."""
     lock_members(actor.organization_id)
     actor = actor.as_of_now()
     invitation = _find_open(actor, invitation_id)

@@ -17,7 +17,7 @@ SWEPT_AT_ONCE = 100
 
 
 def start_support_access(*, actor: Actor, organization: Organization, reason: str, session_key: str) -> OperatorLook:
-    """This will let an operator read the organization's pages for 30 minutes, from the one session.
+    """Let an operator read the organization's pages for 30 minutes, from the one session.
 
     Raises Forbidden for anybody but an operator, Invalid without a reason, Conflict where the operator is a member.
     """
@@ -57,7 +57,7 @@ def _begin(
 
 @transaction.atomic
 def end_support_access(*, actor: Actor, look: OperatorLook) -> bool:
-    """This will end it and record how many pages were seen; False where it had ended already."""
+    """End it and record how many pages were seen; False where it had ended already."""
     if actor.kind != ActorKind.SYSTEM:
         _require_operator(actor)
     hit = OperatorLook.objects.filter(pk=look.pk, ended_at=None).update(ended_at=timezone.now())
@@ -69,7 +69,7 @@ def end_support_access(*, actor: Actor, look: OperatorLook) -> bool:
 
 # The periodic job orgs.end_support_access (apps.py).
 def end_expired_support_access() -> int:
-    """This will record the end of those whose 30 minutes are over, in the operator's name: the workers' sweep."""
+    """Record the end of those whose 30 minutes are over, in the operator's name: the workers' sweep."""
     rows = OperatorLook.objects.run_out(timezone.now()).select_related("operator", "organization")
     ended = 0
     for look in rows.order_by("until")[:SWEPT_AT_ONCE]:

@@ -23,7 +23,7 @@ from apps.orgs.roles import RANK
 
 
 def lock_members(organization_id: uuid.UUID | None) -> None:
-    """This will have other changes of the organization's people wait until the transaction ends.
+    """Have other changes of the organization's people wait until the transaction ends.
 
     No row is locked: a person's own membership is held by whatever they change at the moment (``standing.py``), and
     two orders of locks would wait for each other. On SQLite the transaction itself is exclusive.
@@ -35,7 +35,7 @@ def lock_members(organization_id: uuid.UUID | None) -> None:
 
 
 def find_membership(actor: Actor, user_id: str, hold: bool = False) -> Membership:
-    """This will return a user's membership of the actor's organization, or raise NotFound.
+    """Return a user's membership of the actor's organization, or raise NotFound.
 
     ``hold``: its row is kept until the transaction ends, after whatever the member is changing at the moment.
     """
@@ -51,7 +51,7 @@ def find_membership(actor: Actor, user_id: str, hold: bool = False) -> Membershi
 
 
 def check_may_touch(actor: Actor, membership: Membership) -> None:
-    """This will raise Forbidden where the actor may not change or remove this member.
+    """Raise Forbidden where the actor may not change or remove this member.
 
     Nobody touches an operator's account here. An owner only an owner's session, never a key. Keys without
     ``admin`` touch viewers alone.
@@ -67,12 +67,12 @@ def check_may_touch(actor: Actor, membership: Membership) -> None:
 
 
 def is_limited_key(actor: Actor) -> bool:
-    """This will tell whether the actor is a key that may make, change and remove viewers alone."""
+    """Tell whether the actor is a key that may make, change and remove viewers alone."""
     return actor.kind == ActorKind.API_KEY and ADMIN not in actor.permissions
 
 
 def check_may_give(actor: Actor, role: str) -> None:
-    """This will raise Invalid for an unknown role, and Forbidden where the actor may not make somebody that."""
+    """Raise Invalid for an unknown role, and Forbidden where the actor may not make somebody that."""
     if role not in Role.values:
         raise Invalid.field("role", _("Choose one of: %(roles)s.") % {"roles": ", ".join(Role.values)})
     if role == Role.OWNER and actor.kind == ActorKind.API_KEY:
@@ -84,7 +84,7 @@ def check_may_give(actor: Actor, role: str) -> None:
 
 
 def is_last_owner(membership: Membership) -> bool:
-    """This will tell whether the organization would be without an owner. Exact after ``lock_members``."""
+    """Tell whether the organization would be without an owner. Exact after ``lock_members``."""
     if membership.role != Role.OWNER:
         return False
     owners = Membership.objects.filter(organization_id=membership.organization_id).owners()
@@ -93,7 +93,7 @@ def is_last_owner(membership: Membership) -> bool:
 
 @transaction.atomic
 def change_role(*, actor: Actor, user_id: str, role: str) -> Membership:
-    """This will give a member another role, tell them, and do nothing where they have it already.
+    """Give a member another role, tell them, and do nothing where they have it already.
 
     Raises Forbidden as ``check_may_touch`` and ``check_may_give`` say and for whoever raises themselves; Conflict for
     the last owner, and for a role above viewer while the member's address is not confirmed. A raised account loses
@@ -134,7 +134,7 @@ def _check_may_rise(actor: Actor, membership: Membership) -> None:
 
 @transaction.atomic
 def remove_member(*, actor: Actor, user_id: str) -> None:
-    """This will take a member out, as ``end_membership`` does, and tell them."""
+    """Take a member out, as ``end_membership`` does, and tell them."""
     lock_members(actor.organization_id)
     actor = actor.as_of_now()
     actor.require(Permission.MEMBERS_WRITE)
@@ -147,14 +147,14 @@ def remove_member(*, actor: Actor, user_id: str) -> None:
 
 @transaction.atomic
 def leave_organization(*, actor: Actor) -> None:
-    """This will take the actor out of the organization; Conflict for the last owner."""
+    """Take the actor out of the organization; Conflict for the last owner."""
     lock_members(actor.organization_id)
     membership = find_membership(actor, actor.id, hold=True)
     end_membership(actor, membership, "member.left")
 
 
 def end_membership(actor: Actor, membership: Membership, action: str) -> None:
-    """This will end a membership, record it and publish ``user.deleted``; Conflict for the last owner.
+    """End a membership, record it and publish ``user.deleted``; Conflict for the last owner.
 
     An account that belongs to no other organization is erased, its address free at once; an operator's stays. Keys
     stay, for they are the organization's; what the member offered to others is withdrawn. Callers hold the members

@@ -15,7 +15,7 @@ from apps.orgs.models import PLATFORM_SLUG, Membership, OperatorLook, Organizati
 
 @transaction.atomic
 def create_operator(*, actor: Actor, email: str) -> User:
-    """This will make an operator of the vendor, who sees every organization in the Django admin."""
+    """Make an operator of the vendor, who sees every organization in the Django admin."""
     _require_vendor(actor)
     email = canonical_address(email)
     refuse_no_address("email", email)
@@ -31,7 +31,7 @@ def create_operator(*, actor: Actor, email: str) -> User:
 
 @transaction.atomic
 def remove_operator(*, actor: Actor, email: str) -> None:
-    """This will end an operator's rights and sessions at once; an account of no organization is erased, address free.
+    """End an operator's rights and sessions at once; an account of no organization is erased, address free.
 
     Raises NotFound where the address is no operator's, Conflict for the last operator who can sign in.
     """

@@ -16,7 +16,7 @@ from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, Role, User
 
 @transaction.atomic
 def create_organization(*, actor: Actor, name: str, slug: str, owner_email: str) -> tuple[Organization, User]:
-    """This will make an organization and its owner; the owner's account is made if there is none yet.
+    """Make an organization and its owner; the owner's account is made if there is none yet.
 
     What somebody else set on an account that was made through the API ends: the password must not open this one.
     """

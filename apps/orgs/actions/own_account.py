@@ -24,13 +24,13 @@ from apps.orgs.models import User
 
 
 def lock_own(actor: Actor) -> User:
-    """This will hold the row of the actor's own account. Call it inside the transaction of the change."""
+    """Hold the row of the actor's own account. Call it inside the transaction of the change."""
     return User.objects.select_for_update(no_key=True).get(pk=cast(UUID, actor.pk))
 
 
 @transaction.atomic
 def rename_account(*, actor: Actor, name: str) -> User:
-    """This will change how the person is called."""
+    """Change how the person is called."""
     user = lock_own(actor)
     if name != user.name:
         changes = {"name": [user.name, name]}
@@ -43,7 +43,7 @@ def rename_account(*, actor: Actor, name: str) -> User:
 
 @transaction.atomic
 def change_password(*, actor: Actor, password_hash: str) -> User:
-    """This will set a new password and end every session; the door keeps the one that it came by."""
+    """Set a new password and end every session; the door keeps the one that it came by."""
     user = lock_own(actor)
     if user.password_is_provisional:
         # Whoever knows the first password may not be the owner, and must not end the links in the owner's mailbox.
@@ -59,7 +59,7 @@ def change_password(*, actor: Actor, password_hash: str) -> User:
 
 @transaction.atomic
 def reset_password(*, actor: Actor, password_hash: str, replaces: str) -> User:
-    """This will set the password that somebody chose by a mailed link, whose arrival proves the address.
+    """Set the password that somebody chose by a mailed link, whose arrival proves the address.
 
     ``replaces``: the hash that the link was made for; where it is another one by now the link was used: Conflict.
     Every session ends, and so does what was set before the owner of the mailbox came. Two-step sign-in stays on.
@@ -80,7 +80,7 @@ def reset_password(*, actor: Actor, password_hash: str, replaces: str) -> User:
 
 @transaction.atomic
 def request_address_change(*, actor: Actor, email: str) -> bool:
-    """This will mail a link to a new address, unless it is the account's own; until it is used the old one stays.
+    """Mail a link to a new address, unless it is the account's own; until it is used the old one stays.
 
     An address of somebody else is taken in alike and gets no mail: the page must not tell who has an account.
     """
@@ -98,7 +98,7 @@ def request_address_change(*, actor: Actor, email: str) -> bool:
 
 @transaction.atomic
 def send_confirmation(*, actor: Actor) -> bool:
-    """This will mail the link once more to the address that waits for it: the new one, else the account's own."""
+    """Mail the link once more to the address that waits for it: the new one, else the account's own."""
     user = lock_own(actor)
     waiting = EmailAddress.objects.filter(user=user, verified=False).order_by("primary").first()
     if waiting is not None:
@@ -108,13 +108,13 @@ def send_confirmation(*, actor: Actor) -> bool:
 
 @transaction.atomic
 def cancel_address_change(*, actor: Actor) -> None:
-    """This will forget the new address that waits for its confirmation."""
+    """Forget the new address that waits for its confirmation."""
     user = lock_own(actor)
     EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
 
 
 def confirm_address(*, actor: Actor, address_id: int) -> User:
-    """This will take the use of a mailed link as proof of an address, the account's own or its new one.
+    """Take the use of a mailed link as proof of an address, the account's own or its new one.
 
     Raises Conflict where the address is not waiting any more, or somebody else's account has it by now.
     """
@@ -165,7 +165,7 @@ def _move_to(actor: Actor, user: User, address: EmailAddress) -> None:
 
 @transaction.atomic
 def end_sessions(*, actor: Actor, keep: str = "") -> User:
-    """This will end every session of the account; the door may keep the one with the key ``keep``."""
+    """End every session of the account; the door may keep the one with the key ``keep``."""
     user = lock_own(actor)
     user.session_epoch += 1
     user.save(update_fields=["session_epoch", "updated_at"])
@@ -176,7 +176,7 @@ def end_sessions(*, actor: Actor, keep: str = "") -> User:
 
 @transaction.atomic
 def end_session(*, actor: Actor, row_id: int) -> bool:
-    """This will end one session of the account and tell whether there was such a one."""
+    """End one session of the account and tell whether there was such a one."""
     user = lock_own(actor)
     ended = sessions.end_session(user, row_id)
     if ended:
@@ -186,7 +186,7 @@ def end_session(*, actor: Actor, row_id: int) -> bool:
 
 @transaction.atomic
 def note_sign_in(*, actor: Actor, methods: list[str], tell: bool = False) -> None:
-    """This will record that somebody signed in, and how; ``tell``: also mail it to the account's own address."""
+    """Record that somebody signed in, and how; ``tell``: also mail it to the account's own address."""
     user = User.objects.get(pk=cast(UUID, actor.pk))
     record_everywhere(actor, user, "session.signed_in", {"method": [None, methods]})
     if tell:
@@ -195,5 +195,5 @@ def note_sign_in(*, actor: Actor, methods: list[str], tell: bool = False) -> Non
 
 @transaction.atomic
 def note_sign_out(*, actor: Actor) -> None:
-    """This will record that somebody signed out."""
+    """Record that somebody signed out."""
     record_everywhere(actor, User.objects.get(pk=cast(UUID, actor.pk)), "session.signed_out")

@@ -34,7 +34,7 @@ class NewUser:
 
 @transaction.atomic
 def create_user(*, actor: Actor, new: NewUser) -> Membership:
-    """This will make an account that is a viewer here and claims an address, whoever has one with it elsewhere.
+    """Make an account that is a viewer here and claims an address, whoever has one with it elsewhere.
 
     Nobody signs in to it before the owner of the mailbox verified the address, and the password ends then: it was
     chosen by somebody else (pre-hijacking).
@@ -57,7 +57,7 @@ def create_user(*, actor: Actor, new: NewUser) -> Membership:
 
 @transaction.atomic
 def create_users(*, actor: Actor, users: Sequence[NewUser]) -> list[Membership | Invalid]:
-    """This will make each account that can be made, in one transaction, and return a member or a refusal for each."""
+    """Make each account that can be made, in one transaction, and return a member or a refusal for each."""
     actor.require(Permission.USERS_WRITE)
     lock_addresses([new.email for new in users])
     return [_member_or_refusal(actor, new) for new in users]
@@ -74,7 +74,7 @@ def _member_or_refusal(actor: Actor, new: NewUser) -> Membership | Invalid:
 def update_user(
     *, actor: Actor, user_id: str, expected: Expected = ANY_VERSION, name: str | None = None, email: str | None = None
 ) -> Membership:
-    """This will change a user's name or address.
+    """Change a user's name or address.
 
     A changed address is unconfirmed, and every session and every mailed link of the account ends. The old address is
     told where it was the account's.
@@ -140,7 +140,7 @@ def _change_address(membership: Membership, email: str) -> None:
 
 @transaction.atomic
 def delete_user(*, actor: Actor, user_id: str, expected: Expected = ANY_VERSION) -> None:
-    """This will remove a user from the organization; an account of no other one is erased, its address free."""
+    """Remove a user from the organization; an account of no other one is erased, its address free."""
     membership, _user = _held(actor, user_id)
     expected.check(membership.version)
     end_membership(actor, membership, "user.deleted")

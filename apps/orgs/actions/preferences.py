@@ -10,7 +10,7 @@ from apps.orgs.models import User
 
 
 def set_preferences(*, user: User, language: str | None = None, time_zone: str | None = None) -> None:
-    """This will save the language and time zone of the person's pages and mails; None leaves one as it is.
+    """Save the language and time zone of the person's pages and mails; None leaves one as it is.
 
     Empty stands for the browser's language, and for UTC. Raises Invalid for one that does not exist.
     """

@@ -14,7 +14,7 @@ from apps.orgs.models import ExternalIdentity, Invitation, OutgoingMail, User
 
 
 def end_provisional_access(user: User, *, keep_password: bool) -> None:
-    """This will end everything that was set before the owner of the mailbox came, if anything was.
+    """End everything that was set before the owner of the mailbox came, if anything was.
 
     Called when an address is confirmed (``keep_password=False``: the password that somebody else may know dies) and
     when the password is reset by mail (the new one stays). Sessions, passkeys, TOTP, recovery codes and further

@@ -21,7 +21,7 @@ MOST_PASSKEYS = 20
 
 @transaction.atomic
 def turn_on_totp(*, actor: Actor, secret: str, counter: int) -> list[str]:
-    """This will add the authenticator app and return new recovery codes, where there are none yet.
+    """Add the authenticator app and return new recovery codes, where there are none yet.
 
     ``counter``: the time step of the code that proved the app; that code opens nothing any more.
     """
@@ -38,7 +38,7 @@ def turn_on_totp(*, actor: Actor, secret: str, counter: int) -> list[str]:
 
 @transaction.atomic
 def turn_off_totp(*, actor: Actor) -> User:
-    """This will take the authenticator app away and end every session; the door keeps the one that it came by."""
+    """Take the authenticator app away and end every session; the door keeps the one that it came by."""
     user = lock_own(actor)
     if not Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).delete()[0]:
         raise Conflict(_("The authenticator app is off already."))
@@ -50,7 +50,7 @@ def turn_off_totp(*, actor: Actor) -> User:
 
 @transaction.atomic
 def make_recovery_codes(*, actor: Actor) -> list[str]:
-    """This will make ten new recovery codes; the old ones end. Only digests are kept."""
+    """Make ten new recovery codes; the old ones end. Only digests are kept."""
     user = _lock_confirmed(actor)
     if not second_step.is_on(user):
         raise Conflict(_("Set up the authenticator app or a passkey first."))
@@ -62,7 +62,7 @@ def make_recovery_codes(*, actor: Actor) -> list[str]:
 
 @transaction.atomic
 def add_passkey(*, actor: Actor, name: str, credential: dict[str, Any]) -> list[str]:
-    """This will add a passkey or security key and return new recovery codes, where there are none yet."""
+    """Add a passkey or security key and return new recovery codes, where there are none yet."""
     user = _lock_confirmed(actor)
     if Authenticator.objects.filter(user=user, type=Authenticator.Type.WEBAUTHN).count() >= MOST_PASSKEYS:
         raise Conflict(_("An account holds twenty passkeys at most. Remove one first."))
@@ -75,7 +75,7 @@ def add_passkey(*, actor: Actor, name: str, credential: dict[str, Any]) -> list[
 
 
 def find_passkey(actor: Actor, passkey_id: int) -> Authenticator:
-    """This will return a passkey of the actor's own account, or raise NotFound."""
+    """Return a passkey of the actor's own account, or raise NotFound."""
     rows = Authenticator.objects.filter(user_id=actor.pk, type=Authenticator.Type.WEBAUTHN)
     found: Authenticator | None = rows.filter(pk=passkey_id).first()
     if found is None:
@@ -85,7 +85,7 @@ def find_passkey(actor: Actor, passkey_id: int) -> Authenticator:
 
 @transaction.atomic
 def rename_passkey(*, actor: Actor, passkey_id: int, name: str) -> None:
-    """This will give a passkey another name."""
+    """Give a passkey another name."""
     user = lock_own(actor)
     row = find_passkey(actor, passkey_id)
     before, row.data["name"] = row.data.get("name", ""), name
@@ -95,7 +95,7 @@ def rename_passkey(*, actor: Actor, passkey_id: int, name: str) -> None:
 
 @transaction.atomic
 def remove_passkey(*, actor: Actor, passkey_id: int) -> User:
-    """This will remove a passkey and end every session; the door keeps the one that it came by."""
+    """Remove a passkey and end every session; the door keeps the one that it came by."""
     user = lock_own(actor)
     row = find_passkey(actor, passkey_id)
     name = row.data.get("name", "")
@@ -108,7 +108,7 @@ def remove_passkey(*, actor: Actor, passkey_id: int) -> User:
 
 @transaction.atomic
 def reset_two_step(*, actor: Actor, email: str) -> User:
-    """This will take app, passkeys and recovery codes from somebody who lost them; the password stays.
+    """Take app, passkeys and recovery codes from somebody who lost them; the password stays.
 
     For operators, who have made sure by another way who is asking. Every session of the account ends.
     """

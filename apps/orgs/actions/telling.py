@@ -9,7 +9,7 @@ from apps.webhooks import publishing
 
 
 def record(actor: Actor, membership: Membership, action: str, changes: dict[str, list[Any]]) -> None:
-    """This will write the audit entry of a change to a member."""
+    """Write the audit entry of a change to a member."""
     audit.record(
         actor=actor,
         action=action,
@@ -22,6 +22,6 @@ def record(actor: Actor, membership: Membership, action: str, changes: dict[str,
 
 
 def announce(membership: Membership, event_type: str) -> None:
-    """This will publish ``user.created``, ``user.updated`` or ``user.deleted`` to the organization's endpoints."""
+    """Publish ``user.created``, ``user.updated`` or ``user.deleted`` to the organization's endpoints."""
     data = {"id": membership.user_public_id, "name": membership.user.name, "email": membership.user.email}
     publishing.publish(organization_id=membership.organization_id, event_type=event_type, data=data)

@@ -13,20 +13,20 @@ GIVEN_BY = {Role.OWNER: set(Role.values), Role.ADMIN: set(Role.values) - {Role.O
 
 
 def close(invitation: Invitation, status: InvitationStatus) -> None:
-    """This will end an invitation for good, and keep a mail of it that still waits from being sent."""
+    """End an invitation for good, and keep a mail of it that still waits from being sent."""
     invitation.status, invitation.closed_at = status, timezone.now()
     invitation.save(update_fields=["status", "closed_at"])
     OutgoingMail.objects.waiting("invitation", invitation.pk).delete()
 
 
 def revoke(actor: Actor, invitation: Invitation) -> None:
-    """This will withdraw one invitation and record it."""
+    """Withdraw one invitation and record it."""
     close(invitation, InvitationStatus.REVOKED)
     record_invitation(actor, invitation, "invitation.revoked", {"role": [invitation.role, None]})
 
 
 def revoke_those_of(actor: Actor, membership: Membership, role: str | None) -> None:
-    """This will withdraw what a member has offered and may not offer any more: with another role, or without one.
+    """Withdraw what a member has offered and may not offer any more: with another role, or without one.
 
     Otherwise somebody who was just removed could come back by an invitation to another mailbox of theirs.
     """
@@ -43,7 +43,7 @@ def revoke_those_of(actor: Actor, membership: Membership, role: str | None) -> N
 
 
 def record_invitation(actor: Actor, invitation: Invitation, action: str, changes: dict[str, list[Any]]) -> None:
-    """This will write the audit entry of what was done with an invitation; its address is the label."""
+    """Write the audit entry of what was done with an invitation; its address is the label."""
     audit.record(
         actor=actor,
         action=action,

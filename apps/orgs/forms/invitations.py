@@ -38,6 +38,6 @@ class AcceptForm(forms.Form):
     )
 
     def clean_password(self) -> str:
-        """This will refuse what the portal's rules for passwords refuse."""
+        """Refuse what the portal's rules for passwords refuse."""
         validate_password(self.cleaned_data["password"])
         return str(self.cleaned_data["password"])

@@ -58,11 +58,11 @@ class OrganizationQuerySet(PrefixedQuerySet["Organization"]):
     """Organizations; ``platform`` is the vendor's own and has no pages."""
 
     def customers(self) -> Self:
-        """This will leave the vendor's own organization out."""
+        """Leave the vendor's own organization out."""
         return self.exclude(slug=PLATFORM_SLUG)
 
     def for_member(self, user: User) -> Self:
-        """This will keep the organizations that the person belongs to and that are not closed."""
+        """Keep the organizations that the person belongs to and that are not closed."""
         return self.customers().filter(memberships__user=user).exclude(status=OrganizationStatus.CLOSED)
 
 
@@ -142,7 +142,7 @@ class MembershipQuerySet(OrgQuerySet["Membership"]):
     """Who belongs where."""
 
     def owners(self) -> Self:
-        """This will keep the owners."""
+        """Keep the owners."""
         return self.filter(role=Role.OWNER)
 
     def with_user_id(self, text: str) -> Self:

@@ -22,18 +22,18 @@ class UserManager(BaseUserManager["User"]):
     """
 
     def create_user(self, email: str, password: str | None = None, **values: Any) -> "User":
-        """This will save a new account; without a password it cannot sign in until one is set."""
+        """Save a new account; without a password it cannot sign in until one is set."""
         user = self.model(email=canonical_address(email), **values)
         user.set_password(password)
         user.save(using=self._db)
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **values: Any) -> "User":
-        """This will save an operator of the vendor (Django asks for this name)."""
+        """Save an operator of the vendor (Django asks for this name)."""
         return self.create_user(email, password, is_staff=True, is_superuser=True, **values)
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        """This will find an account by its address, in any case."""
+        """Find an account by its address, in any case."""
         found = self.with_address(username or "")
         if found is None:
             raise self.model.DoesNotExist
@@ -117,12 +117,12 @@ class User(PrefixedModel, AbstractBaseUser, PermissionsMixin):
         return self.password_is_provisional and not self.signs_in_unverified
 
     def get_session_auth_hash(self) -> str:
-        """This will return what a session must match: it changes with the password and with the epoch."""
+        """Return what a session must match: it changes with the password and with the epoch."""
         value = f"{self.password}:{self.session_epoch}"
         return salted_hmac("apps.orgs.models.User", value, algorithm="sha256").hexdigest()
 
     def get_session_auth_fallback_hash(self) -> Any:
-        """This will accept sessions signed under an earlier SECRET_KEY, as Django does."""
+        """Accept sessions signed under an earlier SECRET_KEY, as Django does."""
         for secret in settings.SECRET_KEY_FALLBACKS:
             value = f"{self.password}:{self.session_epoch}"
             yield salted_hmac("apps.orgs.models.User", value, secret=secret, algorithm="sha256").hexdigest()

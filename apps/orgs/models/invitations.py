@@ -30,11 +30,11 @@ class InvitationQuerySet(OrgQuerySet["Invitation"]):
         return self.filter(membership=None)
 
     def open(self) -> Self:
-        """This will keep those that nobody accepted, withdrew or replaced: sent, or past their time."""
+        """Keep those that nobody accepted, withdrew or replaced: sent, or past their time."""
         return self.filter(status=InvitationStatus.SENT)
 
     def acceptable(self, now: datetime) -> Self:
-        """This will keep those that can still be accepted."""
+        """Keep those that can still be accepted."""
         return self.open().filter(expires_at__gt=now)
 
 

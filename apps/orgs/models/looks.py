@@ -13,11 +13,11 @@ class OperatorLookQuerySet(OrgQuerySet["OperatorLook"]):
     """Operators who look at what a customer sees."""
 
     def open(self, now: datetime) -> Self:
-        """This will keep those that neither ended nor ran out."""
+        """Keep those that neither ended nor ran out."""
         return self.filter(ended_at=None, until__gt=now)
 
     def run_out(self, now: datetime) -> Self:
-        """This will keep those whose time is over and whose end is not recorded yet."""
+        """Keep those whose time is over and whose end is not recorded yet."""
         return self.filter(ended_at=None, until__lte=now)
 
 

@@ -11,7 +11,7 @@ class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
     """Mail that waits, was sent, or could not be."""
 
     def due(self, now: datetime) -> Self:
-        """This will keep what should be tried now, oldest first."""
+        """Keep what should be tried now, oldest first."""
         return self.filter(sent_at=None, next_attempt_at__lte=now).order_by("next_attempt_at")
 
     def unsent(self) -> Self:
@@ -19,7 +19,7 @@ class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
         return self.filter(sent_at=None).exclude(next_attempt_at=None)
 
     def waiting(self, template: str, regarding: object) -> Self:
-        """This will keep the mails with a link about one thing that were not sent yet."""
+        """Keep the mails with a link about one thing that were not sent yet."""
         return self.filter(template=template, regarding=str(regarding), sent_at=None)
 
 

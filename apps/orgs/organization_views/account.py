@@ -20,7 +20,7 @@ from apps.orgs.models import Membership, OrganizationStatus
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def account_mail(request: PortalRequest) -> HttpResponse:
-    """This will show the groups of each organization with a tick, and save the ticks; security has none."""
+    """Show the groups of each organization with a tick, and save the ticks; security has none."""
     rows = Membership.objects.filter(user_id=request.user.pk).select_related("organization")
     rows = rows.exclude(organization__status=OrganizationStatus.CLOSED).order_by("organization__name")
     mine = [row for row in rows if not row.organization.is_platform]

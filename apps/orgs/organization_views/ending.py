@@ -30,7 +30,7 @@ COPIES_AN_HOUR = "10/h"
 
 @org_page(Permission.ORGANIZATION_EXPORT, nav=NAV, methods=FORM)
 def organization_export(request: PortalRequest) -> HttpResponseBase:
-    """This will send everything that is kept about the organization as a ZIP, written while it is sent."""
+    """Send everything that is kept about the organization as a ZIP, written while it is sent."""
     form = CopyForm(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid() and (copy := _copy(request, form)):
         return copy
@@ -81,7 +81,7 @@ def _lines(part: Part, actor: Actor) -> Iterator[bytes]:
 
 @org_page(Permission.ORGANIZATION_OWN, nav=NAV, methods=FORM)
 def organization_close(request: PortalRequest) -> HttpResponse:
-    """This will close the organization for good, after a copy was offered; only an owner may."""
+    """Close the organization for good, after a copy was offered; only an owner may."""
     form = CloseForm(
         request.POST if request.method == "POST" else None, request=request, organization=request.organization
     )

@@ -27,7 +27,7 @@ NAV = "organization"
 
 @org_page(Permission.ORGANIZATION_READ, nav=NAV)
 def organization_settings(request: PortalRequest) -> HttpResponse:
-    """This will show every setting, and lead to the pages that change them."""
+    """Show every setting, and lead to the pages that change them."""
     organization = request.organization
     context = {
         "retention": [
@@ -43,26 +43,26 @@ def organization_settings(request: PortalRequest) -> HttpResponse:
 
 @org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM)
 def organization_general(request: PortalRequest) -> HttpResponse:
-    """This will change the name."""
+    """Change the name."""
     return _edit(request, GeneralForm, "organization/general.html")
 
 
 @org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM)
 def organization_security(request: PortalRequest) -> HttpResponse:
-    """This will change how long keys live, how members sign in, and what happens to a leaked key."""
+    """Change how long keys live, how members sign in, and what happens to a leaked key."""
     context = {"has_second_step": has_second_step(request.user.pk), **_security(request.organization)}
     return _edit(request, SecurityForm, "organization/security.html", context)
 
 
 @org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM)
 def organization_retention(request: PortalRequest) -> HttpResponse:
-    """This will change for how long rows are kept; what would go is counted and shown before it does."""
+    """Change for how long rows are kept; what would go is counted and shown before it does."""
     return _edit(request, RetentionForm, "organization/retention.html")
 
 
 @org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM)
 def organization_mail(request: PortalRequest) -> HttpResponse:
-    """This will change who gets which mail."""
+    """Change who gets which mail."""
     return _edit(request, MailForm, "organization/mail.html")
 
 

@@ -26,7 +26,7 @@ TOLD = (Role.OWNER, Role.ADMIN)
 
 @transaction.atomic
 def close_organization(*, actor: Actor, name: str) -> Organization:
-    """This will end all of it at once: keys are revoked, endpoints disabled, nobody gets in, what waits is dropped.
+    """End all of it at once: keys are revoked, endpoints disabled, nobody gets in, what waits is dropped.
 
     By an owner, signed in. ``name``: the organization's, typed to confirm. Its rows and its audit log stay for
     ``RETENTION_DAYS_CLOSED_ORGANIZATION`` days, in which an operator can open it again.
@@ -58,7 +58,7 @@ def close_organization(*, actor: Actor, name: str) -> Organization:
 
 @transaction.atomic
 def reopen_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organization:
-    """This will let the members of a closed organization in again. Its keys stay revoked, its endpoints disabled."""
+    """Let the members of a closed organization in again. Its keys stay revoked, its endpoints disabled."""
     require_vendor(actor)
     organization = locked(organization_id)
     if organization.status != OrganizationStatus.CLOSED:
@@ -74,7 +74,7 @@ def reopen_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organiza
 
 
 def end_everything(actor: Actor, organization: Organization) -> dict[str, list[Any]]:
-    """This will revoke every live key and invitation, disable every endpoint and close every notice.
+    """Revoke every live key and invitation, disable every endpoint and close every notice.
 
     Returns the numbers for the audit entry.
     """

@@ -10,7 +10,7 @@ from apps.orgs.organizations.rows import locked, record
 
 @transaction.atomic
 def take_copy(*, actor: Actor) -> Organization:
-    """This will record that an owner takes a copy of the organization's data, which the door then streams."""
+    """Record that an owner takes a copy of the organization's data, which the door then streams."""
     actor.require(Permission.ORGANIZATION_EXPORT)
     organization = locked(actor.organization_id)
     record(actor, "organization.exported", organization, {})

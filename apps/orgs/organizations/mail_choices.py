@@ -13,7 +13,7 @@ from apps.orgs.models import Membership
 
 @transaction.atomic
 def choose_own_mail(*, actor: Actor, off: Iterable[str]) -> Membership:
-    """This will stop the mail of the named groups to the acting person; what is about security cannot be stopped."""
+    """Stop the mail of the named groups to the acting person; what is about security cannot be stopped."""
     rows = Membership.objects.for_actor(actor).select_for_update(of=("self",)).select_related("user")
     membership = rows.filter(user_id=actor.pk).first() if actor.pk else None
     if membership is None:

@@ -16,7 +16,7 @@ LONGEST_REASON = 200
 
 
 def locked(organization_id: uuid.UUID | None) -> Organization:
-    """This will return the organization with its row held until the transaction ends, or raise NotFound."""
+    """Return the organization with its row held until the transaction ends, or raise NotFound."""
     if organization_id is None:
         raise NotFound()
     found = Organization.objects.select_for_update(no_key=True).filter(pk=organization_id).first()
@@ -26,7 +26,7 @@ def locked(organization_id: uuid.UUID | None) -> Organization:
 
 
 def record(actor: Actor, action: str, organization: Organization, changes: dict[str, list[Any]]) -> None:
-    """This will write the one audit entry of a change, into the organization's own log."""
+    """Write the one audit entry of a change, into the organization's own log."""
     audit.record(
         actor=actor,
         action=action,
@@ -39,19 +39,19 @@ def record(actor: Actor, action: str, organization: Organization, changes: dict[
 
 
 def require_vendor(actor: Actor) -> None:
-    """This will raise Forbidden unless an operator, or the portal itself, acts."""
+    """Raise Forbidden unless an operator, or the portal itself, acts."""
     if actor.kind not in VENDOR:
         raise Forbidden(_("Only the vendor's team may do this."))
 
 
 def refuse_platform(organization: Organization) -> None:
-    """This will raise Conflict for the vendor's own organization: the host product works through its keys."""
+    """Raise Conflict for the vendor's own organization: the host product works through its keys."""
     if organization.is_platform:
         raise Conflict(_("This is the vendor's own organization. It stays as it is."))
 
 
 def checked_reason(reason: str) -> str:
-    """This will return the reason on one line, or raise Invalid: it is needed, and members read it."""
+    """Return the reason on one line, or raise Invalid: it is needed, and members read it."""
     text = " ".join(reason.split())
     if not text:
         raise Invalid.field("reason", _("Give a reason. The members of the organization read it."))

@@ -34,7 +34,7 @@ OPERATORS_OWN = ("ceiling_per_minute", "endpoint_limit", "kept_until")
 def update_settings(
     *, actor: Actor, organization_id: uuid.UUID | None = None, version: int | None = None, **values: Any
 ) -> Organization:
-    """This will change the named settings and record old and new in one entry; nothing changed records nothing.
+    """Change the named settings and record old and new in one entry; nothing changed records nothing.
 
     ``version``: the ``settings_version`` that the values were chosen from; Conflict where somebody saved others since.
     ``organization_id``: for the vendor, who acts in no organization. Raises Invalid naming the field.
@@ -59,7 +59,7 @@ def update_settings(
 
 
 def check_settings(actor: Actor, organization: Organization, values: dict[str, Any]) -> dict[str, Any]:
-    """This will return the values as they are saved, or raise Invalid naming the field."""
+    """Return the values as they are saved, or raise Invalid naming the field."""
     return {name: RULES[name](actor, organization, value) for name, value in values.items()}
 
 

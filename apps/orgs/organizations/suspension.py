@@ -22,7 +22,7 @@ STORY = "organization.suspended:"
 
 @transaction.atomic
 def suspend_organization(*, actor: Actor, organization_id: uuid.UUID, reason: str) -> Organization:
-    """This will make keys answer 403 ``organization_suspended``, hold deliveries, and leave pages to be read only.
+    """Make keys answer 403 ``organization_suspended``, hold deliveries, and leave pages to be read only.
 
     Its owners are told by notice and mail. Of a suspended one only the reason changes; Conflict for a closed one.
     """
@@ -50,7 +50,7 @@ def suspend_organization(*, actor: Actor, organization_id: uuid.UUID, reason: st
 
 @transaction.atomic
 def resume_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organization:
-    """This will let a suspended organization work again and send what was held; an active one stays as it is."""
+    """Let a suspended organization work again and send what was held; an active one stays as it is."""
     require_vendor(actor)
     organization = locked(organization_id)
     if organization.status == OrganizationStatus.CLOSED:
@@ -71,7 +71,7 @@ def resume_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organiza
 
 
 def set_status(organization: Organization, status: str, reason: str, **more: Any) -> None:
-    """This will change the row first, so that whoever looks at it next sees it, and have the gate read it anew."""
+    """Change the row first, so that whoever looks at it next sees it, and have the gate read it anew."""
     values = {"status": status, "status_reason": reason, **more}
     for name, value in values.items():
         setattr(organization, name, value)

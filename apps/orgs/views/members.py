@@ -1,4 +1,4 @@
-"""S15: who belongs here, what each role may do, and what may be done to a member."""
+"""Who belongs here, what each role may do, and what may be done to a member."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ PER_PAGE = 50
 
 @org_page(Permission.MEMBERS_READ, nav="members")
 def members(request: PortalRequest) -> HttpResponse:
-    """S15: the members, filtered by text and role, and the invitations."""
+    """The members, filtered by text and role, and the invitations."""
     text, role = request.GET.get("q", "").strip(), chosen(request, "role", Role.values)
     found = presenting.members(request.actor, text, role)
     page: Page[Any] = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
@@ -55,7 +55,7 @@ def _invitations(request: PortalRequest) -> list[dict[str, Any]]:
 
 @org_page(Permission.MEMBERS_READ, nav="members")
 def roles(request: PortalRequest) -> HttpResponse:
-    """M51: the table of who may do what, read from the permissions themselves."""
+    """The table of who may do what, read from the permissions themselves."""
     context = {"roles": list(Role), "own_role": request.membership.role, "rights": presenting.matrix()}
     return render(request, "orgs/roles.html", context)
 

@@ -17,7 +17,7 @@ from apps.orgs.forms import PreferencesForm
 
 @require_POST
 def set_language(request: PortalRequest) -> HttpResponse:
-    """This will keep the language in a cookie and, of somebody signed in, in the account; and lead back to the page."""
+    """Keep the language in a cookie and, of somebody signed in, in the account; and lead back to the page."""
     language = request.POST.get("language", "")
     response = redirect(way_back(request.POST.get("next", ""), "/"))
     if language in dict(settings.LANGUAGES):
@@ -41,7 +41,7 @@ def _keep_language(response: HttpResponse, language: str) -> None:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def preferences(request: PortalRequest) -> HttpResponse:
-    """This will show and save the language and time zone of the person's pages and mails."""
+    """Show and save the language and time zone of the person's pages and mails."""
     user = request.user
     form = PreferencesForm(request.POST or None, initial={"language": user.language, "time_zone": user.time_zone})
     if request.method == "POST" and form.is_valid():

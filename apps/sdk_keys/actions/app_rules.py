@@ -35,14 +35,14 @@ PORTS = {"https": 443, "http": 80}
 
 
 def check_platform(platform: str) -> Platform:
-    """This will return the platform, or raise Invalid."""
+    """Return the platform, or raise Invalid."""
     if platform not in Platform.values:
         raise Invalid.field("platform", _("Choose one of: %(choices)s.") % {"choices": ", ".join(Platform.values)})
     return Platform(platform)
 
 
 def check_app_id(platform: Platform, app_id: str | None) -> str:
-    """This will return the bundle id or package name, or raise Invalid; a key for the web has none."""
+    """Return the bundle id or package name, or raise Invalid; a key for the web has none."""
     app_id = (app_id or "").strip()
     if platform == Platform.WEB:
         if app_id:
@@ -57,7 +57,7 @@ def check_app_id(platform: Platform, app_id: str | None) -> str:
 
 
 def check_certificate(platform: Platform, cert_sha256: str | None) -> str:
-    """This will return the certificate's SHA-256 in hex with colons, as Android's tools print it, or nothing."""
+    """Return the certificate's SHA-256 in hex with colons, as Android's tools print it, or nothing."""
     text = (cert_sha256 or "").strip()
     if not text:
         return ""
@@ -70,7 +70,7 @@ def check_certificate(platform: Platform, cert_sha256: str | None) -> str:
 
 
 def check_origins(platform: Platform, origins: Iterable[str] | None) -> list[str]:
-    """This will return the origins as browsers send them, without repeats; a key for the web needs one at least."""
+    """Return the origins as browsers send them, without repeats; a key for the web needs one at least."""
     found = list(dict.fromkeys(_origin(text) for text in origins or ()))
     if platform != Platform.WEB:
         if found:
@@ -101,7 +101,7 @@ def _origin(text: str) -> str:
 
 
 def check_limit(limit: int | None) -> int | None:
-    """This will return how many devices may be active (None: any number), or raise Invalid."""
+    """Return how many devices may be active (None: any number), or raise Invalid."""
     if limit is not None and not 1 <= limit <= MOST_DEVICES:
         raise Invalid.field("activation_limit", _("Give a number from 1 to %(most)d, or none for no limit.") % {
             "most": MOST_DEVICES})  # fmt: skip
@@ -109,7 +109,7 @@ def check_limit(limit: int | None) -> int | None:
 
 
 def check_inactive_days(days: int | None) -> int | None:
-    """This will return after how many days of silence a place is freed (None: never), or raise Invalid."""
+    """Return after how many days of silence a place is freed (None: never), or raise Invalid."""
     if days is not None and not 1 <= days <= MOST_SILENT_DAYS:
         raise Invalid.field("inactive_after_days", _("Give a number of days from 1 to %(most)d, or none for never.") % {
             "most": MOST_SILENT_DAYS})  # fmt: skip
@@ -117,7 +117,7 @@ def check_inactive_days(days: int | None) -> int | None:
 
 
 def check_lifetime(actor: Actor, lifetime: Lifetime) -> datetime | None:
-    """This will return when the key ends; an app in the field lives long, so unless chosen it does not (None).
+    """Return when the key ends; an app in the field lives long, so unless chosen it does not (None).
 
     Where the organization's settings give its keys a longest lifetime, what is not asked for is cut to it and asking
     for more is refused; the vendor may ask for more.
@@ -136,5 +136,5 @@ def check_lifetime(actor: Actor, lifetime: Lifetime) -> datetime | None:
 
 
 def expiry_of_successor(key: SdkKey) -> datetime | None:
-    """This will return when a successor made now ends: as long a life as the old key's, cut to the organization's."""
+    """Return when a successor made now ends: as long a life as the old key's, cut to the organization's."""
     return lifecycle.end_of_successor(key, longest_key_days(key.organization_id))

@@ -32,12 +32,12 @@ class Device:
 
 
 def consume_rate_limit(pool_id: uuid.UUID, digest: str) -> limits.Decision:
-    """This will count a call of one device and return what is left of its minute."""
+    """Count a call of one device and return what is left of its minute."""
     return limits.take([Window("device", f"d:{pool_id.hex}:{digest[:32]}", PER_DEVICE, 60)])
 
 
 def activate(*, actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, str, bool]:
-    """This will give a device a place and return it with its token, once, and whether it is new.
+    """Give a device a place and return it with its token, once, and whether it is new.
 
     The same device keeps its place, and the versions that it does not tell: it gets another token and the old one ends.
     Raises Conflict ``activation_limit_reached`` where every place is taken, exact under any number of devices at once;
@@ -98,7 +98,7 @@ def _tell_full(key: SdkKey) -> None:
 
 
 def find_own(row: SdkRow, activation_id: str) -> Activation:
-    """This will return an active place of the key's pool, or raise NotFound: freed, another pool's, or none."""
+    """Return an active place of the key's pool, or raise NotFound: freed, another pool's, or none."""
     key = decode(Activation.id_prefix, activation_id)
     own = Activation.objects.filter(pool_id=row.pool_id).active().select_related("key")
     found = own.filter(pk=key).first() if key is not None else None
@@ -108,7 +108,7 @@ def find_own(row: SdkRow, activation_id: str) -> Activation:
 
 
 def check_token(activation: Activation, token: str) -> None:
-    """This will raise Forbidden unless the token is the one that the activation was last given."""
+    """Raise Forbidden unless the token is the one that the activation was last given."""
     if not token or not token_matches(token, activation.token_digest):
         raise Forbidden("Send this activation's own token in X-Activation-Token; activating again gives a new one.")
 
@@ -117,7 +117,7 @@ def check_token(activation: Activation, token: str) -> None:
 def record_heartbeat(
     *, actor: Actor, activation: Activation, app_version: str = "", os_version: str = ""
 ) -> Activation:
-    """This will note that a device is in use, which keeps its place; NotFound where it was freed meanwhile."""
+    """Note that a device is in use, which keeps its place; NotFound where it was freed meanwhile."""
     now = timezone.now()
     pool = activation.pool
     values = {
@@ -134,14 +134,14 @@ def record_heartbeat(
 
 @transaction.atomic
 def deactivate_own_activation(*, actor: Actor, activation: Activation) -> None:
-    """This will free a device's own place; NotFound where it is free already."""
+    """Free a device's own place; NotFound where it is free already."""
     if not slots.deactivate(slots.lock_pool(activation.pool_id), activation, actor=actor, because=Freed.DEVICE):
         raise NotFound()
 
 
 @transaction.atomic
 def deactivate_activation(*, actor: Actor, key_id: str, activation_id: str) -> Activation:
-    """This will free a place by hand; NotFound where there is no such active place of this key."""
+    """Free a place by hand; NotFound where there is no such active place of this key."""
     actor.require(Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE)
     key: SdkKey = SdkKey.objects.for_actor(actor).with_public_id(key_id)
     pool = slots.lock_pool(key.pool_id)

@@ -46,7 +46,7 @@ class NewSdkKey:
 
 @transaction.atomic
 def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
-    """This will make an SDK key with an empty pool of activations and return it with its text, once."""
+    """Make an SDK key with an empty pool of activations and return it with its text, once."""
     actor.require(Permission.SDK_KEYS_WRITE)
     lifecycle.hold_creator(actor)
     platform = app_rules.check_platform(new.platform)
@@ -73,7 +73,7 @@ def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
 
 
 def hold(actor: Actor, key_id: str) -> SdkKey:
-    """This will return an SDK key of the actor's organization and its pool, held until the transaction ends.
+    """Return an SDK key of the actor's organization and its pool, held until the transaction ends.
 
     The pool first, as a device does that takes a place: two orders of locks would wait for each other. Raises NotFound.
     """
@@ -85,7 +85,7 @@ def hold(actor: Actor, key_id: str) -> SdkKey:
 
 @transaction.atomic
 def update_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANY_VERSION, **asked: Any) -> SdkKey:
-    """This will change what is given and record old and new.
+    """Change what is given and record old and new.
 
     A limit below what is in use keeps what is active and refuses new devices. Raises Conflict for a key that has ended.
     """
@@ -144,7 +144,7 @@ def _count_silence_anew(pool: ActivationPool) -> None:
 def rotate_sdk_key(
     *, actor: Actor, key_id: str, expected: Expected = ANY_VERSION, overlap_seconds: int = DAY_SECONDS
 ) -> tuple[SdkKey, str]:
-    """This will replace a key by one with the same settings, returned with its text, once; the old one ends later.
+    """Replace a key by one with the same settings, returned with its text, once; the old one ends later.
 
     Both share their activations: a device that comes with the new key keeps its place. ``overlap_seconds``: 0 to 30
     days. The new key lives as long as the old one was made to, within the organization's longest lifetime. Raises
@@ -196,7 +196,7 @@ revoke_sdk_key, disable_sdk_key, enable_sdk_key, release_sdk_key = (
 
 @transaction.atomic
 def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
-    """This will do with a leaked SDK key what its organization wants, and tell whether the report was news.
+    """Do with a leaked SDK key what its organization wants, and tell whether the report was news.
 
     Once per key and day. ``actor`` is the portal with the reporter's address, ``where`` a text without secrets.
     """

@@ -36,7 +36,7 @@ class SdkView(PortalView):
     callers = ("sdk_key",)
 
     def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]  # as in PortalView
-        """This will answer a preflight at once, and let the key's own origins read the answer of a real call."""
+        """Answer a preflight at once, and let the key's own origins read the answer of a real call."""
         if request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.META:
             return self._preflight(request.META.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", ""))
         response = super().dispatch(request, *args, **kwargs)
@@ -59,18 +59,18 @@ class SdkView(PortalView):
         return response
 
     def check_permission(self, request: ApiRequest, operation: Operation) -> None:
-        """This will refuse other kinds of keys, then a page that the key does not belong to."""
+        """Refuse other kinds of keys, then a page that the key does not belong to."""
         super().check_permission(request, operation)
         row = self.row(request)
         if row.key_type == Platform.WEB and request._request.META.get("HTTP_ORIGIN") not in row.origins:
             raise Forbidden("This key may be used from its own origins only.", "origin_not_allowed")
 
     def row(self, request: ApiRequest) -> SdkRow:
-        """This will return the calling key as the gate read it."""
+        """Return the calling key as the gate read it."""
         return cast(SdkRow, request._request.caller.credential)
 
     def count_device(self, request: ApiRequest, digest: str) -> None:
-        """This will count the call on the device's own limit, beside that of its address, or raise RateLimited."""
+        """Count the call on the device's own limit, beside that of its address, or raise RateLimited."""
         raw = request._request
         decision = actions.consume_rate_limit(self.row(request).pool_id, digest)
         if decision.allowed:
@@ -81,7 +81,7 @@ class SdkView(PortalView):
             raise RateLimited(f"This device calls too often. Try again in {wait} seconds.", wait)
 
     def own_activation(self, request: ApiRequest, id: str) -> Activation:
-        """This will return the place that the path names, its token checked; NotFound once it was freed."""
+        """Return the place that the path names, its token checked; NotFound once it was freed."""
         activation = actions.find_own(self.row(request), id)
         self.count_device(request, activation.device_digest)
         actions.check_token(activation, request._request.META.get("HTTP_X_ACTIVATION_TOKEN", ""))
@@ -93,7 +93,7 @@ class Activate(SdkView):
 
     @serves(operations.ACTIVATE, ANY_KEY, idempotent=False)
     def post(self, request: ApiRequest) -> Response:
-        """This will activate a device: 201, or 200 where it has a place already; the token is in this answer only."""
+        """Activate a device: 201, or 200 where it has a place already; the token is in this answer only."""
         row, values = self.row(request), self.validated(request, ActivationBody)
         self.count_device(request, device_digest(row.pool_id, values["device_id"]))
         check_app(row, values.pop("app_id", None) or "", values.pop("cert_sha256", None) or "")
@@ -103,7 +103,7 @@ class Activate(SdkView):
 
 
 def check_app(row: SdkRow, app_id: str, cert_sha256: str) -> None:
-    """This will raise Forbidden ``app_not_allowed`` unless the app is the key's own.
+    """Raise Forbidden ``app_not_allowed`` unless the app is the key's own.
 
     Friction, no proof: whoever reads the key out of an app can send the same words.
     """
@@ -121,12 +121,12 @@ class OwnActivation(SdkView):
 
     @serves(operations.GET_OWN_ACTIVATION, ANY_KEY, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
-        """This will return the place."""
+        """Return the place."""
         return Response(write_place(self.own_activation(request, id)))
 
     @serves(operations.FREE_OWN_ACTIVATION, ANY_KEY)
     def delete(self, request: ApiRequest, id: str) -> Response:
-        """This will free the place."""
+        """Free the place."""
         actions.deactivate_own_activation(actor=request.actor, activation=self.own_activation(request, id))
         return Response(status=204)
 
@@ -136,6 +136,6 @@ class Heartbeat(SdkView):
 
     @serves(operations.BEAT, ANY_KEY, idempotent=False)
     def post(self, request: ApiRequest, id: str) -> Response:
-        """This will note that the device is in use, which keeps its place."""
+        """Note that the device is in use, which keeps its place."""
         activation, values = self.own_activation(request, id), self.validated(request, VersionsBody)
         return Response(write_place(actions.record_heartbeat(actor=request.actor, activation=activation, **values)))

@@ -21,7 +21,7 @@ Changes = dict[str, list[Any]]
 
 @transaction.atomic
 def save_event_type(*, actor: Actor, row: EventType, changes: Changes) -> EventType:
-    """This will add or change a type of the host product; ``changes`` maps each changed field to [old, new]."""
+    """Add or change a type of the host product; ``changes`` maps each changed field to [old, new]."""
     _require_operator(actor)
     if row.origin != EventOrigin.HOST:
         raise Forbidden(_("The portal's own types are declared in its code."))
@@ -43,7 +43,7 @@ def save_event_type(*, actor: Actor, row: EventType, changes: Changes) -> EventT
 
 @transaction.atomic
 def delete_event_type(*, actor: Actor, row: EventType) -> None:
-    """This will delete a type that operators added and nobody uses, or raise Conflict with what to do instead."""
+    """Delete a type that operators added and nobody uses, or raise Conflict with what to do instead."""
     _require_operator(actor)
     if row.origin != EventOrigin.HOST or row.name in HOST_EVENTS:
         raise Conflict(_("This type comes with the portal and would come back. Mark it as deprecated."))
@@ -59,7 +59,7 @@ def delete_event_type(*, actor: Actor, row: EventType) -> None:
 
 
 def check_event_name(name: str) -> None:
-    """This will take words parted by dots, outside of the portal's own."""
+    """Take words parted by dots, outside of the portal's own."""
     if not EVENT_NAME.fullmatch(name):
         raise Invalid.field("name", _("Write lower-case words parted by dots, such as order.created."))
     first = name.partition(".")[0]
@@ -68,7 +68,7 @@ def check_event_name(name: str) -> None:
 
 
 def check_successor(name: str, successor: str) -> None:
-    """This will refuse a successor that is not there, is the type itself, or is deprecated as well."""
+    """Refuse a successor that is not there, is the type itself, or is deprecated as well."""
     if not successor:
         return
     row = EventType.objects.filter(name=successor).first()

@@ -44,7 +44,7 @@ def checked_url(url: str) -> str:
 
 
 def checked_new_url(endpoint: Endpoint, url: str) -> str:
-    """This will return a new URL for an endpoint; the test inbox has none of its own."""
+    """Return a new URL for an endpoint; the test inbox has none of its own."""
     if is_inbox(endpoint.url):
         raise Invalid.field("url", _("The test inbox has no address of its own. Add an endpoint for your server."))
     return checked_url(url)
@@ -103,20 +103,20 @@ def checked_headers(
 
 
 def checked_limit(name: str, value: int | None, most: int) -> int | None:
-    """This will return the value, or raise Invalid on the field where it is outside 1 to ``most``."""
+    """Return the value, or raise Invalid on the field where it is outside 1 to ``most``."""
     if value is not None and not 1 <= value <= most:
         raise Invalid.field(name, _("Enter a whole number from 1 to %(most)s.") % {"most": most})
     return value
 
 
 def check_owner(organization_id: uuid.UUID) -> None:
-    """This will raise Conflict for the vendor's own organization: no event is published for it."""
+    """Raise Conflict for the vendor's own organization: no event is published for it."""
     if organization_id == platform_pk():
         raise Conflict(_("The platform organization gets no events. Make the endpoint in a customer's organization."))
 
 
 def check_endpoint_limit(organization_id: uuid.UUID) -> None:
-    """This will raise Conflict ``endpoint_limit_reached`` where the organization has as many as it may have.
+    """Raise Conflict ``endpoint_limit_reached`` where the organization has as many as it may have.
 
     Its own limit counts, or WEBHOOK_ENDPOINTS where it has none.
     It counts under the lock of the organization's row, so that two creations at once cannot both take the last place.
@@ -132,7 +132,7 @@ def check_endpoint_limit(organization_id: uuid.UUID) -> None:
 
 
 def check_test_rate(organization_id: uuid.UUID) -> None:
-    """This will raise RateLimited after five test sends of the organization within a minute."""
+    """Raise RateLimited after five test sends of the organization within a minute."""
     since = timezone.now() - MINUTE
     tests = Event.objects.filter(organization_id=organization_id, test=True, created_at__gt=since)
     # By key, which is by time: the index ends the search a moment before the minute.

@@ -21,7 +21,7 @@ FINISHED = (DeliveryStatus.SUCCEEDED, DeliveryStatus.EXHAUSTED, DeliveryStatus.D
 
 @transaction.atomic
 def send_test(*, actor: Actor, endpoint_id: str, event_type: str | None = None) -> Delivery:
-    """This will send the sample of a type once, also to a paused or disabled endpoint; five a minute."""
+    """Send the sample of a type once, also to a paused or disabled endpoint; five a minute."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
     row = EventType.objects.filter(name=event_type).first() if event_type else _type_for_test(endpoint)
@@ -39,7 +39,7 @@ def send_test(*, actor: Actor, endpoint_id: str, event_type: str | None = None) 
 
 @transaction.atomic
 def retry_delivery(*, actor: Actor, delivery_id: str) -> Delivery:
-    """This will send a waiting delivery now, or a finished one again as a new delivery; Conflict for all others."""
+    """Send a waiting delivery now, or a finished one again as a new delivery; Conflict for all others."""
     actor.require(Permission.WEBHOOKS_WRITE)
     rows = Delivery.objects.for_actor(actor).select_related("event", "endpoint")
     delivery: Delivery = rows.with_public_id(delivery_id)
@@ -68,11 +68,11 @@ def _type_for_test(endpoint: Endpoint) -> EventType | None:
 
 
 def hold_for_suspension(*, organization_id: uuid.UUID) -> int:
-    """This will hold what waits for a suspended organization. Call it after its row was changed."""
+    """Hold what waits for a suspended organization. Call it after its row was changed."""
     return claims.hold_organization(organization_id)
 
 
 def release_after_suspension(*, organization_id: uuid.UUID) -> int:
-    """This will send what was held for an organization that may be used again. Call it after its row was changed."""
+    """Send what was held for an organization that may be used again. Call it after its row was changed."""
     transaction.on_commit(bell.notify_workers)
     return claims.release_organization(organization_id)

@@ -56,7 +56,7 @@ def create_endpoint(
     rate_limit_per_second: int | None = None,
     max_in_flight: int | None = None,
 ) -> tuple[Endpoint, str]:
-    """This will add an endpoint and return it with its signing secret, which is shown this once.
+    """Add an endpoint and return it with its signing secret, which is shown this once.
 
     Raises Invalid on ``url``, ``event_types``, ``headers`` or a limit, and Conflict ``endpoint_limit_reached``.
     """
@@ -78,7 +78,7 @@ def create_endpoint(
 
 @transaction.atomic
 def update_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION, **values: Any) -> Endpoint:
-    """This will change the named fields: those of ``create_endpoint``. A header value ``••••`` keeps what is stored."""
+    """Change the named fields: those of ``create_endpoint``. A header value ``••••`` keeps what is stored."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
     before = {name: _shown(endpoint, name) for name in values}
@@ -138,7 +138,7 @@ def _set_headers(endpoint: Endpoint, values: dict[str, Any], is_elsewhere: bool)
 
 @transaction.atomic
 def delete_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION) -> None:
-    """This will hide the endpoint for good and drop what waits for it; its log stays."""
+    """Hide the endpoint for good and drop what waits for it; its log stays."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
     expected.check(endpoint.version)
@@ -154,7 +154,7 @@ def delete_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_
 
 @transaction.atomic
 def pause_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION) -> Endpoint:
-    """This will hold what is due for the endpoint until it is enabled; a paused or disabled one stays as it is."""
+    """Hold what is due for the endpoint until it is enabled; a paused or disabled one stays as it is."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
     expected.check(endpoint.version)
@@ -170,7 +170,7 @@ def pause_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_V
 def enable_endpoint(
     *, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION, held: str = "send"
 ) -> Endpoint:
-    """This will send to the endpoint again and do with what is held as ``held`` says: send, keep or drop.
+    """Send to the endpoint again and do with what is held as ``held`` says: send, keep or drop.
 
     On an enabled endpoint only the second part happens.
     """
@@ -196,7 +196,7 @@ def enable_endpoint(
 
 @transaction.atomic
 def subscribe_endpoint(*, actor: Actor, endpoint_id: str, event_type: str) -> Endpoint:
-    """This will add one event type to those an endpoint gets; nothing changes where it gets it already."""
+    """Add one event type to those an endpoint gets; nothing changes where it gets it already."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
     (name,) = check_patterns([event_type])
@@ -212,7 +212,7 @@ def subscribe_endpoint(*, actor: Actor, endpoint_id: str, event_type: str) -> En
 
 
 def add_endpoint(actor: Actor, values: dict[str, Any]) -> tuple[Endpoint, str]:
-    """This will make the rows of an endpoint from values that were checked, and return it with its secret."""
+    """Make the rows of an endpoint from values that were checked, and return it with its secret."""
     organization_id = cast(uuid.UUID, actor.organization_id)
     endpoint: Endpoint = Endpoint.objects.create(organization_id=organization_id, **creator(actor), **values)
     _subscribe(endpoint, endpoint.event_types)

@@ -26,7 +26,7 @@ PLATFORM = "platform"
 def publish_event(
     *, actor: Actor, event_type: str, data: Any, client_id: str | None = None, organization: str | None = None
 ) -> Accepted:
-    """This will check an event of the host product and store it with its deliveries.
+    """Check an event of the host product and store it with its deliveries.
 
     ``organization`` (id or slug) is for platform keys, and required of them. A repeated ``client_id`` returns the
     first event. Raises Invalid naming the field, or 413 where ``data`` is larger than 256 KiB.
@@ -35,7 +35,7 @@ def publish_event(
 
 
 def publish_events(*, actor: Actor, events: Iterable[Mapping[str, Any]]) -> list[Accepted]:
-    """This will publish all of them, each with the arguments of ``publish_event``, or none; errors name the index."""
+    """Publish all of them, each with the arguments of ``publish_event``, or none; errors name the index."""
     checked = []
     for index, event in enumerate(events):
         try:

@@ -11,7 +11,7 @@ REASON = "organization_closed"
 
 
 def end_for_organization(*, organization_id: uuid.UUID) -> tuple[int, int]:
-    """This will disable every endpoint, drop what waits and stop replays; returns how many endpoints and deliveries.
+    """Disable every endpoint, drop what waits and stop replays; returns how many endpoints and deliveries.
 
     Call it within the transaction that closed the organization, after its row was changed: what is published or
     finished from then on is held, and sent to nobody.

@@ -11,7 +11,7 @@ from apps.webhooks.probing import probe
 
 
 def probe_url(*, actor: Actor, url: str, count: Callable[[], None]) -> Outcome:
-    """This will send one unsigned request to a URL and return what came of it; nothing is stored.
+    """Send one unsigned request to a URL and return what came of it; nothing is stored.
 
     Raises Invalid on ``url`` for what could not be saved either. ``count`` keeps the limit: only what is sent counts.
     """

@@ -46,7 +46,7 @@ def replay_choice(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> ReplaySelection:
-    """This will return a choice of events, or raise Invalid on ``status``, ``event_types`` or ``until``."""
+    """Return a choice of events, or raise Invalid on ``status``, ``event_types`` or ``until``."""
     wanted = tuple(dict.fromkeys(statuses))
     if not wanted or any(status not in REPLAYABLE for status in wanted):
         raise Invalid.field("status", _("Choose from %(choices)s.") % {"choices": ", ".join(REPLAYABLE)})
@@ -57,7 +57,7 @@ def replay_choice(
 
 
 def count_replay(*, actor: Actor, endpoint_id: str, choice: ReplaySelection) -> int:
-    """This will count the events that a replay of this choice would send, on an endpoint of whatever status."""
+    """Count the events that a replay of this choice would send, on an endpoint of whatever status."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = Endpoint.objects.for_actor(actor).existing().with_public_id(endpoint_id)
     return _counted(actor, choice, choice.of(endpoint.pk))
@@ -66,7 +66,7 @@ def count_replay(*, actor: Actor, endpoint_id: str, choice: ReplaySelection) -> 
 def start_replay(
     *, actor: Actor, endpoint_id: str, choice: ReplaySelection, rate_per_second: int | None = None
 ) -> ReplayJob:
-    """This will store a job that sends the chosen events again; workers carry it out.
+    """Store a job that sends the chosen events again; workers carry it out.
 
     Without a rate the endpoint's own pace holds. Raises Conflict where the endpoint is not enabled.
     """
@@ -108,7 +108,7 @@ def start_replay(
 
 @transaction.atomic
 def cancel_replay(*, actor: Actor, replay_id: str, expected: Expected = ANY_VERSION) -> ReplayJob:
-    """This will end a job before its next batch; what it made is still sent. Conflict where it was done before."""
+    """End a job before its next batch; what it made is still sent. Conflict where it was done before."""
     actor.require(Permission.WEBHOOKS_WRITE)
     rows = ReplayJob.objects.for_actor(actor).select_related("endpoint").select_for_update(of=("self",))
     job: ReplayJob = rows.with_public_id(replay_id)
@@ -127,7 +127,7 @@ def cancel_replay(*, actor: Actor, replay_id: str, expected: Expected = ANY_VERS
 
 @transaction.atomic
 def retry_selection(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[str]) -> int:
-    """This will send ticked deliveries of one endpoint again, at once, and count them: one entry in the audit log.
+    """Send ticked deliveries of one endpoint again, at once, and count them: one entry in the audit log.
 
     Each as ``retry_delivery`` would; those that it would refuse are left out. Conflict where that is all of them.
     """

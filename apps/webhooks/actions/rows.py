@@ -8,14 +8,14 @@ from apps.webhooks.models import Endpoint
 
 
 def locked_endpoint(actor: Actor, endpoint_id: str) -> Endpoint:
-    """This will return the endpoint with its row locked: publishing, claiming and finishing wait, or pass it by."""
+    """Return the endpoint with its row locked: publishing, claiming and finishing wait, or pass it by."""
     rows = Endpoint.objects.for_actor(actor).existing().select_for_update(no_key=True, of=("self",))
     endpoint: Endpoint = rows.with_public_id(endpoint_id)
     return endpoint
 
 
 def record(actor: Actor, action: str, target: Any, changes: dict[str, list[Any]], label: str = "") -> None:
-    """This will write the audit entry of a change to an endpoint or a delivery."""
+    """Write the audit entry of a change to an endpoint or a delivery."""
     audit.record(
         actor=actor,
         action=action,

@@ -21,7 +21,7 @@ LONGEST_OVERLAP_SECONDS = 30 * 24 * 3600
 
 
 def add_secret(endpoint: Endpoint) -> str:
-    """This will make the endpoint's newest secret and return its text, which is shown this once."""
+    """Make the endpoint's newest secret and return its text, which is shown this once."""
     secret = new_secret()
     EndpointSecret.objects.create(endpoint=endpoint, organization_id=endpoint.organization_id, secret=secret)
     return secret
@@ -31,7 +31,7 @@ def add_secret(endpoint: Endpoint) -> str:
 def rotate_secret(
     *, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION, overlap_seconds: int = 86_400
 ) -> tuple[Endpoint, str]:
-    """This will make a new signing secret; the old ones sign beside it until the overlap ends.
+    """Make a new signing secret; the old ones sign beside it until the overlap ends.
 
     Without an overlap, headers that do not open go too: what is left of an endpoint whose encryption key is lost.
     """
@@ -60,7 +60,7 @@ def rotate_secret(
 
 @transaction.atomic
 def end_secret(*, actor: Actor, endpoint_id: str, secret_id: str) -> Endpoint:
-    """This will end an older secret before its overlap is over. The newest one stays: without it nothing is signed."""
+    """End an older secret before its overlap is over. The newest one stays: without it nothing is signed."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
     secret: EndpointSecret = EndpointSecret.objects.for_actor(actor).filter(endpoint=endpoint).with_public_id(secret_id)

@@ -18,7 +18,7 @@ INBOX_TYPES = ["*"]
 
 @transaction.atomic
 def open_inbox(*, actor: Actor) -> Endpoint:
-    """This will return the organization's test inbox, made for all events where there is none.
+    """Return the organization's test inbox, made for all events where there is none.
 
     It counts as an endpoint. Its secret is not returned: the portal checks the signatures itself; whoever wants to
     check them too rotates it.

@@ -28,12 +28,12 @@ from apps.webhooks.serializers import (
 
 
 def endpoints_of(request: ApiRequest) -> EndpointQuerySet:
-    """This will return the caller's endpoints, oldest first."""
+    """Return the caller's endpoints, oldest first."""
     return Endpoint.objects.for_actor(request.actor).existing().order_by("pk")
 
 
 def held_counts(endpoints: list[Endpoint]) -> dict[uuid.UUID, int]:
-    """This will count what is held for each of the endpoints, in one query."""
+    """Count what is held for each of the endpoints, in one query."""
     rows = Delivery.objects.filter(endpoint__in=endpoints, status=DeliveryStatus.HELD).values_list("endpoint_id")
     return dict(rows.annotate(count=Count("pk")).order_by())
 
@@ -48,7 +48,7 @@ def twins(endpoints: list[Endpoint]) -> dict[uuid.UUID, list[uuid.UUID]]:
 
 
 def answer_endpoint(endpoint: Endpoint) -> ObjectResponse:
-    """This will answer one endpoint with its count."""
+    """Answer one endpoint with its count."""
     return ObjectResponse(_with_count(endpoint), endpoint.version)
 
 
@@ -61,7 +61,7 @@ class Endpoints(PortalView):
 
     @serves(operations.LIST_ENDPOINTS, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        """This will list endpoints, oldest first."""
+        """List endpoints, oldest first."""
         response = self.offset_page(request, endpoints_of(request), lambda endpoint: endpoint)
         counts, same = held_counts(response.data), twins(response.data)
         response.data = [write_endpoint(each, counts.get(each.pk, 0), same[each.pk]) for each in response.data]
@@ -69,7 +69,7 @@ class Endpoints(PortalView):
 
     @serves(operations.CREATE_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
-        """This will add an endpoint; its secret is in this answer and never again."""
+        """Add an endpoint; its secret is in this answer and never again."""
         body = self.validated(request, NewEndpointBody)
         endpoint, secret = actions.create_endpoint(actor=request.actor, **body)
         return Response({**_with_count(endpoint), "secret": secret}, status=201)
@@ -80,12 +80,12 @@ class OneEndpoint(PortalView):
 
     @serves(operations.GET_ENDPOINT, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
-        """This will return one endpoint."""
+        """Return one endpoint."""
         return answer_endpoint(endpoints_of(request).with_public_id(id))
 
     @serves(operations.UPDATE_ENDPOINT, Permission.WEBHOOKS_WRITE, if_match=True)
     def patch(self, request: ApiRequest, id: str) -> Response:
-        """This will change the fields that the body names."""
+        """Change the fields that the body names."""
         endpoints_of(request).with_public_id(id)
         body, expected = self.validated(request, EndpointChangeBody), self.expected(request)
         endpoint = actions.update_endpoint(actor=request.actor, endpoint_id=id, expected=expected, **body)
@@ -93,7 +93,7 @@ class OneEndpoint(PortalView):
 
     @serves(operations.DELETE_ENDPOINT, Permission.WEBHOOKS_WRITE, if_match=True)
     def delete(self, request: ApiRequest, id: str) -> Response:
-        """This will delete the endpoint and drop what waits for it."""
+        """Delete the endpoint and drop what waits for it."""
         endpoints_of(request).with_public_id(id)
         actions.delete_endpoint(actor=request.actor, endpoint_id=id, expected=self.expected(request))
         return Response(status=204)
@@ -104,7 +104,7 @@ class TestEndpoint(PortalView):
 
     @serves(operations.TEST_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        """This will send the sample of a type once."""
+        """Send the sample of a type once."""
         endpoints_of(request).with_public_id(id)
         body = self.validated(request, TestBody)
         return Response(write_delivery(actions.send_test(actor=request.actor, endpoint_id=id, **body)), status=202)
@@ -115,7 +115,7 @@ class PauseEndpoint(PortalView):
 
     @serves(operations.PAUSE_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        """This will pause the endpoint."""
+        """Pause the endpoint."""
         endpoints_of(request).with_public_id(id)
         self.validated(request, EmptyBody)
         expected = self.expected(request)
@@ -127,7 +127,7 @@ class EnableEndpoint(PortalView):
 
     @serves(operations.ENABLE_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        """This will enable the endpoint and settle what is held."""
+        """Enable the endpoint and settle what is held."""
         endpoints_of(request).with_public_id(id)
         body, expected = self.validated(request, EnableBody), self.expected(request)
         return answer_endpoint(actions.enable_endpoint(actor=request.actor, endpoint_id=id, expected=expected, **body))
@@ -138,7 +138,7 @@ class RotateSecret(PortalView):
 
     @serves(operations.ROTATE_SECRET, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        """This will make a new secret; it is in this answer and never again."""
+        """Make a new secret; it is in this answer and never again."""
         endpoints_of(request).with_public_id(id)
         body, expected = self.validated(request, RotateBody), self.expected(request)
         endpoint, secret = actions.rotate_secret(actor=request.actor, endpoint_id=id, expected=expected, **body)
@@ -153,7 +153,7 @@ class EventTypes(PortalView):
 
     @serves(operations.LIST_EVENT_TYPES, ANY_KEY, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        """This will list event types by name."""
+        """List event types by name."""
         rows = EventType.objects.order_by("name")
         return self.offset_page(request, rows, write_event_type, key=attrgetter("name"), column="name")
 
@@ -163,7 +163,7 @@ class OneEventType(PortalView):
 
     @serves(operations.GET_EVENT_TYPE, ANY_KEY, etag=True)
     def get(self, request: ApiRequest, name: str) -> Response:
-        """This will return one event type."""
+        """Return one event type."""
         row = EventType.objects.filter(name=name).first()
         if row is None:
             raise NotFound()

@@ -39,7 +39,7 @@ READ_EVENTS = (Permission.EVENTS_READ, Permission.WEBHOOKS_READ)
 
 
 def events_of(request: ApiRequest) -> OrgQuerySet[Event]:
-    """This will return the caller's events; tests are not among them."""
+    """Return the caller's events; tests are not among them."""
     return Event.objects.for_actor(request.actor).filter(test=False)
 
 
@@ -55,7 +55,7 @@ class Events(PortalView):
 
     @serves(operations.LIST_EVENTS, READ_EVENTS, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        """This will list events, newest first."""
+        """List events, newest first."""
         rows = _between(request, events_of(request).defer("body"))
         names, hidden = type_parameter(request, "type"), types_hidden_from(request.actor, "type")
         rows = rows if hidden is None else rows.exclude(hidden)
@@ -63,7 +63,7 @@ class Events(PortalView):
 
     @serves(operations.PUBLISH_EVENT, Permission.EVENTS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
-        """This will accept an event; the answer leaves after the commit."""
+        """Accept an event; the answer leaves after the commit."""
         body = self.validated(request, NewEventBody)
         return Response(write_accepted(actions.publish_event(actor=request.actor, **event_arguments(body))), status=202)
 
@@ -73,7 +73,7 @@ class EventBatch(PortalView):
 
     @serves(operations.PUBLISH_EVENTS, Permission.EVENTS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
-        """This will accept up to 100 events."""
+        """Accept up to 100 events."""
         bodies = self.validated(request, NewEventsBody)["events"]
         accepted = actions.publish_events(actor=request.actor, events=[event_arguments(body) for body in bodies])
         return Response(write_accepted_batch(accepted), status=202)
@@ -84,7 +84,7 @@ class OneEvent(PortalView):
 
     @serves(operations.GET_EVENT, READ_EVENTS, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
-        """This will return one event with its data."""
+        """Return one event with its data."""
         event: Event = events_of(request).with_public_id(id)
         require_scopes(request.actor, [event.type])
         return Response(write_event_with_data(event))
@@ -94,7 +94,7 @@ class OneEvent(PortalView):
 
 
 def deliveries_of(request: ApiRequest) -> OrgQuerySet[Delivery]:
-    """This will return the caller's deliveries with what their objects show."""
+    """Return the caller's deliveries with what their objects show."""
     rows = Delivery.objects.for_actor(request.actor).select_related("endpoint")
     return rows.only(*(field.name for field in Delivery._meta.concrete_fields), "endpoint__url")
 
@@ -104,7 +104,7 @@ class Deliveries(PortalView):
 
     @serves(operations.LIST_DELIVERIES, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        """This will list deliveries, newest first."""
+        """List deliveries, newest first."""
         rows, hidden = deliveries_of(request).filter(_filters(request)), types_hidden_from(request.actor, "event_type")
         if hidden is not None:
             # A test carries the type's sample, which every key may read.
@@ -151,7 +151,7 @@ class OneDelivery(PortalView):
 
     @serves(operations.GET_DELIVERY, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
-        """This will return one delivery with its attempts and payload."""
+        """Return one delivery with its attempts and payload."""
         rows = Delivery.objects.for_actor(request.actor).select_related("endpoint", "event")
         delivery: Delivery = rows.with_public_id(id)
         require_scopes(request.actor, [] if delivery.test else [delivery.event_type])
@@ -163,7 +163,7 @@ class RetryDelivery(PortalView):
 
     @serves(operations.RETRY_DELIVERY, Permission.WEBHOOKS_WRITE, idempotent=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        """This will return the delivery that is sent: the same one, or a new one for a finished one."""
+        """Return the delivery that is sent: the same one, or a new one for a finished one."""
         deliveries_of(request).with_public_id(id)
         self.validated(request, EmptyBody)
         delivery = actions.retry_delivery(actor=request.actor, delivery_id=id)

@@ -17,7 +17,7 @@ class ReplayEndpoint(PortalView):
 
     @serves(operations.REPLAY_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        """This will start a replay of the chosen events, or only count them."""
+        """Start a replay of the chosen events, or only count them."""
         Endpoint.objects.for_actor(request.actor).existing().with_public_id(id)
         body = self.validated(request, ReplayBody)
         choice = actions.replay_choice(
@@ -31,7 +31,7 @@ class ReplayEndpoint(PortalView):
 
 
 def replays_of(request: ApiRequest) -> OrgQuerySet[ReplayJob]:
-    """This will return the caller's replays with what their objects show."""
+    """Return the caller's replays with what their objects show."""
     return ReplayJob.objects.for_actor(request.actor).select_related("endpoint")
 
 
@@ -40,7 +40,7 @@ class Replays(PortalView):
 
     @serves(operations.LIST_REPLAYS, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        """This will list replays, newest first."""
+        """List replays, newest first."""
         return self.cursor_page(request, replays_of(request), write_replay)
 
 
@@ -49,7 +49,7 @@ class OneReplay(PortalView):
 
     @serves(operations.GET_REPLAY, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
-        """This will return one replay with its progress."""
+        """Return one replay with its progress."""
         job: ReplayJob = replays_of(request).with_public_id(id)
         return ObjectResponse(write_replay(job), job.version)
 
@@ -59,7 +59,7 @@ class CancelReplay(PortalView):
 
     @serves(operations.CANCEL_REPLAY, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        """This will stop a replay before its next batch."""
+        """Stop a replay before its next batch."""
         replays_of(request).with_public_id(id)
         self.validated(request, EmptyBody)
         job = actions.cancel_replay(actor=request.actor, replay_id=id, expected=self.expected(request))

@@ -58,14 +58,14 @@ def _dialect() -> ModuleType:
 
 
 def lease_seconds() -> float:
-    """This will return how long a claimed delivery is its worker's own: one request's time limit and a margin."""
+    """Return how long a claimed delivery is its worker's own: one request's time limit and a margin."""
     return settings.WEBHOOK_TIMEOUT + lease_margin()
 
 
 def claim(
     limit: int, part_of_one: float = 1.0, slow: Iterable[uuid.UUID] = (), slow_limit: int | None = None
 ) -> list[ClaimedDelivery]:
-    """This will take up to ``limit`` due deliveries and start an attempt of each, in one short transaction.
+    """Take up to ``limit`` due deliveries and start an attempt of each, in one short transaction.
 
     Fair: at most ``max_in_flight`` for an endpoint, 200 for an organization and WEBHOOK_HOST_IN_FLIGHT for what one
     organization sends to one host and port, with those in flight; an endpoint's rate, first tries before retries,
@@ -90,7 +90,7 @@ def claim(
 
 
 def finish(results: list[Result]) -> set[uuid.UUID]:
-    """This will record results where the lease token still matches and return those deliveries.
+    """Record results where the lease token still matches and return those deliveries.
 
     What is missing in the answer was lost to another worker; nothing of it was touched.
     """
@@ -99,7 +99,7 @@ def finish(results: list[Result]) -> set[uuid.UUID]:
 
 # The periodic job webhooks.release_expired_leases (apps.py).
 def release_expired() -> int:
-    """This will make deliveries due again whose worker did not come back within the lease, and count them.
+    """Make deliveries due again whose worker did not come back within the lease, and count them.
 
     Their attempt is closed as lost; it neither uses up the schedule nor counts against the endpoint.
     """
@@ -112,6 +112,6 @@ def release_expired() -> int:
 
 
 def next_due_in() -> float | None:
-    """This will return the seconds until something is due (0 or less: now), None where nothing waits."""
+    """Return the seconds until something is due (0 or less: now), None where nothing waits."""
     seconds: float | None = _dialect().next_due_in()
     return seconds

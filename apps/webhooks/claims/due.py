@@ -7,7 +7,7 @@ with waiting rows, whatever the number of rows.
 
 
 def due_endpoints(now: str) -> str:
-    """This will return the CTEs that end in ``due(endpoint_id)``; ``now`` is the SQL of the moment."""
+    """Return the CTEs that end in ``due(endpoint_id)``; ``now`` is the SQL of the moment."""
     return f"""
     oldest AS (
         SELECT endpoint_id FROM webhooks_delivery

@@ -81,7 +81,7 @@ FROM closed WHERE d.endpoint_id = closed.id AND d.status = 'pending'
 
 
 def _first_due(again: str, tries: str) -> str:
-    """This will return the SELECT of the rows of ``room`` that are due first, first tries or retries.
+    """Return the SELECT of the rows of ``room`` that are due first, first tries or retries.
 
     NULLS FIRST is an order that only the indexes made for this give (migration 0002): no plan can walk through what
     waits for other endpoints.
@@ -241,7 +241,7 @@ FROM webhooks_delivery WHERE status = 'pending'
 
 
 def claim(limits: Limits) -> list[ClaimedDelivery]:
-    """This will take a fair share of what is due, in one short transaction."""
+    """Take a fair share of what is due, in one short transaction."""
     with transaction.atomic(), connection.cursor() as cursor:
         # Compiling a plan would take longer than running it. A claim need not survive a crash of the database: what
         # was claimed is then due at once instead of when its lease ends.
@@ -281,7 +281,7 @@ def _take(cursor: Any, limits: Limits, receivers: dict[uuid.UUID, Receiver]) -> 
 
 
 def finish(results: list[Result]) -> set[uuid.UUID]:
-    """This will record the results in one statement and return the deliveries that were still ours."""
+    """Record the results in one statement and return the deliveries that were still ours."""
     with connection.cursor() as cursor:
         cursor.execute(FINISH, _columns(results))
         return {row[0] for row in cursor.fetchall()}
@@ -314,14 +314,14 @@ def _columns(results: list[Result]) -> dict[str, str]:
 
 
 def release_expired(rows: int, lease_seconds: float) -> int:
-    """This will make up to so many deliveries with an ended lease due again."""
+    """Make up to so many deliveries with an ended lease due again."""
     with connection.cursor() as cursor:
         cursor.execute(RELEASE_EXPIRED, {"rows": rows, "lease_seconds": lease_seconds})
         return int(cursor.rowcount)
 
 
 def next_due_in() -> float | None:
-    """This will return the seconds until the earliest waiting delivery is due (0 or less: now), None without one."""
+    """Return the seconds until the earliest waiting delivery is due (0 or less: now), None without one."""
     with connection.cursor() as cursor:
         cursor.execute(NEXT_DUE)
         seconds: float | None = cursor.fetchone()[0]

@@ -11,13 +11,13 @@ from apps.webhooks.models import Delivery, DeliveryStatus, ReplayJob
 
 
 def newest_of_events(endpoint_id: uuid.UUID) -> QuerySet[Delivery]:
-    """This will return an endpoint's deliveries that no later one of the same event follows; tests never."""
+    """Return an endpoint's deliveries that no later one of the same event follows; tests never."""
     later = Delivery.objects.filter(event=OuterRef("event"), endpoint=OuterRef("endpoint"), pk__gt=OuterRef("pk"))
     return Delivery.objects.filter(~Exists(later), endpoint_id=endpoint_id, test=False)
 
 
 def send_replayed(job: ReplayJob, due: Iterable[tuple[Delivery, datetime]]) -> int:
-    """This will make one new delivery of each, due at its moment, and count those that were made.
+    """Make one new delivery of each, due at its moment, and count those that were made.
 
     Same event and so the same webhook-id, the whole schedule anew. The caller holds the lock of the job's row; the
     constraint ``one_delivery_per_replay`` stands behind it.
@@ -41,6 +41,6 @@ def send_replayed(job: ReplayJob, due: Iterable[tuple[Delivery, datetime]]) -> i
 
 
 def first_tries_of(job: ReplayJob) -> int:
-    """This will count the job's deliveries whose first attempt has not ended yet."""
+    """Count the job's deliveries whose first attempt has not ended yet."""
     untried = Q(status=DeliveryStatus.PENDING, attempt_count=0) | Q(status=DeliveryStatus.SENDING, attempt_count=1)
     return Delivery.objects.filter(untried, replay_job=job).count()

@@ -123,7 +123,7 @@ class Limits:
     failing_in_flight: int = 4
 
     def as_values(self) -> dict[str, Any]:
-        """This will return the fields for SQL."""
+        """Return the fields for SQL."""
         return asdict(self) | {"slow": list(self.slow)}
 
     @property
@@ -132,6 +132,6 @@ class Limits:
         return max(1, int(self.part_of_one * self.rows))
 
     def share(self, endpoints: int) -> int:
-        """This will return how many of so many endpoints each may get, so that its part of the free ones is kept
+        """Return how many of so many endpoints each may get, so that its part of the free ones is kept
         when all take theirs at once; and so that many endpoints do not mean many rows to look at."""
         return max(1, int(self.part_of_one * self.rows / (1 + self.part_of_one * endpoints)))

@@ -89,7 +89,7 @@ Picked = tuple[int, int, Any, Receiver, tuple[Any, ...]]
 
 
 def claim(limits: Limits) -> list[ClaimedDelivery]:
-    """This will take a fair share of what is due, in one short transaction."""
+    """Take a fair share of what is due, in one short transaction."""
     with transaction.atomic(), connection.cursor() as cursor:
         now = timezone.now()
         cursor.execute(ENDPOINTS, {"rows": limits.rows, "now": as_text(now)})
@@ -196,7 +196,7 @@ def _move_pace(cursor: Any, claimed: list[ClaimedDelivery], now: datetime) -> No
 
 
 def finish(results: list[Result]) -> set[uuid.UUID]:
-    """This will record the results in one transaction and return the deliveries that were still ours."""
+    """Record the results in one transaction and return the deliveries that were still ours."""
     with transaction.atomic(), connection.cursor() as cursor:
         now = timezone.now()
         ours = _still_ours(cursor, {result.claimed.token.hex for result in results})
@@ -245,7 +245,7 @@ def _attempted(result: Result, now: str) -> tuple[Any, ...]:
 
 
 def release_expired(rows: int, lease_seconds: float) -> int:
-    """This will make up to so many deliveries with an ended lease due again."""
+    """Make up to so many deliveries with an ended lease due again."""
     with transaction.atomic(), connection.cursor() as cursor:
         now = as_text(timezone.now())
         expired = cursor.execute(EXPIRED, (now, rows)).fetchall()
@@ -260,7 +260,7 @@ def release_expired(rows: int, lease_seconds: float) -> int:
 
 
 def next_due_in() -> float | None:
-    """This will return the seconds until the earliest waiting delivery is due (0 or less: now), None without one."""
+    """Return the seconds until the earliest waiting delivery is due (0 or less: now), None without one."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT min(next_attempt_at) FROM webhooks_delivery WHERE status = 'pending'")
         earliest = from_text(cursor.fetchone()[0])

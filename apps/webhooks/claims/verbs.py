@@ -27,46 +27,46 @@ def _release(rows: QuerySet[Delivery]) -> int:
 
 
 def hold(endpoint_id: uuid.UUID) -> int:
-    """This will make what waits for an endpoint wait until it is released; tests go on."""
+    """Make what waits for an endpoint wait until it is released; tests go on."""
     return _hold(Delivery.objects.filter(endpoint_id=endpoint_id))
 
 
 def release(endpoint_id: uuid.UUID) -> int:
-    """This will make what an endpoint's deliveries are held for due now, at the endpoint's pace."""
+    """Make what an endpoint's deliveries are held for due now, at the endpoint's pace."""
     return _release(Delivery.objects.filter(endpoint_id=endpoint_id))
 
 
 def drop(endpoint_id: uuid.UUID, *statuses: str) -> int:
-    """This will give up what waits for an endpoint in one of the statuses."""
+    """Give up what waits for an endpoint in one of the statuses."""
     rows = Delivery.objects.filter(endpoint_id=endpoint_id, status__in=statuses or WAITING)
     return rows.update(status=DeliveryStatus.DROPPED, next_attempt_at=None, next_attempt_reason="", finished_at=Now())
 
 
 def hold_organization(organization_id: uuid.UUID) -> int:
-    """This will hold everything of an organization that has just been suspended."""
+    """Hold everything of an organization that has just been suspended."""
     endpoints = Endpoint.objects.filter(organization_id=organization_id).values("pk")
     return _hold(Delivery.objects.filter(endpoint_id__in=endpoints))
 
 
 def release_organization(organization_id: uuid.UUID) -> int:
-    """This will release what is held for the enabled endpoints of an organization that has just been resumed."""
+    """Release what is held for the enabled endpoints of an organization that has just been resumed."""
     endpoints = Endpoint.objects.existing().filter(organization_id=organization_id, status=EndpointStatus.ENABLED)
     return _release(Delivery.objects.filter(endpoint_id__in=endpoints.values("pk")))
 
 
 def send_now(delivery_id: uuid.UUID) -> bool:
-    """This will make a waiting delivery due now and tell whether it was still waiting."""
+    """Make a waiting delivery due now and tell whether it was still waiting."""
     rows = Delivery.objects.filter(pk=delivery_id, status=DeliveryStatus.PENDING)
     return bool(rows.update(next_attempt_at=Now(), next_attempt_reason="manual"))
 
 
 def send_again(delivery: Delivery) -> Delivery:
-    """This will make a new delivery of a finished one: same event and so same webhook-id, the whole schedule anew."""
+    """Make a new delivery of a finished one: same event and so same webhook-id, the whole schedule anew."""
     return _create(delivery.event, delivery.endpoint, test=delivery.test, replay_of=delivery, reason="manual")
 
 
 def send_test(event: Event, endpoint: Endpoint) -> Delivery:
-    """This will make the one delivery of a test event."""
+    """Make the one delivery of a test event."""
     return _create(event, endpoint, test=True, replay_of=None, reason="test")
 
 

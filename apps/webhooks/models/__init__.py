@@ -90,7 +90,7 @@ class EndpointQuerySet(OrgQuerySet["Endpoint"]):
     """Endpoints; a deleted one stays as a row for its log and is hidden from everything else."""
 
     def existing(self) -> Self:
-        """This will leave deleted endpoints out."""
+        """Leave deleted endpoints out."""
         return self.filter(deleted_at=None)
 
     def twins_of(self, endpoint: "Endpoint") -> Self:
@@ -147,7 +147,7 @@ class Endpoint(OrgOwned, Timestamped, CreatedBy):
 
     @property
     def own_headers(self) -> dict[str, str] | None:
-        """This will return the organization's own headers, or None where their encryption key is not there."""
+        """Return the organization's own headers, or None where their encryption key is not there."""
         try:
             found: dict[str, str] = json.loads(self.headers)
         except CannotDecrypt:

@@ -23,7 +23,7 @@ class ReplayQuerySet(OrgQuerySet["ReplayJob"]):
     """Replays of organizations."""
 
     def unfinished(self) -> Self:
-        """This will keep those that are running or paused."""
+        """Keep those that are running or paused."""
         return self.filter(status__in=[ReplayStatus.RUNNING, ReplayStatus.PAUSED])
 
 

@@ -17,7 +17,7 @@ ANY = "any"
 
 
 def type_groups(types: Sequence[EventType], chosen: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """This will return event types by the part before the dot; ``chosen``: names and patterns that are ticked."""
+    """Return event types by the part before the dot; ``chosen``: names and patterns that are ticked."""
     ticked = set(chosen)
     groups: dict[str, list[dict[str, Any]]] = {}
     for each in types:
@@ -35,7 +35,7 @@ def type_groups(types: Sequence[EventType], chosen: Iterable[str] = ()) -> list[
 
 
 def type_facts(row: EventType) -> dict[str, Any]:
-    """This will return what is said of one type."""
+    """Return what is said of one type."""
     return {
         "name": row.name,
         "description": _(row.description) if row.description else "",
@@ -47,7 +47,7 @@ def type_facts(row: EventType) -> dict[str, Any]:
 
 
 def type_detail(row: EventType, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
-    """This will return one type with its fields, its texts, and the endpoints that may be subscribed to it."""
+    """Return one type with its fields, its texts, and the endpoints that may be subscribed to it."""
     body = {"type": row.name, "timestamp": EXAMPLE_TIME, "data": row.sample}
     return {
         **type_facts(row),

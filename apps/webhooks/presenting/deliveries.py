@@ -38,7 +38,7 @@ SOON = timedelta(seconds=60)
 
 
 def delivery_rows(deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
-    """This will return the rows of a delivery list, with how long each last attempt took: one further query."""
+    """Return the rows of a delivery list, with how long each last attempt took: one further query."""
     took: dict[Any, float] = {}
     attempts = Attempt.objects.filter(delivery__in=deliveries).exclude(duration_ms=None).order_by("number")
     for delivery_id, duration in attempts.values_list("delivery_id", "duration_ms"):
@@ -50,14 +50,14 @@ def delivery_rows(deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
 
 
 def day_of(moment: datetime) -> str:
-    """This will name the reader's day of a moment: Today, Yesterday, or its date."""
+    """Name the reader's day of a moment: Today, Yesterday, or its date."""
     day = timezone.localtime(moment).date()
     days = (timezone.localdate() - day).days
     return {0: _("Today"), 1: _("Yesterday")}.get(days) or format_date_for_reader(day, "date")
 
 
 def delivery_facts(delivery: Delivery) -> dict[str, Any]:
-    """This will return what every page says of a delivery."""
+    """Return what every page says of a delivery."""
     is_pending = delivery.status == DeliveryStatus.PENDING
     return {
         "id": delivery.public_id,
@@ -83,7 +83,7 @@ def _whole(milliseconds: float | None) -> int | None:
 
 
 def delivery_detail(delivery: Delivery, slug: str, tab: str, number: int | None) -> dict[str, Any]:
-    """This will return the context of one delivery's page."""
+    """Return the context of one delivery's page."""
     attempts = list(delivery.attempts.order_by("number"))
     chosen = next((each for each in attempts if each.number == number), attempts[-1] if attempts else None)
     here = reverse("delivery", args=[slug, delivery.public_id])
@@ -110,7 +110,7 @@ def delivery_detail(delivery: Delivery, slug: str, tab: str, number: int | None)
 
 
 def state_note(delivery: Delivery) -> dict[str, str] | None:
-    """This will say what a state means where its word alone does not; with the tone of the note."""
+    """Say what a state means where its word alone does not; with the tone of the note."""
     if delivery.endpoint.deleted_at:
         return {"tone": "info", "text": _("Its endpoint was deleted. What was sent stays readable here.")}
     if delivery.status == DeliveryStatus.HELD:
@@ -135,7 +135,7 @@ def _held_because(delivery: Delivery) -> str:
 
 
 def is_moving(delivery: Delivery) -> bool:
-    """This will tell whether something is about to happen, so that the page looks again by itself."""
+    """Tell whether something is about to happen, so that the page looks again by itself."""
     if delivery.status == DeliveryStatus.SENDING:
         return True
     due = delivery.next_attempt_at
@@ -143,12 +143,12 @@ def is_moving(delivery: Delivery) -> bool:
 
 
 def pretty(event: Event) -> str:
-    """This will return the body for reading, or nothing where it was pruned."""
+    """Return the body for reading, or nothing where it was pruned."""
     return to_json(json.loads(event.body), indent=2) if event.body else ""
 
 
 def write_attempt(attempt: Attempt) -> dict[str, Any]:
-    """This will return one attempt as its tabs show it."""
+    """Return one attempt as its tabs show it."""
     code = attempt.status_code
     return {
         "number": attempt.number,
@@ -168,13 +168,13 @@ def write_attempt(attempt: Attempt) -> dict[str, Any]:
 
 
 def timings(attempt: Attempt) -> list[dict[str, Any]]:
-    """This will return the phases of an attempt that took place, in milliseconds."""
+    """Return the phases of an attempt that took place, in milliseconds."""
     found = ((word, phase_ms(attempt, name)) for name, word in PHASES)
     return [{"word": str(word), "ms": _whole(ms)} for word, ms in found if ms is not None]
 
 
 def phase_ms(attempt: Attempt, name: str) -> float | None:
-    """This will return how long a phase took; curl marks a first byte of nothing, too, where nothing answered."""
+    """Return how long a phase took; curl marks a first byte of nothing, too, where nothing answered."""
     is_nothing = name == "first_byte" and attempt.status_code is None
     return None if is_nothing else attempt.timings_ms.get(name)
 
@@ -187,7 +187,7 @@ def _lines(headers: Any) -> str:
 def timeline(
     delivery: Delivery, attempts: Sequence[Attempt], here: str, chosen: Attempt | None, tab: str
 ) -> list[dict[str, Any]]:
-    """This will return what happened and what comes."""
+    """Return what happened and what comes."""
     items = [_step(_("Event created"), delivery.created_at, "ok")]
     for attempt in attempts:
         text = _("%(ms)d ms") % {"ms": attempt.duration_ms} if attempt.duration_ms is not None else ""
@@ -220,7 +220,7 @@ def _attempt_title(attempt: Attempt) -> str:
 
 
 def signature_check(delivery: Delivery, attempt: Attempt) -> dict[str, Any]:
-    """This will check what was sent as its receiver would, with the secrets that are valid now."""
+    """Check what was sent as its receiver would, with the secrets that are valid now."""
     headers = {name.lower(): str(value) for name, value in attempt.request_headers.items()}
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
     found = {
@@ -249,7 +249,7 @@ def dialled(attempt: Attempt, endpoint: Endpoint) -> str:
 
 
 def as_curl(delivery: Delivery, attempt: Attempt | None) -> str:
-    """This will return the request as a command; the signature is the attempt's own, so it soon is too old."""
+    """Return the request as a command; the signature is the attempt's own, so it soon is too old."""
     endpoint = delivery.endpoint
     url = dialled(attempt, endpoint) if attempt else ""
     if attempt is None or not url or not delivery.event.body or endpoint.deleted_at or is_inbox(url):

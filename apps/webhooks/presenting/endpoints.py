@@ -34,19 +34,19 @@ class CountOf(Subquery):
 
 
 def max_attempts() -> int:
-    """This will return how many attempts a delivery gets."""
+    """Return how many attempts a delivery gets."""
     return len(settings.WEBHOOK_RETRY_SCHEDULE) + 1
 
 
 def endpoint_name(endpoint: Endpoint) -> str:
-    """This will return what an endpoint is called: its host, or what it is."""
+    """Return what an endpoint is called: its host, or what it is."""
     if is_inbox(endpoint.url):
         return _("Test inbox")
     return urlsplit(endpoint.url).netloc or endpoint.url
 
 
 def endpoint_facts(endpoint: Endpoint, held: int = 0) -> dict[str, Any]:
-    """This will return what every page says of an endpoint."""
+    """Return what every page says of an endpoint."""
     return {
         "id": endpoint.public_id,
         "url": endpoint.shown_url,
@@ -73,7 +73,7 @@ def endpoint_facts(endpoint: Endpoint, held: int = 0) -> dict[str, Any]:
 
 
 def endpoint_rows(actor: Actor, endpoints: Sequence[Endpoint]) -> list[dict[str, Any]]:
-    """This will return the rows of the list, however many endpoints in as many queries."""
+    """Return the rows of the list, however many endpoints in as many queries."""
     hourly = hours.last_24h(actor)
     waiting = _waiting(actor, endpoints)
     nothing = {"waiting": 0, "waiting_more": False, "next_retry_at": None}
@@ -126,7 +126,7 @@ def twin_rows(endpoint: Endpoint) -> list[dict[str, str]]:
 
 
 def secret_rows(endpoint: Endpoint) -> list[dict[str, Any]]:
-    """This will return the valid signing secrets, newest first, without their text."""
+    """Return the valid signing secrets, newest first, without their text."""
     now = timezone.now()
     rows = endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=now)).order_by("-created_at", "-pk")
     return [
@@ -136,7 +136,7 @@ def secret_rows(endpoint: Endpoint) -> list[dict[str, Any]]:
 
 
 def health_story(actor: Actor, endpoint: Endpoint) -> dict[str, Any] | None:
-    """This will return why an endpoint fails or was switched off, with the evidence; None where all is well."""
+    """Return why an endpoint fails or was switched off, with the evidence; None where all is well."""
     is_off_by_us = endpoint.status == EndpointStatus.DISABLED and bool(endpoint.disabled_reason)
     is_failing = endpoint.status == EndpointStatus.ENABLED and endpoint.health == EndpointHealth.FAILING
     if not (is_off_by_us or is_failing):
@@ -164,5 +164,5 @@ def _hint(delivery: Delivery) -> str:
 
 
 def failure_word(delivery: Delivery) -> str:
-    """This will return the status of the last attempt, or what went wrong."""
+    """Return the status of the last attempt, or what went wrong."""
     return str(delivery.last_status_code or error_word(delivery.last_error))

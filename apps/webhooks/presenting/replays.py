@@ -9,7 +9,7 @@ from apps.webhooks.presenting.endpoints import endpoint_facts
 
 
 def replay_facts(job: ReplayJob) -> dict[str, Any]:
-    """This will return a job: what was chosen, how far it is, and in which state."""
+    """Return a job: what was chosen, how far it is, and in which state."""
     is_over = job.status in (ReplayStatus.DONE, ReplayStatus.CANCELLED)
     has_result = is_over and job.count_again_at is None
     return {
@@ -44,6 +44,6 @@ def _state(job: ReplayJob, has_result: bool) -> str:
 
 
 def progress_text(job: ReplayJob) -> str:
-    """This will return how far a job is in words."""
+    """Return how far a job is in words."""
     words = {"sent": job.sent, "count": job.count, "good": job.succeeded, "bad": job.failed}
     return _("%(sent)d of %(count)d queued · %(good)d delivered · %(bad)d failed") % words

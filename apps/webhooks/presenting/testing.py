@@ -13,7 +13,7 @@ from apps.webhooks.presenting.words import error_word, what_to_try
 
 
 def test_steps(delivery: Delivery) -> dict[str, Any]:
-    """This will return a test send step by step, as far as it is, and whether it is over."""
+    """Return a test send step by step, as far as it is, and whether it is over."""
     attempt = delivery.attempts.order_by("-number").first()
     is_over = delivery.status not in (DeliveryStatus.PENDING, DeliveryStatus.SENDING)
     steps = [_step(_("Sample signed and queued"), "ok", at=delivery.created_at)]
@@ -60,7 +60,7 @@ def _step(title: str, tone: str, *, at: Any = None, text: str = "") -> dict[str,
 
 
 def check_result(outcome: Outcome, url: str) -> dict[str, Any]:
-    """This will return what a check of a URL found, as lines with a tone. Why nothing answered is never told."""
+    """Return what a check of a URL found, as lines with a tone. Why nothing answered is never told."""
     times, lines = outcome.timings_ms, []
     is_there = outcome.status_code is not None
     if times["dns"] is not None and outcome.error != "dns_failed":
@@ -88,7 +88,7 @@ def _status_hint(outcome: Outcome) -> str:
 
 
 def inbox_messages(deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
-    """This will return what the test inbox got: headers and body as signed, and the check of the signature."""
+    """Return what the test inbox got: headers and body as signed, and the check of the signature."""
     return [_message(each) for each in deliveries]
 
 

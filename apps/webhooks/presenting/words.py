@@ -135,12 +135,12 @@ NEXT_REASONS: dict[str, Promise] = {
 
 
 def error_word(error: str) -> str:
-    """This will return what an error of an attempt is called."""
+    """Return what an error of an attempt is called."""
     return str(ERROR_WORDS.get(error, error))
 
 
 def what_to_try(error: str, status_code: int | None, hint: str = "") -> str:
-    """This will return one sentence by the hint or the class of a failure; nothing for a success."""
+    """Return one sentence by the hint or the class of a failure; nothing for a success."""
     if error and hint in BY_HINT:
         return str(BY_HINT[hint])
     if error == "http_error" and status_code is not None:

@@ -1,4 +1,4 @@
-"""S12: the event catalogue."""
+"""The event catalogue."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ SHOWN = {"json": "JSON", "schema": gettext_lazy("Schema"), "python": "Python", "
 
 @org_page(Permission.WEBHOOKS_READ, nav="events")
 def event_catalogue(request: PortalRequest) -> HttpResponse:
-    """S12: what may be published; one type with its fields, sample, schema, and what to do with it."""
+    """What may be published; one type with its fields, sample, schema, and what to do with it."""
     q = request.GET.get("q", "").strip()
     types = EventType.objects.all()
     if q:

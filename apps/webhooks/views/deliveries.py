@@ -1,4 +1,4 @@
-"""S10: one delivery; and sending again, one or a selection."""
+"""One delivery; and sending again, one or a selection."""
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -20,7 +20,7 @@ TABS = ("response", "request", "verify")
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
 def delivery_detail(request: PortalRequest, delivery_id: str) -> HttpResponse:
-    """S10: one delivery, attempt by attempt. ``?part=body`` gives what the page refreshes while it moves."""
+    """One delivery, attempt by attempt. ``?part=body`` gives what the page refreshes while it moves."""
     rows = Delivery.objects.for_actor(request.actor).select_related("event", "endpoint")
     delivery = rows.with_public_id(delivery_id)
     tab, number = request.GET.get("tab", ""), request.GET.get("attempt", "")

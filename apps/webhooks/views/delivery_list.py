@@ -36,7 +36,7 @@ FILTERS = ("status", "event_type", "since", "q", "errors")
 
 
 def delivery_list(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
-    """This will return the context of the Deliveries tab."""
+    """Return the context of the Deliveries tab."""
     filters = {name: request.GET.get(name, "").strip() for name in FILTERS}
     filters |= {name: chosen(request, name, known) for name, known in (("status", STATUS_FILTERS), ("since", SPANS))}
     every = Delivery.objects.for_actor(request.actor).filter(endpoint=endpoint)

@@ -1,4 +1,4 @@
-"""S8: the form of an endpoint, new or there already, and the check of its URL."""
+"""The form of an endpoint, new or there already, and the check of its URL."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -58,7 +58,7 @@ def _create(request: PortalRequest, form: EndpointForm) -> HttpResponse | None:
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
 def endpoint_edit(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """S8 for an endpoint that is there. Its secret stays; stored header values stay masked."""
+    """For an endpoint that is there. Its secret stays; stored header values stay masked."""
     endpoint = the_endpoint(request, endpoint_id)
     types = list(EventType.objects.all())
     # What it is subscribed to already stays possible, an old type or a longer pattern included.

@@ -1,4 +1,4 @@
-"""S7 to S9: the endpoints, one of them, and what may be done to it."""
+"""The endpoints, one of them, and what may be done to it."""
 
 import logging
 from typing import Any
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
 def endpoint_list(request: PortalRequest) -> HttpResponse:
-    """S7: the organization's endpoints."""
+    """The organization's endpoints."""
     context: dict[str, Any] = {"inbox_url": reverse("webhook_inbox", args=[request.organization.slug])}
     try:
         rows = Endpoint.objects.for_actor(request.actor).existing().order_by("-pk")
@@ -46,7 +46,7 @@ def endpoint_list(request: PortalRequest) -> HttpResponse:
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
 def endpoint_detail(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """S9: one endpoint with its deliveries, how to verify them, a test, and its settings.
+    """One endpoint with its deliveries, how to verify them, a test, and its settings.
 
     ``?part=list`` and ``?part=steps`` give the piece alone that the page refreshes.
     """
@@ -193,7 +193,7 @@ def _rotate(request: PortalRequest, endpoint: Endpoint, form: RotateSecretForm) 
 
 
 def reveal_secret(request: PortalRequest, endpoint: Endpoint, secret: str) -> HttpResponse:
-    """This will show a signing secret in the answer itself, this once."""
+    """Show a signing secret in the answer itself, this once."""
     here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
     context = {
         "secret": secret,

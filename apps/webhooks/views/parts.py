@@ -5,5 +5,5 @@ from apps.webhooks.models import Endpoint
 
 
 def the_endpoint(request: PortalRequest, endpoint_id: str) -> Endpoint:
-    """This will return an endpoint of the organization, or raise NotFound."""
+    """Return an endpoint of the organization, or raise NotFound."""
     return Endpoint.objects.for_actor(request.actor).existing().with_public_id(endpoint_id)

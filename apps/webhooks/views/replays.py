@@ -1,4 +1,4 @@
-"""S11: a replay is counted first, then started; its job has a page of its own."""
+"""A replay is counted first, then started; its job has a page of its own."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""M32: a test send step by step, and the test inbox."""
+"""A test send step by step, and the test inbox."""
 
 from datetime import timedelta
 from typing import Any
@@ -25,7 +25,7 @@ KEPT = timedelta(hours=24)
 
 
 def test_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
-    """This will return the context of the Test tab; ``?sent=`` names the test whose steps are shown."""
+    """Return the context of the Test tab; ``?sent=`` names the test whose steps are shown."""
     here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
     context: dict[str, Any] = {
         "test_url": reverse("webhook_test", args=[request.organization.slug, endpoint.public_id]),

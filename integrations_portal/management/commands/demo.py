@@ -77,13 +77,13 @@ class Command(BaseCommand):
 
 
 def say(sentence: str) -> None:
-    """This will tell people what goes on; stdout is for the result."""
+    """Tell people what goes on; stdout is for the result."""
     print(sentence, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def alone(path: Path, port: int) -> Iterator[None]:
-    """This will refuse a second demo on the same data while one is running, and name that one's port."""
+    """Refuse a second demo on the same data while one is running, and name that one's port."""
     with open(path, "a+") as held:
         held.seek(0)
         try:
@@ -104,7 +104,7 @@ def refuse_taken(port: int, whose: str) -> None:
 
 
 def prepare(port: int) -> None:
-    """This will bring the database up to date, fill it the first time, and let its endpoints follow the port."""
+    """Bring the database up to date, fill it the first time, and let its endpoints follow the port."""
     settings.STATIC_ROOT.mkdir(exist_ok=True)
     database.migrate()
     if not database.is_seeded():
@@ -122,7 +122,7 @@ def start_receiver(processes: Processes, port: int, environment: dict[str, str])
 
 
 def wait_until_ready(processes: Processes, port: int) -> None:
-    """This will return as soon as the portal says that it can serve."""
+    """Return as soon as the portal says that it can serve."""
     give_up_at = time.monotonic() + READY_SECONDS
     while not is_ready(port):
         processes.check()
@@ -132,7 +132,7 @@ def wait_until_ready(processes: Processes, port: int) -> None:
 
 
 def is_ready(port: int) -> bool:
-    """This will tell whether ``/readyz`` answers 200."""
+    """Tell whether ``/readyz`` answers 200."""
     asking = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         asking.request("GET", "/readyz", headers={"Host": urlsplit(settings.PUBLIC_URL).netloc})
@@ -144,7 +144,7 @@ def is_ready(port: int) -> bool:
 
 
 def tell_as_json(key: str) -> None:
-    """This will print the one line that programs wait for."""
+    """Print the one line that programs wait for."""
     print(json.dumps({"url": settings.PUBLIC_URL, "logins": people.logins(), "api_key": key}), flush=True)
 
 

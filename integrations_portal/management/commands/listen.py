@@ -34,7 +34,7 @@ class Inbox:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def judge(self, headers: dict[str, str], body: bytes) -> str:
-        """This will say in a word or a sentence whether the signature is right."""
+        """Say in a word or a sentence whether the signature is right."""
         if not self.keys:
             return "not verified (give --secret)"
         try:
@@ -53,7 +53,7 @@ class Receiver(BaseHTTPRequestHandler):
     command_output: Any
 
     def do_GET(self) -> None:
-        """This will show what arrived, or switch the mode."""
+        """Show what arrived, or switch the mode."""
         if self.path.startswith("/mode/"):
             self._switch()
         else:
@@ -61,7 +61,7 @@ class Receiver(BaseHTTPRequestHandler):
             self._answer(200, text + "\n")
 
     def do_POST(self) -> None:
-        """This will print and verify a delivery and answer as the mode says."""
+        """Print and verify a delivery and answer as the mode says."""
         length = self.headers.get("content-length", "")
         if not length.isdigit() or int(length) > MOST_BYTES:
             self.close_connection = True
@@ -121,7 +121,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.wfile.write(payload)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """This will print nothing more: deliveries are printed as they come."""
+        """Print nothing more: deliveries are printed as they come."""
 
 
 def _type_of(body: bytes) -> str:
@@ -138,7 +138,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """This will take the port, secrets and an address to forward to."""
+        """Take the port, secrets and an address to forward to."""
         parser.add_argument("--port", type=int, default=8001, help="8001 unless it is given")
         parser.add_argument("--secret", action="append", default=[], help="whsec_…; may be given several times")
         parser.add_argument("--forward", metavar="URL", help="send each delivery on to this address of yours")

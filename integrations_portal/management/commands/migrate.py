@@ -20,7 +20,7 @@ class Command(migrate.Command):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """This will take ``--patience`` beside Django's own."""
+        """Take ``--patience`` beside Django's own."""
         super().add_arguments(parser)
         parser.add_argument(
             "--patience",
@@ -31,7 +31,7 @@ class Command(migrate.Command):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """This will apply what is missing, or say who keeps it from a table."""
+        """Apply what is missing, or say who keeps it from a table."""
         connection = connections[options["database"]]
         if options["plan"] or options["check_unapplied"]:
             super().handle(*args, **options)

@@ -15,7 +15,7 @@ SNAPSHOT_URL = "https://portal.example.com"
 
 
 def snapshot() -> str:
-    """This will return the document as docs/openapi.json holds it: of a fresh portal at no particular address."""
+    """Return the document as docs/openapi.json holds it: of a fresh portal at no particular address."""
     with override_settings(PUBLIC_URL=SNAPSHOT_URL):
         return to_json(document(documented, EventType.objects.all()), indent=1) + "\n"
 
@@ -29,11 +29,11 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """This will take the file to write to."""
+        """Take the file to write to."""
         parser.add_argument("--to", metavar="FILE", help="write to this file instead of standard output")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """This will write the document."""
+        """Write the document."""
         if options["to"] is None:
             self.stdout.write(snapshot(), ending="")
             return

@@ -23,7 +23,7 @@ class Command(PortalCommand):
     )
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """This will encrypt anew and say what is left under which older key."""
+        """Encrypt anew and say what is left under which older key."""
         self.done = done = reencrypt_all()
         current = current_key_id()
         if done.renewed:
@@ -40,7 +40,7 @@ class Command(PortalCommand):
         }
 
     def failure(self, result: dict[str, Any]) -> str:
-        """This will say what to do about what is left."""
+        """Say what to do about what is left."""
         if result["unreadable"]:
             return (
                 f"{result['unreadable']} values do not open. Where their key is missing, put it back into "

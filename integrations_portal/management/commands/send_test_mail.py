@@ -31,12 +31,12 @@ class Command(PortalCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """This will take the address."""
+        """Take the address."""
         super().add_arguments(parser)
         parser.add_argument("--to", required=True, metavar="E", help="who gets the mail")
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """This will send, or raise CommandError with what to change."""
+        """Send, or raise CommandError with what to change."""
         validate_email(options["to"])
         problem = send(options["to"])
         if problem is not None:
@@ -46,12 +46,12 @@ class Command(PortalCommand):
 
 
 def server() -> str:
-    """This will name the mail server, without its password."""
+    """Name the mail server, without its password."""
     return f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
 
 
 def send(to: str) -> Exception | None:
-    """This will send the mail within 30 seconds and return what went wrong."""
+    """Send the mail within 30 seconds and return what went wrong."""
     text = BODY.format(url=settings.PUBLIC_URL)
     message = EmailMessage("Test mail of the integrations portal", text, to=[wire_address(to)])
     problems: list[Exception] = []
@@ -71,7 +71,7 @@ def send(to: str) -> Exception | None:
 
 
 def what_to_change(problem: Exception, to: str) -> str:
-    """This will say in one sentence what is wrong and what to do about it; the first kind that fits."""
+    """Say in one sentence what is wrong and what to do about it; the first kind that fits."""
     if isinstance(problem, smtplib.SMTPServerDisconnected) and "timed out" in str(problem):
         problem = TimeoutError()  # smtplib hides it
     for kinds, sentence in SENTENCES:
@@ -82,7 +82,7 @@ def what_to_change(problem: Exception, to: str) -> str:
 
 
 def said(problem: Exception) -> str:
-    """This will quote the server's own words, on one line; they never hold what we sent to sign in."""
+    """Quote the server's own words, on one line; they never hold what we sent to sign in."""
     text: Any = getattr(problem, "smtp_error", "")
     if isinstance(problem, smtplib.SMTPRecipientsRefused):
         text = next(iter(problem.recipients.values()))[1]

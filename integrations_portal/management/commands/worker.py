@@ -74,7 +74,7 @@ class Worker:
         self.engine = Engine(worker_name(), self.stop_event, poll_seconds=poll, grace_seconds=grace_seconds)
 
     def run(self) -> None:
-        """This will return when the process was told to stop and the engine has landed what was in flight."""
+        """Return when the process was told to stop and the engine has landed what was in flight."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         engine = threading.Thread(target=self._run_engine, name="delivery")
@@ -141,7 +141,7 @@ def refuse_what_is_not_migrated() -> None:
 
 
 def tell_what_does_not_open() -> None:
-    """This will say at the start which stored secrets no key opens: what they are for waits until it is put back."""
+    """Say at the start which stored secrets no key opens: what they are for waits until it is put back."""
     try:
         counts = undecryptable_values()
     except DatabaseError:
@@ -161,5 +161,5 @@ def tell_of_the_pooler() -> None:
 
 
 def worker_name() -> str:
-    """This will name the process in logs."""
+    """Name the process in logs."""
     return f"portal-{os.getpid()}@{socket.gethostname()}"

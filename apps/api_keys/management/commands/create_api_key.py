@@ -17,7 +17,7 @@ class Command(PortalCommand):
     help = "Make an API key and print it, once. Default expiry: the type's. --org platform takes the type platform."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """This will take what makes a key; limits may be above the type's here, and 0 is none."""
+        """Take what makes a key; limits may be above the type's here, and 0 is none."""
         super().add_arguments(parser)
         parser.add_argument("--org", required=True, metavar="SLUG")
         parser.add_argument("--type", required=True, help="such as partner; /admin/ → key types has them all")

@@ -19,7 +19,7 @@ class Command(PortalCommand):
     help = "Revoke an API key at once and for good. Revoking it again changes nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """This will take whose key, which one, and why."""
+        """Take whose key, which one, and why."""
         super().add_arguments(parser)
         parser.add_argument("--org", required=True, metavar="SLUG")
         parser.add_argument("--id", required=True, metavar="key_…")

@@ -23,7 +23,7 @@ class Command(PortalCommand):
     help = "Check the chain of the audit log, in the database or of a file exported as JSON Lines."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """This will take whose chain, which file, and what it is compared with."""
+        """Take whose chain, which file, and what it is compared with."""
         super().add_arguments(parser)
         parser.add_argument("--org", metavar="SLUG", help="this organization only")
         parser.add_argument("--file", metavar="EXPORT", help="an export as JSON Lines, instead of the database")
@@ -33,14 +33,14 @@ class Command(PortalCommand):
         parser.add_argument("--show-key", action="store_true", help="only show the public key of checkpoints")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """This will print what was checked, and end with 1 where something is wrong."""
+        """Print what was checked, and end with 1 where something is wrong."""
         self.findings: list[str] = []
         super().handle(*args, **options)
         if self.findings:
             raise CommandError(" ".join(self.findings))
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """This will check the file, or the chains of the database."""
+        """Check the file, or the chains of the database."""
         if options["show_key"]:
             key = checkpoints.own_public_key()
             return {"public_key": key, "key_id": checkpoints.key_id(key)}

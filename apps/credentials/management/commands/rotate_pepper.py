@@ -19,7 +19,7 @@ class Command(PortalCommand):
     )
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """This will count, and change nothing."""
+        """Count, and change nothing."""
         counts = self._live_by_pepper()
         current = current_pepper()
         older = [pepper for pepper in settings.KEY_PEPPERS if pepper != current]

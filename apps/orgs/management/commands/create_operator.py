@@ -14,11 +14,11 @@ class Command(PortalCommand):
     help = "Make an operator of the vendor, who uses /admin/. Prints a link by which to set a password."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """This will take the address."""
+        """Take the address."""
         super().add_arguments(parser)
         parser.add_argument("--email", required=True)
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """This will make the account; two-step sign-in is set up at the first sign-in."""
+        """Make the account; two-step sign-in is set up at the first sign-in."""
         operator = actions.create_operator(actor=system(label="create_operator"), email=options["email"])
         return {"id": operator.public_id, "email": operator.email, "set_password_link": set_password_link(operator)}

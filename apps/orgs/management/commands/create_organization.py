@@ -14,7 +14,7 @@ class Command(PortalCommand):
     help = "Make an organization and its owner. Prints a link by which the owner sets a password."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """This will take the name, the slug and the owner's address."""
+        """Take the name, the slug and the owner's address."""
         super().add_arguments(parser)
         parser.add_argument("--name", required=True, help="what people read")
         parser.add_argument(
@@ -23,7 +23,7 @@ class Command(PortalCommand):
         parser.add_argument("--owner-email", required=True, help="the first owner's address")
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """This will make both in one transaction."""
+        """Make both in one transaction."""
         organization, owner = actions.create_organization(
             actor=system(label="create_organization"),
             name=options["name"],

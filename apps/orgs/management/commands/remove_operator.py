@@ -17,11 +17,11 @@ class Command(PortalCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """This will take the address."""
+        """Take the address."""
         super().add_arguments(parser)
         parser.add_argument("--email", required=True, help="the operator's address")
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """This will remove the operator; exit code 1 where there is none, or no other."""
+        """Remove the operator; exit code 1 where there is none, or no other."""
         actions.remove_operator(actor=system(label="remove_operator"), email=options["email"])
         return {"removed": canonical_address(options["email"])}

@@ -16,11 +16,11 @@ class Command(PortalCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """This will take the address."""
+        """Take the address."""
         super().add_arguments(parser)
         parser.add_argument("--email", required=True)
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """This will take it; the person gets a mail, and the audit logs of their organizations an entry."""
+        """Take it; the person gets a mail, and the audit logs of their organizations an entry."""
         user = actions.reset_two_step(actor=system(label="reset_two_step"), email=options["email"])
         return {"id": user.public_id, "email": user.email}

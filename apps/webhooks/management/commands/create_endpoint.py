@@ -15,7 +15,7 @@ class Command(PortalCommand):
     help = "Make a webhook endpoint and print its signing secret, once. Without --events it gets every event."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """This will take whose it is, where it is, and what it gets."""
+        """Take whose it is, where it is, and what it gets."""
         super().add_arguments(parser)
         parser.add_argument("--org", required=True, metavar="SLUG")
         parser.add_argument("--url", required=True)
