@@ -1,0 +1,1 @@
+"""Exports of the audit log: streamed at once, or stored jobs."""

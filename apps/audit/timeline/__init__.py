@@ -1,0 +1,1 @@
+"""One timeline from several tables: sources, filters, and how rows are written."""

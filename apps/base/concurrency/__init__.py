@@ -1,0 +1,1 @@
+"""Limits on what one process works on at once."""

@@ -1,0 +1,1 @@
+"""Rules for text that people and programs enter."""

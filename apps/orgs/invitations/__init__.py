@@ -1,0 +1,1 @@
+"""Invitations: sent, accepted, revoked."""

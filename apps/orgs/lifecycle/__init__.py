@@ -1,0 +1,1 @@
+"""An organization's life: created, suspended, closed, exported, purged."""

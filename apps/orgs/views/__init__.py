@@ -1,1 +1,0 @@
-"""Pages about people and organizations, a module for each thing."""

@@ -1,0 +1,1 @@
+"""Periodic jobs beside the engine: replays, retention, fan-out."""

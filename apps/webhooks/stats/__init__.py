@@ -1,0 +1,1 @@
+"""Counters and rollups of deliveries, for pages and metrics."""

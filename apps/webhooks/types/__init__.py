@@ -1,0 +1,1 @@
+"""Event types: the built-in ones, those of the database, their schemas and scopes."""

@@ -1,0 +1,1 @@
+"""Backups, poolers and locks of migrations."""

@@ -1,0 +1,1 @@
+"""Start of commands on a bare machine. Standard library only."""
