@@ -41,7 +41,7 @@ def tell_in_the_log(problem):
     """End the worker with the sentence as a line of its log, which is JSON throughout."""
     import logging
 
-    from apps.base.logging import configure_logging
+    from apps.base.telemetry.logging import configure_logging
 
     configure_logging("INFO", sys.stderr)
     logging.getLogger("manage").critical(str(problem))
@@ -54,7 +54,9 @@ def main():
     if complaint:
         sys.exit(complaint)
     # Imported only now: an old Python could not even read these.
-    from integrations_portal import bootstrap, demo_environment, env_file, interrupts, usage
+    from integrations_portal.demo import environment
+    from integrations_portal.environment import env_file
+    from integrations_portal.launcher import bootstrap, signals, usage
 
     words = sys.argv[1:]
     command = words[0] if words else ""
@@ -63,14 +65,14 @@ def main():
     if text:
         sys.exit(print(text.rstrip()))
     if command in UNTIL_CTRL_C:
-        interrupts.hear()
+        signals.hear()
     options = usage.demo_parser().parse_args(words[1:]) if command == "demo" else None
     bootstrap.enter(command, words)
     if options:
-        demo_environment.prepare(options)
+        environment.prepare(options)
     else:
         env_file.load()
-        demo_environment.load(about is not None)
+        environment.load(about is not None)
     load_settings(command)
     run(words)
 

@@ -15,8 +15,9 @@ from django.test.utils import CaptureQueriesContext
 from apps.base.actor import system
 from apps.base.identifiers import uuid_at
 from apps.orgs.models import Organization
-from apps.webhooks import actions, hours
+from apps.webhooks import actions
 from apps.webhooks.models import Attempt, Delivery, Endpoint, Event
+from apps.webhooks.stats import hourly_rollup
 from benchmarks.usage_rounds import cast, end, measure
 
 __all__ = ["end", "run"]
@@ -117,7 +118,7 @@ def run(options: argparse.Namespace) -> bool:
     api, keys, browser = cast(options)
     started = time.monotonic()
     endpoints = fill(Organization.objects.get(pk=keys[0].organization_id), options)
-    while hours.add_up():
+    while hourly_rollup.add_up():
         pass
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE" if connection.vendor == "sqlite" else "VACUUM ANALYZE")

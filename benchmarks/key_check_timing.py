@@ -65,8 +65,8 @@ def texts() -> tuple[Callable[[str, str], object], dict[str, str]]:
 
     from apps.api_keys import actions
     from apps.base.actor import system
-    from apps.base.secrets import checksum, new_key
-    from apps.credentials import gate
+    from apps.base.crypto.secrets import checksum, new_key
+    from apps.credentials.gate import key_check
     from apps.orgs.models import Organization
 
     call_command("migrate", verbosity=0)
@@ -75,7 +75,11 @@ def texts() -> tuple[Callable[[str, str], object], dict[str, str]]:
         actor=system(acme.pk), name="Timed", key_type="internal", scopes=["users:read"], limits={}
     )
     body = good[:16] + new_key("ipk_").text[16:48]
-    return gate.check, {"unknown id": new_key("ipk_").text, "wrong secret": body + checksum(body), "good key": good}
+    return key_check.check, {
+        "unknown id": new_key("ipk_").text,
+        "wrong secret": body + checksum(body),
+        "good key": good,
+    }
 
 
 def main() -> int:

@@ -14,8 +14,8 @@ from django.db import connection, connections, transaction
 from django.test import Client
 
 from apps.api_keys import actions
-from apps.audit import call_writer
-from apps.audit.call_store import Counted, Usage, by_day
+from apps.audit.calls import group_commit
+from apps.audit.calls.store import Counted, Usage, by_day
 from apps.audit.models import LastUse, UsageDay, UsageHour
 from apps.base.actor import system
 from apps.orgs.models import Membership, Organization, Role, User
@@ -117,5 +117,5 @@ def run(options: argparse.Namespace) -> bool:
 
 def end() -> None:
     """Write what waits and let go of the database."""
-    call_writer.stop()
+    group_commit.stop()
     connections.close_all()

@@ -90,7 +90,11 @@ def timed(what: str, count: int, work: Any) -> tuple[Any, float]:
 def export(organization: Any) -> bytes:
     """Write the changes as the export does, without the API around it."""
     shared = load("tests.audit.chains")
-    models, writing, chain = load("apps.audit.models"), load("apps.audit.writing"), load("apps.audit.chain")
+    models, writing, chain = (
+        load("apps.audit.models"),
+        load("apps.audit.timeline.serialization"),
+        load("apps.audit.seal.chain"),
+    )
     seals = models.Seal.objects.filter(organization=organization).select_related("entry").order_by("seq")
     rows = (writing.write_row(shared.row_of(seal)) for seal in seals.iterator(2000))
     return "".join(chain.encode_json(row) + "\n" for row in rows).encode()
@@ -101,7 +105,7 @@ def main() -> int:
     asked = arguments()
     with tempfile.TemporaryDirectory() as folder, scratch(asked.database):
         set_up(folder, asked.database)
-        sealing, check, files = (load(f"apps.audit.{name}") for name in ("sealing", "chain_check", "file_check"))
+        sealing, check, files = (load(f"apps.audit.seal.{name}") for name in ("sealer", "chain_check", "export_check"))
         organization = load("apps.orgs.models").Organization.objects.create(name="Acme", slug="acme")
         timed("written", asked.changes, lambda: fill(organization, asked.changes))
         sealed, _rate = timed("sealed", asked.changes, lambda: sealing.seal_due(3600))

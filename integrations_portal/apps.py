@@ -19,4 +19,4 @@ class PortalConfig(AppConfig):
 
 
 class OperatorAdminConfig(AdminConfig):
-    default_site = "integrations_portal.operators.OperatorSite"
+    default_site = "integrations_portal.admin_site.site.OperatorSite"

@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Info
 from django.db import DatabaseError
 
-from integrations_portal import poolers
+from integrations_portal.database import poolers
 
 ONE_ADDRESS = "%s are one email address and two accounts. Both can sign in. Remove the account that nobody uses."
 NO_MAIL = "EMAIL_URL is not set: invitations, password resets and notifications wait and aren't sent."

@@ -1,11 +1,12 @@
 """Pages and answers for what no view answers: Django's own refusals, forms without their token, and our faults.
 
-A PortalError that a page raises is answered in ``base/middleware.py``, one of the API in ``base/problems.py``. Nothing
-here tells more than what to do next and the id of the request.
+A PortalError of a page is answered in ``base/web/middleware.py``, one of the API in
+``base/rest/error_responses.py``. Nothing here tells more than what to do next and the id of the request.
 """
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
@@ -17,9 +18,13 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from apps.base.errors import NotFound, PortalError
-from apps.base.middleware import is_api
-from apps.base.negotiation import is_for_program
-from apps.base.problems import DATABASE_AWAY_SECONDS, json_error_response
+from apps.base.rest.content_negotiation import is_for_program
+from apps.base.rest.error_responses import DATABASE_AWAY_SECONDS, json_error_response
+from apps.base.web import maintenance
+from apps.base.web.middleware import is_api
+
+# What programs of the operator ask: whether the process lives, and its counters.
+ANSWERED = frozenset({"/healthz", "/readyz", "/metrics"})
 
 logger = logging.getLogger(__name__)
 
@@ -121,3 +126,19 @@ def _page(request: HttpRequest, error: PortalError, template: str, context: Any,
             answer = HttpResponse(text, status=error.status, content_type="text/plain; charset=utf-8")
     answer["Content-Language"] = language
     return answer
+
+
+class MaintenanceMiddleware:
+    """Answers before a session is looked up. Calls of programs are answered in ``base/rest/api_fast_path.py``."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info in ANSWERED or not maintenance.is_on():
+            return self.get_response(request)
+        answer = answer_error(request, maintenance.refusal(), minimal=True)
+        answer["Cache-Control"] = "no-store, private"
+        # Django logs each 503 as an error: the operator meant these.
+        answer._has_been_logged = True  # type: ignore[attr-defined]  # Django's own mark
+        return answer

@@ -8,16 +8,16 @@ from django.db import DatabaseError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from apps.audit.metrics import AuditCollector
+from apps.audit.prometheus_metrics import AuditCollector
 from apps.base import redis as shared
-from apps.base.shared_figures import WebCollector
-from apps.orgs.mail_figures import MailCollector
-from apps.webhooks import meters
-from apps.webhooks.metrics import EngineCollector
-from integrations_portal import poolers
+from apps.base.telemetry.process_metrics import WebCollector
+from apps.orgs.mail.prometheus_metrics import MailCollector
+from apps.webhooks.stats import counters
+from apps.webhooks.stats.prometheus_metrics import EngineCollector
+from integrations_portal.database import poolers
+from integrations_portal.database.migration_locks import is_migrated
 from integrations_portal.metrics.backups import BackupCollector
 from integrations_portal.metrics.retention import RetentionCollector
-from integrations_portal.migrating import is_migrated
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 FIGURES = CollectorRegistry()
 for each in (EngineCollector, MailCollector, AuditCollector, RetentionCollector, BackupCollector):
     FIGURES.register(each())
-FIGURES.register(WebCollector(meters.of_workers))
+FIGURES.register(WebCollector(counters.of_workers))
 
 
 def alive(request: HttpRequest) -> JsonResponse:

@@ -13,13 +13,11 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.logging import LEVELS, configure_logging
+from apps.base.telemetry.logging import LEVELS, configure_logging
 from integrations_portal import __version__
-from integrations_portal import environment_names as names
-from integrations_portal import environment_places as places
-from integrations_portal import environment_secrets as strength
-from integrations_portal import environment_urls as urls
-from integrations_portal.environment import Environment, decode_key
+from integrations_portal.environment import names, places, urls
+from integrations_portal.environment import secrets as strength
+from integrations_portal.environment.reader import Environment, decode_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = __version__
@@ -83,25 +81,25 @@ INSTALLED_APPS = [
     "csp",
 ]
 MIDDLEWARE = [
-    "apps.base.http_figures.FiguresMiddleware",
-    "apps.base.middleware.RequestMiddleware",
+    "apps.base.telemetry.http_metrics.FiguresMiddleware",
+    "apps.base.web.middleware.RequestMiddleware",
     # Programs' calls end here; what follows is for pages and the browsable API.
-    "apps.base.programs.ApiFastPathMiddleware",
+    "apps.base.rest.api_fast_path.ApiFastPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "apps.base.middleware.PageHeadersMiddleware",
+    "apps.base.web.middleware.PageHeadersMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "integrations_portal.maintenance.MaintenanceMiddleware",
+    "integrations_portal.error_pages.MaintenanceMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "apps.orgs.middleware.LanguageMiddleware",
+    "apps.orgs.members.middleware.LanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "apps.orgs.session_middleware.SessionLifeMiddleware",
-    "apps.base.middleware.ErrorPagesMiddleware",
+    "apps.orgs.accounts.session_middleware.SessionLifeMiddleware",
+    "apps.base.web.middleware.ErrorPagesMiddleware",
 ]
 ROOT_URLCONF = "integrations_portal.urls"
 WSGI_APPLICATION = "integrations_portal.wsgi.application"
@@ -116,7 +114,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "django.template.context_processors.i18n",
-                "apps.orgs.context.page_context",
+                "apps.orgs.members.page_context.page_context",
             ],
         },
     }
@@ -148,7 +146,7 @@ DATABASES = {
         "DATABASE_URL", required("DATABASE_URL", "the data lives there, such as sqlite:///var/portal.sqlite3.")
     )
 }
-# Only what asks for it is prepared (apps/webhooks/sql.py): the number is what psycopg would count up to by itself.
+# Only what asks for it is prepared (apps/webhooks/engine/sql.py); the number is psycopg's own default.
 DATABASE_PREPARE = env.flag("DATABASE_PREPARE", True)
 # What pg_dump asks, where that may not be DATABASE_URL: a pooler, or a replica that has the time.
 BACKUP_DATABASE = urls.backup_database("BACKUP_DATABASE_URL", env.text("BACKUP_DATABASE_URL"), DATABASES["default"])
@@ -183,7 +181,7 @@ CELERY_BROKER_URL = urls.redis_server("CELERY_BROKER_URL", env.text("CELERY_BROK
 # Counters of forms, which strangers can make more of: Django's own 300 would push each other out.
 _kept = {"OPTIONS": {"MAX_ENTRIES": 20_000}}
 CACHES = {
-    "default": {"BACKEND": "apps.base.cache.Cache", "LOCATION": REDIS_URL, "KEY_PREFIX": "ip", **_kept}
+    "default": {"BACKEND": "apps.base.web.cache.Cache", "LOCATION": REDIS_URL, "KEY_PREFIX": "ip", **_kept}
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "portal", **_kept}
 }
@@ -194,10 +192,10 @@ AUTHENTICATION_BACKENDS = ["apps.orgs.adapter.Backend"]
 # Addresses are unique among accounts that have theirs, not among those that claim one: the backend tells them apart.
 # And whether hosts below the portal's own are held to https is for their owners to say.
 SILENCED_SYSTEM_CHECKS = ["auth.W004", "security.W005", "security.W021"]
-PASSWORD_HASHERS = ["apps.base.secrets.PasswordHasher"]
+PASSWORD_HASHERS = ["apps.base.crypto.secrets.PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
-    {"NAME": "apps.orgs.passwords.MaximumLengthValidator", "OPTIONS": {"max_length": 128}},
+    {"NAME": "apps.orgs.accounts.passwords.MaximumLengthValidator", "OPTIONS": {"max_length": 128}},
 ]
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
@@ -206,11 +204,11 @@ SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
-CSRF_FAILURE_VIEW = "integrations_portal.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "integrations_portal.error_pages.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/settings/integration/"
-# Limits are kept by base/form_limits.py and base/second_step.py; allauth's own answer 500 where the cache is away.
+# base/web/form_limits.py and base/web/second_step.py limit; allauth's own limits answer 500 where the cache is away.
 ACCOUNT_RATE_LIMITS = MFA_RATE_LIMITS = False
 ACCOUNT_ADAPTER = "apps.orgs.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -218,20 +216,20 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "optional"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/account/login/"
-ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "apps.orgs.passwords.ResetTokens"  # noqa: S105  a class
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "apps.orgs.accounts.passwords.ResetTokens"  # noqa: S105  a class
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _public.scheme
-ACCOUNT_FORMS = {"login": "apps.orgs.account_forms.SignInForm"}
+ACCOUNT_FORMS = {"login": "apps.orgs.accounts.forms.SignInForm"}
 MFA_ADAPTER = "apps.orgs.adapter.MfaAdapter"
 MFA_FORMS = {
-    "authenticate": "apps.orgs.account_forms.CodeForm",
-    "authenticate_webauthn": "apps.orgs.account_forms.PasskeyStepForm",
-    "login_webauthn": "apps.orgs.account_forms.PasskeySignInForm",
+    "authenticate": "apps.orgs.accounts.forms.CodeForm",
+    "authenticate_webauthn": "apps.orgs.accounts.forms.PasskeyStepForm",
+    "login_webauthn": "apps.orgs.accounts.forms.PasskeySignInForm",
 }
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-# fido2's own check of the origin; the exact one is in orgs/account_forms.py.
+# fido2's own check of the origin; the exact one is in orgs/accounts/forms.py.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 MFA_TOTP_ISSUER = "Integrations Portal"
 OIDC_ISSUER = env.text("OIDC_ISSUER") and urls.issuer("OIDC_ISSUER", env.text("OIDC_ISSUER"))
@@ -299,28 +297,31 @@ RETENTION_DAYS_CLOSED_ORGANIZATION = env.whole("RETENTION_DAYS_CLOSED_ORGANIZATI
 
 # What ``base`` calls of the apps above, which it does not import (docs/adr/0001).
 # Who calls the API: a key is read by the gate of credentials, a session's actor is made of a membership.
-PORTAL_KEY_AUTHENTICATION = "apps.credentials.authentication.authenticate"
-PORTAL_SESSION_AUTHENTICATION = "apps.orgs.middleware.actor_for_api"
+PORTAL_KEY_AUTHENTICATION = "apps.credentials.gate.authentication.authenticate"
+PORTAL_SESSION_AUTHENTICATION = "apps.orgs.members.middleware.actor_for_api"
 # The guard of pages under /o/<slug>/ stands in base; whether somebody gets in says the membership.
-PORTAL_ENTER_ORGANIZATION = "apps.orgs.middleware.enter_organization"
+PORTAL_ENTER_ORGANIZATION = "apps.orgs.members.middleware.enter_organization"
 # The form that asks for a password stands in base; a wrong one is an entry in the audit log, and mail.
-PORTAL_WRONG_CONFIRMATION = "apps.orgs.account.failures.note_wrong_confirmation"
+PORTAL_WRONG_CONFIRMATION = "apps.orgs.accounts.failed_sign_ins.note_wrong_confirmation"
 # The page of a refusal is made in base; which role may, and who can give it, stands in the tables of orgs.
-PORTAL_WHO_DECIDES = "apps.orgs.deciders.who_can_grant"
+PORTAL_WHO_DECIDES = "apps.orgs.members.permission_help.who_can_grant"
 # The browsable API is made in base; its examples hold values of keys and endpoints.
-PORTAL_OWN_EXAMPLES = "integrations_portal.own_examples.own_examples"
+PORTAL_OWN_EXAMPLES = "integrations_portal.api_docs.organization_examples.own_examples"
 # The view of the API ends in base with the call's row, which is audit's.
-PORTAL_CALL_LOG = "apps.audit.calls.record_call"
+PORTAL_CALL_LOG = "apps.audit.calls.recording.record_call"
 # The header Idempotency-Key is read in base; answers are kept beside the credentials that they belong to.
-PORTAL_IDEMPOTENCY = "apps.credentials.idempotency.Record"
+PORTAL_IDEMPOTENCY = "apps.credentials.idempotency_store.Record"
 
 # --- Public API -----------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
-    "DEFAULT_PARSER_CLASSES": ["apps.base.parsing.StrictJSONParser", "apps.base.parsing.SessionFormParser"],
-    "DEFAULT_RENDERER_CLASSES": ["apps.base.rendering.JSONRenderer", "apps.base.browsing.page.BrowsableRenderer"],
-    "EXCEPTION_HANDLER": "apps.base.problems.exception_response",
+    "DEFAULT_PARSER_CLASSES": ["apps.base.rest.parsing.StrictJSONParser", "apps.base.rest.parsing.SessionFormParser"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "apps.base.rest.renderers.JSONRenderer",
+        "apps.base.rest.browsable.page.BrowsableRenderer",
+    ],
+    "EXCEPTION_HANDLER": "apps.base.rest.error_responses.exception_response",
     "UNAUTHENTICATED_USER": None,
     # A parameter named ``format`` chooses no renderer: it is one of an export's own, and unknown elsewhere.
     "URL_FORMAT_OVERRIDE": None,
@@ -330,7 +331,9 @@ REST_FRAMEWORK = {
 # --- Mail -----------------------------------------------------------------------------------------------------
 # Printed mail is for one's own machine: in production a log would hold links that let anybody in.
 _mail = env.text("EMAIL_URL") or ("" if HTTPS else "consolemail://")
-vars().update(urls.mail_server("EMAIL_URL", _mail) if _mail else {"EMAIL_BACKEND": "apps.base.no_mail.NoMail"})
+vars().update(
+    urls.mail_server("EMAIL_URL", _mail) if _mail else {"EMAIL_BACKEND": "apps.orgs.mail.no_mail_backend.NoMail"}
+)
 EMAIL_TIMEOUT = 10
 _sender = env.text("DEFAULT_FROM_EMAIL")
 DEFAULT_FROM_EMAIL = places.sender("DEFAULT_FROM_EMAIL", _sender) if _sender else f"integrations@{_public.hostname}"

@@ -6,16 +6,16 @@ from django.views.generic import RedirectView
 
 from apps.api_keys import urls as api_keys
 from apps.audit import urls as audit
-from apps.base.no_path import Root, UnknownPath
-from apps.base.programs import ApiRoutes
+from apps.base.rest.api_fast_path import ApiRoutes
+from apps.base.rest.fallback_views import Root, UnknownPath
 from apps.credentials import urls as credentials
 from apps.notices import urls as notices
 from apps.orgs import urls as orgs
 from apps.sdk_keys import urls as sdk_keys
 from apps.webhooks import urls as webhooks
-from integrations_portal import views
-from integrations_portal.developer import limits, pages, reference
-from integrations_portal.openapi.views import openapi, swagger
+from integrations_portal import health
+from integrations_portal.api_docs import pages, rate_limits, reference
+from integrations_portal.api_docs.openapi.views import openapi, swagger
 from integrations_portal.overview import overview
 
 APPS = (orgs, api_keys, sdk_keys, credentials, webhooks, notices, audit)
@@ -39,17 +39,17 @@ urlpatterns = [
     path("docs/reference", reference.reference, {"routes": documented}, name="reference"),
     path("docs/start", pages.start, name="docs_start"),
     path("docs/errors", pages.errors, name="docs_errors"),
-    path("docs/limits", limits.rate_limits, name="docs_limits"),
+    path("docs/limits", rate_limits.rate_limits, name="docs_limits"),
     path("docs/webhooks", pages.webhooks, name="docs_webhooks"),
     path("docs/practices", pages.practices, name="docs_practices"),
     path("docs/changelog", pages.changes, name="docs_changelog"),
-    path("healthz", views.alive, name="healthz"),
-    path("readyz", views.ready, name="readyz"),
-    path("metrics", views.metrics, name="metrics"),
+    path("healthz", health.alive, name="healthz"),
+    path("readyz", health.ready, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
     path("admin/", admin.site.urls),
 ]
-handler400 = "integrations_portal.errors.bad_request"
-handler403 = "integrations_portal.errors.forbidden"
-handler404 = "integrations_portal.errors.not_found"
-handler429 = "integrations_portal.errors.too_many_tries"
-handler500 = "integrations_portal.errors.server_error"
+handler400 = "integrations_portal.error_pages.bad_request"
+handler403 = "integrations_portal.error_pages.forbidden"
+handler404 = "integrations_portal.error_pages.not_found"
+handler429 = "integrations_portal.error_pages.too_many_tries"
+handler500 = "integrations_portal.error_pages.server_error"

@@ -8,7 +8,7 @@ from typing import NoReturn
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from apps.base.logging import configure_logging, log_uncaught
+from apps.base.telemetry.logging import configure_logging, log_uncaught
 
 
 def end(words: str, error: Exception | None = None) -> NoReturn:
@@ -23,14 +23,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "integrations_portal.settings")
 try:
     settings.INSTALLED_APPS  # noqa: B018  reading any setting loads them all
     # Here, for DRF reads the settings as soon as it is imported, and before anything is counted.
-    from apps.base import shared_figures
+    from apps.base.telemetry import process_metrics
 
-    not_shared = shared_figures.enable_multiprocess_metrics()
+    not_shared = process_metrics.enable_multiprocess_metrics()
 
-    from apps.base import programs  # it makes the counters
+    from apps.base.rest import api_fast_path  # it makes the counters
 
     log_uncaught()
-    application = programs.application()
+    application = api_fast_path.application()
 except ImproperlyConfigured as problem:
     # The sentence alone: a traceback hides it.
     end(str(problem))

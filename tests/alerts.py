@@ -5,8 +5,8 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
-from apps.webhooks.events import PORTAL_EVENTS
 from apps.webhooks.models import Event
+from apps.webhooks.types.builtin_types import PORTAL_EVENTS
 
 
 def published(prefix: str) -> list[tuple[str, dict[str, Any]]]:

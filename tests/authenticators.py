@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from fido2 import cbor
 from fido2.utils import websafe_encode
 
-from apps.base import second_step
+from apps.base.web import second_step
 
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 ORIGIN = "http://127.0.0.1:8000"

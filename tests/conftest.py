@@ -28,13 +28,14 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from apps.api_keys import actions as key_actions
 from apps.api_keys.models import ApiKey
-from apps.audit import call_stream, call_writer
+from apps.audit.calls import group_commit, redis_stream
 from apps.audit.migrations import _append_only as append_only
-from apps.base import bodies, heavy_work
 from apps.base import redis as shared
 from apps.base.actor import Actor, system
-from apps.credentials import gate, limits
-from apps.orgs.account import entrance
+from apps.base.concurrency import heavy_work
+from apps.base.rest import request_bodies
+from apps.credentials.gate import key_check, rate_limits
+from apps.orgs.accounts import sign_in_views
 from apps.orgs.models import Membership, Organization, Role, User
 from tests.contract import Contract
 from tests.migrated_database import copy_migrated_database
@@ -88,7 +89,7 @@ def _allow_flush_of_append_only_tables() -> None:
     original = TransactionTestCase._fixture_teardown
 
     def teardown(self: TransactionTestCase) -> None:
-        call_writer.stop()
+        group_commit.stop()
         with transaction.atomic():
             for each in connections.all():
                 append_only.remove(each)
@@ -169,17 +170,17 @@ def _find_static_files_once() -> Iterator[None]:
 def _reset_caches(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Clear rate limits, caches and cached rows before each test. A Redis is never flushed: it may be shared."""
     # Bodies of a test's client are all there, but many threads at once take turns.
-    monkeypatch.setattr(bodies, "QUICK_SECONDS", 15.0)
-    monkeypatch.setattr(entrance, "ANSWER_SECONDS", 0.0)
-    limits.memory.clear()
-    gate.cache._rows.clear()
+    monkeypatch.setattr(request_bodies, "QUICK_SECONDS", 15.0)
+    monkeypatch.setattr(sign_in_views, "ANSWER_SECONDS", 0.0)
+    rate_limits.memory.clear()
+    key_check.cache._rows.clear()
     if not settings.REDIS_URL:
         cache.clear()
         yield
         return
     prefix = f"portal-test-{uuid.uuid4().hex}:"
-    monkeypatch.setattr(limits, "PREFIX", prefix)
-    monkeypatch.setattr(call_stream, "KEY", f"{prefix}calls")
+    monkeypatch.setattr(rate_limits, "PREFIX", prefix)
+    monkeypatch.setattr(redis_stream, "KEY", f"{prefix}calls")
     settings.CACHES = {"default": {**settings.CACHES["default"], "KEY_PREFIX": prefix}}
     yield
     for key in shared.client().scan_iter(f"*{prefix}*", count=1000):

@@ -7,8 +7,8 @@ from typing import Any
 
 import jsonschema_rs
 
-from apps.base.negotiation import asks_for_page
-from integrations_portal.openapi.document import document
+from apps.base.rest.content_negotiation import asks_for_page
+from integrations_portal.api_docs.openapi.document import document
 from integrations_portal.urls import api_routes, documented
 
 # What HTTP itself has on every answer, and what tells browsers to be careful: no part of what an operation says.

@@ -1,6 +1,6 @@
 """Every page, by the URLconf and by following links; and what of a page's words is not in the reader's language.
 
-A new route joins by itself: its objects come from ``SAMPLE_OF`` in ``tests/house/conftest.py``.
+A new route joins by itself: its objects come from ``SAMPLE_OF`` in ``tests/conventions/conftest.py``.
 """
 
 import gettext
@@ -15,8 +15,8 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 from django.urls import Resolver404, resolve
 from django.utils import translation
 
-from tests.house.routes import Route, routes_for
-from tests.house.tree import ROOT
+from tests.conventions.routes import Route, routes_for
+from tests.conventions.tree import ROOT
 
 MO = ROOT / "locale/fr/LC_MESSAGES/django.mo"
 # What stands there is code, the reader's own words, or another language on purpose.

@@ -16,10 +16,10 @@ from django.utils import timezone
 from apps.base.actor import Actor, system
 from apps.orgs.models import Organization
 from apps.webhooks import actions, publishing
-from apps.webhooks.claims import ClaimedDelivery, Result
-from apps.webhooks.delivery import Engine
+from apps.webhooks.engine.claims import ClaimedDelivery, Result
+from apps.webhooks.engine.loop import Engine
+from apps.webhooks.engine.sender import Sender
 from apps.webhooks.models import Delivery, Endpoint
-from apps.webhooks.sender import Sender
 from tests.senders import LOCAL
 
 CROWD = 16  # threads, each with a connection of its own

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
 from apps.base.outbound import AddressPolicy, Answer, Lookup
-from apps.webhooks.outcomes import Outcome
-from apps.webhooks.sender import OutboundRequest, Sender
+from apps.webhooks.engine.outcomes import Outcome
+from apps.webhooks.engine.sender import OutboundRequest, Sender
 
 LOCAL = AddressPolicy(allowed=((ip_network("127.0.0.0/8"), None),))
 

@@ -19,7 +19,9 @@ from django.db import connection, connections
 
 from apps.base.errors import PortalError
 from apps.webhooks.models import Delivery, EndpointSecret
-from integrations_portal import backups, dumps, environment_urls
+from integrations_portal.database import backups
+from integrations_portal.database import pg_dump as dumps
+from integrations_portal.environment import urls
 from tests.engines import LOOPBACK, engine, make_endpoint, publish
 from tests.faults.processes import ROOT, database_url, wait_until, worker
 from tests.receivers import Receiver
@@ -174,7 +176,7 @@ def test_the_password_stands_on_no_command_line_and_no_secret_is_passed_on(tmp_p
     address = (
         "postgres://portal:canary@db:5433/portal?sslmode=require&sslcrl=/crl&channel_binding=require&hostaddr=127.0.0.1"
     )
-    database = SimpleNamespace(settings_dict=environment_urls.database("DATABASE_URL", address))
+    database = SimpleNamespace(settings_dict=urls.database("DATABASE_URL", address))
     monkeypatch.setattr(dumps, "_source", lambda: database)
     monkeypatch.setenv("PGPASSFILE", "/passwords")
     pg_dump(f'echo "$@" > {tmp_path}/words; env > {tmp_path}/environment')
@@ -241,8 +243,8 @@ def test_ended_from_outside_it_leaves_nothing(tmp_path, number):
     (tmp_path / "bin/pg_dump").chmod(0o700)
     program = (
         "from pathlib import Path; from types import SimpleNamespace; import django; django.setup();"
-        "from integrations_portal import backups, dumps; from django.db import connection;"
-        "dumps._source = lambda: connection; backups.connection = SimpleNamespace(vendor='postgresql');"
+        "from integrations_portal.database import backups, pg_dump; from django.db import connection;"
+        "pg_dump._source = lambda: connection; backups.connection = SimpleNamespace(vendor='postgresql');"
         f"backups.back_up(Path('{tmp_path}/b'))"
     )
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}

@@ -2,7 +2,7 @@
 
 A console block is typed line by line into one shell for each page. A text such as ``ipk_…`` stands for the newest text
 of that form that was printed, as for a person who copies it. Not typed: what installs, and what needs root or a
-container engine; tests/house/test_documentation_names.py looks at the form of those.
+container engine; tests/conventions/test_documentation_names.py looks at the form of those.
 """
 
 import json
@@ -20,8 +20,8 @@ import pytest
 import requests
 
 from tests import demos
-from tests.house.test_documentation_names import FENCED, commands_of, fenced
-from tests.house.tree import ROOT, read
+from tests.conventions.test_documentation_names import FENCED, commands_of, fenced
+from tests.conventions.tree import ROOT, read
 from tests.servers import free_port
 from tests.terminal import at_a_terminal
 
@@ -53,9 +53,9 @@ ELSEWHERE = {
         "runuser -u portal -- ": "tests/test_restore.py",
         "runuser -u postgres -- ": "tests/test_restore.py",
         "redis-cli -n 0": "tests/test_restore.py",
-        "cd /srv/portal": "tests/house/test_operators_shell.py",
-        "for name in": "tests/house/test_operators_shell.py",
-        "curl -s -H": "tests/house/test_operators_shell.py",
+        "cd /srv/portal": "tests/conventions/test_operators_shell.py",
+        "for name in": "tests/conventions/test_operators_shell.py",
+        "curl -s -H": "tests/conventions/test_operators_shell.py",
         "redis-cli -u": "asks a Redis of somebody's own",
         ".venv/bin/python manage.py send_test_mail": "tests/test_send_test_mail.py",
         "docker compose": "needs a container engine",
@@ -64,7 +64,7 @@ ELSEWHERE = {
         "systemctl status": "needs systemd as root",
         "systemctl list-timers": "needs systemd as root",
         "timedatectl": "needs systemd as root",
-        "journalctl": "tests/house/test_operators_shell.py",
+        "journalctl": "tests/conventions/test_operators_shell.py",
         **dict.fromkeys(("pg_isready", "psql", "df -h", "du -xh", "ps -o"), "tests/incidents/test_documented_looks.py"),
         **dict.fromkeys(("cat /etc/resolv.conf", "getent ahosts"), "tests/incidents/test_documented_looks.py"),
         "curl -sv": "asks a host of a customer",

@@ -19,8 +19,8 @@ from playwright.sync_api import expect
 from standardwebhooks import Webhook
 
 from tests import demos, test_demo_path
-from tests.house.test_documentation_names import fenced
-from tests.house.tree import read
+from tests.conventions.test_documentation_names import fenced
+from tests.conventions.tree import read
 
 pytestmark = [pytest.mark.clone, pytest.mark.browser, pytest.mark.pure]
 FIVE_MINUTES = 300.0

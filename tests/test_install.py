@@ -18,7 +18,7 @@ from cryptography import x509
 
 from tests import debian, demos
 from tests.authority import Authority
-from tests.house.tree import ROOT, read
+from tests.conventions.tree import ROOT, read
 from tests.terminal import PLACEHOLDERS
 from tests.test_docs_are_run import part, sections, shown_after
 

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from django.db.migrations.recorder import MigrationRecorder
 
-from integrations_portal import migrating
+from integrations_portal.database import migration_locks
 from tests.faults.processes import ROOT, _environment
 from tests.poolers import pgbouncer
 from tests.servers import start, wait_until
@@ -90,10 +90,10 @@ def held(statement, name="nightly-report"):
 
 
 def test_two_at_once_both_end_well(older, run):
-    with migrating.one_at_a_time(connection, print):
+    with migration_locks.one_at_a_time(connection, print):
         both = run(), run()
         for each in both:
-            each.until_it_says(migrating.WAITING)
+            each.until_it_says(migration_locks.WAITING)
         assert not is_applied()
     assert [each.ended() for each in both] == [0, 0], [each.said() for each in both]
     assert is_applied()
@@ -148,7 +148,7 @@ def test_a_lock_that_comes_free_in_time_is_waited_for(older, run):
 def test_a_pooler_is_refused(older, run, tmp_path):
     with pgbouncer(tmp_path) as url:
         running = run(DATABASE_URL=url, DATABASE_PREPARE="false")
-        assert running.ended() == 1 and migrating.POOLED in running.said(), running.said()
+        assert running.ended() == 1 and migration_locks.POOLED in running.said(), running.said()
     assert not is_applied()
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from apps.base import heavy_work
-from integrations_portal import env_file
+from apps.base.concurrency import heavy_work
+from integrations_portal.environment import env_file
 from tests import demos
 from tests.servers import documented_command, free_port, start
 

@@ -16,7 +16,8 @@ from django.db.utils import ConnectionHandler
 from django.test import Client
 
 from apps.webhooks.models import Event
-from integrations_portal import environment_urls, poolers
+from integrations_portal.database import poolers
+from integrations_portal.environment import urls
 from tests.faults.processes import ROOT, database_url, web
 from tests.poolers import pgbouncer
 
@@ -28,7 +29,7 @@ OWN = os.environ["DATABASE_URL"]
 
 def at(url):
     """Django's connection to an address."""
-    return ConnectionHandler({DEFAULT_DB_ALIAS: environment_urls.database("DATABASE_URL", url)})[DEFAULT_DB_ALIAS]
+    return ConnectionHandler({DEFAULT_DB_ALIAS: urls.database("DATABASE_URL", url)})[DEFAULT_DB_ALIAS]
 
 
 def manage(*words, **variables):
@@ -125,7 +126,7 @@ def test_a_backup_through_a_pooler_is_refused_and_names_what_to_set(tmp_path, mo
     with pgbouncer(tmp_path) as url:
         told = manage("backup", str(tmp_path / "backups"), DATABASE_URL=url, DATABASE_PREPARE="false")
         assert told.returncode == 1 and "Set BACKUP_DATABASE_URL to the address of PostgreSQL itself" in told.stderr
-        settings.BACKUP_DATABASE = environment_urls.database("BACKUP_DATABASE_URL", url)
+        settings.BACKUP_DATABASE = urls.database("BACKUP_DATABASE_URL", url)
         with pytest.raises(CommandError, match="BACKUP_DATABASE_URL goes through a pooler"):
             call_command("backup", str(tmp_path / "backups"))
         with psycopg.connect(url, autocommit=True, prepare_threshold=None) as session:
@@ -143,7 +144,7 @@ def test_a_backup_through_a_pooler_is_refused_and_names_what_to_set(tmp_path, mo
     ids=["another", "away"],  # a URL differs between xdist's workers, which then refuse to run
 )
 def test_the_place_of_the_backup_must_be_the_portals_database(tmp_path, settings, url, reason):
-    settings.BACKUP_DATABASE = environment_urls.database("BACKUP_DATABASE_URL", url)
+    settings.BACKUP_DATABASE = urls.database("BACKUP_DATABASE_URL", url)
     with pytest.raises(CommandError, match=reason) as refused:
         call_command("backup", str(tmp_path))
     assert "hunter2" not in str(refused.value) and not list(tmp_path.iterdir())

@@ -20,11 +20,11 @@ import pytest
 from django.db import connection
 from standardwebhooks import Webhook
 
-from integrations_portal import dumps
+from integrations_portal.database import pg_dump
+from tests.conventions.test_documentation_names import FENCED, commands_of
+from tests.conventions.tree import read
 from tests.demos import clone_to
 from tests.faults.processes import database_url
-from tests.house.test_documentation_names import FENCED, commands_of
-from tests.house.tree import read
 from tests.poolers import pgbouncer
 from tests.receivers import Receiver
 from tests.servers import ROOT, Portal, redis_server
@@ -178,7 +178,7 @@ def put_in_place(portal: Portal, backup: str, new: Place) -> None:
     if new.file:
         typed(documented("install "), portal, {"FILE": backup, "var/portal.sqlite3": str(new.file)})
         return
-    reached = dumps.environment(connection)
+    reached = pg_dump.environment(connection)
     replaced = {
         "portal_restored": new.direct.rpartition("/")[2],
         "--owner portal": f"--owner {reached['PGUSER']}",

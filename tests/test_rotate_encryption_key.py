@@ -12,9 +12,9 @@ from django.db import connections
 from standardwebhooks import Webhook
 
 from apps.audit.models import AuditEntry
-from apps.base import resealing
-from apps.base.crypto import CannotDecrypt, unseal
-from apps.base.resealing import older_values, reencrypt_all
+from apps.base.crypto import reencryption
+from apps.base.crypto.encrypted_fields import CannotDecrypt, unseal
+from apps.base.crypto.reencryption import older_values, reencrypt_all
 from apps.webhooks.models import Attempt, Delivery, Endpoint, EndpointSecret
 from integrations_portal.management.commands.worker import tell_what_does_not_open
 from tests.engines import LOOPBACK, engine, make_endpoint, publish, statuses
@@ -55,7 +55,7 @@ def test_everything_is_under_the_new_key_and_reads_as_before(acme, rival, settin
 
 
 def test_it_goes_through_more_rows_than_a_batch(acme, settings, monkeypatch):
-    monkeypatch.setattr(resealing, "BATCH", 2)
+    monkeypatch.setattr(reencryption, "BATCH", 2)
     for _ in range(5):
         make_endpoint(acme)
     settings.ENCRYPTION_KEYS = {"n1": NEW, "t1": OLD}
@@ -70,9 +70,9 @@ def test_a_change_that_somebody_makes_meanwhile_is_not_overwritten(acme, setting
         monkeypatch.undo()
         endpoint.headers = '{"X-Team":"after"}'
         endpoint.save()
-        return resealing.seal(*arguments)
+        return reencryption.seal(*arguments)
 
-    monkeypatch.setattr(resealing, "seal", change_first)
+    monkeypatch.setattr(reencryption, "seal", change_first)
     done = reencrypt_all()
     assert (done.renewed, done.changed_meanwhile, done.left) == (1, 1, {})
     assert Endpoint.objects.get().headers == '{"X-Team":"after"}'
@@ -80,7 +80,7 @@ def test_a_change_that_somebody_makes_meanwhile_is_not_overwritten(acme, setting
 
 def test_a_process_with_the_older_key_in_front_leaves_something_to_do(acme, settings, monkeypatch):
     settings.ENCRYPTION_KEYS = {"n1": NEW, "t1": OLD}
-    original = resealing._reseal_field
+    original = reencryption._reseal_field
 
     def and_somebody_writes_the_old_way(model, field, done):
         original(model, field, done)
@@ -88,7 +88,7 @@ def test_a_process_with_the_older_key_in_front_leaves_something_to_do(acme, sett
         make_endpoint(acme)
         settings.ENCRYPTION_KEYS = {"n1": NEW, "t1": OLD}
 
-    monkeypatch.setattr(resealing, "_reseal_field", and_somebody_writes_the_old_way)
+    monkeypatch.setattr(reencryption, "_reseal_field", and_somebody_writes_the_old_way)
     figures, refusal = rotate()
     assert figures["left"]["t1"] > 0 and figures["may_be_removed"] == [] and figures["unreadable"] == 0
     assert "Restart it and run this again" in refusal

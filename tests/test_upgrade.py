@@ -18,8 +18,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.conventions.tree import read
 from tests.environment import ENCODED
-from tests.house.tree import read
 from tests.machines import Machine
 from tests.receivers import Receiver
 from tests.servers import HOST, redis_server

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from apps.api_keys import actions, operations
 from apps.api_keys.filters import chosen_api_keys, usage_span
 from apps.api_keys.models import ApiKey
+from apps.api_keys.reports.usage import write_usage, write_usage_of_organization
 from apps.api_keys.serializers import (
     VerifyBody,
     write_key,
@@ -16,14 +17,13 @@ from apps.api_keys.serializers import (
     write_me,
     write_organization,
 )
-from apps.api_keys.usage_figures import write_usage, write_usage_of_organization
 from apps.api_keys.verification import verify
-from apps.audit.figures import of_key, of_organization
+from apps.audit.calls.usage_report import of_key, of_organization
 from apps.audit.models import LastUse
-from apps.base.api import ANY_KEY, PortalView, serves
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
-from apps.credentials.gate_rows import KeyRow
+from apps.base.rest.views import ANY_KEY, PortalView, serves
+from apps.credentials.gate.key_rows import KeyRow
 from apps.credentials.key_api import KeyResource
 
 KEYS = KeyResource(

@@ -5,21 +5,21 @@ from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
-from apps.audit import parties
-from apps.base import descendants, sweeps
+from apps.audit.timeline import filter_options
+from apps.base.extension_points import descendants, periodic_jobs
+from apps.base.extension_points.periodic_jobs import PeriodicJob
 from apps.base.permissions import Permission
-from apps.base.sweeps import PeriodicJob
-from apps.credentials.registry import KeyKind, register
+from apps.credentials.key_kinds import KeyKind, register
 
 # The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
 JOBS = (
-    PeriodicJob("api_keys.announce_expiry", "apps.api_keys.alerts.expiry.announce_expiries",
+    PeriodicJob("api_keys.announce_expiry", "apps.api_keys.notifications.expiry.announce_expiries",
           every_seconds=60, budget_seconds=10, does="Tells of keys that expire soon or have expired."),
-    PeriodicJob("api_keys.remind_of_rotation", "apps.api_keys.alerts.expiry.remind_of_rotation",
+    PeriodicJob("api_keys.remind_of_rotation", "apps.api_keys.notifications.expiry.remind_of_rotation",
           every_seconds=60, budget_seconds=10, does="Tells of keys that are due for rotation."),
-    PeriodicJob("api_keys.detect_unusual_use", "apps.api_keys.alerts.unusual.look_at_use",
+    PeriodicJob("api_keys.detect_unusual_use", "apps.api_keys.notifications.unusual_use.look_at_use",
           every_seconds=60, budget_seconds=10, does="Looks for keys that are used in an unusual way; learns habits."),
-    PeriodicJob("api_keys.resolve_old_notifications", "apps.api_keys.alerts.stories.expire_notifications",
+    PeriodicJob("api_keys.resolve_old_notifications", "apps.api_keys.notifications.posting.expire_notifications",
           every_seconds=3600, budget_seconds=10, does="Ends notices about keys that are over."),
 )  # fmt: skip
 
@@ -35,12 +35,12 @@ class ApiKeysConfig(AppConfig):
 
     def ready(self) -> None:
         """Make the prefix known to the gate, fill the catalogue after every migrate, and register sweeps."""
-        source, leak_reporter = "apps.api_keys.gate_rows.ROWS", "apps.api_keys.actions.report_leak"
+        source, leak_reporter = "apps.api_keys.key_query.ROWS", "apps.api_keys.actions.report_leak"
         kind = KeyKind("ipk_", "api_key", source, leak_reporter)
         register(kind)
         post_migrate.connect(ensure_catalogue, sender=self, dispatch_uid="api_keys.catalogue")
-        parties.register_filter_options("api_keys", _("API keys"), kind.parties)
-        parties.page_of("key", "settings/integration/api-keys/%s/")
-        sweeps.register(*JOBS)
+        filter_options.register_filter_options("api_keys", _("API keys"), kind.parties)
+        filter_options.page_of("key", "settings/integration/api-keys/%s/")
+        periodic_jobs.register(*JOBS)
         here = "apps.api_keys.descendants"
         descendants.register("api_key", Permission.API_KEYS_READ, f"{here}.find", f"{here}.end")

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from apps.api_keys import actions
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor, ActorKind
-from apps.base.descendants import Descendant, describe
+from apps.base.extension_points.descendants import Descendant, describe
 from apps.base.identifiers import encode
 
 

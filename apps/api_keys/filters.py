@@ -4,10 +4,10 @@ import re
 from datetime import datetime, timedelta
 
 from apps.api_keys.models import ApiKey, KeyType
-from apps.audit.figures import Interval, Span
+from apps.audit.calls.usage_report import Interval, Span
 from apps.base.errors import Invalid
-from apps.base.parameters import choice_parameter, matching_words, text_parameter, time_parameter
 from apps.base.requests import ApiRequest
+from apps.base.rest.query_parameters import choice_parameter, matching_words, text_parameter, time_parameter
 from apps.credentials.filters import chosen_keys
 from apps.credentials.models import SecretKeyQuerySet
 

@@ -3,9 +3,21 @@
 from typing import Any
 
 from apps.api_keys.serializers import KeyChangeBody, NewKeyBody, RevokeBody, VerifyBody
-from apps.audit.figures import Interval
-from apps.base.operations import Answer, Operation, Paging, Parameter, span_parameters
-from apps.base.shapes import Shape, listed, moment, more, nullable, public_id, record, shown_once, text, whole, word
+from apps.audit.calls.usage_report import Interval
+from apps.base.rest.operations import Answer, Operation, Paging, Parameter, span_parameters
+from apps.base.rest.shapes import (
+    Shape,
+    listed,
+    moment,
+    more,
+    nullable,
+    public_id,
+    record,
+    shown_once,
+    text,
+    whole,
+    word,
+)
 from apps.credentials import key_status
 from apps.credentials.operations import KEY_FILTERS, LIFE_EXAMPLE, STATUS, life, life_operations
 

@@ -6,15 +6,24 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.api_keys.actions import MAX_DAYS
-from apps.api_keys.gate_rows import effective
+from apps.api_keys.key_query import effective
 from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
-from apps.base.instants import format_timestamp
-from apps.base.serializers import NOT_GIVEN_BACK, Address, Flag, Opaque, StrictSerializer, Text, TextList, Whole
-from apps.credentials.gate_rows import KeyRow
-from apps.credentials.limits import WindowState
-from apps.credentials.moments import to_datetime
+from apps.base.rest.serializers import (
+    NOT_GIVEN_BACK,
+    Address,
+    Flag,
+    Opaque,
+    StrictSerializer,
+    Text,
+    TextList,
+    Whole,
+)
+from apps.base.timestamps import format_timestamp
+from apps.credentials.gate.key_rows import KeyRow
+from apps.credentials.gate.rate_limits import WindowState
+from apps.credentials.gate.raw_values import to_datetime
 from apps.credentials.serializers import ReasonBody, lifetime_in, write_life, written
 
 

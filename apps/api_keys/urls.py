@@ -4,10 +4,10 @@ from django.urls import path
 
 from apps.api_keys import api as doors
 from apps.api_keys import views
-from apps.base.api import api_path
 from apps.base.permissions import Permission
+from apps.base.rest.views import api_path
 from apps.credentials.key_api import key_paths
-from apps.credentials.key_pages import life_pages
+from apps.credentials.lifecycle.pages import life_pages
 
 HERE = "o/<slug:slug>/settings/integration/api-keys/"
 KEY = HERE + "<str:key_id>/"

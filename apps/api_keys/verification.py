@@ -9,14 +9,14 @@ from typing import Any
 
 from apps.api_keys.models import Scope
 from apps.api_keys.serializers import write_limits, write_me, write_organization
-from apps.audit.calls import note_use
+from apps.audit.calls.recording import note_use
 from apps.base.actor import ActorKind
 from apps.base.errors import PortalError
 from apps.base.permissions import is_read
 from apps.base.requests import ApiRequest
-from apps.credentials import gate
-from apps.credentials.gate import Verdict
-from apps.credentials.gate_rows import KeyRow
+from apps.credentials.gate import key_check
+from apps.credentials.gate.key_check import Verdict
+from apps.credentials.gate.key_rows import KeyRow
 from apps.credentials.key_status import RESTRICTIONS
 from apps.orgs.lookups import platform_pk
 
@@ -43,8 +43,8 @@ def verify(
     unknown one, and so is an SDK key.
     """
     if not key.strip().startswith(API_KEY_PREFIX):
-        return refused(gate.invalid_key().code)
-    verdict = gate.check(key.strip(), ip or "", cost, within=_sight(request))
+        return refused(key_check.invalid_key().code)
+    verdict = key_check.check(key.strip(), ip or "", cost, within=_sight(request))
     code = _code(verdict, scopes or ())
     if verdict.key is None:
         return refused(code)
@@ -81,7 +81,7 @@ def _code(verdict: Verdict, scopes: Sequence[str]) -> str:
     assert row is not None
     if row.restriction is not None and not all(map(is_read, scopes)):
         return row.restriction.code
-    actor = gate.actor_of(row, "", "", "")
+    actor = key_check.actor_of(row, "", "", "")
     may = all(actor.can(scope) for scope in scopes) and _are_scopes(row, scopes)
     return VALID if may else "insufficient_scope"
 

@@ -10,11 +10,12 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.audit import checkpoints, exporting, sealing
-from apps.audit.export_jobs import file_pieces
+from apps.audit.exports import walk
+from apps.audit.exports.jobs import file_pieces
 from apps.audit.models import AuditEntry, AuditExport, Checkpoint, ExportStatus, Outcome
-from apps.audit.sources import Filters
-from apps.audit.texts import sanitize
+from apps.audit.seal import checkpoints, sealer
+from apps.audit.timeline.sources import Filters
+from apps.audit.timeline.untrusted_text import sanitize
 from apps.audit.vocabulary import require_known
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict
@@ -42,7 +43,7 @@ def record(
     """Write one entry beside the change that the open transaction makes.
 
     Nothing else is done here: a trigger queues the entry (``migrations/_append_only.py``), and after the commit the
-    periodic job ``audit.seal_entries`` gives it its number and its hash (``audit/sealing.py``).
+    periodic job ``audit.seal_entries`` gives it its number and its hash (``audit/seal/sealer.py``).
 
     ``changes`` maps a field to ``[old, new]``. The organization is the actor's unless named. Raises ValueError for an
     unknown action or outcome, a field that would hold a secret, or no organization; RuntimeError outside a transaction.
@@ -84,7 +85,7 @@ def make_checkpoint(*, actor: Actor) -> Checkpoint:
     owner = actor.organization_id
     if owner is None:
         raise ValueError("name the organization: the actor has none")
-    sealing.seal_due()
+    sealer.seal_due()
     last = checkpoints.newest(owner)
     if last is not None and not checkpoints.is_behind(last, but=MADE):
         return last
@@ -133,10 +134,10 @@ def export_log(*, actor: Actor, filters: Filters, file_format: str) -> Iterator[
     """Record an export and return its lines, which are read from the database as they are asked for."""
     require_export(actor)
     # Before the transaction: a long look must not keep others from writing, on SQLite.
-    legs = exporting.begin(actor, filters)
+    legs = walk.begin(actor, filters)
     with transaction.atomic():
         _record_export(actor, "audit.exported", "", _asked(filters, file_format))
-    return exporting.stream(actor, filters, file_format, legs, actor.request_id)
+    return walk.stream(actor, filters, file_format, legs, actor.request_id)
 
 
 @transaction.atomic
@@ -149,7 +150,7 @@ def start_export(*, actor: Actor, filters: Filters, file_format: str) -> AuditEx
     job: AuditExport = AuditExport.objects.create(
         organization_id=cast(uuid.UUID, actor.organization_id),
         file_format=file_format,
-        filters=exporting.stored_filters(filters),
+        filters=walk.stored_filters(filters),
         created_at=timezone.now(),
         created_by_id=actor.id,
         created_by_label=actor.label,
@@ -192,7 +193,7 @@ def _locked_export(actor: Actor, export_id: str) -> AuditExport:
 
 def _asked(filters: Filters, file_format: str) -> dict[str, list[Any]]:
     """Return what was asked for, as the log shows it. ``key`` names a key, no secret: it is written as ``key_id``."""
-    asked = {"format": file_format, **exporting.stored_filters(filters)}
+    asked = {"format": file_format, **walk.stored_filters(filters)}
     return {"key_id" if name == "key" else name: [None, value] for name, value in asked.items()}
 
 

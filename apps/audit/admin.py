@@ -8,7 +8,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.audit.models import ApiCall, AuditEntry, Checkpoint, LastUse, RefusedCalls, Seal, UsageDay, UsageHour
-from apps.audit.operators import Line, Panel, ReadOnlyAdmin, link, list_of, page_by_id, table
+from apps.audit.operator_admin import (
+    Line,
+    Panel,
+    ReadOnlyAdmin,
+    link,
+    list_of,
+    page_by_id,
+    table,
+)
 
 MOST_OF_A_REQUEST = 20
 

@@ -10,21 +10,21 @@ from rest_framework.response import Response
 from rest_framework.utils.mediatypes import media_type_matches
 
 from apps.audit import actions, operations
-from apps.audit.filters import read_filters
 from apps.audit.models import AuditEntry
-from apps.audit.sources import Filters, timeline
-from apps.audit.writing import CONTENT_TYPES, FORMATS, write_row
-from apps.base import heavy_work
+from apps.audit.timeline.filters import read_filters
+from apps.audit.timeline.serialization import CONTENT_TYPES, FORMATS, write_row
+from apps.audit.timeline.sources import Filters, timeline
 from apps.base.actor import ActorKind
-from apps.base.api import PortalView, serves
+from apps.base.concurrency import heavy_work
 from apps.base.errors import Invalid
-from apps.base.lists import Cursors, link_to
-from apps.base.negotiation import acceptable
-from apps.base.operations import Operation
-from apps.base.parameters import choice_parameter, listed_words, page_limit, time_parameter
 from apps.base.permissions import Permission
-from apps.base.rendering import JSON_ONLY
 from apps.base.requests import ApiRequest
+from apps.base.rest.content_negotiation import acceptable
+from apps.base.rest.cursor_pagination import Cursors, link_to
+from apps.base.rest.operations import Operation
+from apps.base.rest.query_parameters import choice_parameter, listed_words, page_limit, time_parameter
+from apps.base.rest.renderers import JSON_ONLY
+from apps.base.rest.views import PortalView, serves
 
 # What clients call an export's format; JSON Lines goes by several names.
 MEDIA_TYPES = {

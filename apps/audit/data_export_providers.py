@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from apps.audit.models import AuditEntry, UsageDay
-from apps.audit.own_sources import Changes
-from apps.audit.writing import write_row
+from apps.audit.timeline.changes_and_calls import Changes
+from apps.audit.timeline.serialization import write_row
 from apps.base.actor import Actor
-from apps.base.exports import in_batches
+from apps.base.extension_points.data_export_providers import in_batches
 from apps.base.identifiers import encode
 
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
 
-from apps.audit.filters import read_filters
-from apps.audit.sources import Filters
+from apps.audit.timeline.filters import read_filters
+from apps.audit.timeline.sources import Filters
 from apps.base.errors import Invalid
-from apps.base.instants import parse_day
+from apps.base.timestamps import parse_day
 
 FIELDS = ("actor", "category", "action", "target", "key", "since", "until", "request_id")
 

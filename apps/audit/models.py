@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from apps.audit.export_models import AuditExport, ExportChunk, ExportStatus
+from apps.audit.exports.models import AuditExport, ExportChunk, ExportStatus
 from apps.base.models import OrgOwned, OrgQuerySet
 from apps.orgs.models import Organization
 
@@ -103,7 +103,7 @@ class Unsealed(models.Model):
 
 
 class Seal(models.Model):
-    """An entry's place in its organization's chain. Append-only; ``apps.audit.chain`` says what the hash is of."""
+    """An entry's place in its organization's chain. Append-only; ``apps.audit.seal.chain`` says what the hash is of."""
 
     entry = models.OneToOneField(AuditEntry, on_delete=models.DO_NOTHING, primary_key=True, related_name="seal")
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+", db_index=False)

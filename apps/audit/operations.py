@@ -1,9 +1,18 @@
 """What ``/v1/audit-log`` takes and answers."""
 
 from apps.audit.models import Outcome
-from apps.audit.writing import FORMATS
-from apps.base.operations import Answer, Operation, Paging, Parameter, span_parameters
-from apps.base.shapes import Shape, listed, moment, nullable, record, text, whole, word
+from apps.audit.timeline.serialization import FORMATS
+from apps.base.rest.operations import Answer, Operation, Paging, Parameter, span_parameters
+from apps.base.rest.shapes import (
+    Shape,
+    listed,
+    moment,
+    nullable,
+    record,
+    text,
+    whole,
+    word,
+)
 
 # ``url``: of deliveries alone.
 HTTP = record(

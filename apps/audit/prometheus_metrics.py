@@ -8,10 +8,10 @@ from django.db import DatabaseError
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from apps.audit import call_stream
+from apps.audit.calls import redis_stream
 from apps.audit.models import Unsealed
-from apps.base.database_time import database_now
 from apps.base.identifiers import time_of
+from apps.base.timestamps import database_now
 
 MOST_COUNTED = 100_000
 
@@ -21,7 +21,7 @@ class AuditCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Return how far sealing and the call log are behind."""
-        waiting = call_stream.waiting() if settings.REDIS_URL else 0
+        waiting = redis_stream.waiting() if settings.REDIS_URL else 0
         yield GaugeMetricFamily(
             "portal_api_calls_waiting", "API calls in Redis that no worker has moved; NaN while Redis does not answer.",
             value=math.nan if waiting is None else waiting,

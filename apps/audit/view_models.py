@@ -8,15 +8,15 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from apps.audit.exporting import filters_from
-from apps.audit.filters import is_target
+from apps.audit.action_labels import grouped_labels, label_for
+from apps.audit.exports.walk import filters_from
 from apps.audit.models import AuditExport, ExportStatus
-from apps.audit.parties import filter_options, link_to_page
-from apps.audit.sources import Row, categories
-from apps.audit.words import grouped_labels, label_for
+from apps.audit.timeline.filter_options import filter_options, link_to_page
+from apps.audit.timeline.filters import is_target
+from apps.audit.timeline.sources import Row, categories
 from apps.base.actor import Actor, ActorKind
-from apps.base.logging import hide_keys
-from apps.base.snippets import as_curl, logged_call
+from apps.base.rest.snippets import as_curl, logged_call
+from apps.base.telemetry.logging import hide_keys
 
 SYSTEM = "system"
 LONGEST_SHOWN = 60

@@ -8,15 +8,17 @@ from django.db import DatabaseError
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from apps.audit import checkpoints, kept, presenting
+from apps.audit import view_models
 from apps.audit.forms import page_filters, typed, unusable
 from apps.audit.models import AuditEntry, AuditExport
-from apps.audit.sources import Page, timeline
+from apps.audit.retention import windows
+from apps.audit.seal import checkpoints
+from apps.audit.timeline.sources import Page, timeline
 from apps.base.errors import Invalid
-from apps.base.lists import Cursors
-from apps.base.pages import org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
+from apps.base.rest.cursor_pagination import Cursors
+from apps.base.web.pages import org_page
 
 ROWS = 50
 EXPORTS = 5
@@ -38,11 +40,11 @@ def audit_log(request: PortalRequest) -> HttpResponse:
         logger.exception("the audit log could not be read")
         return render(request, "audit/list.html", {"load_error": True}, status=503)
     context = {
-        "unusable": presenting.unusable(unusable(texts), texts),
-        "entries": [presenting.entry(row, request.organization.slug) for row in page.rows],
+        "unusable": view_models.unusable(unusable(texts), texts),
+        "entries": [view_models.entry(row, request.organization.slug) for row in page.rows],
         "filters": texts,
         "filtered": bool(texts),
-        "choices": presenting.choices(request.actor, texts),
+        "choices": view_models.choices(request.actor, texts),
         "next_cursor": cursors.write(page.after) if page.after else "",
         "is_first": before is None,
         "keep_days": {name: _days(request, kind) for name, kind in KINDS.items()},
@@ -62,7 +64,7 @@ def _find(request: PortalRequest, texts: Mapping[str, str], before: Any) -> Page
 
 
 def _days(request: PortalRequest, kind: str) -> int:
-    return kept.days_of_organizations(kind).get(request.organization.pk, kept.days(kind))
+    return windows.days_of_organizations(kind).get(request.organization.pk, windows.days(kind))
 
 
 def _exports(request: PortalRequest) -> list[dict[str, Any]]:
@@ -70,4 +72,4 @@ def _exports(request: PortalRequest) -> list[dict[str, Any]]:
     if not request.actor.can(Permission.AUDIT_EXPORT):
         return []
     rows = AuditExport.objects.for_actor(request.actor).order_by("-pk")[:EXPORTS]
-    return [presenting.export_facts(job) for job in rows]
+    return [view_models.export_facts(job) for job in rows]

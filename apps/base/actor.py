@@ -39,7 +39,7 @@ class Bounds:
 class Actor:
     """Who acts, for which organization, with which permissions, from where.
 
-    ``disabled_scopes``: scopes that an operator switched off for the organization; they count for no key, ``admin`` included.
+    ``disabled_scopes``: scopes that an operator switched off for the organization; no key has them, ``admin`` included.
     ``only_reads``: why only the read scopes of a key that was set aside count, as a sentence and its code.
     ``suspended``: why the person's organization may only be looked at; empty where it may be used.
     ``recheck``: reads a person's role anew within the transaction of a change; keys are judged at their door alone.

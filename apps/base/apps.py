@@ -1,11 +1,11 @@
 from django.apps import AppConfig
 
-from apps.base import sweeps
-from apps.base.sweeps import PeriodicJob
+from apps.base.extension_points import periodic_jobs
+from apps.base.extension_points.periodic_jobs import PeriodicJob
 
 # The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
 JOBS = (
-    PeriodicJob("base.delete_used_form_tokens", "apps.base.forms.delete_used_form_tokens",
+    PeriodicJob("base.delete_used_form_tokens", "apps.base.web.forms.delete_used_form_tokens",
           every_seconds=600, budget_seconds=10, does="Deletes the traces of forms that were sent."),
 )  # fmt: skip
 
@@ -16,4 +16,4 @@ class BaseConfig(AppConfig):
 
     def ready(self) -> None:
         """Register this app's sweep."""
-        sweeps.register(*JOBS)
+        periodic_jobs.register(*JOBS)

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.base.errors import PortalError
-from apps.base.names import did_you_mean
+from apps.base.text.rules import did_you_mean
 
 
 class PortalCommand(BaseCommand):

@@ -1,7 +1,7 @@
 """Errors that a caller may see, each with a stable code; ``base/error_codes.py`` has its status and what to do.
 
-Raised anywhere below the doors; turned into JSON by ``base/problems.py`` and into a page by ``base/middleware.py``,
-and nowhere else.
+Raised anywhere below the entry points; only ``base/rest/error_responses.py`` turns one into JSON, and only
+``base/web/middleware.py`` into a page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -96,7 +96,7 @@ class RateLimited(PortalError):
 
 
 class Busy(RateLimited):
-    """There is too much heavy work at this moment (``base/heavy_work.py``)."""
+    """There is too much heavy work at this moment (``base/concurrency/heavy_work.py``)."""
 
     def __init__(self, message: Text) -> None:
         super().__init__(message, 1)

@@ -4,11 +4,18 @@ import re
 from datetime import UTC, date, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from django.db import connection
 from django.utils import timezone
 from django.utils.dateformat import format as format_date
 from django.utils.translation import pgettext
 
 from apps.base.errors import Invalid
+
+NOW = {
+    "postgresql": "SELECT extract(epoch FROM clock_timestamp())::float8",
+    # The same machine's clock, past what this process may have been told.
+    "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400",
+}
 
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 INSTANT = re.compile(rf"{DAY.pattern}T\d\d:\d\d:\d\dZ", re.ASCII)
@@ -78,3 +85,15 @@ def time_zone_of(name: str) -> tzinfo:
         return ZoneInfo(name) if name else UTC
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return UTC
+
+
+def database_now() -> datetime:
+    """Ask the database what time it is."""
+    return datetime.fromtimestamp(database_seconds(), UTC)
+
+
+def database_seconds() -> float:
+    """Ask the database for the seconds since 1970."""
+    with connection.cursor() as cursor:
+        cursor.execute(NOW[connection.vendor])
+        return float(cursor.fetchone()[0])

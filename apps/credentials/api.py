@@ -6,14 +6,15 @@ from dataclasses import replace
 from rest_framework.response import Response
 
 from apps.base.actor import system
-from apps.base.api import ANY_KEY, UNAUTHENTICATED, PortalView, serves
 from apps.base.errors import Invalid, RateLimited
-from apps.base.neighborhoods import address_network
 from apps.base.requests import ApiRequest, PortalRequest
-from apps.credentials import actions, limits, operations
+from apps.base.rest.views import ANY_KEY, UNAUTHENTICATED, PortalView, serves
+from apps.base.web.client_address import address_network
+from apps.credentials import leaks, operations
 from apps.credentials.descendants import MOST_LISTED, READS, WRITES, descendants_of, end_descendants
 from apps.credentials.filters import creator_parameter
-from apps.credentials.limits import Window
+from apps.credentials.gate import rate_limits
+from apps.credentials.gate.rate_limits import Window
 from apps.credentials.serializers import EndDescendantsBody, LeakBody, write_descendant
 
 REPORTS_PER_MINUTE = 30
@@ -34,7 +35,7 @@ class LeakedKeys(PortalView):
         body = self.validated(request, LeakBody)
         agent = raw.META.get("HTTP_USER_AGENT", "")
         reporter = replace(system(), address=raw.client_address, user_agent=agent, request_id=raw.request_id)
-        actions.report_leak(actor=reporter, text=body["key"], where=body.get("where", ""))
+        leaks.report_leak(actor=reporter, text=body["key"], where=body.get("where", ""))
         time.sleep(max(0.0, started + ANSWER_SECONDS - time.monotonic()))
         return Response({}, status=202)
 
@@ -42,7 +43,7 @@ class LeakedKeys(PortalView):
 def limit_reports(request: PortalRequest) -> None:
     """Count a report, well-formed or not, and raise RateLimited over 30 a minute from one address."""
     bucket = f"leak:{address_network(request.client_address)}"
-    decision = limits.take([Window("reports", bucket, REPORTS_PER_MINUTE, 60)])
+    decision = rate_limits.take([Window("reports", bucket, REPORTS_PER_MINUTE, 60)])
     if not decision.allowed:
         wait = decision.retry_after
         raise RateLimited(f"Too many reports from this address. Try again in {wait} seconds.", wait)

@@ -1,12 +1,12 @@
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
-from apps.base import sweeps
-from apps.base.sweeps import PeriodicJob
+from apps.base.extension_points import periodic_jobs
+from apps.base.extension_points.periodic_jobs import PeriodicJob
 
 # The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
 JOBS = (
-    PeriodicJob("credentials.delete_idempotency_records", "apps.credentials.idempotency.prune",
+    PeriodicJob("credentials.delete_idempotency_records", "apps.credentials.idempotency_store.prune",
           every_seconds=60, budget_seconds=10, does="Deletes answers that are kept for repeats after 24 hours."),
 )  # fmt: skip
 
@@ -18,4 +18,4 @@ class CredentialsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the sweep that deletes old idempotency records."""
-        sweeps.register(*JOBS)
+        periodic_jobs.register(*JOBS)

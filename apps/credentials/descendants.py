@@ -8,10 +8,10 @@ from typing import cast
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from apps.base import descendants
 from apps.base.actor import Actor
-from apps.base.descendants import Descendant
 from apps.base.errors import Invalid, PortalError
+from apps.base.extension_points import descendants
+from apps.base.extension_points.descendants import Descendant
 from apps.base.permissions import Permission
 from apps.credentials.rules import check_reason
 from apps.notices import actions as notices

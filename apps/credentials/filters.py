@@ -3,8 +3,8 @@
 import re
 
 from apps.base.models import Row
-from apps.base.parameters import matching_parameter, text_parameter, words_parameter
 from apps.base.requests import ApiRequest
+from apps.base.rest.query_parameters import matching_parameter, text_parameter, words_parameter
 from apps.credentials.key_status import KeyStatus
 from apps.credentials.models import SecretKeyQuerySet
 

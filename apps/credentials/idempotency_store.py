@@ -1,4 +1,4 @@
-"""Reservations and first answers of POSTs with ``Idempotency-Key``, behind the port of ``base/idempotency.py``.
+"""Reservations and first answers of POSTs with ``Idempotency-Key``, behind the port of ``base/rest/idempotency.py``.
 
 What is kept: where and by whom (a digest that finds the row again), the body as HMAC under a pepper, the answer less
 every secret. The header itself is not kept: people write order numbers and addresses into it. The digest that finds
@@ -20,12 +20,12 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from apps.base.crypto.secrets import current_pepper, digest, matches
 from apps.base.errors import Conflict
-from apps.base.idempotency import Answer, Asked, in_progress
-from apps.base.rendering import SHOWN_ONCE, to_json
-from apps.base.secrets import current_pepper, digest, matches
+from apps.base.rest.idempotency import Answer, Asked, in_progress
+from apps.base.rest.renderers import SHOWN_ONCE, to_json
 from apps.credentials.models import IdempotencyRecord
-from apps.webhooks.crash_points import reach
+from apps.webhooks.engine.crash_points import reach
 
 KEPT = timedelta(hours=24)
 RESERVED = timedelta(seconds=60)

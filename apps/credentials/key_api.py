@@ -13,11 +13,11 @@ from rest_framework.response import Response
 
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
-from apps.base.api import PortalView, api_path, serves
-from apps.base.conditions import ObjectResponse
-from apps.base.operations import Operation
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
+from apps.base.rest.etags import ObjectResponse
+from apps.base.rest.operations import Operation
+from apps.base.rest.views import PortalView, api_path, serves
 from apps.credentials.key_status import ABOUT_RELEASE
 from apps.credentials.models import SecretKey
 from apps.credentials.serializers import NothingBody

@@ -9,9 +9,9 @@ from typing import Any, cast
 from django.db import DatabaseError, transaction
 from django.utils.module_loading import import_string
 
-from apps.audit.sources import Party
+from apps.audit.timeline.sources import Party
 from apps.base.actor import Actor
-from apps.credentials.gate_rows import RowSource
+from apps.credentials.gate.key_rows import RowSource
 
 logger = logging.getLogger(__name__)
 

@@ -6,11 +6,11 @@ from urllib.parse import unquote
 
 from prometheus_client import Counter
 
-from apps.audit.texts import sanitize
+from apps.audit.timeline.untrusted_text import sanitize
 from apps.base.actor import Actor
-from apps.base.names import UNREADABLE
-from apps.base.secrets import KeyText, parse_key
-from apps.credentials.registry import KINDS
+from apps.base.crypto.secrets import KeyText, parse_key
+from apps.base.text.rules import UNREADABLE
+from apps.credentials.key_kinds import KINDS
 
 LEAKS = Counter("portal_leaked_keys_total", "Reports of a leaked key that name a key of this portal.")
 LONGEST_PLACE = 500

@@ -13,9 +13,9 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from apps.base.crypto.secrets import mask
 from apps.base.models import OrgOwned, OrgQuerySet, Row, Timestamped
-from apps.base.secrets import mask
-from apps.base.versions import version_of
+from apps.base.rest.object_versions import version_of
 from apps.credentials import key_status
 from apps.credentials.key_status import KeyStatus
 

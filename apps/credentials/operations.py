@@ -4,9 +4,20 @@ from functools import partial
 from typing import Any
 
 from apps.base.actor import ActorKind
-from apps.base.operations import Answer, Operation, Parameter
-from apps.base.serializers import StrictSerializer
-from apps.base.shapes import Schema, Shape, listed, moment, nullable, public_id, record, text, whole, word
+from apps.base.rest.operations import Answer, Operation, Parameter
+from apps.base.rest.serializers import StrictSerializer
+from apps.base.rest.shapes import (
+    Schema,
+    Shape,
+    listed,
+    moment,
+    nullable,
+    public_id,
+    record,
+    text,
+    whole,
+    word,
+)
 from apps.credentials.filters import CREATOR, LONGEST_NAME
 from apps.credentials.key_status import RELEASE, KeyStatus
 from apps.credentials.serializers import EndDescendantsBody, LeakBody, NothingBody, ReasonBody, RotateBody

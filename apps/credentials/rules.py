@@ -9,8 +9,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Invalid
-from apps.base.names import check_text
-from apps.credentials import lifecycle
+from apps.base.text.rules import check_text
+from apps.credentials.lifecycle import transitions
 
 MAX_DAYS = 3650
 DAY_SECONDS = 24 * 3600
@@ -55,7 +55,7 @@ def check_reason(reason: str) -> str:
 
 def check_overlap(seconds: int) -> timedelta:
     """Return how long the old key goes on, or raise Invalid."""
-    longest = lifecycle.LONGEST_OVERLAP
+    longest = transitions.LONGEST_OVERLAP
     if not 0 <= seconds <= longest.total_seconds():
         message = _("The overlap must be from 0 to %(most)d seconds (%(days)d days).")
         values = {"most": longest.total_seconds(), "days": longest.days}

@@ -5,15 +5,22 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apps.audit.calls.usage_counters import last_uses
 from apps.audit.models import LastUse
-from apps.audit.usage import last_uses
-from apps.base.descendants import Descendant
-from apps.base.exports import in_batches
-from apps.base.instants import format_timestamp, parse_timestamp
-from apps.base.serializers import NOT_GIVEN_BACK, Opaque, StrictSerializer, Text, TextList, Whole
-from apps.credentials.actions import LONGEST_PLACE
+from apps.base.extension_points.data_export_providers import in_batches
+from apps.base.extension_points.descendants import Descendant
+from apps.base.rest.serializers import (
+    NOT_GIVEN_BACK,
+    Opaque,
+    StrictSerializer,
+    Text,
+    TextList,
+    Whole,
+)
+from apps.base.timestamps import format_timestamp, parse_timestamp
 from apps.credentials.filters import CREATOR
-from apps.credentials.lifecycle import LONGEST_OVERLAP, Key
+from apps.credentials.leaks import LONGEST_PLACE
+from apps.credentials.lifecycle.transitions import LONGEST_OVERLAP, Key
 from apps.credentials.models import SecretKey, SecretKeyQuerySet
 from apps.credentials.rules import LONGEST_REASON, Lifetime
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.base.api import api_path
+from apps.base.rest.views import api_path
 from apps.credentials import api as doors
 from apps.credentials import views
 

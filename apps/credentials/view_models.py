@@ -12,19 +12,19 @@ from django.utils.safestring import mark_safe
 from apps.audit.models import AuditEntry, LastUse
 from apps.audit.vocabulary import sentence_for
 from apps.base.actor import Actor, ActorKind
-from apps.base.client_address import format_address
-from apps.base.descendants import ever_created
 from apps.base.errors import NotFound
-from apps.base.forms import signed_in_since
+from apps.base.extension_points.descendants import ever_created
 from apps.base.identifiers import decode
 from apps.base.models import OrgQuerySet
 from apps.base.requests import PortalRequest
 from apps.base.templatetags.portal import when
+from apps.base.web.client_address import format_address
+from apps.base.web.forms import signed_in_since
 from apps.credentials.descendants import descendants_of
+from apps.credentials.key_kinds import KINDS
 from apps.credentials.key_status import CHANGES, STATUSES, Banner, KeyStatus
-from apps.credentials.lifecycle import LONGEST_OVERLAP
+from apps.credentials.lifecycle.transitions import LONGEST_OVERLAP
 from apps.credentials.models import SecretKey, SecretKeyQuerySet
-from apps.credentials.registry import KINDS
 from apps.orgs.lookups import is_member
 
 UNUSED_AFTER = timedelta(days=30)

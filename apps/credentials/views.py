@@ -8,13 +8,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.base.errors import NotFound, PortalError
-from apps.base.forms import AlreadySent, add_action_errors
-from apps.base.pages import FORM, org_page
 from apps.base.requests import PortalRequest
+from apps.base.web.forms import AlreadySent, add_action_errors
+from apps.base.web.pages import FORM, org_page
 from apps.credentials.descendants import MOST_AT_ONCE, WRITES, descendants_of, end_descendants
 from apps.credentials.filters import CREATOR
-from apps.credentials.forms import EndDescendantsForm
-from apps.credentials.presenting import name_of_creator
+from apps.credentials.lifecycle.forms import EndDescendantsForm
+from apps.credentials.view_models import name_of_creator
 
 
 @org_page(*WRITES, nav="api_keys", methods=FORM)

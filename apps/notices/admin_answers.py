@@ -4,7 +4,7 @@ import uuid
 
 from django.utils.translation import gettext as _
 
-from apps.audit.operators import Panel, newest, table
+from apps.audit.operator_admin import Panel, newest, table
 from apps.notices.models import Notice
 
 MOST_SHOWN = 5

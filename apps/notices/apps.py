@@ -1,8 +1,8 @@
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
-from apps.base import sweeps
-from apps.base.sweeps import PeriodicJob
+from apps.base.extension_points import periodic_jobs
+from apps.base.extension_points.periodic_jobs import PeriodicJob
 
 # The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
 JOBS = (
@@ -18,4 +18,4 @@ class NoticesConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the sweep that ends and removes old notices."""
-        sweeps.register(*JOBS)
+        periodic_jobs.register(*JOBS)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from apps.base.actor import Actor
-from apps.base.exports import in_batches
-from apps.base.instants import format_timestamp
+from apps.base.extension_points.data_export_providers import in_batches
+from apps.base.timestamps import format_timestamp
 from apps.notices.models import Notice
 
 

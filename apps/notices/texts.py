@@ -8,7 +8,7 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.instants import readable
+from apps.base.timestamps import readable
 from apps.notices.models import Notice
 
 TIMES = ("_at", "_on")

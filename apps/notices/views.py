@@ -9,8 +9,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from apps.base.pages import BUTTON, org_page, way_back
 from apps.base.requests import PortalRequest
+from apps.base.web.pages import BUTTON, org_page, way_back
 from apps.notices import actions
 from apps.notices.models import Notice
 from apps.notices.texts import describe

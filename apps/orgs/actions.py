@@ -1,24 +1,6 @@
 """What is done to people and organizations. Page, API, command and admin all come here."""
 
-from apps.orgs.actions.acceptance import NewAccount, accept_invitation, account_for, find_invitation, sets_password
-from apps.orgs.actions.addresses import TAKEN, account_of, is_confirmed, lock_addresses, refuse_taken
-from apps.orgs.actions.everywhere import mail_wrong_codes, note_failed_sign_in
-from apps.orgs.actions.identities import find_or_link_identity
-from apps.orgs.actions.invitations import invite, resend_invitation, revoke_invitation
-from apps.orgs.actions.looks import end_expired_support_access, end_support_access, start_support_access
-from apps.orgs.actions.membership import (
-    change_role,
-    check_may_give,
-    check_may_touch,
-    find_membership,
-    is_last_owner,
-    leave_organization,
-    lock_members,
-    remove_member,
-)
-from apps.orgs.actions.operators import create_operator, remove_operator
-from apps.orgs.actions.organizations import create_organization
-from apps.orgs.actions.own_account import (
+from apps.orgs.accounts.actions import (
     cancel_address_change,
     change_password,
     confirm_address,
@@ -31,11 +13,11 @@ from apps.orgs.actions.own_account import (
     reset_password,
     send_confirmation,
 )
-from apps.orgs.actions.people import NewUser, create_user, create_users, delete_user, update_user
-from apps.orgs.actions.places import raises_role
-from apps.orgs.actions.preferences import set_preferences
-from apps.orgs.actions.provisional import end_provisional_access, request_owner_confirmation, send_first_link
-from apps.orgs.actions.second_steps import (
+from apps.orgs.accounts.email_addresses import TAKEN, account_of, is_confirmed, lock_addresses, refuse_taken
+from apps.orgs.accounts.provisional import end_provisional_access, request_owner_confirmation, send_first_link
+from apps.orgs.accounts.security_events import mail_wrong_codes, note_failed_sign_in
+from apps.orgs.accounts.sso.identities import find_or_link_identity
+from apps.orgs.accounts.two_step_actions import (
     add_passkey,
     find_passkey,
     make_recovery_codes,
@@ -45,6 +27,30 @@ from apps.orgs.actions.second_steps import (
     turn_off_totp,
     turn_on_totp,
 )
+from apps.orgs.invitations.acceptance import (
+    NewAccount,
+    accept_invitation,
+    account_for,
+    find_invitation,
+    sets_password,
+)
+from apps.orgs.invitations.actions import invite, resend_invitation, revoke_invitation
+from apps.orgs.invitations.reserved_memberships import raises_role
+from apps.orgs.lifecycle.creation import create_organization
+from apps.orgs.members.membership import (
+    change_role,
+    check_may_give,
+    check_may_touch,
+    find_membership,
+    is_last_owner,
+    leave_organization,
+    lock_members,
+    remove_member,
+)
+from apps.orgs.members.users import NewUser, create_user, create_users, delete_user, update_user
+from apps.orgs.settings.preferences import set_preferences
+from apps.orgs.support_access.actions import end_expired_support_access, end_support_access, start_support_access
+from apps.orgs.support_access.operators import create_operator, remove_operator
 
 __all__ = [
     "TAKEN",

@@ -17,14 +17,15 @@ from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
-from apps.base import form_limits
 from apps.base.errors import RateLimited
-from apps.base.forms import confirmed_recently
 from apps.base.requests import PortalRequest
-from apps.orgs import actions, browsers
-from apps.orgs.devices import stored_address
+from apps.base.web import form_limits
+from apps.base.web.forms import confirmed_recently
+from apps.orgs import actions
+from apps.orgs.accounts import known_browsers
+from apps.orgs.accounts.account_actor import account_actor
+from apps.orgs.accounts.device_names import stored_address
 from apps.orgs.models import User
-from apps.orgs.oneself import account_actor
 
 # In the session: when it began. It ends thirty days later, however much it is used.
 BEGAN = "began"
@@ -82,7 +83,7 @@ class AccountAdapter(DefaultAccountAdapter):
             refusal = render(request, "account/sign_on_failed.html", {"message": said}, status=403)
             raise ImmediateHttpResponse(refusal)
         # Of a first sign-in everybody knows: the mail before it led here.
-        is_news = user.last_login is not None and not browsers.is_known(request, user)
+        is_news = user.last_login is not None and not known_browsers.is_known(request, user)
         super().login(request, user)
         request.session[BEGAN] = time.time()
         if is_news:
@@ -96,7 +97,7 @@ class AccountAdapter(DefaultAccountAdapter):
         actions.request_owner_confirmation(user)
         actions.note_sign_in(actor=account_actor(request, user), methods=methods, tell=tell)
         response = super().post_login(request, user, **options)
-        browsers.remember(request, response, user)
+        known_browsers.remember(request, response, user)
         return response
 
     def logout(self, request: PortalRequest) -> None:

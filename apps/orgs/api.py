@@ -6,14 +6,14 @@ from django.db import transaction
 from django.db.models import QuerySet
 from rest_framework.response import Response
 
-from apps.base.api import PortalView, serves
-from apps.base.conditions import ObjectResponse
-from apps.base.mail_addresses import refuse_no_address, spellings
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
+from apps.base.rest.etags import ObjectResponse
+from apps.base.rest.views import PortalView, serves
+from apps.base.text.mail_addresses import refuse_no_address, spellings
 from apps.orgs import actions, operations
 from apps.orgs.actions import NewUser
-from apps.orgs.invitation_limits import check_mails
+from apps.orgs.invitations.mail_limits import check_mails
 from apps.orgs.models import Invitation, Membership
 from apps.orgs.serializers import (
     LISTED,

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from apps.api_keys.serializers import archived_keys as api_keys
-from apps.audit.archive_parts import entries, usage_days
+from apps.audit.data_export_providers import entries, usage_days
 from apps.base.actor import Actor
-from apps.base.exports import Part, in_batches
-from apps.base.instants import format_timestamp
-from apps.notices.archive_parts import told
-from apps.orgs.entrance import without_second_step
+from apps.base.extension_points.data_export_providers import Part, in_batches
+from apps.base.timestamps import format_timestamp
+from apps.notices.data_export_providers import told
+from apps.orgs.members.membership_requirements import without_second_step
 from apps.orgs.models import Invitation, Membership, Organization
 from apps.sdk_keys.serializers import archived_keys as sdk_keys
-from apps.webhooks.archive_parts import deliveries, endpoints, event_types, events
+from apps.webhooks.data_export_providers import deliveries, endpoints, event_types, events
 
 
 def organization(actor: Actor) -> Iterator[dict[str, Any]]:

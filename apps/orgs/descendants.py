@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection
 
 from apps.base.actor import Actor, ActorKind
-from apps.base.descendants import Descendant, describe
+from apps.base.extension_points.descendants import Descendant, describe
 from apps.orgs import actions
 from apps.orgs.models import Invitation, Membership
 

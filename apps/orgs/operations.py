@@ -1,7 +1,17 @@
 """What ``/v1/users`` and ``/v1/invitations`` take and answer."""
 
-from apps.base.operations import GONE, Answer, Operation, Paging, Parameter
-from apps.base.shapes import Shape, listed, moment, more, public_id, record, text, whole, word
+from apps.base.rest.operations import GONE, Answer, Operation, Paging, Parameter
+from apps.base.rest.shapes import (
+    Shape,
+    listed,
+    moment,
+    more,
+    public_id,
+    record,
+    text,
+    whole,
+    word,
+)
 from apps.orgs.models import Role
 from apps.orgs.serializers import InvitationBody, NewUserBody, NewUsersBody, UserChangeBody
 

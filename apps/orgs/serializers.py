@@ -10,11 +10,11 @@ from rest_framework import serializers
 
 from apps.base.errors import Invalid
 from apps.base.identifiers import encode
-from apps.base.instants import format_timestamp
-from apps.base.logging import hide_keys
-from apps.base.mail_addresses import LONGEST, canonical_address, check_address
-from apps.base.problems import shown_fields
-from apps.base.serializers import NOT_GIVEN_BACK, Opaque, StrictSerializer, Text, from_validation
+from apps.base.rest.error_responses import shown_fields
+from apps.base.rest.serializers import NOT_GIVEN_BACK, Opaque, StrictSerializer, Text, from_validation
+from apps.base.telemetry.logging import hide_keys
+from apps.base.text.mail_addresses import LONGEST, canonical_address, check_address
+from apps.base.timestamps import format_timestamp
 from apps.orgs.actions import NewUser
 from apps.orgs.models import Invitation, Membership, Role, User
 

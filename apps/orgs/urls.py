@@ -3,61 +3,66 @@
 from allauth.account.views import account_inactive, logout, password_reset_done, password_reset_from_key_done
 from django.urls import include, path, re_path
 
-from apps.base.api import api_path
+from apps.base.rest.views import api_path
 from apps.orgs import api as doors
-from apps.orgs import organization_views as organization
-from apps.orgs.account import confirming, entrance, profile, second_steps, sessions, single_sign_on
-from apps.orgs.views import acceptance, invitations, members, organizations, preferences
+from apps.orgs.accounts import confirm_identity, profile, session_views, sign_in_views, two_step_views
+from apps.orgs.accounts.sso import views as single_sign_on
+from apps.orgs.invitations import acceptance_views
+from apps.orgs.invitations import views as invitations
+from apps.orgs.lifecycle import views as lifecycle_views
+from apps.orgs.members import organization_switcher
+from apps.orgs.members import views as members
+from apps.orgs.settings import mail_preference_views, preference_views, views
 
 SETTINGS = "o/<slug:slug>/settings/organization/"
 
 # Of allauth's pages those that are offered, under the names that it looks them up by. There is no sign-up.
 account = [
     path("", profile.profile, name="account"),
-    path("login/", entrance.SignIn.as_view(), name="account_login"),
+    path("login/", sign_in_views.SignIn.as_view(), name="account_login"),
     path("logout/", logout, name="account_logout"),
     path("inactive/", account_inactive, name="account_inactive"),
-    path("reauthenticate/", confirming.confirm, name="account_reauthenticate"),
+    path("reauthenticate/", confirm_identity.confirm, name="account_reauthenticate"),
     path("email/", profile.address, name="account_email"),
     re_path(r"^confirm-email/(?P<key>[-:\w]+)/$", profile.confirm_address, name="account_confirm_email"),
     path("password/change/", profile.password, name="account_change_password"),
-    path("password/reset/", entrance.reset_password, name="account_reset_password"),
+    path("password/reset/", sign_in_views.reset_password, name="account_reset_password"),
     path("password/reset/done/", password_reset_done, name="account_reset_password_done"),
     path("password/reset/key/done/", password_reset_from_key_done, name="account_reset_password_from_key_done"),
     re_path(
         r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>[0-9A-Za-z-]+)/$",
-        entrance.NewPassword.as_view(),
+        sign_in_views.NewPassword.as_view(),
         name="account_reset_password_from_key",
     ),
     path("sso/", single_sign_on.sign_on, name="single_sign_on"),
     path("sso/callback/", single_sign_on.callback, name="single_sign_on_callback"),
-    path("2fa/", second_steps.index, name="mfa_index"),
-    path("2fa/authenticate/", entrance.SecondStep.as_view(), name="mfa_authenticate"),
-    path("2fa/totp/activate/", second_steps.turn_on_totp, name="mfa_activate_totp"),
-    path("2fa/totp/deactivate/", second_steps.turn_off_totp, name="mfa_deactivate_totp"),
-    path("2fa/recovery-codes/generate/", second_steps.recovery_codes, name="mfa_generate_recovery_codes"),
-    path("2fa/webauthn/", second_steps.passkeys, name="mfa_list_webauthn"),
-    path("2fa/webauthn/add/", second_steps.add_passkey, name="mfa_add_webauthn"),
-    path("2fa/webauthn/login/", entrance.PasskeySignIn.as_view(), name="mfa_login_webauthn"),
-    path("2fa/webauthn/reauthenticate/", confirming.confirm_by_passkey, name="mfa_reauthenticate_webauthn"),
-    path("2fa/webauthn/keys/<int:pk>/edit/", second_steps.rename_passkey, name="mfa_edit_webauthn"),
-    path("2fa/webauthn/keys/<int:pk>/remove/", second_steps.remove_passkey, name="mfa_remove_webauthn"),
-    path("sessions/", sessions.list_sessions, name="usersessions_list"),
+    path("2fa/", two_step_views.index, name="mfa_index"),
+    path("2fa/authenticate/", sign_in_views.SecondStep.as_view(), name="mfa_authenticate"),
+    path("2fa/totp/activate/", two_step_views.turn_on_totp, name="mfa_activate_totp"),
+    path("2fa/totp/deactivate/", two_step_views.turn_off_totp, name="mfa_deactivate_totp"),
+    path("2fa/recovery-codes/generate/", two_step_views.recovery_codes, name="mfa_generate_recovery_codes"),
+    path("2fa/webauthn/", two_step_views.passkeys, name="mfa_list_webauthn"),
+    path("2fa/webauthn/add/", two_step_views.add_passkey, name="mfa_add_webauthn"),
+    path("2fa/webauthn/login/", sign_in_views.PasskeySignIn.as_view(), name="mfa_login_webauthn"),
+    path("2fa/webauthn/reauthenticate/", confirm_identity.confirm_by_passkey, name="mfa_reauthenticate_webauthn"),
+    path("2fa/webauthn/keys/<int:pk>/edit/", two_step_views.rename_passkey, name="mfa_edit_webauthn"),
+    path("2fa/webauthn/keys/<int:pk>/remove/", two_step_views.remove_passkey, name="mfa_remove_webauthn"),
+    path("sessions/", session_views.list_sessions, name="usersessions_list"),
 ]
 pages = [
-    path("language/", preferences.set_language, name="set_language"),
-    path("account/preferences/", preferences.preferences, name="preferences"),
+    path("language/", preference_views.set_language, name="set_language"),
+    path("account/preferences/", preference_views.preferences, name="preferences"),
     path("account/", include(account)),
-    path("settings/integration/", organizations.landing, name="landing"),
-    path("organizations/", organizations.organizations, name="organizations"),
-    path(SETTINGS, organization.organization_settings, name="organization_settings"),
-    path(SETTINGS + "general/", organization.organization_general, name="organization_general"),
-    path(SETTINGS + "security/", organization.organization_security, name="organization_security"),
-    path(SETTINGS + "retention/", organization.organization_retention, name="organization_retention"),
-    path(SETTINGS + "mail/", organization.organization_mail, name="organization_mail"),
-    path(SETTINGS + "export/", organization.organization_export, name="organization_export"),
-    path(SETTINGS + "close/", organization.organization_close, name="organization_close"),
-    path("account/mail/", organization.account_mail, name="account_mail"),
+    path("settings/integration/", organization_switcher.landing, name="landing"),
+    path("organizations/", organization_switcher.organizations, name="organizations"),
+    path(SETTINGS, views.organization_settings, name="organization_settings"),
+    path(SETTINGS + "general/", views.organization_general, name="organization_general"),
+    path(SETTINGS + "security/", views.organization_security, name="organization_security"),
+    path(SETTINGS + "retention/", views.organization_retention, name="organization_retention"),
+    path(SETTINGS + "mail/", views.organization_mail, name="organization_mail"),
+    path(SETTINGS + "export/", lifecycle_views.organization_export, name="organization_export"),
+    path(SETTINGS + "close/", lifecycle_views.organization_close, name="organization_close"),
+    path("account/mail/", mail_preference_views.account_mail, name="account_mail"),
     path(SETTINGS + "members/", members.members, name="members"),
     path(SETTINGS + "members/roles/", members.roles, name="roles"),
     path(SETTINGS + "members/invite/", invitations.invite, name="invite"),
@@ -66,8 +71,8 @@ pages = [
     path(SETTINGS + "members/<user_id>/remove/", members.member_remove, name="member_remove"),
     path(SETTINGS + "invitations/<invitation_id>/resend/", invitations.invitation_resend, name="invitation_resend"),
     path(SETTINGS + "invitations/<invitation_id>/revoke/", invitations.invitation_revoke, name="invitation_revoke"),
-    path("invitation/", acceptance.invitation, name="invitation"),
-    re_path(r"^invitation/(?P<token>[0-9A-Za-z]{43})/$", acceptance.invitation_open, name="invitation_open"),
+    path("invitation/", acceptance_views.invitation, name="invitation"),
+    re_path(r"^invitation/(?P<token>[0-9A-Za-z]{43})/$", acceptance_views.invitation_open, name="invitation_open"),
 ]
 api = [
     api_path("users", doors.Users, "users"),

@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 
-from apps.audit.operators import ReadOnlyAdmin
+from apps.audit.operator_admin import ReadOnlyAdmin
+from apps.credentials.admin.key_changes import KeyChangesAdmin
 from apps.credentials.key_status import MOMENTS
-from apps.credentials.operators import KeyChangesAdmin
 from apps.sdk_keys import actions
 from apps.sdk_keys.models import Activation, ActivationPool, SdkKey
 

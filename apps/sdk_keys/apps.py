@@ -1,17 +1,17 @@
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
-from apps.audit import parties
-from apps.base import descendants, sweeps
+from apps.audit.timeline import filter_options
+from apps.base.extension_points import descendants, periodic_jobs
+from apps.base.extension_points.periodic_jobs import PeriodicJob
 from apps.base.permissions import Permission
-from apps.base.sweeps import PeriodicJob
-from apps.credentials.registry import KeyKind, register
+from apps.credentials.key_kinds import KeyKind, register
 
 # The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
 JOBS = (
-    PeriodicJob("sdk_keys.deactivate_inactive_devices", "apps.sdk_keys.slots.free_silent_devices",
+    PeriodicJob("sdk_keys.deactivate_inactive_devices", "apps.sdk_keys.device_limit.free_silent_devices",
           every_seconds=60, budget_seconds=10, does="Takes the place of devices that were silent for too long."),
-    PeriodicJob("sdk_keys.delete_deactivated_devices", "apps.sdk_keys.slots.forget_freed_devices",
+    PeriodicJob("sdk_keys.delete_deactivated_devices", "apps.sdk_keys.device_limit.forget_freed_devices",
           every_seconds=3600, budget_seconds=10, does="Deletes devices 90 days after they lost their place."),
 )  # fmt: skip
 
@@ -23,11 +23,11 @@ class SdkKeysConfig(AppConfig):
 
     def ready(self) -> None:
         """Make the prefix known to the gate, name keys to the audit page, and register sweeps."""
-        source, leak_reporter = "apps.sdk_keys.gate_rows.ROWS", "apps.sdk_keys.actions.report_leak"
+        source, leak_reporter = "apps.sdk_keys.key_query.ROWS", "apps.sdk_keys.actions.report_leak"
         kind = KeyKind("ips_", "sdk_key", source, leak_reporter)
         register(kind)
-        sweeps.register(*JOBS)
-        parties.register_filter_options("sdk_keys", _("SDK keys"), kind.parties)
-        parties.page_of("sdk", "settings/integration/sdk-keys/%s/")
+        periodic_jobs.register(*JOBS)
+        filter_options.register_filter_options("sdk_keys", _("SDK keys"), kind.parties)
+        filter_options.page_of("sdk", "settings/integration/sdk-keys/%s/")
         here = "apps.sdk_keys.actions"
         descendants.register("sdk_key", Permission.SDK_KEYS_READ, f"{here}.find_created", f"{here}.end_created")

@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 from apps.base.actor import Actor
-from apps.credentials import lifecycle
+from apps.credentials.lifecycle import transitions
 from apps.sdk_keys.models import Activation, SdkKey
 from apps.webhooks import publishing
 
@@ -20,5 +20,5 @@ def record_and_publish_device(actor: Actor, activation: Activation, action: str,
     """Record and announce what became of a device; the event has the action's name."""
     changes: dict[str, list[Any]] = {"activation": [None, activation.public_id]}
     changes.update({name: [None, value] for name, value in more.items()})
-    lifecycle.record(actor, activation.key, action, changes)
+    transitions.record(actor, activation.key, action, changes)
     announce(activation.key, action, activation_id=activation.public_id, **more)

@@ -7,7 +7,7 @@ import uuid
 
 from django.conf import settings
 
-from apps.base.secrets import current_pepper, digest
+from apps.base.crypto.secrets import current_pepper, digest
 
 TOKEN_BYTES = 32
 

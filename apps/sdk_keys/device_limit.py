@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from apps.base.actor import Actor, system
 from apps.base.errors import RateLimited
+from apps.sdk_keys.audit_and_publish import record_and_publish_device
 from apps.sdk_keys.models import Activation, ActivationPool, Freed
-from apps.sdk_keys.telling import record_and_publish_device
 
 KEPT_AFTER_END = timedelta(days=90)
 BATCH = 200

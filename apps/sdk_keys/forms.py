@@ -6,8 +6,8 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from apps.base.forms import LineField, StepUpForm
-from apps.credentials.forms import KeyChangeForm, LifetimeForm
+from apps.base.web.forms import LineField, StepUpForm
+from apps.credentials.lifecycle.forms import KeyChangeForm, LifetimeForm
 from apps.orgs.lookups import longest_key_days
 from apps.sdk_keys.actions import NewSdkKey
 from apps.sdk_keys.actions.app_rules import MOST_DEVICES, MOST_SILENT_DAYS

@@ -4,8 +4,8 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from apps.credentials.gate_rows import KeyRow, RowSource
-from apps.credentials.raw import as_json, as_uuid
+from apps.credentials.gate.key_rows import KeyRow, RowSource
+from apps.credentials.gate.raw_values import as_json, as_uuid
 from apps.sdk_keys.models import SdkKey
 
 PER_ADDRESS = 600  # calls a minute of one key from one address, however many phones stand behind it

@@ -7,7 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.models import OrgOwned, OrgQuerySet, Timestamped
-from apps.base.versions import version_of
+from apps.base.rest.object_versions import version_of
 from apps.credentials.models import SecretKey
 
 DEFAULT_INACTIVE_DAYS = 30

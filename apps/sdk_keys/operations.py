@@ -1,7 +1,18 @@
 """What ``/v1/sdk-keys`` and ``/v1/sdk/activations`` take and answer."""
 
-from apps.base.operations import GONE, Answer, Operation, Paging, Parameter
-from apps.base.shapes import Shape, listed, moment, nullable, public_id, record, shown_once, text, whole, word
+from apps.base.rest.operations import GONE, Answer, Operation, Paging, Parameter
+from apps.base.rest.shapes import (
+    Shape,
+    listed,
+    moment,
+    nullable,
+    public_id,
+    record,
+    shown_once,
+    text,
+    whole,
+    word,
+)
 from apps.credentials.operations import KEY_FILTERS, LIFE_EXAMPLE, STATUS, life, life_operations
 from apps.credentials.serializers import ReasonBody
 from apps.sdk_keys.models import Freed, Platform

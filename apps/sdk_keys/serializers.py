@@ -6,11 +6,18 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.audit.models import LastUse
-from apps.audit.texts import sanitize
+from apps.audit.timeline.untrusted_text import sanitize
 from apps.base.actor import Actor
-from apps.base.instants import format_timestamp
-from apps.base.names import UNREADABLE
-from apps.base.serializers import Flag, Opaque, StrictSerializer, Text, TextList, Whole
+from apps.base.rest.serializers import (
+    Flag,
+    Opaque,
+    StrictSerializer,
+    Text,
+    TextList,
+    Whole,
+)
+from apps.base.text.rules import UNREADABLE
+from apps.base.timestamps import format_timestamp
 from apps.credentials.rules import MAX_DAYS, Lifetime
 from apps.credentials.serializers import WAYS, lifetime_in, write_life, written
 from apps.sdk_keys.actions import NewSdkKey

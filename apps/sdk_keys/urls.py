@@ -2,10 +2,10 @@
 
 from django.urls import path
 
-from apps.base.api import api_path
 from apps.base.permissions import Permission
+from apps.base.rest.views import api_path
 from apps.credentials.key_api import key_paths
-from apps.credentials.key_pages import life_pages
+from apps.credentials.lifecycle.pages import life_pages
 from apps.sdk_keys import api as doors
 from apps.sdk_keys import views
 

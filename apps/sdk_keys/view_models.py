@@ -9,12 +9,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.audit.calls.usage_counters import last_uses
 from apps.audit.models import LastUse
-from apps.audit.usage import last_uses
 from apps.base.actor import Actor
 from apps.base.errors import Invalid
-from apps.base.lists import Cursors, rows_after
-from apps.credentials import presenting
+from apps.base.rest.cursor_pagination import Cursors, rows_after
+from apps.credentials import view_models
 from apps.credentials.key_status import CHANGES
 from apps.credentials.models import SecretKeyQuerySet
 from apps.sdk_keys.models import Activation, ActivationQuerySet, Platform, SdkKey
@@ -32,7 +32,7 @@ def facts(key: SdkKey, use: LastUse | None, now: datetime | None = None) -> dict
     """Return what every page says of a key."""
     limit, active = key.pool.activation_limit, key.pool.active_count
     return {
-        **presenting.facts_of_any_key(key, use, now or timezone.now()),
+        **view_models.facts_of_any_key(key, use, now or timezone.now()),
         "platform": str(key.platform),
         "platform_word": key.get_platform_display(),
         "app_id": key.app_id,
@@ -77,7 +77,7 @@ def detail(actor: Actor, key: SdkKey) -> dict[str, Any]:
     """Return the context of a key's page, but for its devices."""
     return {
         "key": facts(key, LastUse.objects.filter(pk=key.pk).first()),
-        **presenting.life_of(actor, key, "sdk_key", LIFE),
+        **view_models.life_of(actor, key, "sdk_key", LIFE),
         "snippet": snippet(key),
     }
 
@@ -115,7 +115,7 @@ def _device(row: Activation, key: SdkKey) -> dict[str, Any]:
         "expires_at": row.expires_at,
         "freed_at": row.freed_at,
         "freed_because": row.get_freed_because_display(),
-        "other_key": presenting.linked(row.key) if row.key_id != key.pk else None,
+        "other_key": view_models.linked(row.key) if row.key_id != key.pk else None,
     }
 
 
@@ -130,7 +130,7 @@ def device_tabs(show: str, path: str) -> list[dict[str, Any]]:
 def harm(_actor: Actor, key: SdkKey) -> dict[str, Any]:
     """Return what ending the key would break."""
     use = LastUse.objects.filter(pk=key.pk).first()
-    return {"key": facts(key, use), "recently_used": presenting.is_recent(use)}
+    return {"key": facts(key, use), "recently_used": view_models.is_recent(use)}
 
 
 def revealed(key: SdkKey, text: str) -> dict[str, Any]:
@@ -142,6 +142,6 @@ def revealed(key: SdkKey, text: str) -> dict[str, Any]:
             "expires_at": key.expires_at,
             "app": key.app_id or ", ".join(key.origins),
         },
-        "old": presenting.old_key(key.replaces),
+        "old": view_models.old_key(key.replaces),
         "env_line": f"PORTAL_SDK_KEY={text}",
     }

@@ -15,13 +15,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.base.errors import NotFound
-from apps.base.pages import BUTTON, FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.credentials.forms import FIELDS_OF_LIFETIME, clicks
-from apps.credentials.key_pages import KeyPages, new_key
-from apps.credentials.presenting import creators
-from apps.sdk_keys import actions, presenting
+from apps.base.web.pages import BUTTON, FORM, org_page
+from apps.credentials.lifecycle.forms import FIELDS_OF_LIFETIME, clicks
+from apps.credentials.lifecycle.pages import KeyPages, new_key
+from apps.credentials.view_models import creators
+from apps.sdk_keys import actions, view_models
 from apps.sdk_keys.forms import ChangeSdkKeyForm, CreateSdkKeyForm
 from apps.sdk_keys.models import Activation, Platform, SdkKey
 
@@ -41,7 +41,7 @@ KEYS = KeyPages(
     model=SdkKey,
     actions=actions.OF_KEYS,
     expiry_of_successor=actions.expiry_of_successor,
-    presenting=presenting,
+    presenting=view_models,
     change_form=ChangeSdkKeyForm,
     list_route=_list_route,
     list_label=gettext_lazy("All SDK keys"),
@@ -67,10 +67,10 @@ def sdk_key_list(request: PortalRequest, platform: str) -> HttpResponse:
     }
     try:
         mine = SdkKey.objects.for_actor(request.actor)
-        rows = presenting.in_order(mine, platform, creator)
+        rows = view_models.in_order(mine, platform, creator)
         page: Page[Any] = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-        page.object_list = presenting.key_rows(list(page.object_list))
-        context |= {"page_obj": page, "tabs": presenting.tabs(request.actor, slug, platform)}
+        page.object_list = view_models.key_rows(list(page.object_list))
+        context |= {"page_obj": page, "tabs": view_models.tabs(request.actor, slug, platform)}
         context["creators"] = creators(mine.listed().filter(platform=platform), creator)
     except DatabaseError:
         logger.exception("the list of SDK keys could not be read")
@@ -111,9 +111,9 @@ def sdk_key_detail(request: PortalRequest, sdk_key_id: str) -> HttpResponse:
     key = KEYS.find(request, sdk_key_id)
     show = request.GET.get("show", "")
     context = {
-        **presenting.detail(request.actor, key),
-        **presenting.devices(request.actor, key, show, request.GET.get("cursor", "")),
-        "device_tabs": presenting.device_tabs(show, request.path),
+        **view_models.detail(request.actor, key),
+        **view_models.devices(request.actor, key, show, request.GET.get("cursor", "")),
+        "device_tabs": view_models.device_tabs(show, request.path),
         "clicks": clicks(request, key, CLICKS, Permission.SDK_KEYS_WRITE),
         "may_free": request.actor.can(Permission.SDK_KEYS_WRITE) or request.actor.can(Permission.ACTIVATIONS_WRITE),
     }

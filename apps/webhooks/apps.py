@@ -5,34 +5,35 @@ from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
-from apps.audit import digests, parties
-from apps.audit.sources import register as register_source
-from apps.base import descendants, sweeps
+from apps.audit.seal import digests
+from apps.audit.timeline import filter_options
+from apps.audit.timeline.sources import register as register_source
+from apps.base.extension_points import descendants, periodic_jobs
+from apps.base.extension_points.periodic_jobs import PeriodicJob
 from apps.base.permissions import Permission
-from apps.base.sweeps import PeriodicJob
 
 # The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
 JOBS = (
-    PeriodicJob("webhooks.release_expired_leases", "apps.webhooks.claims.release_expired",
+    PeriodicJob("webhooks.release_expired_leases", "apps.webhooks.engine.claims.release_expired",
           every_seconds=5, budget_seconds=10, does="Gives deliveries of workers that died to others."),
-    PeriodicJob("webhooks.advance_replays", "apps.webhooks.replays.advance",
+    PeriodicJob("webhooks.advance_replays", "apps.webhooks.jobs.replays.advance",
           every_seconds=1, budget_seconds=10, does="Makes the deliveries of replays."),
-    PeriodicJob("webhooks.delete_expired", "apps.webhooks.retention.prune",
+    PeriodicJob("webhooks.delete_expired", "apps.webhooks.jobs.retention.prune",
           every_seconds=2, budget_seconds=10, does="Deletes payloads, attempts, deliveries, events after their days."),
-    PeriodicJob("webhooks.count_deliveries", "apps.webhooks.balance.count_all",
+    PeriodicJob("webhooks.count_deliveries", "apps.webhooks.stats.delivery_totals.count_all",
           every_seconds=10, budget_seconds=10, does="Counts where accepted deliveries are."),
-    PeriodicJob("webhooks.add_up_attempts", "apps.webhooks.hours.add_up",
+    PeriodicJob("webhooks.add_up_attempts", "apps.webhooks.stats.hourly_rollup.add_up",
           every_seconds=10, budget_seconds=10, does="Adds attempts up by the hour."),
-    PeriodicJob("webhooks.report_worker", "apps.webhooks.meters.beat",
+    PeriodicJob("webhooks.report_worker", "apps.webhooks.stats.counters.beat",
           every_seconds=5, budget_seconds=10, does="Leaves a sign of life, compares the clock, writes counters."),
-    PeriodicJob("webhooks.finish_fan_outs", "apps.webhooks.fan_out.finish_fan_outs",
+    PeriodicJob("webhooks.finish_fan_outs", "apps.webhooks.jobs.fan_out.finish_fan_outs",
           every_seconds=1, budget_seconds=10, does="Makes the deliveries of events that match many endpoints."),
 )  # fmt: skip
 
 
 def fill_catalogue(**signal: Any) -> None:
     """Make the event types after a migration; resolved at call time, so that start-up imports nothing."""
-    import_string("apps.webhooks.catalogue.ensure_catalogue")(**signal)
+    import_string("apps.webhooks.types.catalogue.ensure_catalogue")(**signal)
 
 
 class WebhooksConfig(AppConfig):
@@ -43,12 +44,14 @@ class WebhooksConfig(AppConfig):
     def ready(self) -> None:
         """Register what the portal calls by name."""
         post_migrate.connect(fill_catalogue, sender=self)
-        register_source("delivery", "apps.webhooks.audit_source.attempts")
-        parties.register_filter_options("endpoints", _("Webhook endpoints"), "apps.webhooks.audit_source.endpoints")
+        register_source("delivery", "apps.webhooks.audit_timeline.attempts")
+        filter_options.register_filter_options(
+            "endpoints", _("Webhook endpoints"), "apps.webhooks.audit_timeline.endpoints"
+        )
         for prefix, folder in (("ep", "webhooks"), ("dlv", "deliveries"), ("rpl", "replays")):
-            parties.page_of(prefix, f"settings/integration/{folder}/%s/")
-        digests.register("attempts", "apps.webhooks.digest_sources.ATTEMPTS")
-        digests.register("events", "apps.webhooks.digest_sources.EVENTS")
-        sweeps.register(*JOBS)
+            filter_options.page_of(prefix, f"settings/integration/{folder}/%s/")
+        digests.register("attempts", "apps.webhooks.audit_digests.ATTEMPTS")
+        digests.register("events", "apps.webhooks.audit_digests.EVENTS")
+        periodic_jobs.register(*JOBS)
         here = "apps.webhooks.descendants"
         descendants.register("endpoint", Permission.WEBHOOKS_READ, f"{here}.find", f"{here}.end")

@@ -9,10 +9,10 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
-from apps.audit.chain import encode_json
-from apps.audit.digests import Source
+from apps.audit.seal.chain import encode_json
+from apps.audit.seal.digests import Source
 from apps.base.identifiers import encode
-from apps.webhooks import claims
+from apps.webhooks.engine import claims
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Event
 
 ATTEMPT_COLUMNS = (

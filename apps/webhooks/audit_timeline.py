@@ -4,11 +4,18 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from apps.audit.sources import Filters, Http, Party, Row, Source, first_key
+from apps.audit.timeline.sources import (
+    Filters,
+    Http,
+    Party,
+    Row,
+    Source,
+    first_key,
+)
 from apps.audit.vocabulary import write
 from apps.base.actor import Actor, ActorKind
 from apps.base.identifiers import decode, encode, time_of
-from apps.base.logging import hide_query_values
+from apps.base.telemetry.logging import hide_query_values
 from apps.webhooks.models import Attempt, Delivery, Endpoint
 from apps.webhooks.models.deliveries import is_unchanged_since
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from apps.base.actor import Actor
-from apps.base.exports import in_batches
+from apps.base.extension_points.data_export_providers import in_batches
+from apps.webhooks.api.serializers import write_delivery, write_endpoint, write_event_type, write_event_with_data
 from apps.webhooks.models import Delivery, Endpoint, Event, EventType
-from apps.webhooks.serializers import write_delivery, write_endpoint, write_event_type, write_event_with_data
 
 
 def endpoints(actor: Actor) -> Iterator[dict[str, Any]]:

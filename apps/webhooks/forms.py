@@ -6,8 +6,8 @@ from typing import Any, cast
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.forms import AskingForm, LineField, StepUpForm
-from apps.base.instants import LOCAL_TIME
+from apps.base.timestamps import LOCAL_TIME
+from apps.base.web.forms import AskingForm, LineField, StepUpForm
 from apps.webhooks import actions
 from apps.webhooks.models import EventType
 

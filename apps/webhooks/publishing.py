@@ -7,11 +7,14 @@ What is matched: subscriptions of the organization whose pattern is the type, ``
 endpoint that is paused or disabled, or of a suspended organization, waits as ``held``.
 """
 
+import hashlib
+import json
 import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
@@ -20,14 +23,13 @@ from django.utils.translation import gettext as _
 
 from apps.base.errors import Conflict
 from apps.base.identifiers import uuid_at
-from apps.base.instants import format_timestamp_ms
-from apps.base.rendering import to_json
-from apps.webhooks import bell
-from apps.webhooks.catalogue import patterns_for
-from apps.webhooks.crash_points import is_armed, reach
+from apps.base.rest.renderers import to_json
+from apps.base.timestamps import format_timestamp_ms
+from apps.webhooks.engine import wakeup
+from apps.webhooks.engine.crash_points import is_armed, reach
+from apps.webhooks.engine.sql import as_text, prepared_cursor, uuid7_from
 from apps.webhooks.models import Event
-from apps.webhooks.repeats import content_digest, is_same
-from apps.webhooks.sql import as_text, prepared_cursor, uuid7_from
+from apps.webhooks.types.catalogue import patterns_for
 
 # The most deliveries that are made while the publisher waits, and of one batch afterwards.
 AT_ONCE = 500
@@ -118,7 +120,7 @@ def _all_or_nothing() -> AbstractContextManager[Any]:
 
 
 def _tell_workers() -> None:
-    bell.notify_workers()
+    wakeup.notify_workers()
     reach("after_commit_before_answer")
 
 
@@ -241,3 +243,28 @@ def _sqlite_targets(cursor: Any, organization: str, patterns: list[str]) -> list
 
 
 _store = {"postgresql": _store_postgresql, "sqlite": _store_sqlite}
+
+
+def content_digest(event_type: str, data: Any) -> str:
+    """Return a digest of what an event says, the same for every way to write the same JSON."""
+    text = json.dumps([event_type, _plain(data)], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_same(first: Event, event_type: str, data: Any) -> bool:
+    """Tell whether an event that is there says the same; of one from before digests were kept, by its body."""
+    if first.content_digest is not None:
+        return first.content_digest == content_digest(event_type, data)
+    if first.body is None:
+        return first.type == event_type
+    return content_digest(first.type, json.loads(first.body)["data"]) == content_digest(event_type, data)
+
+
+def _plain(value: Any) -> Any:
+    """Write whole numbers in one way: 1, 1.0 and 1e0 are one value, and -0.0 is 0."""
+    if isinstance(value, float):
+        # By its shortest text: 1e23 is the number that people write so, and not the double's own, which ends otherwise.
+        return int(Decimal(repr(value))) if value.is_integer() else value
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -2,12 +2,12 @@
 
 from celery import shared_task
 
-from apps.webhooks import bell
+from apps.webhooks.engine import wakeup
 
-ring = bell.notify_workers
+ring = wakeup.notify_workers
 
 
-@shared_task(name=bell.TASK, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no annotations
+@shared_task(name=wakeup.TASK, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no annotations
 def wake() -> None:
     """Wake the engine of this worker process."""
-    bell.wake_local_engines()
+    wakeup.wake_local_engines()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.base.api import api_path
+from apps.base.rest.views import api_path
 from apps.webhooks import api as doors
 from apps.webhooks.views import catalogue, deliveries, endpoint_forms, endpoints, replays, testing
 

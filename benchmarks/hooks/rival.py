@@ -26,8 +26,8 @@ django.setup()
 import requests  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from apps.webhooks.engine.signing import secret_bytes, sign  # noqa: E402
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus  # noqa: E402
-from apps.webhooks.signing import secret_bytes, sign  # noqa: E402
 
 TIMEOUT_SECONDS = 15
 _here = threading.local()

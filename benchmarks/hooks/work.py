@@ -25,9 +25,11 @@ from django.utils import timezone  # noqa: E402
 
 from apps.audit.models import AuditEntry  # noqa: E402
 from apps.orgs.models import Membership, Organization, Role, User  # noqa: E402
-from apps.webhooks import claims, fan_out, publishing  # noqa: E402
+from apps.webhooks import publishing  # noqa: E402
+from apps.webhooks.engine import claims  # noqa: E402
+from apps.webhooks.engine.signing import new_secret  # noqa: E402
+from apps.webhooks.jobs import fan_out  # noqa: E402
 from apps.webhooks.models import Attempt, Delivery, Endpoint, EndpointSecret, Event, Subscription  # noqa: E402
-from apps.webhooks.signing import new_secret  # noqa: E402
 from benchmarks.deliveries import seconds_of  # noqa: E402
 from benchmarks.hooks.rival import deliver  # noqa: E402
 

@@ -8,10 +8,10 @@ from itertools import count
 
 from django.db.backends.signals import connection_created
 
-from apps.base import programs
+from apps.base.rest import api_fast_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.portal.settings")
-portal = programs.application()
+portal = api_fast_path.application()
 _numbers = count(1)
 _ran = [0]
 

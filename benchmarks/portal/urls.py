@@ -3,11 +3,11 @@
 from django.urls import include, path
 from rest_framework.response import Response
 
-from apps.base.api import PortalView, api_path, serves
-from apps.base.operations import Answer, Operation
 from apps.base.permissions import Permission
-from apps.base.programs import ApiRoutes
 from apps.base.requests import ApiRequest
+from apps.base.rest.api_fast_path import ApiRoutes
+from apps.base.rest.operations import Answer, Operation
+from apps.base.rest.views import PortalView, api_path, serves
 from integrations_portal import urls as portal
 
 TRIVIAL = {"status": "ok", "count": 20}

@@ -8,9 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
-from apps.base import sweeps
-from apps.base.sweeps import PeriodicJob
-from apps.webhooks.meters import job_row, job_rows
+from apps.base.extension_points import periodic_jobs
+from apps.base.extension_points.periodic_jobs import PeriodicJob
+from apps.webhooks.stats.counters import job_row, job_rows
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Job:
 def jobs() -> list[Job]:
     """Return every job, by name."""
     totals = job_rows()
-    return [_job(sweep, totals) for sweep in sweeps.registered()]
+    return [_job(sweep, totals) for sweep in periodic_jobs.registered()]
 
 
 def _job(sweep: PeriodicJob, totals: dict[str, float]) -> Job:
     found = {what: totals.get(job_row(what, sweep.name), 0.0) for what in ("ran_at", "seconds", "done_at", "failed_at")}
-    counts = {outcome: int(totals.get(job_row(outcome, sweep.name), 0)) for outcome in sweeps.OUTCOMES}
+    counts = {outcome: int(totals.get(job_row(outcome, sweep.name), 0)) for outcome in periodic_jobs.OUTCOMES}
     return Job(
         sweep, _moment(found["ran_at"]), round(found["seconds"], 2), _moment(found["done_at"]),
         _moment(found["failed_at"]), **counts,

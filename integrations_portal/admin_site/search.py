@@ -17,12 +17,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from apps.audit.models import RefusedCalls
-from apps.audit.operators import WHOLE_KEY, Line, find, list_of
-from apps.base.logging import hide_keys
-from apps.base.secrets import matches, parse_key
-from apps.credentials.registry import KINDS
+from apps.audit.operator_admin import WHOLE_KEY, Line, find, list_of
+from apps.base.crypto.secrets import matches, parse_key
+from apps.base.telemetry.logging import hide_keys
+from apps.credentials.key_kinds import KINDS
+from apps.orgs.mail.jobs import SENT_FOR
 from apps.orgs.models import OutgoingMail
-from apps.orgs.tasks import SENT_FOR
 
 LONGEST = 300
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")

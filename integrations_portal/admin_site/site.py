@@ -16,13 +16,13 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from apps.audit.operators import newest_changes_of
-from apps.base import operator_session
+from apps.audit.operator_admin import newest_changes_of
 from apps.base.error_codes import ERROR_CODES
 from apps.base.requests import PortalRequest
+from apps.base.web import operator_session
 from apps.orgs.lookups import platform_pk
-from integrations_portal import jobs
-from integrations_portal.operator_search import find_view
+from integrations_portal.admin_site import jobs
+from integrations_portal.admin_site.search import find_view
 
 # What has no page of its own there, and why. A model that is neither here nor registered fails a house test.
 LEFT_OUT = {

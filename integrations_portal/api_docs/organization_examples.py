@@ -5,10 +5,10 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from apps.api_keys.presenting.offers import Offer
+from apps.api_keys.view_models.type_cards import Offer
 from apps.base.actor import Actor
-from apps.base.browsing.controls import OrganizationExample
-from apps.base.instants import format_timestamp
+from apps.base.rest.browsable.controls import OrganizationExample
+from apps.base.timestamps import format_timestamp
 from apps.sdk_keys.models import Platform, SdkKey
 from apps.webhooks.actions.replays import REPLAYABLE
 from apps.webhooks.models import Endpoint, Event, EventType

@@ -9,12 +9,12 @@ from django.urls import reverse
 
 from apps.base.error_codes import ERROR_CODES, example_body
 from apps.base.permissions import Permission
-from apps.base.snippets import API_KEY, as_curl, call_of, first_calls
-from apps.webhooks.operations import PUBLISH_EVENT
-from apps.webhooks.schedule import JITTER, LONGEST_RETRY_AFTER_SECONDS
-from apps.webhooks.verification import LISTEN, SECRET_NAME, SNIPPETS, snippet_of
-from integrations_portal.developer import changelog
-from integrations_portal.developer.readers import page, reader_of
+from apps.base.rest.snippets import API_KEY, as_curl, call_of, first_calls
+from apps.webhooks.api.operations import PUBLISH_EVENT
+from apps.webhooks.engine.retry_schedule import JITTER, LONGEST_RETRY_AFTER_SECONDS
+from apps.webhooks.view_models.verification_code import LISTEN, SECRET_NAME, SNIPPETS, snippet_of
+from integrations_portal.api_docs import changelog
+from integrations_portal.api_docs.reader import page, reader_of
 
 
 def start(request: HttpRequest) -> HttpResponse:

@@ -6,13 +6,13 @@ from uuid import UUID
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from apps.api_keys.gate_rows import effective, windows
+from apps.api_keys.key_query import effective, windows
 from apps.api_keys.models import ApiKey, KeyType
-from apps.api_keys.presenting.offers import Offer
+from apps.api_keys.view_models.type_cards import Offer
 from apps.base.permissions import Permission
-from apps.credentials import limits
-from apps.credentials.limits import Window, WindowState
-from integrations_portal.developer.readers import Reader, page, reader_of
+from apps.credentials.gate import rate_limits as limits
+from apps.credentials.gate.rate_limits import Window, WindowState
+from integrations_portal.api_docs.reader import Reader, page, reader_of
 
 SHOWN = 20
 WAITING = """\

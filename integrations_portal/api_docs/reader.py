@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.base.actor import Actor
 from apps.base.requests import PortalRequest
-from apps.orgs.entrance import lacks_second_step
-from apps.orgs.middleware import actor_of
+from apps.orgs.members.membership_requirements import lacks_second_step
+from apps.orgs.members.middleware import actor_of
 from apps.orgs.models import Membership, Organization, OrganizationStatus
 
 # Each page: its route, its title, its icon.

@@ -11,10 +11,10 @@ from django.utils.functional import Promise
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.operations import METHODS, PAGE_PARAMETERS, Answer, Operation
 from apps.base.permissions import ADMIN
-from apps.base.snippets import LANGUAGES, Call, call_of, written
-from integrations_portal.developer.readers import page, reader_of
+from apps.base.rest.operations import METHODS, PAGE_PARAMETERS, Answer, Operation
+from apps.base.rest.snippets import LANGUAGES, Call, call_of, written
+from integrations_portal.api_docs.reader import page, reader_of
 
 # What the paths of a resource begin with, and its heading.
 RESOURCES: dict[str, Promise] = {

@@ -20,8 +20,8 @@ from typing import NoReturn
 from django.db import connection
 
 from apps.base.errors import Conflict, PortalError
-from integrations_portal.dumps import dump_postgresql
-from integrations_portal.interrupts import handling
+from integrations_portal.database.pg_dump import dump_postgresql
+from integrations_portal.launcher.signals import handling
 
 BUSY_SECONDS = 60
 ENDS = {"sqlite": "sqlite3", "postgresql": "dump"}

@@ -17,7 +17,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from psycopg import errors
 
-from integrations_portal import poolers
+from integrations_portal.database import poolers
 
 LOCK_MILLISECONDS = 500
 # While migrate waits, VACUUM may not: half a second is too short for PostgreSQL to end one that nobody started by hand.

@@ -14,7 +14,7 @@ from django.db.utils import ConnectionHandler
 from psycopg import pq
 
 from apps.base.errors import PortalError
-from integrations_portal import poolers
+from integrations_portal.database import poolers
 
 NO_PROGRAM = (
     "pg_dump is not on this machine: install the PostgreSQL client of the server's version (or newer), or run it where "

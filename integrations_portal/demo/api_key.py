@@ -3,11 +3,11 @@
 from apps.api_keys import actions
 from apps.api_keys.models import ApiKey, Scope
 from apps.base.actor import Actor, ActorKind, system
-from apps.base.secrets import matches, parse_key
+from apps.base.crypto.secrets import matches, parse_key
 from apps.credentials.key_status import WORKING
 from apps.orgs.models import Organization
+from integrations_portal.demo.environment import KEY, write_private
 from integrations_portal.demo.people import ACME
-from integrations_portal.demo_environment import KEY, write_private
 
 NAME, TYPE = "Demo key", "partner"
 

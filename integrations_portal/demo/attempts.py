@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from apps.base.identifiers import uuid_at
-from apps.webhooks.messages import ACCEPT, USER_AGENT
+from apps.webhooks.engine.messages import ACCEPT, USER_AGENT
+from apps.webhooks.engine.retry_schedule import spread
+from apps.webhooks.engine.signing import secret_bytes, sign
 from apps.webhooks.models import Attempt, Delivery, Event
-from apps.webhooks.schedule import spread
-from apps.webhooks.signing import secret_bytes, sign
 from integrations_portal.demo.endpoints import Built
 
 # The schedule of the past, whatever this start's WEBHOOK_RETRY_SCHEDULE is.

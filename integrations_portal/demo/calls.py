@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from apps.audit.call_store import NOT_LET_IN, Call, store
+from apps.audit.calls.store import NOT_LET_IN, Call, store
 from apps.base.actor import ActorKind
 from apps.base.identifiers import uuid_at
 from apps.credentials.key_status import RESTRICTIONS

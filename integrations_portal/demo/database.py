@@ -3,8 +3,8 @@
 from django.core.management import call_command
 
 from apps.orgs.models import Organization
+from integrations_portal.database.migration_locks import is_migrated
 from integrations_portal.demo.people import ACME
-from integrations_portal.migrating import is_migrated
 
 
 def migrate() -> None:

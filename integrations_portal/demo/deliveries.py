@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from apps.base.identifiers import uuid_at
-from apps.webhooks.catalogue import patterns_for
-from apps.webhooks.events import HOST_EVENTS
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Event
 from apps.webhooks.publishing import make_body
+from apps.webhooks.types.builtin_types import HOST_EVENTS
+from apps.webhooks.types.catalogue import patterns_for
 from integrations_portal.demo import attempts
 from integrations_portal.demo.attempts import BAD_GATEWAY, NO_CONTENT, NO_NAME, OK, REFUSED, TROUBLES, Answer
 from integrations_portal.demo.endpoints import (

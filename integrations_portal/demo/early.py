@@ -12,8 +12,8 @@ import socket
 import sys
 from pathlib import Path
 
-from integrations_portal import interrupts
 from integrations_portal.demo.processes import Processes
+from integrations_portal.launcher import signals
 
 ROOT = Path(__file__).resolve().parents[2]
 # Holds the fingerprint of the schema that the demo's database was last migrated to.
@@ -26,7 +26,7 @@ processes = Processes(ROOT)
 
 def start(port: int) -> None:
     """Start the web server, unless something speaks against it: then the command looks closer and says so."""
-    interrupts.raise_on_signals()
+    signals.raise_on_signals()
     if is_current() and not any(objection(each) for each in (port, port + 1)):
         atexit.register(processes.stop)
         start_web(port)

@@ -6,13 +6,13 @@ from typing import Any
 
 from apps.base.actor import Actor, system
 from apps.base.identifiers import uuid_at
-from apps.base.instants import format_timestamp, format_timestamp_ms
 from apps.base.models import creator
 from apps.base.permissions import Permission
+from apps.base.timestamps import format_timestamp, format_timestamp_ms
 from apps.notices.models import Notice, Severity
 from apps.orgs.models import Organization
+from apps.webhooks.engine.signing import new_secret
 from apps.webhooks.models import Endpoint, EndpointHealth, EndpointSecret, EndpointStatus, Subscription
-from apps.webhooks.signing import new_secret
 from integrations_portal.demo.ledger import Ledger
 from integrations_portal.demo.people import ACME, RIVAL, Town
 from integrations_portal.demo.receiver import NOBODY, RECEIVER, WAREHOUSE, local_url

@@ -12,10 +12,10 @@ from argparse import Namespace
 from pathlib import Path
 from urllib.parse import quote
 
-from integrations_portal.bootstrap import one_at_a_time
 from integrations_portal.demo import early
+from integrations_portal.launcher.bootstrap import one_at_a_time
 
-VAR = Path(__file__).resolve().parent.parent / "var"
+VAR = Path(__file__).resolve().parents[2] / "var"
 FILE = VAR / "demo.env"
 DATABASE = VAR / "demo.sqlite3"
 MAIL = VAR / "mail"

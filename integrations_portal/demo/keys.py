@@ -8,9 +8,9 @@ from apps.api_keys.actions import check_scopes
 from apps.api_keys.models import NOT_ANNOUNCED, ApiKey, KeyType
 from apps.base.actor import Actor
 from apps.base.identifiers import uuid_at
-from apps.base.instants import format_timestamp
-from apps.credentials import lifecycle
+from apps.base.timestamps import format_timestamp
 from apps.credentials.key_status import CHANGES, SET_ASIDE, STATUSES
+from apps.credentials.lifecycle import transitions
 from integrations_portal.demo.ledger import Ledger
 from integrations_portal.demo.people import Town
 
@@ -109,7 +109,7 @@ def _issue(plan: Plan, maker: Actor, kind: KeyType, predecessor: ApiKey | None, 
         "created_at": made,
         "updated_at": made,
     }
-    return lifecycle.issue(ApiKey, actor=maker, **values)[0]
+    return transitions.issue(ApiKey, actor=maker, **values)[0]
 
 
 def _ago(now: datetime, days: float | None) -> datetime | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from integrations_portal.reaper import Reaper
+from integrations_portal.launcher.reaper import Reaper
 
 
 class Died(Exception):

@@ -4,10 +4,10 @@ import random
 from datetime import datetime, timedelta
 
 from apps.audit.models import LastUse
+from apps.base.crypto.secrets import current_pepper
 from apps.base.identifiers import new_uuid, uuid_at
-from apps.base.secrets import current_pepper
-from apps.credentials import lifecycle
-from apps.sdk_keys.devices import device_digest, new_token
+from apps.credentials.lifecycle import transitions
+from apps.sdk_keys.device_identity import device_digest, new_token
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Activation, ActivationPool, Freed, Platform, SdkKey
 from integrations_portal.demo.ledger import Ledger
 from integrations_portal.demo.people import Town
@@ -30,7 +30,7 @@ def cut(ledger: Ledger, rng: random.Random, town: Town, now: datetime) -> None:
         pool = ActivationPool.objects.create(
             organization=organization, activation_limit=LIMIT, active_count=active, created_at=made, updated_at=made
         )
-        key, _text = lifecycle.issue(
+        key, _text = transitions.issue(
             SdkKey, actor=maker, id=uuid_at(made), name=name, platform=platform, app_id=app_id, origins=origins,
             pool=pool, created_at=made, updated_at=made,
         )  # fmt: skip

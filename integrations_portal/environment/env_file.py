@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-FILE = Path(__file__).resolve().parent.parent / ".env"
+FILE = Path(__file__).resolve().parents[2] / ".env"
 LINE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 
 

@@ -15,8 +15,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 
-from integrations_portal import environment_names
-from integrations_portal.environment_secrets import check_key
+from integrations_portal.environment import names
+from integrations_portal.environment.secrets import check_key
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -59,7 +59,7 @@ class Environment(environ.FileAwareEnv):
         """Return the value, or stop the start with a sentence that says why it is needed."""
         value = self.text(name)
         if not value:
-            near = environment_names.near(name, os.environ)
+            near = names.near(name, os.environ)
             advice = (
                 f"{near} is set: is it misspelled?" if near else "See .env.example, or run: python3 manage.py demo."
             )

@@ -20,7 +20,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NoReturn
 
-from integrations_portal.packages import LOG, PIN, ROOT, call, fail, install, lock_bytes, pip_command, say
+from integrations_portal.launcher.packages import (
+    LOG,
+    PIN,
+    ROOT,
+    call,
+    fail,
+    install,
+    lock_bytes,
+    pip_command,
+    say,
+)
 
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from integrations_portal.reaper import Reaper
+from integrations_portal.launcher.reaper import Reaper
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 LOG = ROOT / "var" / "bootstrap.log"
 QUIETLY: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT,
                  "cwd": ROOT, "encoding": "utf-8", "errors": "replace"}  # fmt: skip

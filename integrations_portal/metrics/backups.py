@@ -8,8 +8,8 @@ from django.db import DatabaseError
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from apps.webhooks import meters
 from apps.webhooks.models import EngineTotal
+from apps.webhooks.stats import counters
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ ROW = "backup:done_at"
 def note_success() -> None:
     """Write down that a backup was made; where the database cannot be written, such as a replica, only say so."""
     try:
-        meters.put(ROW, time.time())
+        counters.put(ROW, time.time())
     except DatabaseError as error:
         logger.warning("the backup is whole, but its time could not be written down: %s", type(error).__name__)
 

@@ -17,16 +17,16 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from apps.audit.models import ApiCall, AuditEntry, AuditExport, ExportStatus
-from apps.audit.trimming import TRIMMED
-from apps.base.database_time import database_now
+from apps.audit.retention.trimming import TRIMMED
 from apps.base.identifiers import time_of, uuid_at
-from apps.credentials.idempotency import KEPT
+from apps.base.timestamps import database_now
+from apps.credentials.idempotency_store import KEPT
 from apps.credentials.models import IdempotencyRecord
 from apps.notices.models import Notice
+from apps.orgs.mail.jobs import ENDED_FOR, SENT_FOR
 from apps.orgs.models import Organization, OrganizationStatus, OutgoingMail
-from apps.orgs.tasks import ENDED_FOR, SENT_FOR
+from apps.webhooks.jobs.retention import WAITING, is_waited_for
 from apps.webhooks.models import Attempt, Delivery, Event
-from apps.webhooks.retention import WAITING, is_waited_for
 
 LOOKED_AT = 500
 PAYLOADS_LOOKED_AT = 20

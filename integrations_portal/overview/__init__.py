@@ -10,8 +10,8 @@ from typing import TypeVar
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from apps.base.pages import org_page
 from apps.base.requests import PortalRequest
+from apps.base.web.pages import org_page
 from integrations_portal.overview import activity, attention, figures, steps
 
 logger = logging.getLogger(__name__)

@@ -16,15 +16,15 @@ from django.utils.translation import ngettext
 from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
-from apps.base.instants import format_date_for_reader
 from apps.base.permissions import Permission
+from apps.base.timestamps import format_date_for_reader
 from apps.credentials.key_status import SET_ASIDE, STATUSES, Attention, KeyStatus
-from apps.credentials.presenting import days_up
+from apps.credentials.view_models import days_up
 from apps.notices.models import Notice
 from apps.notices.texts import describe
 from apps.webhooks.models import Endpoint, EndpointHealth, EndpointStatus
-from apps.webhooks.presenting import endpoint_name
-from apps.webhooks.presenting.words import DISABLED_REASONS
+from apps.webhooks.view_models import endpoint_name
+from apps.webhooks.view_models.failure_labels import DISABLED_REASONS
 
 SHOWN = 6
 # Of each kind, so that the page is bounded; more than that is a matter for the lists.

@@ -8,13 +8,13 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from apps.audit.usage import hourly_totals
+from apps.audit.calls.usage_counters import hourly_totals
 from apps.base.actor import Actor
-from apps.base.charts import bar_chart
 from apps.base.permissions import Permission
-from apps.webhooks import balance, summaries
+from apps.base.web.charts import bar_chart
 from apps.webhooks.models import DeliveryBalance
-from apps.webhooks.presenting import endpoint_name
+from apps.webhooks.stats import dashboard_stats, delivery_totals
+from apps.webhooks.view_models import endpoint_name
 
 Pair = tuple[int, int]
 
@@ -22,11 +22,11 @@ Pair = tuple[int, int]
 def stats(actor: Actor, slug: str) -> list[dict[str, Any]]:
     """Return the four figures, each with its hours; nothing where nothing has happened."""
     calls = hourly_totals(cast(UUID, actor.organization_id)) if actor.can(Permission.USAGE_READ) else []
-    attempts = summaries.hours_24h(actor) if actor.can(Permission.WEBHOOKS_READ) else []
+    attempts = dashboard_stats.hours_24h(actor) if actor.can(Permission.WEBHOOKS_READ) else []
     if not any(map(sum, (*calls, *attempts))):
         return []
     found = [_requests(calls, slug), _deliveries(attempts, slug), _failed(attempts)]
-    slowest = summaries.slowest_p95(actor) if attempts else None
+    slowest = dashboard_stats.slowest_p95(actor) if attempts else None
     return found if slowest is None else [*found, _slowest(slowest, slug)]
 
 
@@ -64,7 +64,7 @@ def _failed(hours: list[Pair]) -> dict[str, Any]:
     }
 
 
-def _slowest(found: summaries.Slowest, slug: str) -> dict[str, Any]:
+def _slowest(found: dashboard_stats.Slowest, slug: str) -> dict[str, Any]:
     name = endpoint_name(found.endpoint)
     is_long = found.milliseconds >= 1000
     return {
@@ -78,4 +78,4 @@ def _slowest(found: summaries.Slowest, slug: str) -> dict[str, Any]:
 
 def balance_of(actor: Actor) -> DeliveryBalance | None:
     """Return where all accepted deliveries are, as last counted."""
-    return balance.last_counted(actor) if actor.can(Permission.WEBHOOKS_READ) else None
+    return delivery_totals.last_counted(actor) if actor.can(Permission.WEBHOOKS_READ) else None

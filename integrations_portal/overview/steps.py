@@ -11,9 +11,9 @@ from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
-from apps.base.snippets import as_curl, first_call
-from apps.webhooks import summaries
+from apps.base.rest.snippets import as_curl, first_call
 from apps.webhooks.models import Endpoint
+from apps.webhooks.stats import dashboard_stats
 
 Step = dict[str, Any]
 
@@ -46,7 +46,7 @@ def _calling(actor: Actor, slug: str) -> list[Step]:
 def _receiving(actor: Actor, slug: str) -> list[Step]:
     endpoints = Endpoint.objects.for_actor(actor)
     newest = endpoints.existing().order_by("-pk").first()
-    answers = summaries.first_answers(actor)
+    answers = dashboard_stats.first_answers(actor)
     may = actor.can(Permission.WEBHOOKS_WRITE)
     page = reverse("webhook", args=[slug, newest.public_id]) if newest and may else ""
     return [

@@ -8,7 +8,7 @@ import pytest
 import time_machine
 
 from apps.api_keys.models import ApiKey
-from apps.audit.call_store import Call, store
+from apps.audit.calls.store import Call, store
 from apps.base.identifiers import new_uuid
 
 NOW = datetime(2026, 11, 22, 12, 30, 15, tzinfo=UTC)

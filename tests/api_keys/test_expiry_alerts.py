@@ -7,15 +7,15 @@ import time_machine
 from django.core import mail
 from django.utils import timezone
 
-from apps.api_keys import actions, alerts
+from apps.api_keys import actions, notifications
 from apps.api_keys.actions import Lifetime
-from apps.api_keys.alerts import expiry, stories
 from apps.api_keys.models import ApiKey
+from apps.api_keys.notifications import expiry, posting
 from apps.base.actor import system
-from apps.base.sweeps import JobFailed
+from apps.base.extension_points.periodic_jobs import JobFailed
 from apps.notices.models import Notice
+from apps.orgs.mail.jobs import mail_notices, send_due_mail
 from apps.orgs.models import Organization
-from apps.orgs.tasks import mail_notices, send_due_mail
 from apps.webhooks.models import Event
 from tests.alerts import published
 from tests.engines import in_threads
@@ -131,7 +131,7 @@ def test_a_revocation_takes_it_off_the_pages(clock, key, acme):
     clock.move_to(START + timedelta(days=80))
     expiry.announce_expiries()
     assert Notice.objects.open().count() == 1
-    assert alerts.resolve_for(key) == 1
+    assert notifications.resolve_for(key) == 1
     assert not Notice.objects.open().exists()
 
 
@@ -139,8 +139,8 @@ def test_resolving_one_key_leaves_others_and_other_stories(clock, key, make_key,
     other, theirs = make_key(acme, lifetime=Lifetime.days(90)).row, make_key(rival, lifetime=Lifetime.days(90)).row
     clock.move_to(START + timedelta(days=80))
     expiry.announce_expiries()
-    assert alerts.resolve_for(key, stories.LEAK) == 0
-    assert alerts.resolve_for(key, stories.EXPIRY) == 1
+    assert notifications.resolve_for(key, posting.LEAK) == 0
+    assert notifications.resolve_for(key, posting.EXPIRY) == 1
     left = Notice.objects.open().values_list("dedupe_key", flat=True)
     assert sorted(text.split(":")[0] for text in left) == sorted([other.public_id, theirs.public_id])
 
@@ -149,9 +149,9 @@ def test_old_notices_of_expired_keys_are_closed(clock, key):
     clock.move_to(START + timedelta(days=90))
     expiry.announce_expiries()
     clock.move_to(START + timedelta(days=119))
-    assert stories.expire_notifications() == 0
+    assert posting.expire_notifications() == 0
     clock.move_to(START + timedelta(days=121))
-    assert stories.expire_notifications() == 1 and not Notice.objects.open().exists()
+    assert posting.expire_notifications() == 1 and not Notice.objects.open().exists()
 
 
 # Mail

@@ -6,9 +6,9 @@ import pytest
 from django.db import DatabaseError
 from django.utils import timezone
 
-from apps.api_keys import actions, presenting
+from apps.api_keys import actions, view_models
 from apps.api_keys.models import ApiKey
-from apps.api_keys.presenting import rows
+from apps.api_keys.view_models import key_list
 from apps.base.actor import system
 from tests.api_keys.forms import HERE, page_of, text_of
 
@@ -84,7 +84,7 @@ def test_never_used_leaves_out_what_was_used(browser, make_key, acme, api):
 
 def test_the_statuses_are_offered_worst_first(browser, keys):
     page = browser.get(HERE).content.decode()
-    offered = [page.index(f'<option value="{value}"') for value, _label in rows.STATUSES]
+    offered = [page.index(f'<option value="{value}"') for value, _label in key_list.STATUSES]
     assert offered == sorted(offered)
 
 
@@ -118,7 +118,7 @@ def test_a_list_that_cannot_be_read_says_so_with_the_request_id(browser, acme_ke
     def broken(*_values):
         raise DatabaseError("disk I/O error")
 
-    monkeypatch.setattr(presenting, "key_rows", broken)
+    monkeypatch.setattr(view_models, "key_rows", broken)
     page = browser.get(HERE)
     assert page.status_code == 503 and page["X-Request-ID"] in text_of(page) and "Try again" in text_of(page)
     assert "disk" not in text_of(page)

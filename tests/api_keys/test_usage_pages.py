@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.api_keys.models import ApiKey
-from apps.base.charts import stacked_chart
+from apps.base.web.charts import stacked_chart
 from tests.api_keys.conftest import DAY, HOUR, NOW, used
 
 pytestmark = pytest.mark.django_db

@@ -10,14 +10,14 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 
-from apps.audit import sealing
-from apps.audit.chain import canonical, link_hash
-from apps.audit.chain_rows import columns, key, link
 from apps.audit.migrations import _append_only as append_only
 from apps.audit.models import AuditEntry, Seal
-from apps.audit.sources import Party, Row
+from apps.audit.seal import sealer
+from apps.audit.seal.chain import canonical, link_hash
+from apps.audit.seal.chain_rows import columns, key, link
+from apps.audit.timeline.serialization import write_row
+from apps.audit.timeline.sources import Party, Row
 from apps.audit.vocabulary import sentence_for
-from apps.audit.writing import write_row
 from apps.orgs.models import Organization
 from tests.audit.conftest import change, person
 
@@ -27,7 +27,7 @@ def sealed_log(organization: Organization, count: int = 12, **values: Any) -> li
     for number in range(count):
         changed = {"name": [None, f"Käse {number}"], "scopes": [["b", "a"], None], "n": [1, 2.5], "é": [True, None]}
         change(actor, target_id=f"key_{number}", target_label=f"Key\t{number}", changes=changed, **values)
-    sealing.seal_due()
+    sealer.seal_due()
     return [seal.entry for seal in seals_of(organization)]
 
 

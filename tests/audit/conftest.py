@@ -8,12 +8,12 @@ import pytest
 from django.db import transaction
 from django.test import RequestFactory
 
-from apps.audit import call_writer
 from apps.audit.actions import record
+from apps.audit.calls import group_commit
 from apps.base.actor import Actor, ActorKind
-from apps.base.callers import AuthResult
 from apps.base.identifiers import encode, new_uuid
 from apps.base.permissions import Permission
+from apps.base.rest.request_identity import AuthResult
 from apps.orgs.models import Organization
 
 READS = frozenset({str(Permission.AUDIT_READ)})
@@ -79,4 +79,4 @@ def other(rival: Organization) -> Organization:
 def writer() -> Iterator[None]:
     """The group commit's own thread, ended before the test's database is emptied."""
     yield
-    call_writer.stop()
+    group_commit.stop()

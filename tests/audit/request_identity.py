@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from apps.base.callers import AuthResult
+from apps.base.rest.request_identity import AuthResult
 
 callers: list[AuthResult] = []
 

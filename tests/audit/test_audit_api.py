@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from apps.api_keys.models import ApiKey
 from apps.audit.api import AuditLog
-from apps.audit.calls import record_call
+from apps.audit.calls.recording import record_call
 from apps.audit.models import ApiCall, RefusedCalls
 from apps.base.actor import Actor
-from apps.base.callers import AuthResult
+from apps.base.rest.request_identity import AuthResult
 from tests.audit import request_identity
 from tests.audit.conftest import call_arguments, change, key_actor, make_request, person
 

@@ -11,13 +11,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.html import escape
 
-from apps.audit import sealing
-from apps.audit.calls import record_call
+from apps.audit import views
+from apps.audit.calls.recording import record_call
 from apps.audit.forms import page_filters
-from apps.audit.views import log
-from apps.base.callers import AuthResult
+from apps.audit.seal import sealer
 from apps.base.errors import Invalid
 from apps.base.identifiers import encode
+from apps.base.rest.request_identity import AuthResult
 from tests.audit.conftest import call_arguments, change, key_actor, make_request, person
 from tests.audit.test_timeline import attempt
 
@@ -89,7 +89,7 @@ def test_days_are_the_readers(organization):
 
 
 def test_pages_by_cursor(organization, shown, monkeypatch):
-    monkeypatch.setattr(log, "ROWS", 2)
+    monkeypatch.setattr(views, "ROWS", 2)
     for number in range(3):
         change(person(organization), target_label=str(number))
     first, html = shown("category=change")
@@ -147,7 +147,7 @@ def test_what_is_chosen_stays_chosen_though_it_is_not_offered(organization, show
 def test_whether_a_change_is_sealed(organization, shown):
     change(person(organization))
     assert "Not sealed yet" in shown()[1]
-    sealing.seal_due()
+    sealer.seal_due()
     assert "Sealed as no. 1" in shown()[1]
 
 
@@ -181,7 +181,7 @@ def test_what_cannot_be_read_says_so(shown, browser_of, dev, monkeypatch):
     def broken(*_values: Any) -> Any:
         raise DatabaseError("gone")
 
-    monkeypatch.setattr(log, "timeline", broken)
+    monkeypatch.setattr(views, "timeline", broken)
     answer = browser_of(dev).get(PAGE)
     html = answer.content.decode()
     assert answer.status_code == 503 and "Try again" in html and answer["X-Request-ID"] in html and "gone" not in html

@@ -11,12 +11,12 @@ import pytest
 import redis
 from django.db import OperationalError
 
-from apps.audit import call_store, call_stream, call_writer
-from apps.audit.call_store import Call
+from apps.audit.calls import group_commit, redis_stream, store
+from apps.audit.calls.store import Call
 from apps.audit.models import ApiCall, LastUse, RefusedCalls, UsageHour
 from apps.base import redis as shared
-from apps.base.callers import AuthResult
 from apps.base.identifiers import new_uuid
+from apps.base.rest.request_identity import AuthResult
 from tests.audit.conftest import key_actor
 from tests.audit.test_group_commit import call, in_threads, wait_for
 from tests.servers import RedisServer, redis_server
@@ -36,7 +36,7 @@ def stream(server: RedisServer, settings: Any, monkeypatch: pytest.MonkeyPatch) 
     """The portal with this file's Redis, empty, and API_CALL_LOG=stream."""
     before = settings.REDIS_URL
     settings.REDIS_URL, settings.API_CALL_LOG = server.url, "stream"
-    monkeypatch.setattr(call_stream, "KEY", "portal:calls")
+    monkeypatch.setattr(redis_stream, "KEY", "portal:calls")
     _forget()
     client = redis.Redis.from_url(server.url)
     client.flushall()
@@ -52,7 +52,7 @@ def _forget() -> None:
     shared.client.cache_clear()
     shared._start_afresh()
     shared.breaker._closed_until = 0.0
-    call_stream._start_afresh()
+    redis_stream._start_afresh()
 
 
 def make_call(organization: Any, key: Any, **changed: Any) -> Call:
@@ -73,17 +73,17 @@ def test_a_call_waits_in_redis_and_is_moved_by_a_worker(organization, stream):
     for _ in range(3):
         call(AuthResult(actor=key))
     assert (stream.xlen("portal:calls"), ApiCall.objects.count()) == (3, 0)
-    assert call_stream.drain() == 3
+    assert redis_stream.drain() == 3
     assert (stream.xlen("portal:calls"), ApiCall.objects.count(), counted()) == (0, 3, 3)
     assert LastUse.objects.get(pk=key.pk).address == "203.0.113.9"
-    assert call_stream.drain() == 0
+    assert redis_stream.drain() == 0
 
 
 def test_more_than_a_batch_is_moved_in_one_go(organization, stream, monkeypatch):
-    monkeypatch.setattr(call_stream, "DRAIN_BATCH", 10)
+    monkeypatch.setattr(redis_stream, "DRAIN_BATCH", 10)
     key = key_actor(organization)
     in_threads(lambda number: [call(AuthResult(actor=key)) for _ in range(5)] and None)
-    assert call_stream.drain() == 40
+    assert redis_stream.drain() == 40
     assert ApiCall.objects.count() == counted() == 40
 
 
@@ -91,40 +91,40 @@ def test_every_field_arrives_as_it_was(organization):
     use = (organization.pk.hex, new_uuid().hex, "GET", "/v1/users", 200, "users:read", "203.0.113.9", "agent")
     for changed in ({}, {"credential_id": None, "flagged": True, "scopes": "a:read b:write", "uses": (use,)}):
         made = make_call(organization, key_actor(organization), **changed)
-        found = call_stream.read_call(call_stream.write_call(made).encode())
+        found = redis_stream.read_call(redis_stream.write_call(made).encode())
         assert found._replace(uses=tuple(map(tuple, found.uses))) == made
 
 
 def test_a_row_of_another_version_is_read(organization):
-    given = json.loads(call_stream.write_call(make_call(organization, key_actor(organization))))
+    given = json.loads(redis_stream.write_call(make_call(organization, key_actor(organization))))
     for name in ("scopes", "flagged", "uses", "user_agent"):
         del given[name]
-    found = call_stream.read_call(json.dumps({**given, "of_a_later_version": 1}).encode())
+    found = redis_stream.read_call(json.dumps({**given, "of_a_later_version": 1}).encode())
     assert (found.scopes, found.flagged, found.uses, found.user_agent) == ("", False, (), "")
     assert found.route == "/v1/users"
 
 
 def test_two_who_move_the_same_rows_count_them_once(organization, stream):
     calls = [make_call(organization, key_actor(organization)) for _ in range(50)]
-    in_threads(lambda number: call_stream._store(calls), threads=4)
+    in_threads(lambda number: redis_stream._store(calls), threads=4)
     assert ApiCall.objects.count() == counted() == 50
 
 
 def test_a_crash_before_the_trim_counts_nothing_twice(organization, stream, monkeypatch):
     for _ in range(5):
         call(AuthResult(actor=key_actor(organization)))
-    trim, crashes = call_stream._trim, [RuntimeError("killed")]
+    trim, crashes = redis_stream._trim, [RuntimeError("killed")]
 
     def once(last_id: bytes) -> bool:
         if crashes:
             raise crashes.pop()
         return trim(last_id)
 
-    monkeypatch.setattr(call_stream, "_trim", once)
+    monkeypatch.setattr(redis_stream, "_trim", once)
     with pytest.raises(RuntimeError):
-        call_stream.drain()
+        redis_stream.drain()
     assert stream.xlen("portal:calls") == 5
-    assert call_stream.drain() == 5
+    assert redis_stream.drain() == 5
     assert ApiCall.objects.count() == counted() == 5
 
 
@@ -134,9 +134,9 @@ def test_nothing_is_trimmed_while_the_database_is_away(organization, stream, mon
     def away(calls: Any, refused: Any) -> None:
         raise OperationalError("away")
 
-    monkeypatch.setattr(call_store, "store", away)
+    monkeypatch.setattr(store, "store", away)
     with pytest.raises(OperationalError):
-        call_stream.drain()
+        redis_stream.drain()
     assert stream.xlen("portal:calls") == 1
 
 
@@ -144,9 +144,9 @@ def test_a_bad_row_holds_up_nobody(organization, stream, caplog):
     key = key_actor(organization)
     homeless = make_call(organization, key, organization_id=new_uuid())
     for each in (make_call(organization, key), homeless, make_call(organization, key)):
-        call_stream.keep(each)
+        redis_stream.keep(each)
     stream.xadd("portal:calls", {"call": "{"})
-    assert call_stream.drain() == 4
+    assert redis_stream.drain() == 4
     assert (ApiCall.objects.count(), counted(), stream.xlen("portal:calls")) == (2, 2, 0)
     assert caplog.text.count("could not be recorded") == 2
 
@@ -167,7 +167,7 @@ def test_callers_share_round_trips(organization, stream, monkeypatch):
 
 
 def test_strangers_are_counted_as_ever(stream, monkeypatch):
-    monkeypatch.setattr(call_writer, "REFUSED_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(group_commit, "REFUSED_WAIT_SECONDS", 0.05)
     call(AuthResult(), status=401, code="invalid_api_key")
     assert wait_for(lambda: sum(RefusedCalls.objects.values_list("calls", flat=True)) == 1)
     assert stream.xlen("portal:calls") == 0
@@ -180,13 +180,13 @@ def test_a_full_redis_makes_calls_slower_and_loses_none(organization, stream):
 
 
 def test_a_stream_that_nobody_empties_stops_growing(organization, stream, monkeypatch, caplog):
-    monkeypatch.setattr(call_stream, "MOST_WAITING", 3)
+    monkeypatch.setattr(redis_stream, "MOST_WAITING", 3)
     for _ in range(10):
         call(AuthResult(actor=key_actor(organization)))
     assert (stream.xlen("portal:calls"), ApiCall.objects.count()) == (4, 6)
     assert "is a worker running?" in caplog.text
-    assert call_stream.drain() == 4
-    call_stream._start_afresh()
+    assert redis_stream.drain() == 4
+    redis_stream._start_afresh()
     call(AuthResult(actor=key_actor(organization)))
     assert stream.xlen("portal:calls") == 1
 
@@ -196,7 +196,7 @@ def test_an_acknowledgement_that_was_lost_makes_no_second_row(organization, stre
     monkeypatch.setattr(shared.Line, "send", lambda line, *given: send(line, *given) and None)
     call(AuthResult(actor=key_actor(organization)))
     assert (stream.xlen("portal:calls"), ApiCall.objects.count()) == (1, 1)
-    assert call_stream.drain() == 1
+    assert redis_stream.drain() == 1
     assert ApiCall.objects.count() == counted() == 1
 
 
@@ -236,5 +236,5 @@ def test_a_silent_redis_holds_a_call_for_a_third_of_a_second(organization, strea
         in_threads(timed)
     assert max(slowest) < 1.5
     time.sleep(1.1)
-    call_stream.drain()
+    redis_stream.drain()
     assert ApiCall.objects.count() == counted() == 9

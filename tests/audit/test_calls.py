@@ -8,10 +8,10 @@ import pytest
 import time_machine
 from django.db import connection
 
-from apps.audit.calls import record_call
+from apps.audit.calls.recording import record_call
 from apps.audit.models import NO_CREDENTIAL, ApiCall, LastUse, RefusedCalls, UsageHour
-from apps.base.callers import AuthResult
-from apps.base.secrets import new_key
+from apps.base.crypto.secrets import new_key
+from apps.base.rest.request_identity import AuthResult
 from apps.orgs.models import Organization
 from tests.audit.conftest import call_arguments, credential_of, key_actor, make_request, person
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import time_machine
 
-from apps.audit import call_store
-from apps.audit.calls import note_use, record_call
+from apps.audit.calls import store
+from apps.audit.calls.recording import note_use, record_call
 from apps.audit.models import ApiCall, LastUse, UsageDay, UsageHour
-from apps.base.callers import AuthResult
+from apps.base.rest.request_identity import AuthResult
 from apps.credentials.key_status import STATUSES, KeyStatus
 from tests.audit.conftest import call_arguments, credential_of, key_actor, make_request
 
@@ -59,9 +59,9 @@ def test_a_batch_counts_as_single_calls_do(organization):
     with time_machine.travel(NOON, tick=False):
         call(AuthResult(actor=key), "users:read")
     row = ApiCall.objects.get()
-    first = call_store.Call(**{name: getattr(row, name) for name in call_store.CALL_COLUMNS})
+    first = store.Call(**{name: getattr(row, name) for name in store.CALL_COLUMNS})
     later = first._replace(id=first.id.__class__(int=1), at=NOON + timedelta(seconds=9))
-    call_store.store([later, first._replace(id=first.id.__class__(int=2), at=NOON - timedelta(seconds=9))], {})
+    store.store([later, first._replace(id=first.id.__class__(int=2), at=NOON - timedelta(seconds=9))], {})
     counted = UsageHour.objects.get()
     assert (counted.calls, counted.last_at) == (3, later.at)
     assert LastUse.objects.get().at == later.at
@@ -118,7 +118,7 @@ def test_a_call_that_leaves_no_row_counts_for_nobody(organization):
 def test_uses_survive_json(organization):
     asked, request = key_actor(organization), make_request()
     note(request, asked)
-    made = call_store.Call(
+    made = store.Call(
         *(
             key_actor(organization).pk,
             NOON,
@@ -135,9 +135,9 @@ def test_uses_survive_json(organization):
         *(1.0, "203.0.113.9", "", "request-1"),
     )
     travelled = made._replace(uses=json.loads(json.dumps(request.uses)))
-    assert call_store.usage([travelled]) == call_store.usage([made._replace(uses=tuple(request.uses))])
-    assert call_store.last_uses([travelled]) == [call_store.LastUse(asked.pk, NOON, "192.0.2.7")]
-    assert len(call_store.usage([made])) == 1
+    assert store.usage([travelled]) == store.usage([made._replace(uses=tuple(request.uses))])
+    assert store.last_uses([travelled]) == [store.LastUse(asked.pk, NOON, "192.0.2.7")]
+    assert len(store.usage([made])) == 1
 
 
 def test_through_the_writer(organization, transactional_db, writer):

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apps.audit import call_stream, digesting, digests, kept, sealing
+from apps.audit.calls import redis_stream
 from apps.audit.models import ApiCall, AuditEntry, KeptSince, Round
-from apps.audit.trimming import sign_daily
-from apps.base import database_time
+from apps.audit.retention import windows
+from apps.audit.retention.trimming import sign_daily
+from apps.audit.seal import digests, make_digests, sealer
 from apps.base import redis as shared
+from apps.base import timestamps
 from apps.base.identifiers import uuid_at
 from apps.webhooks.models import Attempt, Delivery, Event
 from tests.audit.chains import falsify, stored, verify
@@ -26,11 +28,11 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def noon(time_machine: Any, monkeypatch: pytest.MonkeyPatch) -> datetime:
     """Five past twelve, today; the digests begin here."""
-    monkeypatch.setattr(database_time, "database_now", timezone.now)
-    monkeypatch.setattr("apps.audit.digest_check.database_now", timezone.now)
+    monkeypatch.setattr(timestamps, "database_now", timezone.now)
+    monkeypatch.setattr("apps.audit.seal.digest_check.database_now", timezone.now)
     moment = timezone.now().replace(hour=12, minute=5, second=0, microsecond=0)
     time_machine.move_to(moment, tick=False)
-    digesting.make_due()
+    make_digests.make_due()
     return moment
 
 
@@ -52,8 +54,8 @@ def made() -> list[tuple[str, str, int]]:
 
 def make_all() -> None:
     for _ in range(3):
-        digesting.make_due()
-    sealing.seal_due()
+        make_digests.make_due()
+    sealer.seal_due()
 
 
 def test_an_hour_is_digested_once_it_is_over_for_ten_minutes(organization, other, noon, at):
@@ -97,21 +99,21 @@ def test_a_digest_is_made_piece_by_piece_in_any_worker(organization, other, noon
         call(organization, noon + timedelta(minutes=minute))
         call(other, noon + timedelta(minutes=minute))
     at(noon + 2 * HOUR)
-    monkeypatch.setattr(digesting, "WINDOW", 3)
-    monkeypatch.setattr(digesting, "MOST_SECONDS", 0.0)
+    monkeypatch.setattr(make_digests, "WINDOW", 3)
+    monkeypatch.setattr(make_digests, "MOST_SECONDS", 0.0)
     source = digests.sources()["calls"]
     for _ in range(20):
         stale = Round.objects.filter(name="digest.calls").first()
-        digesting._step("digest.calls", source)
+        make_digests._step("digest.calls", source)
         # Another worker that still holds the place from before does nothing.
         if (
             stale is not None
             and stale.organization_id
             and Round.objects.get(name="digest.calls").version > stale.version
         ):
-            assert digesting._continue(stale, source) is None
+            assert make_digests._continue(stale, source) is None
     assert [rows for _action, _hour, rows in made()] == [7, 7]
-    sealing.seal_due()
+    sealer.seal_due()
     assert verify()[1] == ""
 
 
@@ -208,7 +210,7 @@ def test_hours_that_retention_may_have_touched_are_not_judged(two_hours, organiz
 def test_data_that_somebody_removed_on_purpose_are_no_fault(two_hours, organization):
     ApiCall.objects.all().delete()
     assert first_bad() == 1
-    kept.mark_start(organization.pk)
+    windows.mark_start(organization.pk)
     out, sentence = verify("--org", "acme")
     assert sentence == "" and "4 digests are of hours that retention may have touched" in out
 
@@ -217,10 +219,10 @@ def test_calls_that_wait_in_redis_hold_their_hour_open(organization, noon, at, m
     call(organization, noon)
     at(noon + 3 * HOUR)
     asked = []
-    monkeypatch.setattr(call_stream, "is_drained_to", lambda moment: asked.append(moment))
+    monkeypatch.setattr(redis_stream, "is_drained_to", lambda moment: asked.append(moment))
     make_all()
     assert made() == [] and asked[0] == noon.replace(minute=1) + HOUR
-    monkeypatch.setattr(call_stream, "is_drained_to", lambda moment: True)
+    monkeypatch.setattr(redis_stream, "is_drained_to", lambda moment: True)
     make_all()
     assert len(made()) == 1
 
@@ -228,14 +230,14 @@ def test_calls_that_wait_in_redis_hold_their_hour_open(organization, noon, at, m
 def test_redis_is_asked_for_calls_of_before_a_moment(settings, monkeypatch):
     now = timezone.now()
     if not settings.REDIS_URL:
-        assert call_stream.is_drained_to(now)
+        assert redis_stream.is_drained_to(now)
         return
     milliseconds = int(now.timestamp() * 1000)
-    assert call_stream.is_drained_to(now)
-    shared.client().xadd(call_stream.KEY, {"call": "x"}, id=f"{milliseconds - 1}-0")
-    assert not call_stream.is_drained_to(now) and call_stream.is_drained_to(now - timedelta(milliseconds=1))
+    assert redis_stream.is_drained_to(now)
+    shared.client().xadd(redis_stream.KEY, {"call": "x"}, id=f"{milliseconds - 1}-0")
+    assert not redis_stream.is_drained_to(now) and redis_stream.is_drained_to(now - timedelta(milliseconds=1))
     monkeypatch.setattr(shared, "call_redis", lambda question: None)  # what it returns where Redis does not answer
-    assert not call_stream.is_drained_to(now - HOUR)
+    assert not redis_stream.is_drained_to(now - HOUR)
 
 
 def attempt(delivery: Delivery, moment: datetime, **values: Any) -> Attempt:
@@ -312,7 +314,7 @@ def test_quiet_organizations_are_passed_over_without_a_commit_each(organization,
     call(other, noon)
     at(noon + 2 * HOUR)
     for ahead in (1, 200):
-        monkeypatch.setattr(digesting, "LOOKED_AHEAD", ahead)
+        monkeypatch.setattr(make_digests, "LOOKED_AHEAD", ahead)
         before = Round.objects.get(name="digest.calls").version
         Round.objects.filter(name="digest.calls").update(hour=noon.replace(minute=0), organization_id=None)
         make_all()

@@ -11,13 +11,15 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
-from apps.audit import exporting, own_sources, sealing, sources
-from apps.audit.calls import record_call
-from apps.audit.chain import canonical_of_line, genesis, link_hash
+from apps.audit.calls.recording import record_call
+from apps.audit.exports import walk
 from apps.audit.models import ApiCall, AuditEntry
-from apps.audit.writing import COLUMNS
-from apps.base.callers import AuthResult
-from apps.base.spreadsheets import MARK, TRIGGERS
+from apps.audit.seal import sealer
+from apps.audit.seal.chain import canonical_of_line, genesis, link_hash
+from apps.audit.timeline import changes_and_calls, sources
+from apps.audit.timeline.serialization import COLUMNS
+from apps.base.rest.request_identity import AuthResult
+from apps.base.web.csv_files import MARK, TRIGGERS
 from tests.audit.chains import verify
 from tests.audit.conftest import call_arguments, change, key_actor, person
 from tests.audit.test_timeline import attempt
@@ -65,7 +67,7 @@ def full(organization) -> None:
     ada, key = person(organization), key_actor(organization)
     change(ada, target_label="first")
     change(ada, "api_key.revoked", target_label="second", changes={"status": ["active", "revoked"]})
-    sealing.seal_due()
+    sealer.seal_due()
     for _ in range(2):
         record_call(**call_arguments(AuthResult(actor=key)))
         attempt(organization)
@@ -112,7 +114,7 @@ def test_the_same_rows_as_csv(api, admin_key, full):
 def test_no_cell_is_a_formula_and_every_one_reads_back(api, admin_key, organization, trap: str):
     ada = replace(person(organization, trap), user_agent=trap)
     entry = change(ada, target_label=trap, changes={"name": [trap, trap]})
-    sealing.seal_due()
+    sealer.seal_due()
     answer = api(admin_key).get(f"{PATH}?format=csv&actor={ada.id}")
     (row,) = table(answer)
     for cell in row.values():
@@ -218,7 +220,7 @@ def test_the_sentences_are_english(browser_of, ada, full):
 def test_steps_of_any_size_give_the_same_rows(api, admin_key, full, monkeypatch):
     whole = lines(api(admin_key).get(f"{PATH}?format=jsonl&until=2099-01-01"))
     monkeypatch.setattr(sources, "STEP", 1)
-    monkeypatch.setattr(own_sources, "STEP", 1)
+    monkeypatch.setattr(changes_and_calls, "STEP", 1)
     again = lines(api(admin_key).get(f"{PATH}?format=jsonl&until=2099-01-01"))
     # Between them only the first export's own call was added.
     assert [row for row in again if row["target"]["id"] != PATH] == whole
@@ -228,7 +230,7 @@ def test_an_error_on_the_way_is_the_last_line(api, admin_key, full, monkeypatch)
     def broken(*_args: Any) -> Any:
         raise RuntimeError("the database went away")
 
-    monkeypatch.setattr(own_sources.Calls, "step", broken)
+    monkeypatch.setattr(changes_and_calls.Calls, "step", broken)
     for file_format in ("jsonl", "csv"):
         answer, pieces = api(admin_key).get(f"{PATH}?format={file_format}"), []
         with pytest.raises(RuntimeError):
@@ -245,11 +247,11 @@ def test_what_commits_late_with_a_lower_key_is_in_the_next_one(api, admin_key, o
         early = change(ada, target_label="late", target_id="key_late")
         transaction.set_rollback(True)
     change(ada, target_id="key_first")
-    sealing.seal_due()
+    sealer.seal_due()
     first = lines(api(admin_key).get(f"{PATH}?format=jsonl&actor={ada.id}"))
     # Its key was made before that of what is sealed by now.
     AuditEntry.objects.bulk_create([early])
-    sealing.seal_due()
+    sealer.seal_due()
     second = lines(api(admin_key).get(f"{PATH}?format=jsonl&actor={ada.id}"))
     assert [row["target"]["id"] for row in first] == ["key_first"]
     assert [row["target"]["id"] for row in second] == ["key_first", "key_late"]
@@ -260,13 +262,13 @@ def test_since_enters_the_chain_near_its_number(organization, django_assert_max_
     ada = person(organization)
     for number in range(20):
         change(ada, target_label=str(number))
-        sealing.seal_due()
+        sealer.seal_due()
     moment = AuditEntry.objects.order_by("pk")[10].at
     with django_assert_max_num_queries(40):
         filters = sources.Filters(category="change", since=moment)
-        legs, rows = exporting.begin(ada, filters), []
+        legs, rows = walk.begin(ada, filters), []
         while legs:
-            found, legs = exporting.advance(ada, filters, legs)
+            found, legs = walk.advance(ada, filters, legs)
             rows += found
     assert [row.target.label for row in rows] == [str(number) for number in range(10, 20)]
 

@@ -13,15 +13,18 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from apps.audit import actions, export_jobs, sealing, sources
-from apps.audit.calls import record_call
-from apps.audit.export_jobs import advance, file_pieces, remove_old
+from apps.audit import actions
+from apps.audit.calls.recording import record_call
+from apps.audit.exports import jobs
+from apps.audit.exports.jobs import advance, file_pieces, remove_old
 from apps.audit.models import ApiCall, AuditEntry, AuditExport, ExportChunk, ExportStatus, Unsealed
-from apps.audit.sources import Filters
-from apps.base.callers import AuthResult
+from apps.audit.seal import sealer
+from apps.audit.timeline import sources
+from apps.audit.timeline.sources import Filters
 from apps.base.errors import Conflict, Forbidden, NotFound
 from apps.base.identifiers import new_uuid
 from apps.base.permissions import Permission
+from apps.base.rest.request_identity import AuthResult
 from tests.audit.conftest import READS, call_arguments, change, key_actor, person
 
 pytestmark = pytest.mark.django_db
@@ -72,7 +75,7 @@ def test_a_job_writes_the_whole_file(organization):
     change(ada, target_label="Sync")
     fill_calls(organization, 30)
     job = actions.start_export(actor=ada, filters=Filters(), file_format="jsonl")
-    sealing.seal_due()
+    sealer.seal_due()
     finish(job)
     rows = rows_of(job)
     # What was committed before the job began is in it, and so is the entry of its own beginning.
@@ -89,7 +92,7 @@ def test_it_waits_for_what_is_to_be_sealed(organization, monkeypatch):
     job.refresh_from_db()
     assert job.status == ExportStatus.ESTIMATING and Unsealed.objects.exists()
     # Where nobody seals it goes on after a while, with what is sealed.
-    monkeypatch.setattr(export_jobs, "LONGEST_WAIT_FOR_SEALS", timedelta(0))
+    monkeypatch.setattr(jobs, "LONGEST_WAIT_FOR_SEALS", timedelta(0))
     finish(job)
     assert job.status == ExportStatus.DONE and job.written == 0 and text_of(job).count("\n") == 1
 
@@ -108,7 +111,7 @@ def test_filters_and_organization_hold_in_the_job_too(organization, other):
     record_call(**call_arguments(AuthResult(actor=key_actor(organization)), status=500))
     filters = Filters(category="api_call", target="/v1/users", since=timezone.now() - timedelta(hours=1))
     job = actions.start_export(actor=ada, filters=filters, file_format="jsonl")
-    sealing.seal_due()
+    sealer.seal_due()
     finish(job)
     assert [row["category"] for row in rows_of(job)] == ["api_call"] * 3
 
@@ -116,11 +119,11 @@ def test_filters_and_organization_hold_in_the_job_too(organization, other):
 @pytest.mark.parametrize("file_format", ["csv", "jsonl"])
 def test_killed_between_any_two_pieces_it_goes_on_without_gap_or_repeat(organization, monkeypatch, file_format: str):
     monkeypatch.setattr(sources, "STEP", 10)
-    monkeypatch.setattr(export_jobs, "PIECE_ROWS", 10)
+    monkeypatch.setattr(jobs, "PIECE_ROWS", 10)
     ada = exporter(organization)
     fill_calls(organization, 95)
     job = actions.start_export(actor=ada, filters=Filters(category="api_call"), file_format=file_format)
-    sealing.seal_due()
+    sealer.seal_due()
     original, kills = ExportChunk.objects.create, []
 
     def killed(**values: Any) -> Any:
@@ -146,11 +149,11 @@ def test_killed_between_any_two_pieces_it_goes_on_without_gap_or_repeat(organiza
 
 def test_two_workers_write_no_piece_twice(organization, monkeypatch):
     monkeypatch.setattr(sources, "STEP", 10)
-    monkeypatch.setattr(export_jobs, "PIECE_ROWS", 10)
+    monkeypatch.setattr(jobs, "PIECE_ROWS", 10)
     ada = exporter(organization)
     fill_calls(organization, 50)
     job = actions.start_export(actor=ada, filters=Filters(category="api_call"), file_format="jsonl")
-    original, inside = export_jobs._write, []
+    original, inside = jobs._write, []
 
     def slow(row: Any, *values: Any) -> bool:
         if not inside:
@@ -162,8 +165,8 @@ def test_two_workers_write_no_piece_twice(organization, monkeypatch):
             return False
         return original(row, *values)
 
-    monkeypatch.setattr(export_jobs, "_write", slow)
-    sealing.seal_due()
+    monkeypatch.setattr(jobs, "_write", slow)
+    sealer.seal_due()
     finish(job)
     rows = rows_of(job)
     assert len(rows) == len({row["id"] for row in rows}) == 50
@@ -181,7 +184,7 @@ def test_stopping_ends_it_and_removes_what_it_wrote(organization):
     ada = exporter(organization)
     fill_calls(organization, 5)
     job = actions.start_export(actor=ada, filters=Filters(), file_format="csv")
-    sealing.seal_due()
+    sealer.seal_due()
     finish(job)
     other = actions.start_export(actor=ada, filters=Filters(), file_format="csv")
     actions.cancel_export(actor=ada, export_id=other.public_id)
@@ -201,14 +204,14 @@ def test_stopped_in_the_middle_of_a_piece(organization, monkeypatch):
     ada = exporter(organization)
     fill_calls(organization, 5)
     job = actions.start_export(actor=ada, filters=Filters(category="api_call"), file_format="jsonl")
-    sealing.seal_due()
-    original = export_jobs._read
+    sealer.seal_due()
+    original = jobs._read
 
     def stopped(*values: Any) -> Any:
         actions.cancel_export(actor=ada, export_id=job.public_id)
         return original(*values)
 
-    monkeypatch.setattr(export_jobs, "_read", stopped)
+    monkeypatch.setattr(jobs, "_read", stopped)
     finish(job)
     assert job.status == ExportStatus.CANCELLED and not ExportChunk.objects.exists()
 
@@ -225,22 +228,22 @@ def test_three_at_a_time(organization, other):
 def test_errors_in_a_row_end_it_and_it_says_so(organization, monkeypatch):
     ada = exporter(organization)
     change(ada)
-    sealing.seal_due()
+    sealer.seal_due()
     job = actions.start_export(actor=ada, filters=Filters(), file_format="csv")
-    sealing.seal_due()
+    sealer.seal_due()
 
     def broken(*_values: Any) -> Any:
         raise ValueError("a row that cannot be written")
 
-    monkeypatch.setattr(export_jobs, "write_lines", broken)
+    monkeypatch.setattr(jobs, "write_lines", broken)
     finish(job)
-    assert (job.status, job.failures) == (ExportStatus.FAILED, export_jobs.MOST_FAILURES)
+    assert (job.status, job.failures) == (ExportStatus.FAILED, jobs.MOST_FAILURES)
 
 
 def test_its_file_goes_after_its_days_and_its_row_later(organization):
     ada = exporter(organization)
     job = actions.start_export(actor=ada, filters=Filters(), file_format="csv")
-    sealing.seal_due()
+    sealer.seal_due()
     finish(job)
     remove_old()
     assert ExportChunk.objects.filter(export=job).exists()
@@ -282,7 +285,7 @@ def test_sixty_thousand_rows(organization):
             "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 59) SELECT i FROM n) AS copies"
         )
     job = actions.start_export(actor=exporter(organization), filters=Filters(category="api_call"), file_format="jsonl")
-    sealing.seal_due()
+    sealer.seal_due()
     finish(job)
     assert (job.status, job.count, job.written) == (ExportStatus.DONE, 60_000, 60_000)
     assert job.chunks > 10 and sum(piece.count(b"\n") for piece in file_pieces(job)) == 60_000
@@ -304,7 +307,7 @@ def test_a_worker_that_is_killed_is_followed_by_another(organization, monkeypatc
     """Promise 25: kill -9 of a real process, again and again; the next one goes on where it stopped."""
     fill_calls(organization, 3000)
     job = actions.start_export(actor=exporter(organization), filters=Filters(category="api_call"), file_format="jsonl")
-    sealing.seal_due()
+    sealer.seal_due()
     environment = {**os.environ, "DATABASE_URL": _database_url()}
     kills = 0
     for _ in range(4):

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apps.audit import checkpoints, export_jobs, sealing
-from apps.audit.calls import record_call
+from apps.audit.calls.recording import record_call
+from apps.audit.exports import jobs, views
 from apps.audit.models import AuditEntry, AuditExport, ExportStatus, Seal
-from apps.audit.views import exports
-from apps.base.callers import AuthResult
+from apps.audit.seal import checkpoints, sealer
+from apps.base.rest.request_identity import AuthResult
 from tests.audit.conftest import call_arguments, change, key_actor, person
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +26,7 @@ def send(browser: Any, **fields: str) -> Any:
 def filled(organization) -> Any:
     ada = person(organization)
     change(ada, target_label="Sync")
-    sealing.seal_due()
+    sealer.seal_due()
     record_call(**call_arguments(AuthResult(actor=key_actor(organization))))
     return ada
 
@@ -34,7 +34,7 @@ def filled(organization) -> Any:
 @pytest.fixture
 def job(browser_of, ann, filled, monkeypatch) -> AuditExport:
     """One that Ann began, because more matches than is sent at once."""
-    monkeypatch.setattr(exports, "AT_ONCE", 1)
+    monkeypatch.setattr(views, "AT_ONCE", 1)
     answer = send(browser_of(ann), format="jsonl")
     row = AuditExport.objects.get()
     assert (answer.status_code, answer["Location"]) == (302, f"{HERE}exports/{row.public_id}/")
@@ -42,9 +42,9 @@ def job(browser_of, ann, filled, monkeypatch) -> AuditExport:
 
 
 def finish(job: AuditExport) -> None:
-    sealing.seal_due()
-    export_jobs.advance()
-    export_jobs.advance()
+    sealer.seal_due()
+    jobs.advance()
+    jobs.advance()
     job.refresh_from_db()
     assert job.status == ExportStatus.DONE
 

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 
-from apps.audit import call_store, call_writer
-from apps.audit.calls import record_call
+from apps.audit.calls import group_commit
+from apps.audit.calls import store as call_store
+from apps.audit.calls.recording import record_call
 from apps.audit.models import ApiCall, LastUse, RefusedCalls, UsageHour
-from apps.base.callers import AuthResult
 from apps.base.identifiers import new_uuid
+from apps.base.rest.request_identity import AuthResult
 from tests.audit.conftest import call_arguments, key_actor, make_request
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("writer")]
@@ -55,7 +56,7 @@ def test_the_answer_waits_for_the_commit(organization, monkeypatch):
         store(calls, refused)
         order.append("row")
 
-    monkeypatch.setattr(call_writer, "store", slow_store)
+    monkeypatch.setattr(group_commit, "store", slow_store)
     answer = threading.Thread(target=lambda: (call(AuthResult(actor=key_actor(organization))), order.append("answer")))
     answer.start()
     time.sleep(0.1)
@@ -86,7 +87,7 @@ def test_callers_share_commits(organization, monkeypatch):
         time.sleep(0.005)
         store(calls, refused)
 
-    monkeypatch.setattr(call_writer, "store", noted)
+    monkeypatch.setattr(group_commit, "store", noted)
     key = key_actor(organization)
     in_threads(lambda number: [call(AuthResult(actor=key)) for _ in range(20)] and None)
     assert sum(sizes) == THREADS * 20 and len(sizes) < THREADS * 20 / 2
@@ -106,18 +107,18 @@ def test_a_batch_larger_than_a_statement_is_stored_whole(organization):
 
 
 def test_strangers_are_flushed_without_waiting_for_a_call(monkeypatch, db):
-    monkeypatch.setattr(call_writer, "REFUSED_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(group_commit, "REFUSED_WAIT_SECONDS", 0.05)
     for _ in range(50):
         call(AuthResult(), status=401, code="missing_api_key")
     assert wait_for(lambda: sum(RefusedCalls.objects.values_list("calls", flat=True)) == 50)
 
 
 def test_a_flood_from_many_addresses_is_counted_in_bounded_memory(monkeypatch, db):
-    monkeypatch.setattr(call_writer, "MOST_REFUSED_KEYS", 5)
-    monkeypatch.setattr(call_writer, "REFUSED_WAIT_SECONDS", 60)
+    monkeypatch.setattr(group_commit, "MOST_REFUSED_KEYS", 5)
+    monkeypatch.setattr(group_commit, "REFUSED_WAIT_SECONDS", 60)
     for number in range(20):
         call(AuthResult(), status=401, code="invalid_api_key", request=make_request(address=f"198.51.100.{number}"))
-    call_writer.stop()
+    group_commit.stop()
     counts = dict(RefusedCalls.objects.values_list("address", "calls"))
     assert sum(counts.values()) == 20 and len(counts) <= 7 and counts[""] >= 14
 
@@ -130,7 +131,7 @@ def test_a_short_trouble_of_the_database_loses_nothing(organization, monkeypatch
             raise troubles.pop()
         store(calls, refused)
 
-    monkeypatch.setattr(call_writer, "store", shaky)
+    monkeypatch.setattr(group_commit, "store", shaky)
     call(AuthResult(actor=key_actor(organization)))
     assert ApiCall.objects.count() == UsageHour.objects.get().calls == 1
 
@@ -143,7 +144,7 @@ def test_a_commit_whose_answer_was_lost_is_not_repeated(organization, monkeypatc
         if lost:
             raise lost.pop()
 
-    monkeypatch.setattr(call_writer, "store", committed_then_cut)
+    monkeypatch.setattr(group_commit, "store", committed_then_cut)
     call(AuthResult(actor=key_actor(organization)))
     assert ApiCall.objects.count() == UsageHour.objects.get().calls == 1
 
@@ -152,25 +153,25 @@ def test_a_database_that_stays_away_lets_the_answer_go_and_says_so(organization,
     def away(calls: Any, refused: Any) -> None:
         raise OperationalError("away")
 
-    monkeypatch.setattr(call_writer, "store", away)
-    monkeypatch.setattr(call_writer, "PATIENCE_SECONDS", 0.2)
-    lost_before = call_writer.LOST._value.get()
+    monkeypatch.setattr(group_commit, "store", away)
+    monkeypatch.setattr(group_commit, "PATIENCE_SECONDS", 0.2)
+    lost_before = group_commit.LOST._value.get()
     call(AuthResult(actor=key_actor(organization)))
     assert "could not be recorded" in caplog.text
-    assert call_writer.LOST._value.get() == lost_before + 1
+    assert group_commit.LOST._value.get() == lost_before + 1
     monkeypatch.undo()
     call(AuthResult(actor=key_actor(organization)))
     assert ApiCall.objects.count() == 1
 
 
 def test_one_bad_row_does_not_take_the_others_with_it(organization, monkeypatch, caplog):
-    monkeypatch.setattr(call_writer, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(group_commit, "PATIENCE_SECONDS", 0.2)
     key = key_actor(organization)
     good = [call_store.Call(new_uuid(), ROW_TIME, organization.pk, "api_key", key.id, "Sync", key.pk, "GET", "/v1/me",
                             200, "", 1.0, "203.0.113.9", "", "") for _ in range(9)]  # fmt: skip
     homeless = good[0]._replace(id=new_uuid(), organization_id=new_uuid())
     refused = {call_store.Refused("203.0.113.9", ROW_TIME, "not_found"): 2}
-    assert call_writer.write([*good[:4], homeless, *good[4:]], refused, 0.2)
+    assert group_commit.write([*good[:4], homeless, *good[4:]], refused, 0.2)
     assert ApiCall.objects.count() == UsageHour.objects.get().calls == 9
     assert RefusedCalls.objects.get().calls == 2
     assert caplog.text.count("could not be recorded") == 1
@@ -181,14 +182,14 @@ def test_a_thread_that_dies_is_replaced(organization, monkeypatch):
         pass
 
     deaths = [Death()]
-    write = call_writer.write
+    write = group_commit.write
 
     def deadly(*values: Any) -> bool:
         if deaths:
             raise deaths.pop()
         return write(*values)
 
-    monkeypatch.setattr(call_writer, "write", deadly)
+    monkeypatch.setattr(group_commit, "write", deadly)
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
     key = key_actor(organization)
     call(AuthResult(actor=key))
@@ -206,7 +207,7 @@ def test_a_forked_process_has_a_writer_of_its_own(organization):
         status = 1
         try:
             call(AuthResult(actor=key))
-            call_writer.stop()
+            group_commit.stop()
             status = 0
         finally:
             os._exit(status)

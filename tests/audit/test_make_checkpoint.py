@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from apps.audit import checkpoints
 from apps.audit.actions import make_checkpoint
 from apps.audit.models import AuditEntry, Checkpoint
+from apps.audit.seal import checkpoints
 from apps.base.actor import system
 from apps.base.errors import Conflict, Forbidden
 from apps.base.permissions import Permission

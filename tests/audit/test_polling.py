@@ -7,12 +7,13 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from apps.audit import call_store, own_sources
-from apps.audit.calls import record_call
+from apps.audit.calls import store
+from apps.audit.calls.recording import record_call
 from apps.audit.models import ApiCall
-from apps.audit.sources import Filters, timeline
-from apps.base.callers import AuthResult
+from apps.audit.timeline import changes_and_calls
+from apps.audit.timeline.sources import Filters, timeline
 from apps.base.identifiers import new_uuid, time_of
+from apps.base.rest.request_identity import AuthResult
 from tests.audit.conftest import call_arguments, change, key_actor, person
 
 SINCE_2020 = timedelta(days=2000)
@@ -33,7 +34,7 @@ def test_the_log_is_read_at_one_moment(organization, monkeypatch):
     """Changes are read before calls: what is committed in between is not half in it."""
     ada, key = person(organization), key_actor(organization)
     change(ada, target_label="Seen")
-    read = own_sources.Calls.newest
+    read = changes_and_calls.Calls.newest
 
     def late(self, *given):
         in_another_thread(lambda: change(ada, target_label="Missed"))
@@ -41,8 +42,8 @@ def test_the_log_is_read_at_one_moment(organization, monkeypatch):
         return read(self, *given)
 
     # The sources are read in the order of their names: calls are first there.
-    monkeypatch.setattr("apps.audit.sources.categories", lambda: ["change", "api_call"])
-    monkeypatch.setattr(own_sources.Calls, "newest", late)
+    monkeypatch.setattr("apps.audit.timeline.sources.categories", lambda: ["change", "api_call"])
+    monkeypatch.setattr(changes_and_calls.Calls, "newest", late)
     seen = timeline(ada, Filters(), None, 50).rows
     monkeypatch.undo()
     assert [row.target.label for row in seen] == ["Seen"]
@@ -54,7 +55,7 @@ def test_the_log_is_read_at_one_moment(organization, monkeypatch):
 @pytest.mark.django_db
 def test_a_call_that_waited_for_the_database_gets_its_time_when_it_is_committed(organization):
     key, waited = key_actor(organization), timezone.now() - SINCE_2020
-    call = call_store.Call(
+    call = store.Call(
         new_uuid(),
         waited,
         organization.pk,
@@ -72,8 +73,8 @@ def test_a_call_that_waited_for_the_database_gets_its_time_when_it_is_committed(
         "r-1",
     )
     before, calls = timezone.now(), [call, call]
-    call_store.store_as_of_now(calls, {})
+    store.store_as_of_now(calls, {})
     rows = list(ApiCall.objects.order_by("pk"))
-    assert [row.pk for row in rows] == [each.id for each in calls] and call_store.is_stored(calls)
+    assert [row.pk for row in rows] == [each.id for each in calls] and store.is_stored(calls)
     assert [row for row in rows if not before <= row.at <= timezone.now()] == []
     assert [row for row in rows if abs(time_of(row.pk) - row.at) >= timedelta(milliseconds=1)] == []

@@ -11,7 +11,7 @@ from django.db import transaction
 from apps.audit.actions import record
 from apps.audit.models import AuditEntry
 from apps.base.actor import system
-from apps.base.secrets import new_key
+from apps.base.crypto.secrets import new_key
 from tests.audit.conftest import change, person
 
 pytestmark = pytest.mark.django_db

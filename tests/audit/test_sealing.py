@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from apps.audit import checkpoints, sealing
-from apps.audit.chain import canonical, genesis, link_hash
-from apps.audit.chain_rows import columns, link
 from apps.audit.migrations import _append_only as append_only
 from apps.audit.models import AuditEntry, Checkpoint, Cut, Seal, Unsealed
+from apps.audit.seal import checkpoints, sealer
+from apps.audit.seal.chain import canonical, genesis, link_hash
+from apps.audit.seal.chain_rows import columns, link
 from apps.base.identifiers import encode
 from integrations_portal.demo.past import own_times
 from tests.audit.chains import verify
@@ -31,24 +31,24 @@ def test_the_sequence_is_dense_for_each_organization(organization, other):
     ada, zed = person(organization), person(other)
     for actor in (ada, zed, ada, ada, zed):
         change(actor)
-    assert sealing.seal_due() == 5 and not Unsealed.objects.exists()
+    assert sealer.seal_due() == 5 and not Unsealed.objects.exists()
     change(ada)
-    assert sealing.seal_due() == 1 and sealing.seal_due() == 0
+    assert sealer.seal_due() == 1 and sealer.seal_due() == 0
     assert [seal.seq for seal in seals(organization)] == [1, 2, 3, 4]
     assert [seal.seq for seal in seals(other)] == [1, 2]
     newest = seals(organization)[-1]
-    assert sealing.head(organization.pk) == (4, newest.hash)
+    assert sealer.head(organization.pk) == (4, newest.hash)
     assert newest.entry_id == AuditEntry.objects.filter(organization=organization).latest("pk").pk
 
 
 def test_an_empty_chain_starts_at_number_zero(organization):
-    assert sealing.head(organization.pk) == (0, genesis(encode("org", organization.pk)))
+    assert sealer.head(organization.pk) == (0, genesis(encode("org", organization.pk)))
 
 
 def test_the_chain_follows_from_the_organization(organization):
     change(person(organization))
     change(person(organization))
-    sealing.seal_due()
+    sealer.seal_due()
     first, second = seals(organization)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {columns(connection)} FROM audit_auditentry e ORDER BY e.id")
@@ -68,13 +68,13 @@ def test_times_are_whole_milliseconds(organization):
 
 
 def test_entries_that_commit_late_are_sealed_though_their_ids_are_lower(organization, other, monkeypatch):
-    monkeypatch.setattr(sealing, "BATCH", 7)
+    monkeypatch.setattr(sealer, "BATCH", 7)
     late, in_time = [change(person(organization)) for _ in range(10)], [change(person(other)) for _ in range(10)]
     Unsealed.objects.filter(entry__in=late[:5]).delete()
-    assert sealing.seal_due() == 15
+    assert sealer.seal_due() == 15
     # What commits late is in the queue with an id that is lower than all that is sealed.
     Unsealed.objects.bulk_create([Unsealed(entry=entry) for entry in late[:5]])
-    assert sealing.seal_due() == 5
+    assert sealer.seal_due() == 5
     assert [seal.entry_id for seal in seals(organization)] == [entry.pk for entry in late[5:] + late[:5]]
     assert [seal.entry_id for seal in seals(other)] == [entry.pk for entry in in_time]
 
@@ -82,29 +82,29 @@ def test_entries_that_commit_late_are_sealed_though_their_ids_are_lower(organiza
 def test_what_is_sealed_already_only_leaves_the_queue(organization):
     """As after a dump that was read in with its triggers on."""
     entries = [change(person(organization)) for _ in range(3)]
-    sealing.seal_due()
+    sealer.seal_due()
     Unsealed.objects.bulk_create([Unsealed(entry=entry) for entry in entries])
     change(person(organization))
-    assert sealing.seal_due() == 4
+    assert sealer.seal_due() == 4
     assert [seal.seq for seal in seals(organization)] == [1, 2, 3, 4] and not Unsealed.objects.exists()
 
 
 def test_a_sealer_that_was_too_slow_changes_nothing(organization, monkeypatch):
     change(person(organization))
-    sealing.seal_due()
+    sealer.seal_due()
     change(person(organization))
     with monkeypatch.context() as patch:
-        patch.setattr(sealing, "head", lambda key: sealing.Head(0, genesis(encode("org", key))))
-        assert sealing.seal_due() == 0
+        patch.setattr(sealer, "head", lambda key: sealer.Head(0, genesis(encode("org", key))))
+        assert sealer.seal_due() == 0
     assert Unsealed.objects.count() == 1 and len(seals(organization)) == 1
-    assert sealing.seal_due() == 1
+    assert sealer.seal_due() == 1
 
 
 def test_nothing_to_seal_takes_one_query(organization, django_assert_num_queries):
     change(person(organization))
-    sealing.seal_due()
+    sealer.seal_due()
     with django_assert_num_queries(1):
-        sealing.seal_due()
+        sealer.seal_due()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -127,7 +127,7 @@ def test_no_transaction_that_commits_late_is_skipped(organization, other):
 
     def seal() -> None:
         while not done.is_set():
-            sealing.seal_due()
+            sealer.seal_due()
             time.sleep(0.005)
 
     def work(number: int) -> None:
@@ -146,7 +146,7 @@ def test_no_transaction_that_commits_late_is_skipped(organization, other):
     watcher.start()
     in_threads(writers + 2, work)
     watcher.join(60)
-    sealing.seal_due()
+    sealer.seal_due()
     for whose in (organization, other):
         found = seals(whose)
         assert [seal.seq for seal in found] == list(range(1, 501))
@@ -180,7 +180,7 @@ def test_seals_checkpoints_and_cuts_stay_as_they_were_written(organization, tabl
     point = checkpoints.make(organization.pk)
     Cut.objects.create(checkpoint=point, organization=organization, seq=point.seq, at=point.at)
     change(person(organization))
-    sealing.seal_due()
+    sealer.seal_due()
     statements = [f"UPDATE {table} SET {column} = '5'", insert_over(table, model, column, "5")]
     if connection.vendor == "postgresql":
         connection.check_constraints()

@@ -8,14 +8,15 @@ import time_machine
 from django.utils import timezone
 from django.utils.translation import override
 
-from apps.audit import exporting, sources
-from apps.audit.calls import record_call
-from apps.audit.sources import Filters, key_at, timeline
+from apps.audit.calls.recording import record_call
+from apps.audit.exports import walk
+from apps.audit.timeline import sources
+from apps.audit.timeline.sources import Filters, key_at, timeline
 from apps.base import identifiers
 from apps.base.actor import Actor, ActorKind
-from apps.base.callers import AuthResult
 from apps.base.identifiers import KEYS, decode, time_of
-from apps.base.instants import format_timestamp_ms
+from apps.base.rest.request_identity import AuthResult
+from apps.base.timestamps import format_timestamp_ms
 from apps.orgs.models import Organization
 from apps.webhooks.models import Attempt, Delivery, Endpoint, Event
 from tests.audit.conftest import call_arguments, change, key_actor, make_request, person
@@ -82,8 +83,8 @@ def test_a_delivery_that_took_long_stands_where_it_ended(organization):
     late = attempt(organization, error="timed_out", started_at=slow, status_code=None)
     again = timeline(ada, Filters(category="delivery", since=seen.at), None, 50).rows
     assert [row.key for row in again] == [late.pk, seen.key] and again[0].at >= seen.at
-    legs = exporting.begin(ada, Filters(category="delivery"))
-    rows, left = exporting.advance(ada, Filters(category="delivery"), legs)
+    legs = walk.begin(ada, Filters(category="delivery"))
+    rows, left = walk.advance(ada, Filters(category="delivery"), legs)
     assert [row.key for row in rows] == [seen.key, late.pk] and not left
 
 
@@ -242,7 +243,7 @@ def test_sentences_speak_the_readers_language(organization):
 
 @pytest.mark.pure
 def test_a_category_has_one_source():
-    sources.register("change", "apps.audit.own_sources.changes")
+    sources.register("change", "apps.audit.timeline.changes_and_calls.changes")
     with pytest.raises(ValueError, match="has a source already"):
         sources.register("change", "elsewhere.changes")
     assert sources.categories() == ["api_call", "change", "delivery"]

@@ -8,7 +8,6 @@ import pytest
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from apps.audit import checkpoints, digesting, sealing, trimming
 from apps.audit.migrations import _append_only as append_only
 from apps.audit.models import (
     ApiCall,
@@ -22,7 +21,9 @@ from apps.audit.models import (
     UsageDay,
     UsageHour,
 )  # fmt: skip
-from apps.base import database_time
+from apps.audit.retention import trimming
+from apps.audit.seal import checkpoints, make_digests, sealer
+from apps.base import timestamps
 from apps.base.identifiers import uuid_at
 from apps.orgs.models import Organization
 from tests.audit.chains import export_lines, sealed_log, seals_of, verify, write_lines
@@ -40,13 +41,13 @@ def today() -> datetime:
 @pytest.fixture(autouse=True)
 def _the_database_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test moves the clock of this process only."""
-    monkeypatch.setattr(database_time, "database_now", timezone.now)
+    monkeypatch.setattr(timestamps, "database_now", timezone.now)
 
 
 @pytest.fixture(autouse=True)
 def _sweeps_have_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each run come to its end, however busy the machine."""
-    for each in (digesting, trimming):
+    for each in (make_digests, trimming):
         monkeypatch.setattr(each, "MOST_SECONDS", 60.0)
 
 
@@ -59,7 +60,7 @@ def on(time_machine: Any, today: datetime) -> Callable[[int], None]:
 def sweep(times: int = 6) -> None:
     """The sweeps of a worker; a round over all organizations rests for an hour or a day at its end."""
     for _ in range(times):
-        sealing.seal_due()
+        sealer.seal_due()
         trimming.sign_daily()
         trimming.trim()
         Round.objects.filter(name="trim").update(again_at=None)
@@ -147,15 +148,15 @@ def test_an_organization_may_have_days_of_its_own(long_log, other, on, settings)
 
 def test_one_clock_that_is_wrong_removes_nothing(long_log, on, monkeypatch, today):
     """A worker a year ahead asks the database; a checkpoint that was dated long ago has young entries below it."""
-    monkeypatch.setattr(database_time, "database_now", lambda: today + 3 * DAY)
+    monkeypatch.setattr(timestamps, "database_now", lambda: today + 3 * DAY)
     on(400)
     sweep()
     assert numbers(long_log) == list(range(1, 10))
-    monkeypatch.setattr(database_time, "database_now", lambda: today - 400 * DAY)
+    monkeypatch.setattr(timestamps, "database_now", lambda: today - 400 * DAY)
     on(3)
     sealed_log(long_log, 1)
     assert checkpoints.make(long_log.pk).seq == 10
-    monkeypatch.setattr(database_time, "database_now", timezone.now)
+    monkeypatch.setattr(timestamps, "database_now", timezone.now)
     sweep()
     assert numbers(long_log) == list(range(1, 11)) and not Cut.objects.exists()
 
@@ -204,7 +205,7 @@ def make_call(organization: Any, moment: datetime) -> None:
 def test_calls_go_by_whole_hours_that_are_digested(organization, today, on, settings):
     settings.RETENTION_DAYS_API_CALLS = 2
     on(0)
-    digesting.make_due()
+    make_digests.make_due()
     make_call(organization, today - HOUR)
     for minutes in (-20, 5, 40, 100):
         make_call(organization, today + timedelta(minutes=minutes))
@@ -212,7 +213,7 @@ def test_calls_go_by_whole_hours_that_are_digested(organization, today, on, sett
     sweep()
     # No digest was made since: what is of before digests began may go, the rest may not.
     assert ApiCall.objects.count() == 4
-    digesting.make_due()
+    make_digests.make_due()
     sweep()
     assert ApiCall.objects.count() == 4, "the hour in which the days end is kept whole"
     on(3)
@@ -223,7 +224,7 @@ def test_calls_go_by_whole_hours_that_are_digested(organization, today, on, sett
 def test_figures_and_strangers_go_too(organization, today, on, settings):
     settings.RETENTION_DAYS_API_CALLS = 10
     on(0)
-    digesting.make_due()
+    make_digests.make_due()
     for days in (1, 9, 11, 30):
         usage(UsageHour, organization, hour=today.replace(minute=0) - days * DAY)
     for days in (9, 399, 401, 500):
@@ -248,10 +249,10 @@ def test_what_is_kept_longer_than_a_year_keeps_its_days_too(organization, today,
 def test_a_checkpoint_a_day_where_something_happened(organization, on, caplog):
     on(0)
     sealed_log(organization, 2)
-    caplog.set_level("INFO", logger="apps.audit.checkpoints")
+    caplog.set_level("INFO", logger="apps.audit.seal.checkpoints")
     sweep()
     [point] = Checkpoint.objects.all()
-    assert (point.seq, point.hash) == sealing.head(organization.pk)
+    assert (point.seq, point.hash) == sealer.head(organization.pk)
     assert [record.getMessage() for record in caplog.records if point.hash in record.getMessage()]
     sealed_log(organization, 2)
     sweep()

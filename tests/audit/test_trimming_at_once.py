@@ -9,8 +9,8 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from apps.audit import trimming
 from apps.audit.models import ApiCall, Round, UsageHour
+from apps.audit.retention import trimming
 from apps.base.identifiers import uuid_at
 
 pytestmark = pytest.mark.django_db(transaction=True)

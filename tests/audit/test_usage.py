@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 import time_machine
 
-from apps.audit import usage
-from apps.audit.calls import record_call
-from apps.base.callers import AuthResult
+from apps.audit.calls import usage_counters
+from apps.audit.calls.recording import record_call
 from apps.base.identifiers import new_uuid
+from apps.base.rest.request_identity import AuthResult
 from tests.audit.conftest import call_arguments, key_actor
 
 pytestmark = pytest.mark.django_db
@@ -25,10 +25,10 @@ def test_last_uses(organization, django_assert_num_queries):
     used, unused = key_actor(organization), new_uuid()
     calls(used, NOON, 200)
     with django_assert_num_queries(1):
-        found = usage.last_uses([used.pk, unused])
+        found = usage_counters.last_uses([used.pk, unused])
     assert list(found) == [used.pk] and found[used.pk].at == NOON
     with django_assert_num_queries(0):
-        assert usage.last_uses([]) == {}
+        assert usage_counters.last_uses([]) == {}
 
 
 def test_days_of_each_key_with_quiet_days_as_zeros(organization, other, django_assert_num_queries):
@@ -38,7 +38,7 @@ def test_days_of_each_key_with_quiet_days_as_zeros(organization, other, django_a
     calls(one, NOON, 200, 429, 404)
     calls(foreign, NOON, 200)
     with django_assert_num_queries(1):
-        found = usage.daily_series(organization.pk, [one.pk, two.pk, foreign.pk], 3, now=NOON)
+        found = usage_counters.daily_series(organization.pk, [one.pk, two.pk, foreign.pk], 3, now=NOON)
     days = [date(2026, 11, 20), date(2026, 11, 21), date(2026, 11, 22)]
     assert found[one.pk] == list(zip(days, [2, 0, 3], [1, 0, 2], strict=True))
     assert found[two.pk] == found[foreign.pk] == list(zip(days, [0] * 3, [0] * 3, strict=True))
@@ -46,4 +46,4 @@ def test_days_of_each_key_with_quiet_days_as_zeros(organization, other, django_a
 
 def test_no_keys_no_query(organization, django_assert_num_queries):
     with django_assert_num_queries(0):
-        assert usage.daily_series(organization.pk, [], 7) == {}
+        assert usage_counters.daily_series(organization.pk, [], 7) == {}

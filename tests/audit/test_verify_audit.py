@@ -10,8 +10,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from apps.audit import checkpoints, sealing
 from apps.audit.models import AuditEntry, Checkpoint
+from apps.audit.seal import checkpoints, sealer
 from tests.audit.chains import falsify, owner_of_the_database, seal_anew, sealed_log, seals_of, stored, verify
 from tests.audit.conftest import change, person
 
@@ -192,7 +192,7 @@ def test_an_old_backup_that_went_on(log, organization, outside):
     cut_off(organization, 9)
     for _ in range(8):
         change(person(organization))
-    sealing.seal_due()
+    sealer.seal_due()
     assert verify("--org", "acme")[1] == ""
     assert first_bad("--checkpoint", outside) == 12
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from apps.audit import checkpoints
-from apps.audit.chain import canonical_of_line, genesis, link_hash
-from apps.audit.file_check import check_lines
 from apps.audit.models import AuditEntry
+from apps.audit.seal import checkpoints
+from apps.audit.seal.chain import canonical_of_line, genesis, link_hash
+from apps.audit.seal.export_check import check_lines
 from apps.base.identifiers import encode
 from tests.audit.chains import export_lines, falsify, owner_of_the_database, seal_anew, sealed_log, verify, write_lines
-from tests.house.tree import ROOT
+from tests.conventions.tree import ROOT
 
 pytestmark = pytest.mark.django_db
 

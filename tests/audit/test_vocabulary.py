@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from django.utils.translation import gettext_lazy, override
 
+from apps.audit.action_labels import WORDS, grouped_labels, label_for
 from apps.audit.vocabulary import SENTENCES, action, sentence_for, write
-from apps.audit.words import WORDS, grouped_labels, label_for
 
 pytestmark = pytest.mark.pure
 

@@ -11,7 +11,7 @@ from django.test import Client
 
 from apps.api_keys import actions as key_actions
 from apps.base.actor import system
-from apps.base.logging import JsonStream
+from apps.base.telemetry.logging import JsonStream
 from apps.orgs.models import Organization, User
 from tests.conftest import Key
 

@@ -11,11 +11,11 @@ from django.test import Client
 
 from apps.api_keys.models import ApiKey
 from apps.audit.models import ApiCall, AuditEntry
-from apps.base import api as door
 from apps.base.actor import system
+from apps.base.rest import views as door
 from apps.orgs import actions as people
 from apps.orgs.models import Membership, OrganizationStatus, Role, User
-from apps.sdk_keys import actions, gate_rows
+from apps.sdk_keys import actions, key_query
 from apps.webhooks import actions as webhooks
 from apps.webhooks.models import Endpoint
 from tests.conftest import PASSWORD
@@ -118,7 +118,7 @@ def test_a_page_shows_the_answer_and_leads_on(owner, acme, make_key):
 def test_a_device_is_reached_from_the_list_of_its_key(owner, acme):
     new = actions.NewSdkKey(name="App", platform="ios", app_id="com.acme.app")
     key, _text = actions.create_sdk_key(actor=system(acme.pk), new=new)
-    row = gate_rows.ROWS.get(key.key_id)
+    row = key_query.ROWS.get(key.key_id)
     device, _token, _is_new = actions.activate(actor=system(acme.pk), row=row, device=actions.Device("phone"))
     path = f"/v1/sdk-keys/{key.public_id}/activations"
     assert f'<a href="{path}/{device.public_id}">' in page(owner.get(path))
@@ -367,7 +367,7 @@ def test_the_log_names_the_real_method(owner, vera, monkeypatch):
     original = door.resolve_hook
 
     def watched(path: str) -> Any:
-        if path != "apps.audit.calls.record_call":
+        if path != "apps.audit.calls.recording.record_call":
             return original(path)
         return lambda **call: found.append((call["request"].method, call["route"], call["status"]))
 

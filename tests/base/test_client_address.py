@@ -7,12 +7,12 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from apps.api_keys import actions
-from apps.audit import sealing
 from apps.audit.models import AuditEntry
+from apps.audit.seal import sealer
 from apps.base.actor import system
-from apps.base.client_address import UNKNOWN, client_address_of, read_node
+from apps.base.web.client_address import UNKNOWN, client_address_of, read_node
 from apps.orgs.models import OutgoingMail
-from integrations_portal.environment import Environment
+from integrations_portal.environment.reader import Environment
 from tests.conftest import PASSWORD
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("::1/128"), ip_network("127.0.0.1/32")]
@@ -138,7 +138,7 @@ def test_a_sealed_entry_from_an_unknown_address_verifies(api, admin_key, acme, s
     assert (
         api(admin_key).post("/v1/users", {"name": "Q", "email": "q@x.example", "password": PASSWORD}).status_code == 201
     )
-    assert sealing.seal_due()
+    assert sealer.seal_due()
     call_command("verify_audit", org="acme")
 
 

@@ -6,11 +6,11 @@ import pytest
 from django.utils import timezone
 
 from apps.api_keys import actions as key_actions
-from apps.audit import call_writer
+from apps.audit.calls import group_commit
 from apps.audit.models import ApiCall, AuditEntry, LastUse
 from apps.base.actor import system
-from apps.base.conditions import read_tags
 from apps.base.errors import Invalid
+from apps.base.rest.etags import read_tags
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event
 from tests.engines import add_deliveries, make_endpoint
 from tests.sdk_keys.conftest import make_sdk_key  # noqa: F401 - a fixture
@@ -138,7 +138,7 @@ def test_a_304_counts_and_is_logged_like_every_call(api, acme_key, acme):
     again = ours.get("/v1/event-types", headers={"If-None-Match": first["ETag"], "X-Request-ID": "polled-once"})
     assert again.status_code == 304 and again["X-Request-ID"] == "polled-once"
     assert int(again["RateLimit-Remaining"]) == int(first["RateLimit-Remaining"]) - 1
-    call_writer.stop()
+    group_commit.stop()
     row = ApiCall.objects.get(request_id="polled-once")
     assert (row.status, row.code, row.route) == (304, "", "/v1/event-types")
     assert ours.get(f"/v1/api-keys/{acme_key.row.public_id}/usage").json()["by_status"]["2xx"] == 2

@@ -5,7 +5,7 @@ import base64
 import pytest
 from django.db import connection
 
-from apps.base.crypto import CannotDecrypt, Sealed, binding, seal, unseal
+from apps.base.crypto.encrypted_fields import CannotDecrypt, Sealed, binding, seal, unseal
 from apps.base.identifiers import new_uuid
 from apps.webhooks.models import Endpoint, EndpointSecret
 from tests.engines import make_endpoint

@@ -181,7 +181,7 @@ def test_it_is_plain_text_where_even_the_template_fails(browser_of, ada, broken,
     def fail(*_arguments: Any, **_options: Any) -> None:
         raise RuntimeError("canary of the template")
 
-    monkeypatch.setattr("integrations_portal.errors.render_to_string", fail)
+    monkeypatch.setattr("integrations_portal.error_pages.render_to_string", fail)
     answer = forgiving(browser_of(ada)).get(MEMBERS)
     assert (answer.status_code, answer["Content-Type"]) == (500, "text/plain; charset=utf-8")
     assert "canary" not in text_of(answer) and answer["X-Request-ID"] in text_of(answer)
@@ -193,7 +193,7 @@ def test_a_frame_that_fails_becomes_the_plain_page(browser_of, ada, monkeypatch)
     def fail(*_arguments: Any, **_options: Any) -> None:
         raise RuntimeError("canary")
 
-    monkeypatch.setattr("apps.orgs.context._memberships", fail)
+    monkeypatch.setattr("apps.orgs.members.page_context._memberships", fail)
     for path in (MEMBERS, "/nowhere/"):
         answer = browser.get(path)
         assert answer.status_code == 500 and "canary" not in text_of(answer), path

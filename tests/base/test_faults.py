@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from apps.base.faults import FORGOTTEN_SECONDS, MOST_FAULTS, MOST_WORDS, RepeatedErrors
-from apps.base.logging import JsonStream
+from apps.base.telemetry.logging import JsonStream
+from apps.base.telemetry.repeated_errors import FORGOTTEN_SECONDS, MOST_FAULTS, MOST_WORDS, RepeatedErrors
 
 pytestmark = pytest.mark.pure
 

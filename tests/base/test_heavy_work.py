@@ -9,10 +9,10 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from apps.base import heavy_work, silent_readers
+from apps.base.concurrency import heavy_work, slow_clients
+from apps.base.concurrency.web_threads import heavy_thread_limit, slow_thread_limit, told_threads, web_threads
+from apps.base.crypto.secrets import PasswordHasher
 from apps.base.errors import Busy
-from apps.base.secrets import PasswordHasher
-from apps.base.web_threads import heavy_thread_limit, slow_thread_limit, told_threads, web_threads
 
 ONE, OTHER = "one", "other"
 
@@ -41,7 +41,7 @@ def test_the_number_of_threads_is_what_granian_was_told(words, variable, threads
 
 @pytest.mark.parametrize(("threads", "heavy", "slow"), [(1, 1, 1), (2, 1, 1), (4, 2, 1), (8, 4, 3), (9, 4, 4)])
 def test_heavy_work_and_slow_bodies_leave_a_thread(monkeypatch, threads, heavy, slow):
-    monkeypatch.setattr("apps.base.web_threads.web_threads", lambda: threads)
+    monkeypatch.setattr("apps.base.concurrency.web_threads.web_threads", lambda: threads)
     assert (heavy_thread_limit(), slow_thread_limit()) == (heavy, slow)
     assert threads <= 2 or heavy + slow < threads
 
@@ -164,14 +164,14 @@ def test_a_client_that_reads_nothing_is_disconnected():
 
     if not hasattr(socket, "TCP_USER_TIMEOUT"):
         pytest.skip("the system has no such limit")
-    silent_readers.drop_slow_clients.cache_clear()
+    slow_clients.drop_slow_clients.cache_clear()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        silent_readers.drop_slow_clients()
+        slow_clients.drop_slow_clients()
         with socket.create_connection(listener.getsockname()):
             accepted, _address = listener.accept()
             with accepted:
                 limit = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
-    assert limit == silent_readers.MOST_SECONDS * 1000
+    assert limit == slow_clients.MOST_SECONDS * 1000
 
 
 def test_a_program_of_tests_has_the_usual_number():

@@ -13,8 +13,9 @@ from prometheus_client import REGISTRY, values
 from prometheus_client.mmap_dict import mmap_key
 from prometheus_client.utils import floatToGoString
 
-from apps.base import http_figures, maintenance, shared_figures
-from apps.base.routes import _template
+from apps.base.telemetry import http_metrics, process_metrics
+from apps.base.telemetry.route_templates import _template
+from apps.base.web import maintenance
 
 pytestmark = pytest.mark.django_db
 NAME = "portal_http_requests_total"
@@ -63,7 +64,7 @@ def test_an_error_of_ours_is_counted(monkeypatch):
     def fail(*_arguments: Any) -> None:
         raise RuntimeError("of a middleware")
 
-    monkeypatch.setattr("apps.base.middleware.read_node", fail)
+    monkeypatch.setattr("apps.base.web.middleware.read_node", fail)
     before = counted("/healthz", "GET", 500)
     assert Client(raise_request_exception=False).get("/healthz").status_code == 500
     assert counted("/healthz", "GET", 500) == before + 1
@@ -74,17 +75,17 @@ def test_without_a_folder_each_process_keeps_to_itself(monkeypatch, tmp_path):
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getpid()))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no-folder"))
     kind = values.ValueClass
-    assert "each answers with its own" in shared_figures.enable_multiprocess_metrics()
-    assert values.ValueClass is kind and shared_figures.VARIABLE not in os.environ
+    assert "each answers with its own" in process_metrics.enable_multiprocess_metrics()
+    assert values.ValueClass is kind and process_metrics.VARIABLE not in os.environ
 
 
 def test_a_folder_of_somebody_else_is_not_entered(monkeypatch, tmp_path):
-    own = tmp_path / f"{shared_figures.PREFIX}{os.getpid()}-{shared_figures._started(os.getpid())}"
+    own = tmp_path / f"{process_metrics.PREFIX}{os.getpid()}-{process_metrics._started(os.getpid())}"
     own.mkdir()
     own.chmod(0o755)
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getpid()))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert "not of this user alone" in shared_figures.enable_multiprocess_metrics()
+    assert "not of this user alone" in process_metrics.enable_multiprocess_metrics()
 
 
 def written(resolver: URLResolver, prefix: str = "") -> list[str]:
@@ -99,10 +100,10 @@ def test_the_files_have_room_for_every_route():
     """A file that grows while the disk is full would end the process."""
     name, help_text = "portal_http_request_duration_seconds", "How long it took until the response began."
     routes = {_template(each) for each in written(get_resolver())}
-    bounds = [floatToGoString(each) for each in (*http_figures.BOUNDS, float("inf"))]
+    bounds = [floatToGoString(each) for each in (*http_metrics.BOUNDS, float("inf"))]
     bytes_taken = sum(
         len(mmap_key(name, f"{name}_bucket", ["route", "le"], [route, bound], help_text)) + 32
         for route in routes
         for bound in bounds
     )
-    assert len(routes) > 300 and 2 * bytes_taken < 2 * shared_figures.ROOM_BYTES, bytes_taken
+    assert len(routes) > 300 and 2 * bytes_taken < 2 * process_metrics.ROOM_BYTES, bytes_taken

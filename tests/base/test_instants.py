@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import timezone, translation
 
-from apps.base.instants import format_date_for_reader, readable
+from apps.base.timestamps import format_date_for_reader, readable
 
 pytestmark = pytest.mark.pure
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.house.tree import ROOT
+from tests.conventions.tree import ROOT
 from tests.servers import (
     HOST,
     Child,

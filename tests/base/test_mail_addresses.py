@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from apps.base.mail_addresses import canonical_address, check_address, spellings, wire_address
+from apps.base.text.mail_addresses import canonical_address, check_address, spellings, wire_address
 
 pytestmark = pytest.mark.pure
 

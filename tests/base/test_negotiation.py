@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.base.negotiation import admits_json, asks_for_page, is_for_program
+from apps.base.rest.content_negotiation import admits_json, asks_for_page, is_for_program
 
 pytestmark = pytest.mark.pure
 KEY = {"HTTP_X_API_KEY": "ipk_x"}

@@ -5,9 +5,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from apps.base.api import ANY_KEY, PortalView, serves
 from apps.base.error_codes import ERROR_CODES
-from apps.base.operations import Operation
+from apps.base.rest.operations import Operation
+from apps.base.rest.views import ANY_KEY, PortalView, serves
 from integrations_portal.urls import documented
 
 EVERY = [

@@ -13,11 +13,11 @@ from django.conf import settings as django_settings
 from django.core import mail
 from django.test import Client
 
-from apps.orgs import presenting
-from apps.orgs.tasks import send_due_mail
+from apps.orgs.mail.jobs import send_due_mail
+from apps.orgs.members import view_models
 from tests.conftest import PASSWORD
-from tests.house.conftest import operator, samples, working_operator  # noqa: F401
-from tests.house.routes import routes_for
+from tests.conventions.conftest import operator, samples, working_operator  # noqa: F401
+from tests.conventions.routes import routes_for
 
 pytestmark = pytest.mark.django_db
 
@@ -115,7 +115,7 @@ def test_error_pages_have_the_policy(browser_of, ada, monkeypatch):
     def broken(*_arguments, **_options):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(presenting, "RANK", None)
+    monkeypatch.setattr(view_models, "RANK", None)
     answers = {
         400: browser.get("/", headers={"Host": "evil.example"}),
         403: strict.post(LOGIN, {}),
@@ -212,7 +212,7 @@ def test_many_tries_of_a_password_are_stopped(client, operator):  # noqa: F811
 def https(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The settings as the file makes them where PUBLIC_URL is https."""
     monkeypatch.setenv("PUBLIC_URL", "https://testserver")
-    monkeypatch.setattr("apps.base.logging.configure_logging", lambda *_arguments: None)
+    monkeypatch.setattr("apps.base.telemetry.logging.configure_logging", lambda *_arguments: None)
     found = runpy.run_path(str(ROOT / "integrations_portal" / "settings.py"))
     for name, value in found.items():
         starts = ("PUBLIC_URL", "HTTPS", "SECURE_", "SESSION_", "CSRF_", "LANGUAGE_COOKIE", "ACCOUNT_DEFAULT")

@@ -270,7 +270,7 @@ def test_a_body_in_chunks_is_read_whole():
     from django.http import HttpResponse
     from django.test import RequestFactory
 
-    from apps.base.middleware import RequestMiddleware
+    from apps.base.web.middleware import RequestMiddleware
 
     def read(body):
         environ = RequestFactory().post("/v1/users", b"", content_type="application/json").environ

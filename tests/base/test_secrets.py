@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.base import secrets
-from apps.base.secrets import checksum, digest, mask, matches, new_key, parse_key
+from apps.base.crypto import secrets
+from apps.base.crypto.secrets import (
+    checksum,
+    digest,
+    mask,
+    matches,
+    new_key,
+    parse_key,
+)
 
 DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 LETTERS = st.text(DIGITS, min_size=44, max_size=44)

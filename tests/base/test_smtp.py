@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from django.core.mail import EmailMessage, get_connection
 
-from apps.base import smtp
-from integrations_portal import environment_urls
+from apps.orgs.mail import smtp_backend
+from integrations_portal.environment import urls
 from tests.servers import HOST
 
 pytestmark = pytest.mark.pure
@@ -48,8 +48,8 @@ def test_a_connection_ends_although_the_server_sends_on(
     dripping: Server, monkeypatch: pytest.MonkeyPatch, first: bytes, again: bytes
 ) -> None:
     dripping.first, dripping.again = first, again
-    monkeypatch.setattr(smtp, "MOST_SECONDS", 0.5)
-    backend = environment_urls.mail_server("EMAIL_URL", "smtp://mail.example")["EMAIL_BACKEND"]
+    monkeypatch.setattr(smtp_backend, "MOST_SECONDS", 0.5)
+    backend = urls.mail_server("EMAIL_URL", "smtp://mail.example")["EMAIL_BACKEND"]
     started = time.monotonic()
     with pytest.raises(smtplib.SMTPException):
         EmailMessage("s", "b", to=["ada@acme.example"], connection=get_connection(backend)).send()
@@ -58,9 +58,11 @@ def test_a_connection_ends_although_the_server_sends_on(
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps", "smtp+tls", "smtp+ssl"])
 def test_every_way_to_a_mail_server_has_a_clock(scheme: str) -> None:
-    found = environment_urls.mail_server("EMAIL_URL", f"{scheme}://u:p@mail.example:587")
-    connection = smtp.EmailBackend(use_ssl=found.get("EMAIL_USE_SSL", False)).connection_class
-    assert found["EMAIL_BACKEND"] == "apps.base.smtp.EmailBackend" and issubclass(connection, smtp._Timed)
+    found = urls.mail_server("EMAIL_URL", f"{scheme}://u:p@mail.example:587")
+    connection = smtp_backend.EmailBackend(use_ssl=found.get("EMAIL_USE_SSL", False)).connection_class
+    assert found["EMAIL_BACKEND"] == "apps.orgs.mail.smtp_backend.EmailBackend" and issubclass(
+        connection, smtp_backend._Timed
+    )
 
 
 class Taking(socketserver.StreamRequestHandler):
@@ -83,7 +85,7 @@ def test_what_the_server_says_of_a_mail_is_noted_on_it(settings: Any) -> None:
     with Server((HOST, 0), Taking) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         settings.EMAIL_HOST, settings.EMAIL_PORT = server.server_address
-        backend = environment_urls.mail_server("EMAIL_URL", "smtp://mail.example")["EMAIL_BACKEND"]
+        backend = urls.mail_server("EMAIL_URL", "smtp://mail.example")["EMAIL_BACKEND"]
         mail = EmailMessage("s", "b", to=["ada@acme.example"], connection=get_connection(backend))
         assert mail.send() == 1
         server.shutdown()

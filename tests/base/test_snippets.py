@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from apps.base.snippets import (
+from apps.base.rest.snippets import (
     NOTHING,
     Call,
     Variable,

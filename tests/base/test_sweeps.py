@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from apps.base import sweeps
+from apps.base.extension_points import periodic_jobs
 from apps.orgs.models import OutgoingMail
-from apps.webhooks import meters
 from apps.webhooks.models import EngineTotal, WorkerBeat
+from apps.webhooks.stats import counters
 from tests.servers import HOST
 
 TOKEN = {"Authorization": "Bearer metrics-token-of-the-tests"}
@@ -43,12 +43,14 @@ def until(check: Callable[[], bool], seconds: float = 20) -> None:
 @pytest.fixture
 def only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Registers sweeps in place of the product's; the runs are told to a list."""
-    monkeypatch.setattr(sweeps, "_registered", {})
+    monkeypatch.setattr(periodic_jobs, "_registered", {})
     calls.clear()
     released.clear()
 
     def register(name: str, dotted_path: str, every_seconds: float, budget_seconds: float = 10, **given: Any) -> None:
-        sweeps.register(sweeps.PeriodicJob(name, dotted_path, every_seconds, budget_seconds, "Of a test.", **given))
+        periodic_jobs.register(
+            periodic_jobs.PeriodicJob(name, dotted_path, every_seconds, budget_seconds, "Of a test.", **given)
+        )
 
     yield register
     released.set()
@@ -57,7 +59,7 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 @pytest.fixture
 def sweeping() -> Iterator[Callable[..., None]]:
     stop, threads = threading.Event(), []
-    yield lambda tell=tell: threads.append(sweeps.PeriodicJobRunner(stop, tell).start())
+    yield lambda tell=tell: threads.append(periodic_jobs.PeriodicJobRunner(stop, tell).start())
     released.set()
     stop.set()
     for thread in threads:
@@ -104,7 +106,7 @@ def slow_mail(settings: Any) -> Iterator[None]:
     with socketserver.ThreadingTCPServer((HOST, 0), Slow) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        settings.EMAIL_BACKEND = "apps.base.smtp.EmailBackend"
+        settings.EMAIL_BACKEND = "apps.orgs.mail.smtp_backend.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = server.server_address
         yield
         released.set()
@@ -116,7 +118,7 @@ def test_a_slow_mail_server_holds_up_mail_only(slow_mail, sweeping):
     released.clear()
     for number in range(3):
         OutgoingMail.objects.create(to=f"{number}@x.example", subject="s", body="b")
-    sweeping(meters.note_job)
+    sweeping(counters.note_job)
     until(lambda: OutgoingMail.objects.filter(attempts=1).exists())
     until(WorkerBeat.objects.exists)
     until(lambda: EngineTotal.objects.filter(name="job:succeeded:audit.seal_entries").exists())
@@ -129,11 +131,11 @@ def test_a_slow_mail_server_holds_up_mail_only(slow_mail, sweeping):
 @pytest.mark.django_db
 def test_figures_of_jobs_are_added_up_over_workers_and_the_last_run_counts():
     for seconds in (2.5, 0.5):
-        meters.note_job("orgs.send_mail", "succeeded", seconds)
-        meters.flush()
-    meters.note_job("orgs.send_mail", "overran", 60)
-    meters.note_job("audit.make_digests", "failed", 0.1)
-    meters.flush()
+        counters.note_job("orgs.send_mail", "succeeded", seconds)
+        counters.flush()
+    counters.note_job("orgs.send_mail", "overran", 60)
+    counters.note_job("audit.make_digests", "failed", 0.1)
+    counters.flush()
     text = Client().get("/metrics", headers=TOKEN).content.decode()
     for line in (
         'portal_job_runs_total{job="orgs.send_mail",outcome="succeeded"} 2.0',
@@ -144,11 +146,11 @@ def test_figures_of_jobs_are_added_up_over_workers_and_the_last_run_counts():
         assert line in text
     done_at = [line for line in text.splitlines() if line.startswith("portal_job_last_success_timestamp_seconds{")]
     (known,) = (float(line.split()[1]) for line in done_at if not line.endswith(" 0.0"))
-    assert abs(known - time.time()) < 60 and len(done_at) == len(sweeps.registered())
+    assert abs(known - time.time()) < 60 and len(done_at) == len(periodic_jobs.registered())
     assert "portal_mail_waiting 0.0" in text and "portal_mail_oldest_age_seconds 0.0" in text
 
 
 def test_every_job_is_named_within_the_column():
     longest = EngineTotal._meta.get_field("name").max_length
-    for sweep in sweeps.registered():
+    for sweep in periodic_jobs.registered():
         assert len(f"job:succeeded:{sweep.name}") <= longest

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from apps.base.errors import Invalid
-from apps.base.instants import parse_timestamp
+from apps.base.timestamps import parse_timestamp
 from tests.engines import make_endpoint
 
 PAGE = "/o/acme/settings/integration/audit/"

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.house.tree import ROOT
+from tests.conventions.tree import ROOT
 
 pytestmark = pytest.mark.pure
 

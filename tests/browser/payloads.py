@@ -6,7 +6,7 @@ from django.apps import apps
 from django.db import models
 
 from apps.audit.models import AuditEntry, Outcome
-from apps.base.crypto import EncryptedTextField
+from apps.base.crypto.encrypted_fields import EncryptedTextField
 from apps.base.identifiers import uuid_at
 
 ALIVE = "\"'><i data-canary></i><img src=x onerror=ran.push(1)><script>ran.push(2)</script>{{7*7}}</title>"

@@ -1,7 +1,7 @@
 """Every page in a real browser: no report of the content security policy, no error of a script, no rule of WCAG 2.2 A
 or AA broken in light, dark and on a phone, no sideways scrolling, and nothing of what somebody typed comes to life.
 
-One load a page: the looks are changed under it. Roles, languages and links: ``tests/house/test_every_page.py``.
+One load a page: the looks are changed under it. Roles, languages and links: ``tests/conventions/test_every_page.py``.
 """
 
 import json
@@ -13,8 +13,8 @@ from axe_playwright_python.sync_playwright import Axe
 
 from apps.orgs.models import User
 from tests.browser.payloads import seed
+from tests.conventions.conftest import operator, samples  # noqa: F401
 from tests.crawl import linked, pages
-from tests.house.conftest import operator, samples  # noqa: F401
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

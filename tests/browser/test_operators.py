@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from apps.api_keys.models import KeyType, Scope
 from apps.orgs.models import Organization
 from apps.webhooks.models import EventType
-from tests.house.conftest import operator, samples, working_operator  # noqa: F401
+from tests.conventions.conftest import operator, samples, working_operator  # noqa: F401
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 SHOTS = os.environ.get("PORTAL_SCREENSHOTS", "")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.conftest import operator, working_operator  # noqa: F401
-from tests.house.incidents import ADDRESS, REQUEST_ID, stage
+from tests.conventions.conftest import operator, working_operator  # noqa: F401
+from tests.conventions.incidents import ADDRESS, REQUEST_ID, stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 SHOTS = os.environ.get("PORTAL_SCREENSHOTS", "")

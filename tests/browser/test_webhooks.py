@@ -5,7 +5,8 @@ from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 
 from apps.base.actor import system
-from apps.webhooks import actions, health
+from apps.webhooks import actions
+from apps.webhooks.engine import endpoint_health
 from apps.webhooks.models import Delivery, Endpoint, ReplayJob
 from tests.engines import publish
 from tests.webhooks.pages import HERE, at, make, set_state, tried
@@ -108,7 +109,7 @@ def everything(acme):
     Endpoint.objects.filter(pk__in=[failing.pk, off.pk]).update(
         health="failing", failures_in_a_row=12, failing_since=timezone.now()
     )
-    health.disable(off.pk, "gone")
+    endpoint_health.disable(off.pk, "gone")
     actions.pause_endpoint(actor=maker, endpoint_id=paused.public_id)
     job = actions.start_replay(
         actor=maker, endpoint_id=endpoint.public_id, choice=actions.replay_choice(["succeeded"]), rate_per_second=3

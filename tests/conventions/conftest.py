@@ -9,7 +9,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 
 from apps.audit import actions as audit_actions
-from apps.audit.sources import Filters
+from apps.audit.timeline.sources import Filters
 from apps.base.actor import system
 from apps.base.identifiers import encode, new_uuid
 from apps.base.models import PrefixedModel
@@ -18,7 +18,7 @@ from apps.notices.models import Notice
 from apps.orgs import actions as people
 from apps.orgs.models import Membership, Organization, OutgoingMail, User
 from apps.sdk_keys import actions as sdk_actions
-from apps.sdk_keys import gate_rows
+from apps.sdk_keys import key_query
 from apps.sdk_keys.models import Activation
 from apps.webhooks import actions, publishing
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Event
@@ -94,7 +94,7 @@ def new_sdk_key(acme: Organization) -> Key:
 
 def active_device(key: Any) -> tuple[Activation, str]:
     """Give a place to one device, and return it with its token."""
-    row = gate_rows.ROWS.get(key.key_id)
+    row = key_query.ROWS.get(key.key_id)
     actor = system(key.organization_id)
     activation, token, _is_new = sdk_actions.activate(actor=actor, row=row, device=sdk_actions.Device("phone-1"))
     return activation, token

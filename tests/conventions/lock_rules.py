@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from django.db.utils import ConnectionHandler
 
 from apps.base import schema_changes
-from tests.house.tree import read
+from tests.conventions.tree import read
 
 POSTGRESQL = ConnectionHandler({"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "nowhere"}})["default"]
 OURS = (

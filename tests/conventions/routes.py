@@ -83,7 +83,7 @@ def _methods(view: Callable[..., Any], interface: str) -> tuple[str, ...]:
     handlers = getattr(view, "cls", None) or getattr(view, "view_class", None)
     if handlers is not None:
         return tuple(name for name in METHODS if hasattr(handlers, name.lower()))
-    if hasattr(view, "methods"):  # base/pages.py
+    if hasattr(view, "methods"):  # base/web/pages.py
         return tuple(name for name in METHODS if name in view.methods)
     step: Any = view
     while step is not None:

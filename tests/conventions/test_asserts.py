@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.house.tree import ROOT, relative, tree_of
+from tests.conventions.tree import ROOT, relative, tree_of
 
 pytestmark = pytest.mark.pure
 

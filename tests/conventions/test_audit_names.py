@@ -5,15 +5,15 @@ import ast
 import pytest
 
 from apps.audit.vocabulary import NAME, SENTENCES
+from apps.credentials.key_kinds import KINDS
 from apps.credentials.key_status import CHANGES
-from apps.credentials.registry import KINDS
-from tests.house.tree import ROOT, calls_in, python_modules, texts, tree_of
+from tests.conventions.tree import ROOT, calls_in, python_modules, texts, tree_of
 
 pytestmark = pytest.mark.pure
 
 VOCABULARY = ROOT / "apps/audit/vocabulary.py"
 # Names what the log calls its actions in a filter, and writes none.
-WORDS = ROOT / "apps/audit/words.py"
+WORDS = ROOT / "apps/audit/action_labels.py"
 
 
 def names_in_code() -> set[str]:

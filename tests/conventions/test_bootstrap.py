@@ -28,8 +28,9 @@ pytestmark = pytest.mark.pure
 
 LEFT_SECONDS = 3.0
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = ("__init__", "bootstrap", "packages", "reaper", "interrupts", "usage", "demo_environment", "env_file",
-           "demo/__init__", "demo/early", "demo/processes")  # fmt: skip
+MODULES = ("__init__", "launcher/__init__", "launcher/bootstrap", "launcher/packages", "launcher/reaper",
+           "launcher/signals", "launcher/usage", "environment/__init__", "environment/env_file", "demo/__init__",
+           "demo/environment", "demo/early", "demo/processes")  # fmt: skip
 ENTRY = ("manage.py", *(f"integrations_portal/{name}.py" for name in MODULES))
 OURS = ("DATABASE_URL", "SECRET_KEY", "PUBLIC_URL", "EMAIL_URL", "ENCRYPTION_KEYS", "KEY_PEPPERS", "METRICS_TOKEN",
         "AUDIT_SIGNING_KEY", "ALLOWED_HOSTS", "WEBHOOK_ALLOW_CIDRS", "DEBUG", "DJANGO_SETTINGS_MODULE")  # fmt: skip

@@ -9,12 +9,12 @@ import pytest
 from django.db import transaction
 from django.test import Client
 
-from apps.base.browsing.paths import every_path
-from apps.base.rendering import SHOWN_ONCE
+from apps.base.rest.browsable.paths import every_path
+from apps.base.rest.renderers import SHOWN_ONCE
 from apps.orgs.models import User
 from tests.base.test_pages_security import check_policy
-from tests.house.conftest import NO_PATH, OPEN, Samples
-from tests.house.routes import routes_for
+from tests.conventions.conftest import NO_PATH, OPEN, Samples
+from tests.conventions.routes import routes_for
 
 pytestmark = pytest.mark.django_db
 
@@ -77,7 +77,7 @@ def test_a_form_gets_what_a_program_gets(samples: Samples, owner: Client):
 
 
 def test_whatever_shows_a_secret_asks_a_session_who_is_there():
-    """As the pages do (``tests/house/test_step_up.py``), by what the operations say of their answers."""
+    """As the pages do (``tests/conventions/test_step_up.py``), by what the operations say of their answers."""
     showing = {
         operation.id
         for path in every_path()

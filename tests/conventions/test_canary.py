@@ -25,25 +25,26 @@ from django.db import connection
 from django.test import Client
 from structlog.stdlib import ProcessorFormatter
 
-from apps.api_keys import presenting
+from apps.api_keys import view_models
 from apps.api_keys.models import ApiKey
 from apps.audit import actions as audit
-from apps.audit import export_jobs, sealing
+from apps.audit.exports import jobs
 from apps.audit.models import AuditExport
-from apps.audit.sources import Filters
+from apps.audit.seal import sealer
+from apps.audit.timeline.sources import Filters
 from apps.base import redis as shared
 from apps.base.actor import system
-from apps.base.logging import redact
-from apps.base.secrets import new_key
+from apps.base.crypto.secrets import new_key
+from apps.base.telemetry.logging import redact
 from apps.orgs import actions as people
-from apps.orgs import tasks
+from apps.orgs.mail import jobs as tasks
 from apps.orgs.models import Invitation, User
 from apps.sdk_keys.models import Activation, SdkKey
+from apps.webhooks.engine.signing import new_secret
 from apps.webhooks.models import Attempt, Delivery, Endpoint, ReplayJob
-from apps.webhooks.signing import new_secret
 from tests.conftest import PASSWORD, Api, Key
+from tests.conventions.routes import routes
 from tests.engines import DATA, engine
-from tests.house.routes import routes
 from tests.receivers import Receiver
 
 HERE = "/o/acme/settings/integration/"
@@ -238,7 +239,7 @@ def make_mistakes(day: Day, browser: Client, admin: Api, monkeypatch: pytest.Mon
 
     with monkeypatch.context() as patch:
         patch.setattr(people, "create_user", broken)
-        patch.setattr(presenting, "key_rows", broken)
+        patch.setattr(view_models, "key_rows", broken)
         admin.client.raise_request_exception = False
         body = {"name": "Al", "email": "al@acme.example", "password": password}
         assert day.show("500 of the API", admin.post("/v1/users", body)).status_code == 500
@@ -249,9 +250,9 @@ def take_the_log_out() -> AuditExport:
     """An export of Acme's log as a stored job, done."""
     owner = system(ApiKey.objects.get(name="Canary of the page").organization_id)
     job = audit.start_export(actor=owner, filters=Filters(), file_format="jsonl")
-    sealing.seal_due()
+    sealer.seal_due()
     for _ in range(5):
-        export_jobs.advance()
+        jobs.advance()
     return job
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from apps.audit.models import AuditEntry
 from tests.conftest import Api
-from tests.house.routes import routes_for
-from tests.house.test_conditions_walk import CHANGES, key_for
+from tests.conventions.routes import routes_for
+from tests.conventions.test_conditions_walk import CHANGES, key_for
 
 pytestmark = pytest.mark.django_db
 CODED = {"Content-Encoding": "gzip"}

@@ -10,9 +10,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from tests.conftest import Api, Key
-from tests.house.conftest import NO_PATH, Samples
-from tests.house.routes import Route, routes_for
-from tests.house.test_mass_assignment import GOOD, everything
+from tests.conventions.conftest import NO_PATH, Samples
+from tests.conventions.routes import Route, routes_for
+from tests.conventions.test_mass_assignment import GOOD, everything
 
 pytestmark = pytest.mark.django_db
 

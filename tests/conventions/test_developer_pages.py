@@ -13,14 +13,14 @@ from apps.api_keys import actions
 from apps.audit.models import ApiCall
 from apps.base.actor import system
 from apps.base.error_codes import ERROR_CODES
-from apps.base.snippets import LANGUAGES
-from apps.credentials import limits
-from integrations_portal.developer import changelog
-from integrations_portal.developer.limits import example_headers
-from integrations_portal.developer.readers import PAGES
-from integrations_portal.developer.reference import served
+from apps.base.rest.snippets import LANGUAGES
+from apps.credentials.gate import rate_limits
+from integrations_portal.api_docs import changelog
+from integrations_portal.api_docs.rate_limits import example_headers
+from integrations_portal.api_docs.reader import PAGES
+from integrations_portal.api_docs.reference import served
 from integrations_portal.urls import documented
-from tests.house.tree import python_modules
+from tests.conventions.tree import python_modules
 
 pytestmark = pytest.mark.django_db
 
@@ -117,8 +117,8 @@ def test_limits_are_shown_as_they_stand_and_looking_costs_nothing(browser_of, ad
 @pytest.mark.pure
 def test_looking_starts_no_window():
     moment = [0.0]
-    limiter = limits.MemoryLimiter(clock=lambda: moment[0])
-    window = limits.Window("minute", "a", 5, 60)
+    limiter = rate_limits.MemoryLimiter(clock=lambda: moment[0])
+    window = rate_limits.Window("minute", "a", 5, 60)
     limiter.peek([window])
     moment[0] = 50.0
     assert limiter.take([window]).states[0].reset_seconds == 60

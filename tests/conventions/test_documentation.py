@@ -12,9 +12,17 @@ from apps.base import errors
 from apps.base.error_codes import ERROR_CODES
 from apps.base.permissions import ADMIN, PORTAL_SCOPES
 from apps.credentials import key_status
-from apps.webhooks.events import HOST_EVENTS, PORTAL_EVENTS
+from apps.webhooks.types.builtin_types import HOST_EVENTS, PORTAL_EVENTS
 from integrations_portal.urls import APPS
-from tests.house.tree import ROOT, calls_in, documents, names_word, python_modules, read, texts
+from tests.conventions.tree import (
+    ROOT,
+    calls_in,
+    documents,
+    names_word,
+    python_modules,
+    read,
+    texts,
+)
 
 pytestmark = pytest.mark.pure
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from django.db import connection
 
-from tests.house.test_documentation_names import fenced
+from tests.conventions.test_documentation_names import fenced
 
 pytestmark = pytest.mark.django_db
 

@@ -11,8 +11,8 @@ from django.db import transaction
 from django.test import Client
 
 from apps.orgs.models import User
+from tests.conventions.conftest import Samples
 from tests.crawl import PageReader, is_untranslated, linked, pages
-from tests.house.conftest import Samples
 
 pytestmark = pytest.mark.django_db
 

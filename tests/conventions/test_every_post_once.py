@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Api, Key
-from tests.house.conftest import Samples
-from tests.house.test_mass_assignment import CASES, GOOD, Case, everything
+from tests.conventions.conftest import Samples
+from tests.conventions.test_mass_assignment import CASES, GOOD, Case, everything
 
 pytestmark = pytest.mark.django_db
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from benchmarks import quick
-from tests.house.tree import ROOT, read
+from tests.conventions.tree import ROOT, read
 
 pytestmark = pytest.mark.pure
 

@@ -11,14 +11,14 @@ from django import forms
 from django.core.exceptions import ValidationError
 from rest_framework import serializers
 
-from apps.base.forms import MailAddressField
+from apps.base.crypto.secrets import new_key
 from apps.base.models import SpentForm
-from apps.base.names import plain_text
-from apps.base.secrets import new_key
-from apps.base.serializers import Address, StrictSerializer, Text
+from apps.base.rest.serializers import Address, StrictSerializer, Text
+from apps.base.text.rules import plain_text
+from apps.base.web.forms import MailAddressField
 from apps.webhooks.models import Endpoint, Event
-from tests.house.conftest import Samples
-from tests.house.routes import routes, routes_for
+from tests.conventions.conftest import Samples
+from tests.conventions.routes import routes, routes_for
 
 # Texts of the API that are not shown as they came: a rule of their own, or no rule because they are secret.
 OPAQUE = {

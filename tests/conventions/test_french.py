@@ -18,7 +18,7 @@ import pytest
 from django.utils import translation
 from django.utils.translation.template import templatize
 
-from tests.house.tree import ROOT, calls_in, python_modules, read, relative
+from tests.conventions.tree import ROOT, calls_in, python_modules, read, relative
 
 pytestmark = pytest.mark.pure
 

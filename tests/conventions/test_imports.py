@@ -10,7 +10,7 @@ import tomllib
 
 import pytest
 
-from tests.house.tree import ROOT
+from tests.conventions.tree import ROOT
 
 pytestmark = pytest.mark.pure
 

@@ -10,12 +10,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.module_loading import import_string
 
-from apps.base import sweeps
-from apps.webhooks import meters
+from apps.base.extension_points import periodic_jobs
 from apps.webhooks.models import EngineTotal
-from integrations_portal.jobs import jobs
+from apps.webhooks.stats import counters
+from integrations_portal.admin_site.jobs import jobs
+from tests.conventions.tree import read
 from tests.faults.processes import running
-from tests.house.tree import read
 
 ROW = re.compile(r"^\| `(\w+\.\w+)` \| ([\d.]+) s \| (\d+) s \| `(\w+)` \| (.+) \|$", re.MULTILINE)
 
@@ -24,7 +24,8 @@ ROW = re.compile(r"^\| `(\w+\.\w+)` \| ([\d.]+) s \| (\d+) s \| `(\w+)` \| (.+) 
 def test_the_documented_table_is_that_of_the_code():
     table = read("docs/operate.md").partition("## Periodic jobs")[2].partition("\n## ")[0]
     given = [
-        (each.name, each.every_seconds, each.budget_seconds, each.owner, each.does) for each in sweeps.registered()
+        (each.name, each.every_seconds, each.budget_seconds, each.owner, each.does)
+        for each in periodic_jobs.registered()
     ]
     assert len(given) > 25
     assert [
@@ -34,11 +35,13 @@ def test_the_documented_table_is_that_of_the_code():
 
 @pytest.mark.pure
 def test_a_job_belongs_to_the_app_of_its_name():
-    assert [each.name for each in sweeps.registered() if not each.dotted_path.startswith(f"apps.{each.owner}.")] == []
+    assert [
+        each.name for each in periodic_jobs.registered() if not each.dotted_path.startswith(f"apps.{each.owner}.")
+    ] == []
 
 
 @pytest.mark.pure
-@pytest.mark.parametrize("job", sweeps.registered(), ids=lambda job: job.name)
+@pytest.mark.parametrize("job", periodic_jobs.registered(), ids=lambda job: job.name)
 def test_a_job_is_named_where_its_work_is_done(job):
     lines, first = inspect.findsource(import_string(job.dotted_path))
     assert lines[first - 1] == f"# The periodic job {job.name} (apps.py).\n"
@@ -46,12 +49,12 @@ def test_a_job_is_named_where_its_work_is_done(job):
 
 @pytest.mark.django_db
 def test_operators_see_every_job_and_its_last_run(working_operator, browser_of, ada):
-    meters._waiting.clear()
-    meters._latest.clear()
-    meters.note_job("audit.seal_entries", sweeps.SUCCEEDED, 0.25)
-    meters.note_job("orgs.send_mail", sweeps.SUCCEEDED, 1)
-    meters.note_job("orgs.send_mail", sweeps.OVERRAN, 60)
-    meters.flush()
+    counters._waiting.clear()
+    counters._latest.clear()
+    counters.note_job("audit.seal_entries", periodic_jobs.SUCCEEDED, 0.25)
+    counters.note_job("orgs.send_mail", periodic_jobs.SUCCEEDED, 1)
+    counters.note_job("orgs.send_mail", periodic_jobs.OVERRAN, 60)
+    counters.flush()
     found = {each.sweep.name: each for each in jobs()}
     sealing, mail, unused = (
         found[name] for name in ("audit.seal_entries", "orgs.send_mail", "webhooks.advance_replays")
@@ -62,7 +65,7 @@ def test_operators_see_every_job_and_its_last_run(working_operator, browser_of, 
     assert (unused.ran_at, unused.done_at, unused.succeeded) == (None, None, 0)
     olga = browser_of(working_operator)
     page = olga.get(reverse("admin:jobs")).content.decode()
-    assert [each.name for each in sweeps.registered() if each.name not in page] == []
+    assert [each.name for each in periodic_jobs.registered() if each.name not in page] == []
     assert f"{mail.ran_at:%Y-%m-%d %H:%M:%S}" in page and "60.00&nbsp;s" in page and "never" in page
     assert reverse("admin:jobs") in olga.get("/admin/").content.decode()
     # It is for operators, and reads only.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.template.base import Lexer, TokenType
 
-from tests.house.tree import python_modules, read, relative, templates, tree_of
+from tests.conventions.tree import python_modules, read, relative, templates, tree_of
 
 pytestmark = pytest.mark.pure
 

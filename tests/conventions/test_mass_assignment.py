@@ -14,13 +14,13 @@ from django.apps import apps
 from django.db import transaction
 from rest_framework import serializers
 
-from apps.base.api import PortalView
 from apps.base.requests import ApiRequest
+from apps.base.rest.views import PortalView
 from apps.orgs.models import Membership, Organization, Role, User
 from tests.conftest import Api, Key
+from tests.conventions.conftest import NO_PATH, Samples
+from tests.conventions.routes import Route, routes_for
 from tests.engines import DATA
-from tests.house.conftest import NO_PATH, Samples
-from tests.house.routes import Route, routes_for
 
 pytestmark = pytest.mark.django_db
 

@@ -12,8 +12,8 @@ from django.db.migrations.questioner import NonInteractiveMigrationQuestioner
 from django.db.migrations.state import ProjectState
 
 from apps.base import schema_changes
-from tests.house.lock_rules import faults
-from tests.house.tree import PACKAGES, ROOT, relative, tree_of
+from tests.conventions.lock_rules import faults
+from tests.conventions.tree import PACKAGES, ROOT, relative, tree_of
 
 pytestmark = pytest.mark.pure
 

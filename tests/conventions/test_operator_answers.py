@@ -15,13 +15,14 @@ from apps.api_keys.models import Package
 from apps.audit.models import ApiCall, AuditEntry, RefusedCalls
 from apps.base.actor import system
 from apps.notices import actions as notices
-from apps.orgs import organizations, tasks
+from apps.orgs.lifecycle import suspension
+from apps.orgs.mail import jobs
 from apps.orgs.models import Invitation, Membership, OutgoingMail, User
 from apps.webhooks import actions, publishing
 from apps.webhooks.models import Attempt, Delivery, Endpoint, Event, FanOutBatch
 from tests.conftest import Key
-from tests.house.incidents import ADDRESS, REQUEST_ID, Incidents, stage
-from tests.house.test_operator_pages import LONG, PAGES, bad_plans
+from tests.conventions.incidents import ADDRESS, REQUEST_ID, Incidents, stage
+from tests.conventions.test_operator_pages import LONG, PAGES, bad_plans
 
 pytestmark = pytest.mark.django_db
 FIND = "/admin/find/"
@@ -218,7 +219,7 @@ def test_the_page_of_a_key_says_why_requests_are_refused(olga, acme, acme_key, m
     assert "Only from 203.0.113.0/24" in read(olga, key)
     Package.objects.create(organization=acme, types_off=["partner"], scopes_off=["users:write"])
     assert "Keys of this type are turned off" in read(olga, key) and "users:write" in read(olga, key)
-    organizations.suspend_organization(actor=maker, organization_id=acme.pk, reason="Unpaid")
+    suspension.suspend_organization(actor=maker, organization_id=acme.pk, reason="Unpaid")
     assert "403 organization_suspended" in read(olga, key) and "The key works." not in read(olga, key)
     type(key).objects.filter(pk=key.pk).update(expires_at=timezone.now() - timedelta(days=1))
     assert "401 expired_api_key" in read(olga, key)
@@ -245,7 +246,7 @@ def test_a_key_and_an_endpoint_show_the_notifications_about_them(olga, told, acm
 
 
 def test_an_sdk_key_has_the_same_answer(olga, acme):
-    from tests.house.conftest import new_sdk_key
+    from tests.conventions.conftest import new_sdk_key
 
     key = new_sdk_key(acme).row
     assert "The key works." in read(olga, key)
@@ -335,7 +336,7 @@ def test_the_page_of_an_endpoint_says_its_state(olga, told, acme):
     assert "disabled automatically" in read(olga, told.endpoint) and "410" in read(olga, told.endpoint)
     row.update(deleted_at=timezone.now())
     assert "was deleted" in read(olga, told.endpoint)
-    organizations.suspend_organization(actor=system(acme.pk), organization_id=acme.pk, reason="Unpaid")
+    suspension.suspend_organization(actor=system(acme.pk), organization_id=acme.pk, reason="Unpaid")
     assert "The organization isn't active" in read(olga, told.endpoint)
 
 
@@ -377,7 +378,7 @@ def test_what_the_mail_server_said_is_kept_with_the_mail(settings, monkeypatch, 
 
     monkeypatch.setattr(EmailMessage, "send", send)
     OutgoingMail.objects.create(to=ADDRESS, subject="Welcome", body="x")
-    assert tasks.send_due_mail() == 1
+    assert jobs.send_due_mail() == 1
     said = OutgoingMail.objects.get().server_answer
     assert said.startswith("2.0.0 Ok: queued as 77") and "aaaaaaaaaa" not in said
 

@@ -17,13 +17,13 @@ from django.urls import reverse
 from apps.api_keys.models import KeyType, Scope
 from apps.audit.actions import SECRET_WORDS
 from apps.audit.models import AuditEntry, LastUse, RefusedCalls, UsageDay, UsageHour
-from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
-from apps.base.crypto import EncryptedTextField
+from apps.audit.operator_admin import AuditedAdmin, ReadOnlyAdmin
+from apps.base.crypto.encrypted_fields import EncryptedTextField
 from apps.orgs.models import OutgoingMail, User
 from apps.webhooks.models import Endpoint, EndpointSecret, EventType
-from integrations_portal.operators import LEFT_OUT
+from integrations_portal.admin_site.site import LEFT_OUT
 from tests.conftest import PASSWORD, Key
-from tests.house.routes import routes_for
+from tests.conventions.routes import routes_for
 
 pytestmark = pytest.mark.django_db
 
@@ -270,7 +270,7 @@ def test_what_is_searched_is_found_and_what_is_not_there_is_not(filled, olga, ac
 
 
 def test_a_list_ends_at_the_newest_rows_of_what_was_found(filled, olga, monkeypatch, acme):
-    monkeypatch.setattr("apps.audit.operators.rows.MOST_ROWS", 3)
+    monkeypatch.setattr("apps.audit.operator_admin.newest_rows.MOST_ROWS", 3)
     newest = list(AuditEntry.objects.order_by("-pk").values_list("pk", flat=True)[:3])
     shown = olga.get("/admin/audit/auditentry/").context["cl"]
     assert [row.pk for row in shown.result_list] == newest and shown.result_count == 3
@@ -278,7 +278,7 @@ def test_a_list_ends_at_the_newest_rows_of_what_was_found(filled, olga, monkeypa
     AuditEntry.objects.bulk_create([AuditEntry(organization=acme, action="key_type.updated", outcome="denied")])
     AuditEntry.objects.bulk_create([AuditEntry(organization=acme, action="key_type.updated") for _ in range(4)])
     for looked_through, found in ((4, 0), (5, 1)):
-        monkeypatch.setattr("apps.audit.operators.rows.LOOKED_THROUGH", looked_through)
+        monkeypatch.setattr("apps.audit.operator_admin.newest_rows.LOOKED_THROUGH", looked_through)
         shown = olga.get("/admin/audit/auditentry/", {"outcome__exact": "denied"}).context["cl"]
         assert shown.result_count == found
 

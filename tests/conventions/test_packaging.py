@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-from tests.house.tree import ROOT, read
+from tests.conventions.tree import ROOT, read
 
 pytestmark = pytest.mark.pure
 

@@ -14,11 +14,11 @@ from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
-from apps.base.secrets import new_key
+from apps.base.crypto.secrets import new_key
 from apps.orgs.models import User
 from tests.conftest import Api, Key
-from tests.house.conftest import NO_PATH, OPEN, Samples
-from tests.house.routes import Route, routes, routes_for
+from tests.conventions.conftest import NO_PATH, OPEN, Samples
+from tests.conventions.routes import Route, routes, routes_for
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.house.tree import read
+from tests.conventions.tree import read
 from tests.promql import History, evaluate
 
 pytestmark = pytest.mark.pure

@@ -7,9 +7,9 @@ import pytest
 from django.test import Client
 
 from tests.conftest import Api, Key
-from tests.house.conftest import NO_PATH, OPEN, Samples
-from tests.house.routes import Route, routes_for
-from tests.house.test_mass_assignment import GOOD, everything
+from tests.conventions.conftest import NO_PATH, OPEN, Samples
+from tests.conventions.routes import Route, routes_for
+from tests.conventions.test_mass_assignment import GOOD, everything
 
 pytestmark = pytest.mark.django_db
 

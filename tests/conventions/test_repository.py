@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.tree import ROOT, relative, repository_files
+from tests.conventions.tree import ROOT, relative, repository_files
 from tests.servers import sigint_ignored
 
 pytestmark = pytest.mark.pure

@@ -21,10 +21,10 @@ import requests
 
 from apps.api_keys.actions import Lifetime
 from apps.base.actor import system
-from apps.base.snippets import LANGUAGES, SDK_KEY, written
+from apps.base.rest.snippets import LANGUAGES, SDK_KEY, written
 from apps.webhooks.models import Delivery, DeliveryStatus
-from integrations_portal.developer.limits import WAITING
-from integrations_portal.developer.reference import Served, served
+from integrations_portal.api_docs.rate_limits import WAITING
+from integrations_portal.api_docs.reference import Served, served
 from integrations_portal.overview import steps
 from integrations_portal.urls import documented
 from tests.conftest import Api

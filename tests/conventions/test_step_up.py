@@ -18,8 +18,8 @@ from django.utils import timezone
 from apps.orgs.models import Membership, User
 from tests.authenticators import code_now, give_app
 from tests.conftest import PASSWORD
-from tests.house.conftest import Samples
-from tests.house.routes import Route, routes_for
+from tests.conventions.conftest import Samples
+from tests.conventions.routes import Route, routes_for
 
 pytestmark = pytest.mark.django_db
 

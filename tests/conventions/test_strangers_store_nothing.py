@@ -9,10 +9,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from apps.audit import call_writer
+from apps.audit.calls import group_commit
 from apps.audit.models import RefusedCalls
-from tests.house.conftest import NO_PATH, Samples
-from tests.house.routes import routes_for
+from tests.conventions.conftest import NO_PATH, Samples
+from tests.conventions.routes import routes_for
 from tests.identity_provider import IdentityProvider
 
 pytestmark = pytest.mark.django_db
@@ -30,8 +30,8 @@ def everything_is_on(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator
     provider = IdentityProvider()
     settings.OIDC_ISSUER, settings.OIDC_CLIENT_ID = provider.issuer, "portal"
     settings.OIDC_CLIENT_SECRET = "client-secret-91"
-    for module in ("entrance", "confirming", "second_steps"):
-        monkeypatch.setattr(f"apps.orgs.account.{module}.passkeys_possible", lambda: True)
+    for module in ("sign_in_views", "confirm_identity", "two_step_views"):
+        monkeypatch.setattr(f"apps.orgs.accounts.{module}.passkeys_possible", lambda: True)
     yield
     provider.stop()
 
@@ -63,7 +63,7 @@ def test_no_get_of_a_stranger_stores_a_row(samples, everything_is_on):
 
 def test_failing_keys_of_one_ipv6_network_are_counted_together(db, monkeypatch):
     counted = Counter()
-    monkeypatch.setattr(call_writer, "keep_here", lambda calls, refused: counted.update(refused))
+    monkeypatch.setattr(group_commit, "keep_here", lambda calls, refused: counted.update(refused))
     for address in ("2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1", "192.0.2.1", "::ffff:192.0.2.1"):
         Client(REMOTE_ADDR=address).get("/v1/me", headers={"Authorization": "Bearer ipk_wrong", **JSON})
     assert Counter({key.address: number for key, number in counted.items()}) == {

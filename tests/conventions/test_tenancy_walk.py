@@ -22,8 +22,8 @@ from apps.orgs.models import Organization, User
 from apps.sdk_keys import actions as sdk_actions
 from apps.sdk_keys.models import SdkKey
 from tests.conftest import ALL_SCOPES, Key
-from tests.house.conftest import NO_PATH, OPEN, SHARED, Samples
-from tests.house.routes import METHODS, Route, routes_for
+from tests.conventions.conftest import NO_PATH, OPEN, SHARED, Samples
+from tests.conventions.routes import METHODS, Route, routes_for
 
 pytestmark = pytest.mark.django_db
 

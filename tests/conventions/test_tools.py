@@ -14,7 +14,7 @@ import yaml
 
 import integrations_portal
 from manage import NEWEST, OLDEST
-from tests.house.tree import ROOT, python_modules, read
+from tests.conventions.tree import ROOT, python_modules, read
 
 pytestmark = pytest.mark.pure
 

@@ -13,11 +13,11 @@ from allauth.mfa.models import Authenticator
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from apps.base.middleware import METHODS
+from apps.base.web.middleware import METHODS
 from apps.orgs.models import User
 from tests.base.test_pages_security import check_policy
-from tests.house.conftest import Samples
-from tests.house.routes import Route, routes_for
+from tests.conventions.conftest import Samples
+from tests.conventions.routes import Route, routes_for
 
 pytestmark = pytest.mark.django_db
 

@@ -10,8 +10,8 @@ from django.utils import timezone
 from apps.api_keys import actions
 from apps.api_keys.models import ApiKey
 from apps.base.actor import system
-from apps.base.logging import hide_keys, redact
-from apps.base.secrets import new_key
+from apps.base.crypto.secrets import new_key
+from apps.base.telemetry.logging import hide_keys, redact
 from apps.orgs.models import Organization
 
 pytestmark = pytest.mark.django_db
@@ -72,7 +72,7 @@ def _wrong_keys(text):
 
 
 def _with_checksum(body):
-    from apps.base.secrets import checksum
+    from apps.base.crypto.secrets import checksum
 
     return body + checksum(body)
 

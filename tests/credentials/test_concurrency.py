@@ -10,8 +10,8 @@ from apps.api_keys.models import ApiKey
 from apps.audit.models import AuditEntry
 from apps.base.actor import system
 from apps.base.errors import PortalError
-from apps.credentials import limits
-from apps.credentials.limits import MemoryLimiter, Window
+from apps.credentials.gate import rate_limits
+from apps.credentials.gate.rate_limits import MemoryLimiter, Window
 from apps.webhooks import actions as endpoints
 from apps.webhooks.models import Endpoint, EndpointSecret, Event
 from tests.engines import in_threads
@@ -102,4 +102,4 @@ def test_the_narrower_of_two_windows_counts():
 
 def test_the_limiter_as_it_is_configured_is_exact_over_threads(request):
     windows = [Window("minute", f"test:{request.node.nodeid}:{time.time_ns()}", 100, 60)]
-    assert take_with(limits.take, windows) == {True: 100, False: 100}
+    assert take_with(rate_limits.take, windows) == {True: 100, False: 100}

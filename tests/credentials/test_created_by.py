@@ -6,8 +6,8 @@ import pytest
 from django.apps import apps
 
 from apps.base.actor import ActorKind
+from apps.orgs.accounts.account_actor import account_actor
 from apps.orgs.models import Invitation, Membership, User
-from apps.orgs.oneself import account_actor
 from apps.sdk_keys.models import SdkKey
 from apps.webhooks.models import Endpoint
 from tests.api_keys.forms import text_of

@@ -14,7 +14,8 @@ from apps.api_keys import actions as keys
 from apps.api_keys.models import ApiKey
 from apps.audit.models import ApiCall
 from apps.base.actor import system
-from apps.credentials import gate, idempotency
+from apps.credentials import idempotency_store
+from apps.credentials.gate import key_check
 from apps.credentials.models import IdempotencyRecord
 from apps.orgs.models import Membership, Organization, Role, User
 from apps.webhooks import actions as endpoints
@@ -96,7 +97,7 @@ def rows() -> list[tuple[str, str]]:
 @pytest.mark.pure
 def test_secrets_are_dropped_at_any_depth():
     answer = {"id": 1, "key": "a", "in": [{"secret": "b", "kept": [1, {"key": "c"}]}], "mask": "m"}
-    assert idempotency.without_secrets(answer) == {"id": 1, "in": [{"kept": [1, {}]}], "mask": "m"}
+    assert idempotency_store.without_secrets(answer) == {"id": 1, "in": [{"kept": [1, {}]}], "mask": "m"}
 
 
 def test_neither_the_header_nor_the_body_is_kept_as_text(acme_key):
@@ -283,7 +284,7 @@ def test_a_limited_key_gets_no_stored_answer(make_key, acme):
 def test_a_key_that_lost_the_scope_gets_no_stored_answer(acme_key):
     post(acme_key, "/v1/events", EVENT)
     ApiKey.objects.update(scopes=["users:read"])
-    gate.cache._rows.clear()
+    key_check.cache._rows.clear()
     answer = post(acme_key, "/v1/events", EVENT)
     assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
 
@@ -336,12 +337,12 @@ def test_a_reservation_without_an_answer_is_free_after_a_minute(acme_key):
 
 
 def test_old_records_are_pruned(acme_key, monkeypatch):
-    monkeypatch.setattr(idempotency, "PRUNED_AT_ONCE", 2)
+    monkeypatch.setattr(idempotency_store, "PRUNED_AT_ONCE", 2)
     for number in range(6):
         post(acme_key, "/v1/events", EVENT, text=str(number))
     old = list(IdempotencyRecord.objects.values_list("pk", flat=True)[:5])
     IdempotencyRecord.objects.filter(pk__in=old).update(reserved_at=timezone.now() - timedelta(hours=25))
-    assert (idempotency.prune(), IdempotencyRecord.objects.count()) == (5, 1)
+    assert (idempotency_store.prune(), IdempotencyRecord.objects.count()) == (5, 1)
 
 
 def test_a_rotated_pepper_still_recognizes_the_body(acme_key, settings):

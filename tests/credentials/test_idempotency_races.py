@@ -10,14 +10,14 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from apps.api_keys.models import ApiKey
-from apps.audit import calls
+from apps.audit.calls import recording
 from apps.audit.models import AuditEntry
-from apps.base.secrets import PasswordHasher
-from apps.credentials import idempotency
+from apps.base.crypto.secrets import PasswordHasher
+from apps.credentials import idempotency_store
 from apps.credentials.models import IdempotencyRecord
 from apps.orgs.models import User
-from apps.webhooks import bell
 from apps.webhooks.api import events as doors
+from apps.webhooks.engine import wakeup
 from apps.webhooks.models import Delivery, Event
 from tests.conftest import Api, Key
 from tests.engines import DATA, flat, in_threads, make_endpoint
@@ -92,9 +92,9 @@ def test_different_bodies_at_once_have_one_effect(admin_key):
 
 
 def test_a_request_overtaken_before_the_change_gets_the_stored_response(admin_key, monkeypatch):
-    reserve, others = idempotency.Record.reserve, []
+    reserve, others = idempotency_store.Record.reserve, []
 
-    def slow(record: idempotency.Record) -> Any:
+    def slow(record: idempotency_store.Record) -> Any:
         answer = reserve(record)
         if not others:
             others.append(None)
@@ -102,7 +102,7 @@ def test_a_request_overtaken_before_the_change_gets_the_stored_response(admin_ke
             others[0] = post(admin_key, "/v1/events", EVENT)
         return answer
 
-    monkeypatch.setattr(idempotency.Record, "reserve", slow)
+    monkeypatch.setattr(idempotency_store.Record, "reserve", slow)
     late = post(admin_key, "/v1/events", EVENT)
     assert (kind_of(others[0]), kind_of(late)) == ("first", "replayed")
     assert late.content == others[0].content
@@ -134,14 +134,14 @@ def test_a_request_overtaken_within_the_change_rolls_back(admin_key, monkeypatch
 
 
 def test_who_was_overtaken_by_one_that_still_runs_is_told_so(admin_key, monkeypatch):
-    reserve = idempotency.Record.reserve
+    reserve = idempotency_store.Record.reserve
 
-    def slow(record: idempotency.Record) -> Any:
+    def slow(record: idempotency_store.Record) -> Any:
         answer = reserve(record)
         IdempotencyRecord.objects.update(token="00000000-0000-0000-0000-000000000000")
         return answer
 
-    monkeypatch.setattr(idempotency.Record, "reserve", slow)
+    monkeypatch.setattr(idempotency_store.Record, "reserve", slow)
     assert kind_of(post(admin_key, "/v1/events", EVENT)) == "idempotency_in_progress"
     assert not Event.objects.filter(type="order.created").exists()
     assert IdempotencyRecord.objects.get().status is None
@@ -157,7 +157,7 @@ def test_an_error_after_the_commit_is_answered_by_the_repeat(admin_key, monkeypa
         raise ConnectionResetError
 
     with monkeypatch.context() as patch:
-        patch.setitem(calls.KEEP, "strict", broken)
+        patch.setitem(recording.KEEP, "strict", broken)
         with pytest.raises(ConnectionResetError):
             post(admin_key, "/v1/events", EVENT)
     assert Event.objects.filter(type="order.created").count() == 1
@@ -172,11 +172,11 @@ def test_workers_are_notified_once_and_after_the_commit(acme, admin_key):
     def wake() -> None:
         seen.append((connection.in_atomic_block, Delivery.objects.count()))
 
-    bell.listen(wake)
+    wakeup.listen(wake)
     try:
         assert [kind_of(post(admin_key, "/v1/events", EVENT)) for _ in range(2)] == ["first", "replayed"]
     finally:
-        bell.stop_listening(wake)
+        wakeup.stop_listening(wake)
     assert seen == [(False, 1)]
 
 

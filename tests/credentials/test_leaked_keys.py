@@ -16,13 +16,13 @@ from apps.api_keys import actions as key_actions
 from apps.api_keys.models import ApiKey
 from apps.audit.models import ApiCall, AuditEntry, RefusedCalls
 from apps.base.actor import system
-from apps.base.names import UNREADABLE
-from apps.base.secrets import checksum, new_key, parse_key
+from apps.base.crypto.secrets import checksum, new_key, parse_key
+from apps.base.text.rules import UNREADABLE
 from apps.credentials import api as door
-from apps.credentials.actions import report_leak, without_key
+from apps.credentials.leaks import report_leak, without_key
 from apps.notices.models import Notice
+from apps.orgs.mail.jobs import mail_notices, send_due_mail
 from apps.orgs.models import Organization
-from apps.orgs.tasks import mail_notices, send_due_mail
 from tests.alerts import published
 from tests.conftest import Api
 from tests.engines import in_threads

@@ -8,7 +8,7 @@ from allauth.mfa.models import Authenticator
 from apps.audit.models import AuditEntry
 from apps.webhooks.models import Event
 from tests.conftest import PASSWORD
-from tests.house.conftest import new_sdk_key
+from tests.conventions.conftest import new_sdk_key
 
 pytestmark = pytest.mark.django_db
 

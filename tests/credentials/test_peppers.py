@@ -58,7 +58,7 @@ def test_a_retired_pepper_ends_what_was_left_under_it(api, acme_key, settings, c
 
 
 def test_a_wrong_secret_digests_nothing(api, acme_key, make_key, acme, rotated):
-    from apps.base.secrets import checksum
+    from apps.base.crypto.secrets import checksum
 
     rotated()
     body = acme_key.text[:16] + "0" * 32

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from apps.credentials import limits
-from apps.credentials.limits import MemoryLimiter, Window
+from apps.credentials.gate import rate_limits
+from apps.credentials.gate.rate_limits import MemoryLimiter, Window
 
 pytestmark = pytest.mark.django_db
 
@@ -84,8 +84,8 @@ def test_all_windows_are_taken_or_none():
 
 def test_headers_speak_of_the_tightest_window():
     states = (
-        limits.WindowState(Window("minute", "m", 100, 60), 50, 10.0),
-        limits.WindowState(Window("hour", "h", 60, 3600), 5, 1000.2),
+        rate_limits.WindowState(Window("minute", "m", 100, 60), 50, 10.0),
+        rate_limits.WindowState(Window("hour", "h", 60, 3600), 5, 1000.2),
     )
-    found = limits.headers(states)
+    found = rate_limits.headers(states)
     assert (found["RateLimit-Limit"], found["RateLimit-Remaining"], found["RateLimit-Reset"]) == ("60", "5", "1001")

@@ -13,10 +13,11 @@ from apps.api_keys.models import ApiKey
 from apps.audit.models import AuditEntry
 from apps.base.actor import system
 from apps.credentials import api as door
-from apps.credentials import gate, lifecycle
+from apps.credentials.gate import key_check
+from apps.credentials.lifecycle import transitions
 from apps.notices.models import Notice
+from apps.orgs.mail.jobs import mail_notices, send_due_mail
 from apps.orgs.models import Organization
-from apps.orgs.tasks import mail_notices, send_due_mail
 from tests.alerts import published
 from tests.api_keys.forms import page_of, send, text_of
 from tests.conftest import Api, Key
@@ -184,13 +185,13 @@ def test_a_key_makes_nothing_once_it_was_set_aside_in_the_middle_of_its_request(
     leaked, acme, monkeypatch, change, code, path
 ):
     """The request is past the door when the key is ended: what comes after must see it."""
-    held = lifecycle.hold_creator
+    held = transitions.hold_creator
 
     def meanwhile(actor):
         change(actor=system(acme.pk), key_id=leaked.row.public_id)
         held(actor)
 
-    monkeypatch.setattr(lifecycle, "hold_creator", meanwhile)
+    monkeypatch.setattr(transitions, "hold_creator", meanwhile)
     body = {"name": "Late", "type": "partner", "scopes": ["users:read"]} if not path else {"overlap_seconds": 0}
     path = f"{KEYS}/{path.format(id=leaked.row.public_id)}".rstrip("/")
     refused = Api(leaked).post(path, body)
@@ -202,7 +203,7 @@ def test_a_report_and_a_rotation_at_once_leave_no_key_that_works(make_key, acme)
     """Whichever comes first: the successor is quarantined, or there is none."""
     for _ in range(4):
         key = make_key(acme, name="Racing")
-        gate.cache._rows.clear()
+        key_check.cache._rows.clear()
         start = threading.Barrier(2)
 
         def run(call, start=start):

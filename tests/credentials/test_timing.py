@@ -10,10 +10,10 @@ import time
 
 import pytest
 
-from apps.base.secrets import checksum, new_key
-from apps.credentials import gate, gate_rows
-from apps.credentials.gate_rows import DUMMY_DIGEST
-from apps.credentials.registry import KINDS
+from apps.base.crypto.secrets import checksum, new_key
+from apps.credentials.gate import key_check, key_rows
+from apps.credentials.gate.key_rows import DUMMY_DIGEST
+from apps.credentials.key_kinds import KINDS
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +32,7 @@ def with_wrong_secret(text: str) -> str:
 
 def time_of(text: str) -> float:
     started = time.perf_counter()
-    verdict = gate.check(text, "203.0.113.7")
+    verdict = key_check.check(text, "203.0.113.7")
     ended = time.perf_counter()
     assert verdict.refusal.code == "invalid_api_key" and verdict.key is None
     return ended - started
@@ -74,7 +74,7 @@ def test_an_unknown_id_still_reads_and_checks_one_row(acme, make_key, monkeypatc
         seen.append(stored)
         return True
 
-    monkeypatch.setattr(gate_rows, "matches", matches)
+    monkeypatch.setattr(key_rows, "matches", matches)
     before = "0" * 12
     assert rows.find(before, key.text) is None and seen == [key.row.digest]
     assert rows.find("z" * 13, key.text) is None and seen[1:] == [DUMMY_DIGEST]

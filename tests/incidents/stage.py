@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.house.test_documentation import anchors
-from tests.house.tree import read
+from tests.conventions.test_documentation import anchors
+from tests.conventions.tree import read
 from tests.promql import History, Vector, evaluate
 from tests.servers import HOST, ROOT, Child, Portal, free_port, start, wait_until
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.clusters import Cluster, cluster, why_not
-from tests.house.tree import read
+from tests.conventions.tree import read
 from tests.incidents.stage import RULES, check_page
 from tests.test_docs_are_run import sections
 

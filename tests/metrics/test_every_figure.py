@@ -12,16 +12,17 @@ from django.core.management import call_command
 from django.db import DatabaseError
 from django.utils import timezone
 
-from apps.audit import call_stream, call_writer, sealing
+from apps.audit.calls import group_commit, redis_stream
 from apps.audit.models import AuditEntry, Unsealed
-from apps.base import sweeps
+from apps.audit.seal import sealer
+from apps.base.extension_points import periodic_jobs
 from apps.base.identifiers import uuid_at
-from apps.orgs.account.failures import Step
+from apps.orgs.accounts.failed_sign_ins import Step
 from apps.orgs.models import OutgoingMail
-from apps.webhooks import meters
-from apps.webhooks.presenting.words import ERROR_WORDS
+from apps.webhooks.stats import counters
+from apps.webhooks.view_models.failure_labels import ERROR_WORDS
 from integrations_portal.metrics.retention import KINDS
-from tests.house.test_documentation import metric_names
+from tests.conventions.test_documentation import metric_names
 from tests.metrics.scraping import families, labels, samples
 
 pytestmark = pytest.mark.django_db
@@ -34,10 +35,12 @@ def test_every_name_is_there_from_the_first_scrape():
 
 def test_labels_that_are_known_are_there_from_the_first_scrape():
     found = samples()
-    jobs = [each.name for each in sweeps.registered()]
+    jobs = [each.name for each in periodic_jobs.registered()]
     assert len(jobs) > 25
     for job in jobs:
-        assert [found[("portal_job_runs_total", labels(job=job, outcome=each))] for each in sweeps.OUTCOMES] == [0] * 3
+        assert [found[("portal_job_runs_total", labels(job=job, outcome=each))] for each in periodic_jobs.OUTCOMES] == [
+            0
+        ] * 3
         assert found[("portal_job_duration_seconds", labels(job=job))] == 0
         assert found[("portal_job_last_success_timestamp_seconds", labels(job=job))] == 0
     for step in Step:
@@ -46,12 +49,12 @@ def test_labels_that_are_known_are_there_from_the_first_scrape():
     # One that came with its first count would hide that one from rate() and increase().
     for outcome in ("succeeded", *ERROR_WORDS):
         assert found[("portal_webhook_attempts_total", labels(outcome=outcome))] == 0
-    assert set(ERROR_WORDS) == set(meters.ERRORS)
+    assert set(ERROR_WORDS) == set(counters.ERRORS)
     assert found[("portal_backup_last_success_timestamp_seconds", ())] == 0
 
 
 def test_entries_without_a_seal_are_counted_and_the_oldest_has_an_age(acme):
-    sealing.seal_due()
+    sealer.seal_due()
     assert samples()[("portal_audit_unsealed_entries", ())] == 0
     for minutes in (10, 2):
         made = AuditEntry(organization=acme, action="a.b", actor_kind="system", actor_label="x", target_kind="x",
@@ -60,7 +63,7 @@ def test_entries_without_a_seal_are_counted_and_the_oldest_has_an_age(acme):
     found = samples()
     assert found[("portal_audit_unsealed_entries", ())] == Unsealed.objects.count() == 2
     assert 599 < found[("portal_audit_oldest_unsealed_age_seconds", ())] < 700
-    sealing.seal_due()
+    sealer.seal_due()
     assert samples()[("portal_audit_oldest_unsealed_age_seconds", ())] == 0
 
 
@@ -75,29 +78,29 @@ def test_a_backup_leaves_its_time(tmp_path, monkeypatch):
         raise DatabaseError
 
     # Of a replica, which cannot be written: the backup is whole all the same.
-    monkeypatch.setattr(meters, "put", fail)
+    monkeypatch.setattr(counters, "put", fail)
     call_command("backup", str(tmp_path / "copy"), stdout=io.StringIO())
 
 
 def test_calls_that_wait_in_redis_are_counted_and_unknown_while_it_is_away(settings, monkeypatch):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    monkeypatch.setattr(call_stream, "waiting", lambda: 7)
+    monkeypatch.setattr(redis_stream, "waiting", lambda: 7)
     assert samples()[("portal_api_calls_waiting", ())] == 7
-    monkeypatch.setattr(call_stream, "waiting", lambda: None)
+    monkeypatch.setattr(redis_stream, "waiting", lambda: None)
     assert math.isnan(samples()[("portal_api_calls_waiting", ())])
 
 
 def outcomes(job: str) -> list[float]:
-    meters.flush()
+    counters.flush()
     found = samples()
     return [found[("portal_job_runs_total", labels(job=job, outcome=each))] for each in ("succeeded", "failed")]
 
 
 def test_a_run_whose_mails_the_server_does_not_take_has_failed(monkeypatch):
-    meters._waiting.clear()
+    counters._waiting.clear()
     OutgoingMail.objects.create(to="ada@acme.example", subject="s", body="b")
-    (sweep,) = (each for each in sweeps.registered() if each.name == "orgs.send_mail")
-    monkeypatch.setattr(sweeps, "_registered", {sweep.name: sweep})
+    (sweep,) = (each for each in periodic_jobs.registered() if each.name == "orgs.send_mail")
+    monkeypatch.setattr(periodic_jobs, "_registered", {sweep.name: sweep})
 
     def answer_with(error: Exception) -> None:
         def send(_message: EmailMessage, *_arguments: object) -> None:
@@ -108,28 +111,28 @@ def test_a_run_whose_mails_the_server_does_not_take_has_failed(monkeypatch):
 
     # A refusal of one mail is no fault of the run; a server that takes none is.
     answer_with(smtplib.SMTPRecipientsRefused({"ada@acme.example": (550, b"no such user")}))
-    assert sweeps.run_all(meters.note_job) == 0 and outcomes(sweep.name) == [1, 0]
+    assert periodic_jobs.run_all(counters.note_job) == 0 and outcomes(sweep.name) == [1, 0]
     answer_with(smtplib.SMTPServerDisconnected("gone"))
-    assert sweeps.run_all(meters.note_job) == 1 and outcomes(sweep.name) == [1, 1]
+    assert periodic_jobs.run_all(counters.note_job) == 1 and outcomes(sweep.name) == [1, 1]
 
 
 def test_what_workers_count_as_well_is_added(monkeypatch):
     name = "portal_api_calls_lost_total"
-    meters._of_workers.clear()
-    meters._waiting.clear()
-    meters._take_over()
-    meters._waiting.clear()
+    counters._of_workers.clear()
+    counters._waiting.clear()
+    counters._take_over()
+    counters._waiting.clear()
     before = samples()[(name, ())]
-    call_writer.LOST.inc(3)
+    group_commit.LOST.inc(3)
     assert samples()[(name, ())] == before + 3
     # As if it had been another process: a worker brings it into the table once, and serves no page.
-    meters.beat()
-    meters.beat()
+    counters.beat()
+    counters.beat()
     assert samples()[(name, ())] == before + 6
 
     def fail(*_arguments: object, **_given: object) -> None:
         raise DatabaseError
 
-    monkeypatch.setattr(meters.EngineTotal.objects, "filter", fail)
+    monkeypatch.setattr(counters.EngineTotal.objects, "filter", fail)
     assert samples()[(name, ())] == before + 6, "a counter never goes back"
-    meters._of_workers.clear()
+    counters._of_workers.clear()

@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from apps.audit.models import ApiCall, AuditEntry, AuditExport
-from apps.audit.trimming import TRIMMED
+from apps.audit.retention.trimming import TRIMMED
 from apps.base.identifiers import uuid_at
 from apps.credentials.models import IdempotencyRecord
 from apps.notices.models import Notice

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from django.test import Client
 
-from tests.house.test_documentation import metric_names
-from tests.house.tree import read
+from tests.conventions.test_documentation import metric_names
+from tests.conventions.tree import read
 from tests.promql import History, evaluate, names_in
 
 SELECTOR = re.compile(r"\b(portal_\w+)(?:\{([^}]*)\})?")

@@ -20,11 +20,11 @@ def main() -> None:
     django.setup()
     from django.core.management import call_command
 
-    from apps.base import sweeps
-    from apps.base.sweeps import PeriodicJob
+    from apps.base.extension_points import periodic_jobs
+    from apps.base.extension_points.periodic_jobs import PeriodicJob
 
     here = "tests.metrics.troubled_worker"
-    sweeps.register(
+    periodic_jobs.register(
         PeriodicJob("a.fail", f"{here}.fail", every_seconds=0.2, budget_seconds=5, does="Fails."),
         PeriodicJob("a.hang", f"{here}.hang", every_seconds=0.2, budget_seconds=1, does="Hangs."),
     )

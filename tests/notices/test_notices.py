@@ -14,8 +14,8 @@ from apps.audit.models import AuditEntry
 from apps.base.permissions import Permission
 from apps.notices import actions, tasks
 from apps.notices.models import Notice
+from apps.orgs.mail.jobs import mail_notices, send_due_mail
 from apps.orgs.models import Organization
-from apps.orgs.tasks import mail_notices, send_due_mail
 
 pytestmark = pytest.mark.django_db
 LIST = "/o/acme/settings/integration/notices/"
@@ -237,7 +237,9 @@ def test_the_trouble_of_one_organization_does_not_keep_the_others_waiting(acme, 
         raise RuntimeError("broken")
 
     real = Notice.objects.to_mail().count()
-    monkeypatch.setattr("apps.orgs.tasks.describe", lambda each, slug: fail(each) if slug == "acme" else _plain(each))
+    monkeypatch.setattr(
+        "apps.orgs.mail.jobs.describe", lambda each, slug: fail(each) if slug == "acme" else _plain(each)
+    )
     assert mail_notices() == 1 == real - 1
     assert Notice.objects.get(mailed_at=None) == broken
 

@@ -9,7 +9,7 @@ from django.db import connection
 
 from apps.credentials.rules import Lifetime
 from tests.contract import Contract
-from tests.house import conftest as conventions
+from tests.conventions import conftest as conventions
 from tests.openapi.fuzzing import Caller, Fuzzer
 
 samples = conventions.samples

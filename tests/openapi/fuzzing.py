@@ -22,7 +22,7 @@ from schemathesis.generation.meta import coverage_scenario
 from schemathesis.generation.modes import GenerationMode
 from schemathesis.specs.openapi import checks
 
-from apps.credentials import gate, limits
+from apps.credentials.gate import key_check, rate_limits
 from integrations_portal.wsgi import application
 from tests.contract import Contract
 
@@ -102,7 +102,7 @@ class Fuzzer:
         self.schema.app = self.app = application
         self.findings = Findings()
         # In Redis, which is not emptied, the limits of each call are other ones; the suite puts the prefix back.
-        self._prefix, self._number = limits.PREFIX, count()
+        self._prefix, self._number = rate_limits.PREFIX, count()
         # Operations of which a good answer was seen to need its key: asked once each.
         self._guarded: set[str] = set()
 
@@ -163,10 +163,10 @@ class Fuzzer:
 
     def _forget(self) -> None:
         """Start each call with every limit unused, and no key in memory."""
-        limits.memory.clear()
-        gate.cache._rows.clear()
+        rate_limits.memory.clear()
+        key_check.cache._rows.clear()
         if django_settings.REDIS_URL:
-            limits.PREFIX = f"{self._prefix}{next(self._number)}:"
+            rate_limits.PREFIX = f"{self._prefix}{next(self._number)}:"
 
     def _count(self, path: str, status: int) -> None:
         self.findings.statuses.setdefault(self.contract.view_name(path), Counter())[status] += 1

@@ -12,8 +12,8 @@ from django.test import Client
 from drf_spectacular.validation import validate_schema
 
 from apps.base.error_codes import ERROR_CODES
-from apps.webhooks import catalogue
 from apps.webhooks.models import EventType
+from apps.webhooks.types import catalogue
 from integrations_portal.management.commands.openapi import snapshot
 from integrations_portal.urls import documented
 

@@ -1,5 +1,5 @@
 """Fixtures of organization tests: one object of each kind that belongs to Acme."""
 
-from tests.house.conftest import samples
+from tests.conventions.conftest import samples
 
 __all__ = ["samples"]

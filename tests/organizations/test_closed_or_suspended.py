@@ -5,7 +5,7 @@ from django.core.management import CommandError, call_command
 
 from apps.api_keys.models import ApiKey
 from apps.base.errors import Conflict
-from apps.orgs import organizations
+from apps.orgs.lifecycle import closing
 from apps.orgs.models import Organization
 from apps.webhooks.models import Endpoint
 from tests.organizations.forms import actor_of
@@ -39,4 +39,4 @@ def test_closing_again_says_which(acme, ada, status, said):
     owner = actor_of(ada, acme, "owner")
     Organization.objects.filter(pk=acme.pk).update(status=status)
     with pytest.raises(Conflict, match=said):
-        organizations.close_organization(actor=owner, name=acme.name)
+        closing.close_organization(actor=owner, name=acme.name)

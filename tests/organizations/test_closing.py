@@ -14,9 +14,10 @@ from apps.base.actor import Actor, ActorKind, system
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.notices import actions as notices
 from apps.notices.models import Notice
-from apps.orgs import organizations, purging
+from apps.orgs.lifecycle import closing, purging, suspension
+from apps.orgs.mail.jobs import mail_notices
 from apps.orgs.models import Membership, Organization, OutgoingMail, User
-from apps.orgs.tasks import mail_notices
+from apps.orgs.settings import organization_settings
 from apps.webhooks import actions as webhooks
 from apps.webhooks import publishing
 from apps.webhooks.models import Attempt, Delivery, Endpoint, Event, ReplayJob
@@ -41,7 +42,7 @@ def _purging_has_time(monkeypatch):
 
 
 def close(owner):
-    return organizations.close_organization(actor=owner, name="Acme Travel")
+    return closing.close_organization(actor=owner, name="Acme Travel")
 
 
 def test_an_owner_closes_by_typing_the_name_and_confirming(browser_of, ada, acme, acme_key, api):
@@ -80,7 +81,7 @@ def test_only_a_signed_in_owner_closes_an_organization(acme, ada, ann, admin_key
         with pytest.raises(Forbidden):
             close(actor)
     with pytest.raises(Invalid):
-        organizations.close_organization(actor=actor_of(ada, acme, "owner"), name="Rival")
+        closing.close_organization(actor=actor_of(ada, acme, "owner"), name="Rival")
 
 
 def test_everything_ends_at_once_with_one_entry(api, browser_of, owner, ada, vera, acme, rival_key, samples):
@@ -124,7 +125,7 @@ def test_a_key_made_in_that_very_moment_is_let_in_nowhere(api, owner, acme, make
     late = make_key(acme, "users:read")  # as if its transaction had begun before
     answer = api(late).get("/v1/me")
     assert (answer.status_code, answer.json()["code"]) == (403, "organization_suspended")
-    organizations.reopen_organization(actor=OPERATOR, organization_id=acme.pk)
+    closing.reopen_organization(actor=OPERATOR, organization_id=acme.pk)
     assert api(late).get("/v1/me").json()["code"] == "revoked_api_key"
 
 
@@ -139,7 +140,7 @@ def test_owners_and_admins_are_told_and_notices_are_mailed_no_more(owner, ada, a
 
 
 def test_a_suspended_one_is_not_closed(owner, acme):
-    organizations.suspend_organization(actor=OPERATOR, organization_id=acme.pk, reason="unpaid")
+    suspension.suspend_organization(actor=OPERATOR, organization_id=acme.pk, reason="unpaid")
     with pytest.raises(Conflict):
         close(owner)
 
@@ -147,8 +148,8 @@ def test_a_suspended_one_is_not_closed(owner, acme):
 def test_an_operator_opens_it_again_and_keys_stay_revoked(api, browser_of, owner, ada, acme, acme_key):
     close(owner)
     with pytest.raises(Forbidden):
-        organizations.reopen_organization(actor=owner, organization_id=acme.pk)
-    organizations.reopen_organization(actor=OPERATOR, organization_id=acme.pk)
+        closing.reopen_organization(actor=owner, organization_id=acme.pk)
+    closing.reopen_organization(actor=OPERATOR, organization_id=acme.pk)
     row = Organization.objects.get(pk=acme.pk)
     assert (row.status, row.closed_at, row.kept_until) == ("active", None, None)
     assert browser_of(ada).get("/o/acme/settings/integration/").status_code == 200
@@ -215,18 +216,18 @@ def test_after_its_days_all_rows_go_and_the_log_stays(api, owner, ada, acme, riv
     assert User.objects.filter(pk=zed.pk).exists() and Membership.objects.filter(organization=rival).exists()
     assert AuditEntry.objects.filter(organization=acme).count() == entries + 1
     with pytest.raises(Conflict):
-        organizations.reopen_organization(actor=OPERATOR, organization_id=acme.pk)
+        closing.reopen_organization(actor=OPERATOR, organization_id=acme.pk)
 
 
 def test_an_operator_changes_the_date_of_deletion(owner, acme):
     close(owner)
     later = timezone.now() + timedelta(days=400)
-    organizations.update_settings(actor=OPERATOR, organization_id=acme.pk, kept_until=later)
+    organization_settings.update_settings(actor=OPERATOR, organization_id=acme.pk, kept_until=later)
     with time_machine.travel(timezone.now() + timedelta(days=300)):
         purge()
     assert Organization.objects.get(pk=acme.pk).purged_at is None
     with pytest.raises(Invalid):
-        organizations.update_settings(actor=OPERATOR, organization_id=acme.pk, kept_until=None)
+        organization_settings.update_settings(actor=OPERATOR, organization_id=acme.pk, kept_until=None)
 
 
 def test_the_row_goes_with_the_last_entry_of_its_log(owner, acme):

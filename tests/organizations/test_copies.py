@@ -8,11 +8,11 @@ import pytest
 from allauth.mfa.models import Authenticator
 
 from apps.audit.models import AuditEntry
-from apps.base import archives
 from apps.base.actor import system
-from apps.base.exports import in_batches
-from apps.orgs import organizations
-from apps.orgs.archive_parts import FILES
+from apps.base.extension_points.data_export_providers import in_batches
+from apps.base.web import zip_files
+from apps.orgs.data_export_providers import FILES
+from apps.orgs.lifecycle import suspension
 from apps.webhooks import actions as webhooks
 from apps.webhooks import publishing
 from apps.webhooks.models import Endpoint, EndpointSecret, Event
@@ -86,7 +86,7 @@ def test_it_asks_who_is_there_and_is_recorded_once(browser_of, ada, acme):
 
 
 def test_a_suspended_organization_may_still_take_its_copy(browser_of, ada, acme):
-    organizations.suspend_organization(actor=OPERATOR, organization_id=acme.pk, reason="unpaid")
+    suspension.suspend_organization(actor=OPERATOR, organization_id=acme.pk, reason="unpaid")
     opened(send(browser_of(ada), HERE))
 
 
@@ -116,8 +116,8 @@ def test_the_archive_leaves_piece_by_piece():
             made += 1
             yield bytes(f"{number * 7919 % 104729:x}" * 40, "ascii")
 
-    for piece in archives.zip_stream([("a", lines()), ("b", [b"b"])]):
+    for piece in zip_files.zip_stream([("a", lines()), ("b", [b"b"])]):
         sent.append((made, piece))
-    assert sent[0][0] < 2000 and max(len(piece) for _made, piece in sent) < 2 * archives.PIECE
+    assert sent[0][0] < 2000 and max(len(piece) for _made, piece in sent) < 2 * zip_files.PIECE
     archive = zipfile.ZipFile(io.BytesIO(b"".join(piece for _made, piece in sent)))
     assert archive.namelist() == ["a", "b"] and archive.read("b") == b"b" and archive.testzip() is None

@@ -10,8 +10,9 @@ from apps.api_keys.models import ApiKey
 from apps.audit.models import AuditEntry
 from apps.base.actor import system
 from apps.base.errors import PortalError
-from apps.orgs import organizations
+from apps.orgs.lifecycle import closing, suspension
 from apps.orgs.models import Organization
+from apps.orgs.settings import organization_settings
 from apps.webhooks import actions as webhooks
 from apps.webhooks import publishing
 from apps.webhooks.models import Delivery, Endpoint
@@ -49,14 +50,14 @@ def test_no_call_that_starts_after_the_suspension_is_let_in(api, acme, acme_key)
         return answer.status_code, answer.json().get("code", "")
 
     def suspend():
-        organizations.suspend_organization(actor=OPERATOR, organization_id=acme.pk, reason="unpaid")
+        suspension.suspend_organization(actor=OPERATOR, organization_id=acme.pk, reason="unpaid")
 
     calls, ended = while_calling(post, suspend)
     late = Counter(outcome for at, outcome in calls if at > ended)
     assert set(late) <= {(403, "organization_suspended"), (429, "rate_limited")} and late
     accepted = sum(outcome == (202, "") for _at, outcome in calls)
     assert Delivery.objects.count() == accepted
-    organizations.resume_organization(actor=OPERATOR, organization_id=acme.pk)
+    suspension.resume_organization(actor=OPERATOR, organization_id=acme.pk)
     assert Delivery.objects.filter(status="pending").count() == accepted
 
 
@@ -69,8 +70,8 @@ def test_what_is_published_while_it_is_suspended_and_resumed_is_never_stuck(acme
 
     def blink():
         for _ in range(3):
-            organizations.suspend_organization(actor=OPERATOR, organization_id=acme.pk, reason="unpaid")
-            organizations.resume_organization(actor=OPERATOR, organization_id=acme.pk)
+            suspension.suspend_organization(actor=OPERATOR, organization_id=acme.pk, reason="unpaid")
+            suspension.resume_organization(actor=OPERATOR, organization_id=acme.pk)
 
     calls, _ended = while_calling(publish, blink)
     assert sum(count for _at, count in calls) == CALLERS * CALLS
@@ -90,7 +91,7 @@ def test_closing_while_others_post_leaves_nothing_that_works(api, acme, ada, adm
         return answer.status_code
 
     def close():
-        organizations.close_organization(actor=actor_of(ada, acme, "owner"), name="Acme Travel")
+        closing.close_organization(actor=actor_of(ada, acme, "owner"), name="Acme Travel")
 
     calls, ended = while_calling(post, close)
     assert {status for at, status in calls if at > ended} <= {401, 403}
@@ -101,7 +102,7 @@ def test_closing_while_others_post_leaves_nothing_that_works(api, acme, ada, adm
             (403, "organization_suspended"),
         ]
     assert AuditEntry.objects.filter(action="organization.closed").count() == 1
-    organizations.reopen_organization(actor=OPERATOR, organization_id=acme.pk)
+    closing.reopen_organization(actor=OPERATOR, organization_id=acme.pk)
     assert not ApiKey.objects.filter(organization=acme).live().exists()
 
 
@@ -112,7 +113,7 @@ def test_ten_owners_close_it_once(acme, person):
 
     def close(number):
         try:
-            organizations.close_organization(actor=owners[number], name="Acme Travel")
+            closing.close_organization(actor=owners[number], name="Acme Travel")
         except PortalError as error:
             return error.code
         return "closed"
@@ -127,7 +128,7 @@ def test_ten_tabs_save_the_same_version_once(acme, ada):
 
     def save(number):
         try:
-            organizations.update_settings(actor=actor, version=0, name=f"Acme {number}")
+            organization_settings.update_settings(actor=actor, version=0, name=f"Acme {number}")
         except PortalError as error:
             return error.code
         return "saved"

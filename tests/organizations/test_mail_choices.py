@@ -7,10 +7,10 @@ from apps.base.actor import system
 from apps.base.permissions import Permission
 from apps.notices import actions as notices
 from apps.notices.texts import KINDS
-from apps.orgs import organizations
-from apps.orgs.mailing import GROUPS, SECURITY, group_of
+from apps.orgs.mail.jobs import mail_notices
+from apps.orgs.mail.recipients import GROUPS, SECURITY, group_of
 from apps.orgs.models import Membership, Organization, OutgoingMail
-from apps.orgs.tasks import mail_notices
+from apps.orgs.settings import organization_settings
 from tests.organizations.forms import send
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +34,7 @@ def main_of(page):
 
 
 def choose(acme, **groups):
-    organizations.update_settings(actor=system(acme.pk), mail_recipients=groups)
+    organization_settings.update_settings(actor=system(acme.pk), mail_recipients=groups)
 
 
 def test_every_kind_has_a_group():

@@ -13,9 +13,9 @@ from apps.audit.models import ApiCall, AuditEntry
 from apps.base.actor import system
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.identifiers import uuid_at
-from apps.orgs import organizations
 from apps.orgs.lookups import shorter_retention_days
 from apps.orgs.models import Organization
+from apps.orgs.settings import organization_settings
 from tests.conftest import PASSWORD
 from tests.organizations.forms import OPERATOR, actor_of, hidden, send
 
@@ -92,13 +92,13 @@ def test_no_form_sets_what_only_the_vendor_sets(browser_of, ada, acme):
     row = Organization.objects.get(pk=acme.pk)
     assert (row.endpoint_limit, row.ceiling_per_minute, row.status, row.slug) == (None, None, "active", "acme")
     with pytest.raises(Forbidden):
-        organizations.update_settings(actor=actor_of(ada, acme, "owner"), endpoint_limit=9)
+        organization_settings.update_settings(actor=actor_of(ada, acme, "owner"), endpoint_limit=9)
     with pytest.raises(Forbidden):
-        organizations.update_settings(actor=actor_of(ada, acme, "developer"), name="x")
+        organization_settings.update_settings(actor=actor_of(ada, acme, "developer"), name="x")
 
 
 def test_an_actor_changes_its_own_organization_only(ada, acme, rival):
-    organizations.update_settings(actor=actor_of(ada, acme), organization_id=rival.pk, name="Mine")
+    organization_settings.update_settings(actor=actor_of(ada, acme), organization_id=rival.pk, name="Mine")
     assert Organization.objects.get(pk=rival.pk).name == "Rival"
 
 
@@ -107,7 +107,7 @@ def test_an_actor_changes_its_own_organization_only(ada, acme, rival):
 
 @pytest.fixture
 def thirty_days(acme):
-    organizations.update_settings(actor=system(acme.pk), longest_key_days=30)
+    organization_settings.update_settings(actor=system(acme.pk), longest_key_days=30)
 
 
 def days_of(key):
@@ -145,7 +145,7 @@ def test_only_the_vendor_gives_more_and_only_where_it_says_so(acme, thirty_days)
 
 def test_rotation_cuts_and_what_lives_longer_is_listed_and_unchanged(browser_of, ann, acme, make_key):
     long = make_key(acme, "users:read", name="Long one").row
-    organizations.update_settings(actor=system(acme.pk), longest_key_days=30)
+    organization_settings.update_settings(actor=system(acme.pk), longest_key_days=30)
     ends = long.expires_at
     page = browser_of(ann).get(HERE).content.decode()
     assert "Long one" in page and long.mask in page and "One key lives longer" in page
@@ -180,7 +180,7 @@ def test_who_requires_it_has_it(browser_of, ann, acme):
 
 
 def test_members_without_it_are_led_to_it_before_anything_else(browser_of, ann, vera, acme, samples_of_pages):
-    organizations.update_settings(actor=OPERATOR, organization_id=acme.pk, two_step_required=True)
+    organization_settings.update_settings(actor=OPERATOR, organization_id=acme.pk, two_step_required=True)
     browser = browser_of(vera)
     for path in samples_of_pages:
         answer = browser.get(path)
@@ -198,7 +198,7 @@ def test_members_without_it_are_led_to_it_before_anything_else(browser_of, ann, 
 
 
 def test_keys_and_other_organizations_are_not_asked(browser_of, zed, acme, acme_key, api):
-    organizations.update_settings(actor=OPERATOR, organization_id=acme.pk, two_step_required=True)
+    organization_settings.update_settings(actor=OPERATOR, organization_id=acme.pk, two_step_required=True)
     assert api(acme_key).get("/v1/me").status_code == 200
     assert browser_of(zed).get("/o/rival/settings/integration/").status_code == 200
     assert browser_of(zed).get(HERE).status_code == 404
@@ -251,9 +251,9 @@ def test_days_for_retention_are_those_that_are_shorter(acme, rival, settings):
 
 
 def test_a_figure_that_the_operator_undercut_since_does_not_block_the_form(acme, settings):
-    organizations.update_settings(actor=system(acme.pk), retention_days_calls=90)
+    organization_settings.update_settings(actor=system(acme.pk), retention_days_calls=90)
     settings.RETENTION_DAYS_API_CALLS = 30
-    organizations.update_settings(actor=system(acme.pk), retention_days_calls=90, retention_days_deliveries=9)
+    organization_settings.update_settings(actor=system(acme.pk), retention_days_calls=90, retention_days_deliveries=9)
     assert Organization.objects.get(pk=acme.pk).retention_days_deliveries == 9
 
 
@@ -261,8 +261,8 @@ def test_a_figure_that_the_operator_undercut_since_does_not_block_the_form(acme,
 
 
 def test_an_old_version_is_a_conflict_and_no_version_is_none(acme):
-    organizations.update_settings(actor=system(acme.pk), version=0, leak_policy="tell")
+    organization_settings.update_settings(actor=system(acme.pk), version=0, leak_policy="tell")
     with pytest.raises(Conflict):
-        organizations.update_settings(actor=system(acme.pk), version=0, leak_policy="revoke")
-    organizations.update_settings(actor=system(acme.pk), leak_policy="revoke")
+        organization_settings.update_settings(actor=system(acme.pk), version=0, leak_policy="revoke")
+    organization_settings.update_settings(actor=system(acme.pk), leak_policy="revoke")
     assert Organization.objects.get(pk=acme.pk).settings_version == 2

@@ -10,13 +10,13 @@ from apps.audit.models import AuditEntry
 from apps.base.actor import system
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.notices.models import Notice
-from apps.orgs import organizations
+from apps.orgs.lifecycle import suspension
+from apps.orgs.mail.jobs import mail_notices
 from apps.orgs.models import Organization, OutgoingMail
-from apps.orgs.tasks import mail_notices
 from apps.webhooks import actions as webhooks
 from apps.webhooks.models import Delivery, Event
+from tests.conventions.routes import routes_for
 from tests.engines import DATA
-from tests.house.routes import routes_for
 from tests.organizations.forms import OPERATOR, actor_of
 
 pytestmark = pytest.mark.django_db
@@ -30,11 +30,11 @@ def endpoint(acme):
 
 
 def suspend(acme, reason="unpaid"):
-    return organizations.suspend_organization(actor=OPERATOR, organization_id=acme.pk, reason=reason)
+    return suspension.suspend_organization(actor=OPERATOR, organization_id=acme.pk, reason=reason)
 
 
 def resume(acme):
-    return organizations.resume_organization(actor=OPERATOR, organization_id=acme.pk)
+    return suspension.resume_organization(actor=OPERATOR, organization_id=acme.pk)
 
 
 def statuses():
@@ -105,9 +105,9 @@ def test_only_the_vendor_suspends_and_never_itself(acme, ada):
 
     for actor in (actor_of(ada, acme, "owner"),):
         with pytest.raises(Forbidden):
-            organizations.suspend_organization(actor=actor, organization_id=acme.pk, reason="x")
+            suspension.suspend_organization(actor=actor, organization_id=acme.pk, reason="x")
         with pytest.raises(Forbidden):
-            organizations.resume_organization(actor=actor, organization_id=acme.pk)
+            suspension.resume_organization(actor=actor, organization_id=acme.pk)
     with pytest.raises(Invalid):
         suspend(acme, " ")
     with pytest.raises(Conflict):
@@ -158,7 +158,7 @@ def test_who_may_not_is_told_so_and_not_of_the_suspension(browser_of, vera, acme
 
 
 def test_replays_wait_and_go_on(acme, samples):
-    from apps.webhooks import replays
+    from apps.webhooks.jobs import replays
 
     Delivery.objects.update(status="exhausted", next_attempt_at=None)
     job = samples.rows["replay"]

@@ -7,10 +7,10 @@ from django.core import mail
 from django.test import Client
 
 from apps.base.actor import Actor, ActorKind
+from apps.orgs.mail.jobs import send_due_mail
+from apps.orgs.members.membership_recheck import refresh_permissions
 from apps.orgs.models import Membership, User
 from apps.orgs.roles import GIVES, PERMISSIONS
-from apps.orgs.standing import refresh_permissions
-from apps.orgs.tasks import send_due_mail
 
 HERE = "/invitation/"
 LINK = re.compile(r"http://127\.0\.0\.1:8000(/invitation/([0-9A-Za-z]{43})/)")

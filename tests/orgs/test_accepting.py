@@ -14,11 +14,11 @@ from django.utils import timezone
 from apps.audit.models import AuditEntry
 from apps.base.actor import system
 from apps.base.errors import Forbidden
-from apps.base.logging import redact
-from apps.base.sweeps import JobFailed
+from apps.base.extension_points.periodic_jobs import JobFailed
+from apps.base.telemetry.logging import redact
 from apps.orgs import actions
+from apps.orgs.mail.jobs import send_due_mail
 from apps.orgs.models import Invitation, Membership, OrganizationStatus, OutgoingMail, User
-from apps.orgs.tasks import send_due_mail
 from apps.webhooks.models import Event
 from tests.conftest import PASSWORD
 from tests.orgs.browsers import has_access

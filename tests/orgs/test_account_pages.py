@@ -10,12 +10,12 @@ from django.urls import NoReverseMatch, reverse
 
 from apps.audit.models import AuditEntry
 from apps.orgs.adapter import is_own_path
-from apps.orgs.links import confirm_address_link, set_password_link
+from apps.orgs.mail.token_links import confirm_address_link, set_password_link
 from apps.orgs.models import Membership, Organization, OutgoingMail
 from apps.webhooks.models import Event
 from tests.authenticators import code_now, give_app, give_recovery_codes
 from tests.conftest import PASSWORD
-from tests.house.routes import routes_for
+from tests.conventions.routes import routes_for
 
 pytestmark = pytest.mark.django_db
 LOGIN = "/account/login/"
@@ -46,8 +46,8 @@ def addresses(ada):
 
 
 def test_every_page_is_ours_strict_and_kept_by_nobody(addresses, browser_of, ada, monkeypatch):
-    monkeypatch.setattr("apps.orgs.account.confirming.auth.begin_authentication", lambda user: {})
-    monkeypatch.setattr("apps.orgs.account.second_steps.auth.begin_registration", lambda user, alone: {})
+    monkeypatch.setattr("apps.orgs.accounts.confirm_identity.auth.begin_authentication", lambda user: {})
+    monkeypatch.setattr("apps.orgs.accounts.two_step_views.auth.begin_registration", lambda user, alone: {})
     seen = set()
     for client, who in ((Client(), "nobody"), (browser_of(ada), "ada"), (browser_of(ada, confirmed=False), "later")):
         for name, path in addresses.items():

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from apps.base.actor import system
 from apps.orgs import actions
+from apps.orgs.mail.jobs import send_due_mail
 from apps.orgs.models import Invitation, User
-from apps.orgs.tasks import send_due_mail
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,7 @@ from importlib.metadata import version
 import pytest
 from packaging.requirements import Requirement
 
-from tests.house.tree import ROOT, python_modules, tree_of
+from tests.conventions.tree import ROOT, python_modules, tree_of
 
 pytestmark = pytest.mark.pure
 

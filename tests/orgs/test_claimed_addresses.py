@@ -11,12 +11,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.audit.models import AuditEntry
-from apps.audit.operators.search import search
+from apps.audit.operator_admin.list_search import search
 from apps.base.actor import system
 from apps.orgs import actions
-from apps.orgs.links import confirm_address_link, set_password_link
+from apps.orgs.mail.jobs import send_due_mail
+from apps.orgs.mail.token_links import confirm_address_link, set_password_link
 from apps.orgs.models import Invitation, Membership, OutgoingMail, User
-from apps.orgs.tasks import send_due_mail
 from apps.webhooks.models import Event
 from tests.conftest import PASSWORD
 from tests.engines import flat, in_threads

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from apps.base import sweeps
-from apps.orgs import tasks
+from apps.base.extension_points import periodic_jobs
+from apps.orgs.mail import jobs
 from apps.orgs.models import Invitation, InvitationStatus, OutgoingMail
 
 pytestmark = pytest.mark.django_db
@@ -35,16 +35,16 @@ def test_mail_goes_a_month_after_it_was_sent_or_three_after_nobody_took_it(db):
         mail(40, sent_at=now - 29 * DAY),
         mail(89, next_attempt_at=None, attempts=20),
     ]
-    assert tasks.delete_old_mail() == len(old)
+    assert jobs.delete_old_mail() == len(old)
     assert left(old) == [] and left(kept) == [each.pk for each in kept]
 
 
 def test_more_than_a_batch_goes_in_one_run(db, monkeypatch):
-    monkeypatch.setattr(tasks, "FORGOTTEN_AT_ONCE", 2)
-    monkeypatch.setattr(tasks, "FORGETTING_ROUNDS", 3)
+    monkeypatch.setattr(jobs, "FORGOTTEN_AT_ONCE", 2)
+    monkeypatch.setattr(jobs, "FORGETTING_ROUNDS", 3)
     for _each in range(8):
         mail(40, sent_at=timezone.now() - 31 * DAY)
-    assert [tasks.delete_old_mail() for _run in range(3)] == [6, 2, 0]
+    assert [jobs.delete_old_mail() for _run in range(3)] == [6, 2, 0]
 
 
 def invitation(acme, address, status, expires, closed=None):
@@ -76,10 +76,10 @@ def test_invitations_go_three_months_after_their_end(acme):
         invitation(acme, "f", sent, -89),
         invitation(acme, "g", sent, 3),
     ]
-    assert tasks.delete_old_invitations() == len(old)
+    assert jobs.delete_old_invitations() == len(old)
     assert left(old) == [] and left(kept) == [each.pk for each in kept]
 
 
 def test_every_worker_does_it():
-    paths = {each.dotted_path for each in sweeps.registered()}
-    assert {"apps.orgs.tasks.delete_old_mail", "apps.orgs.tasks.delete_old_invitations"} <= paths
+    paths = {each.dotted_path for each in periodic_jobs.registered()}
+    assert {"apps.orgs.mail.jobs.delete_old_mail", "apps.orgs.mail.jobs.delete_old_invitations"} <= paths

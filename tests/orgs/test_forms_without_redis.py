@@ -17,7 +17,7 @@ from tests.servers import HOST, free_port
 
 pytestmark = pytest.mark.django_db
 LOGIN, RESET = "/account/login/", "/account/password/reset/"
-CACHE = {"BACKEND": "apps.base.cache.Cache", "OPTIONS": {"MAX_ENTRIES": 20_000}}
+CACHE = {"BACKEND": "apps.base.web.cache.Cache", "OPTIONS": {"MAX_ENTRIES": 20_000}}
 
 
 @pytest.fixture(params=["silent", "refused"])

@@ -9,11 +9,12 @@ from django.utils import timezone
 from apps.audit.models import AuditEntry
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.permissions import Permission
-from apps.orgs import actions, looking
+from apps.orgs import actions
 from apps.orgs.models import Membership, OperatorLook, Organization
+from apps.orgs.support_access import support_session
 from apps.webhooks.models import Endpoint
-from tests.house.conftest import operator, samples, working_operator  # noqa: F401
-from tests.house.routes import routes_for
+from tests.conventions.conftest import operator, samples, working_operator  # noqa: F401
+from tests.conventions.routes import routes_for
 
 pytestmark = pytest.mark.django_db
 HERE = "/o/acme/settings/integration/"
@@ -161,7 +162,7 @@ def test_a_closed_organization_ends_it(looking_at_acme, acme):
 def test_the_actor_of_it_holds_no_right_to_change(rf, working_operator, acme):  # noqa: F811
     request = rf.get("/")
     request.user, request.client_address, request.request_id = working_operator, "", ""
-    actor = looking.actor_of(request, OperatorLook(organization=acme))
+    actor = support_session.actor_of(request, OperatorLook(organization=acme))
     held = {str(permission) for permission in Permission if actor.can(permission)}
     assert held == {
         "users:read", "api_keys:read", "webhooks:read", "sdk_keys:read", "audit:read", "usage:read", "members:read",
@@ -177,7 +178,7 @@ def test_the_actor_of_it_holds_no_right_to_change(rf, working_operator, acme):  
 
 
 def test_rules_of_the_action_hold_without_the_form(rf, working_operator, acme, ada):  # noqa: F811
-    from apps.audit.operators import operator_of
+    from apps.audit.operator_admin import operator_of
 
     request = rf.get("/")
     request.user, request.client_address, request.request_id = working_operator, "", ""

@@ -12,8 +12,8 @@ from apps.audit.models import AuditEntry
 from apps.base.actor import system
 from apps.base.errors import Conflict, Forbidden
 from apps.orgs import actions
+from apps.orgs.mail.jobs import send_due_mail
 from apps.orgs.models import Invitation, Membership, Organization, Role, User
-from apps.orgs.tasks import send_due_mail
 from apps.webhooks.models import Event
 from tests.conftest import PASSWORD
 from tests.orgs.mailbox import actor_for, send

@@ -184,16 +184,16 @@ def test_who_is_lowered_while_posting_does_not_act_any_more(ada, person, acme, b
 
 
 def test_who_is_lowered_while_a_form_is_sent_does_not_act_any_more(ada, ann, browser_of, monkeypatch, vera):
-    from apps.orgs.views import members
+    from apps.orgs.members import views
 
     actor, browser = actor_for(ada, ada.memberships.get()), browser_of(ann)
-    trying = members._try
+    trying = views._try
 
     def slow(*arguments: Any, **values: Any) -> bool:
         in_threads(1, lambda _number: actions.change_role(actor=actor, user_id=ann.public_id, role="viewer"))
         return trying(*arguments, **values)
 
-    monkeypatch.setattr(members, "_try", slow)
+    monkeypatch.setattr(views, "_try", slow)
     assert send(browser, f"{MEMBERS}{vera.public_id}/", role="admin").status_code == 422
     assert Membership.objects.get(user=vera).role == "viewer"
 

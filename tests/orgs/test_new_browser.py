@@ -5,7 +5,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from apps.orgs import browsers
+from apps.orgs.accounts import known_browsers
 from apps.orgs.models import OutgoingMail
 from tests.authenticators import code_now, give_app
 from tests.conftest import PASSWORD
@@ -92,10 +92,10 @@ def test_a_changed_password_leaves_this_browser_known_and_forgets_the_others(ada
 @pytest.mark.parametrize("made_up", ["", "x", ".", "é" * 64, "0" * 64, ".".join(["a" * 64] * 900)])
 def test_a_cookie_of_ones_own_making_is_no_use(ada, made_up):
     browser = Client()
-    browser.cookies[browsers.COOKIE] = made_up
+    browser.cookies[known_browsers.COOKIE] = made_up
     sign_in(ada, browser)
     assert len(mails()) == 1
-    cookie = browser.cookies[browsers.COOKIE]
+    cookie = browser.cookies[known_browsers.COOKIE]
     assert cookie["httponly"] and cookie["samesite"] == "Lax" and len(cookie.value) < 600
     assert ada.public_id not in cookie.value and str(ada.pk) not in cookie.value
 

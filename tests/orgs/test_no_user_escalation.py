@@ -10,8 +10,8 @@ from django.core.management import call_command
 from django.test import Client
 
 from apps.api_keys.models import ApiKey
+from apps.orgs.mail.jobs import send_due_mail
 from apps.orgs.models import Membership, Organization, Role, User
-from apps.orgs.tasks import send_due_mail
 
 pytestmark = pytest.mark.django_db
 MALLORY = "mallory@evil.example"

@@ -9,12 +9,12 @@ import time_machine
 from django.core.mail import EmailMessage
 from django.utils import timezone
 
+from apps.base.extension_points.periodic_jobs import JobFailed
 from apps.base.permissions import Permission
-from apps.base.sweeps import JobFailed
 from apps.notices import actions as notices
 from apps.notices.models import Notice
+from apps.orgs.mail.jobs import mail_notices, send_due_mail
 from apps.orgs.models import OutgoingMail
-from apps.orgs.tasks import mail_notices, send_due_mail
 
 pytestmark = pytest.mark.django_db
 

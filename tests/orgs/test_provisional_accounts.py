@@ -9,9 +9,9 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
-from apps.orgs.links import confirm_address_link, set_password_link
+from apps.orgs.mail.jobs import send_due_mail
+from apps.orgs.mail.token_links import confirm_address_link, set_password_link
 from apps.orgs.models import ExternalIdentity, Membership, Organization, OutgoingMail, User
-from apps.orgs.tasks import send_due_mail
 from tests.authenticators import give_app, give_recovery_codes
 from tests.orgs.browsers import has_access
 

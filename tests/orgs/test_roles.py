@@ -2,9 +2,9 @@
 
 import pytest
 
+from apps.orgs.members.view_models import matrix
 from apps.orgs.models import Role
-from apps.orgs.presenting import matrix
-from tests.house.tree import read
+from tests.conventions.tree import read
 
 PAGE = "/o/acme/settings/organization/members/roles/"
 

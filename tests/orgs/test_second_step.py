@@ -12,8 +12,8 @@ from django.db import connection
 from django.test import Client
 
 from apps.audit.models import AuditEntry
-from apps.base import second_step
 from apps.base.errors import RateLimited
+from apps.base.web import second_step
 from apps.orgs.models import OutgoingMail, User
 from tests.authenticators import SECRET, code_now, give_app, give_recovery_codes
 from tests.conftest import PASSWORD

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.audit.models import AuditEntry
-from apps.orgs import tasks
+from apps.orgs.mail import jobs
 from tests.authenticators import code_now, give_app
 from tests.conftest import PASSWORD
 from tests.orgs.browsers import has_access
@@ -157,7 +157,7 @@ def test_use_puts_the_end_off_and_fourteen_days_without_it_end_a_session(ada, br
     assert Session.objects.get(pk=key_of(browser)).expire_date > timezone.now() + timedelta(days=13)
     Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
     assert not has_access(browser)
-    tasks.delete_ended_sessions()
+    jobs.delete_ended_sessions()
     assert not Session.objects.filter(pk=row.pk).exists() and not UserSession.objects.filter(user=ada).exists()
 
 

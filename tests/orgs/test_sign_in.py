@@ -6,9 +6,9 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.test import Client
 
-from apps.base.sweeps import JobFailed
+from apps.base.extension_points.periodic_jobs import JobFailed
+from apps.orgs.mail.jobs import send_due_mail
 from apps.orgs.models import Membership, OutgoingMail, Role, User
-from apps.orgs.tasks import send_due_mail
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery"
@@ -133,9 +133,9 @@ def test_account_pages_open_without_inline_code(browser_of, ada, path):
 
 
 def test_mail_is_put_off_when_the_server_fails(acme, settings, mailoutbox):
-    from apps.orgs import mail
+    from apps.orgs.mail import outbox
 
-    row = mail.enqueue(to="x@example.com", template="address_changed", context={"name": "X", "new_address": "y"})
+    row = outbox.enqueue(to="x@example.com", template="address_changed", context={"name": "X", "new_address": "y"})
     settings.EMAIL_BACKEND = "tests.orgs.test_sign_in.BrokenBackend"
     with pytest.raises(JobFailed):
         send_due_mail()

@@ -10,7 +10,7 @@ from django.urls import reverse
 from prometheus_client import REGISTRY
 
 from apps.audit.models import AuditEntry
-from apps.orgs.account import entrance, failures
+from apps.orgs.accounts import failed_sign_ins, sign_in_views
 from apps.orgs.models import PLATFORM_SLUG, OutgoingMail
 from tests.authenticators import code_now, give_app, give_recovery_codes
 from tests.conftest import PASSWORD
@@ -27,7 +27,7 @@ def figure(step):
 @pytest.fixture
 def counted():
     """How many failures of a step were counted in this test."""
-    before = {step: figure(step) for step in failures.Step}
+    before = {step: figure(step) for step in failed_sign_ins.Step}
     return lambda step: figure(step) - before[step]
 
 
@@ -61,12 +61,12 @@ def test_a_wrong_password_is_an_entry_in_each_organization_of_the_account(ada, r
 def test_time_does_not_tell_of_an_account(ada, api, acme_key, monkeypatch):
     claim = {"name": "Q", "email": "q@example.com", "password": "chosen by a key"}
     api(acme_key).post("/v1/users", claim)
-    monkeypatch.setattr(entrance, "ANSWER_SECONDS", 0.4)
+    monkeypatch.setattr(sign_in_views, "ANSWER_SECONDS", 0.4)
     for email, password in ((ada.email, "wrong"), (claim["email"], claim["password"]), ("nobody@example.com", "wrong")):
         started = time.monotonic()
         sign_in(email, password)
         assert time.monotonic() - started >= 0.4
-    monkeypatch.setattr(entrance, "ANSWER_SECONDS", 20.0)
+    monkeypatch.setattr(sign_in_views, "ANSWER_SECONDS", 20.0)
     started = time.monotonic()
     sign_in(ada.email, PASSWORD)
     assert time.monotonic() - started < 10, "only what is refused waits"
@@ -78,9 +78,9 @@ def test_an_address_with_a_nul_is_a_wrong_one(ada, email):
 
 
 def test_a_flood_is_a_few_entries(ada, monkeypatch, counted):
-    monkeypatch.setattr("apps.orgs.account.entrance.FAILURES", "1000/5m")
-    monkeypatch.setattr("apps.orgs.account.entrance.SIGN_INS", "1000/m")
-    monkeypatch.setattr("apps.orgs.account.entrance.TRIES", "1000/5m")
+    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.FAILURES", "1000/5m")
+    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.SIGN_INS", "1000/m")
+    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.TRIES", "1000/5m")
     monkeypatch.setattr("allauth.account.forms.LoginForm.clean", _refuse)
     for _ in range(120):
         sign_in("ada@acme.example", "wrong")
@@ -94,7 +94,7 @@ def _refuse(form):
 
 
 def test_addresses_without_an_account_fill_nothing_and_are_not_kept(db, monkeypatch, counted):
-    monkeypatch.setattr(failures, "MOST_UNKNOWN", 3)
+    monkeypatch.setattr(failed_sign_ins, "MOST_UNKNOWN", 3)
     monkeypatch.setattr("allauth.account.forms.LoginForm.clean", _refuse)
     typed = [f"hunter{number}@nowhere.example" for number in range(8)]
     for number, email in enumerate(typed):
@@ -147,7 +147,7 @@ def test_the_fifth_wrong_code_after_a_right_password_is_a_mail(ada, acme, counte
 
 def test_wrong_codes_that_come_slowly_are_told_of_too(ada, monkeypatch):
     give_app(ada)
-    monkeypatch.setattr("apps.base.second_step.FAILURE_SECONDS", 0)
+    monkeypatch.setattr("apps.base.web.second_step.FAILURE_SECONDS", 0)
     for number in range(5):
         after_password(ada).post(STEP, {"code": "000000"})
         assert mails(ada) == (number == 4)
@@ -199,7 +199,7 @@ def test_the_entry_reads_as_a_sentence(ada, browser_of):
 
 def test_a_code_that_is_not_looked_at_costs_the_network_nothing(ada, monkeypatch, person, acme):
     give_app(ada)
-    monkeypatch.setattr("apps.orgs.account.entrance.CODES", "6/m")
+    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.CODES", "6/m")
     answers = [after_password(ada).post(STEP, {"code": "000000"}).status_code for _ in range(8)]
     assert answers == [200] * 5 + [429] * 3
     other = person("Other", acme)
@@ -208,8 +208,8 @@ def test_a_code_that_is_not_looked_at_costs_the_network_nothing(ada, monkeypatch
 
 
 def test_a_refused_try_costs_the_network_nothing(ada, monkeypatch, person, acme):
-    monkeypatch.setattr("apps.orgs.account.entrance.TRIES", "2/5m")
-    monkeypatch.setattr("apps.orgs.account.entrance.SIGN_INS", "4/m")
+    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.TRIES", "2/5m")
+    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.SIGN_INS", "4/m")
     answers = [sign_in(ada.email, PASSWORD).status_code for _ in range(6)]
     assert answers == [302, 302, 429, 429, 429, 429]
     other = person("Other", acme)

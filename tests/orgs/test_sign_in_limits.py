@@ -10,10 +10,10 @@ from django.test import Client
 from django.utils import timezone
 from redis.exceptions import ConnectionError as RedisAway
 
-from apps.base import form_limits
-from apps.base.secrets import PasswordHasher
+from apps.base.crypto.secrets import PasswordHasher
+from apps.base.web import form_limits
+from apps.orgs.mail.jobs import send_due_mail
 from apps.orgs.models import OutgoingMail, User
-from apps.orgs.tasks import send_due_mail
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -111,7 +111,7 @@ def test_right_passwords_are_not_counted_as_wrong_ones(ada):
 
 
 def test_one_network_is_limited_and_an_ipv6_household_is_one(db, monkeypatch):
-    monkeypatch.setattr("apps.orgs.account.entrance.SIGN_INS", "3/m")
+    monkeypatch.setattr("apps.orgs.accounts.sign_in_views.SIGN_INS", "3/m")
     answers = [
         Client(REMOTE_ADDR=f"2001:db8:0:1::{number:x}").post(LOGIN, {"login": f"{number}@x.example", "password": "x"})
         for number in range(4)

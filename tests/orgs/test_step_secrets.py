@@ -10,10 +10,10 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import connection
 
-from apps.base import second_step
-from apps.base.crypto import CannotDecrypt
-from apps.base.resealing import older_values, reencrypt_all, undecryptable_values
-from apps.base.step_secrets import decrypt_secret, encrypt_secret, reencrypt
+from apps.base.crypto.authenticator_secrets import decrypt_secret, encrypt_secret, reencrypt
+from apps.base.crypto.encrypted_fields import CannotDecrypt
+from apps.base.crypto.reencryption import older_values, reencrypt_all, undecryptable_values
+from apps.base.web import second_step
 from tests.authenticators import SECRET, code_now, give_app
 from tests.orgs.test_second_step import set_up
 
@@ -74,7 +74,7 @@ def test_one_that_an_older_version_wrote_works_and_is_encrypted_by_its_use(ada):
 
 
 def test_the_migration_encrypts_what_is_there_and_goes_back(ada, ann, vera, monkeypatch):
-    monkeypatch.setattr("apps.base.step_secrets.BATCH", 1)
+    monkeypatch.setattr("apps.base.crypto.authenticator_secrets.BATCH", 1)
     for user in (ada, ann):
         give_app(user)
     Authenticator.objects.filter(user=ada).update(data={"secret": SECRET, "last_counter": 7})

@@ -6,7 +6,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.test import Client
 
-from apps.orgs.links import confirm_address_link
+from apps.orgs.mail.token_links import confirm_address_link
 from apps.orgs.models import Membership, Role, User
 
 pytestmark = pytest.mark.django_db

@@ -7,9 +7,9 @@ from django.contrib import admin
 from django.test import RequestFactory
 
 from apps.audit.models import AuditEntry
-from apps.audit.operators import ReadOnlyAdmin
+from apps.audit.operator_admin import ReadOnlyAdmin
 from apps.base.actor import system
-from apps.orgs.archive_parts import FILES
+from apps.orgs.data_export_providers import FILES
 from apps.orgs.models import User
 from apps.sdk_keys import actions
 from apps.sdk_keys.models import Activation, ActivationPool, SdkKey
@@ -177,7 +177,7 @@ def test_devices_are_listed_with_versions_and_without_digests(browser, full):
 
 
 def test_devices_come_in_pages(browser, ios, monkeypatch):
-    monkeypatch.setattr("apps.sdk_keys.presenting.DEVICES_A_PAGE", 1)
+    monkeypatch.setattr("apps.sdk_keys.view_models.DEVICES_A_PAGE", 1)
     app = App(ios, app_id=BUNDLE)
     first, second = (app.activate(phone).json()["id"] for phone in ("phone-1", "phone-2"))
     page = browser.get(page_of(ios.row))

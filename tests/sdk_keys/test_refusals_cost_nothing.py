@@ -3,9 +3,9 @@
 import pytest
 
 from apps.base.actor import system
-from apps.credentials import limits
-from apps.credentials.limits import Window, WindowState
-from apps.sdk_keys import actions, slots
+from apps.credentials.gate import rate_limits
+from apps.credentials.gate.rate_limits import Window, WindowState
+from apps.sdk_keys import actions, device_limit
 from apps.sdk_keys.actions import devices
 from tests.sdk_keys.conftest import BUNDLE, App
 
@@ -37,7 +37,7 @@ def test_a_device_that_beats_too_often_costs_its_address_nothing(app, few_a_minu
 
 
 def test_too_many_places_cost_neither_device_nor_address(app, monkeypatch):
-    monkeypatch.setattr(slots, "MOST_NEW_PLACES", 2)
+    monkeypatch.setattr(device_limit, "MOST_NEW_PLACES", 2)
     for _ in range(2):
         app.call("delete", app.activate().json())
     refused = [app.activate() for _ in range(4)]
@@ -62,13 +62,13 @@ def receiver_url():
 
 def test_giving_back_leaves_what_others_took_and_ends_an_empty_window():
     window = Window("minute", "give-back", 3, 60)
-    first, second = limits.take([window]), limits.take([window])
-    (after,) = limits.give_back(second.states)
+    first, second = rate_limits.take([window]), rate_limits.take([window])
+    (after,) = rate_limits.give_back(second.states)
     assert (first.states[0].remaining, after.remaining) == (2, 2)
-    assert limits.peek([window])[0].remaining == 2
-    limits.give_back(first.states)
-    limits.give_back([WindowState(window, 3, 0.0)])
-    (fresh,) = limits.peek([window])
+    assert rate_limits.peek([window])[0].remaining == 2
+    rate_limits.give_back(first.states)
+    rate_limits.give_back([WindowState(window, 3, 0.0)])
+    (fresh,) = rate_limits.peek([window])
     assert (fresh.remaining, fresh.reset) == (3, 0.0)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from apps.webhooks.sender import Sender
+from apps.webhooks.engine.sender import Sender
 from tests.receivers import Receiver, TestCertificates, make_certificates
 from tests.senders import LOCAL, StubResolver
 

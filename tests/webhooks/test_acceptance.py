@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from apps.base.errors import Conflict, Invalid
 from apps.orgs.models import Organization
-from apps.webhooks import actions, schemas
+from apps.webhooks import actions
 from apps.webhooks.models import Delivery, Endpoint, EndpointSecret, Event, EventType
+from apps.webhooks.types import schemas
 from tests.engines import HOOK, developer, in_threads, make_endpoint
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from apps.orgs.models import Organization, OrganizationStatus
-from apps.webhooks import claims
+from apps.webhooks.engine import claims
 from apps.webhooks.models import Attempt, Delivery, Endpoint, EndpointStatus
 from tests.engines import add_deliveries, flat, in_threads, make_endpoint, publish, result_of, statuses
 

@@ -12,11 +12,12 @@ import pytest
 import time_machine
 from django.db import connection
 
-from apps.base import database_time
+from apps.base import timestamps
 from apps.orgs.models import Organization
-from apps.webhooks import claims, clock, meters, metrics
+from apps.webhooks.engine import claims, clock_check
+from apps.webhooks.engine.outcomes import _retry_after
 from apps.webhooks.models import Attempt, Delivery, WorkerBeat
-from apps.webhooks.outcomes import _retry_after
+from apps.webhooks.stats import counters, prometheus_metrics
 from tests.engines import LOOPBACK, add_deliveries, engine, make_endpoint, publish
 from tests.receivers import Receiver, status
 
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def _clocks_agree() -> Iterator[None]:
     yield
-    clock.check()
+    clock_check.check()
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
@@ -43,7 +44,7 @@ def test_the_schedule_follows_the_database(acme: Organization, settings: Any, ho
             assert claims.release_expired() == 0
         assert len(receiver.requests) == 1
     tried = Delivery.objects.get(attempt_count=1)
-    now = database_time.database_now()
+    now = timestamps.database_now()
     assert timedelta(seconds=450) < tried.next_attempt_at - now < timedelta(seconds=721)
     attempt = Attempt.objects.get()
     assert [
@@ -53,7 +54,9 @@ def test_the_schedule_follows_the_database(acme: Organization, settings: Any, ho
 
 
 def offset_in_metrics() -> float:
-    (family,) = [each for each in metrics.EngineCollector().collect() if each.name == "portal_clock_offset_seconds"]
+    (family,) = [
+        each for each in prometheus_metrics.EngineCollector().collect() if each.name == "portal_clock_offset_seconds"
+    ]
     return family.samples[0].value
 
 
@@ -61,15 +64,15 @@ def offset_in_metrics() -> float:
 def test_a_clock_that_is_off_raises_an_alarm_until_it_is_set(caplog: pytest.LogCaptureFixture, hours: int) -> None:
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours), tick=True):
         for _sweep in range(2):
-            meters.beat()
+            counters.beat()
     (record,) = [each for each in caplog.records if each.levelno == logging.CRITICAL]
     assert "clock" in record.message and f"{hours * 3600}" in record.message
     assert abs(WorkerBeat.objects.get().clock_offset - hours * 3600) < 2
     assert abs(offset_in_metrics() - hours * 3600) < 2
-    meters.beat()
+    counters.beat()
     assert abs(WorkerBeat.objects.get().clock_offset) < 2 and abs(offset_in_metrics()) < 2
     assert "agrees" in caplog.records[-1].message
-    meters.beat()
+    counters.beat()
     assert len([each for each in caplog.records if "clock" in each.message]) == 2
 
 
@@ -84,12 +87,12 @@ def test_signatures_carry_the_time_of_the_database(acme: Organization, settings:
         with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours), tick=True):
             engine().drain()
         (request,) = receiver.requests
-    assert abs(int(request.headers["webhook-timestamp"]) - database_time.database_now().timestamp()) < 10
+    assert abs(int(request.headers["webhook-timestamp"]) - timestamps.database_now().timestamp()) < 10
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_a_date_in_retry_after_is_read_by_the_clock_of_the_database(hours: int) -> None:
-    wanted = (database_time.database_now() + timedelta(minutes=10)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    wanted = (timestamps.database_now() + timedelta(minutes=10)).strftime("%a, %d %b %Y %H:%M:%S GMT")
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours), tick=True):
-        clock.check()
+        clock_check.check()
         assert abs((_retry_after([("retry-after", wanted)]) or 0) - 600) < 5

@@ -15,9 +15,9 @@ import requests
 from django.core.management import CommandError, call_command
 
 from apps.audit.models import AuditEntry
+from apps.webhooks.engine.signing import new_secret, secret_bytes, sign
 from apps.webhooks.models import Endpoint
-from apps.webhooks.signing import new_secret, secret_bytes, sign
-from tests.house.tree import ROOT
+from tests.conventions.tree import ROOT
 from tests.receivers import Receiver, status
 from tests.servers import START_SECONDS, free_port, sigint_ignored
 from tests.webhooks.pages import SECRET

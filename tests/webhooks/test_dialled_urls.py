@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from apps.orgs.models import Organization
-from apps.webhooks import claims, digest_sources
+from apps.webhooks import audit_digests
+from apps.webhooks.engine import claims
 from apps.webhooks.models import Attempt, Delivery, Endpoint
 from tests.engines import LOOPBACK, add_deliveries, engine, make_endpoint, publish
 from tests.receivers import Receiver
@@ -23,7 +24,7 @@ def ours(api: Any, admin_key: Any) -> Any:
 
 def digested(organization: Organization) -> list[list[Any]]:
     keys = Attempt.objects.order_by("pk").values_list("pk", flat=True)
-    rows = digest_sources.attempts(organization.pk, keys[0], type(keys[0])(int=(1 << 128) - 1), 100)
+    rows = audit_digests.attempts(organization.pk, keys[0], type(keys[0])(int=(1 << 128) - 1), 100)
     return [json.loads(text) for _key, text in rows]
 
 

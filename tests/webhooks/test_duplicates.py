@@ -6,7 +6,7 @@ import pytest
 
 from apps.orgs.models import Organization
 from apps.webhooks.models import Delivery, Endpoint, Event
-from apps.webhooks.repeats import content_digest
+from apps.webhooks.publishing import content_digest
 from tests.engines import in_threads, make_endpoint
 
 EVENTS, BATCH, ENDPOINTS = "/v1/events", "/v1/events/batch", "/v1/webhook-endpoints"

@@ -6,7 +6,8 @@ import pytest
 
 from apps.notices.models import Notice
 from apps.orgs.models import Organization
-from apps.webhooks import actions, health
+from apps.webhooks import actions
+from apps.webhooks.engine import endpoint_health
 from apps.webhooks.models import Endpoint
 from tests.engines import developer, make_endpoint
 
@@ -15,7 +16,7 @@ HERE = "/o/acme/settings/integration/"
 
 
 def fail(endpoint: Endpoint) -> None:
-    health.judge({health.Sent(endpoint.pk, endpoint.url): health.Tally(failures=12)})
+    endpoint_health.judge({endpoint_health.Sent(endpoint.pk, endpoint.url): endpoint_health.Tally(failures=12)})
 
 
 def test_notices_of_a_deleted_endpoint_close_and_lead_nowhere_else(
@@ -24,9 +25,9 @@ def test_notices_of_a_deleted_endpoint_close_and_lead_nowhere_else(
     endpoint, other = make_endpoint(acme), make_endpoint(acme, "https://other.example/in")
     for each in (endpoint, other):
         fail(each)
-    health.judge({health.Sent(endpoint.pk, endpoint.url): health.Tally(succeeded=True)})
+    endpoint_health.judge({endpoint_health.Sent(endpoint.pk, endpoint.url): endpoint_health.Tally(succeeded=True)})
     fail(endpoint)
-    health.disable(endpoint.pk, "gone")
+    endpoint_health.disable(endpoint.pk, "gone")
     assert Notice.objects.open().count() == 4
     actions.delete_endpoint(actor=developer(acme), endpoint_id=endpoint.public_id)
     (left,) = Notice.objects.open()
@@ -39,7 +40,7 @@ def test_notices_of_a_deleted_endpoint_close_and_lead_nowhere_else(
 
 def test_a_410_is_called_a_410(acme: Organization, browser_of: Any, ada: Any) -> None:
     gone, failed = make_endpoint(acme, "https://gone.example/in"), make_endpoint(acme, "https://failed.example/in")
-    health.disable(gone.pk, "gone")
+    endpoint_health.disable(gone.pk, "gone")
     page = browser_of(ada).get(HERE).content.decode()
     assert "It answered 410 Gone" in page and "five days" not in page
     Endpoint.objects.filter(pk=gone.pk).update(disabled_reason="failing")

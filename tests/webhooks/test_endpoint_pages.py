@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from apps.audit.models import AuditEntry
 from apps.base.actor import system
-from apps.webhooks import actions, health
+from apps.webhooks import actions
+from apps.webhooks.engine import endpoint_health
 from apps.webhooks.models import Delivery, Endpoint
 from tests.engines import publish
 from tests.webhooks.pages import HERE, SECRET, at, make, set_state, text_of, token_of, tried
@@ -46,7 +47,7 @@ def test_a_failing_one_tells_since_when_on_what_evidence_and_when_it_ends(browse
 
 
 def test_one_that_we_disabled_is_told_apart_with_reason_and_three_ways_back(browser_of, dev, acme, failing):
-    health.disable(failing.pk, "gone")
+    endpoint_health.disable(failing.pk, "gone")
     publish(acme)
     browser = browser_of(dev)
     words = text_of(browser.get(at(failing)))

@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 
 from apps.orgs.models import Organization
 from apps.webhooks import actions
-from apps.webhooks.delivery import Engine
+from apps.webhooks.engine.loop import Engine
 from apps.webhooks.models import Attempt, Delivery, Endpoint
 from tests import receivers
 from tests.engines import LOOPBACK, developer, engine, make_endpoint, publish, statuses
@@ -213,7 +213,7 @@ def test_a_database_that_fails_for_a_while_is_survived(
 ) -> None:
     from django.db import OperationalError
 
-    from apps.webhooks import claims
+    from apps.webhooks.engine import claims
 
     real, failures = claims.finish, [3]
 

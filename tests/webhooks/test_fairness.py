@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from apps.orgs.models import Organization
-from apps.webhooks import claims
-from apps.webhooks.delivery import MAX_IN_FLIGHT, Engine
+from apps.webhooks.engine import claims
+from apps.webhooks.engine.concurrency_slots import PART_OF_ONE, SLOW_SECONDS, ConcurrencySlots
+from apps.webhooks.engine.loop import MAX_IN_FLIGHT, Engine
+from apps.webhooks.engine.sender import Sender
 from apps.webhooks.models import Delivery, Endpoint
-from apps.webhooks.places import PART_OF_ONE, SLOW_SECONDS, ConcurrencySlots
-from apps.webhooks.sender import Sender
 from tests import receivers
 from tests.engines import LOOPBACK, add_deliveries, make_endpoint, publish
 from tests.receivers import Receiver

@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from apps.orgs.models import Organization
-from apps.webhooks import fan_out, publishing
+from apps.webhooks import publishing
+from apps.webhooks.jobs import fan_out
 from apps.webhooks.models import Delivery, Endpoint, EndpointSecret, FanOutBatch, Subscription
 from tests.engines import HOOK, in_threads, publish, statuses
 

@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from apps.base.identifiers import uuid_at
 from apps.orgs.models import Organization, User
-from apps.webhooks import balance, claims, hours, meters, metrics
+from apps.webhooks.engine import claims
 from apps.webhooks.models import Attempt, AttemptHour, Delivery, Endpoint, EngineTotal, WorkerBeat
+from apps.webhooks.stats import counters, delivery_totals, hourly_rollup, prometheus_metrics
 from tests.engines import developer, in_threads, make_endpoint, publish
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _no_counters_of_other_tests() -> None:
-    meters._waiting.clear()
+    counters._waiting.clear()
 
 
 def attempt(endpoint: Endpoint, minutes_old: float, error: str = "", **values: Any) -> Attempt:
@@ -34,7 +35,7 @@ def attempt(endpoint: Endpoint, minutes_old: float, error: str = "", **values: A
 
 
 def sums(organization: Organization) -> tuple[int, int]:
-    rows = [row for series in hours.last_24h(developer(organization)).values() for row in series]
+    rows = [row for series in hourly_rollup.last_24h(developer(organization)).values() for row in series]
     return sum(good for good, _ in rows), sum(bad for _, bad in rows)
 
 
@@ -46,10 +47,10 @@ def test_old_attempts_are_added_up_and_young_ones_counted_and_none_twice(acme: O
     for minutes_old, error in ((300, ""), (299, "http_error"), (30, ""), (1, ""), (0.5, "timed_out")):
         attempt(endpoint, minutes_old, error)
     assert sums(acme) == (3, 2)
-    assert hours.add_up() == 3 and hours.add_up() == 0
+    assert hourly_rollup.add_up() == 3 and hourly_rollup.add_up() == 0
     assert sums(acme) == (3, 2)
     assert sum(row.succeeded + row.failed for row in AttemptHour.objects.all()) == 3
-    series = hours.last_24h(developer(acme))[endpoint.pk]
+    series = hourly_rollup.last_24h(developer(acme))[endpoint.pk]
     assert len(series) == 24 and sum(good for good, _ in series[-2:]) == 2
 
 
@@ -58,10 +59,10 @@ def test_the_same_hour_grows(acme: Organization) -> None:
     moment = timezone.now().replace(minute=30, second=0) - timedelta(hours=3)
     age = (timezone.now() - moment).total_seconds() / 60
     attempt(endpoint, age)
-    hours.add_up()
+    hourly_rollup.add_up()
     attempt(endpoint, age - 1)
     attempt(endpoint, age - 2, "dns_failed")
-    hours.add_up()
+    hourly_rollup.add_up()
     row = AttemptHour.objects.get()
     assert (row.succeeded, row.failed, row.hour) == (2, 1, moment.replace(minute=0, microsecond=0))
 
@@ -73,7 +74,7 @@ def test_tests_and_our_own_faults_and_yesterday_do_not_count(acme: Organization)
     Delivery.objects.filter(pk=tested.delivery_id).update(test=True)
     attempt(endpoint, 60 * 25)
     assert sums(acme) == (0, 0)
-    hours.add_up()
+    hourly_rollup.add_up()
     assert sums(acme) == (0, 0)
 
 
@@ -82,24 +83,24 @@ def test_what_has_not_ended_holds_up_what_comes_after_it(acme: Organization) -> 
     attempt(endpoint, 40)
     lost = attempt(endpoint, 39, finished_at=None)
     attempt(endpoint, 38)
-    assert hours.add_up() == 1 and sums(acme) == (2, 0)
+    assert hourly_rollup.add_up() == 1 and sums(acme) == (2, 0)
     Attempt.objects.filter(pk=lost.pk).update(finished_at=timezone.now(), error="shutdown")
-    assert hours.add_up() == 2 and sums(acme) == (2, 0)
+    assert hourly_rollup.add_up() == 2 and sums(acme) == (2, 0)
 
 
 def test_a_stranger_sees_none_of_it(acme: Organization, rival: Organization) -> None:
     attempt(make_endpoint(acme), 30)
-    hours.add_up()
-    assert hours.last_24h(developer(rival)) == {}
+    hourly_rollup.add_up()
+    assert hourly_rollup.last_24h(developer(rival)) == {}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_many_workers_add_each_attempt_once(acme: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hours, "WINDOW", 3)
+    monkeypatch.setattr(hourly_rollup, "WINDOW", 3)
     endpoint = make_endpoint(acme)
     for minutes_old in range(10, 30):
         attempt(endpoint, minutes_old)
-    in_threads(4, lambda _number: [hours.add_up() for _ in range(4)])
+    in_threads(4, lambda _number: [hourly_rollup.add_up() for _ in range(4)])
     assert sum(AttemptHour.objects.values_list("succeeded", flat=True)) == 20
 
 
@@ -114,12 +115,12 @@ def result(error: str = "", status: str = "succeeded", duration_ms: float | None
 
 
 def test_counters_are_written_once_and_added_up(db: None) -> None:
-    meters.flush()  # what other tests of this process left to be written
+    counters.flush()  # what other tests of this process left to be written
     EngineTotal.objects.all().delete()
-    meters.note([result(), result("timed_out", "pending", 15_000), result("http_error", "exhausted", None)], 2)
-    assert meters.flush() > 0 and meters.flush() == 0
-    meters.note([result(), result("connection_failed", "pending", None)])
-    meters.flush()
+    counters.note([result(), result("timed_out", "pending", 15_000), result("http_error", "exhausted", None)], 2)
+    assert counters.flush() > 0 and counters.flush() == 0
+    counters.note([result(), result("connection_failed", "pending", None)])
+    counters.flush()
     found = dict(EngineTotal.objects.values_list("name", "value"))
     assert found == {
         "attempts:succeeded": 2, "attempts:timed_out": 1, "attempts:http_error": 1, "exhausted": 1,
@@ -129,20 +130,20 @@ def test_counters_are_written_once_and_added_up(db: None) -> None:
 
 
 def test_counters_that_could_not_be_written_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    meters.note([result()])
+    counters.note([result()])
     with monkeypatch.context() as patch:
-        patch.setattr(meters, "ADD", "INSERT INTO no_such_table (name, value) VALUES (%s, %s)")
+        patch.setattr(counters, "ADD", "INSERT INTO no_such_table (name, value) VALUES (%s, %s)")
         with pytest.raises(DatabaseError):
-            meters.flush()
-    meters.flush()
+            counters.flush()
+    counters.flush()
     assert EngineTotal.objects.get(name="attempts:succeeded").value == 1
 
 
 def test_a_worker_leaves_a_sign_of_life(db: None) -> None:
     old = timezone.now() - timedelta(days=2)
     WorkerBeat.objects.create(name="gone", started_at=old, beat_at=old)
-    meters.beat()
-    meters.beat()
+    counters.beat()
+    counters.beat()
     (row,) = WorkerBeat.objects.all()
     assert row.started_at <= row.beat_at
 
@@ -176,9 +177,9 @@ def test_the_age_of_the_oldest_due_delivery_comes_first(acme: Organization, sett
 def test_attempts_durations_conflicts_workers_and_the_balance(acme: Organization, settings: Any) -> None:
     make_endpoint(acme)
     publish(acme)
-    meters.note([result(), result("http_error", "pending", 300), result("connection_failed", "pending", None)], 1)
-    meters.beat()
-    balance.count_all()
+    counters.note([result(), result("http_error", "pending", 300), result("connection_failed", "pending", None)], 1)
+    counters.beat()
+    delivery_totals.count_all()
     found = scrape(settings)
     expected = {
         'portal_webhook_attempts_total{outcome="succeeded"}': 1,
@@ -202,7 +203,7 @@ def test_attempts_durations_conflicts_workers_and_the_balance(acme: Organization
 
 
 def test_counting_stops_at_a_bound(acme: Organization, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "MOST_COUNTED", 2)
+    monkeypatch.setattr(prometheus_metrics, "MOST_COUNTED", 2)
     make_endpoint(acme)
     for _ in range(4):
         publish(acme)
@@ -213,7 +214,7 @@ def test_without_the_database_it_says_so(settings: Any, monkeypatch: pytest.Monk
     def fail() -> None:
         raise DatabaseError
 
-    monkeypatch.setattr(metrics, "_oldest_due", fail)
+    monkeypatch.setattr(prometheus_metrics, "_oldest_due", fail)
     found = scrape(settings)
     assert found["portal_database_up"] == 0 and "portal_workers" not in found
 
@@ -227,11 +228,11 @@ def test_the_overview_has_a_line_of_the_balance(acme: Organization, vera: User, 
     assert "deliveries accepted" not in browser_of(vera).get(path).content.decode()
     publish(acme)
     attempt(make_endpoint(acme, "https://other.example.com/"), 5, "http_error")
-    balance.count_all()
+    delivery_totals.count_all()
     page = browser_of(vera).get(path).content.decode()
     assert "3 deliveries accepted: 0 delivered, 3 waiting" in page and "None is missing." in page
     assert "Failed attempts" in page
     Delivery.objects.filter(attempts=None).first().delete()
-    balance.DeliveryBalance.objects.update(count_again_at=None)
-    balance.count_all()
+    delivery_totals.DeliveryBalance.objects.update(count_again_at=None)
+    delivery_totals.count_all()
     assert "1 cannot be found" in browser_of(vera).get(path).content.decode()

@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from apps.orgs.models import Organization
-from apps.webhooks import actions, claims
+from apps.webhooks import actions
+from apps.webhooks.engine import claims
 from apps.webhooks.models import Attempt, Delivery, Endpoint
 from tests.engines import add_deliveries, developer, make_endpoint, publish, result_of, statuses
 

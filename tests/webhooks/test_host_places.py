@@ -8,8 +8,8 @@ import pytest
 
 from apps.base.errors import Conflict
 from apps.orgs.models import Organization
-from apps.webhooks import claims
-from apps.webhooks.claims.rows import target_of
+from apps.webhooks.engine import claims
+from apps.webhooks.engine.claims.rows import target_of
 from apps.webhooks.models import Delivery, Endpoint
 from tests.engines import LOOPBACK, add_deliveries, engine, in_threads, make_endpoint, publish, result_of
 from tests.receivers import Receiver

@@ -6,10 +6,10 @@ from apps.audit.models import AuditEntry
 from apps.base.actor import system
 from apps.base.errors import Conflict, Invalid
 from apps.webhooks import actions
-from apps.webhooks.delivery import Engine
-from apps.webhooks.inbox import INBOX_URL
+from apps.webhooks.engine.loop import Engine
+from apps.webhooks.engine.sender import Sender
+from apps.webhooks.engine.test_inbox import INBOX_URL
 from apps.webhooks.models import Delivery, Endpoint
-from apps.webhooks.sender import Sender
 from tests.engines import publish
 from tests.senders import LOCAL, refuse_into
 from tests.webhooks.pages import HERE, SECRET, at, make, text_of

@@ -13,7 +13,7 @@ from apps.orgs.lookups import organization_pk
 from apps.orgs.models import Organization
 from apps.webhooks import actions
 from apps.webhooks.models import Delivery, Endpoint
-from apps.webhooks.presenting.words import BY_HINT, what_to_try
+from apps.webhooks.view_models.failure_labels import BY_HINT, what_to_try
 from apps.webhooks.views import delivery_list, endpoints
 from tests.engines import publish
 from tests.webhooks.pages import HERE, at, make, text_of, tried
@@ -54,7 +54,7 @@ def test_a_paused_endpoint_says_who_paused_it_until_it_is_enabled(browser_of, de
 @pytest.mark.parametrize("query", ["", "?part=list&status=failed"])
 def test_deliveries_that_cannot_be_loaded_say_so_and_offer_to_try_again(browser_of, vera, acme, monkeypatch, query):
     endpoint = make(acme)
-    monkeypatch.setattr(delivery_list.presenting, "delivery_rows", broken)
+    monkeypatch.setattr(delivery_list.view_models, "delivery_rows", broken)
     page = browser_of(vera).get(at(endpoint, query))
     words = page.content.decode()
     assert page.status_code == 503 and "The deliveries could not be loaded." in words
@@ -65,7 +65,7 @@ def test_deliveries_that_cannot_be_loaded_say_so_and_offer_to_try_again(browser_
 
 
 def test_endpoints_that_cannot_be_loaded_say_so(browser_of, vera, acme, monkeypatch):
-    monkeypatch.setattr(endpoints.presenting, "endpoint_rows", broken)
+    monkeypatch.setattr(endpoints.view_models, "endpoint_rows", broken)
     page = browser_of(vera).get(f"{HERE}webhooks/")
     assert page.status_code == 503 and "The endpoints could not be loaded." in page.content.decode()
     assert page.headers["X-Request-ID"] in page.content.decode()

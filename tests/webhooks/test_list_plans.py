@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from apps.base.identifiers import uuid_at
 from apps.orgs.models import Organization
-from apps.webhooks.lists import Constant, with_literal_constants
 from apps.webhooks.models import Delivery, Endpoint
 from apps.webhooks.models.deliveries import HAD_ERRORS
+from apps.webhooks.stats.list_conditions import Constant, with_literal_constants
 from tests.engines import make_endpoint, publish
 
 pytestmark = pytest.mark.django_db

@@ -4,7 +4,7 @@ import pytest
 
 from apps.audit.models import AuditEntry
 from apps.base.actor import system
-from apps.base.crypto import CannotDecrypt
+from apps.base.crypto.encrypted_fields import CannotDecrypt
 from apps.webhooks import actions
 from apps.webhooks.models import Endpoint
 from tests.engines import LOOPBACK, engine, make_endpoint, publish, statuses

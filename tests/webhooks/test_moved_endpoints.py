@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from apps.audit.models import AuditEntry
-from apps.base.logging import hide_query_values, redact
+from apps.base.telemetry.logging import hide_query_values, redact
 from apps.orgs.models import Organization
-from apps.webhooks import claims
+from apps.webhooks.engine import claims
 from apps.webhooks.models import Delivery, Endpoint
 from tests.engines import LOOPBACK, engine, make_endpoint, publish
 from tests.receivers import Receiver

@@ -10,11 +10,11 @@ from django.db.models.functions import Now
 
 from apps.base.outbound import CaresResolver
 from apps.orgs.models import Organization
-from apps.webhooks import meters
-from apps.webhooks.delivery import Engine
+from apps.webhooks.engine.loop import Engine
+from apps.webhooks.engine.recording import LONGEST_NO_NETWORK_WAIT_SECONDS, SHORTEST_NO_NETWORK_WAIT_SECONDS
+from apps.webhooks.engine.sender import Sender
 from apps.webhooks.models import Delivery, Endpoint, EngineTotal
-from apps.webhooks.recording import LONGEST_NO_NETWORK_WAIT_SECONDS, SHORTEST_NO_NETWORK_WAIT_SECONDS
-from apps.webhooks.sender import Sender
+from apps.webhooks.stats import counters
 from tests.engines import LOOPBACK, make_endpoint, publish
 from tests.name_server import SERVER_FAILURE, NameServer
 from tests.receivers import closed_port, full_backlog
@@ -93,7 +93,7 @@ def test_without_any_answer_the_waits_grow_and_operators_are_told(
                 assert expected * 0.8 - 5 < wait < expected * 1.2
     told = [record for record in caplog.records if "no network" in record.getMessage()]
     assert len(told) == 2, "one line for each of the two workers"
-    meters.flush()
+    counters.flush()
     assert EngineTotal.objects.get(name="uncounted:no_network").value >= 6
 
 

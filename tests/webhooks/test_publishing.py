@@ -6,9 +6,10 @@ import pytest
 from django.db import connection, transaction
 
 from apps.orgs.models import Organization, OrganizationStatus
-from apps.webhooks import actions, catalogue, publishing, schemas
-from apps.webhooks.events import HOST_EVENTS, PORTAL_EVENTS
+from apps.webhooks import actions, publishing
 from apps.webhooks.models import Delivery, Endpoint, EndpointStatus, Event, EventType
+from apps.webhooks.types import catalogue, schemas
+from apps.webhooks.types.builtin_types import HOST_EVENTS, PORTAL_EVENTS
 from tests.engines import DATA, developer, in_threads, make_endpoint, publish, statuses
 
 pytestmark = pytest.mark.django_db

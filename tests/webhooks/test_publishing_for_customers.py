@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from apps.orgs.models import Organization
-from apps.webhooks.events import PORTAL_EVENTS
 from apps.webhooks.models import Event
+from apps.webhooks.types.builtin_types import PORTAL_EVENTS
 from tests.engines import DATA, make_endpoint, statuses
 
 pytestmark = pytest.mark.django_db

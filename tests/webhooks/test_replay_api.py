@@ -7,7 +7,7 @@ import pytest
 
 from apps.audit.models import AuditEntry
 from apps.orgs.models import Organization
-from apps.webhooks import replays
+from apps.webhooks.jobs import replays
 from apps.webhooks.models import Delivery, Endpoint, ReplayJob
 from tests.engines import make_endpoint
 from tests.webhooks.test_replays import add_finished, end

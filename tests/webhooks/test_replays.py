@@ -10,7 +10,8 @@ from apps.audit.models import AuditEntry
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
 from apps.orgs.models import Organization
-from apps.webhooks import actions, replays
+from apps.webhooks import actions
+from apps.webhooks.jobs import replays
 from apps.webhooks.models import Delivery, Endpoint, Event, ReplayJob
 from tests.engines import LOOPBACK, developer, engine, in_threads, make_endpoint, publish
 from tests.receivers import Receiver

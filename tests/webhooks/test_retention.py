@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apps.base import forms
 from apps.base.errors import Conflict
 from apps.base.identifiers import uuid_at
 from apps.base.models import SpentForm
+from apps.base.web import forms
 from apps.orgs.models import Organization
-from apps.webhooks import actions, balance, retention
+from apps.webhooks import actions
+from apps.webhooks.jobs import retention
 from apps.webhooks.models import Attempt, AttemptHour, Delivery, Endpoint, Event, FanOutBatch, ReplayJob, SweepPlace
+from apps.webhooks.stats import delivery_totals
 from tests.engines import developer, make_endpoint, publish
 
 pytestmark = pytest.mark.django_db
@@ -180,8 +182,10 @@ def test_an_event_that_still_waits_for_its_deliveries_is_kept(acme: Organization
 
 
 def sides(organization: Organization) -> dict[str, int]:
-    found = balance.count(organization.pk)
-    return {name: getattr(found, name) for name in ("accepted", *balance.SIDES, "missing") if getattr(found, name)}
+    found = delivery_totals.count(organization.pk)
+    return {
+        name: getattr(found, name) for name in ("accepted", *delivery_totals.SIDES, "missing") if getattr(found, name)
+    }
 
 
 def test_delivery_totals_add_up_whatever_happens_to_deliveries(acme: Organization, rival: Organization) -> None:
@@ -223,9 +227,9 @@ def test_a_lost_delivery_shows(acme: Organization) -> None:
 def test_delivery_totals_are_computed_once_a_minute(acme: Organization, rival: Organization) -> None:
     make_endpoint(acme)
     publish(acme)
-    assert balance.last_counted(developer(acme)) is None
-    assert (balance.count_all(), balance.count_all()) == (Organization.objects.count(), 0)
-    found = balance.last_counted(developer(acme))
+    assert delivery_totals.last_counted(developer(acme)) is None
+    assert (delivery_totals.count_all(), delivery_totals.count_all()) == (Organization.objects.count(), 0)
+    found = delivery_totals.last_counted(developer(acme))
     assert found is not None and (found.accepted, found.waiting, found.missing) == (1, 1, 0)
 
 

@@ -5,7 +5,7 @@ from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.webhooks.schedule import LONGEST_RETRY_AFTER_SECONDS, next_wait
+from apps.webhooks.engine.retry_schedule import LONGEST_RETRY_AFTER_SECONDS, next_wait
 
 pytestmark = pytest.mark.pure
 PLAN = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)

@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from apps.base.outbound import CaresResolver, HeaderRefused, check_header
-from apps.webhooks.sender import OutboundRequest
+from apps.webhooks.engine.sender import OutboundRequest
 from tests import receivers
 from tests.name_server import NameServer
 from tests.receivers import Received, Receiver, after, ok, raw

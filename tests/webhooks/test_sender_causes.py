@@ -9,8 +9,8 @@ import pytest
 from cryptography import x509
 
 from apps.base.outbound import CaresResolver
-from apps.webhooks.presenting.words import what_to_try
-from apps.webhooks.sender import OutboundRequest
+from apps.webhooks.engine.sender import OutboundRequest
+from apps.webhooks.view_models.failure_labels import what_to_try
 from tests import receivers
 from tests.authority import Authority
 from tests.name_server import SERVER_FAILURE, NameServer

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from apps.webhooks.outcomes import parse_retry_after
-from apps.webhooks.sender import OutboundRequest
+from apps.webhooks.engine.outcomes import parse_retry_after
+from apps.webhooks.engine.sender import OutboundRequest
 from tests import receivers
 from tests.receivers import Receiver, closed_port, raw, slow, status
 from tests.senders import HEADERS, STRICT, StubResolver, drain, request, send

@@ -10,7 +10,7 @@ import svix
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.webhooks.signing import SignatureRefused, new_secret, secret_bytes, sign, verify
+from apps.webhooks.engine.signing import SignatureRefused, new_secret, secret_bytes, sign, verify
 
 pytestmark = pytest.mark.pure
 

@@ -12,9 +12,9 @@ import requests
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from apps.webhooks.signing import new_secret, secret_bytes, sign
-from apps.webhooks.verification import SECRET_NAME, SNIPPETS, snippet_of
-from tests.house.tree import read
+from apps.webhooks.engine.signing import new_secret, secret_bytes, sign
+from apps.webhooks.view_models.verification_code import SECRET_NAME, SNIPPETS, snippet_of
+from tests.conventions.tree import read
 from tests.webhooks.pages import at, make, text_of
 
 # The two packages of the Node snippet as far as it uses them, for npm is not among what the tests may fetch: the raw

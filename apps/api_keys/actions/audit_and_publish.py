@@ -2,19 +2,19 @@
 
 from typing import Any
 
-from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
+from apps.api_keys.notifications import posting
 from apps.base.actor import Actor
-from apps.credentials import lifecycle
+from apps.credentials.lifecycle import transitions
 
 
 def hold(actor: Actor, key_id: str) -> ApiKey:
     """Return a key of the actor's organization, held until the transaction ends, or raise NotFound."""
     rows = ApiKey.objects.for_actor(actor).select_related("key_type", "replaces")
-    key: ApiKey = lifecycle.locked(rows, key_id)
+    key: ApiKey = transitions.locked(rows, key_id)
     return key
 
 
 def announce(key: ApiKey, event_type: str, **more: Any) -> None:
     """Publish a webhook event about the key; ``more`` are fields beside those that all of them have."""
-    stories.publish(key, event_type, more)
+    posting.publish(key, event_type, more)

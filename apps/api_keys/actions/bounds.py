@@ -9,11 +9,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.api_keys.actions.rules import WINDOWS
-from apps.api_keys.gate_rows import effective
+from apps.api_keys.key_query import effective
 from apps.api_keys.models import ApiKey, KeyType, Scope
 from apps.base.actor import Actor
 from apps.base.errors import Forbidden
-from apps.base.instants import format_timestamp
+from apps.base.timestamps import format_timestamp
 from apps.credentials.rules import Lifetime
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

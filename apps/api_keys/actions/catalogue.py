@@ -16,7 +16,7 @@ from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.permissions import NOT_SCOPES
-from apps.credentials import gate
+from apps.credentials.gate import key_check
 from apps.credentials.rules import MAX_DAYS
 from apps.orgs.lookups import platform_pk
 
@@ -33,7 +33,7 @@ def save_key_type(*, actor: Actor, row: KeyType, changes: Changes) -> KeyType:
     check_lifetimes(row.default_days, row.longest_days)
     done = _save(row, changes, fixed=("name", "platform_only", "is_builtin"))
     _record(actor, row, f"key_type.{done}", changes)
-    gate.catalogue_changed()
+    key_check.catalogue_changed()
     return row
 
 
@@ -47,7 +47,7 @@ def delete_key_type(*, actor: Actor, row: KeyType) -> None:
         raise Conflict(_("Keys were made by this type. Untick “may be made” to end its use."))
     _record(actor, row, "key_type.deleted", {"title": [row.title, None]})
     row.delete()
-    gate.catalogue_changed()
+    key_check.catalogue_changed()
 
 
 @transaction.atomic
@@ -57,7 +57,7 @@ def save_scope(*, actor: Actor, row: Scope, changes: Changes) -> Scope:
     check_scope_name(row.name)
     done = _save(row, changes, fixed=("name", "is_builtin"))
     _record(actor, row, f"scope.{done}", changes)
-    gate.catalogue_changed()
+    key_check.catalogue_changed()
     return row
 
 
@@ -79,7 +79,7 @@ def delete_scope(*, actor: Actor, row: Scope) -> None:
         )
     _record(actor, row, "scope.deleted", {"description": [row.description, None]})
     row.delete()
-    gate.catalogue_changed()
+    key_check.catalogue_changed()
 
 
 @transaction.atomic
@@ -88,7 +88,7 @@ def save_package(*, actor: Actor, row: Package, changes: Changes) -> Package:
     _require_operator(actor)
     done = _save(row, changes, fixed=("organization",))
     _record(actor, row, f"package.{done}", changes, organization_id=row.pk)
-    gate.organization_changed(row.pk)
+    key_check.organization_changed(row.pk)
     return row
 
 

@@ -7,14 +7,15 @@ from typing import Any
 from django.db import transaction
 
 from apps.api_keys.actions import bounds, rules
-from apps.api_keys.actions.telling import announce, hold
-from apps.api_keys.alerts import stories
+from apps.api_keys.actions.audit_and_publish import announce, hold
 from apps.api_keys.models import ApiKey
+from apps.api_keys.notifications import posting
 from apps.base.actor import Actor
-from apps.base.instants import format_timestamp
 from apps.base.permissions import Permission
-from apps.base.versions import ANY_VERSION, Expected
-from apps.credentials import gate, lifecycle
+from apps.base.rest.object_versions import ANY_VERSION, Expected
+from apps.base.timestamps import format_timestamp
+from apps.credentials.gate import key_check
+from apps.credentials.lifecycle import transitions
 from apps.credentials.rules import DAY_SECONDS, check_name, check_overlap, parse_networks
 
 
@@ -52,7 +53,7 @@ def update_key(
         figures = bounds.within_limits(actor, key.key_type, figures, limits or {})
     asked.update({f"limit_{window}": figures[window] for window in limits or {}})
     expected.check(key.version)
-    lifecycle.require_alive(key)
+    transitions.require_alive(key)
     _save(actor, key, asked)
     return key
 
@@ -64,8 +65,8 @@ def _save(actor: Actor, key: ApiKey, asked: dict[str, Any]) -> None:
     for field, (_old, new) in changes.items():
         setattr(key, field, new)
     key.save(update_fields=[*changes, "updated_at"])
-    gate.key_changed(key.key_prefix, key.key_id)
-    lifecycle.record(actor, key, "api_key.updated", changes)
+    key_check.key_changed(key.key_prefix, key.key_id)
+    transitions.record(actor, key, "api_key.updated", changes)
 
 
 @transaction.atomic
@@ -81,7 +82,7 @@ def rotate_key(
     """
     actor.require(Permission.API_KEYS_WRITE)
     overlap = check_overlap(overlap_seconds)
-    lifecycle.hold_creator(actor)
+    transitions.hold_creator(actor)
     key = hold(actor, key_id)
     kind = key.key_type
     rules.check_type_may_be_made(actor, kind)
@@ -95,10 +96,10 @@ def rotate_key(
         changed = bounds.cut_settings(actor, key)
     expected.check(key.version)
     before = format_timestamp(key.expires_at)
-    successor, text = lifecycle.replace(key, actor=actor, overlap=overlap, expires_at=expires_at, **changed)
-    stories.resolve_for(key, stories.EXPIRY, stories.ROTATION, stories.UNUSUAL)
+    successor, text = transitions.replace(key, actor=actor, overlap=overlap, expires_at=expires_at, **changed)
+    posting.resolve_for(key, posting.EXPIRY, posting.ROTATION, posting.UNUSUAL)
     ends = format_timestamp(key.expires_at)
-    lifecycle.record(
+    transitions.record(
         actor, key, "api_key.rotated", {"replaced_by": [None, successor.public_id], "expires_at": [before, ends]}
     )
     announce(
@@ -116,4 +117,4 @@ def expiry_of_successor(key: ApiKey) -> datetime | None:
 
     That is what the type and the organization's settings allow, for the vendor too: nobody asked for more.
     """
-    return lifecycle.end_of_successor(key, rules.longest_days(key.key_type, key.organization_id))
+    return transitions.end_of_successor(key, rules.longest_days(key.key_type, key.organization_id))

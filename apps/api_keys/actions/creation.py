@@ -6,13 +6,13 @@ from typing import Any
 from django.db import transaction
 
 from apps.api_keys.actions import bounds, rules
-from apps.api_keys.actions.places import check_key_quota
-from apps.api_keys.actions.telling import announce
+from apps.api_keys.actions.audit_and_publish import announce
+from apps.api_keys.actions.key_quota import check_key_quota
 from apps.api_keys.models import ApiKey
 from apps.base.actor import Actor
-from apps.base.instants import format_timestamp
 from apps.base.permissions import Permission
-from apps.credentials import lifecycle
+from apps.base.timestamps import format_timestamp
+from apps.credentials.lifecycle import transitions
 from apps.credentials.rules import Lifetime, check_name, parse_networks
 
 
@@ -35,7 +35,7 @@ def create_key(
     ``key_limit_reached``), exact under concurrency.
     """
     actor.require(Permission.API_KEYS_WRITE)
-    lifecycle.hold_creator(actor)
+    transitions.hold_creator(actor)
     kind = rules.find_type(key_type, actor)
     held = rules.check_scopes(kind, scopes)
     subject = rules.check_subject(kind, subject)
@@ -51,7 +51,7 @@ def create_key(
         networks = bounds.within_networks(actor, networks)
         figures = bounds.within_limits(actor, kind, figures, limits or {})
     check_key_quota(actor, kind)
-    key, text = lifecycle.issue(
+    key, text = transitions.issue(
         ApiKey,
         actor=actor,
         name=check_name(name),
@@ -70,6 +70,6 @@ def create_key(
         "expires_at": [None, format_timestamp(expires_at)],
         "allowed_networks": [None, key.allowed_networks],
     }
-    lifecycle.record(actor, key, "api_key.created", settings_of_key)
+    transitions.record(actor, key, "api_key.created", settings_of_key)
     announce(key, "api_key.created", scopes=held)
     return key, text

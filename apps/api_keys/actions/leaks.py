@@ -6,13 +6,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.api_keys.actions import states
-from apps.api_keys.actions.telling import announce, hold
-from apps.api_keys.alerts import stories
+from apps.api_keys.actions.audit_and_publish import announce, hold
 from apps.api_keys.models import ApiKey
+from apps.api_keys.notifications import posting
 from apps.base.actor import Actor
-from apps.base.descendants import descendants
-from apps.credentials import lifecycle
+from apps.base.extension_points.descendants import descendants
 from apps.credentials.key_status import CHANGES
+from apps.credentials.lifecycle import transitions
 from apps.notices.models import Severity
 
 NOTHING = "none"
@@ -28,14 +28,14 @@ def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
     reporter's address, ``where`` a text without secrets.
     """
     key = hold(actor, key_id)
-    successors = lifecycle.own_successors(key)
+    successors = transitions.own_successors(key)
     known = {each.public_id for each in successors}
     others = [each for each in descendants(key.organization_id, key.public_id) if each.id not in known]
     is_news = _take(actor, key, where, others=len(others))
     for successor in successors:
         is_news = _take(actor, hold(actor, successor.public_id), where, origin=key) or is_news
     if others:
-        stories.notify_about_others(key, len(others))
+        posting.notify_about_others(key, len(others))
     return is_news
 
 
@@ -46,8 +46,8 @@ def _take(actor: Actor, key: ApiKey, where: str, origin: ApiKey | None = None, o
     still work: who ends those is for people to decide.
     """
     # The row is held: two reports of one key come one after the other.
-    story = f"{stories.LEAK}:{timezone.now():%Y-%m-%d}"
-    if stories.already_sent(key, story):
+    story = f"{posting.LEAK}:{timezone.now():%Y-%m-%d}"
+    if posting.already_sent(key, story):
         return False
     consequence = NOTHING if key.has_ended else str(key.organization.leak_policy)
     changes: dict[str, list[Any]] = {"where": [None, where], "consequence": [None, consequence]}
@@ -56,7 +56,7 @@ def _take(actor: Actor, key: ApiKey, where: str, origin: ApiKey | None = None, o
         changes["reported"], more["reported"] = [None, origin.public_id], origin.public_id
     if others:
         changes["descendants"], more["descendants"] = [None, others], others
-    lifecycle.record(actor, key, "api_key.leaked", changes)
+    transitions.record(actor, key, "api_key.leaked", changes)
     if consequence != NOTHING or others:
         announce(key, "api_key.leaked", consequence=consequence, **more)
     _act(actor, key, consequence, REASON if origin is None else REASON_OF_SUCCESSOR)
@@ -75,6 +75,6 @@ def _tell(key: ApiKey, story: str, consequence: str, where: str, origin: ApiKey 
     kind = f"api_key.{what}" if origin is None else f"api_key.successor_{what}"
     is_silent = consequence == NOTHING
     params = {"where": where or None, **({"origin": origin.mask} if origin else {})}
-    stories.post(key, kind, story, severity=Severity.BAD, params=params, mail=not is_silent)
+    posting.post(key, kind, story, severity=Severity.BAD, params=params, mail=not is_silent)
     if is_silent:
-        stories.resolve_for(key, stories.LEAK)
+        posting.resolve_for(key, posting.LEAK)

@@ -8,12 +8,12 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.api_keys.gate_rows import effective
+from apps.api_keys.key_query import effective
 from apps.api_keys.models import ApiKey, KeyType, Makers, Package, Scope
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Forbidden, Invalid
-from apps.base.names import check_text
 from apps.base.permissions import ADMIN, Permission, expand
+from apps.base.text.rules import check_text
 from apps.credentials.rules import MAX_DAYS, Lifetime
 from apps.orgs.lookups import longest_key_days, platform_pk
 

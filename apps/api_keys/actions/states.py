@@ -6,14 +6,14 @@ from typing import Any
 from django.db import transaction
 
 from apps.api_keys.actions import bounds
-from apps.api_keys.actions.telling import announce, hold
-from apps.api_keys.alerts import stories
+from apps.api_keys.actions.audit_and_publish import announce, hold
 from apps.api_keys.models import ApiKey
+from apps.api_keys.notifications import posting
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
-from apps.base.versions import ANY_VERSION, Expected
-from apps.credentials import lifecycle
+from apps.base.rest.object_versions import ANY_VERSION, Expected
 from apps.credentials.key_status import CHANGES
+from apps.credentials.lifecycle import transitions
 from apps.credentials.rules import check_reason
 
 
@@ -34,7 +34,7 @@ def revoke_key(
     actor.require(Permission.API_KEYS_WRITE)
     key, reason = hold(actor, key_id), check_reason(reason)
     expected.check(key.version)
-    chain = [] if successors is False else lifecycle.own_successors(key)
+    chain = [] if successors is False else transitions.own_successors(key)
     if successors is None and actor.id in (key.public_id, *(each.public_id for each in chain)):
         chain = []
     if not (chain and key.has_ended):
@@ -46,8 +46,8 @@ def revoke_key(
 
 def _revoke(actor: Actor, key: ApiKey, reason: str) -> None:
     before = key.status
-    if lifecycle.change(key, "revoke", actor=actor, reason=reason):
-        stories.resolve_for(key)
+    if transitions.change(key, "revoke", actor=actor, reason=reason):
+        posting.resolve_for(key)
         _record(actor, key, "api_key.revoked", before, reason)
         announce(key, "api_key.revoked", **({"reason": reason} if reason else {}))
 
@@ -69,7 +69,7 @@ def change_key(
     if name == "revoke":
         return revoke_key(actor=actor, key_id=key_id, expected=expected, reason=reason, successors=successors)
     key = _change(actor, key_id, name, expected, reason)
-    for successor in lifecycle.own_successors(key) if CHANGES[name].spreads and successors is not False else ():
+    for successor in transitions.own_successors(key) if CHANGES[name].spreads and successors is not False else ():
         _change(actor, successor.public_id, name, ANY_VERSION, reason)
     return key
 
@@ -87,10 +87,10 @@ def _change(actor: Actor, key_id: str, name: str, expected: Expected, reason: st
         bounds.check_maker(actor, key.scopes)
     expected.check(key.version)
     before = key.status
-    if lifecycle.change(key, name, actor=actor, reason=told or ""):
+    if transitions.change(key, name, actor=actor, reason=told or ""):
         _record(actor, key, f"api_key.{wanted.done}", before, told)
         if name == "release":
-            stories.resolve_for(key, stories.LEAK)
+            posting.resolve_for(key, posting.LEAK)
     return key
 
 
@@ -98,4 +98,4 @@ def _record(actor: Actor, key: ApiKey, action: str, before: str, reason: str | N
     changes: dict[str, list[Any]] = {"status": [str(before), str(key.status)]}
     if reason is not None:
         changes["reason"] = [None, reason]
-    lifecycle.record(actor, key, action, changes)
+    transitions.record(actor, key, action, changes)

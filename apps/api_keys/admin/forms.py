@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.api_keys import actions
 from apps.api_keys.models import EVERY_SCOPE, KeyType, Package, Scope
 from apps.base.errors import Invalid
-from apps.base.forms import LineField
+from apps.base.web.forms import LineField
 
 
 class Ticks(forms.MultipleChoiceField):

@@ -7,13 +7,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from apps.api_keys import actions
+from apps.api_keys.admin.forms import KeyTypeForm, PackageForm, ScopeForm
 from apps.api_keys.models import ApiKey, KeyHabit, KeyType, Package, Scope
-from apps.api_keys.operator_forms import KeyTypeForm, PackageForm, ScopeForm
-from apps.audit.operators import AuditedAdmin, ReadOnlyAdmin
+from apps.audit.operator_admin import AuditedAdmin, ReadOnlyAdmin
 from apps.base.actor import Actor
-from apps.base.descendants import descendants
+from apps.base.extension_points.descendants import descendants
+from apps.credentials.admin.key_changes import KeyChangesAdmin
 from apps.credentials.key_status import MOMENTS
-from apps.credentials.operators import KeyChangesAdmin
 
 # Of what a key created, on its page.
 MOST_NAMED = 50

@@ -6,10 +6,10 @@ from django import forms
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
-from apps.api_keys.presenting.rights import LEVELS, Rights, field_of, grid, single_rights
-from apps.base.client_address import UNKNOWN
-from apps.base.forms import RequestForm
+from apps.api_keys.view_models.scope_grid import LEVELS, Rights, field_of, grid, single_rights
 from apps.base.permissions import ADMIN
+from apps.base.web.client_address import UNKNOWN
+from apps.base.web.forms import RequestForm
 
 CHOOSE = "choose"
 

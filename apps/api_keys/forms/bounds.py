@@ -7,7 +7,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.api_keys.actions import WINDOWS
-from apps.api_keys.gate_rows import effective
+from apps.api_keys.key_query import effective
 from apps.api_keys.models import KeyType
 
 

@@ -9,10 +9,10 @@ from apps.api_keys.actions import WINDOWS
 from apps.api_keys.forms.access import AccessFields
 from apps.api_keys.forms.bounds import limit_fields, limits_in, network_field, networks_in
 from apps.api_keys.models import ApiKey
-from apps.api_keys.presenting.rights import Rights
-from apps.base.forms import LineField
+from apps.api_keys.view_models.scope_grid import Rights
 from apps.base.permissions import ADMIN
-from apps.credentials.forms import KeyChangeForm
+from apps.base.web.forms import LineField
+from apps.credentials.lifecycle.forms import KeyChangeForm
 
 
 class ChangeKeyForm(AccessFields, KeyChangeForm):

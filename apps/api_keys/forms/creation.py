@@ -8,9 +8,9 @@ from django.utils.translation import gettext_lazy as _
 from apps.api_keys.forms.access import AccessFields
 from apps.api_keys.forms.bounds import limit_fields, limits_in, network_field, networks_in
 from apps.api_keys.models import KeyType
-from apps.api_keys.presenting.offers import Offer
-from apps.base.forms import LineField
-from apps.credentials.forms import FIELDS_OF_LIFETIME, LifetimeForm
+from apps.api_keys.view_models.type_cards import Offer
+from apps.base.web.forms import LineField
+from apps.credentials.lifecycle.forms import FIELDS_OF_LIFETIME, LifetimeForm
 
 DAYS = ("30", "60", "90")
 FIELD_OF_ERROR = {

@@ -4,6 +4,6 @@ Sweeps of the worker look for it. Each alert is a notice, by that a mail to thos
 in one transaction. Actions that end what an alert speaks of call ``resolve_for``.
 """
 
-from apps.api_keys.alerts.stories import resolve_for
+from apps.api_keys.notifications.posting import resolve_for
 
 __all__ = ["resolve_for"]

@@ -14,9 +14,9 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from apps.api_keys.alerts import stories
 from apps.api_keys.models import ApiKey
-from apps.base.instants import format_timestamp
+from apps.api_keys.notifications import posting
+from apps.base.timestamps import format_timestamp
 from apps.credentials.models import SecretKeyQuerySet
 from apps.notices.models import Severity
 
@@ -85,14 +85,14 @@ def _announce(key: ApiKey, now: datetime) -> bool:
     unchanged = unchanged.filter(revoked_at=None, overlap_since=None, disabled_at=None)
     if step is None or expires_at is None or not unchanged.update(announced_days=step):
         return False
-    stories.resolve_for(key, stories.EXPIRY)
+    posting.resolve_for(key, posting.EXPIRY)
     end = format_timestamp(expires_at)
     kind = "api_key.expiring" if step else "api_key.expired"
     params = {"expires_at": end, "expires_on": f"{expires_at:%Y-%m-%d}", "days_left": days_left(expires_at, now)}
-    story = f"{stories.EXPIRY}:{expires_at:%Y%m%d%H%M%S}:{step}"
-    if not stories.post(key, kind, story, severity=SEVERITIES[step], params=params):
+    story = f"{posting.EXPIRY}:{expires_at:%Y%m%d%H%M%S}:{step}"
+    if not posting.post(key, kind, story, severity=SEVERITIES[step], params=params):
         return False
-    stories.publish(key, kind, {"expires_at": end, "days_left": params["days_left"]})
+    posting.publish(key, kind, {"expires_at": end, "days_left": params["days_left"]})
     return True
 
 
@@ -107,4 +107,4 @@ def _remind(key: ApiKey, now: datetime) -> bool:
     if not unchanged.update(rotation_reminded_at=now):
         return False
     params = {"made_on": f"{key.created_at:%Y-%m-%d}", "days": ROTATE_AFTER.days}
-    return stories.post(key, "api_key.rotation_due", f"{stories.ROTATION}:90", severity=Severity.INFO, params=params)
+    return posting.post(key, "api_key.rotation_due", f"{posting.ROTATION}:90", severity=Severity.INFO, params=params)

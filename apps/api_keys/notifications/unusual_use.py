@@ -15,11 +15,11 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from apps.api_keys.alerts import habits, stories
-from apps.api_keys.alerts.habits import Recent, habit_of
-from apps.api_keys.alerts.networks import is_listed, network_of
 from apps.api_keys.models import ApiKey, KeyHabit
-from apps.base.instants import format_timestamp
+from apps.api_keys.notifications import posting, usage_baseline
+from apps.api_keys.notifications.networks import is_listed, network_of
+from apps.api_keys.notifications.usage_baseline import Recent, habit_of
+from apps.base.timestamps import format_timestamp
 from apps.credentials.key_status import is_working
 from apps.notices.models import Severity
 
@@ -60,19 +60,23 @@ class Finding:
 def look_at_use(now: datetime | None = None) -> int:
     """Compare the last two hours of each key with its habits, and return how many alerts were new."""
     moment = now or timezone.now()
-    recent = habits.recent_use(moment)
+    recent = usage_baseline.recent_use(moment)
     keys = _keys(_worth_a_look(recent, moment), moment)
-    unseen = habits.learn([key for key in keys if habits.is_stale(habit_of(key), moment)][:LEARNED_A_RUN], moment)
+    unseen = usage_baseline.learn(
+        [key for key in keys if usage_baseline.is_stale(habit_of(key), moment)][:LEARNED_A_RUN], moment
+    )
     # A day-old figure is good enough to clear a key, not to accuse it.
     fast = [key for key in keys if _too_fast(habit_of(key), recent[key.pk])]
-    unseen |= habits.learn([key for key in fast if habits.is_stale(habit_of(key), moment, habits.HOUR)], moment)
+    unseen |= usage_baseline.learn(
+        [key for key in fast if usage_baseline.is_stale(habit_of(key), moment, usage_baseline.HOUR)], moment
+    )
     return sum(_look_at(key, recent[key.pk], unseen.get(key.pk, Counter()), moment) for key in keys)
 
 
 def _worth_a_look(recent: Mapping[uuid.UUID, Recent], now: datetime) -> list[uuid.UUID]:
     """Clear, by their habits alone, the many keys that do what they always did, and return the others."""
-    known = habits.known(list(recent))
-    stale = [key for key in recent if habits.is_stale(known.get(key), now)]
+    known = usage_baseline.known(list(recent))
+    stale = [key for key in recent if usage_baseline.is_stale(known.get(key), now)]
     striking = {key for key, use in recent.items() if _strikes(known.get(key), use)}
     # Any of them rather than the first: among them are keys that are off, which are never learned.
     some = random.sample(stale, min(len(stale), 2 * LEARNED_A_RUN))
@@ -85,7 +89,7 @@ def _strikes(habit: KeyHabit | None, recent: Recent) -> bool:
 
 def _keys(ids: list[uuid.UUID], now: datetime) -> list[ApiKey]:
     rows = ApiKey.objects.filter(is_working(now)).select_related("key_type", "habit")
-    return [key for chunk in habits.chunks(ids) for key in rows.filter(pk__in=chunk)]
+    return [key for chunk in usage_baseline.chunks(ids) for key in rows.filter(pk__in=chunk)]
 
 
 def _look_at(key: ApiKey, recent: Recent, unseen: Counter[str], now: datetime) -> int:
@@ -93,17 +97,17 @@ def _look_at(key: ApiKey, recent: Recent, unseen: Counter[str], now: datetime) -
     findings = [*_fast(key, recent, now), *_refused(key, recent, now), *_elsewhere(key, new, now)]
     told = sum(_tell(key, finding) for finding in findings)
     if new:
-        habits.remember(key, new)
+        usage_baseline.remember(key, new)
     return told
 
 
 @transaction.atomic
 def _tell(key: ApiKey, finding: Finding) -> bool:
-    kind, story = f"api_key.unusual_{finding.pattern}", f"{stories.UNUSUAL}:{finding.pattern}:{finding.mark}"
-    if not stories.post(key, kind, story, severity=Severity.WARN, params=finding.evidence):
+    kind, story = f"api_key.unusual_{finding.pattern}", f"{posting.UNUSUAL}:{finding.pattern}:{finding.mark}"
+    if not posting.post(key, kind, story, severity=Severity.WARN, params=finding.evidence):
         return False
     facts = {"pattern": finding.pattern, "reason": finding.reason, **finding.evidence}
-    stories.publish(key, "api_key.unusual_use", facts)
+    posting.publish(key, "api_key.unusual_use", facts)
     return True
 
 
@@ -154,7 +158,7 @@ def _refused(key: ApiKey, recent: Recent, now: datetime) -> Iterator[Finding]:
     usual = habit.refused / habit.calls if habit and _has_history(habit, REFUSALS_LEAST, now) else 0.0
     if usual >= REFUSALS_USUAL_SHARE:
         return
-    since = habits.window_start(now)
+    since = usage_baseline.window_start(now)
     evidence = {
         "refused": refused,
         "limited": recent.by_class["429"],

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import cast
 
-from apps.api_keys.gate_rows import effective
-from apps.api_keys.least_privilege import LOOKED_BACK, compare
+from apps.api_keys.key_query import effective
 from apps.api_keys.models import ApiKey
-from apps.audit.figures import routes_and_scopes
+from apps.api_keys.reports.least_privilege import LOOKED_BACK, compare
+from apps.audit.calls.usage_counters import last_uses
+from apps.audit.calls.usage_report import routes_and_scopes
 from apps.audit.models import LastUse
-from apps.audit.usage import last_uses
 from apps.base.actor import Actor
-from apps.base.instants import format_timestamp
+from apps.base.timestamps import format_timestamp
 
 OLDEST = timedelta(days=90)
 CHUNK = 500

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from apps.api_keys.models import ApiKey
 from apps.api_keys.verification import ROUTE as VERIFY
-from apps.audit.figures import routes_and_scopes
+from apps.audit.calls.usage_report import routes_and_scopes
 from apps.base.actor import Actor
 from apps.base.permissions import PORTAL_SCOPES, expand, grants
 

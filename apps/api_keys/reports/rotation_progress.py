@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.api_keys.models import ApiKey
-from apps.api_keys.presenting import grouped
-from apps.audit.figures import StillCalling, calls_since, still_calling
+from apps.api_keys.view_models import grouped
+from apps.audit.calls.usage_report import StillCalling, calls_since, still_calling
 from apps.base.actor import Actor
 
 QUIET = timedelta(hours=24)

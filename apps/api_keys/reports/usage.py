@@ -10,13 +10,22 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from apps.api_keys.models import ApiKey
-from apps.api_keys.presenting import grouped
-from apps.audit.figures import CLASSES, Figures, Interval, Point, Span, merged, of_key, of_organization
+from apps.api_keys.view_models import grouped
+from apps.audit.calls.usage_report import (
+    CLASSES,
+    Figures,
+    Interval,
+    Point,
+    Span,
+    merged,
+    of_key,
+    of_organization,
+)
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
-from apps.base.charts import stacked_chart
 from apps.base.identifiers import encode
-from apps.base.instants import format_timestamp
+from apps.base.timestamps import format_timestamp
+from apps.base.web.charts import stacked_chart
 
 SHOWN = 50
 

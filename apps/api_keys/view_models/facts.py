@@ -7,10 +7,10 @@ from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apps.api_keys.gate_rows import effective
+from apps.api_keys.key_query import effective
 from apps.api_keys.models import ApiKey, KeyType
 from apps.audit.models import LastUse
-from apps.credentials.presenting import facts_of_any_key
+from apps.credentials.view_models import facts_of_any_key
 
 
 def facts(key: ApiKey, use: LastUse | None, now: datetime | None = None) -> dict[str, Any]:

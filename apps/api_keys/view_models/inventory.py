@@ -8,8 +8,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.api_keys.inventory import Finding, Looked
-from apps.api_keys.presenting.facts import facts
+from apps.api_keys.reports.inventory import Finding, Looked
+from apps.api_keys.view_models.facts import facts
 
 WORDS: dict[Finding, Promise] = {
     Finding.NEVER_EXPIRES: gettext_lazy("No expiry"),

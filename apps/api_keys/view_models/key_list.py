@@ -8,12 +8,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 
 from apps.api_keys.models import ApiKey, KeyType
-from apps.api_keys.presenting.facts import facts, grouped
+from apps.api_keys.view_models.facts import facts, grouped
+from apps.audit.calls.usage_counters import daily_series, last_uses
 from apps.audit.models import LastUse
-from apps.audit.usage import daily_series, last_uses
 from apps.base.actor import Actor
-from apps.base.charts import bar_chart
-from apps.base.secrets import ID_LENGTH, MASK_DOTS, parse_key
+from apps.base.crypto.secrets import ID_LENGTH, MASK_DOTS, parse_key
+from apps.base.web.charts import bar_chart
 from apps.credentials import key_status
 from apps.credentials.key_status import KeyStatus
 from apps.credentials.models import SecretKeyQuerySet

@@ -5,14 +5,14 @@ from typing import Any
 from django.utils.translation import ngettext
 
 from apps.api_keys.models import ApiKey
-from apps.api_keys.presenting.facts import facts, grouped, limit_texts
+from apps.api_keys.view_models.facts import facts, grouped, limit_texts
+from apps.audit.calls.usage_counters import hourly_series
 from apps.audit.models import ApiCall, LastUse
-from apps.audit.usage import hourly_series
 from apps.base.actor import Actor
-from apps.base.charts import bar_chart
-from apps.base.snippets import as_curl, first_calls, logged_call
+from apps.base.rest.snippets import as_curl, first_calls, logged_call
+from apps.base.web.charts import bar_chart
 from apps.credentials.key_status import FLAG
-from apps.credentials.presenting import count_made, is_recent, life_of
+from apps.credentials.view_models import count_made, is_recent, life_of
 
 
 def detail(actor: Actor, key: ApiKey) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apps.api_keys.actions import WINDOWS
-from apps.api_keys.gate_rows import effective
+from apps.api_keys.key_query import effective
 from apps.api_keys.models import ApiKey, KeyType
-from apps.api_keys.presenting.rights import LEVELS, Rights
+from apps.api_keys.view_models.scope_grid import LEVELS, Rights
 from apps.base.permissions import ADMIN
-from apps.credentials.lifecycle import lifetime_of
+from apps.credentials.lifecycle.transitions import lifetime_of
 
 LONGEST_NAME = 100
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from apps.api_keys.models import ApiKey
-from apps.base.snippets import as_curl, first_call, first_calls
-from apps.credentials.presenting import old_key
+from apps.base.rest.snippets import as_curl, first_call, first_calls
+from apps.credentials.view_models import old_key
 
 
 def revealed(key: ApiKey, text: str) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from django.utils.translation import ngettext
 
 from apps.api_keys.actions.rules import check_type_may_be_made
 from apps.api_keys.models import EVERY_SCOPE, ApiKey, KeyType, Package, Scope
-from apps.api_keys.presenting.facts import limit_texts
-from apps.api_keys.presenting.rights import Rights
+from apps.api_keys.view_models.facts import limit_texts
+from apps.api_keys.view_models.scope_grid import Rights
 from apps.base.actor import Actor
 from apps.base.errors import Forbidden
 from apps.base.permissions import ADMIN

@@ -11,13 +11,13 @@ from django.utils.translation import gettext as _
 from apps.api_keys import actions
 from apps.api_keys.forms import FIELD_OF_ERROR, CreateKeyForm
 from apps.api_keys.models import ApiKey, KeyType
-from apps.api_keys.presenting import proposals
-from apps.api_keys.presenting.offers import Offer, type_card, type_cards
+from apps.api_keys.view_models import prefilled
+from apps.api_keys.view_models.type_cards import Offer, type_card, type_cards
 from apps.api_keys.views.kind import KEYS
-from apps.base.pages import FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.credentials.key_pages import new_key
+from apps.base.web.pages import FORM, org_page
+from apps.credentials.lifecycle.pages import new_key
 
 
 @org_page(Permission.API_KEYS_WRITE, nav="api_keys", methods=FORM)
@@ -56,8 +56,8 @@ def _source(request: PortalRequest) -> ApiKey | None:
 def _proposal(request: PortalRequest, offer: Offer, kind: KeyType, source: ApiKey | None) -> dict[str, Any]:
     rights = offer.rights(kind)
     if source is not None:
-        return proposals.copy_of(rights, source, kind, offer.longest_days(kind))
-    return {"name": request.GET.get("name", "")[:100], **proposals.rights(rights, request.GET.getlist("scopes"))}
+        return prefilled.copy_of(rights, source, kind, offer.longest_days(kind))
+    return {"name": request.GET.get("name", "")[:100], **prefilled.rights(rights, request.GET.getlist("scopes"))}
 
 
 def _ask_for_type(request: PortalRequest, offer: Offer, asked: str) -> HttpResponse:
@@ -79,7 +79,7 @@ def _ask_for_settings(request: PortalRequest, form: CreateKeyForm, source: ApiKe
         "action": f"{request.path}?{urlencode({'type': form.kind.name})}",
         **form.beside(),
         "source": source,
-        "lost": proposals.cannot_be_given(form.rights, source.scopes) if source else [],
+        "lost": prefilled.cannot_be_given(form.rights, source.scopes) if source else [],
     }
     return render(request, "api_keys/create.html", context, status=422 if form.errors else 200)
 

@@ -7,14 +7,14 @@ from django.http import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 
-from apps.api_keys.inventory import Finding, inspect, scopes_seen, table
 from apps.api_keys.models import ApiKey
-from apps.api_keys.presenting.inventory import finding_tabs, inventory_row
-from apps.base import heavy_work
-from apps.base.pages import chosen, org_page
+from apps.api_keys.reports.inventory import Finding, inspect, scopes_seen, table
+from apps.api_keys.view_models.inventory import finding_tabs, inventory_row
+from apps.base.concurrency import heavy_work
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.base.spreadsheets import csv_answer
+from apps.base.web.csv_files import csv_answer
+from apps.base.web.pages import chosen, org_page
 
 PER_PAGE = 50
 

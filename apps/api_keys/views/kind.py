@@ -2,17 +2,17 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.api_keys import actions, presenting
+from apps.api_keys import actions, view_models
 from apps.api_keys.forms import ChangeKeyForm
 from apps.api_keys.models import ApiKey
-from apps.credentials.key_pages import KeyPages
+from apps.credentials.lifecycle.pages import KeyPages
 
 KEYS = KeyPages(
     name="api_key",
     model=ApiKey,
     actions=actions.OF_KEYS,
     expiry_of_successor=actions.expiry_of_successor,
-    presenting=presenting,
+    presenting=view_models,
     change_form=ChangeKeyForm,
     list_route=lambda _key: "api_keys",
     list_label=_("All API keys"),

@@ -9,13 +9,13 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import urlencode
 
-from apps.api_keys import presenting
+from apps.api_keys import view_models
 from apps.api_keys.models import ApiKey, KeyType
-from apps.api_keys.presenting import rows
-from apps.base.pages import chosen, org_page
+from apps.api_keys.view_models import key_list as rows
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.credentials.presenting import creators
+from apps.base.web.pages import chosen, org_page
+from apps.credentials.view_models import creators
 
 PER_PAGE = 50
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def _found(request: PortalRequest, q: str, status: str, kind: str, creator: str)
     listed = mine.listed().select_related("key_type", "replaced_by")
     wanted = rows.matching(listed, q, status, kind, creator)
     page: Page[Any] = Paginator(wanted, PER_PAGE).get_page(request.GET.get("page"))
-    page.object_list = presenting.key_rows(request.actor, list(page.object_list))
+    page.object_list = view_models.key_rows(request.actor, list(page.object_list))
     return {
         "page_obj": page,
         "types": [{"value": each.name, "label": each.title_text} for each in KeyType.objects.for_customers()],

@@ -3,12 +3,12 @@
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from apps.api_keys import presenting
+from apps.api_keys import view_models
 from apps.api_keys.views.kind import KEYS
-from apps.base.pages import org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.credentials.forms import clicks
+from apps.base.web.pages import org_page
+from apps.credentials.lifecycle.forms import clicks
 
 # Buttons of the page that change the key at once.
 CLICKS = {"enable": "api_key_enable", "release": "api_key_release"}
@@ -19,7 +19,7 @@ def key_detail(request: PortalRequest, key_id: str) -> HttpResponse:
     """Show one key."""
     key = KEYS.find(request, key_id)
     context = {
-        **presenting.detail(request.actor, key),
+        **view_models.detail(request.actor, key),
         "clicks": clicks(request, key, CLICKS, Permission.API_KEYS_WRITE),
     }
     return render(request, "api_keys/detail.html", context)

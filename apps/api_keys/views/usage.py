@@ -8,16 +8,17 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 
-from apps.api_keys import presenting, usage_figures
-from apps.api_keys.draining import drain, is_draining
-from apps.api_keys.least_privilege import Hint, hint
+from apps.api_keys import view_models
 from apps.api_keys.models import ApiKey
+from apps.api_keys.reports import usage as usage_figures
+from apps.api_keys.reports.least_privilege import Hint, hint
+from apps.api_keys.reports.rotation_progress import drain, is_draining
 from apps.api_keys.views.kind import KEYS
 from apps.audit.models import LastUse
-from apps.base.pages import chosen, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.webhooks import summaries
+from apps.base.web.pages import chosen, org_page
+from apps.webhooks.stats import dashboard_stats
 
 
 @org_page(Permission.API_KEYS_READ, Permission.USAGE_READ, nav="api_keys")
@@ -26,7 +27,7 @@ def key_usage(request: PortalRequest, key_id: str) -> HttpResponse:
     key = KEYS.find(request, key_id)
     now = timezone.now()
     context = {
-        "key": presenting.facts(key, LastUse.objects.filter(pk=key.pk).first(), now),
+        "key": view_models.facts(key, LastUse.objects.filter(pk=key.pk).first(), now),
         "draining": is_draining(key),
         **usage_figures.key_page(request.actor, key, chosen(request, "span", usage_figures.SPANS), now),
         **_narrower(request, key, hint(request.actor, key, now)),
@@ -50,7 +51,7 @@ def key_drain(request: PortalRequest, key_id: str) -> HttpResponse:
         return redirect("api_key", request.organization.slug, key_id)
     now = timezone.now()
     context = {
-        "key": presenting.facts(key, LastUse.objects.filter(pk=key.pk).first(), now),
+        "key": view_models.facts(key, LastUse.objects.filter(pk=key.pk).first(), now),
         "drain": drain(request.actor, key, now),
         "successor": getattr(key, "replaced_by", None),
     }
@@ -62,5 +63,5 @@ def usage(request: PortalRequest) -> HttpResponse:
     """What all keys of the organization were used for."""
     page = usage_figures.organization_page(request.actor, chosen(request, "span", usage_figures.SPANS), timezone.now())
     if request.actor.can(Permission.WEBHOOKS_READ):
-        page["fan_out"] = summaries.fan_out_24h(request.actor)
+        page["fan_out"] = dashboard_stats.fan_out_24h(request.actor)
     return render(request, "api_keys/usage_of_all.html", page)

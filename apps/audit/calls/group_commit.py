@@ -16,8 +16,8 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from prometheus_client import Counter as Metric
 
-from apps.audit import call_store
-from apps.audit.call_store import Call, Refused, is_stored
+from apps.audit.calls import store as call_store
+from apps.audit.calls.store import Call, Refused, is_stored
 
 logger = logging.getLogger(__name__)
 

@@ -12,17 +12,17 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from apps.audit import call_stream, call_writer
-from apps.audit.call_store import Call, Refused, Use
-from apps.audit.texts import sanitize
+from apps.audit.calls import group_commit, redis_stream
+from apps.audit.calls.store import Call, Refused, Use
+from apps.audit.timeline.untrusted_text import sanitize
 from apps.base.actor import ActorKind
 from apps.base.identifiers import KEYS
-from apps.base.neighborhoods import address_network
 from apps.base.requests import PortalRequest
+from apps.base.web.client_address import address_network
 
 KEY_KINDS = (ActorKind.API_KEY, ActorKind.SDK_KEY)
 # How a row is kept, by API_CALL_LOG.
-KEEP = {"strict": call_writer.keep, "stream": call_stream.keep}
+KEEP = {"strict": group_commit.keep, "stream": redis_stream.keep}
 MOST_SCOPES = 200
 
 
@@ -59,7 +59,7 @@ def record_call(*, request: PortalRequest, caller: Any, route: str, status: int,
         uses=tuple(request.uses),
     )
     if connection.in_atomic_block:
-        call_writer.keep_here([call], {})
+        group_commit.keep_here([call], {})
     else:
         KEEP[settings.API_CALL_LOG](call)
 
@@ -111,6 +111,6 @@ def _count_refusal(request: PortalRequest, now: datetime, status: int, code: str
     minute = now.replace(second=0, microsecond=0)
     refused = Refused(address_network(request.client_address)[:45], minute, code[:40])
     if connection.in_atomic_block:
-        call_writer.keep_here([], {refused: 1})
+        group_commit.keep_here([], {refused: 1})
     else:
-        call_writer.count(refused)
+        group_commit.count(refused)

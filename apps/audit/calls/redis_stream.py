@@ -21,8 +21,8 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError
 
-from apps.audit import call_store, call_writer
-from apps.audit.call_store import Call
+from apps.audit.calls import group_commit, store
+from apps.audit.calls.store import Call
 from apps.base import redis as shared
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ _sender = Sender()
 def keep(call: Call) -> None:
     """Return when the call is in Redis, or else committed."""
     if not _sender.keep(call):
-        call_writer.keep(call)
+        group_commit.keep(call)
 
 
 def _start_afresh() -> None:
@@ -237,7 +237,7 @@ def _read(fields: dict[bytes, bytes]) -> Call | None:
     try:
         return read_call(fields[b"call"])
     except (KeyError, TypeError, ValueError) as error:
-        call_writer.give_up(1, error)
+        group_commit.give_up(1, error)
         return None
 
 
@@ -245,12 +245,12 @@ def _store(found: Sequence[Call | None]) -> None:
     """Commit the calls; one that the database refuses is given up, a database that is away is raised."""
     calls = [call for call in found if call is not None]
     try:
-        call_store.store(calls, {})
-    except call_writer.UNREACHABLE:
+        store.store(calls, {})
+    except group_commit.UNREACHABLE:
         raise
     except DatabaseError as error:
         if len(calls) <= 1:
-            call_writer.give_up(len(calls), error)
+            group_commit.give_up(len(calls), error)
             return
         _store(calls[: len(calls) // 2])
         _store(calls[len(calls) // 2 :])

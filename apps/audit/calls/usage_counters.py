@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from apps.audit.models import LastUse, UsageDay, UsageHour
-from apps.base.client_address import UNKNOWN
+from apps.base.web.client_address import UNKNOWN
 
 ERRORS = ~Q(status_class="2xx")
 COUNT = Coalesce(Sum("calls"), 0)

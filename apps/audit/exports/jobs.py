@@ -17,11 +17,11 @@ from django.db import OperationalError, transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone, translation
 
-from apps.audit import exporting
-from apps.audit.exporting import Leg
+from apps.audit.exports import walk
+from apps.audit.exports.walk import Leg
 from apps.audit.models import AuditExport, ExportChunk, ExportStatus, Unsealed
-from apps.audit.sources import Filters, Row
-from apps.audit.writing import write_head, write_lines
+from apps.audit.timeline.serialization import write_head, write_lines
+from apps.audit.timeline.sources import Filters, Row
 from apps.base.actor import Actor, system
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def _advance_one(key: uuid.UUID, until: float) -> int:
     if not free.update(claimed_until=now + CLAIM):
         return 0
     job = AuditExport.objects.get(pk=key)
-    actor, filters = system(job.organization_id), exporting.filters_from(job.filters)
+    actor, filters = system(job.organization_id), walk.filters_from(job.filters)
     try:
         return _work(job, actor, filters, until)
     except OperationalError:
@@ -88,8 +88,8 @@ def _estimate(job: AuditExport, actor: Actor, filters: Filters) -> bool:
     earlier = Unsealed.objects.filter(entry__organization_id=job.organization_id, entry_id__lt=job.pk)
     if timezone.now() - job.created_at < LONGEST_WAIT_FOR_SEALS and earlier.exists():
         return False
-    legs = exporting.begin(actor, filters)
-    count = exporting.count(actor, filters, legs)
+    legs = walk.begin(actor, filters)
+    count = walk.count(actor, filters, legs)
     fresh = AuditExport.objects.filter(pk=job.pk, status=ExportStatus.ESTIMATING)
     job.legs, job.count, job.status = [list(leg) for leg in legs], count, ExportStatus.RUNNING
     return bool(fresh.update(legs=job.legs, count=count, status=job.status))
@@ -101,7 +101,7 @@ def _read(actor: Actor, filters: Filters, legs: list[Leg]) -> tuple[list[Row], l
     enough = time.monotonic() + PIECE_SECONDS
     with translation.override("en"):
         while legs and len(rows) < PIECE_ROWS and time.monotonic() < enough:
-            found, legs = exporting.advance(actor, filters, legs)
+            found, legs = walk.advance(actor, filters, legs)
             rows += found
     return rows, legs
 

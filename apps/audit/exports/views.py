@@ -10,18 +10,18 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from apps.audit import actions, presenting
-from apps.audit.checkpoints import as_json
-from apps.audit.exporting import count_now
+from apps.audit import actions, view_models
+from apps.audit.exports.walk import count_now
 from apps.audit.forms import page_filters, typed, unusable
 from apps.audit.models import AuditExport
-from apps.audit.writing import CONTENT_TYPES, FORMATS
-from apps.base import heavy_work
+from apps.audit.seal.checkpoints import as_json
+from apps.audit.timeline.serialization import CONTENT_TYPES, FORMATS
+from apps.base.concurrency import heavy_work
 from apps.base.errors import Busy, Conflict, Invalid
-from apps.base.pages import BUTTON, org_page
 from apps.base.permissions import Permission
-from apps.base.rendering import to_json
 from apps.base.requests import PortalRequest
+from apps.base.rest.renderers import to_json
+from apps.base.web.pages import BUTTON, org_page
 
 AT_ONCE = 50_000
 
@@ -35,7 +35,7 @@ def export(request: PortalRequest) -> HttpResponseBase:
     try:
         filters = page_filters(texts)
     except Invalid:
-        return _back(request, presenting.unusable(unusable(texts), texts))
+        return _back(request, view_models.unusable(unusable(texts), texts))
     with heavy_work.reserve_slot(request.organization.pk) as place:
         if count_now(request.actor, filters, AT_ONCE) <= AT_ONCE:
             lines = actions.export_log(actor=request.actor, filters=filters, file_format=file_format)
@@ -56,7 +56,7 @@ def _back(request: PortalRequest, warning: str) -> HttpResponse:
 @org_page(Permission.AUDIT_EXPORT, nav="audit")
 def export_job(request: PortalRequest, export_id: str) -> HttpResponse:
     """Show one export with its progress. ``?part=progress`` gives what the page refreshes."""
-    job = presenting.export_facts(AuditExport.objects.for_actor(request.actor).with_public_id(export_id))
+    job = view_models.export_facts(AuditExport.objects.for_actor(request.actor).with_public_id(export_id))
     part = request.GET.get("part") == "progress"
     context = {"job": job, "poll_url": "" if job["is_over"] else f"{request.path}?part=progress"}
     return render(request, "audit/_export.html" if part else "audit/export.html", context)

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from django.utils import translation
 
-from apps.audit.sources import Filters, Row, Span, chosen_categories, source_of
-from apps.audit.writing import write_failure, write_head, write_lines
+from apps.audit.timeline.serialization import write_failure, write_head, write_lines
+from apps.audit.timeline.sources import Filters, Row, Span, chosen_categories, source_of
 from apps.base.actor import Actor
-from apps.base.instants import parse_timestamp
+from apps.base.timestamps import parse_timestamp
 
 logger = logging.getLogger(__name__)
 

@@ -3,10 +3,11 @@
 Made for tables of millions: a list shows the newest rows only, a search reads an index, and nothing is counted whole.
 """
 
-from apps.audit.operators.finding import find
-from apps.audit.operators.history import newest_changes_of
-from apps.audit.operators.pages import WHOLE_KEY, AuditedAdmin, ReadOnlyAdmin, operator_of
-from apps.audit.operators.panels import (
+from apps.audit.operator_admin.bases import WHOLE_KEY, AuditedAdmin, ReadOnlyAdmin, operator_of
+from apps.audit.operator_admin.global_search import find
+from apps.audit.operator_admin.history import newest_changes_of
+from apps.audit.operator_admin.newest_rows import MOST_ROWS, NewestRows, newest
+from apps.audit.operator_admin.panels import (
     Cell,
     Line,
     Panel,
@@ -18,7 +19,6 @@ from apps.audit.operators.panels import (
     table,
     translated_state,
 )
-from apps.audit.operators.rows import MOST_ROWS, NewestRows, newest
 
 __all__ = [
     "MOST_ROWS",

@@ -17,10 +17,10 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from apps.audit import actions as audit
-from apps.audit.operators.history import history_of
-from apps.audit.operators.panels import Line, Panel
-from apps.audit.operators.rows import NewestRows, SomeRows
-from apps.audit.operators.search import help_text, search
+from apps.audit.operator_admin.history import history_of
+from apps.audit.operator_admin.list_search import help_text, search
+from apps.audit.operator_admin.newest_rows import NewestRows, SomeRows
+from apps.audit.operator_admin.panels import Line, Panel
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import PortalError
 from apps.base.requests import PortalRequest

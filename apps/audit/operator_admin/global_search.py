@@ -10,9 +10,9 @@ from django.contrib.admin import site
 from django.db.models import Model
 from django.utils.text import capfirst
 
-from apps.audit.operators.panels import Panel, list_of, page_of, table
-from apps.audit.operators.rows import without_long_fields
-from apps.audit.operators.search import search
+from apps.audit.operator_admin.list_search import search
+from apps.audit.operator_admin.newest_rows import without_long_fields
+from apps.audit.operator_admin.panels import Panel, list_of, page_of, table
 
 MOST_OF_A_KIND = 10
 

@@ -18,11 +18,11 @@ from django.utils.functional import lazy
 from django.utils.text import capfirst, get_text_list
 from django.utils.translation import gettext as _
 
+from apps.base.crypto.secrets import MASK_DOTS
 from apps.base.identifiers import decode
-from apps.base.mail_addresses import canonical_address
 from apps.base.models import Row
-from apps.base.neighborhoods import address_network
-from apps.base.secrets import MASK_DOTS
+from apps.base.text.mail_addresses import canonical_address
+from apps.base.web.client_address import address_network
 from apps.orgs.lookups import find_organization
 
 LONGEST = 254

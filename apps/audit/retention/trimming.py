@@ -16,12 +16,13 @@ from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import Max, Model, QuerySet
 from django.utils import timezone
 
-from apps.audit import checkpoints, kept, rounds
 from apps.audit.actions import record
-from apps.audit.digests import HOUR, sources
 from apps.audit.models import ApiCall, AuditEntry, Checkpoint, Cut, RefusedCalls, Round, Seal, UsageDay, UsageHour
-from apps.audit.sources import key_at
-from apps.base import database_time
+from apps.audit.retention import sweep_cursor, windows
+from apps.audit.seal import checkpoints
+from apps.audit.seal.digests import HOUR, sources
+from apps.audit.timeline.sources import key_at
+from apps.base import timestamps
 from apps.base.actor import system
 
 BATCH = 500
@@ -48,22 +49,22 @@ def _through_all(name: str, work: Callable[[uuid.UUID, float], tuple[int, bool]]
     """Work on one organization after the other for half a second; the next time goes on where this one ends."""
     until, done = time.monotonic() + MOST_SECONDS, 0
     while time.monotonic() < until:
-        place = rounds.claim_next(name)
+        place = sweep_cursor.claim_next(name)
         if place is None:
             break
-        following = rounds.organizations_after(place.organization_id, 1)
+        following = sweep_cursor.organizations_after(place.organization_id, 1)
         if not following:
-            rounds.pause(place, timezone.now() + pause)
+            sweep_cursor.pause(place, timezone.now() + pause)
             break
         count, is_finished = work(following[0], until)
         done += count
         if is_finished:
-            rounds.advance(place, organization_id=following[0])
+            sweep_cursor.advance(place, organization_id=following[0])
     return done
 
 
 def _sign(organization_id: uuid.UUID, until: float) -> tuple[int, bool]:
-    kept.note(organization_id, {kind for source in sources().values() for kind in source.kinds})
+    windows.note(organization_id, {kind for source in sources().values() for kind in source.kinds})
     made = checkpoints.make(organization_id)
     if made is not None:
         checkpoints.write_to_log(made)
@@ -89,7 +90,7 @@ def _cut(organization_id: uuid.UUID) -> None:
 
     Two clocks must say so, the database's and that of who wrote the entry: what goes here never comes back.
     """
-    now, oldest = database_time.database_now(), kept.oldest_kept("audit", organization_id)
+    now, oldest = timestamps.database_now(), windows.oldest_kept("audit", organization_id)
     last = Cut.objects.filter(organization_id=organization_id).order_by("-seq").first()
     points = Checkpoint.objects.filter(organization_id=organization_id, at__lt=oldest)
     if last is not None:
@@ -138,15 +139,15 @@ def _remove_calls(organization_id: uuid.UUID) -> int:
     digested = Round.objects.filter(name="digest.calls").values_list("hour", flat=True).first()
     if digested is None:
         return 0
-    hour = kept.oldest_kept("calls", organization_id).replace(minute=0, second=0, microsecond=0)
+    hour = windows.oldest_kept("calls", organization_id).replace(minute=0, second=0, microsecond=0)
     old = ApiCall.objects.filter(organization_id=organization_id, pk__lt=key_at(min(hour, digested)))
     return _remove_first(old.order_by("pk"))
 
 
 def _remove_usage(organization_id: uuid.UUID) -> int:
     """Remove figures: by the hour as calls, by the day after 400 days or as calls, whichever is later."""
-    calls = kept.oldest_kept("calls", organization_id)
-    day = min(calls, database_time.database_now() - LEAST_USAGE_DAYS).date()
+    calls = windows.oldest_kept("calls", organization_id)
+    day = min(calls, timestamps.database_now() - LEAST_USAGE_DAYS).date()
     hours = UsageHour.objects.filter(organization_id=organization_id, hour__lt=calls - HOUR).order_by("hour")
     days = UsageDay.objects.filter(organization_id=organization_id, day__lt=day).order_by("day")
     return max(_remove_first(hours), _remove_first(days))
@@ -161,7 +162,7 @@ def _remove_first(rows: QuerySet[Any]) -> int:
 
 def _remove_refused() -> int:
     """Remove the oldest counts of refused strangers, which stand in the order of their keys."""
-    oldest = database_time.database_now() - timedelta(days=kept.days("calls"))
+    oldest = timestamps.database_now() - timedelta(days=windows.days("calls"))
     rows = RefusedCalls.objects.order_by("pk").values_list("pk", "minute")[:BATCH]
     return _delete(RefusedCalls, [key for key, minute in rows if minute < oldest])
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from apps.audit.models import KeptSince
-from apps.base import database_time
+from apps.base import timestamps
 from apps.orgs.lookups import RETENTION_SETTINGS, shorter_retention_days
 
 DAYS = {**RETENTION_SETTINGS, "attempts": "RETENTION_DAYS_ATTEMPTS", "events": "RETENTION_DAYS_EVENTS"}
@@ -27,7 +27,7 @@ def days_of_organizations(kind: str) -> dict[uuid.UUID, int]:
 
 def oldest_kept(kind: str, organization_id: uuid.UUID) -> datetime:
     """Return the moment before which rows of an organization are removed."""
-    return database_time.database_now() - timedelta(days=days_of_organizations(kind).get(organization_id, days(kind)))
+    return timestamps.database_now() - timedelta(days=days_of_organizations(kind).get(organization_id, days(kind)))
 
 
 def note(organization_id: uuid.UUID, kinds: Iterable[str]) -> None:
@@ -44,7 +44,7 @@ def mark_start(organization_id: uuid.UUID) -> None:
 
     For whoever removes the data of an organization: what is gone must not look falsified.
     """
-    now = database_time.database_now()
+    now = timestamps.database_now()
     for kind in sorted(set(DAYS) - {"audit"}):
         KeptSince.objects.update_or_create(organization_id=organization_id, kind=kind, defaults={"since": now})
 

@@ -4,10 +4,10 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
-from apps.audit import call_stream
-from apps.audit.chain import encode_json
-from apps.audit.digests import Source
+from apps.audit.calls import redis_stream
 from apps.audit.models import ApiCall
+from apps.audit.seal.chain import encode_json
+from apps.audit.seal.digests import Source
 from apps.base.identifiers import encode
 
 ACTION = "audit.calls_digest"
@@ -39,7 +39,7 @@ def next_id(first: uuid.UUID) -> uuid.UUID | None:
 def is_settled(moment: datetime) -> bool:
     """Tell whether no call of before the moment is still on its way through Redis."""
     # Redis dates a call when it takes it, which is a little after the call.
-    return call_stream.is_drained_to(moment + A_LITTLE)
+    return redis_stream.is_drained_to(moment + A_LITTLE)
 
 
 SOURCE = Source(ACTION, rows, next_id, is_settled, ("calls",))

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 from django.db import connection
 from django.utils import timezone
 
-from apps.audit import checkpoints
-from apps.audit.chain import Link, canonical, genesis, link_hash
-from apps.audit.chain_rows import columns, key, link
-from apps.audit.digest_check import check_digests
-from apps.audit.digests import Digest, read, sources
 from apps.audit.models import Checkpoint, Cut, Seal, Unsealed
+from apps.audit.seal import checkpoints
+from apps.audit.seal.chain import Link, canonical, genesis, link_hash
+from apps.audit.seal.chain_rows import columns, key, link
+from apps.audit.seal.digest_check import check_digests
+from apps.audit.seal.digests import Digest, read, sources
 from apps.base.identifiers import encode
 
 BATCH = 2000

@@ -6,8 +6,8 @@ from typing import Any
 from django.db import DatabaseError
 from django.db.models import QuerySet
 
-from apps.audit.chain import genesis
 from apps.audit.models import AuditEntry, Checkpoint, Seal
+from apps.audit.seal.chain import genesis
 from apps.base.identifiers import decode, encode
 from apps.orgs.models import Organization
 

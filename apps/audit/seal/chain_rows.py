@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from apps.audit.chain import Link
+from apps.audit.seal.chain import Link
 
 TEXTS = (
     *("actor_kind", "actor_id", "actor_label", "action", "target_kind", "target_id", "target_label"),

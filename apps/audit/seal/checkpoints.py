@@ -5,7 +5,7 @@ place, and the chain alone does not show it. A checkpoint that somebody keeps el
 organization every day and written to the log; anybody who may export the log may make another.
 
 The signature is over ``integrations-portal audit checkpoint 1``, a line feed, and the JSON of ``at hash organization
-seq``, written as ``apps.audit.chain`` says.
+seq``, written as ``apps.audit.seal.chain`` says.
 """
 
 import base64
@@ -20,13 +20,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from django.conf import settings
 
-from apps.audit.chain import encode_json
 from apps.audit.models import Checkpoint, Seal
-from apps.audit.sealing import head, seal_due
-from apps.base import database_time
+from apps.audit.seal.chain import encode_json
+from apps.audit.seal.sealer import head, seal_due
+from apps.base import timestamps
 from apps.base.errors import Invalid
 from apps.base.identifiers import encode
-from apps.base.instants import format_timestamp_ms
+from apps.base.timestamps import format_timestamp_ms
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def make(organization_id: uuid.UUID) -> Checkpoint | None:
         return None
     key = signing_key()
     public_key = public_text(key.public_key())
-    at = database_time.database_now()
+    at = timestamps.database_now()
     at = at.replace(microsecond=at.microsecond // 1000 * 1000)
     point = Point(encode("org", organization_id), end.seq, end.hash, format_timestamp_ms(at) or "")
     signature = base64.b64encode(key.sign(_message(point))).decode()

@@ -2,11 +2,19 @@
 
 import uuid
 
-from apps.audit import kept
-from apps.audit.digests import HOUR, WINDOW, Digest, Source, add, sources, start
 from apps.audit.models import Round
-from apps.audit.sources import key_at
-from apps.base.database_time import database_now
+from apps.audit.retention import windows
+from apps.audit.seal.digests import (
+    HOUR,
+    WINDOW,
+    Digest,
+    Source,
+    add,
+    sources,
+    start,
+)
+from apps.audit.timeline.sources import key_at
+from apps.base.timestamps import database_now
 
 Problem = tuple[int | None, str]
 
@@ -29,7 +37,7 @@ def check_digests(organization_id: uuid.UUID, digests: list[Digest]) -> tuple[Pr
 def _check_kind(
     organization_id: uuid.UUID, name: str, source: Source, digests: list[Digest]
 ) -> tuple[Problem | None, int]:
-    since = kept.complete_since(organization_id, source.kinds)
+    since = windows.complete_since(organization_id, source.kinds)
     # An hour that retention is in the middle of is not whole any more.
     recent = sorted((digest for digest in digests if digest.hour >= since), key=lambda digest: digest.hour)
     for index, digest in enumerate(recent):

@@ -24,7 +24,7 @@ from typing import NamedTuple
 from django.utils.module_loading import import_string
 
 from apps.base.identifiers import encode
-from apps.base.instants import format_timestamp
+from apps.base.timestamps import format_timestamp
 
 HOUR = timedelta(hours=1)
 WINDOW = 1000

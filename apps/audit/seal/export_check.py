@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from apps.audit.chain import canonical_of_line, link_hash
+from apps.audit.seal.chain import canonical_of_line, link_hash
 
 # So many of the last changes may come again.
 REMEMBERED = 20_000

@@ -1,4 +1,4 @@
-"""Making the digests of hours that are over (``apps.audit.digests``): a sweep of every worker, a piece at a time."""
+"""Make the digests of hours that are over: a periodic job of every worker, a piece at a time."""
 
 import time
 import uuid
@@ -6,12 +6,21 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from apps.audit import rounds
 from apps.audit.actions import record
-from apps.audit.digests import HOUR, WINDOW, Source, add, hour_of, name_of, sources, start
 from apps.audit.models import Round
-from apps.audit.sources import key_at
-from apps.base import database_time
+from apps.audit.retention import sweep_cursor
+from apps.audit.seal.digests import (
+    HOUR,
+    WINDOW,
+    Source,
+    add,
+    hour_of,
+    name_of,
+    sources,
+    start,
+)
+from apps.audit.timeline.sources import key_at
+from apps.base import timestamps
 from apps.base.actor import system
 
 # What an answer may wait for the database, and an attempt for its end, is seconds.
@@ -36,7 +45,7 @@ def _make(name: str, source: Source) -> int:
 
 def _step(name: str, source: Source) -> int | None:
     """Go one piece on and return the rows of it; None where nothing is due, or another worker was faster."""
-    place = rounds.claim_next(name)
+    place = sweep_cursor.claim_next(name)
     if place is None:
         return None
     if place.organization_id is None and not _begin(place, source):
@@ -48,14 +57,14 @@ def _step(name: str, source: Source) -> int | None:
 
 
 def _is_over(hour: datetime, source: Source) -> bool:
-    return database_time.database_now() >= hour + HOUR + GRACE and source.is_settled(hour + HOUR)
+    return timestamps.database_now() >= hour + HOUR + GRACE and source.is_settled(hour + HOUR)
 
 
 def _begin(place: Round, source: Source) -> bool:
     """Go to the next hour that has a row of anybody; hours in which nobody did anything are passed over at once."""
     hour = place.hour
     if hour is None:
-        hour = database_time.database_now().replace(minute=0, second=0, microsecond=0)
+        hour = timestamps.database_now().replace(minute=0, second=0, microsecond=0)
     else:
         first = source.next_id(key_at(hour))
         # What is passed over must be over: a row of then may still be on its way.
@@ -63,21 +72,21 @@ def _begin(place: Round, source: Source) -> bool:
             hour = hour_of(first)
     if hour != place.hour:
         place.hour = hour
-        if not rounds.advance(place, hour=hour):
+        if not sweep_cursor.advance(place, hour=hour):
             return False
         place.version += 1
     return True
 
 
 def _next_organization(place: Round, source: Source) -> int | None:
-    return 0 if rounds.advance(place, **_following(place, source)) else None
+    return 0 if sweep_cursor.advance(place, **_following(place, source)) else None
 
 
 def _following(place: Round, source: Source) -> dict[str, object]:
     """Say where to go on: at the next organization that has rows, or in the next hour."""
     assert place.hour is not None
     empty = {"place": None, "rows": 0, "hash": ""}
-    candidates = rounds.organizations_after(place.organization_id, LOOKED_AHEAD)
+    candidates = sweep_cursor.organizations_after(place.organization_id, LOOKED_AHEAD)
     for organization_id in candidates:
         if source.rows(organization_id, key_at(place.hour), key_at(place.hour + HOUR), 1):
             return {"organization_id": organization_id, **empty}
@@ -94,11 +103,11 @@ def _continue(place: Round, source: Source) -> int | None:
     digest = add(place.hash or start(source.action, organization_id, hour), [text for _key, text in found])
     rows = place.rows + len(found)
     if len(found) == WINDOW:
-        moved = rounds.advance(place, place=found[-1][0], rows=rows, hash=digest)
+        moved = sweep_cursor.advance(place, place=found[-1][0], rows=rows, hash=digest)
         return len(found) if moved else None
     following = _following(place, source)
     with transaction.atomic():
-        if not rounds.advance(place, **following):
+        if not sweep_cursor.advance(place, **following):
             return None
         if rows:
             _record(source.action, organization_id, hour, rows, digest)

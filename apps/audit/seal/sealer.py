@@ -4,7 +4,7 @@ What is to be sealed stands in a queue (``Unsealed``) that the database itself f
 a trigger. A transaction that commits late, with an id that is lower than what is sealed already, is in the queue when
 it is there to be read, and gets the next number: ids lie about the order, an absence from the queue does not.
 
-``seal_due`` takes a batch in the order of ids, continues each organization's chain (``apps.audit.chain`` says how),
+``seal_due`` takes a batch in the order of ids, continues each organization's chain (``apps.audit.seal.chain``),
 inserts the seals and takes the entries off the queue, in one transaction. Two sealers at once would do the same work
 twice; a lock keeps them from it, and where it does not, the unique sequence number lets one of them commit and the
 other begin again. Nothing here grows with the log: the queue is as long as what is not sealed, the end of a chain is
@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from apps.audit.chain import canonical, genesis, link_hash
-from apps.audit.chain_rows import columns, link
 from apps.audit.models import Checkpoint, Seal, Unsealed
+from apps.audit.seal.chain import canonical, genesis, link_hash
+from apps.audit.seal.chain_rows import columns, link
 from apps.base.identifiers import encode
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,18 @@ from typing import Any, cast
 from django.db.models import Max, Min, Q, QuerySet
 
 from apps.audit.models import ApiCall, AuditEntry, Outcome, Seal
-from apps.audit.sources import KEY_SLACK_MS, STEP, Filters, Http, Party, Row, Source, Span, bounds_of, of_times
+from apps.audit.timeline.sources import (
+    KEY_SLACK_MS,
+    STEP,
+    Filters,
+    Http,
+    Party,
+    Row,
+    Source,
+    Span,
+    bounds_of,
+    of_times,
+)
 from apps.audit.vocabulary import sentence_for, write
 from apps.base.actor import Actor
 from apps.base.identifiers import decode

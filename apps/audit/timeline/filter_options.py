@@ -9,7 +9,7 @@ from collections.abc import Callable
 from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
-from apps.audit.sources import Party
+from apps.audit.timeline.sources import Party
 from apps.base.actor import Actor
 
 # More than these have no place in a list to choose from: their rows' own links lead to them.

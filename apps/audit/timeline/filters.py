@@ -5,10 +5,10 @@ from collections.abc import Callable, Container, Mapping
 from datetime import datetime
 from typing import Any
 
-from apps.audit.sources import Filters, categories
+from apps.audit.timeline.sources import Filters, categories
 from apps.audit.vocabulary import SENTENCES
 from apps.base.errors import Invalid
-from apps.base.middleware import REQUEST_ID
+from apps.base.web.middleware import REQUEST_ID
 
 # By their shape: an id that nobody has is no mistake, it matches nothing.
 ACTOR = re.compile(r"(?:user|key|sdk)_[0-9A-Za-z]{22}|system", re.ASCII)

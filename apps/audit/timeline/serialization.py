@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from apps.audit.sources import Party, Row
-from apps.base.instants import format_timestamp_ms
-from apps.base.rendering import to_json
-from apps.base.spreadsheets import MARK, csv_text
+from apps.audit.timeline.sources import Party, Row
+from apps.base.rest.renderers import to_json
+from apps.base.timestamps import format_timestamp_ms
+from apps.base.web.csv_files import MARK, csv_text
 
 DURATION_DIGITS = 3
 CSV, JSONL = "csv", "jsonl"

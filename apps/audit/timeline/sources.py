@@ -7,18 +7,25 @@ here.
 
 import heapq
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
 
+from django.db import connection
 from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 
 from apps.base.actor import Actor
 from apps.base.identifiers import encode
-from apps.base.snapshots import consistent_snapshot
+
+BEGIN = {
+    "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    # Not IMMEDIATE, as transactions of writers begin: a reader waits for nobody.
+    "sqlite": "BEGIN DEFERRED",
+}
 
 # A key may be a little older than its row's time (the clock of another machine, a slow transaction).
 KEY_SLACK_MS = 5 * 60 * 1000
@@ -242,3 +249,19 @@ def bounds_of(
 
 def _following(key: str) -> uuid.UUID:
     return uuid.UUID(int=uuid.UUID(key).int + 1)
+
+
+@contextmanager
+def consistent_snapshot() -> Iterator[None]:
+    """Read all that is inside at one moment; within a transaction, as that sees the database."""
+    if connection.in_atomic_block:
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(BEGIN[connection.vendor])
+    try:
+        yield
+    finally:
+        # Nothing was written. A connection that broke meanwhile is closed by whoever made the request.
+        if connection.connection is not None:
+            connection.connection.rollback()

@@ -2,7 +2,7 @@
 
 import re
 
-from apps.base.logging import redact
+from apps.base.telemetry.logging import redact
 
 # PostgreSQL takes neither NUL nor lone surrogates, and one bad row would hold up the batch that it is in.
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")

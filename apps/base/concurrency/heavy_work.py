@@ -20,8 +20,8 @@ from django.db import connection
 from django.http import StreamingHttpResponse
 from django.utils.translation import gettext_lazy as _
 
+from apps.base.concurrency.web_threads import heavy_thread_limit
 from apps.base.errors import Busy
-from apps.base.web_threads import heavy_thread_limit
 
 AT_ONCE = 2
 NOBODYS = ""

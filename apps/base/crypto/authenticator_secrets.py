@@ -11,7 +11,7 @@ from uuid import UUID
 from allauth.mfa.models import Authenticator
 from django.db import transaction
 
-from apps.base.crypto import binding, current_key_id, seal, unseal
+from apps.base.crypto.encrypted_fields import binding, current_key_id, seal, unseal
 
 SEALED = "v1:"
 BATCH = 200

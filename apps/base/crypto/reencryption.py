@@ -15,8 +15,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Substr
 
-from apps.base.crypto import CannotDecrypt, EncryptedTextField, current_key_id, key_id_of, seal
-from apps.base.step_secrets import is_plaintext, reencrypt, secrets_under_older_keys
+from apps.base.crypto.authenticator_secrets import is_plaintext, reencrypt, secrets_under_older_keys
+from apps.base.crypto.encrypted_fields import CannotDecrypt, EncryptedTextField, current_key_id, key_id_of, seal
 
 BATCH = 100
 PAUSE_SECONDS = 0.01

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
-from apps.base.heavy_work import password_hashing_slot
+from apps.base.concurrency.heavy_work import password_hashing_slot
 from apps.base.identifiers import ALPHABET, base62
 
 ID_LENGTH, SECRET_LENGTH, CHECKSUM_LENGTH = 12, 32, 6

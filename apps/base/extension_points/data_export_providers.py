@@ -1,4 +1,4 @@
-"""The parts of a copy of all data of an organization; ``orgs/archive_parts.py`` lists them.
+"""The parts of a copy of all data of an organization; ``orgs/data_export_providers.py`` lists them.
 
 A part is a file of the archive: a function ``(actor) -> iterable of objects``, one line of JSON each. It reads in
 batches and holds no secret.

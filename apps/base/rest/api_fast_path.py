@@ -22,11 +22,13 @@ from django.middleware.security import SecurityMiddleware
 from django.urls import URLPattern, set_script_prefix
 from django.utils.module_loading import import_string
 
-from apps.base import bodies, maintenance, silent_readers
-from apps.base.middleware import PROGRAM, UNREADABLE, GetResponse, PageHeadersMiddleware, is_api
-from apps.base.negotiation import asks_for_page
-from apps.base.rendering import add_headers, render
+from apps.base.concurrency import slow_clients
 from apps.base.requests import PortalRequest
+from apps.base.rest import request_bodies
+from apps.base.rest.content_negotiation import asks_for_page
+from apps.base.rest.renderers import add_headers, render
+from apps.base.web import maintenance
+from apps.base.web.middleware import PROGRAM, UNREADABLE, GetResponse, PageHeadersMiddleware, is_api
 
 # Those of the long way whose only work on an answer of the API is a header that is always the same.
 HEADER_MIDDLEWARES = (XFrameOptionsMiddleware, PageHeadersMiddleware, CSPMiddleware, SecurityMiddleware)
@@ -114,7 +116,7 @@ class Application(WSGIHandler):
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer one request."""
-        silent_readers.drop_slow_clients()
+        slow_clients.drop_slow_clients()
         if not is_program(environ.get("PATH_INFO", ""), environ.get("HTTP_ACCEPT", "")):
             return self._answer_page(environ, start_response)
         environ[PROGRAM] = True
@@ -123,9 +125,9 @@ class Application(WSGIHandler):
         request = self.request_class(environ)
         response = self._middleware_chain(request)  # type: ignore[attr-defined]  # set by load_middleware
         status, headers = f"{response.status_code} {response.reason_phrase}", list(response.items())
-        if reader := environ.pop(bodies.STILL_READING, None):
-            bodies.start_body_deadlines(start_response, status, headers)
-            return bodies.BodyDeadlines(response, reader)
+        if reader := environ.pop(request_bodies.STILL_READING, None):
+            request_bodies.start_body_deadlines(start_response, status, headers)
+            return request_bodies.BodyDeadlines(response, reader)
         start_response(status, headers)
         return response if response.streaming else [response.content]
 
@@ -135,13 +137,13 @@ class Application(WSGIHandler):
             environ["HTTP_COOKIE"] = UNREADABLE
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            if bodies.STILL_READING in environ:
-                return bodies.start_body_deadlines(start_response, status, headers, exc_info)
+            if request_bodies.STILL_READING in environ:
+                return request_bodies.start_body_deadlines(start_response, status, headers, exc_info)
             return start_response(status, headers, *([exc_info] if exc_info else []))
 
         answer = super().__call__(environ, start)
-        reader = environ.pop(bodies.STILL_READING, None)
-        return answer if reader is None else bodies.BodyDeadlines(answer, reader)
+        reader = environ.pop(request_bodies.STILL_READING, None)
+        return answer if reader is None else request_bodies.BodyDeadlines(answer, reader)
 
 
 def application() -> Application:

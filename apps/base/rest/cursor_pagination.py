@@ -20,11 +20,11 @@ from django.db.models import Field, QuerySet
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from apps.base.errors import Invalid
-from apps.base.logging import hide_keys
 from apps.base.models import Row
-from apps.base.parameters import page_limit, whole_parameter
-from apps.base.rendering import to_json
 from apps.base.requests import ApiRequest
+from apps.base.rest.query_parameters import page_limit, whole_parameter
+from apps.base.rest.renderers import to_json
+from apps.base.telemetry.logging import hide_keys
 
 AFTER, BEFORE = ">", "<"
 MAC_LENGTH = 22

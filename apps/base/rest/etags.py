@@ -13,9 +13,9 @@ from typing import Any
 from rest_framework.response import Response
 
 from apps.base.errors import Invalid
-from apps.base.operations import Operation
-from apps.base.rendering import JSON_ONLY, write
-from apps.base.versions import ANY_VERSION, Expected, short_digest
+from apps.base.rest.object_versions import ANY_VERSION, Expected, short_digest
+from apps.base.rest.operations import Operation
+from apps.base.rest.renderers import JSON_ONLY, write
 
 READS = ("GET", "HEAD")
 # RFC 9110 section 8.8.3. Whatever is malformed fails in one pass: no two parts of the list take the same character.

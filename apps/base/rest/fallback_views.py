@@ -4,12 +4,12 @@ from typing import Any, NoReturn
 
 from rest_framework.response import Response
 
-from apps.base.api import PortalView
-from apps.base.browsing.reading import READS
-from apps.base.callers import AuthResult, authenticate_request
 from apps.base.errors import NotFound
-from apps.base.rendering import JSON_ONLY
 from apps.base.requests import ApiRequest
+from apps.base.rest.browsable.form_requests import READS
+from apps.base.rest.renderers import JSON_ONLY
+from apps.base.rest.request_identity import AuthResult, authenticate_request
+from apps.base.rest.views import PortalView
 
 
 class UnknownPath(PortalView):

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from apps.base.permissions import Permission
-from apps.base.serializers import StrictSerializer
-from apps.base.shapes import Schema, Shape
+from apps.base.rest.serializers import StrictSerializer
+from apps.base.rest.shapes import Schema, Shape
 
 # In the order in which they are shown.
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

@@ -165,7 +165,7 @@ class StrictJSONParser(BaseParser):
 
 
 class FormFields(dict[str, str]):
-    """The texts of a form, which become values once it is known which body they are for (``base/browsing``)."""
+    """The texts of a form, which become values once it is known which body they are for (``base/rest/browsable``)."""
 
 
 class SessionFormParser(FormParser):

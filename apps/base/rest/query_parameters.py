@@ -8,10 +8,10 @@ from django.http import QueryDict
 from rest_framework.request import Request
 
 from apps.base.errors import Invalid
-from apps.base.instants import parse_timestamp
-from apps.base.logging import hide_keys
-from apps.base.names import did_you_mean
-from apps.base.operations import Operation
+from apps.base.rest.operations import Operation
+from apps.base.telemetry.logging import hide_keys
+from apps.base.text.rules import did_you_mean
+from apps.base.timestamps import parse_timestamp
 
 # What is shown of a name that somebody made up.
 LONGEST_NAME = 64

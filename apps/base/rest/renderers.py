@@ -1,4 +1,4 @@
-"""How answers of the public API are written for programs. Their pages for people: ``base/browsing``."""
+"""How answers of the public API are written for programs. Their pages for people: ``base/rest/browsable``."""
 
 import json
 from collections.abc import Mapping

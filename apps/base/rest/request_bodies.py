@@ -5,8 +5,9 @@ ended. So another thread reads, the request waits a limited time, and what came 
 length, or, for a body in chunks, by reading it in one piece, which granian hands over only where it ended as it should.
 
 Once a request is over granian waits for whoever still reads its body, and no Python runs meanwhile. So the answer to a
-request that gave up ends the connection (``BodyDeadlines``): nothing else takes a reader from a client that sends no more. An
-answer over HTTP/2 ends its stream alone, and after a stream's error granian reads on for ever: no body is read there.
+request that gave up ends the connection (``BodyDeadlines``): nothing else takes a reader from a client that
+sends no more. An answer over HTTP/2 ends its stream alone, and after a stream's error granian reads on for ever: no
+body is read there.
 """
 
 import io
@@ -22,9 +23,9 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.utils.translation import gettext_lazy as _
 
+from apps.base.concurrency.web_threads import slow_thread_limit
 from apps.base.errors import BodyRefused
 from apps.base.requests import PortalRequest
-from apps.base.web_threads import slow_thread_limit
 
 # Behind a proxy that buffers, as docs/run.md has it, a body comes with its head.
 QUICK_SECONDS = 0.1

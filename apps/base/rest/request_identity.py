@@ -10,10 +10,10 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from apps.base.actor import Actor
-from apps.base.door import csrf_refusal, https_refusal
 from apps.base.errors import PortalError, Unauthorized
-from apps.base.negotiation import acceptable, asks_for_page
 from apps.base.requests import PortalRequest
+from apps.base.rest.content_negotiation import acceptable, asks_for_page
+from apps.base.rest.transport_checks import csrf_refusal, https_refusal
 
 KEY_PREFIX = re.compile("ip[ks]_")
 MISSING_KEY = "No API key. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."

@@ -10,8 +10,8 @@ from rest_framework.fields import empty
 from rest_framework.settings import api_settings
 
 from apps.base.errors import Invalid
-from apps.base.instants import parse_timestamp
-from apps.base.names import plain_text
+from apps.base.text.rules import plain_text
+from apps.base.timestamps import parse_timestamp
 
 # As ``style`` of a field: what was typed into a form is not in the page that answers it.
 NOT_GIVEN_BACK = {"input_type": "password"}

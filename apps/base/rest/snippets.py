@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 
-from apps.base.operations import Operation
+from apps.base.rest.operations import Operation
 
 API_KEY, SDK_KEY = "PORTAL_API_KEY", "PORTAL_SDK_KEY"
 LANGUAGES = {"curl": "curl", "python": "Python", "node": "Node"}

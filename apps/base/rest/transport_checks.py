@@ -6,8 +6,8 @@ from django.http.multipartparser import MultiPartParserError
 from rest_framework.authentication import CSRFCheck
 
 from apps.base.errors import Forbidden, PortalError
-from apps.base.problems import to_portal_error
 from apps.base.requests import PortalRequest
+from apps.base.rest.error_responses import to_portal_error
 
 
 def https_refusal(request: PortalRequest) -> Forbidden | None:

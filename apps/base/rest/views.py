@@ -21,22 +21,22 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.base import heavy_work
-from apps.base.browsing import reading
-from apps.base.callers import AuthResult, authenticate_request, resolve_hook
-from apps.base.conditions import expected_by, refuse_unknown, tags_change, tags_read
-from apps.base.door import https_refusal
+from apps.base.concurrency import heavy_work
 from apps.base.errors import Forbidden, NotFound, PortalError
-from apps.base.idempotency import answers_once
-from apps.base.lists import Cursors, link_to, read_page, rows_after
-from apps.base.negotiation import acceptable, admits_json
-from apps.base.operations import METHODS, Operation
-from apps.base.parameters import page_limit, refuse_undeclared
-from apps.base.parsing import SessionFormParser, StrictJSONParser, check_coding, check_length
 from apps.base.permissions import Permission
-from apps.base.rendering import JSON_ONLY, SHOWN_ONCE, JSONRenderer, add_headers
 from apps.base.requests import ApiRequest, PortalRequest
-from apps.base.versions import Expected
+from apps.base.rest.browsable import form_requests
+from apps.base.rest.content_negotiation import acceptable, admits_json
+from apps.base.rest.cursor_pagination import Cursors, link_to, read_page, rows_after
+from apps.base.rest.etags import expected_by, refuse_unknown, tags_change, tags_read
+from apps.base.rest.idempotency import answers_once
+from apps.base.rest.object_versions import Expected
+from apps.base.rest.operations import METHODS, Operation
+from apps.base.rest.parsing import SessionFormParser, StrictJSONParser, check_coding, check_length
+from apps.base.rest.query_parameters import page_limit, refuse_undeclared
+from apps.base.rest.renderers import JSON_ONLY, SHOWN_ONCE, JSONRenderer, add_headers
+from apps.base.rest.request_identity import AuthResult, authenticate_request, resolve_hook
+from apps.base.rest.transport_checks import https_refusal
 
 PARSERS = [StrictJSONParser(), SessionFormParser()]
 NEGOTIATION = DefaultContentNegotiation()
@@ -138,7 +138,7 @@ class PortalView(APIView):
         if caller.refusal is not None:
             raise caller.refusal
         if caller.browses:
-            reading.take_as_meant(raw)
+            form_requests.take_as_meant(raw)
         if "\0" in raw.path_info:
             # PostgreSQL takes none in a text, so nothing can match.
             raise NotFound()
@@ -147,7 +147,7 @@ class PortalView(APIView):
             raise PortalError(f"This path does not take {raw.method}.", "method_not_allowed")
         self.check_permission(request, operation)
         if caller.browses:
-            reading.require_confirmation(raw, operation)
+            form_requests.require_confirmation(raw, operation)
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         if raw.META.get("QUERY_STRING"):
             refuse_undeclared(raw.GET, operation, is_session=caller.browses)
@@ -250,7 +250,7 @@ class PortalView(APIView):
         """
         check_length(request._request.META.get("CONTENT_LENGTH"))
         check_coding(request._request.META)
-        checker = serializer(data=reading.json_of(request.data, serializer), **options)
+        checker = serializer(data=form_requests.json_of(request.data, serializer), **options)
         checker.is_valid(raise_exception=True)
         if self.offers[request.method].heavy:
             request._request.heavy_work.enter_context(heavy_work.reserve_slot(request.actor.organization_id))

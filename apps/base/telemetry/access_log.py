@@ -12,9 +12,9 @@ from uuid import UUID
 
 from apps.base.actor import ActorKind
 from apps.base.identifiers import encode
-from apps.base.logging import JsonStream
 from apps.base.requests import PortalRequest
-from apps.base.routes import method_of, route_of
+from apps.base.telemetry.logging import JsonStream
+from apps.base.telemetry.route_templates import method_of, route_of
 
 logger = logging.getLogger("portal.access")
 

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from apps.base import faults
+from apps.base.telemetry import repeated_errors
 
 # The last kind: a key as the user name of Basic, in base64.
 KEYS = re.compile(r"(ip[ks]_[0-9A-Za-z]{4})[0-9A-Za-z]{8,}|(whsec_)[A-Za-z0-9+/=]{8,}|(aXB[rz]X)[A-Za-z0-9+/=]{40,}")
@@ -82,7 +82,7 @@ def _name_error(logger: Any, method: str, event: Any) -> Any:
     if record is None:
         return event
     if record.exc_info and record.exc_info[1]:
-        event["error"], event["error_text"] = faults.describe(record.exc_info[1])
+        event["error"], event["error_text"] = repeated_errors.describe(record.exc_info[1])
     event.update({name: value for name in FAULT_FIELDS if (value := getattr(record, name, None)) is not None})
     return event
 
@@ -118,7 +118,7 @@ class JsonStream(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self.setFormatter(JsonFormatter())
-        self._faults = faults.RepeatedErrors()
+        self._faults = repeated_errors.RepeatedErrors()
         # Not atexit: a process that multiprocessing started, as granian's are, ends without it.
         Finalize(None, self.flush_faults, exitpriority=0)
 

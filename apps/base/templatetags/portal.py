@@ -14,8 +14,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext, pgettext
 
-from apps.base.client_address import format_address
-from apps.base.instants import format_date_for_reader
+from apps.base.timestamps import format_date_for_reader
+from apps.base.web.client_address import format_address
 
 register = template.Library()
 

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator, validate_email
 
 from apps.base.errors import Invalid
-from apps.base.names import plain_text
+from apps.base.text.rules import plain_text
 
 LONGEST = 254
 # Longer texts are no address: they are not worth the work of reading their domain.

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Invalid
-from apps.base.logging import hide_keys
+from apps.base.telemetry.logging import hide_keys
 
 # Control characters, ends of lines and paragraphs, what turns the direction of the text around it (Unicode Standard
 # Annex 9, explicit formatting), and what shows as nothing (Unicode's Default_Ignorable_Code_Point and the blank Braille

@@ -16,6 +16,8 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+IPV6_PREFIX = 64
+
 logger = logging.getLogger(__name__)
 
 UNKNOWN = "unknown"
@@ -105,3 +107,15 @@ class _Complaint:
 
 
 _complaint = _Complaint()
+
+
+def address_network(address: str) -> str:
+    """Return the network that is counted for an address; a text that is no address is itself."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if ip.version == 4:
+        return str(ip)
+    mapped = ip.ipv4_mapped
+    return str(mapped or ipaddress.ip_network((ip, IPV6_PREFIX), strict=False))

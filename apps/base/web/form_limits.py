@@ -1,9 +1,9 @@
 """Limits of browser forms, by django-ratelimit: the one module that calls it.
 
-Calls of ``/v1`` never come here: they have a limiter of their own (``credentials/limits.py``), which takes several
-windows at once and counts exactly.
+Requests to ``/v1`` have their own limiter (``credentials/gate/rate_limits.py``), which takes several windows at once
+and counts exactly.
 
-Its counters sit in Django's cache (``base/cache.py``): in Redis, or in each process while Redis is away. A cache of
+Its counters sit in Django's cache (``base/web/cache.py``): in Redis, or in each process while Redis is away. A cache of
 another kind that fails lets the form go on: refusing everybody would be worse.
 """
 
@@ -15,8 +15,8 @@ from django_ratelimit.core import get_usage
 from redis import RedisError
 
 from apps.base.errors import RateLimited
-from apps.base.neighborhoods import address_network
 from apps.base.requests import PortalRequest
+from apps.base.web.client_address import address_network
 
 logger = logging.getLogger(__name__)
 

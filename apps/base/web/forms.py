@@ -23,13 +23,13 @@ from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
-from apps.base import form_limits, second_step, sessions
-from apps.base.callers import resolve_hook
 from apps.base.errors import PortalError, RateLimited, Text
-from apps.base.mail_addresses import LONGEST, canonical_address, check_address
 from apps.base.models import SpentForm
-from apps.base.names import plain_text
 from apps.base.requests import PortalRequest
+from apps.base.rest.request_identity import resolve_hook
+from apps.base.text.mail_addresses import LONGEST, canonical_address, check_address
+from apps.base.text.rules import plain_text
+from apps.base.web import form_limits, second_step, sessions
 
 TOKEN_SALT = "portal.form-token"  # noqa: S105  a salt is no secret
 TOKEN_SECONDS = 24 * 3600

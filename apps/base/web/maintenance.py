@@ -11,8 +11,8 @@ from django.http import HttpResponse
 from django.utils.translation import gettext_noop
 
 from apps.base.errors import PortalError
-from apps.base.problems import json_error_response
 from apps.base.requests import PortalRequest
+from apps.base.rest.error_responses import json_error_response
 
 # What a caller should wait where the file says nothing else, in seconds.
 USUAL_WAIT, LONGEST_WAIT = 60, 86_400

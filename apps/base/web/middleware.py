@@ -15,15 +15,16 @@ from django.utils import translation
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy
 
-from apps.base import access_log, bodies
-from apps.base.client_address import client_address_of, is_trusted, read_node
 from apps.base.errors import PortalError
-from apps.base.logging import hide_keys
-from apps.base.negotiation import is_for_program
-from apps.base.parsing import check_coding
-from apps.base.problems import json_error_response
 from apps.base.requests import PortalRequest
-from apps.base.routes import METHODS
+from apps.base.rest import request_bodies
+from apps.base.rest.content_negotiation import is_for_program
+from apps.base.rest.error_responses import json_error_response
+from apps.base.rest.parsing import check_coding
+from apps.base.telemetry import access_log
+from apps.base.telemetry.logging import hide_keys
+from apps.base.telemetry.route_templates import METHODS
+from apps.base.web.client_address import client_address_of, is_trusted, read_node
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 PAGE_METHODS = "GET, HEAD, POST"
@@ -92,7 +93,7 @@ class RequestMiddleware:
         agent = request.META.get("HTTP_USER_AGENT", "-")
         if not agent or not agent.isascii():
             request.META["HTTP_USER_AGENT"] = as_typed(agent) or UNREADABLE
-        bodies.attach_body(request)
+        request_bodies.attach_body(request)
         request.actor = None  # type: ignore[assignment]  # until a door has found who it is
         structlog.contextvars.bind_contextvars(request_id=request.request_id)
         try:
@@ -127,7 +128,7 @@ class PageHeadersMiddleware:
 
 
 class ErrorPagesMiddleware:
-    """Turns a PortalError of a page into the page for its status. The API has its own place, ``base/problems.py``."""
+    """Turn a PortalError of a page into the page for its status; for the API see ``base/rest/error_responses.py``."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

@@ -14,9 +14,9 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
-from apps.base.logging import hide_keys
 from apps.base.permissions import COPIES, Permission
 from apps.base.requests import PortalRequest
+from apps.base.telemetry.logging import hide_keys
 
 Page = Callable[..., HttpResponseBase]
 

@@ -5,8 +5,8 @@ from datetime import tzinfo
 from django.db import DatabaseError
 from django.utils import translation
 
-from apps.base.instants import time_zone_of
 from apps.base.requests import PortalRequest
+from apps.base.timestamps import time_zone_of
 
 
 def reader_preferences(request: PortalRequest) -> tuple[str, tzinfo]:

@@ -17,10 +17,10 @@ from django.db import transaction
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
-from apps.base.crypto import CannotDecrypt
+from apps.base.crypto.authenticator_secrets import decrypt_secret, encrypt_secret, is_plaintext
+from apps.base.crypto.encrypted_fields import CannotDecrypt
+from apps.base.crypto.secrets import current_pepper, digest, matches
 from apps.base.errors import RateLimited
-from apps.base.secrets import current_pepper, digest, matches
-from apps.base.step_secrets import decrypt_secret, encrypt_secret, is_plaintext
 
 logger = logging.getLogger(__name__)
 

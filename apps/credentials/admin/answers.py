@@ -7,13 +7,22 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from apps.audit.models import ApiCall, LastUse, RefusedCalls
-from apps.audit.operators import Cell, Line, Panel, list_of, newest, page_of, table, translated_state
+from apps.audit.operator_admin import (
+    Cell,
+    Line,
+    Panel,
+    list_of,
+    newest,
+    page_of,
+    table,
+    translated_state,
+)
 from apps.base.actor import ActorKind
-from apps.credentials.gate import CLOSED, SUSPENDED
-from apps.credentials.gate_rows import KeyRow
+from apps.credentials.gate.key_check import CLOSED, SUSPENDED
+from apps.credentials.gate.key_rows import KeyRow
+from apps.credentials.key_kinds import KINDS
 from apps.credentials.models import SecretKey
-from apps.credentials.registry import KINDS
-from apps.notices.operator_answers import notices_about
+from apps.notices.admin_answers import notices_about
 
 CALLS_SHOWN = 10
 # How many of a key's newest requests are looked through for refused ones.

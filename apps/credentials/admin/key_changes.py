@@ -16,11 +16,11 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.audit.operators import Line, Panel, operator_of
+from apps.audit.operator_admin import Line, Panel, operator_of
 from apps.base.errors import PortalError
-from apps.base.forms import AlreadySent, LineField, StepUpForm
 from apps.base.requests import PortalRequest
-from apps.credentials import operator_answers
+from apps.base.web.forms import AlreadySent, LineField, StepUpForm
+from apps.credentials.admin import answers
 from apps.credentials.key_status import CHANGES, Change
 from apps.credentials.rules import LONGEST_REASON
 
@@ -69,11 +69,11 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
 
     def answer(self, row: Any) -> Sequence[Line]:
         """Say whether the key works, and why not."""
-        return operator_answers.answer(row)
+        return answers.answer(row)
 
     def panels(self, row: Any) -> Sequence[Panel]:
         """Return the key's last requests."""
-        return operator_answers.panels(row)
+        return answers.panels(row)
 
     @admin.display(description=gettext_lazy("What you can do"))
     def what_to_do(self, key: Any) -> str:

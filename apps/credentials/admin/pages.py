@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from apps.audit.operators import ReadOnlyAdmin
+from apps.audit.operator_admin import ReadOnlyAdmin
 from apps.credentials.models import IdempotencyRecord
 
 

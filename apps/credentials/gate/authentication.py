@@ -5,12 +5,12 @@ from typing import Any
 
 from django.conf import settings
 
-from apps.base.callers import AuthResult
 from apps.base.errors import PortalError, RateLimited, Unauthorized
-from apps.base.neighborhoods import address_network
 from apps.base.requests import PortalRequest
-from apps.credentials import gate, key_hints, limits
-from apps.credentials.limits import Window
+from apps.base.rest.request_identity import AuthResult
+from apps.base.web.client_address import address_network
+from apps.credentials.gate import key_check, key_hints, rate_limits
+from apps.credentials.gate.rate_limits import Window
 
 SCHEMES = ("bearer", "x-api-key")
 # Among the texts of credentials: one that was sent, and that the server could not hand over or that says nothing.
@@ -65,13 +65,13 @@ def authenticate(request: PortalRequest) -> AuthResult | None:
         message = "Two different API keys were sent. Send one, in one header."
         return AuthResult(refusal=PortalError(message, "ambiguous_credentials"))
     text = keys.pop()
-    verdict = gate.check(text, request.client_address)
-    caller = AuthResult(refusal=verdict.refusal, headers=limits.headers(verdict.states), credential=verdict.key)
+    verdict = key_check.check(text, request.client_address)
+    caller = AuthResult(refusal=verdict.refusal, headers=rate_limits.headers(verdict.states), credential=verdict.key)
     if verdict.refusal is not None and verdict.refusal.status == 401:
         caller.refusal = limit_failures(request.client_address) or _explained(verdict.refusal, text)
     if verdict.key is not None:
         agent = request.META.get("HTTP_USER_AGENT", "")[:300]
-        caller.actor = gate.actor_of(verdict.key, request.client_address, agent, request.request_id)
+        caller.actor = key_check.actor_of(verdict.key, request.client_address, agent, request.request_id)
     request.limit_states = verdict.states
     if caller.refusal is None:
         caller.give_back = give_back
@@ -80,8 +80,8 @@ def authenticate(request: PortalRequest) -> AuthResult | None:
 
 def give_back(request: PortalRequest) -> None:
     """Uncount a call that a further limit refused, on every limit that it was counted on; it costs nothing."""
-    request.limit_states = (*limits.give_back(request.limit_states), *request.caller.refused_by)
-    request.caller.headers = limits.headers(request.limit_states)
+    request.limit_states = (*rate_limits.give_back(request.limit_states), *request.caller.refused_by)
+    request.caller.headers = rate_limits.headers(request.limit_states)
 
 
 def _unreadable(headers: dict[str, Any]) -> Unauthorized:
@@ -101,7 +101,7 @@ def limit_failures(address: str) -> RateLimited | None:
     if settings.AUTH_FAILURES_PER_MINUTE == 0:
         return None
     window = Window("failures", f"fail:{address_network(address)}", settings.AUTH_FAILURES_PER_MINUTE, 60)
-    decision = limits.take([window])
+    decision = rate_limits.take([window])
     if decision.allowed:
         return None
     wait = decision.retry_after

@@ -23,16 +23,16 @@ from django.conf import settings
 from django.db import transaction
 from redis import Redis
 
-from apps.audit.usage import was_seen
+from apps.audit.calls.usage_counters import was_seen
 from apps.base import redis as shared
 from apps.base.actor import Actor, ActorKind
+from apps.base.crypto.secrets import current_pepper, digest, matches, parse_key
 from apps.base.errors import Forbidden, PortalError, RateLimited, Unauthorized
-from apps.base.neighborhoods import address_network
-from apps.base.secrets import current_pepper, digest, matches, parse_key
-from apps.credentials import limits
-from apps.credentials.gate_rows import KeyRow
-from apps.credentials.limits import Window, WindowState
-from apps.credentials.registry import KINDS, KeyKind
+from apps.base.web.client_address import address_network
+from apps.credentials.gate import rate_limits
+from apps.credentials.gate.key_rows import KeyRow
+from apps.credentials.gate.rate_limits import Window, WindowState
+from apps.credentials.key_kinds import KINDS, KeyKind
 
 BELIEVED_SECONDS = 5.0
 CACHE_SIZE = 20_000
@@ -96,7 +96,7 @@ def check(text: str, address: str, cost: int = 1, within: uuid.UUID | None = Non
     # The digest of the whole text says more than its format and checksum, which are for texts that are not known.
     if cached is not None and _may_believe(cached.row, text, within):
         packed = cached.packed if cost == 1 and not cached.row.per_address else b""
-        decision = limits.take(_windows(cached.row, address), cached.versions, cost, packed)
+        decision = rate_limits.take(_windows(cached.row, address), cached.versions, cost, packed)
         if not decision.stale:
             return _judge(cached.row, decision, address)
     parsed = parse_key(text)
@@ -125,7 +125,7 @@ def _check_fresh(text: str, text_id: str, kind: KeyKind, address: str, cost: int
         return Verdict(key=row, refusal=refusal)
     if known is not None:
         _remember(text_id, row, known, kind)
-    return _judge(row, limits.take(_windows(row, address), cost=cost), address)
+    return _judge(row, rate_limits.take(_windows(row, address), cost=cost), address)
 
 
 def _windows(row: KeyRow, address: str) -> tuple[Window, ...]:
@@ -144,11 +144,11 @@ def _remember(text_id: str, row: KeyRow, known: tuple[tuple[str, str], ...], kin
     again = kind.rows.get(text_id[len(kind.prefix) :])
     if again is not None and again.digest == row.digest:
         versions = known + organization
-        packed = limits.pack(again.windows, versions)
+        packed = rate_limits.pack(again.windows, versions)
         cache.put(text_id, _Cached(again, versions, time.monotonic(), packed))
 
 
-def _judge(row: KeyRow, decision: limits.Decision, address: str) -> Verdict:
+def _judge(row: KeyRow, decision: rate_limits.Decision, address: str) -> Verdict:
     if not decision.allowed:
         wait = decision.retry_after
         return Verdict(row, RateLimited(f"Rate limit exceeded. Try again in {wait} seconds.", wait), decision.states)
@@ -216,7 +216,7 @@ def read_versions_of_key(text_id: str) -> tuple[tuple[str, str], ...] | None:
 
 def read_versions(names: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
     """Return (name, version) pairs, making those that are missing, or None without Redis."""
-    keys = [limits.PREFIX + name for name in names]
+    keys = [rate_limits.PREFIX + name for name in names]
 
     def question(client: Redis) -> list[Any]:
         pipe = client.pipeline(transaction=False)
@@ -234,7 +234,7 @@ def read_versions(names: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
 
 def renew(name: str) -> None:
     """Set a fresh version after the commit, so that no process believes what it read before."""
-    key = limits.PREFIX + name
+    key = rate_limits.PREFIX + name
     transaction.on_commit(
         lambda: shared.call_redis(lambda client: client.set(key, secrets.token_hex(8), ex=VERSION_SECONDS))
     )

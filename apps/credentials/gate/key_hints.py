@@ -7,8 +7,8 @@ is stored.
 import re
 import unicodedata
 
-from apps.base.middleware import as_typed
-from apps.base.secrets import CHECKSUM_LENGTH, ID_LENGTH, KEY, SECRET_LENGTH
+from apps.base.crypto.secrets import CHECKSUM_LENGTH, ID_LENGTH, KEY, SECRET_LENGTH
+from apps.base.web.middleware import as_typed
 
 PREFIX = re.compile(r"(?<![\w.-])ip[ks]_", re.ASCII)
 KEY_LENGTH = len("ipk_") + ID_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH

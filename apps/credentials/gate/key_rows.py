@@ -9,12 +9,12 @@ from typing import Any
 from django.db import connection
 
 from apps.base.actor import Bounds
+from apps.base.crypto.secrets import current_pepper, mask, matches
 from apps.base.identifiers import encode
-from apps.base.secrets import current_pepper, mask, matches
 from apps.credentials import key_status
+from apps.credentials.gate.rate_limits import Window
+from apps.credentials.gate.raw_values import as_json, as_seconds, as_uuid
 from apps.credentials.key_status import Refusal, Restriction
-from apps.credentials.limits import Window
-from apps.credentials.raw import as_json, as_seconds, as_uuid
 
 DUMMY_DIGEST = "0" * 64
 COLUMNS = (

@@ -1,4 +1,4 @@
-"""The limiter of ``/v1``; forms of pages have django-ratelimit (``base/form_limits.py``).
+"""The limiter of ``/v1``; forms of pages have django-ratelimit (``base/web/form_limits.py``).
 
 Fixed windows that start with the first call after the last one ended; several are taken together, all or nothing.
 

@@ -22,3 +22,8 @@ def as_seconds(value: Any) -> float | None:
         return None
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def to_datetime(seconds: float | None) -> datetime | None:
+    """Return the moment in UTC, or None."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, tz=UTC)

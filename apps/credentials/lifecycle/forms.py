@@ -11,14 +11,14 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.descendants import Descendant
 from apps.base.errors import PortalError
-from apps.base.forms import AlreadySent, LineField, StepUpForm, add_action_errors, form_token
-from apps.base.instants import format_date_for_reader
+from apps.base.extension_points.descendants import Descendant
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
+from apps.base.timestamps import format_date_for_reader
+from apps.base.web.forms import AlreadySent, LineField, StepUpForm, add_action_errors, form_token
 from apps.credentials.key_status import CHANGES
-from apps.credentials.lifecycle import LONGEST_OVERLAP
+from apps.credentials.lifecycle.transitions import LONGEST_OVERLAP
 from apps.credentials.models import SecretKey
 from apps.credentials.rules import DAY_SECONDS, MAX_DAYS, Lifetime
 

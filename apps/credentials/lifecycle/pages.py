@@ -21,17 +21,24 @@ from django.utils.translation import gettext as _
 
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
-from apps.base.answers import one_time_secret_response
 from apps.base.errors import PortalError
-from apps.base.forms import AlreadySent, StepUpForm, add_action_errors
-from apps.base.pages import FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.credentials import lifecycle
-from apps.credentials.forms import ConfirmForm, DisableKeyForm, KeyChangeForm, RevokeKeyForm, RotateKeyForm, try_change
+from apps.base.web.forms import AlreadySent, StepUpForm, add_action_errors
+from apps.base.web.one_time_secrets import one_time_secret_response
+from apps.base.web.pages import FORM, org_page
 from apps.credentials.key_status import CHANGES
+from apps.credentials.lifecycle import transitions
+from apps.credentials.lifecycle.forms import (
+    ConfirmForm,
+    DisableKeyForm,
+    KeyChangeForm,
+    RevokeKeyForm,
+    RotateKeyForm,
+    try_change,
+)
 from apps.credentials.models import SecretKey
-from apps.credentials.presenting import overlap_of, shown_before
+from apps.credentials.view_models import overlap_of, shown_before
 
 Context = dict[str, Any]
 
@@ -160,7 +167,7 @@ def revoke(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpRespon
         request=request,
         key_name=key.name,
         recently_used=harm["recently_used"],
-        successors=lifecycle.own_successors(key),
+        successors=transitions.own_successors(key),
     )
     if form.is_valid() and try_change(form, keys.actions["revoke"], key, **form.for_action()):
         return _back(request, keys, key, _("“%(name)s” is revoked. Its next call is refused."))

@@ -15,13 +15,13 @@ from django.utils.translation import gettext as _
 
 from apps.audit import actions as audit
 from apps.base.actor import Actor
+from apps.base.crypto.secrets import new_key
 from apps.base.errors import Conflict, Forbidden, Unauthorized
 from apps.base.models import Row, creator
-from apps.base.secrets import new_key
-from apps.credentials import gate
+from apps.credentials.gate import key_check
+from apps.credentials.key_kinds import KINDS
 from apps.credentials.key_status import CHANGES, STATUSES
 from apps.credentials.models import SecretKey, SecretKeyQuerySet
-from apps.credentials.registry import KINDS
 
 Key = TypeVar("Key", bound=SecretKey)
 
@@ -31,7 +31,7 @@ LONGEST_OVERLAP = timedelta(days=30)
 def issue(model: type[Key], *, actor: Actor, **values: Any) -> tuple[Key, str]:
     """Save a new key and return it with its text, which is kept nowhere else."""
     made = new_key(model.key_prefix)
-    digest, pepper_id = gate.digest_for(made.text)
+    digest, pepper_id = key_check.digest_for(made.text)
     values.setdefault("organization_id", actor.organization_id)
     key = model(
         key_id=made.key_id,
@@ -133,7 +133,7 @@ def revoke_all(*, organization_id: uuid.UUID, actor: Actor, reason: str) -> dict
     }
     rows = {kind.kind: kind.keys().filter(organization_id=organization_id) for kind in KINDS.values()}
     ended = {name: found.live(now).update(**values) for name, found in rows.items()}
-    gate.organization_changed(organization_id)
+    key_check.organization_changed(organization_id)
     return ended
 
 
@@ -150,7 +150,7 @@ def _change(key: SecretKey, actor: Actor, reason: str, field: str, moment: datet
     changed = type(key).objects.filter(pk=key.pk, **before).update(**values)
     for name, value in values.items():
         setattr(key, name, value)
-    gate.key_changed(key.key_prefix, key.key_id)
+    key_check.key_changed(key.key_prefix, key.key_id)
     return bool(changed)
 
 
@@ -188,13 +188,13 @@ def _shorten(key: SecretKey, ends: datetime, actor: Actor, now: datetime) -> Non
             "updated_at",
         ]
     )
-    gate.key_changed(key.key_prefix, key.key_id)
+    key_check.key_changed(key.key_prefix, key.key_id)
 
 
 def _end_overlap(predecessor: SecretKey, now: datetime) -> None:
     rows = type(predecessor).objects.filter(pk=predecessor.pk, revoked_at=None, expires_at__gt=now)
     if rows.update(expires_at=now, updated_at=now):
-        gate.key_changed(predecessor.key_prefix, predecessor.key_id)
+        key_check.key_changed(predecessor.key_prefix, predecessor.key_id)
 
 
 def lifetime_of(key: SecretKey) -> timedelta | None:

@@ -10,10 +10,10 @@ from django.http import HttpResponseBase
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Invalid, PortalError
-from apps.base.forms import ask_first, confirmed_recently
-from apps.base.pages import READING
 from apps.base.requests import PortalRequest
-from apps.orgs.oneself import account_actor
+from apps.base.web.forms import ask_first, confirmed_recently
+from apps.base.web.pages import READING
+from apps.orgs.accounts.account_actor import account_actor
 
 Page = Callable[..., HttpResponseBase]
 

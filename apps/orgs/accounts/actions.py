@@ -12,14 +12,14 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.base import sessions
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden
-from apps.base.mail_addresses import canonical_address
-from apps.orgs import mail
-from apps.orgs.actions.addresses import account_of
-from apps.orgs.actions.everywhere import mail_change, mail_new_browser, publish_everywhere, record_everywhere
-from apps.orgs.actions.provisional import end_provisional_access, request_owner_confirmation
+from apps.base.text.mail_addresses import canonical_address
+from apps.base.web import sessions
+from apps.orgs.accounts.email_addresses import account_of
+from apps.orgs.accounts.provisional import end_provisional_access, request_owner_confirmation
+from apps.orgs.accounts.security_events import mail_change, mail_new_browser, publish_everywhere, record_everywhere
+from apps.orgs.mail import outbox
 from apps.orgs.models import User
 
 
@@ -90,7 +90,7 @@ def request_address_change(*, actor: Actor, email: str) -> bool:
     if wanted == canonical_address(user.email):
         return False
     address = EmailAddress.objects.create(user=user, email=wanted, primary=False, verified=False)
-    mail.enqueue_link(to=wanted, template="confirm_address", regarding=str(address.pk))
+    outbox.enqueue_link(to=wanted, template="confirm_address", regarding=str(address.pk))
     record_everywhere(actor, user, "user.email_change_asked", {"email": [user.email, wanted]})
     mail_change(actor, user, gettext_lazy("Somebody asked to change the address of your account"))
     return True
@@ -102,7 +102,7 @@ def send_confirmation(*, actor: Actor) -> bool:
     user = lock_own(actor)
     waiting = EmailAddress.objects.filter(user=user, verified=False).order_by("primary").first()
     if waiting is not None:
-        mail.enqueue_link(to=waiting.email, template="confirm_address", regarding=str(waiting.pk))
+        outbox.enqueue_link(to=waiting.email, template="confirm_address", regarding=str(waiting.pk))
     return waiting is not None
 
 
@@ -143,7 +143,7 @@ def _confirm_own(actor: Actor, user: User, address: EmailAddress) -> None:
 def _move_to(actor: Actor, user: User, address: EmailAddress) -> None:
     """The new address is the only one from now on; the old one is told, and sessions end."""
     old = user.email
-    mail.enqueue(
+    outbox.enqueue(
         to=old,
         template="address_changed",
         context={"name": user.name, "new_address": address.email},

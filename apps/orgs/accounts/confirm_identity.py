@@ -6,15 +6,15 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from apps.base import form_limits, sessions
-from apps.base.pages import BUTTON, FORM
 from apps.base.requests import PortalRequest
-from apps.orgs.account.door import next_path, own_page
-from apps.orgs.account.failures import note_wrong_confirmation
-from apps.orgs.account_forms import ConfirmForm, PasskeyConfirmForm
+from apps.base.web import form_limits, sessions
+from apps.base.web.pages import BUTTON, FORM
+from apps.orgs.accounts.account_pages import next_path, own_page
+from apps.orgs.accounts.failed_sign_ins import note_wrong_confirmation
+from apps.orgs.accounts.forms import ConfirmForm, PasskeyConfirmForm
+from apps.orgs.accounts.passkeys import passkeys_possible
+from apps.orgs.accounts.sso.provider import provider_name
 from apps.orgs.models import ExternalIdentity
-from apps.orgs.passkeys import passkeys_possible
-from apps.orgs.sign_on import provider_name
 
 TRIES = "10/m"
 

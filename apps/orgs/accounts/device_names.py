@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext as _
 
-from apps.base.client_address import UNKNOWN
+from apps.base.web.client_address import UNKNOWN
 
 # The first word that is found counts: browsers name those that they want to be taken for as well.
 BROWSERS = (

@@ -7,7 +7,7 @@ from allauth.account.models import EmailAddress
 from django.db import connection
 
 from apps.base.errors import Invalid
-from apps.base.mail_addresses import canonical_address, spellings
+from apps.base.text.mail_addresses import canonical_address, spellings
 from apps.orgs.models import Membership, User
 
 TAKEN = "Email address is already in use."

@@ -9,14 +9,14 @@ from enum import StrEnum
 
 from prometheus_client import Counter
 
-from apps.base import form_limits, second_step
 from apps.base.actor import Actor, system
 from apps.base.errors import RateLimited
-from apps.base.neighborhoods import address_network
 from apps.base.requests import PortalRequest
+from apps.base.web import form_limits, second_step
+from apps.base.web.client_address import address_network
 from apps.orgs import actions
+from apps.orgs.accounts.account_actor import account_actor
 from apps.orgs.models import User
-from apps.orgs.oneself import account_actor
 
 FAILURES = Counter("portal_sign_in_failures_total", "Refused sign-ins and confirmations, by the wrong step.", ["step"])
 AN_HOUR, A_DAY = "1000000/h", "1000000/d"

@@ -24,11 +24,11 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 from fido2.utils import websafe_decode
 
-from apps.base import form_limits, second_step
-from apps.base.callers import resolve_hook
 from apps.base.errors import RateLimited
-from apps.base.forms import AskingForm, LineField, MailAddressField, RequestForm, confirm_identity
 from apps.base.requests import PortalRequest
+from apps.base.rest.request_identity import resolve_hook
+from apps.base.web import form_limits, second_step
+from apps.base.web.forms import AskingForm, LineField, MailAddressField, RequestForm, confirm_identity
 from apps.orgs.models import User
 
 SETUP_SALT = "portal.totp-setup"

@@ -9,15 +9,15 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
-from apps.base import form_limits, sessions
-from apps.base.answers import busy_response
 from apps.base.errors import Busy, Conflict
-from apps.base.pages import FORM
 from apps.base.requests import PortalRequest
+from apps.base.web import form_limits, sessions
+from apps.base.web.one_time_secrets import busy_response
+from apps.base.web.pages import FORM
 from apps.orgs import actions
-from apps.orgs.account.door import check_method, own_page
-from apps.orgs.account_forms import AddressForm, ChangePasswordForm, NameForm, SetPasswordForm
-from apps.orgs.oneself import account_actor
+from apps.orgs.accounts.account_actor import account_actor
+from apps.orgs.accounts.account_pages import check_method, own_page
+from apps.orgs.accounts.forms import AddressForm, ChangePasswordForm, NameForm, SetPasswordForm
 
 MAILS = "10/h"
 

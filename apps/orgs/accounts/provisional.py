@@ -8,8 +8,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Conflict
-from apps.orgs import mail
-from apps.orgs.actions.addresses import account_of
+from apps.orgs.accounts.email_addresses import account_of
+from apps.orgs.mail import outbox
 from apps.orgs.models import ExternalIdentity, Invitation, OutgoingMail, User
 
 
@@ -64,9 +64,9 @@ def announce_claim(claim: User) -> None:
 
     So neither the answer nor its time tells the organization.
     """
-    mail.enqueue_link(to=claim.email, template="place", regarding=str(claim.pk))
+    outbox.enqueue_link(to=claim.email, template="place", regarding=str(claim.pk))
 
 
 def send_first_link(*, user: User) -> None:
     """Mail a link by which the owner of the address verifies it and chooses a password of their own."""
-    mail.enqueue_link(to=user.email, template="first_sign_in", regarding=str(user.pk))
+    outbox.enqueue_link(to=user.email, template="first_sign_in", regarding=str(user.pk))

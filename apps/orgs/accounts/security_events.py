@@ -10,9 +10,9 @@ from django.utils.functional import Promise
 from apps.audit import actions as audit
 from apps.audit.models import Outcome
 from apps.base.actor import Actor
-from apps.base.instants import format_date_for_reader
-from apps.orgs import mail
-from apps.orgs.devices import device_name
+from apps.base.timestamps import format_date_for_reader
+from apps.orgs.accounts.device_names import device_name
+from apps.orgs.mail import outbox
 from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, User
 from apps.webhooks import publishing
 
@@ -101,4 +101,4 @@ def _mail(actor: Actor, user: User, template: str, words: dict[str, Any]) -> Non
         "address": actor.address,
         "device": device_name(actor.user_agent) if actor.user_agent else "",
     }
-    mail.enqueue(to=user.email, template=template, context=context, language=user.language)
+    outbox.enqueue(to=user.email, template=template, context=context, language=user.language)

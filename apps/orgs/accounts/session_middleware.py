@@ -9,8 +9,8 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from apps.base.requests import PortalRequest
-from apps.orgs import browsers
-from apps.orgs.devices import stored_address
+from apps.orgs.accounts import known_browsers
+from apps.orgs.accounts.device_names import stored_address
 
 # Fourteen days without use end a session (SESSION_COOKIE_AGE), and thirty days whatever its use.
 LONGEST = 30 * 24 * 3600
@@ -30,9 +30,9 @@ class SessionLifeMiddleware:
         if request.user.is_authenticated:
             self._look_after(request)
         response = self.get_response(request)
-        if request.user.is_authenticated and not browsers.is_known(request, request.user):
+        if request.user.is_authenticated and not known_browsers.is_known(request, request.user):
             # Whoever is signed in here when the password changes goes on in a browser that is known.
-            browsers.remember(request, response, request.user)
+            known_browsers.remember(request, response, request.user)
         if request.path_info.startswith(ACCOUNT):
             response.setdefault("Cache-Control", "no-store, private")
         return response

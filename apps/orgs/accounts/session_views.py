@@ -9,12 +9,12 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.base import sessions
-from apps.base.pages import FORM
 from apps.base.requests import PortalRequest
+from apps.base.web import sessions
+from apps.base.web.pages import FORM
 from apps.orgs import actions
-from apps.orgs.account.door import own_page
-from apps.orgs.devices import device_name, read_stored_address
+from apps.orgs.accounts.account_pages import own_page
+from apps.orgs.accounts.device_names import device_name, read_stored_address
 
 
 @own_page(methods=FORM)

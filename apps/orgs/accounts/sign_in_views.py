@@ -18,21 +18,22 @@ from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 
-from apps.base import carried, form_limits, second_step, sessions
-from apps.base.answers import busy_response
 from apps.base.errors import Busy, Conflict
-from apps.base.forms import AlreadySent, consume, refuse_unjudged
-from apps.base.mail_addresses import canonical_address
-from apps.base.pages import FORM
 from apps.base.requests import PortalRequest
-from apps.orgs import actions, mail
-from apps.orgs.account import failures
-from apps.orgs.account.door import check_method
-from apps.orgs.account_forms import ResetForm
+from apps.base.text.mail_addresses import canonical_address
+from apps.base.web import form_limits, second_step, sessions, signed_cookies
+from apps.base.web.forms import AlreadySent, consume, refuse_unjudged
+from apps.base.web.one_time_secrets import busy_response
+from apps.base.web.pages import FORM
+from apps.orgs import actions
+from apps.orgs.accounts import failed_sign_ins
+from apps.orgs.accounts.account_actor import account_actor
+from apps.orgs.accounts.account_pages import check_method
+from apps.orgs.accounts.forms import ResetForm
+from apps.orgs.accounts.passkeys import passkeys_possible
+from apps.orgs.accounts.sso.provider import provider_name
+from apps.orgs.mail import outbox
 from apps.orgs.models import User
-from apps.orgs.oneself import account_actor
-from apps.orgs.passkeys import passkeys_possible
-from apps.orgs.sign_on import provider_name
 
 # Of one network (IPv6: one /64).
 SIGN_INS, RESETS, PASSKEYS, CODES = "30/m", "20/m", "30/m", "30/m"
@@ -81,7 +82,7 @@ class SignIn(LoginView):
             # As the form read it: what it refused, such as a NUL, no database takes either.
             found = User.objects.with_address(form.cleaned_data.get("login", ""))
             # The log of an organization that made an account for somebody must not tell of one elsewhere.
-            failures.note_wrong_password(self.request, None if found is None or found.waits_for_owner else found)
+            failed_sign_ins.note_wrong_password(self.request, None if found is None or found.waits_for_owner else found)
         time.sleep(max(0.0, self._started + ANSWER_SECONDS - time.monotonic()))
         answer: HttpResponse = super().form_invalid(form)
         return answer
@@ -112,9 +113,9 @@ class SecondStep(AuthenticateView):
         """Note what was wrong."""
         user, code = self.stage.login.user, self.request.POST.get("code")
         if code:
-            failures.note_wrong_code(self.request, user, code)
+            failed_sign_ins.note_wrong_code(self.request, user, code)
         elif code is None:
-            failures.note(self.request, failures.Step.PASSKEY, user)
+            failed_sign_ins.note(self.request, failed_sign_ins.Step.PASSKEY, user)
         return super().form_invalid(form)
 
 
@@ -129,23 +130,23 @@ class PasskeySignIn(LoginWebAuthnView):
         if "application/json" not in request.META.get("HTTP_ACCEPT", ""):
             return redirect("account_login")
         answer = JsonResponse({"request_options": auth.begin_authentication(user=None)})
-        carried.set_signed_cookie(answer, PASSKEY, request.session.pop(auth.STATE_SESSION_KEY))
+        signed_cookies.set_signed_cookie(answer, PASSKEY, request.session.pop(auth.STATE_SESSION_KEY))
         return answer
 
     def post(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
         """Keep the limit first."""
         form_limits.check(request, "passkey-sign-in", PASSKEYS)
-        self.question = carried.read_signed_cookie(request, PASSKEY)
+        self.question = signed_cookies.read_signed_cookie(request, PASSKEY)
         if self.question is not None:
             request.session[auth.STATE_SESSION_KEY] = self.question  # where allauth looks for it
         answer = super().post(request, *args, **options)
         request.session.pop(auth.STATE_SESSION_KEY, None)
-        carried.delete_signed_cookie(answer, PASSKEY)
+        signed_cookies.delete_signed_cookie(answer, PASSKEY)
         return answer
 
     def form_invalid(self, form: Any) -> HttpResponse:
         """Note it; whose key it was meant to be is not known."""
-        failures.note(self.request, failures.Step.PASSKEY)
+        failed_sign_ins.note(self.request, failed_sign_ins.Step.PASSKEY)
         return super().form_invalid(form)
 
     def form_valid(self, form: Any) -> HttpResponse:
@@ -172,7 +173,7 @@ def reset_password(request: PortalRequest) -> HttpResponse:
         form_limits.check_all(request, *limits)
     if form.is_valid():
         with transaction.atomic():
-            mail.enqueue_link(to=email, template="password_reset")
+            outbox.enqueue_link(to=email, template="password_reset")
         return redirect("account_reset_password_done")
     return render(request, "account/password_reset.html", {"form": form})
 

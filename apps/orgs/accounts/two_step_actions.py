@@ -7,13 +7,13 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.base import second_step, sessions
 from apps.base.actor import Actor
+from apps.base.crypto.authenticator_secrets import encrypt_secret
 from apps.base.errors import Conflict, Forbidden, NotFound
-from apps.base.step_secrets import encrypt_secret
-from apps.orgs.actions.addresses import is_confirmed
-from apps.orgs.actions.everywhere import mail_change, record_everywhere
-from apps.orgs.actions.own_account import lock_own
+from apps.base.web import second_step, sessions
+from apps.orgs.accounts.actions import lock_own
+from apps.orgs.accounts.email_addresses import is_confirmed
+from apps.orgs.accounts.security_events import mail_change, record_everywhere
 from apps.orgs.models import User
 
 MOST_PASSKEYS = 20

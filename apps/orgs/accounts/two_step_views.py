@@ -8,16 +8,16 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
-from apps.base import form_limits, second_step, sessions
-from apps.base.answers import one_time_secret_response
 from apps.base.errors import Conflict, Forbidden
-from apps.base.forms import AskingForm
-from apps.base.pages import FORM
 from apps.base.requests import PortalRequest
+from apps.base.web import form_limits, second_step, sessions
+from apps.base.web.forms import AskingForm
+from apps.base.web.one_time_secrets import one_time_secret_response
+from apps.base.web.pages import FORM
 from apps.orgs import actions
-from apps.orgs.account.door import own_page
-from apps.orgs.account_forms import AddPasskeyForm, RenamePasskeyForm, TotpForm
-from apps.orgs.passkeys import passkeys_possible
+from apps.orgs.accounts.account_pages import own_page
+from apps.orgs.accounts.forms import AddPasskeyForm, RenamePasskeyForm, TotpForm
+from apps.orgs.accounts.passkeys import passkeys_possible
 
 TRIES = "10/m"
 
@@ -74,7 +74,7 @@ def turn_on_totp(request: PortalRequest) -> HttpResponse:
         return show_codes(request, codes) if codes else redirect("mfa_index")
     mfa = get_adapter()
     picture = mfa.build_totp_svg(mfa.build_totp_url(request.user, form.secret))
-    # Not by ``one_time_secret_response``: its Referrer-Policy has browsers send the form with ``Origin: null``, which is refused.
+    # Not by ``one_time_secret_response``: under its Referrer-Policy browsers send ``Origin: null``, which is refused.
     context = {"form": form, "totp_svg": picture}
     return render(request, "mfa/totp/activate_form.html", context)
 

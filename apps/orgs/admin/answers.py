@@ -7,9 +7,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from apps.audit.operators import Line, Panel, list_of, table, translated_state
+from apps.audit.operator_admin import Line, Panel, list_of, table, translated_state
+from apps.orgs.mail.jobs import MOST_ATTEMPTS
 from apps.orgs.models import Invitation, OutgoingMail
-from apps.orgs.tasks import MOST_ATTEMPTS
 
 MOST_SHOWN = 10
 MAILS = ("created_at", "what", "state", "sent_at", "server_said")

@@ -11,11 +11,19 @@ from django.db import transaction
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from apps.audit.operators import AuditedAdmin, Line, Panel, ReadOnlyAdmin, of_organization, operator_of, table
+from apps.audit.operator_admin import (
+    AuditedAdmin,
+    Line,
+    Panel,
+    ReadOnlyAdmin,
+    of_organization,
+    operator_of,
+    table,
+)
 from apps.base.actor import Actor
-from apps.orgs import operator_answers as answers
-from apps.orgs import organizations
-from apps.orgs.mailing import GROUPS
+from apps.orgs.admin import answers
+from apps.orgs.lifecycle import closing, suspension
+from apps.orgs.mail.recipients import GROUPS
 from apps.orgs.models import (
     Invitation,
     Membership,
@@ -25,8 +33,9 @@ from apps.orgs.models import (
     OutgoingMail,
     User,
 )
-from apps.orgs.operators import LookingAdmin
-from apps.orgs.organization_forms import OperatorsOrganizationForm
+from apps.orgs.settings import organization_settings
+from apps.orgs.settings.forms import OperatorsOrganizationForm
+from apps.orgs.support_access.admin import LookingAdmin
 
 MOST_NAMED = 20
 
@@ -69,18 +78,18 @@ class OrganizationAdmin(LookingAdmin, AuditedAdmin):
         with transaction.atomic():
             changed = {name: form.cleaned_data[name] for name in form.changed_settings()}
             if changed:
-                organizations.update_settings(actor=actor, organization_id=obj.pk, **changed)
+                organization_settings.update_settings(actor=actor, organization_id=obj.pk, **changed)
             if {"status", "status_reason"}.intersection(form.changed_data):
                 _bring_into(actor, form.was, form.cleaned_data["status"], form.cleaned_data["status_reason"])
 
 
 def _bring_into(actor: Actor, organization: Organization, status: str, reason: str) -> None:
     if status == OrganizationStatus.SUSPENDED:
-        organizations.suspend_organization(actor=actor, organization_id=organization.pk, reason=reason)
+        suspension.suspend_organization(actor=actor, organization_id=organization.pk, reason=reason)
     elif status == OrganizationStatus.ACTIVE and organization.status == OrganizationStatus.SUSPENDED:
-        organizations.resume_organization(actor=actor, organization_id=organization.pk)
+        suspension.resume_organization(actor=actor, organization_id=organization.pk)
     elif status == OrganizationStatus.ACTIVE and organization.status == OrganizationStatus.CLOSED:
-        organizations.reopen_organization(actor=actor, organization_id=organization.pk)
+        closing.reopen_organization(actor=actor, organization_id=organization.pk)
 
 
 @admin.register(User)

@@ -9,13 +9,13 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
-from apps.base.mail_addresses import spellings
-from apps.orgs.actions.addresses import account_of, is_confirmed, lock_addresses
-from apps.orgs.actions.invitations import check_active
-from apps.orgs.actions.membership import lock_members
-from apps.orgs.actions.places import claim_reservation, reserved_for
-from apps.orgs.actions.provisional import end_provisional_access, request_owner_confirmation
-from apps.orgs.actions.withdrawal import close, record_invitation
+from apps.base.text.mail_addresses import spellings
+from apps.orgs.accounts.email_addresses import account_of, is_confirmed, lock_addresses
+from apps.orgs.accounts.provisional import end_provisional_access, request_owner_confirmation
+from apps.orgs.invitations.actions import check_active
+from apps.orgs.invitations.reserved_memberships import claim_reservation, reserved_for
+from apps.orgs.invitations.revocation import close, record_invitation
+from apps.orgs.members.membership import lock_members
 from apps.orgs.models import Invitation, InvitationStatus, Membership, OrganizationStatus, User
 
 

@@ -18,13 +18,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from apps.base import form_limits
 from apps.base.actor import Actor, ActorKind
-from apps.base.answers import busy_response
 from apps.base.errors import Busy, PortalError
 from apps.base.requests import PortalRequest
-from apps.orgs import actions, links
-from apps.orgs.forms import AcceptForm
+from apps.base.web import form_limits
+from apps.base.web.one_time_secrets import busy_response
+from apps.orgs import actions
+from apps.orgs.invitations.forms import AcceptForm
+from apps.orgs.mail import token_links
 from apps.orgs.models import Invitation, InvitationStatus, Membership, OrganizationStatus, User
 
 # Of the session: the digest of the link's token.
@@ -35,7 +36,7 @@ PROOF = "invitation"
 def invitation_open(request: PortalRequest, token: str) -> HttpResponse:
     """Takes the token out of the address."""
     form_limits.check(request, "invitation-link", "60/m")
-    digest = links.token_digest(token)
+    digest = token_links.token_digest(token)
     if actions.find_invitation(digest) is None:
         return _page(request, "unknown", status=404)
     request.session[PROOF] = digest

@@ -10,12 +10,12 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Forbidden
-from apps.base.instants import format_timestamp
-from apps.base.mail_addresses import canonical_address, spellings
 from apps.base.permissions import Permission
-from apps.orgs import mail
-from apps.orgs.actions.membership import check_may_give, lock_members
-from apps.orgs.actions.withdrawal import close, record_invitation, revoke
+from apps.base.text.mail_addresses import canonical_address, spellings
+from apps.base.timestamps import format_timestamp
+from apps.orgs.invitations.revocation import close, record_invitation, revoke
+from apps.orgs.mail import outbox
+from apps.orgs.members.membership import check_may_give, lock_members
 from apps.orgs.models import (
     INVITATION_DAYS,
     Invitation,
@@ -128,4 +128,4 @@ def _find_open(actor: Actor, invitation_id: str) -> Invitation:
 
 
 def _write(invitation: Invitation) -> None:
-    mail.enqueue_link(to=invitation.email, template="invitation", regarding=str(invitation.pk))
+    outbox.enqueue_link(to=invitation.email, template="invitation", regarding=str(invitation.pk))

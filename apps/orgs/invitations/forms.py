@@ -6,8 +6,8 @@ from django import forms
 from django.contrib.auth.password_validation import validate_password
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.forms import LineField, MailAddressField
-from apps.orgs.forms.members import RoleForm
+from apps.base.web.forms import LineField, MailAddressField
+from apps.orgs.members.forms import RoleForm
 from apps.orgs.models import Role
 
 

@@ -1,7 +1,7 @@
 """How many invitations may leave: they are mails to addresses that somebody else chose."""
 
-from apps.base import form_limits
 from apps.base.requests import PortalRequest
+from apps.base.web import form_limits
 
 PER_ORGANIZATION = "200/h"
 PER_ADDRESS = "10/h"

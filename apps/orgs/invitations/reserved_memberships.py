@@ -3,7 +3,7 @@
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Conflict
-from apps.orgs.actions.telling import announce
+from apps.orgs.members.audit_and_publish import announce
 from apps.orgs.models import Invitation, Membership, Role, User
 from apps.orgs.roles import RANK
 

@@ -10,20 +10,21 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Conflict, Forbidden, PortalError
-from apps.base.forms import AlreadySent, OneUseForm
-from apps.base.pages import BUTTON, FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.orgs import actions, presenting
-from apps.orgs.forms import InviteForm
-from apps.orgs.invitation_limits import check_mails
+from apps.base.web.forms import AlreadySent, OneUseForm
+from apps.base.web.pages import BUTTON, FORM, org_page
+from apps.orgs import actions
+from apps.orgs.invitations.forms import InviteForm
+from apps.orgs.invitations.mail_limits import check_mails
+from apps.orgs.members import view_models
 from apps.orgs.models import Invitation
 
 
 @org_page(Permission.MEMBERS_WRITE, nav="members", methods=FORM)
 def invite(request: PortalRequest) -> HttpResponse:
     """Whom to invite, and as what."""
-    roles = presenting.roles_to_give(request.actor)
+    roles = view_models.roles_to_give(request.actor)
     form = InviteForm(request.POST if request.method == "POST" else None, request=request, roles=roles)
     if form.is_valid() and _send(request, form):
         words = {"email": form.cleaned_data["email"]}

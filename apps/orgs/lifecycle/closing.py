@@ -12,12 +12,12 @@ from django.utils.translation import gettext as _
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.permissions import Permission
-from apps.credentials import lifecycle
+from apps.credentials.lifecycle import transitions
 from apps.notices import actions as notices
-from apps.orgs import mail
+from apps.orgs.lifecycle.organization_rows import locked, record, refuse_platform, require_vendor
+from apps.orgs.lifecycle.suspension import set_status
+from apps.orgs.mail import outbox
 from apps.orgs.models import Invitation, InvitationStatus, Membership, Organization, OrganizationStatus, Role
-from apps.orgs.organizations.rows import locked, record, refuse_platform, require_vendor
-from apps.orgs.organizations.suspension import set_status
 from apps.webhooks import actions as webhooks
 
 REASON = "The organization was closed"
@@ -78,7 +78,7 @@ def end_everything(actor: Actor, organization: Organization) -> dict[str, list[A
 
     Returns the numbers for the audit entry.
     """
-    keys = lifecycle.revoke_all(organization_id=organization.pk, actor=actor, reason=REASON)
+    keys = transitions.revoke_all(organization_id=organization.pk, actor=actor, reason=REASON)
     notices.resolve(organization_id=organization.pk, dedupe_prefix="")
     endpoints, dropped = webhooks.end_for_organization(organization_id=organization.pk)
     invitations = Invitation.objects.shown().open().filter(organization=organization)
@@ -92,4 +92,4 @@ def _tell(organization: Organization, template: str, context: dict[str, Any]) ->
     members = Membership.objects.filter(organization=organization, role__in=TOLD, user__is_active=True)
     for member in members.select_related("user"):
         words = {"organization": organization.name, "slug": organization.slug, "name": member.user.name, **context}
-        mail.enqueue(to=member.user.email, template=template, context=words, language=member.user.language)
+        outbox.enqueue(to=member.user.email, template=template, context=words, language=member.user.language)

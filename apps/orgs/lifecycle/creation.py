@@ -7,10 +7,10 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Invalid
-from apps.base.mail_addresses import canonical_address, refuse_no_address
 from apps.base.models import creator
-from apps.base.names import check_text
-from apps.orgs.actions.provisional import end_provisional_access
+from apps.base.text.mail_addresses import canonical_address, refuse_no_address
+from apps.base.text.rules import check_text
+from apps.orgs.accounts.provisional import end_provisional_access
 from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, Role, User
 
 

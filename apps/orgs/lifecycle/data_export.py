@@ -4,8 +4,8 @@ from django.db import transaction
 
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
+from apps.orgs.lifecycle.organization_rows import locked, record
 from apps.orgs.models import Organization
-from apps.orgs.organizations.rows import locked, record
 
 
 @transaction.atomic

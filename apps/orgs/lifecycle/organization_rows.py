@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
-from apps.base.names import check_text
+from apps.base.text.rules import check_text
 from apps.orgs.models import Organization
 
 VENDOR = (ActorKind.OPERATOR, ActorKind.SYSTEM)

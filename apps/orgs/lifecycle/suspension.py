@@ -10,11 +10,11 @@ from django.utils.translation import gettext as _
 from apps.base.actor import Actor
 from apps.base.errors import Conflict
 from apps.base.permissions import Permission
-from apps.credentials import gate
+from apps.credentials.gate import key_check
 from apps.notices import actions as notices
 from apps.notices.models import Severity
+from apps.orgs.lifecycle.organization_rows import checked_reason, locked, record, refuse_platform, require_vendor
 from apps.orgs.models import Organization, OrganizationStatus
-from apps.orgs.organizations.rows import checked_reason, locked, record, refuse_platform, require_vendor
 from apps.webhooks import actions as webhooks
 
 STORY = "organization.suspended:"
@@ -76,7 +76,7 @@ def set_status(organization: Organization, status: str, reason: str, **more: Any
     for name, value in values.items():
         setattr(organization, name, value)
     organization.save(update_fields=[*values, "updated_at"])
-    gate.organization_changed(organization.pk)
+    key_check.organization_changed(organization.pk)
 
 
 def _tell(organization: Organization, kind: str, severity: str, params: dict[str, Any]) -> None:

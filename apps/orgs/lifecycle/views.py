@@ -10,19 +10,20 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.base import form_limits, heavy_work
 from apps.base.actor import Actor
-from apps.base.archives import zip_stream
+from apps.base.concurrency import heavy_work
 from apps.base.errors import Busy, PortalError, RateLimited
-from apps.base.exports import Part
-from apps.base.forms import AlreadySent
-from apps.base.pages import FORM, org_page
+from apps.base.extension_points.data_export_providers import Part
 from apps.base.permissions import Permission
-from apps.base.rendering import to_json
 from apps.base.requests import PortalRequest
-from apps.orgs import organizations
-from apps.orgs.archive_parts import FILES
-from apps.orgs.organization_forms import CloseForm, CopyForm
+from apps.base.rest.renderers import to_json
+from apps.base.web import form_limits
+from apps.base.web.forms import AlreadySent
+from apps.base.web.pages import FORM, org_page
+from apps.base.web.zip_files import zip_stream
+from apps.orgs.data_export_providers import FILES
+from apps.orgs.lifecycle import closing, data_export
+from apps.orgs.settings.forms import CloseForm, CopyForm
 
 NAV = "organization"
 COPIES_AN_HOUR = "10/h"
@@ -53,7 +54,7 @@ def _may_take(request: PortalRequest, form: CopyForm) -> bool:
     try:
         with transaction.atomic():
             form.spend()
-            organizations.take_copy(actor=request.actor)
+            data_export.take_copy(actor=request.actor)
             form_limits.check(request, "organization-export", COPIES_AN_HOUR, per=str(request.organization.pk))
     except AlreadySent:
         form.add_error(None, _("This copy was taken already. Ask for another one."))
@@ -97,7 +98,7 @@ def _closed(request: PortalRequest, form: CloseForm) -> bool:
     try:
         with transaction.atomic():
             form.spend()
-            organizations.close_organization(actor=request.actor, name=form.cleaned_data["confirm_name"])
+            closing.close_organization(actor=request.actor, name=form.cleaned_data["confirm_name"])
     except AlreadySent:
         pass  # closed by the first of the two
     except PortalError as error:

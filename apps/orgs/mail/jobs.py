@@ -16,15 +16,15 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from apps.base import sweeps
+from apps.base.extension_points import periodic_jobs
 from apps.base.identifiers import uuid_at
-from apps.base.instants import time_zone_of
-from apps.base.logging import redact
-from apps.base.mail_addresses import wire_address
+from apps.base.telemetry.logging import redact
+from apps.base.text.mail_addresses import wire_address
+from apps.base.timestamps import time_zone_of
 from apps.notices.models import Notice, Severity
 from apps.notices.texts import describe
-from apps.orgs import link_mails, mail
-from apps.orgs.mailing import recipients
+from apps.orgs.mail import outbox, token_emails
+from apps.orgs.mail.recipients import recipients
 from apps.orgs.models import Invitation, InvitationStatus, Membership, OrganizationStatus, OutgoingMail
 
 logger = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ def _write_mail(member: Membership, template: str, notices: list[Notice]) -> Non
         "list_url": reverse("notices", args=[organization.slug]),
         "name": user.name,
     }
-    mail.enqueue(to=user.email, template=template, context=context, language=user.language)
+    outbox.enqueue(to=user.email, template=template, context=context, language=user.language)
 
 
 # The periodic job orgs.send_mail (apps.py).
@@ -135,14 +135,14 @@ def send_due_mail() -> int:
         )
         error = _send(row) if booked else None
         if error is not None and not _is_about_the_mail(error):
-            raise sweeps.JobFailed
+            raise periodic_jobs.JobFailed
         sent += bool(booked) and error is None
     return sent
 
 
 def _send(row: OutgoingMail) -> OSError | ValueError | None:
     """Send one mail and return the error where it was not taken: smtplib's are OSErrors, a bad mail is a ValueError."""
-    written = link_mails.write(row) if row.template else (row.subject, row.body)
+    written = token_emails.write(row) if row.template else (row.subject, row.body)
     if written is None:
         row.delete()
         return None

@@ -7,7 +7,7 @@ from django.db.models import Min
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from apps.base.database_time import database_now
+from apps.base.timestamps import database_now
 from apps.orgs.models import OutgoingMail
 
 MOST_COUNTED = 100_000

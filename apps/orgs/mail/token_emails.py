@@ -11,8 +11,8 @@ from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.utils import timezone, translation
 
-from apps.orgs import mail
-from apps.orgs.links import confirm_address_link, invitation_link, set_password_link
+from apps.orgs.mail import outbox
+from apps.orgs.mail.token_links import confirm_address_link, invitation_link, set_password_link
 from apps.orgs.models import INVITATION_DAYS, Invitation, Membership, OrganizationStatus, OutgoingMail, Role, User
 
 Written = tuple[str, str] | None
@@ -30,14 +30,14 @@ def _reset(row: OutgoingMail) -> Written:
     user = User.objects.filter(pk=row.regarding).first() if row.regarding else _first_of(row)
     if user is None or not user.is_active:
         return None
-    return mail.write("password_reset", {"name": user.name, "link": set_password_link(user)}, user.language)
+    return outbox.write("password_reset", {"name": user.name, "link": set_password_link(user)}, user.language)
 
 
 def _first_of(row: OutgoingMail) -> User | None:
     """Return the account of the address; another one, spelled otherwise, gets a mail of its own."""
     owners = User.objects.owners_of(row.to)
     for twin in owners[1:]:
-        mail.enqueue_link(to=twin.email, template="password_reset", regarding=str(twin.pk))
+        outbox.enqueue_link(to=twin.email, template="password_reset", regarding=str(twin.pk))
     return owners[0] if owners else User.objects.with_address(row.to)
 
 
@@ -46,7 +46,7 @@ def _first_sign_in(row: OutgoingMail) -> Written:
     user = User.objects.filter(pk=row.regarding, email=row.to, is_active=True).first()
     if user is None or not user.waits_for_owner or User.objects.owner_of(row.to) is not None:
         return None
-    return mail.write("first_sign_in", {"name": user.name, "link": set_password_link(user)}, user.language)
+    return outbox.write("first_sign_in", {"name": user.name, "link": set_password_link(user)}, user.language)
 
 
 def _confirm(row: OutgoingMail) -> Written:
@@ -55,7 +55,7 @@ def _confirm(row: OutgoingMail) -> Written:
     if address is None or User.objects.owner_of(row.to) not in (None, address.user):
         return None
     context = {"name": address.user.name, "email": address.email, "link": confirm_address_link(address)}
-    return mail.write("confirm_address", context, address.user.language)
+    return outbox.write("confirm_address", context, address.user.language)
 
 
 def _invitation(row: OutgoingMail) -> Written:
@@ -105,7 +105,7 @@ def _invite(invitation_id: UUID) -> Written:
         "organization": invitation.organization.name, "by": invitation.invited_by_label, "email": invitation.email,
         "role": role, "days": INVITATION_DAYS, "link": link,
     }  # fmt: skip
-    return mail.write("invitation", context, language or "")
+    return outbox.write("invitation", context, language or "")
 
 
 WRITERS: dict[str, Callable[[OutgoingMail], Written]] = {

@@ -10,7 +10,7 @@ from allauth.account.utils import user_pk_to_url_str
 from django.conf import settings
 from django.urls import reverse
 
-from apps.base.secrets import random_letters
+from apps.base.crypto.secrets import random_letters
 from apps.orgs.models import Invitation, User
 
 # 43 of 62 letters: 256 bits.

@@ -1,6 +1,6 @@
 """The organization's people, for the filters of the audit page."""
 
-from apps.audit.sources import Party
+from apps.audit.timeline.sources import Party
 from apps.base.actor import Actor, ActorKind
 from apps.orgs.models import Membership
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.forms import StepUpForm
+from apps.base.web.forms import StepUpForm
 from apps.orgs.models import Role
 
 

@@ -13,11 +13,11 @@ from django.utils.translation import gettext as _
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
 from apps.base.permissions import ADMIN, Permission
-from apps.orgs import mail
-from apps.orgs.actions.addresses import is_confirmed
-from apps.orgs.actions.provisional import end_provisional_access
-from apps.orgs.actions.telling import announce, record
-from apps.orgs.actions.withdrawal import revoke_those_of
+from apps.orgs.accounts.email_addresses import is_confirmed
+from apps.orgs.accounts.provisional import end_provisional_access
+from apps.orgs.invitations.revocation import revoke_those_of
+from apps.orgs.mail import outbox
+from apps.orgs.members.audit_and_publish import announce, record
 from apps.orgs.models import Membership, Role
 from apps.orgs.roles import RANK
 
@@ -181,4 +181,4 @@ def _write_to(membership: Membership, template: str, actor: Actor) -> None:
         "role": Role(membership.role).label,
         "by": actor.label,
     }
-    mail.enqueue(to=user.email, template=template, context=context, language=user.language)
+    outbox.enqueue(to=user.email, template=template, context=context, language=user.language)

@@ -6,7 +6,7 @@ from django.db import connection
 
 from apps.base.actor import Actor
 from apps.base.errors import NotFound
-from apps.orgs.entrance import why_suspended
+from apps.orgs.members.membership_requirements import why_suspended
 from apps.orgs.models import Membership, OrganizationStatus
 from apps.orgs.roles import GIVES, PERMISSIONS
 

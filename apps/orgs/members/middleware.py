@@ -10,17 +10,17 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor, ActorKind
-from apps.base.callers import AuthResult
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
-from apps.base.middleware import is_api
-from apps.base.pages import READING
-from apps.base.readers import reader_preferences
 from apps.base.requests import PortalRequest
-from apps.orgs import looking
-from apps.orgs.entrance import lacks_second_step, why_suspended
+from apps.base.rest.request_identity import AuthResult
+from apps.base.web.middleware import is_api
+from apps.base.web.pages import READING
+from apps.base.web.request_locale import reader_preferences
+from apps.orgs.members.membership_recheck import refresh_permissions
+from apps.orgs.members.membership_requirements import lacks_second_step, why_suspended
 from apps.orgs.models import Membership, OrganizationStatus, Role
 from apps.orgs.roles import GIVES, PERMISSIONS
-from apps.orgs.standing import refresh_permissions
+from apps.orgs.support_access import support_session
 
 SEEN_EVERY = timedelta(minutes=5)
 GetResponse = Callable[[PortalRequest], HttpResponse]
@@ -69,7 +69,7 @@ def enter_organization(request: PortalRequest, slug: str) -> HttpResponse | None
 
 
 def _enter_to_look(request: PortalRequest, slug: str) -> None:
-    look = looking.support_access_of(request, slug)
+    look = support_session.support_access_of(request, slug)
     if look is None:
         raise NotFound()
     if request.method not in READING:
@@ -77,8 +77,8 @@ def _enter_to_look(request: PortalRequest, slug: str) -> None:
     request.look, request.organization = look, look.organization
     # Not a member: a row that is never saved, so that a page which asks for the role finds the least.
     request.membership = Membership(organization=look.organization, user=request.user, role=Role.VIEWER)
-    request.actor = looking.actor_of(request, look)
-    looking.count_page(look)
+    request.actor = support_session.actor_of(request, look)
+    support_session.count_page(look)
 
 
 def _note_visit(membership: Membership) -> None:

@@ -11,15 +11,15 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor
 from apps.base.errors import Forbidden, Invalid
-from apps.base.mail_addresses import canonical_address
 from apps.base.models import creator
 from apps.base.permissions import Permission
-from apps.base.versions import ANY_VERSION, Expected
-from apps.orgs import mail
-from apps.orgs.actions.addresses import lock_addresses, refuse_members
-from apps.orgs.actions.membership import check_may_touch, end_membership, find_membership, lock_members
-from apps.orgs.actions.provisional import announce_claim
-from apps.orgs.actions.telling import announce, record
+from apps.base.rest.object_versions import ANY_VERSION, Expected
+from apps.base.text.mail_addresses import canonical_address
+from apps.orgs.accounts.email_addresses import lock_addresses, refuse_members
+from apps.orgs.accounts.provisional import announce_claim
+from apps.orgs.mail import outbox
+from apps.orgs.members.audit_and_publish import announce, record
+from apps.orgs.members.membership import check_may_touch, end_membership, find_membership, lock_members
 from apps.orgs.models import Invitation, Membership, Role, User
 
 
@@ -122,7 +122,7 @@ def _held(actor: Actor, user_id: str, email: str | None = None) -> tuple[Members
 def _change_address(membership: Membership, email: str) -> None:
     user = membership.user
     if not user.waits_for_owner:
-        mail.enqueue(
+        outbox.enqueue(
             to=user.email,
             template="address_changed",
             context={"name": user.name, "new_address": email},

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from apps.base.actor import Actor
 from apps.base.errors import PortalError
-from apps.base.mail_addresses import canonical_address
 from apps.base.permissions import Permission
-from apps.credentials.registry import KINDS
+from apps.base.text.mail_addresses import canonical_address
+from apps.credentials.key_kinds import KINDS
 from apps.orgs import actions
 from apps.orgs.models import Invitation, InvitationStatus, Membership, Role
 from apps.orgs.roles import RANK, RIGHTS

@@ -12,13 +12,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Conflict, Forbidden, Invalid
-from apps.base.forms import AlreadySent, StepUpForm, form_token
-from apps.base.pages import FORM, chosen, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.credentials.presenting import count_made
-from apps.orgs import actions, presenting
-from apps.orgs.forms import LeaveForm, RemoveForm, RoleForm
+from apps.base.web.forms import AlreadySent, StepUpForm, form_token
+from apps.base.web.pages import FORM, chosen, org_page
+from apps.credentials.view_models import count_made
+from apps.orgs import actions
+from apps.orgs.members import view_models
+from apps.orgs.members.forms import LeaveForm, RemoveForm, RoleForm
 from apps.orgs.models import Membership, Role
 
 PER_PAGE = 50
@@ -28,9 +29,9 @@ PER_PAGE = 50
 def members(request: PortalRequest) -> HttpResponse:
     """The members, filtered by text and role, and the invitations."""
     text, role = request.GET.get("q", "").strip(), chosen(request, "role", Role.values)
-    found = presenting.members(request.actor, text, role)
+    found = view_models.members(request.actor, text, role)
     page: Page[Any] = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
-    page.object_list = presenting.member_rows(request.actor, list(page.object_list))
+    page.object_list = view_models.member_rows(request.actor, list(page.object_list))
     context = {
         "page_obj": page,
         "q": text,
@@ -45,7 +46,7 @@ def members(request: PortalRequest) -> HttpResponse:
 
 def _invitations(request: PortalRequest) -> list[dict[str, Any]]:
     """Return the invitations, each with a token for its two buttons."""
-    rows = presenting.invitation_rows(request.actor)
+    rows = view_models.invitation_rows(request.actor)
     for row in rows if request.actor.can(Permission.USERS_WRITE) else ():
         for name in ("resend", "revoke"):
             path = reverse(f"invitation_{name}", args=[request.organization.slug, row["id"]])
@@ -56,7 +57,7 @@ def _invitations(request: PortalRequest) -> list[dict[str, Any]]:
 @org_page(Permission.MEMBERS_READ, nav="members")
 def roles(request: PortalRequest) -> HttpResponse:
     """The table of who may do what, read from the permissions themselves."""
-    context = {"roles": list(Role), "own_role": request.membership.role, "rights": presenting.matrix()}
+    context = {"roles": list(Role), "own_role": request.membership.role, "rights": view_models.matrix()}
     return render(request, "orgs/roles.html", context)
 
 
@@ -67,7 +68,7 @@ def member(request: PortalRequest, user_id: str) -> HttpResponse:
     form = RoleForm(
         request.POST if request.method == "POST" else None,
         request=request,
-        roles=presenting.roles_to_give(request.actor),
+        roles=view_models.roles_to_give(request.actor),
         initial={"role": found.role},
     )
     if form.is_valid() and _try(form, actions.change_role, request, user_id, role=form.cleaned_data["role"]):
@@ -108,14 +109,14 @@ def leave(request: PortalRequest) -> HttpResponse:
         "form": form,
         "is_only": _is_only(found),
         "is_last_owner": actions.is_last_owner(found),
-        "keys": presenting.keys_made(request.actor, [request.actor.id]).get(request.actor.id, 0),
+        "keys": view_models.keys_made(request.actor, [request.actor.id]).get(request.actor.id, 0),
     }
     return render(request, "orgs/leave.html", context, status=422 if form.errors else 200)
 
 
 def _facts(request: PortalRequest, found: Membership) -> dict[str, Any]:
     made = count_made(request.actor, found.user_public_id)
-    return {"member": presenting.member_rows(request.actor, [found])[0], "made": made}
+    return {"member": view_models.member_rows(request.actor, [found])[0], "made": made}
 
 
 def _is_only(found: Membership) -> bool:

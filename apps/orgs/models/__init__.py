@@ -9,14 +9,14 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.identifiers import decode, encode
-from apps.base.mail_addresses import spellings
 from apps.base.models import CreatedBy, OrgOwned, OrgQuerySet, PrefixedModel, PrefixedQuerySet, Timestamped
-from apps.base.versions import version_of
+from apps.base.rest.object_versions import version_of
+from apps.base.text.mail_addresses import spellings
 from apps.orgs.models.accounts import ExternalIdentity, User
+from apps.orgs.models.enums import Role
 from apps.orgs.models.invitations import INVITATION_DAYS, Invitation, InvitationStatus
-from apps.orgs.models.looks import OperatorLook
 from apps.orgs.models.mail import OutgoingMail
-from apps.orgs.models.words import Role
+from apps.orgs.models.support_access import OperatorLook
 
 __all__ = [
     "INVITATION_DAYS",

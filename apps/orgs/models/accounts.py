@@ -10,8 +10,8 @@ from django.db.models import Q
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.mail_addresses import canonical_address, spellings
 from apps.base.models import PrefixedModel, PrefixedQuerySet
+from apps.base.text.mail_addresses import canonical_address, spellings
 
 
 class UserManager(BaseUserManager["User"]):

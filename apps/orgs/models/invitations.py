@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.models import OrgOwned, OrgQuerySet
-from apps.orgs.models.words import Role
+from apps.orgs.models.enums import Role
 
 INVITATION_DAYS = 7
 

@@ -8,12 +8,18 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Invalid
-from apps.base.forms import LineField, OneUseForm, StepUpForm
+from apps.base.web.forms import LineField, OneUseForm, StepUpForm
 from apps.orgs.lookups import RETENTION_SETTINGS, portal_retention_days, retention_field
-from apps.orgs.mailing import GROUPS
+from apps.orgs.mail.recipients import GROUPS
 from apps.orgs.models import LeakPolicy, Membership, Organization, OrganizationStatus, Role
-from apps.orgs.organizations import OPERATORS_OWN, SETTINGS
-from apps.orgs.organizations.settings import LEAST_RETENTION_DAYS, LONGEST_NAME, MOST_KEY_DAYS, check_settings
+from apps.orgs.settings.organization_settings import (
+    LEAST_RETENTION_DAYS,
+    LONGEST_NAME,
+    MOST_KEY_DAYS,
+    OPERATORS_OWN,
+    SETTINGS,
+    check_settings,
+)
 
 # With more people than this a list to scroll takes the place of ticks.
 MOST_TICKS = 30

@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from apps.base.requests import PortalRequest
-from apps.orgs import organizations
-from apps.orgs.mailing import GROUPS, MAY_BE_OFF
+from apps.orgs.mail.recipients import GROUPS, MAY_BE_OFF
 from apps.orgs.models import Membership, OrganizationStatus
+from apps.orgs.settings import mail_preferences
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -51,7 +51,7 @@ def _save(request: PortalRequest, mine: list[Membership]) -> HttpResponse:
         elsewhere: HttpResponse | None = enter(request, membership.organization.slug)
         if elsewhere is not None:
             return elsewhere
-        organizations.choose_own_mail(actor=request.actor, off=[each for each in MAY_BE_OFF if each not in wanted])
+        mail_preferences.choose_own_mail(actor=request.actor, off=[each for each in MAY_BE_OFF if each not in wanted])
     if last is not None:
         request.session["organization"] = last
     messages.success(request, _("Saved."))

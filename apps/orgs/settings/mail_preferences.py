@@ -7,7 +7,7 @@ from django.db import transaction
 from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import NotFound
-from apps.orgs.mailing import MAY_BE_OFF
+from apps.orgs.mail.recipients import MAY_BE_OFF
 from apps.orgs.models import Membership
 
 

@@ -9,14 +9,14 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Invalid
-from apps.base.names import check_text
 from apps.base.permissions import Permission
-from apps.credentials import gate
-from apps.orgs.entrance import has_second_step
+from apps.base.text.rules import check_text
+from apps.credentials.gate import key_check
+from apps.orgs.lifecycle.organization_rows import locked, record, require_vendor
 from apps.orgs.lookups import RETENTION_SETTINGS, portal_retention_days, retention_field
-from apps.orgs.mailing import GROUPS
+from apps.orgs.mail.recipients import GROUPS
+from apps.orgs.members.membership_requirements import has_second_step
 from apps.orgs.models import LeakPolicy, Membership, Organization, OrganizationStatus, Role
-from apps.orgs.organizations.rows import locked, record, require_vendor
 
 MOST_KEY_DAYS = 3650
 LONGEST_NAME = 120
@@ -53,7 +53,7 @@ def update_settings(
     if changes:
         organization.settings_version += 1
         organization.save(update_fields=[*changes, "settings_version", "updated_at"])
-        gate.organization_changed(organization.pk)
+        key_check.organization_changed(organization.pk)
         record(actor, "organization.updated", organization, changes)
     return organization
 

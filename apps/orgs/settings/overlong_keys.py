@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import F, Q
 from django.urls import NoReverseMatch, reverse
 
-from apps.credentials.registry import KINDS
+from apps.credentials.key_kinds import KINDS
 from apps.orgs.models import Organization
 
 MOST_LISTED = 50

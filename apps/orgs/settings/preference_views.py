@@ -9,10 +9,10 @@ from django.utils.translation import gettext, override
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.base.errors import Invalid
-from apps.base.pages import way_back
 from apps.base.requests import PortalRequest
+from apps.base.web.pages import way_back
 from apps.orgs import actions
-from apps.orgs.forms import PreferencesForm
+from apps.orgs.settings.preference_forms import PreferencesForm
 
 
 @require_POST

@@ -9,18 +9,25 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Conflict, PortalError
-from apps.base.forms import AlreadySent
-from apps.base.pages import FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.orgs import organizations
-from apps.orgs.entrance import has_second_step, without_second_step
-from apps.orgs.longer_keys import keys_living_longer
+from apps.base.web.forms import AlreadySent
+from apps.base.web.pages import FORM, org_page
 from apps.orgs.lookups import RETENTION_SETTINGS, portal_retention_days, retention_field
-from apps.orgs.mailing import GROUPS
+from apps.orgs.mail.recipients import GROUPS
+from apps.orgs.members.membership_requirements import has_second_step, without_second_step
 from apps.orgs.models import Membership, Organization, Role
-from apps.orgs.organization_forms import FAMILIES, GeneralForm, MailForm, RetentionForm, SecurityForm, SettingsForm
-from apps.orgs.retention import going
+from apps.orgs.settings import organization_settings as settings_organization_settings
+from apps.orgs.settings.forms import (
+    FAMILIES,
+    GeneralForm,
+    MailForm,
+    RetentionForm,
+    SecurityForm,
+    SettingsForm,
+)
+from apps.orgs.settings.overlong_keys import keys_living_longer
+from apps.orgs.settings.retention_preview import going
 
 NAV = "organization"
 
@@ -90,7 +97,7 @@ def _saved(request: PortalRequest, form: SettingsForm) -> bool:
     try:
         with transaction.atomic():
             form.spend()
-            organizations.update_settings(
+            settings_organization_settings.update_settings(
                 actor=request.actor, version=form.cleaned_data["version"], **form.for_action()
             )
     except AlreadySent:

@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind, system
 from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
-from apps.orgs import looking
 from apps.orgs.models import Membership, OperatorLook, Organization, OrganizationStatus
+from apps.orgs.support_access import support_session
 
 LONGEST_REASON = 200
 SWEPT_AT_ONCE = 100
@@ -43,12 +43,12 @@ def start_support_access(*, actor: Actor, organization: Organization, reason: st
 def _begin(
     actor: Actor, operator_id: uuid.UUID, organization: Organization, reason: str, session_key: str
 ) -> OperatorLook:
-    until = timezone.now() + looking.SUPPORT_ACCESS_DURATION
+    until = timezone.now() + support_session.SUPPORT_ACCESS_DURATION
     look = OperatorLook.objects.create(
         organization=organization,
         operator_id=operator_id,
         reason=reason,
-        session_digest=looking.digest_of(session_key),
+        session_digest=support_session.digest_of(session_key),
         until=until,
     )
     _record(actor, organization, "operator.look_began", {"reason": [None, reason], "until": [None, until]})

@@ -15,10 +15,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.audit.operators import operator_of
+from apps.audit.operator_admin import operator_of
 from apps.base.errors import PortalError
-from apps.base.forms import AlreadySent, LineField, StepUpForm
 from apps.base.requests import PortalRequest
+from apps.base.web.forms import AlreadySent, LineField, StepUpForm
 from apps.orgs import actions
 from apps.orgs.models import OperatorLook
 

@@ -7,10 +7,10 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, NotFound
-from apps.base.mail_addresses import canonical_address, refuse_no_address
-from apps.orgs.actions.addresses import refuse_taken
-from apps.orgs.actions.looks import end_support_access
+from apps.base.text.mail_addresses import canonical_address, refuse_no_address
+from apps.orgs.accounts.email_addresses import refuse_taken
 from apps.orgs.models import PLATFORM_SLUG, Membership, OperatorLook, Organization, User
+from apps.orgs.support_access.actions import end_support_access
 
 
 @transaction.atomic

@@ -9,10 +9,10 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from apps.base import operator_session
 from apps.base.actor import Actor, ActorKind
 from apps.base.permissions import is_read
 from apps.base.requests import PortalRequest
+from apps.base.web import operator_session
 from apps.orgs.models import OperatorLook, OrganizationStatus
 from apps.orgs.roles import ADMINISTRATOR
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Invalid
-from apps.credentials import lifecycle
+from apps.credentials.lifecycle import transitions
 from apps.credentials.rules import MAX_DAYS, Lifetime
 from apps.orgs.lookups import longest_key_days
 from apps.sdk_keys.models import Platform, SdkKey
@@ -137,4 +137,4 @@ def check_lifetime(actor: Actor, lifetime: Lifetime) -> datetime | None:
 
 def expiry_of_successor(key: SdkKey) -> datetime | None:
     """Return when a successor made now ends: as long a life as the old key's, cut to the organization's."""
-    return lifecycle.end_of_successor(key, longest_key_days(key.organization_id))
+    return transitions.end_of_successor(key, longest_key_days(key.organization_id))

@@ -7,17 +7,17 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.base.actor import Actor
+from apps.base.crypto.secrets import current_pepper
 from apps.base.errors import Conflict, Forbidden, NotFound
 from apps.base.identifiers import decode
 from apps.base.permissions import Permission
-from apps.base.secrets import current_pepper
-from apps.credentials import limits
-from apps.credentials.limits import Window
-from apps.sdk_keys import slots
-from apps.sdk_keys.devices import device_digest, device_digests, new_token, token_matches
-from apps.sdk_keys.gate_rows import SdkRow
+from apps.credentials.gate import rate_limits
+from apps.credentials.gate.rate_limits import Window
+from apps.sdk_keys import device_limit
+from apps.sdk_keys.audit_and_publish import announce, record_and_publish_device
+from apps.sdk_keys.device_identity import device_digest, device_digests, new_token, token_matches
+from apps.sdk_keys.key_query import SdkRow
 from apps.sdk_keys.models import Activation, ActivationPool, Freed, SdkKey
-from apps.sdk_keys.telling import announce, record_and_publish_device
 
 PER_DEVICE = 60  # calls a minute of one device
 
@@ -31,9 +31,9 @@ class Device:
     os_version: str = ""
 
 
-def consume_rate_limit(pool_id: uuid.UUID, digest: str) -> limits.Decision:
+def consume_rate_limit(pool_id: uuid.UUID, digest: str) -> rate_limits.Decision:
     """Count a call of one device and return what is left of its minute."""
-    return limits.take([Window("device", f"d:{pool_id.hex}:{digest[:32]}", PER_DEVICE, 60)])
+    return rate_limits.take([Window("device", f"d:{pool_id.hex}:{digest[:32]}", PER_DEVICE, 60)])
 
 
 def activate(*, actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, str, bool]:
@@ -55,13 +55,13 @@ def activate(*, actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, 
 
 
 def _take_place(actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, str, bool] | None:
-    pool = slots.lock_pool(row.pool_id)
+    pool = device_limit.lock_pool(row.pool_id)
     now = timezone.now()
     digests = device_digests(pool.pk, device.device_id)
     token, token_digest = new_token()
     seen = {
         "key_id": row.pk, "token_digest": token_digest, "last_seen_at": now, "last_seen_from": actor.address,
-        "expires_at": slots.ends_at(pool, now), "device_digest": device_digest(pool.pk, device.device_id),
+        "expires_at": device_limit.ends_at(pool, now), "device_digest": device_digest(pool.pk, device.device_id),
         "pepper_id": current_pepper(), **_told(device.app_version, device.os_version),
     }  # fmt: skip
     own = Activation.objects.filter(pool=pool, device_digest__in=digests).active().first()
@@ -72,11 +72,11 @@ def _take_place(actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, 
         return own, token, False
     if row.restriction is not None:
         raise Forbidden(row.restriction.activating, row.restriction.code)
-    if slots.is_full(pool):
-        slots.deactivate_inactive(pool, now)
-    if slots.is_full(pool):
+    if device_limit.is_full(pool):
+        device_limit.deactivate_inactive(pool, now)
+    if device_limit.is_full(pool):
         return None
-    slots.check_churn(pool, digests, now)
+    device_limit.check_churn(pool, digests, now)
     activation = Activation.objects.create(pool=pool, organization_id=pool.organization_id, created_at=now, **seen)
     pool.active_count += 1
     pool.save(update_fields=["active_count"])
@@ -121,7 +121,7 @@ def record_heartbeat(
     now = timezone.now()
     pool = activation.pool
     values = {
-        "last_seen_at": now, "last_seen_from": actor.address, "expires_at": slots.ends_at(pool, now),
+        "last_seen_at": now, "last_seen_from": actor.address, "expires_at": device_limit.ends_at(pool, now),
         **_told(app_version, os_version),
     }  # fmt: skip
     rows = Activation.objects.filter(pk=activation.pk, token_digest=activation.token_digest).active()
@@ -135,7 +135,9 @@ def record_heartbeat(
 @transaction.atomic
 def deactivate_own_activation(*, actor: Actor, activation: Activation) -> None:
     """Free a device's own place; NotFound where it is free already."""
-    if not slots.deactivate(slots.lock_pool(activation.pool_id), activation, actor=actor, because=Freed.DEVICE):
+    if not device_limit.deactivate(
+        device_limit.lock_pool(activation.pool_id), activation, actor=actor, because=Freed.DEVICE
+    ):
         raise NotFound()
 
 
@@ -144,9 +146,9 @@ def deactivate_activation(*, actor: Actor, key_id: str, activation_id: str) -> A
     """Free a place by hand; NotFound where there is no such active place of this key."""
     actor.require(Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE)
     key: SdkKey = SdkKey.objects.for_actor(actor).with_public_id(key_id)
-    pool = slots.lock_pool(key.pool_id)
+    pool = device_limit.lock_pool(key.pool_id)
     own = Activation.objects.filter(pool=pool).active().select_related("key")
     activation: Activation = own.with_public_id(activation_id)
-    if not slots.deactivate(pool, activation, actor=actor, because=Freed.PERSON):
+    if not device_limit.deactivate(pool, activation, actor=actor, because=Freed.PERSON):
         raise NotFound()
     return activation

@@ -12,19 +12,20 @@ from django.db.models import F
 from django.utils import timezone
 
 from apps.base.actor import Actor
-from apps.base.descendants import Descendant, describe
-from apps.base.instants import format_timestamp
+from apps.base.extension_points.descendants import Descendant, describe
 from apps.base.permissions import Permission
-from apps.base.versions import ANY_VERSION, Expected
-from apps.credentials import gate, lifecycle
+from apps.base.rest.object_versions import ANY_VERSION, Expected
+from apps.base.timestamps import format_timestamp
+from apps.credentials.gate import key_check
 from apps.credentials.key_status import CHANGES
+from apps.credentials.lifecycle import transitions
 from apps.credentials.rules import DAY_SECONDS, Lifetime, check_name, check_overlap, check_reason
 from apps.notices import actions as notices
 from apps.notices.models import Severity
-from apps.sdk_keys import slots
+from apps.sdk_keys import device_limit
 from apps.sdk_keys.actions import app_rules
+from apps.sdk_keys.audit_and_publish import announce
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Activation, ActivationPool, SdkKey
-from apps.sdk_keys.telling import announce
 
 NOTHING = "none"
 LEAK_REASON = "Reported as leaked"
@@ -48,7 +49,7 @@ class NewSdkKey:
 def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
     """Make an SDK key with an empty pool of activations and return it with its text, once."""
     actor.require(Permission.SDK_KEYS_WRITE)
-    lifecycle.hold_creator(actor)
+    transitions.hold_creator(actor)
     platform = app_rules.check_platform(new.platform)
     values: dict[str, Any] = {
         "name": check_name(new.name),
@@ -63,11 +64,11 @@ def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
         activation_limit=app_rules.check_limit(new.activation_limit),
         inactive_after_days=app_rules.check_inactive_days(new.inactive_after_days),
     )
-    key, text = lifecycle.issue(SdkKey, actor=actor, pool=pool, **values)
+    key, text = transitions.issue(SdkKey, actor=actor, pool=pool, **values)
     told = {name: [None, value] for name, value in values.items() if value not in ("", [], None)}
     told["activation_limit"] = [None, pool.activation_limit]
     told["inactive_after_days"] = [None, pool.inactive_after_days]
-    lifecycle.record(actor, key, "sdk_key.created", told)
+    transitions.record(actor, key, "sdk_key.created", told)
     announce(key, "sdk_key.created", app_id=key.app_id or None, activation_limit=pool.activation_limit)
     return key, text
 
@@ -77,8 +78,8 @@ def hold(actor: Actor, key_id: str) -> SdkKey:
 
     The pool first, as a device does that takes a place: two orders of locks would wait for each other. Raises NotFound.
     """
-    pool = slots.lock_pool(SdkKey.objects.for_actor(actor).with_public_id(key_id).pool_id)
-    key: SdkKey = lifecycle.locked(SdkKey.objects.for_actor(actor).select_related("replaces"), key_id)
+    pool = device_limit.lock_pool(SdkKey.objects.for_actor(actor).with_public_id(key_id).pool_id)
+    key: SdkKey = transitions.locked(SdkKey.objects.for_actor(actor).select_related("replaces"), key_id)
     key.pool = pool
     return key
 
@@ -93,11 +94,11 @@ def update_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANY_VERSIO
     key = hold(actor, key_id)
     of_key, of_pool = _checked(key, asked)
     expected.check(key.version)
-    lifecycle.require_alive(key)
+    transitions.require_alive(key)
     changes = _set(key, of_key) | _set(key.pool, of_pool)
     if changes:
-        lifecycle.record(actor, key, "sdk_key.updated", changes)
-        gate.key_changed(key.key_prefix, key.key_id)
+        transitions.record(actor, key, "sdk_key.updated", changes)
+        key_check.key_changed(key.key_prefix, key.key_id)
     if "inactive_after_days" in changes:
         _count_silence_anew(key.pool)
     return key
@@ -152,14 +153,14 @@ def rotate_sdk_key(
     """
     actor.require(Permission.SDK_KEYS_WRITE)
     overlap = check_overlap(overlap_seconds)
-    lifecycle.hold_creator(actor)
+    transitions.hold_creator(actor)
     key = hold(actor, key_id)
     expected.check(key.version)
     expires_at = app_rules.expiry_of_successor(key)
     before = format_timestamp(key.expires_at)
-    successor, text = lifecycle.replace(key, actor=actor, overlap=overlap, expires_at=expires_at)
+    successor, text = transitions.replace(key, actor=actor, overlap=overlap, expires_at=expires_at)
     ends = format_timestamp(key.expires_at)
-    lifecycle.record(
+    transitions.record(
         actor, key, "sdk_key.rotated", {"replaced_by": [None, successor.public_id], "expires_at": [before, ends]}
     )
     return successor, text
@@ -179,10 +180,10 @@ def change_sdk_key(
     told = {"reason": check_reason(reason)} if wanted.sets else {}
     expected.check(key.version)
     before = key.status
-    if lifecycle.change(key, name, actor=actor, **told):
+    if transitions.change(key, name, actor=actor, **told):
         changes: dict[str, list[Any]] = {field: [None, text] for field, text in told.items()}
         changes["status"] = [str(before), str(key.status)]
-        lifecycle.record(actor, key, f"sdk_key.{wanted.done}", changes)
+        transitions.record(actor, key, f"sdk_key.{wanted.done}", changes)
         if name == "revoke":
             notices.resolve(organization_id=key.organization_id, dedupe_prefix=f"{key.public_id}:")
             announce(key, "sdk_key.revoked", **({"reason": key.status_reason} if key.status_reason else {}))
@@ -205,7 +206,7 @@ def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
     if notices.was_posted(organization_id=key.organization_id, dedupe_key=story):
         return False
     consequence = NOTHING if key.has_ended else str(key.organization.leak_policy)
-    lifecycle.record(actor, key, "sdk_key.leaked", {"where": [None, where], "consequence": [None, consequence]})
+    transitions.record(actor, key, "sdk_key.leaked", {"where": [None, where], "consequence": [None, consequence]})
     if consequence in CHANGES:
         change_sdk_key(consequence, actor=actor, key_id=key.public_id, reason=LEAK_REASON)
     notices.post(

@@ -2,10 +2,10 @@
 
 from rest_framework.response import Response
 
-from apps.base.api import PortalView, serves
-from apps.base.parameters import words_parameter
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
+from apps.base.rest.query_parameters import words_parameter
+from apps.base.rest.views import PortalView, serves
 from apps.credentials.filters import chosen_keys
 from apps.credentials.key_api import KeyResource
 from apps.credentials.models import SecretKeyQuerySet

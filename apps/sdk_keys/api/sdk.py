@@ -10,14 +10,14 @@ from typing import Any, cast
 from django.http import HttpResponse
 from rest_framework.response import Response
 
-from apps.base.api import ANY_KEY, PortalView, serves
 from apps.base.errors import Forbidden, RateLimited
-from apps.base.operations import Operation
 from apps.base.requests import ApiRequest, PortalRequest
-from apps.credentials import limits
+from apps.base.rest.operations import Operation
+from apps.base.rest.views import ANY_KEY, PortalView, serves
+from apps.credentials.gate import rate_limits
 from apps.sdk_keys import actions, operations
-from apps.sdk_keys.devices import device_digest
-from apps.sdk_keys.gate_rows import SdkRow
+from apps.sdk_keys.device_identity import device_digest
+from apps.sdk_keys.key_query import SdkRow
 from apps.sdk_keys.models import Activation, Platform
 from apps.sdk_keys.serializers import ActivationBody, VersionsBody, write_place
 
@@ -75,7 +75,7 @@ class SdkView(PortalView):
         decision = actions.consume_rate_limit(self.row(request).pool_id, digest)
         if decision.allowed:
             raw.limit_states = (*raw.limit_states, *decision.states)
-            raw.caller.headers = limits.headers(raw.limit_states)
+            raw.caller.headers = rate_limits.headers(raw.limit_states)
         else:
             raw.caller.refused_by, wait = decision.states, decision.retry_after
             raise RateLimited(f"This device calls too often. Try again in {wait} seconds.", wait)

@@ -9,10 +9,10 @@ from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.orgs.lookups import platform_pk
-from apps.webhooks.catalogue import EVENT_NAME
-from apps.webhooks.events import HOST_EVENTS, PORTAL_EVENTS
 from apps.webhooks.models import EventOrigin, EventType, Subscription
-from apps.webhooks.schemas import check_data, check_schema
+from apps.webhooks.types.builtin_types import HOST_EVENTS, PORTAL_EVENTS
+from apps.webhooks.types.catalogue import EVENT_NAME
+from apps.webhooks.types.schemas import check_data, check_schema
 
 # A later version of the portal may declare more types there.
 PORTAL_WORDS = frozenset(name.partition(".")[0] for name in PORTAL_EVENTS)

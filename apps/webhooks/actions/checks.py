@@ -11,17 +11,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.base.actor import Actor
+from apps.base.crypto.secrets import MASK_DOTS
 from apps.base.errors import Conflict, Invalid, RateLimited
 from apps.base.identifiers import uuid_at
-from apps.base.names import check_text
 from apps.base.outbound import AddressRefused, HeaderRefused, check_header, check_url
-from apps.base.secrets import MASK_DOTS
+from apps.base.text.rules import check_text
 from apps.orgs.lookups import platform_pk
 from apps.orgs.models import Organization
-from apps.webhooks.catalogue import EVERYTHING
-from apps.webhooks.inbox import is_inbox
+from apps.webhooks.engine.test_inbox import is_inbox
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event, ReplayJob
-from apps.webhooks.subjects import require_scopes, types_hidden_from
+from apps.webhooks.types.catalogue import EVERYTHING
+from apps.webhooks.types.subjects import require_scopes, types_hidden_from
 
 MOST_HEADERS = 20
 TESTS_PER_MINUTE = 5

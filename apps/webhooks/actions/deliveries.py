@@ -8,12 +8,13 @@ from django.utils.translation import gettext as _
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Invalid
 from apps.base.permissions import Permission
-from apps.webhooks import bell, claims, publishing
+from apps.webhooks import publishing
 from apps.webhooks.actions.checks import check_test_rate
 from apps.webhooks.actions.rows import locked_endpoint, record
-from apps.webhooks.catalogue import patterns_for
+from apps.webhooks.engine import claims, wakeup
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event, EventType
-from apps.webhooks.subjects import require_scopes
+from apps.webhooks.types.catalogue import patterns_for
+from apps.webhooks.types.subjects import require_scopes
 
 TEST_EVENT_TYPE = "order.created"
 FINISHED = (DeliveryStatus.SUCCEEDED, DeliveryStatus.EXHAUSTED, DeliveryStatus.DROPPED)
@@ -33,7 +34,7 @@ def send_test(*, actor: Actor, endpoint_id: str, event_type: str | None = None) 
     )
     delivery = claims.send_test(Event.objects.get(pk=accepted.event_id), endpoint)
     record(actor, "endpoint.tested", endpoint, {"event_type": [None, row.name]})
-    transaction.on_commit(bell.notify_workers)
+    transaction.on_commit(wakeup.notify_workers)
     return delivery
 
 
@@ -56,7 +57,7 @@ def retry_delivery(*, actor: Actor, delivery_id: str) -> Delivery:
         raise Conflict(_("The delivery is being sent or held."))
     record(actor, "delivery.retried", delivery, {"endpoint": [None, endpoint.shown_url]}, delivery.event_type)
     delivery.refresh_from_db()
-    transaction.on_commit(bell.notify_workers)
+    transaction.on_commit(wakeup.notify_workers)
     return delivery
 
 
@@ -74,5 +75,5 @@ def hold_for_suspension(*, organization_id: uuid.UUID) -> int:
 
 def release_after_suspension(*, organization_id: uuid.UUID) -> int:
     """Send what was held for an organization that may be used again. Call it after its row was changed."""
-    transaction.on_commit(bell.notify_workers)
+    transaction.on_commit(wakeup.notify_workers)
     return claims.release_organization(organization_id)

@@ -12,9 +12,8 @@ from apps.base.actor import Actor
 from apps.base.errors import Invalid
 from apps.base.models import creator
 from apps.base.permissions import Permission
-from apps.base.rendering import to_json
-from apps.base.versions import ANY_VERSION, Expected
-from apps.webhooks import bell, claims, health
+from apps.base.rest.object_versions import ANY_VERSION, Expected
+from apps.base.rest.renderers import to_json
 from apps.webhooks.actions.checks import (
     ENTER_AGAIN,
     check_endpoint_limit,
@@ -29,8 +28,8 @@ from apps.webhooks.actions.checks import (
 )
 from apps.webhooks.actions.rows import locked_endpoint, record
 from apps.webhooks.actions.secrets import add_secret
-from apps.webhooks.catalogue import check_patterns, patterns_for
-from apps.webhooks.inbox import is_inbox
+from apps.webhooks.engine import claims, endpoint_health, wakeup
+from apps.webhooks.engine.test_inbox import is_inbox
 from apps.webhooks.models import (
     DeliveryStatus,
     Endpoint,
@@ -39,7 +38,8 @@ from apps.webhooks.models import (
     ReplayStatus,
     Subscription,
 )
-from apps.webhooks.subjects import require_scopes
+from apps.webhooks.types.catalogue import check_patterns, patterns_for
+from apps.webhooks.types.subjects import require_scopes
 
 DEFAULT_IN_FLIGHT = 16
 HELD_CHOICES = ("send", "keep", "drop")
@@ -120,7 +120,7 @@ def _set_checked(endpoint: Endpoint, values: dict[str, Any]) -> None:
 def _fields_of_another_url(endpoint: Endpoint, old_url: str) -> list[str]:
     """Begin the judgement of health anew where the URL is another; a disabled endpoint keeps why it is."""
     is_judged = endpoint.url != old_url and endpoint.status != EndpointStatus.DISABLED
-    return health.reset_health(endpoint) if is_judged else []
+    return endpoint_health.reset_health(endpoint) if is_judged else []
 
 
 def _set_headers(endpoint: Endpoint, values: dict[str, Any], is_elsewhere: bool) -> None:
@@ -148,7 +148,7 @@ def delete_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_
     dropped = claims.drop(endpoint.pk)
     replays = ReplayJob.objects.unfinished().filter(endpoint=endpoint)
     replays.update(status=ReplayStatus.CANCELLED, finished_at=timezone.now())
-    health.retire_notices(endpoint)
+    endpoint_health.retire_notices(endpoint)
     record(actor, "endpoint.deleted", endpoint, {"dropped": [None, dropped]})
 
 
@@ -190,7 +190,7 @@ def enable_endpoint(
             "deliveries": [None, count],
         }
         record(actor, "endpoint.enabled", endpoint, changes)
-    transaction.on_commit(bell.notify_workers)
+    transaction.on_commit(wakeup.notify_workers)
     return endpoint
 
 
@@ -235,7 +235,7 @@ def _set_status(endpoint: Endpoint, status: str) -> None:
     if status == EndpointStatus.ENABLED:
         endpoint.paused_by, endpoint.paused_at = "", None
         endpoint.disabled_reason, endpoint.disabled_at = "", None
-        fields += ["disabled_reason", "disabled_at", *health.reset_health(endpoint)]
+        fields += ["disabled_reason", "disabled_at", *endpoint_health.reset_health(endpoint)]
     endpoint.save(update_fields=fields)
 
 

@@ -11,12 +11,12 @@ from apps.base.actor import Actor
 from apps.base.errors import Invalid, NotFound, PortalError
 from apps.base.identifiers import decode
 from apps.base.permissions import Permission
-from apps.base.rendering import to_json
+from apps.base.rest.renderers import to_json
 from apps.orgs.models import Organization, OrganizationStatus
 from apps.webhooks import publishing
 from apps.webhooks.models import EventOrigin, EventType
 from apps.webhooks.publishing import Accepted
-from apps.webhooks.schemas import check_data
+from apps.webhooks.types.schemas import check_data
 
 MOST_DATA_BYTES = 256 * 1024
 CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)

@@ -4,7 +4,7 @@ import uuid
 
 from django.db.models.functions import Now
 
-from apps.webhooks import claims
+from apps.webhooks.engine import claims
 from apps.webhooks.models import Endpoint, EndpointStatus, ReplayJob, ReplayStatus
 
 REASON = "organization_closed"

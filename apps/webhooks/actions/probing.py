@@ -1,13 +1,24 @@
 """Trying a URL before it is saved."""
 
+import time
 from collections.abc import Callable
 
-from apps.base import heavy_work
+from django.conf import settings
+from django.utils import timezone
+
 from apps.base.actor import Actor
+from apps.base.concurrency import heavy_work
 from apps.base.permissions import Permission
+from apps.base.rest.renderers import to_json
+from apps.base.timestamps import format_timestamp_ms
 from apps.webhooks.actions.checks import checked_url
-from apps.webhooks.outcomes import Outcome
-from apps.webhooks.probing import probe
+from apps.webhooks.engine.messages import ACCEPT, USER_AGENT
+from apps.webhooks.engine.outcomes import Outcome
+from apps.webhooks.engine.sender import OutboundRequest, Sender
+
+PROBE_TYPE = "endpoint.check"
+# Somebody is waiting in front of the form.
+LONGEST_SECONDS = 5
 
 
 def probe_url(*, actor: Actor, url: str, count: Callable[[], None]) -> Outcome:
@@ -20,3 +31,20 @@ def probe_url(*, actor: Actor, url: str, count: Callable[[], None]) -> Outcome:
     with heavy_work.reserve_slot(actor.organization_id):
         count()
         return probe(checked, actor.organization_id)
+
+
+def probe(url: str, organization_id: object) -> Outcome:
+    """POST an empty event without webhook headers, so that no receiver takes it for a real one."""
+    seconds = min(LONGEST_SECONDS, settings.WEBHOOK_TIMEOUT)
+    body = to_json({"type": PROBE_TYPE, "timestamp": format_timestamp_ms(timezone.now()), "data": {}}).encode()
+    headers = [("content-type", "application/json"), ("user-agent", f"{USER_AGENT} (check)"), *ACCEPT]
+    sender = Sender(max_in_flight=1)
+    try:
+        sender.submit(OutboundRequest(None, url, headers, body, seconds * 1000, organization_id))
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if outcomes := sender.poll(max(0.0, min(0.5, deadline - time.monotonic()))):
+                return outcomes[0]
+        return sender.abort_all("timed_out")[0]
+    finally:
+        sender.close()

@@ -14,14 +14,14 @@ from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Invalid
 from apps.base.identifiers import decode, uuid_at
-from apps.base.instants import format_timestamp
 from apps.base.permissions import Permission
-from apps.base.versions import ANY_VERSION, Expected
-from apps.webhooks import bell, claims
+from apps.base.rest.object_versions import ANY_VERSION, Expected
+from apps.base.timestamps import format_timestamp
 from apps.webhooks.actions.checks import checked_limit
 from apps.webhooks.actions.deliveries import FINISHED
 from apps.webhooks.actions.rows import locked_endpoint, record
-from apps.webhooks.catalogue import check_patterns
+from apps.webhooks.engine import claims, wakeup
+from apps.webhooks.jobs.replays import ReplaySelection, first_key
 from apps.webhooks.models import (
     Delivery,
     DeliveryStatus,
@@ -31,8 +31,8 @@ from apps.webhooks.models import (
     ReplayJob,
     ReplayStatus,
 )
-from apps.webhooks.replays import ReplaySelection, first_key
-from apps.webhooks.subjects import require_scopes, types_hidden_from
+from apps.webhooks.types.catalogue import check_patterns
+from apps.webhooks.types.subjects import require_scopes, types_hidden_from
 
 MOST_RATE = 1000
 MOST_UNFINISHED = 20
@@ -146,7 +146,7 @@ def retry_selection(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[st
     if not sent:
         raise Conflict(_("None of these can be sent again: they are being sent or held, or their payload is gone."))
     record(actor, "endpoint.deliveries_retried", endpoint, {"deliveries": [None, sent]})
-    transaction.on_commit(bell.notify_workers)
+    transaction.on_commit(wakeup.notify_workers)
     return sent
 
 

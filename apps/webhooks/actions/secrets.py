@@ -9,12 +9,12 @@ from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor
 from apps.base.errors import Conflict, Invalid
-from apps.base.instants import format_timestamp
 from apps.base.permissions import Permission
-from apps.base.versions import ANY_VERSION, Expected
+from apps.base.rest.object_versions import ANY_VERSION, Expected
+from apps.base.timestamps import format_timestamp
 from apps.webhooks.actions.rows import locked_endpoint, record
+from apps.webhooks.engine.signing import new_secret
 from apps.webhooks.models import Endpoint, EndpointSecret
-from apps.webhooks.signing import new_secret
 
 MOST_SECRETS = 5
 LONGEST_OVERLAP_SECONDS = 30 * 24 * 3600

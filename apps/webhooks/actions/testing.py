@@ -9,9 +9,9 @@ from apps.base.actor import Actor
 from apps.base.permissions import Permission
 from apps.webhooks.actions.checks import check_endpoint_limit
 from apps.webhooks.actions.endpoints import add_endpoint
-from apps.webhooks.inbox import INBOX_URL
+from apps.webhooks.engine.test_inbox import INBOX_URL
 from apps.webhooks.models import Endpoint
-from apps.webhooks.subjects import require_scopes
+from apps.webhooks.types.subjects import require_scopes
 
 INBOX_TYPES = ["*"]
 

@@ -9,8 +9,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from apps.audit.operators import Cell, Line, Panel, list_of, page_of, table, translated_state
-from apps.webhooks.catalogue import patterns_for
+from apps.audit.operator_admin import (
+    Cell,
+    Line,
+    Panel,
+    list_of,
+    page_of,
+    table,
+    translated_state,
+)
 from apps.webhooks.models import (
     Attempt,
     Delivery,
@@ -22,7 +29,8 @@ from apps.webhooks.models import (
     FanOutBatch,
     WorkerBeat,
 )
-from apps.webhooks.presenting.words import DISABLED_REASONS, NEXT_REASONS, error_word, what_to_try
+from apps.webhooks.types.catalogue import patterns_for
+from apps.webhooks.view_models.failure_labels import DISABLED_REASONS, NEXT_REASONS, error_word, what_to_try
 
 MOST_SHOWN = 20
 # So long a delivery that is due waits at most where workers keep up.

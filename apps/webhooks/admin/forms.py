@@ -7,12 +7,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.errors import Invalid
-from apps.base.forms import LineField
-from apps.base.parsing import parse_json
-from apps.base.rendering import to_json
+from apps.base.rest.parsing import parse_json
+from apps.base.rest.renderers import to_json
+from apps.base.web.forms import LineField
 from apps.webhooks import actions
 from apps.webhooks.models import EventType
-from apps.webhooks.schemas import check_data, check_schema
+from apps.webhooks.types.schemas import check_data, check_schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 NEW_SCHEMA = {"$schema": DIALECT, "type": "object", "properties": {}, "required": []}

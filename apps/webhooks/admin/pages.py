@@ -7,14 +7,14 @@ from typing import Any
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from apps.audit.operators import AuditedAdmin, Line, Panel, ReadOnlyAdmin
+from apps.audit.operator_admin import AuditedAdmin, Line, Panel, ReadOnlyAdmin
 from apps.base.actor import Actor
-from apps.base.crypto import CannotDecrypt
-from apps.base.secrets import MASK_DOTS
-from apps.notices.operator_answers import notices_about
+from apps.base.crypto.encrypted_fields import CannotDecrypt
+from apps.base.crypto.secrets import MASK_DOTS
+from apps.notices.admin_answers import notices_about
 from apps.webhooks import actions
-from apps.webhooks import operator_answers as answers
-from apps.webhooks.events import HOST_EVENTS
+from apps.webhooks.admin import answers
+from apps.webhooks.admin.forms import EventTypeForm
 from apps.webhooks.models import (
     Attempt,
     AttemptHour,
@@ -32,7 +32,7 @@ from apps.webhooks.models import (
     SweepPlace,
     WorkerBeat,
 )
-from apps.webhooks.operator_forms import EventTypeForm
+from apps.webhooks.types.builtin_types import HOST_EVENTS
 
 
 @admin.register(EventType)

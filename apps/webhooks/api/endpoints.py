@@ -7,14 +7,14 @@ from typing import Any
 from django.db.models import Count
 from rest_framework.response import Response
 
-from apps.base.api import ANY_KEY, PortalView, serves
-from apps.base.conditions import ObjectResponse
 from apps.base.errors import NotFound
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
-from apps.webhooks import actions, operations
-from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointQuerySet, EventType
-from apps.webhooks.serializers import (
+from apps.base.rest.etags import ObjectResponse
+from apps.base.rest.views import ANY_KEY, PortalView, serves
+from apps.webhooks import actions
+from apps.webhooks.api import operations
+from apps.webhooks.api.serializers import (
     EmptyBody,
     EnableBody,
     EndpointChangeBody,
@@ -25,6 +25,7 @@ from apps.webhooks.serializers import (
     write_endpoint,
     write_event_type,
 )
+from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointQuerySet, EventType
 
 
 def endpoints_of(request: ApiRequest) -> EndpointQuerySet:

@@ -6,19 +6,17 @@ from operator import or_
 from django.db.models import Q, QuerySet
 from rest_framework.response import Response
 
-from apps.audit.sources import KEY_SLACK_MS, key_at
-from apps.base.api import PortalView, serves
+from apps.audit.timeline.sources import KEY_SLACK_MS, key_at
 from apps.base.errors import Invalid
 from apps.base.identifiers import decode
 from apps.base.models import OrgQuerySet, Row
-from apps.base.parameters import matching_words, time_parameter, words_parameter
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
-from apps.webhooks import actions, operations
-from apps.webhooks.catalogue import EVENT_NAME
-from apps.webhooks.lists import with_literal_constants
-from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event
-from apps.webhooks.serializers import (
+from apps.base.rest.query_parameters import matching_words, time_parameter, words_parameter
+from apps.base.rest.views import PortalView, serves
+from apps.webhooks import actions
+from apps.webhooks.api import operations
+from apps.webhooks.api.serializers import (
     EmptyBody,
     NewEventBody,
     NewEventsBody,
@@ -30,7 +28,10 @@ from apps.webhooks.serializers import (
     write_event_with_data,
     write_whole_delivery,
 )
-from apps.webhooks.subjects import require_scopes, types_hidden_from
+from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event
+from apps.webhooks.stats.list_conditions import with_literal_constants
+from apps.webhooks.types.catalogue import EVENT_NAME
+from apps.webhooks.types.subjects import require_scopes, types_hidden_from
 
 READ_EVENTS = (Permission.EVENTS_READ, Permission.WEBHOOKS_READ)
 

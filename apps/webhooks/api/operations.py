@@ -1,8 +1,15 @@
 """What webhook endpoints, event types, events, deliveries and replays take and answer."""
 
-from apps.base.operations import GONE, Answer, Operation, Paging, Parameter, span_parameters
-from apps.base.shapes import public_id
-from apps.webhooks.serializers import (
+from apps.base.rest.operations import (
+    GONE,
+    Answer,
+    Operation,
+    Paging,
+    Parameter,
+    span_parameters,
+)
+from apps.base.rest.shapes import public_id
+from apps.webhooks.api.serializers import (
     EmptyBody,
     EnableBody,
     EndpointChangeBody,
@@ -13,7 +20,7 @@ from apps.webhooks.serializers import (
     RotateBody,
     TestBody,
 )
-from apps.webhooks.shapes import (
+from apps.webhooks.api.shapes import (
     ACCEPTED,
     ACCEPTED_EVENTS,
     COUNT,

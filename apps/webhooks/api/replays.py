@@ -2,14 +2,15 @@
 
 from rest_framework.response import Response
 
-from apps.base.api import PortalView, serves
-from apps.base.conditions import ObjectResponse
 from apps.base.models import OrgQuerySet
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
-from apps.webhooks import actions, operations
+from apps.base.rest.etags import ObjectResponse
+from apps.base.rest.views import PortalView, serves
+from apps.webhooks import actions
+from apps.webhooks.api import operations
+from apps.webhooks.api.serializers import EmptyBody, ReplayBody, write_replay
 from apps.webhooks.models import Endpoint, ReplayJob
-from apps.webhooks.serializers import EmptyBody, ReplayBody, write_replay
 
 
 class ReplayEndpoint(PortalView):

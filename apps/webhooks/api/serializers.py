@@ -7,11 +7,21 @@ from typing import Any
 
 from rest_framework import serializers
 
+from apps.base.crypto.secrets import MASK_DOTS
 from apps.base.identifiers import encode
-from apps.base.instants import format_timestamp, format_timestamp_ms
-from apps.base.secrets import MASK_DOTS
-from apps.base.serializers import NOT_GIVEN_BACK, Flag, Moment, Opaque, StrictSerializer, Text, TextList, Whole
+from apps.base.rest.serializers import (
+    NOT_GIVEN_BACK,
+    Flag,
+    Moment,
+    Opaque,
+    StrictSerializer,
+    Text,
+    TextList,
+    Whole,
+)
+from apps.base.timestamps import format_timestamp, format_timestamp_ms
 from apps.webhooks.actions import HELD_CHOICES
+from apps.webhooks.engine.outcomes import NO_TIMINGS
 from apps.webhooks.models import (
     Attempt,
     Delivery,
@@ -22,9 +32,8 @@ from apps.webhooks.models import (
     EventType,
     ReplayJob,
 )
-from apps.webhooks.outcomes import NO_TIMINGS
-from apps.webhooks.presenting.words import what_to_try
 from apps.webhooks.publishing import Accepted
+from apps.webhooks.view_models.failure_labels import what_to_try
 
 MOST_IN_BATCH = 100
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from apps.base.shapes import (
+from apps.base.rest.shapes import (
     FLAG,
     OBJECT,
     Schema,
@@ -19,11 +19,11 @@ from apps.base.shapes import (
     whole,
     word,
 )
-from apps.webhooks import catalogue
-from apps.webhooks.events import HOST_EVENTS
-from apps.webhooks.meters import ERRORS
 from apps.webhooks.models import DeliveryStatus, EndpointHealth, EndpointStatus, EventOrigin
 from apps.webhooks.models.replays import ReplayStatus
+from apps.webhooks.stats.counters import ERRORS
+from apps.webhooks.types import catalogue
+from apps.webhooks.types.builtin_types import HOST_EVENTS
 
 TAIL = "01JD2V8Q4ZK7M3X9T5B6CW"
 EVENT_ID, ENDPOINT_ID, DELIVERY_ID = f"evt_{TAIL}", f"ep_{TAIL}", f"dlv_{TAIL}"

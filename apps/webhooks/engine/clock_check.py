@@ -8,7 +8,7 @@ import logging
 import time
 from datetime import UTC, datetime, timedelta
 
-from apps.base.database_time import database_seconds
+from apps.base.timestamps import database_seconds
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import uuid
 from collections import deque
 from collections.abc import Iterator
 
-from apps.webhooks.claims import ClaimedDelivery
+from apps.webhooks.engine.claims import ClaimedDelivery
 
 # Of the free places, for one endpoint; of all places, for those that are slow together.
 PART_OF_ONE = 0.25

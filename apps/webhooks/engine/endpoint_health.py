@@ -18,12 +18,13 @@ from django.db.models.functions import Coalesce, Now
 
 from apps.audit import actions as audit
 from apps.base.actor import system
-from apps.base.instants import format_timestamp, format_timestamp_ms
 from apps.base.permissions import Permission
+from apps.base.timestamps import format_timestamp, format_timestamp_ms
 from apps.notices import actions as notices
-from apps.webhooks import claims, publishing
+from apps.webhooks import publishing
+from apps.webhooks.engine import claims
+from apps.webhooks.engine.network_watch import ANSWERED_SECONDS, host_of
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointHealth, EndpointStatus
-from apps.webhooks.network import ANSWERED_SECONDS, host_of
 
 FAILURES_TO_FAIL = 10
 EXHAUSTED_TO_FAIL = 3

@@ -12,16 +12,16 @@ from dataclasses import asdict
 
 from django.db import connections
 
-from apps.base.crypto import CannotDecrypt
-from apps.webhooks import bell, claims
-from apps.webhooks.claims import ClaimedDelivery
-from apps.webhooks.crash_points import lease_margin, reach
-from apps.webhooks.inbox import is_inbox, received
-from apps.webhooks.messages import build_request, kept_headers
-from apps.webhooks.outcomes import Outcome
-from apps.webhooks.places import PART_OF_ONE, ConcurrencySlots
-from apps.webhooks.recording import CANNOT_DECRYPT, FinishedAttempt, Recorder
-from apps.webhooks.sender import Sender
+from apps.base.crypto.encrypted_fields import CannotDecrypt
+from apps.webhooks.engine import claims, wakeup
+from apps.webhooks.engine.claims import ClaimedDelivery
+from apps.webhooks.engine.concurrency_slots import PART_OF_ONE, ConcurrencySlots
+from apps.webhooks.engine.crash_points import lease_margin, reach
+from apps.webhooks.engine.messages import build_request, kept_headers
+from apps.webhooks.engine.outcomes import Outcome
+from apps.webhooks.engine.recording import CANNOT_DECRYPT, FinishedAttempt, Recorder
+from apps.webhooks.engine.sender import Sender
+from apps.webhooks.engine.test_inbox import is_inbox, received
 
 logger = logging.getLogger(__name__)
 
@@ -84,13 +84,13 @@ class Engine:
     def run_forever(self) -> None:
         """Deliver until ``stop``; then it waits for what is in flight, gives back the rest and returns."""
         desk = threading.Thread(target=self._run_desk, name="delivery-desk", daemon=True)
-        bell.listen(self.wake)
+        wakeup.listen(self.wake)
         desk.start()
         try:
             self._send_until_stopped()
             self._land_what_flies()
         finally:
-            bell.stop_listening(self.wake)
+            wakeup.stop_listening(self.wake)
             self._sending_is_over.set()
             self._desk_event.set()
             desk.join()

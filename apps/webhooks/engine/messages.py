@@ -6,13 +6,13 @@ from functools import lru_cache
 
 from django.conf import settings
 
-from apps.base.crypto import binding, unseal
+from apps.base.crypto.encrypted_fields import binding, unseal
+from apps.base.crypto.secrets import MASK_DOTS
 from apps.base.identifiers import encode
-from apps.base.secrets import MASK_DOTS
-from apps.webhooks.claims import ClaimedDelivery, Receiver
+from apps.webhooks.engine.claims import ClaimedDelivery, Receiver
+from apps.webhooks.engine.sender import OutboundRequest
+from apps.webhooks.engine.signing import secret_bytes, sign
 from apps.webhooks.models import Endpoint, EndpointSecret, Event
-from apps.webhooks.sender import OutboundRequest
-from apps.webhooks.signing import secret_bytes, sign
 
 USER_AGENT = f"IntegrationsPortal/{settings.VERSION}"
 # Firewalls in front of receivers refuse requests without Accept. "identity": what comes back is kept as it is.

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from apps.webhooks.outcomes import Outcome
+from apps.webhooks.engine.outcomes import Outcome
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import Any
 import pycurl
 
 from apps.base.outbound import GuardedHandle
-from apps.webhooks import clock
-from apps.webhooks.causes import CONNECTION_ERRORS, failure_cause
+from apps.webhooks.engine import clock_check
+from apps.webhooks.engine.failure_causes import CONNECTION_ERRORS, failure_cause
 
 MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
 
@@ -122,7 +122,7 @@ def _milliseconds(microseconds: int) -> int:
 
 def _retry_after(headers: list[tuple[str, str]]) -> float | None:
     value = next((value for name, value in headers if name == "retry-after"), None)
-    return None if value is None else parse_retry_after(value, clock.now())
+    return None if value is None else parse_retry_after(value, clock_check.now())
 
 
 def parse_retry_after(value: str, now: datetime) -> float | None:

@@ -8,13 +8,14 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, connection
 
-from apps.webhooks import claims, health, meters
-from apps.webhooks.claims import ClaimedDelivery, Result
-from apps.webhooks.crash_points import reach
+from apps.webhooks.engine import claims, endpoint_health
+from apps.webhooks.engine.claims import ClaimedDelivery, Result
+from apps.webhooks.engine.crash_points import reach
+from apps.webhooks.engine.network_watch import NetworkWatch, is_unreached
+from apps.webhooks.engine.outcomes import Outcome
+from apps.webhooks.engine.retry_schedule import next_wait, spread
 from apps.webhooks.models import DeliveryStatus
-from apps.webhooks.network import NetworkWatch, is_unreached
-from apps.webhooks.outcomes import Outcome
-from apps.webhooks.schedule import next_wait, spread
+from apps.webhooks.stats import counters
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.counts = Counts()
-        self._network = NetworkWatch(health.answered_lately)
+        self._network = NetworkWatch(endpoint_health.answered_lately)
 
     def record(self, batch: list[FinishedAttempt]) -> None:
         """Store what a batch of attempts led to; what was lost to another worker is only counted."""
@@ -63,13 +64,13 @@ class Recorder:
         recorded = [pair for pair in results if pair[1].id in kept]
         self.counts.lease_conflicts += len(results) - len(recorded)
         self._count([result for _ended, result in recorded])
-        meters.note([result for _ended, result in recorded], len(results) - len(recorded))
+        counters.note([result for _ended, result in recorded], len(results) - len(recorded))
         self._judge(recorded)
 
     def _judge(self, recorded: list[tuple[FinishedAttempt, Result]]) -> None:
         """Health comes after the record and never undoes it: what is missed here the next failure makes up for."""
         try:
-            health.judge(health.tallies_of(_verdicts(recorded)))
+            endpoint_health.judge(endpoint_health.tallies_of(_verdicts(recorded)))
         except DatabaseError:
             logger.exception("the health of endpoints could not be written")
             connection.close()
@@ -86,7 +87,7 @@ def _verdicts(recorded: list[tuple[FinishedAttempt, Result]]) -> Iterable[tuple[
     for ended, result in recorded:
         if not ended.claimed.test and not result.uncounted:
             is_exhausted = result.status == DeliveryStatus.EXHAUSTED
-            sent = health.Sent(result.endpoint_id, ended.claimed.receiver.url)
+            sent = endpoint_health.Sent(result.endpoint_id, ended.claimed.receiver.url)
             yield sent, not result.error, is_exhausted, ended.outcome.gone
 
 

@@ -5,8 +5,8 @@ like all others; only the last step differs: what would be sent is kept instead 
 What was "received" is the attempt's own record and the event's body: nothing is stored twice.
 """
 
-from apps.webhooks.claims import ClaimedDelivery
-from apps.webhooks.outcomes import Outcome
+from apps.webhooks.engine.claims import ClaimedDelivery
+from apps.webhooks.engine.outcomes import Outcome
 
 INBOX_URL = "inbox:test"
 

@@ -10,9 +10,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.base.identifiers import uuid_at
-from apps.webhooks import bell
-from apps.webhooks.crash_points import reach
-from apps.webhooks.sql import as_text, from_text, uuid7_from
+from apps.webhooks.engine import wakeup
+from apps.webhooks.engine.crash_points import reach
+from apps.webhooks.engine.sql import as_text, from_text, uuid7_from
 
 # Other sweeps want their turn.
 MOST_BATCHES = 200
@@ -75,7 +75,7 @@ def finish_fan_outs() -> int:
         with transaction.atomic():
             size = _finish[connection.vendor]()
             if size:
-                transaction.on_commit(bell.notify_workers)
+                transaction.on_commit(wakeup.notify_workers)
         if not size:
             break
         made += size

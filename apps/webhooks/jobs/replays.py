@@ -16,10 +16,10 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Now
 
-from apps.audit.sources import KEY_SLACK_MS, key_at
-from apps.webhooks import bell, claims
-from apps.webhooks.catalogue import EVERYTHING
+from apps.audit.timeline.sources import KEY_SLACK_MS, key_at
+from apps.webhooks.engine import claims, wakeup
 from apps.webhooks.models import Delivery, DeliveryStatus, EndpointStatus, ReplayJob, ReplayStatus
+from apps.webhooks.types.catalogue import EVERYTHING
 
 BATCH = 200
 # Rows of the log that one batch looks at: where little of it matches, the lock is still held for a short time.
@@ -118,7 +118,7 @@ def advance_job(job_id: uuid.UUID) -> tuple[int, bool]:
     job.sent += made
     job.save(update_fields=["sent", "cursor", "paced_until"])
     if made:
-        transaction.on_commit(bell.notify_workers)
+        transaction.on_commit(wakeup.notify_workers)
     return made, job.cursor != job.ends_before
 
 

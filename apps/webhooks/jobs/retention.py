@@ -18,10 +18,9 @@ from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
 
-from apps.base import database_time
+from apps.base import timestamps
 from apps.base.identifiers import encode, uuid_at
 from apps.orgs.lookups import shorter_retention_days
-from apps.webhooks import balance
 from apps.webhooks.models import (
     Attempt,
     AttemptHour,
@@ -33,6 +32,7 @@ from apps.webhooks.models import (
     ReplayStatus,
     SweepPlace,
 )
+from apps.webhooks.stats import delivery_totals
 
 WINDOW = 400
 # One round of the sweep; the next one goes on.
@@ -61,7 +61,7 @@ class Walk:
 # The periodic job webhooks.delete_expired (apps.py).
 def prune() -> int:
     """Remove some of what is too old and return how many rows were removed or emptied."""
-    until, removed, now = time.monotonic() + MOST_SECONDS, 0, database_time.database_now()
+    until, removed, now = time.monotonic() + MOST_SECONDS, 0, timestamps.database_now()
     resting = set(SweepPlace.objects.filter(again_at__gt=now).values_list("name", flat=True))
     for walk in _walks():
         if walk.name in resting:
@@ -96,7 +96,7 @@ def _walks() -> list[Walk]:
 def _go_on(walk: Walk, oldest_kept: datetime) -> int | None:
     """Go through the next window and return what was removed; None where the walk is over, or another's."""
     SweepPlace.objects.get_or_create(name=walk.name)
-    now = database_time.database_now()
+    now = timestamps.database_now()
     places = SweepPlace.objects.filter(Q(again_at=None) | Q(again_at__lte=now), name=walk.name)
     place = places.select_for_update(skip_locked=True).first()
     if place is None:
@@ -135,7 +135,7 @@ def _remove_deliveries(keys: Keys, oldest_kept: datetime) -> int:
     old = Delivery.objects.filter(pk__in=keys, finished_at__lt=oldest_kept).exclude(status__in=WAITING)
     rows = list(old.order_by("pk").select_for_update(of=("self",)))
     originals = Counter((each.organization_id, each.status) for each in rows if not (each.test or each.replay_of_id))
-    balance.keep_pruned(originals)
+    delivery_totals.keep_pruned(originals)
     gone = [each.pk for each in rows]
     Attempt.objects.filter(delivery__in=gone).delete()
     return _delete(Delivery.objects.filter(pk__in=gone))
@@ -153,7 +153,7 @@ def _remove_events(keys: Keys, oldest_kept: datetime) -> int:
     for each in gone:
         if not each.test:
             matched[each.organization_id, "accepted"] += each.match_count
-    balance.keep_pruned(matched)
+    delivery_totals.keep_pruned(matched)
     return _delete(Event.objects.filter(pk__in=[each.pk for each in gone]))
 
 

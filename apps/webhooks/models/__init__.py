@@ -10,13 +10,13 @@ from typing import Any, ClassVar, Self
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from apps.base.crypto import CannotDecrypt, EncryptedTextField
-from apps.base.logging import hide_query_values
+from apps.base.crypto.encrypted_fields import CannotDecrypt, EncryptedTextField
 from apps.base.models import CreatedBy, OrgOwned, OrgQuerySet, Timestamped
-from apps.base.versions import version_of
+from apps.base.rest.object_versions import version_of
+from apps.base.telemetry.logging import hide_query_values
 from apps.orgs.models import Organization
+from apps.webhooks.models.counters import AttemptHour, DeliveryBalance, EngineTotal, SweepPlace, WorkerBeat
 from apps.webhooks.models.deliveries import Attempt, Delivery, DeliveryStatus, FanOutBatch
-from apps.webhooks.models.figures import AttemptHour, DeliveryBalance, EngineTotal, SweepPlace, WorkerBeat
 from apps.webhooks.models.replays import ReplayJob, ReplayStatus
 
 __all__ = [

@@ -12,7 +12,7 @@ from apps.base.identifiers import encode
 from apps.base.models import OrgOwned
 
 # Conditions of partial indexes. SQLite uses such an index only where a query says the same words, constants included:
-# filter by ``written(CONDITION)`` (apps/webhooks/lists.py).
+# filter by ``written(CONDITION)`` (apps/webhooks/stats/list_conditions.py).
 SUCCEEDED = Q(status="succeeded")
 FAILED = Q(status="exhausted") | Q(status="pending", last_error__gt="")
 UNDER_WAY = Q(status="pending") | Q(status="sending")

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.models import OrgOwned, OrgQuerySet
-from apps.base.versions import version_of
+from apps.base.rest.object_versions import version_of
 
 
 class ReplayStatus(models.TextChoices):

@@ -17,9 +17,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
-from apps.base import sweeps
-from apps.webhooks import clock
-from apps.webhooks.claims import Result
+from apps.base.extension_points import periodic_jobs
+from apps.webhooks.engine import clock_check
+from apps.webhooks.engine.claims import Result
 from apps.webhooks.models import EngineTotal, WorkerBeat
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def note_job(name: str, outcome: str, seconds: float) -> None:
     with _lock:
         _latest[job_row("ran_at", name)] = now
         _latest[job_row("seconds", name)] = seconds
-        _latest[job_row("done_at" if outcome == sweeps.SUCCEEDED else "failed_at", name)] = now
+        _latest[job_row("done_at" if outcome == periodic_jobs.SUCCEEDED else "failed_at", name)] = now
 
 
 def _take_over() -> None:
@@ -148,7 +148,7 @@ def flush() -> int:
 # The periodic job webhooks.report_worker (apps.py).
 def beat() -> None:
     """Leave this worker's sign of life, compare its clock, and write its counters; every worker's sweep."""
-    values = {"beat_at": Now(), "clock_offset": clock.check()}
+    values = {"beat_at": Now(), "clock_offset": clock_check.check()}
     _take_over()
     flush()
     name = f"{socket.gethostname()}:{os.getpid()}"[:120]

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from apps.base.actor import Actor
 from apps.base.identifiers import uuid_at
-from apps.webhooks import hours
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Endpoint, Event
+from apps.webhooks.stats import hourly_rollup
 
 # The newest events, whose deliveries are added up.
 MOST_EVENTS = 10_000
@@ -46,7 +46,7 @@ class Answers(NamedTuple):
 
 def hours_24h(actor: Actor) -> list[tuple[int, int]]:
     """Return the attempts that succeeded and failed in each of the last 24 hours, oldest first."""
-    series = hours.last_24h(actor).values()
+    series = hourly_rollup.last_24h(actor).values()
     return [(sum(good for good, _ in column), sum(bad for _, bad in column)) for column in zip(*series, strict=True)]
 
 

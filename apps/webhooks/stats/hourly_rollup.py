@@ -15,12 +15,12 @@ from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncHour
 from django.utils import timezone
 
-from apps.base import database_time
+from apps.base import timestamps
 from apps.base.actor import Actor
 from apps.base.identifiers import uuid_at
-from apps.webhooks import claims
+from apps.webhooks.engine import claims
+from apps.webhooks.engine.sql import as_text
 from apps.webhooks.models import Attempt, AttemptHour, SweepPlace
-from apps.webhooks.sql import as_text
 
 NAME = "attempt_hours"
 WINDOW = 2000
@@ -62,7 +62,7 @@ def _walk() -> int:
     place = SweepPlace.objects.filter(name=NAME).select_for_update(skip_locked=True).first()
     if place is None:
         return 0
-    settled = database_time.database_now() - timedelta(seconds=claims.lease_seconds()) - MARGIN
+    settled = timestamps.database_now() - timedelta(seconds=claims.lease_seconds()) - MARGIN
     rows = _after(place.place).filter(pk__lt=uuid_at(settled)).order_by("pk")
     found = list(rows.values_list("pk", "finished_at")[:WINDOW])
     # A lease that nobody has released yet: what is after it waits for it.

@@ -10,10 +10,11 @@ from django.db import DatabaseError, connection
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from apps.base import sweeps
-from apps.webhooks import balance, clock
-from apps.webhooks.meters import BOUNDS, ERRORS, job_row, job_rows
+from apps.base.extension_points import periodic_jobs
+from apps.webhooks.engine import clock_check
 from apps.webhooks.models import DeliveryBalance, EngineTotal
+from apps.webhooks.stats import delivery_totals
+from apps.webhooks.stats.counters import BOUNDS, ERRORS, job_row, job_rows
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ def _worst_offset(alive: str) -> float:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT clock_offset FROM webhooks_workerbeat WHERE {alive}")  # noqa: S608
         offsets: list[float] = [row[0] for row in cursor.fetchall()]
-    worst: float = clock.measure()
+    worst: float = clock_check.measure()
     for offset in offsets:
         worst = offset if abs(offset) > abs(worst) else worst
     return round(worst, 3)
@@ -139,8 +140,8 @@ def _worst_offset(alive: str) -> float:
 def _balance() -> list[Metric]:
     """Add up the organizations' balances as they were last counted, a minute ago or so."""
     family = GaugeMetricFamily("portal_webhook_balance", "Where accepted deliveries are.", labels=["state"])
-    rows = list(DeliveryBalance.objects.exclude(counted_at=None).only("accepted", *balance.SIDES))
-    for side in ("accepted", *balance.SIDES):
+    rows = list(DeliveryBalance.objects.exclude(counted_at=None).only("accepted", *delivery_totals.SIDES))
+    for side in ("accepted", *delivery_totals.SIDES):
         family.add_metric([side], sum(getattr(row, side) for row in rows))
     missing = sum(abs(row.missing) for row in rows)
     return [
@@ -163,8 +164,8 @@ def _jobs() -> list[Metric]:
         "portal_job_last_success_timestamp_seconds", "When a run last went well, in seconds since 1970.", labels=["job"]
     )
     found = job_rows()
-    for sweep in sweeps.registered():
-        for outcome in sweeps.OUTCOMES:
+    for sweep in periodic_jobs.registered():
+        for outcome in periodic_jobs.OUTCOMES:
             runs.add_metric([sweep.name, outcome], found.get(job_row(outcome, sweep.name), 0))
         budgets.add_metric([sweep.name], sweep.budget_seconds)
         seconds.add_metric([sweep.name], found.get(job_row("seconds", sweep.name), 0))

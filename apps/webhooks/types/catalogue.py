@@ -7,8 +7,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Invalid
-from apps.webhooks.events import HOST_EVENTS, PORTAL_EVENTS, EventKind
 from apps.webhooks.models import EventOrigin, EventType
+from apps.webhooks.types.builtin_types import HOST_EVENTS, PORTAL_EVENTS, EventKind
 
 EVERYTHING = "*"
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
 from apps.base.errors import Invalid
-from apps.base.rendering import to_json
+from apps.base.rest.renderers import to_json
 from apps.webhooks.models import EventType
 
 logger = logging.getLogger(__name__)

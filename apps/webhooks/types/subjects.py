@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Forbidden
 from apps.base.permissions import ADMIN, Permission
-from apps.webhooks.catalogue import EVERYTHING
+from apps.webhooks.types.catalogue import EVERYTHING
 
 SCOPES = {
     "user": Permission.USERS_READ,

@@ -1,8 +1,8 @@
 """What the pages for webhooks show, as plain values."""
 
-from apps.webhooks.presenting.catalogue import type_detail, type_facts, type_groups
-from apps.webhooks.presenting.deliveries import delivery_detail, delivery_rows, is_moving
-from apps.webhooks.presenting.endpoints import (
+from apps.webhooks.view_models.catalogue import type_detail, type_facts, type_groups
+from apps.webhooks.view_models.deliveries import delivery_detail, delivery_rows, is_moving
+from apps.webhooks.view_models.endpoints import (
     endpoint_facts,
     endpoint_name,
     endpoint_rows,
@@ -11,8 +11,8 @@ from apps.webhooks.presenting.endpoints import (
     secret_rows,
     twin_rows,
 )
-from apps.webhooks.presenting.replays import replay_facts
-from apps.webhooks.presenting.testing import check_result, inbox_messages, test_steps
+from apps.webhooks.view_models.replays import replay_facts
+from apps.webhooks.view_models.testing import check_result, inbox_messages, test_steps
 
 __all__ = [
     "check_result",

@@ -5,11 +5,11 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from apps.base.rendering import to_json
-from apps.webhooks.catalogue import EVERYTHING, patterns_for
-from apps.webhooks.inbox import is_inbox
+from apps.base.rest.renderers import to_json
+from apps.webhooks.engine.test_inbox import is_inbox
 from apps.webhooks.models import Endpoint, EventType
-from apps.webhooks.presenting.endpoints import endpoint_name
+from apps.webhooks.types.catalogue import EVERYTHING, patterns_for
+from apps.webhooks.view_models.endpoints import endpoint_name
 
 DEEPEST = 3
 EXAMPLE_TIME = "2026-11-22T10:00:00.000Z"

@@ -15,16 +15,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.base.identifiers import encode
-from apps.base.instants import format_date_for_reader
-from apps.base.rendering import to_json
-from apps.base.snippets import request_as_curl
+from apps.base.rest.renderers import to_json
+from apps.base.rest.snippets import request_as_curl
+from apps.base.timestamps import format_date_for_reader
 from apps.orgs.lookups import retention_days
-from apps.webhooks.inbox import is_inbox
+from apps.webhooks.engine.signing import SignatureRefused, secret_bytes, verify
+from apps.webhooks.engine.test_inbox import is_inbox
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event
 from apps.webhooks.models.deliveries import is_unchanged_since
-from apps.webhooks.presenting.endpoints import endpoint_facts, max_attempts
-from apps.webhooks.presenting.words import NEXT_REASONS, error_word, what_to_try
-from apps.webhooks.signing import SignatureRefused, secret_bytes, verify
+from apps.webhooks.view_models.endpoints import endpoint_facts, max_attempts
+from apps.webhooks.view_models.failure_labels import NEXT_REASONS, error_word, what_to_try
 
 PHASES: tuple[tuple[str, Promise], ...] = (
     ("dns", gettext_lazy("name lookup")),

@@ -11,13 +11,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.base.actor import Actor
-from apps.base.charts import bar_chart
-from apps.webhooks import hours
-from apps.webhooks.health import DISABLE_AFTER
-from apps.webhooks.inbox import is_inbox
-from apps.webhooks.lists import with_literal_constants
+from apps.base.web.charts import bar_chart
+from apps.webhooks.engine.endpoint_health import DISABLE_AFTER
+from apps.webhooks.engine.test_inbox import is_inbox
 from apps.webhooks.models import Delivery, Endpoint, EndpointHealth, EndpointStatus
-from apps.webhooks.presenting.words import DISABLED_REASONS, error_word, what_to_try
+from apps.webhooks.stats import hourly_rollup
+from apps.webhooks.stats.list_conditions import with_literal_constants
+from apps.webhooks.view_models.failure_labels import DISABLED_REASONS, error_word, what_to_try
 
 PENDING = Q(status="pending")
 # More than that waits: shown as "more than 1,000".
@@ -74,7 +74,7 @@ def endpoint_facts(endpoint: Endpoint, held: int = 0) -> dict[str, Any]:
 
 def endpoint_rows(actor: Actor, endpoints: Sequence[Endpoint]) -> list[dict[str, Any]]:
     """Return the rows of the list, however many endpoints in as many queries."""
-    hourly = hours.last_24h(actor)
+    hourly = hourly_rollup.last_24h(actor)
     waiting = _waiting(actor, endpoints)
     nothing = {"waiting": 0, "waiting_more": False, "next_retry_at": None}
     return [

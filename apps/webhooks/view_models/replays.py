@@ -5,7 +5,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apps.webhooks.models import ReplayJob, ReplayStatus
-from apps.webhooks.presenting.endpoints import endpoint_facts
+from apps.webhooks.view_models.endpoints import endpoint_facts
 
 
 def replay_facts(job: ReplayJob) -> dict[str, Any]:

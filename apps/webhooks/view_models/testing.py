@@ -5,11 +5,11 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from apps.webhooks.inbox import is_inbox
+from apps.webhooks.engine.outcomes import Outcome
+from apps.webhooks.engine.test_inbox import is_inbox
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus
-from apps.webhooks.outcomes import Outcome
-from apps.webhooks.presenting.deliveries import delivery_facts, phase_ms, pretty, signature_check, write_attempt
-from apps.webhooks.presenting.words import error_word, what_to_try
+from apps.webhooks.view_models.deliveries import delivery_facts, phase_ms, pretty, signature_check, write_attempt
+from apps.webhooks.view_models.failure_labels import error_word, what_to_try
 
 
 def test_steps(delivery: Delivery) -> dict[str, Any]:

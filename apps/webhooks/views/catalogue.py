@@ -11,12 +11,12 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.base.pages import BUTTON, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.webhooks import actions, presenting
+from apps.base.web.pages import BUTTON, org_page
+from apps.webhooks import actions, view_models
 from apps.webhooks.models import Endpoint, EventType
-from apps.webhooks.verification import RECEIVE_ONE_TYPE, code_for_type
+from apps.webhooks.view_models.verification_code import RECEIVE_ONE_TYPE, code_for_type
 
 MOST_ENDPOINTS = 50
 SHOWN = {"json": "JSON", "schema": gettext_lazy("Schema"), "python": "Python", "node": "Node"}
@@ -33,7 +33,7 @@ def event_catalogue(request: PortalRequest) -> HttpResponse:
     wanted = request.GET.get("type", "")
     chosen = next((each for each in rows if each.name == wanted), rows[0] if rows else None)
     context: dict[str, Any] = {
-        "groups": presenting.type_groups(rows, [chosen.name] if chosen else []),
+        "groups": view_models.type_groups(rows, [chosen.name] if chosen else []),
         "q": q,
         "filtered": bool(q),
         "is_chosen": bool(wanted),
@@ -44,7 +44,7 @@ def event_catalogue(request: PortalRequest) -> HttpResponse:
 def _chosen(request: PortalRequest, row: EventType, q: str) -> dict[str, Any]:
     slug = request.organization.slug
     endpoints = list(Endpoint.objects.for_actor(request.actor).existing().order_by("-pk")[:MOST_ENDPOINTS])
-    detail = presenting.type_detail(row, endpoints)
+    detail = view_models.type_detail(row, endpoints)
     show = request.GET.get("show", "json")
     show = show if show in SHOWN else "json"
     base = {"type": row.name, **({"q": q} if q else {})}
@@ -67,7 +67,7 @@ def endpoint_subscribe(request: PortalRequest, endpoint_id: str) -> HttpResponse
     """Adds a type to those that an endpoint gets."""
     name = request.POST.get("event_type", "")
     endpoint = actions.subscribe_endpoint(actor=request.actor, endpoint_id=endpoint_id, event_type=name)
-    words = {"host": presenting.endpoint_name(endpoint), "type": name}
+    words = {"host": view_models.endpoint_name(endpoint), "type": name}
     messages.info(request, _("%(host)s gets %(type)s from now on.") % words)
     page = reverse("events", args=[request.organization.slug])
     return redirect(f"{page}?{urlencode({'type': name})}#event")

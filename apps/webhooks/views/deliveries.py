@@ -8,12 +8,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.base.errors import Conflict, Invalid
-from apps.base.pages import BUTTON, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.webhooks import actions, presenting
+from apps.base.web.pages import BUTTON, org_page
+from apps.webhooks import actions, view_models
 from apps.webhooks.models import Delivery, DeliveryStatus, EndpointStatus
-from apps.webhooks.views.parts import the_endpoint
+from apps.webhooks.views.lookups import the_endpoint
 
 TABS = ("response", "request", "verify")
 
@@ -26,10 +26,10 @@ def delivery_detail(request: PortalRequest, delivery_id: str) -> HttpResponse:
     tab, number = request.GET.get("tab", ""), request.GET.get("attempt", "")
     slug = request.organization.slug
     chosen = int(number) if number.isascii() and number.isdigit() and len(number) < 6 else None
-    context = presenting.delivery_detail(delivery, slug, tab if tab in TABS else "response", chosen)
+    context = view_models.delivery_detail(delivery, slug, tab if tab in TABS else "response", chosen)
     if request.actor.can(Permission.WEBHOOKS_WRITE) and _may_retry(delivery):
         context["retry_url"] = reverse("delivery_retry", args=[slug, delivery_id])
-    if presenting.is_moving(delivery):
+    if view_models.is_moving(delivery):
         query = request.GET.copy()
         query["part"] = "body"
         context["poll_url"] = f"{request.path}?{query.urlencode()}"

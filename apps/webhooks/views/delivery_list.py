@@ -12,14 +12,14 @@ from django.utils.translation import gettext as _
 
 from apps.base.errors import Invalid
 from apps.base.identifiers import decode, uuid_at
-from apps.base.lists import Cursors, rows_after
-from apps.base.pages import chosen
 from apps.base.requests import PortalRequest
+from apps.base.rest.cursor_pagination import Cursors, rows_after
+from apps.base.web.pages import chosen
 from apps.orgs.lookups import retention_days
-from apps.webhooks import presenting
-from apps.webhooks.lists import with_literal_constants
+from apps.webhooks import view_models
 from apps.webhooks.models import Delivery, Endpoint, EndpointStatus, Event, EventType
 from apps.webhooks.models.deliveries import FAILED, HAD_ERRORS, HELD, SUCCEEDED, UNDER_WAY
+from apps.webhooks.stats.list_conditions import with_literal_constants
 
 PER_PAGE = 50
 # More failures than that are shown as "1,000+": counting them all would take longer than reading the page.
@@ -50,7 +50,7 @@ def delivery_list(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
     found = list(rows[: PER_PAGE + 1])
     slug, endpoint_id = request.organization.slug, endpoint.public_id
     return {
-        "deliveries": presenting.delivery_rows(found[:PER_PAGE]),
+        "deliveries": view_models.delivery_rows(found[:PER_PAGE]),
         "filters": filters,
         "filtered": any(filters.values()),
         "states": _states(request, filters["status"]),

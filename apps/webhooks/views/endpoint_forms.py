@@ -11,19 +11,19 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
-from apps.base import form_limits
+from apps.base.crypto.secrets import MASK_DOTS
 from apps.base.errors import PortalError
-from apps.base.forms import AlreadySent, add_action_errors
-from apps.base.pages import FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.base.secrets import MASK_DOTS
-from apps.webhooks import actions, presenting
+from apps.base.web import form_limits
+from apps.base.web.forms import AlreadySent, add_action_errors
+from apps.base.web.pages import FORM, org_page
+from apps.webhooks import actions, view_models
+from apps.webhooks.engine.test_inbox import is_inbox
 from apps.webhooks.forms import ALL, EndpointEditForm, EndpointFields, EndpointForm, patterns_to_choose
-from apps.webhooks.inbox import is_inbox
 from apps.webhooks.models import Endpoint, EventType
 from apps.webhooks.views.endpoints import reveal_secret
-from apps.webhooks.views.parts import the_endpoint
+from apps.webhooks.views.lookups import the_endpoint
 
 CHECKS = "5/m"
 
@@ -109,12 +109,12 @@ def _render(
     context = {
         "form": form,
         "show_errors": not stays,
-        "groups": presenting.type_groups(_found(types, q, chosen), chosen),
+        "groups": view_models.type_groups(_found(types, q, chosen), chosen),
         "other_patterns": [each for each in chosen if each != ALL and each not in names and not _is_group(each, names)],
         "q": q,
         "check": _check(request) if "check" in request.POST else None,
         "timeout_seconds": settings.WEBHOOK_TIMEOUT,
-        "endpoint": presenting.endpoint_facts(endpoint) if endpoint else None,
+        "endpoint": view_models.endpoint_facts(endpoint) if endpoint else None,
     }
     answer = render(request, "webhooks/create.html", context, status=422 if form.is_bound and not stays else 200)
     # What was typed may hold a header's secret value.
@@ -139,6 +139,6 @@ def _check(request: PortalRequest) -> dict[str, Any]:
     url = request.POST.get("url", "").strip()
     count = partial(form_limits.check, request, "endpoint-check", CHECKS, per=request.organization.public_id)
     try:
-        return presenting.check_result(actions.probe_url(actor=request.actor, url=url, count=count), url)
+        return view_models.check_result(actions.probe_url(actor=request.actor, url=url, count=count), url)
     except PortalError as error:
         return {"lines": [{"tone": "bad", "text": str(error)}], "hint": "", "tone": "bad"}

@@ -12,18 +12,18 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from apps.base.answers import one_time_secret_response
 from apps.base.errors import Conflict, NotFound
-from apps.base.forms import AlreadySent, ask_first, confirmed_recently
-from apps.base.pages import BUTTON, FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.webhooks import actions, presenting
+from apps.base.web.forms import AlreadySent, ask_first, confirmed_recently
+from apps.base.web.one_time_secrets import one_time_secret_response
+from apps.base.web.pages import BUTTON, FORM, org_page
+from apps.webhooks import actions, view_models
 from apps.webhooks.forms import DeleteEndpointForm, RotateSecretForm
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus
-from apps.webhooks.verification import LISTEN, SECRET_NAME, SNIPPETS, snippet_of
+from apps.webhooks.view_models.verification_code import LISTEN, SECRET_NAME, SNIPPETS, snippet_of
 from apps.webhooks.views.delivery_list import delivery_list
-from apps.webhooks.views.parts import the_endpoint
+from apps.webhooks.views.lookups import the_endpoint
 from apps.webhooks.views.testing import test_tab
 
 PER_PAGE = 100
@@ -37,7 +37,7 @@ def endpoint_list(request: PortalRequest) -> HttpResponse:
     try:
         rows = Endpoint.objects.for_actor(request.actor).existing().order_by("-pk")
         page: Page[Any] = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-        found = presenting.endpoint_rows(request.actor, list(page.object_list))
+        found = view_models.endpoint_rows(request.actor, list(page.object_list))
     except DatabaseError:
         logger.exception("the list of endpoints could not be read")
         return render(request, "webhooks/list.html", {**context, "load_error": True}, status=503)
@@ -90,9 +90,9 @@ def _head(request: PortalRequest, endpoint: Endpoint, tab: str) -> dict[str, Any
     }
     is_off = endpoint.status != EndpointStatus.ENABLED
     held = Delivery.objects.for_actor(request.actor).filter(endpoint=endpoint, status=DeliveryStatus.HELD)
-    story = presenting.health_story(request.actor, endpoint)
+    story = view_models.health_story(request.actor, endpoint)
     return {
-        "endpoint": presenting.endpoint_facts(endpoint, held.count()),
+        "endpoint": view_models.endpoint_facts(endpoint, held.count()),
         "story": story,
         "missed_url": _missed_url(slug, endpoint_id, story),
         "tab": tab,
@@ -124,13 +124,13 @@ def _verify_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
 def _settings_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
     slug, endpoint_id = request.organization.slug, endpoint.public_id
     return {
-        "secrets": presenting.secret_rows(endpoint),
-        "twins": presenting.twin_rows(endpoint),
+        "secrets": view_models.secret_rows(endpoint),
+        "twins": view_models.twin_rows(endpoint),
         "edit_url": reverse("webhook_edit", args=[slug, endpoint_id]),
         "rotate_url": reverse("webhook_rotate_secret", args=[slug, endpoint_id]),
         "end_secret_url": reverse("webhook_end_secret", args=[slug, endpoint_id]),
         "timeout_seconds": settings.WEBHOOK_TIMEOUT,
-        "attempts": presenting.max_attempts(),
+        "attempts": view_models.max_attempts(),
     }
 
 
@@ -159,7 +159,7 @@ def endpoint_delete(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     waiting = Delivery.objects.for_actor(request.actor).filter(
         endpoint=endpoint, status__in=[DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.HELD]
     )
-    context = {"endpoint": presenting.endpoint_facts(endpoint), "waiting": waiting.count(), "form": form}
+    context = {"endpoint": view_models.endpoint_facts(endpoint), "waiting": waiting.count(), "form": form}
     return render(request, "webhooks/delete.html", context, status=422 if form.errors else 200)
 
 
@@ -171,8 +171,8 @@ def secret_rotate(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         return _rotate(request, endpoint, form)
     context = {
-        "endpoint": presenting.endpoint_facts(endpoint),
-        "secrets": presenting.secret_rows(endpoint),
+        "endpoint": view_models.endpoint_facts(endpoint),
+        "secrets": view_models.secret_rows(endpoint),
         "form": form,
     }
     return render(request, "webhooks/rotate_secret.html", context, status=422 if form.errors else 200)
@@ -197,9 +197,9 @@ def reveal_secret(request: PortalRequest, endpoint: Endpoint, secret: str) -> Ht
     here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
     context = {
         "secret": secret,
-        "endpoint": presenting.endpoint_facts(endpoint),
+        "endpoint": view_models.endpoint_facts(endpoint),
         "env_line": f"{SECRET_NAME}={secret}",
-        "twins": presenting.twin_rows(endpoint),
+        "twins": view_models.twin_rows(endpoint),
         "close_url": f"{here}?tab=verify",
     }
     return one_time_secret_response(request, "webhooks/reveal.html", context)

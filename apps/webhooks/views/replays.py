@@ -10,14 +10,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.base.errors import Conflict, PortalError
-from apps.base.forms import add_action_errors
-from apps.base.pages import BUTTON, FORM, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.webhooks import actions, presenting
+from apps.base.web.forms import add_action_errors
+from apps.base.web.pages import BUTTON, FORM, org_page
+from apps.webhooks import actions, view_models
 from apps.webhooks.forms import ReplayForm
 from apps.webhooks.models import DeliveryStatus, Endpoint, EndpointStatus, EventType, ReplayJob
-from apps.webhooks.views.parts import the_endpoint
+from apps.webhooks.views.lookups import the_endpoint
 
 RECENT = 10
 FIELDS = ("status", "event_types", "since", "until", "rate_per_second")
@@ -69,13 +69,13 @@ def _render(request: PortalRequest, endpoint: Endpoint, form: ReplayForm, count:
     rate = form.cleaned_data.get("rate_per_second") if form.is_bound and form.is_valid() else None
     pace = rate or endpoint.rate_limit_per_second
     context = {
-        "endpoint": presenting.endpoint_facts(endpoint),
+        "endpoint": view_models.endpoint_facts(endpoint),
         "is_off": endpoint.status != EndpointStatus.ENABLED,
         "form": form,
         "count": count,
         "seconds": -(-count // pace) if count and pace else None,
         "pace": pace,
-        "jobs": [presenting.replay_facts(job) for job in rows.order_by("-pk")[:RECENT]],
+        "jobs": [view_models.replay_facts(job) for job in rows.order_by("-pk")[:RECENT]],
         "zone": timezone.get_current_timezone_name(),
         "enable_url": reverse("webhook", args=[request.organization.slug, endpoint.public_id]),
     }
@@ -87,7 +87,7 @@ def _render(request: PortalRequest, endpoint: Endpoint, form: ReplayForm, count:
 def replay_detail(request: PortalRequest, replay_id: str) -> HttpResponse:
     """One job with its progress. ``?part=progress`` gives what the page refreshes."""
     rows = ReplayJob.objects.for_actor(request.actor).select_related("endpoint")
-    job = presenting.replay_facts(rows.with_public_id(replay_id))
+    job = view_models.replay_facts(rows.with_public_id(replay_id))
     slug = request.organization.slug
     here = reverse("webhook", args=[slug, job["endpoint"]["id"]])
     context = {

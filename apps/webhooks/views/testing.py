@@ -12,13 +12,13 @@ from django.utils.http import urlencode
 
 from apps.base.errors import Invalid, PortalError, RateLimited
 from apps.base.identifiers import decode, uuid_at
-from apps.base.pages import BUTTON, org_page
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.webhooks import actions, presenting
-from apps.webhooks.inbox import INBOX_URL
+from apps.base.web.pages import BUTTON, org_page
+from apps.webhooks import actions, view_models
+from apps.webhooks.engine.test_inbox import INBOX_URL
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EventType
-from apps.webhooks.views.parts import the_endpoint
+from apps.webhooks.views.lookups import the_endpoint
 
 MOST_MESSAGES = 50
 KEPT = timedelta(hours=24)
@@ -29,7 +29,7 @@ def test_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
     here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
     context: dict[str, Any] = {
         "test_url": reverse("webhook_test", args=[request.organization.slug, endpoint.public_id]),
-        "types": presenting.type_groups(list(EventType.objects.all())),
+        "types": view_models.type_groups(list(EventType.objects.all())),
         "chosen_type": request.GET.get("type", ""),
     }
     key = decode(Delivery.id_prefix, request.GET.get("sent", ""))
@@ -38,7 +38,7 @@ def test_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
     if sent:
         query = {"tab": "test", "sent": sent.public_id}
         context |= {
-            "sent": presenting.test_steps(sent),
+            "sent": view_models.test_steps(sent),
             "refresh_url": f"{here}?{urlencode(query)}",
             "poll_url": f"{here}?{urlencode({**query, 'part': 'steps'})}",
         }
@@ -70,9 +70,9 @@ def inbox(request: PortalRequest) -> HttpResponse:
     if endpoint is not None:
         slug, endpoint_id = request.organization.slug, endpoint.public_id
         context |= {
-            "endpoint": presenting.endpoint_facts(endpoint),
-            "received": presenting.inbox_messages(_received(request, endpoint)),
-            "types": presenting.type_groups(list(EventType.objects.all())),
+            "endpoint": view_models.endpoint_facts(endpoint),
+            "received": view_models.inbox_messages(_received(request, endpoint)),
+            "types": view_models.type_groups(list(EventType.objects.all())),
             "test_url": reverse("webhook_test", args=[slug, endpoint_id]),
             "most": MOST_MESSAGES,
         }

@@ -4,12 +4,20 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.base.names import PLAIN_TEXT
-from apps.base.serializers import Address, Flag, Moment, Opaque, StrictSerializer, Text, Whole
-from apps.base.shapes import Schema, nullable
+from apps.base.rest.serializers import (
+    Address,
+    Flag,
+    Moment,
+    Opaque,
+    StrictSerializer,
+    Text,
+    Whole,
+)
+from apps.base.rest.shapes import Schema, nullable
+from apps.base.text.rules import PLAIN_TEXT
 from apps.orgs.serializers import Anything, Email, NewUserBody
 from apps.sdk_keys.serializers import Reported
-from apps.webhooks.serializers import AnyObject, Headers
+from apps.webhooks.api.serializers import AnyObject, Headers
 
 
 def body_schema(serializer: StrictSerializer) -> Schema:
@@ -53,7 +61,7 @@ def _plain(field: serializers.Field[Any, Any, Any, Any]) -> Schema:
         return {"type": "integer", **_given(minimum=field.min_value, maximum=field.max_value)}
     if isinstance(field, (Opaque, Email)):
         return _text(field)
-    raise TypeError(f"no schema for {type(field).__name__}: add it to integrations_portal/openapi/bodies.py")
+    raise TypeError(f"no schema for {type(field).__name__}: add it to integrations_portal/api_docs/openapi/bodies.py")
 
 
 FIXED: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], Schema], ...] = (

@@ -8,17 +8,17 @@ from typing import Any
 from django.conf import settings
 from django.urls import URLPattern
 
-from apps.base.api import PortalView
 from apps.base.error_codes import ERROR_CODES, example_body
-from apps.base.operations import METHODS, Answer, Operation, Parameter
 from apps.base.permissions import ADMIN
-from apps.base.shapes import Schema
+from apps.base.rest.operations import METHODS, Answer, Operation, Parameter
+from apps.base.rest.shapes import Schema
+from apps.base.rest.views import PortalView
 from apps.webhooks.models import EventType
 from integrations_portal import __version__
-from integrations_portal.openapi.bodies import body_schema
-from integrations_portal.openapi.headers import HEADERS, PARAMETERS, answer_headers, shared_parameters
-from integrations_portal.openapi.refusals import ERROR, codes_of
-from integrations_portal.openapi.webhooks import webhooks
+from integrations_portal.api_docs.openapi.bodies import body_schema
+from integrations_portal.api_docs.openapi.headers import HEADERS, PARAMETERS, answer_headers, shared_parameters
+from integrations_portal.api_docs.openapi.refusals import ERROR, codes_of
+from integrations_portal.api_docs.openapi.webhooks import webhooks
 
 # What the first segment of a path is about, and the prefix of the ids below it.
 TAGS = {

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from apps.base.api import PortalView
-from apps.base.conditions import LIST
-from apps.base.operations import PAGE_PARAMETERS, Operation, Paging
-from apps.base.shapes import Schema
+from apps.base.rest.etags import LIST
+from apps.base.rest.operations import PAGE_PARAMETERS, Operation, Paging
+from apps.base.rest.shapes import Schema
+from apps.base.rest.views import PortalView
 
 # Only where the key has limits: a key without any has none of the first five.
 LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy", "RateLimit")

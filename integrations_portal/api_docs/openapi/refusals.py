@@ -1,9 +1,9 @@
 """Which errors an operation can end in, by the catalogue and by what it declares."""
 
-from apps.base.api import PortalView
 from apps.base.error_codes import ERROR_CODES, Of
-from apps.base.operations import Operation
-from apps.base.shapes import Schema, record, text
+from apps.base.rest.operations import Operation
+from apps.base.rest.shapes import Schema, record, text
+from apps.base.rest.views import PortalView
 
 ERROR: Schema = record(
     ("fields",),

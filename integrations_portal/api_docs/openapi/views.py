@@ -9,11 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
-from apps.base.rendering import to_json
+from apps.base.rest.renderers import to_json
 from apps.webhooks.models import EventType
-from integrations_portal.developer.readers import page
-from integrations_portal.openapi.document import document
-from integrations_portal.openapi.webhooks import webhooks
+from integrations_portal.api_docs.openapi.document import document
+from integrations_portal.api_docs.openapi.webhooks import webhooks
+from integrations_portal.api_docs.reader import page
 
 
 @cache

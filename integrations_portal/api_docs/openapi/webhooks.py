@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from apps.base.shapes import Schema, moment
+from apps.base.rest.shapes import Schema, moment
 from apps.webhooks.models import EventType
 
 SIGNED = "Standard Webhooks: https://github.com/standard-webhooks/standard-webhooks"

@@ -11,7 +11,7 @@ from django.core.management.base import CommandParser
 
 from apps.base.commands import PortalCommand
 from apps.base.errors import PortalError
-from integrations_portal.backups import back_up, keep_newest
+from integrations_portal.database.backups import back_up, keep_newest
 from integrations_portal.metrics.backups import note_success
 
 logger = logging.getLogger(__name__)

@@ -17,10 +17,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from integrations_portal import interrupts, usage
 from integrations_portal.demo import database, early, people
 from integrations_portal.demo.processes import Died, Processes
 from integrations_portal.demo.receiver import follow_port, receiver_secrets
+from integrations_portal.launcher import signals, usage
 
 HOST = "127.0.0.1"
 READY_SECONDS = 60.0
@@ -42,7 +42,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Serve until a signal comes; what goes wrong becomes one sentence and exit code 1."""
-        interrupts.raise_on_signals()
+        signals.raise_on_signals()
         with alone(settings.BASE_DIR / "var" / LOCK, options["port"]):
             try:
                 self._serve(early.processes, options["port"], options["json"])
@@ -51,7 +51,7 @@ class Command(BaseCommand):
             except Died as death:
                 raise CommandError(str(death)) from None
             finally:
-                interrupts.ignore()
+                signals.ignore()
                 early.processes.stop()
                 gc.freeze()  # Python then ends without looking through all it holds, which took longer than the stop
 

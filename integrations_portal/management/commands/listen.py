@@ -11,8 +11,8 @@ from typing import Any
 import requests
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apps.webhooks.signing import SignatureRefused, secret_bytes, verify
-from integrations_portal.interrupts import interruptible
+from apps.webhooks.engine.signing import SignatureRefused, secret_bytes, verify
+from integrations_portal.launcher.signals import interruptible
 
 ADDRESS = "127.0.0.1"
 KEPT = 20

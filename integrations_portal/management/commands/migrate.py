@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 from django.core.management.commands import migrate
 from django.db import connections
 
-from integrations_portal.migrating import ShortWaits, one_at_a_time
+from integrations_portal.database.migration_locks import ShortWaits, one_at_a_time
 
 PATIENCE_SECONDS = 60.0
 

@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.test import override_settings
 
-from apps.base.rendering import to_json
+from apps.base.rest.renderers import to_json
 from apps.webhooks.models import EventType
-from integrations_portal.openapi.document import document
+from integrations_portal.api_docs.openapi.document import document
 from integrations_portal.urls import documented
 
 # As the committed copy has it: whoever reads that puts their own portal's address there.

@@ -8,8 +8,8 @@ from django.db import transaction
 from apps.audit import actions as audit
 from apps.base.actor import system
 from apps.base.commands import PortalCommand
-from apps.base.crypto import current_key_id
-from apps.base.resealing import ReencryptionResult, reencrypt_all
+from apps.base.crypto.encrypted_fields import current_key_id
+from apps.base.crypto.reencryption import ReencryptionResult, reencrypt_all
 from apps.orgs.lookups import platform_pk
 
 

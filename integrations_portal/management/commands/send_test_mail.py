@@ -12,8 +12,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.core.validators import validate_email
 
 from apps.base.commands import PortalCommand
-from apps.base.mail_addresses import wire_address
-from apps.base.no_mail import MailIsNotSet
+from apps.base.text.mail_addresses import wire_address
+from apps.orgs.mail.no_mail_backend import MailIsNotSet
 
 # A server that answers a letter at a time must not hold the command for ever; EMAIL_TIMEOUT is for each wait alone.
 MOST_SECONDS = 30

@@ -15,19 +15,20 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError
 from django.utils.module_loading import import_string
 
-from apps.base import sweeps
-from apps.base.logging import log_uncaught
-from apps.base.resealing import undecryptable_values
-from apps.webhooks import meters
-from apps.webhooks.delivery import GRACE_SECONDS, POLL_SECONDS, Engine
-from integrations_portal import checks, poolers
-from integrations_portal.migrating import is_migrated
+from apps.base.crypto.reencryption import undecryptable_values
+from apps.base.extension_points import periodic_jobs
+from apps.base.telemetry.logging import log_uncaught
+from apps.webhooks.engine.loop import GRACE_SECONDS, POLL_SECONDS, Engine
+from apps.webhooks.stats import counters
+from integrations_portal import checks
+from integrations_portal.database import poolers
+from integrations_portal.database.migration_locks import is_migrated
 
 logger = logging.getLogger(__name__)
 
 # With a broker the bell wakes the engine; the poll only makes up for lost rings.
 POLL_BESIDE_BELL_SECONDS = 2.0
-LISTENER, STOP_LISTENING = "integrations_portal.listening.Listener", "integrations_portal.listening.stop"
+LISTENER, STOP_LISTENING = "integrations_portal.celery_worker.Listener", "integrations_portal.celery_worker.stop"
 RESTART_SECONDS = 5.0
 
 
@@ -59,9 +60,9 @@ class Command(BaseCommand):
             Worker(grace).run()
 
     def _run_once(self) -> None:
-        sweeps.run_all(meters.note_job)
+        periodic_jobs.run_all(counters.note_job)
         counts = Engine(worker_name()).drain()
-        meters.flush()
+        counters.flush()
         self.stdout.write(" ".join(f"{name}={count}" for name, count in counts.items()))
 
 
@@ -79,7 +80,7 @@ class Worker:
             signal.signal(number, self._stop)
         engine = threading.Thread(target=self._run_engine, name="delivery")
         engine.start()
-        sweeps.PeriodicJobRunner(self.stop_event, meters.note_job).start()
+        periodic_jobs.PeriodicJobRunner(self.stop_event, counters.note_job).start()
         logger.info("worker %s started", self.engine.worker_id)
         if settings.CELERY_BROKER_URL:
             self._run_celery()
@@ -108,7 +109,7 @@ class Worker:
     def _write_counters(self) -> None:
         """What was counted since the last sweep; without a database these seconds of figures are lost."""
         try:
-            meters.flush()
+            counters.flush()
         except DatabaseError:
             logger.warning("the last counters could not be written")
 

@@ -9,7 +9,7 @@ from apps.api_keys.actions import Lifetime
 from apps.api_keys.models import Scope
 from apps.base.actor import system
 from apps.base.commands import PortalCommand, check_words, split_words
-from apps.base.instants import format_timestamp
+from apps.base.timestamps import format_timestamp
 from apps.orgs.lookups import working_organization_pk
 
 

@@ -7,9 +7,9 @@ from django.core.management.base import CommandParser
 from apps.api_keys import actions
 from apps.base.actor import system
 from apps.base.commands import PortalCommand
-from apps.base.descendants import descendants
 from apps.base.errors import NotFound
-from apps.base.instants import format_timestamp
+from apps.base.extension_points.descendants import descendants
+from apps.base.timestamps import format_timestamp
 from apps.orgs.lookups import organization_pk
 
 NO_SUCH_KEY = "The organization {org!r} has no API key with this id. /admin/ → API keys shows the id of each key: key_…"

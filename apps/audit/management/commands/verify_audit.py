@@ -9,8 +9,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from apps.audit import chain_check, checkpoints, file_check
-from apps.audit.known import hash_of, organization_of, organizations, public_id_of
+from apps.audit.seal import chain_check, checkpoints, export_check
+from apps.audit.seal.chain_lookup import hash_of, organization_of, organizations, public_id_of
 from apps.base.commands import PortalCommand
 from apps.base.identifiers import decode, encode
 from apps.orgs.lookups import organization_pk
@@ -94,10 +94,10 @@ class Command(PortalCommand):
                 raise CommandError("The file and the checkpoint are of two organizations.")
             with Path(path).open("rb") as file:
                 lines = iter(partial(file.readline, LONGEST_LINE), b"")
-                report = file_check.check_lines(lines, lambda seq: hash_of(of, seq), points, options["filtered"])
+                report = export_check.check_lines(lines, lambda seq: hash_of(of, seq), points, options["filtered"])
         except OSError as error:
             raise CommandError(_cannot_read(path, error)) from None
-        except file_check.NotAnExport as error:
+        except export_check.NotAnExport as error:
             raise CommandError(str(error)) from None
         if report.bad is not None:
             self._find(Path(path).name, *report.bad)
@@ -145,7 +145,7 @@ def _told(report: chain_check.Report) -> str:
     return "; ".join(told)
 
 
-def _told_of_file(report: file_check.FileReport, organization: str | None) -> dict[str, Any]:
+def _told_of_file(report: export_check.FileReport, organization: str | None) -> dict[str, Any]:
     """Say what the file proves, and what it does not."""
     unproved = f"the changes {_few(report.unproved)}: the hash before is not known" if report.unproved else None
     return {

@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.base.serializers import Moment
+from apps.base.rest.serializers import Moment
 
 
 class Kind(StrEnum):

@@ -7,9 +7,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
-from apps.base.browsing.kinds import Kind, kind_of
-from apps.base.operations import Operation, Paging
-from apps.base.rendering import to_json
+from apps.base.rest.browsable.control_kinds import Kind, kind_of
+from apps.base.rest.operations import Operation, Paging
+from apps.base.rest.renderers import to_json
 
 MOST_LINES, FEWEST_LINES = 12, 2
 

@@ -14,12 +14,12 @@ from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.exceptions import UnsupportedMediaType
 
-from apps.base.browsing.kinds import Kind, kind_of
 from apps.base.errors import Forbidden, Invalid
-from apps.base.forms import confirmed_recently
-from apps.base.operations import Operation
-from apps.base.parsing import FormFields, NotJSON, parse_json
 from apps.base.requests import PortalRequest
+from apps.base.rest.browsable.control_kinds import Kind, kind_of
+from apps.base.rest.operations import Operation
+from apps.base.rest.parsing import FormFields, NotJSON, parse_json
+from apps.base.web.forms import confirmed_recently
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 METHODS = ("PUT", "PATCH", "DELETE")

@@ -10,15 +10,15 @@ from django.utils.module_loading import import_string
 from rest_framework import serializers
 
 from apps.base.actor import Actor
-from apps.base.browsing.controls import Control, OrganizationExample, attach_errors, controls_of
-from apps.base.browsing.kinds import is_secret
-from apps.base.browsing.paths import Path, below, with_organization
-from apps.base.browsing.reading import BEFORE, WHOLE_BODY, is_form, texts_before
-from apps.base.forms import confirmed_recently
-from apps.base.operations import Operation
-from apps.base.parsing import NotJSON, parse_json
-from apps.base.rendering import to_json
 from apps.base.requests import PortalRequest
+from apps.base.rest.browsable.control_kinds import is_secret
+from apps.base.rest.browsable.controls import Control, OrganizationExample, attach_errors, controls_of
+from apps.base.rest.browsable.form_requests import BEFORE, WHOLE_BODY, is_form, texts_before
+from apps.base.rest.browsable.paths import Path, below, with_organization
+from apps.base.rest.operations import Operation
+from apps.base.rest.parsing import NotJSON, parse_json
+from apps.base.rest.renderers import to_json
+from apps.base.web.forms import confirmed_recently
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 

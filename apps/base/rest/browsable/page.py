@@ -12,15 +12,29 @@ from django.utils.translation import gettext as _
 from rest_framework.renderers import BaseRenderer
 
 from apps.base.actor import ActorKind
-from apps.base.browsing.controls import filter_controls
-from apps.base.browsing.operation_forms import Here, OperationForm, forms_on, reads_below, told, who_may
-from apps.base.browsing.paths import Path, every_path, neighbours, object_path, steps, with_organization
-from apps.base.browsing.reading import is_form
-from apps.base.logging import hide_keys
-from apps.base.readers import reader_preferences
-from apps.base.rendering import SHOWN_ONCE, to_json
 from apps.base.requests import PortalRequest
+from apps.base.rest.browsable.controls import filter_controls
+from apps.base.rest.browsable.form_requests import is_form
+from apps.base.rest.browsable.operation_forms import (
+    Here,
+    OperationForm,
+    forms_on,
+    reads_below,
+    told,
+    who_may,
+)
+from apps.base.rest.browsable.paths import (
+    Path,
+    every_path,
+    neighbours,
+    object_path,
+    steps,
+    with_organization,
+)
+from apps.base.rest.renderers import SHOWN_ONCE, to_json
+from apps.base.telemetry.logging import hide_keys
 from apps.base.templatetags.portal import tinted
+from apps.base.web.request_locale import reader_preferences
 
 # Headers of pages, which a program's answer does not have.
 PAGES_OWN = ("content-language", "vary")

@@ -7,8 +7,8 @@ from django.conf import settings
 from django.db.models import Count
 
 from apps.base.commands import PortalCommand
-from apps.base.secrets import current_pepper
-from apps.credentials.registry import KINDS
+from apps.base.crypto.secrets import current_pepper
+from apps.credentials.key_kinds import KINDS
 
 
 class Command(PortalCommand):

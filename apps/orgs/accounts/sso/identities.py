@@ -8,8 +8,8 @@ from django.utils.translation import gettext_lazy
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden
-from apps.orgs.actions.everywhere import mail_change, record_everywhere
-from apps.orgs.actions.provisional import end_provisional_access
+from apps.orgs.accounts.provisional import end_provisional_access
+from apps.orgs.accounts.security_events import mail_change, record_everywhere
 from apps.orgs.models import ExternalIdentity, User
 
 

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from apps.base.openid import Provider
+from apps.base.web.openid_connect import Provider
 
 
 def provider() -> Provider | None:

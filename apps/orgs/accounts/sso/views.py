@@ -15,17 +15,17 @@ from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
-from apps.base import carried, form_limits, openid, sessions
 from apps.base.actor import system
 from apps.base.errors import Forbidden, NotFound
-from apps.base.pages import READING
 from apps.base.requests import PortalRequest
+from apps.base.web import form_limits, openid_connect, sessions, signed_cookies
+from apps.base.web.pages import READING
 from apps.orgs import actions
-from apps.orgs.account import failures
-from apps.orgs.account.confirming import go_on
-from apps.orgs.account.door import check_method, next_path
+from apps.orgs.accounts import failed_sign_ins
+from apps.orgs.accounts.account_pages import check_method, next_path
+from apps.orgs.accounts.confirm_identity import go_on
+from apps.orgs.accounts.sso.provider import provider, provider_name
 from apps.orgs.models import ExternalIdentity
-from apps.orgs.sign_on import provider, provider_name
 
 logger = logging.getLogger(__name__)
 
@@ -42,12 +42,14 @@ def sign_on(request: PortalRequest) -> HttpResponse:
     form_limits.check(request, "single-sign-on", TRIES)
     confirming = request.user.is_authenticated and "confirm" in request.GET
     try:
-        url, known = openid.begin(chosen, _callback(), fresh=confirming)
-    except openid.OpenIdError as error:
+        url, known = openid_connect.begin(chosen, _callback(), fresh=confirming)
+    except openid_connect.OpenIdError as error:
         return _failed(request, error)
     answer, following = redirect(url), next_path(request)
     following = following if len(following) <= LONGEST_NEXT else ""
-    carried.set_signed_cookie(answer, KEPT, {**known, "at": time.time(), "next": following, "confirming": confirming})
+    signed_cookies.set_signed_cookie(
+        answer, KEPT, {**known, "at": time.time(), "next": following, "confirming": confirming}
+    )
     return answer
 
 
@@ -57,21 +59,23 @@ def callback(request: PortalRequest) -> HttpResponse:
     chosen = _provider()
     form_limits.check(request, "single-sign-on-callback", TRIES)
     answer = _go_on(request, chosen)
-    carried.delete_signed_cookie(answer, KEPT)
+    signed_cookies.delete_signed_cookie(answer, KEPT)
     return answer
 
 
-def _go_on(request: PortalRequest, chosen: openid.Provider) -> HttpResponse:
-    known = carried.read_signed_cookie(request, KEPT)
+def _go_on(request: PortalRequest, chosen: openid_connect.Provider) -> HttpResponse:
+    known = signed_cookies.read_signed_cookie(request, KEPT)
     state, code = request.GET.get("state", ""), request.GET.get("code", "")
     if not known or not constant_time_compare(state, known["state"]):
         # Whoever follows a link can come here with anything: a stranger's visit is no sign-in and leaves no row.
-        return _failed(request, openid.OpenIdError("the answer belongs to no question that this browser was sent with"))
+        return _failed(
+            request, openid_connect.OpenIdError("the answer belongs to no question that this browser was sent with")
+        )
     try:
         if not code:
-            raise openid.OpenIdError("the provider sent no code")
-        claims = openid.finish(chosen, _callback(), known, code)
-    except openid.OpenIdError as error:
+            raise openid_connect.OpenIdError("the provider sent no code")
+        claims = openid_connect.finish(chosen, _callback(), known, code)
+    except openid_connect.OpenIdError as error:
         return _refused(request, error)
     return _confirm(request, known, claims) if known["confirming"] else _sign_in(request, known, claims)
 
@@ -103,14 +107,14 @@ def _confirm(request: PortalRequest, known: dict[str, Any], claims: dict[str, An
     """The same person, who was asked just now: a provider that ignores ``max_age`` proves nothing."""
     own = ExternalIdentity.objects.filter(user_id=request.user.pk, issuer=claims["iss"], subject=claims["sub"])
     asked_at = claims.get("auth_time")
-    is_fresh = isinstance(asked_at, (int, float)) and asked_at >= known["at"] - openid.SKEW
+    is_fresh = isinstance(asked_at, (int, float)) and asked_at >= known["at"] - openid_connect.SKEW
     if not request.user.is_authenticated or not own.exists() or not is_fresh:
-        return _refused(request, openid.OpenIdError("not the same person, or not asked just now"))
+        return _refused(request, openid_connect.OpenIdError("not the same person, or not asked just now"))
     sessions.note_confirmation(request, "openid")
     return redirect(known["next"]) if known["next"] else go_on(request)
 
 
-def _provider() -> openid.Provider:
+def _provider() -> openid_connect.Provider:
     found = provider()
     if found is None:
         raise NotFound()
@@ -123,7 +127,9 @@ def _callback() -> str:
 
 def _refused(request: PortalRequest, error: Exception, message: str = "") -> HttpResponse:
     """Somebody came back from the provider and is not let in."""
-    failures.note(request, failures.Step.SINGLE_SIGN_ON, request.user if request.user.is_authenticated else None)
+    failed_sign_ins.note(
+        request, failed_sign_ins.Step.SINGLE_SIGN_ON, request.user if request.user.is_authenticated else None
+    )
     return _failed(request, error, message)
 
 

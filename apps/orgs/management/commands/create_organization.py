@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from apps.base.actor import system
 from apps.base.commands import PortalCommand
 from apps.orgs import actions
-from apps.orgs.links import set_password_link
+from apps.orgs.mail.token_links import set_password_link
 
 
 class Command(PortalCommand):

@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from apps.base.actor import system
 from apps.base.commands import PortalCommand
-from apps.base.mail_addresses import canonical_address
+from apps.base.text.mail_addresses import canonical_address
 from apps.orgs import actions
 
 

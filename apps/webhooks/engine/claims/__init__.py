@@ -10,10 +10,8 @@ from types import ModuleType
 from django.conf import settings
 from django.db import connection
 
-from apps.webhooks.claims import postgresql, sqlite
-from apps.webhooks.claims.replaying import first_tries_of, newest_of_events, send_replayed
-from apps.webhooks.claims.rows import ClaimedDelivery, Limits, Receiver, Result
-from apps.webhooks.claims.verbs import (
+from apps.webhooks.engine.claims import postgresql, sqlite
+from apps.webhooks.engine.claims.manual_changes import (
     drop,
     hold,
     hold_organization,
@@ -23,7 +21,9 @@ from apps.webhooks.claims.verbs import (
     send_now,
     send_test,
 )
-from apps.webhooks.crash_points import lease_margin, reach
+from apps.webhooks.engine.claims.replayed import first_tries_of, newest_of_events, send_replayed
+from apps.webhooks.engine.claims.rows import ClaimedDelivery, Limits, Receiver, Result
+from apps.webhooks.engine.crash_points import lease_margin, reach
 
 __all__ = [
     "ClaimedDelivery",

@@ -3,7 +3,7 @@
 import uuid
 from collections import Counter
 
-from apps.webhooks.claims.rows import Limits, Receiver
+from apps.webhooks.engine.claims.rows import Limits, Receiver
 
 
 class InFlightCounts:

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from apps.base.rendering import to_json
-from apps.webhooks.claims.due import due_endpoints
-from apps.webhooks.claims.rows import ClaimedDelivery, Limits, Receiver, Result
-from apps.webhooks.sql import uuid7_from
+from apps.base.rest.renderers import to_json
+from apps.webhooks.engine.claims.due import due_endpoints
+from apps.webhooks.engine.claims.rows import ClaimedDelivery, Limits, Receiver, Result
+from apps.webhooks.engine.sql import uuid7_from
 
 # Of those that are slow only some have their turn, so that the rest of the rows is left to the others.
 FAILS = "e.failures_in_a_row >= %(failures)s"

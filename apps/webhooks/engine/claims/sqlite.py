@@ -13,11 +13,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.base.identifiers import KEYS
-from apps.base.rendering import to_json
-from apps.webhooks.claims.due import due_endpoints
-from apps.webhooks.claims.flying import InFlightCounts
-from apps.webhooks.claims.rows import ClaimedDelivery, Limits, Receiver, Result, target_of
-from apps.webhooks.sql import as_text, from_text
+from apps.base.rest.renderers import to_json
+from apps.webhooks.engine.claims.due import due_endpoints
+from apps.webhooks.engine.claims.in_flight import InFlightCounts
+from apps.webhooks.engine.claims.rows import ClaimedDelivery, Limits, Receiver, Result, target_of
+from apps.webhooks.engine.sql import as_text, from_text
 
 ENDPOINTS = f"""
 WITH RECURSIVE {due_endpoints("%(now)s")}

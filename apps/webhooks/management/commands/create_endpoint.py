@@ -8,7 +8,7 @@ from apps.base.actor import system
 from apps.base.commands import PortalCommand, check_words, split_words
 from apps.orgs.lookups import working_organization_pk
 from apps.webhooks import actions
-from apps.webhooks.catalogue import known_patterns
+from apps.webhooks.types.catalogue import known_patterns
 
 
 class Command(PortalCommand):
