@@ -22,7 +22,7 @@ def check_mail(**_options: Any) -> list[CheckMessage]:
 def check_addresses(**_options: Any) -> list[CheckMessage]:
     """Name the accounts of before that have one address in two spellings; nothing where there is no database yet."""
     try:
-        twins = get_user_model().objects.with_one_address()
+        twins = get_user_model().objects.with_duplicate_addresses()
     except DatabaseError:
         return []
     return [Info(ONE_ADDRESS % " and ".join(user.email for user in users), id="portal.I002") for users in twins]

@@ -171,7 +171,7 @@ def _reset_caches(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     """Clear rate limits, caches and cached rows before each test. A Redis is never flushed: it may be shared."""
     # Bodies of a test's client are all there, but many threads at once take turns.
     monkeypatch.setattr(request_bodies, "QUICK_SECONDS", 15.0)
-    monkeypatch.setattr(sign_in_views, "ANSWER_SECONDS", 0.0)
+    monkeypatch.setattr(sign_in_views, "MIN_RESPONSE_SECONDS", 0.0)
     rate_limits.memory.clear()
     key_check.cache._rows.clear()
     if not settings.REDIS_URL:

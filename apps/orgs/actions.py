@@ -39,8 +39,8 @@ from apps.orgs.invitations.reserved_memberships import raises_role
 from apps.orgs.lifecycle.creation import create_organization
 from apps.orgs.members.membership import (
     change_role,
-    check_may_give,
-    check_may_touch,
+    check_can_assign,
+    check_can_manage,
     find_membership,
     is_last_owner,
     leave_organization,
@@ -63,8 +63,8 @@ __all__ = [
     "cancel_address_change",
     "change_password",
     "change_role",
-    "check_may_give",
-    "check_may_touch",
+    "check_can_assign",
+    "check_can_manage",
     "confirm_address",
     "create_operator",
     "create_organization",

@@ -16,13 +16,13 @@ from apps.orgs.actions import NewUser
 from apps.orgs.invitations.mail_limits import check_mails
 from apps.orgs.models import Invitation, Membership
 from apps.orgs.serializers import (
-    LISTED,
+    LIST_COLUMNS,
     InvitationBody,
     NewUserBody,
     NewUsersBody,
     UserChangeBody,
-    judged,
-    with_hash,
+    prepare_new_user,
+    validate_each,
     write_changed,
     write_invitation,
     write_listed,
@@ -48,13 +48,13 @@ class Users(PortalView):
         if email is not None:
             refuse_no_address("email", email)
             rows = rows.filter(user__email__in=spellings(email))
-        rows = rows.values_list(*LISTED, "pk")
+        rows = rows.values_list(*LIST_COLUMNS, "pk")
         return self.offset_page(request, rows, lambda row: write_row(*row[:-1]), key=itemgetter(-1))
 
     @serves(operations.CREATE_USER, Permission.USERS_WRITE, idempotent=True, heavy=True)
     def post(self, request: ApiRequest) -> Response:
         """Make a viewer."""
-        body = self.validated(request, NewUserBody, prepare=with_hash)
+        body = self.validated(request, NewUserBody, prepare=prepare_new_user)
         return Response(write_listed(actions.create_user(actor=request.actor, **body)), status=201)
 
 
@@ -64,7 +64,7 @@ class UserBatch(PortalView):
     @serves(operations.CREATE_USERS, Permission.USERS_WRITE, idempotent=True, heavy=True)
     def post(self, request: ApiRequest) -> Response:
         """Make up to 100 viewers; a bad one does not undo the others."""
-        items = self.validated(request, NewUsersBody, prepare=judged)["users"]
+        items = self.validated(request, NewUsersBody, prepare=validate_each)["users"]
         good = [item for item in items if isinstance(item, NewUser)]
         made = iter(actions.create_users(actor=request.actor, users=good))
         results = [write_result(next(made) if isinstance(item, NewUser) else item) for item in items]

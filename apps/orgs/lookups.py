@@ -29,7 +29,7 @@ def platform_pk() -> uuid.UUID:
     return organization_pk(PLATFORM_SLUG)
 
 
-def working_organization_pk(slug: str) -> uuid.UUID:
+def active_organization_pk(slug: str) -> uuid.UUID:
     """Return the same for whoever is about to create something; raise Conflict where nothing created would work."""
     key = organization_pk(slug)
     status = Organization.objects.values_list("status", flat=True).get(pk=key)

@@ -41,7 +41,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     Role.VIEWER: frozenset(VIEWER),
 }
 # Scopes that a person of the role may give to a key: owners and admins speak for the whole organization.
-GIVES: dict[str, frozenset[str]] = {
+GRANTABLE: dict[str, frozenset[str]] = {
     Role.OWNER: frozenset({ADMIN}),
     Role.ADMIN: frozenset({ADMIN}),
     Role.DEVELOPER: frozenset(),
@@ -50,22 +50,22 @@ GIVES: dict[str, frozenset[str]] = {
 RANK = {Role.VIEWER: 0, Role.DEVELOPER: 1, Role.ADMIN: 2, Role.OWNER: 3}
 
 
-class Right(NamedTuple):
+class RoleTableRow(NamedTuple):
     """A line of the table of who may do what: its words, the permissions it takes, and what a part of them lacks."""
 
     text: Promise
     permissions: tuple[Permission, ...]
     lacks: Promise | None = None
 
-    def held_by(self, role: str) -> str:
+    def coverage(self, role: str) -> str:
         """Tell whether a role may do all of it, part of it, or none: ``all``, ``part``, ``none``."""
         held = [permission in PERMISSIONS[role] for permission in self.permissions]
         return "all" if all(held) else "part" if any(held) and self.lacks is not None else "none"
 
 
 # The table of docs/api.md (Roles), shown on a page of its own: who may is read from the permissions above.
-RIGHTS = (
-    Right(
+ROLE_TABLE = (
+    RoleTableRow(
         _("see keys (masked), endpoints, deliveries, usage, event types, members"),
         (
             Permission.API_KEYS_READ,
@@ -76,19 +76,19 @@ RIGHTS = (
             Permission.MEMBERS_READ,
         ),
     ),
-    Right(
+    RoleTableRow(
         _("create, change, rotate, disable, revoke API and SDK keys"),
         (Permission.API_KEYS_WRITE, Permission.SDK_KEYS_WRITE),
     ),
-    Right(
+    RoleTableRow(
         _("create, change, test, pause, replay endpoints; retry deliveries; free activations"),
         (Permission.WEBHOOKS_WRITE,),
     ),
-    Right(_("see and export the audit log"), (Permission.AUDIT_READ, Permission.AUDIT_EXPORT), _("no export")),
-    Right(
+    RoleTableRow(_("see and export the audit log"), (Permission.AUDIT_READ, Permission.AUDIT_EXPORT), _("no export")),
+    RoleTableRow(
         _("invite, change roles up to admin, remove members (not owners)"),
         (Permission.MEMBERS_WRITE, Permission.USERS_WRITE),
     ),
-    Right(_("organization settings"), (Permission.ORGANIZATION_WRITE,)),
-    Right(_("make or lower owners, close the organization"), (Permission.ORGANIZATION_OWN,)),
+    RoleTableRow(_("organization settings"), (Permission.ORGANIZATION_WRITE,)),
+    RoleTableRow(_("make or lower owners, close the organization"), (Permission.ORGANIZATION_OWN,)),
 )

@@ -103,12 +103,12 @@ def write_invitation(invitation: Invitation) -> dict[str, Any]:
     }
 
 
-def with_hash(values: dict[str, Any]) -> dict[str, Any]:
+def prepare_new_user(values: dict[str, Any]) -> dict[str, Any]:
     """Turn the values of a good body into what makes an account."""
     return {"new": to_new_users([values])[0]}
 
 
-def judged(values: dict[str, Any]) -> dict[str, Any]:
+def validate_each(values: dict[str, Any]) -> dict[str, Any]:
     """Judge each user of a batch as the body of a single one is judged."""
     checkers = [NewUserBody(data=item) for item in values["users"]]
     good = iter(to_new_users([checker.validated_data for checker in checkers if checker.is_valid()]))
@@ -133,7 +133,7 @@ def write_listed(member: Membership) -> dict[str, Any]:
 
 
 # What a list reads of a membership's user, in the order of ``write_row``.
-LISTED = ("user_id", "earlier_id", "user__name", "user__email", "created_at")
+LIST_COLUMNS = ("user_id", "earlier_id", "user__name", "user__email", "created_at")
 
 
 def write_row(pk: uuid.UUID, earlier: uuid.UUID | None, name: str, email: str, created_at: datetime) -> dict[str, Any]:

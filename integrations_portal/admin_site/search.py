@@ -21,7 +21,7 @@ from apps.audit.operator_admin import WHOLE_KEY, Line, find, list_of
 from apps.base.crypto.secrets import matches, parse_key
 from apps.base.telemetry.logging import hide_keys
 from apps.credentials.key_kinds import KINDS
-from apps.orgs.mail.jobs import SENT_FOR
+from apps.orgs.mail.jobs import SENT_RETENTION
 from apps.orgs.models import OutgoingMail
 
 LONGEST = 300
@@ -76,7 +76,7 @@ def _nothing(text: str) -> list[Line]:
     shown = _shown(text)
     lines = [Line("bad", _("Nothing found for “%(text)s”.") % {"text": shown} if shown else _("Nothing found."))]
     if _is_address(text):
-        days = {"days": SENT_FOR.days}
+        days = {"days": SENT_RETENTION.days}
         sentence = _(
             "No mail to this address is kept. Sent mail is kept for %(days)s days. A link asked for by an address "
             "without an account is never sent."

@@ -10,7 +10,7 @@ from allauth.account.models import EmailAddress
 from apps.base.actor import Actor, ActorKind
 from apps.base.identifiers import uuid_at
 from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, Role, User
-from apps.orgs.roles import GIVES, PERMISSIONS
+from apps.orgs.roles import GRANTABLE, PERMISSIONS
 from integrations_portal.demo.ledger import Ledger
 from integrations_portal.demo.past import moments
 
@@ -115,7 +115,7 @@ def _as_actor(person: Person, user: User, organization: Organization) -> Actor:
         label=user.name,
         organization_id=organization.pk,
         permissions=PERMISSIONS.get(person.role, frozenset()),
-        grantable=GIVES.get(person.role, frozenset()),
+        grantable=GRANTABLE.get(person.role, frozenset()),
         role=person.role,
         address=person.address,
         user_agent=BROWSER,

@@ -23,7 +23,7 @@ from apps.base.timestamps import database_now
 from apps.credentials.idempotency_store import KEPT
 from apps.credentials.models import IdempotencyRecord
 from apps.notices.models import Notice
-from apps.orgs.mail.jobs import ENDED_FOR, SENT_FOR
+from apps.orgs.mail.jobs import CLOSED_RETENTION, SENT_RETENTION
 from apps.orgs.models import Organization, OrganizationStatus, OutgoingMail
 from apps.webhooks.jobs.retention import WAITING, is_waited_for
 from apps.webhooks.models import Attempt, Delivery, Event
@@ -93,7 +93,7 @@ def _mail(now: datetime) -> timedelta:
     first = OutgoingMail.objects.order_by("pk").values_list("pk", flat=True)[:LOOKED_AT]
     rows = OutgoingMail.objects.filter(pk__in=list(first))
     given_up = rows.filter(sent_at=None, next_attempt_at=None)
-    return max(_since(rows, "sent_at", now - SENT_FOR), _since(given_up, "created_at", now - ENDED_FOR))
+    return max(_since(rows, "sent_at", now - SENT_RETENTION), _since(given_up, "created_at", now - CLOSED_RETENTION))
 
 
 KINDS: dict[str, Callable[[datetime], timedelta]] = {

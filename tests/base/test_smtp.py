@@ -48,7 +48,7 @@ def test_a_connection_ends_although_the_server_sends_on(
     dripping: Server, monkeypatch: pytest.MonkeyPatch, first: bytes, again: bytes
 ) -> None:
     dripping.first, dripping.again = first, again
-    monkeypatch.setattr(smtp_backend, "MOST_SECONDS", 0.5)
+    monkeypatch.setattr(smtp_backend, "MAX_SECONDS", 0.5)
     backend = urls.mail_server("EMAIL_URL", "smtp://mail.example")["EMAIL_BACKEND"]
     started = time.monotonic()
     with pytest.raises(smtplib.SMTPException):

@@ -38,7 +38,7 @@ def owner(ada, acme):
 @pytest.fixture(autouse=True)
 def _purging_has_time(monkeypatch):
     """Let each run come to its end, however busy the machine."""
-    monkeypatch.setattr(purging, "MOST_SECONDS", 60.0)
+    monkeypatch.setattr(purging, "MAX_SECONDS", 60.0)
 
 
 def close(owner):

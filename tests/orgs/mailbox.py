@@ -10,7 +10,7 @@ from apps.base.actor import Actor, ActorKind
 from apps.orgs.mail.jobs import send_due_mail
 from apps.orgs.members.membership_recheck import refresh_permissions
 from apps.orgs.models import Membership, User
-from apps.orgs.roles import GIVES, PERMISSIONS
+from apps.orgs.roles import GRANTABLE, PERMISSIONS
 
 HERE = "/invitation/"
 LINK = re.compile(r"http://127\.0\.0\.1:8000(/invitation/([0-9A-Za-z]{43})/)")
@@ -43,7 +43,7 @@ def actor_for(user: User, membership: Membership) -> Actor:
         label=user.name,
         organization_id=membership.organization_id,
         permissions=PERMISSIONS[membership.role],
-        grantable=GIVES[membership.role],
+        grantable=GRANTABLE[membership.role],
         role=membership.role,
         pk=user.pk,
         recheck=refresh_permissions,

@@ -40,8 +40,8 @@ def test_mail_goes_a_month_after_it_was_sent_or_three_after_nobody_took_it(db):
 
 
 def test_more_than_a_batch_goes_in_one_run(db, monkeypatch):
-    monkeypatch.setattr(jobs, "FORGOTTEN_AT_ONCE", 2)
-    monkeypatch.setattr(jobs, "FORGETTING_ROUNDS", 3)
+    monkeypatch.setattr(jobs, "DELETE_BATCH", 2)
+    monkeypatch.setattr(jobs, "MAX_DELETE_BATCHES", 3)
     for _each in range(8):
         mail(40, sent_at=timezone.now() - 31 * DAY)
     assert [jobs.delete_old_mail() for _run in range(3)] == [6, 2, 0]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.orgs.members.view_models import matrix
+from apps.orgs.members.view_models import role_table
 from apps.orgs.models import Role
 from tests.conventions.tree import read
 
@@ -23,7 +23,7 @@ def written(cell) -> str:
 def test_the_table_of_roles_matches_the_contract():
     head, *lines = table_of_the_contract()
     assert head == ["may", *Role.values] and len(lines) == 7
-    assert [[str(right["text"]), *map(written, right["cells"])] for right in matrix()] == lines
+    assert [[str(right["text"]), *map(written, right["cells"])] for right in role_table()] == lines
 
 
 @pytest.mark.django_db

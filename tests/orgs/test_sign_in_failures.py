@@ -61,12 +61,12 @@ def test_a_wrong_password_is_an_entry_in_each_organization_of_the_account(ada, r
 def test_time_does_not_tell_of_an_account(ada, api, acme_key, monkeypatch):
     claim = {"name": "Q", "email": "q@example.com", "password": "chosen by a key"}
     api(acme_key).post("/v1/users", claim)
-    monkeypatch.setattr(sign_in_views, "ANSWER_SECONDS", 0.4)
+    monkeypatch.setattr(sign_in_views, "MIN_RESPONSE_SECONDS", 0.4)
     for email, password in ((ada.email, "wrong"), (claim["email"], claim["password"]), ("nobody@example.com", "wrong")):
         started = time.monotonic()
         sign_in(email, password)
         assert time.monotonic() - started >= 0.4
-    monkeypatch.setattr(sign_in_views, "ANSWER_SECONDS", 20.0)
+    monkeypatch.setattr(sign_in_views, "MIN_RESPONSE_SECONDS", 20.0)
     started = time.monotonic()
     sign_in(ada.email, PASSWORD)
     assert time.monotonic() - started < 10, "only what is refused waits"
@@ -94,7 +94,7 @@ def _refuse(form):
 
 
 def test_addresses_without_an_account_fill_nothing_and_are_not_kept(db, monkeypatch, counted):
-    monkeypatch.setattr(failed_sign_ins, "MOST_UNKNOWN", 3)
+    monkeypatch.setattr(failed_sign_ins, "MAX_UNKNOWN_PER_HOUR", 3)
     monkeypatch.setattr("allauth.account.forms.LoginForm.clean", _refuse)
     typed = [f"hunter{number}@nowhere.example" for number in range(8)]
     for number, email in enumerate(typed):

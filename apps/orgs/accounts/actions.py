@@ -23,7 +23,7 @@ from apps.orgs.mail import outbox
 from apps.orgs.models import User
 
 
-def lock_own(actor: Actor) -> User:
+def lock_account(actor: Actor) -> User:
     """Hold the row of the actor's own account. Call it inside the transaction of the change."""
     return User.objects.select_for_update(no_key=True).get(pk=cast(UUID, actor.pk))
 
@@ -31,7 +31,7 @@ def lock_own(actor: Actor) -> User:
 @transaction.atomic
 def rename_account(*, actor: Actor, name: str) -> User:
     """Change how the person is called."""
-    user = lock_own(actor)
+    user = lock_account(actor)
     if name != user.name:
         changes = {"name": [user.name, name]}
         user.name = name
@@ -44,7 +44,7 @@ def rename_account(*, actor: Actor, name: str) -> User:
 @transaction.atomic
 def change_password(*, actor: Actor, password_hash: str) -> User:
     """Set a new password and end every session; the door keeps the one that it came by."""
-    user = lock_own(actor)
+    user = lock_account(actor)
     if user.password_is_provisional:
         # Whoever knows the first password may not be the owner, and must not end the links in the owner's mailbox.
         raise Forbidden(_("Confirm your address first: the page E-mail address sends the link."))
@@ -64,7 +64,7 @@ def reset_password(*, actor: Actor, password_hash: str, replaces: str) -> User:
     ``replaces``: the hash that the link was made for; where it is another one by now the link was used: Conflict.
     Every session ends, and so does what was set before the owner of the mailbox came. Two-step sign-in stays on.
     """
-    user = lock_own(actor)
+    user = lock_account(actor)
     if user.password != replaces:
         raise Conflict(_("This link was used already."))
     end_provisional_access(user, keep_password=False)
@@ -84,7 +84,7 @@ def request_address_change(*, actor: Actor, email: str) -> bool:
 
     An address of somebody else is taken in alike and gets no mail: the page must not tell who has an account.
     """
-    user = lock_own(actor)
+    user = lock_account(actor)
     wanted = canonical_address(email)
     EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
     if wanted == canonical_address(user.email):
@@ -99,7 +99,7 @@ def request_address_change(*, actor: Actor, email: str) -> bool:
 @transaction.atomic
 def send_confirmation(*, actor: Actor) -> bool:
     """Mail the link once more to the address that waits for it: the new one, else the account's own."""
-    user = lock_own(actor)
+    user = lock_account(actor)
     waiting = EmailAddress.objects.filter(user=user, verified=False).order_by("primary").first()
     if waiting is not None:
         outbox.enqueue_link(to=waiting.email, template="confirm_address", regarding=str(waiting.pk))
@@ -109,7 +109,7 @@ def send_confirmation(*, actor: Actor) -> bool:
 @transaction.atomic
 def cancel_address_change(*, actor: Actor) -> None:
     """Forget the new address that waits for its confirmation."""
-    user = lock_own(actor)
+    user = lock_account(actor)
     EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
 
 
@@ -120,7 +120,7 @@ def confirm_address(*, actor: Actor, address_id: int) -> User:
     """
     try:
         with transaction.atomic():
-            user = lock_own(actor)
+            user = lock_account(actor)
             address = EmailAddress.objects.filter(user=user, pk=address_id, verified=False).first()
             if address is None or account_of(address.email) not in (None, user):
                 raise Conflict(_("This address cannot be confirmed any more."))
@@ -166,7 +166,7 @@ def _move_to(actor: Actor, user: User, address: EmailAddress) -> None:
 @transaction.atomic
 def end_sessions(*, actor: Actor, keep: str = "") -> User:
     """End every session of the account; the door may keep the one with the key ``keep``."""
-    user = lock_own(actor)
+    user = lock_account(actor)
     user.session_epoch += 1
     user.save(update_fields=["session_epoch", "updated_at"])
     sessions.end_sessions(user, but=keep)
@@ -177,7 +177,7 @@ def end_sessions(*, actor: Actor, keep: str = "") -> User:
 @transaction.atomic
 def end_session(*, actor: Actor, row_id: int) -> bool:
     """End one session of the account and tell whether there was such a one."""
-    user = lock_own(actor)
+    user = lock_account(actor)
     ended = sessions.end_session(user, row_id)
     if ended:
         record_everywhere(actor, user, "session.ended")

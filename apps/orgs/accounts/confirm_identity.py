@@ -24,7 +24,7 @@ def confirm(request: PortalRequest) -> HttpResponse:
     """Asks once more who is there, then leads on; without a way on it says that this window may be closed."""
     form = ConfirmForm(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid():
-        return go_on(request)
+        return continue_to_next(request)
     return _ask(request, form)
 
 
@@ -41,10 +41,10 @@ def confirm_by_passkey(request: PortalRequest) -> HttpResponse:
     row: Authenticator = form.cleaned_data["credential"]
     row.record_usage()
     sessions.note_confirmation(request, "mfa", id=row.pk, type=row.type)
-    return go_on(request)
+    return continue_to_next(request)
 
 
-def go_on(request: PortalRequest) -> HttpResponse:
+def continue_to_next(request: PortalRequest) -> HttpResponse:
     """Lead to ``next``, or say that it is done."""
     way = next_path(request)
     return redirect(way) if way else render(request, "account/confirmed.html")

@@ -21,7 +21,7 @@ from apps.orgs.models import User
 FAILURES = Counter("portal_sign_in_failures_total", "Refused sign-ins and confirmations, by the wrong step.", ["step"])
 AN_HOUR, A_DAY = "1000000/h", "1000000/d"
 # Of addresses without an account, whoever tries them: so many entries an hour.
-MOST_UNKNOWN = 100
+MAX_UNKNOWN_PER_HOUR = 100
 MAILED_AT = (5, 50, 500)
 MAILS = "3/d"
 
@@ -50,7 +50,10 @@ def note(request: PortalRequest, step: Step, user: User | None = None) -> None:
     count = form_limits.count(request, "failed-sign-ins", AN_HOUR, per=group)
     if count not in (10**power for power in range(7)):
         return
-    if user is None and form_limits.count(request, "failed-sign-ins-of-nobody", AN_HOUR, per="all") > MOST_UNKNOWN:
+    if (
+        user is None
+        and form_limits.count(request, "failed-sign-ins-of-nobody", AN_HOUR, per="all") > MAX_UNKNOWN_PER_HOUR
+    ):
         return
     actions.note_failed_sign_in(actor=_actor(request, step, user), user=user, step=step, count=count)
 

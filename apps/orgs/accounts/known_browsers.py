@@ -14,7 +14,7 @@ COOKIE = "__Host-known" if settings.SESSION_COOKIE_SECURE else "known"
 # What browsers keep a cookie for at most.
 SECONDS = 400 * 24 * 3600
 # Accounts that one browser knows; people share computers.
-MOST = 8
+MAX_ACCOUNTS = 8
 BETWEEN = "."
 
 
@@ -30,7 +30,7 @@ def remember(request: HttpRequest, response: HttpResponse, user: User) -> None:
     marks = [mark, *(each for each in _marks(request) if each != mark)]
     response.set_cookie(
         COOKIE,
-        BETWEEN.join(marks[:MOST]),
+        BETWEEN.join(marks[:MAX_ACCOUNTS]),
         max_age=SECONDS,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
@@ -40,7 +40,7 @@ def remember(request: HttpRequest, response: HttpResponse, user: User) -> None:
 
 def _marks(request: HttpRequest) -> list[str]:
     given = request.COOKIES.get(COOKIE, "")
-    return [each for each in given.split(BETWEEN)[:MOST] if each.isascii() and each.isalnum()]
+    return [each for each in given.split(BETWEEN)[:MAX_ACCOUNTS] if each.isascii() and each.isalnum()]
 
 
 def _mark(user: User) -> str:

@@ -13,7 +13,7 @@ from apps.orgs.accounts import known_browsers
 from apps.orgs.accounts.device_names import stored_address
 
 # Fourteen days without use end a session (SESSION_COOKIE_AGE), and thirty days whatever its use.
-LONGEST = 30 * 24 * 3600
+MAX_AGE_SECONDS = 30 * 24 * 3600
 SEEN_EVERY = 300
 BEGAN, SEEN = "began", "seen"
 ACCOUNT = "/account/"
@@ -40,7 +40,7 @@ class SessionLifeMiddleware:
     def _look_after(self, request: PortalRequest) -> None:
         now = time.time()
         began = request.session.setdefault(BEGAN, now)
-        if now - began > LONGEST:
+        if now - began > MAX_AGE_SECONDS:
             UserSession.objects.filter(session_key=request.session.session_key).delete()
             logout(request)
         elif now - request.session.get(SEEN, 0) > SEEN_EVERY:

@@ -42,7 +42,7 @@ FAILURES, TRIES = "10/5m", "60/5m"
 MAILS = "10/h"
 # What a refused sign-in takes at least: longer than what is recorded and mailed of an account that there is, so that
 # time does not tell.
-ANSWER_SECONDS = 0.15
+MIN_RESPONSE_SECONDS = 0.15
 PASSKEY = "passkey"
 
 
@@ -83,7 +83,7 @@ class SignIn(LoginView):
             found = User.objects.with_address(form.cleaned_data.get("login", ""))
             # The log of an organization that made an account for somebody must not tell of one elsewhere.
             failed_sign_ins.note_wrong_password(self.request, None if found is None or found.waits_for_owner else found)
-        time.sleep(max(0.0, self._started + ANSWER_SECONDS - time.monotonic()))
+        time.sleep(max(0.0, self._started + MIN_RESPONSE_SECONDS - time.monotonic()))
         answer: HttpResponse = super().form_invalid(form)
         return answer
 

@@ -11,12 +11,12 @@ from apps.base.actor import Actor
 from apps.base.crypto.authenticator_secrets import encrypt_secret
 from apps.base.errors import Conflict, Forbidden, NotFound
 from apps.base.web import second_step, sessions
-from apps.orgs.accounts.actions import lock_own
+from apps.orgs.accounts.actions import lock_account
 from apps.orgs.accounts.email_addresses import is_confirmed
 from apps.orgs.accounts.security_events import mail_change, record_everywhere
 from apps.orgs.models import User
 
-MOST_PASSKEYS = 20
+MAX_PASSKEYS = 20
 
 
 @transaction.atomic
@@ -39,7 +39,7 @@ def turn_on_totp(*, actor: Actor, secret: str, counter: int) -> list[str]:
 @transaction.atomic
 def turn_off_totp(*, actor: Actor) -> User:
     """Take the authenticator app away and end every session; the door keeps the one that it came by."""
-    user = lock_own(actor)
+    user = lock_account(actor)
     if not Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).delete()[0]:
         raise Conflict(_("The authenticator app is off already."))
     _after_removal(user)
@@ -64,7 +64,7 @@ def make_recovery_codes(*, actor: Actor) -> list[str]:
 def add_passkey(*, actor: Actor, name: str, credential: dict[str, Any]) -> list[str]:
     """Add a passkey or security key and return new recovery codes, where there are none yet."""
     user = _lock_confirmed(actor)
-    if Authenticator.objects.filter(user=user, type=Authenticator.Type.WEBAUTHN).count() >= MOST_PASSKEYS:
+    if Authenticator.objects.filter(user=user, type=Authenticator.Type.WEBAUTHN).count() >= MAX_PASSKEYS:
         raise Conflict(_("An account holds twenty passkeys at most. Remove one first."))
     _end_others_at_the_first(user)
     data = {"name": name, "credential": credential}
@@ -86,7 +86,7 @@ def find_passkey(actor: Actor, passkey_id: int) -> Authenticator:
 @transaction.atomic
 def rename_passkey(*, actor: Actor, passkey_id: int, name: str) -> None:
     """Give a passkey another name."""
-    user = lock_own(actor)
+    user = lock_account(actor)
     row = find_passkey(actor, passkey_id)
     before, row.data["name"] = row.data.get("name", ""), name
     row.save(update_fields=["data"])
@@ -96,7 +96,7 @@ def rename_passkey(*, actor: Actor, passkey_id: int, name: str) -> None:
 @transaction.atomic
 def remove_passkey(*, actor: Actor, passkey_id: int) -> User:
     """Remove a passkey and end every session; the door keeps the one that it came by."""
-    user = lock_own(actor)
+    user = lock_account(actor)
     row = find_passkey(actor, passkey_id)
     name = row.data.get("name", "")
     row.delete()
@@ -126,7 +126,7 @@ def reset_two_step(*, actor: Actor, email: str) -> User:
 
 def _lock_confirmed(actor: Actor) -> User:
     """Whoever knows the first password of an account made for somebody else must not lock the owner out."""
-    user = lock_own(actor)
+    user = lock_account(actor)
     if user.password_is_provisional or not is_confirmed(user):
         raise Forbidden(_("Confirm your address first: the page E-mail address sends the link."))
     return user

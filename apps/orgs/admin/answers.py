@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from apps.audit.operator_admin import Line, Panel, list_of, table, translated_state
-from apps.orgs.mail.jobs import MOST_ATTEMPTS
+from apps.orgs.mail.jobs import MAX_ATTEMPTS
 from apps.orgs.models import Invitation, OutgoingMail
 
 MOST_SHOWN = 10
@@ -42,12 +42,12 @@ def state_of(mail: OutgoingMail) -> MailState:
     return MailState.WAITING if mail.next_attempt_at else MailState.FAILED
 
 
-def what_it_is(mail: OutgoingMail) -> str:
+def mail_title(mail: OutgoingMail) -> str:
     """Return the subject of a mail, or what its link is for; never the link."""
     return mail.subject or str(WITH_LINKS.get(mail.template, mail.template))
 
 
-def of_mail(mail: OutgoingMail) -> Sequence[Line]:
+def describe_delivery(mail: OutgoingMail) -> Sequence[Line]:
     """Say whether a mail left, and what the mail server said."""
     facts = {
         "at": translated_state(mail.sent_at),
@@ -55,7 +55,7 @@ def of_mail(mail: OutgoingMail) -> Sequence[Line]:
         "answer": mail.server_answer or "–",
         "error": mail.last_error or "–",
         "n": mail.attempts,
-        "most": MOST_ATTEMPTS,
+        "most": MAX_ATTEMPTS,
     }
     state = state_of(mail)
     if state == MailState.SENT:

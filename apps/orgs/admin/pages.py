@@ -35,13 +35,13 @@ from apps.orgs.models import (
 )
 from apps.orgs.settings import organization_settings
 from apps.orgs.settings.forms import OperatorsOrganizationForm
-from apps.orgs.support_access.admin import LookingAdmin
+from apps.orgs.support_access.admin import SupportAccessAdmin
 
 MOST_NAMED = 20
 
 
 @admin.register(Organization)
-class OrganizationAdmin(LookingAdmin, AuditedAdmin):
+class OrganizationAdmin(SupportAccessAdmin, AuditedAdmin):
     """An organization: its settings, its ceilings, whether it may be used. Each change is one of its actions."""
 
     form = OperatorsOrganizationForm
@@ -185,7 +185,7 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
     @admin.display(description=_("mail"))
     def what(self, mail: OutgoingMail) -> str:
         """Its subject, or what its link is for."""
-        return answers.what_it_is(mail)
+        return answers.mail_title(mail)
 
     @admin.display(description=_("state"))
     def state(self, mail: OutgoingMail) -> answers.MailState:
@@ -199,7 +199,7 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
 
     def answer(self, row: OutgoingMail) -> Sequence[Line]:
         """Say whether it left, and what the mail server said."""
-        return answers.of_mail(row)
+        return answers.describe_delivery(row)
 
     def panels(self, row: OutgoingMail) -> Sequence[Panel]:
         """Return what else was sent to the address."""

@@ -15,7 +15,7 @@ from apps.base.text.mail_addresses import canonical_address, spellings
 from apps.base.timestamps import format_timestamp
 from apps.orgs.invitations.revocation import close, record_invitation, revoke
 from apps.orgs.mail import outbox
-from apps.orgs.members.membership import check_may_give, lock_members
+from apps.orgs.members.membership import check_can_assign, lock_members
 from apps.orgs.models import (
     INVITATION_DAYS,
     Invitation,
@@ -39,7 +39,7 @@ def invite(*, actor: Actor, email: str, role: str) -> Invitation:
     lock_members(actor.organization_id)
     actor = actor.as_of_now()
     actor.require(Permission.USERS_WRITE)
-    check_may_give(actor, role)
+    check_can_assign(actor, role)
     organization = Organization.objects.get(pk=cast(UUID, actor.organization_id))
     check_active(organization)
     email = canonical_address(email)
@@ -120,7 +120,7 @@ def _find_open(actor: Actor, invitation_id: str) -> Invitation:
     invitation: Invitation = rows.exclude(
         status__in=[InvitationStatus.REVOKED, InvitationStatus.EXPIRED]
     ).with_public_id(invitation_id)
-    check_may_give(actor, invitation.role)
+    check_can_assign(actor, invitation.role)
     if invitation.status == InvitationStatus.ACCEPTED:
         message = _("%(email)s has accepted this invitation. To end the access, remove the member.")
         raise Conflict(message % {"email": invitation.email})

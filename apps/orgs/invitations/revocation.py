@@ -9,7 +9,7 @@ from apps.base.actor import Actor
 from apps.orgs.models import Invitation, InvitationStatus, Membership, OutgoingMail, Role
 
 # Who may invite, and as what (docs/api.md, Roles). Whoever is lowered or leaves takes the rest back.
-GIVEN_BY = {Role.OWNER: set(Role.values), Role.ADMIN: set(Role.values) - {Role.OWNER}}
+INVITABLE_ROLES = {Role.OWNER: set(Role.values), Role.ADMIN: set(Role.values) - {Role.OWNER}}
 
 
 def close(invitation: Invitation, status: InvitationStatus) -> None:
@@ -25,7 +25,7 @@ def revoke(actor: Actor, invitation: Invitation) -> None:
     record_invitation(actor, invitation, "invitation.revoked", {"role": [invitation.role, None]})
 
 
-def revoke_those_of(actor: Actor, membership: Membership, role: str | None) -> None:
+def revoke_invitations_of(actor: Actor, membership: Membership, role: str | None) -> None:
     """Withdraw what a member has offered and may not offer any more: with another role, or without one.
 
     Otherwise somebody who was just removed could come back by an invitation to another mailbox of theirs.
@@ -37,7 +37,7 @@ def revoke_those_of(actor: Actor, membership: Membership, role: str | None) -> N
             organization_id=membership.organization_id, invited_by_kind="user", invited_by_id=membership.user_public_id
         )
     )
-    still = GIVEN_BY.get(Role(role), set()) if role else set()
+    still = INVITABLE_ROLES.get(Role(role), set()) if role else set()
     for invitation in rows.exclude(role__in=still).order_by("pk"):
         revoke(actor, invitation)
 

@@ -24,7 +24,7 @@ from apps.orgs.models import Invitation
 @org_page(Permission.MEMBERS_WRITE, nav="members", methods=FORM)
 def invite(request: PortalRequest) -> HttpResponse:
     """Whom to invite, and as what."""
-    roles = view_models.roles_to_give(request.actor)
+    roles = view_models.assignable_roles(request.actor)
     form = InviteForm(request.POST if request.method == "POST" else None, request=request, roles=roles)
     if form.is_valid() and _send(request, form):
         words = {"email": form.cleaned_data["email"]}

@@ -45,7 +45,7 @@ def close_organization(*, actor: Actor, name: str) -> Organization:
     now = timezone.now()
     until = now + timedelta(days=settings.RETENTION_DAYS_CLOSED_ORGANIZATION)
     set_status(organization, OrganizationStatus.CLOSED, REASON, closed_at=now, kept_until=until)
-    ended = end_everything(actor, organization)
+    ended = revoke_access(actor, organization)
     changes: dict[str, list[Any]] = {
         "status": ["active", "closed"],
         "kept_until": [None, f"{until:%Y-%m-%dT%H:%M:%SZ}"],
@@ -66,14 +66,14 @@ def reopen_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organiza
     if organization.purged_at is not None or (organization.kept_until or timezone.now()) <= timezone.now():
         raise Conflict(_("Its data are removed, or are being removed. It cannot be opened again."))
     # Once more: what was made in the very moment of the closing must not come to life now.
-    ended = end_everything(actor, organization)
+    ended = revoke_access(actor, organization)
     set_status(organization, OrganizationStatus.ACTIVE, "", closed_at=None, kept_until=None)
     record(actor, "organization.reopened", organization, {"status": ["closed", "active"], **ended})
     _tell(organization, "organization_reopened", {})
     return organization
 
 
-def end_everything(actor: Actor, organization: Organization) -> dict[str, list[Any]]:
+def revoke_access(actor: Actor, organization: Organization) -> dict[str, list[Any]]:
     """Revoke every live key and invitation, disable every endpoint and close every notice.
 
     Returns the numbers for the audit entry.

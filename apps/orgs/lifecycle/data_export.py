@@ -9,7 +9,7 @@ from apps.orgs.models import Organization
 
 
 @transaction.atomic
-def take_copy(*, actor: Actor) -> Organization:
+def record_export(*, actor: Actor) -> Organization:
     """Record that an owner takes a copy of the organization's data, which the door then streams."""
     actor.require(Permission.ORGANIZATION_EXPORT)
     organization = locked(actor.organization_id)

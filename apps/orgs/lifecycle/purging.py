@@ -21,7 +21,7 @@ from apps.credentials.models import SecretKey
 from apps.orgs.models import Membership, Organization, OrganizationStatus, User
 
 BATCH = 200
-MOST_SECONDS = 0.5
+MAX_SECONDS = 0.5
 # Of the audit app only these are data of use; the rest is the log itself, which ends by its own retention.
 USE = (ApiCall, UsageHour, UsageDay)
 
@@ -29,7 +29,7 @@ USE = (ApiCall, UsageHour, UsageDay)
 # The periodic job orgs.delete_closed_organizations (apps.py).
 def purge_closed() -> int:
     """Remove some rows of organizations whose time is over, and return how many."""
-    until, removed = time.monotonic() + MOST_SECONDS, 0
+    until, removed = time.monotonic() + MAX_SECONDS, 0
     due = Organization.objects.filter(status=OrganizationStatus.CLOSED, kept_until__lte=timezone.now(), purged_at=None)
     for key in due.order_by("kept_until").values_list("pk", flat=True)[:20]:
         while time.monotonic() < until:

@@ -17,7 +17,7 @@ from apps.orgs.lifecycle.organization_rows import checked_reason, locked, record
 from apps.orgs.models import Organization, OrganizationStatus
 from apps.webhooks import actions as webhooks
 
-STORY = "organization.suspended:"
+NOTICE_PREFIX = "organization.suspended:"
 
 
 @transaction.atomic
@@ -65,7 +65,7 @@ def resume_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organiza
             "deliveries_released": [None, released],
         }
         record(actor, "organization.resumed", organization, changes)
-        notices.resolve(organization_id=organization.pk, dedupe_prefix=STORY)
+        notices.resolve(organization_id=organization.pk, dedupe_prefix=NOTICE_PREFIX)
         _tell(organization, "organization.resumed", Severity.OK, {})
     return organization
 

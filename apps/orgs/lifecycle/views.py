@@ -23,7 +23,7 @@ from apps.base.web.pages import FORM, org_page
 from apps.base.web.zip_files import zip_stream
 from apps.orgs.data_export_providers import FILES
 from apps.orgs.lifecycle import closing, data_export
-from apps.orgs.settings.forms import CloseForm, CopyForm
+from apps.orgs.settings.forms import CloseForm, ExportForm
 
 NAV = "organization"
 COPIES_AN_HOUR = "10/h"
@@ -32,14 +32,14 @@ COPIES_AN_HOUR = "10/h"
 @org_page(Permission.ORGANIZATION_EXPORT, nav=NAV, methods=FORM)
 def organization_export(request: PortalRequest) -> HttpResponseBase:
     """Send everything that is kept about the organization as a ZIP, written while it is sent."""
-    form = CopyForm(request.POST if request.method == "POST" else None, request=request)
+    form = ExportForm(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid() and (copy := _copy(request, form)):
         return copy
     context = {"form": form, "files": list(FILES)}
     return render(request, "organization/export.html", context, status=422 if form.errors else 200)
 
 
-def _copy(request: PortalRequest, form: CopyForm) -> StreamingHttpResponse | None:
+def _copy(request: PortalRequest, form: ExportForm) -> StreamingHttpResponse | None:
     """Return the copy, or put into the form why there is none now."""
     try:
         with heavy_work.reserve_slot(request.organization.pk) as place:
@@ -49,12 +49,12 @@ def _copy(request: PortalRequest, form: CopyForm) -> StreamingHttpResponse | Non
     return None
 
 
-def _may_take(request: PortalRequest, form: CopyForm) -> bool:
+def _may_take(request: PortalRequest, form: ExportForm) -> bool:
     """Record it, or put into the form why not."""
     try:
         with transaction.atomic():
             form.spend()
-            data_export.take_copy(actor=request.actor)
+            data_export.record_export(actor=request.actor)
             form_limits.check(request, "organization-export", COPIES_AN_HOUR, per=str(request.organization.pk))
     except AlreadySent:
         form.add_error(None, _("This copy was taken already. Ask for another one."))

@@ -31,19 +31,19 @@ logger = logging.getLogger(__name__)
 
 BATCH = 50
 # More notices than this of one organization at once become one mail to a person.
-MOST_SINGLE_MAILS = 3
+MAX_SINGLE_MAILS = 3
 # For so long after a mail, more than that many wait and come as one.
-QUIET = timedelta(minutes=5)
-LOOKED_BACK = timedelta(days=2)
-MOST_IN_A_RUN = 500
-MOST_IN_A_MAIL = 20
-MOST_ATTEMPTS = 20
-FORGOTTEN_AT_ONCE, FORGETTING_ROUNDS = 500, 20
-SENT_FOR, ENDED_FOR = timedelta(days=30), timedelta(days=90)
-LONGEST_WAIT = timedelta(hours=6)
+QUIET_PERIOD = timedelta(minutes=5)
+QUIET_LOOKBACK = timedelta(days=2)
+MAX_NOTICES_PER_RUN = 500
+MAX_NOTICES_PER_MAIL = 20
+MAX_ATTEMPTS = 20
+DELETE_BATCH, MAX_DELETE_BATCHES = 500, 20
+SENT_RETENTION, CLOSED_RETENTION = timedelta(days=30), timedelta(days=90)
+MAX_BACKOFF = timedelta(hours=6)
 # One run of sending; and what one mail takes at most where a server takes its ten seconds for each word.
-MOST_SECONDS = 20.0
-SENDING = timedelta(minutes=5)
+MAX_SECONDS = 20.0
+SEND_LEASE = timedelta(minutes=5)
 
 
 # The periodic job orgs.write_notification_mail (apps.py).
@@ -70,10 +70,12 @@ def mail_notices() -> int:
 @transaction.atomic
 def _mail_notices_of(organization_id: uuid.UUID) -> int:
     rows = Notice.objects.filter(organization_id=organization_id)
-    waiting = list(rows.to_mail().select_related("organization").order_by("pk")[:MOST_IN_A_RUN])
+    waiting = list(rows.to_mail().select_related("organization").order_by("pk")[:MAX_NOTICES_PER_RUN])
     now = timezone.now()
-    recent = rows.filter(pk__gt=uuid_at(now - LOOKED_BACK), mail_wanted=True, mailed_at__gt=now - QUIET).count()
-    if recent and recent + len(waiting) > MOST_SINGLE_MAILS:
+    recent = rows.filter(
+        pk__gt=uuid_at(now - QUIET_LOOKBACK), mail_wanted=True, mailed_at__gt=now - QUIET_PERIOD
+    ).count()
+    if recent and recent + len(waiting) > MAX_SINGLE_MAILS:
         return 0
     taken = [notice for notice in waiting if _take(notice)]
     _write_mails(taken)
@@ -94,7 +96,7 @@ def _write_mails(notices: list[Notice]) -> None:
     told = [(notice, {each.pk for each in recipients(notice, members)}) for notice in notices]
     for member in members:
         own = [notice for notice, keys in told if member.pk in keys]
-        if len(own) > MOST_SINGLE_MAILS:
+        if len(own) > MAX_SINGLE_MAILS:
             own.sort(key=lambda notice: notice.severity != Severity.BAD)
             _write_mail(member, "notices", own)
         else:
@@ -105,7 +107,7 @@ def _write_mails(notices: list[Notice]) -> None:
 def _write_mail(member: Membership, template: str, notices: list[Notice]) -> None:
     organization, user = notices[0].organization, member.user
     with translation.override(user.language or "en"), timezone.override(time_zone_of(user.time_zone)):
-        words = [describe(notice, organization.slug) for notice in notices[:MOST_IN_A_MAIL]]
+        words = [describe(notice, organization.slug) for notice in notices[:MAX_NOTICES_PER_MAIL]]
     context = {
         "notice": words[0],
         "notices": words,
@@ -124,14 +126,14 @@ def send_due_mail() -> int:
 
     A server that cannot be reached ends the run, which has failed: each mail would wait for it in vain.
     """
-    sent, until = 0, time.monotonic() + MOST_SECONDS
+    sent, until = 0, time.monotonic() + MAX_SECONDS
     for row in OutgoingMail.objects.due(timezone.now())[:BATCH]:
         if time.monotonic() > until:
             break
         # The next try is booked before this one: a worker that dies here sends late, and two never send at once.
         booked = OutgoingMail.objects.filter(pk=row.pk, attempts=row.attempts, sent_at=None).update(
             attempts=row.attempts + 1,
-            next_attempt_at=None if row.attempts + 1 >= MOST_ATTEMPTS else timezone.now() + SENDING,
+            next_attempt_at=None if row.attempts + 1 >= MAX_ATTEMPTS else timezone.now() + SEND_LEASE,
         )
         error = _send(row) if booked else None
         if error is not None and not _is_about_the_mail(error):
@@ -153,7 +155,7 @@ def _send(row: OutgoingMail) -> OSError | ValueError | None:
         logger.warning("mail %s was not taken: %s", row.pk, type(error).__name__)
         rows = OutgoingMail.objects.filter(pk=row.pk)
         rows.update(last_error=f"{type(error).__name__}: {error}"[:200])
-        wait = min(LONGEST_WAIT, timedelta(seconds=30 * 2 ** min(row.attempts, 10)))
+        wait = min(MAX_BACKOFF, timedelta(seconds=30 * 2 ** min(row.attempts, 10)))
         rows.exclude(next_attempt_at=None).update(next_attempt_at=timezone.now() + wait)
         return error
     said = redact(getattr(message, "server_answer", ""))[:200]
@@ -181,15 +183,15 @@ def delete_old_mail(now: datetime | None = None) -> int:
     written; what is still tried stays.
     """
     moment = now or timezone.now()
-    sent = Q(sent_at__lt=moment - SENT_FOR)
-    given_up = Q(sent_at=None, next_attempt_at=None, created_at__lt=moment - ENDED_FOR)
+    sent = Q(sent_at__lt=moment - SENT_RETENTION)
+    given_up = Q(sent_at=None, next_attempt_at=None, created_at__lt=moment - CLOSED_RETENTION)
     return _forget(OutgoingMail.objects.filter(sent | given_up))
 
 
 # The periodic job orgs.delete_old_invitations (apps.py).
 def delete_old_invitations(now: datetime | None = None) -> int:
     """Remove invitations three months after they were accepted, withdrawn or ran out; the log has them."""
-    before = (now or timezone.now()) - ENDED_FOR
+    before = (now or timezone.now()) - CLOSED_RETENTION
     closed = Q(closed_at__lt=before) & ~Q(status=InvitationStatus.SENT)
     return _forget(Invitation.objects.filter(closed | Q(status=InvitationStatus.SENT, expires_at__lt=before)))
 
@@ -197,9 +199,9 @@ def delete_old_invitations(now: datetime | None = None) -> int:
 def _forget(rows: QuerySet[Any]) -> int:
     """Some hundreds in a statement, so that none holds others up; what is left waits for the next run."""
     forgotten = 0
-    for _round in range(FORGETTING_ROUNDS):
-        keys = list(rows.order_by("pk").values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
+    for _round in range(MAX_DELETE_BATCHES):
+        keys = list(rows.order_by("pk").values_list("pk", flat=True)[:DELETE_BATCH])
         forgotten += rows.filter(pk__in=keys).delete()[0]
-        if len(keys) < FORGOTTEN_AT_ONCE:
+        if len(keys) < DELETE_BATCH:
             break
     return forgotten

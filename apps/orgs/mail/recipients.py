@@ -17,7 +17,7 @@ GROUPS: dict[str, Promise] = {
     MEMBERS: _("Members: who comes, goes or changes role"),
 }
 # A person may do without these.
-MAY_BE_OFF = (KEYS, WEBHOOKS, MEMBERS)
+OPTIONAL_GROUPS = (KEYS, WEBHOOKS, MEMBERS)
 # By the beginning of a notice's kind; the first that fits. What fits nowhere is mail that nobody can stop.
 BEGINNINGS = (
     ("api_key.leaked", SECURITY),
@@ -49,7 +49,7 @@ def recipients(notice: Notice, members: list[Membership]) -> list[Membership]:
     group = group_of(notice.kind)
     chosen = (notice.organization.mail_recipients or {}).get(group)
     wanted = [each for each in members if _is_meant(each, notice, chosen)]
-    if group in MAY_BE_OFF:
+    if group in OPTIONAL_GROUPS:
         wanted = [each for each in wanted if group not in (each.mail_off or ())]
         has_declined = any(_is_meant(each, notice, chosen) for each in members)
         return wanted if wanted or has_declined else [each for each in members if each.role == Role.OWNER]

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.mail.backends import smtp
 
 # One connection with all that is said on it. Beside it stands EMAIL_TIMEOUT, for each word of the server.
-MOST_SECONDS = 30.0
+MAX_SECONDS = 30.0
 
 
 class _Timed(smtplib.SMTP):
@@ -25,7 +25,7 @@ class _Timed(smtplib.SMTP):
         return code, self.accepted
 
     def _get_socket(self, *args: Any) -> socket.socket:
-        self._clock = threading.Timer(MOST_SECONDS, self._hang_up)
+        self._clock = threading.Timer(MAX_SECONDS, self._hang_up)
         self._clock.daemon = True
         self._clock.start()
         opened: socket.socket = super()._get_socket(*args)  # type: ignore[misc]  # smtplib's own hook

@@ -17,7 +17,7 @@ from apps.orgs.models import INVITATION_DAYS, Invitation, Membership, Organizati
 
 Written = tuple[str, str] | None
 # To one address; a mail that is held back is written at its owner's next sign-in.
-PLACES_PER_HOUR = 10
+MAX_PLACE_MAILS_PER_HOUR = 10
 
 
 def write(row: OutgoingMail) -> Written:
@@ -75,7 +75,7 @@ def _place(row: OutgoingMail) -> Written:
         return None
     invited = Invitation.objects.shown().acceptable(now).filter(organization=place.organization_id, email=row.to)
     recent = OutgoingMail.objects.filter(to=row.to, sent_at__gt=now - timedelta(hours=1), template="place")
-    if invited.exists() or recent.count() >= PLACES_PER_HOUR:
+    if invited.exists() or recent.count() >= MAX_PLACE_MAILS_PER_HOUR:
         return None
     Invitation.objects.open().filter(membership=place).delete()
     made = Invitation.objects.create(

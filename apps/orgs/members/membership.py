@@ -15,7 +15,7 @@ from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
 from apps.base.permissions import ADMIN, Permission
 from apps.orgs.accounts.email_addresses import is_confirmed
 from apps.orgs.accounts.provisional import end_provisional_access
-from apps.orgs.invitations.revocation import revoke_those_of
+from apps.orgs.invitations.revocation import revoke_invitations_of
 from apps.orgs.mail import outbox
 from apps.orgs.members.audit_and_publish import announce, record
 from apps.orgs.models import Membership, Role
@@ -34,15 +34,15 @@ def lock_members(organization_id: uuid.UUID | None) -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
-def find_membership(actor: Actor, user_id: str, hold: bool = False) -> Membership:
+def find_membership(actor: Actor, user_id: str, lock: bool = False) -> Membership:
     """Return a user's membership of the actor's organization, or raise NotFound.
 
-    ``hold``: its row is kept until the transaction ends, after whatever the member is changing at the moment.
+    ``lock``: its row is kept until the transaction ends, after whatever the member is changing at the moment.
     """
     rows = Membership.objects.for_actor(actor).with_user_id(user_id).select_related("user", "organization")
     if actor.organization_id is not None:
         rows = rows.filter(organization_id=actor.organization_id)
-    if hold and connection.vendor == "postgresql":
+    if lock and connection.vendor == "postgresql":
         rows = rows.select_for_update(of=("self",))
     found = rows.first()
     if found is None:
@@ -50,7 +50,7 @@ def find_membership(actor: Actor, user_id: str, hold: bool = False) -> Membershi
     return found
 
 
-def check_may_touch(actor: Actor, membership: Membership) -> None:
+def check_can_manage(actor: Actor, membership: Membership) -> None:
     """Raise Forbidden where the actor may not change or remove this member.
 
     Nobody touches an operator's account here. An owner only an owner's session, never a key. Keys without
@@ -71,7 +71,7 @@ def is_limited_key(actor: Actor) -> bool:
     return actor.kind == ActorKind.API_KEY and ADMIN not in actor.permissions
 
 
-def check_may_give(actor: Actor, role: str) -> None:
+def check_can_assign(actor: Actor, role: str) -> None:
     """Raise Invalid for an unknown role, and Forbidden where the actor may not make somebody that."""
     if role not in Role.values:
         raise Invalid.field("role", _("Choose one of: %(roles)s.") % {"roles": ", ".join(Role.values)})
@@ -95,16 +95,16 @@ def is_last_owner(membership: Membership) -> bool:
 def change_role(*, actor: Actor, user_id: str, role: str) -> Membership:
     """Give a member another role, tell them, and do nothing where they have it already.
 
-    Raises Forbidden as ``check_may_touch`` and ``check_may_give`` say and for whoever raises themselves; Conflict for
+    Raises Forbidden as ``check_can_manage`` and ``check_can_assign`` say and for whoever raises themselves; Conflict for
     the last owner, and for a role above viewer while the member's address is not confirmed. A raised account loses
     what somebody else set on it before (docs/api.md, Roles).
     """
     lock_members(actor.organization_id)
     actor = actor.as_of_now()
     actor.require(Permission.MEMBERS_WRITE)
-    membership = find_membership(actor, user_id, hold=True)
-    check_may_touch(actor, membership)
-    check_may_give(actor, role)
+    membership = find_membership(actor, user_id, lock=True)
+    check_can_manage(actor, membership)
+    check_can_assign(actor, role)
     before = membership.role
     if role == before:
         return membership
@@ -115,7 +115,7 @@ def change_role(*, actor: Actor, user_id: str, role: str) -> Membership:
     membership.role = role
     membership.save(update_fields=["role"])
     record(actor, membership, "member.role_changed", {"role": [before, role]})
-    revoke_those_of(actor, membership, role)
+    revoke_invitations_of(actor, membership, role)
     if membership.user_id != actor.pk:
         _write_to(membership, "role_changed", actor)
     return membership
@@ -138,8 +138,8 @@ def remove_member(*, actor: Actor, user_id: str) -> None:
     lock_members(actor.organization_id)
     actor = actor.as_of_now()
     actor.require(Permission.MEMBERS_WRITE)
-    membership = find_membership(actor, user_id, hold=True)
-    check_may_touch(actor, membership)
+    membership = find_membership(actor, user_id, lock=True)
+    check_can_manage(actor, membership)
     if membership.user_id != actor.pk:
         _write_to(membership, "member_removed", actor)
     end_membership(actor, membership, "member.removed")
@@ -149,7 +149,7 @@ def remove_member(*, actor: Actor, user_id: str) -> None:
 def leave_organization(*, actor: Actor) -> None:
     """Take the actor out of the organization; Conflict for the last owner."""
     lock_members(actor.organization_id)
-    membership = find_membership(actor, actor.id, hold=True)
+    membership = find_membership(actor, actor.id, lock=True)
     end_membership(actor, membership, "member.left")
 
 
@@ -166,7 +166,7 @@ def end_membership(actor: Actor, membership: Membership, action: str) -> None:
     changes: dict[str, list[Any]] = {"email": [user.email, None], "role": [membership.role, None]}
     record(actor, membership, action, changes)
     announce(membership, "user.deleted")
-    revoke_those_of(actor, membership, None)
+    revoke_invitations_of(actor, membership, None)
     membership.delete()
     if not user.is_staff and not Membership.objects.filter(user=user).exists():
         user.delete()

@@ -8,7 +8,7 @@ from apps.base.actor import Actor
 from apps.base.errors import NotFound
 from apps.orgs.members.membership_requirements import why_suspended
 from apps.orgs.models import Membership, OrganizationStatus
-from apps.orgs.roles import GIVES, PERMISSIONS
+from apps.orgs.roles import GRANTABLE, PERMISSIONS
 
 
 def refresh_permissions(actor: Actor) -> Actor:
@@ -28,4 +28,4 @@ def refresh_permissions(actor: Actor) -> Actor:
         raise NotFound()
     role = found.role
     suspended = why_suspended(found.organization)
-    return replace(actor, permissions=PERMISSIONS[role], grantable=GIVES[role], role=role, suspended=suspended)
+    return replace(actor, permissions=PERMISSIONS[role], grantable=GRANTABLE[role], role=role, suspended=suspended)

@@ -19,7 +19,7 @@ from apps.base.web.request_locale import reader_preferences
 from apps.orgs.members.membership_recheck import refresh_permissions
 from apps.orgs.members.membership_requirements import lacks_second_step, why_suspended
 from apps.orgs.models import Membership, OrganizationStatus, Role
-from apps.orgs.roles import GIVES, PERMISSIONS
+from apps.orgs.roles import GRANTABLE, PERMISSIONS
 from apps.orgs.support_access import support_session
 
 SEEN_EVERY = timedelta(minutes=5)
@@ -35,7 +35,7 @@ def actor_of(request: PortalRequest, membership: Membership) -> Actor:
         label=user.name or user.email,
         organization_id=membership.organization_id,
         permissions=PERMISSIONS[membership.role],
-        grantable=GIVES[membership.role],
+        grantable=GRANTABLE[membership.role],
         role=membership.role,
         suspended=why_suspended(membership.organization),
         address=request.client_address,

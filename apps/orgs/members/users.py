@@ -19,7 +19,7 @@ from apps.orgs.accounts.email_addresses import lock_addresses, refuse_members
 from apps.orgs.accounts.provisional import announce_claim
 from apps.orgs.mail import outbox
 from apps.orgs.members.audit_and_publish import announce, record
-from apps.orgs.members.membership import check_may_touch, end_membership, find_membership, lock_members
+from apps.orgs.members.membership import check_can_manage, end_membership, find_membership, lock_members
 from apps.orgs.models import Invitation, Membership, Role, User
 
 
@@ -112,8 +112,8 @@ def _held(actor: Actor, user_id: str, email: str | None = None) -> tuple[Members
         lock_addresses([email])
     actor = actor.as_of_now()
     actor.require(Permission.USERS_WRITE)
-    membership = find_membership(actor, user_id, hold=True)
-    check_may_touch(actor, membership)
+    membership = find_membership(actor, user_id, lock=True)
+    check_can_manage(actor, membership)
     # Read by itself: beside a row that was waited for, PostgreSQL joins what was there before the wait.
     membership.user = User.objects.select_for_update(no_key=True).get(pk=membership.user_id)
     return membership, membership.user

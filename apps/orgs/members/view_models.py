@@ -17,7 +17,7 @@ from apps.base.text.mail_addresses import canonical_address
 from apps.credentials.key_kinds import KINDS
 from apps.orgs import actions
 from apps.orgs.models import Invitation, InvitationStatus, Membership, Role
-from apps.orgs.roles import RANK, RIGHTS
+from apps.orgs.roles import RANK, ROLE_TABLE
 
 SECOND_STEPS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 # Invitations that ended longer ago than this are in the audit log alone.
@@ -76,13 +76,13 @@ def refusal(actor: Actor, membership: Membership) -> str:
     """Return why the actor may not change this member, or nothing."""
     try:
         actor.require(Permission.MEMBERS_WRITE)
-        actions.check_may_touch(actor, membership)
+        actions.check_can_manage(actor, membership)
     except PortalError as error:
         return str(error)
     return ""
 
 
-def roles_to_give(actor: Actor) -> list[Role]:
+def assignable_roles(actor: Actor) -> list[Role]:
     """Return the roles that the actor may make somebody, the highest first."""
     return [role for role in Role if role != Role.OWNER or actor.can(Permission.ORGANIZATION_OWN)]
 
@@ -90,7 +90,7 @@ def roles_to_give(actor: Actor) -> list[Role]:
 def invitation_rows(actor: Actor) -> list[dict[str, Any]]:
     """Return the open invitations and those that ended lately, newest first."""
     recent = Q(status=InvitationStatus.SENT) | Q(closed_at__gt=timezone.now() - ENDED_SHOWN)
-    givable = roles_to_give(actor) if actor.can(Permission.USERS_WRITE) else []
+    givable = assignable_roles(actor) if actor.can(Permission.USERS_WRITE) else []
     return [
         {
             "id": row.public_id,
@@ -107,12 +107,12 @@ def invitation_rows(actor: Actor) -> list[dict[str, Any]]:
     ]
 
 
-def matrix() -> list[dict[str, Any]]:
+def role_table() -> list[dict[str, Any]]:
     """Return the table of who may do what: a line a right, a cell a role."""
     return [
         {
             "text": right.text,
-            "cells": [{"role": role.label, "held": right.held_by(role), "lacks": right.lacks} for role in Role],
+            "cells": [{"role": role.label, "held": right.coverage(role), "lacks": right.lacks} for role in Role],
         }
-        for right in RIGHTS
+        for right in ROLE_TABLE
     ]

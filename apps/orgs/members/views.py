@@ -57,7 +57,7 @@ def _invitations(request: PortalRequest) -> list[dict[str, Any]]:
 @org_page(Permission.MEMBERS_READ, nav="members")
 def roles(request: PortalRequest) -> HttpResponse:
     """The table of who may do what, read from the permissions themselves."""
-    context = {"roles": list(Role), "own_role": request.membership.role, "rights": view_models.matrix()}
+    context = {"roles": list(Role), "own_role": request.membership.role, "rights": view_models.role_table()}
     return render(request, "orgs/roles.html", context)
 
 
@@ -68,7 +68,7 @@ def member(request: PortalRequest, user_id: str) -> HttpResponse:
     form = RoleForm(
         request.POST if request.method == "POST" else None,
         request=request,
-        roles=view_models.roles_to_give(request.actor),
+        roles=view_models.assignable_roles(request.actor),
         initial={"role": found.role},
     )
     if form.is_valid() and _try(form, actions.change_role, request, user_id, role=form.cleaned_data["role"]):

@@ -53,7 +53,7 @@ class UserManager(BaseUserManager["User"]):
         rows = self.filter(email__in=spellings(email), password_is_provisional=False)
         return sorted(rows, key=lambda user: (user.email != canonical, user.pk))
 
-    def with_one_address(self) -> "list[list[User]]":
+    def with_duplicate_addresses(self) -> "list[list[User]]":
         """Return the accounts of before whose addresses differ in the spelling of the domain alone, by address."""
         international = Q(email__regex="[^ -~]") | Q(email__contains="@xn--") | Q(email__contains=".xn--")
         found: dict[str, list[User]] = {}

@@ -16,7 +16,7 @@ class OperatorLookQuerySet(OrgQuerySet["OperatorLook"]):
         """Keep those that neither ended nor ran out."""
         return self.filter(ended_at=None, until__gt=now)
 
-    def run_out(self, now: datetime) -> Self:
+    def expired(self, now: datetime) -> Self:
         """Keep those whose time is over and whose end is not recorded yet."""
         return self.filter(ended_at=None, until__lte=now)
 

@@ -13,10 +13,10 @@ from apps.orgs.lookups import RETENTION_SETTINGS, portal_retention_days, retenti
 from apps.orgs.mail.recipients import GROUPS
 from apps.orgs.models import LeakPolicy, Membership, Organization, OrganizationStatus, Role
 from apps.orgs.settings.organization_settings import (
-    LEAST_RETENTION_DAYS,
-    LONGEST_NAME,
-    MOST_KEY_DAYS,
-    OPERATORS_OWN,
+    MAX_KEY_DAYS,
+    MAX_NAME_LENGTH,
+    MIN_RETENTION_DAYS,
+    OPERATOR_SETTINGS,
     SETTINGS,
     check_settings,
 )
@@ -56,7 +56,7 @@ class SettingsForm(OneUseForm):
 class GeneralForm(SettingsForm):
     """The name."""
 
-    name = LineField(label=_("Name"), max_length=LONGEST_NAME, widget=forms.TextInput(attrs=PLAIN))
+    name = LineField(label=_("Name"), max_length=MAX_NAME_LENGTH, widget=forms.TextInput(attrs=PLAIN))
 
 
 class SecurityForm(StepUpForm, SettingsForm):
@@ -66,7 +66,7 @@ class SecurityForm(StepUpForm, SettingsForm):
         label=_("Longest lifetime of a key, in days"),
         required=False,
         min_value=1,
-        max_value=MOST_KEY_DAYS,
+        max_value=MAX_KEY_DAYS,
         help_text=_("Empty: as the key's type says. Keys that live longer already stay as they are."),
     )
     two_step_required = forms.BooleanField(
@@ -92,7 +92,7 @@ class RetentionForm(StepUpForm, SettingsForm):
         self.order_fields([*map(retention_field, RETENTION_SETTINGS), "confirm", "confirm_password"])
 
     def _days(self, kind: str) -> forms.IntegerField:
-        least, most = LEAST_RETENTION_DAYS[kind], portal_retention_days(kind)
+        least, most = MIN_RETENTION_DAYS[kind], portal_retention_days(kind)
         hint = _("From %(low)d to %(most)d days. Empty: %(most)d, as long as the portal keeps them.")
         return forms.IntegerField(
             label=FAMILIES[kind], required=False, min_value=least, max_value=max(most, least),
@@ -148,7 +148,7 @@ class MailForm(StepUpForm, SettingsForm):
         return {"mail_recipients": chosen}
 
 
-class CopyForm(StepUpForm):
+class ExportForm(StepUpForm):
     """Taking a copy asks for nothing but who is there."""
 
 
@@ -177,7 +177,12 @@ class OperatorsOrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # g
 
     class Meta:
         model = Organization
-        fields = ("status", "status_reason", *(name for name in SETTINGS if name != "mail_recipients"), *OPERATORS_OWN)
+        fields = (
+            "status",
+            "status_reason",
+            *(name for name in SETTINGS if name != "mail_recipients"),
+            *OPERATOR_SETTINGS,
+        )
         field_classes: ClassVar[dict[str, Any]] = {"name": LineField, "status_reason": LineField}
         help_texts: ClassVar[dict[str, Any]] = {
             "status_reason": _("Why it is suspended. Its members read this."),
@@ -211,7 +216,7 @@ class OperatorsOrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # g
 
     def changed_settings(self) -> list[str]:
         """Return the names of the settings that differ."""
-        known = (*SETTINGS, *OPERATORS_OWN)
+        known = (*SETTINGS, *OPERATOR_SETTINGS)
         return [name for name in self.changed_data if name in known and name in self.cleaned_data]
 
     def clean_kept_until(self) -> Any:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from apps.base.requests import PortalRequest
-from apps.orgs.mail.recipients import GROUPS, MAY_BE_OFF
+from apps.orgs.mail.recipients import GROUPS, OPTIONAL_GROUPS
 from apps.orgs.models import Membership, OrganizationStatus
 from apps.orgs.settings import mail_preferences
 
@@ -33,7 +33,7 @@ def _choices(membership: Membership) -> dict[str, Any]:
     off = membership.mail_off or []
     ticks = [
         {"name": _field(membership), "value": group, "label": GROUPS[group], "on": group not in off}
-        for group in MAY_BE_OFF
+        for group in OPTIONAL_GROUPS
     ]
     return {"organization": membership.organization.name, "slug": membership.organization.slug, "ticks": ticks}
 
@@ -51,7 +51,9 @@ def _save(request: PortalRequest, mine: list[Membership]) -> HttpResponse:
         elsewhere: HttpResponse | None = enter(request, membership.organization.slug)
         if elsewhere is not None:
             return elsewhere
-        mail_preferences.choose_own_mail(actor=request.actor, off=[each for each in MAY_BE_OFF if each not in wanted])
+        mail_preferences.choose_own_mail(
+            actor=request.actor, off=[each for each in OPTIONAL_GROUPS if each not in wanted]
+        )
     if last is not None:
         request.session["organization"] = last
     messages.success(request, _("Saved."))

@@ -7,7 +7,7 @@ from django.db import transaction
 from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import NotFound
-from apps.orgs.mail.recipients import MAY_BE_OFF
+from apps.orgs.mail.recipients import OPTIONAL_GROUPS
 from apps.orgs.models import Membership
 
 
@@ -19,7 +19,7 @@ def choose_own_mail(*, actor: Actor, off: Iterable[str]) -> Membership:
     if membership is None:
         raise NotFound()
     unwanted, before = set(off), membership.mail_off or []
-    after = [group for group in MAY_BE_OFF if group in unwanted]
+    after = [group for group in OPTIONAL_GROUPS if group in unwanted]
     if after != before:
         membership.mail_off = after
         membership.save(update_fields=["mail_off"])

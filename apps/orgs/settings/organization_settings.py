@@ -18,16 +18,16 @@ from apps.orgs.mail.recipients import GROUPS
 from apps.orgs.members.membership_requirements import has_second_step
 from apps.orgs.models import LeakPolicy, Membership, Organization, OrganizationStatus, Role
 
-MOST_KEY_DAYS = 3650
-LONGEST_NAME = 120
+MAX_KEY_DAYS = 3650
+MAX_NAME_LENGTH = 120
 MOST_MEMBERS = 200
-LEAST_RETENTION_DAYS = {"audit": 30, "calls": 1, "deliveries": 1}
+MIN_RETENTION_DAYS = {"audit": 30, "calls": 1, "deliveries": 1}
 SETTINGS = (
     *("name", "longest_key_days", "two_step_required", "leak_policy", "mail_recipients"),
     *map(retention_field, RETENTION_SETTINGS),
 )
 # What only the vendor sets.
-OPERATORS_OWN = ("ceiling_per_minute", "endpoint_limit", "kept_until")
+OPERATOR_SETTINGS = ("ceiling_per_minute", "endpoint_limit", "kept_until")
 
 
 @transaction.atomic
@@ -40,7 +40,7 @@ def update_settings(
     ``organization_id``: for the vendor, who acts in no organization. Raises Invalid naming the field.
     """
     actor.require(Permission.ORGANIZATION_WRITE)
-    if not set(values).isdisjoint(OPERATORS_OWN):
+    if not set(values).isdisjoint(OPERATOR_SETTINGS):
         require_vendor(actor)
     organization = locked(actor.organization_id or organization_id)
     if version is not None and version != organization.settings_version:
@@ -65,14 +65,14 @@ def check_settings(actor: Actor, organization: Organization, values: dict[str, A
 
 def _name(actor: Actor, organization: Organization, value: str) -> str:
     text = " ".join(value.split())
-    if not 1 <= len(text) <= LONGEST_NAME or not text.isprintable():
-        raise Invalid.field("name", _("Give a name of 1 to %(most)d characters.") % {"most": LONGEST_NAME})
+    if not 1 <= len(text) <= MAX_NAME_LENGTH or not text.isprintable():
+        raise Invalid.field("name", _("Give a name of 1 to %(most)d characters.") % {"most": MAX_NAME_LENGTH})
     check_text("name", text)
     return text
 
 
 def _key_days(actor: Actor, organization: Organization, value: int | None) -> int | None:
-    return _whole("longest_key_days", value, 1, MOST_KEY_DAYS)
+    return _whole("longest_key_days", value, 1, MAX_KEY_DAYS)
 
 
 def _two_step(actor: Actor, organization: Organization, value: bool) -> bool:
@@ -94,7 +94,7 @@ def _days(kind: str) -> Callable[[Actor, Organization, int | None], int | None]:
     def rule(actor: Actor, organization: Organization, value: int | None) -> int | None:
         if value == getattr(organization, retention_field(kind)):
             return value  # the operator's settings may have become fewer since
-        return _whole(retention_field(kind), value, LEAST_RETENTION_DAYS[kind], portal_retention_days(kind))
+        return _whole(retention_field(kind), value, MIN_RETENTION_DAYS[kind], portal_retention_days(kind))
 
     return rule
 

@@ -12,7 +12,7 @@ from apps.orgs.models import Organization
 MOST_LISTED = 50
 
 
-def keys_living_longer(organization: Organization) -> list[dict[str, Any]]:
+def find_overlong_keys(organization: Organization) -> list[dict[str, Any]]:
     """Return the live keys of every kind that were made to live longer than the settings say; 50 at most."""
     days = organization.longest_key_days
     if days is None:

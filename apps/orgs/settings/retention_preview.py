@@ -13,7 +13,7 @@ from apps.webhooks.models import Delivery
 MOST_COUNTED = 10_000
 
 
-def going(organization: Organization, kind: str, days: int) -> dict[str, Any]:
+def preview_removal(organization: Organization, kind: str, days: int) -> dict[str, Any]:
     """Tell how many rows of a kind are older than so many days: exact up to 10,000, then ``many``."""
     model = {"audit": AuditEntry, "calls": ApiCall, "deliveries": Delivery}[kind]
     before = uuid_at(timezone.now() - timedelta(days=days))

@@ -26,8 +26,8 @@ from apps.orgs.settings.forms import (
     SecurityForm,
     SettingsForm,
 )
-from apps.orgs.settings.overlong_keys import keys_living_longer
-from apps.orgs.settings.retention_preview import going
+from apps.orgs.settings.overlong_keys import find_overlong_keys
+from apps.orgs.settings.retention_preview import preview_removal
 
 NAV = "organization"
 
@@ -43,7 +43,7 @@ def organization_settings(request: PortalRequest) -> HttpResponse:
         ],
         "mail": [{"label": label, "text": _recipients(organization, group)} for group, label in GROUPS.items()],
         "without_second_step": _without_second_step(organization),
-        "longer_keys": keys_living_longer(organization),
+        "longer_keys": find_overlong_keys(organization),
     }
     return render(request, "organization/settings.html", context)
 
@@ -82,7 +82,9 @@ def _edit(
         messages.success(request, _("Saved."))
         return redirect("organization_settings", request.organization.slug)
     shorter = getattr(form, "shorter", {})
-    what_goes = [{"label": FAMILIES[kind], **going(request.organization, kind, days)} for kind, days in shorter.items()]
+    what_goes = [
+        {"label": FAMILIES[kind], **preview_removal(request.organization, kind, days)} for kind, days in shorter.items()
+    ]
     context = {
         "form": form,
         "what_goes": what_goes,
@@ -118,7 +120,7 @@ def _saved(request: PortalRequest, form: SettingsForm) -> bool:
 def _security(organization: Organization) -> dict[str, Any]:
     return {
         "without_second_step": _without_second_step(organization),
-        "longer_keys": keys_living_longer(organization),
+        "longer_keys": find_overlong_keys(organization),
     }
 
 

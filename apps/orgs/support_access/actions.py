@@ -70,7 +70,7 @@ def end_support_access(*, actor: Actor, look: OperatorLook) -> bool:
 # The periodic job orgs.end_support_access (apps.py).
 def end_expired_support_access() -> int:
     """Record the end of those whose 30 minutes are over, in the operator's name: the workers' sweep."""
-    rows = OperatorLook.objects.run_out(timezone.now()).select_related("operator", "organization")
+    rows = OperatorLook.objects.expired(timezone.now()).select_related("operator", "organization")
     ended = 0
     for look in rows.order_by("until")[:SWEPT_AT_ONCE]:
         ended += end_support_access(actor=system(look.organization_id, label=look.operator.email), look=look)

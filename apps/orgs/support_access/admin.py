@@ -23,7 +23,7 @@ from apps.orgs import actions
 from apps.orgs.models import OperatorLook
 
 
-class LookForm(StepUpForm):
+class SupportAccessForm(StepUpForm):
     """Why an operator looks; asks who is there where the last confirmation is old."""
 
     reason = LineField(
@@ -34,7 +34,7 @@ class LookForm(StepUpForm):
     )
 
 
-class LookingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs alone
+class SupportAccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs alone
     """What the page of an organization has for this: the link, the form that asks why, and the end."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -67,7 +67,7 @@ class LookingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         organization = self.get_object(request, unquote(str(object_id)))
         if organization is None:
             return redirect("admin:orgs_organization_changelist")
-        form = LookForm(request.POST or None, request=request)
+        form = SupportAccessForm(request.POST or None, request=request)
         if request.method == "POST" and form.is_valid() and self._begin(request, form, organization):
             return redirect("overview", organization.slug)
         context = {
@@ -79,7 +79,7 @@ class LookingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in th
         }
         return TemplateResponse(request, "admin/orgs/organization/look.html", context)
 
-    def _begin(self, request: PortalRequest, form: LookForm, organization: Any) -> bool:
+    def _begin(self, request: PortalRequest, form: SupportAccessForm, organization: Any) -> bool:
         """Spend the form and begin in one transaction; tell on the form why not."""
         try:
             with transaction.atomic():

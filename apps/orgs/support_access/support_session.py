@@ -18,7 +18,7 @@ from apps.orgs.roles import ADMINISTRATOR
 
 SUPPORT_ACCESS_DURATION = timedelta(minutes=30)
 # What an admin of the organization sees, and nothing that an admin does.
-SEES = frozenset(permission for permission in ADMINISTRATOR if is_read(permission))
+SUPPORT_PERMISSIONS = frozenset(permission for permission in ADMINISTRATOR if is_read(permission))
 
 
 def digest_of(session_key: str | None) -> str:
@@ -49,7 +49,7 @@ def actor_of(request: PortalRequest, look: OperatorLook) -> Actor:
         id=request.user.public_id,
         label=request.user.email,
         organization_id=look.organization_id,
-        permissions=SEES,
+        permissions=SUPPORT_PERMISSIONS,
         is_support_access=True,
         address=request.client_address,
         user_agent=request.META.get("HTTP_USER_AGENT", "")[:300],

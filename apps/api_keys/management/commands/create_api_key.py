@@ -10,7 +10,7 @@ from apps.api_keys.models import Scope
 from apps.base.actor import system
 from apps.base.commands import PortalCommand, check_words, split_words
 from apps.base.timestamps import format_timestamp
-from apps.orgs.lookups import working_organization_pk
+from apps.orgs.lookups import active_organization_pk
 
 
 class Command(PortalCommand):
@@ -35,7 +35,7 @@ class Command(PortalCommand):
 
     def run_command(self, **options: Any) -> dict[str, Any]:
         """Create the key as the system."""
-        actor = system(working_organization_pk(options["org"]), label="create_api_key")
+        actor = system(active_organization_pk(options["org"]), label="create_api_key")
         types = {each.name: each for each in actions.types_of(actor)}
         check_words("--type", [options["type"]], types)
         scopes = split_words(options["scopes"])

@@ -23,7 +23,7 @@ from apps.base.web.pages import READING
 from apps.orgs import actions
 from apps.orgs.accounts import failed_sign_ins
 from apps.orgs.accounts.account_pages import check_method, next_path
-from apps.orgs.accounts.confirm_identity import go_on
+from apps.orgs.accounts.confirm_identity import continue_to_next
 from apps.orgs.accounts.sso.provider import provider, provider_name
 from apps.orgs.models import ExternalIdentity
 
@@ -111,7 +111,7 @@ def _confirm(request: PortalRequest, known: dict[str, Any], claims: dict[str, An
     if not request.user.is_authenticated or not own.exists() or not is_fresh:
         return _refused(request, openid_connect.OpenIdError("not the same person, or not asked just now"))
     sessions.note_confirmation(request, "openid")
-    return redirect(known["next"]) if known["next"] else go_on(request)
+    return redirect(known["next"]) if known["next"] else continue_to_next(request)
 
 
 def _provider() -> openid_connect.Provider:

@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from apps.base.actor import system
 from apps.base.commands import PortalCommand, check_words, split_words
-from apps.orgs.lookups import working_organization_pk
+from apps.orgs.lookups import active_organization_pk
 from apps.webhooks import actions
 from apps.webhooks.types.catalogue import known_patterns
 
@@ -23,7 +23,7 @@ class Command(PortalCommand):
 
     def run_command(self, **options: Any) -> dict[str, Any]:
         """Create the endpoint as the system."""
-        actor = system(working_organization_pk(options["org"]), label="create_endpoint")
+        actor = system(active_organization_pk(options["org"]), label="create_endpoint")
         patterns = split_words(options["events"])
         check_words("--events", patterns, known_patterns())
         endpoint, secret = actions.create_endpoint(
