@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 FIGURES = CollectorRegistry()
 for each in (EngineCollector, MailCollector, AuditCollector, RetentionCollector, BackupCollector):
     FIGURES.register(each())
-FIGURES.register(WebCollector(counters.of_workers))
+FIGURES.register(WebCollector(counters.worker_counters))
 
 
 def alive(request: HttpRequest) -> JsonResponse:

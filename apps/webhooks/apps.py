@@ -24,7 +24,7 @@ JOBS = (
           every_seconds=10, budget_seconds=10, does="Counts where accepted deliveries are."),
     PeriodicJob("webhooks.add_up_attempts", "apps.webhooks.stats.hourly_rollup.add_up",
           every_seconds=10, budget_seconds=10, does="Adds attempts up by the hour."),
-    PeriodicJob("webhooks.report_worker", "apps.webhooks.stats.counters.beat",
+    PeriodicJob("webhooks.report_worker", "apps.webhooks.stats.counters.report_worker",
           every_seconds=5, budget_seconds=10, does="Leaves a sign of life, compares the clock, writes counters."),
     PeriodicJob("webhooks.finish_fan_outs", "apps.webhooks.jobs.fan_out.finish_fan_outs",
           every_seconds=1, budget_seconds=10, does="Makes the deliveries of events that match many endpoints."),

@@ -32,7 +32,7 @@ from apps.webhooks.models import Event
 from apps.webhooks.types.catalogue import patterns_for
 
 # The most deliveries that are made while the publisher waits, and of one batch afterwards.
-AT_ONCE = 500
+MAX_DELIVERIES_PER_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def publish(
         "created_at": moment,
         "milliseconds": int(moment.timestamp() * 1000),
         "patterns": [] if test else patterns_for(event_type),
-        "at_once": AT_ONCE,
+        "at_once": MAX_DELIVERIES_PER_BATCH,
     }
     with _all_or_nothing():
         stored, deliveries = _store[connection.vendor](row)
@@ -226,11 +226,13 @@ def _store_sqlite(row: dict[str, Any]) -> tuple[bool, int]:
         deliveries = [
             (uuid_at(row["created_at"]).hex, organization, endpoint, event_id, row["type"],
              "pending" if is_open else "held", moment, now if is_open else None)
-            for endpoint, is_open in targets[:AT_ONCE]
+            for endpoint, is_open in targets[:MAX_DELIVERIES_PER_BATCH]
         ]  # fmt: skip
         cursor.executemany(SQLITE_DELIVERY, deliveries)
-        for start in range(AT_ONCE, len(targets), AT_ONCE):
-            later = [str(uuid.UUID(endpoint)) for endpoint, _is_open in targets[start : start + AT_ONCE]]
+        for start in range(MAX_DELIVERIES_PER_BATCH, len(targets), MAX_DELIVERIES_PER_BATCH):
+            later = [
+                str(uuid.UUID(endpoint)) for endpoint, _is_open in targets[start : start + MAX_DELIVERIES_PER_BATCH]
+            ]
             key = uuid_at(row["created_at"]).hex
             cursor.execute(SQLITE_LATER, (key, organization, event_id, to_json(later), len(later)))
     return True, len(targets)

@@ -11,7 +11,7 @@ from apps.base.error_codes import ERROR_CODES, example_body
 from apps.base.permissions import Permission
 from apps.base.rest.snippets import API_KEY, as_curl, call_of, first_calls
 from apps.webhooks.api.operations import PUBLISH_EVENT
-from apps.webhooks.engine.retry_schedule import JITTER, LONGEST_RETRY_AFTER_SECONDS
+from apps.webhooks.engine.retry_schedule import JITTER, MAX_RETRY_AFTER_SECONDS
 from apps.webhooks.view_models.verification_code import LISTEN, SECRET_NAME, SNIPPETS, snippet_of
 from integrations_portal.api_docs import changelog
 from integrations_portal.api_docs.reader import page, reader_of
@@ -78,7 +78,7 @@ def webhooks(request: HttpRequest) -> HttpResponse:
         "listen": LISTEN,
         "waits": _waits(),
         "jitter": round(JITTER * 100),
-        "longest_hours": round(LONGEST_RETRY_AFTER_SECONDS / 3600),
+        "longest_hours": round(MAX_RETRY_AFTER_SECONDS / 3600),
         "timeout_seconds": settings.WEBHOOK_TIMEOUT,
         "endpoint_url": reader.to("webhook_create"),
         "webhooks_url": reader.to("webhooks"),

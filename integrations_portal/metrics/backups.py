@@ -19,7 +19,7 @@ ROW = "backup:done_at"
 def note_success() -> None:
     """Write down that a backup was made; where the database cannot be written, such as a replica, only say so."""
     try:
-        counters.put(ROW, time.time())
+        counters.set_total(ROW, time.time())
     except DatabaseError as error:
         logger.warning("the backup is whole, but its time could not be written down: %s", type(error).__name__)
 

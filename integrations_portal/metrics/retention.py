@@ -25,7 +25,7 @@ from apps.credentials.models import IdempotencyRecord
 from apps.notices.models import Notice
 from apps.orgs.mail.jobs import CLOSED_RETENTION, SENT_RETENTION
 from apps.orgs.models import Organization, OrganizationStatus, OutgoingMail
-from apps.webhooks.jobs.retention import WAITING, is_waited_for
+from apps.webhooks.jobs.retention import WAITING, has_pending_work
 from apps.webhooks.models import Attempt, Delivery, Event
 
 LOOKED_AT = 500
@@ -57,7 +57,7 @@ def _payloads(now: datetime) -> timedelta:
     for hours in (2**power for power in range(14)):
         before = Event.objects.filter(pk__lt=uuid_at(cut - timedelta(hours=hours))).order_by("-pk")
         keys = list(before.values_list("pk", flat=True)[:PAYLOADS_LOOKED_AT])
-        if not Event.objects.filter(~is_waited_for(), pk__in=keys, body__isnull=False).exists():
+        if not Event.objects.filter(~has_pending_work(), pk__in=keys, body__isnull=False).exists():
             break
         behind = timedelta(hours=hours)
     return behind
@@ -76,7 +76,7 @@ def _deliveries(now: datetime) -> timedelta:
 def _events(now: datetime) -> timedelta:
     days = max(settings.RETENTION_DAYS_DELIVERIES, settings.RETENTION_DAYS_EVENTS)
     alone = ~Exists(Delivery.objects.filter(event=OuterRef("pk")))
-    return _beyond(Event, now - timedelta(days=days), Q(alone) & ~is_waited_for())
+    return _beyond(Event, now - timedelta(days=days), Q(alone) & ~has_pending_work())
 
 
 def _audit(now: datetime) -> timedelta:

@@ -64,7 +64,7 @@ def _failed(hours: list[Pair]) -> dict[str, Any]:
     }
 
 
-def _slowest(found: dashboard_stats.Slowest, slug: str) -> dict[str, Any]:
+def _slowest(found: dashboard_stats.SlowestEndpoint, slug: str) -> dict[str, Any]:
     name = endpoint_name(found.endpoint)
     is_long = found.milliseconds >= 1000
     return {

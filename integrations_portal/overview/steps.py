@@ -46,7 +46,7 @@ def _calling(actor: Actor, slug: str) -> list[Step]:
 def _receiving(actor: Actor, slug: str) -> list[Step]:
     endpoints = Endpoint.objects.for_actor(actor)
     newest = endpoints.existing().order_by("-pk").first()
-    answers = dashboard_stats.first_answers(actor)
+    answers = dashboard_stats.first_successes(actor)
     may = actor.can(Permission.WEBHOOKS_WRITE)
     page = reverse("webhook", args=[slug, newest.public_id]) if newest and may else ""
     return [

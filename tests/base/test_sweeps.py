@@ -118,7 +118,7 @@ def test_a_slow_mail_server_holds_up_mail_only(slow_mail, sweeping):
     released.clear()
     for number in range(3):
         OutgoingMail.objects.create(to=f"{number}@x.example", subject="s", body="b")
-    sweeping(counters.note_job)
+    sweeping(counters.record_job_run)
     until(lambda: OutgoingMail.objects.filter(attempts=1).exists())
     until(WorkerBeat.objects.exists)
     until(lambda: EngineTotal.objects.filter(name="job:succeeded:audit.seal_entries").exists())
@@ -131,10 +131,10 @@ def test_a_slow_mail_server_holds_up_mail_only(slow_mail, sweeping):
 @pytest.mark.django_db
 def test_figures_of_jobs_are_added_up_over_workers_and_the_last_run_counts():
     for seconds in (2.5, 0.5):
-        counters.note_job("orgs.send_mail", "succeeded", seconds)
+        counters.record_job_run("orgs.send_mail", "succeeded", seconds)
         counters.flush()
-    counters.note_job("orgs.send_mail", "overran", 60)
-    counters.note_job("audit.make_digests", "failed", 0.1)
+    counters.record_job_run("orgs.send_mail", "overran", 60)
+    counters.record_job_run("audit.make_digests", "failed", 0.1)
     counters.flush()
     text = Client().get("/metrics", headers=TOKEN).content.decode()
     for line in (

@@ -51,9 +51,9 @@ def test_a_job_is_named_where_its_work_is_done(job):
 def test_operators_see_every_job_and_its_last_run(working_operator, browser_of, ada):
     counters._waiting.clear()
     counters._latest.clear()
-    counters.note_job("audit.seal_entries", periodic_jobs.SUCCEEDED, 0.25)
-    counters.note_job("orgs.send_mail", periodic_jobs.SUCCEEDED, 1)
-    counters.note_job("orgs.send_mail", periodic_jobs.OVERRAN, 60)
+    counters.record_job_run("audit.seal_entries", periodic_jobs.SUCCEEDED, 0.25)
+    counters.record_job_run("orgs.send_mail", periodic_jobs.SUCCEEDED, 1)
+    counters.record_job_run("orgs.send_mail", periodic_jobs.OVERRAN, 60)
     counters.flush()
     found = {each.sweep.name: each for each in jobs()}
     sealing, mail, unused = (

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
 def test_a_worker_killed_between_batches_leaves_the_rest_to_the_next(
     acme: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "AT_ONCE", 20)
+    monkeypatch.setattr(publishing, "MAX_DELIVERIES_PER_BATCH", 20)
     make_endpoints(acme, 100, "https://203.0.113.1/")
     assert publish(acme).deliveries == 100
     for left in (3, 2):

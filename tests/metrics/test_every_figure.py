@@ -78,7 +78,7 @@ def test_a_backup_leaves_its_time(tmp_path, monkeypatch):
         raise DatabaseError
 
     # Of a replica, which cannot be written: the backup is whole all the same.
-    monkeypatch.setattr(counters, "put", fail)
+    monkeypatch.setattr(counters, "set_total", fail)
     call_command("backup", str(tmp_path / "copy"), stdout=io.StringIO())
 
 
@@ -111,9 +111,9 @@ def test_a_run_whose_mails_the_server_does_not_take_has_failed(monkeypatch):
 
     # A refusal of one mail is no fault of the run; a server that takes none is.
     answer_with(smtplib.SMTPRecipientsRefused({"ada@acme.example": (550, b"no such user")}))
-    assert periodic_jobs.run_all(counters.note_job) == 0 and outcomes(sweep.name) == [1, 0]
+    assert periodic_jobs.run_all(counters.record_job_run) == 0 and outcomes(sweep.name) == [1, 0]
     answer_with(smtplib.SMTPServerDisconnected("gone"))
-    assert periodic_jobs.run_all(counters.note_job) == 1 and outcomes(sweep.name) == [1, 1]
+    assert periodic_jobs.run_all(counters.record_job_run) == 1 and outcomes(sweep.name) == [1, 1]
 
 
 def test_what_workers_count_as_well_is_added(monkeypatch):
@@ -126,8 +126,8 @@ def test_what_workers_count_as_well_is_added(monkeypatch):
     group_commit.LOST.inc(3)
     assert samples()[(name, ())] == before + 3
     # As if it had been another process: a worker brings it into the table once, and serves no page.
-    counters.beat()
-    counters.beat()
+    counters.report_worker()
+    counters.report_worker()
     assert samples()[(name, ())] == before + 6
 
     def fail(*_arguments: object, **_given: object) -> None:

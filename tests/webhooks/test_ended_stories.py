@@ -16,7 +16,9 @@ HERE = "/o/acme/settings/integration/"
 
 
 def fail(endpoint: Endpoint) -> None:
-    endpoint_health.judge({endpoint_health.Sent(endpoint.pk, endpoint.url): endpoint_health.Tally(failures=12)})
+    endpoint_health.update_health(
+        {endpoint_health.AttemptTarget(endpoint.pk, endpoint.url): endpoint_health.Tally(failures=12)}
+    )
 
 
 def test_notices_of_a_deleted_endpoint_close_and_lead_nowhere_else(
@@ -25,7 +27,9 @@ def test_notices_of_a_deleted_endpoint_close_and_lead_nowhere_else(
     endpoint, other = make_endpoint(acme), make_endpoint(acme, "https://other.example/in")
     for each in (endpoint, other):
         fail(each)
-    endpoint_health.judge({endpoint_health.Sent(endpoint.pk, endpoint.url): endpoint_health.Tally(succeeded=True)})
+    endpoint_health.update_health(
+        {endpoint_health.AttemptTarget(endpoint.pk, endpoint.url): endpoint_health.Tally(succeeded=True)}
+    )
     fail(endpoint)
     endpoint_health.disable(endpoint.pk, "gone")
     assert Notice.objects.open().count() == 4

@@ -10,7 +10,7 @@ import pytest
 
 from apps.orgs.models import Organization
 from apps.webhooks.engine import claims
-from apps.webhooks.engine.concurrency_slots import PART_OF_ONE, SLOW_SECONDS, ConcurrencySlots
+from apps.webhooks.engine.concurrency_slots import MAX_ENDPOINT_SHARE, SLOW_SECONDS, ConcurrencySlots
 from apps.webhooks.engine.loop import MAX_IN_FLIGHT, Engine
 from apps.webhooks.engine.sender import Sender
 from apps.webhooks.models import Delivery, Endpoint
@@ -38,11 +38,11 @@ def many(organization: Organization, name: str, count: int, each: int = 16, **va
 def test_the_first_claim_of_many_backlogs_leaves_places_free(acme: Organization, rival: Organization) -> None:
     for owner, name in ((acme, "a"), (rival, "b")):
         many(owner, name, 12)
-    claimed = claims.claim(320, PART_OF_ONE)
+    claimed = claims.claim(320, MAX_ENDPOINT_SHARE)
     assert 200 < len(claimed) < 320
     late = make_endpoint(rival, "https://late.example.com")
     add_deliveries(late, 1)
-    again = claims.claim(320 - len(claimed), PART_OF_ONE)
+    again = claims.claim(320 - len(claimed), MAX_ENDPOINT_SHARE)
     assert [each.receiver.id for each in again if each.receiver.id == late.pk] == [late.pk]
     assert len(claimed) + len(again) < 320
 

@@ -32,7 +32,7 @@ def add_all(rows: Iterable[Subscription]) -> None:
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "AT_ONCE", 10)
+    monkeypatch.setattr(publishing, "MAX_DELIVERIES_PER_BATCH", 10)
 
 
 def test_the_first_are_made_at_once_and_the_rest_in_batches(acme: Organization) -> None:

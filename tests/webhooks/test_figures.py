@@ -117,9 +117,11 @@ def result(error: str = "", status: str = "succeeded", duration_ms: float | None
 def test_counters_are_written_once_and_added_up(db: None) -> None:
     counters.flush()  # what other tests of this process left to be written
     EngineTotal.objects.all().delete()
-    counters.note([result(), result("timed_out", "pending", 15_000), result("http_error", "exhausted", None)], 2)
+    counters.count_attempts(
+        [result(), result("timed_out", "pending", 15_000), result("http_error", "exhausted", None)], 2
+    )
     assert counters.flush() > 0 and counters.flush() == 0
-    counters.note([result(), result("connection_failed", "pending", None)])
+    counters.count_attempts([result(), result("connection_failed", "pending", None)])
     counters.flush()
     found = dict(EngineTotal.objects.values_list("name", "value"))
     assert found == {
@@ -130,7 +132,7 @@ def test_counters_are_written_once_and_added_up(db: None) -> None:
 
 
 def test_counters_that_could_not_be_written_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    counters.note([result()])
+    counters.count_attempts([result()])
     with monkeypatch.context() as patch:
         patch.setattr(counters, "ADD", "INSERT INTO no_such_table (name, value) VALUES (%s, %s)")
         with pytest.raises(DatabaseError):
@@ -142,8 +144,8 @@ def test_counters_that_could_not_be_written_are_kept(monkeypatch: pytest.MonkeyP
 def test_a_worker_leaves_a_sign_of_life(db: None) -> None:
     old = timezone.now() - timedelta(days=2)
     WorkerBeat.objects.create(name="gone", started_at=old, beat_at=old)
-    counters.beat()
-    counters.beat()
+    counters.report_worker()
+    counters.report_worker()
     (row,) = WorkerBeat.objects.all()
     assert row.started_at <= row.beat_at
 
@@ -177,8 +179,10 @@ def test_the_age_of_the_oldest_due_delivery_comes_first(acme: Organization, sett
 def test_attempts_durations_conflicts_workers_and_the_balance(acme: Organization, settings: Any) -> None:
     make_endpoint(acme)
     publish(acme)
-    counters.note([result(), result("http_error", "pending", 300), result("connection_failed", "pending", None)], 1)
-    counters.beat()
+    counters.count_attempts(
+        [result(), result("http_error", "pending", 300), result("connection_failed", "pending", None)], 1
+    )
+    counters.report_worker()
     delivery_totals.count_all()
     found = scrape(settings)
     expected = {

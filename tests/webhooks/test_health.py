@@ -23,14 +23,14 @@ from tests.engines import add_deliveries, developer, in_threads, make_endpoint, 
 pytestmark = pytest.mark.django_db
 
 
-def sent_to(endpoint: Endpoint) -> endpoint_health.Sent:
-    return endpoint_health.Sent(endpoint.pk, endpoint.url)
+def sent_to(endpoint: Endpoint) -> endpoint_health.AttemptTarget:
+    return endpoint_health.AttemptTarget(endpoint.pk, endpoint.url)
 
 
 def judge(endpoint: Endpoint, *verdicts: str) -> Endpoint:
     """Judge attempts: ``+`` success, ``-`` failure, ``x`` exhausted, ``g`` gone."""
     for verdict in verdicts:
-        endpoint_health.judge(
+        endpoint_health.update_health(
             endpoint_health.tallies_of((sent_to(endpoint), each == "+", each == "x", each == "g") for each in verdict)
         )
     endpoint.refresh_from_db()
@@ -125,7 +125,10 @@ def test_two_workers_at_the_limit_disable_once(acme: Organization) -> None:
     judge(endpoint, "-" * 9)
     make_old(endpoint, 6)
     in_threads(
-        8, lambda _number: endpoint_health.judge(endpoint_health.tallies_of([(sent_to(endpoint), False, False, False)]))
+        8,
+        lambda _number: endpoint_health.update_health(
+            endpoint_health.tallies_of([(sent_to(endpoint), False, False, False)])
+        ),
     )
     endpoint.refresh_from_db()
     assert (endpoint.status, endpoint.failures_in_a_row) == ("disabled", 17)
@@ -138,7 +141,7 @@ def test_a_recent_success_of_a_healthy_endpoint_writes_nothing(acme: Organizatio
     endpoint = make_endpoint(acme)
     judge(endpoint, "+")
     with django_assert_num_queries(1):
-        endpoint_health.judge(endpoint_health.tallies_of([(sent_to(endpoint), True, False, False)]))
+        endpoint_health.update_health(endpoint_health.tallies_of([(sent_to(endpoint), True, False, False)]))
 
 
 # The stories, with successes mixed in
@@ -347,7 +350,7 @@ def test_hosts_that_never_answered_or_long_ago_prove_nothing() -> None:
 
 def test_a_fresh_process_asks_the_rows(acme: Organization) -> None:
     endpoints = [make_endpoint(acme, f"https://h{number}.example.com") for number in range(3)]
-    watch = NetworkWatch(endpoint_health.answered_lately, Clock())
+    watch = NetworkWatch(endpoint_health.answered_recently, Clock())
     for endpoint in endpoints:
         judge(endpoint, "+")
         watch.see(endpoint.url, endpoint.pk, unreached())
@@ -366,11 +369,13 @@ def test_what_the_old_url_still_answers_says_nothing_of_the_new_one(acme: Organi
     endpoint = make_endpoint(acme)
     old = sent_to(endpoint)
     actions.update_endpoint(actor=developer(acme), endpoint_id=endpoint.public_id, url="https://new.example.com/in")
-    endpoint_health.judge(endpoint_health.tallies_of((old, False, each == "x", each == "g") for each in verdicts))
+    endpoint_health.update_health(
+        endpoint_health.tallies_of((old, False, each == "x", each == "g") for each in verdicts)
+    )
     endpoint.refresh_from_db()
     assert (endpoint.status, endpoint.health, endpoint.failures_in_a_row) == ("enabled", "healthy", 0)
     judge(endpoint, "-" * 9)
-    endpoint_health.judge(endpoint_health.tallies_of([(old, True, False, False)]))
+    endpoint_health.update_health(endpoint_health.tallies_of([(old, True, False, False)]))
     assert judge(endpoint, "-").health == "failing" and actions_recorded() == ["endpoint.failing"]
 
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from apps.base.outbound import CaresResolver
 from apps.orgs.models import Organization
 from apps.webhooks.engine.loop import Engine
-from apps.webhooks.engine.recording import LONGEST_NO_NETWORK_WAIT_SECONDS, SHORTEST_NO_NETWORK_WAIT_SECONDS
+from apps.webhooks.engine.recording import MAX_NO_NETWORK_WAIT_SECONDS, MIN_NO_NETWORK_WAIT_SECONDS
 from apps.webhooks.engine.sender import Sender
 from apps.webhooks.models import Delivery, Endpoint, EngineTotal
 from apps.webhooks.stats import counters
@@ -85,7 +85,7 @@ def test_without_any_answer_the_waits_grow_and_operators_are_told(
     with ExitStack() as stack:
         hosts = (*HOSTS, "127.0.0.4", "127.0.0.5")
         known_endpoints(acme, *(f"http://{host}:{stack.enter_context(full_backlog(host))}/" for host in hosts))
-        for uncounted, expected in ((1, 2 * SHORTEST_NO_NETWORK_WAIT_SECONDS), (20, LONGEST_NO_NETWORK_WAIT_SECONDS)):
+        for uncounted, expected in ((1, 2 * MIN_NO_NETWORK_WAIT_SECONDS), (20, MAX_NO_NETWORK_WAIT_SECONDS)):
             Delivery.objects.update(attempt_count=uncounted, uncounted_attempts=uncounted, next_attempt_at=Now())
             assert drain(names)["uncounted"] >= 3
             for delivery in Delivery.objects.filter(next_attempt_reason="no_network").annotate(now=Now()):

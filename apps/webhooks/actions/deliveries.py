@@ -52,7 +52,7 @@ def retry_delivery(*, actor: Actor, delivery_id: str) -> Delivery:
         # Locked, so that the sweep that removes payloads does not come between this look and the new delivery.
         if Event.objects.select_for_update(no_key=True).get(pk=delivery.event_id).body is None:
             raise Conflict(_("The payload was removed when its retention ended."))
-        delivery = claims.send_again(delivery)
+        delivery = claims.resend(delivery)
     elif not claims.send_now(delivery.pk):
         raise Conflict(_("The delivery is being sent or held."))
     record(actor, "delivery.retried", delivery, {"endpoint": [None, endpoint.shown_url]}, delivery.event_type)

@@ -152,7 +152,7 @@ def retry_selection(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[st
 
 def _sent_again(delivery: Delivery, payloads: set[Any]) -> bool:
     if delivery.status in FINISHED:
-        return delivery.event_id in payloads and bool(claims.send_again(delivery))
+        return delivery.event_id in payloads and bool(claims.resend(delivery))
     return claims.send_now(delivery.pk)
 
 

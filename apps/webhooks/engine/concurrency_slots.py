@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from apps.webhooks.engine.claims import ClaimedDelivery
 
 # Of the free places, for one endpoint; of all places, for those that are slow together.
-PART_OF_ONE = 0.25
-PART_OF_SLOW = 0.4
+MAX_ENDPOINT_SHARE = 0.25
+MAX_SLOW_SHARE = 0.4
 SLOW_SECONDS = 1.0
 
 
@@ -58,7 +58,7 @@ class ConcurrencySlots:
 
     def _has_place(self, endpoint_id: uuid.UUID) -> bool:
         held = self._of_endpoint.get(endpoint_id, 0)
-        return not held or held < PART_OF_ONE * (self.most - len(self._flying))
+        return not held or held < MAX_ENDPOINT_SHARE * (self.most - len(self._flying))
 
     def start(self, claimed: ClaimedDelivery) -> None:
         """Give it a place, as its request begins."""
@@ -89,4 +89,4 @@ class ConcurrencySlots:
         """Return how many more deliveries to slow endpoints this worker may take."""
         held = [*list(self._flying), *(each for _at, each in list(self._waiting))]
         of_slow = sum(each.receiver.is_failing or each.receiver.id in slow for each in held)
-        return max(0, int(self.most * PART_OF_SLOW) - of_slow)
+        return max(0, int(self.most * MAX_SLOW_SHARE) - of_slow)

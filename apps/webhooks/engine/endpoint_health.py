@@ -33,12 +33,12 @@ DISABLE_AFTER = timedelta(days=5)
 SUCCESS_WRITTEN_EVERY = timedelta(seconds=10)
 
 # How the dedupe keys of notices about an endpoint begin.
-STORIES = ("endpoint.failing", "endpoint.disabled", "endpoint.recovered")
+NOTICE_KINDS = ("endpoint.failing", "endpoint.disabled", "endpoint.recovered")
 
 IN_TROUBLE = Q(failures_in_a_row__gte=FAILURES_TO_FAIL) | Q(exhausted_in_a_row__gte=EXHAUSTED_TO_FAIL)
 
 
-class Sent(NamedTuple):
+class AttemptTarget(NamedTuple):
     """Where attempts went: to an endpoint, at the URL that it had when they were claimed."""
 
     endpoint_id: uuid.UUID
@@ -64,7 +64,7 @@ class Tally:
         self.gone = self.gone or gone
 
 
-def judge(tallies: dict[Sent, Tally]) -> None:
+def update_health(tallies: dict[AttemptTarget, Tally]) -> None:
     """Count what a batch of attempts says and change the state of endpoints where a limit was passed."""
     _note_successes({sent for sent, tally in tallies.items() if tally.succeeded})
     for sent in sorted(sent for sent, tally in tallies.items() if tally.failures):
@@ -73,14 +73,14 @@ def judge(tallies: dict[Sent, Tally]) -> None:
         disable(sent.endpoint_id, "gone", sent.url)
 
 
-def answered_lately(endpoint_ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+def answered_recently(endpoint_ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
     """Return those of the endpoints that took a delivery within the last 24 hours."""
     rows = Endpoint.objects.filter(pk__in=list(endpoint_ids))
     recent = rows.filter(last_success_at__gt=Now() - timedelta(seconds=ANSWERED_SECONDS))
     return set(recent.values_list("pk", flat=True))
 
 
-def _note_successes(sent: set[Sent]) -> None:
+def _note_successes(sent: set[AttemptTarget]) -> None:
     """Clear what failed before. Nearly always there is nothing to write, and one look tells."""
     stale = Q(last_success_at=None) | Q(last_success_at__lt=Now() - SUCCESS_WRITTEN_EVERY)
     worth_writing = stale | Q(failures_in_a_row__gt=0) | Q(exhausted_in_a_row__gt=0) | Q(is_trouble_told=True)
@@ -101,7 +101,7 @@ def _note_successes(sent: set[Sent]) -> None:
             _recover(key)
 
 
-def _note_failures(sent: Sent, tally: Tally) -> None:
+def _note_failures(sent: AttemptTarget, tally: Tally) -> None:
     endpoint_id = sent.endpoint_id
     Endpoint.objects.filter(pk=endpoint_id, url=sent.url).update(
         failures_in_a_row=F("failures_in_a_row") + tally.failures,
@@ -153,7 +153,7 @@ def close_notices(endpoint: Endpoint) -> None:
 
 def retire_notices(endpoint: Endpoint) -> None:
     """Take off the pages all that was said of an endpoint that is deleted: its page is gone."""
-    for story in STORIES:
+    for story in NOTICE_KINDS:
         notices.retire(
             organization_id=endpoint.organization_id,
             dedupe_prefix=f"{story}:{endpoint.public_id}:",
@@ -173,7 +173,7 @@ def disable(endpoint_id: uuid.UUID, reason: str, url: str | None = None) -> bool
     a success in between saves it, also one whose worker died before it came here.
     """
     if reason == "failing" and _has_succeeded_meanwhile(endpoint_id):
-        _note_successes({Sent(*Endpoint.objects.values_list("pk", "url").get(pk=endpoint_id))})
+        _note_successes({AttemptTarget(*Endpoint.objects.values_list("pk", "url").get(pk=endpoint_id))})
         return False
     rows = Endpoint.objects.existing().exclude(status=EndpointStatus.DISABLED) if reason == "gone" else _run_is_over()
     rows = rows if url is None else rows.filter(url=url)
@@ -241,9 +241,9 @@ def reset_health(endpoint: Endpoint) -> list[str]:
     return ["failures_in_a_row", "exhausted_in_a_row", "failing_since", "health"]
 
 
-def tallies_of(attempts: Iterable[tuple[Sent, bool, bool, bool]]) -> dict[Sent, Tally]:
+def tallies_of(attempts: Iterable[tuple[AttemptTarget, bool, bool, bool]]) -> dict[AttemptTarget, Tally]:
     """Sum up attempts, given as (sent, succeeded, exhausted, gone) in the order in which they ended."""
-    tallies: dict[Sent, Tally] = {}
+    tallies: dict[AttemptTarget, Tally] = {}
     for sent, *verdict in attempts:
         tallies.setdefault(sent, Tally()).add(*verdict)
     return tallies

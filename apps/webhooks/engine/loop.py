@@ -15,13 +15,13 @@ from django.db import connections
 from apps.base.crypto.encrypted_fields import CannotDecrypt
 from apps.webhooks.engine import claims, wakeup
 from apps.webhooks.engine.claims import ClaimedDelivery
-from apps.webhooks.engine.concurrency_slots import PART_OF_ONE, ConcurrencySlots
+from apps.webhooks.engine.concurrency_slots import MAX_ENDPOINT_SHARE, ConcurrencySlots
 from apps.webhooks.engine.crash_points import lease_margin, reach
-from apps.webhooks.engine.messages import build_request, kept_headers
+from apps.webhooks.engine.messages import build_request, masked_headers
 from apps.webhooks.engine.outcomes import Outcome
 from apps.webhooks.engine.recording import CANNOT_DECRYPT, FinishedAttempt, Recorder
 from apps.webhooks.engine.sender import Sender
-from apps.webhooks.engine.test_inbox import is_inbox, received
+from apps.webhooks.engine.test_inbox import inbox_outcome, is_inbox
 
 logger = logging.getLogger(__name__)
 
@@ -141,9 +141,9 @@ class Engine:
             self._take([Outcome(claimed, error="shutdown", hint=CANNOT_DECRYPT)])
             return
         reach("before_send")
-        self._sent_headers[claimed] = kept_headers(request)
+        self._sent_headers[claimed] = masked_headers(request)
         if is_inbox(request.url):
-            self._take([received(claimed)])
+            self._take([inbox_outcome(claimed)])
         else:
             self._places.start(claimed)
             self._sender.submit(request)
@@ -247,7 +247,7 @@ class Engine:
             return
         self._is_rung = False
         room, slow = self._room(), self._places.slow()
-        claimed = claims.claim(room, PART_OF_ONE, slow, self._places.left_for_slow(slow))
+        claimed = claims.claim(room, MAX_ENDPOINT_SHARE, slow, self._places.left_for_slow(slow))
         self._last_claim, self._was_short = len(claimed), len(claimed) < room
         self._claimed_at = now
         if claimed:

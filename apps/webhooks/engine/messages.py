@@ -9,7 +9,7 @@ from django.conf import settings
 from apps.base.crypto.encrypted_fields import binding, unseal
 from apps.base.crypto.secrets import MASK_DOTS
 from apps.base.identifiers import encode
-from apps.webhooks.engine.claims import ClaimedDelivery, Receiver
+from apps.webhooks.engine.claims import ClaimedDelivery, EndpointSnapshot
 from apps.webhooks.engine.sender import OutboundRequest
 from apps.webhooks.engine.signing import secret_bytes, sign
 from apps.webhooks.models import Endpoint, EndpointSecret, Event
@@ -28,7 +28,7 @@ def build_request(claimed: ClaimedDelivery, timestamp: int) -> OutboundRequest:
     receiver, body = claimed.receiver, claimed.body.encode()
     keys = [_signing_key(secret_id, receiver.organization_id, sealed) for secret_id, sealed in receiver.secrets]
     signed = sign(keys, _message_id(claimed.event_id), timestamp, body)
-    own = own_headers(receiver)
+    own = custom_headers(receiver)
     fixed = (("content-type", "application/json"), ("user-agent", USER_AGENT))
     accept = ACCEPT if not any(name.lower() == "accept" for name, _value in own) else ACCEPT[1:]
     return OutboundRequest(
@@ -41,15 +41,15 @@ def build_request(claimed: ClaimedDelivery, timestamp: int) -> OutboundRequest:
     )
 
 
-def own_headers(receiver: Receiver) -> tuple[tuple[str, str], ...]:
+def custom_headers(receiver: EndpointSnapshot) -> tuple[tuple[str, str], ...]:
     """Return the headers that the organization added."""
     return _own_headers(receiver.id, receiver.organization_id, receiver.headers)
 
 
-def kept_headers(request: OutboundRequest) -> dict[str, str]:
+def masked_headers(request: OutboundRequest) -> dict[str, str]:
     """Return the headers as sent, for the record; the organization's own values, masked."""
-    receiver: Receiver = request.token.receiver
-    own = {name for name, _value in own_headers(receiver)}
+    receiver: EndpointSnapshot = request.token.receiver
+    own = {name for name, _value in custom_headers(receiver)}
     return {name: MASK_DOTS if name in own else value for name, value in request.headers}
 
 

@@ -20,7 +20,7 @@ from apps.webhooks.stats import counters
 logger = logging.getLogger(__name__)
 
 # Doubled with each attempt that did not count.
-SHORTEST_NO_NETWORK_WAIT_SECONDS, LONGEST_NO_NETWORK_WAIT_SECONDS = 30.0, 600.0
+MIN_NO_NETWORK_WAIT_SECONDS, MAX_NO_NETWORK_WAIT_SECONDS = 30.0, 600.0
 CANNOT_DECRYPT = "cannot_decrypt"
 CANNOT_DECRYPT_WAIT_SECONDS = 300.0
 
@@ -50,7 +50,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.counts = Counts()
-        self._network = NetworkWatch(endpoint_health.answered_lately)
+        self._network = NetworkWatch(endpoint_health.answered_recently)
 
     def record(self, batch: list[FinishedAttempt]) -> None:
         """Store what a batch of attempts led to; what was lost to another worker is only counted."""
@@ -64,13 +64,13 @@ class Recorder:
         recorded = [pair for pair in results if pair[1].id in kept]
         self.counts.lease_conflicts += len(results) - len(recorded)
         self._count([result for _ended, result in recorded])
-        counters.note([result for _ended, result in recorded], len(results) - len(recorded))
+        counters.count_attempts([result for _ended, result in recorded], len(results) - len(recorded))
         self._judge(recorded)
 
     def _judge(self, recorded: list[tuple[FinishedAttempt, Result]]) -> None:
         """Health comes after the record and never undoes it: what is missed here the next failure makes up for."""
         try:
-            endpoint_health.judge(endpoint_health.tallies_of(_verdicts(recorded)))
+            endpoint_health.update_health(endpoint_health.tallies_of(_verdicts(recorded)))
         except DatabaseError:
             logger.exception("the health of endpoints could not be written")
             connection.close()
@@ -87,7 +87,7 @@ def _verdicts(recorded: list[tuple[FinishedAttempt, Result]]) -> Iterable[tuple[
     for ended, result in recorded:
         if not ended.claimed.test and not result.uncounted:
             is_exhausted = result.status == DeliveryStatus.EXHAUSTED
-            sent = endpoint_health.Sent(result.endpoint_id, ended.claimed.receiver.url)
+            sent = endpoint_health.AttemptTarget(result.endpoint_id, ended.claimed.receiver.url)
             yield sent, not result.error, is_exhausted, ended.outcome.gone
 
 
@@ -132,7 +132,7 @@ def _next_state(claimed: ClaimedDelivery, outcome: Outcome, has_network: bool) -
 
 
 def _no_network_wait(uncounted: int) -> float:
-    return min(SHORTEST_NO_NETWORK_WAIT_SECONDS * 2.0 ** min(uncounted, 10), LONGEST_NO_NETWORK_WAIT_SECONDS)
+    return min(MIN_NO_NETWORK_WAIT_SECONDS * 2.0 ** min(uncounted, 10), MAX_NO_NETWORK_WAIT_SECONDS)
 
 
 def _finish(results: list[Result]) -> set[Any]:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 
 JITTER = 0.2
-LONGEST_RETRY_AFTER_SECONDS = 24 * 3600.0
+MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
 
 
 def next_wait(tries_used: int, waits: Sequence[int], retry_after: float | None = None) -> float | None:
@@ -16,7 +16,7 @@ def next_wait(tries_used: int, waits: Sequence[int], retry_after: float | None =
     if tries_used > len(waits):
         return None
     wait = spread(waits[tries_used - 1])
-    return wait if retry_after is None else max(wait, min(retry_after, LONGEST_RETRY_AFTER_SECONDS))
+    return wait if retry_after is None else max(wait, min(retry_after, MAX_RETRY_AFTER_SECONDS))
 
 
 def spread(seconds: float) -> float:

@@ -16,6 +16,6 @@ def is_inbox(url: str) -> bool:
     return url == INBOX_URL
 
 
-def received(claimed: ClaimedDelivery) -> Outcome:
+def inbox_outcome(claimed: ClaimedDelivery) -> Outcome:
     """Return what the inbox answers: at once, and always yes."""
     return Outcome(claimed, status_code=200, response_body="Kept by the test inbox.\n")

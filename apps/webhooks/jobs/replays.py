@@ -51,7 +51,7 @@ class ReplaySelection:
 
     def of(self, endpoint_id: uuid.UUID) -> QuerySet[Delivery]:
         """Return the newest delivery of each chosen event whose payload is still there."""
-        rows = claims.newest_of_events(endpoint_id).filter(status__in=self.statuses, event__body__isnull=False)
+        rows = claims.newest_per_event(endpoint_id).filter(status__in=self.statuses, event__body__isnull=False)
         if DeliveryStatus.SUCCEEDED not in self.statuses:
             # Written out, or SQLite would not use the partial index: what failed is few among many.
             rows = rows.extra(where=["webhooks_delivery.status IN ('exhausted', 'dropped')"])
@@ -78,7 +78,7 @@ def _of_types(patterns: Sequence[str]) -> Q:
     return found
 
 
-def choice_of(job: ReplayJob) -> ReplaySelection:
+def selection_of(job: ReplayJob) -> ReplaySelection:
     """Return what a stored job chooses."""
     return ReplaySelection(job.statuses, job.event_types, job.since, job.until)
 
@@ -114,7 +114,7 @@ def advance_job(job_id: uuid.UUID) -> tuple[int, bool]:
     if room <= 0:
         return 0, False
     chosen, job.cursor = _next_rows(job, min(room, BATCH))
-    made = claims.send_replayed(job, zip(chosen, _moments(job, now, len(chosen)), strict=True))
+    made = claims.create_replays(job, zip(chosen, _moments(job, now, len(chosen)), strict=True))
     job.sent += made
     job.save(update_fields=["sent", "cursor", "paced_until"])
     if made:
@@ -142,7 +142,7 @@ def _is_open(job: ReplayJob, now: datetime) -> bool:
 
 def _room(job: ReplayJob, now: datetime) -> int:
     """Return how many deliveries may be made now: by the rate, and by how many wait for their first attempt."""
-    room = MOST_WAITING - claims.first_tries_of(job)
+    room = MOST_WAITING - claims.count_untried(job)
     if job.rate_per_second is None:
         return room
     ahead = now + AHEAD - max(job.paced_until or now, now)
@@ -164,7 +164,7 @@ def _next_rows(job: ReplayJob, limit: int) -> tuple[list[Delivery], uuid.UUID]:
     Their events are locked: the sweep that removes payloads waits, or came first and then they are not chosen.
     """
     seen = Delivery.objects.filter(endpoint_id=job.endpoint_id, pk__lt=job.ends_before)
-    rows = choice_of(job).of(job.endpoint_id).filter(pk__lt=job.ends_before)
+    rows = selection_of(job).of(job.endpoint_id).filter(pk__lt=job.ends_before)
     if job.cursor is not None:
         seen, rows = seen.filter(pk__gt=job.cursor), rows.filter(pk__gt=job.cursor)
     end = seen.order_by("pk").values_list("pk", flat=True)[WINDOW - 1 : WINDOW].first()
@@ -177,7 +177,7 @@ def _next_rows(job: ReplayJob, limit: int) -> tuple[list[Delivery], uuid.UUID]:
 
 def _end_where_tried(job: ReplayJob, now: datetime) -> None:
     """Write the job's end once each of its deliveries had its first attempt; their retries may go on."""
-    if claims.first_tries_of(job) == 0:
+    if claims.count_untried(job) == 0:
         job.status, job.finished_at = ReplayStatus.DONE, now
         job.save(update_fields=["status", "finished_at"])
         _count(job, now)

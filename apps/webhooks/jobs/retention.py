@@ -114,7 +114,7 @@ def _go_on(walk: Walk, oldest_kept: datetime) -> int | None:
     return None if is_over and not removed else removed
 
 
-def is_waited_for() -> Q:
+def has_pending_work() -> Q:
     """Match events that a delivery still waits to send, or that still wait for their deliveries to be made."""
     waiting = Delivery.objects.filter(event=OuterRef("pk"), status__in=WAITING)
     return Q(Exists(waiting)) | Q(Exists(FanOutBatch.objects.filter(event=OuterRef("pk"))))
@@ -123,7 +123,7 @@ def is_waited_for() -> Q:
 def _empty_events(keys: Keys, oldest_kept: datetime) -> int:
     """Remove payloads. The rows are locked first: whoever sends an event again waits, and looks afterwards."""
     locked = _locked(Event, keys, body__isnull=False)
-    return Event.objects.filter(~is_waited_for(), pk__in=locked).update(body=None)
+    return Event.objects.filter(~has_pending_work(), pk__in=locked).update(body=None)
 
 
 def _remove_attempts(keys: Keys, oldest_kept: datetime) -> int:
@@ -135,7 +135,7 @@ def _remove_deliveries(keys: Keys, oldest_kept: datetime) -> int:
     old = Delivery.objects.filter(pk__in=keys, finished_at__lt=oldest_kept).exclude(status__in=WAITING)
     rows = list(old.order_by("pk").select_for_update(of=("self",)))
     originals = Counter((each.organization_id, each.status) for each in rows if not (each.test or each.replay_of_id))
-    delivery_totals.keep_pruned(originals)
+    delivery_totals.add_pruned(originals)
     gone = [each.pk for each in rows]
     Attempt.objects.filter(delivery__in=gone).delete()
     return _delete(Delivery.objects.filter(pk__in=gone))
@@ -145,7 +145,7 @@ def _remove_events(keys: Keys, oldest_kept: datetime) -> int:
     """Remove events that no delivery speaks of any more; the balance keeps how many endpoints they had matched."""
     alone = ~Exists(Delivery.objects.filter(event=OuterRef("pk")))
     gone = list(
-        Event.objects.filter(alone, ~is_waited_for(), pk__in=_locked(Event, keys)).only(
+        Event.objects.filter(alone, ~has_pending_work(), pk__in=_locked(Event, keys)).only(
             "organization_id", "match_count", "test"
         )
     )
@@ -153,7 +153,7 @@ def _remove_events(keys: Keys, oldest_kept: datetime) -> int:
     for each in gone:
         if not each.test:
             matched[each.organization_id, "accepted"] += each.match_count
-    delivery_totals.keep_pruned(matched)
+    delivery_totals.add_pruned(matched)
     return _delete(Event.objects.filter(pk__in=[each.pk for each in gone]))
 
 

@@ -93,7 +93,7 @@ class EndpointQuerySet(OrgQuerySet["Endpoint"]):
         """Leave deleted endpoints out."""
         return self.filter(deleted_at=None)
 
-    def twins_of(self, endpoint: "Endpoint") -> Self:
+    def with_same_url(self, endpoint: "Endpoint") -> Self:
         """Keep the other endpoints of the organization that have the same URL: each gets an event once more."""
         same = self.existing().filter(organization_id=endpoint.organization_id, url=endpoint.url)
         return same.exclude(pk=endpoint.pk).order_by("pk")

@@ -71,7 +71,7 @@ def job_rows() -> dict[str, float]:
     return dict(EngineTotal.objects.filter(name__startswith=OF_JOBS).values_list("name", "value"))
 
 
-def note_job(name: str, outcome: str, seconds: float) -> None:
+def record_job_run(name: str, outcome: str, seconds: float) -> None:
     """Count a run of a sweep, and keep when it was and how long it took, and when one last went well, and did not."""
     add({job_row(outcome, name): 1})
     now = time.time()
@@ -89,7 +89,7 @@ def _take_over() -> None:
             add({f"{OF_WORKERS}{name}": more})
 
 
-def of_workers() -> dict[str, float]:
+def worker_counters() -> dict[str, float]:
     """Return what workers added to counters of web processes; as last known while the database is away."""
     try:
         rows = EngineTotal.objects.filter(name__startswith=OF_WORKERS).values_list("name", "value")
@@ -100,7 +100,7 @@ def of_workers() -> dict[str, float]:
     return dict(_of_workers)
 
 
-def note(results: Iterable[Result], lease_conflicts: int = 0) -> None:
+def count_attempts(results: Iterable[Result], lease_conflicts: int = 0) -> None:
     """Count attempts by outcome and how long they took."""
     amounts: dict[str, float] = {"lease_conflicts": lease_conflicts} if lease_conflicts else {}
     for result in results:
@@ -120,7 +120,7 @@ def _count(amounts: dict[str, float], name: str, amount: float) -> None:
         amounts[name] = amounts.get(name, 0) + amount
 
 
-def put(name: str, value: float) -> None:
+def set_total(name: str, value: float) -> None:
     """Write one value at once, for a process that ends."""
     with connection.cursor() as cursor:
         cursor.execute(PUT, [name, value])
@@ -146,7 +146,7 @@ def flush() -> int:
 
 
 # The periodic job webhooks.report_worker (apps.py).
-def beat() -> None:
+def report_worker() -> None:
     """Leave this worker's sign of life, compare its clock, and write its counters; every worker's sweep."""
     values = {"beat_at": Now(), "clock_offset": clock_check.check()}
     _take_over()

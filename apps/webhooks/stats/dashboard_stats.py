@@ -30,14 +30,14 @@ class FanOut(NamedTuple):
     is_more: bool
 
 
-class Slowest(NamedTuple):
+class SlowestEndpoint(NamedTuple):
     """The endpoint whose slowest twentieth is slowest, and where that begins."""
 
     endpoint: Endpoint
     milliseconds: float
 
 
-class Answers(NamedTuple):
+class FirstSuccesses(NamedTuple):
     """Whether a receiver answered 2xx: to a test, to a real event."""
 
     test: bool
@@ -58,7 +58,7 @@ def fan_out_24h(actor: Actor) -> FanOut:
     return FanOut(len(counts), sum(counts), max(counts, default=0), is_more)
 
 
-def slowest_p95(actor: Actor) -> Slowest | None:
+def slowest_p95(actor: Actor) -> SlowestEndpoint | None:
     """Return the slowest endpoint by the 95th percentile of its newest attempts; None without enough."""
     since = uuid_at(timezone.now() - timedelta(days=1))
     rows = Attempt.objects.for_actor(actor).filter(pk__gt=since).order_by("-pk")
@@ -69,7 +69,7 @@ def slowest_p95(actor: Actor) -> Slowest | None:
     slow = {key: _p95(times) for key, times in taken.items() if len(times) >= FEWEST_ATTEMPTS}
     for key in sorted(slow, key=lambda each: -slow[each])[:1]:
         endpoint = Endpoint.objects.for_actor(actor).filter(pk=key).first()
-        return Slowest(endpoint, slow[key]) if endpoint else None
+        return SlowestEndpoint(endpoint, slow[key]) if endpoint else None
     return None
 
 
@@ -78,11 +78,11 @@ def _p95(times: list[float]) -> float:
     return sorted(times)[-(-len(times) * 95 // 100) - 1]
 
 
-def first_answers(actor: Actor) -> Answers:
+def first_successes(actor: Actor) -> FirstSuccesses:
     """Tell whether a test and a real event ever arrived, as far as endpoints and newest deliveries know."""
     arrived = Endpoint.objects.for_actor(actor).exclude(last_success_at=None).exists()
     if arrived:
-        return Answers(True, True)
+        return FirstSuccesses(True, True)
     newest = Delivery.objects.for_actor(actor).order_by("-pk").values_list("status", "test")[:MOST_DELIVERIES]
     good = {test for status, test in newest if status == DeliveryStatus.SUCCEEDED}
-    return Answers(True in good, False in good)
+    return FirstSuccesses(True in good, False in good)

@@ -105,7 +105,7 @@ def _make_missing_rows() -> None:
         DeliveryBalance.objects.bulk_create(new, ignore_conflicts=True)
 
 
-def keep_pruned(removed: Mapping[tuple[uuid.UUID, str], int]) -> None:
+def add_pruned(removed: Mapping[tuple[uuid.UUID, str], int]) -> None:
     """Add to what retention removed, given by organization and ``accepted`` or the status of deliveries."""
     for organization_id, kind in sorted(removed):
         DeliveryBalance.objects.get_or_create(organization_id=organization_id)

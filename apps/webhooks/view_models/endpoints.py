@@ -121,7 +121,7 @@ def _figures(series: Sequence[tuple[int, int]]) -> dict[str, Any]:
 
 def twin_rows(endpoint: Endpoint) -> list[dict[str, str]]:
     """Return the other endpoints with the same URL, which get each event once more."""
-    twins = Endpoint.objects.twins_of(endpoint).only("pk", "url", "description")
+    twins = Endpoint.objects.with_same_url(endpoint).only("pk", "url", "description")
     return [{"id": each.public_id, "name": each.description or each.public_id} for each in twins]
 
 

@@ -60,7 +60,7 @@ class Command(BaseCommand):
             Worker(grace).run()
 
     def _run_once(self) -> None:
-        periodic_jobs.run_all(counters.note_job)
+        periodic_jobs.run_all(counters.record_job_run)
         counts = Engine(worker_name()).drain()
         counters.flush()
         self.stdout.write(" ".join(f"{name}={count}" for name, count in counts.items()))
@@ -80,7 +80,7 @@ class Worker:
             signal.signal(number, self._stop)
         engine = threading.Thread(target=self._run_engine, name="delivery")
         engine.start()
-        periodic_jobs.PeriodicJobRunner(self.stop_event, counters.note_job).start()
+        periodic_jobs.PeriodicJobRunner(self.stop_event, counters.record_job_run).start()
         logger.info("worker %s started", self.engine.worker_id)
         if settings.CELERY_BROKER_URL:
             self._run_celery()

@@ -17,40 +17,40 @@ from apps.webhooks.engine.claims.manual_changes import (
     hold_organization,
     release,
     release_organization,
-    send_again,
+    resend,
     send_now,
     send_test,
 )
-from apps.webhooks.engine.claims.replayed import first_tries_of, newest_of_events, send_replayed
-from apps.webhooks.engine.claims.rows import ClaimedDelivery, Limits, Receiver, Result
+from apps.webhooks.engine.claims.replayed import count_untried, create_replays, newest_per_event
+from apps.webhooks.engine.claims.rows import ClaimedDelivery, EndpointSnapshot, Limits, Result
 from apps.webhooks.engine.crash_points import lease_margin, reach
 
 __all__ = [
     "ClaimedDelivery",
+    "EndpointSnapshot",
     "Limits",
-    "Receiver",
     "Result",
     "claim",
+    "count_untried",
+    "create_replays",
     "drop",
     "finish",
-    "first_tries_of",
     "hold",
     "hold_organization",
     "lease_seconds",
-    "newest_of_events",
+    "newest_per_event",
     "next_due_in",
     "release",
     "release_expired",
     "release_organization",
-    "send_again",
+    "resend",
     "send_now",
-    "send_replayed",
     "send_test",
 ]
 
 RELEASED_AT_ONCE = 1000
 # Of the places of one host and port, for the endpoints there that are slow.
-PART_OF_SLOW = 0.4
+MAX_SLOW_SHARE = 0.4
 
 
 def _dialect() -> ModuleType:
@@ -82,7 +82,7 @@ def claim(
         tuple(slow),
         most_slow,
         target_in_flight=of_host,
-        target_slow=max(1, int(of_host * PART_OF_SLOW)),
+        target_slow=max(1, int(of_host * MAX_SLOW_SHARE)),
     )
     claimed: list[ClaimedDelivery] = _dialect().claim(limits)
     reach("after_claim")

@@ -3,7 +3,7 @@
 import uuid
 from collections import Counter
 
-from apps.webhooks.engine.claims.rows import Limits, Receiver
+from apps.webhooks.engine.claims.rows import EndpointSnapshot, Limits
 
 
 class InFlightCounts:
@@ -30,7 +30,7 @@ class InFlightCounts:
         is_within = not is_slow or slow < self._limits.target_slow
         return is_within and slow + self._of_target[organization, target, False] < self._limits.target_in_flight
 
-    def take(self, receiver: Receiver) -> bool:
+    def take(self, receiver: EndpointSnapshot) -> bool:
         """Count one more to the receiver where caps allow it, and tell whether they do."""
         owner, is_slow = receiver.organization_id, self.is_slow(receiver.id.hex, receiver.is_failing)
         is_full = self._of_organization[owner] >= self._limits.organization_in_flight

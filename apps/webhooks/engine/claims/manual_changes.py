@@ -60,7 +60,7 @@ def send_now(delivery_id: uuid.UUID) -> bool:
     return bool(rows.update(next_attempt_at=Now(), next_attempt_reason="manual"))
 
 
-def send_again(delivery: Delivery) -> Delivery:
+def resend(delivery: Delivery) -> Delivery:
     """Make a new delivery of a finished one: same event and so same webhook-id, the whole schedule anew."""
     return _create(delivery.event, delivery.endpoint, test=delivery.test, replay_of=delivery, reason="manual")
 

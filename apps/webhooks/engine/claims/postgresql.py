@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from apps.base.rest.renderers import to_json
 from apps.webhooks.engine.claims.due import due_endpoints
-from apps.webhooks.engine.claims.rows import ClaimedDelivery, Limits, Receiver, Result
+from apps.webhooks.engine.claims.rows import ClaimedDelivery, EndpointSnapshot, Limits, Result
 from apps.webhooks.engine.sql import uuid7_from
 
 # Of those that are slow only some have their turn, so that the rest of the rows is left to the others.
@@ -258,13 +258,13 @@ def claim(limits: Limits) -> list[ClaimedDelivery]:
         return _take(cursor, limits, receivers)
 
 
-def _receiver(row: tuple[Any, ...]) -> Receiver:
+def _receiver(row: tuple[Any, ...]) -> EndpointSnapshot:
     key, organization, url, headers, rate, is_open, is_failing, secrets = row
     keys = tuple((uuid.UUID(secret_id), sealed) for secret_id, sealed in secrets)
-    return Receiver(key, organization, url, headers, keys, rate, is_open, is_failing)
+    return EndpointSnapshot(key, organization, url, headers, keys, rate, is_open, is_failing)
 
 
-def _take(cursor: Any, limits: Limits, receivers: dict[uuid.UUID, Receiver]) -> list[ClaimedDelivery]:
+def _take(cursor: Any, limits: Limits, receivers: dict[uuid.UUID, EndpointSnapshot]) -> list[ClaimedDelivery]:
     token = uuid.uuid4()
     values = limits.as_values() | {
         "token": token,

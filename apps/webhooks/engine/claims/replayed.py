@@ -10,13 +10,13 @@ from django.db.models.functions import Now
 from apps.webhooks.models import Delivery, DeliveryStatus, ReplayJob
 
 
-def newest_of_events(endpoint_id: uuid.UUID) -> QuerySet[Delivery]:
+def newest_per_event(endpoint_id: uuid.UUID) -> QuerySet[Delivery]:
     """Return an endpoint's deliveries that no later one of the same event follows; tests never."""
     later = Delivery.objects.filter(event=OuterRef("event"), endpoint=OuterRef("endpoint"), pk__gt=OuterRef("pk"))
     return Delivery.objects.filter(~Exists(later), endpoint_id=endpoint_id, test=False)
 
 
-def send_replayed(job: ReplayJob, due: Iterable[tuple[Delivery, datetime]]) -> int:
+def create_replays(job: ReplayJob, due: Iterable[tuple[Delivery, datetime]]) -> int:
     """Make one new delivery of each, due at its moment, and count those that were made.
 
     Same event and so the same webhook-id, the whole schedule anew. The caller holds the lock of the job's row; the
@@ -40,7 +40,7 @@ def send_replayed(job: ReplayJob, due: Iterable[tuple[Delivery, datetime]]) -> i
     return len(rows)
 
 
-def first_tries_of(job: ReplayJob) -> int:
+def count_untried(job: ReplayJob) -> int:
     """Count the job's deliveries whose first attempt has not ended yet."""
     untried = Q(status=DeliveryStatus.PENDING, attempt_count=0) | Q(status=DeliveryStatus.SENDING, attempt_count=1)
     return Delivery.objects.filter(untried, replay_job=job).count()

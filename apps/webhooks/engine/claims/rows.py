@@ -20,7 +20,7 @@ def target_of(url: str) -> str | None:
 
 
 @dataclass(slots=True, eq=False)
-class Receiver:
+class EndpointSnapshot:
     """An endpoint as one claim saw it; ``headers`` and ``secrets`` are ciphertexts, newest secret first."""
 
     id: uuid.UUID
@@ -53,7 +53,7 @@ class ClaimedDelivery:
     body: str
     test: bool
     started_at: float
-    receiver: Receiver
+    receiver: EndpointSnapshot
 
     @property
     def tries_used(self) -> int:

@@ -16,7 +16,7 @@ from apps.base.identifiers import KEYS
 from apps.base.rest.renderers import to_json
 from apps.webhooks.engine.claims.due import due_endpoints
 from apps.webhooks.engine.claims.in_flight import InFlightCounts
-from apps.webhooks.engine.claims.rows import ClaimedDelivery, Limits, Receiver, Result, target_of
+from apps.webhooks.engine.claims.rows import ClaimedDelivery, EndpointSnapshot, Limits, Result, target_of
 from apps.webhooks.engine.sql import as_text, from_text
 
 ENDPOINTS = f"""
@@ -85,7 +85,7 @@ UPDATE webhooks_delivery SET status = 'pending', next_attempt_at = %s, next_atte
     lease_until = NULL, sending_to = NULL WHERE id = %s
 """
 OVER = frozenset({"succeeded", "exhausted", "dropped"})
-Picked = tuple[int, int, Any, Receiver, tuple[Any, ...]]
+Picked = tuple[int, int, Any, EndpointSnapshot, tuple[Any, ...]]
 
 
 def claim(limits: Limits) -> list[ClaimedDelivery]:
@@ -118,7 +118,7 @@ def _pick(
         cursor.execute(SECRETS, (key, as_text(now)))
         secrets = tuple((uuid.UUID(secret_id), sealed) for secret_id, sealed in cursor.fetchall())
         about = (uuid.UUID(key), uuid.UUID(organization), url, headers, secrets, rate, bool(is_open), is_failing)
-        receiver = Receiver(*about)
+        receiver = EndpointSnapshot(*about)
         picked += [(int(row[2] > 0), place, row[5], receiver, row) for place, row in enumerate(rows)]
     return picked
 
@@ -185,7 +185,7 @@ def _stamp(cursor: Any, limits: Limits, chosen: list[Picked], now: datetime) -> 
 
 
 def _move_pace(cursor: Any, claimed: list[ClaimedDelivery], now: datetime) -> None:
-    counts: dict[Receiver, int] = {}
+    counts: dict[EndpointSnapshot, int] = {}
     for each in claimed:
         if each.receiver.rate is not None:
             counts[each.receiver] = counts.get(each.receiver, 0) + 1
