@@ -93,11 +93,11 @@ def is_last_owner(membership: Membership) -> bool:
 
 @transaction.atomic
 def change_role(*, actor: Actor, user_id: str, role: str) -> Membership:
-    """Give a member another role, tell them, and do nothing where they have it already.
+    """Change a member's role and notify them by mail; do nothing if they have the role already.
 
-    Raises Forbidden as ``check_can_manage`` and ``check_can_assign`` say and for whoever raises themselves; Conflict for
-    the last owner, and for a role above viewer while the member's address is not confirmed. A raised account loses
-    what somebody else set on it before (docs/api.md, Roles).
+    Raises what ``check_can_manage`` and ``check_can_assign`` raise, Forbidden for raising one's own role, and Conflict
+    for the last owner or for raising a member whose address is not confirmed. Raising a provisional account removes
+    what others set on it (docs/api.md, Roles).
     """
     lock_members(actor.organization_id)
     actor = actor.as_of_now()
