@@ -15,7 +15,7 @@ ALL = "*"
 HOUR, DAY = 3600, 86_400
 
 
-def patterns_to_choose(types: Sequence[EventType]) -> list[str]:
+def pattern_choices(types: Sequence[EventType]) -> list[str]:
     """Return the names of types, and ``prefix.*`` for each group of them."""
     prefixes = dict.fromkeys(f"{each.name.partition('.')[0]}.*" for each in types)
     return [*prefixes, *(each.name for each in types)]
@@ -97,7 +97,7 @@ class EndpointEditForm(EndpointFields, AskingForm):
 
     def __init__(self, *args: Any, is_inbox: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
-        if self.step_up_required and (is_inbox or not self._leads_elsewhere()):
+        if self.step_up_required and (is_inbox or not self._changes_target()):
             del self.fields["confirm_password"]
             self.step_up_required = False
         self.fields["headers"].help_text = _("One a line, such as X-Team: blue. Leave •••• to keep a stored value.")
@@ -105,7 +105,7 @@ class EndpointEditForm(EndpointFields, AskingForm):
             for name in ("url", "headers"):
                 del self.fields[name]
 
-    def _leads_elsewhere(self) -> bool:
+    def _changes_target(self) -> bool:
         """Whether the URL or a line of the headers is another one than before, as typed."""
         return self.is_bound and any(
             [line.strip() for line in self.data.get(name, "").splitlines() if line.strip()]
@@ -184,8 +184,8 @@ class ReplayForm(forms.Form):
         choices = [("", _("All events")), *((name, name) for name in types)]
         cast(forms.ChoiceField, self.fields["event_types"]).choices = choices
 
-    def choice(self) -> Any:
+    def selection(self) -> Any:
         """Return the choice that ``actions`` takes, or raise Invalid."""
         values = self.cleaned_data
         chosen = [values["event_types"]] if values["event_types"] else []
-        return actions.replay_choice(values["status"], chosen, values["since"], values["until"])
+        return actions.replay_selection(values["status"], chosen, values["since"], values["until"])

@@ -112,7 +112,10 @@ def everything(acme):
     endpoint_health.disable(off.pk, "gone")
     actions.pause_endpoint(actor=maker, endpoint_id=paused.public_id)
     job = actions.start_replay(
-        actor=maker, endpoint_id=endpoint.public_id, choice=actions.replay_choice(["succeeded"]), rate_per_second=3
+        actor=maker,
+        endpoint_id=endpoint.public_id,
+        selection=actions.replay_selection(["succeeded"]),
+        rate_per_second=3,
     )
     assert ReplayJob.objects.count() == 1
     tabs = [f"?tab={tab}" for tab in ("deliveries", "verify", "test", "settings")]

@@ -122,8 +122,8 @@ def samples(acme: Organization, ada: User, vera: User, acme_key: Key) -> Samples
     notices.post(organization_id=acme.pk, kind="endpoint.failing", dedupe_key="sample", **told)
     OutgoingMail.objects.create(to=ada.email, subject="For Ada", body="Of Acme")
     Authenticator.objects.create(user=ada, type=Authenticator.Type.WEBAUTHN, data={"name": "Key", "credential": {}})
-    choice = actions.replay_choice()
-    replay = actions.start_replay(actor=maker, endpoint_id=endpoint.public_id, choice=choice)
+    selection = actions.replay_selection()
+    replay = actions.start_replay(actor=maker, endpoint_id=endpoint.public_id, selection=selection)
     export = audit_actions.start_export(actor=maker, filters=Filters(), file_format="csv")
     rows = {"user": vera, "key": acme_key.row, "endpoint": endpoint, "event": event, "delivery": delivery}
     device, token = active_device(sdk_key.row)

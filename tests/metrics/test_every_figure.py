@@ -20,7 +20,7 @@ from apps.base.identifiers import uuid_at
 from apps.orgs.accounts.failed_sign_ins import Step
 from apps.orgs.models import OutgoingMail
 from apps.webhooks.stats import counters
-from apps.webhooks.view_models.failure_labels import ERROR_WORDS
+from apps.webhooks.view_models.failure_labels import ERROR_LABELS
 from integrations_portal.metrics.retention import KINDS
 from tests.conventions.test_documentation import metric_names
 from tests.metrics.scraping import families, labels, samples
@@ -47,9 +47,9 @@ def test_labels_that_are_known_are_there_from_the_first_scrape():
         assert ("portal_sign_in_failures_total", labels(step=step)) in found
     assert [found[("portal_retention_lag_seconds", labels(kind=kind))] for kind in KINDS] == [0] * len(KINDS)
     # One that came with its first count would hide that one from rate() and increase().
-    for outcome in ("succeeded", *ERROR_WORDS):
+    for outcome in ("succeeded", *ERROR_LABELS):
         assert found[("portal_webhook_attempts_total", labels(outcome=outcome))] == 0
-    assert set(ERROR_WORDS) == set(counters.ERRORS)
+    assert set(ERROR_LABELS) == set(counters.ERRORS)
     assert found[("portal_backup_last_success_timestamp_seconds", ())] == 0
 
 

@@ -28,9 +28,9 @@ def add_finished(endpoint: Endpoint, count: int, status: str = "exhausted", **va
 
 
 def start(endpoint: Endpoint, *statuses: str, rate: int | None = None, **chosen: Any) -> ReplayJob:
-    choice = actions.replay_choice(**({"statuses": statuses} if statuses else {}), **chosen)
+    selection = actions.replay_selection(**({"statuses": statuses} if statuses else {}), **chosen)
     actor = developer(endpoint.organization)
-    return actions.start_replay(actor=actor, endpoint_id=endpoint.public_id, choice=choice, rate_per_second=rate)
+    return actions.start_replay(actor=actor, endpoint_id=endpoint.public_id, selection=selection, rate_per_second=rate)
 
 
 def made_by(job: ReplayJob) -> list[Delivery]:
@@ -77,10 +77,10 @@ def test_an_event_counts_by_its_newest_delivery_here(acme: Organization) -> None
     again = actions.retry_delivery(actor=developer(acme), delivery_id=first.public_id)
     Delivery.objects.filter(pk=again.pk).update(status="succeeded", next_attempt_at=None)
     assert Delivery.objects.filter(endpoint=other, event=second.event_id).exists()
-    choice = actions.replay_choice()
-    assert [each.pk for each in choice.of(endpoint.pk)] == [second.pk]
+    selection = actions.replay_selection()
+    assert [each.pk for each in selection.of(endpoint.pk)] == [second.pk]
     Delivery.objects.filter(pk=again.pk).update(status="exhausted")
-    assert {each.pk for each in choice.of(endpoint.pk)} == {second.pk, again.pk}
+    assert {each.pk for each in selection.of(endpoint.pk)} == {second.pk, again.pk}
 
 
 def test_the_span_is_of_events_and_types_are_names_or_patterns(acme: Organization) -> None:
@@ -91,7 +91,7 @@ def test_the_span_is_of_events_and_types_are_names_or_patterns(acme: Organizatio
     paid = add_finished(endpoint, 1, event_type="invoice.paid", created_at=now - timedelta(hours=1))
 
     def chosen(**values: Any) -> list[Delivery]:
-        return list(actions.replay_choice(**values).of(endpoint.pk).order_by("pk"))
+        return list(actions.replay_selection(**values).of(endpoint.pk).order_by("pk"))
 
     assert chosen(since=now - timedelta(days=1), event_types=["order.*"]) == new
     assert chosen(until=now - timedelta(days=1)) == old
@@ -133,7 +133,7 @@ def test_what_was_sent_again_meanwhile_is_passed_by(acme: Organization) -> None:
 )
 def test_what_cannot_be_chosen(acme: Organization, values: dict[str, Any], field: str) -> None:
     with pytest.raises(Invalid) as refused:
-        actions.replay_choice(**values)
+        actions.replay_selection(**values)
     assert list(refused.value.fields or {}) == [field]
 
 
@@ -288,8 +288,8 @@ def test_only_an_enabled_endpoint_gets_a_replay_and_counting_is_always_possible(
     actions.pause_endpoint(actor=actor, endpoint_id=endpoint.public_id)
     with pytest.raises(Conflict):
         start(endpoint)
-    choice = actions.replay_choice()
-    assert actions.count_replay(actor=actor, endpoint_id=endpoint.public_id, choice=choice) == 1
+    selection = actions.replay_selection()
+    assert actions.count_replay(actor=actor, endpoint_id=endpoint.public_id, selection=selection) == 1
     assert not ReplayJob.objects.exists()
 
 
@@ -298,13 +298,13 @@ def test_a_viewer_may_not_and_a_stranger_finds_nothing(acme: Organization, rival
     add_finished(endpoint, 1)
     job = start(endpoint)
     viewer = Actor(ActorKind.USER, "user_x", "Vera", acme.pk, frozenset({"webhooks:read"}), role="viewer")
-    choice = actions.replay_choice()
+    selection = actions.replay_selection()
     for actor, refusal in ((viewer, Forbidden), (developer(rival), NotFound)):
         for act, values in (
-            (actions.start_replay, {"endpoint_id": endpoint.public_id, "choice": choice}),
-            (actions.count_replay, {"endpoint_id": endpoint.public_id, "choice": choice}),
+            (actions.start_replay, {"endpoint_id": endpoint.public_id, "selection": selection}),
+            (actions.count_replay, {"endpoint_id": endpoint.public_id, "selection": selection}),
             (actions.cancel_replay, {"replay_id": job.public_id}),
-            (actions.retry_selection, {"endpoint_id": endpoint.public_id, "delivery_ids": ["dlv_1"]}),
+            (actions.retry_deliveries, {"endpoint_id": endpoint.public_id, "delivery_ids": ["dlv_1"]}),
         ):
             with pytest.raises(refusal):
                 act(actor=actor, **values)
@@ -333,7 +333,7 @@ def test_ticked_deliveries_go_again_with_one_entry(acme: Organization, rival: Or
     Delivery.objects.filter(pk=waiting.pk).update(next_attempt_at=timezone.now() + timedelta(hours=1))
     (strange,) = add_finished(make_endpoint(rival), 1)
     ids = [each.public_id for each in (failed, good, pruned, waiting, strange)] + ["dlv_nonsense"]
-    assert actions.retry_selection(actor=developer(acme), endpoint_id=endpoint.public_id, delivery_ids=ids) == 3
+    assert actions.retry_deliveries(actor=developer(acme), endpoint_id=endpoint.public_id, delivery_ids=ids) == 3
     again = Delivery.objects.exclude(replay_of_id=None)
     assert {each.replay_of_id for each in again} == {failed.pk, good.pk}
     waiting.refresh_from_db()
@@ -347,8 +347,8 @@ def test_a_selection_of_nothing_that_can_go_is_a_conflict(acme: Organization) ->
     (pruned,) = add_finished(endpoint, 1)
     Event.objects.filter(pk=pruned.event_id).update(body=None)
     with pytest.raises(Conflict):
-        actions.retry_selection(actor=actor, endpoint_id=endpoint.public_id, delivery_ids=[pruned.public_id])
+        actions.retry_deliveries(actor=actor, endpoint_id=endpoint.public_id, delivery_ids=[pruned.public_id])
     for wrong in ([], ["dlv_x"] * 201):
         with pytest.raises(Invalid):
-            actions.retry_selection(actor=actor, endpoint_id=endpoint.public_id, delivery_ids=wrong)
+            actions.retry_deliveries(actor=actor, endpoint_id=endpoint.public_id, delivery_ids=wrong)
     assert not AuditEntry.objects.filter(action="endpoint.deliveries_retried").exists()

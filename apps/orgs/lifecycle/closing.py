@@ -80,7 +80,7 @@ def revoke_access(actor: Actor, organization: Organization) -> dict[str, list[An
     """
     keys = transitions.revoke_all(organization_id=organization.pk, actor=actor, reason=REASON)
     notices.resolve(organization_id=organization.pk, dedupe_prefix="")
-    endpoints, dropped = webhooks.end_for_organization(organization_id=organization.pk)
+    endpoints, dropped = webhooks.stop_for_organization(organization_id=organization.pk)
     invitations = Invitation.objects.shown().open().filter(organization=organization)
     withdrawn = invitations.update(status=InvitationStatus.REVOKED, closed_at=timezone.now(), token_digest="")
     counts = {f"{kind}s_revoked": count for kind, count in keys.items()}

@@ -22,17 +22,17 @@ from apps.webhooks.actions.endpoints import (
     update_endpoint,
 )
 from apps.webhooks.actions.events import publish_event, publish_events
-from apps.webhooks.actions.organizations import end_for_organization
+from apps.webhooks.actions.organizations import stop_for_organization
 from apps.webhooks.actions.probing import probe_url
 from apps.webhooks.actions.replays import (
     REPLAYABLE,
     cancel_replay,
     count_replay,
-    replay_choice,
-    retry_selection,
+    replay_selection,
+    retry_deliveries,
     start_replay,
 )
-from apps.webhooks.actions.secrets import end_secret, rotate_secret
+from apps.webhooks.actions.secrets import revoke_secret, rotate_secret
 from apps.webhooks.actions.testing import open_inbox
 
 __all__ = [
@@ -46,8 +46,6 @@ __all__ = [
     "delete_endpoint",
     "delete_event_type",
     "enable_endpoint",
-    "end_for_organization",
-    "end_secret",
     "hold_for_suspension",
     "open_inbox",
     "pause_endpoint",
@@ -55,13 +53,15 @@ __all__ = [
     "publish_event",
     "publish_events",
     "release_after_suspension",
-    "replay_choice",
+    "replay_selection",
+    "retry_deliveries",
     "retry_delivery",
-    "retry_selection",
+    "revoke_secret",
     "rotate_secret",
     "save_event_type",
     "send_test",
     "start_replay",
+    "stop_for_organization",
     "subscribe_endpoint",
     "update_endpoint",
 ]

@@ -15,7 +15,7 @@ from apps.webhooks.types.catalogue import EVENT_NAME
 from apps.webhooks.types.schemas import check_data, check_schema
 
 # A later version of the portal may declare more types there.
-PORTAL_WORDS = frozenset(name.partition(".")[0] for name in PORTAL_EVENTS)
+RESERVED_PREFIXES = frozenset(name.partition(".")[0] for name in PORTAL_EVENTS)
 Changes = dict[str, list[Any]]
 
 
@@ -63,7 +63,7 @@ def check_event_name(name: str) -> None:
     if not EVENT_NAME.fullmatch(name):
         raise Invalid.field("name", _("Write lower-case words parted by dots, such as order.created."))
     first = name.partition(".")[0]
-    if first in PORTAL_WORDS and name not in PORTAL_EVENTS:
+    if first in RESERVED_PREFIXES and name not in PORTAL_EVENTS:
         raise Invalid.field("name", _("%(word)s. is the portal's own: begin with another word.") % {"word": first})
 
 

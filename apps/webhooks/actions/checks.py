@@ -23,10 +23,10 @@ from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event, Repl
 from apps.webhooks.types.catalogue import EVERYTHING
 from apps.webhooks.types.subjects import require_scopes, types_hidden_from
 
-MOST_HEADERS = 20
+MAX_HEADERS = 20
 TESTS_PER_MINUTE = 5
 MINUTE = timedelta(minutes=1)
-WAITING = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.HELD)
+UNFINISHED = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.HELD)
 ENTER_AGAIN = gettext_lazy(
     "The URL leads to another server, which does not get the stored header values. Enter each value again, or remove "
     "the headers."
@@ -50,7 +50,7 @@ def checked_new_url(endpoint: Endpoint, url: str) -> str:
     return checked_url(url)
 
 
-def leads_elsewhere(old: str, new: str) -> bool:
+def is_other_server(old: str, new: str) -> bool:
     """Tell whether a checked URL leads to another server than before: another scheme, host or port."""
     return _server(old) != _server(new)
 
@@ -61,7 +61,7 @@ def _server(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc
 
 
-def check_may_move(actor: Actor, endpoint: Endpoint, patterns: Iterable[str]) -> None:
+def check_url_change(actor: Actor, endpoint: Endpoint, patterns: Iterable[str]) -> None:
     """Raise Forbidden unless the actor may read all that a new URL of the endpoint gets, what waits for it included."""
     require_scopes(actor, [*patterns, *endpoint.event_types])
     hidden = types_hidden_from(actor, "event_type")
@@ -69,7 +69,7 @@ def check_may_move(actor: Actor, endpoint: Endpoint, patterns: Iterable[str]) ->
         return
     for job in ReplayJob.objects.unfinished().filter(endpoint=endpoint):
         require_scopes(actor, job.event_types or [EVERYTHING])
-    waiting = Delivery.objects.filter(hidden, endpoint=endpoint, test=False, status__in=WAITING)
+    waiting = Delivery.objects.filter(hidden, endpoint=endpoint, test=False, status__in=UNFINISHED)
     require_scopes(actor, waiting.values_list("event_type", flat=True)[:1])
 
 
@@ -80,17 +80,17 @@ def checked_description(description: str) -> str:
 
 
 def checked_headers(
-    headers: Mapping[str, str], stored: Mapping[str, str], *, leads_elsewhere: bool = False
+    headers: Mapping[str, str], stored: Mapping[str, str], *, is_other_server: bool = False
 ) -> dict[str, str]:
     """Return the headers to keep, or raise Invalid on ``headers``; ``••••`` stands for the stored value.
 
     A stored value was meant for its server: no other one gets it, so there it must be sent again.
     """
-    if len(headers) > MOST_HEADERS:
-        raise Invalid.field("headers", _("At most %(most)s headers.") % {"most": MOST_HEADERS})
+    if len(headers) > MAX_HEADERS:
+        raise Invalid.field("headers", _("At most %(most)s headers.") % {"most": MAX_HEADERS})
     if len({name.lower() for name in headers}) < len(headers):
         raise Invalid.field("headers", _("A header is named twice."))
-    if leads_elsewhere and MASK_DOTS in headers.values():
+    if is_other_server and MASK_DOTS in headers.values():
         raise Invalid.field("headers", ENTER_AGAIN)
     kept = {name: stored[name] if value == MASK_DOTS and name in stored else value for name, value in headers.items()}
     for name, value in kept.items():
@@ -109,7 +109,7 @@ def checked_limit(name: str, value: int | None, most: int) -> int | None:
     return value
 
 
-def check_owner(organization_id: uuid.UUID) -> None:
+def check_receives_events(organization_id: uuid.UUID) -> None:
     """Raise Conflict for the vendor's own organization: no event is published for it."""
     if organization_id == platform_pk():
         raise Conflict(_("The platform organization gets no events. Make the endpoint in a customer's organization."))

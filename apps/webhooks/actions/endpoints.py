@@ -17,14 +17,14 @@ from apps.base.rest.renderers import to_json
 from apps.webhooks.actions.checks import (
     ENTER_AGAIN,
     check_endpoint_limit,
-    check_may_move,
-    check_owner,
+    check_receives_events,
+    check_url_change,
     checked_description,
     checked_headers,
     checked_limit,
     checked_new_url,
     checked_url,
-    leads_elsewhere,
+    is_other_server,
 )
 from apps.webhooks.actions.rows import locked_endpoint, record
 from apps.webhooks.actions.secrets import add_secret
@@ -61,7 +61,7 @@ def create_endpoint(
     Raises Invalid on ``url``, ``event_types``, ``headers`` or a limit, and Conflict ``endpoint_limit_reached``.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
-    check_owner(cast(uuid.UUID, actor.organization_id))
+    check_receives_events(cast(uuid.UUID, actor.organization_id))
     patterns = check_patterns(event_types)
     require_scopes(actor, patterns)
     values = {
@@ -86,13 +86,13 @@ def update_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_
     _set_checked(endpoint, values)
     require_scopes(actor, [each for each in endpoint.event_types if each not in old_patterns])
     if endpoint.url != old_url:
-        check_may_move(actor, endpoint, old_patterns)
+        check_url_change(actor, endpoint, old_patterns)
     expected.check(version)
     after = {name: _shown(endpoint, name) for name in values}
     changes = {name: [before[name], after[name]] for name in values if name == "headers" or before[name] != after[name]}
     if not changes:
         return endpoint
-    endpoint.save(update_fields=[*values, *_fields_of_another_url(endpoint, old_url), "paced_until", "updated_at"])
+    endpoint.save(update_fields=[*values, *_reset_health_for_new_url(endpoint, old_url), "paced_until", "updated_at"])
     if "event_types" in changes:
         endpoint.subscriptions.all().delete()
         _subscribe(endpoint, endpoint.event_types)
@@ -109,7 +109,7 @@ def _set_checked(endpoint: Endpoint, values: dict[str, Any]) -> None:
         endpoint.description = checked_description(values["description"])
     if "event_types" in values:
         endpoint.event_types = check_patterns(values["event_types"])
-    _set_headers(endpoint, values, leads_elsewhere(old_url, endpoint.url))
+    _set_headers(endpoint, values, is_other_server(old_url, endpoint.url))
     if "rate_limit_per_second" in values:
         rate = checked_limit("rate_limit_per_second", values["rate_limit_per_second"], 1000)
         endpoint.rate_limit_per_second, endpoint.paced_until = rate, None
@@ -117,22 +117,22 @@ def _set_checked(endpoint: Endpoint, values: dict[str, Any]) -> None:
         endpoint.max_in_flight = checked_limit("max_in_flight", values["max_in_flight"], 64) or DEFAULT_IN_FLIGHT
 
 
-def _fields_of_another_url(endpoint: Endpoint, old_url: str) -> list[str]:
+def _reset_health_for_new_url(endpoint: Endpoint, old_url: str) -> list[str]:
     """Begin the judgement of health anew where the URL is another; a disabled endpoint keeps why it is."""
     is_judged = endpoint.url != old_url and endpoint.status != EndpointStatus.DISABLED
     return endpoint_health.reset_health(endpoint) if is_judged else []
 
 
-def _set_headers(endpoint: Endpoint, values: dict[str, Any], is_elsewhere: bool) -> None:
+def _set_headers(endpoint: Endpoint, values: dict[str, Any], is_other_server: bool) -> None:
     """Put new headers on the object. Another server than before gets none that was stored for the old one."""
     stored = endpoint.own_headers
     if "headers" not in values:
-        if is_elsewhere and stored != {}:
+        if is_other_server and stored != {}:
             raise Invalid.field("headers", ENTER_AGAIN)
         return
     # Headers whose key is not there, and may come back, are not replaced by none: their form showed none.
-    if values["headers"] or stored is not None or is_elsewhere:
-        kept = checked_headers(values["headers"] or {}, stored or {}, leads_elsewhere=is_elsewhere)
+    if values["headers"] or stored is not None or is_other_server:
+        kept = checked_headers(values["headers"] or {}, stored or {}, is_other_server=is_other_server)
         endpoint.headers = to_json(kept)
 
 

@@ -18,7 +18,7 @@ from apps.webhooks.models import EventOrigin, EventType
 from apps.webhooks.publishing import Accepted
 from apps.webhooks.types.schemas import check_data
 
-MOST_DATA_BYTES = 256 * 1024
+MAX_DATA_BYTES = 256 * 1024
 CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 PLATFORM = "platform"
 
@@ -62,7 +62,7 @@ def _event_to_publish(
         raise Invalid.field("type", _("Events of this type are published by the portal itself."))
     if client_id is not None and not CLIENT_ID.fullmatch(client_id):
         raise Invalid.field("id", _("An id has 1 to 64 letters, digits, dots, hyphens and underscores."))
-    if len(to_json(data).encode()) > MOST_DATA_BYTES:
+    if len(to_json(data).encode()) > MAX_DATA_BYTES:
         raise PortalError(_("data is larger than 256 KiB."), "payload_too_large")
     check_data(row, data)
     return {

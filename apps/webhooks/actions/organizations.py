@@ -10,7 +10,7 @@ from apps.webhooks.models import Endpoint, EndpointStatus, ReplayJob, ReplayStat
 REASON = "organization_closed"
 
 
-def end_for_organization(*, organization_id: uuid.UUID) -> tuple[int, int]:
+def stop_for_organization(*, organization_id: uuid.UUID) -> tuple[int, int]:
     """Disable every endpoint, drop what waits and stop replays; returns how many endpoints and deliveries.
 
     Call it within the transaction that closed the organization, after its row was changed: what is published or

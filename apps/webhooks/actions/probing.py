@@ -18,7 +18,7 @@ from apps.webhooks.engine.sender import OutboundRequest, Sender
 
 PROBE_TYPE = "endpoint.check"
 # Somebody is waiting in front of the form.
-LONGEST_SECONDS = 5
+MAX_SECONDS = 5
 
 
 def probe_url(*, actor: Actor, url: str, count: Callable[[], None]) -> Outcome:
@@ -35,7 +35,7 @@ def probe_url(*, actor: Actor, url: str, count: Callable[[], None]) -> Outcome:
 
 def probe(url: str, organization_id: object) -> Outcome:
     """POST an empty event without webhook headers, so that no receiver takes it for a real one."""
-    seconds = min(LONGEST_SECONDS, settings.WEBHOOK_TIMEOUT)
+    seconds = min(MAX_SECONDS, settings.WEBHOOK_TIMEOUT)
     body = to_json({"type": PROBE_TYPE, "timestamp": format_timestamp_ms(timezone.now()), "data": {}}).encode()
     headers = [("content-type", "application/json"), ("user-agent", f"{USER_AGENT} (check)"), *ACCEPT]
     sender = Sender(max_in_flight=1)

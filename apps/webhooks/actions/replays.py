@@ -34,13 +34,13 @@ from apps.webhooks.models import (
 from apps.webhooks.types.catalogue import check_patterns
 from apps.webhooks.types.subjects import require_scopes, types_hidden_from
 
-MOST_RATE = 1000
-MOST_UNFINISHED = 20
-MOST_SELECTED = 200
+MAX_RATE = 1000
+MAX_UNFINISHED = 20
+MAX_SELECTED = 200
 REPLAYABLE = tuple(status.value for status in FINISHED)
 
 
-def replay_choice(
+def replay_selection(
     statuses: Iterable[str] = (DeliveryStatus.EXHAUSTED,),
     event_types: Iterable[str] = (),
     since: datetime | None = None,
@@ -56,28 +56,28 @@ def replay_choice(
     return ReplaySelection(wanted, tuple(check_patterns(types)) if types else (), since, until)
 
 
-def count_replay(*, actor: Actor, endpoint_id: str, choice: ReplaySelection) -> int:
+def count_replay(*, actor: Actor, endpoint_id: str, selection: ReplaySelection) -> int:
     """Count the events that a replay of this choice would send, on an endpoint of whatever status."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = Endpoint.objects.for_actor(actor).existing().with_public_id(endpoint_id)
-    return _counted(actor, choice, choice.of(endpoint.pk))
+    return _count_readable(actor, selection, selection.of(endpoint.pk))
 
 
 def start_replay(
-    *, actor: Actor, endpoint_id: str, choice: ReplaySelection, rate_per_second: int | None = None
+    *, actor: Actor, endpoint_id: str, selection: ReplaySelection, rate_per_second: int | None = None
 ) -> ReplayJob:
     """Store a job that sends the chosen events again; workers carry it out.
 
     Without a rate the endpoint's own pace holds. Raises Conflict where the endpoint is not enabled.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
-    checked_limit("rate_per_second", rate_per_second, MOST_RATE)
+    checked_limit("rate_per_second", rate_per_second, MAX_RATE)
     endpoint = Endpoint.objects.for_actor(actor).existing().with_public_id(endpoint_id)
     _check_enabled(endpoint)
     moment = timezone.now()
     ends_before = uuid_at(moment)
     # Before the transaction: counting a long log must not keep others from the endpoint, nor from SQLite.
-    count = _counted(actor, choice, choice.of(endpoint.pk).filter(pk__lt=ends_before))
+    count = _count_readable(actor, selection, selection.of(endpoint.pk).filter(pk__lt=ends_before))
     with transaction.atomic():
         actor.require(Permission.WEBHOOKS_WRITE)
         endpoint = locked_endpoint(actor, endpoint_id)
@@ -87,13 +87,13 @@ def start_replay(
             organization_id=endpoint.organization_id,
             endpoint=endpoint,
             status=ReplayStatus.RUNNING if count else ReplayStatus.DONE,
-            since=choice.since,
-            until=choice.until,
-            statuses=list(choice.statuses),
-            event_types=list(choice.event_types),
+            since=selection.since,
+            until=selection.until,
+            statuses=list(selection.statuses),
+            event_types=list(selection.event_types),
             rate_per_second=rate_per_second,
             count=count,
-            cursor=first_key(choice),
+            cursor=first_key(selection),
             ends_before=ends_before,
             created_at=moment,
             created_by_kind=actor.kind.value,
@@ -126,14 +126,14 @@ def cancel_replay(*, actor: Actor, replay_id: str, expected: Expected = ANY_VERS
 
 
 @transaction.atomic
-def retry_selection(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[str]) -> int:
+def retry_deliveries(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[str]) -> int:
     """Send ticked deliveries of one endpoint again, at once, and count them: one entry in the audit log.
 
     Each as ``retry_delivery`` would; those that it would refuse are left out. Conflict where that is all of them.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
-    if not 1 <= len(delivery_ids) <= MOST_SELECTED:
-        raise Invalid.field("deliveries", _("Choose 1 to %(most)s deliveries.") % {"most": MOST_SELECTED})
+    if not 1 <= len(delivery_ids) <= MAX_SELECTED:
+        raise Invalid.field("deliveries", _("Choose 1 to %(most)s deliveries.") % {"most": MAX_SELECTED})
     endpoint = locked_endpoint(actor, endpoint_id)
     _check_enabled(endpoint)
     keys = [key for text in delivery_ids if (key := decode(Delivery.id_prefix, text))]
@@ -142,7 +142,7 @@ def retry_selection(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[st
     # Locked, so that the sweep that removes payloads does not come between the look and the new delivery.
     bodies = Event.objects.filter(pk__in=rows.values("event"), body__isnull=False).select_for_update(no_key=True)
     payloads = set(bodies.order_by("pk").values_list("pk", flat=True))
-    sent = sum(_sent_again(each, payloads) for each in rows.select_related("event", "endpoint"))
+    sent = sum(_resend(each, payloads) for each in rows.select_related("event", "endpoint"))
     if not sent:
         raise Conflict(_("None of these can be sent again: they are being sent or held, or their payload is gone."))
     record(actor, "endpoint.deliveries_retried", endpoint, {"deliveries": [None, sent]})
@@ -150,15 +150,15 @@ def retry_selection(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[st
     return sent
 
 
-def _sent_again(delivery: Delivery, payloads: set[Any]) -> bool:
+def _resend(delivery: Delivery, payloads: set[Any]) -> bool:
     if delivery.status in FINISHED:
         return delivery.event_id in payloads and bool(claims.resend(delivery))
     return claims.send_now(delivery.pk)
 
 
-def _counted(actor: Actor, choice: ReplaySelection, rows: QuerySet[Delivery]) -> int:
+def _count_readable(actor: Actor, selection: ReplaySelection, rows: QuerySet[Delivery]) -> int:
     """Count the chosen rows; Forbidden where the actor may not read one of them, or a type that it names."""
-    require_scopes(actor, choice.event_types)
+    require_scopes(actor, selection.event_types)
     hidden = types_hidden_from(actor, "event_type")
     if hidden is not None:
         require_scopes(actor, rows.filter(hidden).values_list("event_type", flat=True)[:1])
@@ -173,8 +173,8 @@ def _check_enabled(endpoint: Endpoint) -> None:
 def _check_unfinished(endpoint: Endpoint) -> None:
     """Refuse a job more than 20 at a time; approximate over endpoints, whose rows are locked apart."""
     unfinished = ReplayJob.objects.unfinished().filter(organization_id=endpoint.organization_id)
-    if unfinished.count() >= MOST_UNFINISHED:
-        raise Conflict(_("%(most)s replays are running. Wait for one, or stop one.") % {"most": MOST_UNFINISHED})
+    if unfinished.count() >= MAX_UNFINISHED:
+        raise Conflict(_("%(most)s replays are running. Wait for one, or stop one.") % {"most": MAX_UNFINISHED})
 
 
 def _filters_of(job: ReplayJob) -> dict[str, list[Any]]:

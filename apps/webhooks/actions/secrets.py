@@ -16,8 +16,8 @@ from apps.webhooks.actions.rows import locked_endpoint, record
 from apps.webhooks.engine.signing import new_secret
 from apps.webhooks.models import Endpoint, EndpointSecret
 
-MOST_SECRETS = 5
-LONGEST_OVERLAP_SECONDS = 30 * 24 * 3600
+MAX_SECRETS = 5
+MAX_OVERLAP_SECONDS = 30 * 24 * 3600
 
 
 def add_secret(endpoint: Endpoint) -> str:
@@ -36,8 +36,8 @@ def rotate_secret(
     Without an overlap, headers that do not open go too: what is left of an endpoint whose encryption key is lost.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
-    if not 0 <= overlap_seconds <= LONGEST_OVERLAP_SECONDS:
-        message = _("overlap_seconds must be from 0 to %(most)s.") % {"most": LONGEST_OVERLAP_SECONDS}
+    if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
+        message = _("overlap_seconds must be from 0 to %(most)s.") % {"most": MAX_OVERLAP_SECONDS}
         raise Invalid.field("overlap_seconds", message)
     endpoint = locked_endpoint(actor, endpoint_id)
     expected.check(endpoint.version)
@@ -46,7 +46,7 @@ def rotate_secret(
     endpoint.secrets.filter(expires_at__lte=now).delete()
     endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=ends)).update(expires_at=ends)
     # Each valid one signs: the header may not grow with every rotation.
-    older = endpoint.secrets.order_by("-created_at", "-pk").values_list("pk", flat=True)[MOST_SECRETS - 1 :]
+    older = endpoint.secrets.order_by("-created_at", "-pk").values_list("pk", flat=True)[MAX_SECRETS - 1 :]
     endpoint.secrets.filter(pk__in=list(older)).delete()
     secret = add_secret(endpoint)
     # What signs is a part of the endpoint's version, though its object does not show it.
@@ -59,7 +59,7 @@ def rotate_secret(
 
 
 @transaction.atomic
-def end_secret(*, actor: Actor, endpoint_id: str, secret_id: str) -> Endpoint:
+def revoke_secret(*, actor: Actor, endpoint_id: str, secret_id: str) -> Endpoint:
     """End an older secret before its overlap is over. The newest one stays: without it nothing is signed."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)

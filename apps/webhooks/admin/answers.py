@@ -30,19 +30,19 @@ from apps.webhooks.models import (
     WorkerBeat,
 )
 from apps.webhooks.types.catalogue import patterns_for
-from apps.webhooks.view_models.failure_labels import DISABLED_REASONS, NEXT_REASONS, error_word, what_to_try
+from apps.webhooks.view_models.failure_labels import DISABLED_REASONS, NEXT_REASONS, error_label, what_to_try
 
-MOST_SHOWN = 20
+MAX_SHOWN = 20
 # So long a delivery that is due waits at most where workers keep up.
 LATE = timedelta(minutes=1)
-UNREAD = ("endpoint__headers", "endpoint__event_types")
+UNUSED_FIELDS = ("endpoint__headers", "endpoint__event_types")
 DELIVERIES = ("public_id", "event_type", "status", "attempt_count", "last_result", "created_at")
 
 
 # A delivery
 
 
-def of_delivery(delivery: Delivery) -> Iterator[Line]:
+def explain_delivery(delivery: Delivery) -> Iterator[Line]:
     """Say what became of a delivery, and what comes next."""
     facts = {
         "attempts": delivery.attempt_count,
@@ -61,16 +61,16 @@ def of_delivery(delivery: Delivery) -> Iterator[Line]:
     elif delivery.status == DeliveryStatus.SENDING:
         yield Line("info", _("A worker is sending it now."))
     else:
-        yield from _of_waiting(delivery, facts)
+        yield from _explain_pending(delivery, facts)
     last = delivery.attempts.order_by("-number").only("error", "status_code", "hint").first()
     if last is not None and last.error and delivery.status != DeliveryStatus.SUCCEEDED:
         advice = what_to_try(last.error, last.status_code, last.hint)
         yield Line("info", _("For the customer: %(advice)s") % {"advice": advice})
     if delivery.status != DeliveryStatus.SUCCEEDED:
-        yield from (line for line in of_endpoint(delivery.endpoint) if line.tone in ("bad", "warn"))
+        yield from (line for line in explain_endpoint(delivery.endpoint) if line.tone in ("bad", "warn"))
 
 
-def _of_waiting(delivery: Delivery, facts: dict[str, Any]) -> Iterator[Line]:
+def _explain_pending(delivery: Delivery, facts: dict[str, Any]) -> Iterator[Line]:
     if delivery.attempt_count:
         why = NEXT_REASONS.get(delivery.next_attempt_reason, NEXT_REASONS["retry"])
         text = _("Attempts: %(attempts)s. Last result: %(result)s. Next attempt on %(next)s, %(why)s.")
@@ -83,7 +83,7 @@ def _of_waiting(delivery: Delivery, facts: dict[str, Any]) -> Iterator[Line]:
 
 def result_of(error: str, status_code: int | None) -> str:
     """Return how an attempt ended in words: a status, what went wrong, or both."""
-    word = error_word(error) if error else ""
+    word = error_label(error) if error else ""
     return " · ".join(str(each) for each in (status_code, word) if each) or "–"
 
 
@@ -91,7 +91,7 @@ def attempts_of(delivery: Delivery) -> Panel:
     """Return the attempts of a delivery, the newest first."""
     rows = delivery.attempts.defer("response_body", "request_headers", "response_headers").order_by("-number")
     columns = ("number", "started_at", "result", "advice", "duration_ms", "address")
-    return table(_("Attempts"), rows[:MOST_SHOWN], columns, empty=_("None was made."))
+    return table(_("Attempts"), rows[:MAX_SHOWN], columns, empty=_("None was made."))
 
 
 def advice_for(attempt: Attempt) -> str:
@@ -102,7 +102,7 @@ def advice_for(attempt: Attempt) -> str:
 # An event
 
 
-def of_event(event: Event) -> Iterator[Line]:
+def explain_event(event: Event) -> Iterator[Line]:
     """Say how many endpoints an event went to, and whether all of its deliveries are there."""
     if event.test:
         yield Line("info", _("A test: it was sent to one endpoint only."))
@@ -120,10 +120,10 @@ def of_event(event: Event) -> Iterator[Line]:
 
 def deliveries_of(event: Event) -> Panel:
     """Return the deliveries of an event, those of one endpoint together."""
-    rows = Delivery.objects.filter(event=event).select_related("endpoint").defer(*UNREAD)
+    rows = Delivery.objects.filter(event=event).select_related("endpoint").defer(*UNUSED_FIELDS)
     return table(
         _("Deliveries"),
-        rows.order_by("endpoint_id", "-pk")[:MOST_SHOWN],
+        rows.order_by("endpoint_id", "-pk")[:MAX_SHOWN],
         ("public_id", "endpoint", "status", "attempt_count", "last_result", "created_at"),
         empty=_("None."),
         more_url=list_of(Delivery, event.public_id),
@@ -135,13 +135,13 @@ def endpoints_without(event: Event) -> Panel:
     got = Delivery.objects.filter(event=event).values("endpoint_id")
     rows = Endpoint.objects.filter(organization_id=event.organization_id).exclude(pk__in=got).defer("headers")
     cells = [
-        (Cell(endpoint.shown_url, page_of(endpoint)), Cell(state_of(endpoint)), Cell(why_none(event, endpoint)))
-        for endpoint in rows.order_by("-pk")[:MOST_SHOWN]
+        (Cell(endpoint.shown_url, page_of(endpoint)), Cell(state_of(endpoint)), Cell(why_not_sent(event, endpoint)))
+        for endpoint in rows.order_by("-pk")[:MAX_SHOWN]
     ]
     return Panel(_("Endpoints without a delivery"), (_("Endpoint"), _("Now"), _("Why")), cells)
 
 
-def why_none(event: Event, endpoint: Endpoint) -> str:
+def why_not_sent(event: Event, endpoint: Endpoint) -> str:
     """Say why an endpoint has no delivery of an event."""
     facts = {
         "created": translated_state(endpoint.created_at),
@@ -168,7 +168,7 @@ def why_none(event: Event, endpoint: Endpoint) -> str:
 # An endpoint
 
 
-def of_endpoint(endpoint: Endpoint) -> Iterator[Line]:
+def explain_endpoint(endpoint: Endpoint) -> Iterator[Line]:
     """Say whether an endpoint gets its deliveries, and why not."""
     name, page = endpoint.shown_url, page_of(endpoint)
     if endpoint.deleted_at:
@@ -204,8 +204,8 @@ def state_of(endpoint: Endpoint) -> str:
     return str(endpoint.get_status_display())
 
 
-def latest_of(endpoint: Endpoint) -> Panel:
+def latest_deliveries(endpoint: Endpoint) -> Panel:
     """Return the newest deliveries of an endpoint."""
-    rows = Delivery.objects.filter(endpoint=endpoint).order_by("-pk")[:MOST_SHOWN]
+    rows = Delivery.objects.filter(endpoint=endpoint).order_by("-pk")[:MAX_SHOWN]
     more = list_of(Delivery, endpoint.public_id)
     return table(_("Latest deliveries"), rows, DELIVERIES, empty=_("None is kept."), more_url=more)

@@ -18,7 +18,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 NEW_SCHEMA = {"$schema": DIALECT, "type": "object", "properties": {}, "required": []}
 
 
-class JSONText(forms.JSONField):
+class JSONTextField(forms.JSONField):
     """JSON as the API takes it: strict, and written for reading."""
 
     widget = forms.Textarea(attrs={"rows": 14, "cols": 80, "class": "vLargeTextField", "spellcheck": "false"})
@@ -44,11 +44,11 @@ class JSONText(forms.JSONField):
 class EventTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
     """One type of the host product."""
 
-    schema = JSONText(
+    schema = JSONTextField(
         label=_("JSON schema of data"),
         help_text=_("Draft 2020-12. References may only point into the schema itself (#…). New events are held to it."),
     )
-    sample = JSONText(
+    sample = JSONTextField(
         label=_("Sample of data"),
         help_text=_("It must keep the schema. Test sends and the catalogue use it."),
     )

@@ -99,11 +99,11 @@ class EndpointAdmin(ReadOnlyAdmin):
 
     def answer(self, row: Endpoint) -> Sequence[Line]:
         """Say whether the endpoint gets its deliveries."""
-        return list(answers.of_endpoint(row))
+        return list(answers.explain_endpoint(row))
 
     def panels(self, row: Endpoint) -> Sequence[Panel]:
         """Return its newest deliveries, and the notifications about it."""
-        return (answers.latest_of(row), *notices_about(row.organization_id, row.public_id))
+        return (answers.latest_deliveries(row), *notices_about(row.organization_id, row.public_id))
 
     @admin.display(description=_("URL"), ordering="url")
     def shown_url(self, endpoint: Any) -> str:
@@ -155,7 +155,7 @@ class EventAdmin(ReadOnlyAdmin):
 
     def answer(self, row: Event) -> Sequence[Line]:
         """Say whether anybody got the event."""
-        return list(answers.of_event(row))
+        return list(answers.explain_event(row))
 
     def panels(self, row: Event) -> Sequence[Panel]:
         """Return who got it, and who did not."""
@@ -196,7 +196,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     def answer(self, row: Delivery) -> Sequence[Line]:
         """Say what became of it and what comes next."""
-        return list(answers.of_delivery(row))
+        return list(answers.explain_delivery(row))
 
     def panels(self, row: Delivery) -> Sequence[Panel]:
         """Return its attempts."""

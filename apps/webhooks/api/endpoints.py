@@ -48,12 +48,12 @@ def twins(endpoints: list[Endpoint]) -> dict[uuid.UUID, list[uuid.UUID]]:
     return {each.pk: [key for key, url in rows if url == each.url and key != each.pk] for each in endpoints}
 
 
-def answer_endpoint(endpoint: Endpoint) -> ObjectResponse:
+def endpoint_response(endpoint: Endpoint) -> ObjectResponse:
     """Answer one endpoint with its count."""
-    return ObjectResponse(_with_count(endpoint), endpoint.version)
+    return ObjectResponse(_write_with_counts(endpoint), endpoint.version)
 
 
-def _with_count(endpoint: Endpoint) -> dict[str, Any]:
+def _write_with_counts(endpoint: Endpoint) -> dict[str, Any]:
     return write_endpoint(endpoint, held_counts([endpoint]).get(endpoint.pk, 0), twins([endpoint])[endpoint.pk])
 
 
@@ -73,7 +73,7 @@ class Endpoints(PortalView):
         """Add an endpoint; its secret is in this answer and never again."""
         body = self.validated(request, NewEndpointBody)
         endpoint, secret = actions.create_endpoint(actor=request.actor, **body)
-        return Response({**_with_count(endpoint), "secret": secret}, status=201)
+        return Response({**_write_with_counts(endpoint), "secret": secret}, status=201)
 
 
 class OneEndpoint(PortalView):
@@ -82,7 +82,7 @@ class OneEndpoint(PortalView):
     @serves(operations.GET_ENDPOINT, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
         """Return one endpoint."""
-        return answer_endpoint(endpoints_of(request).with_public_id(id))
+        return endpoint_response(endpoints_of(request).with_public_id(id))
 
     @serves(operations.UPDATE_ENDPOINT, Permission.WEBHOOKS_WRITE, if_match=True)
     def patch(self, request: ApiRequest, id: str) -> Response:
@@ -90,7 +90,7 @@ class OneEndpoint(PortalView):
         endpoints_of(request).with_public_id(id)
         body, expected = self.validated(request, EndpointChangeBody), self.expected(request)
         endpoint = actions.update_endpoint(actor=request.actor, endpoint_id=id, expected=expected, **body)
-        return answer_endpoint(endpoint)
+        return endpoint_response(endpoint)
 
     @serves(operations.DELETE_ENDPOINT, Permission.WEBHOOKS_WRITE, if_match=True)
     def delete(self, request: ApiRequest, id: str) -> Response:
@@ -120,7 +120,7 @@ class PauseEndpoint(PortalView):
         endpoints_of(request).with_public_id(id)
         self.validated(request, EmptyBody)
         expected = self.expected(request)
-        return answer_endpoint(actions.pause_endpoint(actor=request.actor, endpoint_id=id, expected=expected))
+        return endpoint_response(actions.pause_endpoint(actor=request.actor, endpoint_id=id, expected=expected))
 
 
 class EnableEndpoint(PortalView):
@@ -131,7 +131,9 @@ class EnableEndpoint(PortalView):
         """Enable the endpoint and settle what is held."""
         endpoints_of(request).with_public_id(id)
         body, expected = self.validated(request, EnableBody), self.expected(request)
-        return answer_endpoint(actions.enable_endpoint(actor=request.actor, endpoint_id=id, expected=expected, **body))
+        return endpoint_response(
+            actions.enable_endpoint(actor=request.actor, endpoint_id=id, expected=expected, **body)
+        )
 
 
 class RotateSecret(PortalView):
@@ -143,7 +145,7 @@ class RotateSecret(PortalView):
         endpoints_of(request).with_public_id(id)
         body, expected = self.validated(request, RotateBody), self.expected(request)
         endpoint, secret = actions.rotate_secret(actor=request.actor, endpoint_id=id, expected=expected, **body)
-        return Response({**_with_count(endpoint), "secret": secret})
+        return Response({**_write_with_counts(endpoint), "secret": secret})
 
 
 # Event types

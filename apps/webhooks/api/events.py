@@ -24,9 +24,9 @@ from apps.webhooks.api.serializers import (
     write_accepted,
     write_accepted_batch,
     write_delivery,
+    write_delivery_with_attempts,
     write_event,
     write_event_with_data,
-    write_whole_delivery,
 )
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event
 from apps.webhooks.stats.list_conditions import with_literal_constants
@@ -156,7 +156,7 @@ class OneDelivery(PortalView):
         rows = Delivery.objects.for_actor(request.actor).select_related("endpoint", "event")
         delivery: Delivery = rows.with_public_id(id)
         require_scopes(request.actor, [] if delivery.test else [delivery.event_type])
-        return Response(write_whole_delivery(delivery))
+        return Response(write_delivery_with_attempts(delivery))
 
 
 class RetryDelivery(PortalView):

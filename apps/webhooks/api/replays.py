@@ -21,13 +21,13 @@ class ReplayEndpoint(PortalView):
         """Start a replay of the chosen events, or only count them."""
         Endpoint.objects.for_actor(request.actor).existing().with_public_id(id)
         body = self.validated(request, ReplayBody)
-        choice = actions.replay_choice(
+        selection = actions.replay_selection(
             body["status"], body.get("event_types", ()), body.get("since"), body.get("until")
         )
         if body["dry_run"]:
-            return Response({"count": actions.count_replay(actor=request.actor, endpoint_id=id, choice=choice)})
+            return Response({"count": actions.count_replay(actor=request.actor, endpoint_id=id, selection=selection)})
         rate = body.get("rate_per_second")
-        job = actions.start_replay(actor=request.actor, endpoint_id=id, choice=choice, rate_per_second=rate)
+        job = actions.start_replay(actor=request.actor, endpoint_id=id, selection=selection, rate_per_second=rate)
         return Response(write_replay(job), status=202)
 
 

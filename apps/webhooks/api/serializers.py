@@ -35,7 +35,7 @@ from apps.webhooks.models import (
 from apps.webhooks.publishing import Accepted
 from apps.webhooks.view_models.failure_labels import what_to_try
 
-MOST_IN_BATCH = 100
+MAX_BATCH_SIZE = 100
 
 
 class Headers(serializers.Field[dict[str, str], Any, Any, Any]):
@@ -125,7 +125,7 @@ class NewEventBody(StrictSerializer):
 class NewEventsBody(StrictSerializer):
     """``POST /v1/events/batch``."""
 
-    events = serializers.ListField(child=NewEventBody(), min_length=1, max_length=MOST_IN_BATCH)
+    events = serializers.ListField(child=NewEventBody(), min_length=1, max_length=MAX_BATCH_SIZE)
 
 
 def event_arguments(body: dict[str, Any]) -> dict[str, Any]:
@@ -222,7 +222,7 @@ def write_delivery(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def write_whole_delivery(delivery: Delivery) -> dict[str, Any]:
+def write_delivery_with_attempts(delivery: Delivery) -> dict[str, Any]:
     """Return a delivery with its attempts, oldest first, and its payload (null once pruned)."""
     attempts = [write_attempt(attempt) for attempt in delivery.attempts.order_by("number")]
     payload = json.loads(delivery.event.body) if delivery.event.body else None

@@ -63,9 +63,9 @@ class ReplaySelection:
         return rows.filter(_of_types(self.event_types))
 
 
-def first_key(choice: ReplaySelection) -> uuid.UUID | None:
+def first_key(selection: ReplaySelection) -> uuid.UUID | None:
     """Return a key below those of all deliveries of the span: clocks may be a little apart."""
-    return None if choice.since is None else key_at(choice.since, -KEY_SLACK_MS)
+    return None if selection.since is None else key_at(selection.since, -KEY_SLACK_MS)
 
 
 def _of_types(patterns: Sequence[str]) -> Q:

@@ -1,12 +1,12 @@
 """What the pages for webhooks show, as plain values."""
 
 from apps.webhooks.view_models.catalogue import type_detail, type_facts, type_groups
-from apps.webhooks.view_models.deliveries import delivery_detail, delivery_rows, is_moving
+from apps.webhooks.view_models.deliveries import delivery_detail, delivery_rows, is_in_progress
 from apps.webhooks.view_models.endpoints import (
     endpoint_facts,
     endpoint_name,
     endpoint_rows,
-    health_story,
+    failure_summary,
     max_attempts,
     secret_rows,
     twin_rows,
@@ -21,9 +21,9 @@ __all__ = [
     "endpoint_facts",
     "endpoint_name",
     "endpoint_rows",
-    "health_story",
+    "failure_summary",
     "inbox_messages",
-    "is_moving",
+    "is_in_progress",
     "max_attempts",
     "replay_facts",
     "secret_rows",

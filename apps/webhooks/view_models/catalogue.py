@@ -11,7 +11,7 @@ from apps.webhooks.models import Endpoint, EventType
 from apps.webhooks.types.catalogue import EVERYTHING, patterns_for
 from apps.webhooks.view_models.endpoints import endpoint_name
 
-DEEPEST = 3
+MAX_DEPTH = 3
 EXAMPLE_TIME = "2026-11-22T10:00:00.000Z"
 ANY = "any"
 
@@ -78,12 +78,12 @@ def _fields(schema: Any, root: Any, before: str = "", depth: int = 1) -> Iterabl
         field = _resolved(inner, root)
         yield {
             "name": f"{before}{name}",
-            "type": _type_word(field, root),
+            "type": _type_label(field, root),
             "required": name in required,
             "description": str(field.get("description", "")),
             "limits": _limits(field),
         }
-        if depth < DEEPEST and field.get("properties"):
+        if depth < MAX_DEPTH and field.get("properties"):
             yield from _fields(field, root, f"{before}{name}.", depth + 1)
 
 
@@ -97,16 +97,16 @@ def _resolved(schema: Any, root: Any) -> dict[str, Any]:
     return schema if isinstance(schema, dict) else {}
 
 
-def _type_word(schema: dict[str, Any], root: Any) -> str:
+def _type_label(schema: dict[str, Any], root: Any) -> str:
     kind = schema.get("type")
     if isinstance(kind, list):
         return " | ".join(map(str, kind))
     if isinstance(kind, str):
         inner = _resolved(schema.get("items"), root) if kind == "array" else {}
-        return f"array of {_type_word(inner, root)}" if inner else kind
+        return f"array of {_type_label(inner, root)}" if inner else kind
     choices = schema.get("anyOf") or schema.get("oneOf")
     if isinstance(choices, list):
-        return " | ".join(dict.fromkeys(_type_word(_resolved(each, root), root) for each in choices))
+        return " | ".join(dict.fromkeys(_type_label(_resolved(each, root), root) for each in choices))
     values = schema.get("enum")
     return "string" if isinstance(values, list) and all(isinstance(each, str) for each in values) else ANY
 

@@ -24,7 +24,7 @@ from apps.webhooks.engine.test_inbox import is_inbox
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event
 from apps.webhooks.models.deliveries import is_unchanged_since
 from apps.webhooks.view_models.endpoints import endpoint_facts, max_attempts
-from apps.webhooks.view_models.failure_labels import NEXT_REASONS, error_word, what_to_try
+from apps.webhooks.view_models.failure_labels import NEXT_REASONS, error_label, what_to_try
 
 PHASES: tuple[tuple[str, Promise], ...] = (
     ("dns", gettext_lazy("name lookup")),
@@ -44,12 +44,12 @@ def delivery_rows(deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
     for delivery_id, duration in attempts.values_list("delivery_id", "duration_ms"):
         took[delivery_id] = cast(float, duration)
     return [
-        {**delivery_facts(each), "duration_ms": _whole(took.get(each.pk)), "day": day_of(each.created_at)}
+        {**delivery_facts(each), "duration_ms": _rounded(took.get(each.pk)), "day": day_label(each.created_at)}
         for each in deliveries
     ]
 
 
-def day_of(moment: datetime) -> str:
+def day_label(moment: datetime) -> str:
     """Name the reader's day of a moment: Today, Yesterday, or its date."""
     day = timezone.localtime(moment).date()
     days = (timezone.localdate() - day).days
@@ -64,7 +64,7 @@ def delivery_facts(delivery: Delivery) -> dict[str, Any]:
         "status": delivery.status,
         "state": "retrying" if is_pending and delivery.attempt_count else delivery.status,
         "last_status_code": delivery.last_status_code,
-        "error_word": error_word(delivery.last_error) if delivery.last_error else "",
+        "error_word": error_label(delivery.last_error) if delivery.last_error else "",
         "event_type": delivery.event_type,
         "event_id": encode(Event.id_prefix, delivery.event_id),
         "created_at": delivery.created_at,
@@ -78,7 +78,7 @@ def delivery_facts(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _whole(milliseconds: float | None) -> int | None:
+def _rounded(milliseconds: float | None) -> int | None:
     return None if milliseconds is None else round(milliseconds)
 
 
@@ -92,10 +92,10 @@ def delivery_detail(delivery: Delivery, slug: str, tab: str, number: int | None)
     marked = f"&attempt={chosen.number}" if chosen and number is not None else ""
     last = attempts[-1] if attempts else None
     return {
-        "delivery": {**delivery_facts(delivery), "payload": pretty(delivery.event)},
+        "delivery": {**delivery_facts(delivery), "payload": indented_body(delivery.event)},
         "endpoint": None if endpoint.deleted_at else endpoint_facts(endpoint),
         "state_note": state_note(delivery),
-        "attempt": {**write_attempt(chosen), "url": dialled(chosen, endpoint)} if chosen else None,
+        "attempt": {**attempt_detail(chosen), "url": requested_url(chosen, endpoint)} if chosen else None,
         "tab": tab,
         "tabs": [
             {"url": f"{here}?tab={name}{marked}", "label": word, "current": tab == name} for name, word in words.items()
@@ -114,7 +114,7 @@ def state_note(delivery: Delivery) -> dict[str, str] | None:
     if delivery.endpoint.deleted_at:
         return {"tone": "info", "text": _("Its endpoint was deleted. What was sent stays readable here.")}
     if delivery.status == DeliveryStatus.HELD:
-        return {"tone": "warn", "text": _held_because(delivery)}
+        return {"tone": "warn", "text": _held_reason(delivery)}
     if delivery.status == DeliveryStatus.DROPPED:
         return {"tone": "info", "text": _("It was given up by choice, and is not sent. Nothing failed.")}
     if delivery.status == DeliveryStatus.EXHAUSTED and not delivery.test:
@@ -124,7 +124,7 @@ def state_note(delivery: Delivery) -> dict[str, str] | None:
     return None
 
 
-def _held_because(delivery: Delivery) -> str:
+def _held_reason(delivery: Delivery) -> str:
     words = {
         EndpointStatus.PAUSED: _("Held: the endpoint is paused. It is sent once the endpoint is enabled."),
         EndpointStatus.DISABLED: _("Held: the endpoint is switched off. It is sent once the endpoint is enabled."),
@@ -134,7 +134,7 @@ def _held_because(delivery: Delivery) -> str:
     )
 
 
-def is_moving(delivery: Delivery) -> bool:
+def is_in_progress(delivery: Delivery) -> bool:
     """Tell whether something is about to happen, so that the page looks again by itself."""
     if delivery.status == DeliveryStatus.SENDING:
         return True
@@ -142,21 +142,21 @@ def is_moving(delivery: Delivery) -> bool:
     return delivery.status == DeliveryStatus.PENDING and due is not None and due < timezone.now() + SOON
 
 
-def pretty(event: Event) -> str:
+def indented_body(event: Event) -> str:
     """Return the body for reading, or nothing where it was pruned."""
     return to_json(json.loads(event.body), indent=2) if event.body else ""
 
 
-def write_attempt(attempt: Attempt) -> dict[str, Any]:
+def attempt_detail(attempt: Attempt) -> dict[str, Any]:
     """Return one attempt as its tabs show it."""
     code = attempt.status_code
     return {
         "number": attempt.number,
         "status_code": code,
         "reason": HTTPStatus(code).phrase if code is not None and code in HTTPStatus._value2member_map_ else "",
-        "error": error_word(attempt.error) if attempt.error else "",
+        "error": error_label(attempt.error) if attempt.error else "",
         "is_over": attempt.finished_at is not None,
-        "duration_ms": _whole(attempt.duration_ms),
+        "duration_ms": _rounded(attempt.duration_ms),
         "allowed_ms": settings.WEBHOOK_TIMEOUT * 1000,
         "address": attempt.address,
         "timings": timings(attempt),
@@ -170,7 +170,7 @@ def write_attempt(attempt: Attempt) -> dict[str, Any]:
 def timings(attempt: Attempt) -> list[dict[str, Any]]:
     """Return the phases of an attempt that took place, in milliseconds."""
     found = ((word, phase_ms(attempt, name)) for name, word in PHASES)
-    return [{"word": str(word), "ms": _whole(ms)} for word, ms in found if ms is not None]
+    return [{"word": str(word), "ms": _rounded(ms)} for word, ms in found if ms is not None]
 
 
 def phase_ms(attempt: Attempt, name: str) -> float | None:
@@ -215,7 +215,7 @@ def _tone(attempt: Attempt) -> str:
 
 
 def _attempt_title(attempt: Attempt) -> str:
-    word = error_word(attempt.error) if attempt.error else _("sending")
+    word = error_label(attempt.error) if attempt.error else _("sending")
     return _("Attempt %(number)d · %(result)s") % {"number": attempt.number, "result": attempt.status_code or word}
 
 
@@ -241,7 +241,7 @@ def signature_check(delivery: Delivery, attempt: Attempt) -> dict[str, Any]:
     return {**found, "is_valid": True, "says": _("The signature is right: one of the valid secrets made it.")}
 
 
-def dialled(attempt: Attempt, endpoint: Endpoint) -> str:
+def requested_url(attempt: Attempt, endpoint: Endpoint) -> str:
     """Return where an attempt went: as it was kept, or by an endpoint that has not changed since; else nothing."""
     if attempt.url is None and is_unchanged_since(attempt.started_at, endpoint.created_at, endpoint.updated_at):
         return endpoint.shown_url
@@ -251,7 +251,7 @@ def dialled(attempt: Attempt, endpoint: Endpoint) -> str:
 def as_curl(delivery: Delivery, attempt: Attempt | None) -> str:
     """Return the request as a command; the signature is the attempt's own, so it soon is too old."""
     endpoint = delivery.endpoint
-    url = dialled(attempt, endpoint) if attempt else ""
+    url = requested_url(attempt, endpoint) if attempt else ""
     if attempt is None or not url or not delivery.event.body or endpoint.deleted_at or is_inbox(url):
         return ""
     return request_as_curl("POST", url, attempt.request_headers, delivery.event.body)

@@ -17,13 +17,13 @@ from apps.webhooks.engine.test_inbox import is_inbox
 from apps.webhooks.models import Delivery, Endpoint, EndpointHealth, EndpointStatus
 from apps.webhooks.stats import hourly_rollup
 from apps.webhooks.stats.list_conditions import with_literal_constants
-from apps.webhooks.view_models.failure_labels import DISABLED_REASONS, error_word, what_to_try
+from apps.webhooks.view_models.failure_labels import DISABLED_REASONS, error_label, what_to_try
 
 PENDING = Q(status="pending")
 # More than that waits: shown as "more than 1,000".
-MOST_COUNTED = 1000
+MAX_COUNTED = 1000
 # Among so many of the newest deliveries the last failure is looked for.
-LOOKED_AT = 200
+SEARCHED_DELIVERIES = 200
 
 
 class CountOf(Subquery):
@@ -91,13 +91,13 @@ def _waiting(actor: Actor, endpoints: Sequence[Endpoint]) -> dict[Any, dict[str,
     )
     rows = Endpoint.objects.for_actor(actor).filter(pk__in=[each.pk for each in endpoints])
     counted = rows.annotate(
-        waiting=CountOf(waiting.values("pk")[: MOST_COUNTED + 1]),
+        waiting=CountOf(waiting.values("pk")[: MAX_COUNTED + 1]),
         next_retry_at=Subquery(retries.values("next_attempt_at")[:1]),
     )
     return {
         row["pk"]: {
-            "waiting": min(row["waiting"], MOST_COUNTED),
-            "waiting_more": row["waiting"] > MOST_COUNTED,
+            "waiting": min(row["waiting"], MAX_COUNTED),
+            "waiting_more": row["waiting"] > MAX_COUNTED,
             "next_retry_at": row["next_retry_at"],
         }
         for row in counted.values("pk", "waiting", "next_retry_at")
@@ -135,7 +135,7 @@ def secret_rows(endpoint: Endpoint) -> list[dict[str, Any]]:
     ]
 
 
-def health_story(actor: Actor, endpoint: Endpoint) -> dict[str, Any] | None:
+def failure_summary(actor: Actor, endpoint: Endpoint) -> dict[str, Any] | None:
     """Return why an endpoint fails or was switched off, with the evidence; None where all is well."""
     is_off_by_us = endpoint.status == EndpointStatus.DISABLED and bool(endpoint.disabled_reason)
     is_failing = endpoint.status == EndpointStatus.ENABLED and endpoint.health == EndpointHealth.FAILING
@@ -146,14 +146,14 @@ def health_story(actor: Actor, endpoint: Endpoint) -> dict[str, Any] | None:
         "since": endpoint.failing_since,
         "failures": endpoint.failures_in_a_row,
         "last_success_at": endpoint.last_success_at,
-        "last": last and {"id": last.public_id, "word": failure_word(last), "at": last.created_at},
+        "last": last and {"id": last.public_id, "word": failure_label(last), "at": last.created_at},
         "hint": _hint(last) if last else "",
         "disables_at": endpoint.failing_since + DISABLE_AFTER if is_failing and endpoint.failing_since else None,
     }
 
 
 def _last_failure(actor: Actor, endpoint: Endpoint) -> Delivery | None:
-    rows = Delivery.objects.for_actor(actor).filter(endpoint=endpoint, test=False).order_by("-pk")[:LOOKED_AT]
+    rows = Delivery.objects.for_actor(actor).filter(endpoint=endpoint, test=False).order_by("-pk")[:SEARCHED_DELIVERIES]
     found: Iterable[Delivery] = (each for each in rows if each.last_error and each.last_error != "shutdown")
     return next(iter(found), None)
 
@@ -163,6 +163,6 @@ def _hint(delivery: Delivery) -> str:
     return what_to_try(delivery.last_error, delivery.last_status_code, attempt.hint if attempt else "")
 
 
-def failure_word(delivery: Delivery) -> str:
+def failure_label(delivery: Delivery) -> str:
     """Return the status of the last attempt, or what went wrong."""
-    return str(delivery.last_status_code or error_word(delivery.last_error))
+    return str(delivery.last_status_code or error_label(delivery.last_error))

@@ -8,7 +8,7 @@ DISABLED_REASONS: dict[str, Promise] = {
     "failing": _("It failed for five days."),
     "organization_closed": _("The organization was closed."),
 }
-ERROR_WORDS: dict[str, Promise] = {
+ERROR_LABELS: dict[str, Promise] = {
     "connection_failed": _("connection failed"),
     "dns_failed": _("DNS lookup failed"),
     "tls_failed": _("TLS failed"),
@@ -134,9 +134,9 @@ NEXT_REASONS: dict[str, Promise] = {
 }
 
 
-def error_word(error: str) -> str:
+def error_label(error: str) -> str:
     """Return what an error of an attempt is called."""
-    return str(ERROR_WORDS.get(error, error))
+    return str(ERROR_LABELS.get(error, error))
 
 
 def what_to_try(error: str, status_code: int | None, hint: str = "") -> str:

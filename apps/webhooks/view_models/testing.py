@@ -8,8 +8,14 @@ from django.utils.translation import gettext as _
 from apps.webhooks.engine.outcomes import Outcome
 from apps.webhooks.engine.test_inbox import is_inbox
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus
-from apps.webhooks.view_models.deliveries import delivery_facts, phase_ms, pretty, signature_check, write_attempt
-from apps.webhooks.view_models.failure_labels import error_word, what_to_try
+from apps.webhooks.view_models.deliveries import (
+    attempt_detail,
+    delivery_facts,
+    indented_body,
+    phase_ms,
+    signature_check,
+)
+from apps.webhooks.view_models.failure_labels import error_label, what_to_try
 
 
 def test_steps(delivery: Delivery) -> dict[str, Any]:
@@ -28,7 +34,7 @@ def test_steps(delivery: Delivery) -> dict[str, Any]:
         "steps": steps,
         "is_over": is_over,
         "is_good": delivery.status == DeliveryStatus.SUCCEEDED,
-        "attempt": write_attempt(attempt) if attempt and is_over else None,
+        "attempt": attempt_detail(attempt) if attempt and is_over else None,
         "hint": what_to_try(attempt.error, attempt.status_code, attempt.hint) if attempt and is_over else "",
     }
 
@@ -46,12 +52,12 @@ def _phases(delivery: Delivery, attempt: Attempt) -> list[dict[str, Any]]:
         )
         if phase_ms(attempt, name) is not None
     ]
-    return [*steps, _verdict(attempt.status_code, attempt.error, attempt.duration_ms)]
+    return [*steps, _result_step(attempt.status_code, attempt.error, attempt.duration_ms)]
 
 
-def _verdict(status_code: int | None, error: str, milliseconds: float | None) -> dict[str, Any]:
+def _result_step(status_code: int | None, error: str, milliseconds: float | None) -> dict[str, Any]:
     text = _("%(ms)d ms in all") % {"ms": milliseconds} if milliseconds is not None else ""
-    title = _("Answered %(status)s") % {"status": status_code} if status_code is not None else error_word(error)
+    title = _("Answered %(status)s") % {"status": status_code} if status_code is not None else error_label(error)
     return _step(title[:1].upper() + title[1:], "bad" if error else "ok", text=text)
 
 
@@ -73,7 +79,7 @@ def check_result(outcome: Outcome, url: str) -> dict[str, Any]:
         lines.append({"tone": tone, "text": _("It answered %(status)s in %(ms)s ms.") % words})
         hint = _status_hint(outcome)
     else:
-        word = error_word(outcome.error or "")
+        word = error_label(outcome.error or "")
         # A refused address looks like a closed port: where the name resolves to is not told either.
         lines = [] if outcome.error == "connection_failed" else lines
         lines.append({"tone": "bad", "text": word[:1].upper() + word[1:] + "."})
@@ -97,7 +103,7 @@ def _message(delivery: Delivery) -> dict[str, Any]:
     return {
         **delivery_facts(delivery),
         "at": attempt.started_at if attempt else delivery.created_at,
-        "headers": write_attempt(attempt)["request_headers"] if attempt else "",
-        "body": pretty(delivery.event),
+        "headers": attempt_detail(attempt)["request_headers"] if attempt else "",
+        "body": indented_body(delivery.event),
         "check": signature_check(delivery, attempt) if attempt else None,
     }

@@ -18,7 +18,7 @@ from apps.webhooks import actions, view_models
 from apps.webhooks.models import Endpoint, EventType
 from apps.webhooks.view_models.verification_code import RECEIVE_ONE_TYPE, code_for_type
 
-MOST_ENDPOINTS = 50
+MAX_ENDPOINTS = 50
 SHOWN = {"json": "JSON", "schema": gettext_lazy("Schema"), "python": "Python", "node": "Node"}
 
 
@@ -43,7 +43,7 @@ def event_catalogue(request: PortalRequest) -> HttpResponse:
 
 def _chosen(request: PortalRequest, row: EventType, q: str) -> dict[str, Any]:
     slug = request.organization.slug
-    endpoints = list(Endpoint.objects.for_actor(request.actor).existing().order_by("-pk")[:MOST_ENDPOINTS])
+    endpoints = list(Endpoint.objects.for_actor(request.actor).existing().order_by("-pk")[:MAX_ENDPOINTS])
     detail = view_models.type_detail(row, endpoints)
     show = request.GET.get("show", "json")
     show = show if show in SHOWN else "json"

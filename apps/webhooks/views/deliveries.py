@@ -13,7 +13,7 @@ from apps.base.requests import PortalRequest
 from apps.base.web.pages import BUTTON, org_page
 from apps.webhooks import actions, view_models
 from apps.webhooks.models import Delivery, DeliveryStatus, EndpointStatus
-from apps.webhooks.views.lookups import the_endpoint
+from apps.webhooks.views.lookups import get_endpoint
 
 TABS = ("response", "request", "verify")
 
@@ -27,9 +27,9 @@ def delivery_detail(request: PortalRequest, delivery_id: str) -> HttpResponse:
     slug = request.organization.slug
     chosen = int(number) if number.isascii() and number.isdigit() and len(number) < 6 else None
     context = view_models.delivery_detail(delivery, slug, tab if tab in TABS else "response", chosen)
-    if request.actor.can(Permission.WEBHOOKS_WRITE) and _may_retry(delivery):
+    if request.actor.can(Permission.WEBHOOKS_WRITE) and _can_retry(delivery):
         context["retry_url"] = reverse("delivery_retry", args=[slug, delivery_id])
-    if view_models.is_moving(delivery):
+    if view_models.is_in_progress(delivery):
         query = request.GET.copy()
         query["part"] = "body"
         context["poll_url"] = f"{request.path}?{query.urlencode()}"
@@ -37,7 +37,7 @@ def delivery_detail(request: PortalRequest, delivery_id: str) -> HttpResponse:
     return render(request, "webhooks/_delivery.html" if part else "webhooks/delivery.html", context)
 
 
-def _may_retry(delivery: Delivery) -> bool:
+def _can_retry(delivery: Delivery) -> bool:
     waits = delivery.status in (DeliveryStatus.SENDING, DeliveryStatus.HELD)
     gone = delivery.endpoint.deleted_at is not None or delivery.endpoint.status != EndpointStatus.ENABLED
     return not (waits or gone or delivery.test) and delivery.event.body is not None
@@ -55,11 +55,11 @@ def delivery_retry(request: PortalRequest, delivery_id: str) -> HttpResponse:
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
 def send_again(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Sends the ticked deliveries of an endpoint again, or the one whose own button was pressed."""
-    endpoint = the_endpoint(request, endpoint_id)
+    endpoint = get_endpoint(request, endpoint_id)
     one = request.POST.get("one", "")
     chosen = [one] if one else request.POST.getlist("delivery")
     try:
-        count = actions.retry_selection(actor=request.actor, endpoint_id=endpoint_id, delivery_ids=chosen)
+        count = actions.retry_deliveries(actor=request.actor, endpoint_id=endpoint_id, delivery_ids=chosen)
     except (Conflict, Invalid) as error:
         messages.warning(request, str(error))
     else:

@@ -23,7 +23,7 @@ from apps.webhooks.stats.list_conditions import with_literal_constants
 
 PER_PAGE = 50
 # More failures than that are shown as "1,000+": counting them all would take longer than reading the page.
-MOST_COUNTED = 1000
+MAX_COUNTED = 1000
 STATUS_FILTERS = {
     "succeeded": with_literal_constants(SUCCEEDED),
     "failed": with_literal_constants(FAILED),
@@ -86,13 +86,13 @@ def _failed(every: QuerySet[Delivery], filters: dict[str, str], replay_url: str)
     """Count what failed for good in this view, and lead to its replay with the same filters."""
     view = {**filters, "status": "", "errors": ""}
     rows = _filtered(every, view).filter(EXHAUSTED, test=False)
-    count = 0 if filters["q"] or filters["status"] not in ("", "failed") else rows[: MOST_COUNTED + 1].count()
+    count = 0 if filters["q"] or filters["status"] not in ("", "failed") else rows[: MAX_COUNTED + 1].count()
     query = {"status": "exhausted", "event_types": filters["event_type"]}
     if filters["since"] in SPANS:
         query["from"] = f"{(timezone.now() - SPANS[filters['since']]).timestamp():.0f}"
     return {
-        "failed_count": min(count, MOST_COUNTED),
-        "failed_more": count > MOST_COUNTED,
+        "failed_count": min(count, MAX_COUNTED),
+        "failed_more": count > MAX_COUNTED,
         "replay_url": f"{replay_url}?{urlencode({name: value for name, value in query.items() if value})}",
     }
 

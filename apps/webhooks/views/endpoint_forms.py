@@ -20,20 +20,20 @@ from apps.base.web.forms import AlreadySent, add_action_errors
 from apps.base.web.pages import FORM, org_page
 from apps.webhooks import actions, view_models
 from apps.webhooks.engine.test_inbox import is_inbox
-from apps.webhooks.forms import ALL, EndpointEditForm, EndpointFields, EndpointForm, patterns_to_choose
+from apps.webhooks.forms import ALL, EndpointEditForm, EndpointFields, EndpointForm, pattern_choices
 from apps.webhooks.models import Endpoint, EventType
 from apps.webhooks.views.endpoints import reveal_secret
-from apps.webhooks.views.lookups import the_endpoint
+from apps.webhooks.views.lookups import get_endpoint
 
-CHECKS = "5/m"
+CHECK_RATE = "5/m"
 
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
 def endpoint_create(request: PortalRequest) -> HttpResponse:
     """S8, then S4 for the signing secret. The buttons Check and Search answer with the form as it is."""
     types = list(EventType.objects.filter(is_deprecated=False))
-    stays = _stays(request)
-    form = EndpointForm(request.POST or None, request=request, choices=patterns_to_choose(types))
+    stays = _saves_nothing(request)
+    form = EndpointForm(request.POST or None, request=request, choices=pattern_choices(types))
     if request.method == "POST" and not stays and form.is_valid():
         answer = _create(request, form)
         if answer is not None:
@@ -59,14 +59,14 @@ def _create(request: PortalRequest, form: EndpointForm) -> HttpResponse | None:
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
 def endpoint_edit(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """For an endpoint that is there. Its secret stays; stored header values stay masked."""
-    endpoint = the_endpoint(request, endpoint_id)
+    endpoint = get_endpoint(request, endpoint_id)
     types = list(EventType.objects.all())
     # What it is subscribed to already stays possible, an old type or a longer pattern included.
-    choices = list(dict.fromkeys([*patterns_to_choose(types), *endpoint.event_types]))
+    choices = list(dict.fromkeys([*pattern_choices(types), *endpoint.event_types]))
     initial = _values_of(endpoint)
     is_own = is_inbox(endpoint.url)
     form = EndpointEditForm(request.POST or None, request=request, initial=initial, choices=choices, is_inbox=is_own)
-    if request.method == "POST" and not _stays(request) and form.is_valid():
+    if request.method == "POST" and not _saves_nothing(request) and form.is_valid():
         try:
             actions.update_endpoint(actor=request.actor, endpoint_id=endpoint_id, **form.for_action())
         except PortalError as error:
@@ -90,7 +90,7 @@ def _values_of(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def _stays(request: PortalRequest) -> bool:
+def _saves_nothing(request: PortalRequest) -> bool:
     """Tell whether a button was pressed that saves nothing."""
     return "check" in request.POST or "find" in request.POST
 
@@ -103,7 +103,7 @@ def _render(
     endpoint: Endpoint | None = None,
 ) -> HttpResponse:
     """Show the form; a bound one that was only to be checked says nothing of what is still missing."""
-    stays = _stays(request)
+    stays = _saves_nothing(request)
     q = request.POST.get("q", "").strip() if request.method == "POST" else ""
     names = {each.name for each in types}
     context = {
@@ -137,7 +137,7 @@ def _is_group(pattern: str, names: set[str]) -> bool:
 def _check(request: PortalRequest) -> dict[str, Any]:
     """Try the URL that was typed: five times a minute for each organization."""
     url = request.POST.get("url", "").strip()
-    count = partial(form_limits.check, request, "endpoint-check", CHECKS, per=request.organization.public_id)
+    count = partial(form_limits.check, request, "endpoint-check", CHECK_RATE, per=request.organization.public_id)
     try:
         return view_models.check_result(actions.probe_url(actor=request.actor, url=url, count=count), url)
     except PortalError as error:

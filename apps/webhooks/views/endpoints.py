@@ -23,7 +23,7 @@ from apps.webhooks.forms import DeleteEndpointForm, RotateSecretForm
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus
 from apps.webhooks.view_models.verification_code import LISTEN, SECRET_NAME, SNIPPETS, snippet_of
 from apps.webhooks.views.delivery_list import delivery_list
-from apps.webhooks.views.lookups import the_endpoint
+from apps.webhooks.views.lookups import get_endpoint
 from apps.webhooks.views.testing import test_tab
 
 PER_PAGE = 100
@@ -50,7 +50,7 @@ def endpoint_detail(request: PortalRequest, endpoint_id: str) -> HttpResponse:
 
     ``?part=list`` and ``?part=steps`` give the piece alone that the page refreshes.
     """
-    endpoint = the_endpoint(request, endpoint_id)
+    endpoint = get_endpoint(request, endpoint_id)
     makers = {"deliveries": _deliveries_tab, "verify": _verify_tab, "test": test_tab, "settings": _settings_tab}
     tab = request.GET.get("tab", "deliveries")
     tab = tab if tab in makers else "deliveries"
@@ -90,7 +90,7 @@ def _head(request: PortalRequest, endpoint: Endpoint, tab: str) -> dict[str, Any
     }
     is_off = endpoint.status != EndpointStatus.ENABLED
     held = Delivery.objects.for_actor(request.actor).filter(endpoint=endpoint, status=DeliveryStatus.HELD)
-    story = view_models.health_story(request.actor, endpoint)
+    story = view_models.failure_summary(request.actor, endpoint)
     return {
         "endpoint": view_models.endpoint_facts(endpoint, held.count()),
         "story": story,
@@ -151,7 +151,7 @@ def endpoint_enable(request: PortalRequest, endpoint_id: str) -> HttpResponse:
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
 def endpoint_delete(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """What a deletion drops, then the deletion."""
-    endpoint = the_endpoint(request, endpoint_id)
+    endpoint = get_endpoint(request, endpoint_id)
     form = DeleteEndpointForm(request.POST or None, request=request)
     if request.method == "POST" and form.is_valid():
         actions.delete_endpoint(actor=request.actor, endpoint_id=endpoint_id)
@@ -166,7 +166,7 @@ def endpoint_delete(request: PortalRequest, endpoint_id: str) -> HttpResponse:
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
 def secret_rotate(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """How long the old signing secret goes on, then the new one, shown once."""
-    endpoint = the_endpoint(request, endpoint_id)
+    endpoint = get_endpoint(request, endpoint_id)
     form = RotateSecretForm(request.POST or None, request=request)
     if request.method == "POST" and form.is_valid():
         return _rotate(request, endpoint, form)
@@ -208,12 +208,12 @@ def reveal_secret(request: PortalRequest, endpoint: Endpoint, secret: str) -> Ht
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
 def secret_end(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Ends an older signing secret before its overlap is over; who is there is asked before the click counts."""
-    endpoint = the_endpoint(request, endpoint_id)
+    endpoint = get_endpoint(request, endpoint_id)
     here = f"{reverse('webhook', args=[request.organization.slug, endpoint.public_id])}?tab=settings"
     if not confirmed_recently(request):
         return ask_first(here)
     try:
-        actions.end_secret(actor=request.actor, endpoint_id=endpoint_id, secret_id=request.POST.get("secret", ""))
+        actions.revoke_secret(actor=request.actor, endpoint_id=endpoint_id, secret_id=request.POST.get("secret", ""))
     except (Conflict, NotFound) as error:
         messages.warning(request, str(error))
     else:

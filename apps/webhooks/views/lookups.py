@@ -4,6 +4,6 @@ from apps.base.requests import PortalRequest
 from apps.webhooks.models import Endpoint
 
 
-def the_endpoint(request: PortalRequest, endpoint_id: str) -> Endpoint:
+def get_endpoint(request: PortalRequest, endpoint_id: str) -> Endpoint:
     """Return an endpoint of the organization, or raise NotFound."""
     return Endpoint.objects.for_actor(request.actor).existing().with_public_id(endpoint_id)

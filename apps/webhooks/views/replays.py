@@ -17,7 +17,7 @@ from apps.base.web.pages import BUTTON, FORM, org_page
 from apps.webhooks import actions, view_models
 from apps.webhooks.forms import ReplayForm
 from apps.webhooks.models import DeliveryStatus, Endpoint, EndpointStatus, EventType, ReplayJob
-from apps.webhooks.views.lookups import the_endpoint
+from apps.webhooks.views.lookups import get_endpoint
 
 RECENT = 10
 FIELDS = ("status", "event_types", "since", "until", "rate_per_second")
@@ -26,16 +26,16 @@ FIELDS = ("status", "event_types", "since", "until", "rate_per_second")
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
 def replay_start(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """What would be sent again, counted; then the job. The button Count answers with the form as it is."""
-    endpoint = the_endpoint(request, endpoint_id)
+    endpoint = get_endpoint(request, endpoint_id)
     types = list(EventType.objects.values_list("name", flat=True))
     if request.method == "POST":
         form = ReplayForm(request.POST, types=types)
     else:
-        form = ReplayForm(_asked(request), types=types)
+        form = ReplayForm(_initial_values(request), types=types)
     count = None
     if form.is_valid():
         try:
-            count = actions.count_replay(actor=request.actor, endpoint_id=endpoint_id, choice=form.choice())
+            count = actions.count_replay(actor=request.actor, endpoint_id=endpoint_id, selection=form.selection())
             if request.method == "POST" and "count" not in request.POST and count:
                 return _start(request, endpoint, form)
         except PortalError as error:
@@ -47,13 +47,13 @@ def _start(request: PortalRequest, endpoint: Endpoint, form: ReplayForm) -> Http
     job = actions.start_replay(
         actor=request.actor,
         endpoint_id=endpoint.public_id,
-        choice=form.choice(),
+        selection=form.selection(),
         rate_per_second=form.cleaned_data["rate_per_second"],
     )
     return redirect("replay", request.organization.slug, job.public_id)
 
 
-def _asked(request: PortalRequest) -> dict[str, Any]:
+def _initial_values(request: PortalRequest) -> dict[str, Any]:
     """Return the form's values from the query; ``from`` is a moment in seconds, as links of our own give it."""
     given: dict[str, Any] = {name: request.GET.get(name, "") for name in FIELDS}
     given["status"] = request.GET.getlist("status") or [DeliveryStatus.EXHAUSTED.value]

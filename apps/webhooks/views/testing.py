@@ -18,10 +18,10 @@ from apps.base.web.pages import BUTTON, org_page
 from apps.webhooks import actions, view_models
 from apps.webhooks.engine.test_inbox import INBOX_URL
 from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EventType
-from apps.webhooks.views.lookups import the_endpoint
+from apps.webhooks.views.lookups import get_endpoint
 
-MOST_MESSAGES = 50
-KEPT = timedelta(hours=24)
+MAX_MESSAGES = 50
+INBOX_PERIOD = timedelta(hours=24)
 
 
 def test_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def test_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
 def endpoint_test(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Sends a sample and leads to its steps: in the test inbox to what arrived there."""
-    endpoint = the_endpoint(request, endpoint_id)
+    endpoint = get_endpoint(request, endpoint_id)
     wanted = request.POST.get("event_type", "") or None
     here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
     try:
@@ -74,7 +74,7 @@ def inbox(request: PortalRequest) -> HttpResponse:
             "received": view_models.inbox_messages(_received(request, endpoint)),
             "types": view_models.type_groups(list(EventType.objects.all())),
             "test_url": reverse("webhook_test", args=[slug, endpoint_id]),
-            "most": MOST_MESSAGES,
+            "most": MAX_MESSAGES,
         }
     part = request.GET.get("part") == "list" and endpoint is not None
     return render(request, "webhooks/_inbox.html" if part else "webhooks/inbox.html", context)
@@ -82,9 +82,9 @@ def inbox(request: PortalRequest) -> HttpResponse:
 
 def _received(request: PortalRequest, endpoint: Endpoint) -> list[Delivery]:
     rows = Delivery.objects.for_actor(request.actor).filter(
-        endpoint=endpoint, status=DeliveryStatus.SUCCEEDED, pk__gte=uuid_at(timezone.now() - KEPT)
+        endpoint=endpoint, status=DeliveryStatus.SUCCEEDED, pk__gte=uuid_at(timezone.now() - INBOX_PERIOD)
     )
-    return list(rows.select_related("event", "endpoint").prefetch_related("attempts").order_by("-pk")[:MOST_MESSAGES])
+    return list(rows.select_related("event", "endpoint").prefetch_related("attempts").order_by("-pk")[:MAX_MESSAGES])
 
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
