@@ -18,7 +18,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from apps.base.errors import NotFound, PortalError
-from apps.base.rest.content_negotiation import is_for_program
+from apps.base.rest.content_negotiation import wants_json_error
 from apps.base.rest.error_responses import DATABASE_AWAY_SECONDS, json_error_response
 from apps.base.web import maintenance
 from apps.base.web.middleware import is_api
@@ -101,7 +101,7 @@ def answer_error(
     ``name``: the template, where it is not the status. ``minimal``: without the frame, which reads the session.
     """
     request_id = getattr(request, "request_id", "")
-    if is_api(request.path_info) or is_for_program(request.META):
+    if is_api(request.path_info) or wants_json_error(request.META):
         return json_error_response(error, request_id)
     answer = _page(request, error, f"errors/{name or error.status}.html", {**(context or {})}, minimal)
     for header, value in error.headers.items():

@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from apps.base.rest.content_negotiation import asks_for_page
+from apps.base.rest.content_negotiation import requests_html
 from integrations_portal.api_docs.openapi.document import document
 from integrations_portal.urls import api_routes, documented
 
@@ -96,7 +96,7 @@ class Contract:
     def check(self, environ: Mapping[str, Any], response: Any) -> None:
         """Fail where an answer of the API to a program is not as documented; other answers are none of its business."""
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
-        if not path.startswith("/v1/") or asks_for_page(environ.get("HTTP_ACCEPT", "")):
+        if not path.startswith("/v1/") or requests_html(environ.get("HTTP_ACCEPT", "")):
             return
         if method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
             return

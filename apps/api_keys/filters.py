@@ -7,7 +7,7 @@ from apps.api_keys.models import ApiKey, KeyType
 from apps.audit.calls.usage_report import Interval, Span
 from apps.base.errors import Invalid
 from apps.base.requests import ApiRequest
-from apps.base.rest.query_parameters import choice_parameter, matching_words, text_parameter, time_parameter
+from apps.base.rest.query_parameters import choice_parameter, matching_list_parameter, text_parameter, time_parameter
 from apps.credentials.filters import chosen_keys
 from apps.credentials.models import SecretKeyQuerySet
 
@@ -21,7 +21,7 @@ LONGEST_DAYS = {Interval.HOUR: 31, Interval.DAY: 400}
 def chosen_api_keys(request: ApiRequest, rows: SecretKeyQuerySet[ApiKey]) -> SecretKeyQuerySet[ApiKey]:
     """Return the keys that the filters of the list leave."""
     subject = text_parameter(request, "subject", LONGEST_SUBJECT)
-    types = matching_words(request, "type", TYPE, "partner")
+    types = matching_list_parameter(request, "type", TYPE, "partner")
     rows = chosen_keys(request, rows)
     rows = rows.filter(subject=subject) if subject is not None else rows
     return rows.filter(key_type__in=_known_types(types)) if types else rows

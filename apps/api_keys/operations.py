@@ -4,7 +4,7 @@ from typing import Any
 
 from apps.api_keys.serializers import KeyChangeBody, NewKeyBody, RevokeBody, VerifyBody
 from apps.audit.calls.usage_report import Interval
-from apps.base.rest.operations import Answer, Operation, Paging, Parameter, span_parameters
+from apps.base.rest.operations import Operation, Paging, Parameter, ResponseSpec, time_range_parameters
 from apps.base.rest.shapes import (
     Shape,
     listed,
@@ -154,14 +154,14 @@ VERDICT = Shape(
 GET_ME = Operation(
     "getMe",
     "Describe the calling key.",
-    {200: Answer("The calling key, its organization, what is left of its limits.", ME)},
+    {200: ResponseSpec("The calling key, its organization, what is left of its limits.", ME)},
 )
 # By the words of the paths.
 API_KEYS = {
     "list": Operation(
         "listApiKeys",
         "List keys, oldest first, in every state.",
-        {200: Answer("The keys, oldest first, in every state.", API_KEY, many=True)},
+        {200: ResponseSpec("The keys, oldest first, in every state.", API_KEY, many=True)},
         paging=Paging.OFFSET,
         parameters=(
             *KEY_FILTERS,
@@ -172,7 +172,7 @@ API_KEYS = {
     "create": Operation(
         "createApiKey",
         "Make a key; its text is in this answer and never again.",
-        {201: Answer("The new key, with its text this once. A repeated answer is without it.", NEW_API_KEY)},
+        {201: ResponseSpec("The new key, with its text this once. A repeated answer is without it.", NEW_API_KEY)},
         NewKeyBody,
         {
             "name": "Production server",
@@ -180,7 +180,7 @@ API_KEYS = {
             "scopes": ["users:read", "events:write"],
             "expires_in_days": 90,
         },
-        refuses=("forbidden", "key_limit_reached"),
+        error_codes=("forbidden", "key_limit_reached"),
         step_up=True,
     ),
     **life_operations(
@@ -203,24 +203,24 @@ API_KEYS = {
 VERIFY_API_KEY = Operation(
     "verifyApiKey",
     "Judge a key, count the call on its limits and in its usage, and answer 200 whatever it finds.",
-    {200: Answer("The verdict: always 200, also where the key is not good.", VERDICT)},
+    {200: ResponseSpec("The verdict: always 200, also where the key is not good.", VERDICT)},
     VerifyBody,
     {"key": "ipk_REPLACE_WITH_THE_KEY_TO_JUDGE", "scopes": ["orders:read"], "ip": "203.0.113.24"},
     more_examples={"unknown key": {"valid": False, "code": "invalid_api_key"}},
 )
 SPAN = (
-    *span_parameters("calls"),
+    *time_range_parameters("calls"),
     Parameter("interval", "How long a bucket of the series is.", word(tuple(map(str, Interval)))),
 )
 GET_KEY_USAGE = Operation(
     "getApiKeyUsage",
     "Return the figures of one key.",
-    {200: Answer("The figures of the key.", KEY_USAGE)},
+    {200: ResponseSpec("The figures of the key.", KEY_USAGE)},
     parameters=SPAN,
 )
 GET_USAGE = Operation(
     "getUsage",
     "Return the figures of the organization.",
-    {200: Answer("The figures of the organization.", USAGE)},
+    {200: ResponseSpec("The figures of the organization.", USAGE)},
     parameters=SPAN,
 )

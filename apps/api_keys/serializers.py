@@ -11,14 +11,14 @@ from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
 from apps.base.rest.serializers import (
-    NOT_GIVEN_BACK,
-    Address,
-    Flag,
+    SECRET_INPUT,
+    IPAddress,
     Opaque,
+    StrictBoolean,
+    StrictInteger,
     StrictSerializer,
     Text,
     TextList,
-    Whole,
 )
 from apps.base.timestamps import format_timestamp
 from apps.credentials.gate.key_rows import KeyRow
@@ -30,8 +30,8 @@ from apps.credentials.serializers import ReasonBody, lifetime_in, write_life, wr
 class LimitsBody(StrictSerializer):
     """Own limits of a key, in calls."""
 
-    minute = Whole(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
-    hour = Whole(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
+    minute = StrictInteger(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
+    hour = StrictInteger(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
 
 
 class NewKeyBody(StrictSerializer):
@@ -41,9 +41,9 @@ class NewKeyBody(StrictSerializer):
     type = Text(max_length=40)
     scopes = TextList()
     subject = Text(max_length=200, required=False, allow_null=True)
-    expires_in_days = Whole(required=False, allow_null=True, min_value=1, max_value=MAX_DAYS)
+    expires_in_days = StrictInteger(required=False, allow_null=True, min_value=1, max_value=MAX_DAYS)
     expires_at = Text(max_length=40, required=False, allow_null=True)
-    never_expires = Flag(required=False)
+    never_expires = StrictBoolean(required=False)
     allowed_networks = TextList(required=False, allow_null=True)
     limits = LimitsBody(required=False, allow_null=True)
 
@@ -74,16 +74,16 @@ class KeyChangeBody(StrictSerializer):
 class RevokeBody(ReasonBody):
     """Why a key is ended, and whether what it made by rotating itself is ended too."""
 
-    successors = Flag(required=False)
+    successors = StrictBoolean(required=False)
 
 
 class VerifyBody(StrictSerializer):
     """A key as somebody else received it, and what it is to be good for."""
 
-    key = Opaque(max_length=1000, allow_blank=True, style=NOT_GIVEN_BACK)
+    key = Opaque(max_length=1000, allow_blank=True, style=SECRET_INPUT)
     scopes = TextList(required=False, allow_null=True)
-    ip = Address(required=False, allow_null=True)
-    cost = Whole(required=False, min_value=1, max_value=100, default=1)
+    ip = IPAddress(required=False, allow_null=True)
+    cost = StrictInteger(required=False, min_value=1, max_value=100, default=1)
 
 
 def write_key(key: ApiKey, last_use: LastUse | None = None, text: str | None = None) -> dict[str, Any]:

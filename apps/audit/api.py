@@ -19,10 +19,10 @@ from apps.base.concurrency import heavy_work
 from apps.base.errors import Invalid
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
-from apps.base.rest.content_negotiation import acceptable
+from apps.base.rest.content_negotiation import strip_refused_ranges
 from apps.base.rest.cursor_pagination import Cursors, link_to
 from apps.base.rest.operations import Operation
-from apps.base.rest.query_parameters import choice_parameter, listed_words, page_limit, time_parameter
+from apps.base.rest.query_parameters import choice_parameter, listed_values, page_limit, time_parameter
 from apps.base.rest.renderers import JSON_ONLY
 from apps.base.rest.views import PortalView, serves
 
@@ -67,7 +67,7 @@ class ExportAuditLog(PortalView):
         """Let in who accepts the format that is asked for; whatever is refused is told in JSON."""
         asked = request.query_params.get("format", "")
         types = MEDIA_TYPES.get(asked) or [name for names in MEDIA_TYPES.values() for name in names]
-        accepted = acceptable(request._request.META.get("HTTP_ACCEPT", "")).split(",")
+        accepted = strip_refused_ranges(request._request.META.get("HTTP_ACCEPT", "")).split(",")
         ranges = [each.partition(";")[0].strip() for each in accepted]
         if any(media_type_matches(name, each) for name in types for each in ranges if "/" in each and each != "*/*"):
             return JSON_ONLY, JSON_ONLY.media_type
@@ -96,6 +96,6 @@ class ExportAuditLog(PortalView):
 def _filters(request: ApiRequest) -> Filters:
     since, until = time_parameter(request, "since"), time_parameter(request, "until")
     listed = {
-        name: ",".join(listed_words(request.query_params, name)) for name in LISTS if name in request.query_params
+        name: ",".join(listed_values(request.query_params, name)) for name in LISTS if name in request.query_params
     }
     return read_filters({**request.query_params.dict(), **listed}, since, until)

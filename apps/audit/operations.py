@@ -2,7 +2,7 @@
 
 from apps.audit.models import Outcome
 from apps.audit.timeline.serialization import FORMATS
-from apps.base.rest.operations import Answer, Operation, Paging, Parameter, span_parameters
+from apps.base.rest.operations import Operation, Paging, Parameter, ResponseSpec, time_range_parameters
 from apps.base.rest.shapes import (
     Shape,
     listed,
@@ -68,21 +68,21 @@ FILTERS = (
     Parameter("action", "Only these actions, such as `api_key.revoked`.", text("^[a-z_]+\\.[a-z_]+$"), many=True),
     Parameter("target", "Only what was done to this: an id, or the route of a call such as `/v1/users`.", text()),
     Parameter("key", "Only what this key did, or what was done to it.", text(OF_KEYS)),
-    *span_parameters("entries"),
+    *time_range_parameters("entries"),
     Parameter("request_id", "Only the entries of this request.", text("^[A-Za-z0-9._-]{8,64}$")),
 )
 
 LIST_AUDIT_LOG = Operation(
     "listAuditLog",
     "List what happened, newest first, changes that are not yet sealed included.",
-    {200: Answer("What happened, newest first.", ENTRY, many=True)},
+    {200: ResponseSpec("What happened, newest first.", ENTRY, many=True)},
     paging=Paging.CURSOR,
     parameters=FILTERS,
 )
 EXPORT_AUDIT_LOG = Operation(
     "exportAuditLog",
     "Send everything that matches, changes once sealed; the rows are read while they are sent.",
-    {200: Answer("The log as a file, oldest first.", media_types=("text/csv", "application/x-ndjson"))},
+    {200: ResponseSpec("The log as a file, oldest first.", media_types=("text/csv", "application/x-ndjson"))},
     parameters=(Parameter("format", "The form of the file.", word(FORMATS), required=True, example="jsonl"), *FILTERS),
-    refuses=("forbidden",),
+    error_codes=("forbidden",),
 )

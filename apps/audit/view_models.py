@@ -15,7 +15,7 @@ from apps.audit.timeline.filter_options import filter_options, link_to_page
 from apps.audit.timeline.filters import is_target
 from apps.audit.timeline.sources import Row, categories
 from apps.base.actor import Actor, ActorKind
-from apps.base.rest.snippets import as_curl, logged_call
+from apps.base.rest.snippets import as_curl, logged_request
 from apps.base.telemetry.logging import hide_keys
 
 SYSTEM = "system"
@@ -56,7 +56,7 @@ def _as_curl(row: Row) -> str:
     """A call as a command; attempts of deliveries have pages of their own, where they are copied with what was sent."""
     if row.http is None or row.category != "api_call" or not row.http.route:
         return ""
-    return as_curl(logged_call(row.http.method, row.http.route, row.actor.id.partition("_")[0]))
+    return as_curl(logged_request(row.http.method, row.http.route, row.actor.id.partition("_")[0]))
 
 
 def _is_actor(row: Row) -> bool:

@@ -12,7 +12,7 @@ from typing import NoReturn
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Forbidden, Text
-from apps.base.permissions import ADMIN, changes_nothing, grants, is_read
+from apps.base.permissions import ADMIN, grants, is_allowed_while_suspended, is_read
 
 
 class ActorKind(StrEnum):
@@ -40,7 +40,7 @@ class Actor:
     """Who acts, for which organization, with which permissions, from where.
 
     ``disabled_scopes``: scopes that an operator switched off for the organization; no key has them, ``admin`` included.
-    ``only_reads``: why only the read scopes of a key that was set aside count, as a sentence and its code.
+    ``read_only_reason``: why only the read scopes of a key that was set aside count, as a sentence and its code.
     ``suspended``: why the person's organization may only be looked at; empty where it may be used.
     ``recheck``: reads a person's role anew within the transaction of a change; keys are judged at their door alone.
     ``is_support_access``: an operator who looks at what a customer sees: of one organization, and changes nothing.
@@ -55,7 +55,7 @@ class Actor:
     grantable: frozenset[str] = frozenset()
     bounds: Bounds | None = None
     disabled_scopes: frozenset[str] = frozenset()
-    only_reads: tuple[Text, str] | None = None
+    read_only_reason: tuple[Text, str] | None = None
     suspended: str = ""
     is_support_access: bool = False
     address: str = ""
@@ -64,7 +64,7 @@ class Actor:
     pk: uuid.UUID | None = field(default=None, repr=False)
     recheck: "Callable[[Actor], Actor] | None" = field(default=None, repr=False, compare=False)
 
-    def as_of_now(self) -> "Actor":
+    def with_current_permissions(self) -> "Actor":
         """Return the actor as it stands now: a person may have been lowered since the request came in.
 
         Within a transaction the answer holds until its end. Raises NotFound for somebody who was removed.
@@ -77,8 +77,8 @@ class Actor:
             return is_read(permission) and self._holds(permission)
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
             return True
-        is_set_aside = (self.only_reads is not None and not is_read(permission)) or (
-            self.suspended and not changes_nothing(permission)
+        is_set_aside = (self.read_only_reason is not None and not is_read(permission)) or (
+            self.suspended and not is_allowed_while_suspended(permission)
         )
         return self._holds(permission) and not is_set_aside
 
@@ -90,17 +90,17 @@ class Actor:
         """Tell whether the actor holds at least one of the permissions."""
         return any(self.can(permission) for permission in permissions)
 
-    def may_give(self, scope: str) -> bool:
+    def can_grant(self, scope: str) -> bool:
         """Tell whether the actor may hand a scope to a key that it makes or changes."""
         if self.is_support_access:
             return False
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
             return True
-        return not (self.only_reads or self.suspended) and (scope in self.grantable or ADMIN in self.grantable)
+        return not (self.read_only_reason or self.suspended) and (scope in self.grantable or ADMIN in self.grantable)
 
     def require(self, *permissions: str) -> None:
         """Raise Forbidden, naming what is missing, unless the actor holds one of the permissions now."""
-        now = self.as_of_now()
+        now = self.with_current_permissions()
         if not now.can_any(permissions):
             now._refuse(permissions)
 
@@ -110,8 +110,8 @@ class Actor:
         accepted = ", ".join(permissions)
         if self.suspended and any(self._holds(permission) for permission in permissions):
             raise Forbidden(self.suspended, "organization_suspended")
-        if self.only_reads is not None and any(self._holds(permission) for permission in permissions):
-            raise Forbidden(*self.only_reads)
+        if self.read_only_reason is not None and any(self._holds(permission) for permission in permissions):
+            raise Forbidden(*self.read_only_reason)
         if self.kind in (ActorKind.API_KEY, ActorKind.SDK_KEY):
             message = _("This key lacks the scope %(scope)s. Accepted: %(accepted)s.")
             raise Forbidden(

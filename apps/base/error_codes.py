@@ -16,13 +16,13 @@ EXAMPLE_REQUEST_ID = "01JD2V8Q4ZK7M3X9T5B6CW"
 EXAMPLE_FIELDS = {"invalid_request": {"email": ["Enter a valid email address."]}}
 
 
-class Of(Enum):
+class AppliesTo(Enum):
     """The operations that can end in a code."""
 
     ALL = auto()
-    THOSE_OF_A_KEY = auto()
-    THOSE_WITH_A_BODY = auto()
-    THOSE_OF_ONE_OBJECT = auto()
+    WITH_KEY = auto()
+    WITH_BODY = auto()
+    ON_ONE_OBJECT = auto()
     CONDITIONAL = auto()
     IDEMPOTENT = auto()
     # Those whose ``Operation.refuses`` names the code; or none, where no path or method is found.
@@ -36,7 +36,7 @@ class Code(NamedTuple):
     text: Promise
     advice: Promise | str
     example: str
-    of: Of = Of.NAMED
+    of: AppliesTo = AppliesTo.NAMED
 
 
 ERROR_CODES: dict[str, Code] = {
@@ -45,84 +45,84 @@ ERROR_CODES: dict[str, Code] = {
         _("Something in the request cannot be accepted: “fields” names what to change."),
         _("Change the request. Sending it again unchanged cannot help."),
         "email: Enter a valid email address.",
-        Of.ALL,
+        AppliesTo.ALL,
     ),
     "ambiguous_credentials": Code(
         400,
         _("Two different keys were sent. Send one, in one header."),
         _("Look for a proxy or a library that adds a header of its own."),
         "Two different API keys were sent. Send one, in one header.",
-        Of.THOSE_OF_A_KEY,
+        AppliesTo.WITH_KEY,
     ),
     "missing_api_key": Code(
         401,
         _("No key in the headers. A key in the query string is not used."),
         _("Send the header “Authorization: Bearer” and the key. Rotate a key that stood in an address."),
         "No API key. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.",
-        Of.THOSE_OF_A_KEY,
+        AppliesTo.WITH_KEY,
     ),
     "invalid_api_key": Code(
         401,
         _("Malformed, unknown or wrong. Compare its first and last letters with the list."),
         _("Read the whole message: it names a masked key, quotes or an invisible character where there is one."),
         "Invalid API key provided.",
-        Of.THOSE_OF_A_KEY,
+        AppliesTo.WITH_KEY,
     ),
     "expired_api_key": Code(
         401,
         _("The key was right and its time is over. Create another."),
         _("Rotate before the day next time: both keys work side by side for as long as you choose."),
         "This API key has expired.",
-        Of.THOSE_OF_A_KEY,
+        AppliesTo.WITH_KEY,
     ),
     "revoked_api_key": Code(
         401,
         _("The key was right and was revoked. This is final."),
         _("Take the key that replaced it. The audit log says who revoked it and why."),
         "This API key was revoked.",
-        Of.THOSE_OF_A_KEY,
+        AppliesTo.WITH_KEY,
     ),
     "disabled_api_key": Code(
         401,
         _("The key was right and is switched off. An owner or admin can enable it."),
         _("Ask whoever disabled it: the page of the key names them and the reason."),
         "This API key is disabled.",
-        Of.THOSE_OF_A_KEY,
+        AppliesTo.WITH_KEY,
     ),
     "insufficient_scope": Code(
         403,
         _("The key lacks a scope; the sentence names it and those that would do."),
         _("A key never gets more rights than it was made with: create one that has them."),
         "This key lacks the scope users:write. Accepted: users:write, admin.",
-        Of.THOSE_OF_A_KEY,
+        AppliesTo.WITH_KEY,
     ),
     "forbidden": Code(
         403,
         _("Yours, but not allowed; the sentence says why."),
         _("Read the sentence: it names the role, the type of key or the rule."),
         "Keys of this type are switched off for this organization. Contact the vendor's team.",
-        Of.THOSE_OF_A_KEY,
+        AppliesTo.WITH_KEY,
     ),
     "ip_not_allowed": Code(
         403,
         _("The key may be used from certain networks only."),
         _("Call from one of them, or let an owner or admin add yours on the page of the key."),
         "This key may not be used from this address.",
-        Of.THOSE_OF_A_KEY,
+        AppliesTo.WITH_KEY,
     ),
     "organization_suspended": Code(
         403,
         _("The organization is suspended or closed; the message says which. Contact the vendor’s team."),
         _("After a suspension, keys work again and held events are sent. Keys of a closed organization stay revoked."),
         "This organization is suspended. Contact the vendor's team.",
-        Of.THOSE_OF_A_KEY,
+        AppliesTo.WITH_KEY,
     ),
     "key_quarantined": Code(
         403,
         _("The key was set aside because it may have leaked."),
         _("Make a new key and move over; or release it when you know that all is well."),
         "This key is quarantined and this address is new to it. An owner or admin can release it.",
-        Of.THOSE_OF_A_KEY,
+        AppliesTo.WITH_KEY,
     ),
     "origin_not_allowed": Code(
         403,
@@ -141,7 +141,7 @@ ERROR_CODES: dict[str, Code] = {
         _("The call came over plain http. Rotate the key and use https."),
         _("Whoever was on the way could read the key. Change the address in the integration, then rotate."),
         "Use https. A key that was sent over plain http should be rotated.",
-        Of.ALL,
+        AppliesTo.ALL,
     ),
     "reauthentication_required": Code(
         403,
@@ -154,7 +154,7 @@ ERROR_CODES: dict[str, Code] = {
         _("There is no such thing, or it is somebody else’s."),
         _("Compare the id, and the organization that the key belongs to: GET /v1/me says which."),
         "Not found.",
-        Of.THOSE_OF_ONE_OBJECT,
+        AppliesTo.ON_ONE_OBJECT,
     ),
     "method_not_allowed": Code(
         405,
@@ -167,7 +167,7 @@ ERROR_CODES: dict[str, Code] = {
         _("The API answers application/json; change the header “Accept”."),
         _("Leave the header away, or send “Accept: application/json”."),
         "This API answers application/json; change the Accept header.",
-        Of.ALL,
+        AppliesTo.ALL,
     ),
     "conflict": Code(
         409,
@@ -198,63 +198,63 @@ ERROR_CODES: dict[str, Code] = {
         _("The Idempotency-Key was used with another body. Take a new one."),
         _("Make one value for each thing that you create, and keep it for repeats of the same request."),
         "This Idempotency-Key was used with another body. Take a new key for another request.",
-        Of.IDEMPOTENT,
+        AppliesTo.IDEMPOTENT,
     ),
     "idempotency_in_progress": Code(
         409,
         _("The first request with this Idempotency-Key still runs. Wait a little."),
         _("Repeat with the same value: the answer of the first request comes back."),
         "The first request with this Idempotency-Key is still running. Wait a moment and send it again.",
-        Of.IDEMPOTENT,
+        AppliesTo.IDEMPOTENT,
     ),
     "precondition_failed": Code(
         412,
         _("Somebody changed it since you read it; nothing was changed by this call."),
         _("Read it again, look at the change, and send the new ETag in “If-Match”."),
         "This was changed since you read it. Read it again, look at the change, and send the new ETag.",
-        Of.CONDITIONAL,
+        AppliesTo.CONDITIONAL,
     ),
     "request_timeout": Code(
         408,
         _("The request body did not arrive within 15 seconds."),
         _("Send the request again. Look for a slow connection, or a proxy that does not buffer."),
         "The request body did not arrive in time. Send the request again.",
-        Of.THOSE_WITH_A_BODY,
+        AppliesTo.WITH_BODY,
     ),
     "payload_too_large": Code(
         413,
         _("The body is larger than 1 MiB, or the data of an event than 256 KiB."),
         _("Send less at once, and link to what is large."),
         "The body is larger than 1 MiB.",
-        Of.THOSE_WITH_A_BODY,
+        AppliesTo.WITH_BODY,
     ),
     "unsupported_media_type": Code(
         415,
         _("Send the body as application/json."),
         _("Set the header “Content-Type: application/json”, and don't compress the body. Files aren't accepted."),
         "Send the body as application/json.",
-        Of.THOSE_WITH_A_BODY,
+        AppliesTo.WITH_BODY,
     ),
     "rate_limited": Code(
         429,
         _("Too many calls. Try again after “Retry-After” seconds."),
         _("Wait that long, and spread calls by “RateLimit-Remaining”. A refused call costs nothing."),
         "Rate limit exceeded. Try again in 12 seconds.",
-        Of.ALL,
+        AppliesTo.ALL,
     ),
     "internal_error": Code(
         500,
         _("Our fault. Name the request id when you ask for help."),
         _("Repeat with growing pauses, and with the same Idempotency-Key, so that nothing is made twice."),
         "Something went wrong on our side.",
-        Of.ALL,
+        AppliesTo.ALL,
     ),
     "unavailable": Code(
         503,
         _("The service is unavailable for a moment. Try again."),
         _("Repeat with growing pauses, after “Retry-After” seconds where the answer has it."),
         "The service is unavailable for a moment. Try again.",
-        Of.ALL,
+        AppliesTo.ALL,
     ),
 }
 

@@ -52,7 +52,7 @@ NOT_SCOPES = frozenset(
 )
 OWNER_ONLY = frozenset({Permission.ORGANIZATION_OWN, Permission.ORGANIZATION_EXPORT})
 # Taking away a copy changes nothing, and is asked for by a form all the same.
-COPIES = frozenset({Permission.AUDIT_EXPORT, Permission.ORGANIZATION_EXPORT})
+EXPORT_PERMISSIONS = frozenset({Permission.AUDIT_EXPORT, Permission.ORGANIZATION_EXPORT})
 PORTAL_SCOPES = tuple(permission for permission in Permission if permission not in NOT_SCOPES)
 HOST_RESOURCES = ("orders", "invoices", "appointments", "assessments", "licenses")
 
@@ -74,6 +74,6 @@ def is_read(permission: str) -> bool:
     return permission.endswith(":read")
 
 
-def changes_nothing(permission: str) -> bool:
+def is_allowed_while_suspended(permission: str) -> bool:
     """Tell whether a permission stays while an organization is suspended: to see, and to take a copy."""
-    return is_read(permission) or permission in COPIES
+    return is_read(permission) or permission in EXPORT_PERMISSIONS

@@ -88,7 +88,7 @@ def pack(*words: str | int | bytes) -> bytes:
     return packed
 
 
-class Wire:
+class RedisConnection:
     """A connection that one caller uses at a time, for packed commands: half of redis-py's own cost a call."""
 
     def __init__(self) -> None:
@@ -122,11 +122,11 @@ class Wire:
         self._connection.disconnect()
 
 
-class Line:
+class PersistentConnection:
     """Keeps one Wire open behind the breaker, for a caller that comes again and again."""
 
     def __init__(self) -> None:
-        self._wire: Wire | None = None
+        self._wire: RedisConnection | None = None
 
     def send(self, packed: bytes, answers: int = 1) -> list[Any] | None:
         """Return as many answers as commands were packed, or None where Redis does not answer in time.
@@ -154,7 +154,7 @@ class Line:
             except ConnectionError:
                 # Closed while it lay idle, by Redis or something between: that is no trouble yet.
                 self._hang_up()
-        self._wire = Wire()
+        self._wire = RedisConnection()
         return self._wire.ask(packed, answers)
 
     def _hang_up(self) -> None:
@@ -179,7 +179,7 @@ class _Lines(threading.local):
     """One line a thread, so that nobody waits for anybody and no pool is locked."""
 
     def __init__(self) -> None:
-        self.line = Line()
+        self.line = PersistentConnection()
 
 
 _lines = _Lines()

@@ -4,7 +4,7 @@ import re
 
 from apps.base.models import Row
 from apps.base.requests import ApiRequest
-from apps.base.rest.query_parameters import matching_parameter, text_parameter, words_parameter
+from apps.base.rest.query_parameters import choice_list_parameter, matching_parameter, text_parameter
 from apps.credentials.key_status import KeyStatus
 from apps.credentials.models import SecretKeyQuerySet
 
@@ -21,7 +21,7 @@ def creator_parameter(request: ApiRequest, name: str = "created_by") -> str | No
 def chosen_keys(request: ApiRequest, rows: SecretKeyQuerySet[Row]) -> SecretKeyQuerySet[Row]:
     """Return the keys that the filters of every kind of key leave: ``created_by``, ``status`` and ``name``."""
     creator, name = creator_parameter(request), text_parameter(request, "name", LONGEST_NAME)
-    statuses = words_parameter(request, "status", KeyStatus.values)
+    statuses = choice_list_parameter(request, "status", KeyStatus.values)
     rows = rows.created_by(creator) if creator else rows
     rows = rows.in_any_status(statuses) if statuses else rows
     return rows.named(name) if name else rows

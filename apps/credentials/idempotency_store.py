@@ -22,8 +22,8 @@ from django.utils import timezone
 
 from apps.base.crypto.secrets import current_pepper, digest, matches
 from apps.base.errors import Conflict
-from apps.base.rest.idempotency import Answer, Asked, in_progress
-from apps.base.rest.renderers import SHOWN_ONCE, to_json
+from apps.base.rest.idempotency import IdempotentRequest, StoredResponse, in_progress
+from apps.base.rest.renderers import ONE_TIME_SECRETS, to_json
 from apps.credentials.models import IdempotencyRecord
 from apps.webhooks.engine.crash_points import reach
 
@@ -37,18 +37,18 @@ OTHER_BODY = "This Idempotency-Key was used with another body. Take a new key fo
 class Record:
     """The record of one request: found, reserved, answered or freed."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: IdempotentRequest) -> None:
         self._asked = asked
         self._lookup = lookup_of(asked)
         self._body = f"{self._lookup}:{hashlib.sha256(asked.body).hexdigest()}"
         self._token = uuid.uuid4()
 
-    def first_answer(self) -> Answer | None:
+    def stored_response(self) -> StoredResponse | None:
         """Return the answer of the last 24 hours to the same request with the same body."""
         row = IdempotencyRecord.objects.filter(lookup=self._lookup).answered(timezone.now() - KEPT).first()
         return self._answer_in(row) if row is not None and self._has_this_body(row) else None
 
-    def reserve(self) -> Answer | None:
+    def reserve(self) -> StoredResponse | None:
         """Reserve in a commit of its own, or return the answer that another request has stored meanwhile.
 
         Raises Conflict where the first request is still running, or had another body.
@@ -107,14 +107,14 @@ class Record:
             )
         )
 
-    def keep(self, status: int, body: Any) -> bool:
+    def save(self, status: int, body: Any) -> bool:
         """Store the answer less its secrets in the caller's transaction, if the reservation is still here."""
         answer = "" if body is None else to_json(without_secrets(body))
         kept = self._own().filter(status=None).update(status=status, answer=answer)
         transaction.on_commit(partial(reach, "after_commit_before_answer"))
         return bool(kept)
 
-    def free(self) -> None:
+    def release(self) -> None:
         """Delete the reservation, if it is still this request's."""
         self._own().filter(status=None).delete()
 
@@ -125,11 +125,11 @@ class Record:
         return matches(self._body, row.body_digest, row.pepper_id)
 
     @staticmethod
-    def _answer_in(row: IdempotencyRecord) -> Answer:
-        return Answer(row.status or 200, json.loads(row.answer) if row.answer else None)
+    def _answer_in(row: IdempotencyRecord) -> StoredResponse:
+        return StoredResponse(row.status or 200, json.loads(row.answer) if row.answer else None)
 
 
-def lookup_of(asked: Asked) -> str:
+def lookup_of(asked: IdempotentRequest) -> str:
     """Return what finds the record of a request: its header, method, path and credential as one digest.
 
     A session's credential is the person in the organization that it acts in.
@@ -142,7 +142,7 @@ def lookup_of(asked: Asked) -> str:
 def without_secrets(value: Any) -> Any:
     """Return an answer without the names that hold what is shown once, at any depth."""
     if isinstance(value, dict):
-        return {name: without_secrets(inner) for name, inner in value.items() if name not in SHOWN_ONCE}
+        return {name: without_secrets(inner) for name, inner in value.items() if name not in ONE_TIME_SECRETS}
     if isinstance(value, (list, tuple)):
         return [without_secrets(inner) for inner in value]
     return value

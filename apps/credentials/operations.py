@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from apps.base.actor import ActorKind
-from apps.base.rest.operations import Answer, Operation, Parameter
+from apps.base.rest.operations import Operation, Parameter, ResponseSpec
 from apps.base.rest.serializers import StrictSerializer
 from apps.base.rest.shapes import (
     Schema,
@@ -83,13 +83,13 @@ def life_operations(
     body and example.
     """
     bare = noun.partition(" ")[2]
-    now = {200: Answer("The key as it is now.", key)}
-    made = {201: Answer("The successor, with its text this once.", new_key)}
-    end = partial(Operation, step_up=True, refuses=("conflict",))
-    change = partial(Operation, step_up=True, refuses=("forbidden", "conflict"))
+    now = {200: ResponseSpec("The key as it is now.", key)}
+    made = {201: ResponseSpec("The successor, with its text this once.", new_key)}
+    end = partial(Operation, step_up=True, error_codes=("conflict",))
+    change = partial(Operation, step_up=True, error_codes=("forbidden", "conflict"))
     off, on = f"Switch {noun} off until it is enabled.", f"Switch a disabled {bare} on again."
     return {
-        "get": Operation(f"get{name}", f"Return one {bare}.", {200: Answer("The key.", key)}),
+        "get": Operation(f"get{name}", f"Return one {bare}.", {200: ResponseSpec("The key.", key)}),
         "update": change(f"update{name}", update[0], now, *update[1:]),
         "rotate": change(f"rotate{name}", rotate[0], made, RotateBody, rotate[1]),
         "revoke": end(f"revoke{name}", revoke[0], now, *revoke[1:]),
@@ -102,7 +102,7 @@ def life_operations(
 REPORT_LEAK = Operation(
     "reportLeakedKey",
     "Take the report of a leaked key; the answer is the same whether there is such a key or not.",
-    {202: Answer("Taken; the same whether there is such a key or not.", Shape("Taken", record(), {}))},
+    {202: ResponseSpec("Taken; the same whether there is such a key or not.", Shape("Taken", record(), {}))},
     LeakBody,
     {"key": "ipk_REPLACE_WITH_THE_KEY_THAT_YOU_FOUND", "where": "https://example.com/public-repository"},
 )
@@ -144,7 +144,7 @@ ENDED = Shape(
 LIST_DESCENDANTS = Operation(
     "listDescendants",
     "List what a user or an API key created that still works, also through keys that it created, oldest first.",
-    {200: Answer("The first 1,000, oldest first, of those kinds that the caller may read.", DESCENDANTS)},
+    {200: ResponseSpec("The first 1,000, oldest first, of those kinds that the caller may read.", DESCENDANTS)},
     parameters=(
         Parameter(
             "of",
@@ -158,7 +158,7 @@ LIST_DESCENDANTS = Operation(
 END_DESCENDANTS = Operation(
     "endDescendants",
     "Revoke keys and invitations, remove members and pause endpoints that a user or an API key created.",
-    {200: Answer("What was ended, what was kept and why, and how many are left for another request.", ENDED)},
+    {200: ResponseSpec("What was ended, what was kept and why, and how many are left for another request.", ENDED)},
     EndDescendantsBody,
     {"of": CREATOR_EXAMPLE, "reason": "Leaked"},
     step_up=True,

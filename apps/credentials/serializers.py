@@ -10,12 +10,12 @@ from apps.audit.models import LastUse
 from apps.base.extension_points.data_export_providers import in_batches
 from apps.base.extension_points.descendants import Descendant
 from apps.base.rest.serializers import (
-    NOT_GIVEN_BACK,
+    SECRET_INPUT,
     Opaque,
+    StrictInteger,
     StrictSerializer,
     Text,
     TextList,
-    Whole,
 )
 from apps.base.timestamps import format_timestamp, parse_timestamp
 from apps.credentials.filters import CREATOR
@@ -32,7 +32,7 @@ LONGEST_OVERLAP_SECONDS = int(LONGEST_OVERLAP.total_seconds())
 class LeakBody(StrictSerializer):
     """A key that was found in public, and where. Any text is taken for a key: the answer does not tell."""
 
-    key = Opaque(max_length=1000, style=NOT_GIVEN_BACK)
+    key = Opaque(max_length=1000, style=SECRET_INPUT)
     where = Opaque(max_length=LONGEST_PLACE, required=False, allow_blank=True)
 
 
@@ -60,7 +60,7 @@ class EndDescendantsBody(StrictSerializer):
 class RotateBody(StrictSerializer):
     """How long the old key goes on working, in seconds: 0 (not at all) to 30 days."""
 
-    overlap_seconds = Whole(min_value=0, max_value=LONGEST_OVERLAP_SECONDS, default=USUAL_OVERLAP_SECONDS)
+    overlap_seconds = StrictInteger(min_value=0, max_value=LONGEST_OVERLAP_SECONDS, default=USUAL_OVERLAP_SECONDS)
 
 
 class NothingBody(StrictSerializer):

@@ -13,7 +13,7 @@ from apps.audit.models import AuditEntry, LastUse
 from apps.audit.vocabulary import sentence_for
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import NotFound
-from apps.base.extension_points.descendants import ever_created
+from apps.base.extension_points.descendants import all_descendants
 from apps.base.identifiers import decode
 from apps.base.models import OrgQuerySet
 from apps.base.requests import PortalRequest
@@ -100,7 +100,7 @@ def name_of_creator(actor: Actor, creator: str) -> str:
     name = KINDS["ipk_"].keys().for_actor(actor).filter(pk=pk).values_list("name", flat=True).first() if pk else None
     if name is not None:
         return str(name)
-    made = ever_created(actor.organization_id, creator)
+    made = all_descendants(actor.organization_id, creator)
     if not made and not (actor.organization_id and is_member(actor.organization_id, creator)):
         raise NotFound()
     return next((each.created_by_label for each in reversed(made) if each.created_by_id == creator), creator)

@@ -20,7 +20,7 @@ def find_members(organization_id: uuid.UUID, creators: Collection[str]) -> list[
             name=row.user.email,
             status=str(row.role),
             is_active=True,
-            leads_on=row.created_by_kind == ActorKind.API_KEY,
+            can_have_descendants=row.created_by_kind == ActorKind.API_KEY,
         )
         for row in rows.select_related("user")
     ]

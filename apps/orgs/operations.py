@@ -1,6 +1,6 @@
 """What ``/v1/users`` and ``/v1/invitations`` take and answer."""
 
-from apps.base.rest.operations import GONE, Answer, Operation, Paging, Parameter
+from apps.base.rest.operations import DELETED, Operation, Paging, Parameter, ResponseSpec
 from apps.base.rest.shapes import (
     Shape,
     listed,
@@ -66,7 +66,7 @@ INVITATION = Shape(
 LIST_USERS = Operation(
     "listUsers",
     "List users, oldest first.",
-    {200: Answer("The users, oldest first.", USER, many=True)},
+    {200: ResponseSpec("The users, oldest first.", USER, many=True)},
     paging=Paging.OFFSET,
     parameters=(
         Parameter(
@@ -79,66 +79,66 @@ LIST_USERS = Operation(
 CREATE_USER = Operation(
     "createUser",
     "Make a viewer.",
-    {201: Answer("The new user, a viewer.", USER)},
+    {201: ResponseSpec("The new user, a viewer.", USER)},
     NewUserBody,
     PERSON,
-    refuses=("forbidden",),
+    error_codes=("forbidden",),
     step_up=True,
 )
 CREATE_USERS = Operation(
     "createUsers",
     "Make up to 100 viewers; a bad one does not undo the others.",
     {
-        200: Answer("All users were made.", WHOLE_BATCH),
-        207: Answer("Some users were made; each result says what became of it.", BATCH),
+        200: ResponseSpec("All users were made.", WHOLE_BATCH),
+        207: ResponseSpec("Some users were made; each result says what became of it.", BATCH),
     },
     NewUsersBody,
     {"users": [{**PERSON, "email": "kim@example.com"}]},
-    refuses=("forbidden",),
+    error_codes=("forbidden",),
     step_up=True,
 )
-GET_USER = Operation("getUser", "Return one user.", {200: Answer("The user.", ONE_USER)})
+GET_USER = Operation("getUser", "Return one user.", {200: ResponseSpec("The user.", ONE_USER)})
 REPLACE_USER = Operation(
     "updateUserByPut",
     "Change the name, the address, or both.",
-    {200: Answer("The user as it is now.", CHANGED_USER)},
+    {200: ResponseSpec("The user as it is now.", CHANGED_USER)},
     UserChangeBody,
     {"name": "Jo Martin-Roy"},
-    refuses=("forbidden", "conflict"),
+    error_codes=("forbidden", "conflict"),
     step_up=True,
 )
 UPDATE_USER = Operation(
     "updateUser",
     "Change the name, the address, or both.",
-    REPLACE_USER.answers,
+    REPLACE_USER.responses,
     UserChangeBody,
     REPLACE_USER.example,
-    refuses=REPLACE_USER.refuses,
+    error_codes=REPLACE_USER.error_codes,
     step_up=True,
 )
 DELETE_USER = Operation(
     "deleteUser",
     "Remove the user from the organization; an account of no other one is erased.",
-    {204: GONE},
-    refuses=("forbidden", "conflict"),
+    {204: DELETED},
+    error_codes=("forbidden", "conflict"),
     step_up=True,
 )
 
 LIST_INVITATIONS = Operation(
     "listInvitations",
     "List what nobody accepted or withdrew, oldest first; past its time an invitation stays here.",
-    {200: Answer("The invitations that stand, oldest first.", INVITATION, many=True)},
+    {200: ResponseSpec("The invitations that stand, oldest first.", INVITATION, many=True)},
     paging=Paging.OFFSET,
 )
 CREATE_INVITATION = Operation(
     "createInvitation",
     "Invite an address; the mail follows.",
-    {201: Answer("The invitation; its mail follows.", INVITATION)},
+    {201: ResponseSpec("The invitation; its mail follows.", INVITATION)},
     InvitationBody,
     {"email": "kim@example.com", "role": "viewer"},
-    refuses=("forbidden", "conflict"),
+    error_codes=("forbidden", "conflict"),
     step_up=True,
 )
 DELETE_INVITATION = Operation(
-    "deleteInvitation", "Withdraw it: its link is dead.", {204: GONE}, refuses=("forbidden", "conflict")
+    "deleteInvitation", "Withdraw it: its link is dead.", {204: DELETED}, error_codes=("forbidden", "conflict")
 )

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from apps.base.errors import Invalid
 from apps.base.identifiers import encode
 from apps.base.rest.error_responses import shown_fields
-from apps.base.rest.serializers import NOT_GIVEN_BACK, Opaque, StrictSerializer, Text, from_validation
+from apps.base.rest.serializers import SECRET_INPUT, Opaque, StrictSerializer, Text, from_validation
 from apps.base.telemetry.logging import hide_keys
 from apps.base.text.mail_addresses import LONGEST, canonical_address, check_address
 from apps.base.timestamps import format_timestamp
@@ -45,7 +45,7 @@ class NewUserBody(StrictSerializer):
     name = Text(max_length=150)
     email = Email()
     password = Opaque(
-        min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD, trim_whitespace=False, style=NOT_GIVEN_BACK
+        min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD, trim_whitespace=False, style=SECRET_INPUT
     )
 
 
@@ -61,7 +61,7 @@ class NewUsersBody(StrictSerializer):
     """``POST /v1/users/batch``: each user is judged by itself, so that a bad one does not refuse the others."""
 
     users = serializers.ListField(
-        child=Anything(allow_null=True), min_length=1, max_length=MOST_IN_BATCH, style=NOT_GIVEN_BACK
+        child=Anything(allow_null=True), min_length=1, max_length=MOST_IN_BATCH, style=SECRET_INPUT
     )
 
     def to_internal_value(self, data: Any) -> Any:

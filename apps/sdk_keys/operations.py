@@ -1,6 +1,6 @@
 """What ``/v1/sdk-keys`` and ``/v1/sdk/activations`` take and answer."""
 
-from apps.base.rest.operations import GONE, Answer, Operation, Paging, Parameter
+from apps.base.rest.operations import DELETED, Operation, Paging, Parameter, ResponseSpec
 from apps.base.rest.shapes import (
     Shape,
     listed,
@@ -106,7 +106,7 @@ SDK_KEYS = {
     "list": Operation(
         "listSdkKeys",
         "List SDK keys, oldest first, in every state.",
-        {200: Answer("The SDK keys, oldest first, in every state.", SDK_KEY, many=True)},
+        {200: ResponseSpec("The SDK keys, oldest first, in every state.", SDK_KEY, many=True)},
         paging=Paging.OFFSET,
         parameters=(
             *KEY_FILTERS,
@@ -116,10 +116,10 @@ SDK_KEYS = {
     "create": Operation(
         "createSdkKey",
         "Make an SDK key; its text is in this answer and never again.",
-        {201: Answer("The new key, with its text this once. A repeated answer is without it.", NEW_SDK_KEY)},
+        {201: ResponseSpec("The new key, with its text this once. A repeated answer is without it.", NEW_SDK_KEY)},
         NewSdkKeyBody,
         {"name": "iOS app", "platform": "ios", "app_id": "com.acme.app", "activation_limit": 500},
-        refuses=("forbidden",),
+        error_codes=("forbidden",),
         step_up=True,
     ),
     **life_operations(
@@ -142,11 +142,11 @@ SDK_KEYS = {
 LIST_ACTIVATIONS = Operation(
     "listActivations",
     "List activations, oldest first, also those that were freed within 90 days.",
-    {200: Answer("The devices, oldest first.", ACTIVATION, many=True)},
+    {200: ResponseSpec("The devices, oldest first.", ACTIVATION, many=True)},
     paging=Paging.OFFSET,
 )
 FREE_ACTIVATION = Operation(
-    "freeActivation", "Free a place; the device's token ends.", {204: GONE}, refuses=("conflict",)
+    "freeActivation", "Free a place; the device's token ends.", {204: DELETED}, error_codes=("conflict",)
 )
 
 TOKEN = Parameter(
@@ -161,33 +161,33 @@ ACTIVATE = Operation(
     "activateDevice",
     "Activate a device: 201, or 200 where it has a place already; the token is in this answer only.",
     {
-        200: Answer("The device has a place already: a new token, and the old one ends.", NEW_PLACE),
-        201: Answer("The device has a place.", NEW_PLACE),
+        200: ResponseSpec("The device has a place already: a new token, and the old one ends.", NEW_PLACE),
+        201: ResponseSpec("The device has a place.", NEW_PLACE),
     },
     ActivationBody,
     {"device_id": "3F2504E0-4F89-11D3-9A0C-0305E82C3301", "app_id": "com.acme.app", "app_version": "4.2.0"},
-    refuses=(*ORIGIN, "activation_limit_reached"),
+    error_codes=(*ORIGIN, "activation_limit_reached"),
 )
 BEAT = Operation(
     "beat",
     "Note that the device is in use, which keeps its place.",
-    {200: Answer("The place, kept for longer.", PLACE)},
+    {200: ResponseSpec("The place, kept for longer.", PLACE)},
     VersionsBody,
     {"app_version": "4.2.0"},
     parameters=(TOKEN,),
-    refuses=("origin_not_allowed", "forbidden"),
+    error_codes=("origin_not_allowed", "forbidden"),
 )
 GET_OWN_ACTIVATION = Operation(
     "getOwnActivation",
     "Return the place.",
-    {200: Answer("The place.", PLACE)},
+    {200: ResponseSpec("The place.", PLACE)},
     parameters=(TOKEN,),
-    refuses=("origin_not_allowed", "forbidden"),
+    error_codes=("origin_not_allowed", "forbidden"),
 )
 FREE_OWN_ACTIVATION = Operation(
     "freeOwnActivation",
     "Free the place.",
-    {204: GONE},
+    {204: DELETED},
     parameters=(TOKEN,),
-    refuses=("origin_not_allowed", "forbidden"),
+    error_codes=("origin_not_allowed", "forbidden"),
 )

@@ -9,12 +9,12 @@ from apps.audit.models import LastUse
 from apps.audit.timeline.untrusted_text import sanitize
 from apps.base.actor import Actor
 from apps.base.rest.serializers import (
-    Flag,
     Opaque,
+    StrictBoolean,
+    StrictInteger,
     StrictSerializer,
     Text,
     TextList,
-    Whole,
 )
 from apps.base.text.rules import UNREADABLE
 from apps.base.timestamps import format_timestamp
@@ -47,8 +47,8 @@ class AppBody(StrictSerializer):
     app_id = Text(max_length=255, required=False, allow_null=True)
     cert_sha256 = Text(max_length=95, required=False, allow_null=True, allow_blank=True)
     origins = TextList(required=False, allow_null=True)
-    activation_limit = Whole(required=False, allow_null=True, min_value=1, max_value=MOST_DEVICES)
-    inactive_after_days = Whole(required=False, allow_null=True, min_value=1, max_value=MOST_SILENT_DAYS)
+    activation_limit = StrictInteger(required=False, allow_null=True, min_value=1, max_value=MOST_DEVICES)
+    inactive_after_days = StrictInteger(required=False, allow_null=True, min_value=1, max_value=MOST_SILENT_DAYS)
 
 
 class NewSdkKeyBody(AppBody):
@@ -56,9 +56,9 @@ class NewSdkKeyBody(AppBody):
 
     name = Text(max_length=100)
     platform = Text(max_length=20)
-    expires_in_days = Whole(required=False, allow_null=True, min_value=1, max_value=MAX_DAYS)
+    expires_in_days = StrictInteger(required=False, allow_null=True, min_value=1, max_value=MAX_DAYS)
     expires_at = Text(max_length=40, required=False, allow_null=True)
-    never_expires = Flag(required=False)
+    never_expires = StrictBoolean(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Make of the body what the action takes."""

@@ -6,12 +6,12 @@ from rest_framework.response import Response
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.rest.api_fast_path import ApiRoutes
-from apps.base.rest.operations import Answer, Operation
+from apps.base.rest.operations import Operation, ResponseSpec
 from apps.base.rest.views import PortalView, api_path, serves
 from integrations_portal import urls as portal
 
 TRIVIAL = {"status": "ok", "count": 20}
-READ_TRIVIAL = Operation("readTrivial", "Answer.", {200: Answer("The same body each time.")})
+READ_TRIVIAL = Operation("readTrivial", "Answer.", {200: ResponseSpec("The same body each time.")})
 
 
 class Trivial(PortalView):

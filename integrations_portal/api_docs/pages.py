@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from apps.base.error_codes import ERROR_CODES, example_body
 from apps.base.permissions import Permission
-from apps.base.rest.snippets import API_KEY, as_curl, call_of, first_calls
+from apps.base.rest.snippets import API_KEY, as_curl, first_calls, request_for
 from apps.webhooks.api.operations import PUBLISH_EVENT
 from apps.webhooks.engine.retry_schedule import JITTER, MAX_RETRY_AFTER_SECONDS
 from apps.webhooks.view_models.verification_code import LISTEN, SECRET_NAME, SNIPPETS, snippet_of
@@ -30,7 +30,7 @@ def start(request: HttpRequest) -> HttpResponse:
         "endpoint_url": reader.to("webhook_create"),
         "catalogue_url": reader.to("events"),
         "audit_url": reader.to("audit"),
-        "publish": as_curl(call_of(PUBLISH_EVENT, "POST", "/v1/events", ("api_key",))),
+        "publish": as_curl(request_for(PUBLISH_EVENT, "POST", "/v1/events", ("api_key",))),
         "listen": LISTEN,
     }
     return page(request, "docs_start", context, reader)

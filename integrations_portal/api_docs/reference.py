@@ -12,8 +12,8 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.permissions import ADMIN
-from apps.base.rest.operations import METHODS, PAGE_PARAMETERS, Answer, Operation
-from apps.base.rest.snippets import LANGUAGES, Call, call_of, written
+from apps.base.rest.operations import METHODS, PAGE_PARAMETERS, Operation, ResponseSpec
+from apps.base.rest.snippets import LANGUAGES, SnippetRequest, render_snippet, request_for
 from integrations_portal.api_docs.reader import page, reader_of
 
 # What the paths of a resource begin with, and its heading.
@@ -46,9 +46,9 @@ class Served(NamedTuple):
     operation: Operation
 
     @property
-    def call(self) -> Call:
+    def call(self) -> SnippetRequest:
         """The operation as a call."""
-        return call_of(self.operation, self.method, self.route, self.callers)
+        return request_for(self.operation, self.method, self.route, self.callers)
 
 
 def served(routes: list[Any]) -> Iterator[Served]:
@@ -56,10 +56,10 @@ def served(routes: list[Any]) -> Iterator[Served]:
     for route in routes:
         view, path = route.callback.view_class, route.callback.view_initkwargs["route"]
         for method in METHODS:
-            if method in view.offers:
-                scopes = view.offers[method].needs
+            if method in view.operations:
+                scopes = view.operations[method].needs
                 names = (*map(str, scopes), *((ADMIN,) if scopes else ()))
-                yield Served(path, method, names, view.callers, view.offers[method])
+                yield Served(path, method, names, view.callers, view.operations[method])
 
 
 def reference(request: HttpRequest, routes: list[Any]) -> HttpResponse:
@@ -107,12 +107,12 @@ def _shown(each: Served, language: str) -> dict[str, Any]:
         "is_for_apps": "sdk_key" in each.callers,
         "parameters": [(parameter.name, parameter.text) for parameter in operation.parameters],
         "paging": ", ".join(PAGE_PARAMETERS[operation.paging]) if operation.paging else "",
-        "answers": [_answer(status, answer) for status, answer in operation.answers.items()],
-        "refuses": operation.refuses,
-        "code": written(each.call, language),
+        "answers": [_answer(status, answer) for status, answer in operation.responses.items()],
+        "refuses": operation.error_codes,
+        "code": render_snippet(each.call, language),
     }
 
 
-def _answer(status: int, answer: Answer) -> dict[str, Any]:
+def _answer(status: int, answer: ResponseSpec) -> dict[str, Any]:
     example = "" if answer.shape is None else json.dumps(answer.example, indent=2, ensure_ascii=False)
     return {"status": status, "text": answer.text, "example": example, "media_types": answer.media_types}

@@ -11,7 +11,7 @@ from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
-from apps.base.rest.snippets import as_curl, first_call
+from apps.base.rest.snippets import as_curl, first_request
 from apps.webhooks.models import Endpoint
 from apps.webhooks.stats import dashboard_stats
 
@@ -36,7 +36,7 @@ def _calling(actor: Actor, slug: str) -> list[Step]:
         {
             "title": _("Make a first call"),
             "done": keys.filter(Exists(LastUse.objects.filter(credential_id=OuterRef("pk")))).exists(),
-            "text": as_curl(first_call()).replace(" \\\n ", ""),
+            "text": as_curl(first_request()).replace(" \\\n ", ""),
             "url": f"{reverse('docs_start')}?{urlencode({'organization': slug})}",
             "action": _("Get started"),
         },

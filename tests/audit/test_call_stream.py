@@ -153,14 +153,14 @@ def test_a_bad_row_holds_up_nobody(organization, stream, caplog):
 
 def test_callers_share_round_trips(organization, stream, monkeypatch):
     sizes: list[int] = []
-    send = shared.Line.send
+    send = shared.PersistentConnection.send
 
-    def noted(line: shared.Line, packed: bytes, answers: int = 1) -> Any:
+    def noted(line: shared.PersistentConnection, packed: bytes, answers: int = 1) -> Any:
         sizes.append(answers - 1)
         time.sleep(0.005)
         return send(line, packed, answers)
 
-    monkeypatch.setattr(shared.Line, "send", noted)
+    monkeypatch.setattr(shared.PersistentConnection, "send", noted)
     key = key_actor(organization)
     in_threads(lambda number: [call(AuthResult(actor=key)) for _ in range(20)] and None)
     assert sum(sizes) == 160 and len(sizes) < 80
@@ -192,8 +192,8 @@ def test_a_stream_that_nobody_empties_stops_growing(organization, stream, monkey
 
 
 def test_an_acknowledgement_that_was_lost_makes_no_second_row(organization, stream, monkeypatch):
-    send = shared.Line.send
-    monkeypatch.setattr(shared.Line, "send", lambda line, *given: send(line, *given) and None)
+    send = shared.PersistentConnection.send
+    monkeypatch.setattr(shared.PersistentConnection, "send", lambda line, *given: send(line, *given) and None)
     call(AuthResult(actor=key_actor(organization)))
     assert (stream.xlen("portal:calls"), ApiCall.objects.count()) == (1, 1)
     assert redis_stream.drain() == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from apps.base.rest.content_negotiation import admits_json, asks_for_page, is_for_program
+from apps.base.rest.content_negotiation import accepts_json, requests_html, wants_json_error
 
 pytestmark = pytest.mark.pure
 KEY = {"HTTP_X_API_KEY": "ipk_x"}
@@ -23,8 +23,8 @@ KEY = {"HTTP_X_API_KEY": "ipk_x"}
     ],
 )
 def test_json_is_found_wherever_it_stands(accept, admits, without_a_key):
-    assert admits_json(accept) == admits
-    assert is_for_program({"HTTP_ACCEPT": accept}) == without_a_key
+    assert accepts_json(accept) == admits
+    assert wants_json_error({"HTTP_ACCEPT": accept}) == without_a_key
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_json_is_found_wherever_it_stands(accept, admits, without_a_key):
     ],
 )
 def test_a_key_is_enough_where_anything_is_taken(headers, expected):
-    assert is_for_program({**headers, "HTTP_ACCEPT": "text/html, */*;q=0.8"}) == expected
+    assert wants_json_error({**headers, "HTTP_ACCEPT": "text/html, */*;q=0.8"}) == expected
 
 
 @pytest.mark.parametrize(
@@ -52,4 +52,4 @@ def test_a_key_is_enough_where_anything_is_taken(headers, expected):
     ],
 )
 def test_pages_are_asked_for_in_any_spelling(accept, expected):
-    assert asks_for_page(accept) == expected
+    assert requests_html(accept) == expected

@@ -13,7 +13,7 @@ from integrations_portal.urls import documented
 EVERY = [
     (route.callback.view_class, method, operation)  # type: ignore[attr-defined]
     for route in documented
-    for method, operation in route.callback.view_class.offers.items()  # type: ignore[attr-defined]
+    for method, operation in route.callback.view_class.operations.items()  # type: ignore[attr-defined]
 ]
 
 
@@ -29,12 +29,12 @@ def test_names_are_unique() -> None:
 
 @pytest.mark.parametrize("operation", [each[2] for each in EVERY], ids=named)
 def test_examples_are_what_the_schemas_say(operation: Operation) -> None:
-    for answer in operation.answers.values():
+    for answer in operation.responses.values():
         if answer.shape is not None:
             jsonschema_rs.validate(answer.shape.schema, answer.shape.example)
-    assert set(operation.refuses) <= set(ERROR_CODES)
+    assert set(operation.error_codes) <= set(ERROR_CODES)
     for example in operation.more_examples.values():
-        schemas = [answer.shape.schema for answer in operation.answers.values() if answer.shape]
+        schemas = [answer.shape.schema for answer in operation.responses.values() if answer.shape]
         assert any(jsonschema_rs.is_valid(schema, example) for schema in schemas), example
 
 

@@ -12,14 +12,14 @@ import pytest
 
 from apps.base.rest.snippets import (
     NOTHING,
-    Call,
+    SnippetRequest,
     Variable,
-    address_of,
     as_curl,
     as_node,
     as_python,
-    logged_call,
+    logged_request,
     request_as_curl,
+    url_of,
     variable_of,
 )
 
@@ -88,7 +88,9 @@ def test_what_is_hostile_arrives_as_it_is(server, tmp_path, language):
     headers = tuple((f"X-H-{number}", (text,)) for number, text in enumerate(odd))
     mixed = ("X-Mixed", ("a'$(touch OWNED)`{x}!\\", Variable("PORTAL_API_KEY"), "{y}${z}"))
     body = {"texts": list(HOSTILE), **dict.fromkeys(HOSTILE, None), "n": [1, 1.5, True, False, {}, []], "big": "x" * 99}
-    call = Call("POST", (server.url + "/a/", Variable("ID"), "/b'{c}"), (*headers, mixed), body, answer=NOTHING)
+    call = SnippetRequest(
+        "POST", (server.url + "/a/", Variable("ID"), "/b'{c}"), (*headers, mixed), body, answer=NOTHING
+    )
     read_by(language, call, tmp_path, ID="one", PORTAL_API_KEY="k$(touch OWNED)'\"`")
     assert server.seen
     for method, path, given, sent in server.seen:
@@ -115,7 +117,7 @@ def test_a_request_that_was_sent_is_sent_again_byte_by_byte(server, tmp_path):
 def test_a_call_of_the_log_holds_places_instead_of_ids_bodies_and_keys(settings, server, tmp_path):
     settings.PUBLIC_URL = server.url
     (tmp_path / "body.json").write_text('{"name": "Jo"}')
-    call = logged_call("PATCH", "/v1/users/{id}", "key")
+    call = logged_request("PATCH", "/v1/users/{id}", "key")
     assert '"Authorization: Bearer $PORTAL_API_KEY"' in as_curl(call) and '/v1/users/$USER_ID"' in as_curl(call)
     run(["bash", "-s"], tmp_path, as_curl(call), PORTAL_API_KEY="ipk_1", USER_ID="user_1")
     ((method, path, given, sent),) = server.seen
@@ -125,15 +127,15 @@ def test_a_call_of_the_log_holds_places_instead_of_ids_bodies_and_keys(settings,
         "Bearer ipk_1",
         b'{"name": "Jo"}',
     )
-    assert "$PORTAL_SDK_KEY" in as_curl(logged_call("POST", "/v1/sdk/activations", "sdk"))
-    run(["bash", "-s"], tmp_path, as_curl(logged_call("HEAD", "/v1/*")), PORTAL_API_KEY="ipk_1")
+    assert "$PORTAL_SDK_KEY" in as_curl(logged_request("POST", "/v1/sdk/activations", "sdk"))
+    run(["bash", "-s"], tmp_path, as_curl(logged_request("HEAD", "/v1/*")), PORTAL_API_KEY="ipk_1")
     assert server.seen[-1][:2] == ("HEAD", "/v1/*")
-    run(["bash", "-s"], tmp_path, as_curl(logged_call("GET", "/v1/$(touch${IFS}OWNED)'/x")), PORTAL_API_KEY="ipk_1")
+    run(["bash", "-s"], tmp_path, as_curl(logged_request("GET", "/v1/$(touch${IFS}OWNED)'/x")), PORTAL_API_KEY="ipk_1")
 
 
 def test_a_variable_is_named_after_what_it_is_the_id_of():
     named = {"/v1/users/": "USER_ID", "/v1/api-keys/": "API_KEY_ID", "/v1/deliveries/": "DELIVERY_ID"}
     assert {route: variable_of(route, "id") for route in named} == named
     assert variable_of("/v1/event-types/", "name") == "EVENT_TYPE_NAME"
-    found = address_of("/v1/sdk-keys/{id}/activations/{act}")
+    found = url_of("/v1/sdk-keys/{id}/activations/{act}")
     assert [each.name for each in found if isinstance(each, Variable)] == ["SDK_KEY_ID", "ACTIVATION_ID"]

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.test import Client
 
 from apps.base.rest.browsable.paths import every_path
-from apps.base.rest.renderers import SHOWN_ONCE
+from apps.base.rest.renderers import ONE_TIME_SECRETS
 from apps.orgs.models import User
 from tests.base.test_pages_security import check_policy
 from tests.conventions.conftest import NO_PATH, OPEN, Samples
@@ -81,12 +81,12 @@ def test_whatever_shows_a_secret_asks_a_session_who_is_there():
     showing = {
         operation.id
         for path in every_path()
-        for operation in path.view.offers.values()
-        for answer in operation.answers.values()
-        if answer.shape and not SHOWN_ONCE.isdisjoint(answer.shape.schema.get("properties", {}))
+        for operation in path.view.operations.values()
+        for answer in operation.responses.values()
+        if answer.shape and not ONE_TIME_SECRETS.isdisjoint(answer.shape.schema.get("properties", {}))
         and "user" in path.view.callers
     }  # fmt: skip
-    asking = {each.id for path in every_path() for each in path.view.offers.values() if each.step_up}
+    asking = {each.id for path in every_path() for each in path.view.operations.values() if each.step_up}
     assert {"createApiKey", "rotateSdkKey", "rotateWebhookSecret"} <= showing - {"getMe"} <= asking
     ending = {"revokeApiKey", "revokeSdkKey", "deleteWebhookEndpoint", "deleteUser", "createInvitation", "updateUser"}
     assert ending <= asking and not {"pauseWebhookEndpoint", "retryDelivery", "freeActivation"} & asking

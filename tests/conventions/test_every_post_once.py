@@ -11,7 +11,7 @@ from tests.conventions.test_mass_assignment import CASES, GOOD, Case, everything
 pytestmark = pytest.mark.django_db
 
 POSTS = [case for case in CASES if case.method == "POST"]
-TAKES_IT = [case for case in POSTS if case.route.view.view_class.offers["POST"].idempotent]
+TAKES_IT = [case for case in POSTS if case.route.view.view_class.operations["POST"].idempotent]
 
 
 def post(case: Case, samples: Samples, key: Key, text: str) -> Any:

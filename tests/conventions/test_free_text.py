@@ -13,7 +13,7 @@ from rest_framework import serializers
 
 from apps.base.crypto.secrets import new_key
 from apps.base.models import SpentForm
-from apps.base.rest.serializers import Address, StrictSerializer, Text
+from apps.base.rest.serializers import IPAddress, StrictSerializer, Text
 from apps.base.text.rules import plain_text
 from apps.base.web.forms import MailAddressField
 from apps.webhooks.models import Endpoint, Event
@@ -55,7 +55,7 @@ def leaves(field: serializers.Field, name: str) -> Iterator[tuple[str, serialize
 
 def texts_of_bodies() -> Iterator[tuple[str, serializers.Field]]:
     for route in routes_for("api", "sdk"):
-        for operation in route.view.cls.offers.values():
+        for operation in route.view.cls.operations.values():
             if operation.body is not None:
                 yield from leaves(operation.body(), "")
 
@@ -83,7 +83,7 @@ def test_every_text_of_a_body_is_checked():
         "id",
         "device_id",
     }
-    odd = {name for name, field in found if not isinstance(field, (Text, Address, serializers.EmailField))}
+    odd = {name for name, field in found if not isinstance(field, (Text, IPAddress, serializers.EmailField))}
     assert odd == set(OPAQUE)
     assert [name for name, field in found if isinstance(field, Text) and plain_text not in field.validators] == []
 

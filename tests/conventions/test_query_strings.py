@@ -25,7 +25,7 @@ def call(route: Route, method: str, query: str, samples: Samples, key: Key) -> A
 
 
 def names_of(route: Route, method: str) -> dict[str, bool]:
-    return route.view.view_class.offers[method].query_names  # type: ignore[attr-defined]
+    return route.view.view_class.operations[method].query_names  # type: ignore[attr-defined]
 
 
 def test_every_operation_names_what_it_does_not_know_and_what_it_knows(samples, admin_key):

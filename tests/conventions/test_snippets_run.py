@@ -21,7 +21,7 @@ import requests
 
 from apps.api_keys.actions import Lifetime
 from apps.base.actor import system
-from apps.base.rest.snippets import LANGUAGES, SDK_KEY, written
+from apps.base.rest.snippets import LANGUAGES, SDK_KEY, render_snippet
 from apps.webhooks.models import Delivery, DeliveryStatus
 from integrations_portal.api_docs.rate_limits import WAITING
 from integrations_portal.api_docs.reference import Served, served
@@ -205,7 +205,7 @@ def test_every_snippet_gets_an_answer_that_is_documented(
     with RUNNERS[language](tmp_path, monkeypatch) as run:
         tour = Tour(run, {"PORTAL_API_KEY": key, "EVENT_TYPE_NAME": "order.created"})
         for name in ORDER:
-            tour.take(every[name], written(every[name].call, language))
+            tour.take(every[name], render_snippet(every[name].call, language))
     assert len(tour.seen) == len(ORDER) > 50
     assert tour.seen["verifyApiKey"].body == {"valid": False, "code": "invalid_api_key"}
     assert tour.seen["getMe"].body["organization"]["slug"] == "acme"

@@ -201,7 +201,7 @@ def test_an_unknown_organization_looks_like_somebody_elses(route, browser_of, ac
 @each(LISTS)
 def test_a_list_of_rival_holds_nothing_of_acme(route, samples, keys, api):
     for key in keys.values():
-        takes_limit = "limit" in route.view.view_class.offers["GET"].query_names
+        takes_limit = "limit" in route.view.view_class.operations["GET"].query_names
         for query, status in (("?", 200), ("?limit=200", 200 if takes_limit else 400), ("?organization=acme", 400)):
             answer = api(key).get(f"{route.path}{query}&{NEEDED.get(route.name, '')}")
             assert answer.status_code == status

@@ -50,7 +50,7 @@ def test_every_route_and_method_is_in_it(served: dict[str, Any]) -> None:
     assert found == {
         (route.callback.view_initkwargs["route"], method.lower())  # type: ignore[attr-defined]
         for route in documented
-        for method in route.callback.view_class.offers  # type: ignore[attr-defined]
+        for method in route.callback.view_class.operations  # type: ignore[attr-defined]
     }
 
 

@@ -63,11 +63,11 @@ def receiver_url():
 def test_giving_back_leaves_what_others_took_and_ends_an_empty_window():
     window = Window("minute", "give-back", 3, 60)
     first, second = rate_limits.take([window]), rate_limits.take([window])
-    (after,) = rate_limits.give_back(second.states)
+    (after,) = rate_limits.refund(second.states)
     assert (first.states[0].remaining, after.remaining) == (2, 2)
     assert rate_limits.peek([window])[0].remaining == 2
-    rate_limits.give_back(first.states)
-    rate_limits.give_back([WindowState(window, 3, 0.0)])
+    rate_limits.refund(first.states)
+    rate_limits.refund([WindowState(window, 3, 0.0)])
     (fresh,) = rate_limits.peek([window])
     assert (fresh.remaining, fresh.reset) == (3, 0.0)
 

@@ -21,7 +21,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 def check_maker(actor: Actor, scopes: Iterable[str]) -> None:
     """Raise Forbidden where the maker lacks a scope that the key is to hold."""
-    missing = [scope for scope in scopes if not actor.may_give(scope)]
+    missing = [scope for scope in scopes if not actor.can_grant(scope)]
     if missing:
         raise Forbidden(_("You cannot give what you do not have: %(scopes)s.") % {"scopes": ", ".join(missing)})
 

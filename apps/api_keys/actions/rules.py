@@ -116,7 +116,7 @@ def check_type_may_be_made(actor: Actor, kind: KeyType) -> None:
 
 
 def _is_owner(actor: Actor) -> bool:
-    return actor.kind == ActorKind.USER and actor.as_of_now().can(Permission.ORGANIZATION_OWN)
+    return actor.kind == ActorKind.USER and actor.with_current_permissions().can(Permission.ORGANIZATION_OWN)
 
 
 def check_package(actor: Actor, kind: KeyType, scopes: Iterable[str] = ()) -> None:

@@ -9,7 +9,7 @@ from apps.api_keys.view_models.facts import facts, grouped, limit_texts
 from apps.audit.calls.usage_counters import hourly_series
 from apps.audit.models import ApiCall, LastUse
 from apps.base.actor import Actor
-from apps.base.rest.snippets import as_curl, first_calls, logged_call
+from apps.base.rest.snippets import as_curl, first_calls, logged_request
 from apps.base.web.charts import bar_chart
 from apps.credentials.key_status import FLAG
 from apps.credentials.view_models import count_made, is_recent, life_of
@@ -45,7 +45,7 @@ def _call(call: ApiCall) -> dict[str, Any]:
         "request_id": call.request_id,
         "address": call.address,
         "flag": FLAG if call.flagged else "",
-        "curl": as_curl(logged_call(call.method, call.route)),
+        "curl": as_curl(logged_request(call.method, call.route)),
     }
 
 

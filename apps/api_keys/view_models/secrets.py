@@ -3,7 +3,7 @@
 from typing import Any
 
 from apps.api_keys.models import ApiKey
-from apps.base.rest.snippets import as_curl, first_call, first_calls
+from apps.base.rest.snippets import as_curl, first_calls, first_request
 from apps.credentials.view_models import old_key
 
 
@@ -20,7 +20,7 @@ def revealed(key: ApiKey, text: str) -> dict[str, Any]:
             "expires_at": key.expires_at,
         },
         "old": old_key(key.replaces),
-        "curl": as_curl(first_call(text)),
+        "curl": as_curl(first_request(text)),
         "first_calls": first_calls(),
         "env_line": f"PORTAL_API_KEY={text}",
     }

@@ -68,7 +68,7 @@ class Offer:
     def rights(self, kind: KeyType) -> Rights:
         """Return what keys of the type may hold, switched off or not, and what the actor can give them."""
         holdable = kind.holdable(frozenset(scope.name for scope in self.scopes))
-        givable = frozenset(name for name in holdable - self.off if self.actor.may_give(name))
+        givable = frozenset(name for name in holdable - self.off if self.actor.can_grant(name))
         return Rights(self.scopes, holdable, givable, self.contact if holdable & self.off else "")
 
     def left(self, kind: KeyType) -> int | None:

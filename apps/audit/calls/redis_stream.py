@@ -54,7 +54,7 @@ class Sender:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._line = shared.Line()
+        self._line = shared.PersistentConnection()
         self._put_down: list[Waiting] = []
         self._has_leader = False
         self._full_until = 0.0

@@ -19,7 +19,7 @@ from apps.base.permissions import Permission
 class Descendant:
     """One thing that was created: its public id, its state in the words of its kind, and by whom.
 
-    ``is_active``: it still works. ``leads_on``: what it created counts, too.
+    ``is_active``: it still works. ``can_have_descendants``: what it created counts, too.
     """
 
     kind: str
@@ -31,7 +31,7 @@ class Descendant:
     created_by_kind: str
     created_by_id: str
     created_by_label: str
-    leads_on: bool = False
+    can_have_descendants: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,10 @@ def register(name: str, read: Permission, find: str, end: str) -> None:
 
 def descendants(organization_id: uuid.UUID | None, creator: str) -> list[Descendant]:
     """Return what a creator, by public id, created that still works, and what those created, oldest first."""
-    return [each for each in ever_created(organization_id, creator) if each.is_active]
+    return [each for each in all_descendants(organization_id, creator) if each.is_active]
 
 
-def ever_created(organization_id: uuid.UUID | None, creator: str) -> list[Descendant]:
+def all_descendants(organization_id: uuid.UUID | None, creator: str) -> list[Descendant]:
     """Return the same with what has ended and is still there to read."""
     if organization_id is None:
         return []
@@ -72,7 +72,7 @@ def ever_created(organization_id: uuid.UUID | None, creator: str) -> list[Descen
     while creators:
         new = {each.id: each for each in _created_by(organization_id, creators) if each.id not in (*found, creator)}
         found |= new
-        creators = {each.id for each in new.values() if each.leads_on}
+        creators = {each.id for each in new.values() if each.can_have_descendants}
     return sorted(found.values(), key=lambda each: (each.created_at, each.id))
 
 

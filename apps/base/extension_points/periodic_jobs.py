@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 
 logger = logging.getLogger(__name__)
 
-LONGEST_WAIT_SECONDS = 1.0
+MAX_WAIT_SECONDS = 1.0
 MAIN = "main"
 OUTCOMES = SUCCEEDED, FAILED, OVERRAN = "succeeded", "failed", "overran"
 
@@ -62,7 +62,7 @@ class PeriodicJob:
 
 # Is told of each run: the sweep's name, its outcome, the seconds that it took so far. Of one that overruns it is told
 # twice: when its time is over, and when it ends.
-Tell = Callable[[str, str, float], None]
+ReportRun = Callable[[str, str, float], None]
 
 _registered: dict[str, PeriodicJob] = {}
 
@@ -77,7 +77,7 @@ def registered() -> list[PeriodicJob]:
     return [_registered[name] for name in sorted(_registered)]
 
 
-def run_all(tell: Tell) -> int:
+def run_all(tell: ReportRun) -> int:
     """Run each sweep once, due or not, and return how many failed (``worker --once``)."""
     failed = 0
     for sweep in registered():
@@ -102,7 +102,7 @@ class _Hand:
 class PeriodicJobRunner:
     """Runs each sweep of a worker process when its time has come."""
 
-    def __init__(self, stop_event: threading.Event, tell: Tell) -> None:
+    def __init__(self, stop_event: threading.Event, tell: ReportRun) -> None:
         self._stop, self._tell = stop_event, tell
         self._lock = threading.Lock()
         self._next: dict[str, float] = {}
@@ -119,7 +119,7 @@ class PeriodicJobRunner:
         """Keep a thread at work in each lane until the stop event is set."""
         for lane in sorted({sweep.lane for sweep in registered()}):
             self._employ(lane)
-        while not self._stop.wait(LONGEST_WAIT_SECONDS):
+        while not self._stop.wait(MAX_WAIT_SECONDS):
             self._replace_slow(time.monotonic())
 
     def _employ(self, lane: str) -> None:
@@ -146,7 +146,7 @@ class PeriodicJobRunner:
             while not (self._stop.is_set() or hand.is_replaced):
                 sweep = self._take(hand, time.monotonic())
                 if sweep is None:
-                    self._stop.wait(LONGEST_WAIT_SECONDS)
+                    self._stop.wait(MAX_WAIT_SECONDS)
                 else:
                     self._run(hand, sweep)
         finally:

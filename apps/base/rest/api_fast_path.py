@@ -25,7 +25,7 @@ from django.utils.module_loading import import_string
 from apps.base.concurrency import slow_clients
 from apps.base.requests import PortalRequest
 from apps.base.rest import request_bodies
-from apps.base.rest.content_negotiation import asks_for_page
+from apps.base.rest.content_negotiation import requests_html
 from apps.base.rest.renderers import add_headers, render
 from apps.base.web import maintenance
 from apps.base.web.middleware import PROGRAM, UNREADABLE, GetResponse, PageHeadersMiddleware, is_api
@@ -41,7 +41,7 @@ SWITCH_SECONDS = 0.001
 
 def is_program(path: str, accept: str) -> bool:
     """Tell whether a request is to the API and by a program."""
-    return is_api(path) and not asks_for_page(accept)
+    return is_api(path) and not requests_html(accept)
 
 
 class ApiRoutes:

@@ -22,19 +22,19 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from apps.base.errors import Invalid
 from apps.base.models import Row
 from apps.base.requests import ApiRequest
-from apps.base.rest.query_parameters import page_limit, whole_parameter
+from apps.base.rest.query_parameters import integer_parameter, page_limit
 from apps.base.rest.renderers import to_json
 from apps.base.telemetry.logging import hide_keys
 
 AFTER, BEFORE = ">", "<"
 MAC_LENGTH = 22
-MOST_OFFSET = 1_000_000_000
+MAX_OFFSET = 1_000_000_000
 # Which part of a list is asked for, not which rows are in it; the organization is the actor's.
 NOT_FILTERS = ("limit", "offset", "cursor", "organization")
 NOT_OF_THIS_LIST = "cursor belongs to another list, organization or filters. Start from the first page, without cursor."
 
 
-class Place(NamedTuple):
+class PagePosition(NamedTuple):
     """Where a page goes on: after or before the row with this key, in the order of the list."""
 
     key: Any
@@ -65,13 +65,13 @@ class Cursors(NamedTuple):
         text = f"{side}{key}"
         return self._mac(text) + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
-    def read(self, cursor: str, field: "Field[Any, Any]") -> Place:
+    def read(self, cursor: str, field: "Field[Any, Any]") -> PagePosition:
         """Return the place of a cursor that this list gave out, its key as the field has it, or raise Invalid."""
         mac, code = cursor[:MAC_LENGTH], cursor[MAC_LENGTH:]
         try:
             text = base64.b64decode(code + "=" * (-len(code) % 4), altchars=b"-_", validate=True).decode()
             if text and constant_time_compare(mac, self._mac(text)):
-                return Place(field.to_python(text[1:]), text[0])
+                return PagePosition(field.to_python(text[1:]), text[0])
         except (binascii.Error, ValueError, ValidationError):
             pass
         raise Invalid.field("cursor", NOT_OF_THIS_LIST)
@@ -81,7 +81,7 @@ class Cursors(NamedTuple):
         return base64.urlsafe_b64encode(digest).decode()[:MAC_LENGTH]
 
 
-def rows_after(rows: QuerySet[Row], place: Place, column: str) -> QuerySet[Row]:
+def rows_after(rows: QuerySet[Row], place: PagePosition, column: str) -> QuerySet[Row]:
     """Return the rows on that side of a place, nearest first; ``column`` orders the list, its sign says which way."""
     name, is_up = column.removeprefix("-"), column.startswith("-") == (place.side == BEFORE)
     return rows.filter(**{f"{name}__{'gt' if is_up else 'lt'}": place.key}).order_by(name if is_up else f"-{name}")
@@ -130,7 +130,7 @@ class Page(NamedTuple):
 
 def read_page(request: ApiRequest, rows: QuerySet[Any], column: str) -> Page:
     """Return the page of a list that a request asks for; ``column`` is what the list is ordered by, upward."""
-    limit, offset = page_limit(request), whole_parameter(request, "offset", 0, 0, MOST_OFFSET)
+    limit, offset = page_limit(request), integer_parameter(request, "offset", 0, 0, MAX_OFFSET)
     text = request.query_params.get("cursor")
     if text is not None:
         if "offset" in request.query_params:
@@ -142,7 +142,7 @@ def read_page(request: ApiRequest, rows: QuerySet[Any], column: str) -> Page:
     return Page(found, total, limit, offset > 0, offset + limit < total, offset)
 
 
-def _beside(rows: QuerySet[Any], place: Place, column: str, limit: int) -> Page:
+def _beside(rows: QuerySet[Any], place: PagePosition, column: str, limit: int) -> Page:
     """Return the page after or before a row, which may be gone by now."""
     is_after = place.side == AFTER
     found = list(rows_after(rows, place, column)[: limit + 1])

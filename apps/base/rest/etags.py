@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from apps.base.errors import Invalid
 from apps.base.rest.object_versions import ANY_VERSION, Expected, short_digest
 from apps.base.rest.operations import Operation
-from apps.base.rest.renderers import JSON_ONLY, write
+from apps.base.rest.renderers import JSON_ONLY, set_body
 
 READS = ("GET", "HEAD")
 # RFC 9110 section 8.8.3. Whatever is malformed fails in one pass: no two parts of the list take the same character.
@@ -80,7 +80,7 @@ def tags_change(method: Callable[..., Any]) -> Callable[..., Any]:
         is_object = isinstance(response, ObjectResponse) and response.status_code == 200
         if is_object and request.accepted_renderer is JSON_ONLY:
             body = JSON_ONLY.render(response.data)
-            write(response, body)
+            set_body(response, body)
             as_read = body if response.as_read is None else JSON_ONLY.render(response.as_read)
             response.headers["ETag"] = f'"{response.version}.{short_digest(as_read)}"'
         return response
@@ -115,4 +115,4 @@ def _answer_read(headers: Mapping[str, Any], response: Response) -> None:
         held = read_tags("If-None-Match", headers["HTTP_IF_NONE_MATCH"])
         if held is None or tag in held:
             response.status_code, response.data, body = 304, None, b""
-    write(response, body)
+    set_body(response, body)

@@ -25,7 +25,7 @@ class UnknownPath(PortalView):
         caller = authenticate_request(request._request)
         request._request.caller = caller
         request._request.actor = caller.actor  # type: ignore[assignment]  # None for strangers
-        if caller.browses:
+        if caller.is_browser_session:
             request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         return caller
 
@@ -43,7 +43,7 @@ class Root(UnknownPath):
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # as in PortalView
         """Let a member read in a browser, and answer everybody else as any unknown path does."""
         caller = self.meet(request)
-        if not caller.browses or request.method not in READS:
+        if not caller.is_browser_session or request.method not in READS:
             self.refuse(caller)
         if caller.refusal is not None:
             raise caller.refusal

@@ -33,7 +33,7 @@ KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class IdempotentRequest:
     """What makes two requests the same one: header, method, path, who calls, and the bytes of the body."""
 
     key: str
@@ -44,33 +44,33 @@ class Asked:
     body: bytes
 
 
-class Answer(NamedTuple):
+class StoredResponse(NamedTuple):
     """The answer that the first request got."""
 
     status: int
     body: Any
 
 
-class Store(Protocol):
-    """Keeps reservations and answers; one object for one request. Made from an ``Asked``."""
+class IdempotencyStore(Protocol):
+    """Keeps reservations and answers; one object for one request. Made from an ``IdempotentRequest``."""
 
-    def first_answer(self) -> Answer | None:
+    def stored_response(self) -> StoredResponse | None:
         """Return the stored answer to the same request, if there is one."""
 
-    def reserve(self) -> Answer | None:
+    def reserve(self) -> StoredResponse | None:
         """Reserve, or return the answer that was stored meanwhile; it raises Conflict for the rest."""
 
-    def keep(self, status: int, body: Any) -> bool:
+    def save(self, status: int, body: Any) -> bool:
         """Store the answer, or return False where somebody else has taken the reservation over."""
 
-    def free(self) -> None:
+    def release(self) -> None:
         """Give the reservation back, where it is still this request's own."""
 
 
 class AnsweredBefore(Exception):
     """The request was answered already; ends the view's method early."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: StoredResponse) -> None:
         super().__init__(answer.status)
         self.answer = answer
 
@@ -82,7 +82,7 @@ class Overtaken(Exception):
 class Attempt:
     """One request with the header, from its look at what was answered before to the answer that is kept."""
 
-    def __init__(self, key: str, store: Store) -> None:
+    def __init__(self, key: str, store: IdempotencyStore) -> None:
         self._is_well_formed = KEY.fullmatch(key) is not None
         self._store = store
         self._transaction = ExitStack()
@@ -110,7 +110,7 @@ class Attempt:
         return response
 
     def _recall(self) -> None:
-        answer = self._store.first_answer() if self._is_well_formed else None
+        answer = self._store.stored_response() if self._is_well_formed else None
         if answer is not None:
             raise AnsweredBefore(answer)
 
@@ -129,7 +129,7 @@ class Attempt:
     def _keep(self, response: Response) -> None:
         if not self._is_reserved or response.status_code >= 300:
             return
-        if not self._store.keep(response.status_code, response.data):
+        if not self._store.save(response.status_code, response.data):
             self._is_reserved = False
             raise Overtaken
 
@@ -139,9 +139,9 @@ class Attempt:
             return
         try:
             if response.status_code == 409:
-                self._store.keep(409, response.data)
+                self._store.save(409, response.data)
             else:
-                self._store.free()
+                self._store.release()
         except DatabaseError as error:
             logger.warning("a reservation could not be settled and ends by itself: %s", type(error).__name__)
 
@@ -167,7 +167,7 @@ def answers_once(method: Callable[..., Response]) -> Callable[..., Response]:
             # Too large, or a form of another type: refused by ``validated`` as it is without the header.
             return method(view, request, *args, **kwargs)
         path = raw.path_info.rstrip("/")
-        asked = Asked(key, request.method, path, view.route, request.actor, body)
+        asked = IdempotentRequest(key, request.method, path, view.route, request.actor, body)
         attempt = raw.attempt = Attempt(key, import_string(settings.PORTAL_IDEMPOTENCY)(asked))
         return attempt.run(lambda: method(view, request, *args, **kwargs))
 

@@ -33,7 +33,7 @@ PAGE_PARAMETERS: Mapping[Paging, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class ResponseSpec:
     """A good answer: what it means, and its body. ``shape`` None: there is no body."""
 
     text: str
@@ -72,17 +72,17 @@ class Operation:
 
     ``id`` is the name that generators of clients give it (OpenAPI 3.1, "operationId"), ``summary`` what it does, in one
     line of English for the reference. ``body`` is the serializer that the view reads, ``example`` a body that it takes.
-    ``refuses`` names error codes beyond those of the door.
+    ``error_codes`` names error codes beyond those of the door.
     """
 
     id: str
     summary: str
-    answers: Mapping[int, Answer]
+    responses: Mapping[int, ResponseSpec]
     body: type[StrictSerializer] | None = None
     example: Mapping[str, Any] | None = None
     paging: Paging | None = None
     parameters: tuple[Parameter, ...] = ()
-    refuses: tuple[str, ...] = ()
+    error_codes: tuple[str, ...] = ()
     # Whether a session must have been confirmed within the last 15 minutes, as the pages ask for the same.
     step_up: bool = False
     # Answers other than the usual one, by a name that says which.
@@ -102,14 +102,14 @@ class Operation:
         return {**own, **dict.fromkeys(of_pages, False)}
 
 
-def span_parameters(of: str) -> tuple[Parameter, ...]:
+def time_range_parameters(of: str) -> tuple[Parameter, ...]:
     """Return ``since`` and ``until``, which choose ``of`` by time."""
     return (
-        Parameter("since", f"Only {of} from this moment on; a date is 00:00 UTC of that day.", MOMENT),
-        Parameter("until", f"Only {of} before this moment.", MOMENT),
+        Parameter("since", f"Only {of} from this moment on; a date is 00:00 UTC of that day.", TIMESTAMP),
+        Parameter("until", f"Only {of} before this moment.", TIMESTAMP),
     )
 
 
 # RFC 3339, or a date. No format: a date alone is taken, too.
-MOMENT: Schema = {"type": "string", "maxLength": 40, "examples": ["2026-11-22T10:00:00Z", "2026-11-22"]}
-GONE = Answer("It is gone.")
+TIMESTAMP: Schema = {"type": "string", "maxLength": 40, "examples": ["2026-11-22T10:00:00Z", "2026-11-22"]}
+DELETED = ResponseSpec("It is gone.")

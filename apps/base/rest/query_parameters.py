@@ -52,7 +52,7 @@ def _unknown(name: str, shown: str, names: Sequence[str]) -> str:
     return f"Unknown query parameter {shown or '(empty name)'}.{meant} {known}".replace("\0", "\\0")
 
 
-def whole_parameter(request: Request, name: str, default: int, low: int, high: int) -> int:
+def integer_parameter(request: Request, name: str, default: int, low: int, high: int) -> int:
     """Return a whole number from the query string, or raise Invalid naming the parameter."""
     text = request.query_params.get(name)
     if text is None:
@@ -64,7 +64,7 @@ def whole_parameter(request: Request, name: str, default: int, low: int, high: i
 
 def page_limit(request: Request) -> int:
     """Return how many rows a page of a list has at most."""
-    return whole_parameter(request, "limit", 50, 1, 200)
+    return integer_parameter(request, "limit", 50, 1, 200)
 
 
 def choice_parameter(request: Request, name: str, allowed: Iterable[str]) -> str | None:
@@ -91,9 +91,9 @@ def matching_parameter(request: Request, name: str, pattern: re.Pattern[str], ex
     return text
 
 
-def words_parameter(request: Request, name: str, allowed: Sequence[str]) -> list[str]:
+def choice_list_parameter(request: Request, name: str, allowed: Sequence[str]) -> list[str]:
     """Return the allowed words that a parameter lists, by commas or by repeats; none where it is absent."""
-    found = listed_words(request.query_params, name)
+    found = listed_values(request.query_params, name)
     for text in found:
         if text not in allowed:
             meant = did_you_mean(text.lower(), allowed)
@@ -101,14 +101,14 @@ def words_parameter(request: Request, name: str, allowed: Sequence[str]) -> list
     return found
 
 
-def listed_words(query: QueryDict, name: str) -> list[str]:
+def listed_values(query: QueryDict, name: str) -> list[str]:
     """Return each word of a parameter once: ``a=1,2`` and ``a=1&a=2`` say the same."""
     return list(dict.fromkeys(word for text in query.getlist(name) for word in text.split(",")))
 
 
-def matching_words(request: Request, name: str, pattern: re.Pattern[str], example: str) -> list[str]:
+def matching_list_parameter(request: Request, name: str, pattern: re.Pattern[str], example: str) -> list[str]:
     """Return the texts that a parameter lists, each of the pattern; none where it is absent."""
-    found = listed_words(request.query_params, name)
+    found = listed_values(request.query_params, name)
     if not all(map(pattern.fullmatch, found)):
         raise Invalid.field(name, f"{name} must look like {example}.")
     return found

@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from rest_framework.renderers import BaseRenderer
 
 # Names in answers of what is shown this once.
-SHOWN_ONCE = frozenset({"key", "secret"})
+ONE_TIME_SECRETS = frozenset({"key", "secret"})
 # Made once: `json.dumps` makes one for each call whose options are not its own defaults.
 COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -50,11 +50,11 @@ def render(response: Any) -> Any:
     if getattr(response, "accepted_renderer", None) is not JSON_ONLY:
         return response.render() if hasattr(response, "render") else response
     if not response.is_rendered:
-        write(response, JSON_ONLY.render(response.data))
+        set_body(response, JSON_ONLY.render(response.data))
     return response
 
 
-def write(response: Any, body: bytes) -> None:
+def set_body(response: Any, body: bytes) -> None:
     """Put a rendered body on an answer, which is not rendered again."""
     if body:
         response.headers["Content-Type"] = response.content_type or JSON_ONLY.media_type

@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 from apps.base.actor import Actor
 from apps.base.errors import PortalError, Unauthorized
 from apps.base.requests import PortalRequest
-from apps.base.rest.content_negotiation import acceptable, asks_for_page
+from apps.base.rest.content_negotiation import requests_html, strip_refused_ranges
 from apps.base.rest.transport_checks import csrf_refusal, https_refusal
 
 KEY_PREFIX = re.compile("ip[ks]_")
@@ -32,11 +32,11 @@ class AuthResult:
     headers: dict[str, str] = field(default_factory=dict)
     credential: Any = None
     # Where the call was counted on limits: what uncounts it, for a call that is refused with 429 after the door.
-    give_back: Callable[[PortalRequest], None] | None = None
+    refund: Callable[[PortalRequest], None] | None = None
     # The windows of a further limit that refused the call, which is counted in none of them.
-    refused_by: tuple[Any, ...] = ()
+    exceeded_limits: tuple[Any, ...] = ()
     # Somebody signed in, in a browser: refusals are pages, too.
-    browses: bool = False
+    is_browser_session: bool = False
 
 
 @cache
@@ -52,10 +52,10 @@ def authenticate_request(request: PortalRequest) -> AuthResult:
     if insecure is not None:
         return AuthResult(refusal=insecure)
     caller: AuthResult | None = resolve_hook(settings.PORTAL_KEY_AUTHENTICATION)(request)
-    if caller is None and asks_for_page(acceptable(request.META.get("HTTP_ACCEPT", ""))):
+    if caller is None and requests_html(strip_refused_ranges(request.META.get("HTTP_ACCEPT", ""))):
         caller = resolve_hook(settings.PORTAL_SESSION_AUTHENTICATION)(request)
         if caller is not None:
-            caller.browses = True
+            caller.is_browser_session = True
             if caller.refusal is None:
                 caller.refusal = csrf_refusal(request)
     if caller is not None:

@@ -14,7 +14,7 @@ from apps.base.text.rules import plain_text
 from apps.base.timestamps import parse_timestamp
 
 # As ``style`` of a field: what was typed into a form is not in the page that answers it.
-NOT_GIVEN_BACK = {"input_type": "password"}
+SECRET_INPUT = {"input_type": "password"}
 
 
 class Opaque(serializers.CharField):
@@ -36,7 +36,7 @@ class Text(Opaque):
         super().__init__(validators=[plain_text], **options)
 
 
-class Address(Opaque):
+class IPAddress(Opaque):
     """An IPv4 or IPv6 address as a JSON string."""
 
     default_error_messages = {"address": "Send an IPv4 or IPv6 address."}
@@ -52,7 +52,7 @@ class Address(Opaque):
         return str(address)
 
 
-class Moment(serializers.Field[datetime, Any, Any, Any]):
+class Timestamp(serializers.Field[datetime, Any, Any, Any]):
     """A time as the API reads it: RFC 3339, or a date, which is 00:00 UTC of that day."""
 
     default_error_messages = {"invalid": "Send a time such as 2026-11-22T10:00:00Z."}
@@ -67,7 +67,7 @@ class Moment(serializers.Field[datetime, Any, Any, Any]):
             raise serializers.ValidationError(str(error.message)) from None
 
 
-class Whole(serializers.IntegerField):
+class StrictInteger(serializers.IntegerField):
     """A JSON integer; neither a text, nor a boolean, nor 1.0."""
 
     def to_internal_value(self, data: Any) -> int:
@@ -77,7 +77,7 @@ class Whole(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
-class Flag(serializers.BooleanField):
+class StrictBoolean(serializers.BooleanField):
     """A JSON boolean; not the words and numbers that DRF takes for one."""
 
     def to_internal_value(self, data: Any) -> bool:

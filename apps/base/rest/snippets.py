@@ -39,7 +39,7 @@ Text = tuple[str | Variable, ...]
 
 
 @dataclass(frozen=True)
-class Call:
+class SnippetRequest:
     """A call: its address and headers as texts with variables; ``body`` as JSON, or from a file where it is not known.
 
     ``answer``: whether JSON, a text or nothing comes back.
@@ -53,7 +53,7 @@ class Call:
     answer: str = JSON
 
 
-def written(call: Call, language: str) -> str:
+def render_snippet(call: SnippetRequest, language: str) -> str:
     """Return the call in one of LANGUAGES."""
     return {"curl": as_curl, "python": as_python, "node": as_node}[language](call)
 
@@ -61,34 +61,36 @@ def written(call: Call, language: str) -> str:
 # What is called
 
 
-def call_of(operation: Operation, method: str, route: str, callers: tuple[str, ...]) -> Call:
+def request_for(operation: Operation, method: str, route: str, callers: tuple[str, ...]) -> SnippetRequest:
     """Return an operation as a call, with its example for a body and its required parameters."""
     given = {each.name: each.example for each in operation.parameters if each.required and each.where == "query"}
     headers = [(each.name, (Variable(_name(each.name.removeprefix("X-"))),)) for each in operation.parameters
                if each.where == "header"]  # fmt: skip
-    answer = next(iter(operation.answers.values()))
+    answer = next(iter(operation.responses.values()))
     kind = TEXT if answer.media_types else JSON if answer.shape is not None else NOTHING
-    url = (*address_of(route), f"?{urlencode(given)}") if given else address_of(route)
-    return Call(method, url, (*_credential(callers), *headers), operation.example, answer=kind)
+    url = (*url_of(route), f"?{urlencode(given)}") if given else url_of(route)
+    return SnippetRequest(method, url, (*_credential(callers), *headers), operation.example, answer=kind)
 
 
-def first_call(key: str = "") -> Call:
+def first_request(key: str = "") -> SnippetRequest:
     """Return the call that every API key may make; with the key itself only where that is shown this once."""
-    return Call("GET", address_of("/v1/me"), (("Authorization", ("Bearer ", key or Variable(API_KEY))),))
+    return SnippetRequest("GET", url_of("/v1/me"), (("Authorization", ("Bearer ", key or Variable(API_KEY))),))
 
 
 def first_calls() -> list[dict[str, str]]:
     """Return that call in every language, for a reader who has a key."""
-    return [{"id": key, "title": title, "code": written(first_call(), key)} for key, title in LANGUAGES.items()]
+    return [
+        {"id": key, "title": title, "code": render_snippet(first_request(), key)} for key, title in LANGUAGES.items()
+    ]
 
 
-def logged_call(method: str, route: str, key_prefix: str = "") -> Call:
+def logged_request(method: str, route: str, key_prefix: str = "") -> SnippetRequest:
     """Return a call as the log knows it: its ids and its body are not kept, and its key never was."""
     callers = ("sdk_key",) if key_prefix == "sdk" else ("api_key",)
-    return Call(method, address_of(route), _credential(callers), body_is_elsewhere=method in WITH_BODY)
+    return SnippetRequest(method, url_of(route), _credential(callers), body_is_elsewhere=method in WITH_BODY)
 
 
-def address_of(route: str) -> Text:
+def url_of(route: str) -> Text:
     """Return the address of a route, each ``{id}`` in it as a variable named after what it is the id of."""
     before: str = settings.PUBLIC_URL
     pieces: list[str | Variable] = []
@@ -121,7 +123,7 @@ def _credential(callers: tuple[str, ...]) -> tuple[tuple[str, Text], ...]:
 # curl
 
 
-def as_curl(call: Call) -> str:
+def as_curl(call: SnippetRequest) -> str:
     """Return the call as a command for a POSIX shell."""
     # Otherwise curl takes these for a list of addresses.
     has_globs = any(letter in piece for piece in call.url if isinstance(piece, str) for letter in "[]{}")
@@ -142,7 +144,7 @@ def as_curl(call: Call) -> str:
 
 def request_as_curl(method: str, url: str, headers: Mapping[str, str], body: str) -> str:
     """Return a request that somebody sent, header by header and byte by byte, as a command."""
-    call = Call(method, (url,), tuple((name, (value,)) for name, value in headers.items()))
+    call = SnippetRequest(method, (url,), tuple((name, (value,)) for name, value in headers.items()))
     return f"{as_curl(call)} \\\n  {_data(body)}"
 
 
@@ -165,7 +167,7 @@ def _shell(text: Text) -> str:
 # Python
 
 
-def as_python(call: Call) -> str:
+def as_python(call: SnippetRequest) -> str:
     """Return the call as a program with requests."""
     lines = [f"    {_python(call.url)},"]
     if call.headers:
@@ -195,7 +197,7 @@ def _python(text: Text) -> str:
 # Node
 
 
-def as_node(call: Call) -> str:
+def as_node(call: SnippetRequest) -> str:
     """Return the call as an ECMAScript module for Node 18 or later."""
     options = [] if call.method == "GET" else [f"  method: {_quoted(call.method)},"]
     headers = [f"{name if name.isalpha() else _quoted(name)}: {_node(value)}" for name, value in call.headers]
@@ -232,7 +234,7 @@ JSON_WORDS = {True: "true", False: "false", None: "null"}
 PYTHON_WORDS = {True: "True", False: "False", None: "None"}
 
 
-def _has_variables(call: Call) -> bool:
+def _has_variables(call: SnippetRequest) -> bool:
     texts = (call.url, *(value for _name, value in call.headers))
     return any(isinstance(piece, Variable) for text in texts for piece in text)
 

@@ -26,7 +26,7 @@ from apps.base.errors import Forbidden, NotFound, PortalError
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest, PortalRequest
 from apps.base.rest.browsable import form_requests
-from apps.base.rest.content_negotiation import acceptable, admits_json
+from apps.base.rest.content_negotiation import accepts_json, strip_refused_ranges
 from apps.base.rest.cursor_pagination import Cursors, link_to, read_page, rows_after
 from apps.base.rest.etags import expected_by, refuse_unknown, tags_change, tags_read
 from apps.base.rest.idempotency import answers_once
@@ -34,7 +34,7 @@ from apps.base.rest.object_versions import Expected
 from apps.base.rest.operations import METHODS, Operation
 from apps.base.rest.parsing import SessionFormParser, StrictJSONParser, check_coding, check_length
 from apps.base.rest.query_parameters import page_limit, refuse_undeclared
-from apps.base.rest.renderers import JSON_ONLY, SHOWN_ONCE, JSONRenderer, add_headers
+from apps.base.rest.renderers import JSON_ONLY, ONE_TIME_SECRETS, JSONRenderer, add_headers
 from apps.base.rest.request_identity import AuthResult, authenticate_request, resolve_hook
 from apps.base.rest.transport_checks import https_refusal
 
@@ -114,7 +114,7 @@ class PortalView(APIView):
     route = ""
     about: ClassVar[str] = ""
     # By HTTP method, what ``serves`` declares.
-    offers: ClassVar[dict[str, Operation]] = {}
+    operations: ClassVar[dict[str, Operation]] = {}
     callers: ClassVar[tuple[str, ...]] = ("api_key", "user")
     http_method_names = ("get", "post", "put", "patch", "delete", "head")
     format_kwarg = None
@@ -123,7 +123,7 @@ class PortalView(APIView):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         own = [method for method in METHODS if hasattr(cls, method.lower())]
-        cls.offers = {method: _declared(getattr(cls, method.lower())) for method in own}
+        cls.operations = {method: _declared(getattr(cls, method.lower())) for method in own}
         cls.allow = ", ".join([*own, "HEAD"] if "GET" in own else own)
 
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # it has passed the middlewares
@@ -133,24 +133,24 @@ class PortalView(APIView):
         caller = authenticate_request(raw) if self.callers else AuthResult(refusal=https_refusal(raw))
         raw.caller = caller
         raw.actor = request.actor = caller.actor  # type: ignore[assignment]  # None: refused in the next lines
-        if caller.browses:
+        if caller.is_browser_session:
             request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         if caller.refusal is not None:
             raise caller.refusal
-        if caller.browses:
+        if caller.is_browser_session:
             form_requests.take_as_meant(raw)
         if "\0" in raw.path_info:
             # PostgreSQL takes none in a text, so nothing can match.
             raise NotFound()
-        operation = self.offers.get("GET" if raw.method == "HEAD" else raw.method)
+        operation = self.operations.get("GET" if raw.method == "HEAD" else raw.method)
         if operation is None:
             raise PortalError(f"This path does not take {raw.method}.", "method_not_allowed")
         self.check_permission(request, operation)
-        if caller.browses:
+        if caller.is_browser_session:
             form_requests.require_confirmation(raw, operation)
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         if raw.META.get("QUERY_STRING"):
-            refuse_undeclared(raw.GET, operation, is_session=caller.browses)
+            refuse_undeclared(raw.GET, operation, is_session=caller.is_browser_session)
         refuse_unknown(raw.META, raw.method, operation, is_page=request.accepted_renderer is not JSON_ONLY)
 
     # DRF's way through a view, less what it makes anew for each request and JSON does not need.
@@ -181,12 +181,15 @@ class PortalView(APIView):
             return
         raw, actor = request._request, request.actor
         if actor.kind not in self.callers:
-            message = KEYS_ALONE if raw.caller.browses else "This kind of key cannot be used here."
+            message = KEYS_ALONE if raw.caller.is_browser_session else "This kind of key cannot be used here."
             raise Forbidden(message, "insufficient_scope")
         needed = operation.needs
         raw.scopes_used = tuple(islice(filter(actor.can, needed), 1))
         if needed and not raw.scopes_used:
-            if raw.caller.browses and not resolve_hook(settings.PORTAL_WHO_DECIDES)(raw.organization, needed)["role"]:
+            if (
+                raw.caller.is_browser_session
+                and not resolve_hook(settings.PORTAL_WHO_DECIDES)(raw.organization, needed)["role"]
+            ):
                 # Nobody could give it: there is nobody to ask.
                 raise Forbidden(KEYS_ALONE, needed=needed)
             actor.require(*needed)
@@ -197,9 +200,9 @@ class PortalView(APIView):
         Programs that take anything, or JSON, get it without DRF's long way.
         """
         raw = cast(PortalRequest, request._request)
-        accept = raw.META["HTTP_ACCEPT"] = acceptable(raw.META.get("HTTP_ACCEPT", "*/*"))
+        accept = raw.META["HTTP_ACCEPT"] = strip_refused_ranges(raw.META.get("HTTP_ACCEPT", "*/*"))
         is_plain = force or accept in ("*/*", "application/json", "")
-        if is_plain or (not raw.caller.browses and admits_json(accept)):
+        if is_plain or (not raw.caller.is_browser_session and accepts_json(accept)):
             return JSON_ONLY, JSON_ONLY.media_type
         renderer, media_type = super().perform_content_negotiation(request, force)
         # However the caller spells it: JSON is written, tagged and answered in one way.
@@ -212,17 +215,17 @@ class PortalView(APIView):
         request.route = self.route
         with ExitStack() as request.heavy_work:
             response = cast(Response, super().dispatch(request, *args, **kwargs))
-        if response.status_code in UNCOUNTED and request.caller.give_back is not None:
-            request.caller.give_back(request)
+        if response.status_code in UNCOUNTED and request.caller.refund is not None:
+            request.caller.refund(request)
             request.caller.headers = request.caller.headers if response.status_code == 429 else {}
         add_headers(response, request.caller.headers)
         if request.attempt is not None:
             request.attempt.close(response)
         # What is streamed has no data: it is a file.
         data = getattr(response, "data", None)
-        if isinstance(data, dict) and not SHOWN_ONCE.isdisjoint(data):
+        if isinstance(data, dict) and not ONE_TIME_SECRETS.isdisjoint(data):
             # A page has forms, if only to sign out: without a referrer browsers send them with "Origin: null" (ADR 11).
-            response["Referrer-Policy"] = "same-origin" if request.caller.browses else "no-referrer"
+            response["Referrer-Policy"] = "same-origin" if request.caller.is_browser_session else "no-referrer"
             response["X-Robots-Tag"] = "noindex, nofollow"
         resolve_hook(settings.PORTAL_CALL_LOG)(
             request=request,
@@ -252,7 +255,7 @@ class PortalView(APIView):
         check_coding(request._request.META)
         checker = serializer(data=form_requests.json_of(request.data, serializer), **options)
         checker.is_valid(raise_exception=True)
-        if self.offers[request.method].heavy:
+        if self.operations[request.method].heavy:
             request._request.heavy_work.enter_context(heavy_work.reserve_slot(request.actor.organization_id))
         values = checker.validated_data if prepare is None else prepare(checker.validated_data)
         if request._request.attempt is not None:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from apps.base.errors import PortalError
 from apps.base.requests import PortalRequest
 from apps.base.rest import request_bodies
-from apps.base.rest.content_negotiation import is_for_program
+from apps.base.rest.content_negotiation import wants_json_error
 from apps.base.rest.error_responses import json_error_response
 from apps.base.rest.parsing import check_coding
 from apps.base.telemetry import access_log
@@ -153,7 +153,7 @@ class ErrorPagesMiddleware:
         return self._page(request, exception) if isinstance(exception, PortalError) else None
 
     def _page(self, request: PortalRequest, error: PortalError) -> HttpResponse:
-        if is_for_program(request.META):
+        if wants_json_error(request.META):
             return json_error_response(error, request.request_id)
         template = f"errors/{error.status if error.status in ERROR_PAGES else 'refused'}.html"
         wait = error.headers.get("Retry-After")

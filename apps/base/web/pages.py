@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from apps.base.errors import Forbidden, Invalid, NotFound, PortalError
-from apps.base.permissions import COPIES, Permission
+from apps.base.permissions import EXPORT_PERMISSIONS, Permission
 from apps.base.requests import PortalRequest
 from apps.base.telemetry.logging import hide_keys
 
@@ -50,7 +50,7 @@ def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] =
             if permissions:
                 request.actor.require(*permissions)
             _check(request, methods)
-            if request.method not in READING and not COPIES.intersection(permissions):
+            if request.method not in READING and not EXPORT_PERMISSIONS.intersection(permissions):
                 _refuse_suspended(request)
             response = page(request, **values)
             if request.actor.is_support_access and response.has_header("Content-Disposition"):

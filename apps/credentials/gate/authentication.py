@@ -74,13 +74,13 @@ def authenticate(request: PortalRequest) -> AuthResult | None:
         caller.actor = key_check.actor_of(verdict.key, request.client_address, agent, request.request_id)
     request.limit_states = verdict.states
     if caller.refusal is None:
-        caller.give_back = give_back
+        caller.refund = refund
     return caller
 
 
-def give_back(request: PortalRequest) -> None:
+def refund(request: PortalRequest) -> None:
     """Uncount a call that a further limit refused, on every limit that it was counted on; it costs nothing."""
-    request.limit_states = (*rate_limits.give_back(request.limit_states), *request.caller.refused_by)
+    request.limit_states = (*rate_limits.refund(request.limit_states), *request.caller.exceeded_limits)
     request.caller.headers = rate_limits.headers(request.limit_states)
 
 

@@ -197,7 +197,7 @@ def actor_of(row: KeyRow, address: str, user_agent: str, request_id: str) -> Act
         permissions=row.permissions,
         grantable=row.permissions,
         disabled_scopes=row.disabled_scopes,
-        only_reads=None if row.restriction is None else (row.restriction.writing, row.restriction.code),
+        read_only_reason=None if row.restriction is None else (row.restriction.writing, row.restriction.code),
         bounds=row.bounds,
         address=address,
         user_agent=user_agent,

@@ -94,7 +94,7 @@ class MemoryLimiter:
         )
         return Decision(allowed, tuple(states))
 
-    def give_back(self, windows: Sequence[Window]) -> None:
+    def refund(self, windows: Sequence[Window]) -> None:
         """Uncount one call that was counted in each window; a window without calls has not begun."""
         now = self._clock()
         with self._lock:
@@ -188,7 +188,7 @@ def take(
     return Decision(answer[0] == 1, tuple(states))
 
 
-def give_back(states: Sequence[WindowState]) -> tuple[WindowState, ...]:
+def refund(states: Sequence[WindowState]) -> tuple[WindowState, ...]:
     """Uncount a call in the windows that ``take`` counted it in, and return what is left of them.
 
     For a call that another limit refuses afterwards: a refusal costs nothing.
@@ -197,7 +197,7 @@ def give_back(states: Sequence[WindowState]) -> tuple[WindowState, ...]:
     if windows:
         names = [f"{PREFIX}w:{window.bucket}" for window in windows]
         if not settings.REDIS_URL or shared.send(shared.pack("EVAL", GIVE_BACK, len(names), *names)) is None:
-            memory.give_back(windows)
+            memory.refund(windows)
     return tuple(state._replace(remaining=min(state.window.limit, state.remaining + 1)) for state in states)
 
 

@@ -37,7 +37,7 @@ def invite(*, actor: Actor, email: str, role: str) -> Invitation:
     organization is suspended; Conflict where the address is a member's already, or has an invitation that stands.
     """
     lock_members(actor.organization_id)
-    actor = actor.as_of_now()
+    actor = actor.with_current_permissions()
     actor.require(Permission.USERS_WRITE)
     check_can_assign(actor, role)
     organization = Organization.objects.get(pk=cast(UUID, actor.organization_id))
@@ -84,7 +84,7 @@ def _check_new(organization: Organization, email: str) -> None:
 def resend_invitation(*, actor: Actor, invitation_id: str) -> Invitation:
     """Send a new link and start the seven days anew; the old link is dead from now on."""
     lock_members(actor.organization_id)
-    actor = actor.as_of_now()
+    actor = actor.with_current_permissions()
     invitation = _find_open(actor, invitation_id)
     check_active(invitation.organization)
     before = invitation.expires_at
@@ -106,7 +106,7 @@ def resend_invitation(*, actor: Actor, invitation_id: str) -> Invitation:
 def revoke_invitation(*, actor: Actor, invitation_id: str) -> None:
     """Withdraw an invitation: its link is dead. NotFound for a withdrawn one, Conflict for an accepted."""
     lock_members(actor.organization_id)
-    actor = actor.as_of_now()
+    actor = actor.with_current_permissions()
     invitation = _find_open(actor, invitation_id)
     revoke(actor, invitation)
 

@@ -100,7 +100,7 @@ def change_role(*, actor: Actor, user_id: str, role: str) -> Membership:
     what others set on it (docs/api.md, Roles).
     """
     lock_members(actor.organization_id)
-    actor = actor.as_of_now()
+    actor = actor.with_current_permissions()
     actor.require(Permission.MEMBERS_WRITE)
     membership = find_membership(actor, user_id, lock=True)
     check_can_manage(actor, membership)
@@ -136,7 +136,7 @@ def _check_may_rise(actor: Actor, membership: Membership) -> None:
 def remove_member(*, actor: Actor, user_id: str) -> None:
     """Take a member out, as ``end_membership`` does, and tell them."""
     lock_members(actor.organization_id)
-    actor = actor.as_of_now()
+    actor = actor.with_current_permissions()
     actor.require(Permission.MEMBERS_WRITE)
     membership = find_membership(actor, user_id, lock=True)
     check_can_manage(actor, membership)

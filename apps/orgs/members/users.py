@@ -110,7 +110,7 @@ def _held(actor: Actor, user_id: str, email: str | None = None) -> tuple[Members
     lock_members(actor.organization_id)
     if email:
         lock_addresses([email])
-    actor = actor.as_of_now()
+    actor = actor.with_current_permissions()
     actor.require(Permission.USERS_WRITE)
     membership = find_membership(actor, user_id, lock=True)
     check_can_manage(actor, membership)

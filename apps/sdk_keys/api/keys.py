@@ -4,7 +4,7 @@ from rest_framework.response import Response
 
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
-from apps.base.rest.query_parameters import words_parameter
+from apps.base.rest.query_parameters import choice_list_parameter
 from apps.base.rest.views import PortalView, serves
 from apps.credentials.filters import chosen_keys
 from apps.credentials.key_api import KeyResource
@@ -18,7 +18,7 @@ from apps.sdk_keys.serializers import (
 
 
 def _chosen(request: ApiRequest, rows: SecretKeyQuerySet[SdkKey]) -> SecretKeyQuerySet[SdkKey]:
-    rows, platforms = chosen_keys(request, rows), words_parameter(request, "platform", Platform.values)
+    rows, platforms = chosen_keys(request, rows), choice_list_parameter(request, "platform", Platform.values)
     return rows.filter(platform__in=platforms) if platforms else rows
 
 

@@ -77,7 +77,7 @@ class SdkView(PortalView):
             raw.limit_states = (*raw.limit_states, *decision.states)
             raw.caller.headers = rate_limits.headers(raw.limit_states)
         else:
-            raw.caller.refused_by, wait = decision.states, decision.retry_after
+            raw.caller.exceeded_limits, wait = decision.states, decision.retry_after
             raise RateLimited(f"This device calls too often. Try again in {wait} seconds.", wait)
 
     def own_activation(self, request: ApiRequest, id: str) -> Activation:

@@ -12,7 +12,7 @@ from apps.base.identifiers import decode
 from apps.base.models import OrgQuerySet, Row
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
-from apps.base.rest.query_parameters import matching_words, time_parameter, words_parameter
+from apps.base.rest.query_parameters import choice_list_parameter, matching_list_parameter, time_parameter
 from apps.base.rest.views import PortalView, serves
 from apps.webhooks import actions
 from apps.webhooks.api import operations
@@ -46,7 +46,7 @@ def events_of(request: ApiRequest) -> OrgQuerySet[Event]:
 
 def type_parameter(request: ApiRequest, name: str) -> list[str]:
     """Return the event types that a list is narrowed to; Forbidden where the caller may not read events of one."""
-    found = matching_words(request, name, EVENT_NAME, "order.created")
+    found = matching_list_parameter(request, name, EVENT_NAME, "order.created")
     require_scopes(request.actor, found)
     return found
 
@@ -122,7 +122,7 @@ def _filters(request: ApiRequest) -> Q:
             if key is None:
                 raise Invalid.field(parameter, f"{parameter} must be an id such as {model.id_prefix}_….")
             found &= Q(**{parameter: key})
-    found &= with_literal_constants(_one_of("status", words_parameter(request, "status", DeliveryStatus.values)))
+    found &= with_literal_constants(_one_of("status", choice_list_parameter(request, "status", DeliveryStatus.values)))
     found &= _one_of("event_type", type_parameter(request, "event_type"))
     return found & _span(request)
 

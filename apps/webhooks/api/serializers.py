@@ -10,14 +10,14 @@ from rest_framework import serializers
 from apps.base.crypto.secrets import MASK_DOTS
 from apps.base.identifiers import encode
 from apps.base.rest.serializers import (
-    NOT_GIVEN_BACK,
-    Flag,
-    Moment,
+    SECRET_INPUT,
     Opaque,
+    StrictBoolean,
+    StrictInteger,
     StrictSerializer,
     Text,
     TextList,
-    Whole,
+    Timestamp,
 )
 from apps.base.timestamps import format_timestamp, format_timestamp_ms
 from apps.webhooks.actions import HELD_CHOICES
@@ -68,9 +68,9 @@ class EndpointChangeBody(StrictSerializer):
     url = Opaque(max_length=2048, required=False)
     event_types = TextList(required=False, max_length=200)
     description = Text(max_length=200, allow_blank=True, required=False)
-    headers = Headers(required=False, style=NOT_GIVEN_BACK)
-    rate_limit_per_second = Whole(min_value=1, max_value=1000, allow_null=True, required=False)
-    max_in_flight = Whole(min_value=1, max_value=64, required=False)
+    headers = Headers(required=False, style=SECRET_INPUT)
+    rate_limit_per_second = StrictInteger(min_value=1, max_value=1000, allow_null=True, required=False)
+    max_in_flight = StrictInteger(min_value=1, max_value=64, required=False)
 
 
 class NewEndpointBody(EndpointChangeBody):
@@ -95,18 +95,18 @@ class EnableBody(StrictSerializer):
 class RotateBody(StrictSerializer):
     """``POST /v1/webhook-endpoints/{id}/rotate-secret``."""
 
-    overlap_seconds = Whole(min_value=0, max_value=30 * 24 * 3600, default=86_400)
+    overlap_seconds = StrictInteger(min_value=0, max_value=30 * 24 * 3600, default=86_400)
 
 
 class ReplayBody(StrictSerializer):
     """``POST /v1/webhook-endpoints/{id}/replay``."""
 
-    since = Moment(allow_null=True, required=False)
-    until = Moment(allow_null=True, required=False)
+    since = Timestamp(allow_null=True, required=False)
+    until = Timestamp(allow_null=True, required=False)
     status = TextList(default=lambda: [DeliveryStatus.EXHAUSTED.value], max_length=10)
     event_types = TextList(required=False, min_length=1, max_length=200)
-    dry_run = Flag(default=False)
-    rate_per_second = Whole(min_value=1, max_value=1000, allow_null=True, required=False)
+    dry_run = StrictBoolean(default=False)
+    rate_per_second = StrictInteger(min_value=1, max_value=1000, allow_null=True, required=False)
 
 
 class EmptyBody(StrictSerializer):

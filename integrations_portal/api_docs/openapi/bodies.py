@@ -5,13 +5,13 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.base.rest.serializers import (
-    Address,
-    Flag,
-    Moment,
+    IPAddress,
     Opaque,
+    StrictBoolean,
+    StrictInteger,
     StrictSerializer,
     Text,
-    Whole,
+    Timestamp,
 )
 from apps.base.rest.shapes import Schema, nullable
 from apps.base.text.rules import PLAIN_TEXT
@@ -48,7 +48,7 @@ def field_schema(field: serializers.Field[Any, Any, Any, Any]) -> Schema:
 def _plain(field: serializers.Field[Any, Any, Any, Any]) -> Schema:
     if isinstance(field, StrictSerializer):
         return body_schema(field)
-    if isinstance(field, serializers.ChoiceField) and not isinstance(field, Flag):
+    if isinstance(field, serializers.ChoiceField) and not isinstance(field, StrictBoolean):
         return {"type": "string", "enum": [str(choice) for choice in field.choices]}
     if isinstance(field, serializers.ListField):
         return _list(field)
@@ -57,7 +57,7 @@ def _plain(field: serializers.Field[Any, Any, Any, Any]) -> Schema:
     for kind, schema in FIXED:
         if isinstance(field, kind):
             return dict(schema)
-    if isinstance(field, Whole):
+    if isinstance(field, StrictInteger):
         return {"type": "integer", **_given(minimum=field.min_value, maximum=field.max_value)}
     if isinstance(field, (Opaque, Email)):
         return _text(field)
@@ -65,9 +65,9 @@ def _plain(field: serializers.Field[Any, Any, Any, Any]) -> Schema:
 
 
 FIXED: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], Schema], ...] = (
-    (Flag, {"type": "boolean"}),
-    (Address, {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}),
-    (Moment, {"type": "string", "maxLength": 40, "examples": ["2026-11-22T10:00:00Z"]}),
+    (StrictBoolean, {"type": "boolean"}),
+    (IPAddress, {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}),
+    (Timestamp, {"type": "string", "maxLength": 40, "examples": ["2026-11-22T10:00:00Z"]}),
     (Headers, {"type": "object", "additionalProperties": {"type": "string"}}),
     (AnyObject, {"type": "object"}),
     (Reported, {"anyOf": [{"type": "string"}, {"type": "number"}]}),

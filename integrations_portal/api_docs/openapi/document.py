@@ -10,7 +10,7 @@ from django.urls import URLPattern
 
 from apps.base.error_codes import ERROR_CODES, example_body
 from apps.base.permissions import ADMIN
-from apps.base.rest.operations import METHODS, Answer, Operation, Parameter
+from apps.base.rest.operations import METHODS, Operation, Parameter, ResponseSpec
 from apps.base.rest.shapes import Schema
 from apps.base.rest.views import PortalView
 from apps.webhooks.models import EventType
@@ -90,7 +90,9 @@ def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> 
     paths: dict[str, Any] = {}
     for route in routes:
         view, path = route.callback.view_class, route.callback.view_initkwargs["route"]  # type: ignore[attr-defined]  # what as_view() puts on a function
-        item = {method.lower(): _operation(view, method, path, shared) for method in METHODS if method in view.offers}
+        item = {
+            method.lower(): _operation(view, method, path, shared) for method in METHODS if method in view.operations
+        }
         paths[path] = item
     return {
         "openapi": "3.1.0",
@@ -117,7 +119,7 @@ def scopes_of(view: type[PortalView], operation: Operation) -> list[str]:
 
 
 def _operation(view: type[PortalView], method: str, path: str, shared: Shared) -> dict[str, Any]:
-    operation = view.offers[method]
+    operation = view.operations[method]
     scopes = scopes_of(view, operation)
     found: dict[str, Any] = {
         "operationId": operation.id,
@@ -194,7 +196,7 @@ def _request_body(operation: Operation, shared: Shared) -> Schema:
 
 def _responses(view: type[PortalView], operation: Operation, path: str, shared: Shared) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for status, answer in operation.answers.items():
+    for status, answer in operation.responses.items():
         found[str(status)] = {
             "description": answer.text,
             "headers": _headers(answer_headers(view, operation, status)),
@@ -213,7 +215,7 @@ def _headers(names: list[str]) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _content(operation: Operation, answer: Answer, shared: Shared) -> dict[str, Any]:
+def _content(operation: Operation, answer: ResponseSpec, shared: Shared) -> dict[str, Any]:
     if answer.media_types:
         return {"content": {name: {"schema": {"type": "string"}} for name in answer.media_types}}
     if answer.shape is None:

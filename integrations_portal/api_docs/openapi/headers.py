@@ -87,7 +87,7 @@ def answer_headers(view: type[PortalView], operation: Operation, status: int) ->
         found.append("Idempotency-Replayed")
     if status == 304 or (status == 200 and (operation.etag or operation.if_match)):
         found.append("ETag")
-    if status in operation.answers or status == 304:
+    if status in operation.responses or status == 304:
         found += _of_success(operation)
     return found
 
@@ -98,7 +98,7 @@ def _of_success(operation: Operation) -> list[str]:
         found.append("Link")
     if operation.idempotent:
         found.append("Idempotency-Replayed")
-    if any(answer.media_types for answer in operation.answers.values()):
+    if any(answer.media_types for answer in operation.responses.values()):
         found.append("Content-Disposition")
     return found
 

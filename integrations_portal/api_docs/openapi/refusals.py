@@ -1,6 +1,6 @@
 """Which errors an operation can end in, by the catalogue and by what it declares."""
 
-from apps.base.error_codes import ERROR_CODES, Of
+from apps.base.error_codes import ERROR_CODES, AppliesTo
 from apps.base.rest.operations import Operation
 from apps.base.rest.shapes import Schema, record, text
 from apps.base.rest.views import PortalView
@@ -22,16 +22,16 @@ ERROR: Schema = record(
 def codes_of(view: type[PortalView], operation: Operation, path: str) -> dict[int, list[str]]:
     """Return the error codes that an operation can answer, by status, in the order of the catalogue."""
     met = {
-        Of.ALL: True,
-        Of.THOSE_OF_A_KEY: bool(view.callers),
-        Of.THOSE_WITH_A_BODY: operation.body is not None,
-        Of.THOSE_OF_ONE_OBJECT: "{" in path,
-        Of.CONDITIONAL: operation.etag or operation.if_match,
-        Of.IDEMPOTENT: operation.idempotent,
-        Of.NAMED: False,
+        AppliesTo.ALL: True,
+        AppliesTo.WITH_KEY: bool(view.callers),
+        AppliesTo.WITH_BODY: operation.body is not None,
+        AppliesTo.ON_ONE_OBJECT: "{" in path,
+        AppliesTo.CONDITIONAL: operation.etag or operation.if_match,
+        AppliesTo.IDEMPOTENT: operation.idempotent,
+        AppliesTo.NAMED: False,
     }
     by_status: dict[int, list[str]] = {}
     for code, explained in ERROR_CODES.items():
-        if code in operation.refuses or met[explained.of]:
+        if code in operation.error_codes or met[explained.of]:
             by_status.setdefault(explained.status, []).append(code)
     return by_status

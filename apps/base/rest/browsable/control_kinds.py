@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.base.rest.serializers import Moment
+from apps.base.rest.serializers import Timestamp
 
 
 class Kind(StrEnum):
@@ -31,7 +31,7 @@ def kind_of(field: serializers.Field[Any, Any, Any, Any]) -> Kind:
         return Kind.WHOLE
     if isinstance(field, serializers.ListField) and isinstance(field.child, serializers.CharField):
         return Kind.LIST
-    if isinstance(field, (serializers.CharField, Moment)):
+    if isinstance(field, (serializers.CharField, Timestamp)):
         if is_secret(field):
             return Kind.SECRET
         return Kind.EMAIL if isinstance(field, serializers.EmailField) else Kind.TEXT

@@ -83,32 +83,32 @@ class Here:
 
 def forms_on(here: Here) -> list[OperationForm]:
     """Return the forms of a path, then those of what lies below it."""
-    own = [_form(here, here.path, method) for method in WRITES if method in here.path.view.offers]
+    own = [_form(here, here.path, method) for method in WRITES if method in here.path.view.operations]
     return [*own, *(_form(here, path, method) for path, method in _below(here))]
 
 
 def _below(here: Here) -> Iterator[tuple[Path, str]]:
     for path in below(here.path.route):
         for method in WRITES:
-            if method in path.view.offers and "user" in path.view.callers:
+            if method in path.view.operations and "user" in path.view.callers:
                 yield path, method
 
 
 def reads_below(here: Here) -> list[tuple[str, str]]:
     """Return what can be read below a path: pairs of its last word and its path."""
-    found = [path for path in below(here.path.route) if "GET" in path.view.offers and "user" in path.view.callers]
+    found = [path for path in below(here.path.route) if "GET" in path.view.operations and "user" in path.view.callers]
     return [(path.route.rpartition("/")[2], with_organization(path.at(here.values), here.slug)) for path in found]
 
 
 def told(view: Any, method: str) -> str:
     """Return what an operation does, as the reference says it; of a method that is not served, the view."""
-    return str(view.offers[method].summary if method in view.offers else view.about)
+    return str(view.operations[method].summary if method in view.operations else view.about)
 
 
 def who_may(request: PortalRequest, view: Any, method: str) -> dict[str, Any] | None:
     """Return None where the reader may, else the role that may (none: keys alone) and who can give it."""
     actor: Actor | None = request.actor
-    needed = view.offers[method].needs
+    needed = view.operations[method].needs
     if actor is not None and actor.kind in view.callers and (not needed or actor.can_any(needed)):
         return None
     if "user" not in view.callers or getattr(request, "organization", None) is None:
@@ -118,7 +118,7 @@ def who_may(request: PortalRequest, view: Any, method: str) -> dict[str, Any] | 
 
 
 def _form(here: Here, path: Path, method: str) -> OperationForm:
-    operation: Operation = path.view.offers[method]
+    operation: Operation = path.view.operations[method]
     text = path.at(here.values)
     form = OperationForm(
         method=method,

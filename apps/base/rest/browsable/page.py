@@ -31,7 +31,7 @@ from apps.base.rest.browsable.paths import (
     steps,
     with_organization,
 )
-from apps.base.rest.renderers import SHOWN_ONCE, to_json
+from apps.base.rest.renderers import ONE_TIME_SECRETS, to_json
 from apps.base.telemetry.logging import hide_keys
 from apps.base.templatetags.portal import tinted
 from apps.base.web.request_locale import reader_preferences
@@ -92,7 +92,7 @@ def _answer(here: Here, response: Any) -> dict[str, Any]:
     request, data = here.request, here.data
     link_of = partial(_link_of, here)
     problem = data if here.status >= 400 and isinstance(data, dict) else None
-    shown = next((name for name in sorted(SHOWN_ONCE) if isinstance(data, dict) and name in data), "")
+    shown = next((name for name in sorted(ONE_TIME_SECRETS) if isinstance(data, dict) and name in data), "")
     is_known = "{" not in here.path.route or here.values
     path = request.path if is_known else here.path.route
     return {
@@ -134,13 +134,13 @@ def _link_of(here: Here, text: str) -> str:
 def _operations(here: Here, is_session: bool) -> dict[str, Any]:
     """What can be done from here. An answer that shows a secret stands alone, and so does one about nothing."""
     view = here.path.view
-    reading = view.offers.get("GET")
+    reading = view.operations.get("GET")
     found: dict[str, Any] = {
         "text": told(view, here.request.method),
-        "scopes": [str(each) for each in view.offers[here.request.method].needs] if _takes(here) else [],
+        "scopes": [str(each) for each in view.operations[here.request.method].needs] if _takes(here) else [],
         "is_open_to_all": not view.callers,
     }
-    if not is_session or here.status == 404 or not view.offers:
+    if not is_session or here.status == 404 or not view.operations:
         return found
     forms: list[OperationForm] = [] if _shows_secret(here) else forms_on(here)
     return {
@@ -153,11 +153,11 @@ def _operations(here: Here, is_session: bool) -> dict[str, Any]:
 
 
 def _takes(here: Here) -> bool:
-    return here.request.method in here.path.view.offers
+    return here.request.method in here.path.view.operations
 
 
 def _shows_secret(here: Here) -> bool:
-    return here.status < 300 and isinstance(here.data, dict) and not SHOWN_ONCE.isdisjoint(here.data)
+    return here.status < 300 and isinstance(here.data, dict) and not ONE_TIME_SECRETS.isdisjoint(here.data)
 
 
 def resources(request: PortalRequest) -> list[dict[str, Any]]:
@@ -165,14 +165,17 @@ def resources(request: PortalRequest) -> list[dict[str, Any]]:
     asked: dict[tuple[Any, ...], dict[str, Any] | None] = {}
 
     def who(view: Any, method: str) -> dict[str, Any] | None:
-        place = (*view.offers[method].needs, *view.callers)
+        place = (*view.operations[method].needs, *view.callers)
         if place not in asked:
             asked[place] = who_may(request, view, method)
         return asked[place]
 
     slug = request.GET.get("organization", "")
     return [
-        {"name": name, "operations": [_row(path, method, who, slug) for path in paths for method in path.view.offers]}
+        {
+            "name": name,
+            "operations": [_row(path, method, who, slug) for path in paths for method in path.view.operations],
+        }
         for name, paths in groupby(every_path(), lambda path: path.resource)
     ]
 
@@ -186,7 +189,7 @@ def _row(path: Path, method: str, who: Callable[..., dict[str, Any] | None], slu
         "path": path.route,
         "url": with_organization(path.route, slug) if can_be_opened else "",
         "text": told(view, method),
-        "scopes": [str(each) for each in view.offers[method].needs],
+        "scopes": [str(each) for each in view.operations[method].needs],
         "may": needed is None,
         "role": needed["role"] if needed else "",
         "is_open_to_all": not view.callers,

@@ -60,8 +60,8 @@ def _objects() -> dict[str, Path]:
 
 
 def _prefix_of(view: Any) -> str:
-    reading = view.offers.get("GET")
-    for answer in reading.answers.values() if reading else ():
+    reading = view.operations.get("GET")
+    for answer in reading.responses.values() if reading else ():
         schema = answer.shape.schema if answer.shape else {}
         match = ID_PATTERN.fullmatch(schema.get("properties", {}).get("id", {}).get("pattern", ""))
         if match:
@@ -96,7 +96,7 @@ def below(here: str) -> Iterator[Path]:
 def steps(path: str, here: str) -> list[tuple[str, str]]:
     """Return the segments above a path, each with the path that it leads to; none where nothing is read."""
     segments, words = path.strip("/").split("/"), here.strip("/").split("/")
-    readable = {each.route for each in every_path() if "GET" in each.view.offers}
+    readable = {each.route for each in every_path() if "GET" in each.view.operations}
     found = [("v1", "/v1/")]
     for count in range(2, min(len(segments), len(words))):
         leads = "/" + "/".join(segments[:count]) if "/" + "/".join(words[:count]) in readable else ""
