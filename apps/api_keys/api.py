@@ -32,7 +32,7 @@ KEYS = KeyResource(
     model=ApiKey,
     chosen=chosen_api_keys,
     write=write_key,
-    actions=actions.OF_KEYS,
+    actions=actions.KEY_ACTIONS,
     operations=operations.API_KEYS,
 )
 

@@ -191,9 +191,9 @@ class ApiKey(SecretKey):
             ),
         ]
 
-    def settings_of_key(self) -> tuple[str, ...]:
+    def copied_fields(self) -> tuple[str, ...]:
         """Return the names of the fields that a key's successor takes over."""
-        return (*super().settings_of_key(), "key_type", "subject")
+        return (*super().copied_fields(), "key_type", "subject")
 
 
 class KeyHabit(models.Model):

@@ -19,7 +19,7 @@ from apps.base.rest.shapes import (
     word,
 )
 from apps.credentials import key_status
-from apps.credentials.operations import KEY_FILTERS, LIFE_EXAMPLE, STATUS, life, life_operations
+from apps.credentials.operations import KEY_FILTERS, LIFECYCLE_EXAMPLE, STATUS, lifecycle_fields, lifecycle_operations
 
 KEY_ID = "key_01JD2V8Q4ZK7M3X9T5B6CW"
 MASK = "ipk_8Kq2••••x9Tf"
@@ -74,7 +74,7 @@ API_KEY = Shape(
         status=STATUS,
         allowed_networks=listed(text()),
         limits=record(minute=nullable(whole(1)), hour=nullable(whole(1))),
-        **life("key"),
+        **lifecycle_fields("key"),
     ),
     {
         "id": KEY_ID,
@@ -86,7 +86,7 @@ API_KEY = Shape(
         "status": "active",
         "allowed_networks": ["203.0.113.0/24"],
         "limits": {"minute": 100, "hour": 5000},
-        **LIFE_EXAMPLE,
+        **LIFECYCLE_EXAMPLE,
     },
 )
 NEW_API_KEY = shown_once(API_KEY, "NewApiKey", "key", KEY_TEXT, "The key itself: here and never again.")
@@ -132,7 +132,7 @@ BAD_KEY = record(
     valid={"const": False},
     code=word(
         (
-            *("invalid_api_key", *key_status.CODES),
+            *("invalid_api_key", *key_status.ERROR_CODES),
             *("organization_suspended", "ip_not_allowed", "insufficient_scope", "rate_limited"),
         )
     ),
@@ -183,7 +183,7 @@ API_KEYS = {
         error_codes=("forbidden", "key_limit_reached"),
         step_up=True,
     ),
-    **life_operations(
+    **lifecycle_operations(
         "ApiKey",
         "a key",
         API_KEY,

@@ -24,7 +24,7 @@ from apps.base.timestamps import format_timestamp
 from apps.credentials.gate.key_rows import KeyRow
 from apps.credentials.gate.rate_limits import WindowState
 from apps.credentials.gate.raw_values import to_datetime
-from apps.credentials.serializers import ReasonBody, lifetime_in, write_life, written
+from apps.credentials.serializers import ReasonBody, lifetime_from, serialize_in_batches, write_lifecycle
 
 
 class LimitsBody(StrictSerializer):
@@ -51,7 +51,7 @@ class NewKeyBody(StrictSerializer):
         """Replace the three ways by one lifetime."""
         kept = ("name", "scopes", "subject", "allowed_networks", "limits")
         values = {name: attrs[name] for name in kept if attrs.get(name) is not None}
-        return {**values, "key_type": attrs["type"], "lifetime": lifetime_in(attrs)}
+        return {**values, "key_type": attrs["type"], "lifetime": lifetime_from(attrs)}
 
 
 class KeyChangeBody(StrictSerializer):
@@ -101,14 +101,14 @@ def write_key(key: ApiKey, last_use: LastUse | None = None, text: str | None = N
             "minute": effective("minute", key.limit_minute, key.key_type.limit_minute),
             "hour": effective("hour", key.limit_hour, key.key_type.limit_hour),
         },
-        **write_life(key, last_use),
+        **write_lifecycle(key, last_use),
     }
     return body if text is None else {**body, "key": text}
 
 
 def archived_keys(actor: Actor) -> Iterator[dict[str, Any]]:
     """Return every key, ended ones too, masked, for a copy of the organization's data."""
-    return written(ApiKey.objects.for_actor(actor), write_key)
+    return serialize_in_batches(ApiKey.objects.for_actor(actor), write_key)
 
 
 def write_limits(states: tuple[WindowState, ...]) -> list[dict[str, Any]]:

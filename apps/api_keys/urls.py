@@ -7,7 +7,7 @@ from apps.api_keys import views
 from apps.base.permissions import Permission
 from apps.base.rest.views import api_path
 from apps.credentials.key_api import key_paths
-from apps.credentials.lifecycle.pages import life_pages
+from apps.credentials.lifecycle.pages import lifecycle_urls
 
 HERE = "o/<slug:slug>/settings/integration/api-keys/"
 KEY = HERE + "<str:key_id>/"
@@ -19,7 +19,7 @@ pages = [
     path(HERE + "inventory/", views.key_inventory, name="api_key_inventory"),
     path(HERE + "inventory.csv", views.key_inventory_csv, name="api_key_inventory_csv"),
     path(KEY, views.key_detail, name="api_key"),
-    *life_pages(KEY, views.KEYS, Permission.API_KEYS_WRITE),
+    *lifecycle_urls(KEY, views.KEYS, Permission.API_KEYS_WRITE),
     path(KEY + "usage/", views.key_usage, name="api_key_usage"),
     path(KEY + "drain/", views.key_drain, name="api_key_drain"),
     path(USAGE, views.usage, name="usage"),

@@ -15,7 +15,7 @@ from apps.base.errors import PortalError
 from apps.base.permissions import is_read
 from apps.base.requests import ApiRequest
 from apps.credentials.gate import key_check
-from apps.credentials.gate.key_check import Verdict
+from apps.credentials.gate.key_check import KeyCheckResult
 from apps.credentials.gate.key_rows import KeyRow
 from apps.credentials.key_status import RESTRICTIONS
 from apps.orgs.lookups import platform_pk
@@ -74,7 +74,7 @@ def _sight(request: ApiRequest) -> uuid.UUID | None:
     return None if is_platform_key else own
 
 
-def _code(verdict: Verdict, scopes: Sequence[str]) -> str:
+def _code(verdict: KeyCheckResult, scopes: Sequence[str]) -> str:
     refusal, row = verdict.refusal, verdict.key
     if refusal is not None:
         return _code_of(refusal)

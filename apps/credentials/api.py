@@ -11,7 +11,13 @@ from apps.base.requests import ApiRequest, PortalRequest
 from apps.base.rest.views import ANY_KEY, UNAUTHENTICATED, PortalView, serves
 from apps.base.web.client_address import address_network
 from apps.credentials import leaks, operations
-from apps.credentials.descendants import MOST_LISTED, READS, WRITES, descendants_of, end_descendants
+from apps.credentials.descendants import (
+    MAX_LISTED,
+    READ_PERMISSIONS,
+    WRITE_PERMISSIONS,
+    descendants_of,
+    end_descendants,
+)
 from apps.credentials.filters import creator_parameter
 from apps.credentials.gate import rate_limits
 from apps.credentials.gate.rate_limits import Window
@@ -43,7 +49,7 @@ class LeakedKeys(PortalView):
 def limit_reports(request: PortalRequest) -> None:
     """Count a report, well-formed or not, and raise RateLimited over 30 a minute from one address."""
     bucket = f"leak:{address_network(request.client_address)}"
-    decision = rate_limits.take([Window("reports", bucket, REPORTS_PER_MINUTE, 60)])
+    decision = rate_limits.consume([Window("reports", bucket, REPORTS_PER_MINUTE, 60)])
     if not decision.allowed:
         wait = decision.retry_after
         raise RateLimited(f"Too many reports from this address. Try again in {wait} seconds.", wait)
@@ -52,21 +58,21 @@ def limit_reports(request: PortalRequest) -> None:
 class Descendants(PortalView):
     about = "What a user or an API key created and what still works."
 
-    @serves(operations.LIST_DESCENDANTS, READS, etag=True)
+    @serves(operations.LIST_DESCENDANTS, READ_PERMISSIONS, etag=True)
     def get(self, request: ApiRequest) -> Response:
         """List what a user or an API key created that still works, also through keys that it created, oldest first."""
         creator = creator_parameter(request, "of")
         if creator is None:
             raise Invalid.field("of", "Send the id of a user or of an API key in of.")
         found = descendants_of(request.actor, creator)
-        items = [write_descendant(each) for each in found[:MOST_LISTED]]
+        items = [write_descendant(each) for each in found[:MAX_LISTED]]
         return Response({"of": creator, "total": len(found), "descendants": items})
 
 
 class EndDescendants(PortalView):
     about = "The end of what a user or an API key created."
 
-    @serves(operations.END_DESCENDANTS, WRITES, idempotent=True)
+    @serves(operations.END_DESCENDANTS, WRITE_PERMISSIONS, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
         """Revoke keys and invitations, remove members and pause endpoints that a user or an API key created."""
         body = self.validated(request, EndDescendantsBody)

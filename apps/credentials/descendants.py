@@ -16,20 +16,25 @@ from apps.base.permissions import Permission
 from apps.credentials.rules import check_reason
 from apps.notices import actions as notices
 
-READS = (Permission.API_KEYS_READ, Permission.SDK_KEYS_READ, Permission.USERS_READ, Permission.WEBHOOKS_READ)
-WRITES = (Permission.API_KEYS_WRITE, Permission.SDK_KEYS_WRITE, Permission.USERS_WRITE, Permission.WEBHOOKS_WRITE)
-MOST_LISTED = 1000
+READ_PERMISSIONS = (Permission.API_KEYS_READ, Permission.SDK_KEYS_READ, Permission.USERS_READ, Permission.WEBHOOKS_READ)
+WRITE_PERMISSIONS = (
+    Permission.API_KEYS_WRITE,
+    Permission.SDK_KEYS_WRITE,
+    Permission.USERS_WRITE,
+    Permission.WEBHOOKS_WRITE,
+)
+MAX_LISTED = 1000
 # Each takes some milliseconds of one transaction.
-MOST_AT_ONCE = 200
+MAX_PER_REQUEST = 200
 # What the notice begins with that speaks of what a creator made, until the last of it is ended.
 CREATED_BY = "created-by"
 # As others hold them: changes of members wait for each other before any row is held, and a key holds itself before it
 # rotates an SDK key.
-ORDER = ("user", "invitation", "api_key", "sdk_key", "endpoint")
+LOCK_ORDER = ("user", "invitation", "api_key", "sdk_key", "endpoint")
 
 
 @dataclass(slots=True)
-class Ending:
+class EndResult:
     """What was ended, what was kept and why, and how many are left for the next time."""
 
     remaining: int
@@ -43,13 +48,13 @@ def descendants_of(actor: Actor, creator: str) -> list[Descendant]:
 
 
 @transaction.atomic
-def end_descendants(*, actor: Actor, creator: str, only: Collection[str] | None = None, reason: str = "") -> Ending:
+def end_descendants(*, actor: Actor, creator: str, only: Collection[str] | None = None, reason: str = "") -> EndResult:
     """End what a creator made, each by its own action, at most 200 of them.
 
     Keys and invitations are revoked, members removed, endpoints paused. ``only``: these ids alone; Invalid for one
     that is none of them. What the actor may not end is kept, and does not stand in the way of the rest.
     """
-    actor.require(*WRITES)
+    actor.require(*WRITE_PERMISSIONS)
     reason = check_reason(reason) or f"Created by {creator}"
     found = descendants_of(actor, creator)
     unknown = sorted(set(only or ()) - {each.id for each in found})
@@ -57,9 +62,9 @@ def end_descendants(*, actor: Actor, creator: str, only: Collection[str] | None 
         message = _("%(id)s is not active, or was not created by %(creator)s.")
         raise Invalid.field("only", message % {"id": unknown[0][:40], "creator": creator})
     wanted = [each for each in found if only is None or each.id in only]
-    done = Ending(remaining=len(wanted))
-    for each in sorted(wanted, key=lambda each: ORDER.index(each.kind)):
-        if len(done.ended) == MOST_AT_ONCE:
+    done = EndResult(remaining=len(wanted))
+    for each in sorted(wanted, key=lambda each: LOCK_ORDER.index(each.kind)):
+        if len(done.ended) == MAX_PER_REQUEST:
             break
         done.remaining -= 1
         refusal = _end(actor, each, reason)

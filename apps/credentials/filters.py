@@ -10,7 +10,7 @@ from apps.credentials.models import SecretKeyQuerySet
 
 CREATOR = re.compile(r"(?:user|key)_[0-9A-Za-z]{22}", re.ASCII)
 EXAMPLE = "01JD2V8Q4ZK7M3X9T5B6CW"
-LONGEST_NAME = 100
+MAX_NAME_LENGTH = 100
 
 
 def creator_parameter(request: ApiRequest, name: str = "created_by") -> str | None:
@@ -20,7 +20,7 @@ def creator_parameter(request: ApiRequest, name: str = "created_by") -> str | No
 
 def chosen_keys(request: ApiRequest, rows: SecretKeyQuerySet[Row]) -> SecretKeyQuerySet[Row]:
     """Return the keys that the filters of every kind of key leave: ``created_by``, ``status`` and ``name``."""
-    creator, name = creator_parameter(request), text_parameter(request, "name", LONGEST_NAME)
+    creator, name = creator_parameter(request), text_parameter(request, "name", MAX_NAME_LENGTH)
     statuses = choice_list_parameter(request, "status", KeyStatus.values)
     rows = rows.created_by(creator) if creator else rows
     rows = rows.in_any_status(statuses) if statuses else rows

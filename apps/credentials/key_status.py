@@ -257,23 +257,23 @@ STATUSES: dict[KeyStatus, Status] = {
     KeyStatus.ACTIVE: Status(tone="ok", badge=_("Active")),
 }
 # What is set on a key, by column: the moment since when.
-SINCE = tuple(status.since for status in STATUSES.values() if status.since)
+STATUS_COLUMNS = tuple(status.since for status in STATUSES.values() if status.since)
 REFUSING = tuple((status, status.refusal) for status in STATUSES.values() if status.refusal)
 RESTRICTIONS = {status.since: status.restriction for status in STATUSES.values() if status.restriction}
 # The codes of all these errors, in the order in which the document of the API lists them.
-CODES = tuple(
+ERROR_CODES = tuple(
     found.code
     for status in (STATUSES[word] for word in dict.fromkeys((KeyStatus.EXPIRED, *STATUSES)))
     if (found := status.refusal or status.restriction)
 )
 # As lists of keys offer them to choose from: what somebody did to a key, then what time does, then what rotating does.
-FOR_LISTS = sorted(STATUSES, key=lambda word: (not STATUSES[word].change, bool(STATUSES[word].since)))
-ENDED = tuple(word for word, status in STATUSES.items() if status.has_ended)
+FILTER_ORDER = sorted(STATUSES, key=lambda word: (not STATUSES[word].change, bool(STATUSES[word].since)))
+FINAL_STATUSES = tuple(word for word, status in STATUSES.items() if status.has_ended)
 # The mark of a call that such a key made.
-FLAG = _("In quarantine")
-SET_ASIDE = tuple(word for word, status in STATUSES.items() if status.restriction)
+QUARANTINE_FLAG = _("In quarantine")
+RESTRICTED_STATUSES = tuple(word for word, status in STATUSES.items() if status.restriction)
 # The states in which a key does all that it was made for.
-WORKING = tuple(word for word, status in STATUSES.items() if not (status.refusal or status.restriction))
+WORKING_STATUSES = tuple(word for word, status in STATUSES.items() if not (status.refusal or status.restriction))
 
 
 def status_of(since: Collection[str], left: float | None) -> KeyStatus:
@@ -306,12 +306,12 @@ def in_status(word: str, now: datetime) -> Q:
 
 def has_not_ended(now: datetime) -> Q:
     """Return the condition of a query for keys that are neither revoked nor expired."""
-    return reduce(and_, (STATUSES[word].otherwise(now) for word in ENDED))
+    return reduce(and_, (STATUSES[word].otherwise(now) for word in FINAL_STATUSES))
 
 
 def is_working(now: datetime) -> Q:
     """Return the condition of a query for keys that do all that they were made for."""
-    return reduce(and_, (status.otherwise(now) for word, status in STATUSES.items() if word not in WORKING))
+    return reduce(and_, (status.otherwise(now) for word, status in STATUSES.items() if word not in WORKING_STATUSES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +331,7 @@ class Change:
     says: Text
     spreads: bool = False
 
-    def fits(self, key: Any) -> bool:
+    def applies_to(self, key: Any) -> bool:
         """Tell whether a key, as it is, can be changed so."""
         return not key.has_ended and (getattr(key, self.column) is None) == self.sets
 
@@ -382,4 +382,4 @@ CHANGES: dict[str, Change] = {
 ABOUT_RELEASE = "The end of a quarantine."
 RELEASE = "Take %s out of quarantine."
 # The moments of a key, as pages of operators list them.
-MOMENTS = ("overlap_since", *dict.fromkeys(change.column for change in CHANGES.values()))
+TIMESTAMP_FIELDS = ("overlap_since", *dict.fromkeys(change.column for change in CHANGES.values()))

@@ -13,12 +13,12 @@ from apps.base.text.rules import UNREADABLE
 from apps.credentials.key_kinds import KINDS
 
 LEAKS = Counter("portal_leaked_keys_total", "Reports of a leaked key that name a key of this portal.")
-LONGEST_PLACE = 500
+MAX_LOCATION_LENGTH = 500
 # Runs in which a piece of the key may stand, and how long a piece must be to be one.
 RUN = re.compile(r"[0-9A-Za-z]{8,}")
 PIECE = 8
 USER_INFO = re.compile(r"(?<=//)[^/?#\s]+@")
-MOST_DECODINGS = 3
+MAX_DECODINGS = 3
 
 
 def report_leak(*, actor: Actor, text: str, where: str = "") -> bool:
@@ -47,14 +47,14 @@ def without_key(where: str, key: KeyText) -> str:
     any other key, then the user name and password of a URL.
     """
     text = decoded = " ".join(where.split())
-    for _ in range(MOST_DECODINGS):
+    for _ in range(MAX_DECODINGS):
         if _hide_pieces(decoded, key) != decoded:
             text = _hide_pieces(decoded, key)
             break
         decoded = unquote(decoded)
     # Last, for what is decoded may hold such characters again.
     text = " ".join(UNREADABLE.sub(" ", text).split())
-    return sanitize(USER_INFO.sub("", text), LONGEST_PLACE)
+    return sanitize(USER_INFO.sub("", text), MAX_LOCATION_LENGTH)
 
 
 def _hide_pieces(text: str, key: KeyText) -> str:

@@ -19,7 +19,7 @@ from apps.base.rest.object_versions import version_of
 from apps.credentials import key_status
 from apps.credentials.key_status import KeyStatus
 
-LISTED_AFTER_END = timedelta(days=90)
+LISTED_AFTER_REVOCATION = timedelta(days=90)
 
 
 def _folded(text: str) -> str:
@@ -35,7 +35,7 @@ class SecretKeyQuerySet(OrgQuerySet[Row]):
 
     def listed(self, now: datetime | None = None) -> Self:
         """Leave out what was revoked 90 days ago or earlier: on pages, that stands in the audit log alone."""
-        return self.filter(Q(revoked_at=None) | Q(revoked_at__gt=(now or timezone.now()) - LISTED_AFTER_END))
+        return self.filter(Q(revoked_at=None) | Q(revoked_at__gt=(now or timezone.now()) - LISTED_AFTER_REVOCATION))
 
     def with_related(self) -> Self:
         """Read what is shown of other tables, too."""
@@ -105,7 +105,7 @@ class SecretKey(OrgOwned, Timestamped):
     def __str__(self) -> str:
         return f"{self.name} ({self.mask})"
 
-    def settings_of_key(self) -> tuple[str, ...]:
+    def copied_fields(self) -> tuple[str, ...]:
         """Return the names of the fields that a key's successor takes over."""
         return ("name", "scopes", "allowed_networks", "limit_minute", "limit_hour")
 
@@ -138,7 +138,7 @@ class SecretKey(OrgOwned, Timestamped):
     @property
     def since(self) -> frozenset[str]:
         """The moments of states that are set, by column."""
-        return frozenset(column for column in key_status.SINCE if getattr(self, column) is not None)
+        return frozenset(column for column in key_status.STATUS_COLUMNS if getattr(self, column) is not None)
 
 
 class IdempotencyQuerySet(OrgQuerySet["IdempotencyRecord"]):

@@ -18,12 +18,12 @@ from apps.base.rest.shapes import (
     whole,
     word,
 )
-from apps.credentials.filters import CREATOR, LONGEST_NAME
+from apps.credentials.filters import CREATOR, MAX_NAME_LENGTH
 from apps.credentials.key_status import RELEASE, KeyStatus
 from apps.credentials.serializers import EndDescendantsBody, LeakBody, NothingBody, ReasonBody, RotateBody
 
 
-def life(prefix: str) -> dict[str, Schema]:
+def lifecycle_fields(prefix: str) -> dict[str, Schema]:
     """Return the fields that tell of a key's life; ``prefix`` is that of its id."""
     return {
         "created_at": moment(),
@@ -36,7 +36,7 @@ def life(prefix: str) -> dict[str, Schema]:
     }
 
 
-LIFE_EXAMPLE: dict[str, Any] = {
+LIFECYCLE_EXAMPLE: dict[str, Any] = {
     "created_at": "2026-11-22T10:00:00Z",
     "created_by": {"kind": "user", "id": "user_01JD2V8Q4ZK7M3X9T5B6CW", "label": "Ada Martin"},
     "expires_at": "2027-02-20T10:00:00Z",
@@ -62,12 +62,12 @@ KEY_FILTERS = (
     Parameter(
         "name",
         "Only keys whose name contains this text, in upper or lower case.",
-        {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME},
+        {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH},
     ),
 )
 
 
-def life_operations(
+def lifecycle_operations(
     name: str,
     noun: str,
     key: Shape,

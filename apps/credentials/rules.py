@@ -16,7 +16,7 @@ MAX_DAYS = 3650
 DAY_SECONDS = 24 * 3600
 MAX_NETWORKS = 50
 MAPPED_BITS = 96
-LONGEST_REASON = 200
+MAX_REASON_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ def check_name(name: str) -> str:
 def check_reason(reason: str) -> str:
     """Return the reason without surrounding space, or raise Invalid."""
     reason = reason.strip()
-    if len(reason) > LONGEST_REASON:
-        message = _("A reason has at most %(count)d characters.") % {"count": LONGEST_REASON}
+    if len(reason) > MAX_REASON_LENGTH:
+        message = _("A reason has at most %(count)d characters.") % {"count": MAX_REASON_LENGTH}
         raise Invalid.field("reason", message)
     check_text("reason", reason)
     return reason
@@ -55,7 +55,7 @@ def check_reason(reason: str) -> str:
 
 def check_overlap(seconds: int) -> timedelta:
     """Return how long the old key goes on, or raise Invalid."""
-    longest = transitions.LONGEST_OVERLAP
+    longest = transitions.MAX_OVERLAP
     if not 0 <= seconds <= longest.total_seconds():
         message = _("The overlap must be from 0 to %(most)d seconds (%(days)d days).")
         values = {"most": longest.total_seconds(), "days": longest.days}

@@ -19,21 +19,21 @@ from apps.base.rest.serializers import (
 )
 from apps.base.timestamps import format_timestamp, parse_timestamp
 from apps.credentials.filters import CREATOR
-from apps.credentials.leaks import LONGEST_PLACE
-from apps.credentials.lifecycle.transitions import LONGEST_OVERLAP, Key
+from apps.credentials.leaks import MAX_LOCATION_LENGTH
+from apps.credentials.lifecycle.transitions import MAX_OVERLAP, Key
 from apps.credentials.models import SecretKey, SecretKeyQuerySet
-from apps.credentials.rules import LONGEST_REASON, Lifetime
+from apps.credentials.rules import MAX_REASON_LENGTH, Lifetime
 
-USUAL_OVERLAP_SECONDS = 24 * 3600
+DEFAULT_OVERLAP_SECONDS = 24 * 3600
 WAYS = ("expires_in_days", "expires_at", "never_expires")
-LONGEST_OVERLAP_SECONDS = int(LONGEST_OVERLAP.total_seconds())
+MAX_OVERLAP_SECONDS = int(MAX_OVERLAP.total_seconds())
 
 
 class LeakBody(StrictSerializer):
     """A key that was found in public, and where. Any text is taken for a key: the answer does not tell."""
 
     key = Opaque(max_length=1000, style=SECRET_INPUT)
-    where = Opaque(max_length=LONGEST_PLACE, required=False, allow_blank=True)
+    where = Opaque(max_length=MAX_LOCATION_LENGTH, required=False, allow_blank=True)
 
 
 class CreatorId(Text):
@@ -54,13 +54,13 @@ class EndDescendantsBody(StrictSerializer):
 
     of = CreatorId(max_length=40)
     only = TextList(required=False, min_length=1, max_length=1000)
-    reason = Text(max_length=LONGEST_REASON, required=False, allow_blank=True)
+    reason = Text(max_length=MAX_REASON_LENGTH, required=False, allow_blank=True)
 
 
 class RotateBody(StrictSerializer):
     """How long the old key goes on working, in seconds: 0 (not at all) to 30 days."""
 
-    overlap_seconds = StrictInteger(min_value=0, max_value=LONGEST_OVERLAP_SECONDS, default=USUAL_OVERLAP_SECONDS)
+    overlap_seconds = StrictInteger(min_value=0, max_value=MAX_OVERLAP_SECONDS, default=DEFAULT_OVERLAP_SECONDS)
 
 
 class NothingBody(StrictSerializer):
@@ -70,10 +70,10 @@ class NothingBody(StrictSerializer):
 class ReasonBody(StrictSerializer):
     """Why a key is ended."""
 
-    reason = Text(max_length=LONGEST_REASON, required=False, allow_blank=True)
+    reason = Text(max_length=MAX_REASON_LENGTH, required=False, allow_blank=True)
 
 
-def written(
+def serialize_in_batches(
     keys: SecretKeyQuerySet[Key], write: Callable[[Key, LastUse | None], dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
     """Return the object of every key, however many: they are read in batches."""
@@ -82,7 +82,7 @@ def written(
         yield from (write(key, uses.get(key.pk)) for key in batch)
 
 
-def write_life(key: SecretKey, last_use: LastUse | None) -> dict[str, Any]:
+def write_lifecycle(key: SecretKey, last_use: LastUse | None) -> dict[str, Any]:
     """Return what the object of a key of any kind ends with: by whom it was made, until when, and its neighbours."""
     successor = getattr(key, "replaced_by", None)
     return {
@@ -96,7 +96,7 @@ def write_life(key: SecretKey, last_use: LastUse | None) -> dict[str, Any]:
     }
 
 
-def lifetime_in(body: dict[str, Any]) -> Lifetime | None:
+def lifetime_from(body: dict[str, Any]) -> Lifetime | None:
     """Return when a new key is to end, of the three fields of which at most one may say it; None: none does."""
     ways = [name for name in WAYS if body.get(name)]
     if len(ways) > 1:

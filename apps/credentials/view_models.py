@@ -23,7 +23,7 @@ from apps.base.web.forms import signed_in_since
 from apps.credentials.descendants import descendants_of
 from apps.credentials.key_kinds import KINDS
 from apps.credentials.key_status import CHANGES, STATUSES, Banner, KeyStatus
-from apps.credentials.lifecycle.transitions import LONGEST_OVERLAP
+from apps.credentials.lifecycle.transitions import MAX_OVERLAP
 from apps.credentials.models import SecretKey, SecretKeyQuerySet
 from apps.orgs.lookups import is_member
 
@@ -32,7 +32,7 @@ RECENT = timedelta(days=7)
 OVERLAPS = (("3600", timedelta(hours=1)), ("86400", timedelta(days=1)), ("604800", timedelta(days=7)))
 
 
-def facts_of_any_key(key: SecretKey, use: LastUse | None, moment: datetime) -> dict[str, Any]:
+def key_facts(key: SecretKey, use: LastUse | None, moment: datetime) -> dict[str, Any]:
     """Return what every page says of a key of any kind."""
     status = key.status_at(moment)
     return {
@@ -42,13 +42,13 @@ def facts_of_any_key(key: SecretKey, use: LastUse | None, moment: datetime) -> d
         "status": str(status),
         "badge": {"label": STATUSES[status].badge, "tone": STATUSES[status].tone},
         "banner": _banner(key, STATUSES[status].banner),
-        "expires_in_days": days_up(key.expires_at - moment) if key.expires_at else None,
+        "expires_in_days": ceil_days(key.expires_at - moment) if key.expires_at else None,
         "overlap_until": key.expires_at if status == KeyStatus.OVERLAP else None,
         "ever_used": use is not None,
         "is_unused": use is None and moment - key.created_at >= UNUSED_AFTER,
         "has_ended": key.has_ended,
         "is_disabled": key.disabled_at is not None,
-        "can_be_released": CHANGES["release"].fits(key),
+        "can_be_released": CHANGES["release"].applies_to(key),
         "was_rotated": key.overlap_since is not None,
         "last_used_at": use.at if use else None,
         "last_used_from": use.address if use else "",
@@ -70,7 +70,7 @@ def _banner(key: SecretKey, banner: Banner | None) -> dict[str, Any] | None:
     return {**banner._asdict(), "title": title, "text": text}
 
 
-def days_up(left: timedelta) -> int:
+def ceil_days(left: timedelta) -> int:
     """Return begun days: what ends in 5 days and 23 hours ends in 6 days."""
     return max(0, -(-left // timedelta(days=1)))
 
@@ -85,7 +85,7 @@ def has_creator_left(key: SecretKey) -> bool:
     return key.created_by_kind == ActorKind.USER and not is_member(key.organization_id, key.created_by_id)
 
 
-def creators(rows: SecretKeyQuerySet[Any], asked: str) -> list[dict[str, str]]:
+def creator_options(rows: SecretKeyQuerySet[Any], asked: str) -> list[dict[str, str]]:
     """Return who created the listed keys, as a filter offers them; ``asked`` is there whether or not it finds keys."""
     found = dict(rows.order_by("pk").values_list("created_by_id", "created_by_label"))
     if asked:
@@ -94,7 +94,7 @@ def creators(rows: SecretKeyQuerySet[Any], asked: str) -> list[dict[str, str]]:
     return [{"value": public_id, "label": label} for public_id, label in named]
 
 
-def name_of_creator(actor: Actor, creator: str) -> str:
+def creator_name(actor: Actor, creator: str) -> str:
     """Return what a user or a key is called, or raise NotFound for somebody of whom this organization knows nothing."""
     pk = decode("key", creator)
     name = KINDS["ipk_"].keys().for_actor(actor).filter(pk=pk).values_list("name", flat=True).first() if pk else None
@@ -106,22 +106,22 @@ def name_of_creator(actor: Actor, creator: str) -> str:
     return next((each.created_by_label for each in reversed(made) if each.created_by_id == creator), creator)
 
 
-def count_made(actor: Actor, creator: str) -> int:
+def count_descendants(actor: Actor, creator: str) -> int:
     """Return how many things that a user or a key created still work, as far as the actor may see them."""
     return len(descendants_of(actor, creator))
 
 
-def linked(key: SecretKey | None) -> dict[str, Any] | None:
+def link_to_key(key: SecretKey | None) -> dict[str, Any] | None:
     """Return what a link to another key says."""
     return {"id": key.public_id, "name": key.name, "mask": key.mask, "has_ended": key.has_ended} if key else None
 
 
-def old_key(key: SecretKey | None) -> dict[str, Any] | None:
+def replaced_key(key: SecretKey | None) -> dict[str, Any] | None:
     """Return what the reveal says of the key that the new one replaces: until when it works."""
     return {"mask": key.mask, "ends": key.expires_at, "has_ended": key.has_ended} if key else None
 
 
-def shown_before(request: PortalRequest, key: SecretKey | None, page: str, rotation: str) -> dict[str, Any]:
+def duplicate_submission(request: PortalRequest, key: SecretKey | None, page: str, rotation: str) -> dict[str, Any]:
     """Return what the answer to a form that came twice says of the key that the first one made.
 
     ``page`` and ``rotation``: the routes of the key's pages.
@@ -165,7 +165,7 @@ def history(entries: list[AuditEntry]) -> list[dict[str, Any]]:
     return [{"title": sentence_for(entry), "at": entry.at, "text": format_address(entry.address)} for entry in entries]
 
 
-def life_of(actor: Actor, key: SecretKey, kind: str, only: Collection[str] = ()) -> dict[str, Any]:
+def lifecycle_context(actor: Actor, key: SecretKey, kind: str, only: Collection[str] = ()) -> dict[str, Any]:
     """Return what the page of a key says of its maker, its neighbours and its newest 20 entries.
 
     ``only``: the actions that its history has, where it has not all.
@@ -174,14 +174,14 @@ def life_of(actor: Actor, key: SecretKey, kind: str, only: Collection[str] = ())
     entries = list((about.filter(action__in=only) if only else about)[:20])
     return {
         "maker_left": has_creator_left(key),
-        "successor": linked(getattr(key, "replaced_by", None)),
-        "predecessor": linked(key.replaces),
+        "successor": link_to_key(getattr(key, "replaced_by", None)),
+        "predecessor": link_to_key(key.replaces),
         "change": newest_change(key, kind, entries),
         "history": history(entries),
     }
 
 
-def overlap_of(key: SecretKey, moment: datetime) -> dict[str, Any]:
+def overlap_context(key: SecretKey, moment: datetime) -> dict[str, Any]:
     """Return what the page that rotates a key says of the old key's end, and of an older key still."""
     older = key.replaces
     return {
@@ -190,5 +190,5 @@ def overlap_of(key: SecretKey, moment: datetime) -> dict[str, Any]:
         # A further rotation ends it at once.
         "predecessor": older if older is not None and not older.has_ended else None,
         "ends": {word: min(moment + length, key.expires_at or moment + length) for word, length in OVERLAPS},
-        "own_end": key.expires_at if key.expires_at and key.expires_at < moment + LONGEST_OVERLAP else None,
+        "own_end": key.expires_at if key.expires_at and key.expires_at < moment + MAX_OVERLAP else None,
     }

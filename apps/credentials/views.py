@@ -11,20 +11,20 @@ from apps.base.errors import NotFound, PortalError
 from apps.base.requests import PortalRequest
 from apps.base.web.forms import AlreadySent, add_action_errors
 from apps.base.web.pages import FORM, org_page
-from apps.credentials.descendants import MOST_AT_ONCE, WRITES, descendants_of, end_descendants
+from apps.credentials.descendants import MAX_PER_REQUEST, WRITE_PERMISSIONS, descendants_of, end_descendants
 from apps.credentials.filters import CREATOR
 from apps.credentials.lifecycle.forms import EndDescendantsForm
-from apps.credentials.view_models import name_of_creator
+from apps.credentials.view_models import creator_name
 
 
-@org_page(*WRITES, nav="api_keys", methods=FORM)
+@org_page(*WRITE_PERMISSIONS, nav="api_keys", methods=FORM)
 def created_by(request: PortalRequest, creator: str) -> HttpResponse:
     """Show what a user or a key created that still works, and end what is chosen of it."""
     if not CREATOR.fullmatch(creator):
         raise NotFound()
-    name = name_of_creator(request.actor, creator)
+    name = creator_name(request.actor, creator)
     found = descendants_of(request.actor, creator)
-    shown = found[:MOST_AT_ONCE]
+    shown = found[:MAX_PER_REQUEST]
     form = EndDescendantsForm(request.POST if request.method == "POST" else None, request=request, found=shown)
     if form.is_valid() and _end(request, form, creator):
         return _onward(request, creator)

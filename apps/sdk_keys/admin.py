@@ -4,7 +4,7 @@ from django.contrib import admin
 
 from apps.audit.operator_admin import ReadOnlyAdmin
 from apps.credentials.admin.key_changes import KeyChangesAdmin
-from apps.credentials.key_status import MOMENTS
+from apps.credentials.key_status import TIMESTAMP_FIELDS
 from apps.sdk_keys import actions
 from apps.sdk_keys.models import Activation, ActivationPool, SdkKey
 
@@ -23,7 +23,7 @@ class SdkKeyAdmin(KeyChangesAdmin, ReadOnlyAdmin):
     of_organization = ("name", "mask", "status", "expires_at")
     fields = (
         *("name", "mask", "organization", "platform", "app_id", "cert_sha256", "origins", "pool"),
-        *("status", "expires_at", *MOMENTS),
+        *("status", "expires_at", *TIMESTAMP_FIELDS),
         *("status_reason", "status_changed_by", "status_changed_at", "created_by_label", "created_at"),
     )
 

@@ -9,9 +9,9 @@ from apps.credentials.key_kinds import KeyKind, register
 
 # The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
 JOBS = (
-    PeriodicJob("sdk_keys.deactivate_inactive_devices", "apps.sdk_keys.device_limit.free_silent_devices",
+    PeriodicJob("sdk_keys.deactivate_inactive_devices", "apps.sdk_keys.device_limit.deactivate_inactive_devices",
           every_seconds=60, budget_seconds=10, does="Takes the place of devices that were silent for too long."),
-    PeriodicJob("sdk_keys.delete_deactivated_devices", "apps.sdk_keys.device_limit.forget_freed_devices",
+    PeriodicJob("sdk_keys.delete_deactivated_devices", "apps.sdk_keys.device_limit.delete_deactivated_devices",
           every_seconds=3600, budget_seconds=10, does="Deletes devices 90 days after they lost their place."),
 )  # fmt: skip
 

@@ -14,13 +14,13 @@ from django.utils import timezone
 from apps.base.actor import Actor, system
 from apps.base.errors import RateLimited
 from apps.sdk_keys.audit_and_publish import record_and_publish_device
-from apps.sdk_keys.models import Activation, ActivationPool, Freed
+from apps.sdk_keys.models import Activation, ActivationPool, DeactivationReason
 
-KEPT_AFTER_END = timedelta(days=90)
+LISTED_AFTER_DEACTIVATION = timedelta(days=90)
 BATCH = 200
 # Against activating and freeing without end: so many new places for one device within so long.
-MOST_NEW_PLACES = 10
-NEW_PLACES_WITHIN = timedelta(days=1)
+MAX_NEW_ACTIVATIONS = 10
+NEW_ACTIVATIONS_WITHIN = timedelta(days=1)
 
 
 def lock_pool(pool_id: uuid.UUID) -> ActivationPool:
@@ -31,7 +31,7 @@ def lock_pool(pool_id: uuid.UUID) -> ActivationPool:
     return rows.get(pk=pool_id)
 
 
-def ends_at(pool: ActivationPool, seen: datetime) -> datetime | None:
+def expiry_for(pool: ActivationPool, seen: datetime) -> datetime | None:
     """Return when a device that was seen then loses its place, or None: never."""
     return None if pool.inactive_after_days is None else seen + timedelta(days=pool.inactive_after_days)
 
@@ -43,11 +43,11 @@ def is_full(pool: ActivationPool) -> bool:
 
 def check_churn(pool: ActivationPool, digests: list[str], now: datetime) -> None:
     """Raise RateLimited for a device that took too many new places within a day."""
-    taken = Activation.objects.filter(pool=pool, device_digest__in=digests, created_at__gt=now - NEW_PLACES_WITHIN)
-    newest = list(taken.order_by("-created_at").values_list("created_at", flat=True)[:MOST_NEW_PLACES])
-    if len(newest) == MOST_NEW_PLACES:
-        wait = max(1, int((newest[-1] + NEW_PLACES_WITHIN - now).total_seconds()) + 1)
-        message = f"This device was activated {MOST_NEW_PLACES} times within a day. Try again in {wait} seconds."
+    taken = Activation.objects.filter(pool=pool, device_digest__in=digests, created_at__gt=now - NEW_ACTIVATIONS_WITHIN)
+    newest = list(taken.order_by("-created_at").values_list("created_at", flat=True)[:MAX_NEW_ACTIVATIONS])
+    if len(newest) == MAX_NEW_ACTIVATIONS:
+        wait = max(1, int((newest[-1] + NEW_ACTIVATIONS_WITHIN - now).total_seconds()) + 1)
+        message = f"This device was activated {MAX_NEW_ACTIVATIONS} times within a day. Try again in {wait} seconds."
         raise RateLimited(message, wait)
 
 
@@ -66,17 +66,19 @@ def deactivate(pool: ActivationPool, activation: Activation, *, actor: Actor, be
 
 def deactivate_inactive(pool: ActivationPool, now: datetime) -> int:
     """Free the places of a held pool whose devices are silent for too long, and return how many."""
-    rows = Activation.objects.filter(pool=pool).silent(now).select_related("key").order_by("expires_at")[:BATCH]
+    rows = Activation.objects.filter(pool=pool).inactive(now).select_related("key").order_by("expires_at")[:BATCH]
     actor = system(pool.organization_id)
-    return sum(deactivate(pool, each, actor=actor, because=Freed.SILENT) for each in rows)
+    return sum(deactivate(pool, each, actor=actor, because=DeactivationReason.INACTIVE) for each in rows)
 
 
 # The periodic job sdk_keys.deactivate_inactive_devices (apps.py).
-def free_silent_devices() -> int:
+def deactivate_inactive_devices() -> int:
     """Free what is silent for too long in every pool (a sweep), a small transaction per pool and batch."""
     freed = 0
     now = timezone.now()
-    while pools := list(Activation.objects.silent(now).order_by().values_list("pool_id", flat=True).distinct()[:BATCH]):
+    while pools := list(
+        Activation.objects.inactive(now).order_by().values_list("pool_id", flat=True).distinct()[:BATCH]
+    ):
         for pool_id in pools:
             with transaction.atomic():
                 freed += deactivate_inactive(lock_pool(pool_id), now)
@@ -84,11 +86,11 @@ def free_silent_devices() -> int:
 
 
 # The periodic job sdk_keys.delete_deactivated_devices (apps.py).
-def forget_freed_devices() -> int:
+def delete_deactivated_devices() -> int:
     """Delete the rows of devices that were freed 90 days ago or earlier (a sweep), in small batches."""
     forgotten = 0
     while True:
-        old = Activation.objects.filter(freed_at__lt=timezone.now() - KEPT_AFTER_END).order_by("freed_at")
+        old = Activation.objects.filter(freed_at__lt=timezone.now() - LISTED_AFTER_DEACTIVATION).order_by("freed_at")
         batch = list(old.values_list("pk", flat=True)[:BATCH])
         if not batch:
             return forgotten

@@ -10,7 +10,7 @@ from apps.base.web.forms import LineField, StepUpForm
 from apps.credentials.lifecycle.forms import KeyChangeForm, LifetimeForm
 from apps.orgs.lookups import longest_key_days
 from apps.sdk_keys.actions import NewSdkKey
-from apps.sdk_keys.actions.app_rules import MOST_DEVICES, MOST_SILENT_DAYS
+from apps.sdk_keys.actions.app_rules import MAX_DEVICES, MAX_INACTIVE_DAYS
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Platform, SdkKey
 
 DAYS = ("90", "365", "730")
@@ -53,14 +53,14 @@ class AppForm(StepUpForm):
         label=_("Most active devices"),
         required=False,
         min_value=1,
-        max_value=MOST_DEVICES,
+        max_value=MAX_DEVICES,
         help_text=_("Empty: any number."),
     )
     inactive_after_days = forms.IntegerField(
         label=_("Days of silence"),
         required=False,
         min_value=1,
-        max_value=MOST_SILENT_DAYS,
+        max_value=MAX_INACTIVE_DAYS,
         help_text=_("A device that is not heard of for so long loses its place. Empty: never."),
     )
 

@@ -12,7 +12,7 @@ from apps.credentials.models import SecretKey
 
 DEFAULT_INACTIVE_DAYS = 30
 # Of a text that a device reports of itself: what is longer is cut.
-LONGEST_REPORTED = 200
+MAX_REPORTED_LENGTH = 200
 
 
 class Platform(models.TextChoices):
@@ -75,17 +75,17 @@ class SdkKey(SecretKey):
         """The version of what was decided about the key and its pool; devices come and go without another one."""
         return version_of(super().version, self.pool.activation_limit, self.pool.inactive_after_days)
 
-    def settings_of_key(self) -> tuple[str, ...]:
+    def copied_fields(self) -> tuple[str, ...]:
         """Return the names of the fields that a key's successor takes over."""
-        return (*super().settings_of_key(), "platform", "app_id", "cert_sha256", "origins", "pool")
+        return (*super().copied_fields(), "platform", "app_id", "cert_sha256", "origins", "pool")
 
 
-class Freed(models.TextChoices):
+class DeactivationReason(models.TextChoices):
     """Why a device lost its place."""
 
     DEVICE = "device", _("by the device")
-    PERSON = "person", _("by hand")
-    SILENT = "silent", _("silent for too long")
+    MEMBER = "person", _("by hand")
+    INACTIVE = "silent", _("silent for too long")
 
 
 class ActivationQuerySet(OrgQuerySet["Activation"]):
@@ -95,7 +95,7 @@ class ActivationQuerySet(OrgQuerySet["Activation"]):
         """Keep what holds a place."""
         return self.filter(freed_at=None)
 
-    def silent(self, now: datetime) -> Self:
+    def inactive(self, now: datetime) -> Self:
         """Keep what holds a place and was not heard of for as long as its key allows."""
         return self.active().filter(expires_at__lte=now)
 
@@ -113,14 +113,14 @@ class Activation(OrgOwned):
     device_digest = models.CharField(max_length=64, editable=False)
     pepper_id = models.CharField(max_length=16, editable=False)
     token_digest = models.CharField(max_length=64, editable=False)
-    app_version = models.CharField(_("app version"), max_length=LONGEST_REPORTED, blank=True)
-    os_version = models.CharField(_("system version"), max_length=LONGEST_REPORTED, blank=True)
+    app_version = models.CharField(_("app version"), max_length=MAX_REPORTED_LENGTH, blank=True)
+    os_version = models.CharField(_("system version"), max_length=MAX_REPORTED_LENGTH, blank=True)
     created_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     last_seen_from = models.CharField(max_length=45, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     freed_at = models.DateTimeField(null=True, blank=True)
-    freed_because = models.CharField(max_length=8, choices=Freed.choices, blank=True)
+    freed_because = models.CharField(max_length=8, choices=DeactivationReason.choices, blank=True)
 
     objects: ClassVar = ActivationQuerySet.as_manager()
 

@@ -13,9 +13,9 @@ from apps.base.rest.shapes import (
     whole,
     word,
 )
-from apps.credentials.operations import KEY_FILTERS, LIFE_EXAMPLE, STATUS, life, life_operations
+from apps.credentials.operations import KEY_FILTERS, LIFECYCLE_EXAMPLE, STATUS, lifecycle_fields, lifecycle_operations
 from apps.credentials.serializers import ReasonBody
-from apps.sdk_keys.models import Freed, Platform
+from apps.sdk_keys.models import DeactivationReason, Platform
 from apps.sdk_keys.serializers import ActivationBody, NewSdkKeyBody, SdkKeyChangeBody, VersionsBody
 
 TAIL = "01JD2V8Q4ZK7M3X9T5B6CW"
@@ -33,7 +33,7 @@ SDK_KEY = Shape(
         inactive_after_days=nullable(whole(1)),
         mask=text(),
         status=STATUS,
-        **life("sdk"),
+        **lifecycle_fields("sdk"),
     ),
     {
         "id": f"sdk_{TAIL}",
@@ -47,7 +47,7 @@ SDK_KEY = Shape(
         "inactive_after_days": 90,
         "mask": "ips_7c1D••••a8Qe",
         "status": "active",
-        **LIFE_EXAMPLE,
+        **LIFECYCLE_EXAMPLE,
     },
 )
 NEW_SDK_KEY = shown_once(
@@ -65,7 +65,7 @@ ACTIVATION = Shape(
         last_seen_from=nullable(text()),
         expires_at=nullable(moment()),
         freed_at=nullable(moment()),
-        freed_because=nullable(word([str(each) for each in Freed.values])),
+        freed_because=nullable(word([str(each) for each in DeactivationReason.values])),
     ),
     {
         "id": f"act_{TAIL}",
@@ -122,7 +122,7 @@ SDK_KEYS = {
         error_codes=("forbidden",),
         step_up=True,
     ),
-    **life_operations(
+    **lifecycle_operations(
         "SdkKey",
         "an SDK key",
         SDK_KEY,

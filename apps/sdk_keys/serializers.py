@@ -19,10 +19,10 @@ from apps.base.rest.serializers import (
 from apps.base.text.rules import UNREADABLE
 from apps.base.timestamps import format_timestamp
 from apps.credentials.rules import MAX_DAYS, Lifetime
-from apps.credentials.serializers import WAYS, lifetime_in, write_life, written
+from apps.credentials.serializers import WAYS, lifetime_from, serialize_in_batches, write_lifecycle
 from apps.sdk_keys.actions import NewSdkKey
-from apps.sdk_keys.actions.app_rules import MOST_DEVICES, MOST_SILENT_DAYS
-from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, LONGEST_REPORTED, Activation, SdkKey
+from apps.sdk_keys.actions.app_rules import MAX_DEVICES, MAX_INACTIVE_DAYS
+from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, MAX_REPORTED_LENGTH, Activation, SdkKey
 
 LONGEST_DEVICE_ID = 200
 
@@ -38,7 +38,7 @@ class Reported(Opaque):
         is_number = isinstance(data, (int, float)) and not isinstance(data, bool)
         text = super().to_internal_value(str(data) if is_number else data)
         visible = "".join(letter if letter.isprintable() else " " for letter in UNREADABLE.sub(" ", text))
-        return sanitize(" ".join(visible.split()), LONGEST_REPORTED)
+        return sanitize(" ".join(visible.split()), MAX_REPORTED_LENGTH)
 
 
 class AppBody(StrictSerializer):
@@ -47,8 +47,8 @@ class AppBody(StrictSerializer):
     app_id = Text(max_length=255, required=False, allow_null=True)
     cert_sha256 = Text(max_length=95, required=False, allow_null=True, allow_blank=True)
     origins = TextList(required=False, allow_null=True)
-    activation_limit = StrictInteger(required=False, allow_null=True, min_value=1, max_value=MOST_DEVICES)
-    inactive_after_days = StrictInteger(required=False, allow_null=True, min_value=1, max_value=MOST_SILENT_DAYS)
+    activation_limit = StrictInteger(required=False, allow_null=True, min_value=1, max_value=MAX_DEVICES)
+    inactive_after_days = StrictInteger(required=False, allow_null=True, min_value=1, max_value=MAX_INACTIVE_DAYS)
 
 
 class NewSdkKeyBody(AppBody):
@@ -62,7 +62,7 @@ class NewSdkKeyBody(AppBody):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Make of the body what the action takes."""
-        lifetime = lifetime_in(attrs) or Lifetime()
+        lifetime = lifetime_from(attrs) or Lifetime()
         values = {name: value for name, value in attrs.items() if name not in WAYS}
         values.setdefault("inactive_after_days", DEFAULT_INACTIVE_DAYS)
         return {"new": NewSdkKey(lifetime=lifetime, **values)}
@@ -111,17 +111,17 @@ def write_sdk_key(key: SdkKey, last_use: LastUse | None = None, text: str | None
         "inactive_after_days": key.pool.inactive_after_days,
         "mask": key.mask,
         "status": str(key.status),
-        **write_life(key, last_use),
+        **write_lifecycle(key, last_use),
     }
     return body if text is None else {**body, "key": text}
 
 
 def archived_keys(actor: Actor) -> Iterator[dict[str, Any]]:
     """Return every key, ended ones too, masked, for a copy of the organization's data."""
-    return written(SdkKey.objects.for_actor(actor), write_sdk_key)
+    return serialize_in_batches(SdkKey.objects.for_actor(actor), write_sdk_key)
 
 
-def write_place(activation: Activation, token: str | None = None) -> dict[str, Any]:
+def write_own_activation(activation: Activation, token: str | None = None) -> dict[str, Any]:
     """Return an activation as its device sees it; ``token`` only in the answer that made it."""
     body: dict[str, Any] = {"id": activation.public_id}
     if token is not None:

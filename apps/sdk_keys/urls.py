@@ -5,7 +5,7 @@ from django.urls import path
 from apps.base.permissions import Permission
 from apps.base.rest.views import api_path
 from apps.credentials.key_api import key_paths
-from apps.credentials.lifecycle.pages import life_pages
+from apps.credentials.lifecycle.pages import lifecycle_urls
 from apps.sdk_keys import api as doors
 from apps.sdk_keys import views
 
@@ -21,7 +21,7 @@ pages = [
     path(HERE + "android/create/", views.sdk_key_create, {"platform": "android"}, name="sdk_key_create_android"),
     path(HERE + "web/create/", views.sdk_key_create, {"platform": "web"}, name="sdk_key_create_web"),
     path(KEY, views.sdk_key_detail, name="sdk_key"),
-    *life_pages(KEY, views.KEYS, Permission.SDK_KEYS_WRITE),
+    *lifecycle_urls(KEY, views.KEYS, Permission.SDK_KEYS_WRITE),
     path(KEY + "activations/<str:activation_id>/free/", views.sdk_key_free, name="sdk_key_free"),
 ]
 api = [

@@ -22,7 +22,7 @@ from apps.sdk_keys.snippets import snippet
 
 DEVICES_A_PAGE = 10
 # What is done to a key itself; its devices come and go by the thousand, and have a list of their own.
-LIFE = tuple(
+HISTORY_ACTIONS = tuple(
     f"sdk_key.{word}"
     for word in ("created", "updated", "rotated", "leaked", *(change.done for change in CHANGES.values()))
 )
@@ -32,7 +32,7 @@ def facts(key: SdkKey, use: LastUse | None, now: datetime | None = None) -> dict
     """Return what every page says of a key."""
     limit, active = key.pool.activation_limit, key.pool.active_count
     return {
-        **view_models.facts_of_any_key(key, use, now or timezone.now()),
+        **view_models.key_facts(key, use, now or timezone.now()),
         "platform": str(key.platform),
         "platform_word": key.get_platform_display(),
         "app_id": key.app_id,
@@ -77,7 +77,7 @@ def detail(actor: Actor, key: SdkKey) -> dict[str, Any]:
     """Return the context of a key's page, but for its devices."""
     return {
         "key": facts(key, LastUse.objects.filter(pk=key.pk).first()),
-        **view_models.life_of(actor, key, "sdk_key", LIFE),
+        **view_models.lifecycle_context(actor, key, "sdk_key", HISTORY_ACTIONS),
         "snippet": snippet(key),
     }
 
@@ -115,7 +115,7 @@ def _device(row: Activation, key: SdkKey) -> dict[str, Any]:
         "expires_at": row.expires_at,
         "freed_at": row.freed_at,
         "freed_because": row.get_freed_because_display(),
-        "other_key": view_models.linked(row.key) if row.key_id != key.pk else None,
+        "other_key": view_models.link_to_key(row.key) if row.key_id != key.pk else None,
     }
 
 
@@ -127,13 +127,13 @@ def device_tabs(show: str, path: str) -> list[dict[str, Any]]:
     ]
 
 
-def harm(_actor: Actor, key: SdkKey) -> dict[str, Any]:
+def impact(_actor: Actor, key: SdkKey) -> dict[str, Any]:
     """Return what ending the key would break."""
     use = LastUse.objects.filter(pk=key.pk).first()
     return {"key": facts(key, use), "recently_used": view_models.is_recent(use)}
 
 
-def revealed(key: SdkKey, text: str) -> dict[str, Any]:
+def secret_context(key: SdkKey, text: str) -> dict[str, Any]:
     """Return the context of the one-time reveal: the text, and by what it is to be filed."""
     return {
         "secret": text,
@@ -142,6 +142,6 @@ def revealed(key: SdkKey, text: str) -> dict[str, Any]:
             "expires_at": key.expires_at,
             "app": key.app_id or ", ".join(key.origins),
         },
-        "old": view_models.old_key(key.replaces),
+        "old": view_models.replaced_key(key.replaces),
         "env_line": f"PORTAL_SDK_KEY={text}",
     }

@@ -18,9 +18,9 @@ from apps.base.errors import NotFound
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.web.pages import BUTTON, FORM, org_page
-from apps.credentials.lifecycle.forms import FIELDS_OF_LIFETIME, clicks
-from apps.credentials.lifecycle.pages import KeyPages, new_key
-from apps.credentials.view_models import creators
+from apps.credentials.lifecycle.forms import LIFETIME_FIELDS, one_click_actions
+from apps.credentials.lifecycle.pages import KeyPages, issue_and_show
+from apps.credentials.view_models import creator_options
 from apps.sdk_keys import actions, view_models
 from apps.sdk_keys.forms import ChangeSdkKeyForm, CreateSdkKeyForm
 from apps.sdk_keys.models import Activation, Platform, SdkKey
@@ -39,9 +39,9 @@ def _list_route(key: SdkKey) -> str:
 KEYS = KeyPages(
     name="sdk_key",
     model=SdkKey,
-    actions=actions.OF_KEYS,
+    actions=actions.KEY_ACTIONS,
     expiry_of_successor=actions.expiry_of_successor,
-    presenting=view_models,
+    view_models=view_models,
     change_form=ChangeSdkKeyForm,
     list_route=_list_route,
     list_label=gettext_lazy("All SDK keys"),
@@ -71,7 +71,7 @@ def sdk_key_list(request: PortalRequest, platform: str) -> HttpResponse:
         page: Page[Any] = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
         page.object_list = view_models.key_rows(list(page.object_list))
         context |= {"page_obj": page, "tabs": view_models.tabs(request.actor, slug, platform)}
-        context["creators"] = creators(mine.listed().filter(platform=platform), creator)
+        context["creators"] = creator_options(mine.listed().filter(platform=platform), creator)
     except DatabaseError:
         logger.exception("the list of SDK keys could not be read")
         return render(request, "sdk_keys/list.html", {**context, "load_error": True}, status=503)
@@ -102,7 +102,7 @@ def _create(request: PortalRequest, form: CreateSdkKeyForm) -> HttpResponse | No
     made_before = KEYS.rows(request.actor).filter(
         created_by_id=request.actor.id, platform=form.platform, name=form.cleaned_data["name"].strip()
     )
-    return new_key(request, KEYS, form, make, made_before, f"sdk_keys_{form.platform}", FIELDS_OF_LIFETIME)
+    return issue_and_show(request, KEYS, form, make, made_before, f"sdk_keys_{form.platform}", LIFETIME_FIELDS)
 
 
 @org_page(Permission.SDK_KEYS_READ, nav="sdk_keys")
@@ -114,7 +114,7 @@ def sdk_key_detail(request: PortalRequest, sdk_key_id: str) -> HttpResponse:
         **view_models.detail(request.actor, key),
         **view_models.devices(request.actor, key, show, request.GET.get("cursor", "")),
         "device_tabs": view_models.device_tabs(show, request.path),
-        "clicks": clicks(request, key, CLICKS, Permission.SDK_KEYS_WRITE),
+        "clicks": one_click_actions(request, key, CLICKS, Permission.SDK_KEYS_WRITE),
         "may_free": request.actor.can(Permission.SDK_KEYS_WRITE) or request.actor.can(Permission.ACTIVATIONS_WRITE),
     }
     return render(request, "sdk_keys/detail.html", context)

@@ -4,7 +4,7 @@ from apps.api_keys import actions
 from apps.api_keys.models import ApiKey, Scope
 from apps.base.actor import Actor, ActorKind, system
 from apps.base.crypto.secrets import matches, parse_key
-from apps.credentials.key_status import WORKING
+from apps.credentials.key_status import WORKING_STATUSES
 from apps.orgs.models import Organization
 from integrations_portal.demo.environment import KEY, write_private
 from integrations_portal.demo.people import ACME
@@ -22,7 +22,7 @@ def demo_key() -> str:
 def _works(actor: Actor, text: str) -> bool:
     parsed = parse_key(text)
     row = ApiKey.objects.for_actor(actor).filter(key_id=parsed.key_id).first() if parsed else None
-    return row is not None and row.status in WORKING and matches(text, row.digest, row.pepper_id)
+    return row is not None and row.status in WORKING_STATUSES and matches(text, row.digest, row.pepper_id)
 
 
 def _replaced(actor: Actor) -> str:

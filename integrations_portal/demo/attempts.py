@@ -9,7 +9,7 @@ from apps.webhooks.engine.messages import ACCEPT, USER_AGENT
 from apps.webhooks.engine.retry_schedule import spread
 from apps.webhooks.engine.signing import secret_bytes, sign
 from apps.webhooks.models import Attempt, Delivery, Event
-from integrations_portal.demo.endpoints import Built
+from integrations_portal.demo.endpoints import DemoEndpoint
 
 # The schedule of the past, whatever this start's WEBHOOK_RETRY_SCHEDULE is.
 WAITS = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
@@ -59,7 +59,7 @@ def next_time(last: datetime, count: int) -> datetime:
 
 
 def write(
-    rng: random.Random, built: Built, delivery: Delivery, event: Event, number: int, at: datetime, answer: Answer
+    rng: random.Random, built: DemoEndpoint, delivery: Delivery, event: Event, number: int, at: datetime, answer: Answer
 ) -> Attempt:
     """Return the record of one attempt, signed as it would have been."""
     took = max(1, round(answer.milliseconds * rng.uniform(0.7, 1.6))) if answer.error != "timed_out" else 15000
@@ -86,7 +86,7 @@ def write(
     )
 
 
-def _address(built: Built, answer: Answer) -> str:
+def _address(built: DemoEndpoint, answer: Answer) -> str:
     if answer.error == "dns_failed":
         return ""
     return "127.0.0.1" if built.endpoint.url.startswith("http://127.") else "203.0.113.80"

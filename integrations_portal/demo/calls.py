@@ -9,8 +9,8 @@ from apps.audit.calls.store import NOT_LET_IN, Call, store
 from apps.base.actor import ActorKind
 from apps.base.identifiers import uuid_at
 from apps.credentials.key_status import RESTRICTIONS
-from integrations_portal.demo.keys import Made
-from integrations_portal.demo.past import BUSINESS, DAYS, NIGHTLY, STEADY, moments
+from integrations_portal.demo.keys import IssuedKey
+from integrations_portal.demo.past import BUSINESS, DAYS, NIGHTLY, STEADY, random_times
 
 CHUNK = 1000
 Route = tuple[str, str, int, str, int]  # method, route, status where all is well, scope, weight
@@ -57,7 +57,7 @@ USES = {
 }
 
 
-def place(rng: random.Random, keys: list[Made], now: datetime) -> int:
+def create(rng: random.Random, keys: list[IssuedKey], now: datetime) -> int:
     """Store the calls of every key that was ever used, and return how many there are."""
     calls = [call for made in keys if made.plan.name in USES for call in _calls_of(rng, made, now)]
     calls.sort(key=lambda call: call.id)
@@ -66,13 +66,13 @@ def place(rng: random.Random, keys: list[Made], now: datetime) -> int:
     return len(calls)
 
 
-def _calls_of(rng: random.Random, made: Made, now: datetime) -> Iterator[Call]:
+def _calls_of(rng: random.Random, made: IssuedKey, now: datetime) -> Iterator[Call]:
     use = USES[made.plan.name]
     since = max(made.key.created_at, now - timedelta(days=DAYS))
     ended = made.ended
     # A program whose key ended goes on calling for a while: that is what its owner wants to see.
     last = min(now, ended + timedelta(days=8)) if made.plan.name == "Old CRM connector" else ended
-    found = moments(rng, now, use.per_day, since, last, use.shape)
+    found = random_times(rng, now, use.per_day, since, last, use.shape)
     if ended == now and use.shape is not NIGHTLY:
         found.append(now - timedelta(seconds=rng.uniform(30, 400)))
     if made.plan.name == "Data warehouse sync":
@@ -88,7 +88,7 @@ def _burst(now: datetime) -> list[datetime]:
     return [start + timedelta(milliseconds=index * 400) for index in range(130)]
 
 
-def _call(rng: random.Random, made: Made, public_id: str, use: Use, moment: datetime) -> Call:
+def _call(rng: random.Random, made: IssuedKey, public_id: str, use: Use, moment: datetime) -> Call:
     method, route, status, scope, _weight = rng.choices(use.routes, weights=[each[-1] for each in use.routes])[0]
     status, code = _outcome(rng, status)
     if moment > made.ended:

@@ -18,11 +18,11 @@ from integrations_portal.demo.endpoints import (
     OLD_CRM,
     PAUSED_DAYS_AGO,
     TROUBLE_DAYS_AGO,
-    Built,
+    DemoEndpoint,
 )
-from integrations_portal.demo.past import moments
-from integrations_portal.demo.people import ACME, RIVAL, Town
-from integrations_portal.demo.receiver import NOBODY, WAREHOUSE
+from integrations_portal.demo.past import random_times
+from integrations_portal.demo.people import ACME, RIVAL, DemoAccounts
+from integrations_portal.demo.receiver import UNREACHABLE, WAREHOUSE
 
 BATCH = 40  # rows a statement: SQLite takes 999 parameters
 PER_DAY = {ACME: 14, RIVAL: 4}
@@ -37,7 +37,7 @@ LONGEST_RUN = timedelta(hours=80)
 Try = tuple[datetime, Answer]
 
 
-class Story(NamedTuple):
+class History(NamedTuple):
     """How a delivery went: its attempts, where it stands, and when it is tried next."""
 
     tries: list[Try]
@@ -45,13 +45,13 @@ class Story(NamedTuple):
     next_at: datetime | None = None
 
 
-def place(rng: random.Random, town: Town, endpoints: list[Built], now: datetime) -> None:
+def create(rng: random.Random, accounts: DemoAccounts, endpoints: list[DemoEndpoint], now: datetime) -> None:
     """Store events, deliveries and attempts."""
     events: list[Event] = []
     deliveries: list[Delivery] = []
     tries: list[Attempt] = []
     for slug, per_day in PER_DAY.items():
-        organization = town.organizations[slug]
+        organization = accounts.organizations[slug]
         receivers = [built for built in endpoints if built.endpoint.organization_id == organization.pk]
         for at, kind in _happenings(rng, slug, per_day, now):
             event = _event(rng, organization.pk, at, kind, len(events))
@@ -68,7 +68,7 @@ def place(rng: random.Random, town: Town, endpoints: list[Built], now: datetime)
 
 def _happenings(rng: random.Random, slug: str, per_day: int, now: datetime) -> list[tuple[datetime, str]]:
     found = []
-    for at in moments(rng, now, per_day, now - timedelta(days=29), now - timedelta(minutes=9)):
+    for at in random_times(rng, now, per_day, now - timedelta(days=29), now - timedelta(minutes=9)):
         kind = rng.choices(list(MIX), weights=list(MIX.values()))[0]
         is_quiet = at > now - timedelta(hours=FAILING_HOURS_AGO + 1) and kind in FAILING_TYPES
         found.append((at, "order.created" if is_quiet else kind))
@@ -104,7 +104,7 @@ def _data(rng: random.Random, kind: str, number: int) -> dict[str, Any]:
     return data
 
 
-def _matching(receivers: list[Built], event: Event) -> list[Built]:
+def _matching(receivers: list[DemoEndpoint], event: Event) -> list[DemoEndpoint]:
     wanted = set(patterns_for(event.type))
     return [
         built
@@ -113,8 +113,8 @@ def _matching(receivers: list[Built], event: Event) -> list[Built]:
     ]
 
 
-def _deliver(rng: random.Random, built: Built, event: Event, now: datetime) -> tuple[Delivery, list[Attempt]]:
-    story = STORIES.get(built.name, _healthy)(rng, event.created_at, now)
+def _deliver(rng: random.Random, built: DemoEndpoint, event: Event, now: datetime) -> tuple[Delivery, list[Attempt]]:
+    story = HISTORIES.get(built.name, _healthy)(rng, event.created_at, now)
     last = story.tries[-1] if story.tries else None
     is_over = story.status in (DeliveryStatus.SUCCEEDED, DeliveryStatus.EXHAUSTED)
     delivery = Delivery(
@@ -136,40 +136,40 @@ def _deliver(rng: random.Random, built: Built, event: Event, now: datetime) -> t
     return delivery, [attempts.write(rng, built, delivery, event, number, *each) for number, each in numbered]
 
 
-def _healthy(rng: random.Random, at: datetime, now: datetime) -> Story:
+def _healthy(rng: random.Random, at: datetime, now: datetime) -> History:
     """Nearly always delivered at once; sometimes after some tries, and now and then never."""
     roll, good, trouble = rng.random(), rng.choice((OK, OK, NO_CONTENT)), rng.choice(TROUBLES)
     if roll > 0.985 and at < now - LONGEST_RUN:
-        return Story([(moment, trouble) for moment in attempts.times(at, now)], DeliveryStatus.EXHAUSTED)
+        return History([(moment, trouble) for moment in attempts.times(at, now)], DeliveryStatus.EXHAUSTED)
     failures = 0 if roll < 0.91 else 1 if roll < 0.965 else rng.randint(2, 4)
     planned = attempts.times(at, now - timedelta(minutes=1)) or [at]
     failures = min(failures, len(planned) - 1)
     tries = [(moment, trouble) for moment in planned[:failures]]
-    return Story([*tries, (planned[failures], good)], DeliveryStatus.SUCCEEDED)
+    return History([*tries, (planned[failures], good)], DeliveryStatus.SUCCEEDED)
 
 
-def _paused(rng: random.Random, at: datetime, now: datetime) -> Story:
+def _paused(rng: random.Random, at: datetime, now: datetime) -> History:
     if at > now - timedelta(days=PAUSED_DAYS_AGO):
-        return Story([], DeliveryStatus.HELD)
+        return History([], DeliveryStatus.HELD)
     return _healthy(rng, at, now - timedelta(days=PAUSED_DAYS_AGO))
 
 
-def _failing(rng: random.Random, at: datetime, now: datetime) -> Story:
+def _failing(rng: random.Random, at: datetime, now: datetime) -> History:
     if at < now - timedelta(hours=FAILING_HOURS_AGO, minutes=1):
-        return Story([(at, NO_CONTENT)], DeliveryStatus.SUCCEEDED)
+        return History([(at, NO_CONTENT)], DeliveryStatus.SUCCEEDED)
     tries = [(moment, REFUSED) for moment in attempts.times(at, now)]
-    return Story(tries, DeliveryStatus.PENDING, attempts.next_time(tries[-1][0], len(tries)))
+    return History(tries, DeliveryStatus.PENDING, attempts.next_time(tries[-1][0], len(tries)))
 
 
-def _switched_off(rng: random.Random, at: datetime, now: datetime) -> Story:
+def _switched_off(rng: random.Random, at: datetime, now: datetime) -> History:
     """Delivered, then failing for five days, then held."""
     trouble, off = now - timedelta(days=TROUBLE_DAYS_AGO), now - timedelta(days=DISABLED_DAYS_AGO)
     if at < trouble:
-        return Story([(at, OK)], DeliveryStatus.SUCCEEDED)
+        return History([(at, OK)], DeliveryStatus.SUCCEEDED)
     answer = BAD_GATEWAY if at < trouble + timedelta(days=2) else NO_NAME
     tries = [(moment, answer) for moment in attempts.times(at, off)]
     is_over = len(tries) > len(attempts.WAITS)
-    return Story(tries, DeliveryStatus.EXHAUSTED if is_over else DeliveryStatus.HELD)
+    return History(tries, DeliveryStatus.EXHAUSTED if is_over else DeliveryStatus.HELD)
 
 
-STORIES = {WAREHOUSE: _paused, NOBODY: _failing, OLD_CRM: _switched_off}
+HISTORIES = {WAREHOUSE: _paused, UNREACHABLE: _failing, OLD_CRM: _switched_off}

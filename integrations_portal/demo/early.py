@@ -17,7 +17,7 @@ from integrations_portal.launcher import signals
 
 ROOT = Path(__file__).resolve().parents[2]
 # Holds the fingerprint of the schema that the demo's database was last migrated to.
-MARK = ROOT / "var" / "demo.schema"
+SCHEMA_FILE = ROOT / "var" / "demo.schema"
 WEB = "web server"
 HOST = "127.0.0.1"
 
@@ -27,7 +27,7 @@ processes = Processes(ROOT)
 def start(port: int) -> None:
     """Start the web server, unless something speaks against it: then the command looks closer and says so."""
     signals.raise_on_signals()
-    if is_current() and not any(objection(each) for each in (port, port + 1)):
+    if is_current() and not any(port_problem(each) for each in (port, port + 1)):
         atexit.register(processes.stop)
         start_web(port)
 
@@ -56,17 +56,17 @@ def fingerprint() -> str:
 def is_current() -> bool:
     """Tell whether the database was migrated by this very code."""
     try:
-        return MARK.read_text(encoding="ascii") == fingerprint()
+        return SCHEMA_FILE.read_text(encoding="ascii") == fingerprint()
     except OSError:
         return False
 
 
-def note_schema() -> None:
+def record_schema() -> None:
     """Remember that the database is up to date and filled."""
-    MARK.write_text(fingerprint(), encoding="ascii")
+    SCHEMA_FILE.write_text(fingerprint(), encoding="ascii")
 
 
-def objection(port: int) -> str:
+def port_problem(port: int) -> str:
     """Return why a port cannot be used, nothing where it can; ::1 counts, because `localhost` may lead there first."""
     for family, host in ((socket.AF_INET, HOST), (socket.AF_INET6, "::1")):
         try:

@@ -14,8 +14,8 @@ from apps.orgs.models import Organization
 from apps.webhooks.engine.signing import new_secret
 from apps.webhooks.models import Endpoint, EndpointHealth, EndpointSecret, EndpointStatus, Subscription
 from integrations_portal.demo.ledger import Ledger
-from integrations_portal.demo.people import ACME, RIVAL, Town
-from integrations_portal.demo.receiver import NOBODY, RECEIVER, WAREHOUSE, local_url
+from integrations_portal.demo.people import ACME, RIVAL, DemoAccounts
+from integrations_portal.demo.receiver import RECEIVER, UNREACHABLE, WAREHOUSE, local_url
 
 OLD_CRM = "Old CRM"
 PAUSED_DAYS_AGO = 2
@@ -42,13 +42,13 @@ PLANS = (
     Plan(OLD_CRM, ACME, "Ada", ("invoice.*",), made=100, url="https://hooks.old-crm.example/in"),
     Plan(RECEIVER, ACME, "Dev", ("*",), made=55),
     Plan(WAREHOUSE, ACME, "Dev", ("order.*",), made=40, headers='{"X-Team":"warehouse"}'),
-    Plan(NOBODY, ACME, "Ann", ("appointment.*", "assessment.completed"), made=28),
+    Plan(UNREACHABLE, ACME, "Ann", ("appointment.*", "assessment.completed"), made=28),
     Plan(RECEIVER, RIVAL, "Zed", ("order.*",), made=19),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class DemoEndpoint:
     """An endpoint with its secret in plain text, for signing the past."""
 
     endpoint: Endpoint
@@ -60,13 +60,13 @@ class Built:
         return self.endpoint.description
 
 
-def build(ledger: Ledger, town: Town, port: int, now: datetime) -> list[Built]:
+def create(ledger: Ledger, accounts: DemoAccounts, port: int, now: datetime) -> list[DemoEndpoint]:
     """Make the endpoints with their secrets; what stands at the built-in receiver shares one."""
     shared = new_secret()
     found = []
     for plan in PLANS:
-        maker = town.actors[plan.maker]
-        endpoint = _create(plan, maker, town.organizations[plan.organization], port, now)
+        maker = accounts.actors[plan.maker]
+        endpoint = _create(plan, maker, accounts.organizations[plan.organization], port, now)
         secret = shared if plan.description in (RECEIVER, WAREHOUSE) else new_secret()
         EndpointSecret.objects.create(
             id=uuid_at(endpoint.created_at),
@@ -77,10 +77,10 @@ def build(ledger: Ledger, town: Town, port: int, now: datetime) -> list[Built]:
         )
         changes = {"url": [None, endpoint.url], "event_types": [None, endpoint.event_types]}
         ledger.note(endpoint.created_at, maker, "endpoint.created", _target(endpoint), changes)
-        found.append(Built(endpoint, secret))
+        found.append(DemoEndpoint(endpoint, secret))
     by_name = {built.name: built.endpoint for built in found}
-    _pause(ledger, by_name[WAREHOUSE], town.actors["Dev"], now)
-    _fail(ledger, by_name[NOBODY], now)
+    _pause(ledger, by_name[WAREHOUSE], accounts.actors["Dev"], now)
+    _fail(ledger, by_name[UNREACHABLE], now)
     _disable(ledger, by_name[OLD_CRM], now)
     return found
 

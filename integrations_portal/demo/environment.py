@@ -33,7 +33,7 @@ def load(only_help: bool = False) -> None:
     For help, which no data are needed for, settings that lead nowhere stand in for what is missing.
     """
     if not any(is_set(name) for name in ("DATABASE_URL", "SECRET_KEY")) and os.access(FILE, os.R_OK):
-        adopt({**read(), **places()})
+        adopt({**read(), **path_settings()})
     if only_help:
         adopt({**generated(), "DATABASE_URL": "sqlite://:memory:", "PUBLIC_URL": local_url(8000)})
 
@@ -47,8 +47,8 @@ def prepare(options: Namespace) -> None:
         with one_at_a_time("demo.lock"):
             refuse_while_running()
             if options.reset:
-                forget()
-            values = renew(os.environ.get("PUBLIC_URL") or local_url(options.port))
+                delete_files()
+            values = refresh_settings(os.environ.get("PUBLIC_URL") or local_url(options.port))
     except OSError as problem:
         sys.exit(f"The demo cannot keep its settings: {problem}.")
     claim_database(values["DATABASE_URL"])
@@ -71,12 +71,12 @@ def refuse_while_running() -> None:
             sys.exit(f"The demo of this folder is running already, on port {held.read()}: stop that one first.")
 
 
-def renew(public_url: str) -> dict[str, str]:
+def refresh_settings(public_url: str) -> dict[str, str]:
     """Give the settings as they are from now on: the secrets stay, the folder and the address may be new."""
     if DATABASE.exists() and not FILE.exists():
         sys.exit(f"{FILE} is gone, and {DATABASE} cannot be read without its secrets: start with --reset.")
     VAR.chmod(0o700)
-    values = {**generated(), **read(), **places(), "PUBLIC_URL": " ".join(public_url.split())}
+    values = {**generated(), **read(), **path_settings(), "PUBLIC_URL": " ".join(public_url.split())}
     write(values)
     return values
 
@@ -101,9 +101,9 @@ def claim_database(url: str) -> None:
     os.environ["DATABASE_URL"] = url
 
 
-def forget() -> None:
+def delete_files() -> None:
     """Remove the demo's database and secrets."""
-    for file in (*(Path(f"{DATABASE}{end}") for end in ("", "-wal", "-shm", "-journal")), FILE, KEY, early.MARK):
+    for file in (*(Path(f"{DATABASE}{end}") for end in ("", "-wal", "-shm", "-journal")), FILE, KEY, early.SCHEMA_FILE):
         file.unlink(missing_ok=True)
 
 
@@ -126,7 +126,7 @@ def random_key() -> str:
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def places() -> dict[str, str]:
+def path_settings() -> dict[str, str]:
     """Give the settings that name the project's folder: never taken from the file, as the folder may move."""
     # An absolute path brings its own slash: `sqlite:////…`. Quoted, because these are parsed as URLs.
     return {

@@ -9,10 +9,10 @@ from apps.api_keys.models import NOT_ANNOUNCED, ApiKey, KeyType
 from apps.base.actor import Actor
 from apps.base.identifiers import uuid_at
 from apps.base.timestamps import format_timestamp
-from apps.credentials.key_status import CHANGES, SET_ASIDE, STATUSES
+from apps.credentials.key_status import CHANGES, RESTRICTED_STATUSES, STATUSES
 from apps.credentials.lifecycle import transitions
 from integrations_portal.demo.ledger import Ledger
-from integrations_portal.demo.people import Town
+from integrations_portal.demo.people import DemoAccounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ PLANS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class IssuedKey:
     """A key with the plan it was made by, and the moment at which it stopped working."""
 
     key: ApiKey
@@ -70,18 +70,18 @@ class Made:
     ended: datetime
 
 
-def cut(ledger: Ledger, town: Town, now: datetime) -> list[Made]:
+def create(ledger: Ledger, accounts: DemoAccounts, now: datetime) -> list[IssuedKey]:
     """Make the keys; their texts are thrown away, so that nobody can ever use them."""
     types = {kind.name: kind for kind in KeyType.objects.all()}
     made: dict[str, ApiKey] = {}
-    found: list[Made] = []
+    found: list[IssuedKey] = []
     for plan in PLANS:
-        maker = town.actors[plan.maker]
+        maker = accounts.actors[plan.maker]
         key = _issue(plan, maker, types[plan.type], made.get(plan.replaces), now)
         made[plan.name] = key
         _note(ledger, maker, key, plan)
         ends = [now, *(moment for moment in (key.revoked_at, key.disabled_at, key.expires_at) if moment)]
-        found.append(Made(key, plan, min(ends)))
+        found.append(IssuedKey(key, plan, min(ends)))
     return found
 
 
@@ -98,7 +98,7 @@ def _issue(plan: Plan, maker: Actor, kind: KeyType, predecessor: ApiKey | None, 
         "expires_at": None if plan.expires is None else now + timedelta(days=plan.expires),
         "revoked_at": _ago(now, plan.revoked),
         "disabled_at": _ago(now, plan.disabled),
-        **{STATUSES[word].since: _ago(now, plan.set_aside) for word in SET_ASIDE},
+        **{STATUSES[word].since: _ago(now, plan.set_aside) for word in RESTRICTED_STATUSES},
         "overlap_since": _ago(now, plan.rotated),
         "replaces": predecessor,
         "status_reason": plan.reason,

@@ -17,7 +17,7 @@ STEADY = (1,) * 24
 
 
 @contextmanager
-def own_times(*models: type[Model]) -> Iterator[None]:
+def explicit_timestamps(*models: type[Model]) -> Iterator[None]:
     """Let rows of these models keep the times that they are given, where else "now" would be written."""
     fields = [
         field
@@ -35,7 +35,7 @@ def own_times(*models: type[Model]) -> Iterator[None]:
             field.auto_now, field.auto_now_add = auto_now, auto_now_add
 
 
-def moments(
+def random_times(
     rng: random.Random,
     now: datetime,
     per_day: float,

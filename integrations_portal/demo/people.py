@@ -12,7 +12,7 @@ from apps.base.identifiers import uuid_at
 from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, Role, User
 from apps.orgs.roles import GRANTABLE, PERMISSIONS
 from integrations_portal.demo.ledger import Ledger
-from integrations_portal.demo.past import moments
+from integrations_portal.demo.past import random_times
 
 PASSWORD = "demo-password"  # noqa: S105 - printed at each start; the demo serves this machine alone
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
@@ -22,7 +22,7 @@ FOUNDED_DAYS_AGO = 120
 OPERATOR = "operator"
 
 
-class Person(NamedTuple):
+class DemoUser(NamedTuple):
     """Somebody who can sign in; ``sign_ins`` is how often a day."""
 
     name: str
@@ -34,18 +34,18 @@ class Person(NamedTuple):
     sign_ins: float = 1
 
 
-CAST = (
-    Person("Ada Ortiz", "ada@acme.example", Role.OWNER, ACME, "198.51.100.20", sign_ins=0.6),
-    Person("Ann Lefèvre", "ann@acme.example", Role.ADMIN, ACME, "198.51.100.21", "fr"),
-    Person("Dev Kumar", "dev@acme.example", Role.DEVELOPER, ACME, "198.51.100.35", sign_ins=1.4),
-    Person("Vera Novak", "vera@acme.example", Role.VIEWER, ACME, "198.51.100.36", sign_ins=0.3),
-    Person("Zed Okafor", "zed@rival.example", Role.OWNER, RIVAL, "203.0.113.77", sign_ins=0.5),
-    Person("Olga Operator", "operator@portal.example", OPERATOR, PLATFORM_SLUG, "192.0.2.10"),
+USERS = (
+    DemoUser("Ada Ortiz", "ada@acme.example", Role.OWNER, ACME, "198.51.100.20", sign_ins=0.6),
+    DemoUser("Ann Lefèvre", "ann@acme.example", Role.ADMIN, ACME, "198.51.100.21", "fr"),
+    DemoUser("Dev Kumar", "dev@acme.example", Role.DEVELOPER, ACME, "198.51.100.35", sign_ins=1.4),
+    DemoUser("Vera Novak", "vera@acme.example", Role.VIEWER, ACME, "198.51.100.36", sign_ins=0.3),
+    DemoUser("Zed Okafor", "zed@rival.example", Role.OWNER, RIVAL, "203.0.113.77", sign_ins=0.5),
+    DemoUser("Olga Operator", "operator@portal.example", OPERATOR, PLATFORM_SLUG, "192.0.2.10"),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Town:
+class DemoAccounts:
     """The organizations by slug, and everybody as an actor by the first name."""
 
     organizations: dict[str, Organization]
@@ -56,17 +56,17 @@ def logins() -> list[dict[str, str]]:
     """Return who can sign in, and how."""
     return [
         {"email": each.email, "password": PASSWORD, "role": str(each.role), "organization": each.organization}
-        for each in CAST
+        for each in USERS
     ]
 
 
-def settle(ledger: Ledger, rng: random.Random, now: datetime) -> Town:
+def create(ledger: Ledger, rng: random.Random, now: datetime) -> DemoAccounts:
     """Make the organizations and accounts, with their part of the audit log."""
     founded = now - timedelta(days=FOUNDED_DAYS_AGO)
     organizations = {slug: _found(slug, name, founded) for slug, name in ORGANIZATIONS.items()}
     organizations[PLATFORM_SLUG] = Organization.objects.get(slug=PLATFORM_SLUG)
     actors: dict[str, Actor] = {}
-    for index, person in enumerate(CAST):
+    for index, person in enumerate(USERS):
         organization = organizations[person.organization]
         joined = founded + timedelta(days=index, hours=index)
         user = _move_in(person, organization, joined, now)
@@ -75,14 +75,14 @@ def settle(ledger: Ledger, rng: random.Random, now: datetime) -> Town:
         if person.role != OPERATOR:
             _note_arrival(ledger, person, actor, organization, joined)
             _note_sign_ins(ledger, rng, now, actor, person.sign_ins)
-    return Town(organizations, actors)
+    return DemoAccounts(organizations, actors)
 
 
 def _found(slug: str, name: str, moment: datetime) -> Organization:
     return Organization.objects.create(id=uuid_at(moment), slug=slug, name=name, created_at=moment, updated_at=moment)
 
 
-def _move_in(person: Person, organization: Organization, joined: datetime, now: datetime) -> User:
+def _move_in(person: DemoUser, organization: Organization, joined: datetime, now: datetime) -> User:
     is_operator = person.role == OPERATOR
     user = User.objects.create_user(
         person.email,
@@ -108,7 +108,7 @@ def _move_in(person: Person, organization: Organization, joined: datetime, now: 
     return user
 
 
-def _as_actor(person: Person, user: User, organization: Organization) -> Actor:
+def _as_actor(person: DemoUser, user: User, organization: Organization) -> Actor:
     return Actor(
         kind=ActorKind.OPERATOR if person.role == OPERATOR else ActorKind.USER,
         id=user.public_id,
@@ -123,7 +123,7 @@ def _as_actor(person: Person, user: User, organization: Organization) -> Actor:
     )
 
 
-def _note_arrival(ledger: Ledger, person: Person, actor: Actor, organization: Organization, joined: datetime) -> None:
+def _note_arrival(ledger: Ledger, person: DemoUser, actor: Actor, organization: Organization, joined: datetime) -> None:
     if person.role == Role.OWNER:
         target = ("organization", organization.public_id, organization.name)
         ledger.note(joined, actor, "organization.created", target, {"slug": [None, organization.slug]})
@@ -133,5 +133,5 @@ def _note_arrival(ledger: Ledger, person: Person, actor: Actor, organization: Or
 
 
 def _note_sign_ins(ledger: Ledger, rng: random.Random, now: datetime, actor: Actor, per_day: float) -> None:
-    for moment in moments(rng, now, per_day, now - timedelta(days=29), now):
+    for moment in random_times(rng, now, per_day, now - timedelta(days=29), now):
         ledger.note(moment, actor, "session.signed_in", ("user", actor.id, actor.label))

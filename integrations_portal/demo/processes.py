@@ -9,7 +9,7 @@ from typing import Any
 from integrations_portal.launcher.reaper import Reaper
 
 
-class Died(Exception):
+class ProcessExited(Exception):
     """A process ended that should not have; the text says which one."""
 
 
@@ -50,9 +50,9 @@ class Processes:
             code = child.process.poll()
             if code is not None:
                 how = f"signal {-code}" if code < 0 else f"exit {code}"
-                raise Died(f"The {child.name} stopped by itself ({how}); everything else was stopped too.")
+                raise ProcessExited(f"The {child.name} stopped by itself ({how}); everything else was stopped too.")
         if not self._reaper.is_alive():
-            raise Died("The process that ends the others was ended; everything else was stopped too.")
+            raise ProcessExited("The process that ends the others was ended; everything else was stopped too.")
 
     def stop(self) -> None:
         """End them all; nothing is left when this returns."""

@@ -6,10 +6,10 @@ Imports little: this runs at each start, before the web server does.
 from apps.webhooks.models import Endpoint, EndpointSecret
 
 RECEIVER, WAREHOUSE = "Built-in receiver of this demo", "Warehouse, at the built-in receiver"
-NOBODY = "ERP test server: nothing listens there"
+UNREACHABLE = "ERP test server: nothing listens there"
 HERE = "http://127.0.0.1:"
 # Description → how far its port is from the portal's, and its path.
-LOCAL = {RECEIVER: (1, "/hook"), WAREHOUSE: (1, "/warehouse"), NOBODY: (2, "/erp")}
+LOCAL = {RECEIVER: (1, "/hook"), WAREHOUSE: (1, "/warehouse"), UNREACHABLE: (2, "/erp")}
 
 
 def local_url(description: str, port: int) -> str:

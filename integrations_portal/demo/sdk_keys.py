@@ -8,9 +8,9 @@ from apps.base.crypto.secrets import current_pepper
 from apps.base.identifiers import new_uuid, uuid_at
 from apps.credentials.lifecycle import transitions
 from apps.sdk_keys.device_identity import device_digest, new_token
-from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Activation, ActivationPool, Freed, Platform, SdkKey
+from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Activation, ActivationPool, DeactivationReason, Platform, SdkKey
 from integrations_portal.demo.ledger import Ledger
-from integrations_portal.demo.people import Town
+from integrations_portal.demo.people import DemoAccounts
 
 LIMIT = 50
 # Name, platform, app, origins, made so many days ago, active devices, freed ones.
@@ -21,10 +21,10 @@ PLANS: tuple[tuple[str, Platform, str, list[str], float, int, int], ...] = (
 SYSTEMS = {Platform.IOS: ("18.6", "26.0", "26.1"), Platform.WEB: ("Chrome 140", "Firefox 143", "Safari 26")}
 
 
-def cut(ledger: Ledger, rng: random.Random, town: Town, now: datetime) -> None:
+def create(ledger: Ledger, rng: random.Random, accounts: DemoAccounts, now: datetime) -> None:
     """Make the keys and their devices; texts and tokens are thrown away."""
-    maker = town.actors["Ada"]
-    organization = town.organizations["acme"]
+    maker = accounts.actors["Ada"]
+    organization = accounts.organizations["acme"]
     for name, platform, app_id, origins, days, active, freed in PLANS:
         made = now - timedelta(days=days)
         pool = ActivationPool.objects.create(
@@ -59,5 +59,5 @@ def _device(rng: random.Random, key: SdkKey, made: datetime, now: datetime, is_f
         last_seen_from=f"203.0.113.{rng.randint(10, 250)}",
         expires_at=seen + timedelta(days=DEFAULT_INACTIVE_DAYS),
         freed_at=seen if is_freed else None,
-        freed_because=Freed.DEVICE if is_freed else "",
+        freed_because=DeactivationReason.DEVICE if is_freed else "",
     )

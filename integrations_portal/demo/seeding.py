@@ -13,7 +13,7 @@ from apps.sdk_keys.models import ActivationPool, SdkKey
 from apps.webhooks.models import Endpoint, EndpointSecret
 from integrations_portal.demo import calls, deliveries, endpoints, keys, people, sdk_keys
 from integrations_portal.demo.ledger import Ledger
-from integrations_portal.demo.past import own_times
+from integrations_portal.demo.past import explicit_timestamps
 
 # fmt: off
 DATED = (ActivationPool, ApiKey, AuditEntry, Endpoint, EndpointSecret, Membership, Notice, Organization, SdkKey, User)
@@ -24,11 +24,11 @@ SEED = 2026  # the same past for everybody, apart from its ids
 def seed(port: int) -> None:
     """Write two organizations and their last thirty days, in one transaction."""
     now, rng, ledger = timezone.now(), random.Random(SEED), Ledger()  # noqa: S311 - a plausible past, not a secret
-    with transaction.atomic(), own_times(*DATED):
-        town = people.settle(ledger, rng, now)
-        made = keys.cut(ledger, town, now)
-        sdk_keys.cut(ledger, rng, town, now)
-        built = endpoints.build(ledger, town, port, now)
-        calls.place(rng, made, now)
-        deliveries.place(rng, town, built, now)
+    with transaction.atomic(), explicit_timestamps(*DATED):
+        accounts = people.create(ledger, rng, now)
+        made = keys.create(ledger, accounts, now)
+        sdk_keys.create(ledger, rng, accounts, now)
+        built = endpoints.create(ledger, accounts, port, now)
+        calls.create(rng, made, now)
+        deliveries.create(rng, accounts, built, now)
         ledger.write()

@@ -18,8 +18,8 @@ from apps.audit.models import LastUse
 from apps.base.actor import Actor
 from apps.base.permissions import Permission
 from apps.base.timestamps import format_date_for_reader
-from apps.credentials.key_status import SET_ASIDE, STATUSES, Attention, KeyStatus
-from apps.credentials.view_models import days_up
+from apps.credentials.key_status import RESTRICTED_STATUSES, STATUSES, Attention, KeyStatus
+from apps.credentials.view_models import ceil_days
 from apps.notices.models import Notice
 from apps.notices.texts import describe
 from apps.webhooks.models import Endpoint, EndpointHealth, EndpointStatus
@@ -34,7 +34,7 @@ UNUSED_AFTER = timedelta(days=30)
 ORDER = {"bad": 0, "warn": 1, "info": 2}
 # These tell what is found here from the state itself.
 TOLD_BY_STATE = (
-    *(f"api_key.leaked_{word}" for word in SET_ASIDE),
+    *(f"api_key.leaked_{word}" for word in RESTRICTED_STATUSES),
     "api_key.expiring", "api_key.expired", "endpoint.failing", "endpoint.disabled",
     "organization.suspended",
 )  # fmt: skip
@@ -85,7 +85,7 @@ def _expired(key: ApiKey, slug: str) -> Item:
 
 def _expiring(key: ApiKey, actor: Actor, slug: str, now: datetime) -> Item:
     left = cast(datetime, key.expires_at) - now
-    days = days_up(left)
+    days = ceil_days(left)
     title = ngettext("“%(name)s” expires in %(days)d day", "“%(name)s” expires in %(days)d days", days)
     text = _("Make its successor before then; both may work side by side.")
     item = _key_item(key, slug, "bad" if left <= timedelta(days=1) else "warn", "", text)

@@ -15,7 +15,7 @@ from apps.audit.seal import checkpoints, sealer
 from apps.audit.seal.chain import canonical, genesis, link_hash
 from apps.audit.seal.chain_rows import columns, link
 from apps.base.identifiers import encode
-from integrations_portal.demo.past import own_times
+from integrations_portal.demo.past import explicit_timestamps
 from tests.audit.chains import verify
 from tests.audit.conftest import change, person
 from tests.engines import in_threads
@@ -61,7 +61,7 @@ def test_times_are_whole_milliseconds(organization):
     entry = change(person(organization))
     moment = datetime(2026, 11, 24, 10, 0, 0, 123456, tzinfo=UTC)
     values = {field.attname: getattr(entry, field.attname) for field in AuditEntry._meta.concrete_fields}
-    with own_times(AuditEntry):
+    with explicit_timestamps(AuditEntry):
         AuditEntry.objects.bulk_create([AuditEntry(**values | {"id": uuid.uuid4(), "at": moment})])
     assert entry.at.microsecond % 1000 == 0
     assert AuditEntry.objects.filter(at=moment.replace(microsecond=123000)).count() == 1

@@ -121,7 +121,7 @@ def test_looking_starts_no_window():
     window = rate_limits.Window("minute", "a", 5, 60)
     limiter.peek([window])
     moment[0] = 50.0
-    assert limiter.take([window]).states[0].reset_seconds == 60
+    assert limiter.consume([window]).states[0].reset_seconds == 60
 
 
 def test_a_stranger_sees_the_limits_of_everybody(client, acme, acme_key):

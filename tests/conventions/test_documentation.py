@@ -59,7 +59,7 @@ def raised_codes() -> set[str]:
             if name in error_classes() or within_errors:
                 named = [keyword.value for keyword in call.keywords if keyword.arg == "code"]
                 found |= {text for text in texts([*call.args[1:2], *named]) if CODE.fullmatch(text)}
-    return found | default_codes() | set(key_status.CODES)
+    return found | default_codes() | set(key_status.ERROR_CODES)
 
 
 def default_codes() -> set[str]:

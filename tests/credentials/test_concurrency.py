@@ -88,7 +88,7 @@ def take_with(limiter, windows) -> Counter:
 def test_the_limiter_of_a_process_is_exact_over_its_threads():
     windows = [Window("minute", "a", 100, 60), Window("hour", "b", 5000, 3600)]
     limiter = MemoryLimiter()
-    assert take_with(limiter.take, windows) == {True: 100, False: 100}
+    assert take_with(limiter.consume, windows) == {True: 100, False: 100}
     assert [state.remaining for state in limiter.peek(windows).states] == [0, 4900]
 
 
@@ -96,10 +96,10 @@ def test_the_limiter_of_a_process_is_exact_over_its_threads():
 def test_the_narrower_of_two_windows_counts():
     windows = [Window("minute", "a", 100, 60), Window("organization", "o", 30, 60)]
     limiter = MemoryLimiter()
-    assert take_with(limiter.take, windows) == {True: 30, False: 170}
+    assert take_with(limiter.consume, windows) == {True: 30, False: 170}
     assert [state.remaining for state in limiter.peek(windows).states] == [70, 0]
 
 
 def test_the_limiter_as_it_is_configured_is_exact_over_threads(request):
     windows = [Window("minute", f"test:{request.node.nodeid}:{time.time_ns()}", 100, 60)]
-    assert take_with(rate_limits.take, windows) == {True: 100, False: 100}
+    assert take_with(rate_limits.consume, windows) == {True: 100, False: 100}

@@ -150,14 +150,14 @@ def test_an_accomplice_of_a_leaked_key_and_what_they_made(admin_key, make_key, a
 
 
 def test_more_than_one_request_can_end_are_left_for_the_next(family, admin_key, api, monkeypatch):
-    monkeypatch.setattr("apps.credentials.descendants.MOST_AT_ONCE", 4)
+    monkeypatch.setattr("apps.credentials.descendants.MAX_PER_REQUEST", 4)
     key, *_ids = family
     done = [end(api(admin_key), key.row.public_id) for _ in range(3)]
     assert [(len(each["ended"]), each["remaining"]) for each in done] == [(4, 2), (2, 0), (0, 0)]
 
 
 def test_what_is_kept_does_not_stand_in_the_way_of_the_rest(family, make_key, acme, api, monkeypatch):
-    monkeypatch.setattr("apps.credentials.descendants.MOST_AT_ONCE", 2)
+    monkeypatch.setattr("apps.credentials.descendants.MAX_PER_REQUEST", 2)
     key, *_ids = family
     helper = api(make_key(acme, "users:read", "api_keys:read", "webhooks:write", name="Helper"))
     done = end(helper, key.row.public_id)

@@ -64,21 +64,21 @@ def test_a_ceiling_of_the_organization_is_a_third_window(api, make_key, acme):
 def test_a_window_starts_with_its_first_call():
     now = 1_000.0
     limiter, window = MemoryLimiter(clock=lambda: now), Window("minute", "b", 2, 60)
-    assert limiter.take([window]).allowed
+    assert limiter.consume([window]).allowed
     now += 30
-    assert limiter.take([window]).allowed
-    refused = limiter.take([window])
+    assert limiter.consume([window]).allowed
+    refused = limiter.consume([window])
     assert (refused.allowed, refused.retry_after) == (False, 30)
     now += refused.retry_after
-    decision = limiter.take([window])
+    decision = limiter.consume([window])
     assert decision.allowed and decision.states[0].remaining == 1
 
 
 def test_all_windows_are_taken_or_none():
     limiter = MemoryLimiter()
     wide, narrow = Window("minute", "wide", 10, 60), Window("hour", "narrow", 1, 3600)
-    assert limiter.take([wide, narrow]).allowed
-    assert not limiter.take([wide, narrow]).allowed
+    assert limiter.consume([wide, narrow]).allowed
+    assert not limiter.consume([wide, narrow]).allowed
     assert limiter.peek([wide]).states[0].remaining == 9
 
 

@@ -185,13 +185,13 @@ def test_a_key_makes_nothing_once_it_was_set_aside_in_the_middle_of_its_request(
     leaked, acme, monkeypatch, change, code, path
 ):
     """The request is past the door when the key is ended: what comes after must see it."""
-    held = transitions.hold_creator
+    held = transitions.lock_creator
 
     def meanwhile(actor):
         change(actor=system(acme.pk), key_id=leaked.row.public_id)
         held(actor)
 
-    monkeypatch.setattr(transitions, "hold_creator", meanwhile)
+    monkeypatch.setattr(transitions, "lock_creator", meanwhile)
     body = {"name": "Late", "type": "partner", "scopes": ["users:read"]} if not path else {"overlap_seconds": 0}
     path = f"{KEYS}/{path.format(id=leaked.row.public_id)}".rstrip("/")
     refused = Api(leaked).post(path, body)

@@ -84,13 +84,13 @@ def test_a_lower_limit_keeps_what_is_active(app, ios, api, acme_key):
 def test_inactive_devices_are_deactivated(app, ios):
     place = app.activate().json()
     Activation.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert device_limit.free_silent_devices() == 1
+    assert device_limit.deactivate_inactive_devices() == 1
     assert app.call("post", place, "/heartbeat").status_code == 404
     row = Activation.objects.get()
     assert (row.freed_because, counted(ios)) == ("silent", (0, 0))
     assert json.loads(Event.objects.get(type="sdk_key.deactivated").body)["data"]["reason"] == "silent"
     Activation.objects.update(freed_at=timezone.now() - timedelta(days=91))
-    assert device_limit.forget_freed_devices() == 1
+    assert device_limit.delete_deactivated_devices() == 1
 
 
 def test_a_full_key_looks_for_silent_devices_itself(app, ios):
@@ -110,7 +110,7 @@ def test_a_change_of_inactive_after_applies_to_existing_devices(app, ios, api, a
 
 
 def test_activating_and_freeing_without_end_has_a_budget(app, ios):
-    for _ in range(device_limit.MOST_NEW_PLACES):
+    for _ in range(device_limit.MAX_NEW_ACTIVATIONS):
         app.call("delete", app.activate().json())
     refused = app.activate()
     assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")

@@ -37,7 +37,7 @@ def test_a_device_that_beats_too_often_costs_its_address_nothing(app, few_a_minu
 
 
 def test_too_many_places_cost_neither_device_nor_address(app, monkeypatch):
-    monkeypatch.setattr(device_limit, "MOST_NEW_PLACES", 2)
+    monkeypatch.setattr(device_limit, "MAX_NEW_ACTIVATIONS", 2)
     for _ in range(2):
         app.call("delete", app.activate().json())
     refused = [app.activate() for _ in range(4)]
@@ -62,7 +62,7 @@ def receiver_url():
 
 def test_giving_back_leaves_what_others_took_and_ends_an_empty_window():
     window = Window("minute", "give-back", 3, 60)
-    first, second = rate_limits.take([window]), rate_limits.take([window])
+    first, second = rate_limits.consume([window]), rate_limits.consume([window])
     (after,) = rate_limits.refund(second.states)
     assert (first.states[0].remaining, after.remaining) == (2, 2)
     assert rate_limits.peek([window])[0].remaining == 2

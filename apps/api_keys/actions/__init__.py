@@ -21,7 +21,7 @@ from apps.api_keys.actions.states import change_key, disable_key, enable_key, re
 from apps.credentials.rules import MAX_DAYS, Lifetime
 
 # By the words of routes.
-OF_KEYS: dict[str, Callable[..., Any]] = {
+KEY_ACTIONS: dict[str, Callable[..., Any]] = {
     "create": create_key,
     "update": update_key,
     "rotate": rotate_key,
@@ -32,8 +32,8 @@ OF_KEYS: dict[str, Callable[..., Any]] = {
 }
 
 __all__ = [
+    "KEY_ACTIONS",
     "MAX_DAYS",
-    "OF_KEYS",
     "WINDOWS",
     "Lifetime",
     "change_key",

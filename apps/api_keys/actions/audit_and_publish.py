@@ -11,7 +11,7 @@ from apps.credentials.lifecycle import transitions
 def hold(actor: Actor, key_id: str) -> ApiKey:
     """Return a key of the actor's organization, held until the transaction ends, or raise NotFound."""
     rows = ApiKey.objects.for_actor(actor).select_related("key_type", "replaces")
-    key: ApiKey = transitions.locked(rows, key_id)
+    key: ApiKey = transitions.lock_key(rows, key_id)
     return key
 
 

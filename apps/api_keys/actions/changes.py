@@ -53,7 +53,7 @@ def update_key(
         figures = bounds.within_limits(actor, key.key_type, figures, limits or {})
     asked.update({f"limit_{window}": figures[window] for window in limits or {}})
     expected.check(key.version)
-    transitions.require_alive(key)
+    transitions.require_changeable(key)
     _save(actor, key, asked)
     return key
 
@@ -82,7 +82,7 @@ def rotate_key(
     """
     actor.require(Permission.API_KEYS_WRITE)
     overlap = check_overlap(overlap_seconds)
-    transitions.hold_creator(actor)
+    transitions.lock_creator(actor)
     key = hold(actor, key_id)
     kind = key.key_type
     rules.check_type_may_be_made(actor, kind)
@@ -117,4 +117,4 @@ def expiry_of_successor(key: ApiKey) -> datetime | None:
 
     That is what the type and the organization's settings allow, for the vendor too: nobody asked for more.
     """
-    return transitions.end_of_successor(key, rules.longest_days(key.key_type, key.organization_id))
+    return transitions.successor_expiry(key, rules.longest_days(key.key_type, key.organization_id))

@@ -35,7 +35,7 @@ def create_key(
     ``key_limit_reached``), exact under concurrency.
     """
     actor.require(Permission.API_KEYS_WRITE)
-    transitions.hold_creator(actor)
+    transitions.lock_creator(actor)
     kind = rules.find_type(key_type, actor)
     held = rules.check_scopes(kind, scopes)
     subject = rules.check_subject(kind, subject)

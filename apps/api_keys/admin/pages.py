@@ -13,7 +13,7 @@ from apps.audit.operator_admin import AuditedAdmin, ReadOnlyAdmin
 from apps.base.actor import Actor
 from apps.base.extension_points.descendants import descendants
 from apps.credentials.admin.key_changes import KeyChangesAdmin
-from apps.credentials.key_status import MOMENTS
+from apps.credentials.key_status import TIMESTAMP_FIELDS
 
 # Of what a key created, on its page.
 MOST_NAMED = 50
@@ -111,7 +111,7 @@ class ApiKeyAdmin(KeyChangesAdmin, ReadOnlyAdmin):
     of_organization = ("name", "mask", "status", "expires_at")
     fields = (
         *("name", "mask", "organization", "key_type", "scopes", "subject", "status", "allowed_networks"),
-        *("limit_minute", "limit_hour", "expires_at", *MOMENTS),
+        *("limit_minute", "limit_hour", "expires_at", *TIMESTAMP_FIELDS),
         *("status_reason", "status_changed_by", "status_changed_at", "created_by_label", "created_at"),
         "still_active",
     )

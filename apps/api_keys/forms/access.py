@@ -50,7 +50,7 @@ class AccessFields(RequestForm):
         picked = self.data.get("access", "") if self.is_bound else self.initial.get("access", "")
         return picked if picked in (*LEVELS, ADMIN) else CHOOSE
 
-    def beside(self) -> dict[str, Any]:
+    def extra_context(self) -> dict[str, Any]:
         """Return what ``api_keys/_access.html`` is drawn from, and the reader's address, where it is known."""
         chosen, address = self.chosen(), self.request.client_address
         access = {

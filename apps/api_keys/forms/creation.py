@@ -10,11 +10,11 @@ from apps.api_keys.forms.bounds import limit_fields, limits_in, network_field, n
 from apps.api_keys.models import KeyType
 from apps.api_keys.view_models.type_cards import Offer
 from apps.base.web.forms import LineField
-from apps.credentials.lifecycle.forms import FIELDS_OF_LIFETIME, LifetimeForm
+from apps.credentials.lifecycle.forms import LIFETIME_FIELDS, LifetimeForm
 
 DAYS = ("30", "60", "90")
 FIELD_OF_ERROR = {
-    **FIELDS_OF_LIFETIME,
+    **LIFETIME_FIELDS,
     "allowed_networks": "networks",
     "limits": "limit_minute",
 }

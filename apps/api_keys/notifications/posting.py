@@ -8,7 +8,7 @@ from django.utils import timezone
 from apps.api_keys.models import ApiKey
 from apps.base.permissions import Permission
 from apps.credentials.descendants import CREATED_BY
-from apps.credentials.key_status import SET_ASIDE
+from apps.credentials.key_status import RESTRICTED_STATUSES
 from apps.notices import actions as notices
 from apps.notices.models import Severity
 from apps.webhooks import publishing
@@ -17,7 +17,7 @@ EXPIRY, ROTATION, UNUSUAL, LEAK = "expiry", "rotation", "unusual", "leak"
 # Nothing that somebody does ends these, or it was forgotten: they fade by themselves.
 FADING = {
     "api_key.expired": timedelta(days=30),
-    **{f"api_key.{who}leaked_{word}": timedelta(days=90) for who in ("", "successor_") for word in SET_ASIDE},
+    **{f"api_key.{who}leaked_{word}": timedelta(days=90) for who in ("", "successor_") for word in RESTRICTED_STATUSES},
     "api_key.leaked": timedelta(days=90),
     "api_key.leaked_revoked": timedelta(days=30),
     "api_key.leaked_creator": timedelta(days=90),

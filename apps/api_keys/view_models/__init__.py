@@ -2,7 +2,7 @@
 
 from apps.api_keys.view_models.facts import facts, grouped, limit_texts
 from apps.api_keys.view_models.key_list import key_rows
-from apps.api_keys.view_models.one_key import detail, harm
-from apps.api_keys.view_models.secrets import revealed
+from apps.api_keys.view_models.one_key import detail, impact
+from apps.api_keys.view_models.secrets import secret_context
 
-__all__ = ["detail", "facts", "grouped", "harm", "key_rows", "limit_texts", "revealed"]
+__all__ = ["detail", "facts", "grouped", "impact", "key_rows", "limit_texts", "secret_context"]

@@ -10,14 +10,14 @@ from django.utils.translation import gettext as _
 from apps.api_keys.key_query import effective
 from apps.api_keys.models import ApiKey, KeyType
 from apps.audit.models import LastUse
-from apps.credentials.view_models import facts_of_any_key
+from apps.credentials.view_models import key_facts
 
 
 def facts(key: ApiKey, use: LastUse | None, now: datetime | None = None) -> dict[str, Any]:
     """Return what every page says of a key."""
     moment = now or timezone.now()
     return {
-        **facts_of_any_key(key, use, moment),
+        **key_facts(key, use, moment),
         "scopes": key.scopes,
         "type": key.key_type.name,
         "type_title": key.key_type.title_text,

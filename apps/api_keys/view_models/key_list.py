@@ -22,7 +22,7 @@ DAYS = 24
 NEVER_USED = "never_used"
 # Worst first, as the list of choices shows them.
 STATUSES = (
-    *((word, word.label) for word in key_status.FOR_LISTS if word != KeyStatus.ACTIVE),
+    *((word, word.label) for word in key_status.FILTER_ORDER if word != KeyStatus.ACTIVE),
     (NEVER_USED, pgettext_lazy("status of a key", "Never used")),
     (KeyStatus.ACTIVE, KeyStatus.ACTIVE.label),
 )

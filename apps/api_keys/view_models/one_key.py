@@ -11,8 +11,8 @@ from apps.audit.models import ApiCall, LastUse
 from apps.base.actor import Actor
 from apps.base.rest.snippets import as_curl, first_calls, logged_request
 from apps.base.web.charts import bar_chart
-from apps.credentials.key_status import FLAG
-from apps.credentials.view_models import count_made, is_recent, life_of
+from apps.credentials.key_status import QUARANTINE_FLAG
+from apps.credentials.view_models import count_descendants, is_recent, lifecycle_context
 
 
 def detail(actor: Actor, key: ApiKey) -> dict[str, Any]:
@@ -20,8 +20,8 @@ def detail(actor: Actor, key: ApiKey) -> dict[str, Any]:
     use = LastUse.objects.filter(pk=key.pk).first()
     return {
         "key": facts(key, use),
-        "made": count_made(actor, key.public_id),
-        **life_of(actor, key, "api_key"),
+        "made": count_descendants(actor, key.public_id),
+        **lifecycle_context(actor, key, "api_key"),
         "own_limits": limit_texts(key.key_type, key.limit_minute, key.limit_hour)
         if key.limit_minute or key.limit_hour
         else [],
@@ -44,7 +44,7 @@ def _call(call: ApiCall) -> dict[str, Any]:
         "duration_ms": round(call.duration_ms),
         "request_id": call.request_id,
         "address": call.address,
-        "flag": FLAG if call.flagged else "",
+        "flag": QUARANTINE_FLAG if call.flagged else "",
         "curl": as_curl(logged_request(call.method, call.route)),
     }
 
@@ -65,9 +65,9 @@ def usage(actor: Actor, key: ApiKey) -> dict[str, Any]:
     }
 
 
-def harm(actor: Actor, key: ApiKey) -> dict[str, Any]:
+def impact(actor: Actor, key: ApiKey) -> dict[str, Any]:
     """Return what ending the key would break."""
     use = LastUse.objects.filter(pk=key.pk).first()
     calls = sum(hour.calls for hour in hourly_series(actor.organization_id, key.pk, 24)) if use else 0
-    made = count_made(actor, key.public_id)
+    made = count_descendants(actor, key.public_id)
     return {"key": facts(key, use), "calls_24h": calls, "recently_used": is_recent(use), "made": made}

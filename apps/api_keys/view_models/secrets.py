@@ -4,10 +4,10 @@ from typing import Any
 
 from apps.api_keys.models import ApiKey
 from apps.base.rest.snippets import as_curl, first_calls, first_request
-from apps.credentials.view_models import old_key
+from apps.credentials.view_models import replaced_key
 
 
-def revealed(key: ApiKey, text: str) -> dict[str, Any]:
+def secret_context(key: ApiKey, text: str) -> dict[str, Any]:
     """Return the context of the reveal: the text, and by what it is to be filed."""
     return {
         "secret": text,
@@ -19,7 +19,7 @@ def revealed(key: ApiKey, text: str) -> dict[str, Any]:
             "networks": key.allowed_networks,
             "expires_at": key.expires_at,
         },
-        "old": old_key(key.replaces),
+        "old": replaced_key(key.replaces),
         "curl": as_curl(first_request(text)),
         "first_calls": first_calls(),
         "env_line": f"PORTAL_API_KEY={text}",

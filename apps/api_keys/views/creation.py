@@ -17,7 +17,7 @@ from apps.api_keys.views.kind import KEYS
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.web.pages import FORM, org_page
-from apps.credentials.lifecycle.pages import new_key
+from apps.credentials.lifecycle.pages import issue_and_show
 
 
 @org_page(Permission.API_KEYS_WRITE, nav="api_keys", methods=FORM)
@@ -77,7 +77,7 @@ def _ask_for_settings(request: PortalRequest, form: CreateKeyForm, source: ApiKe
         "form": form,
         "type": type_card(form.offer, form.kind),
         "action": f"{request.path}?{urlencode({'type': form.kind.name})}",
-        **form.beside(),
+        **form.extra_context(),
         "source": source,
         "lost": prefilled.cannot_be_given(form.rights, source.scopes) if source else [],
     }
@@ -88,4 +88,4 @@ def _create(request: PortalRequest, form: CreateKeyForm) -> HttpResponse | None:
     make = partial(actions.create_key, actor=request.actor, **form.for_action())
     name = form.cleaned_data["name"].strip()
     made_before = KEYS.rows(request.actor).filter(created_by_id=request.actor.id, name=name)
-    return new_key(request, KEYS, form, make, made_before, "api_keys", FIELD_OF_ERROR)
+    return issue_and_show(request, KEYS, form, make, made_before, "api_keys", FIELD_OF_ERROR)

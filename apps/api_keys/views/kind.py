@@ -10,9 +10,9 @@ from apps.credentials.lifecycle.pages import KeyPages
 KEYS = KeyPages(
     name="api_key",
     model=ApiKey,
-    actions=actions.OF_KEYS,
+    actions=actions.KEY_ACTIONS,
     expiry_of_successor=actions.expiry_of_successor,
-    presenting=view_models,
+    view_models=view_models,
     change_form=ChangeKeyForm,
     list_route=lambda _key: "api_keys",
     list_label=_("All API keys"),

@@ -15,7 +15,7 @@ from apps.api_keys.view_models import key_list as rows
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.web.pages import chosen, org_page
-from apps.credentials.view_models import creators
+from apps.credentials.view_models import creator_options
 
 PER_PAGE = 50
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def _found(request: PortalRequest, q: str, status: str, kind: str, creator: str)
     return {
         "page_obj": page,
         "types": [{"value": each.name, "label": each.title_text} for each in KeyType.objects.for_customers()],
-        "creators": creators(mine.listed(), creator),
+        "creators": creator_options(mine.listed(), creator),
         "used": mine.live().count(),
         "caps": rows.caps(request.actor),
     }

@@ -8,7 +8,7 @@ from apps.api_keys.views.kind import KEYS
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.web.pages import org_page
-from apps.credentials.lifecycle.forms import clicks
+from apps.credentials.lifecycle.forms import one_click_actions
 
 # Buttons of the page that change the key at once.
 CLICKS = {"enable": "api_key_enable", "release": "api_key_release"}
@@ -20,6 +20,6 @@ def key_detail(request: PortalRequest, key_id: str) -> HttpResponse:
     key = KEYS.find(request, key_id)
     context = {
         **view_models.detail(request.actor, key),
-        "clicks": clicks(request, key, CLICKS, Permission.API_KEYS_WRITE),
+        "clicks": one_click_actions(request, key, CLICKS, Permission.API_KEYS_WRITE),
     }
     return render(request, "api_keys/detail.html", context)

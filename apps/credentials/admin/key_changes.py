@@ -22,7 +22,7 @@ from apps.base.requests import PortalRequest
 from apps.base.web.forms import AlreadySent, LineField, StepUpForm
 from apps.credentials.admin import answers
 from apps.credentials.key_status import CHANGES, Change
-from apps.credentials.rules import LONGEST_REASON
+from apps.credentials.rules import MAX_REASON_LENGTH
 
 
 class ChangeForm(StepUpForm):
@@ -30,7 +30,7 @@ class ChangeForm(StepUpForm):
 
     reason = LineField(
         label=gettext_lazy("Reason"),
-        max_length=LONGEST_REASON,
+        max_length=MAX_REASON_LENGTH,
         help_text=gettext_lazy("The organization reads it on the key's page and in its audit log."),
         widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off"}),
     )
@@ -78,7 +78,9 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
     @admin.display(description=gettext_lazy("What you can do"))
     def what_to_do(self, key: Any) -> str:
         """The links to what fits the key as it is."""
-        fitting = [(self._address(key, name), change.button) for name, change in CHANGES.items() if change.fits(key)]
+        fitting = [
+            (self._address(key, name), change.button) for name, change in CHANGES.items() if change.applies_to(key)
+        ]
         links = format_html_join(" · ", '<a href="{}">{}</a>', fitting)
         return links or _("Nothing: the key has ended.")
 
@@ -90,7 +92,7 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
         if not self.has_view_permission(request, key):
             raise PermissionDenied
         page = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[key.pk])
-        if not change.fits(key):
+        if not change.applies_to(key):
             messages.info(request, _("The key is not as it was when you came here. Nothing was changed."))
             return redirect(page)
         form = ChangeForm(request.POST if request.method == "POST" else None, request=request, change=change)

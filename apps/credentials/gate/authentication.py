@@ -57,7 +57,7 @@ def authenticate(request: PortalRequest) -> AuthResult | None:
     if not keys:
         return None
     if UNREADABLE in keys:
-        return AuthResult(refusal=limit_failures(request.client_address) or _unreadable(request.META))
+        return AuthResult(refusal=count_failed_authentication(request.client_address) or _unreadable(request.META))
     if len(keys) > 1:
         # A token for somebody else, such as a proxy's JSON Web Token, stands in nobody's way.
         keys = {key for key in keys if key_hints.PREFIX.search(key) or not key.isascii()} or keys
@@ -68,7 +68,7 @@ def authenticate(request: PortalRequest) -> AuthResult | None:
     verdict = key_check.check(text, request.client_address)
     caller = AuthResult(refusal=verdict.refusal, headers=rate_limits.headers(verdict.states), credential=verdict.key)
     if verdict.refusal is not None and verdict.refusal.status == 401:
-        caller.refusal = limit_failures(request.client_address) or _explained(verdict.refusal, text)
+        caller.refusal = count_failed_authentication(request.client_address) or _explained(verdict.refusal, text)
     if verdict.key is not None:
         agent = request.META.get("HTTP_USER_AGENT", "")[:300]
         caller.actor = key_check.actor_of(verdict.key, request.client_address, agent, request.request_id)
@@ -96,12 +96,12 @@ def _explained(refusal: PortalError, text: str) -> PortalError:
     return Unauthorized(f"{refusal.message} {sentence}", refusal.code) if sentence else refusal
 
 
-def limit_failures(address: str) -> RateLimited | None:
+def count_failed_authentication(address: str) -> RateLimited | None:
     """Count a failing authentication and return the 429 that replaces it where there were too many."""
     if settings.AUTH_FAILURES_PER_MINUTE == 0:
         return None
     window = Window("failures", f"fail:{address_network(address)}", settings.AUTH_FAILURES_PER_MINUTE, 60)
-    decision = rate_limits.take([window])
+    decision = rate_limits.consume([window])
     if decision.allowed:
         return None
     wait = decision.retry_after

@@ -34,7 +34,7 @@ from apps.credentials.gate.key_rows import KeyRow
 from apps.credentials.gate.rate_limits import Window, WindowState
 from apps.credentials.key_kinds import KINDS, KeyKind
 
-BELIEVED_SECONDS = 5.0
+CACHE_SECONDS = 5.0
 CACHE_SIZE = 20_000
 TEXT_ID_LENGTH = 16  # a prefix and the id behind it
 VERSION_SECONDS = 7 * 24 * 3600
@@ -43,7 +43,7 @@ SUSPENDED, CLOSED = "suspended", "closed"
 
 
 @dataclass(slots=True)
-class Verdict:
+class KeyCheckResult:
     """What the gate found: the key where the secret matched, the refusal where there is one, what limits are left."""
 
     key: KeyRow | None = None
@@ -70,7 +70,7 @@ class RowCache:
     def get(self, text_id: str) -> _Cached | None:
         """Return the row unless it is older than what may be believed."""
         found = self._rows.get(text_id)
-        return found if found is not None and time.monotonic() - found.read_at < BELIEVED_SECONDS else None
+        return found if found is not None and time.monotonic() - found.read_at < CACHE_SECONDS else None
 
     def put(self, text_id: str, cached: _Cached) -> None:
         """Keep the row; a full cache is emptied, which costs one SQL a key."""
@@ -87,7 +87,7 @@ class RowCache:
 cache = RowCache()
 
 
-def check(text: str, address: str, cost: int = 1, within: uuid.UUID | None = None) -> Verdict:
+def check(text: str, address: str, cost: int = 1, within: uuid.UUID | None = None) -> KeyCheckResult:
     """Judge a key's text as sent from an address; ``cost`` calls are counted where it is valid.
 
     ``within``: the one organization whose keys count; a key of another one is an unknown key, and nothing is counted.
@@ -96,13 +96,13 @@ def check(text: str, address: str, cost: int = 1, within: uuid.UUID | None = Non
     # The digest of the whole text says more than its format and checksum, which are for texts that are not known.
     if cached is not None and _may_believe(cached.row, text, within):
         packed = cached.packed if cost == 1 and not cached.row.per_address else b""
-        decision = rate_limits.take(_windows(cached.row, address), cached.versions, cost, packed)
+        decision = rate_limits.consume(_windows(cached.row, address), cached.versions, cost, packed)
         if not decision.stale:
             return _judge(cached.row, decision, address)
     parsed = parse_key(text)
     kind = KINDS.get(parsed.prefix) if parsed else None
     if parsed is None or kind is None:
-        return Verdict(refusal=invalid_key())
+        return KeyCheckResult(refusal=invalid_key())
     return _check_fresh(text, parsed.prefix + parsed.key_id, kind, address, cost, within)
 
 
@@ -111,21 +111,23 @@ def _may_believe(row: KeyRow, text: str, within: uuid.UUID | None) -> bool:
     return is_ours and matches(text, row.digest, row.pepper_id) and row.refusal(time.time()) is None
 
 
-def _check_fresh(text: str, text_id: str, kind: KeyKind, address: str, cost: int, within: uuid.UUID | None) -> Verdict:
+def _check_fresh(
+    text: str, text_id: str, kind: KeyKind, address: str, cost: int, within: uuid.UUID | None
+) -> KeyCheckResult:
     """Judge against the database. An unknown id and a wrong secret take the same steps: a read, a HMAC."""
     cache.drop(text_id)
     known = read_versions_of_key(text_id)
     row = kind.rows.find(text_id[len(kind.prefix) :], text)
     if row is None or (within is not None and row.organization_id != within):
-        return Verdict(refusal=invalid_key())
+        return KeyCheckResult(refusal=invalid_key())
     if row.pepper_id != current_pepper():
         kind.redigest(row.pk, row.digest, digest_for(text))
     refusal = _state(row)
     if refusal is not None:
-        return Verdict(key=row, refusal=refusal)
+        return KeyCheckResult(key=row, refusal=refusal)
     if known is not None:
         _remember(text_id, row, known, kind)
-    return _judge(row, rate_limits.take(_windows(row, address), cost=cost), address)
+    return _judge(row, rate_limits.consume(_windows(row, address), cost=cost), address)
 
 
 def _windows(row: KeyRow, address: str) -> tuple[Window, ...]:
@@ -148,11 +150,13 @@ def _remember(text_id: str, row: KeyRow, known: tuple[tuple[str, str], ...], kin
         cache.put(text_id, _Cached(again, versions, time.monotonic(), packed))
 
 
-def _judge(row: KeyRow, decision: rate_limits.Decision, address: str) -> Verdict:
+def _judge(row: KeyRow, decision: rate_limits.Decision, address: str) -> KeyCheckResult:
     if not decision.allowed:
         wait = decision.retry_after
-        return Verdict(row, RateLimited(f"Rate limit exceeded. Try again in {wait} seconds.", wait), decision.states)
-    return Verdict(row, _access(row, address), decision.states)
+        return KeyCheckResult(
+            row, RateLimited(f"Rate limit exceeded. Try again in {wait} seconds.", wait), decision.states
+        )
+    return KeyCheckResult(row, _access(row, address), decision.states)
 
 
 def invalid_key() -> Unauthorized:
@@ -232,7 +236,7 @@ def read_versions(names: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
     return tuple((name, value.decode()) for name, value in zip(names, values, strict=True))
 
 
-def renew(name: str) -> None:
+def renew_version(name: str) -> None:
     """Set a fresh version after the commit, so that no process believes what it read before."""
     key = rate_limits.PREFIX + name
     transaction.on_commit(
@@ -242,17 +246,17 @@ def renew(name: str) -> None:
 
 def key_changed(prefix: str, key_id: str) -> None:
     """Make every process read the key again at its next call."""
-    renew(f"v:k:{prefix}{key_id}")
+    renew_version(f"v:k:{prefix}{key_id}")
 
 
 def organization_changed(organization_id: uuid.UUID) -> None:
     """Make every process read the organization's keys again at their next call."""
-    renew(f"v:o:{organization_id.hex}")
+    renew_version(f"v:o:{organization_id.hex}")
 
 
 def catalogue_changed() -> None:
     """Make every process read every key again at its next call: a type or scope was changed."""
-    renew(CATALOGUE)
+    renew_version(CATALOGUE)
 
 
 def digest_for(text: str) -> tuple[str, str]:

@@ -19,11 +19,11 @@ from apps.credentials.key_status import Refusal, Restriction
 DUMMY_DIGEST = "0" * 64
 COLUMNS = (
     *("id", "name", "key_id", "last_four", "digest", "pepper_id", "allowed_networks", "created_at", "expires_at"),
-    *key_status.SINCE,
+    *key_status.STATUS_COLUMNS,
 )
 OF_ORGANIZATION = ("id", "name", "slug", "status")
 KEY_ID, DIGEST, PEPPER = (COLUMNS.index(name) for name in ("key_id", "digest", "pepper_id"))
-SINCE = slice(len(COLUMNS) - len(key_status.SINCE), len(COLUMNS))
+SINCE = slice(len(COLUMNS) - len(key_status.STATUS_COLUMNS), len(COLUMNS))
 OWN = len(COLUMNS) + len(OF_ORGANIZATION)
 SELECT = """
 SELECT {columns}
@@ -38,7 +38,7 @@ class KeyRow:
     """What the gate knows of a key: one row of the database. Times are seconds since 1970.
 
     ``scopes`` and ``permissions`` are what counts: without those that are switched off for the organization, which
-    are ``disabled_scopes``. ``since``: the columns of ``key_status.SINCE`` that are set.
+    are ``disabled_scopes``. ``since``: the columns of ``key_status.STATUS_COLUMNS`` that are set.
     """
 
     kind: str
@@ -149,7 +149,7 @@ class RowSource:
             "created_at": as_seconds(created_at) or 0.0,
             "expires_at": as_seconds(expires_at),
             "since": frozenset(
-                column for column, at in zip(key_status.SINCE, row[SINCE], strict=True) if at is not None
+                column for column, at in zip(key_status.STATUS_COLUMNS, row[SINCE], strict=True) if at is not None
             ),
             "networks": tuple(as_json(networks)),
         }

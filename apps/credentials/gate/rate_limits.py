@@ -76,7 +76,7 @@ class MemoryLimiter:
         self._lock = threading.Lock()
         self._windows: dict[str, tuple[float, int]] = {}
 
-    def take(self, windows: Sequence[Window], cost: int = 1) -> Decision:
+    def consume(self, windows: Sequence[Window], cost: int = 1) -> Decision:
         """Count the call in every window, or in none."""
         now = self._clock()
         with self._lock:
@@ -107,7 +107,7 @@ class MemoryLimiter:
 
     def peek(self, windows: Sequence[Window]) -> Decision:
         """Tell what is left without counting anything."""
-        return self.take(windows, cost=0)
+        return self.consume(windows, cost=0)
 
     def _used(self, window: Window, now: float) -> tuple[float, int]:
         end, count = self._windows.get(window.bucket, (0.0, 0))
@@ -122,7 +122,7 @@ class MemoryLimiter:
 # KEYS: version keys, then buckets. ARGV: number of versions, cost, the versions, then limit and milliseconds of each
 # bucket. Answer: -1 where a version differs (nothing is counted), else allowed and (count, milliseconds left) each.
 # All values come in one MGET: each call out of Lua costs Redis as much as the rest of the script.
-TAKE = """
+CONSUME_SCRIPT = """
 local versions, cost = tonumber(ARGV[1]), tonumber(ARGV[2])
 local values = redis.call('MGET', unpack(KEYS))
 for i = 1, versions do
@@ -154,19 +154,19 @@ end
 return answer
 """
 # KEYS: buckets in which one call was counted. A window that has ended since, or holds no other call, is none.
-GIVE_BACK = """
+REFUND_SCRIPT = """
 for i = 1, #KEYS do
   local count = tonumber(redis.call('GET', KEYS[i]) or '0')
   redis.call(count > 1 and 'DECR' or 'DEL', KEYS[i])
 end
 return 1
 """
-TAKE_SHA = hashlib.sha1(TAKE.encode(), usedforsecurity=False).hexdigest()
+CONSUME_SHA = hashlib.sha1(CONSUME_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 memory = MemoryLimiter()
 
 
-def take(
+def consume(
     windows: Sequence[Window], versions: Sequence[tuple[str, str]] = (), cost: int = 1, packed: bytes = b""
 ) -> Decision:
     """Count a call of the given cost, in Redis where it answers, else in this process.
@@ -178,7 +178,7 @@ def take(
         return ALLOWED
     answer = _ask(packed or pack(windows, versions, cost), windows, versions, cost)
     if answer is None:
-        return Decision(False, stale=True) if versions else memory.take(windows, cost)
+        return Decision(False, stale=True) if versions else memory.consume(windows, cost)
     if answer[0] == -1:
         return Decision(False, stale=True)
     states = []
@@ -189,28 +189,28 @@ def take(
 
 
 def refund(states: Sequence[WindowState]) -> tuple[WindowState, ...]:
-    """Uncount a call in the windows that ``take`` counted it in, and return what is left of them.
+    """Uncount a call in the windows that ``consume`` counted it in, and return what is left of them.
 
     For a call that another limit refuses afterwards: a refusal costs nothing.
     """
     windows = [state.window for state in states]
     if windows:
         names = [f"{PREFIX}w:{window.bucket}" for window in windows]
-        if not settings.REDIS_URL or shared.send(shared.pack("EVAL", GIVE_BACK, len(names), *names)) is None:
+        if not settings.REDIS_URL or shared.send(shared.pack("EVAL", REFUND_SCRIPT, len(names), *names)) is None:
             memory.refund(windows)
     return tuple(state._replace(remaining=min(state.window.limit, state.remaining + 1)) for state in states)
 
 
 def peek(windows: Sequence[Window]) -> tuple[WindowState, ...]:
     """Return what is left of the windows, in the order given, without counting anything."""
-    return take(windows, cost=0).states
+    return consume(windows, cost=0).states
 
 
 def pack(windows: Sequence[Window], versions: Sequence[tuple[str, str]] = (), cost: int = 1, script: str = "") -> bytes:
     """Return the question to Redis as it goes over the wire, by the script's digest or its whole text."""
     if not settings.REDIS_URL:
         return b""
-    words: list[str | int] = ["EVAL", script] if script else ["EVALSHA", TAKE_SHA]
+    words: list[str | int] = ["EVAL", script] if script else ["EVALSHA", CONSUME_SHA]
     words.append(len(versions) + len(windows))
     words += [f"{PREFIX}{name}" for name, _ in versions]
     words += [f"{PREFIX}w:{window.bucket}" for window in windows]
@@ -224,7 +224,7 @@ def _ask(packed: bytes, windows: Sequence[Window], versions: Sequence[tuple[str,
     answers = shared.send(packed)
     if answers is not None and shared.is_unknown_script(answers[0]):
         # A Redis that was started anew, or flushed, learns the script by being given its text once.
-        answers = shared.send(pack(windows, versions, cost, TAKE))
+        answers = shared.send(pack(windows, versions, cost, CONSUME_SCRIPT))
     return None if answers is None else answers[0]
 
 

@@ -18,13 +18,13 @@ from apps.base.requests import PortalRequest
 from apps.base.timestamps import format_date_for_reader
 from apps.base.web.forms import AlreadySent, LineField, StepUpForm, add_action_errors, form_token
 from apps.credentials.key_status import CHANGES
-from apps.credentials.lifecycle.transitions import LONGEST_OVERLAP
+from apps.credentials.lifecycle.transitions import MAX_OVERLAP
 from apps.credentials.models import SecretKey
 from apps.credentials.rules import DAY_SECONDS, MAX_DAYS, Lifetime
 
 CUSTOM, NEVER = "custom", "never"
 # What errors of an action call the field that says when a key ends.
-FIELDS_OF_LIFETIME = {"expires_in_days": "expires", "expires_at": "expires", "never_expires": "expires"}
+LIFETIME_FIELDS = {"expires_in_days": "expires", "expires_at": "expires", "never_expires": "expires"}
 OVERLAPS = (
     ("0", _("Not at all: it ends now")),
     ("3600", _("1 hour")),
@@ -99,7 +99,7 @@ class RotateKeyForm(StepUpForm):
         widget=forms.RadioSelect,
     )
     custom_days = forms.IntegerField(
-        label=_("Days"), required=False, min_value=1, max_value=LONGEST_OVERLAP.days, help_text=_("From 1 to 30.")
+        label=_("Days"), required=False, min_value=1, max_value=MAX_OVERLAP.days, help_text=_("From 1 to 30.")
     )
 
     def clean(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class KeyChangeForm(StepUpForm):
     # What the form calls fields of the action.
     field_names: ClassVar[Mapping[str, str]] = {}
 
-    def beside(self) -> dict[str, Any]:
+    def extra_context(self) -> dict[str, Any]:
         """Return what the page shows beside the form."""
         return {}
 
@@ -212,7 +212,7 @@ class EndDescendantsForm(ReasonForm):
         return {"only": self.cleaned_data["only"], "reason": self.cleaned_data["reason"]}
 
 
-KIND_WORDS = {
+KIND_LABELS = {
     "api_key": _("API key"),
     "sdk_key": _("SDK key"),
     "user": _("Member"),
@@ -223,7 +223,7 @@ KIND_WORDS = {
 
 def _line(each: Descendant) -> str:
     words = {
-        "kind": KIND_WORDS[each.kind],
+        "kind": KIND_LABELS[each.kind],
         "name": each.name,
         "creator": each.created_by_label,
         "day": format_date_for_reader(timezone.localtime(each.created_at), "date"),
@@ -254,7 +254,7 @@ def try_change(
     return True
 
 
-def clicks(
+def one_click_actions(
     request: PortalRequest, key: SecretKey, routes: Mapping[str, str], permission: Permission
 ) -> dict[str, dict[str, Any]]:
     """Return path and token of each button (``enable``, ``release``) that state and rights allow.
@@ -264,5 +264,5 @@ def clicks(
     if key.has_ended or not request.actor.can(permission):
         return {}
     args = [request.organization.slug, key.public_id]
-    paths = {name: reverse(route, args=args) for name, route in routes.items() if CHANGES[name].fits(key)}
+    paths = {name: reverse(route, args=args) for name, route in routes.items() if CHANGES[name].applies_to(key)}
     return {name: {"path": path, "token": form_token(request, path)} for name, path in paths.items()}

@@ -38,21 +38,21 @@ from apps.credentials.lifecycle.forms import (
     try_change,
 )
 from apps.credentials.models import SecretKey
-from apps.credentials.view_models import overlap_of, shown_before
+from apps.credentials.view_models import duplicate_submission, overlap_context
 
 Context = dict[str, Any]
 
 
-class Presenting(Protocol):
+class ViewModels(Protocol):
     """What pages show of keys of one kind: a module has these functions."""
 
     def facts(self, key: Any, use: LastUse | None, /) -> Context:
         """Return what every page says of a key."""
 
-    def harm(self, actor: Actor, key: Any, /) -> Context:
+    def impact(self, actor: Actor, key: Any, /) -> Context:
         """Return what ending a key would break."""
 
-    def revealed(self, key: Any, text: str, /) -> Context:
+    def secret_context(self, key: Any, text: str, /) -> Context:
         """Return what stands beside the text of a new key."""
 
 
@@ -68,7 +68,7 @@ class KeyPages:
     model: type[SecretKey]
     actions: Mapping[str, Callable[..., Any]]
     expiry_of_successor: Callable[[Any], datetime | None]
-    presenting: Presenting
+    view_models: ViewModels
     change_form: Callable[..., KeyChangeForm]
     list_route: Callable[[Any], str]
     list_label: Promise
@@ -88,7 +88,7 @@ class KeyPages:
         return self.rows(request.actor).with_public_id(key_id)
 
 
-def life_pages(one_key: str, keys: KeyPages, permission: Permission) -> list[URLPattern]:
+def lifecycle_urls(one_key: str, keys: KeyPages, permission: Permission) -> list[URLPattern]:
     """Return the routes of the pages that change a key; ``one_key``: the path of its page, which names its id."""
     guard = org_page(permission, nav=keys.section, methods=FORM)
     return [
@@ -109,7 +109,7 @@ def edit(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse
     form = keys.change_form(_sent(request), request=request, key=key)
     if form.is_valid() and try_change(form, keys.actions["update"], key, form.field_names, **form.for_action()):
         return _back(request, keys, key, _("Saved. The next call with the key is judged by it."))
-    return _ask(request, keys, "edit", form, {"key": keys.presenting.facts(key, None), **form.beside()})
+    return _ask(request, keys, "edit", form, {"key": keys.view_models.facts(key, None), **form.extra_context()})
 
 
 def rotate(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
@@ -123,12 +123,14 @@ def rotate(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpRespon
             overlap_seconds=form.overlap_seconds,
         )
         made_before = keys.rows(request.actor).filter(replaces=key)
-        answer = new_key(request, keys, form, make, made_before, keys.list_route(key), {"overlap_seconds": "overlap"})
+        answer = issue_and_show(
+            request, keys, form, make, made_before, keys.list_route(key), {"overlap_seconds": "overlap"}
+        )
         if answer is not None:
             return answer
     context = {
-        **keys.presenting.harm(request.actor, key),
-        **overlap_of(key, timezone.now()),
+        **keys.view_models.impact(request.actor, key),
+        **overlap_context(key, timezone.now()),
         "new_expires_at": keys.expiry_of_successor(key),
     }
     return _ask(request, keys, "rotate", form, context)
@@ -136,17 +138,17 @@ def rotate(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpRespon
 
 def disable(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
     """Switch a key off until somebody switches it on again."""
-    if not CHANGES["disable"].fits(key):
+    if not CHANGES["disable"].applies_to(key):
         return _back(request, keys, key)
     form = DisableKeyForm(_sent(request), request=request)
     if form.is_valid() and try_change(form, keys.actions["disable"], key, reason=form.cleaned_data["reason"]):
         return _back(request, keys, key, _("“%(name)s” is disabled. Calls with it are refused."))
-    return _ask(request, keys, "disable", form, keys.presenting.harm(request.actor, key))
+    return _ask(request, keys, "disable", form, keys.view_models.impact(request.actor, key))
 
 
 def enable(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
     """Switch a disabled key on again, at one click."""
-    if not CHANGES["enable"].fits(key):
+    if not CHANGES["enable"].applies_to(key):
         return _back(request, keys, key)
     done = _("“%(name)s” works again, from its next call on.")
     return _at_one_click(request, keys, key, "enable", done)
@@ -154,24 +156,24 @@ def enable(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpRespon
 
 def release(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
     """Release a key that was set aside, at one click."""
-    if not CHANGES["release"].fits(key):
+    if not CHANGES["release"].applies_to(key):
         return _back(request, keys, key)
     return _at_one_click(request, keys, key, "release", str(keys.released))
 
 
 def revoke(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
     """Show what a revocation will break, then revoke."""
-    harm = keys.presenting.harm(request.actor, key)
+    impact = keys.view_models.impact(request.actor, key)
     form = RevokeKeyForm(
         _sent(request),
         request=request,
         key_name=key.name,
-        recently_used=harm["recently_used"],
+        recently_used=impact["recently_used"],
         successors=transitions.own_successors(key),
     )
     if form.is_valid() and try_change(form, keys.actions["revoke"], key, **form.for_action()):
         return _back(request, keys, key, _("“%(name)s” is revoked. Its next call is refused."))
-    return _ask(request, keys, "revoke", form, {"danger": True, **harm})
+    return _ask(request, keys, "revoke", form, {"danger": True, **impact})
 
 
 PAGES = {
@@ -179,7 +181,7 @@ PAGES = {
 }  # fmt: skip
 
 
-def new_key(
+def issue_and_show(
     request: PortalRequest,
     keys: KeyPages,
     form: StepUpForm,
@@ -202,14 +204,14 @@ def new_key(
         add_action_errors(form, error, field_names)
         return None
     close_url = reverse(keys.name, args=[request.organization.slug, key.public_id])
-    context = {**keys.presenting.revealed(key, text), "close_url": close_url}
+    context = {**keys.view_models.secret_context(key, text), "close_url": close_url}
     return one_time_secret_response(request, f"{keys.section}/reveal.html", context)
 
 
 def _already_shown(request: PortalRequest, keys: KeyPages, key: SecretKey | None, list_route: str) -> HttpResponse:
     """Answer a form that came twice: no second key, and no second look at the first."""
     context = {
-        **shown_before(request, key, keys.name, f"{keys.name}_rotate"),
+        **duplicate_submission(request, key, keys.name, f"{keys.name}_rotate"),
         "list_url": reverse(list_route, args=[request.organization.slug]),
         "list_label": keys.list_label,
     }
@@ -236,4 +238,4 @@ def _at_one_click(request: PortalRequest, keys: KeyPages, key: SecretKey, word: 
     form = ConfirmForm.of(request)
     if form.is_valid() and try_change(form, keys.actions[word], key):
         return _back(request, keys, key, done)
-    return _ask(request, keys, word, form, {"key": keys.presenting.facts(key, None)})
+    return _ask(request, keys, word, form, {"key": keys.view_models.facts(key, None)})

@@ -1,7 +1,7 @@
 """The life of a key of any kind: issued with its text once, later changed by conditional updates only.
 
 Each change says whether it changed anything, so that asking twice is recorded once. Callers hold the key's row
-(``locked``), so that two changes of one key come one after the other. Rows are never deleted.
+(``lock_key``), so that two changes of one key come one after the other. Rows are never deleted.
 """
 
 import uuid
@@ -25,7 +25,7 @@ from apps.credentials.models import SecretKey, SecretKeyQuerySet
 
 Key = TypeVar("Key", bound=SecretKey)
 
-LONGEST_OVERLAP = timedelta(days=30)
+MAX_OVERLAP = timedelta(days=30)
 
 
 def issue(model: type[Key], *, actor: Actor, **values: Any) -> tuple[Key, str]:
@@ -46,7 +46,7 @@ def issue(model: type[Key], *, actor: Actor, **values: Any) -> tuple[Key, str]:
     return key, made.text
 
 
-def locked(rows: SecretKeyQuerySet[Row], public_id: str) -> Row:
+def lock_key(rows: SecretKeyQuerySet[Row], public_id: str) -> Row:
     """Return one of the keys, its row held until the transaction ends, or raise NotFound.
 
     On SQLite the transaction itself is exclusive, for it begins IMMEDIATE.
@@ -69,7 +69,7 @@ def record(actor: Actor, key: SecretKey, action: str, changes: dict[str, list[An
     )
 
 
-def hold_creator(actor: Actor) -> None:
+def lock_creator(actor: Actor) -> None:
     """Hold the key that creates another one, and refuse one that was ended or set aside since its request came in.
 
     Before any other row: a report of its leak, or its revocation, comes before the new key or finds it.
@@ -100,7 +100,7 @@ def own_successors(key: Key) -> list[Key]:
     return found
 
 
-def require_alive(key: SecretKey) -> None:
+def require_changeable(key: SecretKey) -> None:
     """Raise Conflict for a key that is revoked or expired: such a key can only be read."""
     if why := STATUSES[key.status].final:
         raise Conflict(why)
@@ -114,8 +114,10 @@ def change(key: SecretKey, name: str, *, actor: Actor, reason: str = "") -> bool
     wanted = CHANGES[name]
     if STATUSES[key.status].change == name:
         return False
-    require_alive(key)
-    return wanted.fits(key) and _change(key, actor, reason, wanted.column, timezone.now() if wanted.sets else None)
+    require_changeable(key)
+    return wanted.applies_to(key) and _change(
+        key, actor, reason, wanted.column, timezone.now() if wanted.sets else None
+    )
 
 
 def revoke_all(*, organization_id: uuid.UUID, actor: Actor, reason: str) -> dict[str, int]:
@@ -163,14 +165,14 @@ def replace(
     one had replaced, ends at once. ``changed``: settings of the new key that differ. Raises Conflict where the key
     has ended or was replaced before.
     """
-    require_alive(key)
+    require_changeable(key)
     if key.overlap_since is not None or type(key).objects.filter(replaces=key).exists():
         raise Conflict(_("This key was rotated before: rotate the key that replaced it."))
     now = timezone.now()
     if key.replaces is not None:
         _end_overlap(key.replaces, now)
     _shorten(key, min(now + overlap, key.expires_at or now + overlap), actor, now)
-    copied = {name: getattr(key, name) for name in key.settings_of_key()}
+    copied = {name: getattr(key, name) for name in key.copied_fields()}
     values = {**copied, **changed, "organization_id": key.organization_id, "budget_id": key.budget_id}
     return issue(type(key), actor=actor, replaces=key, expires_at=expires_at, **values)
 
@@ -202,7 +204,7 @@ def lifetime_of(key: SecretKey) -> timedelta | None:
     return None if key.expires_at is None else key.expires_at - key.created_at
 
 
-def end_of_successor(key: SecretKey, longest_days: int | None) -> datetime | None:
+def successor_expiry(key: SecretKey, longest_days: int | None) -> datetime | None:
     """Return when a successor made now ends: as long a life as the old key's, ``longest_days`` at most."""
     lifetime = lifetime_of(key)
     if longest_days is not None:

@@ -16,7 +16,7 @@ from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.web.forms import AlreadySent, StepUpForm, form_token
 from apps.base.web.pages import FORM, chosen, org_page
-from apps.credentials.view_models import count_made
+from apps.credentials.view_models import count_descendants
 from apps.orgs import actions
 from apps.orgs.members import view_models
 from apps.orgs.members.forms import LeaveForm, RemoveForm, RoleForm
@@ -89,7 +89,7 @@ def member_remove(request: PortalRequest, user_id: str) -> HttpResponse:
     if form.is_valid() and _try(form, actions.remove_member, request, user_id):
         name = found.user.name or found.user.email
         messages.success(request, _("%(name)s is removed. The next click finds nothing.") % {"name": name})
-        if count_made(request.actor, user_id):
+        if count_descendants(request.actor, user_id):
             return redirect("created_by", request.organization.slug, user_id)
         return redirect("members", request.organization.slug)
     context = {"form": form, "is_only": _is_only(found), **_facts(request, found)}
@@ -115,7 +115,7 @@ def leave(request: PortalRequest) -> HttpResponse:
 
 
 def _facts(request: PortalRequest, found: Membership) -> dict[str, Any]:
-    made = count_made(request.actor, found.user_public_id)
+    made = count_descendants(request.actor, found.user_public_id)
     return {"member": view_models.member_rows(request.actor, [found])[0], "made": made}
 
 

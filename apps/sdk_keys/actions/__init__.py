@@ -8,11 +8,11 @@ from apps.sdk_keys.actions.devices import (
     consume_rate_limit,
     deactivate_activation,
     deactivate_own_activation,
-    find_own,
+    find_activation,
     record_heartbeat,
 )
 from apps.sdk_keys.actions.keys import (
-    OF_KEYS,
+    KEY_ACTIONS,
     NewSdkKey,
     change_sdk_key,
     create_sdk_key,
@@ -28,7 +28,7 @@ from apps.sdk_keys.actions.keys import (
 )
 
 __all__ = [
-    "OF_KEYS",
+    "KEY_ACTIONS",
     "Device",
     "NewSdkKey",
     "activate",
@@ -42,8 +42,8 @@ __all__ = [
     "enable_sdk_key",
     "end_created",
     "expiry_of_successor",
+    "find_activation",
     "find_created",
-    "find_own",
     "record_heartbeat",
     "release_sdk_key",
     "report_leak",

@@ -19,11 +19,11 @@ from apps.sdk_keys.models import Platform, SdkKey
 BUNDLE_ID = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+", re.ASCII)
 # Android: at least two segments, each beginning with a letter, of letters, digits and underscores ("applicationId").
 PACKAGE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)+", re.ASCII)
-LONGEST_APP_ID = {Platform.IOS: 155, Platform.ANDROID: 255}
+MAX_APP_ID_LENGTH = {Platform.IOS: 155, Platform.ANDROID: 255}
 CERTIFICATE = re.compile(r"[0-9A-Fa-f]{64}|[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){31}", re.ASCII)
-MOST_ORIGINS = 20
-MOST_DEVICES = 10_000_000
-MOST_SILENT_DAYS = 365
+MAX_ORIGINS = 20
+MAX_DEVICES = 10_000_000
+MAX_INACTIVE_DAYS = 365
 HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\]", re.ASCII)
 # The host of an app's pages (capacitor://localhost, chrome-extension://…), in the case that its browser sends.
 APP_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)
@@ -49,7 +49,7 @@ def check_app_id(platform: Platform, app_id: str | None) -> str:
             raise Invalid.field("app_id", _("A key for the web has no app id: it has origins."))
         return ""
     form, example = (BUNDLE_ID, "com.example.app") if platform == Platform.IOS else (PACKAGE_NAME, "com.example.app")
-    if not form.fullmatch(app_id) or len(app_id) > LONGEST_APP_ID[platform]:
+    if not form.fullmatch(app_id) or len(app_id) > MAX_APP_ID_LENGTH[platform]:
         name = _("bundle id") if platform == Platform.IOS else _("package name")
         raise Invalid.field("app_id", _("Give the app's %(name)s, such as %(example)s.") % {
             "name": name, "example": example})  # fmt: skip
@@ -76,9 +76,9 @@ def check_origins(platform: Platform, origins: Iterable[str] | None) -> list[str
         if found:
             raise Invalid.field("origins", _("Only a key for the web has origins."))
         return []
-    if not 1 <= len(found) <= MOST_ORIGINS:
+    if not 1 <= len(found) <= MAX_ORIGINS:
         raise Invalid.field("origins", _("Give 1 to %(most)d origins, such as https://app.example.com.") % {
-            "most": MOST_ORIGINS})  # fmt: skip
+            "most": MAX_ORIGINS})  # fmt: skip
     return found
 
 
@@ -102,17 +102,17 @@ def _origin(text: str) -> str:
 
 def check_limit(limit: int | None) -> int | None:
     """Return how many devices may be active (None: any number), or raise Invalid."""
-    if limit is not None and not 1 <= limit <= MOST_DEVICES:
+    if limit is not None and not 1 <= limit <= MAX_DEVICES:
         raise Invalid.field("activation_limit", _("Give a number from 1 to %(most)d, or none for no limit.") % {
-            "most": MOST_DEVICES})  # fmt: skip
+            "most": MAX_DEVICES})  # fmt: skip
     return limit
 
 
 def check_inactive_days(days: int | None) -> int | None:
     """Return after how many days of silence a place is freed (None: never), or raise Invalid."""
-    if days is not None and not 1 <= days <= MOST_SILENT_DAYS:
+    if days is not None and not 1 <= days <= MAX_INACTIVE_DAYS:
         raise Invalid.field("inactive_after_days", _("Give a number of days from 1 to %(most)d, or none for never.") % {
-            "most": MOST_SILENT_DAYS})  # fmt: skip
+            "most": MAX_INACTIVE_DAYS})  # fmt: skip
     return days
 
 
@@ -137,4 +137,4 @@ def check_lifetime(actor: Actor, lifetime: Lifetime) -> datetime | None:
 
 def expiry_of_successor(key: SdkKey) -> datetime | None:
     """Return when a successor made now ends: as long a life as the old key's, cut to the organization's."""
-    return transitions.end_of_successor(key, longest_key_days(key.organization_id))
+    return transitions.successor_expiry(key, longest_key_days(key.organization_id))

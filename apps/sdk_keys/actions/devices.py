@@ -17,7 +17,7 @@ from apps.sdk_keys import device_limit
 from apps.sdk_keys.audit_and_publish import announce, record_and_publish_device
 from apps.sdk_keys.device_identity import device_digest, device_digests, new_token, token_matches
 from apps.sdk_keys.key_query import SdkRow
-from apps.sdk_keys.models import Activation, ActivationPool, Freed, SdkKey
+from apps.sdk_keys.models import Activation, ActivationPool, DeactivationReason, SdkKey
 
 PER_DEVICE = 60  # calls a minute of one device
 
@@ -33,7 +33,7 @@ class Device:
 
 def consume_rate_limit(pool_id: uuid.UUID, digest: str) -> rate_limits.Decision:
     """Count a call of one device and return what is left of its minute."""
-    return rate_limits.take([Window("device", f"d:{pool_id.hex}:{digest[:32]}", PER_DEVICE, 60)])
+    return rate_limits.consume([Window("device", f"d:{pool_id.hex}:{digest[:32]}", PER_DEVICE, 60)])
 
 
 def activate(*, actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, str, bool]:
@@ -61,7 +61,7 @@ def _take_place(actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, 
     token, token_digest = new_token()
     seen = {
         "key_id": row.pk, "token_digest": token_digest, "last_seen_at": now, "last_seen_from": actor.address,
-        "expires_at": device_limit.ends_at(pool, now), "device_digest": device_digest(pool.pk, device.device_id),
+        "expires_at": device_limit.expiry_for(pool, now), "device_digest": device_digest(pool.pk, device.device_id),
         "pepper_id": current_pepper(), **_told(device.app_version, device.os_version),
     }  # fmt: skip
     own = Activation.objects.filter(pool=pool, device_digest__in=digests).active().first()
@@ -97,7 +97,7 @@ def _tell_full(key: SdkKey) -> None:
         announce(key, "sdk_key.limit_reached", activation_limit=key.pool.activation_limit)
 
 
-def find_own(row: SdkRow, activation_id: str) -> Activation:
+def find_activation(row: SdkRow, activation_id: str) -> Activation:
     """Return an active place of the key's pool, or raise NotFound: freed, another pool's, or none."""
     key = decode(Activation.id_prefix, activation_id)
     own = Activation.objects.filter(pool_id=row.pool_id).active().select_related("key")
@@ -121,7 +121,7 @@ def record_heartbeat(
     now = timezone.now()
     pool = activation.pool
     values = {
-        "last_seen_at": now, "last_seen_from": actor.address, "expires_at": device_limit.ends_at(pool, now),
+        "last_seen_at": now, "last_seen_from": actor.address, "expires_at": device_limit.expiry_for(pool, now),
         **_told(app_version, os_version),
     }  # fmt: skip
     rows = Activation.objects.filter(pk=activation.pk, token_digest=activation.token_digest).active()
@@ -136,7 +136,7 @@ def record_heartbeat(
 def deactivate_own_activation(*, actor: Actor, activation: Activation) -> None:
     """Free a device's own place; NotFound where it is free already."""
     if not device_limit.deactivate(
-        device_limit.lock_pool(activation.pool_id), activation, actor=actor, because=Freed.DEVICE
+        device_limit.lock_pool(activation.pool_id), activation, actor=actor, because=DeactivationReason.DEVICE
     ):
         raise NotFound()
 
@@ -149,6 +149,6 @@ def deactivate_activation(*, actor: Actor, key_id: str, activation_id: str) -> A
     pool = device_limit.lock_pool(key.pool_id)
     own = Activation.objects.filter(pool=pool).active().select_related("key")
     activation: Activation = own.with_public_id(activation_id)
-    if not device_limit.deactivate(pool, activation, actor=actor, because=Freed.PERSON):
+    if not device_limit.deactivate(pool, activation, actor=actor, because=DeactivationReason.MEMBER):
         raise NotFound()
     return activation

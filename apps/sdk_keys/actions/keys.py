@@ -49,7 +49,7 @@ class NewSdkKey:
 def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
     """Make an SDK key with an empty pool of activations and return it with its text, once."""
     actor.require(Permission.SDK_KEYS_WRITE)
-    transitions.hold_creator(actor)
+    transitions.lock_creator(actor)
     platform = app_rules.check_platform(new.platform)
     values: dict[str, Any] = {
         "name": check_name(new.name),
@@ -73,13 +73,13 @@ def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
     return key, text
 
 
-def hold(actor: Actor, key_id: str) -> SdkKey:
+def lock_key_and_pool(actor: Actor, key_id: str) -> SdkKey:
     """Return an SDK key of the actor's organization and its pool, held until the transaction ends.
 
     The pool first, as a device does that takes a place: two orders of locks would wait for each other. Raises NotFound.
     """
     pool = device_limit.lock_pool(SdkKey.objects.for_actor(actor).with_public_id(key_id).pool_id)
-    key: SdkKey = transitions.locked(SdkKey.objects.for_actor(actor).select_related("replaces"), key_id)
+    key: SdkKey = transitions.lock_key(SdkKey.objects.for_actor(actor).select_related("replaces"), key_id)
     key.pool = pool
     return key
 
@@ -91,10 +91,10 @@ def update_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANY_VERSIO
     A limit below what is in use keeps what is active and refuses new devices. Raises Conflict for a key that has ended.
     """
     actor.require(Permission.SDK_KEYS_WRITE)
-    key = hold(actor, key_id)
+    key = lock_key_and_pool(actor, key_id)
     of_key, of_pool = _checked(key, asked)
     expected.check(key.version)
-    transitions.require_alive(key)
+    transitions.require_changeable(key)
     changes = _set(key, of_key) | _set(key.pool, of_pool)
     if changes:
         transitions.record(actor, key, "sdk_key.updated", changes)
@@ -153,8 +153,8 @@ def rotate_sdk_key(
     """
     actor.require(Permission.SDK_KEYS_WRITE)
     overlap = check_overlap(overlap_seconds)
-    transitions.hold_creator(actor)
-    key = hold(actor, key_id)
+    transitions.lock_creator(actor)
+    key = lock_key_and_pool(actor, key_id)
     expected.check(key.version)
     expires_at = app_rules.expiry_of_successor(key)
     before = format_timestamp(key.expires_at)
@@ -176,7 +176,7 @@ def change_sdk_key(
     addresses seen before, and no new one gets a place.
     """
     actor.require(Permission.SDK_KEYS_WRITE)
-    key, wanted = hold(actor, key_id), CHANGES[name]
+    key, wanted = lock_key_and_pool(actor, key_id), CHANGES[name]
     told = {"reason": check_reason(reason)} if wanted.sets else {}
     expected.check(key.version)
     before = key.status
@@ -201,7 +201,7 @@ def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
 
     Once per key and day. ``actor`` is the portal with the reporter's address, ``where`` a text without secrets.
     """
-    key = hold(actor, key_id)
+    key = lock_key_and_pool(actor, key_id)
     story = f"{key.public_id}:leak:{timezone.now():%Y-%m-%d}"
     if notices.was_posted(organization_id=key.organization_id, dedupe_key=story):
         return False
@@ -238,7 +238,7 @@ def end_created(*, actor: Actor, id: str, reason: str) -> None:
 
 
 # By the words of routes.
-OF_KEYS: dict[str, Callable[..., Any]] = {
+KEY_ACTIONS: dict[str, Callable[..., Any]] = {
     "create": create_sdk_key,
     "update": update_sdk_key,
     "rotate": rotate_sdk_key,

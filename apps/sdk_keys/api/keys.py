@@ -28,7 +28,7 @@ KEYS = KeyResource(
     model=SdkKey,
     chosen=_chosen,
     write=write_sdk_key,
-    actions=actions.OF_KEYS,
+    actions=actions.KEY_ACTIONS,
     operations=operations.SDK_KEYS,
 )
 

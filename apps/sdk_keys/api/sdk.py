@@ -19,7 +19,7 @@ from apps.sdk_keys import actions, operations
 from apps.sdk_keys.device_identity import device_digest
 from apps.sdk_keys.key_query import SdkRow
 from apps.sdk_keys.models import Activation, Platform
-from apps.sdk_keys.serializers import ActivationBody, VersionsBody, write_place
+from apps.sdk_keys.serializers import ActivationBody, VersionsBody, write_own_activation
 
 USUAL_HEADERS = "Authorization, X-API-Key, X-Activation-Token, X-Request-ID, Content-Type, If-Match, If-None-Match"
 LIMITS = "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy, RateLimit, Retry-After"
@@ -82,7 +82,7 @@ class SdkView(PortalView):
 
     def own_activation(self, request: ApiRequest, id: str) -> Activation:
         """Return the place that the path names, its token checked; NotFound once it was freed."""
-        activation = actions.find_own(self.row(request), id)
+        activation = actions.find_activation(self.row(request), id)
         self.count_device(request, activation.device_digest)
         actions.check_token(activation, request._request.META.get("HTTP_X_ACTIVATION_TOKEN", ""))
         return activation
@@ -99,7 +99,7 @@ class Activate(SdkView):
         check_app(row, values.pop("app_id", None) or "", values.pop("cert_sha256", None) or "")
         device = actions.Device(**values)
         activation, token, is_new = actions.activate(actor=request.actor, row=row, device=device)
-        return Response(write_place(activation, token), status=201 if is_new else 200)
+        return Response(write_own_activation(activation, token), status=201 if is_new else 200)
 
 
 def check_app(row: SdkRow, app_id: str, cert_sha256: str) -> None:
@@ -122,7 +122,7 @@ class OwnActivation(SdkView):
     @serves(operations.GET_OWN_ACTIVATION, ANY_KEY, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
         """Return the place."""
-        return Response(write_place(self.own_activation(request, id)))
+        return Response(write_own_activation(self.own_activation(request, id)))
 
     @serves(operations.FREE_OWN_ACTIVATION, ANY_KEY)
     def delete(self, request: ApiRequest, id: str) -> Response:
@@ -138,4 +138,6 @@ class Heartbeat(SdkView):
     def post(self, request: ApiRequest, id: str) -> Response:
         """Note that the device is in use, which keeps its place."""
         activation, values = self.own_activation(request, id), self.validated(request, VersionsBody)
-        return Response(write_place(actions.record_heartbeat(actor=request.actor, activation=activation, **values)))
+        return Response(
+            write_own_activation(actions.record_heartbeat(actor=request.actor, activation=activation, **values))
+        )

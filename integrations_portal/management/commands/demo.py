@@ -18,7 +18,7 @@ from django.db import connections
 from django.utils.module_loading import import_string
 
 from integrations_portal.demo import database, early, people
-from integrations_portal.demo.processes import Died, Processes
+from integrations_portal.demo.processes import Processes, ProcessExited
 from integrations_portal.demo.receiver import follow_port, receiver_secrets
 from integrations_portal.launcher import signals, usage
 
@@ -48,7 +48,7 @@ class Command(BaseCommand):
                 self._serve(early.processes, options["port"], options["json"])
             except KeyboardInterrupt:
                 say("\nStopping …" if sys.stderr.isatty() else "Stopping …")  # the terminal has just written ^C
-            except Died as death:
+            except ProcessExited as death:
                 raise CommandError(str(death)) from None
             finally:
                 signals.ignore()
@@ -99,7 +99,7 @@ def alone(path: Path, port: int) -> Iterator[None]:
 
 def refuse_taken(port: int, whose: str) -> None:
     """Raise CommandError where the demo cannot have a port that it needs."""
-    if problem := early.objection(port):
+    if problem := early.port_problem(port):
         raise CommandError(f"Port {port} for the {whose} cannot be used ({problem}): choose another with --port.")
 
 
@@ -110,7 +110,7 @@ def prepare(port: int) -> None:
     if not database.is_seeded():
         say("Writing thirty days of calls and deliveries …")
         import_string(SEED)(port)
-    early.note_schema()
+    early.record_schema()
     follow_port(port)
 
 
@@ -127,7 +127,9 @@ def wait_until_ready(processes: Processes, port: int) -> None:
     while not is_ready(port):
         processes.check()
         if time.monotonic() > give_up_at:
-            raise Died(f"The portal did not become ready within {READY_SECONDS:.0f} s; everything was stopped.")
+            raise ProcessExited(
+                f"The portal did not become ready within {READY_SECONDS:.0f} s; everything was stopped."
+            )
         time.sleep(LOOK_SECONDS)
 
 
