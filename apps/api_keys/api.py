@@ -18,7 +18,7 @@ from apps.api_keys.serializers import (
     write_organization,
 )
 from apps.api_keys.verification import verify
-from apps.audit.calls.usage_report import of_key, of_organization
+from apps.audit.calls.usage_report import key_usage, organization_usage
 from apps.audit.models import LastUse
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
@@ -67,7 +67,7 @@ class KeyUsage(PortalView):
         """Return the figures of one key."""
         key = ApiKey.objects.for_actor(request.actor).with_public_id(id)
         span = usage_span(request, timezone.now())
-        figures = of_key(key.organization_id, key.pk, span)
+        figures = key_usage(key.organization_id, key.pk, span)
         return Response(write_usage(figures, LastUse.objects.filter(pk=key.pk).first()))
 
 
@@ -79,5 +79,5 @@ class Usage(PortalView):
     def get(self, request: ApiRequest) -> Response:
         """Return the figures of the organization."""
         span = usage_span(request, timezone.now())
-        figures = of_organization(cast(UUID, request.actor.organization_id), span)
+        figures = organization_usage(cast(UUID, request.actor.organization_id), span)
         return Response(write_usage_of_organization(request.actor, figures))

@@ -40,7 +40,7 @@ class ApiKeysConfig(AppConfig):
         register(kind)
         post_migrate.connect(ensure_catalogue, sender=self, dispatch_uid="api_keys.catalogue")
         filter_options.register_filter_options("api_keys", _("API keys"), kind.parties)
-        filter_options.page_of("key", "settings/integration/api-keys/%s/")
+        filter_options.register_page("key", "settings/integration/api-keys/%s/")
         periodic_jobs.register(*JOBS)
         here = "apps.api_keys.descendants"
         descendants.register("api_key", Permission.API_KEYS_READ, f"{here}.find", f"{here}.end")

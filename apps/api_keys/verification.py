@@ -9,7 +9,7 @@ from typing import Any
 
 from apps.api_keys.models import Scope
 from apps.api_keys.serializers import write_limits, write_me, write_organization
-from apps.audit.calls.recording import note_use
+from apps.audit.calls.recording import record_use
 from apps.base.actor import ActorKind
 from apps.base.errors import PortalError
 from apps.base.permissions import is_read
@@ -95,7 +95,7 @@ def _are_scopes(row: KeyRow, scopes: Sequence[str]) -> bool:
 def _count(request: ApiRequest, row: KeyRow, code: str, scopes: Sequence[str], ip: str) -> None:
     """Count the call in the usage of the key that was judged; the row of the call log belongs to who asked."""
     status = STATUSES.get(code, 401)
-    note_use(
+    record_use(
         request._request,
         organization_id=row.organization_id,
         credential_id=row.pk,

@@ -6,7 +6,7 @@ An action without words here is called by its sentence, with dots for whoever di
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from apps.audit.vocabulary import SENTENCES, write
+from apps.audit.vocabulary import SENTENCES, render_sentence
 
 # By the first part of the name; actions of one heading need not share it.
 HEADINGS: dict[str, Promise] = {
@@ -29,7 +29,7 @@ HEADINGS: dict[str, Promise] = {
 }
 OTHER = _("Log and portal")
 
-WORDS: dict[str, Promise] = {
+LABELS: dict[str, Promise] = {
     "user.created": _("Account created"),
     "user.updated": _("Account changed"),
     "user.deleted": _("Account deleted"),
@@ -116,8 +116,8 @@ WORDS: dict[str, Promise] = {
 
 def label_for(name: str) -> str:
     """Return what an action is called, in the active language."""
-    words = WORDS.get(name)
-    return str(words) if words is not None else write(name, dict.fromkeys(("actor", "target"), "…"))
+    words = LABELS.get(name)
+    return str(words) if words is not None else render_sentence(name, dict.fromkeys(("actor", "target"), "…"))
 
 
 def grouped_labels() -> list[tuple[str, list[tuple[str, str]]]]:

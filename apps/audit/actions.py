@@ -24,9 +24,9 @@ from apps.base.permissions import Permission
 
 # The last word of a field name that must not be recorded: `secret`, `api_key`, `new_password`, but not `key_type`.
 SECRET_WORDS = frozenset({"secret", "secrets", "key", "digest", "password", "token", "pepper", "authorization"})
-LONGEST_VALUE = 2000
-MOST_UNFINISHED = 3
-MADE = "audit.checkpoint_made"
+MAX_VALUE_LENGTH = 2000
+MAX_UNFINISHED = 3
+CHECKPOINT_MADE = "audit.checkpoint_made"
 
 
 def record(
@@ -87,12 +87,12 @@ def make_checkpoint(*, actor: Actor) -> Checkpoint:
         raise ValueError("name the organization: the actor has none")
     sealer.seal_due()
     last = checkpoints.newest(owner)
-    if last is not None and not checkpoints.is_behind(last, but=MADE):
+    if last is not None and not checkpoints.is_behind(last, but=CHECKPOINT_MADE):
         return last
-    made = checkpoints.make(owner)
+    made = checkpoints.create(owner)
     if made is None:
         raise Conflict(_("There is nothing to sign yet: nothing has happened in this organization."))
-    record(actor=actor, action=MADE, target_kind="checkpoint", target_id=str(made.seq))
+    record(actor=actor, action=CHECKPOINT_MADE, target_kind="checkpoint", target_id=str(made.seq))
     return made
 
 
@@ -113,7 +113,7 @@ def _is_secret(field: str) -> bool:
 
 def _without_secrets(value: Any) -> Any:
     if isinstance(value, str):
-        return sanitize(value, LONGEST_VALUE)
+        return sanitize(value, MAX_VALUE_LENGTH)
     if isinstance(value, list):
         return [_without_secrets(item) for item in value]
     if isinstance(value, dict):
@@ -136,7 +136,7 @@ def export_log(*, actor: Actor, filters: Filters, file_format: str) -> Iterator[
     # Before the transaction: a long look must not keep others from writing, on SQLite.
     legs = walk.begin(actor, filters)
     with transaction.atomic():
-        _record_export(actor, "audit.exported", "", _asked(filters, file_format))
+        _record_export(actor, "audit.exported", "", _export_changes(filters, file_format))
     return walk.stream(actor, filters, file_format, legs, actor.request_id)
 
 
@@ -144,9 +144,9 @@ def export_log(*, actor: Actor, filters: Filters, file_format: str) -> Iterator[
 def start_export(*, actor: Actor, filters: Filters, file_format: str) -> AuditExport:
     """Store an export that workers carry out. Conflict where three of the organization are under way."""
     require_export(actor)
-    if AuditExport.objects.for_actor(actor).unfinished().count() >= MOST_UNFINISHED:
+    if AuditExport.objects.for_actor(actor).unfinished().count() >= MAX_UNFINISHED:
         message = _("%(most)s exports are under way. Wait for one, or stop one.")
-        raise Conflict(message % {"most": MOST_UNFINISHED})
+        raise Conflict(message % {"most": MAX_UNFINISHED})
     job: AuditExport = AuditExport.objects.create(
         organization_id=cast(uuid.UUID, actor.organization_id),
         file_format=file_format,
@@ -155,7 +155,7 @@ def start_export(*, actor: Actor, filters: Filters, file_format: str) -> AuditEx
         created_by_id=actor.id,
         created_by_label=actor.label,
     )
-    _record_export(actor, "audit.exported", job.public_id, _asked(filters, file_format))
+    _record_export(actor, "audit.exported", job.public_id, _export_changes(filters, file_format))
     return job
 
 
@@ -191,7 +191,7 @@ def _locked_export(actor: Actor, export_id: str) -> AuditExport:
     return job
 
 
-def _asked(filters: Filters, file_format: str) -> dict[str, list[Any]]:
+def _export_changes(filters: Filters, file_format: str) -> dict[str, list[Any]]:
     """Return what was asked for, as the log shows it. ``key`` names a key, no secret: it is written as ``key_id``."""
     asked = {"format": file_format, **walk.stored_filters(filters)}
     return {"key_id" if name == "key" else name: [None, value] for name, value in asked.items()}

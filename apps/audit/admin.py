@@ -12,13 +12,13 @@ from apps.audit.operator_admin import (
     Line,
     Panel,
     ReadOnlyAdmin,
+    change_url_by_id,
+    changelist_url,
     link,
-    list_of,
-    page_by_id,
     table,
 )
 
-MOST_OF_A_REQUEST = 20
+MAX_REQUEST_ROWS = 20
 
 
 @admin.register(AuditEntry)
@@ -80,14 +80,14 @@ class ApiCallAdmin(ReadOnlyAdmin):
         sentence = _("Answered with %(status)s %(code)s in %(ms)s ms.") % facts
         # The site is the portal's own; it knows the codes of the API, which stand above this app.
         meaning = cast(Any, self.admin_site).meaning_of(row.code)
-        return [Line("bad", f"{sentence} {meaning}".strip(), page_by_id(row.actor_id), row.actor_label)]
+        return [Line("bad", f"{sentence} {meaning}".strip(), change_url_by_id(row.actor_id), row.actor_label)]
 
     def panels(self, row: ApiCall) -> Sequence[Panel]:
         """Return what the request changed, and others that were sent with the same request id."""
         entries = AuditEntry.objects.filter(organization_id=row.organization_id, request_id=row.request_id)
         changed = table(
             _("Changes made by this request"),
-            entries.order_by("-pk")[:MOST_OF_A_REQUEST] if row.request_id else (),
+            entries.order_by("-pk")[:MAX_REQUEST_ROWS] if row.request_id else (),
             ("at", "action", "target_label", "outcome"),
             empty=_("None is in the audit log."),
         )
@@ -100,7 +100,7 @@ def _only_reads(call: ApiCall) -> bool:
 
 
 def _named(label: str, public_id: str) -> Any:
-    return link(page_by_id(public_id), f"{label} ({public_id})" if public_id else label)
+    return link(change_url_by_id(public_id), f"{label} ({public_id})" if public_id else label)
 
 
 def _calls_of_request(row: AuditEntry | ApiCall, exclude: ApiCall | None = None) -> Panel:
@@ -110,9 +110,9 @@ def _calls_of_request(row: AuditEntry | ApiCall, exclude: ApiCall | None = None)
     title = _("Other requests with this request id") if exclude else _("API request")
     return table(
         title,
-        rows.order_by("-pk")[:MOST_OF_A_REQUEST] if row.request_id else (),
+        rows.order_by("-pk")[:MAX_REQUEST_ROWS] if row.request_id else (),
         ("at", "actor_label", "method", "route", "status", "code"),
-        more_url=list_of(ApiCall, row.request_id) if exclude else "",
+        more_url=changelist_url(ApiCall, row.request_id) if exclude else "",
     )
 
 

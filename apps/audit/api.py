@@ -34,7 +34,7 @@ MEDIA_TYPES = {
 
 
 # Filters that may list several words.
-LISTS = ("category", "action")
+MULTI_VALUE_FILTERS = ("category", "action")
 
 
 class AuditLog(PortalView):
@@ -96,6 +96,8 @@ class ExportAuditLog(PortalView):
 def _filters(request: ApiRequest) -> Filters:
     since, until = time_parameter(request, "since"), time_parameter(request, "until")
     listed = {
-        name: ",".join(listed_values(request.query_params, name)) for name in LISTS if name in request.query_params
+        name: ",".join(listed_values(request.query_params, name))
+        for name in MULTI_VALUE_FILTERS
+        if name in request.query_params
     }
     return read_filters({**request.query_params.dict(), **listed}, since, until)

@@ -2,7 +2,7 @@ from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
 from apps.audit.seal import digests
-from apps.audit.timeline.filter_options import page_of
+from apps.audit.timeline.filter_options import register_page
 from apps.audit.timeline.sources import register
 from apps.base.extension_points import periodic_jobs
 from apps.base.extension_points.periodic_jobs import PeriodicJob
@@ -33,7 +33,7 @@ class AuditConfig(AppConfig):
 
     def ready(self) -> None:
         """Name the sources of the timeline and of digests, and the sweeps; it imports nothing."""
-        page_of("exp", "settings/integration/audit/exports/%s/")
+        register_page("exp", "settings/integration/audit/exports/%s/")
         register("change", "apps.audit.timeline.changes_and_calls.changes")
         register("api_call", "apps.audit.timeline.changes_and_calls.api_calls")
         periodic_jobs.register(*JOBS)

@@ -13,7 +13,7 @@ from apps.base.timestamps import parse_day
 FIELDS = ("actor", "category", "action", "target", "key", "since", "until", "request_id")
 
 
-def typed(query: Mapping[str, str]) -> dict[str, str]:
+def filled_fields(query: Mapping[str, str]) -> dict[str, str]:
     """Return the fields that hold something, white space around them left out."""
     texts = {name: query.get(name, "").strip() for name in FIELDS}
     return {name: text for name, text in texts.items() if text}
@@ -25,7 +25,7 @@ def page_filters(texts: Mapping[str, str]) -> Filters:
     return read_filters(texts, since, until)
 
 
-def unusable(texts: Mapping[str, str]) -> list[str]:
+def invalid_fields(texts: Mapping[str, str]) -> list[str]:
     """Return the names of the fields whose text chooses nothing, whatever the others hold."""
     found = []
     for name, text in texts.items():

@@ -59,7 +59,7 @@ ENTRY = Shape(
         "http": None,
     },
 )
-OF_KEYS = "^(key|sdk)_[0-9A-Za-z]{22}$"
+KEY_ID_PATTERN = "^(key|sdk)_[0-9A-Za-z]{22}$"
 FILTERS = (
     Parameter("category", "Only entries of these kinds.", word(("change", "api_call", "delivery")), many=True),
     Parameter(
@@ -67,7 +67,7 @@ FILTERS = (
     ),
     Parameter("action", "Only these actions, such as `api_key.revoked`.", text("^[a-z_]+\\.[a-z_]+$"), many=True),
     Parameter("target", "Only what was done to this: an id, or the route of a call such as `/v1/users`.", text()),
-    Parameter("key", "Only what this key did, or what was done to it.", text(OF_KEYS)),
+    Parameter("key", "Only what this key did, or what was done to it.", text(KEY_ID_PATTERN)),
     *time_range_parameters("entries"),
     Parameter("request_id", "Only the entries of this request.", text("^[A-Za-z0-9._-]{8,64}$")),
 )

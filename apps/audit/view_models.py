@@ -19,7 +19,7 @@ from apps.base.rest.snippets import as_curl, logged_request
 from apps.base.telemetry.logging import hide_keys
 
 SYSTEM = "system"
-LONGEST_SHOWN = 60
+MAX_SHOWN_LENGTH = 60
 FORMAT_NAMES = {"csv": "CSV", "jsonl": "JSON Lines"}
 
 
@@ -139,14 +139,14 @@ def _labels() -> dict[str, str]:
     }  # fmt: skip
 
 
-def unusable(names: Sequence[str], texts: Mapping[str, str]) -> str:
+def invalid_filters_message(names: Sequence[str], texts: Mapping[str, str]) -> str:
     """Say which filters of the page cannot be used, and what a day looks like; nothing where all can."""
     labels = _labels() | {"since": _("From day"), "until": _("To day")}
     of_day = _("%(filter)s: “%(text)s” can't be used. Enter a date such as 2026-11-22.")
     of_word = _("%(filter)s: “%(text)s” can't be used. Change or clear this filter.")
     return " ".join(
         (of_day if name in ("since", "until") else of_word)
-        % {"filter": labels[name], "text": hide_keys(texts[name])[:LONGEST_SHOWN]}
+        % {"filter": labels[name], "text": hide_keys(texts[name])[:MAX_SHOWN_LENGTH]}
         for name in names
     )
 

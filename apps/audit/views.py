@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 
 from apps.audit import view_models
-from apps.audit.forms import page_filters, typed, unusable
+from apps.audit.forms import filled_fields, invalid_fields, page_filters
 from apps.audit.models import AuditEntry, AuditExport
 from apps.audit.retention import windows
 from apps.audit.seal import checkpoints
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 @org_page(Permission.AUDIT_READ, nav="audit")
 def audit_log(request: PortalRequest) -> HttpResponse:
     """Show the newest changes, calls and deliveries that match the filters."""
-    texts = typed(request.GET)
+    texts = filled_fields(request.GET)
     cursor, cursors = request.GET.get("cursor"), Cursors.of("audit log", request.organization.pk, texts.items())
     before = cursors.read(cursor, AuditEntry._meta.pk).key if cursor else None
     try:
@@ -40,7 +40,7 @@ def audit_log(request: PortalRequest) -> HttpResponse:
         logger.exception("the audit log could not be read")
         return render(request, "audit/list.html", {"load_error": True}, status=503)
     context = {
-        "unusable": view_models.unusable(unusable(texts), texts),
+        "unusable": view_models.invalid_filters_message(invalid_fields(texts), texts),
         "entries": [view_models.entry(row, request.organization.slug) for row in page.rows],
         "filters": texts,
         "filtered": bool(texts),

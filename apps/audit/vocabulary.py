@@ -16,7 +16,7 @@ NOTHING = "–"
 SENTENCES: dict[str, Promise] = {}
 
 
-class Described(Protocol):
+class Describable(Protocol):
     """What a sentence is made from: an AuditEntry, or anything of its shape."""
 
     action: str
@@ -49,18 +49,18 @@ def require_known(name: str) -> None:
         raise ValueError(f"no sentence for the action {name!r}: add it to apps/audit/vocabulary.py")
 
 
-def write(name: str, params: Mapping[str, str]) -> str:
+def render_sentence(name: str, params: Mapping[str, str]) -> str:
     """Return the action's sentence in the active language; without one the bare name."""
     sentence = SENTENCES.get(name)
     return name if sentence is None else str(sentence) % _Params(params)
 
 
-def sentence_for(entry: Described) -> str:
+def sentence_for(entry: Describable) -> str:
     """Return what an entry says, in the active language."""
     params = {"actor": entry.actor_label, "target": entry.target_label or entry.target_id}
     for field, (old, new) in entry.changes.items():
         params[f"{field}_from"], params[f"{field}_to"] = _text(old), _text(new)
-    return write(entry.action, params)
+    return render_sentence(entry.action, params)
 
 
 def _text(value: Any) -> str:

@@ -95,6 +95,6 @@ def dismiss(*, actor: Actor, notice_id: str) -> Notice:
     return notice
 
 
-def may_dismiss(actor: Actor, notice: Notice) -> bool:
+def can_dismiss(actor: Actor, notice: Notice) -> bool:
     """Tell whether the actor may take the notice off the pages."""
     return actor.can(notice.permission or Permission.ORGANIZATION_WRITE)

@@ -6,7 +6,7 @@ from apps.base.extension_points.periodic_jobs import PeriodicJob
 
 # The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
 JOBS = (
-    PeriodicJob("notices.delete_expired", "apps.notices.tasks.tidy",
+    PeriodicJob("notices.delete_expired", "apps.notices.tasks.delete_expired",
           every_seconds=600, budget_seconds=10, does="Ends and deletes old notices."),
 )  # fmt: skip
 

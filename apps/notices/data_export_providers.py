@@ -9,7 +9,7 @@ from apps.base.timestamps import format_timestamp
 from apps.notices.models import Notice
 
 
-def told(actor: Actor) -> Iterator[dict[str, Any]]:
+def export_notices(actor: Actor) -> Iterator[dict[str, Any]]:
     """Return every notice."""
     for batch in in_batches(Notice.objects.for_actor(actor)):
         for row in batch:

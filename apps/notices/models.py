@@ -24,7 +24,7 @@ OPEN = models.Q(dismissed_at=None, resolved_at=None)
 class NoticeQuerySet(OrgQuerySet["Notice"]):
     """Notices of organizations."""
 
-    def shown_to(self, actor: Actor) -> Self:
+    def visible_to(self, actor: Actor) -> Self:
         """Keep the organization's notices that the actor may act on, and those for every member."""
         held = [str(each) for each in Permission if actor.can(each)]
         return self.for_actor(actor).filter(permission__in=["", *held])
@@ -33,19 +33,19 @@ class NoticeQuerySet(OrgQuerySet["Notice"]):
         """Keep what nobody dismissed and nothing resolved."""
         return self.filter(OPEN)
 
-    def over(self) -> Self:
+    def closed(self) -> Self:
         """Keep what somebody dismissed or something resolved."""
         return self.exclude(OPEN)
 
-    def needing_somebody(self) -> Self:
+    def needing_attention(self) -> Self:
         """Keep what is wrong, and leave out what is only good to know."""
         return self.filter(severity__in=(Severity.WARN, Severity.BAD))
 
-    def worst_first(self) -> Self:
+    def most_severe_first(self) -> Self:
         """Put the bad before the others, and of each the newest first."""
         return self.order_by(models.Case(models.When(severity=Severity.BAD, then=0), default=1), "-id")
 
-    def to_mail(self) -> Self:
+    def awaiting_mail(self) -> Self:
         """Keep what is still to be mailed: neither mailed nor dismissed."""
         return self.filter(mailed_at=None, mail_wanted=True, dismissed_at=None)
 

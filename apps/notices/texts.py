@@ -175,17 +175,17 @@ BY_REASON: dict[tuple[str, str], NotificationText] = {
 def label(notice: Notice) -> str:
     """Return what the audit log calls the notice: its title in English, whoever reads it."""
     with translation.override("en"):
-        return _filled(_words(notice).title, notice.params)
+        return _fill(_text_for(notice).title, notice.params)
 
 
 def describe(notice: Notice, slug: str) -> dict[str, Any]:
     """Return the notice as pages and mails show it."""
-    words = _words(notice)
+    words = _text_for(notice)
     return {
         "id": notice.public_id,
         "severity": notice.severity,
-        "title": _filled(words.title, notice.params),
-        "text": _filled(words.text, notice.params),
+        "title": _fill(words.title, notice.params),
+        "text": _fill(words.text, notice.params),
         "link_url": f"/o/{slug}/{notice.path}",
         "link_label": str(words.link_label),
         "created_at": notice.created_at,
@@ -195,7 +195,7 @@ def describe(notice: Notice, slug: str) -> dict[str, Any]:
     }
 
 
-def _words(notice: Notice) -> NotificationText:
+def _text_for(notice: Notice) -> NotificationText:
     """Return a notice's words; one of a kind that a newer portal no longer has says its kind."""
     by_reason = BY_REASON.get((notice.kind, str(notice.params.get("reason", ""))))
     return (
@@ -205,11 +205,11 @@ def _words(notice: Notice) -> NotificationText:
     )
 
 
-def _filled(text: Promise, params: dict[str, Any]) -> str:
+def _fill(text: Promise, params: dict[str, Any]) -> str:
     """A word that an older notice lacks becomes a dash: one row must not end every page of its organization."""
-    return str(text) % defaultdict(lambda: "–", {name: _word(name, value) for name, value in params.items()})
+    return str(text) % defaultdict(lambda: "–", {name: _format_param(name, value) for name, value in params.items()})
 
 
-def _word(name: str, value: Any) -> Any:
+def _format_param(name: str, value: Any) -> Any:
     """Times have names that say so: a key may be called like a day."""
     return readable(value) if name.endswith(TIMES) else value

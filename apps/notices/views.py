@@ -23,8 +23,8 @@ PAST = "past"
 def notice_list(request: PortalRequest) -> HttpResponse:
     """Show the notices that are open or, with ``?tab=past``, what became of the others."""
     is_past = request.GET.get("tab") == PAST
-    mine = Notice.objects.shown_to(request.actor)
-    rows = mine.over().order_by("-id") if is_past else mine.open().worst_first()
+    mine = Notice.objects.visible_to(request.actor)
+    rows = mine.closed().order_by("-id") if is_past else mine.open().most_severe_first()
     page: Page[Any] = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
     page.object_list = [_row(request, notice) for notice in page.object_list]
     here = reverse("notices", args=[request.organization.slug])
@@ -37,7 +37,7 @@ def notice_list(request: PortalRequest) -> HttpResponse:
 
 def _row(request: PortalRequest, notice: Notice) -> dict[str, Any]:
     row = describe(notice, request.organization.slug)
-    return {**row, "may_dismiss": notice.is_open and actions.may_dismiss(request.actor, notice)}
+    return {**row, "may_dismiss": notice.is_open and actions.can_dismiss(request.actor, notice)}
 
 
 @org_page(nav="notices", methods=BUTTON)

@@ -9,7 +9,7 @@ from apps.audit.data_export_providers import entries, usage_days
 from apps.base.actor import Actor
 from apps.base.extension_points.data_export_providers import Part, in_batches
 from apps.base.timestamps import format_timestamp
-from apps.notices.data_export_providers import told
+from apps.notices.data_export_providers import export_notices
 from apps.orgs.members.membership_requirements import without_second_step
 from apps.orgs.models import Invitation, Membership, Organization
 from apps.sdk_keys.serializers import archived_keys as sdk_keys
@@ -86,7 +86,7 @@ FILES: dict[str, Part] = {
     "event_types.jsonl": event_types,
     "events.jsonl": events,
     "deliveries.jsonl": deliveries,
-    "notices.jsonl": told,
+    "notices.jsonl": export_notices,
     "usage_by_day.jsonl": usage_days,
     "audit_log.jsonl": entries,
 }

@@ -28,6 +28,6 @@ class SdkKeysConfig(AppConfig):
         register(kind)
         periodic_jobs.register(*JOBS)
         filter_options.register_filter_options("sdk_keys", _("SDK keys"), kind.parties)
-        filter_options.page_of("sdk", "settings/integration/sdk-keys/%s/")
+        filter_options.register_page("sdk", "settings/integration/sdk-keys/%s/")
         here = "apps.sdk_keys.actions"
         descendants.register("sdk_key", Permission.SDK_KEYS_READ, f"{here}.find_created", f"{here}.end_created")

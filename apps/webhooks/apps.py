@@ -49,7 +49,7 @@ class WebhooksConfig(AppConfig):
             "endpoints", _("Webhook endpoints"), "apps.webhooks.audit_timeline.endpoints"
         )
         for prefix, folder in (("ep", "webhooks"), ("dlv", "deliveries"), ("rpl", "replays")):
-            filter_options.page_of(prefix, f"settings/integration/{folder}/%s/")
+            filter_options.register_page(prefix, f"settings/integration/{folder}/%s/")
         digests.register("attempts", "apps.webhooks.audit_digests.ATTEMPTS")
         digests.register("events", "apps.webhooks.audit_digests.EVENTS")
         periodic_jobs.register(*JOBS)

@@ -12,7 +12,7 @@ from apps.audit.timeline.sources import (
     Source,
     first_key,
 )
-from apps.audit.vocabulary import write
+from apps.audit.vocabulary import render_sentence
 from apps.base.actor import Actor, ActorKind
 from apps.base.identifiers import decode, encode, time_of
 from apps.base.telemetry.logging import hide_query_values
@@ -75,7 +75,7 @@ class Attempts(Source):
             at=time_of(found["pk"]),
             actor=SENDER,
             action=ACTION,
-            sentence=write(ACTION, {"actor": SENDER.label, "target": target.label, "event": event_type}),
+            sentence=render_sentence(ACTION, {"actor": SENDER.label, "target": target.label, "event": event_type}),
             target=target,
             outcome="failure" if found["error"] else "success",
             http=Http("POST", url or "", found["status_code"], found["duration_ms"], url),

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from apps.audit.models import RefusedCalls
-from apps.audit.operator_admin import WHOLE_KEY, Line, find, list_of
+from apps.audit.operator_admin import WHOLE_KEY, Line, changelist_url, find
 from apps.base.crypto.secrets import matches, parse_key
 from apps.base.telemetry.logging import hide_keys
 from apps.credentials.key_kinds import KINDS
@@ -81,13 +81,13 @@ def _nothing(text: str) -> list[Line]:
             "No mail to this address is kept. Sent mail is kept for %(days)s days. A link asked for by an address "
             "without an account is never sent."
         )
-        lines.append(Line("info", sentence % days, list_of(OutgoingMail), _("Outgoing mail")))
+        lines.append(Line("info", sentence % days, changelist_url(OutgoingMail), _("Outgoing mail")))
     elif REQUEST_ID.fullmatch(text):
         sentence = _(
             "If this is a request ID: requests without a known key leave no row, and rows go with their data "
             "retention. The access log has every request ID. Refused requests are counted by IP address:"
         )
-        lines.append(Line("info", sentence, list_of(RefusedCalls), _("Refused requests")))
+        lines.append(Line("info", sentence, changelist_url(RefusedCalls), _("Refused requests")))
     return lines
 
 

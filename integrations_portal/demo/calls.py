@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from apps.audit.calls.store import NOT_LET_IN, Call, store
+from apps.audit.calls.store import REJECTED_STATUSES, Call, store
 from apps.base.actor import ActorKind
 from apps.base.identifiers import uuid_at
 from apps.credentials.key_status import RESTRICTIONS
@@ -113,7 +113,7 @@ def _call(rng: random.Random, made: IssuedKey, public_id: str, use: Use, moment:
         # A newer key is used by a newer program.
         user_agent=f"{use.agent}.1" if made.plan.replaces else use.agent,
         request_id=f"{rng.getrandbits(128):032x}",
-        scopes="" if status in NOT_LET_IN else scope,
+        scopes="" if status in REJECTED_STATUSES else scope,
         flagged=any(moment > at for column in RESTRICTIONS if (at := getattr(key, column))),
     )
 

@@ -48,8 +48,8 @@ def found(actor: Actor, slug: str) -> list[Item]:
 
 
 def _notices(actor: Actor, slug: str) -> list[Item]:
-    rows = Notice.objects.shown_to(actor).open().needing_somebody().exclude(kind__in=TOLD_BY_STATE)
-    return [describe(notice, slug) for notice in rows.worst_first()[:MOST]]
+    rows = Notice.objects.visible_to(actor).open().needing_attention().exclude(kind__in=TOLD_BY_STATE)
+    return [describe(notice, slug) for notice in rows.most_severe_first()[:MOST]]
 
 
 def _keys(actor: Actor, slug: str) -> list[Item]:

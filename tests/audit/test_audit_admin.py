@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.test import RequestFactory
 
 from apps.audit.models import ApiCall, AuditEntry, Checkpoint, LastUse, RefusedCalls, Seal, UsageDay, UsageHour
-from apps.audit.operator_admin import NewestRows, ReadOnlyAdmin
+from apps.audit.operator_admin import CappedPaginator, ReadOnlyAdmin
 from apps.orgs.models import User
 from tests.audit.conftest import change, person
 
@@ -38,7 +38,7 @@ def test_lists_stay_cheap(model, organization, django_assert_max_num_queries):
 
 
 def test_pages_end_at_the_first_rows(organization, monkeypatch):
-    monkeypatch.setattr("apps.audit.operator_admin.newest_rows.MOST_ROWS", 2)
+    monkeypatch.setattr("apps.audit.operator_admin.newest_rows.MAX_ROWS", 2)
     for _ in range(3):
         change(person(organization))
-    assert NewestRows(AuditEntry.objects.order_by("-pk"), 1).num_pages == 2
+    assert CappedPaginator(AuditEntry.objects.order_by("-pk"), 1).num_pages == 2

@@ -52,7 +52,7 @@ def _forget() -> None:
     shared.client.cache_clear()
     shared._start_afresh()
     shared.breaker._closed_until = 0.0
-    redis_stream._start_afresh()
+    redis_stream._reset_after_fork()
 
 
 def make_call(organization: Any, key: Any, **changed: Any) -> Call:
@@ -144,7 +144,7 @@ def test_a_bad_row_holds_up_nobody(organization, stream, caplog):
     key = key_actor(organization)
     homeless = make_call(organization, key, organization_id=new_uuid())
     for each in (make_call(organization, key), homeless, make_call(organization, key)):
-        redis_stream.keep(each)
+        redis_stream.persist(each)
     stream.xadd("portal:calls", {"call": "{"})
     assert redis_stream.drain() == 4
     assert (ApiCall.objects.count(), counted(), stream.xlen("portal:calls")) == (2, 2, 0)
@@ -167,7 +167,7 @@ def test_callers_share_round_trips(organization, stream, monkeypatch):
 
 
 def test_strangers_are_counted_as_ever(stream, monkeypatch):
-    monkeypatch.setattr(group_commit, "REFUSED_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(group_commit, "MAX_REFUSED_DELAY_SECONDS", 0.05)
     call(AuthResult(), status=401, code="invalid_api_key")
     assert wait_for(lambda: sum(RefusedCalls.objects.values_list("calls", flat=True)) == 1)
     assert stream.xlen("portal:calls") == 0
@@ -180,13 +180,13 @@ def test_a_full_redis_makes_calls_slower_and_loses_none(organization, stream):
 
 
 def test_a_stream_that_nobody_empties_stops_growing(organization, stream, monkeypatch, caplog):
-    monkeypatch.setattr(redis_stream, "MOST_WAITING", 3)
+    monkeypatch.setattr(redis_stream, "MAX_PENDING", 3)
     for _ in range(10):
         call(AuthResult(actor=key_actor(organization)))
     assert (stream.xlen("portal:calls"), ApiCall.objects.count()) == (4, 6)
     assert "is a worker running?" in caplog.text
     assert redis_stream.drain() == 4
-    redis_stream._start_afresh()
+    redis_stream._reset_after_fork()
     call(AuthResult(actor=key_actor(organization)))
     assert stream.xlen("portal:calls") == 1
 

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 from apps.audit.calls import store
-from apps.audit.calls.recording import note_use, record_call
+from apps.audit.calls.recording import record_call, record_use
 from apps.audit.models import ApiCall, LastUse, UsageDay, UsageHour
 from apps.base.rest.request_identity import AuthResult
 from apps.credentials.key_status import STATUSES, KeyStatus
@@ -28,7 +28,9 @@ def call(caller: AuthResult, *scopes: str, **changed: Any) -> None:
 
 def note(request: Any, actor: Any, status: int = 200, **changed: Any) -> None:
     values = {"route": "/v1/api-keys/verify", "method": "POST", "scopes": ["orders:read"], "address": "192.0.2.7"}
-    note_use(request, organization_id=actor.organization_id, credential_id=actor.pk, status=status, **values, **changed)
+    record_use(
+        request, organization_id=actor.organization_id, credential_id=actor.pk, status=status, **values, **changed
+    )
 
 
 def test_agent_and_scopes_are_told_apart_and_the_newest_call_is_kept(organization):

@@ -67,7 +67,7 @@ def test_an_hour_is_digested_once_it_is_over_for_ten_minutes(organization, other
     assert made() == []
     at(noon + timedelta(minutes=65))
     make_all()
-    name = digests.name_of(noon.replace(minute=0))
+    name = digests.format_hour(noon.replace(minute=0))
     assert sorted(made()) == [("audit.calls_digest", name, 1), ("audit.calls_digest", name, 3)]
     entry = AuditEntry.objects.get(organization=organization)
     assert (entry.actor_kind, entry.target_kind) == ("system", "hour")
@@ -100,7 +100,7 @@ def test_a_digest_is_made_piece_by_piece_in_any_worker(organization, other, noon
         call(other, noon + timedelta(minutes=minute))
     at(noon + 2 * HOUR)
     monkeypatch.setattr(make_digests, "WINDOW", 3)
-    monkeypatch.setattr(make_digests, "MOST_SECONDS", 0.0)
+    monkeypatch.setattr(make_digests, "MAX_SECONDS", 0.0)
     source = digests.sources()["calls"]
     for _ in range(20):
         stale = Round.objects.filter(name="digest.calls").first()
@@ -210,7 +210,7 @@ def test_hours_that_retention_may_have_touched_are_not_judged(two_hours, organiz
 def test_data_that_somebody_removed_on_purpose_are_no_fault(two_hours, organization):
     ApiCall.objects.all().delete()
     assert first_bad() == 1
-    windows.mark_start(organization.pk)
+    windows.reset_windows(organization.pk)
     out, sentence = verify("--org", "acme")
     assert sentence == "" and "4 digests are of hours that retention may have touched" in out
 
@@ -314,7 +314,7 @@ def test_quiet_organizations_are_passed_over_without_a_commit_each(organization,
     call(other, noon)
     at(noon + 2 * HOUR)
     for ahead in (1, 200):
-        monkeypatch.setattr(make_digests, "LOOKED_AHEAD", ahead)
+        monkeypatch.setattr(make_digests, "ORGANIZATIONS_PER_STEP", ahead)
         before = Round.objects.get(name="digest.calls").version
         Round.objects.filter(name="digest.calls").update(hour=noon.replace(minute=0), organization_id=None)
         make_all()

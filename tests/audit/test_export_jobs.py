@@ -92,7 +92,7 @@ def test_it_waits_for_what_is_to_be_sealed(organization, monkeypatch):
     job.refresh_from_db()
     assert job.status == ExportStatus.ESTIMATING and Unsealed.objects.exists()
     # Where nobody seals it goes on after a while, with what is sealed.
-    monkeypatch.setattr(jobs, "LONGEST_WAIT_FOR_SEALS", timedelta(0))
+    monkeypatch.setattr(jobs, "MAX_SEAL_WAIT", timedelta(0))
     finish(job)
     assert job.status == ExportStatus.DONE and job.written == 0 and text_of(job).count("\n") == 1
 
@@ -237,7 +237,7 @@ def test_errors_in_a_row_end_it_and_it_says_so(organization, monkeypatch):
 
     monkeypatch.setattr(jobs, "write_lines", broken)
     finish(job)
-    assert (job.status, job.failures) == (ExportStatus.FAILED, jobs.MOST_FAILURES)
+    assert (job.status, job.failures) == (ExportStatus.FAILED, jobs.MAX_FAILURES)
 
 
 def test_its_file_goes_after_its_days_and_its_row_later(organization):

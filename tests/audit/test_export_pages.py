@@ -34,7 +34,7 @@ def filled(organization) -> Any:
 @pytest.fixture
 def job(browser_of, ann, filled, monkeypatch) -> AuditExport:
     """One that Ann began, because more matches than is sent at once."""
-    monkeypatch.setattr(views, "AT_ONCE", 1)
+    monkeypatch.setattr(views, "MAX_STREAMED_ROWS", 1)
     answer = send(browser_of(ann), format="jsonl")
     row = AuditExport.objects.get()
     assert (answer.status_code, answer["Location"]) == (302, f"{HERE}exports/{row.public_id}/")

@@ -8,7 +8,7 @@ import pytest
 import time_machine
 
 from apps.audit.calls import usage_report
-from apps.audit.calls.recording import note_use, record_call
+from apps.audit.calls.recording import record_call, record_use
 from apps.audit.calls.usage_report import Interval, Span
 from apps.base.rest.request_identity import AuthResult
 from tests.audit.conftest import call_arguments, key_actor, make_request, person
@@ -36,7 +36,7 @@ def test_a_key(organization, other, django_assert_num_queries):
     call(key, NOW - 24 * HOUR, 200, "audit:read")
     call(neighbour, NOW, 200, "audit:read")
     with django_assert_num_queries(2):
-        found = usage_report.of_key(organization.pk, key.pk, Span.last(14, Interval.HOUR, NOW))
+        found = usage_report.key_usage(organization.pk, key.pk, Span.last(14, Interval.HOUR, NOW))
     assert (found.total, found.by_status) == (5, {"2xx": 2, "4xx": 1, "429": 1, "5xx": 1})
     assert [point.at for point in found.series] == [
         datetime(2026, 11, 21, 23, tzinfo=UTC) + index * HOUR for index in range(14)
@@ -47,7 +47,7 @@ def test_a_key(organization, other, django_assert_num_queries):
     assert found.addresses == [("203.0.113.9", 4, NOW), ("198.51.100.7", 1, NOW - HOUR)]
     assert found.scopes == ["users:read", "users:write"]
     assert found.keys == [(key.pk, 5)]
-    assert usage_report.of_key(other.pk, key.pk, Span.last(14, Interval.HOUR, NOW)).total == 0
+    assert usage_report.key_usage(other.pk, key.pk, Span.last(14, Interval.HOUR, NOW)).total == 0
 
 
 def test_an_organization_counts_its_members_and_names_its_keys(organization, other):
@@ -57,14 +57,14 @@ def test_an_organization_counts_its_members_and_names_its_keys(organization, oth
     call(two, NOW)
     call(person(organization), NOW)
     call(key_actor(other), NOW)
-    found = usage_report.of_organization(organization.pk, Span.last(1, Interval.DAY, NOW))
+    found = usage_report.organization_usage(organization.pk, Span.last(1, Interval.DAY, NOW))
     assert (found.total, found.keys) == (4, [(two.pk, 2), (one.pk, 1)])
     assert [point.by_status for point in found.series] == [{**NOTHING, "2xx": 4}]
 
 
 def test_a_verified_key_has_the_use(organization, other):
     asker, asked, request = key_actor(other), key_actor(organization), make_request()
-    note_use(
+    record_use(
         *(request,),
         organization_id=organization.pk,
         credential_id=asked.pk,
@@ -76,7 +76,7 @@ def test_a_verified_key_has_the_use(organization, other):
     )
     with time_machine.travel(NOW, tick=False):
         record_call(**call_arguments(AuthResult(actor=asker), request=request))
-    found = usage_report.of_key(organization.pk, asked.pk, Span.last(1, Interval.HOUR, NOW))
+    found = usage_report.key_usage(organization.pk, asked.pk, Span.last(1, Interval.HOUR, NOW))
     assert (found.by_status, found.scopes) == ({**NOTHING, "429": 1}, ["orders:read"])
     assert found.addresses == [("192.0.2.7", 1, NOW)]
 
@@ -102,7 +102,7 @@ def test_hours_and_days_tell_the_same(organization, django_assert_max_num_querie
     assert span.since <= since and until <= span.until
     inside = [moment for moment in moments if span.since <= moment < span.until]
     with django_assert_max_num_queries(4):
-        found = usage_report.of_key(organization.pk, key.pk, span)
+        found = usage_report.key_usage(organization.pk, key.pk, span)
     expected = Counter(interval.start_of(moment) for moment in inside)
     assert {point.at: point.calls for point in found.series if point.calls} == expected
     assert len(found.series) == (span.until - span.since) // interval.length
@@ -118,15 +118,15 @@ def test_more_calls_take_no_more_queries(organization, django_assert_num_queries
         call(key_actor(organization), NOW - number * HOUR, route=f"/v1/{number}", address=f"10.0.0.{number}")
         if number in (0, 39):
             with django_assert_num_queries(queries):
-                usage_report.of_organization(organization.pk, span)
+                usage_report.organization_usage(organization.pk, span)
 
 
 def test_lists_end_at_the_most_called(organization, monkeypatch):
-    monkeypatch.setattr(usage_report, "MOST_LISTED", 2)
+    monkeypatch.setattr(usage_report, "MAX_LISTED", 2)
     key = key_actor(organization)
     for address in ("a", "b", "b", "c", "c", "c"):
         call(key, NOW, address=address, route=f"/v1/{address}")
-    found = usage_report.of_key(organization.pk, key.pk, Span.last(1, Interval.HOUR, NOW))
+    found = usage_report.key_usage(organization.pk, key.pk, Span.last(1, Interval.HOUR, NOW))
     assert [each.address for each in found.addresses] == ["c", "b"] and len(found.routes) == 2
     assert found.total == 6
 
@@ -151,13 +151,13 @@ def test_who_still_calls(organization):
     call(key, NOW - 2 * HOUR, agent="old/1")
     call(key, NOW - HOUR, agent="old/1", address="198.51.100.7", route="/v1/me")
     since = NOW - 20 * HOUR
-    assert usage_report.still_calling(organization.pk, key.pk, since) == [
+    assert usage_report.recent_callers(organization.pk, key.pk, since) == [
         ("198.51.100.7", "old/1", "GET", "/v1/me", 1, NOW - HOUR),
         ("203.0.113.9", "old/1", "GET", "/v1/users", 2, NOW - 2 * HOUR),
     ]
     assert usage_report.calls_since(organization.pk, key.pk, since) == 3
     assert usage_report.calls_since(organization.pk, key.pk, NOW - timedelta(minutes=59)) == 0
-    assert usage_report.still_calling(organization.pk, key_actor(organization).pk, since) == []
+    assert usage_report.recent_callers(organization.pk, key_actor(organization).pk, since) == []
 
 
 def test_which_scopes_were_used_where(organization, other, django_assert_num_queries):

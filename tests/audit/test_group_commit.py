@@ -107,15 +107,15 @@ def test_a_batch_larger_than_a_statement_is_stored_whole(organization):
 
 
 def test_strangers_are_flushed_without_waiting_for_a_call(monkeypatch, db):
-    monkeypatch.setattr(group_commit, "REFUSED_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(group_commit, "MAX_REFUSED_DELAY_SECONDS", 0.05)
     for _ in range(50):
         call(AuthResult(), status=401, code="missing_api_key")
     assert wait_for(lambda: sum(RefusedCalls.objects.values_list("calls", flat=True)) == 50)
 
 
 def test_a_flood_from_many_addresses_is_counted_in_bounded_memory(monkeypatch, db):
-    monkeypatch.setattr(group_commit, "MOST_REFUSED_KEYS", 5)
-    monkeypatch.setattr(group_commit, "REFUSED_WAIT_SECONDS", 60)
+    monkeypatch.setattr(group_commit, "MAX_REFUSED_KEYS", 5)
+    monkeypatch.setattr(group_commit, "MAX_REFUSED_DELAY_SECONDS", 60)
     for number in range(20):
         call(AuthResult(), status=401, code="invalid_api_key", request=make_request(address=f"198.51.100.{number}"))
     group_commit.stop()
@@ -154,7 +154,7 @@ def test_a_database_that_stays_away_lets_the_answer_go_and_says_so(organization,
         raise OperationalError("away")
 
     monkeypatch.setattr(group_commit, "store", away)
-    monkeypatch.setattr(group_commit, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(group_commit, "RETRY_SECONDS", 0.2)
     lost_before = group_commit.LOST._value.get()
     call(AuthResult(actor=key_actor(organization)))
     assert "could not be recorded" in caplog.text
@@ -165,7 +165,7 @@ def test_a_database_that_stays_away_lets_the_answer_go_and_says_so(organization,
 
 
 def test_one_bad_row_does_not_take_the_others_with_it(organization, monkeypatch, caplog):
-    monkeypatch.setattr(group_commit, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(group_commit, "RETRY_SECONDS", 0.2)
     key = key_actor(organization)
     good = [call_store.Call(new_uuid(), ROW_TIME, organization.pk, "api_key", key.id, "Sync", key.pk, "GET", "/v1/me",
                             200, "", 1.0, "203.0.113.9", "", "") for _ in range(9)]  # fmt: skip

@@ -73,7 +73,7 @@ def test_a_call_that_waited_for_the_database_gets_its_time_when_it_is_committed(
         "r-1",
     )
     before, calls = timezone.now(), [call, call]
-    store.store_as_of_now(calls, {})
+    store.store_with_current_time(calls, {})
     rows = list(ApiCall.objects.order_by("pk"))
     assert [row.pk for row in rows] == [each.id for each in calls] and store.is_stored(calls)
     assert [row for row in rows if not before <= row.at <= timezone.now()] == []

@@ -177,7 +177,7 @@ def insert_over(table: str, model: type[Any], column: str, value: str) -> str:
 )
 def test_seals_checkpoints_and_cuts_stay_as_they_were_written(organization, table, model, column):
     change(person(organization))
-    point = checkpoints.make(organization.pk)
+    point = checkpoints.create(organization.pk)
     Cut.objects.create(checkpoint=point, organization=organization, seq=point.seq, at=point.at)
     change(person(organization))
     sealer.seal_due()
@@ -199,7 +199,7 @@ def test_seals_checkpoints_and_cuts_stay_as_they_were_written(organization, tabl
 def test_a_cut_stands_at_a_checkpoint(organization, other):
     change(person(organization))
     change(person(other))
-    point = checkpoints.make(organization.pk)
+    point = checkpoints.create(organization.pk)
     for wrong in ({"seq": 2}, {"organization": other}):
         values = {"checkpoint": point, "organization": organization, "seq": 1, "at": point.at, **wrong}
         with pytest.raises(DatabaseError, match=append_only.MESSAGE), transaction.atomic():

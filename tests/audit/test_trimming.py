@@ -120,7 +120,7 @@ def test_an_organization_with_much_to_remove_goes_on_the_next_time(long_log, on,
     on(31)
     assert trimming._trim_organization(long_log.pk, -1.0) == (0, False)
     Round.objects.filter(name="trim").update(again_at=None, organization_id=None)
-    monkeypatch.setattr(trimming, "MOST_SECONDS", -1.0)
+    monkeypatch.setattr(trimming, "MAX_SECONDS", -1.0)
     assert trimming.trim() == 0
     assert numbers(long_log) == list(range(1, 10)) and verify()[1] == ""
 
@@ -155,7 +155,7 @@ def test_one_clock_that_is_wrong_removes_nothing(long_log, on, monkeypatch, toda
     monkeypatch.setattr(timestamps, "database_now", lambda: today - 400 * DAY)
     on(3)
     sealed_log(long_log, 1)
-    assert checkpoints.make(long_log.pk).seq == 10
+    assert checkpoints.create(long_log.pk).seq == 10
     monkeypatch.setattr(timestamps, "database_now", timezone.now)
     sweep()
     assert numbers(long_log) == list(range(1, 11)) and not Cut.objects.exists()
@@ -266,14 +266,14 @@ def test_a_checkpoint_a_day_where_something_happened(organization, on, caplog):
 
 
 def test_no_checkpoint_of_nothing(organization):
-    assert checkpoints.make(organization.pk) is None and checkpoints.newest(organization.pk) is None
+    assert checkpoints.create(organization.pk) is None and checkpoints.newest(organization.pk) is None
 
 
 def test_a_checkpoint_of_today_and_its_copy(organization):
     change(person(organization))
-    point = checkpoints.make(organization.pk)
+    point = checkpoints.create(organization.pk)
     assert not Unsealed.objects.exists() and point.seq == 1
-    assert checkpoints.make(organization.pk).pk == point.pk
+    assert checkpoints.create(organization.pk).pk == point.pk
     point.refresh_from_db()
     document = checkpoints.as_json(point)
     assert list(document) == ["organization", "seq", "hash", "at", "signature", "public_key", "key_id"]
@@ -283,9 +283,9 @@ def test_a_checkpoint_of_today_and_its_copy(organization):
 
 def test_another_key_signs_the_same_end_anew(organization, settings):
     change(person(organization))
-    old = checkpoints.make(organization.pk)
+    old = checkpoints.create(organization.pk)
     settings.AUDIT_SIGNING_KEY = b"n" * 32
-    new = checkpoints.make(organization.pk)
+    new = checkpoints.create(organization.pk)
     assert (new.seq, new.hash) == (old.seq, old.hash) and new.key_id != old.key_id
     out, sentence = verify("--org", "acme")
     assert sentence == "" and "1 of the checkpoints are signed by another key" in out

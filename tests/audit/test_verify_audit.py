@@ -28,7 +28,7 @@ def log(organization) -> list[AuditEntry]:
 @pytest.fixture
 def outside(organization, log, tmp_path) -> str:
     """A checkpoint of the whole log, kept elsewhere."""
-    made = checkpoints.make(organization.pk)
+    made = checkpoints.create(organization.pk)
     path = tmp_path / "checkpoint.json"
     path.write_text(json.dumps(checkpoints.as_json(made)))
     return str(path)

@@ -123,7 +123,7 @@ def test_an_export_that_was_taken_up_again(lines, tmp_path):
 
 def test_a_cut_end_and_a_chain_made_anew(lines, organization, tmp_path):
     point = tmp_path / "checkpoint.json"
-    point.write_text(json.dumps(checkpoints.as_json(checkpoints.make(organization.pk))))
+    point.write_text(json.dumps(checkpoints.as_json(checkpoints.create(organization.pk))))
     path = write_lines(tmp_path / "export.jsonl", lines)
     assert verify("--file", path, "--checkpoint", str(point))[1] == ""
     assert first_bad("--file", write_lines(tmp_path / "cut.jsonl", lines[:9]), "--checkpoint", str(point)) == 10
@@ -141,7 +141,7 @@ def test_of_another_organization(lines, other, tmp_path):
     assert first_bad("--file", path, "--org", "rival") == 1
     sealed_log(other, 2)
     point = tmp_path / "checkpoint.json"
-    point.write_text(json.dumps(checkpoints.as_json(checkpoints.make(other.pk))))
+    point.write_text(json.dumps(checkpoints.as_json(checkpoints.create(other.pk))))
     assert "two organizations" in verify("--file", path, "--org", "acme", "--checkpoint", str(point))[1]
     assert first_bad("--file", path, "--checkpoint", str(point)) == 1
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from django.utils.translation import gettext_lazy, override
 
-from apps.audit.action_labels import WORDS, grouped_labels, label_for
-from apps.audit.vocabulary import SENTENCES, action, sentence_for, write
+from apps.audit.action_labels import LABELS, grouped_labels, label_for
+from apps.audit.vocabulary import SENTENCES, action, render_sentence, sentence_for
 
 pytestmark = pytest.mark.pure
 
@@ -20,7 +20,7 @@ def entry(name: str, **values: object) -> SimpleNamespace:
 @pytest.mark.parametrize("name", sorted(SENTENCES))
 def test_every_sentence_can_be_written(name: str, language: str):
     with override(language):
-        written = write(name, {"actor": "Ada", "target": "Sync"})
+        written = render_sentence(name, {"actor": "Ada", "target": "Sync"})
     assert "%(" not in written and ("Ada" in written or "Sync" in written)
 
 
@@ -53,9 +53,9 @@ def test_every_action_is_offered_in_words():
     offered = {name: text for _heading, actions in grouped_labels() for name, text in actions}
     assert set(offered) == set(SENTENCES)
     assert [name for name, text in offered.items() if not text or name in text or "%(" in text] == []
-    assert set(WORDS) <= set(SENTENCES)
+    assert set(LABELS) <= set(SENTENCES)
 
 
 def test_an_action_without_words_is_called_by_its_sentence(monkeypatch):
-    monkeypatch.delitem(WORDS, "api_key.revoked")
+    monkeypatch.delitem(LABELS, "api_key.revoked")
     assert label_for("api_key.revoked") == "… revoked the API key …"

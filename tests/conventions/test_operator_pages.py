@@ -270,7 +270,7 @@ def test_what_is_searched_is_found_and_what_is_not_there_is_not(filled, olga, ac
 
 
 def test_a_list_ends_at_the_newest_rows_of_what_was_found(filled, olga, monkeypatch, acme):
-    monkeypatch.setattr("apps.audit.operator_admin.newest_rows.MOST_ROWS", 3)
+    monkeypatch.setattr("apps.audit.operator_admin.newest_rows.MAX_ROWS", 3)
     newest = list(AuditEntry.objects.order_by("-pk").values_list("pk", flat=True)[:3])
     shown = olga.get("/admin/audit/auditentry/").context["cl"]
     assert [row.pk for row in shown.result_list] == newest and shown.result_count == 3
@@ -278,7 +278,7 @@ def test_a_list_ends_at_the_newest_rows_of_what_was_found(filled, olga, monkeypa
     AuditEntry.objects.bulk_create([AuditEntry(organization=acme, action="key_type.updated", outcome="denied")])
     AuditEntry.objects.bulk_create([AuditEntry(organization=acme, action="key_type.updated") for _ in range(4)])
     for looked_through, found in ((4, 0), (5, 1)):
-        monkeypatch.setattr("apps.audit.operator_admin.newest_rows.LOOKED_THROUGH", looked_through)
+        monkeypatch.setattr("apps.audit.operator_admin.newest_rows.SCANNED_ROWS", looked_through)
         shown = olga.get("/admin/audit/auditentry/", {"outcome__exact": "denied"}).context["cl"]
         assert shown.result_count == found
 

@@ -63,7 +63,7 @@ def test_no_get_of_a_stranger_stores_a_row(samples, everything_is_on):
 
 def test_failing_keys_of_one_ipv6_network_are_counted_together(db, monkeypatch):
     counted = Counter()
-    monkeypatch.setattr(group_commit, "keep_here", lambda calls, refused: counted.update(refused))
+    monkeypatch.setattr(group_commit, "persist_inline", lambda calls, refused: counted.update(refused))
     for address in ("2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1", "192.0.2.1", "::ffff:192.0.2.1"):
         Client(REMOTE_ADDR=address).get("/v1/me", headers={"Authorization": "Bearer ipk_wrong", **JSON})
     assert Counter({key.address: number for key, number in counted.items()}) == {

@@ -157,7 +157,7 @@ def test_an_error_after_the_commit_is_answered_by_the_repeat(admin_key, monkeypa
         raise ConnectionResetError
 
     with monkeypatch.context() as patch:
-        patch.setitem(recording.KEEP, "strict", broken)
+        patch.setitem(recording.PERSIST, "strict", broken)
         with pytest.raises(ConnectionResetError):
             post(admin_key, "/v1/events", EVENT)
     assert Event.objects.filter(type="order.created").count() == 1

@@ -84,9 +84,9 @@ def test_a_backup_leaves_its_time(tmp_path, monkeypatch):
 
 def test_calls_that_wait_in_redis_are_counted_and_unknown_while_it_is_away(settings, monkeypatch):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    monkeypatch.setattr(redis_stream, "waiting", lambda: 7)
+    monkeypatch.setattr(redis_stream, "count_pending", lambda: 7)
     assert samples()[("portal_api_calls_waiting", ())] == 7
-    monkeypatch.setattr(redis_stream, "waiting", lambda: None)
+    monkeypatch.setattr(redis_stream, "count_pending", lambda: None)
     assert math.isnan(samples()[("portal_api_calls_waiting", ())])
 
 

@@ -177,20 +177,20 @@ def test_good_news_ends_after_a_month_and_all_is_removed_after_its_days(acme, se
     settings.RETENTION_DAYS_NOTICES = 365
     good, bad = post(acme, "good.example", severity="ok"), post(acme, "bad.example")
     now = timezone.now()
-    assert tasks.tidy(now + timedelta(days=29)) == 0 and Notice.objects.over().count() == 0
-    assert tasks.tidy(now + timedelta(days=31)) == 0
-    assert list(Notice.objects.open()) == [bad] and list(Notice.objects.over()) == [good]
-    assert tasks.tidy(now + timedelta(days=364)) == 0
-    assert tasks.tidy(now + timedelta(days=366)) == 2 and not Notice.objects.exists()
+    assert tasks.delete_expired(now + timedelta(days=29)) == 0 and Notice.objects.closed().count() == 0
+    assert tasks.delete_expired(now + timedelta(days=31)) == 0
+    assert list(Notice.objects.open()) == [bad] and list(Notice.objects.closed()) == [good]
+    assert tasks.delete_expired(now + timedelta(days=364)) == 0
+    assert tasks.delete_expired(now + timedelta(days=366)) == 2 and not Notice.objects.exists()
 
 
 def test_old_notices_are_deleted_in_batches(acme, monkeypatch):
-    monkeypatch.setattr(tasks, "AT_ONCE", 2)
+    monkeypatch.setattr(tasks, "BATCH", 2)
     for number in range(3):
         post(acme, f"{number}.example")
     Notice.objects.update(dismissed_at=timezone.now())
     later = timezone.now() + timedelta(days=400)
-    assert [tasks.tidy(later) for _ in range(3)] == [2, 1, 0]
+    assert [tasks.delete_expired(later) for _ in range(3)] == [2, 1, 0]
 
 
 # Mail
@@ -207,7 +207,7 @@ def test_a_flood_over_minutes_is_a_mail_every_few_minutes(acme, ada, mailoutbox)
         clock.shift(timedelta(minutes=5))
         assert mail_notices() == 12
         send_due_mail()
-        assert Notice.objects.to_mail().count() == 0
+        assert Notice.objects.awaiting_mail().count() == 0
     assert [message.subject for message in mailoutbox][3:] == ["[Acme Travel] 15 notices", "[Acme Travel] 12 notices"]
 
 
@@ -236,7 +236,7 @@ def test_the_trouble_of_one_organization_does_not_keep_the_others_waiting(acme, 
     def fail(self: Any, notice: Any = None) -> str:
         raise RuntimeError("broken")
 
-    real = Notice.objects.to_mail().count()
+    real = Notice.objects.awaiting_mail().count()
     monkeypatch.setattr(
         "apps.orgs.mail.jobs.describe", lambda each, slug: fail(each) if slug == "acme" else _plain(each)
     )

@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 
 from apps.api_keys.models import ApiKey
 from apps.api_keys.view_models import grouped
-from apps.audit.calls.usage_report import StillCalling, calls_since, still_calling
+from apps.audit.calls.usage_report import RecentCaller, calls_since, recent_callers
 from apps.base.actor import Actor
 
 QUIET = timedelta(hours=24)
@@ -22,7 +22,7 @@ class Drain:
 
     since: datetime
     has_ended: bool
-    rows: list[StillCalling]
+    rows: list[RecentCaller]
     calls_24h: int
     verdict: str
     tone: str
@@ -43,7 +43,7 @@ def drain(actor: Actor, key: ApiKey, now: datetime) -> Drain:
     organization_id = cast(UUID, actor.organization_id)
     ended = _end_of(key, now)
     since = ended or key.overlap_since or now - QUIET
-    rows = still_calling(organization_id, key.pk, since)
+    rows = recent_callers(organization_id, key.pk, since)
     lately = calls_since(organization_id, key.pk, now - QUIET)
     verdict, tone = _judge_ended(rows) if ended else _judge(lately, key.created_at <= now - QUIET)
     return Drain(since, ended is not None, rows, lately, verdict, tone)
@@ -67,7 +67,7 @@ def _judge(lately: int, is_day_over: bool) -> tuple[str, str]:
     return text % {"count": grouped(lately)}, "warn"
 
 
-def _judge_ended(rows: list[StillCalling]) -> tuple[str, str]:
+def _judge_ended(rows: list[RecentCaller]) -> tuple[str, str]:
     if not rows:
         return _("Nobody has called with it since it ended."), "ok"
     return _("It has ended, and somebody still calls with it: these calls are refused."), "bad"

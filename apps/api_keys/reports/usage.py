@@ -13,13 +13,13 @@ from apps.api_keys.models import ApiKey
 from apps.api_keys.view_models import grouped
 from apps.audit.calls.usage_report import (
     CLASSES,
-    Figures,
     Interval,
     Point,
     Span,
-    merged,
-    of_key,
-    of_organization,
+    UsageReport,
+    key_usage,
+    merge_points,
+    organization_usage,
 )
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
@@ -66,7 +66,7 @@ def last_use_of_organization(actor: Actor) -> LastUse | None:
     return LastUse.objects.filter(pk__in=keys).order_by("-at").first()
 
 
-def keys_by_pk(actor: Actor, figures: Figures) -> dict[UUID, ApiKey]:
+def keys_by_pk(actor: Actor, figures: UsageReport) -> dict[UUID, ApiKey]:
     """Return the keys that the figures name."""
     return ApiKey.objects.for_actor(actor).in_bulk([pk for pk, _calls in figures.keys])
 
@@ -74,7 +74,7 @@ def keys_by_pk(actor: Actor, figures: Figures) -> dict[UUID, ApiKey]:
 # The API
 
 
-def write_usage(figures: Figures, use: LastUse | None) -> dict[str, Any]:
+def write_usage(figures: UsageReport, use: LastUse | None) -> dict[str, Any]:
     """Return a key's usage as docs/api.md has it."""
     return {
         "total": figures.total,
@@ -93,7 +93,7 @@ def write_usage(figures: Figures, use: LastUse | None) -> dict[str, Any]:
     }
 
 
-def write_usage_of_organization(actor: Actor, figures: Figures) -> dict[str, Any]:
+def write_usage_of_organization(actor: Actor, figures: UsageReport) -> dict[str, Any]:
     """Return the same for an organization, and how much of it is whose."""
     known = keys_by_pk(actor, figures)
     keys = [{"id": encode(ApiKey.id_prefix, pk), "count": calls} for pk, calls in figures.keys if pk in known]
@@ -106,14 +106,14 @@ def write_usage_of_organization(actor: Actor, figures: Figures) -> dict[str, Any
 def key_page(actor: Actor, key: ApiKey, span_name: str, now: datetime) -> dict[str, Any]:
     """Return the figures on the usage page of a key."""
     choice, span = _span(span_name, now)
-    figures = of_key(cast(UUID, actor.organization_id), key.pk, span)
+    figures = key_usage(cast(UUID, actor.organization_id), key.pk, span)
     return _page(figures, choice, span)
 
 
 def organization_page(actor: Actor, span_name: str, now: datetime) -> dict[str, Any]:
     """Return the figures on the usage page of an organization."""
     choice, span = _span(span_name, now)
-    figures = of_organization(cast(UUID, actor.organization_id), span)
+    figures = organization_usage(cast(UUID, actor.organization_id), span)
     known = keys_by_pk(actor, figures)
     keys = [
         {"id": known[pk].public_id, "name": known[pk].name, "mask": known[pk].mask, **_share(calls, figures.total)}
@@ -128,7 +128,7 @@ def _span(name: str, now: datetime) -> tuple[str, Span]:
     return name, SPANS[name].span(now)
 
 
-def _page(figures: Figures, choice: str, span: Span) -> dict[str, Any]:
+def _page(figures: UsageReport, choice: str, span: Span) -> dict[str, Any]:
     routes = figures.routes[:SHOWN]
     return {
         "spans": [{"name": name, "word": each.word, "current": name == choice} for name, each in SPANS.items()],
@@ -150,7 +150,7 @@ def _share(calls: int, total: int) -> dict[str, Any]:
     return {"calls": calls, "share": round(calls / total * 100, 1) if total else 0}
 
 
-def _stats(figures: Figures) -> list[dict[str, Any]]:
+def _stats(figures: UsageReport) -> list[dict[str, Any]]:
     stats: list[dict[str, Any]] = [{"label": _("Calls"), "value": figures.total, "tone": "", "hint": ""}]
     for each in CLASSES[1:]:
         calls = figures.by_status[each]
@@ -164,8 +164,8 @@ def _percent(part: int, whole: int) -> str:
     return f"< {number_format(0.1, 1)}" if percent < 0.1 else number_format(round(percent, 1), 1)
 
 
-def _chart(figures: Figures, choice: Choice) -> dict[str, Any] | None:
-    points = merged(figures.series, choice.per_bar)
+def _chart(figures: UsageReport, choice: Choice) -> dict[str, Any] | None:
+    points = merge_points(figures.series, choice.per_bar)
     drawn = stacked_chart([[point.by_status[each] for each in CLASSES] for point in points])
     if drawn is None:
         return None
@@ -192,7 +192,7 @@ def _chart(figures: Figures, choice: Choice) -> dict[str, Any] | None:
     }
 
 
-def _label(figures: Figures, points: list[Point], choice: Choice) -> str:
+def _label(figures: UsageReport, points: list[Point], choice: Choice) -> str:
     busiest = max(points, key=lambda point: point.calls)
     by_day = choice.interval == Interval.DAY
     if by_day:

@@ -23,12 +23,12 @@ logger = logging.getLogger(__name__)
 
 LOST = Metric("portal_api_calls_lost", "Answered API calls that could not be recorded.")
 UNREACHABLE = (OperationalError, InterfaceError)
-LONGEST_BATCH = 1000
-MOST_REFUSED_KEYS = 10_000
-PATIENCE_SECONDS = 5.0
-FIRST_PAUSE_SECONDS = 0.05
+MAX_BATCH_SIZE = 1000
+MAX_REFUSED_KEYS = 10_000
+RETRY_SECONDS = 5.0
+INITIAL_BACKOFF_SECONDS = 0.05
 # Refusals of strangers wait for the next batch, or this long: a flood of them must not force a commit each.
-REFUSED_WAIT_SECONDS = 1.0
+MAX_REFUSED_DELAY_SECONDS = 1.0
 
 
 class Batch:
@@ -52,12 +52,12 @@ class Writer:
         self._refused: Counter[Refused] = Counter()
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._patience = PATIENCE_SECONDS
+        self._patience = RETRY_SECONDS
 
     def keep(self, call: Call) -> None:
         """Return when the call is committed, or was given up and logged; it waits for room, never drops."""
         with self._lock:
-            self._room.wait_for(lambda: len(self._batch.calls) < LONGEST_BATCH)
+            self._room.wait_for(lambda: len(self._batch.calls) < MAX_BATCH_SIZE)
             batch = self._batch
             batch.calls.append(call)
             self._wake()
@@ -66,7 +66,7 @@ class Writer:
     def count(self, refused: Refused) -> None:
         """Count a refused stranger; too many different addresses are counted together, as no address."""
         with self._lock:
-            if refused not in self._refused and len(self._refused) >= MOST_REFUSED_KEYS:
+            if refused not in self._refused and len(self._refused) >= MAX_REFUSED_KEYS:
                 refused = refused._replace(address="")
             self._refused[refused] += 1
             self._wake()
@@ -77,7 +77,7 @@ class Writer:
             thread, self._stopping = self._thread, True
             self._work.notify()
         if thread is not None:
-            thread.join(timeout=PATIENCE_SECONDS + 1)
+            thread.join(timeout=RETRY_SECONDS + 1)
         with self._lock:
             self._stopping = False
 
@@ -92,7 +92,7 @@ class Writer:
             while (taken := self._take()) is not None:
                 batch, refused = taken
                 try:
-                    self._patience = PATIENCE_SECONDS if write(batch.calls, refused, self._patience) else 0
+                    self._patience = RETRY_SECONDS if write(batch.calls, refused, self._patience) else 0
                 finally:
                     batch.done.set()
         finally:
@@ -111,7 +111,7 @@ class Writer:
         """Wait for work and take all of it; None when there is none left and the thread is to end."""
         with self._lock:
             self._work.wait_for(lambda: self._batch.calls or self._refused or self._stopping)
-            self._work.wait_for(lambda: self._batch.calls or self._stopping, timeout=REFUSED_WAIT_SECONDS)
+            self._work.wait_for(lambda: self._batch.calls or self._stopping, timeout=MAX_REFUSED_DELAY_SECONDS)
             if not self._batch.calls and not self._refused:
                 self._thread = None
                 return None
@@ -126,13 +126,13 @@ def store(calls: list[Call], refused: Mapping[Refused, int]) -> None:
     if settings.API_CALL_LOG == "stream":
         call_store.store(calls, refused)
     else:
-        call_store.store_as_of_now(calls, refused)
+        call_store.store_with_current_time(calls, refused)
 
 
 def write(calls: list[Call], refused: Mapping[Refused, int], patience: float) -> bool:
     """Commit the batch, trying again for so many seconds, and tell whether the database is there."""
     give_up_at = time.monotonic() + patience
-    pause = FIRST_PAUSE_SECONDS
+    pause = INITIAL_BACKOFF_SECONDS
     error = _try(store, calls, refused)
     while isinstance(error, UNREACHABLE) and time.monotonic() + pause < give_up_at:
         time.sleep(pause)
@@ -141,7 +141,7 @@ def write(calls: list[Call], refused: Mapping[Refused, int], patience: float) ->
     if error is None:
         return True
     if isinstance(error, UNREACHABLE) or len(calls) + len(refused) <= 1:
-        give_up(len(calls), error)
+        report_lost_calls(len(calls), error)
         return not isinstance(error, UNREACHABLE)
     # One bad row must not take the others with it: halve the batch until it stands alone.
     taken = [write(*part, patience) for part in _halves(calls, refused)]
@@ -172,29 +172,29 @@ def _halves(calls: list[Call], refused: Mapping[Refused, int]) -> list[tuple[lis
     return [(calls[:middle], {}), (calls[middle:], {})]
 
 
-def give_up(calls: int, error: Exception) -> None:
+def report_lost_calls(calls: int, error: Exception) -> None:
     """Count and log calls that no row can be made of."""
     LOST.inc(calls)
     logger.error("%d API calls could not be recorded and are answered without a row", calls, exc_info=error)
 
 
-def keep_here(calls: list[Call], refused: Mapping[Refused, int]) -> None:
+def persist_inline(calls: list[Call], refused: Mapping[Refused, int]) -> None:
     """Write on the caller's own connection, inside the transaction that is open there."""
     try:
         store(calls, refused)
     except DatabaseError as error:
-        give_up(len(calls), error)
+        report_lost_calls(len(calls), error)
 
 
 _writer = Writer()
 
 
-def keep(call: Call) -> None:
+def persist(call: Call) -> None:
     """Hand a call to this process's writer and return when it is committed."""
     _writer.keep(call)
 
 
-def count(refused: Refused) -> None:
+def count_refused(refused: Refused) -> None:
     """Hand a refused stranger to this process's writer and return at once."""
     _writer.count(refused)
 
@@ -204,11 +204,11 @@ def stop() -> None:
     _writer.stop()
 
 
-def _start_afresh() -> None:
+def _reset_after_fork() -> None:
     # The parent's thread, and whoever held its lock, did not come along.
     global _writer
     _writer = Writer()
 
 
-os.register_at_fork(after_in_child=_start_afresh)
+os.register_at_fork(after_in_child=_reset_after_fork)
 atexit.register(stop)

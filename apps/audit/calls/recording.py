@@ -22,8 +22,8 @@ from apps.base.web.client_address import address_network
 
 KEY_KINDS = (ActorKind.API_KEY, ActorKind.SDK_KEY)
 # How a row is kept, by API_CALL_LOG.
-KEEP = {"strict": group_commit.keep, "stream": redis_stream.keep}
-MOST_SCOPES = 200
+PERSIST = {"strict": group_commit.persist, "stream": redis_stream.persist}
+MAX_SCOPES_LENGTH = 200
 
 
 def record_call(*, request: PortalRequest, caller: Any, route: str, status: int, code: str, duration_ms: float) -> None:
@@ -54,17 +54,17 @@ def record_call(*, request: PortalRequest, caller: Any, route: str, status: int,
         address=request.client_address[:45],
         user_agent=sanitize(request.META.get("HTTP_USER_AGENT", ""), 300),
         request_id=request.request_id,
-        scopes=_text(request.scopes_used),
+        scopes=_scopes_text(request.scopes_used),
         flagged=getattr(caller.credential, "restriction", None) is not None,
         uses=tuple(request.uses),
     )
     if connection.in_atomic_block:
-        group_commit.keep_here([call], {})
+        group_commit.persist_inline([call], {})
     else:
-        KEEP[settings.API_CALL_LOG](call)
+        PERSIST[settings.API_CALL_LOG](call)
 
 
-def note_use(
+def record_use(
     request: PortalRequest,
     *,
     organization_id: uuid.UUID,
@@ -82,15 +82,22 @@ def note_use(
     """
     agent = sanitize(user_agent, 120)
     use = Use(
-        organization_id.hex, credential_id.hex, method[:8], route[:120], status, _text(scopes), address[:45], agent
+        organization_id.hex,
+        credential_id.hex,
+        method[:8],
+        route[:120],
+        status,
+        _scopes_text(scopes),
+        address[:45],
+        agent,
     )
     request.uses.append(use)
 
 
-def _text(scopes: Iterable[str]) -> str:
+def _scopes_text(scopes: Iterable[str]) -> str:
     """Write scopes sorted, cut after a whole one."""
     text = " ".join(sorted(set(map(str, scopes))))
-    return text if len(text) <= MOST_SCOPES else text[: MOST_SCOPES + 1].rpartition(" ")[0]
+    return text if len(text) <= MAX_SCOPES_LENGTH else text[: MAX_SCOPES_LENGTH + 1].rpartition(" ")[0]
 
 
 def _identify(caller: Any) -> tuple[uuid.UUID, str, str, str, uuid.UUID | None] | None:
@@ -111,6 +118,6 @@ def _count_refusal(request: PortalRequest, now: datetime, status: int, code: str
     minute = now.replace(second=0, microsecond=0)
     refused = Refused(address_network(request.client_address)[:45], minute, code[:40])
     if connection.in_atomic_block:
-        group_commit.keep_here([], {refused: 1})
+        group_commit.persist_inline([], {refused: 1})
     else:
-        group_commit.count(refused)
+        group_commit.count_refused(refused)

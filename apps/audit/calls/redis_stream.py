@@ -28,17 +28,17 @@ from apps.base import redis as shared
 logger = logging.getLogger(__name__)
 
 KEY = "portal:calls"
-MOST_WAITING = 100_000
+MAX_PENDING = 100_000
 # How long a stream that is too long is left alone before somebody asks again whether it is shorter.
-FULL_SECONDS = 5.0
-MOST_TOGETHER = 200
+FULL_BACKOFF_SECONDS = 5.0
+MAX_PIPELINED = 200
 DRAIN_BATCH = 1000
 LOCK_MS = 10_000
 # One round of the sweep; others wait for the same thread.
-MOST_SECONDS = 5.0
+MAX_SECONDS = 5.0
 
 
-class Waiting:
+class PendingCall:
     """A call that somebody put down, whether Redis has it, and the lock that its thread sleeps on."""
 
     __slots__ = ("is_kept", "packed", "woken")
@@ -55,13 +55,13 @@ class Sender:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._line = shared.PersistentConnection()
-        self._put_down: list[Waiting] = []
+        self._put_down: list[PendingCall] = []
         self._has_leader = False
         self._full_until = 0.0
 
     def keep(self, call: Call) -> bool:
         """Return when Redis has acknowledged the call, or tell that it cannot take it."""
-        mine = Waiting(call)
+        mine = PendingCall(call)
         with self._lock:
             self._put_down.append(mine)
             if self._has_leader:
@@ -77,7 +77,7 @@ class Sender:
     def _lead(self) -> None:
         """Send what was put down so far, wake its threads, and have the next one lead."""
         with self._lock:
-            batch, self._put_down = self._put_down[:MOST_TOGETHER], self._put_down[MOST_TOGETHER:]
+            batch, self._put_down = self._put_down[:MAX_PIPELINED], self._put_down[MAX_PIPELINED:]
         is_kept = False
         try:
             is_kept = time.monotonic() >= self._full_until and self._ask([each.packed for each in batch])
@@ -95,8 +95,8 @@ class Sender:
         answers = self._line.send(b"".join([*packed, shared.pack("XLEN", KEY)]), len(packed) + 1)
         if answers is None:
             return False
-        if answers[-1] > MOST_WAITING:
-            self._full_until = time.monotonic() + FULL_SECONDS
+        if answers[-1] > MAX_PENDING:
+            self._full_until = time.monotonic() + FULL_BACKOFF_SECONDS
             logger.warning("the call log in Redis holds %d rows: is a worker running?", answers[-1])
         return True
 
@@ -104,24 +104,24 @@ class Sender:
 _sender = Sender()
 
 
-def keep(call: Call) -> None:
+def persist(call: Call) -> None:
     """Return when the call is in Redis, or else committed."""
     if not _sender.keep(call):
-        group_commit.keep(call)
+        group_commit.persist(call)
 
 
-def _start_afresh() -> None:
+def _reset_after_fork() -> None:
     global _sender
     _sender = Sender()
 
 
-os.register_at_fork(after_in_child=_start_afresh)
+os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 # A row as Redis holds it: JSON by the names of the fields, so that processes of two versions can share a stream.
 
 
-class Form(NamedTuple):
+class FieldCodec(NamedTuple):
     """How values of one type are written, read, and what stands for one that a version did not know."""
 
     write: Callable[[Any], str]
@@ -133,26 +133,26 @@ def _as_is(value: Any) -> Any:
     return value
 
 
-def _or_none(form: Form) -> Form:
-    return Form(
+def _nullable(form: FieldCodec) -> FieldCodec:
+    return FieldCodec(
         lambda value: "null" if value is None else form.write(value),
         lambda value: None if value is None else form.read(value),
         None,
     )
 
 
-FORMS: dict[Any, Form] = {
-    str: Form(encode_basestring_ascii, _as_is, ""),
-    int: Form(str, _as_is, 0),
-    float: Form(repr, _as_is, 0.0),
-    bool: Form(json.dumps, _as_is, False),
-    uuid.UUID: Form(lambda value: f'"{value.hex}"', uuid.UUID, None),
-    datetime: Form(lambda value: f'"{value.isoformat()}"', datetime.fromisoformat, None),
+CODECS: dict[Any, FieldCodec] = {
+    str: FieldCodec(encode_basestring_ascii, _as_is, ""),
+    int: FieldCodec(str, _as_is, 0),
+    float: FieldCodec(repr, _as_is, 0.0),
+    bool: FieldCodec(json.dumps, _as_is, False),
+    uuid.UUID: FieldCodec(lambda value: f'"{value.hex}"', uuid.UUID, None),
+    datetime: FieldCodec(lambda value: f'"{value.isoformat()}"', datetime.fromisoformat, None),
 }
-FORMS[uuid.UUID | None] = _or_none(FORMS[uuid.UUID])
-ANYTHING = Form(json.dumps, _as_is, None)
+CODECS[uuid.UUID | None] = _nullable(CODECS[uuid.UUID])
+ANYTHING = FieldCodec(json.dumps, _as_is, None)
 FIELDS = {
-    name: (form := FORMS.get(hint, ANYTHING))._replace(empty=Call._field_defaults.get(name, form.empty))
+    name: (form := CODECS.get(hint, ANYTHING))._replace(empty=Call._field_defaults.get(name, form.empty))
     for name, hint in typing.get_type_hints(Call).items()
 }
 WRITERS = tuple(form.write for form in FIELDS.values())
@@ -174,7 +174,7 @@ def read_call(text: bytes) -> Call:
 
 
 # The periodic job audit.store_streamed_calls (apps.py).
-def drain(stop_after: float = MOST_SECONDS) -> int:
+def drain(stop_after: float = MAX_SECONDS) -> int:
     """Move what Redis holds into the database, batch by batch until nothing is left; and return how much.
 
     Two at once only do needless work, and a lock keeps them from it: a row that is stored already is not counted
@@ -197,7 +197,7 @@ def drain(stop_after: float = MOST_SECONDS) -> int:
     return moved
 
 
-def waiting() -> int | None:
+def count_pending() -> int | None:
     """Return how many calls are still to be moved, None where Redis does not answer."""
     found: int | None = shared.call_redis(lambda client: client.xlen(KEY))
     return found
@@ -237,7 +237,7 @@ def _read(fields: dict[bytes, bytes]) -> Call | None:
     try:
         return read_call(fields[b"call"])
     except (KeyError, TypeError, ValueError) as error:
-        group_commit.give_up(1, error)
+        group_commit.report_lost_calls(1, error)
         return None
 
 
@@ -250,7 +250,7 @@ def _store(found: Sequence[Call | None]) -> None:
         raise
     except DatabaseError as error:
         if len(calls) <= 1:
-            group_commit.give_up(len(calls), error)
+            group_commit.report_lost_calls(len(calls), error)
             return
         _store(calls[: len(calls) // 2])
         _store(calls[len(calls) // 2 :])

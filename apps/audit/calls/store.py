@@ -18,9 +18,9 @@ from psycopg import Cursor
 from apps.audit.models import NO_CREDENTIAL, ApiCall
 from apps.base.identifiers import KEYS
 
-MOST_PARAMETERS = 999
+MAX_PARAMETERS = 999
 # The answers by which a key was not let in: they are counted, and no use of the key.
-NOT_LET_IN = frozenset({401, 403, 429})
+REJECTED_STATUSES = frozenset({401, 403, 429})
 
 
 class Use(NamedTuple):
@@ -89,7 +89,7 @@ class Usage(NamedTuple):
     scopes: str
 
 
-class UsageOfDay(NamedTuple):
+class DailyUsage(NamedTuple):
     """What calls of a UTC day are counted by."""
 
     organization_id: uuid.UUID
@@ -102,17 +102,17 @@ class UsageOfDay(NamedTuple):
     scopes: str
 
 
-class Counted(NamedTuple):
+class CallCount(NamedTuple):
     """How many calls, and when the newest of them was."""
 
     calls: int
     last_at: datetime
 
 
-Key = TypeVar("Key", Usage, UsageOfDay)
+Key = TypeVar("Key", Usage, DailyUsage)
 CALL_COLUMNS = Call._fields[:-1]
-COUNTED_USAGE = (*Usage._fields, *Counted._fields)
-COUNTED_DAYS = (*UsageOfDay._fields, *Counted._fields)
+COUNTED_USAGE = (*Usage._fields, *CallCount._fields)
+COUNTED_DAYS = (*DailyUsage._fields, *CallCount._fields)
 COUNTED_REFUSED = (*Refused._fields, "calls")
 COUNT_UP = "DO UPDATE SET calls = {table}.calls + excluded.calls"
 COUNT_UP_AND_KEEP_NEWEST = (
@@ -128,10 +128,10 @@ def store(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
     A call that is stored already (by another process, or by an earlier try) is left alone and not counted again.
     """
     with transaction.atomic():
-        _keep(calls, refused)
+        _insert_batch(calls, refused)
 
 
-def store_as_of_now(calls: list[Call], refused: Mapping[Refused, int]) -> None:
+def store_with_current_time(calls: list[Call], refused: Mapping[Refused, int]) -> None:
     """Do the same with calls that nobody else knows yet: each gets its time, and its key of that, in the transaction.
 
     What waited for the database would else come to stand before rows that were committed, and read, meanwhile.
@@ -139,10 +139,10 @@ def store_as_of_now(calls: list[Call], refused: Mapping[Refused, int]) -> None:
     with transaction.atomic():
         now = timezone.now()
         calls[:] = [call._replace(id=KEYS.at(now), at=now) for call in calls]
-        _keep(calls, refused)
+        _insert_batch(calls, refused)
 
 
-def _keep(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
+def _insert_batch(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
     database = connections[DEFAULT_DB_ALIAS]
     with database.wrap_database_errors:
         calls = _insert_calls(database, calls)
@@ -150,7 +150,7 @@ def _keep(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
         hours = usage(calls)
         newest = COUNT_UP_AND_KEEP_NEWEST
         _insert(database, "audit_usagehour", COUNTED_USAGE, _counted(hours), Usage._fields, newest)
-        _insert(database, "audit_usageday", COUNTED_DAYS, _counted(by_day(hours)), UsageOfDay._fields, newest)
+        _insert(database, "audit_usageday", COUNTED_DAYS, _counted(by_day(hours)), DailyUsage._fields, newest)
         strangers = [(*key, count) for key, count in sorted(refused.items())]
         _insert(database, "audit_refusedcalls", COUNTED_REFUSED, strangers, Refused._fields, COUNT_UP)
 
@@ -163,31 +163,31 @@ def is_stored(calls: Sequence[Call]) -> bool:
 def last_uses(calls: Iterable[Call]) -> list[LastUse]:
     """Return the newest use of each key that was let in, by key."""
     newest: dict[uuid.UUID, LastUse] = {}
-    for used in _let_in(calls):
+    for used in _accepted_uses(calls):
         if used.credential_id not in newest or newest[used.credential_id].at <= used.at:
             newest[used.credential_id] = used
     return sorted(newest.values())
 
 
-def _let_in(calls: Iterable[Call]) -> Iterator[LastUse]:
+def _accepted_uses(calls: Iterable[Call]) -> Iterator[LastUse]:
     for call in calls:
-        if call.credential_id is not None and call.status not in NOT_LET_IN:
+        if call.credential_id is not None and call.status not in REJECTED_STATUSES:
             yield LastUse(call.credential_id, call.at, call.address)
         for use in map(Use._make, call.uses):
             if use.status < 400:
                 yield LastUse(uuid.UUID(use.credential_id), call.at, use.address)
 
 
-def usage(calls: Iterable[Call]) -> dict[Usage, Counted]:
+def usage(calls: Iterable[Call]) -> dict[Usage, CallCount]:
     """Count the calls by hour, and for whom else they count."""
-    return _summed((key, Counted(1, call.at)) for call in calls for key in _counted_as(call))
+    return _summed((key, CallCount(1, call.at)) for call in calls for key in _counted_as(call))
 
 
-def by_day(hours: Mapping[Usage, Counted]) -> dict[UsageOfDay, Counted]:
+def by_day(hours: Mapping[Usage, CallCount]) -> dict[DailyUsage, CallCount]:
     """Sum the figures up by UTC day, whoever's agent it was."""
     return _summed(
         (
-            UsageOfDay(
+            DailyUsage(
                 *(key.organization_id, key.credential_id, key.hour.astimezone(UTC).date()),
                 *(key.method, key.route, key.status_class, key.address, key.scopes),
             ),
@@ -197,15 +197,15 @@ def by_day(hours: Mapping[Usage, Counted]) -> dict[UsageOfDay, Counted]:
     )
 
 
-def _summed(counts: Iterable[tuple[Key, Counted]]) -> dict[Key, Counted]:
-    sums: dict[Key, Counted] = {}
+def _summed(counts: Iterable[tuple[Key, CallCount]]) -> dict[Key, CallCount]:
+    sums: dict[Key, CallCount] = {}
     for key, count in counts:
-        before = sums.get(key, Counted(0, count.last_at))
-        sums[key] = Counted(before.calls + count.calls, max(before.last_at, count.last_at))
+        before = sums.get(key, CallCount(0, count.last_at))
+        sums[key] = CallCount(before.calls + count.calls, max(before.last_at, count.last_at))
     return sums
 
 
-def _counted(counts: Mapping[Any, Counted]) -> list[tuple[Any, ...]]:
+def _counted(counts: Mapping[Any, CallCount]) -> list[tuple[Any, ...]]:
     return [(*key, *count) for key, count in sorted(counts.items())]
 
 
@@ -290,7 +290,7 @@ def _for_sqlite(value: Any) -> Any:
 
 def _insert_postgresql(raw: Any, into: str, width: int, rows: Sequence[tuple[Any, ...]], conflict: str) -> None:
     with Cursor(raw) as cursor:
-        step = MOST_PARAMETERS // width
+        step = MAX_PARAMETERS // width
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
             places = ", ".join([f"({', '.join(['%s'] * width)})"] * len(part))

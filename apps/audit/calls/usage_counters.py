@@ -31,7 +31,7 @@ def last_uses(credential_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, LastUse]:
     return LastUse.objects.in_bulk(credential_ids) if credential_ids else {}
 
 
-def was_seen(credential_id: uuid.UUID, address: str) -> bool:
+def was_address_used(credential_id: uuid.UUID, address: str) -> bool:
     """Tell whether a call of the key from this address was ever let in and answered well."""
     rows = UsageHour.objects.filter(credential_id=credential_id, address=address, status_class="2xx")
     return address not in ("", UNKNOWN) and rows.exists()

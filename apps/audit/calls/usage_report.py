@@ -18,7 +18,7 @@ from apps.audit.models import NO_CREDENTIAL, UsageDay, UsageHour
 
 CLASSES = ("2xx", "4xx", "429", "5xx")
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-MOST_LISTED = 200
+MAX_LISTED = 200
 
 
 class Interval(StrEnum):
@@ -82,7 +82,7 @@ class Point(NamedTuple):
         return self.calls - self.by_status["2xx"]
 
 
-class FromAddress(NamedTuple):
+class AddressUsage(NamedTuple):
     """Calls from one address."""
 
     address: str
@@ -91,46 +91,46 @@ class FromAddress(NamedTuple):
 
 
 @dataclass(slots=True)
-class Figures:
+class UsageReport:
     """A span's figures. The lists hold the 200 with the most calls; ``keys`` has no entry for sessions."""
 
     total: int
     by_status: dict[str, int]
     series: list[Point]
     routes: list[tuple[tuple[str, str], int]] = field(default_factory=list)
-    addresses: list[FromAddress] = field(default_factory=list)
+    addresses: list[AddressUsage] = field(default_factory=list)
     scopes: list[str] = field(default_factory=list)
     keys: list[tuple[uuid.UUID, int]] = field(default_factory=list)
 
 
-def of_key(organization_id: uuid.UUID, credential_id: uuid.UUID, span: Span) -> Figures:
+def key_usage(organization_id: uuid.UUID, credential_id: uuid.UUID, span: Span) -> UsageReport:
     """Return a key's figures."""
-    return _figures({"organization_id": organization_id, "credential_id": credential_id}, span)
+    return _report({"organization_id": organization_id, "credential_id": credential_id}, span)
 
 
-def of_organization(organization_id: uuid.UUID, span: Span) -> Figures:
+def organization_usage(organization_id: uuid.UUID, span: Span) -> UsageReport:
     """Return an organization's figures, its members' own calls included."""
-    return _figures({"organization_id": organization_id}, span)
+    return _report({"organization_id": organization_id}, span)
 
 
-def _figures(whose: dict[str, uuid.UUID], span: Span) -> Figures:
+def _report(whose: dict[str, uuid.UUID], span: Span) -> UsageReport:
     series = _series(whose, span)
     by_status = {each: sum(point.by_status[each] for point in series) for each in CLASSES}
-    figures = Figures(sum(by_status.values()), by_status, series)
+    figures = UsageReport(sum(by_status.values()), by_status, series)
     routes: dict[tuple[str, str], int] = defaultdict(int)
     keys: dict[uuid.UUID, int] = defaultdict(int)
-    addresses: dict[str, FromAddress] = {}
+    addresses: dict[str, AddressUsage] = {}
     scopes: set[str] = set()
     for key, method, route, address, used, calls, last_at in _parts(whose, span):
         routes[method, route] += calls
         keys[key] += calls
-        before = addresses.get(address, FromAddress(address, 0, last_at))
-        addresses[address] = FromAddress(address, before.calls + calls, max(before.last_at, last_at))
+        before = addresses.get(address, AddressUsage(address, 0, last_at))
+        addresses[address] = AddressUsage(address, before.calls + calls, max(before.last_at, last_at))
         scopes.update(used.split())
     keys.pop(NO_CREDENTIAL, None)
-    figures.routes = sorted(routes.items(), key=lambda each: (-each[1], each[0]))[:MOST_LISTED]
-    figures.addresses = sorted(addresses.values(), key=lambda each: (-each.calls, each.address))[:MOST_LISTED]
-    figures.keys = sorted(keys.items(), key=lambda each: (-each[1], each[0]))[:MOST_LISTED]
+    figures.routes = sorted(routes.items(), key=lambda each: (-each[1], each[0]))[:MAX_LISTED]
+    figures.addresses = sorted(addresses.values(), key=lambda each: (-each.calls, each.address))[:MAX_LISTED]
+    figures.keys = sorted(keys.items(), key=lambda each: (-each[1], each[0]))[:MAX_LISTED]
     figures.scopes = sorted(scopes)
     return figures
 
@@ -146,7 +146,7 @@ def _series(whose: dict[str, uuid.UUID], span: Span) -> list[Point]:
     return [Point(at, dict(zip(CLASSES, found.get(at, quiet), strict=True))) for at in span.buckets]
 
 
-def merged(series: list[Point], count: int) -> list[Point]:
+def merge_points(series: list[Point], count: int) -> list[Point]:
     """Sum every ``count`` buckets up to one."""
     parts = [series[start : start + count] for start in range(0, len(series), count)]
     return [
@@ -186,7 +186,7 @@ def _start_of(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-class StillCalling(NamedTuple):
+class RecentCaller(NamedTuple):
     """What still calls with a key: from where, as what, what for."""
 
     address: str
@@ -197,7 +197,7 @@ class StillCalling(NamedTuple):
     last_at: datetime
 
 
-def still_calling(organization_id: uuid.UUID, credential_id: uuid.UUID, since: datetime) -> list[StillCalling]:
+def recent_callers(organization_id: uuid.UUID, credential_id: uuid.UUID, since: datetime) -> list[RecentCaller]:
     """Return who has called with the key since a moment, the latest first; 200 at most.
 
     The hour that the moment lies in counts whole for whoever called after the moment.
@@ -207,7 +207,7 @@ def still_calling(organization_id: uuid.UUID, credential_id: uuid.UUID, since: d
     )
     grouped = rows.filter(last_at__gte=since).values_list("address", "user_agent", "method", "route")
     found = grouped.annotate(sum=Sum("calls"), newest=Max("last_at")).order_by("-newest", "-sum")
-    return [StillCalling(*row) for row in found[:MOST_LISTED]]
+    return [RecentCaller(*row) for row in found[:MAX_LISTED]]
 
 
 def calls_since(organization_id: uuid.UUID, credential_id: uuid.UUID, since: datetime) -> int:

@@ -27,22 +27,22 @@ from apps.base.actor import Actor, system
 logger = logging.getLogger(__name__)
 
 # One round of the sweep; others wait for the same thread.
-MOST_SECONDS = 1.0
+MAX_SECONDS = 1.0
 PIECE_ROWS = 5000
 PIECE_SECONDS = 0.5
 CLAIM = timedelta(seconds=15)
-LONGEST_WAIT_FOR_SEALS = timedelta(minutes=2)
-MOST_FAILURES = 5
-ROWS_KEPT = timedelta(days=90)
-REMOVED_AT_ONCE = 100
+MAX_SEAL_WAIT = timedelta(minutes=2)
+MAX_FAILURES = 5
+ROW_RETENTION = timedelta(days=90)
+DELETE_BATCH = 100
 # Without a file.
-OVER = (ExportStatus.CANCELLED, ExportStatus.FAILED, ExportStatus.EXPIRED)
+WITHOUT_FILE = (ExportStatus.CANCELLED, ExportStatus.FAILED, ExportStatus.EXPIRED)
 
 
 # The periodic job audit.write_exports (apps.py).
 def advance() -> int:
     """Bring unfinished exports on by a little and return the rows written."""
-    until, written = time.monotonic() + MOST_SECONDS, 0
+    until, written = time.monotonic() + MAX_SECONDS, 0
     # In no order: where one round is too short for all, none is always the last.
     for key in AuditExport.objects.unfinished().order_by("?").values_list("pk", flat=True):
         if time.monotonic() < until:
@@ -86,7 +86,7 @@ def _work(job: AuditExport, actor: Actor, filters: Filters, until: float) -> int
 def _estimate(job: AuditExport, actor: Actor, filters: Filters) -> bool:
     """Set the span and count it; False while changes from before the job are not sealed yet."""
     earlier = Unsealed.objects.filter(entry__organization_id=job.organization_id, entry_id__lt=job.pk)
-    if timezone.now() - job.created_at < LONGEST_WAIT_FOR_SEALS and earlier.exists():
+    if timezone.now() - job.created_at < MAX_SEAL_WAIT and earlier.exists():
         return False
     legs = walk.begin(actor, filters)
     count = walk.count(actor, filters, legs)
@@ -144,7 +144,7 @@ def _note_failure(job: AuditExport) -> None:
     """Count an error; after some in a row the job is given up, and says so."""
     rows = AuditExport.objects.unfinished().filter(pk=job.pk)
     rows.update(failures=F("failures") + 1)
-    rows.filter(failures__gte=MOST_FAILURES).update(status=ExportStatus.FAILED, finished_at=timezone.now())
+    rows.filter(failures__gte=MAX_FAILURES).update(status=ExportStatus.FAILED, finished_at=timezone.now())
 
 
 def file_pieces(job: AuditExport) -> Iterator[bytes]:
@@ -161,9 +161,9 @@ def remove_old() -> None:
     """Remove some of the files that are over, and rows whose days are over too."""
     now = timezone.now()
     AuditExport.objects.filter(status=ExportStatus.DONE, expires_at__lt=now).update(status=ExportStatus.EXPIRED)
-    over = AuditExport.objects.filter(status__in=OVER)
+    over = AuditExport.objects.filter(status__in=WITHOUT_FILE)
     ended = over.filter(Exists(ExportChunk.objects.filter(export=OuterRef("pk")))).values_list("pk", flat=True)
-    pieces = ExportChunk.objects.filter(export__in=list(ended[:REMOVED_AT_ONCE])).values_list("pk", flat=True)
-    ExportChunk.objects.filter(pk__in=list(pieces[:REMOVED_AT_ONCE])).delete()
-    forgotten = over.filter(created_at__lt=now - ROWS_KEPT, pieces=None).values_list("pk", flat=True)
-    AuditExport.objects.filter(pk__in=list(forgotten[:REMOVED_AT_ONCE])).delete()
+    pieces = ExportChunk.objects.filter(export__in=list(ended[:DELETE_BATCH])).values_list("pk", flat=True)
+    ExportChunk.objects.filter(pk__in=list(pieces[:DELETE_BATCH])).delete()
+    forgotten = over.filter(created_at__lt=now - ROW_RETENTION, pieces=None).values_list("pk", flat=True)
+    AuditExport.objects.filter(pk__in=list(forgotten[:DELETE_BATCH])).delete()

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from apps.audit import actions, view_models
 from apps.audit.exports.walk import count_now
-from apps.audit.forms import page_filters, typed, unusable
+from apps.audit.forms import filled_fields, invalid_fields, page_filters
 from apps.audit.models import AuditExport
 from apps.audit.seal.checkpoints import as_json
 from apps.audit.timeline.serialization import CONTENT_TYPES, FORMATS
@@ -23,21 +23,21 @@ from apps.base.requests import PortalRequest
 from apps.base.rest.renderers import to_json
 from apps.base.web.pages import BUTTON, org_page
 
-AT_ONCE = 50_000
+MAX_STREAMED_ROWS = 50_000
 
 
 @org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
 def export(request: PortalRequest) -> HttpResponseBase:
     """Send the rows that the page's filters choose, or store a job where they are too many for one answer."""
-    texts, file_format = typed(request.POST), request.POST.get("format", "")
+    texts, file_format = filled_fields(request.POST), request.POST.get("format", "")
     if file_format not in FORMATS:
         raise Invalid.field("format", _("Choose CSV or JSON Lines."))
     try:
         filters = page_filters(texts)
     except Invalid:
-        return _back(request, view_models.unusable(unusable(texts), texts))
+        return _back(request, view_models.invalid_filters_message(invalid_fields(texts), texts))
     with heavy_work.reserve_slot(request.organization.pk) as place:
-        if count_now(request.actor, filters, AT_ONCE) <= AT_ONCE:
+        if count_now(request.actor, filters, MAX_STREAMED_ROWS) <= MAX_STREAMED_ROWS:
             lines = actions.export_log(actor=request.actor, filters=filters, file_format=file_format)
             return place.until_sent(_file(request, StreamingHttpResponse(lines), file_format, timezone.now()))
     try:
@@ -50,7 +50,7 @@ def export(request: PortalRequest) -> HttpResponseBase:
 def _back(request: PortalRequest, warning: str) -> HttpResponse:
     messages.warning(request, warning)
     page = reverse("audit", args=[request.organization.slug])
-    return redirect(f"{page}?{urlencode(typed(request.POST))}")
+    return redirect(f"{page}?{urlencode(filled_fields(request.POST))}")
 
 
 @org_page(Permission.AUDIT_EXPORT, nav="audit")

@@ -6,38 +6,38 @@ Made for tables of millions: a list shows the newest rows only, a search reads a
 from apps.audit.operator_admin.bases import WHOLE_KEY, AuditedAdmin, ReadOnlyAdmin, operator_of
 from apps.audit.operator_admin.global_search import find
 from apps.audit.operator_admin.history import newest_changes_of
-from apps.audit.operator_admin.newest_rows import MOST_ROWS, NewestRows, newest
+from apps.audit.operator_admin.newest_rows import MAX_ROWS, CappedPaginator, limit_to_newest
 from apps.audit.operator_admin.panels import (
     Cell,
     Line,
     Panel,
+    change_url,
+    change_url_by_id,
+    changelist_url,
     link,
-    list_of,
+    local_time_text,
     of_organization,
-    page_by_id,
-    page_of,
     table,
-    translated_state,
 )
 
 __all__ = [
-    "MOST_ROWS",
+    "MAX_ROWS",
     "WHOLE_KEY",
     "AuditedAdmin",
+    "CappedPaginator",
     "Cell",
     "Line",
-    "NewestRows",
     "Panel",
     "ReadOnlyAdmin",
+    "change_url",
+    "change_url_by_id",
+    "changelist_url",
     "find",
+    "limit_to_newest",
     "link",
-    "list_of",
-    "newest",
+    "local_time_text",
     "newest_changes_of",
     "of_organization",
     "operator_of",
-    "page_by_id",
-    "page_of",
     "table",
-    "translated_state",
 ]

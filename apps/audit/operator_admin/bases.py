@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.audit.operator_admin.history import history_of
 from apps.audit.operator_admin.list_search import help_text, search
-from apps.audit.operator_admin.newest_rows import NewestRows, SomeRows
+from apps.audit.operator_admin.newest_rows import CappedPaginator, NewestRowsChangeList
 from apps.audit.operator_admin.panels import Line, Panel
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import PortalError
@@ -42,7 +42,7 @@ def operator_of(request: PortalRequest) -> Actor:
     )
 
 
-class PickedRow(AutocompleteSelect):
+class ValidatedAutocompleteSelect(AutocompleteSelect):
     """The row that was picked; what is no key at all was not, and must not reach the query: Django's fails on it."""
 
     def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
@@ -60,7 +60,7 @@ class PickedRow(AutocompleteSelect):
 class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs alone
     """A list that stays fast, a search by indexes, and the audit log as the history."""
 
-    paginator = NewestRows
+    paginator = CappedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
@@ -80,9 +80,9 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         if self.search_fields:
             self.search_help_text = help_text(model, tuple(self.search_fields))  # type: ignore[misc]  # Django reads it so
 
-    def get_changelist(self, request: HttpRequest, **options: Any) -> type[SomeRows]:
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[NewestRowsChangeList]:
         """List the newest rows that the search finds."""
-        return SomeRows
+        return NewestRowsChangeList
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Search for the public part of a key where somebody pasted all of it: pages repeat it."""
@@ -107,7 +107,9 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         """Have a row picked by searching where the class says ``autocomplete_fields``."""
         if db_field.name in self.get_autocomplete_fields(request):
-            options.setdefault("widget", PickedRow(db_field, self.admin_site, using=options.get("using")))
+            options.setdefault(
+                "widget", ValidatedAutocompleteSelect(db_field, self.admin_site, using=options.get("using"))
+            )
         return super().formfield_for_foreignkey(db_field, request, **options)
 
     @admin.display(description="ID")

@@ -12,25 +12,25 @@ from django.utils.text import capfirst
 
 from apps.audit.operator_admin.list_search import search
 from apps.audit.operator_admin.newest_rows import without_long_fields
-from apps.audit.operator_admin.panels import Panel, list_of, page_of, table
+from apps.audit.operator_admin.panels import Panel, change_url, changelist_url, table
 
-MOST_OF_A_KIND = 10
+MAX_ROWS_PER_KIND = 10
 
 
-class Found(NamedTuple):
+class SearchResults(NamedTuple):
     """What a text found: a table of each kind of row, and where there is one row alone, the address of its page."""
 
     panels: Sequence[Panel]
     only: str = ""
 
 
-def find(text: str) -> Found:
+def find(text: str) -> SearchResults:
     """Return the rows that a text stands for: an id, the first letters of a key, a slug, an address."""
     kinds = [(page, rows) for page, rows in _searched(text) if rows]
     panels = [_panel(page, rows, text) for page, rows in kinds]
     if sum(len(rows) for _page, rows in kinds) == 1:
-        return Found(panels, page_of(kinds[0][1][0]))
-    return Found(panels)
+        return SearchResults(panels, change_url(kinds[0][1][0]))
+    return SearchResults(panels)
 
 
 def _searched(text: str) -> Iterable[tuple[Any, list[Model]]]:
@@ -40,7 +40,7 @@ def _searched(text: str) -> Iterable[tuple[Any, list[Model]]]:
             found = search(model._default_manager.order_by("-pk"), readings, text)
             joined: Any = page.list_select_related or ()
             shown = without_long_fields(found.select_related(*joined), columns_of(page), joined)
-            yield page, list(shown[: MOST_OF_A_KIND + 1])
+            yield page, list(shown[: MAX_ROWS_PER_KIND + 1])
 
 
 def columns_of(page: Any) -> Sequence[str]:
@@ -51,5 +51,5 @@ def columns_of(page: Any) -> Sequence[str]:
 
 def _panel(page: Any, rows: list[Model], text: str) -> Panel:
     # What this search finds by, the list finds by as well.
-    more = list_of(page.model, text) if len(rows) > MOST_OF_A_KIND else ""
-    return table(capfirst(page.opts.verbose_name_plural), rows[:MOST_OF_A_KIND], columns_of(page), more_url=more)
+    more = changelist_url(page.model, text) if len(rows) > MAX_ROWS_PER_KIND else ""
+    return table(capfirst(page.opts.verbose_name_plural), rows[:MAX_ROWS_PER_KIND], columns_of(page), more_url=more)

@@ -8,7 +8,7 @@ from django.db.models import Model
 from apps.audit.models import AuditEntry
 from apps.audit.vocabulary import sentence_for
 
-MOST_ENTRIES = 100
+MAX_ENTRIES = 100
 
 
 def history_of(row: Model, kind: str = "") -> list[dict[str, Any]]:
@@ -21,7 +21,7 @@ def history_of(row: Model, kind: str = "") -> list[dict[str, Any]]:
     entries = AuditEntry.objects.filter(target_id=str(getattr(row, "public_id", row.pk)))
     if kind:
         entries = entries.filter(target_kind=kind)
-    return _shown(entries.order_by("-pk")[:MOST_ENTRIES])
+    return _shown(entries.order_by("-pk")[:MAX_ENTRIES])
 
 
 def newest_changes_of(organization_id: uuid.UUID, most: int) -> list[dict[str, Any]]:

@@ -25,10 +25,10 @@ from apps.base.text.mail_addresses import canonical_address
 from apps.base.web.client_address import address_network
 from apps.orgs.lookups import find_organization
 
-LONGEST = 254
+MAX_LENGTH = 254
 NEWEST_DAYS = 2
 # Readings that are mail addresses.
-ADDRESSES = ("email", "to")
+EMAIL_READINGS = ("email", "to")
 LETTERS = re.compile(r"[0-9A-Za-z]*", re.ASCII)
 
 
@@ -37,7 +37,7 @@ def search(rows: QuerySet[Row], readings: tuple[str, ...], text: str) -> QuerySe
     term = text.strip()
     if not term:
         return rows
-    if "\0" in term or len(term) > LONGEST:
+    if "\0" in term or len(term) > MAX_LENGTH:
         return rows.none()
     for reading in readings:
         for condition in conditions(rows.model, reading, term):
@@ -53,7 +53,7 @@ def conditions(model: type[Model], reading: str, term: str) -> Iterator[Q]:
         yield from (recent(model, condition, field) for condition in conditions(model, kind, term))
     elif reading in KINDS:
         yield from KINDS[reading](model, term)
-    elif reading.rstrip("^").endswith(ADDRESSES) and term != canonical_address(term):
+    elif reading.rstrip("^").endswith(EMAIL_READINGS) and term != canonical_address(term):
         # As it is kept, then as it was typed: accounts of before may have another spelling.
         yield from conditions(model, reading, canonical_address(term))
         yield Q(**{reading.rstrip("^"): term})

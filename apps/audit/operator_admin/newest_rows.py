@@ -15,21 +15,21 @@ from django.utils.functional import cached_property
 
 from apps.base.models import Row
 
-MOST_ROWS = 2_000
-LOOKED_THROUGH = 10_000
+MAX_ROWS = 2_000
+SCANNED_ROWS = 10_000
 
 
-class NewestRows(Paginator):  # type: ignore[type-arg]  # generic in the stubs alone
+class CappedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs alone
     """Pages over the first rows only: counting millions would take longer than reading the page."""
 
     @cached_property
     def count(self) -> int:
         """The number of rows, at most 2,000."""
         rows: Any = self.object_list
-        return int(rows[:MOST_ROWS].count())
+        return int(rows[:MAX_ROWS].count())
 
 
-def newest(rows: QuerySet[Row], most: int) -> QuerySet[Row]:
+def limit_to_newest(rows: QuerySet[Row], most: int) -> QuerySet[Row]:
     """Keep so many of the newest rows, by the primary key: it grows with time (UUID v7, or a counter).
 
     What filters and orders them afterwards reads so many rows at most, however rare the match.
@@ -38,7 +38,7 @@ def newest(rows: QuerySet[Row], most: int) -> QuerySet[Row]:
     return rows.filter(pk__gt=edge[0]) if edge else rows
 
 
-class SomeRows(ChangeList):
+class NewestRowsChangeList(ChangeList):
     """A list that searches first, by an index, then takes the newest of what was found, then filters and orders."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
@@ -47,7 +47,7 @@ class SomeRows(ChangeList):
         found, _repeats = self.model_admin.get_search_results(request, everything, asked)
         # Ordering by a column sorts them all, so that those are fewer.
         is_filtered = bool(self.filter_params) and ORDER_VAR not in self.params
-        self.root_queryset, self.query = newest(found, LOOKED_THROUGH if is_filtered else MOST_ROWS), ""
+        self.root_queryset, self.query = limit_to_newest(found, SCANNED_ROWS if is_filtered else MAX_ROWS), ""
         try:
             rows = super().get_queryset(request, exclude_parameters)
             return without_long_fields(rows, self.list_display, self.list_select_related)

@@ -20,7 +20,7 @@ from django.utils.text import capfirst
 from apps.base.identifiers import decode
 
 EMPTY = "–"
-MOST_OF_ORGANIZATION = 5
+MAX_ORGANIZATION_ROWS = 5
 # How a state looks in a table, by its stored word; what is not here looks like any other text. States of keys say it.
 TONES = {
     **dict.fromkeys(("succeeded", "active", "enabled", "healthy", "sent"), "ok"),
@@ -61,18 +61,18 @@ class Panel:
     links: Sequence[Cell] = ()
 
 
-def page_of(row: Model) -> str:
+def change_url(row: Model) -> str:
     """Return the address of a row's page."""
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
 
 
-def list_of(model: type[Model], term: str = "") -> str:
+def changelist_url(model: type[Model], term: str = "") -> str:
     """Return the address of a list, searched for a text."""
     address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     return f"{address}?{urlencode({SEARCH_VAR: term})}" if term else address
 
 
-def page_by_id(public_id: str) -> str:
+def change_url_by_id(public_id: str) -> str:
     """Return the address of the page of a ``key_…``, ``ep_…`` or the like; nothing where no page shows such rows.
 
     The row itself is not looked up. Ids of the audit log are of two tables, and some of persons are no row's own.
@@ -80,7 +80,7 @@ def page_by_id(public_id: str) -> str:
     prefix = public_id.partition("_")[0]
     if prefix == "user":
         found = next(page for model, page in site._registry.items() if getattr(model, "id_prefix", "") == prefix)
-        return list_of(found.model, public_id)
+        return changelist_url(found.model, public_id)
     key = decode(prefix, public_id)
     models = [model for model in site._registry if getattr(model, "id_prefix", "") == prefix]
     if key is None or len(models) != 1:
@@ -115,12 +115,12 @@ def table(
 def _cell(row: Any, name: str, is_first: bool) -> Cell:
     page: Any = site._registry[type(row)]
     found, _attribute, value = lookup_field(name, row, page)
-    own = page_of(row) if is_first else ""
+    own = change_url(row) if is_first else ""
     if isinstance(found, ForeignKey) and value is not None:
-        return Cell(str(value), own or (page_of(value) if type(value) in site._registry else ""))
+        return Cell(str(value), own or (change_url(value) if type(value) in site._registry else ""))
     text = display_for_field(value, found, EMPTY) if found is not None else display_for_value(value, EMPTY)
     if isinstance(value, datetime):
-        text = moment(value)
+        text = time_element(value)
     return Cell(text, own, _tone(value) if _is_a_state(row, name) else "")
 
 
@@ -135,12 +135,12 @@ def _is_a_state(row: Model, name: str) -> bool:
         return name in ("status", "state")
 
 
-def moment(value: datetime) -> Any:
+def time_element(value: datetime) -> Any:
     """Return a time to the second, as HTML that programs read too."""
-    return format_html('<time datetime="{}">{}</time>', value.isoformat(), translated_state(value))
+    return format_html('<time datetime="{}">{}</time>', value.isoformat(), local_time_text(value))
 
 
-def translated_state(value: datetime | None) -> str:
+def local_time_text(value: datetime | None) -> str:
     """Return a time as sentences here have it, with its zone."""
     return timezone.localtime(value).strftime("%Y-%m-%d %H:%M:%S %Z") if value else EMPTY
 
@@ -152,9 +152,9 @@ def of_organization(organization: Any) -> list[Panel]:
         columns = getattr(page, "of_organization", None)
         if columns is None:
             continue
-        address, name = list_of(model, organization.slug), capfirst(str(model._meta.verbose_name_plural))
+        address, name = changelist_url(model, organization.slug), capfirst(str(model._meta.verbose_name_plural))
         links.append(Cell(name, address))
         if columns:
             rows: Any = model._default_manager.filter(organization_id=organization.pk)
-            panels.append(table(name, rows.order_by("-pk")[:MOST_OF_ORGANIZATION], columns, more_url=address))
+            panels.append(table(name, rows.order_by("-pk")[:MAX_ORGANIZATION_ROWS], columns, more_url=address))
     return [Panel("", links=links), *(panel for panel in panels if panel.rows)]

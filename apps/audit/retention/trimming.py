@@ -26,28 +26,28 @@ from apps.base import timestamps
 from apps.base.actor import system
 
 BATCH = 500
-MOST_SECONDS = 0.5
+MAX_SECONDS = 0.5
 TRIMMED = "audit.trimmed"
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 # Pages offer a year and its comparison from these rows; they are few.
-LEAST_USAGE_DAYS = timedelta(days=400)
+MIN_USAGE_RETENTION = timedelta(days=400)
 
 
 # The periodic job audit.sign_checkpoints (apps.py).
 def sign_daily() -> int:
     """Make a checkpoint of each log that went on since the last, write it to the log, and return how many."""
-    return _through_all("checkpoints", _sign, DAY)
+    return _sweep_organizations("checkpoints", _sign, DAY)
 
 
 # The periodic job audit.delete_expired (apps.py).
 def trim() -> int:
     """Remove some of what is too old and return how many rows were removed."""
-    return _through_all("trim", _trim_organization, HOUR) + _remove_refused()
+    return _sweep_organizations("trim", _trim_organization, HOUR) + _remove_refused()
 
 
-def _through_all(name: str, work: Callable[[uuid.UUID, float], tuple[int, bool]], pause: timedelta) -> int:
+def _sweep_organizations(name: str, work: Callable[[uuid.UUID, float], tuple[int, bool]], pause: timedelta) -> int:
     """Work on one organization after the other for half a second; the next time goes on where this one ends."""
-    until, done = time.monotonic() + MOST_SECONDS, 0
+    until, done = time.monotonic() + MAX_SECONDS, 0
     while time.monotonic() < until:
         place = sweep_cursor.claim_next(name)
         if place is None:
@@ -64,10 +64,10 @@ def _through_all(name: str, work: Callable[[uuid.UUID, float], tuple[int, bool]]
 
 
 def _sign(organization_id: uuid.UUID, until: float) -> tuple[int, bool]:
-    windows.note(organization_id, {kind for source in sources().values() for kind in source.kinds})
-    made = checkpoints.make(organization_id)
+    windows.record_window(organization_id, {kind for source in sources().values() for kind in source.kinds})
+    made = checkpoints.create(organization_id)
     if made is not None:
-        checkpoints.write_to_log(made)
+        checkpoints.log_checkpoint(made)
     return int(made is not None), True
 
 
@@ -90,7 +90,7 @@ def _cut(organization_id: uuid.UUID) -> None:
 
     Two clocks must say so, the database's and that of who wrote the entry: what goes here never comes back.
     """
-    now, oldest = timestamps.database_now(), windows.oldest_kept("audit", organization_id)
+    now, oldest = timestamps.database_now(), windows.retention_cutoff("audit", organization_id)
     last = Cut.objects.filter(organization_id=organization_id).order_by("-seq").first()
     points = Checkpoint.objects.filter(organization_id=organization_id, at__lt=oldest)
     if last is not None:
@@ -98,7 +98,7 @@ def _cut(organization_id: uuid.UUID) -> None:
             return
         points = points.filter(seq__gt=last.seq)
     point = points.order_by("-seq").first()
-    if point is None or not _is_worth_it(point, 0 if last is None else last.seq, oldest):
+    if point is None or not _is_worth_cutting(point, 0 if last is None else last.seq, oldest):
         return
     with transaction.atomic():
         _made, is_new = Cut.objects.get_or_create(
@@ -114,7 +114,7 @@ def _cut(organization_id: uuid.UUID) -> None:
             )
 
 
-def _is_worth_it(point: Checkpoint, after: int, oldest: datetime) -> bool:
+def _is_worth_cutting(point: Checkpoint, after: int, oldest: datetime) -> bool:
     """Tell whether the newest entry below the checkpoint is old too, and something but notes of cuts would go."""
     seals = Seal.objects.filter(organization_id=point.organization_id, seq__gt=after, seq__lte=point.seq)
     newest = seals.order_by("-seq").values_list("entry__at", flat=True).first()
@@ -139,15 +139,15 @@ def _remove_calls(organization_id: uuid.UUID) -> int:
     digested = Round.objects.filter(name="digest.calls").values_list("hour", flat=True).first()
     if digested is None:
         return 0
-    hour = windows.oldest_kept("calls", organization_id).replace(minute=0, second=0, microsecond=0)
+    hour = windows.retention_cutoff("calls", organization_id).replace(minute=0, second=0, microsecond=0)
     old = ApiCall.objects.filter(organization_id=organization_id, pk__lt=key_at(min(hour, digested)))
     return _remove_first(old.order_by("pk"))
 
 
 def _remove_usage(organization_id: uuid.UUID) -> int:
     """Remove figures: by the hour as calls, by the day after 400 days or as calls, whichever is later."""
-    calls = windows.oldest_kept("calls", organization_id)
-    day = min(calls, timestamps.database_now() - LEAST_USAGE_DAYS).date()
+    calls = windows.retention_cutoff("calls", organization_id)
+    day = min(calls, timestamps.database_now() - MIN_USAGE_RETENTION).date()
     hours = UsageHour.objects.filter(organization_id=organization_id, hour__lt=calls - HOUR).order_by("hour")
     days = UsageDay.objects.filter(organization_id=organization_id, day__lt=day).order_by("day")
     return max(_remove_first(hours), _remove_first(days))

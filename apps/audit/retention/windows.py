@@ -25,21 +25,21 @@ def days_of_organizations(kind: str) -> dict[uuid.UUID, int]:
     return shorter_retention_days(kind) if kind in RETENTION_SETTINGS else {}
 
 
-def oldest_kept(kind: str, organization_id: uuid.UUID) -> datetime:
+def retention_cutoff(kind: str, organization_id: uuid.UUID) -> datetime:
     """Return the moment before which rows of an organization are removed."""
     return timestamps.database_now() - timedelta(days=days_of_organizations(kind).get(organization_id, days(kind)))
 
 
-def note(organization_id: uuid.UUID, kinds: Iterable[str]) -> None:
+def record_window(organization_id: uuid.UUID, kinds: Iterable[str]) -> None:
     """Write down from when on rows are kept; once a day is enough."""
     for kind in sorted(kinds):
-        since = oldest_kept(kind, organization_id)
+        since = retention_cutoff(kind, organization_id)
         rows = KeptSince.objects.filter(organization_id=organization_id, kind=kind)
         if not rows.filter(since__gte=since).exists() and not rows.update(since=since):
             KeptSince.objects.get_or_create(organization_id=organization_id, kind=kind, defaults={"since": since})
 
 
-def mark_start(organization_id: uuid.UUID) -> None:
+def reset_windows(organization_id: uuid.UUID) -> None:
     """Note that an organization's calls, attempts and events are being removed whatever their age.
 
     For whoever removes the data of an organization: what is gone must not look falsified.
@@ -55,9 +55,9 @@ def complete_since(organization_id: uuid.UUID, kinds: Iterable[str]) -> datetime
     A note is up to a day old: retention may have removed a day more before somebody chose longer days.
     """
     noted = KeptSince.objects.filter(organization_id=organization_id, kind__in=kinds).values_list("since", flat=True)
-    return max([*(oldest_kept(kind, organization_id) for kind in kinds), *(since + DAY for since in noted)])
+    return max([*(retention_cutoff(kind, organization_id) for kind in kinds), *(since + DAY for since in noted)])
 
 
-def forget(organization_id: uuid.UUID) -> None:
+def delete_windows(organization_id: uuid.UUID) -> None:
     """Remove the notes of an organization that has no entries any more: there is nothing left to verify."""
     KeptSince.objects.filter(organization_id=organization_id).delete()

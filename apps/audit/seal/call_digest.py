@@ -11,7 +11,7 @@ from apps.audit.seal.digests import Source
 from apps.base.identifiers import encode
 
 ACTION = "audit.calls_digest"
-A_LITTLE = timedelta(minutes=1)
+CLOCK_MARGIN = timedelta(minutes=1)
 COLUMNS = (
     *("id", "at", "actor_kind", "actor_id", "actor_label", "credential_id", "method", "route", "status", "code"),
     *("duration_ms", "address", "user_agent", "request_id", "scopes", "flagged"),
@@ -39,7 +39,7 @@ def next_id(first: uuid.UUID) -> uuid.UUID | None:
 def is_settled(moment: datetime) -> bool:
     """Tell whether no call of before the moment is still on its way through Redis."""
     # Redis dates a call when it takes it, which is a little after the call.
-    return redis_stream.is_drained_to(moment + A_LITTLE)
+    return redis_stream.is_drained_to(moment + CLOCK_MARGIN)
 
 
 SOURCE = Source(ACTION, rows, next_id, is_settled, ("calls",))

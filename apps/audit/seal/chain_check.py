@@ -24,12 +24,12 @@ from apps.base.identifiers import encode
 
 BATCH = 2000
 TRIMMED = "audit.trimmed"
-MADE_ANEW = "the hash is not that of the checkpoint: the chain was made anew, at this number or before"
+CHAIN_REBUILT = "the hash is not that of the checkpoint: the chain was made anew, at this number or before"
 # A worker seals within seconds. What waits for longer waits for nobody.
-LONGEST_UNSEALED = timedelta(minutes=10)
+MAX_SEAL_DELAY = timedelta(minutes=10)
 
 
-class Bad(NamedTuple):
+class Finding(NamedTuple):
     """What is wrong, and the first number that it is wrong from; None for what has no number."""
 
     seq: int | None
@@ -47,14 +47,14 @@ class Report:
     checkpoints: int = 0
     hours: int = 0
     hours_left_out: int = 0
-    bad: Bad | None = None
+    bad: Finding | None = None
     notes: list[str] = field(default_factory=list)
 
 
 class _Stop(Exception):
     def __init__(self, seq: int | None, why: str) -> None:
         super().__init__(why)
-        self.bad = Bad(seq, why)
+        self.bad = Finding(seq, why)
 
 
 def check(organization_id: uuid.UUID, outside: dict[str, Any] | None = None) -> Report:
@@ -151,7 +151,7 @@ class _Check:
 
     def _compare(self, seq: int, stored: str) -> None:
         if self.points.get(seq, stored) != stored:
-            raise _Stop(seq, MADE_ANEW)
+            raise _Stop(seq, CHAIN_REBUILT)
 
     def _keep_digest(self, seq: int, entry: Link) -> None:
         digest = read(entry.action, seq, entry.target_id, entry.changes)
@@ -199,7 +199,7 @@ class _Check:
             for start in range(0, len(found), 500)
             for each in Unsealed.objects.filter(entry_id__in=found[start : start + 500]).select_related("entry")
         }
-        oldest = timezone.now() - LONGEST_UNSEALED
+        oldest = timezone.now() - MAX_SEAL_DELAY
         for entry_id in found:
             if entry_id not in queued:
                 if Seal.objects.filter(pk=entry_id).exists():

@@ -20,7 +20,7 @@ def hash_of(organization_id: uuid.UUID | None, seq: int) -> str | None:
         return genesis(encode("org", organization_id))
     for rows in (Seal.objects, Checkpoint.objects):
         found = rows.filter(organization_id=organization_id, seq=seq).values_list("hash", flat=True)
-        if hashes := _here(found):
+        if hashes := _read_if_available(found):
             return str(hashes[0])
     return None
 
@@ -30,7 +30,7 @@ def organization_of(entry_id: object) -> uuid.UUID | None:
     key = decode("aud", entry_id) if isinstance(entry_id, str) else None
     if key is None:
         return None
-    found = _here(AuditEntry.objects.filter(pk=key).values_list("organization_id", flat=True))
+    found = _read_if_available(AuditEntry.objects.filter(pk=key).values_list("organization_id", flat=True))
     return found[0] if found else None
 
 
@@ -39,15 +39,15 @@ def organizations() -> dict[uuid.UUID, str]:
     return dict(Organization.objects.order_by("slug").values_list("pk", "slug"))
 
 
-def public_id_of(organization_id: uuid.UUID | None) -> str | None:
+def slug_of(organization_id: uuid.UUID | None) -> str | None:
     """Return the slug of an organization."""
     if organization_id is None:
         return None
-    slugs = _here(Organization.objects.filter(pk=organization_id).values_list("slug"))
+    slugs = _read_if_available(Organization.objects.filter(pk=organization_id).values_list("slug"))
     return str(slugs[0][0]) if slugs else encode("org", organization_id)
 
 
-def _here(rows: QuerySet[Any, Any]) -> list[Any]:
+def _read_if_available(rows: QuerySet[Any, Any]) -> list[Any]:
     """Read a row; none where this portal has no database (yet), for a file can be checked without."""
     try:
         return list(rows[:1])

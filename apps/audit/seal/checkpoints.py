@@ -48,7 +48,7 @@ def newest(organization_id: uuid.UUID) -> Checkpoint | None:
     return Checkpoint.objects.filter(organization_id=organization_id).order_by("-seq", "-at").first()
 
 
-def make(organization_id: uuid.UUID) -> Checkpoint | None:
+def create(organization_id: uuid.UUID) -> Checkpoint | None:
     """Seal what waits and sign the end of the chain; None where there is nothing to sign.
 
     Where the newest checkpoint stands at the end already, it is returned as it is.
@@ -58,7 +58,7 @@ def make(organization_id: uuid.UUID) -> Checkpoint | None:
     if end.seq == 0:
         return None
     key = signing_key()
-    public_key = public_text(key.public_key())
+    public_key = encode_public_key(key.public_key())
     at = timestamps.database_now()
     at = at.replace(microsecond=at.microsecond // 1000 * 1000)
     point = Point(encode("org", organization_id), end.seq, end.hash, format_timestamp_ms(at) or "")
@@ -94,7 +94,7 @@ def as_json(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def write_to_log(checkpoint: Checkpoint) -> None:
+def log_checkpoint(checkpoint: Checkpoint) -> None:
     """Log a checkpoint in one line, for whoever keeps the logs elsewhere."""
     logger.info("audit checkpoint %s", json.dumps(as_json(checkpoint)))
 
@@ -130,10 +130,10 @@ def signing_key() -> Ed25519PrivateKey:
 
 def own_public_key() -> str:
     """Return the public half of the portal's key, in base64: what others check signatures with."""
-    return public_text(signing_key().public_key())
+    return encode_public_key(signing_key().public_key())
 
 
-def public_text(public: Ed25519PublicKey) -> str:
+def encode_public_key(public: Ed25519PublicKey) -> str:
     """Write a public key in base64."""
     return base64.b64encode(public.public_bytes_raw()).decode()
 

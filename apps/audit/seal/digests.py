@@ -61,7 +61,7 @@ def sources() -> dict[str, Source]:
 
 def start(action: str, organization_id: uuid.UUID, hour: datetime) -> str:
     """Return the digest of nothing, bound to its action, organization and hour."""
-    text = "\n".join((DOMAIN, action, encode("org", organization_id), name_of(hour)))
+    text = "\n".join((DOMAIN, action, encode("org", organization_id), format_hour(hour)))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -73,7 +73,7 @@ def add(digest: str, texts: list[str]) -> str:
     return found.hex()
 
 
-def name_of(hour: datetime) -> str:
+def format_hour(hour: datetime) -> str:
     """Write an hour by its start, as it stands in the entry."""
     return format_timestamp(hour) or ""
 

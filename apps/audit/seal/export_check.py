@@ -14,11 +14,11 @@ from typing import Any
 from apps.audit.seal.chain import canonical_of_line, link_hash
 
 # So many of the last changes may come again.
-REMEMBERED = 20_000
+MAX_REMEMBERED = 20_000
 NOT_LINES = "This is not an export as JSON Lines: a CSV file cannot be verified, export with format=jsonl."
 
 
-class NotAnExport(ValueError):
+class InvalidExportFile(ValueError):
     """The file holds something else; says what, in a sentence."""
 
 
@@ -74,23 +74,25 @@ def _changes(lines: Iterable[bytes], report: FileReport) -> Iterator[tuple[int, 
             continue
         seq, stored = line.get("seq"), line.get("hash")
         if type(seq) is not int or seq < 1 or not isinstance(stored, str):
-            raise NotAnExport(f"Line {number} is a change without a sequence number: exports hold sealed changes only.")
+            raise InvalidExportFile(
+                f"Line {number} is a change without a sequence number: exports hold sealed changes only."
+            )
         yield seq, line, raw
 
 
 def _read(raw: bytes, number: int) -> dict[str, Any]:
     try:
-        line = json.loads(raw, object_pairs_hook=_once)
+        line = json.loads(raw, object_pairs_hook=_reject_duplicates)
     except (ValueError, RecursionError):
         line = None
     if isinstance(line, dict) and isinstance(line.get("category"), str):
         return line
     if number == 1:
-        raise NotAnExport(NOT_LINES)
-    raise NotAnExport(f"Line {number} is not a row of an export: the file was cut short or changed.")
+        raise InvalidExportFile(NOT_LINES)
+    raise InvalidExportFile(f"Line {number} is not a row of an export: the file was cut short or changed.")
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """One name twice reads differently in different programs: it is no row of ours."""
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -155,7 +157,7 @@ class _Check:
 
     def _remember(self, seq: int, raw: bytes) -> None:
         self.seen[seq] = hashlib.sha256(raw.strip()).digest()
-        if len(self.seen) > REMEMBERED:
+        if len(self.seen) > MAX_REMEMBERED:
             self.seen.pop(next(iter(self.seen)))
 
     def _stop(self, seq: int, why: str) -> Any:

@@ -14,8 +14,8 @@ from apps.audit.seal.digests import (
     WINDOW,
     Source,
     add,
+    format_hour,
     hour_of,
-    name_of,
     sources,
     start,
 )
@@ -25,9 +25,9 @@ from apps.base.actor import system
 
 # What an answer may wait for the database, and an attempt for its end, is seconds.
 GRACE = timedelta(minutes=10)
-MOST_SECONDS = 0.5
+MAX_SECONDS = 0.5
 # Quiet organizations are passed over so many at a time, without a commit for each.
-LOOKED_AHEAD = 200
+ORGANIZATIONS_PER_STEP = 200
 
 
 # The periodic job audit.make_digests (apps.py).
@@ -37,7 +37,7 @@ def make_due() -> int:
 
 
 def _make(name: str, source: Source) -> int:
-    until, count = time.monotonic() + MOST_SECONDS, 0
+    until, count = time.monotonic() + MAX_SECONDS, 0
     while time.monotonic() < until and (added := _step(f"digest.{name}", source)) is not None:
         count += added
     return count
@@ -86,11 +86,11 @@ def _following(place: Round, source: Source) -> dict[str, object]:
     """Say where to go on: at the next organization that has rows, or in the next hour."""
     assert place.hour is not None
     empty = {"place": None, "rows": 0, "hash": ""}
-    candidates = sweep_cursor.organizations_after(place.organization_id, LOOKED_AHEAD)
+    candidates = sweep_cursor.organizations_after(place.organization_id, ORGANIZATIONS_PER_STEP)
     for organization_id in candidates:
         if source.rows(organization_id, key_at(place.hour), key_at(place.hour + HOUR), 1):
             return {"organization_id": organization_id, **empty}
-    if len(candidates) == LOOKED_AHEAD:
+    if len(candidates) == ORGANIZATIONS_PER_STEP:
         return {"organization_id": candidates[-1], **empty}
     return {"organization_id": None, "hour": place.hour + HOUR, **empty}
 
@@ -119,6 +119,6 @@ def _record(action: str, organization_id: uuid.UUID, hour: datetime, rows: int, 
         actor=system(organization_id),
         action=action,
         target_kind="hour",
-        target_id=name_of(hour),
+        target_id=format_hour(hour),
         changes={"rows": [None, rows], "sha256": [None, digest]},
     )

@@ -27,7 +27,7 @@ from apps.base.identifiers import encode
 logger = logging.getLogger(__name__)
 
 BATCH = 500
-MOST_SECONDS = 2.0
+MAX_SECONDS = 2.0
 # Of PostgreSQL's advisory locks: "portalSE" in ASCII, a number that nobody else takes.
 LOCK = 0x706F_7274_616C_5345
 
@@ -53,7 +53,7 @@ def head(organization_id: uuid.UUID) -> Head:
 
 
 # The periodic job audit.seal_entries (apps.py).
-def seal_due(stop_after: float = MOST_SECONDS) -> int:
+def seal_due(stop_after: float = MAX_SECONDS) -> int:
     """Seal what is committed and not sealed, for at most so many seconds, and return how many entries."""
     sealed, until = 0, time.monotonic() + stop_after
     while time.monotonic() < until and Unsealed.objects.exists():

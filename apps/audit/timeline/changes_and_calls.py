@@ -16,10 +16,10 @@ from apps.audit.timeline.sources import (
     Row,
     Source,
     Span,
-    bounds_of,
-    of_times,
+    filter_by_time,
+    key_bounds,
 )
-from apps.audit.vocabulary import sentence_for, write
+from apps.audit.vocabulary import render_sentence, sentence_for
 from apps.base.actor import Actor
 from apps.base.identifiers import decode
 
@@ -32,7 +32,7 @@ class Changes(Source):
 
     def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
         """Return the matching changes; those by a key and those on it apart, each by an index of its own."""
-        found = of_times(AuditEntry.objects.for_actor(actor), filters, "at").select_related("seal")
+        found = filter_by_time(AuditEntry.objects.for_actor(actor), filters, "at").select_related("seal")
         for column, wanted in (
             ("actor_id", filters.actor),
             ("target_id", filters.target),
@@ -86,7 +86,7 @@ class Changes(Source):
 
     def count(self, actor: Actor, filters: Filters, span: Span | None, most: int | None = None) -> int:
         """Count what a walk will find; without a span what there is now, sealed or not."""
-        bounds: dict[str, Any] = bounds_of(filters)
+        bounds: dict[str, Any] = key_bounds(filters)
         if span is not None and span.upto:
             bounds["seal__seq__lte"] = int(span.upto)
         counted = [rows.filter(**bounds).order_by()[:most] for rows in self.selections(actor, filters)]
@@ -113,7 +113,7 @@ class Calls(Source):
         """Return the matching calls. A key's are found by its own column, people's have none there."""
         if filters.actions and CALL not in filters.actions:
             return []
-        found = of_times(ApiCall.objects.for_actor(actor), filters, "at")
+        found = filter_by_time(ApiCall.objects.for_actor(actor), filters, "at")
         for column, wanted in (("route", filters.target), ("request_id", filters.request_id)):
             if wanted:
                 found = found.filter(**{column: wanted})
@@ -126,7 +126,7 @@ class Calls(Source):
         what = f"{found.method} {found.route}".rstrip()
         return Row(
             category="api_call",
-            sentence=write(CALL, {"actor": found.actor_label, "target": what}),
+            sentence=render_sentence(CALL, {"actor": found.actor_label, "target": what}),
             action=CALL,
             target=Party("route", found.route, what),
             outcome=outcome_of(found.status),

@@ -13,19 +13,19 @@ from apps.audit.timeline.sources import Party
 from apps.base.actor import Actor
 
 # More than these have no place in a list to choose from: their rows' own links lead to them.
-MOST_OFFERED = 200
+MAX_OPTIONS = 200
 
-Offer = Callable[[Actor, int], list[Party]]
-_offers: dict[str, tuple[Promise, Offer | str]] = {}
+OptionSource = Callable[[Actor, int], list[Party]]
+_option_sources: dict[str, tuple[Promise, OptionSource | str]] = {}
 _pages: dict[str, str] = {}
 
 
-def register_filter_options(kind: str, heading: Promise, source: Offer | str) -> None:
+def register_filter_options(kind: str, heading: Promise, source: OptionSource | str) -> None:
     """Offer things of one kind: a function ``(actor, most)`` that returns them, or its dotted name."""
-    _offers[kind] = (heading, source)
+    _option_sources[kind] = (heading, source)
 
 
-def page_of(prefix: str, path: str) -> None:
+def register_page(prefix: str, path: str) -> None:
     """Say which page an id leads to: a path below the organization's pages, with ``%s`` for the id."""
     _pages[prefix] = path
 
@@ -34,10 +34,10 @@ def filter_options(actor: Actor, *kinds: str) -> list[tuple[str, list[Party]]]:
     """Return what is offered of some kinds, each under its heading: one query a kind."""
     found = []
     for kind in kinds:
-        if kind in _offers:
-            heading, given = _offers[kind]
-            source: Offer = import_string(given) if isinstance(given, str) else given
-            found.append((str(heading), source(actor, MOST_OFFERED)))
+        if kind in _option_sources:
+            heading, given = _option_sources[kind]
+            source: OptionSource = import_string(given) if isinstance(given, str) else given
+            found.append((str(heading), source(actor, MAX_OPTIONS)))
     return found
 
 

@@ -17,7 +17,7 @@ KEY = re.compile(r"(?:key|sdk)_[0-9A-Za-z]{22}", re.ASCII)
 TARGET = re.compile(
     r"[a-z]{2,4}_[0-9A-Za-z]{22}|/v1(?:/[0-9A-Za-z{}_.*-]+)*|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|\d{1,19}", re.ASCII
 )
-LONGEST_TARGET = 120
+MAX_TARGET_LENGTH = 120
 
 
 def read_filters(given: Mapping[str, str], since: datetime | None, until: datetime | None) -> Filters:
@@ -32,7 +32,7 @@ def read_filters(given: Mapping[str, str], since: datetime | None, until: dateti
 
 def is_target(text: str) -> bool:
     """Tell whether rows can be chosen by this text as their target."""
-    return len(text) <= LONGEST_TARGET and TARGET.fullmatch(text) is not None
+    return len(text) <= MAX_TARGET_LENGTH and TARGET.fullmatch(text) is not None
 
 
 def _all_in(words: Callable[[], Container[str]]) -> Callable[[str], bool]:

@@ -129,7 +129,7 @@ class Source:
     def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
         """Return the rows of the actor's organization that match: none, or several that do not overlap.
 
-        Times are compared exactly here (``of_times``); the bounds that they set on the key are added by the callers.
+        Times are compared exactly here (``filter_by_time``); the bounds that they set on the key are added by the callers.
         """
         raise NotImplementedError
 
@@ -139,7 +139,7 @@ class Source:
 
     def newest(self, actor: Actor, filters: Filters, before: uuid.UUID | None, limit: int) -> list[Row]:
         """Return at most ``limit`` rows, newest first, all below the key ``before``: a query a selection."""
-        bounds = bounds_of(filters, before=before)
+        bounds = key_bounds(filters, before=before)
         found = [
             [self.row(each) for each in rows.filter(**bounds).order_by("-pk")[:limit]]
             for rows in self.selections(actor, filters)
@@ -153,7 +153,7 @@ class Source:
 
     def step(self, actor: Actor, filters: Filters, span: Span) -> tuple[list[Row], str]:
         """Return the next rows of a walk, oldest first, and the place that it has then reached."""
-        bounds = bounds_of(filters, after=uuid.UUID(span.after), before=_following(span.upto))
+        bounds = key_bounds(filters, after=uuid.UUID(span.after), before=_following(span.upto))
         found = [
             [self.row(each) for each in rows.filter(**bounds).order_by("pk")[:STEP]]
             for rows in self.selections(actor, filters)
@@ -163,7 +163,7 @@ class Source:
 
     def count(self, actor: Actor, filters: Filters, span: Span | None, most: int | None = None) -> int:
         """Count what a walk will find, at most ``most``; without a span what there is now."""
-        bounds = bounds_of(filters, before=None if span is None else _following(span.upto))
+        bounds = key_bounds(filters, before=None if span is None else _following(span.upto))
         counted = [rows.filter(**bounds).order_by()[:most] for rows in self.selections(actor, filters)]
         return sum(rows.count() for rows in counted)
 
@@ -217,7 +217,7 @@ def key_at(moment: datetime, slack_ms: int = 0) -> uuid.UUID:
     return uuid.UUID(int=max(0, int(moment.timestamp() * 1000) + slack_ms) << 80)
 
 
-def of_times(rows: QuerySet[Any], filters: Filters, time_field: str) -> QuerySet[Any]:
+def filter_by_time(rows: QuerySet[Any], filters: Filters, time_field: str) -> QuerySet[Any]:
     """Keep the rows of the filters' times."""
     if filters.since is not None:
         rows = rows.filter(**{f"{time_field}__gte": filters.since})
@@ -226,7 +226,7 @@ def of_times(rows: QuerySet[Any], filters: Filters, time_field: str) -> QuerySet
     return rows
 
 
-def bounds_of(
+def key_bounds(
     filters: Filters, after: uuid.UUID | None = None, before: uuid.UUID | None = None
 ) -> dict[str, uuid.UUID]:
     """Return the bounds on the key, as lookups: the index begins and ends where times and places do.

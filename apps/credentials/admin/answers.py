@@ -11,11 +11,11 @@ from apps.audit.operator_admin import (
     Cell,
     Line,
     Panel,
-    list_of,
-    newest,
-    page_of,
+    change_url,
+    changelist_url,
+    limit_to_newest,
+    local_time_text,
     table,
-    translated_state,
 )
 from apps.base.actor import ActorKind
 from apps.credentials.gate.key_check import CLOSED, SUSPENDED
@@ -42,14 +42,14 @@ def _refusals(key: SecretKey, row: KeyRow) -> Iterator[Line]:
     """Name what makes the gate refuse every request, with the code that clients get."""
     refusal = row.refusal(time.time())
     if refusal is not None:
-        text = str(refusal.operators) % {"at": translated_state(key.expires_at)}
+        text = str(refusal.operators) % {"at": local_time_text(key.expires_at)}
         yield Line("bad", text + (_by_whom(key) if refusal.names_author else ""))
     if row.organization_status == SUSPENDED:
         text = _("The organization is suspended, so requests get 403 organization_suspended.")
-        yield Line("bad", text, page_of(key.organization), row.organization_name)
+        yield Line("bad", text, change_url(key.organization), row.organization_name)
     if row.organization_status == CLOSED:
         text = _("The organization is closed, so requests get 403 organization_suspended.")
-        yield Line("bad", text, page_of(key.organization), row.organization_name)
+        yield Line("bad", text, change_url(key.organization), row.organization_name)
     if row.type_is_off:
         yield Line("bad", _("Keys of this type are turned off for the organization, so requests get 403 forbidden."))
 
@@ -60,7 +60,7 @@ def _by_whom(key: SecretKey) -> str:
         return ""
     kind = key.status_changed_by.partition(":")[0]
     who = _("the portal or a command") if kind == ActorKind.SYSTEM else key.status_changed_by
-    facts = {"who": who or "–", "at": translated_state(key.status_changed_at), "why": key.status_reason}
+    facts = {"who": who or "–", "at": local_time_text(key.status_changed_at), "why": key.status_reason}
     return " " + (_("By %(who)s on %(at)s: %(why)s") if key.status_reason else _("By %(who)s on %(at)s.")) % facts
 
 
@@ -80,7 +80,7 @@ def _last_use(key: SecretKey) -> Line:
     use = LastUse.objects.filter(pk=key.pk).first()
     if use is None:
         return Line("info", _("Never used: no request with it was accepted."))
-    facts = {"at": translated_state(use.at), "address": use.address or "–"}
+    facts = {"at": local_time_text(use.at), "address": use.address or "–"}
     return Line("info", _("Last accepted request: %(at)s, from %(address)s.") % facts)
 
 
@@ -88,16 +88,16 @@ def _neighbors(key: SecretKey) -> Iterator[Line]:
     """Name the keys before and after it."""
     successor = getattr(key, "replaced_by", None)
     if successor is not None:
-        yield Line("info", _("Rotated. Replaced by:"), page_of(successor), str(successor))
+        yield Line("info", _("Rotated. Replaced by:"), change_url(successor), str(successor))
     if key.replaces is not None:
-        yield Line("info", _("Replaces:"), page_of(key.replaces), str(key.replaces))
+        yield Line("info", _("Replaces:"), change_url(key.replaces), str(key.replaces))
 
 
 def panels(key: SecretKey) -> Sequence[Panel]:
     """Return the last refused and the last of all requests of the key, and the notifications about it."""
     calls = ApiCall.objects.filter(credential_id=key.pk)
-    refused = newest(calls, LOOKED_THROUGH).filter(status__gte=400)
-    elsewhere = Cell(capfirst(RefusedCalls._meta.verbose_name_plural), list_of(RefusedCalls))
+    refused = limit_to_newest(calls, LOOKED_THROUGH).filter(status__gte=400)
+    elsewhere = Cell(capfirst(RefusedCalls._meta.verbose_name_plural), changelist_url(RefusedCalls))
     return [
         table(
             _("Last refused requests"),
@@ -111,7 +111,7 @@ def panels(key: SecretKey) -> Sequence[Panel]:
             calls.order_by("-pk")[:CALLS_SHOWN],
             COLUMNS,
             empty=_("None is kept."),
-            more_url=list_of(ApiCall, key.public_id),
+            more_url=changelist_url(ApiCall, key.public_id),
         ),
         *notices_about(key.organization_id, key.public_id),
     ]

@@ -23,7 +23,7 @@ from django.conf import settings
 from django.db import transaction
 from redis import Redis
 
-from apps.audit.calls.usage_counters import was_seen
+from apps.audit.calls.usage_counters import was_address_used
 from apps.base import redis as shared
 from apps.base.actor import Actor, ActorKind
 from apps.base.crypto.secrets import current_pepper, digest, matches, parse_key
@@ -177,7 +177,7 @@ def _access(row: KeyRow, address: str) -> Forbidden | None:
         return Forbidden("This key may not be used from this address.", "ip_not_allowed")
     if row.type_is_off:
         return Forbidden("Keys of this type are switched off for this organization. Contact the vendor's team.")
-    if row.restriction is not None and not was_seen(row.pk, address):
+    if row.restriction is not None and not was_address_used(row.pk, address):
         return Forbidden(row.restriction.elsewhere, row.restriction.code)
     return None
 

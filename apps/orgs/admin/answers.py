@@ -7,7 +7,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from apps.audit.operator_admin import Line, Panel, list_of, table, translated_state
+from apps.audit.operator_admin import Line, Panel, changelist_url, local_time_text, table
 from apps.orgs.mail.jobs import MAX_ATTEMPTS
 from apps.orgs.models import Invitation, OutgoingMail
 
@@ -50,8 +50,8 @@ def mail_title(mail: OutgoingMail) -> str:
 def describe_delivery(mail: OutgoingMail) -> Sequence[Line]:
     """Say whether a mail left, and what the mail server said."""
     facts = {
-        "at": translated_state(mail.sent_at),
-        "next": translated_state(mail.next_attempt_at),
+        "at": local_time_text(mail.sent_at),
+        "next": local_time_text(mail.next_attempt_at),
         "answer": mail.server_answer or "–",
         "error": mail.last_error or "–",
         "n": mail.attempts,
@@ -81,7 +81,7 @@ def mails_to(address: str, but: OutgoingMail | None = None) -> Panel:
         rows[:MOST_SHOWN],
         MAILS,
         empty=_("None is kept."),
-        more_url=list_of(OutgoingMail, address),
+        more_url=changelist_url(OutgoingMail, address),
     )
 
 

@@ -49,7 +49,7 @@ def _purge_some(key: Any) -> int | None:
     if organization is None or organization.kept_until is None or organization.kept_until > timezone.now():
         return None
     # Before the first removal: what goes now is not missing when somebody verifies the log.
-    windows.mark_start(organization.pk)
+    windows.reset_windows(organization.pk)
     for model in _tables():
         removed = _remove_from(model, organization)
         if removed:
@@ -131,7 +131,7 @@ def delete_purged_organizations() -> int:
     for organization in Organization.objects.exclude(purged_at=None):
         if AuditEntry.objects.filter(organization=organization).exists():
             continue
-        windows.forget(organization.pk)
+        windows.delete_windows(organization.pk)
         if not any(_rows(model, organization).exists() for model in apps.get_models() if _belongs(model)):
             organization.delete()
             gone += 1

@@ -54,7 +54,7 @@ def mail_notices() -> int:
     mails an organization has quiet for a while: a flood over minutes becomes a mail every few minutes.
     """
     written = 0
-    waiting = Notice.objects.to_mail().order_by()
+    waiting = Notice.objects.awaiting_mail().order_by()
     organizations = list(waiting.values_list("organization_id", flat=True).distinct())
     # Those that have quiet stay in the list: where there are many, none is always behind them.
     random.shuffle(organizations)
@@ -70,7 +70,7 @@ def mail_notices() -> int:
 @transaction.atomic
 def _mail_notices_of(organization_id: uuid.UUID) -> int:
     rows = Notice.objects.filter(organization_id=organization_id)
-    waiting = list(rows.to_mail().select_related("organization").order_by("pk")[:MAX_NOTICES_PER_RUN])
+    waiting = list(rows.awaiting_mail().select_related("organization").order_by("pk")[:MAX_NOTICES_PER_RUN])
     now = timezone.now()
     recent = rows.filter(
         pk__gt=uuid_at(now - QUIET_LOOKBACK), mail_wanted=True, mailed_at__gt=now - QUIET_PERIOD

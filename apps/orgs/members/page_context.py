@@ -7,7 +7,7 @@ from django.conf import settings
 from apps.api_keys.catalogue import contact_of
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.notices.actions import may_dismiss
+from apps.notices.actions import can_dismiss
 from apps.notices.models import Notice
 from apps.notices.texts import describe
 from apps.orgs.models import Membership, OrganizationStatus
@@ -53,11 +53,11 @@ def _notices(request: PortalRequest) -> dict[str, Any]:
     """
     if getattr(request, "nav", "") in ("overview", "notices"):
         return {}
-    rows = list(Notice.objects.shown_to(request.actor).needing_somebody().open().worst_first()[:MOST_COUNTED])
+    rows = list(Notice.objects.visible_to(request.actor).needing_attention().open().most_severe_first()[:MOST_COUNTED])
     shown = [
         {
             **describe(row, request.organization.slug),
-            "may_dismiss": request.method == "GET" and may_dismiss(request.actor, row),
+            "may_dismiss": request.method == "GET" and can_dismiss(request.actor, row),
         }
         for row in rows[:NOTICES_ON_TOP]
     ]

@@ -13,10 +13,10 @@ from apps.audit.operator_admin import (
     Cell,
     Line,
     Panel,
-    list_of,
-    page_of,
+    change_url,
+    changelist_url,
+    local_time_text,
     table,
-    translated_state,
 )
 from apps.webhooks.models import (
     Attempt,
@@ -47,8 +47,8 @@ def explain_delivery(delivery: Delivery) -> Iterator[Line]:
     facts = {
         "attempts": delivery.attempt_count,
         "result": result_of(delivery.last_error, delivery.last_status_code),
-        "at": translated_state(delivery.finished_at),
-        "next": translated_state(delivery.next_attempt_at),
+        "at": local_time_text(delivery.finished_at),
+        "next": local_time_text(delivery.next_attempt_at),
     }
     if delivery.status == DeliveryStatus.SUCCEEDED:
         yield Line("ok", _("Delivered on %(at)s: the endpoint responded with %(result)s.") % facts)
@@ -78,7 +78,7 @@ def _explain_pending(delivery: Delivery, facts: dict[str, Any]) -> Iterator[Line
     else:
         yield Line("info", _("Waiting for its first attempt, due on %(next)s.") % facts)
     if delivery.next_attempt_at and delivery.next_attempt_at < timezone.now() - LATE:
-        yield Line("bad", _("That is past: no worker has taken it yet."), list_of(WorkerBeat), _("Workers"))
+        yield Line("bad", _("That is past: no worker has taken it yet."), changelist_url(WorkerBeat), _("Workers"))
 
 
 def result_of(error: str, status_code: int | None) -> str:
@@ -115,7 +115,7 @@ def explain_event(event: Event) -> Iterator[Line]:
     missing = FanOutBatch.objects.filter(event=event).aggregate(size=Sum("size"))["size"]
     if missing:
         text = _("Deliveries that workers still have to create: %(n)s.")
-        yield Line("warn", text % {"n": missing}, list_of(WorkerBeat), _("Workers"))
+        yield Line("warn", text % {"n": missing}, changelist_url(WorkerBeat), _("Workers"))
 
 
 def deliveries_of(event: Event) -> Panel:
@@ -126,7 +126,7 @@ def deliveries_of(event: Event) -> Panel:
         rows.order_by("endpoint_id", "-pk")[:MAX_SHOWN],
         ("public_id", "endpoint", "status", "attempt_count", "last_result", "created_at"),
         empty=_("None."),
-        more_url=list_of(Delivery, event.public_id),
+        more_url=changelist_url(Delivery, event.public_id),
     )
 
 
@@ -135,7 +135,7 @@ def endpoints_without(event: Event) -> Panel:
     got = Delivery.objects.filter(event=event).values("endpoint_id")
     rows = Endpoint.objects.filter(organization_id=event.organization_id).exclude(pk__in=got).defer("headers")
     cells = [
-        (Cell(endpoint.shown_url, page_of(endpoint)), Cell(state_of(endpoint)), Cell(why_not_sent(event, endpoint)))
+        (Cell(endpoint.shown_url, change_url(endpoint)), Cell(state_of(endpoint)), Cell(why_not_sent(event, endpoint)))
         for endpoint in rows.order_by("-pk")[:MAX_SHOWN]
     ]
     return Panel(_("Endpoints without a delivery"), (_("Endpoint"), _("Now"), _("Why")), cells)
@@ -144,9 +144,9 @@ def endpoints_without(event: Event) -> Panel:
 def why_not_sent(event: Event, endpoint: Endpoint) -> str:
     """Say why an endpoint has no delivery of an event."""
     facts = {
-        "created": translated_state(endpoint.created_at),
-        "changed": translated_state(endpoint.updated_at),
-        "deleted": translated_state(endpoint.deleted_at),
+        "created": local_time_text(endpoint.created_at),
+        "changed": local_time_text(endpoint.updated_at),
+        "deleted": local_time_text(endpoint.deleted_at),
         "type": event.type,
         "types": ", ".join(endpoint.event_types),
     }
@@ -170,21 +170,21 @@ def why_not_sent(event: Event, endpoint: Endpoint) -> str:
 
 def explain_endpoint(endpoint: Endpoint) -> Iterator[Line]:
     """Say whether an endpoint gets its deliveries, and why not."""
-    name, page = endpoint.shown_url, page_of(endpoint)
+    name, page = endpoint.shown_url, change_url(endpoint)
     if endpoint.deleted_at:
         yield Line(
-            "bad", _("The endpoint was deleted on %(at)s.") % {"at": translated_state(endpoint.deleted_at)}, page, name
+            "bad", _("The endpoint was deleted on %(at)s.") % {"at": local_time_text(endpoint.deleted_at)}, page, name
         )
     elif endpoint.status == EndpointStatus.DISABLED:
         why = DISABLED_REASONS.get(endpoint.disabled_reason, endpoint.disabled_reason)
-        facts = {"at": translated_state(endpoint.disabled_at), "why": why}
+        facts = {"at": local_time_text(endpoint.disabled_at), "why": why}
         yield Line("bad", _("The endpoint was disabled automatically on %(at)s. %(why)s") % facts, page, name)
     elif endpoint.status == EndpointStatus.PAUSED:
-        facts = {"at": translated_state(endpoint.paused_at), "who": endpoint.paused_by or "–"}
+        facts = {"at": local_time_text(endpoint.paused_at), "who": endpoint.paused_by or "–"}
         text = _("The endpoint was paused on %(at)s by %(who)s. Its events are on hold.")
         yield Line("warn", text % facts, page, name)
     elif endpoint.health == EndpointHealth.FAILING:
-        facts = {"since": translated_state(endpoint.failing_since), "n": str(endpoint.failures_in_a_row)}
+        facts = {"since": local_time_text(endpoint.failing_since), "n": str(endpoint.failures_in_a_row)}
         text = _("The endpoint has been failing since %(since)s. Failures in a row: %(n)s.")
         yield Line("warn", text % facts, page, name)
     else:
@@ -192,7 +192,7 @@ def explain_endpoint(endpoint: Endpoint) -> Iterator[Line]:
     organization = endpoint.organization
     if organization.status != "active":
         text = _("The organization isn't active, so its events are on hold.")
-        yield Line("bad", text, page_of(organization), str(organization))
+        yield Line("bad", text, change_url(organization), str(organization))
 
 
 def state_of(endpoint: Endpoint) -> str:
@@ -207,5 +207,5 @@ def state_of(endpoint: Endpoint) -> str:
 def latest_deliveries(endpoint: Endpoint) -> Panel:
     """Return the newest deliveries of an endpoint."""
     rows = Delivery.objects.filter(endpoint=endpoint).order_by("-pk")[:MAX_SHOWN]
-    more = list_of(Delivery, endpoint.public_id)
+    more = changelist_url(Delivery, endpoint.public_id)
     return table(_("Latest deliveries"), rows, DELIVERIES, empty=_("None is kept."), more_url=more)

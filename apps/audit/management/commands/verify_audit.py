@@ -10,13 +10,13 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from apps.audit.seal import chain_check, checkpoints, export_check
-from apps.audit.seal.chain_lookup import hash_of, organization_of, organizations, public_id_of
+from apps.audit.seal.chain_lookup import hash_of, organization_of, organizations, slug_of
 from apps.base.commands import PortalCommand
 from apps.base.identifiers import decode, encode
 from apps.orgs.lookups import organization_pk
 
-MOST_OF_A_CHECKPOINT = 10_000
-LONGEST_LINE = 4 * 1024 * 1024
+MAX_CHECKPOINT_BYTES = 10_000
+MAX_LINE_BYTES = 4 * 1024 * 1024
 
 
 class Command(PortalCommand):
@@ -52,7 +52,7 @@ class Command(PortalCommand):
             return None
         try:
             with Path(options["checkpoint"]).open("rb") as file:
-                text = file.read(MOST_OF_A_CHECKPOINT).decode()
+                text = file.read(MAX_CHECKPOINT_BYTES).decode()
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(_cannot_read(options["checkpoint"], error)) from None
         found = checkpoints.read(text)
@@ -76,7 +76,7 @@ class Command(PortalCommand):
         for key, slug in chosen.items():
             report = chain_check.check(key, outside if key == of else None)
             count += report.count
-            lines[slug] = _told(report)
+            lines[slug] = _describe(report)
             if report.bad is not None:
                 self._find(slug, report.bad.seq, report.bad.why)
         return {**lines, "changes": count, "bad": len(self.findings)}
@@ -93,17 +93,17 @@ class Command(PortalCommand):
             if outside and of is not None and encode("org", of) != outside["organization"]:
                 raise CommandError("The file and the checkpoint are of two organizations.")
             with Path(path).open("rb") as file:
-                lines = iter(partial(file.readline, LONGEST_LINE), b"")
+                lines = iter(partial(file.readline, MAX_LINE_BYTES), b"")
                 report = export_check.check_lines(lines, lambda seq: hash_of(of, seq), points, options["filtered"])
         except OSError as error:
             raise CommandError(_cannot_read(path, error)) from None
-        except export_check.NotAnExport as error:
+        except export_check.InvalidExportFile as error:
             raise CommandError(str(error)) from None
         if report.bad is not None:
             self._find(Path(path).name, *report.bad)
         elif not report.count:
             raise CommandError("There is no change in this file, so there is nothing to verify.")
-        return _told_of_file(report, public_id_of(of))
+        return _describe_file(report, slug_of(of))
 
 
 def _organization(path: str, outside: dict[str, Any] | None) -> uuid.UUID | None:
@@ -111,7 +111,7 @@ def _organization(path: str, outside: dict[str, Any] | None) -> uuid.UUID | None
     if outside:
         return decode("org", outside["organization"])
     with Path(path).open("rb") as file:
-        for raw in islice(iter(partial(file.readline, LONGEST_LINE), b""), 1000):
+        for raw in islice(iter(partial(file.readline, MAX_LINE_BYTES), b""), 1000):
             try:
                 line = json.loads(raw)
             except (ValueError, RecursionError):
@@ -127,7 +127,7 @@ def _cannot_read(path: str, error: Exception) -> str:
     return f"The file {path} cannot be read: {reason}."
 
 
-def _told(report: chain_check.Report) -> str:
+def _describe(report: chain_check.Report) -> str:
     """Say what was checked."""
     told = [f"{report.count} changes verified"]
     if report.count:
@@ -145,9 +145,11 @@ def _told(report: chain_check.Report) -> str:
     return "; ".join(told)
 
 
-def _told_of_file(report: export_check.FileReport, organization: str | None) -> dict[str, Any]:
+def _describe_file(report: export_check.FileReport, organization: str | None) -> dict[str, Any]:
     """Say what the file proves, and what it does not."""
-    unproved = f"the changes {_few(report.unproved)}: the hash before is not known" if report.unproved else None
+    unproved = (
+        f"the changes {_summarize_numbers(report.unproved)}: the hash before is not known" if report.unproved else None
+    )
     return {
         "organization": organization,
         "changes": report.count,
@@ -161,6 +163,6 @@ def _told_of_file(report: export_check.FileReport, organization: str | None) -> 
     }
 
 
-def _few(numbers: list[int]) -> str:
+def _summarize_numbers(numbers: list[int]) -> str:
     shown = ", ".join(map(str, numbers[:10]))
     return shown if len(numbers) <= 10 else f"{shown} and {len(numbers) - 10} more"
