@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 from django.db import connection
 from django.http import StreamingHttpResponse
@@ -51,7 +51,7 @@ class Place:
                 self.release()
                 raise
 
-    def __enter__(self) -> "Place":
+    def __enter__(self) -> Self:
         _mine.places = _places_of_this_thread() + 1
         return self
 
