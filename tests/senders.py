@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
-from apps.base.outbound import AddressPolicy, Answer, Lookup
+from apps.base.outbound import AddressPolicy, DnsResult, Lookup
 from apps.webhooks.engine.outcomes import Outcome
 from apps.webhooks.engine.sender import OutboundRequest, Sender
 
@@ -36,7 +36,7 @@ class StubResolver:
         self.asked.append(name)
         answers = self.answers.get(name, [[]])
         addresses = answers.pop(0) if len(answers) > 1 else answers[0]
-        return Lookup(name, organization_id, Answer(tuple(map(ip_address, addresses)), "dns_no_such_name"))
+        return Lookup(name, organization_id, DnsResult(tuple(map(ip_address, addresses)), "dns_no_such_name"))
 
     def cancel(self, lookup: Lookup) -> None: ...
 

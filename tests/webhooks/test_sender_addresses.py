@@ -5,7 +5,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from apps.base.outbound import Answer, CaresResolver, Lookup
+from apps.base.outbound import CaresResolver, DnsResult, Lookup
 from tests.base.bad_urls import all_bad_urls
 from tests.name_server import NameServer
 from tests.receivers import Receiver, make_certificates, redirect
@@ -109,7 +109,7 @@ def test_thousands_of_mutated_urls_reach_nothing_inside(make_sender) -> None:
 
     class EveryNameIsInside(StubResolver):
         def lookup(self, name: str, organization_id: object) -> Lookup:
-            return Lookup(name, organization_id, Answer((ip_address("127.0.0.1"),)))
+            return Lookup(name, organization_id, DnsResult((ip_address("127.0.0.1"),)))
 
     sender = make_sender(policy=STRICT, resolver=EveryNameIsInside(), on_socket=refuse_into(dialled))
     for _ in range(3000):

@@ -5,10 +5,10 @@
 """
 
 from .addresses import Address, AddressPolicy, is_own_interface, is_public
-from .guard import SWITCHING_PROTOCOLS, Call, GuardedHandle, SocketHook, resolve_entry
+from .dns_query import DnsResult
+from .guard import SWITCHING_PROTOCOLS, GuardedHandle, SocketHook, WireRequest, resolve_entry
 from .headers import HeaderRefused, check_header, header_lines
-from .idle import IdleConnections
-from .question import Answer
+from .idle_connections import IdleConnections
 from .resolver import CaresResolver, Lookup, Resolver
 from .urls import AddressRefused, Target, check_url
 
@@ -17,9 +17,8 @@ __all__ = [
     "Address",
     "AddressPolicy",
     "AddressRefused",
-    "Answer",
-    "Call",
     "CaresResolver",
+    "DnsResult",
     "GuardedHandle",
     "HeaderRefused",
     "IdleConnections",
@@ -27,6 +26,7 @@ __all__ = [
     "Resolver",
     "SocketHook",
     "Target",
+    "WireRequest",
     "check_header",
     "check_url",
     "header_lines",

@@ -44,11 +44,11 @@ SocketHook = Callable[[str, int], bool]
 
 
 @dataclass(slots=True)
-class Call:
+class WireRequest:
     """One request as it goes on the wire.
 
     ``url`` comes from a Target, ``resolve_entry`` from the function of that name, ``header_lines`` too. With
-    ``is_anew`` no kept connection is used.
+    ``fresh_connection`` no kept connection is used.
     """
 
     url: str
@@ -56,7 +56,7 @@ class Call:
     header_lines: list[str]
     body: bytes
     timeout_ms: int
-    is_anew: bool = False
+    fresh_connection: bool = False
 
 
 class GuardedHandle:
@@ -72,7 +72,7 @@ class GuardedHandle:
         self._policy = policy
         self._on_socket = on_socket
         self._had_resolve_entry = False
-        self._was_anew = False
+        self._was_fresh = False
         self.clear()
         for option, value in _FIXED_OPTIONS:
             self.curl.setopt(option, value)
@@ -97,7 +97,7 @@ class GuardedHandle:
         self.received_before: int | None = None
         self.dialled: str | None = None
 
-    def prepare(self, call: Call) -> None:
+    def prepare(self, call: WireRequest) -> None:
         """Set the handle up for one POST. Every address in ``call`` has been checked by the caller."""
         setopt = self.curl.setopt
         setopt(pycurl.URL, call.url)
@@ -109,9 +109,9 @@ class GuardedHandle:
         if call.resolve_entry or self._had_resolve_entry:
             setopt(pycurl.RESOLVE, [call.resolve_entry] if call.resolve_entry else None)
             self._had_resolve_entry = bool(call.resolve_entry)
-        if call.is_anew or self._was_anew:
-            setopt(pycurl.FRESH_CONNECT, int(call.is_anew))
-            self._was_anew = call.is_anew
+        if call.fresh_connection or self._was_fresh:
+            setopt(pycurl.FRESH_CONNECT, int(call.fresh_connection))
+            self._was_fresh = call.fresh_connection
 
     def _open_socket(self, purpose: int, address: tuple[Any, ...]) -> socket.socket | int:
         """Make the socket if the address to be dialled is allowed: the last check, on the real thing."""

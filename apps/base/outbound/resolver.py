@@ -15,7 +15,7 @@ from typing import Protocol
 
 import pycares
 
-from .question import Answer, Question
+from .dns_query import DnsQuery, DnsResult
 
 LOOKUP_SECONDS = 5.0
 POSITIVE_SECONDS = 30.0
@@ -33,7 +33,7 @@ class Lookup:
 
     name: str
     organization_id: object = None
-    answer: Answer | None = None
+    answer: DnsResult | None = None
 
 
 class Resolver(Protocol):
@@ -63,7 +63,7 @@ class _Query:
     organization_id: object
     deadline: float
     waiting: list[Lookup]
-    question: Question | None
+    question: DnsQuery | None
 
 
 class CaresResolver:
@@ -87,7 +87,7 @@ class CaresResolver:
         self._queries: dict[str, _Query] = {}
         self._counts: dict[object, int] = {}
         self._lines: dict[object, deque[Lookup]] = {}
-        self._cache: OrderedDict[str, tuple[float, Answer]] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[float, DnsResult]] = OrderedDict()
         self._answered: list[Lookup] = []
         self._servers = servers
         self._looked_at_time = 0.0
@@ -130,12 +130,12 @@ class CaresResolver:
         self._queries.clear()
         self._lines.clear()
 
-    def _questions(self) -> list[Question]:
+    def _questions(self) -> list[DnsQuery]:
         return [query.question for query in self._queries.values() if query.question]
 
     def _process_sockets(self) -> None:
         poller = select.poll()
-        owners: dict[int, Question] = {}
+        owners: dict[int, DnsQuery] = {}
         questions = self._questions()
         for question in questions:
             for descriptor in question.readable | question.writable:
@@ -150,7 +150,7 @@ class CaresResolver:
             for question in questions:
                 question.look_at_time(now)
 
-    def _cached(self, name: str) -> Answer | None:
+    def _cached(self, name: str) -> DnsResult | None:
         entry = self._cache.get(name)
         return entry[1] if entry and entry[0] > self._clock() else None
 
@@ -166,7 +166,7 @@ class CaresResolver:
     def _ask(self, lookup: Lookup) -> None:
         question = None
         with suppress(pycares.AresError):
-            question = Question(lookup.name, self._servers)
+            question = DnsQuery(lookup.name, self._servers)
         deadline = self._clock() + self._lookup_seconds
         self._queries[lookup.name] = _Query(lookup.name, lookup.organization_id, deadline, [lookup], question)
         self._counts[lookup.organization_id] = self._counts.get(lookup.organization_id, 0) + 1
@@ -178,7 +178,7 @@ class CaresResolver:
                 continue
             del self._queries[query.name]
             # No question at all: no descriptors are left for its sockets.
-            answer = query.question.answer() if query.question else Answer(hint="dns_server_failed")
+            answer = query.question.answer() if query.question else DnsResult(hint="dns_server_failed")
             if query.question:
                 query.question.close()
             self._remember(query.name, answer, now)
@@ -187,7 +187,7 @@ class CaresResolver:
             self._answered += query.waiting
             self._free_place(query.organization_id)
 
-    def _remember(self, name: str, answer: Answer, now: float) -> None:
+    def _remember(self, name: str, answer: DnsResult, now: float) -> None:
         if answer.hint == "dns_timed_out":  # says more of the moment than of the name
             return
         self._cache[name] = (now + (POSITIVE_SECONDS if answer.addresses else NEGATIVE_SECONDS), answer)

@@ -19,9 +19,8 @@ import pycurl
 from apps.base.outbound import (
     AddressPolicy,
     AddressRefused,
-    Answer,
-    Call,
     CaresResolver,
+    DnsResult,
     GuardedHandle,
     HeaderRefused,
     IdleConnections,
@@ -29,6 +28,7 @@ from apps.base.outbound import (
     Resolver,
     SocketHook,
     Target,
+    WireRequest,
     check_url,
     header_lines,
     resolve_entry,
@@ -66,12 +66,12 @@ class _Route:
     """What is known of a URL. The verdict holds for the very answer it was made on, not for a later one."""
 
     target: Target
-    literal_answer: Answer | None
-    judged: Answer | None = None
+    literal_answer: DnsResult | None
+    judged: DnsResult | None = None
     is_allowed: bool = False
     resolve_entry: str = ""
 
-    def judge(self, answer: Answer, policy: AddressPolicy) -> bool:
+    def judge(self, answer: DnsResult, policy: AddressPolicy) -> bool:
         """Tell whether every address of the answer may be contacted; one bad address refuses all."""
         if answer is not self.judged:
             refusals = [policy.refusal(address, self.target.port) for address in answer.addresses]
@@ -199,7 +199,7 @@ class Sender:
         target = check_url(url, self._policy)
         if len(self._routes) >= MAX_ROUTES:
             self._routes.clear()
-        answer = None if target.literal is None else Answer((target.literal,))
+        answer = None if target.literal is None else DnsResult((target.literal,))
         route = self._routes[url] = _Route(target, answer)
         return route
 
@@ -215,7 +215,7 @@ class Sender:
         else:
             self._resolving[lookup] = flight
 
-    def _dial(self, flight: _Flight, answer: Answer) -> None:
+    def _dial(self, flight: _Flight, answer: DnsResult) -> None:
         """Start the transfer if every address of the answer may be contacted."""
         request = flight.request
         left_ms = request.timeout_ms - flight.milliseconds()
@@ -231,7 +231,7 @@ class Sender:
     def _send(self, handle: GuardedHandle, flight: _Flight, left_ms: int) -> None:
         route = flight.route
         lines, body = flight.lines, flight.request.body
-        handle.prepare(Call(route.target.url, route.resolve_entry, lines, body, left_ms, flight.is_anew))
+        handle.prepare(WireRequest(route.target.url, route.resolve_entry, lines, body, left_ms, flight.is_anew))
         self._flying[handle] = flight
         self._multi.add_handle(handle.curl)
         self._is_new_flying = True

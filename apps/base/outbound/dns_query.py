@@ -33,7 +33,7 @@ _NONE = pycares.ARES_SOCKET_BAD
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DnsResult:
     """Every address of a name, or why there is none.
 
     ``hint`` is "" or one of dns_no_such_name, dns_no_address, dns_timed_out, dns_server_failed.
@@ -43,7 +43,7 @@ class Answer:
     hint: str = ""
 
 
-class Question:
+class DnsQuery:
     """A look-up that is out. ``readable`` and ``writable`` are the descriptors that it waits for."""
 
     def __init__(self, name: str, servers: list[str] | None) -> None:
@@ -97,15 +97,15 @@ class Question:
             except pycares.AresError as error:
                 self._take_result(family, None, error.args[0])
 
-    def answer(self) -> Answer:
+    def answer(self) -> DnsResult:
         """Sum both families up, as far as they are known. What one gave is enough: only that will be dialled."""
         if self._addresses:
-            return Answer(tuple(self._addresses))
+            return DnsResult(tuple(self._addresses))
         if self._pending or not _NOT_ANSWERED.isdisjoint(self._errors):
-            return Answer(hint="dns_timed_out")
+            return DnsResult(hint="dns_timed_out")
         hints = {_EMPTY_ERRORS.get(error, "dns_server_failed") for error in self._errors}
         order = ("dns_server_failed", "dns_no_such_name", "dns_no_address")
-        return Answer(hint=next((hint for hint in order if hint in hints), "dns_no_address"))
+        return DnsResult(hint=next((hint for hint in order if hint in hints), "dns_no_address"))
 
     def close(self) -> None:
         """Free the sockets; what comes later is of no interest."""
