@@ -25,7 +25,12 @@ def find(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descenda
         waiting += new
     return [
         describe(
-            "api_key", key, name=key.name, status=str(key.status), is_active=not key.has_ended, can_have_descendants=True
+            "api_key",
+            key,
+            name=key.name,
+            status=str(key.status),
+            is_active=not key.has_ended,
+            can_have_descendants=True,
         )
         for key in rows.filter(pk__in=found)
     ]  # fmt: skip
