@@ -21,8 +21,8 @@ from apps.base.errors import RateLimited
 from apps.base.requests import PortalRequest
 from apps.base.web import form_limits
 from apps.base.web.forms import confirmed_recently
-from apps.orgs import actions
-from apps.orgs.accounts import known_browsers
+from apps.orgs.accounts import actions as account_actions
+from apps.orgs.accounts import known_browsers, provisional
 from apps.orgs.accounts.account_actor import account_actor
 from apps.orgs.accounts.device_names import stored_address
 from apps.orgs.models import User
@@ -94,8 +94,8 @@ class AccountAdapter(DefaultAccountAdapter):
         methods = [_method(record) for record in get_authentication_records(request, user)]
         is_news = bool(request.session.pop(NEWS, False))
         tell = is_news and _may_mail(request, user, "new-browser-mails", NEWS_MAILS)
-        actions.request_owner_confirmation(user)
-        actions.note_sign_in(actor=account_actor(request, user), methods=methods, tell=tell)
+        provisional.request_owner_confirmation(user)
+        account_actions.note_sign_in(actor=account_actor(request, user), methods=methods, tell=tell)
         response = super().post_login(request, user, **options)
         known_browsers.remember(request, response, user)
         return response
@@ -103,7 +103,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def logout(self, request: PortalRequest) -> None:
         """Record the sign-out and end the session."""
         if request.user.is_authenticated:
-            actions.note_sign_out(actor=account_actor(request, request.user))
+            account_actions.note_sign_out(actor=account_actor(request, request.user))
         super().logout(request)
 
 
@@ -118,7 +118,7 @@ def _may_mail(request: PortalRequest, user: User, group: str, rate: str) -> bool
 
 def _send_first_link(request: PortalRequest | None, user: User) -> None:
     if request is None or _may_mail(request, user, "first-links", FIRST_LINKS):
-        actions.send_first_link(user=user)
+        provisional.send_first_link(user=user)
 
 
 def is_own_path(url: str) -> bool:

@@ -11,9 +11,11 @@ from apps.base.requests import ApiRequest
 from apps.base.rest.etags import ObjectResponse
 from apps.base.rest.views import PortalView, serves
 from apps.base.text.mail_addresses import refuse_no_address, spellings
-from apps.orgs import actions, operations
-from apps.orgs.actions import NewUser
+from apps.orgs import operations
+from apps.orgs.invitations import actions as invitation_actions
 from apps.orgs.invitations.mail_limits import check_mails
+from apps.orgs.members import membership, users
+from apps.orgs.members.users import NewUser
 from apps.orgs.models import Invitation, Membership
 from apps.orgs.serializers import (
     LIST_COLUMNS,
@@ -55,7 +57,7 @@ class Users(PortalView):
     def post(self, request: ApiRequest) -> Response:
         """Make a viewer."""
         body = self.validated(request, NewUserBody, prepare=prepare_new_user)
-        return Response(write_listed(actions.create_user(actor=request.actor, **body)), status=201)
+        return Response(write_listed(users.create_user(actor=request.actor, **body)), status=201)
 
 
 class UserBatch(PortalView):
@@ -66,7 +68,7 @@ class UserBatch(PortalView):
         """Make up to 100 viewers; a bad one does not undo the others."""
         items = self.validated(request, NewUsersBody, prepare=validate_each)["users"]
         good = [item for item in items if isinstance(item, NewUser)]
-        made = iter(actions.create_users(actor=request.actor, users=good))
+        made = iter(users.create_users(actor=request.actor, users=good))
         results = [write_result(next(made) if isinstance(item, NewUser) else item) for item in items]
         is_whole = all(result["status"] == 201 for result in results)
         return Response({"results": results}, status=200 if is_whole else 207)
@@ -78,7 +80,7 @@ class OneUser(PortalView):
     @serves(operations.GET_USER, Permission.USERS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
         """Return one user."""
-        member = actions.find_membership(request.actor, id)
+        member = membership.find_membership(request.actor, id)
         return ObjectResponse(write_single(member), member.version)
 
     @serves(operations.REPLACE_USER, Permission.USERS_WRITE, if_match=True)
@@ -92,16 +94,16 @@ class OneUser(PortalView):
         return self._change(request, id)
 
     def _change(self, request: ApiRequest, id: str) -> Response:
-        actions.find_membership(request.actor, id)
+        membership.find_membership(request.actor, id)
         body, expected = self.validated(request, UserChangeBody), self.expected(request)
-        member = actions.update_user(actor=request.actor, user_id=id, expected=expected, **body)
+        member = users.update_user(actor=request.actor, user_id=id, expected=expected, **body)
         return ObjectResponse(write_changed(member), member.version, as_read=write_single(member))
 
     @serves(operations.DELETE_USER, Permission.USERS_WRITE, if_match=True)
     def delete(self, request: ApiRequest, id: str) -> Response:
         """Remove the user from the organization; an account of no other one is erased."""
-        actions.find_membership(request.actor, id)
-        actions.delete_user(actor=request.actor, user_id=id, expected=self.expected(request))
+        membership.find_membership(request.actor, id)
+        users.delete_user(actor=request.actor, user_id=id, expected=self.expected(request))
         return Response(status=204)
 
 
@@ -119,7 +121,7 @@ class Invitations(PortalView):
         """Invite an address; the mail follows."""
         body = self.validated(request, InvitationBody)
         with transaction.atomic():
-            invitation = actions.invite(actor=request.actor, **body)
+            invitation = invitation_actions.invite(actor=request.actor, **body)
             check_mails(request._request, str(request.actor.organization_id), invitation.email)
         return Response(write_invitation(invitation), status=201)
 
@@ -130,5 +132,5 @@ class OneInvitation(PortalView):
     @serves(operations.DELETE_INVITATION, Permission.USERS_WRITE)
     def delete(self, request: ApiRequest, id: str) -> Response:
         """Withdraw it: its link is dead."""
-        actions.revoke_invitation(actor=request.actor, invitation_id=id)
+        invitation_actions.revoke_invitation(actor=request.actor, invitation_id=id)
         return Response(status=204)

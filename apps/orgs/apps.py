@@ -26,7 +26,7 @@ JOBS = (
           every_seconds=30, budget_seconds=10, does="Deletes the data of closed organizations after their days."),
     PeriodicJob("orgs.delete_emptied_organizations", "apps.orgs.lifecycle.purging.delete_purged_organizations",
           every_seconds=3600, budget_seconds=10, does="Deletes closed organizations whose audit log has ended."),
-    PeriodicJob("orgs.end_support_access", "apps.orgs.actions.end_expired_support_access",
+    PeriodicJob("orgs.end_support_access", "apps.orgs.support_access.actions.end_expired_support_access",
           every_seconds=60, budget_seconds=10, does="Ends looks of operators that ran out."),
 )  # fmt: skip
 

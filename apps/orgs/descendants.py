@@ -5,7 +5,8 @@ from collections.abc import Collection
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.extension_points.descendants import Descendant, describe
-from apps.orgs import actions
+from apps.orgs.invitations import actions as invitation_actions
+from apps.orgs.members import users
 from apps.orgs.models import Invitation, Membership
 
 
@@ -28,7 +29,7 @@ def find_members(organization_id: uuid.UUID, creators: Collection[str]) -> list[
 
 def end_member(*, actor: Actor, id: str, reason: str) -> None:
     """Remove one of them."""
-    actions.delete_user(actor=actor, user_id=id)
+    users.delete_user(actor=actor, user_id=id)
 
 
 def find_invitations(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descendant]:
@@ -52,4 +53,4 @@ def find_invitations(organization_id: uuid.UUID, creators: Collection[str]) -> l
 
 def end_invitation(*, actor: Actor, id: str, reason: str) -> None:
     """Revoke one of them."""
-    actions.revoke_invitation(actor=actor, invitation_id=id)
+    invitation_actions.revoke_invitation(actor=actor, invitation_id=id)

@@ -15,7 +15,7 @@ from apps.base.rest.serializers import SECRET_INPUT, Opaque, StrictSerializer, T
 from apps.base.telemetry.logging import hide_keys
 from apps.base.text.mail_addresses import LONGEST, canonical_address, check_address
 from apps.base.timestamps import format_timestamp
-from apps.orgs.actions import NewUser
+from apps.orgs.members.users import NewUser
 from apps.orgs.models import Invitation, Membership, Role, User
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 128

@@ -13,7 +13,7 @@ from apps.api_keys.models import ApiKey
 from apps.audit.models import ApiCall, AuditEntry
 from apps.base.actor import system
 from apps.base.rest import views as door
-from apps.orgs import actions as people
+from apps.orgs.members import membership as orgs_membership
 from apps.orgs.models import Membership, OrganizationStatus, Role, User
 from apps.sdk_keys import actions, key_query
 from apps.webhooks import actions as webhooks
@@ -157,7 +157,7 @@ def test_every_refusal_is_a_page(owner, viewer, monkeypatch):
         (owner.client.post("/v1/users", "a=b", "text/plain", headers=HTML), 415),
     ):
         assert answer.status_code == status and '<a href="/docs/errors#' in page(answer), status
-    monkeypatch.setattr(people, "find_membership", broken)
+    monkeypatch.setattr(orgs_membership, "find_membership", broken)
     answer = owner.get("/v1/users/user_x")
     assert answer.status_code == 500 and "hunter2" not in page(answer)
     assert answer["X-Request-ID"] in page(answer)

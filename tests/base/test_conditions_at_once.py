@@ -12,7 +12,7 @@ from django.db import transaction
 
 from apps.audit.models import AuditEntry
 from apps.base.actor import system
-from apps.orgs import actions as people
+from apps.orgs.accounts import actions
 from apps.sdk_keys import actions as sdk_actions
 from apps.sdk_keys.models import SdkKey
 from apps.webhooks.models import EndpointSecret
@@ -126,7 +126,7 @@ def test_somebody_who_renames_themselves_meanwhile(admin_key, acme, vera):
             if number % 2:
                 Api(admin_key).patch(f"/v1/users/{vera.public_id}", {"email": f"v{turn}{number}@acme.example"})
             else:
-                people.rename_account(actor=herself, name=f"Mine {turn}")
+                actions.rename_account(actor=herself, name=f"Mine {turn}")
 
         in_threads(AT_ONCE, act)
         vera.refresh_from_db()

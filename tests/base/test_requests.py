@@ -184,12 +184,10 @@ def test_a_session_counts_only_where_a_page_is_asked_for(browser_of, ada, acme):
 
 
 def test_an_unexpected_error_tells_nothing(api, acme_key, monkeypatch):
-    from apps.orgs import actions
-
     def broken(**_options):
         raise RuntimeError("the database password is hunter2")
 
-    monkeypatch.setattr(actions, "create_user", broken)
+    monkeypatch.setattr("apps.orgs.members.users.create_user", broken)
     answer = api(acme_key).post("/v1/users", GOOD)
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "hunter2" not in answer.content.decode()

@@ -15,7 +15,7 @@ from apps.base.identifiers import encode, new_uuid
 from apps.base.models import PrefixedModel
 from apps.notices import actions as notices
 from apps.notices.models import Notice
-from apps.orgs import actions as people
+from apps.orgs.invitations import actions as invitation_actions
 from apps.orgs.models import Membership, Organization, OutgoingMail, User
 from apps.sdk_keys import actions as sdk_actions
 from apps.sdk_keys import key_query
@@ -127,7 +127,7 @@ def samples(acme: Organization, ada: User, vera: User, acme_key: Key) -> Samples
     export = audit_actions.start_export(actor=maker, filters=Filters(), file_format="csv")
     rows = {"user": vera, "key": acme_key.row, "endpoint": endpoint, "event": event, "delivery": delivery}
     device, token = active_device(sdk_key.row)
-    invitation = people.invite(actor=maker, email="invited@acme.example", role="viewer")
+    invitation = invitation_actions.invite(actor=maker, email="invited@acme.example", role="viewer")
     notice = Notice.objects.get(organization=acme)
     rows |= {"replay": replay, "export": export, "sdk_key": sdk_key.row, "activation": device}
     return Samples(rows | {"invitation": invitation, "notice": notice}, sdk_key.text, token)

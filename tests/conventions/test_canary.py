@@ -36,7 +36,6 @@ from apps.base import redis as shared
 from apps.base.actor import system
 from apps.base.crypto.secrets import new_key
 from apps.base.telemetry.logging import redact
-from apps.orgs import actions as people
 from apps.orgs.mail import jobs as tasks
 from apps.orgs.models import Invitation, User
 from apps.sdk_keys.models import Activation, SdkKey
@@ -238,7 +237,7 @@ def make_mistakes(day: Day, browser: Client, admin: Api, monkeypatch: pytest.Mon
         raise RuntimeError(f"broken while it held {key} and {secret}")
 
     with monkeypatch.context() as patch:
-        patch.setattr(people, "create_user", broken)
+        patch.setattr("apps.orgs.members.users.create_user", broken)
         patch.setattr(view_models, "key_rows", broken)
         admin.client.raise_request_exception = False
         body = {"name": "Al", "email": "al@acme.example", "password": password}

@@ -197,7 +197,7 @@ def test_429(make_key, acme):
 
 
 def test_500(key, monkeypatch):
-    monkeypatch.setattr("apps.orgs.actions.create_user", broken)
+    monkeypatch.setattr("apps.orgs.members.users.create_user", broken)
     answer = call("POST /v1/users", key, JOHN)
     check_error(answer, 500)
     assert list(answer.json()) == ["error", "code", "request_id", "docs"]
@@ -240,7 +240,7 @@ def test_every_answer_to_a_key_has_the_limits(key, monkeypatch):
         204: call(f"DELETE /v1/users/{made}", key),
     }
     with monkeypatch.context() as patch:
-        patch.setattr("apps.orgs.actions.create_user", broken)
+        patch.setattr("apps.orgs.members.users.create_user", broken)
         answers[500] = call("POST /v1/users", key, JOHN)
     answers[429] = [call("GET /v1/users", key) for _ in range(100)][-1]
     assert {status: answer.status_code for status, answer in answers.items()} == {status: status for status in answers}

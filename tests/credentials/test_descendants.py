@@ -10,7 +10,7 @@ from apps.audit.models import AuditEntry
 from apps.base.actor import system
 from apps.credentials import api as door
 from apps.notices.models import Notice
-from apps.orgs import actions as people
+from apps.orgs.invitations import acceptance
 from apps.orgs.models import Invitation, User
 from apps.sdk_keys.models import SdkKey
 from apps.webhooks.models import Endpoint
@@ -138,8 +138,8 @@ def test_an_accomplice_of_a_leaked_key_and_what_they_made(admin_key, make_key, a
     key = make_key(acme, "admin", type="internal", name="Leaked")
     assert api(key).post("/v1/invitations", {"email": "evil@acme.example", "role": "admin"}).status_code == 201
     Invitation.objects.update(token_digest="d" * 64)
-    account = people.NewAccount("Evil", make_password("correct horse"))
-    evil = people.accept_invitation(actor=system(), digest="d" * 64, account=account).user
+    account = acceptance.NewAccount("Evil", make_password("correct horse"))
+    evil = acceptance.accept_invitation(actor=system(), digest="d" * 64, account=account).user
     ApiKey.objects.filter(pk=make_key(acme, "users:read", name="Backdoor").row.pk).update(
         created_by_kind="user", created_by_id=evil.public_id, created_by_label="Evil"
     )

@@ -174,7 +174,7 @@ def test_the_slug_is_taken_until_the_data_are_removed(owner, acme, settings):
 
 
 def organizations_of(slug):
-    from apps.orgs.actions import create_organization
+    from apps.orgs.lifecycle.creation import create_organization
 
     return create_organization(actor=system(), name="New", slug=slug, owner_email="new@acme.example")[0]
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.base.actor import system
-from apps.orgs import actions
+from apps.orgs.accounts.sso import identities
 from apps.orgs.mail.jobs import send_due_mail
 from apps.orgs.models import Invitation, User
 from tests.conftest import PASSWORD
@@ -62,7 +62,7 @@ def test_an_address_is_invited_once(api, admin_key, acme):
 
 
 def test_single_sign_on_and_commands_find_it(mia):
-    found = actions.find_or_link_identity(
+    found = identities.find_or_link_identity(
         actor=system(), issuer="https://idp.example", subject="1", email=PUNYCODE, is_verified=True
     )
     assert found == mia

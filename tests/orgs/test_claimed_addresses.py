@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from apps.audit.models import AuditEntry
 from apps.audit.operator_admin.list_search import search
 from apps.base.actor import system
-from apps.orgs import actions
+from apps.orgs.accounts.sso import identities
+from apps.orgs.invitations import actions as invitation_actions
 from apps.orgs.mail.jobs import send_due_mail
 from apps.orgs.mail.token_links import confirm_address_link, set_password_link
 from apps.orgs.models import Invitation, Membership, OutgoingMail, User
@@ -226,7 +227,7 @@ def test_the_first_who_verifies_has_the_address_and_the_others_ask(api, acme_key
 def test_who_accepts_an_invitation_joins_and_shows_nothing_elsewhere(api, acme_key, admin_key, rival):
     made = api(acme_key).post("/v1/users", BODY).json()
     before = api(acme_key).get(f"/v1/users/{made['id']}").json()
-    actions.invite(actor=system(rival.pk), email=Q, role="viewer")
+    invitation_actions.invite(actor=system(rival.pk), email=Q, role="viewer")
     browser = follow(newest_link(Q))
     assert situation(browser) == "password"
     browser.post(HERE, OWN)
@@ -261,7 +262,7 @@ def create_and_reset(api, key, bob, admin):
 
 def create_and_sign_on(api, key, bob, admin):
     create(api, key, bob, admin)
-    user = actions.find_or_link_identity(
+    user = identities.find_or_link_identity(
         actor=system(), issuer="https://idp.example", subject="q", email=Q, is_verified=True
     )
     User.objects.filter(pk=user.pk).update(password=User.objects.get(pk=bob.pk).password)

@@ -9,9 +9,9 @@ from django.utils import timezone
 from apps.audit.models import AuditEntry
 from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.permissions import Permission
-from apps.orgs import actions
 from apps.orgs.models import Membership, OperatorLook, Organization
-from apps.orgs.support_access import support_session
+from apps.orgs.support_access import actions as support_access_actions
+from apps.orgs.support_access import operators, support_session
 from apps.webhooks.models import Endpoint
 from tests.conventions.conftest import operator, samples, working_operator  # noqa: F401
 from tests.conventions.routes import routes_for
@@ -110,7 +110,10 @@ def test_it_ends_by_itself_after_half_an_hour_and_a_sweep_records_it_once(lookin
     assert timedelta(minutes=29) < look.until - timezone.now() <= timedelta(minutes=30)
     OperatorLook.objects.update(until=timezone.now())
     assert looking_at_acme.get(HERE).status_code == 404
-    assert actions.end_expired_support_access() == 1 and actions.end_expired_support_access() == 0
+    assert (
+        support_access_actions.end_expired_support_access() == 1
+        and support_access_actions.end_expired_support_access() == 0
+    )
     entry = AuditEntry.objects.get(action="operator.look_ended")
     assert (entry.organization_id, entry.actor_label) == (acme.pk, "olga@vendor.example")
 
@@ -172,9 +175,9 @@ def test_the_actor_of_it_holds_no_right_to_change(rf, working_operator, acme):  
     with pytest.raises(Forbidden):
         actor.require(Permission.API_KEYS_WRITE)
     with pytest.raises(Forbidden):
-        actions.start_support_access(actor=actor, organization=acme, reason="x", session_key="x")
+        support_access_actions.start_support_access(actor=actor, organization=acme, reason="x", session_key="x")
     with pytest.raises(Forbidden):
-        actions.remove_operator(actor=actor, email=working_operator.email)
+        operators.remove_operator(actor=actor, email=working_operator.email)
 
 
 def test_rules_of_the_action_hold_without_the_form(rf, working_operator, acme, ada):  # noqa: F811
@@ -184,10 +187,10 @@ def test_rules_of_the_action_hold_without_the_form(rf, working_operator, acme, a
     request.user, request.client_address, request.request_id = working_operator, "", ""
     olga = operator_of(request)
     with pytest.raises(Invalid):
-        actions.start_support_access(actor=olga, organization=acme, reason=" \n", session_key="x")
+        support_access_actions.start_support_access(actor=olga, organization=acme, reason=" \n", session_key="x")
     Membership.objects.create(organization=acme, user=working_operator)
     with pytest.raises(Conflict):
-        actions.start_support_access(actor=olga, organization=acme, reason="x", session_key="x")
+        support_access_actions.start_support_access(actor=olga, organization=acme, reason="x", session_key="x")
     assert not OperatorLook.objects.exists()
 
 

@@ -11,8 +11,9 @@ from django.utils import timezone
 from apps.audit.models import AuditEntry
 from apps.base.actor import system
 from apps.base.errors import Conflict, Forbidden
-from apps.orgs import actions
+from apps.orgs.invitations import actions as invitation_actions
 from apps.orgs.mail.jobs import send_due_mail
+from apps.orgs.members import membership
 from apps.orgs.models import Invitation, Membership, Organization, Role, User
 from apps.webhooks.models import Event
 from tests.conftest import PASSWORD
@@ -114,10 +115,10 @@ def test_the_last_owner_and_operators_are_left_alone(browser_of, ada, ann, perso
 
 
 def test_an_owner_steps_down_where_there_is_another(ada, ann, as_member):
-    actions.change_role(actor=as_member(ada), user_id=ann.public_id, role="owner")
-    actions.change_role(actor=as_member(ada), user_id=ada.public_id, role="admin")
+    membership.change_role(actor=as_member(ada), user_id=ann.public_id, role="owner")
+    membership.change_role(actor=as_member(ada), user_id=ada.public_id, role="admin")
     with pytest.raises(Conflict, match="last owner"):
-        actions.change_role(actor=as_member(ann), user_id=ann.public_id, role="viewer")
+        membership.change_role(actor=as_member(ann), user_id=ann.public_id, role="viewer")
 
 
 def test_no_key_makes_an_owner(admin_key, acme, vera, ada):
@@ -126,7 +127,7 @@ def test_no_key_makes_an_owner(admin_key, acme, vera, ada):
     key = Actor(ActorKind.API_KEY, "key_1", "Key", organization_id=acme.pk, permissions=frozenset({"admin"}))
     for user, role in ((vera, "owner"), (ada, "viewer")):
         with pytest.raises(Forbidden):
-            actions.change_role(actor=key, user_id=user.public_id, role=role)
+            membership.change_role(actor=key, user_id=user.public_id, role=role)
 
 
 def test_no_role_above_viewer_before_the_address_is_confirmed(browser_of, ada, api, acme_key):
@@ -172,12 +173,12 @@ def test_changing_a_role_asks_to_confirm_the_password_and_keeps_the_choice(brows
 def test_a_lower_role_applies_at_the_next_request_in_every_session(browser_of, ada, ann, as_member):
     hers = browser_of(ann)
     assert hers.get(f"{MEMBERS}invite/").status_code == 200
-    actions.change_role(actor=as_member(ada), user_id=ann.public_id, role="viewer")
+    membership.change_role(actor=as_member(ada), user_id=ann.public_id, role="viewer")
     assert hers.get(f"{MEMBERS}invite/").status_code == 403
     body = {"name": "Jo", "email": "jo@example.com", "password": "password1"}
     html = {"Accept": "text/html"}
     assert hers.post("/v1/users", body, content_type="application/json", headers=html).status_code == 403
-    actions.remove_member(actor=as_member(ada), user_id=ann.public_id)
+    membership.remove_member(actor=as_member(ada), user_id=ann.public_id)
     assert hers.get("/v1/users", headers=html).status_code in (401, 404)
     assert hers.get(MEMBERS).status_code == 302
 
@@ -224,7 +225,7 @@ def test_a_member_can_leave_unless_the_last_owner(browser_of, ada, vera, as_memb
     page = browser_of(ada).get(f"{MEMBERS}leave/").content.decode()
     assert "Make somebody else an owner before you leave." in page and "btn-d" not in page
     with pytest.raises(Conflict):
-        actions.leave_organization(actor=as_member(ada))
+        membership.leave_organization(actor=as_member(ada))
     assert "You are the last owner" in browser_of(ada).get(MEMBERS).content.decode()
 
 
@@ -233,7 +234,7 @@ def test_keys_stay_and_say_whose_they_were(browser_of, ada, ann, make_key, acme,
     page = f"/o/acme/settings/integration/api-keys/{key.row.public_id}/"
     browser = browser_of(ada)
     assert "no longer a member" not in browser.get(page).content.decode()
-    actions.remove_member(actor=as_member(ada), user_id=ann.public_id)
+    membership.remove_member(actor=as_member(ada), user_id=ann.public_id)
     text = browser.get(page).content.decode()
     assert "made by Ann" in text and "no longer a member" in text
     assert api(key).get("/v1/me").status_code == 200
@@ -243,12 +244,12 @@ def test_keys_stay_and_say_whose_they_were(browser_of, ada, ann, make_key, acme,
 def test_what_they_offered_and_may_not_offer_is_withdrawn(ada, acme, person, as_member, role, left):
     boss = person("Boss", acme, Role.OWNER)
     for offered in ("owner", "admin", "viewer"):
-        actions.invite(actor=as_member(boss), email=f"{offered}@example.com", role=offered)
-    actions.invite(actor=as_member(ada), email="other@example.com", role="owner")
+        invitation_actions.invite(actor=as_member(boss), email=f"{offered}@example.com", role=offered)
+    invitation_actions.invite(actor=as_member(ada), email="other@example.com", role="owner")
     if role is None:
-        actions.remove_member(actor=as_member(ada), user_id=boss.public_id)
+        membership.remove_member(actor=as_member(ada), user_id=boss.public_id)
     else:
-        actions.change_role(actor=as_member(ada), user_id=boss.public_id, role=role)
+        membership.change_role(actor=as_member(ada), user_id=boss.public_id, role=role)
     standing = Invitation.objects.open().exclude(email="other@example.com")
     assert sorted(standing.values_list("role", flat=True)) == left
     assert Invitation.objects.open().filter(email="other@example.com").exists()
@@ -277,7 +278,7 @@ def test_inviting_by_the_page(browser_of, ann, acme):
 
 
 def test_an_admin_has_no_buttons_on_an_owners_invitation(browser_of, ann, acme):
-    actions.invite(actor=system(acme.pk), email="jo@example.com", role="owner")
+    invitation_actions.invite(actor=system(acme.pk), email="jo@example.com", role="owner")
     browser = browser_of(ann)
     shown = browser.get(MEMBERS).context["invitations"][0]
     assert not shown["is_open"]
@@ -286,7 +287,7 @@ def test_an_admin_has_no_buttons_on_an_owners_invitation(browser_of, ann, acme):
 
 
 def test_a_button_without_its_token_does_nothing(browser_of, ada, acme):
-    actions.invite(actor=system(acme.pk), email="jo@example.com", role="viewer")
+    invitation_actions.invite(actor=system(acme.pk), email="jo@example.com", role="viewer")
     path = browser_of(ada).get(MEMBERS).context["invitations"][0]["revoke"]["path"]
     browser_of(ada).post(path, {"token": "x"})
     assert Invitation.objects.get().status == "sent"

@@ -10,7 +10,9 @@ from apps.api_keys.models import ApiKey
 from apps.audit.models import AuditEntry
 from apps.base.actor import Actor, system
 from apps.base.errors import PortalError
-from apps.orgs import actions
+from apps.orgs.invitations import acceptance
+from apps.orgs.invitations import actions as invitation_actions
+from apps.orgs.members import membership, users
 from apps.orgs.models import Invitation, Membership, Role, User
 from apps.webhooks.models import Event
 from tests.engines import flat, in_threads
@@ -43,7 +45,7 @@ def two_owners(ada, person, acme) -> list[Actor]:
 
 
 def test_fifty_acceptances_by_one_account_are_one(acme, zed, browser_of):
-    actions.invite(actor=system(acme.pk, "Ada"), email=zed.email, role="admin")
+    invitation_actions.invite(actor=system(acme.pk, "Ada"), email=zed.email, role="admin")
     session = follow(newest_link(zed.email), browser_of(zed)).cookies
 
     def accept(_number: int) -> str:
@@ -62,13 +64,13 @@ def test_fifty_acceptances_by_one_account_are_one(acme, zed, browser_of):
 
 
 def test_fifty_acceptances_by_somebody_new_are_one_account(acme):
-    actions.invite(actor=system(acme.pk), email="jo@example.com", role="viewer")
+    invitation_actions.invite(actor=system(acme.pk), email="jo@example.com", role="viewer")
     newest_link("jo@example.com")
     digest = Invitation.objects.get().token_digest
 
     def accept(number: int) -> str:
-        account = actions.NewAccount(name=f"Jo {number}", password_hash="!")
-        return outcome(lambda: actions.accept_invitation(actor=system(), digest=digest, account=account))
+        account = acceptance.NewAccount(name=f"Jo {number}", password_hash="!")
+        return outcome(lambda: acceptance.accept_invitation(actor=system(), digest=digest, account=account))
 
     assert Counter(in_threads(AT_ONCE, accept)) == {"done": 1, "conflict": AT_ONCE - 1}
     assert User.objects.count() == Membership.objects.count() == 1
@@ -78,13 +80,15 @@ def test_fifty_acceptances_by_somebody_new_are_one_account(acme):
 def test_two_organizations_invite_somebody_new_at_once(acme, rival):
     digests = []
     for organization in (acme, rival):
-        actions.invite(actor=system(organization.pk), email="jo@example.com", role="viewer")
+        invitation_actions.invite(actor=system(organization.pk), email="jo@example.com", role="viewer")
         newest_link("jo@example.com")
         digests.append(Invitation.objects.get(organization=organization).token_digest)
 
     def accept(number: int) -> str:
-        account = actions.NewAccount(name="Jo", password_hash="!")
-        return outcome(lambda: actions.accept_invitation(actor=system(), digest=digests[number % 2], account=account))
+        account = acceptance.NewAccount(name="Jo", password_hash="!")
+        return outcome(
+            lambda: acceptance.accept_invitation(actor=system(), digest=digests[number % 2], account=account)
+        )
 
     # One makes the account; the other now has to sign in to it.
     found = Counter(in_threads(10, accept))
@@ -95,15 +99,17 @@ def test_two_organizations_invite_somebody_new_at_once(acme, rival):
 def test_accepting_and_withdrawing_at_once_is_one_of_both(acme):
     for round_ in range(3):
         email = f"jo{round_}@example.com"
-        made = actions.invite(actor=system(acme.pk), email=email, role="viewer")
+        made = invitation_actions.invite(actor=system(acme.pk), email=email, role="viewer")
         newest_link(email)
         digest = Invitation.objects.get(pk=made.pk).token_digest
-        account = actions.NewAccount(name="Jo", password_hash="!")
+        account = acceptance.NewAccount(name="Jo", password_hash="!")
 
         def act(number: int, made: Any = made, digest: str = digest, account: Any = account) -> str:
             if number % 2:
-                return outcome(lambda: actions.accept_invitation(actor=system(), digest=digest, account=account))
-            return outcome(lambda: actions.revoke_invitation(actor=system(acme.pk), invitation_id=made.public_id))
+                return outcome(lambda: acceptance.accept_invitation(actor=system(), digest=digest, account=account))
+            return outcome(
+                lambda: invitation_actions.revoke_invitation(actor=system(acme.pk), invitation_id=made.public_id)
+            )
 
         assert Counter(in_threads(8, act))["done"] == 1
         is_member = Membership.objects.filter(user__email=email).exists()
@@ -129,17 +135,17 @@ def test_one_owner_always_stays(two_owners, how):
     one, other = two_owners
     ways = {
         "remove each other": [
-            lambda: actions.remove_member(actor=one, user_id=other.id),
-            lambda: actions.remove_member(actor=other, user_id=one.id),
+            lambda: membership.remove_member(actor=one, user_id=other.id),
+            lambda: membership.remove_member(actor=other, user_id=one.id),
         ],
         "lower each other": [
-            lambda: actions.change_role(actor=one, user_id=other.id, role="viewer"),
-            lambda: actions.change_role(actor=other, user_id=one.id, role="viewer"),
+            lambda: membership.change_role(actor=one, user_id=other.id, role="viewer"),
+            lambda: membership.change_role(actor=other, user_id=one.id, role="viewer"),
         ],
-        "leave": [lambda: actions.leave_organization(actor=one), lambda: actions.leave_organization(actor=other)],
+        "leave": [lambda: membership.leave_organization(actor=one), lambda: membership.leave_organization(actor=other)],
     }
     ways["all"] = [*ways["remove each other"], *ways["lower each other"], *ways["leave"],
-                   lambda: actions.delete_user(actor=one, user_id=other.id)]  # fmt: skip
+                   lambda: users.delete_user(actor=one, user_id=other.id)]  # fmt: skip
     chosen = ways[how]
     found = Counter(in_threads(AT_ONCE, lambda number: outcome(chosen[number % len(chosen)])))
     assert owners() == 1
@@ -167,9 +173,9 @@ def test_who_is_lowered_while_posting_does_not_act_any_more(ada, person, acme, b
 
     def lower() -> None:
         if after == "removed":
-            actions.remove_member(actor=actor, user_id=boss.public_id)
+            membership.remove_member(actor=actor, user_id=boss.public_id)
         else:
-            actions.change_role(actor=actor, user_id=boss.public_id, role=after)
+            membership.change_role(actor=actor, user_id=boss.public_id, role=after)
 
     def slow(view: Any, request: Any, *arguments: Any, **options: Any) -> Any:
         values = validated(view, request, *arguments, **options)
@@ -190,7 +196,7 @@ def test_who_is_lowered_while_a_form_is_sent_does_not_act_any_more(ada, ann, bro
     trying = views._try
 
     def slow(*arguments: Any, **values: Any) -> bool:
-        in_threads(1, lambda _number: actions.change_role(actor=actor, user_id=ann.public_id, role="viewer"))
+        in_threads(1, lambda _number: membership.change_role(actor=actor, user_id=ann.public_id, role="viewer"))
         return trying(*arguments, **values)
 
     monkeypatch.setattr(views, "_try", slow)
@@ -205,8 +211,8 @@ def test_posting_and_lowering_at_once_come_one_after_the_other(ada, ann, acme, b
 
     def act(number: int) -> str:
         if number == 5:
-            return outcome(lambda: actions.change_role(actor=actor, user_id=ann.public_id, role="viewer"))
-        return outcome(lambda: actions.invite(actor=hers, email=f"p{number}@example.com", role="viewer"))
+            return outcome(lambda: membership.change_role(actor=actor, user_id=ann.public_id, role="viewer"))
+        return outcome(lambda: invitation_actions.invite(actor=hers, email=f"p{number}@example.com", role="viewer"))
 
     found = Counter(in_threads(12, act))
     assert set(found) <= {"done", "forbidden"}
@@ -222,7 +228,7 @@ def test_a_key_that_changes_a_viewer_and_one_who_raises_them_come_one_after_the_
 
     def act(number: int) -> Any:
         if number:
-            return outcome(lambda: actions.change_role(actor=actor, user_id=vera.public_id, role="admin"))
+            return outcome(lambda: membership.change_role(actor=actor, user_id=vera.public_id, role="admin"))
         return api(key).put(f"/v1/users/{vera.public_id}", {"email": "evil@example.com"}).status_code
 
     in_threads(2, act)

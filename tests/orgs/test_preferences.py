@@ -3,7 +3,7 @@
 import pytest
 
 from apps.base.errors import Invalid
-from apps.orgs import actions
+from apps.orgs.settings import preferences
 
 pytestmark = pytest.mark.django_db
 PATH = "/account/preferences/"
@@ -59,5 +59,5 @@ def test_nothing_else_is_saved(browser_of, ada, client):
     assert answer.status_code == 200 and (ada.language, ada.time_zone, ada.is_staff) == ("", "", False)
     for values in ({"language": "xx"}, {"time_zone": "Mars/Olympus"}):
         with pytest.raises(Invalid):
-            actions.set_preferences(user=ada, **values)
+            preferences.set_preferences(user=ada, **values)
     assert client.get(PATH)["Location"].startswith("/account/login/")

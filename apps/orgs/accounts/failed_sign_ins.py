@@ -14,7 +14,7 @@ from apps.base.errors import RateLimited
 from apps.base.requests import PortalRequest
 from apps.base.web import form_limits, second_step
 from apps.base.web.client_address import address_network
-from apps.orgs import actions
+from apps.orgs.accounts import security_events
 from apps.orgs.accounts.account_actor import account_actor
 from apps.orgs.models import User
 
@@ -55,7 +55,7 @@ def note(request: PortalRequest, step: Step, user: User | None = None) -> None:
         and form_limits.count(request, "failed-sign-ins-of-nobody", AN_HOUR, per="all") > MAX_UNKNOWN_PER_HOUR
     ):
         return
-    actions.note_failed_sign_in(actor=_actor(request, step, user), user=user, step=step, count=count)
+    security_events.note_failed_sign_in(actor=_actor(request, step, user), user=user, step=step, count=count)
 
 
 def note_wrong_password(request: PortalRequest, user: User | None) -> None:
@@ -94,4 +94,4 @@ def _mail(request: PortalRequest, user: User) -> None:
         form_limits.check(request, "wrong-code-mails", MAILS, per=f"account {user.pk}")
     except RateLimited:
         return
-    actions.mail_wrong_codes(actor=_actor(request, Step.TOTP, None), user=user)
+    security_events.mail_wrong_codes(actor=_actor(request, Step.TOTP, None), user=user)

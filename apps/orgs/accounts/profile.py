@@ -14,7 +14,7 @@ from apps.base.requests import PortalRequest
 from apps.base.web import form_limits, sessions
 from apps.base.web.one_time_secrets import busy_response
 from apps.base.web.pages import FORM
-from apps.orgs import actions
+from apps.orgs.accounts import actions
 from apps.orgs.accounts.account_actor import account_actor
 from apps.orgs.accounts.account_pages import check_method, own_page
 from apps.orgs.accounts.forms import AddressForm, ChangePasswordForm, NameForm, SetPasswordForm

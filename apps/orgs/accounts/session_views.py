@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from apps.base.requests import PortalRequest
 from apps.base.web import sessions
 from apps.base.web.pages import FORM
-from apps.orgs import actions
+from apps.orgs.accounts import actions
 from apps.orgs.accounts.account_pages import own_page
 from apps.orgs.accounts.device_names import device_name, read_stored_address
 

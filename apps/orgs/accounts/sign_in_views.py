@@ -25,8 +25,7 @@ from apps.base.web import form_limits, second_step, sessions, signed_cookies
 from apps.base.web.forms import AlreadySent, consume, refuse_unjudged
 from apps.base.web.one_time_secrets import busy_response
 from apps.base.web.pages import FORM
-from apps.orgs import actions
-from apps.orgs.accounts import failed_sign_ins
+from apps.orgs.accounts import actions, failed_sign_ins
 from apps.orgs.accounts.account_actor import account_actor
 from apps.orgs.accounts.account_pages import check_method
 from apps.orgs.accounts.forms import ResetForm

@@ -14,7 +14,7 @@ from apps.base.web import form_limits, second_step, sessions
 from apps.base.web.forms import AskingForm
 from apps.base.web.one_time_secrets import one_time_secret_response
 from apps.base.web.pages import FORM
-from apps.orgs import actions
+from apps.orgs.accounts import email_addresses, two_step_actions
 from apps.orgs.accounts.account_pages import own_page
 from apps.orgs.accounts.forms import AddPasskeyForm, RenamePasskeyForm, TotpForm
 from apps.orgs.accounts.passkeys import passkeys_possible
@@ -40,7 +40,7 @@ def index(request: PortalRequest) -> HttpResponse:
 
 def _is_unconfirmed(request: PortalRequest) -> bool:
     user = request.user
-    return user.password_is_provisional or not actions.is_confirmed(user)
+    return user.password_is_provisional or not email_addresses.is_confirmed(user)
 
 
 def _confirm_address_first(request: PortalRequest) -> HttpResponse:
@@ -66,7 +66,7 @@ def turn_on_totp(request: PortalRequest) -> HttpResponse:
         form_limits.check(request, "totp-setup", TRIES)
     form = TotpForm(request.POST if request.method == "POST" else None, user=request.user)
     if form.is_valid():
-        codes = actions.turn_on_totp(actor=request.actor, secret=form.secret, counter=form.counter)
+        codes = two_step_actions.turn_on_totp(actor=request.actor, secret=form.secret, counter=form.counter)
         sessions.keep_signed_in(request, _fresh(request))
         # The code that proved the app is one of this session.
         sessions.note_confirmation(request, "mfa")
@@ -91,7 +91,7 @@ def turn_off_totp(request: PortalRequest) -> HttpResponse:
         return redirect("mfa_index")
     form = AskingForm(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid():
-        sessions.keep_signed_in(request, actions.turn_off_totp(actor=request.actor))
+        sessions.keep_signed_in(request, two_step_actions.turn_off_totp(actor=request.actor))
         messages.success(request, _("The authenticator app is off. Other browsers are signed out."))
         return redirect("mfa_index")
     return render(request, "mfa/totp/deactivate_form.html", {"form": form}, status=422 if form.errors else 200)
@@ -104,7 +104,7 @@ def recovery_codes(request: PortalRequest) -> HttpResponse:
         return redirect("mfa_index")
     form = AskingForm(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid():
-        return show_codes(request, actions.make_recovery_codes(actor=request.actor))
+        return show_codes(request, two_step_actions.make_recovery_codes(actor=request.actor))
     row = Authenticator.objects.filter(user=request.user, type=Authenticator.Type.RECOVERY_CODES).first()
     context = {"form": form, "unused_code_count": len(second_step.recovery_digests(row)) if row else 0}
     return render(request, "mfa/recovery_codes/generate.html", context, status=422 if form.errors else 200)
@@ -128,7 +128,7 @@ def add_passkey(request: PortalRequest) -> HttpResponse:
     form = AddPasskeyForm(request.POST if request.method == "POST" else None, user=request.user)
     if form.is_valid():
         try:
-            codes = actions.add_passkey(
+            codes = two_step_actions.add_passkey(
                 actor=request.actor, name=form.cleaned_data["name"], credential=form.cleaned_data["credential"]
             )
         except (Conflict, Forbidden) as error:
@@ -148,10 +148,10 @@ def add_passkey(request: PortalRequest) -> HttpResponse:
 @own_page(methods=FORM, confirmed=True)
 def rename_passkey(request: PortalRequest, pk: int) -> HttpResponse:
     """Another name for a key."""
-    row = actions.find_passkey(request.actor, pk)
+    row = two_step_actions.find_passkey(request.actor, pk)
     form = RenamePasskeyForm(request.POST if request.method == "POST" else None, initial={"name": str(row)})
     if form.is_valid():
-        actions.rename_passkey(actor=request.actor, passkey_id=pk, name=form.cleaned_data["name"])
+        two_step_actions.rename_passkey(actor=request.actor, passkey_id=pk, name=form.cleaned_data["name"])
         return redirect("mfa_list_webauthn")
     context = {"form": form, "name": str(row)}
     return render(request, "mfa/webauthn/edit_form.html", context, status=422 if form.errors else 200)
@@ -160,10 +160,10 @@ def rename_passkey(request: PortalRequest, pk: int) -> HttpResponse:
 @own_page(methods=FORM)
 def remove_passkey(request: PortalRequest, pk: int) -> HttpResponse:
     """The end of a key."""
-    row = actions.find_passkey(request.actor, pk)
+    row = two_step_actions.find_passkey(request.actor, pk)
     form = AskingForm(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid():
-        user = actions.remove_passkey(actor=request.actor, passkey_id=pk)
+        user = two_step_actions.remove_passkey(actor=request.actor, passkey_id=pk)
         sessions.keep_signed_in(request, user)
         messages.success(request, _("“%(name)s” is removed. Other browsers are signed out.") % {"name": str(row)})
         return redirect("mfa_list_webauthn")

@@ -23,7 +23,7 @@ from apps.base.errors import Busy, PortalError
 from apps.base.requests import PortalRequest
 from apps.base.web import form_limits
 from apps.base.web.one_time_secrets import busy_response
-from apps.orgs import actions
+from apps.orgs.invitations import acceptance, reserved_memberships
 from apps.orgs.invitations.forms import AcceptForm
 from apps.orgs.mail import token_links
 from apps.orgs.models import Invitation, InvitationStatus, Membership, OrganizationStatus, User
@@ -37,7 +37,7 @@ def invitation_open(request: PortalRequest, token: str) -> HttpResponse:
     """Takes the token out of the address."""
     form_limits.check(request, "invitation-link", "60/m")
     digest = token_links.token_digest(token)
-    if actions.find_invitation(digest) is None:
+    if acceptance.find_invitation(digest) is None:
         return _page(request, "unknown", status=404)
     request.session[PROOF] = digest
     response = redirect("invitation")
@@ -49,7 +49,7 @@ def invitation_open(request: PortalRequest, token: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def invitation(request: PortalRequest) -> HttpResponse:
     """What the invitation offers, and the way to accept it from here."""
-    found = actions.find_invitation(request.session.get(PROOF, ""))
+    found = acceptance.find_invitation(request.session.get(PROOF, ""))
     if found is None:
         return _page(request, "unknown", status=404)
     situation = _situation(request, found)
@@ -71,15 +71,15 @@ def _situation(request: PortalRequest, found: Invitation) -> str:
         return str(found.state)
     if found.organization.status == OrganizationStatus.SUSPENDED:
         return "suspended"
-    owner = actions.account_for(found)
+    owner = acceptance.account_for(found)
     if request.user.is_authenticated and request.user != owner:
         return "other"
-    if actions.sets_password(owner, found.email):
+    if acceptance.sets_password(owner, found.email):
         return "password"
     if not request.user.is_authenticated:
         return "sign_in"
     own = Membership.objects.filter(organization=found.organization, user=request.user).first()
-    if own is not None and not actions.raises_role(found, own):
+    if own is not None and not reserved_memberships.raises_role(found, own):
         return "member"
     return "operator" if request.user.is_staff else "ready"
 
@@ -104,7 +104,7 @@ def _sign_out(request: PortalRequest) -> HttpResponse:
 
 def _accept(request: PortalRequest, found: Invitation) -> HttpResponse:
     try:
-        membership = actions.accept_invitation(actor=_actor(request), digest=found.token_digest)
+        membership = acceptance.accept_invitation(actor=_actor(request), digest=found.token_digest)
     except PortalError as error:
         return _page(request, "problem", found, status=error.status, problem=str(error))
     del request.session[PROOF]
@@ -122,9 +122,9 @@ def _accept_with_password(request: PortalRequest, found: Invitation) -> HttpResp
     except Busy as error:
         form.add_error(None, str(error))
         return busy_response(_page(request, "password", found, status=429, form=form))
-    account = actions.NewAccount(name=form.cleaned_data["name"], password_hash=password_hash)
+    account = acceptance.NewAccount(name=form.cleaned_data["name"], password_hash=password_hash)
     try:
-        membership = actions.accept_invitation(actor=_actor(request), digest=found.token_digest, account=account)
+        membership = acceptance.accept_invitation(actor=_actor(request), digest=found.token_digest, account=account)
     except PortalError as error:
         return _page(request, "problem", found, status=error.status, problem=str(error))
     logout(request)

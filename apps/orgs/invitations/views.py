@@ -14,7 +14,7 @@ from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.web.forms import AlreadySent, OneUseForm
 from apps.base.web.pages import BUTTON, FORM, org_page
-from apps.orgs import actions
+from apps.orgs.invitations import actions
 from apps.orgs.invitations.forms import InviteForm
 from apps.orgs.invitations.mail_limits import check_mails
 from apps.orgs.members import view_models

@@ -15,7 +15,7 @@ from apps.base.errors import PortalError
 from apps.base.permissions import Permission
 from apps.base.text.mail_addresses import canonical_address
 from apps.credentials.key_kinds import KINDS
-from apps.orgs import actions
+from apps.orgs.members.membership import check_can_manage
 from apps.orgs.models import Invitation, InvitationStatus, Membership, Role
 from apps.orgs.roles import RANK, ROLE_TABLE
 
@@ -76,7 +76,7 @@ def refusal(actor: Actor, membership: Membership) -> str:
     """Return why the actor may not change this member, or nothing."""
     try:
         actor.require(Permission.MEMBERS_WRITE)
-        actions.check_can_manage(actor, membership)
+        check_can_manage(actor, membership)
     except PortalError as error:
         return str(error)
     return ""

@@ -17,8 +17,7 @@ from apps.base.requests import PortalRequest
 from apps.base.web.forms import AlreadySent, StepUpForm, form_token
 from apps.base.web.pages import FORM, chosen, org_page
 from apps.credentials.view_models import count_descendants
-from apps.orgs import actions
-from apps.orgs.members import view_models
+from apps.orgs.members import membership, view_models
 from apps.orgs.members.forms import LeaveForm, RemoveForm, RoleForm
 from apps.orgs.models import Membership, Role
 
@@ -39,7 +38,7 @@ def members(request: PortalRequest) -> HttpResponse:
         "roles": Role.choices,
         "filtered": bool(text or role),
         "invitations": _invitations(request),
-        "is_last_owner": actions.is_last_owner(request.membership),
+        "is_last_owner": membership.is_last_owner(request.membership),
     }
     return render(request, "orgs/members.html", context)
 
@@ -64,29 +63,29 @@ def roles(request: PortalRequest) -> HttpResponse:
 @org_page(Permission.MEMBERS_WRITE, nav="members", methods=FORM)
 def member(request: PortalRequest, user_id: str) -> HttpResponse:
     """One member, and the role to change."""
-    found = actions.find_membership(request.actor, user_id)
+    found = membership.find_membership(request.actor, user_id)
     form = RoleForm(
         request.POST if request.method == "POST" else None,
         request=request,
         roles=view_models.assignable_roles(request.actor),
         initial={"role": found.role},
     )
-    if form.is_valid() and _try(form, actions.change_role, request, user_id, role=form.cleaned_data["role"]):
+    if form.is_valid() and _try(form, membership.change_role, request, user_id, role=form.cleaned_data["role"]):
         words = {"name": found.user.name or found.user.email, "role": Role(form.cleaned_data["role"]).label}
         messages.success(request, _("%(name)s is %(role)s now, from the next click on.") % words)
         return redirect("members", request.organization.slug)
-    context = {"form": form, "is_last_owner": actions.is_last_owner(found), **_facts(request, found)}
+    context = {"form": form, "is_last_owner": membership.is_last_owner(found), **_facts(request, found)}
     return render(request, "orgs/member.html", context, status=422 if form.errors else 200)
 
 
 @org_page(Permission.MEMBERS_WRITE, nav="members", methods=FORM)
 def member_remove(request: PortalRequest, user_id: str) -> HttpResponse:
     """What ends when a member is removed, then the removal."""
-    found = actions.find_membership(request.actor, user_id)
+    found = membership.find_membership(request.actor, user_id)
     if found.user_id == request.user.pk:
         return redirect("leave", request.organization.slug)
     form = RemoveForm(request.POST if request.method == "POST" else None, request=request)
-    if form.is_valid() and _try(form, actions.remove_member, request, user_id):
+    if form.is_valid() and _try(form, membership.remove_member, request, user_id):
         name = found.user.name or found.user.email
         messages.success(request, _("%(name)s is removed. The next click finds nothing.") % {"name": name})
         if count_descendants(request.actor, user_id):
@@ -101,14 +100,14 @@ def leave(request: PortalRequest) -> HttpResponse:
     """What ends when the person leaves, then the leaving; the last owner learns it before the click."""
     found = request.membership
     form = LeaveForm(request.POST if request.method == "POST" else None, request=request)
-    if form.is_valid() and _try(form, actions.leave_organization, request):
+    if form.is_valid() and _try(form, membership.leave_organization, request):
         request.session.pop("organization", None)
         messages.success(request, _("You left %(name)s.") % {"name": request.organization.name})
         return redirect("landing")
     context = {
         "form": form,
         "is_only": _is_only(found),
-        "is_last_owner": actions.is_last_owner(found),
+        "is_last_owner": membership.is_last_owner(found),
         "keys": view_models.keys_made(request.actor, [request.actor.id]).get(request.actor.id, 0),
     }
     return render(request, "orgs/leave.html", context, status=422 if form.errors else 200)

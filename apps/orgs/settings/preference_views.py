@@ -11,8 +11,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from apps.base.errors import Invalid
 from apps.base.requests import PortalRequest
 from apps.base.web.pages import way_back
-from apps.orgs import actions
 from apps.orgs.settings.preference_forms import PreferencesForm
+from apps.orgs.settings.preferences import set_preferences
 
 
 @require_POST
@@ -22,7 +22,7 @@ def set_language(request: PortalRequest) -> HttpResponse:
     response = redirect(way_back(request.POST.get("next", ""), "/"))
     if language in dict(settings.LANGUAGES):
         if request.user.is_authenticated:
-            actions.set_preferences(user=request.user, language=language)
+            set_preferences(user=request.user, language=language)
         _keep_language(response, language)
     return response
 
@@ -47,7 +47,7 @@ def preferences(request: PortalRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         chosen = form.cleaned_data
         try:
-            actions.set_preferences(user=user, language=chosen["language"], time_zone=chosen["time_zone"])
+            set_preferences(user=user, language=chosen["language"], time_zone=chosen["time_zone"])
         except Invalid as error:
             form.add_error(None, str(error))
         else:

@@ -19,8 +19,8 @@ from apps.audit.operator_admin import operator_of
 from apps.base.errors import PortalError
 from apps.base.requests import PortalRequest
 from apps.base.web.forms import AlreadySent, LineField, StepUpForm
-from apps.orgs import actions
 from apps.orgs.models import OperatorLook
+from apps.orgs.support_access import actions
 
 
 class SupportAccessForm(StepUpForm):

@@ -20,10 +20,10 @@ from apps.base.errors import Forbidden, NotFound
 from apps.base.requests import PortalRequest
 from apps.base.web import form_limits, openid_connect, sessions, signed_cookies
 from apps.base.web.pages import READING
-from apps.orgs import actions
 from apps.orgs.accounts import failed_sign_ins
 from apps.orgs.accounts.account_pages import check_method, next_path
 from apps.orgs.accounts.confirm_identity import continue_to_next
+from apps.orgs.accounts.sso import identities
 from apps.orgs.accounts.sso.provider import provider, provider_name
 from apps.orgs.models import ExternalIdentity
 
@@ -83,7 +83,7 @@ def _go_on(request: PortalRequest, chosen: openid_connect.Provider) -> HttpRespo
 def _sign_in(request: PortalRequest, known: dict[str, Any], claims: dict[str, Any]) -> HttpResponse:
     actor = replace(system(label="Single sign-on"), address=request.client_address, request_id=request.request_id)
     try:
-        user = actions.find_or_link_identity(
+        user = identities.find_or_link_identity(
             actor=actor,
             issuer=claims["iss"],
             subject=claims["sub"],

@@ -6,8 +6,8 @@ from django.core.management.base import CommandParser
 
 from apps.base.actor import system
 from apps.base.commands import PortalCommand
-from apps.orgs import actions
 from apps.orgs.mail.token_links import set_password_link
+from apps.orgs.support_access import operators
 
 
 class Command(PortalCommand):
@@ -20,5 +20,5 @@ class Command(PortalCommand):
 
     def run_command(self, **options: Any) -> dict[str, Any]:
         """Make the account; two-step sign-in is set up at the first sign-in."""
-        operator = actions.create_operator(actor=system(label="create_operator"), email=options["email"])
+        operator = operators.create_operator(actor=system(label="create_operator"), email=options["email"])
         return {"id": operator.public_id, "email": operator.email, "set_password_link": set_password_link(operator)}

@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from apps.base.actor import system
 from apps.base.commands import PortalCommand
-from apps.orgs import actions
+from apps.orgs.lifecycle import creation
 from apps.orgs.mail.token_links import set_password_link
 
 
@@ -24,7 +24,7 @@ class Command(PortalCommand):
 
     def run_command(self, **options: Any) -> dict[str, Any]:
         """Make both in one transaction."""
-        organization, owner = actions.create_organization(
+        organization, owner = creation.create_organization(
             actor=system(label="create_organization"),
             name=options["name"],
             slug=options["slug"],

@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from apps.base.actor import system
 from apps.base.commands import PortalCommand
 from apps.base.text.mail_addresses import canonical_address
-from apps.orgs import actions
+from apps.orgs.support_access import operators
 
 
 class Command(PortalCommand):
@@ -23,5 +23,5 @@ class Command(PortalCommand):
 
     def run_command(self, **options: Any) -> dict[str, Any]:
         """Remove the operator; exit code 1 where there is none, or no other."""
-        actions.remove_operator(actor=system(label="remove_operator"), email=options["email"])
+        operators.remove_operator(actor=system(label="remove_operator"), email=options["email"])
         return {"removed": canonical_address(options["email"])}

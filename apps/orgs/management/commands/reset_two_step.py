@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from apps.base.actor import system
 from apps.base.commands import PortalCommand
-from apps.orgs import actions
+from apps.orgs.accounts import two_step_actions
 
 
 class Command(PortalCommand):
@@ -22,5 +22,5 @@ class Command(PortalCommand):
 
     def run_command(self, **options: Any) -> dict[str, Any]:
         """Take it; the person gets a mail, and the audit logs of their organizations an entry."""
-        user = actions.reset_two_step(actor=system(label="reset_two_step"), email=options["email"])
+        user = two_step_actions.reset_two_step(actor=system(label="reset_two_step"), email=options["email"])
         return {"id": user.public_id, "email": user.email}
