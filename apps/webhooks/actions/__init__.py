@@ -1,4 +1,4 @@
-"""What may be done to endpoints, deliveries and events: each one transaction, one check, one audit entry."""
+"""Actions on endpoints, deliveries, events and event types: each one transaction, one check, one audit entry."""
 
 from apps.webhooks.actions.catalogue import (
     check_event_name,

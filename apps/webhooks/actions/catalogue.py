@@ -1,4 +1,4 @@
-"""What operators do to the catalogue of events: the host product's types are theirs, the portal's own are not."""
+"""Operators' actions on event types: they can change the host product's types, not the portal's own."""
 
 from typing import Any
 
@@ -14,14 +14,14 @@ from apps.webhooks.types.builtin_types import HOST_EVENTS, PORTAL_EVENTS
 from apps.webhooks.types.catalogue import EVENT_NAME
 from apps.webhooks.types.schemas import check_data, check_schema
 
-# A later version of the portal may declare more types there.
+# A later version of the portal can declare more types with these prefixes.
 RESERVED_PREFIXES = frozenset(name.partition(".")[0] for name in PORTAL_EVENTS)
 Changes = dict[str, list[Any]]
 
 
 @transaction.atomic
 def save_event_type(*, actor: Actor, row: EventType, changes: Changes) -> EventType:
-    """Add or change a type of the host product; ``changes`` maps each changed field to [old, new]."""
+    """Create or update an event type of the host product; ``changes`` maps each changed field to [old, new]."""
     _require_operator(actor)
     if row.origin != EventOrigin.HOST:
         raise Forbidden(_("The portal's own types are declared in its code."))
@@ -43,7 +43,7 @@ def save_event_type(*, actor: Actor, row: EventType, changes: Changes) -> EventT
 
 @transaction.atomic
 def delete_event_type(*, actor: Actor, row: EventType) -> None:
-    """Delete a type that operators added and nobody uses, or raise Conflict with what to do instead."""
+    """Delete an unused event type that an operator added, or raise Conflict with what to do instead."""
     _require_operator(actor)
     if row.origin != EventOrigin.HOST or row.name in HOST_EVENTS:
         raise Conflict(_("This type comes with the portal and would come back. Mark it as deprecated."))
@@ -59,7 +59,7 @@ def delete_event_type(*, actor: Actor, row: EventType) -> None:
 
 
 def check_event_name(name: str) -> None:
-    """Take words parted by dots, outside of the portal's own."""
+    """Raise Invalid unless the name is lower-case words joined by dots, without a reserved prefix."""
     if not EVENT_NAME.fullmatch(name):
         raise Invalid.field("name", _("Write lower-case words parted by dots, such as order.created."))
     first = name.partition(".")[0]
@@ -68,7 +68,7 @@ def check_event_name(name: str) -> None:
 
 
 def check_successor(name: str, successor: str) -> None:
-    """Refuse a successor that is not there, is the type itself, or is deprecated as well."""
+    """Raise Invalid for a successor that doesn't exist, is the type itself, or is deprecated as well."""
     if not successor:
         return
     row = EventType.objects.filter(name=successor).first()

@@ -1,4 +1,4 @@
-"""What new values of endpoints and test sends are checked against."""
+"""Validation of endpoint fields, and the limits on endpoints and test sends."""
 
 import uuid
 from collections.abc import Iterable, Mapping
@@ -34,7 +34,7 @@ ENTER_AGAIN = gettext_lazy(
 
 
 def checked_url(url: str) -> str:
-    """Return the URL as it is requested, or raise Invalid on ``url`` with the reason."""
+    """Return the normalized URL, or raise Invalid on ``url`` with the reason."""
     try:
         checked = check_url(url).url
     except AddressRefused as refused:
@@ -44,25 +44,25 @@ def checked_url(url: str) -> str:
 
 
 def checked_new_url(endpoint: Endpoint, url: str) -> str:
-    """Return a new URL for an endpoint; the test inbox has none of its own."""
+    """Return the normalized new URL of an endpoint, or raise Invalid on ``url``: the test inbox has a fixed one."""
     if is_inbox(endpoint.url):
         raise Invalid.field("url", _("The test inbox has no address of its own. Add an endpoint for your server."))
     return checked_url(url)
 
 
 def is_other_server(old: str, new: str) -> bool:
-    """Tell whether a checked URL leads to another server than before: another scheme, host or port."""
+    """Return whether two normalized URLs differ in scheme, host or port."""
     return _server(old) != _server(new)
 
 
 def _server(url: str) -> tuple[str, str]:
-    """Return scheme, host and port of a stored URL, which ``check_url`` wrote in its one form."""
+    """Return scheme and host with port of a URL that ``check_url`` normalized."""
     parts = urlsplit(url)
     return parts.scheme, parts.netloc
 
 
 def check_url_change(actor: Actor, endpoint: Endpoint, patterns: Iterable[str]) -> None:
-    """Raise Forbidden unless the actor may read all that a new URL of the endpoint gets, what waits for it included."""
+    """Raise Forbidden unless the actor can read every event type that a new URL would receive, queued ones included."""
     require_scopes(actor, [*patterns, *endpoint.event_types])
     hidden = types_hidden_from(actor, "event_type")
     if hidden is None:
@@ -74,7 +74,7 @@ def check_url_change(actor: Actor, endpoint: Endpoint, patterns: Iterable[str]) 
 
 
 def checked_description(description: str) -> str:
-    """Return the description without surrounding space, or raise Invalid."""
+    """Return the description without surrounding whitespace, or raise Invalid."""
     check_text("description", description.strip())
     return description.strip()
 
@@ -82,9 +82,9 @@ def checked_description(description: str) -> str:
 def checked_headers(
     headers: Mapping[str, str], stored: Mapping[str, str], *, is_other_server: bool = False
 ) -> dict[str, str]:
-    """Return the headers to keep, or raise Invalid on ``headers``; ``••••`` stands for the stored value.
+    """Return the headers to store, or raise Invalid on ``headers``; ``••••`` keeps the stored value.
 
-    A stored value was meant for its server: no other one gets it, so there it must be sent again.
+    A stored value was meant for its server and is not sent to another one: there it must be entered again.
     """
     if len(headers) > MAX_HEADERS:
         raise Invalid.field("headers", _("At most %(most)s headers.") % {"most": MAX_HEADERS})
@@ -92,34 +92,34 @@ def checked_headers(
         raise Invalid.field("headers", _("A header is named twice."))
     if is_other_server and MASK_DOTS in headers.values():
         raise Invalid.field("headers", ENTER_AGAIN)
-    kept = {name: stored[name] if value == MASK_DOTS and name in stored else value for name, value in headers.items()}
-    for name, value in kept.items():
+    merged = {name: stored[name] if value == MASK_DOTS and name in stored else value for name, value in headers.items()}
+    for name, value in merged.items():
         try:
             check_header(name, value)
         except HeaderRefused as refused:
             raise Invalid.field("headers", f"{name}: {refused.message}") from None
         check_text("headers", name)
-    return kept
+    return merged
 
 
 def checked_limit(name: str, value: int | None, most: int) -> int | None:
-    """Return the value, or raise Invalid on the field where it is outside 1 to ``most``."""
+    """Return the value, or raise Invalid on the field unless it is None or from 1 to ``most``."""
     if value is not None and not 1 <= value <= most:
         raise Invalid.field(name, _("Enter a whole number from 1 to %(most)s.") % {"most": most})
     return value
 
 
 def check_receives_events(organization_id: uuid.UUID) -> None:
-    """Raise Conflict for the vendor's own organization: no event is published for it."""
+    """Raise Conflict for the platform organization, for which no events are published."""
     if organization_id == platform_pk():
         raise Conflict(_("The platform organization gets no events. Make the endpoint in a customer's organization."))
 
 
 def check_endpoint_limit(organization_id: uuid.UUID) -> None:
-    """Raise Conflict ``endpoint_limit_reached`` where the organization has as many as it may have.
+    """Raise Conflict ``endpoint_limit_reached`` when the organization has reached its limit.
 
-    Its own limit counts, or WEBHOOK_ENDPOINTS where it has none.
-    It counts under the lock of the organization's row, so that two creations at once cannot both take the last place.
+    The limit is the organization's own, else WEBHOOK_ENDPOINTS. The organization's row is locked until the transaction
+    ends, so that two concurrent creations cannot exceed it.
     """
     rows = Organization.objects.select_for_update(no_key=True)
     limit = rows.values_list("endpoint_limit", flat=True).get(pk=organization_id)
@@ -132,10 +132,10 @@ def check_endpoint_limit(organization_id: uuid.UUID) -> None:
 
 
 def check_test_rate(organization_id: uuid.UUID) -> None:
-    """Raise RateLimited after five test sends of the organization within a minute."""
+    """Raise RateLimited when the organization has sent TESTS_PER_MINUTE tests within the last minute."""
     since = timezone.now() - MINUTE
     tests = Event.objects.filter(organization_id=organization_id, test=True, created_at__gt=since)
-    # By key, which is by time: the index ends the search a moment before the minute.
+    # Keys are ordered by time: this lets the index bound the search.
     recent = tests.filter(pk__gte=uuid_at(since - MINUTE)).order_by("-created_at")
     times = list(recent.values_list("created_at", flat=True)[:TESTS_PER_MINUTE])
     if len(times) >= TESTS_PER_MINUTE:

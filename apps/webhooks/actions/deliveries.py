@@ -1,4 +1,4 @@
-"""Sending by hand: a test, or a delivery once more."""
+"""Manual sends (tests and retries), and holding deliveries while an organization is suspended."""
 
 import uuid
 
@@ -22,7 +22,10 @@ FINISHED = (DeliveryStatus.SUCCEEDED, DeliveryStatus.EXHAUSTED, DeliveryStatus.D
 
 @transaction.atomic
 def send_test(*, actor: Actor, endpoint_id: str, event_type: str | None = None) -> Delivery:
-    """Send the sample of a type once, also to a paused or disabled endpoint; five a minute."""
+    """Send the sample of an event type once, also to a paused or disabled endpoint.
+
+    Without ``event_type``, one that the endpoint is subscribed to is chosen. Raises RateLimited after five a minute.
+    """
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
     row = EventType.objects.filter(name=event_type).first() if event_type else _type_for_test(endpoint)
@@ -40,7 +43,7 @@ def send_test(*, actor: Actor, endpoint_id: str, event_type: str | None = None) 
 
 @transaction.atomic
 def retry_delivery(*, actor: Actor, delivery_id: str) -> Delivery:
-    """Send a waiting delivery now, or a finished one again as a new delivery; Conflict for all others."""
+    """Send a pending delivery now, or a finished one again as a new delivery; raise Conflict for any other."""
     actor.require(Permission.WEBHOOKS_WRITE)
     rows = Delivery.objects.for_actor(actor).select_related("event", "endpoint")
     delivery: Delivery = rows.with_public_id(delivery_id)
@@ -49,7 +52,7 @@ def retry_delivery(*, actor: Actor, delivery_id: str) -> Delivery:
     if endpoint.deleted_at is not None or endpoint.status != EndpointStatus.ENABLED:
         raise Conflict(_("The endpoint is not enabled: enable it first."))
     if delivery.status in FINISHED:
-        # Locked, so that the sweep that removes payloads does not come between this look and the new delivery.
+        # Locked, so that retention cannot delete the payload between this check and the new delivery.
         if Event.objects.select_for_update(no_key=True).get(pk=delivery.event_id).body is None:
             raise Conflict(_("The payload was removed when its retention ended."))
         delivery = claims.resend(delivery)
@@ -62,18 +65,24 @@ def retry_delivery(*, actor: Actor, delivery_id: str) -> Delivery:
 
 
 def _type_for_test(endpoint: Endpoint) -> EventType | None:
-    """Choose a type that the endpoint wants, the best known one first."""
+    """Return an event type that the endpoint is subscribed to, preferably TEST_EVENT_TYPE."""
     wanted = set(endpoint.event_types)
     rows = sorted(EventType.objects.all(), key=lambda row: (row.name != TEST_EVENT_TYPE, row.name))
     return next((row for row in rows if wanted.intersection(patterns_for(row.name))), None)
 
 
 def hold_for_suspension(*, organization_id: uuid.UUID) -> int:
-    """Hold what waits for a suspended organization. Call it after its row was changed."""
+    """Hold the pending deliveries of a suspended organization and return their number.
+
+    Call it after the organization's row was changed.
+    """
     return claims.hold_organization(organization_id)
 
 
 def release_after_suspension(*, organization_id: uuid.UUID) -> int:
-    """Send what was held for an organization that may be used again. Call it after its row was changed."""
+    """Queue the held deliveries of a resumed organization and return their number.
+
+    Call it after the organization's row was changed.
+    """
     transaction.on_commit(wakeup.notify_workers)
     return claims.release_organization(organization_id)

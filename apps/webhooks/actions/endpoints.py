@@ -1,4 +1,4 @@
-"""What may be done to endpoints: each one transaction, one check, one audit entry."""
+"""Create, update, pause, enable and delete endpoints."""
 
 import uuid
 from collections.abc import Iterable, Mapping
@@ -56,7 +56,7 @@ def create_endpoint(
     rate_limit_per_second: int | None = None,
     max_in_flight: int | None = None,
 ) -> tuple[Endpoint, str]:
-    """Add an endpoint and return it with its signing secret, which is shown this once.
+    """Create an endpoint and return it with its signing secret, which is shown only once.
 
     Raises Invalid on ``url``, ``event_types``, ``headers`` or a limit, and Conflict ``endpoint_limit_reached``.
     """
@@ -78,7 +78,7 @@ def create_endpoint(
 
 @transaction.atomic
 def update_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION, **values: Any) -> Endpoint:
-    """Change the named fields: those of ``create_endpoint``. A header value ``••••`` keeps what is stored."""
+    """Update the given fields, named as in ``create_endpoint``. A header value of ``••••`` keeps the stored one."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
     before = {name: _shown(endpoint, name) for name in values}
@@ -101,7 +101,7 @@ def update_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_
 
 
 def _set_checked(endpoint: Endpoint, values: dict[str, Any]) -> None:
-    """Put new values on the object, each checked. The row is the caller's to write."""
+    """Validate new values and set them on the object, without saving it."""
     old_url = endpoint.url
     if "url" in values and not (is_inbox(endpoint.url) and values["url"] == endpoint.url):
         endpoint.url = checked_new_url(endpoint, values["url"])
@@ -118,27 +118,31 @@ def _set_checked(endpoint: Endpoint, values: dict[str, Any]) -> None:
 
 
 def _reset_health_for_new_url(endpoint: Endpoint, old_url: str) -> list[str]:
-    """Begin the judgement of health anew where the URL is another; a disabled endpoint keeps why it is."""
-    is_judged = endpoint.url != old_url and endpoint.status != EndpointStatus.DISABLED
-    return endpoint_health.reset_health(endpoint) if is_judged else []
+    """Reset the health of an endpoint whose URL changed and return the changed fields.
+
+    A disabled endpoint keeps the reason why it is disabled.
+    """
+    if endpoint.url == old_url or endpoint.status == EndpointStatus.DISABLED:
+        return []
+    return endpoint_health.reset_health(endpoint)
 
 
 def _set_headers(endpoint: Endpoint, values: dict[str, Any], is_other_server: bool) -> None:
-    """Put new headers on the object. Another server than before gets none that was stored for the old one."""
+    """Set new headers on the object; values stored for the old server are not sent to another one."""
     stored = endpoint.own_headers
     if "headers" not in values:
         if is_other_server and stored != {}:
             raise Invalid.field("headers", ENTER_AGAIN)
         return
-    # Headers whose key is not there, and may come back, are not replaced by none: their form showed none.
+    # Headers that cannot be decrypted now (their key can return) were not in the form, so an empty value keeps them.
     if values["headers"] or stored is not None or is_other_server:
-        kept = checked_headers(values["headers"] or {}, stored or {}, is_other_server=is_other_server)
-        endpoint.headers = to_json(kept)
+        headers = checked_headers(values["headers"] or {}, stored or {}, is_other_server=is_other_server)
+        endpoint.headers = to_json(headers)
 
 
 @transaction.atomic
 def delete_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION) -> None:
-    """Hide the endpoint for good and drop what waits for it; its log stays."""
+    """Delete the endpoint and discard its unfinished deliveries; its delivery log stays."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
     expected.check(endpoint.version)
@@ -154,7 +158,7 @@ def delete_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_
 
 @transaction.atomic
 def pause_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION) -> Endpoint:
-    """Hold what is due for the endpoint until it is enabled; a paused or disabled one stays as it is."""
+    """Hold the deliveries of an enabled endpoint until it is enabled again; any other stays as it is."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
     expected.check(endpoint.version)
@@ -170,9 +174,9 @@ def pause_endpoint(*, actor: Actor, endpoint_id: str, expected: Expected = ANY_V
 def enable_endpoint(
     *, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION, held: str = "send"
 ) -> Endpoint:
-    """Send to the endpoint again and do with what is held as ``held`` says: send, keep or drop.
+    """Enable the endpoint and send, keep or drop its held deliveries, as ``held`` says.
 
-    On an enabled endpoint only the second part happens.
+    For an enabled endpoint, only the held deliveries change.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
     if held not in HELD_CHOICES:
@@ -196,7 +200,7 @@ def enable_endpoint(
 
 @transaction.atomic
 def subscribe_endpoint(*, actor: Actor, endpoint_id: str, event_type: str) -> Endpoint:
-    """Add one event type to those an endpoint gets; nothing changes where it gets it already."""
+    """Subscribe the endpoint to an event type, unless one of its patterns already covers it."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
     (name,) = check_patterns([event_type])
@@ -212,7 +216,7 @@ def subscribe_endpoint(*, actor: Actor, endpoint_id: str, event_type: str) -> En
 
 
 def add_endpoint(actor: Actor, values: dict[str, Any]) -> tuple[Endpoint, str]:
-    """Make the rows of an endpoint from values that were checked, and return it with its secret."""
+    """Create the rows of an endpoint from validated values and return it with its signing secret."""
     organization_id = cast(uuid.UUID, actor.organization_id)
     endpoint: Endpoint = Endpoint.objects.create(organization_id=organization_id, **creator(actor), **values)
     _subscribe(endpoint, endpoint.event_types)
@@ -229,7 +233,7 @@ def _subscribe(endpoint: Endpoint, patterns: Iterable[str]) -> None:
 
 
 def _set_status(endpoint: Endpoint, status: str) -> None:
-    """Change the row at once; enabling starts the judgement of health anew, the next success ends the story."""
+    """Save a new status; enabling also resets the endpoint's health."""
     endpoint.status = status
     fields = ["status", "paused_by", "paused_at", "updated_at"]
     if status == EndpointStatus.ENABLED:
@@ -246,5 +250,5 @@ def _settle_held(endpoint: Endpoint, held: str) -> int:
 
 
 def _shown(endpoint: Endpoint, name: str) -> Any:
-    """Return a field as the audit log may show it: of headers the names only."""
+    """Return a field as the audit log shows it: of headers only the names."""
     return sorted(endpoint.own_headers or ()) if name == "headers" else getattr(endpoint, name)

@@ -1,4 +1,4 @@
-"""Publishing events of the host product."""
+"""Publish events of the host product."""
 
 import re
 import uuid
@@ -26,16 +26,16 @@ PLATFORM = "platform"
 def publish_event(
     *, actor: Actor, event_type: str, data: Any, client_id: str | None = None, organization: str | None = None
 ) -> Accepted:
-    """Check an event of the host product and store it with its deliveries.
+    """Validate an event of the host product and store it with its deliveries.
 
-    ``organization`` (id or slug) is for platform keys, and required of them. A repeated ``client_id`` returns the
-    first event. Raises Invalid naming the field, or 413 where ``data`` is larger than 256 KiB.
+    ``organization`` (id or slug) is required for platform keys and refused for all others. A repeated ``client_id``
+    returns the first event. Raises Invalid naming the field, or 413 if ``data`` is larger than 256 KiB.
     """
     return publishing.publish(**_event_to_publish(actor, event_type, data, client_id, organization))
 
 
 def publish_events(*, actor: Actor, events: Iterable[Mapping[str, Any]]) -> list[Accepted]:
-    """Publish all of them, each with the arguments of ``publish_event``, or none; errors name the index."""
+    """Publish all events, each given as the arguments of ``publish_event``, or none; errors name the index."""
     checked = []
     for index, event in enumerate(events):
         try:

@@ -1,4 +1,4 @@
-"""The end of all sending for an organization that closes."""
+"""Stop all sending for an organization that closes."""
 
 import uuid
 
@@ -11,15 +11,15 @@ REASON = "organization_closed"
 
 
 def stop_for_organization(*, organization_id: uuid.UUID) -> tuple[int, int]:
-    """Disable every endpoint, drop what waits and stop replays; returns how many endpoints and deliveries.
+    """Disable all endpoints, discard unfinished deliveries and cancel replays.
 
-    Call it within the transaction that closed the organization, after its row was changed: what is published or
-    finished from then on is held, and sent to nobody.
+    Returns the numbers of endpoints disabled and deliveries discarded. Call it in the transaction that closes the
+    organization, after its row was changed: deliveries created from then on are held and never sent.
     """
     rows = Endpoint.objects.existing().filter(organization_id=organization_id)
     endpoints = list(rows.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
-    open_ones = rows.exclude(status=EndpointStatus.DISABLED)
-    disabled = open_ones.update(status=EndpointStatus.DISABLED, disabled_reason=REASON, disabled_at=Now())
+    enabled = rows.exclude(status=EndpointStatus.DISABLED)
+    disabled = enabled.update(status=EndpointStatus.DISABLED, disabled_reason=REASON, disabled_at=Now())
     dropped = sum(claims.drop(endpoint) for endpoint in endpoints)
     replays = ReplayJob.objects.unfinished().filter(organization_id=organization_id)
     replays.update(status=ReplayStatus.CANCELLED, finished_at=Now())

@@ -1,4 +1,4 @@
-"""Trying a URL before it is saved."""
+"""Check a URL by a request before it is saved."""
 
 import time
 from collections.abc import Callable
@@ -17,14 +17,15 @@ from apps.webhooks.engine.outcomes import Outcome
 from apps.webhooks.engine.sender import OutboundRequest, Sender
 
 PROBE_TYPE = "endpoint.check"
-# Somebody is waiting in front of the form.
+# A user is waiting for the form.
 MAX_SECONDS = 5
 
 
 def probe_url(*, actor: Actor, url: str, count: Callable[[], None]) -> Outcome:
-    """Send one unsigned request to a URL and return what came of it; nothing is stored.
+    """Send one unsigned request to a URL and return its outcome; nothing is stored.
 
-    Raises Invalid on ``url`` for what could not be saved either. ``count`` keeps the limit: only what is sent counts.
+    Raises Invalid on ``url`` if it could not be saved either. ``count`` is called right before the request and applies
+    the caller's rate limit, so that only requests that are sent count.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
     checked = checked_url(url)
@@ -34,7 +35,7 @@ def probe_url(*, actor: Actor, url: str, count: Callable[[], None]) -> Outcome:
 
 
 def probe(url: str, organization_id: object) -> Outcome:
-    """POST an empty event without webhook headers, so that no receiver takes it for a real one."""
+    """POST an empty event without webhook headers, so that no server mistakes it for a real one."""
     seconds = min(MAX_SECONDS, settings.WEBHOOK_TIMEOUT)
     body = to_json({"type": PROBE_TYPE, "timestamp": format_timestamp_ms(timezone.now()), "data": {}}).encode()
     headers = [("content-type", "application/json"), ("user-agent", f"{USER_AGENT} (check)"), *ACCEPT]

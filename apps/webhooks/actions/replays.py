@@ -1,4 +1,4 @@
-"""Sending old events again: a whole choice of them as a stored job, or a handful of ticked deliveries at once."""
+"""Replay the events of a period as a stored job, or resend selected deliveries at once."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -46,7 +46,7 @@ def replay_selection(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> ReplaySelection:
-    """Return a choice of events, or raise Invalid on ``status``, ``event_types`` or ``until``."""
+    """Return a validated selection, or raise Invalid on ``status``, ``event_types`` or ``until``."""
     wanted = tuple(dict.fromkeys(statuses))
     if not wanted or any(status not in REPLAYABLE for status in wanted):
         raise Invalid.field("status", _("Choose from %(choices)s.") % {"choices": ", ".join(REPLAYABLE)})
@@ -57,7 +57,7 @@ def replay_selection(
 
 
 def count_replay(*, actor: Actor, endpoint_id: str, selection: ReplaySelection) -> int:
-    """Count the events that a replay of this choice would send, on an endpoint of whatever status."""
+    """Return how many events a replay of this selection would send; the endpoint can have any status."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = Endpoint.objects.for_actor(actor).existing().with_public_id(endpoint_id)
     return _count_readable(actor, selection, selection.of(endpoint.pk))
@@ -66,17 +66,17 @@ def count_replay(*, actor: Actor, endpoint_id: str, selection: ReplaySelection) 
 def start_replay(
     *, actor: Actor, endpoint_id: str, selection: ReplaySelection, rate_per_second: int | None = None
 ) -> ReplayJob:
-    """Store a job that sends the chosen events again; workers carry it out.
+    """Store a job that sends the selected events again; workers carry it out.
 
-    Without a rate the endpoint's own pace holds. Raises Conflict where the endpoint is not enabled.
+    ``rate_per_second`` defaults to the endpoint's rate limit. Raises Conflict unless the endpoint is enabled.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
     checked_limit("rate_per_second", rate_per_second, MAX_RATE)
     endpoint = Endpoint.objects.for_actor(actor).existing().with_public_id(endpoint_id)
     _check_enabled(endpoint)
-    moment = timezone.now()
-    ends_before = uuid_at(moment)
-    # Before the transaction: counting a long log must not keep others from the endpoint, nor from SQLite.
+    now = timezone.now()
+    ends_before = uuid_at(now)
+    # Before the transaction: counting a long log must not block the endpoint, nor SQLite.
     count = _count_readable(actor, selection, selection.of(endpoint.pk).filter(pk__lt=ends_before))
     with transaction.atomic():
         actor.require(Permission.WEBHOOKS_WRITE)
@@ -95,12 +95,12 @@ def start_replay(
             count=count,
             cursor=first_key(selection),
             ends_before=ends_before,
-            created_at=moment,
+            created_at=now,
             created_by_kind=actor.kind.value,
             created_by_id=actor.id,
             created_by_label=actor.label,
-            finished_at=None if count else moment,
-            count_again_at=moment if count else None,
+            finished_at=None if count else now,
+            count_again_at=now if count else None,
         )
         _record(actor, "replay.started", job, _filters_of(job))
     return job
@@ -108,7 +108,7 @@ def start_replay(
 
 @transaction.atomic
 def cancel_replay(*, actor: Actor, replay_id: str, expected: Expected = ANY_VERSION) -> ReplayJob:
-    """End a job before its next batch; what it made is still sent. Conflict where it was done before."""
+    """Cancel a job before its next batch; the deliveries it created are still sent. Raise Conflict if it is done."""
     actor.require(Permission.WEBHOOKS_WRITE)
     rows = ReplayJob.objects.for_actor(actor).select_related("endpoint").select_for_update(of=("self",))
     job: ReplayJob = rows.with_public_id(replay_id)
@@ -127,9 +127,9 @@ def cancel_replay(*, actor: Actor, replay_id: str, expected: Expected = ANY_VERS
 
 @transaction.atomic
 def retry_deliveries(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[str]) -> int:
-    """Send ticked deliveries of one endpoint again, at once, and count them: one entry in the audit log.
+    """Resend deliveries of one endpoint and return how many, with one audit entry.
 
-    Each as ``retry_delivery`` would; those that it would refuse are left out. Conflict where that is all of them.
+    Deliveries that ``retry_delivery`` would refuse are skipped. Raises Conflict if that is all of them.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
     if not 1 <= len(delivery_ids) <= MAX_SELECTED:
@@ -139,10 +139,10 @@ def retry_deliveries(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[s
     keys = [key for text in delivery_ids if (key := decode(Delivery.id_prefix, text))]
     rows = Delivery.objects.for_actor(actor).filter(pk__in=keys, endpoint=endpoint).order_by("pk")
     require_scopes(actor, {each.event_type for each in rows if not each.test})
-    # Locked, so that the sweep that removes payloads does not come between the look and the new delivery.
-    bodies = Event.objects.filter(pk__in=rows.values("event"), body__isnull=False).select_for_update(no_key=True)
-    payloads = set(bodies.order_by("pk").values_list("pk", flat=True))
-    sent = sum(_resend(each, payloads) for each in rows.select_related("event", "endpoint"))
+    # Locked, so that retention cannot delete a payload between this check and the new delivery.
+    events = Event.objects.filter(pk__in=rows.values("event"), body__isnull=False).select_for_update(no_key=True)
+    with_payload = set(events.order_by("pk").values_list("pk", flat=True))
+    sent = sum(_resend(each, with_payload) for each in rows.select_related("event", "endpoint"))
     if not sent:
         raise Conflict(_("None of these can be sent again: they are being sent or held, or their payload is gone."))
     record(actor, "endpoint.deliveries_retried", endpoint, {"deliveries": [None, sent]})
@@ -150,14 +150,14 @@ def retry_deliveries(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[s
     return sent
 
 
-def _resend(delivery: Delivery, payloads: set[Any]) -> bool:
+def _resend(delivery: Delivery, with_payload: set[Any]) -> bool:
     if delivery.status in FINISHED:
-        return delivery.event_id in payloads and bool(claims.resend(delivery))
+        return delivery.event_id in with_payload and bool(claims.resend(delivery))
     return claims.send_now(delivery.pk)
 
 
 def _count_readable(actor: Actor, selection: ReplaySelection, rows: QuerySet[Delivery]) -> int:
-    """Count the chosen rows; Forbidden where the actor may not read one of them, or a type that it names."""
+    """Count the rows, or raise Forbidden if the actor cannot read all of them or one of the selected types."""
     require_scopes(actor, selection.event_types)
     hidden = types_hidden_from(actor, "event_type")
     if hidden is not None:
@@ -171,14 +171,14 @@ def _check_enabled(endpoint: Endpoint) -> None:
 
 
 def _check_unfinished(endpoint: Endpoint) -> None:
-    """Refuse a job more than 20 at a time; approximate over endpoints, whose rows are locked apart."""
+    """Raise Conflict at MAX_UNFINISHED jobs; approximate across endpoints, whose rows are locked separately."""
     unfinished = ReplayJob.objects.unfinished().filter(organization_id=endpoint.organization_id)
     if unfinished.count() >= MAX_UNFINISHED:
         raise Conflict(_("%(most)s replays are running. Wait for one, or stop one.") % {"most": MAX_UNFINISHED})
 
 
 def _filters_of(job: ReplayJob) -> dict[str, list[Any]]:
-    """Return what was chosen, as the audit log shows it; what was left open is left out."""
+    """Return the filters that were set, as the audit log shows them."""
     chosen = {
         "since": format_timestamp(job.since),
         "until": format_timestamp(job.until),

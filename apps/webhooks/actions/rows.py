@@ -1,4 +1,4 @@
-"""What the actions of this app share: the locked row they start from and the entry they leave."""
+"""The locked endpoint row and the audit entry that this app's actions share."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from apps.webhooks.models import Endpoint
 
 
 def locked_endpoint(actor: Actor, endpoint_id: str) -> Endpoint:
-    """Return the endpoint with its row locked: publishing, claiming and finishing wait, or pass it by."""
+    """Return the endpoint with its row locked: publishing, claiming and finishing wait for it or skip it."""
     rows = Endpoint.objects.for_actor(actor).existing().select_for_update(no_key=True, of=("self",))
     endpoint: Endpoint = rows.with_public_id(endpoint_id)
     return endpoint

@@ -1,4 +1,4 @@
-"""Signing secrets of an endpoint: a new one, and the end of an old one."""
+"""Rotate and revoke signing secrets of endpoints."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ MAX_OVERLAP_SECONDS = 30 * 24 * 3600
 
 
 def add_secret(endpoint: Endpoint) -> str:
-    """Make the endpoint's newest secret and return its text, which is shown this once."""
+    """Create the endpoint's newest signing secret and return it, the only time it is shown."""
     secret = new_secret()
     EndpointSecret.objects.create(endpoint=endpoint, organization_id=endpoint.organization_id, secret=secret)
     return secret
@@ -31,9 +31,10 @@ def add_secret(endpoint: Endpoint) -> str:
 def rotate_secret(
     *, actor: Actor, endpoint_id: str, expected: Expected = ANY_VERSION, overlap_seconds: int = 86_400
 ) -> tuple[Endpoint, str]:
-    """Make a new signing secret; the old ones sign beside it until the overlap ends.
+    """Create a new signing secret; the old ones also sign until the overlap ends.
 
-    Without an overlap, headers that do not open go too: what is left of an endpoint whose encryption key is lost.
+    Without an overlap, headers that cannot be decrypted are cleared too: the way to repair an endpoint whose encryption
+    key is lost.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
     if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
@@ -45,11 +46,11 @@ def rotate_secret(
     ends = now + timedelta(seconds=overlap_seconds)
     endpoint.secrets.filter(expires_at__lte=now).delete()
     endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=ends)).update(expires_at=ends)
-    # Each valid one signs: the header may not grow with every rotation.
+    # Every valid secret signs: the signature header must not grow with each rotation.
     older = endpoint.secrets.order_by("-created_at", "-pk").values_list("pk", flat=True)[MAX_SECRETS - 1 :]
     endpoint.secrets.filter(pk__in=list(older)).delete()
     secret = add_secret(endpoint)
-    # What signs is a part of the endpoint's version, though its object does not show it.
+    # Secrets are part of the endpoint's version (its ETag), although the API object doesn't show them.
     lost = overlap_seconds == 0 and endpoint.own_headers is None
     if lost:
         endpoint.headers = "{}"
@@ -60,7 +61,7 @@ def rotate_secret(
 
 @transaction.atomic
 def revoke_secret(*, actor: Actor, endpoint_id: str, secret_id: str) -> Endpoint:
-    """End an older secret before its overlap is over. The newest one stays: without it nothing is signed."""
+    """Delete an older secret before its overlap ends; raise Conflict for the newest, as something has to sign."""
     actor.require(Permission.WEBHOOKS_WRITE)
     endpoint = locked_endpoint(actor, endpoint_id)
     secret: EndpointSecret = EndpointSecret.objects.for_actor(actor).filter(endpoint=endpoint).with_public_id(secret_id)

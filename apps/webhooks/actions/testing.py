@@ -18,10 +18,10 @@ INBOX_TYPES = ["*"]
 
 @transaction.atomic
 def open_inbox(*, actor: Actor) -> Endpoint:
-    """Return the organization's test inbox, made for all events where there is none.
+    """Return the organization's test inbox, creating one for all events if there is none.
 
-    It counts as an endpoint. Its secret is not returned: the portal checks the signatures itself; whoever wants to
-    check them too rotates it.
+    It counts towards the endpoint limit. Its signing secret is not returned, as the portal verifies the signatures
+    itself; to verify them elsewhere, rotate the secret.
     """
     actor.require(Permission.WEBHOOKS_WRITE)
     rows = Endpoint.objects.for_actor(actor).existing().filter(url=INBOX_URL)
@@ -29,7 +29,7 @@ def open_inbox(*, actor: Actor) -> Endpoint:
         return found
     require_scopes(actor, INBOX_TYPES)
     check_endpoint_limit(cast(uuid.UUID, actor.organization_id))
-    # Once more, under the lock that the check took: two clicks make one inbox.
+    # Again, under the lock that the check took, so that two concurrent requests create one inbox.
     if found := rows.first():
         return found
     endpoint, _secret = add_endpoint(actor, {"url": INBOX_URL, "event_types": INBOX_TYPES})
