@@ -12,7 +12,7 @@ from apps.base.extension_points import descendants, periodic_jobs
 from apps.base.extension_points.periodic_jobs import PeriodicJob
 from apps.base.permissions import Permission
 
-# The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
+# Run by every worker; docs/operate.md lists the periodic jobs of all apps.
 JOBS = (
     PeriodicJob("webhooks.release_expired_leases", "apps.webhooks.engine.claims.release_expired",
           every_seconds=5, budget_seconds=10, does="Gives deliveries of workers that died to others."),
@@ -32,7 +32,7 @@ JOBS = (
 
 
 def fill_catalogue(**signal: Any) -> None:
-    """Make the event types after a migration; resolved at call time, so that start-up imports nothing."""
+    """Create the event types after a migration; imported at call time to keep start-up light."""
     import_string("apps.webhooks.types.catalogue.ensure_catalogue")(**signal)
 
 
@@ -42,7 +42,7 @@ class WebhooksConfig(AppConfig):
     verbose_name = _("Webhooks")
 
     def ready(self) -> None:
-        """Register what the portal calls by name."""
+        """Register with the registries of lower apps, which call this app by dotted name."""
         post_migrate.connect(fill_catalogue, sender=self)
         register_source("delivery", "apps.webhooks.audit_timeline.attempts")
         filter_options.register_filter_options(

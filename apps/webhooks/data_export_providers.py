@@ -1,4 +1,4 @@
-"""What a copy of an organization's data says of its webhooks: no signing secret, header values masked."""
+"""Webhooks in the data export of an organization, without signing secrets and with masked header values."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from apps.webhooks.models import Delivery, Endpoint, Event, EventType
 
 
 def endpoints(actor: Actor) -> Iterator[dict[str, Any]]:
-    """Return every endpoint that was not deleted; a query of its URL may hold a token, so that is masked too."""
+    """Yield every endpoint that isn't deleted; the query of its URL can contain a token, so it is masked too."""
     for batch in in_batches(Endpoint.objects.for_actor(actor).existing()):
         for each in batch:
             written = write_endpoint(each) | {"url": each.shown_url}
@@ -19,18 +19,18 @@ def endpoints(actor: Actor) -> Iterator[dict[str, Any]]:
 
 
 def event_types(actor: Actor) -> Iterator[dict[str, Any]]:
-    """Return the types of the catalogue, in which events and subscriptions speak."""
+    """Yield the event types of the organization's events."""
     used = set(Event.objects.for_actor(actor).order_by().values_list("type", flat=True).distinct())
     yield from map(write_event_type, EventType.objects.filter(name__in=used))
 
 
 def events(actor: Actor) -> Iterator[dict[str, Any]]:
-    """Return the events that are still kept, with their data as long as that is; tests left out."""
+    """Yield the stored events without tests, with their data while it is retained."""
     for batch in in_batches(Event.objects.for_actor(actor).filter(test=False)):
         yield from map(write_event_with_data, batch)
 
 
 def deliveries(actor: Actor) -> Iterator[dict[str, Any]]:
-    """Return the deliveries that are still kept, without their attempts."""
+    """Yield the stored deliveries, without attempts."""
     for batch in in_batches(Delivery.objects.for_actor(actor).select_related("endpoint")):
         yield from map(write_delivery, batch)

@@ -1,9 +1,9 @@
-"""Both doors of this app."""
+"""URLs of the webhook pages and API."""
 
 from django.urls import path
 
 from apps.base.rest.views import api_path
-from apps.webhooks import api as doors
+from apps.webhooks import api as api_views
 from apps.webhooks.views import catalogue, deliveries, endpoint_forms, endpoints, replays, testing
 
 HERE = "o/<slug:slug>/settings/integration/"
@@ -31,22 +31,22 @@ pages = [
     path(HERE + "events/", catalogue.event_catalogue, name="events"),
 ]
 api = [
-    api_path("webhook-endpoints", doors.Endpoints, "webhook-endpoints"),
-    api_path("webhook-endpoints/{id}", doors.OneEndpoint, "webhook-endpoint"),
-    api_path("webhook-endpoints/{id}/test", doors.TestEndpoint, "webhook-endpoint-test"),
-    api_path("webhook-endpoints/{id}/pause", doors.PauseEndpoint, "webhook-endpoint-pause"),
-    api_path("webhook-endpoints/{id}/enable", doors.EnableEndpoint, "webhook-endpoint-enable"),
-    api_path("webhook-endpoints/{id}/rotate-secret", doors.RotateSecret, "webhook-endpoint-rotate-secret"),
-    api_path("webhook-endpoints/{id}/replay", doors.ReplayEndpoint, "webhook-endpoint-replay"),
-    api_path("event-types", doors.EventTypes, "event-types"),
-    api_path("event-types/{name}", doors.OneEventType, "event-type"),
-    api_path("events", doors.Events, "events"),
-    api_path("events/batch", doors.EventBatch, "events-batch"),
-    api_path("events/{id}", doors.OneEvent, "event"),
-    api_path("deliveries", doors.Deliveries, "deliveries"),
-    api_path("deliveries/{id}", doors.OneDelivery, "delivery"),
-    api_path("deliveries/{id}/retry", doors.RetryDelivery, "delivery-retry"),
-    api_path("replays", doors.Replays, "replays"),
-    api_path("replays/{id}", doors.OneReplay, "replay"),
-    api_path("replays/{id}/cancel", doors.CancelReplay, "replay-cancel"),
+    api_path("webhook-endpoints", api_views.Endpoints, "webhook-endpoints"),
+    api_path("webhook-endpoints/{id}", api_views.OneEndpoint, "webhook-endpoint"),
+    api_path("webhook-endpoints/{id}/test", api_views.TestEndpoint, "webhook-endpoint-test"),
+    api_path("webhook-endpoints/{id}/pause", api_views.PauseEndpoint, "webhook-endpoint-pause"),
+    api_path("webhook-endpoints/{id}/enable", api_views.EnableEndpoint, "webhook-endpoint-enable"),
+    api_path("webhook-endpoints/{id}/rotate-secret", api_views.RotateSecret, "webhook-endpoint-rotate-secret"),
+    api_path("webhook-endpoints/{id}/replay", api_views.ReplayEndpoint, "webhook-endpoint-replay"),
+    api_path("event-types", api_views.EventTypes, "event-types"),
+    api_path("event-types/{name}", api_views.OneEventType, "event-type"),
+    api_path("events", api_views.Events, "events"),
+    api_path("events/batch", api_views.EventBatch, "events-batch"),
+    api_path("events/{id}", api_views.OneEvent, "event"),
+    api_path("deliveries", api_views.Deliveries, "deliveries"),
+    api_path("deliveries/{id}", api_views.OneDelivery, "delivery"),
+    api_path("deliveries/{id}/retry", api_views.RetryDelivery, "delivery-retry"),
+    api_path("replays", api_views.Replays, "replays"),
+    api_path("replays/{id}", api_views.OneReplay, "replay"),
+    api_path("replays/{id}/cancel", api_views.CancelReplay, "replay-cancel"),
 ]

@@ -1,4 +1,4 @@
-"""The API's door to webhooks."""
+"""API views of webhook endpoints, event types, events, deliveries and replays."""
 
 from apps.webhooks.api.endpoints import (
     EnableEndpoint,

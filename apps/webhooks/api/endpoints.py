@@ -29,27 +29,26 @@ from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointQue
 
 
 def endpoints_of(request: ApiRequest) -> EndpointQuerySet:
-    """Return the caller's endpoints, oldest first."""
+    """Return the endpoints that the caller can see, oldest first."""
     return Endpoint.objects.for_actor(request.actor).existing().order_by("pk")
 
 
 def held_counts(endpoints: list[Endpoint]) -> dict[uuid.UUID, int]:
-    """Count what is held for each of the endpoints, in one query."""
+    """Return the number of held deliveries by endpoint, in one query."""
     rows = Delivery.objects.filter(endpoint__in=endpoints, status=DeliveryStatus.HELD).values_list("endpoint_id")
     return dict(rows.annotate(count=Count("pk")).order_by())
 
 
 def twins(endpoints: list[Endpoint]) -> dict[uuid.UUID, list[uuid.UUID]]:
-    """Return for each of an organization's endpoints the others with the same URL, in one query."""
-    same = Endpoint.objects.existing().filter(
+    """Return, by endpoint, the organization's other endpoints with the same URL, in one query."""
+    candidates = Endpoint.objects.existing().filter(
         organization_id__in={each.organization_id for each in endpoints}, url__in={each.url for each in endpoints}
     )
-    rows = list(same.order_by("pk").values_list("pk", "url"))
+    rows = list(candidates.order_by("pk").values_list("pk", "url"))
     return {each.pk: [key for key, url in rows if url == each.url and key != each.pk] for each in endpoints}
 
 
 def endpoint_response(endpoint: Endpoint) -> ObjectResponse:
-    """Answer one endpoint with its count."""
     return ObjectResponse(_write_with_counts(endpoint), endpoint.version)
 
 
@@ -62,7 +61,6 @@ class Endpoints(PortalView):
 
     @serves(operations.LIST_ENDPOINTS, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        """List endpoints, oldest first."""
         response = self.offset_page(request, endpoints_of(request), lambda endpoint: endpoint)
         counts, same = held_counts(response.data), twins(response.data)
         response.data = [write_endpoint(each, counts.get(each.pk, 0), same[each.pk]) for each in response.data]
@@ -70,7 +68,6 @@ class Endpoints(PortalView):
 
     @serves(operations.CREATE_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
-        """Add an endpoint; its secret is in this answer and never again."""
         body = self.validated(request, NewEndpointBody)
         endpoint, secret = actions.create_endpoint(actor=request.actor, **body)
         return Response({**_write_with_counts(endpoint), "secret": secret}, status=201)
@@ -81,12 +78,10 @@ class OneEndpoint(PortalView):
 
     @serves(operations.GET_ENDPOINT, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
-        """Return one endpoint."""
         return endpoint_response(endpoints_of(request).with_public_id(id))
 
     @serves(operations.UPDATE_ENDPOINT, Permission.WEBHOOKS_WRITE, if_match=True)
     def patch(self, request: ApiRequest, id: str) -> Response:
-        """Change the fields that the body names."""
         endpoints_of(request).with_public_id(id)
         body, expected = self.validated(request, EndpointChangeBody), self.expected(request)
         endpoint = actions.update_endpoint(actor=request.actor, endpoint_id=id, expected=expected, **body)
@@ -94,7 +89,6 @@ class OneEndpoint(PortalView):
 
     @serves(operations.DELETE_ENDPOINT, Permission.WEBHOOKS_WRITE, if_match=True)
     def delete(self, request: ApiRequest, id: str) -> Response:
-        """Delete the endpoint and drop what waits for it."""
         endpoints_of(request).with_public_id(id)
         actions.delete_endpoint(actor=request.actor, endpoint_id=id, expected=self.expected(request))
         return Response(status=204)
@@ -105,7 +99,6 @@ class TestEndpoint(PortalView):
 
     @serves(operations.TEST_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        """Send the sample of a type once."""
         endpoints_of(request).with_public_id(id)
         body = self.validated(request, TestBody)
         return Response(write_delivery(actions.send_test(actor=request.actor, endpoint_id=id, **body)), status=202)
@@ -116,7 +109,6 @@ class PauseEndpoint(PortalView):
 
     @serves(operations.PAUSE_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        """Pause the endpoint."""
         endpoints_of(request).with_public_id(id)
         self.validated(request, EmptyBody)
         expected = self.expected(request)
@@ -128,7 +120,6 @@ class EnableEndpoint(PortalView):
 
     @serves(operations.ENABLE_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        """Enable the endpoint and settle what is held."""
         endpoints_of(request).with_public_id(id)
         body, expected = self.validated(request, EnableBody), self.expected(request)
         return endpoint_response(
@@ -141,7 +132,6 @@ class RotateSecret(PortalView):
 
     @serves(operations.ROTATE_SECRET, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        """Make a new secret; it is in this answer and never again."""
         endpoints_of(request).with_public_id(id)
         body, expected = self.validated(request, RotateBody), self.expected(request)
         endpoint, secret = actions.rotate_secret(actor=request.actor, endpoint_id=id, expected=expected, **body)
@@ -156,7 +146,6 @@ class EventTypes(PortalView):
 
     @serves(operations.LIST_EVENT_TYPES, ANY_KEY, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        """List event types by name."""
         rows = EventType.objects.order_by("name")
         return self.offset_page(request, rows, write_event_type, key=attrgetter("name"), column="name")
 
@@ -166,7 +155,6 @@ class OneEventType(PortalView):
 
     @serves(operations.GET_EVENT_TYPE, ANY_KEY, etag=True)
     def get(self, request: ApiRequest, name: str) -> Response:
-        """Return one event type."""
         row = EventType.objects.filter(name=name).first()
         if row is None:
             raise NotFound()

@@ -3,13 +3,13 @@
 from functools import reduce
 from operator import or_
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from rest_framework.response import Response
 
 from apps.audit.timeline.sources import KEY_SLACK_MS, key_at
 from apps.base.errors import Invalid
 from apps.base.identifiers import decode
-from apps.base.models import OrgQuerySet, Row
+from apps.base.models import OrgQuerySet
 from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.rest.query_parameters import choice_list_parameter, matching_list_parameter, time_parameter
@@ -40,12 +40,12 @@ READ_EVENTS = (Permission.EVENTS_READ, Permission.WEBHOOKS_READ)
 
 
 def events_of(request: ApiRequest) -> OrgQuerySet[Event]:
-    """Return the caller's events; tests are not among them."""
+    """Return the events that the caller can see, without tests."""
     return Event.objects.for_actor(request.actor).filter(test=False)
 
 
 def type_parameter(request: ApiRequest, name: str) -> list[str]:
-    """Return the event types that a list is narrowed to; Forbidden where the caller may not read events of one."""
+    """Return the event types to filter by; raise Forbidden if the caller cannot read events of one of them."""
     found = matching_list_parameter(request, name, EVENT_NAME, "order.created")
     require_scopes(request.actor, found)
     return found
@@ -56,15 +56,13 @@ class Events(PortalView):
 
     @serves(operations.LIST_EVENTS, READ_EVENTS, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        """List events, newest first."""
-        rows = _between(request, events_of(request).defer("body"))
+        rows = events_of(request).defer("body").filter(_span(request))
         names, hidden = type_parameter(request, "type"), types_hidden_from(request.actor, "type")
         rows = rows if hidden is None else rows.exclude(hidden)
         return self.cursor_page(request, rows.filter(_one_of("type", names)), write_event)
 
     @serves(operations.PUBLISH_EVENT, Permission.EVENTS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
-        """Accept an event; the answer leaves after the commit."""
         body = self.validated(request, NewEventBody)
         return Response(write_accepted(actions.publish_event(actor=request.actor, **event_arguments(body))), status=202)
 
@@ -74,7 +72,6 @@ class EventBatch(PortalView):
 
     @serves(operations.PUBLISH_EVENTS, Permission.EVENTS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
-        """Accept up to 100 events."""
         bodies = self.validated(request, NewEventsBody)["events"]
         accepted = actions.publish_events(actor=request.actor, events=[event_arguments(body) for body in bodies])
         return Response(write_accepted_batch(accepted), status=202)
@@ -85,7 +82,6 @@ class OneEvent(PortalView):
 
     @serves(operations.GET_EVENT, READ_EVENTS, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
-        """Return one event with its data."""
         event: Event = events_of(request).with_public_id(id)
         require_scopes(request.actor, [event.type])
         return Response(write_event_with_data(event))
@@ -95,7 +91,7 @@ class OneEvent(PortalView):
 
 
 def deliveries_of(request: ApiRequest) -> OrgQuerySet[Delivery]:
-    """Return the caller's deliveries with what their objects show."""
+    """Return the deliveries that the caller can see, with the columns that ``write_delivery`` needs."""
     rows = Delivery.objects.for_actor(request.actor).select_related("endpoint")
     return rows.only(*(field.name for field in Delivery._meta.concrete_fields), "endpoint__url")
 
@@ -105,10 +101,9 @@ class Deliveries(PortalView):
 
     @serves(operations.LIST_DELIVERIES, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        """List deliveries, newest first."""
         rows, hidden = deliveries_of(request).filter(_filters(request)), types_hidden_from(request.actor, "event_type")
         if hidden is not None:
-            # A test carries the type's sample, which every key may read.
+            # A test carries the sample of its type, which every key can read.
             rows = rows.exclude(hidden, test=False)
         return self.cursor_page(request, rows, write_delivery)
 
@@ -128,12 +123,12 @@ def _filters(request: ApiRequest) -> Q:
 
 
 def _one_of(column: str, values: list[str]) -> Q:
-    """Return what keeps the rows with one of the values; of no value, all."""
+    """Match rows with any of the values, or all rows if there are none."""
     return reduce(or_, (Q(**{column: value}) for value in values), Q())
 
 
 def _span(request: ApiRequest) -> Q:
-    """Return the span by time, and by key, which is by time too: so the walk of the list begins and ends with it."""
+    """Match the requested period by time and by key: keys are ordered by time, so this bounds the index scan."""
     since, until = time_parameter(request, "since"), time_parameter(request, "until")
     found = Q()
     if since is not None:
@@ -143,16 +138,11 @@ def _span(request: ApiRequest) -> Q:
     return found
 
 
-def _between(request: ApiRequest, rows: QuerySet[Row]) -> QuerySet[Row]:
-    return rows.filter(_span(request))
-
-
 class OneDelivery(PortalView):
     about = "One delivery."
 
     @serves(operations.GET_DELIVERY, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
-        """Return one delivery with its attempts and payload."""
         rows = Delivery.objects.for_actor(request.actor).select_related("endpoint", "event")
         delivery: Delivery = rows.with_public_id(id)
         require_scopes(request.actor, [] if delivery.test else [delivery.event_type])
@@ -164,7 +154,6 @@ class RetryDelivery(PortalView):
 
     @serves(operations.RETRY_DELIVERY, Permission.WEBHOOKS_WRITE, idempotent=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        """Return the delivery that is sent: the same one, or a new one for a finished one."""
         deliveries_of(request).with_public_id(id)
         self.validated(request, EmptyBody)
         delivery = actions.retry_delivery(actor=request.actor, delivery_id=id)

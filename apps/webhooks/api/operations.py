@@ -1,4 +1,4 @@
-"""What webhook endpoints, event types, events, deliveries and replays take and answer."""
+"""Operations of the webhooks API: bodies, responses, parameters and errors."""
 
 from apps.base.rest.operations import (
     DELETED,

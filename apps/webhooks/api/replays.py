@@ -18,7 +18,6 @@ class ReplayEndpoint(PortalView):
 
     @serves(operations.REPLAY_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        """Start a replay of the chosen events, or only count them."""
         Endpoint.objects.for_actor(request.actor).existing().with_public_id(id)
         body = self.validated(request, ReplayBody)
         selection = actions.replay_selection(
@@ -32,7 +31,7 @@ class ReplayEndpoint(PortalView):
 
 
 def replays_of(request: ApiRequest) -> OrgQuerySet[ReplayJob]:
-    """Return the caller's replays with what their objects show."""
+    """Return the replays that the caller can see, with their endpoints."""
     return ReplayJob.objects.for_actor(request.actor).select_related("endpoint")
 
 
@@ -41,7 +40,6 @@ class Replays(PortalView):
 
     @serves(operations.LIST_REPLAYS, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        """List replays, newest first."""
         return self.cursor_page(request, replays_of(request), write_replay)
 
 
@@ -50,7 +48,6 @@ class OneReplay(PortalView):
 
     @serves(operations.GET_REPLAY, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
-        """Return one replay with its progress."""
         job: ReplayJob = replays_of(request).with_public_id(id)
         return ObjectResponse(write_replay(job), job.version)
 
@@ -60,7 +57,6 @@ class CancelReplay(PortalView):
 
     @serves(operations.CANCEL_REPLAY, Permission.WEBHOOKS_WRITE, idempotent=True, if_match=True)
     def post(self, request: ApiRequest, id: str) -> Response:
-        """Stop a replay before its next batch."""
         replays_of(request).with_public_id(id)
         self.validated(request, EmptyBody)
         job = actions.cancel_replay(actor=request.actor, replay_id=id, expected=self.expected(request))

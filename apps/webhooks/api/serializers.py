@@ -1,4 +1,4 @@
-"""Bodies that come in, and the objects that go out (docs/api.md, "Webhook endpoints" to "Deliveries")."""
+"""Request bodies and response objects of the webhooks API (docs/api.md, "Webhook endpoints" to "Deliveries")."""
 
 import json
 import uuid
@@ -39,24 +39,22 @@ MAX_BATCH_SIZE = 100
 
 
 class Headers(serializers.Field[dict[str, str], Any, Any, Any]):
-    """A JSON object of texts."""
+    """A JSON object whose values are strings."""
 
     default_error_messages = {"invalid": "Headers are an object of name and value, both texts."}
 
     def to_internal_value(self, data: Any) -> dict[str, str]:
-        """Refuse anything but an object of texts."""
         if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
             self.fail("invalid")
         return data
 
 
 class AnyObject(serializers.Field[dict[str, Any], Any, Any, Any]):
-    """A JSON object of whatever form."""
+    """A JSON object with any members."""
 
     default_error_messages = {"invalid": "This must be a JSON object."}
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        """Refuse anything but an object."""
         if not isinstance(data, dict):
             self.fail("invalid")
         return data
@@ -110,11 +108,11 @@ class ReplayBody(StrictSerializer):
 
 
 class EmptyBody(StrictSerializer):
-    """A POST that takes nothing."""
+    """A POST without fields."""
 
 
 class NewEventBody(StrictSerializer):
-    """``POST /v1/events``; ``organization`` is for platform keys."""
+    """``POST /v1/events``; ``organization`` is only for platform keys."""
 
     type = Text(max_length=100)
     data = AnyObject()  # type: ignore[assignment]  # a field of the body, not DRF's property
@@ -129,7 +127,7 @@ class NewEventsBody(StrictSerializer):
 
 
 def event_arguments(body: dict[str, Any]) -> dict[str, Any]:
-    """Name the fields of a body as ``actions.publish_event`` does."""
+    """Return the fields of a body as arguments of ``actions.publish_event``."""
     return {
         "event_type": body["type"],
         "data": body["data"],
@@ -139,7 +137,7 @@ def event_arguments(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_endpoint(endpoint: Endpoint, held_count: int = 0, twins: Iterable[uuid.UUID] = ()) -> dict[str, Any]:
-    """Return an endpoint; header values are masked. ``twins``: the others with its URL, which may be a mistake."""
+    """Return an endpoint with masked header values; ``twins``, other endpoints with its URL, become warnings."""
     is_failing = endpoint.health == EndpointHealth.FAILING
     return {
         "id": endpoint.public_id,
@@ -160,7 +158,6 @@ def write_endpoint(endpoint: Endpoint, held_count: int = 0, twins: Iterable[uuid
 
 
 def write_event_type(row: EventType) -> dict[str, Any]:
-    """Return an event type."""
     return {
         "name": row.name,
         "description": row.description,
@@ -173,7 +170,6 @@ def write_event_type(row: EventType) -> dict[str, Any]:
 
 
 def write_accepted(accepted: Accepted) -> dict[str, Any]:
-    """Return an event that was just accepted."""
     return {
         "id": encode(Event.id_prefix, accepted.event_id),
         "type": accepted.type,
@@ -184,13 +180,12 @@ def write_accepted(accepted: Accepted) -> dict[str, Any]:
 
 
 def write_accepted_batch(accepted: list[Accepted]) -> dict[str, Any]:
-    """Return the events of a batch, and how many deliveries it made: of a repeated event none."""
+    """Return the events of a batch and the number of deliveries it created; repeated events create none."""
     made = sum(each.deliveries for each in accepted if not each.repeated)
     return {"events": [write_accepted(each) for each in accepted], "deliveries": made}
 
 
 def write_event(event: Event) -> dict[str, Any]:
-    """Return an event of the list."""
     return {
         "id": event.public_id,
         "type": event.type,
@@ -200,12 +195,12 @@ def write_event(event: Event) -> dict[str, Any]:
 
 
 def write_event_with_data(event: Event) -> dict[str, Any]:
-    """Return an event with its data, null once that was pruned."""
+    """Return an event with its data, or null after retention deleted it."""
     return {**write_event(event), "data": json.loads(event.body)["data"] if event.body else None}
 
 
 def write_delivery(delivery: Delivery) -> dict[str, Any]:
-    """Return a delivery of the list; its endpoint comes by ``select_related``."""
+    """Return a delivery without attempts; select its endpoint with it."""
     is_waiting = delivery.status == DeliveryStatus.PENDING
     return {
         "id": delivery.public_id,
@@ -223,14 +218,14 @@ def write_delivery(delivery: Delivery) -> dict[str, Any]:
 
 
 def write_delivery_with_attempts(delivery: Delivery) -> dict[str, Any]:
-    """Return a delivery with its attempts, oldest first, and its payload (null once pruned)."""
+    """Return a delivery with its attempts, oldest first, and its payload, or null after retention deleted it."""
     attempts = [write_attempt(attempt) for attempt in delivery.attempts.order_by("number")]
     payload = json.loads(delivery.event.body) if delivery.event.body else None
     return {**write_delivery(delivery), "attempts": attempts, "payload": payload}
 
 
 def write_attempt(attempt: Attempt) -> dict[str, Any]:
-    """Return one attempt; an unfinished one has neither status nor error."""
+    """Return an attempt; an unfinished one has neither status nor error."""
     return {
         "id": attempt.public_id,
         "number": attempt.number,
@@ -252,13 +247,13 @@ def write_attempt(attempt: Attempt) -> dict[str, Any]:
 
 
 def _hint(attempt: Attempt) -> str | None:
-    """Return what to try, and in brackets what is known beyond the class of the error."""
+    """Return advice with the cause in parentheses, where one is known."""
     sentence = what_to_try(attempt.error, attempt.status_code, attempt.hint)
     return f"{sentence} ({attempt.hint})" if sentence and attempt.hint else sentence or None
 
 
 def _as_object(pairs: list[list[str]]) -> dict[str, str]:
-    """Join headers that came several times, as RFC 9110 section 5.3 does."""
+    """Return headers as an object; repeated ones are joined by commas (RFC 9110 section 5.3)."""
     joined: dict[str, str] = {}
     for name, value in pairs:
         joined[name] = f"{joined[name]}, {value}" if name in joined else value
@@ -266,7 +261,7 @@ def _as_object(pairs: list[list[str]]) -> dict[str, str]:
 
 
 def write_replay(job: ReplayJob) -> dict[str, Any]:
-    """Return a replay with its progress; its endpoint comes by ``select_related``."""
+    """Return a replay with its progress; select its endpoint with it."""
     return {
         "id": job.public_id,
         "status": job.status,

@@ -1,4 +1,4 @@
-"""Webhook endpoints, event types, events, deliveries and replays as the API shows them."""
+"""Schemas and examples of the API objects of webhooks."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ from apps.webhooks.types.builtin_types import HOST_EVENTS
 TAIL = "01JD2V8Q4ZK7M3X9T5B6CW"
 EVENT_ID, ENDPOINT_ID, DELIVERY_ID = f"evt_{TAIL}", f"ep_{TAIL}", f"dlv_{TAIL}"
 URL = "https://hooks.acme.example/in"
-# What the event type itself gives as its sample: an example that is not taken would be none.
+# The sample of the event type itself, so that the example is accepted.
 DATA: dict[str, Any] = HOST_EVENTS["order.created"].sample
 STATUSES = word([str(each) for each in DeliveryStatus.values])
 EVENT_NAME: Schema = text(f"^{catalogue.EVENT_NAME.pattern}$")

@@ -1,4 +1,4 @@
-"""Make a webhook endpoint from the shell."""
+"""Create a webhook endpoint from the command line."""
 
 from typing import Any
 
@@ -15,20 +15,14 @@ class Command(PortalCommand):
     help = "Make a webhook endpoint and print its signing secret, once. Without --events it gets every event."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take whose it is, where it is, and what it gets."""
         super().add_arguments(parser)
         parser.add_argument("--org", required=True, metavar="SLUG")
         parser.add_argument("--url", required=True)
         parser.add_argument("--events", default="*", metavar="a.b,c.*")
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """Create the endpoint as the system."""
         actor = system(active_organization_pk(options["org"]), label="create_endpoint")
         patterns = split_words(options["events"])
         check_words("--events", patterns, known_patterns())
-        endpoint, secret = actions.create_endpoint(
-            actor=actor,
-            url=options["url"],
-            event_types=patterns,
-        )
+        endpoint, secret = actions.create_endpoint(actor=actor, url=options["url"], event_types=patterns)
         return {"id": endpoint.public_id, "url": endpoint.url, "secret": secret}
