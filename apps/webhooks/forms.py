@@ -1,4 +1,4 @@
-"""Forms for endpoints: they clean values and save nothing."""
+"""Forms for endpoints, signing secrets and replays; they validate values and save nothing."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -16,13 +16,13 @@ HOUR, DAY = 3600, 86_400
 
 
 def pattern_choices(types: Sequence[EventType]) -> list[str]:
-    """Return the names of types, and ``prefix.*`` for each group of them."""
+    """Return ``prefix.*`` for each group of event types, then their names."""
     prefixes = dict.fromkeys(f"{each.name.partition('.')[0]}.*" for each in types)
     return [*prefixes, *(each.name for each in types)]
 
 
 class EndpointFields(forms.Form):
-    """What an endpoint is made of."""
+    """The editable fields of an endpoint."""
 
     url = forms.CharField(
         label=_("URL"),
@@ -59,7 +59,7 @@ class EndpointFields(forms.Form):
         cast(forms.ChoiceField, self.fields["event_types"]).choices = [(each, each) for each in choices]
 
     def clean_headers(self) -> dict[str, str]:
-        """Read one header a line."""
+        """Parse one ``Name: value`` header per line."""
         headers: dict[str, str] = {}
         for line in self.cleaned_data["headers"].splitlines():
             if not line.strip():
@@ -71,14 +71,14 @@ class EndpointFields(forms.Form):
         return headers
 
     def clean(self) -> dict[str, Any]:
-        """Ask for at least one event type where they are chosen one by one."""
+        """Require at least one event type unless all are chosen."""
         values = super().clean() or {}
         if values.get("all_events") != "all" and not values.get("event_types") and "event_types" not in self.errors:
             self.add_error("event_types", _("Choose at least one event."))
         return values
 
     def for_action(self) -> dict[str, Any]:
-        """Return what ``actions.create_endpoint`` and ``update_endpoint`` take."""
+        """Return the arguments of ``actions.create_endpoint`` and ``update_endpoint``."""
         names = ("url", "description", "rate_limit_per_second", "max_in_flight", "headers")
         values = {name: self.cleaned_data[name] for name in names if name in self.cleaned_data}
         everything = self.cleaned_data["all_events"] == "all"
@@ -86,13 +86,14 @@ class EndpointFields(forms.Form):
 
 
 class EndpointForm(EndpointFields, StepUpForm):
-    """A new endpoint, whose secret is shown in the answer."""
+    """Create an endpoint."""
 
 
 class EndpointEditForm(EndpointFields, AskingForm):
-    """For an endpoint that is there: a header value of dots keeps what is stored.
+    """Edit an endpoint; a masked header value keeps the stored one.
 
-    It asks who is there where the URL or the headers change: the stored headers and all events would go elsewhere.
+    A changed URL or header requires the user to confirm their identity: stored headers and events could be sent to
+    another server.
     """
 
     def __init__(self, *args: Any, is_inbox: bool = False, **options: Any) -> None:
@@ -106,7 +107,7 @@ class EndpointEditForm(EndpointFields, AskingForm):
                 del self.fields[name]
 
     def _changes_target(self) -> bool:
-        """Whether the URL or a line of the headers is another one than before, as typed."""
+        """Return whether the submitted URL or a header line differs from the current one."""
         return self.is_bound and any(
             [line.strip() for line in self.data.get(name, "").splitlines() if line.strip()]
             != self.get_initial_for_field(self.fields[name], name).splitlines()
@@ -115,13 +116,13 @@ class EndpointEditForm(EndpointFields, AskingForm):
 
 
 class DeleteEndpointForm(StepUpForm):
-    """One tick before an endpoint, and its secret with it, is gone."""
+    """Confirm the deletion of an endpoint."""
 
     confirm = forms.BooleanField(label=_("I understand that its waiting deliveries are dropped"))
 
 
 class RotateSecretForm(StepUpForm):
-    """For a signing secret: how long the old one goes on beside the new one."""
+    """Choose how long the old signing secret stays valid."""
 
     overlap_seconds = forms.TypedChoiceField(
         label=_("The old secret also signs for"),
@@ -139,17 +140,16 @@ class RotateSecretForm(StepUpForm):
 
 
 class LocalTimeField(forms.DateTimeField):
-    """A time in the reader's zone as a browser's control writes it, and in no other form."""
+    """A time in the user's zone, only in the format of ``datetime-local`` inputs."""
 
     def to_python(self, value: Any) -> Any:
-        """Return the moment, or refuse what is none."""
         if isinstance(value, str) and value and not LOCAL_TIME.fullmatch(value):
             raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
         return super().to_python(value)
 
 
 class ReplayForm(forms.Form):
-    """Which events are sent again. By GET it counts, by POST it starts."""
+    """Select the events to replay: GET counts them, POST starts the replay."""
 
     status = forms.MultipleChoiceField(
         label=_("Which deliveries"),
@@ -185,7 +185,7 @@ class ReplayForm(forms.Form):
         cast(forms.ChoiceField, self.fields["event_types"]).choices = choices
 
     def selection(self) -> Any:
-        """Return the choice that ``actions`` takes, or raise Invalid."""
+        """Return the validated selection, or raise Invalid."""
         values = self.cleaned_data
         chosen = [values["event_types"]] if values["event_types"] else []
         return actions.replay_selection(values["status"], chosen, values["since"], values["until"])

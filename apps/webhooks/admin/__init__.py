@@ -1,4 +1,4 @@
-"""Event types, endpoints and deliveries in the operators' admin."""
+"""Webhooks in the operators' admin."""
 
 from apps.webhooks.admin import pages
 

@@ -1,4 +1,4 @@
-"""What operators read on the pages of deliveries, events and endpoints: what became of a webhook, and why."""
+"""Explanations on the admin pages of deliveries, events and endpoints: what happened to a webhook, and why."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -33,7 +33,7 @@ from apps.webhooks.types.catalogue import patterns_for
 from apps.webhooks.view_models.failure_labels import DISABLED_REASONS, NEXT_REASONS, error_label, what_to_try
 
 MAX_SHOWN = 20
-# So long a delivery that is due waits at most where workers keep up.
+# A due delivery waits no longer than this while workers keep up.
 LATE = timedelta(minutes=1)
 UNUSED_FIELDS = ("endpoint__headers", "endpoint__event_types")
 DELIVERIES = ("public_id", "event_type", "status", "attempt_count", "last_result", "created_at")
@@ -43,7 +43,7 @@ DELIVERIES = ("public_id", "event_type", "status", "attempt_count", "last_result
 
 
 def explain_delivery(delivery: Delivery) -> Iterator[Line]:
-    """Say what became of a delivery, and what comes next."""
+    """Explain the state of a delivery and its next step."""
     facts = {
         "attempts": delivery.attempt_count,
         "result": result_of(delivery.last_error, delivery.last_status_code),
@@ -82,20 +82,20 @@ def _explain_pending(delivery: Delivery, facts: dict[str, Any]) -> Iterator[Line
 
 
 def result_of(error: str, status_code: int | None) -> str:
-    """Return how an attempt ended in words: a status, what went wrong, or both."""
+    """Return the result of an attempt: its status code, its error, or both."""
     word = error_label(error) if error else ""
     return " · ".join(str(each) for each in (status_code, word) if each) or "–"
 
 
 def attempts_of(delivery: Delivery) -> Panel:
-    """Return the attempts of a delivery, the newest first."""
+    """Return the attempts of a delivery, newest first."""
     rows = delivery.attempts.defer("response_body", "request_headers", "response_headers").order_by("-number")
     columns = ("number", "started_at", "result", "advice", "duration_ms", "address")
     return table(_("Attempts"), rows[:MAX_SHOWN], columns, empty=_("None was made."))
 
 
 def advice_for(attempt: Attempt) -> str:
-    """Return what may be tried after a failed attempt."""
+    """Return advice on a failed attempt."""
     return what_to_try(attempt.error, attempt.status_code, attempt.hint)
 
 
@@ -103,7 +103,7 @@ def advice_for(attempt: Attempt) -> str:
 
 
 def explain_event(event: Event) -> Iterator[Line]:
-    """Say how many endpoints an event went to, and whether all of its deliveries are there."""
+    """Explain how many endpoints an event matched, and whether all of its deliveries exist."""
     if event.test:
         yield Line("info", _("A test: it was sent to one endpoint only."))
     elif not event.match_count:
@@ -119,7 +119,7 @@ def explain_event(event: Event) -> Iterator[Line]:
 
 
 def deliveries_of(event: Event) -> Panel:
-    """Return the deliveries of an event, those of one endpoint together."""
+    """Return the deliveries of an event, grouped by endpoint."""
     rows = Delivery.objects.filter(event=event).select_related("endpoint").defer(*UNUSED_FIELDS)
     return table(
         _("Deliveries"),
@@ -131,9 +131,9 @@ def deliveries_of(event: Event) -> Panel:
 
 
 def endpoints_without(event: Event) -> Panel:
-    """Return the organization's endpoints that the event did not go to, and for each why."""
-    got = Delivery.objects.filter(event=event).values("endpoint_id")
-    rows = Endpoint.objects.filter(organization_id=event.organization_id).exclude(pk__in=got).defer("headers")
+    """Return the organization's endpoints without a delivery of the event, each with the reason."""
+    reached = Delivery.objects.filter(event=event).values("endpoint_id")
+    rows = Endpoint.objects.filter(organization_id=event.organization_id).exclude(pk__in=reached).defer("headers")
     cells = [
         (Cell(endpoint.shown_url, change_url(endpoint)), Cell(state_of(endpoint)), Cell(why_not_sent(event, endpoint)))
         for endpoint in rows.order_by("-pk")[:MAX_SHOWN]
@@ -142,7 +142,7 @@ def endpoints_without(event: Event) -> Panel:
 
 
 def why_not_sent(event: Event, endpoint: Endpoint) -> str:
-    """Say why an endpoint has no delivery of an event."""
+    """Return why an endpoint has no delivery of an event."""
     facts = {
         "created": local_time_text(endpoint.created_at),
         "changed": local_time_text(endpoint.updated_at),
@@ -169,7 +169,7 @@ def why_not_sent(event: Event, endpoint: Endpoint) -> str:
 
 
 def explain_endpoint(endpoint: Endpoint) -> Iterator[Line]:
-    """Say whether an endpoint gets its deliveries, and why not."""
+    """Explain whether an endpoint receives its deliveries, and why not."""
     name, page = endpoint.shown_url, change_url(endpoint)
     if endpoint.deleted_at:
         yield Line(
@@ -196,7 +196,7 @@ def explain_endpoint(endpoint: Endpoint) -> Iterator[Line]:
 
 
 def state_of(endpoint: Endpoint) -> str:
-    """Return the state of an endpoint in a word or two."""
+    """Return a short label of an endpoint's state."""
     if endpoint.deleted_at:
         return pgettext("endpoint", "Deleted")
     if endpoint.status == EndpointStatus.ENABLED:
@@ -205,7 +205,6 @@ def state_of(endpoint: Endpoint) -> str:
 
 
 def latest_deliveries(endpoint: Endpoint) -> Panel:
-    """Return the newest deliveries of an endpoint."""
     rows = Delivery.objects.filter(endpoint=endpoint).order_by("-pk")[:MAX_SHOWN]
     more = changelist_url(Delivery, endpoint.public_id)
     return table(_("Latest deliveries"), rows, DELIVERIES, empty=_("None is kept."), more_url=more)

@@ -1,4 +1,4 @@
-"""The operators' form of an event type: the schema must be one, and the sample must keep it."""
+"""The operators' form of an event type: its schema must be valid, and its sample must match it."""
 
 from typing import Any, ClassVar
 
@@ -19,12 +19,12 @@ NEW_SCHEMA = {"$schema": DIALECT, "type": "object", "properties": {}, "required"
 
 
 class JSONTextField(forms.JSONField):
-    """JSON as the API takes it: strict, and written for reading."""
+    """JSON as strict as the API's, shown indented."""
 
     widget = forms.Textarea(attrs={"rows": 14, "cols": 80, "class": "vLargeTextField", "spellcheck": "false"})
 
     def to_python(self, value: Any) -> Any:
-        """Read strict JSON; Python's own reader takes NaN and repeated names."""
+        """Parse strict JSON: Python's own parser accepts NaN and repeated names."""
         if self.disabled or not isinstance(value, str):
             return value
         try:
@@ -33,16 +33,16 @@ class JSONTextField(forms.JSONField):
             raise forms.ValidationError(str(error)) from None
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """Keep what was typed as a text, whatever it is."""
+        """Return submitted text unparsed, also when it isn't JSON."""
         return initial if self.disabled else data
 
     def prepare_value(self, value: Any) -> Any:
-        """Keep what was typed, and indent what is stored."""
+        """Return submitted text as it is, and a stored value indented."""
         return value if isinstance(value, str) else to_json(value, indent=2)
 
 
 class EventTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
-    """One type of the host product."""
+    """Create or edit an event type of the host product."""
 
     schema = JSONTextField(
         label=_("JSON schema of data"),
@@ -74,16 +74,15 @@ class EventTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in th
             self.fields["replaced_by"].choices = choices  # type: ignore[attr-defined]  # a ChoiceField has them
 
     def clean_name(self) -> str:
-        """Take words parted by dots."""
         name: str = self._checked("name", actions.check_event_name)
         return name
 
     def clean_schema(self) -> Any:
-        """Refuse what is no schema, and one that refers to anything outside of it."""
+        """Refuse an invalid schema, or one with external references."""
         return self._checked("schema", check_schema)
 
     def clean(self) -> dict[str, Any]:
-        """Hold the sample to the schema, and a successor to a deprecated type."""
+        """Validate the sample against the schema; only a deprecated type can have a successor."""
         values = super().clean() or {}
         if "schema" in values and "sample" in values:
             probe = EventType(name=values.get("name") or self.instance.name, schema=values["schema"])

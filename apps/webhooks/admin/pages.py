@@ -1,4 +1,4 @@
-"""Event types, endpoints and deliveries in the operators' admin; no secret is among the fields."""
+"""Admin pages of webhooks; none of them shows a secret."""
 
 import json
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ from apps.webhooks.types.builtin_types import HOST_EVENTS
 
 @admin.register(EventType)
 class EventTypeAdmin(AuditedAdmin):
-    """What may be published; the portal's own types are declared in code and are only shown."""
+    """Event types; the portal's own are declared in code and read-only."""
 
     form = EventTypeForm
     audit_kind = "event_type"
@@ -59,30 +59,28 @@ class EventTypeAdmin(AuditedAdmin):
     )
 
     def has_change_permission(self, request: Any, obj: Any = None) -> bool:
-        """Let operators change the host product's types only."""
+        """Return whether the type belongs to the host product."""
         return obj is None or obj.origin == EventOrigin.HOST
 
     def has_delete_permission(self, request: Any, obj: Any = None) -> bool:
-        """Offer it for types that operators added; whether anybody uses one is the action's to say."""
-        is_ours = obj is not None and (obj.origin != EventOrigin.HOST or obj.name in HOST_EVENTS)
-        return super().has_delete_permission(request, obj) and not is_ours
+        """Return whether an operator added the type; the action refuses to delete one in use."""
+        is_built_in = obj is not None and (obj.origin != EventOrigin.HOST or obj.name in HOST_EVENTS)
+        return super().has_delete_permission(request, obj) and not is_built_in
 
     def save_action(self, actor: Actor, row: Any, changes: Any, is_new: bool) -> None:
-        """Add or change the type."""
         actions.save_event_type(actor=actor, row=row, changes=changes)
 
     def remove(self, actor: Actor, row: Any) -> None:
-        """Delete a type that nobody uses."""
         actions.delete_event_type(actor=actor, row=row)
 
     def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
-        """Fix the name of what is there: endpoints are subscribed by it."""
+        """Make the name of an existing type read-only: endpoints are subscribed by it."""
         return (*self.readonly_fields, "name") if obj else tuple(self.readonly_fields)
 
 
 @admin.register(Endpoint)
 class EndpointAdmin(ReadOnlyAdmin):
-    """Endpoints of organizations; of their own headers the names only."""
+    """Endpoints, with only the names of their custom headers."""
 
     list_display = ("shown_url", "organization", "status", "health", "created_at")
     list_select_related = ("organization",)
@@ -98,22 +96,20 @@ class EndpointAdmin(ReadOnlyAdmin):
     )
 
     def answer(self, row: Endpoint) -> Sequence[Line]:
-        """Say whether the endpoint gets its deliveries."""
         return list(answers.explain_endpoint(row))
 
     def panels(self, row: Endpoint) -> Sequence[Panel]:
-        """Return its newest deliveries, and the notifications about it."""
         return (answers.latest_deliveries(row), *notices_about(row.organization_id, row.public_id))
 
     @admin.display(description=_("URL"), ordering="url")
     def shown_url(self, endpoint: Any) -> str:
-        """Where it leads, without the values of a query."""
+        """Return the URL without the values of its query."""
         url: str = endpoint.shown_url
         return url
 
     @admin.display(description=_("own headers"))
     def header_names(self, endpoint: Any) -> Any:
-        """Which headers the organization added, their values as dots."""
+        """Return the custom headers with masked values."""
         try:
             names = json.loads(endpoint.headers)
         except CannotDecrypt:
@@ -123,7 +119,7 @@ class EndpointAdmin(ReadOnlyAdmin):
 
 @admin.register(EndpointSecret)
 class EndpointSecretAdmin(ReadOnlyAdmin):
-    """That an endpoint has a signing secret, and until when; never the secret, not even a part."""
+    """Creation and expiry of signing secrets, without any part of the secret."""
 
     list_display = ("endpoint", "organization", "created_at", "expires_at")
     list_select_related = ("endpoint", "organization")
@@ -133,7 +129,7 @@ class EndpointSecretAdmin(ReadOnlyAdmin):
 
 @admin.register(Subscription)
 class SubscriptionAdmin(ReadOnlyAdmin):
-    """Which endpoint gets what."""
+    """Event types and patterns that endpoints are subscribed to."""
 
     list_display = ("pattern", "endpoint", "organization")
     list_select_related = ("endpoint", "organization")
@@ -154,18 +150,14 @@ class EventAdmin(ReadOnlyAdmin):
     fields = ("public_id", "type", "organization", "publisher", "client_id", "match_count", "test", "created_at")
 
     def answer(self, row: Event) -> Sequence[Line]:
-        """Say whether anybody got the event."""
         return list(answers.explain_event(row))
 
     def panels(self, row: Event) -> Sequence[Panel]:
-        """Return who got it, and who did not."""
         return [panel for panel in (answers.deliveries_of(row), answers.endpoints_without(row)) if panel.rows]
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    """Deliveries."""
-
     list_display = ("public_id", "event_type", "organization", "endpoint", "status", "attempt_count", "created_at")
     list_select_related = ("organization", "endpoint")
     list_filter = ("status", "test")
@@ -191,21 +183,18 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("last result"))
     def last_result(self, delivery: Delivery) -> str:
-        """How its last attempt ended."""
         return answers.result_of(delivery.last_error, delivery.last_status_code)
 
     def answer(self, row: Delivery) -> Sequence[Line]:
-        """Say what became of it and what comes next."""
         return list(answers.explain_delivery(row))
 
     def panels(self, row: Delivery) -> Sequence[Panel]:
-        """Return its attempts."""
         return (answers.attempts_of(row),)
 
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnlyAdmin):
-    """Single requests, without what was sent and answered: that is the customer's."""
+    """Attempts, without headers and bodies: those belong to the customer."""
 
     list_display = ("started_at", "organization", "delivery_id", "number", "status_code", "error", "duration_ms")
     list_select_related = ("organization",)
@@ -219,19 +208,15 @@ class AttemptAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("result"))
     def result(self, attempt: Attempt) -> str:
-        """How it ended."""
         return answers.result_of(attempt.error, attempt.status_code)
 
     @admin.display(description=_("what to try"))
     def advice(self, attempt: Attempt) -> str:
-        """What the customer may try."""
         return answers.advice_for(attempt)
 
 
 @admin.register(AttemptHour)
 class AttemptHourAdmin(ReadOnlyAdmin):
-    """Attempts by hour."""
-
     list_display = ("hour", "organization", "endpoint", "succeeded", "failed")
     list_select_related = ("organization", "endpoint")
     search_fields = ("organization@hour", "endpoint@hour")
@@ -240,8 +225,6 @@ class AttemptHourAdmin(ReadOnlyAdmin):
 
 @admin.register(ReplayJob)
 class ReplayJobAdmin(ReadOnlyAdmin):
-    """Replays."""
-
     list_display = ("created_at", "organization", "endpoint", "status", "count", "sent", "succeeded", "failed")
     list_select_related = ("organization", "endpoint")
     list_filter = ("status",)
@@ -255,7 +238,7 @@ class ReplayJobAdmin(ReadOnlyAdmin):
 
 @admin.register(DeliveryBalance)
 class DeliveryBalanceAdmin(ReadOnlyAdmin):
-    """Where the accepted deliveries of each organization are; missing is 0, or something was lost."""
+    """Totals of accepted deliveries by state; ``missing`` is 0 unless something was lost."""
 
     list_display = (
         *("organization", "accepted", "delivered", "waiting", "sending", "held", "exhausted", "dropped", "missing"),
@@ -268,7 +251,7 @@ class DeliveryBalanceAdmin(ReadOnlyAdmin):
 
 @admin.register(WorkerBeat)
 class WorkerBeatAdmin(ReadOnlyAdmin):
-    """Workers of the last day, and when each last gave a sign of life."""
+    """Workers of the last day with their latest heartbeat."""
 
     list_display = ("name", "started_at", "beat_at")
     fields = list_display
@@ -276,7 +259,7 @@ class WorkerBeatAdmin(ReadOnlyAdmin):
 
 @admin.register(EngineTotal)
 class EngineTotalAdmin(ReadOnlyAdmin):
-    """Counters of all workers together."""
+    """Counters summed over all workers."""
 
     list_display = ("name", "value")
     fields = list_display
@@ -284,7 +267,7 @@ class EngineTotalAdmin(ReadOnlyAdmin):
 
 @admin.register(SweepPlace)
 class SweepPlaceAdmin(ReadOnlyAdmin):
-    """How far the sweeps of retention and of hourly figures have come."""
+    """Positions of the retention and rollup sweeps."""
 
     list_display = ("name", "place", "again_at")
     fields = list_display
@@ -292,7 +275,7 @@ class SweepPlaceAdmin(ReadOnlyAdmin):
 
 @admin.register(FanOutBatch)
 class FanOutBatchAdmin(ReadOnlyAdmin):
-    """Deliveries that are still to be made, of events with very many endpoints."""
+    """Deliveries not yet created, of events that match very many endpoints."""
 
     list_display = ("event", "organization", "size")
     list_select_related = ("event", "organization")

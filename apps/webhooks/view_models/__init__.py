@@ -1,4 +1,4 @@
-"""What the pages for webhooks show, as plain values."""
+"""Plain values that the webhook templates render."""
 
 from apps.webhooks.view_models.catalogue import type_detail, type_facts, type_groups
 from apps.webhooks.view_models.deliveries import delivery_detail, delivery_rows, is_in_progress

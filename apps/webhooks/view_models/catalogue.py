@@ -1,4 +1,4 @@
-"""What the pages show of event types."""
+"""Event types as the pages show them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,16 +17,18 @@ ANY = "any"
 
 
 def type_groups(types: Sequence[EventType], chosen: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """Return event types by the part before the dot; ``chosen``: names and patterns that are ticked."""
-    ticked = set(chosen)
+    """Return event types grouped by prefix; ``chosen`` are the selected names and patterns."""
+    selected = set(chosen)
     groups: dict[str, list[dict[str, Any]]] = {}
     for each in types:
-        groups.setdefault(each.name.partition(".")[0], []).append({**type_facts(each), "checked": each.name in ticked})
+        groups.setdefault(each.name.partition(".")[0], []).append(
+            {**type_facts(each), "checked": each.name in selected}
+        )
     return [
         {
             "name": name,
             "pattern": f"{name}.*",
-            "all_checked": f"{name}.*" in ticked,
+            "all_checked": f"{name}.*" in selected,
             "checked_count": sum(each["checked"] for each in found),
             "types": found,
         }
@@ -35,7 +37,7 @@ def type_groups(types: Sequence[EventType], chosen: Iterable[str] = ()) -> list[
 
 
 def type_facts(row: EventType) -> dict[str, Any]:
-    """Return what is said of one type."""
+    """Return the values of an event type that every page shows."""
     return {
         "name": row.name,
         "description": _(row.description) if row.description else "",
@@ -47,7 +49,7 @@ def type_facts(row: EventType) -> dict[str, Any]:
 
 
 def type_detail(row: EventType, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
-    """Return one type with its fields, its texts, and the endpoints that may be subscribed to it."""
+    """Return an event type with its fields, sample body, schema and the endpoints to subscribe."""
     body = {"type": row.name, "timestamp": EXAMPLE_TIME, "data": row.sample}
     return {
         **type_facts(row),
@@ -71,7 +73,7 @@ def _subscription(endpoint: Endpoint, name: str) -> dict[str, Any]:
 
 
 def _fields(schema: Any, root: Any, before: str = "", depth: int = 1) -> Iterable[dict[str, Any]]:
-    """Give the fields of an object as rows, those of inner objects after them."""
+    """Yield the fields of an object schema as rows, each followed by its nested fields."""
     schema = _resolved(schema, root)
     required = set(schema.get("required") or ())
     for name, inner in (schema.get("properties") or {}).items():
@@ -88,7 +90,7 @@ def _fields(schema: Any, root: Any, before: str = "", depth: int = 1) -> Iterabl
 
 
 def _resolved(schema: Any, root: Any) -> dict[str, Any]:
-    """Follow a reference into the schema itself, once; anything that is no object says nothing of its fields."""
+    """Return the schema, following one local ``$ref``; an empty object for anything that is no object."""
     if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
         found: Any = root
         for part in schema["$ref"].removeprefix("#").strip("/").split("/"):
@@ -112,7 +114,7 @@ def _type_label(schema: dict[str, Any], root: Any) -> str:
 
 
 def _limits(schema: dict[str, Any]) -> str:
-    """Return the values or the format that a field is held to."""
+    """Return the enum values, format or pattern of a field."""
     if isinstance(schema.get("enum"), list):
         return ", ".join(str(each) for each in schema["enum"])
     return str(schema.get("format") or schema.get("pattern") or "")

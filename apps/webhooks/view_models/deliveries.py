@@ -1,4 +1,4 @@
-"""What the pages show of deliveries and their attempts."""
+"""Deliveries and attempts as the pages show them."""
 
 import json
 from collections.abc import Sequence
@@ -33,31 +33,31 @@ PHASES: tuple[tuple[str, Promise], ...] = (
     ("first_byte", gettext_lazy("first byte")),
     ("total", gettext_lazy("in all")),
 )
-# A page that waits for something that near looks for it by itself.
+# A page polls while the next attempt is due within this time.
 SOON = timedelta(seconds=60)
 
 
 def delivery_rows(deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
-    """Return the rows of a delivery list, with how long each last attempt took: one further query."""
-    took: dict[Any, float] = {}
+    """Return the rows of a delivery list with the duration of each last attempt, in one more query."""
+    durations: dict[Any, float] = {}
     attempts = Attempt.objects.filter(delivery__in=deliveries).exclude(duration_ms=None).order_by("number")
     for delivery_id, duration in attempts.values_list("delivery_id", "duration_ms"):
-        took[delivery_id] = cast(float, duration)
+        durations[delivery_id] = cast(float, duration)
     return [
-        {**delivery_facts(each), "duration_ms": _rounded(took.get(each.pk)), "day": day_label(each.created_at)}
+        {**delivery_facts(each), "duration_ms": _rounded(durations.get(each.pk)), "day": day_label(each.created_at)}
         for each in deliveries
     ]
 
 
-def day_label(moment: datetime) -> str:
-    """Name the reader's day of a moment: Today, Yesterday, or its date."""
-    day = timezone.localtime(moment).date()
+def day_label(time: datetime) -> str:
+    """Return the day in the user's time zone: Today, Yesterday, or its date."""
+    day = timezone.localtime(time).date()
     days = (timezone.localdate() - day).days
     return {0: _("Today"), 1: _("Yesterday")}.get(days) or format_date_for_reader(day, "date")
 
 
 def delivery_facts(delivery: Delivery) -> dict[str, Any]:
-    """Return what every page says of a delivery."""
+    """Return the values of a delivery that every page shows."""
     is_pending = delivery.status == DeliveryStatus.PENDING
     return {
         "id": delivery.public_id,
@@ -83,13 +83,13 @@ def _rounded(milliseconds: float | None) -> int | None:
 
 
 def delivery_detail(delivery: Delivery, slug: str, tab: str, number: int | None) -> dict[str, Any]:
-    """Return the context of one delivery's page."""
+    """Return the context of a delivery's page; ``number`` selects an attempt, by default the last."""
     attempts = list(delivery.attempts.order_by("number"))
     chosen = next((each for each in attempts if each.number == number), attempts[-1] if attempts else None)
     here = reverse("delivery", args=[slug, delivery.public_id])
     endpoint = delivery.endpoint
     words = {"response": _("Response"), "request": _("Request"), "verify": _("Verify")}
-    marked = f"&attempt={chosen.number}" if chosen and number is not None else ""
+    attempt_query = f"&attempt={chosen.number}" if chosen and number is not None else ""
     last = attempts[-1] if attempts else None
     return {
         "delivery": {**delivery_facts(delivery), "payload": indented_body(delivery.event)},
@@ -98,7 +98,8 @@ def delivery_detail(delivery: Delivery, slug: str, tab: str, number: int | None)
         "attempt": {**attempt_detail(chosen), "url": requested_url(chosen, endpoint)} if chosen else None,
         "tab": tab,
         "tabs": [
-            {"url": f"{here}?tab={name}{marked}", "label": word, "current": tab == name} for name, word in words.items()
+            {"url": f"{here}?tab={name}{attempt_query}", "label": word, "current": tab == name}
+            for name, word in words.items()
         ],
         "check": signature_check(delivery, chosen) if tab == "verify" and chosen else None,
         "timeline": timeline(delivery, attempts, here, chosen, tab),
@@ -110,7 +111,7 @@ def delivery_detail(delivery: Delivery, slug: str, tab: str, number: int | None)
 
 
 def state_note(delivery: Delivery) -> dict[str, str] | None:
-    """Say what a state means where its word alone does not; with the tone of the note."""
+    """Return a note with its tone for a state that needs explaining, else None."""
     if delivery.endpoint.deleted_at:
         return {"tone": "info", "text": _("Its endpoint was deleted. What was sent stays readable here.")}
     if delivery.status == DeliveryStatus.HELD:
@@ -135,7 +136,7 @@ def _held_reason(delivery: Delivery) -> str:
 
 
 def is_in_progress(delivery: Delivery) -> bool:
-    """Tell whether something is about to happen, so that the page looks again by itself."""
+    """Return whether the state is about to change, so that the page polls."""
     if delivery.status == DeliveryStatus.SENDING:
         return True
     due = delivery.next_attempt_at
@@ -143,12 +144,12 @@ def is_in_progress(delivery: Delivery) -> bool:
 
 
 def indented_body(event: Event) -> str:
-    """Return the body for reading, or nothing where it was pruned."""
+    """Return the indented JSON body, or an empty string after retention deleted it."""
     return to_json(json.loads(event.body), indent=2) if event.body else ""
 
 
 def attempt_detail(attempt: Attempt) -> dict[str, Any]:
-    """Return one attempt as its tabs show it."""
+    """Return the values of an attempt that the tabs show."""
     code = attempt.status_code
     return {
         "number": attempt.number,
@@ -168,15 +169,15 @@ def attempt_detail(attempt: Attempt) -> dict[str, Any]:
 
 
 def timings(attempt: Attempt) -> list[dict[str, Any]]:
-    """Return the phases of an attempt that took place, in milliseconds."""
+    """Return the phases that an attempt went through, each with its time in milliseconds."""
     found = ((word, phase_ms(attempt, name)) for name, word in PHASES)
     return [{"word": str(word), "ms": _rounded(ms)} for word, ms in found if ms is not None]
 
 
 def phase_ms(attempt: Attempt, name: str) -> float | None:
-    """Return how long a phase took; curl marks a first byte of nothing, too, where nothing answered."""
-    is_nothing = name == "first_byte" and attempt.status_code is None
-    return None if is_nothing else attempt.timings_ms.get(name)
+    """Return the time of a phase in milliseconds; without a response, curl's time of the first byte is ignored."""
+    is_missing = name == "first_byte" and attempt.status_code is None
+    return None if is_missing else attempt.timings_ms.get(name)
 
 
 def _lines(headers: Any) -> str:
@@ -187,7 +188,7 @@ def _lines(headers: Any) -> str:
 def timeline(
     delivery: Delivery, attempts: Sequence[Attempt], here: str, chosen: Attempt | None, tab: str
 ) -> list[dict[str, Any]]:
-    """Return what happened and what comes."""
+    """Return the past attempts of a delivery and the next one as timeline items."""
     items = [_step(_("Event created"), delivery.created_at, "ok")]
     for attempt in attempts:
         text = _("%(ms)d ms") % {"ms": attempt.duration_ms} if attempt.duration_ms is not None else ""
@@ -220,7 +221,7 @@ def _attempt_title(attempt: Attempt) -> str:
 
 
 def signature_check(delivery: Delivery, attempt: Attempt) -> dict[str, Any]:
-    """Check what was sent as its receiver would, with the secrets that are valid now."""
+    """Verify the sent signature as the endpoint's server would, with the secrets that are valid now."""
     headers = {name.lower(): str(value) for name, value in attempt.request_headers.items()}
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
     found = {
@@ -242,14 +243,14 @@ def signature_check(delivery: Delivery, attempt: Attempt) -> dict[str, Any]:
 
 
 def requested_url(attempt: Attempt, endpoint: Endpoint) -> str:
-    """Return where an attempt went: as it was kept, or by an endpoint that has not changed since; else nothing."""
+    """Return the URL of an attempt: the stored one, else that of an endpoint unchanged since, else an empty string."""
     if attempt.url is None and is_unchanged_since(attempt.started_at, endpoint.created_at, endpoint.updated_at):
         return endpoint.shown_url
     return attempt.url or ""
 
 
 def as_curl(delivery: Delivery, attempt: Attempt | None) -> str:
-    """Return the request as a command; the signature is the attempt's own, so it soon is too old."""
+    """Return the request as a curl command; it carries the attempt's signature, which soon becomes too old."""
     endpoint = delivery.endpoint
     url = requested_url(attempt, endpoint) if attempt else ""
     if attempt is None or not url or not delivery.event.body or endpoint.deleted_at or is_inbox(url):

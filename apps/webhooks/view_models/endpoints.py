@@ -1,4 +1,4 @@
-"""What the pages show of endpoints: facts, figures of the last day, and the story of their health."""
+"""Endpoints as the pages show them: settings, figures of the last 24 hours, and health."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -20,33 +20,33 @@ from apps.webhooks.stats.list_conditions import with_literal_constants
 from apps.webhooks.view_models.failure_labels import DISABLED_REASONS, error_label, what_to_try
 
 PENDING = Q(status="pending")
-# More than that waits: shown as "more than 1,000".
+# More waiting deliveries are shown as "more than 1,000".
 MAX_COUNTED = 1000
-# Among so many of the newest deliveries the last failure is looked for.
+# The last failure is searched among this many of the newest deliveries.
 SEARCHED_DELIVERIES = 200
 
 
 class CountOf(Subquery):
-    """How many rows a subquery has."""
+    """The number of rows of a subquery."""
 
     template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
     output_field = IntegerField()
 
 
 def max_attempts() -> int:
-    """Return how many attempts a delivery gets."""
+    """Return the number of attempts in the retry schedule, the first included."""
     return len(settings.WEBHOOK_RETRY_SCHEDULE) + 1
 
 
 def endpoint_name(endpoint: Endpoint) -> str:
-    """Return what an endpoint is called: its host, or what it is."""
+    """Return the host of an endpoint, or the name of the test inbox."""
     if is_inbox(endpoint.url):
         return _("Test inbox")
     return urlsplit(endpoint.url).netloc or endpoint.url
 
 
 def endpoint_facts(endpoint: Endpoint, held: int = 0) -> dict[str, Any]:
-    """Return what every page says of an endpoint."""
+    """Return the values of an endpoint that every page shows; ``held`` is its number of held deliveries."""
     return {
         "id": endpoint.public_id,
         "url": endpoint.shown_url,
@@ -73,18 +73,18 @@ def endpoint_facts(endpoint: Endpoint, held: int = 0) -> dict[str, Any]:
 
 
 def endpoint_rows(actor: Actor, endpoints: Sequence[Endpoint]) -> list[dict[str, Any]]:
-    """Return the rows of the list, however many endpoints in as many queries."""
+    """Return the rows of the endpoint list, in a fixed number of queries."""
     hourly = hourly_rollup.last_24h(actor)
     waiting = _waiting(actor, endpoints)
-    nothing = {"waiting": 0, "waiting_more": False, "next_retry_at": None}
+    none_waiting = {"waiting": 0, "waiting_more": False, "next_retry_at": None}
     return [
-        {**endpoint_facts(each), **_figures(hourly.get(each.pk, [])), **waiting.get(each.pk, nothing)}
+        {**endpoint_facts(each), **_figures(hourly.get(each.pk, [])), **waiting.get(each.pk, none_waiting)}
         for each in endpoints
     ]
 
 
 def _waiting(actor: Actor, endpoints: Sequence[Endpoint]) -> dict[Any, dict[str, Any]]:
-    """Count up to a bound what waits for each, in one query: a backlog must not make the page slow."""
+    """Return waiting deliveries, counted up to MAX_COUNTED to stay fast, and the next retry by endpoint."""
     waiting = Delivery.objects.filter(with_literal_constants(PENDING), endpoint=OuterRef("pk")).order_by()
     retries = waiting.filter(with_literal_constants(Q(attempt_count__gt=0))).order_by(
         F("next_attempt_at").asc(nulls_first=True)
@@ -105,7 +105,7 @@ def _waiting(actor: Actor, endpoints: Sequence[Endpoint]) -> dict[Any, dict[str,
 
 
 def _figures(series: Sequence[tuple[int, int]]) -> dict[str, Any]:
-    """Return the attempts of 24 hours, given as (good, bad), as a rate and bars."""
+    """Return success rate and bars of 24 hours, given as (succeeded, failed) attempts per hour."""
     good, bad = (sum(column) for column in zip(*series, strict=True)) if series else (0, 0)
     total = good + bad
     if not total:
@@ -120,13 +120,13 @@ def _figures(series: Sequence[tuple[int, int]]) -> dict[str, Any]:
 
 
 def twin_rows(endpoint: Endpoint) -> list[dict[str, str]]:
-    """Return the other endpoints with the same URL, which get each event once more."""
+    """Return the other endpoints with the same URL, which receive the same events."""
     twins = Endpoint.objects.with_same_url(endpoint).only("pk", "url", "description")
     return [{"id": each.public_id, "name": each.description or each.public_id} for each in twins]
 
 
 def secret_rows(endpoint: Endpoint) -> list[dict[str, Any]]:
-    """Return the valid signing secrets, newest first, without their text."""
+    """Return the valid signing secrets, newest first, without the secrets themselves."""
     now = timezone.now()
     rows = endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=now)).order_by("-created_at", "-pk")
     return [
@@ -136,10 +136,10 @@ def secret_rows(endpoint: Endpoint) -> list[dict[str, Any]]:
 
 
 def failure_summary(actor: Actor, endpoint: Endpoint) -> dict[str, Any] | None:
-    """Return why an endpoint fails or was switched off, with the evidence; None where all is well."""
-    is_off_by_us = endpoint.status == EndpointStatus.DISABLED and bool(endpoint.disabled_reason)
+    """Return why an endpoint fails or was disabled automatically, or None for any other."""
+    is_disabled = endpoint.status == EndpointStatus.DISABLED and bool(endpoint.disabled_reason)
     is_failing = endpoint.status == EndpointStatus.ENABLED and endpoint.health == EndpointHealth.FAILING
-    if not (is_off_by_us or is_failing):
+    if not (is_disabled or is_failing):
         return None
     last = _last_failure(actor, endpoint)
     return {
@@ -164,5 +164,5 @@ def _hint(delivery: Delivery) -> str:
 
 
 def failure_label(delivery: Delivery) -> str:
-    """Return the status of the last attempt, or what went wrong."""
+    """Return the status code of the last attempt, or its error."""
     return str(delivery.last_status_code or error_label(delivery.last_error))

@@ -1,4 +1,4 @@
-"""What failures and reasons are called, and what may be tried."""
+"""Labels of errors and reasons, and advice on what to try."""
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -135,12 +135,12 @@ NEXT_REASONS: dict[str, Promise] = {
 
 
 def error_label(error: str) -> str:
-    """Return what an error of an attempt is called."""
+    """Return the label of an attempt's error."""
     return str(ERROR_LABELS.get(error, error))
 
 
 def what_to_try(error: str, status_code: int | None, hint: str = "") -> str:
-    """Return one sentence by the hint or the class of a failure; nothing for a success."""
+    """Return advice by the hint, status or class of a failure; an empty string for a success."""
     if error and hint in BY_HINT:
         return str(BY_HINT[hint])
     if error == "http_error" and status_code is not None:

@@ -1,4 +1,4 @@
-"""What the pages show of replay jobs."""
+"""Replay jobs as the pages show them."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from apps.webhooks.view_models.endpoints import endpoint_facts
 
 
 def replay_facts(job: ReplayJob) -> dict[str, Any]:
-    """Return a job: what was chosen, how far it is, and in which state."""
+    """Return the filters, progress and state of a replay."""
     is_over = job.status in (ReplayStatus.DONE, ReplayStatus.CANCELLED)
     has_result = is_over and job.count_again_at is None
     return {
@@ -44,6 +44,6 @@ def _state(job: ReplayJob, has_result: bool) -> str:
 
 
 def progress_text(job: ReplayJob) -> str:
-    """Return how far a job is in words."""
+    """Return the progress of a replay as text."""
     words = {"sent": job.sent, "count": job.count, "good": job.succeeded, "bad": job.failed}
     return _("%(sent)d of %(count)d queued · %(good)d delivered · %(bad)d failed") % words

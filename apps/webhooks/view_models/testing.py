@@ -1,4 +1,4 @@
-"""What the pages show while a test is under way, what the check of a URL found, and what the test inbox got."""
+"""Test sends, results of URL checks and messages of the test inbox as the pages show them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ from apps.webhooks.view_models.failure_labels import error_label, what_to_try
 
 
 def test_steps(delivery: Delivery) -> dict[str, Any]:
-    """Return a test send step by step, as far as it is, and whether it is over."""
+    """Return the steps of a test send so far, and whether it is over."""
     attempt = delivery.attempts.order_by("-number").first()
     is_over = delivery.status not in (DeliveryStatus.PENDING, DeliveryStatus.SENDING)
     steps = [_step(_("Sample signed and queued"), "ok", at=delivery.created_at)]
@@ -66,21 +66,21 @@ def _step(title: str, tone: str, *, at: Any = None, text: str = "") -> dict[str,
 
 
 def check_result(outcome: Outcome, url: str) -> dict[str, Any]:
-    """Return what a check of a URL found, as lines with a tone. Why nothing answered is never told."""
+    """Return the result of a URL check as lines with a tone, without the reason why there was no response."""
     times, lines = outcome.timings_ms, []
-    is_there = outcome.status_code is not None
+    has_response = outcome.status_code is not None
     if times["dns"] is not None and outcome.error != "dns_failed":
         lines.append({"tone": "ok", "text": _("The name resolves.")})
-    if is_there and url.startswith("https:"):
+    if has_response and url.startswith("https:"):
         lines.append({"tone": "ok", "text": _("The certificate is accepted.")})
-    if is_there:
+    if has_response:
         words = {"status": outcome.status_code, "ms": outcome.duration_ms}
         tone = "warn" if outcome.error else "ok"
         lines.append({"tone": tone, "text": _("It answered %(status)s in %(ms)s ms.") % words})
         hint = _status_hint(outcome)
     else:
         word = error_label(outcome.error or "")
-        # A refused address looks like a closed port: where the name resolves to is not told either.
+        # A blocked address must look like a closed port, so what the name resolves to isn't shown either.
         lines = [] if outcome.error == "connection_failed" else lines
         lines.append({"tone": "bad", "text": word[:1].upper() + word[1:] + "."})
         hint = what_to_try(outcome.error or "", None, outcome.hint)
@@ -94,7 +94,7 @@ def _status_hint(outcome: Outcome) -> str:
 
 
 def inbox_messages(deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
-    """Return what the test inbox got: headers and body as signed, and the check of the signature."""
+    """Return the messages of the test inbox: headers and body as signed, and the verified signature."""
     return [_message(each) for each in deliveries]
 
 

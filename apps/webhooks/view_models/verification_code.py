@@ -1,6 +1,6 @@
-"""Ready code that verifies our signatures, by the Standard Webhooks library of each language.
+"""Snippets that verify webhook signatures with the Standard Webhooks library of each language.
 
-``docs/verify-webhooks.md`` shows the same snippets; a test keeps the two alike.
+``docs/verify-webhooks.md`` shows the same snippets; a test compares them.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ LISTEN = """python3 manage.py listen --port 9000 \\
 
 
 class Snippet(NamedTuple):
-    """One language: its library, how to install it, and a receiver."""
+    """The library of a language, how to install it, and a request handler."""
 
     key: str
     title: str
@@ -194,10 +194,10 @@ if (event.type === "{type}") {{
 
 
 def snippet_of(key: str) -> Snippet:
-    """Return the snippet of a language, Python's for an unknown one."""
+    """Return the snippet of a language, by default Python's."""
     return next((each for each in SNIPPETS if each.key == key), PYTHON)
 
 
 def code_for_type(language: str, event_type: str) -> str:
-    """Return the lines that pick one event type out of what a receiver verified."""
+    """Return code that handles one event type after verification."""
     return RECEIVE_ONE_TYPE[language].format(type=event_type)

@@ -1,1 +1,1 @@
-"""Pages of Settings → Integration → Webhooks and Event catalogue."""
+"""Page views of webhooks and the event catalogue."""

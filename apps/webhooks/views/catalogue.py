@@ -1,4 +1,4 @@
-"""The event catalogue."""
+"""The event catalogue, and subscribing an endpoint to one of its types."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ SHOWN = {"json": "JSON", "schema": gettext_lazy("Schema"), "python": "Python", "
 
 @org_page(Permission.WEBHOOKS_READ, nav="events")
 def event_catalogue(request: PortalRequest) -> HttpResponse:
-    """What may be published; one type with its fields, sample, schema, and what to do with it."""
+    """Show the event types, and one of them with its fields, sample, schema and endpoints."""
     q = request.GET.get("q", "").strip()
     types = EventType.objects.all()
     if q:
@@ -64,7 +64,7 @@ def _chosen(request: PortalRequest, row: EventType, q: str) -> dict[str, Any]:
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="events", methods=BUTTON)
 def endpoint_subscribe(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """Adds a type to those that an endpoint gets."""
+    """Subscribe an endpoint to an event type."""
     name = request.POST.get("event_type", "")
     endpoint = actions.subscribe_endpoint(actor=request.actor, endpoint_id=endpoint_id, event_type=name)
     words = {"host": view_models.endpoint_name(endpoint), "type": name}

@@ -1,4 +1,4 @@
-"""One delivery; and sending again, one or a selection."""
+"""One delivery, and resending one or several."""
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -20,7 +20,7 @@ TABS = ("response", "request", "verify")
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
 def delivery_detail(request: PortalRequest, delivery_id: str) -> HttpResponse:
-    """One delivery, attempt by attempt. ``?part=body`` gives what the page refreshes while it moves."""
+    """Show a delivery with its attempts; ``?part=body`` returns only the fragment that the page polls."""
     rows = Delivery.objects.for_actor(request.actor).select_related("event", "endpoint")
     delivery = rows.with_public_id(delivery_id)
     tab, number = request.GET.get("tab", ""), request.GET.get("attempt", "")
@@ -33,19 +33,19 @@ def delivery_detail(request: PortalRequest, delivery_id: str) -> HttpResponse:
         query = request.GET.copy()
         query["part"] = "body"
         context["poll_url"] = f"{request.path}?{query.urlencode()}"
-    part = request.GET.get("part") == "body"
-    return render(request, "webhooks/_delivery.html" if part else "webhooks/delivery.html", context)
+    is_part = request.GET.get("part") == "body"
+    return render(request, "webhooks/_delivery.html" if is_part else "webhooks/delivery.html", context)
 
 
 def _can_retry(delivery: Delivery) -> bool:
-    waits = delivery.status in (DeliveryStatus.SENDING, DeliveryStatus.HELD)
-    gone = delivery.endpoint.deleted_at is not None or delivery.endpoint.status != EndpointStatus.ENABLED
-    return not (waits or gone or delivery.test) and delivery.event.body is not None
+    is_busy = delivery.status in (DeliveryStatus.SENDING, DeliveryStatus.HELD)
+    is_off = delivery.endpoint.deleted_at is not None or delivery.endpoint.status != EndpointStatus.ENABLED
+    return not (is_busy or is_off or delivery.test) and delivery.event.body is not None
 
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
 def delivery_retry(request: PortalRequest, delivery_id: str) -> HttpResponse:
-    """Sends a delivery again, and leads to the one that is sent."""
+    """Retry a delivery and redirect to the one that is sent."""
     delivery = actions.retry_delivery(actor=request.actor, delivery_id=delivery_id)
     number = delivery.attempt_count + 1
     messages.info(request, _("Queued again. Attempt %(number)d starts within a few seconds.") % {"number": number})
@@ -54,7 +54,7 @@ def delivery_retry(request: PortalRequest, delivery_id: str) -> HttpResponse:
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
 def send_again(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """Sends the ticked deliveries of an endpoint again, or the one whose own button was pressed."""
+    """Resend the selected deliveries of an endpoint, or the one whose button was pressed."""
     endpoint = get_endpoint(request, endpoint_id)
     one = request.POST.get("one", "")
     chosen = [one] if one else request.POST.getlist("delivery")
@@ -63,6 +63,6 @@ def send_again(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     except (Conflict, Invalid) as error:
         messages.warning(request, str(error))
     else:
-        said = ngettext("%(count)d delivery is queued again.", "%(count)d deliveries are queued again.", count)
-        messages.info(request, said % {"count": count})
+        text = ngettext("%(count)d delivery is queued again.", "%(count)d deliveries are queued again.", count)
+        messages.info(request, text % {"count": count})
     return redirect("webhook", request.organization.slug, endpoint.public_id)

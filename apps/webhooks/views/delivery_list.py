@@ -1,4 +1,4 @@
-"""The delivery list of an endpoint: filters, pages, and what failed in this view."""
+"""The delivery list of an endpoint: filters, pagination, and the number of failed deliveries."""
 
 from datetime import timedelta
 from typing import Any
@@ -22,7 +22,7 @@ from apps.webhooks.models.deliveries import FAILED, HAD_ERRORS, HELD, SUCCEEDED,
 from apps.webhooks.stats.list_conditions import with_literal_constants
 
 PER_PAGE = 50
-# More failures than that are shown as "1,000+": counting them all would take longer than reading the page.
+# More failures are shown as "1,000+": counting them all would slow the page down.
 MAX_COUNTED = 1000
 STATUS_FILTERS = {
     "succeeded": with_literal_constants(SUCCEEDED),
@@ -39,8 +39,8 @@ def delivery_list(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
     """Return the context of the Deliveries tab."""
     filters = {name: request.GET.get(name, "").strip() for name in FILTERS}
     filters |= {name: chosen(request, name, known) for name, known in (("status", STATUS_FILTERS), ("since", SPANS))}
-    every = Delivery.objects.for_actor(request.actor).filter(endpoint=endpoint)
-    rows, cursor = _filtered(every, filters).order_by("-pk"), request.GET.get("cursor", "")
+    all_rows = Delivery.objects.for_actor(request.actor).filter(endpoint=endpoint)
+    rows, cursor = _filtered(all_rows, filters).order_by("-pk"), request.GET.get("cursor", "")
     cursors = Cursors.of(f"deliveries of {endpoint.public_id}", endpoint.organization_id, filters.items())
     if cursor:
         try:
@@ -61,7 +61,7 @@ def delivery_list(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
         "poll_url": "" if cursor else _poll_url(request),
         "may_send": endpoint.status == EndpointStatus.ENABLED,
         "again_url": reverse("webhook_send_again", args=[slug, endpoint_id]),
-        **_failed(every, filters, reverse("webhook_replay", args=[slug, endpoint_id])),
+        **_failed(all_rows, filters, reverse("webhook_replay", args=[slug, endpoint_id])),
     }
 
 
@@ -73,19 +73,19 @@ def _filtered(rows: QuerySet[Delivery], filters: dict[str, str]) -> QuerySet[Del
     if filters["event_type"]:
         rows = rows.filter(event_type=filters["event_type"])
     if filters["since"] in SPANS:
-        begins = timezone.now() - SPANS[filters["since"]]
-        # By key too, which is by time: the index ends the search a moment before the span.
-        rows = rows.filter(created_at__gte=begins, pk__gte=uuid_at(begins - timedelta(minutes=1)))
+        start = timezone.now() - SPANS[filters["since"]]
+        # Keys are ordered by time: this lets the index bound the search.
+        rows = rows.filter(created_at__gte=start, pk__gte=uuid_at(start - timedelta(minutes=1)))
     if filters["q"]:
         delivery, event = decode(Delivery.id_prefix, filters["q"]), decode(Event.id_prefix, filters["q"])
         rows = rows.filter(pk=delivery) if delivery else rows.filter(event_id=event) if event else rows.none()
     return rows
 
 
-def _failed(every: QuerySet[Delivery], filters: dict[str, str], replay_url: str) -> dict[str, Any]:
-    """Count what failed for good in this view, and lead to its replay with the same filters."""
+def _failed(all_rows: QuerySet[Delivery], filters: dict[str, str], replay_url: str) -> dict[str, Any]:
+    """Count the permanently failed deliveries of this view and link to a replay with the same filters."""
     view = {**filters, "status": "", "errors": ""}
-    rows = _filtered(every, view).filter(EXHAUSTED, test=False)
+    rows = _filtered(all_rows, view).filter(EXHAUSTED, test=False)
     count = 0 if filters["q"] or filters["status"] not in ("", "failed") else rows[: MAX_COUNTED + 1].count()
     query = {"status": "exhausted", "event_types": filters["event_type"]}
     if filters["since"] in SPANS:
@@ -108,8 +108,8 @@ def _states(request: PortalRequest, current: str) -> list[dict[str, Any]]:
     found = []
     for name, word in words.items():
         query = request.GET.copy()
-        for gone in ("status", "cursor", "part"):
-            query.pop(gone, None)
+        for parameter in ("status", "cursor", "part"):
+            query.pop(parameter, None)
         if name:
             query["status"] = name
         found.append({"url": f"{request.path}?{query.urlencode()}", "label": word, "current": name == current})

@@ -1,4 +1,4 @@
-"""The form of an endpoint, new or there already, and the check of its URL."""
+"""Create and edit forms of endpoints, with a check of the URL."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -30,14 +30,13 @@ CHECK_RATE = "5/m"
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
 def endpoint_create(request: PortalRequest) -> HttpResponse:
-    """S8, then S4 for the signing secret. The buttons Check and Search answer with the form as it is."""
+    """Create an endpoint and show its signing secret once; the buttons Check and Search show the form again."""
     types = list(EventType.objects.filter(is_deprecated=False))
-    stays = _saves_nothing(request)
     form = EndpointForm(request.POST or None, request=request, choices=pattern_choices(types))
-    if request.method == "POST" and not stays and form.is_valid():
-        answer = _create(request, form)
-        if answer is not None:
-            return answer
+    if request.method == "POST" and not _saves_nothing(request) and form.is_valid():
+        response = _create(request, form)
+        if response is not None:
+            return response
     chosen = form.data.getlist("event_types") if form.is_bound else request.GET.getlist("event")
     return _render(request, form, types, chosen)
 
@@ -58,14 +57,18 @@ def _create(request: PortalRequest, form: EndpointForm) -> HttpResponse | None:
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
 def endpoint_edit(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """For an endpoint that is there. Its secret stays; stored header values stay masked."""
+    """Edit an endpoint; its signing secret stays, and stored header values stay masked."""
     endpoint = get_endpoint(request, endpoint_id)
     types = list(EventType.objects.all())
-    # What it is subscribed to already stays possible, an old type or a longer pattern included.
+    # Current subscriptions stay available, including deprecated types and longer patterns.
     choices = list(dict.fromkeys([*pattern_choices(types), *endpoint.event_types]))
-    initial = _values_of(endpoint)
-    is_own = is_inbox(endpoint.url)
-    form = EndpointEditForm(request.POST or None, request=request, initial=initial, choices=choices, is_inbox=is_own)
+    form = EndpointEditForm(
+        request.POST or None,
+        request=request,
+        initial=_values_of(endpoint),
+        choices=choices,
+        is_inbox=is_inbox(endpoint.url),
+    )
     if request.method == "POST" and not _saves_nothing(request) and form.is_valid():
         try:
             actions.update_endpoint(actor=request.actor, endpoint_id=endpoint_id, **form.for_action())
@@ -91,7 +94,7 @@ def _values_of(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _saves_nothing(request: PortalRequest) -> bool:
-    """Tell whether a button was pressed that saves nothing."""
+    """Return whether Check or Search was pressed."""
     return "check" in request.POST or "find" in request.POST
 
 
@@ -102,13 +105,13 @@ def _render(
     chosen: Sequence[str],
     endpoint: Endpoint | None = None,
 ) -> HttpResponse:
-    """Show the form; a bound one that was only to be checked says nothing of what is still missing."""
-    stays = _saves_nothing(request)
+    """Render the form; errors are shown only when it was submitted to be saved."""
+    is_preview = _saves_nothing(request)
     q = request.POST.get("q", "").strip() if request.method == "POST" else ""
     names = {each.name for each in types}
     context = {
         "form": form,
-        "show_errors": not stays,
+        "show_errors": not is_preview,
         "groups": view_models.type_groups(_found(types, q, chosen), chosen),
         "other_patterns": [each for each in chosen if each != ALL and each not in names and not _is_group(each, names)],
         "q": q,
@@ -116,17 +119,18 @@ def _render(
         "timeout_seconds": settings.WEBHOOK_TIMEOUT,
         "endpoint": view_models.endpoint_facts(endpoint) if endpoint else None,
     }
-    answer = render(request, "webhooks/create.html", context, status=422 if form.is_bound and not stays else 200)
-    # What was typed may hold a header's secret value.
-    answer["Cache-Control"] = "no-store, private"
-    return answer
+    status = 422 if form.is_bound and not is_preview else 200
+    response = render(request, "webhooks/create.html", context, status=status)
+    # Submitted header values can be secret.
+    response["Cache-Control"] = "no-store, private"
+    return response
 
 
 def _found(types: Sequence[EventType], q: str, chosen: Sequence[str]) -> list[EventType]:
-    """Keep what the search finds, and what is ticked: a search must not untick anything."""
-    words = q.lower()
-    kept = set(chosen)
-    return [each for each in types if words in f"{each.name} {each.description}".lower() or each.name in kept]
+    """Return the event types that match the search or are selected: a search must not deselect any."""
+    text = q.lower()
+    selected = set(chosen)
+    return [each for each in types if text in f"{each.name} {each.description}".lower() or each.name in selected]
 
 
 def _is_group(pattern: str, names: set[str]) -> bool:
@@ -135,7 +139,7 @@ def _is_group(pattern: str, names: set[str]) -> bool:
 
 
 def _check(request: PortalRequest) -> dict[str, Any]:
-    """Try the URL that was typed: five times a minute for each organization."""
+    """Check the submitted URL, at most CHECK_RATE per organization."""
     url = request.POST.get("url", "").strip()
     count = partial(form_limits.check, request, "endpoint-check", CHECK_RATE, per=request.organization.public_id)
     try:

@@ -1,4 +1,4 @@
-"""The endpoints, one of them, and what may be done to it."""
+"""The endpoint list, an endpoint's page, and its actions."""
 
 import logging
 from typing import Any
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
 def endpoint_list(request: PortalRequest) -> HttpResponse:
-    """The organization's endpoints."""
+    """List the organization's endpoints with their figures."""
     context: dict[str, Any] = {"inbox_url": reverse("webhook_inbox", args=[request.organization.slug])}
     try:
         rows = Endpoint.objects.for_actor(request.actor).existing().order_by("-pk")
@@ -46,29 +46,29 @@ def endpoint_list(request: PortalRequest) -> HttpResponse:
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
 def endpoint_detail(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """One endpoint with its deliveries, how to verify them, a test, and its settings.
+    """Show one tab of an endpoint: deliveries, signature verification, test or settings.
 
-    ``?part=list`` and ``?part=steps`` give the piece alone that the page refreshes.
+    ``?part=list`` and ``?part=steps`` return only the fragment that the page polls.
     """
     endpoint = get_endpoint(request, endpoint_id)
-    makers = {"deliveries": _deliveries_tab, "verify": _verify_tab, "test": test_tab, "settings": _settings_tab}
+    contexts = {"deliveries": _deliveries_tab, "verify": _verify_tab, "test": test_tab, "settings": _settings_tab}
     tab = request.GET.get("tab", "deliveries")
-    tab = tab if tab in makers else "deliveries"
+    tab = tab if tab in contexts else "deliveries"
     part = request.GET.get("part", "")
-    context = makers[tab](request, endpoint)
+    context = contexts[tab](request, endpoint)
     status = 503 if context.get("load_error") else 200
     if part == "list" and tab == "deliveries":
-        # The script shows a part that says so in a header, also with this status, and goes on asking.
-        answer = render(request, "webhooks/_deliveries.html", context, status=status)
-        answer["X-Part"] = "list"
-        return answer
+        # The header lets the polling script show the fragment even with an error status.
+        response = render(request, "webhooks/_deliveries.html", context, status=status)
+        response["X-Part"] = "list"
+        return response
     if part == "steps" and context.get("sent"):
         return render(request, "webhooks/_steps.html", context)
     return render(request, "webhooks/detail.html", {**_head(request, endpoint, tab), **context}, status=status)
 
 
 def _deliveries_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
-    """Return the list or, where the database does not give it, that this part could not be loaded."""
+    """Return the context of the delivery list, or of its error message if the database fails."""
     try:
         return delivery_list(request, endpoint)
     except DatabaseError:
@@ -79,7 +79,7 @@ def _deliveries_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any
 
 
 def _head(request: PortalRequest, endpoint: Endpoint, tab: str) -> dict[str, Any]:
-    """Return what stands above the tabs."""
+    """Return the context of the page above the tabs."""
     slug, endpoint_id = request.organization.slug, endpoint.public_id
     here = reverse("webhook", args=[slug, endpoint_id])
     words = {
@@ -105,7 +105,7 @@ def _head(request: PortalRequest, endpoint: Endpoint, tab: str) -> dict[str, Any
 
 
 def _missed_url(slug: str, endpoint_id: str, story: dict[str, Any] | None) -> str:
-    """Return the replay of what failed since the trouble began."""
+    """Return the URL of a replay of what failed permanently since the endpoint began to fail."""
     page = reverse("webhook_replay", args=[slug, endpoint_id])
     since = story["since"] if story else None
     return f"{page}?status=exhausted" + (f"&from={since.timestamp():.0f}" if since else "")
@@ -136,21 +136,21 @@ def _settings_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
 def endpoint_pause(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """Stops sending; events are held meanwhile."""
+    """Pause an endpoint; its events are held."""
     actions.pause_endpoint(actor=request.actor, endpoint_id=endpoint_id)
     return redirect("webhook", request.organization.slug, endpoint_id)
 
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
 def endpoint_enable(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """Starts sending again; what was held is sent, kept or dropped."""
+    """Enable an endpoint; held deliveries are sent, kept or dropped as chosen."""
     actions.enable_endpoint(actor=request.actor, endpoint_id=endpoint_id, held=request.POST.get("held", "send"))
     return redirect("webhook", request.organization.slug, endpoint_id)
 
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
 def endpoint_delete(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """What a deletion drops, then the deletion."""
+    """Delete an endpoint after showing how many deliveries this discards."""
     endpoint = get_endpoint(request, endpoint_id)
     form = DeleteEndpointForm(request.POST or None, request=request)
     if request.method == "POST" and form.is_valid():
@@ -165,7 +165,7 @@ def endpoint_delete(request: PortalRequest, endpoint_id: str) -> HttpResponse:
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
 def secret_rotate(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """How long the old signing secret goes on, then the new one, shown once."""
+    """Ask how long the old signing secret stays valid, then show the new one once."""
     endpoint = get_endpoint(request, endpoint_id)
     form = RotateSecretForm(request.POST or None, request=request)
     if request.method == "POST" and form.is_valid():
@@ -193,7 +193,7 @@ def _rotate(request: PortalRequest, endpoint: Endpoint, form: RotateSecretForm) 
 
 
 def reveal_secret(request: PortalRequest, endpoint: Endpoint, secret: str) -> HttpResponse:
-    """Show a signing secret in the answer itself, this once."""
+    """Show a signing secret once, in the response to the POST itself."""
     here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
     context = {
         "secret": secret,
@@ -207,7 +207,7 @@ def reveal_secret(request: PortalRequest, endpoint: Endpoint, secret: str) -> Ht
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
 def secret_end(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """Ends an older signing secret before its overlap is over; who is there is asked before the click counts."""
+    """Revoke an older signing secret before its overlap ends, after a recent confirmation of the user's identity."""
     endpoint = get_endpoint(request, endpoint_id)
     here = f"{reverse('webhook', args=[request.organization.slug, endpoint.public_id])}?tab=settings"
     if not confirmed_recently(request):

@@ -1,9 +1,9 @@
-"""What several pages of this app do."""
+"""Lookups that several pages share."""
 
 from apps.base.requests import PortalRequest
 from apps.webhooks.models import Endpoint
 
 
 def get_endpoint(request: PortalRequest, endpoint_id: str) -> Endpoint:
-    """Return an endpoint of the organization, or raise NotFound."""
+    """Return an endpoint that isn't deleted, or raise NotFound."""
     return Endpoint.objects.for_actor(request.actor).existing().with_public_id(endpoint_id)

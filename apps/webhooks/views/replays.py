@@ -1,4 +1,4 @@
-"""A replay is counted first, then started; its job has a page of its own."""
+"""Count and start replays, and the page of one replay."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +25,7 @@ FIELDS = ("status", "event_types", "since", "until", "rate_per_second")
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=FORM)
 def replay_start(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """What would be sent again, counted; then the job. The button Count answers with the form as it is."""
+    """Count the selected events, then start the replay; the button Count shows the form again."""
     endpoint = get_endpoint(request, endpoint_id)
     types = list(EventType.objects.values_list("name", flat=True))
     if request.method == "POST":
@@ -54,13 +54,13 @@ def _start(request: PortalRequest, endpoint: Endpoint, form: ReplayForm) -> Http
 
 
 def _initial_values(request: PortalRequest) -> dict[str, Any]:
-    """Return the form's values from the query; ``from`` is a moment in seconds, as links of our own give it."""
+    """Return the form's initial values from the query; ``from`` is a Unix time that other pages link with."""
     given: dict[str, Any] = {name: request.GET.get(name, "") for name in FIELDS}
     given["status"] = request.GET.getlist("status") or [DeliveryStatus.EXHAUSTED.value]
     seconds = request.GET.get("from", "")
     if seconds.isascii() and seconds.isdigit() and len(seconds) < 12:
-        moment = datetime.fromtimestamp(int(seconds), UTC)
-        given["since"] = timezone.localtime(moment).strftime("%Y-%m-%dT%H:%M")
+        since = datetime.fromtimestamp(int(seconds), UTC)
+        given["since"] = timezone.localtime(since).strftime("%Y-%m-%dT%H:%M")
     return given
 
 
@@ -79,13 +79,13 @@ def _render(request: PortalRequest, endpoint: Endpoint, form: ReplayForm, count:
         "zone": timezone.get_current_timezone_name(),
         "enable_url": reverse("webhook", args=[request.organization.slug, endpoint.public_id]),
     }
-    is_bad = request.method == "POST" and bool(form.errors)
-    return render(request, "webhooks/replay_start.html", context, status=422 if is_bad else 200)
+    is_invalid = request.method == "POST" and bool(form.errors)
+    return render(request, "webhooks/replay_start.html", context, status=422 if is_invalid else 200)
 
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
 def replay_detail(request: PortalRequest, replay_id: str) -> HttpResponse:
-    """One job with its progress. ``?part=progress`` gives what the page refreshes."""
+    """Show a replay with its progress; ``?part=progress`` returns the fragment that the page polls."""
     rows = ReplayJob.objects.for_actor(request.actor).select_related("endpoint")
     job = view_models.replay_facts(rows.with_public_id(replay_id))
     slug = request.organization.slug
@@ -97,13 +97,13 @@ def replay_detail(request: PortalRequest, replay_id: str) -> HttpResponse:
         "failures_url": f"{here}?status=failed",
         "missing_count": max(0, job["count"] - job["sent"]),
     }
-    part = request.GET.get("part") == "progress"
-    return render(request, "webhooks/_replay.html" if part else "webhooks/replay.html", context)
+    is_part = request.GET.get("part") == "progress"
+    return render(request, "webhooks/_replay.html" if is_part else "webhooks/replay.html", context)
 
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
 def replay_cancel(request: PortalRequest, replay_id: str) -> HttpResponse:
-    """Stops a job: what it made is still sent."""
+    """Cancel a replay; the deliveries it created are still sent."""
     try:
         actions.cancel_replay(actor=request.actor, replay_id=replay_id)
     except Conflict as error:

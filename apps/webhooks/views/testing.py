@@ -1,4 +1,4 @@
-"""A test send step by step, and the test inbox."""
+"""Test sends step by step, and the test inbox."""
 
 from datetime import timedelta
 from typing import Any
@@ -25,7 +25,7 @@ INBOX_PERIOD = timedelta(hours=24)
 
 
 def test_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
-    """Return the context of the Test tab; ``?sent=`` names the test whose steps are shown."""
+    """Return the context of the Test tab; ``?sent=`` is the test delivery whose steps are shown."""
     here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
     context: dict[str, Any] = {
         "test_url": reverse("webhook_test", args=[request.organization.slug, endpoint.public_id]),
@@ -48,7 +48,7 @@ def test_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
 def endpoint_test(request: PortalRequest, endpoint_id: str) -> HttpResponse:
-    """Sends a sample and leads to its steps: in the test inbox to what arrived there."""
+    """Send a test and redirect to its steps, or to the test inbox if it was sent from there."""
     endpoint = get_endpoint(request, endpoint_id)
     wanted = request.POST.get("event_type", "") or None
     here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
@@ -64,7 +64,7 @@ def endpoint_test(request: PortalRequest, endpoint_id: str) -> HttpResponse:
 
 @org_page(Permission.WEBHOOKS_READ, nav="webhooks")
 def inbox(request: PortalRequest) -> HttpResponse:
-    """What the test inbox got within a day, the last fifty. ``?part=list`` gives the messages alone."""
+    """Show the newest messages of the test inbox; ``?part=list`` returns only the list that the page polls."""
     endpoint = Endpoint.objects.for_actor(request.actor).existing().filter(url=INBOX_URL).first()
     context: dict[str, Any] = {"open_url": reverse("webhook_inbox_open", args=[request.organization.slug])}
     if endpoint is not None:
@@ -76,8 +76,8 @@ def inbox(request: PortalRequest) -> HttpResponse:
             "test_url": reverse("webhook_test", args=[slug, endpoint_id]),
             "most": MAX_MESSAGES,
         }
-    part = request.GET.get("part") == "list" and endpoint is not None
-    return render(request, "webhooks/_inbox.html" if part else "webhooks/inbox.html", context)
+    is_part = request.GET.get("part") == "list" and endpoint is not None
+    return render(request, "webhooks/_inbox.html" if is_part else "webhooks/inbox.html", context)
 
 
 def _received(request: PortalRequest, endpoint: Endpoint) -> list[Delivery]:
@@ -89,7 +89,7 @@ def _received(request: PortalRequest, endpoint: Endpoint) -> list[Delivery]:
 
 @org_page(Permission.WEBHOOKS_WRITE, nav="webhooks", methods=BUTTON)
 def inbox_open(request: PortalRequest) -> HttpResponse:
-    """Makes the organization's test inbox, if there is none."""
+    """Create the organization's test inbox if there is none."""
     try:
         actions.open_inbox(actor=request.actor)
     except PortalError as error:
