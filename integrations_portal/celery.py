@@ -10,7 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "integrations_portal.settings")
 
 TIMEOUT_SECONDS = 1
 # A worker's own wait for a message takes a second at most; a broker that says nothing for longer is away.
-SILENCE_SECONDS = 5
+SOCKET_TIMEOUT_SECONDS = 5
 
 
 def make_app() -> Celery:
@@ -42,7 +42,7 @@ def make_app() -> Celery:
         broker_transport_options={
             "visibility_timeout": 60,
             "socket_connect_timeout": TIMEOUT_SECONDS,
-            "socket_timeout": SILENCE_SECONDS,
+            "socket_timeout": SOCKET_TIMEOUT_SECONDS,
             "max_retries": 0,
         },
         imports=("apps.webhooks.tasks",),

@@ -24,15 +24,15 @@ from apps.base.web import maintenance
 from apps.base.web.middleware import is_api
 
 # What programs of the operator ask: whether the process lives, and its counters.
-ANSWERED = frozenset({"/healthz", "/readyz", "/metrics"})
+EXEMPT_FROM_MAINTENANCE = frozenset({"/healthz", "/readyz", "/metrics"})
 
 logger = logging.getLogger(__name__)
 
 # allauth's limits do not say how long they last; most of them are of a minute.
-USUAL_WAIT_SECONDS = 60
+DEFAULT_WAIT_SECONDS = 60
 # Names in a form of what is never given back: whoever sees the page must type it again.
 SECRET_WORDS = ("password", "csrfmiddlewaretoken", "code", "secret", "credential")
-MOST_FIELDS = 200
+MAX_FIELDS = 200
 WRONG_HOST = (
     "The Host header names no host of this service, or can't be read. Use the address that you were given, and check"
     " that proxies pass Host on."
@@ -42,27 +42,27 @@ WRONG_HOST = (
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what Django itself found wrong with a request, such as its host or its size."""
     if isinstance(exception, PortalError):
-        return answer_error(request, exception, minimal=True)
+        return error_response(request, exception, minimal=True)
     if isinstance(exception, RequestDataTooBig):
-        return answer_error(request, PortalError("The body is larger than 1 MiB.", "payload_too_large"), minimal=True)
+        return error_response(request, PortalError("The body is larger than 1 MiB.", "payload_too_large"), minimal=True)
     message = WRONG_HOST if isinstance(exception, DisallowedHost) else "The request could not be understood."
-    return answer_error(request, PortalError(message, "invalid_request"), minimal=True)
+    return error_response(request, PortalError(message, "invalid_request"), minimal=True)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 403."""
-    return answer_error(request, PortalError(_("You may not do this."), "forbidden"))
+    return error_response(request, PortalError(_("You may not do this."), "forbidden"))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 404."""
-    return answer_error(request, NotFound())
+    return error_response(request, NotFound())
 
 
 def too_many_tries(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 429; allauth calls it by its name in the URL configuration."""
-    headers = {"Retry-After": str(USUAL_WAIT_SECONDS)}
-    return answer_error(request, PortalError(_("That was too fast."), "rate_limited", headers=headers))
+    headers = {"Retry-After": str(DEFAULT_WAIT_SECONDS)}
+    return error_response(request, PortalError(_("That was too fast."), "rate_limited", headers=headers))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -74,10 +74,10 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     if request.headers.get("Sec-Fetch-Site") == "same-origin":
         given = [(name, value) for name, values in request.POST.lists() if not _is_secret(name) for value in values]
     context = {
-        "typed": given[:MOST_FIELDS] if len(given) <= MOST_FIELDS else [],
+        "typed": given[:MAX_FIELDS] if len(given) <= MAX_FIELDS else [],
         "form_path": request.get_full_path(),
     }
-    return answer_error(request, PortalError("This form has no valid token.", "forbidden"), "csrf", context)
+    return error_response(request, PortalError("This form has no valid token.", "forbidden"), "csrf", context)
 
 
 def _is_secret(name: str) -> bool:
@@ -89,11 +89,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
         headers = {"Retry-After": str(DATABASE_AWAY_SECONDS)}
         message = "The service is unavailable for a moment. Try again."
-        return answer_error(request, PortalError(message, "unavailable", headers=headers), minimal=True)
-    return answer_error(request, PortalError("Something went wrong on our side.", "internal_error"), minimal=True)
+        return error_response(request, PortalError(message, "unavailable", headers=headers), minimal=True)
+    return error_response(request, PortalError("Something went wrong on our side.", "internal_error"), minimal=True)
 
 
-def answer_error(
+def error_response(
     request: HttpRequest, error: PortalError, name: str = "", context: Any = None, minimal: bool = False
 ) -> HttpResponse:
     """Answer an error as JSON on the API, else as a page.
@@ -135,9 +135,9 @@ class MaintenanceMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path_info in ANSWERED or not maintenance.is_on():
+        if request.path_info in EXEMPT_FROM_MAINTENANCE or not maintenance.is_on():
             return self.get_response(request)
-        answer = answer_error(request, maintenance.refusal(), minimal=True)
+        answer = error_response(request, maintenance.refusal(), minimal=True)
         answer["Cache-Control"] = "no-store, private"
         # Django logs each 503 as an error: the operator meant these.
         answer._has_been_logged = True  # type: ignore[attr-defined]  # Django's own mark

@@ -22,10 +22,10 @@ from integrations_portal.metrics.retention import RetentionCollector
 logger = logging.getLogger(__name__)
 
 # Those from the database in front, then those that web processes count.
-FIGURES = CollectorRegistry()
+REGISTRY = CollectorRegistry()
 for each in (EngineCollector, MailCollector, AuditCollector, RetentionCollector, BackupCollector):
-    FIGURES.register(each())
-FIGURES.register(WebCollector(counters.worker_counters))
+    REGISTRY.register(each())
+REGISTRY.register(WebCollector(counters.worker_counters))
 
 
 def alive(request: HttpRequest) -> JsonResponse:
@@ -35,14 +35,14 @@ def alive(request: HttpRequest) -> JsonResponse:
 
 def ready(request: HttpRequest) -> JsonResponse:
     """``/readyz``: the database is writable and migrated; without Redis the portal is degraded, not down."""
-    if fault := _fault_of_the_database():
+    if fault := _database_fault():
         return JsonResponse({"status": "unavailable", "database": fault}, status=503)
     if settings.REDIS_URL and shared.call_redis(lambda client: client.ping()) is None:
         return JsonResponse({"status": "degraded", "database": "ok", "redis": "down"})
     return JsonResponse({"status": "ok", "database": "ok", "redis": "ok" if settings.REDIS_URL else "not configured"})
 
 
-def _fault_of_the_database() -> str:
+def _database_fault() -> str:
     try:
         if not is_migrated():
             return "not migrated"
@@ -66,4 +66,4 @@ def metrics(request: HttpRequest) -> HttpResponse:
     given = request.META.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
     if not settings.METRICS_TOKEN or not hmac.compare_digest(given.encode(), settings.METRICS_TOKEN.encode()):
         raise Http404
-    return HttpResponse(generate_latest(FIGURES), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)

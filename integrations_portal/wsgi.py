@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from apps.base.telemetry.logging import configure_logging, log_uncaught
 
 
-def end(words: str, error: Exception | None = None) -> NoReturn:
+def exit_with_error(words: str, error: Exception | None = None) -> NoReturn:
     """End with one line of the log: a server's child prints a traceback of many."""
     configure_logging("INFO", sys.stderr)
     logging.getLogger(__name__).critical(words, exc_info=error)
@@ -33,8 +33,8 @@ try:
     application = api_fast_path.application()
 except ImproperlyConfigured as problem:
     # The sentence alone: a traceback hides it.
-    end(str(problem))
+    exit_with_error(str(problem))
 except Exception as error:
-    end("the portal could not be loaded", error)
+    exit_with_error("the portal could not be loaded", error)
 if not_shared:
     logging.getLogger(__name__).warning(not_shared)

@@ -16,7 +16,7 @@ from apps.base.crypto import reencryption
 from apps.base.crypto.encrypted_fields import CannotDecrypt, unseal
 from apps.base.crypto.reencryption import older_values, reencrypt_all
 from apps.webhooks.models import Attempt, Delivery, Endpoint, EndpointSecret
-from integrations_portal.management.commands.worker import tell_what_does_not_open
+from integrations_portal.management.commands.worker import report_undecryptable_secrets
 from tests.engines import LOOPBACK, engine, make_endpoint, publish, statuses
 from tests.environment import KEYS
 from tests.receivers import Receiver
@@ -107,7 +107,7 @@ def test_a_value_whose_key_is_gone_is_named_and_kept(acme, settings, caplog):
     assert EndpointSecret.objects.get().__dict__["secret"] == sealed
     with pytest.raises(CannotDecrypt, match="the key 't1' is not in ENCRYPTION_KEYS"):
         unseal(sealed, b"")
-    tell_what_does_not_open()
+    report_undecryptable_secrets()
     assert "2 stored secrets are under the encryption key t1" in caplog.text
     settings.ENCRYPTION_KEYS = {"n1": NEW, "t1": OLD}
     assert rotate()[1] == ""

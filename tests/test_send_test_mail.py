@@ -100,7 +100,7 @@ def test_it_does_not_wait_for_ever(smtp):
 
 
 def test_a_server_that_drips_is_given_up_too(smtp, monkeypatch):
-    monkeypatch.setattr(send_test_mail, "MOST_SECONDS", 0.3)
+    monkeypatch.setattr(send_test_mail, "TIMEOUT_SECONDS", 0.3)
     monkeypatch.setattr(send_test_mail.EmailMessage, "send", lambda _self: threading.Event().wait(3))
     assert "did not answer in time" in refusal()
 

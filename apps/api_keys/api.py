@@ -41,7 +41,7 @@ class Me(PortalView):
     about = "Who am I: the key, its organization, and what is left of its limits."
     callers = ("api_key",)
 
-    # What is left of the limits is less with each call.
+    # No ETag: the remaining limits change with each request.
     @serves(operations.GET_ME, ANY_KEY, etag=False)
     def get(self, request: ApiRequest) -> Response:
         """Describe the calling key."""
@@ -55,7 +55,7 @@ class VerifyApiKey(PortalView):
 
     @serves(operations.VERIFY_API_KEY, Permission.API_KEYS_VERIFY, idempotent=False)
     def post(self, request: ApiRequest) -> Response:
-        """Judge a key, count the call on its limits and in its usage, and answer 200 whatever it finds."""
+        """Verify a key and count the request on its limits and in its usage; the status is always 200."""
         return Response(verify(request, **self.validated(request, VerifyBody)))
 
 
@@ -74,7 +74,7 @@ class KeyUsage(PortalView):
 class Usage(PortalView):
     about = "What the organization's keys, and its members in the browsable API, called."
 
-    # The call that asks counts itself.
+    # No ETag: the request itself is counted.
     @serves(operations.GET_USAGE, Permission.USAGE_READ, etag=False)
     def get(self, request: ApiRequest) -> Response:
         """Return the figures of the organization."""

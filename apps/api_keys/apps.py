@@ -11,13 +11,13 @@ from apps.base.extension_points.periodic_jobs import PeriodicJob
 from apps.base.permissions import Permission
 from apps.credentials.key_kinds import KeyKind, register
 
-# The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
+# The periodic jobs of this app, run by every worker; docs/operate.md lists those of all apps.
 JOBS = (
     PeriodicJob("api_keys.announce_expiry", "apps.api_keys.notifications.expiry.announce_expiries",
           every_seconds=60, budget_seconds=10, does="Tells of keys that expire soon or have expired."),
     PeriodicJob("api_keys.remind_of_rotation", "apps.api_keys.notifications.expiry.remind_of_rotation",
           every_seconds=60, budget_seconds=10, does="Tells of keys that are due for rotation."),
-    PeriodicJob("api_keys.detect_unusual_use", "apps.api_keys.notifications.unusual_use.look_at_use",
+    PeriodicJob("api_keys.detect_unusual_use", "apps.api_keys.notifications.unusual_use.detect_unusual_use",
           every_seconds=60, budget_seconds=10, does="Looks for keys that are used in an unusual way; learns habits."),
     PeriodicJob("api_keys.resolve_old_notifications", "apps.api_keys.notifications.posting.expire_notifications",
           every_seconds=3600, budget_seconds=10, does="Ends notices about keys that are over."),
@@ -34,7 +34,7 @@ class ApiKeysConfig(AppConfig):
     verbose_name = _("API keys")
 
     def ready(self) -> None:
-        """Make the prefix known to the gate, fill the catalogue after every migrate, and register sweeps."""
+        """Register the key kind, the catalogue's post-migrate handler, periodic jobs and audit filters."""
         source, leak_reporter = "apps.api_keys.key_query.ROWS", "apps.api_keys.actions.report_leak"
         kind = KeyKind("ipk_", "api_key", source, leak_reporter)
         register(kind)

@@ -1,4 +1,4 @@
-"""The key types and scopes that every portal starts with. Operators change them afterwards; nothing is put back."""
+"""The built-in key types and scopes. They are added after each migration; operators' changes are never overwritten."""
 
 import uuid
 from typing import Any
@@ -84,7 +84,7 @@ KEY_TYPES: dict[str, dict[str, Any]] = {
 
 
 def ensure_catalogue(**_options: Any) -> None:
-    """Add the built-in scopes and types that are missing; it changes none that are there."""
+    """Add the missing built-in scopes and key types."""
     for position, name in enumerate((*PORTAL_SCOPES, *HOST_SCOPES)):
         Scope.objects.get_or_create(
             name=str(name),
@@ -95,5 +95,5 @@ def ensure_catalogue(**_options: Any) -> None:
 
 
 def contact_of(organization_id: uuid.UUID) -> str:
-    """Return whom an organization should ask: the operator's words for it, or ours."""
+    """Return whom an organization should contact: the operator's text, or the default."""
     return (Package.objects.filter(pk=organization_id).first() or Package()).contact_text

@@ -1,4 +1,4 @@
-"""API keys that a user or a key created, by rotating too, and what those created in turn."""
+"""The API keys that a user or key created, directly or through other keys, for the registry of descendants."""
 
 import uuid
 from collections import defaultdict
@@ -12,7 +12,7 @@ from apps.base.identifiers import encode
 
 
 def find(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descendant]:
-    """Return the keys that these created, followed through every key on the way, also one that has ended."""
+    """Return the keys that the creators made, directly or through other keys, revoked and expired ones included."""
     rows = ApiKey.objects.filter(organization_id=organization_id)
     made = defaultdict(list)
     for pk, creator in rows.filter(created_by_kind=ActorKind.API_KEY).values_list("pk", "created_by_id"):
@@ -33,9 +33,9 @@ def find(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descenda
             can_have_descendants=True,
         )
         for key in rows.filter(pk__in=found)
-    ]  # fmt: skip
+    ]
 
 
 def end(*, actor: Actor, id: str, reason: str) -> None:
-    """Revoke one of them."""
+    """Revoke one descendant, but not the keys that it created."""
     actions.revoke_key(actor=actor, key_id=id, reason=reason, successors=False)

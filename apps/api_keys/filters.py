@@ -1,4 +1,4 @@
-"""Which keys a list is narrowed to, and which span of time a call asks usage for."""
+"""Query parameters of the lists of keys and of usage."""
 
 import re
 from datetime import datetime, timedelta
@@ -11,16 +11,16 @@ from apps.base.rest.query_parameters import choice_parameter, matching_list_para
 from apps.credentials.filters import chosen_keys
 from apps.credentials.models import SecretKeyQuerySet
 
-# Unless the call says otherwise: the bucket of now and those before it.
-USUAL = {Interval.HOUR: 24, Interval.DAY: 30}
-LONGEST_SUBJECT = 200
+# Length of the default span in buckets, the current one included.
+DEFAULT_BUCKETS = {Interval.HOUR: 24, Interval.DAY: 30}
+MAX_SUBJECT_LENGTH = 200
 TYPE = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
-LONGEST_DAYS = {Interval.HOUR: 31, Interval.DAY: 400}
+MAX_SPAN_DAYS = {Interval.HOUR: 31, Interval.DAY: 400}
 
 
 def chosen_api_keys(request: ApiRequest, rows: SecretKeyQuerySet[ApiKey]) -> SecretKeyQuerySet[ApiKey]:
-    """Return the keys that the filters of the list leave."""
-    subject = text_parameter(request, "subject", LONGEST_SUBJECT)
+    """Return the keys that match the request's filters."""
+    subject = text_parameter(request, "subject", MAX_SUBJECT_LENGTH)
     types = matching_list_parameter(request, "type", TYPE, "partner")
     rows = chosen_keys(request, rows)
     rows = rows.filter(subject=subject) if subject is not None else rows
@@ -28,7 +28,7 @@ def chosen_api_keys(request: ApiRequest, rows: SecretKeyQuerySet[ApiKey]) -> Sec
 
 
 def _known_types(names: list[str]) -> list[int]:
-    """Return the key types of these names, or raise Invalid with those that customers may see."""
+    """Return the primary keys of these types, or raise Invalid with the names that customers can see."""
     known = dict(KeyType.objects.values_list("name", "pk"))
     if not known.keys() >= set(names):
         offered = ", ".join(KeyType.objects.for_customers().values_list("name", flat=True))
@@ -37,14 +37,14 @@ def _known_types(names: list[str]) -> list[int]:
 
 
 def usage_span(request: ApiRequest, now: datetime) -> Span:
-    """Return the span of ``since``, ``until`` and ``interval``, or raise Invalid naming what is wrong."""
+    """Return the span of ``since``, ``until`` and ``interval``, or raise Invalid on the wrong parameter."""
     interval = Interval(choice_parameter(request, "interval", tuple(Interval)) or Interval.HOUR)
     since, until = time_parameter(request, "since"), time_parameter(request, "until")
     if since is None and until is None:
-        return Span.last(USUAL[interval], interval, now)
+        return Span.last(DEFAULT_BUCKETS[interval], interval, now)
     try:
         until = until or now
-        since = since or until - USUAL[interval] * interval.length
+        since = since or until - DEFAULT_BUCKETS[interval] * interval.length
         _check(since, until, interval)
         return Span.covering(since, until, interval)
     except OverflowError:
@@ -54,7 +54,7 @@ def usage_span(request: ApiRequest, now: datetime) -> Span:
 def _check(since: datetime, until: datetime, interval: Interval) -> None:
     if since >= until:
         raise Invalid.field("since", "since must be before until.")
-    if until - since > timedelta(days=LONGEST_DAYS[interval]):
-        days = LONGEST_DAYS[interval]
+    if until - since > timedelta(days=MAX_SPAN_DAYS[interval]):
+        days = MAX_SPAN_DAYS[interval]
         message = f"since and until may be at most {days} days apart where interval is {interval}."
         raise Invalid.field("since", message)

@@ -1,4 +1,4 @@
-"""What the gate reads of an API key beside what every key has: its type, its scopes and its limits."""
+"""The columns that the gate reads for an API key in addition to those of every key: type, scopes, rate limits."""
 
 import uuid
 from typing import Any
@@ -11,7 +11,7 @@ from apps.credentials.gate.key_rows import KeyRow, RowSource
 from apps.credentials.gate.rate_limits import Window
 from apps.credentials.gate.raw_values import as_json, as_uuid
 
-OWN = (
+COLUMNS = (
     *("k.scopes", "k.subject", "k.limit_minute", "k.limit_hour", "k.budget_id", "t.name", "t.limit_minute"),
     *("t.limit_hour", "o.ceiling_per_minute", "p.types_off", "p.scopes_off"),
 )
@@ -46,10 +46,13 @@ def windows(
     hour: tuple[int | None, int | None],
     ceiling: int | None,
 ) -> tuple[Window, ...]:
-    """Return the windows of a key: its own figure, else its type's, else the portal's; 0 is no limit."""
+    """Return the rate-limit windows of a key.
+
+    ``minute`` and ``hour`` are (key's limit, type's limit) in requests; ``ceiling`` is the organization's per minute.
+    """
     found = []
     for name, seconds, figures in (("minute", 60, minute), ("hour", 3600, hour)):
-        limit = effective(name, *figures)
+        limit = effective_limit(name, *figures)
         if limit:
             found.append(Window(name, f"{bucket}:{name}", limit, seconds))
     if ceiling:
@@ -57,12 +60,12 @@ def windows(
     return tuple(found)
 
 
-def effective(name: str, own: int | None, of_type: int | None) -> int | None:
-    """Return the limit of a window in calls, or None where there is none."""
+def effective_limit(name: str, own: int | None, of_type: int | None) -> int | None:
+    """Return a window's limit in requests: the key's, else its type's, else the default. 0 and None are no limit."""
     figure = next((each for each in (own, of_type) if each is not None), None)
     if figure is None:
         return settings.RATE_LIMIT_DEFAULTS.get(name)
     return figure or None
 
 
-ROWS = RowSource("api_key", ApiKey, own=OWN, build=_build, joins=JOINS)
+ROWS = RowSource("api_key", ApiKey, own=COLUMNS, build=_build, joins=JOINS)

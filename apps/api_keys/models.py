@@ -1,4 +1,4 @@
-"""Key types and scopes (the operator's catalogue) and the API keys of organizations."""
+"""Models of the operator's catalogue (key types, scopes, packages) and of organizations' API keys."""
 
 from typing import Any, ClassVar, Self
 
@@ -16,7 +16,7 @@ NOT_ANNOUNCED = 999
 
 
 class Scope(models.Model):
-    """A word that a key may hold: ``resource:action``."""
+    """A permission that can be granted to a key, named ``resource:action``."""
 
     name = models.CharField(_("name"), max_length=80, unique=True)
     description = models.CharField(_("description"), max_length=200)
@@ -33,22 +33,22 @@ class Scope(models.Model):
 
     @property
     def resource(self) -> str:
-        """The part before the colon."""
+        """Return the part of the name before the colon."""
         return self.name.partition(":")[0]
 
     @property
     def action(self) -> str:
-        """The part after the colon."""
+        """Return the part of the name after the colon."""
         return self.name.partition(":")[2]
 
     @property
     def label(self) -> str:
-        """The description in the reader's language, where it is one of the built-in ones."""
+        """Return the description, translated if it is a built-in one."""
         return gettext(self.description)
 
 
-class Makers(models.TextChoices):
-    """Who may make keys of a type. Owners' keys are made by people alone: no key may what only an owner may."""
+class KeyCreators(models.TextChoices):
+    """Who can create keys of a type. Only members create keys of ``OWNERS``: no key has an owner's permissions."""
 
     ADMINS = "admins", _("Owners and admins, and keys that may")
     OWNERS = "owners", _("Owners only")
@@ -56,15 +56,13 @@ class Makers(models.TextChoices):
 
 
 class KeyTypeQuerySet(models.QuerySet["KeyType"]):
-    """Types of keys."""
-
     def for_customers(self) -> Self:
-        """Keep the types that organizations of customers may make."""
+        """Keep the active types, without those reserved for the platform organization."""
         return self.filter(is_active=True, platform_only=False)
 
 
 class KeyType(Timestamped):
-    """What keys of a kind may hold, how fast they may call, how many there may be and how long they live."""
+    """The scopes, rate limits, quota and lifetime of a kind of API key."""
 
     name = models.SlugField(_("name"), max_length=40, unique=True)
     title = models.CharField(_("title"), max_length=80)
@@ -87,7 +85,11 @@ class KeyType(Timestamped):
     needs_subject = models.BooleanField(_("needs a subject"), default=False)
     platform_only = models.BooleanField(_("only in the organization platform"), default=False)
     made_by = models.CharField(
-        _("made by"), max_length=10, choices=Makers.choices, default=Makers.ADMINS, db_default=Makers.ADMINS
+        _("made by"),
+        max_length=10,
+        choices=KeyCreators.choices,
+        default=KeyCreators.ADMINS,
+        db_default=KeyCreators.ADMINS,
     )
     is_active = models.BooleanField(_("may be made"), default=True)
     is_builtin = models.BooleanField(default=False, editable=False)
@@ -105,24 +107,24 @@ class KeyType(Timestamped):
 
     @property
     def title_text(self) -> str:
-        """The title in the reader's language, where it is one of the built-in ones."""
+        """Return the title, translated if it is a built-in one."""
         return gettext(self.title)
 
     @property
     def description_text(self) -> str:
-        """The description in the reader's language, where it is one of the built-in ones."""
+        """Return the description, translated if it is a built-in one."""
         return gettext(self.description) if self.description else ""
 
-    def holdable(self, catalogue: frozenset[str]) -> frozenset[str]:
-        """Return the scopes that keys of this type may hold; an empty list means none."""
+    def allowed_scopes(self, catalogue: frozenset[str]) -> frozenset[str]:
+        """Return the scopes of the catalogue that keys of this type can have."""
         named = catalogue if EVERY_SCOPE in self.scopes else expand(self.scopes) & catalogue
         return named | {ADMIN} if self.may_hold_admin else named
 
 
 class Package(models.Model):
-    """What the vendor's product package leaves out for one organization: types and scopes that are switched off.
+    """The key types and scopes that are disabled for one organization, according to what it bought.
 
-    At the next call a scope that is off no longer counts, and a key of a type that is off gets 403.
+    Changes apply from the next request: a disabled scope grants nothing, a key of a disabled type gets 403.
     """
 
     organization = models.OneToOneField(
@@ -150,12 +152,12 @@ class Package(models.Model):
 
     @property
     def contact_text(self) -> str:
-        """Whom to ask, in the operator's words or in ours."""
+        """Return whom to contact: the operator's text, or the default."""
         return self.contact or gettext("Contact the vendor's team.")
 
 
 class ApiKey(SecretKey):
-    """A key for servers: calls ``/v1`` as its organization, within its scopes."""
+    """A key for servers: authenticates requests to ``/v1`` as its organization, within its scopes."""
 
     id_prefix = "key"
     key_prefix = "ipk_"
@@ -178,7 +180,7 @@ class ApiKey(SecretKey):
             models.Index(fields=["organization", "id"], name="api_key_by_org"),
             models.Index(fields=["organization", "created_by_id", "id"], name="api_key_by_creator"),
             models.Index(fields=["organization", "subject", "id"], name="api_key_by_subject"),
-            # What the sweep of expiries looks through every minute, and the one of old keys.
+            # For the periodic jobs api_keys.announce_expiry and api_keys.remind_of_rotation.
             models.Index(
                 fields=["expires_at"],
                 name="api_key_expiry_due",
@@ -192,12 +194,12 @@ class ApiKey(SecretKey):
         ]
 
     def copied_fields(self) -> tuple[str, ...]:
-        """Return the names of the fields that a key's successor takes over."""
+        """Return the names of the fields that rotation copies to the new key."""
         return (*super().copied_fields(), "key_type", "subject")
 
 
 class KeyHabit(models.Model):
-    """What is usual for a key, learned from four weeks of its use: what unusual use is measured against."""
+    """The usual use of a key over the last four weeks, against which unusual use is detected."""
 
     key = models.OneToOneField(ApiKey, on_delete=models.CASCADE, primary_key=True, related_name="habit")
     learned_at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""What ``/v1/me``, ``/v1/api-keys`` and ``/v1/usage`` take and answer."""
+"""Operations of ``/v1/me``, ``/v1/api-keys`` and ``/v1/usage``: their bodies, parameters and responses."""
 
 from typing import Any
 
@@ -156,7 +156,7 @@ GET_ME = Operation(
     "Describe the calling key.",
     {200: ResponseSpec("The calling key, its organization, what is left of its limits.", ME)},
 )
-# By the words of the paths.
+# Keyed by the last segment of the path.
 API_KEYS = {
     "list": Operation(
         "listApiKeys",

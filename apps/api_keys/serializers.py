@@ -1,4 +1,4 @@
-"""Bodies of the API for keys, in and out."""
+"""Request and response bodies of the API for keys."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.api_keys.actions import MAX_DAYS
-from apps.api_keys.key_query import effective
+from apps.api_keys.key_query import effective_limit
 from apps.api_keys.models import ApiKey
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
@@ -28,14 +28,14 @@ from apps.credentials.serializers import ReasonBody, lifetime_from, serialize_in
 
 
 class LimitsBody(StrictSerializer):
-    """Own limits of a key, in calls."""
+    """Custom rate limits of a key, in requests."""
 
     minute = StrictInteger(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
     hour = StrictInteger(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
 
 
 class NewKeyBody(StrictSerializer):
-    """What makes a key. At most one of the three ways to say when it ends."""
+    """Settings of a new key. At most one of the three fields for its expiry can be sent."""
 
     name = Text(max_length=100)
     type = Text(max_length=40)
@@ -48,14 +48,14 @@ class NewKeyBody(StrictSerializer):
     limits = LimitsBody(required=False, allow_null=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Replace the three ways by one lifetime."""
-        kept = ("name", "scopes", "subject", "allowed_networks", "limits")
-        values = {name: attrs[name] for name in kept if attrs.get(name) is not None}
+        """Merge the three expiry fields into one lifetime."""
+        copied = ("name", "scopes", "subject", "allowed_networks", "limits")
+        values = {name: attrs[name] for name in copied if attrs.get(name) is not None}
         return {**values, "key_type": attrs["type"], "lifetime": lifetime_from(attrs)}
 
 
 class KeyChangeBody(StrictSerializer):
-    """What may change of a key: at least one of these."""
+    """Changes to a key: at least one field is required."""
 
     takes_no_empty_body = True
 
@@ -65,20 +65,20 @@ class KeyChangeBody(StrictSerializer):
     limits = LimitsBody(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse a change of nothing."""
+        """Reject an empty body."""
         if not attrs:
             raise serializers.ValidationError({"body": ["Send name, scopes, allowed_networks or limits."]})
         return attrs
 
 
 class RevokeBody(ReasonBody):
-    """Why a key is ended, and whether what it made by rotating itself is ended too."""
+    """The reason for revoking a key, and whether its self-rotated successors are revoked too."""
 
     successors = StrictBoolean(required=False)
 
 
 class VerifyBody(StrictSerializer):
-    """A key as somebody else received it, and what it is to be good for."""
+    """A key that a gateway received, and the scopes and IP address to check it for."""
 
     key = Opaque(max_length=1000, allow_blank=True, style=SECRET_INPUT)
     scopes = TextList(required=False, allow_null=True)
@@ -87,7 +87,7 @@ class VerifyBody(StrictSerializer):
 
 
 def write_key(key: ApiKey, last_use: LastUse | None = None, text: str | None = None) -> dict[str, Any]:
-    """Return the object of docs/api.md; ``text`` only in the answer that made it."""
+    """Return the key as docs/api.md describes it; ``text`` is the secret, only in the response that created it."""
     body = {
         "id": key.public_id,
         "name": key.name,
@@ -98,8 +98,8 @@ def write_key(key: ApiKey, last_use: LastUse | None = None, text: str | None = N
         "status": str(key.status),
         "allowed_networks": key.allowed_networks,
         "limits": {
-            "minute": effective("minute", key.limit_minute, key.key_type.limit_minute),
-            "hour": effective("hour", key.limit_hour, key.key_type.limit_hour),
+            "minute": effective_limit("minute", key.limit_minute, key.key_type.limit_minute),
+            "hour": effective_limit("hour", key.limit_hour, key.key_type.limit_hour),
         },
         **write_lifecycle(key, last_use),
     }
@@ -107,12 +107,12 @@ def write_key(key: ApiKey, last_use: LastUse | None = None, text: str | None = N
 
 
 def archived_keys(actor: Actor) -> Iterator[dict[str, Any]]:
-    """Return every key, ended ones too, masked, for a copy of the organization's data."""
+    """Return every key, masked, revoked and expired ones included, for the organization's data export."""
     return serialize_in_batches(ApiKey.objects.for_actor(actor), write_key)
 
 
 def write_limits(states: tuple[WindowState, ...]) -> list[dict[str, Any]]:
-    """Return what is left of each window."""
+    """Return the state of each rate-limit window."""
     return [
         {
             "name": state.window.name,
@@ -125,7 +125,7 @@ def write_limits(states: tuple[WindowState, ...]) -> list[dict[str, Any]]:
 
 
 def write_me(row: KeyRow) -> dict[str, Any]:
-    """Return the key as ``/v1/me`` and verify show it."""
+    """Return the key as ``/v1/me`` and ``/v1/api-keys/verify`` describe it."""
     return {
         "id": row.public_id,
         "name": row.name,

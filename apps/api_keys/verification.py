@@ -1,7 +1,4 @@
-"""Judging a key for somebody else: what a gateway asks for each call that it lets through.
-
-The same gate as for the portal's own calls, so that limits, states and networks are one rule.
-"""
+"""Verify a key on behalf of a gateway, with the same checks as for requests to the portal's own API."""
 
 import uuid
 from collections.abc import Sequence
@@ -23,7 +20,7 @@ from apps.orgs.lookups import platform_pk
 API_KEY_PREFIX = "ipk_"
 ROUTE = "/v1/api-keys/verify"
 VALID = "valid"
-# What the key's own call would have been answered, for its usage figures; any other code is a 401.
+# Status of the verified key's request, for its usage figures; 401 for any other code.
 STATUSES = {
     VALID: 200,
     "rate_limited": 429,
@@ -37,21 +34,21 @@ STATUSES = {
 def verify(
     request: ApiRequest, key: str, scopes: Sequence[str] | None = None, ip: str | None = None, cost: int = 1
 ) -> dict[str, Any]:
-    """Judge the key as sent from ``ip`` and return the answer of docs/api.md; ``cost`` calls are counted.
+    """Check the key as if sent from ``ip``, count ``cost`` requests, and return the body that docs/api.md describes.
 
-    A platform key judges keys of every organization, any other key those of its own: another organization's is an
-    unknown one, and so is an SDK key.
+    A platform key can verify the keys of any organization, any other caller those of its own. Keys of other
+    organizations and SDK keys are unknown.
     """
     if not key.strip().startswith(API_KEY_PREFIX):
-        return refused(key_check.invalid_key().code)
-    verdict = key_check.check(key.strip(), ip or "", cost, within=_sight(request))
+        return invalid_response(key_check.invalid_key().code)
+    verdict = key_check.check(key.strip(), ip or "", cost, within=_visible_organization(request))
     code = _code(verdict, scopes or ())
     if verdict.key is None:
-        return refused(code)
+        return invalid_response(code)
     _count(request, verdict.key, code, scopes or (), ip or "")
     limits = write_limits(verdict.states)
     if code != VALID:
-        return refused(code, limits)
+        return invalid_response(code, limits)
     return {
         "valid": True,
         "code": VALID,
@@ -62,13 +59,13 @@ def verify(
     }
 
 
-def refused(code: str, limits: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    """Return the answer for a key that is not good; with its limits where the key is known."""
+def invalid_response(code: str, limits: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """Return the body for a rejected key, with its rate limits if the key is known."""
     return {"valid": False, "code": code, **({"limits": limits} if limits else {})}
 
 
-def _sight(request: ApiRequest) -> uuid.UUID | None:
-    """The organization whose keys the caller may judge; None: all of them."""
+def _visible_organization(request: ApiRequest) -> uuid.UUID | None:
+    """Return the organization whose keys the caller can verify, or None for all of them."""
     own = request.actor.organization_id
     is_platform_key = request.actor.kind == ActorKind.API_KEY and own == platform_pk()
     return None if is_platform_key else own
@@ -82,18 +79,18 @@ def _code(verdict: KeyCheckResult, scopes: Sequence[str]) -> str:
     if row.restriction is not None and not all(map(is_read, scopes)):
         return row.restriction.code
     actor = key_check.actor_of(row, "", "", "")
-    may = all(actor.can(scope) for scope in scopes) and _are_scopes(row, scopes)
+    may = all(actor.can(scope) for scope in scopes) and _are_known(row, scopes)
     return VALID if may else "insufficient_scope"
 
 
-def _are_scopes(row: KeyRow, scopes: Sequence[str]) -> bool:
-    """Whether all are words of the catalogue: ``admin`` grants every scope, and no typing error."""
+def _are_known(row: KeyRow, scopes: Sequence[str]) -> bool:
+    """Return whether all scopes exist, so that ``admin`` does not grant a misspelled one."""
     others = set(scopes) - row.permissions
     return not others or Scope.objects.filter(name__in=others).count() == len(others)
 
 
 def _count(request: ApiRequest, row: KeyRow, code: str, scopes: Sequence[str], ip: str) -> None:
-    """Count the call in the usage of the key that was judged; the row of the call log belongs to who asked."""
+    """Count the request in the usage of the verified key; the entry in the call log is the caller's."""
     status = STATUSES.get(code, 401)
     record_use(
         request._request,
@@ -108,5 +105,5 @@ def _count(request: ApiRequest, row: KeyRow, code: str, scopes: Sequence[str], i
 
 
 def _code_of(refusal: PortalError) -> str:
-    """A key of a type that is switched off has no scope that counts; ``forbidden`` is no code of this answer."""
+    """Map ``forbidden`` (a key of a disabled type), which this response does not have, to a documented code."""
     return "insufficient_scope" if refusal.code == "forbidden" else refusal.code

@@ -42,12 +42,12 @@ def _job(sweep: PeriodicJob, totals: dict[str, float]) -> Job:
     found = {what: totals.get(job_row(what, sweep.name), 0.0) for what in ("ran_at", "seconds", "done_at", "failed_at")}
     counts = {outcome: int(totals.get(job_row(outcome, sweep.name), 0)) for outcome in periodic_jobs.OUTCOMES}
     return Job(
-        sweep, _moment(found["ran_at"]), round(found["seconds"], 2), _moment(found["done_at"]),
-        _moment(found["failed_at"]), **counts,
+        sweep, _to_datetime(found["ran_at"]), round(found["seconds"], 2), _to_datetime(found["done_at"]),
+        _to_datetime(found["failed_at"]), **counts,
     )  # fmt: skip
 
 
-def _moment(seconds: float) -> datetime | None:
+def _to_datetime(seconds: float) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 

@@ -24,7 +24,7 @@ from apps.credentials.key_kinds import KINDS
 from apps.orgs.mail.jobs import SENT_RETENTION
 from apps.orgs.models import OutgoingMail
 
-LONGEST = 300
+MAX_LENGTH = 300
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 KEY = re.compile(r"ip[ks]_[0-9A-Za-z]{12,}", re.ASCII)
 
@@ -32,8 +32,8 @@ KEY = re.compile(r"ip[ks]_[0-9A-Za-z]{12,}", re.ASCII)
 @sensitive_post_parameters("text")
 def find_view(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     """Search for what was typed; lead to the one row that it stands for, or list what was found."""
-    typed = request.POST.get("text", "").strip()[:LONGEST]
-    warnings = list(_about_key(typed))
+    typed = request.POST.get("text", "").strip()[:MAX_LENGTH]
+    warnings = list(_key_warnings(typed))
     text = _searchable(typed)
     found = find(text) if text else None
     if found and found.only:
@@ -41,7 +41,7 @@ def find_view(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
             messages.warning(request, str(line.text))
         return redirect(found.only)
     if found and not found.panels:
-        warnings += _nothing(text)
+        warnings += _nothing_found(text)
     context |= {"title": _("Find"), "asked": _shown(text), "found": found, "advice": warnings}
     return TemplateResponse(request, "admin/find.html", context)
 
@@ -57,7 +57,7 @@ def _shown(text: str) -> str:
     return "" if "/" in text else text
 
 
-def _about_key(typed: str) -> list[Line]:
+def _key_warnings(typed: str) -> list[Line]:
     """Say of a whole key that it must be rotated now, and of one that no request gets in with, what is wrong."""
     key = KEY.search(typed)
     if key is None or WHOLE_KEY.fullmatch(key[0]) is None:
@@ -71,7 +71,7 @@ def _about_key(typed: str) -> list[Line]:
     return lines
 
 
-def _nothing(text: str) -> list[Line]:
+def _nothing_found(text: str) -> list[Line]:
     """Say why there may be nothing, by what the text looks like."""
     shown = _shown(text)
     lines = [Line("bad", _("Nothing found for “%(text)s”.") % {"text": shown} if shown else _("Nothing found."))]

@@ -25,7 +25,7 @@ from integrations_portal.admin_site import jobs
 from integrations_portal.admin_site.search import find_view
 
 # What has no page of its own there, and why. A model that is neither here nor registered fails a house test.
-LEFT_OUT = {
+UNREGISTERED_MODELS = {
     "account.EmailAddress": "Shown on the person's page; the person changes it.",
     "account.EmailConfirmation": "Holds keys of links that are under way.",
     "admin.LogEntry": "Not written: the audit log has every change, once.",
@@ -56,9 +56,9 @@ class OperatorSite(AdminSite):
     enable_nav_sidebar = True
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Leave out what ``LEFT_OUT`` names, for libraries register their models by themselves."""
+        """Leave out what ``UNREGISTERED_MODELS`` names, for libraries register their models by themselves."""
         models = model_or_iterable if isinstance(model_or_iterable, Iterable) else [model_or_iterable]
-        ours = [model for model in models if model._meta.label not in LEFT_OUT]
+        ours = [model for model in models if model._meta.label not in UNREGISTERED_MODELS]
         super().register(ours, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:

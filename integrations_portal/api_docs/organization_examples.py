@@ -13,27 +13,27 @@ from apps.sdk_keys.models import Platform, SdkKey
 from apps.webhooks.actions.replays import REPLAYABLE
 from apps.webhooks.models import Endpoint, Event, EventType
 
-USUAL_TYPE = "partner"
+DEFAULT_TYPE = "partner"
 EVERY = "*"
-MOST_ADDRESSES = 20
+MAX_ADDRESSES = 20
 Examples = Mapping[str, OrganizationExample]
 
 
 def own_examples(actor: Actor, operation_id: str) -> Examples:
     """Return examples for the fields of an operation's body; an empty mapping where nothing is known."""
-    make = MAKERS.get(operation_id)
+    make = EXAMPLE_BUILDERS.get(operation_id)
     return make(actor) if make else {}
 
 
 def _new_key(actor: Actor) -> Examples:
     """A type that can be made now, with rights that it may hold."""
-    offer = Offer.to(actor)
+    offer = Offer.for_actor(actor)
     possible = [kind for kind in offer.types if offer.refusal(kind) is None]
-    kind = next((each for each in possible if each.name == USUAL_TYPE), possible[0] if possible else None)
+    kind = next((each for each in possible if each.name == DEFAULT_TYPE), possible[0] if possible else None)
     if kind is None:
         return {}
-    givable = offer.rights(kind).givable
-    scopes = [scope.name for scope in offer.scopes if scope.name in givable]
+    grantable = offer.scope_choices(kind).grantable
+    scopes = [scope.name for scope in offer.scopes if scope.name in grantable]
     reads = [name for name in scopes if name.endswith(":read")]
     subject = {"subject": OrganizationExample("client-1001")} if kind.name == "client" else {}
     return {
@@ -45,7 +45,7 @@ def _new_key(actor: Actor) -> Examples:
 
 
 def _changed_key(actor: Actor) -> Examples:
-    return {"scopes": OrganizationExample(None, [scope.name for scope in Offer.to(actor).scopes])}
+    return {"scopes": OrganizationExample(None, [scope.name for scope in Offer.for_actor(actor).scopes])}
 
 
 def _event_types() -> list[str]:
@@ -60,7 +60,7 @@ def _patterns() -> list[str]:
 
 
 def _endpoint(actor: Actor) -> Examples:
-    rows = Endpoint.objects.for_actor(actor).existing().order_by("-pk")[:MOST_ADDRESSES]
+    rows = Endpoint.objects.for_actor(actor).existing().order_by("-pk")[:MAX_ADDRESSES]
     # What is in a query may be a token: no example.
     addresses = list(dict.fromkeys(row.url for row in rows if "?" not in row.url))
     return {
@@ -85,14 +85,14 @@ def _replay(actor: Actor) -> Examples:
 
 def _sdk_key(actor: Actor) -> Examples:
     apps = SdkKey.objects.for_actor(actor).exclude(app_id="").order_by("-pk").values_list("app_id", flat=True)
-    known = list(dict.fromkeys(apps[:MOST_ADDRESSES]))
+    known = list(dict.fromkeys(apps[:MAX_ADDRESSES]))
     return {
         "platform": OrganizationExample(None, list(Platform.values)),
         "app_id": OrganizationExample(known[0] if known else None, known),
     }
 
 
-MAKERS: Mapping[str, Callable[[Actor], Examples]] = {
+EXAMPLE_BUILDERS: Mapping[str, Callable[[Actor], Examples]] = {
     "createApiKey": _new_key,
     "updateApiKey": _changed_key,
     "createWebhookEndpoint": _endpoint,

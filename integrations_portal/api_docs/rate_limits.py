@@ -6,7 +6,7 @@ from uuid import UUID
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from apps.api_keys.key_query import effective, windows
+from apps.api_keys.key_query import effective_limit, windows
 from apps.api_keys.models import ApiKey, KeyType
 from apps.api_keys.view_models.type_cards import Offer
 from apps.base.permissions import Permission
@@ -56,12 +56,12 @@ def example_headers() -> str:
 
 def _types(reader: Reader) -> list[dict[str, Any]]:
     """The types of keys that the organization may make; for strangers those that everybody may."""
-    kinds = Offer.to(reader.actor).types if reader.actor else KeyType.objects.for_customers()
+    kinds = Offer.for_actor(reader.actor).types if reader.actor else KeyType.objects.for_customers()
     return [
         {
             "title": kind.title_text,
-            "minute": effective("minute", None, kind.limit_minute),
-            "hour": effective("hour", None, kind.limit_hour),
+            "minute": effective_limit("minute", None, kind.limit_minute),
+            "hour": effective_limit("hour", None, kind.limit_hour),
         }
         for kind in kinds
     ]

@@ -36,7 +36,7 @@ RESOURCES: dict[str, Promise] = {
 }
 
 
-class Served(NamedTuple):
+class ServedOperation(NamedTuple):
     """One operation as it is served: where, by which method, from whom, and what it says of itself."""
 
     route: str
@@ -51,7 +51,7 @@ class Served(NamedTuple):
         return request_for(self.operation, self.method, self.route, self.callers)
 
 
-def served(routes: list[Any]) -> Iterator[Served]:
+def served_operations(routes: list[Any]) -> Iterator[ServedOperation]:
     """Return every operation of the API, path by path."""
     for route in routes:
         view, path = route.callback.view_class, route.callback.view_initkwargs["route"]
@@ -59,7 +59,7 @@ def served(routes: list[Any]) -> Iterator[Served]:
             if method in view.operations:
                 scopes = view.operations[method].needs
                 names = (*map(str, scopes), *((ADMIN,) if scopes else ()))
-                yield Served(path, method, names, view.callers, view.operations[method])
+                yield ServedOperation(path, method, names, view.callers, view.operations[method])
 
 
 def reference(request: HttpRequest, routes: list[Any]) -> HttpResponse:
@@ -79,7 +79,7 @@ def reference(request: HttpRequest, routes: list[Any]) -> HttpResponse:
 
 def _resources(routes: list[Any], language: str) -> list[dict[str, Any]]:
     order = list(RESOURCES)
-    every = [(_resource(each.route), each) for each in served(routes)]
+    every = [(_resource(each.route), each) for each in served_operations(routes)]
     every.sort(key=lambda pair: order.index(pair[0]) if pair[0] in order else len(order))
     return [
         {
@@ -95,7 +95,7 @@ def _resource(route: str) -> str:
     return route.removeprefix("/v1/").partition("/")[0]
 
 
-def _shown(each: Served, language: str) -> dict[str, Any]:
+def _shown(each: ServedOperation, language: str) -> dict[str, Any]:
     operation = each.operation
     return {
         "id": operation.id,

@@ -28,27 +28,27 @@ from apps.orgs.models import Organization, OrganizationStatus, OutgoingMail
 from apps.webhooks.jobs.retention import WAITING, has_pending_work
 from apps.webhooks.models import Attempt, Delivery, Event
 
-LOOKED_AT = 500
-PAYLOADS_LOOKED_AT = 20
+MAX_ROWS = 500
+MAX_PAYLOAD_ROWS = 20
 NOTHING = timedelta(0)
 
 
-def _beyond(model: type[models.Model], cut: datetime, goes: Q | None = None) -> timedelta:
+def _lag_by_key(model: type[models.Model], cut: datetime, goes: Q | None = None) -> timedelta:
     """Return by how much the oldest row of a table in the order of time is older than the cut."""
     rows: Any = model._default_manager
-    keys = list(rows.filter(pk__lt=uuid_at(cut)).order_by("pk").values_list("pk", flat=True)[:LOOKED_AT])
+    keys = list(rows.filter(pk__lt=uuid_at(cut)).order_by("pk").values_list("pk", flat=True)[:MAX_ROWS])
     if keys and goes is not None:
         keys = list(rows.filter(goes, pk__in=keys).order_by("pk").values_list("pk", flat=True)[:1])
     return cut - time_of(keys[0]) if keys else NOTHING
 
 
-def _since(rows: models.QuerySet[Any], field: str, cut: datetime) -> timedelta:
+def _lag_by_field(rows: models.QuerySet[Any], field: str, cut: datetime) -> timedelta:
     oldest = rows.filter(**{f"{field}__lt": cut}).order_by(field).values_list(field, flat=True).first()
     return cut - oldest if oldest else NOTHING
 
 
 def _calls(now: datetime) -> timedelta:
-    return _beyond(ApiCall, now - timedelta(days=settings.RETENTION_DAYS_API_CALLS))
+    return _lag_by_key(ApiCall, now - timedelta(days=settings.RETENTION_DAYS_API_CALLS))
 
 
 def _payloads(now: datetime) -> timedelta:
@@ -56,7 +56,7 @@ def _payloads(now: datetime) -> timedelta:
     cut, behind = now - timedelta(days=settings.RETENTION_DAYS_EVENTS), NOTHING
     for hours in (2**power for power in range(14)):
         before = Event.objects.filter(pk__lt=uuid_at(cut - timedelta(hours=hours))).order_by("-pk")
-        keys = list(before.values_list("pk", flat=True)[:PAYLOADS_LOOKED_AT])
+        keys = list(before.values_list("pk", flat=True)[:MAX_PAYLOAD_ROWS])
         if not Event.objects.filter(~has_pending_work(), pk__in=keys, body__isnull=False).exists():
             break
         behind = timedelta(hours=hours)
@@ -65,52 +65,55 @@ def _payloads(now: datetime) -> timedelta:
 
 def _attempts(now: datetime) -> timedelta:
     cut = now - timedelta(days=settings.RETENTION_DAYS_ATTEMPTS)
-    return _beyond(Attempt, cut, ~Q(delivery__status__in=WAITING))
+    return _lag_by_key(Attempt, cut, ~Q(delivery__status__in=WAITING))
 
 
 def _deliveries(now: datetime) -> timedelta:
     cut = now - timedelta(days=settings.RETENTION_DAYS_DELIVERIES)
-    return _beyond(Delivery, cut, Q(finished_at__lt=cut) & ~Q(status__in=WAITING))
+    return _lag_by_key(Delivery, cut, Q(finished_at__lt=cut) & ~Q(status__in=WAITING))
 
 
 def _events(now: datetime) -> timedelta:
     days = max(settings.RETENTION_DAYS_DELIVERIES, settings.RETENTION_DAYS_EVENTS)
     alone = ~Exists(Delivery.objects.filter(event=OuterRef("pk")))
-    return _beyond(Event, now - timedelta(days=days), Q(alone) & ~has_pending_work())
+    return _lag_by_key(Event, now - timedelta(days=days), Q(alone) & ~has_pending_work())
 
 
 def _audit(now: datetime) -> timedelta:
     """Notes of cuts stay where a log has nothing else."""
-    return _beyond(AuditEntry, now - timedelta(days=settings.RETENTION_DAYS_AUDIT), ~Q(action=TRIMMED))
+    return _lag_by_key(AuditEntry, now - timedelta(days=settings.RETENTION_DAYS_AUDIT), ~Q(action=TRIMMED))
 
 
 def _notices(now: datetime) -> timedelta:
-    return _beyond(Notice, now - timedelta(days=settings.RETENTION_DAYS_NOTICES))
+    return _lag_by_key(Notice, now - timedelta(days=settings.RETENTION_DAYS_NOTICES))
 
 
 def _mail(now: datetime) -> timedelta:
     """Look at the mails that were written first: no index is by the time of sending."""
-    first = OutgoingMail.objects.order_by("pk").values_list("pk", flat=True)[:LOOKED_AT]
+    first = OutgoingMail.objects.order_by("pk").values_list("pk", flat=True)[:MAX_ROWS]
     rows = OutgoingMail.objects.filter(pk__in=list(first))
     given_up = rows.filter(sent_at=None, next_attempt_at=None)
-    return max(_since(rows, "sent_at", now - SENT_RETENTION), _since(given_up, "created_at", now - CLOSED_RETENTION))
+    return max(
+        _lag_by_field(rows, "sent_at", now - SENT_RETENTION),
+        _lag_by_field(given_up, "created_at", now - CLOSED_RETENTION),
+    )
 
 
 KINDS: dict[str, Callable[[datetime], timedelta]] = {
     "attempts": _attempts,
     "audit": _audit,
     "calls": _calls,
-    "closed_organizations": lambda now: _since(
+    "closed_organizations": lambda now: _lag_by_field(
         Organization.objects.filter(status=OrganizationStatus.CLOSED, purged_at=None), "kept_until", now
     ),
     "deliveries": _deliveries,
     "events": _events,
-    "exports": lambda now: _since(AuditExport.objects.filter(status=ExportStatus.DONE), "expires_at", now),
-    "idempotency_records": lambda now: _since(IdempotencyRecord.objects.all(), "reserved_at", now - KEPT),
+    "exports": lambda now: _lag_by_field(AuditExport.objects.filter(status=ExportStatus.DONE), "expires_at", now),
+    "idempotency_records": lambda now: _lag_by_field(IdempotencyRecord.objects.all(), "reserved_at", now - KEPT),
     "mail": _mail,
     "notices": _notices,
     "payloads": _payloads,
-    "sessions": lambda now: _since(Session.objects.all(), "expire_date", now),
+    "sessions": lambda now: _lag_by_field(Session.objects.all(), "expire_date", now),
 }
 
 

@@ -9,12 +9,12 @@ from apps.base.permissions import Permission
 
 SHOWN = 6
 # What the portal writes every hour by itself is no activity of anybody.
-BY_THE_HOUR = ("audit.calls_digest", "audit.attempts_digest", "audit.events_digest")
+HOURLY_ACTIONS = ("audit.calls_digest", "audit.attempts_digest", "audit.events_digest")
 
 
 def newest(actor: Actor) -> list[dict[str, Any]]:
     """Return who did what and when, newest first; nothing for whom the audit log is closed."""
     if not actor.can(Permission.AUDIT_READ):
         return []
-    rows = AuditEntry.objects.for_actor(actor).exclude(action__in=BY_THE_HOUR).order_by("-pk")[:SHOWN]
+    rows = AuditEntry.objects.for_actor(actor).exclude(action__in=HOURLY_ACTIONS).order_by("-pk")[:SHOWN]
     return [{"who": row.actor_label, "what": sentence_for(row), "at": row.at} for row in rows]

@@ -28,12 +28,12 @@ from apps.webhooks.view_models.failure_labels import DISABLED_REASONS
 
 SHOWN = 6
 # Of each kind, so that the page is bounded; more than that is a matter for the lists.
-MOST = 25
+MAX_PER_KIND = 25
 EXPIRED_FOR = timedelta(days=14)
 UNUSED_AFTER = timedelta(days=30)
 ORDER = {"bad": 0, "warn": 1, "info": 2}
 # These tell what is found here from the state itself.
-TOLD_BY_STATE = (
+KINDS_SHOWN_FROM_STATE = (
     *(f"api_key.leaked_{word}" for word in RESTRICTED_STATUSES),
     "api_key.expiring", "api_key.expired", "endpoint.failing", "endpoint.disabled",
     "organization.suspended",
@@ -48,8 +48,8 @@ def found(actor: Actor, slug: str) -> list[Item]:
 
 
 def _notices(actor: Actor, slug: str) -> list[Item]:
-    rows = Notice.objects.visible_to(actor).open().needing_attention().exclude(kind__in=TOLD_BY_STATE)
-    return [describe(notice, slug) for notice in rows.most_severe_first()[:MOST]]
+    rows = Notice.objects.visible_to(actor).open().needing_attention().exclude(kind__in=KINDS_SHOWN_FROM_STATE)
+    return [describe(notice, slug) for notice in rows.most_severe_first()[:MAX_PER_KIND]]
 
 
 def _keys(actor: Actor, slug: str) -> list[Item]:
@@ -65,11 +65,14 @@ def _keys(actor: Actor, slug: str) -> list[Item]:
             _set_aside(key, slug, status.attention)
             for word, status in STATUSES.items()
             if status.attention is not None
-            for key in keys.in_status(word).order_by("-pk")[:MOST]
+            for key in keys.in_status(word).order_by("-pk")[:MAX_PER_KIND]
         ),
-        *(_expired(key, slug) for key in expired.order_by("-expires_at")[:MOST]),
-        *(_expiring(key, actor, slug, now) for key in keys.in_status(KeyStatus.EXPIRING).order_by("expires_at")[:MOST]),
-        *(_unused(key, slug) for key in unused.order_by("pk")[:MOST]),
+        *(_expired(key, slug) for key in expired.order_by("-expires_at")[:MAX_PER_KIND]),
+        *(
+            _expiring(key, actor, slug, now)
+            for key in keys.in_status(KeyStatus.EXPIRING).order_by("expires_at")[:MAX_PER_KIND]
+        ),
+        *(_unused(key, slug) for key in unused.order_by("pk")[:MAX_PER_KIND]),
     ]
 
 
@@ -110,7 +113,7 @@ def _endpoints(actor: Actor, slug: str) -> list[Item]:
         return []
     rows = Endpoint.objects.for_actor(actor).existing()
     ailing = rows.exclude(status=EndpointStatus.ENABLED, health=EndpointHealth.HEALTHY)
-    return [_endpoint(endpoint, slug) for endpoint in ailing.order_by("-pk")[:MOST]]
+    return [_endpoint(endpoint, slug) for endpoint in ailing.order_by("-pk")[:MAX_PER_KIND]]
 
 
 def _endpoint(endpoint: Endpoint, slug: str) -> Item:

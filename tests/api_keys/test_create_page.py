@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from apps.api_keys.models import ApiKey, KeyType, Makers, Package
+from apps.api_keys.models import ApiKey, KeyCreators, KeyType, Package
 from tests.api_keys.forms import CREATE, HERE, send, shown_key, text_of, token_of
 
 pytestmark = pytest.mark.django_db
@@ -75,8 +75,8 @@ def test_what_is_switched_off_is_greyed_with_whom_to_ask(browser, acme):
 
 
 def test_a_type_for_others_to_make_is_greyed_with_the_reason(browser_of, ann, ada):
-    KeyType.objects.filter(name="internal").update(made_by=Makers.OWNERS)
-    KeyType.objects.filter(name="client").update(made_by=Makers.OPERATORS)
+    KeyType.objects.filter(name="internal").update(made_by=KeyCreators.OWNERS)
+    KeyType.objects.filter(name="client").update(made_by=KeyCreators.OPERATORS)
     admin, owner = browser_of(ann).get(CREATE), browser_of(ada).get(CREATE)
     assert inputs(admin, "type")["internal"] == {"disabled"} and "Only an owner" in text_of(admin)
     assert inputs(owner, "type")["internal"] == set() and inputs(owner, "type")["client"] == {"disabled"}

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from apps.api_keys import actions
 from apps.api_keys.actions import Lifetime
-from apps.api_keys.models import ApiKey, KeyType, Makers, Package
+from apps.api_keys.models import ApiKey, KeyCreators, KeyType, Package
 from apps.audit.models import AuditEntry
 from apps.base.actor import system
 from apps.webhooks.models import Event
@@ -275,7 +275,7 @@ def test_a_key_of_a_disabled_type_is_refused(api, acme_key, admin_key, acme, riv
 
 
 def test_who_may_make_a_type_is_the_types_to_say(api, admin_key, acme, ada, ann, browser_of):
-    for made_by, made in ((Makers.OWNERS, {"owner": 201, "admin": 403}), (Makers.OPERATORS, {"owner": 403})):
+    for made_by, made in ((KeyCreators.OWNERS, {"owner": 201, "admin": 403}), (KeyCreators.OPERATORS, {"owner": 403})):
         KeyType.objects.filter(name="partner").update(made_by=made_by)
         body = {"name": "x", "type": "partner", "scopes": ["users:read"]}
         assert code(api(admin_key).post("/v1/api-keys", body)) == (403, "forbidden")

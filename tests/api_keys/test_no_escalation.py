@@ -95,7 +95,7 @@ def power(key):
         "scopes": expand(key.scopes),
         "ends": key.expires_at,
         "networks": [ipaddress.ip_network(each) for each in key.allowed_networks],
-        "type": key.key_type.holdable(frozenset(Scope.objects.values_list("name", flat=True))),
+        "type": key.key_type.allowed_scopes(frozenset(Scope.objects.values_list("name", flat=True))),
     }
 
 

@@ -18,7 +18,7 @@ from apps.credentials.gate import rate_limits
 from integrations_portal.api_docs import changelog
 from integrations_portal.api_docs.rate_limits import example_headers
 from integrations_portal.api_docs.reader import PAGES
-from integrations_portal.api_docs.reference import served
+from integrations_portal.api_docs.reference import served_operations
 from integrations_portal.urls import documented
 from tests.conventions.tree import python_modules
 
@@ -158,7 +158,7 @@ def test_the_examples_of_errors_are_sentences_of_the_api():
 def test_the_reference_has_every_operation_in_each_language(client, language):
     page = text(client, f"/docs/reference?lang={language}")
     reader = Reader(page)
-    assert {each.operation.id for each in served(documented)} <= set(reader.ids)
+    assert {each.operation.id for each in served_operations(documented)} <= set(reader.ids)
     assert len(reader.ids) == len(set(reader.ids))
     assert {"curl": "curl -X POST", "python": "requests.post", "node": "await fetch"}[language] in page
 

@@ -21,7 +21,7 @@ from apps.audit.operator_admin import AuditedAdmin, ReadOnlyAdmin
 from apps.base.crypto.encrypted_fields import EncryptedTextField
 from apps.orgs.models import OutgoingMail, User
 from apps.webhooks.models import Endpoint, EndpointSecret, EventType
-from integrations_portal.admin_site.site import LEFT_OUT
+from integrations_portal.admin_site.site import UNREGISTERED_MODELS
 from tests.conftest import PASSWORD, Key
 from tests.conventions.routes import routes_for
 
@@ -51,9 +51,9 @@ def path_of(page: Any, what: str = "changelist", *arguments: Any) -> str:
 def test_every_model_has_its_page_or_a_reason():
     registered = {page.model._meta.label for page in PAGES}
     every = {model._meta.label for model in apps.get_models()}
-    assert every - registered - set(LEFT_OUT) == set()
-    assert registered & set(LEFT_OUT) == set() and set(LEFT_OUT) <= every
-    assert [reason for reason in LEFT_OUT.values() if not reason.endswith(".")] == []
+    assert every - registered - set(UNREGISTERED_MODELS) == set()
+    assert registered & set(UNREGISTERED_MODELS) == set() and set(UNREGISTERED_MODELS) <= every
+    assert [reason for reason in UNREGISTERED_MODELS.values() if not reason.endswith(".")] == []
     assert registered >= LONG
 
 

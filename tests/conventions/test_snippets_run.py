@@ -24,7 +24,7 @@ from apps.base.actor import system
 from apps.base.rest.snippets import LANGUAGES, SDK_KEY, render_snippet
 from apps.webhooks.models import Delivery, DeliveryStatus
 from integrations_portal.api_docs.rate_limits import WAITING
-from integrations_portal.api_docs.reference import Served, served
+from integrations_portal.api_docs.reference import ServedOperation, served_operations
 from integrations_portal.overview import steps
 from integrations_portal.urls import documented
 from tests.conftest import Api
@@ -121,7 +121,7 @@ class Tour:
             made = self.post("/v1/sdk/activations", device, self.variables[SDK_KEY])
             self.variables["ACTIVATION_ID"] = made["id"]
 
-    def take(self, each: Served, code: str) -> None:
+    def take(self, each: ServedOperation, code: str) -> None:
         """Run an operation's snippet, judge its answer, and keep what the next ones need of it."""
         name = each.operation.id
         self.prepare(name)
@@ -192,7 +192,7 @@ RUNNERS = {"curl": in_a_shell, "python": in_python, "node": in_node}
 
 @pytest.mark.pure
 def test_every_operation_is_on_the_tour() -> None:
-    assert sorted(ORDER) == sorted(each.operation.id for each in served(documented))
+    assert sorted(ORDER) == sorted(each.operation.id for each in served_operations(documented))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -201,7 +201,7 @@ def test_every_snippet_gets_an_answer_that_is_documented(
 ):
     settings.PUBLIC_URL = live_server.url
     key = make_key(acme, "admin", type="internal", lifetime=Lifetime.days(365)).text
-    every = {each.operation.id: each for each in served(documented)}
+    every = {each.operation.id: each for each in served_operations(documented)}
     with RUNNERS[language](tmp_path, monkeypatch) as run:
         tour = Tour(run, {"PORTAL_API_KEY": key, "EVENT_TYPE_NAME": "order.created"})
         for name in ORDER:

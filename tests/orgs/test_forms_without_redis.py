@@ -77,7 +77,7 @@ def test_a_counter_that_goes_between_two_steps_refuses_nobody(ada, monkeypatch):
 
 
 def test_an_unresponsive_broker_does_not_block_notifying_workers(settings, monkeypatch):
-    monkeypatch.setattr(celery, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(celery, "SOCKET_TIMEOUT_SECONDS", 0.3)
     with socket.create_server((HOST, 0)) as listener:
         settings.CELERY_BROKER_URL = f"redis://{HOST}:{listener.getsockname()[1]}/0"
         try:

@@ -1,4 +1,4 @@
-"""What people, keys and operators do with API keys: each one transaction, one check, one audit entry."""
+"""Actions on API keys: each checks permissions and writes its audit entry in one transaction."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ from apps.api_keys.actions.rules import WINDOWS, check_scopes, types_of
 from apps.api_keys.actions.states import change_key, disable_key, enable_key, release_key, revoke_key
 from apps.credentials.rules import MAX_DAYS, Lifetime
 
-# By the words of routes.
+# Keyed by the last segment of the route.
 KEY_ACTIONS: dict[str, Callable[..., Any]] = {
     "create": create_key,
     "update": update_key,

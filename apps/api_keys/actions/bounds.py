@@ -1,4 +1,7 @@
-"""A maker never gives more than it has: what a key may hand on when it makes, changes or rotates one."""
+"""Prevent privilege escalation: a creator cannot grant a key more than it has itself.
+
+A member is bounded by the scopes of its role; a key also by its own type, expiry, networks and rate limits.
+"""
 
 import ipaddress
 from collections.abc import Iterable
@@ -9,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from apps.api_keys.actions.rules import WINDOWS
-from apps.api_keys.key_query import effective
+from apps.api_keys.key_query import effective_limit
 from apps.api_keys.models import ApiKey, KeyType, Scope
 from apps.base.actor import Actor
 from apps.base.errors import Forbidden
@@ -19,23 +22,23 @@ from apps.credentials.rules import Lifetime
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-def check_maker(actor: Actor, scopes: Iterable[str]) -> None:
-    """Raise Forbidden where the maker lacks a scope that the key is to hold."""
+def check_can_grant(actor: Actor, scopes: Iterable[str]) -> None:
+    """Raise Forbidden if the actor lacks one of the scopes."""
     missing = [scope for scope in scopes if not actor.can_grant(scope)]
     if missing:
         raise Forbidden(_("You cannot give what you do not have: %(scopes)s.") % {"scopes": ", ".join(missing)})
 
 
-def check_maker_type(actor: Actor, kind: KeyType) -> None:
-    """Raise Forbidden where the type may hold a scope that the making key's type may not."""
+def check_type_within_own(actor: Actor, kind: KeyType) -> None:
+    """Raise Forbidden if the type allows a scope that the creating key's type does not."""
     catalogue = frozenset(Scope.objects.values_list("name", flat=True))
     own = KeyType.objects.get(name=actor.bounds.key_type) if actor.bounds else kind
-    if kind.holdable(catalogue) - own.holdable(catalogue):
+    if kind.allowed_scopes(catalogue) - own.allowed_scopes(catalogue):
         raise Forbidden(_("A key of type %(own)s cannot make keys of type %(type)s.") % {"own": own, "type": kind})
 
 
 def within_expiry(actor: Actor, expires_at: datetime | None, asked: Lifetime | None) -> datetime | None:
-    """Cut the lifetime to the making key's; asking for a longer one is Forbidden."""
+    """Limit the expiry to the creating key's; raise Forbidden if a later one was requested."""
     ends = actor.bounds.expires_at if actor.bounds else None
     if ends is None:
         return expires_at
@@ -48,7 +51,7 @@ def within_expiry(actor: Actor, expires_at: datetime | None, asked: Lifetime | N
 
 
 def within_networks(actor: Actor, networks: list[str] | None) -> list[str] | None:
-    """Hand the making key's networks on; asking for others is Forbidden."""
+    """Return the networks, by default the creating key's; raise Forbidden for any outside of those."""
     own = _networks_of(actor)
     if not own:
         return networks
@@ -68,7 +71,7 @@ def _is_inside(network: Network, own: list[Network]) -> bool:
 
 
 def _common(own: list[Network], others: list[Network]) -> list[str]:
-    """The parts of the other networks that lie inside one's own."""
+    """Return the parts of the other networks that lie inside the own ones."""
     found = []
     for other in others:
         parts = [min(each, other, key=_size) for each in own if each.version == other.version and each.overlaps(other)]
@@ -80,10 +83,10 @@ def _size(network: Network) -> int:
     return network.num_addresses
 
 
-def cut_settings(actor: Actor, key: ApiKey) -> dict[str, Any]:
-    """Return the settings of a rotated key that differ from the old one's, as the making key has less.
+def settings_within_own(actor: Actor, key: ApiKey) -> dict[str, Any]:
+    """Return the networks and rate limits of a rotated key, limited to those of the key that rotates it.
 
-    Raises Forbidden where no network is left.
+    Raises Forbidden if no network remains.
     """
     own = _networks_of(actor)
     networks = key.allowed_networks
@@ -100,11 +103,11 @@ def cut_settings(actor: Actor, key: ApiKey) -> dict[str, Any]:
 def within_limits(
     actor: Actor, kind: KeyType, figures: dict[str, int | None], asked: dict[str, int | None]
 ) -> dict[str, int | None]:
-    """Cut the limits to the making key's; asking for more is Forbidden."""
+    """Limit the rate limits to the creating key's; raise Forbidden if a higher one was requested."""
     own = actor.bounds.limits if actor.bounds else {}
     for name in WINDOWS:
         most = own.get(name)
-        figure = effective(name, figures[name], getattr(kind, f"limit_{name}"))
+        figure = effective_limit(name, figures[name], getattr(kind, f"limit_{name}"))
         if most is None or (figure is not None and figure <= most):
             continue
         if asked.get(name) is not None:

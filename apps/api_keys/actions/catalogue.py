@@ -1,6 +1,6 @@
-"""What operators do to the catalogue of keys: types, scopes, and what is switched off for an organization.
+"""Operators' changes to key types, scopes and packages. They apply to every key from its next request.
 
-Each holds at the next call of every key. A name that keys were made by is never changed and never deleted.
+The name of a type or scope never changes, and one that keys use cannot be deleted.
 """
 
 import re
@@ -27,7 +27,7 @@ Changes = dict[str, list[Any]]
 
 @transaction.atomic
 def save_key_type(*, actor: Actor, row: KeyType, changes: Changes) -> KeyType:
-    """Add a type, or change what keys of it may do; ``changes`` maps each changed field to [old, new]."""
+    """Add or change a type; ``changes`` maps each changed field to [old, new]."""
     _require_operator(actor)
     check_type_name(row.name)
     check_lifetimes(row.default_days, row.longest_days)
@@ -39,7 +39,7 @@ def save_key_type(*, actor: Actor, row: KeyType, changes: Changes) -> KeyType:
 
 @transaction.atomic
 def delete_key_type(*, actor: Actor, row: KeyType) -> None:
-    """Delete a type that no key was ever made by, or raise Conflict with what to do instead."""
+    """Delete a type that no key ever had, or raise Conflict."""
     _require_operator(actor)
     if row.is_builtin:
         raise Conflict(_("This type comes with the portal. Untick “may be made” to end its use."))
@@ -52,7 +52,7 @@ def delete_key_type(*, actor: Actor, row: KeyType) -> None:
 
 @transaction.atomic
 def save_scope(*, actor: Actor, row: Scope, changes: Changes) -> Scope:
-    """Add a scope, or change its words."""
+    """Add a scope, or change its description or position."""
     _require_operator(actor)
     check_scope_name(row.name)
     done = _save(row, changes, fixed=("name", "is_builtin"))
@@ -63,7 +63,7 @@ def save_scope(*, actor: Actor, row: Scope, changes: Changes) -> Scope:
 
 @transaction.atomic
 def delete_scope(*, actor: Actor, row: Scope) -> None:
-    """Delete a scope that nothing names, or raise Conflict saying what does."""
+    """Delete a scope that no active key or type has, or raise Conflict naming one that does."""
     _require_operator(actor)
     if row.is_builtin:
         raise Conflict(_("This scope comes with the portal. Switch it off for an organization in its package."))
@@ -84,7 +84,7 @@ def delete_scope(*, actor: Actor, row: Scope) -> None:
 
 @transaction.atomic
 def save_package(*, actor: Actor, row: Package, changes: Changes) -> Package:
-    """Switch types and scopes off for one organization, or on again; it stands in that organization's log."""
+    """Disable or enable key types and scopes for one organization; recorded in that organization's audit log."""
     _require_operator(actor)
     done = _save(row, changes, fixed=("organization",))
     _record(actor, row, f"package.{done}", changes, organization_id=row.pk)
@@ -93,13 +93,13 @@ def save_package(*, actor: Actor, row: Package, changes: Changes) -> Package:
 
 
 def check_type_name(name: str) -> None:
-    """Raise Invalid unless the name is one that the API can carry."""
+    """Raise Invalid unless the name has the form that the API accepts."""
     if not TYPE_NAME.fullmatch(name):
         raise Invalid.field("name", _("Use lower-case letters, digits and underscores, such as field_agent."))
 
 
 def check_scope_name(name: str) -> None:
-    """Take ``resource:action`` and refuse the words that only people's roles may hold."""
+    """Raise Invalid unless the name is ``resource:action`` and not a permission reserved for roles."""
     if not SCOPE_NAME.fullmatch(name):
         raise Invalid.field("name", _("Write it as resource:action, such as orders:read."))
     if name in NOT_SCOPES:
@@ -107,7 +107,7 @@ def check_scope_name(name: str) -> None:
 
 
 def check_lifetimes(usual: int | None, longest: int | None) -> None:
-    """Raise Invalid for a lifetime of no days, of more than ten years, or a usual one above the longest."""
+    """Raise Invalid unless both are None or from 1 to MAX_DAYS days, and the default is within the maximum."""
     for name, days in (("default_days", usual), ("longest_days", longest)):
         if days is not None and not 1 <= days <= MAX_DAYS:
             raise Invalid.field(name, _("Give a number of days from 1 to %(most)s.") % {"most": MAX_DAYS})
@@ -122,7 +122,7 @@ def _require_operator(actor: Actor) -> None:
 
 
 def _save(row: Any, changes: Changes, fixed: tuple[str, ...]) -> str:
-    """Add the row, or write what changed where it still is what the operator saw; say which of both."""
+    """Insert or update the row and return ``created`` or ``updated``; raise Conflict if it was changed meanwhile."""
     if row._state.adding:
         row.save(force_insert=True)
         return "created"

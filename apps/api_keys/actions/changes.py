@@ -1,4 +1,4 @@
-"""Changing and rotating a key. Both need every scope that the key holds."""
+"""Update and rotate a key. Both require that the actor can grant every scope of the key."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from apps.api_keys.actions import bounds, rules
-from apps.api_keys.actions.audit_and_publish import announce, hold
+from apps.api_keys.actions.audit_and_publish import announce, lock_key
 from apps.api_keys.models import ApiKey
 from apps.api_keys.notifications import posting
 from apps.base.actor import Actor
@@ -30,23 +30,23 @@ def update_key(
     allowed_networks: Iterable[str] | None = None,
     limits: dict[str, int | None] | None = None,
 ) -> ApiKey:
-    """Change what is given (None: stays) and record old and new; scopes can only become fewer.
+    """Change the settings that are not None; scopes can only be removed.
 
-    ``limits`` maps a window to calls, None for the type's own figure. Raises Conflict for a key that has ended,
-    Forbidden where the actor lacks a scope of the key or, being a key itself, gives more than it has.
+    ``limits`` maps a window to a number of requests, None for the type's default. Raises Conflict for an expired or
+    revoked key, Forbidden if the actor lacks a scope of the key or, being a key itself, grants more than it has.
     """
     actor.require(Permission.API_KEYS_WRITE)
-    key = hold(actor, key_id)
+    key = lock_key(actor, key_id)
     asked: dict[str, Any] = {}
     if scopes is not None:
         asked["scopes"] = rules.check_scopes(key.key_type, scopes)
-        rules.check_fewer(key, asked["scopes"])
+        rules.check_no_added_scopes(key, asked["scopes"])
     if name is not None:
         asked["name"] = check_name(name)
     if allowed_networks is not None:
         asked["allowed_networks"] = parse_networks(allowed_networks)
     figures = rules.check_limits(key.key_type, limits or {}, actor)
-    bounds.check_maker(actor, key.scopes)
+    bounds.check_can_grant(actor, key.scopes)
     if actor.bounds is not None:
         if allowed_networks is not None:
             bounds.within_networks(actor, asked["allowed_networks"])
@@ -73,27 +73,27 @@ def _save(actor: Actor, key: ApiKey, asked: dict[str, Any]) -> None:
 def rotate_key(
     *, actor: Actor, key_id: str, expected: Expected = ANY_VERSION, overlap_seconds: int = DAY_SECONDS
 ) -> tuple[ApiKey, str]:
-    """Replace a key by one with the same settings, returned with its text, once; the old one ends later.
+    """Replace a key by one with the same settings and return the new key with its secret, which is not stored.
 
-    ``overlap_seconds``: 0 (at once) to 30 days, and never past the old key's own end. The new key lives as long as the
-    old one was made to, counted from now, within what its type and the organization allow; made by a key, it gets no
-    more than that key has. It takes its predecessor's place whatever the cap of the type. Raises Conflict for a key
-    that is in overlap or has ended.
+    ``overlap_seconds``: how long the old key still works, 0 to 30 days, but never past its own expiry. The new key
+    gets the lifetime that the old one was created with, within the limits of its type and organization; if a key
+    rotates it, also within those of that key. The type's cap does not apply. Raises Conflict for a key that is in
+    overlap, expired or revoked.
     """
     actor.require(Permission.API_KEYS_WRITE)
     overlap = check_overlap(overlap_seconds)
     transitions.lock_creator(actor)
-    key = hold(actor, key_id)
+    key = lock_key(actor, key_id)
     kind = key.key_type
-    rules.check_type_may_be_made(actor, kind)
+    rules.check_may_create_type(actor, kind)
     rules.check_package(actor, kind)
-    bounds.check_maker(actor, key.scopes)
+    bounds.check_can_grant(actor, key.scopes)
     changed: dict[str, Any] = {}
     expires_at = expiry_of_successor(key)
     if actor.bounds is not None:
-        bounds.check_maker_type(actor, kind)
+        bounds.check_type_within_own(actor, kind)
         expires_at = bounds.within_expiry(actor, expires_at, None)
-        changed = bounds.cut_settings(actor, key)
+        changed = bounds.settings_within_own(actor, key)
     expected.check(key.version)
     before = format_timestamp(key.expires_at)
     successor, text = transitions.replace(key, actor=actor, overlap=overlap, expires_at=expires_at, **changed)
@@ -113,8 +113,8 @@ def rotate_key(
 
 
 def expiry_of_successor(key: ApiKey) -> datetime | None:
-    """Return when a successor made now ends: as long a life as the old key's, within what may be here.
+    """Return the expiry of a successor created now: the old key's lifetime, limited by type and organization.
 
-    That is what the type and the organization's settings allow, for the vendor too: nobody asked for more.
+    The organization's limit applies to operators too, because a rotation requests no particular lifetime.
     """
-    return transitions.successor_expiry(key, rules.longest_days(key.key_type, key.organization_id))
+    return transitions.successor_expiry(key, rules.max_lifetime_days(key.key_type, key.organization_id))

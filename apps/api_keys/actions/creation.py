@@ -1,4 +1,4 @@
-"""Making a key."""
+"""Create an API key."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -28,25 +28,24 @@ def create_key(
     allowed_networks: Iterable[str] | None = None,
     limits: dict[str, int | None] | None = None,
 ) -> tuple[ApiKey, str]:
-    """Make a key and return it with its text, once.
+    """Create a key and return it with its secret, which is not stored.
 
-    A scope unknown or outside the type is judged first (Invalid), then whether the maker has what it gives and the
-    organization's package holds it (Forbidden), then the cap of live keys of the type (Conflict
-    ``key_limit_reached``), exact under concurrency.
+    Raises, in this order: Invalid for a scope that is unknown or not of the type, Forbidden if the creator lacks a
+    scope or the organization's package excludes it, Conflict ``key_limit_reached`` if the type's cap is reached.
     """
     actor.require(Permission.API_KEYS_WRITE)
     transitions.lock_creator(actor)
     kind = rules.find_type(key_type, actor)
-    held = rules.check_scopes(kind, scopes)
+    granted = rules.check_scopes(kind, scopes)
     subject = rules.check_subject(kind, subject)
     networks = None if allowed_networks is None else parse_networks(allowed_networks)
     figures = rules.check_limits(kind, limits or {}, actor)
     expires_at = rules.check_lifetime(actor, kind, lifetime or Lifetime())
-    rules.check_type_may_be_made(actor, kind)
-    rules.check_package(actor, kind, held)
-    bounds.check_maker(actor, held)
+    rules.check_may_create_type(actor, kind)
+    rules.check_package(actor, kind, granted)
+    bounds.check_can_grant(actor, granted)
     if actor.bounds is not None:
-        bounds.check_maker_type(actor, kind)
+        bounds.check_type_within_own(actor, kind)
         expires_at = bounds.within_expiry(actor, expires_at, lifetime)
         networks = bounds.within_networks(actor, networks)
         figures = bounds.within_limits(actor, kind, figures, limits or {})
@@ -56,7 +55,7 @@ def create_key(
         actor=actor,
         name=check_name(name),
         key_type=kind,
-        scopes=held,
+        scopes=granted,
         subject=subject,
         allowed_networks=networks or [],
         limit_minute=figures["minute"],
@@ -66,10 +65,10 @@ def create_key(
     settings_of_key: dict[str, list[Any]] = {
         "name": [None, key.name],
         "type": [None, kind.name],
-        "scopes": [None, held],
+        "scopes": [None, granted],
         "expires_at": [None, format_timestamp(expires_at)],
         "allowed_networks": [None, key.allowed_networks],
     }
     transitions.record(actor, key, "api_key.created", settings_of_key)
-    announce(key, "api_key.created", scopes=held)
+    announce(key, "api_key.created", scopes=granted)
     return key, text

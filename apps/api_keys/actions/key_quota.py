@@ -1,4 +1,4 @@
-"""The cap of live keys of a type, exact under concurrency."""
+"""The limit of active keys per type, exact under concurrency."""
 
 from django.db import connection
 from django.utils.translation import gettext as _
@@ -9,10 +9,10 @@ from apps.base.errors import Conflict
 
 
 def check_key_quota(actor: Actor, kind: KeyType) -> None:
-    """Raise Conflict where the type's cap of live keys is reached.
+    """Raise Conflict if the organization has as many active keys of the type as its cap.
 
-    The organization's row is locked until the commit, so that simultaneous makers count one after the other (on
-    SQLite the transaction itself is exclusive, for it begins IMMEDIATE).
+    The organization's row stays locked until the commit, so that concurrent requests count one after the other. On
+    SQLite the transaction itself is exclusive, because it begins IMMEDIATE.
     """
     if kind.cap is None:
         return
@@ -23,7 +23,7 @@ def check_key_quota(actor: Actor, kind: KeyType) -> None:
 
 
 def lock_organization(actor: Actor) -> None:
-    """Hold the organization's row until the transaction ends, where the database has row locks."""
+    """Lock the organization's row until the transaction ends, if the database has row locks."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1 FROM orgs_organization WHERE id = %s FOR NO KEY UPDATE", [actor.organization_id])

@@ -1,4 +1,4 @@
-"""What happens to a key that somebody found in public."""
+"""Handle the report of a leaked key."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.api_keys.actions import states
-from apps.api_keys.actions.audit_and_publish import announce, hold
+from apps.api_keys.actions.audit_and_publish import announce, lock_key
 from apps.api_keys.models import ApiKey
 from apps.api_keys.notifications import posting
 from apps.base.actor import Actor
@@ -21,33 +21,33 @@ REASON, REASON_OF_SUCCESSOR = "Reported as leaked", "Created by a key that was r
 
 @transaction.atomic
 def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
-    """Do with a leaked key what its organization wants, and tell whether the report was news.
+    """Apply the organization's leak policy to a key, and return whether the report was new.
 
-    So it does with what the key made by rotating itself, also where the key has ended: whoever had its text has
-    theirs. Once per key and day: reporting it again changes and records nothing. ``actor`` is the portal with the
-    reporter's address, ``where`` a text without secrets.
+    The policy is also applied to the key's self-rotated successors, even if the key itself is revoked or expired,
+    because the holder of the old key can have them. A second report of a key on the same day changes nothing.
+    ``actor`` is the system with the reporter's IP address; ``where`` must not contain secrets.
     """
-    key = hold(actor, key_id)
+    key = lock_key(actor, key_id)
     successors = transitions.own_successors(key)
     known = {each.public_id for each in successors}
     others = [each for each in descendants(key.organization_id, key.public_id) if each.id not in known]
     is_news = _take(actor, key, where, others=len(others))
     for successor in successors:
-        is_news = _take(actor, hold(actor, successor.public_id), where, origin=key) or is_news
+        is_news = _take(actor, lock_key(actor, successor.public_id), where, origin=key) or is_news
     if others:
         posting.notify_about_others(key, len(others))
     return is_news
 
 
 def _take(actor: Actor, key: ApiKey, where: str, origin: ApiKey | None = None, others: int = 0) -> bool:
-    """Act on one key, and tell whether that was news; of one that has ended nobody is told, unless others live on.
+    """Record the report, apply the policy to one key, and return whether the report was new.
 
-    ``origin``: the key that was reported, where it is not this one. ``others``: how many things the key created that
-    still work: who ends those is for people to decide.
+    An expired or revoked key publishes no event, unless others still work. ``origin``: the reported key, if it is
+    not this one. ``others``: the number of still active objects that the key created; members decide about those.
     """
-    # The row is held: two reports of one key come one after the other.
-    story = f"{posting.LEAK}:{timezone.now():%Y-%m-%d}"
-    if posting.already_sent(key, story):
+    # The row is locked, so concurrent reports of one key run one after the other.
+    topic = f"{posting.LEAK}:{timezone.now():%Y-%m-%d}"
+    if posting.already_sent(key, topic):
         return False
     consequence = NOTHING if key.has_ended else str(key.organization.leak_policy)
     changes: dict[str, list[Any]] = {"where": [None, where], "consequence": [None, consequence]}
@@ -60,7 +60,7 @@ def _take(actor: Actor, key: ApiKey, where: str, origin: ApiKey | None = None, o
     if consequence != NOTHING or others:
         announce(key, "api_key.leaked", consequence=consequence, **more)
     _act(actor, key, consequence, REASON if origin is None else REASON_OF_SUCCESSOR)
-    _tell(key, story, consequence, where, origin)
+    _notify(key, topic, consequence, where, origin)
     return True
 
 
@@ -69,12 +69,12 @@ def _act(actor: Actor, key: ApiKey, consequence: str, reason: str) -> None:
         states.change_key(consequence, actor=actor, key_id=key.public_id, reason=reason, successors=False)
 
 
-def _tell(key: ApiKey, story: str, consequence: str, where: str, origin: ApiKey | None) -> None:
-    """Post the notice, which also remembers the report; of a dead key it is taken off the pages at once."""
+def _notify(key: ApiKey, topic: str, consequence: str, where: str, origin: ApiKey | None) -> None:
+    """Post the notification, which also records the report; resolve it at once if nothing was done to the key."""
     what = f"leaked_{CHANGES[consequence].done}" if consequence in CHANGES else "leaked"
     kind = f"api_key.{what}" if origin is None else f"api_key.successor_{what}"
     is_silent = consequence == NOTHING
     params = {"where": where or None, **({"origin": origin.mask} if origin else {})}
-    posting.post(key, kind, story, severity=Severity.BAD, params=params, mail=not is_silent)
+    posting.post(key, kind, topic, severity=Severity.BAD, params=params, mail=not is_silent)
     if is_silent:
         posting.resolve_for(key, posting.LEAK)

@@ -1,4 +1,4 @@
-"""What a body may ask for of a key: each rule raises one error that names the field and what to change."""
+"""Validation of a key's settings: each rule raises an error that names the field and what to change."""
 
 import uuid
 from collections.abc import Iterable
@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.api_keys.key_query import effective
-from apps.api_keys.models import ApiKey, KeyType, Makers, Package, Scope
+from apps.api_keys.key_query import effective_limit
+from apps.api_keys.models import ApiKey, KeyCreators, KeyType, Package, Scope
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Forbidden, Invalid
 from apps.base.permissions import ADMIN, Permission, expand
@@ -22,7 +22,7 @@ VENDOR = (ActorKind.SYSTEM, ActorKind.OPERATOR)
 
 
 def find_type(name: str, actor: Actor) -> KeyType:
-    """Return a type that the actor's organization may make, or raise Invalid on ``type``."""
+    """Return the type of that name that the actor's organization can use, or raise Invalid on ``type``."""
     kind = types_of(actor).filter(name=name).first()
     if kind is None:
         raise Invalid.field("type", _("There is no key type %(name)r here.") % {"name": name[:40]})
@@ -30,17 +30,17 @@ def find_type(name: str, actor: Actor) -> KeyType:
 
 
 def types_of(actor: Actor) -> QuerySet[KeyType]:
-    """Return the types of the actor's organization: the vendor's own has the vendor's own, the others the rest."""
+    """Return the types of the actor's organization; the platform organization has separate ones."""
     is_platform = actor.organization_id == platform_pk()
     return KeyType.objects.filter(is_active=True, platform_only=is_platform)
 
 
 def check_scopes(kind: KeyType, scopes: Iterable[str]) -> list[str]:
-    """Return the scopes in the catalogue's order; ``admin`` stands alone, as it grants the rest."""
+    """Return the scopes in the catalogue's order, or only ``admin`` if it is among them, as it includes the rest."""
     wanted = set(scopes)
     catalogue = list(Scope.objects.values_list("name", flat=True))
-    holdable = kind.holdable(frozenset(catalogue))
-    refused = sorted(wanted - holdable)
+    allowed_scopes = kind.allowed_scopes(frozenset(catalogue))
+    refused = sorted(wanted - allowed_scopes)
     if refused:
         message = _("A key of type %(type)s cannot hold: %(scopes)s.")
         raise Invalid.field("scopes", message % {"type": kind.name, "scopes": ", ".join(refused)[:200]})
@@ -48,7 +48,7 @@ def check_scopes(kind: KeyType, scopes: Iterable[str]) -> list[str]:
 
 
 def check_subject(kind: KeyType, subject: str) -> str:
-    """Return the subject without surrounding space: demanded where the type needs one, refused elsewhere."""
+    """Return the trimmed subject, or raise Invalid if it is missing or the type does not have one."""
     subject = subject.strip()
     if kind.needs_subject and not subject:
         raise Invalid.field("subject", _("A key of this type needs a subject: your reference of the client."))
@@ -60,21 +60,19 @@ def check_subject(kind: KeyType, subject: str) -> str:
     return subject
 
 
-def longest_days(kind: KeyType, organization_id: uuid.UUID | None) -> int | None:
-    """Return how long keys of the type live at most here: as the type says, or the organization's settings.
-
-    None: for ever.
-    """
+def max_lifetime_days(kind: KeyType, organization_id: uuid.UUID | None) -> int | None:
+    """Return the maximum lifetime in days by type and organization, whichever is shorter; None is no limit."""
     own = longest_key_days(organization_id)
     return min((days for days in (own, kind.longest_days) if days is not None), default=None)
 
 
 def check_lifetime(actor: Actor, kind: KeyType, lifetime: Lifetime) -> datetime | None:
-    """Return when the key ends (None: never), within what the type and the organization's settings allow.
+    """Return the expiry (None: never), or raise Invalid if it is beyond what type and organization allow.
 
-    What is not asked for is cut to that. The vendor may ask for more than the organization's settings, as of limits.
+    Without a requested lifetime, the type's default applies within these limits. Operators can exceed the
+    organization's limit.
     """
-    now, here = timezone.now(), longest_days(kind, actor.organization_id)
+    now, here = timezone.now(), max_lifetime_days(kind, actor.organization_id)
     longest = kind.longest_days if actor.kind in VENDOR else here
     if lifetime.never:
         if longest is not None:
@@ -94,12 +92,12 @@ def check_lifetime(actor: Actor, kind: KeyType, lifetime: Lifetime) -> datetime 
 
 
 def check_limits(kind: KeyType, limits: dict[str, int | None], actor: Actor) -> dict[str, int | None]:
-    """Return own figures per window (None: the type's); more than the type's is the operator's to give."""
+    """Return the custom limits by window (None: the type's); only operators can exceed the type's."""
     figures: dict[str, int | None] = {}
     is_vendor = actor.kind in VENDOR
     for name in WINDOWS:
         wanted = limits.get(name)
-        most = effective(name, None, getattr(kind, f"limit_{name}"))
+        most = effective_limit(name, None, getattr(kind, f"limit_{name}"))
         if wanted is not None and not is_vendor and (wanted < 1 or (most is not None and wanted > most)):
             message = _("%(name)s must be from 1 to %(most)s.") % {"name": name, "most": most or 2**31 - 1}
             raise Invalid.field("limits", message)
@@ -107,11 +105,11 @@ def check_limits(kind: KeyType, limits: dict[str, int | None], actor: Actor) -> 
     return figures
 
 
-def check_type_may_be_made(actor: Actor, kind: KeyType) -> None:
-    """Raise Forbidden where keys of this type are for somebody else to make, or switched off here."""
-    if kind.made_by == Makers.OPERATORS and actor.kind not in VENDOR:
+def check_may_create_type(actor: Actor, kind: KeyType) -> None:
+    """Raise Forbidden if only owners or operators can create keys of this type."""
+    if kind.made_by == KeyCreators.OPERATORS and actor.kind not in VENDOR:
         raise Forbidden(_("Keys of type %(type)s are made by the vendor's team.") % {"type": kind.name})
-    if kind.made_by == Makers.OWNERS and actor.kind not in VENDOR and not _is_owner(actor):
+    if kind.made_by == KeyCreators.OWNERS and actor.kind not in VENDOR and not _is_owner(actor):
         raise Forbidden(_("Only an owner, signed in, makes keys of type %(type)s.") % {"type": kind.name})
 
 
@@ -120,7 +118,7 @@ def _is_owner(actor: Actor) -> bool:
 
 
 def check_package(actor: Actor, kind: KeyType, scopes: Iterable[str] = ()) -> None:
-    """Raise Forbidden for a type or a scope that an operator switched off for the organization."""
+    """Raise Forbidden for a type or scope that is disabled for the organization."""
     package = Package.objects.filter(pk=actor.organization_id).first()
     if package is None:
         return
@@ -133,8 +131,8 @@ def check_package(actor: Actor, kind: KeyType, scopes: Iterable[str] = ()) -> No
         raise Forbidden(message % {"scopes": ", ".join(off), "contact": package.contact_text})
 
 
-def check_fewer(key: ApiKey, scopes: Iterable[str]) -> None:
-    """Refuse a scope that the key does not hold already, by itself or in a wider one."""
+def check_no_added_scopes(key: ApiKey, scopes: Iterable[str]) -> None:
+    """Raise Invalid for a scope that the key does not have, directly or through a wider one."""
     more = [scope for scope in scopes if ADMIN not in key.scopes and scope not in expand(key.scopes)]
     if more:
         message = _("A key's scopes can only become fewer, and it does not hold: %(scopes)s. Create another key.")

@@ -1,4 +1,4 @@
-"""Ending, disabling and setting aside a key, and taking that back. Asking twice changes and records nothing."""
+"""Revoke, disable, enable, quarantine and release a key. Repeating a change has no effect."""
 
 from functools import partial
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from apps.api_keys.actions import bounds
-from apps.api_keys.actions.audit_and_publish import announce, hold
+from apps.api_keys.actions.audit_and_publish import announce, lock_key
 from apps.api_keys.models import ApiKey
 from apps.api_keys.notifications import posting
 from apps.base.actor import Actor
@@ -26,13 +26,13 @@ def revoke_key(
     reason: str = "",
     successors: bool | None = None,
 ) -> ApiKey:
-    """End a key for good, with what it made by rotating itself; Conflict for one that has expired and made nothing.
+    """Revoke a key permanently; raise Conflict for an expired one without self-rotated successors.
 
-    ``successors``: whether those are revoked too. Unless it is said they are, but for a key of theirs that asks: it
-    rotated itself and ends the old key, as it should.
+    ``successors``: whether the keys that it created by rotating itself are revoked too. None: yes, unless the actor
+    is the key or one of them, which completes its rotation by revoking the old key.
     """
     actor.require(Permission.API_KEYS_WRITE)
-    key, reason = hold(actor, key_id), check_reason(reason)
+    key, reason = lock_key(actor, key_id), check_reason(reason)
     expected.check(key.version)
     chain = [] if successors is False else transitions.own_successors(key)
     if successors is None and actor.id in (key.public_id, *(each.public_id for each in chain)):
@@ -40,7 +40,7 @@ def revoke_key(
     if not (chain and key.has_ended):
         _revoke(actor, key, reason)
     for successor in chain:
-        _revoke(actor, hold(actor, successor.public_id), reason)
+        _revoke(actor, lock_key(actor, successor.public_id), reason)
     return key
 
 
@@ -62,9 +62,10 @@ def change_key(
     reason: str = "",
     successors: bool | None = None,
 ) -> ApiKey:
-    """Make a change of ``CHANGES``; Conflict for a key that has ended. What takes a state back takes no reason.
+    """Apply a change of ``CHANGES``; raise Conflict for an expired or revoked key.
 
-    ``successors``: whether what the key made by rotating itself is changed with it, where such a change spreads.
+    Changes that lift a state (enable, release) ignore the reason. ``successors``: False leaves self-rotated
+    successors as they are, where the change would spread to them.
     """
     if name == "revoke":
         return revoke_key(actor=actor, key_id=key_id, expected=expected, reason=reason, successors=successors)
@@ -78,17 +79,17 @@ disable_key, enable_key, release_key = (partial(change_key, name) for name in ("
 
 
 def _change(actor: Actor, key_id: str, name: str, expected: Expected, reason: str) -> ApiKey:
-    """Make a change but for a revocation; who takes a state back gives the key all that it holds, and must hold it."""
+    """Apply any change but a revocation; lifting a state requires that the actor can grant all scopes of the key."""
     actor.require(Permission.API_KEYS_WRITE)
-    key, wanted, told = hold(actor, key_id), CHANGES[name], None
+    key, wanted, recorded = lock_key(actor, key_id), CHANGES[name], None
     if wanted.sets:
-        told = check_reason(reason)
+        recorded = check_reason(reason)
     else:
-        bounds.check_maker(actor, key.scopes)
+        bounds.check_can_grant(actor, key.scopes)
     expected.check(key.version)
     before = key.status
-    if transitions.change(key, name, actor=actor, reason=told or ""):
-        _record(actor, key, f"api_key.{wanted.done}", before, told)
+    if transitions.change(key, name, actor=actor, reason=recorded or ""):
+        _record(actor, key, f"api_key.{wanted.done}", before, recorded)
         if name == "release":
             posting.resolve_for(key, posting.LEAK)
     return key

@@ -1,4 +1,4 @@
-"""Forms of the operators' admin for the catalogue: words are ticked in lists, so that a slip gives no right."""
+"""Admin forms for the catalogue. Scopes and types are chosen from lists, so that a typing error grants nothing."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
@@ -12,15 +12,15 @@ from apps.base.errors import Invalid
 from apps.base.web.forms import LineField
 
 
-class Ticks(forms.MultipleChoiceField):
-    """A list of words as check boxes; the value is a plain list in the order of the choices."""
+class CheckboxListField(forms.MultipleChoiceField):
+    """A list of names as checkboxes; the value is a plain list in the order of the choices."""
 
     widget = forms.CheckboxSelectMultiple
 
     def clean(self, value: Any) -> list[str]:
-        """Return the ticked words."""
-        ticked = super().clean(value)
-        return [str(word) for word, _label in cast(Any, self.choices) if word in ticked]
+        """Return the checked names in the order of the choices."""
+        checked_names = super().clean(value)
+        return [str(name) for name, _label in cast(Any, self.choices) if name in checked_names]
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Compare without regard to order."""
@@ -28,7 +28,7 @@ class Ticks(forms.MultipleChoiceField):
 
 
 def checked(check: Callable[[str], None], value: str) -> str:
-    """Return what an action's rule accepts, and put its refusal beside the field."""
+    """Return a value that passes an action's rule; raise ValidationError with the rule's message if it does not."""
     try:
         check(value)
     except Invalid as refusal:
@@ -37,14 +37,14 @@ def checked(check: Callable[[str], None], value: str) -> str:
 
 
 def scope_choices(*first: tuple[str, Any]) -> list[tuple[str, Any]]:
-    """Return every scope of the catalogue, after the given choices."""
+    """Return the given choices, then every scope of the catalogue."""
     return [*first, *((scope.name, f"{scope.name} · {scope.label}") for scope in Scope.objects.all())]
 
 
-class KeyTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
-    """What keys of a type may do."""
-
-    scopes = Ticks(label=_("scopes it may hold"), required=False, help_text=_("None ticked: its keys may do nothing."))
+class KeyTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
+    scopes = CheckboxListField(
+        label=_("scopes it may hold"), required=False, help_text=_("None ticked: its keys may do nothing.")
+    )
 
     class Meta:
         model = KeyType
@@ -57,11 +57,11 @@ class KeyTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
         cast(forms.ChoiceField, self.fields["scopes"]).choices = scope_choices(every)
 
     def clean_name(self) -> str:
-        """Refuse what the API could not carry."""
+        """Check the form of the name."""
         return checked(actions.check_type_name, self.cleaned_data["name"])
 
     def clean(self) -> dict[str, Any]:
-        """Refuse a usual lifetime that is longer than the longest."""
+        """Check the default lifetime against the maximum."""
         values = super().clean() or {}
         if "default_days" in values and "longest_days" in values:
             try:
@@ -72,24 +72,20 @@ class KeyTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the 
         return values
 
 
-class ScopeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
-    """A word that keys may hold."""
-
+class ScopeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
     class Meta:
         model = Scope
         fields = ("name", "description", "position")
         field_classes: ClassVar[dict[str, Any]] = {"description": LineField}
 
     def clean_name(self) -> str:
-        """Take ``resource:action``."""
+        """Check that the name is ``resource:action``."""
         return checked(actions.check_scope_name, self.cleaned_data["name"])
 
 
-class PackageForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
-    """What is switched off for one organization."""
-
-    types_off = Ticks(label=_("key types switched off"), required=False)
-    scopes_off = Ticks(label=_("scopes switched off"), required=False)
+class PackageForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
+    types_off = CheckboxListField(label=_("key types switched off"), required=False)
+    scopes_off = CheckboxListField(label=_("scopes switched off"), required=False)
 
     class Meta:
         model = Package

@@ -1,4 +1,4 @@
-"""The catalogue of key types and scopes, and the keys, masked, in the operators' admin."""
+"""Admin pages of the catalogue and of the keys, which are masked and read-only."""
 
 from typing import Any
 
@@ -15,29 +15,27 @@ from apps.base.extension_points.descendants import descendants
 from apps.credentials.admin.key_changes import KeyChangesAdmin
 from apps.credentials.key_status import TIMESTAMP_FIELDS
 
-# Of what a key created, on its page.
-MOST_NAMED = 50
+# Objects that a key created and that are named on its page.
+MAX_LISTED = 50
 
 
 class CatalogueAdmin(AuditedAdmin):
-    """A part of the catalogue that the gate reads. A name that keys were made by stays what it is."""
+    """A part of the catalogue that the gate reads. Names cannot be changed after creation."""
 
     is_removable = True
     fixed_names: tuple[str, ...] = ("name",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Fix the name of what is there already."""
+        """Make the name of an existing object read-only."""
         return (*self.readonly_fields, *self.fixed_names) if obj else tuple(self.readonly_fields)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Offer it for what operators added; whether anything uses it is the action's to say."""
+        """Allow it for objects that are not built in; the action checks whether they are in use."""
         return super().has_delete_permission(request, obj) and not (obj and obj.is_builtin)
 
 
 @admin.register(KeyType)
 class KeyTypeAdmin(CatalogueAdmin):
-    """What keys of a type may do."""
-
     form = KeyTypeForm
     audit_kind = "key_type"
     list_display = ("name", "title", "limit_minute", "limit_hour", "cap", "longest_days", "made_by", "is_active")
@@ -52,14 +50,12 @@ class KeyTypeAdmin(CatalogueAdmin):
         actions.save_key_type(actor=actor, row=row, changes=changes)
 
     def remove(self, actor: Actor, row: Any) -> None:
-        """Delete a type that no key was made by."""
+        """Delete a type that no key has."""
         actions.delete_key_type(actor=actor, row=row)
 
 
 @admin.register(Scope)
 class ScopeAdmin(CatalogueAdmin):
-    """Words that keys may hold."""
-
     form = ScopeForm
     audit_kind = "scope"
     list_display = ("name", "description", "is_builtin")
@@ -69,17 +65,17 @@ class ScopeAdmin(CatalogueAdmin):
     readonly_fields = ("is_builtin",)
 
     def save_action(self, actor: Actor, row: Any, changes: Any, is_new: bool) -> None:
-        """Add the scope or change its words."""
+        """Add or change the scope."""
         actions.save_scope(actor=actor, row=row, changes=changes)
 
     def remove(self, actor: Actor, row: Any) -> None:
-        """Delete a scope that nothing names."""
+        """Delete a scope that is not in use."""
         actions.delete_scope(actor=actor, row=row)
 
 
 @admin.register(Package)
 class PackageAdmin(AuditedAdmin):
-    """What the vendor's product package leaves out for an organization."""
+    """Key types and scopes that are disabled for an organization."""
 
     form = PackageForm
     audit_kind = "package"
@@ -89,17 +85,17 @@ class PackageAdmin(AuditedAdmin):
     autocomplete_fields = ("organization",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Fix whose package it is."""
+        """Make the organization of an existing package read-only."""
         return ("organization",) if obj else ()
 
     def save_action(self, actor: Actor, row: Any, changes: Any, is_new: bool) -> None:
-        """Switch types and scopes off or on, in the organization's own log."""
+        """Disable or enable types and scopes, recorded in the organization's audit log."""
         actions.save_package(actor=actor, row=row, changes=changes)
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(KeyChangesAdmin, ReadOnlyAdmin):
-    """Keys, as masks. No way to make one: that is an action of the organization's pages, the API and the command."""
+    """Keys, masked. They are created on the organization's pages, through the API or by the command."""
 
     change_key = staticmethod(actions.change_key)
 
@@ -118,14 +114,14 @@ class ApiKeyAdmin(KeyChangesAdmin, ReadOnlyAdmin):
 
     @admin.display(description=_("Created by it and still active"))
     def still_active(self, key: ApiKey) -> str:
-        """Name what the key created and still works: ending the key ends none of it but its own successors."""
+        """Name the active objects that the key created; revoking the key only revokes its self-rotated successors."""
         found = descendants(key.organization_id, key.public_id)
-        return ", ".join(f"{each.name} ({each.id})" for each in found[:MOST_NAMED]) or "–"
+        return ", ".join(f"{each.name} ({each.id})" for each in found[:MAX_LISTED]) or "–"
 
 
 @admin.register(KeyHabit)
 class KeyHabitAdmin(ReadOnlyAdmin):
-    """What unusual use of a key is measured against."""
+    """The baseline against which unusual use of a key is detected."""
 
     list_display = ("key", "learned_at", "first_hour", "hours", "busiest_hour", "calls", "refused")
     list_select_related = ("key",)

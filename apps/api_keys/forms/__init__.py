@@ -1,4 +1,4 @@
-"""Forms for keys: they clean values and save nothing."""
+"""Forms for keys. They only validate; actions save."""
 
 from apps.api_keys.forms.access import AccessFields
 from apps.api_keys.forms.changes import ChangeKeyForm

@@ -1,4 +1,4 @@
-"""The part of a form that says what a key may do."""
+"""The form fields for the scopes of a key."""
 
 from typing import Any, cast
 
@@ -6,7 +6,7 @@ from django import forms
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
-from apps.api_keys.view_models.scope_grid import LEVELS, Rights, field_of, grid, single_rights
+from apps.api_keys.view_models.scope_grid import LEVELS, ScopeChoices, field_of, grid, other_scopes
 from apps.base.permissions import ADMIN
 from apps.base.web.client_address import UNKNOWN
 from apps.base.web.forms import RequestForm
@@ -15,22 +15,22 @@ CHOOSE = "choose"
 
 
 class AccessFields(RequestForm):
-    """Rights as a level for each resource (``access_orders``), as plain ``scopes``, or all at once (``access``).
+    """Scopes as a level for each resource (``access_orders``), as plain ``scopes``, or all at once (``access``).
 
-    What the grid greys is for the action to refuse: its sentence says why.
+    A disabled choice that is sent anyway is rejected by the action, with its reason.
     """
 
     data: MultiValueDict[str, Any]
     access = forms.ChoiceField(label=_("Access"), required=False)
     scopes = forms.MultipleChoiceField(label=_("Access"), required=False)
 
-    def offer_rights(self, rights: Rights) -> None:
-        """Set what can be chosen."""
-        self.rights = rights
-        names = [scope.name for scope in rights.scopes]
+    def set_scope_choices(self, scope_choices: ScopeChoices) -> None:
+        """Add the choices and the fields of the resources."""
+        self.scope_choices = scope_choices
+        names = [scope.name for scope in scope_choices.scopes]
         self._choices("scopes", [(name, name) for name in (*names, ADMIN)])
         self._choices("access", [(word, word) for word in (CHOOSE, *LEVELS, ADMIN)])
-        for scope in rights.scopes:
+        for scope in scope_choices.scopes:
             if scope.action in LEVELS:
                 self.fields[field_of(scope.resource)] = forms.CharField(required=False, max_length=80)
 
@@ -38,7 +38,7 @@ class AccessFields(RequestForm):
         cast(forms.ChoiceField, self.fields[field]).choices = choices
 
     def chosen(self) -> set[str]:
-        """Return the scopes that are picked in the grid and ticked, as typed or as proposed."""
+        """Return the selected scopes, as submitted or initially."""
         if not self.is_bound:
             return set(self.initial.get("scopes", ()))
         levels = {self.data.get(name, "") for name in self.fields if name.startswith("access_")}
@@ -46,26 +46,26 @@ class AccessFields(RequestForm):
 
     @property
     def quick(self) -> str:
-        """The chosen way to say what the key may do: one by one, all reading, all writing, everything."""
+        """Return the quick choice: ``read``, ``write``, ``admin``, or ``choose`` for single scopes."""
         picked = self.data.get("access", "") if self.is_bound else self.initial.get("access", "")
         return picked if picked in (*LEVELS, ADMIN) else CHOOSE
 
     def extra_context(self) -> dict[str, Any]:
-        """Return what ``api_keys/_access.html`` is drawn from, and the reader's address, where it is known."""
+        """Return the context of ``api_keys/_access.html``, and the client's IP address if it is known."""
         chosen, address = self.chosen(), self.request.client_address
         access = {
-            "lines": grid(self.rights, chosen),
-            "singles": single_rights(self.rights, chosen),
+            "lines": grid(self.scope_choices, chosen),
+            "singles": other_scopes(self.scope_choices, chosen),
             "quick": self.quick,
-            "may_be_admin": self.rights.may_be_admin,
-            "contact": self.rights.contact,
+            "may_be_admin": self.scope_choices.may_be_admin,
+            "contact": self.scope_choices.contact,
         }
         return {"access": access, "client_ip": "" if address == UNKNOWN else address}
 
     def wanted_scopes(self) -> set[str]:
-        """Return the scopes that the key is to hold."""
+        """Return the scopes for the key, the quick choice included."""
         if self.quick == ADMIN:
             return {ADMIN}
         if self.quick == CHOOSE:
             return self.chosen()
-        return {*self.rights.every(self.quick), *self.cleaned_data["scopes"]}
+        return {*self.scope_choices.every(self.quick), *self.cleaned_data["scopes"]}

@@ -1,4 +1,4 @@
-"""Fields that bound a key, the same when it is made and when it is changed: networks and limits of its own."""
+"""Form fields for allowed networks and custom rate limits, shared by creation and change."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,12 +7,12 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.api_keys.actions import WINDOWS
-from apps.api_keys.key_query import effective
+from apps.api_keys.key_query import effective_limit
 from apps.api_keys.models import KeyType
 
 
 def network_field() -> forms.CharField:
-    """Return the field for allowed networks, one a line."""
+    """Return the field for allowed networks, one per line."""
     return forms.CharField(
         label=_("Allowed networks"),
         required=False,
@@ -22,19 +22,19 @@ def network_field() -> forms.CharField:
 
 
 def networks_in(text: str) -> list[str]:
-    """Part what was typed at lines, spaces and commas."""
+    """Split the text at line breaks, spaces and commas."""
     return text.replace(",", "\n").split()
 
 
 def limit_fields(kind: KeyType, own: Mapping[str, int | None] | None = None) -> dict[str, forms.IntegerField]:
-    """Return a field for each window, for figures below the type's.
+    """Return a field for each window, up to the type's limit.
 
-    ``own``: what the key has now; a higher figure or 0 (none), which only an operator gives, may stay.
+    ``own``: the key's current limits. A higher one, or 0 (no limit), was set by an operator and stays valid.
     """
     labels = {"minute": _("Calls a minute"), "hour": _("Calls an hour")}
     found = {}
     for window in WINDOWS:
-        most = effective(window, None, getattr(kind, f"limit_{window}"))
+        most = effective_limit(window, None, getattr(kind, f"limit_{window}"))
         hint = _("Empty: %(most)s, as for every key of this type.") if most else _("Empty: no limit.")
         found[f"limit_{window}"] = forms.IntegerField(
             label=labels[window],
@@ -47,5 +47,5 @@ def limit_fields(kind: KeyType, own: Mapping[str, int | None] | None = None) -> 
 
 
 def limits_in(values: Mapping[str, Any]) -> dict[str, int | None]:
-    """Return the figures by window; None for the type's own."""
+    """Return the limits by window; None for the type's."""
     return {window: values.get(f"limit_{window}") for window in WINDOWS}

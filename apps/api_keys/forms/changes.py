@@ -9,14 +9,14 @@ from apps.api_keys.actions import WINDOWS
 from apps.api_keys.forms.access import AccessFields
 from apps.api_keys.forms.bounds import limit_fields, limits_in, network_field, networks_in
 from apps.api_keys.models import ApiKey
-from apps.api_keys.view_models.scope_grid import Rights
+from apps.api_keys.view_models.scope_grid import ScopeChoices
 from apps.base.permissions import ADMIN
 from apps.base.web.forms import LineField
 from apps.credentials.lifecycle.forms import KeyChangeForm
 
 
 class ChangeKeyForm(AccessFields, KeyChangeForm):
-    """What of a key may change: its name, where it may be used from, its limits, and its rights, to fewer."""
+    """Changes the name, networks and limits of a key, and removes scopes."""
 
     name = LineField(label=_("Name"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     networks = network_field()
@@ -25,12 +25,12 @@ class ChangeKeyForm(AccessFields, KeyChangeForm):
     def __init__(self, *args: Any, key: ApiKey, **options: Any) -> None:
         super().__init__(*args, initial=_as_is(key), **options)
         self.key = key
-        self.offer_rights(Rights.held_by(key))
+        self.set_scope_choices(ScopeChoices.held_by(key))
         self.fields.update(limit_fields(key.key_type, {name: _limit(key, name) for name in WINDOWS}))
         self.order_fields(["name", "access", "scopes", "networks"])
 
     def for_action(self) -> dict[str, Any]:
-        """Return what ``actions.update_key`` takes; limits as they are stay unjudged."""
+        """Return the arguments of ``actions.update_key``; unchanged limits are left out and not checked again."""
         values = self.cleaned_data
         limits = {name: figure for name, figure in limits_in(values).items() if figure != _limit(self.key, name)}
         return {

@@ -1,4 +1,4 @@
-"""The second step of making a key, the form of one key type."""
+"""The second step of creating a key: its settings."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ FIELD_OF_ERROR = {
 
 
 class CreateKeyForm(AccessFields, LifetimeForm):
-    """What makes a key of one type."""
+    """The settings of a new key of one type."""
 
     name = LineField(
         label=_("Name"),
@@ -34,7 +34,7 @@ class CreateKeyForm(AccessFields, LifetimeForm):
     def __init__(self, *args: Any, offer: Offer, kind: KeyType, **options: Any) -> None:
         super().__init__(*args, **options)
         self.offer, self.kind = offer, kind
-        self.offer_rights(offer.rights(kind))
+        self.set_scope_choices(offer.scope_choices(kind))
         if kind.needs_subject:
             self.fields["subject"] = self._subject()
         self.fields.update(limit_fields(kind))
@@ -51,7 +51,7 @@ class CreateKeyForm(AccessFields, LifetimeForm):
         )
 
     def for_action(self) -> dict[str, Any]:
-        """Return what ``actions.create_key`` takes."""
+        """Return the arguments of ``actions.create_key``."""
         values = self.cleaned_data
         return {
             "name": values["name"],

@@ -1,7 +1,7 @@
-"""What people are told of their keys by themselves: that one expires, grows old, or is used as it never was.
+"""Notifications about keys: upcoming expiry, due rotation, unusual use.
 
-Sweeps of the worker look for it. Each alert is a notice, by that a mail to those who may act, and mostly an event,
-in one transaction. Actions that end what an alert speaks of call ``resolve_for``.
+Periodic jobs of the worker create them, and in the same transaction the event, if there is one. Actions that settle
+the matter call ``resolve_for``.
 """
 
 from apps.api_keys.notifications.posting import resolve_for

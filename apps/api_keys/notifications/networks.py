@@ -1,7 +1,7 @@
-"""Networks as alerts tell them apart.
+"""Group client addresses into networks, so that another address of the same site is not reported as new.
 
-/24 for IPv4 and /48 for IPv6 are the smallest networks that the Internet routes by themselves, and what a provider
-hands to one site (RFC 6177): another host of the same rack, office or pool is the same place; anywhere else is not.
+/24 for IPv4 and /48 for IPv6 are the smallest networks that are routed on the Internet, and what a provider assigns to
+one site (RFC 6177).
 """
 
 import ipaddress
@@ -13,7 +13,7 @@ PREFIXES = {4: 24, 6: 48}
 
 @lru_cache(maxsize=10_000)
 def network_of(address: str) -> str | None:
-    """Return the network that an address belongs to, or None where it is no address."""
+    """Return the network of an address, or None if it is not a valid address."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -23,12 +23,12 @@ def network_of(address: str) -> str | None:
 
 
 def networks_of(addresses: Iterable[str]) -> list[str]:
-    """Return the networks of some addresses, without repeats, in their order."""
+    """Return the distinct networks of the addresses, in their order."""
     return list(dict.fromkeys(network for address in addresses if (network := network_of(address))))
 
 
 def is_listed(address: str, networks: Iterable[str]) -> bool:
-    """Tell whether an address lies in one of the networks that were allowed on purpose."""
+    """Return whether an address is in one of the key's allowed networks."""
     ip = ipaddress.ip_address(address)
     ip = getattr(ip, "ipv4_mapped", None) or ip
     return any(ip in ipaddress.ip_network(each) for each in networks)

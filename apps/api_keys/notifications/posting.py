@@ -1,4 +1,4 @@
-"""The alerts of one key as stories: each is told once, and taken off the pages when it has ended."""
+"""Post, publish and resolve the notifications about one key."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,8 +14,8 @@ from apps.notices.models import Severity
 from apps.webhooks import publishing
 
 EXPIRY, ROTATION, UNUSUAL, LEAK = "expiry", "rotation", "unusual", "leak"
-# Nothing that somebody does ends these, or it was forgotten: they fade by themselves.
-FADING = {
+# Notifications that no action resolves, or not reliably, expire after this time.
+EXPIRE_AFTER = {
     "api_key.expired": timedelta(days=30),
     **{f"api_key.{who}leaked_{word}": timedelta(days=90) for who in ("", "successor_") for word in RESTRICTED_STATUSES},
     "api_key.leaked": timedelta(days=90),
@@ -30,21 +30,21 @@ FADING = {
 
 
 def describe(key: ApiKey) -> dict[str, Any]:
-    """Return what every event about a key says of it."""
+    """Return the common fields of events about a key."""
     return {"id": key.public_id, "name": key.name, "type": key.key_type.name, "mask": key.mask}
 
 
-def post(key: ApiKey, kind: str, story: str, *, severity: str, params: dict[str, Any], mail: bool = True) -> bool:
-    """Post a notice of the key to those who may act, once per story, and tell whether it was new.
+def post(key: ApiKey, kind: str, topic: str, *, severity: str, params: dict[str, Any], mail: bool = True) -> bool:
+    """Post a notification about the key once per topic, and return whether it was new.
 
-    ``story`` starts with one of the words above; what follows tells this story from the next one of its kind.
+    ``topic`` is one of the constants above, a colon, and what distinguishes the occurrence, such as a date.
     """
     return notices.post(
         organization_id=key.organization_id,
         kind=kind,
-        dedupe_key=f"{key.public_id}:{story}",
+        dedupe_key=f"{key.public_id}:{topic}",
         severity=severity,
-        params={"name": key.name, "mask": key.mask, **{word: _shown(value) for word, value in params.items()}},
+        params={"name": key.name, "mask": key.mask, **{name: _displayed(value) for name, value in params.items()}},
         path=f"settings/integration/api-keys/{key.public_id}/",
         permission=Permission.API_KEYS_WRITE,
         mail=mail,
@@ -52,7 +52,7 @@ def post(key: ApiKey, kind: str, story: str, *, severity: str, params: dict[str,
 
 
 def notify_about_others(key: ApiKey, count: int) -> bool:
-    """Post that what a leaked key created still works; it outlives the key, and goes with the last of them."""
+    """Notify that objects which a leaked key created still work; resolved when the last of them is revoked."""
     return notices.post(
         organization_id=key.organization_id,
         kind="api_key.leaked_creator",
@@ -65,33 +65,33 @@ def notify_about_others(key: ApiKey, count: int) -> bool:
     )
 
 
-def already_sent(key: ApiKey, story: str) -> bool:
-    """Tell whether a story of the key was posted before."""
-    return notices.was_posted(organization_id=key.organization_id, dedupe_key=f"{key.public_id}:{story}")
+def already_sent(key: ApiKey, topic: str) -> bool:
+    """Return whether a notification of that topic was posted for the key."""
+    return notices.was_posted(organization_id=key.organization_id, dedupe_key=f"{key.public_id}:{topic}")
 
 
-def _shown(value: Any) -> Any:
+def _displayed(value: Any) -> Any:
     return ", ".join(value) if isinstance(value, list) else "–" if value is None else value
 
 
 def publish(key: ApiKey, event_type: str, facts: dict[str, Any]) -> None:
-    """Publish an event about the key, in the transaction of its notice."""
+    """Publish a webhook event about the key with these additional fields."""
     data = {**describe(key), **facts}
     publishing.publish(organization_id=key.organization_id, event_type=event_type, data=data)
 
 
-def resolve_for(key: ApiKey, *stories: str) -> int:
-    """Take the key's open notices off the pages: of the named stories, else of all, and count them.
+def resolve_for(key: ApiKey, *topics: str) -> int:
+    """Resolve the key's open notifications of the topics, by default all, and return their number.
 
-    Called by what ends them: a revocation (all), a rotation (all but ``LEAK``: the old key is public as long as it
-    works), a release (``LEAK``).
+    Called by a revocation (all), a rotation (all but ``LEAK``, as the old key still works during the overlap) and a
+    release (``LEAK``).
     """
-    prefixes = [f"{key.public_id}:{story}:" for story in stories] or [f"{key.public_id}:"]
+    prefixes = [f"{key.public_id}:{topic}:" for topic in topics] or [f"{key.public_id}:"]
     return sum(notices.resolve(organization_id=key.organization_id, dedupe_prefix=prefix) for prefix in prefixes)
 
 
 # The periodic job api_keys.resolve_old_notifications (apps.py).
 def expire_notifications(now: datetime | None = None) -> int:
-    """Take notices off the pages that have been there long enough."""
-    moment = now or timezone.now()
-    return sum(notices.resolve_older(kind=kind, before=moment - age) for kind, age in FADING.items())
+    """Resolve notifications that are older than the limit of their kind, and return their number."""
+    now = now or timezone.now()
+    return sum(notices.resolve_older(kind=kind, before=now - age) for kind, age in EXPIRE_AFTER.items())

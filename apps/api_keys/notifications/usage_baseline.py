@@ -1,7 +1,7 @@
-"""What is usual for a key, learned from its hourly figures of four weeks, and what it did within the last two hours.
+"""The baseline of each key's use, learned from four weeks of hourly figures, and its use in the last two hours.
 
-Reads the rollup only, never the log of calls: per run one query over the last two hours, and two over four weeks for
-the few keys whose habits are a day old.
+Reads only the hourly rollup, never the call log: per run one query over the last two hours, and two over four weeks
+for the keys whose baseline is a day old.
 """
 
 import uuid
@@ -23,13 +23,13 @@ HISTORY = timedelta(days=28)
 STALE_AFTER = timedelta(hours=24)
 HOUR = timedelta(hours=1)
 REFUSED = ("4xx", "429")
-# Networks that are remembered of a key, the newest ones.
-MOST_NETWORKS = 50
-# Keys asked for in one statement: SQLite takes 999 parameters.
+# Stored networks per key; the most recently seen ones remain.
+MAX_NETWORKS = 50
+# Keys per statement: SQLite allows 999 parameters.
 CHUNK = 900
 FIGURES = ("first_hour", "hours", "busiest_hour", "calls", "refused")
 
-HABITS = """
+BASELINE_SQL = """
 SELECT credential_id, MIN(hour), COUNT(*), MAX(calls), SUM(calls), SUM(refused) FROM (
     SELECT u.credential_id, u.hour, SUM(u.calls) AS calls,
            SUM(CASE WHEN u.status_class IN ('4xx', '429') THEN u.calls ELSE 0 END) AS refused
@@ -41,8 +41,8 @@ SELECT credential_id, MIN(hour), COUNT(*), MAX(calls), SUM(calls), SUM(refused) 
 
 
 @dataclass(slots=True)
-class Recent:
-    """What one key did in the current hour and the one before it."""
+class RecentUse:
+    """The requests of one key in the current and the previous hour."""
 
     by_hour: Counter[datetime] = field(default_factory=Counter)
     by_class: Counter[str] = field(default_factory=Counter)
@@ -50,26 +50,26 @@ class Recent:
 
     @property
     def calls(self) -> int:
-        """All of them."""
+        """Return the number of all requests."""
         return self.by_class.total()
 
     @property
     def refused(self) -> int:
-        """Those that were answered with 4xx, 429 included."""
+        """Return the number of requests with a 4xx status, 429 included."""
         return sum(self.by_class[each] for each in REFUSED)
 
 
 def window_start(now: datetime) -> datetime:
-    """Return where the last two hours begin: the start of the hour before the current one."""
+    """Return the start of the previous hour."""
     return now.replace(minute=0, second=0, microsecond=0) - HOUR
 
 
-def recent_use(now: datetime) -> dict[uuid.UUID, Recent]:
-    """Return what each key of an active organization did lately; one query."""
+def recent_use(now: datetime) -> dict[uuid.UUID, RecentUse]:
+    """Return the use of each key of an active organization since ``window_start``: one query."""
     rows = UsageHour.objects.filter(hour__gte=window_start(now), organization__status="active")
     rows = rows.exclude(credential_id=NO_CREDENTIAL).order_by()
     counted = rows.values_list("credential_id", "hour", "status_class", "address").annotate(total=Sum("calls"))
-    found: dict[uuid.UUID, Recent] = defaultdict(Recent)
+    found: dict[uuid.UUID, RecentUse] = defaultdict(RecentUse)
     for key, hour, status_class, address, total in counted:
         recent = found[key]
         recent.by_hour[hour] += total
@@ -79,30 +79,30 @@ def recent_use(now: datetime) -> dict[uuid.UUID, Recent]:
 
 
 def chunks(ids: Sequence[uuid.UUID]) -> Iterator[Sequence[uuid.UUID]]:
-    """Cut a list into what one statement takes."""
+    """Split a list into chunks for one statement each."""
     return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
 
 
-def known(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, KeyHabit]:
-    """Return what is known to be usual, by key."""
+def baselines(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, KeyHabit]:
+    """Return the stored baselines by key."""
     return {habit.pk: habit for chunk in chunks(ids) for habit in KeyHabit.objects.filter(pk__in=chunk)}
 
 
 def is_stale(habit: KeyHabit | None, now: datetime, age: timedelta = STALE_AFTER) -> bool:
-    """Tell whether habits are older than that, or not known at all."""
+    """Return whether a baseline is missing or older than ``age``."""
     return habit is None or habit.learned_at <= now - age
 
 
-def habit_of(key: ApiKey) -> KeyHabit | None:
-    """Return what is known to be usual for a key."""
+def baseline_of(key: ApiKey) -> KeyHabit | None:
+    """Return a key's stored baseline, or None."""
     return getattr(key, "habit", None)
 
 
 def learn(keys: Sequence[ApiKey], now: datetime) -> dict[uuid.UUID, Counter[str]]:
-    """Learn the habits of some keys from the hours before the last two, and put them on the keys.
+    """Store new baselines from the hours before the last two, and set them on the keys.
 
-    Networks are taken as known only where nothing was known yet. Returned are the addresses of each key since its
-    habits were learned last: with a worker that was away for hours, some of them were never looked at.
+    Networks are only learned for a key without a baseline. Returns the addresses of each key since its last baseline:
+    if no worker ran for hours, some of them were never checked.
     """
     if not keys:
         return {}
@@ -112,12 +112,12 @@ def learn(keys: Sequence[ApiKey], now: datetime) -> dict[uuid.UUID, Counter[str]
     addresses = _addresses([key.pk for key in keys], until - HISTORY, until)
     unseen, learned = {}, []
     for key in keys:
-        before, seen = habit_of(key), addresses.get(key.pk, {})
-        networks = before.networks if before else networks_of(seen)[-MOST_NETWORKS:]
+        before, seen = baseline_of(key), addresses.get(key.pk, {})
+        networks = before.networks if before else networks_of(seen)[-MAX_NETWORKS:]
         if before is not None:
             since = window_start(before.learned_at)
             unseen[key.pk] = Counter(address for address, last in seen.items() if last >= since)
-        # A key that slept for four weeks keeps the habits that it had.
+        # A key without use in four weeks keeps its previous baseline.
         found = figures.get(key.pk) or _carried(before)
         habit = KeyHabit(key=key, learned_at=now, networks=networks, **found)
         key.habit = habit
@@ -127,18 +127,18 @@ def learn(keys: Sequence[ApiKey], now: datetime) -> dict[uuid.UUID, Counter[str]
     return unseen
 
 
-def remember(key: ApiKey, networks: Iterable[str]) -> None:
-    """Take networks as known from now on. A second worker that does so too only repeats it."""
+def add_known_networks(key: ApiKey, networks: Iterable[str]) -> None:
+    """Add networks to the key's baseline. Idempotent, so concurrent workers do no harm."""
     habit: KeyHabit = key.habit
     known = [each for each in habit.networks if each not in networks]
-    habit.networks = [*known, *networks][-MOST_NETWORKS:]
+    habit.networks = [*known, *networks][-MAX_NETWORKS:]
     KeyHabit.objects.filter(pk=habit.pk).update(networks=habit.networks)
 
 
 def _figures(ids: Sequence[uuid.UUID], since: datetime, until: datetime) -> dict[uuid.UUID, dict[str, Any]]:
-    """A sum of sums, which the ORM cannot write."""
+    """Return the baseline figures of each key. Raw SQL, because the ORM cannot aggregate over a grouped subquery."""
     adapt = connection.ops.adapt_datetimefield_value
-    sql = HABITS.format(marks=", ".join(["%s"] * len(ids)))
+    sql = BASELINE_SQL.format(marks=", ".join(["%s"] * len(ids)))
     own_ids = [each if connection.features.has_native_uuid_field else each.hex for each in ids]
     with connection.cursor() as cursor:
         cursor.execute(sql, [*own_ids, adapt(since), adapt(until)])
@@ -154,7 +154,7 @@ def _carried(habit: KeyHabit | None) -> dict[str, Any]:
 
 
 def _addresses(ids: Sequence[uuid.UUID], since: datetime, until: datetime) -> dict[uuid.UUID, dict[str, datetime]]:
-    """Return the addresses of each key with the last hour of each, the oldest first."""
+    """Return the addresses of each key with the hour of their last use, the least recent first."""
     rows = UsageHour.objects.filter(credential_id__in=ids, hour__gte=since, hour__lt=until)
     newest = rows.order_by().values_list("credential_id", "address").annotate(last=Max("hour")).order_by("last")
     found: dict[uuid.UUID, dict[str, datetime]] = defaultdict(dict)

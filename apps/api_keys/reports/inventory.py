@@ -1,4 +1,4 @@
-"""What is worth a second look among an organization's live keys, and all of its keys as rows of a table."""
+"""The inventory: findings about an organization's active keys, and a table of all its keys for CSV."""
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,21 +7,21 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import cast
 
-from apps.api_keys.key_query import effective
+from apps.api_keys.key_query import effective_limit
 from apps.api_keys.models import ApiKey
-from apps.api_keys.reports.least_privilege import LOOKED_BACK, compare
+from apps.api_keys.reports.least_privilege import LOOKBACK, compare
 from apps.audit.calls.usage_counters import last_uses
 from apps.audit.calls.usage_report import routes_and_scopes
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
 from apps.base.timestamps import format_timestamp
 
-OLDEST = timedelta(days=90)
+MAX_AGE = timedelta(days=90)
 CHUNK = 500
 
 
 class Finding(StrEnum):
-    """What may be wrong with a key."""
+    """A possible weakness of a key."""
 
     NEVER_EXPIRES = "never_expires"
     UNUSED_SCOPES = "unused_scopes"
@@ -31,8 +31,8 @@ class Finding(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """A key with what was found, its last use, and the scopes that it held without using them."""
+class InspectedKey:
+    """A key with its last use, its findings and its unused scopes."""
 
     key: ApiKey
     use: LastUse | None
@@ -40,36 +40,37 @@ class Looked:
     unused: list[str]
 
 
-Seen = Mapping[uuid.UUID, set[tuple[str, str]]]
+ScopesUsed = Mapping[uuid.UUID, set[tuple[str, str]]]
 
 
-def scopes_seen(actor: Actor, now: datetime) -> Seen:
-    """Return on which routes which scopes were used, for each key: one query."""
-    return routes_and_scopes(cast(uuid.UUID, actor.organization_id), now - LOOKED_BACK)
+def scopes_used(actor: Actor, now: datetime) -> ScopesUsed:
+    """Return the (route, scope) pairs that each key used since ``LOOKBACK``: one query."""
+    return routes_and_scopes(cast(uuid.UUID, actor.organization_id), now - LOOKBACK)
 
 
-def inspect(keys: Sequence[ApiKey], seen: Seen, now: datetime) -> list[Looked]:
-    """Look at keys: one query for each 500 of them."""
+def inspect(keys: Sequence[ApiKey], seen: ScopesUsed, now: datetime) -> list[InspectedKey]:
+    """Return the findings for each key: one query per ``CHUNK`` keys."""
     found = []
     for start in range(0, len(keys), CHUNK):
         part = keys[start : start + CHUNK]
         uses = last_uses([key.pk for key in part])
-        found += [_look(key, uses.get(key.pk), seen.get(key.pk, set()), now) for key in part]
+        found += [_inspect_key(key, uses.get(key.pk), seen.get(key.pk, set()), now) for key in part]
     return found
 
 
-def _look(key: ApiKey, use: LastUse | None, seen: set[tuple[str, str]], now: datetime) -> Looked:
+def _inspect_key(key: ApiKey, use: LastUse | None, seen: set[tuple[str, str]], now: datetime) -> InspectedKey:
     hint = compare(key, seen, now) if use is not None else None
-    told = {
+    checks = {
         Finding.NEVER_EXPIRES: key.expires_at is None,
         Finding.UNUSED_SCOPES: hint is not None,
         Finding.ANY_NETWORK: not key.allowed_networks,
-        Finding.TOO_OLD: now - key.created_at >= OLDEST,
+        Finding.TOO_OLD: now - key.created_at >= MAX_AGE,
         Finding.NEVER_USED: use is None,
     }
     if key.has_ended:
-        return Looked(key, use, frozenset(), [])
-    return Looked(key, use, frozenset(name for name, is_so in told.items() if is_so), hint.unused if hint else [])
+        return InspectedKey(key, use, frozenset(), [])
+    findings = frozenset(finding for finding, applies in checks.items() if applies)
+    return InspectedKey(key, use, findings, hint.unused if hint else [])
 
 
 HEADER = (
@@ -80,18 +81,18 @@ HEADER = (
 
 
 def table(actor: Actor, now: datetime) -> Iterator[Sequence[object]]:
-    """Return the heading and a row for each key in every state, oldest first, a piece at a time."""
+    """Yield the header, then a row for each key in every state, oldest first, read in chunks."""
     yield HEADER
-    seen = scopes_seen(actor, now)
+    seen = scopes_used(actor, now)
     rows = ApiKey.objects.for_actor(actor).select_related("key_type", "replaces", "replaced_by").order_by("pk")
     after = uuid.UUID(int=0)
     while part := list(rows.filter(pk__gt=after)[:CHUNK]):
-        yield from (_row(looked, now) for looked in inspect(part, seen, now))
+        yield from (_row(inspected, now) for inspected in inspect(part, seen, now))
         after = part[-1].pk
 
 
-def _row(looked: Looked, now: datetime) -> Sequence[object]:
-    key, use, kind = looked.key, looked.use, looked.key.key_type
+def _row(inspected: InspectedKey, now: datetime) -> Sequence[object]:
+    key, use, kind = inspected.key, inspected.use, inspected.key.key_type
     successor = getattr(key, "replaced_by", None)
     return (
         key.public_id,
@@ -102,8 +103,8 @@ def _row(looked: Looked, now: datetime) -> Sequence[object]:
         " ".join(key.scopes),
         key.subject,
         " ".join(key.allowed_networks),
-        effective("minute", key.limit_minute, kind.limit_minute),
-        effective("hour", key.limit_hour, kind.limit_hour),
+        effective_limit("minute", key.limit_minute, kind.limit_minute),
+        effective_limit("hour", key.limit_hour, kind.limit_hour),
         format_timestamp(key.created_at),
         key.created_by_label,
         format_timestamp(key.expires_at),
@@ -113,6 +114,6 @@ def _row(looked: Looked, now: datetime) -> Sequence[object]:
         successor.public_id if successor else None,
         key.status_reason,
         format_timestamp(key.status_changed_at),
-        " ".join(sorted(looked.findings)),
-        " ".join(looked.unused),
+        " ".join(sorted(inspected.findings)),
+        " ".join(inspected.unused),
     )

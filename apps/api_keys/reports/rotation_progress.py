@@ -1,4 +1,4 @@
-"""Who still calls with a key that a newer one replaces: what decides when the old one may end."""
+"""Requests that still use a replaced key, to decide when it can be revoked."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.api_keys.models import ApiKey
-from apps.api_keys.view_models import grouped
+from apps.api_keys.view_models import format_number
 from apps.audit.calls.usage_report import RecentCaller, calls_since, recent_callers
 from apps.base.actor import Actor
 
@@ -17,8 +17,11 @@ QUIET = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class Drain:
-    """Who called since the overlap began or, after its end, since then; by whole hours at that start."""
+class RotationProgress:
+    """The callers since the overlap began or, once the key expired or was revoked, since then.
+
+    ``since`` is compared with whole hours.
+    """
 
     since: datetime
     has_ended: bool
@@ -29,32 +32,32 @@ class Drain:
 
     @property
     def is_safe(self) -> bool:
-        """Nobody would notice the end."""
+        """Return whether the key can be revoked without effect."""
         return self.tone == "ok"
 
 
-def is_draining(key: ApiKey) -> bool:
-    """Tell whether a key is being replaced, or was."""
+def is_being_replaced(key: ApiKey) -> bool:
+    """Return whether a key is in overlap or was replaced."""
     return key.overlap_since is not None or hasattr(key, "replaced_by")
 
 
-def drain(actor: Actor, key: ApiKey, now: datetime) -> Drain:
-    """Return who still calls with a key in overlap, or was refused after its end."""
+def rotation_progress(actor: Actor, key: ApiKey, now: datetime) -> RotationProgress:
+    """Return who still uses a replaced key, or tries to after its expiry or revocation."""
     organization_id = cast(UUID, actor.organization_id)
     ended = _end_of(key, now)
     since = ended or key.overlap_since or now - QUIET
     rows = recent_callers(organization_id, key.pk, since)
     lately = calls_since(organization_id, key.pk, now - QUIET)
-    verdict, tone = _judge_ended(rows) if ended else _judge(lately, key.created_at <= now - QUIET)
-    return Drain(since, ended is not None, rows, lately, verdict, tone)
+    verdict, tone = _verdict_after_end(rows) if ended else _verdict(lately, key.created_at <= now - QUIET)
+    return RotationProgress(since, ended is not None, rows, lately, verdict, tone)
 
 
 def _end_of(key: ApiKey, now: datetime) -> datetime | None:
-    ends = [moment for moment in (key.revoked_at, key.expires_at) if moment is not None and moment <= now]
+    ends = [end for end in (key.revoked_at, key.expires_at) if end is not None and end <= now]
     return min(ends, default=None)
 
 
-def _judge(lately: int, is_day_over: bool) -> tuple[str, str]:
+def _verdict(lately: int, is_day_over: bool) -> tuple[str, str]:
     if not lately and not is_day_over:
         return _("No requests so far, but this key is less than 24 hours old. Wait for a full day."), "info"
     if not lately:
@@ -64,10 +67,10 @@ def _judge(lately: int, is_day_over: bool) -> tuple[str, str]:
         "Still in use: %(count)s calls in the last 24 hours.",
         lately,
     )
-    return text % {"count": grouped(lately)}, "warn"
+    return text % {"count": format_number(lately)}, "warn"
 
 
-def _judge_ended(rows: list[RecentCaller]) -> tuple[str, str]:
+def _verdict_after_end(rows: list[RecentCaller]) -> tuple[str, str]:
     if not rows:
         return _("Nobody has called with it since it ended."), "ok"
     return _("It has ended, and somebody still calls with it: these calls are refused."), "bad"

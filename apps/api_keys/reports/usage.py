@@ -1,4 +1,4 @@
-"""Usage as the API writes it and as its pages show it."""
+"""Usage reports for the API and for the usage pages."""
 
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from apps.api_keys.models import ApiKey
-from apps.api_keys.view_models import grouped
+from apps.api_keys.view_models import format_number
 from apps.audit.calls.usage_report import (
     CLASSES,
     Interval,
@@ -27,11 +27,11 @@ from apps.base.identifiers import encode
 from apps.base.timestamps import format_timestamp
 from apps.base.web.charts import stacked_chart
 
-SHOWN = 50
+MAX_ROWS = 50
 
 
-class Choice(NamedTuple):
-    """A span that the pages offer: so many bars, each of so many buckets; its button's word, the same as a heading."""
+class SpanChoice(NamedTuple):
+    """A time span to choose: its bars, the buckets per bar, its label on the button and as a heading."""
 
     bars: int
     interval: Interval
@@ -40,18 +40,18 @@ class Choice(NamedTuple):
     title: str | Promise
 
     def span(self, now: datetime) -> Span:
-        """Return the bar of now and those before it."""
+        """Return the span that ends with the bar of ``now``."""
         end = self.interval.start_of(now) + self.interval.length
         end += self.interval.length * (-end.hour % self.per_bar)
         return Span(end - self.bars * self.per_bar * self.interval.length, end, self.interval)
 
 
 SPANS = {
-    "24h": Choice(24, Interval.HOUR, 1, gettext_lazy("24 h"), gettext_lazy("Last 24 hours")),
-    "7d": Choice(28, Interval.HOUR, 6, gettext_lazy("7 d"), gettext_lazy("Last 7 days")),
-    "30d": Choice(30, Interval.DAY, 1, gettext_lazy("30 d"), gettext_lazy("Last 30 days")),
+    "24h": SpanChoice(24, Interval.HOUR, 1, gettext_lazy("24 h"), gettext_lazy("Last 24 hours")),
+    "7d": SpanChoice(28, Interval.HOUR, 6, gettext_lazy("7 d"), gettext_lazy("Last 7 days")),
+    "30d": SpanChoice(30, Interval.DAY, 1, gettext_lazy("30 d"), gettext_lazy("Last 30 days")),
 }
-WORDS = {
+STATUS_LABELS = {
     "2xx": gettext_lazy("Answered"),
     "4xx": gettext_lazy("Refused (4xx)"),
     "429": gettext_lazy("Over the limit (429)"),
@@ -61,13 +61,13 @@ TONES = {"4xx": "warn", "429": "warn", "5xx": "bad"}
 
 
 def last_use_of_organization(actor: Actor) -> LastUse | None:
-    """Return the newest use of any of the organization's keys."""
+    """Return the last use of any of the organization's keys."""
     keys = ApiKey.objects.for_actor(actor).values("pk")
     return LastUse.objects.filter(pk__in=keys).order_by("-at").first()
 
 
 def keys_by_pk(actor: Actor, figures: UsageReport) -> dict[UUID, ApiKey]:
-    """Return the keys that the figures name."""
+    """Return the keys that occur in the figures."""
     return ApiKey.objects.for_actor(actor).in_bulk([pk for pk, _calls in figures.keys])
 
 
@@ -75,7 +75,7 @@ def keys_by_pk(actor: Actor, figures: UsageReport) -> dict[UUID, ApiKey]:
 
 
 def write_usage(figures: UsageReport, use: LastUse | None) -> dict[str, Any]:
-    """Return a key's usage as docs/api.md has it."""
+    """Return a key's usage as docs/api.md describes it."""
     return {
         "total": figures.total,
         "by_status": figures.by_status,
@@ -94,7 +94,7 @@ def write_usage(figures: UsageReport, use: LastUse | None) -> dict[str, Any]:
 
 
 def write_usage_of_organization(actor: Actor, figures: UsageReport) -> dict[str, Any]:
-    """Return the same for an organization, and how much of it is whose."""
+    """Return an organization's usage, with the number of requests of each key."""
     known = keys_by_pk(actor, figures)
     keys = [{"id": encode(ApiKey.id_prefix, pk), "count": calls} for pk, calls in figures.keys if pk in known]
     return {**write_usage(figures, last_use_of_organization(actor)), "keys": keys}
@@ -104,14 +104,14 @@ def write_usage_of_organization(actor: Actor, figures: UsageReport) -> dict[str,
 
 
 def key_page(actor: Actor, key: ApiKey, span_name: str, now: datetime) -> dict[str, Any]:
-    """Return the figures on the usage page of a key."""
+    """Return the context of a key's usage page."""
     choice, span = _span(span_name, now)
     figures = key_usage(cast(UUID, actor.organization_id), key.pk, span)
     return _page(figures, choice, span)
 
 
 def organization_page(actor: Actor, span_name: str, now: datetime) -> dict[str, Any]:
-    """Return the figures on the usage page of an organization."""
+    """Return the context of the organization's usage page."""
     choice, span = _span(span_name, now)
     figures = organization_usage(cast(UUID, actor.organization_id), span)
     known = keys_by_pk(actor, figures)
@@ -129,7 +129,7 @@ def _span(name: str, now: datetime) -> tuple[str, Span]:
 
 
 def _page(figures: UsageReport, choice: str, span: Span) -> dict[str, Any]:
-    routes = figures.routes[:SHOWN]
+    routes = figures.routes[:MAX_ROWS]
     return {
         "spans": [{"name": name, "word": each.word, "current": name == choice} for name, each in SPANS.items()],
         "span_title": SPANS[choice].title,
@@ -139,10 +139,10 @@ def _page(figures: UsageReport, choice: str, span: Span) -> dict[str, Any]:
         "routes": [{"method": what[0], "route": what[1], **_share(calls, figures.total)} for what, calls in routes],
         "addresses": [
             {"address": each.address, "last_at": each.last_at, **_share(each.calls, figures.total)}
-            for each in figures.addresses[:SHOWN]
+            for each in figures.addresses[:MAX_ROWS]
         ],
         "scopes": figures.scopes,
-        "shown": SHOWN,
+        "shown": MAX_ROWS,
     }
 
 
@@ -155,7 +155,7 @@ def _stats(figures: UsageReport) -> list[dict[str, Any]]:
     for each in CLASSES[1:]:
         calls = figures.by_status[each]
         hint = _("%(percent)s %% of all") % {"percent": _percent(calls, figures.total)} if calls else ""
-        stats.append({"label": WORDS[each], "value": calls, "tone": TONES[each] if calls else "", "hint": hint})
+        stats.append({"label": STATUS_LABELS[each], "value": calls, "tone": TONES[each] if calls else "", "hint": hint})
     return stats
 
 
@@ -164,14 +164,14 @@ def _percent(part: int, whole: int) -> str:
     return f"< {number_format(0.1, 1)}" if percent < 0.1 else number_format(round(percent, 1), 1)
 
 
-def _chart(figures: UsageReport, choice: Choice) -> dict[str, Any] | None:
+def _chart(figures: UsageReport, choice: SpanChoice) -> dict[str, Any] | None:
     points = merge_points(figures.series, choice.per_bar)
     drawn = stacked_chart([[point.by_status[each] for each in CLASSES] for point in points])
     if drawn is None:
         return None
     by_day = choice.interval == Interval.DAY
     columns = [
-        {"column": column, "hint": _told(point, by_day), "tick": _tick(point.at, index, choice)}
+        {"column": column, "hint": _point_hint(point, by_day), "tick": _tick(point.at, index, choice)}
         for index, (column, point) in enumerate(zip(drawn.columns, points, strict=True))
     ]
     return {
@@ -186,13 +186,13 @@ def _chart(figures: UsageReport, choice: Choice) -> dict[str, Any] | None:
             if point.calls
         ],
         "label": _label(figures, points, choice),
-        "legend": [{"name": each, "word": WORDS[each], "calls": figures.by_status[each]} for each in CLASSES],
+        "legend": [{"name": each, "word": STATUS_LABELS[each], "calls": figures.by_status[each]} for each in CLASSES],
         "by_day": by_day,
         "hours": choice.per_bar,
     }
 
 
-def _label(figures: UsageReport, points: list[Point], choice: Choice) -> str:
+def _label(figures: UsageReport, points: list[Point], choice: SpanChoice) -> str:
     busiest = max(points, key=lambda point: point.calls)
     by_day = choice.interval == Interval.DAY
     if by_day:
@@ -204,26 +204,30 @@ def _label(figures: UsageReport, points: list[Point], choice: Choice) -> str:
             "Calls per six hours: %(total)s, of which %(errors)s refused or failed; the most, %(most)s, from %(at)s"
         )
     errors = figures.total - figures.by_status["2xx"]
-    numbers = {"total": grouped(figures.total), "errors": grouped(errors), "most": grouped(busiest.calls)}
+    numbers = {
+        "total": format_number(figures.total),
+        "errors": format_number(errors),
+        "most": format_number(busiest.calls),
+    }
     return text % {**numbers, "at": _bucket(busiest.at, by_day)}
 
 
-def _told(point: Point, by_day: bool) -> str:
-    calls = ngettext("%(count)s call", "%(count)s calls", point.calls) % {"count": grouped(point.calls)}
+def _point_hint(point: Point, by_day: bool) -> str:
+    calls = ngettext("%(count)s call", "%(count)s calls", point.calls) % {"count": format_number(point.calls)}
     if point.errors:
-        calls = _("%(calls)s, %(errors)s refused or failed") % {"calls": calls, "errors": grouped(point.errors)}
+        calls = _("%(calls)s, %(errors)s refused or failed") % {"calls": calls, "errors": format_number(point.errors)}
     return f"{_bucket(point.at, by_day)} · {calls}"
 
 
 def _bucket(at: datetime, by_day: bool) -> str:
-    """Write the start of a bar: figures are kept by UTC, whatever the reader's zone."""
+    """Format the start of a bar in UTC, by which the figures are stored, whatever the reader's time zone."""
     if by_day:
         return date_format(at.date(), pgettext("date format, see Django's date filter", "j M Y"))
     return date_format(at.astimezone(UTC), pgettext("date format, see Django's date filter", "j M, H:i")) + " UTC"
 
 
-def _tick(at: datetime, index: int, choice: Choice) -> str:
-    """Write under a few bars when they were: every sixth hour, each noon of a week, every seventh day."""
+def _tick(at: datetime, index: int, choice: SpanChoice) -> str:
+    """Return the axis label of a bar: every sixth hour, each noon of a week, every seventh day; else nothing."""
     if choice.interval == Interval.DAY:
         style = pgettext("date format, see Django's date filter", "j M")
         return date_format(at.date(), style) if (choice.bars - index) % 7 == 4 else ""

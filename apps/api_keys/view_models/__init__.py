@@ -1,8 +1,8 @@
-"""What the pages for keys show, as plain values: rows, cards, figures."""
+"""Template contexts of the key pages."""
 
-from apps.api_keys.view_models.facts import facts, grouped, limit_texts
+from apps.api_keys.view_models.facts import facts, format_number, limit_texts
 from apps.api_keys.view_models.key_list import key_rows
 from apps.api_keys.view_models.one_key import detail, impact
 from apps.api_keys.view_models.secrets import secret_context
 
-__all__ = ["detail", "facts", "grouped", "impact", "key_rows", "limit_texts", "secret_context"]
+__all__ = ["detail", "facts", "format_number", "impact", "key_rows", "limit_texts", "secret_context"]

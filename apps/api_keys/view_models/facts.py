@@ -1,4 +1,4 @@
-"""What every page says of a key."""
+"""Properties of a key that all pages show."""
 
 from datetime import datetime
 from typing import Any
@@ -7,17 +7,16 @@ from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apps.api_keys.key_query import effective
+from apps.api_keys.key_query import effective_limit
 from apps.api_keys.models import ApiKey, KeyType
 from apps.audit.models import LastUse
 from apps.credentials.view_models import key_facts
 
 
 def facts(key: ApiKey, use: LastUse | None, now: datetime | None = None) -> dict[str, Any]:
-    """Return what every page says of a key."""
-    moment = now or timezone.now()
+    """Return the properties of a key for templates."""
     return {
-        **key_facts(key, use, moment),
+        **key_facts(key, use, now or timezone.now()),
         "scopes": key.scopes,
         "type": key.key_type.name,
         "type_title": key.key_type.title_text,
@@ -27,17 +26,20 @@ def facts(key: ApiKey, use: LastUse | None, now: datetime | None = None) -> dict
     }
 
 
-def grouped(number: int) -> str:
-    """Write a number with the separators of the reader's language."""
+def format_number(number: int) -> str:
+    """Format a number with the thousands separators of the reader's language."""
     return number_format(number, force_grouping=True)
 
 
 def limit_texts(kind: KeyType, minute: int | None = None, hour: int | None = None) -> list[str]:
-    """Return the limits in words; an empty list where there is none."""
+    """Return the effective rate limits as texts, or an empty list if there is none."""
     found = []
-    per_minute, per_hour = effective("minute", minute, kind.limit_minute), effective("hour", hour, kind.limit_hour)
+    per_minute, per_hour = (
+        effective_limit("minute", minute, kind.limit_minute),
+        effective_limit("hour", hour, kind.limit_hour),
+    )
     if per_minute:
-        found.append(_("%(count)s a minute") % {"count": grouped(per_minute)})
+        found.append(_("%(count)s a minute") % {"count": format_number(per_minute)})
     if per_hour:
-        found.append(_("%(count)s an hour") % {"count": grouped(per_hour)})
+        found.append(_("%(count)s an hour") % {"count": format_number(per_hour)})
     return found

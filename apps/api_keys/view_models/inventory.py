@@ -1,4 +1,4 @@
-"""The inventory page: what each finding is called and means, and its rows."""
+"""Tabs and rows of the inventory page."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,10 +8,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.api_keys.reports.inventory import Finding, Looked
+from apps.api_keys.reports.inventory import Finding, InspectedKey
 from apps.api_keys.view_models.facts import facts
 
-WORDS: dict[Finding, Promise] = {
+LABELS: dict[Finding, Promise] = {
     Finding.NEVER_EXPIRES: gettext_lazy("No expiry"),
     Finding.UNUSED_SCOPES: gettext_lazy("Unused rights"),
     Finding.ANY_NETWORK: gettext_lazy("Any network"),
@@ -20,30 +20,30 @@ WORDS: dict[Finding, Promise] = {
 }
 
 
-def finding_tabs(path: str, looked: Sequence[Looked], asked: str) -> list[dict[str, Any]]:
-    """Return a tab for all live keys and one for each finding, with its count."""
-    every = {"url": path, "label": _("All live keys"), "count": len(looked), "current": not asked}
+def finding_tabs(path: str, inspected: Sequence[InspectedKey], asked: str) -> list[dict[str, Any]]:
+    """Return a tab for all active keys and one for each finding, with counts."""
+    every = {"url": path, "label": _("All live keys"), "count": len(inspected), "current": not asked}
     return [
         every,
         *(
             {
                 "url": f"{path}?finding={finding}",
                 "label": str(word),
-                "count": sum(finding in each.findings for each in looked),
+                "count": sum(finding in each.findings for each in inspected),
                 "current": asked == finding,
             }
-            for finding, word in WORDS.items()
+            for finding, word in LABELS.items()
         ),
     ]
 
 
-def inventory_row(looked: Looked, now: datetime) -> dict[str, Any]:
-    """Return what the page says of a key."""
-    key = looked.key
+def inventory_row(inspected: InspectedKey, now: datetime) -> dict[str, Any]:
+    """Return the context of a key's row."""
+    key = inspected.key
     return {
-        **facts(key, looked.use, now),
+        **facts(key, inspected.use, now),
         "age_days": (now - key.created_at).days,
-        "findings": [str(word) for finding, word in WORDS.items() if finding in looked.findings],
-        "unused_scopes": looked.unused,
-        "has": {str(finding): True for finding in looked.findings},
+        "findings": [str(word) for finding, word in LABELS.items() if finding in inspected.findings],
+        "unused_scopes": inspected.unused,
+        "has": {str(finding): True for finding in inspected.findings},
     }

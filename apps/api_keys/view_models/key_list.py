@@ -1,4 +1,4 @@
-"""The list of keys: which are asked for, what each row shows, and how much of each cap is used."""
+"""The list of keys: filters, rows, and the use of each type's cap."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 
 from apps.api_keys.models import ApiKey, KeyType
-from apps.api_keys.view_models.facts import facts, grouped
+from apps.api_keys.view_models.facts import facts, format_number
 from apps.audit.calls.usage_counters import daily_series, last_uses
 from apps.audit.models import LastUse
 from apps.base.actor import Actor
@@ -20,7 +20,7 @@ from apps.credentials.models import SecretKeyQuerySet
 
 DAYS = 24
 NEVER_USED = "never_used"
-# Worst first, as the list of choices shows them.
+# Worst first, the order of the filter's choices.
 STATUSES = (
     *((word, word.label) for word in key_status.FILTER_ORDER if word != KeyStatus.ACTIVE),
     (NEVER_USED, pgettext_lazy("status of a key", "Never used")),
@@ -31,7 +31,7 @@ STATUSES = (
 def matching(
     rows: SecretKeyQuerySet[ApiKey], text: str, status: str, kind: str, creator: str = ""
 ) -> SecretKeyQuerySet[ApiKey]:
-    """Keep the keys that match the filters; what no key can have matches none."""
+    """Keep the keys that match the filters; an unknown type or creator matches none."""
     if status == NEVER_USED:
         rows = rows.live().filter(~Exists(LastUse.objects.filter(credential_id=OuterRef("pk"))))
     elif status in KeyStatus.values:
@@ -40,14 +40,14 @@ def matching(
         rows = rows.filter(key_type__name=kind)
     rows = rows.created_by(creator) if creator else rows
     if text:
-        # Beyond ASCII only names have letters, and masks their dots.
+        # Except for the dots of a mask, only names have non-ASCII characters.
         is_name = not text.isascii() and MASK_DOTS not in text
         rows = rows.named(text) if is_name else rows.filter(_found_by(text))
     return rows.order_by(Case(When(revoked_at=None, then=0), default=1), "-pk")
 
 
 def _found_by(text: str) -> Q:
-    """Find by a name or a part of it, by the beginning or the last four characters of a key, or by a mask."""
+    """Match a part of the name, the beginning or the last four characters of the key, or its mask."""
     bare = text.removeprefix(ApiKey.key_prefix)
     beginning, dots, ending = bare.partition(MASK_DOTS)
     if dots:
@@ -56,13 +56,13 @@ def _found_by(text: str) -> Q:
 
 
 def without_secret(text: str) -> str:
-    """Return what may be shown of a search: of a whole key, no more than finds it."""
+    """Return the search text, or only the public part if it is a whole key."""
     key = parse_key(text)
     return text if key is None else f"{key.prefix}{key.key_id}"
 
 
 def caps(actor: Actor) -> list[dict[str, Any]]:
-    """Return the types that have a cap, with how much of it is used: two queries."""
+    """Return the types with a cap and active keys, and how much of it is used: two queries."""
     counted = ApiKey.objects.for_actor(actor).live().values("key_type").annotate(count=Count("pk")).order_by()
     used = {row["key_type"]: row["count"] for row in counted}
     return [
@@ -79,7 +79,7 @@ def caps(actor: Actor) -> list[dict[str, Any]]:
 
 
 def key_rows(actor: Actor, keys: Sequence[ApiKey]) -> list[dict[str, Any]]:
-    """Return the rows of the list: two further queries, however many keys."""
+    """Return the rows of the list: two queries, regardless of the number of keys."""
     ids = [key.pk for key in keys]
     uses = last_uses(ids)
     series = daily_series(actor.organization_id, ids, DAYS) if actor.organization_id else {}
@@ -93,5 +93,5 @@ def _row(key: ApiKey, use: LastUse | None, days: Sequence[Any]) -> dict[str, Any
         **facts(key, use),
         "bars": bar_chart([(day.calls, day.errors) for day in days]),
         "bars_label": _("Requests per day, last %(days)d days: %(total)s, of which %(errors)s refused or failed")
-        % {"days": DAYS, "total": grouped(total), "errors": grouped(errors)},
+        % {"days": DAYS, "total": format_number(total), "errors": format_number(errors)},
     }

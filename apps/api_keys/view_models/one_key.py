@@ -5,7 +5,7 @@ from typing import Any
 from django.utils.translation import ngettext
 
 from apps.api_keys.models import ApiKey
-from apps.api_keys.view_models.facts import facts, grouped, limit_texts
+from apps.api_keys.view_models.facts import facts, format_number, limit_texts
 from apps.audit.calls.usage_counters import hourly_series
 from apps.audit.models import ApiCall, LastUse
 from apps.base.actor import Actor
@@ -50,7 +50,7 @@ def _call(call: ApiCall) -> dict[str, Any]:
 
 
 def usage(actor: Actor, key: ApiKey) -> dict[str, Any]:
-    """Return the figures of the last 24 hours."""
+    """Return a key's usage in the last 24 hours."""
     hours = hourly_series(actor.organization_id, key.pk, 24)
     total, errors = sum(hour.calls for hour in hours), sum(hour.errors for hour in hours)
     label = ngettext(
@@ -61,12 +61,12 @@ def usage(actor: Actor, key: ApiKey) -> dict[str, Any]:
         "errors": errors,
         "limited": sum(hour.limited for hour in hours),
         "bars": bar_chart([(hour.calls, hour.errors) for hour in hours]),
-        "bars_label": label % {"total": grouped(total)},
+        "bars_label": label % {"total": format_number(total)},
     }
 
 
 def impact(actor: Actor, key: ApiKey) -> dict[str, Any]:
-    """Return what ending the key would break."""
+    """Return what would be affected if the key were revoked or disabled."""
     use = LastUse.objects.filter(pk=key.pk).first()
     calls = sum(hour.calls for hour in hourly_series(actor.organization_id, key.pk, 24)) if use else 0
     made = count_descendants(actor, key.public_id)

@@ -1,4 +1,4 @@
-"""What the form for a new key is filled with beforehand: a copy of another key, or what a link asked for."""
+"""Initial values of the form for a new key: a copy of another key, or the parameters of a link."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -7,51 +7,51 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apps.api_keys.actions import WINDOWS
-from apps.api_keys.key_query import effective
+from apps.api_keys.key_query import effective_limit
 from apps.api_keys.models import ApiKey, KeyType
-from apps.api_keys.view_models.scope_grid import LEVELS, Rights
+from apps.api_keys.view_models.scope_grid import LEVELS, ScopeChoices
 from apps.base.permissions import ADMIN
 from apps.credentials.lifecycle.transitions import lifetime_of
 
-LONGEST_NAME = 100
+MAX_NAME_LENGTH = 100
 
 
-def copy_of(own: Rights, key: ApiKey, kind: KeyType, longest: int | None) -> dict[str, Any]:
-    """Return the settings of a key, as far as they may still be given; ``longest``: days, None for ever."""
+def copy_of(own: ScopeChoices, key: ApiKey, kind: KeyType, longest: int | None) -> dict[str, Any]:
+    """Return the settings of a key that its copy can have; ``longest``: maximum lifetime in days, None: no limit."""
     return {
-        "name": (_("Copy of %(name)s") % {"name": key.name})[:LONGEST_NAME],
+        "name": (_("Copy of %(name)s") % {"name": key.name})[:MAX_NAME_LENGTH],
         "subject": key.subject,
         "networks": "\n".join(key.allowed_networks),
         **{f"limit_{window}": _limit(kind, key, window) for window in WINDOWS},
-        **rights(own, key.scopes),
+        **initial_scopes(own, key.scopes),
         **_lifetime(key, longest),
     }
 
 
-def rights(own: Rights, scopes: Iterable[str]) -> dict[str, Any]:
-    """Return the part of the scopes that the type may hold and the actor may give."""
-    wanted, givable = set(scopes), own.givable
-    if ADMIN in wanted and ADMIN in givable:
+def initial_scopes(own: ScopeChoices, scopes: Iterable[str]) -> dict[str, Any]:
+    """Return the form's initial access, with the scopes that the actor can grant."""
+    wanted, grantable = set(scopes), own.grantable
+    if ADMIN in wanted and ADMIN in grantable:
         return {"access": ADMIN, "scopes": []}
-    kept = wanted & givable
-    quick = next((level for level in LEVELS if kept and kept == set(own.every(level))), "")
-    return {"access": quick, "scopes": sorted(kept)}
+    granted = wanted & grantable
+    quick = next((level for level in LEVELS if granted and granted == set(own.every(level))), "")
+    return {"access": quick, "scopes": sorted(granted)}
 
 
-def cannot_be_given(own: Rights, scopes: Iterable[str]) -> list[str]:
+def ungrantable_scopes(own: ScopeChoices, scopes: Iterable[str]) -> list[str]:
     """Return the scopes of a copied key that its copy cannot have."""
-    return sorted(set(scopes) - own.givable)
+    return sorted(set(scopes) - own.grantable)
 
 
 def _limit(kind: KeyType, key: ApiKey, window: str) -> int | None:
-    """The key's own figure, unless only an operator could give it."""
+    """Return the key's custom limit, unless it exceeds the type's, which only operators can do."""
     own: int | None = getattr(key, f"limit_{window}")
-    most = effective(window, None, getattr(kind, f"limit_{window}"))
+    most = effective_limit(window, None, getattr(kind, f"limit_{window}"))
     return own if own and (most is None or own <= most) else None
 
 
 def _lifetime(key: ApiKey, longest: int | None) -> dict[str, Any]:
-    """The lifetime that the key was made with; one in overlap was cut short, so its type's usual one stands."""
+    """Return the lifetime that the key was created with; for a key in overlap, leave the form's default."""
     lifetime = lifetime_of(key)
     if key.overlap_since is not None or (lifetime is None and longest is not None):
         return {}

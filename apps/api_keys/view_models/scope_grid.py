@@ -1,4 +1,4 @@
-"""The rights that a form for a key offers: a level for each resource, and what is neither reading nor writing."""
+"""The scopes to choose from in a key's form: a level for each resource, and the other scopes one by one."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,52 +13,52 @@ LEVELS = ("read", "write")
 
 
 @dataclass(frozen=True, slots=True)
-class Rights:
-    """The catalogue in its order, what is shown of it, and what of that can be chosen."""
+class ScopeChoices:
+    """All scopes in the catalogue's order, those that are shown, and those of them that can be chosen."""
 
     scopes: list[Scope]
-    holdable: frozenset[str]
-    givable: frozenset[str]
-    contact: str = ""  # whom to ask about what is switched off; empty where nothing is
+    allowed_scopes: frozenset[str]
+    grantable: frozenset[str]
+    contact: str = ""  # whom to contact about disabled scopes; empty if there are none
 
     @classmethod
-    def held_by(cls, key: ApiKey) -> "Rights":
-        """Return what a key holds: all that can be left of it."""
+    def held_by(cls, key: ApiKey) -> "ScopeChoices":
+        """Return the scopes of an existing key: only these can be chosen."""
         scopes = list(Scope.objects.all())
         catalogue = frozenset(scope.name for scope in scopes)
-        held = key.key_type.holdable(catalogue) if ADMIN in key.scopes else expand(key.scopes) & catalogue
+        held = key.key_type.allowed_scopes(catalogue) if ADMIN in key.scopes else expand(key.scopes) & catalogue
         return cls(scopes, held, held)
 
     @property
     def may_be_admin(self) -> bool:
-        """Whether everything at once can be chosen."""
-        return ADMIN in self.holdable
+        """Return whether ``admin`` is among the choices."""
+        return ADMIN in self.allowed_scopes
 
     def every(self, level: str) -> list[str]:
-        """Return all scopes that give reading, or writing with it, as far as they can be given today."""
-        reads = {name for name in self.givable if name.endswith(":read")}
+        """Return all grantable read scopes, or for ``write`` all write scopes and the read scopes without one."""
+        reads = {name for name in self.grantable if name.endswith(":read")}
         if level == "read":
             return sorted(reads)
-        writes = {name for name in self.givable if name.endswith(":write")}
+        writes = {name for name in self.grantable if name.endswith(":write")}
         return sorted(writes | (reads - expand(writes)))
 
 
 def field_of(resource: str) -> str:
-    """Return the name of the form's field for a resource."""
+    """Return the name of the form field for a resource."""
     return f"access_{resource}"
 
 
-def grid(rights: Rights, chosen: Iterable[str]) -> list[dict[str, Any]]:
-    """Return a line for each resource: none, read or write."""
+def grid(scope_choices: ScopeChoices, chosen: Iterable[str]) -> list[dict[str, Any]]:
+    """Return a row for each resource with the levels none, read and write."""
     held = set(chosen)
     groups: dict[str, list[Scope]] = {}
-    for scope in rights.scopes:
-        if scope.action in LEVELS and scope.name in rights.holdable:
+    for scope in scope_choices.scopes:
+        if scope.action in LEVELS and scope.name in scope_choices.allowed_scopes:
             groups.setdefault(scope.resource, []).append(scope)
-    return [_line(resource, scopes, rights.givable, held) for resource, scopes in groups.items()]
+    return [_line(resource, scopes, scope_choices.grantable, held) for resource, scopes in groups.items()]
 
 
-def _line(resource: str, scopes: list[Scope], givable: frozenset[str], held: set[str]) -> dict[str, Any]:
+def _line(resource: str, scopes: list[Scope], grantable: frozenset[str], held: set[str]) -> dict[str, Any]:
     words = {"read": pgettext("right", "Read"), "write": pgettext("right", "Write")}
     ordered = sorted(scopes, key=lambda scope: LEVELS.index(scope.action))
     picked = next((scope.name for scope in reversed(ordered) if scope.name in held), "")
@@ -68,7 +68,7 @@ def _line(resource: str, scopes: list[Scope], givable: frozenset[str], held: set
             "word": words[scope.action],
             "text": scope.label,
             "checked": scope.name == picked,
-            "off": scope.name not in givable,
+            "off": scope.name not in grantable,
         }
         for scope in ordered
     ]
@@ -82,16 +82,16 @@ def _line(resource: str, scopes: list[Scope], givable: frozenset[str], held: set
     }
 
 
-def single_rights(rights: Rights, chosen: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the rights that are neither reading nor writing, one tick each."""
+def other_scopes(scope_choices: ScopeChoices, chosen: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the scopes that are neither read nor write scopes, for one checkbox each."""
     held = set(chosen)
     return [
         {
             "value": scope.name,
             "text": scope.label,
             "checked": scope.name in held,
-            "off": scope.name not in rights.givable,
+            "off": scope.name not in scope_choices.grantable,
         }
-        for scope in rights.scopes
-        if scope.action not in LEVELS and scope.name in rights.holdable
+        for scope in scope_choices.scopes
+        if scope.action not in LEVELS and scope.name in scope_choices.allowed_scopes
     ]

@@ -1,4 +1,4 @@
-"""What the one-time reveal of a key shows beside the key."""
+"""Context of the page that shows a new key once."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from apps.credentials.view_models import replaced_key
 
 
 def secret_context(key: ApiKey, text: str) -> dict[str, Any]:
-    """Return the context of the reveal: the text, and by what it is to be filed."""
+    """Return the context of the reveal page; ``text`` is the secret."""
     return {
         "secret": text,
         "key": {

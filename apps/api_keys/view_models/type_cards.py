@@ -1,4 +1,4 @@
-"""What an organization may make a key of: its types, with what is left of each."""
+"""The key types that an organization can choose from, with what is left of each cap."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,10 +7,10 @@ from django.db.models import Count
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from apps.api_keys.actions.rules import check_type_may_be_made
+from apps.api_keys.actions.rules import check_may_create_type
 from apps.api_keys.models import EVERY_SCOPE, ApiKey, KeyType, Package, Scope
 from apps.api_keys.view_models.facts import limit_texts
-from apps.api_keys.view_models.scope_grid import Rights
+from apps.api_keys.view_models.scope_grid import ScopeChoices
 from apps.base.actor import Actor
 from apps.base.errors import Forbidden
 from apps.base.permissions import ADMIN
@@ -21,7 +21,7 @@ FULL, OFF, OTHERS = "full", "off", "others"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why no key of a type can be made now. ``kind``: full, off (by the package) or others (make them)."""
+    """Why a key of a type cannot be created now: cap reached, disabled, or reserved for owners or operators."""
 
     kind: str
     text: str
@@ -29,7 +29,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The types and scopes that the actor's organization can choose from, and what is used already."""
+    """The key types and scopes that the actor's organization can choose from, and the active keys per type."""
 
     actor: Actor
     types: list[KeyType]
@@ -39,8 +39,8 @@ class Offer:
     longest: int | None
 
     @classmethod
-    def to(cls, actor: Actor) -> "Offer":
-        """Read the catalogue, the package and the live keys of each type: five queries."""
+    def for_actor(cls, actor: Actor) -> "Offer":
+        """Read types, scopes, package, active keys per type and the maximum lifetime: five queries."""
         counted = ApiKey.objects.for_actor(actor).live().values("key_type").annotate(count=Count("pk"))
         return cls(
             actor=actor,
@@ -52,44 +52,44 @@ class Offer:
         )
 
     def find(self, name: str) -> KeyType | None:
-        """Return the type of that name, or None."""
+        """Return the type with that name, or None."""
         return next((kind for kind in self.types if kind.name == name), None)
 
     @property
     def off(self) -> frozenset[str]:
-        """The scopes that are switched off for the organization."""
+        """Return the scopes that are disabled for the organization."""
         return frozenset(self.package.scopes_off) if self.package else frozenset()
 
     @property
     def contact(self) -> str:
-        """Whom to ask about what is switched off."""
+        """Return whom to contact about disabled types and scopes."""
         return (self.package or Package()).contact_text
 
-    def rights(self, kind: KeyType) -> Rights:
-        """Return what keys of the type may hold, switched off or not, and what the actor can give them."""
-        holdable = kind.holdable(frozenset(scope.name for scope in self.scopes))
-        givable = frozenset(name for name in holdable - self.off if self.actor.can_grant(name))
-        return Rights(self.scopes, holdable, givable, self.contact if holdable & self.off else "")
+    def scope_choices(self, kind: KeyType) -> ScopeChoices:
+        """Return the scopes of the type, disabled ones included, and those that the actor can grant."""
+        allowed_scopes = kind.allowed_scopes(frozenset(scope.name for scope in self.scopes))
+        grantable = frozenset(name for name in allowed_scopes - self.off if self.actor.can_grant(name))
+        return ScopeChoices(self.scopes, allowed_scopes, grantable, self.contact if allowed_scopes & self.off else "")
 
     def left(self, kind: KeyType) -> int | None:
-        """Return how many more keys of the type there may be, or None: any number."""
+        """Return how many more keys of the type can be created, or None for no limit."""
         return None if kind.cap is None else max(0, kind.cap - self.used.get(kind.pk, 0))
 
     def longest_days(self, kind: KeyType) -> int | None:
-        """Return how long keys of the type live at most here, or None: for ever."""
+        """Return the maximum lifetime in days, or None for no limit."""
         return min((days for days in (self.longest, kind.longest_days) if days is not None), default=None)
 
     def usual_days(self, kind: KeyType) -> int | None:
-        """Return how long a key of the type lives unless chosen, or None: for ever."""
+        """Return the default lifetime in days, or None for no expiry."""
         longest = self.longest_days(kind)
         return min((days for days in (kind.default_days, longest) if days is not None), default=None)
 
     def refusal(self, kind: KeyType) -> Refusal | None:
-        """Tell why the actor cannot make a key of the type now; the action decides again."""
+        """Return why the actor cannot create a key of the type now, or None; the action checks again."""
         if self.package and kind.name in self.package.types_off:
             return Refusal(OFF, _("Not part of your package. %(contact)s") % {"contact": self.contact})
         try:
-            check_type_may_be_made(self.actor, kind)
+            check_may_create_type(self.actor, kind)
         except Forbidden as error:
             return Refusal(OTHERS, str(error))
         if self.left(kind) == 0:
@@ -103,12 +103,12 @@ class Offer:
 
 
 def type_cards(offer: Offer) -> list[dict[str, Any]]:
-    """Return a card for each type."""
+    """Return the card of each type."""
     return [type_card(offer, kind) for kind in offer.types]
 
 
 def type_card(offer: Offer, kind: KeyType) -> dict[str, Any]:
-    """Return what the form says of a type before one is made."""
+    """Return the context of a type's card."""
     refusal = offer.refusal(kind)
     return {
         "value": kind.name,
@@ -129,7 +129,7 @@ def type_card(offer: Offer, kind: KeyType) -> dict[str, Any]:
 def _holds(offer: Offer, kind: KeyType) -> str:
     if EVERY_SCOPE in kind.scopes:
         return _("Every right, and admin") if kind.may_hold_admin else _("Every right but admin")
-    names = offer.rights(kind).holdable
+    names = offer.scope_choices(kind).allowed_scopes
     held = [scope.name for scope in offer.scopes if scope.name in names]
     shown = [name for name in held if name.removesuffix(":read") + ":write" not in names]
     return ", ".join([*shown, *([ADMIN] if ADMIN in names else [])]) or _("Nothing")

@@ -1,4 +1,4 @@
-"""Making a key in two steps, and the one answer that shows it."""
+"""Create a key in two steps, and show it once."""
 
 from functools import partial
 from typing import Any
@@ -22,8 +22,8 @@ from apps.credentials.lifecycle.pages import issue_and_show
 
 @org_page(Permission.API_KEYS_WRITE, nav="api_keys", methods=FORM)
 def key_create(request: PortalRequest) -> HttpResponse:
-    """First the type, then what a key of it needs, then the one answer that shows the key."""
-    offer, source = Offer.to(request.actor), _source(request)
+    """Ask for the type, then for the settings, then show the new key once."""
+    offer, source = Offer.for_actor(request.actor), _source(request)
     asked = request.POST.get("type") or request.GET.get("type") or (source.key_type.name if source else "")
     kind = offer.find(asked)
     if kind is None:
@@ -45,7 +45,7 @@ def key_create(request: PortalRequest) -> HttpResponse:
 
 
 def _source(request: PortalRequest) -> ApiKey | None:
-    """The key whose settings are to be copied; somebody else's is not found."""
+    """Return the key to copy the settings from; raise NotFound for a key of another organization."""
     key_id = request.GET.get("from")
     if not key_id:
         return None
@@ -54,10 +54,13 @@ def _source(request: PortalRequest) -> ApiKey | None:
 
 
 def _proposal(request: PortalRequest, offer: Offer, kind: KeyType, source: ApiKey | None) -> dict[str, Any]:
-    rights = offer.rights(kind)
+    scope_choices = offer.scope_choices(kind)
     if source is not None:
-        return prefilled.copy_of(rights, source, kind, offer.longest_days(kind))
-    return {"name": request.GET.get("name", "")[:100], **prefilled.rights(rights, request.GET.getlist("scopes"))}
+        return prefilled.copy_of(scope_choices, source, kind, offer.longest_days(kind))
+    return {
+        "name": request.GET.get("name", "")[:100],
+        **prefilled.initial_scopes(scope_choices, request.GET.getlist("scopes")),
+    }
 
 
 def _ask_for_type(request: PortalRequest, offer: Offer, asked: str) -> HttpResponse:
@@ -79,7 +82,7 @@ def _ask_for_settings(request: PortalRequest, form: CreateKeyForm, source: ApiKe
         "action": f"{request.path}?{urlencode({'type': form.kind.name})}",
         **form.extra_context(),
         "source": source,
-        "lost": prefilled.cannot_be_given(form.rights, source.scopes) if source else [],
+        "lost": prefilled.ungrantable_scopes(form.scope_choices, source.scopes) if source else [],
     }
     return render(request, "api_keys/create.html", context, status=422 if form.errors else 200)
 

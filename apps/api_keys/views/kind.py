@@ -1,4 +1,4 @@
-"""How the pages of an API key's life differ from those of other keys."""
+"""Configuration of the life-cycle pages (rotate, disable, revoke …) for API keys."""
 
 from django.utils.translation import gettext_lazy as _
 

@@ -28,9 +28,9 @@ def key_list(request: PortalRequest) -> HttpResponse:
     status = chosen(request, "status", [str(value) for value, _label in rows.STATUSES])
     shown = rows.without_secret(q)
     if shown != q:
-        # A whole key was pasted: out of the address with it, before the browser keeps it in its history.
-        kept = {"q": shown, "status": status, "type": kind, "created_by": creator}
-        return redirect(f"{request.path}?{urlencode(kept)}")
+        # A whole key was pasted: redirect, so that it does not stay in the URL and the browser's history.
+        query = {"q": shown, "status": status, "type": kind, "created_by": creator}
+        return redirect(f"{request.path}?{urlencode(query)}")
     try:
         found = _found(request, q, status, kind, creator)
     except DatabaseError:

@@ -1,4 +1,4 @@
-"""What keys were used for, and who still calls with one that is being replaced."""
+"""Usage pages, and the requests that still use a replaced key."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from apps.api_keys import view_models
 from apps.api_keys.models import ApiKey
 from apps.api_keys.reports import usage as usage_figures
 from apps.api_keys.reports.least_privilege import Hint, hint
-from apps.api_keys.reports.rotation_progress import drain, is_draining
+from apps.api_keys.reports.rotation_progress import is_being_replaced, rotation_progress
 from apps.api_keys.views.kind import KEYS
 from apps.audit.models import LastUse
 from apps.base.permissions import Permission
@@ -23,12 +23,12 @@ from apps.webhooks.stats import dashboard_stats
 
 @org_page(Permission.API_KEYS_READ, Permission.USAGE_READ, nav="api_keys")
 def key_usage(request: PortalRequest, key_id: str) -> HttpResponse:
-    """What a key was used for, by whom and how it went; and what it could do without."""
+    """Show a key's usage, and its unused scopes."""
     key = KEYS.find(request, key_id)
     now = timezone.now()
     context = {
         "key": view_models.facts(key, LastUse.objects.filter(pk=key.pk).first(), now),
-        "draining": is_draining(key),
+        "draining": is_being_replaced(key),
         **usage_figures.key_page(request.actor, key, chosen(request, "span", usage_figures.SPANS), now),
         **_narrower(request, key, hint(request.actor, key, now)),
     }
@@ -36,7 +36,7 @@ def key_usage(request: PortalRequest, key_id: str) -> HttpResponse:
 
 
 def _narrower(request: PortalRequest, key: ApiKey, found: Hint | None) -> dict[str, Any]:
-    """Return the hint, and where a key is made with no more than was used: for those who may make one."""
+    """Return the hint about unused scopes, and the URL to create a key with fewer if the member can create keys."""
     if found is None or not request.actor.can(Permission.API_KEYS_WRITE):
         return {"hint": found, "narrower_url": ""}
     query = urlencode({"type": key.key_type.name, "scopes": found.enough}, doseq=True)
@@ -45,14 +45,14 @@ def _narrower(request: PortalRequest, key: ApiKey, found: Hint | None) -> dict[s
 
 @org_page(Permission.API_KEYS_READ, Permission.USAGE_READ, nav="api_keys")
 def key_drain(request: PortalRequest, key_id: str) -> HttpResponse:
-    """Who still calls with a key that a newer one replaces."""
+    """Show who still uses a replaced key."""
     key = KEYS.find(request, key_id)
-    if not is_draining(key):
+    if not is_being_replaced(key):
         return redirect("api_key", request.organization.slug, key_id)
     now = timezone.now()
     context = {
         "key": view_models.facts(key, LastUse.objects.filter(pk=key.pk).first(), now),
-        "drain": drain(request.actor, key, now),
+        "drain": rotation_progress(request.actor, key, now),
         "successor": getattr(key, "replaced_by", None),
     }
     return render(request, "api_keys/drain.html", context)
@@ -60,7 +60,7 @@ def key_drain(request: PortalRequest, key_id: str) -> HttpResponse:
 
 @org_page(Permission.USAGE_READ, nav="api_keys")
 def usage(request: PortalRequest) -> HttpResponse:
-    """What all keys of the organization were used for."""
+    """Show the usage of all keys of the organization."""
     page = usage_figures.organization_page(request.actor, chosen(request, "span", usage_figures.SPANS), timezone.now())
     if request.actor.can(Permission.WEBHOOKS_READ):
         page["fan_out"] = dashboard_stats.fan_out_24h(request.actor)

@@ -38,7 +38,7 @@ TAGS = {
     "sdk": ("Apps", "act"),
     "audit-log": ("Audit log", ""),
 }
-TAIL = "01JD2V8Q4ZK7M3X9T5B6CW"
+EXAMPLE_ID_SUFFIX = "01JD2V8Q4ZK7M3X9T5B6CW"
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"header": []}, {"basic": []}]
 SCHEMES = {
     "bearer": {
@@ -57,7 +57,7 @@ Unknown fields of a body and unknown parameters of a query string are refused, a
 A path may end with a slash or without."""
 
 
-class Shared:
+class SharedComponents:
     """What several operations refer to, collected while they are described."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ def _refusal(codes: list[str], headers: list[str]) -> Schema:
 
 def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> dict[str, Any]:
     """Return the document for these routes of ``/v1`` and these event types."""
-    shared = Shared()
+    shared = SharedComponents()
     paths: dict[str, Any] = {}
     for route in routes:
         view, path = route.callback.view_class, route.callback.view_initkwargs["route"]  # type: ignore[attr-defined]  # what as_view() puts on a function
@@ -118,7 +118,7 @@ def scopes_of(view: type[PortalView], operation: Operation) -> list[str]:
     return [*map(str, operation.needs), ADMIN] if operation.needs and view.callers else []
 
 
-def _operation(view: type[PortalView], method: str, path: str, shared: Shared) -> dict[str, Any]:
+def _operation(view: type[PortalView], method: str, path: str, shared: SharedComponents) -> dict[str, Any]:
     operation = view.operations[method]
     scopes = scopes_of(view, operation)
     found: dict[str, Any] = {
@@ -162,7 +162,7 @@ def _path_parameter(name: str, prefix: str) -> Schema:
     return {
         **common,
         "schema": {"type": "string", "pattern": f"^{prefix}_[0-9A-Za-z]{{22}}$"},
-        "example": f"{prefix}_{TAIL}",
+        "example": f"{prefix}_{EXAMPLE_ID_SUFFIX}",
     }
 
 
@@ -179,7 +179,7 @@ def _parameter(parameter: Parameter) -> Schema:
     return found if parameter.example is None else {**found, "example": parameter.example}
 
 
-def _request_body(operation: Operation, shared: Shared) -> Schema:
+def _request_body(operation: Operation, shared: SharedComponents) -> Schema:
     assert operation.body is not None
     name = f"{operation.id[:1].upper()}{operation.id[1:]}Body"
     schema = shared.schemas[name] = body_schema(operation.body())
@@ -194,7 +194,7 @@ def _request_body(operation: Operation, shared: Shared) -> Schema:
     }
 
 
-def _responses(view: type[PortalView], operation: Operation, path: str, shared: Shared) -> dict[str, Any]:
+def _responses(view: type[PortalView], operation: Operation, path: str, shared: SharedComponents) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for status, answer in operation.responses.items():
         found[str(status)] = {
@@ -215,7 +215,7 @@ def _headers(names: list[str]) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _content(operation: Operation, answer: ResponseSpec, shared: Shared) -> dict[str, Any]:
+def _content(operation: Operation, answer: ResponseSpec, shared: SharedComponents) -> dict[str, Any]:
     if answer.media_types:
         return {"content": {name: {"schema": {"type": "string"}} for name in answer.media_types}}
     if answer.shape is None:

@@ -24,7 +24,7 @@ from integrations_portal.launcher import signals, usage
 
 HOST = "127.0.0.1"
 READY_SECONDS = 60.0
-LOOK_SECONDS, WATCH_SECONDS = 0.03, 0.3
+POLL_SECONDS, WATCH_SECONDS = 0.03, 0.3
 LOCK = "demo.running"
 WORKER_SECONDS = "0.5"  # for its requests in flight: less than the reaper's patience
 # Imported only when needed: they take longer than all the rest, and the web server need not wait for them.
@@ -43,7 +43,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Serve until a signal comes; what goes wrong becomes one sentence and exit code 1."""
         signals.raise_on_signals()
-        with alone(settings.BASE_DIR / "var" / LOCK, options["port"]):
+        with single_instance(settings.BASE_DIR / "var" / LOCK, options["port"]):
             try:
                 self._serve(early.processes, options["port"], options["json"])
             except KeyboardInterrupt:
@@ -57,8 +57,8 @@ class Command(BaseCommand):
 
     def _serve(self, processes: Processes, port: int, as_json: bool) -> None:
         if not processes.has(early.WEB):
-            refuse_taken(port, "portal")
-            refuse_taken(port + 1, "webhook receiver")
+            check_port_free(port, "portal")
+            check_port_free(port + 1, "webhook receiver")
         with contextlib.redirect_stdout(sys.stderr):
             prepare(port)
             environment = early.environment()
@@ -70,7 +70,7 @@ class Command(BaseCommand):
             wait_until_ready(processes, port)
             # Last: it would only take the processor from the web server, for which people wait.
             processes.start("worker", ["manage.py", "worker", "--grace", WORKER_SECONDS], environment)
-        tell_as_json(key) if as_json else tell(key, port)
+        print_json(key) if as_json else print_summary(key, port)
         while True:
             processes.check()
             time.sleep(WATCH_SECONDS)
@@ -82,7 +82,7 @@ def say(sentence: str) -> None:
 
 
 @contextlib.contextmanager
-def alone(path: Path, port: int) -> Iterator[None]:
+def single_instance(path: Path, port: int) -> Iterator[None]:
     """Refuse a second demo on the same data while one is running, and name that one's port."""
     with open(path, "a+") as held:
         held.seek(0)
@@ -97,7 +97,7 @@ def alone(path: Path, port: int) -> Iterator[None]:
         yield
 
 
-def refuse_taken(port: int, whose: str) -> None:
+def check_port_free(port: int, whose: str) -> None:
     """Raise CommandError where the demo cannot have a port that it needs."""
     if problem := early.port_problem(port):
         raise CommandError(f"Port {port} for the {whose} cannot be used ({problem}): choose another with --port.")
@@ -130,7 +130,7 @@ def wait_until_ready(processes: Processes, port: int) -> None:
             raise ProcessExited(
                 f"The portal did not become ready within {READY_SECONDS:.0f} s; everything was stopped."
             )
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def is_ready(port: int) -> bool:
@@ -145,12 +145,12 @@ def is_ready(port: int) -> bool:
         asking.close()
 
 
-def tell_as_json(key: str) -> None:
+def print_json(key: str) -> None:
     """Print the one line that programs wait for."""
     print(json.dumps({"url": settings.PUBLIC_URL, "logins": people.logins(), "api_key": key}), flush=True)
 
 
-def tell(key: str, port: int) -> None:
+def print_summary(key: str, port: int) -> None:
     """Print where the portal is and how to get in; the logins come last, for that is what is left on the screen."""
     rows = [
         f"  {each['email']:<26}{each['password']:<16}{each['role']}, {each['organization']}" for each in people.logins()

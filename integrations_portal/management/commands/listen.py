@@ -15,8 +15,8 @@ from apps.webhooks.engine.signing import SignatureRefused, secret_bytes, verify
 from integrations_portal.launcher.signals import interruptible
 
 ADDRESS = "127.0.0.1"
-KEPT = 20
-MOST_BYTES = 1024 * 1024
+MAX_LINES = 20
+MAX_BYTES = 1024 * 1024
 SLOW_SECONDS = 30.0
 MODES = ("ok", "503", "slow")
 NOT_FORWARDED = frozenset({"host", "content-length", "connection", "transfer-encoding"})
@@ -30,7 +30,7 @@ class Inbox:
     forward: str | None
     brief: bool = False
     mode: str = "ok"
-    lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT))
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_LINES))
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def judge(self, headers: dict[str, str], body: bytes) -> str:
@@ -63,7 +63,7 @@ class Receiver(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Print and verify a delivery and answer as the mode says."""
         length = self.headers.get("content-length", "")
-        if not length.isdigit() or int(length) > MOST_BYTES:
+        if not length.isdigit() or int(length) > MAX_BYTES:
             self.close_connection = True
             self._answer(413, "too large\n")
             return

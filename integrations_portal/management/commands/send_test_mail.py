@@ -16,7 +16,7 @@ from apps.base.text.mail_addresses import wire_address
 from apps.orgs.mail.no_mail_backend import MailIsNotSet
 
 # A server that answers a letter at a time must not hold the command for ever; EMAIL_TIMEOUT is for each wait alone.
-MOST_SECONDS = 30
+TIMEOUT_SECONDS = 30
 NOWHERE = {"console": "printed here, sent to nobody", "dummy": "thrown away", "locmem": "kept in this process",
            "filebased": "written into a file, sent to nobody"}  # fmt: skip
 BODY = """This is the test that somebody asked for by "manage.py send_test_mail" on {url}.
@@ -64,7 +64,7 @@ def send(to: str) -> Exception | None:
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    thread.join(MOST_SECONDS)
+    thread.join(TIMEOUT_SECONDS)
     if thread.is_alive():
         return TimeoutError()
     return problems[0] if problems else None

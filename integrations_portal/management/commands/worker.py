@@ -27,7 +27,7 @@ from integrations_portal.database.migration_locks import is_migrated
 logger = logging.getLogger(__name__)
 
 # With a broker the bell wakes the engine; the poll only makes up for lost rings.
-POLL_BESIDE_BELL_SECONDS = 2.0
+POLL_WITH_BROKER_SECONDS = 2.0
 LISTENER, STOP_LISTENING = "integrations_portal.celery_worker.Listener", "integrations_portal.celery_worker.stop"
 RESTART_SECONDS = 5.0
 
@@ -49,9 +49,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, once: bool, grace: float = GRACE_SECONDS, **options: Any) -> None:
         """Run until SIGTERM or SIGINT, or once."""
         log_uncaught()
-        refuse_what_is_not_migrated()
-        tell_what_does_not_open()
-        tell_of_the_pooler()
+        exit_unless_migrated()
+        report_undecryptable_secrets()
+        report_pooler_fault()
         if not checks.sends_mail():
             logger.warning(checks.NO_MAIL)
         if once:
@@ -71,7 +71,7 @@ class Worker:
 
     def __init__(self, grace_seconds: float = GRACE_SECONDS) -> None:
         self.stop_event = threading.Event()
-        poll = POLL_BESIDE_BELL_SECONDS if settings.CELERY_BROKER_URL else POLL_SECONDS
+        poll = POLL_WITH_BROKER_SECONDS if settings.CELERY_BROKER_URL else POLL_SECONDS
         self.engine = Engine(worker_name(), self.stop_event, poll_seconds=poll, grace_seconds=grace_seconds)
 
     def run(self) -> None:
@@ -131,7 +131,7 @@ class Worker:
                 time.sleep(RESTART_SECONDS)
 
 
-def refuse_what_is_not_migrated() -> None:
+def exit_unless_migrated() -> None:
     """End with a sentence where tables or columns of this version are missing."""
     with suppress(DatabaseError):  # the engine waits for a database that is away, and says so
         if not is_migrated():
@@ -141,7 +141,7 @@ def refuse_what_is_not_migrated() -> None:
             sys.exit(1)
 
 
-def tell_what_does_not_open() -> None:
+def report_undecryptable_secrets() -> None:
     """Say at the start which stored secrets no key opens: what they are for waits until it is put back."""
     try:
         counts = undecryptable_values()
@@ -154,7 +154,7 @@ def tell_what_does_not_open() -> None:
         )  # fmt: skip
 
 
-def tell_of_the_pooler() -> None:
+def report_pooler_fault() -> None:
     """Say which setting does not go with the pooler before the database."""
     with suppress(DatabaseError):  # the engine waits for a database that is away, and says so
         if fault := poolers.fault():

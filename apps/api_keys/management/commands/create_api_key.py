@@ -1,4 +1,4 @@
-"""Make an API key from the shell."""
+"""Create an API key from the shell."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class Command(PortalCommand):
     help = "Make an API key and print it, once. Default expiry: the type's. --org platform takes the type platform."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take what makes a key; limits may be above the type's here, and 0 is none."""
+        """Add the settings of the key; here limits can exceed the type's, and 0 is no limit."""
         super().add_arguments(parser)
         parser.add_argument("--org", required=True, metavar="SLUG")
         parser.add_argument("--type", required=True, help="such as partner; /admin/ → key types has them all")
@@ -34,13 +34,13 @@ class Command(PortalCommand):
         parser.add_argument("--per-hour", type=int, metavar="N", help="calls; 0 is no limit, left out the type's")
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """Create the key as the system."""
+        """Create the key as the system actor."""
         actor = system(active_organization_pk(options["org"]), label="create_api_key")
         types = {each.name: each for each in actions.types_of(actor)}
         check_words("--type", [options["type"]], types)
         scopes = split_words(options["scopes"])
         catalogue = frozenset(Scope.objects.values_list("name", flat=True))
-        check_words("--scopes", scopes, types[options["type"]].holdable(catalogue))
+        check_words("--scopes", scopes, types[options["type"]].allowed_scopes(catalogue))
         key, text = actions.create_key(
             actor=actor,
             name=options["name"],

@@ -1,4 +1,4 @@
-"""End an API key from the shell: the only way for keys of the organization ``platform``, which has no pages."""
+"""Revoke an API key from the shell; the only way for keys of the ``platform`` organization, which has no pages."""
 
 from typing import Any
 
@@ -19,14 +19,14 @@ class Command(PortalCommand):
     help = "Revoke an API key at once and for good. Revoking it again changes nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take whose key, which one, and why."""
+        """Add the organization, the key's id and the reason."""
         super().add_arguments(parser)
         parser.add_argument("--org", required=True, metavar="SLUG")
         parser.add_argument("--id", required=True, metavar="key_…")
         parser.add_argument("--reason", default="", help="for the audit log, at most 200 characters")
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """Revoke the key as the system."""
+        """Revoke the key as the system actor."""
         actor = system(organization_pk(options["org"]), label="revoke_api_key")
         try:
             key = actions.revoke_key(actor=actor, key_id=options["id"], reason=options["reason"])
