@@ -31,7 +31,7 @@ def check_addresses(**_options: Any) -> list[CheckMessage]:
 def check_pooler(databases: Sequence[str] | None = None, **_options: Any) -> list[CheckMessage]:
     """Refuse a setting that the pooler before the database does not go with; ``migrate`` asks, and ``--database``."""
     try:
-        found = poolers.fault() if databases else ""
+        found = poolers.prepared_statements_error() if databases else ""
     except DatabaseError:
         return []
     return [Error(found, id="portal.E001")] if found else []

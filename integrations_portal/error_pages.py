@@ -135,9 +135,9 @@ class MaintenanceMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path_info in EXEMPT_FROM_MAINTENANCE or not maintenance.is_on():
+        if request.path_info in EXEMPT_FROM_MAINTENANCE or not maintenance.is_maintenance_on():
             return self.get_response(request)
-        answer = error_response(request, maintenance.refusal(), minimal=True)
+        answer = error_response(request, maintenance.unavailable_error(), minimal=True)
         answer["Cache-Control"] = "no-store, private"
         # Django logs each 503 as an error: the operator meant these.
         answer._has_been_logged = True  # type: ignore[attr-defined]  # Django's own mark

@@ -49,7 +49,7 @@ def _database_fault() -> str:
         # Nothing is left behind: behind a pooler a temporary table would be the next one's too.
         if connection.vendor == "postgresql" and _setting("transaction_read_only") == "on":
             return "read-only"
-        return poolers.fault()
+        return poolers.prepared_statements_error()
     except DatabaseError as error:
         logger.error("not ready: %s", type(error).__name__)
         return "down"

@@ -81,7 +81,7 @@ INSTALLED_APPS = [
     "csp",
 ]
 MIDDLEWARE = [
-    "apps.base.telemetry.http_metrics.FiguresMiddleware",
+    "apps.base.telemetry.http_metrics.HttpMetricsMiddleware",
     "apps.base.web.middleware.RequestMiddleware",
     # Programs' calls end here; what follows is for pages and the browsable API.
     "apps.base.rest.api_fast_path.ApiFastPathMiddleware",
@@ -278,22 +278,22 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 0
 WEBHOOK_ALLOW_CIDRS = env.networks_with_ports("WEBHOOK_ALLOW_CIDRS")
 WEBHOOK_RETRY_SCHEDULE = env.seconds("WEBHOOK_RETRY_SCHEDULE", "5,300,1800,7200,18000,36000,50400,72000,86400")
 MAINTENANCE_FLAG = places.file_in_folder("MAINTENANCE_FLAG", env.text("MAINTENANCE_FLAG"))
-WEBHOOK_TIMEOUT = env.whole("WEBHOOK_TIMEOUT", default=15, low=1, high=60)
-WEBHOOK_HOST_IN_FLIGHT = env.whole("WEBHOOK_HOST_IN_FLIGHT", default=64, low=1, high=10_000)
-WEBHOOK_ENDPOINTS = env.whole("WEBHOOK_ENDPOINTS", default=50, low=0, high=1_000_000)
+WEBHOOK_TIMEOUT = env.integer("WEBHOOK_TIMEOUT", default=15, low=1, high=60)
+WEBHOOK_HOST_IN_FLIGHT = env.integer("WEBHOOK_HOST_IN_FLIGHT", default=64, low=1, high=10_000)
+WEBHOOK_ENDPOINTS = env.integer("WEBHOOK_ENDPOINTS", default=50, low=0, high=1_000_000)
 RATE_LIMIT_DEFAULTS = env.limits("RATE_LIMIT_DEFAULTS", "100/minute,5000/hour")
-AUTH_FAILURES_PER_MINUTE = env.whole("AUTH_FAILURES_PER_MINUTE", default=60, low=0, high=100_000)
+AUTH_FAILURES_PER_MINUTE = env.integer("AUTH_FAILURES_PER_MINUTE", default=60, low=0, high=100_000)
 API_CALL_LOG = env.choice("API_CALL_LOG", "strict", ("strict", "stream"))
 if API_CALL_LOG == "stream" and not REDIS_URL:
     raise ImproperlyConfigured("API_CALL_LOG=stream needs REDIS_URL.")
-RETENTION_DAYS_API_CALLS = env.whole("RETENTION_DAYS_API_CALLS", default=90, low=1, high=3650)
-RETENTION_DAYS_EVENTS = env.whole("RETENTION_DAYS_EVENTS", default=30, low=1, high=3650)
-RETENTION_DAYS_ATTEMPTS = env.whole("RETENTION_DAYS_ATTEMPTS", default=30, low=1, high=3650)
-RETENTION_DAYS_DELIVERIES = env.whole("RETENTION_DAYS_DELIVERIES", default=90, low=1, high=3650)
-RETENTION_DAYS_EXPORTS = env.whole("RETENTION_DAYS_EXPORTS", default=7, low=1, high=90)
-RETENTION_DAYS_NOTICES = env.whole("RETENTION_DAYS_NOTICES", default=365, low=30, high=3650)
-RETENTION_DAYS_AUDIT = env.whole("RETENTION_DAYS_AUDIT", default=365, low=30, high=36_500)
-RETENTION_DAYS_CLOSED_ORGANIZATION = env.whole("RETENTION_DAYS_CLOSED_ORGANIZATION", default=90, low=1, high=3650)
+RETENTION_DAYS_API_CALLS = env.integer("RETENTION_DAYS_API_CALLS", default=90, low=1, high=3650)
+RETENTION_DAYS_EVENTS = env.integer("RETENTION_DAYS_EVENTS", default=30, low=1, high=3650)
+RETENTION_DAYS_ATTEMPTS = env.integer("RETENTION_DAYS_ATTEMPTS", default=30, low=1, high=3650)
+RETENTION_DAYS_DELIVERIES = env.integer("RETENTION_DAYS_DELIVERIES", default=90, low=1, high=3650)
+RETENTION_DAYS_EXPORTS = env.integer("RETENTION_DAYS_EXPORTS", default=7, low=1, high=90)
+RETENTION_DAYS_NOTICES = env.integer("RETENTION_DAYS_NOTICES", default=365, low=30, high=3650)
+RETENTION_DAYS_AUDIT = env.integer("RETENTION_DAYS_AUDIT", default=365, low=30, high=36_500)
+RETENTION_DAYS_CLOSED_ORGANIZATION = env.integer("RETENTION_DAYS_CLOSED_ORGANIZATION", default=90, low=1, high=3650)
 
 # What ``base`` calls of the apps above, which it does not import (docs/adr/0001).
 # Who calls the API: a key is read by the gate of credentials, a session's actor is made of a membership.

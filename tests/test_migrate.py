@@ -90,7 +90,7 @@ def held(statement, name="nightly-report"):
 
 
 def test_two_at_once_both_end_well(older, run):
-    with migration_locks.one_at_a_time(connection, print):
+    with migration_locks.migration_lock(connection, print):
         both = run(), run()
         for each in both:
             each.until_it_says(migration_locks.WAITING)

@@ -53,7 +53,7 @@ def test_a_pooler_shows_how_it_shares(tmp_path, mode, size, shares):
 @ON_POSTGRESQL
 def test_without_a_pooler_nothing_is_shared_and_what_is_prepared_stays():
     assert not poolers.shares_connections(connection)
-    assert not poolers.prepares_in_vain(connection)
+    assert not poolers.loses_prepared_statements(connection)
 
 
 def test_a_busy_pooler_shows_it_too(tmp_path):
@@ -92,7 +92,7 @@ def test_a_wrong_database_prepare_is_named_at_the_start(tmp_path, monkeypatch):
 
 def test_a_pooler_that_keeps_what_is_prepared_goes_with_it(acme_key, tmp_path):
     with pgbouncer(tmp_path, prepares=True) as url:
-        assert not poolers.prepares_in_vain(at(url))
+        assert not poolers.loses_prepared_statements(at(url))
         with web(DATABASE_URL=url) as server:
             in_turn = [server.publish(acme_key.text, f"order-{number}")[0] for number in range(20)]
     assert set(in_turn) == {202}

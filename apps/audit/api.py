@@ -87,7 +87,7 @@ class ExportAuditLog(PortalView):
                 answer.streaming_content = actions.export_log(
                     actor=request.actor, filters=filters, file_format=file_format
                 )
-                place.until_sent(answer)
+                place.hold_until_sent(answer)
         moment = timezone.now().astimezone(UTC)
         answer["Content-Disposition"] = f'attachment; filename="audit-log-{moment:%Y-%m-%dT%H-%M-%SZ}.{file_format}"'
         return answer

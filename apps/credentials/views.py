@@ -50,7 +50,7 @@ def _onward(request: PortalRequest, creator: str) -> HttpResponse:
 def _end(request: PortalRequest, form: EndDescendantsForm, creator: str) -> bool:
     try:
         with transaction.atomic():
-            form.spend()
+            form.consume_token()
             done = end_descendants(actor=request.actor, creator=creator, **form.for_action())
     except AlreadySent:
         return True  # done by the first of the two

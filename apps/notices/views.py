@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.base.requests import PortalRequest
-from apps.base.web.pages import BUTTON, org_page, way_back
+from apps.base.web.pages import BUTTON, org_page, safe_return_path
 from apps.notices import actions
 from apps.notices.models import Notice
 from apps.notices.texts import describe
@@ -46,4 +46,6 @@ def dismiss(request: PortalRequest, notice_id: str) -> HttpResponse:
     actions.dismiss(actor=request.actor, notice_id=notice_id)
     messages.success(request, _("Dismissed for everybody here. It stands among the past notices."))
     slug = request.organization.slug
-    return redirect(way_back(request.POST.get("next", ""), reverse("notices", args=[slug]), below=f"/o/{slug}/"))
+    return redirect(
+        safe_return_path(request.POST.get("next", ""), reverse("notices", args=[slug]), below=f"/o/{slug}/")
+    )

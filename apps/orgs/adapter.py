@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.base.errors import RateLimited
 from apps.base.requests import PortalRequest
 from apps.base.web import form_limits
-from apps.base.web.forms import confirmed_recently
+from apps.base.web.forms import is_recently_confirmed
 from apps.orgs.accounts import actions as account_actions
 from apps.orgs.accounts import known_browsers, provisional
 from apps.orgs.accounts.account_actor import account_actor
@@ -65,7 +65,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def is_reauthentication_required(self, *, app: str, **options: Any) -> bool:
         """Go by the portal's one rule: a sign-in counts as a confirmation for 15 minutes."""
-        return not confirmed_recently(self.request)
+        return not is_recently_confirmed(self.request)
 
     def get_login_stages(self) -> list[str]:
         """Ask for the second step and for nothing else on the way in."""

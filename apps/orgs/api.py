@@ -10,7 +10,7 @@ from apps.base.permissions import Permission
 from apps.base.requests import ApiRequest
 from apps.base.rest.etags import ObjectResponse
 from apps.base.rest.views import PortalView, serves
-from apps.base.text.mail_addresses import refuse_no_address, spellings
+from apps.base.text.mail_addresses import check_address_field, spellings
 from apps.orgs import operations
 from apps.orgs.invitations import actions as invitation_actions
 from apps.orgs.invitations.mail_limits import check_mails
@@ -48,7 +48,7 @@ class Users(PortalView):
         # Four columns and no model: the objects of a page cost more than its queries.
         rows, email = rows_of(request), request.query_params.get("email")
         if email is not None:
-            refuse_no_address("email", email)
+            check_address_field("email", email)
             rows = rows.filter(user__email__in=spellings(email))
         rows = rows.values_list(*LIST_COLUMNS, "pk")
         return self.offset_page(request, rows, lambda row: write_row(*row[:-1]), key=itemgetter(-1))

@@ -13,7 +13,7 @@ from apps.base.identifiers import encode
 from apps.base.rest.error_responses import shown_fields
 from apps.base.rest.serializers import SECRET_INPUT, Opaque, StrictSerializer, Text, from_validation
 from apps.base.telemetry.logging import hide_keys
-from apps.base.text.mail_addresses import LONGEST, canonical_address, check_address
+from apps.base.text.mail_addresses import MAX_ADDRESS_LENGTH, canonical_address, check_address
 from apps.base.timestamps import format_timestamp
 from apps.orgs.members.users import NewUser
 from apps.orgs.models import Invitation, Membership, Role, User
@@ -26,7 +26,7 @@ class Email(serializers.EmailField):
     """An address as a JSON string."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=LONGEST, **options)
+        super().__init__(max_length=MAX_ADDRESS_LENGTH, **options)
         # One check, so that one mistake is one sentence: DRF's own field brings Django's, which takes more.
         self.validators = [check_address]
 
@@ -34,8 +34,8 @@ class Email(serializers.EmailField):
         """Return the canonical spelling; refuse anything but a string, and one that is too long as it was sent."""
         if not isinstance(data, str):
             self.fail("invalid")
-        if len(data) > LONGEST:
-            self.fail("max_length", max_length=LONGEST)
+        if len(data) > MAX_ADDRESS_LENGTH:
+            self.fail("max_length", max_length=MAX_ADDRESS_LENGTH)
         return canonical_address(super().to_internal_value(data))
 
 

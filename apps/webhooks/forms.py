@@ -7,7 +7,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.base.timestamps import LOCAL_TIME
-from apps.base.web.forms import AskingForm, LineField, StepUpForm
+from apps.base.web.forms import LineField, ReauthenticationForm, StepUpForm
 from apps.webhooks import actions
 from apps.webhooks.models import EventType
 
@@ -89,7 +89,7 @@ class EndpointForm(EndpointFields, StepUpForm):
     """Create an endpoint."""
 
 
-class EndpointEditForm(EndpointFields, AskingForm):
+class EndpointEditForm(EndpointFields, ReauthenticationForm):
     """Edit an endpoint; a masked header value keeps the stored one.
 
     A changed URL or header requires the user to confirm their identity: stored headers and events could be sent to

@@ -63,7 +63,7 @@ class OperatorSite(AdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Let active operators in whose session passed the second step."""
-        return operator_session.is_operator_at_work(cast(PortalRequest, request))
+        return operator_session.is_verified_operator(cast(PortalRequest, request))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Send operators to the one sign-in page, then to whatever is missing of the second step.
@@ -83,7 +83,7 @@ class OperatorSite(AdminSite):
             request, _("Give a code of your authenticator app or a passkey: these pages ask for the second step.")
         )
         target = get_next_redirect_url(request) or reverse("admin:index")
-        return redirect(f"{operator_session.way_to_pass()}?{urlencode({'next': target})}")
+        return redirect(f"{operator_session.reauthentication_path()}?{urlencode({'next': target})}")
 
     @method_decorator(require_POST)
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:

@@ -51,7 +51,7 @@ def is_migrated() -> bool:
 
 
 @contextmanager
-def one_at_a_time(connection: Any, tell: Callable[[str], object]) -> Iterator[None]:
+def migration_lock(connection: Any, tell: Callable[[str], object]) -> Iterator[None]:
     """Wait until no other process migrates this database, and keep the others waiting."""
     if connection.vendor == "postgresql":
         if poolers.shares_connections(connection):
@@ -101,7 +101,7 @@ def _folder_lock(folder: str, tell: Callable[[str], object]) -> Iterator[None]:
         os.close(descriptor)
 
 
-class ShortWaits:
+class LockRetrier:
     """Work on a database that gives up each wait for a lock after half a second, and starts anew after a while."""
 
     def __init__(self, connection: Any) -> None:

@@ -37,7 +37,7 @@ def shares_connections(database: Any) -> bool:
     return len(ones) > 1 or len(others) > 1 or ones == others
 
 
-def prepares_in_vain(database: Any) -> bool:
+def loses_prepared_statements(database: Any) -> bool:
     """Tell whether a pooler loses what was prepared."""
     with sessions(database) as opened:
         one = next(opened)
@@ -49,11 +49,11 @@ def prepares_in_vain(database: Any) -> bool:
         return not all(_run(session) for _round in range(ROUNDS) for session in (one, one, other))
 
 
-def fault() -> str:
+def prepared_statements_error() -> str:
     """Return which setting is wrong for the pooler there is, or nothing; then it is not asked again."""
     global _is_right
     prepares = settings.DATABASE_PREPARE and connection.vendor == "postgresql"
-    _is_right = _is_right or not (prepares and prepares_in_vain(connection))
+    _is_right = _is_right or not (prepares and loses_prepared_statements(connection))
     return "" if _is_right else PREPARES_IN_VAIN
 
 

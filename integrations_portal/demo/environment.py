@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from integrations_portal.demo import early
-from integrations_portal.launcher.bootstrap import one_at_a_time
+from integrations_portal.launcher.bootstrap import exclusive_lock
 
 VAR = Path(__file__).resolve().parents[2] / "var"
 FILE = VAR / "demo.env"
@@ -44,7 +44,7 @@ def prepare(options: Namespace) -> None:
     The database is always the demo's own; every other variable of the environment wins over the file.
     """
     try:
-        with one_at_a_time("demo.lock"):
+        with exclusive_lock("demo.lock"):
             refuse_while_running()
             if options.reset:
                 delete_files()

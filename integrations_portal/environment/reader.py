@@ -75,7 +75,7 @@ class Environment(environ.FileAwareEnv):
             return False
         raise ImproperlyConfigured(f"{name} must be true or false, not {value!r}.")
 
-    def whole(self, name: str, default: int, low: int, high: int) -> int:
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
         """Return a whole number between low and high, both included."""
         value = self.text(name, str(default))
         if not re.fullmatch(r"-?[0-9]{1,12}", value) or not low <= int(value) <= high:

@@ -82,7 +82,7 @@ def python_for(command: str) -> str:
     sys.exit(f"Django is not installed here: run `python3 manage.py demo`, or install requirements/{BASE}.")
 
 
-def finds_packages() -> bool:
+def has_packages() -> bool:
     """Tell whether any environment is there for the commands that set none up."""
     return bool(os.environ.get("PORTAL_VENV")) or importable() or VENV_PYTHON.exists()
 
@@ -149,7 +149,7 @@ def ready_python(lock: str) -> str:
     """Give `.venv`'s interpreter, setting `.venv` up first where it is not ready for `lock`."""
     if not is_ready(lock):
         try:
-            with one_at_a_time("bootstrap.lock") as held:
+            with exclusive_lock("bootstrap.lock") as held:
                 if not is_ready(lock):  # another start may have done it while we waited
                     set_up(lock, held)
         except OSError as problem:
@@ -161,7 +161,7 @@ def ready_python(lock: str) -> str:
 
 
 @contextlib.contextmanager
-def one_at_a_time(name: str) -> Iterator[IO[str]]:
+def exclusive_lock(name: str) -> Iterator[IO[str]]:
     """Hold the lock file `var/<name>` alone, waiting for whoever has it."""
     VAR.mkdir(mode=0o700, exist_ok=True)
     with open(VAR / name, "a") as held:

@@ -23,14 +23,14 @@ Both set up what they need in .venv. All other commands are there afterwards: `m
 """
 
 
-def asked_about(words: list[str]) -> str | None:
+def help_topic(words: list[str]) -> str | None:
     """Return the command whose help is wanted: "" for all of them, None where no help is."""
     if not words or words[0] in ("help", *HELP):
         return words[1] if len(words) > 1 else ""
     return words[0] if set(HELP) & set(words[1:]) else None
 
 
-def of_bare_command(command: str | None) -> str:
+def bare_command_help(command: str | None) -> str:
     """Return the help of a command that sets up what it needs, nothing for the others."""
     return {"demo": demo_parser().format_help(), "test": TEST}.get(command or "", "")
 

@@ -10,7 +10,7 @@ from apps.api_keys import actions
 from apps.audit.models import AuditEntry
 from apps.audit.seal import sealer
 from apps.base.actor import system
-from apps.base.web.client_address import UNKNOWN, client_address_of, read_node
+from apps.base.web.client_address import UNKNOWN, parse_node, resolve_client_address
 from apps.orgs.models import OutgoingMail
 from integrations_portal.environment.reader import Environment
 from tests.conftest import PASSWORD
@@ -41,14 +41,20 @@ FORWARDED = "HTTP_X_FORWARDED_FOR"
 )
 def test_it_reads_from_the_right_and_stops_at_the_first_that_nobody_vouches_for(settings, forwarded, address):
     settings.TRUSTED_PROXIES = PROXIES
-    assert client_address_of("10.0.0.1", {FORWARDED: forwarded}, "/v1/me") == address
+    assert resolve_client_address("10.0.0.1", {FORWARDED: forwarded}, "/v1/me") == address
 
 
 @pytest.mark.pure
 def test_what_is_not_sent_is_unknown_but_for_probes(settings):
     settings.TRUSTED_PROXIES = PROXIES
-    assert client_address_of("10.0.0.1", {}, "/v1/me") == client_address_of("10.0.0.1", {}, "/healthz/") == UNKNOWN
-    assert {client_address_of("10.0.0.1", {}, path) for path in ("/healthz", "/readyz", "/metrics")} == {"10.0.0.1"}
+    assert (
+        resolve_client_address("10.0.0.1", {}, "/v1/me")
+        == resolve_client_address("10.0.0.1", {}, "/healthz/")
+        == UNKNOWN
+    )
+    assert {resolve_client_address("10.0.0.1", {}, path) for path in ("/healthz", "/readyz", "/metrics")} == {
+        "10.0.0.1"
+    }
 
 
 @pytest.mark.pure
@@ -69,7 +75,7 @@ def test_what_is_not_sent_is_unknown_but_for_probes(settings):
     ],
 )  # fmt: skip
 def test_a_node_is_read_strictly(node, address):
-    assert read_node(node) == address
+    assert parse_node(node) == address
 
 
 @pytest.mark.django_db

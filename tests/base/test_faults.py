@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from apps.base.telemetry.logging import JsonStream
-from apps.base.telemetry.repeated_errors import FORGOTTEN_SECONDS, MOST_FAULTS, MOST_WORDS, RepeatedErrors
+from apps.base.telemetry.repeated_errors import FORGET_AFTER_SECONDS, MAX_FAULTS, MAX_MESSAGES, RepeatedErrors
 
 pytestmark = pytest.mark.pure
 
@@ -61,7 +61,7 @@ def test_one_fault_is_one_whoever_met_it(log):
     assert len(log.lines) == 1
     log.now += 60
     log.fail("the desk failed")
-    assert log.lines[1]["suppressed"] == 39 and len(log.lines[1]["left_out"]) == MOST_WORDS
+    assert log.lines[1]["suppressed"] == 39 and len(log.lines[1]["left_out"]) == MAX_MESSAGES
 
 
 def test_what_an_error_was_made_of_counts_and_not_what_it_became(log):
@@ -124,15 +124,15 @@ def test_what_was_left_out_is_told_at_the_end(log):
 
 def test_after_ten_quiet_minutes_it_is_news_again(log):
     log.fail()
-    log.now += FORGOTTEN_SECONDS + 1
+    log.now += FORGET_AFTER_SECONDS + 1
     log.fail()
     assert ["exception" in line for line in log.lines] == [True, True]
 
 
 def test_memory_is_bounded_however_many_faults_there_are(log):
-    for number in range(MOST_FAULTS * 2):
+    for number in range(MAX_FAULTS * 2):
         log.logger.warning(f"fault {number}")  # noqa: G004 - as libraries write it
-    assert len(log.lines) == MOST_FAULTS * 2 and len(log.handler._faults._known) == MOST_FAULTS
+    assert len(log.lines) == MAX_FAULTS * 2 and len(log.handler._faults._known) == MAX_FAULTS
 
 
 def test_it_holds_over_all_threads(log):

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.base.concurrency import heavy_work, slow_clients
-from apps.base.concurrency.web_threads import heavy_thread_limit, slow_thread_limit, told_threads, web_threads
+from apps.base.concurrency.web_threads import configured_threads, heavy_thread_limit, slow_thread_limit, web_threads
 from apps.base.crypto.secrets import PasswordHasher
 from apps.base.errors import Busy
 
@@ -36,7 +36,7 @@ def _all_places_are_free_afterwards():
     ],
 )
 def test_the_number_of_threads_is_what_granian_was_told(words, variable, threads):
-    assert told_threads(words, variable) == threads
+    assert configured_threads(words, variable) == threads
 
 
 @pytest.mark.parametrize(("threads", "heavy", "slow"), [(1, 1, 1), (2, 1, 1), (4, 2, 1), (8, 4, 3), (9, 4, 4)])
@@ -82,7 +82,7 @@ def test_a_place_that_another_process_holds_is_taken(monkeypatch):
 @pytest.mark.django_db
 def test_a_stream_holds_its_place_until_it_is_closed():
     with heavy_work.reserve_slot(ONE) as place:
-        answer = place.until_sent(StreamingHttpResponse(iter([b"a", b"b"])))
+        answer = place.hold_until_sent(StreamingHttpResponse(iter([b"a", b"b"])))
     assert heavy_work._taken[ONE] == 1
     answer.close()
     assert heavy_work._taken[ONE] == 0
@@ -92,7 +92,7 @@ def test_a_stream_holds_its_place_until_it_is_closed():
 
 
 def test_hashes_are_made_one_at_a_time_in_the_order_asked(monkeypatch):
-    turns, order, started = heavy_work.Turns(), [], threading.Barrier(2)
+    turns, order, started = heavy_work.FairLock(), [], threading.Barrier(2)
 
     def again_and_again():
         for _ in range(20):
@@ -171,7 +171,7 @@ def test_a_client_that_reads_nothing_is_disconnected():
             accepted, _address = listener.accept()
             with accepted:
                 limit = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
-    assert limit == slow_clients.MOST_SECONDS * 1000
+    assert limit == slow_clients.SEND_TIMEOUT_SECONDS * 1000
 
 
 def test_a_program_of_tests_has_the_usual_number():

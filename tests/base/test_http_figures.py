@@ -54,7 +54,7 @@ def test_an_answer_is_counted_under_its_route(method, path, headers, route, stat
 
 @pytest.mark.parametrize(("path", "route"), [("/v1/api-keys/key_1/rotate", "/v1/api-keys/{id}/rotate"), ("/", "/")])
 def test_what_maintenance_refuses_counts_for_its_own_route(path, route, monkeypatch):
-    monkeypatch.setattr(maintenance, "is_on", lambda: True)
+    monkeypatch.setattr(maintenance, "is_maintenance_on", lambda: True)
     before = counted(route, "GET", 503)
     assert Client().get(path).status_code == 503
     assert counted(route, "GET", 503) == before + 1
@@ -64,7 +64,7 @@ def test_an_error_of_ours_is_counted(monkeypatch):
     def fail(*_arguments: Any) -> None:
         raise RuntimeError("of a middleware")
 
-    monkeypatch.setattr("apps.base.web.middleware.read_node", fail)
+    monkeypatch.setattr("apps.base.web.middleware.parse_node", fail)
     before = counted("/healthz", "GET", 500)
     assert Client(raise_request_exception=False).get("/healthz").status_code == 500
     assert counted("/healthz", "GET", 500) == before + 1

@@ -13,8 +13,8 @@ from apps.api_keys.view_models.inventory import finding_tabs, inventory_row
 from apps.base.concurrency import heavy_work
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.base.web.csv_files import csv_answer
-from apps.base.web.pages import chosen, org_page
+from apps.base.web.csv_files import csv_response
+from apps.base.web.pages import org_page, selected_filter
 
 PER_PAGE = 50
 
@@ -22,7 +22,7 @@ PER_PAGE = 50
 @org_page(Permission.API_KEYS_READ, nav="api_keys")
 def key_inventory(request: PortalRequest) -> HttpResponseBase:
     """Show the active keys with their findings."""
-    now, asked = timezone.now(), chosen(request, "finding", list(Finding))
+    now, asked = timezone.now(), selected_filter(request, "finding", list(Finding))
     live = ApiKey.objects.for_actor(request.actor).live(now).select_related("key_type").order_by("pk")
     inspected = inspect(list(live), scopes_used(request.actor, now), now)
     wanted = [each for each in inspected if not asked or asked in each.findings]
@@ -43,4 +43,4 @@ def key_inventory_csv(request: PortalRequest) -> HttpResponseBase:
     now = timezone.now()
     name = f"api-keys-{request.organization.slug}-{now:%Y-%m-%d}.csv"
     with heavy_work.reserve_slot(request.organization.pk) as slot:
-        return slot.until_sent(csv_answer(name, table(request.actor, now)))
+        return slot.hold_until_sent(csv_response(name, table(request.actor, now)))

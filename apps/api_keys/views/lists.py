@@ -14,7 +14,7 @@ from apps.api_keys.models import ApiKey, KeyType
 from apps.api_keys.view_models import key_list as rows
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.base.web.pages import chosen, org_page
+from apps.base.web.pages import org_page, selected_filter
 from apps.credentials.view_models import creator_options
 
 PER_PAGE = 50
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 def key_list(request: PortalRequest) -> HttpResponse:
     """Show the organization's keys, filtered by text, status, type and creator."""
     q, kind, creator = (request.GET.get(name, "").strip() for name in ("q", "type", "created_by"))
-    status = chosen(request, "status", [str(value) for value, _label in rows.STATUSES])
+    status = selected_filter(request, "status", [str(value) for value, _label in rows.STATUSES])
     shown = rows.without_secret(q)
     if shown != q:
         # A whole key was pasted: redirect, so that it does not stay in the URL and the browser's history.

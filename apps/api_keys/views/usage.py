@@ -17,7 +17,7 @@ from apps.api_keys.views.kind import KEYS
 from apps.audit.models import LastUse
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.base.web.pages import chosen, org_page
+from apps.base.web.pages import org_page, selected_filter
 from apps.webhooks.stats import dashboard_stats
 
 
@@ -29,7 +29,7 @@ def key_usage(request: PortalRequest, key_id: str) -> HttpResponse:
     context = {
         "key": view_models.facts(key, LastUse.objects.filter(pk=key.pk).first(), now),
         "draining": is_being_replaced(key),
-        **usage_figures.key_page(request.actor, key, chosen(request, "span", usage_figures.SPANS), now),
+        **usage_figures.key_page(request.actor, key, selected_filter(request, "span", usage_figures.SPANS), now),
         **_narrower(request, key, hint(request.actor, key, now)),
     }
     return render(request, "api_keys/usage.html", context)
@@ -61,7 +61,9 @@ def key_drain(request: PortalRequest, key_id: str) -> HttpResponse:
 @org_page(Permission.USAGE_READ, nav="api_keys")
 def usage(request: PortalRequest) -> HttpResponse:
     """Show the usage of all keys of the organization."""
-    page = usage_figures.organization_page(request.actor, chosen(request, "span", usage_figures.SPANS), timezone.now())
+    page = usage_figures.organization_page(
+        request.actor, selected_filter(request, "span", usage_figures.SPANS), timezone.now()
+    )
     if request.actor.can(Permission.WEBHOOKS_READ):
         page["fan_out"] = dashboard_stats.fan_out_24h(request.actor)
     return render(request, "api_keys/usage_of_all.html", page)

@@ -39,7 +39,7 @@ def export(request: PortalRequest) -> HttpResponseBase:
     with heavy_work.reserve_slot(request.organization.pk) as place:
         if count_now(request.actor, filters, MAX_STREAMED_ROWS) <= MAX_STREAMED_ROWS:
             lines = actions.export_log(actor=request.actor, filters=filters, file_format=file_format)
-            return place.until_sent(_file(request, StreamingHttpResponse(lines), file_format, timezone.now()))
+            return place.hold_until_sent(_file(request, StreamingHttpResponse(lines), file_format, timezone.now()))
     try:
         job = actions.start_export(actor=request.actor, filters=filters, file_format=file_format)
     except Conflict as error:
@@ -78,7 +78,9 @@ def export_download(request: PortalRequest, export_id: str) -> HttpResponseBase:
     try:
         with heavy_work.reserve_slot(request.organization.pk) as place:
             job, pieces = actions.download_export(actor=request.actor, export_id=export_id)
-            answer = place.until_sent(_file(request, StreamingHttpResponse(pieces), job.file_format, job.created_at))
+            answer = place.hold_until_sent(
+                _file(request, StreamingHttpResponse(pieces), job.file_format, job.created_at)
+            )
     except (Conflict, Busy) as error:
         messages.warning(request, str(error))
         return redirect("audit_export_job", request.organization.slug, export_id)

@@ -37,7 +37,7 @@ _taken: Counter[str] = Counter()
 _mine = threading.local()
 
 
-class Place:
+class WorkSlot:
     """The right to do heavy work: within a ``with``, or until the answer that is its result was sent."""
 
     def __init__(self, whose: str) -> None:
@@ -60,7 +60,7 @@ class Place:
         if not self._is_handed_over:
             self.release()
 
-    def until_sent(self, answer: StreamingHttpResponse) -> StreamingHttpResponse:
+    def hold_until_sent(self, answer: StreamingHttpResponse) -> StreamingHttpResponse:
         """Return the answer, whose stream holds the place until it ends or is dropped."""
         answer._resource_closers.append(self.release)  # type: ignore[attr-defined]  # what Django ends with an answer
         self._is_handed_over = True
@@ -79,7 +79,7 @@ class Place:
         self.release()
 
 
-def reserve_slot(organization_id: object = NOBODYS) -> Place:
+def reserve_slot(organization_id: object = NOBODYS) -> WorkSlot:
     """Return a place for heavy work of an organization, or raise Busy."""
     whose = str(organization_id)
     with _lock:
@@ -88,7 +88,7 @@ def reserve_slot(organization_id: object = NOBODYS) -> Place:
         _taken[whose] += 1
         if len(_taken) > MOST_REMEMBERED:
             _forget()
-    return Place(whose)
+    return WorkSlot(whose)
 
 
 def _forget() -> None:
@@ -103,7 +103,7 @@ def _places_of_this_thread() -> int:
 # One after the other
 
 
-class Turns:
+class FairLock:
     """A lock that goes to whoever has waited longest; Python's own goes to whoever comes at the right moment."""
 
     def __init__(self) -> None:
@@ -126,7 +126,7 @@ class Turns:
                 self._waiting[0].release()
 
 
-_hashes = Turns()
+_hashes = FairLock()
 
 
 @contextmanager
@@ -211,7 +211,7 @@ def _release_byte(file: int, key: int) -> None:
 def _start_afresh() -> None:
     # What the parent held is the parent's.
     global _lock, _hashes, _mine
-    _lock, _hashes, _mine = threading.RLock(), Turns(), threading.local()
+    _lock, _hashes, _mine = threading.RLock(), FairLock(), threading.local()
     _taken.clear()
     _held_bytes.clear()
 

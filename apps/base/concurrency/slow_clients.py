@@ -10,7 +10,7 @@ import stat
 from functools import cache
 
 DESCRIPTORS = "/dev/fd"
-MOST_SECONDS = 30
+SEND_TIMEOUT_SECONDS = 30
 
 
 @cache
@@ -35,4 +35,4 @@ def _limit(each: socket.socket) -> None:
     """Set it on whatever speaks TCP, the connection that is being answered included."""
     with each:
         if each.family in (socket.AF_INET, socket.AF_INET6) and each.type == socket.SOCK_STREAM:
-            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, MOST_SECONDS * 1000)
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SEND_TIMEOUT_SECONDS * 1000)

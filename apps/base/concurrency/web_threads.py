@@ -11,7 +11,7 @@ VARIABLE = "GRANIAN_BLOCKING_THREADS"
 USUAL = 4
 
 
-def told_threads(words: Sequence[str], variable: str) -> int:
+def configured_threads(words: Sequence[str], variable: str) -> int:
     """Return the number of threads that a command line or the environment gives granian."""
     given = variable
     for index, word in enumerate(words):
@@ -24,7 +24,7 @@ def told_threads(words: Sequence[str], variable: str) -> int:
 @cache
 def web_threads() -> int:
     """Return the number of this process's threads that answer requests."""
-    return told_threads(sys.argv, os.environ.get(VARIABLE, ""))
+    return configured_threads(sys.argv, os.environ.get(VARIABLE, ""))
 
 
 def heavy_thread_limit() -> int:

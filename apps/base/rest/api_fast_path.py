@@ -28,7 +28,7 @@ from apps.base.rest import request_bodies
 from apps.base.rest.content_negotiation import requests_html
 from apps.base.rest.renderers import add_headers, render
 from apps.base.web import maintenance
-from apps.base.web.middleware import PROGRAM, UNREADABLE, GetResponse, PageHeadersMiddleware, is_api
+from apps.base.web.middleware import API_FAST_PATH, UNREADABLE, GetResponse, PageHeadersMiddleware, is_api
 
 # Those of the long way whose only work on an answer of the API is a header that is always the same.
 HEADER_MIDDLEWARES = (XFrameOptionsMiddleware, PageHeadersMiddleware, CSPMiddleware, SecurityMiddleware)
@@ -76,7 +76,9 @@ class ApiFastPathMiddleware:
         self._headers = {secure: constant_headers(secure) for secure in (False, True)}
 
     def __call__(self, request: PortalRequest) -> HttpResponse:
-        if PROGRAM not in request.environ and not is_program(request.path_info, request.META.get("HTTP_ACCEPT", "")):
+        if API_FAST_PATH not in request.environ and not is_program(
+            request.path_info, request.META.get("HTTP_ACCEPT", "")
+        ):
             return self.get_response(request)
         response = self._answer(request)
         # 304 stands for a body of another length (RFC 9110 section 8.6).
@@ -87,8 +89,8 @@ class ApiFastPathMiddleware:
 
     def _call(self, request: PortalRequest) -> HttpResponse:
         request.get_host()  # as CommonMiddleware: raises for a host that is not in ALLOWED_HOSTS
-        if maintenance.is_on():
-            return maintenance.answer_program(request)
+        if maintenance.is_maintenance_on():
+            return maintenance.unavailable_api_response(request)
         if self._routes is None:
             self._routes = import_string(f"{settings.ROOT_URLCONF}.api_routes")
         view, values = self._routes.find(request.path_info)
@@ -119,7 +121,7 @@ class Application(WSGIHandler):
         slow_clients.drop_slow_clients()
         if not is_program(environ.get("PATH_INFO", ""), environ.get("HTTP_ACCEPT", "")):
             return self._answer_page(environ, start_response)
-        environ[PROGRAM] = True
+        environ[API_FAST_PATH] = True
         set_script_prefix(get_script_name(environ))
         connections[DEFAULT_DB_ALIAS].close_if_unusable_or_obsolete()
         request = self.request_class(environ)

@@ -22,7 +22,7 @@ logger = logging.getLogger("portal.access")
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
-def note(request: PortalRequest, status: int, seconds: float) -> None:
+def log_request(request: PortalRequest, status: int, seconds: float) -> None:
     """Write the line of a request whose answer is about to leave; of a streamed one the time until it begins."""
     route = route_of(request)
     level = logging.DEBUG if route in PROBES else logging.INFO

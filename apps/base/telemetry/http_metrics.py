@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from prometheus_client import Counter, Histogram
 
 from apps.base.requests import PortalRequest
-from apps.base.telemetry.route_templates import NO_ROUTE, method_of, route_of
+from apps.base.telemetry.route_templates import UNMATCHED_ROUTE, method_of, route_of
 from apps.base.web.middleware import GetResponse
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -27,10 +27,10 @@ def _figures(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
 
 # There from the first scrape, which is counted itself when it has been answered.
 _figures("/metrics", "GET", 200)
-_figures(NO_ROUTE, "GET", 404)
+_figures(UNMATCHED_ROUTE, "GET", 404)
 
 
-class FiguresMiddleware:
+class HttpMetricsMiddleware:
     """Counts every request, whoever answers it; in front of all others."""
 
     def __init__(self, get_response: GetResponse) -> None:

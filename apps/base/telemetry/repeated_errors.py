@@ -17,8 +17,8 @@ from structlog.contextvars import get_contextvars
 EVERY_SECONDS = 60.0
 # A message that keeps to a minute by itself must not come too early for the one here.
 TOLERANCE_SECONDS = 1.0
-FORGOTTEN_SECONDS = 600.0
-MOST_FAULTS, MOST_WORDS, MOST_LETTERS = 500, 10, 300
+FORGET_AFTER_SECONDS = 600.0
+MAX_FAULTS, MAX_MESSAGES, MAX_MESSAGE_LENGTH = 500, 10, 300
 
 
 @dataclass(slots=True)
@@ -104,9 +104,9 @@ class RepeatedErrors:
         key = identity(record)
         with self._lock:
             fault = self._known.pop(key, None)
-            if fault is None or now - fault.met_at > FORGOTTEN_SECONDS:
+            if fault is None or now - fault.met_at > FORGET_AFTER_SECONDS:
                 self._known[key] = Fault(said_at=now, met_at=now)
-                if len(self._known) > MOST_FAULTS:
+                if len(self._known) > MAX_FAULTS:
                     del self._known[next(iter(self._known))]
                 return record
             # Behind the others: the one that was not met for longest is in front.
@@ -122,8 +122,8 @@ def _leave_out(fault: Fault, record: logging.LogRecord) -> None:
     brief = _brief(record)
     fault.suppressed += 1
     fault.latest = brief
-    words = brief.getMessage()[:MOST_LETTERS]
-    if words in fault.events or len(fault.events) < MOST_WORDS:
+    words = brief.getMessage()[:MAX_MESSAGE_LENGTH]
+    if words in fault.events or len(fault.events) < MAX_MESSAGES:
         fault.events[words] = fault.events.get(words, 0) + 1
 
 
@@ -150,4 +150,4 @@ def _brief(record: logging.LogRecord) -> logging.LogRecord:
 def describe(error: BaseException) -> tuple[str, str]:
     """Return class and text of what an error was made of, as a log line names them."""
     cause = root_cause(error)
-    return class_name(cause), " ".join(str(cause).split())[:MOST_LETTERS]
+    return class_name(cause), " ".join(str(cause).split())[:MAX_MESSAGE_LENGTH]

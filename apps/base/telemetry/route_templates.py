@@ -8,7 +8,7 @@ from django.urls import Resolver404, resolve
 
 from apps.base.requests import PortalRequest
 
-NO_ROUTE = "unmatched"
+UNMATCHED_ROUTE = "unmatched"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER_METHOD = "OTHER"
 # What Django and libraries write for a part of a path: <slug:slug>, and a named group of a regular expression.
@@ -36,7 +36,7 @@ def _looked_up(path: str) -> str:
     try:
         match = resolve(path)
     except Resolver404:
-        return NO_ROUTE
+        return UNMATCHED_ROUTE
     return getattr(match.func, "view_initkwargs", {}).get("route") or _template(match.route)
 
 

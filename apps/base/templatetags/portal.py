@@ -153,10 +153,10 @@ def _in_minutes(n: int) -> str:
 @register.filter
 def tint(source: str) -> SafeString:
     """JSON and header lines as escaped text with their keys, strings and numbers in spans."""
-    return tinted(source)
+    return highlight_code(source)
 
 
-def tinted(source: str, link_of: Callable[[str], str] | None = None) -> SafeString:
+def highlight_code(source: str, link_of: Callable[[str], str] | None = None) -> SafeString:
     """Do the same, and make links of the strings that ``link_of`` knows an address for."""
     source = str(source or "")
     parts: list[str] = []

@@ -9,9 +9,9 @@ from django.core.validators import EmailValidator, validate_email
 from apps.base.errors import Invalid
 from apps.base.text.rules import plain_text
 
-LONGEST = 254
+MAX_ADDRESS_LENGTH = 254
 # Longer texts are no address: they are not worth the work of reading their domain.
-LONGEST_READ = 320
+MAX_PARSED_LENGTH = 320
 # What UTS 46 takes for the dot between two labels.
 DOTS = re.compile("[.\u3002\uff0e\uff61]")
 
@@ -52,17 +52,17 @@ def check_address(text: str) -> None:
     local, _at, domain = text.rpartition("@")
     try:
         plain_text(text)
-        if not local.isascii() or len(text) > LONGEST_READ:
+        if not local.isascii() or len(text) > MAX_PARSED_LENGTH:
             raise ValidationError("")
         wire = f"{local}@{_wire_domain(domain) if _is_international(domain) else domain}"
         validate_email(wire)
     except (ValidationError, idna.IDNAError, UnicodeError):
         wire = ""
-    if not 0 < len(wire) <= LONGEST:
+    if not 0 < len(wire) <= MAX_ADDRESS_LENGTH:
         raise ValidationError(EmailValidator.message, code="invalid")
 
 
-def refuse_no_address(field: str, text: str) -> None:
+def check_address_field(field: str, text: str) -> None:
     """Raise Invalid, naming the field, for what ``check_address`` refuses."""
     try:
         check_address(text)
@@ -76,7 +76,7 @@ def _is_international(domain: str) -> bool:
 
 def _wire_domain(domain: str) -> str:
     """Return the domain in ASCII. A look-alike that becomes plain ASCII, such as the Kelvin sign, is no domain."""
-    if len(domain) > LONGEST_READ:
+    if len(domain) > MAX_PARSED_LENGTH:
         raise UnicodeError("too long")
     wire = idna.encode(domain, uts46=True).decode("ascii")
     for written, read in zip(DOTS.split(domain), wire.split("."), strict=False):

@@ -26,13 +26,13 @@ PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 # Nodes as RFC 7239 section 6 writes them, and as Azure and AWS do in X-Forwarded-For: with a port, IPv6 in brackets.
 PORT = r"(?::(?:[0-9]{1,5}|_[0-9A-Za-z._-]+))?"
 NODE = re.compile(rf"\[([0-9A-Fa-f:.]+(?:%[^\]]+)?)\]{PORT}|([0-9.]+){PORT}")
-LONGEST_NODE = 100
+MAX_NODE_LENGTH = 100
 SILENT_SECONDS = 60.0
 
 
-def read_node(text: str) -> str:
+def parse_node(text: str) -> str:
     """Return the address that a node names, in its one form: no port, brackets, quotes or zone."""
-    return _read(text) if len(text) <= LONGEST_NODE else UNKNOWN
+    return _read(text) if len(text) <= MAX_NODE_LENGTH else UNKNOWN
 
 
 @lru_cache(maxsize=4096)
@@ -66,7 +66,7 @@ def behind_proxy(peer: str, forwarded_for: str) -> str:
     """
     address = peer
     for node in reversed(forwarded_for.split(",")):
-        address = read_node(node)
+        address = parse_node(node)
         if not is_trusted(address):
             break
     return address
@@ -77,7 +77,7 @@ def format_address(address: str) -> str:
     return _("unknown") if address == UNKNOWN else address
 
 
-def client_address_of(peer: str, headers: Mapping[str, Any], path: str) -> str:
+def resolve_client_address(peer: str, headers: Mapping[str, Any], path: str) -> str:
     """Return the caller's address, where ``peer`` is a trusted proxy that speaks for somebody."""
     forwarded_for = headers.get("HTTP_X_FORWARDED_FOR")
     if forwarded_for is None and path in PROBES:

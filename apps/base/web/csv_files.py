@@ -47,7 +47,7 @@ def _lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
         yield writer.writerow([safe_cell(value) for value in row])
 
 
-def csv_answer(name: str, rows: Iterable[Iterable[object]]) -> StreamingHttpResponse:
+def csv_response(name: str, rows: Iterable[Iterable[object]]) -> StreamingHttpResponse:
     """Send rows as a CSV file to be saved under a name, as they are read."""
     answer = StreamingHttpResponse(csv_lines(rows), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -27,26 +27,26 @@ from apps.base.errors import PortalError, RateLimited, Text
 from apps.base.models import SpentForm
 from apps.base.requests import PortalRequest
 from apps.base.rest.request_identity import resolve_hook
-from apps.base.text.mail_addresses import LONGEST, canonical_address, check_address
+from apps.base.text.mail_addresses import MAX_ADDRESS_LENGTH, canonical_address, check_address
 from apps.base.text.rules import plain_text
 from apps.base.web import form_limits, second_step, sessions
 
 TOKEN_SALT = "portal.form-token"  # noqa: S105  a salt is no secret
 TOKEN_SECONDS = 24 * 3600
-FORGOTTEN_AT_ONCE = 500
+DELETE_BATCH_SIZE = 500
 
 
 class AlreadySent(Exception):
     """The same form came twice: a double click, or a reload of the answer that showed a secret."""
 
 
-def confirmed_recently(request: PortalRequest) -> bool:
+def is_recently_confirmed(request: PortalRequest) -> bool:
     """Tell whether the person signed in or confirmed it within the last 15 minutes."""
     records = get_authentication_records(request, request.user)
     return bool(records) and time.time() - records[-1]["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
-def ask_first(path: str) -> HttpResponse:
+def redirect_to_reauthentication(path: str) -> HttpResponse:
     """Lead to the page that asks who is there, and from there to a path. Nothing that was sent is kept."""
     return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': path})}")
 
@@ -73,13 +73,15 @@ class MailAddressField(forms.CharField):
     """An email address, cleaned to its canonical spelling.
 
     No input of the type ``email``: in one Chromium turns ``straße.example`` into ``strasse.example``, another domain.
-    ``takes_any``: also what an account of before may have, but no new one.
+    ``allows_legacy``: also what an account of before may have, but no new one.
     """
 
-    def __init__(self, *, autocomplete: str = "email", takes_any: bool = False, **options: Any) -> None:
+    def __init__(self, *, autocomplete: str = "email", allows_legacy: bool = False, **options: Any) -> None:
         hints = {"inputmode": "email", "autocapitalize": "none", "spellcheck": "false", "autocomplete": autocomplete}
-        check = validate_email if takes_any else check_address
-        super().__init__(max_length=LONGEST, validators=[check], widget=forms.TextInput(attrs=hints), **options)
+        check = validate_email if allows_legacy else check_address
+        super().__init__(
+            max_length=MAX_ADDRESS_LENGTH, validators=[check], widget=forms.TextInput(attrs=hints), **options
+        )
 
     def to_python(self, value: Any) -> str:
         """Return the canonical spelling."""
@@ -120,7 +122,7 @@ class OneUseForm(RequestForm):
             raise forms.ValidationError(_("This form was open for too long. Send it once more."))
         return str(self.cleaned_data["token"])
 
-    def spend(self) -> None:
+    def consume_token(self) -> None:
         """Use the form up, or raise AlreadySent. Call it inside the transaction of the change."""
         consume(self.cleaned_data["token"])
 
@@ -138,7 +140,7 @@ def consume(token: str) -> None:
 def delete_used_form_tokens() -> int:
     """Remove what was spent longer ago than a token lives, some at a time; the sweep of every worker."""
     old = SpentForm.objects.filter(at__lt=timezone.now() - timedelta(seconds=TOKEN_SECONDS))
-    return SpentForm.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])).delete()[0]
+    return SpentForm.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:DELETE_BATCH_SIZE])).delete()[0]
 
 
 def confirm_identity(request: PortalRequest, given: str) -> None:
@@ -151,7 +153,7 @@ def confirm_identity(request: PortalRequest, given: str) -> None:
     if not method:
         resolve_hook(settings.PORTAL_WRONG_CONFIRMATION)(request)
         raise forms.ValidationError(_("That is not your password, nor a current code."))
-    sessions.note_confirmation(request, method)
+    sessions.record_confirmation(request, method)
 
 
 def _method_of(request: PortalRequest, given: str) -> str:
@@ -161,7 +163,7 @@ def _method_of(request: PortalRequest, given: str) -> str:
     return "mfa" if second_step.looks_like_code(given) and second_step.use_code(request.user, given) else ""
 
 
-class PasswordOrCode(forms.PasswordInput):
+class PasswordOrCodeInput(forms.PasswordInput):
     """The question who is there; a browser may send it empty, for it may have been answered in another window."""
 
     def use_required_attribute(self, initial: Any) -> bool:
@@ -169,7 +171,7 @@ class PasswordOrCode(forms.PasswordInput):
         return False
 
 
-class AskingForm(RequestForm):
+class ReauthenticationForm(RequestForm):
     """A form that asks for the password (or a code of the authenticator app) where that is older than 15 minutes.
 
     The question stands in the form itself, so typed values survive it and nothing is put aside in the session. Who has
@@ -178,14 +180,14 @@ class AskingForm(RequestForm):
 
     def __init__(self, *args: Any, request: PortalRequest, **options: Any) -> None:
         super().__init__(*args, request=request, **options)
-        self.step_up_required = not confirmed_recently(request)
+        self.step_up_required = not is_recently_confirmed(request)
         if self.step_up_required:
             self.fields["confirm_password"] = forms.CharField(
                 label=_("Your password, or a code of your authenticator app"),
                 strip=False,
                 max_length=128,
                 error_messages={"required": _("Confirm that it is you: here, or in another window.")},
-                widget=PasswordOrCode(attrs={"autocomplete": "current-password"}),
+                widget=PasswordOrCodeInput(attrs={"autocomplete": "current-password"}),
             )
 
     @property
@@ -207,11 +209,11 @@ class AskingForm(RequestForm):
         return ""
 
 
-class StepUpForm(AskingForm, OneUseForm):
+class StepUpForm(ReauthenticationForm, OneUseForm):
     """A form that can be sent once and asks who is there where the last proof is older than 15 minutes."""
 
 
-def refuse_unjudged(form: forms.Form, error: PortalError) -> None:
+def replace_errors(form: forms.Form, error: PortalError) -> None:
     """Put a refusal into a form that could not be judged; what was typed stays."""
     form._errors, form.cleaned_data = ErrorDict(), {}  # type: ignore[attr-defined]  # as a form that was judged has them
     form.add_error(None, str(error))

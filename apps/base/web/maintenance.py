@@ -20,19 +20,19 @@ MOST_BYTES = 16
 SENTENCE = gettext_noop("The service is unavailable for a moment. Try again.")
 
 
-def is_on() -> bool:
+def is_maintenance_on() -> bool:
     """Tell whether the file of MAINTENANCE_FLAG is there."""
     return bool(settings.MAINTENANCE_FLAG) and os.path.exists(settings.MAINTENANCE_FLAG)
 
 
-def refusal() -> PortalError:
+def unavailable_error() -> PortalError:
     """Return what everybody is answered meanwhile; the file may hold the seconds to wait."""
     return PortalError(SENTENCE, "unavailable", headers={"Retry-After": str(_wait())})
 
 
-def answer_program(request: PortalRequest) -> HttpResponse:
+def unavailable_api_response(request: PortalRequest) -> HttpResponse:
     """Answer a call of the API."""
-    return json_error_response(refusal(), request.request_id)
+    return json_error_response(unavailable_error(), request.request_id)
 
 
 def _wait() -> int:

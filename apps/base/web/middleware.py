@@ -24,13 +24,13 @@ from apps.base.rest.parsing import check_coding
 from apps.base.telemetry import access_log
 from apps.base.telemetry.logging import hide_keys
 from apps.base.telemetry.route_templates import METHODS
-from apps.base.web.client_address import client_address_of, is_trusted, read_node
+from apps.base.web.client_address import is_trusted, parse_node, resolve_client_address
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 PAGE_METHODS = "GET, HEAD, POST"
 ERROR_PAGES = (403, 404, 405, 429, 503)
 # In the environment of a request: the server knew it for a program's call (``base.programs.Application``).
-PROGRAM = "portal.program"
+API_FAST_PATH = "portal.program"
 # What a header is called that was sent and that no server could hand over, or that says nothing.
 UNREADABLE = "(unreadable)"
 UNREADABLE_COOKIES = gettext_lazy(
@@ -83,10 +83,10 @@ class RequestMiddleware:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         is_id = REQUEST_ID.fullmatch(given) and hide_keys(given) == given
         request.request_id = given if is_id else secrets.token_hex(16)
-        peer = read_node(request.META.get("REMOTE_ADDR", ""))
+        peer = parse_node(request.META.get("REMOTE_ADDR", ""))
         request.client_address = peer
         if is_trusted(peer):
-            request.client_address = client_address_of(peer, request.META, request.path_info)
+            request.client_address = resolve_client_address(peer, request.META, request.path_info)
             _take_scheme(request)
         if "\\" in request.META.get("HTTP_COOKIE", ""):
             _drop_unusable_cookies(request)
@@ -101,12 +101,12 @@ class RequestMiddleware:
         finally:
             structlog.contextvars.clear_contextvars()
         response["X-Request-ID"] = request.request_id
-        access_log.note(request, response.status_code, time.perf_counter() - started)
+        access_log.log_request(request, response.status_code, time.perf_counter() - started)
         return response
 
     def _answer(self, request: PortalRequest) -> HttpResponse:
         # On a server's thread no language is active: pages take back what they activate. Looking costs more than 1 %.
-        if PROGRAM in request.environ or not is_api(request.path_info):
+        if API_FAST_PATH in request.environ or not is_api(request.path_info):
             return self.get_response(request)
         with translation.override("en"):
             return self.get_response(request)

@@ -29,12 +29,12 @@ def passed(request: PortalRequest) -> bool:
     return bool(given) and time.time() - given[-1] < LASTS_SECONDS
 
 
-def way_to_pass() -> str:
+def reauthentication_path() -> str:
     """Return the path of the page that asks for it: for a code, or a passkey."""
     return reverse("account_reauthenticate")
 
 
-def is_operator_at_work(request: PortalRequest) -> bool:
+def is_verified_operator(request: PortalRequest) -> bool:
     """Tell whether the request comes from an active operator whose session passed the second step."""
     user = request.user
     return user.is_authenticated and user.is_active and user.is_staff and is_set_up(request) and passed(request)

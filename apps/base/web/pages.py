@@ -23,7 +23,7 @@ Page = Callable[..., HttpResponseBase]
 READING = ("GET", "HEAD")
 FORM = ("GET", "HEAD", "POST")
 BUTTON = ("POST",)
-LONGEST_SHOWN = 60
+MAX_SHOWN_LENGTH = 60
 
 
 def org_page(*permissions: Permission, nav: str = "", methods: tuple[str, ...] = READING) -> Callable[[Page], Page]:
@@ -80,19 +80,19 @@ def _refuse_suspended(request: PortalRequest) -> None:
         raise Forbidden(request.actor.suspended, "organization_suspended")
 
 
-def chosen(request: PortalRequest, name: str, choices: Collection[str]) -> str:
+def selected_filter(request: PortalRequest, name: str, choices: Collection[str]) -> str:
     """Return what a filter of the page is set to; a value that it does not have is named and counts as none."""
     text = request.GET.get(name, "").strip()
     if not text or text in choices:
         return text
     # What a page asks for again by itself has no place to say it.
     if "part" not in request.GET:
-        words = {"filter": name, "text": hide_keys(text)[:LONGEST_SHOWN]}
+        words = {"filter": name, "text": hide_keys(text)[:MAX_SHOWN_LENGTH]}
         messages.warning(request, _("Filter ignored: %(filter)s can't be “%(text)s”.") % words)
     return ""
 
 
-def way_back(wanted: str, default: str, below: str = "/") -> str:
+def safe_return_path(wanted: str, default: str, below: str = "/") -> str:
     """Return a path that a form asks to be led back to, where it is a page of ours that can be read.
 
     ``below``: the beginning that the path must have. Anything else, another site above all, becomes ``default``.

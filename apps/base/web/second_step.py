@@ -37,7 +37,7 @@ RECOVERY_SHAPE = re.compile(rf"[{ALPHABET}]{{{2 * HALF}}}|[0-9]{{8}}", re.ASCII)
 STEPS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
-def is_on(user: Any) -> bool:
+def is_enabled(user: Any) -> bool:
     """Tell whether an account signs in by two steps: recovery codes alone are none."""
     return Authenticator.objects.filter(user_id=user.pk, type__in=STEPS).exists()
 

@@ -10,26 +10,26 @@ from django.contrib.sessions.models import Session
 from apps.base.requests import PortalRequest
 
 # Proofs that a session remembers: the first, which says when it began, and the latest ones.
-MOST_PROOFS = 6
+MAX_CONFIRMATIONS = 6
 
 
-def renew_key(request: PortalRequest) -> None:
+def rotate_session_key(request: PortalRequest) -> None:
     """Give the session a new key and keep what it holds: whoever knew the old key has nothing."""
     before = request.session.session_key
     request.session.cycle_key()
     _follow(before, request.session.session_key)
 
 
-def note_confirmation(request: PortalRequest, method: str, **values: Any) -> None:
+def record_confirmation(request: PortalRequest, method: str, **values: Any) -> None:
     """Note in the session that its person was confirmed just now, and give it a new key.
 
     ``method``: ``password``, ``mfa``, or ``openid``.
     """
     record_authentication(request, request.user, method, reauthenticated=True, **values)
     proofs = request.session[AUTHENTICATION_METHODS_SESSION_KEY]
-    if len(proofs) > MOST_PROOFS:
-        request.session[AUTHENTICATION_METHODS_SESSION_KEY] = [proofs[0], *proofs[1 - MOST_PROOFS :]]
-    renew_key(request)
+    if len(proofs) > MAX_CONFIRMATIONS:
+        request.session[AUTHENTICATION_METHODS_SESSION_KEY] = [proofs[0], *proofs[1 - MAX_CONFIRMATIONS :]]
+    rotate_session_key(request)
 
 
 def keep_signed_in(request: PortalRequest, user: Any) -> None:

@@ -113,7 +113,7 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
         why = {"reason": form.cleaned_data["reason"]} if "reason" in form.cleaned_data else {}
         try:
             with transaction.atomic():
-                form.spend()
+                form.consume_token()
                 type(self).change_key(name, actor=operator_of(request), key_id=key.public_id, **why)
         except AlreadySent:
             return True

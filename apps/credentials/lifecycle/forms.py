@@ -244,7 +244,7 @@ def try_change(
     """
     try:
         with transaction.atomic():
-            form.spend()
+            form.consume_token()
             change(actor=form.request.actor, key_id=key.public_id, **values)
     except AlreadySent:
         pass  # done by the first of the two

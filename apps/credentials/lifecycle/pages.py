@@ -196,7 +196,7 @@ def issue_and_show(
     """
     try:
         with transaction.atomic():
-            form.spend()
+            form.consume_token()
             key, text = make()
     except AlreadySent:
         return _already_shown(request, keys, made_before.order_by("-pk").first(), list_route)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from apps.base.errors import Invalid, PortalError
 from apps.base.requests import PortalRequest
-from apps.base.web.forms import ask_first, confirmed_recently
+from apps.base.web.forms import is_recently_confirmed, redirect_to_reauthentication
 from apps.base.web.pages import READING
 from apps.orgs.accounts.account_actor import account_actor
 
@@ -32,8 +32,8 @@ def own_page(*, methods: tuple[str, ...] = READING, confirmed: bool = False) -> 
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
             request.actor = account_actor(request, request.user)
-            if confirmed and not confirmed_recently(request):
-                return ask_first(request.get_full_path())
+            if confirmed and not is_recently_confirmed(request):
+                return redirect_to_reauthentication(request.get_full_path())
             return page(request, **values)
 
         guarded.methods = methods  # type: ignore[attr-defined]  # a function takes any attribute

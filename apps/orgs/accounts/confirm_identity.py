@@ -40,7 +40,7 @@ def confirm_by_passkey(request: PortalRequest) -> HttpResponse:
         return _ask(request, ConfirmForm(None, request=request))
     row: Authenticator = form.cleaned_data["credential"]
     row.record_usage()
-    sessions.note_confirmation(request, "mfa", id=row.pk, type=row.type)
+    sessions.record_confirmation(request, "mfa", id=row.pk, type=row.type)
     return continue_to_next(request)
 
 

@@ -28,7 +28,7 @@ from apps.base.errors import RateLimited
 from apps.base.requests import PortalRequest
 from apps.base.rest.request_identity import resolve_hook
 from apps.base.web import form_limits, second_step
-from apps.base.web.forms import AskingForm, LineField, MailAddressField, RequestForm, confirm_identity
+from apps.base.web.forms import LineField, MailAddressField, ReauthenticationForm, RequestForm, confirm_identity
 from apps.orgs.models import User
 
 SETUP_SALT = "portal.totp-setup"
@@ -44,7 +44,7 @@ class SignInForm(LoginForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.fields["login"] = MailAddressField(label=_("E-mail address"), takes_any=True)
+        self.fields["login"] = MailAddressField(label=_("E-mail address"), allows_legacy=True)
 
 
 class CodeForm(AuthenticateForm):
@@ -69,7 +69,7 @@ class CodeForm(AuthenticateForm):
 class ResetForm(forms.Form):
     """The address that a link for a new password goes to."""
 
-    email = MailAddressField(label=_("E-mail address"), takes_any=True)
+    email = MailAddressField(label=_("E-mail address"), allows_legacy=True)
 
 
 class ConfirmForm(RequestForm):
@@ -172,7 +172,7 @@ class NameForm(forms.Form):
     name = LineField(label=_("Name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name"}))
 
 
-class AddressForm(AskingForm):
+class AddressForm(ReauthenticationForm):
     """A new address for the account."""
 
     email = MailAddressField(label=_("New e-mail address"))
@@ -216,7 +216,7 @@ class ChangePasswordForm(_NewPassword):
         return ""
 
 
-class SetPasswordForm(AskingForm, _NewPassword):
+class SetPasswordForm(ReauthenticationForm, _NewPassword):
     """A first password for somebody who signs in by a passkey or single sign-on."""
 
 

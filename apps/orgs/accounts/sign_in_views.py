@@ -22,7 +22,7 @@ from apps.base.errors import Busy, Conflict
 from apps.base.requests import PortalRequest
 from apps.base.text.mail_addresses import canonical_address
 from apps.base.web import form_limits, second_step, sessions, signed_cookies
-from apps.base.web.forms import AlreadySent, consume, refuse_unjudged
+from apps.base.web.forms import AlreadySent, consume, replace_errors
 from apps.base.web.one_time_secrets import busy_response
 from apps.base.web.pages import FORM
 from apps.orgs.accounts import actions, failed_sign_ins
@@ -60,7 +60,7 @@ class SignIn(LoginView):
             return answer
         except Busy as error:
             form = self.get_form()  # type: ignore[no-untyped-call]  # allauth's
-            refuse_unjudged(form, error)
+            replace_errors(form, error)
             return busy_response(self.render_to_response(self.get_context_data(form=form)))
 
     @property
@@ -71,7 +71,7 @@ class SignIn(LoginView):
         """Go on; a half-open session gets a new key too, before the second step."""
         answer = super().form_valid(form)
         if not self.request.user.is_authenticated:
-            sessions.renew_key(self.request)
+            sessions.rotate_session_key(self.request)
         return answer
 
     def form_invalid(self, form: Any) -> HttpResponse:
@@ -187,7 +187,7 @@ class NewPassword(PasswordResetFromKeyView):
         form_limits.check(request, "new-password", RESETS)
         answer = super().dispatch(request, *args, **options)
         if answer.status_code == 302 and request.method == "GET":
-            sessions.renew_key(request)
+            sessions.rotate_session_key(request)
         return answer
 
     def form_valid(self, form: Any) -> HttpResponse:

@@ -52,7 +52,7 @@ def turn_off_totp(*, actor: Actor) -> User:
 def make_recovery_codes(*, actor: Actor) -> list[str]:
     """Make ten new recovery codes; the old ones end. Only digests are kept."""
     user = _lock_confirmed(actor)
-    if not second_step.is_on(user):
+    if not second_step.is_enabled(user):
         raise Conflict(_("Set up the authenticator app or a passkey first."))
     codes = _replace_recovery_codes(user)
     record_everywhere(actor, user, "user.recovery_codes_made")
@@ -134,14 +134,14 @@ def _lock_confirmed(actor: Actor) -> User:
 
 def _end_others_at_the_first(user: User) -> None:
     """A session that began before the account had a second step has proved none: it ends."""
-    if not second_step.is_on(user):
+    if not second_step.is_enabled(user):
         user.session_epoch += 1
         user.save(update_fields=["session_epoch", "updated_at"])
         sessions.end_sessions(user)
 
 
 def _after_removal(user: User) -> None:
-    if not second_step.is_on(user):
+    if not second_step.is_enabled(user):
         Authenticator.objects.filter(user=user).delete()
     user.session_epoch += 1
     user.save(update_fields=["session_epoch", "updated_at"])

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from apps.base.errors import Conflict, Forbidden
 from apps.base.requests import PortalRequest
 from apps.base.web import form_limits, second_step, sessions
-from apps.base.web.forms import AskingForm
+from apps.base.web.forms import ReauthenticationForm
 from apps.base.web.one_time_secrets import one_time_secret_response
 from apps.base.web.pages import FORM
 from apps.orgs.accounts import email_addresses, two_step_actions
@@ -31,7 +31,7 @@ def index(request: PortalRequest) -> HttpResponse:
         "totp": any(row.type == Authenticator.Type.TOTP for row in rows),
         "passkeys": sum(row.type == Authenticator.Type.WEBAUTHN for row in rows),
         "codes_left": len(second_step.recovery_digests(codes)) if codes else None,
-        "is_on": second_step.is_on(request.user),
+        "is_on": second_step.is_enabled(request.user),
         "passkeys_possible": passkeys_possible(),
         "is_unconfirmed": _is_unconfirmed(request),
     }
@@ -69,7 +69,7 @@ def turn_on_totp(request: PortalRequest) -> HttpResponse:
         codes = two_step_actions.turn_on_totp(actor=request.actor, secret=form.secret, counter=form.counter)
         sessions.keep_signed_in(request, _fresh(request))
         # The code that proved the app is one of this session.
-        sessions.note_confirmation(request, "mfa")
+        sessions.record_confirmation(request, "mfa")
         messages.success(request, _("Two-step sign-in is on."))
         return show_codes(request, codes) if codes else redirect("mfa_index")
     mfa = get_adapter()
@@ -89,7 +89,7 @@ def turn_off_totp(request: PortalRequest) -> HttpResponse:
     """Take the authenticator app away."""
     if not Authenticator.objects.filter(user=request.user, type=Authenticator.Type.TOTP).exists():
         return redirect("mfa_index")
-    form = AskingForm(request.POST if request.method == "POST" else None, request=request)
+    form = ReauthenticationForm(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid():
         sessions.keep_signed_in(request, two_step_actions.turn_off_totp(actor=request.actor))
         messages.success(request, _("The authenticator app is off. Other browsers are signed out."))
@@ -100,9 +100,9 @@ def turn_off_totp(request: PortalRequest) -> HttpResponse:
 @own_page(methods=FORM)
 def recovery_codes(request: PortalRequest) -> HttpResponse:
     """Make new recovery codes and show them once."""
-    if not second_step.is_on(request.user):
+    if not second_step.is_enabled(request.user):
         return redirect("mfa_index")
-    form = AskingForm(request.POST if request.method == "POST" else None, request=request)
+    form = ReauthenticationForm(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid():
         return show_codes(request, two_step_actions.make_recovery_codes(actor=request.actor))
     row = Authenticator.objects.filter(user=request.user, type=Authenticator.Type.RECOVERY_CODES).first()
@@ -161,7 +161,7 @@ def rename_passkey(request: PortalRequest, pk: int) -> HttpResponse:
 def remove_passkey(request: PortalRequest, pk: int) -> HttpResponse:
     """The end of a key."""
     row = two_step_actions.find_passkey(request.actor, pk)
-    form = AskingForm(request.POST if request.method == "POST" else None, request=request)
+    form = ReauthenticationForm(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid():
         user = two_step_actions.remove_passkey(actor=request.actor, passkey_id=pk)
         sessions.keep_signed_in(request, user)

@@ -37,7 +37,7 @@ def _send(request: PortalRequest, form: InviteForm) -> bool:
     email, role = form.cleaned_data["email"], form.cleaned_data["role"]
     try:
         with transaction.atomic():
-            form.spend()
+            form.consume_token()
             actions.invite(actor=request.actor, email=email, role=role)
             check_mails(request, str(request.organization.pk), email)
     except AlreadySent:
@@ -81,7 +81,7 @@ def _click(request: PortalRequest, change: Callable[..., Any], invitation_id: st
     try:
         if form.is_valid():
             with transaction.atomic():
-                form.spend()
+                form.consume_token()
                 change(request, invitation_id)
             messages.success(request, done)
         else:

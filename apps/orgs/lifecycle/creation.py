@@ -8,7 +8,7 @@ from apps.audit import actions as audit
 from apps.base.actor import Actor
 from apps.base.errors import Invalid
 from apps.base.models import creator
-from apps.base.text.mail_addresses import canonical_address, refuse_no_address
+from apps.base.text.mail_addresses import canonical_address, check_address_field
 from apps.base.text.rules import check_text
 from apps.orgs.accounts.provisional import end_provisional_access
 from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, Role, User
@@ -24,7 +24,7 @@ def create_organization(*, actor: Actor, name: str, slug: str, owner_email: str)
         raise Invalid.field("slug", _("The slug platform is reserved."))
     check_text("name", name)
     email = canonical_address(owner_email)
-    refuse_no_address("owner_email", email)
+    check_address_field("owner_email", email)
     organization = Organization(name=name, slug=slug)
     organization.full_clean()
     organization.save(force_insert=True)

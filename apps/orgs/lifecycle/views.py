@@ -43,7 +43,7 @@ def _copy(request: PortalRequest, form: ExportForm) -> StreamingHttpResponse | N
     """Return the copy, or put into the form why there is none now."""
     try:
         with heavy_work.reserve_slot(request.organization.pk) as place:
-            return place.until_sent(_archive(request)) if _may_take(request, form) else None
+            return place.hold_until_sent(_archive(request)) if _may_take(request, form) else None
     except Busy as error:
         form.add_error(None, str(error))
     return None
@@ -53,7 +53,7 @@ def _may_take(request: PortalRequest, form: ExportForm) -> bool:
     """Record it, or put into the form why not."""
     try:
         with transaction.atomic():
-            form.spend()
+            form.consume_token()
             data_export.record_export(actor=request.actor)
             form_limits.check(request, "organization-export", COPIES_AN_HOUR, per=str(request.organization.pk))
     except AlreadySent:
@@ -97,7 +97,7 @@ def organization_close(request: PortalRequest) -> HttpResponse:
 def _closed(request: PortalRequest, form: CloseForm) -> bool:
     try:
         with transaction.atomic():
-            form.spend()
+            form.consume_token()
             closing.close_organization(actor=request.actor, name=form.cleaned_data["confirm_name"])
     except AlreadySent:
         pass  # closed by the first of the two

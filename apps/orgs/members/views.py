@@ -15,7 +15,7 @@ from apps.base.errors import Conflict, Forbidden, Invalid
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.web.forms import AlreadySent, StepUpForm, form_token
-from apps.base.web.pages import FORM, chosen, org_page
+from apps.base.web.pages import FORM, org_page, selected_filter
 from apps.credentials.view_models import count_descendants
 from apps.orgs.members import membership, view_models
 from apps.orgs.members.forms import LeaveForm, RemoveForm, RoleForm
@@ -27,7 +27,7 @@ PER_PAGE = 50
 @org_page(Permission.MEMBERS_READ, nav="members")
 def members(request: PortalRequest) -> HttpResponse:
     """The members, filtered by text and role, and the invitations."""
-    text, role = request.GET.get("q", "").strip(), chosen(request, "role", Role.values)
+    text, role = request.GET.get("q", "").strip(), selected_filter(request, "role", Role.values)
     found = view_models.members(request.actor, text, role)
     page: Page[Any] = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
     page.object_list = view_models.member_rows(request.actor, list(page.object_list))
@@ -129,7 +129,7 @@ def _try(form: StepUpForm, change: Callable[..., Any], request: PortalRequest, *
     named = dict(zip(("user_id",), ids, strict=False))
     try:
         with transaction.atomic():
-            form.spend()
+            form.consume_token()
             change(actor=request.actor, **named, **values)
     except AlreadySent:
         pass  # done by the first of the two

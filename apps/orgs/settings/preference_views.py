@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.base.errors import Invalid
 from apps.base.requests import PortalRequest
-from apps.base.web.pages import way_back
+from apps.base.web.pages import safe_return_path
 from apps.orgs.settings.preference_forms import PreferencesForm
 from apps.orgs.settings.preferences import set_preferences
 
@@ -19,7 +19,7 @@ from apps.orgs.settings.preferences import set_preferences
 def set_language(request: PortalRequest) -> HttpResponse:
     """Keep the language in a cookie and, of somebody signed in, in the account; and lead back to the page."""
     language = request.POST.get("language", "")
-    response = redirect(way_back(request.POST.get("next", ""), "/"))
+    response = redirect(safe_return_path(request.POST.get("next", ""), "/"))
     if language in dict(settings.LANGUAGES):
         if request.user.is_authenticated:
             set_preferences(user=request.user, language=language)

@@ -98,7 +98,7 @@ def _saved(request: PortalRequest, form: SettingsForm) -> bool:
     """Save, or put the refusal into the form."""
     try:
         with transaction.atomic():
-            form.spend()
+            form.consume_token()
             settings_organization_settings.update_settings(
                 actor=request.actor, version=form.cleaned_data["version"], **form.for_action()
             )

@@ -83,7 +83,7 @@ class SupportAccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
         """Spend the form and begin in one transaction; tell on the form why not."""
         try:
             with transaction.atomic():
-                form.spend()
+                form.consume_token()
                 actions.start_support_access(
                     actor=operator_of(request),
                     organization=organization,

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict, Forbidden, NotFound
-from apps.base.text.mail_addresses import canonical_address, refuse_no_address
+from apps.base.text.mail_addresses import canonical_address, check_address_field
 from apps.orgs.accounts.email_addresses import refuse_taken
 from apps.orgs.models import PLATFORM_SLUG, Membership, OperatorLook, Organization, User
 from apps.orgs.support_access.actions import end_support_access
@@ -18,7 +18,7 @@ def create_operator(*, actor: Actor, email: str) -> User:
     """Make an operator of the vendor, who sees every organization in the Django admin."""
     _require_vendor(actor)
     email = canonical_address(email)
-    refuse_no_address("email", email)
+    check_address_field("email", email)
     refuse_taken(email)
     user = User(email=email, name=email.partition("@")[0], is_staff=True, is_superuser=True)
     user.set_unusable_password()

@@ -31,7 +31,7 @@ def support_access_of(request: PortalRequest, slug: str) -> OperatorLook | None:
     if (
         not request.user.is_staff
         or not request.session.session_key
-        or not operator_session.is_operator_at_work(request)
+        or not operator_session.is_verified_operator(request)
     ):
         return None
     rows = OperatorLook.objects.open(timezone.now()).filter(operator_id=request.user.pk, organization__slug=slug)

@@ -14,7 +14,7 @@ from apps.base.errors import Invalid
 from apps.base.identifiers import decode, uuid_at
 from apps.base.requests import PortalRequest
 from apps.base.rest.cursor_pagination import Cursors, rows_after
-from apps.base.web.pages import chosen
+from apps.base.web.pages import selected_filter
 from apps.orgs.lookups import retention_days
 from apps.webhooks import view_models
 from apps.webhooks.models import Delivery, Endpoint, EndpointStatus, Event, EventType
@@ -38,7 +38,9 @@ FILTERS = ("status", "event_type", "since", "q", "errors")
 def delivery_list(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
     """Return the context of the Deliveries tab."""
     filters = {name: request.GET.get(name, "").strip() for name in FILTERS}
-    filters |= {name: chosen(request, name, known) for name, known in (("status", STATUS_FILTERS), ("since", SPANS))}
+    filters |= {
+        name: selected_filter(request, name, known) for name, known in (("status", STATUS_FILTERS), ("since", SPANS))
+    }
     all_rows = Delivery.objects.for_actor(request.actor).filter(endpoint=endpoint)
     rows, cursor = _filtered(all_rows, filters).order_by("-pk"), request.GET.get("cursor", "")
     cursors = Cursors.of(f"deliveries of {endpoint.public_id}", endpoint.organization_id, filters.items())

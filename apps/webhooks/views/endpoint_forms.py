@@ -44,7 +44,7 @@ def endpoint_create(request: PortalRequest) -> HttpResponse:
 def _create(request: PortalRequest, form: EndpointForm) -> HttpResponse | None:
     try:
         with transaction.atomic():
-            form.spend()
+            form.consume_token()
             endpoint, secret = actions.create_endpoint(actor=request.actor, **form.for_action())
     except AlreadySent:
         messages.info(request, _("This endpoint was added already. Its secret was shown once."))

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from apps.base.errors import Conflict, NotFound
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
-from apps.base.web.forms import AlreadySent, ask_first, confirmed_recently
+from apps.base.web.forms import AlreadySent, is_recently_confirmed, redirect_to_reauthentication
 from apps.base.web.one_time_secrets import one_time_secret_response
 from apps.base.web.pages import BUTTON, FORM, org_page
 from apps.webhooks import actions, view_models
@@ -182,7 +182,7 @@ def _rotate(request: PortalRequest, endpoint: Endpoint, form: RotateSecretForm) 
     overlap = form.cleaned_data["overlap_seconds"]
     try:
         with transaction.atomic():
-            form.spend()
+            form.consume_token()
             endpoint, secret = actions.rotate_secret(
                 actor=request.actor, endpoint_id=endpoint.public_id, overlap_seconds=overlap
             )
@@ -210,8 +210,8 @@ def secret_end(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Revoke an older signing secret before its overlap ends, after a recent confirmation of the user's identity."""
     endpoint = get_endpoint(request, endpoint_id)
     here = f"{reverse('webhook', args=[request.organization.slug, endpoint.public_id])}?tab=settings"
-    if not confirmed_recently(request):
-        return ask_first(here)
+    if not is_recently_confirmed(request):
+        return redirect_to_reauthentication(here)
     try:
         actions.revoke_secret(actor=request.actor, endpoint_id=endpoint_id, secret_id=request.POST.get("secret", ""))
     except (Conflict, NotFound) as error:

@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 from django.core.management.commands import migrate
 from django.db import connections
 
-from integrations_portal.database.migration_locks import ShortWaits, one_at_a_time
+from integrations_portal.database.migration_locks import LockRetrier, migration_lock
 
 PATIENCE_SECONDS = 60.0
 
@@ -37,9 +37,9 @@ class Command(migrate.Command):
             super().handle(*args, **options)
             return
         tell = self.stdout.write if options["verbosity"] else lambda _text: None
-        with one_at_a_time(connection, tell):
+        with migration_lock(connection, tell):
             if connection.vendor == "postgresql":
                 work = lambda: migrate.Command.handle(self, *args, **options)  # noqa: E731
-                ShortWaits(connection).run(work, options["patience"], tell)
+                LockRetrier(connection).run(work, options["patience"], tell)
             else:
                 super().handle(*args, **options)

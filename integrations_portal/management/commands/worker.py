@@ -157,7 +157,7 @@ def report_undecryptable_secrets() -> None:
 def report_pooler_fault() -> None:
     """Say which setting does not go with the pooler before the database."""
     with suppress(DatabaseError):  # the engine waits for a database that is away, and says so
-        if fault := poolers.fault():
+        if fault := poolers.prepared_statements_error():
             logger.critical(fault)
 
 

@@ -19,7 +19,7 @@ from apps.base.requests import PortalRequest
 from apps.base.rest.browsable.control_kinds import Kind, kind_of
 from apps.base.rest.operations import Operation
 from apps.base.rest.parsing import FormFields, NotJSON, parse_json
-from apps.base.web.forms import confirmed_recently
+from apps.base.web.forms import is_recently_confirmed
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 METHODS = ("PUT", "PATCH", "DELETE")
@@ -63,7 +63,7 @@ def _drop_empty_parameters(request: PortalRequest) -> None:
 
 def require_confirmation(request: PortalRequest, operation: Operation) -> None:
     """Refuse a session that was confirmed too long ago for what the pages ask it for, too."""
-    if operation.step_up and not confirmed_recently(request):
+    if operation.step_up and not is_recently_confirmed(request):
         raise Forbidden(CONFIRM, "reauthentication_required")
 
 

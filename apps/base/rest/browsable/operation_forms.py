@@ -18,7 +18,7 @@ from apps.base.rest.browsable.paths import Path, below, with_organization
 from apps.base.rest.operations import Operation
 from apps.base.rest.parsing import NotJSON, parse_json
 from apps.base.rest.renderers import to_json
-from apps.base.web.forms import confirmed_recently
+from apps.base.web.forms import is_recently_confirmed
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
@@ -130,7 +130,7 @@ def _form(here: Here, path: Path, method: str) -> OperationForm:
     )
     if form.who is not None:
         return form
-    form.asks_first = operation.step_up and not confirmed_recently(here.request)
+    form.asks_first = operation.step_up and not is_recently_confirmed(here.request)
     form.once = secrets.token_hex(16) if operation.idempotent else ""
     form.is_open = here.status == 405 or here.was_sent(method, path)
     if operation.body is not None:

@@ -33,7 +33,7 @@ from apps.base.rest.browsable.paths import (
 )
 from apps.base.rest.renderers import ONE_TIME_SECRETS, to_json
 from apps.base.telemetry.logging import hide_keys
-from apps.base.templatetags.portal import tinted
+from apps.base.templatetags.portal import highlight_code
 from apps.base.web.request_locale import reader_preferences
 
 # Headers of pages, which a program's answer does not have.
@@ -103,7 +103,7 @@ def _answer(here: Here, response: Any) -> dict[str, Any]:
         "status": here.status,
         "reason": response.reason_phrase,
         "headers": [(name, value) for name, value in response.items() if name.lower() not in PAGES_OWN],
-        "body": "" if data is None else tinted(to_json(data, indent=2), link_of),
+        "body": "" if data is None else highlight_code(to_json(data, indent=2), link_of),
         "neighbours": [(relation, NEIGHBOURS[relation](), path) for relation, path in neighbours(_link(response))],
         "problem": problem,
         "secret": data[shown] if shown and here.status < 300 else "",

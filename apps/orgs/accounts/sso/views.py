@@ -99,7 +99,7 @@ def _sign_in(request: PortalRequest, known: dict[str, Any], claims: dict[str, An
     record_authentication(request, user, "openid", mfa=isinstance(amr, list) and "mfa" in amr)
     answer = perform_login(request, Login(user=user, redirect_url=known["next"] or None))
     if not request.user.is_authenticated:
-        sessions.renew_key(request)
+        sessions.rotate_session_key(request)
     return answer
 
 
@@ -110,7 +110,7 @@ def _confirm(request: PortalRequest, known: dict[str, Any], claims: dict[str, An
     is_fresh = isinstance(asked_at, (int, float)) and asked_at >= known["at"] - openid_connect.SKEW
     if not request.user.is_authenticated or not own.exists() or not is_fresh:
         return _refused(request, openid_connect.OpenIdError("not the same person, or not asked just now"))
-    sessions.note_confirmation(request, "openid")
+    sessions.record_confirmation(request, "openid")
     return redirect(known["next"]) if known["next"] else continue_to_next(request)
 
 
