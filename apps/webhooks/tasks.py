@@ -1,10 +1,8 @@
-"""What Celery carries for webhooks: the bell, and nothing else."""
+"""The Celery task that wakes workers; deliveries themselves are queued in the database."""
 
 from celery import shared_task
 
 from apps.webhooks.engine import wakeup
-
-ring = wakeup.notify_workers
 
 
 @shared_task(name=wakeup.TASK, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no annotations

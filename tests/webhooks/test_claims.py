@@ -51,8 +51,8 @@ def test_what_is_claimed_carries_all_that_sending_needs(acme: Organization) -> N
     (claimed,) = claims.claim(10)
     delivery = Delivery.objects.get()
     assert (claimed.id, claimed.event_id, claimed.number, claimed.tries_used) == (delivery.pk, accepted.event_id, 1, 1)
-    assert claimed.body == delivery.event.body and claimed.receiver.url == endpoint.url
-    assert [secret_id for secret_id, _sealed in claimed.receiver.secrets] == [endpoint.secrets.get().pk]
+    assert claimed.body == delivery.event.body and claimed.endpoint.url == endpoint.url
+    assert [secret_id for secret_id, _sealed in claimed.endpoint.secrets] == [endpoint.secrets.get().pk]
     assert (delivery.status, delivery.lease_token, delivery.attempt_count) == ("sending", claimed.token, 1)
     lease = (delivery.lease_until - timezone.now()).total_seconds()
     assert claims.lease_seconds() - 5 < lease <= claims.lease_seconds()
@@ -65,7 +65,7 @@ def test_one_backlog_does_not_hide_the_others(acme: Organization) -> None:
     quiet = [make_endpoint(acme, f"https://quiet{number}.example.com") for number in range(5)]
     for endpoint in quiet:
         add_deliveries(endpoint, 1, age_seconds=0)
-    counts = Counter(each.receiver.id for each in claims.claim(30))
+    counts = Counter(each.endpoint.id for each in claims.claim(30))
     assert counts[busy.pk] <= 16
     assert [counts[endpoint.pk] for endpoint in quiet] == [1] * len(quiet)
 
@@ -87,7 +87,7 @@ def test_an_organization_has_at_most_two_hundred_in_flight(acme: Organization, r
         add_deliveries(make_endpoint(acme, f"https://a{number}.example.com", max_in_flight=64), 64)
     add_deliveries(make_endpoint(rival), 3)
     taken = flat(claims.claim(400) for _ in range(3))
-    counts = Counter(each.receiver.organization_id for each in taken)
+    counts = Counter(each.endpoint.organization_id for each in taken)
     assert counts == {acme.pk: 200, rival.pk: 3}
 
 

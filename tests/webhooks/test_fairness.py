@@ -43,7 +43,7 @@ def test_the_first_claim_of_many_backlogs_leaves_places_free(acme: Organization,
     late = make_endpoint(rival, "https://late.example.com")
     add_deliveries(late, 1)
     again = claims.claim(320 - len(claimed), MAX_ENDPOINT_SHARE)
-    assert [each.receiver.id for each in again if each.receiver.id == late.pk] == [late.pk]
+    assert [each.endpoint.id for each in again if each.endpoint.id == late.pk] == [late.pk]
     assert len(claimed) + len(again) < 320
 
 
@@ -53,10 +53,10 @@ def test_what_fails_has_four_in_flight_and_a_part_of_the_claim(acme: Organizatio
     fail(failing)
     healthy = many(acme, "healthy", 2, 6)
     claimed = claims.claim(100, slow_limit=12)
-    counts = Counter(each.receiver.id for each in claimed)
+    counts = Counter(each.endpoint.id for each in claimed)
     assert sum(counts[each.pk] for each in failing) == 12
     assert [counts[each.pk] for each in healthy] == [6, 6]
-    assert {each.receiver.is_failing for each in claimed if each.receiver.id in {one.pk for one in failing}} == {True}
+    assert {each.endpoint.is_failing for each in claimed if each.endpoint.id in {one.pk for one in failing}} == {True}
     claims.claim(100)
     flying = Counter(Delivery.objects.filter(status="sending").values_list("endpoint_id", flat=True))
     assert {flying[each.pk] for each in failing} == {4}
@@ -66,8 +66,8 @@ def test_what_fails_has_four_in_flight_and_a_part_of_the_claim(acme: Organizatio
 def test_what_is_named_slow_gets_no_more_than_is_left_for_it(acme: Organization) -> None:
     slow, quick = many(acme, "slow", 3), many(acme, "quick", 3, 2)
     keys = {each.pk for each in slow}
-    assert {each.receiver.id for each in claims.claim(60, 1.0, keys, 0)} == {each.pk for each in quick}
-    assert {each.receiver.id in keys for each in claims.claim(60, 1.0, keys, 5)} == {True}
+    assert {each.endpoint.id for each in claims.claim(60, 1.0, keys, 0)} == {each.pk for each in quick}
+    assert {each.endpoint.id in keys for each in claims.claim(60, 1.0, keys, 5)} == {True}
     assert Delivery.objects.filter(status="sending", endpoint__in=slow).count() == 5
 
 
@@ -84,33 +84,33 @@ def test_one_success_gives_a_failing_endpoint_its_share_back(acme: Organization)
 def test_places_keep_room_for_newcomers_and_tell_who_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    places = ConcurrencySlots(100)
+    slots = ConcurrencySlots(100)
 
     def ask(endpoint: int, count: int, is_failing: bool = False) -> list[Any]:
-        receiver = SimpleNamespace(id=endpoint, is_failing=is_failing)
-        made = [type("Claimed", (), {"receiver": receiver})() for _number in range(count)]
-        places.add(made, clock[0])
+        snapshot = SimpleNamespace(id=endpoint, is_failing=is_failing)
+        made = [type("Claimed", (), {"endpoint": snapshot})() for _number in range(count)]
+        slots.add(made, clock[0])
         started = []
-        for _at, each in places.startable():
-            places.start(each)
+        for _at, each in slots.startable():
+            slots.start(each)
             started.append(each)
         return started
 
     for endpoint in range(10):
         ask(endpoint, 20)
-    assert ask(99, 1), "a newcomer finds a place however many hang"
-    assert places.slow() == set()
+    assert ask(99, 1), "a newcomer finds a slot however many hang"
+    assert slots.slow_endpoints() == set()
     clock[0] += SLOW_SECONDS + 0.1
-    assert places.slow() == {*range(10), 99} and places.left_for_slow(places.slow()) == 0
-    list(places.take_back())
+    assert slots.slow_endpoints() == {*range(10), 99} and slots.slow_slots_left(slots.slow_endpoints()) == 0
+    list(slots.pop_waiting())
     fresh = ConcurrencySlots(100)
-    places = fresh
+    slots = fresh
     started = ask(1, 3, is_failing=True)
-    assert fresh.left_for_slow(set()) == 37
+    assert fresh.slow_slots_left(set()) == 37
     for each in started:
-        fresh.leave(each)
-        fresh.leave(each)
-    assert (len(fresh), fresh.left_for_slow(set())) == (0, 40)
+        fresh.release(each)
+        fresh.release(each)
+    assert (len(fresh), fresh.slow_slots_left(set())) == (0, 40)
 
 
 @pytest.mark.django_db(transaction=True)

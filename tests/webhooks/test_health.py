@@ -311,7 +311,7 @@ def watch_that_saw(hosts: int) -> tuple[NetworkWatch, Clock, list[tuple[str, uui
     watch = NetworkWatch(lambda _ids: set(), clock)
     known = [(f"https://h{number}.example.com/", uuid.uuid4()) for number in range(hosts)]
     for url, key in known:
-        watch.see(url, key, Outcome(None, status_code=200))
+        watch.add(url, key, Outcome(None, status_code=200))
     clock.now += 61
     return watch, clock, known
 
@@ -319,32 +319,32 @@ def watch_that_saw(hosts: int) -> tuple[NetworkWatch, Clock, list[tuple[str, uui
 def test_no_network_needs_three_hosts_that_answered() -> None:
     watch, _clock, known = watch_that_saw(3)
     for url, key in known[:2]:
-        watch.see(url, key, unreached())
+        watch.add(url, key, unreached())
     assert not watch.is_down()
-    watch.see(*known[2], unreached("dns_failed"))
+    watch.add(*known[2], unreached("dns_failed"))
     assert watch.is_down()
 
 
 def test_one_answer_within_the_minute_means_there_is_a_network() -> None:
     watch, clock, known = watch_that_saw(4)
-    watch.see(*known[3], Outcome(None, error="http_error", status_code=500))
+    watch.add(*known[3], Outcome(None, error="http_error", status_code=500))
     for url, key in known[:3]:
-        watch.see(url, key, unreached())
+        watch.add(url, key, unreached())
     assert not watch.is_down()
     clock.now += 61
     for url, key in known[:3]:
-        watch.see(url, key, unreached())
+        watch.add(url, key, unreached())
     assert watch.is_down()
 
 
 def test_hosts_that_never_answered_or_long_ago_prove_nothing() -> None:
     watch, clock, known = watch_that_saw(3)
     for number in range(5):
-        watch.see(f"https://new{number}.example.com/", uuid.uuid4(), unreached())
+        watch.add(f"https://new{number}.example.com/", uuid.uuid4(), unreached())
     assert not watch.is_down()
     clock.now += 24 * 3600
     for url, key in known:
-        watch.see(url, key, unreached())
+        watch.add(url, key, unreached())
     assert not watch.is_down()
 
 
@@ -353,14 +353,14 @@ def test_a_fresh_process_asks_the_rows(acme: Organization) -> None:
     watch = NetworkWatch(endpoint_health.answered_recently, Clock())
     for endpoint in endpoints:
         judge(endpoint, "+")
-        watch.see(endpoint.url, endpoint.pk, unreached())
+        watch.add(endpoint.url, endpoint.pk, unreached())
     assert watch.is_down()
 
 
 def test_a_refused_address_is_not_our_network() -> None:
     watch, _clock, known = watch_that_saw(3)
     for url, key in known:
-        watch.see(url, key, Outcome(None, error="connection_failed", refused=True))
+        watch.add(url, key, Outcome(None, error="connection_failed", refused=True))
     assert not watch.is_down()
 
 

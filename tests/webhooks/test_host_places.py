@@ -27,7 +27,7 @@ def fill(organization: Organization, endpoints: int, each: int, url: str = HOST,
 def by_host(claimed: list[Any]) -> dict[str, int]:
     found: dict[str, int] = {}
     for each in claimed:
-        host = str(target_of(each.receiver.url))
+        host = str(target_of(each.endpoint.url))
         found[host] = found.get(host, 0) + 1
     return found
 
@@ -57,13 +57,13 @@ def test_one_host_gets_no_more_whatever_the_number_of_endpoints(
     fill(acme, 2, 5, "https://one.example:8443")
     fill(rival, 3, 5)
     claimed = claims.claim(100)
-    of_acme = [each for each in claimed if each.receiver.organization_id == acme.pk]
+    of_acme = [each for each in claimed if each.endpoint.organization_id == acme.pk]
     assert by_host(of_acme) == {"one.example:443": 10, "one.example:8443": 10}
     assert len(claimed) - len(of_acme) == 10
     # Endpoints in turn: none of the six is passed over for another's second.
-    assert len({each.receiver.id for each in of_acme} & {each.pk for each in mine}) == 6
+    assert len({each.endpoint.id for each in of_acme} & {each.pk for each in mine}) == 6
     assert claims.claim(100) == []
-    claims.finish([result_of(each) for each in of_acme if each.receiver.url.startswith(f"{HOST}/")][:4])
+    claims.finish([result_of(each) for each in of_acme if each.endpoint.url.startswith(f"{HOST}/")][:4])
     assert by_host(claims.claim(100)) == {"one.example:443": 4}
     assert not Delivery.objects.filter(status="succeeded").exclude(sending_to=None).exists()
 
@@ -90,11 +90,11 @@ def test_those_that_fail_leave_places_to_the_others_there(acme: Organization, se
     Endpoint.objects.filter(pk__in=[each.pk for each in failing]).update(failures_in_a_row=5)
     healthy = fill(acme, 2, 20, f"{HOST}/healthy")
     first = claims.claim(100)
-    slow = [each for each in first if each.receiver.is_failing]
+    slow = [each for each in first if each.endpoint.is_failing]
     assert len(first) == 10 and len(slow) == 4
-    claims.finish([result_of(each) for each in first if not each.receiver.is_failing])
+    claims.finish([result_of(each) for each in first if not each.endpoint.is_failing])
     again = claims.claim(100)
-    assert len(again) == 6 and {each.receiver.id for each in again} <= {each.pk for each in healthy}
+    assert len(again) == 6 and {each.endpoint.id for each in again} <= {each.pk for each in healthy}
 
 
 @pytest.mark.django_db(transaction=True)

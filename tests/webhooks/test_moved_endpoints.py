@@ -118,7 +118,7 @@ def test_the_new_server_sees_no_old_value_whatever_was_under_way(
     moved = ours.patch(path_of(endpoint), {"url": elsewhere.url, "headers": {"X-New": "1"}})
     assert moved.status_code == 200
     # What was claimed before goes where it was claimed for; the rest goes to the new server.
-    assert claimed.receiver.url == receiver.url
+    assert claimed.endpoint.url == receiver.url
     ours.post(f"/v1/deliveries/{third.public_id}/retry")
     ours.post(f"/v1/deliveries/{first.public_id}/retry")
     ours.post(f"{path_of(endpoint)}/test")

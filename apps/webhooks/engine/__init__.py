@@ -1,1 +1,1 @@
-"""The delivery engine: claims what is due, sends it, records what came of it."""
+"""The delivery engine: claims due deliveries, sends them and records the outcomes."""

@@ -1,9 +1,9 @@
-"""Whose turn it is on the wire: how a worker shares out its places, so that receivers that hang starve nobody.
+"""How a worker shares its request slots among endpoints, so that endpoints that hang do not delay the others.
 
-Two rules. One endpoint may hold at most a quarter of what is free at the moment, and its first place always: however
-many hang, some places stay free for the others (dynamic thresholds, Choudhury and Hahne 1998). And slow endpoints share
-two fifths of the places: those whose last attempts failed (the claim tells), and those with a request from here that
-has been under way for more than a second.
+Two rules. An endpoint always gets its first slot, and further ones only up to a quarter of the free slots: however many
+hang, some slots stay free (dynamic thresholds, Choudhury and Hahne 1998). And slow endpoints share two fifths of the
+slots: those whose last attempts failed (``is_failing`` of the claim), and those with a request in flight here for more
+than a second.
 """
 
 import time
@@ -13,80 +13,79 @@ from collections.abc import Iterator
 
 from apps.webhooks.engine.claims import ClaimedDelivery
 
-# Of the free places, for one endpoint; of all places, for those that are slow together.
+# Of the free slots, for one endpoint; of all slots, for the slow endpoints together.
 MAX_ENDPOINT_SHARE = 0.25
 MAX_SLOW_SHARE = 0.4
 SLOW_SECONDS = 1.0
 
 
 class ConcurrencySlots:
-    """What this worker holds: claimed and waiting for a place, or on the wire.
+    """Deliveries that this worker claimed: waiting for a slot, or in flight.
 
-    The sending thread moves them; the desk adds what it claimed and asks, from copies that are made in one step.
+    The sending thread moves them; the database loop adds them and reads copies, each made in one atomic step.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self._waiting: deque[tuple[float, ClaimedDelivery]] = deque()
-        # In the order of their start: the longest under way come first.
-        self._flying: dict[ClaimedDelivery, float] = {}
+        # By start time, oldest first.
+        self._in_flight: dict[ClaimedDelivery, float] = {}
         self._of_endpoint: dict[uuid.UUID, int] = {}
 
     def __len__(self) -> int:
-        """How many are held."""
-        return len(self._waiting) + len(self._flying)
+        return len(self._waiting) + len(self._in_flight)
 
     @property
-    def is_waited_for(self) -> bool:
-        """Whether something that was claimed still waits for a place."""
+    def has_waiting(self) -> bool:
+        """Whether a claimed delivery still waits for a slot."""
         return bool(self._waiting)
 
     def add(self, claimed: list[ClaimedDelivery], claimed_at: float) -> None:
-        """Take in what was claimed at that moment of ``time.monotonic``."""
+        """Queue deliveries that were claimed at a ``time.monotonic`` time."""
         self._waiting.extend((claimed_at, each) for each in claimed)
 
     def startable(self) -> Iterator[tuple[float, ClaimedDelivery]]:
-        """Give what may be sent now, with the moment of its claim; the rest keeps its turn."""
+        """Yield the deliveries that can be sent now, with the time of their claim; the others stay queued in order."""
         for _number in range(len(self._waiting)):
-            if len(self._flying) >= self.most:
+            if len(self._in_flight) >= self.limit:
                 return
             each = self._waiting.popleft()
-            if self._has_place(each[1].receiver.id):
+            if self._has_slot(each[1].endpoint.id):
                 yield each
             else:
                 self._waiting.append(each)
 
-    def _has_place(self, endpoint_id: uuid.UUID) -> bool:
+    def _has_slot(self, endpoint_id: uuid.UUID) -> bool:
         held = self._of_endpoint.get(endpoint_id, 0)
-        return not held or held < MAX_ENDPOINT_SHARE * (self.most - len(self._flying))
+        return not held or held < MAX_ENDPOINT_SHARE * (self.limit - len(self._in_flight))
 
     def start(self, claimed: ClaimedDelivery) -> None:
-        """Give it a place, as its request begins."""
-        self._flying[claimed] = time.monotonic()
-        endpoint = claimed.receiver.id
+        """Occupy a slot when the request starts."""
+        self._in_flight[claimed] = time.monotonic()
+        endpoint = claimed.endpoint.id
         self._of_endpoint[endpoint] = self._of_endpoint.get(endpoint, 0) + 1
 
-    def leave(self, claimed: ClaimedDelivery) -> None:
-        """Free the place of one that is over; one that had none changes nothing."""
-        if self._flying.pop(claimed, None) is None:
+    def release(self, claimed: ClaimedDelivery) -> None:
+        """Free the slot of a finished delivery, if it had one."""
+        if self._in_flight.pop(claimed, None) is None:
             return
-        endpoint = claimed.receiver.id
+        endpoint = claimed.endpoint.id
         self._of_endpoint[endpoint] -= 1
         if not self._of_endpoint[endpoint]:
             del self._of_endpoint[endpoint]
 
-    def take_back(self) -> Iterator[ClaimedDelivery]:
-        """Empty what waits for a place."""
+    def pop_waiting(self) -> Iterator[ClaimedDelivery]:
+        """Remove and yield the deliveries that wait for a slot."""
         while self._waiting:
             yield self._waiting.popleft()[1]
 
-    def slow(self) -> set[uuid.UUID]:
-        """Return the endpoints that keep a request of ours waiting."""
+    def slow_endpoints(self) -> set[uuid.UUID]:
+        """Return the endpoints with a request in flight for more than ``SLOW_SECONDS``."""
         before = time.monotonic() - SLOW_SECONDS
-        return {each.receiver.id for each, started in list(self._flying.items()) if started < before}
+        return {each.endpoint.id for each, started in list(self._in_flight.items()) if started < before}
 
-    def left_for_slow(self, slow: set[uuid.UUID]) -> int:
-        """Return how many more deliveries to slow endpoints this worker may take."""
-        held = [*list(self._flying), *(each for _at, each in list(self._waiting))]
-        of_slow = sum(each.receiver.is_failing or each.receiver.id in slow for each in held)
-        return max(0, int(self.most * MAX_SLOW_SHARE) - of_slow)
+    def slow_slots_left(self, slow: set[uuid.UUID]) -> int:
+        """Return how many more deliveries to slow endpoints this worker can claim."""
+        held = [*list(self._in_flight), *(each for _at, each in list(self._waiting))]
+        of_slow = sum(each.endpoint.is_failing or each.endpoint.id in slow for each in held)
+        return max(0, int(self.limit * MAX_SLOW_SHARE) - of_slow)

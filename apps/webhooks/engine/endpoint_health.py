@@ -1,9 +1,9 @@
-"""How endpoints do: failing, recovered, disabled. Each change of state happens in one place, once.
+"""Endpoint health: marks endpoints as failing, recovered or disabled, each change exactly once.
 
-``failing`` after 10 failed attempts in a row or 3 exhausted deliveries without a success between; ``disabled`` when
-an unbroken run of failures is five days old and at least 10 long, or at once when the receiver answers 410. The story
-of either is over with the next success while the endpoint is not disabled: ``endpoint.recovered``, once. An endpoint
-that gets another URL begins anew, and what the old one still answers says nothing of it.
+``failing``: after 10 failed attempts in a row, or 3 exhausted deliveries without a success in between. ``disabled``:
+when an unbroken run of failures is five days old and at least 10 long, or at once after a 410 response. The next
+success of an endpoint that is not disabled ends either state: ``endpoint.recovered``, once. A new URL resets the
+health, and late responses of the old URL are ignored.
 """
 
 import uuid
@@ -29,17 +29,17 @@ from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointHea
 FAILURES_TO_FAIL = 10
 EXHAUSTED_TO_FAIL = 3
 DISABLE_AFTER = timedelta(days=5)
-# A healthy endpoint's success is written at most this often: it says only that the receiver was there.
+# How often ``last_success_at`` of a healthy endpoint is updated.
 SUCCESS_WRITTEN_EVERY = timedelta(seconds=10)
 
-# How the dedupe keys of notices about an endpoint begin.
+# Notices about an endpoint: prefixes of their dedupe keys.
 NOTICE_KINDS = ("endpoint.failing", "endpoint.disabled", "endpoint.recovered")
 
 IN_TROUBLE = Q(failures_in_a_row__gte=FAILURES_TO_FAIL) | Q(exhausted_in_a_row__gte=EXHAUSTED_TO_FAIL)
 
 
 class AttemptTarget(NamedTuple):
-    """Where attempts went: to an endpoint, at the URL that it had when they were claimed."""
+    """An endpoint with the URL that it had when its attempts were claimed."""
 
     endpoint_id: uuid.UUID
     url: str
@@ -47,7 +47,7 @@ class AttemptTarget(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """What one batch of attempts says about one endpoint; failures are those after its last success."""
+    """The attempts of one batch to one endpoint; ``failures`` and ``exhausted`` count those after its last success."""
 
     succeeded: bool = False
     failures: int = 0
@@ -55,7 +55,7 @@ class Tally:
     gone: bool = False
 
     def add(self, succeeded: bool, exhausted: bool, gone: bool) -> None:
-        """Add the next attempt, in the order in which they ended."""
+        """Add the next attempt; call in the order in which attempts finished."""
         if succeeded:
             self.succeeded, self.failures, self.exhausted = True, 0, 0
         else:
@@ -65,35 +65,35 @@ class Tally:
 
 
 def update_health(tallies: dict[AttemptTarget, Tally]) -> None:
-    """Count what a batch of attempts says and change the state of endpoints where a limit was passed."""
-    _note_successes({sent for sent, tally in tallies.items() if tally.succeeded})
-    for sent in sorted(sent for sent, tally in tallies.items() if tally.failures):
-        _note_failures(sent, tallies[sent])
-    for sent in sorted(sent for sent, tally in tallies.items() if tally.gone):
-        disable(sent.endpoint_id, "gone", sent.url)
+    """Store the counts of a batch of attempts and change the state of endpoints that passed a threshold."""
+    _store_successes({target for target, tally in tallies.items() if tally.succeeded})
+    for target in sorted(target for target, tally in tallies.items() if tally.failures):
+        _store_failures(target, tallies[target])
+    for target in sorted(target for target, tally in tallies.items() if tally.gone):
+        disable(target.endpoint_id, "gone", target.url)
 
 
 def answered_recently(endpoint_ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
-    """Return those of the endpoints that took a delivery within the last 24 hours."""
+    """Return those of the endpoints that accepted a delivery within the last 24 hours."""
     rows = Endpoint.objects.filter(pk__in=list(endpoint_ids))
     recent = rows.filter(last_success_at__gt=Now() - timedelta(seconds=ANSWERED_SECONDS))
     return set(recent.values_list("pk", flat=True))
 
 
-def _note_successes(sent: set[AttemptTarget]) -> None:
-    """Clear what failed before. Nearly always there is nothing to write, and one look tells."""
+def _store_successes(targets: set[AttemptTarget]) -> None:
+    """Reset the failure counts. Usually there is nothing to write, which one query shows."""
     stale = Q(last_success_at=None) | Q(last_success_at__lt=Now() - SUCCESS_WRITTEN_EVERY)
     worth_writing = stale | Q(failures_in_a_row__gt=0) | Q(exhausted_in_a_row__gt=0) | Q(is_trouble_told=True)
-    # What a disabled endpoint still answered to a request in flight does not end its story: enabling it does.
-    keys = {each.endpoint_id for each in sent}
+    # A disabled endpoint does not recover by the response to a request in flight: it has to be enabled.
+    keys = {each.endpoint_id for each in targets}
     rows = Endpoint.objects.filter(worth_writing, pk__in=keys).exclude(status=EndpointStatus.DISABLED)
-    if not sent or not rows.exists():
+    if not targets or not rows.exists():
         return
     with transaction.atomic():
-        # In the order of keys, so that two workers with the same endpoints do not wait for each other in a circle.
+        # In key order, so that two workers with the same endpoints cannot deadlock.
         locked = rows.order_by("pk").select_for_update(no_key=True).values_list("pk", "url", "is_trouble_told")
-        found = [(key, is_told) for key, url, is_told in locked if (key, url) in sent]
-        Endpoint.objects.filter(pk__in=[key for key, _is_told in found]).update(
+        found = [(key, was_announced) for key, url, was_announced in locked if (key, url) in targets]
+        Endpoint.objects.filter(pk__in=[key for key, _announced in found]).update(
             failures_in_a_row=0, exhausted_in_a_row=0, failing_since=None, last_success_at=Now()
         )
     for key, is_trouble_told in found:
@@ -101,20 +101,20 @@ def _note_successes(sent: set[AttemptTarget]) -> None:
             _recover(key)
 
 
-def _note_failures(sent: AttemptTarget, tally: Tally) -> None:
-    endpoint_id = sent.endpoint_id
-    Endpoint.objects.filter(pk=endpoint_id, url=sent.url).update(
+def _store_failures(target: AttemptTarget, tally: Tally) -> None:
+    endpoint_id = target.endpoint_id
+    Endpoint.objects.filter(pk=endpoint_id, url=target.url).update(
         failures_in_a_row=F("failures_in_a_row") + tally.failures,
         exhausted_in_a_row=F("exhausted_in_a_row") + tally.exhausted,
         failing_since=Coalesce("failing_since", Now()),
     )
     for is_passed, change in ((Endpoint.objects.filter(IN_TROUBLE, health=EndpointHealth.HEALTHY), _fail),
-                              (_run_is_over(), _disable_failing)):  # fmt: skip
+                              (_due_to_be_disabled(), _disable_failing)):  # fmt: skip
         if is_passed.filter(pk=endpoint_id).exists():
             change(endpoint_id)
 
 
-def _run_is_over() -> Any:
+def _due_to_be_disabled() -> Any:
     old = Q(failing_since__lte=Now() - DISABLE_AFTER, failures_in_a_row__gte=FAILURES_TO_FAIL)
     return Endpoint.objects.existing().filter(old).exclude(status=EndpointStatus.DISABLED)
 
@@ -128,7 +128,7 @@ def _fail(endpoint_id: uuid.UUID) -> None:
         changes = {"health": [EndpointHealth.HEALTHY.value, EndpointHealth.FAILING.value]}
         since = endpoint.failing_since
         facts = {"failures": endpoint.failures_in_a_row, "failing_since": format_timestamp(since)}
-        _tell(endpoint, "endpoint.failing", changes, facts, "warn", since)
+        _announce(endpoint, "endpoint.failing", changes, facts, "warn", since)
 
 
 @transaction.atomic
@@ -138,25 +138,25 @@ def _recover(endpoint_id: uuid.UUID) -> None:
     before = rows.values_list("health", flat=True).first()
     if before is not None and rows.update(health=EndpointHealth.HEALTHY, is_trouble_told=False):
         endpoint = Endpoint.objects.get(pk=endpoint_id)
-        # After a person enabled it the endpoint counts as healthy already.
+        # An endpoint that was enabled by hand is healthy already.
         is_changed = before != EndpointHealth.HEALTHY
         changes = {"health": [before, EndpointHealth.HEALTHY.value]} if is_changed else {}
         close_notices(endpoint)
-        _tell(endpoint, "endpoint.recovered", changes, {}, "ok", endpoint.last_success_at)
+        _announce(endpoint, "endpoint.recovered", changes, {}, "ok", endpoint.last_success_at)
 
 
 def close_notices(endpoint: Endpoint) -> None:
-    """Take off the pages what was said of an endpoint's trouble, once that is over."""
-    for story in ("endpoint.failing", "endpoint.disabled"):
-        notices.resolve(organization_id=endpoint.organization_id, dedupe_prefix=f"{story}:{endpoint.public_id}:")
+    """Resolve the notices about an endpoint that failed or was disabled."""
+    for kind in ("endpoint.failing", "endpoint.disabled"):
+        notices.resolve(organization_id=endpoint.organization_id, dedupe_prefix=f"{kind}:{endpoint.public_id}:")
 
 
 def retire_notices(endpoint: Endpoint) -> None:
-    """Take off the pages all that was said of an endpoint that is deleted: its page is gone."""
-    for story in NOTICE_KINDS:
+    """Retire all notices about a deleted endpoint, whose page no longer exists."""
+    for kind in NOTICE_KINDS:
         notices.retire(
             organization_id=endpoint.organization_id,
-            dedupe_prefix=f"{story}:{endpoint.public_id}:",
+            dedupe_prefix=f"{kind}:{endpoint.public_id}:",
             path="settings/integration/webhooks/",
         )
 
@@ -167,15 +167,19 @@ def _disable_failing(endpoint_id: uuid.UUID) -> None:
 
 @transaction.atomic
 def disable(endpoint_id: uuid.UUID, reason: str, url: str | None = None) -> bool:
-    """Switch an endpoint off (``gone`` or ``failing``), hold what waits for it, and tell whether it did.
+    """Disable an endpoint for a reason (``gone`` or ``failing``), hold its deliveries and return whether it did.
 
-    With ``url`` only one that still has it. For ``failing`` the run of failures is looked at once more under the lock:
-    a success in between saves it, also one whose worker died before it came here.
+    With ``url`` only if the endpoint still has it. For ``failing`` a success since the failures began prevents it, also
+    one whose worker died before storing the health.
     """
     if reason == "failing" and _has_succeeded_meanwhile(endpoint_id):
-        _note_successes({AttemptTarget(*Endpoint.objects.values_list("pk", "url").get(pk=endpoint_id))})
+        _store_successes({AttemptTarget(*Endpoint.objects.values_list("pk", "url").get(pk=endpoint_id))})
         return False
-    rows = Endpoint.objects.existing().exclude(status=EndpointStatus.DISABLED) if reason == "gone" else _run_is_over()
+    rows = (
+        Endpoint.objects.existing().exclude(status=EndpointStatus.DISABLED)
+        if reason == "gone"
+        else _due_to_be_disabled()
+    )
     rows = rows if url is None else rows.filter(url=url)
     before = rows.filter(pk=endpoint_id).values_list("status", flat=True).first()
     values: dict[str, Any] = {"status": EndpointStatus.DISABLED, "disabled_reason": reason, "disabled_at": Now()}
@@ -185,28 +189,28 @@ def disable(endpoint_id: uuid.UUID, reason: str, url: str | None = None) -> bool
     claims.hold(endpoint_id)
     endpoint = Endpoint.objects.get(pk=endpoint_id)
     changes = {"status": [before, EndpointStatus.DISABLED.value], "reason": [None, reason]}
-    _tell(endpoint, "endpoint.disabled", changes, {"reason": reason}, "bad", endpoint.disabled_at)
+    _announce(endpoint, "endpoint.disabled", changes, {"reason": reason}, "bad", endpoint.disabled_at)
     return True
 
 
 def _has_succeeded_meanwhile(endpoint_id: uuid.UUID) -> bool:
-    """Tell whether the log knows a success within the run of failures; asked once in the five days of a run."""
+    """Return whether a delivery succeeded since the failures began; queried once, before disabling."""
     since = Endpoint.objects.filter(pk=endpoint_id).values_list("failing_since", flat=True).first()
     succeeded = Delivery.objects.filter(endpoint_id=endpoint_id, status=DeliveryStatus.SUCCEEDED, test=False)
     return since is not None and succeeded.filter(finished_at__gte=since).exists()
 
 
-def _tell(
+def _announce(
     endpoint: Endpoint,
     action: str,
     changes: dict[str, list[Any]],
     facts: dict[str, Any],
     severity: str,
-    moment: datetime | None,
+    since: datetime | None,
 ) -> None:
     """Write the audit entry, post the notice and publish the event, in the transaction of the change.
 
-    ``moment`` tells this story from the endpoint's next one of the same kind.
+    ``since`` distinguishes this notice from the endpoint's next one of the same kind.
     """
     audit.record(
         actor=system(endpoint.organization_id),
@@ -220,7 +224,7 @@ def _tell(
     notices.post(
         organization_id=endpoint.organization_id,
         kind=action,
-        dedupe_key=f"{action}:{endpoint.public_id}:{format_timestamp_ms(moment)}",
+        dedupe_key=f"{action}:{endpoint.public_id}:{format_timestamp_ms(since)}",
         severity=severity,
         params={"host": host_of(endpoint.url), **facts},
         path=f"settings/integration/webhooks/{endpoint.public_id}/",
@@ -234,7 +238,7 @@ def _tell(
 
 
 def reset_health(endpoint: Endpoint) -> list[str]:
-    """Forget what was counted, on the object, and return the fields to save; the next success ends what was told."""
+    """Reset the health on the object, close its notices and return the fields to save."""
     endpoint.failures_in_a_row = endpoint.exhausted_in_a_row = 0
     endpoint.failing_since, endpoint.health = None, EndpointHealth.HEALTHY
     close_notices(endpoint)
@@ -242,8 +246,8 @@ def reset_health(endpoint: Endpoint) -> list[str]:
 
 
 def tallies_of(attempts: Iterable[tuple[AttemptTarget, bool, bool, bool]]) -> dict[AttemptTarget, Tally]:
-    """Sum up attempts, given as (sent, succeeded, exhausted, gone) in the order in which they ended."""
+    """Add up attempts, given as (target, succeeded, exhausted, gone) in the order in which they finished."""
     tallies: dict[AttemptTarget, Tally] = {}
-    for sent, *verdict in attempts:
-        tallies.setdefault(sent, Tally()).add(*verdict)
+    for target, *result in attempts:
+        tallies.setdefault(target, Tally()).add(*result)
     return tallies

@@ -1,6 +1,6 @@
-"""Why an attempt failed, as exactly as libcurl knows it: the error of the contract, and a hint that names the cause.
+"""Why an attempt failed, as exactly as libcurl knows: the documented error, and a hint that names the cause.
 
-curl's error comes first: the status may read 200 although the response never ended.
+curl's error takes precedence: the status can be 200 although the response never completed.
 """
 
 import re
@@ -20,9 +20,9 @@ _BY_CURL_ERROR = {
     pycurl.E_RECV_ERROR: "connection_lost",
 }
 _LOST = (pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR)
-# What OpenSSL found (x509_vfy.h), by SSL_VERIFYRESULT. 19 and 20 mean an issuer that is not known.
+# By SSL_VERIFYRESULT (OpenSSL's x509_vfy.h).
 _BY_VERIFY_RESULT = {
-    **dict.fromkeys((0, 1, 62, 64), "certificate_wrong_host"),  # the chain is fine: curl compared the names itself
+    **dict.fromkeys((0, 1, 62, 64), "certificate_wrong_host"),  # valid chain: curl itself compares the names
     9: "certificate_not_yet_valid",
     10: "certificate_expired",
     18: "certificate_self_signed",
@@ -32,13 +32,13 @@ _BY_VERIFY_RESULT = {
     **dict.fromkeys((66, 67, 68), "certificate_too_weak"),
 }
 _ISSUER_NOT_FOUND = (20, 21)
-# The reason in OpenSSL's error text; from 1000 on it is an alert of the other side (RFC 8446 section 6).
+# The reason code in OpenSSL's error text; from 1000 on it is a TLS alert of the server (RFC 8446 section 6).
 _OPENSSL_REASON = re.compile(r"error:0A([0-9A-Fa-f]{6}):")
 _ALERT = 1000
 _BY_REASON = {
     **dict.fromkeys((198, 267), "not_tls"),
     **dict.fromkeys((191, 258, _ALERT + 70, _ALERT + 86), "tls_version_not_supported"),
-    # The certificates that these are about can only be ours, and we have none.
+    # Alerts about the client's certificate: the sender has none.
     **dict.fromkeys(
         (_ALERT + number for number in (41, 42, 43, 44, 45, 46, 48, 49, 116)), "client_certificate_required"
     ),
@@ -47,7 +47,7 @@ _BY_REASON = {
 
 
 def failure_cause(handle: GuardedHandle, status: int | None, curl_error: int) -> tuple[str | None, str]:
-    """Return error and hint of a finished transfer; (None, "") is a success."""
+    """Return error and hint of a finished transfer; (None, "") for a success."""
     if handle.is_head_complete and (not curl_error or handle.is_body_cut) and status is not None:
         return _of_response(handle, status)
     if handle.is_header_flood:
@@ -80,7 +80,7 @@ def _of_curl_error(handle: GuardedHandle, curl_error: int) -> tuple[str, str]:
         return "tls_failed", _of_certificate(handle)
     by_reason = _of_openssl(handle)
     if curl_error in TLS_ERRORS or by_reason == "client_certificate_required":
-        # With TLS 1.3 the other side asks for a certificate after the handshake is over for us.
+        # With TLS 1.3 the server requires a certificate after the handshake is complete on the client.
         return "tls_failed", by_reason or "handshake_failed"
     if curl_error == pycurl.E_RECV_ERROR and "hunk" in handle.curl.errstr():
         return "bad_response", "not_http"
@@ -90,14 +90,14 @@ def _of_curl_error(handle: GuardedHandle, curl_error: int) -> tuple[str, str]:
 
 
 def _of_time_limit(handle: GuardedHandle) -> tuple[str, str]:
-    """Tell how far the request came before its time was over."""
+    """Return error and hint of a timeout, by how far the request got."""
     getinfo = handle.curl.getinfo
     if handle.dialled and not getinfo(pycurl.CONNECT_TIME_T):
-        # A filtered port never accepts: told like a closed one, since that is what it is to the sender.
+        # A filtered port never accepts: reported like a closed one.
         return "connection_failed", "no_connection"
     if handle.is_head_complete:
         return "timed_out", "body_timed_out"
-    # Of an interim response nothing is kept: after it, the response itself has not begun.
+    # An interim response leaves no head: after it, the final response has not begun.
     if handle.raw_head:
         return "timed_out", "headers_timed_out"
     if handle.dialled and _is_secure(handle) and not getinfo(pycurl.APPCONNECT_TIME_T):

@@ -1,4 +1,4 @@
-"""From a claimed delivery to the request that is sent, and to what is kept of its headers."""
+"""Builds the signed request of a claimed delivery, and the masked headers that are stored with the attempt."""
 
 import json
 import uuid
@@ -15,42 +15,42 @@ from apps.webhooks.engine.signing import secret_bytes, sign
 from apps.webhooks.models import Endpoint, EndpointSecret, Event
 
 USER_AGENT = f"IntegrationsPortal/{settings.VERSION}"
-# Firewalls in front of receivers refuse requests without Accept. "identity": what comes back is kept as it is.
+# Firewalls in front of endpoints reject requests without Accept. "identity": the response is stored as it is.
 ACCEPT = (("accept", "*/*"), ("accept-encoding", "identity"))
 HEADERS_FIELD, SECRET_FIELD = "headers", "secret"
 
 
 def build_request(claimed: ClaimedDelivery, timestamp: int) -> OutboundRequest:
-    """Sign the body and return the request; raises CannotDecrypt where a secret does not open.
+    """Return the signed request. Raises CannotDecrypt where a secret or the headers cannot be decrypted.
 
-    ``timestamp`` is the moment of this attempt in whole seconds.
+    ``timestamp`` is the time of the attempt in whole seconds since 1970.
     """
-    receiver, body = claimed.receiver, claimed.body.encode()
-    keys = [_signing_key(secret_id, receiver.organization_id, sealed) for secret_id, sealed in receiver.secrets]
+    endpoint, body = claimed.endpoint, claimed.body.encode()
+    keys = [_signing_key(secret_id, endpoint.organization_id, sealed) for secret_id, sealed in endpoint.secrets]
     signed = sign(keys, _message_id(claimed.event_id), timestamp, body)
-    own = custom_headers(receiver)
+    custom = custom_headers(endpoint)
     fixed = (("content-type", "application/json"), ("user-agent", USER_AGENT))
-    accept = ACCEPT if not any(name.lower() == "accept" for name, _value in own) else ACCEPT[1:]
+    accept = ACCEPT if not any(name.lower() == "accept" for name, _value in custom) else ACCEPT[1:]
     return OutboundRequest(
         token=claimed,
-        url=receiver.url,
-        headers=[*fixed, *accept, *signed.items(), *own],
+        url=endpoint.url,
+        headers=[*fixed, *accept, *signed.items(), *custom],
         body=body,
         timeout_ms=settings.WEBHOOK_TIMEOUT * 1000,
-        organization_id=receiver.organization_id,
+        organization_id=endpoint.organization_id,
     )
 
 
-def custom_headers(receiver: EndpointSnapshot) -> tuple[tuple[str, str], ...]:
-    """Return the headers that the organization added."""
-    return _own_headers(receiver.id, receiver.organization_id, receiver.headers)
+def custom_headers(endpoint: EndpointSnapshot) -> tuple[tuple[str, str], ...]:
+    """Return the headers that the organization added, decrypted."""
+    return _decrypted_headers(endpoint.id, endpoint.organization_id, endpoint.headers)
 
 
 def masked_headers(request: OutboundRequest) -> dict[str, str]:
-    """Return the headers as sent, for the record; the organization's own values, masked."""
-    receiver: EndpointSnapshot = request.token.receiver
-    own = {name for name, _value in custom_headers(receiver)}
-    return {name: MASK_DOTS if name in own else value for name, value in request.headers}
+    """Return the headers as sent, with the values of custom headers masked."""
+    endpoint: EndpointSnapshot = request.token.endpoint
+    custom = {name for name, _value in custom_headers(endpoint)}
+    return {name: MASK_DOTS if name in custom else value for name, value in request.headers}
 
 
 @lru_cache(maxsize=4096)
@@ -65,6 +65,6 @@ def _signing_key(secret_id: uuid.UUID, organization_id: uuid.UUID, sealed: str) 
 
 
 @lru_cache(maxsize=4096)
-def _own_headers(endpoint_id: uuid.UUID, organization_id: uuid.UUID, sealed: str) -> tuple[tuple[str, str], ...]:
+def _decrypted_headers(endpoint_id: uuid.UUID, organization_id: uuid.UUID, sealed: str) -> tuple[tuple[str, str], ...]:
     text = unseal(sealed, binding(Endpoint._meta.db_table, endpoint_id, organization_id, HEADERS_FIELD))
     return tuple(json.loads(text).items())

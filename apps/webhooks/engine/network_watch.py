@@ -1,8 +1,8 @@
-"""Is it us? Tells a receiver that is down from a portal that has no network.
+"""Detects that this machine has no network, as opposed to endpoints that are down.
 
-No network of ours: every attempt of the last minute failed to resolve or connect without any answer, to three or more
-hosts that each answered within the last 24 hours. Such attempts do not count against anybody. A refused connection
-(RST) and a name that does not exist are answers.
+The network is down when every attempt of the last minute failed to resolve or connect without any response, to three or
+more hosts that each responded within the last 24 hours. Such attempts do not count against their endpoints. A refused
+connection (RST) and a name that does not exist are responses.
 """
 
 import logging
@@ -20,18 +20,18 @@ logger = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 60.0
 ANSWERED_SECONDS = 24 * 3600.0
-FEWEST_HOSTS = 3
-MOST_HOSTS = 10_000
+MIN_HOSTS = 3
+MAX_HOSTS = 10_000
 UNREACHED = frozenset({"dns_failed", "connection_failed"})
 NAME_ANSWERED = frozenset({"dns_no_such_name", "dns_no_address"})
 LOOKUP_EVERY_SECONDS = 10.0
 
-# Given endpoints, tells which of them answered within the last 24 hours: what a fresh process does not remember.
-AnsweredLately = Callable[[Iterable[uuid.UUID]], set[uuid.UUID]]
+# Returns which of the given endpoints responded within the last 24 hours, which a new process does not know.
+AnsweredRecently = Callable[[Iterable[uuid.UUID]], set[uuid.UUID]]
 
 
 class Reachability(NamedTuple):
-    """One attempt as the watch remembers it."""
+    """Whether one attempt reached its host."""
 
     at: float
     host: str
@@ -41,22 +41,21 @@ class Reachability(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def host_of(url: str) -> str:
-    """Return the host that a URL names."""
     return urlsplit(url).hostname or ""
 
 
 def is_unreached(outcome: Outcome) -> bool:
-    """Tell whether an attempt failed without any answer from outside; an address refused by us is not that."""
+    """Return whether an attempt failed without any response; an address that the policy refused does not count."""
     if outcome.refused or outcome.is_answered or outcome.hint in NAME_ANSWERED:
         return False
     return outcome.error in UNREACHED or (outcome.error == "timed_out" and outcome.hint == "dns_timed_out")
 
 
 class NetworkWatch:
-    """What this process saw of the network; used by one thread."""
+    """The attempts of this process within the last minute; used by one thread."""
 
-    def __init__(self, answered_lately: AnsweredLately, clock: Callable[[], float] = time.monotonic) -> None:
-        self._answered_lately = answered_lately
+    def __init__(self, answered_recently: AnsweredRecently, clock: Callable[[], float] = time.monotonic) -> None:
+        self._answered_recently = answered_recently
         self._clock = clock
         self._sights: deque[Reachability] = deque()
         self._reached = 0
@@ -64,8 +63,8 @@ class NetworkWatch:
         self._looked_up = float("-inf")
         self._was_down = False
 
-    def see(self, url: str, endpoint_id: uuid.UUID, outcome: Outcome) -> None:
-        """Remember one attempt that was made; what was shut down on our side says nothing."""
+    def add(self, url: str, endpoint_id: uuid.UUID, outcome: Outcome) -> None:
+        """Add a finished attempt, unless it was refused or aborted on this side."""
         host = host_of(url)
         if outcome.error == "shutdown" or outcome.refused or not host:  # the test inbox has no host
             return
@@ -77,7 +76,7 @@ class NetworkWatch:
             self._remember(host, now)
 
     def is_down(self) -> bool:
-        """Tell whether nothing can be reached from here; the log says when that begins and ends."""
+        """Return whether this machine has no network, and log when that begins and ends."""
         is_down = self._is_down(self._clock())
         if is_down and not self._was_down:
             logger.error("no network: nothing answers any more; failed attempts do not count until something does")
@@ -92,23 +91,23 @@ class NetworkWatch:
         if self._reached or not self._sights:
             return False
         hosts = {sight.host: sight.endpoint_id for sight in self._sights}
-        if len(hosts) < FEWEST_HOSTS:
+        if len(hosts) < MIN_HOSTS:
             return False
-        self._ask_the_rows(hosts, now)
+        self._load_answered(hosts, now)
         known = [host for host in hosts if self._answered.get(host, float("-inf")) > now - ANSWERED_SECONDS]
-        return len(known) >= FEWEST_HOSTS
+        return len(known) >= MIN_HOSTS
 
-    def _ask_the_rows(self, hosts: dict[str, uuid.UUID], now: float) -> None:
-        """Learn from the database, at most every ten seconds, what another or an earlier process saw."""
+    def _load_answered(self, hosts: dict[str, uuid.UUID], now: float) -> None:
+        """Load from the database, at most every ten seconds, which hosts responded to other or earlier processes."""
         if now - self._looked_up < LOOKUP_EVERY_SECONDS:
             return
         self._looked_up = now
         unknown = {endpoint_id: host for host, endpoint_id in hosts.items() if host not in self._answered}
-        for endpoint_id in self._answered_lately(unknown) if unknown else ():
+        for endpoint_id in self._answered_recently(unknown) if unknown else ():
             self._remember(unknown[endpoint_id], now)
 
     def _remember(self, host: str, at: float) -> None:
         self._answered[host] = at
         self._answered.move_to_end(host)
-        if len(self._answered) > MOST_HOSTS:
+        if len(self._answered) > MAX_HOSTS:
             self._answered.popitem(last=False)

@@ -1,4 +1,4 @@
-"""What became of one attempt: curl's error first, then the status, then what the receiver asked for."""
+"""The outcome of one attempt: error, status, timings, response and Retry-After."""
 
 import errno
 import re
@@ -11,8 +11,7 @@ import pycurl
 from apps.base.outbound import GuardedHandle
 from apps.webhooks.engine import clock_check
 from apps.webhooks.engine.failure_causes import CONNECTION_ERRORS, failure_cause
-
-MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
+from apps.webhooks.engine.retry_schedule import MAX_RETRY_AFTER_SECONDS
 
 _DELTA_SECONDS = re.compile(r"[0-9]{1,12}")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -34,13 +33,13 @@ NO_TIMINGS: Timings = {"dns": None, "connect": None, "tls": None, "first_byte": 
 
 @dataclass(slots=True)
 class Outcome:
-    """The result of one attempt, ready to be recorded. It was a success when ``error`` is None.
+    """The result of one attempt, ready to be recorded; a success when ``error`` is None.
 
-    ``hint`` says more where there is more to say; ``causes.py`` has them all, and ``resolver.py`` those of names.
-    ``timings_ms`` holds the length of each phase; None for one that did not happen. ``retry_after`` is in
-    seconds. ``refused`` means that the address may not be contacted: then nothing was sent, and neither
-    address nor times are told, so that an attempt cannot be used to map a private network. ``is_answered`` means that
-    the other side said something, if only that it takes no connection: then there is a network. It is not recorded.
+    ``hint`` names the cause of an error (``failure_causes.py``; for DNS, the resolver). ``timings_ms`` has the duration
+    of each phase, None for one that did not happen. ``retry_after`` is in seconds. ``refused``: the policy does not
+    allow the address; nothing was sent, and address and timings are left out, so that attempts cannot be used to map a
+    private network. ``is_answered``: the other side responded, if only by refusing the connection, so there is a
+    network; it is not recorded.
     """
 
     token: Any
@@ -59,17 +58,17 @@ class Outcome:
 
     @property
     def gone(self) -> bool:
-        """Tell whether the receiver said that it is no longer there (410)."""
+        """Return whether the endpoint responded with 410 Gone."""
         return self.status_code == 410 and self.error == "http_error"
 
 
 def refused_outcome(token: Any) -> Outcome:
-    """Return what is told of an address that may not be contacted: as little as of a closed port."""
+    """Return the outcome for an address that the policy refuses, which looks like a closed port."""
     return Outcome(token, error="connection_failed", hint="no_connection", refused=True)
 
 
 def read_outcome(token: Any, handle: GuardedHandle, curl_error: int, dns_ms: int | None) -> Outcome:
-    """Sum up a finished transfer. ``dns_ms`` is the time of our own look-up, None for a literal."""
+    """Return the outcome of a finished transfer. ``dns_ms`` is the duration of the lookup, None for an IP address."""
     if handle.is_refused and curl_error in CONNECTION_ERRORS:
         return refused_outcome(token)
     status = handle.status or handle.read_status()
@@ -100,11 +99,11 @@ def _is_answered(handle: GuardedHandle, error: str | None) -> bool:
 
 
 def _timings(handle: GuardedHandle, dns_ms: int | None) -> Timings:
-    """Turn curl's marks, in microseconds since its start, into the length of each phase in milliseconds."""
+    """Convert curl's timestamps, in microseconds since its start, to the duration of each phase in milliseconds."""
     getinfo = handle.curl.getinfo
     connected = getinfo(pycurl.CONNECT_TIME_T)
     secured = getinfo(pycurl.APPCONNECT_TIME_T)
-    # curl sets this mark, too, where it gave up without a byte.
+    # curl also sets this where it gave up without receiving a byte.
     first = getinfo(pycurl.STARTTRANSFER_TIME_T) if handle.header_bytes else 0
     total = getinfo(pycurl.TOTAL_TIME_T)
     return {
@@ -126,20 +125,20 @@ def _retry_after(headers: list[tuple[str, str]]) -> float | None:
 
 
 def parse_retry_after(value: str, now: datetime) -> float | None:
-    """Return the wait in seconds that Retry-After asks for, at most a day; None when it is not valid.
+    """Return the wait in seconds of a Retry-After value, at most a day; None where it is invalid.
 
     Source: RFC 9110 section 10.2.3.
     """
     if _DELTA_SECONDS.fullmatch(value):
         return min(float(value), MAX_RETRY_AFTER_SECONDS)
-    moment = parse_http_date(value, now)
-    if moment is None:
+    at = parse_http_date(value, now)
+    if at is None:
         return None
-    return min(max((moment - now).total_seconds(), 0.0), MAX_RETRY_AFTER_SECONDS)
+    return min(max((at - now).total_seconds(), 0.0), MAX_RETRY_AFTER_SECONDS)
 
 
 def parse_http_date(value: str, now: datetime) -> datetime | None:
-    """Return the moment in one of the three forms of an HTTP date, or None."""
+    """Return an HTTP date in one of its three forms as a datetime, or None."""
     match = next(filter(None, (form.fullmatch(value) for form in _HTTP_DATES)), None)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""From outcomes to what is stored: next states of deliveries, records of attempts, the health of endpoints."""
+"""Records outcomes: the next state of deliveries, their attempts, and the health of endpoints."""
 
 import logging
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from apps.webhooks.stats import counters
 
 logger = logging.getLogger(__name__)
 
-# Doubled with each attempt that did not count.
+# Doubled with each uncounted attempt.
 MIN_NO_NETWORK_WAIT_SECONDS, MAX_NO_NETWORK_WAIT_SECONDS = 30.0, 600.0
 CANNOT_DECRYPT = "cannot_decrypt"
 CANNOT_DECRYPT_WAIT_SECONDS = 300.0
@@ -27,7 +27,7 @@ CANNOT_DECRYPT_WAIT_SECONDS = 300.0
 
 @dataclass(slots=True)
 class FinishedAttempt:
-    """An attempt that is over; ``headers`` are those that were sent, masked."""
+    """A finished attempt, with the request headers as sent, masked."""
 
     claimed: ClaimedDelivery
     outcome: Outcome
@@ -36,7 +36,7 @@ class FinishedAttempt:
 
 @dataclass(slots=True)
 class Counts:
-    """What this process did since its start."""
+    """Attempts that this process recorded since its start."""
 
     succeeded: int = 0
     failed: int = 0
@@ -53,24 +53,24 @@ class Recorder:
         self._network = NetworkWatch(endpoint_health.answered_recently)
 
     def record(self, batch: list[FinishedAttempt]) -> None:
-        """Store what a batch of attempts led to; what was lost to another worker is only counted."""
+        """Store the results of a batch; those whose lease another worker took over are only counted."""
         for ended in batch:
-            self._network.see(ended.claimed.receiver.url, ended.claimed.receiver.id, ended.outcome)
+            self._network.add(ended.claimed.endpoint.url, ended.claimed.endpoint.id, ended.outcome)
         has_network = not self._network.is_down()
         results = [(ended, _result(ended, has_network)) for ended in batch]
         reach("before_record")
-        kept = _finish([result for _ended, result in results])
+        finished = _finish([result for _ended, result in results])
         reach("after_record")
-        recorded = [pair for pair in results if pair[1].id in kept]
+        recorded = [pair for pair in results if pair[1].id in finished]
         self.counts.lease_conflicts += len(results) - len(recorded)
         self._count([result for _ended, result in recorded])
         counters.count_attempts([result for _ended, result in recorded], len(results) - len(recorded))
-        self._judge(recorded)
+        self._update_health(recorded)
 
-    def _judge(self, recorded: list[tuple[FinishedAttempt, Result]]) -> None:
-        """Health comes after the record and never undoes it: what is missed here the next failure makes up for."""
+    def _update_health(self, recorded: list[tuple[FinishedAttempt, Result]]) -> None:
+        """Update endpoint health. An error is only logged: the records stay, and the next failure makes up for it."""
         try:
-            endpoint_health.update_health(endpoint_health.tallies_of(_verdicts(recorded)))
+            endpoint_health.update_health(endpoint_health.tallies_of(_counted_attempts(recorded)))
         except DatabaseError:
             logger.exception("the health of endpoints could not be written")
             connection.close()
@@ -83,12 +83,12 @@ class Recorder:
             self.counts.failed += bool(result.error) and not result.uncounted
 
 
-def _verdicts(recorded: list[tuple[FinishedAttempt, Result]]) -> Iterable[tuple[Any, ...]]:
+def _counted_attempts(recorded: list[tuple[FinishedAttempt, Result]]) -> Iterable[tuple[Any, ...]]:
     for ended, result in recorded:
         if not ended.claimed.test and not result.uncounted:
             is_exhausted = result.status == DeliveryStatus.EXHAUSTED
-            sent = endpoint_health.AttemptTarget(result.endpoint_id, ended.claimed.receiver.url)
-            yield sent, not result.error, is_exhausted, ended.outcome.gone
+            target = endpoint_health.AttemptTarget(result.endpoint_id, ended.claimed.endpoint.url)
+            yield target, not result.error, is_exhausted, ended.outcome.gone
 
 
 def _result(ended: FinishedAttempt, has_network: bool) -> Result:
@@ -114,7 +114,7 @@ def _result(ended: FinishedAttempt, has_network: bool) -> Result:
 
 
 def _next_state(claimed: ClaimedDelivery, outcome: Outcome, has_network: bool) -> tuple[str, float | None, str, int]:
-    """Return status, wait in seconds, its reason, and 1 where the attempt was our own fault and does not count."""
+    """Return status, wait in seconds, its reason, and 1 where the attempt failed on this side and does not count."""
     if outcome.error is None:
         return DeliveryStatus.SUCCEEDED, None, "", 0
     if outcome.error == "shutdown":
@@ -127,8 +127,8 @@ def _next_state(claimed: ClaimedDelivery, outcome: Outcome, has_network: bool) -
     wait = next_wait(claimed.tries_used, settings.WEBHOOK_RETRY_SCHEDULE, outcome.retry_after)
     if wait is None:
         return DeliveryStatus.EXHAUSTED, None, "", 0
-    is_asked_for = outcome.retry_after is not None and wait <= outcome.retry_after
-    return DeliveryStatus.PENDING, wait, "retry_after" if is_asked_for else "retry", 0
+    is_retry_after = outcome.retry_after is not None and wait <= outcome.retry_after
+    return DeliveryStatus.PENDING, wait, "retry_after" if is_retry_after else "retry", 0
 
 
 def _no_network_wait(uncounted: int) -> float:
@@ -139,7 +139,7 @@ def _finish(results: list[Result]) -> set[Any]:
     try:
         return claims.finish(results)
     except (DataError, IntegrityError):
-        # One record that the database does not take must not keep the others from being written.
+        # One record that the database rejects must not prevent the others from being written.
         logger.exception("a batch of %d results was refused; writing them one by one", len(results))
         return set().union(*(_finish_one(result) for result in results))
 

@@ -1,4 +1,4 @@
-"""When a failed delivery is tried again."""
+"""When a failed delivery is retried."""
 
 import random
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
 def next_wait(tries_used: int, waits: Sequence[int], retry_after: float | None = None) -> float | None:
     """Return the seconds until the next attempt, or None where the schedule is used up.
 
-    ``tries_used`` counts from 1. Each wait is spread by ±20 %; what the receiver asked for by Retry-After may
-    lengthen it, up to a day, and never shortens it.
+    ``tries_used`` counts from 1. Each wait has a jitter of ±20 %. ``retry_after``, in seconds, can lengthen the wait to
+    up to a day, never shorten it.
     """
     if tries_used > len(waits):
         return None
@@ -20,5 +20,5 @@ def next_wait(tries_used: int, waits: Sequence[int], retry_after: float | None =
 
 
 def spread(seconds: float) -> float:
-    """Return the wait with its jitter, so that what failed together does not come back together."""
+    """Return the wait with jitter, so that deliveries that failed together are not retried together."""
     return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - nothing secret

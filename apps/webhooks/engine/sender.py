@@ -1,6 +1,6 @@
-"""Many POSTs in flight on one thread: curl multi for the requests, c-ares for the names, one wait.
+"""Many concurrent POSTs on one thread: curl multi for requests, c-ares for name lookups, one poll for both.
 
-Longer than 300 lines because everything here is one loop over the same few tables.
+Longer than 300 lines because everything here is one event loop over the same few tables.
 """
 
 import select
@@ -36,21 +36,21 @@ from apps.base.outbound import (
 
 from .outcomes import NO_TIMINGS, Outcome, read_outcome, refused_outcome
 
-# curl names its sockets in an fd_set, which ends at 1024: those beyond are only looked at every 50 ms.
-MOST_IN_FLIGHT = 400
+# curl lists its sockets in an fd_set, which ends at 1024: those beyond are only polled every 50 ms.
+MAX_CONCURRENT_REQUESTS = 400
 MAX_ROUTES = 4096
-# Time-outs of curl and c-ares are looked after at least this often.
-LONGEST_WAIT_SECONDS = 0.05
-# What takes longer than this is looked at for floods, this often.
-FLOOD_LOOK_SECONDS = 0.1
+# Timeouts of curl and c-ares are checked at least this often.
+MAX_WAIT_SECONDS = 0.05
+# Responses that take longer than this are checked for floods, this often.
+FLOOD_CHECK_SECONDS = 0.1
 _LOST = frozenset({pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR, pycurl.E_GOT_NOTHING})
 
 
 @dataclass(frozen=True, slots=True)
 class OutboundRequest:
-    """One POST to a stranger's URL. ``timeout_ms`` is wall-clock time, look-up and TLS included.
+    """One POST to a customer's URL. ``timeout_ms`` is wall-clock time, including name lookup and TLS.
 
-    ``token`` comes back untouched in the Outcome. ``organization_id`` says whose share of look-ups is used.
+    ``token`` is returned unchanged in the Outcome. Lookups count against the share of ``organization_id``.
     """
 
     token: Any
@@ -63,44 +63,44 @@ class OutboundRequest:
 
 @dataclass(slots=True, eq=False)
 class _Route:
-    """What is known of a URL. The verdict holds for the very answer it was made on, not for a later one."""
+    """A parsed URL, with the result of the address check of its last DNS answer."""
 
     target: Target
     literal_answer: DnsResult | None
-    judged: DnsResult | None = None
+    checked: DnsResult | None = None
     is_allowed: bool = False
     resolve_entry: str = ""
 
-    def judge(self, answer: DnsResult, policy: AddressPolicy) -> bool:
-        """Tell whether every address of the answer may be contacted; one bad address refuses all."""
-        if answer is not self.judged:
+    def allows(self, answer: DnsResult, policy: AddressPolicy) -> bool:
+        """Return whether the policy allows every address of the answer; one refused address refuses all."""
+        if answer is not self.checked:
             refusals = [policy.refusal(address, self.target.port) for address in answer.addresses]
             self.is_allowed = not any(refusals)
             self.resolve_entry = resolve_entry(self.target, answer.addresses)
-            self.judged = answer
+            self.checked = answer
         return self.is_allowed
 
 
 @dataclass(slots=True, eq=False)
-class _Flight:
-    """A request on its way, with what it holds at the moment."""
+class _Transfer:
+    """A request in flight."""
 
     request: OutboundRequest
     route: _Route
     lines: list[str]
     started: float
     dns_ms: int | None = None
-    is_anew: bool = False
+    is_retried: bool = False
 
     def milliseconds(self) -> int:
-        """Return how long this one has been under way."""
+        """Return the time since the request was submitted."""
         return int((time.monotonic() - self.started) * 1000)
 
 
 class Sender:
-    """Send requests to addresses that pass the policy, and nowhere else. One thread uses it, ``wake`` apart.
+    """Send requests only to addresses that the policy allows. Used by one thread, except ``wake``.
 
-    ``submit`` never blocks, nor raises for what is in a request: each one gets its Outcome from ``poll``.
+    ``submit`` never blocks and raises nothing about the request itself: ``poll`` returns an Outcome for each.
     """
 
     def __init__(
@@ -112,22 +112,22 @@ class Sender:
         on_socket: SocketHook | None = None,
         ca_file: str | None = None,
     ) -> None:
-        if not 1 <= max_in_flight <= MOST_IN_FLIGHT:
-            raise ValueError(f"max_in_flight must be from 1 to {MOST_IN_FLIGHT}")
+        if not 1 <= max_in_flight <= MAX_CONCURRENT_REQUESTS:
+            raise ValueError(f"max_in_flight must be from 1 to {MAX_CONCURRENT_REQUESTS}")
         self.max_in_flight = max_in_flight
         self._policy = policy or AddressPolicy.from_settings()
         self._resolver = resolver or CaresResolver()
-        self._make_handle = partial(GuardedHandle, self._policy, on_socket, ca_file)
+        self._new_handle = partial(GuardedHandle, self._policy, on_socket, ca_file)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, max_in_flight)
-        self._idle: list[GuardedHandle] = []
-        self._kept = IdleConnections()
-        self._is_new_flying = False
-        self._flying: dict[GuardedHandle, _Flight] = {}
-        self._resolving: dict[Lookup, _Flight] = {}
+        self._idle_handles: list[GuardedHandle] = []
+        self._idle_connections = IdleConnections()
+        self._has_new_transfer = False
+        self._sending: dict[GuardedHandle, _Transfer] = {}
+        self._resolving: dict[Lookup, _Transfer] = {}
         self._finished: deque[Outcome] = deque()
         self._routes: dict[str, _Route] = {}
-        self._looked_at = 0.0
+        self._floods_checked_at = 0.0
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
@@ -135,10 +135,10 @@ class Sender:
     @property
     def in_flight(self) -> int:
         """Return how many submitted requests have not been returned by ``poll`` yet."""
-        return len(self._flying) + len(self._resolving) + len(self._finished)
+        return len(self._sending) + len(self._resolving) + len(self._finished)
 
     def submit(self, request: OutboundRequest) -> None:
-        """Start a request. Raises RuntimeError when ``max_in_flight`` are under way."""
+        """Start a request. Raises RuntimeError when ``max_in_flight`` are in flight."""
         if self.in_flight >= self.max_in_flight:
             raise RuntimeError("too many requests in flight: poll first")
         try:
@@ -149,48 +149,48 @@ class Sender:
         except HeaderRefused:
             self._finished.append(_failure(request.token, "connection_failed", hint="bad_header"))
         else:
-            self._begin(_Flight(request, route, lines, time.monotonic()))
+            self._start(_Transfer(request, route, lines, time.monotonic()))
 
     def poll(self, timeout_seconds: float = 0.0) -> list[Outcome]:
-        """Let everything move, and return what ended; wait at most that long for the first to end."""
+        """Advance all requests and return the finished ones; wait up to ``timeout_seconds`` for the first."""
         deadline = time.monotonic() + timeout_seconds
         while True:
-            self._move()
+            self._advance()
             left = deadline - time.monotonic()
             if self._finished or left <= 0:
                 break
-            if self._wait(min(left, LONGEST_WAIT_SECONDS) if self.in_flight else left):
+            if self._wait(min(left, MAX_WAIT_SECONDS) if self.in_flight else left):
                 break
         outcomes = list(self._finished)
         self._finished.clear()
         return outcomes
 
     def wake(self) -> None:
-        """Make a waiting ``poll`` return now. Any thread may call this."""
+        """Make a waiting ``poll`` return now; can be called from any thread."""
         with suppress(BlockingIOError, OSError):
             self._wake_writer.send(b"\0")
 
     def abort_all(self, error: str = "shutdown") -> list[Outcome]:
-        """Drop every request under way; return those that ended, then an Outcome with ``error`` for each."""
+        """Abort all requests; return the finished ones, then an Outcome with ``error`` for each aborted one."""
         outcomes = list(self._finished)
         self._finished.clear()
-        for lookup, flight in self._resolving.items():
+        for lookup, transfer in self._resolving.items():
             self._resolver.cancel(lookup)
-            outcomes.append(_failure(flight.request.token, error, flight))
+            outcomes.append(_failure(transfer.request.token, error, transfer))
         self._resolving.clear()
-        for handle, flight in list(self._flying.items()):
+        for handle, transfer in list(self._sending.items()):
             self._release(handle)
-            outcomes.append(_failure(flight.request.token, error, flight))
+            outcomes.append(_failure(transfer.request.token, error, transfer))
         return outcomes
 
     def close(self) -> None:
-        """Drop everything and free sockets and handles."""
+        """Abort all requests and close sockets and handles."""
         self.abort_all()
-        for handle in self._idle:
+        for handle in self._idle_handles:
             handle.close()
-        self._idle.clear()
+        self._idle_handles.clear()
         self._multi.close()
-        self._kept.close()
+        self._idle_connections.close()
         self._resolver.close()
         self._wake_reader.close()
         self._wake_writer.close()
@@ -203,48 +203,48 @@ class Sender:
         route = self._routes[url] = _Route(target, answer)
         return route
 
-    def _begin(self, flight: _Flight) -> None:
-        """Dial a literal at once; look a name up first."""
-        if flight.route.literal_answer is not None:
-            self._dial(flight, flight.route.literal_answer)
+    def _start(self, transfer: _Transfer) -> None:
+        """Connect to an IP address at once; look up a name first."""
+        if transfer.route.literal_answer is not None:
+            self._connect(transfer, transfer.route.literal_answer)
             return
-        lookup = self._resolver.lookup(flight.route.target.host, flight.request.organization_id)
+        lookup = self._resolver.lookup(transfer.route.target.host, transfer.request.organization_id)
         if lookup.answer is not None:
-            flight.dns_ms = 0
-            self._dial(flight, lookup.answer)
+            transfer.dns_ms = 0
+            self._connect(transfer, lookup.answer)
         else:
-            self._resolving[lookup] = flight
+            self._resolving[lookup] = transfer
 
-    def _dial(self, flight: _Flight, answer: DnsResult) -> None:
-        """Start the transfer if every address of the answer may be contacted."""
-        request = flight.request
-        left_ms = request.timeout_ms - flight.milliseconds()
+    def _connect(self, transfer: _Transfer, answer: DnsResult) -> None:
+        """Start the transfer if the policy allows every address of the DNS answer."""
+        request = transfer.request
+        left_ms = request.timeout_ms - transfer.milliseconds()
         if not answer.addresses:
-            self._finished.append(_failure(request.token, "dns_failed", flight, answer.hint))
-        elif not flight.route.judge(answer, self._policy):
+            self._finished.append(_failure(request.token, "dns_failed", transfer, answer.hint))
+        elif not transfer.route.allows(answer, self._policy):
             self._finished.append(refused_outcome(request.token))
         elif left_ms <= 0:
-            self._finished.append(_failure(request.token, "timed_out", flight))
+            self._finished.append(_failure(request.token, "timed_out", transfer))
         else:
-            self._send(self._idle.pop() if self._idle else self._make_handle(), flight, left_ms)
+            self._send(self._idle_handles.pop() if self._idle_handles else self._new_handle(), transfer, left_ms)
 
-    def _send(self, handle: GuardedHandle, flight: _Flight, left_ms: int) -> None:
-        route = flight.route
-        lines, body = flight.lines, flight.request.body
-        handle.prepare(WireRequest(route.target.url, route.resolve_entry, lines, body, left_ms, flight.is_anew))
-        self._flying[handle] = flight
+    def _send(self, handle: GuardedHandle, transfer: _Transfer, left_ms: int) -> None:
+        route = transfer.route
+        lines, body = transfer.lines, transfer.request.body
+        handle.prepare(WireRequest(route.target.url, route.resolve_entry, lines, body, left_ms, transfer.is_retried))
+        self._sending[handle] = transfer
         self._multi.add_handle(handle.curl)
-        self._is_new_flying = True
+        self._has_new_transfer = True
 
-    def _move(self) -> None:
-        """Run what can run without waiting, and collect what ended."""
+    def _advance(self) -> None:
+        """Run what can run without waiting, and collect finished transfers."""
         if self._resolving:
-            self._take_answers()
-        if self._flying:
-            if self._is_new_flying:
+            self._process_lookups()
+        if self._sending:
+            if self._has_new_transfer:
                 readable, writable, _exceptional = self._multi.fdset()
-                self._kept.shut_spoiled({*readable, *writable})
-                self._is_new_flying = False
+                self._idle_connections.shut_spoiled({*readable, *writable})
+                self._has_new_transfer = False
             self._multi.perform()
             self._collect()
             self._stop_floods(time.monotonic())
@@ -254,57 +254,57 @@ class Sender:
         while queued:
             queued, succeeded, failed = self._multi.info_read()
             for curl in succeeded:
-                self._land(curl.handle, 0)
+                self._end_transfer(curl.handle, 0)
             for curl, error, _message in failed:
-                self._land(curl.handle, error)
+                self._end_transfer(curl.handle, error)
 
     def _stop_floods(self, now: float) -> None:
-        """End what keeps sending without an answer coming of it; curl itself would read on until the time limit."""
-        if now - self._looked_at < FLOOD_LOOK_SECONDS:
+        """Abort responses that keep sending without ever completing; curl itself would read until the timeout."""
+        if now - self._floods_checked_at < FLOOD_CHECK_SECONDS:
             return
-        self._looked_at = now
-        slow = [handle for handle, flight in self._flying.items() if now - flight.started > FLOOD_LOOK_SECONDS]
+        self._floods_checked_at = now
+        slow = [handle for handle, transfer in self._sending.items() if now - transfer.started > FLOOD_CHECK_SECONDS]
         for handle in slow:
             if handle.has_flooded() or (handle.is_body_cut and handle.is_request_sent()):
-                self._land(handle, pycurl.E_RECV_ERROR)
+                self._end_transfer(handle, pycurl.E_RECV_ERROR)
 
-    def _land(self, handle: GuardedHandle, curl_error: int) -> None:
-        flight = self._flying[handle]
-        left_ms = flight.request.timeout_ms - flight.milliseconds()
-        if _is_lost_on_kept(handle, curl_error) and not flight.is_anew and left_ms > 0:
-            flight.is_anew = True
+    def _end_transfer(self, handle: GuardedHandle, curl_error: int) -> None:
+        transfer = self._sending[handle]
+        left_ms = transfer.request.timeout_ms - transfer.milliseconds()
+        if _is_stale_connection(handle, curl_error) and not transfer.is_retried and left_ms > 0:
+            transfer.is_retried = True
             self._multi.remove_handle(handle.curl)
             handle.clear()
-            self._send(handle, flight, left_ms)
+            self._send(handle, transfer, left_ms)
             return
-        self._finished.append(read_outcome(flight.request.token, handle, curl_error, flight.dns_ms))
+        self._finished.append(read_outcome(transfer.request.token, handle, curl_error, transfer.dns_ms))
         self._release(handle)
 
     def _release(self, handle: GuardedHandle) -> None:
-        """Take the handle back. Its connection stays with the loop for the next request to that receiver."""
-        del self._flying[handle]
+        """Reuse the handle. curl keeps its connection open for the next request to that host."""
+        del self._sending[handle]
         if handle.dialled:
-            self._kept.watch(handle.curl.getinfo(pycurl.ACTIVESOCKET))
+            self._idle_connections.watch(handle.curl.getinfo(pycurl.ACTIVESOCKET))
         self._multi.remove_handle(handle.curl)
         handle.clear()
-        self._idle.append(handle)
+        self._idle_handles.append(handle)
 
-    def _take_answers(self) -> None:
+    def _process_lookups(self) -> None:
         for lookup in self._resolver.step():
-            flight = self._resolving.pop(lookup, None)
-            if flight is not None and lookup.answer is not None:
-                flight.dns_ms = flight.milliseconds()
-                self._dial(flight, lookup.answer)
-        for lookup, flight in list(self._resolving.items()):
-            if flight.milliseconds() < flight.request.timeout_ms:
+            transfer = self._resolving.pop(lookup, None)
+            if transfer is not None and lookup.answer is not None:
+                transfer.dns_ms = transfer.milliseconds()
+                self._connect(transfer, lookup.answer)
+        for lookup, transfer in list(self._resolving.items()):
+            if transfer.milliseconds() < transfer.request.timeout_ms:
                 continue
             del self._resolving[lookup]
             self._resolver.cancel(lookup)
-            flight.dns_ms = flight.milliseconds()
-            self._finished.append(_failure(flight.request.token, "timed_out", flight, "dns_timed_out"))
+            transfer.dns_ms = transfer.milliseconds()
+            self._finished.append(_failure(transfer.request.token, "timed_out", transfer, "dns_timed_out"))
 
     def _wait(self, seconds: float) -> bool:
-        """Wait until a socket is ready or a timer is due; tell whether ``wake`` was called."""
+        """Wait until a socket is ready or a timer is due, and return whether ``wake`` was called."""
         poller = select.poll()
         for readable, writable in self._sockets():
             for descriptor in readable:
@@ -316,7 +316,7 @@ class Sender:
         milliseconds = seconds * 1000 if curl_ms < 0 else min(seconds * 1000, curl_ms)
         reader = self._wake_reader.fileno()
         poller.register(reader, select.POLLIN)
-        # Rounded up: a wait of 0.4 ms would otherwise spin until its time is over.
+        # Rounded up: a wait of 0.4 ms would otherwise become a busy loop.
         if not any(descriptor == reader for descriptor, _event in poller.poll(ceil(milliseconds))):
             return False
         with suppress(BlockingIOError):
@@ -324,23 +324,23 @@ class Sender:
         return True
 
     def _sockets(self) -> Iterator[tuple[set[int], set[int]]]:
-        """Give what curl and the resolver wait for, each as descriptors to read and descriptors to write."""
+        """Yield the file descriptors that curl, then the resolver, wait to read and to write."""
         readable, writable, _exceptional = self._multi.fdset()
         yield set(readable), set(writable)
         if self._resolving:
             yield self._resolver.sockets()
 
 
-def _is_lost_on_kept(handle: GuardedHandle, curl_error: int) -> bool:
-    """Tell whether only kept connections were tried, and the other side had closed each of them.
+def _is_stale_connection(handle: GuardedHandle, curl_error: int) -> bool:
+    """Return whether curl tried only idle connections and the server had closed each of them.
 
-    curl goes on to the next one, but not for ever, and many may have been closed at once.
+    curl itself retries on the next idle connection, but only a few times, and a server can close many at once.
     """
     return curl_error in _LOST and not handle.dialled and not handle.header_bytes
 
 
-def _failure(token: Any, error: str, flight: _Flight | None = None, hint: str = "") -> Outcome:
-    """Return the outcome of a request that ended before or without curl."""
-    spent = flight.milliseconds() if flight else 0
-    timings = NO_TIMINGS | {"dns": flight.dns_ms if flight else None, "total": spent}
+def _failure(token: Any, error: str, transfer: _Transfer | None = None, hint: str = "") -> Outcome:
+    """Return the outcome of a request that failed before curl or was aborted."""
+    spent = transfer.milliseconds() if transfer else 0
+    timings = NO_TIMINGS | {"dns": transfer.dns_ms if transfer else None, "total": spent}
     return Outcome(token, error=error, hint=hint, timings_ms=timings, duration_ms=spent)

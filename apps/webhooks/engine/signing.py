@@ -1,4 +1,4 @@
-"""Standard Webhooks signatures: how a receiver knows that a delivery is ours, whole, and recent.
+"""Standard Webhooks signatures: prove that a delivery is authentic, unchanged and recent.
 
 Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-SECRET_PREFIX = "whsec_"  # noqa: S105 - what every secret starts with, not one
+SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix, not a secret
 SECRET_BYTES = 32
 TOLERANCE_SECONDS = 300
 
@@ -19,16 +19,16 @@ _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
 class SignatureRefused(ValueError):
-    """The message does not carry a valid signature; the text says in a sentence what is wrong."""
+    """The message has no valid signature; the text is a sentence that says why."""
 
 
 def new_secret() -> str:
-    """Return a fresh signing secret: ``whsec_`` and the base64 form of 32 random bytes."""
+    """Return a new signing secret: ``whsec_`` and 32 random bytes in base64."""
     return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii")
 
 
 def secret_bytes(secret: str) -> bytes:
-    """Return the key inside a ``whsec_…`` secret. Raises ValueError when it is not one."""
+    """Return the key bytes of a ``whsec_…`` secret. Raises ValueError for any other text."""
     try:
         return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
     except ValueError as error:
@@ -36,7 +36,7 @@ def secret_bytes(secret: str) -> bytes:
 
 
 def sign(keys: Iterable[bytes], message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Return the three headers for ``body``, with one signature for each key, in the order given.
+    """Return the three signature headers for ``body``, with one signature for each key, in the given order.
 
     ``timestamp`` is in whole seconds since 1970. Pass the newest key first.
     """
@@ -56,9 +56,9 @@ def verify(
     now: float | None = None,
     tolerance_seconds: int = TOLERANCE_SECONDS,
 ) -> None:
-    """Accept ``body`` when any key made any of its signatures and it is recent; header names in lower case.
+    """Raise SignatureRefused unless a signature matches one of the keys and the timestamp is recent.
 
-    Raises SignatureRefused.
+    Header names are in lower case.
     """
     message_id = headers.get("webhook-id", "")
     timestamp = headers.get("webhook-timestamp", "")
@@ -68,7 +68,7 @@ def verify(
     _check_age(timestamp, time.time() if now is None else now, tolerance_seconds)
     content = _signed_content(message_id, timestamp, body)
     expected = [_signature(key, content).encode() for key in keys]
-    # A list, not a generator: how long it takes must not tell which one matched.
+    # A list, not a generator: the duration must not reveal which signature matched.
     matches = [hmac.compare_digest(each.encode(), good) for each in offered for good in expected]
     if not any(matches):
         raise SignatureRefused("No signature matches: another secret, or the body was changed on the way.")

@@ -1,6 +1,6 @@
-"""How raw SQL writes what Django's fields hold: times and ids as SQLite keeps them, and version 7 UUIDs; and prepares.
+"""Helpers for raw SQL: times as Django stores them in SQLite, version 7 UUIDs, prepared statements.
 
-Django keeps a time in SQLite as text ``YYYY-MM-DD HH:MM:SS.ffffff`` in UTC and a UUID as 32 hex digits.
+In SQLite, Django stores a datetime as text ``YYYY-MM-DD HH:MM:SS.ffffff`` in UTC and a UUID as 32 hex digits.
 """
 
 from datetime import UTC, datetime
@@ -10,19 +10,19 @@ import psycopg
 from django.db import connection
 
 
-def as_text(moment: datetime) -> str:
-    """Write a time as SQLite keeps it, always with six digits, so that texts compare like times."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+def as_text(value: datetime) -> str:
+    """Format a datetime as stored in SQLite, always with six digits, so that texts sort like times."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def from_text(value: str | datetime | None) -> datetime | None:
-    """Read a time that SQLite kept; a plain column comes as a naive datetime, an expression as text."""
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return None if moment is None else moment.replace(tzinfo=UTC)
+    """Parse a datetime from SQLite: a column is a naive datetime, an expression is text."""
+    parsed = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return None if parsed is None else parsed.replace(tzinfo=UTC)
 
 
 def uuid7_from(milliseconds: str) -> str:
-    """Return a PostgreSQL expression for a fresh UUID version 7 (RFC 9562) of that time.
+    """Return a PostgreSQL expression for a new UUID version 7 (RFC 9562) of that time.
 
     PostgreSQL before 18 has no ``uuidv7()``: six bytes of time over a version 4 UUID, then the version's bits.
     """
@@ -34,16 +34,15 @@ class _Prepared(psycopg.Cursor[Any]):
     """A cursor whose statements the server plans once for each connection."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> "_Prepared":
-        """Run the statement as a prepared one."""
         return super().execute(query, params, **{**options, "prepare": True})
 
 
 def prepared_cursor() -> Any:
-    """Return Django's cursor over a preparing one: planning a large statement costs more than running it.
+    """Return a Django cursor that prepares its statements: planning a large one costs more than running it.
 
-    Where ``DATABASE_PREPARE`` is off the connection prepares nothing and the statement is planned each time. PostgreSQL
-    only; a parameter must have the same type at every call.
+    PostgreSQL only. A parameter must have the same type each time. Where ``DATABASE_PREPARE`` is off, the connection
+    prepares nothing.
     """
     connection.ensure_connection()
     cursor = _Prepared(connection.connection)
-    return connection._prepare_cursor(cursor)  # type: ignore[attr-defined]  # what connection.cursor() itself calls
+    return connection._prepare_cursor(cursor)  # type: ignore[attr-defined]  # connection.cursor() itself calls it

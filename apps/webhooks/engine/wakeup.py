@@ -1,7 +1,8 @@
-"""The bell: tells workers that something is due. A lost ring costs one poll of the worker, never data.
+"""Wakes workers when a delivery is due. A lost wakeup costs one poll interval, never data.
 
-Engines in this process are woken directly. Others hear it through Celery where CELERY_BROKER_URL is set: one daemon
-thread per process sends a message without data, many rings in one, behind a breaker. Whoever rings never waits.
+Engines in this process are woken directly. Those of other processes are woken through Celery where CELERY_BROKER_URL is
+set: one daemon thread per process sends a message without data, merges wakeups, and backs off while the broker is down.
+The caller never waits.
 """
 
 import logging
@@ -17,78 +18,76 @@ logger = logging.getLogger(__name__)
 
 CELERY_APP = "integrations_portal.celery.app"
 TASK = "webhooks.wake"
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 30.0
-MESSAGE_SECONDS = 10
+MIN_PAUSE_SECONDS = 1.0
+MAX_PAUSE_SECONDS = 30.0
+MESSAGE_EXPIRES_SECONDS = 10
 
 _listeners: list[Callable[[], None]] = []
 
 
 def notify_workers() -> None:
-    """Wake the engines of this process now, and those of others soon."""
+    """Wake the engines of this process now, and those of other processes soon."""
     wake_local_engines()
     if settings.CELERY_BROKER_URL:
-        _ringer.ring()
+        _notifier.notify()
 
 
 def listen(wake: Callable[[], None]) -> None:
-    """Have ``wake`` called at each ring; it must return at once and may be called from any thread."""
+    """Call ``wake`` at each wakeup. It must return at once and can be called from any thread."""
     _listeners.append(wake)
 
 
 def stop_listening(wake: Callable[[], None]) -> None:
-    """Undo ``listen``."""
+    """Remove a callback of ``listen``."""
     if wake in _listeners:
         _listeners.remove(wake)
 
 
 def wake_local_engines() -> None:
-    """Wake the engines of this process."""
     for wake in tuple(_listeners):
         wake()
 
 
 class WorkerNotifier:
-    """The thread that talks to the broker, made at the first ring of a process and again after a fork."""
+    """The thread that talks to the broker, started at the first wakeup of a process and again after a fork."""
 
     def __init__(self) -> None:
-        self._rung = threading.Event()
+        self._requested = threading.Event()
         self._lock = threading.Lock()
         self._pid = 0
-        self._pause = FIRST_PAUSE_SECONDS
+        self._pause = MIN_PAUSE_SECONDS
 
-    def ring(self) -> None:
-        """Set the flag; the thread does the rest."""
+    def notify(self) -> None:
         if self._pid != os.getpid():
             self._start()
-        self._rung.set()
+        self._requested.set()
 
     def _start(self) -> None:
         with self._lock:
             if self._pid != os.getpid():
                 self._pid = os.getpid()
-                self._rung = threading.Event()
-                threading.Thread(target=self._run, args=(self._rung,), name="bell", daemon=True).start()
+                self._requested = threading.Event()
+                threading.Thread(target=self._run, args=(self._requested,), name="bell", daemon=True).start()
 
-    def _run(self, rung: threading.Event) -> None:
+    def _run(self, requested: threading.Event) -> None:
         app = import_string(CELERY_APP)
         while True:
-            rung.wait()
-            rung.clear()
+            requested.wait()
+            requested.clear()
             if not self._send(app):
-                # The breaker: workers poll meanwhile. What was rung during the pause is one ring after it.
+                # Workers poll meanwhile. Wakeups during the pause are merged into one.
                 threading.Event().wait(self._pause)
-                self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
-                rung.set()
+                self._pause = min(self._pause * 2, MAX_PAUSE_SECONDS)
+                requested.set()
 
     def _send(self, app: Any) -> bool:
         try:
-            app.send_task(TASK, ignore_result=True, retry=False, expires=MESSAGE_SECONDS)
+            app.send_task(TASK, ignore_result=True, retry=False, expires=MESSAGE_EXPIRES_SECONDS)
         except Exception as error:
             logger.warning("the broker cannot be reached, workers poll instead: %s", error)
             return False
-        self._pause = FIRST_PAUSE_SECONDS
+        self._pause = MIN_PAUSE_SECONDS
         return True
 
 
-_ringer = WorkerNotifier()
+_notifier = WorkerNotifier()

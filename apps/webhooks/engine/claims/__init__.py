@@ -1,6 +1,6 @@
-"""Moving deliveries: claim what is due, finish what was sent, take back what a dead worker held.
+"""State changes of deliveries: claim due ones, record results, release expired leases.
 
-This package alone changes the state of deliveries. The two SQL dialects live in ``postgresql.py`` and ``sqlite.py``.
+Only this package changes the state of deliveries. The two SQL dialects are in ``postgresql.py`` and ``sqlite.py``.
 """
 
 import uuid
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 RELEASED_AT_ONCE = 1000
-# Of the places of one host and port, for the endpoints there that are slow.
+# Of the requests in flight to one host and port, for its slow endpoints.
 MAX_SLOW_SHARE = 0.4
 
 
@@ -58,20 +58,20 @@ def _dialect() -> ModuleType:
 
 
 def lease_seconds() -> float:
-    """Return how long a claimed delivery is its worker's own: one request's time limit and a margin."""
+    """Return how long a claim lasts: the timeout of one request and a margin."""
     return settings.WEBHOOK_TIMEOUT + lease_margin()
 
 
 def claim(
     limit: int, part_of_one: float = 1.0, slow: Iterable[uuid.UUID] = (), slow_limit: int | None = None
 ) -> list[ClaimedDelivery]:
-    """Take up to ``limit`` due deliveries and start an attempt of each, in one short transaction.
+    """Claim up to ``limit`` due deliveries and start an attempt of each, in one short transaction.
 
-    Fair: at most ``max_in_flight`` for an endpoint, 200 for an organization and WEBHOOK_HOST_IN_FLIGHT for what one
-    organization sends to one host and port, with those in flight; an endpoint's rate, first tries before retries,
-    endpoints in turn, oldest first. The caps are exact over all workers. Beyond its first, an endpoint comes to hold at
-    most ``part_of_one`` of what is still free. Endpoints that fail have at most four in flight; they and those named
-    ``slow`` get ``slow_limit`` of the deliveries at most.
+    Caps on deliveries in flight, exact over all workers: ``max_in_flight`` per endpoint, 200 per organization, and
+    WEBHOOK_HOST_IN_FLIGHT per organization and host and port. Rate limits apply. First attempts go before retries, then
+    endpoints take turns, oldest delivery first. Beyond its first slot, an endpoint gets at most ``part_of_one`` of the
+    free ones. Failing endpoints have at most four in flight; they and those in ``slow`` get at most ``slow_limit`` of
+    the deliveries.
     """
     most_slow = limit if slow_limit is None else slow_limit
     of_host = settings.WEBHOOK_HOST_IN_FLIGHT
@@ -90,18 +90,18 @@ def claim(
 
 
 def finish(results: list[Result]) -> set[uuid.UUID]:
-    """Record results where the lease token still matches and return those deliveries.
+    """Record results where the lease token still matches and return the ids of those deliveries.
 
-    What is missing in the answer was lost to another worker; nothing of it was touched.
+    Another worker has the lease of the missing ones; they are unchanged.
     """
     return _dialect().finish(results) if results else set()
 
 
 # The periodic job webhooks.release_expired_leases (apps.py).
 def release_expired() -> int:
-    """Make deliveries due again whose worker did not come back within the lease, and count them.
+    """Make deliveries with an expired lease due again and return their number.
 
-    Their attempt is closed as lost; it neither uses up the schedule nor counts against the endpoint.
+    Their attempt is recorded as lost; it neither uses up the schedule nor counts against the endpoint.
     """
     released = 0
     while count := _dialect().release_expired(RELEASED_AT_ONCE, lease_seconds()):
@@ -112,6 +112,6 @@ def release_expired() -> int:
 
 
 def next_due_in() -> float | None:
-    """Return the seconds until something is due (0 or less: now), None where nothing waits."""
+    """Return the seconds until a delivery is due (0 or less: now), None where none is pending."""
     seconds: float | None = _dialect().next_due_in()
     return seconds

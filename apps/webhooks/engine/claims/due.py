@@ -1,13 +1,13 @@
-"""Which endpoints have something due: the part of the claim that is the same SQL on both databases.
+"""Which endpoints have due deliveries: the SQL of a claim that both databases share.
 
-While little is due, the oldest due rows name their endpoints. Once more is due than one claim takes, one endpoint's
-backlog could hide the others: then a loose index scan steps from endpoint to endpoint, two steps for each endpoint
-with waiting rows, whatever the number of rows.
+While few rows are due, the oldest ones give their endpoints. Once more rows are due than one claim takes, one
+endpoint's backlog could hide the others: then a loose index scan steps from endpoint to endpoint, two steps for each
+endpoint with pending rows, whatever their number.
 """
 
 
 def due_endpoints(now: str) -> str:
-    """Return the CTEs that end in ``due(endpoint_id)``; ``now`` is the SQL of the moment."""
+    """Return the CTEs that end in ``due(endpoint_id)``; ``now`` is the SQL for the current time."""
     return f"""
     oldest AS (
         SELECT endpoint_id FROM webhooks_delivery

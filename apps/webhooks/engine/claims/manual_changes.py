@@ -1,7 +1,7 @@
-"""What people do to deliveries: hold, release, drop, send again. Each runs in the caller's transaction.
+"""Changes that users and operators make to deliveries: hold, release, drop, resend, test.
 
-The caller has changed or locked the endpoint's row (or the organization's) first: that row is what publishing,
-claiming and finishing wait for, or skip, so that no delivery slips through beside the change.
+Each runs in the caller's transaction, after the caller changed or locked the row of the endpoint or organization:
+publishing, claiming and finishing wait for that row or skip it, so that no delivery escapes the change.
 """
 
 import uuid
@@ -27,46 +27,46 @@ def _release(rows: QuerySet[Delivery]) -> int:
 
 
 def hold(endpoint_id: uuid.UUID) -> int:
-    """Make what waits for an endpoint wait until it is released; tests go on."""
+    """Hold an endpoint's pending deliveries until they are released, except tests."""
     return _hold(Delivery.objects.filter(endpoint_id=endpoint_id))
 
 
 def release(endpoint_id: uuid.UUID) -> int:
-    """Make what an endpoint's deliveries are held for due now, at the endpoint's pace."""
+    """Make an endpoint's held deliveries due now; its rate limit applies."""
     return _release(Delivery.objects.filter(endpoint_id=endpoint_id))
 
 
 def drop(endpoint_id: uuid.UUID, *statuses: str) -> int:
-    """Give up what waits for an endpoint in one of the statuses."""
+    """Drop an endpoint's deliveries in the given statuses, by default all that wait."""
     rows = Delivery.objects.filter(endpoint_id=endpoint_id, status__in=statuses or WAITING)
     return rows.update(status=DeliveryStatus.DROPPED, next_attempt_at=None, next_attempt_reason="", finished_at=Now())
 
 
 def hold_organization(organization_id: uuid.UUID) -> int:
-    """Hold everything of an organization that has just been suspended."""
+    """Hold the pending deliveries of an organization that was just suspended."""
     endpoints = Endpoint.objects.filter(organization_id=organization_id).values("pk")
     return _hold(Delivery.objects.filter(endpoint_id__in=endpoints))
 
 
 def release_organization(organization_id: uuid.UUID) -> int:
-    """Release what is held for the enabled endpoints of an organization that has just been resumed."""
+    """Release the held deliveries of enabled endpoints of an organization that was just resumed."""
     endpoints = Endpoint.objects.existing().filter(organization_id=organization_id, status=EndpointStatus.ENABLED)
     return _release(Delivery.objects.filter(endpoint_id__in=endpoints.values("pk")))
 
 
 def send_now(delivery_id: uuid.UUID) -> bool:
-    """Make a waiting delivery due now and tell whether it was still waiting."""
+    """Make a pending delivery due now and return whether it was still pending."""
     rows = Delivery.objects.filter(pk=delivery_id, status=DeliveryStatus.PENDING)
     return bool(rows.update(next_attempt_at=Now(), next_attempt_reason="manual"))
 
 
 def resend(delivery: Delivery) -> Delivery:
-    """Make a new delivery of a finished one: same event and so same webhook-id, the whole schedule anew."""
+    """Create a new delivery of a finished one: the same event, so the same webhook-id, with a new retry schedule."""
     return _create(delivery.event, delivery.endpoint, test=delivery.test, replay_of=delivery, reason="manual")
 
 
 def send_test(event: Event, endpoint: Endpoint) -> Delivery:
-    """Make the one delivery of a test event."""
+    """Create the delivery of a test event."""
     return _create(event, endpoint, test=True, replay_of=None, reason="test")
 
 

@@ -1,4 +1,4 @@
-"""Claiming and finishing on PostgreSQL. Longer than 300 lines because a dialect stands in one place."""
+"""Claiming and finishing on PostgreSQL. Longer than 300 lines because one module has the whole dialect."""
 
 import uuid
 from collections.abc import Iterable
@@ -11,10 +11,10 @@ from apps.webhooks.engine.claims.due import due_endpoints
 from apps.webhooks.engine.claims.rows import ClaimedDelivery, EndpointSnapshot, Limits, Result
 from apps.webhooks.engine.sql import uuid7_from
 
-# Of those that are slow only some have their turn, so that the rest of the rows is left to the others.
+# Slow endpoints get only part of a claim, so that the rest is left to the others.
 FAILS = "e.failures_in_a_row >= %(failures)s"
 MOST = f"CASE WHEN {FAILS} THEN least(e.max_in_flight, %(failing_in_flight)s) ELSE e.max_in_flight END"
-# Host and port as ``target_of`` writes them; NULL where nothing is dialled.
+# Host and port as in ``target_of``; NULL for the test inbox.
 AUTHORITY = "split_part(e.url, '/', 3)"
 TARGET = f"""CASE WHEN {AUTHORITY} = '' THEN NULL WHEN {AUTHORITY} ~ ':[0-9]+$' THEN {AUTHORITY}
         WHEN starts_with(e.url, 'https:') THEN {AUTHORITY} || ':443' ELSE {AUTHORITY} || ':80' END"""
@@ -31,7 +31,7 @@ BUSY = f"""busy AS MATERIALIZED (
 )"""  # noqa: S608 - only constants are put in
 # NO KEY UPDATE: inserting a delivery takes KEY SHARE on its endpoint and must not wait for a claim. Endpoints that
 # another worker is claiming from are skipped. Random order: with more ready endpoints than one claim takes, each
-# comes up before long.
+# gets its turn soon.
 LOCK = f"""
 WITH RECURSIVE {due_endpoints("statement_timestamp()")}, {BUSY}, ready AS MATERIALIZED (
     SELECT e.id, {IS_SLOW} AS is_slow FROM webhooks_endpoint e
@@ -59,13 +59,13 @@ FOR NO KEY UPDATE OF e SKIP LOCKED
 """  # noqa: S608 - only constants are put in
 
 # The cap of an organization is exact: one claim at a time counts what an organization has in flight and takes more.
-# Always in the same order, and nobody waits for anything while holding them.
+# Locked in the same order, and no one waits for another lock while holding these.
 LOCK_OWNERS = """
 SELECT pg_advisory_xact_lock(hashtextextended('webhooks.claim.' || owner, 0)) FROM unnest(%s::text[]) AS owner
 """
 
-# A publisher may have seen an endpoint open that closed before its commit. The organization is locked against being
-# resumed meanwhile; where it is being changed right now the next claim looks again.
+# A publisher can have read an endpoint as open that was closed before its commit. The organization is locked so that it
+# cannot be resumed meanwhile; if it is being changed right now, the next claim tries again.
 SETTLE = """
 WITH closed AS MATERIALIZED (
     SELECT e.id, e.deleted_at FROM webhooks_endpoint e JOIN orgs_organization o ON o.id = e.organization_id
@@ -83,8 +83,8 @@ FROM closed WHERE d.endpoint_id = closed.id AND d.status = 'pending'
 def _first_due(again: str, tries: str) -> str:
     """Return the SELECT of the rows of ``room`` that are due first, first tries or retries.
 
-    NULLS FIRST is an order that only the indexes made for this give (migration 0002): no plan can walk through what
-    waits for other endpoints.
+    Only the indexes made for this have the order NULLS FIRST (migration 0002): no plan can walk through what waits for
+    other endpoints.
     """
     return f"""SELECT id, {again} AS again, next_attempt_at FROM webhooks_delivery
          WHERE endpoint_id = room.id AND status = 'pending' AND attempt_count {tries}
@@ -92,7 +92,7 @@ def _first_due(again: str, tries: str) -> str:
          ORDER BY next_attempt_at NULLS FIRST LIMIT room.places"""  # noqa: S608 - only constants are put in
 
 
-# A second statement, for its snapshot is taken after the locks: what another worker claimed just before is counted.
+# A second statement, because its snapshot is taken after the locks: it counts what another worker has just claimed.
 TAKE = f"""
 WITH {BUSY}, busy_organization AS MATERIALIZED (
     SELECT organization_id, sum(n) AS n FROM busy GROUP BY organization_id
@@ -154,9 +154,9 @@ SELECT id, attempt_count, uncounted_attempts, endpoint_id, event_id,
 FROM stamped
 """  # noqa: S608
 
-# FOR SHARE on what is closed, for the reason given in publishing.py: no row may become held behind the back of
-# whoever is releasing what is held. The columns come as joined texts: the driver's arrays and JSON records cost more
-# than all the rest.
+# FOR SHARE on what is closed, for the reason given in publishing.py: no row must become held unseen by a transaction
+# that releases held rows. The columns come as joined texts: the driver's arrays and JSON records cost more than all the
+# rest.
 FINISH = f"""
 WITH r AS MATERIALIZED (
     SELECT * FROM unnest(
@@ -241,41 +241,41 @@ FROM webhooks_delivery WHERE status = 'pending'
 
 
 def claim(limits: Limits) -> list[ClaimedDelivery]:
-    """Take a fair share of what is due, in one short transaction."""
+    """Claim a fair share of due deliveries, in one short transaction."""
     with transaction.atomic(), connection.cursor() as cursor:
-        # Compiling a plan would take longer than running it. A claim need not survive a crash of the database: what
-        # was claimed is then due at once instead of when its lease ends.
+        # Compiling a plan would take longer than running it. A claim need not survive a crash of the database: the
+        # deliveries are then due at once instead of when the lease expires.
         cursor.execute("SET LOCAL jit = off; SET LOCAL synchronous_commit = off")
         cursor.execute(LOCK, limits.as_values())
-        receivers = {row[0]: _receiver(row) for row in cursor.fetchall()}
-        if not receivers:
+        endpoints = {row[0]: _snapshot(row) for row in cursor.fetchall()}
+        if not endpoints:
             return []
-        closed = [each.id for each in receivers.values() if not each.is_open]
+        closed = [each.id for each in endpoints.values() if not each.is_open]
         if closed:
             cursor.execute(SETTLE, [closed])
-        owners = {each.organization_id for each in receivers.values()}
+        owners = {each.organization_id for each in endpoints.values()}
         cursor.execute(LOCK_OWNERS, [sorted(str(owner) for owner in owners)])
-        return _take(cursor, limits, receivers)
+        return _take(cursor, limits, endpoints)
 
 
-def _receiver(row: tuple[Any, ...]) -> EndpointSnapshot:
+def _snapshot(row: tuple[Any, ...]) -> EndpointSnapshot:
     key, organization, url, headers, rate, is_open, is_failing, secrets = row
     keys = tuple((uuid.UUID(secret_id), sealed) for secret_id, sealed in secrets)
     return EndpointSnapshot(key, organization, url, headers, keys, rate, is_open, is_failing)
 
 
-def _take(cursor: Any, limits: Limits, receivers: dict[uuid.UUID, EndpointSnapshot]) -> list[ClaimedDelivery]:
+def _take(cursor: Any, limits: Limits, endpoints: dict[uuid.UUID, EndpointSnapshot]) -> list[ClaimedDelivery]:
     token = uuid.uuid4()
     values = limits.as_values() | {
         "token": token,
-        "endpoints": list(receivers),
-        "open": [each.id for each in receivers.values() if each.is_open],
-        "share": limits.share(len(receivers)),
+        "endpoints": list(endpoints),
+        "open": [each.id for each in endpoints.values() if each.is_open],
+        "share": limits.share(len(endpoints)),
         "most_of_one": limits.most_of_one,
     }
     cursor.execute(TAKE, values)
     return [
-        ClaimedDelivery(delivery, token, number, uncounted, event, body, test, started_at, receivers[endpoint])
+        ClaimedDelivery(delivery, token, number, uncounted, event, body, test, started_at, endpoints[endpoint])
         for delivery, number, uncounted, endpoint, event, body, test, started_at in cursor.fetchall()
     ]
 
@@ -288,14 +288,14 @@ def finish(results: list[Result]) -> set[uuid.UUID]:
 
 
 def _columns(results: list[Result]) -> dict[str, str]:
-    """Return each column as one text. Nobody outside can know the joint of texts, so none can hold it."""
+    """Return each column as one text. The separator is random, so no value can contain it."""
     joint = f"|{uuid.uuid4().hex}|"
 
     def numbers(name: str) -> str:
         return ",".join(["" if (value := getattr(each, name)) is None else str(value) for each in results])
 
     def texts(values: Iterable[str]) -> str:
-        # One more, empty: a joined text of one empty value would be read as none.
+        # Plus an empty one: a single empty value would be parsed as no value.
         return joint.join([*values, ""])
 
     plain = ("status", "reason", "error", "hint", "address", "response_body", "url")
@@ -304,7 +304,7 @@ def _columns(results: list[Result]) -> dict[str, str]:
         "joint": joint,
         "id": ",".join([each.claimed.id.hex for each in results]),
         "token": ",".join([each.claimed.token.hex for each in results]),
-        "endpoint_id": ",".join([each.claimed.receiver.id.hex for each in results]),
+        "endpoint_id": ",".join([each.claimed.endpoint.id.hex for each in results]),
         "started_at": ",".join([repr(each.claimed.started_at) for each in results]),
         "test": ",".join([str(each.claimed.test) for each in results]),
         **{name: numbers(name) for name in ("truncated", "uncounted", "wait_seconds", "duration_ms", "status_code")},
@@ -314,14 +314,14 @@ def _columns(results: list[Result]) -> dict[str, str]:
 
 
 def release_expired(rows: int, lease_seconds: float) -> int:
-    """Make up to so many deliveries with an ended lease due again."""
+    """Make up to ``rows`` deliveries with an expired lease due again and return their number."""
     with connection.cursor() as cursor:
         cursor.execute(RELEASE_EXPIRED, {"rows": rows, "lease_seconds": lease_seconds})
         return int(cursor.rowcount)
 
 
 def next_due_in() -> float | None:
-    """Return the seconds until the earliest waiting delivery is due (0 or less: now), None without one."""
+    """Return the seconds until the earliest pending delivery is due (0 or less: now), None without one."""
     with connection.cursor() as cursor:
         cursor.execute(NEXT_DUE)
         seconds: float | None = cursor.fetchone()[0]

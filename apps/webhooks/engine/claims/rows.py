@@ -1,4 +1,4 @@
-"""What a claim hands out and what finishing takes back."""
+"""The rows that a claim returns and that finishing takes, and the limits of a claim."""
 
 import uuid
 from dataclasses import asdict, dataclass, field
@@ -11,7 +11,7 @@ from apps.base.telemetry.logging import hide_query_values
 
 @lru_cache(maxsize=4096)
 def target_of(url: str) -> str | None:
-    """Return host and port of a stored URL, which ``check_url`` wrote in its one form."""
+    """Return host and port of a stored URL, as normalized by ``check_url``; None for the test inbox."""
     parts = urlsplit(url)
     if not parts.netloc:
         return None
@@ -21,7 +21,7 @@ def target_of(url: str) -> str | None:
 
 @dataclass(slots=True, eq=False)
 class EndpointSnapshot:
-    """An endpoint as one claim saw it; ``headers`` and ``secrets`` are ciphertexts, newest secret first."""
+    """An endpoint at the time of a claim; ``headers`` and ``secrets`` are encrypted, newest secret first."""
 
     id: uuid.UUID
     organization_id: uuid.UUID
@@ -34,15 +34,15 @@ class EndpointSnapshot:
 
     @property
     def target(self) -> str | None:
-        """Host and port that it is sent to; None where nothing is dialled."""
+        """Host and port of the endpoint; None for the test inbox."""
         return target_of(self.url)
 
 
 @dataclass(slots=True, eq=False)
 class ClaimedDelivery:
-    """A delivery that is ours until its lease ends; only whoever shows ``token`` may finish it.
+    """A delivery that this worker has leased; only the worker with ``token`` can finish it.
 
-    ``started_at`` is the claim's moment on the database's clock, in seconds since 1970.
+    ``started_at`` is the time of the claim by the database's clock, in seconds since 1970.
     """
 
     id: uuid.UUID
@@ -53,20 +53,20 @@ class ClaimedDelivery:
     body: str
     test: bool
     started_at: float
-    receiver: EndpointSnapshot
+    endpoint: EndpointSnapshot
 
     @property
     def tries_used(self) -> int:
-        """How many of the schedule's attempts are used up, this one included."""
+        """How many attempts of the schedule are used up, including this one."""
         return self.number - self.uncounted
 
 
 @dataclass(slots=True, eq=False)
 class Result:
-    """What one attempt led to: the delivery's next state, and the attempt's record.
+    """The result of one attempt: the delivery's next state and the attempt's record.
 
-    ``wait_seconds`` until the next attempt where ``status`` is pending. ``uncounted`` is 1 for an attempt that does
-    not use up the schedule.
+    ``wait_seconds`` is the wait until the next attempt where ``status`` is pending. ``uncounted`` is 1 for an attempt
+    that does not use up the schedule.
     """
 
     claimed: ClaimedDelivery
@@ -87,27 +87,26 @@ class Result:
 
     @property
     def id(self) -> uuid.UUID:
-        """The delivery."""
+        """The id of the delivery."""
         return self.claimed.id
 
     @property
     def url(self) -> str:
-        """Where it was sent, without the values of a query."""
-        return hide_query_values(self.claimed.receiver.url)
+        """The URL that it was sent to, without query values."""
+        return hide_query_values(self.claimed.endpoint.url)
 
     @property
     def endpoint_id(self) -> uuid.UUID:
-        """Whose attempt it was."""
-        return self.claimed.receiver.id
+        return self.claimed.endpoint.id
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one claim may take. ``lease_seconds`` is from the claim until others may have the rows.
+    """How much one claim can take. After ``lease_seconds`` other workers can claim the rows.
 
-    An endpoint fails, here, after ``failures`` failed attempts in a row, and then has ``failing_in_flight`` at most.
-    To one host and port an organization has ``target_in_flight`` at most, whatever the number of its endpoints, and of
-    those that are slow ``target_slow``: so that they leave places to the others there.
+    An endpoint counts as failing after ``failures`` failed attempts in a row, and then has at most
+    ``failing_in_flight``. An organization has at most ``target_in_flight`` to one host and port, over all its
+    endpoints, of which slow ones get at most ``target_slow``.
     """
 
     rows: int
@@ -128,10 +127,12 @@ class Limits:
 
     @property
     def most_of_one(self) -> int:
-        """How many an endpoint may have in flight after this claim, by what is free before it."""
+        """How many deliveries an endpoint can have in flight after this claim, by the slots free before it."""
         return max(1, int(self.part_of_one * self.rows))
 
     def share(self, endpoints: int) -> int:
-        """Return how many of so many endpoints each may get, so that its part of the free ones is kept
-        when all take theirs at once; and so that many endpoints do not mean many rows to look at."""
+        """Return how many deliveries each of so many endpoints can get in one claim.
+
+        The share keeps ``part_of_one`` when all take theirs at once, and bounds the rows that are read.
+        """
         return max(1, int(self.part_of_one * self.rows / (1 + self.part_of_one * endpoints)))

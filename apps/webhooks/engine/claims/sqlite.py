@@ -1,6 +1,6 @@
-"""Claiming and finishing on SQLite: the same rules in one IMMEDIATE transaction, which keeps every other writer out.
+"""Claiming and finishing on SQLite: the same rules in one IMMEDIATE transaction, which excludes all other writers.
 
-Times come from Python: the database lives in this machine's file, so the two clocks are one.
+Times come from Python: the database is a file on this machine, with the same clock.
 """
 
 import uuid
@@ -36,7 +36,7 @@ SECRETS = """
 SELECT id, secret FROM webhooks_endpointsecret WHERE endpoint_id = %s AND (expires_at IS NULL OR expires_at > %s)
 ORDER BY created_at DESC, id DESC
 """
-# The condition on attempt_count is written out, or SQLite would not use the partial index.
+# attempt_count is compared with a literal, or SQLite would not use the partial index.
 DUE = """
 SELECT id, event_id, attempt_count, uncounted_attempts, test, next_attempt_at FROM webhooks_delivery
 INDEXED BY delivery_due_{index}
@@ -89,7 +89,7 @@ Picked = tuple[int, int, Any, EndpointSnapshot, tuple[Any, ...]]
 
 
 def claim(limits: Limits) -> list[ClaimedDelivery]:
-    """Take a fair share of what is due, in one short transaction."""
+    """Claim a fair share of due deliveries, in one short transaction."""
     with transaction.atomic(), connection.cursor() as cursor:
         now = timezone.now()
         cursor.execute(ENDPOINTS, {"rows": limits.rows, "now": as_text(now)})
@@ -98,47 +98,49 @@ def claim(limits: Limits) -> list[ClaimedDelivery]:
             return []
         cursor.execute(BUSY)
         busy = cursor.fetchall()
-        flying = InFlightCounts(limits, busy)
-        picked = _pick(cursor, limits, endpoints, flying, now)
-        chosen = _cap(limits, picked, flying)
+        in_flight = InFlightCounts(limits, busy)
+        picked = _pick(cursor, limits, endpoints, in_flight, now)
+        chosen = _cap(limits, picked, in_flight)
         return _stamp(cursor, limits, chosen, now)
 
 
 def _pick(
-    cursor: Any, limits: Limits, endpoints: list[tuple[Any, ...]], flying: InFlightCounts, now: datetime
+    cursor: Any, limits: Limits, endpoints: list[tuple[Any, ...]], in_flight: InFlightCounts, now: datetime
 ) -> list[Picked]:
-    """Take from each endpoint what it has room for; settle what waits for one that is closed."""
+    """Select what each endpoint can get; hold or drop what waits for one that is not open."""
     picked: list[Picked] = []
-    for key, organization, url, headers, rate, is_open, places, is_failing in _in_turn(limits, endpoints, flying, now):
+    for key, organization, url, headers, rate, is_open, slots, is_failing in _in_turn(
+        limits, endpoints, in_flight, now
+    ):
         if not is_open:
             cursor.execute(SETTLE, (as_text(now), key))
-        rows = _due(cursor, key, is_open, places, now)
+        rows = _due(cursor, key, is_open, slots, now)
         if not rows:
             continue
         cursor.execute(SECRETS, (key, as_text(now)))
         secrets = tuple((uuid.UUID(secret_id), sealed) for secret_id, sealed in cursor.fetchall())
         about = (uuid.UUID(key), uuid.UUID(organization), url, headers, secrets, rate, bool(is_open), is_failing)
-        receiver = EndpointSnapshot(*about)
-        picked += [(int(row[2] > 0), place, row[5], receiver, row) for place, row in enumerate(rows)]
+        snapshot = EndpointSnapshot(*about)
+        picked += [(int(row[2] > 0), place, row[5], snapshot, row) for place, row in enumerate(rows)]
     return picked
 
 
 def _in_turn(
-    limits: Limits, endpoints: list[tuple[Any, ...]], flying: InFlightCounts, now: datetime
+    limits: Limits, endpoints: list[tuple[Any, ...]], in_flight: InFlightCounts, now: datetime
 ) -> Iterator[tuple[Any, ...]]:
-    """Give the endpoints that may have more in flight, how many more, and whether they fail."""
+    """Yield the endpoints that can have more in flight, with how many more and whether they fail."""
     share, left = limits.share(len(endpoints)), limits.rows
     for *about, most, paced_until, failures in endpoints:
         key, organization, url, rate = about[0], uuid.UUID(about[1]), about[2], about[4]
         is_failing = failures >= limits.failures
-        is_slow = flying.is_slow(key, is_failing)
+        is_slow = in_flight.is_slow(key, is_failing)
         most = min(most, limits.most_of_one, limits.failing_in_flight if is_failing else most)
-        places = min(share, most - flying.of_endpoint[key], _paced_room(limits, rate, paced_until, now, share))
+        slots = min(share, most - in_flight.of_endpoint[key], _paced_room(limits, rate, paced_until, now, share))
         if is_slow:
-            places = min(places, limits.slow_rows)
-        if places > 0 and left and flying.has_target_room(organization, target_of(url), is_slow):
+            slots = min(slots, limits.slow_rows)
+        if slots > 0 and left and in_flight.has_target_capacity(organization, target_of(url), is_slow):
             left -= 1
-            yield (*about, places, is_failing)
+            yield (*about, slots, is_failing)
 
 
 def _paced_room(limits: Limits, rate: int | None, paced_until: str | datetime | None, now: datetime, share: int) -> int:
@@ -149,23 +151,23 @@ def _paced_room(limits: Limits, rate: int | None, paced_until: str | datetime | 
     return 1 + floor(rate * (limits.burst_seconds - ahead.total_seconds()))
 
 
-def _due(cursor: Any, endpoint: str, is_open: bool, places: int, now: datetime) -> list[tuple[Any, ...]]:
+def _due(cursor: Any, endpoint: str, is_open: bool, slots: int, now: datetime) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = []
     for statement in (DUE_FIRST, DUE_AGAIN):
-        if places > len(rows):
-            cursor.execute(statement, (endpoint, as_text(now), is_open, places - len(rows)))
+        if slots > len(rows):
+            cursor.execute(statement, (endpoint, as_text(now), is_open, slots - len(rows)))
             rows += cursor.fetchall()
     return rows
 
 
-def _cap(limits: Limits, picked: list[Picked], flying: InFlightCounts) -> list[Picked]:
-    """Keep all under their caps; first tries first, endpoints in turn, then the oldest."""
+def _cap(limits: Limits, picked: list[Picked], in_flight: InFlightCounts) -> list[Picked]:
+    """Apply the caps: first attempts first, endpoints in turn, then the oldest."""
     slow_left = limits.slow_rows
     chosen: list[Picked] = []
     for each in sorted(picked, key=lambda each: each[:3]):
-        receiver = each[3]
-        is_slow = flying.is_slow(receiver.id.hex, receiver.is_failing)
-        if len(chosen) < limits.rows and (slow_left or not is_slow) and flying.take(receiver):
+        endpoint = each[3]
+        is_slow = in_flight.is_slow(endpoint.id.hex, endpoint.is_failing)
+        if len(chosen) < limits.rows and (slow_left or not is_slow) and in_flight.take(endpoint):
             slow_left -= is_slow
             chosen.append(each)
     return chosen
@@ -176,9 +178,9 @@ def _stamp(cursor: Any, limits: Limits, chosen: list[Picked], now: datetime) -> 
     lease_until = as_text(now + timedelta(seconds=limits.lease_seconds))
     bodies = {event: cursor.execute(BODY, (event,)).fetchone()[0] for event in {each[4][1] for each in chosen}}
     claimed = []
-    for *_order, receiver, (key, event, tries, uncounted, test, _due_at) in chosen:
+    for *_order, endpoint, (key, event, tries, uncounted, test, _due_at) in chosen:
         values = (tries + 1, uncounted, uuid.UUID(event), bodies[event], bool(test), now.timestamp())
-        claimed.append(ClaimedDelivery(uuid.UUID(key), token, *values, receiver))
+        claimed.append(ClaimedDelivery(uuid.UUID(key), token, *values, endpoint))
     cursor.executemany(STAMP, [(token.hex, lease_until, each[3].target, each[4][0]) for each in chosen])
     _move_pace(cursor, claimed, now)
     return claimed
@@ -187,12 +189,12 @@ def _stamp(cursor: Any, limits: Limits, chosen: list[Picked], now: datetime) -> 
 def _move_pace(cursor: Any, claimed: list[ClaimedDelivery], now: datetime) -> None:
     counts: dict[EndpointSnapshot, int] = {}
     for each in claimed:
-        if each.receiver.rate is not None:
-            counts[each.receiver] = counts.get(each.receiver, 0) + 1
-    for receiver, count in counts.items():
-        cursor.execute("SELECT paced_until FROM webhooks_endpoint WHERE id = %s", (receiver.id.hex,))
+        if each.endpoint.rate is not None:
+            counts[each.endpoint] = counts.get(each.endpoint, 0) + 1
+    for endpoint, count in counts.items():
+        cursor.execute("SELECT paced_until FROM webhooks_endpoint WHERE id = %s", (endpoint.id.hex,))
         start = max(from_text(cursor.fetchone()[0]) or now, now)
-        cursor.execute(PACE, (as_text(start + timedelta(seconds=count / (receiver.rate or 1))), receiver.id.hex))
+        cursor.execute(PACE, (as_text(start + timedelta(seconds=count / (endpoint.rate or 1))), endpoint.id.hex))
 
 
 def finish(results: list[Result]) -> set[uuid.UUID]:
@@ -207,7 +209,7 @@ def finish(results: list[Result]) -> set[uuid.UUID]:
 
 
 def _still_ours(cursor: Any, tokens: set[str]) -> set[tuple[str, str]]:
-    """Look once per claim: while this transaction is open nobody else can change what was found."""
+    """Query once per claim: no one else can write while this transaction is open."""
     found: set[tuple[str, str]] = set()
     for token in tokens:
         cursor.execute(OURS, (token,))
@@ -223,7 +225,7 @@ def _finished(result: Result, status: str, now: datetime) -> tuple[Any, ...]:
 
 
 def _next_status(cursor: Any, result: Result) -> str:
-    """Return what the delivery becomes: a retry of a closed endpoint waits as held, of a deleted one is dropped."""
+    """Return the delivery's next status: a retry to a paused or disabled endpoint is held, to a deleted one dropped."""
     if result.status != "pending":
         return result.status
     is_deleted, is_open = cursor.execute(STATE, (result.endpoint_id.hex,)).fetchone()
@@ -237,7 +239,7 @@ def _next_status(cursor: Any, result: Result) -> str:
 
 def _attempted(result: Result, now: str) -> tuple[Any, ...]:
     claimed = result.claimed
-    keys = (KEYS.at(timezone.now()).hex, claimed.receiver.organization_id.hex, claimed.id.hex, claimed.receiver.id.hex)
+    keys = (KEYS.at(timezone.now()).hex, claimed.endpoint.organization_id.hex, claimed.id.hex, claimed.endpoint.id.hex)
     times = (claimed.number, as_text(datetime.fromtimestamp(claimed.started_at, UTC)), now)
     texts = (to_json(result.timings_ms), to_json(result.request_headers), to_json(result.response_headers))
     outcome = (result.duration_ms, result.status_code, result.error, result.hint, result.address)
@@ -245,7 +247,7 @@ def _attempted(result: Result, now: str) -> tuple[Any, ...]:
 
 
 def release_expired(rows: int, lease_seconds: float) -> int:
-    """Make up to so many deliveries with an ended lease due again."""
+    """Make up to ``rows`` deliveries with an expired lease due again and return their number."""
     with transaction.atomic(), connection.cursor() as cursor:
         now = as_text(timezone.now())
         expired = cursor.execute(EXPIRED, (now, rows)).fetchall()
@@ -260,7 +262,7 @@ def release_expired(rows: int, lease_seconds: float) -> int:
 
 
 def next_due_in() -> float | None:
-    """Return the seconds until the earliest waiting delivery is due (0 or less: now), None without one."""
+    """Return the seconds until the earliest pending delivery is due (0 or less: now), None without one."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT min(next_attempt_at) FROM webhooks_delivery WHERE status = 'pending'")
         earliest = from_text(cursor.fetchone()[0])
