@@ -19,7 +19,7 @@ from apps.base.text.rules import check_text
 from apps.orgs.lookups import platform_pk
 from apps.orgs.models import Organization
 from apps.webhooks.engine.test_inbox import is_inbox
-from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event, ReplayJob
+from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event, ReplayJob
 from apps.webhooks.types.catalogue import EVERYTHING
 from apps.webhooks.types.subjects import require_scopes, types_hidden_from
 
@@ -113,6 +113,12 @@ def check_receives_events(organization_id: uuid.UUID) -> None:
     """Raise Conflict for the platform organization, for which no events are published."""
     if organization_id == platform_pk():
         raise Conflict(_("The platform organization gets no events. Make the endpoint in a customer's organization."))
+
+
+def check_enabled(endpoint: Endpoint) -> None:
+    """Raise Conflict unless the endpoint is enabled and not deleted."""
+    if endpoint.deleted_at is not None or endpoint.status != EndpointStatus.ENABLED:
+        raise Conflict(_("The endpoint is not enabled: enable it first."))
 
 
 def check_endpoint_limit(organization_id: uuid.UUID) -> None:

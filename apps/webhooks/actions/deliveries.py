@@ -9,10 +9,10 @@ from apps.base.actor import Actor
 from apps.base.errors import Conflict, Invalid
 from apps.base.permissions import Permission
 from apps.webhooks import publishing
-from apps.webhooks.actions.checks import check_test_rate
+from apps.webhooks.actions.checks import check_enabled, check_test_rate
 from apps.webhooks.actions.rows import locked_endpoint, record
 from apps.webhooks.engine import claims, wakeup
-from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, EndpointStatus, Event, EventType
+from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event, EventType
 from apps.webhooks.types.catalogue import patterns_for
 from apps.webhooks.types.subjects import require_scopes
 
@@ -49,8 +49,7 @@ def retry_delivery(*, actor: Actor, delivery_id: str) -> Delivery:
     delivery: Delivery = rows.with_public_id(delivery_id)
     require_scopes(actor, [] if delivery.test else [delivery.event_type])
     endpoint = Endpoint.objects.select_for_update(no_key=True).get(pk=delivery.endpoint_id)
-    if endpoint.deleted_at is not None or endpoint.status != EndpointStatus.ENABLED:
-        raise Conflict(_("The endpoint is not enabled: enable it first."))
+    check_enabled(endpoint)
     if delivery.status in FINISHED:
         # Locked, so that retention cannot delete the payload between this check and the new delivery.
         if Event.objects.select_for_update(no_key=True).get(pk=delivery.event_id).body is None:

@@ -17,7 +17,7 @@ from apps.base.identifiers import decode, uuid_at
 from apps.base.permissions import Permission
 from apps.base.rest.object_versions import ANY_VERSION, Expected
 from apps.base.timestamps import format_timestamp
-from apps.webhooks.actions.checks import checked_limit
+from apps.webhooks.actions.checks import check_enabled, checked_limit
 from apps.webhooks.actions.deliveries import FINISHED
 from apps.webhooks.actions.rows import locked_endpoint, record
 from apps.webhooks.engine import claims, wakeup
@@ -26,7 +26,6 @@ from apps.webhooks.models import (
     Delivery,
     DeliveryStatus,
     Endpoint,
-    EndpointStatus,
     Event,
     ReplayJob,
     ReplayStatus,
@@ -73,7 +72,7 @@ def start_replay(
     actor.require(Permission.WEBHOOKS_WRITE)
     checked_limit("rate_per_second", rate_per_second, MAX_RATE)
     endpoint = Endpoint.objects.for_actor(actor).existing().with_public_id(endpoint_id)
-    _check_enabled(endpoint)
+    check_enabled(endpoint)
     now = timezone.now()
     ends_before = uuid_at(now)
     # Before the transaction: counting a long log must not block the endpoint, nor SQLite.
@@ -81,7 +80,7 @@ def start_replay(
     with transaction.atomic():
         actor.require(Permission.WEBHOOKS_WRITE)
         endpoint = locked_endpoint(actor, endpoint_id)
-        _check_enabled(endpoint)
+        check_enabled(endpoint)
         _check_unfinished(endpoint)
         job: ReplayJob = ReplayJob.objects.create(
             organization_id=endpoint.organization_id,
@@ -135,7 +134,7 @@ def retry_deliveries(*, actor: Actor, endpoint_id: str, delivery_ids: Sequence[s
     if not 1 <= len(delivery_ids) <= MAX_SELECTED:
         raise Invalid.field("deliveries", _("Choose 1 to %(most)s deliveries.") % {"most": MAX_SELECTED})
     endpoint = locked_endpoint(actor, endpoint_id)
-    _check_enabled(endpoint)
+    check_enabled(endpoint)
     keys = [key for text in delivery_ids if (key := decode(Delivery.id_prefix, text))]
     rows = Delivery.objects.for_actor(actor).filter(pk__in=keys, endpoint=endpoint).order_by("pk")
     require_scopes(actor, {each.event_type for each in rows if not each.test})
@@ -163,11 +162,6 @@ def _count_readable(actor: Actor, selection: ReplaySelection, rows: QuerySet[Del
     if hidden is not None:
         require_scopes(actor, rows.filter(hidden).values_list("event_type", flat=True)[:1])
     return rows.count()
-
-
-def _check_enabled(endpoint: Endpoint) -> None:
-    if endpoint.status != EndpointStatus.ENABLED:
-        raise Conflict(_("The endpoint is not enabled: enable it first."))
 
 
 def _check_unfinished(endpoint: Endpoint) -> None:

@@ -39,7 +39,7 @@ def held_counts(endpoints: list[Endpoint]) -> dict[uuid.UUID, int]:
     return dict(rows.annotate(count=Count("pk")).order_by())
 
 
-def twins(endpoints: list[Endpoint]) -> dict[uuid.UUID, list[uuid.UUID]]:
+def same_url_keys(endpoints: list[Endpoint]) -> dict[uuid.UUID, list[uuid.UUID]]:
     """Return, by endpoint, the organization's other endpoints with the same URL, in one query."""
     candidates = Endpoint.objects.existing().filter(
         organization_id__in={each.organization_id for each in endpoints}, url__in={each.url for each in endpoints}
@@ -53,7 +53,7 @@ def endpoint_response(endpoint: Endpoint) -> ObjectResponse:
 
 
 def _write_with_counts(endpoint: Endpoint) -> dict[str, Any]:
-    return write_endpoint(endpoint, held_counts([endpoint]).get(endpoint.pk, 0), twins([endpoint])[endpoint.pk])
+    return write_endpoint(endpoint, held_counts([endpoint]).get(endpoint.pk, 0), same_url_keys([endpoint])[endpoint.pk])
 
 
 class Endpoints(PortalView):
@@ -62,8 +62,8 @@ class Endpoints(PortalView):
     @serves(operations.LIST_ENDPOINTS, Permission.WEBHOOKS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
         response = self.offset_page(request, endpoints_of(request), lambda endpoint: endpoint)
-        counts, same = held_counts(response.data), twins(response.data)
-        response.data = [write_endpoint(each, counts.get(each.pk, 0), same[each.pk]) for each in response.data]
+        counts, same_url = held_counts(response.data), same_url_keys(response.data)
+        response.data = [write_endpoint(each, counts.get(each.pk, 0), same_url[each.pk]) for each in response.data]
         return response
 
     @serves(operations.CREATE_ENDPOINT, Permission.WEBHOOKS_WRITE, idempotent=True)

@@ -136,8 +136,8 @@ def event_arguments(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def write_endpoint(endpoint: Endpoint, held_count: int = 0, twins: Iterable[uuid.UUID] = ()) -> dict[str, Any]:
-    """Return an endpoint with masked header values; ``twins``, other endpoints with its URL, become warnings."""
+def write_endpoint(endpoint: Endpoint, held_count: int = 0, same_url: Iterable[uuid.UUID] = ()) -> dict[str, Any]:
+    """Return an endpoint with masked header values; ``same_url``, keys of others with its URL, become warnings."""
     is_failing = endpoint.health == EndpointHealth.FAILING
     return {
         "id": endpoint.public_id,
@@ -153,7 +153,7 @@ def write_endpoint(endpoint: Endpoint, held_count: int = 0, twins: Iterable[uuid
         "created_at": format_timestamp(endpoint.created_at),
         "held_count": held_count,
         "failing_since": format_timestamp(endpoint.failing_since) if is_failing else None,
-        "warnings": [{"code": "duplicate_url", "endpoint": encode(Endpoint.id_prefix, each)} for each in twins],
+        "warnings": [{"code": "duplicate_url", "endpoint": encode(Endpoint.id_prefix, each)} for each in same_url],
     }
 
 

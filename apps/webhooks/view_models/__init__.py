@@ -8,8 +8,8 @@ from apps.webhooks.view_models.endpoints import (
     endpoint_rows,
     failure_summary,
     max_attempts,
+    same_url_rows,
     secret_rows,
-    twin_rows,
 )
 from apps.webhooks.view_models.replays import replay_facts
 from apps.webhooks.view_models.testing import check_result, inbox_messages, test_steps
@@ -26,9 +26,9 @@ __all__ = [
     "is_in_progress",
     "max_attempts",
     "replay_facts",
+    "same_url_rows",
     "secret_rows",
     "test_steps",
-    "twin_rows",
     "type_detail",
     "type_facts",
     "type_groups",

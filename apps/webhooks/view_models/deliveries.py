@@ -88,7 +88,7 @@ def delivery_detail(delivery: Delivery, slug: str, tab: str, number: int | None)
     chosen = next((each for each in attempts if each.number == number), attempts[-1] if attempts else None)
     here = reverse("delivery", args=[slug, delivery.public_id])
     endpoint = delivery.endpoint
-    words = {"response": _("Response"), "request": _("Request"), "verify": _("Verify")}
+    labels = {"response": _("Response"), "request": _("Request"), "verify": _("Verify")}
     attempt_query = f"&attempt={chosen.number}" if chosen and number is not None else ""
     last = attempts[-1] if attempts else None
     return {
@@ -98,8 +98,8 @@ def delivery_detail(delivery: Delivery, slug: str, tab: str, number: int | None)
         "attempt": {**attempt_detail(chosen), "url": requested_url(chosen, endpoint)} if chosen else None,
         "tab": tab,
         "tabs": [
-            {"url": f"{here}?tab={name}{attempt_query}", "label": word, "current": tab == name}
-            for name, word in words.items()
+            {"url": f"{here}?tab={name}{attempt_query}", "label": label, "current": tab == name}
+            for name, label in labels.items()
         ],
         "check": signature_check(delivery, chosen) if tab == "verify" and chosen else None,
         "timeline": timeline(delivery, attempts, here, chosen, tab),
@@ -126,11 +126,11 @@ def state_note(delivery: Delivery) -> dict[str, str] | None:
 
 
 def _held_reason(delivery: Delivery) -> str:
-    words = {
+    reasons = {
         EndpointStatus.PAUSED: _("Held: the endpoint is paused. It is sent once the endpoint is enabled."),
         EndpointStatus.DISABLED: _("Held: the endpoint is switched off. It is sent once the endpoint is enabled."),
     }
-    return words.get(EndpointStatus(delivery.endpoint.status)) or _(
+    return reasons.get(EndpointStatus(delivery.endpoint.status)) or _(
         "Held: the organization was suspended, or it was kept when the endpoint was enabled."
     )
 
@@ -189,25 +189,28 @@ def timeline(
     delivery: Delivery, attempts: Sequence[Attempt], here: str, chosen: Attempt | None, tab: str
 ) -> list[dict[str, Any]]:
     """Return the past attempts of a delivery and the next one as timeline items."""
-    items = [_step(_("Event created"), delivery.created_at, "ok")]
+    items = [timeline_item(_("Event created"), "ok", at=delivery.created_at)]
     for attempt in attempts:
         text = _("%(ms)d ms") % {"ms": attempt.duration_ms} if attempt.duration_ms is not None else ""
         url = f"{here}?tab={tab}&attempt={attempt.number}"
-        step = _step(_attempt_title(attempt), attempt.started_at, _tone(attempt), text, url)
-        items.append({**step, "current": attempt is chosen and len(attempts) > 1})
+        item = timeline_item(_attempt_title(attempt), _tone(attempt), at=attempt.started_at, text=text, url=url)
+        items.append({**item, "current": attempt is chosen and len(attempts) > 1})
     if delivery.status == DeliveryStatus.PENDING and delivery.next_attempt_at:
         title = _("Attempt %(number)d planned") % {"number": delivery.attempt_count + 1}
         reason = str(NEXT_REASONS.get(delivery.next_attempt_reason, ""))
-        items.append(_step(title, delivery.next_attempt_at, "next", reason))
+        items.append(timeline_item(title, "next", at=delivery.next_attempt_at, text=reason))
     elif delivery.status == DeliveryStatus.SENDING and not any(each.finished_at is None for each in attempts):
-        items.append(_step(_("Attempt %(number)d · sending") % {"number": delivery.attempt_count}, None, "next"))
+        items.append(timeline_item(_("Attempt %(number)d · sending") % {"number": delivery.attempt_count}, "next"))
     elif delivery.status in (DeliveryStatus.DROPPED, DeliveryStatus.HELD):
-        word = _("Dropped") if delivery.status == DeliveryStatus.DROPPED else _("Held since then")
-        items.append(_step(word, delivery.finished_at, "next"))
+        title = _("Dropped") if delivery.status == DeliveryStatus.DROPPED else _("Held since then")
+        items.append(timeline_item(title, "next", at=delivery.finished_at))
     return items
 
 
-def _step(title: Any, at: Any, tone: str, text: str = "", url: str = "") -> dict[str, Any]:
+def timeline_item(
+    title: str, tone: str, *, at: datetime | None = None, text: str = "", url: str = ""
+) -> dict[str, Any]:
+    """Return an item of ``components/timeline.html``."""
     return {"title": title, "at": at, "tone": tone, "text": text, "url": url}
 
 

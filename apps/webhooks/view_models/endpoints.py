@@ -119,10 +119,10 @@ def _figures(series: Sequence[tuple[int, int]]) -> dict[str, Any]:
     }
 
 
-def twin_rows(endpoint: Endpoint) -> list[dict[str, str]]:
+def same_url_rows(endpoint: Endpoint) -> list[dict[str, str]]:
     """Return the other endpoints with the same URL, which receive the same events."""
-    twins = Endpoint.objects.with_same_url(endpoint).only("pk", "url", "description")
-    return [{"id": each.public_id, "name": each.description or each.public_id} for each in twins]
+    others = Endpoint.objects.with_same_url(endpoint).only("pk", "url", "description")
+    return [{"id": each.public_id, "name": each.description or each.public_id} for each in others]
 
 
 def secret_rows(endpoint: Endpoint) -> list[dict[str, Any]]:

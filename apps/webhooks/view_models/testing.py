@@ -14,6 +14,7 @@ from apps.webhooks.view_models.deliveries import (
     indented_body,
     phase_ms,
     signature_check,
+    timeline_item,
 )
 from apps.webhooks.view_models.failure_labels import error_label, what_to_try
 
@@ -22,13 +23,13 @@ def test_steps(delivery: Delivery) -> dict[str, Any]:
     """Return the steps of a test send so far, and whether it is over."""
     attempt = delivery.attempts.order_by("-number").first()
     is_over = delivery.status not in (DeliveryStatus.PENDING, DeliveryStatus.SENDING)
-    steps = [_step(_("Sample signed and queued"), "ok", at=delivery.created_at)]
+    steps = [timeline_item(_("Sample signed and queued"), "ok", at=delivery.created_at)]
     if attempt is not None and attempt.finished_at:
-        steps += [_step(_("Taken by a worker"), "ok", at=attempt.started_at), *_phases(delivery, attempt)]
+        steps += [timeline_item(_("Taken by a worker"), "ok", at=attempt.started_at), *_phases(delivery, attempt)]
     elif delivery.status == DeliveryStatus.SENDING:
-        steps += [_step(_("Taken by a worker"), "ok"), _step(_("Sending"), "next")]
+        steps += [timeline_item(_("Taken by a worker"), "ok"), timeline_item(_("Sending"), "next")]
     else:
-        steps.append(_step(_("Waiting for a worker"), "next"))
+        steps.append(timeline_item(_("Waiting for a worker"), "next"))
     return {
         "delivery": delivery_facts(delivery),
         "steps": steps,
@@ -41,9 +42,9 @@ def test_steps(delivery: Delivery) -> dict[str, Any]:
 
 def _phases(delivery: Delivery, attempt: Attempt) -> list[dict[str, Any]]:
     if is_inbox(delivery.endpoint.url):
-        return [_step(_("Kept by the test inbox; no network was involved"), "ok")]
+        return [timeline_item(_("Kept by the test inbox; no network was involved"), "ok")]
     steps = [
-        _step(title, "ok", text=_("%(ms)d ms") % {"ms": phase_ms(attempt, name)})
+        timeline_item(title, "ok", text=_("%(ms)d ms") % {"ms": phase_ms(attempt, name)})
         for name, title in (
             ("dns", _("Name looked up")),
             ("connect", _("Connected to %(address)s") % {"address": attempt.address or "–"}),
@@ -58,11 +59,7 @@ def _phases(delivery: Delivery, attempt: Attempt) -> list[dict[str, Any]]:
 def _result_step(status_code: int | None, error: str, milliseconds: float | None) -> dict[str, Any]:
     text = _("%(ms)d ms in all") % {"ms": milliseconds} if milliseconds is not None else ""
     title = _("Answered %(status)s") % {"status": status_code} if status_code is not None else error_label(error)
-    return _step(title[:1].upper() + title[1:], "bad" if error else "ok", text=text)
-
-
-def _step(title: str, tone: str, *, at: Any = None, text: str = "") -> dict[str, Any]:
-    return {"title": title, "tone": tone, "at": at, "text": text, "url": ""}
+    return timeline_item(title[:1].upper() + title[1:], "bad" if error else "ok", text=text)
 
 
 def check_result(outcome: Outcome, url: str) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def _head(request: PortalRequest, endpoint: Endpoint, tab: str) -> dict[str, Any
     """Return the context of the page above the tabs."""
     slug, endpoint_id = request.organization.slug, endpoint.public_id
     here = reverse("webhook", args=[slug, endpoint_id])
-    words = {
+    labels = {
         "deliveries": _("Deliveries"),
         "verify": _("Verify signature"),
         "test": _("Test"),
@@ -90,13 +90,15 @@ def _head(request: PortalRequest, endpoint: Endpoint, tab: str) -> dict[str, Any
     }
     is_off = endpoint.status != EndpointStatus.ENABLED
     held = Delivery.objects.for_actor(request.actor).filter(endpoint=endpoint, status=DeliveryStatus.HELD)
-    story = view_models.failure_summary(request.actor, endpoint)
+    failure = view_models.failure_summary(request.actor, endpoint)
     return {
         "endpoint": view_models.endpoint_facts(endpoint, held.count()),
-        "story": story,
-        "missed_url": _missed_url(slug, endpoint_id, story),
+        "story": failure,
+        "missed_url": _missed_url(slug, endpoint_id, failure),
         "tab": tab,
-        "tabs": [{"url": f"{here}?tab={name}", "label": word, "current": name == tab} for name, word in words.items()],
+        "tabs": [
+            {"url": f"{here}?tab={name}", "label": label, "current": name == tab} for name, label in labels.items()
+        ],
         "is_off": is_off,
         "enable_url": reverse("webhook_enable", args=[slug, endpoint_id]),
         "pause_url": "" if is_off else reverse("webhook_pause", args=[slug, endpoint_id]),
@@ -104,10 +106,10 @@ def _head(request: PortalRequest, endpoint: Endpoint, tab: str) -> dict[str, Any
     }
 
 
-def _missed_url(slug: str, endpoint_id: str, story: dict[str, Any] | None) -> str:
+def _missed_url(slug: str, endpoint_id: str, failure: dict[str, Any] | None) -> str:
     """Return the URL of a replay of what failed permanently since the endpoint began to fail."""
     page = reverse("webhook_replay", args=[slug, endpoint_id])
-    since = story["since"] if story else None
+    since = failure["since"] if failure else None
     return f"{page}?status=exhausted" + (f"&from={since.timestamp():.0f}" if since else "")
 
 
@@ -125,7 +127,7 @@ def _settings_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
     slug, endpoint_id = request.organization.slug, endpoint.public_id
     return {
         "secrets": view_models.secret_rows(endpoint),
-        "twins": view_models.twin_rows(endpoint),
+        "twins": view_models.same_url_rows(endpoint),
         "edit_url": reverse("webhook_edit", args=[slug, endpoint_id]),
         "rotate_url": reverse("webhook_rotate_secret", args=[slug, endpoint_id]),
         "end_secret_url": reverse("webhook_end_secret", args=[slug, endpoint_id]),
@@ -199,7 +201,7 @@ def reveal_secret(request: PortalRequest, endpoint: Endpoint, secret: str) -> Ht
         "secret": secret,
         "endpoint": view_models.endpoint_facts(endpoint),
         "env_line": f"{SECRET_NAME}={secret}",
-        "twins": view_models.twin_rows(endpoint),
+        "twins": view_models.same_url_rows(endpoint),
         "close_url": f"{here}?tab=verify",
     }
     return one_time_secret_response(request, "webhooks/reveal.html", context)
