@@ -1,4 +1,4 @@
-"""The webhook pages in a real browser: what refreshes itself, what is sifted, and every page for everybody."""
+"""The webhook pages in a real browser: polling, filtering, and accessibility of every page."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -17,7 +17,7 @@ ODD = "<b onclick=x>odd</b>"
 
 
 def broken_rules(page):
-    """What axe finds against WCAG 2.2 at level AA."""
+    """Return the violations of WCAG 2.2 level AA that axe finds."""
     found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
     return [(each["id"], each["nodes"][0]["html"]) for each in found.response["violations"]]
 
@@ -64,7 +64,7 @@ def test_the_events_are_sifted_and_counted_as_one_types(signed_in, dev, acme):
     assert lines.first.locator(".what").inner_text().split() == ["invoice", "1", "of", "2"]
     page.press("[data-sift]", "Enter")  # sends nothing
     page.fill("[data-sift]", "license")
-    assert page.locator("input[value='invoice.paid']").is_visible()  # what is ticked stays in sight
+    assert page.locator("input[value='invoice.paid']").is_visible()  # selected types stay visible
     page.check("#events-all")
     assert page.locator(".events").is_hidden()
 
@@ -93,7 +93,7 @@ def test_an_endpoint_is_added_changed_and_tested_without_script(signed_in, dev, 
 
 @pytest.fixture
 def everything(acme):
-    """An endpoint in each state, a delivery of each kind, and a replay; returns the paths to look at."""
+    """Create an endpoint in each state, a delivery of each kind and a replay, and return the paths of their pages."""
     maker = system(acme.pk)
     endpoint = make(acme, LONG, description=ODD, headers={"X-Team": "blue"}, rate_limit_per_second=5)
     actions.rotate_secret(actor=maker, endpoint_id=endpoint.public_id)

@@ -1,4 +1,4 @@
-"""A sender that reaches loopback only, a receiver there, and certificates from an authority of our own."""
+"""A sender limited to loopback, a receiving server there, and certificates of a test authority."""
 
 from collections.abc import Callable, Iterator
 

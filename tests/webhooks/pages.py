@@ -1,4 +1,4 @@
-"""Read the webhook pages, and make the endpoints, deliveries and attempts that they show."""
+"""Helpers of the page tests: read pages, and create endpoints, deliveries and attempts."""
 
 import html
 import re
@@ -17,7 +17,7 @@ def at(endpoint: Endpoint, rest: str = "") -> str:
 
 
 def text_of(page: Any) -> str:
-    """The words of a page: without tags, on one line."""
+    """Return the text of a page: without tags, on one line."""
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.content.decode())).split())
 
 
@@ -33,7 +33,7 @@ def make(organization: Any, url: str = "https://hooks.acme.example/in", *pattern
 
 
 def tried(delivery: Delivery, number: int = 1, **values: Any) -> Attempt:
-    """An attempt that is over; a failure by a 503 unless said otherwise."""
+    """Create a finished attempt, by default one that failed with a 503."""
     moment = delivery.created_at
     base = {
         "status_code": 503,

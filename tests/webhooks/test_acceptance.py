@@ -1,4 +1,4 @@
-"""What is accepted for which type, and what endpoints keep: schemas with formats, deprecation, secrets, the limit."""
+"""Validation of event data by schemas and formats, deprecated types, signing secrets, and the endpoint limit."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -85,7 +85,7 @@ def test_a_deprecated_type_is_accepted_and_names_its_successor(ours: Any, acme: 
 
 
 def valid_until(endpoint: Endpoint) -> list[float | None]:
-    """Return for how many hours each secret is still valid, newest first."""
+    """Return how many hours each secret is still valid, newest first."""
     ends = endpoint.secrets.order_by("-created_at", "-pk").values_list("expires_at", flat=True)
     return [end and round((end - timezone.now()).total_seconds() / 3600) for end in ends]
 

@@ -1,4 +1,4 @@
-"""Types, their fields and samples, subscribing an endpoint and sending an example."""
+"""The event catalogue: types with fields and samples, and subscribing an endpoint."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""create_endpoint, and listen as a receiver that passes on what it verified."""
+"""The commands ``create_endpoint`` and ``listen``, which forwards verified requests."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""S9's list and S10: filters, selections, and a delivery in every state."""
+"""The delivery list with its filters and selections, and a delivery in every state."""
 
 from datetime import timedelta
 
@@ -107,7 +107,7 @@ def test_an_odd_selection_is_said_to_be_so(browser_of, dev, acme, endpoint, body
     assert page.status_code == 200 and "toast warn" in page.content.decode()
 
 
-def test_nobody_sends_what_is_not_theirs(browser_of, dev, zed, acme, rival, endpoint):
+def test_deliveries_of_others_cannot_be_resent(browser_of, dev, zed, acme, rival, endpoint):
     theirs = make(rival, "https://hooks.rival.example/in")
     publish(rival)
     row = set_state(Delivery.objects.get(endpoint=theirs), status="exhausted", next_attempt_at=None)
@@ -196,7 +196,7 @@ def test_phases_attempts_and_the_next_one_in_the_readers_zone(browser_of, vera, 
     assert "name lookup 3 ms" in words and "203.0.113.9" in words and "in 2 hours" in words
     assert f'datetime="{due.isoformat(timespec="milliseconds").replace("+00:00", "Z")}"' in page.content.decode()
     assert "timed out" in text_of(page_of(browser, delivery, "?attempt=1"))
-    assert "data-poll=" not in page.content.decode()  # nothing happens soon
+    assert "data-poll=" not in page.content.decode()  # no attempt is due soon
     set_state(delivery, next_attempt_at=timezone.now())
     assert "data-poll=" in page_of(browser, delivery).content.decode()
     assert "<html" not in page_of(browser, delivery, "?part=body").content.decode()

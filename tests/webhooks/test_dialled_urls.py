@@ -1,4 +1,4 @@
-"""Where an attempt went stays what it was: after an edit of the endpoint records, exports and curl say the old URL."""
+"""The URL of an attempt is immutable: after an edit of the endpoint, records, exports and curl show the old one."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ def digested(organization: Organization) -> list[list[Any]]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_history_keeps_the_url_that_was_dialled(
+def test_history_shows_the_url_that_was_requested(
     ours: Any, acme: Organization, settings: Any, receiver: Receiver, browser_of: Any, ada: Any
 ) -> None:
     settings.WEBHOOK_ALLOW_CIDRS = LOOPBACK
@@ -66,7 +66,7 @@ def test_what_was_not_kept_is_told_only_while_it_is_sure(
     engine().drain()
     kept = digested(acme)[0]
     Attempt.objects.update(url=None)
-    # Written as before the URL was kept: the digests of those hours still hold.
+    # Like rows written before the URL was stored: the digests of those hours stay valid.
     assert digested(acme)[0] == kept[:-1]
     assert ours.get("/v1/audit-log?category=delivery").json()[0]["http"]["url"] == receiver.url
     ours.patch(f"/v1/webhook-endpoints/{endpoint.public_id}", {"url": "https://elsewhere.example/in"})

@@ -1,4 +1,4 @@
-"""What comes twice: an event under its id, the same or another one, and an endpoint with a URL that is there."""
+"""Duplicates: events that repeat an id, and endpoints that repeat a URL."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def ours(api: Any, acme_key: Any) -> Any:
 
 
 def own() -> Any:
-    """The events that the organization published: the portal's own are about its key."""
+    """The events that the organization published, without the portal's own."""
     return Event.objects.filter(publisher="own")
 
 

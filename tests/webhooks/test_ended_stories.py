@@ -1,4 +1,4 @@
-"""What is said of an endpoint ends with it, and a 410 is called a 410."""
+"""Notifications about an endpoint close with it, and a 410 is reported as a 410."""
 
 from typing import Any
 

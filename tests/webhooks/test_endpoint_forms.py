@@ -1,4 +1,4 @@
-"""An endpoint is added, checked before, and changed afterwards."""
+"""Create, check and edit endpoints in the forms."""
 
 import html
 import json

@@ -1,4 +1,4 @@
-"""What the list and the page of an endpoint say in each of its states, and its secrets."""
+"""The endpoint list and page in each state of an endpoint, and signing secrets."""
 
 import re
 from datetime import timedelta
@@ -24,7 +24,7 @@ def endpoint(acme):
 
 @pytest.fixture
 def failing(acme, endpoint):
-    """It fails since an hour, with a 503 as the latest."""
+    """An endpoint that has been failing for an hour, with a 503 as its latest result."""
     publish(acme)
     delivery = set_state(Delivery.objects.get(), status="exhausted", last_error="http_error", last_status_code=503)
     tried(delivery)
@@ -127,7 +127,7 @@ def test_who_is_there_is_asked_before_a_secret_or_an_endpoint_ends(browser_of, d
     assert page.status_code == 422 and "confirm_password" in page.content.decode()
 
 
-def test_a_secret_of_somebody_else_is_not_ended(browser_of, zed, dev, endpoint, rival):
+def test_a_secret_of_another_organization_cannot_be_revoked(browser_of, zed, dev, endpoint, rival):
     theirs = make(rival, "https://hooks.rival.example/in")
     actions.rotate_secret(actor=system(rival.pk), endpoint_id=theirs.public_id)
     old = theirs.secrets.exclude(expires_at=None).get()
@@ -179,7 +179,7 @@ def test_a_failed_test_says_what_to_try_and_too_many_are_refused_on_the_page(bro
     assert "no such event type" in text_of(browser.post(at(endpoint, "test/"), {"event_type": "x.y"}, follow=True))
 
 
-def test_the_steps_of_somebody_elses_test_are_not_shown(browser_of, dev, endpoint, rival):
+def test_the_steps_of_another_organizations_test_are_not_shown(browser_of, dev, endpoint, rival):
     theirs = make(rival, "https://hooks.rival.example/in")
     sent = actions.send_test(actor=system(rival.pk), endpoint_id=theirs.public_id)
     page = browser_of(dev).get(at(endpoint, f"?tab=test&sent={sent.public_id}"))

@@ -1,4 +1,4 @@
-"""Operators and event types: the host product's are theirs to edit, the portal's own are declared in code."""
+"""Event types in the admin: operators can edit the host product's; the portal's own are read-only."""
 
 import json
 
@@ -109,7 +109,7 @@ def delete(browser, name):
     return browser.post(path, {"post": "yes"}, follow=True)
 
 
-def test_a_type_goes_only_when_nobody_uses_it(operator, acme):
+def test_only_an_unused_type_can_be_deleted(operator, acme):
     operator.post(ADD, trip())
     operator.post(ADD, trip(name="trip.made", is_deprecated="on", replaced_by="trip.booked"))
     endpoint = make_endpoint(acme, "https://hooks.example.com/in", "trip.booked")
@@ -129,7 +129,7 @@ def test_a_successor_is_not_deprecated_itself_and_two_never_point_at_each_other(
     assert page.status_code == 200 and "deprecated itself" in page.content.decode()
 
 
-def test_a_change_of_somebody_else_meanwhile_is_not_lost(operator):
+def test_a_concurrent_change_is_not_overwritten(operator):
     operator.post(ADD, trip())
     row = EventType.objects.get(name="trip.booked")
     seen = {"description": ["An older text.", "Mine."]}
@@ -139,6 +139,6 @@ def test_a_change_of_somebody_else_meanwhile_is_not_lost(operator):
     assert EventType.objects.get(name="trip.booked").description == TRIP["description"]
 
 
-def test_nobody_else_gets_there(browser_of, ada):
+def test_only_operators_have_access(browser_of, ada):
     assert browser_of(ada).post(ADD, trip()).status_code in (302, 403)
     assert not EventType.objects.filter(name="trip.booked").exists()

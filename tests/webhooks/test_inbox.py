@@ -1,4 +1,4 @@
-"""The test inbox: the whole pipeline without a network, shown with its signature checked."""
+"""The test inbox: the whole pipeline without a network, with verified signatures."""
 
 import pytest
 
@@ -22,7 +22,7 @@ DIALLED: list[tuple[str, int]] = []
 
 
 def engine():
-    """An engine that would note every address it dials, and let no packet leave."""
+    """An engine that records every address it connects to and sends no packet."""
     return Engine("test", sender=Sender(policy=LOCAL, on_socket=refuse_into(DIALLED)), poll_seconds=0.02)
 
 
@@ -83,7 +83,7 @@ def test_pause_holds_for_it_like_for_any_other(acme):
     assert Delivery.objects.get().status == "held"
 
 
-def test_its_address_is_nobodys_to_enter_and_not_to_be_changed(browser_of, dev, acme):
+def test_its_url_cannot_be_entered_or_changed(browser_of, dev, acme):
     maker = system(acme.pk)
     with pytest.raises(Invalid):
         actions.create_endpoint(actor=maker, url=INBOX_URL, event_types=["*"])

@@ -1,4 +1,4 @@
-"""Small things of S7 and S9: days, who paused, what could not be loaded, more endpoints than one page."""
+"""Details of the endpoint and delivery lists: days, who paused, load errors, pagination."""
 
 from datetime import timedelta
 

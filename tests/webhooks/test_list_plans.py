@@ -1,4 +1,4 @@
-"""What lists are narrowed to is found by an index of its own, however many other deliveries there are."""
+"""Each filter of the lists is served by an index, however many other deliveries there are."""
 
 import re
 from datetime import timedelta
@@ -28,7 +28,7 @@ STATES: dict[str, dict[str, Any]] = {
     "pending": {"status": "pending"},
     "held": {"status": "held"},
 }
-# The filter, what all other deliveries are, and the index that finds the rare ones.
+# The filter, the status of all other deliveries, and the index that finds the rare ones.
 CASES = [
     ("status=succeeded", "exhausted", "delivery_succeeded"),
     ("status=failed", "succeeded", "delivery_failed"),
@@ -63,7 +63,7 @@ def fill(organization: Organization, usual: str) -> Endpoint:
 
 
 def plans(captured: CaptureQueriesContext, what: str) -> list[str]:
-    """The plans of the statements that read pages of deliveries, as text."""
+    """Return the query plans of the statements that read pages of deliveries."""
     found = []
     explain = "EXPLAIN " if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN "
     for query in captured.captured_queries:
@@ -85,7 +85,7 @@ def test_a_filter_reads_by_its_index(
     assert page.status_code == 200 and len(page.context["deliveries"]) >= RARE
     (plan,) = plans(captured, r'FROM "webhooks_delivery".*ORDER BY "webhooks_delivery"."id" DESC LIMIT 51')
     if connection.vendor == "postgresql":
-        # With its figures of the rows it may also take another index of few rows, and sort those.
+        # By its statistics the planner can also use another index of few rows and sort those.
         assert re.search(OF_FEW, plan) and not re.search("Seq Scan|delivery_by_endpoint|delivery_by_org|pkey", plan)
     else:
         assert index in plan and "TEMP B-TREE" not in plan

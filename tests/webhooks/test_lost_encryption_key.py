@@ -1,4 +1,4 @@
-"""Endpoints whose encryption key is not there: shown, kept as they are, and what brings them back where it is lost."""
+"""Endpoints whose encryption key is missing: they are shown, stay unchanged, and can be repaired if it is lost."""
 
 import pytest
 

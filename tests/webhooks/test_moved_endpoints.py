@@ -1,4 +1,4 @@
-"""An endpoint that moves to another server takes no stored header value there, and no record keeps a query's values."""
+"""A new server does not receive stored header values, and no record contains the values of a URL's query."""
 
 import json
 import logging
@@ -117,7 +117,7 @@ def test_the_new_server_sees_no_old_value_whatever_was_under_way(
     assert ours.patch(path_of(endpoint), {"url": elsewhere.url}).status_code == 400
     moved = ours.patch(path_of(endpoint), {"url": elsewhere.url, "headers": {"X-New": "1"}})
     assert moved.status_code == 200
-    # What was claimed before goes where it was claimed for; the rest goes to the new server.
+    # Claimed deliveries still go to the old server; the rest go to the new one.
     assert claimed.endpoint.url == receiver.url
     ours.post(f"/v1/deliveries/{third.public_id}/retry")
     ours.post(f"/v1/deliveries/{first.public_id}/retry")
@@ -145,7 +145,7 @@ def test_values_of_a_query_are_for_the_server_and_for_who_edits_alone(
     publish(acme)
     engine().drain()
     assert TOKEN.encode() in receiver.requests[0].head
-    # Repeated, sent again and disabled by 410: each leaves entries, notices and events.
+    # Retried, resent and disabled by 410: each creates audit entries, notifications and events.
     ours.post(f"/v1/deliveries/{Delivery.objects.get(test=False).public_id}/retry")
     ours.post(f"{path_of(endpoint)}/replay", {"status": ["succeeded"]})
     receiver.behaviour = status_of(410)

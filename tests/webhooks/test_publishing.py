@@ -1,4 +1,4 @@
-"""Accepting events: who is matched, what is held, and what a repeated id does."""
+"""Publishing events: matching endpoints, held deliveries, and repeated ids."""
 
 import json
 
@@ -109,8 +109,8 @@ def test_workers_hear_of_it_after_the_commit(acme: Organization, django_capture_
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_held_while_somebody_enables_is_not_left_behind(acme: Organization) -> None:
-    """Publishers that saw a paused endpoint and an enabling at the same time: nothing stays held."""
+def test_deliveries_held_during_enabling_are_released(acme: Organization) -> None:
+    """When publishers saw the endpoint paused while it was being enabled, no delivery stays held."""
     if connection.vendor == "sqlite":
         pytest.skip("one writer at a time")
     endpoint = make_endpoint(acme)

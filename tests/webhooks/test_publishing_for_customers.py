@@ -1,4 +1,4 @@
-"""Who may publish what for whom: platform keys for every organization, nobody the portal's own types."""
+"""Permissions to publish: platform keys for every organization; no key the portal's own types."""
 
 from collections.abc import Callable
 from typing import Any
@@ -40,7 +40,9 @@ def test_each_event_of_a_batch_names_its_own_organization(
 
 
 @pytest.mark.parametrize("name", sorted(PORTAL_EVENTS))
-def test_nobody_publishes_the_portals_own_types(platform: Any, acme: Organization, admin_key: Any, api: Any, name: str):
+def test_no_key_can_publish_the_portals_own_types(
+    platform: Any, acme: Organization, admin_key: Any, api: Any, name: str
+):
     data = PORTAL_EVENTS[name].sample
     own = api(admin_key).post("/v1/events", {"type": name, "data": data})
     theirs = platform.post("/v1/events", {"type": name, "data": data, "organization": "acme"})

@@ -1,4 +1,4 @@
-"""``POST /v1/webhook-endpoints/{id}/replay`` and ``/v1/replays`` as programs use them."""
+"""``POST /v1/webhook-endpoints/{id}/replay`` and ``/v1/replays``."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Counted first, then a job with a page of its own."""
+"""Counting and starting a replay, and its page."""
 
 import pytest
 from django.utils import timezone

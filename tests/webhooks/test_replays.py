@@ -1,4 +1,4 @@
-"""Replay jobs: chosen once, made once, at their rate, by whatever worker comes by."""
+"""Replay jobs: each selected event is sent once, at the chosen rate, by any worker."""
 
 from datetime import timedelta
 from typing import Any
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def add_finished(endpoint: Endpoint, count: int, status: str = "exhausted", **values: Any) -> list[Delivery]:
-    """Put deliveries in place that ended with the status, each of an event of its own, oldest first."""
+    """Create finished deliveries with the status, each of another event, oldest first."""
     events = [publish(endpoint.organization, **values).event_id for _ in range(count)]
     rows = Delivery.objects.filter(event__in=events, endpoint=endpoint)
     rows.update(status=status, next_attempt_at=None, attempt_count=10, finished_at=timezone.now())
@@ -38,7 +38,7 @@ def made_by(job: ReplayJob) -> list[Delivery]:
 
 
 def end(job: ReplayJob, status: str = "succeeded", **values: Any) -> None:
-    """Let the deliveries that a job made so far end their first attempt."""
+    """Finish the first attempt of the deliveries that a job has created so far."""
     Delivery.objects.filter(replay_job=job, attempt_count=0).update(status=status, attempt_count=1, **values)
 
 
@@ -52,7 +52,7 @@ def recorded(job: ReplayJob) -> list[str]:
     return list(entries.values_list("action", flat=True))
 
 
-# What is chosen
+# Selections
 
 
 def test_each_chosen_event_is_sent_once_with_its_id(acme: Organization) -> None:
@@ -137,7 +137,7 @@ def test_what_cannot_be_chosen(acme: Organization, values: dict[str, Any], field
     assert list(refused.value.fields or {}) == [field]
 
 
-# How it goes on
+# Progress
 
 
 def test_batches_go_on_where_the_last_one_ended(acme: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +192,7 @@ def test_the_rate_is_kept_over_rounds_and_workers(acme: Organization) -> None:
     job = start(endpoint, rate=10)
     began = timezone.now()
     made = sum(replays.advance() for _ in range(4))
-    # Two seconds ahead, and what the clock moved meanwhile.
+    # Two seconds ahead, plus the time that passed meanwhile.
     assert 20 <= made <= 20 + 10 * ((timezone.now() - began).total_seconds() + 1)
     moments = [each.next_attempt_at for each in made_by(job)]
     gaps = [(later - earlier).total_seconds() for earlier, later in zip(moments, moments[1:], strict=False)]
@@ -279,7 +279,7 @@ def test_the_receiver_gets_the_same_id_and_body_again(acme: Organization, receiv
     assert state_of(job) == ("done", 1, 1, 0)
 
 
-# Who may, and when
+# Permissions and conflicts
 
 
 def test_only_an_enabled_endpoint_gets_a_replay_and_counting_is_always_possible(acme: Organization) -> None:
@@ -320,7 +320,7 @@ def test_twenty_unfinished_are_enough(acme: Organization) -> None:
         start(endpoint)
 
 
-# A selection
+# Resending several deliveries
 
 
 def test_ticked_deliveries_go_again_with_one_entry(acme: Organization, rival: Organization) -> None:

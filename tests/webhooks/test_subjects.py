@@ -1,4 +1,4 @@
-"""Events about people and keys are for those who may read people and keys: by no endpoint, list or replay otherwise."""
+"""Events about users and keys reach only callers with the scopes to read those: by endpoint, list and replay."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ USER = {"id": "user_01KAN3Zx8Qw2Rt5Yu7Io9P", "name": "Ada Canary", "email": "ada
 
 @pytest.fixture
 def plain(api: Any, make_key: Any, acme: Organization) -> Any:
-    """A key that knows of webhooks and events, and of nobody."""
+    """A key with scopes for webhooks and events, but not for users."""
     return api(make_key(acme, "webhooks:write", "events:write"))
 
 
@@ -95,11 +95,11 @@ def test_a_key_that_reads_events_alone_reads_none_about_endpoints(api: Any, make
     assert refused(reader.get("/v1/events?type=endpoint.recovered"), "webhooks:read")
 
 
-def test_an_endpoint_of_somebody_who_may_is_led_nowhere_else(plain: Any, knowing: Any, acme: Organization) -> None:
+def test_a_key_with_fewer_scopes_cannot_change_the_url(plain: Any, knowing: Any, acme: Organization) -> None:
     endpoint = make_endpoint(acme, "https://hooks.acme.example/in", "order.*", "user.*")
     publish(acme, "user.created", data=USER)
     assert refused(plain.patch(at(endpoint), {"url": ELSEWHERE}))
-    # Narrowed first: what waits already would still go to the new address.
+    # Fewer event types first: pending deliveries would still go to the new URL.
     assert plain.patch(at(endpoint), {"event_types": ["order.*"], "description": "Orders"}).status_code == 200
     assert refused(plain.patch(at(endpoint), {"url": ELSEWHERE}))
     Delivery.objects.update(status="held", next_attempt_at=None)

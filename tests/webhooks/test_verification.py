@@ -65,7 +65,7 @@ def signed(secret, body=BODY, at=None):
 
 
 def receiver(monkeypatch, secret):
-    """The Python snippet as it stands, with a place for what it hands on."""
+    """The unchanged Python snippet, with a list for what it passes on."""
     monkeypatch.setenv(SECRET_NAME, secret)
     handled = []
     scope = {"handle_later": lambda *given: handled.append(given)}

@@ -1,4 +1,4 @@
-"""``/v1/webhook-endpoints``, ``/v1/event-types``, ``/v1/events`` and ``/v1/deliveries`` as programs use them."""
+"""``/v1/webhook-endpoints``, ``/v1/event-types``, ``/v1/events`` and ``/v1/deliveries``."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ NEW = {"url": HOOK, "event_types": ["order.*"]}
 
 
 def own_events() -> int:
-    """Count what was published by a program; making a key publishes an event of the portal's own."""
+    """Count the events published through the API; creating a key publishes one of the portal's own."""
     return Event.objects.filter(publisher="own", test=False).count()
 
 
@@ -257,7 +257,9 @@ def test_retrying(ours: Any, acme: Organization) -> None:
     assert ours.post(path, {}).status_code == 409
 
 
-def test_what_is_somebody_elses_does_not_exist(api: Callable[..., Any], rival_key: Any, acme: Organization) -> None:
+def test_objects_of_another_organization_do_not_exist(
+    api: Callable[..., Any], rival_key: Any, acme: Organization
+) -> None:
     endpoint = make_endpoint(acme)
     accepted = publish(acme, client_id="one")
     theirs = api(rival_key)
