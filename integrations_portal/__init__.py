@@ -1,3 +1,3 @@
-"""The project: wires the apps together; nobody imports it."""
+"""The Django project: it wires the apps together; no app imports it."""
 
 __version__ = "0.2.0"

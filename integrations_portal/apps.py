@@ -1,4 +1,4 @@
-"""The project as an app, so that it may own commands; and the operators' admin site."""
+"""The project as an app, so that it can have commands, and the operators' admin site."""
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
@@ -12,7 +12,7 @@ class PortalConfig(AppConfig):
     label = "portal"
 
     def ready(self) -> None:
-        """Have ``manage.py check`` ask ours too."""
+        """Register the project's system checks."""
         register(check_mail)
         register(check_addresses)
         register(check_pooler, Tags.database)

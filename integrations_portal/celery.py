@@ -1,4 +1,4 @@
-"""Celery carries the bell and nothing else: messages without data, whose loss costs one poll of a worker."""
+"""The Celery app. It only carries worker notifications: messages without data, whose loss costs one poll."""
 
 import os
 import re
@@ -9,17 +9,17 @@ from django.conf import settings
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "integrations_portal.settings")
 
 TIMEOUT_SECONDS = 1
-# A worker's own wait for a message takes a second at most; a broker that says nothing for longer is away.
+# A worker waits at most one second for a message, so a broker that is silent for longer is unavailable.
 SOCKET_TIMEOUT_SECONDS = 5
 
 
 def make_app() -> Celery:
-    """Return the app, with the broker from Django's settings."""
-    # kombu has a name of its own for a Redis behind a socket.
+    """Return the Celery app with the broker of Django's settings."""
+    # kombu uses another URL scheme for Redis on a Unix socket.
     broker = re.sub(r"^unix://", "redis+socket://", settings.CELERY_BROKER_URL).replace("?db=", "?virtual_host=")
     made = Celery("integrations_portal", set_as_current=True)
     made.conf.update(
-        # Else Celery takes the variable as it stands in the environment.
+        # Without these Celery reads CELERY_BROKER_URL from the environment itself.
         broker_read_url=broker or None,
         broker_write_url=broker or None,
         task_default_queue="portal-bell",

@@ -1,4 +1,4 @@
-"""Celery's worker as the portal's listens to the bell: no signals, no banner and no log format of its own."""
+"""The Celery worker that receives worker notifications, without Celery's signal handlers, banner and log format."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from integrations_portal.celery import app
 
 
 def leave_logging_alone(**_options: Any) -> None:
-    """Take the set-up of logging from Celery, which gives some loggers handlers that write plain text."""
+    """Prevent Celery from configuring logging: its handlers write plain text."""
 
 
 signals.setup_logging.connect(leave_logging_alone, weak=False)
 
 
 class Listener(Worker):
-    """Listens until ``stop`` is called or the broker ends it."""
+    """Receives notifications until ``stop`` is called or the broker closes the connection."""
 
     app = app
 
@@ -33,9 +33,9 @@ class Listener(Worker):
         )
 
     def install_platform_tweaks(self, worker: Any) -> None:
-        """Leave signals to ``manage.py worker``: the handlers of Celery print what they do as plain text."""
+        """Leave signals to ``manage.py worker``: Celery's handlers print plain text."""
 
 
 def stop() -> None:
-    """Have every listener of this process end; it may be called from a handler of a signal."""
+    """Stop every listener of this process. Safe to call from a signal handler."""
     state.should_stop = EX_OK  # type: ignore[assignment]  # Celery declares no more than the None that it starts as

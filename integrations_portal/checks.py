@@ -1,4 +1,4 @@
-"""What ``manage.py check`` tells operators besides Django's own checks: what starts, and is still not complete."""
+"""System checks for configurations that start but are incomplete."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,12 +15,12 @@ NO_MAIL = "EMAIL_URL is not set: invitations, password resets and notifications 
 
 
 def check_mail(**_options: Any) -> list[CheckMessage]:
-    """Tell that no mail leaves."""
+    """Report that no mail server is configured."""
     return [] if sends_mail() else [Info(NO_MAIL, id="portal.I001")]
 
 
 def check_addresses(**_options: Any) -> list[CheckMessage]:
-    """Name the accounts of before that have one address in two spellings; nothing where there is no database yet."""
+    """Report older accounts whose addresses differ only in spelling; nothing if there is no database yet."""
     try:
         twins = get_user_model().objects.with_duplicate_addresses()
     except DatabaseError:
@@ -29,7 +29,7 @@ def check_addresses(**_options: Any) -> list[CheckMessage]:
 
 
 def check_pooler(databases: Sequence[str] | None = None, **_options: Any) -> list[CheckMessage]:
-    """Refuse a setting that the pooler before the database does not go with; ``migrate`` asks, and ``--database``."""
+    """Report a setting that is incompatible with the database's pooler; run by ``migrate`` and ``--database``."""
     try:
         found = poolers.prepared_statements_error() if databases else ""
     except DatabaseError:
@@ -38,5 +38,5 @@ def check_pooler(databases: Sequence[str] | None = None, **_options: Any) -> lis
 
 
 def sends_mail() -> bool:
-    """Tell whether the settings name a way for mail."""
+    """Return whether a mail server is configured."""
     return not settings.EMAIL_BACKEND.endswith(".NoMail")

@@ -1,7 +1,7 @@
-"""Pages and answers for what no view answers: Django's own refusals, forms without their token, and our faults.
+"""Responses to errors outside of views: Django's own, CSRF failures, unexpected exceptions, maintenance.
 
-A PortalError of a page is answered in ``base/web/middleware.py``, one of the API in
-``base/rest/error_responses.py``. Nothing here tells more than what to do next and the id of the request.
+A PortalError of a page is handled in ``base/web/middleware.py``, one of the API in ``base/rest/error_responses.py``.
+The responses contain no details, only what to do next and the request id.
 """
 
 import logging
@@ -23,14 +23,14 @@ from apps.base.rest.error_responses import DATABASE_AWAY_SECONDS, json_error_res
 from apps.base.web import maintenance
 from apps.base.web.middleware import is_api
 
-# What programs of the operator ask: whether the process lives, and its counters.
+# Health checks and metrics also work during maintenance.
 EXEMPT_FROM_MAINTENANCE = frozenset({"/healthz", "/readyz", "/metrics"})
 
 logger = logging.getLogger(__name__)
 
-# allauth's limits do not say how long they last; most of them are of a minute.
+# allauth does not expose how long its rate limits last; most of them last a minute.
 DEFAULT_WAIT_SECONDS = 60
-# Names in a form of what is never given back: whoever sees the page must type it again.
+# Form fields whose names contain one of these are never shown again.
 SECRET_WORDS = ("password", "csrfmiddlewaretoken", "code", "secret", "credential")
 MAX_FIELDS = 200
 WRONG_HOST = (
@@ -40,7 +40,7 @@ WRONG_HOST = (
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what Django itself found wrong with a request, such as its host or its size."""
+    """Answer 400, or 413 for an oversized body, when Django rejects a request."""
     if isinstance(exception, PortalError):
         return error_response(request, exception, minimal=True)
     if isinstance(exception, RequestDataTooBig):
@@ -50,31 +50,33 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 403."""
+    """Answer a PermissionDenied with 403."""
     return error_response(request, PortalError(_("You may not do this."), "forbidden"))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 404."""
+    """Answer an Http404 with 404."""
     return error_response(request, NotFound())
 
 
 def too_many_tries(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer 429; allauth calls it by its name in the URL configuration."""
+    """Answer 429; allauth finds this handler as ``handler429`` in the URL configuration."""
     headers = {"Retry-After": str(DEFAULT_WAIT_SECONDS)}
     return error_response(request, PortalError(_("That was too fast."), "rate_limited", headers=headers))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer a form without its token, and give its values back where the browser says it was our own page.
+    """Answer a form without a valid CSRF token with its values, if it was sent from a page of the same origin.
 
-    ``Sec-Fetch-Site`` cannot be set by a script, so what another site made the browser send is never offered again.
+    Scripts cannot set ``Sec-Fetch-Site``, so values that another site made the browser send are never offered again.
     """
-    given = []
+    values_to_show = []
     if request.headers.get("Sec-Fetch-Site") == "same-origin":
-        given = [(name, value) for name, values in request.POST.lists() if not _is_secret(name) for value in values]
+        values_to_show = [
+            (name, value) for name, values in request.POST.lists() if not _is_secret(name) for value in values
+        ]
     context = {
-        "typed": given[:MAX_FIELDS] if len(given) <= MAX_FIELDS else [],
+        "typed": values_to_show if len(values_to_show) <= MAX_FIELDS else [],
         "form_path": request.get_full_path(),
     }
     return error_response(request, PortalError("This form has no valid token.", "forbidden"), "csrf", context)
@@ -85,7 +87,7 @@ def _is_secret(name: str) -> bool:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer an unexpected error with nothing but the request id; 503 where the database is away."""
+    """Answer an unexpected exception with 500 and the request id, or 503 if the database is unavailable."""
     if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
         headers = {"Retry-After": str(DATABASE_AWAY_SECONDS)}
         message = "The service is unavailable for a moment. Try again."
@@ -96,9 +98,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def error_response(
     request: HttpRequest, error: PortalError, name: str = "", context: Any = None, minimal: bool = False
 ) -> HttpResponse:
-    """Answer an error as JSON on the API, else as a page.
+    """Return the response to an error: JSON on the API, else a page.
 
-    ``name``: the template, where it is not the status. ``minimal``: without the frame, which reads the session.
+    ``name``: the template, if it is not the status. ``minimal``: without the page frame, which reads the session.
     """
     request_id = getattr(request, "request_id", "")
     if is_api(request.path_info) or wants_json_error(request.META):
@@ -120,7 +122,7 @@ def _page(request: HttpRequest, error: PortalError, template: str, context: Any,
             answer = HttpResponse(render_to_string(template, known), status=error.status)
         except Exception:
             if not minimal:
-                raise  # Django answers that as an error of its own, by server_error
+                raise  # Django handles it with server_error
             logger.exception("the page of an error could not be made")
             text = f"{error.status}\n{error.message}\n{known['request_id']}\n"
             answer = HttpResponse(text, status=error.status, content_type="text/plain; charset=utf-8")
@@ -129,7 +131,7 @@ def _page(request: HttpRequest, error: PortalError, template: str, context: Any,
 
 
 class MaintenanceMiddleware:
-    """Answers before a session is looked up. Calls of programs are answered in ``base/rest/api_fast_path.py``."""
+    """Answers 503 during maintenance, before the session is read; API requests: ``base/rest/api_fast_path.py``."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -139,6 +141,6 @@ class MaintenanceMiddleware:
             return self.get_response(request)
         answer = error_response(request, maintenance.unavailable_error(), minimal=True)
         answer["Cache-Control"] = "no-store, private"
-        # Django logs each 503 as an error: the operator meant these.
-        answer._has_been_logged = True  # type: ignore[attr-defined]  # Django's own mark
+        # Prevent Django from logging these 503 as errors: they are intended.
+        answer._has_been_logged = True  # type: ignore[attr-defined]  # private to Django
         return answer

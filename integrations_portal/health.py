@@ -1,4 +1,4 @@
-"""What programs ask of no app: health, readiness and metrics. Overview and errors have modules of their own."""
+"""Health, readiness and metrics endpoints."""
 
 import hmac
 import logging
@@ -21,7 +21,7 @@ from integrations_portal.metrics.retention import RetentionCollector
 
 logger = logging.getLogger(__name__)
 
-# Those from the database in front, then those that web processes count.
+# Metrics read from the database, then those that web processes count.
 REGISTRY = CollectorRegistry()
 for each in (EngineCollector, MailCollector, AuditCollector, RetentionCollector, BackupCollector):
     REGISTRY.register(each())
@@ -29,12 +29,12 @@ REGISTRY.register(WebCollector(counters.worker_counters))
 
 
 def alive(request: HttpRequest) -> JsonResponse:
-    """``/healthz``: the process answers."""
+    """Answer ``/healthz``: the process is running."""
     return JsonResponse({"status": "ok"})
 
 
 def ready(request: HttpRequest) -> JsonResponse:
-    """``/readyz``: the database is writable and migrated; without Redis the portal is degraded, not down."""
+    """Answer ``/readyz``: 200 if the database is writable and migrated, else 503. Without Redis: 200, degraded."""
     if fault := _database_fault():
         return JsonResponse({"status": "unavailable", "database": fault}, status=503)
     if settings.REDIS_URL and shared.call_redis(lambda client: client.ping()) is None:
@@ -46,7 +46,7 @@ def _database_fault() -> str:
     try:
         if not is_migrated():
             return "not migrated"
-        # Nothing is left behind: behind a pooler a temporary table would be the next one's too.
+        # Read a setting instead of writing: behind a pooler a temporary table would stay for the next client.
         if connection.vendor == "postgresql" and _setting("transaction_read_only") == "on":
             return "read-only"
         return poolers.prepared_statements_error()
@@ -62,7 +62,7 @@ def _setting(name: str) -> str:
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """``/metrics`` for Prometheus, with the token of METRICS_TOKEN as Bearer; without one it does not exist."""
+    """Answer ``/metrics`` for Prometheus; 404 without METRICS_TOKEN as the Bearer token, or if it is not set."""
     given = request.META.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
     if not settings.METRICS_TOKEN or not hmac.compare_digest(given.encode(), settings.METRICS_TOKEN.encode()):
         raise Http404

@@ -1,8 +1,7 @@
-"""The one settings file: every value comes from an environment variable named in ``.env.example``.
+"""Django settings. Every configurable value comes from an environment variable that ``.env.example`` describes.
 
-Grouped as: start-up rules, secrets, addresses, applications, database, cache and broker, sign-in, web security,
-the product's own settings, API, mail, logs. A wrong value stops the start and is named. Longer than 300 lines because
-there is one such file.
+A wrong value raises ImproperlyConfigured naming the variable. Longer than 300 lines because it is the only settings
+file.
 """
 
 import os
@@ -24,7 +23,7 @@ VERSION = __version__
 env = Environment()
 
 # --- Start-up rules -------------------------------------------------------------------------------------------
-# What the portal writes, its database above all, is for its own user alone.
+# Files that the portal writes, such as the SQLite database, are readable by its own user only.
 os.umask(0o077)
 DEBUG = env.flag("DEBUG", default=False)
 required = env.required
@@ -83,7 +82,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "apps.base.telemetry.http_metrics.HttpMetricsMiddleware",
     "apps.base.web.middleware.RequestMiddleware",
-    # Programs' calls end here; what follows is for pages and the browsable API.
+    # API requests of programs end here; what follows is for pages and the browsable API.
     "apps.base.rest.api_fast_path.ApiFastPathMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -126,7 +125,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "integrations_portal.static_files.Storage"},
 }
-# Finders serve the files where `collectstatic` was not run (the demo, tests); an image runs it at build time.
+# Finders serve the files if `collectstatic` was not run (the demo, tests); a container image runs it at build time.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
@@ -146,31 +145,31 @@ DATABASES = {
         "DATABASE_URL", required("DATABASE_URL", "the data lives there, such as sqlite:///var/portal.sqlite3.")
     )
 }
-# Only what asks for it is prepared (apps/webhooks/engine/sql.py); the number is psycopg's own default.
+# Only statements that ask for it are prepared (apps/webhooks/engine/sql.py).
 DATABASE_PREPARE = env.flag("DATABASE_PREPARE", True)
-# What pg_dump asks, where that may not be DATABASE_URL: a pooler, or a replica that has the time.
+# The server for pg_dump, if DATABASE_URL is a pooler or backups should read from a replica.
 BACKUP_DATABASE = urls.backup_database("BACKUP_DATABASE_URL", env.text("BACKUP_DATABASE_URL"), DATABASES["default"])
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     if _database["NAME"] != ":memory:":
         _database["NAME"] = places.database_file("DATABASE_URL", BASE_DIR / _database["NAME"], BASE_DIR / "var")
-        # A file for tests too: several threads and processes take part in them.
+        # Tests use a file too: several threads and processes access it.
         _database["TEST"] = {"NAME": _database["NAME"] + ".test"}
-    # IMMEDIATE: a deferred transaction that reads and then writes after somebody else's commit fails at once
-    # (SQLITE_BUSY_SNAPSHOT), whatever the timeout. FULL: an answer 202 must survive a power cut.
+    # IMMEDIATE: a deferred transaction that reads, then writes after another connection's commit fails at once
+    # (SQLITE_BUSY_SNAPSHOT), whatever the timeout. FULL: data of a 202 response must survive a power cut.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
         "PRAGMA busy_timeout=20000; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY;",
     }
-    # A thread keeps its connection: opening a file and seven PRAGMAs for each request cost more than its queries.
+    # Connections are persistent: opening the file and seven PRAGMAs per request cost more than its queries.
     _database["CONN_MAX_AGE"] = None
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = 600
     _database["CONN_HEALTH_CHECKS"] = True
-    # Behind a pooler a cursor of the server's is on another connection when it is read on.
+    # Behind a pooler the next read of a server-side cursor can go to another connection.
     _database["DISABLE_SERVER_SIDE_CURSORS"] = True
     if DATABASE_PREPARE:
         _database.setdefault("OPTIONS", {}).setdefault("prepare_threshold", 1_000_000_000)
@@ -178,19 +177,19 @@ elif _database["ENGINE"] == "django.db.backends.postgresql":
 # --- Redis, cache and broker ----------------------------------------------------------------------------------
 REDIS_URL = urls.redis_server("REDIS_URL", env.text("REDIS_URL"))
 CELERY_BROKER_URL = urls.redis_server("CELERY_BROKER_URL", env.text("CELERY_BROKER_URL"))
-# Counters of forms, which strangers can make more of: Django's own 300 would push each other out.
-_kept = {"OPTIONS": {"MAX_ENTRIES": 20_000}}
+# Rate-limit counters of public forms: with Django's default of 300 entries, clients could evict each other's counters.
+_cache_options = {"OPTIONS": {"MAX_ENTRIES": 20_000}}
 CACHES = {
-    "default": {"BACKEND": "apps.base.web.cache.Cache", "LOCATION": REDIS_URL, "KEY_PREFIX": "ip", **_kept}
+    "default": {"BACKEND": "apps.base.web.cache.Cache", "LOCATION": REDIS_URL, "KEY_PREFIX": "ip", **_cache_options}
     if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "portal", **_kept}
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "portal", **_cache_options}
 }
 
 # --- Sign-in --------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "orgs.User"
 AUTHENTICATION_BACKENDS = ["apps.orgs.adapter.Backend"]
-# Addresses are unique among accounts that have theirs, not among those that claim one: the backend tells them apart.
-# And whether hosts below the portal's own are held to https is for their owners to say.
+# auth.W004: email addresses are unique among confirmed accounts only; the backend distinguishes them. security.W005 and
+# W021: whether HSTS includes subdomains is the operator's decision.
 SILENCED_SYSTEM_CHECKS = ["auth.W004", "security.W005", "security.W021"]
 PASSWORD_HASHERS = ["apps.base.crypto.secrets.PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -208,7 +207,7 @@ CSRF_FAILURE_VIEW = "integrations_portal.error_pages.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/settings/integration/"
-# base/web/form_limits.py and base/web/second_step.py limit; allauth's own limits answer 500 where the cache is away.
+# Replaced by base/web/form_limits.py and base/web/second_step.py: allauth's limits answer 500 without the cache.
 ACCOUNT_RATE_LIMITS = MFA_RATE_LIMITS = False
 ACCOUNT_ADAPTER = "apps.orgs.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -229,7 +228,7 @@ MFA_FORMS = {
 }
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-# fido2's own check of the origin; the exact one is in orgs/accounts/forms.py.
+# Relaxes fido2's check of the origin for plain http; the strict check is in orgs/accounts/forms.py.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 MFA_TOTP_ISSUER = "Integrations Portal"
 OIDC_ISSUER = env.text("OIDC_ISSUER") and urls.issuer("OIDC_ISSUER", env.text("OIDC_ISSUER"))
@@ -241,7 +240,7 @@ if len({bool(each) for each in (OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET)
         "OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET belong together: set all three, or none."
     )
 
-# Whom people ask for help: a page or a mailbox.
+# Where users get help: a URL or an email address.
 SUPPORT_CONTACT = env.contact("SUPPORT_CONTACT")
 
 # --- Web security ---------------------------------------------------------------------------------------------
@@ -271,7 +270,7 @@ CONTENT_SECURITY_POLICY = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
-# No page takes a file: a form that brings one is refused before the file is read.
+# No page accepts uploads: a form with a file is rejected before the file is read.
 DATA_UPLOAD_MAX_NUMBER_FILES = 0
 
 # --- The product's own settings -------------------------------------------------------------------------------
@@ -295,21 +294,21 @@ RETENTION_DAYS_NOTICES = env.integer("RETENTION_DAYS_NOTICES", default=365, low=
 RETENTION_DAYS_AUDIT = env.integer("RETENTION_DAYS_AUDIT", default=365, low=30, high=36_500)
 RETENTION_DAYS_CLOSED_ORGANIZATION = env.integer("RETENTION_DAYS_CLOSED_ORGANIZATION", default=90, low=1, high=3650)
 
-# What ``base`` calls of the apps above, which it does not import (docs/adr/0001).
-# Who calls the API: a key is read by the gate of credentials, a session's actor is made of a membership.
+# Hooks: functions that ``base`` calls in the apps above it, which it must not import (docs/adr/0001).
+# Authentication of API requests, by key or by session.
 PORTAL_KEY_AUTHENTICATION = "apps.credentials.gate.authentication.authenticate"
 PORTAL_SESSION_AUTHENTICATION = "apps.orgs.members.middleware.actor_for_api"
-# The guard of pages under /o/<slug>/ stands in base; whether somebody gets in says the membership.
+# Access to pages under /o/<slug>/, by membership.
 PORTAL_ENTER_ORGANIZATION = "apps.orgs.members.middleware.enter_organization"
-# The form that asks for a password stands in base; a wrong one is an entry in the audit log, and mail.
+# Records a wrong password at a confirmation in the audit log, and sends mail.
 PORTAL_WRONG_CONFIRMATION = "apps.orgs.accounts.failed_sign_ins.note_wrong_confirmation"
-# The page of a refusal is made in base; which role may, and who can give it, stands in the tables of orgs.
+# Which roles have a permission and who can grant it, for the page of a 403.
 PORTAL_WHO_DECIDES = "apps.orgs.members.permission_help.who_can_grant"
-# The browsable API is made in base; its examples hold values of keys and endpoints.
+# The organization's own values as examples in the browsable API.
 PORTAL_OWN_EXAMPLES = "integrations_portal.api_docs.organization_examples.own_examples"
-# The view of the API ends in base with the call's row, which is audit's.
+# Writes the entry of an API request to the call log.
 PORTAL_CALL_LOG = "apps.audit.calls.recording.record_call"
-# The header Idempotency-Key is read in base; answers are kept beside the credentials that they belong to.
+# Stores responses by Idempotency-Key.
 PORTAL_IDEMPOTENCY = "apps.credentials.idempotency_store.Record"
 
 # --- Public API -----------------------------------------------------------------------------------------------
@@ -323,13 +322,13 @@ REST_FRAMEWORK = {
     ],
     "EXCEPTION_HANDLER": "apps.base.rest.error_responses.exception_response",
     "UNAUTHENTICATED_USER": None,
-    # A parameter named ``format`` chooses no renderer: it is one of an export's own, and unknown elsewhere.
+    # The query parameter ``format`` does not select a renderer: exports use it, elsewhere it is unknown.
     "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 
 # --- Mail -----------------------------------------------------------------------------------------------------
-# Printed mail is for one's own machine: in production a log would hold links that let anybody in.
+# Mail is only printed in development: in production the log would contain sign-in links.
 _mail = env.text("EMAIL_URL") or ("" if HTTPS else "consolemail://")
 vars().update(
     urls.mail_server("EMAIL_URL", _mail) if _mail else {"EMAIL_BACKEND": "apps.orgs.mail.no_mail_backend.NoMail"}

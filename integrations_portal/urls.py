@@ -1,4 +1,4 @@
-"""Every route. The API comes first: it is what is called most."""
+"""All routes. The API comes first, because it gets the most requests."""
 
 from django.contrib import admin
 from django.urls import include, path, re_path
@@ -21,9 +21,9 @@ from integrations_portal.overview import overview
 APPS = (orgs, api_keys, sdk_keys, credentials, webhooks, notices, audit)
 api = [route for app in APPS for route in app.api]
 documented = list(api)
-# Not a dot: that stops at a line break, which belongs to a path like anything else.
+# [\s\S] instead of a dot, because a path can contain line breaks.
 unknown = re_path(r"^[\s\S]*$", UnknownPath.as_view(route="/v1/*"), name="api-unknown")
-# The same routes as programs' calls find them.
+# The same routes for requests that bypass Django's URL resolver.
 api_routes = ApiRoutes(api, unknown)
 root = Root.as_view(route="/v1")
 api += [re_path(r"^$", root, name="api-root"), unknown]

@@ -1,4 +1,4 @@
-"""WSGI entry, for granian or any other server. Reads the environment only, never the demo's file."""
+"""WSGI entry point for granian or any other server. Reads only the environment, never the demo's settings file."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ from apps.base.telemetry.logging import configure_logging, log_uncaught
 
 
 def exit_with_error(words: str, error: Exception | None = None) -> NoReturn:
-    """End with one line of the log: a server's child prints a traceback of many."""
+    """Log one line and exit with 1, instead of the traceback that the server would print."""
     configure_logging("INFO", sys.stderr)
     logging.getLogger(__name__).critical(words, exc_info=error)
     sys.exit(1)
@@ -22,17 +22,17 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "integrations_portal.settings")
 
 try:
     settings.INSTALLED_APPS  # noqa: B018  reading any setting loads them all
-    # Here, for DRF reads the settings as soon as it is imported, and before anything is counted.
+    # Imported here: DRF reads the settings on import, and metrics must be set up before anything is counted.
     from apps.base.telemetry import process_metrics
 
     not_shared = process_metrics.enable_multiprocess_metrics()
 
-    from apps.base.rest import api_fast_path  # it makes the counters
+    from apps.base.rest import api_fast_path  # creates the metrics
 
     log_uncaught()
     application = api_fast_path.application()
 except ImproperlyConfigured as problem:
-    # The sentence alone: a traceback hides it.
+    # Without the traceback, which would hide the message.
     exit_with_error(str(problem))
 except Exception as error:
     exit_with_error("the portal could not be loaded", error)

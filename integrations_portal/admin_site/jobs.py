@@ -1,4 +1,4 @@
-"""The periodic jobs of all workers as operators see them: what each is for, and how its last run went."""
+"""The operators' page of periodic jobs: the purpose and the last run of each."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from apps.webhooks.stats.counters import job_row, job_rows
 
 @dataclass(frozen=True)
 class Job:
-    """A job, and what all workers together wrote down about its runs; None and 0 before the first."""
+    """A periodic job and the figures of its runs over all workers; None and 0 before the first run."""
 
     sweep: PeriodicJob
     ran_at: datetime | None
@@ -28,7 +28,7 @@ class Job:
 
     @property
     def is_in_trouble(self) -> bool:
-        """Whether the last run of any worker failed or took too long."""
+        """Return whether the last run of any worker failed or took too long."""
         return self.failed_at is not None and (self.done_at is None or self.failed_at > self.done_at)
 
 
@@ -52,5 +52,5 @@ def _to_datetime(seconds: float) -> datetime | None:
 
 
 def page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """Answer with the operators' page of jobs."""
+    """Show the periodic jobs."""
     return TemplateResponse(request, "admin/jobs.html", {**context, "title": _("Periodic jobs"), "jobs": jobs()})

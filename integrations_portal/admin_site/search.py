@@ -1,7 +1,7 @@
-"""The search of the operators' first page: one field for whatever a customer names, and why it may find nothing.
+"""The operators' search: one field for any identifier that a customer names, with advice if nothing is found.
 
-What is typed may be a whole API key, pasted from a mail. It is cut to its public part before anything else, is searched
-for by that part alone, and stands in no address, page or log.
+The text can be a whole API key pasted from a mail. It is reduced to its public part first, so that the secret is not
+searched for and does not get into a URL, page or log.
 """
 
 import re
@@ -31,7 +31,7 @@ KEY = re.compile(r"ip[ks]_[0-9A-Za-z]{12,}", re.ASCII)
 
 @sensitive_post_parameters("text")
 def find_view(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """Search for what was typed; lead to the one row that it stands for, or list what was found."""
+    """Search for the text; redirect to the object if it is the only one, else list the results."""
     typed = request.POST.get("text", "").strip()[:MAX_LENGTH]
     warnings = list(_key_warnings(typed))
     text = _searchable(typed)
@@ -47,18 +47,18 @@ def find_view(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
 
 
 def _searchable(typed: str) -> str:
-    """Cut a key to its public part, taken out of what stands around it, and hide every other secret."""
+    """Return the public part of a key if the text contains one, else the text with other secrets hidden."""
     key = KEY.search(typed)
     return WHOLE_KEY.sub(r"\1", key[0]) if key else hide_keys(typed)
 
 
 def _shown(text: str) -> str:
-    """Repeat what was searched for, but no link: one that was pasted from a mail may let somebody in."""
+    """Return the text for display, unless it contains a link: a pasted one can be a sign-in link."""
     return "" if "/" in text else text
 
 
 def _key_warnings(typed: str) -> list[Line]:
-    """Say of a whole key that it must be rotated now, and of one that no request gets in with, what is wrong."""
+    """Return warnings about a whole key: it must be rotated, and it can be incomplete or wrong."""
     key = KEY.search(typed)
     if key is None or WHOLE_KEY.fullmatch(key[0]) is None:
         return []
@@ -72,7 +72,7 @@ def _key_warnings(typed: str) -> list[Line]:
 
 
 def _nothing_found(text: str) -> list[Line]:
-    """Say why there may be nothing, by what the text looks like."""
+    """Return the advice for a search without results, depending on the form of the text."""
     shown = _shown(text)
     lines = [Line("bad", _("Nothing found for “%(text)s”.") % {"text": shown} if shown else _("Nothing found."))]
     if _is_address(text):

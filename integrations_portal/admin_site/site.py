@@ -1,4 +1,4 @@
-"""The operators' Django admin: its own site, for the vendor's staff only."""
+"""The operators' Django admin site, for the vendor's staff only."""
 
 from collections.abc import Iterable
 from typing import Any, cast
@@ -24,7 +24,7 @@ from apps.orgs.lookups import platform_pk
 from integrations_portal.admin_site import jobs
 from integrations_portal.admin_site.search import find_view
 
-# What has no page of its own there, and why. A model that is neither here nor registered fails a house test.
+# Models without an admin page, and why. A test fails for a model that is neither here nor registered.
 UNREGISTERED_MODELS = {
     "account.EmailAddress": "Shown on the person's page; the person changes it.",
     "account.EmailConfirmation": "Holds keys of links that are under way.",
@@ -48,7 +48,7 @@ RECENT = 10
 
 
 class OperatorSite(AdminSite):
-    """Stock Django admin in the portal's look. Customers are never ``is_staff``."""
+    """Django's admin with the portal's sign-in and further pages. Customers are never ``is_staff``."""
 
     site_header = _("Integrations · Operators")
     site_title = _("Operators")
@@ -56,19 +56,19 @@ class OperatorSite(AdminSite):
     enable_nav_sidebar = True
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Leave out what ``UNREGISTERED_MODELS`` names, for libraries register their models by themselves."""
+        """Skip the models of ``UNREGISTERED_MODELS``, which libraries register on their own."""
         models = model_or_iterable if isinstance(model_or_iterable, Iterable) else [model_or_iterable]
         ours = [model for model in models if model._meta.label not in UNREGISTERED_MODELS]
         super().register(ours, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Let active operators in whose session passed the second step."""
+        """Return whether the user is an active operator who has passed two-step verification in this session."""
         return operator_session.is_verified_operator(cast(PortalRequest, request))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Send operators to the one sign-in page, then to whatever is missing of the second step.
+        """Send operators to the portal's sign-in page, then to two-step verification or its setup.
 
-        Django's own sign-in page knows neither two-step nor limits.
+        Django's own sign-in page has neither two-step verification nor rate limits.
         """
         if request.user.is_authenticated and request.user.is_staff and not self.has_permission(request):
             return self._ask_for_second_step(cast(PortalRequest, request))
@@ -87,30 +87,30 @@ class OperatorSite(AdminSite):
 
     @method_decorator(require_POST)
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Sign out as the portal's own pages do."""
+        """Sign out like the portal's pages do."""
         get_adapter(request).logout(request)
         return redirect("account_login")
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Lead to the one page where passwords are changed."""
+        """Redirect to the portal's page for changing the password."""
         return redirect("account_change_password")
 
     def password_change_done(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Lead to the same page: nothing ends here."""
+        """Redirect to the same page, as Django's own flow is not used."""
         return redirect("account_change_password")
 
     def get_urls(self) -> list[Any]:
-        """Put the pages that are of no model in front of the lists."""
+        """Add the pages that belong to no model before those of the models."""
         pages = {"find": self.find, "jobs": self.jobs}
         own = [path(f"{name}/", self.admin_view(view), name=name) for name, view in pages.items()]
         return [*own, *super().get_urls()]
 
     def find(self, request: HttpRequest) -> HttpResponse:
-        """Search all lists for what a customer named."""
+        """Search all models for an identifier."""
         return find_view(request, self.each_context(request))
 
     def meaning_of(self, code: str) -> str:
-        """Say what an error code of the API means and what to do; nothing for one that is no longer known."""
+        """Return the meaning of an API error code and what to do, or nothing for an unknown code."""
         known = ERROR_CODES.get(code)
         return f"{known.text} {known.advice}".strip() if known else ""
 
@@ -119,13 +119,13 @@ class OperatorSite(AdminSite):
         return jobs.page(request, self.each_context(request))
 
     def get_app_list(self, request: Any, app_label: str | None = None) -> list[Any]:
-        """List the page of jobs behind the lists of rows."""
+        """Add the page of periodic jobs after the models."""
         page = {"name": _("Periodic jobs"), "object_name": "Job", "perms": {"view": True}, "view_only": True,
                 "admin_url": reverse("admin:jobs"), "add_url": None}  # fmt: skip
         work = {"name": _("Workers"), "app_label": "jobs", "app_url": page["admin_url"], "models": [page]}
         return [*super().get_app_list(request, app_label), *([] if app_label else [work])]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """List the models, and beside them what was last changed in the vendor's own log."""
+        """List the models and the newest entries of the platform organization's audit log."""
         changes = newest_changes_of(platform_pk(), RECENT)
         return super().index(request, {**(extra_context or {}), "newest_changes": changes})

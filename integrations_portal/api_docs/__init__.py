@@ -1,1 +1,1 @@
-"""The pages for developers under ``/docs/``: open to everybody, with the reader's own organization."""
+"""The developer documentation under ``/docs/``: public, with the reader's own organization if signed in."""

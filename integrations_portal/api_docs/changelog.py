@@ -1,6 +1,6 @@
-"""The changelog as a page: a reader of the few forms of Markdown that CHANGELOG.md uses, and nothing of HTML.
+"""Parse the subset of Markdown that CHANGELOG.md uses, for the changelog page.
 
-It returns plain values that the template escapes, so whatever stands in the file stays text.
+It returns plain values that the template escapes, so HTML in the file is shown as text.
 """
 
 import re
@@ -21,7 +21,7 @@ Block = dict[str, Any]
 
 @cache
 def entries() -> tuple[Block, ...]:
-    """Return the file's blocks after its title; nothing where the file does not come with the product."""
+    """Return the file's blocks after its title, or nothing if the file is not installed."""
     try:
         text = FILE.read_text(encoding="utf-8")
     except OSError:
@@ -30,7 +30,7 @@ def entries() -> tuple[Block, ...]:
 
 
 def read(text: str) -> list[Block]:
-    """Return headings, paragraphs and lists: ``kind``, and ``parts`` or ``items`` of parts."""
+    """Return headings, paragraphs and lists as blocks with ``kind``, and ``parts`` or ``items`` (lists of parts)."""
     blocks: list[Block] = []
     for lines in _groups(text):
         heading = HEADING.fullmatch(lines[0])
@@ -45,7 +45,7 @@ def read(text: str) -> list[Block]:
 
 
 def inline(text: str) -> list[dict[str, str]]:
-    """Return a text as parts: text, code, strong, or a link to another site."""
+    """Split a text into parts: text, code, strong, or a link to another site."""
     parts, end = [], 0
     for match in INLINE.finditer(text):
         parts.append({"kind": "text", "text": text[end : match.start()]})
@@ -59,13 +59,13 @@ def _part(match: re.Match[str]) -> dict[str, str]:
         return {"kind": "code", "text": match["code"][1:-1]}
     if match["strong"]:
         return {"kind": "strong", "text": match["strong"][2:-2]}
-    # A page of the repository has no address here.
+    # Links to files of the repository have no URL here.
     is_site = match["url"].startswith(("https://", "http://"))
     return {"kind": "link" if is_site else "text", "text": match["label"], "url": match["url"]}
 
 
 def _groups(text: str) -> list[list[str]]:
-    """The lines that belong together: a heading, an item with its further lines, or a paragraph."""
+    """Group the lines into headings, list items with their continuation lines, and paragraphs."""
     groups: list[list[str]] = []
     is_open = False
     for line in text.splitlines():

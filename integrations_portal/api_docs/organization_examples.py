@@ -1,4 +1,4 @@
-"""What an organization itself would put into the forms of the browsable API: key types, scopes, events, addresses."""
+"""Examples for the forms of the browsable API from the organization's own data: key types, scopes, events, URLs."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -20,13 +20,13 @@ Examples = Mapping[str, OrganizationExample]
 
 
 def own_examples(actor: Actor, operation_id: str) -> Examples:
-    """Return examples for the fields of an operation's body; an empty mapping where nothing is known."""
+    """Return examples for the fields of an operation's body, or an empty mapping if there are none."""
     make = EXAMPLE_BUILDERS.get(operation_id)
     return make(actor) if make else {}
 
 
 def _new_key(actor: Actor) -> Examples:
-    """A type that can be made now, with rights that it may hold."""
+    """Return a key type that can be used now, with scopes that the actor can grant."""
     offer = Offer.for_actor(actor)
     possible = [kind for kind in offer.types if offer.refusal(kind) is None]
     kind = next((each for each in possible if each.name == DEFAULT_TYPE), possible[0] if possible else None)
@@ -53,7 +53,7 @@ def _event_types() -> list[str]:
 
 
 def _patterns() -> list[str]:
-    """Every name, and what stands for all of a kind."""
+    """Return every event type and the wildcard patterns."""
     names = _event_types()
     kinds = sorted({f"{name.partition('.')[0]}.{EVERY}" for name in names})
     return [EVERY, *kinds, *names]
@@ -61,7 +61,7 @@ def _patterns() -> list[str]:
 
 def _endpoint(actor: Actor) -> Examples:
     rows = Endpoint.objects.for_actor(actor).existing().order_by("-pk")[:MAX_ADDRESSES]
-    # What is in a query may be a token: no example.
+    # A query string can contain a token, so such URLs are no examples.
     addresses = list(dict.fromkeys(row.url for row in rows if "?" not in row.url))
     return {
         "url": OrganizationExample(addresses[0] if addresses else None, addresses),
@@ -70,7 +70,7 @@ def _endpoint(actor: Actor) -> Examples:
 
 
 def _test(actor: Actor) -> Examples:
-    """The type that the organization got last."""
+    """Return the type of the organization's newest event."""
     newest = Event.objects.for_actor(actor).order_by("-pk").values_list("type", flat=True).first()
     return {"event_type": OrganizationExample(newest, _event_types())}
 

@@ -1,4 +1,4 @@
-"""The pages to read: getting started, best practices, errors, webhooks, the changelog."""
+"""Documentation pages: getting started, best practices, errors, webhooks, changelog."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ from integrations_portal.api_docs.reader import page, reader_of
 
 
 def start(request: HttpRequest) -> HttpResponse:
-    """Open settings, generate, add the header; then a call, an event, and a webhook that was verified."""
+    """Show the way to a first request, a first event and a verified webhook."""
     reader = reader_of(request)
     context = {
         "may_make_keys": reader.actor is None or reader.actor.can(Permission.API_KEYS_WRITE),
@@ -37,14 +37,14 @@ def start(request: HttpRequest) -> HttpResponse:
 
 
 def practices(request: HttpRequest) -> HttpResponse:
-    """What keeps an integration safe and alive; the forms link to its anchors."""
+    """Show best practices; forms link to the anchors of this page."""
     reader = reader_of(request)
     context = {"keys_url": reader.to("api_keys"), "webhooks_url": reader.to("webhooks"), "key_name": API_KEY}
     return page(request, "docs_practices", context, reader)
 
 
 def errors(request: HttpRequest) -> HttpResponse:
-    """Every error code, each with an anchor that answers of the API link to."""
+    """Show every error code, each with the anchor that the API's error responses link to."""
     codes = [
         {
             "code": name,
@@ -64,7 +64,7 @@ def _statuses(codes: list[dict[str, Any]]) -> list[int]:
 
 
 def webhooks(request: HttpRequest) -> HttpResponse:
-    """How to receive: verify, answer, and what happens when that fails. ``?lang=``: the language of the code."""
+    """Show how to receive and verify webhooks. ``?lang=``: the language of the code."""
     reader, chosen = reader_of(request), snippet_of(request.GET.get("lang", ""))
     here = reverse("docs_webhooks")
     kept = f"&organization={reader.slug}" if reader.query else ""
@@ -87,7 +87,7 @@ def webhooks(request: HttpRequest) -> HttpResponse:
 
 
 def _waits() -> list[dict[str, Any]]:
-    """The attempts of the schedule: the wait before each, and when that is after the event."""
+    """Return the attempts of the retry schedule, each with its wait and its time after the event."""
     rows, total = [{"number": 1, "wait": _span(0), "after": _span(0)}], 0
     for number, wait in enumerate(settings.WEBHOOK_RETRY_SCHEDULE, start=2):
         total += wait
@@ -96,11 +96,11 @@ def _waits() -> list[dict[str, Any]]:
 
 
 def _span(seconds: int) -> str:
-    """Write a time as 2 h 5 min: the units are the same in every language of the portal."""
+    """Format seconds as 2 h 5 min: the units are the same in all languages of the portal."""
     parts = ((seconds // 3600, "h"), (seconds % 3600 // 60, "min"), (seconds % 60, "s"))
     return " ".join(f"{count}\u202f{unit}" for count, unit in parts if count) or "–"
 
 
 def changes(request: HttpRequest) -> HttpResponse:
-    """What is new, as CHANGELOG.md says it."""
+    """Show CHANGELOG.md."""
     return page(request, "docs_changelog", {"entries": changelog.entries()})

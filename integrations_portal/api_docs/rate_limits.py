@@ -1,4 +1,4 @@
-"""Rate limits explained, with the reader's own figures as they stand at this moment; looking costs no call."""
+"""The page about rate limits, with the current state of the reader's own keys, which it does not consume."""
 
 from typing import Any
 from uuid import UUID
@@ -32,7 +32,7 @@ def call(session, method, url, **options):
 
 
 def rate_limits(request: HttpRequest) -> HttpResponse:
-    """How many calls may be made, how the headers say what is left, and how to wait."""
+    """Explain rate limits, their headers and how to wait."""
     reader = reader_of(request)
     keys = _keys(reader)
     context = {
@@ -48,14 +48,14 @@ def rate_limits(request: HttpRequest) -> HttpResponse:
 
 
 def example_headers() -> str:
-    """Return the headers of a first call under the portal's own defaults, made by what makes them."""
+    """Return the rate-limit headers of a first request with the portal's default limits."""
     found = windows("", UUID(int=0), (None, None), (None, None), None)
     states = [WindowState(window, window.limit - 1, float(window.seconds)) for window in found]
     return "\n".join(f"{name}: {value}" for name, value in limits.headers(states).items())
 
 
 def _types(reader: Reader) -> list[dict[str, Any]]:
-    """The types of keys that the organization may make; for strangers those that everybody may."""
+    """Return the key types of the reader's organization, or of any customer for anonymous readers."""
     kinds = Offer.for_actor(reader.actor).types if reader.actor else KeyType.objects.for_customers()
     return [
         {

@@ -1,4 +1,4 @@
-"""Who reads the developer pages: somebody, or a member with an organization whose own pages and figures are shown."""
+"""The reader of the developer pages: anonymous, or a member whose organization's links and figures are shown."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -17,7 +17,7 @@ from apps.orgs.members.membership_requirements import lacks_second_step
 from apps.orgs.members.middleware import actor_of
 from apps.orgs.models import Membership, Organization, OrganizationStatus
 
-# Each page: its route, its title, its icon.
+# Each page: route, title, icon.
 PAGES: tuple[tuple[str, Promise, str], ...] = (
     ("docs_start", _("Get started"), "overview"),
     ("reference", _("Reference"), "code"),
@@ -32,7 +32,7 @@ PAGES: tuple[tuple[str, Promise, str], ...] = (
 
 @dataclass(frozen=True)
 class Reader:
-    """Whoever reads; ``organization`` and ``actor`` are None for somebody who belongs to none, or did not say which."""
+    """The reader; ``organization`` and ``actor`` are None if anonymous, or if the organization is not known."""
 
     organization: Organization | None = None
     actor: Actor | None = None
@@ -40,19 +40,18 @@ class Reader:
 
     @property
     def slug(self) -> str:
-        """The organization's slug, or nothing."""
+        """Return the organization's slug, or an empty string."""
         return self.organization.slug if self.organization is not None else ""
 
     def to(self, name: str, *more: str) -> str:
-        """Return a page of the organization: of the one last used where it is not known."""
+        """Return the URL of a page of the organization, or of the landing page if there is none."""
         return reverse(name, args=[self.slug, *more]) if self.slug else reverse("landing")
 
 
 def reader_of(request: HttpRequest) -> Reader:
-    """Find the organization that a page is shown for.
+    """Return the reader with the organization of ``?organization=<slug>``, else the last used one, else the only one.
 
-    ``?organization=<slug>``, else the one last used, else the only one. An organization of others is ignored, exactly
-    as one that does not exist.
+    An organization that the user is not a member of is ignored, like one that does not exist.
     """
     if not request.user.is_authenticated:
         return Reader()
@@ -70,7 +69,7 @@ def reader_of(request: HttpRequest) -> Reader:
 
 
 def page(request: HttpRequest, name: str, context: dict[str, Any], reader: Reader | None = None) -> HttpResponse:
-    """Show a developer page with the navigation over all of them."""
+    """Render a developer page with the navigation."""
     who = reader or reader_of(request)
     frame = {
         "reader": who,

@@ -1,4 +1,4 @@
-"""The API reference, made from the routes, views and operations themselves so that it cannot rot."""
+"""The API reference, generated from routes, views and operations."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from apps.base.rest.operations import METHODS, PAGE_PARAMETERS, Operation, Respo
 from apps.base.rest.snippets import LANGUAGES, SnippetRequest, render_snippet, request_for
 from integrations_portal.api_docs.reader import page, reader_of
 
-# What the paths of a resource begin with, and its heading.
+# First path segment of each resource, and its heading.
 RESOURCES: dict[str, Promise] = {
     "me": _("The calling key"),
     "users": _("Users"),
@@ -37,7 +37,7 @@ RESOURCES: dict[str, Promise] = {
 
 
 class ServedOperation(NamedTuple):
-    """One operation as it is served: where, by which method, from whom, and what it says of itself."""
+    """An operation with its route, method, required scopes and kinds of callers."""
 
     route: str
     method: str
@@ -47,12 +47,12 @@ class ServedOperation(NamedTuple):
 
     @property
     def call(self) -> SnippetRequest:
-        """The operation as a call."""
+        """Return the operation as a request for code snippets."""
         return request_for(self.operation, self.method, self.route, self.callers)
 
 
 def served_operations(routes: list[Any]) -> Iterator[ServedOperation]:
-    """Return every operation of the API, path by path."""
+    """Yield every operation of the API, path by path."""
     for route in routes:
         view, path = route.callback.view_class, route.callback.view_initkwargs["route"]
         for method in METHODS:
@@ -63,7 +63,7 @@ def served_operations(routes: list[Any]) -> Iterator[ServedOperation]:
 
 
 def reference(request: HttpRequest, routes: list[Any]) -> HttpResponse:
-    """What the API can do: each operation with what it takes and answers, and its code in the language chosen."""
+    """Show each operation with its parameters, responses and code in the chosen language."""
     asked = request.GET.get("lang", "")
     language = asked if asked in LANGUAGES else "curl"
     reader = reader_of(request)

@@ -1,1 +1,1 @@
-"""What ``/metrics`` tells of no single app: how far retention is behind, and when a backup was made."""
+"""Metrics that belong to no single app: retention lag and the last backup."""

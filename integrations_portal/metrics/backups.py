@@ -1,4 +1,4 @@
-"""When a backup was last made, for ``/metrics``: the command runs in a process of its own, so a row keeps it."""
+"""The time of the last backup. It is stored in the database because the command runs in a separate process."""
 
 import logging
 import time
@@ -17,7 +17,7 @@ ROW = "backup:done_at"
 
 
 def note_success() -> None:
-    """Write down that a backup was made; where the database cannot be written, such as a replica, only say so."""
+    """Store the time of a backup; only log a warning if the database is read-only, such as a replica."""
     try:
         counters.set_total(ROW, time.time())
     except DatabaseError as error:
@@ -25,10 +25,8 @@ def note_success() -> None:
 
 
 class BackupCollector(Collector):
-    """What Prometheus asks at each scrape."""
-
     def collect(self) -> Iterator[Metric]:
-        """Return the time of the last backup."""
+        """Return the time of the last backup, or nothing without a database."""
         try:
             done_at = EngineTotal.objects.filter(name=ROW).values_list("value", flat=True).first()
         except DatabaseError:

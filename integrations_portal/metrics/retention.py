@@ -1,8 +1,7 @@
-"""How far retention is behind, for ``/metrics``: by how much the oldest row that should be gone has outstayed its days.
+"""Retention lag: by how much the oldest row that should have been deleted exceeds its retention.
 
-Each kind is a look at the front of its table by index, at so many rows at most: what may stay longer (a delivery that
-waits, the payload that it is to send) stands there too, and is passed over. The days are the portal's own; those of
-organizations that chose fewer are not looked at.
+Each kind reads the oldest rows of its table by index, up to a limit, and skips those that can stay longer (pending
+deliveries and their payloads). Only the portal's retention is considered, not the shorter one of an organization.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,7 +33,7 @@ NOTHING = timedelta(0)
 
 
 def _lag_by_key(model: type[models.Model], cut: datetime, goes: Q | None = None) -> timedelta:
-    """Return by how much the oldest row of a table in the order of time is older than the cut."""
+    """Return by how much the oldest row, by its time-ordered primary key, is older than the cut."""
     rows: Any = model._default_manager
     keys = list(rows.filter(pk__lt=uuid_at(cut)).order_by("pk").values_list("pk", flat=True)[:MAX_ROWS])
     if keys and goes is not None:
@@ -52,7 +51,7 @@ def _calls(now: datetime) -> timedelta:
 
 
 def _payloads(now: datetime) -> timedelta:
-    """Look an hour, two, four … beyond the days: rows outlive their payload, so the front of the table has none."""
+    """Return the lag by probing 1, 2, 4 … hours past the cut: the oldest rows no longer have a payload."""
     cut, behind = now - timedelta(days=settings.RETENTION_DAYS_EVENTS), NOTHING
     for hours in (2**power for power in range(14)):
         before = Event.objects.filter(pk__lt=uuid_at(cut - timedelta(hours=hours))).order_by("-pk")
@@ -80,7 +79,7 @@ def _events(now: datetime) -> timedelta:
 
 
 def _audit(now: datetime) -> timedelta:
-    """Notes of cuts stay where a log has nothing else."""
+    """Return the lag of the audit log; entries about trimming can be the last ones and stay."""
     return _lag_by_key(AuditEntry, now - timedelta(days=settings.RETENTION_DAYS_AUDIT), ~Q(action=TRIMMED))
 
 
@@ -89,7 +88,7 @@ def _notices(now: datetime) -> timedelta:
 
 
 def _mail(now: datetime) -> timedelta:
-    """Look at the mails that were written first: no index is by the time of sending."""
+    """Return the lag among the mails created first: there is no index by time of sending."""
     first = OutgoingMail.objects.order_by("pk").values_list("pk", flat=True)[:MAX_ROWS]
     rows = OutgoingMail.objects.filter(pk__in=list(first))
     given_up = rows.filter(sent_at=None, next_attempt_at=None)
@@ -118,10 +117,8 @@ KINDS: dict[str, Callable[[datetime], timedelta]] = {
 
 
 class RetentionCollector(Collector):
-    """What Prometheus asks at each scrape; without a database nothing."""
-
     def collect(self) -> Iterator[Metric]:
-        """Return every kind, 0 where nothing is left that should be gone."""
+        """Return the lag of every kind in seconds, 0 if there is none; nothing without a database."""
         family = GaugeMetricFamily(
             "portal_retention_lag_seconds", "By how much the oldest row of a kind has outstayed its days.",
             labels=["kind"],

@@ -1,6 +1,6 @@
-"""S1, the overview of Integration: what needs somebody, what went on, and how to begin.
+"""The overview page: what needs attention, figures, recent activity and first steps.
 
-Each part is made by itself: what fails says so in its own place, with the id of the request, and the rest is there.
+Each part is built separately: if one fails, the page shows the failure in its place and the other parts as usual.
 """
 
 import logging
@@ -20,7 +20,7 @@ Part = TypeVar("Part")
 
 @org_page(nav="overview")
 def overview(request: PortalRequest) -> HttpResponse:
-    """Show the overview; ``?attention=all`` shows everything that needs somebody, as far as it is counted."""
+    """Show the overview; ``?attention=all`` lists all items that need attention, up to the limit per kind."""
     actor, slug = request.actor, request.organization.slug
     needs = _part(lambda: attention.found(actor, slug))
     is_whole = request.GET.get("attention") == "all"
@@ -40,7 +40,7 @@ def overview(request: PortalRequest) -> HttpResponse:
 
 
 def _part(make: Callable[[], Part]) -> Part | None:
-    """Return one part of the page, or None where it cannot be made, whatever the reason."""
+    """Return one part of the page, or None and log the exception if it fails."""
     try:
         return make()
     except Exception:

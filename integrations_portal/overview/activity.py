@@ -1,4 +1,4 @@
-"""The newest changes, for those who may read the audit log."""
+"""The newest changes from the audit log."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from apps.base.actor import Actor
 from apps.base.permissions import Permission
 
 SHOWN = 6
-# What the portal writes every hour by itself is no activity of anybody.
+# Hourly entries of the portal itself are not activity.
 HOURLY_ACTIONS = ("audit.calls_digest", "audit.attempts_digest", "audit.events_digest")
 
 
 def newest(actor: Actor) -> list[dict[str, Any]]:
-    """Return who did what and when, newest first; nothing for whom the audit log is closed."""
+    """Return who did what and when, newest first; nothing without permission to read the audit log."""
     if not actor.can(Permission.AUDIT_READ):
         return []
     rows = AuditEntry.objects.for_actor(actor).exclude(action__in=HOURLY_ACTIONS).order_by("-pk")[:SHOWN]

@@ -1,7 +1,7 @@
-"""What needs somebody: keys that end or are set aside, endpoints that get nothing, and notices of anything else.
+"""Items that need attention: expiring or quarantined keys, failing endpoints, and other open notifications.
 
-Made from the state of things, so that it is there for whoever may see them and goes when the trouble goes. The one step
-that helps is offered to who may take it; to others a look.
+Keys and endpoints are derived from their current state, so an item disappears when its cause does. Each item links to
+the step that helps if the member has permission for it, else to the object.
 """
 
 from datetime import datetime, timedelta
@@ -27,12 +27,12 @@ from apps.webhooks.view_models import endpoint_name
 from apps.webhooks.view_models.failure_labels import DISABLED_REASONS
 
 SHOWN = 6
-# Of each kind, so that the page is bounded; more than that is a matter for the lists.
+# Items per kind, so that the page is bounded; the lists show all.
 MAX_PER_KIND = 25
 EXPIRED_FOR = timedelta(days=14)
 UNUSED_AFTER = timedelta(days=30)
 ORDER = {"bad": 0, "warn": 1, "info": 2}
-# These tell what is found here from the state itself.
+# Notifications about states that are shown here anyway.
 KINDS_SHOWN_FROM_STATE = (
     *(f"api_key.leaked_{word}" for word in RESTRICTED_STATUSES),
     "api_key.expiring", "api_key.expired", "endpoint.failing", "endpoint.disabled",
@@ -42,7 +42,7 @@ Item = dict[str, Any]
 
 
 def found(actor: Actor, slug: str) -> list[Item]:
-    """Return what needs somebody, the worst first, at most so many of each kind."""
+    """Return the items that need attention, the most severe first, at most ``MAX_PER_KIND`` of each kind."""
     items = [*_endpoints(actor, slug), *_keys(actor, slug), *_notices(actor, slug)]
     return sorted(items, key=lambda item: ORDER.get(item["severity"], 2))
 

@@ -1,4 +1,4 @@
-"""Figures of the last 24 hours, from rollups: none of them counts the log of calls or of deliveries."""
+"""Figures of the last 24 hours, read from rollups, never from the logs of requests or deliveries."""
 
 from typing import Any, cast
 from uuid import UUID
@@ -20,7 +20,7 @@ Pair = tuple[int, int]
 
 
 def stats(actor: Actor, slug: str) -> list[dict[str, Any]]:
-    """Return the four figures, each with its hours; nothing where nothing has happened."""
+    """Return up to four figures, each with its hourly chart; nothing if there was no activity."""
     calls = hourly_totals(cast(UUID, actor.organization_id)) if actor.can(Permission.USAGE_READ) else []
     attempts = dashboard_stats.hours_24h(actor) if actor.can(Permission.WEBHOOKS_READ) else []
     if not any(map(sum, (*calls, *attempts))):
@@ -77,5 +77,5 @@ def _slowest(found: dashboard_stats.SlowestEndpoint, slug: str) -> dict[str, Any
 
 
 def balance_of(actor: Actor) -> DeliveryBalance | None:
-    """Return where all accepted deliveries are, as last counted."""
+    """Return the last count of all accepted deliveries by state."""
     return delivery_totals.last_counted(actor) if actor.can(Permission.WEBHOOKS_READ) else None

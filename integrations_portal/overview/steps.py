@@ -1,4 +1,4 @@
-"""The first steps, which tick from what has happened."""
+"""The checklist of first steps, completed by what has happened."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ Step = dict[str, Any]
 
 
 def made(actor: Actor, slug: str) -> list[Step]:
-    """Return the five steps; the button of each is for who may take it."""
+    """Return the five steps, with a button for those that the member has permission for."""
     return [*_calling(actor, slug), *_receiving(actor, slug)]
 
 

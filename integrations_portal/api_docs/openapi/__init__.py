@@ -1,5 +1,5 @@
-"""The OpenAPI 3.1 document of the public API (https://spec.openapis.org/oas/v3.1.1), made from the routes themselves.
+"""The OpenAPI 3.1 document of the public API (https://spec.openapis.org/oas/v3.1.1), generated from the routes.
 
-Every view says what it needs (``requires``) and what it takes and answers (``operations``); the checks of the entry
-point and the errors that they end in are the same for all. Why no schema is guessed from serializers: docs/adr/0012.
+Every view declares its ``operations``; the common checks and their errors are the same for all. Why schemas are not
+inferred from serializers: docs/adr/0012.
 """

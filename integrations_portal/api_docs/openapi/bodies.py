@@ -1,4 +1,4 @@
-"""Request bodies as JSON Schemas: what each serializer's fields take."""
+"""JSON Schemas of request bodies, from the fields of their serializers."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from apps.webhooks.api.serializers import AnyObject, Headers
 
 
 def body_schema(serializer: StrictSerializer) -> Schema:
-    """Describe the object that a serializer takes; fields that it does not know are refused."""
+    """Return the schema of a serializer's body; unknown fields are not allowed."""
     fields = {name: each for name, each in serializer.fields.items() if not each.read_only}
     schema: Schema = {
         "type": "object",
@@ -37,7 +37,7 @@ def body_schema(serializer: StrictSerializer) -> Schema:
 
 
 def field_schema(field: serializers.Field[Any, Any, Any, Any]) -> Schema:
-    """Describe what one field takes; a kind of field that is unknown here raises TypeError."""
+    """Return the schema of a field; raise TypeError for a field class without one."""
     schema = _plain(field)
     default = field.default
     if default is not serializers.empty:

@@ -1,4 +1,4 @@
-"""The whole document: paths, what they share, and the webhooks of the event catalogue."""
+"""The OpenAPI document: paths, shared components, and the webhooks of the event catalogue."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from integrations_portal.api_docs.openapi.headers import HEADERS, PARAMETERS, an
 from integrations_portal.api_docs.openapi.refusals import ERROR, codes_of
 from integrations_portal.api_docs.openapi.webhooks import webhooks
 
-# What the first segment of a path is about, and the prefix of the ids below it.
+# First path segment: its tag, and the prefix of the ids below it.
 TAGS = {
     "me": ("Account", ""),
     "users": ("Users", "user"),
@@ -58,14 +58,14 @@ A path may end with a slash or without."""
 
 
 class SharedComponents:
-    """What several operations refer to, collected while they are described."""
+    """Schemas and responses that operations refer to, collected while they are described."""
 
     def __init__(self) -> None:
         self.schemas: dict[str, Schema] = {}
         self.responses: dict[str, Schema] = {}
 
     def refusal(self, status: int, codes: list[str], headers: list[str]) -> str:
-        """Return the name under which an error answer with these codes and headers is kept."""
+        """Return the name of the shared error response with these codes and headers, adding it if it is new."""
         answer = _refusal(codes, headers)
         for number in count(1):
             name = f"Error{status}" if number == 1 else f"Error{status}_{number}"
@@ -114,7 +114,7 @@ def document(routes: Sequence[URLPattern], event_types: Iterable[EventType]) -> 
 
 
 def scopes_of(view: type[PortalView], operation: Operation) -> list[str]:
-    """Name the scopes any one of which is enough; none: any key will do."""
+    """Return the scopes of which one is required, or an empty list if any key is enough."""
     return [*map(str, operation.needs), ADMIN] if operation.needs and view.callers else []
 
 

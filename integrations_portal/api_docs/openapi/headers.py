@@ -1,4 +1,4 @@
-"""Headers of answers, and the parameters that many operations share."""
+"""Response headers, and the parameters that operations share."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from apps.base.rest.operations import PAGE_PARAMETERS, Operation, Paging
 from apps.base.rest.shapes import Schema
 from apps.base.rest.views import PortalView
 
-# Only where the key has limits: a key without any has none of the first five.
+# Not sent for a key without rate limits.
 LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy", "RateLimit")
 
 
@@ -71,7 +71,7 @@ PARAMETERS |= {
 
 
 def answer_headers(view: type[PortalView], operation: Operation, status: int) -> list[str]:
-    """Name the headers that an answer of this status may carry."""
+    """Return the headers that a response with this status can have."""
     found = ["X-Request-ID"]
     if view.callers and status != 401:
         found += LIMITS
@@ -104,7 +104,7 @@ def _of_success(operation: Operation) -> list[str]:
 
 
 def shared_parameters(operation: Operation) -> list[Schema]:
-    """Refer to the parameters that an operation has in common with others."""
+    """Return references to the shared parameters of an operation."""
     names = list(PAGE_PARAMETERS[operation.paging]) if operation.paging else []
     if operation.idempotent:
         names.append("Idempotency-Key")

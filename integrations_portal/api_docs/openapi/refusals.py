@@ -1,4 +1,4 @@
-"""Which errors an operation can end in, by the catalogue and by what it declares."""
+"""The error responses of an operation, by the catalogue of error codes and by its own declaration."""
 
 from apps.base.error_codes import ERROR_CODES, AppliesTo
 from apps.base.rest.operations import Operation
@@ -20,7 +20,7 @@ ERROR: Schema = record(
 
 
 def codes_of(view: type[PortalView], operation: Operation, path: str) -> dict[int, list[str]]:
-    """Return the error codes that an operation can answer, by status, in the order of the catalogue."""
+    """Return the error codes of an operation by status, in the order of the catalogue."""
     met = {
         AppliesTo.ALL: True,
         AppliesTo.WITH_KEY: bool(view.callers),

@@ -1,4 +1,4 @@
-"""``/openapi.json``, and Swagger UI on a page of the portal."""
+"""``/openapi.json`` and the page with Swagger UI."""
 
 from functools import cache
 from hashlib import sha256
@@ -18,16 +18,16 @@ from integrations_portal.api_docs.reader import page
 
 @cache
 def _fixed(routes: tuple[Any, ...], public_url: str) -> dict[str, Any]:
-    """Everything but the webhooks: the same until the process ends."""
+    """Return the document without webhooks, which does not change while the process runs."""
     return document(routes, ())
 
 
 @require_safe
 def openapi(request: HttpRequest, routes: tuple[Any, ...]) -> HttpResponse:
-    """The document, with the event types as they are now; to be asked for again with its ETag (RFC 9110, 13.1.2)."""
+    """Return the document with the current event types; supports If-None-Match (RFC 9110, 13.1.2)."""
     kinds = webhooks(EventType.objects.all())
     body = to_json({**_fixed(routes, settings.PUBLIC_URL), "webhooks": kinds})
-    # What it is may be known to everybody: tools on other origins may read it, without anybody's cookies.
+    # The document is public: tools on other origins can read it, without cookies.
     headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, no-cache"}
     answer = HttpResponse(body, content_type="application/json", headers=headers)
     tag = f'"{sha256(body.encode()).hexdigest()[:32]}"'
@@ -37,5 +37,5 @@ def openapi(request: HttpRequest, routes: tuple[Any, ...]) -> HttpResponse:
 
 @require_safe
 def swagger(request: HttpRequest) -> HttpResponse:
-    """The document in Swagger UI, from files of our own server; without JavaScript a link to the plain reference."""
+    """Show the document in Swagger UI, served locally; without JavaScript a link to the reference."""
     return page(request, "swagger", {"wide": True})

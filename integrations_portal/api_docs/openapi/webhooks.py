@@ -1,4 +1,4 @@
-"""What receivers get: one entry of the document's ``webhooks`` for each type of the event catalogue."""
+"""The document's ``webhooks``: one entry for each event type."""
 
 import json
 from collections.abc import Iterable
@@ -27,12 +27,12 @@ ANSWERS = {
 
 
 def webhooks(event_types: Iterable[EventType]) -> dict[str, Any]:
-    """Describe each type, in an order that no database's language changes."""
+    """Return the entry of each event type, sorted here because the order of databases depends on their collation."""
     return {each.name: webhook(each) for each in sorted(event_types, key=lambda each: each.name)}
 
 
 def webhook(event_type: EventType) -> dict[str, Any]:
-    """Describe the request that carries an event of this type to a receiver."""
+    """Return the description of the request that delivers an event of this type."""
     found: dict[str, Any] = {
         "operationId": f"receive.{event_type.name}",
         "summary": event_type.description,
@@ -63,7 +63,7 @@ def _payload(event_type: EventType) -> dict[str, Any]:
 
 
 def _data(event_type: EventType) -> Schema | bool:
-    """Return the schema of the data; one with references is a document of its own, for they are to itself."""
+    """Return the schema of the data, with an ``$id`` if it has references, so that they resolve within it."""
     schema: Schema | bool = event_type.schema
     if isinstance(schema, bool) or "$ref" not in json.dumps(schema):
         return schema

@@ -1,4 +1,4 @@
-"""Write a copy of the database that can be restored elsewhere."""
+"""Write a backup of the database that can be restored elsewhere."""
 
 import logging
 import os
@@ -33,13 +33,13 @@ class Command(PortalCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the file's name."""
+        """Add the file and the number of backups to keep."""
         super().add_arguments(parser)
         parser.add_argument("file", metavar="FILE", help="a name that does not exist yet, or a folder")
         parser.add_argument("--keep", metavar="N", type=int, help="remove all but the newest N that are in the folder")
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """Write the copy and say what is not in it."""
+        """Write the backup, and report what it does not contain and how to restore it."""
         started = time.monotonic()
         target, keep = Path(options["file"]).absolute(), options["keep"]
         if keep is not None and (keep < 1 or not os.path.isdir(target)):

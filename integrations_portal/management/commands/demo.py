@@ -1,4 +1,4 @@
-"""The whole portal on this machine, with something to look at: `manage.py demo`."""
+"""`manage.py demo`: run the whole portal on this machine with example data."""
 
 import contextlib
 import fcntl
@@ -26,8 +26,8 @@ HOST = "127.0.0.1"
 READY_SECONDS = 60.0
 POLL_SECONDS, WATCH_SECONDS = 0.03, 0.3
 LOCK = "demo.running"
-WORKER_SECONDS = "0.5"  # for its requests in flight: less than the reaper's patience
-# Imported only when needed: they take longer than all the rest, and the web server need not wait for them.
+WORKER_SECONDS = "0.5"  # grace for requests in flight; less than the reaper waits
+# Imported only when needed: they take longer than all the rest, and the web server does not need them.
 SEED = "integrations_portal.demo.seeding.seed"
 DEMO_KEY = "integrations_portal.demo.api_key.demo_key"
 
@@ -37,11 +37,11 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the demo's options; --reset was done before Django started (demo_environment.py)."""
+        """Add the demo's options; --reset was handled before Django started (demo/environment.py)."""
         usage.add_demo_options(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Serve until a signal comes; what goes wrong becomes one sentence and exit code 1."""
+        """Serve until a signal arrives; failures raise CommandError."""
         signals.raise_on_signals()
         with single_instance(settings.BASE_DIR / "var" / LOCK, options["port"]):
             try:
@@ -53,7 +53,7 @@ class Command(BaseCommand):
             finally:
                 signals.ignore()
                 early.processes.stop()
-                gc.freeze()  # Python then ends without looking through all it holds, which took longer than the stop
+                gc.freeze()  # skips the final garbage collection, which took longer than the stop itself
 
     def _serve(self, processes: Processes, port: int, as_json: bool) -> None:
         if not processes.has(early.WEB):
@@ -68,7 +68,7 @@ class Command(BaseCommand):
             start_receiver(processes, port, environment)
             connections.close_all()
             wait_until_ready(processes, port)
-            # Last: it would only take the processor from the web server, for which people wait.
+            # Last, so that it does not slow down the start of the web server.
             processes.start("worker", ["manage.py", "worker", "--grace", WORKER_SECONDS], environment)
         print_json(key) if as_json else print_summary(key, port)
         while True:
@@ -77,34 +77,34 @@ class Command(BaseCommand):
 
 
 def say(sentence: str) -> None:
-    """Tell people what goes on; stdout is for the result."""
+    """Print progress to stderr; stdout is for the result."""
     print(sentence, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def single_instance(path: Path, port: int) -> Iterator[None]:
-    """Refuse a second demo on the same data while one is running, and name that one's port."""
-    with open(path, "a+") as held:
-        held.seek(0)
+    """Hold the demo's lock; raise CommandError with the other's port if a demo already runs on the same data."""
+    with open(path, "a+") as lock:
+        lock.seek(0)
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            sentence = f"The demo of this folder is running already, on port {held.read()}: stop that one first."
+            sentence = f"The demo of this folder is running already, on port {lock.read()}: stop that one first."
             raise CommandError(sentence) from None
-        held.truncate()
-        held.write(str(port))
-        held.flush()
+        lock.truncate()
+        lock.write(str(port))
+        lock.flush()
         yield
 
 
 def check_port_free(port: int, whose: str) -> None:
-    """Raise CommandError where the demo cannot have a port that it needs."""
+    """Raise CommandError if a port that the demo needs cannot be used."""
     if problem := early.port_problem(port):
         raise CommandError(f"Port {port} for the {whose} cannot be used ({problem}): choose another with --port.")
 
 
 def prepare(port: int) -> None:
-    """Bring the database up to date, fill it the first time, and let its endpoints follow the port."""
+    """Migrate the database, seed it the first time, and adapt its endpoints to the port."""
     settings.STATIC_ROOT.mkdir(exist_ok=True)
     database.migrate()
     if not database.is_seeded():
@@ -122,7 +122,7 @@ def start_receiver(processes: Processes, port: int, environment: dict[str, str])
 
 
 def wait_until_ready(processes: Processes, port: int) -> None:
-    """Return as soon as the portal says that it can serve."""
+    """Wait until ``/readyz`` answers 200; raise Died after ``READY_SECONDS``."""
     give_up_at = time.monotonic() + READY_SECONDS
     while not is_ready(port):
         processes.check()
@@ -134,24 +134,24 @@ def wait_until_ready(processes: Processes, port: int) -> None:
 
 
 def is_ready(port: int) -> bool:
-    """Tell whether ``/readyz`` answers 200."""
-    asking = http.client.HTTPConnection(HOST, port, timeout=5)
+    """Return whether ``/readyz`` answers 200."""
+    client = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
-        asking.request("GET", "/readyz", headers={"Host": urlsplit(settings.PUBLIC_URL).netloc})
-        return asking.getresponse().status == 200
+        client.request("GET", "/readyz", headers={"Host": urlsplit(settings.PUBLIC_URL).netloc})
+        return client.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
     finally:
-        asking.close()
+        client.close()
 
 
 def print_json(key: str) -> None:
-    """Print the one line that programs wait for."""
+    """Print the URL, logins and API key as one line of JSON."""
     print(json.dumps({"url": settings.PUBLIC_URL, "logins": people.logins(), "api_key": key}), flush=True)
 
 
 def print_summary(key: str, port: int) -> None:
-    """Print where the portal is and how to get in; the logins come last, for that is what is left on the screen."""
+    """Print the URL, API key and logins; the logins last, so that they stay visible on the screen."""
     rows = [
         f"  {each['email']:<26}{each['password']:<16}{each['role']}, {each['organization']}" for each in people.logins()
     ]

@@ -1,4 +1,4 @@
-"""``manage.py listen``: a receiver on this machine that prints and verifies what arrives."""
+"""``manage.py listen``: a local webhook receiver that prints and verifies deliveries."""
 
 import json
 import threading
@@ -24,7 +24,7 @@ NOT_FORWARDED = frozenset({"host", "content-length", "connection", "transfer-enc
 
 @dataclass
 class Inbox:
-    """What arrived lately, and how to answer."""
+    """The last deliveries, and the settings for verifying and answering them."""
 
     keys: list[bytes]
     forward: str | None
@@ -33,8 +33,8 @@ class Inbox:
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_LINES))
     stopping: threading.Event = field(default_factory=threading.Event)
 
-    def judge(self, headers: dict[str, str], body: bytes) -> str:
-        """Say in a word or a sentence whether the signature is right."""
+    def verification_result(self, headers: dict[str, str], body: bytes) -> str:
+        """Return the result of verifying the signature, as a text for the output."""
         if not self.keys:
             return "not verified (give --secret)"
         try:
@@ -45,7 +45,7 @@ class Inbox:
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Takes deliveries by POST; ``/mode/<ok|503|slow>`` switches the answer, ``/`` shows the last twenty."""
+    """Receives deliveries by POST; ``/mode/<ok|503|slow>`` switches the response, ``/`` shows the last ones."""
 
     protocol_version = "HTTP/1.1"
     timeout = 30
@@ -53,7 +53,7 @@ class Receiver(BaseHTTPRequestHandler):
     command_output: Any
 
     def do_GET(self) -> None:
-        """Show what arrived, or switch the mode."""
+        """Show the last deliveries, or switch the mode."""
         if self.path.startswith("/mode/"):
             self._switch()
         else:
@@ -61,7 +61,7 @@ class Receiver(BaseHTTPRequestHandler):
             self._answer(200, text + "\n")
 
     def do_POST(self) -> None:
-        """Print and verify a delivery and answer as the mode says."""
+        """Print and verify a delivery, and answer according to the mode."""
         length = self.headers.get("content-length", "")
         if not length.isdigit() or int(length) > MAX_BYTES:
             self.close_connection = True
@@ -88,9 +88,9 @@ class Receiver(BaseHTTPRequestHandler):
             self._answer(404, f"modes: {', '.join(MODES)}\n")
 
     def _note(self, headers: dict[str, str], body: bytes) -> None:
-        verdict = self.inbox.judge(headers, body)
+        result = self.inbox.verification_result(headers, body)
         event_type = _type_of(body)
-        line = f"{time.strftime('%H:%M:%S')} {headers.get('webhook-id', '-')} {event_type} {verdict}"
+        line = f"{time.strftime('%H:%M:%S')} {headers.get('webhook-id', '-')} {event_type} {result}"
         if self.inbox.mode != "ok":
             line += f" (mode: {self.inbox.mode})"
         self.inbox.lines.append(line)
@@ -100,7 +100,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.command_output.flush()
 
     def _forward(self, body: bytes) -> tuple[int, str]:
-        """Pass the delivery on to the address that was given on the command line, and answer what it answers."""
+        """Forward the delivery to the URL of ``--forward``, and return its status and body."""
         if self.inbox.forward is None:
             return 200, "ok\n"
         headers = {name: value for name, value in self.headers.items() if name.lower() not in NOT_FORWARDED}
@@ -121,7 +121,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.wfile.write(payload)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Print nothing more: deliveries are printed as they come."""
+        """Log nothing: deliveries are printed already."""
 
 
 def _type_of(body: bytes) -> str:
@@ -138,7 +138,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the port, secrets and an address to forward to."""
+        """Add the port, the secrets and the URL to forward to."""
         parser.add_argument("--port", type=int, default=8001, help="8001 unless it is given")
         parser.add_argument("--secret", action="append", default=[], help="whsec_…; may be given several times")
         parser.add_argument("--forward", metavar="URL", help="send each delivery on to this address of yours")
@@ -147,7 +147,7 @@ class Command(BaseCommand):
     def handle(
         self, *args: Any, port: int, secret: list[str], forward: str | None, brief: bool = False, **options: Any
     ) -> None:
-        """Serve until Ctrl-C; raises CommandError where the secret or the port cannot be used."""
+        """Serve until Ctrl-C; raise CommandError if a secret or the port cannot be used."""
         try:
             keys = [secret_bytes(each) for each in secret]
         except ValueError as error:

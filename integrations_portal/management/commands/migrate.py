@@ -1,4 +1,4 @@
-"""Bring the database to this version while the portal runs."""
+"""Django's ``migrate``, made safe to run while the portal runs."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ PATIENCE_SECONDS = 60.0
 
 
 class Command(migrate.Command):
-    """Django's, one at a time; on PostgreSQL it keeps nobody waiting for a lock longer than half a second."""
+    """Runs one at a time; on PostgreSQL it blocks other queries for at most half a second per lock."""
 
     help = (
         f"{migrate.Command.help} It may run while the portal runs, and several times at once: the second waits for the "
@@ -20,7 +20,7 @@ class Command(migrate.Command):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take ``--patience`` beside Django's own."""
+        """Add ``--patience`` to Django's options."""
         super().add_arguments(parser)
         parser.add_argument(
             "--patience",
@@ -31,15 +31,15 @@ class Command(migrate.Command):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Apply what is missing, or say who keeps it from a table."""
+        """Apply the missing migrations, or report which session blocks a table."""
         connection = connections[options["database"]]
         if options["plan"] or options["check_unapplied"]:
             super().handle(*args, **options)
             return
-        tell = self.stdout.write if options["verbosity"] else lambda _text: None
-        with migration_lock(connection, tell):
+        report = self.stdout.write if options["verbosity"] else lambda _text: None
+        with migration_lock(connection, report):
             if connection.vendor == "postgresql":
                 work = lambda: migrate.Command.handle(self, *args, **options)  # noqa: E731
-                LockRetrier(connection).run(work, options["patience"], tell)
+                LockRetrier(connection).run(work, options["patience"], report)
             else:
                 super().handle(*args, **options)

@@ -1,4 +1,4 @@
-"""``manage.py openapi``: the OpenAPI document of this portal."""
+"""``manage.py openapi``: print the OpenAPI document of this portal."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from apps.webhooks.models import EventType
 from integrations_portal.api_docs.openapi.document import document
 from integrations_portal.urls import documented
 
-# As the committed copy has it: whoever reads that puts their own portal's address there.
+# The server URL in the committed copy, to be replaced by readers.
 SNAPSHOT_URL = "https://portal.example.com"
 
 
 def snapshot() -> str:
-    """Return the document as docs/openapi.json holds it: of a fresh portal at no particular address."""
+    """Return the document with ``SNAPSHOT_URL`` as server, as in docs/openapi.json."""
     with override_settings(PUBLIC_URL=SNAPSHOT_URL):
         return to_json(document(documented, EventType.objects.all()), indent=1) + "\n"
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the file to write to."""
+        """Add the file to write to."""
         parser.add_argument("--to", metavar="FILE", help="write to this file instead of standard output")
 
     def handle(self, *args: Any, **options: Any) -> None:

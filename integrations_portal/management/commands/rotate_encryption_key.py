@@ -1,4 +1,4 @@
-"""Encrypt stored secrets anew after a new key was put in front of ENCRYPTION_KEYS."""
+"""Re-encrypt stored secrets after a new key was put first in ENCRYPTION_KEYS."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ class Command(PortalCommand):
     )
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """Encrypt anew and say what is left under which older key."""
+        """Re-encrypt, and report how many values are left under which older key."""
         self.done = done = reencrypt_all()
         current = current_key_id()
         if done.renewed:
@@ -40,7 +40,7 @@ class Command(PortalCommand):
         }
 
     def failure(self, result: dict[str, Any]) -> str:
-        """Say what to do about what is left."""
+        """Return what to do about the values that are left, or nothing if there are none."""
         if result["unreadable"]:
             return (
                 f"{result['unreadable']} values do not open. Where their key is missing, put it back into "

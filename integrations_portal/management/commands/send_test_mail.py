@@ -1,4 +1,4 @@
-"""Find out whether mail leaves the portal, and what to change where it does not."""
+"""Send a test mail, and say what to change if that fails."""
 
 import smtplib
 import socket
@@ -15,7 +15,7 @@ from apps.base.commands import PortalCommand
 from apps.base.text.mail_addresses import wire_address
 from apps.orgs.mail.no_mail_backend import MailIsNotSet
 
-# A server that answers a letter at a time must not hold the command for ever; EMAIL_TIMEOUT is for each wait alone.
+# EMAIL_TIMEOUT limits each read; this limits the whole exchange with a server that answers byte by byte.
 TIMEOUT_SECONDS = 30
 NOWHERE = {"console": "printed here, sent to nobody", "dummy": "thrown away", "locmem": "kept in this process",
            "filebased": "written into a file, sent to nobody"}  # fmt: skip
@@ -31,12 +31,12 @@ class Command(PortalCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the address."""
+        """Add the recipient's address."""
         super().add_arguments(parser)
         parser.add_argument("--to", required=True, metavar="E", help="who gets the mail")
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """Send, or raise CommandError with what to change."""
+        """Send the mail; raise CommandError with what to change if it fails."""
         validate_email(options["to"])
         problem = send(options["to"])
         if problem is not None:
@@ -46,12 +46,12 @@ class Command(PortalCommand):
 
 
 def server() -> str:
-    """Name the mail server, without its password."""
+    """Return host and port of the mail server."""
     return f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
 
 
 def send(to: str) -> Exception | None:
-    """Send the mail within 30 seconds and return what went wrong."""
+    """Send the mail and return the exception, or None; TimeoutError after ``TIMEOUT_SECONDS``."""
     text = BODY.format(url=settings.PUBLIC_URL)
     message = EmailMessage("Test mail of the integrations portal", text, to=[wire_address(to)])
     problems: list[Exception] = []
@@ -71,9 +71,9 @@ def send(to: str) -> Exception | None:
 
 
 def what_to_change(problem: Exception, to: str) -> str:
-    """Say in one sentence what is wrong and what to do about it; the first kind that fits."""
+    """Return a sentence about what is wrong and what to do: the first of ``SENTENCES`` that applies."""
     if isinstance(problem, smtplib.SMTPServerDisconnected) and "timed out" in str(problem):
-        problem = TimeoutError()  # smtplib hides it
+        problem = TimeoutError()  # smtplib replaces it by SMTPServerDisconnected
     for kinds, sentence in SENTENCES:
         if isinstance(problem, kinds):
             words = {"server": server(), "host": settings.EMAIL_HOST, "to": to, "sender": settings.DEFAULT_FROM_EMAIL}
@@ -82,7 +82,7 @@ def what_to_change(problem: Exception, to: str) -> str:
 
 
 def said(problem: Exception) -> str:
-    """Quote the server's own words, on one line; they never hold what we sent to sign in."""
+    """Return the server's own message on one line; it never contains the credentials."""
     text: Any = getattr(problem, "smtp_error", "")
     if isinstance(problem, smtplib.SMTPRecipientsRefused):
         text = next(iter(problem.recipients.values()))[1]

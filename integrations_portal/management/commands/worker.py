@@ -1,4 +1,4 @@
-"""``manage.py worker``: the delivery engine and the sweeps, under Celery where a broker is set, else alone."""
+"""``manage.py worker``: run the delivery engine and the periodic jobs, with Celery if a broker is configured."""
 
 import logging
 import os
@@ -26,7 +26,7 @@ from integrations_portal.database.migration_locks import is_migrated
 
 logger = logging.getLogger(__name__)
 
-# With a broker the bell wakes the engine; the poll only makes up for lost rings.
+# With a broker, worker notifications wake the engine; polling only makes up for lost ones.
 POLL_WITH_BROKER_SECONDS = 2.0
 LISTENER, STOP_LISTENING = "integrations_portal.celery_worker.Listener", "integrations_portal.celery_worker.stop"
 RESTART_SECONDS = 5.0
@@ -39,7 +39,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take ``--once`` and ``--grace``."""
+        """Add ``--once`` and ``--grace``."""
         parser.add_argument("--once", action="store_true", help="deliver what is due now, run each sweep once, return")
         parser.add_argument(
             "--grace", type=float, default=GRACE_SECONDS, metavar="SECONDS",
@@ -67,7 +67,7 @@ class Command(BaseCommand):
 
 
 class Worker:
-    """One worker process: the engine and the sweeps on threads, Celery or a wait on the main thread."""
+    """One worker process: engine and periodic jobs on threads; Celery, or waiting, on the main thread."""
 
     def __init__(self, grace_seconds: float = GRACE_SECONDS) -> None:
         self.stop_event = threading.Event()
@@ -75,7 +75,7 @@ class Worker:
         self.engine = Engine(worker_name(), self.stop_event, poll_seconds=poll, grace_seconds=grace_seconds)
 
     def run(self) -> None:
-        """Return when the process was told to stop and the engine has landed what was in flight."""
+        """Run until a signal arrives and the engine has finished the requests in flight."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         engine = threading.Thread(target=self._run_engine, name="delivery")
@@ -102,12 +102,12 @@ class Worker:
             self.engine.run_forever()
         finally:
             if not self.stop_event.is_set():
-                # The engine's own thread must not end by itself: leave, so that the supervisor starts anew.
+                # The engine's thread must not end on its own: exit, so that the supervisor restarts the process.
                 logger.critical("the delivery engine ended unexpectedly")
                 os.kill(os.getpid(), signal.SIGTERM)
 
     def _write_counters(self) -> None:
-        """What was counted since the last sweep; without a database these seconds of figures are lost."""
+        """Write the counters of the last seconds; they are lost without a database."""
         try:
             counters.flush()
         except DatabaseError:
@@ -118,7 +118,7 @@ class Worker:
             pass
 
     def _run_celery(self) -> None:
-        """Listen for the bell. The engine polls beside it, so a broker that is away costs latency only."""
+        """Receive worker notifications. The engine also polls, so an unavailable broker only costs latency."""
         listener = import_string(LISTENER)
         while not self.stop_event.is_set():
             try:
@@ -132,8 +132,8 @@ class Worker:
 
 
 def exit_unless_migrated() -> None:
-    """End with a sentence where tables or columns of this version are missing."""
-    with suppress(DatabaseError):  # the engine waits for a database that is away, and says so
+    """Log and exit with 1 if migrations of this version are missing."""
+    with suppress(DatabaseError):  # the engine waits for an unavailable database, and logs it
         if not is_migrated():
             logger.critical(
                 "The database is not migrated to this version. Run `manage.py migrate`, then start the worker."
@@ -142,11 +142,11 @@ def exit_unless_migrated() -> None:
 
 
 def report_undecryptable_secrets() -> None:
-    """Say at the start which stored secrets no key opens: what they are for waits until it is put back."""
+    """Log which stored secrets cannot be decrypted because their key is missing."""
     try:
         counts = undecryptable_values()
     except DatabaseError:
-        return  # the engine waits for a database that is away, and says so
+        return  # the engine waits for an unavailable database, and logs it
     for key_id, count in counts.items():
         logger.critical(
             "%s stored secrets are under the encryption key %s, which is not in ENCRYPTION_KEYS: put it back behind "
@@ -155,12 +155,12 @@ def report_undecryptable_secrets() -> None:
 
 
 def report_pooler_fault() -> None:
-    """Say which setting does not go with the pooler before the database."""
-    with suppress(DatabaseError):  # the engine waits for a database that is away, and says so
+    """Log a setting that is incompatible with the database's pooler."""
+    with suppress(DatabaseError):  # the engine waits for an unavailable database, and logs it
         if fault := poolers.prepared_statements_error():
             logger.critical(fault)
 
 
 def worker_name() -> str:
-    """Name the process in logs."""
+    """Return the name of the process for logs and leases."""
     return f"portal-{os.getpid()}@{socket.gethostname()}"
