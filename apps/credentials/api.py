@@ -1,4 +1,4 @@
-"""``/v1/leaked-keys``: whoever finds a key in public may say so. ``/v1/descendants``: what a user or a key created."""
+"""``/v1/leaked-keys``: reports of keys found in public. ``/v1/descendants``: what a user or a key created."""
 
 import time
 from dataclasses import replace
@@ -24,8 +24,8 @@ from apps.credentials.gate.rate_limits import Window
 from apps.credentials.serializers import EndDescendantsBody, LeakBody, write_descendant
 
 REPORTS_PER_MINUTE = 30
-# What a report takes at least: longer than the work on a key that exists, so that time does not tell whether it does.
-ANSWER_SECONDS = 0.1
+# Every report takes at least this long, so that the response time does not reveal whether the key exists.
+MIN_RESPONSE_SECONDS = 0.1
 
 
 class LeakedKeys(PortalView):
@@ -34,7 +34,7 @@ class LeakedKeys(PortalView):
 
     @serves(operations.REPORT_LEAK, ANY_KEY, idempotent=False)
     def post(self, request: ApiRequest) -> Response:
-        """Take the report of a leaked key; the answer is the same whether there is such a key or not."""
+        """Report a leaked key; the response is the same whether or not the key exists."""
         started = time.monotonic()
         raw = request._request
         limit_reports(raw)
@@ -42,12 +42,12 @@ class LeakedKeys(PortalView):
         agent = raw.META.get("HTTP_USER_AGENT", "")
         reporter = replace(system(), address=raw.client_address, user_agent=agent, request_id=raw.request_id)
         leaks.report_leak(actor=reporter, text=body["key"], where=body.get("where", ""))
-        time.sleep(max(0.0, started + ANSWER_SECONDS - time.monotonic()))
+        time.sleep(max(0.0, started + MIN_RESPONSE_SECONDS - time.monotonic()))
         return Response({}, status=202)
 
 
 def limit_reports(request: PortalRequest) -> None:
-    """Count a report, well-formed or not, and raise RateLimited over 30 a minute from one address."""
+    """Count a report, well-formed or not; raise RateLimited over 30 per minute from one address."""
     bucket = f"leak:{address_network(request.client_address)}"
     decision = rate_limits.consume([Window("reports", bucket, REPORTS_PER_MINUTE, 60)])
     if not decision.allowed:
@@ -60,7 +60,7 @@ class Descendants(PortalView):
 
     @serves(operations.LIST_DESCENDANTS, READ_PERMISSIONS, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        """List what a user or an API key created that still works, also through keys that it created, oldest first."""
+        """List active objects that a user or an API key created, directly or through created keys, oldest first."""
         creator = creator_parameter(request, "of")
         if creator is None:
             raise Invalid.field("of", "Send the id of a user or of an API key in of.")

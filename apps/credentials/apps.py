@@ -17,5 +17,5 @@ class CredentialsConfig(AppConfig):
     verbose_name = _("Answers kept for repeats")
 
     def ready(self) -> None:
-        """Register the sweep that deletes old idempotency records."""
+        """Register the periodic jobs."""
         periodic_jobs.register(*JOBS)

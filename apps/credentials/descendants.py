@@ -1,4 +1,4 @@
-"""Ending what a user or a key created, in one go: after a leak, a revocation, or the removal of a member."""
+"""Bulk revocation of what a user or a key created, after a leak, a revocation or the removal of a member."""
 
 import uuid
 from collections.abc import Collection
@@ -24,18 +24,18 @@ WRITE_PERMISSIONS = (
     Permission.WEBHOOKS_WRITE,
 )
 MAX_LISTED = 1000
-# Each takes some milliseconds of one transaction.
+# Each adds a few milliseconds to one transaction.
 MAX_PER_REQUEST = 200
-# What the notice begins with that speaks of what a creator made, until the last of it is ended.
+# Prefix of the dedupe key of notifications about a creator's objects, resolved when none is active.
 CREATED_BY = "created-by"
-# As others hold them: changes of members wait for each other before any row is held, and a key holds itself before it
-# rotates an SDK key.
+# The lock order of other transactions: changes of members are serialized before any row is locked, and a key locks
+# itself before it rotates an SDK key.
 LOCK_ORDER = ("user", "invitation", "api_key", "sdk_key", "endpoint")
 
 
 @dataclass(slots=True)
 class EndResult:
-    """What was ended, what was kept and why, and how many are left for the next time."""
+    """What was ended, what was not and why, and how many are left for the next request."""
 
     remaining: int
     ended: list[Descendant] = field(default_factory=list)
@@ -43,16 +43,16 @@ class EndResult:
 
 
 def descendants_of(actor: Actor, creator: str) -> list[Descendant]:
-    """Return what a creator made that still works, as far as the actor may see it; they may be gone by now."""
+    """Return a creator's active objects that the actor can see; the creator may no longer exist."""
     return descendants.visible(actor, descendants.descendants(actor.organization_id, creator))
 
 
 @transaction.atomic
 def end_descendants(*, actor: Actor, creator: str, only: Collection[str] | None = None, reason: str = "") -> EndResult:
-    """End what a creator made, each by its own action, at most 200 of them.
+    """End a creator's active objects, each by its own action, at most ``MAX_PER_REQUEST``.
 
-    Keys and invitations are revoked, members removed, endpoints paused. ``only``: these ids alone; Invalid for one
-    that is none of them. What the actor may not end is kept, and does not stand in the way of the rest.
+    Keys and invitations are revoked, members removed, endpoints paused. ``only``: these ids; raises Invalid for an id
+    that is not among them. Objects that the actor cannot end are skipped and listed in the result.
     """
     actor.require(*WRITE_PERMISSIONS)
     reason = check_reason(reason) or f"Created by {creator}"

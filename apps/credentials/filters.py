@@ -1,4 +1,4 @@
-"""Which keys a list is narrowed to, in the query string of the API and of the pages."""
+"""Filters of key lists, from the query string of the API and the pages."""
 
 import re
 
@@ -14,12 +14,12 @@ MAX_NAME_LENGTH = 100
 
 
 def creator_parameter(request: ApiRequest, name: str = "created_by") -> str | None:
-    """Return the public id of a creator, or None where it is absent; they may be gone by now."""
+    """Return the public id of a creator, who may no longer exist, or None where it is absent."""
     return matching_parameter(request, name, CREATOR, f"user_{EXAMPLE} or key_{EXAMPLE}")
 
 
 def chosen_keys(request: ApiRequest, rows: SecretKeyQuerySet[Row]) -> SecretKeyQuerySet[Row]:
-    """Return the keys that the filters of every kind of key leave: ``created_by``, ``status`` and ``name``."""
+    """Apply the filters of all kinds of keys: ``created_by``, ``status`` and ``name``."""
     creator, name = creator_parameter(request), text_parameter(request, "name", MAX_NAME_LENGTH)
     statuses = choice_list_parameter(request, "status", KeyStatus.values)
     rows = rows.created_by(creator) if creator else rows

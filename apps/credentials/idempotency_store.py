@@ -1,12 +1,12 @@
 """Reservations and first answers of POSTs with ``Idempotency-Key``, behind the port of ``base/rest/idempotency.py``.
 
-What is kept: where and by whom (a digest that finds the row again), the body as HMAC under a pepper, the answer less
-every secret. The header itself is not kept: people write order numbers and addresses into it. The digest that finds
-the row has no pepper, for it must find it after a pepper was rotated; the one of the body names its pepper, and under a
-retired one no body is the same any more.
+Stored are a lookup digest of header, path and credential, an HMAC of the body under a pepper, and the response without
+secrets. The header itself is not stored because clients put personal data into it, such as addresses. The lookup digest
+has no pepper, so that it still matches after a pepper was rotated; a body under a retired pepper never matches.
 
-Times are those of the web process (``timezone.now``). Nothing rests on clocks that agree: a process that goes too fast
-takes a running request's reservation early, and then the first one rolls back, for it no longer finds its token.
+Times are those of the web process (``timezone.now``). Correctness does not depend on synchronized clocks: a process
+whose clock is ahead takes over a running request's reservation early; the first request then rolls back, because its
+token is gone.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ class Record:
         self._token = uuid.uuid4()
 
     def stored_response(self) -> StoredResponse | None:
-        """Return the answer of the last 24 hours to the same request with the same body."""
+        """Return the response of the last 24 hours to the same request with the same body, or None."""
         row = IdempotencyRecord.objects.filter(lookup=self._lookup).answered(timezone.now() - KEPT).first()
         return self._answer_in(row) if row is not None and self._has_this_body(row) else None
 
@@ -88,13 +88,13 @@ class Record:
 
     @staticmethod
     def _is_over(row: IdempotencyRecord) -> bool:
-        """Whether it is an old answer, or a request that never came to an end."""
+        """Return whether the response or the reservation has expired."""
         return row.reserved_at <= timezone.now() - (RESERVED if row.status is None else KEPT)
 
     def _take_over(self, row: IdempotencyRecord) -> bool:
-        """Take the row's place, and tell whether it was the first to do so."""
+        """Take the row over and return whether no other request did so first."""
         pepper_id = current_pepper()
-        # Only while it is what was read: of two that come at once, one hits; a first runner that ends now is a miss.
+        # Compare and set: matches for one of several concurrent requests, and not if the first has just finished.
         rows = IdempotencyRecord.objects.filter(pk=row.pk, token=row.token, status=row.status)
         return bool(
             rows.update(
@@ -108,7 +108,7 @@ class Record:
         )
 
     def save(self, status: int, body: Any) -> bool:
-        """Store the answer less its secrets in the caller's transaction, if the reservation is still here."""
+        """Store the response without secrets in the current transaction; False where it lost its reservation."""
         answer = "" if body is None else to_json(without_secrets(body))
         kept = self._own().filter(status=None).update(status=status, answer=answer)
         transaction.on_commit(partial(reach, "after_commit_before_answer"))
@@ -130,9 +130,9 @@ class Record:
 
 
 def lookup_of(asked: IdempotentRequest) -> str:
-    """Return what finds the record of a request: its header, method, path and credential as one digest.
+    """Return the digest that identifies a request: header, method, path and credential.
 
-    A session's credential is the person in the organization that it acts in.
+    A session's credential is its user in the current organization.
     """
     actor = asked.actor
     parts = [str(actor.kind), str(actor.pk), str(actor.organization_id), asked.method, asked.path, asked.key]
@@ -140,7 +140,7 @@ def lookup_of(asked: IdempotentRequest) -> str:
 
 
 def without_secrets(value: Any) -> Any:
-    """Return an answer without the names that hold what is shown once, at any depth."""
+    """Return a response body without fields that are shown once, at any depth."""
     if isinstance(value, dict):
         return {name: without_secrets(inner) for name, inner in value.items() if name not in ONE_TIME_SECRETS}
     if isinstance(value, (list, tuple)):
@@ -150,12 +150,12 @@ def without_secrets(value: Any) -> Any:
 
 # The periodic job credentials.delete_idempotency_records (apps.py).
 def prune() -> int:
-    """Delete records older than 24 hours, some hundred in a commit, and return how many (a sweep)."""
+    """Delete records older than 24 hours in batches and return how many."""
     oldest, pruned = timezone.now() - KEPT, 0
     while pruned < MOST_PRUNED:
         old = IdempotencyRecord.objects.filter(reserved_at__lt=oldest)
         keys = list(old.values_list("pk", flat=True)[:PRUNED_AT_ONCE])
-        # Again by age: one that was taken over since is young.
+        # Check the age again: a row that was taken over since is recent.
         pruned += old.filter(pk__in=keys).delete()[0]
         if len(keys) < PRUNED_AT_ONCE:
             break

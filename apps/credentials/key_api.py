@@ -1,7 +1,6 @@
-"""Keys in ``/v1``, once for keys of every kind: the list, one key, its successor, and what changes its state.
+"""The ``/v1`` operations on keys, for all kinds: list, create, read, update, rotate and state changes.
 
-An app that keeps a kind of key says what is particular to it in ``KeyResource`` and mounts the paths in its
-``urls.py``.
+An app with a kind of key configures them by ``KeyResource`` and mounts the paths in its ``urls.py``.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +21,7 @@ from apps.credentials.key_status import ABOUT_RELEASE
 from apps.credentials.models import SecretKey
 from apps.credentials.serializers import NothingBody
 
-# What the paths that change a key's state are for, as the browsable API says it.
+# The descriptions of the state paths in the browsable API.
 STATES = {
     "revoke": "The end of {a_key}.",
     "disable": "{A_key} that is switched off for a while.",
@@ -33,11 +32,11 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class KeyResource:
-    """What is particular to one kind of key in the API.
+    """The configuration of one kind of key in the API.
 
-    ``path``: of the list, below ``/v1``; one key's route has its singular for a name. ``noun``: what texts call a key,
-    with its article. ``chosen`` keeps what the filters of the list leave; ``write`` returns the object of a key.
-    ``actions`` and ``operations`` go by the words of the paths, beside ``list``, ``create``, ``get`` and ``update``.
+    ``path``: the list's path below ``/v1``; its singular names one key's route. ``noun``: the name of a key in texts,
+    with its article. ``chosen`` applies the list's filters; ``write`` serializes a key. ``actions`` and
+    ``operations`` are keyed by the last words of the paths, or ``list``, ``create``, ``get`` and ``update``.
     """
 
     path: str
@@ -50,32 +49,32 @@ class KeyResource:
 
     @property
     def bare_noun(self) -> str:
-        """What texts call a key, without an article."""
+        """The noun without its article."""
         return self.noun.partition(" ")[2]
 
     def rows(self, actor: Actor) -> Any:
-        """Return the keys of the actor's organization, oldest first, with what their objects show."""
+        """Return the keys of the actor's organization with their related objects, oldest first."""
         return self.model.objects.for_actor(actor).with_related().order_by("pk")
 
     def answer(self, request: ApiRequest, id: str) -> ObjectResponse:
-        """Answer one key as it is now."""
+        """Return the response with a key's current state."""
         key = self.rows(request.actor).with_public_id(id)
         return ObjectResponse(self.write(key, LastUse.objects.filter(pk=key.pk).first()), key.version)
 
     def create(self, view: PortalView, request: ApiRequest) -> Any:
-        """Make a key of what the body holds; return it with its text."""
+        """Create a key from the body and return it with the key in plain text."""
         body = view.validated(request, self.operations["create"].body or NothingBody)
         return self.actions["create"](actor=request.actor, **body)
 
     def change(self, view: PortalView, request: ApiRequest, id: str, word: str) -> Any:
-        """Call an action on one key with what the body holds, and return what it does; first of all NotFound."""
+        """Call the action ``word`` on a key with the body's values; raise NotFound before the body is validated."""
         self.rows(request.actor).with_public_id(id)
         body = view.validated(request, self.operations[word].body or NothingBody)
         return self.actions[word](actor=request.actor, key_id=id, expected=view.expected(request), **body)
 
 
 def key_paths(keys: KeyResource, read: Permission, write: Permission) -> list[URLPattern]:
-    """Return the paths of a kind of key, that of the list first; ``read`` and ``write`` are what they require."""
+    """Return the paths of a kind of key; ``read`` and ``write``: the required permissions."""
     one_key, name = f"{keys.path}/{{id}}", keys.path.removesuffix("s")
     return [
         api_path(keys.path, _list(keys, read, write), keys.path),
@@ -140,7 +139,7 @@ def _state(keys: KeyResource, word: str, write: Permission) -> type[PortalView]:
 
         @serves(keys.operations[word], write, idempotent=True, if_match=True)
         def post(self, request: ApiRequest, id: str) -> Response:
-            # The object is answered also where it was in that state already.
+            # The response is the same where the key was in that state already.
             keys.change(self, request, id, word)
             return keys.answer(request, id)
 

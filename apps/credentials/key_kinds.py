@@ -1,4 +1,4 @@
-"""Which app keeps the keys of a prefix. Filled by ``api_keys`` and ``sdk_keys`` in ``AppConfig.ready``."""
+"""The kinds of keys by prefix, registered by ``api_keys`` and ``sdk_keys`` in ``AppConfig.ready``."""
 
 import logging
 import uuid
@@ -18,10 +18,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class KeyKind:
-    """A kind of key: its prefix, and two dotted names, for it is registered before models can be imported.
+    """A kind of key. It is registered before models can be imported, so it refers to code by dotted names.
 
-    ``source``: the ``RowSource`` of its keys. ``leak_reporter(*, actor, key_id, where)`` does with a key that is public
-    what its organization wants, by the key's public id.
+    ``source``: the ``RowSource`` of its keys. ``leak_reporter(*, actor, key_id, where)`` applies the organization's
+    leak policy to a key, given its public id.
     """
 
     prefix: str
@@ -31,27 +31,27 @@ class KeyKind:
 
     @cached_property
     def rows(self) -> RowSource:
-        """Where the gate reads keys of this kind."""
+        """The source from which the gate reads keys of this kind."""
         return cast(RowSource, import_string(self.source))
 
     def report_leak(self, *, actor: Actor, key_id: str, where: str) -> None:
-        """Hand a key that was found in public to the app that keeps it."""
+        """Apply the organization's leak policy to a key that was found in public."""
         import_string(self.leak_reporter)(actor=actor, key_id=key_id, where=where)
 
     def keys(self) -> Any:
-        """Return the rows of this kind, of every organization."""
+        """Return the queryset of this kind, across organizations."""
         return cast(Any, self.rows.model).objects
 
     def parties(self, actor: Actor, most: int) -> list[Party]:
-        """Return keys in every state, the newest ones, as the filters of the audit page offer them."""
+        """Return the newest keys in any state as filter options of the audit page."""
         rows = self.keys().for_actor(actor).order_by("-pk")[:most]
         named = [Party(self.kind, row.public_id, f"{row.name} · {row.mask}") for row in rows]
         return sorted(named, key=lambda party: party.label.casefold())
 
     def redigest(self, pk: uuid.UUID, old_digest: str, new: tuple[str, str]) -> None:
-        """Keep a key's digest under the current pepper; where that fails the next call tries again.
+        """Store a key's digest under the current pepper; after a database error the next request tries again.
 
-        ``new``: (digest, pepper id). Nothing changes where the digest is no longer the one that was read.
+        ``new``: (digest, pepper id). Nothing changes where the digest was changed since it was read.
         """
         try:
             with transaction.atomic():
@@ -64,6 +64,6 @@ KINDS: dict[str, KeyKind] = {}
 
 
 def register(kind: KeyKind) -> None:
-    """Make a prefix known; the same prefix for another kind is a mistake."""
+    """Register a kind of key; raise ValueError where another kind has its prefix."""
     if KINDS.setdefault(kind.prefix, kind) != kind:
         raise ValueError(f"two kinds of key with the prefix {kind.prefix}")

@@ -1,9 +1,9 @@
-"""The one table of what state a key is in: read by the gate, querysets, pages, API and operators' pages alike.
+"""The table of key states, read by the gate, querysets, pages, the API and the admin alike.
 
-``STATUSES`` says for each state when it applies, what it refuses and how it looks; ``CHANGES`` what brings a key into a
-state and out of it again. A further state is an entry here, and its column with a migration.
+``STATUSES`` defines for each state when it applies, what it refuses and how it is displayed; ``CHANGES`` the changes
+that enter and leave a state. To add a state, add an entry here and a migration for its column.
 
-Longer than 300 lines because the texts of every state stand in it.
+Longer than 300 lines because it contains the texts of every state.
 """
 
 from collections.abc import Collection, Mapping
@@ -22,7 +22,7 @@ Text = str | Promise
 
 
 class KeyStatus(TextChoices):
-    """The word of each state in the API, worst first; its label is that of a filter."""
+    """The states as the API names them, most severe first; the labels are used by filters."""
 
     REVOKED = "revoked", _("Revoked")
     EXPIRED = "expired", _("Expired")
@@ -34,39 +34,39 @@ class KeyStatus(TextChoices):
 
     @property
     def has_ended(self) -> bool:
-        """Whether a key in this state never works again."""
+        """Whether this state is final."""
         return STATUSES[self].has_ended
 
     @property
     def operator_tone(self) -> str:
-        """How it looks in the tables of operators."""
+        """The tone of the badge in the admin."""
         return STATUSES[self].operator_tone or STATUSES[self].tone
 
 
 class Refusal(NamedTuple):
-    """What every request gets with a key in this state: 401, by code and sentence."""
+    """The 401 that every request with a key in this state gets."""
 
     code: str
     text: str
-    operators: Text  # what operators read of it
-    names_author: bool = True  # whether they read who did it, too
+    operators: Text  # shown in the admin
+    names_author: bool = True  # whether the admin also shows who changed the state
 
 
 class Restriction(NamedTuple):
-    """What some requests get with a key in this state: 403, by one code; which, by sentence."""
+    """The 403 that some requests with a key in this state get: one code, a sentence for each case."""
 
     code: str
     writing: Text
-    elsewhere: str  # from an address that it was not used from before
-    activating: str  # a device that is new to the key
+    elsewhere: str  # from an address that the key was not used from before
+    activating: str  # of a device that has no activation yet
     operators: Text
 
 
 class Banner(NamedTuple):
-    """What the page of a key says of its state, and the one thing to do about it.
+    """The banner on a key's page: what its state means and what to do about it.
 
-    ``title`` may name the day or the time of its end. ``text``: by kind of key where it is not one for all (``""``).
-    ``offers``: of ``rotate``, ``revoke``, ``create``, ``calls`` (who still uses it) and the names of ``CHANGES``.
+    ``title`` can contain ``%(day)s`` or ``%(end)s``, the expiry. ``text``: by kind of key; ``""`` is for all kinds.
+    ``offers``: ``rotate``, ``revoke``, ``create``, ``calls`` (the key's requests) and names of ``CHANGES``.
     """
 
     tone: str
@@ -79,7 +79,7 @@ class Banner(NamedTuple):
 
 
 class Attention(NamedTuple):
-    """What the overview says of a key that needs somebody."""
+    """The entry on the overview page for a key that needs attention."""
 
     title: Text
     text: Text
@@ -87,9 +87,9 @@ class Attention(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """One state. It applies where a moment is set (``since``, a column), or its expiry is ``within`` a time, or always.
+    """One state. It applies where the column ``since`` is set, or where the key expires ``within`` a time, or always.
 
-    ``operator_tone``: where operators see it in another color. ``change``: of ``CHANGES``, what brings a key into it.
+    ``operator_tone``: the tone in the admin where it differs. ``change``: the name in ``CHANGES`` that enters it.
     """
 
     tone: str
@@ -101,7 +101,7 @@ class Status:
     change: str = ""
     refusal: Refusal | None = None
     restriction: Restriction | None = None
-    final: Text = ""  # why it can only be read
+    final: Text = ""  # the error when the key is changed
     banner: Banner | None = None
     attention: Attention | None = None
     seconds: float = field(init=False, default=0.0)
@@ -111,19 +111,19 @@ class Status:
             object.__setattr__(self, "seconds", self.within.total_seconds())
 
     def applies(self, since: Collection[str], left: float | None) -> bool:
-        """Tell whether it applies: ``since`` are the columns that are set, ``left`` the seconds until the expiry."""
+        """Return whether it applies. ``since``: the columns that are set; ``left``: seconds until the expiry."""
         if self.since:
             return self.since in since
         return self.within is None or (left is not None and left <= self.seconds)
 
     def condition(self, now: datetime) -> Q:
-        """Return the same for a query."""
+        """Return ``applies`` as a query condition."""
         if self.since:
             return Q((f"{self.since}__isnull", False))
         return Q() if self.within is None else Q(expires_at__lte=now + self.within)
 
     def otherwise(self, now: datetime) -> Q:
-        """Return the opposite for a query, in the form that indexes have."""
+        """Return the negation of ``condition``, in the form that the partial indexes use."""
         if self.since:
             return Q((self.since, None))
         return Q() if self.within is None else Q(expires_at=None) | Q(expires_at__gt=now + self.within)
@@ -256,33 +256,33 @@ STATUSES: dict[KeyStatus, Status] = {
     ),
     KeyStatus.ACTIVE: Status(tone="ok", badge=_("Active")),
 }
-# What is set on a key, by column: the moment since when.
+# Columns with the time at which a key entered a state.
 STATUS_COLUMNS = tuple(status.since for status in STATUSES.values() if status.since)
 REFUSING = tuple((status, status.refusal) for status in STATUSES.values() if status.refusal)
 RESTRICTIONS = {status.since: status.restriction for status in STATUSES.values() if status.restriction}
-# The codes of all these errors, in the order in which the document of the API lists them.
+# The codes of all these errors, in the order of the OpenAPI document.
 ERROR_CODES = tuple(
     found.code
     for status in (STATUSES[word] for word in dict.fromkeys((KeyStatus.EXPIRED, *STATUSES)))
     if (found := status.refusal or status.restriction)
 )
-# As lists of keys offer them to choose from: what somebody did to a key, then what time does, then what rotating does.
+# The order in status filters: states that a user sets, then those that follow from the expiry, then overlap.
 FILTER_ORDER = sorted(STATUSES, key=lambda word: (not STATUSES[word].change, bool(STATUSES[word].since)))
 FINAL_STATUSES = tuple(word for word, status in STATUSES.items() if status.has_ended)
-# The mark of a call that such a key made.
+# The badge of requests that a quarantined key sent.
 QUARANTINE_FLAG = _("In quarantine")
 RESTRICTED_STATUSES = tuple(word for word, status in STATUSES.items() if status.restriction)
-# The states in which a key does all that it was made for.
+# The states without refusal or restriction.
 WORKING_STATUSES = tuple(word for word, status in STATUSES.items() if not (status.refusal or status.restriction))
 
 
 def status_of(since: Collection[str], left: float | None) -> KeyStatus:
-    """Return the first state that applies: the worst one."""
+    """Return the most severe state that applies."""
     return next(word for word, status in STATUSES.items() if status.applies(since, left))
 
 
 def refusal_of(since: Collection[str], left: float | None) -> Refusal | None:
-    """Return what refuses every request, or None."""
+    """Return the refusal of every request, or None."""
     for status, refusal in REFUSING:
         if status.applies(since, left):
             return refusal
@@ -290,12 +290,12 @@ def refusal_of(since: Collection[str], left: float | None) -> Refusal | None:
 
 
 def restriction_of(since: Collection[str]) -> Restriction | None:
-    """Return what refuses some requests, also where another state comes before it, or None."""
+    """Return the restriction, also where a more severe state applies, or None."""
     return next((restriction for column, restriction in RESTRICTIONS.items() if column in since), None)
 
 
 def in_status(word: str, now: datetime) -> Q:
-    """Return the condition of a query for keys in exactly this state."""
+    """Return the query condition for keys in exactly this state."""
     found = Q()
     for each, status in STATUSES.items():
         if each == word:
@@ -305,55 +305,49 @@ def in_status(word: str, now: datetime) -> Q:
 
 
 def has_not_ended(now: datetime) -> Q:
-    """Return the condition of a query for keys that are neither revoked nor expired."""
+    """Return the query condition for keys that are neither revoked nor expired."""
     return reduce(and_, (STATUSES[word].otherwise(now) for word in FINAL_STATUSES))
 
 
 def is_working(now: datetime) -> Q:
-    """Return the condition of a query for keys that do all that they were made for."""
+    """Return the query condition for keys without refusal or restriction."""
     return reduce(and_, (status.otherwise(now) for word, status in STATUSES.items() if word not in WORKING_STATUSES))
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that is done to a key: it sets the moment of a state, or takes it back.
+    """A change of a key's state: it sets (``sets``) or clears the ``column`` of a state.
 
-    ``done``: the last word of its audit action. ``label``: its link in menus; empty where only operators and
-    reports of leaks do it. ``button``, ``says``: how operators are asked. ``spreads``: whether it is done, too, to what
-    the key made by rotating itself, for whoever had the text of the key has that of those.
+    ``done``: the last part of its audit action. ``button``, ``says``: the texts of its form in the admin. ``spreads``:
+    whether it extends to keys that the key created by rotating itself, because the holder of a key has those too.
     """
 
     column: str
     sets: bool
     done: str
-    label: Text
     button: Text
     says: Text
     spreads: bool = False
 
     def applies_to(self, key: Any) -> bool:
-        """Tell whether a key, as it is, can be changed so."""
+        """Return whether the change is possible in the key's current state."""
         return not key.has_ended and (getattr(key, self.column) is None) == self.sets
 
 
-# As the pages of operators offer them.
+# In the order of the links in the admin.
 CHANGES: dict[str, Change] = {
     "disable": Change(
         "disabled_at",
         True,
         "disabled",
         _("Disable"),
-        _("Disable"),
         _("Calls with the key are refused until somebody enables it, here or in the organization."),
     ),
-    "enable": Change(
-        "disabled_at", False, "enabled", _("Enable"), _("Enable"), _("The key works again as it did before.")
-    ),
+    "enable": Change("disabled_at", False, "enabled", _("Enable"), _("The key works again as it did before.")),
     "quarantine": Change(
         "quarantined_at",
         True,
         "quarantined",
-        "",
         _("Put in quarantine"),
         _(
             "The key only reads, from addresses that it was used from before. "
@@ -365,7 +359,6 @@ CHANGES: dict[str, Change] = {
         "quarantined_at",
         False,
         "released",
-        _("Release"),
         _("Release from quarantine"),
         _("The key may do again all that it was made for."),
     ),
@@ -374,12 +367,11 @@ CHANGES: dict[str, Change] = {
         True,
         "revoked",
         _("Revoke"),
-        _("Revoke"),
         _("The key ends for good, at its next call. Nobody can take that back."),
     ),
 }
-# What the document of the API says of releasing a key of a kind.
+# Texts of the release operation in the OpenAPI document.
 ABOUT_RELEASE = "The end of a quarantine."
 RELEASE = "Take %s out of quarantine."
-# The moments of a key, as pages of operators list them.
+# The timestamps of a key, as the admin lists them.
 TIMESTAMP_FIELDS = ("overlap_since", *dict.fromkeys(change.column for change in CHANGES.values()))

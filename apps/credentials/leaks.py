@@ -1,4 +1,4 @@
-"""What strangers do with keys that are not theirs: report that one is public."""
+"""Reports of leaked keys from anyone."""
 
 import re
 from dataclasses import replace
@@ -14,7 +14,7 @@ from apps.credentials.key_kinds import KINDS
 
 LEAKS = Counter("portal_leaked_keys_total", "Reports of a leaked key that name a key of this portal.")
 MAX_LOCATION_LENGTH = 500
-# Runs in which a piece of the key may stand, and how long a piece must be to be one.
+# Runs of characters that can contain part of the key, and the minimum length of such a part.
 RUN = re.compile(r"[0-9A-Za-z]{8,}")
 PIECE = 8
 USER_INFO = re.compile(r"(?<=//)[^/?#\s]+@")
@@ -22,9 +22,9 @@ MAX_DECODINGS = 3
 
 
 def report_leak(*, actor: Actor, text: str, where: str = "") -> bool:
-    """Have the app that keeps the key act as its organization wants, and tell whether there is such a key.
+    """Apply the organization's leak policy to a key and return whether the key exists.
 
-    The answer to the reporter must not depend on what is returned. ``actor``: the portal itself, with the reporter's
+    The response to the reporter must not depend on the result. ``actor``: the system actor with the reporter's
     address. An unknown id and a wrong secret take the same steps.
     """
     key = parse_key(text)
@@ -41,10 +41,10 @@ def report_leak(*, actor: Actor, text: str, where: str = "") -> bool:
 
 
 def without_key(where: str, key: KeyText) -> str:
-    """Return where a key was found on one line, without the key and whatever else may be secret there.
+    """Return the location of a leaked key on one line, with the key and other secrets redacted.
 
-    Every run of letters that shares eight characters with the key goes, percent-encoded or not, then what looks like
-    any other key, then the user name and password of a URL.
+    Removes every run of letters and digits that shares eight characters with the key, percent-encoded or not, then
+    anything that looks like another key, then the user name and password of a URL.
     """
     text = decoded = " ".join(where.split())
     for _ in range(MAX_DECODINGS):
@@ -52,7 +52,7 @@ def without_key(where: str, key: KeyText) -> str:
             text = _hide_pieces(decoded, key)
             break
         decoded = unquote(decoded)
-    # Last, for what is decoded may hold such characters again.
+    # Last, because decoding can produce such characters.
     text = " ".join(UNREADABLE.sub(" ", text).split())
     return sanitize(USER_INFO.sub("", text), MAX_LOCATION_LENGTH)
 

@@ -1,4 +1,4 @@
-"""What API keys and SDK keys share: a secret that is kept as a digest, a life with states, answers kept for repeats."""
+"""The base model of API keys and SDK keys, and the stored responses of idempotent requests."""
 
 import uuid
 from collections.abc import Iterable
@@ -30,25 +30,25 @@ class SecretKeyQuerySet(OrgQuerySet[Row]):
     """Keys of one kind."""
 
     def live(self, now: datetime | None = None) -> Self:
-        """Keep the keys that hold a place under a cap: all but the expired and revoked."""
+        """Filter keys that are neither expired nor revoked: those that count towards a quota."""
         return self.filter(key_status.has_not_ended(now or timezone.now()))
 
     def listed(self, now: datetime | None = None) -> Self:
-        """Leave out what was revoked 90 days ago or earlier: on pages, that stands in the audit log alone."""
+        """Exclude keys revoked 90 days ago or earlier: pages show them in the audit log only."""
         return self.filter(Q(revoked_at=None) | Q(revoked_at__gt=(now or timezone.now()) - LISTED_AFTER_REVOCATION))
 
     def with_related(self) -> Self:
-        """Read what is shown of other tables, too."""
+        """Join the related objects that pages and the API show."""
         return self.select_related(*cast("type[SecretKey]", self.model).related)
 
     def created_by(self, public_id: str) -> Self:
-        """Keep the keys that a user or a key created, by rotating too."""
+        """Filter keys that a user or a key created, also by rotation."""
         return self.filter(created_by_id=public_id)
 
     def named(self, text: str) -> Self:
-        """Keep the keys whose name contains a text, whatever the case.
+        """Filter keys whose name contains a text, case-insensitively.
 
-        Databases fold the case of ASCII alone, or as their locale says: names in other letters are compared here.
+        Databases fold only ASCII, or as their locale defines, so other texts are compared in Python.
         """
         if text.isascii():
             return self.filter(name__icontains=text)
@@ -57,20 +57,20 @@ class SecretKeyQuerySet(OrgQuerySet[Row]):
         return self.filter(pk__in=[pk for pk, name in found if wanted in _folded(name)])
 
     def in_any_status(self, statuses: Iterable[str], now: datetime | None = None) -> Self:
-        """Keep the keys whose derived status is one of these."""
-        moment = now or timezone.now()
-        return self.filter(reduce(or_, (key_status.in_status(status, moment) for status in statuses)))
+        """Filter keys by any of several derived statuses."""
+        now = now or timezone.now()
+        return self.filter(reduce(or_, (key_status.in_status(status, now) for status in statuses)))
 
     def in_status(self, status: str, now: datetime | None = None) -> Self:
-        """Keep the keys whose derived status is the given one."""
+        """Filter keys by derived status."""
         return self.filter(key_status.in_status(status, now or timezone.now()))
 
 
 class SecretKey(OrgOwned, Timestamped):
-    """A key: what it may do, until when, who made it, and a digest of its text. Rows are never deleted."""
+    """A key: its scopes, expiry, creator and digest. Rows are never deleted."""
 
     key_prefix = ""
-    # What pages and the API show of other tables.
+    # Relations that pages and the API show.
     related: ClassVar[tuple[str, ...]] = ("replaces", "replaced_by")
 
     name = models.CharField(_("name"), max_length=100)
@@ -84,7 +84,7 @@ class SecretKey(OrgOwned, Timestamped):
     limit_hour = models.PositiveIntegerField(null=True, blank=True, help_text=_("Empty: the type's. 0: none."))
     budget_id = models.UUIDField(default=uuid.uuid4, editable=False)
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
-    # A state is a moment; who brought the key into the newest one, when and why, stands beside them.
+    # A state is the time since when it applies. ``status_…``: the latest change, by whom and why.
     overlap_since = models.DateTimeField(null=True, blank=True)
     disabled_at = models.DateTimeField(null=True, blank=True)
     quarantined_at = models.DateTimeField(null=True, blank=True)
@@ -106,54 +106,54 @@ class SecretKey(OrgOwned, Timestamped):
         return f"{self.name} ({self.mask})"
 
     def copied_fields(self) -> tuple[str, ...]:
-        """Return the names of the fields that a key's successor takes over."""
+        """Return the fields that rotation copies to the successor."""
         return ("name", "scopes", "allowed_networks", "limit_minute", "limit_hour")
 
     @property
     def version(self) -> str:
-        """The version of what was decided about the key; using it, and time that passes, changes nothing of that."""
-        # Every change in lifecycle.py and by the actions sets ``updated_at``; what follows from calls sets none.
+        """The version for ETags: it changes with the key's settings and state, not with its use or with time."""
+        # Every change by an action sets ``updated_at``; requests with the key do not.
         return version_of(self.pk, self.updated_at)
 
     @property
     def mask(self) -> str:
-        """What may be shown of the key after its reveal."""
+        """The masked form, which can be shown after creation."""
         return mask(self.key_prefix, self.key_id, self.last_four)
 
     @property
     def has_ended(self) -> bool:
-        """Whether the key is revoked or expired: readable, and never again anything else."""
+        """Whether the key is revoked or expired, which is final."""
         return self.status.has_ended
 
     @property
     def status(self) -> KeyStatus:
-        """The state at this moment."""
+        """The current state."""
         return self.status_at(timezone.now())
 
     def status_at(self, now: datetime) -> KeyStatus:
-        """Return the state at a moment; the worst one that applies."""
+        """Return the most severe state that applies at a time."""
         left = None if self.expires_at is None else (self.expires_at - now).total_seconds()
         return key_status.status_of(self.since, left)
 
     @property
     def since(self) -> frozenset[str]:
-        """The moments of states that are set, by column."""
+        """The columns in ``STATUS_COLUMNS`` that are set."""
         return frozenset(column for column in key_status.STATUS_COLUMNS if getattr(self, column) is not None)
 
 
 class IdempotencyQuerySet(OrgQuerySet["IdempotencyRecord"]):
-    """Requests that carried ``Idempotency-Key``."""
+    """Records of requests with ``Idempotency-Key``."""
 
     def answered(self, since: datetime) -> Self:
-        """Keep the requests since a moment whose answer is stored."""
+        """Filter requests since a time whose response is stored."""
         return self.filter(reserved_at__gt=since).exclude(status=None)
 
 
 class IdempotencyRecord(OrgOwned):
-    """A POST with ``Idempotency-Key``: reserved while ``status`` is empty, then the answer less its secrets.
+    """A POST with ``Idempotency-Key``: a reservation while ``status`` is empty, then the response without secrets.
 
-    ``lookup`` digests header, method, path and credential; ``token`` is that of the request which holds the
-    reservation, so that one that was overtaken finds nothing of its own any more.
+    ``lookup`` is a digest of header, method, path and credential. ``token`` identifies the request that has the
+    reservation, so that a request whose reservation was taken over no longer finds it.
     """
 
     credential_kind = models.CharField(max_length=10)

@@ -1,4 +1,4 @@
-"""What keys of any kind take and answer alike, and ``/v1/leaked-keys``."""
+"""API operations shared by keys of all kinds, and those of leak reports and descendants."""
 
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from apps.credentials.serializers import EndDescendantsBody, LeakBody, NothingBo
 
 
 def lifecycle_fields(prefix: str) -> dict[str, Schema]:
-    """Return the fields that tell of a key's life; ``prefix`` is that of its id."""
+    """Return the fields that all kinds of keys share; ``prefix``: of the key's id."""
     return {
         "created_at": moment(),
         "created_by": record(kind=word(tuple(ActorKind)), id=text(), label=text()),
@@ -77,10 +77,10 @@ def lifecycle_operations(
     rotate: tuple[str, dict[str, Any]],
     revoke: tuple[str, type[StrictSerializer], dict[str, Any]],
 ) -> dict[str, Operation]:
-    """Return the operations of one key, by the words of their paths.
+    """Return the operations of one key, keyed by the last words of their paths.
 
-    ``name`` ends their ids; summaries call the key ``noun``, which its article begins. Of those that differ: summary,
-    body and example.
+    ``name``: the suffix of the operation ids; ``noun``: the name of a key in summaries, with its article. The other
+    arguments: summary, body and example of the operations that differ between kinds.
     """
     bare = noun.partition(" ")[2]
     now = {200: ResponseSpec("The key as it is now.", key)}

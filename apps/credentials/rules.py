@@ -1,4 +1,4 @@
-"""What keys of any kind are asked for in the same words: a name, a reason, networks, a lifetime, an overlap."""
+"""Validation shared by keys of all kinds: name, reason, networks, lifetime and overlap."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -21,16 +21,16 @@ MAX_REASON_LENGTH = 200
 
 @dataclass(frozen=True, slots=True)
 class Lifetime:
-    """When a key ends: at a moment, never, or (neither) as its kind says."""
+    """When a key expires: at a time, never, or (neither set) by the default of its kind."""
 
     expires_at: datetime | None = None
     never: bool = False
-    # The field of the body or form that chose it, for errors that name it.
+    # The field that set it, for error messages.
     field: str = "expires_in_days"
 
     @classmethod
     def days(cls, days: int) -> "Lifetime":
-        """Return a lifetime of so many days from now."""
+        """Return a lifetime of a number of days from now."""
         return cls(expires_at=timezone.now() + timedelta(days=days))
 
 
@@ -54,7 +54,7 @@ def check_reason(reason: str) -> str:
 
 
 def check_overlap(seconds: int) -> timedelta:
-    """Return how long the old key goes on, or raise Invalid."""
+    """Return the overlap of a rotation, or raise Invalid."""
     longest = transitions.MAX_OVERLAP
     if not 0 <= seconds <= longest.total_seconds():
         message = _("The overlap must be from 0 to %(most)d seconds (%(days)d days).")
@@ -64,7 +64,7 @@ def check_overlap(seconds: int) -> timedelta:
 
 
 def parse_networks(networks: Iterable[str]) -> list[str]:
-    """Return networks in canonical CIDR form, without repeats; an address stands for itself alone."""
+    """Return networks in canonical CIDR form without duplicates; a single address becomes a /32 or /128."""
     found: list[str] = []
     for text in networks:
         try:
@@ -80,7 +80,7 @@ def parse_networks(networks: Iterable[str]) -> list[str]:
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """IPv4 that is written as IPv6 (``::ffff:203.0.113.0/120``) is IPv4: callers are compared by that."""
+    """Parse a network; IPv4-mapped IPv6 (``::ffff:203.0.113.0/120``) becomes IPv4, as client addresses do."""
     network = ipaddress.ip_network(text)
     if network.version == 4:
         return network

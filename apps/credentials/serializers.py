@@ -1,4 +1,4 @@
-"""Bodies of the API for keys of any kind."""
+"""Request bodies and serialization shared by keys of all kinds."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -30,19 +30,19 @@ MAX_OVERLAP_SECONDS = int(MAX_OVERLAP.total_seconds())
 
 
 class LeakBody(StrictSerializer):
-    """A key that was found in public, and where. Any text is taken for a key: the answer does not tell."""
+    """A key that was found in public, and where. Any text is accepted: the response does not reveal valid keys."""
 
     key = Opaque(max_length=1000, style=SECRET_INPUT)
     where = Opaque(max_length=MAX_LOCATION_LENGTH, required=False, allow_blank=True)
 
 
 class CreatorId(Text):
-    """The public id of a user or of an API key, who may be gone by now."""
+    """The public id of a user or of an API key, which may no longer exist."""
 
     default_error_messages = {"creator": "Send the id of a user or of an API key: user_… or key_…."}
 
     def to_internal_value(self, data: Any) -> str:
-        """Refuse what has another form."""
+        """Raise ValidationError for any other format."""
         text = super().to_internal_value(data)
         if not CREATOR.fullmatch(text):
             self.fail("creator")
@@ -50,7 +50,7 @@ class CreatorId(Text):
 
 
 class EndDescendantsBody(StrictSerializer):
-    """Whose descendants are ended, which of them (all where it is left out), and why."""
+    """Whose descendants are ended, which of them (default: all), and why."""
 
     of = CreatorId(max_length=40)
     only = TextList(required=False, min_length=1, max_length=1000)
@@ -58,17 +58,17 @@ class EndDescendantsBody(StrictSerializer):
 
 
 class RotateBody(StrictSerializer):
-    """How long the old key goes on working, in seconds: 0 (not at all) to 30 days."""
+    """How long the old key keeps working: from 0 seconds to 30 days."""
 
     overlap_seconds = StrictInteger(min_value=0, max_value=MAX_OVERLAP_SECONDS, default=DEFAULT_OVERLAP_SECONDS)
 
 
 class NothingBody(StrictSerializer):
-    """A body without fields: the path says everything."""
+    """A body without fields."""
 
 
 class ReasonBody(StrictSerializer):
-    """Why a key is ended."""
+    """A reason for a state change."""
 
     reason = Text(max_length=MAX_REASON_LENGTH, required=False, allow_blank=True)
 
@@ -76,14 +76,14 @@ class ReasonBody(StrictSerializer):
 def serialize_in_batches(
     keys: SecretKeyQuerySet[Key], write: Callable[[Key, LastUse | None], dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
-    """Return the object of every key, however many: they are read in batches."""
+    """Yield every key's object, reading keys in batches."""
     for batch in in_batches(keys.with_related()):
         uses = last_uses([key.pk for key in batch])
         yield from (write(key, uses.get(key.pk)) for key in batch)
 
 
 def write_lifecycle(key: SecretKey, last_use: LastUse | None) -> dict[str, Any]:
-    """Return what the object of a key of any kind ends with: by whom it was made, until when, and its neighbours."""
+    """Return the fields that objects of all kinds of keys share: creation, expiry, last use, rotation."""
     successor = getattr(key, "replaced_by", None)
     return {
         "created_at": format_timestamp(key.created_at),
@@ -97,7 +97,7 @@ def write_lifecycle(key: SecretKey, last_use: LastUse | None) -> dict[str, Any]:
 
 
 def lifetime_from(body: dict[str, Any]) -> Lifetime | None:
-    """Return when a new key is to end, of the three fields of which at most one may say it; None: none does."""
+    """Return the lifetime from the one of three fields that is set, or None; ValidationError where several are."""
     ways = [name for name in WAYS if body.get(name)]
     if len(ways) > 1:
         raise serializers.ValidationError({name: ["Give only one of these."] for name in ways})
@@ -109,7 +109,7 @@ def lifetime_from(body: dict[str, Any]) -> Lifetime | None:
 
 
 def write_descendant(row: Descendant) -> dict[str, Any]:
-    """Return something that was created, as the API shows it."""
+    """Return the object of a descendant."""
     return {
         "kind": row.kind,
         "id": row.id,

@@ -1,4 +1,4 @@
-"""What pages say of a key of any kind: its facts, its neighbours, who brought it into its state, its history."""
+"""View models of keys of all kinds: facts, banner, rotation, latest change and history."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -32,9 +32,9 @@ RECENT = timedelta(days=7)
 OVERLAPS = (("3600", timedelta(hours=1)), ("86400", timedelta(days=1)), ("604800", timedelta(days=7)))
 
 
-def key_facts(key: SecretKey, use: LastUse | None, moment: datetime) -> dict[str, Any]:
-    """Return what every page says of a key of any kind."""
-    status = key.status_at(moment)
+def key_facts(key: SecretKey, use: LastUse | None, now: datetime) -> dict[str, Any]:
+    """Return the context about a key on every page."""
+    status = key.status_at(now)
     return {
         "id": key.public_id,
         "name": key.name,
@@ -42,10 +42,10 @@ def key_facts(key: SecretKey, use: LastUse | None, moment: datetime) -> dict[str
         "status": str(status),
         "badge": {"label": STATUSES[status].badge, "tone": STATUSES[status].tone},
         "banner": _banner(key, STATUSES[status].banner),
-        "expires_in_days": ceil_days(key.expires_at - moment) if key.expires_at else None,
+        "expires_in_days": ceil_days(key.expires_at - now) if key.expires_at else None,
         "overlap_until": key.expires_at if status == KeyStatus.OVERLAP else None,
         "ever_used": use is not None,
-        "is_unused": use is None and moment - key.created_at >= UNUSED_AFTER,
+        "is_unused": use is None and now - key.created_at >= UNUSED_AFTER,
         "has_ended": key.has_ended,
         "is_disabled": key.disabled_at is not None,
         "can_be_released": CHANGES["release"].applies_to(key),
@@ -60,7 +60,7 @@ def key_facts(key: SecretKey, use: LastUse | None, moment: datetime) -> dict[str
 
 
 def _banner(key: SecretKey, banner: Banner | None) -> dict[str, Any] | None:
-    """Return what the page of a key says of its state, as credentials/_banner.html takes it."""
+    """Return the banner of a key's page for credentials/_banner.html."""
     if banner is None:
         return None
     times = {"day": when(key.expires_at, "date"), "end": when(key.expires_at, "short")}
@@ -71,22 +71,22 @@ def _banner(key: SecretKey, banner: Banner | None) -> dict[str, Any] | None:
 
 
 def ceil_days(left: timedelta) -> int:
-    """Return begun days: what ends in 5 days and 23 hours ends in 6 days."""
+    """Return the number of days, rounded up, at least 0."""
     return max(0, -(-left // timedelta(days=1)))
 
 
 def is_recent(use: LastUse | None) -> bool:
-    """Tell whether a key was used in the last seven days."""
+    """Return whether a key was used in the last seven days."""
     return use is not None and use.at > timezone.now() - RECENT
 
 
 def has_creator_left(key: SecretKey) -> bool:
-    """Tell whether a person made the key who is no longer a member."""
+    """Return whether the key's creator is a user who is no longer a member."""
     return key.created_by_kind == ActorKind.USER and not is_member(key.organization_id, key.created_by_id)
 
 
 def creator_options(rows: SecretKeyQuerySet[Any], asked: str) -> list[dict[str, str]]:
-    """Return who created the listed keys, as a filter offers them; ``asked`` is there whether or not it finds keys."""
+    """Return the creators of the listed keys as filter options, including ``asked``, the current choice."""
     found = dict(rows.order_by("pk").values_list("created_by_id", "created_by_label"))
     if asked:
         found.setdefault(asked, asked)
@@ -95,7 +95,7 @@ def creator_options(rows: SecretKeyQuerySet[Any], asked: str) -> list[dict[str, 
 
 
 def creator_name(actor: Actor, creator: str) -> str:
-    """Return what a user or a key is called, or raise NotFound for somebody of whom this organization knows nothing."""
+    """Return the name of a user or key; raise NotFound where it is unknown in this organization."""
     pk = decode("key", creator)
     name = KINDS["ipk_"].keys().for_actor(actor).filter(pk=pk).values_list("name", flat=True).first() if pk else None
     if name is not None:
@@ -107,22 +107,22 @@ def creator_name(actor: Actor, creator: str) -> str:
 
 
 def count_descendants(actor: Actor, creator: str) -> int:
-    """Return how many things that a user or a key created still work, as far as the actor may see them."""
+    """Return how many active objects of a creator the actor can see."""
     return len(descendants_of(actor, creator))
 
 
 def link_to_key(key: SecretKey | None) -> dict[str, Any] | None:
-    """Return what a link to another key says."""
+    """Return the context of a link to another key."""
     return {"id": key.public_id, "name": key.name, "mask": key.mask, "has_ended": key.has_ended} if key else None
 
 
 def replaced_key(key: SecretKey | None) -> dict[str, Any] | None:
-    """Return what the reveal says of the key that the new one replaces: until when it works."""
+    """Return the context about the predecessor on the page that shows a new key."""
     return {"mask": key.mask, "ends": key.expires_at, "has_ended": key.has_ended} if key else None
 
 
 def duplicate_submission(request: PortalRequest, key: SecretKey | None, page: str, rotation: str) -> dict[str, Any]:
-    """Return what the answer to a form that came twice says of the key that the first one made.
+    """Return the context for a form that was submitted twice, about the key from the first submission.
 
     ``page`` and ``rotation``: the routes of the key's pages.
     """
@@ -134,24 +134,24 @@ def duplicate_submission(request: PortalRequest, key: SecretKey | None, page: st
         "key": {"name": key.name, "mask": key.mask},
         "open_url": reverse(page, args=args),
         "rotate_url": reverse(rotation, args=args) if can_rotate else "",
-        # Whoever signed in after the key was made did not get the answer that showed it.
+        # A session that began after the key was created did not receive the response that showed it.
         "lost": signed_in_since(request, key.created_at),
     }
 
 
 def entries_about(actor: Actor, key: SecretKey, kind: str) -> OrgQuerySet[AuditEntry]:
-    """Return what was done to the key, newest first.
+    """Return the audit entries about the key, newest first.
 
-    The rotation that made it stands in the log under the key that it replaced.
+    The rotation that created it is recorded under its predecessor.
     """
-    told = Q(target_id=key.public_id)
+    about_key = Q(target_id=key.public_id)
     if key.replaces is not None:
-        told |= Q(target_id=key.replaces.public_id, action=f"{kind}.rotated")
-    return AuditEntry.objects.for_actor(actor).filter(told, target_kind=kind).order_by("-pk")
+        about_key |= Q(target_id=key.replaces.public_id, action=f"{kind}.rotated")
+    return AuditEntry.objects.for_actor(actor).filter(about_key, target_kind=kind).order_by("-pk")
 
 
 def newest_change(key: SecretKey, kind: str, entries: list[AuditEntry]) -> dict[str, Any]:
-    """Return who brought the key into its state, when and why: of the audit log, whose labels people know."""
+    """Return who changed the key's state, when and why, from the audit log where possible."""
     change = CHANGES.get(STATUSES[key.status].change)
     entry = next((entry for entry in entries if change and entry.action == f"{kind}.{change.done}"), None)
     if entry is None:
@@ -161,14 +161,14 @@ def newest_change(key: SecretKey, kind: str, entries: list[AuditEntry]) -> dict[
 
 
 def history(entries: list[AuditEntry]) -> list[dict[str, Any]]:
-    """Return what was done to the key, as components/timeline.html takes it."""
+    """Return audit entries for components/timeline.html."""
     return [{"title": sentence_for(entry), "at": entry.at, "text": format_address(entry.address)} for entry in entries]
 
 
 def lifecycle_context(actor: Actor, key: SecretKey, kind: str, only: Collection[str] = ()) -> dict[str, Any]:
-    """Return what the page of a key says of its maker, its neighbours and its newest 20 entries.
+    """Return the context about a key's creator, rotation and newest 20 audit entries.
 
-    ``only``: the actions that its history has, where it has not all.
+    ``only``: the actions shown in the history; default all.
     """
     about = entries_about(actor, key, kind)
     entries = list((about.filter(action__in=only) if only else about)[:20])
@@ -181,14 +181,14 @@ def lifecycle_context(actor: Actor, key: SecretKey, kind: str, only: Collection[
     }
 
 
-def overlap_context(key: SecretKey, moment: datetime) -> dict[str, Any]:
-    """Return what the page that rotates a key says of the old key's end, and of an older key still."""
+def overlap_context(key: SecretKey, now: datetime) -> dict[str, Any]:
+    """Return the context of the rotation page about the expiry of the key and of its predecessor."""
     older = key.replaces
     return {
         "was_rotated": key.overlap_since is not None,
         "successor": getattr(key, "replaced_by", None),
-        # A further rotation ends it at once.
+        # Rotating again expires it immediately.
         "predecessor": older if older is not None and not older.has_ended else None,
-        "ends": {word: min(moment + length, key.expires_at or moment + length) for word, length in OVERLAPS},
-        "own_end": key.expires_at if key.expires_at and key.expires_at < moment + MAX_OVERLAP else None,
+        "ends": {word: min(now + length, key.expires_at or now + length) for word, length in OVERLAPS},
+        "own_end": key.expires_at if key.expires_at and key.expires_at < now + MAX_OVERLAP else None,
     }

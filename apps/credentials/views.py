@@ -1,4 +1,4 @@
-"""What a user or a key created, and the one form that ends it."""
+"""The page that lists what a user or a key created, with the form that ends it."""
 
 from django.contrib import messages
 from django.db import transaction
@@ -19,7 +19,7 @@ from apps.credentials.view_models import creator_name
 
 @org_page(*WRITE_PERMISSIONS, nav="api_keys", methods=FORM)
 def created_by(request: PortalRequest, creator: str) -> HttpResponse:
-    """Show what a user or a key created that still works, and end what is chosen of it."""
+    """List active objects that a user or a key created, and end the selected ones."""
     if not CREATOR.fullmatch(creator):
         raise NotFound()
     name = creator_name(request.actor, creator)
@@ -27,7 +27,7 @@ def created_by(request: PortalRequest, creator: str) -> HttpResponse:
     shown = found[:MAX_PER_REQUEST]
     form = EndDescendantsForm(request.POST if request.method == "POST" else None, request=request, found=shown)
     if form.is_valid() and _end(request, form, creator):
-        return _onward(request, creator)
+        return _redirect(request, creator)
     context = {
         "form": form,
         "name": name,
@@ -39,8 +39,8 @@ def created_by(request: PortalRequest, creator: str) -> HttpResponse:
     return render(request, "credentials/created_by.html", context, status=422 if form.errors else 200)
 
 
-def _onward(request: PortalRequest, creator: str) -> HttpResponse:
-    """Lead back while something is left; a member who was removed has no page once nothing is."""
+def _redirect(request: PortalRequest, creator: str) -> HttpResponse:
+    """Redirect to this page while objects remain, else to the creator; a removed member has no page."""
     slug = request.organization.slug
     if descendants_of(request.actor, creator):
         return redirect("created_by", slug, creator)
@@ -53,13 +53,13 @@ def _end(request: PortalRequest, form: EndDescendantsForm, creator: str) -> bool
             form.consume_token()
             done = end_descendants(actor=request.actor, creator=creator, **form.for_action())
     except AlreadySent:
-        return True  # done by the first of the two
+        return True  # applied by the first submission
     except PortalError as error:
         add_action_errors(form, error)
         return False
     if done.ended:
-        told = ngettext("%(count)d item no longer works.", "%(count)d items no longer work.", len(done.ended))
-        messages.success(request, told % {"count": len(done.ended)})
+        message = ngettext("%(count)d item no longer works.", "%(count)d items no longer work.", len(done.ended))
+        messages.success(request, message % {"count": len(done.ended)})
     for each, why in done.kept:
         messages.error(request, _("“%(name)s” was not changed: %(why)s") % {"name": each.name, "why": why})
     return True

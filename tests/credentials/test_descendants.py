@@ -27,7 +27,7 @@ SCOPES = ["users:write", "api_keys:write", "webhooks:write", "sdk_keys:write"]
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
-    monkeypatch.setattr(door, "ANSWER_SECONDS", 0)
+    monkeypatch.setattr(door, "MIN_RESPONSE_SECONDS", 0)
 
 
 def make(caller, name, scopes=SCOPES):

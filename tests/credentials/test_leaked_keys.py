@@ -34,7 +34,7 @@ WHERE = "https://code.example.com/acme/app/blob/3f2a9c/config.py"
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
-    monkeypatch.setattr(door, "ANSWER_SECONDS", 0)
+    monkeypatch.setattr(door, "MIN_RESPONSE_SECONDS", 0)
 
 
 def report(key: str, **more):
@@ -196,7 +196,7 @@ def test_white_space_around_the_key_is_cut(acme_key):
 
 def test_every_report_takes_the_same_time(acme_key, monkeypatch):
     waits = []
-    monkeypatch.setattr(door, "ANSWER_SECONDS", 5)
+    monkeypatch.setattr(door, "MIN_RESPONSE_SECONDS", 5)
     monkeypatch.setattr(door.time, "sleep", waits.append)
     for text in (acme_key.text, new_key("ipk_").text, "garbage"):
         report(text)

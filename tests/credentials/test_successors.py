@@ -28,7 +28,7 @@ KEYS = "/v1/api-keys"
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
-    monkeypatch.setattr(door, "ANSWER_SECONDS", 0)
+    monkeypatch.setattr(door, "MIN_RESPONSE_SECONDS", 0)
 
 
 def rotate(caller, key, overlap=0):

@@ -1,4 +1,4 @@
-"""What operators read on a key's page: whether it works and why not, when it was last used, what was refused."""
+"""Diagnosis of a key on its admin page: whether it works, its last use, and refused requests."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -25,13 +25,13 @@ from apps.credentials.models import SecretKey
 from apps.notices.admin_answers import notices_about
 
 CALLS_SHOWN = 10
-# How many of a key's newest requests are looked through for refused ones.
-LOOKED_THROUGH = 1_000
+# How many of a key's newest requests are searched for refused ones.
+MAX_SEARCHED = 1_000
 COLUMNS = ("at", "method", "route", "status", "code", "address")
 
 
 def answer(key: SecretKey) -> Sequence[Line]:
-    """Return whether the key works now, in the order in which the gate asks, and what it is held to if it does."""
+    """Return whether the key works now, in the order of the gate's checks, and which restrictions apply."""
     row = KINDS[key.key_prefix].rows.get(key.key_id)
     refused = list(_refusals(key, row)) if row else []
     works = [] if refused else [Line("ok", _("The key works."))]
@@ -39,7 +39,7 @@ def answer(key: SecretKey) -> Sequence[Line]:
 
 
 def _refusals(key: SecretKey, row: KeyRow) -> Iterator[Line]:
-    """Name what makes the gate refuse every request, with the code that clients get."""
+    """Return the reasons why the gate refuses every request, with the error codes."""
     refusal = row.refusal(time.time())
     if refusal is not None:
         text = str(refusal.operators) % {"at": local_time_text(key.expires_at)}
@@ -55,7 +55,7 @@ def _refusals(key: SecretKey, row: KeyRow) -> Iterator[Line]:
 
 
 def _by_whom(key: SecretKey) -> str:
-    """Say who brought the key into its state, when, and why."""
+    """Return who changed the key's state, when, and why."""
     if key.status_changed_at is None:
         return ""
     kind = key.status_changed_by.partition(":")[0]
@@ -65,7 +65,7 @@ def _by_whom(key: SecretKey) -> str:
 
 
 def _limits(row: KeyRow) -> Iterator[Line]:
-    """Name what makes the gate refuse some requests of a key that works."""
+    """Return the reasons why the gate refuses some requests of a working key."""
     if row.restriction is not None:
         yield Line("warn", row.restriction.operators)
     if row.networks:
@@ -85,7 +85,7 @@ def _last_use(key: SecretKey) -> Line:
 
 
 def _neighbors(key: SecretKey) -> Iterator[Line]:
-    """Name the keys before and after it."""
+    """Return links to the successor and the predecessor."""
     successor = getattr(key, "replaced_by", None)
     if successor is not None:
         yield Line("info", _("Rotated. Replaced by:"), change_url(successor), str(successor))
@@ -94,9 +94,9 @@ def _neighbors(key: SecretKey) -> Iterator[Line]:
 
 
 def panels(key: SecretKey) -> Sequence[Panel]:
-    """Return the last refused and the last of all requests of the key, and the notifications about it."""
+    """Return the key's last refused requests, its last requests, and the notifications about it."""
     calls = ApiCall.objects.filter(credential_id=key.pk)
-    refused = limit_to_newest(calls, LOOKED_THROUGH).filter(status__gte=400)
+    refused = limit_to_newest(calls, MAX_SEARCHED).filter(status__gte=400)
     elsewhere = Cell(capfirst(RefusedCalls._meta.verbose_name_plural), changelist_url(RefusedCalls))
     return [
         table(

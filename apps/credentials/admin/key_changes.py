@@ -1,4 +1,4 @@
-"""What operators do to a customer's key of any kind, on its page: with a reason, by the key's own actions."""
+"""Changes of an organization's keys in the admin, by the key's own actions and with a reason."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -26,7 +26,7 @@ from apps.credentials.rules import MAX_REASON_LENGTH
 
 
 class ChangeForm(StepUpForm):
-    """Confirms a change; asks who is there where the last confirmation is old."""
+    """Confirms a change, with step-up where the last confirmation is too old."""
 
     reason = LineField(
         label=gettext_lazy("Reason"),
@@ -42,13 +42,13 @@ class ChangeForm(StepUpForm):
 
 
 class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs alone
-    """What the page of a key has for this: the links, and the form behind each."""
+    """The links on a key's admin page, and the form behind each."""
 
     # Takes a name of CHANGES.
     change_key: ClassVar[Callable[..., Any]]
 
     def get_urls(self) -> list[URLPattern]:
-        """Put the forms in front of the admin's own addresses, whose last one takes any path."""
+        """Put the forms before the admin's own routes, the last of which matches any path."""
         own = [
             path(
                 f"<uuid:object_id>/{name}/",
@@ -60,15 +60,15 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
         return [*own, *super().get_urls()]
 
     def get_fields(self, request: Any, obj: Any = None) -> Any:
-        """Add the links, in front: they are what such a page is opened for."""
+        """Show the links first."""
         return ("what_to_do", "public_id", *super().get_fields(request, obj))
 
     def get_readonly_fields(self, request: Any, obj: Any = None) -> Any:
-        """Add the links."""
+        """Make the links read-only."""
         return (*super().get_readonly_fields(request, obj), "what_to_do")
 
     def answer(self, row: Any) -> Sequence[Line]:
-        """Say whether the key works, and why not."""
+        """Return whether the key works, and why not."""
         return answers.answer(row)
 
     def panels(self, row: Any) -> Sequence[Panel]:
@@ -77,15 +77,15 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
 
     @admin.display(description=gettext_lazy("What you can do"))
     def what_to_do(self, key: Any) -> str:
-        """The links to what fits the key as it is."""
-        fitting = [
+        """Return links to the changes that the key's state allows."""
+        possible = [
             (self._address(key, name), change.button) for name, change in CHANGES.items() if change.applies_to(key)
         ]
-        links = format_html_join(" · ", '<a href="{}">{}</a>', fitting)
+        links = format_html_join(" · ", '<a href="{}">{}</a>', possible)
         return links or _("Nothing: the key has ended.")
 
     def change_key_view(self, request: PortalRequest, object_id: Any, name: str) -> HttpResponse:
-        """Ask, change the key by its action, and lead back to its page."""
+        """Show the form, change the key by its action, and redirect to its page."""
         key, change = self.get_object(request, str(object_id)), CHANGES[name]
         if key is None:
             return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
@@ -109,7 +109,7 @@ class KeyChangesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in
         return TemplateResponse(request, "admin/credentials/change_key.html", context)
 
     def _apply(self, request: PortalRequest, form: ChangeForm, key: Any, name: str) -> bool:
-        """Spend the form and change the key in one transaction; tell on the form why not."""
+        """Consume the form token and change the key in one transaction; on refusal add the error to the form."""
         why = {"reason": form.cleaned_data["reason"]} if "reason" in form.cleaned_data else {}
         try:
             with transaction.atomic():

@@ -1,4 +1,4 @@
-"""Idempotency records in the operators' admin: to read, never to change."""
+"""Idempotency records in the admin, read-only."""
 
 from django.contrib import admin
 
@@ -8,7 +8,7 @@ from apps.credentials.models import IdempotencyRecord
 
 @admin.register(IdempotencyRecord)
 class IdempotencyRecordAdmin(ReadOnlyAdmin):
-    """What POSTs with ``Idempotency-Key`` were answered, for 24 hours; the answers are the customers'."""
+    """Records of POSTs with ``Idempotency-Key``, without the responses, which are the customer's data."""
 
     list_display = ("reserved_at", "organization", "credential_kind", "credential_id", "route", "status")
     list_select_related = ("organization",)

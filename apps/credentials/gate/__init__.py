@@ -1,1 +1,1 @@
-"""The key check: is this a key that works now, whose is it, and is it within its limits?"""
+"""The key check: authenticates a key and applies its restrictions and rate limits."""

@@ -1,4 +1,4 @@
-"""From headers to a caller: which key was sent, and what the gate says of it."""
+"""Authentication of API requests by key: reads the key from the headers and checks it."""
 
 import base64
 from typing import Any
@@ -13,15 +13,15 @@ from apps.credentials.gate import key_check, key_hints, rate_limits
 from apps.credentials.gate.rate_limits import Window
 
 SCHEMES = ("bearer", "x-api-key")
-# Among the texts of credentials: one that was sent, and that the server could not hand over or that says nothing.
+# Stands for a credential that was sent but is empty, as the server passes on bytes outside ASCII.
 UNREADABLE = ""
 
 
 def sent_keys(headers: dict[str, Any]) -> set[str]:
     """Return the different keys in ``Authorization`` (Bearer, x-api-key or Basic) and ``X-API-Key``.
 
-    A header that was sent twice arrives joined by a comma (RFC 9110 section 5.3); no key holds one. An empty part is
-    never taken for a header that was left out: that is how the server hands over bytes outside ASCII.
+    A repeated header arrives joined by commas (RFC 9110 section 5.3), which no key contains. An empty part does not
+    count as an absent header: the server passes on bytes outside ASCII this way.
     """
     given = headers.get("HTTP_X_API_KEY")
     found = set() if given is None else {part.strip() for part in given.split(",")}
@@ -39,9 +39,9 @@ def sent_keys(headers: dict[str, Any]) -> set[str]:
 
 
 def _keys_of_basic(credential: str) -> set[str]:
-    """Return the key that Basic (RFC 7617) carries as user name or password; any other pair is none of ours.
+    """Return the key that Basic (RFC 7617) carries as user name or password, ignoring other credentials.
 
-    Some leave the padding out, or write what stands beside the key in another charset than UTF-8.
+    Some clients omit the padding, or encode the other part in a charset other than UTF-8.
     """
     code = credential.strip().rstrip("=")
     try:
@@ -52,52 +52,52 @@ def _keys_of_basic(credential: str) -> set[str]:
 
 
 def authenticate(request: PortalRequest) -> AuthResult | None:
-    """Return the caller behind a key, with its refusal where there is one; None where no key was sent."""
+    """Return the result of checking the key in a request, or None where no key was sent."""
     keys = sent_keys(request.META)
     if not keys:
         return None
     if UNREADABLE in keys:
         return AuthResult(refusal=count_failed_authentication(request.client_address) or _unreadable(request.META))
     if len(keys) > 1:
-        # A token for somebody else, such as a proxy's JSON Web Token, stands in nobody's way.
+        # A token for another system, such as a proxy's JSON Web Token, is ignored beside a key.
         keys = {key for key in keys if key_hints.PREFIX.search(key) or not key.isascii()} or keys
     if len(keys) > 1:
         message = "Two different API keys were sent. Send one, in one header."
         return AuthResult(refusal=PortalError(message, "ambiguous_credentials"))
     text = keys.pop()
-    verdict = key_check.check(text, request.client_address)
-    caller = AuthResult(refusal=verdict.refusal, headers=rate_limits.headers(verdict.states), credential=verdict.key)
-    if verdict.refusal is not None and verdict.refusal.status == 401:
-        caller.refusal = count_failed_authentication(request.client_address) or _explained(verdict.refusal, text)
-    if verdict.key is not None:
+    found = key_check.check(text, request.client_address)
+    caller = AuthResult(refusal=found.refusal, headers=rate_limits.headers(found.states), credential=found.key)
+    if found.refusal is not None and found.refusal.status == 401:
+        caller.refusal = count_failed_authentication(request.client_address) or _explained(found.refusal, text)
+    if found.key is not None:
         agent = request.META.get("HTTP_USER_AGENT", "")[:300]
-        caller.actor = key_check.actor_of(verdict.key, request.client_address, agent, request.request_id)
-    request.limit_states = verdict.states
+        caller.actor = key_check.actor_of(found.key, request.client_address, agent, request.request_id)
+    request.limit_states = found.states
     if caller.refusal is None:
         caller.refund = refund
     return caller
 
 
 def refund(request: PortalRequest) -> None:
-    """Uncount a call that a further limit refused, on every limit that it was counted on; it costs nothing."""
+    """Refund a request that a further limit refused, on every limit that counted it."""
     request.limit_states = (*rate_limits.refund(request.limit_states), *request.caller.exceeded_limits)
     request.caller.headers = rate_limits.headers(request.limit_states)
 
 
 def _unreadable(headers: dict[str, Any]) -> Unauthorized:
     given = headers.get("HTTP_X_API_KEY")
-    is_in_own = given is not None and not all(map(str.strip, given.split(",")))
-    return Unauthorized(key_hints.UNREADABLE % ("X-API-Key" if is_in_own else "Authorization"), "invalid_api_key")
+    is_x_api_key = given is not None and not all(map(str.strip, given.split(",")))
+    return Unauthorized(key_hints.UNREADABLE % ("X-API-Key" if is_x_api_key else "Authorization"), "invalid_api_key")
 
 
 def _explained(refusal: PortalError, text: str) -> PortalError:
-    """Return the refusal with what was seen where the text is no key at all; of keys, known or not, nothing is said."""
+    """Add a hint to the refusal of a text that is not a key; well-formed keys, known or not, get none."""
     sentence = key_hints.hint(text) if refusal.code == "invalid_api_key" else ""
     return Unauthorized(f"{refusal.message} {sentence}", refusal.code) if sentence else refusal
 
 
 def count_failed_authentication(address: str) -> RateLimited | None:
-    """Count a failing authentication and return the 429 that replaces it where there were too many."""
+    """Count a failed authentication and return the 429 that replaces the 401 where there were too many."""
     if settings.AUTH_FAILURES_PER_MINUTE == 0:
         return None
     window = Window("failures", f"fail:{address_network(address)}", settings.AUTH_FAILURES_PER_MINUTE, 60)

@@ -1,13 +1,13 @@
-"""The gate: is this text a key that works now, whose is it, what may it do, and is it within its limits?
+"""The gate: checks a key's secret, state, rate limits and restrictions.
 
-Cheapest first: format and checksum (no I/O; ends floods of garbage) → row (this process's cache, or one SQL) → HMAC
-(on a miss against a dummy) → state and expiry → limits, one call → organization → network. With Redis a cached row
-counts only while the versions it was read under are still the current ones, which the limiter's script proves at no
-extra round trip; every change commits first and then sets a fresh version. So a revocation holds at the very next
-call in every process. Without Redis nothing is cached: one SQL a call.
+Cheapest step first: format and checksum (no I/O) → row (process cache or one SQL query) → HMAC (against a dummy for
+an unknown id) → state and expiry → rate limits (one round trip) → organization → network. With Redis, a cached row
+is valid only while the versions it was read under are current, which the limiter's script checks in the same round
+trip; every change commits first and then sets a new version. So a revocation takes effect with the next request in
+every process. Without Redis nothing is cached: one SQL query per request.
 
-What is left: a process that dies between the commit and the new version, or cannot reach Redis at that moment, leaves
-rows believed for at most 5 s.
+Exception: where a process dies between the commit and the new version, or cannot reach Redis at that time, cached
+rows stay valid for at most 5 seconds.
 """
 
 import ipaddress
@@ -36,7 +36,7 @@ from apps.credentials.key_kinds import KINDS, KeyKind
 
 CACHE_SECONDS = 5.0
 CACHE_SIZE = 20_000
-TEXT_ID_LENGTH = 16  # a prefix and the id behind it
+TEXT_ID_LENGTH = 16  # prefix and id
 VERSION_SECONDS = 7 * 24 * 3600
 CATALOGUE = "v:catalogue"
 SUSPENDED, CLOSED = "suspended", "closed"
@@ -44,7 +44,7 @@ SUSPENDED, CLOSED = "suspended", "closed"
 
 @dataclass(slots=True)
 class KeyCheckResult:
-    """What the gate found: the key where the secret matched, the refusal where there is one, what limits are left."""
+    """The result of a check: the key where the secret matched, the refusal if any, and the state of its rate limits."""
 
     key: KeyRow | None = None
     refusal: PortalError | None = None
@@ -56,31 +56,31 @@ class _Cached:
     row: KeyRow
     versions: tuple[tuple[str, str], ...]
     read_at: float
-    # The limiter's question for one call: the same each time, as long as the row is believed.
+    # The limiter's packed command for one request, the same as long as the row is cached.
     packed: bytes
 
 
 class RowCache:
-    """Rows of this process, each with the versions it was read under."""
+    """The rows cached by this process, each with the versions it was read under."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._rows: dict[str, _Cached] = {}
 
     def get(self, text_id: str) -> _Cached | None:
-        """Return the row unless it is older than what may be believed."""
+        """Return the row unless it is older than ``CACHE_SECONDS``."""
         found = self._rows.get(text_id)
         return found if found is not None and time.monotonic() - found.read_at < CACHE_SECONDS else None
 
     def put(self, text_id: str, cached: _Cached) -> None:
-        """Keep the row; a full cache is emptied, which costs one SQL a key."""
+        """Store the row; a full cache is emptied, which costs one SQL query per key."""
         with self._lock:
             if len(self._rows) >= CACHE_SIZE:
                 self._rows.clear()
             self._rows[text_id] = cached
 
     def drop(self, text_id: str) -> None:
-        """Forget one row."""
+        """Remove a row."""
         self._rows.pop(text_id, None)
 
 
@@ -88,17 +88,17 @@ cache = RowCache()
 
 
 def check(text: str, address: str, cost: int = 1, within: uuid.UUID | None = None) -> KeyCheckResult:
-    """Judge a key's text as sent from an address; ``cost`` calls are counted where it is valid.
+    """Check a key sent from an address, counting ``cost`` requests where it is valid.
 
-    ``within``: the one organization whose keys count; a key of another one is an unknown key, and nothing is counted.
+    ``within``: only keys of this organization are known; a key of another one is invalid and nothing is counted.
     """
     cached = cache.get(text[:TEXT_ID_LENGTH]) if settings.REDIS_URL else None
-    # The digest of the whole text says more than its format and checksum, which are for texts that are not known.
-    if cached is not None and _may_believe(cached.row, text, within):
+    # A matching digest makes the checks of format and checksum unnecessary.
+    if cached is not None and _is_usable(cached.row, text, within):
         packed = cached.packed if cost == 1 and not cached.row.per_address else b""
         decision = rate_limits.consume(_windows(cached.row, address), cached.versions, cost, packed)
         if not decision.stale:
-            return _judge(cached.row, decision, address)
+            return _result(cached.row, decision, address)
     parsed = parse_key(text)
     kind = KINDS.get(parsed.prefix) if parsed else None
     if parsed is None or kind is None:
@@ -106,15 +106,15 @@ def check(text: str, address: str, cost: int = 1, within: uuid.UUID | None = Non
     return _check_fresh(text, parsed.prefix + parsed.key_id, kind, address, cost, within)
 
 
-def _may_believe(row: KeyRow, text: str, within: uuid.UUID | None) -> bool:
-    is_ours = within is None or row.organization_id == within
-    return is_ours and matches(text, row.digest, row.pepper_id) and row.refusal(time.time()) is None
+def _is_usable(row: KeyRow, text: str, within: uuid.UUID | None) -> bool:
+    is_within = within is None or row.organization_id == within
+    return is_within and matches(text, row.digest, row.pepper_id) and row.refusal(time.time()) is None
 
 
 def _check_fresh(
     text: str, text_id: str, kind: KeyKind, address: str, cost: int, within: uuid.UUID | None
 ) -> KeyCheckResult:
-    """Judge against the database. An unknown id and a wrong secret take the same steps: a read, a HMAC."""
+    """Check against the database. An unknown id and a wrong secret take the same steps: one read, one HMAC."""
     cache.drop(text_id)
     known = read_versions_of_key(text_id)
     row = kind.rows.find(text_id[len(kind.prefix) :], text)
@@ -127,11 +127,11 @@ def _check_fresh(
         return KeyCheckResult(key=row, refusal=refusal)
     if known is not None:
         _remember(text_id, row, known, kind)
-    return _judge(row, rate_limits.consume(_windows(row, address), cost=cost), address)
+    return _result(row, rate_limits.consume(_windows(row, address), cost=cost), address)
 
 
 def _windows(row: KeyRow, address: str) -> tuple[Window, ...]:
-    """The windows of a call: the key's own, and where it has one that of the address."""
+    """Return the key's windows and, where it has a limit per address, that of the address."""
     if not row.per_address:
         return row.windows
     bucket = f"{row.pk.hex}:{address_network(address)}"
@@ -142,7 +142,7 @@ def _remember(text_id: str, row: KeyRow, known: tuple[tuple[str, str], ...], kin
     organization = read_versions([f"v:o:{row.organization_id.hex}"])
     if organization is None:
         return
-    # The organization's version was read after its row. Reading the row again settles what changed in between.
+    # The organization's version was read after its row, so read the row again in case it changed in between.
     again = kind.rows.get(text_id[len(kind.prefix) :])
     if again is not None and again.digest == row.digest:
         versions = known + organization
@@ -150,7 +150,7 @@ def _remember(text_id: str, row: KeyRow, known: tuple[tuple[str, str], ...], kin
         cache.put(text_id, _Cached(again, versions, time.monotonic(), packed))
 
 
-def _judge(row: KeyRow, decision: rate_limits.Decision, address: str) -> KeyCheckResult:
+def _result(row: KeyRow, decision: rate_limits.Decision, address: str) -> KeyCheckResult:
     if not decision.allowed:
         wait = decision.retry_after
         return KeyCheckResult(
@@ -160,7 +160,7 @@ def _judge(row: KeyRow, decision: rate_limits.Decision, address: str) -> KeyChec
 
 
 def invalid_key() -> Unauthorized:
-    """Return the one answer to malformed, unknown and wrong keys alike."""
+    """Return the error for malformed, unknown and wrong keys alike."""
     return Unauthorized("Invalid API key provided.", "invalid_api_key")
 
 
@@ -210,19 +210,19 @@ def actor_of(row: KeyRow, address: str, user_agent: str, request_id: str) -> Act
     )
 
 
-# Versions: random values in Redis that change with every change of what a row was read from.
+# Versions: random values in Redis, replaced whenever data changes that a row was read from.
 
 
 def read_versions_of_key(text_id: str) -> tuple[tuple[str, str], ...] | None:
-    """Return the current versions of a key and of the catalogue, or None without Redis."""
+    """Return the current versions of a key and of the catalog of types and scopes, or None without Redis."""
     return read_versions([f"v:k:{text_id}", CATALOGUE])
 
 
 def read_versions(names: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
-    """Return (name, version) pairs, making those that are missing, or None without Redis."""
+    """Return (name, version) pairs, creating missing versions, or None without Redis."""
     keys = [rate_limits.PREFIX + name for name in names]
 
-    def question(client: Redis) -> list[Any]:
+    def read(client: Redis) -> list[Any]:
         pipe = client.pipeline(transaction=False)
         for key in keys:
             pipe.set(key, secrets.token_hex(8), nx=True, ex=VERSION_SECONDS)
@@ -230,14 +230,14 @@ def read_versions(names: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
         values: list[Any] = pipe.execute()[-1]
         return values
 
-    values = shared.call_redis(question)
+    values = shared.call_redis(read)
     if values is None or any(value is None for value in values):
         return None
     return tuple((name, value.decode()) for name, value in zip(names, values, strict=True))
 
 
 def renew_version(name: str) -> None:
-    """Set a fresh version after the commit, so that no process believes what it read before."""
+    """Set a new version after the commit, which invalidates every process's cached rows."""
     key = rate_limits.PREFIX + name
     transaction.on_commit(
         lambda: shared.call_redis(lambda client: client.set(key, secrets.token_hex(8), ex=VERSION_SECONDS))
@@ -245,17 +245,17 @@ def renew_version(name: str) -> None:
 
 
 def key_changed(prefix: str, key_id: str) -> None:
-    """Make every process read the key again at its next call."""
+    """Invalidate the key in every process's cache."""
     renew_version(f"v:k:{prefix}{key_id}")
 
 
 def organization_changed(organization_id: uuid.UUID) -> None:
-    """Make every process read the organization's keys again at their next call."""
+    """Invalidate the organization's keys in every process's cache."""
     renew_version(f"v:o:{organization_id.hex}")
 
 
 def catalogue_changed() -> None:
-    """Make every process read every key again at its next call: a type or scope was changed."""
+    """Invalidate every key in every process's cache, after a change of a type or scope."""
     renew_version(CATALOGUE)
 
 

@@ -1,7 +1,7 @@
-"""What a text looks like that was sent as a key and is none: a sentence that repeats nothing of it.
+"""Hints on texts that were sent as a key but are not one, without repeating any part of them.
 
-Asked only for texts that are no key, so keys pay nothing for it. The answer depends on the text alone, never on what
-is stored.
+Computed only for texts that are not well-formed keys, so valid requests are not slowed down. A hint depends on the
+text alone, never on what is stored.
 """
 
 import re
@@ -12,13 +12,12 @@ from apps.base.web.middleware import as_typed
 
 PREFIX = re.compile(r"(?<![\w.-])ip[ks]_", re.ASCII)
 KEY_LENGTH = len("ipk_") + ID_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH
-# Of what somebody sends as a key; the rest says no more.
-LOOKED_AT = 200
+MAX_EXAMINED_LENGTH = 200
 UNREADABLE = (
     "The header %s was sent, but it, or a part of it between commas, is empty or has characters outside ASCII, such as"
     " the dots of a masked key, curly quotes or an invisible space. Copy the key again, as it was shown when created."
 )
-SIGNS = (
+PATTERN_HINTS = (
     (r"(?:%[0-9a-f]{2})+ip[ks]_|ip[ks]_\w*%[0-9a-f]{2}", "The key is percent-encoded. Send it as it is."),
     (r"whsec_", "This is a webhook signing secret, not an API key."),
     (
@@ -36,7 +35,7 @@ SIGNS = (
         "Another word, such as a second Bearer, stands before the key.",
     ),
 )
-PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), sentence) for pattern, sentence in SIGNS)
+PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), sentence) for pattern, sentence in PATTERN_HINTS)
 INVISIBLE = "The key has an invisible character in it, such as a zero-width or no-break space. Copy the key again."
 SPACE = "The key has a space or a line break in it."
 LENGTH = "A key has %d characters; this one has %s."
@@ -44,10 +43,10 @@ OTHERS = "A key has only letters and digits after its prefix; this one has other
 
 
 def hint(text: str) -> str:
-    """Return a sentence on a text that is no key; nothing where it has the form of one, or of nothing that is known."""
+    """Return a hint on a text that is not a key; empty for a well-formed key or an unrecognized text."""
     if KEY.fullmatch(text):
         return ""
-    text = as_typed(text[:LOOKED_AT])
+    text = as_typed(text[:MAX_EXAMINED_LENGTH])
     for pattern, sentence in PATTERNS:
         if pattern.match(text):
             return sentence
@@ -60,5 +59,5 @@ def _odd_characters(text: str) -> str:
     if any(unicodedata.category(letter)[0] in "CZ" for letter in text):
         return INVISIBLE
     if re.fullmatch(r"ip[ks]_\w*", text, re.ASCII):
-        return LENGTH % (KEY_LENGTH, len(text) if len(text) < LOOKED_AT else "more")
+        return LENGTH % (KEY_LENGTH, len(text) if len(text) < MAX_EXAMINED_LENGTH else "more")
     return OTHERS

@@ -1,4 +1,4 @@
-"""Reads a key of any kind for the gate: one statement on a raw cursor, a third of the price of the ORM's."""
+"""Reads keys of all kinds for the gate: one query on a raw cursor, at a third of the cost of the ORM."""
 
 import ipaddress
 import uuid
@@ -21,10 +21,10 @@ COLUMNS = (
     *("id", "name", "key_id", "last_four", "digest", "pepper_id", "allowed_networks", "created_at", "expires_at"),
     *key_status.STATUS_COLUMNS,
 )
-OF_ORGANIZATION = ("id", "name", "slug", "status")
+ORGANIZATION_COLUMNS = ("id", "name", "slug", "status")
 KEY_ID, DIGEST, PEPPER = (COLUMNS.index(name) for name in ("key_id", "digest", "pepper_id"))
 SINCE = slice(len(COLUMNS) - len(key_status.STATUS_COLUMNS), len(COLUMNS))
-OWN = len(COLUMNS) + len(OF_ORGANIZATION)
+OWN = len(COLUMNS) + len(ORGANIZATION_COLUMNS)
 SELECT = """
 SELECT {columns}
 FROM (SELECT * FROM {table} WHERE key_id >= %s ORDER BY key_id LIMIT 1) k
@@ -35,10 +35,10 @@ JOIN orgs_organization o ON o.id = k.organization_id
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """What the gate knows of a key: one row of the database. Times are seconds since 1970.
+    """A key as the gate reads it. Times are seconds since 1970.
 
-    ``scopes`` and ``permissions`` are what counts: without those that are switched off for the organization, which
-    are ``disabled_scopes``. ``since``: the columns of ``key_status.STATUS_COLUMNS`` that are set.
+    ``scopes`` and ``permissions`` exclude ``disabled_scopes``, those that are disabled for the organization.
+    ``since``: the columns of ``key_status.STATUS_COLUMNS`` that are set.
     """
 
     kind: str
@@ -64,9 +64,9 @@ class KeyRow:
     since: frozenset[str]
     networks: tuple[str, ...]
     windows: tuple[Window, ...]
-    # Calls a minute from one address, for keys that many devices share; 0: no such limit.
+    # Requests per minute from one address, for keys that many devices share; 0: no limit.
     per_address: int = 0
-    # Made with the row, and not for each of its calls.
+    # Computed once per row, not once per request.
     parsed_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = field(init=False, repr=False)
     bounds: Bounds = field(init=False, repr=False)
     restriction: Restriction | None = field(init=False, repr=False)
@@ -81,7 +81,7 @@ class KeyRow:
         object.__setattr__(self, "until_expiry", key_status.refusal_of(self.since, None))
 
     def refusal(self, now: float) -> Refusal | None:
-        """Return what refuses every request with the key at a time, or None."""
+        """Return the refusal of every request at a time (seconds since 1970), or None."""
         if self.expires_at is None or self.expires_at > now:
             return self.until_expiry
         return key_status.refusal_of(self.since, self.expires_at - now)
@@ -89,10 +89,10 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class RowSource:
-    """Where the gate reads the keys of one kind: what a row has beside what every key has, and what is made of it.
+    """Reads the keys of one kind: its additional columns and joins, and the function that builds its rows.
 
-    ``own``: columns of ``k`` (the key) and of what ``joins`` adds. ``build`` takes the fields of every ``KeyRow``, then
-    the values of ``own``.
+    ``own``: columns of ``k`` (the key) and of the tables in ``joins``. ``build`` takes the fields of every ``KeyRow``
+    as a dict, then the values of ``own``.
     """
 
     kind: str
@@ -103,25 +103,24 @@ class RowSource:
     select: str = field(init=False)
 
     def __post_init__(self) -> None:
-        columns = (*(f"k.{name}" for name in COLUMNS), *(f"o.{name}" for name in OF_ORGANIZATION), *self.own)
+        columns = (*(f"k.{name}" for name in COLUMNS), *(f"o.{name}" for name in ORGANIZATION_COLUMNS), *self.own)
         select = SELECT.format(columns=", ".join(columns), table=self.model._meta.db_table, joins=self.joins)
         object.__setattr__(self, "select", select)
 
     def find(self, key_id: str, text: str) -> KeyRow | None:
-        """Return the key with the public id part, or None where there is none or it has another text.
+        """Return the key by the id in its text, or None where the id is unknown or the secret is wrong.
 
-        An unknown id reads the row of the next one, which is then not used: finding none would take a tenth of a
-        millisecond less than a row does, and so tell unknown ids from wrong secrets. Without a next row, a dummy is
-        compared.
+        For an unknown id the query returns the next row, which is then ignored: no row would take a tenth of a
+        millisecond less, and so reveal which ids exist. Without a next row, a dummy is compared.
         """
         row = self._read(key_id)
         digest, pepper_id = (row[DIGEST], row[PEPPER]) if row else (DUMMY_DIGEST, current_pepper())
-        return self._made(row) if matches(text, digest, pepper_id) and row and row[KEY_ID] == key_id else None
+        return self._key_row(row) if matches(text, digest, pepper_id) and row and row[KEY_ID] == key_id else None
 
     def get(self, key_id: str) -> KeyRow | None:
-        """Return the key with the public id part, whatever its text: not for what a caller sends."""
+        """Return the key by id without checking its secret: never for input from a request."""
         row = self._read(key_id)
-        return self._made(row) if row and row[KEY_ID] == key_id else None
+        return self._key_row(row) if row and row[KEY_ID] == key_id else None
 
     def _read(self, key_id: str) -> tuple[Any, ...] | None:
         with connection.cursor() as cursor:
@@ -129,11 +128,11 @@ class RowSource:
             row: tuple[Any, ...] | None = cursor.fetchone()
             return row
 
-    def _made(self, row: tuple[Any, ...]) -> KeyRow:
+    def _key_row(self, row: tuple[Any, ...]) -> KeyRow:
         pk, name, key_id, last_four, digest, pepper_id, networks, created_at, expires_at = row[: SINCE.start]
         organization_pk, organization_name, organization_slug, organization_status = row[len(COLUMNS) : OWN]
         organization_id, key_pk = as_uuid(organization_pk), as_uuid(pk)
-        of_every_key: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "kind": self.kind,
             "pk": key_pk,
             "public_id": encode(self.model.id_prefix, key_pk),
@@ -153,4 +152,4 @@ class RowSource:
             ),
             "networks": tuple(as_json(networks)),
         }
-        return self.build(of_every_key, *row[OWN:])
+        return self.build(fields, *row[OWN:])

@@ -1,9 +1,10 @@
-"""The limiter of ``/v1``; forms of pages have django-ratelimit (``base/web/form_limits.py``).
+"""The rate limiter of ``/v1``; page forms use django-ratelimit (``base/web/form_limits.py``).
 
-Fixed windows that start with the first call after the last one ended; several are taken together, all or nothing.
+Fixed windows, each starting with the first request after the previous one ended. Several windows are consumed
+together, all or nothing; a refused request is not counted.
 
-Exact over the threads of a process and, with Redis, over processes: one Lua call takes every window and proves in
-the same breath that the caller's cached row is current (docs/adr/0003). A refusal costs nothing.
+Exact across the threads of a process and, with Redis, across processes: one Lua script consumes every window and
+checks that the caller's cached row is current (docs/adr/0003).
 """
 
 import hashlib
@@ -24,7 +25,7 @@ SWEEP_AT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A limit: its name in headers, the bucket it counts in, how many calls in how many seconds."""
+    """A limit: its name in headers, the bucket it counts in, and ``limit`` requests per ``seconds``."""
 
     name: str
     bucket: str
@@ -37,7 +38,7 @@ class Window:
 
 
 class WindowState(NamedTuple):
-    """What is left of a window after a call; ``reset`` in seconds until it ends."""
+    """The state of a window after a request; ``reset``: seconds until it ends."""
 
     window: Window
     remaining: int
@@ -45,15 +46,15 @@ class WindowState(NamedTuple):
 
     @property
     def reset_seconds(self) -> int:
-        """Whole seconds after which the window has surely ended."""
+        """Whole seconds, rounded up, until the window ends."""
         if self.reset <= 0:
             return self.window.seconds
-        # Adding the window to the clock and taking the clock away again may leave a hair more than the window.
+        # Floating point: (now + seconds) - now can slightly exceed seconds.
         return min(self.window.seconds, max(1, math.ceil(self.reset)))
 
 
 class Decision(NamedTuple):
-    """Whether the call is within its limits; ``stale`` where the caller's row must be read again first."""
+    """Whether the request is within its limits; ``stale`` where the caller's row must be read again first."""
 
     allowed: bool
     states: tuple[WindowState, ...] = ()
@@ -61,7 +62,7 @@ class Decision(NamedTuple):
 
     @property
     def retry_after(self) -> int:
-        """Whole seconds until every window that refuses has ended."""
+        """Whole seconds until every exhausted window has ended."""
         return max((state.reset_seconds for state in self.states if state.remaining <= 0), default=1)
 
 
@@ -69,7 +70,7 @@ ALLOWED = Decision(True)
 
 
 class MemoryLimiter:
-    """Windows of this process alone: without Redis, or while it does not answer."""
+    """The limiter of one process, used without Redis or while Redis is unavailable."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -77,12 +78,12 @@ class MemoryLimiter:
         self._windows: dict[str, tuple[float, int]] = {}
 
     def consume(self, windows: Sequence[Window], cost: int = 1) -> Decision:
-        """Count the call in every window, or in none."""
+        """Count the request in every window, or in none."""
         now = self._clock()
         with self._lock:
             used = [self._used(window, now) for window in windows]
             allowed = all(count + cost <= window.limit for window, (_, count) in zip(windows, used, strict=True))
-            # Looking starts no window: that is the first call's.
+            # ``peek`` (cost 0) does not start a window.
             if allowed and cost:
                 used = [(end, count + cost) for end, count in used]
                 self._windows.update({window.bucket: each for window, each in zip(windows, used, strict=True)})
@@ -95,7 +96,7 @@ class MemoryLimiter:
         return Decision(allowed, tuple(states))
 
     def refund(self, windows: Sequence[Window]) -> None:
-        """Uncount one call that was counted in each window; a window without calls has not begun."""
+        """Remove one counted request from each window; a window that drops to zero is deleted."""
         now = self._clock()
         with self._lock:
             for window in windows:
@@ -106,7 +107,7 @@ class MemoryLimiter:
                     self._windows.pop(window.bucket, None)
 
     def peek(self, windows: Sequence[Window]) -> Decision:
-        """Tell what is left without counting anything."""
+        """Return the state of the windows without counting."""
         return self.consume(windows, cost=0)
 
     def _used(self, window: Window, now: float) -> tuple[float, int]:
@@ -114,14 +115,14 @@ class MemoryLimiter:
         return (end, count) if end > now else (now + window.seconds, 0)
 
     def clear(self) -> None:
-        """Forget everything: for tests."""
+        """Remove all windows, for tests."""
         with self._lock:
             self._windows.clear()
 
 
 # KEYS: version keys, then buckets. ARGV: number of versions, cost, the versions, then limit and milliseconds of each
-# bucket. Answer: -1 where a version differs (nothing is counted), else allowed and (count, milliseconds left) each.
-# All values come in one MGET: each call out of Lua costs Redis as much as the rest of the script.
+# bucket. Returns -1 where a version differs (nothing is counted), else allowed and (count, milliseconds left) each.
+# All values are read by one MGET: each redis.call costs as much as the rest of the script.
 CONSUME_SCRIPT = """
 local versions, cost = tonumber(ARGV[1]), tonumber(ARGV[2])
 local values = redis.call('MGET', unpack(KEYS))
@@ -153,7 +154,7 @@ if allowed == 1 and cost > 0 then
 end
 return answer
 """
-# KEYS: buckets in which one call was counted. A window that has ended since, or holds no other call, is none.
+# KEYS: buckets in which one request was counted. A window that would drop to zero is deleted.
 REFUND_SCRIPT = """
 for i = 1, #KEYS do
   local count = tonumber(redis.call('GET', KEYS[i]) or '0')
@@ -169,10 +170,10 @@ memory = MemoryLimiter()
 def consume(
     windows: Sequence[Window], versions: Sequence[tuple[str, str]] = (), cost: int = 1, packed: bytes = b""
 ) -> Decision:
-    """Count a call of the given cost, in Redis where it answers, else in this process.
+    """Count a request of the given cost, in Redis where it is available, else in this process.
 
-    ``versions``: pairs (name, value) that must still be so in Redis; where one is not, nothing is counted and the
-    decision is ``stale``. ``packed``: what ``pack`` made of the same values, by a caller that asks again and again.
+    ``versions``: pairs (name, value) that must be current in Redis; where one is not, nothing is counted and the
+    decision is ``stale``. ``packed``: the result of ``pack`` for the same arguments, from a caller that caches it.
     """
     if not windows and not versions:
         return ALLOWED
@@ -189,9 +190,9 @@ def consume(
 
 
 def refund(states: Sequence[WindowState]) -> tuple[WindowState, ...]:
-    """Uncount a call in the windows that ``consume`` counted it in, and return what is left of them.
+    """Remove a request from the windows that counted it, and return their states.
 
-    For a call that another limit refuses afterwards: a refusal costs nothing.
+    For a request that another limit refuses afterwards: refused requests are not counted.
     """
     windows = [state.window for state in states]
     if windows:
@@ -202,12 +203,12 @@ def refund(states: Sequence[WindowState]) -> tuple[WindowState, ...]:
 
 
 def peek(windows: Sequence[Window]) -> tuple[WindowState, ...]:
-    """Return what is left of the windows, in the order given, without counting anything."""
+    """Return the state of the windows, in the given order, without counting."""
     return consume(windows, cost=0).states
 
 
 def pack(windows: Sequence[Window], versions: Sequence[tuple[str, str]] = (), cost: int = 1, script: str = "") -> bytes:
-    """Return the question to Redis as it goes over the wire, by the script's digest or its whole text."""
+    """Return the Redis command as bytes, with the script's digest or its source in ``script``."""
     if not settings.REDIS_URL:
         return b""
     words: list[str | int] = ["EVAL", script] if script else ["EVALSHA", CONSUME_SHA]
@@ -223,13 +224,13 @@ def pack(windows: Sequence[Window], versions: Sequence[tuple[str, str]] = (), co
 def _ask(packed: bytes, windows: Sequence[Window], versions: Sequence[tuple[str, str]], cost: int) -> list[int] | None:
     answers = shared.send(packed)
     if answers is not None and shared.is_unknown_script(answers[0]):
-        # A Redis that was started anew, or flushed, learns the script by being given its text once.
+        # A restarted or flushed Redis does not know the script: send its source once.
         answers = shared.send(pack(windows, versions, cost, CONSUME_SCRIPT))
     return None if answers is None else answers[0]
 
 
 def headers(states: Sequence[WindowState]) -> dict[str, str]:
-    """Return the trio for the window with the fewest calls left, and the IETF draft's two fields.
+    """Return ``RateLimit-Limit``, ``-Remaining`` and ``-Reset`` of the tightest window, and the two IETF draft fields.
 
     draft-ietf-httpapi-ratelimit-headers: ``RateLimit-Policy`` and ``RateLimit`` as structured-field lists.
     """

@@ -1,4 +1,4 @@
-"""Values off a raw cursor, whichever database returned them."""
+"""Conversion of values from a raw cursor, for both databases."""
 
 import json
 import uuid
@@ -7,23 +7,23 @@ from typing import Any
 
 
 def as_uuid(value: Any) -> uuid.UUID:
-    """Read a UUID as either database returns it."""
+    """Return a UUID."""
     return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
 
 
 def as_json(value: Any) -> Any:
-    """Read JSON as either database returns it on a raw cursor."""
+    """Return parsed JSON."""
     return json.loads(value) if isinstance(value, str) else value
 
 
 def as_seconds(value: Any) -> float | None:
-    """Read a time as either database returns it, as seconds since 1970."""
+    """Return a time as seconds since 1970, or None."""
     if value is None:
         return None
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
 def to_datetime(seconds: float | None) -> datetime | None:
-    """Return the moment in UTC, or None."""
+    """Return seconds since 1970 as a datetime in UTC, or None."""
     return None if seconds is None else datetime.fromtimestamp(seconds, tz=UTC)

@@ -1,1 +1,1 @@
-"""The life of a key of any kind: issued, disabled, rotated, revoked; its pages and forms."""
+"""The life cycle of keys of all kinds: issue, change, rotate and revoke, with its pages and forms."""

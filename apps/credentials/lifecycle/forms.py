@@ -1,4 +1,4 @@
-"""Forms for keys of any kind: how long one lives, replacing it, switching it off, ending it. They save nothing."""
+"""Forms for keys of all kinds: lifetime, rotation, disabling and revocation. They save nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ from apps.credentials.models import SecretKey
 from apps.credentials.rules import DAY_SECONDS, MAX_DAYS, Lifetime
 
 CUSTOM, NEVER = "custom", "never"
-# What errors of an action call the field that says when a key ends.
+# The form field for each field name in an action's errors.
 LIFETIME_FIELDS = {"expires_in_days": "expires", "expires_at": "expires", "never_expires": "expires"}
 OVERLAPS = (
     ("0", _("Not at all: it ends now")),
@@ -35,15 +35,15 @@ OVERLAPS = (
 
 
 class LifetimeForm(StepUpForm):
-    """How long a new key lives: some usual numbers of days, another one, or for ever where that may be."""
+    """The lifetime of a new key: a preset, another number of days, or no expiry."""
 
     expires = forms.ChoiceField(label=_("Expires"))
     custom_days = forms.IntegerField(label=_("Days"), required=False, min_value=1, max_value=MAX_DAYS)
 
     def offer_lifetimes(self, usual: Sequence[str], longest: int | None, proposed: int | None) -> None:
-        """Show what is allowed; a longer one that is sent all the same is for the action to refuse.
+        """Set the choices; a longer lifetime than offered is refused by the action.
 
-        ``usual``: numbers of days to choose from; ``longest`` and ``proposed``: in days, None for no expiry.
+        ``usual``: the presets in days; ``longest`` and ``proposed``: in days, None for no expiry.
         """
         now = timezone.now()
         labels = {days: _in_days(int(days), now) for days in usual}
@@ -90,7 +90,7 @@ def _until(days: int, now: datetime) -> dict[str, Any]:
 
 
 class RotateKeyForm(StepUpForm):
-    """How long the old key goes on working."""
+    """The overlap during which the old key keeps working."""
 
     overlap = forms.ChoiceField(
         label=_("The old key keeps working for"),
@@ -114,11 +114,11 @@ class RotateKeyForm(StepUpForm):
 
 
 class ConfirmForm(StepUpForm):
-    """One click: enabling and releasing ask for nothing but who is there."""
+    """A form without fields except step-up confirmation: enabling and releasing."""
 
     @classmethod
     def of(cls, request: PortalRequest) -> "ConfirmForm":
-        """Return the form of a click: bound where the question was answered, or need not be asked."""
+        """Return the form, bound on POST unless step-up is required and was not answered yet."""
         form = cls(request.POST if request.method == "POST" else None, request=request)
         if form.step_up_required and "confirm_password" not in request.POST:
             return cls(None, request=request)  # asked for the first time
@@ -126,22 +126,22 @@ class ConfirmForm(StepUpForm):
 
 
 class KeyChangeForm(StepUpForm):
-    """The base of the form that changes a key of some kind."""
+    """The base of the edit form of each kind of key."""
 
-    # What the form calls fields of the action.
+    # Form fields by the action's field names, where they differ.
     field_names: ClassVar[Mapping[str, str]] = {}
 
     def extra_context(self) -> dict[str, Any]:
-        """Return what the page shows beside the form."""
+        """Return context for the page besides the form."""
         return {}
 
     def for_action(self) -> dict[str, Any]:
-        """Return what the action takes."""
+        """Return the arguments of the action."""
         raise NotImplementedError
 
 
 class ReasonForm(StepUpForm):
-    """Why something is ended or disabled."""
+    """A reason for disabling, revoking or removing something."""
 
     reason = LineField(
         label=_("Reason"),
@@ -153,11 +153,11 @@ class ReasonForm(StepUpForm):
 
 
 class DisableKeyForm(ReasonForm):
-    """Why a key is switched off."""
+    """The reason for disabling a key."""
 
 
 class RevokeKeyForm(DisableKeyForm):
-    """The name typed where the key was used lately, else one tick."""
+    """Confirmation of a revocation: the typed name for a recently used key, else a checkbox."""
 
     def __init__(
         self, *args: Any, key_name: str, recently_used: bool, successors: Sequence[SecretKey] = (), **options: Any
@@ -185,7 +185,7 @@ class RevokeKeyForm(DisableKeyForm):
         self.order_fields(["reason", "successors", "confirm_name", "confirm", "confirm_password"])
 
     def for_action(self) -> dict[str, Any]:
-        """Return what was chosen, as the actions that revoke take it; of successors only where there are some."""
+        """Return the arguments of the revoke action; ``successors`` only where the key has some."""
         return {name: self.cleaned_data[name] for name in ("reason", "successors") if name in self.fields}
 
     def clean_confirm_name(self) -> str:
@@ -196,7 +196,7 @@ class RevokeKeyForm(DisableKeyForm):
 
 
 class EndDescendantsForm(ReasonForm):
-    """Which of the things that somebody created are ended, and why."""
+    """Which objects of a creator are revoked, removed or paused, and why."""
 
     only = forms.MultipleChoiceField(label=_("Still active"), widget=forms.CheckboxSelectMultiple)
     field_order = ("only", "reason")
@@ -208,7 +208,7 @@ class EndDescendantsForm(ReasonForm):
         field.initial = [each.id for each in found]
 
     def for_action(self) -> dict[str, Any]:
-        """Return what was chosen, as ``end_descendants`` takes it."""
+        """Return the arguments of ``end_descendants``."""
         return {"only": self.cleaned_data["only"], "reason": self.cleaned_data["reason"]}
 
 
@@ -238,16 +238,16 @@ def try_change(
     field_names: Mapping[str, str] | None = None,
     **values: Any,
 ) -> bool:
-    """Spend the form and make the change, or put the refusal into the form.
+    """Consume the form token and apply the change; return False and add the errors to the form where it is refused.
 
-    ``field_names``: what the form calls a field of the action.
+    ``field_names``: form fields by the action's field names.
     """
     try:
         with transaction.atomic():
             form.consume_token()
             change(actor=form.request.actor, key_id=key.public_id, **values)
     except AlreadySent:
-        pass  # done by the first of the two
+        pass  # applied by the first submission
     except PortalError as error:
         add_action_errors(form, error, field_names)
         return False
@@ -257,9 +257,9 @@ def try_change(
 def one_click_actions(
     request: PortalRequest, key: SecretKey, routes: Mapping[str, str], permission: Permission
 ) -> dict[str, dict[str, Any]]:
-    """Return path and token of each button (``enable``, ``release``) that state and rights allow.
+    """Return path and form token of each button (``enable``, ``release``) that state and permissions allow.
 
-    ``routes``: the name of each button's route, which takes the organization's slug and the key's public id.
+    ``routes``: the route name of each button; routes take the organization's slug and the key's public id.
     """
     if key.has_ended or not request.actor.can(permission):
         return {}

@@ -1,6 +1,6 @@
-"""The pages of a key's life, once for keys of every kind: edit, rotate, disable, enable, release, revoke.
+"""The pages that change a key, for all kinds: edit, rotate, disable, enable, release, revoke.
 
-An app that keeps a kind of key says what is particular to it in ``KeyPages`` and mounts the pages in its ``urls.py``.
+An app with a kind of key configures them by ``KeyPages`` and mounts them in its ``urls.py``.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,24 +44,24 @@ Context = dict[str, Any]
 
 
 class ViewModels(Protocol):
-    """What pages show of keys of one kind: a module has these functions."""
+    """The view model functions of one kind of key, implemented by a module."""
 
     def facts(self, key: Any, use: LastUse | None, /) -> Context:
-        """Return what every page says of a key."""
+        """Return the context about a key on every page."""
 
     def impact(self, actor: Actor, key: Any, /) -> Context:
-        """Return what ending a key would break."""
+        """Return the context about what revoking a key would break."""
 
     def secret_context(self, key: Any, text: str, /) -> Context:
-        """Return what stands beside the text of a new key."""
+        """Return the context of the page that shows a new key once."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPages:
-    """What is particular to the pages of one kind of key.
+    """The configuration of the pages of one kind of key.
 
-    ``name`` is that of the page of one key; with ``_rotate`` and the like behind it, of those that change the key.
-    ``actions`` go by these words, and take ``actor`` and ``key_id``. ``list_route``: that of the list a key stands in.
+    ``name``: the route of a key's page; ``{name}_rotate`` and so on are the routes of the pages that change it.
+    ``actions``: by the same words; they take ``actor`` and ``key_id``. ``list_route``: the route of a key's list.
     """
 
     name: str
@@ -76,11 +76,11 @@ class KeyPages:
 
     @property
     def section(self) -> str:
-        """The item of the side navigation, and the folder of the templates."""
+        """The item of the side navigation and the template folder."""
         return f"{self.name}s"
 
     def rows(self, actor: Actor) -> Any:
-        """Return the keys of the actor's organization, with what pages show of them."""
+        """Return the keys of the actor's organization with their related objects."""
         return self.model.objects.for_actor(actor).with_related()
 
     def find(self, request: PortalRequest, key_id: str) -> Any:
@@ -89,23 +89,24 @@ class KeyPages:
 
 
 def lifecycle_urls(one_key: str, keys: KeyPages, permission: Permission) -> list[URLPattern]:
-    """Return the routes of the pages that change a key; ``one_key``: the path of its page, which names its id."""
+    """Return the routes of the pages that change a key; ``one_key``: the path of a key's page."""
     guard = org_page(permission, nav=keys.section, methods=FORM)
     return [
-        path(f"{one_key}{word}/", guard(partial(_unless_ended, keys, page)), name=f"{keys.name}_{word}")
-        for word, page in PAGES.items()
+        path(f"{one_key}{word}/", guard(partial(_if_possible, keys, word)), name=f"{keys.name}_{word}")
+        for word in PAGES
     ]
 
 
-def _unless_ended(keys: KeyPages, page: Callable[..., HttpResponse], request: PortalRequest, **ids: str) -> Any:
-    """Lead to the key's own page where nothing of it may change any more."""
+def _if_possible(keys: KeyPages, word: str, request: PortalRequest, **ids: str) -> HttpResponse:
+    """Serve a page, or redirect to the key's page where its state does not allow the change."""
     (key_id,) = ids.values()
     key = keys.find(request, key_id)
-    return _back(request, keys, key) if key.has_ended else page(request, keys, key)
+    is_possible = CHANGES[word].applies_to(key) if word in CHANGES else not key.has_ended
+    return PAGES[word](request, keys, key) if is_possible else _back(request, keys, key)
 
 
 def edit(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
-    """Change what of a key may change while it lives."""
+    """Show the edit form, then save."""
     form = keys.change_form(_sent(request), request=request, key=key)
     if form.is_valid() and try_change(form, keys.actions["update"], key, form.field_names, **form.for_action()):
         return _back(request, keys, key, _("Saved. The next call with the key is judged by it."))
@@ -113,21 +114,20 @@ def edit(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse
 
 
 def rotate(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
-    """Ask how long the old key goes on working, then show the new one."""
+    """Ask for the overlap, then show the new key."""
     form = RotateKeyForm(_sent(request), request=request)
     if form.is_valid():
-        make = partial(
+        issue = partial(
             keys.actions["rotate"],
             actor=request.actor,
             key_id=key.public_id,
             overlap_seconds=form.overlap_seconds,
         )
-        made_before = keys.rows(request.actor).filter(replaces=key)
-        answer = issue_and_show(
-            request, keys, form, make, made_before, keys.list_route(key), {"overlap_seconds": "overlap"}
-        )
-        if answer is not None:
-            return answer
+        existing = keys.rows(request.actor).filter(replaces=key)
+        field_names = {"overlap_seconds": "overlap"}
+        response = issue_and_show(request, keys, form, issue, existing, keys.list_route(key), field_names)
+        if response is not None:
+            return response
     context = {
         **keys.view_models.impact(request.actor, key),
         **overlap_context(key, timezone.now()),
@@ -137,9 +137,7 @@ def rotate(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpRespon
 
 
 def disable(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
-    """Switch a key off until somebody switches it on again."""
-    if not CHANGES["disable"].applies_to(key):
-        return _back(request, keys, key)
+    """Ask for a reason, then disable the key."""
     form = DisableKeyForm(_sent(request), request=request)
     if form.is_valid() and try_change(form, keys.actions["disable"], key, reason=form.cleaned_data["reason"]):
         return _back(request, keys, key, _("“%(name)s” is disabled. Calls with it are refused."))
@@ -147,22 +145,18 @@ def disable(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpRespo
 
 
 def enable(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
-    """Switch a disabled key on again, at one click."""
-    if not CHANGES["enable"].applies_to(key):
-        return _back(request, keys, key)
+    """Enable a disabled key with one click."""
     done = _("“%(name)s” works again, from its next call on.")
     return _at_one_click(request, keys, key, "enable", done)
 
 
 def release(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
-    """Release a key that was set aside, at one click."""
-    if not CHANGES["release"].applies_to(key):
-        return _back(request, keys, key)
+    """Release a key from quarantine with one click."""
     return _at_one_click(request, keys, key, "release", str(keys.released))
 
 
 def revoke(request: PortalRequest, keys: KeyPages, key: SecretKey) -> HttpResponse:
-    """Show what a revocation will break, then revoke."""
+    """Show what the revocation would break, then revoke the key."""
     impact = keys.view_models.impact(request.actor, key)
     form = RevokeKeyForm(
         _sent(request),
@@ -185,21 +179,21 @@ def issue_and_show(
     request: PortalRequest,
     keys: KeyPages,
     form: StepUpForm,
-    make: Callable[[], tuple[Any, str]],
-    made_before: QuerySet[Any],
+    issue: Callable[[], tuple[Any, str]],
+    existing: QuerySet[Any],
     list_route: str,
     field_names: Mapping[str, str],
 ) -> HttpResponse | None:
-    """Make a key and show its text, once; None where the action refuses, which the form then says.
+    """Issue a key and show it once; add the errors to the form and return None where the action refuses.
 
-    ``made_before``: finds the key, should the form have been sent before.
+    ``existing``: finds the key where the form was already submitted.
     """
     try:
         with transaction.atomic():
             form.consume_token()
-            key, text = make()
+            key, text = issue()
     except AlreadySent:
-        return _already_shown(request, keys, made_before.order_by("-pk").first(), list_route)
+        return _already_shown(request, keys, existing.order_by("-pk").first(), list_route)
     except PortalError as error:
         add_action_errors(form, error, field_names)
         return None
@@ -209,7 +203,7 @@ def issue_and_show(
 
 
 def _already_shown(request: PortalRequest, keys: KeyPages, key: SecretKey | None, list_route: str) -> HttpResponse:
-    """Answer a form that came twice: no second key, and no second look at the first."""
+    """Respond to a form that was submitted twice: the key is neither issued nor shown again."""
     context = {
         **duplicate_submission(request, key, keys.name, f"{keys.name}_rotate"),
         "list_url": reverse(list_route, args=[request.organization.slug]),
@@ -234,7 +228,7 @@ def _ask(request: PortalRequest, keys: KeyPages, word: str, form: StepUpForm, co
 
 
 def _at_one_click(request: PortalRequest, keys: KeyPages, key: SecretKey, word: str, done: str) -> HttpResponse:
-    """Do it at once where who is there was confirmed lately; else the page asks."""
+    """Apply the change where step-up confirmation is recent, else ask for it."""
     form = ConfirmForm.of(request)
     if form.is_valid() and try_change(form, keys.actions[word], key):
         return _back(request, keys, key, done)

@@ -1,7 +1,7 @@
-"""The life of a key of any kind: issued with its text once, later changed by conditional updates only.
+"""State changes of keys of all kinds: issuing, rotation, and conditional updates.
 
-Each change says whether it changed anything, so that asking twice is recorded once. Callers hold the key's row
-(``lock_key``), so that two changes of one key come one after the other. Rows are never deleted.
+Each change returns whether it changed anything, so that a repeated request is recorded once. Callers lock the key's row
+first (``lock_key``), so changes of one key are serialized. Rows are never deleted.
 """
 
 import uuid
@@ -29,7 +29,7 @@ MAX_OVERLAP = timedelta(days=30)
 
 
 def issue(model: type[Key], *, actor: Actor, **values: Any) -> tuple[Key, str]:
-    """Save a new key and return it with its text, which is kept nowhere else."""
+    """Save a new key and return it with the key in plain text, which is not stored."""
     made = new_key(model.key_prefix)
     digest, pepper_id = key_check.digest_for(made.text)
     values.setdefault("organization_id", actor.organization_id)
@@ -47,9 +47,9 @@ def issue(model: type[Key], *, actor: Actor, **values: Any) -> tuple[Key, str]:
 
 
 def lock_key(rows: SecretKeyQuerySet[Row], public_id: str) -> Row:
-    """Return one of the keys, its row held until the transaction ends, or raise NotFound.
+    """Return a key by public id, its row locked until the transaction ends, or raise NotFound.
 
-    On SQLite the transaction itself is exclusive, for it begins IMMEDIATE.
+    On SQLite the transaction itself is exclusive, because it begins IMMEDIATE.
     """
     if connection.vendor == "postgresql":
         rows = rows.select_for_update(of=("self",))
@@ -57,7 +57,7 @@ def lock_key(rows: SecretKeyQuerySet[Row], public_id: str) -> Row:
 
 
 def record(actor: Actor, key: SecretKey, action: str, changes: dict[str, list[Any]]) -> None:
-    """Write the one audit entry of a change of a key; its action begins with the key's kind."""
+    """Record a change of a key in the audit log; ``action`` begins with the key's kind."""
     audit.record(
         actor=actor,
         action=action,
@@ -70,9 +70,9 @@ def record(actor: Actor, key: SecretKey, action: str, changes: dict[str, list[An
 
 
 def lock_creator(actor: Actor) -> None:
-    """Hold the key that creates another one, and refuse one that was ended or set aside since its request came in.
+    """Lock the key that creates another one; raise Unauthorized or Forbidden where it no longer works without limits.
 
-    Before any other row: a report of its leak, or its revocation, comes before the new key or finds it.
+    Call it before any other row is locked: a revocation or leak report is then either seen here, or sees the new key.
     """
     kind = next((kind for kind in KINDS.values() if kind.kind == actor.kind), None)
     if kind is None or actor.pk is None:
@@ -85,10 +85,10 @@ def lock_creator(actor: Actor) -> None:
 
 
 def own_successors(key: Key) -> list[Key]:
-    """Return the keys that still work of those that the key created by rotating itself, and they in turn, oldest first.
+    """Return the active keys that the key created by rotating itself, and their own successors, oldest first.
 
-    Whoever had the key's text has theirs: it was in the answer to the rotation. A key that somebody else created by
-    rotating is none of them, but one that the key made of that in turn, while it still worked, is.
+    The holder of a key also received those, in the response to the rotation. A successor that another user or key
+    created is left out, but one that the key created from it in turn is included.
     """
     found: list[Key] = []
     creators, newest, rows = {key.public_id}, key, cast(QuerySet[Key], type(key).objects)
@@ -101,15 +101,15 @@ def own_successors(key: Key) -> list[Key]:
 
 
 def require_changeable(key: SecretKey) -> None:
-    """Raise Conflict for a key that is revoked or expired: such a key can only be read."""
+    """Raise Conflict for a key that is revoked or expired."""
     if why := STATUSES[key.status].final:
         raise Conflict(why)
 
 
 def change(key: SecretKey, name: str, *, actor: Actor, reason: str = "") -> bool:
-    """Make a change of ``CHANGES`` and tell whether it was one; Conflict for a key that has ended.
+    """Apply a change of ``CHANGES`` and return whether it changed the key; Conflict for a revoked or expired key.
 
-    What a key was beside the state that is taken back, it is again.
+    When a state is cleared, other states of the key apply again.
     """
     wanted = CHANGES[name]
     if STATUSES[key.status].change == name:
@@ -121,9 +121,9 @@ def change(key: SecretKey, name: str, *, actor: Actor, reason: str = "") -> bool
 
 
 def revoke_all(*, organization_id: uuid.UUID, actor: Actor, reason: str) -> dict[str, int]:
-    """End every live key of every kind of an organization, and return how many of each kind that were.
+    """Revoke every active key of an organization and return the count by kind.
 
-    Call it after the organization's row was changed: the gate refuses what is issued at the same moment.
+    Call it after the organization's status was changed, so that the gate refuses keys that are issued concurrently.
     """
     now = timezone.now()
     values = {
@@ -134,21 +134,21 @@ def revoke_all(*, organization_id: uuid.UUID, actor: Actor, reason: str) -> dict
         "updated_at": now,
     }
     rows = {kind.kind: kind.keys().filter(organization_id=organization_id) for kind in KINDS.values()}
-    ended = {name: found.live(now).update(**values) for name, found in rows.items()}
+    revoked = {name: found.live(now).update(**values) for name, found in rows.items()}
     key_check.organization_changed(organization_id)
-    return ended
+    return revoked
 
 
-def _change(key: SecretKey, actor: Actor, reason: str, field: str, moment: datetime | None) -> bool:
+def _change(key: SecretKey, actor: Actor, reason: str, field: str, at: datetime | None) -> bool:
     now = timezone.now()
     values = {
-        field: moment,
+        field: at,
         "status_reason": reason[:200],
         "status_changed_by": f"{actor.kind}:{actor.id}",
         "status_changed_at": now,
         "updated_at": now,
     }
-    before = {field: None} if moment is not None else {f"{field}__isnull": False}
+    before = {field: None} if at is not None else {f"{field}__isnull": False}
     changed = type(key).objects.filter(pk=key.pk, **before).update(**values)
     for name, value in values.items():
         setattr(key, name, value)
@@ -159,11 +159,11 @@ def _change(key: SecretKey, actor: Actor, reason: str, field: str, moment: datet
 def replace(
     key: Key, *, actor: Actor, overlap: timedelta, expires_at: datetime | None, **changed: Any
 ) -> tuple[Key, str]:
-    """Issue a key with the settings of another one, which then works for the overlap and no longer.
+    """Rotate a key: issue a successor with the same settings and let the old key expire after the overlap.
 
-    Both share one budget of calls. The old key's end only ever comes nearer; an older overlap, of the key that this
-    one had replaced, ends at once. ``changed``: settings of the new key that differ. Raises Conflict where the key
-    has ended or was replaced before.
+    Both share one rate limit budget. The old key's expiry is never extended; where the key is itself a successor, its
+    predecessor's overlap ends immediately. ``changed``: settings of the new key that differ. Raises Conflict where the
+    key is revoked, expired or already replaced.
     """
     require_changeable(key)
     if key.overlap_since is not None or type(key).objects.filter(replaces=key).exists():
@@ -171,14 +171,14 @@ def replace(
     now = timezone.now()
     if key.replaces is not None:
         _end_overlap(key.replaces, now)
-    _shorten(key, min(now + overlap, key.expires_at or now + overlap), actor, now)
+    _begin_overlap(key, min(now + overlap, key.expires_at or now + overlap), actor, now)
     copied = {name: getattr(key, name) for name in key.copied_fields()}
     values = {**copied, **changed, "organization_id": key.organization_id, "budget_id": key.budget_id}
     return issue(type(key), actor=actor, replaces=key, expires_at=expires_at, **values)
 
 
-def _shorten(key: SecretKey, ends: datetime, actor: Actor, now: datetime) -> None:
-    key.overlap_since, key.expires_at, key.updated_at = now, ends, now
+def _begin_overlap(key: SecretKey, expires_at: datetime, actor: Actor, now: datetime) -> None:
+    key.overlap_since, key.expires_at, key.updated_at = now, expires_at, now
     key.status_changed_at, key.status_changed_by, key.status_reason = now, f"{actor.kind}:{actor.id}", ""
     key.save(
         update_fields=[
@@ -200,12 +200,12 @@ def _end_overlap(predecessor: SecretKey, now: datetime) -> None:
 
 
 def lifetime_of(key: SecretKey) -> timedelta | None:
-    """Return how long the key was made to live, or None: for ever."""
+    """Return the key's lifetime from creation to expiry, or None where it has no expiry."""
     return None if key.expires_at is None else key.expires_at - key.created_at
 
 
 def successor_expiry(key: SecretKey, longest_days: int | None) -> datetime | None:
-    """Return when a successor made now ends: as long a life as the old key's, ``longest_days`` at most."""
+    """Return the expiry of a successor issued now: the old key's lifetime, at most ``longest_days``."""
     lifetime = lifetime_of(key)
     if longest_days is not None:
         lifetime = min(lifetime or timedelta.max, timedelta(days=longest_days))

@@ -1,4 +1,4 @@
-"""What is left to do after a new pepper was put in front of KEY_PEPPERS."""
+"""Reports which keys still depend on an older pepper."""
 
 from collections import Counter
 from typing import Any
@@ -19,7 +19,7 @@ class Command(PortalCommand):
     )
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """Count, and change nothing."""
+        """Count active keys by pepper."""
         counts = self._live_by_pepper()
         current = current_pepper()
         older = [pepper for pepper in settings.KEY_PEPPERS if pepper != current]
