@@ -1,7 +1,7 @@
-"""Attempts and events as rows of a digest of the audit log.
+"""Attempts and events as rows of the audit log's digests.
 
-An attempt is written when it ends and never changed; an event is written when it is accepted, and only its payload is
-removed when its days are over. What a delivery's state is follows from both, and changes for days: it is in no digest.
+An attempt is final once recorded; an event is final once accepted, until retention removes its payload. Deliveries are
+in no digest: their state follows from both and changes for days.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ Rows = list[tuple[uuid.UUID, str]]
 
 
 def attempts(organization_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID, limit: int) -> Rows:
-    """Return the attempts that ended, with every column but their own organization, as a JSON array."""
+    """Return finished attempts as ids and JSON arrays of every column but the organization."""
     found = Attempt.objects.filter(organization_id=organization_id, pk__gte=first, pk__lt=before)
     rows = found.order_by("pk").values_list(*ATTEMPT_COLUMNS)[:limit]
     return [(row[0], _attempt(row)) for row in rows]
@@ -33,26 +33,26 @@ def attempts(organization_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID, li
 
 def _attempt(row: tuple[Any, ...]) -> str:
     key, started, finished, delivery, endpoint, *rest, url = row
-    # Rows without it are written as before it was kept, so that the digests of their hours still hold.
+    # Rows without a URL are encoded as before it was stored, so that digests of their hours stay valid.
     rest += [] if url is None else [url]
     ended = finished and finished.isoformat()
     return encode_json([encode("att", key), started.isoformat(), ended, delivery.hex, endpoint.hex, *rest])
 
 
 def next_attempt(first: uuid.UUID) -> uuid.UUID | None:
-    """Return the id of the first attempt from there on."""
+    """Return the id of the first attempt at or after an id."""
     return Attempt.objects.filter(pk__gte=first).order_by("pk").values_list("pk", flat=True).first()
 
 
-def attempts_are_settled(moment: datetime) -> bool:
-    """Tell whether nothing that was being sent at the moment is still waiting for its end."""
+def attempts_are_settled(time: datetime) -> bool:
+    """Return whether all attempts that were in flight at a time are recorded."""
     lease = timedelta(seconds=claims.lease_seconds())
-    sending = Delivery.objects.filter(status=DeliveryStatus.SENDING, lease_until__lt=moment + lease)
+    sending = Delivery.objects.filter(status=DeliveryStatus.SENDING, lease_until__lt=time + lease)
     return not sending.exists()
 
 
 def events(organization_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID, limit: int) -> Rows:
-    """Return accepted events as a JSON array, the payload as the SHA-256 of what receivers get."""
+    """Return accepted events as ids and JSON arrays, with the SHA-256 of the payload."""
     found = Event.objects.filter(organization_id=organization_id, pk__gte=first, pk__lt=before)
     return [(row[0], _event(row)) for row in found.order_by("pk").values_list(*EVENT_COLUMNS)[:limit]]
 
@@ -64,12 +64,12 @@ def _event(row: tuple[Any, ...]) -> str:
 
 
 def next_event(first: uuid.UUID) -> uuid.UUID | None:
-    """Return the id of the first event from there on."""
+    """Return the id of the first event at or after an id."""
     return Event.objects.filter(pk__gte=first).order_by("pk").values_list("pk", flat=True).first()
 
 
-def events_are_settled(moment: datetime) -> bool:
-    """Tell that events are written when they are accepted, in a transaction that takes no minutes."""
+def events_are_settled(time: datetime) -> bool:
+    """Return True: events are stored when they are accepted, in a short transaction."""
     return True
 
 

@@ -21,7 +21,7 @@ from apps.webhooks.models.deliveries import is_unchanged_since
 
 ACTION = "delivery.attempted"
 SENDER = Party(ActorKind.SYSTEM.value, "system", "Portal")
-# Not the endpoint's own row: its encrypted headers and the bodies of answers have no place in a list.
+# Without encrypted headers and response bodies, which a list does not need.
 COLUMNS = (
     "pk",
     "endpoint_id",
@@ -40,14 +40,14 @@ COLUMNS = (
 
 
 class Attempts(Source):
-    """Finished attempts; nobody but the portal sends.
+    """Finished attempts, all by the actor ``SENDER``.
 
-    A row's time is that of its key, when the attempt had ended and was recorded: by when it began, one that took long
-    would come to stand before rows that were read already.
+    A row's time is that of its key, when the attempt was recorded: sorted by start, a slow attempt would appear before
+    rows that a reader has already passed.
     """
 
     def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
-        """Return the matching attempts; a delivery belongs to no key and to no request."""
+        """Return the matching attempts; filters by key or request match none."""
         if filters.key or filters.request_id:
             return []
         if filters.actor not in ("", SENDER.id) or (filters.actions and ACTION not in filters.actions):
@@ -65,8 +65,7 @@ class Attempts(Source):
         return [found.values(*COLUMNS)]
 
     def row(self, found: dict[str, Any]) -> Row:
-        """Write one attempt."""
-        url, event_type = _dialled(found), found["delivery__event_type"]
+        url, event_type = _url_of(found), found["delivery__event_type"]
         endpoint_id = encode(Endpoint.id_prefix, found["endpoint_id"])
         target = Party("endpoint", endpoint_id, url or endpoint_id)
         return Row(
@@ -83,18 +82,18 @@ class Attempts(Source):
         )
 
 
-def _dialled(found: dict[str, Any]) -> str | None:
-    """Return where an attempt went: as it was kept, or by an endpoint that has not changed since."""
-    kept: str | None = found["url"]
+def _url_of(found: dict[str, Any]) -> str | None:
+    """Return the URL of an attempt: the stored one, or that of an endpoint that has not changed since."""
+    stored: str | None = found["url"]
     times = [found[f"delivery__endpoint__{name}"] for name in ("created_at", "updated_at")]
-    if kept is None and is_unchanged_since(found["started_at"], *times):
+    if stored is None and is_unchanged_since(found["started_at"], *times):
         return hide_query_values(found["delivery__endpoint__url"])
-    return kept
+    return stored
 
 
-def endpoints(actor: Actor, most: int) -> list[Party]:
-    """Return the newest endpoints, deleted ones too, for the filters of the audit page."""
-    rows = Endpoint.objects.for_actor(actor).order_by("-pk").only("pk", "url")[:most]
+def endpoints(actor: Actor, limit: int) -> list[Party]:
+    """Return the newest endpoints, including deleted ones, for the filters of the audit page."""
+    rows = Endpoint.objects.for_actor(actor).order_by("-pk").only("pk", "url")[:limit]
     return [Party("endpoint", row.public_id, row.shown_url) for row in rows]
 
 

@@ -1,10 +1,10 @@
-"""Accepting an event together with its deliveries, in one statement.
+"""Publishing: stores an event together with its deliveries, in one statement.
 
-Of an event with very many endpoints the first deliveries are made at once and the rest is written down in batches,
-which workers turn into deliveries (fan_out.py).
+For an event with very many endpoints, the first deliveries are created at once and the rest is stored in batches, which
+workers turn into deliveries (jobs/fan_out.py).
 
-What is matched: subscriptions of the organization whose pattern is the type, ``prefix.*`` or ``*``. A delivery to an
-endpoint that is paused or disabled, or of a suspended organization, waits as ``held``.
+An event matches subscriptions of its organization with its type, ``prefix.*`` or ``*``. Deliveries to an endpoint that
+is paused or disabled, or of a suspended organization, are ``held``.
 """
 
 import hashlib
@@ -31,13 +31,13 @@ from apps.webhooks.engine.sql import as_text, prepared_cursor, uuid7_from
 from apps.webhooks.models import Event
 from apps.webhooks.types.catalogue import patterns_for
 
-# The most deliveries that are made while the publisher waits, and of one batch afterwards.
+# Deliveries that are created while the publisher waits, and in each batch afterwards.
 MAX_DELIVERIES_PER_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An event that is stored, or was before: ``repeated`` tells that its client id had been used already."""
+    """A stored event; ``repeated`` if its client id was used before."""
 
     event_id: uuid.UUID
     type: str
@@ -56,46 +56,46 @@ def publish(
     test: bool = False,
     created_at: datetime | None = None,
 ) -> Accepted:
-    """Store the event and one delivery for each matching endpoint, in the caller's transaction or its own.
+    """Store the event and one delivery for each matching endpoint, in the caller's transaction or a new one.
 
-    The same ``client_id`` of the same organization and publisher returns the first event, or raises Conflict on ``id``
-    where that says something else. Workers hear of it after the commit. ``test`` events match nobody: a test send makes
-    its own delivery.
+    A repeated ``client_id`` of the same organization and publisher returns the first event; raises Conflict on ``id``
+    if its type or data differ. Workers are notified after the commit. ``test`` events match no endpoint: a test creates
+    its delivery itself.
     """
-    moment = created_at or timezone.now()
+    accepted_at = created_at or timezone.now()
     row: dict[str, Any] = {
-        "id": uuid_at(moment),
+        "id": uuid_at(accepted_at),
         "organization": organization_id,
         "type": event_type,
-        "body": make_body(event_type, moment, data),
+        "body": make_body(event_type, accepted_at, data),
         "test": test,
         "publisher": publisher,
         "client_id": client_id,
         "content_digest": None if client_id is None else content_digest(event_type, data),
-        "created_at": moment,
-        "milliseconds": int(moment.timestamp() * 1000),
+        "created_at": accepted_at,
+        "milliseconds": int(accepted_at.timestamp() * 1000),
         "patterns": [] if test else patterns_for(event_type),
         "at_once": MAX_DELIVERIES_PER_BATCH,
     }
-    with _all_or_nothing():
+    with _transaction():
         stored, deliveries = _store[connection.vendor](row)
         reach("after_accept_before_commit")
         if not stored:
             first = _first(row)
             if first is None:
-                # Removed by its age since then: the id is free again.
+                # Deleted by retention since then: the id can be used again.
                 return publish(
                     organization_id=organization_id, event_type=event_type, data=data, publisher=publisher,
                     client_id=client_id, test=test, created_at=created_at,
                 )  # fmt: skip
             return _repeated(first, event_type, data)
         if deliveries:
-            transaction.on_commit(_tell_workers)
-    return Accepted(row["id"], event_type, moment, deliveries)
+            transaction.on_commit(_notify_workers)
+    return Accepted(row["id"], event_type, accepted_at, deliveries)
 
 
 def publish_batch(events: Iterable[Mapping[str, Any]]) -> list[Accepted]:
-    """Publish all of them or, when one cannot be stored, none; each mapping holds publish's arguments."""
+    """Publish all events, or none if one cannot be stored; each mapping has the arguments of ``publish``."""
     with transaction.atomic():
         return [_publish_one(index, event) for index, event in enumerate(events)]
 
@@ -109,38 +109,38 @@ def _publish_one(index: int, event: Mapping[str, Any]) -> Accepted:
 
 
 def make_body(event_type: str, created_at: datetime, data: Any) -> str:
-    """Return what receivers get, to the byte."""
+    """Return the exact body that endpoints receive."""
     return to_json({"type": event_type, "timestamp": format_timestamp_ms(created_at), "data": data})
 
 
-def _all_or_nothing() -> AbstractContextManager[Any]:
-    """Return a transaction where one is needed: PostgreSQL's one statement is whole by itself, and cheaper alone."""
+def _transaction() -> AbstractContextManager[Any]:
+    """Return a transaction where one is needed: PostgreSQL's single statement is atomic, and faster alone."""
     is_whole = connection.vendor == "postgresql" and not connection.in_atomic_block
     return nullcontext() if is_whole and not is_armed("after_accept_before_commit") else transaction.atomic()
 
 
-def _tell_workers() -> None:
+def _notify_workers() -> None:
     wakeup.notify_workers()
     reach("after_commit_before_answer")
 
 
 def _first(row: dict[str, Any]) -> Event | None:
-    """Return the event that was stored under the id before."""
+    """Return the event that was stored with the same client id."""
     owner = {"organization_id": row["organization"], "publisher": row["publisher"]}
     return Event.objects.filter(**owner, client_id=row["client_id"]).first()
 
 
 def _repeated(first: Event, event_type: str, data: Any) -> Accepted:
-    """Answer with the first event, or raise Conflict where the id stands for something else."""
+    """Return the first event, or raise Conflict if its type or data differ."""
     if not is_same(first, event_type, data):
         message = _("An event with this id was accepted before, with another type or other data.")
         raise Conflict(message, fields={"id": [message]})
     return Accepted(first.pk, first.type, first.created_at.astimezone(UTC), first.match_count, repeated=True)
 
 
-# The lock on what is closed: whoever enables an endpoint or resumes an organization first changes that row, and so
-# waits until this transaction's held deliveries can be seen by the statement that releases them. After such a wait
-# the row is read anew. What is open is not locked; should it close meanwhile, the claim holds the delivery.
+# Rows of closed endpoints are locked: enabling an endpoint or resuming an organization changes that row first, and so
+# waits until the statement that releases held deliveries can see those of this transaction. After such a wait the row
+# is read again. Open endpoints are not locked; if one closes meanwhile, the claim holds the delivery.
 POSTGRESQL = f"""
 WITH matched AS MATERIALIZED (
     SELECT e.id, e.status = 'enabled' AND o.status = 'active' AS is_open
@@ -213,19 +213,19 @@ def _store_postgresql(row: dict[str, Any]) -> tuple[bool, int]:
 
 
 def _store_sqlite(row: dict[str, Any]) -> tuple[bool, int]:
-    """Two statements, for SQLite has no writing CTE; nobody else writes while this transaction is open."""
-    organization, event_id, moment = row["organization"].hex, row["id"].hex, as_text(row["created_at"])
+    """Several statements, as SQLite has no writing CTE; no one else can write while this transaction is open."""
+    organization, event_id, created_at = row["organization"].hex, row["id"].hex, as_text(row["created_at"])
     now = as_text(timezone.now())
     with connection.cursor() as cursor:
         targets = _sqlite_targets(cursor, organization, row["patterns"])
         values = [row[name] for name in ("type", "body", "test", "publisher", "client_id", "content_digest")]
-        values += [len(targets), moment]
+        values += [len(targets), created_at]
         cursor.execute(SQLITE_EVENT, (event_id, organization, *values))
         if not cursor.rowcount:
             return False, 0
         deliveries = [
             (uuid_at(row["created_at"]).hex, organization, endpoint, event_id, row["type"],
-             "pending" if is_open else "held", moment, now if is_open else None)
+             "pending" if is_open else "held", created_at, now if is_open else None)
             for endpoint, is_open in targets[:MAX_DELIVERIES_PER_BATCH]
         ]  # fmt: skip
         cursor.executemany(SQLITE_DELIVERY, deliveries)
@@ -248,13 +248,13 @@ _store = {"postgresql": _store_postgresql, "sqlite": _store_sqlite}
 
 
 def content_digest(event_type: str, data: Any) -> str:
-    """Return a digest of what an event says, the same for every way to write the same JSON."""
+    """Return a digest of type and data, the same for equivalent JSON."""
     text = json.dumps([event_type, _plain(data)], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def is_same(first: Event, event_type: str, data: Any) -> bool:
-    """Tell whether an event that is there says the same; of one from before digests were kept, by its body."""
+    """Return whether a stored event has the same type and data; by its body if it is older than digests."""
     if first.content_digest is not None:
         return first.content_digest == content_digest(event_type, data)
     if first.body is None:
@@ -263,9 +263,9 @@ def is_same(first: Event, event_type: str, data: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Write whole numbers in one way: 1, 1.0 and 1e0 are one value, and -0.0 is 0."""
+    """Normalize whole numbers: 1, 1.0 and 1e0 are one value, and -0.0 is 0."""
     if isinstance(value, float):
-        # By its shortest text: 1e23 is the number that people write so, and not the double's own, which ends otherwise.
+        # By its shortest text: 1e23 means 10**23, which the exact value of the double is not.
         return int(Decimal(repr(value))) if value.is_integer() else value
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}

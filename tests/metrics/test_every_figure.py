@@ -120,7 +120,7 @@ def test_what_workers_count_as_well_is_added(monkeypatch):
     name = "portal_api_calls_lost_total"
     counters._of_workers.clear()
     counters._waiting.clear()
-    counters._take_over()
+    counters._copy_shared()
     counters._waiting.clear()
     before = samples()[(name, ())]
     group_commit.LOST.inc(3)

@@ -207,7 +207,7 @@ def test_attempts_durations_conflicts_workers_and_the_balance(acme: Organization
 
 
 def test_counting_stops_at_a_bound(acme: Organization, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prometheus_metrics, "MOST_COUNTED", 2)
+    monkeypatch.setattr(prometheus_metrics, "MAX_COUNTED", 2)
     make_endpoint(acme)
     for _ in range(4):
         publish(acme)

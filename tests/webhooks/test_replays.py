@@ -200,7 +200,7 @@ def test_the_rate_is_kept_over_rounds_and_workers(acme: Organization) -> None:
 
 
 def test_no_more_is_made_while_too_many_wait(acme: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays, "MOST_WAITING", 4)
+    monkeypatch.setattr(replays, "MAX_WAITING", 4)
     endpoint = make_endpoint(acme)
     add_finished(endpoint, 6)
     job = start(endpoint)

@@ -109,11 +109,11 @@ def test_windows_go_on_where_they_stopped_and_rest_at_the_end(
     acme: Organization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "WINDOW", 2)
-    monkeypatch.setattr(retention, "MOST_SECONDS", 0.0)
+    monkeypatch.setattr(retention, "MAX_SECONDS", 0.0)
     endpoint = make_endpoint(acme)
     for _ in range(5):
         add(endpoint, "succeeded", 100)
-    monkeypatch.setattr(retention, "MOST_SECONDS", 30.0)
+    monkeypatch.setattr(retention, "MAX_SECONDS", 30.0)
     retention.prune()
     assert not Delivery.objects.exists() and not Event.objects.filter(publisher="own").exists()
     assert SweepPlace.objects.filter(again_at__gt=timezone.now() + timedelta(minutes=50)).count() == 5

@@ -1,7 +1,8 @@
-"""The rest of events with very many endpoints: each batch becomes deliveries in one transaction that also deletes it.
+"""Creates the remaining deliveries of events that match very many endpoints, in batches.
 
-So a batch is finished exactly once, whoever dies where, and several workers take different ones. What happened to an
-endpoint since the event was accepted counts: closed → held, deleted → dropped.
+Each batch becomes deliveries in one transaction that also deletes it, so it is processed exactly once even if a worker
+dies, and several workers take different ones. Endpoints that were paused or disabled since get held deliveries, deleted
+ones dropped.
 """
 
 from typing import Any
@@ -14,10 +15,10 @@ from apps.webhooks.engine import wakeup
 from apps.webhooks.engine.crash_points import reach
 from apps.webhooks.engine.sql import as_text, from_text, uuid7_from
 
-# Other sweeps want their turn.
-MOST_BATCHES = 200
+# Per run, so that other periodic jobs are not delayed.
+MAX_BATCHES = 200
 
-# The lock on what is closed is that of publishing.py, for the same reason.
+# Closed endpoints are locked for the reason given in publishing.py.
 POSTGRESQL = f"""
 WITH batch AS MATERIALIZED (
     SELECT b.id, b.organization_id, b.endpoint_ids, b.size, e.id AS event_id, e.type, e.created_at
@@ -69,9 +70,9 @@ VALUES (%s, %s, %s, %s, %s, %s, false, %s, 0, 0, %s, '', '', %s)
 
 # The periodic job webhooks.finish_fan_outs (apps.py).
 def finish_fan_outs() -> int:
-    """Make the deliveries that big fan-outs still miss, batch by batch, and count them (a sweep)."""
+    """Create the remaining deliveries of large fan-outs and return their number."""
     made = 0
-    for _batch in range(MOST_BATCHES):
+    for _batch in range(MAX_BATCHES):
         with transaction.atomic():
             size = _finish[connection.vendor]()
             if size:
@@ -91,19 +92,19 @@ def _finish_postgresql() -> int:
 
 
 def _finish_sqlite() -> int:
-    """Several statements; nobody else writes while this transaction is open."""
+    """Several statements: no one else can write while this transaction is open."""
     with connection.cursor() as cursor:
         cursor.execute(SQLITE_BATCH)
         batch = cursor.fetchone()
         if batch is None:
             return 0
         key, organization, endpoint_ids, size, event_id, event_type, created_at = batch
-        moment, now = from_text(created_at) or timezone.now(), as_text(timezone.now())
+        accepted_at, now = from_text(created_at) or timezone.now(), as_text(timezone.now())
         cursor.execute(SQLITE_STATES, [endpoint_ids])
         cursor.executemany(
             SQLITE_DELIVERY,
             [
-                (uuid_at(moment).hex, organization, endpoint, event_id, event_type, status, as_text(moment),
+                (uuid_at(accepted_at).hex, organization, endpoint, event_id, event_type, status, as_text(accepted_at),
                  now if status == "pending" else None, now if status == "dropped" else None)
                 for endpoint, status in cursor.fetchall()
             ],

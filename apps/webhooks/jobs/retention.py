@@ -1,9 +1,9 @@
-"""Removing what is older than its days: payloads, attempts, deliveries, events, replays; and never what still waits.
+"""Retention: deletes payloads, attempts, deliveries, events and replays after their days, except what still waits.
 
-Each table is walked by its keys, which are by time, a window at a time in a short transaction. The place is stored and
-its row locked, so that one worker walks and the next goes on where it stopped. At the end of a walk the next one
-begins an hour later from the start: what was still waiting then may have ended. Organizations that chose fewer days
-than the portal's have walks of their own over their own rows.
+Each table is walked by its keys, which are ordered by time, one window per short transaction. The cursor is stored in a
+locked row, so that one worker walks at a time and the next continues where it stopped. A finished walk restarts from
+the beginning an hour later, for rows that still waited. Organizations with a shorter retention have separate walks over
+their own rows.
 """
 
 import time
@@ -35,16 +35,16 @@ from apps.webhooks.models import (
 from apps.webhooks.stats import delivery_totals
 
 WINDOW = 400
-# One round of the sweep; the next one goes on.
-MOST_SECONDS = 0.5
-REST = timedelta(hours=1)
+# Per run; the next one continues.
+MAX_SECONDS = 0.5
+RESTART_AFTER = timedelta(hours=1)
 WAITING = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.HELD)
 Keys = list[uuid.UUID]
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """One walk through a table: what goes after how many days, of all organizations or of one."""
+    """One walk through a table: what to remove after how many days, of all organizations or of one."""
 
     name: str
     model: type[models.Model]
@@ -53,15 +53,15 @@ class Walk:
     organization_id: uuid.UUID | None = None
 
     def of(self, organization_id: uuid.UUID, days: int) -> "Walk":
-        """Return the same walk of one organization; its name has at most 30 characters."""
+        """Return the same walk for one organization; its name has at most 30 characters."""
         name = f"{self.name[:7]}:{encode('', organization_id)[1:]}"
         return replace(self, name=name, days=days, organization_id=organization_id)
 
 
 # The periodic job webhooks.delete_expired (apps.py).
 def prune() -> int:
-    """Remove some of what is too old and return how many rows were removed or emptied."""
-    until, removed, now = time.monotonic() + MOST_SECONDS, 0, timestamps.database_now()
+    """Remove some expired data and return the number of rows deleted or emptied."""
+    until, removed, now = time.monotonic() + MAX_SECONDS, 0, timestamps.database_now()
     resting = set(SweepPlace.objects.filter(again_at__gt=now).values_list("name", flat=True))
     for walk in _walks():
         if walk.name in resting:
@@ -71,14 +71,14 @@ def prune() -> int:
         count: int | None = 0
         while count is not None and time.monotonic() < until:
             removed += count
-            count = _go_on(walk, oldest_kept)
+            count = _walk_window(walk, oldest_kept)
             if count is None and walk.model is Attempt and walk.organization_id is None:
                 AttemptHour.objects.filter(hour__lt=oldest_kept).delete()
     return removed
 
 
 def _walks() -> list[Walk]:
-    """List what is walked, with its days; an event's row outlives its payload as long as a delivery speaks of it."""
+    """Return all walks; an event's row outlives its payload while a delivery refers to it."""
     rows = max(settings.RETENTION_DAYS_DELIVERIES, settings.RETENTION_DAYS_EVENTS)
     walks = [
         Walk("payloads", Event, settings.RETENTION_DAYS_EVENTS, _empty_events),
@@ -93,8 +93,8 @@ def _walks() -> list[Walk]:
 
 
 @transaction.atomic
-def _go_on(walk: Walk, oldest_kept: datetime) -> int | None:
-    """Go through the next window and return what was removed; None where the walk is over, or another's."""
+def _walk_window(walk: Walk, oldest_kept: datetime) -> int | None:
+    """Process the next window and return how much was removed; None where the walk is finished or locked."""
     SweepPlace.objects.get_or_create(name=walk.name)
     now = timestamps.database_now()
     places = SweepPlace.objects.filter(Q(again_at=None) | Q(again_at__lte=now), name=walk.name)
@@ -108,20 +108,20 @@ def _go_on(walk: Walk, oldest_kept: datetime) -> int | None:
         rows = rows.filter(pk__gt=place.place)
     keys = list(rows.order_by("pk").values_list("pk", flat=True)[:WINDOW])
     removed = walk.remove(keys, oldest_kept) if keys else 0
-    is_over = len(keys) < WINDOW
-    place.place, place.again_at = (None, now + REST) if is_over else (keys[-1], None)
+    is_finished = len(keys) < WINDOW
+    place.place, place.again_at = (None, now + RESTART_AFTER) if is_finished else (keys[-1], None)
     place.save(update_fields=["place", "again_at"])
-    return None if is_over and not removed else removed
+    return None if is_finished and not removed else removed
 
 
 def has_pending_work() -> Q:
-    """Match events that a delivery still waits to send, or that still wait for their deliveries to be made."""
+    """Match events with waiting deliveries, or whose deliveries are not all created yet."""
     waiting = Delivery.objects.filter(event=OuterRef("pk"), status__in=WAITING)
     return Q(Exists(waiting)) | Q(Exists(FanOutBatch.objects.filter(event=OuterRef("pk"))))
 
 
 def _empty_events(keys: Keys, oldest_kept: datetime) -> int:
-    """Remove payloads. The rows are locked first: whoever sends an event again waits, and looks afterwards."""
+    """Remove payloads. The rows are locked first: a resend waits, then finds no payload."""
     locked = _locked(Event, keys, body__isnull=False)
     return Event.objects.filter(~has_pending_work(), pk__in=locked).update(body=None)
 
@@ -131,18 +131,18 @@ def _remove_attempts(keys: Keys, oldest_kept: datetime) -> int:
 
 
 def _remove_deliveries(keys: Keys, oldest_kept: datetime) -> int:
-    """Remove what ended long enough ago, with its attempts; the balance keeps their number."""
+    """Delete finished deliveries and their attempts; the delivery totals keep their number."""
     old = Delivery.objects.filter(pk__in=keys, finished_at__lt=oldest_kept).exclude(status__in=WAITING)
     rows = list(old.order_by("pk").select_for_update(of=("self",)))
     originals = Counter((each.organization_id, each.status) for each in rows if not (each.test or each.replay_of_id))
     delivery_totals.add_pruned(originals)
-    gone = [each.pk for each in rows]
-    Attempt.objects.filter(delivery__in=gone).delete()
-    return _delete(Delivery.objects.filter(pk__in=gone))
+    keys = [each.pk for each in rows]
+    Attempt.objects.filter(delivery__in=keys).delete()
+    return _delete(Delivery.objects.filter(pk__in=keys))
 
 
 def _remove_events(keys: Keys, oldest_kept: datetime) -> int:
-    """Remove events that no delivery speaks of any more; the balance keeps how many endpoints they had matched."""
+    """Delete events without deliveries; the delivery totals keep how many endpoints they matched."""
     alone = ~Exists(Delivery.objects.filter(event=OuterRef("pk")))
     gone = list(
         Event.objects.filter(alone, ~has_pending_work(), pk__in=_locked(Event, keys)).only(

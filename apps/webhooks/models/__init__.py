@@ -1,7 +1,7 @@
 """Event types, endpoints, events, deliveries, attempts and replays.
 
-The database is the queue: what must be sent later is a Delivery with ``next_attempt_at``. ``claims.py`` holds the SQL
-that moves deliveries; nothing else changes their state. Replays and figures have modules of their own in this package.
+The database is the queue: what must be sent later is a Delivery with ``next_attempt_at``. Only the package
+``engine.claims`` changes the state of deliveries.
 """
 
 import json
@@ -44,14 +44,14 @@ __all__ = [
 
 
 class EventOrigin(models.TextChoices):
-    """Who publishes a type."""
+    """Who publishes an event type."""
 
     PORTAL = "portal", _("Portal")
     HOST = "host", _("Host product")
 
 
 class EventType(models.Model):
-    """What may be published: name, description, JSON schema of ``data`` and a sample of it."""
+    """A type of events: name, description, JSON schema of ``data`` and a sample of it."""
 
     name = models.CharField(_("name"), max_length=100, unique=True)
     description = models.CharField(_("description"), max_length=300)
@@ -72,7 +72,7 @@ class EventType(models.Model):
 
 
 class EndpointStatus(models.TextChoices):
-    """Whether an endpoint gets its deliveries."""
+    """Whether an endpoint is sent its deliveries."""
 
     ENABLED = "enabled", _("Enabled")
     PAUSED = "paused", _("Paused")
@@ -80,27 +80,27 @@ class EndpointStatus(models.TextChoices):
 
 
 class EndpointHealth(models.TextChoices):
-    """How an enabled endpoint does."""
+    """Whether an enabled endpoint keeps failing."""
 
     HEALTHY = "healthy", _("Healthy")
     FAILING = "failing", _("Failing")
 
 
 class EndpointQuerySet(OrgQuerySet["Endpoint"]):
-    """Endpoints; a deleted one stays as a row for its log and is hidden from everything else."""
+    """Endpoints; a deleted one remains as a row for its deliveries and is hidden from everything else."""
 
     def existing(self) -> Self:
         """Leave deleted endpoints out."""
         return self.filter(deleted_at=None)
 
     def with_same_url(self, endpoint: "Endpoint") -> Self:
-        """Keep the other endpoints of the organization that have the same URL: each gets an event once more."""
+        """Return the organization's other endpoints with the same URL, which get the same events again."""
         same = self.existing().filter(organization_id=endpoint.organization_id, url=endpoint.url)
         return same.exclude(pk=endpoint.pk).order_by("pk")
 
 
 class Endpoint(OrgOwned, Timestamped, CreatedBy):
-    """A URL of an organization that gets signed events."""
+    """A URL of an organization to which signed events are sent."""
 
     id_prefix = "ep"
 
@@ -118,13 +118,13 @@ class Endpoint(OrgOwned, Timestamped, CreatedBy):
     rate_limit_per_second = models.PositiveIntegerField(null=True, blank=True)
     max_in_flight = models.PositiveSmallIntegerField(default=16)
     deleted_at = models.DateTimeField(null=True)
-    # Health, judged in health.py. A success clears all of it.
+    # Health, updated by engine.endpoint_health. A success resets it.
     failures_in_a_row = models.PositiveIntegerField(default=0)
     exhausted_in_a_row = models.PositiveIntegerField(default=0)
     failing_since = models.DateTimeField(null=True)
     is_trouble_told = models.BooleanField(default=False, help_text="Failing or disabled was told, recovered not yet.")
     last_success_at = models.DateTimeField(null=True)
-    # Pace (GCRA): the moment at which the next send is due if every one kept the rate. Moved by claims.py.
+    # Rate limit (GCRA): when the next delivery is due at the exact rate. Updated by engine.claims.
     paced_until = models.DateTimeField(null=True)
 
     objects: ClassVar = EndpointQuerySet.as_manager()
@@ -142,12 +142,12 @@ class Endpoint(OrgOwned, Timestamped, CreatedBy):
 
     @property
     def shown_url(self) -> str:
-        """The URL as pages, logs and records show it; the values of its query are only for who edits the endpoint."""
+        """The URL for pages, logs and records, without query values; only forms that edit the endpoint show those."""
         return hide_query_values(self.url)
 
     @property
     def own_headers(self) -> dict[str, str] | None:
-        """Return the organization's own headers, or None where their encryption key is not there."""
+        """Return the organization's custom headers, or None where their encryption key is missing."""
         try:
             found: dict[str, str] = json.loads(self.headers)
         except CannotDecrypt:
@@ -156,12 +156,12 @@ class Endpoint(OrgOwned, Timestamped, CreatedBy):
 
     @property
     def version(self) -> str:
-        """The version of what was decided about the endpoint, by the portal too; health and pace are no part."""
+        """The version of the endpoint's settings and status, for ETags; health and rate state do not change it."""
         return version_of(self.pk, self.updated_at, self.status, self.disabled_reason)
 
 
 class Subscription(models.Model):
-    """One entry of an endpoint's event types, as a row: what one statement matches events against."""
+    """One entry of an endpoint's event types, as a row that events are matched against in SQL."""
 
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="subscriptions")
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+")
@@ -177,7 +177,7 @@ class Subscription(models.Model):
 
 
 class EndpointSecret(OrgOwned):
-    """A signing secret; during a rotation an endpoint has several."""
+    """A signing secret; an endpoint has several during the overlap of a rotation."""
 
     id_prefix = "whs"
 
@@ -191,7 +191,7 @@ class EndpointSecret(OrgOwned):
 
 
 class Event(OrgOwned):
-    """Something that happened. ``body`` is what receivers get, to the byte."""
+    """A published event. ``body`` is exactly what endpoints receive."""
 
     id_prefix = "evt"
 

@@ -1,4 +1,4 @@
-"""What sweeps add up and where they stand: figures for pages and metrics, so that neither counts long tables."""
+"""Counters and cursors of periodic jobs, so that pages and metrics need not count large tables."""
 
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ from apps.orgs.models import Organization
 
 
 class SweepPlace(models.Model):
-    """How far a sweep that walks a table by its keys has come; its row is locked while one worker walks."""
+    """The cursor of a periodic job that walks a table by its keys; its row is locked while one worker runs it."""
 
     name = models.CharField(max_length=30, primary_key=True)
     place = models.UUIDField(null=True)
@@ -20,7 +20,7 @@ class SweepPlace(models.Model):
 
 
 class AttemptHour(models.Model):
-    """The attempts of an endpoint that began within an hour; tests and what was our own fault left out."""
+    """The attempts of an endpoint that began in one hour, without tests and attempts that a shutdown aborted."""
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
     endpoint = models.ForeignKey("webhooks.Endpoint", on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -41,10 +41,10 @@ class AttemptHour(models.Model):
 
 
 class DeliveryBalance(OrgOwned):
-    """Where the accepted deliveries of an organization are, as last counted, and those whose retention has ended.
+    """An organization's accepted deliveries by state, as last counted, and those that retention deleted.
 
-    Accepted is the sum of what each event matched; the rest is counted in the deliveries themselves. Tests, retries and
-    replays are apart: they are no events of their own.
+    ``accepted`` is the sum of the endpoints that each event matched; the other numbers come from the deliveries. Tests
+    and replays are not included: they are not new events.
     """
 
     id_prefix = "bal"
@@ -73,13 +73,13 @@ class DeliveryBalance(OrgOwned):
 
     @property
     def missing(self) -> int:
-        """How many accepted deliveries are nowhere: 0, or something was lost."""
+        """How many accepted deliveries are in no state: 0 unless something was lost."""
         found = self.delivered + self.waiting + self.sending + self.held + self.exhausted + self.dropped
         return self.accepted - found
 
 
 class EngineTotal(models.Model):
-    """One counter of all workers together since the portal was set up; labels are part of the name."""
+    """One counter over all workers since the installation; labels are part of the name."""
 
     name = models.CharField(max_length=60, primary_key=True)
     value = models.FloatField(default=0)
@@ -89,7 +89,7 @@ class EngineTotal(models.Model):
 
 
 class WorkerBeat(models.Model):
-    """When a worker process last gave a sign of life."""
+    """The last heartbeat of a worker process."""
 
     name = models.CharField(max_length=120, primary_key=True)
     started_at = models.DateTimeField()

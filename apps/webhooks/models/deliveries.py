@@ -1,4 +1,4 @@
-"""Deliveries, their attempts, and what the lists of deliveries are narrowed to."""
+"""Deliveries, their attempts, and the conditions that delivery lists filter by."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from apps.base.identifiers import encode
 from apps.base.models import OrgOwned
 
-# Conditions of partial indexes. SQLite uses such an index only where a query says the same words, constants included:
-# filter by ``written(CONDITION)`` (apps/webhooks/stats/list_conditions.py).
+# Conditions of partial indexes. SQLite uses such an index only where a query has the same condition with literals:
+# filter by ``with_literal_constants(CONDITION)`` (stats/list_conditions.py).
 SUCCEEDED = Q(status="succeeded")
 FAILED = Q(status="exhausted") | Q(status="pending", last_error__gt="")
 UNDER_WAY = Q(status="pending") | Q(status="sending")
@@ -20,13 +20,11 @@ HELD = Q(status="held")
 HAD_ERRORS = Q(last_error__gt="") | Q(attempt_count__gt=F("uncounted_attempts") + 1)
 
 
-# Both times of a new row are taken from the clock, one after the other.
-WRITTEN_WITHIN = timedelta(seconds=1)
+# ``created_at`` and ``updated_at`` of a new row are read from the clock one after the other.
+MAX_CREATION_TIME = timedelta(seconds=1)
 
 
 class DeliveryStatus(models.TextChoices):
-    """Where a delivery stands."""
-
     PENDING = "pending", _("Waiting")
     SENDING = "sending", _("Sending")
     SUCCEEDED = "succeeded", _("Delivered")
@@ -36,7 +34,7 @@ class DeliveryStatus(models.TextChoices):
 
 
 class Delivery(OrgOwned):
-    """One event on its way to one endpoint."""
+    """One event for one endpoint."""
 
     id_prefix = "dlv"
 
@@ -45,14 +43,14 @@ class Delivery(OrgOwned):
     event_type = models.CharField(max_length=100)
     status = models.CharField(max_length=9, choices=DeliveryStatus.choices, default=DeliveryStatus.PENDING)
     test = models.BooleanField(default=False)
-    # Without a constraint: the id stays when the first delivery's retention ends.
+    # Without a constraint: the id remains when retention deletes the first delivery.
     replay_of = models.ForeignKey(
         "self", null=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
     )
     replay_job = models.ForeignKey("ReplayJob", null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     created_at = models.DateTimeField()
     attempt_count = models.PositiveSmallIntegerField(default=0)
-    # Attempts that do not use up the schedule: a lost lease, a shutdown, no network of ours.
+    # Attempts that do not use up the schedule: a lost lease, a shutdown, no network on this side.
     uncounted_attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True)
     next_attempt_reason = models.CharField(max_length=20, blank=True)
@@ -61,7 +59,7 @@ class Delivery(OrgOwned):
     finished_at = models.DateTimeField(null=True)
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
-    # While it is being sent: host and port, which stay what they were when the endpoint gets another URL.
+    # Host and port while it is being sent, even if the endpoint's URL changes meanwhile.
     sending_to = models.CharField(max_length=270, null=True)
 
     class Meta:
@@ -70,7 +68,7 @@ class Delivery(OrgOwned):
             models.Index(fields=["organization", "id"], name="delivery_by_org"),
             models.Index(fields=["endpoint", "id"], name="delivery_by_endpoint"),
             models.Index(fields=["event", "endpoint", "id"], name="delivery_by_event"),
-            # First tries and retries apart: the claim takes the first of each without reading the backlog.
+            # Separate for first attempts and retries: a claim takes the first of each without reading the backlog.
             models.Index(
                 fields=["endpoint", "next_attempt_at"],
                 name="delivery_due_first",
@@ -88,7 +86,7 @@ class Delivery(OrgOwned):
             models.Index(
                 fields=["endpoint", "id"], name="delivery_undelivered", condition=Q(status__in=["exhausted", "dropped"])
             ),
-            # What lists are narrowed to: the rare ones are found without reading the many.
+            # Filters of lists: rare rows are found without reading the others.
             models.Index(fields=["endpoint", "id"], name="delivery_succeeded", condition=SUCCEEDED),
             models.Index(fields=["endpoint", "id"], name="delivery_failed", condition=FAILED),
             models.Index(fields=["endpoint", "id"], name="delivery_waiting", condition=UNDER_WAY),
@@ -106,7 +104,7 @@ class Delivery(OrgOwned):
 
 
 class FanOutBatch(OrgOwned):
-    """Endpoints that an event still needs its deliveries for; gone once those are made."""
+    """Endpoints whose deliveries of an event are not created yet; deleted together with creating them."""
 
     id_prefix = "fan"
 
@@ -121,13 +119,13 @@ class FanOutBatch(OrgOwned):
         return f"{self.size} deliveries of {self.event_id}"
 
 
-def is_unchanged_since(moment: datetime, created_at: datetime, updated_at: datetime) -> bool:
-    """Tell whether an endpoint is what it was at the moment: not changed since then, or not since it was created."""
-    return updated_at <= max(moment, created_at + WRITTEN_WITHIN)
+def is_unchanged_since(time: datetime, created_at: datetime, updated_at: datetime) -> bool:
+    """Return whether an endpoint was not changed after a time, or not since its creation."""
+    return updated_at <= max(time, created_at + MAX_CREATION_TIME)
 
 
 class Attempt(OrgOwned):
-    """One POST to an endpoint, as it was sent and answered."""
+    """One POST to an endpoint: the request as sent, and its response."""
 
     id_prefix = "att"
 
@@ -135,8 +133,8 @@ class Attempt(OrgOwned):
     delivery_id: uuid.UUID
     endpoint_id = models.UUIDField()
     number = models.PositiveSmallIntegerField()
-    # As it was dialled, without the values of its query: the endpoint may have got another one since. None where that
-    # is not known: attempts from before it was kept, and those of a worker that did not come back.
+    # The URL at the time, without query values: the endpoint's can have changed since. None where it is not known:
+    # attempts from before it was stored, and those of a worker that died.
     url = models.TextField(null=True)
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)

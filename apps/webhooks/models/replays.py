@@ -1,4 +1,4 @@
-"""Replays: events that are sent to an endpoint once more, as a stored job."""
+"""Replays: jobs that send past events to an endpoint again."""
 
 from typing import Any, ClassVar, Self
 
@@ -11,7 +11,7 @@ from apps.base.rest.object_versions import version_of
 
 
 class ReplayStatus(models.TextChoices):
-    """Where a replay stands. A paused one goes on by itself once its endpoint is enabled again."""
+    """Status of a replay. A paused one continues automatically once its endpoint is enabled again."""
 
     RUNNING = "running", _("Running")
     PAUSED = "paused", _("Paused")
@@ -20,21 +20,19 @@ class ReplayStatus(models.TextChoices):
 
 
 class ReplayQuerySet(OrgQuerySet["ReplayJob"]):
-    """Replays of organizations."""
-
     def unfinished(self) -> Self:
-        """Keep those that are running or paused."""
+        """Return the running and paused replays."""
         return self.filter(status__in=[ReplayStatus.RUNNING, ReplayStatus.PAUSED])
 
 
 class ReplayJob(OrgOwned):
-    """Events that are sent to one endpoint once more: what is chosen, how fast, and how far it is."""
+    """A replay of events to one endpoint: its selection, rate and progress."""
 
     id_prefix = "rpl"
 
     endpoint = models.ForeignKey("webhooks.Endpoint", on_delete=models.PROTECT, related_name="+")
     status = models.CharField(max_length=9, choices=ReplayStatus.choices, default=ReplayStatus.RUNNING)
-    # What is chosen: events of the span whose newest delivery to the endpoint, when the job began, had such a status.
+    # Selection: events of the period whose newest delivery to the endpoint had such a status when the job began.
     since = models.DateTimeField(null=True)
     until = models.DateTimeField(null=True)
     statuses = models.JSONField(default=list)
@@ -42,10 +40,10 @@ class ReplayJob(OrgOwned):
     rate_per_second = models.PositiveIntegerField(null=True)
     count = models.PositiveIntegerField(help_text="Events that were found when the job began.")
     sent = models.PositiveIntegerField(default=0, help_text="Deliveries that were made of them.")
-    # Of those made; written by the sweep of replays.py until each of them has ended.
+    # Outcomes of the job's deliveries, updated by jobs.replays until all are finished.
     succeeded = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)
-    # Deliveries of the endpoint are walked in the order of their ids: the last one seen, and where the walk ends.
+    # The endpoint's deliveries are walked in the order of their ids: the last one processed, and the end.
     cursor = models.UUIDField(null=True)
     ends_before = models.UUIDField()
     paced_until = models.DateTimeField(null=True)
@@ -71,5 +69,5 @@ class ReplayJob(OrgOwned):
 
     @property
     def version(self) -> str:
-        """The version of where the replay stands; how far it has come is no part."""
+        """The version of the replay's status, for ETags; progress does not change it."""
         return version_of(self.pk, self.status)

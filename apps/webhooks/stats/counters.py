@@ -1,7 +1,7 @@
-"""Counters of the engine: added up in the process and, every few seconds, into one table for all workers.
+"""Counters of the engine: added up in the process and, every few seconds, in one table for all workers.
 
-Workers serve no page: whoever scrapes ``/metrics`` asks a web process, which reads the table. A worker that is killed
-loses what it had not written yet, some seconds of figures; deliveries do not depend on them.
+Workers serve no HTTP: ``/metrics`` is scraped from web processes, which read the table. A worker that is killed loses
+seconds of counts; deliveries do not depend on them.
 """
 
 import logging
@@ -24,7 +24,7 @@ from apps.webhooks.models import EngineTotal, WorkerBeat
 
 logger = logging.getLogger(__name__)
 
-# How an attempt may fail: the values of ``error``, and labels of the metric.
+# How an attempt can fail: the values of ``error``, and labels of the metric.
 ERRORS = (
     *("connection_failed", "dns_failed", "tls_failed", "timed_out", "bad_response", "redirected", "http_error"),
     "shutdown",
@@ -32,8 +32,8 @@ ERRORS = (
 # Upper bounds in seconds of the histogram of attempts.
 BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0)
 FORGET_WORKERS_AFTER = timedelta(days=1)
-# Counters that web processes tell of themselves and that workers count as well.
-ALSO_OF_WEB = ("portal_api_calls_lost_total", "portal_redis_unavailable_total")
+# Counters that web processes export themselves and that workers count as well.
+SHARED_COUNTERS = ("portal_api_calls_lost_total", "portal_redis_unavailable_total")
 OF_WORKERS, OF_JOBS = "workers:", "job:"
 ADD = """
 INSERT INTO webhooks_enginetotal (name, value) VALUES (%s, %s)
@@ -46,33 +46,33 @@ INSERT INTO webhooks_enginetotal (name, value) VALUES (%s, %s) ON CONFLICT (name
 
 _lock = threading.Lock()
 _waiting: dict[str, float] = {}
-# Not added up: the last one counts.
+# Not added up: the latest value replaces the one before.
 _latest: dict[str, float] = {}
-# What was taken over from prometheus_client's counters of this process.
-_taken_over: dict[str, float] = {}
+# Values already copied from prometheus_client's counters of this process.
+_copied: dict[str, float] = {}
 _of_workers: dict[str, float] = {}
 _started_at = timezone.now()
 
 
 def add(amounts: dict[str, float]) -> None:
-    """Add to counters of this process; ``flush`` brings them into the table."""
+    """Add to counters of this process; ``flush`` writes them to the table."""
     with _lock:
         for name, amount in amounts.items():
             _waiting[name] = _waiting.get(name, 0) + amount
 
 
 def job_row(what: str, name: str) -> str:
-    """Return the name of the row that holds an outcome's count, or the last value, of a sweep."""
+    """Return the name of the row with an outcome's count, or the last value, of a periodic job."""
     return f"{OF_JOBS}{what}:{name}"
 
 
 def job_rows() -> dict[str, float]:
-    """Return what all workers together wrote down about sweeps, by ``job_row``."""
+    """Return the values of all workers about periodic jobs, by ``job_row``."""
     return dict(EngineTotal.objects.filter(name__startswith=OF_JOBS).values_list("name", "value"))
 
 
 def record_job_run(name: str, outcome: str, seconds: float) -> None:
-    """Count a run of a sweep, and keep when it was and how long it took, and when one last went well, and did not."""
+    """Count a run of a periodic job, and store its time, duration, and last success or failure."""
     add({job_row(outcome, name): 1})
     now = time.time()
     with _lock:
@@ -81,27 +81,27 @@ def record_job_run(name: str, outcome: str, seconds: float) -> None:
         _latest[job_row("done_at" if outcome == periodic_jobs.SUCCEEDED else "failed_at", name)] = now
 
 
-def _take_over() -> None:
-    for name in ALSO_OF_WEB:
+def _copy_shared() -> None:
+    for name in SHARED_COUNTERS:
         value = REGISTRY.get_sample_value(name) or 0.0
-        if more := value - _taken_over.get(name, 0.0):
-            _taken_over[name] = value
+        if more := value - _copied.get(name, 0.0):
+            _copied[name] = value
             add({f"{OF_WORKERS}{name}": more})
 
 
 def worker_counters() -> dict[str, float]:
-    """Return what workers added to counters of web processes; as last known while the database is away."""
+    """Return the workers' part of shared counters; the last known values while the database is unavailable."""
     try:
         rows = EngineTotal.objects.filter(name__startswith=OF_WORKERS).values_list("name", "value")
         _of_workers.update({name.removeprefix(OF_WORKERS): value for name, value in rows})
     except DatabaseError as error:
-        # Without them the sum would go back, and forth again.
+        # Without them the sums would drop and rise again.
         logger.warning("what workers counted cannot be read: %s", type(error).__name__)
     return dict(_of_workers)
 
 
 def count_attempts(results: Iterable[Result], lease_conflicts: int = 0) -> None:
-    """Count attempts by outcome and how long they took."""
+    """Count attempts by outcome and duration."""
     amounts: dict[str, float] = {"lease_conflicts": lease_conflicts} if lease_conflicts else {}
     for result in results:
         _count(amounts, f"attempts:{result.error or 'succeeded'}", 1)
@@ -121,19 +121,19 @@ def _count(amounts: dict[str, float], name: str, amount: float) -> None:
 
 
 def set_total(name: str, value: float) -> None:
-    """Write one value at once, for a process that ends."""
+    """Write one value at once, for a process that does not run on."""
     with connection.cursor() as cursor:
         cursor.execute(PUT, [name, value])
 
 
 def flush() -> int:
-    """Add what was counted since the last time to the table and return how many counters that were."""
+    """Add the counts since the last flush to the table and return the number of counters."""
     with _lock:
         amounts, latest = dict(_waiting), dict(_latest)
         _waiting.clear()
         _latest.clear()
     try:
-        # In one order, so that two workers do not wait for each other in a circle.
+        # Sorted, so that two workers cannot deadlock.
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.executemany(ADD, sorted(amounts.items()))
             cursor.executemany(PUT, sorted(latest.items()))
@@ -147,9 +147,9 @@ def flush() -> int:
 
 # The periodic job webhooks.report_worker (apps.py).
 def report_worker() -> None:
-    """Leave this worker's sign of life, compare its clock, and write its counters; every worker's sweep."""
+    """Store this worker's heartbeat, compare its clock, and write its counters."""
     values = {"beat_at": Now(), "clock_offset": clock_check.check()}
-    _take_over()
+    _copy_shared()
     flush()
     name = f"{socket.gethostname()}:{os.getpid()}"[:120]
     WorkerBeat.objects.update_or_create(

@@ -1,4 +1,4 @@
-"""Figures about deliveries for pages; none of them counts the log."""
+"""Delivery statistics for pages, without counting whole tables."""
 
 import uuid
 from collections import defaultdict
@@ -12,17 +12,17 @@ from apps.base.identifiers import uuid_at
 from apps.webhooks.models import Attempt, Delivery, DeliveryStatus, Endpoint, Event
 from apps.webhooks.stats import hourly_rollup
 
-# The newest events, whose deliveries are added up.
-MOST_EVENTS = 10_000
-# The newest attempts of the last day, from which the slowest endpoint is told.
-MOST_ATTEMPTS = 1000
-FEWEST_ATTEMPTS = 5
-# The newest deliveries, among which the first answers are looked for.
-MOST_DELIVERIES = 200
+# The newest events, for the fan-out.
+MAX_EVENTS = 10_000
+# The newest attempts of the last day, for the slowest endpoint.
+MAX_ATTEMPTS = 1000
+MIN_ATTEMPTS = 5
+# The newest deliveries, for the first successes.
+MAX_DELIVERIES = 200
 
 
 class FanOut(NamedTuple):
-    """How many events there were, the deliveries that they became, and the most of a single one."""
+    """The number of events, of their deliveries, and of the deliveries of the largest event."""
 
     events: int
     deliveries: int
@@ -31,14 +31,14 @@ class FanOut(NamedTuple):
 
 
 class SlowestEndpoint(NamedTuple):
-    """The endpoint whose slowest twentieth is slowest, and where that begins."""
+    """The endpoint with the highest 95th percentile of durations."""
 
     endpoint: Endpoint
     milliseconds: float
 
 
 class FirstSuccesses(NamedTuple):
-    """Whether a receiver answered 2xx: to a test, to a real event."""
+    """Whether a test and a real event were ever delivered."""
 
     test: bool
     event: bool
@@ -51,10 +51,10 @@ def hours_24h(actor: Actor) -> list[tuple[int, int]]:
 
 
 def fan_out_24h(actor: Actor) -> FanOut:
-    """Return what the organization's newest events of the last day became; ``is_more``: there were more events."""
+    """Return the fan-out of the organization's newest events of the last day; ``is_more``: there were more."""
     rows = Event.objects.for_actor(actor).filter(test=False, pk__gt=uuid_at(timezone.now() - timedelta(days=1)))
-    counts = list(rows.order_by("-pk").values_list("match_count", flat=True)[: MOST_EVENTS + 1])
-    is_more, counts = len(counts) > MOST_EVENTS, counts[:MOST_EVENTS]
+    counts = list(rows.order_by("-pk").values_list("match_count", flat=True)[: MAX_EVENTS + 1])
+    is_more, counts = len(counts) > MAX_EVENTS, counts[:MAX_EVENTS]
     return FanOut(len(counts), sum(counts), max(counts, default=0), is_more)
 
 
@@ -63,10 +63,10 @@ def slowest_p95(actor: Actor) -> SlowestEndpoint | None:
     since = uuid_at(timezone.now() - timedelta(days=1))
     rows = Attempt.objects.for_actor(actor).filter(pk__gt=since).order_by("-pk")
     taken: dict[uuid.UUID, list[float]] = defaultdict(list)
-    for endpoint_id, duration in rows.values_list("endpoint_id", "duration_ms")[:MOST_ATTEMPTS]:
+    for endpoint_id, duration in rows.values_list("endpoint_id", "duration_ms")[:MAX_ATTEMPTS]:
         if duration is not None:
             taken[endpoint_id].append(duration)
-    slow = {key: _p95(times) for key, times in taken.items() if len(times) >= FEWEST_ATTEMPTS}
+    slow = {key: _p95(times) for key, times in taken.items() if len(times) >= MIN_ATTEMPTS}
     for key in sorted(slow, key=lambda each: -slow[each])[:1]:
         endpoint = Endpoint.objects.for_actor(actor).filter(pk=key).first()
         return SlowestEndpoint(endpoint, slow[key]) if endpoint else None
@@ -74,15 +74,15 @@ def slowest_p95(actor: Actor) -> SlowestEndpoint | None:
 
 
 def _p95(times: list[float]) -> float:
-    """Nearest rank: the smallest time that is no shorter than 95 % of all."""
+    """Return the 95th percentile by nearest rank."""
     return sorted(times)[-(-len(times) * 95 // 100) - 1]
 
 
 def first_successes(actor: Actor) -> FirstSuccesses:
-    """Tell whether a test and a real event ever arrived, as far as endpoints and newest deliveries know."""
+    """Return whether a test and a real event were ever delivered, by endpoints and newest deliveries."""
     arrived = Endpoint.objects.for_actor(actor).exclude(last_success_at=None).exists()
     if arrived:
         return FirstSuccesses(True, True)
-    newest = Delivery.objects.for_actor(actor).order_by("-pk").values_list("status", "test")[:MOST_DELIVERIES]
+    newest = Delivery.objects.for_actor(actor).order_by("-pk").values_list("status", "test")[:MAX_DELIVERIES]
     good = {test for status, test in newest if status == DeliveryStatus.SUCCEEDED}
     return FirstSuccesses(True in good, False in good)

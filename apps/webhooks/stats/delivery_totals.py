@@ -1,7 +1,7 @@
-"""The zero-loss balance: what was accepted is delivered, waits, is held, failed for good, or was dropped by choice.
+"""Delivery totals, which prove that nothing is lost: accepted deliveries equal those in all states.
 
-Both sides are counted apart and in one statement, so that they speak of the same moment: accepted is what each event
-matched when it was stored, the rest is in the deliveries. Retention moves what it removes into the row of the balance.
+Both sides are counted separately in one statement, for the same point in time: accepted is the number of endpoints that
+each event matched when it was stored, the other side comes from the deliveries. Retention adds what it deletes.
 """
 
 import time
@@ -18,9 +18,9 @@ from apps.orgs.models import Organization, OrganizationStatus
 from apps.webhooks.models import DeliveryBalance
 
 COUNT_EVERY = timedelta(minutes=1)
-# Counting takes at most this part of the time: the longer the tables, the less often.
-MOST_OF_THE_TIME = 1 / 100
-MOST_SECONDS = 1.0
+# Counting takes at most this share of the time: the larger the tables, the less often.
+MAX_TIME_SHARE = 1 / 100
+MAX_SECONDS = 1.0
 SIDES = ("delivered", "waiting", "sending", "held", "exhausted", "dropped")
 PRUNED = {
     "accepted": "pruned_accepted",
@@ -43,7 +43,7 @@ FROM webhooks_delivery WHERE organization_id = %s AND NOT test AND replay_of_id 
 
 
 def count(organization_id: uuid.UUID) -> DeliveryBalance:
-    """Count an organization's balance now; it takes longer with the log and is not stored."""
+    """Count an organization's deliveries now, without storing the totals; slow for large tables."""
     key = organization_id if connection.vendor == "postgresql" else organization_id.hex
     with connection.cursor() as cursor:
         cursor.execute(COUNT, [key] * 7)
@@ -53,7 +53,7 @@ def count(organization_id: uuid.UUID) -> DeliveryBalance:
         organization_id=organization_id,
         accepted=accepted + pruned[0],
         delivered=delivered + pruned[1],
-        # Of events with very many endpoints: their deliveries are made in the background.
+        # Unmade: deliveries of events with very many endpoints, created in the background.
         waiting=waiting + unmade,
         sending=sending,
         held=held,
@@ -64,20 +64,20 @@ def count(organization_id: uuid.UUID) -> DeliveryBalance:
 
 
 def last_counted(actor: Actor) -> DeliveryBalance | None:
-    """Return the organization's balance as the sweep last counted it, None before the first time."""
+    """Return the organization's totals as last counted; None before the first count."""
     return DeliveryBalance.objects.for_actor(actor).exclude(counted_at=None).first()
 
 
 # The periodic job webhooks.count_deliveries (apps.py).
 def count_all() -> int:
-    """Count the balances that are due and store them; the sweep of every worker."""
-    _make_missing_rows()
-    until, counted = time.monotonic() + MOST_SECONDS, 0
+    """Count and store the totals that are due and return their number."""
+    _create_missing_rows()
+    until, counted = time.monotonic() + MAX_SECONDS, 0
     due = DeliveryBalance.objects.filter(_is_due()).order_by(F("count_again_at").asc(nulls_first=True))
     for key, organization_id in due.values_list("pk", "organization_id"):
         if time.monotonic() > until:
             break
-        # Booked before it is counted: another worker does not count the same at the same time.
+        # Rescheduled before counting, so that no other worker counts the same row.
         if DeliveryBalance.objects.filter(_is_due(), pk=key).update(count_again_at=timezone.now() + COUNT_EVERY):
             _count_and_store(organization_id)
             counted += 1
@@ -91,13 +91,13 @@ def _is_due() -> Q:
 def _count_and_store(organization_id: uuid.UUID) -> None:
     began = time.monotonic()
     found = count(organization_id)
-    wait = max(COUNT_EVERY, timedelta(seconds=(time.monotonic() - began) / MOST_OF_THE_TIME))
+    wait = max(COUNT_EVERY, timedelta(seconds=(time.monotonic() - began) / MAX_TIME_SHARE))
     values = {name: getattr(found, name) for name in ("accepted", *SIDES, "counted_at")}
     rows = DeliveryBalance.objects.filter(organization_id=organization_id)
     rows.update(**values, count_again_at=timezone.now() + wait)
 
 
-def _make_missing_rows() -> None:
+def _create_missing_rows() -> None:
     known = DeliveryBalance.objects.values("organization_id")
     missing = Organization.objects.exclude(pk__in=known).exclude(status=OrganizationStatus.CLOSED)
     new = [DeliveryBalance(organization_id=key) for key in missing.values_list("pk", flat=True)]
@@ -106,7 +106,7 @@ def _make_missing_rows() -> None:
 
 
 def add_pruned(removed: Mapping[tuple[uuid.UUID, str], int]) -> None:
-    """Add to what retention removed, given by organization and ``accepted`` or the status of deliveries."""
+    """Add numbers of deleted rows, by organization and ``accepted`` or the status of deliveries."""
     for organization_id, kind in sorted(removed):
         DeliveryBalance.objects.get_or_create(organization_id=organization_id)
         field = PRUNED[kind]

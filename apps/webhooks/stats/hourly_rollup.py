@@ -1,7 +1,7 @@
-"""Attempts by endpoint and hour, added up by a sweep: pages read these rows and never count the log.
+"""Attempts by endpoint and hour, rolled up by a periodic job, so that pages need not count attempts.
 
-The sweep walks attempts by their keys, which are by the time of their start, up to where none can change any more.
-What is younger is counted when it is asked for, from the same place on, so that nothing counts twice.
+The job walks attempts by their keys, which are ordered by start time, up to where none can change any more. Younger
+ones are counted on request, from the same cursor on, so that nothing counts twice.
 """
 
 import time
@@ -24,8 +24,8 @@ from apps.webhooks.models import Attempt, AttemptHour, SweepPlace
 
 NAME = "attempt_hours"
 WINDOW = 2000
-MOST_SECONDS = 0.5
-# Beyond the lease, after which an attempt is recorded or given up for lost.
+MAX_SECONDS = 0.5
+# Beyond the lease, after which an attempt is recorded or lost.
 MARGIN = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 ADD = """
@@ -48,8 +48,8 @@ class Hour(NamedTuple):
 
 # The periodic job webhooks.add_up_attempts (apps.py).
 def add_up() -> int:
-    """Add up attempts that are over since the last time and return how many were walked."""
-    until, walked, count = time.monotonic() + MOST_SECONDS, 0, WINDOW
+    """Roll up the attempts that finished since the last run and return their number."""
+    until, walked, count = time.monotonic() + MAX_SECONDS, 0, WINDOW
     while count == WINDOW and time.monotonic() < until:
         count = _walk()
         walked += count
@@ -65,7 +65,7 @@ def _walk() -> int:
     settled = timestamps.database_now() - timedelta(seconds=claims.lease_seconds()) - MARGIN
     rows = _after(place.place).filter(pk__lt=uuid_at(settled)).order_by("pk")
     found = list(rows.values_list("pk", "finished_at")[:WINDOW])
-    # A lease that nobody has released yet: what is after it waits for it.
+    # Stop at an attempt in flight whose lease has expired but is not released yet.
     keys = [key for key, _finished in found[: next((i for i, row in enumerate(found) if row[1] is None), len(found))]]
     if keys:
         _add(_figures(_after(place.place).filter(pk__lte=keys[-1])))
@@ -79,7 +79,7 @@ def _after(place: uuid.UUID | None) -> QuerySet[Attempt]:
 
 
 def _figures(attempts: QuerySet[Attempt]) -> list[Hour]:
-    """Count attempts by endpoint and hour; tests and what we cut short ourselves are no sign of the receiver."""
+    """Count attempts by endpoint and hour, without tests and attempts that a shutdown aborted."""
     rows = attempts.filter(delivery__test=False).exclude(finished_at=None).exclude(error="shutdown")
     grouped = rows.annotate(hour=TruncHour("started_at", tzinfo=UTC)).values("organization_id", "endpoint_id", "hour")
     counted = grouped.annotate(good=Count("pk", filter=Q(error="")), bad=Count("pk", filter=~Q(error=""))).order_by()
@@ -87,7 +87,7 @@ def _figures(attempts: QuerySet[Attempt]) -> list[Hour]:
 
 
 def _add(hours: Sequence[Hour]) -> None:
-    # In one order, so that nobody who reads and locks such rows waits in a circle.
+    # Sorted, so that two workers cannot deadlock.
     ordered = sorted(hours, key=lambda row: (row.endpoint_id, row.hour))
     values: list[Sequence[Any]]
     if connection.vendor == "postgresql":
@@ -107,7 +107,7 @@ def last_24h(actor: Actor) -> dict[uuid.UUID, list[tuple[int, int]]]:
     place = SweepPlace.objects.filter(name=NAME).values_list("place", flat=True).first()
     stored = AttemptHour.objects.for_actor(actor).filter(hour__gte=first)
     columns = stored.values_list("organization_id", "endpoint_id", "hour", "succeeded", "failed")
-    # One lower bound: given two, SQLite walks from the first of them, a day back.
+    # One lower bound: given two, SQLite scans from the earlier one, a day back.
     begin = uuid_at(first) if place is None else max(place, uuid_at(first))
     young = _figures(Attempt.objects.for_actor(actor).filter(pk__gt=begin, started_at__gte=first))
     hours: dict[uuid.UUID, list[tuple[int, int]]] = {}

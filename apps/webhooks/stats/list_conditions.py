@@ -1,6 +1,6 @@
-"""Lists of deliveries that stay quick whatever is asked for: conditions with their constants written into the SQL.
+"""Conditions of delivery lists with literal constants in the SQL, so that SQLite uses partial indexes.
 
-With bound parameters SQLite cannot tell that a query stays within a partial index, and reads all deliveries instead.
+With bound parameters SQLite cannot prove that a query matches a partial index, and reads all deliveries instead.
 """
 
 import re
@@ -13,10 +13,10 @@ PLAIN = re.compile(r"[a-z_]*")
 
 
 class Constant(Value):
-    """A word or number of our own, written into the statement."""
+    """A word or number from code, never from a request, as a literal in the SQL."""
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
-        """Write it; never what somebody else chose."""
+        """Return the literal. Raises ValueError for text other than lower-case letters and underscores."""
         if isinstance(self.value, int):
             return str(int(self.value)), ()
         if not PLAIN.fullmatch(str(self.value)):
@@ -25,7 +25,7 @@ class Constant(Value):
 
 
 def with_literal_constants(condition: Q) -> Q:
-    """Return the condition with its constants written out."""
+    """Return the condition with its constants as literals."""
     made = Q(_connector=condition.connector, _negated=condition.negated)
     for child in condition.children:
         made.children.append(with_literal_constants(child) if isinstance(child, Q) else (child[0], _constant(child[1])))  # type: ignore[index]  # a pair, where it is no Q

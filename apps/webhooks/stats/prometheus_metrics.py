@@ -1,6 +1,6 @@
-"""Figures of the engine for ``/metrics``, read from the database at each scrape: no labels of organizations or URLs.
+"""Metrics of the engine for ``/metrics``, read from the database at each scrape, without organizations or URLs.
 
-Every web process answers the same, whatever their number. What grows with the backlog is counted up to a bound.
+Every web process returns the same values. What grows with the backlog is counted up to a limit.
 """
 
 import logging
@@ -18,10 +18,10 @@ from apps.webhooks.stats.counters import BOUNDS, ERRORS, job_row, job_rows
 
 logger = logging.getLogger(__name__)
 
-MOST_COUNTED = 100_000
+MAX_COUNTED = 100_000
 WORKER_LOST_SECONDS = 30
-# Every label from the first scrape: one that comes with its first count hides that one from rate() and increase().
-FROM_THE_START = (
+# Exported from the first scrape: rate() and increase() miss the first count of a label that appears with it.
+INITIAL_LABELS = (
     *(f"attempts:{outcome}" for outcome in ("succeeded", *ERRORS)),
     *(f"uncounted:{reason}" for reason in ("no_network", "shutdown")),
 )
@@ -37,10 +37,10 @@ DUE = {
 
 
 class EngineCollector(Collector):
-    """What Prometheus asks at each scrape; without a database it answers that alone."""
+    """The metrics of one scrape; without a database only ``portal_database_up``."""
 
     def collect(self) -> Iterator[Metric]:
-        """Return every figure, the one to look at first in front."""
+        """Yield all metrics, the most important first."""
         try:
             found = [_oldest_due(), _deliveries(), *_totals(), _duration(), *_workers(), *_balance(), _replays()]
             found += _jobs()
@@ -61,8 +61,8 @@ def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, text, value=value)
 
 
-def _age_of(moment: str) -> str:
-    return AGE[connection.vendor].format(moment=moment)
+def _age_of(column: str) -> str:
+    return AGE[connection.vendor].format(moment=column)
 
 
 def _oldest_due() -> Metric:
@@ -71,19 +71,19 @@ def _oldest_due() -> Metric:
 
 
 def _deliveries() -> Metric:
-    """Count what is in the queue; ``due`` is the part of pending whose time has come."""
+    """Return the queue by status; ``due`` is the part of pending that is due now."""
     family = GaugeMetricFamily(
-        "portal_webhook_deliveries", f"Deliveries that are not over, counted up to {MOST_COUNTED}.", labels=["status"]
+        "portal_webhook_deliveries", f"Deliveries that are not over, counted up to {MAX_COUNTED}.", labels=["status"]
     )
     for status in ("pending", "sending", "held"):
-        family.add_metric([status], _ask(COUNTED.format(where=f"status = '{status}'"), MOST_COUNTED))
-    family.add_metric(["due"], _ask(COUNTED.format(where=DUE[connection.vendor]), MOST_COUNTED))
+        family.add_metric([status], _ask(COUNTED.format(where=f"status = '{status}'"), MAX_COUNTED))
+    family.add_metric(["due"], _ask(COUNTED.format(where=DUE[connection.vendor]), MAX_COUNTED))
     return family
 
 
 def _totals() -> list[Metric]:
     others = EngineTotal.objects.exclude(name__startswith="duration").exclude(name__startswith="job:")
-    values = {**dict.fromkeys(FROM_THE_START, 0.0), **dict(others.values_list("name", "value"))}
+    values = {**dict.fromkeys(INITIAL_LABELS, 0.0), **dict(others.values_list("name", "value"))}
     attempts = CounterMetricFamily("portal_webhook_attempts", "Attempts that ended, by outcome.", labels=["outcome"])
     uncounted = CounterMetricFamily(
         "portal_webhook_uncounted_attempts", "Attempts that failed on our side and do not count, by reason.",
@@ -138,7 +138,7 @@ def _worst_offset(alive: str) -> float:
 
 
 def _balance() -> list[Metric]:
-    """Add up the organizations' balances as they were last counted, a minute ago or so."""
+    """Add up the delivery totals of all organizations, as last counted."""
     family = GaugeMetricFamily("portal_webhook_balance", "Where accepted deliveries are.", labels=["state"])
     rows = list(DeliveryBalance.objects.exclude(counted_at=None).only("accepted", *delivery_totals.SIDES))
     for side in ("accepted", *delivery_totals.SIDES):
@@ -156,7 +156,7 @@ def _replays() -> Metric:
 
 
 def _jobs() -> list[Metric]:
-    """Tell of the workers' sweeps, as the runs of all workers together and the last run of any; 0 before the first."""
+    """Return the runs of periodic jobs by all workers, and the last run by any; 0 before the first."""
     runs = CounterMetricFamily("portal_job_runs", "Runs of periodic jobs, by outcome.", labels=["job", "outcome"])
     seconds = GaugeMetricFamily("portal_job_duration_seconds", "How long the last run took.", labels=["job"])
     budgets = GaugeMetricFamily("portal_job_budget_seconds", "How long a run may take.", labels=["job"])

@@ -1,7 +1,7 @@
-"""The event types that exist from the start: name, description, JSON schema of ``data`` and a sample of it.
+"""The built-in event types: name, description, JSON schema of ``data`` and a sample of it.
 
-Portal types are published by the portal itself and follow this file; host types are the first words of the host
-product, which operators may change afterwards. Schemas are JSON Schema draft 2020-12 with ``format`` checked.
+Portal types are published by the portal itself and always follow this file; host types are a starting set for the host
+product, which operators can change. Schemas are JSON Schema draft 2020-12 with ``format`` checked.
 """
 
 from typing import Any, NamedTuple
@@ -14,35 +14,35 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 class EventKind(NamedTuple):
-    """One event type: what it means, the schema that its data keeps, and data that does."""
+    """An event type: its description, the schema of its data and a valid sample."""
 
     description: str
     schema: Schema
     sample: dict[str, Any]
 
 
-def text(most: int = 200) -> Schema:
-    """Describe a text of 1 to so many characters."""
-    return {"type": "string", "minLength": 1, "maxLength": most}
+def text(max_length: int = 200) -> Schema:
+    """Return the schema of a non-empty text."""
+    return {"type": "string", "minLength": 1, "maxLength": max_length}
 
 
 def words(*allowed: str) -> Schema:
-    """Describe one of the given words."""
+    """Return the schema of an enumeration."""
     return {"enum": list(allowed)}
 
 
 def identifier(prefix: str) -> Schema:
-    """Describe a public id of the portal, such as ``key_`` and 22 letters and digits."""
+    """Return the schema of a public id, such as ``key_`` and 22 letters and digits."""
     return {"type": "string", "pattern": f"^{prefix}_[0-9A-Za-z]{{22}}$"}
 
 
 def optional(schema: Schema) -> Schema:
-    """Describe a value that may be null."""
+    """Return the schema of a nullable value."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
 def structure(required: dict[str, Schema], more: dict[str, Schema] | None = None, *, closed: bool = True) -> Schema:
-    """Describe an object; a closed one takes no other names."""
+    """Return the schema of an object; a closed one allows no other properties."""
     schema: Schema = {"type": "object", "properties": required | (more or {}), "required": list(required)}
     return schema | {"additionalProperties": False} if closed else schema
 
@@ -53,9 +53,9 @@ def kind(
     sample: dict[str, Any],
     more: dict[str, Schema] | None = None,
 ) -> EventKind:
-    """Make one event type whose data is an object of the given fields.
+    """Return an event type whose data is an object with the required fields, and ``more`` as optional ones.
 
-    The object is open: fields may be added without a new version, by the portal and by a host product alike.
+    The object is open: the portal and a host product can add fields without a new version.
     """
     return EventKind(description, {"$schema": DIALECT} | structure(required, more, closed=False), sample)
 
@@ -112,17 +112,17 @@ ENDPOINT_SAMPLE = {
 
 
 def user_event(description: str) -> EventKind:
-    """Make an event about an account."""
+    """Return an event type about an account."""
     return kind(description, USER, USER_SAMPLE, {"changed": {"type": "array", "items": text(50)}})
 
 
 def api_key_event(description: str, more: dict[str, Schema] | None = None, **sample: Any) -> EventKind:
-    """Make an event about an API key; ``more`` describes its further fields, ``sample`` shows them."""
+    """Return an event type about an API key, with ``more`` optional fields and their ``sample``."""
     return kind(description, API_KEY, API_KEY_SAMPLE | sample, API_KEY_MORE | (more or {}))
 
 
 def sdk_key_event(description: str, **sample: Any) -> EventKind:
-    """Make an event about an SDK key; ``sample`` shows its further fields."""
+    """Return an event type about an SDK key, with more ``sample`` fields."""
     return kind(description, SDK_KEY, SDK_KEY_SAMPLE | sample, SDK_KEY_MORE)
 
 

@@ -1,4 +1,4 @@
-"""The event types in the database: made after each migration, read when something is published or subscribed."""
+"""The catalogue of event types in the database, updated after each migration, and subscription patterns."""
 
 import re
 from collections.abc import Iterable
@@ -16,9 +16,9 @@ EVENT_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+", re.ASCII)
 
 
 def ensure_catalogue(**_signal: Any) -> None:
-    """Create the types that are missing and bring the portal's own up to this version's words.
+    """Create missing types and update the portal's own to this version.
 
-    Host types are only created: afterwards they are the operator's.
+    Host types are only created: operators can change them.
     """
     existing = {row.name: row for row in EventType.objects.all()}
     for name, kind in HOST_EVENTS.items():
@@ -43,13 +43,13 @@ def patterns_for(event_type: str) -> list[str]:
 
 
 def known_patterns() -> set[str]:
-    """Return every pattern that matches a type."""
+    """Return every pattern that matches at least one type."""
     names = EventType.objects.values_list("name", flat=True)
     return {pattern for name in names for pattern in patterns_for(name)} | {EVERYTHING}
 
 
 def check_patterns(patterns: Iterable[str]) -> list[str]:
-    """Return the patterns without repeats, or raise Invalid on ``event_types`` naming unknown ones."""
+    """Return the patterns without duplicates. Raises Invalid on ``event_types`` with the unknown ones."""
     wanted = list(dict.fromkeys(patterns))
     if not wanted:
         raise Invalid.field("event_types", _("Choose at least one event type."))

@@ -1,6 +1,6 @@
-"""Checking ``data`` against the schema of its event type, and a schema before it is saved.
+"""Validation of ``data`` against the schema of its event type, and of schemas themselves.
 
-jsonschema-rs follows ``file://`` and ``http://`` references by itself; here nothing is ever fetched.
+By default jsonschema-rs fetches ``file://`` and ``http://`` references; here nothing is ever fetched.
 """
 
 import json
@@ -18,32 +18,32 @@ from apps.webhooks.models import EventType
 
 logger = logging.getLogger(__name__)
 
-MOST_COMPLAINTS = 5
-MOST_SCHEMA_BYTES = 64 * 1024
+MAX_ERRORS = 5
+MAX_SCHEMA_BYTES = 64 * 1024
 REFERENCES = ("$ref", "$dynamicRef")
 
 
 def check_data(type_row: EventType, data: Any) -> None:
-    """Raise Invalid on ``data``, naming up to five places, where it does not keep the type's schema."""
+    """Raise Invalid on ``data``, with up to five errors, unless it matches the type's schema."""
     try:
         validator = _validator(to_json(type_row.schema))
     except ValueError as error:
-        # Operators' forms refuse such a schema; one that came by another way must not let unchecked data pass.
+        # Operators' forms reject such a schema; if one is stored anyway, data must not pass unchecked.
         logger.error("the schema of the event type %s cannot be used: %s", type_row.name, _first_line(error))
         raise Invalid.field("type", _("The schema of this event type cannot be used: tell the operator.")) from None
     if validator.is_valid(data):
         return
-    complaints = [_complaint(error) for error in islice(validator.iter_errors(data), MOST_COMPLAINTS)]
+    errors = [_message(error) for error in islice(validator.iter_errors(data), MAX_ERRORS)]
     sentence = _("data does not keep the schema of %(type)s: %(complaint)s")
-    raise Invalid(sentence % {"type": type_row.name, "complaint": complaints[0]}, {"data": complaints})
+    raise Invalid(sentence % {"type": type_row.name, "complaint": errors[0]}, {"data": errors})
 
 
 def check_schema(schema: Any) -> None:
-    """Raise Invalid on ``schema`` unless it is a draft 2020-12 schema that refers to nothing outside."""
+    """Raise Invalid on ``schema`` unless it is a draft 2020-12 schema without external references."""
     if not isinstance(schema, dict):
         raise Invalid.field("schema", _("A schema is a JSON object."))
     text = to_json(schema)
-    if len(text.encode()) > MOST_SCHEMA_BYTES:
+    if len(text.encode()) > MAX_SCHEMA_BYTES:
         raise Invalid.field("schema", _("The schema is larger than 64 KiB."))
     if any(not target.startswith("#") for target in _references(schema)):
         raise Invalid.field("schema", _("References may only point into the schema itself (#…)."))
@@ -56,19 +56,19 @@ def check_schema(schema: Any) -> None:
 
 @lru_cache(maxsize=256)
 def _validator(schema_text: str) -> Draft202012Validator:
-    """Compile once per content. The linear-time regex engine: an operator's pattern cannot stall a request."""
+    """Compile a schema, with the linear-time regex engine, so that no pattern can stall a request."""
     return Draft202012Validator(
-        json.loads(schema_text), validate_formats=True, retriever=_never, pattern_options=RegexOptions()
+        json.loads(schema_text), validate_formats=True, retriever=_refuse_reference, pattern_options=RegexOptions()
     )
 
 
-def _never(uri: str) -> NoReturn:
+def _refuse_reference(uri: str) -> NoReturn:
     raise ValueError(f"references are not followed: {uri}")
 
 
-def _complaint(error: ValidationError) -> str:
-    place = ".".join(str(part) for part in error.instance_path)
-    return f"{place}: {_first_line(error)}" if place else _first_line(error)
+def _message(error: ValidationError) -> str:
+    path = ".".join(str(part) for part in error.instance_path)
+    return f"{path}: {_first_line(error)}" if path else _first_line(error)
 
 
 def _first_line(error: Exception) -> str:
@@ -76,7 +76,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _references(value: Any) -> list[str]:
-    """List what a schema points to, wherever it stands in it."""
+    """Return the targets of all references in a schema, at any depth."""
     if isinstance(value, list):
         return [target for item in value for target in _references(item)]
     if not isinstance(value, dict):

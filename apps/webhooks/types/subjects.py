@@ -1,6 +1,6 @@
-"""Whose data an event carries: to subscribe to a type, and to read what was sent of it, takes the scope of its subject.
+"""The scope that an event type requires, to subscribe to it and to read its deliveries.
 
-Otherwise an endpoint would be a way around the scope. The host product's types have no scope.
+Without it an endpoint would bypass the scopes of the data in its events. Types of the host product have no scope.
 """
 
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ SCOPES = {
 
 
 def require_scopes(actor: Actor, patterns: Iterable[str]) -> None:
-    """Raise Forbidden, naming the scope, unless the actor may read every type that the names and patterns match."""
+    """Raise Forbidden, naming the scope, unless the actor can read every type that the patterns match."""
     for pattern in patterns:
         for scope in _scopes_of(pattern):
             if not actor.can(scope):
@@ -32,7 +32,7 @@ def require_scopes(actor: Actor, patterns: Iterable[str]) -> None:
 
 
 def types_hidden_from(actor: Actor, field: str) -> Q | None:
-    """Return the condition that finds what the actor may not read by the type in ``field``; None where that is all."""
+    """Return the condition on ``field``, an event type, for what the actor cannot read; None if it can read all."""
     words = [word for word, scope in SCOPES.items() if not actor.can(scope)]
     return reduce(or_, (Q(**{f"{field}__startswith": f"{word}."}) for word in words)) if words else None
 
@@ -45,7 +45,7 @@ def _scopes_of(pattern: str) -> list[Permission]:
 
 
 def _refuse(actor: Actor, scope: Permission, pattern: str) -> None:
-    """A key is told which type takes the scope; a person's role is answered as everywhere."""
+    """Raise Forbidden: for a key with the type that requires the scope, for a user as everywhere."""
     if actor.kind not in (ActorKind.API_KEY, ActorKind.SDK_KEY):
         actor.require(scope)
     words = {"scope": scope, "pattern": pattern, "accepted": f"{scope}, {ADMIN}"}
