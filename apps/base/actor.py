@@ -1,4 +1,4 @@
-"""Whoever acts, as one small frozen object made at the door.
+"""The actor: an immutable object, created by the entry point, that says who acts and with which permissions.
 
 It carries tenancy (``organization_id``), permission and audit in one argument. Actions take it keyword-only.
 """
@@ -16,7 +16,7 @@ from apps.base.permissions import ADMIN, grants, is_allowed_while_suspended, is_
 
 
 class ActorKind(StrEnum):
-    """Who may act."""
+    """The kinds of actors."""
 
     USER = "user"
     API_KEY = "api_key"
@@ -27,7 +27,11 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a key may hand on at most: expiry, limits per window (None = unlimited), networks, its type's name."""
+    """The most that a key can grant to keys it creates.
+
+    ``expires_at``: seconds since 1970; None: no expiry. ``limits``: requests by rate-limit window. ``networks``: its
+    IP allowlist.
+    """
 
     key_type: str
     expires_at: float | None
@@ -39,11 +43,11 @@ class Bounds:
 class Actor:
     """Who acts, for which organization, with which permissions, from where.
 
-    ``disabled_scopes``: scopes that an operator switched off for the organization; no key has them, ``admin`` included.
-    ``read_only_reason``: why only the read scopes of a key that was set aside count, as a sentence and its code.
-    ``suspended``: why the person's organization may only be looked at; empty where it may be used.
-    ``recheck``: reads a person's role anew within the transaction of a change; keys are judged at their door alone.
-    ``is_support_access``: an operator who looks at what a customer sees: of one organization, and changes nothing.
+    ``disabled_scopes``: scopes that an operator disabled for the organization; ``admin`` keys lose them, too.
+    ``read_only_reason``: for a quarantined key, which has its read scopes only: the message and the error code.
+    ``suspended``: for members of a suspended organization, which is read-only: the message; else empty.
+    ``recheck``: reads a member's role again within the transaction of a change; keys are checked at entry only.
+    ``is_support_access``: an operator with read-only access to the pages of one organization.
     """
 
     kind: ActorKind
@@ -65,33 +69,33 @@ class Actor:
     recheck: "Callable[[Actor], Actor] | None" = field(default=None, repr=False, compare=False)
 
     def with_current_permissions(self) -> "Actor":
-        """Return the actor as it stands now: a person may have been lowered since the request came in.
+        """Return the actor with the role that it has now: a member's can have changed since the request came in.
 
-        Within a transaction the answer holds until its end. Raises NotFound for somebody who was removed.
+        Within a transaction the role stays locked until its end. Raises NotFound for a removed member.
         """
         return self if self.recheck is None else self.recheck(self)
 
     def can(self, permission: str) -> bool:
-        """Tell whether the actor holds the permission."""
+        """Return whether the actor has the permission and can use it now."""
         if self.is_support_access:
-            return is_read(permission) and self._holds(permission)
+            return is_read(permission) and self._has(permission)
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
             return True
-        is_set_aside = (self.read_only_reason is not None and not is_read(permission)) or (
+        is_withheld = (self.read_only_reason is not None and not is_read(permission)) or (
             self.suspended and not is_allowed_while_suspended(permission)
         )
-        return self._holds(permission) and not is_set_aside
+        return self._has(permission) and not is_withheld
 
-    def _holds(self, permission: str) -> bool:
-        """Tell whether the actor holds the permission, whatever sets it aside."""
+    def _has(self, permission: str) -> bool:
+        """Return whether the actor has the permission, regardless of quarantine and suspension."""
         return permission not in self.disabled_scopes and grants(self.permissions, permission)
 
     def can_any(self, permissions: Iterable[str]) -> bool:
-        """Tell whether the actor holds at least one of the permissions."""
+        """Return whether the actor can use at least one of the permissions."""
         return any(self.can(permission) for permission in permissions)
 
     def can_grant(self, scope: str) -> bool:
-        """Tell whether the actor may hand a scope to a key that it makes or changes."""
+        """Return whether the actor can grant a scope to a key that it creates or changes."""
         if self.is_support_access:
             return False
         if self.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM):
@@ -99,7 +103,7 @@ class Actor:
         return not (self.read_only_reason or self.suspended) and (scope in self.grantable or ADMIN in self.grantable)
 
     def require(self, *permissions: str) -> None:
-        """Raise Forbidden, naming what is missing, unless the actor holds one of the permissions now."""
+        """Raise Forbidden, naming what is missing, unless the actor has one of the permissions now."""
         now = self.with_current_permissions()
         if not now.can_any(permissions):
             now._refuse(permissions)
@@ -108,9 +112,9 @@ class Actor:
         if self.is_support_access:
             raise Forbidden(_("You look at this organization as an operator: you see its pages and change nothing."))
         accepted = ", ".join(permissions)
-        if self.suspended and any(self._holds(permission) for permission in permissions):
+        if self.suspended and any(self._has(permission) for permission in permissions):
             raise Forbidden(self.suspended, "organization_suspended")
-        if self.read_only_reason is not None and any(self._holds(permission) for permission in permissions):
+        if self.read_only_reason is not None and any(self._has(permission) for permission in permissions):
             raise Forbidden(*self.read_only_reason)
         if self.kind in (ActorKind.API_KEY, ActorKind.SDK_KEY):
             message = _("This key lacks the scope %(scope)s. Accepted: %(accepted)s.")
@@ -122,5 +126,5 @@ class Actor:
 
 
 def system(organization_id: uuid.UUID | None = None, label: str = "Portal") -> Actor:
-    """Return the portal itself as the actor, for one organization where it names one."""
+    """Return the portal itself as the actor, of one organization where ``organization_id`` is given."""
     return Actor(kind=ActorKind.SYSTEM, id="system", label=label, organization_id=organization_id)

@@ -15,5 +15,5 @@ class BaseConfig(AppConfig):
     label = "base"
 
     def ready(self) -> None:
-        """Register this app's sweep."""
+        """Register this app's periodic jobs."""
         periodic_jobs.register(*JOBS)

@@ -1,4 +1,4 @@
-"""The base of commands that change things: errors become one sentence on stderr and exit code 1."""
+"""The base class of management commands: errors become one sentence on stderr and exit code 1."""
 
 import json
 import sys
@@ -13,10 +13,10 @@ from apps.base.text.rules import did_you_mean
 
 
 class PortalCommand(BaseCommand):
-    """A thin door: reads arguments, makes one call, prints what came of it."""
+    """A command that reads arguments, calls one action and prints the result."""
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
-        """Make a wrong argument one sentence and exit code 1, as every other mistake is."""
+        """Report invalid arguments as every other error: one sentence and exit code 1."""
         parser = super().create_parser(prog_name, subcommand, **options)
         if parser.called_from_command_line:
             parser.error = self._refuse  # type: ignore[method-assign]  # on this one parser alone
@@ -31,7 +31,7 @@ class PortalCommand(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run the command and turn what callers may see into a sentence."""
+        """Run the command; turn PortalError and ValidationError into one sentence."""
         for name, value in options.items():
             if isinstance(value, str) and ("\0" in value or (not value.isprintable() and _is_broken(value))):
                 raise CommandError(f"--{name.replace('_', '-')} holds characters that are no text.")
@@ -69,7 +69,7 @@ def split_words(text: str) -> list[str]:
 
 
 def check_words(option: str, words: Iterable[str], accepted: Collection[str]) -> None:
-    """Raise CommandError for a word that is not accepted, naming the nearest one that is, and all of them."""
+    """Raise CommandError for the first word that is not accepted, with a suggestion and the accepted words."""
     for word in words:
         if word not in accepted:
             meant, known = did_you_mean(word.lower(), accepted), ", ".join(sorted(accepted))
@@ -77,5 +77,5 @@ def check_words(option: str, words: Iterable[str], accepted: Collection[str]) ->
 
 
 def _is_broken(text: str) -> bool:
-    """Bytes of the command line that are not UTF-8 arrive as lone surrogates."""
+    """Return whether the text has lone surrogates, as which bytes that are not UTF-8 arrive from the command line."""
     return any("\ud800" <= letter <= "\udfff" for letter in text)

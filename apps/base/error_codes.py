@@ -1,7 +1,7 @@
-"""The catalogue of error codes: status, what it means, what to do, a sentence as the API says it, who meets it.
+"""The error codes of the API: status, meaning, advice, an example message, and the operations that return it.
 
-Errors take their status from here (``base/errors.py``), the OpenAPI document the refusals of each operation, the page
-``/docs/errors`` its texts; ``docs/errors.md`` is tested against it.
+Errors take their status from here (``base/errors.py``), the OpenAPI document the error responses of each operation, the
+page ``/docs/errors`` its texts; ``docs/errors.md`` is tested against it.
 """
 
 from enum import Enum, auto
@@ -12,12 +12,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 EXAMPLE_REQUEST_ID = "01JD2V8Q4ZK7M3X9T5B6CW"
-# Where a field is to blame, the answer names it.
+# Codes whose response names the invalid fields.
 EXAMPLE_FIELDS = {"invalid_request": {"email": ["Enter a valid email address."]}}
 
 
 class AppliesTo(Enum):
-    """The operations that can end in a code."""
+    """The operations that can return a code."""
 
     ALL = auto()
     WITH_KEY = auto()
@@ -25,12 +25,12 @@ class AppliesTo(Enum):
     ON_ONE_OBJECT = auto()
     CONDITIONAL = auto()
     IDEMPOTENT = auto()
-    # Those whose ``Operation.refuses`` names the code; or none, where no path or method is found.
+    # Operations with the code in ``Operation.error_codes``, or none: codes for unknown paths and methods.
     NAMED = auto()
 
 
 class Code(NamedTuple):
-    """An error code: its status, what it means, what to do, an example of ``error``, and which operations end in it."""
+    """An error code. ``example``: of ``error`` in a response. ``of``: the operations that return it."""
 
     status: int
     text: Promise
@@ -260,7 +260,7 @@ ERROR_CODES: dict[str, Code] = {
 
 
 def example_body(name: str) -> dict[str, Any]:
-    """Return the body of an answer with the code, as the API sends it."""
+    """Return an example of the body that the API sends with the code."""
     body: dict[str, Any] = {
         "error": ERROR_CODES[name].example,
         "code": name,

@@ -1,4 +1,4 @@
-"""Errors that a caller may see, each with a stable code; ``base/error_codes.py`` has its status and what to do.
+"""Errors that a caller can see, each with a stable code; ``base/error_codes.py`` has its status and advice.
 
 Raised anywhere below the entry points; only ``base/rest/error_responses.py`` turns one into JSON, and only
 ``base/web/middleware.py`` into a page.
@@ -17,7 +17,7 @@ Fields = Mapping[str, Sequence[Text]]
 
 
 class PortalError(Exception):
-    """An error with a readable sentence, a code of the catalogue, and the fields to blame where there are any."""
+    """An error with a message, a code of ``ERROR_CODES``, and the messages of each invalid field."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Invalid(PortalError):
 
     @classmethod
     def field(cls, name: str, message: Text) -> "Invalid":
-        """Blame one field, with the same sentence on top and beside it."""
+        """Return an error of one field, with the message at the top and beside the field."""
         return cls(message, {name: [message]})
 
 
@@ -57,9 +57,9 @@ class Unauthorized(PortalError):
 
 
 class Forbidden(PortalError):
-    """The caller's own thing, but not allowed; the sentence says why.
+    """The caller can see the object but not do this; the message says why.
 
-    ``needed``: the permissions, any of which would do, where it is a matter of the role.
+    ``needed``: where the role lacks a permission, those of which one is enough.
     """
 
     def __init__(self, message: Text, code: str = "forbidden", needed: Sequence[str] = ()) -> None:
@@ -68,39 +68,39 @@ class Forbidden(PortalError):
 
 
 class NotFound(PortalError):
-    """No such thing, or somebody else's: the two must look alike."""
+    """No such object, or another organization's: a caller cannot tell the two apart."""
 
     def __init__(self, message: Text = "") -> None:
         super().__init__(message or _("Not found."), "not_found")
 
 
 class Conflict(PortalError):
-    """The state of the thing does not allow this."""
+    """The state of the object does not allow this (RFC 9110 section 15.5.10)."""
 
     def __init__(self, message: Text, code: str = "conflict", fields: Fields | None = None) -> None:
         super().__init__(message, code, fields)
 
 
 class PreconditionFailed(PortalError):
-    """The thing is not what the caller says it is (RFC 9110 section 15.5.13)."""
+    """The object's ETag is not one that the caller expects (RFC 9110 section 15.5.13)."""
 
     def __init__(self, message: Text) -> None:
         super().__init__(message, "precondition_failed")
 
 
 class RateLimited(PortalError):
-    """Too many calls; ``retry_after`` in whole seconds."""
+    """Too many requests (RFC 6585 section 4); ``retry_after`` in whole seconds."""
 
     def __init__(self, message: Text, retry_after: int) -> None:
         super().__init__(message, "rate_limited", headers={"Retry-After": str(max(1, retry_after))})
 
 
 class Busy(RateLimited):
-    """There is too much heavy work at this moment (``base/concurrency/heavy_work.py``)."""
+    """All slots for heavy work are in use (``base/concurrency/heavy_work.py``)."""
 
     def __init__(self, message: Text) -> None:
         super().__init__(message, 1)
 
 
 class BodyRefused(PortalError, BadRequest):
-    """A body that cannot be used as it came; to Django, which answers where no view is there yet, a bad request."""
+    """An unusable request body. It is a BadRequest, too: Django answers it where no view has been reached."""

@@ -1,7 +1,7 @@
 """Prefixed public ids: a UUID version 7 (RFC 9562 section 5.7) written as 22 letters and digits.
 
-One identity per row: the UUID is the primary key, its text form is derived. Time order in the key keeps inserts
-at the right edge of the index.
+The UUID is the primary key; its text form is derived. Time order in the key keeps inserts at the right edge of the
+index.
 """
 
 import secrets
@@ -12,18 +12,18 @@ from uuid_utils.compat import uuid7
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
-# Two digits at a time: a list writes an id a row.
+# Two digits at a time: lists write an id per row.
 PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 LENGTH = 22
 
 
 def new_uuid() -> uuid.UUID:
-    """Return a fresh, time-ordered primary key."""
+    """Return a new, time-ordered primary key."""
     return uuid7()
 
 
 def uuid_at(moment: datetime) -> uuid.UUID:
-    """Return a UUID v7 of a given time: lists page by key, so what is of the past must sort as the past.
+    """Return a UUID v7 of a given time: lists are ordered by key, so a row of the past needs a key of the past.
 
     The 12 bits after the version hold the fraction of the millisecond (RFC 9562 section 6.2, method 3).
     """
@@ -38,16 +38,16 @@ def time_of(key: uuid.UUID) -> datetime:
 
 
 class OrderedKeys:
-    """Makes UUIDs v7 of given times; those of one millisecond in the order in which this process asked for them.
+    """Creates UUIDs v7 of given times; those of one millisecond are in the order of the calls in this process.
 
-    Without a lock: of two threads that ask within a microsecond neither is first.
+    Without a lock: the order of two threads that call within a microsecond does not matter.
     """
 
     def __init__(self) -> None:
         self._stamp = 0
 
     def at(self, moment: datetime) -> uuid.UUID:
-        """Return a key that sorts as its time does, so that a list by key is one by that time."""
+        """Return a key that sorts by its time, after the keys of the same millisecond returned before."""
         number = uuid_at(moment).int
         millisecond, stamp = number >> 80, (number >> 80) << 12 | (number >> 64) & 0xFFF
         if stamp <= self._stamp and self._stamp >> 12 == millisecond:
@@ -60,7 +60,7 @@ KEYS = OrderedKeys()
 
 
 def base62(number: int, length: int) -> str:
-    """Return the number in the digits 0-9A-Za-z, left-padded with 0 to the length."""
+    """Return the number in base 62 (digits 0-9A-Za-z), left-padded with 0 to the length."""
     pairs = []
     while number:
         number, pair = divmod(number, 62 * 62)

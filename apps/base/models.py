@@ -1,4 +1,4 @@
-"""Abstract models: prefixed ids, times, and rows that belong to an organization."""
+"""Abstract models for prefixed ids, timestamps, and rows that belong to an organization."""
 
 import uuid
 from typing import ClassVar, Self, TypeVar
@@ -13,15 +13,15 @@ Row = TypeVar("Row", bound=models.Model)
 
 
 def creator(actor: Actor) -> dict[str, str]:
-    """Return the fields that say who created a row, as ``CreatedBy`` has them."""
+    """Return the values of the fields of ``CreatedBy``."""
     return {"created_by_kind": actor.kind, "created_by_id": actor.id, "created_by_label": actor.label[:200]}
 
 
 class PrefixedQuerySet(models.QuerySet[Row]):
-    """Rows that are found by their public id."""
+    """Rows that can be found by their public id."""
 
     def with_public_id(self, text: str) -> Row:
-        """Return the row with the public id, or raise NotFound: also where another filter hides it."""
+        """Return the row of this queryset with the public id, or raise NotFound."""
         key = decode(self.model.id_prefix, text)  # type: ignore[attr-defined]  # the model is a PrefixedModel
         row = self.filter(pk=key).first() if key is not None else None
         if row is None:
@@ -40,12 +40,12 @@ class PrefixedModel(models.Model):
 
     @property
     def public_id(self) -> str:
-        """The id that the outside sees, such as ``ep_…``."""
+        """The id in pages and the API, such as ``ep_…``."""
         return encode(self.id_prefix, self.pk)
 
 
 class Timestamped(models.Model):
-    """When a row was made and last changed."""
+    """A row with the times of its creation and last change."""
 
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -58,9 +58,9 @@ class OrgQuerySet(PrefixedQuerySet[Row]):
     """Rows of organizations; every read starts with ``for_actor``."""
 
     def for_actor(self, actor: Actor) -> Self:
-        """Keep the rows of the actor's organization; operators see all, nobody else without one any.
+        """Return the rows of the actor's organization; all to operators, none to other actors without one.
 
-        An operator who looks at what a customer sees has one organization, as its members have.
+        Operators with support access see one organization, as its members do.
         """
         if actor.kind == ActorKind.OPERATOR and not actor.is_support_access:
             return self.all()
@@ -70,7 +70,7 @@ class OrgQuerySet(PrefixedQuerySet[Row]):
 
 
 class CreatedBy(models.Model):
-    """Who created a row, by public id: what somebody created is found after they are gone. Empty: not known."""
+    """A row with its creator by public id, which stays when the creator is deleted. Empty: unknown."""
 
     created_by_kind = models.CharField(max_length=10, blank=True, default="", db_default="", editable=False)
     created_by_id = models.CharField(max_length=40, blank=True, default="", db_default="", editable=False)
@@ -81,9 +81,9 @@ class CreatedBy(models.Model):
 
 
 class OrgOwned(PrefixedModel):
-    """A row that belongs to an organization. The key is named by text: ``base`` imports no app.
+    """A row that belongs to an organization. The model is named by a string: ``base`` imports no other app.
 
-    The foreign key has no index of its own: each table has one that starts with it and serves its lists.
+    The foreign key has no separate index: each table has one that starts with it and serves its lists.
     """
 
     organization = models.ForeignKey("orgs.Organization", on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -96,7 +96,7 @@ class OrgOwned(PrefixedModel):
 
 
 class SpentForm(models.Model):
-    """A one-use form that was sent: the digest of its token. A second send of the same form finds it here."""
+    """The digest of the token of a one-time form that was sent, by which a second submission is detected."""
 
     token = models.CharField(primary_key=True, max_length=64)
     at = models.DateTimeField(auto_now_add=True)

@@ -1,7 +1,7 @@
-"""The words of permission, shared by roles and key scopes.
+"""Permissions, which roles and key scopes share.
 
 A scope is ``resource:action``. Host products add more scopes in the database (``orders:read``); those are plain
-strings of the same form. ``admin`` grants everything of its organization but what only an owner may.
+strings of the same form. ``admin`` grants everything in its organization except the owner's permissions.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ ADMIN = "admin"
 
 
 class Permission(StrEnum):
-    """What the portal itself asks for; scopes first, then what only people and ``admin`` keys may."""
+    """The portal's own permissions: scopes first, then those that only members and ``admin`` keys have."""
 
     USERS_READ = "users:read"
     USERS_WRITE = "users:write"
@@ -51,7 +51,7 @@ NOT_SCOPES = frozenset(
     }
 )
 OWNER_ONLY = frozenset({Permission.ORGANIZATION_OWN, Permission.ORGANIZATION_EXPORT})
-# Taking away a copy changes nothing, and is asked for by a form all the same.
+# An export changes nothing, though a form requests it.
 EXPORT_PERMISSIONS = frozenset({Permission.AUDIT_EXPORT, Permission.ORGANIZATION_EXPORT})
 PORTAL_SCOPES = tuple(permission for permission in Permission if permission not in NOT_SCOPES)
 HOST_RESOURCES = ("orders", "invoices", "appointments", "assessments", "licenses")
@@ -65,15 +65,15 @@ def expand(scopes: Iterable[str]) -> frozenset[str]:
 
 
 def grants(held: frozenset[str], wanted: str) -> bool:
-    """Tell whether expanded scopes hold one permission; ``admin`` holds all but the owner's."""
+    """Return whether expanded scopes include a permission; ``admin`` includes all but the owner's."""
     return wanted in held or (ADMIN in held and wanted not in OWNER_ONLY)
 
 
 def is_read(permission: str) -> bool:
-    """Tell whether a permission lets somebody see and change nothing."""
+    """Return whether a permission is read-only."""
     return permission.endswith(":read")
 
 
 def is_allowed_while_suspended(permission: str) -> bool:
-    """Tell whether a permission stays while an organization is suspended: to see, and to take a copy."""
+    """Return whether members keep a permission while their organization is suspended: reads and exports."""
     return is_read(permission) or permission in EXPORT_PERMISSIONS

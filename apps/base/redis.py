@@ -1,6 +1,6 @@
-"""One Redis client per process behind a breaker: Redis may be slow, full or gone, and no request fails for it.
+"""One Redis client per process behind a circuit breaker: no request fails when Redis is slow, full or down.
 
-A call waits 300 ms at most; after a failure nobody asks again for a second, and the caller does without.
+A command waits 300 ms at most; after a failure Redis is not used for a second, and callers go on without it.
 """
 
 import logging
@@ -20,32 +20,32 @@ from django.conf import settings
 from prometheus_client import Counter
 
 logger = logging.getLogger(__name__)
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 TIMEOUT_SECONDS = 0.3
-PAUSE_SECONDS = 1.0
+OPEN_SECONDS = 1.0
 RECEIVE_BYTES = 65_536
-TIMEVAL = struct.pack("@ll", 0, int(TIMEOUT_SECONDS * 1_000_000))
+SOCKET_TIMEOUT = struct.pack("@ll", 0, int(TIMEOUT_SECONDS * 1_000_000))
 UNAVAILABLE = Counter("portal_redis_unavailable_total", "Calls that went on without Redis.")
 
 
 class Breaker:
-    """Keeps callers away from a Redis that just failed."""
+    """A circuit breaker: open, so without commands to Redis, for a second after each failure."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._closed_until = 0.0
+        self._open_until = 0.0
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are being kept away at this moment."""
-        return time.monotonic() < self._closed_until
+        """Whether Redis is not used now, after a failure."""
+        return time.monotonic() < self._open_until
 
     def trip(self, error: Exception) -> None:
-        """Keep callers away for a second and say so once."""
+        """Open the breaker for a second and log it, unless it is open already."""
         with self._lock:
             first = not self.is_open
-            self._closed_until = time.monotonic() + PAUSE_SECONDS
+            self._open_until = time.monotonic() + OPEN_SECONDS
         if first:
             logger.warning("Redis does not answer (%s); limits hold per process until it does", type(error).__name__)
 
@@ -55,27 +55,27 @@ breaker = Breaker()
 
 @cache
 def client() -> redis.Redis:
-    """Return the process's client; connecting waits for the first call."""
+    """Return the client of this process, which connects with its first command."""
     return redis.Redis.from_url(
         settings.REDIS_URL,
         socket_timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
         health_check_interval=0,
         retry=None,
-        max_connections=10_000,  # one a thread at most; the default of 100 fails a burst that Redis would bear
+        max_connections=10_000,  # at most one per thread; the default of 100 fails bursts that Redis can serve
         protocol=2,
     )
 
 
-def call_redis(question: Callable[[redis.Redis], Answer]) -> Answer | None:
-    """Return Redis' answer, or None where there is no Redis or it does not answer in time."""
+def call_redis(command: Callable[[redis.Redis], Result]) -> Result | None:
+    """Return the result of ``command``, or None where no Redis is configured or it does not respond in time."""
     if not settings.REDIS_URL:
         return None
     if breaker.is_open:
         UNAVAILABLE.inc()
         return None
     try:
-        return question(client())
+        return command(client())
     except (redis.RedisError, OSError) as error:
         breaker.trip(error)
         UNAVAILABLE.inc()
@@ -83,117 +83,116 @@ def call_redis(question: Callable[[redis.Redis], Answer]) -> Answer | None:
 
 
 def pack(*words: str | int | bytes) -> bytes:
-    """Return a command as it goes over the wire."""
-    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub knows commands of one word only
+    """Return a command in the Redis protocol (RESP)."""
+    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub has commands of one word only
     return packed
 
 
 class RedisConnection:
-    """A connection that one caller uses at a time, for packed commands: half of redis-py's own cost a call."""
+    """A connection for packed commands, used by one thread: it costs half as much per command as redis-py."""
 
     def __init__(self) -> None:
-        # redis-py connects, signs in and selects; from then on nothing of it is between the socket and hiredis.
+        # redis-py connects, authenticates and selects the database; after that only hiredis uses the socket.
         self._connection = cast(Any, client().connection_pool.make_connection())
         self._connection.connect()
         self._socket = self._connection._sock
         self._reader = hiredis.Reader()
         if not isinstance(self._socket, ssl.SSLSocket):
-            # The kernel keeps the time limit: Python's own polls before each send and each receive.
+            # The kernel enforces the timeout: Python's own would poll before each send and receive.
             self._socket.settimeout(None)
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-                self._socket.setsockopt(socket.SOL_SOCKET, option, TIMEVAL)
+                self._socket.setsockopt(socket.SOL_SOCKET, option, SOCKET_TIMEOUT)
 
-    def ask(self, packed: bytes, answers: int) -> list[Any]:
-        """Send the commands in one piece and return their answers, errors among them; OSError in trouble."""
+    def execute(self, packed: bytes, count: int) -> list[Any]:
+        """Send ``count`` commands at once and return their replies, including errors; raise OSError on failure."""
         self._socket.sendall(packed)
-        found: list[Any] = []
+        replies: list[Any] = []
         while True:
             piece = self._socket.recv(RECEIVE_BYTES)
             if not piece:
                 raise ConnectionResetError("Redis closed the connection")
             self._reader.feed(piece)
-            while (answer := self._reader.gets()) is not False:
-                found.append(answer)
-            if len(found) >= answers:
-                return found
+            while (reply := self._reader.gets()) is not False:
+                replies.append(reply)
+            if len(replies) >= count:
+                return replies
 
     def close(self) -> None:
-        """End the connection; what is still on its way must not be taken for the next answer."""
+        """Close the connection: a late reply must not be read as that of the next command."""
         self._connection.disconnect()
 
 
 class PersistentConnection:
-    """Keeps one Wire open behind the breaker, for a caller that comes again and again."""
+    """A RedisConnection behind the breaker that stays open, and is opened again where it was closed."""
 
     def __init__(self) -> None:
-        self._wire: RedisConnection | None = None
+        self._connection: RedisConnection | None = None
 
-    def send(self, packed: bytes, answers: int = 1) -> list[Any] | None:
-        """Return as many answers as commands were packed, or None where Redis does not answer in time.
+    def send(self, packed: bytes, count: int = 1) -> list[Any] | None:
+        """Return the replies to ``count`` packed commands, or None where Redis does not respond in time.
 
-        A Redis that refuses one of them (full, loading, read-only) counts as one that does not answer; only a script
-        that it does not know is an answer.
+        An error reply (full, loading, read-only) counts as no response; only NOSCRIPT is returned.
         """
-        if not packed:  # nothing is packed where no Redis is set
+        if not packed:  # callers pack nothing where no Redis is configured
             return None
         if breaker.is_open:
             UNAVAILABLE.inc()
             return None
         try:
-            return _checked(self._ask(packed, answers))
+            return _checked(self._execute(packed, count))
         except (redis.RedisError, hiredis.HiredisError, OSError) as error:
-            self._hang_up()
+            self._close()
             breaker.trip(error)
             UNAVAILABLE.inc()
             return None
 
-    def _ask(self, packed: bytes, answers: int) -> list[Any]:
-        if self._wire is not None:
+    def _execute(self, packed: bytes, count: int) -> list[Any]:
+        if self._connection is not None:
             try:
-                return self._wire.ask(packed, answers)
+                return self._connection.execute(packed, count)
             except ConnectionError:
-                # Closed while it lay idle, by Redis or something between: that is no trouble yet.
-                self._hang_up()
-        self._wire = RedisConnection()
-        return self._wire.ask(packed, answers)
+                # Redis or a proxy closed it while it was idle, which is no failure yet.
+                self._close()
+        self._connection = RedisConnection()
+        return self._connection.execute(packed, count)
 
-    def _hang_up(self) -> None:
-        wire, self._wire = self._wire, None
-        if wire is not None:
-            wire.close()
-
-
-def _checked(answers: list[Any]) -> list[Any]:
-    for answer in answers:
-        if isinstance(answer, hiredis.ReplyError) and not is_unknown_script(answer):
-            raise redis.ResponseError(str(answer))
-    return answers
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
 
-def is_unknown_script(answer: Any) -> bool:
-    """Tell whether EVALSHA was asked for a script that Redis does not have (any more)."""
-    return isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOSCRIPT")
+def _checked(replies: list[Any]) -> list[Any]:
+    for reply in replies:
+        if isinstance(reply, hiredis.ReplyError) and not is_unknown_script(reply):
+            raise redis.ResponseError(str(reply))
+    return replies
 
 
-class _Lines(threading.local):
-    """One line a thread, so that nobody waits for anybody and no pool is locked."""
+def is_unknown_script(reply: Any) -> bool:
+    """Return whether EVALSHA named a script that Redis does not have (any more)."""
+    return isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT")
+
+
+class _ThreadConnection(threading.local):
+    """One connection per thread, so that threads do not wait for each other and no pool is locked."""
 
     def __init__(self) -> None:
-        self.line = PersistentConnection()
+        self.connection = PersistentConnection()
 
 
-_lines = _Lines()
+_thread = _ThreadConnection()
 
 
-def send(packed: bytes, answers: int = 1) -> list[Any] | None:
-    """Do so on the line of this thread."""
-    return _lines.line.send(packed, answers)
+def send(packed: bytes, count: int = 1) -> list[Any] | None:
+    """Send packed commands on the connection of this thread (``PersistentConnection.send``)."""
+    return _thread.connection.send(packed, count)
 
 
-def _start_afresh() -> None:
-    # A child that shared its parent's sockets would read its answers.
-    global _lines
-    _lines = _Lines()
+def _reset_connections() -> None:
+    # A child process that shared its parent's sockets would read its parent's replies.
+    global _thread
+    _thread = _ThreadConnection()
 
 
-os.register_at_fork(after_in_child=_start_afresh)
+os.register_at_fork(after_in_child=_reset_connections)

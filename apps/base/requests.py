@@ -1,4 +1,4 @@
-"""Requests as views see them: what the middlewares and the doors have put on them. For annotations only."""
+"""Request types for annotations: the attributes that middleware and entry points set."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from apps.base.actor import Actor
 
 
 class PortalRequest(HttpRequest):
-    """A request that passed the middlewares; nobody makes one. Each attribute is there once its setter ran."""
+    """A request after the middleware; never instantiated. Each attribute exists once its setter has run."""
 
     method: str
     environ: dict[str, Any]
@@ -18,30 +18,30 @@ class PortalRequest(HttpRequest):
     # RequestMiddleware, on every request.
     request_id: str
     client_address: str
-    # The door: enter_organization for pages, PortalView.initial for the API. Until then, and for strangers, None.
+    # enter_organization for pages, PortalView.initial for the API; None until then and without authentication.
     actor: Actor
-    # The door of pages.
+    # enter_organization.
     organization: Any
     membership: Any
     nav: str
-    # The door of pages, where an operator looks at what a customer sees: orgs.OperatorLook.
+    # enter_organization, for an operator with support access: orgs.OperatorLook.
     look: Any
-    # The door of the API: its Caller, and what is left of the limits of a key.
+    # PortalView.initial: the AuthResult, and the remaining rate limits of the key.
     caller: Any
     limit_states: tuple[Any, ...]
-    # PortalView.dispatch: the template of the path (``base.routes.route_of`` knows that of any request).
+    # PortalView.dispatch: the template of the path (``telemetry.route_templates.route_of`` returns any request's).
     route: str
-    # PortalView.dispatch: what ends with the view, such as a place for heavy work.
+    # PortalView.dispatch: an ExitStack that ends with the view, such as for a slot for heavy work.
     heavy_work: Any
-    # The door of the API: base.idempotency.Attempt of a POST with Idempotency-Key, else None.
+    # rest.idempotency: the Attempt of a POST with Idempotency-Key, else None.
     attempt: Any
-    # The door of the API, for the call log: the scopes that the call used, and for which other keys it counts.
+    # For the call log: the scopes that the request used, and the other keys that it counts for.
     scopes_used: tuple[str, ...]
     uses: list[Any]
 
 
 class ApiRequest(Request):
-    """A request of the API, as PortalView hands it to its methods."""
+    """An API request, as PortalView passes it to its methods."""
 
     method: str
     _request: PortalRequest

@@ -1,9 +1,9 @@
-"""What migrations do to tables that people use meanwhile: no statement holds a lock for as long as it reads a table.
+"""Migration operations without downtime: no statement locks a table for as long as it takes to read it.
 
-Django's own operations do: making an index, a unique or a check constraint stops every write until the whole table was
-read. On PostgreSQL these work beside the running portal, and a new column keeps its default in the database, so that
-processes of the version before go on inserting rows. On SQLite they are Django's. A migration that holds one has
-``atomic = False``; each of them may be run again after it was broken off anywhere, and then does what is missing.
+Django's own operations do: creating an index, a unique or a check constraint blocks all writes until the whole table
+was read. On PostgreSQL these run online, and a new column keeps its default in the database, so that processes of the
+previous version can go on inserting rows. On SQLite they are Django's. A migration with one sets ``atomic = False``;
+each can be run again after an interruption at any point, and then does what is missing.
 """
 
 import copy
@@ -15,44 +15,44 @@ from django.db import migrations, models, transaction
 from django.db.models import QuerySet
 
 BATCH = 1000
-LONGEST_NAME = 63
+MAX_NAME_LENGTH = 63
 
 
 class AddIndex(migrations.AddIndex):
-    """Make an index while the table is written."""
+    """Create an index without blocking writes."""
 
     def database_forwards(self, app_label: str, editor: Any, from_state: Any, to_state: Any) -> None:
-        """Make it where it is missing."""
+        """Create the index where it is missing."""
         model = to_state.apps.get_model(app_label, self.model_name)
         if editor.connection.vendor == "postgresql":
-            _build(editor, self.index.name, self.index.create_sql(model, editor, concurrently=True))
+            _create_index(editor, self.index.name, self.index.create_sql(model, editor, concurrently=True))
         elif self.index.name not in _constraints(editor, model):
             editor.add_index(model, self.index)
 
     def database_backwards(self, app_label: str, editor: Any, from_state: Any, to_state: Any) -> None:
-        """Drop it."""
+        """Drop the index where it exists."""
         _drop_index(editor, from_state.apps.get_model(app_label, self.model_name), self.index)
 
 
 class RemoveIndex(migrations.RemoveIndex):
-    """Drop an index while the table is written."""
+    """Drop an index without blocking writes."""
 
     def database_forwards(self, app_label: str, editor: Any, from_state: Any, to_state: Any) -> None:
-        """Drop it where it is there."""
+        """Drop the index where it exists."""
         index = from_state.models[app_label, self.model_name_lower].get_index_by_name(self.name)
         _drop_index(editor, from_state.apps.get_model(app_label, self.model_name), index)
 
     def database_backwards(self, app_label: str, editor: Any, from_state: Any, to_state: Any) -> None:
-        """Make it again."""
+        """Create the index again."""
         index = to_state.models[app_label, self.model_name_lower].get_index_by_name(self.name)
         AddIndex(self.model_name, index).database_forwards(app_label, editor, from_state, to_state)
 
 
 class AddConstraint(migrations.AddConstraint):
-    """Add a unique or a check constraint while the table is written: first made, then checked, then in force."""
+    """Add a unique or a check constraint without blocking writes: first the index or NOT VALID, then validated."""
 
     def database_forwards(self, app_label: str, editor: Any, from_state: Any, to_state: Any) -> None:
-        """Add it where it is missing."""
+        """Add the constraint where it is missing."""
         model = to_state.apps.get_model(app_label, self.model_name)
         if editor.connection.vendor != "postgresql":
             if self.constraint.name not in _constraints(editor, model):
@@ -65,17 +65,17 @@ class AddConstraint(migrations.AddConstraint):
 
 
 class RemoveConstraint(migrations.RemoveConstraint):
-    """Remove a constraint, which is quick; unlike Django's it may be run twice."""
+    """Remove a constraint, which is quick; unlike Django's operation it can be run twice."""
 
     def database_forwards(self, app_label: str, editor: Any, from_state: Any, to_state: Any) -> None:
-        """Remove it where it is there."""
+        """Remove the constraint where it exists."""
         if self.name in _constraints(editor, from_state.apps.get_model(app_label, self.model_name)):
             with transaction.atomic(editor.connection.alias):
                 super().database_forwards(app_label, editor, from_state, to_state)
 
 
 class AddField(migrations.AddField):
-    """Add a column whose default stays in the database, with its index and its check made beside the running portal."""
+    """Add a column whose default stays in the database; create its index and check without blocking writes."""
 
     def database_forwards(self, app_label: str, editor: Any, from_state: Any, to_state: Any) -> None:
         """Add the column, its check and its index, each where it is missing."""
@@ -87,11 +87,11 @@ class AddField(migrations.AddField):
         check = field.db_parameters(editor.connection)["check"]
         if check and editor.connection.vendor == "postgresql":
             # The name that PostgreSQL gives to a check of a column.
-            _add_check(editor, model, f"{model._meta.db_table}_{field.column}_check"[:LONGEST_NAME], check)
-        _build_indexes_of(editor, model, field)
+            _add_check(editor, model, f"{model._meta.db_table}_{field.column}_check"[:MAX_NAME_LENGTH], check)
+        _create_field_indexes(editor, model, field)
 
     def _bare(self, editor: Any, field: Any) -> Any:
-        """Return the column without what would make PostgreSQL read the table, and with the default for good."""
+        """Return the column without index and check, which would read the table, and with a database default."""
         bare = copy.copy(field)
         bare.db_index = False
         if editor.connection.vendor == "postgresql":
@@ -103,24 +103,24 @@ class AddField(migrations.AddField):
 
 
 class AlterField(migrations.AlterField):
-    """Change a column that gets an index, which is made beside the running portal once the rest is changed."""
+    """Change a column that gets an index, which is created without blocking writes after the other changes."""
 
     def database_forwards(self, app_label: str, editor: Any, from_state: Any, to_state: Any) -> None:
-        """Change the column, then make its index where it is missing."""
+        """Change the column, then create its index where it is missing."""
         old_model, model = (state.apps.get_model(app_label, self.model_name) for state in (from_state, to_state))
         field = model._meta.get_field(self.name)
         bare = copy.copy(field)
         bare.db_index = False
         with transaction.atomic(editor.connection.alias):
             editor.alter_field(old_model, old_model._meta.get_field(self.name), bare)
-        _build_indexes_of(editor, model, field)
+        _create_field_indexes(editor, model, field)
 
 
 class CreateModel(migrations.CreateModel):
-    """Make a table in a transaction of its own, for a migration that also does something of the above."""
+    """Create a table in a separate transaction, for a migration that also has one of the above."""
 
     def database_forwards(self, app_label: str, editor: Any, from_state: Any, to_state: Any) -> None:
-        """Make it, with its keys and indexes, where it is missing."""
+        """Create the table, with its keys and indexes, where it is missing."""
         model = to_state.apps.get_model(app_label, self.name)
         if model._meta.db_table in editor.connection.introspection.table_names():
             return
@@ -131,7 +131,7 @@ class CreateModel(migrations.CreateModel):
 
 
 def in_batches(rows: QuerySet[Any], size: int = BATCH) -> Iterator[QuerySet[Any]]:
-    """Give the rows in pieces, in the order of their keys; what is done to one is a transaction of its own."""
+    """Yield the rows in batches of ``size``, in the order of their keys, each in a separate transaction."""
     keys, last = rows.order_by("pk").values_list("pk", flat=True), None
     while batch := list((keys if last is None else keys.filter(pk__gt=last))[:size]):
         with transaction.atomic(rows.db):
@@ -140,13 +140,13 @@ def in_batches(rows: QuerySet[Any], size: int = BATCH) -> Iterator[QuerySet[Any]
 
 
 def concurrently(editor: Any, statement: Any) -> None:
-    """Execute CREATE or DROP INDEX CONCURRENTLY, however long it waits for transactions: nobody waits behind it."""
-    with editor.connection.cursor() as cursor, _patience(cursor):
+    """Execute CREATE or DROP INDEX CONCURRENTLY without a lock timeout: no query queues behind it while it waits."""
+    with editor.connection.cursor() as cursor, _no_lock_timeout(cursor):
         editor.execute(statement, params=None)
 
 
 @contextmanager
-def _patience(cursor: Any) -> Iterator[None]:
+def _no_lock_timeout(cursor: Any) -> Iterator[None]:
     cursor.execute("SELECT current_setting('lock_timeout'), set_config('lock_timeout', '0', false)")
     before = cursor.fetchone()[0]
     try:
@@ -155,8 +155,8 @@ def _patience(cursor: Any) -> Iterator[None]:
         cursor.execute("SELECT set_config('lock_timeout', %s, false)", [before])
 
 
-def _build(editor: Any, name: str, statement: Any) -> None:
-    """Make an index; an invalid one of its name is what was left of a try that was broken off."""
+def _create_index(editor: Any, name: str, statement: Any) -> None:
+    """Create an index; drop an invalid one of the same name first, which an interrupted run has left."""
     with editor.connection.cursor() as cursor:
         cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [editor.quote_name(name)])
         found = cursor.fetchone()
@@ -174,11 +174,11 @@ def _drop_index(editor: Any, model: Any, index: Any) -> None:
         editor.remove_index(model, index)
 
 
-def _build_indexes_of(editor: Any, model: Any, field: Any) -> None:
+def _create_field_indexes(editor: Any, model: Any, field: Any) -> None:
     for statement in editor._field_indexes_sql(model, field):
         name = str(statement.parts["name"]).strip('"')
         if editor.connection.vendor == "postgresql":
-            _build(editor, name, str(statement).replace("CREATE INDEX", "CREATE INDEX CONCURRENTLY", 1))
+            _create_index(editor, name, str(statement).replace("CREATE INDEX", "CREATE INDEX CONCURRENTLY", 1))
         elif name not in _constraints(editor, model):
             editor.execute(statement)
 
@@ -187,10 +187,10 @@ def _add_unique(editor: Any, model: Any, constraint: models.UniqueConstraint) ->
     table, name = editor.quote_name(model._meta.db_table), editor.quote_name(constraint.name)
     statement = str(constraint.create_sql(model, editor))
     if statement.startswith("CREATE UNIQUE INDEX"):
-        _build(editor, constraint.name, statement.replace("INDEX", "INDEX CONCURRENTLY", 1))
+        _create_index(editor, constraint.name, statement.replace("INDEX", "INDEX CONCURRENTLY", 1))
     elif constraint.name not in _table_constraints(editor, model):
         columns = ", ".join(editor.quote_name(model._meta.get_field(each).column) for each in constraint.fields)
-        _build(editor, constraint.name, f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} ({columns})")
+        _create_index(editor, constraint.name, f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} ({columns})")
         editor.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} UNIQUE USING INDEX {name}")
 
 

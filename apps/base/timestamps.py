@@ -1,4 +1,4 @@
-"""Times as the API writes them (UTC, RFC 3339) and as people read them."""
+"""Read and write times: in the API (UTC, RFC 3339), and in pages and mails (the reader's language and zone)."""
 
 import re
 from datetime import UTC, date, datetime, tzinfo
@@ -13,32 +13,32 @@ from apps.base.errors import Invalid
 
 NOW = {
     "postgresql": "SELECT extract(epoch FROM clock_timestamp())::float8",
-    # The same machine's clock, past what this process may have been told.
+    # The clock of the machine, also where tests set that of the process.
     "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400",
 }
 
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 INSTANT = re.compile(rf"{DAY.pattern}T\d\d:\d\d:\d\dZ", re.ASCII)
-# RFC 3339 section 5.6: T and Z in either case; the fraction as long as anybody's clock writes it.
+# RFC 3339 section 5.6: T and Z in either case, and a fraction of any length that clocks write.
 CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d"
 LOCAL_TIME = re.compile(rf"{DAY.pattern}T{CLOCK}(?::[0-5]\d)?", re.ASCII)
 TIME = re.compile(rf"({DAY.pattern})[Tt]({CLOCK}:[0-5]\d)(?:\.(\d{{1,20}}))?([Zz]|[+-]{CLOCK})", re.ASCII)
 
 
 def format_timestamp(moment: datetime | None) -> str | None:
-    """Write a time of a resource: UTC, whole seconds, ``Z`` (RFC 3339)."""
+    """Format the time of a resource: UTC, whole seconds, ``Z`` (RFC 3339)."""
     return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds")[:-6] + "Z"
 
 
 def format_timestamp_ms(moment: datetime | None) -> str | None:
-    """Write a time of an event, delivery, attempt or log: UTC with milliseconds."""
+    """Format the time of an event, delivery, attempt or log entry: UTC with milliseconds."""
     return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def parse_timestamp(name: str, text: str) -> datetime:
-    """Return the moment of an RFC 3339 time, or of a date, which is 00:00 UTC; or raise Invalid naming the field.
+    """Parse an RFC 3339 time, or a date, which is 00:00 UTC; or raise Invalid naming the field.
 
-    Every time that comes from outside is read here.
+    Every time from outside is parsed here.
     """
     try:
         if DAY.fullmatch(text):
@@ -54,7 +54,7 @@ def parse_timestamp(name: str, text: str) -> datetime:
 
 
 def parse_day(name: str, text: str) -> date:
-    """Return a day such as 2026-11-22, or raise Invalid naming the field."""
+    """Parse a day such as 2026-11-22, or raise Invalid naming the field."""
     try:
         if DAY.fullmatch(text):
             return date.fromisoformat(text)
@@ -64,14 +64,17 @@ def parse_day(name: str, text: str) -> date:
 
 
 def format_date_for_reader(moment: datetime | date, style: str) -> str:
-    """Write a time in the reader's language: ``date``, ``short`` (to the minute), ``exact``, ``clock``."""
+    """Format a time in the active language.
+
+    ``style``: ``date``, ``short`` (to the minute), ``exact`` (to the second) or ``clock`` (time of day).
+    """
     day = pgettext("date format, see Django's date filter", "j M Y")
     styles = {"clock": "H:i:s", "exact": f"{day}, H:i:s T", "short": f"{day}, H:i T"}
     return format_date(moment, styles.get(style, day))
 
 
 def readable(value: object) -> object:
-    """Turn a time or day as the API writes it into words in the reader's zone; anything else stays."""
+    """Format a time or day of the API in the active language and zone; return anything else unchanged."""
     if not isinstance(value, str):
         return value
     if INSTANT.fullmatch(value):
@@ -80,7 +83,7 @@ def readable(value: object) -> object:
 
 
 def time_zone_of(name: str) -> tzinfo:
-    """Return the time zone of a name such as ``Europe/Paris``; UTC for none, or for one that is no more."""
+    """Return the time zone of a name such as ``Europe/Paris``; UTC for an empty or unknown name."""
     try:
         return ZoneInfo(name) if name else UTC
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -88,12 +91,12 @@ def time_zone_of(name: str) -> tzinfo:
 
 
 def database_now() -> datetime:
-    """Ask the database what time it is."""
+    """Return the current time of the database's clock."""
     return datetime.fromtimestamp(database_seconds(), UTC)
 
 
 def database_seconds() -> float:
-    """Ask the database for the seconds since 1970."""
+    """Return the current time of the database's clock in seconds since 1970."""
     with connection.cursor() as cursor:
         cursor.execute(NOW[connection.vendor])
         return float(cursor.fetchone()[0])

@@ -1,1 +1,1 @@
-"""What each app registers in ``AppConfig.ready``: periodic jobs, data of an export, descendants of a key."""
+"""Registries that each app fills in ``AppConfig.ready``: periodic jobs, parts of an export, descendants of a key."""

@@ -1,7 +1,7 @@
-"""The parts of a copy of all data of an organization; ``orgs/data_export_providers.py`` lists them.
+"""The type of the parts of an organization's data export; ``orgs/data_export_providers.py`` lists them.
 
 A part is a file of the archive: a function ``(actor) -> iterable of objects``, one line of JSON each. It reads in
-batches and holds no secret.
+batches and contains no secret.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ Part = Callable[[Actor], Iterable[dict[str, Any]]]
 
 
 def in_batches(rows: QuerySet[Any], size: int = BATCH) -> Iterator[list[Any]]:
-    """Read rows by their key, so many at a time: memory stays the same however many there are."""
+    """Yield the rows in batches of ``size``, ordered by key, so that memory does not grow with their number."""
     rows = rows.order_by("pk")
     batch = list(rows[:size])
     while batch:

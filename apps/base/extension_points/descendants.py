@@ -1,6 +1,6 @@
-"""What a user or a key created and what still works: keys, members, invitations, endpoints, however many steps away.
+"""Find and deactivate what a user or a key created, at any depth: keys, members, invitations, endpoints.
 
-A registry: each app names its own kinds in ``AppConfig.ready``, by dotted names that are resolved at their first use.
+Each app registers its kinds in ``AppConfig.ready``, by dotted names that are resolved at their first use.
 """
 
 import uuid
@@ -17,9 +17,9 @@ from apps.base.permissions import Permission
 
 @dataclass(frozen=True, slots=True)
 class Descendant:
-    """One thing that was created: its public id, its state in the words of its kind, and by whom.
+    """An object with its public id, its status in the terms of its kind, and its creator.
 
-    ``is_active``: it still works. ``can_have_descendants``: what it created counts, too.
+    ``is_active``: it still works. ``can_have_descendants``: what it created is a descendant, too.
     """
 
     kind: str
@@ -36,10 +36,11 @@ class Descendant:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of thing: ``find(organization_id, creators)`` returns what these created, ``end(*, actor, id, reason)``.
+    """A kind of descendant, with dotted names of two functions.
 
-    ``find`` follows what leads on within its own kind, and returns what has ended as well. ``read``: what it takes to
-    see these; ``end`` requires what it takes by itself.
+    ``find(organization_id, creators)`` returns what the creators created, active or not, and descendants of the same
+    kind. ``end(*, actor, id, reason)`` deactivates one, and checks permissions by itself. ``read``: the permission to
+    see them.
     """
 
     name: str
@@ -52,19 +53,19 @@ KINDS: dict[str, Kind] = {}
 
 
 def register(name: str, read: Permission, find: str, end: str) -> None:
-    """Make a kind known; the same name for another one is a mistake."""
+    """Register a kind; raise ValueError where another one has the name."""
     kind = Kind(name, read, find, end)
     if KINDS.setdefault(name, kind) != kind:
         raise ValueError(f"two kinds of descendants with the name {name}")
 
 
 def descendants(organization_id: uuid.UUID | None, creator: str) -> list[Descendant]:
-    """Return what a creator, by public id, created that still works, and what those created, oldest first."""
+    """Return the active descendants of a creator, by public id, oldest first."""
     return [each for each in all_descendants(organization_id, creator) if each.is_active]
 
 
 def all_descendants(organization_id: uuid.UUID | None, creator: str) -> list[Descendant]:
-    """Return the same with what has ended and is still there to read."""
+    """Return the descendants of a creator, active or not, oldest first."""
     if organization_id is None:
         return []
     found: dict[str, Descendant] = {}
@@ -83,18 +84,18 @@ def _created_by(organization_id: uuid.UUID, creators: Collection[str]) -> Iterat
 
 
 def visible(actor: Actor, rows: Collection[Descendant]) -> list[Descendant]:
-    """Keep what the actor may read."""
+    """Return the rows that the actor can read."""
     return [each for each in rows if actor.can(KINDS[each.kind].read)]
 
 
 def end(*, actor: Actor, descendant: Descendant, reason: str) -> None:
-    """End one of them by its own action, which checks, records and announces it; PortalError where it is refused."""
-    ending: Callable[..., Any] = import_string(KINDS[descendant.kind].end)
-    ending(actor=actor, id=descendant.id, reason=reason)
+    """Deactivate a descendant by the action of its kind, which checks permissions and raises PortalError."""
+    action: Callable[..., Any] = import_string(KINDS[descendant.kind].end)
+    action(actor=actor, id=descendant.id, reason=reason)
 
 
 def describe(kind: str, row: Any, **facts: Any) -> Descendant:
-    """Return a row that has the fields of ``CreatedBy`` as a descendant; ``facts``: the fields that differ by kind."""
+    """Return a row with the fields of ``CreatedBy`` as a Descendant; ``facts``: the fields that differ by kind."""
     return Descendant(
         kind=kind,
         **{

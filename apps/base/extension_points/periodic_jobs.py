@@ -1,9 +1,8 @@
-"""Work that every worker process looks for by itself, every few seconds, whether or not somebody rang.
+"""Periodic jobs, which every worker process runs, with or without a wakeup.
 
-Each app has a table of its own in ``apps.py`` and registers it in ``AppConfig.ready``; a function is found by its
-dotted name at its first run. A sweep must be safe to run in several processes at once. Sweeps of one lane run one after
-the other, on a thread of theirs; one that takes longer than its budget keeps its thread, and the lane goes on with
-another.
+Each app lists its jobs in ``apps.py`` and registers them in ``AppConfig.ready``; a function is imported by its dotted
+name at its first run. A job must be safe to run in several processes at once. The jobs of a lane run one after the
+other on one thread; where one exceeds its budget, the lane goes on with another thread.
 """
 
 import logging
@@ -24,14 +23,14 @@ OUTCOMES = SUCCEEDED, FAILED, OVERRAN = "succeeded", "failed", "overran"
 
 
 class JobFailed(Exception):
-    """A run did what it could, and its log has said what it could not: it counts as failed, without a traceback."""
+    """A job failed in part and has logged why: it counts as failed, without a traceback."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeriodicJob:
-    """One piece of periodic work: the dotted name of a function without arguments, and how often and long it runs.
+    """A function without arguments, by dotted name, how often it runs, and for how long it can run.
 
-    ``lane``: another than the main one for work that waits for somebody else's server.
+    ``lane``: a separate one for jobs that wait for external servers.
     """
 
     name: str
@@ -43,134 +42,134 @@ class PeriodicJob:
 
     @property
     def owner(self) -> str:
-        """The app whose work it is."""
+        """The app of the job."""
         return self.name.partition(".")[0]
 
     def run(self) -> bool:
-        """Run it, log an error instead of raising it, and tell whether it went well."""
+        """Run the job and return whether it succeeded; errors are logged."""
         try:
             import_string(self.dotted_path)()
         except JobFailed:
             return False
         except Exception:
             logger.exception("sweep %s failed", self.name)
-            # A connection that broke is opened anew at the next run.
+            # The next run opens broken connections again.
             connections.close_all()
             return False
         return True
 
 
-# Is told of each run: the sweep's name, its outcome, the seconds that it took so far. Of one that overruns it is told
-# twice: when its time is over, and when it ends.
+# Is called for each run with the job's name, the outcome and the seconds so far; for a job that exceeds its budget
+# twice: when it does, and when it ends.
 ReportRun = Callable[[str, str, float], None]
 
 _registered: dict[str, PeriodicJob] = {}
 
 
-def register(*sweeps: PeriodicJob) -> None:
-    """Add sweeps, or replace those of the same names."""
-    _registered.update({sweep.name: sweep for sweep in sweeps})
+def register(*jobs: PeriodicJob) -> None:
+    """Add jobs, or replace those of the same names."""
+    _registered.update({job.name: job for job in jobs})
 
 
 def registered() -> list[PeriodicJob]:
-    """Return every sweep, by name."""
+    """Return all jobs, ordered by name."""
     return [_registered[name] for name in sorted(_registered)]
 
 
-def run_all(tell: ReportRun) -> int:
-    """Run each sweep once, due or not, and return how many failed (``worker --once``)."""
+def run_all(report: ReportRun) -> int:
+    """Run each job once, due or not, and return how many failed (``worker --once``)."""
     failed = 0
-    for sweep in registered():
+    for job in registered():
         started = time.monotonic()
-        went_well = sweep.run()
-        tell(sweep.name, SUCCEEDED if went_well else FAILED, time.monotonic() - started)
-        failed += not went_well
+        is_successful = job.run()
+        report(job.name, SUCCEEDED if is_successful else FAILED, time.monotonic() - started)
+        failed += not is_successful
     return failed
 
 
-class _Hand:
-    """A thread at work in a lane: what it runs at this moment, and whether another has taken its place."""
+class _LaneThread:
+    """A thread of a lane, the job that it runs, and whether another thread has replaced it."""
 
     def __init__(self, lane: str) -> None:
         self.lane = lane
-        self.sweep: PeriodicJob | None = None
+        self.job: PeriodicJob | None = None
         self.since = 0.0
         self.is_replaced = False
         self.thread: threading.Thread | None = None
 
 
 class PeriodicJobRunner:
-    """Runs each sweep of a worker process when its time has come."""
+    """Runs the periodic jobs of a worker process when they are due."""
 
-    def __init__(self, stop_event: threading.Event, tell: ReportRun) -> None:
-        self._stop, self._tell = stop_event, tell
+    def __init__(self, stop_event: threading.Event, report: ReportRun) -> None:
+        self._stop, self._report = stop_event, report
         self._lock = threading.Lock()
         self._next: dict[str, float] = {}
         self._running: set[str] = set()
-        self._hands: list[_Hand] = []
+        self._workers: list[_LaneThread] = []
 
     def start(self) -> threading.Thread:
-        """Sweep on daemon threads until the stop event is set, and return the one that looks after the others."""
+        """Run jobs on daemon threads until the stop event is set; return the supervising thread."""
         thread = threading.Thread(target=self.run_forever, name="sweeps", daemon=True)
         thread.start()
         return thread
 
     def run_forever(self) -> None:
-        """Keep a thread at work in each lane until the stop event is set."""
-        for lane in sorted({sweep.lane for sweep in registered()}):
-            self._employ(lane)
+        """Supervise a thread for each lane until the stop event is set."""
+        for lane in sorted({job.lane for job in registered()}):
+            self._start_worker(lane)
         while not self._stop.wait(MAX_WAIT_SECONDS):
             self._replace_slow(time.monotonic())
 
-    def _employ(self, lane: str) -> None:
-        hand = _Hand(lane)
-        hand.thread = threading.Thread(target=self._work, args=(hand,), name=f"sweeps-{lane}", daemon=True)
-        self._hands.append(hand)
-        hand.thread.start()
+    def _start_worker(self, lane: str) -> None:
+        worker = _LaneThread(lane)
+        worker.thread = threading.Thread(target=self._work, args=(worker,), name=f"sweeps-{lane}", daemon=True)
+        self._workers.append(worker)
+        worker.thread.start()
 
     def _replace_slow(self, now: float) -> None:
-        """Let the lane of a sweep that is over its budget go on without it, and that of a thread that ended."""
-        for hand in tuple(self._hands):
+        """Start another thread for each lane whose job exceeds its budget or whose thread died."""
+        for worker in tuple(self._workers):
             with self._lock:
-                sweep, seconds = hand.sweep, now - hand.since
-                hand.is_replaced = sweep is not None and seconds > sweep.budget_seconds
-            if sweep is not None and hand.is_replaced:
-                logger.warning("sweep %s takes more than %d s; the others go on", sweep.name, sweep.budget_seconds)
-                self._tell(sweep.name, OVERRAN, seconds)
-            if hand.is_replaced or not (hand.thread and hand.thread.is_alive()):
-                self._hands.remove(hand)
-                self._employ(hand.lane)
+                job, seconds = worker.job, now - worker.since
+                worker.is_replaced = job is not None and seconds > job.budget_seconds
+            if job is not None and worker.is_replaced:
+                logger.warning("sweep %s takes more than %d s; the others go on", job.name, job.budget_seconds)
+                self._report(job.name, OVERRAN, seconds)
+            if worker.is_replaced or not (worker.thread and worker.thread.is_alive()):
+                self._workers.remove(worker)
+                self._start_worker(worker.lane)
 
-    def _work(self, hand: _Hand) -> None:
+    def _work(self, worker: _LaneThread) -> None:
         try:
-            while not (self._stop.is_set() or hand.is_replaced):
-                sweep = self._take(hand, time.monotonic())
-                if sweep is None:
+            while not (self._stop.is_set() or worker.is_replaced):
+                job = self._claim(worker, time.monotonic())
+                if job is None:
                     self._stop.wait(MAX_WAIT_SECONDS)
                 else:
-                    self._run(hand, sweep)
+                    self._run(worker, job)
         finally:
             connections.close_all()
 
-    def _take(self, hand: _Hand, now: float) -> PeriodicJob | None:
-        """Return the sweep of the lane that has been due for longest and runs nowhere in this process."""
+    def _claim(self, worker: _LaneThread, now: float) -> PeriodicJob | None:
+        """Return the job of the lane that has been due for longest and is not running in this process."""
         with self._lock:
-            waiting = [each for each in registered() if each.lane == hand.lane and each.name not in self._running]
-            sweep = min(waiting, key=lambda each: self._next.get(each.name, 0.0), default=None)
-            if sweep is None or self._next.get(sweep.name, 0.0) > now:
+            waiting = [each for each in registered() if each.lane == worker.lane and each.name not in self._running]
+            job = min(waiting, key=lambda each: self._next.get(each.name, 0.0), default=None)
+            if job is None or self._next.get(job.name, 0.0) > now:
                 return None
-            # A little apart, so that processes that started together do not sweep together for ever.
-            self._next[sweep.name] = now + sweep.every_seconds * random.uniform(0.9, 1.1)  # noqa: S311
-            self._running.add(sweep.name)
-            hand.sweep, hand.since = sweep, now
-            return sweep
+            # Jitter: processes that started together must not run the same job together every time.
+            self._next[job.name] = now + job.every_seconds * random.uniform(0.9, 1.1)  # noqa: S311
+            self._running.add(job.name)
+            worker.job, worker.since = job, now
+            return job
 
-    def _run(self, hand: _Hand, sweep: PeriodicJob) -> None:
-        went_well = False
+    def _run(self, worker: _LaneThread, job: PeriodicJob) -> None:
+        is_successful = False
         try:
-            went_well = sweep.run()
+            is_successful = job.run()
         finally:
             with self._lock:
-                hand.sweep = None
-                self._running.discard(sweep.name)
-            self._tell(sweep.name, SUCCEEDED if went_well else FAILED, time.monotonic() - hand.since)
+                worker.job = None
+                self._running.discard(job.name)
+            self._report(job.name, SUCCEEDED if is_successful else FAILED, time.monotonic() - worker.since)
