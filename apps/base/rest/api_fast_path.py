@@ -1,7 +1,7 @@
-"""The short way of programs' calls: from the request's id straight to the view, past everything that pages need.
+"""A fast path for requests of API clients, which skip the middleware that only pages need.
 
-Sessions, messages, CSRF cookies and static files are no business of a call that carries a key or none: walking through
-them cost more than the view. Whoever asks for ``text/html`` (the browsable API) still takes the long way.
+Sessions, messages, CSRF cookies and static files cost more than the view of a request with a key. Requests for
+``text/html`` (the browsable API) still pass all middleware.
 """
 
 import io
@@ -30,22 +30,22 @@ from apps.base.rest.renderers import add_headers, render
 from apps.base.web import maintenance
 from apps.base.web.middleware import API_FAST_PATH, UNREADABLE, GetResponse, PageHeadersMiddleware, is_api
 
-# Those of the long way whose only work on an answer of the API is a header that is always the same.
+# Middleware that only adds constant headers to API responses.
 HEADER_MIDDLEWARES = (XFrameOptionsMiddleware, PageHeadersMiddleware, CSPMiddleware, SecurityMiddleware)
 PREFIX = "/v1/"
 View = Callable[..., HttpResponse]
-# A thread that computes (an export, a batch) gives way after so long, not after Python's 5 ms: a request needs the lock
-# a dozen times, so that a quick one beside two exports takes 25 instead of 60 ms.
+# The GIL's switch interval, 5 ms by default: a request takes the lock a dozen times, so that a quick one beside two
+# computing threads (an export, a batch) takes 25 instead of 60 ms.
 SWITCH_SECONDS = 0.001
 
 
-def is_program(path: str, accept: str) -> bool:
-    """Tell whether a request is to the API and by a program."""
+def is_api_client(path: str, accept: str) -> bool:
+    """Return whether a request is to the API, but not for its browsable pages."""
     return is_api(path) and not requests_html(accept)
 
 
 class ApiRoutes:
-    """The routes of ``/v1`` by their first segment: one look-up where Django tries one pattern after another."""
+    """The routes of ``/v1`` by their first segment: one lookup where Django tries one pattern after another."""
 
     def __init__(self, routes: Sequence[URLPattern], unknown: URLPattern) -> None:
         self._unknown = unknown.callback
@@ -56,7 +56,7 @@ class ApiRoutes:
             self._by_segment.setdefault(segment, []).append((pattern, route.callback))
 
     def find(self, path: str) -> tuple[View, dict[str, str]]:
-        """Return the view of a path under ``/v1`` and what the path holds for it."""
+        """Return the view of a path under ``/v1`` and its keyword arguments."""
         rest = path[len(PREFIX) :]
         for pattern, view in self._by_segment.get(rest.partition("/")[0], ()):
             match = pattern.search(rest)
@@ -66,28 +66,28 @@ class ApiRoutes:
 
 
 class ApiFastPathMiddleware:
-    """Answers programs' calls; everything else goes on."""
+    """Handles requests of API clients, and passes all others to the next middleware."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        # Django's own way of making answers of exceptions, such as a host that is not served here.
-        self._answer: GetResponse = convert_exception_to_response(self._call)  # type: ignore[arg-type, assignment]  # any request, say the stubs
+        # As Django turns exceptions into responses, such as for a host that is not allowed.
+        self._respond: GetResponse = convert_exception_to_response(self._handle)  # type: ignore[arg-type, assignment]  # any request, say the stubs
         self._routes: ApiRoutes | None = None
         self._headers = {secure: constant_headers(secure) for secure in (False, True)}
 
     def __call__(self, request: PortalRequest) -> HttpResponse:
-        if API_FAST_PATH not in request.environ and not is_program(
+        if API_FAST_PATH not in request.environ and not is_api_client(
             request.path_info, request.META.get("HTTP_ACCEPT", "")
         ):
             return self.get_response(request)
-        response = self._answer(request)
-        # 304 stands for a body of another length (RFC 9110 section 8.6).
+        response = self._respond(request)
+        # A 304 without a body must not claim the length 0 (RFC 9110 section 8.6).
         if not (response.streaming or response.status_code == 304 or response.has_header("Content-Length")):
             response.headers["Content-Length"] = str(len(response.content))
         add_headers(response, self._headers[request.is_secure()])
         return response
 
-    def _call(self, request: PortalRequest) -> HttpResponse:
+    def _handle(self, request: PortalRequest) -> HttpResponse:
         request.get_host()  # as CommonMiddleware: raises for a host that is not in ALLOWED_HOSTS
         if maintenance.is_maintenance_on():
             return maintenance.unavailable_api_response(request)
@@ -99,28 +99,28 @@ class ApiFastPathMiddleware:
 
 
 def constant_headers(secure: bool) -> dict[str, str]:
-    """Return what the long way puts on every answer of the API, by having it answer nothing."""
-    answer: Any = lambda _request: HttpResponse(status=204)  # noqa: E731
+    """Return the headers that HEADER_MIDDLEWARES add to every API response, from an empty one."""
+    get_response: Any = lambda _request: HttpResponse(status=204)  # noqa: E731
     for middleware in HEADER_MIDDLEWARES:
-        answer = middleware(answer)
+        get_response = middleware(get_response)
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": PREFIX, "wsgi.input": io.BytesIO()}
-    headers = answer(WSGIRequest({**environ, "wsgi.url_scheme": "https" if secure else "http"})).headers
+    headers = get_response(WSGIRequest({**environ, "wsgi.url_scheme": "https" if secure else "http"})).headers
     del headers["Content-Type"]
     return dict(headers.items())
 
 
 class Application(WSGIHandler):
-    """Django's WSGI application, less what it does around a request for the sake of pages.
+    """Django's WSGI application, without what only pages need around a request.
 
-    A program's call sends no signals: of what hangs on them it needs that a broken or old connection is closed, once
-    before each request. No URL configuration is set for its thread, for it looks none up.
+    Requests of API clients send no signals: of their receivers only the one that closes broken and old database
+    connections is needed, once before each request. No URL configuration is set for the thread, as none is used.
     """
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Answer one request."""
+        """Handle one request (PEP 3333)."""
         slow_clients.drop_slow_clients()
-        if not is_program(environ.get("PATH_INFO", ""), environ.get("HTTP_ACCEPT", "")):
-            return self._answer_page(environ, start_response)
+        if not is_api_client(environ.get("PATH_INFO", ""), environ.get("HTTP_ACCEPT", "")):
+            return self._serve_page(environ, start_response)
         environ[API_FAST_PATH] = True
         set_script_prefix(get_script_name(environ))
         connections[DEFAULT_DB_ALIAS].close_if_unusable_or_obsolete()
@@ -133,9 +133,9 @@ class Application(WSGIHandler):
         start_response(status, headers)
         return response if response.streaming else [response.content]
 
-    def _answer_page(self, environ: dict[str, Any], start_response: Any) -> Any:
+    def _serve_page(self, environ: dict[str, Any], start_response: Any) -> Any:
         if environ.get("HTTP_COOKIE") == "":
-            # Here and not in a middleware: the client of Django's tests sends it empty where there are none.
+            # Here and not in a middleware: Django's test client sends an empty header where there are no cookies.
             environ["HTTP_COOKIE"] = UNREADABLE
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
@@ -143,13 +143,13 @@ class Application(WSGIHandler):
                 return request_bodies.start_body_deadlines(start_response, status, headers, exc_info)
             return start_response(status, headers, *([exc_info] if exc_info else []))
 
-        answer = super().__call__(environ, start)
+        response = super().__call__(environ, start)
         reader = environ.pop(request_bodies.STILL_READING, None)
-        return answer if reader is None else request_bodies.BodyDeadlines(answer, reader)
+        return response if reader is None else request_bodies.BodyDeadlines(response, reader)
 
 
 def application() -> Application:
-    """Load the portal and return it for a web server, as ``get_wsgi_application`` does."""
+    """Set Django up and return the WSGI application, as ``get_wsgi_application`` does."""
     sys.setswitchinterval(SWITCH_SECONDS)
     django.setup(set_prefix=False)
     return Application()

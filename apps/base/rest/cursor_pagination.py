@@ -1,11 +1,10 @@
-"""Lists page by page: cursors, the links to neighbours, and pages of the lists that count.
+"""Pagination of lists: cursors, offsets, and the links to other pages.
 
-A cursor says after which row a page goes on, so that rows which come or go meanwhile shift nothing. It begins with an
-HMAC over its list, organization and filters, and holds for them alone.
+A cursor names the row after which a page starts, so that rows added or deleted meanwhile shift nothing. It begins with
+an HMAC over its list, organization and filters, and is valid for these only.
 
-A list that counts is read by ``offset`` as ever, and beside a row: a row that is deleted moves all later ones a place
-up, and whoever goes on by a number then passes over as many. So the links to the next page, and from there back, hold a
-cursor.
+Lists with a total also take ``offset``. A deleted row shifts all later offsets, so that a client which adds up offsets
+would skip rows: links to the next page, and from there back, therefore have a cursor.
 """
 
 import base64
@@ -29,13 +28,13 @@ from apps.base.telemetry.logging import hide_keys
 AFTER, BEFORE = ">", "<"
 MAC_LENGTH = 22
 MAX_OFFSET = 1_000_000_000
-# Which part of a list is asked for, not which rows are in it; the organization is the actor's.
+# Parameters that do not filter: they choose a page of the list; the organization is the actor's.
 NOT_FILTERS = ("limit", "offset", "cursor", "organization")
 NOT_OF_THIS_LIST = "cursor belongs to another list, organization or filters. Start from the first page, without cursor."
 
 
 class PagePosition(NamedTuple):
-    """Where a page goes on: after or before the row with this key, in the order of the list."""
+    """The start of a page: after or before the row with this key, in the order of the list."""
 
     key: Any
     side: str = AFTER
@@ -48,12 +47,12 @@ class Cursors(NamedTuple):
 
     @classmethod
     def of(cls, name: str, organization_id: Any, filters: Iterable[tuple[str, str]] = ()) -> "Cursors":
-        """Return those of a list by its name."""
+        """Return the cursors of a list by its name."""
         return cls(to_json([name, str(organization_id), sorted(filters)]))
 
     @classmethod
     def of_request(cls, request: ApiRequest) -> "Cursors":
-        """Return those of the list that a request to the API reads."""
+        """Return the cursors of the list that a request reads."""
         given = request.query_params.lists()
         filters = [
             (name, word) for name, texts in given if name not in NOT_FILTERS for word in ",".join(texts).split(",")
@@ -61,12 +60,12 @@ class Cursors(NamedTuple):
         return cls.of(request._request.path.rstrip("/"), request.actor.organization_id, set(filters))
 
     def write(self, key: Any, side: str = AFTER) -> str:
-        """Return the cursor of a place."""
+        """Return the cursor that starts after (or before) the row with the key."""
         text = f"{side}{key}"
         return self._mac(text) + base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     def read(self, cursor: str, field: "Field[Any, Any]") -> PagePosition:
-        """Return the place of a cursor that this list gave out, its key as the field has it, or raise Invalid."""
+        """Return the position of a cursor of this list, its key as a value of ``field``; or raise Invalid."""
         mac, code = cursor[:MAC_LENGTH], cursor[MAC_LENGTH:]
         try:
             text = base64.b64decode(code + "=" * (-len(code) % 4), altchars=b"-_", validate=True).decode()
@@ -82,32 +81,34 @@ class Cursors(NamedTuple):
 
 
 def rows_after(rows: QuerySet[Row], place: PagePosition, column: str) -> QuerySet[Row]:
-    """Return the rows on that side of a place, nearest first; ``column`` orders the list, its sign says which way."""
+    """Return the rows on that side of a position, nearest first; ``column`` orders the list, with ``-`` descending."""
     name, is_up = column.removeprefix("-"), column.startswith("-") == (place.side == BEFORE)
     return rows.filter(**{f"{name}__{'gt' if is_up else 'lt'}": place.key}).order_by(name if is_up else f"-{name}")
 
 
 def link_to(request: ApiRequest, relation: str, **changed: Any) -> str:
-    """Return one entry of the Link header (RFC 8288): this list at another place."""
-    # A key that somebody put into the query string by mistake must not come back in a header.
-    kept = [
+    """Return one entry of the Link header (RFC 8288): another page of this list."""
+    # A key sent in the query string by mistake must not be repeated in a header.
+    parameters = [
         (name, text)
         for name, texts in request.query_params.lists()
         for text in texts
         if name not in ("limit", "offset", "cursor") and hide_keys(name + text) == name + text
     ]
-    return f'<{settings.PUBLIC_URL}{request._request.path}?{urlencode([*kept, *changed.items()])}>; rel="{relation}"'
+    return (
+        f'<{settings.PUBLIC_URL}{request._request.path}?{urlencode([*parameters, *changed.items()])}>; rel="{relation}"'
+    )
 
 
 class Page(NamedTuple):
-    """Some rows of a list in its order, how many there are in all, and whether others come before and after them."""
+    """Rows of a list in its order, the total, and whether there are rows before and after them."""
 
     rows: list[Any]
     total: int
     limit: int
     has_prev: bool
     has_next: bool
-    # None: the page was asked for by a cursor.
+    # None: the request has a cursor.
     offset: int | None
 
     def links(self, request: ApiRequest, key: Callable[[Any], Any]) -> str:
@@ -129,21 +130,21 @@ class Page(NamedTuple):
 
 
 def read_page(request: ApiRequest, rows: QuerySet[Any], column: str) -> Page:
-    """Return the page of a list that a request asks for; ``column`` is what the list is ordered by, upward."""
+    """Return the requested page of a list; ``column`` is what the list is ordered by, ascending."""
     limit, offset = page_limit(request), integer_parameter(request, "offset", 0, 0, MAX_OFFSET)
     text = request.query_params.get("cursor")
     if text is not None:
         if "offset" in request.query_params:
             raise Invalid.field("cursor", "Send cursor or offset, not both.")
         field = rows.model._meta.pk if column == "pk" else rows.model._meta.get_field(column)
-        return _beside(rows, Cursors.of_request(request).read(text, field), column, limit)
+        return _page_at(rows, Cursors.of_request(request).read(text, field), column, limit)
     total = rows.count()
     found = list(rows[offset : offset + limit])
     return Page(found, total, limit, offset > 0, offset + limit < total, offset)
 
 
-def _beside(rows: QuerySet[Any], place: PagePosition, column: str, limit: int) -> Page:
-    """Return the page after or before a row, which may be gone by now."""
+def _page_at(rows: QuerySet[Any], place: PagePosition, column: str, limit: int) -> Page:
+    """Return the page after or before a row, which can be deleted by now."""
     is_after = place.side == AFTER
     found = list(rows_after(rows, place, column)[: limit + 1])
     has_more, found = len(found) > limit, found[:limit]

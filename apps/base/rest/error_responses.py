@@ -1,4 +1,4 @@
-"""Errors as the API answers them: whatever was raised becomes the one shape, with nothing in it that is a secret."""
+"""Turn any exception into the API's error response, without secrets."""
 
 import logging
 from typing import Any
@@ -18,12 +18,12 @@ from apps.base.telemetry.logging import hide_keys
 
 logger = logging.getLogger(__name__)
 
-# After so many seconds a database that was away is asked again.
+# For Retry-After.
 DATABASE_AWAY_SECONDS = 30
 
 
 def error_body(error: PortalError, request_id: str) -> dict[str, Any]:
-    """Return the one error shape of the API. A key typed into the wrong field is not repeated."""
+    """Return the body of an error response. A key sent in the wrong field is not repeated."""
     body: dict[str, Any] = {
         "error": hide_keys(str(error.message)),
         "code": error.code,
@@ -36,20 +36,20 @@ def error_body(error: PortalError, request_id: str) -> dict[str, Any]:
 
 
 def json_error_response(error: PortalError, request_id: str) -> JsonResponse:
-    """Return an error as JSON where no view of the API answers, in English as all of the API."""
+    """Return an error as JSON outside the API's views, in English as all of the API."""
     with translation.override("en"):
         body = error_body(error, request_id)
     return JsonResponse(body, status=error.status, headers=error.headers)
 
 
 def shown_fields(error: PortalError) -> dict[str, list[str]]:
-    """Return the fields to blame, each with its sentences."""
+    """Return the messages of each invalid field, without keys."""
     named = (error.fields or {}).items()
     return {hide_keys(name): [hide_keys(str(text)) for text in texts] for name, texts in named}
 
 
 def to_portal_error(error: Exception) -> PortalError:
-    """Translate what Django and DRF raise; the unexpected becomes a 500 without any detail."""
+    """Convert exceptions of Django and DRF; log unexpected ones, which become a 500 without details."""
     if isinstance(error, PortalError):
         return error
     if isinstance(error, exceptions.ValidationError):
@@ -78,7 +78,7 @@ def to_portal_error(error: Exception) -> PortalError:
 
 
 def exception_response(error: Exception, context: dict[str, Any]) -> Response:
-    """Answer any exception of a view in the one error shape (DRF's EXCEPTION_HANDLER)."""
+    """Return the response to any exception of a view (DRF's EXCEPTION_HANDLER)."""
     request = context["request"]
     problem = to_portal_error(error)
     headers = dict(problem.headers)

@@ -1,8 +1,8 @@
-"""Conditional requests (RFC 9110 section 13): tags of what is answered, ``If-Match`` and ``If-None-Match``.
+"""Conditional requests (RFC 9110 section 13): ETags, ``If-Match`` and ``If-None-Match``.
 
-A tag is a digest of the answer's bytes. That of an object which can be changed under a condition has a part before it:
-a digest of what people and programs decide about the object. ``If-Match`` is judged by that part alone, for the rest of
-a busy object (when a key was last used, how many deliveries are held) is another one with each call.
+An ETag is a digest of the response body. That of an object with conditional changes is preceded by its version, a
+digest of what callers can set. ``If-Match`` compares only the version: the rest of a busy object (when a key was last
+used, how many deliveries are on hold) differs with each request.
 """
 
 import re
@@ -18,16 +18,16 @@ from apps.base.rest.operations import Operation
 from apps.base.rest.renderers import JSON_ONLY, set_body
 
 READS = ("GET", "HEAD")
-# RFC 9110 section 8.8.3. Whatever is malformed fails in one pass: no two parts of the list take the same character.
+# RFC 9110 section 8.8.3. Matching is linear: no two parts of the pattern match the same character.
 TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 LIST = re.compile(rf"[ \t,]*{TAG}[ \t]*(?:,[ \t,]*(?:{TAG}[ \t]*|$))*")
 EACH = re.compile(r'(?:W/)?"([^"]*)"')
-# A tag of ours from a proxy that compresses: nginx puts W/ before it; Apache, Caddy and Jetty put the coding behind.
+# Our ETag after a compressing proxy: nginx adds the prefix W/; Apache, Caddy and Jetty add the coding as a suffix.
 COMPRESSED = re.compile(r"([\w-]{16}(?:\.[\w-]{16})?)(?:--?|;)(?:gzip|deflate|br|zstd)", re.ASCII)
 
 
 class ObjectResponse(Response):
-    """One object and its ``version``. ``as_read``: what GET answers now, where this answer holds less of it."""
+    """An object and its ``version``. ``as_read``: the data that GET returns now, where this response has less."""
 
     def __init__(self, data: Any, version: str, as_read: Any = None) -> None:
         super().__init__(data)
@@ -35,34 +35,34 @@ class ObjectResponse(Response):
 
 
 def read_tags(name: str, value: str) -> frozenset[str] | None:
-    """Return the tags of a header without what proxies add, None for ``*``; or raise Invalid, naming the header.
+    """Return the ETags of a header without the additions of proxies, None for ``*``; or raise Invalid.
 
-    A weak tag counts in ``If-Match`` too, other than RFC 9110 section 13.1.1 has it: a tag stands for what an object
-    is, not for the bytes that a proxy compressed, and the portal gives no other weak ones.
+    Weak ETags match in ``If-Match``, too, unlike RFC 9110 section 13.1.1: ours identify the state of an object, not the
+    bytes that a proxy compressed, and only proxies weaken them.
     """
     if value.strip(" \t") == "*":
         return None
     if not LIST.fullmatch(value):
         raise Invalid.field(name, f'{name} must be * or tags as ETag gives them, quotes included: "…", "…".')
-    return frozenset(_own(tag) for tag in EACH.findall(value))
+    return frozenset(_without_coding(tag) for tag in EACH.findall(value))
 
 
-def _own(tag: str) -> str:
+def _without_coding(tag: str) -> str:
     compressed = COMPRESSED.fullmatch(tag)
     return compressed[1] if compressed else tag
 
 
-def expected_by(headers: Mapping[str, Any]) -> Expected:
-    """Return what ``If-Match`` demands."""
+def expected_versions(headers: Mapping[str, Any]) -> Expected:
+    """Return the versions that ``If-Match`` expects."""
     value = headers.get("HTTP_IF_MATCH")
     tags = None if value is None else read_tags("If-Match", value)
     return ANY_VERSION if tags is None else Expected(frozenset(tag.partition(".")[0] for tag in tags))
 
 
-def refuse_unknown(headers: Mapping[str, Any], method: str, operation: Operation, *, is_page: bool) -> None:
-    """Raise Invalid for a condition that a call does not look at: it would be taken for kept.
+def check_conditions(headers: Mapping[str, Any], method: str, operation: Operation, *, is_page: bool) -> None:
+    """Raise Invalid for a condition that the operation would ignore, though the caller relies on it.
 
-    ``is_page``: the answer is for a person, so it has no tag to compare with.
+    ``is_page``: the response is HTML, which has no ETag.
     """
     is_tagged = operation.etag and not is_page
     if "HTTP_IF_MATCH" in headers and not is_tagged and not operation.if_match:
@@ -71,8 +71,8 @@ def refuse_unknown(headers: Mapping[str, Any], method: str, operation: Operation
         raise Invalid.field("If-None-Match", "If-None-Match is for GET and HEAD: leave it out.")
 
 
-def tags_change(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Have a method that answers the object it changed put the tag on it that reading the object gives now."""
+def tag_change(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a method that changes an object: its ``ObjectResponse`` gets the ETag that GET returns now."""
 
     @wraps(method)
     def change(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -88,31 +88,31 @@ def tags_change(method: Callable[..., Any]) -> Callable[..., Any]:
     return change
 
 
-def tags_read(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Have a GET put a tag on its answer, and answer 304 where the caller has it already."""
+def tag_read(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a GET: its response gets an ETag, or is 304 where ``If-None-Match`` has it."""
 
     @wraps(method)
     def read(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
         response = method(view, request, *args, **kwargs)
         if request.accepted_renderer is JSON_ONLY and response.status_code == 200:
-            _answer_read(request.META, response)
+            _respond_to_read(request.META, response)
         return response
 
     return read
 
 
-def _answer_read(headers: Mapping[str, Any], response: Response) -> None:
+def _respond_to_read(headers: Mapping[str, Any], response: Response) -> None:
     body = JSON_ONLY.render(response.data)
-    # What a list says in headers is part of what was read.
-    said = [response.headers[name].encode() for name in ("Link", "X-Total-Count") if name in response.headers]
-    tag = short_digest(b"\n".join([body, *said]))
+    # The headers of a list are part of what is read.
+    headers_read = [response.headers[name].encode() for name in ("Link", "X-Total-Count") if name in response.headers]
+    tag = short_digest(b"\n".join([body, *headers_read]))
     if isinstance(response, ObjectResponse):
         tag = f"{response.version}.{tag}"
     if "HTTP_IF_MATCH" in headers:
-        expected_by(headers).check(tag.partition(".")[0])
+        expected_versions(headers).check(tag.partition(".")[0])
     response.headers["ETag"] = f'"{tag}"'
     if "HTTP_IF_NONE_MATCH" in headers:
-        held = read_tags("If-None-Match", headers["HTTP_IF_NONE_MATCH"])
-        if held is None or tag in held:
+        known = read_tags("If-None-Match", headers["HTTP_IF_NONE_MATCH"])
+        if known is None or tag in known:
             response.status_code, response.data, body = 304, None, b""
     set_body(response, body)

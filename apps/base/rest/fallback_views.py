@@ -1,4 +1,4 @@
-"""What is no path of the API, and ``/v1`` itself: to somebody signed in the list of everything, else no path either."""
+"""Views of unknown paths under ``/v1``, and of ``/v1`` itself: the root of the browsable API to members, else 404."""
 
 from typing import Any, NoReturn
 
@@ -16,21 +16,21 @@ class UnknownPath(PortalView):
     about = "Everything under ``/v1`` that is no path: 404 for strangers at once, for a valid key after its limits."
 
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # as in PortalView
-        """Answer 404 whatever else is wrong with a stranger's request."""
-        self.refuse(self.meet(request))
+        """Raise 404 before any other check, but an API key's error first."""
+        self.refuse(self.authenticate(request))
 
-    def meet(self, request: ApiRequest) -> AuthResult:
-        """Find out who calls, and how to answer."""
+    def authenticate(self, request: ApiRequest) -> AuthResult:
+        """Authenticate the request and choose the renderer."""
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
         caller = authenticate_request(request._request)
         request._request.caller = caller
-        request._request.actor = caller.actor  # type: ignore[assignment]  # None for strangers
+        request._request.actor = caller.actor  # type: ignore[assignment]  # None without authentication
         if caller.is_browser_session:
             request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         return caller
 
     def refuse(self, caller: AuthResult) -> NoReturn:
-        """Say that there is no such path, to a key of the API once its own state was looked at."""
+        """Raise the error of the key, if there is one, else NotFound."""
         if caller.refusal is not None and caller.credential is not None:
             raise caller.refusal
         raise NotFound("There is no such path.")
@@ -41,13 +41,13 @@ class Root(UnknownPath):
     is_root = True
 
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # as in PortalView
-        """Let a member read in a browser, and answer everybody else as any unknown path does."""
-        caller = self.meet(request)
+        """Let members read in a browser; raise 404 for all others."""
+        caller = self.authenticate(request)
         if not caller.is_browser_session or request.method not in READS:
             self.refuse(caller)
         if caller.refusal is not None:
             raise caller.refusal
 
     def http_method_not_allowed(self, request: ApiRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]  # as in PortalView
-        """Answer the reader: nothing as data, for the page is all there is."""
+        """Return a response without data: the page has it all."""
         return Response(None)

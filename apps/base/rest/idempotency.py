@@ -1,11 +1,11 @@
-"""One effect for any number of equal POSTs: the road that a request with ``Idempotency-Key`` takes.
+"""Idempotency keys: any number of equal POSTs with one ``Idempotency-Key`` have one effect.
 
-Reserved first, in a commit of its own, where a unique constraint decides races. Then one transaction around the action
-and its stored answer: a crash before its commit leaves a reservation, which is free after a while; a crash after it
-leaves the answer, which the next equal request gets. Who keeps reservations and answers is named in settings.
+The key is reserved first, in a separate commit, where a unique constraint decides races. Then one transaction has both
+the action and the stored response: a crash before its commit leaves a reservation, which expires; a crash after it
+leaves the response, which the next equal request gets. Settings name the store.
 
-The transaction begins when the body is known to be good (``PortalView.validated``), so that what is slow or refused on
-the way there holds no lock.
+The transaction begins when the body is valid (``PortalView.validated``), so that slow or failing validation takes no
+lock.
 """
 
 import logging
@@ -34,7 +34,7 @@ KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class IdempotentRequest:
-    """What makes two requests the same one: header, method, path, who calls, and the bytes of the body."""
+    """What identifies a request: key, method, path, actor, and the bytes of the body."""
 
     key: str
     method: str
@@ -45,42 +45,42 @@ class IdempotentRequest:
 
 
 class StoredResponse(NamedTuple):
-    """The answer that the first request got."""
+    """The response to the first request."""
 
     status: int
     body: Any
 
 
 class IdempotencyStore(Protocol):
-    """Keeps reservations and answers; one object for one request. Made from an ``IdempotentRequest``."""
+    """Stores reservations and responses; one object per request, created from an ``IdempotentRequest``."""
 
     def stored_response(self) -> StoredResponse | None:
-        """Return the stored answer to the same request, if there is one."""
+        """Return the stored response to an equal request, if there is one."""
 
     def reserve(self) -> StoredResponse | None:
-        """Reserve, or return the answer that was stored meanwhile; it raises Conflict for the rest."""
+        """Reserve the key, or return the response stored meanwhile; raise Conflict for any other use of the key."""
 
     def save(self, status: int, body: Any) -> bool:
-        """Store the answer, or return False where somebody else has taken the reservation over."""
+        """Store the response, or return False where another request has taken the reservation over."""
 
     def release(self) -> None:
-        """Give the reservation back, where it is still this request's own."""
+        """Release the reservation, unless another request has taken it over."""
 
 
-class AnsweredBefore(Exception):
-    """The request was answered already; ends the view's method early."""
+class AlreadyAnswered(Exception):
+    """An equal request was answered before: ends the view's method early."""
 
-    def __init__(self, answer: StoredResponse) -> None:
-        super().__init__(answer.status)
-        self.answer = answer
+    def __init__(self, stored: StoredResponse) -> None:
+        super().__init__(stored.status)
+        self.stored = stored
 
 
-class Overtaken(Exception):
-    """This request took so long that an equal one has taken its reservation: its own effect must not stay."""
+class ReservationLost(Exception):
+    """An equal request has taken over the reservation of this one, which took too long: roll back."""
 
 
 class Attempt:
-    """One request with the header, from its look at what was answered before to the answer that is kept."""
+    """The handling of one request with the header, from the lookup to the stored response."""
 
     def __init__(self, key: str, store: IdempotencyStore) -> None:
         self._is_well_formed = KEY.fullmatch(key) is not None
@@ -89,52 +89,52 @@ class Attempt:
         self._is_reserved = False
 
     def run(self, act: Callable[[], Response]) -> Response:
-        """Return the first answer again, or that of ``act``, stored in the transaction of its effect."""
+        """Return the stored response, or that of ``act``, which is stored in the same transaction as its effect."""
         try:
-            return self._first(act)
-        except AnsweredBefore as before:
-            status, body = before.answer
+            return self._run_once(act)
+        except AlreadyAnswered as earlier:
+            status, body = earlier.stored
             return Response(body, status=status, headers={"Idempotency-Replayed": "true"})
 
-    def _first(self, act: Callable[[], Response]) -> Response:
-        self._recall()
+    def _run_once(self, act: Callable[[], Response]) -> Response:
+        self._check_answered()
         try:
             with self._transaction:
                 response = act()
-                self._keep(response)
-        except Overtaken:
-            self._recall()
+                self._save(response)
+        except ReservationLost:
+            self._check_answered()
             raise in_progress() from None
         if response.status_code < 300:
             self._is_reserved = False
         return response
 
-    def _recall(self) -> None:
-        answer = self._store.stored_response() if self._is_well_formed else None
-        if answer is not None:
-            raise AnsweredBefore(answer)
+    def _check_answered(self) -> None:
+        stored = self._store.stored_response() if self._is_well_formed else None
+        if stored is not None:
+            raise AlreadyAnswered(stored)
 
     def begin(self) -> None:
-        """Reserve and open the transaction: called once the body is known to be good."""
+        """Reserve the key and open the transaction; called when the body is valid."""
         if not self._is_well_formed:
             raise Invalid.field(HEADER, f"{HEADER} must have 1 to 255 visible ASCII characters.")
         if self._is_reserved:
             return
-        answer = self._store.reserve()
-        if answer is not None:
-            raise AnsweredBefore(answer)
+        stored = self._store.reserve()
+        if stored is not None:
+            raise AlreadyAnswered(stored)
         self._is_reserved = True
         self._transaction.enter_context(transaction.atomic())
 
-    def _keep(self, response: Response) -> None:
+    def _save(self, response: Response) -> None:
         if not self._is_reserved or response.status_code >= 300:
             return
         if not self._store.save(response.status_code, response.data):
             self._is_reserved = False
-            raise Overtaken
+            raise ReservationLost
 
     def close(self, response: Response) -> None:
-        """Keep a 409, and free the reservation of every other refusal; its transaction is rolled back."""
+        """Store a 409; release the reservation for any other error, whose transaction was rolled back."""
         if not self._is_reserved:
             return
         try:
@@ -147,13 +147,13 @@ class Attempt:
 
 
 def in_progress() -> Conflict:
-    """Return the refusal of a request whose equal is still running."""
+    """Return the error of a request while an equal one is still running."""
     message = "The first request with this Idempotency-Key is still running. Wait a moment and send it again."
     return Conflict(message, "idempotency_in_progress")
 
 
-def answers_once(method: Callable[..., Response]) -> Callable[..., Response]:
-    """Have a POST honour the header."""
+def honor_idempotency_key(method: Callable[..., Response]) -> Callable[..., Response]:
+    """Decorate a POST so that it honors the header."""
 
     @wraps(method)
     def post(view: Any, request: Any, *args: Any, **kwargs: Any) -> Response:
@@ -164,11 +164,11 @@ def answers_once(method: Callable[..., Response]) -> Callable[..., Response]:
         try:
             body = raw.body
         except (RequestDataTooBig, RawPostDataException):
-            # Too large, or a form of another type: refused by ``validated`` as it is without the header.
+            # Too large, or a multipart form: ``validated`` raises the error, as without the header.
             return method(view, request, *args, **kwargs)
         path = raw.path_info.rstrip("/")
-        asked = IdempotentRequest(key, request.method, path, view.route, request.actor, body)
-        attempt = raw.attempt = Attempt(key, import_string(settings.PORTAL_IDEMPOTENCY)(asked))
+        identity = IdempotentRequest(key, request.method, path, view.route, request.actor, body)
+        attempt = raw.attempt = Attempt(key, import_string(settings.PORTAL_IDEMPOTENCY)(identity))
         return attempt.run(lambda: method(view, request, *args, **kwargs))
 
     return post

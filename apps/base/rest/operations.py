@@ -1,7 +1,7 @@
-"""What each operation of the public API takes and answers, said once beside its view.
+"""The types by which each operation of the public API is declared, with its request and responses.
 
-``/openapi.json``, the reference, the forms of the browsable API and the snippets are made from these, so that a new
-operation is in all of them and none can say what the view does not.
+``/openapi.json``, the reference, the forms of the browsable API and the snippets are generated from the declarations,
+so that all of them have every operation as the view implements it.
 """
 
 from collections.abc import Mapping
@@ -14,18 +14,18 @@ from apps.base.permissions import Permission
 from apps.base.rest.serializers import StrictSerializer
 from apps.base.rest.shapes import Schema, Shape
 
-# In the order in which they are shown.
+# In display order.
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Paging(StrEnum):
-    """How a list is read page by page."""
+    """The pagination of a list."""
 
     OFFSET = "offset"
     CURSOR = "cursor"
 
 
-# The parameters of a list that is read page by page.
+# The query parameters of each kind of pagination.
 PAGE_PARAMETERS: Mapping[Paging, tuple[str, ...]] = {
     Paging.OFFSET: ("limit", "offset", "cursor"),
     Paging.CURSOR: ("limit", "cursor"),
@@ -34,12 +34,12 @@ PAGE_PARAMETERS: Mapping[Paging, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class ResponseSpec:
-    """A good answer: what it means, and its body. ``shape`` None: there is no body."""
+    """A successful response: its description and its body. ``shape`` None: no body."""
 
     text: str
     shape: Shape | None = None
     many: bool = False
-    # Other than JSON: the media types of a file.
+    # The media types of a file; empty: JSON.
     media_types: tuple[str, ...] = ()
 
     @property
@@ -52,9 +52,9 @@ class ResponseSpec:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of the query string, or a header (``where``).
+    """A query parameter or a header (``where``).
 
-    ``many``: it lists values, by commas or by repeats; ``schema`` is that of one of them.
+    ``many``: a list of values, separated by commas or repeated; ``schema`` is that of one value.
     """
 
     name: str
@@ -70,9 +70,9 @@ class Parameter:
 class Operation:
     """One method of one path.
 
-    ``id`` is the name that generators of clients give it (OpenAPI 3.1, "operationId"), ``summary`` what it does, in one
-    line of English for the reference. ``body`` is the serializer that the view reads, ``example`` a body that it takes.
-    ``error_codes`` names error codes beyond those of the door.
+    ``id`` is the name that client generators give it (OpenAPI 3.1, "operationId"), ``summary`` one line of English for
+    the reference. ``body`` is the serializer that the view uses, ``example`` a valid body. ``error_codes``: those that
+    only some operations return (``AppliesTo.NAMED``).
     """
 
     id: str
@@ -83,11 +83,11 @@ class Operation:
     paging: Paging | None = None
     parameters: tuple[Parameter, ...] = ()
     error_codes: tuple[str, ...] = ()
-    # Whether a session must have been confirmed within the last 15 minutes, as the pages ask for the same.
+    # Whether a session must have been confirmed within the last 15 minutes, as for the same change on a page.
     step_up: bool = False
-    # Answers other than the usual one, by a name that says which.
+    # Further examples of the response, by a name that describes them.
     more_examples: Mapping[str, Any] = field(default_factory=dict)
-    # What ``serves`` says where the view's method is.
+    # Set by ``serves`` at the view's method.
     needs: tuple[Permission, ...] = ()
     etag: bool = False
     idempotent: bool = False
@@ -96,20 +96,20 @@ class Operation:
 
     @cached_property
     def query_names(self) -> dict[str, bool]:
-        """The parameters that the query string may hold, each with whether it may be sent more than once."""
-        of_pages = PAGE_PARAMETERS[self.paging] if self.paging else ()
-        own = {each.name: each.many for each in self.parameters if each.where == "query"}
-        return {**own, **dict.fromkeys(of_pages, False)}
+        """The accepted query parameters, each with whether it can be repeated."""
+        paging = PAGE_PARAMETERS[self.paging] if self.paging else ()
+        filters = {each.name: each.many for each in self.parameters if each.where == "query"}
+        return {**filters, **dict.fromkeys(paging, False)}
 
 
 def time_range_parameters(of: str) -> tuple[Parameter, ...]:
-    """Return ``since`` and ``until``, which choose ``of`` by time."""
+    """Return the parameters ``since`` and ``until``, which filter ``of`` by time."""
     return (
         Parameter("since", f"Only {of} from this moment on; a date is 00:00 UTC of that day.", TIMESTAMP),
         Parameter("until", f"Only {of} before this moment.", TIMESTAMP),
     )
 
 
-# RFC 3339, or a date. No format: a date alone is taken, too.
+# RFC 3339, or a date. No "format": "date-time" does not allow dates.
 TIMESTAMP: Schema = {"type": "string", "maxLength": 40, "examples": ["2026-11-22T10:00:00Z", "2026-11-22"]}
 DELETED = ResponseSpec("It is gone.")

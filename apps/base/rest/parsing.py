@@ -1,4 +1,4 @@
-"""Strict JSON (RFC 8259, and I-JSON of RFC 7493 where they differ): what could be read in two ways is refused."""
+"""Parse request bodies as strict JSON (RFC 8259, I-JSON of RFC 7493): ambiguous texts are errors."""
 
 import json
 import math
@@ -21,7 +21,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class NotJSON(Invalid):
-    """The body is not JSON that this API takes; the sentence says where or why."""
+    """The body is not acceptable JSON; the message says where or why."""
 
 
 def _refuse(message: str) -> NotJSON:
@@ -67,7 +67,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def check_depth(text: str) -> None:
-    """Refuse nesting deeper than 64 before anything recursive reads the text, in linear time."""
+    """Raise NotJSON for nesting deeper than 64, in linear time, before a recursive parser reads the text."""
     depth = 0
     in_string = escaped = False
     for letter in text:
@@ -103,9 +103,9 @@ DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_
 
 
 def parse_json(body: bytes) -> Any:
-    """Return the value of a JSON text, or raise NotJSON with a sentence that says what to change."""
+    """Return the value of a JSON text, or raise NotJSON."""
     try:
-        # Some writers put a byte order mark before JSON, which readers may pass over (RFC 8259 section 8.1).
+        # Some clients send a byte order mark, which parsers can ignore (RFC 8259 section 8.1).
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise _refuse("it is not UTF-8.") from None
@@ -120,7 +120,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def read_body(stream: IO[bytes], announced: int | None) -> bytes:
-    """Read at most 1 MiB, or raise 413 without reading the rest."""
+    """Return the body, or raise 413 for more than 1 MiB without reading the rest."""
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if announced is not None and announced > limit:
         raise too_large()
@@ -131,13 +131,13 @@ def read_body(stream: IO[bytes], announced: int | None) -> bytes:
 
 
 def check_length(announced: str | None) -> None:
-    """Raise 413 for an announced length over 1 MiB, before anything else is said of the body."""
+    """Raise 413 for a Content-Length over 1 MiB, before any other error of the body."""
     if announced and announced.isdigit() and int(announced) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise too_large()
 
 
 def check_coding(headers: Mapping[str, Any]) -> None:
-    """Raise 415 for a body that is compressed or coded in any other way (RFC 9110 section 15.5.16)."""
+    """Raise 415 for a body with a Content-Encoding (RFC 9110 section 15.5.16)."""
     if headers.get("HTTP_CONTENT_ENCODING", IDENTITY).strip().lower() != IDENTITY:
         message = "The body is compressed. Send it as it is, without Content-Encoding."
         raise PortalError(message, "unsupported_media_type", headers={"Accept-Encoding": IDENTITY})
@@ -149,14 +149,14 @@ def too_large() -> PortalError:
 
 
 class StrictJSONParser(BaseParser):
-    """The API's only parser for keys."""
+    """The only parser for requests with a key."""
 
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Return the parsed body; none at all reads as an empty object."""
+        """Return the parsed body; an empty one is parsed as an empty object."""
         if "*" in (media_type or ""):
-            # What a caller accepts is no type that a body has; DRF takes the one for the other.
+            # A media range is no type of a body, though DRF matches it.
             raise UnsupportedMediaType(media_type or "")
         request = (parser_context or {}).get("request")
         announced = request.META.get("CONTENT_LENGTH") if request is not None else None
@@ -165,14 +165,14 @@ class StrictJSONParser(BaseParser):
 
 
 class FormFields(dict[str, str]):
-    """The texts of a form, which become values once it is known which body they are for (``base/rest/browsable``)."""
+    """The texts of a form, which ``browsable.form_requests`` converts by the fields of the operation's body."""
 
 
 class SessionFormParser(FormParser):
-    """Forms of the browsable API. A key sends JSON: to it a form is 415, like any other type."""
+    """Parses forms of the browsable API; raises 415 for requests with a key, which send JSON."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Return a form's fields, with line ends as everywhere, without the CSRF token."""
+        """Return the fields of a form without the CSRF token, with line breaks as LF."""
         request = (parser_context or {})["request"]
         if request.actor is None or request.actor.kind != ActorKind.USER:
             raise UnsupportedMediaType(media_type or "")

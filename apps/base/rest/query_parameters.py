@@ -1,4 +1,4 @@
-"""The query string, read strictly: a filter that is passed over would answer with what nobody asked for."""
+"""Read the query string strictly: an ignored filter would return objects that the caller does not expect."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,29 +13,29 @@ from apps.base.telemetry.logging import hide_keys
 from apps.base.text.rules import did_you_mean
 from apps.base.timestamps import parse_timestamp
 
-# What is shown of a name that somebody made up.
-LONGEST_NAME = 64
-# What other APIs call what is here.
-ELSEWHERE = {
+# Unknown names are truncated in errors.
+MAX_NAME_LENGTH = 64
+# The names of other APIs, for suggestions.
+SYNONYMS = {
     **dict.fromkeys(("from", "start", "after", "created_after"), "since"),
     **dict.fromkeys(("to", "end", "before", "created_before"), "until"),
     **dict.fromkeys(("per_page", "page_size", "size", "count"), "limit"),
     **dict.fromkeys(("starting_after", "page_token", "next"), "cursor"),
 }
-# Where a session acts; keys have one organization.
-OF_SESSIONS = "organization"
+# The organization of a session's request; keys have one.
+SESSION_PARAMETER = "organization"
 
 
 def refuse_undeclared(query: QueryDict, operation: Operation, *, is_session: bool) -> None:
-    """Raise Invalid naming each parameter that the operation does not take, or takes once and was sent twice."""
+    """Raise Invalid naming each parameter that is unknown, repeated or has invalid characters."""
     declared = operation.query_names
-    takes = {**declared, OF_SESSIONS: False} if is_session else declared
+    accepted = {**declared, SESSION_PARAMETER: False} if is_session else declared
     fields: dict[str, list[str]] = {}
     for name, values in query.lists():
-        shown = hide_keys(name)[:LONGEST_NAME]
-        if name not in takes:
+        shown = hide_keys(name)[:MAX_NAME_LENGTH]
+        if name not in accepted:
             fields[shown] = [_unknown(name, shown, list(declared))]
-        elif len(values) > 1 and not takes[name]:
+        elif len(values) > 1 and not accepted[name]:
             fields[shown] = [f"{name} was sent {len(values)} times. Send it once."]
         elif any("\0" in text for text in values):
             fields[shown] = ["A parameter holds a NUL character."]
@@ -48,12 +48,12 @@ def refuse_undeclared(query: QueryDict, operation: Operation, *, is_session: boo
 def _unknown(name: str, shown: str, names: Sequence[str]) -> str:
     known = f"This operation accepts {', '.join(names)}." if names else "This operation has no query parameters."
     wanted = name.lower().removesuffix("[]")
-    meant = did_you_mean(ELSEWHERE.get(wanted, wanted), names)
+    meant = did_you_mean(SYNONYMS.get(wanted, wanted), names)
     return f"Unknown query parameter {shown or '(empty name)'}.{meant} {known}".replace("\0", "\\0")
 
 
 def integer_parameter(request: Request, name: str, default: int, low: int, high: int) -> int:
-    """Return a whole number from the query string, or raise Invalid naming the parameter."""
+    """Return an integer from ``low`` to ``high`` from the query string, or raise Invalid naming the parameter."""
     text = request.query_params.get(name)
     if text is None:
         return default
@@ -63,12 +63,12 @@ def integer_parameter(request: Request, name: str, default: int, low: int, high:
 
 
 def page_limit(request: Request) -> int:
-    """Return how many rows a page of a list has at most."""
+    """Return the maximum number of rows on a page."""
     return integer_parameter(request, "limit", 50, 1, 200)
 
 
 def choice_parameter(request: Request, name: str, allowed: Iterable[str]) -> str | None:
-    """Return one of the allowed words from the query string, or None where it is absent."""
+    """Return one of the allowed values from the query string, or None where it is absent."""
     text = request.query_params.get(name)
     if text is not None and text not in allowed:
         raise Invalid.field(name, f"{name} must be one of {', '.join(allowed)}.")
@@ -84,7 +84,7 @@ def text_parameter(request: Request, name: str, longest: int) -> str | None:
 
 
 def matching_parameter(request: Request, name: str, pattern: re.Pattern[str], example: str) -> str | None:
-    """Return a text that has the pattern from the query string, or None where it is absent."""
+    """Return a text that matches the pattern from the query string, or None where it is absent."""
     text = request.query_params.get(name)
     if text is not None and not pattern.fullmatch(text):
         raise Invalid.field(name, f"{name} must look like {example}.")
@@ -92,7 +92,7 @@ def matching_parameter(request: Request, name: str, pattern: re.Pattern[str], ex
 
 
 def choice_list_parameter(request: Request, name: str, allowed: Sequence[str]) -> list[str]:
-    """Return the allowed words that a parameter lists, by commas or by repeats; none where it is absent."""
+    """Return the allowed values of a list parameter, separated by commas or repeated; none where it is absent."""
     found = listed_values(request.query_params, name)
     for text in found:
         if text not in allowed:
@@ -107,7 +107,7 @@ def listed_values(query: QueryDict, name: str) -> list[str]:
 
 
 def matching_list_parameter(request: Request, name: str, pattern: re.Pattern[str], example: str) -> list[str]:
-    """Return the texts that a parameter lists, each of the pattern; none where it is absent."""
+    """Return the values of a list parameter, which match the pattern; none where it is absent."""
     found = listed_values(request.query_params, name)
     if not all(map(pattern.fullmatch, found)):
         raise Invalid.field(name, f"{name} must look like {example}.")
@@ -117,5 +117,5 @@ def matching_list_parameter(request: Request, name: str, pattern: re.Pattern[str
 def time_parameter(request: Request, name: str) -> datetime | None:
     """Return a time (RFC 3339, or a date at 00:00 UTC) from the query string, or None where it is absent."""
     text = request.query_params.get(name)
-    # In a query string a plus that was not encoded arrives as a blank.
+    # In a query string an unencoded plus is decoded as a space.
     return None if text is None else parse_timestamp(name, text.replace(" ", "+"))

@@ -1,4 +1,4 @@
-"""How answers of the public API are written for programs. Their pages for people: ``base/rest/browsable``."""
+"""Render API responses as JSON. ``base/rest/browsable`` renders them as pages."""
 
 import json
 from collections.abc import Mapping
@@ -7,23 +7,23 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.renderers import BaseRenderer
 
-# Names in answers of what is shown this once.
+# Names in response bodies of secrets that are shown once.
 ONE_TIME_SECRETS = frozenset({"key", "secret"})
-# Made once: `json.dumps` makes one for each call whose options are not its own defaults.
+# `json.dumps` with other than its default options would create an encoder per call.
 COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """Write JSON in UTF-8 with the keys in their order; NaN is a bug and raises."""
+    """Return JSON without ASCII escapes; raise ValueError for NaN, which is a bug."""
     if indent is None:
         return COMPACT.encode(value)
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ": "), indent=indent)
 
 
 def add_headers(response: HttpResponse, headers: Mapping[str, str]) -> None:
-    """Put headers of our own making on an answer that does not have them yet.
+    """Add headers that the response does not have yet.
 
-    Past Django's ResponseHeaders, which encodes each name and value to see whether it can be sent: these can.
+    Skips the checks of Django's ResponseHeaders, which are slow: names and values must be trusted.
     """
     store = response.headers._store
     for name, value in headers.items():
@@ -38,7 +38,7 @@ class JSONRenderer(BaseRenderer):
     charset = None
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
-        """Return the body; an answer without one stays empty."""
+        """Return the body; empty for a response without data."""
         return b"" if data is None else to_json(data).encode()
 
 
@@ -46,7 +46,7 @@ JSON_ONLY = JSONRenderer()
 
 
 def render(response: Any) -> Any:
-    """Render an answer of the API; JSON without the way that templates go, with its copies and callbacks."""
+    """Render a response; JSON without TemplateResponse's machinery, which is slow."""
     if getattr(response, "accepted_renderer", None) is not JSON_ONLY:
         return response.render() if hasattr(response, "render") else response
     if not response.is_rendered:
@@ -55,7 +55,7 @@ def render(response: Any) -> Any:
 
 
 def set_body(response: Any, body: bytes) -> None:
-    """Put a rendered body on an answer, which is not rendered again."""
+    """Set the rendered body of a response, which is then not rendered again."""
     if body:
         response.headers["Content-Type"] = response.content_type or JSON_ONLY.media_type
     else:

@@ -1,4 +1,4 @@
-"""Who calls the API: a key first, then a session where a browser asks for a page."""
+"""Authenticate API requests: by a key, else by a session where a browser requests a page."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -25,29 +25,29 @@ KEY_IN_QUERY = "No API key in the headers. A key in the query string is not used
 
 @dataclass(slots=True)
 class AuthResult:
-    """What the door found out: who calls, what to put on the answer, and why it is refused where it is."""
+    """The result of authentication: the actor, headers for the response, and the error where there is one."""
 
     actor: Actor | None = None
     refusal: PortalError | None = None
     headers: dict[str, str] = field(default_factory=dict)
     credential: Any = None
-    # Where the call was counted on limits: what uncounts it, for a call that is refused with 429 after the door.
+    # For a request that was counted by rate limits: undoes it, where the view responds with 401 or 429.
     refund: Callable[[PortalRequest], None] | None = None
-    # The windows of a further limit that refused the call, which is counted in none of them.
+    # The windows of a further limit that was exceeded, in which the request is not counted.
     exceeded_limits: tuple[Any, ...] = ()
-    # Somebody signed in, in a browser: refusals are pages, too.
+    # Errors are pages, too.
     is_browser_session: bool = False
 
 
 @cache
 def resolve_hook(dotted_path: str) -> Callable[..., Any]:
-    """Return what a setting names; looked up once, for it is asked on every call."""
-    found: Callable[..., Any] = import_string(dotted_path)
-    return found
+    """Return the function that a setting names; cached, as it is used by every request."""
+    hook: Callable[..., Any] = import_string(dotted_path)
+    return hook
 
 
 def authenticate_request(request: PortalRequest) -> AuthResult:
-    """Ask the key's door first, then the session's (only where a browser asks for a page)."""
+    """Authenticate by a key, else by a session where a browser requests a page, else with the error missing_api_key."""
     insecure = https_refusal(request)
     if insecure is not None:
         return AuthResult(refusal=insecure)
@@ -60,11 +60,11 @@ def authenticate_request(request: PortalRequest) -> AuthResult:
                 caller.refusal = csrf_refusal(request)
     if caller is not None:
         return caller
-    return AuthResult(refusal=Unauthorized(_why_no_key(request.META), "missing_api_key"))
+    return AuthResult(refusal=Unauthorized(_missing_key_message(request.META), "missing_api_key"))
 
 
-def _why_no_key(headers: Mapping[str, Any]) -> str:
-    """Say where a key was seen that was not read as one."""
+def _missing_key_message(headers: Mapping[str, Any]) -> str:
+    """Return the message for a request without a readable key, which says where an unread key was."""
     if KEY_PREFIX.search(headers.get("HTTP_AUTHORIZATION", "")):
         return NO_SCHEME
     return KEY_IN_QUERY if KEY_PREFIX.search(headers.get("QUERY_STRING", "")) else MISSING_KEY

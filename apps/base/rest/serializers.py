@@ -1,4 +1,4 @@
-"""Strict pieces of request bodies: unknown fields are refused, and a number is not taken for a text."""
+"""Strict fields and serializers for request bodies: no unknown fields, and no conversion between JSON types."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -13,15 +13,15 @@ from apps.base.errors import Invalid
 from apps.base.text.rules import plain_text
 from apps.base.timestamps import parse_timestamp
 
-# As ``style`` of a field: what was typed into a form is not in the page that answers it.
+# As ``style`` of a field: the browsable API does not show what was sent in it again.
 SECRET_INPUT = {"input_type": "password"}
 
 
 class Opaque(serializers.CharField):
-    """A JSON string that rules of its own judge, or that is a secret; DRF's field would turn numbers into text."""
+    """A JSON string that is validated elsewhere or is a secret; DRF's field would convert numbers."""
 
     def to_internal_value(self, data: Any) -> str:
-        """Refuse anything but a string, and one that is too long as it was sent: it is trimmed afterwards."""
+        """Accept strings only, whose length is checked before they are trimmed."""
         if not isinstance(data, str):
             self.fail("invalid")
         if self.max_length is not None and len(data) > self.max_length:
@@ -30,7 +30,7 @@ class Opaque(serializers.CharField):
 
 
 class Text(Opaque):
-    """A JSON string that is stored, shown or named in an error: it reads as it is written, and holds no secret."""
+    """A JSON string that is stored, shown or named in an error: plain text, and no secret."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(validators=[plain_text], **options)
@@ -42,7 +42,7 @@ class IPAddress(Opaque):
     default_error_messages = {"address": "Send an IPv4 or IPv6 address."}
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the address in its one form: without a zone, and IPv4 as IPv4 however it is written."""
+        """Return the canonical form: without a zone, and an IPv4-mapped address as IPv4."""
         try:
             address = ipaddress.ip_address(super().to_internal_value(data))
         except ValueError:
@@ -53,12 +53,12 @@ class IPAddress(Opaque):
 
 
 class Timestamp(serializers.Field[datetime, Any, Any, Any]):
-    """A time as the API reads it: RFC 3339, or a date, which is 00:00 UTC of that day."""
+    """A time in RFC 3339, or a date, which is 00:00 UTC of that day."""
 
     default_error_messages = {"invalid": "Send a time such as 2026-11-22T10:00:00Z."}
 
     def to_internal_value(self, data: Any) -> datetime:
-        """Return the time, or refuse what is none."""
+        """Return the time in UTC."""
         if not isinstance(data, str) or len(data) > 40:
             self.fail("invalid")
         try:
@@ -68,20 +68,20 @@ class Timestamp(serializers.Field[datetime, Any, Any, Any]):
 
 
 class StrictInteger(serializers.IntegerField):
-    """A JSON integer; neither a text, nor a boolean, nor 1.0."""
+    """A JSON integer; not a string, a boolean or 1.0."""
 
     def to_internal_value(self, data: Any) -> int:
-        """Refuse anything but an integer."""
+        """Accept integers only."""
         if not isinstance(data, int) or isinstance(data, bool):
             self.fail("invalid")
         return super().to_internal_value(data)
 
 
 class StrictBoolean(serializers.BooleanField):
-    """A JSON boolean; not the words and numbers that DRF takes for one."""
+    """A JSON boolean; not the strings and numbers that DRF accepts."""
 
     def to_internal_value(self, data: Any) -> bool:
-        """Refuse anything but true and false."""
+        """Accept true and false only."""
         if not isinstance(data, bool):
             self.fail("invalid", input=data)
         return data
@@ -93,36 +93,36 @@ class TextList(serializers.ListField):
     child = Text(max_length=200)
 
     def to_internal_value(self, data: Any) -> list[str]:
-        """Refuse a bare string, which would iterate letter by letter."""
+        """Accept lists only: DRF would iterate over other iterables."""
         if not isinstance(data, list):
             self.fail("not_a_list", input_type=type(data).__name__)
         return super().to_internal_value(data)
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A body whose every field is known. Writes nothing: actions do."""
+    """A body without unknown fields. It only validates: actions write."""
 
-    # Whether at least one field must be there, where none is required; ``validate`` refuses, this tells.
+    # Whether at least one of the optional fields is required; ``validate`` checks it, this declares it.
     takes_no_empty_body = False
 
     def run_validation(self, data: Any = empty) -> Any:
-        """Name unknown fields beside the errors of known ones."""
+        """Report unknown fields together with the errors of known ones."""
         unknown = sorted(set(data) - self.writable_names()) if isinstance(data, dict) else []
         try:
             values = super().run_validation(data)
         except serializers.ValidationError as error:
             detail = error.detail if isinstance(error.detail, dict) else {"body": error.detail}
-            raise serializers.ValidationError({**detail, **self._complaints(unknown)}) from None
+            raise serializers.ValidationError({**detail, **self._unknown_errors(unknown)}) from None
         if unknown:
-            raise serializers.ValidationError(self._complaints(unknown))
+            raise serializers.ValidationError(self._unknown_errors(unknown))
         return values
 
     def writable_names(self) -> set[str]:
-        """Return the names that a body may hold."""
+        """Return the names of the fields that a body can have."""
         return {name for name, declared in self.fields.items() if not declared.read_only}
 
     @staticmethod
-    def _complaints(unknown: list[str]) -> dict[str, list[str]]:
+    def _unknown_errors(unknown: list[str]) -> dict[str, list[str]]:
         return {name: ["This field is not known here, or cannot be set."] for name in unknown}
 
 
@@ -142,9 +142,9 @@ def _flatten(detail: Any, prefix: str = "") -> Iterable[tuple[str, str]]:
 
 
 def from_validation(detail: Any) -> Invalid:
-    """Turn a serializer's complaints into one error: a readable sentence and the fields to blame."""
+    """Convert the errors of a serializer into Invalid, with a message and the invalid fields."""
     fields: dict[str, list[str]] = {}
-    # Two checks of one field may say the same.
+    # Two validators of a field can have the same message.
     for name, text in dict.fromkeys(_flatten(detail)):
         fields.setdefault(name or "body", []).append(text)
     sentence = " ".join(f"{name}: {texts[0]}" for name, texts in fields.items())

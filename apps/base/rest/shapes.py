@@ -1,6 +1,6 @@
-"""Objects of the public API as JSON Schemas with an example each (https://json-schema.org/draft/2020-12).
+"""Describe objects of the public API as JSON Schemas, with an example each (https://json-schema.org/draft/2020-12).
 
-What an answer holds is written here once; the document at ``/openapi.json``, the reference and its examples read it.
+Response bodies are described once; the document at ``/openapi.json``, the reference and its examples use it.
 """
 
 from collections.abc import Sequence
@@ -31,12 +31,12 @@ def text(pattern: str | None = None, description: str = "") -> Schema:
 
 
 def whole(least: int = 0, description: str = "") -> Schema:
-    """Describe an integer that is at least so much."""
+    """Describe an integer with a minimum."""
     return {"type": "integer", "minimum": least, **({"description": description} if description else {})}
 
 
 def word(words: Sequence[str]) -> Schema:
-    """Describe a string that is one of these."""
+    """Describe a string that is one of the words."""
     return {"type": "string", "enum": list(words)}
 
 
@@ -56,18 +56,18 @@ def listed(item: Schema) -> Schema:
 
 
 def record(optional: Sequence[str] = (), /, **fields: Schema) -> Schema:
-    """Describe an object that has these fields, all of them but ``optional`` ones, and no others."""
+    """Describe an object with these fields, all required but the ``optional`` ones, and no others."""
     required = [name for name in fields if name not in optional]
     return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
 
 
 def texts() -> Schema:
-    """Describe an object of texts by name."""
+    """Describe an object whose values are strings."""
     return {"type": "object", "additionalProperties": {"type": "string"}}
 
 
 def nullable(schema: Schema) -> Schema:
-    """Let null be the value, too."""
+    """Describe a value that can also be null."""
     if "enum" in schema:
         return {**schema, "type": [schema["type"], "null"], "enum": [*schema["enum"], None]}
     if isinstance(schema.get("type"), str):
@@ -76,13 +76,13 @@ def nullable(schema: Schema) -> Schema:
 
 
 def more(shape: Shape, name: str, example: dict[str, Any], **fields: Schema) -> Shape:
-    """Return a shape with further fields, which its example gets at the end."""
+    """Return a shape with additional required fields, whose values in the example are ``example``."""
     properties = {**shape.schema["properties"], **fields}
     schema = {**shape.schema, "properties": properties, "required": [*shape.schema["required"], *fields]}
     return Shape(name, schema, {**shape.example, **example})
 
 
 def shown_once(shape: Shape, name: str, field: str, example: str, description: str) -> Shape:
-    """Return a shape with a secret that only the first answer holds: a repeated one comes without it."""
+    """Return a shape with a secret that only the first response has: a response replayed for the key lacks it."""
     properties = {**shape.schema["properties"], field: text(description=description)}
     return Shape(name, {**shape.schema, "properties": properties}, {**shape.example, field: example})

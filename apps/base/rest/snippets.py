@@ -1,7 +1,7 @@
-"""One call of the public API as curl, Python and Node write it: every snippet on every page is made here.
+"""Code snippets of API requests for curl, Python and Node, on all pages.
 
-What differs from reader to reader (a key, an id) is a ``Variable``, which each language reads from its environment, so
-no key ever stands in a snippet. Everything else is quoted by the rules of the language, whatever it holds.
+What differs by reader (a key, an id) is a ``Variable``, which each language reads from the environment, so that no
+snippet contains a key. Everything else is quoted by the rules of the language.
 """
 
 import json
@@ -22,15 +22,15 @@ WITH_BODY = ("POST", "PUT", "PATCH")
 JSON, TEXT, NOTHING = "json", "text", ""
 
 PARAMETER = re.compile(r"(\{\w+\})")
-# Within double quotes a shell leaves these alone; an interactive one would not leave "!".
+# Characters without a meaning within double quotes in a shell; "!" has one in an interactive shell.
 PLAIN = re.compile(r"[\w@%+=:,./ ?&*;-]*", re.ASCII)
-NEEDLESS, NAME_ALONE = re.compile(r"\$\{(\w+)\}(?!\w)"), r"$\1"
-WIDTH = 60
+NEEDLESS_BRACES, WITHOUT_BRACES = re.compile(r"\$\{(\w+)\}(?!\w)"), r"$\1"
+MAX_LINE_LENGTH = 60
 
 
 @dataclass(frozen=True)
 class Variable:
-    """What the reader puts into their environment under a name."""
+    """An environment variable that the reader sets."""
 
     name: str
 
@@ -40,9 +40,9 @@ Text = tuple[str | Variable, ...]
 
 @dataclass(frozen=True)
 class SnippetRequest:
-    """A call: its address and headers as texts with variables; ``body`` as JSON, or from a file where it is not known.
+    """A request with its URL and headers as texts with variables; ``body`` is a JSON value.
 
-    ``answer``: whether JSON, a text or nothing comes back.
+    ``body_is_elsewhere``: the body is unknown and read from a file. ``answer``: the type of the response body.
     """
 
     method: str
@@ -54,15 +54,15 @@ class SnippetRequest:
 
 
 def render_snippet(call: SnippetRequest, language: str) -> str:
-    """Return the call in one of LANGUAGES."""
+    """Return the request in one of LANGUAGES."""
     return {"curl": as_curl, "python": as_python, "node": as_node}[language](call)
 
 
-# What is called
+# Requests
 
 
 def request_for(operation: Operation, method: str, route: str, callers: tuple[str, ...]) -> SnippetRequest:
-    """Return an operation as a call, with its example for a body and its required parameters."""
+    """Return the request of an operation, with its example body and its required parameters."""
     given = {each.name: each.example for each in operation.parameters if each.required and each.where == "query"}
     headers = [(each.name, (Variable(_name(each.name.removeprefix("X-"))),)) for each in operation.parameters
                if each.where == "header"]  # fmt: skip
@@ -73,25 +73,25 @@ def request_for(operation: Operation, method: str, route: str, callers: tuple[st
 
 
 def first_request(key: str = "") -> SnippetRequest:
-    """Return the call that every API key may make; with the key itself only where that is shown this once."""
+    """Return a request that every API key can make; ``key``: the key itself, on the page that shows it once."""
     return SnippetRequest("GET", url_of("/v1/me"), (("Authorization", ("Bearer ", key or Variable(API_KEY))),))
 
 
 def first_calls() -> list[dict[str, str]]:
-    """Return that call in every language, for a reader who has a key."""
+    """Return that request in every language, for a reader who has a key."""
     return [
         {"id": key, "title": title, "code": render_snippet(first_request(), key)} for key, title in LANGUAGES.items()
     ]
 
 
 def logged_request(method: str, route: str, key_prefix: str = "") -> SnippetRequest:
-    """Return a call as the log knows it: its ids and its body are not kept, and its key never was."""
+    """Return a request of the call log, which stores no ids, no body and no key."""
     callers = ("sdk_key",) if key_prefix == "sdk" else ("api_key",)
     return SnippetRequest(method, url_of(route), _credential(callers), body_is_elsewhere=method in WITH_BODY)
 
 
 def url_of(route: str) -> Text:
-    """Return the address of a route, each ``{id}`` in it as a variable named after what it is the id of."""
+    """Return the URL of a route, with each ``{id}`` as a variable named for its object."""
     before: str = settings.PUBLIC_URL
     pieces: list[str | Variable] = []
     for piece in PARAMETER.split(route):
@@ -104,7 +104,7 @@ def url_of(route: str) -> Text:
 
 
 def variable_of(before: str, parameter: str) -> str:
-    """Return the name for a parameter: ``API_KEY_ID`` for the one behind ``/v1/api-keys/``."""
+    """Return the variable name of a path parameter: ``API_KEY_ID`` after ``/v1/api-keys/``."""
     owner = before.rstrip("/").rpartition("/")[2]
     one = f"{owner.removesuffix('ies')}y" if owner.endswith("ies") else owner.removesuffix("s")
     return _name(f"{one}_{'name' if parameter == 'name' else 'id'}")
@@ -124,10 +124,10 @@ def _credential(callers: tuple[str, ...]) -> tuple[tuple[str, Text], ...]:
 
 
 def as_curl(call: SnippetRequest) -> str:
-    """Return the call as a command for a POSIX shell."""
-    # Otherwise curl takes these for a list of addresses.
+    """Return the request as a command for a POSIX shell."""
+    # Without --globoff curl expands these characters to a list of URLs.
     has_globs = any(letter in piece for piece in call.url if isinstance(piece, str) for letter in "[]{}")
-    # "-X HEAD" would wait for the body that the answer speaks of.
+    # "-X HEAD" would wait for a body of the response's Content-Length.
     flags = {"GET": "", "HEAD": "--head "}
     method = flags.get(call.method, f"-X {shlex.quote(call.method)} ")
     words = [f"curl {'--globoff ' if has_globs else ''}{method}{_shell(call.url)}"]
@@ -143,13 +143,13 @@ def as_curl(call: SnippetRequest) -> str:
 
 
 def request_as_curl(method: str, url: str, headers: Mapping[str, str], body: str) -> str:
-    """Return a request that somebody sent, header by header and byte by byte, as a command."""
+    """Return a request that was sent, with its exact headers and body, as a command for a POSIX shell."""
     call = SnippetRequest(method, (url,), tuple((name, (value,)) for name, value in headers.items()))
     return f"{as_curl(call)} \\\n  {_data(body)}"
 
 
 def _data(body: str) -> str:
-    # Raw: a body that begins with "@" is no file.
+    # Raw: a leading "@" names no file.
     return f"--data-raw {shlex.quote(body)}"
 
 
@@ -160,15 +160,15 @@ def _shell(text: Text) -> str:
     if not all(PLAIN.fullmatch(piece) for piece in literals):
         return "".join(shlex.quote(piece) if isinstance(piece, str) else f'"${piece.name}"' for piece in text)
     pieces = [piece if isinstance(piece, str) else f"${{{piece.name}}}" for piece in text]
-    # The braces part a name from what follows; mostly nothing does that could belong to it.
-    return f'"{NEEDLESS.sub(NAME_ALONE, "".join(pieces))}"'
+    # Braces are needed only where the next character could belong to the name.
+    return f'"{NEEDLESS_BRACES.sub(WITHOUT_BRACES, "".join(pieces))}"'
 
 
 # Python
 
 
 def as_python(call: SnippetRequest) -> str:
-    """Return the call as a program with requests."""
+    """Return the request as a Python program with the requests library."""
     lines = [f"    {_python(call.url)},"]
     if call.headers:
         headers = ", ".join(f"{_quoted(name)}: {_python(value)}" for name, value in call.headers)
@@ -198,7 +198,7 @@ def _python(text: Text) -> str:
 
 
 def as_node(call: SnippetRequest) -> str:
-    """Return the call as an ECMAScript module for Node 18 or later."""
+    """Return the request as an ECMAScript module for Node 18 or later."""
     options = [] if call.method == "GET" else [f"  method: {_quoted(call.method)},"]
     headers = [f"{name if name.isalpha() else _quoted(name)}: {_node(value)}" for name, value in call.headers]
     if call.body is not None:
@@ -240,12 +240,12 @@ def _has_variables(call: SnippetRequest) -> bool:
 
 
 def _quoted(text: str) -> str:
-    """Return a string as JSON, Python and ECMAScript alike write it."""
+    """Return a string literal that is valid in JSON, Python and ECMAScript."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def _literal(value: Any, words: Mapping[Any, str], margin: str = "") -> str:
-    """Return a value of JSON, on one line where it is short."""
+    """Return the literal of a JSON value, on one line where it is short."""
     if value is None or isinstance(value, bool):
         return words[value]
     if not isinstance(value, dict | list) or not value:
@@ -257,7 +257,7 @@ def _literal(value: Any, words: Mapping[Any, str], margin: str = "") -> str:
         items = [_literal(each, words, inner) for each in value]
     opening, closing = "{}" if isinstance(value, dict) else "[]"
     flat = f"{opening}{', '.join(items)}{closing}"
-    if len(flat) <= WIDTH and "\n" not in flat:
+    if len(flat) <= MAX_LINE_LENGTH and "\n" not in flat:
         return flat
     last = "," if words is PYTHON_WORDS else ""
     lines = f",\n{inner}".join(items)

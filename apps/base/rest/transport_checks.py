@@ -1,4 +1,4 @@
-"""What the API's door refuses whatever the credential says: plain http, and a session's change without its token."""
+"""Checks of API requests beside the credential: HTTPS, and the CSRF token of a session's change."""
 
 from django.conf import settings
 from django.core.exceptions import BadRequest, SuspiciousOperation
@@ -11,22 +11,22 @@ from apps.base.rest.error_responses import to_portal_error
 
 
 def https_refusal(request: PortalRequest) -> Forbidden | None:
-    """Refuse plain http where the portal is served over https."""
+    """Return the error of plain HTTP where the portal is served over HTTPS."""
     if not settings.HTTPS or request.is_secure():
         return None
     return Forbidden("Use https. A key that was sent over plain http should be rotated.", "https_required")
 
 
 def csrf_refusal(request: PortalRequest) -> PortalError | None:
-    """Check the CSRF token of a session's change: keys need none, cookies travel by themselves.
+    """Return the error of a session's change without a valid CSRF token; requests with a key need none.
 
-    To look for it the form is read: one that is too large or no form at all is refused here, to somebody who is known.
+    Reads the form for the token, so it also returns the error of a form that is too large or malformed.
     """
-    # Called as DRF's own SessionAuthentication calls it; the stubs want a view and its answer.
+    # As DRF's SessionAuthentication does; the stubs require a view.
     check = CSRFCheck(lambda _request: None)  # type: ignore[arg-type]  # it is never called
     check.process_request(request)
     try:
-        if check.process_view(request, None, (), {}) is None:  # type: ignore[arg-type]  # the view is not looked at
+        if check.process_view(request, None, (), {}) is None:  # type: ignore[arg-type]  # the view is not used
             return None
     except (BadRequest, MultiPartParserError, SuspiciousOperation) as error:
         return to_portal_error(error)

@@ -1,6 +1,6 @@
-"""The bases of the public API: order of checks, the one error shape, pages of lists, strict bodies.
+"""The base view of the public API: the checks before a method, the body, and the pages of lists.
 
-What is answered first (docs/api.md): credential 400/401, limits 429, organization and network 403, path 404,
+The order of errors (docs/api.md): credential 400/401, limits 429, organization and network 403, path 404,
 method 405, scope 403, Accept 406, object 404, body 413/415/400, state 409.
 """
 
@@ -28,8 +28,8 @@ from apps.base.requests import ApiRequest, PortalRequest
 from apps.base.rest.browsable import form_requests
 from apps.base.rest.content_negotiation import accepts_json, strip_refused_ranges
 from apps.base.rest.cursor_pagination import Cursors, link_to, read_page, rows_after
-from apps.base.rest.etags import expected_by, refuse_unknown, tags_change, tags_read
-from apps.base.rest.idempotency import answers_once
+from apps.base.rest.etags import check_conditions, expected_versions, tag_change, tag_read
+from apps.base.rest.idempotency import honor_idempotency_key
 from apps.base.rest.object_versions import Expected
 from apps.base.rest.operations import METHODS, Operation
 from apps.base.rest.parsing import SessionFormParser, StrictJSONParser, check_coding, check_length
@@ -41,11 +41,11 @@ from apps.base.rest.transport_checks import https_refusal
 PARSERS = [StrictJSONParser(), SessionFormParser()]
 NEGOTIATION = DefaultContentNegotiation()
 ANY_KEY: tuple[Permission, ...] = ()
-# As ``callers``: whoever it is. Credentials are not looked at, count on no limit and are not logged.
+# As ``callers``: any caller. Credentials are not read, and requests are neither rate limited nor logged.
 UNAUTHENTICATED: tuple[str, ...] = ()
-# What costs a caller nothing, also where it is answered after the door counted the request.
-UNCOUNTED = (401, 429)
-KEYS_ALONE = "No role of a person may do this: it takes a key."
+# Statuses that do not count toward rate limits: requests counted before are refunded.
+REFUNDED_STATUSES = (401, 429)
+KEYS_ONLY = "No role of a person may do this: it takes a key."
 
 
 def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
@@ -53,7 +53,7 @@ def api_path(route: str, view: type["PortalView"], name: str) -> URLPattern:
     pattern = "/".join(
         f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else part for part in route.split("/") if part
     )
-    # Not a dollar sign: that matches before a line break at the end, too, which belongs to a path like anything else.
+    # Not "$", which also matches before a trailing line break.
     return re_path(rf"^{pattern}/?\Z", view.as_view(route=f"/v1/{route}"), name=f"api-{name}")
 
 
@@ -69,13 +69,13 @@ def serves(
     if_match: bool = False,
     heavy: bool = False,
 ) -> Callable[[Method], Method]:
-    """Declare what a method of a view serves, and wrap it in what is said here: nothing else is done around it.
+    """Declare the operation that a method of a view serves, and wrap the method accordingly.
 
-    ``needs``: a permission, a tuple of which one is enough, or ANY_KEY. ``etag``, which each GET says: the answer has
-    an ETag, and is 304 where the caller has it already. ``idempotent``, which each POST says: it honours
-    Idempotency-Key; such a method reads its body by ``validated``, also where it takes none, for that is where the
-    request begins to have effect. ``if_match``: the method hands ``expected`` to its action, and an ``ObjectResponse``
-    carries the ETag that GET gives now. ``heavy``: the work with a good body takes long, so that few may run at a time.
+    ``needs``: a permission, a tuple of which one is enough, or ANY_KEY. ``etag``, required for GET: the response has
+    an ETag, and is 304 where the caller has it already. ``idempotent``, required for POST: it honors Idempotency-Key;
+    such a method reads its body by ``validated``, even an empty one, because that starts the transaction.
+    ``if_match``: the method passes ``expected`` to its action, and an ``ObjectResponse`` gets the ETag that GET returns
+    now. ``heavy``: requests with a valid body take long, so only a few run at a time.
     """
     permissions = (needs,) if isinstance(needs, Permission) else needs
 
@@ -85,11 +85,11 @@ def serves(
             raise TypeError(f"{method.__qualname__}: each get says etag, each post idempotent, and nothing else does")
         served: Any = method
         if etag:
-            served = tags_read(served)
+            served = tag_read(served)
         elif if_match:
-            served = tags_change(served)
+            served = tag_change(served)
         if idempotent:
-            served = answers_once(served)
+            served = honor_idempotency_key(served)
         served.operation = replace(
             operation, needs=permissions, etag=bool(etag), idempotent=bool(idempotent), if_match=if_match, heavy=heavy
         )
@@ -98,7 +98,7 @@ def serves(
     return declare
 
 
-def _declared(method: Any) -> Operation:
+def _operation_of(method: Any) -> Operation:
     operation = getattr(method, "operation", None)
     if operation is None:
         raise TypeError(f"{method.__qualname__} declares no operation: it takes @serves")
@@ -106,14 +106,14 @@ def _declared(method: Any) -> Operation:
 
 
 class PortalView(APIView):
-    """An API view: each of its methods is declared by ``serves``, or the view refuses to load.
+    """An API view, whose methods are each declared by ``serves``, else TypeError at import.
 
-    ``about``: what the browsable API says of the view where somebody comes by a method that it does not take.
+    ``about``: the description on the browsable API's page for a method that the view does not have.
     """
 
     route = ""
     about: ClassVar[str] = ""
-    # By HTTP method, what ``serves`` declares.
+    # By HTTP method.
     operations: ClassVar[dict[str, Operation]] = {}
     callers: ClassVar[tuple[str, ...]] = ("api_key", "user")
     http_method_names = ("get", "post", "put", "patch", "delete", "head")
@@ -123,11 +123,11 @@ class PortalView(APIView):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         own = [method for method in METHODS if hasattr(cls, method.lower())]
-        cls.operations = {method: _declared(getattr(cls, method.lower())) for method in own}
+        cls.operations = {method: _operation_of(getattr(cls, method.lower())) for method in own}
         cls.allow = ", ".join([*own, "HEAD"] if "GET" in own else own)
 
     def initial(self, request: ApiRequest, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # it has passed the middlewares
-        """Run the checks of the door in the contract's order."""
+        """Run the checks before a method in the documented order (docs/api.md)."""
         raw = request._request
         request.accepted_renderer, request.accepted_media_type = JSON_ONLY, JSON_ONLY.media_type
         caller = authenticate_request(raw) if self.callers else AuthResult(refusal=https_refusal(raw))
@@ -138,9 +138,9 @@ class PortalView(APIView):
         if caller.refusal is not None:
             raise caller.refusal
         if caller.is_browser_session:
-            form_requests.take_as_meant(raw)
+            form_requests.apply_hidden_fields(raw)
         if "\0" in raw.path_info:
-            # PostgreSQL takes none in a text, so nothing can match.
+            # PostgreSQL has no NUL in texts, so nothing can match.
             raise NotFound()
         operation = self.operations.get("GET" if raw.method == "HEAD" else raw.method)
         if operation is None:
@@ -151,22 +151,22 @@ class PortalView(APIView):
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         if raw.META.get("QUERY_STRING"):
             refuse_undeclared(raw.GET, operation, is_session=caller.is_browser_session)
-        refuse_unknown(raw.META, raw.method, operation, is_page=request.accepted_renderer is not JSON_ONLY)
+        check_conditions(raw.META, raw.method, operation, is_page=request.accepted_renderer is not JSON_ONLY)
 
-    # DRF's way through a view, less what it makes anew for each request and JSON does not need.
+    # DRF's methods, without what they create per request and JSON does not need.
 
     def initialize_request(self, request: PortalRequest, *args: Any, **kwargs: Any) -> ApiRequest:  # type: ignore[override]  # it has passed the middlewares
-        """Wrap a request with parsers that are made once; authentication is the door's (``authenticate_request``)."""
+        """Wrap a request with shared parsers, without authentication, which is ``authenticate_request``'s."""
         context = {"view": self, "args": args, "kwargs": kwargs}
         return cast(ApiRequest, Request(request, PARSERS, (), NEGOTIATION, context))
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        """The methods of this view, and that the answer depends on Accept."""
+        """The methods of this view, and that the response depends on Accept."""
         return {"Allow": self.allow, "Vary": "Accept"}
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Mark JSON for ``rendering.render``; whatever else was accepted goes DRF's way."""
+        """Prepare JSON for ``renderers.render``; leave other media types to DRF."""
         is_json = request.accepted_renderer is JSON_ONLY and isinstance(response, Response)
         if not is_json or "Vary" in response.headers:
             return super().finalize_response(request, response, *args, **kwargs)
@@ -176,12 +176,12 @@ class PortalView(APIView):
         return response
 
     def check_permission(self, request: ApiRequest, operation: Operation) -> None:
-        """Refuse a kind of caller that the view does not serve, then a missing scope."""
+        """Raise Forbidden for a kind of actor that the view does not serve, then for a missing permission."""
         if not self.callers:
             return
         raw, actor = request._request, request.actor
         if actor.kind not in self.callers:
-            message = KEYS_ALONE if raw.caller.is_browser_session else "This kind of key cannot be used here."
+            message = KEYS_ONLY if raw.caller.is_browser_session else "This kind of key cannot be used here."
             raise Forbidden(message, "insufficient_scope")
         needed = operation.needs
         raw.scopes_used = tuple(islice(filter(actor.can, needed), 1))
@@ -190,14 +190,14 @@ class PortalView(APIView):
                 raw.caller.is_browser_session
                 and not resolve_hook(settings.PORTAL_WHO_DECIDES)(raw.organization, needed)["role"]
             ):
-                # Nobody could give it: there is nobody to ask.
-                raise Forbidden(KEYS_ALONE, needed=needed)
+                # No role has the permission, so no member can grant it.
+                raise Forbidden(KEYS_ONLY, needed=needed)
             actor.require(*needed)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:
-        """Choose the renderer. Where no session calls, JSON goes before pages, wherever Accept has it.
+        """Choose the renderer: without a session, JSON wherever Accept admits it.
 
-        Programs that take anything, or JSON, get it without DRF's long way.
+        The usual values of API clients skip DRF's negotiation, which is slow.
         """
         raw = cast(PortalRequest, request._request)
         accept = raw.META["HTTP_ACCEPT"] = strip_refused_ranges(raw.META.get("HTTP_ACCEPT", "*/*"))
@@ -205,26 +205,26 @@ class PortalView(APIView):
         if is_plain or (not raw.caller.is_browser_session and accepts_json(accept)):
             return JSON_ONLY, JSON_ONLY.media_type
         renderer, media_type = super().perform_content_negotiation(request, force)
-        # However the caller spells it: JSON is written, tagged and answered in one way.
+        # The shared renderer, by which views and ETags recognize JSON.
         return (JSON_ONLY, JSON_ONLY.media_type) if isinstance(renderer, JSONRenderer) else (renderer, media_type)
 
     def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]  # it has passed the middlewares
-        """Answer, put the limits on the answer, and record the call before it leaves."""
+        """Run the view, add the headers of authentication and rate limits, and write the call log."""
         started = time.perf_counter()
         request.caller, request.attempt, request.scopes_used, request.uses = AuthResult(), None, (), []
         request.route = self.route
         with ExitStack() as request.heavy_work:
             response = cast(Response, super().dispatch(request, *args, **kwargs))
-        if response.status_code in UNCOUNTED and request.caller.refund is not None:
+        if response.status_code in REFUNDED_STATUSES and request.caller.refund is not None:
             request.caller.refund(request)
             request.caller.headers = request.caller.headers if response.status_code == 429 else {}
         add_headers(response, request.caller.headers)
         if request.attempt is not None:
             request.attempt.close(response)
-        # What is streamed has no data: it is a file.
+        # Streamed files have no data.
         data = getattr(response, "data", None)
         if isinstance(data, dict) and not ONE_TIME_SECRETS.isdisjoint(data):
-            # A page has forms, if only to sign out: without a referrer browsers send them with "Origin: null" (ADR 11).
+            # Pages have forms, which browsers send with "Origin: null" where there is no referrer (ADR 11).
             response["Referrer-Policy"] = "same-origin" if request.caller.is_browser_session else "no-referrer"
             response["X-Robots-Tag"] = "noindex, nofollow"
         resolve_hook(settings.PORTAL_CALL_LOG)(
@@ -246,14 +246,14 @@ class PortalView(APIView):
         prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
         **options: Any,
     ) -> dict[str, Any]:
-        """Return the checked values of the body, or raise what the contract says of a bad one.
+        """Return the validated values of the body, or raise the error of an invalid one (413, 415 or 400).
 
-        ``prepare`` does what is slow with good values, such as hashing a password: whatever comes after this call is
-        inside a transaction where the request has an Idempotency-Key.
+        ``prepare`` does slow work with valid values, such as hashing a password: where the request has an
+        Idempotency-Key, the rest of the method runs in a transaction.
         """
         check_length(request._request.META.get("CONTENT_LENGTH"))
         check_coding(request._request.META)
-        checker = serializer(data=form_requests.json_of(request.data, serializer), **options)
+        checker = serializer(data=form_requests.to_json_value(request.data, serializer), **options)
         checker.is_valid(raise_exception=True)
         if self.operations[request.method].heavy:
             request._request.heavy_work.enter_context(heavy_work.reserve_slot(request.actor.organization_id))
@@ -263,8 +263,8 @@ class PortalView(APIView):
         return values
 
     def expected(self, request: ApiRequest) -> Expected:
-        """Return what ``If-Match`` demands of the object; ask for it once the body is known to be good."""
-        return expected_by(request._request.META)
+        """Return the versions that ``If-Match`` expects; call it after ``validated``, as body errors come first."""
+        return expected_versions(request._request.META)
 
     def offset_page(
         self,
@@ -274,9 +274,9 @@ class PortalView(APIView):
         key: Callable[[Any], Any] = attrgetter("pk"),
         column: str = "pk",
     ) -> Response:
-        """Answer ``limit`` rows from ``offset``, or beside ``cursor``, with totals and neighbours in headers.
+        """Return ``limit`` rows from ``offset`` or ``cursor``, with the total and links to other pages in headers.
 
-        ``column`` is what the list is ordered by, upward, and ``key`` finds it in a row.
+        ``column`` is what the list is ordered by, ascending, and ``key`` returns its value in a row.
         """
         page = read_page(request, rows, column)
         response = Response([write(row) for row in page.rows])
@@ -285,7 +285,7 @@ class PortalView(APIView):
         return response
 
     def cursor_page(self, request: ApiRequest, rows: QuerySet[Any], write: Callable[[Any], Any]) -> Response:
-        """Answer ``limit`` rows, newest first by primary key, after ``cursor``."""
+        """Return ``limit`` rows after ``cursor``, newest first by primary key."""
         limit = page_limit(request)
         cursors = Cursors.of_request(request)
         text = request.query_params.get("cursor")

@@ -1,1 +1,1 @@
-"""The browsable API: the answers of ``/v1`` as pages for somebody signed in, with a form for each operation."""
+"""The browsable API: the responses of ``/v1`` as pages for members, with a form for each operation."""

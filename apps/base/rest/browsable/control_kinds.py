@@ -1,4 +1,4 @@
-"""Which control a field of a body gets in a form, and which JSON value its text stands for."""
+"""The kinds of form controls, by the type of the serializer field."""
 
 from enum import StrEnum
 from typing import Any
@@ -9,7 +9,7 @@ from apps.base.rest.serializers import Timestamp
 
 
 class Kind(StrEnum):
-    """The kinds of fields."""
+    """The kinds of form controls."""
 
     TEXT = "text"
     EMAIL = "email"
@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 
 def kind_of(field: serializers.Field[Any, Any, Any, Any]) -> Kind:
-    """Return the kind of a field; whatever is not simpler is written as JSON."""
+    """Return the kind of a field; JSON for all complex types."""
     if isinstance(field, serializers.ChoiceField):
         return Kind.CHOICE
     if isinstance(field, serializers.BooleanField):
@@ -39,5 +39,5 @@ def kind_of(field: serializers.Field[Any, Any, Any, Any]) -> Kind:
 
 
 def is_secret(field: serializers.Field[Any, Any, Any, Any]) -> bool:
-    """Tell whether what was typed is never given back: the body says so by ``style``."""
+    """Return whether the field is declared with the style SECRET_INPUT: its value is never shown again."""
     return field.style.get("input_type") == "password"

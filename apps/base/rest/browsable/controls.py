@@ -1,4 +1,4 @@
-"""The fields of a form of the browsable API, each with its control, its value and what was wrong with it."""
+"""The form controls of the browsable API, each with its value and its errors."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +11,12 @@ from apps.base.rest.browsable.control_kinds import Kind, kind_of
 from apps.base.rest.operations import Operation, Paging
 from apps.base.rest.renderers import to_json
 
-MOST_LINES, FEWEST_LINES = 12, 2
+MIN_ROWS, MAX_ROWS = 2, 12
 
 
 @dataclass(frozen=True)
 class OrganizationExample:
-    """What the organization itself would put into a field, and the words that are known for it."""
+    """An example value of the reader's organization for a field, and its known values."""
 
     value: Any = None
     known: Sequence[str] = ()
@@ -24,7 +24,7 @@ class OrganizationExample:
 
 @dataclass
 class Control:
-    """One field of a form."""
+    """A form control."""
 
     name: str
     kind: Kind
@@ -32,7 +32,7 @@ class Control:
     required: bool = False
     id: str = ""
     hint: str = ""
-    # English, as everything that the API says.
+    # The description in the API reference, which is in English.
     text: str = ""
     choices: Sequence[str] = ()
     known: Sequence[str] = ()
@@ -43,20 +43,20 @@ class Control:
 
     @property
     def described_by(self) -> str:
-        """The ids of what a screen reader says after the name."""
+        """The ids for aria-describedby: of the errors and of the hint."""
         ids = [f"{self.id}_error"] * bool(self.errors) + [f"{self.id}_hint"] * bool(self.hint or self.text)
         return " ".join(ids)
 
     @property
     def rows(self) -> int:
-        """How many lines a text of several lines gets."""
-        return max(FEWEST_LINES, min(MOST_LINES, self.value.count("\n") + 1))
+        """The rows of a textarea."""
+        return max(MIN_ROWS, min(MAX_ROWS, self.value.count("\n") + 1))
 
 
 def controls_of(
     body: serializers.Serializer[Any], values: Mapping[str, Any], own: Mapping[str, OrganizationExample], at: str
 ) -> list[Control]:
-    """Return a control for each field of a body; ``at`` begins the ids of the form's elements."""
+    """Return a control for each field of a body; ``at`` is the prefix of the ids of the form's elements."""
     found = []
     for name, declared in body.fields.items():
         if not declared.read_only:
@@ -92,7 +92,7 @@ def _hint(control: Control) -> str:
 
 
 def text_of(kind: Kind, value: Any) -> str:
-    """Write a JSON value as the text of a control."""
+    """Return a JSON value as the text of a control."""
     if value is None:
         return ""
     if kind == Kind.LIST and isinstance(value, list):
@@ -105,7 +105,7 @@ def text_of(kind: Kind, value: Any) -> str:
 
 
 def attach_errors(controls: Iterable[Control], fields: Mapping[str, Sequence[str]]) -> list[str]:
-    """Put sentences beside the fields that they are about, and return those that fit none."""
+    """Attach errors to the controls of their fields, and return those without a control."""
     by_name = {control.name: control for control in controls}
     rest = []
     for name, texts in fields.items():
@@ -119,7 +119,7 @@ def attach_errors(controls: Iterable[Control], fields: Mapping[str, Sequence[str
 
 
 def filter_controls(operation: Operation, given: Mapping[str, str]) -> list[Control]:
-    """Return a control for each parameter of a path that is read."""
+    """Return a control for each query parameter of an operation."""
     found = [_parameter(each.name, each.schema, each.text) for each in operation.parameters if each.where == "query"]
     if operation.paging:
         found.append(Control("limit", Kind.WHOLE, hint=_("At most so many in a page, from 1 to 200; 50 unless given.")))

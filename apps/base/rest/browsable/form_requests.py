@@ -1,8 +1,8 @@
-"""What a form of the browsable API sends, read as the API means it.
+"""Convert the forms of the browsable API to API requests.
 
-HTML knows two methods, texts, and no headers. So a form names its real method, its Idempotency-Key and the values that
-it was filled with in hidden fields, and its texts become JSON by the kinds of the fields that the body has. Only a
-session's form is read so: a key sends JSON, with the method itself.
+HTML forms have two methods, texts, and no headers. So hidden fields name the real method, the Idempotency-Key and the
+initial values, and texts are converted to JSON by the kinds of the body's fields. This is for sessions only: requests
+with a key send JSON.
 """
 
 import json
@@ -23,54 +23,54 @@ from apps.base.web.forms import is_recently_confirmed
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 METHODS = ("PUT", "PATCH", "DELETE")
-# Hidden fields. Names of bodies begin with a letter.
-METHOD, ONCE, WHOLE_BODY, BEFORE = "_method", "_idempotency_key", "_json", "_before"
-NOT_OF_THE_BODY = (METHOD, ONCE, BEFORE)
+# Hidden fields: the fields of bodies have no leading underscore.
+METHOD, IDEMPOTENCY_KEY, RAW_BODY, INITIAL = "_method", "_idempotency_key", "_json", "_before"
+NOT_OF_THE_BODY = (METHOD, IDEMPOTENCY_KEY, INITIAL)
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,30}", re.ASCII)
 READS = ("GET", "HEAD")
 CONFIRM = "Your last confirmation is older than 15 minutes. Confirm that it is you, then send this once more."
 
 
-def take_as_meant(request: PortalRequest) -> None:
-    """Give the request of a session the method and header that its form names, once its token was checked.
+def apply_hidden_fields(request: PortalRequest) -> None:
+    """Set the method and the Idempotency-Key that a session's form names; call it after the CSRF check.
 
-    Of a form that searches, what was left empty is left out: a browser sends every field.
+    Drops the empty parameters of a search form: browsers send every field.
     """
     if request.method in READS:
         _drop_empty_parameters(request)
     elif is_form(request):
         if request.POST.get(METHOD) in METHODS:
             request.method = request.POST[METHOD]
-        elif request.POST.get(ONCE):
-            request.META.setdefault("HTTP_IDEMPOTENCY_KEY", request.POST[ONCE])
-            request.__dict__.pop("headers", None)  # made of META, once
+        elif request.POST.get(IDEMPOTENCY_KEY):
+            request.META.setdefault("HTTP_IDEMPOTENCY_KEY", request.POST[IDEMPOTENCY_KEY])
+            request.__dict__.pop("headers", None)  # cached from META
 
 
 def is_form(request: PortalRequest) -> bool:
-    """Tell whether a browser's form was sent, whatever method it names."""
+    """Return whether the request is an HTML form, whatever method it names."""
     return request.META["REQUEST_METHOD"] == "POST" and request.content_type == FORM_TYPE
 
 
 def _drop_empty_parameters(request: PortalRequest) -> None:
     if "" not in request.GET.values():
         return
-    kept = request.GET.copy()
-    for name in [name for name in kept if not any(kept.getlist(name))]:
-        del kept[name]
-    request.GET = kept  # type: ignore[assignment]  # as immutable a copy as the original was
-    request.META["QUERY_STRING"] = kept.urlencode()
+    query = request.GET.copy()
+    for name in [name for name in query if not any(query.getlist(name))]:
+        del query[name]
+    request.GET = query  # type: ignore[assignment]  # a QueryDict, though mutable
+    request.META["QUERY_STRING"] = query.urlencode()
 
 
 def require_confirmation(request: PortalRequest, operation: Operation) -> None:
-    """Refuse a session that was confirmed too long ago for what the pages ask it for, too."""
+    """Raise Forbidden where the operation needs a recent confirmation of the session (``Operation.step_up``)."""
     if operation.step_up and not is_recently_confirmed(request):
         raise Forbidden(CONFIRM, "reauthentication_required")
 
 
-def json_of(data: Any, body: type[serializers.Serializer[Any]]) -> Any:
-    """Return what was sent as JSON, a form's texts made into it.
+def to_json_value(data: Any, body: type[serializers.Serializer[Any]]) -> Any:
+    """Return the parsed body as a JSON value; a form's texts are converted.
 
-    Once a session's token was looked for, DRF takes any kind of form from Django: of those only an empty one is read.
+    After the CSRF check DRF also has Django's parsed multipart forms, of which only empty ones are accepted.
     """
     if isinstance(data, QueryDict):
         if data:
@@ -80,18 +80,18 @@ def json_of(data: Any, body: type[serializers.Serializer[Any]]) -> Any:
 
 
 def _body_of(fields: FormFields, body: serializers.Serializer[Any]) -> Any:
-    """Return the JSON value that a form stands for, or raise Invalid naming the fields that cannot be read.
+    """Return the JSON value of a form, or raise Invalid naming the fields that are not JSON.
 
-    An optional field that is empty is left out, and so is one that still has the value that the form came with.
+    Leaves out optional fields that are empty, and fields with their initial value.
     """
-    if WHOLE_BODY in fields:
-        text = fields[WHOLE_BODY].strip()
+    if RAW_BODY in fields:
+        text = fields[RAW_BODY].strip()
         return parse_json(text.encode()) if text else {}
-    before = texts_before(fields.get(BEFORE, ""))
+    initial = initial_texts(fields.get(INITIAL, ""))
     found: dict[str, Any] = {}
     errors: dict[str, list[str]] = {}
     for name, text in fields.items():
-        if name in NOT_OF_THE_BODY or before.get(name) == text:
+        if name in NOT_OF_THE_BODY or initial.get(name) == text:
             continue
         declared = body.fields.get(name)
         try:
@@ -99,8 +99,8 @@ def _body_of(fields: FormFields, body: serializers.Serializer[Any]) -> Any:
                 found[name] = text
             elif text.strip():
                 found[name] = _value(kind_of(declared), text)
-            elif name in before:
-                found[name] = _cleared(declared)
+            elif name in initial:
+                found[name] = _empty_value(declared)
         except NotJSON as error:
             errors[name] = [str(error.message)]
     if errors:
@@ -108,8 +108,8 @@ def _body_of(fields: FormFields, body: serializers.Serializer[Any]) -> Any:
     return found
 
 
-def texts_before(text: str) -> Mapping[str, str]:
-    """Return the texts that the form came with, as it says itself: a lie changes only what is sent."""
+def initial_texts(text: str) -> Mapping[str, str]:
+    """Return the initial texts of a form from its hidden field; a forged one only changes which fields are sent."""
     try:
         found = json.loads(text) if text else {}
     except (ValueError, RecursionError):
@@ -118,7 +118,7 @@ def texts_before(text: str) -> Mapping[str, str]:
 
 
 def _value(kind: Kind, text: str) -> Any:
-    """What cannot be read stays text: the body says what it wants instead."""
+    # Texts that cannot be converted stay as they are: the serializer reports the error.
     if kind == Kind.WHOLE and WHOLE_NUMBER.fullmatch(text.strip()):
         return int(text)
     if kind == Kind.FLAG and text in ("true", "false"):
@@ -130,8 +130,7 @@ def _value(kind: Kind, text: str) -> Any:
     return text
 
 
-def _cleared(declared: serializers.Field[Any, Any, Any, Any]) -> Any:
-    """What stands for nothing in a field that had a value."""
+def _empty_value(declared: serializers.Field[Any, Any, Any, Any]) -> Any:
     if kind_of(declared) == Kind.LIST:
         return []
     return None if declared.allow_null else ""

@@ -1,4 +1,4 @@
-"""A form for each operation that changes something: filled, with what was wrong, or with who may do it instead."""
+"""A form for each write operation: filled in, with its errors, or with who has the permission instead."""
 
 import secrets
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from apps.base.actor import Actor
 from apps.base.requests import PortalRequest
 from apps.base.rest.browsable.control_kinds import is_secret
 from apps.base.rest.browsable.controls import Control, OrganizationExample, attach_errors, controls_of
-from apps.base.rest.browsable.form_requests import BEFORE, WHOLE_BODY, is_form, texts_before
+from apps.base.rest.browsable.form_requests import INITIAL, RAW_BODY, is_form, initial_texts
 from apps.base.rest.browsable.paths import Path, below, with_organization
 from apps.base.rest.operations import Operation
 from apps.base.rest.parsing import NotJSON, parse_json
@@ -25,7 +25,7 @@ WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 @dataclass
 class OperationForm:
-    """One operation as a page shows it. ``who``: the role that may, and who can give it, where the reader may not."""
+    """The form of one operation. ``who``: ``permission_help``'s result, None where the reader has the permission."""
 
     method: str
     path: str
@@ -44,17 +44,17 @@ class OperationForm:
 
     @property
     def has_body(self) -> bool:
-        """Whether there is anything to fill in."""
+        """Whether the form has controls."""
         return bool(self.controls)
 
     @property
     def is_wrong(self) -> bool:
-        """Whether something is to be corrected."""
+        """Whether there are errors to correct."""
         return bool(self.errors or any(control.errors for control in self.controls))
 
 
 @dataclass(frozen=True)
-class Here:
+class PageState:
     """The page that forms stand on: its request, its path, and what was answered."""
 
     request: PortalRequest
@@ -65,13 +65,13 @@ class Here:
 
     @property
     def slug(self) -> str:
-        """The organization that the address names."""
+        """The organization that the URL names."""
         return self.request.GET.get("organization", "")
 
     def was_sent(self, method: str, path: Path) -> bool:
-        """Tell whether the page answers the form of this operation with a refusal.
+        """Return whether the page responds to the form of this operation with an error.
 
-        What came without its token may be somebody else's doing: that is never filled in again.
+        A form without a valid CSRF token can be forged and is never filled in again.
         """
         return (
             self.status >= 400
@@ -81,32 +81,32 @@ class Here:
         )
 
 
-def forms_on(here: Here) -> list[OperationForm]:
-    """Return the forms of a path, then those of what lies below it."""
-    own = [_form(here, here.path, method) for method in WRITES if method in here.path.view.operations]
-    return [*own, *(_form(here, path, method) for path, method in _below(here))]
+def forms_on(state: PageState) -> list[OperationForm]:
+    """Return the forms of a path, then those of the paths below it."""
+    own = [_form(state, state.path, method) for method in WRITES if method in state.path.view.operations]
+    return [*own, *(_form(state, path, method) for path, method in _operations_below(state))]
 
 
-def _below(here: Here) -> Iterator[tuple[Path, str]]:
-    for path in below(here.path.route):
+def _operations_below(state: PageState) -> Iterator[tuple[Path, str]]:
+    for path in below(state.path.route):
         for method in WRITES:
             if method in path.view.operations and "user" in path.view.callers:
                 yield path, method
 
 
-def reads_below(here: Here) -> list[tuple[str, str]]:
-    """Return what can be read below a path: pairs of its last word and its path."""
-    found = [path for path in below(here.path.route) if "GET" in path.view.operations and "user" in path.view.callers]
-    return [(path.route.rpartition("/")[2], with_organization(path.at(here.values), here.slug)) for path in found]
+def reads_below(state: PageState) -> list[tuple[str, str]]:
+    """Return the readable paths below a path, as pairs of last segment and path."""
+    found = [path for path in below(state.path.route) if "GET" in path.view.operations and "user" in path.view.callers]
+    return [(path.route.rpartition("/")[2], with_organization(path.at(state.values), state.slug)) for path in found]
 
 
-def told(view: Any, method: str) -> str:
-    """Return what an operation does, as the reference says it; of a method that is not served, the view."""
+def describe_operation(view: Any, method: str) -> str:
+    """Return the summary of an operation; of a method that the view does not have, the view's description."""
     return str(view.operations[method].summary if method in view.operations else view.about)
 
 
-def who_may(request: PortalRequest, view: Any, method: str) -> dict[str, Any] | None:
-    """Return None where the reader may, else the role that may (none: keys alone) and who can give it."""
+def permission_help(request: PortalRequest, view: Any, method: str) -> dict[str, Any] | None:
+    """Return None where the reader has the permission, else the role that has it (empty: keys only) and its people."""
     actor: Actor | None = request.actor
     needed = view.operations[method].needs
     if actor is not None and actor.kind in view.callers and (not needed or actor.can_any(needed)):
@@ -117,59 +117,59 @@ def who_may(request: PortalRequest, view: Any, method: str) -> dict[str, Any] | 
     return found
 
 
-def _form(here: Here, path: Path, method: str) -> OperationForm:
+def _form(state: PageState, path: Path, method: str) -> OperationForm:
     operation: Operation = path.view.operations[method]
-    text = path.at(here.values)
+    text = path.at(state.values)
     form = OperationForm(
         method=method,
         path=text,
-        action=with_organization(text, here.slug),
+        action=with_organization(text, state.slug),
         id=operation.id,
-        text=told(path.view, method),
-        who=who_may(here.request, path.view, method),
+        text=describe_operation(path.view, method),
+        who=permission_help(state.request, path.view, method),
     )
     if form.who is not None:
         return form
-    form.asks_first = operation.step_up and not is_recently_confirmed(here.request)
+    form.asks_first = operation.step_up and not is_recently_confirmed(state.request)
     form.once = secrets.token_hex(16) if operation.idempotent else ""
-    form.is_open = here.status == 405 or here.was_sent(method, path)
+    form.is_open = state.status == 405 or state.was_sent(method, path)
     if operation.body is not None:
-        _fill(form, here, operation, operation.body(), is_sent=here.was_sent(method, path))
-    if here.was_sent(method, path):
-        _blame(form, here)
+        _fill(form, state, operation, operation.body(), is_sent=state.was_sent(method, path))
+    if state.was_sent(method, path):
+        _add_errors(form, state)
     return form
 
 
 def _fill(
-    form: OperationForm, here: Here, operation: Operation, body: serializers.Serializer[Any], *, is_sent: bool
+    form: OperationForm, state: PageState, operation: Operation, body: serializers.Serializer[Any], *, is_sent: bool
 ) -> None:
-    own = own_examples(here.request.actor, operation.id)
+    own = own_examples(state.request.actor, operation.id)
     at = f"f-{operation.id}"
     secret_names = [str(name) for name, declared in body.fields.items() if is_secret(declared)]
-    example = _example(operation, own, secret_names)
-    values = example if form.method == "POST" else _present(here, body)
+    example = _example_values(operation, own, secret_names)
+    values = example if form.method == "POST" else _current_values(state, body)
     form.controls = controls_of(body, values, own, at)
     form.raw = to_json(example, indent=2)
     if form.method != "POST":
         form.before = to_json({each.name: each.value for each in form.controls})
     if is_sent:
-        _fill_again(form, here.request.POST, secret_names)
+        _refill(form, state.request.POST, secret_names)
 
 
-def _fill_again(form: OperationForm, sent: Mapping[str, str], secret_names: list[str]) -> None:
-    form.is_raw = WHOLE_BODY in sent
+def _refill(form: OperationForm, sent: Mapping[str, str], secret_names: list[str]) -> None:
+    form.is_raw = RAW_BODY in sent
     if form.is_raw:
-        form.raw = _raw_again(sent[WHOLE_BODY], secret_names) or form.raw
+        form.raw = _refilled_json(sent[RAW_BODY], secret_names) or form.raw
         return
-    form.before = sent.get(BEFORE, form.before)
-    before = texts_before(form.before)
+    form.before = sent.get(INITIAL, form.before)
+    before = initial_texts(form.before)
     for control in form.controls:
         is_known = control.name not in secret_names
         control.value = sent.get(control.name, "") if is_known else before.get(control.name, "")
 
 
-def _raw_again(text: str, secret_names: list[str]) -> str:
-    """The body as it was typed, without secrets; nothing where they cannot be told from the rest."""
+def _refilled_json(text: str, secret_names: list[str]) -> str:
+    """The body as it was typed, without secrets; nothing where they cannot be describe_operation from the rest."""
     if not secret_names:
         return text
     try:
@@ -181,7 +181,9 @@ def _raw_again(text: str, secret_names: list[str]) -> str:
     return to_json({name: _blank(value) if name in secret_names else value for name, value in whole.items()}, indent=2)
 
 
-def _example(operation: Operation, own: Mapping[str, OrganizationExample], secret_names: list[str]) -> dict[str, Any]:
+def _example_values(
+    operation: Operation, own: Mapping[str, OrganizationExample], secret_names: list[str]
+) -> dict[str, Any]:
     """The example of the operation with what the organization really has; never a password that somebody would keep."""
     found = dict(operation.example or {})
     found |= {name: each.value for name, each in own.items() if each.value is not None and name in found}
@@ -197,15 +199,15 @@ def _blank(value: Any) -> Any:
     return ""
 
 
-def _present(here: Here, body: serializers.Serializer[Any]) -> dict[str, Any]:
+def _current_values(state: PageState, body: serializers.Serializer[Any]) -> dict[str, Any]:
     """What the object holds now of what can be changed."""
-    if here.status != 200 or not isinstance(here.data, dict):
+    if state.status != 200 or not isinstance(state.data, dict):
         return {}
-    return {name: here.data[name] for name in map(str, body.fields) if name in here.data}
+    return {name: state.data[name] for name in map(str, body.fields) if name in state.data}
 
 
-def _blame(form: OperationForm, here: Here) -> None:
-    problem = here.data if isinstance(here.data, dict) else {}
+def _add_errors(form: OperationForm, state: PageState) -> None:
+    problem = state.data if isinstance(state.data, dict) else {}
     fields = problem.get("fields", {})
     form.errors = attach_errors([] if form.is_raw else form.controls, fields)
     if not fields:

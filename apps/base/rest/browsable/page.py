@@ -1,4 +1,4 @@
-"""Pages of the browsable API: one for every answer, and the list of everything at its root."""
+"""The pages of the browsable API: one for each response, and the list of all operations at its root."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,12 +16,12 @@ from apps.base.requests import PortalRequest
 from apps.base.rest.browsable.controls import filter_controls
 from apps.base.rest.browsable.form_requests import is_form
 from apps.base.rest.browsable.operation_forms import (
-    Here,
+    PageState,
     OperationForm,
     forms_on,
     reads_below,
-    told,
-    who_may,
+    describe_operation,
+    permission_help,
 )
 from apps.base.rest.browsable.paths import (
     Path,
@@ -36,19 +36,19 @@ from apps.base.telemetry.logging import hide_keys
 from apps.base.templatetags.portal import highlight_code
 from apps.base.web.request_locale import reader_preferences
 
-# Headers of pages, which a program's answer does not have.
-PAGES_OWN = ("content-language", "vary")
+# Headers of pages that JSON responses do not have.
+PAGE_HEADERS = ("content-language", "vary")
 
 
 class BrowsableRenderer(BaseRenderer):
-    """``text/html``: the same answer on a page of the portal, for somebody signed in."""
+    """``text/html``: the response on a page of the portal, for members."""
 
     media_type = "text/html"
     format = "html"
     charset = "utf-8"
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> str | bytes:
-        """Return the page in the reader's language; what the API itself says stays English."""
+        """Return the page in the reader's language; texts of the API stay English."""
         context = renderer_context or {}
         request: PortalRequest = context["request"]._request
         response = context["response"]
@@ -57,57 +57,57 @@ class BrowsableRenderer(BaseRenderer):
         language, zone = reader_preferences(request)
         with translation.override(language), timezone.override(zone):
             if response.status_code >= 500:
-                return _broken(request, response.status_code)
+                return _server_error_page(request, response.status_code)
             page = _page(data, request, response, context["view"], context["kwargs"])
             if response.status_code == 204:
-                # A browser shows nothing for 204, and nothing may follow it: the page says it instead.
+                # A browser shows no page for 204: the page shows the status instead.
                 response.status_code = 200
             response["Content-Language"] = language
             return render_to_string(page.pop("template"), page, request=request)
 
 
-def _broken(request: PortalRequest, status: int) -> str:
-    """A page that needs no database: that may be what is away."""
+def _server_error_page(request: PortalRequest, status: int) -> str:
+    """Return an error page that needs no database, which can be the cause."""
     name = "503" if status == 503 else "500"
     return render_to_string(f"errors/{name}.html", {"request_id": request.request_id})
 
 
 def _page(data: Any, request: PortalRequest, response: Any, view: Any, values: dict[str, str]) -> dict[str, Any]:
     organization = getattr(request, "organization", None)
-    here = Here(request, Path(view.route, type(view)), values, response.status_code, data)
+    state = PageState(request, Path(view.route, type(view)), values, response.status_code, data)
     frame: dict[str, Any] = {
         "layout": "settings/base.html" if organization is not None else "base.html",
-        "slug": here.slug,
-        "root": with_organization("/v1/", here.slug),
-        # Let in by the door; a form without its token is refused only after that.
+        "slug": state.slug,
+        "root": with_organization("/v1/", state.slug),
+        # Authenticated; the request of a form without a CSRF token is, too.
         "is_session": organization is not None and request.actor.kind == ActorKind.USER,
     }
     if getattr(view, "is_root", False) and response.status_code == 200:
         return {**frame, "template": "api/root.html", "resources": resources(request)}
-    answer = _answer(here, response)
-    return {**frame, **answer, **_operations(here, frame["is_session"]), "template": "api/browse.html"}
+    answer = _response_context(state, response)
+    return {**frame, **answer, **_operations(state, frame["is_session"]), "template": "api/browse.html"}
 
 
-def _answer(here: Here, response: Any) -> dict[str, Any]:
-    request, data = here.request, here.data
-    link_of = partial(_link_of, here)
-    problem = data if here.status >= 400 and isinstance(data, dict) else None
+def _response_context(state: PageState, response: Any) -> dict[str, Any]:
+    request, data = state.request, state.data
+    link_of = partial(_link_of, state)
+    problem = data if state.status >= 400 and isinstance(data, dict) else None
     shown = next((name for name in sorted(ONE_TIME_SECRETS) if isinstance(data, dict) and name in data), "")
-    is_known = "{" not in here.path.route or here.values
-    path = request.path if is_known else here.path.route
+    is_known = "{" not in state.path.route or state.values
+    path = request.path if is_known else state.path.route
     return {
         "path": path,
         "here": path.strip("/").rpartition("/")[2],
-        "crumbs": [(text, with_organization(leads, here.slug)) for text, leads in steps(path, here.path.route)],
+        "crumbs": [(text, with_organization(leads, state.slug)) for text, leads in steps(path, state.path.route)],
         "request_line": hide_keys(f"{request.method} {request.get_full_path()}"),
-        "status": here.status,
+        "status": state.status,
         "reason": response.reason_phrase,
-        "headers": [(name, value) for name, value in response.items() if name.lower() not in PAGES_OWN],
+        "headers": [(name, value) for name, value in response.items() if name.lower() not in PAGE_HEADERS],
         "body": "" if data is None else highlight_code(to_json(data, indent=2), link_of),
         "neighbours": [(relation, NEIGHBOURS[relation](), path) for relation, path in neighbours(_link(response))],
         "problem": problem,
-        "secret": data[shown] if shown and here.status < 300 else "",
-        "must_choose": bool(problem and "organization" in problem.get("fields", {}) and not here.slug),
+        "secret": data[shown] if shown and state.status < 300 else "",
+        "must_choose": bool(problem and "organization" in problem.get("fields", {}) and not state.slug),
         "asks_first": bool(problem and problem.get("code") == "reauthentication_required"),
     }
 
@@ -124,51 +124,51 @@ def _link(response: Any) -> str:
     return str(response["Link"]) if response.has_header("Link") else ""
 
 
-def _link_of(here: Here, text: str) -> str:
+def _link_of(state: PageState, text: str) -> str:
     if text.startswith(f"{settings.PUBLIC_URL}/docs/errors#"):
         return text.removeprefix(settings.PUBLIC_URL)
-    path = object_path(text, here.path.route, here.values)
-    return "" if path == here.request.path.rstrip("/") else with_organization(path, here.slug)
+    path = object_path(text, state.path.route, state.values)
+    return "" if path == state.request.path.rstrip("/") else with_organization(path, state.slug)
 
 
-def _operations(here: Here, is_session: bool) -> dict[str, Any]:
-    """What can be done from here. An answer that shows a secret stands alone, and so does one about nothing."""
-    view = here.path.view
+def _operations(state: PageState, is_session: bool) -> dict[str, Any]:
+    """Return the operations of the page; without forms and links where it shows a secret or is a 404."""
+    view = state.path.view
     reading = view.operations.get("GET")
     found: dict[str, Any] = {
-        "text": told(view, here.request.method),
-        "scopes": [str(each) for each in view.operations[here.request.method].needs] if _takes(here) else [],
+        "text": describe_operation(view, state.request.method),
+        "scopes": [str(each) for each in view.operations[state.request.method].needs] if _has_operation(state) else [],
         "is_open_to_all": not view.callers,
     }
-    if not is_session or here.status == 404 or not view.operations:
+    if not is_session or state.status == 404 or not view.operations:
         return found
-    forms: list[OperationForm] = [] if _shows_secret(here) else forms_on(here)
+    forms: list[OperationForm] = [] if _shows_secret(state) else forms_on(state)
     return {
         **found,
-        "who": who_may(here.request, view, here.request.method) if _takes(here) else None,
-        "search": filter_controls(reading, here.request.GET) if reading and here.request.method == "GET" else [],
+        "who": permission_help(state.request, view, state.request.method) if _has_operation(state) else None,
+        "search": filter_controls(reading, state.request.GET) if reading and state.request.method == "GET" else [],
         "forms": forms,
-        "links": reads_below(here) if here.status < 400 and not _shows_secret(here) else [],
+        "links": reads_below(state) if state.status < 400 and not _shows_secret(state) else [],
     }
 
 
-def _takes(here: Here) -> bool:
-    return here.request.method in here.path.view.operations
+def _has_operation(state: PageState) -> bool:
+    return state.request.method in state.path.view.operations
 
 
-def _shows_secret(here: Here) -> bool:
-    return here.status < 300 and isinstance(here.data, dict) and not ONE_TIME_SECRETS.isdisjoint(here.data)
+def _shows_secret(state: PageState) -> bool:
+    return state.status < 300 and isinstance(state.data, dict) and not ONE_TIME_SECRETS.isdisjoint(state.data)
 
 
 def resources(request: PortalRequest) -> list[dict[str, Any]]:
-    """Return every path by its resource, each operation with whether the reader may."""
-    asked: dict[tuple[Any, ...], dict[str, Any] | None] = {}
+    """Return all paths by resource, each operation with whether the reader has its permission."""
+    cache: dict[tuple[Any, ...], dict[str, Any] | None] = {}
 
     def who(view: Any, method: str) -> dict[str, Any] | None:
-        place = (*view.operations[method].needs, *view.callers)
-        if place not in asked:
-            asked[place] = who_may(request, view, method)
-        return asked[place]
+        key = (*view.operations[method].needs, *view.callers)
+        if key not in cache:
+            cache[key] = permission_help(request, view, method)
+        return cache[key]
 
     slug = request.GET.get("organization", "")
     return [
@@ -188,7 +188,7 @@ def _row(path: Path, method: str, who: Callable[..., dict[str, Any] | None], slu
         "method": method,
         "path": path.route,
         "url": with_organization(path.route, slug) if can_be_opened else "",
-        "text": told(view, method),
+        "text": describe_operation(view, method),
         "scopes": [str(each) for each in view.operations[method].needs],
         "may": needed is None,
         "role": needed["role"] if needed else "",

@@ -1,4 +1,4 @@
-"""Paths of the public API as the browsable API walks them: from an id to its object, to what lies below, and back."""
+"""Links of the browsable API between paths: from an id to its object, to the paths below, and to those above."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ class Path(NamedTuple):
     view: Any
 
     def at(self, values: Mapping[str, str]) -> str:
-        """Fill the parameters in."""
+        """Return the path with the parameters filled in."""
         return PARAMETER.sub(lambda match: quote(values[match[1]], safe=""), self.route)
 
     @property
@@ -38,14 +38,14 @@ class Path(NamedTuple):
 
 @cache
 def every_path() -> tuple[Path, ...]:
-    """Return each path of the reference, in its order."""
+    """Return all paths of the API reference, in its order."""
     routes = import_string(f"{settings.ROOT_URLCONF}.documented")
     return tuple(Path(each.callback.view_initkwargs["route"], each.callback.view_class) for each in routes)
 
 
 @cache
 def _objects() -> dict[str, Path]:
-    """The path of one object by the prefix of its id, as what is answered there, or in the list above, says."""
+    """Return the path of an object by the prefix of its id, from the response schemas of the path or its list."""
     found: dict[str, Path] = {}
     by_route = {path.route: path for path in every_path()}
     for path in every_path():
@@ -70,10 +70,10 @@ def _prefix_of(view: Any) -> str:
 
 
 def object_path(text: str, here: str, values: Mapping[str, str]) -> str:
-    """Return the path of the object with an id, or nothing.
+    """Return the path of the object with an id, or an empty text.
 
-    One below another (an activation of a key) is found only from there: ``here`` and ``values`` are the page's route
-    and its parameters.
+    A nested object (an activation of a key) has a path only on pages of its parent: ``here`` and ``values`` are the
+    page's route and its parameters.
     """
     match = ID.fullmatch(text)
     path = _objects().get(match[1]) if match else None
@@ -86,7 +86,7 @@ def object_path(text: str, here: str, values: Mapping[str, str]) -> str:
 
 
 def below(here: str) -> Iterator[Path]:
-    """Return the paths one segment below a route whose segment is a word: what can be done with it."""
+    """Return the paths that are one literal segment below a route: actions and sub-resources."""
     for path in every_path():
         rest = path.route.removeprefix(f"{here.rstrip('/')}/")
         if rest != path.route and "/" not in rest and not PARAMETER.match(rest):
@@ -94,7 +94,7 @@ def below(here: str) -> Iterator[Path]:
 
 
 def steps(path: str, here: str) -> list[tuple[str, str]]:
-    """Return the segments above a path, each with the path that it leads to; none where nothing is read."""
+    """Return the breadcrumbs of a path: its parent segments, each with a path, or an empty one where it has no GET."""
     segments, words = path.strip("/").split("/"), here.strip("/").split("/")
     readable = {each.route for each in every_path() if "GET" in each.view.operations}
     found = [("v1", "/v1/")]
@@ -105,12 +105,12 @@ def steps(path: str, here: str) -> list[tuple[str, str]]:
 
 
 def with_organization(path: str, slug: str) -> str:
-    """Return a path that acts in the same organization as the page, where that says which one."""
+    """Return a path with the page's organization in the query string, where that names one."""
     return f"{path}?{urlencode({'organization': slug})}" if path and slug else path
 
 
 def neighbours(link: str) -> list[tuple[str, str]]:
-    """Return what a Link header leads to, as pairs of relation and path."""
+    """Return the links of a Link header as pairs of relation and path."""
     pairs = []
     for address, relation in RELATION.findall(link):
         parts = urlsplit(address)
