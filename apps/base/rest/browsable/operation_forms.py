@@ -13,7 +13,7 @@ from apps.base.actor import Actor
 from apps.base.requests import PortalRequest
 from apps.base.rest.browsable.control_kinds import is_secret
 from apps.base.rest.browsable.controls import Control, OrganizationExample, attach_errors, controls_of
-from apps.base.rest.browsable.form_requests import INITIAL, RAW_BODY, is_form, initial_texts
+from apps.base.rest.browsable.form_requests import INITIAL, RAW_BODY, initial_texts, is_form
 from apps.base.rest.browsable.paths import Path, below, with_organization
 from apps.base.rest.operations import Operation
 from apps.base.rest.parsing import NotJSON, parse_json
@@ -55,7 +55,7 @@ class OperationForm:
 
 @dataclass(frozen=True)
 class PageState:
-    """The page that forms stand on: its request, its path, and what was answered."""
+    """The page of the forms: its request, its path, and the response."""
 
     request: PortalRequest
     path: Path

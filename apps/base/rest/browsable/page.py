@@ -16,12 +16,12 @@ from apps.base.requests import PortalRequest
 from apps.base.rest.browsable.controls import filter_controls
 from apps.base.rest.browsable.form_requests import is_form
 from apps.base.rest.browsable.operation_forms import (
-    PageState,
     OperationForm,
-    forms_on,
-    reads_below,
+    PageState,
     describe_operation,
+    forms_on,
     permission_help,
+    reads_below,
 )
 from apps.base.rest.browsable.paths import (
     Path,
