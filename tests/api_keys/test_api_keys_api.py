@@ -1,4 +1,4 @@
-"""``/v1/api-keys``: list, get, create, revoke, and what a maker may give."""
+"""``/v1/api-keys``: list, get, create, revoke, and which scopes a creator can grant."""
 
 import re
 

@@ -40,7 +40,7 @@ def test_it_changes_what_is_named_and_records_old_and_new(api, acme_key, make_ke
         "scopes": ["users:read"],
     }
     answer = api(acme_key).patch(path(key), body)
-    assert answer.status_code == 403  # the maker has no orders:read, which the key holds
+    assert answer.status_code == 403  # the creator has no orders:read, which the key has
     strong = make_key(acme, "admin", type="internal")
     answer = api(strong).patch(path(key), body)
     assert answer.status_code == 200

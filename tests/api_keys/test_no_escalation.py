@@ -1,4 +1,4 @@
-"""Whoever starts with ``api_keys:write`` ends with nothing that it had not, whatever it calls in whatever order."""
+"""A key with ``api_keys:write`` cannot gain permissions by any sequence of requests."""
 
 import ipaddress
 import random
@@ -55,7 +55,7 @@ def treasure(make_key, acme):
 
 
 def body(dice):
-    """A body as somebody would write who tries everything, and now and then a plain one."""
+    """Return a random body that tries to escalate, or sometimes a plain one."""
     if dice.random() < 0.3:
         return {"name": "x", "type": "partner", "scopes": ["users:read"], "limits": {"minute": 5}}
     made = {"name": "x", "type": dice.choice(list(KeyType.objects.values_list("name", flat=True)))}

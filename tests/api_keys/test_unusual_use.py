@@ -1,4 +1,4 @@
-"""A key that is used as it never was is told of, with what was seen; one that does what it always did never is."""
+"""Unusual use of a key is reported with its evidence; usual use never is."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta

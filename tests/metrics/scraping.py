@@ -9,7 +9,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 def families() -> list[Metric]:
-    """Return everything that one scrape tells."""
+    """Return the metric families of one scrape."""
     answer = Client(headers={"Authorization": f"Bearer {settings.METRICS_TOKEN}"}).get("/metrics")
     assert answer.status_code == 200
     return list(text_string_to_metric_families(answer.content.decode()))

@@ -1,4 +1,4 @@
-"""What stands on the overview, for whom, and that one part's trouble is not the page's."""
+"""The parts of the overview, who sees them, and that a failing part does not break the page."""
 
 import html
 import re
