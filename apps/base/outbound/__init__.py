@@ -1,7 +1,7 @@
-"""Guarded requests to addresses that somebody else chose; nothing else in the portal may reach one.
+"""SSRF protection: all requests to URLs that customers choose go through this package.
 
-``check_url`` and ``check_header`` judge what a person enters. ``CaresResolver`` looks a name up,
-``AddressPolicy`` judges each answer, and ``GuardedHandle`` dials what was checked and nothing else.
+``check_url`` and ``check_header`` validate input. ``CaresResolver`` resolves names, ``AddressPolicy`` checks each
+resolved address, and ``GuardedHandle`` connects only to checked addresses.
 """
 
 from .addresses import Address, AddressPolicy, is_own_interface, is_public

@@ -1,7 +1,7 @@
-"""Which addresses the portal may contact: one table for IPv4, one for IPv6, and the operator's exceptions.
+"""Which IP addresses outbound requests are allowed to reach: deny lists, and the operator's exceptions.
 
-The table is our own because ``ipaddress.is_global`` gives other answers from one Python patch level to the
-next, and because it judges forms that embed an IPv4 address (mapped, NAT64, 6to4, Teredo) one by one.
+``ipaddress.is_global`` is not used: its results differ between Python patch releases, and it treats forms that embed
+an IPv4 address (mapped, NAT64, 6to4, Teredo) inconsistently.
 """
 
 import errno
@@ -68,7 +68,7 @@ IPV6_DENIED: tuple[tuple[IPv6Network, str], ...] = tuple(
     )
 )
 
-# Outside 2000::/3: only the word in the message depends on these.
+# Outside 2000::/3: these only choose the wording of the message.
 IPV6_WORDS: tuple[tuple[IPv6Network, str], ...] = tuple(
     (IPv6Network(network), kind)
     for network, kind in (
@@ -102,15 +102,15 @@ def _first_kind(ip: Address, table: tuple[tuple[Network, str], ...]) -> str | No
 
 
 def is_public(ip: Address) -> bool:
-    """Tell whether ``ip`` is an ordinary address of the public internet."""
+    """Return whether ``ip`` is an ordinary address of the public internet."""
     return denied_kind(ip) is None
 
 
 def is_own_interface(ip: Address) -> bool:
-    """Tell whether this machine holds ``ip`` on one of its interfaces.
+    """Return whether ``ip`` is assigned to an interface of this machine.
 
-    Binding a datagram socket sends nothing and works on every system, also for addresses that came after
-    the start. Where the system binds foreign addresses (``ip_nonlocal_bind``) the answer is no.
+    Binding a datagram socket sends nothing and works on every system, also for addresses assigned after startup. Where
+    the system can bind foreign addresses (``ip_nonlocal_bind``) this returns False.
     """
     return _can_bind(ip) and not _binds_anything(ip.version)
 
@@ -121,23 +121,23 @@ def _can_bind(ip: Address) -> bool:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.bind((str(ip), 0))
     except OSError as error:
-        # Out of file descriptors says nothing about the address: stay on the safe side.
+        # Running out of file descriptors says nothing about the address: assume the worst.
         return error.errno in (errno.EMFILE, errno.ENFILE)
     return True
 
 
 @lru_cache(maxsize=2)
 def _binds_anything(version: int) -> bool:
-    """Tell whether binding succeeds for an address that no machine can hold (RFC 5737, RFC 3849)."""
+    """Return whether binding succeeds for an address that no machine can have (RFC 5737, RFC 3849)."""
     return _can_bind(IPv4Address("192.0.2.1") if version == 4 else IPv6Address("2001:db8::1"))
 
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """What may be contacted: public addresses, the operator's exceptions, never the portal itself.
+    """Allow public addresses and the operator's exceptions, never the portal itself.
 
-    ``allowed`` holds (network, port) pairs, port None meaning every port. ``own_host`` and ``own_port`` are
-    the portal's own public URL. An exception wins over the table but not over the portal's own port.
+    ``allowed``: (network, port) pairs; port None means every port. ``own_host`` and ``own_port``: the portal's public
+    URL. An exception overrides the deny lists but not the portal's own port.
     """
 
     allowed: tuple[tuple[Network, int | None], ...] = ()
@@ -152,20 +152,20 @@ class AddressPolicy:
         return cls(tuple(getattr(settings, "WEBHOOK_ALLOW_CIDRS", ())), own.hostname, port)
 
     def is_exception(self, ip: Address, port: int) -> bool:
-        """Tell whether the operator allowed this address on this port."""
+        """Return whether the operator allowed this address on this port."""
         return any(
             network.version == ip.version and ip in network and only in (None, port) for network, only in self.allowed
         )
 
     def refusal(self, ip: Address, port: int) -> str | None:
-        """Return why ``ip`` must not be contacted on ``port``: a key of ``KIND_WORDS``, "own", or None."""
+        """Return why ``ip`` is not allowed on ``port``: a key of ``KIND_WORDS``, "own", or None where it is."""
         if self.is_exception(ip, port):
             return "own" if port == self.own_port and is_own_interface(ip) else None
         return denied_kind(ip) or ("own" if is_own_interface(ip) else None)
 
     def is_own_name(self, host: str) -> bool:
-        """Tell whether ``host`` is the name that the portal itself is published under.
+        """Return whether ``host`` is the host of the portal's public URL.
 
-        Only the name is compared: its addresses may belong to a proxy that serves many others.
+        Only the name is compared: its addresses can belong to a proxy that serves other sites too.
         """
         return self.own_host is not None and host == self.own_host.rstrip(".")

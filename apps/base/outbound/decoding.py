@@ -1,28 +1,28 @@
-"""What a stranger answered, as text that people can read and every database stores: valid, bounded, without NUL."""
+"""Decode untrusted response headers and bodies to bounded text that every database can store (valid, without NUL)."""
 
 import re
 import zlib
 from functools import lru_cache
 
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_-]{1,40})""", re.IGNORECASE)
-# Not every name that Python knows: some of its codecs are slow, and it remembers each unknown name for ever.
+# An allowlist: some of Python's codecs are slow, and its registry caches unknown names without limit.
 _CHARSETS = re.compile(
     r"utf-8|utf-(?:16|32)(?:[lb]e)?|iso-?8859-(?:[1-9]|1[0134-6])|(?:windows[-_]|cp)125[0-8]"
     r"|koi8[-_][ru]|big5|euc[-_](?:jp|kr)|gbk|gb2312|gb18030|shift[-_]jis|iso-2022-jp|ibm866|macintosh"
 )
 _WESTERN = "cp1252"
-# As browsers read these names (https://encoding.spec.whatwg.org/#names-and-labels).
+# Browsers decode these labels as follows (https://encoding.spec.whatwg.org/#names-and-labels).
 _READ_AS = dict.fromkeys(("iso-8859-1", "iso8859-1", "latin1", "us-ascii", "ascii"), _WESTERN) | {"utf8": "utf-8"}
 _BYTE_ORDER_MARKS = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-# Control characters that no text holds (https://mimesniff.spec.whatwg.org/#binary-data-byte).
+# Control characters that mark data as binary (https://mimesniff.spec.whatwg.org/#binary-data-byte).
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _INFLATED = {"gzip": (47,), "x-gzip": (47,), "deflate": (47, -15)}
 MAX_CODING_LENGTH = 40
-LOOKED_AT = 200
+MAX_CONTENT_TYPE_LENGTH = 200
 
 
 def clean_text(raw: bytes) -> str:
-    """Return header bytes as text: UTF-8, or the Western bytes that many servers still send."""
+    """Return header bytes as text: UTF-8, else Windows-1252, which many servers still send."""
     try:
         text = raw.decode()
     except UnicodeDecodeError:
@@ -30,11 +30,11 @@ def clean_text(raw: bytes) -> str:
     return text.replace("\x00", "")
 
 
-def read_body(raw: bytes, headers: list[tuple[str, str]], is_cut: bool, most: int) -> tuple[str, bool]:
-    """Return a body as text of at most ``most`` bytes, and whether there was more.
+def read_body(raw: bytes, headers: list[tuple[str, str]], is_cut: bool, limit: int) -> tuple[str, bool]:
+    """Return a body as text of at most ``limit`` bytes, and whether there was more.
 
-    ``raw`` is what was kept of it. The charset of ``Content-Type`` is honored, and a compression that nobody asked
-    for is undone. What is no text is named in brackets.
+    ``raw`` is the stored part of it. The charset of ``Content-Type`` is honored, and compression, which was not
+    requested, is undone. Binary data becomes a placeholder in brackets.
     """
     content_type = coding = ""
     for name, value in headers:
@@ -43,33 +43,33 @@ def read_body(raw: bytes, headers: list[tuple[str, str]], is_cut: bool, most: in
         elif name == "content-encoding":
             coding = value.lower()
     if coding and coding != "identity":
-        inflated, has_more = _inflate(raw, coding, most)
+        inflated, has_more = _inflate(raw, coding, limit)
         if inflated is not None:
             raw, is_cut = inflated, has_more
         elif not _is_text(raw):
             return f"[compressed with {coding[:MAX_CODING_LENGTH]}, not shown]", is_cut
-    return _bounded(_decode(raw, content_type, is_cut), is_cut, most)
+    return _bounded(_decode(raw, content_type, is_cut), is_cut, limit)
 
 
-def _inflate(raw: bytes, coding: str, most: int) -> tuple[bytes | None, bool]:
-    """Undo gzip or deflate as far as ``most`` bytes, whatever would come of it; None where it cannot be undone."""
+def _inflate(raw: bytes, coding: str, limit: int) -> tuple[bytes | None, bool]:
+    """Decompress gzip or deflate up to ``limit`` bytes and return whether there is more; None where it is invalid."""
     for window in _INFLATED.get(coding, ()):
         inflating = zlib.decompressobj(window)
         try:
-            return inflating.decompress(raw, most), not inflating.eof
+            return inflating.decompress(raw, limit), not inflating.eof
         except zlib.error:
             continue
     return None, False
 
 
 def _decode(raw: bytes, content_type: str, is_cut: bool) -> str:
-    charset = _charset(content_type[:LOOKED_AT]) if content_type else ""
+    charset = _charset(content_type[:MAX_CONTENT_TYPE_LENGTH]) if content_type else ""
     if charset in ("", "utf-8"):
         try:
             return raw.decode().removeprefix("\ufeff")
         except UnicodeDecodeError as error:
             head = raw[: error.start]
-            # A character that was cut off, unless it is the only one that is not plain.
+            # A character cut off at the end, unless it is the only one outside ASCII.
             if error.reason == "unexpected end of data" and (is_cut or not head.isascii()):
                 return head.decode()
     for mark, marked in _BYTE_ORDER_MARKS:
@@ -82,7 +82,7 @@ def _decode(raw: bytes, content_type: str, is_cut: bool) -> str:
 
 @lru_cache(maxsize=256)
 def _charset(content_type: str) -> str:
-    """Return the codec for what ``Content-Type`` names, or nothing."""
+    """Return the codec for the charset of a ``Content-Type``, or an empty string."""
     match = _CHARSET.search(content_type)
     label = match[1].lower() if match else ""
     return _READ_AS.get(label, label if _CHARSETS.fullmatch(label) else "")
@@ -96,9 +96,9 @@ def _is_text(raw: bytes) -> bool:
     return not _BINARY.search(raw)
 
 
-def _bounded(text: str, is_cut: bool, most: int) -> tuple[str, bool]:
+def _bounded(text: str, is_cut: bool, limit: int) -> tuple[str, bool]:
     text = text.replace("\x00", "")
-    if len(text) * 4 <= most:
+    if len(text) * 4 <= limit:
         return text, is_cut
-    kept = text.encode()[:most].decode("utf-8", "ignore")
-    return kept, is_cut or len(kept) < len(text)
+    shortened = text.encode()[:limit].decode("utf-8", "ignore")
+    return shortened, is_cut or len(shortened) < len(text)

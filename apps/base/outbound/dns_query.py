@@ -1,9 +1,9 @@
-"""One name, asked at the system's servers for both families, on c-ares channels of its own.
+"""A DNS query for the A and AAAA records of one name, on c-ares channels that no other query uses.
 
-A channel that lives on learns from quick names to give slow ones less time, keeps what a zone says of a name that is
-missing for as long as the zone likes, and starts every question in flight anew when one answer cannot be read. And no
-channel takes a late answer to a try that it gave up. So each question has its own, some 30 µs each: one that waits to
-the end, and others that ask once more, elsewhere where there is more than one server, since datagrams get lost.
+A shared channel adapts its timeouts to fast names, which starves slow ones; caches negative answers for as long as the
+zone says; restarts every query in flight when one response cannot be parsed; and drops a late response to a try that
+timed out. A channel per query costs some 30 µs. The first channel waits until the end; the others repeat the query, at
+another server where there is one, since datagrams get lost.
 """
 
 import time
@@ -17,10 +17,10 @@ import pycares
 
 from .addresses import Address
 
-ASK_AGAIN_AFTER_SECONDS = (1.2, 3.0)
-# Longer than a look-up may take: the caller's deadline ends it.
+REPEAT_AFTER_SECONDS = (1.2, 3.0)
+# Longer than any lookup: the caller's deadline cancels it first.
 WAIT_SECONDS = 30.0
-# An error is asked for once more, at once.
+# An error response is retried once, immediately.
 TRIES = 2
 
 _EMPTY_ERRORS = {
@@ -34,7 +34,7 @@ _NONE = pycares.ARES_SOCKET_BAD
 
 @dataclass(frozen=True, slots=True)
 class DnsResult:
-    """Every address of a name, or why there is none.
+    """All addresses of a name, or why there are none.
 
     ``hint`` is "" or one of dns_no_such_name, dns_no_address, dns_timed_out, dns_server_failed.
     """
@@ -44,7 +44,7 @@ class DnsResult:
 
 
 class DnsQuery:
-    """A look-up that is out. ``readable`` and ``writable`` are the descriptors that it waits for."""
+    """A query in flight. ``readable`` and ``writable`` are the descriptors that it waits for."""
 
     def __init__(self, name: str, servers: list[str] | None) -> None:
         self.readable: set[int] = set()
@@ -56,28 +56,28 @@ class DnsQuery:
         self._out = dict.fromkeys(_FAMILIES, 0)
         self._addresses: list[Address] = []
         self._errors: list[int] = []
-        self._ask()
+        self._send()
 
     @property
     def is_pending(self) -> bool:
-        """Whether something may still come."""
+        """Whether an answer for either family is outstanding."""
         return bool(self._pending)
 
-    def process(self, descriptor: int, may_read: bool, may_write: bool) -> None:
+    def process(self, descriptor: int, is_readable: bool, is_writable: bool) -> None:
         """Handle a descriptor that is ready."""
         for channel in list(self._channels):
-            channel.process_fd(descriptor if may_read else _NONE, descriptor if may_write else _NONE)
+            channel.process_fd(descriptor if is_readable else _NONE, descriptor if is_writable else _NONE)
 
-    def look_at_time(self, now: float) -> None:
-        """Ask once more where it is time to; ``now`` is of ``time.monotonic``."""
-        again = ASK_AGAIN_AFTER_SECONDS[len(self._channels) - 1 :][:1]
-        if again and now - self._started >= again[0]:
+    def process_timeouts(self, now: float) -> None:
+        """Repeat the query where it is due, and let c-ares check its timeouts; ``now``: ``time.monotonic``."""
+        due = REPEAT_AFTER_SECONDS[len(self._channels) - 1 :][:1]
+        if due and now - self._started >= due[0]:
             with suppress(pycares.AresError):
-                self._ask()
+                self._send()
         for channel in self._channels:
             channel.process_fd(_NONE, _NONE)
 
-    def _ask(self) -> None:
+    def _send(self) -> None:
         channel = pycares.Channel(
             servers=self._servers,
             timeout=WAIT_SECONDS,
@@ -91,14 +91,14 @@ class DnsQuery:
         self._channels.append(channel)
         for family in list(self._pending):
             self._out[family] += 1
-            # c-ares may call back at once, as where no server is set: that is only written down here.
+            # c-ares can call back synchronously, e.g. when no server is configured; the callback only records.
             try:
                 channel.query(self._name, family, callback=partial(self._take_result, family))
             except pycares.AresError as error:
                 self._take_result(family, None, error.args[0])
 
-    def answer(self) -> DnsResult:
-        """Sum both families up, as far as they are known. What one gave is enough: only that will be dialled."""
+    def result(self) -> DnsResult:
+        """Combine what both families have returned so far. Addresses of one family are enough to connect."""
         if self._addresses:
             return DnsResult(tuple(self._addresses))
         if self._pending or not _NOT_ANSWERED.isdisjoint(self._errors):
@@ -108,13 +108,13 @@ class DnsQuery:
         return DnsResult(hint=next((hint for hint in order if hint in hints), "dns_no_address"))
 
     def close(self) -> None:
-        """Free the sockets; what comes later is of no interest."""
+        """Close the sockets and ignore later responses."""
         self._pending.clear()
         for channel in self._channels:
             channel.close()
 
     def _take_result(self, family: int, result: Any, error: int | None) -> None:
-        """Note what one family answered. CNAME records on the way are skipped: only addresses are dialled."""
+        """Record the response for one family. CNAME records are skipped: only addresses matter."""
         self._out[family] -= 1
         if family not in self._pending:
             return
@@ -127,9 +127,9 @@ class DnsQuery:
             self._pending.discard(family)
 
 
-def _watch_socket(readable: set[int], writable: set[int], descriptor: int, may_read: bool, may_write: bool) -> None:
-    (readable.add if may_read else readable.discard)(descriptor)
-    (writable.add if may_write else writable.discard)(descriptor)
+def _watch_socket(readable: set[int], writable: set[int], descriptor: int, reads: bool, writes: bool) -> None:
+    (readable.add if reads else readable.discard)(descriptor)
+    (writable.add if writes else writable.discard)(descriptor)
 
 
 def _texts(result: Any) -> list[str]:

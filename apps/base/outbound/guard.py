@@ -1,4 +1,4 @@
-"""The curl handle through which alone the portal speaks to addresses that somebody else chose."""
+"""The curl handle for all requests to URLs that customers choose: it connects to allowed addresses only."""
 
 import re
 import socket
@@ -16,39 +16,39 @@ from .addresses import Address, AddressPolicy
 from .decoding import clean_text, read_body
 from .urls import Target
 
-HEADER_LIMIT_BYTES = 64 * 1024
-KEPT_HEADER_BYTES = 16 * 1024
-KEPT_HEADERS = 100
-KEPT_BODY_BYTES = 16 * 1024
-# Request bodies up to this length have left before a response can be too long.
+MAX_HEADER_BYTES = 64 * 1024
+MAX_STORED_HEADER_BYTES = 16 * 1024
+MAX_STORED_HEADERS = 100
+MAX_STORED_BODY_BYTES = 16 * 1024
+# Request bodies up to this length are fully sent before a response can exceed its limit.
 SENT_AT_ONCE_BYTES = 16 * 1024
-# Far more than is kept; it slows down who sends without end.
+# Far more than is stored; a small buffer slows down servers that send endlessly.
 RECEIVE_BUFFER_BYTES = 32 * 1024
 CONNECT_TIMEOUT_MS = 10_000
-# A connection was checked when it was opened; this bounds for how long that check is trusted.
+# The address is checked when a connection opens; this limits how long that check is trusted.
 CONNECTION_SECONDS = 60
-DIALLED_ADDRESSES = 8
-# More than headers, interim responses and a kept body need, and than the buffers of a connection hold.
-MOST_RECEIVED_BYTES = 1024 * 1024
-# Where Linux keeps tcpi_bytes_received in struct tcp_info (linux/tcp.h).
-_RECEIVED_AT = 128
+MAX_ADDRESSES = 8
+# More than headers, interim responses and a stored body need, and more than a connection's buffers hold.
+MAX_RECEIVED_BYTES = 1024 * 1024
+# Offset of tcpi_bytes_received in struct tcp_info (linux/tcp.h).
+_BYTES_RECEIVED_OFFSET = 128
 SOCKET_BAD: int = pycurl.SOCKET_BAD
 SWITCHING_PROTOCOLS = 101
 
-# RFC 9112 section 4, with the space before an empty reason left out, as many servers do. curl reads more than this.
+# RFC 9112 section 4; the space before an empty reason is optional, as many servers omit it. curl is more lenient.
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [\t -~\x80-\xff]*)?\r?\n")
 _LINE_ENDS = (b"\r\n", b"\n")
 
-# Asked before each socket is made, with address and port; False refuses it. Tests spy here.
+# Called with address and port before each socket is created; False refuses it. For tests.
 SocketHook = Callable[[str, int], bool]
 
 
 @dataclass(slots=True)
 class WireRequest:
-    """One request as it goes on the wire.
+    """One request as it is sent.
 
-    ``url`` comes from a Target, ``resolve_entry`` from the function of that name, ``header_lines`` too. With
-    ``fresh_connection`` no kept connection is used.
+    ``url`` comes from a Target; ``resolve_entry`` and ``header_lines`` from the functions of those names. With
+    ``fresh_connection`` no existing connection is reused.
     """
 
     url: str
@@ -60,15 +60,15 @@ class WireRequest:
 
 
 class GuardedHandle:
-    """A reusable curl handle that refuses addresses outside the policy and keeps a bounded answer.
+    """A reusable curl handle that refuses addresses outside the policy and stores a bounded response.
 
-    ``curl`` goes to a CurlMulti. What came back is in the attributes until ``clear`` is called,
-    which must happen before the next ``prepare``.
+    Add ``curl`` to a CurlMulti. The response is in the attributes until ``clear``, which must be called before the next
+    ``prepare``.
     """
 
     def __init__(self, policy: AddressPolicy, on_socket: SocketHook | None = None, ca_file: str | None = None) -> None:
         self.curl = pycurl.Curl()
-        self.curl.handle = self  # info_read gives the curl object back; this leads from it to us
+        self.curl.handle = self  # CurlMulti.info_read returns the curl object; this maps it back to the handle
         self._policy = policy
         self._on_socket = on_socket
         self._had_resolve_entry = False
@@ -82,7 +82,7 @@ class GuardedHandle:
         self.curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
 
     def clear(self) -> None:
-        """Let go of the last request's body and answer, which may be large."""
+        """Release the last request's body and response, which can be large."""
         self.curl.setopt(pycurl.POSTFIELDS, b"")
         self.header_bytes = 0
         self.raw_head: list[bytes] = []
@@ -98,14 +98,14 @@ class GuardedHandle:
         self.dialled: str | None = None
 
     def prepare(self, call: WireRequest) -> None:
-        """Set the handle up for one POST. Every address in ``call`` has been checked by the caller."""
+        """Set the handle up for one POST. The caller has checked every address in ``call``."""
         setopt = self.curl.setopt
         setopt(pycurl.URL, call.url)
         setopt(pycurl.HTTPHEADER, _UNWANTED_DEFAULTS + call.header_lines)
         setopt(pycurl.POSTFIELDS, call.body)
         self._to_send = len(call.body)
         setopt(pycurl.TIMEOUT_MS, call.timeout_ms)
-        # Written anew for each use: curl forgets entries, and then it would look the name up by itself.
+        # Set for each use: curl's entries expire, and it would then resolve the name itself.
         if call.resolve_entry or self._had_resolve_entry:
             setopt(pycurl.RESOLVE, [call.resolve_entry] if call.resolve_entry else None)
             self._had_resolve_entry = bool(call.resolve_entry)
@@ -114,21 +114,21 @@ class GuardedHandle:
             self._was_fresh = call.fresh_connection
 
     def _open_socket(self, purpose: int, address: tuple[Any, ...]) -> socket.socket | int:
-        """Make the socket if the address to be dialled is allowed: the last check, on the real thing."""
+        """Open the socket if its address is allowed: the last check, on the address that curl connects to."""
         family, kind, protocol, (host, port, *_rest) = address
-        if not self._may_dial(host, port):
+        if not self._is_allowed(host, port):
             self.is_refused = True
             return SOCKET_BAD
         try:
             opened = socket.socket(family, kind, protocol)
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         except OSError:
-            # No IPv6 on this machine, or out of descriptors: curl goes on with the next address.
+            # No IPv6 on this machine, or out of descriptors: curl tries the next address.
             return SOCKET_BAD
         self.dialled = host.decode() if isinstance(host, bytes) else host
         return opened
 
-    def _may_dial(self, host: str | bytes, port: int) -> bool:
+    def _is_allowed(self, host: str | bytes, port: int) -> bool:
         text = host.decode("ascii") if isinstance(host, bytes) else host
         try:
             ip = ip_address(text)
@@ -139,21 +139,21 @@ class GuardedHandle:
         return self._on_socket is None or self._on_socket(text, port)
 
     def _take_header(self, line: bytes) -> int | None:
-        """Keep the lines of the last head; 0 ends the transfer. Interim responses (1xx) count in the limit as well."""
+        """Store the lines of the last head; 0 aborts the transfer. Interim responses (1xx) count toward the limit."""
         self.header_bytes += len(line)
         if len(line) <= 2 and line in _LINE_ENDS and not self.is_head_complete:
             return self._end_head()
-        if self.header_bytes > HEADER_LIMIT_BYTES:
+        if self.header_bytes > MAX_HEADER_BYTES:
             self.is_header_flood = True
             return 0
-        has_room = self.header_bytes <= KEPT_HEADER_BYTES and len(self.raw_head) <= KEPT_HEADERS
-        # The status line always, whatever came before it; trailers never.
+        has_room = self.header_bytes <= MAX_STORED_HEADER_BYTES and len(self.raw_head) <= MAX_STORED_HEADERS
+        # Always store the status line, whatever came before it; never trailers.
         if (has_room and not self.is_head_complete) or not self.raw_head:
             self.raw_head.append(line)
         return None
 
     def _end_head(self) -> int | None:
-        """Note the empty line that ends a head: only now a response counts. Nobody asked for another protocol."""
+        """Handle the empty line that ends a head; 0 aborts a protocol switch, which was not requested."""
         status = self.status = self.read_status()
         if status is None or status == SWITCHING_PROTOCOLS:
             return 0
@@ -164,45 +164,45 @@ class GuardedHandle:
         return None
 
     def read_status(self) -> int | None:
-        """Return the status of the last head, also of one that did not end; None where its first line is not HTTP."""
+        """Return the status of the last head, even an incomplete one; None where its first line is not HTTP."""
         match = _STATUS_LINE.fullmatch(self.raw_head[0]) if self.raw_head else None
         return int(match[1]) if match else None
 
     def _take_body(self, chunk: bytes) -> int | None:
-        """Keep the first bytes of the body; when there are more, stop as soon as the request is sent."""
-        room = KEPT_BODY_BYTES - len(self.body)
+        """Store the first bytes of the body; when there are more, stop as soon as the request is sent."""
+        room = MAX_STORED_BODY_BYTES - len(self.body)
         self.body += chunk[:room]
         if len(chunk) > room:
             self.is_body_cut = True
-            # A longer one may still be on its way: then the sender stops it.
+            # A longer request can still be in transit: then the sender stops it.
             return 0 if self._to_send <= SENT_AT_ONCE_BYTES else None
         return None
 
     def is_request_sent(self) -> bool:
-        """Tell whether the connection took the whole body."""
+        """Return whether the whole request body was sent."""
         return bool(self.curl.getinfo(pycurl.SIZE_UPLOAD_T) >= self._to_send)
 
     def has_unread_length(self) -> bool:
-        """Tell whether a Content-Length was too large for curl, which then takes any end for the end of the body."""
+        """Return whether a Content-Length was too large for curl, which then reads until the connection closes."""
         if self.curl.getinfo(pycurl.CONTENT_LENGTH_DOWNLOAD_T) >= 0 or self.is_body_cut:
             return False
         names = {line.partition(b":")[0].lower() for line in self.raw_head}
         return b"content-length" in names and b"transfer-encoding" not in names
 
     def has_flooded(self) -> bool:
-        """Tell whether far more came than an answer may have, looked at since the last call.
+        """Return whether far more bytes were received for this request than a response needs.
 
-        curl counts bodies and hands headers over, but what a receiver writes into chunk extensions it only reads,
-        as fast as it comes. The system's own count of the connection tells; elsewhere than on Linux nothing does.
+        curl reports headers and body, but silently discards chunk extensions, which can be endless. The kernel's byte
+        count of the connection includes them; it is available on Linux only.
         """
         received = _received_bytes(self.curl.getinfo(pycurl.ACTIVESOCKET))
         if self.received_before is None:
             self.received_before = received
-        self.is_flood = received - self.received_before > MOST_RECEIVED_BYTES
+        self.is_flood = received - self.received_before > MAX_RECEIVED_BYTES
         return self.is_flood
 
     def response_headers(self) -> list[tuple[str, str]]:
-        """Return name and value of each kept header, names in lower case, as clean text."""
+        """Return name (in lower case) and value of each stored header, as clean text."""
         found = []
         for line in clean_text(b"".join(self.raw_head[1:])).split("\n"):
             name, colon, value = line.partition(":")
@@ -211,16 +211,18 @@ class GuardedHandle:
         return found
 
     def response_body(self, headers: list[tuple[str, str]]) -> tuple[str, bool]:
-        """Return the kept body as clean text of at most ``KEPT_BODY_BYTES``, and whether there was more."""
-        return read_body(bytes(self.body), headers, self.is_body_cut, KEPT_BODY_BYTES) if self.body else ("", False)
+        """Return the stored body as clean text of at most ``MAX_STORED_BODY_BYTES``, and whether there was more."""
+        return (
+            read_body(bytes(self.body), headers, self.is_body_cut, MAX_STORED_BODY_BYTES) if self.body else ("", False)
+        )
 
     def close(self) -> None:
-        """Free the handle and its connection."""
+        """Close the handle and its connection."""
         self.curl.close()
 
 
 def _received_bytes(descriptor: int) -> int:
-    """Return how many bytes a connection has received in its life, 0 where nobody tells."""
+    """Return how many bytes a connection has received in total, 0 where the system does not say."""
     if not sys.platform.startswith("linux") or descriptor < 0:
         return 0
     try:
@@ -228,26 +230,28 @@ def _received_bytes(descriptor: int) -> int:
     except OSError:
         return 0
     try:
-        facts = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RECEIVED_AT + 8)
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_RECEIVED_OFFSET + 8)
     except OSError:
         return 0
     finally:
         connection.detach()
-    return int(struct.unpack_from("Q", facts, _RECEIVED_AT)[0]) if len(facts) >= _RECEIVED_AT + 8 else 0
+    if len(info) < _BYTES_RECEIVED_OFFSET + 8:
+        return 0
+    return int(struct.unpack_from("Q", info, _BYTES_RECEIVED_OFFSET)[0])
 
 
 def resolve_entry(target: Target, addresses: tuple[Address, ...]) -> str:
-    """Pin a name to the addresses that were checked, in the form of CURLOPT_RESOLVE; "" for a host that is an address.
+    """Return a CURLOPT_RESOLVE entry that pins the host to checked addresses; "" for a host that is an address.
 
-    The "+" lets the entry age out of curl's table like any other.
+    The "+" lets the entry expire from curl's table like any other.
     """
     if target.host == str(target.literal):
         return ""
-    shown = ",".join(f"[{ip}]" if ip.version == 6 else str(ip) for ip in addresses[:DIALLED_ADDRESSES])
+    shown = ",".join(f"[{ip}]" if ip.version == 6 else str(ip) for ip in addresses[:MAX_ADDRESSES])
     return f"+{target.host}:{target.port}:{shown}"
 
 
-# "Name:" removes what curl would add by itself; a line with a value, further down, is still sent.
+# "Name:" removes a header that curl would add by itself; a later line with a value is still sent.
 _UNWANTED_DEFAULTS = ["Expect:", "Accept:", "Content-Type:"]
 
 _FIXED_OPTIONS: tuple[tuple[int, object], ...] = (
@@ -259,7 +263,7 @@ _FIXED_OPTIONS: tuple[tuple[int, object], ...] = (
     (pycurl.FOLLOWLOCATION, 0),
     (pycurl.PROXY, ""),
     (pycurl.NETRC, 0),
-    # 1.1 keeps one request on one connection: nothing that one receiver sends can stall another's delivery.
+    # HTTP/1.1 has one request at a time on a connection: no endpoint can stall another's delivery.
     (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
     (pycurl.HTTP09_ALLOWED, 0),
     (pycurl.HTTP_CONTENT_DECODING, 0),
@@ -267,7 +271,7 @@ _FIXED_OPTIONS: tuple[tuple[int, object], ...] = (
     (pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2),
     (pycurl.SSL_VERIFYPEER, 1),
     (pycurl.SSL_VERIFYHOST, 2),
-    # How many certificates came tells an incomplete chain from an unknown issuer.
+    # The number of certificates distinguishes an incomplete chain from an unknown issuer.
     (pycurl.OPT_CERTINFO, 1),
     (pycurl.TCP_NODELAY, 1),
     (pycurl.MAXAGE_CONN, CONNECTION_SECONDS),

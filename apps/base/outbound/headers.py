@@ -1,4 +1,4 @@
-"""Which headers an organization may add to its deliveries (RFC 9110 section 5)."""
+"""Validation of the custom headers that an organization adds to its deliveries (RFC 9110 section 5)."""
 
 import re
 from collections.abc import Iterable
@@ -13,30 +13,30 @@ MAX_NAME_LENGTH = 64
 MAX_VALUE_LENGTH = 4096
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# Visible ASCII, with spaces and tabs only inside. obs-text and obs-fold are left out on purpose.
+# Visible ASCII, with spaces and tabs only inside. obs-text and obs-fold are deliberately excluded.
 _VALUE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")
 
-# Written by curl itself; a second copy could move where the message ends (RFC 9112 section 6).
+# Written by curl itself; a duplicate could change where the message ends (RFC 9112 section 6).
 FRAMING = frozenset({"content-length", "expect", "host", "transfer-encoding"})
-# Hop-by-hop (RFC 9110 section 7.6.1), or part of what the portal promises about each delivery.
+# Hop-by-hop (RFC 9110 section 7.6.1), or set by the portal on each delivery.
 RESERVED = FRAMING | frozenset(
     {"connection", "content-encoding", "content-type", "date", "keep-alive", "te", "trailer", "trailers"}
     | {"upgrade", "user-agent", "http2-settings", "accept-encoding"}
 )
 RESERVED_PREFIXES = ("proxy-", "webhook-", "svix-")
 
-# Servers that hand headers on as variables (CGI, WSGI) make the same name of "_" and "-".
+# Servers that pass headers on as variables (CGI, WSGI) don't distinguish "_" from "-".
 _FRAMING = "|".join(sorted(FRAMING)).replace("-", "[-_]")
 _LINE = rf"(?!(?i:{_FRAMING}):){_NAME.pattern}: {_VALUE.pattern}"
 _BLOCK = re.compile(rf"(?:{_LINE}(?:\n{_LINE})*)?")
 
 
 class HeaderRefused(Refused):
-    """The header may not be sent. ``message`` says in a sentence what to change."""
+    """The header is not allowed. ``message`` is a sentence that says what to change."""
 
 
 def check_header(name: str, value: str) -> None:
-    """Accept a header that an organization wants on its deliveries, or raise HeaderRefused."""
+    """Raise HeaderRefused for a header that an organization cannot add to its deliveries."""
     if len(name) > MAX_NAME_LENGTH or not _NAME.fullmatch(name):
         message = _("A header name has 1 to 64 letters, digits and hyphens, like X-Team.")
         raise HeaderRefused("bad_name", message)
@@ -50,12 +50,12 @@ def check_header(name: str, value: str) -> None:
 
 
 def header_lines(headers: Iterable[tuple[str, str]]) -> list[str]:
-    """Return the headers as lines for curl, checked once more where they meet the wire.
+    """Return the headers as lines for curl, validated again just before they are sent.
 
-    Names that the portal sets itself are fine here, those that curl writes are not. Raises HeaderRefused.
+    Names that the portal sets are allowed here, those that curl writes are not. Raises HeaderRefused.
     """
     lines = [f"{name}: {value}" for name, value in headers]
-    # One match for all of them: this runs for every delivery.
+    # One regex match for all headers: this runs for every delivery.
     if not _BLOCK.fullmatch("\n".join(lines)):
         raise HeaderRefused("bad_header", _("These headers cannot be sent as they are."))
     return lines

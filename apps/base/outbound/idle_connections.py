@@ -1,7 +1,7 @@
-"""Connections that wait for their next request: one on which the other side speaks unasked is not used again.
+"""Closes idle keep-alive connections on which the server sent data without a request.
 
-What came while nothing was asked would be read as the response to the next request, which then counts as delivered
-although nobody answered it. curl looks for this at most once a second.
+Such data would be read as the response to the next request, and its delivery would wrongly count as successful. curl
+checks for it at most once a second.
 """
 
 import select
@@ -10,24 +10,24 @@ import sys
 from collections.abc import Container
 from contextlib import suppress
 
-# Sockets beyond this are missing in what curl says of those in use.
+# curl's list of sockets in use omits descriptors from this number on.
 FD_SETSIZE = 1024
 
 
 class IdleConnections:
-    """Watches the sockets of kept connections; on Linux alone, elsewhere it does nothing."""
+    """Watches the sockets of keep-alive connections; on Linux only, elsewhere it does nothing."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll() if sys.platform.startswith("linux") else None
 
     def watch(self, descriptor: int) -> None:
-        """Watch the socket of a new connection; a closed one is forgotten by the system."""
+        """Watch the socket of a new connection; the kernel forgets it when it is closed."""
         if self._epoll and 0 <= descriptor < FD_SETSIZE:
             with suppress(OSError):
                 self._epoll.register(descriptor, select.EPOLLIN)
 
     def shut_spoiled(self, in_use: Container[int]) -> None:
-        """End the connections on which something came, those in use apart: curl then opens a new one."""
+        """Shut down each idle connection that received data; curl then opens a new one."""
         if self._epoll is None:
             return
         for descriptor, _event in self._epoll.poll(0):
@@ -37,7 +37,7 @@ class IdleConnections:
                     _shut(descriptor)
 
     def close(self) -> None:
-        """Free the watch itself."""
+        """Close the epoll descriptor."""
         if self._epoll:
             self._epoll.close()
 

@@ -1,10 +1,10 @@
-"""The form of every refusal of the guard: a code for programs, a sentence for people."""
+"""The base class of the guard's errors: a code for programs and a message for users."""
 
 from django.utils.functional import Promise
 
 
 class Refused(ValueError):
-    """Something may not be sent, or not there. ``message`` says in a sentence what to change."""
+    """A destination or header is not allowed. ``message`` is a sentence that says what to change."""
 
     def __init__(self, reason_code: str, message: str | Promise) -> None:
         super().__init__(reason_code)

@@ -1,4 +1,4 @@
-"""Parse the URL of a receiver once, strictly, so that nothing after it can read another host from it."""
+"""Parse an endpoint URL once, strictly, so that no later parser can read another host from it."""
 
 import re
 from dataclasses import dataclass
@@ -19,22 +19,22 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)(#.*)?", re.DOTALL)
 _AUTHORITY = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::(.*))?", re.DOTALL)
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
-# RFC 3986 path and query, plus "[", "]" and "|", which receivers use in queries and curl sends as they are.
+# RFC 3986 path and query, plus "[", "]" and "|", which some servers use in queries and curl sends unchanged.
 _REST = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?\[\]|-]|%[0-9A-Fa-f]{2})*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-# A last label with which a browser or C library reads the host as a number (WHATWG URL: "ends in a number").
 # The one name that is an address: RFC 6761 section 6.3. Only where an operator allowed that address.
 LOCALHOST, LOCALHOST_ADDRESS = "localhost", IPv4Address("127.0.0.1")
+# A last label with which a browser or C library reads the host as a number (WHATWG URL: "ends in a number").
 _NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 
 
 class AddressRefused(Refused):
-    """The portal will not contact this URL. ``message`` says in a sentence what to change."""
+    """This URL is not allowed. ``message`` is a sentence that says what to change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL that passed the rules. ``url`` is put together anew from the parts that were checked."""
+    """A valid URL. ``url`` is assembled from the validated parts."""
 
     url: str
     scheme: str
@@ -44,10 +44,10 @@ class Target:
 
 
 def check_url(text: str, policy: AddressPolicy | None = None) -> Target:
-    """Return the target that ``text`` names, without any look-up.
+    """Return the target that ``text`` names, without a DNS lookup.
 
-    A literal address is judged here; a name only when it is contacted, since its answer can change.
-    Raises AddressRefused.
+    A literal address is checked here; a name only on each connection, since its addresses can change. Raises
+    AddressRefused.
     """
     return _check_url(text, policy or AddressPolicy.from_settings())
 
@@ -62,7 +62,7 @@ def _check_url(text: str, policy: AddressPolicy) -> Target:
     if policy.is_own_name(host) and (not is_exception or port == policy.own_port):
         raise AddressRefused("own_address", _("This is the portal's own address. Enter the receiver's."))
     if literal:
-        _judge_literal(literal, port, policy)
+        _check_literal(literal, port, policy)
     if scheme == "http" and not is_exception:
         raise AddressRefused("https_required", _("Use https:// so that events travel encrypted."))
     shown_host = f"[{host}]" if ":" in host else host
@@ -100,7 +100,7 @@ def _split_authority(authority: str, scheme: str) -> tuple[str, int]:
 
 
 def _check_port(text: str | None, scheme: str) -> int:
-    """Return the port. Low ports belong to other protocols, which a POST could be made to speak to."""
+    """Return the port. Low ports are refused: an HTTP request could be crafted to speak their protocols."""
     if text is None:
         return DEFAULT_PORTS[scheme]
     port = int(text) if _PORT.fullmatch(text) else 0
@@ -117,10 +117,10 @@ def _check_rest(rest: str) -> str:
 
 
 def _parse_literal(host: str) -> Address | None:
-    """Return the address that ``host`` spells in its one canonical form, or None when it is a name.
+    """Return the address that ``host`` spells in its canonical form, or None when it is a name.
 
     Any other numeric spelling (octal, hex, short, decimal, leading zeros, zone) raises AddressRefused, since
-    programs disagree on which address it means.
+    parsers disagree on which address it means.
     """
     if host.startswith("["):
         return _parse_ipv6(host[1:-1])
@@ -139,7 +139,7 @@ def _parse_literal(host: str) -> Address | None:
 
 
 def _has_number_sign(host: str) -> bool:
-    """Tell whether a host with foreign characters ends in digits of another script or width."""
+    """Return whether a non-ASCII host ends in digits of another script or width."""
     last = re.split("[.\u3002\uff0e\uff61]", host)[-1]
     return bool(last) and all(character.isnumeric() for character in last)
 
@@ -158,7 +158,7 @@ def _parse_ipv6(text: str) -> IPv6Address:
 
 
 def _check_name(host: str) -> str:
-    """Return the name in ASCII (RFC 5891, applied once), or raise AddressRefused."""
+    """Return the name in ASCII (RFC 5891), or raise AddressRefused."""
     if host.endswith("."):
         raise AddressRefused("bad_host", _("Remove the dot at the end of the host."))
     labels = [_check_label(label) for label in host.split(".")]
@@ -174,7 +174,7 @@ def _check_name(host: str) -> str:
 
 def _check_label(label: str) -> str:
     text = label.lower()
-    # Lower-casing may turn a look-alike into plain ASCII, such as the Kelvin sign into k: refused below.
+    # Lower-casing can turn a look-alike into plain ASCII, such as the Kelvin sign into k: refused below.
     is_plain = text.isascii() and label.isascii()
     try:
         if not is_plain or text.startswith("xn--"):
@@ -186,7 +186,7 @@ def _check_label(label: str) -> str:
     return text
 
 
-def _judge_literal(literal: Address, port: int, policy: AddressPolicy) -> None:
+def _check_literal(literal: Address, port: int, policy: AddressPolicy) -> None:
     reason = policy.refusal(literal, port)
     if reason == "own":
         raise AddressRefused("own_address", _("This is the portal's own address. Enter the receiver's."))
