@@ -61,8 +61,8 @@ def test_an_organization_has_two_places_and_a_process_half_of_its_threads(monkey
     first.release()
     first.release()
     fourth = heavy_work.reserve_slot(ONE)
-    for place in (second, third, fourth):
-        place.release()
+    for slot in (second, third, fourth):
+        slot.release()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -74,15 +74,15 @@ def test_a_place_that_another_process_holds_is_taken(monkeypatch):
         heavy_work.reserve_slot(ONE)
     heavy_work.reserve_slot(OTHER).release()
     monkeypatch.undo()
-    for place in places:
-        place.release()
+    for slot in places:
+        slot.release()
     heavy_work.reserve_slot(ONE).release()
 
 
 @pytest.mark.django_db
 def test_a_stream_holds_its_place_until_it_is_closed():
-    with heavy_work.reserve_slot(ONE) as place:
-        answer = place.hold_until_sent(StreamingHttpResponse(iter([b"a", b"b"])))
+    with heavy_work.reserve_slot(ONE) as slot:
+        answer = slot.hold_until_sent(StreamingHttpResponse(iter([b"a", b"b"])))
     assert heavy_work._taken[ONE] == 1
     answer.close()
     assert heavy_work._taken[ONE] == 0
@@ -117,10 +117,10 @@ def test_a_hash_needs_a_place_unless_its_thread_has_one(monkeypatch):
     hasher = PasswordHasher()
     with heavy_work.reserve_slot():
         encoded = hasher.encode("correct horse", "salt" * 4)
-    place = heavy_work.reserve_slot()
+    slot = heavy_work.reserve_slot()
     with pytest.raises(Busy):
         hasher.verify("correct horse", encoded)
-    place.release()
+    slot.release()
     assert hasher.verify("correct horse", encoded)
 
 

@@ -1,9 +1,9 @@
-"""A ceiling on work that takes long: hashing passwords, exports, trying URLs.
+"""Limits on heavy work: password hashing, exports, probing URLs.
 
-Of one organization, two at a time over all processes; of one process, half of its threads in all. Whoever comes beyond
-that is told at once to try again. What is held between processes dies with its process: on SQLite a lock on a byte of
-a file beside the database, on PostgreSQL an advisory lock in a transaction of a connection that is opened for it, which
-holds behind a pooler as well. Neither is asked for work that belongs to no organization, such as a sign-in.
+Each organization has two slots across all processes; each process uses at most half of its threads. Further requests
+fail at once with Busy. Locks shared between processes are released when their process dies: on SQLite a lock on a byte
+of a file beside the database; on PostgreSQL an advisory lock in a transaction on a dedicated connection, which also
+works behind a pooler. Work that belongs to no organization, such as a sign-in, takes no shared lock.
 """
 
 import fcntl
@@ -24,21 +24,21 @@ from apps.base.concurrency.web_threads import heavy_thread_limit
 from apps.base.errors import Busy
 
 AT_ONCE = 2
-NOBODYS = ""
-MOST_REMEMBERED = 1000
+NO_ORGANIZATION = ""
+MAX_COUNTERS = 1000
 BUSY = _("Too much is going on at once. Try again in a second.")
-# Of 63 bits, so that it is a place in a file and a number that PostgreSQL takes.
+# 63 bits: valid both as a file offset and as a PostgreSQL bigint.
 KEY_MASK = (1 << 63) - 1
 
-# Entered again where a place that nobody knows of any more is collected in the midst of a change.
+# Reentrant: garbage collection can release an abandoned slot while this thread holds the lock.
 _lock = threading.RLock()
 _taken: Counter[str] = Counter()
-# How many places the thread holds: what runs within heavy work, such as a batch's hashes, needs none of its own.
+# Slots held by the current thread: nested heavy work, such as hashing in a batch, needs no other slot.
 _mine = threading.local()
 
 
 class WorkSlot:
-    """The right to do heavy work: within a ``with``, or until the answer that is its result was sent."""
+    """A slot for heavy work, held within a ``with`` block or until a streamed response is sent."""
 
     def __init__(self, whose: str) -> None:
         self._whose = whose
@@ -52,22 +52,22 @@ class WorkSlot:
                 raise
 
     def __enter__(self) -> Self:
-        _mine.places = _places_of_this_thread() + 1
+        _mine.slots = _slots_of_this_thread() + 1
         return self
 
     def __exit__(self, *_error: object) -> None:
-        _mine.places -= 1
+        _mine.slots -= 1
         if not self._is_handed_over:
             self.release()
 
-    def hold_until_sent(self, answer: StreamingHttpResponse) -> StreamingHttpResponse:
-        """Return the answer, whose stream holds the place until it ends or is dropped."""
-        answer._resource_closers.append(self.release)  # type: ignore[attr-defined]  # what Django ends with an answer
+    def hold_until_sent(self, response: StreamingHttpResponse) -> StreamingHttpResponse:
+        """Return the response, which holds the slot until its stream ends or is dropped."""
+        response._resource_closers.append(self.release)  # type: ignore[attr-defined]  # Django calls it on close
         self._is_handed_over = True
-        return answer
+        return response
 
     def release(self) -> None:
-        """Let the next one work; a second time does nothing."""
+        """Release the slot; a second call does nothing."""
         with _lock:
             if not self._is_held:
                 return
@@ -79,14 +79,14 @@ class WorkSlot:
         self.release()
 
 
-def reserve_slot(organization_id: object = NOBODYS) -> WorkSlot:
-    """Return a place for heavy work of an organization, or raise Busy."""
+def reserve_slot(organization_id: object = NO_ORGANIZATION) -> WorkSlot:
+    """Return a slot for heavy work of an organization, or raise Busy."""
     whose = str(organization_id)
     with _lock:
         if _taken.total() >= heavy_thread_limit() or (whose and _taken[whose] >= AT_ONCE):
             raise Busy(BUSY)
         _taken[whose] += 1
-        if len(_taken) > MOST_REMEMBERED:
+        if len(_taken) > MAX_COUNTERS:
             _forget()
     return WorkSlot(whose)
 
@@ -96,15 +96,12 @@ def _forget() -> None:
         del _taken[whose]
 
 
-def _places_of_this_thread() -> int:
-    return getattr(_mine, "places", 0)
-
-
-# One after the other
+def _slots_of_this_thread() -> int:
+    return getattr(_mine, "slots", 0)
 
 
 class FairLock:
-    """A lock that goes to whoever has waited longest; Python's own goes to whoever comes at the right moment."""
+    """A first-in, first-out lock; ``threading.Lock`` guarantees no order."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -131,13 +128,10 @@ _hashes = FairLock()
 
 @contextmanager
 def password_hashing_slot() -> Iterator[None]:
-    """Hash one password: one at a time in the process, for a core and memory are all that it takes."""
-    place = nullcontext() if _places_of_this_thread() else reserve_slot()
-    with place, _hashes:
+    """Allow one password hash at a time in this process: hashing is limited by CPU and memory alone."""
+    slot = nullcontext() if _slots_of_this_thread() else reserve_slot()
+    with slot, _hashes:
         yield
-
-
-# Over processes
 
 
 def _hold_shared(whose: str) -> Callable[[], object]:
@@ -171,7 +165,7 @@ _held_bytes: set[int] = set()
 
 
 def _hold_bytes(keys: list[int]) -> Callable[[], object]:
-    """Lock a byte. Locks of files are the process's, so what its own threads hold is kept in a set."""
+    """Lock a byte of the file. File locks belong to the process, so a set records those of its own threads."""
     name = str(connection.settings_dict["NAME"])
     if name == ":memory:" or "mode=memory" in name:
         return lambda: None
@@ -186,9 +180,9 @@ def _hold_bytes(keys: list[int]) -> Callable[[], object]:
 
 @cache
 def _lock_file(path: str) -> int:
-    # Never closed: closing any descriptor of a file ends all locks that the process has on it.
+    # Never closed: closing any descriptor of a file releases all locks that the process has on it.
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    if os.geteuid() == 0:  # as SQLite does with its own files: a command that root types locks nobody out
+    if os.geteuid() == 0:  # as SQLite does with its own files: a command run by root must not lock out the service
         owner = os.stat(path.removesuffix(".work"))
         os.fchown(file, owner.st_uid, owner.st_gid)
     return file
@@ -208,12 +202,12 @@ def _release_byte(file: int, key: int) -> None:
         fcntl.lockf(file, fcntl.LOCK_UN, 1, key)
 
 
-def _start_afresh() -> None:
-    # What the parent held is the parent's.
+def _reset_after_fork() -> None:
+    # Slots held by the parent stay with the parent.
     global _lock, _hashes, _mine
     _lock, _hashes, _mine = threading.RLock(), FairLock(), threading.local()
     _taken.clear()
     _held_bytes.clear()
 
 
-os.register_at_fork(after_in_child=_start_afresh)
+os.register_at_fork(after_in_child=_reset_after_fork)

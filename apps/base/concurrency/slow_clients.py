@@ -1,7 +1,7 @@
-"""Clients that take nothing of what is sent to them: the system drops their connections.
+"""Drop the connections of clients that don't read their responses.
 
-A thread that sends waits for its client, and no server for WSGI limits how long. Linux does: a connection on which
-nothing was taken for a time is ended, and that of a listening socket is inherited by all that it accepts.
+A sending thread blocks until its client reads, and no WSGI server limits for how long. Linux does (TCP_USER_TIMEOUT);
+accepted connections inherit the option from the listening socket.
 """
 
 import os
@@ -15,9 +15,9 @@ SEND_TIMEOUT_SECONDS = 30
 
 @cache
 def drop_slow_clients() -> None:
-    """Have the system end every connection of this process whose other end takes nothing for half a minute.
+    """Set a send timeout of 30 seconds on every TCP socket of this process.
 
-    For the first request: when granian loads the application it does not listen yet.
+    Call it at the first request: granian opens its sockets after it loads the application.
     """
     if not hasattr(socket, "TCP_USER_TIMEOUT"):
         return
@@ -27,12 +27,11 @@ def drop_slow_clients() -> None:
             if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
                 _limit(socket.socket(fileno=os.dup(descriptor)))
         except OSError:
-            # Closed meanwhile, such as the folder that was listed.
+            # Closed meanwhile, such as the descriptor of the listed folder.
             continue
 
 
 def _limit(each: socket.socket) -> None:
-    """Set it on whatever speaks TCP, the connection that is being answered included."""
     with each:
         if each.family in (socket.AF_INET, socket.AF_INET6) and each.type == socket.SOCK_STREAM:
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SEND_TIMEOUT_SECONDS * 1000)

@@ -1,4 +1,4 @@
-"""How many requests this process can work on at once, and how many of them may take long."""
+"""The number of request threads of this process, and how many of them can do slow work."""
 
 import os
 import sys
@@ -7,31 +7,31 @@ from functools import cache
 
 OPTION = "--blocking-threads"
 VARIABLE = "GRANIAN_BLOCKING_THREADS"
-# As docs/run.md starts it, and for servers that do not say.
-USUAL = 4
+# As in docs/run.md, and for other servers.
+DEFAULT_THREADS = 4
 
 
-def configured_threads(words: Sequence[str], variable: str) -> int:
-    """Return the number of threads that a command line or the environment gives granian."""
+def configured_threads(arguments: Sequence[str], variable: str) -> int:
+    """Return the number of threads that granian's command line or environment variable sets."""
     given = variable
-    for index, word in enumerate(words):
-        name, equals, value = word.partition("=")
+    for index, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
         if name == OPTION:
-            given = value if equals else "".join(words[index + 1 : index + 2])
-    return int(given) if given.isascii() and given.isdigit() and int(given) else USUAL
+            given = value if equals else "".join(arguments[index + 1 : index + 2])
+    return int(given) if given.isascii() and given.isdigit() and int(given) else DEFAULT_THREADS
 
 
 @cache
 def web_threads() -> int:
-    """Return the number of this process's threads that answer requests."""
+    """Return the number of request threads of this process."""
     return configured_threads(sys.argv, os.environ.get(VARIABLE, ""))
 
 
 def heavy_thread_limit() -> int:
-    """Return how many threads may do heavy work at the same time: half of them."""
+    """Return how many threads can do heavy work at the same time: half of them."""
     return max(1, web_threads() // 2)
 
 
 def slow_thread_limit() -> int:
-    """Return how many threads may wait for slow bodies: together with heavy work, never all of them."""
+    """Return how many threads can wait for slow request bodies: together with heavy work, never all of them."""
     return max(1, (web_threads() - 1) // 2)

@@ -1,4 +1,4 @@
-"""Secrets: how they are made, digested, encrypted, and encrypted again under a newer key."""
+"""Secrets: generation, digests, field encryption and key rotation."""
 
 from apps.base.crypto.encrypted_fields import EncryptedTextField, binding, seal, unseal
 

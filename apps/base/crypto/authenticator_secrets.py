@@ -1,7 +1,7 @@
-"""Secrets of authenticator apps: encrypted in django-allauth's own rows, each bound to its account.
+"""Secrets of authenticator apps, encrypted in django-allauth's rows and bound to their accounts.
 
-allauth's hook for it (``MFA_ADAPTER.encrypt``) is told neither the row nor the account, so that a ciphertext could be
-pasted into another account's row and would open there. Nothing of allauth's reads these secrets: ``second_step`` does.
+allauth's hook (``MFA_ADAPTER.encrypt``) receives neither row nor account, so a ciphertext copied to another account's
+row would decrypt there. allauth never reads these secrets; ``apps/base/web/second_step.py`` does.
 """
 
 from collections.abc import Iterator
@@ -18,39 +18,39 @@ BATCH = 200
 
 
 def encrypt_secret(secret: str, user_pk: UUID) -> str:
-    """Return what is kept of an authenticator app's secret."""
+    """Return an authenticator app's secret as it is stored."""
     return str(seal(secret, _bound_to(user_pk)))
 
 
 def decrypt_secret(row: Any) -> str:
     """Return the secret of an authenticator app, or raise CannotDecrypt.
 
-    One in clear, which a process of an older version wrote, is read as it is, until ``reencrypt`` meets it.
+    A plaintext secret, written by an older version, is returned as it is, until ``reencrypt`` encrypts it.
     """
-    kept: str = row.data["secret"]
-    return unseal(kept, _bound_to(row.user_id)) if kept.startswith(SEALED) else kept
+    stored: str = row.data["secret"]
+    return stored if is_plaintext(stored) else unseal(stored, _bound_to(row.user_id))
 
 
-def is_plaintext(kept: str) -> bool:
-    """Tell whether a kept secret is not encrypted."""
-    return not kept.startswith(SEALED)
+def is_plaintext(stored: str) -> bool:
+    """Return whether a stored secret is not encrypted."""
+    return not stored.startswith(SEALED)
 
 
 def secrets_under_older_keys() -> Iterator[tuple[int, str]]:
-    """Give key and kept text of each secret in clear or under an older key."""
-    rows, place = Authenticator.objects.filter(type="totp").order_by("pk"), 0
-    while batch := list(rows.filter(pk__gt=place)[:BATCH]):
+    """Yield primary key and stored text of each secret that is in plaintext or under an older key."""
+    rows, last_pk = Authenticator.objects.filter(type="totp").order_by("pk"), 0
+    while batch := list(rows.filter(pk__gt=last_pk)[:BATCH]):
         for row in batch:
-            kept = row.data.get("secret", "")
-            if kept and not kept.startswith(f"{SEALED}{current_key_id()}:"):
-                yield row.pk, kept
-        place = batch[-1].pk
+            stored = row.data.get("secret", "")
+            if stored and not stored.startswith(f"{SEALED}{current_key_id()}:"):
+                yield row.pk, stored
+        last_pk = batch[-1].pk
 
 
 def reencrypt(pk: int) -> bool:
-    """Encrypt one secret under the current key and tell whether there was one to encrypt.
+    """Encrypt one secret under the current key and return whether there was one.
 
-    Under the row's lock, like the use of a code: neither takes back what the other wrote. Raises CannotDecrypt.
+    Locks the row, as the use of a code does: neither overwrites the other. Raises CannotDecrypt.
     """
     with transaction.atomic():
         row = Authenticator.objects.select_for_update().filter(pk=pk, type="totp").first()
@@ -62,5 +62,5 @@ def reencrypt(pk: int) -> bool:
 
 
 def _bound_to(user_pk: UUID) -> bytes:
-    # The account stands for the row, whose own key is not known before it is written, and for the organization.
+    # The account's key replaces the row's, which is unknown before the first save, and the organization's.
     return binding("mfa_authenticator", user_pk, user_pk, "data.secret")

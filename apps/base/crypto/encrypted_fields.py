@@ -1,7 +1,7 @@
-"""Encryption of what must be read back: webhook signing secrets, custom headers, secrets of authenticator apps.
+"""Encryption of secrets that must be read back: signing secrets, custom headers, secrets of authenticator apps.
 
 AES-256-GCM (NIST SP 800-38D), stored as ``v1:kid:nonce:ciphertext``. The associated data binds a ciphertext to its
-table, row, organization and field, so that one pasted into another row does not open.
+table, row, organization and field: copied to another row, it does not decrypt.
 """
 
 import base64
@@ -20,11 +20,11 @@ KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,16}", re.ASCII)
 
 
 class CannotDecrypt(Exception):
-    """The ciphertext was changed, moved to another row, or its key is no longer configured."""
+    """The ciphertext was changed or copied from another row, or its key is no longer configured."""
 
 
 class Sealed(str):
-    """A ciphertext as it came from the database, so that it is never taken for plain text."""
+    """A ciphertext from the database; the type distinguishes it from plaintext."""
 
     __slots__ = ()
 
@@ -35,7 +35,7 @@ def current_key_id() -> str:
 
 
 def key_id_of(sealed: str) -> str:
-    """Return the id of the key that a ciphertext names, or a dash where it names none."""
+    """Return the key id in a ciphertext, or a dash where there is none."""
     parts = sealed.split(":")
     return parts[1] if len(parts) == 4 and KEY_ID.fullmatch(parts[1]) else "-"
 
@@ -46,7 +46,7 @@ def binding(table: str, pk: uuid.UUID, organization_id: uuid.UUID, field: str) -
 
 
 def seal(text: str, bound_to: bytes) -> Sealed:
-    """Encrypt under the current key (the first of ENCRYPTION_KEYS)."""
+    """Encrypt a text under the current key."""
     key_id = current_key_id()
     key = settings.ENCRYPTION_KEYS[key_id]
     nonce = os.urandom(NONCE_BYTES)
@@ -56,7 +56,7 @@ def seal(text: str, bound_to: bytes) -> Sealed:
 
 
 def unseal(sealed: str, bound_to: bytes) -> str:
-    """Decrypt, or raise CannotDecrypt, which names the key that is missing and nothing of the text."""
+    """Decrypt, or raise CannotDecrypt, which names a missing key but never the text."""
     try:
         version, key_id, nonce, ciphertext = sealed.split(":")
         if version != "v1":
@@ -73,7 +73,7 @@ def unseal(sealed: str, bound_to: bytes) -> str:
 
 
 class _SealedAttribute:
-    """Decrypts when the attribute is read, so that rows which are only listed cost nothing."""
+    """Decrypts on attribute access, so that loading rows costs nothing."""
 
     def __init__(self, field: "EncryptedTextField") -> None:
         self.field = field
@@ -92,23 +92,23 @@ class _SealedAttribute:
 
 
 class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Text that is encrypted in the database, on a model with ``id`` and ``organization_id``."""
+    """A text that is stored encrypted, on a model with ``id`` and ``organization_id``."""
 
     def contribute_to_class(self, cls: type[models.Model], name: str, private_only: bool = False) -> None:
-        """Put the decrypting attribute on the model class."""
+        """Install the decrypting descriptor on the model class."""
         super().contribute_to_class(cls, name, private_only)
         setattr(cls, name, _SealedAttribute(self))
 
     def binding(self, instance: Any) -> bytes:
-        """Return the associated data for this field of the instance."""
+        """Return the associated data of this field for the instance."""
         return binding(instance._meta.db_table, instance.pk, instance.organization_id, cast(str, self.column))
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Sealed | None:
-        """Mark what comes from the database as ciphertext."""
+        """Mark values from the database as ciphertext."""
         return None if value is None else Sealed(value)
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        """Encrypt a plain value before it is written; an unchanged ciphertext stays as it is."""
+        """Encrypt a plaintext value before it is saved; leave an unchanged ciphertext as it is."""
         value = model_instance.__dict__.get(self.attname)
         if value is None or isinstance(value, Sealed):
             return value

@@ -1,7 +1,7 @@
-"""Encrypting anew under the current key what an older one closed, while the portal runs.
+"""Re-encrypt values under the current key while the portal runs.
 
-Rows are read in small batches and written one by one, each only where the ciphertext is still the one that was read: a
-change that somebody makes meanwhile is never overwritten, and no more than one row is ever locked.
+Rows are read in small batches and written one at a time, only where the ciphertext is still the one that was read:
+concurrent changes are never overwritten, and at most one row is locked.
 """
 
 import time
@@ -20,12 +20,12 @@ from apps.base.crypto.encrypted_fields import CannotDecrypt, EncryptedTextField,
 
 BATCH = 100
 PAUSE_SECONDS = 0.01
-MOST_ROUNDS = 5
+MAX_PASSES = 5
 
 
 @dataclass
 class ReencryptionResult:
-    """What a run did, and what is left: values by the id of the key that closes them."""
+    """What a run did. ``left`` counts the remaining values by the id of their key."""
 
     renewed: int = 0
     changed_meanwhile: int = 0
@@ -34,7 +34,7 @@ class ReencryptionResult:
 
 
 def encrypted_fields() -> Iterator[tuple[type[models.Model], EncryptedTextField]]:
-    """Give every encrypted field of every model."""
+    """Yield every encrypted field of every model."""
     for model in apps.get_models():
         for each in model._meta.local_fields:
             if isinstance(each, EncryptedTextField):
@@ -42,14 +42,14 @@ def encrypted_fields() -> Iterator[tuple[type[models.Model], EncryptedTextField]
 
 
 def reencrypt_all() -> ReencryptionResult:
-    """Encrypt anew until nothing is left under an older key, or a round over all rows renews nothing."""
+    """Re-encrypt until no value is under an older key, or a pass over all rows changes nothing."""
     done = ReencryptionResult()
-    for _round in range(MOST_ROUNDS):
+    for _pass in range(MAX_PASSES):
         before = done.renewed
         done.unreadable = 0
         for model, each in encrypted_fields():
             _reseal_field(model, each, done)
-        _reseal_steps(done)
+        _reseal_authenticators(done)
         done.left = older_values()
         if not done.left or done.renewed == before:
             break
@@ -57,24 +57,24 @@ def reencrypt_all() -> ReencryptionResult:
 
 
 def older_values() -> Counter[str]:
-    """Count the values that are not under the current key, by the id of theirs; unknown keys included."""
+    """Count the values that are not under the current key, by the id of their key; unknown keys included."""
     found: Counter[str] = Counter()
     for model, each in encrypted_fields():
         for sealed in _older(model, each).values_list(each.attname, flat=True).iterator(chunk_size=1000):
             found[key_id_of(sealed)] += 1
-    found.update(key_id_of(kept) for _pk, kept in secrets_under_older_keys())
+    found.update(key_id_of(stored) for _pk, stored in secrets_under_older_keys())
     return found
 
 
 def undecryptable_values() -> Counter[str]:
     """Count the values whose key is not in ENCRYPTION_KEYS, by its id."""
     found = older_values()
-    found.subtract(key_id_of(kept) for _pk, kept in secrets_under_older_keys() if is_plaintext(kept))
+    found.subtract(key_id_of(stored) for _pk, stored in secrets_under_older_keys() if is_plaintext(stored))
     return Counter({name: count for name, count in found.items() if count and name not in settings.ENCRYPTION_KEYS})
 
 
 def _older(model: type[models.Model], each: EncryptedTextField) -> models.QuerySet[Any]:
-    """Rows whose value does not begin as those of the current key do, compared letter by letter on every database."""
+    """Return the rows whose value is not under the current key, by a prefix compared case-sensitively everywhere."""
     head = f"v1:{current_key_id()}:"
     rows = model._base_manager.exclude(**{f"{each.attname}__isnull": True})
     start = Substr(each.attname, 1, len(head), output_field=models.CharField())
@@ -84,17 +84,17 @@ def _older(model: type[models.Model], each: EncryptedTextField) -> models.QueryS
 
 def _reseal_field(model: type[models.Model], each: EncryptedTextField, done: ReencryptionResult) -> None:
     rows: Any = _older(model, each).only("pk", "organization_id", each.attname).order_by("pk")
-    place = None
-    while batch := list((rows if place is None else rows.filter(pk__gt=place))[:BATCH]):
+    last_pk = None
+    while batch := list((rows if last_pk is None else rows.filter(pk__gt=last_pk))[:BATCH]):
         for row in batch:
             _reseal_row(model, each, row, done)
-        place = batch[-1].pk
+        last_pk = batch[-1].pk
         time.sleep(PAUSE_SECONDS)
 
 
-def _reseal_steps(done: ReencryptionResult) -> None:
-    """The secrets of authenticator apps: they stand in rows of django-allauth's, some of an old portal's in clear."""
-    for pk, _kept in secrets_under_older_keys():
+def _reseal_authenticators(done: ReencryptionResult) -> None:
+    """Re-encrypt the secrets of authenticator apps, which are in django-allauth's rows, some in plaintext."""
+    for pk, _stored in secrets_under_older_keys():
         try:
             done.renewed += reencrypt(pk)
         except CannotDecrypt:

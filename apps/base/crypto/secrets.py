@@ -1,8 +1,8 @@
-"""Secrets that are shown once: how they look, how they are checked, and what is stored instead of them.
+"""Keys that are shown once: format, generation and digests; and the password hasher.
 
 Format (docs/api.md, "Keys as text"): prefix ``ipk_`` or ``ips_``, 12 characters of id, 32 of secret, 6 of checksum,
-all of ``[0-9A-Za-z]``. The checksum is CRC-32 of everything before it, in base 62: it ends floods of garbage and
-typing errors without a look into the database. Stored: id, HMAC-SHA256(pepper, whole key), last four.
+all of ``[0-9A-Za-z]``. The checksum is CRC-32 of everything before it, in base 62: it rejects garbage and typing
+errors without a database query. Stored: id, HMAC-SHA256(pepper, whole key), last four characters.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ MASK_DOTS = "••••"
 
 
 class KeyText(NamedTuple):
-    """A well-formed key: its prefix, its public id part and the whole text."""
+    """A well-formed key: its prefix, its public id part and the whole key."""
 
     prefix: str
     key_id: str
@@ -33,7 +33,7 @@ class KeyText(NamedTuple):
 
     @property
     def last_four(self) -> str:
-        """The last four characters, which lists may show."""
+        """The last four characters, which can be shown in lists."""
         return self.text[-4:]
 
 
@@ -43,18 +43,18 @@ def checksum(text: str) -> str:
 
 
 def random_letters(length: int) -> str:
-    """Return so many letters and digits from the system's random source."""
+    """Return letters and digits from the system's secure random source."""
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
 def new_key(prefix: str) -> KeyText:
-    """Return a fresh key of the given prefix (``ipk_`` or ``ips_``)."""
+    """Return a new random key with the given prefix (``ipk_`` or ``ips_``)."""
     body = prefix + random_letters(ID_LENGTH + SECRET_LENGTH)
     return KeyText(prefix, body[len(prefix) : len(prefix) + ID_LENGTH], body + checksum(body))
 
 
 def parse_key(text: str) -> KeyText | None:
-    """Return the parts of a well-formed key with the right checksum, else None. No I/O."""
+    """Return the parts of a well-formed key with a correct checksum, else None. No I/O."""
     match = KEY.fullmatch(text)
     if match is None or checksum(text[:-CHECKSUM_LENGTH]) != match[4]:
         return None
@@ -62,48 +62,48 @@ def parse_key(text: str) -> KeyText | None:
 
 
 def mask(prefix: str, key_id: str, last_four: str) -> str:
-    """Return what may be shown after the reveal: prefix, first four of the id, last four."""
+    """Return the masked key: prefix, first four characters of the id, last four of the key."""
     return f"{prefix}{key_id[:4]}{MASK_DOTS}{last_four}"
 
 
 def current_pepper() -> str:
-    """Return the id of the pepper that new digests are made with."""
+    """Return the id of the pepper for new digests: the first of KEY_PEPPERS."""
     return next(iter(settings.KEY_PEPPERS))
 
 
 @cache
 def _keyed(pepper: bytes) -> hmac.HMAC:
-    """Begin a HMAC under a pepper, to be copied: that half of the work is the same for every key."""
+    """Return an HMAC under a pepper, to be copied: the key setup is half of the work."""
     return hmac.new(pepper, digestmod=hashlib.sha256)
 
 
 def digest(text: str, pepper_id: str) -> str:
-    """Return HMAC-SHA256 of the text under the named pepper, in hex; KeyError for a retired pepper."""
+    """Return HMAC-SHA256 of the text under the named pepper, in hex. Raises KeyError for a retired pepper."""
     keyed = _keyed(settings.KEY_PEPPERS[pepper_id]).copy()
     keyed.update(text.encode())
     return keyed.hexdigest()
 
 
 def matches(text: str, stored_digest: str, pepper_id: str) -> bool:
-    """Compare in constant time; a pepper that is no longer configured never matches, at the same cost."""
+    """Compare in constant time; a retired pepper never matches, at the same cost."""
     known = pepper_id in settings.KEY_PEPPERS
     computed = digest(text, pepper_id if known else current_pepper())
     return hmac.compare_digest(computed, stored_digest) and known
 
 
 class PasswordHasher(Argon2PasswordHasher):
-    """Argon2id at 19 MiB, two passes, one lane (OWASP's minimum): Django's default takes 100 MiB and 0.1 s a hash."""
+    """Argon2id with 19 MiB, two passes, one lane (OWASP's minimum); the default of Django takes 100 MiB."""
 
     time_cost = 2
     memory_cost = 19 * 1024
     parallelism = 1
 
     def encode(self, password: str, salt: str) -> str:
-        """Hash in turn; raise Busy where there is too much to do."""
+        """Hash within the process's limit; raises Busy under load."""
         with password_hashing_slot():
             return super().encode(password, salt)
 
     def verify(self, password: str, encoded: str) -> bool:
-        """Compare in turn; raise Busy where there is too much to do."""
+        """Verify within the process's limit; raises Busy under load."""
         with password_hashing_slot():
             return super().verify(password, encoded)

@@ -1,1 +1,1 @@
-"""Rules for text that people and programs enter."""
+"""Validation of texts and email addresses that users and API clients enter."""

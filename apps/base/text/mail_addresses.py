@@ -1,4 +1,4 @@
-"""Email addresses: which ones are taken, and the one spelling under which each is kept, shown and looked up."""
+"""Email addresses: validation, and the canonical spelling for storage, display and lookups."""
 
 import re
 
@@ -10,17 +10,17 @@ from apps.base.errors import Invalid
 from apps.base.text.rules import plain_text
 
 MAX_ADDRESS_LENGTH = 254
-# Longer texts are no address: they are not worth the work of reading their domain.
+# Longer texts are rejected before their domain is parsed.
 MAX_PARSED_LENGTH = 320
-# What UTS 46 takes for the dot between two labels.
+# UTS 46 accepts each of these as the dot between two labels.
 DOTS = re.compile("[.\u3002\uff0e\uff61]")
 
 
 def canonical_address(text: str) -> str:
-    """Return the one spelling of an address: lower case, the domain in Unicode (UTS 46, non-transitional).
+    """Return the canonical spelling of an address: lower case, the domain in Unicode (UTS 46, non-transitional).
 
-    A browser sends ``xn--bcher-kva.example`` where a program sends ``bücher.example``. What has no such spelling comes
-    back trimmed, and no account has it.
+    A browser sends ``xn--bcher-kva.example`` where an API client sends ``bücher.example``. An invalid address is
+    returned trimmed; no account has it.
     """
     local, at, domain = text.strip().rpartition("@")
     local = local.lower() if local.isascii() else local
@@ -33,7 +33,7 @@ def canonical_address(text: str) -> str:
 
 
 def wire_address(address: str) -> str:
-    """Return the address as mail servers take it, the domain in ASCII; unchanged where that cannot be."""
+    """Return the address for mail servers, with the domain in ASCII; unchanged where the domain is invalid."""
     local, at, domain = address.rpartition("@")
     try:
         return f"{local}{at}{_wire_domain(domain)}" if _is_international(domain) else address
@@ -42,13 +42,13 @@ def wire_address(address: str) -> str:
 
 
 def spellings(text: str) -> set[str]:
-    """Return the spellings under which an account of before may be kept, the canonical one included."""
+    """Return the spellings under which older accounts can be stored, the canonical one included."""
     canonical = canonical_address(text)
     return {canonical, wire_address(canonical), text.strip().lower()}
 
 
 def check_address(text: str) -> None:
-    """Raise ValidationError, with one sentence, for what is no address, or reads otherwise than it is written."""
+    """Raise ValidationError for an invalid address, or one with invisible or look-alike characters."""
     local, _at, domain = text.rpartition("@")
     try:
         plain_text(text)
@@ -63,7 +63,7 @@ def check_address(text: str) -> None:
 
 
 def check_address_field(field: str, text: str) -> None:
-    """Raise Invalid, naming the field, for what ``check_address`` refuses."""
+    """Raise Invalid, naming the field, where ``check_address`` refuses the address."""
     try:
         check_address(text)
     except ValidationError as error:
@@ -75,7 +75,7 @@ def _is_international(domain: str) -> bool:
 
 
 def _wire_domain(domain: str) -> str:
-    """Return the domain in ASCII. A look-alike that becomes plain ASCII, such as the Kelvin sign, is no domain."""
+    """Return the domain in ASCII. Raises UnicodeError for look-alikes that map to ASCII, such as the Kelvin sign."""
     if len(domain) > MAX_PARSED_LENGTH:
         raise UnicodeError("too long")
     wire = idna.encode(domain, uts46=True).decode("ascii")

@@ -1,7 +1,7 @@
-"""Texts that people and programs choose, and that are stored and shown: names, descriptions, reasons, references.
+"""Validation of free texts that are stored and shown: names, descriptions, reasons, references.
 
-They stand on one line, read as they are written, and hold no secret. Every such text passes ``plain_text``: bodies of
-the API by their field (``serializers.Text``), forms by their validators, actions by ``check_text``.
+Each is one line, without invisible characters and without secrets. Every such text passes ``plain_text``: API bodies in
+``serializers.Text``, forms as a validator, actions in ``check_text``.
 """
 
 import re
@@ -14,16 +14,15 @@ from django.utils.translation import gettext as _
 from apps.base.errors import Invalid
 from apps.base.telemetry.logging import hide_keys
 
-# Control characters, ends of lines and paragraphs, what turns the direction of the text around it (Unicode Standard
-# Annex 9, explicit formatting), and what shows as nothing (Unicode's Default_Ignorable_Code_Point and the blank Braille
-# pattern): with those one entry of a list can look like another.
+# Control characters, line and paragraph separators, explicit directional formatting (Unicode Standard Annex 9), and
+# invisible characters (Default_Ignorable_Code_Point and the blank Braille pattern): they make list entries look alike.
 HIDDEN = (
     r"\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B\u200E\u200F\u2028-\u202E"
     r"\u2060-\u206F\u2800\u3164\uFE00-\uFE0D\uFEFF\uFFA0\uFFF0-\uFFFB"
 )
-# As the OpenAPI document gives it, for engines that know no code point beyond U+FFFF.
+# The pattern in the OpenAPI document, for regex engines without code points beyond U+FFFF.
 PLAIN_TEXT = f"^[^{HIDDEN}]*$"
-# Joiners belong into words of some scripts and into emoji, a variation selector behind a symbol; elsewhere they hide.
+# Joiners are valid within words of some scripts and emoji, variation selectors after a symbol; elsewhere they hide.
 _JOINABLE = r"[\u0600-\u109F\u1780-\u18AF\u2190-\u2BFF\uFE0F\U0001F000-\U0001FAFF]"
 _VARIABLE = r"[0-9#*\u00A9\u00AE\u203C-\u3299\U0001F000-\U0001FAFF]"
 UNREADABLE = re.compile(
@@ -33,7 +32,7 @@ UNREADABLE = re.compile(
 
 
 def plain_text(text: str) -> None:
-    """Raise ValidationError for a text that does not read as it is written, or holds a key or a signing secret."""
+    """Raise ValidationError for a text with invisible characters, an API key or a signing secret."""
     if UNREADABLE.search(text):
         raise ValidationError(_("Use one line, without control characters or invisible characters."), "unreadable")
     if hide_keys(text) != text:
@@ -43,7 +42,7 @@ def plain_text(text: str) -> None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a sentence with the known word that is nearest, after a blank, or nothing where none is near."""
+    """Return a suggestion of the closest known word, with a leading space, or an empty string."""
     near = get_close_matches(word, list(known), 1)
     return f" Did you mean {near[0]}?" if near else ""
 
