@@ -27,7 +27,7 @@ from tests.conventions.tree import (
 pytestmark = pytest.mark.pure
 
 SETTINGS = ROOT / "integrations_portal/settings.py"
-READERS = {"text", "flag", "whole", "choice", "words", "networks", "networks_with_ports", "key_ring", "seconds",
+READERS = {"text", "flag", "integer", "choice", "words", "networks", "networks_with_ports", "key_ring", "seconds",
            "limits", "base_url", "contact", "database", "mail_server", "required"}  # fmt: skip
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
 NOT_OF_THE_PORTAL = {"POSTGRES_PASSWORD"}  # compose.yaml's own

@@ -80,7 +80,7 @@ def test_no_setting_is_named_that_is_not_read():
 def test_defaults_and_bounds_are_those_of_the_code():
     page, wrong = read("docs/configure.md"), []
     for name, call in calls_in(ROOT / "integrations_portal/settings.py"):
-        if name != "whole":
+        if name != "integer":
             continue
         variable = ast.literal_eval(call.args[0])
         values = {each.arg: ast.literal_eval(each.value) for each in call.keywords}
@@ -89,7 +89,7 @@ def test_defaults_and_bounds_are_those_of_the_code():
         fits = row and int(row[2]) == values["default"] and (within in row[1] or f"up to {values['high']}" in row[1])
         wrong += [] if fits else [variable]
     assert wrong == []
-    assert hasattr(Environment, "whole")
+    assert hasattr(Environment, "integer")
 
 
 def test_defaults_in_words_are_those_of_the_code():
