@@ -85,7 +85,7 @@ def _organization_to_publish_for(actor: Actor, is_platform: bool, organization: 
         raise Invalid.field("organization", _("Name the organization that the event belongs to."))
     key = decode("org", organization)
     rows = Organization.objects.filter(pk=key) if key else Organization.objects.filter(slug=organization)
-    found = rows.customers().exclude(status=OrganizationStatus.CLOSED).values_list("pk", flat=True).first()
-    if found is None:
+    organization_id = rows.customers().exclude(status=OrganizationStatus.CLOSED).values_list("pk", flat=True).first()
+    if organization_id is None:
         raise Invalid.field("organization", _("There is no such organization."))
-    return found
+    return organization_id

@@ -43,18 +43,18 @@ def rotate_secret(
     endpoint = locked_endpoint(actor, endpoint_id)
     expected.check(endpoint.version)
     now = timezone.now()
-    ends = now + timedelta(seconds=overlap_seconds)
+    overlap_end = now + timedelta(seconds=overlap_seconds)
     endpoint.secrets.filter(expires_at__lte=now).delete()
-    endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=ends)).update(expires_at=ends)
+    endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=overlap_end)).update(expires_at=overlap_end)
     # Every valid secret signs: the signature header must not grow with each rotation.
     older = endpoint.secrets.order_by("-created_at", "-pk").values_list("pk", flat=True)[MAX_SECRETS - 1 :]
     endpoint.secrets.filter(pk__in=list(older)).delete()
     secret = add_secret(endpoint)
     # Secrets are part of the endpoint's version (its ETag), although the API object doesn't show them.
-    lost = overlap_seconds == 0 and endpoint.own_headers is None
-    if lost:
+    clears_headers = overlap_seconds == 0 and endpoint.own_headers is None
+    if clears_headers:
         endpoint.headers = "{}"
-    endpoint.save(update_fields=["updated_at", *(["headers"] if lost else [])])
+    endpoint.save(update_fields=["updated_at", *(["headers"] if clears_headers else [])])
     record(actor, "endpoint.secret_rotated", endpoint, {"overlap_seconds": [None, overlap_seconds]})
     return endpoint, secret
 

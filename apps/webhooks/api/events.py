@@ -109,17 +109,19 @@ class Deliveries(PortalView):
 
 
 def _filters(request: ApiRequest) -> Q:
-    found = Q()
+    condition = Q()
     for parameter, model in (("endpoint", Endpoint), ("event", Event)):
         text = request.query_params.get(parameter)
         if text is not None:
             key = decode(model.id_prefix, text)
             if key is None:
                 raise Invalid.field(parameter, f"{parameter} must be an id such as {model.id_prefix}_….")
-            found &= Q(**{parameter: key})
-    found &= with_literal_constants(_one_of("status", choice_list_parameter(request, "status", DeliveryStatus.values)))
-    found &= _one_of("event_type", type_parameter(request, "event_type"))
-    return found & _span(request)
+            condition &= Q(**{parameter: key})
+    condition &= with_literal_constants(
+        _one_of("status", choice_list_parameter(request, "status", DeliveryStatus.values))
+    )
+    condition &= _one_of("event_type", type_parameter(request, "event_type"))
+    return condition & _span(request)
 
 
 def _one_of(column: str, values: list[str]) -> Q:
@@ -130,12 +132,12 @@ def _one_of(column: str, values: list[str]) -> Q:
 def _span(request: ApiRequest) -> Q:
     """Match the requested period by time and by key: keys are ordered by time, so this bounds the index scan."""
     since, until = time_parameter(request, "since"), time_parameter(request, "until")
-    found = Q()
+    condition = Q()
     if since is not None:
-        found &= Q(created_at__gte=since, pk__gte=key_at(since, -KEY_SLACK_MS))
+        condition &= Q(created_at__gte=since, pk__gte=key_at(since, -KEY_SLACK_MS))
     if until is not None:
-        found &= Q(created_at__lt=until, pk__lt=key_at(until, KEY_SLACK_MS))
-    return found
+        condition &= Q(created_at__lt=until, pk__lt=key_at(until, KEY_SLACK_MS))
+    return condition
 
 
 class OneDelivery(PortalView):

@@ -29,10 +29,10 @@ def type_groups(types: Sequence[EventType], chosen: Iterable[str] = ()) -> list[
             "name": name,
             "pattern": f"{name}.*",
             "all_checked": f"{name}.*" in selected,
-            "checked_count": sum(each["checked"] for each in found),
-            "types": found,
+            "checked_count": sum(each["checked"] for each in members),
+            "types": members,
         }
-        for name, found in groups.items()
+        for name, members in groups.items()
     ]
 
 

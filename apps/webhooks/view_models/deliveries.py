@@ -170,8 +170,8 @@ def attempt_detail(attempt: Attempt) -> dict[str, Any]:
 
 def timings(attempt: Attempt) -> list[dict[str, Any]]:
     """Return the phases that an attempt went through, each with its time in milliseconds."""
-    found = ((word, phase_ms(attempt, name)) for name, word in PHASES)
-    return [{"word": str(word), "ms": _rounded(ms)} for word, ms in found if ms is not None]
+    phases = ((label, phase_ms(attempt, name)) for name, label in PHASES)
+    return [{"word": str(label), "ms": _rounded(ms)} for label, ms in phases if ms is not None]
 
 
 def phase_ms(attempt: Attempt, name: str) -> float | None:
@@ -227,22 +227,22 @@ def signature_check(delivery: Delivery, attempt: Attempt) -> dict[str, Any]:
     """Verify the sent signature as the endpoint's server would, with the secrets that are valid now."""
     headers = {name.lower(): str(value) for name, value in attempt.request_headers.items()}
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
-    found = {
+    result = {
         "headers": [{"name": name, "value": headers.get(name, "–")} for name in names],
         "is_valid": False,
         "says": "",
     }
     if not delivery.event.body:
-        return {**found, "says": _("The body is no longer kept, so the signature cannot be checked.")}
+        return {**result, "says": _("The body is no longer kept, so the signature cannot be checked.")}
     if not headers.get("webhook-signature"):
-        return {**found, "says": _("Nothing was sent in this attempt.")}
+        return {**result, "says": _("Nothing was sent in this attempt.")}
     secrets = delivery.endpoint.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
     keys = [secret_bytes(each.secret) for each in secrets]
     try:
         verify(keys, headers, delivery.event.body.encode(), now=attempt.started_at.timestamp())
     except SignatureRefused:
-        return {**found, "says": _("It was signed with a secret that is no longer valid here.")}
-    return {**found, "is_valid": True, "says": _("The signature is right: one of the valid secrets made it.")}
+        return {**result, "says": _("It was signed with a secret that is no longer valid here.")}
+    return {**result, "is_valid": True, "says": _("The signature is right: one of the valid secrets made it.")}
 
 
 def requested_url(attempt: Attempt, endpoint: Endpoint) -> str:

@@ -1,6 +1,6 @@
 """Endpoints as the pages show them: settings, figures of the last 24 hours, and health."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -154,8 +154,7 @@ def failure_summary(actor: Actor, endpoint: Endpoint) -> dict[str, Any] | None:
 
 def _last_failure(actor: Actor, endpoint: Endpoint) -> Delivery | None:
     rows = Delivery.objects.for_actor(actor).filter(endpoint=endpoint, test=False).order_by("-pk")[:SEARCHED_DELIVERIES]
-    found: Iterable[Delivery] = (each for each in rows if each.last_error and each.last_error != "shutdown")
-    return next(iter(found), None)
+    return next((each for each in rows if each.last_error and each.last_error != "shutdown"), None)
 
 
 def _hint(delivery: Delivery) -> str:

@@ -30,13 +30,13 @@ def event_catalogue(request: PortalRequest) -> HttpResponse:
     if q:
         types = types.filter(Q(name__icontains=q) | Q(description__icontains=q))
     rows = list(types)
-    wanted = request.GET.get("type", "")
-    chosen = next((each for each in rows if each.name == wanted), rows[0] if rows else None)
+    requested = request.GET.get("type", "")
+    chosen = next((each for each in rows if each.name == requested), rows[0] if rows else None)
     context: dict[str, Any] = {
         "groups": view_models.type_groups(rows, [chosen.name] if chosen else []),
         "q": q,
         "filtered": bool(q),
-        "is_chosen": bool(wanted),
+        "is_chosen": bool(requested),
     }
     return render(request, "webhooks/events.html", context | (_chosen(request, chosen, q) if chosen else {}))
 

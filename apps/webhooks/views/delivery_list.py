@@ -49,15 +49,15 @@ def delivery_list(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
             rows = rows_after(rows, cursors.read(cursor, Delivery._meta.pk), "-pk")
         except Invalid:
             cursor = ""
-    found = list(rows[: PER_PAGE + 1])
+    page = list(rows[: PER_PAGE + 1])
     slug, endpoint_id = request.organization.slug, endpoint.public_id
     return {
-        "deliveries": view_models.delivery_rows(found[:PER_PAGE]),
+        "deliveries": view_models.delivery_rows(page[:PER_PAGE]),
         "filters": filters,
         "filtered": any(filters.values()),
         "states": _states(request, filters["status"]),
         "event_types": list(EventType.objects.values_list("name", flat=True)),
-        "next_cursor": cursors.write(found[PER_PAGE - 1].pk) if len(found) > PER_PAGE else "",
+        "next_cursor": cursors.write(page[PER_PAGE - 1].pk) if len(page) > PER_PAGE else "",
         "is_first": not cursor,
         "keep_days": retention_days(endpoint.organization_id, "deliveries", settings.RETENTION_DAYS_DELIVERIES),
         "poll_url": "" if cursor else _poll_url(request),
@@ -100,22 +100,22 @@ def _failed(all_rows: QuerySet[Delivery], filters: dict[str, str], replay_url: s
 
 
 def _states(request: PortalRequest, current: str) -> list[dict[str, Any]]:
-    words = {
+    labels = {
         "": _("All"),
         "succeeded": _("Succeeded"),
         "failed": _("Failed"),
         "waiting": _("Waiting"),
         "held": _("Held"),
     }
-    found = []
-    for name, word in words.items():
+    tabs = []
+    for name, label in labels.items():
         query = request.GET.copy()
         for parameter in ("status", "cursor", "part"):
             query.pop(parameter, None)
         if name:
             query["status"] = name
-        found.append({"url": f"{request.path}?{query.urlencode()}", "label": word, "current": name == current})
-    return found
+        tabs.append({"url": f"{request.path}?{query.urlencode()}", "label": label, "current": name == current})
+    return tabs
 
 
 def _poll_url(request: PortalRequest) -> str:

@@ -50,13 +50,13 @@ def test_tab(request: PortalRequest, endpoint: Endpoint) -> dict[str, Any]:
 def endpoint_test(request: PortalRequest, endpoint_id: str) -> HttpResponse:
     """Send a test and redirect to its steps, or to the test inbox if it was sent from there."""
     endpoint = get_endpoint(request, endpoint_id)
-    wanted = request.POST.get("event_type", "") or None
+    event_type = request.POST.get("event_type", "") or None
     here = reverse("webhook", args=[request.organization.slug, endpoint.public_id])
     try:
-        delivery = actions.send_test(actor=request.actor, endpoint_id=endpoint.public_id, event_type=wanted)
+        delivery = actions.send_test(actor=request.actor, endpoint_id=endpoint.public_id, event_type=event_type)
     except (RateLimited, Invalid) as error:
         messages.warning(request, str(error))
-        return redirect(f"{here}?{urlencode({'tab': 'test', 'type': wanted or ''})}")
+        return redirect(f"{here}?{urlencode({'tab': 'test', 'type': event_type or ''})}")
     if request.POST.get("back") == "inbox":
         return redirect("webhook_inbox", request.organization.slug)
     return redirect(f"{here}?{urlencode({'tab': 'test', 'sent': delivery.public_id})}")
