@@ -1,4 +1,4 @@
-"""The browsable API: pages of our own for every answer, and forms that need no script."""
+"""The browsable API: a page for every response, and forms that work without JavaScript."""
 
 import html
 import re
@@ -29,7 +29,7 @@ KEY = {"name": "Made", "type": "partner", "scopes": "users:read\norders:read"}
 
 
 class Person:
-    """A browser of somebody, as it reads pages and sends their forms."""
+    """The browser of a member, which reads pages and submits their forms."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -67,7 +67,7 @@ def endpoint(acme: Any, ada: User) -> Endpoint:
 
 
 def page(answer: Any) -> str:
-    """Return the text of a page, which must be one."""
+    """Return the text of a response, which must be a page."""
     assert answer["Content-Type"] == "text/html; charset=utf-8"
     text: str = answer.content.decode()
     assert "<!doctype html>" in text
@@ -75,7 +75,7 @@ def page(answer: Any) -> str:
 
 
 def value_of(text: str, name: str, form: str) -> str:
-    """Return what a field of an operation's form is filled with."""
+    """Return the value of a field of an operation's form."""
     within = text.split(f'id="{form}"', 1)[1].split("</form>", 1)[0]
     area = re.search(rf'<textarea[^>]* name="{name}"[^>]*>\n(.*?)</textarea>', within, re.DOTALL)
     found = area or re.search(rf'name="{name}"[^>]* value="([^"]*)"', within)

@@ -1,4 +1,4 @@
-"""Conditional requests: what a tag stands for, which headers are understood, and what a caller may build on."""
+"""Conditional requests: what an ETag identifies, and how headers are parsed and compared."""
 
 import time
 
@@ -201,7 +201,7 @@ def test_a_refused_change_leaves_nothing(api, acme_key, acme, vera, mailoutbox):
 
 @pytest.mark.django_db
 def test_use_is_no_change(api, acme_key, acme, ada, vera):
-    """A key in heavy use, an endpoint that fails and somebody who signs in can be changed by a tag all the same."""
+    """A busy key, a failing endpoint and a user who signs in can still be changed with an ETag."""
     endpoint, ours = make_endpoint(acme), api(acme_key)
     paths = {
         f"/v1/api-keys/{acme_key.row.public_id}": {"name": "Used"},
@@ -234,7 +234,7 @@ def test_what_the_portal_decides_is_a_change(api, acme_key, acme):
 
 @pytest.mark.django_db
 def test_a_hidden_change_is_a_change(api, acme_key, acme):
-    """The object looks the same: its header values are masked, its secrets are no part of it."""
+    """The response stays the same: its header values are masked, and it has no secrets."""
     ours = api(acme_key)
     path = f"/v1/webhook-endpoints/{make_endpoint(acme, headers={'X-Team': 'blue'}).public_id}"
     tag = ours.get(path)["ETag"]

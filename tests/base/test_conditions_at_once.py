@@ -1,4 +1,4 @@
-"""Several changes at once under the same ``If-Match``: one goes through, on both databases."""
+"""Concurrent changes with the same ``If-Match``: one succeeds, on both databases."""
 
 import threading
 import time
@@ -27,7 +27,7 @@ Change = Callable[[Api, int, dict[str, str]], Any]
 
 
 def race(admin_key: Any, path: str, *changes: Change) -> list[Counter]:
-    """Let four threads, each with one of the changes, meet at an object that each has read; three times over."""
+    """Change an object in four threads at once after each has read it, three times."""
     outcomes = []
     for _ in range(ROUNDS):
         tag = {"If-Match": Api(admin_key).get(path)["ETag"]}
@@ -74,7 +74,7 @@ def test_an_endpoint(admin_key, acme):
 
 
 def test_an_sdk_key_and_what_it_shares_with_its_successor(admin_key, acme, make_sdk_key):  # noqa: F811
-    """Somebody holds the new key; its change waits. What the old key changes of both meanwhile is seen after it."""
+    """A change waits for the lock on the new key, and then sees what the old key's change did to both meanwhile."""
     old = make_sdk_key(activation_limit=1).row
     new, _text = sdk_actions.rotate_sdk_key(actor=system(acme.pk), key_id=old.public_id)
     path, ended = f"/v1/sdk-keys/{new.public_id}", []
@@ -105,7 +105,7 @@ def test_an_sdk_key_and_what_it_shares_with_its_successor(admin_key, acme, make_
 
 
 def test_devices_that_come_while_a_key_is_changed(admin_key, make_sdk_key):  # noqa: F811
-    """Both hold the key and its pool: in another order one of them would be ended by the database."""
+    """Both lock the key and its pool: in different orders the database would abort one as a deadlock."""
     key = make_sdk_key()
     path = f"/v1/sdk-keys/{key.row.public_id}"
 
@@ -118,7 +118,7 @@ def test_devices_that_come_while_a_key_is_changed(admin_key, make_sdk_key):  # n
 
 
 def test_somebody_who_renames_themselves_meanwhile(admin_key, acme, vera):
-    """The organization changes the address alone; the person's own new name stays."""
+    """The organization changes only the address; the member's own new name stays."""
     herself = replace(system(acme.pk), pk=vera.pk)
     for turn in range(ROUNDS):
 

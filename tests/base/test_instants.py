@@ -1,4 +1,4 @@
-"""Times for people: in their language and zone, and only what is a time."""
+"""Times in the reader's language and zone; other values stay unchanged."""
 
 from datetime import date
 from zoneinfo import ZoneInfo

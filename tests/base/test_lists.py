@@ -1,4 +1,4 @@
-"""Pages of lists: links from PUBLIC_URL, ``next`` that misses nothing, cursors that hold for one list alone."""
+"""Pagination: links from PUBLIC_URL, ``next`` without gaps, cursors that are valid for one list only."""
 
 import base64
 import re
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def links(answer: Any) -> dict[str, str]:
-    """The path and query of each neighbour."""
+    """Return the path and query of each link by its relation."""
     found = re.findall(r'<https?://[^/>]*([^>]*)>; rel="(\w+)"', answer.headers.get("Link", ""))
     return {relation: path for path, relation in found}
 
@@ -44,7 +44,7 @@ def test_links_start_with_the_public_url(admin_key, people):
 
 
 def test_no_address_is_made_of_the_request():
-    """Behind a proxy the host of a request is not the one that people use."""
+    """Behind a proxy the host of a request is not the public one."""
     sources = [path for top in ("apps", "integrations_portal") for path in (ROOT / top).rglob("*.py")]
     makers = {path.name for path in sources if re.search(r"build_absolute_uri|get_host\(|HTTP_HOST", path.read_text())}
     # It asks Django to refuse hosts that are not served, and makes nothing of the answer.
@@ -101,7 +101,7 @@ def test_offset_still_counts_and_is_not_sent_with_a_cursor(api, admin_key, peopl
 
 @pytest.fixture
 def cursors(api, admin_key, acme, people, make_key) -> dict[str, str]:
-    """A cursor of each of several lists."""
+    """Return a cursor of each of several lists."""
     endpoint = make_endpoint(acme)
     for _ in range(3):
         publish(acme, "order.created", data={"order_id": "ORD-1", "status": "placed"})

@@ -1,4 +1,4 @@
-"""Who gets JSON: whoever brings a key and takes it, and whoever names it and no pages."""
+"""Errors are JSON for clients with a key that accept it, and for those that accept JSON but not HTML."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Each operation says what its view does: bodies that are taken, examples that are valid, names that are unique."""
+"""Each operation declares what its view does: accepted bodies, valid examples, unique names."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ EVERY = [
 
 
 def named(each: Any) -> str:
-    """Name a case by its operation."""
+    """Return the id of a test case: its operation."""
     return each.id if isinstance(each, Operation) else str(each)
 
 
@@ -68,7 +68,7 @@ def test_a_view_without_an_operation_does_not_load() -> None:
     with pytest.raises(TypeError, match="declares no operation"):
 
         class Silent(PortalView):
-            """A view that says nothing."""
+            """A view without declarations."""
 
             def get(self, request: Any) -> None:
                 """Answer."""

@@ -1,4 +1,4 @@
-"""The one error shape, strict bodies, and the order in which things are answered."""
+"""The error response, strict bodies, and the order of checks."""
 
 import gzip
 import json
@@ -235,7 +235,7 @@ def test_a_media_type_with_q_zero_is_not_accepted(api, acme_key):
 
 @pytest.mark.parametrize("accept", ["text/*", "TEXT/HTML", "Text/Html;q=0.9", "*/*;q=0, text/*;q=0.1"])
 def test_pages_in_any_spelling_are_made_the_long_way(api, acme_key, client, accept):
-    """A change that was made must not be answered with 500: the secret of a new key would be lost with it."""
+    """After a committed change the response must not be 500: the secret of a new key would be lost."""
     body = {"name": "Ada", "email": "ada@pages.example", "password": "correct horse battery"}
     answer = api(acme_key).post("/v1/users", body, headers={"Accept": accept})
     assert (answer.status_code, answer["Content-Type"]) == (201, "text/html; charset=utf-8")
@@ -260,7 +260,7 @@ def test_a_header_sent_twice_is_read_as_two(client, acme_key, rival_key):
 
 
 def test_a_body_in_chunks_is_read_whole():
-    """As a WSGI server hands it over: no length, and an input that ends by itself."""
+    """As a WSGI server passes a chunked body: without a length, in an input that ends."""
     import io
 
     from django.core.exceptions import RequestDataTooBig

@@ -1,4 +1,4 @@
-"""Operations of migrations beside a running portal: run twice, and after they were broken off, they end the same."""
+"""Migration operations without downtime: run twice, or again after an interruption, they have the same result."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ only_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'", reason
 
 
 class Tables:
-    """Two tables of this test alone, and operations on them."""
+    """Two tables of this test only, and operations on them."""
 
     def __init__(self) -> None:
         self.state = ProjectState()

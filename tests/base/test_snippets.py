@@ -1,4 +1,4 @@
-"""Snippets say what they say, whatever stands in a path, a header or a body: real shells and languages read them."""
+"""Snippets send the exact path, headers and body, whatever their characters: real shells and languages run them."""
 
 import json
 import os
@@ -37,7 +37,7 @@ PATH = "/in/'%22$(touch%20OWNED)`x`{a,b}[1-3]!!\\;&|?q=$HOME&x={1..3}"
 
 @pytest.fixture
 def server():
-    """A server that keeps what arrives."""
+    """A server that records requests."""
     seen = []
 
     class Keeper(BaseHTTPRequestHandler):
@@ -67,7 +67,7 @@ def run(words, folder, text=None, **variables):
 
 
 def read_by(language, call, folder, **variables):
-    """Let a shell, Python or Node read a snippet."""
+    """Run a snippet by a shell, Python or Node."""
     if language == "curl":
         for shell in ("bash", "dash"):
             if shutil.which(shell):

@@ -1,4 +1,4 @@
-"""Periodic work of a worker: what raises, or waits for somebody else's server, holds up nothing else."""
+"""Periodic jobs of a worker: one that raises, or waits for an external server, delays no other."""
 
 import socketserver
 import threading
@@ -42,7 +42,7 @@ def until(check: Callable[[], bool], seconds: float = 20) -> None:
 
 @pytest.fixture
 def only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Registers sweeps in place of the product's; the runs are told to a list."""
+    """Registers jobs in place of the product's, and records their runs in a list."""
     monkeypatch.setattr(periodic_jobs, "_registered", {})
     calls.clear()
     released.clear()
@@ -97,7 +97,7 @@ def test_another_lane_does_not_wait_at_all(only, sweeping):
 
 @pytest.fixture
 def slow_mail(settings: Any) -> Iterator[None]:
-    """A mail server that takes its time with its first word."""
+    """A mail server whose greeting is slow."""
 
     class Slow(socketserver.BaseRequestHandler):
         def handle(self) -> None:

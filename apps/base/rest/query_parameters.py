@@ -26,7 +26,7 @@ SYNONYMS = {
 SESSION_PARAMETER = "organization"
 
 
-def refuse_undeclared(query: QueryDict, operation: Operation, *, is_session: bool) -> None:
+def check_parameters(query: QueryDict, operation: Operation, *, is_session: bool) -> None:
     """Raise Invalid naming each parameter that is unknown, repeated or has invalid characters."""
     declared = operation.query_names
     accepted = {**declared, SESSION_PARAMETER: False} if is_session else declared

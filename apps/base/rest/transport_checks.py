@@ -1,4 +1,4 @@
-"""Checks of API requests beside the credential: HTTPS, and the CSRF token of a session's change."""
+"""Checks of API requests other than the credential: HTTPS, and the CSRF token of a session's change."""
 
 from django.conf import settings
 from django.core.exceptions import BadRequest, SuspiciousOperation

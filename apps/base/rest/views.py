@@ -33,7 +33,7 @@ from apps.base.rest.idempotency import honor_idempotency_key
 from apps.base.rest.object_versions import Expected
 from apps.base.rest.operations import METHODS, Operation
 from apps.base.rest.parsing import SessionFormParser, StrictJSONParser, check_coding, check_length
-from apps.base.rest.query_parameters import page_limit, refuse_undeclared
+from apps.base.rest.query_parameters import page_limit, check_parameters
 from apps.base.rest.renderers import JSON_ONLY, ONE_TIME_SECRETS, JSONRenderer, add_headers
 from apps.base.rest.request_identity import AuthResult, authenticate_request, resolve_hook
 from apps.base.rest.transport_checks import https_refusal
@@ -150,7 +150,7 @@ class PortalView(APIView):
             form_requests.require_confirmation(raw, operation)
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         if raw.META.get("QUERY_STRING"):
-            refuse_undeclared(raw.GET, operation, is_session=caller.is_browser_session)
+            check_parameters(raw.GET, operation, is_session=caller.is_browser_session)
         check_conditions(raw.META, raw.method, operation, is_page=request.accepted_renderer is not JSON_ONLY)
 
     # DRF's methods, without what they create per request and JSON does not need.

@@ -184,14 +184,14 @@ def _refilled_json(text: str, secret_names: list[str]) -> str:
 def _example_values(
     operation: Operation, own: Mapping[str, OrganizationExample], secret_names: list[str]
 ) -> dict[str, Any]:
-    """The example of the operation with what the organization really has; never a password that somebody would keep."""
+    """Return the operation's example with values of the organization, and blank secrets."""
     found = dict(operation.example or {})
     found |= {name: each.value for name, each in own.items() if each.value is not None and name in found}
     return found | {name: _blank(found[name]) for name in secret_names if name in found}
 
 
 def _blank(value: Any) -> Any:
-    """A secret value without its texts; of people with a password, without that."""
+    """Return a secret value with blank texts; of objects with a password, only that is blank."""
     if isinstance(value, list):
         return [_blank(inner) for inner in value]
     if isinstance(value, dict):
