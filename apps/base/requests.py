@@ -25,7 +25,7 @@ class PortalRequest(HttpRequest):
     membership: Any
     nav: str
     # enter_organization, for an operator with support access: orgs.OperatorLook.
-    look: Any
+    support_access: Any
     # PortalView.initial: the AuthResult, and the remaining rate limits of the key.
     caller: Any
     limit_states: tuple[Any, ...]

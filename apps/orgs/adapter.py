@@ -1,4 +1,4 @@
-"""Where django-allauth is told the portal's rules."""
+"""django-allauth adapters: closed sign-up, session rules, second step, notification of new browsers."""
 
 import time
 from typing import Any
@@ -27,16 +27,16 @@ from apps.orgs.accounts.account_actor import account_actor
 from apps.orgs.accounts.device_names import stored_address
 from apps.orgs.models import User
 
-# In the session: when it began. It ends thirty days later, however much it is used.
+# Session key: when the session began. It expires 30 days later, whatever its use.
 BEGAN = "began"
-# In the session, between two steps of one request: the browser had not signed in to this account before.
-NEWS = "new_browser"
-NEWS_MAILS = "10/d"
+# Session key, within one request: the browser had not signed in to this account before.
+NEW_BROWSER = "new_browser"
+NEW_BROWSER_MAILS = "10/d"
 FIRST_LINKS = "10/h"
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """Sign-up is closed: accounts come by invitation, by an operator, or through the API."""
+    """Closes sign-up (accounts are created by invitation, operators or the API) and records sign-ins."""
 
     request: PortalRequest
     error_messages = {
@@ -48,54 +48,54 @@ class AccountAdapter(DefaultAccountAdapter):
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """Keep the door closed."""
+        """Return False: there is no sign-up."""
         return False
 
     def is_ajax(self, request: HttpRequest) -> bool:
-        """Answer everybody with pages: allauth's JSON repeats what was typed, passwords included."""
+        """Return False, so that pages are served: allauth's JSON repeats what was typed, passwords included."""
         return False
 
     def get_client_ip(self, request: PortalRequest) -> str:
-        """Return the address that the portal's own middleware found, as the list of sessions keeps it."""
+        """Return the address that the portal's middleware determined, as the session list stores it."""
         return stored_address(request.client_address)
 
     def is_safe_url(self, url: str | None) -> bool:
-        """Lead to paths of this site only: no host, not even its own, and no other scheme."""
+        """Return whether the URL is a path of this site: no host, not even its own, and no scheme."""
         return bool(url) and is_own_path(str(url))
 
     def is_reauthentication_required(self, *, app: str, **options: Any) -> bool:
-        """Go by the portal's one rule: a sign-in counts as a confirmation for 15 minutes."""
+        """Apply the portal's rule: a sign-in counts as a confirmation for 15 minutes."""
         return not is_recently_confirmed(self.request)
 
     def get_login_stages(self) -> list[str]:
-        """Ask for the second step and for nothing else on the way in."""
+        """Return the only stage of a sign-in: the second step."""
         return ["apps.orgs.adapter.SecondStepStage"]
 
     def login(self, request: PortalRequest, user: User) -> None:
-        """Open the session, under a new key, and note when it began.
+        """Open the session under a new key and store when it began.
 
-        Whatever the way in: a passkey, single sign-on or a second step that was waiting would open it to whoever had
-        the account before its address was changed.
+        Refuses accounts that wait for their owner by every method: a passkey, single sign-on or a pending second step
+        would otherwise open the account to someone who had it before its address was changed.
         """
         if user.waits_for_owner:
             _send_first_link(request, user)
-            said = _("The email address of this account is not verified yet. Open the link that we sent to it.")
-            refusal = render(request, "account/sign_on_failed.html", {"message": said}, status=403)
+            message = _("The email address of this account is not verified yet. Open the link that we sent to it.")
+            refusal = render(request, "account/sign_on_failed.html", {"message": message}, status=403)
             raise ImmediateHttpResponse(refusal)
-        # Of a first sign-in everybody knows: the mail before it led here.
-        is_news = user.last_login is not None and not known_browsers.is_known(request, user)
+        # A first sign-in needs no notification: a mailed link led to it.
+        is_new_browser = user.last_login is not None and not known_browsers.is_known(request, user)
         super().login(request, user)
         request.session[BEGAN] = time.time()
-        if is_news:
-            request.session[NEWS] = True
+        if is_new_browser:
+            request.session[NEW_BROWSER] = True
 
     def post_login(self, request: PortalRequest, user: User, **options: Any) -> HttpResponse:
-        """Record the sign-in and lead on."""
+        """Record the sign-in, notify the owner of a new browser, and redirect."""
         methods = [_method(record) for record in get_authentication_records(request, user)]
-        is_news = bool(request.session.pop(NEWS, False))
-        tell = is_news and _may_mail(request, user, "new-browser-mails", NEWS_MAILS)
+        is_new_browser = bool(request.session.pop(NEW_BROWSER, False))
+        send_mail = is_new_browser and _can_mail(request, user, "new-browser-mails", NEW_BROWSER_MAILS)
         provisional.request_owner_confirmation(user)
-        account_actions.note_sign_in(actor=account_actor(request, user), methods=methods, tell=tell)
+        account_actions.note_sign_in(actor=account_actor(request, user), methods=methods, send_mail=send_mail)
         response = super().post_login(request, user, **options)
         known_browsers.remember(request, response, user)
         return response
@@ -107,8 +107,8 @@ class AccountAdapter(DefaultAccountAdapter):
         super().logout(request)
 
 
-def _may_mail(request: PortalRequest, user: User, group: str, rate: str) -> bool:
-    """Whoever has the password must not fill the owner's mailbox by signing in again and again."""
+def _can_mail(request: PortalRequest, user: User, group: str, rate: str) -> bool:
+    """Return whether a mail can be sent: repeated sign-ins must not fill the owner's mailbox."""
     try:
         form_limits.check(request, group, rate, per=f"account {user.pk}")
     except RateLimited:
@@ -117,12 +117,12 @@ def _may_mail(request: PortalRequest, user: User, group: str, rate: str) -> bool
 
 
 def _send_first_link(request: PortalRequest | None, user: User) -> None:
-    if request is None or _may_mail(request, user, "first-links", FIRST_LINKS):
+    if request is None or _can_mail(request, user, "first-links", FIRST_LINKS):
         provisional.send_first_link(user=user)
 
 
 def is_own_path(url: str) -> bool:
-    """Tell whether a text is a path of this site that a browser cannot take for anything else."""
+    """Return whether a URL is a path of this site that no browser interprets otherwise."""
     plain = url.startswith("/") and "\\" not in url and url.isprintable()
     return plain and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
 
@@ -132,12 +132,12 @@ def _method(record: dict[str, Any]) -> str:
 
 
 class Backend(AuthenticationBackend):
-    """Signs in by the account's own address: a further one may be somebody else's, and nobody has confirmed it."""
+    """Authenticates by the account's own address: a further, unconfirmed one can belong to someone else."""
 
     def authenticate(self, request: PortalRequest | None, **credentials: Any) -> AbstractBaseUser | None:
-        """Return the account; of one that waits for its owner none: the right password sends a link to the address.
+        """Return the account, or None if it waits for its owner: then the right password mails a link to the address.
 
-        The page says the same as to a wrong password, and a stranger learns nothing more.
+        The page is the same as for a wrong password, so it reveals nothing.
         """
         user = super().authenticate(request, **credentials)
         if not isinstance(user, User) or not user.waits_for_owner:
@@ -146,14 +146,14 @@ class Backend(AuthenticationBackend):
         return None
 
     def _authenticate_by_email(self, email: str, password: str) -> AbstractBaseUser | None:
-        # One account, but for two of before whose addresses differ in the spelling alone: each has its own password.
-        # Of those that only claim the address one is looked at: how many there are must not show in the time it takes.
+        # Usually one account; older ones whose addresses differ only in spelling each have their own password. Only one
+        # provisional account is checked, so that the response time does not reveal how many there are.
         accounts: list[User | None] = [*User.objects.owners_of(email)] or [User.objects.claims_on(email).first()]
         return next(filter(None, (self._check_password(account, password) for account in accounts)), None)
 
 
 class SecondStepStage(AuthenticateStage):
-    """The second step: asked of everybody who has one, unless the identity provider says that it asked itself."""
+    """The second step, skipped if the identity provider states that it did one itself."""
 
     def _should_handle(self, request: HttpRequest) -> bool:
         records = get_authentication_records(request, self.login.user)
@@ -163,8 +163,8 @@ class SecondStepStage(AuthenticateStage):
 
 
 class MfaAdapter(DefaultMFAAdapter):
-    """Passkeys belong to the portal's public address, whatever host a request names."""
+    """Binds passkeys to the portal's public URL, whatever host a request names."""
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
-        """Return who asks for a passkey (Web Authentication section 5.4.2)."""
+        """Return the relying party (Web Authentication section 5.4.2)."""
         return {"id": urlsplit(settings.PUBLIC_URL).hostname or "", "name": settings.MFA_TOTP_ISSUER}

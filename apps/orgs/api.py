@@ -1,4 +1,4 @@
-"""``/v1/users`` and ``/v1/invitations``: the people of the caller's organization, and who is to join them."""
+"""``/v1/users`` and ``/v1/invitations``: members of the caller's organization and open invitations."""
 
 from operator import itemgetter
 
@@ -45,7 +45,7 @@ class Users(PortalView):
     @serves(operations.LIST_USERS, Permission.USERS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
         """List users, oldest first."""
-        # Four columns and no model: the objects of a page cost more than its queries.
+        # Columns instead of models: creating the objects of a page costs more than its queries.
         rows, email = rows_of(request), request.query_params.get("email")
         if email is not None:
             check_address_field("email", email)
@@ -55,7 +55,7 @@ class Users(PortalView):
 
     @serves(operations.CREATE_USER, Permission.USERS_WRITE, idempotent=True, heavy=True)
     def post(self, request: ApiRequest) -> Response:
-        """Make a viewer."""
+        """Create a user with the role viewer."""
         body = self.validated(request, NewUserBody, prepare=prepare_new_user)
         return Response(write_listed(users.create_user(actor=request.actor, **body)), status=201)
 
@@ -65,13 +65,13 @@ class UserBatch(PortalView):
 
     @serves(operations.CREATE_USERS, Permission.USERS_WRITE, idempotent=True, heavy=True)
     def post(self, request: ApiRequest) -> Response:
-        """Make up to 100 viewers; a bad one does not undo the others."""
+        """Create up to 100 viewers; invalid items do not affect the others."""
         items = self.validated(request, NewUsersBody, prepare=validate_each)["users"]
         good = [item for item in items if isinstance(item, NewUser)]
-        made = iter(users.create_users(actor=request.actor, users=good))
-        results = [write_result(next(made) if isinstance(item, NewUser) else item) for item in items]
-        is_whole = all(result["status"] == 201 for result in results)
-        return Response({"results": results}, status=200 if is_whole else 207)
+        created = iter(users.create_users(actor=request.actor, users=good))
+        results = [write_result(next(created) if isinstance(item, NewUser) else item) for item in items]
+        is_complete = all(result["status"] == 201 for result in results)
+        return Response({"results": results}, status=200 if is_complete else 207)
 
 
 class OneUser(PortalView):
@@ -90,7 +90,7 @@ class OneUser(PortalView):
 
     @serves(operations.UPDATE_USER, Permission.USERS_WRITE, if_match=True)
     def patch(self, request: ApiRequest, id: str) -> Response:
-        """Do the same: each field may be left out."""
+        """Change the name, the address, or both."""
         return self._change(request, id)
 
     def _change(self, request: ApiRequest, id: str) -> Response:
@@ -101,7 +101,7 @@ class OneUser(PortalView):
 
     @serves(operations.DELETE_USER, Permission.USERS_WRITE, if_match=True)
     def delete(self, request: ApiRequest, id: str) -> Response:
-        """Remove the user from the organization; an account of no other one is erased."""
+        """Remove the user from the organization; an account without another organization is deleted."""
         membership.find_membership(request.actor, id)
         users.delete_user(actor=request.actor, user_id=id, expected=self.expected(request))
         return Response(status=204)
@@ -112,13 +112,13 @@ class Invitations(PortalView):
 
     @serves(operations.LIST_INVITATIONS, Permission.USERS_READ, etag=True)
     def get(self, request: ApiRequest) -> Response:
-        """List what nobody accepted or withdrew, oldest first; past its time an invitation stays here."""
+        """List open invitations, oldest first; expired ones are included."""
         rows = Invitation.objects.for_actor(request.actor).shown().open().order_by("pk")
         return self.offset_page(request, rows, write_invitation)
 
     @serves(operations.CREATE_INVITATION, Permission.USERS_WRITE, idempotent=True)
     def post(self, request: ApiRequest) -> Response:
-        """Invite an address; the mail follows."""
+        """Invite an address by mail."""
         body = self.validated(request, InvitationBody)
         with transaction.atomic():
             invitation = invitation_actions.invite(actor=request.actor, **body)
@@ -131,6 +131,6 @@ class OneInvitation(PortalView):
 
     @serves(operations.DELETE_INVITATION, Permission.USERS_WRITE)
     def delete(self, request: ApiRequest, id: str) -> Response:
-        """Withdraw it: its link is dead."""
+        """Revoke an invitation; its link stops working."""
         invitation_actions.revoke_invitation(actor=request.actor, invitation_id=id)
         return Response(status=204)

@@ -10,7 +10,7 @@ from apps.base.extension_points import descendants, periodic_jobs
 from apps.base.extension_points.periodic_jobs import PeriodicJob
 from apps.base.permissions import Permission
 
-# The periodic jobs of this app, run by every worker; docs/operate.md has them all in one table.
+# The periodic jobs of this app, run by every worker; docs/operate.md lists them all.
 JOBS = (
     PeriodicJob("orgs.write_notification_mail", "apps.orgs.mail.jobs.mail_notices",
           every_seconds=5, budget_seconds=10, does="Writes the mails of new notices."),
@@ -41,7 +41,7 @@ class OrgsConfig(AppConfig):
     verbose_name = _("People and organizations")
 
     def ready(self) -> None:
-        """Make the vendor's organization after a migration, and register the sweeps."""
+        """Create the vendor's organization after migrations and register what other apps call."""
         post_migrate.connect(ensure_platform, sender=self, dispatch_uid="orgs.platform")
         here = "apps.orgs.descendants"
         descendants.register("user", Permission.USERS_READ, f"{here}.find_members", f"{here}.end_member")

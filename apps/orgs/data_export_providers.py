@@ -1,4 +1,4 @@
-"""The files of a copy of an organization's data, and what it says of the organization and of its members."""
+"""The files of an organization's data export; the organization, its members and invitations come from here."""
 
 import uuid
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from apps.webhooks.data_export_providers import deliveries, endpoints, event_typ
 
 
 def organization(actor: Actor) -> Iterator[dict[str, Any]]:
-    """Return the organization with its settings."""
+    """Yield the organization with its settings."""
     row = _own(actor)
     yield {
         "id": row.public_id,
@@ -40,7 +40,7 @@ def organization(actor: Actor) -> Iterator[dict[str, Any]]:
 
 
 def members(actor: Actor) -> Iterator[dict[str, Any]]:
-    """Return who belongs to it, in which role."""
+    """Yield the members with their roles."""
     own = _own(actor)
     lacking = {row.pk for row in without_second_step(own)}
     for batch in in_batches(Membership.objects.for_actor(actor).select_related("user")):
@@ -57,7 +57,7 @@ def members(actor: Actor) -> Iterator[dict[str, Any]]:
 
 
 def invitations(actor: Actor) -> Iterator[dict[str, Any]]:
-    """Return who was invited by mail, and what became of it."""
+    """Yield the invitations with their status."""
     for batch in in_batches(Invitation.objects.for_actor(actor).shown()):
         for row in batch:
             yield {

@@ -1,4 +1,4 @@
-"""Members that a user or a key brought in, by making the account or by invitation, and open invitations."""
+"""Members that a user or a key added, by creating the account or by invitation, and open invitations."""
 
 import uuid
 from collections.abc import Collection
@@ -11,7 +11,10 @@ from apps.orgs.models import Invitation, Membership
 
 
 def find_members(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descendant]:
-    """Return the members that these brought in. What a member did whom another member invited is that one's own."""
+    """Return the members that the creators added.
+
+    Only members that an API key added can have descendants here: what an invited member did counts as their own.
+    """
     rows = Membership.objects.filter(organization_id=organization_id, created_by_id__in=creators)
     return [
         describe(
@@ -28,12 +31,12 @@ def find_members(organization_id: uuid.UUID, creators: Collection[str]) -> list[
 
 
 def end_member(*, actor: Actor, id: str, reason: str) -> None:
-    """Remove one of them."""
+    """Remove a member that ``find_members`` returned."""
     users.delete_user(actor=actor, user_id=id)
 
 
 def find_invitations(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descendant]:
-    """Return the open invitations that these sent."""
+    """Return the open invitations that the creators sent."""
     rows = Invitation.objects.shown().open().filter(organization_id=organization_id, invited_by_id__in=creators)
     return [
         Descendant(
@@ -52,5 +55,5 @@ def find_invitations(organization_id: uuid.UUID, creators: Collection[str]) -> l
 
 
 def end_invitation(*, actor: Actor, id: str, reason: str) -> None:
-    """Revoke one of them."""
+    """Revoke an invitation that ``find_invitations`` returned."""
     invitation_actions.revoke_invitation(actor=actor, invitation_id=id)

@@ -1,4 +1,4 @@
-"""What the apps above ask of the tenant: its key, its limits, how long its rows are kept, who belongs to it."""
+"""Lookups of the tenant for the apps above: primary key, key lifetime limit, retention, membership."""
 
 import uuid
 
@@ -8,7 +8,7 @@ from apps.base.errors import Conflict, NotFound
 from apps.base.identifiers import decode
 from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, OrganizationStatus
 
-# Kind of rows → the setting that is the portal's own figure, and so the most that an organization may choose.
+# Kind of rows → the setting with the portal's own retention in days, which is also an organization's maximum.
 RETENTION_SETTINGS = {
     "audit": "RETENTION_DAYS_AUDIT",
     "calls": "RETENTION_DAYS_API_CALLS",
@@ -30,7 +30,10 @@ def platform_pk() -> uuid.UUID:
 
 
 def active_organization_pk(slug: str) -> uuid.UUID:
-    """Return the same for whoever is about to create something; raise Conflict where nothing created would work."""
+    """Return the primary key of an active organization; raise Conflict if it is suspended or closed.
+
+    For commands that create something, which would not work in another state.
+    """
     key = organization_pk(slug)
     status = Organization.objects.values_list("status", flat=True).get(pk=key)
     if status != OrganizationStatus.ACTIVE:
@@ -47,36 +50,36 @@ def find_organization(text: str) -> uuid.UUID | None:
 
 
 def is_member(organization_id: uuid.UUID, user_id: str) -> bool:
-    """Tell whether the account with a public id belongs to an organization at this moment."""
+    """Return whether the user with a public id is a member of the organization."""
     return bool(Membership.objects.filter(organization_id=organization_id).with_user_id(user_id).exists())
 
 
 def longest_key_days(organization_id: uuid.UUID | None) -> int | None:
-    """Return the longest lifetime in days that the organization gives its keys; None: as their types say."""
+    """Return the organization's maximum key lifetime in days; None if only the key type limits it."""
     if organization_id is None:
         return None
     return Organization.objects.filter(pk=organization_id).values_list("longest_key_days", flat=True).first()
 
 
 def retention_field(kind: str) -> str:
-    """Return the organization's field for a kind of rows: audit, calls or deliveries."""
+    """Return the name of the organization's field for a kind of rows: audit, calls or deliveries."""
     return f"retention_days_{kind}"
 
 
 def retention_days(organization_id: uuid.UUID, kind: str, most: int) -> int:
-    """Return for how many days rows of a kind are kept: the organization's own figure within ``most``."""
+    """Return the retention of a kind of rows in days: the organization's own setting, at most ``most``."""
     rows = Organization.objects.filter(pk=organization_id)
     return min(rows.values_list(retention_field(kind), flat=True).first() or most, most)
 
 
 def portal_retention_days(kind: str) -> int:
-    """Return the portal's own days of a kind."""
+    """Return the portal's own retention of a kind in days."""
     days: int = getattr(settings, RETENTION_SETTINGS[kind])
     return days
 
 
 def shorter_retention_days(kind: str) -> dict[uuid.UUID, int]:
-    """Return the days of each organization that keeps rows of a kind for less time than the portal: few or none."""
+    """Return the organizations with a shorter retention of a kind than the portal's, with their days."""
     field = retention_field(kind)
     rows = Organization.objects.filter(**{f"{field}__lt": portal_retention_days(kind)})
     return dict(rows.values_list("pk", field))

@@ -1,4 +1,4 @@
-"""What ``/v1/users`` and ``/v1/invitations`` take and answer."""
+"""The API operations of ``/v1/users`` and ``/v1/invitations``: parameters, bodies, responses, examples."""
 
 from apps.base.rest.operations import DELETED, Operation, Paging, Parameter, ResponseSpec
 from apps.base.rest.shapes import (

@@ -1,6 +1,6 @@
-"""The one role table: what each role may do, and what it may hand on to keys.
+"""The permissions of each role, and the scopes that a role can grant to keys.
 
-Pages, the API's sessions and the form for keys read this and nothing else.
+Pages, API sessions and the forms for keys all read these tables.
 """
 
 from typing import NamedTuple
@@ -40,7 +40,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     Role.DEVELOPER: frozenset(DEVELOPER),
     Role.VIEWER: frozenset(VIEWER),
 }
-# Scopes that a person of the role may give to a key: owners and admins speak for the whole organization.
+# Scopes that a member with the role can grant to a key: owners and admins act for the whole organization.
 GRANTABLE: dict[str, frozenset[str]] = {
     Role.OWNER: frozenset({ADMIN}),
     Role.ADMIN: frozenset({ADMIN}),
@@ -51,19 +51,19 @@ RANK = {Role.VIEWER: 0, Role.DEVELOPER: 1, Role.ADMIN: 2, Role.OWNER: 3}
 
 
 class RoleTableRow(NamedTuple):
-    """A line of the table of who may do what: its words, the permissions it takes, and what a part of them lacks."""
+    """A row of the roles table: its label, the permissions it covers, and the label of what a partial role lacks."""
 
     text: Promise
     permissions: tuple[Permission, ...]
     lacks: Promise | None = None
 
     def coverage(self, role: str) -> str:
-        """Tell whether a role may do all of it, part of it, or none: ``all``, ``part``, ``none``."""
+        """Return ``all``, ``part`` or ``none``: how many of the permissions the role has."""
         held = [permission in PERMISSIONS[role] for permission in self.permissions]
         return "all" if all(held) else "part" if any(held) and self.lacks is not None else "none"
 
 
-# The table of docs/api.md (Roles), shown on a page of its own: who may is read from the permissions above.
+# The table of docs/api.md (Roles), shown on the page of roles; the cells come from PERMISSIONS.
 ROLE_TABLE = (
     RoleTableRow(
         _("see keys (masked), endpoints, deliveries, usage, event types, members"),

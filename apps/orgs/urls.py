@@ -1,22 +1,23 @@
-"""Both doors of this app."""
+"""URLs of this app: pages, and the API under ``/v1/``."""
 
 from allauth.account.views import account_inactive, logout, password_reset_done, password_reset_from_key_done
 from django.urls import include, path, re_path
 
 from apps.base.rest.views import api_path
-from apps.orgs import api as doors
+from apps.orgs import api as api_views
 from apps.orgs.accounts import confirm_identity, profile, session_views, sign_in_views, two_step_views
-from apps.orgs.accounts.sso import views as single_sign_on
+from apps.orgs.accounts.sso import views as sso_views
 from apps.orgs.invitations import acceptance_views
-from apps.orgs.invitations import views as invitations
+from apps.orgs.invitations import views as invitation_views
 from apps.orgs.lifecycle import views as lifecycle_views
 from apps.orgs.members import organization_switcher
-from apps.orgs.members import views as members
-from apps.orgs.settings import mail_preference_views, preference_views, views
+from apps.orgs.members import views as member_views
+from apps.orgs.settings import mail_preference_views, preference_views
+from apps.orgs.settings import views as settings_views
 
 SETTINGS = "o/<slug:slug>/settings/organization/"
 
-# Of allauth's pages those that are offered, under the names that it looks them up by. There is no sign-up.
+# The pages of allauth that are offered, under the names that it reverses. There is no sign-up.
 account = [
     path("", profile.profile, name="account"),
     path("login/", sign_in_views.SignIn.as_view(), name="account_login"),
@@ -34,8 +35,8 @@ account = [
         sign_in_views.NewPassword.as_view(),
         name="account_reset_password_from_key",
     ),
-    path("sso/", single_sign_on.sign_on, name="single_sign_on"),
-    path("sso/callback/", single_sign_on.callback, name="single_sign_on_callback"),
+    path("sso/", sso_views.sign_on, name="single_sign_on"),
+    path("sso/callback/", sso_views.callback, name="single_sign_on_callback"),
     path("2fa/", two_step_views.index, name="mfa_index"),
     path("2fa/authenticate/", sign_in_views.SecondStep.as_view(), name="mfa_authenticate"),
     path("2fa/totp/activate/", two_step_views.turn_on_totp, name="mfa_activate_totp"),
@@ -55,29 +56,33 @@ pages = [
     path("account/", include(account)),
     path("settings/integration/", organization_switcher.landing, name="landing"),
     path("organizations/", organization_switcher.organizations, name="organizations"),
-    path(SETTINGS, views.organization_settings, name="organization_settings"),
-    path(SETTINGS + "general/", views.organization_general, name="organization_general"),
-    path(SETTINGS + "security/", views.organization_security, name="organization_security"),
-    path(SETTINGS + "retention/", views.organization_retention, name="organization_retention"),
-    path(SETTINGS + "mail/", views.organization_mail, name="organization_mail"),
+    path(SETTINGS, settings_views.organization_settings, name="organization_settings"),
+    path(SETTINGS + "general/", settings_views.organization_general, name="organization_general"),
+    path(SETTINGS + "security/", settings_views.organization_security, name="organization_security"),
+    path(SETTINGS + "retention/", settings_views.organization_retention, name="organization_retention"),
+    path(SETTINGS + "mail/", settings_views.organization_mail, name="organization_mail"),
     path(SETTINGS + "export/", lifecycle_views.organization_export, name="organization_export"),
     path(SETTINGS + "close/", lifecycle_views.organization_close, name="organization_close"),
     path("account/mail/", mail_preference_views.account_mail, name="account_mail"),
-    path(SETTINGS + "members/", members.members, name="members"),
-    path(SETTINGS + "members/roles/", members.roles, name="roles"),
-    path(SETTINGS + "members/invite/", invitations.invite, name="invite"),
-    path(SETTINGS + "members/leave/", members.leave, name="leave"),
-    path(SETTINGS + "members/<user_id>/", members.member, name="member"),
-    path(SETTINGS + "members/<user_id>/remove/", members.member_remove, name="member_remove"),
-    path(SETTINGS + "invitations/<invitation_id>/resend/", invitations.invitation_resend, name="invitation_resend"),
-    path(SETTINGS + "invitations/<invitation_id>/revoke/", invitations.invitation_revoke, name="invitation_revoke"),
+    path(SETTINGS + "members/", member_views.members, name="members"),
+    path(SETTINGS + "members/roles/", member_views.roles, name="roles"),
+    path(SETTINGS + "members/invite/", invitation_views.invite, name="invite"),
+    path(SETTINGS + "members/leave/", member_views.leave, name="leave"),
+    path(SETTINGS + "members/<user_id>/", member_views.member, name="member"),
+    path(SETTINGS + "members/<user_id>/remove/", member_views.member_remove, name="member_remove"),
+    path(
+        SETTINGS + "invitations/<invitation_id>/resend/", invitation_views.invitation_resend, name="invitation_resend"
+    ),
+    path(
+        SETTINGS + "invitations/<invitation_id>/revoke/", invitation_views.invitation_revoke, name="invitation_revoke"
+    ),
     path("invitation/", acceptance_views.invitation, name="invitation"),
     re_path(r"^invitation/(?P<token>[0-9A-Za-z]{43})/$", acceptance_views.invitation_open, name="invitation_open"),
 ]
 api = [
-    api_path("users", doors.Users, "users"),
-    api_path("users/batch", doors.UserBatch, "users-batch"),
-    api_path("users/{id}", doors.OneUser, "user"),
-    api_path("invitations", doors.Invitations, "invitations"),
-    api_path("invitations/{id}", doors.OneInvitation, "invitation"),
+    api_path("users", api_views.Users, "users"),
+    api_path("users/batch", api_views.UserBatch, "users-batch"),
+    api_path("users/{id}", api_views.OneUser, "user"),
+    api_path("invitations", api_views.Invitations, "invitations"),
+    api_path("invitations/{id}", api_views.OneInvitation, "invitation"),
 ]

@@ -1,1 +1,1 @@
-"""Pages of sign-in and of one's own account. What is not listed in ``apps/orgs/urls.py`` of allauth's is not there."""
+"""Sign-in and one's own account. Only the pages of allauth that ``apps/orgs/urls.py`` lists are served."""

@@ -1,4 +1,4 @@
-"""A person as the actor on their own account: in no organization, with no role, known by the account alone."""
+"""The actor of changes to one's own account: a user in no organization, without a role."""
 
 from apps.base.actor import Actor, ActorKind
 from apps.base.requests import PortalRequest
@@ -6,7 +6,7 @@ from apps.orgs.models import User
 
 
 def account_actor(request: PortalRequest, user: User) -> Actor:
-    """Return the account's own actor, at the request's address and browser."""
+    """Return the user as an actor, with the request's address and browser."""
     return Actor(
         kind=ActorKind.USER,
         id=user.public_id,

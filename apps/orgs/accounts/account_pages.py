@@ -1,4 +1,4 @@
-"""The door of the account's pages: signed in, as oneself; where a secret is at stake, confirmed lately too."""
+"""The decorator of account pages: it requires a sign-in and, on sensitive pages, a recent confirmation."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -19,10 +19,10 @@ Page = Callable[..., HttpResponseBase]
 
 
 def own_page(*, methods: tuple[str, ...] = READING, confirmed: bool = False) -> Callable[[Page], Page]:
-    """Guard a page of one's own account and set ``request.actor`` to the person.
+    """Require a sign-in for a page of one's own account and set ``request.actor`` to the user.
 
-    ``confirmed``: who is there must have been proved within the last 15 minutes, also for looking; else the page that
-    asks comes first. A form that was sent too late is not put aside: what it holds may be a secret.
+    ``confirmed``: require a confirmation of identity within the last 15 minutes, also for GET; otherwise redirect to
+    the page that asks for it. A form that was sent too late is not stored, because it can contain a secret.
     """
 
     def decorate(page: Page) -> Page:
@@ -44,7 +44,7 @@ def own_page(*, methods: tuple[str, ...] = READING, confirmed: bool = False) -> 
 
 
 def check_method(request: PortalRequest, methods: tuple[str, ...]) -> None:
-    """Refuse other methods, and NUL characters, which no database takes."""
+    """Raise PortalError for other methods and Invalid for NUL characters, which PostgreSQL refuses."""
     if request.method not in methods:
         message = _("This page does not take %(method)s.") % {"method": request.method}
         raise PortalError(message, "method_not_allowed", headers={"Allow": ", ".join(methods)})
@@ -53,5 +53,5 @@ def check_method(request: PortalRequest, methods: tuple[str, ...]) -> None:
 
 
 def next_path(request: PortalRequest) -> str:
-    """Return where ``next`` leads, if that is a path of this site, else nothing."""
+    """Return the ``next`` parameter if it is a path of this site, else an empty string."""
     return get_next_redirect_url(request) or ""

@@ -1,7 +1,7 @@
-"""What people do to their own account: name, address, password, sessions. The actor is the account.
+"""Changes to one's own account: name, address, password, sessions. The actor is the account's user.
 
-Each organization that a person belongs to has the change in its audit log, and the person gets a mail about what
-touches the way in (docs/adr/0010).
+A change is recorded in the audit log of each of the user's organizations, and the user gets a mail about changes
+that affect sign-in (docs/adr/0010).
 """
 
 from typing import cast
@@ -24,13 +24,13 @@ from apps.orgs.models import User
 
 
 def lock_account(actor: Actor) -> User:
-    """Hold the row of the actor's own account. Call it inside the transaction of the change."""
+    """Lock and return the actor's own account. Call it inside the transaction of the change."""
     return User.objects.select_for_update(no_key=True).get(pk=cast(UUID, actor.pk))
 
 
 @transaction.atomic
 def rename_account(*, actor: Actor, name: str) -> User:
-    """Change how the person is called."""
+    """Change the user's name."""
     user = lock_account(actor)
     if name != user.name:
         changes = {"name": [user.name, name]}
@@ -43,10 +43,10 @@ def rename_account(*, actor: Actor, name: str) -> User:
 
 @transaction.atomic
 def change_password(*, actor: Actor, password_hash: str) -> User:
-    """Set a new password and end every session; the door keeps the one that it came by."""
+    """Set a new password and end every session; the view renews the one of the request."""
     user = lock_account(actor)
     if user.password_is_provisional:
-        # Whoever knows the first password may not be the owner, and must not end the links in the owner's mailbox.
+        # Someone else can know the provisional password, and must not invalidate the links in the owner's mailbox.
         raise Forbidden(_("Confirm your address first: the page E-mail address sends the link."))
     user.password = password_hash
     user.session_epoch += 1
@@ -59,10 +59,10 @@ def change_password(*, actor: Actor, password_hash: str) -> User:
 
 @transaction.atomic
 def reset_password(*, actor: Actor, password_hash: str, replaces: str) -> User:
-    """Set the password that somebody chose by a mailed link, whose arrival proves the address.
+    """Set the password that was chosen through a mailed link, which also confirms the address.
 
-    ``replaces``: the hash that the link was made for; where it is another one by now the link was used: Conflict.
-    Every session ends, and so does what was set before the owner of the mailbox came. Two-step sign-in stays on.
+    ``replaces``: the password hash that the link was created for; raises Conflict if it changed, so the link was used.
+    Ends every session and provisional access; two-step sign-in stays on.
     """
     user = lock_account(actor)
     if user.password != replaces:
@@ -80,9 +80,9 @@ def reset_password(*, actor: Actor, password_hash: str, replaces: str) -> User:
 
 @transaction.atomic
 def request_address_change(*, actor: Actor, email: str) -> bool:
-    """Mail a link to a new address, unless it is the account's own; until it is used the old one stays.
+    """Mail a link to a new address; the old one stays until the link is used. Return False for the current address.
 
-    An address of somebody else is taken in alike and gets no mail: the page must not tell who has an account.
+    An address of another account is accepted too but gets no mail: the page must not reveal who has an account.
     """
     user = lock_account(actor)
     wanted = canonical_address(email)
@@ -98,7 +98,7 @@ def request_address_change(*, actor: Actor, email: str) -> bool:
 
 @transaction.atomic
 def send_confirmation(*, actor: Actor) -> bool:
-    """Mail the link once more to the address that waits for it: the new one, else the account's own."""
+    """Mail the link again to the unconfirmed address: the new one, else the account's own."""
     user = lock_account(actor)
     waiting = EmailAddress.objects.filter(user=user, verified=False).order_by("primary").first()
     if waiting is not None:
@@ -108,15 +108,15 @@ def send_confirmation(*, actor: Actor) -> bool:
 
 @transaction.atomic
 def cancel_address_change(*, actor: Actor) -> None:
-    """Forget the new address that waits for its confirmation."""
+    """Delete the new address that waits for confirmation."""
     user = lock_account(actor)
     EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
 
 
 def confirm_address(*, actor: Actor, address_id: int) -> User:
-    """Take the use of a mailed link as proof of an address, the account's own or its new one.
+    """Confirm an address, the account's own or its new one, after its mailed link was used.
 
-    Raises Conflict where the address is not waiting any more, or somebody else's account has it by now.
+    Raises Conflict if the address no longer waits for confirmation, or belongs to another account by now.
     """
     try:
         with transaction.atomic():
@@ -141,7 +141,7 @@ def _confirm_own(actor: Actor, user: User, address: EmailAddress) -> None:
 
 
 def _move_to(actor: Actor, user: User, address: EmailAddress) -> None:
-    """The new address is the only one from now on; the old one is told, and sessions end."""
+    """Replace the account's address, notify the old one and end every session."""
     old = user.email
     outbox.enqueue(
         to=old,
@@ -165,7 +165,7 @@ def _move_to(actor: Actor, user: User, address: EmailAddress) -> None:
 
 @transaction.atomic
 def end_sessions(*, actor: Actor, keep: str = "") -> User:
-    """End every session of the account; the door may keep the one with the key ``keep``."""
+    """End every session of the account except the one with the key ``keep``."""
     user = lock_account(actor)
     user.session_epoch += 1
     user.save(update_fields=["session_epoch", "updated_at"])
@@ -176,7 +176,7 @@ def end_sessions(*, actor: Actor, keep: str = "") -> User:
 
 @transaction.atomic
 def end_session(*, actor: Actor, row_id: int) -> bool:
-    """End one session of the account and tell whether there was such a one."""
+    """End one session of the account; return whether it existed."""
     user = lock_account(actor)
     ended = sessions.end_session(user, row_id)
     if ended:
@@ -185,15 +185,15 @@ def end_session(*, actor: Actor, row_id: int) -> bool:
 
 
 @transaction.atomic
-def note_sign_in(*, actor: Actor, methods: list[str], tell: bool = False) -> None:
-    """Record that somebody signed in, and how; ``tell``: also mail it to the account's own address."""
+def note_sign_in(*, actor: Actor, methods: list[str], send_mail: bool = False) -> None:
+    """Record a sign-in and its methods; ``send_mail``: also notify the account's address."""
     user = User.objects.get(pk=cast(UUID, actor.pk))
     record_everywhere(actor, user, "session.signed_in", {"method": [None, methods]})
-    if tell:
+    if send_mail:
         mail_new_browser(actor, user)
 
 
 @transaction.atomic
 def note_sign_out(*, actor: Actor) -> None:
-    """Record that somebody signed out."""
+    """Record a sign-out."""
     record_everywhere(actor, User.objects.get(pk=cast(UUID, actor.pk)), "session.signed_out")

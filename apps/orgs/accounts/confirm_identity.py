@@ -1,4 +1,4 @@
-"""Confirm it is you: by password, code, passkey, or single sign-on."""
+"""Pages that confirm one's identity by password, code, passkey or single sign-on."""
 
 from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.internal import auth
@@ -21,7 +21,7 @@ TRIES = "10/m"
 
 @own_page(methods=FORM)
 def confirm(request: PortalRequest) -> HttpResponse:
-    """Asks once more who is there, then leads on; without a way on it says that this window may be closed."""
+    """Ask for a password or code, then redirect to ``next``; without it show that the window can be closed."""
     form = ConfirmForm(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid():
         return continue_to_next(request)
@@ -30,7 +30,7 @@ def confirm(request: PortalRequest) -> HttpResponse:
 
 @own_page(methods=BUTTON)
 def confirm_by_passkey(request: PortalRequest) -> HttpResponse:
-    """The same by a key; the question for it stands in the page of ``confirm``."""
+    """Confirm by a passkey; the challenge is part of the page of ``confirm``."""
     form_limits.check(request, "step-up-passkey", TRIES)
     form = PasskeyConfirmForm(request.POST, user=request.user)
     if not form.is_valid():
@@ -45,9 +45,9 @@ def confirm_by_passkey(request: PortalRequest) -> HttpResponse:
 
 
 def continue_to_next(request: PortalRequest) -> HttpResponse:
-    """Lead to ``next``, or say that it is done."""
-    way = next_path(request)
-    return redirect(way) if way else render(request, "account/confirmed.html")
+    """Redirect to ``next``, or show that the confirmation is done."""
+    path = next_path(request)
+    return redirect(path) if path else render(request, "account/confirmed.html")
 
 
 def _ask(request: PortalRequest, form: ConfirmForm) -> HttpResponse:

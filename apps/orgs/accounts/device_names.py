@@ -1,10 +1,10 @@
-"""What a person recognizes a browser by: "Firefox on Linux" instead of a user agent."""
+"""Readable names of browsers: "Firefox on Linux" instead of a user agent."""
 
 from django.utils.translation import gettext as _
 
 from apps.base.web.client_address import UNKNOWN
 
-# The first word that is found counts: browsers name those that they want to be taken for as well.
+# The first match counts: user agents also name the browsers that they are compatible with.
 BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -27,22 +27,22 @@ SYSTEMS = (
 )
 
 
-# The list of sessions keeps addresses only, and no request comes from this one.
+# Stands for an unknown address: the session list can store addresses only, and no request comes from this one.
 NO_ADDRESS = "0.0.0.0"  # noqa: S104  nothing listens there
 
 
 def stored_address(address: str) -> str:
-    """Return what the list of sessions keeps of an address."""
+    """Return an address as the session list stores it."""
     return NO_ADDRESS if address == UNKNOWN else address
 
 
-def read_stored_address(kept: str) -> str:
-    """Return the address that the list of sessions keeps."""
-    return UNKNOWN if kept == NO_ADDRESS else kept
+def read_stored_address(stored: str) -> str:
+    """Return the address that ``stored_address`` stored."""
+    return UNKNOWN if stored == NO_ADDRESS else stored
 
 
 def device_name(user_agent: str) -> str:
-    """Return browser and system of a user agent, or its beginning where neither is known."""
+    """Return browser and system of a user agent, or its first 60 characters if neither is known."""
     browser = next((name for word, name in BROWSERS if word in user_agent), "")
     system = next((name for word, name in SYSTEMS if word in user_agent), "")
     if browser and system:

@@ -1,4 +1,4 @@
-"""One address is one account."""
+"""E-mail addresses of accounts: an address belongs to one account."""
 
 import uuid
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ TAKEN = "Email address is already in use."
 
 
 def lock_addresses(emails: Sequence[str]) -> None:
-    """Have other batches with the same addresses wait, one order for all: else two could wait for each other.
+    """Lock addresses until the transaction ends, in a fixed order, so that two batches do not deadlock.
 
-    On SQLite the transaction itself is exclusive, for it begins IMMEDIATE.
+    On SQLite the transaction itself is exclusive, because it begins IMMEDIATE.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -28,15 +28,15 @@ def lock_addresses(emails: Sequence[str]) -> None:
 
 
 def refuse_taken(email: str) -> None:
-    """Raise Invalid where the address belongs to an account, as its main or a further, confirmed one."""
+    """Raise Invalid if the address belongs to an account, as its own or as a further, confirmed one."""
     if account_of(email) is not None:
         raise Invalid.field("email", TAKEN)
 
 
 def refuse_members(organization_id: uuid.UUID, email: str, but: Membership | None = None) -> None:
-    """Raise Invalid where a member of the organization has the address; accounts elsewhere are not looked at.
+    """Raise Invalid if a member of the organization has the address; accounts elsewhere are ignored.
 
-    Exact after ``lock_addresses``.
+    Free of races only after ``lock_addresses``.
     """
     rows = Membership.objects.filter(organization_id=organization_id).with_address(email)
     if (rows if but is None else rows.exclude(pk=but.pk)).exists():
@@ -44,14 +44,14 @@ def refuse_members(organization_id: uuid.UUID, email: str, but: Membership | Non
 
 
 def is_confirmed(user: User) -> bool:
-    """Tell whether the owner of the account's own address has confirmed it."""
+    """Return whether the account's own address is confirmed."""
     return EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists()
 
 
 def account_of(email: str) -> User | None:
-    """Return the account that an address belongs to: its own, or a further one that was confirmed.
+    """Return the account that an address belongs to, as its own or as a further, confirmed one.
 
-    One that only claims it (``UserManager``) is none.
+    Accounts that only claim the address (``UserManager``) do not count.
     """
     own = User.objects.owner_of(email)
     if own is not None:

@@ -1,7 +1,7 @@
-"""Ways in that were refused: counted, recorded in groups, and told to the account's owner where somebody guesses codes.
+"""Failed sign-ins: counted, recorded in groups, and mailed to the account's owner if codes are guessed.
 
-A flood must not fill the disk, so one account and network leave an entry at the first failure of an hour and at the
-tenth, hundredth and so on. Nothing that was typed is kept: people type passwords into the wrong field.
+To bound the log, an account and network get an entry at the first failure of an hour and at the tenth, hundredth and
+so on. Nothing that was typed is stored: users type passwords into the wrong field.
 """
 
 from dataclasses import replace
@@ -20,14 +20,14 @@ from apps.orgs.models import User
 
 FAILURES = Counter("portal_sign_in_failures_total", "Refused sign-ins and confirmations, by the wrong step.", ["step"])
 AN_HOUR, A_DAY = "1000000/h", "1000000/d"
-# Of addresses without an account, whoever tries them: so many entries an hour.
+# Entries an hour for addresses without an account, over all callers.
 MAX_UNKNOWN_PER_HOUR = 100
 MAILED_AT = (5, 50, 500)
 MAILS = "3/d"
 
 
 class Step(StrEnum):
-    """What was wrong; these are the values of the metric's label."""
+    """The step that failed; the values are those of the metric's label."""
 
     PASSWORD = "password"  # noqa: S105 - a word
     TOTP = "totp"
@@ -37,13 +37,13 @@ class Step(StrEnum):
     CONFIRMATION = "confirmation"
 
 
-# There from the first scrape, so that the first failure is an increase.
+# Created before the first scrape, so that the first failure shows as an increase.
 for each in Step:
     FAILURES.labels(each)
 
 
 def note(request: PortalRequest, step: Step, user: User | None = None) -> None:
-    """Count a refused way in, and record it where it is the first, tenth, hundredth … of its group within an hour."""
+    """Count a failed sign-in; record it if it is the first, tenth, hundredth … of its group within an hour."""
     FAILURES.labels(step).inc()
     who = f"account {user.pk}" if user else "nobody"
     group = f"{who} {address_network(request.client_address)} {step}"
@@ -59,12 +59,12 @@ def note(request: PortalRequest, step: Step, user: User | None = None) -> None:
 
 
 def note_wrong_password(request: PortalRequest, user: User | None) -> None:
-    """Note a wrong password, or any for an address that has no account or one that waits for its owner."""
+    """Note a wrong password, or any password for an address without an account that can sign in."""
     note(request, Step.PASSWORD, user)
 
 
 def note_wrong_code(request: PortalRequest, user: User, code: str) -> None:
-    """Note a wrong code after a right password; at the fifth within a day the owner of the account gets a mail."""
+    """Note a wrong code after a right password; from the fifth within a day the account's owner gets mails."""
     step = Step.TOTP if second_step.looks_like_totp(code) else Step.RECOVERY_CODE
     note(request, step, user)
     count = form_limits.count(request, "wrong-codes", A_DAY, per=f"account {user.pk}")
@@ -73,7 +73,7 @@ def note_wrong_code(request: PortalRequest, user: User, code: str) -> None:
 
 
 def note_wrong_confirmation(request: PortalRequest) -> None:
-    """Note a wrong password or code of somebody who is signed in and was asked once more."""
+    """Note a wrong password or code of a signed-in user who was asked to confirm their identity."""
     user: User = request.user
     note(request, Step.CONFIRMATION, user)
     if second_step.is_blocked(user):
@@ -81,7 +81,7 @@ def note_wrong_confirmation(request: PortalRequest) -> None:
 
 
 def _actor(request: PortalRequest, step: Step, user: User | None) -> Actor:
-    """Who is not known, unless they are signed in."""
+    """Return the user of a confirmation as the actor; of a sign-in the actor is unknown, so it is the system."""
     if step == Step.CONFIRMATION and user is not None:
         return account_actor(request, user)
     agent = request.META.get("HTTP_USER_AGENT", "")

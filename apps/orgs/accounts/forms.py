@@ -26,9 +26,9 @@ from fido2.utils import websafe_decode
 
 from apps.base.errors import RateLimited
 from apps.base.requests import PortalRequest
-from apps.base.rest.request_identity import resolve_hook
 from apps.base.web import form_limits, second_step
 from apps.base.web.forms import LineField, MailAddressField, ReauthenticationForm, RequestForm, confirm_identity
+from apps.orgs.accounts.failed_sign_ins import note_wrong_confirmation
 from apps.orgs.models import User
 
 SETUP_SALT = "portal.totp-setup"
@@ -48,7 +48,7 @@ class SignInForm(LoginForm):
 
 
 class CodeForm(AuthenticateForm):
-    """The second step by a code, which opens once and can be guessed five times."""
+    """The second step by a code, which works once; five wrong guesses block it."""
 
     code = forms.CharField(
         label=_("Code"),
@@ -57,7 +57,7 @@ class CodeForm(AuthenticateForm):
     )
 
     def clean_code(self) -> str:
-        """Use the code up."""
+        """Consume the code."""
         used = second_step.use_code(self.user, self.cleaned_data["code"])
         if used is None:
             raise forms.ValidationError(_("That code is wrong, or it was used already. Wait for the next one."))
@@ -67,13 +67,13 @@ class CodeForm(AuthenticateForm):
 
 
 class ResetForm(forms.Form):
-    """The address that a link for a new password goes to."""
+    """The address to send a link for a new password to."""
 
     email = MailAddressField(label=_("E-mail address"), allows_legacy=True)
 
 
 class ConfirmForm(RequestForm):
-    """Who is there: the password, or a code of the authenticator app."""
+    """Confirmation of identity by the password or a code of the authenticator app."""
 
     password = forms.CharField(
         label=_("Your password, or a code of your authenticator app"),
@@ -83,7 +83,7 @@ class ConfirmForm(RequestForm):
     )
 
     def clean_password(self) -> str:
-        """Note the confirmation in the session."""
+        """Check the password or code and store the confirmation in the session."""
         confirm_identity(self.request, self.cleaned_data["password"])
         return ""
 
@@ -92,8 +92,8 @@ class ConfirmForm(RequestForm):
 
 
 @contextmanager
-def _refusing_garbage() -> Iterator[None]:
-    """What a browser sends is read by three libraries, each with its own way to stumble over what is no answer."""
+def _refusing_malformed() -> Iterator[None]:
+    """Turn the errors of the three libraries that parse a browser's response into a ValidationError."""
     try:
         yield
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, struct.error) as error:
@@ -101,9 +101,9 @@ def _refusing_garbage() -> Iterator[None]:
 
 
 def check_origin(credential: Any) -> None:
-    """Refuse an answer that a browser gave to another page (Web Authentication section 7.2, step 13).
+    """Raise ValidationError for a response to another origin (Web Authentication section 7.2, step 13).
 
-    fido2 takes any subdomain of the portal's host for the portal, and any origin at all where http is allowed.
+    fido2 accepts any subdomain of the portal's host, and any origin at all if http is allowed.
     """
     public = urlsplit(settings.PUBLIC_URL)
     client_data = json.loads(websafe_decode(credential["response"]["clientDataJSON"]))
@@ -111,32 +111,32 @@ def check_origin(credential: Any) -> None:
         raise forms.ValidationError(NOT_A_KEY)
 
 
-class _FromThisPage:
-    """Checks the page that a key answered before anything else of the answer is believed."""
+class _ChecksOrigin:
+    """Checks the origin of a passkey's response before the rest of it."""
 
     cleaned_data: dict[str, Any]
 
     def clean_credential(self) -> Any:
-        """Return what allauth makes of the answer."""
-        with _refusing_garbage():
+        """Return the credential that allauth verified."""
+        with _refusing_malformed():
             check_origin(self.cleaned_data["credential"])
             return super().clean_credential()  # type: ignore[misc]  # of the form that this stands before
 
 
-class PasskeyStepForm(_FromThisPage, AuthenticateWebAuthnForm):
-    """The second step by a key."""
+class PasskeyStepForm(_ChecksOrigin, AuthenticateWebAuthnForm):
+    """The second step by a passkey."""
 
 
-class PasskeySignInForm(_FromThisPage, LoginWebAuthnForm):
-    """Signing in by a passkey alone."""
+class PasskeySignInForm(_ChecksOrigin, LoginWebAuthnForm):
+    """Sign-in by a passkey alone."""
 
 
-class PasskeyConfirmForm(_FromThisPage, ReauthenticateWebAuthnForm):
-    """A confirmation by a key."""
+class PasskeyConfirmForm(_ChecksOrigin, ReauthenticateWebAuthnForm):
+    """Confirmation of identity by a passkey."""
 
 
 class AddPasskeyForm(AddWebAuthnForm):
-    """A new key: what it answered, and a name to know it by."""
+    """A new passkey: its response and a name."""
 
     name = LineField(label=_("Name"), max_length=60, required=False)
     passwordless = forms.BooleanField(
@@ -149,16 +149,16 @@ class AddPasskeyForm(AddWebAuthnForm):
     )
 
     def clean(self) -> dict[str, Any]:
-        """Check the page that the key answered, then its answer."""
+        """Check the origin, then the response."""
         if not self.cleaned_data.get("credential"):
             return self.cleaned_data
-        with _refusing_garbage():
+        with _refusing_malformed():
             check_origin(self.cleaned_data["credential"])
             return super().clean()
 
 
 class RenamePasskeyForm(forms.Form):
-    """A name to know a key by."""
+    """The name of a passkey."""
 
     name = LineField(label=_("Name"), max_length=60)
 
@@ -167,7 +167,7 @@ class RenamePasskeyForm(forms.Form):
 
 
 class NameForm(forms.Form):
-    """How the portal and the others of an organization call a person."""
+    """The name of a user."""
 
     name = LineField(label=_("Name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "name"}))
 
@@ -189,7 +189,7 @@ class _NewPassword(RequestForm):
         self.fields["password1"].user = request.user  # type: ignore[attr-defined]  # allauth's field asks for it
 
     def clean(self) -> dict[str, Any]:
-        """Compare the two."""
+        """Check that both passwords are the same."""
         super().clean()
         first, second = self.cleaned_data.get("password1"), self.cleaned_data.get("password2")
         if first and second is not None and first != second:
@@ -198,32 +198,32 @@ class _NewPassword(RequestForm):
 
 
 class ChangePasswordForm(_NewPassword):
-    """A new password for somebody who knows the old one."""
+    """A new password, after the old one."""
 
     oldpassword = PasswordField(label=_("Password now"), autocomplete="current-password")
     field_order = ("oldpassword", "password1", "password2")
 
     def clean_oldpassword(self) -> str:
-        """Check the old password, ten times a minute at most."""
+        """Check the old password, at most ten times a minute."""
         try:
             form_limits.check(self.request, "step-up", "10/m")
             is_right = self.request.user.check_password(self.cleaned_data["oldpassword"])
         except RateLimited as error:
             raise forms.ValidationError(str(error)) from None
         if not is_right:
-            resolve_hook(settings.PORTAL_WRONG_CONFIRMATION)(self.request)
+            note_wrong_confirmation(self.request)
             raise forms.ValidationError(_("That is not your password now."))
         return ""
 
 
 class SetPasswordForm(ReauthenticationForm, _NewPassword):
-    """A first password for somebody who signs in by a passkey or single sign-on."""
+    """A first password for a user who signs in by a passkey or single sign-on."""
 
 
 class TotpForm(forms.Form):
-    """The proof that an authenticator app has the secret. The secret is in the page, signed, and kept nowhere."""
+    """The code that confirms an authenticator app. Its secret is in the page, signed, and not stored."""
 
-    data: QueryDict  # of a page, so never a plain mapping
+    data: QueryDict  # always from a request, never a plain mapping
     setup = forms.CharField(widget=forms.HiddenInput, max_length=300)
     code = forms.CharField(
         label=_("Code"),
@@ -246,7 +246,7 @@ class TotpForm(forms.Form):
         return str(secret) if owner == str(self.user.pk) else ""
 
     def clean_setup(self) -> str:
-        """Refuse a page that was open for more than an hour; the new one has another secret."""
+        """Refuse a page that was open for more than an hour; the new page has a new secret."""
         if not self._sent_secret():
             self.data = self.data.copy()
             self.data["setup"] = self.initial["setup"]
@@ -254,7 +254,7 @@ class TotpForm(forms.Form):
         return ""
 
     def clean_code(self) -> str:
-        """Find the time step that the code belongs to."""
+        """Find the time step of the code."""
         counter = second_step.find_counter(self.secret, self.cleaned_data["code"].replace(" ", ""))
         if counter is None:
             raise forms.ValidationError(

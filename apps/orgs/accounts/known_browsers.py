@@ -1,7 +1,7 @@
-"""Which browsers an account was signed in from before: each keeps that itself, in a cookie that nobody else can make.
+"""Browsers that an account signed in from before: each stores that itself, in a cookie that can't be forged.
 
-Nothing is kept here, so nothing is to be pruned. Somebody who changes their password or signs out everywhere has all of
-their browsers forgotten: one that a stranger brought in must not stay known.
+The server stores nothing, so nothing has to be deleted. A change of password or signing out everywhere makes all of the
+account's browsers unknown: a browser of an attacker must not stay known.
 """
 
 from django.conf import settings
@@ -11,26 +11,26 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from apps.orgs.models import User
 
 COOKIE = "__Host-known" if settings.SESSION_COOKIE_SECURE else "known"
-# What browsers keep a cookie for at most.
+# The longest lifetime of a cookie in browsers.
 SECONDS = 400 * 24 * 3600
-# Accounts that one browser knows; people share computers.
+# Accounts stored in one browser: users share computers.
 MAX_ACCOUNTS = 8
-BETWEEN = "."
+SEPARATOR = "."
 
 
 def is_known(request: HttpRequest, user: User) -> bool:
-    """Tell whether the account was signed in from this browser since its sessions were last ended."""
+    """Return whether the account signed in from this browser since all of its sessions were last ended."""
     mark = _mark(user)
     return any(constant_time_compare(mark, each) for each in _marks(request))
 
 
 def remember(request: HttpRequest, response: HttpResponse, user: User) -> None:
-    """Have the browser know the account from now on, beside those that it knew last."""
+    """Store the account in the browser's cookie, before the accounts that it already has."""
     mark = _mark(user)
     marks = [mark, *(each for each in _marks(request) if each != mark)]
     response.set_cookie(
         COOKIE,
-        BETWEEN.join(marks[:MAX_ACCOUNTS]),
+        SEPARATOR.join(marks[:MAX_ACCOUNTS]),
         max_age=SECONDS,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
@@ -40,9 +40,9 @@ def remember(request: HttpRequest, response: HttpResponse, user: User) -> None:
 
 def _marks(request: HttpRequest) -> list[str]:
     given = request.COOKIES.get(COOKIE, "")
-    return [each for each in given.split(BETWEEN)[:MAX_ACCOUNTS] if each.isascii() and each.isalnum()]
+    return [each for each in given.split(SEPARATOR)[:MAX_ACCOUNTS] if each.isascii() and each.isalnum()]
 
 
 def _mark(user: User) -> str:
-    """A keyed digest: it names nobody to whoever reads the cookie."""
+    """Return a keyed digest of the account, which does not reveal the account."""
     return salted_hmac("orgs.browsers", f"{user.pk}:{user.session_epoch}", algorithm="sha256").hexdigest()

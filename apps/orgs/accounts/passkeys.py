@@ -1,4 +1,4 @@
-"""Whether passkeys can work: browsers give them to host names, never to addresses (Web Authentication, 5.1.3)."""
+"""Availability of passkeys: browsers create them for host names, not IP addresses (Web Authentication 5.1.3)."""
 
 import ipaddress
 from urllib.parse import urlsplit
@@ -7,7 +7,7 @@ from django.conf import settings
 
 
 def passkeys_possible() -> bool:
-    """Tell whether PUBLIC_URL names a host."""
+    """Return whether the host of PUBLIC_URL is a name, not an IP address."""
     try:
         ipaddress.ip_address(urlsplit(settings.PUBLIC_URL).hostname or "")
     except ValueError:

@@ -8,12 +8,12 @@ from django.utils.translation import gettext as _
 
 
 class ResetTokens(PasswordResetTokenGenerator):
-    """Tokens of mailed links: dead once the password changed or the address was changed, or after three days.
+    """Generates tokens of mailed links, valid for three days or until the password or address changes.
 
-    An address that was changed away and back counts as changed.
+    An address that was changed and changed back counts as changed.
 
-    Django's die at the next sign-in too, and allauth's with every further address: whoever knows a provisional
-    password could keep the owner of the mailbox from ever using a link.
+    Django's tokens also expire at the next sign-in, and allauth's with every further address: anyone who knows a
+    provisional password could keep the owner of the mailbox from ever using a link.
     """
 
     def _make_hash_value(self, user: Any, timestamp: int) -> str:
@@ -21,16 +21,16 @@ class ResetTokens(PasswordResetTokenGenerator):
 
 
 class MaximumLengthValidator:
-    """Refuses very long passwords: hashing them is a way to keep a server busy."""
+    """Refuses very long passwords, whose hashing would take too long."""
 
     def __init__(self, max_length: int = 128) -> None:
         self.max_length = max_length
 
     def validate(self, password: str, user: Any = None) -> None:
-        """Raise ValidationError over the limit."""
+        """Raise ValidationError for a password over the limit."""
         if len(password) > self.max_length:
             raise ValidationError(self.get_help_text(), code="password_too_long")
 
     def get_help_text(self) -> str:
-        """Return the rule for people."""
+        """Return the rule as a sentence."""
         return _("Your password must have at most %(count)d characters.") % {"count": self.max_length}

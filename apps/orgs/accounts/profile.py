@@ -1,4 +1,4 @@
-"""One's own name, address and password."""
+"""Pages of one's own name, address and password."""
 
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from django.contrib import messages
@@ -24,7 +24,7 @@ MAILS = "10/h"
 
 @own_page(methods=FORM)
 def profile(request: PortalRequest) -> HttpResponse:
-    """The name that others see."""
+    """Change one's own name."""
     form = NameForm(request.POST if request.method == "POST" else None, initial={"name": request.user.name})
     if form.is_valid():
         actions.rename_account(actor=request.actor, name=form.cleaned_data["name"])
@@ -35,10 +35,10 @@ def profile(request: PortalRequest) -> HttpResponse:
 
 @own_page(methods=FORM)
 def address(request: PortalRequest) -> HttpResponse:
-    """The address that signs in. A new one counts once its owner has opened the mailed link."""
+    """Change the address of the account; a new one takes effect when its mailed link is opened."""
     post = request.POST if request.method == "POST" else None
     if post is not None and ("action_send" in post or "action_remove" in post):
-        return _about_waiting(request)
+        return _handle_unconfirmed(request)
     form = AddressForm(post, request=request)
     if form.is_valid():
         with transaction.atomic():
@@ -58,7 +58,7 @@ def address(request: PortalRequest) -> HttpResponse:
     return render(request, "account/email_change.html", context, status=422 if form.errors else 200)
 
 
-def _about_waiting(request: PortalRequest) -> HttpResponse:
+def _handle_unconfirmed(request: PortalRequest) -> HttpResponse:
     if "action_remove" in request.POST:
         actions.cancel_address_change(actor=request.actor)
     else:
@@ -70,9 +70,9 @@ def _about_waiting(request: PortalRequest) -> HttpResponse:
 
 
 def confirm_address(request: PortalRequest, key: str) -> HttpResponse:
-    """The mailed link. A new address is taken only from somebody who is signed in to its account.
+    """Confirm an address by its mailed link; a new address only if signed in to its account.
 
-    Else somebody could have a stranger's mailbox confirmed for an account whose password they know.
+    Otherwise the owner of a mailbox could be tricked into confirming it for someone else's account.
     """
     check_method(request, FORM)
     form_limits.check(request, "confirm-address", "30/m")
@@ -104,7 +104,7 @@ def _confirm(request: PortalRequest, row: EmailAddress, is_own: bool) -> HttpRes
 
 @own_page(methods=FORM)
 def password(request: PortalRequest) -> HttpResponse:
-    """A new password, for which the old one is asked; who has none yet confirms in another way. Other sessions end."""
+    """Change the password, or set a first one after another confirmation; other sessions end."""
     if request.user.password_is_provisional:
         messages.error(request, _("Confirm your address first: this page sends the link. Then you choose a password."))
         return redirect("account_email")

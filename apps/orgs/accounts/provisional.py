@@ -1,4 +1,4 @@
-"""Accounts that somebody else made for an address: they wait for its owner, and what was set before ends then."""
+"""Provisional accounts: created by someone else for an address, until the owner of the mailbox confirms it."""
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -14,11 +14,11 @@ from apps.orgs.models import ExternalIdentity, Invitation, OutgoingMail, User
 
 
 def end_provisional_access(user: User, *, keep_password: bool) -> None:
-    """End everything that was set before the owner of the mailbox came, if anything was.
+    """Remove what was set on a provisional account before its owner confirmed the address; others are unchanged.
 
-    Called when an address is confirmed (``keep_password=False``: the password that somebody else may know dies) and
-    when the password is reset by mail (the new one stays). Sessions, passkeys, TOTP, recovery codes and further
-    addresses end. The address is the account's from now on; Conflict where another account has it by now.
+    Sessions, passkeys, TOTP, recovery codes, identities and further addresses are removed and, unless
+    ``keep_password``, the password, which someone else can know. The account owns its address afterward; raises
+    Conflict if another account owns it by now.
     """
     with transaction.atomic():
         locked = User.objects.select_for_update().get(pk=user.pk)
@@ -49,9 +49,9 @@ def _save_as_owner(user: User) -> None:
 
 
 def request_owner_confirmation(owner: User) -> None:
-    """Ask the owner of an address, by mail, to take the places that organizations made for it.
+    """Ask the owner of an address by mail to take over the memberships that organizations created for it.
 
-    Only those without a link that still works get another one (``link_mails``).
+    Memberships whose last link still works get no other one (``token_emails``).
     """
     asked = Invitation.objects.acceptable(timezone.now()).filter(membership__user=OuterRef("pk"))
     for claim in User.objects.claims_on(owner.email).exclude(Exists(asked)):
@@ -60,13 +60,14 @@ def request_owner_confirmation(owner: User) -> None:
 
 
 def announce_claim(claim: User) -> None:
-    """Mail the address that an organization made an account for it; whether it has one elsewhere is seen at sending.
+    """Queue a mail about an account that an organization created for the address.
 
-    So neither the answer nor its time tells the organization.
+    It is sent only if there is an account elsewhere. That is looked up when it is sent, so that neither the response
+    nor its time reveals it to the organization.
     """
     outbox.enqueue_link(to=claim.email, template="place", regarding=str(claim.pk))
 
 
 def send_first_link(*, user: User) -> None:
-    """Mail a link by which the owner of the address verifies it and chooses a password of their own."""
+    """Mail a link by which the owner of the address verifies it and chooses a password."""
     outbox.enqueue_link(to=user.email, template="first_sign_in", regarding=str(user.pk))

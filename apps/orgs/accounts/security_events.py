@@ -1,4 +1,4 @@
-"""Who is told of a change to an account: each organization of the person, and the person."""
+"""Audit entries, events and mails about changes to an account."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ from apps.webhooks import publishing
 
 
 def memberships_of(user: User) -> list[Membership]:
-    """Return where a person belongs; of closed organizations nothing."""
+    """Return a user's memberships of organizations that are not closed."""
     rows = Membership.objects.filter(user=user, organization__in=Organization.objects.for_member(user))
     return list(rows.order_by("organization_id"))
 
@@ -30,14 +30,14 @@ def record_everywhere(
     changes: dict[str, list[Any]] | None = None,
     outcome: str = Outcome.SUCCESS,
 ) -> None:
-    """Write one entry in each organization of the person, for an operator in the vendor's own."""
-    places = [(each.organization_id, each.user_public_id) for each in memberships_of(user)]
-    if user.is_staff or not places:
+    """Write an audit entry in each organization of the user; for operators and users without one, in the vendor's."""
+    targets = [(each.organization_id, each.user_public_id) for each in memberships_of(user)]
+    if user.is_staff or not targets:
         platform = Organization.objects.values_list("pk", flat=True).get(slug=PLATFORM_SLUG)
-        places.append((platform, user.public_id))
-    for organization_id, user_id in places:
+        targets.append((platform, user.public_id))
+    for organization_id, user_id in targets:
         audit.record(
-            # Each organization knows the person by the id of its own membership.
+            # An organization knows the user by the id of its own membership.
             actor=replace(actor, id=user_id) if actor.id == user.public_id else actor,
             action=action,
             target_kind="user",
@@ -50,31 +50,31 @@ def record_everywhere(
 
 
 def publish_everywhere(user: User, event_type: str) -> None:
-    """Publish an event about the account in each organization of the person."""
+    """Publish an event about the account in each organization of the user."""
     for each in memberships_of(user):
         data = {"id": each.user_public_id, "name": user.name, "email": user.email}
         publishing.publish(organization_id=each.organization_id, event_type=event_type, data=data)
 
 
 def mail_change(actor: Actor, user: User, what: Promise) -> None:
-    """Mail the person what changed, when, and from where."""
+    """Mail the user what changed, when, and from where."""
     _mail(actor, user, "account_changed", {"what": what})
 
 
 def mail_new_browser(actor: Actor, user: User) -> None:
-    """Mail the person that a browser signed in which had not before, when, and from where."""
+    """Mail the user that a new browser signed in, when, and from where."""
     _mail(actor, user, "new_browser", {})
 
 
 @transaction.atomic
 def mail_wrong_codes(*, actor: Actor, user: User) -> None:
-    """Mail the person that somebody knows their password and tries codes, when, and from where."""
+    """Mail the user that codes are being guessed after the right password, when, and from where."""
     _mail(actor, user, "wrong_codes", {})
 
 
 @transaction.atomic
 def note_failed_sign_in(*, actor: Actor, user: User | None, step: str, count: int) -> None:
-    """Record that a way in was refused, ``count`` times lately; of no account in the vendor's own log alone."""
+    """Record ``count`` failed sign-ins; for an unknown account in the vendor's log only."""
     changes: dict[str, list[Any]] = {"step": [None, step], "failures": [None, count]}
     if user is not None:
         record_everywhere(actor, user, "session.sign_in_failed", changes, Outcome.FAILURE)

@@ -1,4 +1,4 @@
-"""How long a session lives and when it was last seen; and that no browser keeps the account's pages."""
+"""Middleware for the lifetime and last use of sessions; it also keeps account pages out of browser caches."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from apps.base.requests import PortalRequest
 from apps.orgs.accounts import known_browsers
 from apps.orgs.accounts.device_names import stored_address
 
-# Fourteen days without use end a session (SESSION_COOKIE_AGE), and thirty days whatever its use.
+# A session expires after 14 days without use (SESSION_COOKIE_AGE), and after 30 days in any case.
 MAX_AGE_SECONDS = 30 * 24 * 3600
 SEEN_EVERY = 300
 BEGAN, SEEN = "began", "seen"
@@ -21,23 +21,23 @@ GetResponse = Callable[[PortalRequest], HttpResponse]
 
 
 class SessionLifeMiddleware:
-    """Ends a session after thirty days, and notes every five minutes that it is used, which puts its end off."""
+    """Ends sessions after 30 days, and updates their last use every five minutes, which extends them."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: PortalRequest) -> HttpResponse:
         if request.user.is_authenticated:
-            self._look_after(request)
+            self._check_age(request)
         response = self.get_response(request)
         if request.user.is_authenticated and not known_browsers.is_known(request, request.user):
-            # Whoever is signed in here when the password changes goes on in a browser that is known.
+            # After a change of password the browser that stays signed in must be known again.
             known_browsers.remember(request, response, request.user)
         if request.path_info.startswith(ACCOUNT):
             response.setdefault("Cache-Control", "no-store, private")
         return response
 
-    def _look_after(self, request: PortalRequest) -> None:
+    def _check_age(self, request: PortalRequest) -> None:
         now = time.time()
         began = request.session.setdefault(BEGAN, now)
         if now - began > MAX_AGE_SECONDS:
@@ -45,10 +45,10 @@ class SessionLifeMiddleware:
             logout(request)
         elif now - request.session.get(SEEN, 0) > SEEN_EVERY:
             request.session[SEEN] = now
-            self._note(request)
+            self._update_last_seen(request)
 
-    def _note(self, request: PortalRequest) -> None:
-        """The list of sessions says from where each was used last."""
+    def _update_last_seen(self, request: PortalRequest) -> None:
+        """Update the session list: when and from where the session was last used."""
         longest = UserSession._meta.get_field("user_agent").max_length
         UserSession.objects.update_or_create(
             session_key=request.session.session_key,

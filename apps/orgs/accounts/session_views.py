@@ -1,4 +1,4 @@
-"""Where one is signed in, and the end of it."""
+"""The page of one's own sessions."""
 
 from allauth.usersessions.models import UserSession
 from django.contrib import messages
@@ -19,7 +19,7 @@ from apps.orgs.accounts.device_names import device_name, read_stored_address
 
 @own_page(methods=FORM)
 def list_sessions(request: PortalRequest) -> HttpResponse:
-    """The browsers in which one is signed in; one, the others, or all of them can be signed out."""
+    """List the user's sessions; sign out of one, of the others, or of all."""
     if request.method == "POST":
         return _end(request)
     rows = UserSession.objects.filter(user=request.user).order_by("-last_seen_at", "-pk")

@@ -1,4 +1,4 @@
-"""The way in: sign-in, its second step, passkeys, a new password by mail. Limits are kept before anything else."""
+"""Pages of sign-in, second step, passkeys and password reset. Rate limits are checked before anything else."""
 
 import time
 from typing import Any
@@ -34,24 +34,24 @@ from apps.orgs.accounts.sso.provider import provider_name
 from apps.orgs.mail import outbox
 from apps.orgs.models import User
 
-# Of one network (IPv6: one /64).
+# Limits per network (IPv6: per /64).
 SIGN_INS, RESETS, PASSKEYS, CODES = "30/m", "20/m", "30/m", "30/m"
-# Of one account, whether there is one or not: wrong passwords, and tries of any kind, which bounds a burst.
+# Limits per address, with or without an account: wrong passwords, and attempts of any kind, which bounds bursts.
 FAILURES, TRIES = "10/5m", "60/5m"
 MAILS = "10/h"
-# What a refused sign-in takes at least: longer than what is recorded and mailed of an account that there is, so that
-# time does not tell.
+# The shortest time of a refused sign-in: longer than recording and mailing take for an existing account, so that the
+# time does not reveal whether there is one.
 MIN_RESPONSE_SECONDS = 0.15
 PASSKEY = "passkey"
 
 
 class SignIn(LoginView):
-    """Address and password. Unknown address and wrong password answer alike and take alike."""
+    """Address and password. An unknown address and a wrong password get the same response in the same time."""
 
     request: PortalRequest
 
     def post(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
-        """Keep the limits before a password is looked at."""
+        """Check the limits before the password."""
         self._started = time.monotonic()
         form_limits.check_failures(request, "sign-in-failures", FAILURES, per=self._account)
         form_limits.check_all(request, ("sign-in", SIGN_INS, ""), ("sign-in-tries", TRIES, self._account))
@@ -68,7 +68,7 @@ class SignIn(LoginView):
         return "account " + canonical_address(self.request.POST.get("login", ""))
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Go on; a half-open session gets a new key too, before the second step."""
+        """Continue the sign-in; the session gets a new key before the second step too."""
         answer = super().form_valid(form)
         if not self.request.user.is_authenticated:
             sessions.rotate_session_key(self.request)
@@ -78,16 +78,16 @@ class SignIn(LoginView):
         """Count the failure."""
         form_limits.note_failure(self.request, "sign-in-failures", FAILURES, per=self._account)
         if self.request.POST.get("login") and self.request.POST.get("password"):
-            # As the form read it: what it refused, such as a NUL, no database takes either.
+            # As the form cleaned it: PostgreSQL refuses what the form refused, such as NUL.
             found = User.objects.with_address(form.cleaned_data.get("login", ""))
-            # The log of an organization that made an account for somebody must not tell of one elsewhere.
+            # The log of an organization that created a provisional account must not reveal sign-ins elsewhere.
             failed_sign_ins.note_wrong_password(self.request, None if found is None or found.waits_for_owner else found)
         time.sleep(max(0.0, self._started + MIN_RESPONSE_SECONDS - time.monotonic()))
         answer: HttpResponse = super().form_invalid(form)
         return answer
 
     def get_context_data(self, **options: Any) -> dict[str, Any]:
-        """Offer what can work here: passkeys need a host name, single sign-on its settings."""
+        """Add the methods that are available: passkeys need a host name, single sign-on its settings."""
         offered = {"PASSKEY_LOGIN_ENABLED": passkeys_possible(), "provider_name": provider_name()}
         return super().get_context_data(**options) | offered
 
@@ -98,7 +98,7 @@ class SecondStep(AuthenticateView):
     request: PortalRequest
 
     def dispatch(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponseBase:
-        """Keep the limit, and begin again where the account was removed meanwhile."""
+        """Check the limit, and restart the sign-in if the account was removed meanwhile."""
         stage = LoginStageController.enter(request, AuthenticateStage.key)
         if request.method == "POST":
             if stage is not None and stage.login.user is not None and "code" in request.POST:
@@ -109,7 +109,7 @@ class SecondStep(AuthenticateView):
         return super().dispatch(request, *args, **options)
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        """Note what was wrong."""
+        """Note the failure."""
         user, code = self.stage.login.user, self.request.POST.get("code")
         if code:
             failed_sign_ins.note_wrong_code(self.request, user, code)
@@ -119,13 +119,13 @@ class SecondStep(AuthenticateView):
 
 
 class PasskeySignIn(LoginWebAuthnView):
-    """A passkey alone. GET hands a script of the sign-in page what to ask the key, and stores nothing."""
+    """Sign-in by a passkey alone. GET returns the challenge to the script of the sign-in page, and stores nothing."""
 
     request: PortalRequest
-    question: dict[str, Any] | None = None
+    challenge: dict[str, Any] | None = None
 
     def get(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
-        """Return the question for the key as JSON."""
+        """Return the challenge as JSON."""
         if "application/json" not in request.META.get("HTTP_ACCEPT", ""):
             return redirect("account_login")
         answer = JsonResponse({"request_options": auth.begin_authentication(user=None)})
@@ -133,25 +133,25 @@ class PasskeySignIn(LoginWebAuthnView):
         return answer
 
     def post(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponse:
-        """Keep the limit first."""
+        """Check the limit first."""
         form_limits.check(request, "passkey-sign-in", PASSKEYS)
-        self.question = signed_cookies.read_signed_cookie(request, PASSKEY)
-        if self.question is not None:
-            request.session[auth.STATE_SESSION_KEY] = self.question  # where allauth looks for it
+        self.challenge = signed_cookies.read_signed_cookie(request, PASSKEY)
+        if self.challenge is not None:
+            request.session[auth.STATE_SESSION_KEY] = self.challenge  # where allauth looks for it
         answer = super().post(request, *args, **options)
         request.session.pop(auth.STATE_SESSION_KEY, None)
         signed_cookies.delete_signed_cookie(answer, PASSKEY)
         return answer
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        """Note it; whose key it was meant to be is not known."""
+        """Note the failure; the account is unknown."""
         failed_sign_ins.note(self.request, failed_sign_ins.Step.PASSKEY)
         return super().form_invalid(form)
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Open the session of the key's account, once for each question."""
+        """Sign in to the passkey's account, once for each challenge."""
         try:
-            consume(f"passkey {self.question}")
+            consume(f"passkey {self.challenge}")
         except AlreadySent:
             form.add_error("credential", get_adapter().validation_error("incorrect_code"))
             return self.form_invalid(form)
@@ -161,7 +161,7 @@ class PasskeySignIn(LoginWebAuthnView):
 
 
 def reset_password(request: PortalRequest) -> HttpResponse:
-    """Ask for a link by mail. Whether the address has an account is looked up when the mail is sent, not here."""
+    """Request a link by mail. The account is looked up when the mail is sent, so the page reveals nothing."""
     check_method(request, FORM)
     form = ResetForm(request.POST if request.method == "POST" else None)
     limits = [("reset", RESETS, "")]
@@ -178,12 +178,12 @@ def reset_password(request: PortalRequest) -> HttpResponse:
 
 
 class NewPassword(PasswordResetFromKeyView):
-    """The mailed link. It is taken out of the address and into the session, under a new key."""
+    """The page of the mailed link. Its token is moved from the URL to the session, under a new session key."""
 
     request: PortalRequest
 
     def dispatch(self, request: PortalRequest, *args: Any, **options: Any) -> HttpResponseBase:
-        """Keep the limit."""
+        """Check the limit; renew the session key when the token moves to the session."""
         form_limits.check(request, "new-password", RESETS)
         answer = super().dispatch(request, *args, **options)
         if answer.status_code == 302 and request.method == "GET":
@@ -191,7 +191,7 @@ class NewPassword(PasswordResetFromKeyView):
         return answer
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Set the password; a link that was used meanwhile says so."""
+        """Set the password, or show that the link was used meanwhile."""
         user, request = self.reset_user, self.request
         try:
             hashed = make_password(form.cleaned_data["password1"])

@@ -1,4 +1,4 @@
-"""Two-step sign-in of one's own account: the authenticator app, passkeys, recovery codes."""
+"""Changes to two-step sign-in of one's own account: authenticator app, passkeys, recovery codes."""
 
 from typing import Any
 
@@ -21,14 +21,14 @@ MAX_PASSKEYS = 20
 
 @transaction.atomic
 def turn_on_totp(*, actor: Actor, secret: str, counter: int) -> list[str]:
-    """Add the authenticator app and return new recovery codes, where there are none yet.
+    """Add the authenticator app; return new recovery codes if there are none yet.
 
-    ``counter``: the time step of the code that proved the app; that code opens nothing any more.
+    ``counter``: the time step of the code that confirmed the app, which can't be used again.
     """
     user = _lock_confirmed(actor)
     if Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists():
         raise Conflict(_("The authenticator app is on already."))
-    _end_others_at_the_first(user)
+    _end_sessions_before_first(user)
     data = {"secret": encrypt_secret(secret, user.pk), "last_counter": counter}
     Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data=data)
     record_everywhere(actor, user, "user.two_step_enabled")
@@ -38,7 +38,7 @@ def turn_on_totp(*, actor: Actor, secret: str, counter: int) -> list[str]:
 
 @transaction.atomic
 def turn_off_totp(*, actor: Actor) -> User:
-    """Take the authenticator app away and end every session; the door keeps the one that it came by."""
+    """Remove the authenticator app and end every session; the view renews the one of the request."""
     user = lock_account(actor)
     if not Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).delete()[0]:
         raise Conflict(_("The authenticator app is off already."))
@@ -50,7 +50,7 @@ def turn_off_totp(*, actor: Actor) -> User:
 
 @transaction.atomic
 def make_recovery_codes(*, actor: Actor) -> list[str]:
-    """Make ten new recovery codes; the old ones end. Only digests are kept."""
+    """Replace the recovery codes by ten new ones. Only digests are stored."""
     user = _lock_confirmed(actor)
     if not second_step.is_enabled(user):
         raise Conflict(_("Set up the authenticator app or a passkey first."))
@@ -62,11 +62,11 @@ def make_recovery_codes(*, actor: Actor) -> list[str]:
 
 @transaction.atomic
 def add_passkey(*, actor: Actor, name: str, credential: dict[str, Any]) -> list[str]:
-    """Add a passkey or security key and return new recovery codes, where there are none yet."""
+    """Add a passkey or security key; return new recovery codes if there are none yet."""
     user = _lock_confirmed(actor)
     if Authenticator.objects.filter(user=user, type=Authenticator.Type.WEBAUTHN).count() >= MAX_PASSKEYS:
         raise Conflict(_("An account holds twenty passkeys at most. Remove one first."))
-    _end_others_at_the_first(user)
+    _end_sessions_before_first(user)
     data = {"name": name, "credential": credential}
     Authenticator.objects.create(user=user, type=Authenticator.Type.WEBAUTHN, data=data)
     record_everywhere(actor, user, "user.passkey_added", {"passkey": [None, name]})
@@ -85,7 +85,7 @@ def find_passkey(actor: Actor, passkey_id: int) -> Authenticator:
 
 @transaction.atomic
 def rename_passkey(*, actor: Actor, passkey_id: int, name: str) -> None:
-    """Give a passkey another name."""
+    """Rename a passkey."""
     user = lock_account(actor)
     row = find_passkey(actor, passkey_id)
     before, row.data["name"] = row.data.get("name", ""), name
@@ -95,7 +95,7 @@ def rename_passkey(*, actor: Actor, passkey_id: int, name: str) -> None:
 
 @transaction.atomic
 def remove_passkey(*, actor: Actor, passkey_id: int) -> User:
-    """Remove a passkey and end every session; the door keeps the one that it came by."""
+    """Remove a passkey and end every session; the view renews the one of the request."""
     user = lock_account(actor)
     row = find_passkey(actor, passkey_id)
     name = row.data.get("name", "")
@@ -108,9 +108,9 @@ def remove_passkey(*, actor: Actor, passkey_id: int) -> User:
 
 @transaction.atomic
 def reset_two_step(*, actor: Actor, email: str) -> User:
-    """Take app, passkeys and recovery codes from somebody who lost them; the password stays.
+    """Remove app, passkeys and recovery codes of a user who lost them, and end every session; the password stays.
 
-    For operators, who have made sure by another way who is asking. Every session of the account ends.
+    For operators, who must have verified the user's identity in another way.
     """
     found = User.objects.with_address(email)
     user = User.objects.select_for_update().filter(pk=found.pk).first() if found else None
@@ -125,15 +125,15 @@ def reset_two_step(*, actor: Actor, email: str) -> User:
 
 
 def _lock_confirmed(actor: Actor) -> User:
-    """Whoever knows the first password of an account made for somebody else must not lock the owner out."""
+    """Lock the account, or raise Forbidden if its address is unconfirmed: its owner must not be locked out."""
     user = lock_account(actor)
     if user.password_is_provisional or not is_confirmed(user):
         raise Forbidden(_("Confirm your address first: the page E-mail address sends the link."))
     return user
 
 
-def _end_others_at_the_first(user: User) -> None:
-    """A session that began before the account had a second step has proved none: it ends."""
+def _end_sessions_before_first(user: User) -> None:
+    """End the sessions that began without a second step, before the first one is added."""
     if not second_step.is_enabled(user):
         user.session_epoch += 1
         user.save(update_fields=["session_epoch", "updated_at"])

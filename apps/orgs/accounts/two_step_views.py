@@ -1,4 +1,4 @@
-"""Two-step sign-in: the authenticator app, passkeys, recovery codes."""
+"""Pages of two-step sign-in: authenticator app, passkeys, recovery codes."""
 
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
@@ -24,7 +24,7 @@ TRIES = "10/m"
 
 @own_page()
 def index(request: PortalRequest) -> HttpResponse:
-    """What is on."""
+    """Show which second steps are set up."""
     rows = list(Authenticator.objects.filter(user=request.user))
     codes = next((row for row in rows if row.type == Authenticator.Type.RECOVERY_CODES), None)
     context = {
@@ -49,7 +49,7 @@ def _confirm_address_first(request: PortalRequest) -> HttpResponse:
 
 
 def show_codes(request: PortalRequest, codes: list[str]) -> HttpResponse:
-    """Show recovery codes in the answer of the POST that made them, and never again."""
+    """Show recovery codes once, in the response to the POST that created them."""
     return one_time_secret_response(
         request, "mfa/recovery_codes/reveal.html", {"codes": codes, "text": "\n".join(codes)}
     )
@@ -67,26 +67,26 @@ def turn_on_totp(request: PortalRequest) -> HttpResponse:
     form = TotpForm(request.POST if request.method == "POST" else None, user=request.user)
     if form.is_valid():
         codes = two_step_actions.turn_on_totp(actor=request.actor, secret=form.secret, counter=form.counter)
-        sessions.keep_signed_in(request, _fresh(request))
+        sessions.keep_signed_in(request, _reload_user(request))
         # The code that proved the app is one of this session.
         sessions.record_confirmation(request, "mfa")
         messages.success(request, _("Two-step sign-in is on."))
         return show_codes(request, codes) if codes else redirect("mfa_index")
     mfa = get_adapter()
-    picture = mfa.build_totp_svg(mfa.build_totp_url(request.user, form.secret))
-    # Not by ``one_time_secret_response``: under its Referrer-Policy browsers send ``Origin: null``, which is refused.
-    context = {"form": form, "totp_svg": picture}
+    svg = mfa.build_totp_svg(mfa.build_totp_url(request.user, form.secret))
+    # Not ``one_time_secret_response``: under its Referrer-Policy browsers send ``Origin: null``, which is refused.
+    context = {"form": form, "totp_svg": svg}
     return render(request, "mfa/totp/activate_form.html", context)
 
 
-def _fresh(request: PortalRequest) -> object:
+def _reload_user(request: PortalRequest) -> object:
     request.user.refresh_from_db()
     return request.user
 
 
 @own_page(methods=FORM)
 def turn_off_totp(request: PortalRequest) -> HttpResponse:
-    """Take the authenticator app away."""
+    """Remove the authenticator app."""
     if not Authenticator.objects.filter(user=request.user, type=Authenticator.Type.TOTP).exists():
         return redirect("mfa_index")
     form = ReauthenticationForm(request.POST if request.method == "POST" else None, request=request)
@@ -99,7 +99,7 @@ def turn_off_totp(request: PortalRequest) -> HttpResponse:
 
 @own_page(methods=FORM)
 def recovery_codes(request: PortalRequest) -> HttpResponse:
-    """Make new recovery codes and show them once."""
+    """Create new recovery codes and show them once."""
     if not second_step.is_enabled(request.user):
         return redirect("mfa_index")
     form = ReauthenticationForm(request.POST if request.method == "POST" else None, request=request)
@@ -112,7 +112,7 @@ def recovery_codes(request: PortalRequest) -> HttpResponse:
 
 @own_page()
 def passkeys(request: PortalRequest) -> HttpResponse:
-    """The keys of one's own account."""
+    """List the passkeys of one's own account."""
     rows = Authenticator.objects.filter(user=request.user, type=Authenticator.Type.WEBAUTHN).order_by("pk")
     context = {"authenticators": rows, "passkeys_possible": passkeys_possible()}
     return render(request, "mfa/webauthn/authenticator_list.html", context)
@@ -120,7 +120,7 @@ def passkeys(request: PortalRequest) -> HttpResponse:
 
 @own_page(methods=FORM, confirmed=True)
 def add_passkey(request: PortalRequest) -> HttpResponse:
-    """A new key. The browser asks it; without JavaScript there is no way to."""
+    """Add a passkey, which needs JavaScript."""
     if _is_unconfirmed(request):
         return _confirm_address_first(request)
     if request.method == "POST":
@@ -134,7 +134,7 @@ def add_passkey(request: PortalRequest) -> HttpResponse:
         except (Conflict, Forbidden) as error:
             form.add_error(None, str(error))
         else:
-            sessions.keep_signed_in(request, _fresh(request))
+            sessions.keep_signed_in(request, _reload_user(request))
             messages.success(request, _("The key is added."))
             return show_codes(request, codes) if codes else redirect("mfa_list_webauthn")
     context = {
@@ -147,7 +147,7 @@ def add_passkey(request: PortalRequest) -> HttpResponse:
 
 @own_page(methods=FORM, confirmed=True)
 def rename_passkey(request: PortalRequest, pk: int) -> HttpResponse:
-    """Another name for a key."""
+    """Rename a passkey."""
     row = two_step_actions.find_passkey(request.actor, pk)
     form = RenamePasskeyForm(request.POST if request.method == "POST" else None, initial={"name": str(row)})
     if form.is_valid():
@@ -159,7 +159,7 @@ def rename_passkey(request: PortalRequest, pk: int) -> HttpResponse:
 
 @own_page(methods=FORM)
 def remove_passkey(request: PortalRequest, pk: int) -> HttpResponse:
-    """The end of a key."""
+    """Remove a passkey."""
     row = two_step_actions.find_passkey(request.actor, pk)
     form = ReauthenticationForm(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid():

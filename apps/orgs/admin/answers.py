@@ -1,4 +1,4 @@
-"""What operators read of mail: whether it left, what the mail server said, and what went to an address."""
+"""Mail in the operators' admin: delivery state, the mail server's response, and mail by address."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ from apps.audit.operator_admin import Line, Panel, changelist_url, local_time_te
 from apps.orgs.mail.jobs import MAX_ATTEMPTS
 from apps.orgs.models import Invitation, OutgoingMail
 
-MOST_SHOWN = 10
+MAX_SHOWN = 10
 MAILS = ("created_at", "what", "state", "sent_at", "server_said")
-# Mails with a link are written when they are sent, so their rows hold no subject.
+# Mails with a token link are rendered when they are sent, so their rows have no subject.
 WITH_LINKS: dict[str, Promise] = {
     "password_reset": gettext_lazy("Link to set a password"),
     "confirm_address": gettext_lazy("Link to confirm an address"),
@@ -24,31 +24,31 @@ WITH_LINKS: dict[str, Promise] = {
 
 
 class MailState(TextChoices):
-    """Where a mail stands, in words."""
+    """Delivery state of a mail."""
 
     SENT = "sent", pgettext_lazy("mail", "Sent")
     WAITING = "waiting", pgettext_lazy("mail", "Waiting")
     FAILED = "failed", pgettext_lazy("mail", "Failed permanently")
 
     def __str__(self) -> str:
-        """Return the word, as lists show it."""
+        """Return the translated label, which lists show."""
         return str(self.label)
 
 
 def state_of(mail: OutgoingMail) -> MailState:
-    """Return where a mail stands."""
+    """Return the delivery state of a mail."""
     if mail.sent_at:
         return MailState.SENT
     return MailState.WAITING if mail.next_attempt_at else MailState.FAILED
 
 
 def mail_title(mail: OutgoingMail) -> str:
-    """Return the subject of a mail, or what its link is for; never the link."""
+    """Return the subject of a mail, or the purpose of its link; never the link."""
     return mail.subject or str(WITH_LINKS.get(mail.template, mail.template))
 
 
 def describe_delivery(mail: OutgoingMail) -> Sequence[Line]:
-    """Say whether a mail left, and what the mail server said."""
+    """Return the lines that explain the delivery state of a mail."""
     facts = {
         "at": local_time_text(mail.sent_at),
         "next": local_time_text(mail.next_attempt_at),
@@ -78,7 +78,7 @@ def mails_to(address: str, but: OutgoingMail | None = None) -> Panel:
         rows = rows.exclude(pk=but.pk)
     return table(
         _("Other mails to this address") if but is not None else _("Mails to this address"),
-        rows[:MOST_SHOWN],
+        rows[:MAX_SHOWN],
         MAILS,
         empty=_("None is kept."),
         more_url=changelist_url(OutgoingMail, address),
@@ -87,5 +87,5 @@ def mails_to(address: str, but: OutgoingMail | None = None) -> Panel:
 
 def invitations_of(address: str) -> Panel:
     """Return the newest invitations of an address."""
-    rows = Invitation.objects.filter(email=address).select_related("organization").order_by("-pk")[:MOST_SHOWN]
+    rows = Invitation.objects.filter(email=address).select_related("organization").order_by("-pk")[:MAX_SHOWN]
     return table(_("Invitations"), rows, ("created_at", "organization", "role", "status", "expires_at"))

@@ -1,4 +1,4 @@
-"""Organizations and people in the operators' admin."""
+"""Organizations, users and mail in the operators' admin."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -37,12 +37,12 @@ from apps.orgs.settings import organization_settings
 from apps.orgs.settings.forms import OperatorsOrganizationForm
 from apps.orgs.support_access.admin import SupportAccessAdmin
 
-MOST_NAMED = 20
+MAX_LISTED = 20
 
 
 @admin.register(Organization)
 class OrganizationAdmin(SupportAccessAdmin, AuditedAdmin):
-    """An organization: its settings, its ceilings, whether it may be used. Each change is one of its actions."""
+    """Organizations: settings, limits and status. Each change runs the action of the same name."""
 
     form = OperatorsOrganizationForm
     list_display = ("name", "slug", "status", "created_at", "closed_at", "kept_until")
@@ -59,31 +59,31 @@ class OrganizationAdmin(SupportAccessAdmin, AuditedAdmin):
     readonly_fields = ("slug", "mail_recipients", "created_at", "closed_at", "purged_at")
 
     def panels(self, row: Organization) -> Sequence[Panel]:
-        """Return what belongs to the organization, the newest of it, and the ways to all of it."""
+        """Return the newest related objects of each kind, with links to all of them."""
         return of_organization(row)
 
     def has_add_permission(self, request: Any) -> bool:
-        """Refuse: `manage.py create_organization` makes one together with its owner."""
+        """Return False: `manage.py create_organization` creates an organization together with its owner."""
         return False
 
     def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
-        """Let the end of what is closed be moved, and show it of nothing else."""
+        """Let ``kept_until`` be changed for closed organizations only."""
         is_closed = obj is not None and obj.status == OrganizationStatus.CLOSED and obj.purged_at is None
         fixed = tuple(super().get_readonly_fields(request, obj))
         return fixed if is_closed else (*fixed, "kept_until")
 
     def save_model(self, request: Any, obj: Any, form: Any, change: bool) -> None:
-        """Do what was changed through the organization's own actions; each writes its entry."""
+        """Apply the changes through the organization's actions, each with its audit entry."""
         actor = operator_of(request)
         with transaction.atomic():
             changed = {name: form.cleaned_data[name] for name in form.changed_settings()}
             if changed:
                 organization_settings.update_settings(actor=actor, organization_id=obj.pk, **changed)
             if {"status", "status_reason"}.intersection(form.changed_data):
-                _bring_into(actor, form.was, form.cleaned_data["status"], form.cleaned_data["status_reason"])
+                _set_status(actor, form.was, form.cleaned_data["status"], form.cleaned_data["status_reason"])
 
 
-def _bring_into(actor: Actor, organization: Organization, status: str, reason: str) -> None:
+def _set_status(actor: Actor, organization: Organization, status: str, reason: str) -> None:
     if status == OrganizationStatus.SUSPENDED:
         suspension.suspend_organization(actor=actor, organization_id=organization.pk, reason=reason)
     elif status == OrganizationStatus.ACTIVE and organization.status == OrganizationStatus.SUSPENDED:
@@ -94,7 +94,7 @@ def _bring_into(actor: Actor, organization: Organization, status: str, reason: s
 
 @admin.register(User)
 class UserAdmin(ReadOnlyAdmin):
-    """People, without anything that lets anybody in."""
+    """Users, without passwords and secrets."""
 
     list_display = ("email", "name", "is_active", "is_staff", "last_login", "created_at")
     list_filter = ("is_staff", "is_active")
@@ -107,8 +107,8 @@ class UserAdmin(ReadOnlyAdmin):
     )
 
     def panels(self, row: User) -> Sequence[Panel]:
-        """Return where the person belongs, what was mailed to them, and to what they were invited."""
-        memberships = Membership.objects.filter(user=row).select_related("organization")[:MOST_NAMED]
+        """Return the user's memberships, mails and invitations."""
+        memberships = Membership.objects.filter(user=row).select_related("organization")[:MAX_LISTED]
         columns = ("organization", "role", "last_seen_at", "declined_mail")
         belongs = table(gettext("Memberships"), memberships, columns, empty=gettext("None."))
         panels = (belongs, answers.mails_to(row.email), answers.invitations_of(row.email))
@@ -116,32 +116,32 @@ class UserAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("addresses"))
     def addresses(self, user: Any) -> str:
-        """Which addresses belong to the account, and which are confirmed."""
+        """Return the addresses of the account, and which are confirmed."""
         rows = EmailAddress.objects.filter(user=user).order_by("-primary", "email")
         words = {True: _("confirmed"), False: _("not confirmed")}
         return ", ".join(f"{row.email} ({words[row.verified]})" for row in rows)
 
     @admin.display(description=_("two-step sign-in"))
     def second_steps(self, user: Any) -> Any:
-        """Which second factors there are, by kind: what is in them is nobody's to see."""
+        """Return the kinds of the user's second factors; their secrets are never shown."""
         rows = Authenticator.objects.filter(user=user).order_by("pk")
         return ", ".join(str(row.get_type_display()) for row in rows) or _("none")
 
     @admin.display(description=_("sessions"))
     def sessions(self, user: Any) -> int:
-        """How many sessions are known, without what would open them."""
+        """Return the number of sessions; their keys are never shown."""
         return UserSession.objects.filter(user=user).count()
 
     @admin.display(description=_("organizations"))
     def organizations(self, user: Any) -> Any:
-        """Where the person belongs, and as what."""
-        rows = Membership.objects.filter(user=user).select_related("organization")[:MOST_NAMED]
+        """Return the organizations of the user, with the role in each."""
+        rows = Membership.objects.filter(user=user).select_related("organization")[:MAX_LISTED]
         return ", ".join(f"{row.organization} ({row.get_role_display()})" for row in rows) or _("none")
 
 
 @admin.register(Membership)
 class MembershipAdmin(ReadOnlyAdmin):
-    """Who belongs where."""
+    """Memberships, read-only."""
 
     list_display = ("user", "organization", "role", "created_at", "last_seen_at")
     list_select_related = ("user", "organization")
@@ -152,13 +152,13 @@ class MembershipAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("declined mail"))
     def declined_mail(self, row: Membership) -> str:
-        """Which notifications the person gets no mail of."""
+        """Return the groups of notifications that the member declined by mail."""
         return ", ".join(str(GROUPS.get(name, name)) for name in row.mail_off or ())
 
 
 @admin.register(Invitation)
 class InvitationAdmin(ReadOnlyAdmin):
-    """Who was invited where; without the link."""
+    """Invitations, without the link."""
 
     list_display = ("email", "organization", "role", "status", "created_at", "expires_at")
     list_select_related = ("organization",)
@@ -171,7 +171,7 @@ class InvitationAdmin(ReadOnlyAdmin):
 
 @admin.register(OutgoingMail)
 class OutgoingMailAdmin(ReadOnlyAdmin):
-    """Mail that waits or was sent, without its text: that may hold a link which lets somebody in."""
+    """Outgoing mail without its body, which can contain a token link."""
 
     list_display = ("created_at", "to", "what", "state", "sent_at", "server_said")
     search_fields = ("id", "to")
@@ -184,31 +184,31 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("mail"))
     def what(self, mail: OutgoingMail) -> str:
-        """Its subject, or what its link is for."""
+        """Return the subject, or the purpose of the link."""
         return answers.mail_title(mail)
 
     @admin.display(description=_("state"))
     def state(self, mail: OutgoingMail) -> answers.MailState:
-        """Whether it was sent, waits, or failed."""
+        """Return the delivery state."""
         return answers.state_of(mail)
 
     @admin.display(description=_("mail server"))
     def server_said(self, mail: OutgoingMail) -> str:
-        """What the server answered at last."""
+        """Return the mail server's last response."""
         return mail.last_error or mail.server_answer
 
     def answer(self, row: OutgoingMail) -> Sequence[Line]:
-        """Say whether it left, and what the mail server said."""
+        """Return the lines that explain the delivery state."""
         return answers.describe_delivery(row)
 
     def panels(self, row: OutgoingMail) -> Sequence[Panel]:
-        """Return what else was sent to the address."""
+        """Return other mails to the address."""
         return (answers.mails_to(row.to, but=row),)
 
 
 @admin.register(OperatorLook)
 class OperatorLookAdmin(ReadOnlyAdmin):
-    """Which operator looked at whose pages, when and why."""
+    """Support access sessions: operator, organization, time and reason."""
 
     list_display = ("started_at", "operator", "organization", "reason", "until", "ended_at", "pages")
     list_select_related = ("operator", "organization")

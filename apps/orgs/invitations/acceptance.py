@@ -1,4 +1,4 @@
-"""How an invitation is accepted, exactly once, by whoever owns the address that it was sent to."""
+"""Acceptance of an invitation, exactly once, by the owner of its address."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,37 +21,37 @@ from apps.orgs.models import Invitation, InvitationStatus, Membership, Organizat
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
-    """What somebody without an account of their own chose; the password comes hashed."""
+    """Name and hashed password that a user without an account chose."""
 
     name: str
     password_hash: str = field(repr=False)
 
 
 def find_invitation(digest: str) -> Invitation | None:
-    """Return the invitation that a link stands for, whatever became of it; of a closed organization none."""
+    """Return the invitation of a link in any state, or None; invitations to closed organizations are excluded."""
     rows = Invitation.objects.select_related("organization").exclude(organization__status=OrganizationStatus.CLOSED)
     return rows.filter(token_digest=digest).first() if digest else None
 
 
 def account_for(invitation: Invitation) -> User | None:
-    """Return the account that the invitation's address belongs to, or the provisional one that becomes it.
+    """Return the account that owns the invitation's address, else the provisional account that will own it.
 
-    That is the one that the organization made itself, which has the place already, or one of before that is in use. A
-    claim of another organization is none: who accepts here does not join there, and shows nothing there.
+    That is the account that the organization created itself, or an older one in use. Provisional accounts of other
+    organizations do not count: accepting here must neither join those nor show there.
     """
     found = account_of(invitation.email)
     if found is not None:
         return found
-    place = reserved_for(invitation)
+    reserved = reserved_for(invitation)
     in_use = User.objects.claims_on(invitation.email).filter(signs_in_unverified=True)
-    return in_use.first() if place is None else place.user
+    return in_use.first() if reserved is None else reserved.user
 
 
 def sets_password(account: User | None, email: str) -> bool:
-    """Tell whether a link to an address opens the account by itself: there is none, or nobody confirmed it.
+    """Return whether the link alone sets the password: there is no account, or its address is unconfirmed.
 
-    Such a link proves as much as one that resets a password, and of the account's own address only. An operator's
-    account, or one that is switched off, is never opened by it.
+    The link proves as much as a password reset does, for the account's own address only. Operators' and inactive
+    accounts are excluded.
     """
     if account is None:
         return True
@@ -61,12 +61,12 @@ def sets_password(account: User | None, email: str) -> bool:
 
 @transaction.atomic
 def accept_invitation(*, actor: Actor, digest: str, account: NewAccount | None = None) -> Membership:
-    """Make whoever owns the invitation's address a member, once, and record it as one entry.
+    """Make the owner of the invitation's address a member, once, with one audit entry.
 
-    ``actor``: the signed-in person, or somebody without ``pk`` who followed the link. ``account``: name and password,
-    needed where ``sets_password`` says so; the link then confirms the address, and whatever else was set on an account
-    that was there ends. Raises NotFound for an unknown link; Conflict for one that is used up, or a member; Forbidden
-    for another account, an operator, or a suspended organization.
+    ``actor``: the signed-in user, or without ``pk`` the visitor who opened the link. ``account``: name and password,
+    required if ``sets_password``; the link then confirms the address and ends provisional access to an existing
+    account. Raises NotFound for an unknown link, Conflict for a used one or a member, Forbidden for another account,
+    an operator or a suspended organization.
     """
     invitation = find_invitation(digest)
     if invitation is None:
@@ -85,7 +85,7 @@ def accept_invitation(*, actor: Actor, digest: str, account: NewAccount | None =
 
 
 def _check_open(digest: str) -> Invitation:
-    """Read the invitation once more, now that nobody else changes it."""
+    """Return the invitation, read again under the lock, or raise Conflict if it is not open."""
     invitation = find_invitation(digest)
     if invitation is None:
         raise NotFound()
@@ -98,14 +98,14 @@ def _check_open(digest: str) -> Invitation:
 
 
 def _joining(actor: Actor, invitation: Invitation, account: NewAccount | None) -> User:
-    """Return who joins: the account of the address, made or taken over where nobody has confirmed it."""
+    """Return the account that joins: that of the address, created or taken over if it is unconfirmed."""
     owner = account_for(invitation)
     if owner is not None and connection.vendor == "postgresql":
         owner = User.objects.select_for_update().get(pk=owner.pk)
     if sets_password(owner, invitation.email):
         if account is None:
             raise Invalid(_("Choose a name and a password first."))
-        return _make(invitation.email, account) if owner is None else _take_over(owner, account)
+        return _create_account(invitation.email, account) if owner is None else _take_over(owner, account)
     if owner is None or owner.pk != actor.pk:
         raise Forbidden(_("This invitation is for %(email)s. Sign in to that account.") % {"email": invitation.email})
     if owner.is_staff:
@@ -116,8 +116,8 @@ def _joining(actor: Actor, invitation: Invitation, account: NewAccount | None) -
     return owner
 
 
-def _make(email: str, account: NewAccount) -> User:
-    # Somebody may have claimed the address as a further one of theirs, and never confirmed it.
+def _create_account(email: str, account: NewAccount) -> User:
+    # Another account can have the address as a further one that was never confirmed.
     EmailAddress.objects.filter(email__in=spellings(email), verified=False, primary=False).delete()
     user = User(email=email, name=account.name, password=account.password_hash)
     user.save(force_insert=True)

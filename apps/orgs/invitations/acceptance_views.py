@@ -1,8 +1,7 @@
-"""The page that the link of an invitation opens.
+"""Pages that accept an invitation.
 
-The link's token stands in one address only: the page behind it keeps a digest in the session and goes on without it,
-so that no log, history or ``Referer`` of what follows holds it. A GET changes nothing but that session: scanners of
-mail follow links.
+The token is in the URL of the first page only, which stores its digest in the session and redirects, so that no later
+log, history or ``Referer`` contains it. A GET changes nothing but that session, because mail scanners follow links.
 """
 
 from typing import Any
@@ -28,13 +27,13 @@ from apps.orgs.invitations.forms import AcceptForm
 from apps.orgs.mail import token_links
 from apps.orgs.models import Invitation, InvitationStatus, Membership, OrganizationStatus, User
 
-# Of the session: the digest of the link's token.
+# Session key: the digest of the link's token.
 PROOF = "invitation"
 
 
 @require_safe
 def invitation_open(request: PortalRequest, token: str) -> HttpResponse:
-    """Takes the token out of the address."""
+    """Move the token's digest into the session and redirect to the page without it."""
     form_limits.check(request, "invitation-link", "60/m")
     digest = token_links.token_digest(token)
     if acceptance.find_invitation(digest) is None:
@@ -48,7 +47,7 @@ def invitation_open(request: PortalRequest, token: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def invitation(request: PortalRequest) -> HttpResponse:
-    """What the invitation offers, and the way to accept it from here."""
+    """Show the invitation and how to accept it; accept it on POST."""
     found = acceptance.find_invitation(request.session.get(PROOF, ""))
     if found is None:
         return _page(request, "unknown", status=404)
@@ -66,7 +65,7 @@ def invitation(request: PortalRequest) -> HttpResponse:
 
 
 def _situation(request: PortalRequest, found: Invitation) -> str:
-    """Return which page there is to show. What may happen is decided by the action, once more."""
+    """Return which variant of the page to show. The action checks the conditions again."""
     if found.state != InvitationStatus.SENT:
         return str(found.state)
     if found.organization.status == OrganizationStatus.SUSPENDED:
@@ -132,7 +131,7 @@ def _accept_with_password(request: PortalRequest, found: Invitation) -> HttpResp
 
 
 def _sign_in(request: PortalRequest, membership: Membership) -> HttpResponse:
-    """Go through allauth's steps of a sign-in, so that a second step that is asked of the person is asked here too."""
+    """Sign in through allauth's stages, so that the account's second step is required here too."""
     user = User.objects.get(pk=membership.user_id)
     url = reverse("overview", args=[membership.organization.slug])
     login = Login(user=user, email=user.email, redirect_url=url)
@@ -140,7 +139,7 @@ def _sign_in(request: PortalRequest, membership: Membership) -> HttpResponse:
 
 
 def _actor(request: PortalRequest) -> Actor:
-    """Return who accepts: a person of no organization yet, without ``pk`` where nobody is signed in."""
+    """Return the accepting user as an actor without an organization; without ``pk`` if not signed in."""
     user = request.user if request.user.is_authenticated else None
     return Actor(
         kind=ActorKind.USER,

@@ -1,4 +1,4 @@
-"""Invitations: sent, sent again, withdrawn. How one is accepted stands in ``acceptance.py``."""
+"""Sending, resending and revoking invitations; ``acceptance.py`` accepts them."""
 
 from datetime import timedelta
 from typing import cast
@@ -31,10 +31,10 @@ LIFETIME = timedelta(days=INVITATION_DAYS)
 
 @transaction.atomic
 def invite(*, actor: Actor, email: str, role: str) -> Invitation:
-    """Offer a place with a role to whoever reads the mail of an address, for seven days.
+    """Invite the owner of an address, with a role, for seven days.
 
-    Says nothing of accounts elsewhere. Raises Forbidden where the actor may not make somebody that, or the
-    organization is suspended; Conflict where the address is a member's already, or has an invitation that stands.
+    Reveals nothing about accounts elsewhere. Raises Forbidden if the actor cannot assign the role or the organization
+    is suspended, and Conflict if the address is a member's or has an open invitation.
     """
     lock_members(actor.organization_id)
     actor = actor.with_current_permissions()
@@ -54,35 +54,35 @@ def invite(*, actor: Actor, email: str, role: str) -> Invitation:
         invited_by_label=actor.label[:200],
     )
     invitation.save(force_insert=True)
-    _write(invitation)
+    _enqueue_mail(invitation)
     record_invitation(actor, invitation, "invitation.created", {"role": [None, role]})
     return invitation
 
 
 def check_active(organization: Organization) -> None:
-    """Raise Forbidden for an organization that is suspended: nobody joins it until that is lifted."""
+    """Raise Forbidden for a suspended organization, which no one can join."""
     if organization.status != OrganizationStatus.ACTIVE:
         message = _("%(name)s is suspended. Nobody can join it until its provider lifts that.")
         raise Forbidden(message % {"name": organization.name}, "organization_suspended")
 
 
 def _check_new(organization: Organization, email: str) -> None:
-    """Refuse members and open invitations; close one that is past its time, for a new one takes its place."""
+    """Raise Conflict for members and open invitations; close an expired one, which the new one replaces."""
     if Membership.objects.filter(organization=organization).with_address(email).exists():
         raise Conflict(_("%(email)s is a member already.") % {"email": email})
-    standing = Invitation.objects.shown().open().filter(organization=organization, email__in=spellings(email)).first()
-    if standing is None:
+    existing = Invitation.objects.shown().open().filter(organization=organization, email__in=spellings(email)).first()
+    if existing is None:
         return
-    if standing.expires_at > timezone.now():
+    if existing.expires_at > timezone.now():
         raise Conflict(
             _("%(email)s is invited already. Send that invitation again, or withdraw it.") % {"email": email}
         )
-    close(standing, InvitationStatus.EXPIRED)
+    close(existing, InvitationStatus.EXPIRED)
 
 
 @transaction.atomic
 def resend_invitation(*, actor: Actor, invitation_id: str) -> Invitation:
-    """Send a new link and start the seven days anew; the old link is dead from now on."""
+    """Send a new link, valid for seven days; the old link stops working."""
     lock_members(actor.organization_id)
     actor = actor.with_current_permissions()
     invitation = _find_open(actor, invitation_id)
@@ -92,7 +92,7 @@ def resend_invitation(*, actor: Actor, invitation_id: str) -> Invitation:
     invitation.expires_at = timezone.now() + LIFETIME
     invitation.save(update_fields=["token_digest", "expires_at"])
     OutgoingMail.objects.waiting("invitation", invitation.pk).delete()
-    _write(invitation)
+    _enqueue_mail(invitation)
     record_invitation(
         actor,
         invitation,
@@ -104,7 +104,7 @@ def resend_invitation(*, actor: Actor, invitation_id: str) -> Invitation:
 
 @transaction.atomic
 def revoke_invitation(*, actor: Actor, invitation_id: str) -> None:
-    """Withdraw an invitation: its link is dead. NotFound for a withdrawn one, Conflict for an accepted."""
+    """Revoke an invitation; its link stops working. Raise NotFound for a revoked one, Conflict for an accepted one."""
     lock_members(actor.organization_id)
     actor = actor.with_current_permissions()
     invitation = _find_open(actor, invitation_id)
@@ -112,7 +112,7 @@ def revoke_invitation(*, actor: Actor, invitation_id: str) -> None:
 
 
 def _find_open(actor: Actor, invitation_id: str) -> Invitation:
-    """Return an invitation that the actor may deal with, its row held."""
+    """Lock and return an open invitation that the actor can manage."""
     actor.require(Permission.USERS_WRITE)
     rows = Invitation.objects.for_actor(actor).shown().select_related("organization")
     if connection.vendor == "postgresql":
@@ -127,5 +127,5 @@ def _find_open(actor: Actor, invitation_id: str) -> Invitation:
     return invitation
 
 
-def _write(invitation: Invitation) -> None:
+def _enqueue_mail(invitation: Invitation) -> None:
     outbox.enqueue_link(to=invitation.email, template="invitation", regarding=str(invitation.pk))

@@ -1,4 +1,4 @@
-"""Forms of invitations: to send one, and to accept one without an account."""
+"""Forms to send an invitation, and to accept one without an account."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from apps.orgs.models import Role
 
 
 class InviteForm(RoleForm):
-    """Whom to invite, and as what."""
+    """The address and role of an invitation."""
 
     email = MailAddressField(label=_("E-mail address"), autocomplete="off")
 
@@ -23,7 +23,7 @@ class InviteForm(RoleForm):
 
 
 class AcceptForm(forms.Form):
-    """Name and password of somebody who has no account yet."""
+    """Name and password of a user who has no account yet."""
 
     name = LineField(
         label=_("Your name"),
@@ -38,6 +38,6 @@ class AcceptForm(forms.Form):
     )
 
     def clean_password(self) -> str:
-        """Refuse what the portal's rules for passwords refuse."""
+        """Apply the password validators of the settings."""
         validate_password(self.cleaned_data["password"])
         return str(self.cleaned_data["password"])

@@ -1,4 +1,4 @@
-"""A place in an organization that was made for an address before its owner came, and who takes it."""
+"""Memberships that an organization created for an address before its owner accepted an invitation."""
 
 from django.utils.translation import gettext as _
 
@@ -9,16 +9,16 @@ from apps.orgs.roles import RANK
 
 
 def reserved_for(invitation: Invitation) -> Membership | None:
-    """Return the place of a provisional account with the invitation's address in its organization, if there is one."""
+    """Return the membership of a provisional account with the invitation's address, or None."""
     rows = Membership.objects.filter(organization_id=invitation.organization_id, user__password_is_provisional=True)
     return rows.with_address(invitation.email).select_related("user").first()
 
 
 def claim_reservation(invitation: Invitation, user: User, before: Membership | None) -> Membership:
-    """Give the person who accepted the place, with the invited role where that is the higher one.
+    """Return the membership of the user who accepted, with the invited role if that is higher.
 
-    ``before``: the place that was made for the address. It keeps its id, whoever takes it. Conflict for a member whom
-    the invitation gives nothing.
+    ``before``: the membership that was created for the address; its ``user_…`` id does not change. Raises Conflict for
+    a member whose role the invitation does not raise.
     """
     own = Membership.objects.filter(organization_id=invitation.organization_id, user=user).first()
     if own is not None and own != before and not raises_role(invitation, own):
@@ -28,7 +28,7 @@ def claim_reservation(invitation: Invitation, user: User, before: Membership | N
     elif before is not None:
         membership = _hand_over(before, user)
     else:
-        return _new(invitation, user)
+        return _create(invitation, user)
     membership.user = user
     if raises_role(invitation, membership):
         membership.role = invitation.role
@@ -38,20 +38,20 @@ def claim_reservation(invitation: Invitation, user: User, before: Membership | N
 
 
 def raises_role(invitation: Invitation, membership: Membership) -> bool:
-    """Tell whether the invitation's role is higher than the one that the member has."""
+    """Return whether the invitation's role is higher than the member's."""
     return RANK[Role(invitation.role)] > RANK[Role(membership.role)]
 
 
-def _hand_over(place: Membership, user: User) -> Membership:
-    """The account that was made with the place ends; its id stays the one under which the organization knows it."""
-    stand_in = place.user
-    place.earlier_id, place.user = place.user_key, user
-    place.save(update_fields=["earlier_id", "user"])
-    stand_in.delete()
-    return place
+def _hand_over(membership: Membership, user: User) -> Membership:
+    """Move a membership to the user and delete its provisional account, whose id stays the member's public id."""
+    provisional = membership.user
+    membership.earlier_id, membership.user = membership.user_key, user
+    membership.save(update_fields=["earlier_id", "user"])
+    provisional.delete()
+    return membership
 
 
-def _new(invitation: Invitation, user: User) -> Membership:
+def _create(invitation: Invitation, user: User) -> Membership:
     membership = Membership.objects.create(
         organization=invitation.organization,
         user=user,

@@ -1,4 +1,4 @@
-"""Pages by which owners and admins invite."""
+"""Pages to send, resend and revoke invitations."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ from apps.orgs.models import Invitation
 
 @org_page(Permission.MEMBERS_WRITE, nav="members", methods=FORM)
 def invite(request: PortalRequest) -> HttpResponse:
-    """Whom to invite, and as what."""
+    """Invite an address with a role."""
     roles = view_models.assignable_roles(request.actor)
     form = InviteForm(request.POST if request.method == "POST" else None, request=request, roles=roles)
     if form.is_valid() and _send(request, form):
@@ -53,7 +53,7 @@ def _send(request: PortalRequest, form: InviteForm) -> bool:
 
 @org_page(Permission.MEMBERS_WRITE, nav="members", methods=BUTTON)
 def invitation_resend(request: PortalRequest, invitation_id: str) -> HttpResponse:
-    """Sends a new link; the old one is dead."""
+    """Send a new link; the old one stops working."""
     found = Invitation.objects.for_actor(request.actor).shown().with_public_id(invitation_id)
     done = _("%(email)s gets a new link. The old one is dead.") % {"email": found.email}
     return _click(request, _resend, invitation_id, done)
@@ -66,7 +66,7 @@ def _resend(request: PortalRequest, invitation_id: str) -> None:
 
 @org_page(Permission.MEMBERS_WRITE, nav="members", methods=BUTTON)
 def invitation_revoke(request: PortalRequest, invitation_id: str) -> HttpResponse:
-    """Withdraws an invitation."""
+    """Revoke an invitation."""
     found = Invitation.objects.for_actor(request.actor).shown().with_public_id(invitation_id)
     done = _("The invitation of %(email)s is withdrawn. Its link is dead.") % {"email": found.email}
     return _click(request, _revoke, invitation_id, done)

@@ -1,4 +1,4 @@
-"""Closing an organization: by an owner, at once and for everybody; and opening it again, by the vendor, for a while."""
+"""Closing an organization, by an owner; and reopening it, by the vendor, until its data are purged."""
 
 import uuid
 from datetime import timedelta
@@ -21,15 +21,15 @@ from apps.orgs.models import Invitation, InvitationStatus, Membership, Organizat
 from apps.webhooks import actions as webhooks
 
 REASON = "The organization was closed"
-TOLD = (Role.OWNER, Role.ADMIN)
+MAILED_ROLES = (Role.OWNER, Role.ADMIN)
 
 
 @transaction.atomic
 def close_organization(*, actor: Actor, name: str) -> Organization:
-    """End all of it at once: keys are revoked, endpoints disabled, nobody gets in, what waits is dropped.
+    """Close the organization at once: revoke keys, disable endpoints, drop pending deliveries, refuse members.
 
-    By an owner, signed in. ``name``: the organization's, typed to confirm. Its rows and its audit log stay for
-    ``RETENTION_DAYS_CLOSED_ORGANIZATION`` days, in which an operator can open it again.
+    For an owner who is signed in. ``name``: the organization's name, typed to confirm. Its rows stay for
+    ``RETENTION_DAYS_CLOSED_ORGANIZATION`` days, during which an operator can reopen it.
     """
     actor.require(Permission.ORGANIZATION_OWN)
     if actor.kind != ActorKind.USER:
@@ -45,51 +45,54 @@ def close_organization(*, actor: Actor, name: str) -> Organization:
     now = timezone.now()
     until = now + timedelta(days=settings.RETENTION_DAYS_CLOSED_ORGANIZATION)
     set_status(organization, OrganizationStatus.CLOSED, REASON, closed_at=now, kept_until=until)
-    ended = revoke_access(actor, organization)
+    counts = revoke_access(actor, organization)
     changes: dict[str, list[Any]] = {
         "status": ["active", "closed"],
         "kept_until": [None, f"{until:%Y-%m-%dT%H:%M:%SZ}"],
-        **ended,
+        **counts,
     }
     record(actor, "organization.closed", organization, changes)
-    _tell(organization, "organization_closed", {"who": actor.label, "until": until})
+    _mail_owners_and_admins(organization, "organization_closed", {"who": actor.label, "until": until})
     return organization
 
 
 @transaction.atomic
 def reopen_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organization:
-    """Let the members of a closed organization in again. Its keys stay revoked, its endpoints disabled."""
+    """Reopen a closed organization for its members; keys stay revoked and endpoints disabled.
+
+    Raises Conflict once its retention is over.
+    """
     require_vendor(actor)
     organization = locked(organization_id)
     if organization.status != OrganizationStatus.CLOSED:
         return organization
     if organization.purged_at is not None or (organization.kept_until or timezone.now()) <= timezone.now():
         raise Conflict(_("Its data are removed, or are being removed. It cannot be opened again."))
-    # Once more: what was made in the very moment of the closing must not come to life now.
-    ended = revoke_access(actor, organization)
+    # Again, for what was created concurrently with the closing.
+    counts = revoke_access(actor, organization)
     set_status(organization, OrganizationStatus.ACTIVE, "", closed_at=None, kept_until=None)
-    record(actor, "organization.reopened", organization, {"status": ["closed", "active"], **ended})
-    _tell(organization, "organization_reopened", {})
+    record(actor, "organization.reopened", organization, {"status": ["closed", "active"], **counts})
+    _mail_owners_and_admins(organization, "organization_reopened", {})
     return organization
 
 
 def revoke_access(actor: Actor, organization: Organization) -> dict[str, list[Any]]:
-    """Revoke every live key and invitation, disable every endpoint and close every notice.
+    """Revoke every active key and invitation, disable every endpoint and resolve every notification.
 
-    Returns the numbers for the audit entry.
+    Returns the counts for the audit entry.
     """
     keys = transitions.revoke_all(organization_id=organization.pk, actor=actor, reason=REASON)
     notices.resolve(organization_id=organization.pk, dedupe_prefix="")
     endpoints, dropped = webhooks.stop_for_organization(organization_id=organization.pk)
     invitations = Invitation.objects.shown().open().filter(organization=organization)
-    withdrawn = invitations.update(status=InvitationStatus.REVOKED, closed_at=timezone.now(), token_digest="")
+    revoked = invitations.update(status=InvitationStatus.REVOKED, closed_at=timezone.now(), token_digest="")
     counts = {f"{kind}s_revoked": count for kind, count in keys.items()}
-    counts |= {"endpoints_disabled": endpoints, "deliveries_dropped": dropped, "invitations_revoked": withdrawn}
+    counts |= {"endpoints_disabled": endpoints, "deliveries_dropped": dropped, "invitations_revoked": revoked}
     return {name: [None, count] for name, count in counts.items()}
 
 
-def _tell(organization: Organization, template: str, context: dict[str, Any]) -> None:
-    members = Membership.objects.filter(organization=organization, role__in=TOLD, user__is_active=True)
+def _mail_owners_and_admins(organization: Organization, template: str, context: dict[str, Any]) -> None:
+    members = Membership.objects.filter(organization=organization, role__in=MAILED_ROLES, user__is_active=True)
     for member in members.select_related("user"):
         words = {"organization": organization.name, "slug": organization.slug, "name": member.user.name, **context}
         outbox.enqueue(to=member.user.email, template=template, context=words, language=member.user.language)

@@ -1,4 +1,4 @@
-"""Organizations as a whole."""
+"""Creation of an organization."""
 
 from allauth.account.models import EmailAddress
 from django.db import transaction
@@ -16,9 +16,9 @@ from apps.orgs.models import PLATFORM_SLUG, Membership, Organization, Role, User
 
 @transaction.atomic
 def create_organization(*, actor: Actor, name: str, slug: str, owner_email: str) -> tuple[Organization, User]:
-    """Make an organization and its owner; the owner's account is made if there is none yet.
+    """Create an organization and its owner; the owner's account is created if there is none yet.
 
-    What somebody else set on an account that was made through the API ends: the password must not open this one.
+    Provisional access to an existing account ends: a password that someone else set must not open the organization.
     """
     if slug == PLATFORM_SLUG:
         raise Invalid.field("slug", _("The slug platform is reserved."))

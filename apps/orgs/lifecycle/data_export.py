@@ -1,4 +1,4 @@
-"""Taking a copy of all data of an organization: recorded before the first byte leaves."""
+"""Data export of an organization: recorded before its first byte is sent."""
 
 from django.db import transaction
 
@@ -10,7 +10,7 @@ from apps.orgs.models import Organization
 
 @transaction.atomic
 def record_export(*, actor: Actor) -> Organization:
-    """Record that an owner takes a copy of the organization's data, which the door then streams."""
+    """Record that an owner exports the organization's data, which the view then streams."""
     actor.require(Permission.ORGANIZATION_EXPORT)
     organization = locked(actor.organization_id)
     record(actor, "organization.exported", organization, {})

@@ -1,4 +1,4 @@
-"""What the actions on an organization share: its locked row, the entry they leave, and who may do what to it."""
+"""Shared parts of the actions on an organization: row lock, audit entry, permission checks."""
 
 import uuid
 from typing import Any
@@ -12,11 +12,11 @@ from apps.base.text.rules import check_text
 from apps.orgs.models import Organization
 
 VENDOR = (ActorKind.OPERATOR, ActorKind.SYSTEM)
-LONGEST_REASON = 200
+MAX_REASON_LENGTH = 200
 
 
 def locked(organization_id: uuid.UUID | None) -> Organization:
-    """Return the organization with its row held until the transaction ends, or raise NotFound."""
+    """Lock and return the organization until the transaction ends, or raise NotFound."""
     if organization_id is None:
         raise NotFound()
     found = Organization.objects.select_for_update(no_key=True).filter(pk=organization_id).first()
@@ -26,7 +26,7 @@ def locked(organization_id: uuid.UUID | None) -> Organization:
 
 
 def record(actor: Actor, action: str, organization: Organization, changes: dict[str, list[Any]]) -> None:
-    """Write the one audit entry of a change, into the organization's own log."""
+    """Write the audit entry of a change to the organization's log."""
     audit.record(
         actor=actor,
         action=action,
@@ -39,24 +39,24 @@ def record(actor: Actor, action: str, organization: Organization, changes: dict[
 
 
 def require_vendor(actor: Actor) -> None:
-    """Raise Forbidden unless an operator, or the portal itself, acts."""
+    """Raise Forbidden unless the actor is an operator or the system."""
     if actor.kind not in VENDOR:
         raise Forbidden(_("Only the vendor's team may do this."))
 
 
 def refuse_platform(organization: Organization) -> None:
-    """Raise Conflict for the vendor's own organization: the host product works through its keys."""
+    """Raise Conflict for the vendor's own organization, whose keys the host product uses."""
     if organization.is_platform:
         raise Conflict(_("This is the vendor's own organization. It stays as it is."))
 
 
 def checked_reason(reason: str) -> str:
-    """Return the reason on one line, or raise Invalid: it is needed, and members read it."""
+    """Return the reason on one line, or raise Invalid if it is missing or too long. Members can read it."""
     text = " ".join(reason.split())
     if not text:
         raise Invalid.field("reason", _("Give a reason. The members of the organization read it."))
-    if len(text) > LONGEST_REASON:
-        message = _("A reason has at most %(count)d characters.") % {"count": LONGEST_REASON}
+    if len(text) > MAX_REASON_LENGTH:
+        message = _("A reason has at most %(count)d characters.") % {"count": MAX_REASON_LENGTH}
         raise Invalid.field("reason", message)
     check_text("reason", text)
     return text

@@ -1,8 +1,8 @@
-"""Removing the data of closed organizations whose days are over, some rows at a time; a sweep of every worker.
+"""Purging closed organizations after their retention, in batches; a periodic job.
 
-Every table that points to the organization is emptied, whichever app keeps it: a new one is in it without a line here.
-What another row still needs is left for the next round. The audit log stays for as long as its own retention says, and
-with it the organization's row, under a slug that frees the old one; the row goes when no entry is left.
+Every table with a foreign key to the organization is emptied, in all apps: new tables need no change here. Rows that
+others still reference are left for the next batch. The audit log stays for its own retention, and with it the
+organization's row, under another slug so that the old one can be reused; the row is deleted after the last entry.
 """
 
 import time
@@ -22,13 +22,13 @@ from apps.orgs.models import Membership, Organization, OrganizationStatus, User
 
 BATCH = 200
 MAX_SECONDS = 0.5
-# Of the audit app only these are data of use; the rest is the log itself, which ends by its own retention.
-USE = (ApiCall, UsageHour, UsageDay)
+# Usage data of the audit app; its other tables are the log itself, which has its own retention.
+USAGE_MODELS = (ApiCall, UsageHour, UsageDay)
 
 
 # The periodic job orgs.delete_closed_organizations (apps.py).
 def purge_closed() -> int:
-    """Remove some rows of organizations whose time is over, and return how many."""
+    """Delete some rows of organizations whose retention is over; return how many."""
     until, removed = time.monotonic() + MAX_SECONDS, 0
     due = Organization.objects.filter(status=OrganizationStatus.CLOSED, kept_until__lte=timezone.now(), purged_at=None)
     for key in due.order_by("kept_until").values_list("pk", flat=True)[:20]:
@@ -42,36 +42,36 @@ def purge_closed() -> int:
 
 @transaction.atomic
 def _purge_some(key: Any) -> int | None:
-    """Remove a batch; None where nothing is left to remove, or another worker is at it."""
+    """Delete a batch and return its size; None if nothing is left, or another worker has the lock."""
     rows = Organization.objects.select_for_update(skip_locked=True, no_key=True)
     organization = rows.filter(pk=key, status=OrganizationStatus.CLOSED, purged_at=None).first()
-    # Looked at again under the lock: an operator may have moved the end, or opened it again.
+    # Checked again under the lock: an operator can have changed the date or reopened the organization.
     if organization is None or organization.kept_until is None or organization.kept_until > timezone.now():
         return None
-    # Before the first removal: what goes now is not missing when somebody verifies the log.
+    # Before the first deletion: a verification of the log must not report these rows as missing.
     windows.reset_windows(organization.pk)
     for model in _tables():
         removed = _remove_from(model, organization)
         if removed:
             return removed
-    people = _remove_people(organization)
-    if people:
-        return people
+    deleted = _delete_members(organization)
+    if deleted:
+        return deleted
     if not any(_rows(model, organization).exists() for model in _tables()):
         _finish(organization)
     return None
 
 
 def _tables() -> Iterator[type[models.Model]]:
-    """Name the models whose rows belong to an organization and go with it; people come last, by themselves."""
+    """Yield the models whose rows are deleted with an organization; memberships are deleted last, separately."""
     for model in apps.get_models():
-        is_log = model._meta.app_label == "audit" and model not in USE
+        is_log = model._meta.app_label == "audit" and model not in USAGE_MODELS
         if _belongs(model) and not is_log and model is not Membership:
             yield model
 
 
 def _belongs(model: type[models.Model]) -> bool:
-    """Tell whether the model's rows have an organization."""
+    """Return whether the model has a foreign key to the organization."""
     fields = model._meta.concrete_fields
     return any(each.related_model is Organization and each.attname == "organization_id" for each in fields)
 
@@ -81,7 +81,7 @@ def _rows(model: type[models.Model], organization: Organization) -> models.Query
 
 
 def _remove_from(model: type[models.Model], organization: Organization) -> int:
-    """Remove some rows of a table, oldest first; none while rows of another table need them."""
+    """Delete a batch of a table, oldest first; nothing while other rows protect them."""
     keys = list(_rows(model, organization).order_by("pk").values_list("pk", flat=True)[:BATCH])
     if not keys:
         return 0
@@ -89,7 +89,7 @@ def _remove_from(model: type[models.Model], organization: Organization) -> int:
     for field in model._meta.concrete_fields:
         relation = field.remote_field
         if relation is not None and field.related_model is model and relation.on_delete is models.PROTECT:
-            # A key and its successor hold each other.
+            # A key and its successor protect each other.
             rows.update(**{field.name: None})
             model._base_manager.filter(**{f"{field.name}__in": keys}).update(**{field.name: None})
     if issubclass(model, SecretKey):
@@ -101,12 +101,12 @@ def _remove_from(model: type[models.Model], organization: Organization) -> int:
         return 0
 
 
-def _remove_people(organization: Organization) -> int:
-    """End some memberships, and erase accounts that are of no other organization; operators' stay."""
+def _delete_members(organization: Organization) -> int:
+    """Delete a batch of memberships, and accounts without another organization except operators'."""
     members = list(Membership.objects.filter(organization=organization).order_by("pk")[:BATCH])
-    people = [each.user_id for each in members]
+    user_ids = [each.user_id for each in members]
     Membership.objects.filter(pk__in=[each.pk for each in members]).delete()
-    for user in User.objects.filter(pk__in=people, is_staff=False, memberships=None):
+    for user in User.objects.filter(pk__in=user_ids, is_staff=False, memberships=None):
         user.delete()
     return len(members)
 
@@ -126,13 +126,13 @@ def _finish(organization: Organization) -> None:
 
 # The periodic job orgs.delete_emptied_organizations (apps.py).
 def delete_purged_organizations() -> int:
-    """Remove the rows of purged organizations whose audit log has come to its end; the hourly sweep."""
-    gone = 0
+    """Delete purged organizations whose audit log has expired; return how many."""
+    deleted = 0
     for organization in Organization.objects.exclude(purged_at=None):
         if AuditEntry.objects.filter(organization=organization).exists():
             continue
         windows.delete_windows(organization.pk)
         if not any(_rows(model, organization).exists() for model in apps.get_models() if _belongs(model)):
             organization.delete()
-            gone += 1
-    return gone
+            deleted += 1
+    return deleted

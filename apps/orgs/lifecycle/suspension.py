@@ -1,4 +1,4 @@
-"""Suspending an organization and lifting that: by the vendor, with a reason that its members read."""
+"""Suspending and resuming an organization, by the vendor, with a reason that its members can read."""
 
 import uuid
 from typing import Any
@@ -22,9 +22,9 @@ NOTICE_PREFIX = "organization.suspended:"
 
 @transaction.atomic
 def suspend_organization(*, actor: Actor, organization_id: uuid.UUID, reason: str) -> Organization:
-    """Make keys answer 403 ``organization_suspended``, hold deliveries, and leave pages to be read only.
+    """Suspend the organization: keys get 403 ``organization_suspended``, deliveries are held, pages are read-only.
 
-    Its owners are told by notice and mail. Of a suspended one only the reason changes; Conflict for a closed one.
+    Notifies its owners. If it is suspended already, only the reason changes. Raises Conflict for a closed one.
     """
     require_vendor(actor)
     organization, text = locked(organization_id), checked_reason(reason)
@@ -40,7 +40,7 @@ def suspend_organization(*, actor: Actor, organization_id: uuid.UUID, reason: st
             "deliveries_held": [None, held],
         }
         record(actor, "organization.suspended", organization, changes)
-        _tell(organization, "organization.suspended", Severity.BAD, {"reason": text})
+        _notify_owners(organization, "organization.suspended", Severity.BAD, {"reason": text})
     elif organization.status_reason != text:
         before = organization.status_reason
         set_status(organization, OrganizationStatus.SUSPENDED, text)
@@ -50,7 +50,7 @@ def suspend_organization(*, actor: Actor, organization_id: uuid.UUID, reason: st
 
 @transaction.atomic
 def resume_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organization:
-    """Let a suspended organization work again and send what was held; an active one stays as it is."""
+    """Resume a suspended organization and release held deliveries; an active one does not change."""
     require_vendor(actor)
     organization = locked(organization_id)
     if organization.status == OrganizationStatus.CLOSED:
@@ -66,12 +66,12 @@ def resume_organization(*, actor: Actor, organization_id: uuid.UUID) -> Organiza
         }
         record(actor, "organization.resumed", organization, changes)
         notices.resolve(organization_id=organization.pk, dedupe_prefix=NOTICE_PREFIX)
-        _tell(organization, "organization.resumed", Severity.OK, {})
+        _notify_owners(organization, "organization.resumed", Severity.OK, {})
     return organization
 
 
 def set_status(organization: Organization, status: str, reason: str, **more: Any) -> None:
-    """Change the row first, so that whoever looks at it next sees it, and have the gate read it anew."""
+    """Save the status, then make the gate read the organization again."""
     values = {"status": status, "status_reason": reason, **more}
     for name, value in values.items():
         setattr(organization, name, value)
@@ -79,7 +79,7 @@ def set_status(organization: Organization, status: str, reason: str, **more: Any
     key_check.organization_changed(organization.pk)
 
 
-def _tell(organization: Organization, kind: str, severity: str, params: dict[str, Any]) -> None:
+def _notify_owners(organization: Organization, kind: str, severity: str, params: dict[str, Any]) -> None:
     notices.post(
         organization_id=organization.pk,
         kind=kind,

@@ -1,4 +1,4 @@
-"""Organization → Settings: a copy of all data, and the end."""
+"""Pages to export an organization's data and to close it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,36 +26,36 @@ from apps.orgs.lifecycle import closing, data_export
 from apps.orgs.settings.forms import CloseForm, ExportForm
 
 NAV = "organization"
-COPIES_AN_HOUR = "10/h"
+EXPORT_LIMIT = "10/h"
 
 
 @org_page(Permission.ORGANIZATION_EXPORT, nav=NAV, methods=FORM)
 def organization_export(request: PortalRequest) -> HttpResponseBase:
-    """Send everything that is kept about the organization as a ZIP, written while it is sent."""
+    """Stream all data of the organization as a ZIP."""
     form = ExportForm(request.POST if request.method == "POST" else None, request=request)
-    if form.is_valid() and (copy := _copy(request, form)):
-        return copy
+    if form.is_valid() and (response := _export(request, form)):
+        return response
     context = {"form": form, "files": list(FILES)}
     return render(request, "organization/export.html", context, status=422 if form.errors else 200)
 
 
-def _copy(request: PortalRequest, form: ExportForm) -> StreamingHttpResponse | None:
-    """Return the copy, or put into the form why there is none now."""
+def _export(request: PortalRequest, form: ExportForm) -> StreamingHttpResponse | None:
+    """Return the export, or None with the refusal in the form."""
     try:
-        with heavy_work.reserve_slot(request.organization.pk) as place:
-            return place.hold_until_sent(_archive(request)) if _may_take(request, form) else None
+        with heavy_work.reserve_slot(request.organization.pk) as slot:
+            return slot.hold_until_sent(_archive(request)) if _record(request, form) else None
     except Busy as error:
         form.add_error(None, str(error))
     return None
 
 
-def _may_take(request: PortalRequest, form: ExportForm) -> bool:
-    """Record it, or put into the form why not."""
+def _record(request: PortalRequest, form: ExportForm) -> bool:
+    """Record the export, or add the refusal to the form; return whether it can start."""
     try:
         with transaction.atomic():
             form.consume_token()
             data_export.record_export(actor=request.actor)
-            form_limits.check(request, "organization-export", COPIES_AN_HOUR, per=str(request.organization.pk))
+            form_limits.check(request, "organization-export", EXPORT_LIMIT, per=str(request.organization.pk))
     except AlreadySent:
         form.add_error(None, _("This copy was taken already. Ask for another one."))
         form.data = form.data.copy()
@@ -67,12 +67,12 @@ def _may_take(request: PortalRequest, form: ExportForm) -> bool:
 
 def _archive(request: PortalRequest) -> StreamingHttpResponse:
     files = ((name, _lines(part, request.actor)) for name, part in FILES.items())
-    answer = StreamingHttpResponse(zip_stream(files), content_type="application/zip")
+    response = StreamingHttpResponse(zip_stream(files), content_type="application/zip")
     name = f"{request.organization.slug}-{timezone.now():%Y-%m-%d}.zip"
-    answer["Content-Disposition"] = f'attachment; filename="{name}"'
-    answer["Cache-Control"] = "no-store, private"
-    answer["X-Robots-Tag"] = "noindex, nofollow"
-    return answer
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Cache-Control"] = "no-store, private"
+    response["X-Robots-Tag"] = "noindex, nofollow"
+    return response
 
 
 def _lines(part: Part, actor: Actor) -> Iterator[bytes]:
@@ -82,7 +82,7 @@ def _lines(part: Part, actor: Actor) -> Iterator[bytes]:
 
 @org_page(Permission.ORGANIZATION_OWN, nav=NAV, methods=FORM)
 def organization_close(request: PortalRequest) -> HttpResponse:
-    """Close the organization for good, after a copy was offered; only an owner may."""
+    """Close the organization; for owners only. The page offers an export first."""
     form = CloseForm(
         request.POST if request.method == "POST" else None, request=request, organization=request.organization
     )

@@ -1,4 +1,4 @@
-"""Sweeps of this app, run by every worker: notices become mail, mail is sent, and what is over is forgotten."""
+"""Periodic jobs of this app: queue mail of notifications, send mail, delete expired rows."""
 
 import logging
 import random
@@ -30,9 +30,9 @@ from apps.orgs.models import Invitation, InvitationStatus, Membership, Organizat
 logger = logging.getLogger(__name__)
 
 BATCH = 50
-# More notices than this of one organization at once become one mail to a person.
+# More notifications than this of one organization at once are combined into one mail per member.
 MAX_SINGLE_MAILS = 3
-# For so long after a mail, more than that many wait and come as one.
+# For this long after a mail, more than that many notifications wait and are combined.
 QUIET_PERIOD = timedelta(minutes=5)
 QUIET_LOOKBACK = timedelta(days=2)
 MAX_NOTICES_PER_RUN = 500
@@ -41,28 +41,28 @@ MAX_ATTEMPTS = 20
 DELETE_BATCH, MAX_DELETE_BATCHES = 500, 20
 SENT_RETENTION, CLOSED_RETENTION = timedelta(days=30), timedelta(days=90)
 MAX_BACKOFF = timedelta(hours=6)
-# One run of sending; and what one mail takes at most where a server takes its ten seconds for each word.
+# The budget of one run of sending, and the longest time of one mail, whose server can take EMAIL_TIMEOUT per reply.
 MAX_SECONDS = 20.0
 SEND_LEASE = timedelta(minutes=5)
 
 
 # The periodic job orgs.write_notification_mail (apps.py).
 def mail_notices() -> int:
-    """Write the mails of new notices to those whom mailing.py names, each in their language.
+    """Queue the mails of new notifications, each in the recipient's language; return how many were handled.
 
-    What a person gets of one organization in one run comes as one mail where it is more than three notices. After such
-    mails an organization has quiet for a while: a flood over minutes becomes a mail every few minutes.
+    More than three notifications of one organization in one run become one mail per member. After a mail the
+    organization has a quiet period, so that many notifications within minutes become one mail every few minutes.
     """
     written = 0
     waiting = Notice.objects.awaiting_mail().order_by()
     organizations = list(waiting.values_list("organization_id", flat=True).distinct())
-    # Those that have quiet stay in the list: where there are many, none is always behind them.
+    # Organizations in their quiet period stay in the list: shuffled, so that they never block the others.
     random.shuffle(organizations)
     for organization_id in organizations[:BATCH]:
         try:
             written += _mail_notices_of(organization_id)
         except Exception:
-            # One organization's trouble must not keep the others waiting.
+            # An error of one organization must not delay the others.
             logger.exception("notices of %s could not be mailed", organization_id)
     return written
 
@@ -77,25 +77,25 @@ def _mail_notices_of(organization_id: uuid.UUID) -> int:
     ).count()
     if recent and recent + len(waiting) > MAX_SINGLE_MAILS:
         return 0
-    taken = [notice for notice in waiting if _take(notice)]
-    _write_mails(taken)
-    return len(taken)
+    claimed = [notice for notice in waiting if _claim(notice)]
+    _write_mails(claimed)
+    return len(claimed)
 
 
-def _take(notice: Notice) -> bool:
-    """Two sweepers may see the same notice: the one whose update hits writes the mails."""
+def _claim(notice: Notice) -> bool:
+    """Claim a notification; return False if another worker claimed it."""
     return bool(Notice.objects.filter(pk=notice.pk, mailed_at=None).update(mailed_at=timezone.now()))
 
 
 def _write_mails(notices: list[Notice]) -> None:
-    """Write what each member of the one organization gets of these notices; of a closed one nobody gets any."""
+    """Queue the mails of one organization's notifications; none if the organization is closed."""
     if not notices or notices[0].organization.status == OrganizationStatus.CLOSED:
         return
     rows = Membership.objects.filter(organization_id=notices[0].organization_id, user__is_active=True)
     members = [row for row in rows.select_related("user").order_by("pk") if not row.user.waits_for_owner]
-    told = [(notice, {each.pk for each in recipients(notice, members)}) for notice in notices]
+    addressed = [(notice, {each.pk for each in recipients(notice, members)}) for notice in notices]
     for member in members:
-        own = [notice for notice, keys in told if member.pk in keys]
+        own = [notice for notice, keys in addressed if member.pk in keys]
         if len(own) > MAX_SINGLE_MAILS:
             own.sort(key=lambda notice: notice.severity != Severity.BAD)
             _write_mail(member, "notices", own)
@@ -122,28 +122,28 @@ def _write_mail(member: Membership, template: str, notices: list[Notice]) -> Non
 
 # The periodic job orgs.send_mail (apps.py).
 def send_due_mail() -> int:
-    """Send what is due for some seconds, and put off, longer each time, what the server did not take.
+    """Send due mail for up to 20 seconds, with backoff for failures; return how many were sent.
 
-    A server that cannot be reached ends the run, which has failed: each mail would wait for it in vain.
+    Raises JobFailed if the server cannot be reached: every other mail would only time out too.
     """
     sent, until = 0, time.monotonic() + MAX_SECONDS
     for row in OutgoingMail.objects.due(timezone.now())[:BATCH]:
         if time.monotonic() > until:
             break
-        # The next try is booked before this one: a worker that dies here sends late, and two never send at once.
-        booked = OutgoingMail.objects.filter(pk=row.pk, attempts=row.attempts, sent_at=None).update(
+        # The lease is taken before sending: if the worker dies, the mail is sent later, and never by two at once.
+        leased = OutgoingMail.objects.filter(pk=row.pk, attempts=row.attempts, sent_at=None).update(
             attempts=row.attempts + 1,
             next_attempt_at=None if row.attempts + 1 >= MAX_ATTEMPTS else timezone.now() + SEND_LEASE,
         )
-        error = _send(row) if booked else None
+        error = _send(row) if leased else None
         if error is not None and not _is_about_the_mail(error):
             raise periodic_jobs.JobFailed
-        sent += bool(booked) and error is None
+        sent += bool(leased) and error is None
     return sent
 
 
 def _send(row: OutgoingMail) -> OSError | ValueError | None:
-    """Send one mail and return the error where it was not taken: smtplib's are OSErrors, a bad mail is a ValueError."""
+    """Send one mail; return the error if it failed: OSError from smtplib, ValueError for a malformed mail."""
     written = token_emails.write(row) if row.template else (row.subject, row.body)
     if written is None:
         row.delete()
@@ -158,50 +158,48 @@ def _send(row: OutgoingMail) -> OSError | ValueError | None:
         wait = min(MAX_BACKOFF, timedelta(seconds=30 * 2 ** min(row.attempts, 10)))
         rows.exclude(next_attempt_at=None).update(next_attempt_at=timezone.now() + wait)
         return error
-    said = redact(getattr(message, "server_answer", ""))[:200]
-    OutgoingMail.objects.filter(pk=row.pk).update(sent_at=timezone.now(), last_error="", server_answer=said)
+    response = redact(getattr(message, "server_answer", ""))[:200]
+    OutgoingMail.objects.filter(pk=row.pk).update(sent_at=timezone.now(), last_error="", server_answer=response)
     return None
 
 
 def _is_about_the_mail(error: OSError | ValueError) -> bool:
-    """Whether it is this one mail that cannot be sent: it is malformed, or the server answered and refused it."""
+    """Return whether the error concerns this mail only: it is malformed, or the server refused it."""
     refusals = (ValueError, smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError)
     return isinstance(error, refusals)
 
 
 # The periodic job orgs.delete_ended_sessions (apps.py).
 def delete_ended_sessions() -> int:
-    """Remove sessions that have run out, and what the accounts' lists say of sessions that are gone."""
-    forgotten = _forget(Session.objects.filter(expire_date__lt=timezone.now()))
-    _forget(UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")))
-    return forgotten
+    """Delete expired sessions, and the session list's rows of sessions that no longer exist."""
+    deleted = _delete(Session.objects.filter(expire_date__lt=timezone.now()))
+    _delete(UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")))
+    return deleted
 
 
 # The periodic job orgs.delete_old_mail (apps.py).
 def delete_old_mail(now: datetime | None = None) -> int:
-    """Remove mails a month after they were sent, and those that no server took three months after they were
-    written; what is still tried stays.
-    """
-    moment = now or timezone.now()
-    sent = Q(sent_at__lt=moment - SENT_RETENTION)
-    given_up = Q(sent_at=None, next_attempt_at=None, created_at__lt=moment - CLOSED_RETENTION)
-    return _forget(OutgoingMail.objects.filter(sent | given_up))
+    """Delete mails 30 days after they were sent, and mails that failed permanently 90 days after creation."""
+    now = now or timezone.now()
+    sent = Q(sent_at__lt=now - SENT_RETENTION)
+    failed = Q(sent_at=None, next_attempt_at=None, created_at__lt=now - CLOSED_RETENTION)
+    return _delete(OutgoingMail.objects.filter(sent | failed))
 
 
 # The periodic job orgs.delete_old_invitations (apps.py).
 def delete_old_invitations(now: datetime | None = None) -> int:
-    """Remove invitations three months after they were accepted, withdrawn or ran out; the log has them."""
+    """Delete invitations 90 days after they were accepted or revoked or expired."""
     before = (now or timezone.now()) - CLOSED_RETENTION
     closed = Q(closed_at__lt=before) & ~Q(status=InvitationStatus.SENT)
-    return _forget(Invitation.objects.filter(closed | Q(status=InvitationStatus.SENT, expires_at__lt=before)))
+    return _delete(Invitation.objects.filter(closed | Q(status=InvitationStatus.SENT, expires_at__lt=before)))
 
 
-def _forget(rows: QuerySet[Any]) -> int:
-    """Some hundreds in a statement, so that none holds others up; what is left waits for the next run."""
-    forgotten = 0
-    for _round in range(MAX_DELETE_BATCHES):
+def _delete(rows: QuerySet[Any]) -> int:
+    """Delete rows in batches, to keep locks short; the rest is left for the next run. Return how many."""
+    deleted = 0
+    for _batch in range(MAX_DELETE_BATCHES):
         keys = list(rows.order_by("pk").values_list("pk", flat=True)[:DELETE_BATCH])
-        forgotten += rows.filter(pk__in=keys).delete()[0]
+        deleted += rows.filter(pk__in=keys).delete()[0]
         if len(keys) < DELETE_BATCH:
             break
-    return forgotten
+    return deleted

@@ -1,4 +1,4 @@
-"""Mail where no server is named: nothing leaves and nothing is printed; what is queued is tried again later."""
+"""Mail backend without a mail server: it fails every attempt, and queued mail is tried again later."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,12 @@ from django.core.mail.backends.base import BaseEmailBackend
 
 
 class MailIsNotSet(OSError):
-    """No mail server is named in the settings."""
+    """Raised because EMAIL_URL is not set."""
 
 
 class NoMail(BaseEmailBackend):
-    """Django's default would speak to whatever listens on this machine, and the console keeps links in logs."""
+    """Refuses every mail: Django's default would connect to localhost, and the console backend logs token links."""
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        """Refuse, as a server that is away."""
+        """Raise MailIsNotSet."""
         raise MailIsNotSet("EMAIL_URL is not set")

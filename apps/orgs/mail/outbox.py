@@ -1,4 +1,4 @@
-"""Mail of the portal: written as rows in the transaction of what it tells about, sent by the sweep."""
+"""Queueing of mail as rows, in the transaction of its cause; a periodic job sends it."""
 
 from typing import Any
 
@@ -10,18 +10,18 @@ from apps.orgs.models import OutgoingMail
 
 
 def enqueue(*, to: str, template: str, context: dict[str, Any], language: str = "") -> OutgoingMail:
-    """Write a plain-text mail in the reader's language; its first line is the subject.
+    """Queue a plain-text mail in the recipient's language; its first line is the subject.
 
-    ``template``: a name under ``templates/mail/``. Holds no secret and no link that lets anybody in: rows stay.
+    ``template``: a name under ``templates/mail/``. It must not contain secrets or token links, because rows are stored.
     """
     subject, body = write(template, context, language)
     return OutgoingMail.objects.create(to=to, subject=subject, body=body)
 
 
 def enqueue_link(*, to: str, template: str, regarding: str = "") -> OutgoingMail:
-    """Ask for a mail with a link that lets somebody in; ``link_mails`` writes it when it is sent.
+    """Queue a mail with a token link, which ``token_emails`` renders when it is sent.
 
-    ``regarding``: what the link is about, such as the key of a row; it is no secret.
+    ``regarding``: the object of the link, such as a primary key; not secret.
     """
     return OutgoingMail.objects.create(to=to, subject="", body="", template=template, regarding=regarding)
 
@@ -32,10 +32,10 @@ def write(template: str, context: dict[str, Any], language: str = "") -> tuple[s
     with translation.override(language or settings.LANGUAGE_CODE):
         text = render_to_string(f"mail/{template}.txt", {**words, "public_url": settings.PUBLIC_URL})
     subject, _, body = text.strip().partition("\n")
-    # One line, whatever a name in it holds: a mail whose subject has a line break is never sent.
+    # One line, whatever names it contains: Django refuses a subject with a line break.
     return " ".join(subject.split())[:250], body.strip() + "\n"
 
 
 def _one_line(value: Any) -> Any:
-    """A name with line breaks must not write paragraphs of a mail."""
+    """Collapse line breaks, so that a name cannot add paragraphs to a mail."""
     return " ".join(value.split()) if isinstance(value, str) else value

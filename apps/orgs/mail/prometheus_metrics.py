@@ -1,4 +1,4 @@
-"""Figures of the mail that waits, for ``/metrics``: read from the database at each scrape."""
+"""Metrics of queued mail, read from the database at each scrape."""
 
 from collections.abc import Iterator
 
@@ -10,21 +10,19 @@ from prometheus_client.registry import Collector
 from apps.base.timestamps import database_now
 from apps.orgs.models import OutgoingMail
 
-MOST_COUNTED = 100_000
+MAX_COUNTED = 100_000
 
 
 class MailCollector(Collector):
-    """What Prometheus asks at each scrape; without a database nothing, as ``portal_database_up`` says then."""
+    """Collects the queue's metrics; none without a database, which ``portal_database_up`` reports."""
 
     def collect(self) -> Iterator[Metric]:
-        """Return how much waits, and for how long."""
+        """Yield the number of queued mails and the age of the oldest."""
         try:
-            count = OutgoingMail.objects.unsent().order_by()[:MOST_COUNTED].count()
+            count = OutgoingMail.objects.unsent().order_by()[:MAX_COUNTED].count()
             oldest = OutgoingMail.objects.unsent().aggregate(at=Min("created_at"))["at"]
             age = max(0.0, (database_now() - oldest).total_seconds()) if oldest else 0.0
         except DatabaseError:
             return
-        yield GaugeMetricFamily(
-            "portal_mail_waiting", f"Mails not sent yet, counted up to {MOST_COUNTED}.", value=count
-        )
+        yield GaugeMetricFamily("portal_mail_waiting", f"Mails not sent yet, counted up to {MAX_COUNTED}.", value=count)
         yield GaugeMetricFamily("portal_mail_oldest_age_seconds", "How long the oldest of them has waited.", value=age)

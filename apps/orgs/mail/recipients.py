@@ -1,4 +1,4 @@
-"""Who gets which mail: notices fall into four groups, an organization chooses recipients, a member may decline."""
+"""Recipients of notification mail: an organization chooses them for four groups, and members can decline."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ GROUPS: dict[str, Promise] = {
     SECURITY: _("Security: leaked keys, unusual use, suspension"),
     MEMBERS: _("Members: who comes, goes or changes role"),
 }
-# A person may do without these.
+# Groups that a member can decline.
 OPTIONAL_GROUPS = (KEYS, WEBHOOKS, MEMBERS)
-# By the beginning of a notice's kind; the first that fits. What fits nowhere is mail that nobody can stop.
-BEGINNINGS = (
+# Group by prefix of the notification's kind; the first match counts. Others belong to SECURITY.
+KIND_PREFIXES = (
     ("api_key.leaked", SECURITY),
     ("api_key.unusual", SECURITY),
     ("sdk_key.leaked", SECURITY),
@@ -36,28 +36,28 @@ BEGINNINGS = (
 
 
 def group_of(kind: str) -> str:
-    """Return the group of a notice's kind."""
-    return next((group for beginning, group in BEGINNINGS if kind.startswith(beginning)), SECURITY)
+    """Return the group of a notification's kind."""
+    return next((group for prefix, group in KIND_PREFIXES if kind.startswith(prefix)), SECURITY)
 
 
 def recipients(notice: Notice, members: list[Membership]) -> list[Membership]:
-    """Return the members who get the mail of a notice.
+    """Return the members who get the mail of a notification.
 
-    As the organization chose, else those whose role may act on it, less who declined. Owners always get what is about
-    security, and what would reach nobody else.
+    Those that the organization chose, else those whose role has the permission; without members who declined. Owners
+    always get security mail, and mail that has no other recipient.
     """
     group = group_of(notice.kind)
     chosen = (notice.organization.mail_recipients or {}).get(group)
-    wanted = [each for each in members if _is_meant(each, notice, chosen)]
+    wanted = [each for each in members if _is_recipient(each, notice, chosen)]
     if group in OPTIONAL_GROUPS:
         wanted = [each for each in wanted if group not in (each.mail_off or ())]
-        has_declined = any(_is_meant(each, notice, chosen) for each in members)
+        has_declined = any(_is_recipient(each, notice, chosen) for each in members)
         return wanted if wanted or has_declined else [each for each in members if each.role == Role.OWNER]
     owners = [each for each in members if each.role == Role.OWNER and each not in wanted]
     return wanted + owners
 
 
-def _is_meant(member: Membership, notice: Notice, chosen: dict[str, Any] | None) -> bool:
+def _is_recipient(member: Membership, notice: Notice, chosen: dict[str, Any] | None) -> bool:
     if chosen is None:
         return not notice.permission or notice.permission in PERMISSIONS[member.role]
     return member.role in chosen.get("roles", ()) or member.user_public_id in chosen.get("members", ())

@@ -1,6 +1,6 @@
-"""Mails with a link that lets somebody in: looked up and written when they are sent, so that no row holds a link.
+"""Mails with a token link: rendered when they are sent, so that no row contains a link.
 
-The page that asked for one knows nothing of the account behind the address, not even how long it takes to look.
+The page that requested one does not look the account up, so that its time reveals nothing about the address.
 """
 
 from collections.abc import Callable
@@ -16,17 +16,17 @@ from apps.orgs.mail.token_links import confirm_address_link, invitation_link, se
 from apps.orgs.models import INVITATION_DAYS, Invitation, Membership, OrganizationStatus, OutgoingMail, Role, User
 
 Written = tuple[str, str] | None
-# To one address; a mail that is held back is written at its owner's next sign-in.
+# Per address; a mail over the limit is queued again at the owner's next sign-in.
 MAX_PLACE_MAILS_PER_HOUR = 10
 
 
 def write(row: OutgoingMail) -> Written:
-    """Return subject and body of a mail whose row names a template, or None where nobody should get it."""
+    """Return subject and body of a mail whose row names a template, or None if it must not be sent."""
     return WRITERS[row.template](row)
 
 
 def _reset(row: OutgoingMail) -> Written:
-    """To the account's own address only: a further one may have been added by somebody who knew a password."""
+    """Return the mail to the account's own address: anyone who knew a password can have added a further one."""
     user = User.objects.filter(pk=row.regarding).first() if row.regarding else _first_of(row)
     if user is None or not user.is_active:
         return None
@@ -34,7 +34,7 @@ def _reset(row: OutgoingMail) -> Written:
 
 
 def _first_of(row: OutgoingMail) -> User | None:
-    """Return the account of the address; another one, spelled otherwise, gets a mail of its own."""
+    """Return the account of the address; queue mails to older accounts with another spelling of it."""
     owners = User.objects.owners_of(row.to)
     for twin in owners[1:]:
         outbox.enqueue_link(to=twin.email, template="password_reset", regarding=str(twin.pk))
@@ -42,7 +42,7 @@ def _first_of(row: OutgoingMail) -> User | None:
 
 
 def _first_sign_in(row: OutgoingMail) -> Written:
-    """To an account that waits for its owner, after its first password was typed."""
+    """Return the mail to an account that waits for its owner, after its provisional password was used."""
     user = User.objects.filter(pk=row.regarding, email=row.to, is_active=True).first()
     if user is None or not user.waits_for_owner or User.objects.owner_of(row.to) is not None:
         return None
@@ -50,7 +50,7 @@ def _first_sign_in(row: OutgoingMail) -> Written:
 
 
 def _confirm(row: OutgoingMail) -> Written:
-    """Not to an address of somebody else's account: that one could never be confirmed."""
+    """Return the mail; None for an address of another account, which could never be confirmed."""
     address = EmailAddress.objects.filter(pk=row.regarding, email=row.to, verified=False).select_related("user").first()
     if address is None or User.objects.owner_of(row.to) not in (None, address.user):
         return None
@@ -63,36 +63,37 @@ def _invitation(row: OutgoingMail) -> Written:
 
 
 def _place(row: OutgoingMail) -> Written:
-    """To somebody with an account, whose address an organization made a member: the link lets them take that place.
+    """Return the mail to the owner of an account whose address an organization added as a member.
 
-    Without an account elsewhere there is nothing to say: the first sign-in sends a link.
+    The link lets the owner take over that membership. None without an account elsewhere: then the first sign-in sends
+    a link.
     """
     now = timezone.now()
     rows = Membership.objects.filter(user=UUID(row.regarding), user__email=row.to, user__password_is_provisional=True)
-    place = rows.filter(organization__status=OrganizationStatus.ACTIVE).first()
+    reserved = rows.filter(organization__status=OrganizationStatus.ACTIVE).first()
     owner = User.objects.owner_of(row.to)
-    if place is None or owner is None or owner.is_staff or not owner.is_active:
+    if reserved is None or owner is None or owner.is_staff or not owner.is_active:
         return None
-    invited = Invitation.objects.shown().acceptable(now).filter(organization=place.organization_id, email=row.to)
+    invited = Invitation.objects.shown().acceptable(now).filter(organization=reserved.organization_id, email=row.to)
     recent = OutgoingMail.objects.filter(to=row.to, sent_at__gt=now - timedelta(hours=1), template="place")
     if invited.exists() or recent.count() >= MAX_PLACE_MAILS_PER_HOUR:
         return None
-    Invitation.objects.open().filter(membership=place).delete()
-    made = Invitation.objects.create(
-        membership=place,
-        organization_id=place.organization_id,
+    Invitation.objects.open().filter(membership=reserved).delete()
+    invitation = Invitation.objects.create(
+        membership=reserved,
+        organization_id=reserved.organization_id,
         email=row.to,
-        role=place.role,
+        role=reserved.role,
         expires_at=now + timedelta(days=INVITATION_DAYS),
-        invited_by_kind=place.created_by_kind,
-        invited_by_id=place.created_by_id,
-        invited_by_label=place.created_by_label,
+        invited_by_kind=reserved.created_by_kind,
+        invited_by_id=reserved.created_by_id,
+        invited_by_label=reserved.created_by_label,
     )
-    return _invite(made.pk)
+    return _invite(invitation.pk)
 
 
 def _invite(invitation_id: UUID) -> Written:
-    """In the inviter's language. Each sending makes a link anew and ends the one before."""
+    """Return the mail in the inviter's language. Each one has a new link, which replaces the previous one."""
     link = invitation_link(invitation_id, timezone.now())
     if link is None:
         return None

@@ -1,4 +1,4 @@
-"""Links that let somebody in, printed by commands and put into mails, and kept nowhere."""
+"""Token links, which commands print and mails contain; they are never stored."""
 
 import hashlib
 from datetime import datetime
@@ -18,22 +18,22 @@ TOKEN_LENGTH = 43
 
 
 def set_password_link(user: User) -> str:
-    """Return a link by which the account's owner sets a password, once and within three days."""
+    """Return a link that sets the account's password, once and within three days."""
     token = app_settings.PASSWORD_RESET_TOKEN_GENERATOR().make_token(user)
     path = reverse("account_reset_password_from_key", kwargs={"uidb36": user_pk_to_url_str(user), "key": token})
     return settings.PUBLIC_URL + path
 
 
 def confirm_address_link(address: EmailAddress) -> str:
-    """Return a link that proves who reads the mail of an address, within three days."""
+    """Return a link that confirms an address, within three days."""
     key = EmailConfirmationHMAC.create(address).key
     return settings.PUBLIC_URL + reverse("account_confirm_email", kwargs={"key": key})
 
 
 def invitation_link(invitation_id: UUID, now: datetime) -> str | None:
-    """Return a fresh link of an invitation and keep its digest alone; None where it is no longer open.
+    """Return a new link of an invitation and store its digest; None if the invitation cannot be accepted.
 
-    Earlier links of it are dead: there is one digest.
+    Earlier links of it stop working, because only one digest is stored.
     """
     token = random_letters(TOKEN_LENGTH)
     rows = Invitation.objects.acceptable(now).filter(pk=invitation_id)
@@ -43,5 +43,5 @@ def invitation_link(invitation_id: UUID, now: datetime) -> str | None:
 
 
 def token_digest(token: str) -> str:
-    """Return SHA-256 of a token in hex: with 256 random bits there is nothing to guess or to stretch."""
+    """Return the SHA-256 of a token in hex; its 256 random bits need no key stretching."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -1,1 +1,1 @@
-"""Who belongs to an organization, with which role."""
+"""Members of an organization and their roles."""

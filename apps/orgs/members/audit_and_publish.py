@@ -1,4 +1,4 @@
-"""What is written down and announced of a change to a person."""
+"""Audit entries and events of changes to members."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The organization's people, for the filters of the audit page."""
+"""Members as options of the audit page's filters."""
 
 from apps.audit.timeline.sources import Party
 from apps.base.actor import Actor, ActorKind
@@ -6,6 +6,6 @@ from apps.orgs.models import Membership
 
 
 def people(actor: Actor, most: int) -> list[Party]:
-    """Return members by name, at most so many; who has left is found by the links of their rows."""
+    """Return up to ``most`` members by name; former members can be filtered by through the links of their rows."""
     rows = Membership.objects.for_actor(actor).select_related("user").order_by("user__name", "user__email")[:most]
     return [Party(ActorKind.USER.value, row.user_public_id, row.user.name or row.user.email) for row in rows]

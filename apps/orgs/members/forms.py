@@ -1,4 +1,4 @@
-"""Forms that change who belongs here, and as what. Each asks who is there where that was long ago."""
+"""Forms that change members and roles. Each requires a recent confirmation of identity."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -21,8 +21,8 @@ class RoleForm(StepUpForm):
 
 
 class RemoveForm(StepUpForm):
-    """Removing a member asks for nothing but who is there."""
+    """Confirmation before a member is removed."""
 
 
 class LeaveForm(StepUpForm):
-    """So does leaving."""
+    """Confirmation before leaving."""

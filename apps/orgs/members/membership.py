@@ -1,7 +1,7 @@
-"""Who belongs to an organization, with which role, and who may touch whom.
+"""Changes to memberships and roles, and the rules of who can manage whom.
 
-Every change here begins with ``lock_members``: the changes of one organization's people come one after the other, so
-that two owners cannot lower each other at once. Only then the actor's own role is read, and the row of the member.
+Every change begins with ``lock_members``: changes to one organization's members are serialized, so that two owners
+cannot lower each other at the same time. Only then are the actor's role and the member's row read.
 """
 
 import uuid
@@ -23,10 +23,10 @@ from apps.orgs.roles import RANK
 
 
 def lock_members(organization_id: uuid.UUID | None) -> None:
-    """Have other changes of the organization's people wait until the transaction ends.
+    """Make other changes to the organization's members wait until the transaction ends.
 
-    No row is locked: a person's own membership is held by whatever they change at the moment (``standing.py``), and
-    two orders of locks would wait for each other. On SQLite the transaction itself is exclusive.
+    An advisory lock, not a row lock: a user's own membership is locked by their current request
+    (``membership_recheck``), and another order of row locks would deadlock. On SQLite the transaction is exclusive.
     """
     if connection.vendor == "postgresql" and organization_id is not None:
         with connection.cursor() as cursor:
@@ -37,7 +37,7 @@ def lock_members(organization_id: uuid.UUID | None) -> None:
 def find_membership(actor: Actor, user_id: str, lock: bool = False) -> Membership:
     """Return a user's membership of the actor's organization, or raise NotFound.
 
-    ``lock``: its row is kept until the transaction ends, after whatever the member is changing at the moment.
+    ``lock``: lock its row until the transaction ends, after waiting for the member's own current change.
     """
     rows = Membership.objects.for_actor(actor).with_user_id(user_id).select_related("user", "organization")
     if actor.organization_id is not None:
@@ -51,10 +51,10 @@ def find_membership(actor: Actor, user_id: str, lock: bool = False) -> Membershi
 
 
 def check_can_manage(actor: Actor, membership: Membership) -> None:
-    """Raise Forbidden where the actor may not change or remove this member.
+    """Raise Forbidden if the actor is not allowed to change or remove the member.
 
-    Nobody touches an operator's account here. An owner only an owner's session, never a key. Keys without
-    ``admin`` touch viewers alone.
+    Operators' accounts cannot be changed here. Owners can be changed by an owner's session only, never by a key. Keys
+    without the scope ``admin`` can change viewers only.
     """
     if membership.user.is_staff:
         raise Forbidden(_("This is an operator's account."))
@@ -67,12 +67,12 @@ def check_can_manage(actor: Actor, membership: Membership) -> None:
 
 
 def is_limited_key(actor: Actor) -> bool:
-    """Tell whether the actor is a key that may make, change and remove viewers alone."""
+    """Return whether the actor is a key that can create, change and remove viewers only."""
     return actor.kind == ActorKind.API_KEY and ADMIN not in actor.permissions
 
 
 def check_can_assign(actor: Actor, role: str) -> None:
-    """Raise Invalid for an unknown role, and Forbidden where the actor may not make somebody that."""
+    """Raise Invalid for an unknown role, and Forbidden if the actor is not allowed to assign it."""
     if role not in Role.values:
         raise Invalid.field("role", _("Choose one of: %(roles)s.") % {"roles": ", ".join(Role.values)})
     if role == Role.OWNER and actor.kind == ActorKind.API_KEY:
@@ -84,7 +84,7 @@ def check_can_assign(actor: Actor, role: str) -> None:
 
 
 def is_last_owner(membership: Membership) -> bool:
-    """Tell whether the organization would be without an owner. Exact after ``lock_members``."""
+    """Return whether the member is the only owner. Free of races only after ``lock_members``."""
     if membership.role != Role.OWNER:
         return False
     owners = Membership.objects.filter(organization_id=membership.organization_id).owners()
@@ -109,7 +109,7 @@ def change_role(*, actor: Actor, user_id: str, role: str) -> Membership:
     if role == before:
         return membership
     if RANK[Role(role)] > RANK[Role(before)]:
-        _check_may_rise(actor, membership)
+        _check_can_be_raised(actor, membership)
     elif is_last_owner(membership):
         raise Conflict(_("The last owner cannot be lowered. Make somebody else an owner first."))
     membership.role = role
@@ -117,11 +117,11 @@ def change_role(*, actor: Actor, user_id: str, role: str) -> Membership:
     record(actor, membership, "member.role_changed", {"role": [before, role]})
     revoke_invitations_of(actor, membership, role)
     if membership.user_id != actor.pk:
-        _write_to(membership, "role_changed", actor)
+        _mail(membership, "role_changed", actor)
     return membership
 
 
-def _check_may_rise(actor: Actor, membership: Membership) -> None:
+def _check_can_be_raised(actor: Actor, membership: Membership) -> None:
     if membership.user_id == actor.pk:
         raise Forbidden(_("Nobody raises their own role. Ask an owner."))
     if not is_confirmed(membership.user):
@@ -134,31 +134,30 @@ def _check_may_rise(actor: Actor, membership: Membership) -> None:
 
 @transaction.atomic
 def remove_member(*, actor: Actor, user_id: str) -> None:
-    """Take a member out, as ``end_membership`` does, and tell them."""
+    """Remove a member (see ``end_membership``) and notify them by mail."""
     lock_members(actor.organization_id)
     actor = actor.with_current_permissions()
     actor.require(Permission.MEMBERS_WRITE)
     membership = find_membership(actor, user_id, lock=True)
     check_can_manage(actor, membership)
     if membership.user_id != actor.pk:
-        _write_to(membership, "member_removed", actor)
+        _mail(membership, "member_removed", actor)
     end_membership(actor, membership, "member.removed")
 
 
 @transaction.atomic
 def leave_organization(*, actor: Actor) -> None:
-    """Take the actor out of the organization; Conflict for the last owner."""
+    """Remove the actor from the organization; raise Conflict for the last owner."""
     lock_members(actor.organization_id)
     membership = find_membership(actor, actor.id, lock=True)
     end_membership(actor, membership, "member.left")
 
 
 def end_membership(actor: Actor, membership: Membership, action: str) -> None:
-    """End a membership, record it and publish ``user.deleted``; Conflict for the last owner.
+    """End a membership, record it and publish ``user.deleted``; raise Conflict for the last owner.
 
-    An account that belongs to no other organization is erased, its address free at once; an operator's stays. Keys
-    stay, for they are the organization's; what the member offered to others is withdrawn. Callers hold the members
-    and the row.
+    An account without another organization is deleted, unless it is an operator's. Keys stay, because they belong to
+    the organization; the member's open invitations are revoked. Callers must hold ``lock_members`` and the row lock.
     """
     if is_last_owner(membership):
         raise Conflict(_("The last owner cannot be removed. Make somebody else an owner first."))
@@ -172,7 +171,7 @@ def end_membership(actor: Actor, membership: Membership, action: str) -> None:
         user.delete()
 
 
-def _write_to(membership: Membership, template: str, actor: Actor) -> None:
+def _mail(membership: Membership, template: str, actor: Actor) -> None:
     user = membership.user
     context = {
         "name": user.name,

@@ -1,4 +1,4 @@
-"""What a signed-in person may do at this moment, read within the transaction of what they do."""
+"""Current permissions of a signed-in user, read again within the transaction of a change."""
 
 from dataclasses import replace
 
@@ -12,10 +12,10 @@ from apps.orgs.roles import GRANTABLE, PERMISSIONS
 
 
 def refresh_permissions(actor: Actor) -> Actor:
-    """Return the person with the role that they have now, or raise NotFound where they were removed.
+    """Return the actor with the user's current role, or raise NotFound if the user was removed.
 
-    Within a transaction the membership is held until its end: whoever lowers or removes the person at the same moment
-    comes before the change, which is then refused, or after it. Outside of one the door has just read the role.
+    Within a transaction the membership is locked until its end, so a concurrent change of the role comes either before
+    the actor's change, which is then refused, or after it. Outside of one the role was read by this request already.
     """
     if not connection.in_atomic_block:
         return actor

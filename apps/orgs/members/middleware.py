@@ -1,4 +1,4 @@
-"""Who the caller is where a session says so: pages under ``/o/<slug>/`` and the browsable API."""
+"""The actor of session requests (pages under ``/o/<slug>/`` and the browsable API), and their language."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -27,7 +27,7 @@ GetResponse = Callable[[PortalRequest], HttpResponse]
 
 
 def actor_of(request: PortalRequest, membership: Membership) -> Actor:
-    """Return the signed-in person as the actor in one organization, with the role's permissions."""
+    """Return the member as the actor in the organization, with the role's permissions."""
     user = membership.user
     return Actor(
         kind=ActorKind.USER,
@@ -47,15 +47,15 @@ def actor_of(request: PortalRequest, membership: Membership) -> Actor:
 
 
 def enter_organization(request: PortalRequest, slug: str) -> HttpResponse | None:
-    """Set ``request.organization``, ``.membership`` and ``.actor``, or raise NotFound for a stranger.
+    """Set ``request.organization``, ``.membership`` and ``.actor``, or raise NotFound for a user who is no member.
 
-    An operator who began to look at the organization gets in as well, to read and nothing else. Returns where the
-    member must go first, if anywhere: to the set-up of two-step sign-in, where it is required.
+    An operator with support access is admitted read-only. Returns a redirect to the setup of two-step sign-in if the
+    organization requires it and the member has none.
     """
     memberships = Membership.objects.filter(user_id=request.user.pk).select_related("organization", "user")
     found = memberships.filter(organization__slug=slug).exclude(organization__status=OrganizationStatus.CLOSED).first()
     if found is None or found.organization.is_platform:
-        _enter_to_look(request, slug)
+        _enter_for_support(request, slug)
         return None
     request.membership, request.organization = found, found.organization
     request.actor = actor_of(request, found)
@@ -68,17 +68,17 @@ def enter_organization(request: PortalRequest, slug: str) -> HttpResponse | None
     return None
 
 
-def _enter_to_look(request: PortalRequest, slug: str) -> None:
-    look = support_session.support_access_of(request, slug)
-    if look is None:
+def _enter_for_support(request: PortalRequest, slug: str) -> None:
+    access = support_session.support_access_of(request, slug)
+    if access is None:
         raise NotFound()
     if request.method not in READING:
         raise Forbidden(_("You look at this organization as an operator: you see its pages and change nothing."))
-    request.look, request.organization = look, look.organization
-    # Not a member: a row that is never saved, so that a page which asks for the role finds the least.
-    request.membership = Membership(organization=look.organization, user=request.user, role=Role.VIEWER)
-    request.actor = support_session.actor_of(request, look)
-    support_session.count_page(look)
+    request.support_access, request.organization = access, access.organization
+    # An unsaved row, so that pages which read the role find the lowest one.
+    request.membership = Membership(organization=access.organization, user=request.user, role=Role.VIEWER)
+    request.actor = support_session.actor_of(request, access)
+    support_session.count_page(access)
 
 
 def _note_visit(membership: Membership) -> None:
@@ -88,30 +88,30 @@ def _note_visit(membership: Membership) -> None:
 
 
 def actor_for_api(request: PortalRequest) -> AuthResult | None:
-    """Return the session's caller for the browsable API, or None without a session.
+    """Return the actor of a session for the browsable API, or None without a session.
 
-    Acts in ``?organization=<slug>``, which a member of a single organization may leave out.
+    The organization is ``?organization=<slug>``, which members of a single organization can leave out.
     """
     user = request.user
     if not user.is_authenticated:
         return None
     rows = Membership.objects.filter(user_id=user.pk).select_related("organization", "user")
-    mine = [
+    candidates = [
         each
         for each in rows.exclude(organization__status=OrganizationStatus.CLOSED)
         if not each.organization.is_platform
     ]
     slug = request.GET.get("organization")
-    chosen = [each for each in mine if each.organization.slug == slug] if slug else mine
+    chosen = [each for each in candidates if each.organization.slug == slug] if slug else candidates
     try:
         membership = _only(chosen, slug)
-    except PortalError as refusal:
-        return AuthResult(refusal=refusal)
-    not_let_in = _refusal(membership)
-    if not_let_in is None:
-        # What the frame of its pages shows: nothing of it to somebody who is not let in.
+    except PortalError as error:
+        return AuthResult(refusal=error)
+    refusal = _refusal(membership)
+    if refusal is None:
+        # The page template shows these; a refused user must not see them.
         request.membership, request.organization = membership, membership.organization
-    return AuthResult(actor=actor_of(request, membership), refusal=not_let_in)
+    return AuthResult(actor=actor_of(request, membership), refusal=refusal)
 
 
 def _only(chosen: list[Membership], slug: str | None) -> Membership:
@@ -124,7 +124,7 @@ def _only(chosen: list[Membership], slug: str | None) -> Membership:
 
 
 def _refusal(membership: Membership) -> Forbidden | None:
-    """Refuse what a key of the organization is refused, and whoever lacks the second step that it requires."""
+    """Return why the member is refused: the organization is suspended, or the required second step is missing."""
     if membership.organization.status == OrganizationStatus.SUSPENDED:
         return Forbidden("This organization is suspended. Contact the vendor's team.", "organization_suspended")
     if lacks_second_step(membership):
@@ -133,7 +133,7 @@ def _refusal(membership: Membership) -> Forbidden | None:
 
 
 class LanguageMiddleware:
-    """Chooses the language of pages: the account's, else the cookie's, else the browser's; and the account's zone."""
+    """Activates the language (of the account, else cookie, else browser) and the account's time zone."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

@@ -1,4 +1,4 @@
-"""Which organization a person works in."""
+"""Pages that lead to one of the user's organizations."""
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
@@ -10,7 +10,7 @@ from apps.orgs.models import Membership, OrganizationStatus
 
 @login_required
 def landing(request: PortalRequest) -> HttpResponse:
-    """Leads to the organization used last, the only one, or the choice between several."""
+    """Redirect to the organization used last, to the only one, or to the list."""
     mine = _memberships(request)
     last = request.session.get("organization")
     used = [each for each in mine if each.last_seen_at is not None]
@@ -25,7 +25,7 @@ def landing(request: PortalRequest) -> HttpResponse:
 
 @login_required
 def organizations(request: PortalRequest) -> HttpResponse:
-    """Every organization that the person belongs to, the one used last first."""
+    """List the user's organizations, the one used last first."""
     mine = sorted(_memberships(request), key=lambda each: each.organization.name.lower())
     mine.sort(key=lambda each: each.last_seen_at.timestamp() if each.last_seen_at else 0, reverse=True)
     return render(request, "organizations.html", {"memberships": mine})

@@ -1,4 +1,4 @@
-"""What every page's frame needs: the organization, the switcher, what the actor may, open notices."""
+"""Template context of every page: organization, switcher, the actor's permissions, open notifications."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ from apps.notices.texts import describe
 from apps.orgs.models import Membership, OrganizationStatus
 
 NOTICES_ON_TOP = 1
-MOST_COUNTED = 50
+MAX_COUNTED = 50
 
 
 def page_context(request: PortalRequest) -> dict[str, Any]:
-    """Return the frame's context; on pages of no organization the switcher, for strangers whom to ask."""
+    """Return the context of the page layout: on pages without an organization the switcher and support contact only."""
     context: dict[str, Any] = {
         "support_url": settings.SUPPORT_CONTACT,
         "support_name": settings.SUPPORT_CONTACT.removeprefix("mailto:"),
@@ -31,7 +31,7 @@ def page_context(request: PortalRequest) -> dict[str, Any]:
         actor = request.actor
         context |= {
             "actor": actor,
-            "look": getattr(request, "look", None),
+            "look": getattr(request, "support_access", None),
             "organization": organization,
             "nav": getattr(request, "nav", ""),
             "can": {permission.name.lower(): actor.can(permission) for permission in Permission},
@@ -47,13 +47,13 @@ def _memberships(request: PortalRequest) -> list[Membership]:
 
 
 def _notices(request: PortalRequest) -> dict[str, Any]:
-    """The worst of what needs somebody, and how much more there is; the overview has a card of its own for these.
+    """Return the most severe open notification and the number of others; the overview has its own card for them.
 
-    Dismissing leads away from the page: not where something was just typed, or is shown this once.
+    Dismissing leaves the page, so it is not offered on responses to POST, which can show a form or a one-time secret.
     """
     if getattr(request, "nav", "") in ("overview", "notices"):
         return {}
-    rows = list(Notice.objects.visible_to(request.actor).needing_attention().open().most_severe_first()[:MOST_COUNTED])
+    rows = list(Notice.objects.visible_to(request.actor).needing_attention().open().most_severe_first()[:MAX_COUNTED])
     shown = [
         {
             **describe(row, request.organization.slug),

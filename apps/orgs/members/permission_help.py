@@ -1,4 +1,4 @@
-"""Who can help somebody whose role does not allow something: what the page of a refusal says."""
+"""Whom a user can ask for a missing permission, for the page of the refusal."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,20 +6,20 @@ from typing import Any
 from apps.orgs.models import Membership, Organization, Role
 from apps.orgs.roles import PERMISSIONS, RANK
 
-MOST_NAMES = 5
+MAX_NAMES = 5
 
 
 def who_can_grant(organization: Organization, permissions: Sequence[str]) -> dict[str, Any]:
-    """Return the lowest role that may, and the names of some members who can give it.
+    """Return the lowest role with one of the permissions, and the names of some members who can assign it.
 
-    Owners and admins give roles, owners alone that of an owner. ``role`` is empty where no role of a person may.
+    Owners and admins assign roles, only owners the role owner. ``role`` is empty if no role has the permissions.
     """
     ranked = sorted(RANK, key=lambda role: RANK[role])
     needed = next((role for role in ranked if not PERMISSIONS[role].isdisjoint(permissions)), None)
     if needed is None:
         return {"role": "", "people": []}
-    givers = [Role.OWNER] if needed == Role.OWNER else [Role.OWNER, Role.ADMIN]
-    rows = Membership.objects.filter(organization=organization, role__in=givers, user__is_active=True)
-    # "owner" after "admin": the owners first.
-    members = rows.select_related("user").order_by("-role", "user__name")[:MOST_NAMES]
+    assigners = [Role.OWNER] if needed == Role.OWNER else [Role.OWNER, Role.ADMIN]
+    rows = Membership.objects.filter(organization=organization, role__in=assigners, user__is_active=True)
+    # Descending by name: "owner" before "admin".
+    members = rows.select_related("user").order_by("-role", "user__name")[:MAX_NAMES]
     return {"role": str(needed), "people": [member.user.name or member.user.email for member in members]}

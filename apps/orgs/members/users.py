@@ -1,4 +1,4 @@
-"""The accounts of an organization's people."""
+"""Users of an organization, as ``/v1/users`` creates, changes and deletes them."""
 
 import uuid
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from apps.orgs.models import Invitation, Membership, Role, User
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """What makes an account. The password comes hashed: that takes tens of milliseconds, too long for a transaction."""
+    """A user to create. The password is hashed already: hashing takes too long for a transaction."""
 
     name: str
     email: str
@@ -34,10 +34,10 @@ class NewUser:
 
 @transaction.atomic
 def create_user(*, actor: Actor, new: NewUser) -> Membership:
-    """Make an account that is a viewer here and claims an address, whoever has one with it elsewhere.
+    """Create a provisional account with the role viewer, even if the address has an account elsewhere.
 
-    Nobody signs in to it before the owner of the mailbox verified the address, and the password ends then: it was
-    chosen by somebody else (pre-hijacking).
+    It cannot sign in until the owner of the mailbox verifies the address, which removes the password: someone else
+    chose it (account pre-hijacking).
     """
     actor.require(Permission.USERS_WRITE)
     organization_id, email = cast(uuid.UUID, actor.organization_id), canonical_address(new.email)
@@ -51,13 +51,13 @@ def create_user(*, actor: Actor, new: NewUser) -> Membership:
     )
     announce_claim(user)
     changes = {"name": [None, new.name], "email": [None, email], "role": [None, str(Role.VIEWER)]}
-    _tell(actor, membership, "user.created", changes)
+    _record_and_publish(actor, membership, "user.created", changes)
     return membership
 
 
 @transaction.atomic
 def create_users(*, actor: Actor, users: Sequence[NewUser]) -> list[Membership | Invalid]:
-    """Make each account that can be made, in one transaction, and return a member or a refusal for each."""
+    """Create the users in one transaction; return a membership or a refusal for each."""
     actor.require(Permission.USERS_WRITE)
     lock_addresses([new.email for new in users])
     return [_member_or_refusal(actor, new) for new in users]
@@ -76,10 +76,10 @@ def update_user(
 ) -> Membership:
     """Change a user's name or address.
 
-    A changed address is unconfirmed, and every session and every mailed link of the account ends. The old address is
-    told where it was the account's.
+    A changed address is unconfirmed; it ends every session and mailed link of the account. The old address gets a mail
+    if its owner had confirmed it. Raises Forbidden for an account that belongs to several organizations.
     """
-    membership, user = _held(actor, user_id, email)
+    membership, user = _lock_user(actor, user_id, email)
     if Membership.objects.filter(user=user).exclude(pk=membership.pk).exists():
         raise Forbidden(_("This account belongs to several organizations; only its owner may change it."))
     email = user.email if email is None else canonical_address(email)
@@ -98,14 +98,14 @@ def update_user(
     if changes:
         changed = ["name", "email", "password_is_provisional", "signs_in_unverified", "session_epoch", "address_epoch"]
         user.save(update_fields=[*changed, "updated_at"])
-        _tell(actor, membership, "user.updated", changes)
+        _record_and_publish(actor, membership, "user.updated", changes)
     return membership
 
 
-def _held(actor: Actor, user_id: str, email: str | None = None) -> tuple[Membership, User]:
-    """Return a member whom the actor may touch, and the account, both held: its owner may be changing it as well.
+def _lock_user(actor: Actor, user_id: str, email: str | None = None) -> tuple[Membership, User]:
+    """Return a member whom the actor can manage, and the account, both locked.
 
-    ``email``: the address that the account is to have, held before any row.
+    ``email``: the new address of the account, locked before any row.
     """
     lock_members(actor.organization_id)
     if email:
@@ -114,7 +114,7 @@ def _held(actor: Actor, user_id: str, email: str | None = None) -> tuple[Members
     actor.require(Permission.USERS_WRITE)
     membership = find_membership(actor, user_id, lock=True)
     check_can_manage(actor, membership)
-    # Read by itself: beside a row that was waited for, PostgreSQL joins what was there before the wait.
+    # Read separately: after waiting for a row lock, PostgreSQL joins it with rows from before the wait.
     membership.user = User.objects.select_for_update(no_key=True).get(pk=membership.user_id)
     return membership, membership.user
 
@@ -140,13 +140,13 @@ def _change_address(membership: Membership, email: str) -> None:
 
 @transaction.atomic
 def delete_user(*, actor: Actor, user_id: str, expected: Expected = ANY_VERSION) -> None:
-    """Remove a user from the organization; an account of no other one is erased, its address free."""
-    membership, _user = _held(actor, user_id)
+    """Remove a user from the organization; an account without another organization is deleted."""
+    membership, _user = _lock_user(actor, user_id)
     expected.check(membership.version)
     end_membership(actor, membership, "user.deleted")
 
 
-def _tell(actor: Actor, membership: Membership, action: str, changes: dict[str, list[Any]]) -> None:
-    """Record a change and publish it: both have the same name."""
+def _record_and_publish(actor: Actor, membership: Membership, action: str, changes: dict[str, list[Any]]) -> None:
+    """Record a change and publish the event of the same name."""
     record(actor, membership, action, changes)
     announce(membership, action)

@@ -1,4 +1,4 @@
-"""What the pages about people say."""
+"""Rows of the pages of members, roles and invitations."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -20,9 +20,9 @@ from apps.orgs.models import Invitation, InvitationStatus, Membership, Role
 from apps.orgs.roles import RANK, ROLE_TABLE
 
 SECOND_STEPS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
-# Invitations that ended longer ago than this are in the audit log alone.
-ENDED_SHOWN = timedelta(days=30)
-MOST_INVITATIONS = 100
+# Invitations that were closed longer ago are in the audit log only.
+CLOSED_SHOWN_FOR = timedelta(days=30)
+MAX_INVITATIONS = 100
 
 
 def members(actor: Actor, text: str, role: str) -> QuerySet[Membership]:
@@ -37,7 +37,7 @@ def members(actor: Actor, text: str, role: str) -> QuerySet[Membership]:
 
 
 def member_rows(actor: Actor, rows: list[Membership]) -> list[dict[str, Any]]:
-    """Return what the list says of each member."""
+    """Return the rows of the members' list."""
     people = [row.user_id for row in rows]
     second = Authenticator.objects.filter(user__in=people, type__in=SECOND_STEPS)
     two_step = set(second.values_list("user_id", flat=True))
@@ -63,7 +63,7 @@ def member_rows(actor: Actor, rows: list[Membership]) -> list[dict[str, Any]]:
 
 
 def keys_made(actor: Actor, people: Iterable[str]) -> dict[str, int]:
-    """Return how many live keys of any kind each of these people has made, by their public ids."""
+    """Return the number of active keys, of any kind, that each of the users created, by public id."""
     found: dict[str, int] = {}
     for kind in KINDS.values():
         rows = kind.keys().for_actor(actor).live().filter(created_by_kind="user", created_by_id__in=list(people))
@@ -73,7 +73,7 @@ def keys_made(actor: Actor, people: Iterable[str]) -> dict[str, int]:
 
 
 def refusal(actor: Actor, membership: Membership) -> str:
-    """Return why the actor may not change this member, or nothing."""
+    """Return why the actor cannot change the member, or an empty string."""
     try:
         actor.require(Permission.MEMBERS_WRITE)
         check_can_manage(actor, membership)
@@ -83,14 +83,14 @@ def refusal(actor: Actor, membership: Membership) -> str:
 
 
 def assignable_roles(actor: Actor) -> list[Role]:
-    """Return the roles that the actor may make somebody, the highest first."""
+    """Return the roles that the actor can assign, the highest first."""
     return [role for role in Role if role != Role.OWNER or actor.can(Permission.ORGANIZATION_OWN)]
 
 
 def invitation_rows(actor: Actor) -> list[dict[str, Any]]:
-    """Return the open invitations and those that ended lately, newest first."""
-    recent = Q(status=InvitationStatus.SENT) | Q(closed_at__gt=timezone.now() - ENDED_SHOWN)
-    givable = assignable_roles(actor) if actor.can(Permission.USERS_WRITE) else []
+    """Return the open and the recently closed invitations, newest first."""
+    recent = Q(status=InvitationStatus.SENT) | Q(closed_at__gt=timezone.now() - CLOSED_SHOWN_FOR)
+    assignable = assignable_roles(actor) if actor.can(Permission.USERS_WRITE) else []
     return [
         {
             "id": row.public_id,
@@ -101,14 +101,14 @@ def invitation_rows(actor: Actor) -> list[dict[str, Any]]:
             "created_at": row.created_at,
             "expires_at": row.expires_at,
             "closed_at": row.closed_at,
-            "is_open": row.status == InvitationStatus.SENT and row.role in givable,
+            "is_open": row.status == InvitationStatus.SENT and row.role in assignable,
         }
-        for row in Invitation.objects.for_actor(actor).shown().filter(recent).order_by("-pk")[:MOST_INVITATIONS]
+        for row in Invitation.objects.for_actor(actor).shown().filter(recent).order_by("-pk")[:MAX_INVITATIONS]
     ]
 
 
 def role_table() -> list[dict[str, Any]]:
-    """Return the table of who may do what: a line a right, a cell a role."""
+    """Return the table of roles and permissions: a row for each ability, a cell for each role."""
     return [
         {
             "text": right.text,

@@ -1,4 +1,4 @@
-"""Who belongs here, what each role may do, and what may be done to a member."""
+"""Pages of members, roles, a single member, removal and leaving."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ PER_PAGE = 50
 
 @org_page(Permission.MEMBERS_READ, nav="members")
 def members(request: PortalRequest) -> HttpResponse:
-    """The members, filtered by text and role, and the invitations."""
+    """List the members, filtered by text and role, and the invitations."""
     text, role = request.GET.get("q", "").strip(), selected_filter(request, "role", Role.values)
     found = view_models.members(request.actor, text, role)
     page: Page[Any] = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
@@ -55,14 +55,14 @@ def _invitations(request: PortalRequest) -> list[dict[str, Any]]:
 
 @org_page(Permission.MEMBERS_READ, nav="members")
 def roles(request: PortalRequest) -> HttpResponse:
-    """The table of who may do what, read from the permissions themselves."""
+    """Show the table of roles and permissions."""
     context = {"roles": list(Role), "own_role": request.membership.role, "rights": view_models.role_table()}
     return render(request, "orgs/roles.html", context)
 
 
 @org_page(Permission.MEMBERS_WRITE, nav="members", methods=FORM)
 def member(request: PortalRequest, user_id: str) -> HttpResponse:
-    """One member, and the role to change."""
+    """Show a member and change the role."""
     found = membership.find_membership(request.actor, user_id)
     form = RoleForm(
         request.POST if request.method == "POST" else None,
@@ -80,7 +80,7 @@ def member(request: PortalRequest, user_id: str) -> HttpResponse:
 
 @org_page(Permission.MEMBERS_WRITE, nav="members", methods=FORM)
 def member_remove(request: PortalRequest, user_id: str) -> HttpResponse:
-    """What ends when a member is removed, then the removal."""
+    """Show what removing a member ends, and remove the member."""
     found = membership.find_membership(request.actor, user_id)
     if found.user_id == request.user.pk:
         return redirect("leave", request.organization.slug)
@@ -97,7 +97,7 @@ def member_remove(request: PortalRequest, user_id: str) -> HttpResponse:
 
 @org_page(Permission.MEMBERS_READ, nav="members", methods=FORM)
 def leave(request: PortalRequest) -> HttpResponse:
-    """What ends when the person leaves, then the leaving; the last owner learns it before the click."""
+    """Show what leaving ends, and leave; the last owner is refused."""
     found = request.membership
     form = LeaveForm(request.POST if request.method == "POST" else None, request=request)
     if form.is_valid() and _try(form, membership.leave_organization, request):
@@ -119,13 +119,13 @@ def _facts(request: PortalRequest, found: Membership) -> dict[str, Any]:
 
 
 def _is_only(found: Membership) -> bool:
-    """Whether the account belongs to no other organization, and so ends with the membership."""
+    """Return whether the account belongs to no other organization, so it is deleted with the membership."""
     others = Membership.objects.filter(user_id=found.user_id).exclude(pk=found.pk)
     return not found.user.is_staff and not others.exists()
 
 
 def _try(form: StepUpForm, change: Callable[..., Any], request: PortalRequest, *ids: str, **values: Any) -> bool:
-    """Spend the form and make the change, or put what hinders it into the form."""
+    """Use the form's token and make the change, or add the refusal to the form; return whether it is done."""
     named = dict(zip(("user_id",), ids, strict=False))
     try:
         with transaction.atomic():

@@ -1,4 +1,4 @@
-"""Organizations and who belongs where. Accounts, invitations and mail have modules of their own in this package."""
+"""Organizations and memberships; accounts, invitations, mail and support access are in the submodules."""
 
 import uuid
 from typing import Any, ClassVar, Self
@@ -39,7 +39,7 @@ SLUG = RegexValidator(r"^[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?\Z", _("Use lower-c
 
 
 class OrganizationStatus(models.TextChoices):
-    """Whether an organization may be used."""
+    """State of an organization."""
 
     ACTIVE = "active", _("Active")
     SUSPENDED = "suspended", _("Suspended")
@@ -47,7 +47,7 @@ class OrganizationStatus(models.TextChoices):
 
 
 class LeakPolicy(models.TextChoices):
-    """What happens to a key that was reported as leaked."""
+    """What happens to a key that is reported as leaked."""
 
     TELL = "tell", _("Tell us, and change nothing")
     QUARANTINE = "quarantine", _("Put the key in quarantine")
@@ -55,14 +55,14 @@ class LeakPolicy(models.TextChoices):
 
 
 class OrganizationQuerySet(PrefixedQuerySet["Organization"]):
-    """Organizations; ``platform`` is the vendor's own and has no pages."""
+    """Organizations; the vendor's own (slug ``platform``) has no pages."""
 
     def customers(self) -> Self:
-        """Leave the vendor's own organization out."""
+        """Exclude the vendor's own organization."""
         return self.exclude(slug=PLATFORM_SLUG)
 
     def for_member(self, user: User) -> Self:
-        """Keep the organizations that the person belongs to and that are not closed."""
+        """Filter by membership of the user; closed organizations are excluded."""
         return self.customers().filter(memberships__user=user).exclude(status=OrganizationStatus.CLOSED)
 
 
@@ -113,7 +113,7 @@ class Organization(PrefixedModel, Timestamped):
     settings_version = models.PositiveIntegerField(
         default=0, db_default=0, editable=False, help_text="Counts changes: a form made from older ones is refused."
     )
-    # Closed: nobody gets in, and the rows stay until a moment that an operator may move.
+    # A closed organization can't be entered; its rows stay until ``kept_until``, which an operator can change.
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True, editable=False)
     kept_until = models.DateTimeField(
         _("kept until"), null=True, blank=True, help_text=_("Of a closed organization: then its data are removed.")
@@ -139,25 +139,25 @@ class Organization(PrefixedModel, Timestamped):
 
 
 class MembershipQuerySet(OrgQuerySet["Membership"]):
-    """Who belongs where."""
+    """Memberships of organizations."""
 
     def owners(self) -> Self:
-        """Keep the owners."""
+        """Filter by the role owner."""
         return self.filter(role=Role.OWNER)
 
     def with_user_id(self, text: str) -> Self:
-        """Keep those that the API shows under a ``user_…`` id: one at most in an organization."""
+        """Filter by the ``user_…`` id that the API shows: at most one row in an organization."""
         key = decode(User.id_prefix, text)
         return self.filter(Q(earlier_id=key) | Q(earlier_id=None, user_id=key)) if key is not None else self.none()
 
     def with_address(self, email: str) -> Self:
-        """Keep those of people whose own address this is, or a further one that they confirmed."""
+        """Filter by the user's own address or a further address that the user confirmed."""
         further = Q(user__emailaddress__email__in=spellings(email), user__emailaddress__verified=True)
         return self.filter(Q(user__email__in=spellings(email)) | further)
 
 
 class Membership(OrgOwned, CreatedBy):
-    """One person in one organization, with a role. Its creator made the account, or sent the invitation."""
+    """One user in one organization, with a role; the creator created the account or sent the invitation."""
 
     id_prefix = "mem"
 
@@ -189,15 +189,15 @@ class Membership(OrgOwned, CreatedBy):
 
     @property
     def user_key(self) -> uuid.UUID:
-        """The key behind the id under which the organization knows the person."""
+        """The account key behind the id under which the organization knows the user."""
         return self.earlier_id or self.user_id
 
     @property
     def user_public_id(self) -> str:
-        """That id: it stays when the account behind the membership becomes another one."""
+        """The ``user_…`` id of the member; it does not change when another account takes the membership over."""
         return encode(User.id_prefix, self.user_key)
 
     @property
     def version(self) -> str:
-        """The version of what an organization decides about the person; signing in and passwords are no part."""
+        """The version of the fields that an organization can change; sign-ins and passwords are not part of it."""
         return version_of(self.user_key, self.user.name, self.user.email)

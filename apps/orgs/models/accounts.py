@@ -1,4 +1,4 @@
-"""Accounts of people, and who they are at an identity provider."""
+"""User accounts and their identities at an identity provider."""
 
 from typing import Any, ClassVar
 
@@ -15,10 +15,10 @@ from apps.base.text.mail_addresses import canonical_address, spellings
 
 
 class UserManager(BaseUserManager["User"]):
-    """Makes and finds accounts; addresses are kept in one spelling, and one address has one account.
+    """Creates and finds accounts; addresses are stored in canonical spelling, and one address has one account.
 
-    A provisional account, made through the API or moved to the address by it, only claims its address: any number may,
-    until the owner of the mailbox comes.
+    A provisional account, created through the API or moved to the address by it, only claims its address: any number
+    of accounts can, until the owner of the mailbox confirms the address.
     """
 
     def create_user(self, email: str, password: str | None = None, **values: Any) -> "User":
@@ -29,32 +29,32 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **values: Any) -> "User":
-        """Save an operator of the vendor (Django asks for this name)."""
+        """Save an operator of the vendor (Django requires this name)."""
         return self.create_user(email, password, is_staff=True, is_superuser=True, **values)
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        """Find an account by its address, in any case."""
+        """Return the account of an address in any spelling, or raise DoesNotExist."""
         found = self.with_address(username or "")
         if found is None:
             raise self.model.DoesNotExist
         return found
 
     def with_address(self, email: str) -> "User | None":
-        """Return the account of an address, however it is spelled; where there is none, the one that may become it."""
+        """Return the account of an address in any spelling, else the first provisional account that claims it."""
         return self.owner_of(email) or self.claims_on(email).first()
 
     def owner_of(self, email: str) -> "User | None":
-        """Return the account that has the address, not one that only claims it."""
+        """Return the account that owns the address; provisional accounts do not."""
         return next(iter(self.owners_of(email)), None)
 
     def owners_of(self, email: str) -> "list[User]":
-        """Return the same and, after it, an account of before whose address differs in the spelling alone."""
+        """Return the account that owns the address, then older accounts whose address is another spelling of it."""
         canonical = canonical_address(email)
         rows = self.filter(email__in=spellings(email), password_is_provisional=False)
         return sorted(rows, key=lambda user: (user.email != canonical, user.pk))
 
     def with_duplicate_addresses(self) -> "list[list[User]]":
-        """Return the accounts of before whose addresses differ in the spelling of the domain alone, by address."""
+        """Return older accounts whose addresses differ only in the spelling of the domain, grouped by address."""
         international = Q(email__regex="[^ -~]") | Q(email__contains="@xn--") | Q(email__contains=".xn--")
         found: dict[str, list[User]] = {}
         for user in self.filter(international, password_is_provisional=False).order_by("pk"):
@@ -62,13 +62,13 @@ class UserManager(BaseUserManager["User"]):
         return [users for users in found.values() if len(users) > 1]
 
     def claims_on(self, email: str) -> models.QuerySet["User"]:
-        """Return the provisional accounts with an address: those in use first, then the newest."""
+        """Return the provisional accounts that claim an address: those in use first, then the newest."""
         rows = self.filter(email__in=spellings(email), password_is_provisional=True)
         return rows.order_by("-signs_in_unverified", "-pk")
 
 
 class User(PrefixedModel, AbstractBaseUser, PermissionsMixin):
-    """A person. Signs in by e-mail address; may belong to several organizations."""
+    """A user, who signs in by e-mail address and can belong to several organizations."""
 
     id_prefix = "user"
 
@@ -113,23 +113,23 @@ class User(PrefixedModel, AbstractBaseUser, PermissionsMixin):
 
     @property
     def waits_for_owner(self) -> bool:
-        """Whether nobody signs in until the owner of the address verifies it."""
+        """Whether sign-in is refused until the owner of the address verifies it."""
         return self.password_is_provisional and not self.signs_in_unverified
 
     def get_session_auth_hash(self) -> str:
-        """Return what a session must match: it changes with the password and with the epoch."""
+        """Return the hash that a session must match: it changes with the password and with the session epoch."""
         value = f"{self.password}:{self.session_epoch}"
         return salted_hmac("apps.orgs.models.User", value, algorithm="sha256").hexdigest()
 
     def get_session_auth_fallback_hash(self) -> Any:
-        """Accept sessions signed under an earlier SECRET_KEY, as Django does."""
+        """Yield the hashes under earlier SECRET_KEYs, which Django accepts too."""
         for secret in settings.SECRET_KEY_FALLBACKS:
             value = f"{self.password}:{self.session_epoch}"
             yield salted_hmac("apps.orgs.models.User", value, secret=secret, algorithm="sha256").hexdigest()
 
 
 class ExternalIdentity(models.Model):
-    """Who an account is at the identity provider: an issuer's subject belongs to one account (OIDC Core section 2)."""
+    """An account's identity at a provider: a subject of an issuer belongs to one account (OIDC Core section 2)."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
     issuer = models.CharField(max_length=255)

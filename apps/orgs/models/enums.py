@@ -1,11 +1,11 @@
-"""What a member may be."""
+"""The roles of members."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 
 class Role(models.TextChoices):
-    """What a member is; what each role may do stands in ``orgs/roles.py``."""
+    """The role of a member; ``orgs/roles.py`` has the permissions of each."""
 
     OWNER = "owner", _("Owner")
     ADMIN = "admin", _("Admin")

@@ -14,7 +14,7 @@ INVITATION_DAYS = 7
 
 
 class InvitationStatus(models.TextChoices):
-    """What became of an invitation. One that is ``sent`` and past its time reads as expired (``Invitation.state``)."""
+    """Status of an invitation. ``sent`` past its expiry is shown as expired (``Invitation.state``)."""
 
     SENT = "sent", _("Sent")
     ACCEPTED = "accepted", _("Accepted")
@@ -26,29 +26,28 @@ class InvitationQuerySet(OrgQuerySet["Invitation"]):
     """Invitations of organizations."""
 
     def shown(self) -> Self:
-        """Keep those that the organization made and sees."""
+        """Filter to the invitations that the organization created and sees."""
         return self.filter(membership=None)
 
     def open(self) -> Self:
-        """Keep those that nobody accepted, withdrew or replaced: sent, or past their time."""
+        """Filter to the invitations that were not accepted, revoked or replaced; expired ones are included."""
         return self.filter(status=InvitationStatus.SENT)
 
     def acceptable(self, now: datetime) -> Self:
-        """Keep those that can still be accepted."""
+        """Filter to the invitations that can still be accepted."""
         return self.open().filter(expires_at__gt=now)
 
 
 class Invitation(OrgOwned):
-    """A place in an organization, offered to whoever reads the mail of one address.
+    """A membership offered to the owner of one e-mail address.
 
-    The link's token is kept as a digest; it is made when the mail leaves (``links.invitation_link``), so that no row
-    ever holds it.
+    The link's token is generated when the mail is sent (``token_links.invitation_link``); only its digest is stored.
     """
 
     id_prefix = "inv"
 
-    # Of a member whose address has an account elsewhere: the link asks the account's owner to take the place. The
-    # organization does not see such an invitation, which would tell it that there is an account.
+    # Set for a member whose address has an account elsewhere: the link asks that account's owner to take over the
+    # membership. The organization does not see such an invitation, which would reveal that there is an account.
     membership = models.ForeignKey("orgs.Membership", on_delete=models.CASCADE, null=True, related_name="+")
     email = models.EmailField(max_length=254)
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
@@ -91,6 +90,6 @@ class Invitation(OrgOwned):
 
     @property
     def state(self) -> str:
-        """Whether it is sent, accepted, revoked or expired."""
+        """The status, with expiry: sent, accepted, revoked or expired."""
         is_late = self.status == InvitationStatus.SENT and self.expires_at <= timezone.now()
         return str(InvitationStatus.EXPIRED if is_late else self.status)

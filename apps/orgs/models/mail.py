@@ -1,4 +1,4 @@
-"""Mail that is to be sent, and was."""
+"""The queue of outgoing mail."""
 
 from datetime import datetime
 from typing import Any, ClassVar, Self
@@ -8,25 +8,25 @@ from django.utils.translation import gettext_lazy as _
 
 
 class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
-    """Mail that waits, was sent, or could not be."""
+    """Mail that waits, was sent or failed."""
 
     def due(self, now: datetime) -> Self:
-        """Keep what should be tried now, oldest first."""
+        """Filter to the mail that is due now, oldest attempt time first."""
         return self.filter(sent_at=None, next_attempt_at__lte=now).order_by("next_attempt_at")
 
     def unsent(self) -> Self:
-        """Keep what is still tried."""
+        """Filter to the mail that will still be tried."""
         return self.filter(sent_at=None).exclude(next_attempt_at=None)
 
     def waiting(self, template: str, regarding: object) -> Self:
-        """Keep the mails with a link about one thing that were not sent yet."""
+        """Filter to the unsent mails of a template about one object."""
         return self.filter(template=template, regarding=str(regarding), sent_at=None)
 
 
 class OutgoingMail(models.Model):
-    """A mail to be sent by the sweep: a failing mail server delays nothing and loses nothing.
+    """A mail that a periodic job sends: a failing mail server delays no request and loses no mail.
 
-    A mail with a link that lets somebody in is written when it is sent, from its template: the row holds no link.
+    A mail with a token link is rendered from its template when it is sent, so the row never contains the link.
     """
 
     to = models.EmailField(max_length=254)
@@ -39,7 +39,7 @@ class OutgoingMail(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(auto_now_add=True, null=True)
     last_error = models.CharField(max_length=200, blank=True)
-    # What the mail server said when it took the mail: the id there, by which its own log is searched.
+    # The mail server's response when it accepted the mail: usually the queue id, to search the server's log for.
     server_answer = models.CharField(max_length=200, blank=True, default="", db_default="")
 
     objects = OutgoingMailQuerySet.as_manager()

@@ -1,4 +1,4 @@
-"""Operators who look at what a customer sees."""
+"""Support access: operators' read-only sessions on a customer's pages."""
 
 from datetime import datetime
 from typing import Any, ClassVar, Self
@@ -10,19 +10,19 @@ from apps.base.models import OrgOwned, OrgQuerySet
 
 
 class OperatorLookQuerySet(OrgQuerySet["OperatorLook"]):
-    """Operators who look at what a customer sees."""
+    """Support access sessions of operators."""
 
     def open(self, now: datetime) -> Self:
-        """Keep those that neither ended nor ran out."""
+        """Filter to the sessions that neither ended nor expired."""
         return self.filter(ended_at=None, until__gt=now)
 
     def expired(self, now: datetime) -> Self:
-        """Keep those whose time is over and whose end is not recorded yet."""
+        """Filter to the expired sessions whose end is not recorded yet."""
         return self.filter(ended_at=None, until__lte=now)
 
 
 class OperatorLook(OrgOwned):
-    """An operator looks at the pages of one organization, read-only, from one session, for a while."""
+    """An operator's read-only access to the pages of one organization, from one session, for a limited time."""
 
     id_prefix = "look"
 

@@ -1,4 +1,4 @@
-"""Forms about an organization as a whole, on its own pages and in the operators' admin. They save nothing."""
+"""Forms of an organization's settings, on its pages and in the operators' admin. Actions save them."""
 
 from typing import Any, ClassVar, cast
 
@@ -21,9 +21,9 @@ from apps.orgs.settings.organization_settings import (
     check_settings,
 )
 
-# With more people than this a list to scroll takes the place of ticks.
-MOST_TICKS = 30
-PLAIN = {"autocomplete": "off"}
+# With more choices than this a scrolling list replaces checkboxes.
+MAX_CHECKBOXES = 30
+NO_AUTOCOMPLETE = {"autocomplete": "off"}
 FAMILIES = {
     "audit": _("Audit log: who changed what"),
     "calls": _("API calls: one line for each request"),
@@ -32,7 +32,7 @@ FAMILIES = {
 
 
 class SettingsForm(OneUseForm):
-    """A part of the settings; ``version`` tells whether somebody saved others while the form was open."""
+    """A part of the settings; ``version`` detects changes that were saved while the form was open."""
 
     version = forms.IntegerField(widget=forms.HiddenInput)
 
@@ -43,24 +43,24 @@ class SettingsForm(OneUseForm):
         self.fields["version"].initial = organization.settings_version
 
     def for_action(self) -> dict[str, Any]:
-        """Return what ``update_settings`` takes."""
+        """Return the values for ``update_settings``."""
         return {name: self.cleaned_data[name] for name in SETTINGS if name in self.cleaned_data}
 
     def start_from(self, organization: Organization) -> None:
-        """Take the newest version, so that sending once more overwrites what somebody else saved."""
+        """Take the newest version, so that submitting again overwrites the other change."""
         self.data = self.data.copy()
         self.data["version"] = str(organization.settings_version)
         self.data["token"] = self.new_token()
 
 
 class GeneralForm(SettingsForm):
-    """The name."""
+    """The organization's name."""
 
-    name = LineField(label=_("Name"), max_length=MAX_NAME_LENGTH, widget=forms.TextInput(attrs=PLAIN))
+    name = LineField(label=_("Name"), max_length=MAX_NAME_LENGTH, widget=forms.TextInput(attrs=NO_AUTOCOMPLETE))
 
 
 class SecurityForm(StepUpForm, SettingsForm):
-    """How long keys live, how members sign in, and what happens to a leaked key."""
+    """Maximum key lifetime, two-step sign-in of members, and what happens to a leaked key."""
 
     longest_key_days = forms.IntegerField(
         label=_("Longest lifetime of a key, in days"),
@@ -80,7 +80,7 @@ class SecurityForm(StepUpForm, SettingsForm):
 
 
 class RetentionForm(StepUpForm, SettingsForm):
-    """For how many days rows are kept, up to the portal's own figures; fewer than now asks first."""
+    """Retention in days, up to the portal's own; a shorter one than now must be confirmed."""
 
     confirm = forms.BooleanField(label=_("Remove what is older. It cannot be brought back"), required=False)
 
@@ -100,7 +100,7 @@ class RetentionForm(StepUpForm, SettingsForm):
         )  # fmt: skip
 
     def clean(self) -> dict[str, Any]:
-        """Find what becomes shorter, and ask for the tick where anything does."""
+        """Find what becomes shorter, and require confirmation if anything does."""
         values = super().clean() or {}
         for kind in RETENTION_SETTINGS:
             name, most = retention_field(kind), portal_retention_days(kind)
@@ -113,7 +113,7 @@ class RetentionForm(StepUpForm, SettingsForm):
 
 
 class MailForm(StepUpForm, SettingsForm):
-    """Which roles and which people get the mail of each group of notices."""
+    """The roles and members who receive the mail of each group of notifications."""
 
     def __init__(self, *args: Any, organization: Organization, **options: Any) -> None:
         super().__init__(*args, organization=organization, **options)
@@ -131,32 +131,32 @@ class MailForm(StepUpForm, SettingsForm):
             choices=choices,
             required=False,
             initial=chosen,
-            widget=forms.CheckboxSelectMultiple if len(choices) <= MOST_TICKS else forms.SelectMultiple,
+            widget=forms.CheckboxSelectMultiple if len(choices) <= MAX_CHECKBOXES else forms.SelectMultiple,
         )
 
     def groups(self) -> list[dict[str, Any]]:
-        """Return the fields of each group, with its words."""
+        """Return the fields of each group, with its label."""
         return [
             {"title": title, "roles": self[f"roles_{group}"], "members": self[f"members_{group}"], "name": group}
             for group, title in GROUPS.items()
         ]
 
     def for_action(self) -> dict[str, Any]:
-        """Return what ``update_settings`` takes."""
+        """Return the values for ``update_settings``."""
         values = self.cleaned_data
         chosen = {group: {"roles": values[f"roles_{group}"], "members": values[f"members_{group}"]} for group in GROUPS}
         return {"mail_recipients": chosen}
 
 
 class ExportForm(StepUpForm):
-    """Taking a copy asks for nothing but who is there."""
+    """Confirmation of one's identity before a data export."""
 
 
 class CloseForm(StepUpForm):
-    """The organization's name, typed."""
+    """The organization's name, typed to confirm closing it."""
 
     confirm_name = forms.CharField(
-        label=_("Type the organization's name to confirm"), widget=forms.TextInput(attrs=PLAIN)
+        label=_("Type the organization's name to confirm"), widget=forms.TextInput(attrs=NO_AUTOCOMPLETE)
     )
 
     def __init__(self, *args: Any, organization: Organization, **options: Any) -> None:
@@ -165,7 +165,7 @@ class CloseForm(StepUpForm):
         self.fields["confirm_name"].help_text = organization.name
 
     def clean_confirm_name(self) -> str:
-        """Compare what was typed with the name."""
+        """Check that the organization's name was typed."""
         text: str = self.cleaned_data["confirm_name"]
         if text.split() != self.organization.name.split():
             raise forms.ValidationError(_("That is not the name of this organization."))
@@ -173,7 +173,7 @@ class CloseForm(StepUpForm):
 
 
 class OperatorsOrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs alone
-    """An organization as operators change it: its settings, its ceilings, and whether it may be used."""
+    """An organization as operators change it: settings, limits and status."""
 
     class Meta:
         model = Organization
@@ -202,7 +202,7 @@ class OperatorsOrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # g
         cast(forms.ChoiceField, self.fields["status"]).choices = words
 
     def clean(self) -> dict[str, Any]:
-        """Judge the changed settings by the action's own rules, and ask for a reason to suspend."""
+        """Validate the changed settings by the action's rules, and require a reason to suspend."""
         values = super().clean() or {}
         if values.get("status") == OrganizationStatus.SUSPENDED and not values.get("status_reason", "").strip():
             self.add_error("status_reason", _("Give a reason. The members of the organization read it."))
@@ -220,8 +220,8 @@ class OperatorsOrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # g
         return [name for name in self.changed_data if name in known and name in self.cleaned_data]
 
     def clean_kept_until(self) -> Any:
-        """Take a moment in the future for what is closed."""
-        moment = self.cleaned_data["kept_until"]
-        if "kept_until" in self.changed_data and moment is not None and moment <= timezone.now():
+        """Refuse a time in the past."""
+        kept_until = self.cleaned_data["kept_until"]
+        if "kept_until" in self.changed_data and kept_until is not None and kept_until <= timezone.now():
             raise forms.ValidationError(_("Choose a moment in the future."))
-        return moment
+        return kept_until

@@ -1,18 +1,17 @@
-"""Account → Mail: which notices of their organizations a person wants by mail."""
+"""The page of one's own mail preferences, for each organization."""
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from apps.base.requests import PortalRequest
 from apps.orgs.mail.recipients import GROUPS, OPTIONAL_GROUPS
+from apps.orgs.members.middleware import enter_organization
 from apps.orgs.models import Membership, OrganizationStatus
 from apps.orgs.settings import mail_preferences
 
@@ -20,7 +19,7 @@ from apps.orgs.settings import mail_preferences
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def account_mail(request: PortalRequest) -> HttpResponse:
-    """Show the groups of each organization with a tick, and save the ticks; security has none."""
+    """Show and save the chosen groups of mail of each organization; security mail can't be declined."""
     rows = Membership.objects.filter(user_id=request.user.pk).select_related("organization")
     rows = rows.exclude(organization__status=OrganizationStatus.CLOSED).order_by("organization__name")
     mine = [row for row in rows if not row.organization.is_platform]
@@ -43,14 +42,13 @@ def _field(membership: Membership) -> str:
 
 
 def _save(request: PortalRequest, mine: list[Membership]) -> HttpResponse:
-    """Save each organization's choice as the person in that organization; the last one used stays what it is."""
+    """Save each organization's choice as its member; the organization used last does not change."""
     last = request.session.get("organization")
     for membership in mine:
         wanted = request.POST.getlist(_field(membership))
-        enter = import_string(settings.PORTAL_ENTER_ORGANIZATION)
-        elsewhere: HttpResponse | None = enter(request, membership.organization.slug)
-        if elsewhere is not None:
-            return elsewhere
+        redirection = enter_organization(request, membership.organization.slug)
+        if redirection is not None:
+            return redirection
         mail_preferences.choose_own_mail(
             actor=request.actor, off=[each for each in OPTIONAL_GROUPS if each not in wanted]
         )

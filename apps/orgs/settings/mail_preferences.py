@@ -1,4 +1,4 @@
-"""What mail a member wants: each person's own choice, for each of their organizations."""
+"""Mail preferences of members, for each of their organizations."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ from apps.orgs.models import Membership
 
 @transaction.atomic
 def choose_own_mail(*, actor: Actor, off: Iterable[str]) -> Membership:
-    """Stop the mail of the named groups to the acting person; what is about security cannot be stopped."""
+    """Decline the mail of the named groups for the acting member; security mail can't be declined."""
     rows = Membership.objects.for_actor(actor).select_for_update(of=("self",)).select_related("user")
     membership = rows.filter(user_id=actor.pk).first() if actor.pk else None
     if membership is None:

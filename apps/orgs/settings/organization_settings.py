@@ -1,4 +1,4 @@
-"""An organization's settings: each judged by one rule, saved together, recorded with old and new."""
+"""An organization's settings: each validated by one rule, saved together, audited with old and new values."""
 
 import uuid
 from collections.abc import Callable
@@ -20,13 +20,13 @@ from apps.orgs.models import LeakPolicy, Membership, Organization, OrganizationS
 
 MAX_KEY_DAYS = 3650
 MAX_NAME_LENGTH = 120
-MOST_MEMBERS = 200
+MAX_MEMBERS = 200
 MIN_RETENTION_DAYS = {"audit": 30, "calls": 1, "deliveries": 1}
 SETTINGS = (
     *("name", "longest_key_days", "two_step_required", "leak_policy", "mail_recipients"),
     *map(retention_field, RETENTION_SETTINGS),
 )
-# What only the vendor sets.
+# Settings that only the vendor can change.
 OPERATOR_SETTINGS = ("ceiling_per_minute", "endpoint_limit", "kept_until")
 
 
@@ -34,9 +34,9 @@ OPERATOR_SETTINGS = ("ceiling_per_minute", "endpoint_limit", "kept_until")
 def update_settings(
     *, actor: Actor, organization_id: uuid.UUID | None = None, version: int | None = None, **values: Any
 ) -> Organization:
-    """Change the named settings and record old and new in one entry; nothing changed records nothing.
+    """Change the named settings and record old and new values in one entry; without a change nothing is recorded.
 
-    ``version``: the ``settings_version`` that the values were chosen from; Conflict where somebody saved others since.
+    ``version``: the ``settings_version`` that the form was loaded with; raises Conflict if it changed since.
     ``organization_id``: for the vendor, who acts in no organization. Raises Invalid naming the field.
     """
     actor.require(Permission.ORGANIZATION_WRITE)
@@ -59,7 +59,7 @@ def update_settings(
 
 
 def check_settings(actor: Actor, organization: Organization, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values as they are saved, or raise Invalid naming the field."""
+    """Return the values as they will be saved, or raise Invalid naming the field."""
     return {name: RULES[name](actor, organization, value) for name, value in values.items()}
 
 
@@ -76,9 +76,9 @@ def _key_days(actor: Actor, organization: Organization, value: int | None) -> in
 
 
 def _two_step(actor: Actor, organization: Organization, value: bool) -> bool:
-    """Who switches it on has it: nobody locks out everybody and themselves by one click."""
-    switches_on = value and not organization.two_step_required
-    if switches_on and actor.kind == ActorKind.USER and not has_second_step(actor.pk):
+    """Require it of the user who turns it on, so that they do not lock themselves out."""
+    turns_on = value and not organization.two_step_required
+    if turns_on and actor.kind == ActorKind.USER and not has_second_step(actor.pk):
         message = _("Set up two-step sign-in for your own account first, then require it of everybody.")
         raise Invalid.field("two_step_required", message)
     return bool(value)
@@ -93,7 +93,7 @@ def _leak_policy(actor: Actor, organization: Organization, value: str) -> str:
 def _days(kind: str) -> Callable[[Actor, Organization, int | None], int | None]:
     def rule(actor: Actor, organization: Organization, value: int | None) -> int | None:
         if value == getattr(organization, retention_field(kind)):
-            return value  # the operator's settings may have become fewer since
+            return value  # unchanged, though the portal's maximum can have become lower since
         return _whole(retention_field(kind), value, MIN_RETENTION_DAYS[kind], portal_retention_days(kind))
 
     return rule
@@ -106,13 +106,13 @@ def _whole(field: str, value: int | None, low: int, high: int) -> int | None:
 
 
 def _recipients(actor: Actor, organization: Organization, value: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Keep what is known: roles, and people who are members here; a group with neither goes to whoever may act."""
+    """Drop unknown roles and users who are not members; a group without recipients gets the default ones."""
     people = {each.user_public_id for each in _members(organization)}
     found: dict[str, Any] = {}
     for group in GROUPS:
         chosen = (value or {}).get(group) or {}
         roles = [role.value for role in Role if role in chosen.get("roles", ())]
-        members = sorted(people.intersection(chosen.get("members", ())))[:MOST_MEMBERS]
+        members = sorted(people.intersection(chosen.get("members", ())))[:MAX_MEMBERS]
         if roles or members:
             found[group] = {"roles": roles, "members": members}
     return found or None
@@ -122,12 +122,12 @@ def _members(organization: Organization) -> Any:
     return Membership.objects.filter(organization=organization).select_related("user")
 
 
-def _as_given(actor: Actor, organization: Organization, value: Any) -> Any:
+def _unchecked(actor: Actor, organization: Organization, value: Any) -> Any:
     return value
 
 
 def _kept_until(actor: Actor, organization: Organization, value: Any) -> Any:
-    """Only what is closed has an end: an operator moves it, and takes it from nobody by leaving it empty."""
+    """Return the new date of a closed organization, for which it is required; others have none."""
     if organization.status != OrganizationStatus.CLOSED:
         return organization.kept_until
     if value is None:
@@ -142,7 +142,7 @@ RULES: dict[str, Callable[[Actor, Organization, Any], Any]] = {
     "leak_policy": _leak_policy,
     "mail_recipients": _recipients,
     **{retention_field(kind): _days(kind) for kind in RETENTION_SETTINGS},
-    "ceiling_per_minute": _as_given,
-    "endpoint_limit": _as_given,
+    "ceiling_per_minute": _unchecked,
+    "endpoint_limit": _unchecked,
     "kept_until": _kept_until,
 }

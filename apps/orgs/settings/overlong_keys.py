@@ -1,4 +1,4 @@
-"""Keys that live longer than their organization now allows: they stay as they are, and are listed."""
+"""Active keys whose lifetime exceeds the organization's limit: they are listed, not changed."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,11 +9,11 @@ from django.urls import NoReverseMatch, reverse
 from apps.credentials.key_kinds import KINDS
 from apps.orgs.models import Organization
 
-MOST_LISTED = 50
+MAX_LISTED = 50
 
 
 def find_overlong_keys(organization: Organization) -> list[dict[str, Any]]:
-    """Return the live keys of every kind that were made to live longer than the settings say; 50 at most."""
+    """Return up to 50 active keys, of every kind, whose lifetime exceeds the organization's limit."""
     days = organization.longest_key_days
     if days is None:
         return []
@@ -21,8 +21,8 @@ def find_overlong_keys(organization: Organization) -> list[dict[str, Any]]:
     for kind in KINDS.values():
         rows = kind.keys().filter(organization_id=organization.pk).live()
         longer = rows.filter(Q(expires_at=None) | Q(expires_at__gt=F("created_at") + timedelta(days=days, seconds=5)))
-        found += [_shown(kind.kind, key, organization.slug) for key in longer.order_by("pk")[:MOST_LISTED]]
-    return found[:MOST_LISTED]
+        found += [_shown(kind.kind, key, organization.slug) for key in longer.order_by("pk")[:MAX_LISTED]]
+    return found[:MAX_LISTED]
 
 
 def _shown(kind: str, key: Any, slug: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Forms about people."""
+"""The form of language and time zone."""
 
 import zoneinfo
 from typing import Any
@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class PreferencesForm(forms.Form):
-    """Language and time zone of a person's pages and mails."""
+    """Language and time zone of a user's pages and mails."""
 
     language = forms.ChoiceField(
         label=_("Language"),

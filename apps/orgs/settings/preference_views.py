@@ -1,4 +1,4 @@
-"""The language and time zone of a person's pages and mails."""
+"""Pages that set a user's language and time zone."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -17,17 +17,17 @@ from apps.orgs.settings.preferences import set_preferences
 
 @require_POST
 def set_language(request: PortalRequest) -> HttpResponse:
-    """Keep the language in a cookie and, of somebody signed in, in the account; and lead back to the page."""
+    """Store the language in a cookie and, if signed in, in the account; redirect to the page."""
     language = request.POST.get("language", "")
     response = redirect(safe_return_path(request.POST.get("next", ""), "/"))
     if language in dict(settings.LANGUAGES):
         if request.user.is_authenticated:
             set_preferences(user=request.user, language=language)
-        _keep_language(response, language)
+        _set_language_cookie(response, language)
     return response
 
 
-def _keep_language(response: HttpResponse, language: str) -> None:
+def _set_language_cookie(response: HttpResponse, language: str) -> None:
     response.set_cookie(
         settings.LANGUAGE_COOKIE_NAME,
         language,
@@ -41,7 +41,7 @@ def _keep_language(response: HttpResponse, language: str) -> None:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def preferences(request: PortalRequest) -> HttpResponse:
-    """Show and save the language and time zone of the person's pages and mails."""
+    """Show and save the language and time zone of the user's pages and mails."""
     user = request.user
     form = PreferencesForm(request.POST or None, initial={"language": user.language, "time_zone": user.time_zone})
     if request.method == "POST" and form.is_valid():
@@ -55,7 +55,7 @@ def preferences(request: PortalRequest) -> HttpResponse:
                 messages.success(request, gettext("Saved."))
             response = redirect("preferences")
             if chosen["language"]:
-                _keep_language(response, chosen["language"])
+                _set_language_cookie(response, chosen["language"])
             else:
                 response.delete_cookie(settings.LANGUAGE_COOKIE_NAME)
             return response

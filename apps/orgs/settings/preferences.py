@@ -1,4 +1,4 @@
-"""What a person sets for themselves alone; it concerns no organization, so no audit log speaks of it."""
+"""Language and time zone of a user; they concern no organization, so they are not in an audit log."""
 
 import zoneinfo
 
@@ -10,9 +10,9 @@ from apps.orgs.models import User
 
 
 def set_preferences(*, user: User, language: str | None = None, time_zone: str | None = None) -> None:
-    """Save the language and time zone of the person's pages and mails; None leaves one as it is.
+    """Save the language and time zone of the user's pages and mails; None leaves a value unchanged.
 
-    Empty stands for the browser's language, and for UTC. Raises Invalid for one that does not exist.
+    Empty means the browser's language, or UTC. Raises Invalid for an unknown value.
     """
     values = {}
     if language is not None:

@@ -1,4 +1,4 @@
-"""What goes where an organization keeps its rows for fewer days."""
+"""Counts of the rows that a shorter retention would remove."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,13 +10,13 @@ from apps.base.identifiers import uuid_at
 from apps.orgs.models import Organization
 from apps.webhooks.models import Delivery
 
-MOST_COUNTED = 10_000
+MAX_COUNTED = 10_000
 
 
 def preview_removal(organization: Organization, kind: str, days: int) -> dict[str, Any]:
-    """Tell how many rows of a kind are older than so many days: exact up to 10,000, then ``many``."""
+    """Return the number of rows of a kind that are older than ``days``: exact up to 10,000, then ``many``."""
     model = {"audit": AuditEntry, "calls": ApiCall, "deliveries": Delivery}[kind]
     before = uuid_at(timezone.now() - timedelta(days=days))
     rows = model._default_manager.filter(organization_id=organization.pk, pk__lt=before)
-    count = rows.order_by("pk")[: MOST_COUNTED + 1].count()
-    return {"days": days, "count": min(count, MOST_COUNTED), "many": count > MOST_COUNTED}
+    count = rows.order_by("pk")[: MAX_COUNTED + 1].count()
+    return {"days": days, "count": min(count, MAX_COUNTED), "many": count > MAX_COUNTED}

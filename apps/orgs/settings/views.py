@@ -1,4 +1,4 @@
-"""Organization → Settings: what is set, to read; and one page for each part that can be changed."""
+"""Pages of an organization's settings: an overview, and one page for each part that can be changed."""
 
 from typing import Any
 
@@ -17,7 +17,6 @@ from apps.orgs.lookups import RETENTION_SETTINGS, portal_retention_days, retenti
 from apps.orgs.mail.recipients import GROUPS
 from apps.orgs.members.membership_requirements import has_second_step, without_second_step
 from apps.orgs.models import Membership, Organization, Role
-from apps.orgs.settings import organization_settings as settings_organization_settings
 from apps.orgs.settings.forms import (
     FAMILIES,
     GeneralForm,
@@ -26,6 +25,7 @@ from apps.orgs.settings.forms import (
     SecurityForm,
     SettingsForm,
 )
+from apps.orgs.settings.organization_settings import update_settings
 from apps.orgs.settings.overlong_keys import find_overlong_keys
 from apps.orgs.settings.retention_preview import preview_removal
 
@@ -34,7 +34,7 @@ NAV = "organization"
 
 @org_page(Permission.ORGANIZATION_READ, nav=NAV)
 def organization_settings(request: PortalRequest) -> HttpResponse:
-    """Show every setting, and lead to the pages that change them."""
+    """Show every setting, with links to the pages that change them."""
     organization = request.organization
     context = {
         "retention": [
@@ -63,13 +63,13 @@ def organization_security(request: PortalRequest) -> HttpResponse:
 
 @org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM)
 def organization_retention(request: PortalRequest) -> HttpResponse:
-    """Change for how long rows are kept; what would go is counted and shown before it does."""
+    """Change the retention; rows that a shorter one would remove are counted and shown first."""
     return _edit(request, RetentionForm, "organization/retention.html")
 
 
 @org_page(Permission.ORGANIZATION_WRITE, nav=NAV, methods=FORM)
 def organization_mail(request: PortalRequest) -> HttpResponse:
-    """Change who gets which mail."""
+    """Change the recipients of each group of mail."""
     return _edit(request, MailForm, "organization/mail.html")
 
 
@@ -95,13 +95,11 @@ def _edit(
 
 
 def _saved(request: PortalRequest, form: SettingsForm) -> bool:
-    """Save, or put the refusal into the form."""
+    """Save the settings, or add the refusal to the form; return whether they are saved."""
     try:
         with transaction.atomic():
             form.consume_token()
-            settings_organization_settings.update_settings(
-                actor=request.actor, version=form.cleaned_data["version"], **form.for_action()
-            )
+            update_settings(actor=request.actor, version=form.cleaned_data["version"], **form.for_action())
     except AlreadySent:
         pass  # saved by the first of the two
     except Conflict as error:
@@ -125,12 +123,12 @@ def _security(organization: Organization) -> dict[str, Any]:
 
 
 def _without_second_step(organization: Organization) -> list[str]:
-    """Name the members who would be led to set it up."""
+    """Return the names of the members who have not set up two-step sign-in."""
     return [each.user.name or each.user.email for each in without_second_step(organization)]
 
 
 def _recipients(organization: Organization, group: str) -> str:
-    """Say who gets the mail of a group."""
+    """Return the recipients of a group as text."""
     chosen = (organization.mail_recipients or {}).get(group)
     if chosen is None:
         return _("Whoever may act on it")

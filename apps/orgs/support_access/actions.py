@@ -1,4 +1,4 @@
-"""An operator begins and ends to look at what a customer sees; both stand in the customer's own audit log."""
+"""Start and end of support access; both are recorded in the customer's audit log."""
 
 import uuid
 
@@ -12,20 +12,21 @@ from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
 from apps.orgs.models import Membership, OperatorLook, Organization, OrganizationStatus
 from apps.orgs.support_access import support_session
 
-LONGEST_REASON = 200
-SWEPT_AT_ONCE = 100
+MAX_REASON_LENGTH = 200
+BATCH = 100
 
 
 def start_support_access(*, actor: Actor, organization: Organization, reason: str, session_key: str) -> OperatorLook:
-    """Let an operator read the organization's pages for 30 minutes, from the one session.
+    """Let an operator read the organization's pages for 30 minutes, from one session.
 
-    Raises Forbidden for anybody but an operator, Invalid without a reason, Conflict where the operator is a member.
+    Raises Forbidden for other actors, NotFound for the platform and closed organizations, Invalid without a reason,
+    Conflict if the operator is a member.
     """
     operator_id = _require_operator(actor)
     if organization.is_platform or organization.status == OrganizationStatus.CLOSED:
         raise NotFound(_("This organization has no pages to look at."))
     words = " ".join(reason.split())
-    if not 1 <= len(words) <= LONGEST_REASON:
+    if not 1 <= len(words) <= MAX_REASON_LENGTH:
         raise Invalid.field("reason", _("Say why, in 200 letters at most: the organization can read it."))
     if Membership.objects.filter(organization=organization, user_id=operator_id).exists():
         raise Conflict(_("You are a member of this organization: open its pages as one."))
@@ -34,7 +35,7 @@ def start_support_access(*, actor: Actor, organization: Organization, reason: st
             for earlier in OperatorLook.objects.filter(
                 operator_id=operator_id, organization=organization, ended_at=None
             ):
-                end_support_access(actor=actor, look=earlier)
+                end_support_access(actor=actor, access=earlier)
             return _begin(actor, operator_id, organization, words, session_key)
     except IntegrityError:
         raise Conflict(_("You began to look at it a moment ago. Open its pages, or begin again.")) from None
@@ -44,7 +45,7 @@ def _begin(
     actor: Actor, operator_id: uuid.UUID, organization: Organization, reason: str, session_key: str
 ) -> OperatorLook:
     until = timezone.now() + support_session.SUPPORT_ACCESS_DURATION
-    look = OperatorLook.objects.create(
+    access = OperatorLook.objects.create(
         organization=organization,
         operator_id=operator_id,
         reason=reason,
@@ -52,28 +53,28 @@ def _begin(
         until=until,
     )
     _record(actor, organization, "operator.look_began", {"reason": [None, reason], "until": [None, until]})
-    return look
+    return access
 
 
 @transaction.atomic
-def end_support_access(*, actor: Actor, look: OperatorLook) -> bool:
-    """End it and record how many pages were seen; False where it had ended already."""
+def end_support_access(*, actor: Actor, access: OperatorLook) -> bool:
+    """End the access and record the number of pages; return False if it had ended already."""
     if actor.kind != ActorKind.SYSTEM:
         _require_operator(actor)
-    hit = OperatorLook.objects.filter(pk=look.pk, ended_at=None).update(ended_at=timezone.now())
+    hit = OperatorLook.objects.filter(pk=access.pk, ended_at=None).update(ended_at=timezone.now())
     if hit:
-        look.refresh_from_db()
-        _record(actor, look.organization, "operator.look_ended", {"pages": [None, look.pages]})
+        access.refresh_from_db()
+        _record(actor, access.organization, "operator.look_ended", {"pages": [None, access.pages]})
     return bool(hit)
 
 
 # The periodic job orgs.end_support_access (apps.py).
 def end_expired_support_access() -> int:
-    """Record the end of those whose 30 minutes are over, in the operator's name: the workers' sweep."""
+    """End expired support access, in the operator's name; return how many."""
     rows = OperatorLook.objects.expired(timezone.now()).select_related("operator", "organization")
     ended = 0
-    for look in rows.order_by("until")[:SWEPT_AT_ONCE]:
-        ended += end_support_access(actor=system(look.organization_id, label=look.operator.email), look=look)
+    for access in rows.order_by("until")[:BATCH]:
+        ended += end_support_access(actor=system(access.organization_id, label=access.operator.email), access=access)
     return ended
 
 

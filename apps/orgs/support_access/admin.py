@@ -1,4 +1,4 @@
-"""The operators' way to a customer's pages: asked for on the organization's page, with a reason, read-only."""
+"""Admin pages that start and end support access to an organization."""
 
 from typing import Any, cast
 
@@ -24,7 +24,7 @@ from apps.orgs.support_access import actions
 
 
 class SupportAccessForm(StepUpForm):
-    """Why an operator looks; asks who is there where the last confirmation is old."""
+    """The reason for support access, with a confirmation of identity if the last one is old."""
 
     reason = LineField(
         label=gettext_lazy("Reason"),
@@ -35,10 +35,10 @@ class SupportAccessForm(StepUpForm):
 
 
 class SupportAccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs alone
-    """What the page of an organization has for this: the link, the form that asks why, and the end."""
+    """Adds to an organization's admin page the link to support access, its form and its end."""
 
     def get_urls(self) -> list[URLPattern]:
-        """Put both pages in front of the admin's own, whose last one takes any path."""
+        """Add both pages before the admin's own, whose last pattern matches any path."""
         wrap = self.admin_site.admin_view
         return [
             path("<uuid:object_id>/look/", wrap(self.look_view), name="orgs_organization_look"),
@@ -56,14 +56,14 @@ class SupportAccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
 
     @admin.display(description=gettext_lazy("What a customer sees"))
     def what_a_customer_sees(self, organization: Any) -> str:
-        """The link to the form that asks why."""
+        """Return the link to the form."""
         if organization.is_platform:
             return _("This organization has no pages.")
         address = reverse("admin:orgs_organization_look", args=[organization.pk])
         return format_html('<a href="{}">{}</a>', address, _("Look at its pages, read-only, for 30 minutes"))
 
     def look_view(self, request: PortalRequest, object_id: Any) -> HttpResponse:
-        """Ask why, begin, and lead to the organization's first page."""
+        """Ask for a reason, start the access and redirect to the organization's overview."""
         organization = self.get_object(request, unquote(str(object_id)))
         if organization is None:
             return redirect("admin:orgs_organization_changelist")
@@ -80,7 +80,7 @@ class SupportAccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
         return TemplateResponse(request, "admin/orgs/organization/look.html", context)
 
     def _begin(self, request: PortalRequest, form: SupportAccessForm, organization: Any) -> bool:
-        """Spend the form and begin in one transaction; tell on the form why not."""
+        """Start the access, or add the refusal to the form; return whether it is started."""
         try:
             with transaction.atomic():
                 form.consume_token()
@@ -98,12 +98,12 @@ class SupportAccessAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic
         return True
 
     def end_view(self, request: PortalRequest, object_id: Any) -> HttpResponse:
-        """End the operator's look at the organization, from whichever session it was begun."""
+        """End the operator's access to the organization, whichever session started it."""
         if request.method == "POST":
             rows = OperatorLook.objects.open(timezone.now()).filter(
                 operator_id=request.user.pk, organization_id=object_id
             )
-            for look in rows:
-                actions.end_support_access(actor=operator_of(request), look=look)
+            for access in rows:
+                actions.end_support_access(actor=operator_of(request), access=access)
             messages.info(request, _("You no longer look at this organization's pages."))
         return redirect("admin:orgs_organization_change", object_id)

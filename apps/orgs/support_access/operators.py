@@ -1,4 +1,4 @@
-"""Who is an operator of the vendor. Both changes stand in the log of the vendor's own organization."""
+"""Creation and removal of operators, recorded in the audit log of the vendor's own organization."""
 
 from allauth.account.models import EmailAddress
 from django.db import connection, transaction
@@ -15,7 +15,7 @@ from apps.orgs.support_access.actions import end_support_access
 
 @transaction.atomic
 def create_operator(*, actor: Actor, email: str) -> User:
-    """Make an operator of the vendor, who sees every organization in the Django admin."""
+    """Create an operator of the vendor, who can see every organization in the Django admin."""
     _require_vendor(actor)
     email = canonical_address(email)
     check_address_field("email", email)
@@ -31,19 +31,19 @@ def create_operator(*, actor: Actor, email: str) -> User:
 
 @transaction.atomic
 def remove_operator(*, actor: Actor, email: str) -> None:
-    """End an operator's rights and sessions at once; an account of no organization is erased, address free.
+    """End an operator's permissions and sessions; an account without an organization is deleted.
 
-    Raises NotFound where the address is no operator's, Conflict for the last operator who can sign in.
+    Raises NotFound if the address is not an operator's, Conflict for the last operator who can sign in.
     """
     _require_vendor(actor)
-    _hold_operators()
+    _lock_operators()
     user = next((each for each in User.objects.owners_of(email) if each.is_staff), None)
     if user is None:
         raise NotFound(_("There is no operator with the address %(email)s.") % {"email": email})
     if not User.objects.filter(is_staff=True, is_active=True).exclude(pk=user.pk).exists():
         raise Conflict(_("This is the last operator. Make another one first: manage.py create_operator --email E."))
-    for look in OperatorLook.objects.filter(operator=user, ended_at=None).select_related("organization"):
-        end_support_access(actor=actor, look=look)
+    for access in OperatorLook.objects.filter(operator=user, ended_at=None).select_related("organization"):
+        end_support_access(actor=actor, access=access)
     _record(actor, "operator.removed", user)
     if Membership.objects.filter(user=user).exists():
         user.is_staff = user.is_superuser = False
@@ -53,8 +53,8 @@ def remove_operator(*, actor: Actor, email: str) -> None:
         user.delete()
 
 
-def _hold_operators() -> None:
-    """Two operators must not remove each other at once. On SQLite the transaction itself is exclusive."""
+def _lock_operators() -> None:
+    """Lock, so that two operators cannot remove each other. On SQLite the transaction itself is exclusive."""
     if connection.vendor == "postgresql":
         list(Organization.objects.select_for_update(no_key=True).filter(slug=PLATFORM_SLUG).values("pk"))
 

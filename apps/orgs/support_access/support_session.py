@@ -1,6 +1,6 @@
-"""Operators who look at what a customer sees: at whose pages, from which session, as whom, and until when.
+"""Support access of a request: the open row, the actor, and the count of pages.
 
-The row decides, not the session: the organization stands in the path, so two tabs and two organizations never mix.
+The database row decides, not the session: the organization is in the path, so several tabs and organizations never mix.
 """
 
 from datetime import timedelta
@@ -17,17 +17,17 @@ from apps.orgs.models import OperatorLook, OrganizationStatus
 from apps.orgs.roles import ADMINISTRATOR
 
 SUPPORT_ACCESS_DURATION = timedelta(minutes=30)
-# What an admin of the organization sees, and nothing that an admin does.
+# The read permissions of an admin.
 SUPPORT_PERMISSIONS = frozenset(permission for permission in ADMINISTRATOR if is_read(permission))
 
 
 def digest_of(session_key: str | None) -> str:
-    """Return what a row keeps of the session: its key would let somebody in."""
+    """Return the digest of a session key that the row stores; the key itself would open the session."""
     return salted_hmac("apps.orgs.looking", session_key or "", algorithm="sha256").hexdigest()
 
 
 def support_access_of(request: PortalRequest, slug: str) -> OperatorLook | None:
-    """Return the operator's open look at the organization from this session, or None."""
+    """Return the operator's open support access to the organization from this session, or None."""
     if (
         not request.user.is_staff
         or not request.session.session_key
@@ -42,13 +42,13 @@ def support_access_of(request: PortalRequest, slug: str) -> OperatorLook | None:
     return found
 
 
-def actor_of(request: PortalRequest, look: OperatorLook) -> Actor:
-    """Return the operator as an actor of the one organization who sees and changes nothing."""
+def actor_of(request: PortalRequest, access: OperatorLook) -> Actor:
+    """Return the operator as a read-only actor in the organization."""
     return Actor(
         kind=ActorKind.OPERATOR,
         id=request.user.public_id,
         label=request.user.email,
-        organization_id=look.organization_id,
+        organization_id=access.organization_id,
         permissions=SUPPORT_PERMISSIONS,
         is_support_access=True,
         address=request.client_address,
@@ -58,6 +58,6 @@ def actor_of(request: PortalRequest, look: OperatorLook) -> Actor:
     )
 
 
-def count_page(look: OperatorLook) -> None:
-    """Count a page towards what the end of the look records."""
-    OperatorLook.objects.filter(pk=look.pk).update(pages=F("pages") + 1)
+def count_page(access: OperatorLook) -> None:
+    """Count a page, which the end of the access records."""
+    OperatorLook.objects.filter(pk=access.pk).update(pages=F("pages") + 1)

@@ -1,4 +1,4 @@
-"""Accounts at the identity provider: which account here a subject there belongs to."""
+"""The accounts of identities at the identity provider."""
 
 from allauth.account.models import EmailAddress
 from django.db import IntegrityError, transaction
@@ -14,10 +14,10 @@ from apps.orgs.models import ExternalIdentity, User
 
 
 def find_or_link_identity(*, actor: Actor, issuer: str, subject: str, email: str, is_verified: bool) -> User:
-    """Return the account of an identity; at its first visit it is linked to the account with its address.
+    """Return the account of an identity; at its first sign-in, link it to the account with its address.
 
-    ``is_verified``: the provider says that the address is the person's. It makes no account, and none of an operator
-    is ever opened. Raises Forbidden with one sentence for every reason, so that it tells nobody who has an account.
+    ``is_verified``: the provider states that the address is verified. No account is created, and operators' accounts
+    are always refused. Raises Forbidden with the same message for every reason, so as not to reveal accounts.
     """
     try:
         with transaction.atomic():
@@ -43,7 +43,7 @@ def _linked(actor: Actor, issuer: str, subject: str, email: str, is_verified: bo
     user = User.objects.select_for_update().filter(pk=found.pk, email=found.email).first() if found else None
     if user is None or user.is_staff or not user.is_active:
         raise _refusal()
-    # The provider's word for the address is a confirmation: what was set before by somebody else ends.
+    # The provider's verification confirms the address, which ends provisional access.
     EmailAddress.objects.update_or_create(user=user, email=user.email, defaults={"verified": True, "primary": True})
     end_provisional_access(user, keep_password=False)
     ExternalIdentity.objects.create(user=user, issuer=issuer, subject=subject, last_used_at=timezone.now())

@@ -1,4 +1,4 @@
-"""Single sign-on by OpenID Connect, where the operator has set it (docs/adr/0010)."""
+"""Single sign-on by OpenID Connect (docs/adr/0010)."""
 
 import logging
 import time
@@ -29,14 +29,14 @@ from apps.orgs.models import ExternalIdentity
 
 logger = logging.getLogger(__name__)
 
-KEPT = "single_sign_on"
-# A browser keeps no cookie that is much longer.
-LONGEST_NEXT = 1500
+COOKIE = "single_sign_on"
+# Browsers refuse cookies over 4 KB.
+MAX_NEXT_LENGTH = 1500
 TRIES = "30/m"
 
 
 def sign_on(request: PortalRequest) -> HttpResponse:
-    """Leads to the provider; ``?confirm=1`` has it ask anew who is there, for somebody who is signed in."""
+    """Redirect to the provider; with ``?confirm=1`` it must authenticate the signed-in user again."""
     check_method(request, READING)
     chosen = _provider()
     form_limits.check(request, "single-sign-on", TRIES)
@@ -46,28 +46,28 @@ def sign_on(request: PortalRequest) -> HttpResponse:
     except openid_connect.OpenIdError as error:
         return _failed(request, error)
     answer, following = redirect(url), next_path(request)
-    following = following if len(following) <= LONGEST_NEXT else ""
+    following = following if len(following) <= MAX_NEXT_LENGTH else ""
     signed_cookies.set_signed_cookie(
-        answer, KEPT, {**known, "at": time.time(), "next": following, "confirming": confirming}
+        answer, COOKIE, {**known, "at": time.time(), "next": following, "confirming": confirming}
     )
     return answer
 
 
 def callback(request: PortalRequest) -> HttpResponse:
-    """Where the provider sends the browser back to."""
+    """Handle the provider's redirect back to the portal."""
     check_method(request, READING)
     chosen = _provider()
     form_limits.check(request, "single-sign-on-callback", TRIES)
     answer = _go_on(request, chosen)
-    signed_cookies.delete_signed_cookie(answer, KEPT)
+    signed_cookies.delete_signed_cookie(answer, COOKIE)
     return answer
 
 
 def _go_on(request: PortalRequest, chosen: openid_connect.Provider) -> HttpResponse:
-    known = signed_cookies.read_signed_cookie(request, KEPT)
+    known = signed_cookies.read_signed_cookie(request, COOKIE)
     state, code = request.GET.get("state", ""), request.GET.get("code", "")
     if not known or not constant_time_compare(state, known["state"]):
-        # Whoever follows a link can come here with anything: a stranger's visit is no sign-in and leaves no row.
+        # Any link can lead here: a request without the state of this browser is no sign-in and is not recorded.
         return _failed(
             request, openid_connect.OpenIdError("the answer belongs to no question that this browser was sent with")
         )
@@ -88,7 +88,7 @@ def _sign_in(request: PortalRequest, known: dict[str, Any], claims: dict[str, An
             issuer=claims["iss"],
             subject=claims["sub"],
             email=str(claims.get("email", "")),
-            # Nothing but JSON's true: some providers write "false", which is true to a careless reader.
+            # Only JSON's true counts: some providers send the string "false".
             is_verified=claims.get("email_verified") is True,
         )
     except Forbidden as error:
@@ -104,7 +104,7 @@ def _sign_in(request: PortalRequest, known: dict[str, Any], claims: dict[str, An
 
 
 def _confirm(request: PortalRequest, known: dict[str, Any], claims: dict[str, Any]) -> HttpResponse:
-    """The same person, who was asked just now: a provider that ignores ``max_age`` proves nothing."""
+    """Check that the same user authenticated just now: a provider that ignores ``max_age`` proves nothing."""
     own = ExternalIdentity.objects.filter(user_id=request.user.pk, issuer=claims["iss"], subject=claims["sub"])
     asked_at = claims.get("auth_time")
     is_fresh = isinstance(asked_at, (int, float)) and asked_at >= known["at"] - openid_connect.SKEW
@@ -126,7 +126,7 @@ def _callback() -> str:
 
 
 def _refused(request: PortalRequest, error: Exception, message: str = "") -> HttpResponse:
-    """Somebody came back from the provider and is not let in."""
+    """Note the failed sign-in and show why it failed."""
     failed_sign_ins.note(
         request, failed_sign_ins.Step.SINGLE_SIGN_ON, request.user if request.user.is_authenticated else None
     )
@@ -135,7 +135,7 @@ def _refused(request: PortalRequest, error: Exception, message: str = "") -> Htt
 
 def _failed(request: PortalRequest, error: Exception, message: str = "") -> HttpResponse:
     logger.warning("single sign-on failed: %s", error)
-    said = message or _("%(name)s did not confirm who you are. Try again, or sign in with your password.") % {
+    message = message or _("%(name)s did not confirm who you are. Try again, or sign in with your password.") % {
         "name": provider_name()
     }
-    return render(request, "account/sign_on_failed.html", {"message": said}, status=403)
+    return render(request, "account/sign_on_failed.html", {"message": message}, status=403)

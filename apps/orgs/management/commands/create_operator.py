@@ -1,4 +1,4 @@
-"""Make an operator from the shell."""
+"""Create an operator."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ class Command(PortalCommand):
     help = "Make an operator of the vendor, who uses /admin/. Prints a link by which to set a password."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the address."""
+        """Add the options."""
         super().add_arguments(parser)
         parser.add_argument("--email", required=True)
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """Make the account; two-step sign-in is set up at the first sign-in."""
+        """Create the account; two-step sign-in is set up at the first sign-in."""
         operator = operators.create_operator(actor=system(label="create_operator"), email=options["email"])
         return {"id": operator.public_id, "email": operator.email, "set_password_link": set_password_link(operator)}

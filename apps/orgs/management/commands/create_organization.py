@@ -1,4 +1,4 @@
-"""Make an organization from the shell."""
+"""Create an organization and its owner."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ class Command(PortalCommand):
     help = "Make an organization and its owner. Prints a link by which the owner sets a password."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the name, the slug and the owner's address."""
+        """Add the options."""
         super().add_arguments(parser)
         parser.add_argument("--name", required=True, help="what people read")
         parser.add_argument(
@@ -23,7 +23,7 @@ class Command(PortalCommand):
         parser.add_argument("--owner-email", required=True, help="the first owner's address")
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """Make both in one transaction."""
+        """Create both in one transaction."""
         organization, owner = creation.create_organization(
             actor=system(label="create_organization"),
             name=options["name"],

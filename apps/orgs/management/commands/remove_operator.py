@@ -1,4 +1,4 @@
-"""End somebody's being an operator from the shell."""
+"""Remove an operator."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ class Command(PortalCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the address."""
+        """Add the options."""
         super().add_arguments(parser)
         parser.add_argument("--email", required=True, help="the operator's address")
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """Remove the operator; exit code 1 where there is none, or no other."""
+        """Remove the operator; exits with 1 if there is none with the address, or no other operator."""
         operators.remove_operator(actor=system(label="remove_operator"), email=options["email"])
         return {"removed": canonical_address(options["email"])}

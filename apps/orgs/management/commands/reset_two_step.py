@@ -1,4 +1,4 @@
-"""Take the second step from somebody who lost phone, keys and recovery codes."""
+"""Remove the second step of a user who lost phone, passkeys and recovery codes."""
 
 from typing import Any
 
