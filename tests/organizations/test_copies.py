@@ -118,6 +118,6 @@ def test_the_archive_leaves_piece_by_piece():
 
     for piece in zip_files.zip_stream([("a", lines()), ("b", [b"b"])]):
         sent.append((made, piece))
-    assert sent[0][0] < 2000 and max(len(piece) for _made, piece in sent) < 2 * zip_files.PIECE
+    assert sent[0][0] < 2000 and max(len(piece) for _made, piece in sent) < 2 * zip_files.CHUNK_BYTES
     archive = zipfile.ZipFile(io.BytesIO(b"".join(piece for _made, piece in sent)))
     assert archive.namelist() == ["a", "b"] and archive.read("b") == b"b" and archive.testzip() is None

@@ -1,1 +1,1 @@
-"""Building blocks of the HTML pages: middleware, forms, sessions, downloads; and what every web process shares."""
+"""Building blocks of the HTML pages: middleware, forms, sessions, downloads."""

@@ -1,4 +1,4 @@
-"""Django's cache in Redis, behind the breaker of ``base/redis.py``; while Redis does not answer, in this process."""
+"""Django's cache in Redis, behind the circuit breaker of ``base/redis.py``, with fallback to local memory."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,25 +11,25 @@ from apps.base import redis as shared
 
 
 class _Client(RedisCacheClient):
-    """Django's client on the process's own connections, whose time limit is short."""
+    """Django's client on the process's shared connections, which have short timeouts."""
 
     def get_client(self, key: Any = None, *, write: bool = False) -> Redis:
-        """Return the one client of the process."""
+        """Return the client that the process shares."""
         return shared.client()
 
 
 def _behind_breaker(name: str) -> Callable[..., Any]:
-    """Return the method of that name: in Redis where it answers, else in memory."""
+    """Return the cache method of that name: in Redis while it is available, else in memory."""
 
-    def ask(self: "Cache", *values: Any, **named: Any) -> Any:
+    def call(self: "Cache", *values: Any, **named: Any) -> Any:
         found = shared.call_redis(lambda _client: (getattr(RedisCache, name)(self, *values, **named),))
         return getattr(self.here, name)(*values, **named) if found is None else found[0]
 
-    return ask
+    return call
 
 
 class Cache(RedisCache):
-    """What counts in it goes on counting in each process while Redis is away, and in Redis from its return on."""
+    """A cache that falls back to each process's memory while Redis is unavailable."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)

@@ -1,4 +1,4 @@
-"""Bars for the pages' charts: small ones in 120 × 28 units, stacked ones in hundredths of their room."""
+"""Bar geometry of the charts: small charts in 120 × 28 units, stacked charts in percent of their size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ WIDTH, HEIGHT, BAR = 120, 28, 3
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar, with the part of it that were errors."""
+    """One bar, with the share of it that is errors."""
 
     x: float
     y: float
@@ -18,7 +18,7 @@ class Bar:
 
 
 def bar_chart(points: Sequence[tuple[int, int]]) -> list[Bar]:
-    """Return a bar for each (count, errors); an empty chart for nothing but zeros."""
+    """Return a bar for each (count, errors); an empty list where all counts are zero."""
     most = max((count for count, _ in points), default=0)
     if most == 0:
         return []
@@ -33,8 +33,8 @@ def _bar(x: float, count: int, errors: int, most: int) -> Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """One part of a stacked bar; ``index`` says of which count."""
+class Segment:
+    """One segment of a stacked bar; ``index``: of which count."""
 
     index: int
     y: float
@@ -43,39 +43,39 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One stacked bar: its room, and the bar in the middle of it."""
+    """One stacked bar, centered in its column."""
 
     room_x: float
     room_width: float
     x: float
     width: float
-    pieces: list[Piece]
+    pieces: list[Segment]
 
     @property
     def middle(self) -> float:
-        """Where a word below it stands."""
+        """The x position of the label below it."""
         return round(self.room_x + self.room_width / 2, 2)
 
 
 @dataclass(frozen=True, slots=True)
-class Stacked:
-    """A chart of stacked bars; ``top`` is the number at its upper edge."""
+class StackedChart:
+    """A chart of stacked bars; ``top``: the value at its upper edge."""
 
     top: int
     columns: list[Column]
 
 
-def stacked_chart(points: Sequence[Sequence[int]]) -> Stacked | None:
-    """Return a bar for each point, its counts on top of each other; None for nothing but zeros."""
+def stacked_chart(points: Sequence[Sequence[int]]) -> StackedChart | None:
+    """Return a bar for each point with its counts stacked; None where all counts are zero."""
     most = max((sum(counts) for counts in points), default=0)
     if most == 0:
         return None
     top, room = _round_up(most), 100 / len(points)
-    return Stacked(top, [_column(index * room, room, counts, top) for index, counts in enumerate(points)])
+    return StackedChart(top, [_column(index * room, room, counts, top) for index, counts in enumerate(points)])
 
 
 def _round_up(number: int) -> int:
-    """Return the next round number; even from 2 on, so that half of it can be written beside the chart."""
+    """Return the next round number; even from 2 on, so that half of it can label the axis."""
     if number <= 2:
         return number
     size: int = 10 ** (len(str(number)) - 1)
@@ -87,6 +87,6 @@ def _column(x: float, room: float, counts: Sequence[int], top: int) -> Column:
     for index, count in enumerate(counts):
         height = max(0.8, count / top * 100) if count else 0
         if height:
-            pieces.append(Piece(index, round(max(0.0, 100 - below - height), 2), round(height, 2)))
+            pieces.append(Segment(index, round(max(0.0, 100 - below - height), 2), round(height, 2)))
         below += height
     return Column(round(x, 3), round(room, 3), round(x + room * 0.15, 3), round(room * 0.7, 3), pieces)

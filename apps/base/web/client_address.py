@@ -1,7 +1,7 @@
-"""Whose address a request has: the peer's, or what the operator's own proxies report; never a header by itself.
+"""The client address of a request: the peer's, or the one that the operator's trusted proxies report.
 
-What cannot be read is an address of its own, ``unknown`` (RFC 7239 section 6.2): it lies in no network, was never seen
-before, and has its own bucket on every limit. It must never become the proxy's address, which people allow.
+An unreadable address becomes ``unknown`` (RFC 7239 section 6.2): it is in no network, is always new, and has its own
+rate-limit bucket. It must never become the proxy's address, which allowlists can contain.
 """
 
 import ipaddress
@@ -21,17 +21,17 @@ IPV6_PREFIX = 64
 logger = logging.getLogger(__name__)
 
 UNKNOWN = "unknown"
-# What operators and load balancers ask of the process itself: a balancer has nobody to report there.
+# Requests by operators and load balancers themselves, without X-Forwarded-For.
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
-# Nodes as RFC 7239 section 6 writes them, and as Azure and AWS do in X-Forwarded-For: with a port, IPv6 in brackets.
+# Nodes per RFC 7239 section 6, and as Azure and AWS write X-Forwarded-For: with a port, IPv6 in brackets.
 PORT = r"(?::(?:[0-9]{1,5}|_[0-9A-Za-z._-]+))?"
 NODE = re.compile(rf"\[([0-9A-Fa-f:.]+(?:%[^\]]+)?)\]{PORT}|([0-9.]+){PORT}")
 MAX_NODE_LENGTH = 100
-SILENT_SECONDS = 60.0
+WARNING_INTERVAL_SECONDS = 60.0
 
 
 def parse_node(text: str) -> str:
-    """Return the address that a node names, in its one form: no port, brackets, quotes or zone."""
+    """Return the address of a node in canonical form, without port, brackets, quotes or zone."""
     return _read(text) if len(text) <= MAX_NODE_LENGTH else UNKNOWN
 
 
@@ -51,7 +51,7 @@ def _read(text: str) -> str:
 
 
 def is_trusted(address: str) -> bool:
-    """Tell whether an address is one of the operator's own proxies."""
+    """Return whether an address is one of the operator's trusted proxies."""
     if not settings.TRUSTED_PROXIES or address == UNKNOWN:
         return False
     ip = ipaddress.ip_address(address)
@@ -61,8 +61,8 @@ def is_trusted(address: str) -> bool:
 def behind_proxy(peer: str, forwarded_for: str) -> str:
     """Return the nearest address in X-Forwarded-For that is not a trusted proxy, or ``unknown``.
 
-    The header is read from the right: everything left of the first address that no trusted proxy vouches for may be
-    invented by the caller. An empty element ends it too: so servers hand over a line that they cannot read.
+    The header is read from the right: everything left of the first untrusted address can be forged by the client. An
+    empty element stops the search too: servers pass a header line that they cannot read as an empty one.
     """
     address = peer
     for node in reversed(forwarded_for.split(",")):
@@ -73,44 +73,44 @@ def behind_proxy(peer: str, forwarded_for: str) -> str:
 
 
 def format_address(address: str) -> str:
-    """Return an address as pages and mails write it: the word for an unknown one in the reader's language."""
+    """Return an address for pages and mails, with ``unknown`` translated."""
     return _("unknown") if address == UNKNOWN else address
 
 
 def resolve_client_address(peer: str, headers: Mapping[str, Any], path: str) -> str:
-    """Return the caller's address, where ``peer`` is a trusted proxy that speaks for somebody."""
+    """Return the client's address of a request that came through the trusted proxy ``peer``."""
     forwarded_for = headers.get("HTTP_X_FORWARDED_FOR")
     if forwarded_for is None and path in PROBES:
         return peer
     address = behind_proxy(peer, forwarded_for or "")
     if address == UNKNOWN:
-        _complaint.make(peer)
+        _warning.log(peer)
     return address
 
 
-class _Complaint:
-    """One line a minute, however many requests there are."""
+class _ProxyWarning:
+    """Logs a warning at most once a minute."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._silent_until = 0.0
 
-    def make(self, proxy: str) -> None:
+    def log(self, proxy: str) -> None:
         now = time.monotonic()
         with self._lock:
             if now < self._silent_until:
                 return
-            self._silent_until = now + SILENT_SECONDS
+            self._silent_until = now + WARNING_INTERVAL_SECONDS
         logger.warning(
             "the trusted proxy %s sent no usable X-Forwarded-For: such requests come from an unknown address", proxy
         )
 
 
-_complaint = _Complaint()
+_warning = _ProxyWarning()
 
 
 def address_network(address: str) -> str:
-    """Return the network that is counted for an address; a text that is no address is itself."""
+    """Return what rate limits count for an address: IPv4 itself, IPv6 its /64; other texts unchanged."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:

@@ -1,10 +1,10 @@
-"""Tables as CSV files that a spreadsheet opens as text and runs nothing of.
+"""CSV files without formula injection.
 
-A cell that a spreadsheet would take for a formula (``=``, ``+``, ``-``, ``@`` and their full-width forms, also after
-spaces or apostrophes) gets an apostrophe before it, and so does a cell that begins with a tab or a line break. The
-same holds after each ``;``, tab and line break inside a cell, for a spreadsheet whose separator is another one begins
-a new cell there. To read a cell back, drop one apostrophe at each of these places. Every cell is quoted, lines end as
-RFC 4180 has it, and the file begins with the mark by which Excel knows UTF-8.
+A cell that a spreadsheet would evaluate as a formula (``=``, ``+``, ``-``, ``@`` and their full-width forms, also after
+spaces or apostrophes) is prefixed with an apostrophe, and so is a cell that begins with a tab or a line break. The same
+applies after each ``;``, tab and line break inside a cell, where a spreadsheet with another separator begins a new
+cell. To read a cell back, drop one apostrophe at each of these positions. Every cell is quoted, lines end in CRLF
+(RFC 4180), and the file begins with a byte order mark, by which Excel detects UTF-8.
 """
 
 import csv
@@ -19,25 +19,25 @@ MARK = "\ufeff"
 
 
 def safe_cell(value: object) -> str:
-    """Return a value as text that no spreadsheet takes for a formula; None is an empty cell."""
+    """Return a value as text that no spreadsheet evaluates as a formula; None is an empty cell."""
     return "" if value is None else RISKY.sub(lambda match: f"{match[1] or ''}'", str(value))
 
 
 class _Echo:
-    """A file that hands back what is written to it."""
+    """A file whose ``write`` returns the text."""
 
     def write(self, text: str) -> str:
         return text
 
 
 def csv_lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
-    """Return the lines of a CSV file, one at a time, however many rows there are."""
+    """Yield the lines of a CSV file, with the byte order mark."""
     yield MARK
     yield from _lines(rows)
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
-    """Return a piece of a CSV file, without the mark that stands at its beginning."""
+    """Return part of a CSV file, without the byte order mark."""
     return "".join(_lines(rows))
 
 
@@ -48,9 +48,9 @@ def _lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
 
 
 def csv_response(name: str, rows: Iterable[Iterable[object]]) -> StreamingHttpResponse:
-    """Send rows as a CSV file to be saved under a name, as they are read."""
-    answer = StreamingHttpResponse(csv_lines(rows), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="{name}"'
-    answer["Cache-Control"] = "no-store, private"
-    answer["X-Content-Type-Options"] = "nosniff"
-    return answer
+    """Return a streamed download of the rows as a CSV file."""
+    response = StreamingHttpResponse(csv_lines(rows), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Cache-Control"] = "no-store, private"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response

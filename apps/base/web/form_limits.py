@@ -1,10 +1,10 @@
-"""Limits of browser forms, by django-ratelimit: the one module that calls it.
+"""Rate limits of browser forms, by django-ratelimit: the only module that uses it.
 
-Requests to ``/v1`` have their own limiter (``credentials/gate/rate_limits.py``), which takes several windows at once
+Requests to ``/v1`` have their own limiter (``credentials/gate/rate_limits.py``), which checks several windows at once
 and counts exactly.
 
-Its counters sit in Django's cache (``base/web/cache.py``): in Redis, or in each process while Redis is away. A cache of
-another kind that fails lets the form go on: refusing everybody would be worse.
+The counters are in Django's cache (``base/web/cache.py``): in Redis, or in each process while Redis is unavailable.
+Where another cache fails, forms are not limited: refusing all of them would be worse.
 """
 
 import logging
@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 
 def check(request: PortalRequest, group: str, rate: str, *, per: str = "") -> None:
-    """Count the request and raise RateLimited over the rate (``10/m``), per person or address.
+    """Count the request and raise RateLimited over the rate (``10/m``), per user or address.
 
-    ``per`` counts for something else instead, such as the organization's id.
+    ``per``: count by another value instead, such as the organization's id.
     """
     usage = _usage(request, group, rate, per, increment=True)
     if usage and usage["should_limit"]:
@@ -32,7 +32,7 @@ def check(request: PortalRequest, group: str, rate: str, *, per: str = "") -> No
 
 
 def check_all(request: PortalRequest, *limits: tuple[str, str, str]) -> None:
-    """Count the request under several limits (group, rate, per), or under none: a refusal costs nothing."""
+    """Count the request under several limits (group, rate, per), or under none where one is reached."""
     for group, rate, per in limits:
         check_failures(request, group, rate, per=per)
     for group, rate, per in limits:
@@ -40,13 +40,13 @@ def check_all(request: PortalRequest, *limits: tuple[str, str, str]) -> None:
 
 
 def count(request: PortalRequest, group: str, rate: str, *, per: str) -> int:
-    """Count the request and return how many there were in the window of the rate; 0 where no cache answers."""
+    """Count the request and return the count in the rate's window; 0 where the cache is unavailable."""
     usage = _usage(request, group, rate, per, increment=True)
     return usage["count"] if usage else 0
 
 
 def check_failures(request: PortalRequest, group: str, rate: str, *, per: str = "") -> None:
-    """Raise RateLimited where ``note_failure`` counted as many as the rate names. It counts nothing."""
+    """Raise RateLimited where ``note_failure`` has counted as many as the rate allows. Counts nothing itself."""
     usage = _usage(request, group, rate, per, increment=False)
     if usage and usage["count"] >= usage["limit"]:
         raise _refusal(usage)
@@ -62,7 +62,7 @@ def _usage(request: PortalRequest, group: str, rate: str, per: str, *, increment
         key = (lambda group, request: per) if per else _key
         named = {"group": f"portal:{group}", "key": key, "rate": rate, "increment": increment}
         usage: dict[str, Any] | None = get_usage(request, **named)
-        # No limit is found where the counter went between two steps, as when Redis does; the first step makes another.
+        # The limit is missing where the counter vanished between two steps, e.g. when Redis failed: try once more.
         if usage is not None and not usage["limit"]:
             usage = get_usage(request, **named)
         return usage

@@ -1,4 +1,4 @@
-"""Answers of pages that hold a secret, or that come too soon."""
+"""Responses that show a secret once, or ask to retry."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 
-def busy_response(answer: HttpResponse) -> HttpResponse:
-    """Mark the page of a form that is to be sent again in a second."""
-    answer.status_code = 429
-    answer["Retry-After"] = "1"
-    return answer
+def busy_response(response: HttpResponse) -> HttpResponse:
+    """Turn a form's page into a 429 that asks to retry after a second."""
+    response.status_code = 429
+    response["Retry-After"] = "1"
+    return response
 
 
 def one_time_secret_response(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    """Render a secret in the POST's own answer: kept by nobody on the way, in no history, in no index."""
+    """Render a secret in the response to the POST itself, kept out of caches, history and search indexes."""
     response = render(request, template, context)
     response["Cache-Control"] = "no-store, private"
     response["Pragma"] = "no-cache"

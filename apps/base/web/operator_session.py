@@ -1,6 +1,6 @@
-"""Whether a session passed the second step, for doors that open to nothing less: the operators' pages.
+"""Whether a session passed two-step verification, which the operators' pages require.
 
-That the account has two-step sign-in is not enough: a session that began by password before it was set up stays.
+Two-step verification on the account is not enough: sessions that began by password before it was set up continue.
 """
 
 import time
@@ -13,28 +13,28 @@ from django.urls import reverse
 from apps.base.requests import PortalRequest
 
 SECOND_STEPS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
-# A working day: after it the code or passkey is asked for again.
-LASTS_SECONDS = 12 * 3600
+# After a working day the code or passkey is required again.
+MAX_AGE_SECONDS = 12 * 3600
 
 
 def is_set_up(request: PortalRequest) -> bool:
-    """Tell whether the account has an authenticator app or a passkey."""
+    """Return whether the account has an authenticator app or a passkey."""
     return is_mfa_enabled(request.user, SECOND_STEPS)
 
 
 def passed(request: PortalRequest) -> bool:
-    """Tell whether this session gave a code or passkey within the last 12 hours."""
+    """Return whether this session was verified by a code or passkey within the last 12 hours."""
     records = get_authentication_records(request, request.user)
     given = [record["at"] for record in records if record.get("method") == "mfa"]
-    return bool(given) and time.time() - given[-1] < LASTS_SECONDS
+    return bool(given) and time.time() - given[-1] < MAX_AGE_SECONDS
 
 
 def reauthentication_path() -> str:
-    """Return the path of the page that asks for it: for a code, or a passkey."""
+    """Return the path of the page that asks for a code or a passkey."""
     return reverse("account_reauthenticate")
 
 
 def is_verified_operator(request: PortalRequest) -> bool:
-    """Tell whether the request comes from an active operator whose session passed the second step."""
+    """Return whether the request comes from an active operator whose session passed two-step verification."""
     user = request.user
     return user.is_authenticated and user.is_active and user.is_staff and is_set_up(request) and passed(request)

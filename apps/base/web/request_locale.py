@@ -1,4 +1,4 @@
-"""In which language and time zone somebody reads pages."""
+"""The language and time zone of a request's pages."""
 
 from datetime import tzinfo
 
@@ -10,11 +10,11 @@ from apps.base.timestamps import time_zone_of
 
 
 def reader_preferences(request: PortalRequest) -> tuple[str, tzinfo]:
-    """Return the reader's language and zone; the browser's language also where the account cannot be read."""
+    """Return the user's language and time zone; the browser's language where none is set or the database is down."""
     try:
         user = request.user
         language, zone = getattr(user, "language", ""), getattr(user, "time_zone", "")
     except DatabaseError:
-        # The view, or its page for errors, says so.
+        # The view or its error page reports it.
         language = zone = ""
     return language or translation.get_language_from_request(request), time_zone_of(zone)

@@ -1,4 +1,4 @@
-"""What is done to a browser's session: a new key after each proof of who is there, and which one stays signed in."""
+"""Browser sessions: a new session key after each confirmation of identity, and deletion of sessions."""
 
 from typing import Any
 
@@ -9,19 +9,19 @@ from django.contrib.sessions.models import Session
 
 from apps.base.requests import PortalRequest
 
-# Proofs that a session remembers: the first, which says when it began, and the latest ones.
+# A session stores its first confirmation, which says when it began, and the latest ones.
 MAX_CONFIRMATIONS = 6
 
 
 def rotate_session_key(request: PortalRequest) -> None:
-    """Give the session a new key and keep what it holds: whoever knew the old key has nothing."""
+    """Give the session a new key and keep its data, which makes a leaked key useless."""
     before = request.session.session_key
     request.session.cycle_key()
     _follow(before, request.session.session_key)
 
 
 def record_confirmation(request: PortalRequest, method: str, **values: Any) -> None:
-    """Note in the session that its person was confirmed just now, and give it a new key.
+    """Record in the session that the user's identity was confirmed now, and rotate its key.
 
     ``method``: ``password``, ``mfa``, or ``openid``.
     """
@@ -33,16 +33,16 @@ def record_confirmation(request: PortalRequest, method: str, **values: Any) -> N
 
 
 def keep_signed_in(request: PortalRequest, user: Any) -> None:
-    """Keep this one session of an account whose password or epoch has changed, under a new key."""
+    """Keep only this session of an account whose password or epoch has changed, under a new key."""
     before = request.session.session_key
     update_session_auth_hash(request, user)
     _follow(before, request.session.session_key)
 
 
 def end_sessions(user: Any, but: str | None = None) -> None:
-    """Delete the sessions of an account that its list knows, all but the one with a key.
+    """Delete the listed sessions of an account, except the one with the key ``but``.
 
-    Counting up ``session_epoch`` ends every session; this takes them out of the list and out of the database too.
+    Incrementing ``session_epoch`` invalidates every session; this also removes them from the list and the database.
     """
     rows = UserSession.objects.filter(user=user).exclude(session_key=but or "")
     Session.objects.filter(session_key__in=list(rows.values_list("session_key", flat=True))).delete()
@@ -50,13 +50,13 @@ def end_sessions(user: Any, but: str | None = None) -> None:
 
 
 def _follow(before: str | None, after: str | None) -> None:
-    """The account's list of sessions knows them by their keys."""
+    """Update the session's key in the account's list of sessions."""
     if before and after:
         UserSession.objects.filter(session_key=before).update(session_key=after)
 
 
 def end_session(user: Any, row_id: int) -> bool:
-    """Delete one session of an account's list and tell whether there was such a one."""
+    """Delete one session of an account's list and return whether it existed."""
     row = UserSession.objects.filter(user=user, pk=row_id).first()
     if row is None:
         return False

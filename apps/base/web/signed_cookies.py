@@ -1,6 +1,6 @@
-"""What the server must know again of a stranger's browser: it carries it itself, signed, for some minutes.
+"""State of anonymous visitors, stored for some minutes in signed cookies.
 
-So a page that anybody may open stores nothing, however often it is opened.
+Public pages thus write nothing to the database, however often they are opened.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ SALT = "portal.carried"
 
 
 def set_signed_cookie(response: HttpResponseBase, name: str, value: dict[str, Any]) -> None:
-    """Hand the browser a value of that name; it can be read there, and not changed."""
+    """Set a cookie with a signed value, which the browser can read but not change."""
     response.set_cookie(
         _cookie(name), signing.dumps(value, salt=f"{SALT}.{name}", compress=True), max_age=SECONDS,
         secure=settings.HTTPS, httponly=True, samesite="Lax",
@@ -24,7 +24,7 @@ def set_signed_cookie(response: HttpResponseBase, name: str, value: dict[str, An
 
 
 def read_signed_cookie(request: PortalRequest, name: str) -> dict[str, Any] | None:
-    """Return what the browser brings back under that name, None where that is nothing of ours or too old."""
+    """Return the cookie's value, or None where it is missing, forged or expired."""
     try:
         found = signing.loads(request.COOKIES.get(_cookie(name), ""), salt=f"{SALT}.{name}", max_age=SECONDS)
     except signing.BadSignature:
@@ -33,7 +33,6 @@ def read_signed_cookie(request: PortalRequest, name: str) -> dict[str, Any] | No
 
 
 def delete_signed_cookie(response: HttpResponseBase, name: str) -> None:
-    """Have the browser forget the value."""
     response.delete_cookie(_cookie(name), samesite="Lax")
 
 
