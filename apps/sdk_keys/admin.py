@@ -1,4 +1,4 @@
-"""SDK keys, their pools and devices in the operators' admin: masked, and changed by the keys' own actions."""
+"""SDK keys, activation pools and devices in the admin: masked, and changed by actions only."""
 
 from django.contrib import admin
 
@@ -11,7 +11,7 @@ from apps.sdk_keys.models import Activation, ActivationPool, SdkKey
 
 @admin.register(SdkKey)
 class SdkKeyAdmin(KeyChangesAdmin, ReadOnlyAdmin):
-    """Keys, as masks."""
+    """SDK keys, masked."""
 
     change_key = staticmethod(actions.change_sdk_key)
 
@@ -30,7 +30,7 @@ class SdkKeyAdmin(KeyChangesAdmin, ReadOnlyAdmin):
 
 @admin.register(ActivationPool)
 class ActivationPoolAdmin(ReadOnlyAdmin):
-    """How many places a key and its successors have, and how many are taken."""
+    """The device limit and active devices of a key and its successors."""
 
     list_display = ("public_id", "organization", "active_count", "activation_limit", "inactive_after_days")
     list_select_related = ("organization",)
@@ -40,7 +40,7 @@ class ActivationPoolAdmin(ReadOnlyAdmin):
 
 @admin.register(Activation)
 class ActivationAdmin(ReadOnlyAdmin):
-    """Devices, without the digests of their ids and tokens."""
+    """Devices, without digests of ids and tokens."""
 
     list_display = ("public_id", "organization", "key", "created_at", "last_seen_at", "freed_at", "freed_because")
     list_select_related = ("organization", "key")

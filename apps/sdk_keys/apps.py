@@ -22,7 +22,7 @@ class SdkKeysConfig(AppConfig):
     verbose_name = _("SDK keys")
 
     def ready(self) -> None:
-        """Make the prefix known to the gate, name keys to the audit page, and register sweeps."""
+        """Register the kind of key, its audit filter options, its descendants and the periodic jobs."""
         source, leak_reporter = "apps.sdk_keys.key_query.ROWS", "apps.sdk_keys.actions.report_leak"
         kind = KeyKind("ips_", "sdk_key", source, leak_reporter)
         register(kind)

@@ -1,4 +1,4 @@
-"""What every change of an SDK key or of a device does beside the change: announce it."""
+"""Audit entries and webhook events of changes to SDK keys and devices."""
 
 import uuid
 from typing import Any
@@ -10,14 +10,14 @@ from apps.webhooks import publishing
 
 
 def announce(key: SdkKey, event_type: str, **more: Any) -> None:
-    """Publish a webhook event about the key; ``more`` are fields beside those that all of them have."""
+    """Publish a webhook event about a key; ``more``: fields in addition to those of every event."""
     facts = {"id": key.public_id, "name": key.name, "platform": str(key.platform), "mask": key.mask}
     organization_id: uuid.UUID = key.organization_id
     publishing.publish(organization_id=organization_id, event_type=event_type, data={**facts, **more})
 
 
 def record_and_publish_device(actor: Actor, activation: Activation, action: str, **more: str) -> None:
-    """Record and announce what became of a device; the event has the action's name."""
+    """Record a change of a device and publish an event named like the action."""
     changes: dict[str, list[Any]] = {"activation": [None, activation.public_id]}
     changes.update({name: [None, value] for name, value in more.items()})
     transitions.record(actor, activation.key, action, changes)

@@ -1,4 +1,4 @@
-"""Forms for SDK keys: which app a key belongs to and how many devices may use it. They save nothing."""
+"""Forms for SDK keys: the app that a key belongs to and its device limit. They save nothing."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from apps.sdk_keys.actions.app_rules import MAX_DEVICES, MAX_INACTIVE_DAYS
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, Platform, SdkKey
 
 DAYS = ("90", "365", "730")
-# What keys of a platform do not have.
+# Fields that keys of a platform do not have.
 LACKS = {
     Platform.IOS: ("cert_sha256", "origins"),
     Platform.ANDROID: ("origins",),
@@ -25,7 +25,7 @@ EXACT = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 
 
 class AppForm(StepUpForm):
-    """What is said of a key when it is made and when it is changed; the fields are those of its platform."""
+    """The fields for creating and changing a key of one platform."""
 
     name = LineField(
         label=_("Name"),
@@ -73,7 +73,7 @@ class AppForm(StepUpForm):
             self.fields["app_id"].label = APP_ID[platform]
 
     def of_app(self) -> dict[str, Any]:
-        """Return what was typed, by the names of the API."""
+        """Return the values by the API's field names."""
         values = {name: self.cleaned_data[name] for name in AppForm.base_fields if name in self.cleaned_data}
         values.pop("token", None)
         if "origins" in values:
@@ -82,7 +82,7 @@ class AppForm(StepUpForm):
 
 
 class CreateSdkKeyForm(AppForm, LifetimeForm):
-    """What makes an SDK key of one platform."""
+    """Creates an SDK key of one platform."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -91,15 +91,15 @@ class CreateSdkKeyForm(AppForm, LifetimeForm):
         self.fields["inactive_after_days"].initial = DEFAULT_INACTIVE_DAYS
 
     def for_action(self) -> dict[str, Any]:
-        """Return what ``actions.create_sdk_key`` takes."""
+        """Return the arguments of ``actions.create_sdk_key``."""
         return {"new": NewSdkKey(platform=self.platform, lifetime=self.lifetime, **self.of_app())}
 
 
 class ChangeSdkKeyForm(AppForm, KeyChangeForm):
-    """What may change of an SDK key."""
+    """Changes an SDK key."""
 
     def __init__(self, *args: Any, key: SdkKey, **options: Any) -> None:
-        super().__init__(*args, platform=Platform(key.platform), initial=_as_is(key), **options)
+        super().__init__(*args, platform=Platform(key.platform), initial=_current(key), **options)
         in_use = key.pool.active_count
         if in_use:
             hint = ngettext(
@@ -110,11 +110,11 @@ class ChangeSdkKeyForm(AppForm, KeyChangeForm):
             self.fields["activation_limit"].help_text = hint % {"count": in_use}
 
     def for_action(self) -> dict[str, Any]:
-        """Return what ``actions.update_sdk_key`` takes."""
+        """Return the arguments of ``actions.update_sdk_key``."""
         return self.of_app()
 
 
-def _as_is(key: SdkKey) -> dict[str, Any]:
+def _current(key: SdkKey) -> dict[str, Any]:
     return {
         "name": key.name,
         "app_id": key.app_id,

@@ -1,4 +1,4 @@
-"""What the gate reads of an SDK key beside what every key has: which app it belongs to."""
+"""How the gate reads SDK keys: the fields that all keys have, and the app."""
 
 import uuid
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from apps.credentials.gate.key_rows import KeyRow, RowSource
 from apps.credentials.gate.raw_values import as_json, as_uuid
 from apps.sdk_keys.models import SdkKey
 
-PER_ADDRESS = 600  # calls a minute of one key from one address, however many phones stand behind it
+PER_ADDRESS = 600  # requests per minute with one key from one address, which many devices can share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SdkRow(KeyRow):
-    """What the gate knows of an SDK key: beside what every key has, which app it belongs to."""
+    """An SDK key as the gate reads it."""
 
     pool_id: uuid.UUID
     app_id: str

@@ -1,4 +1,4 @@
-"""SDK keys: keys inside apps on phones and in browsers, and the devices that hold an activation of one."""
+"""SDK keys, which are used inside mobile and web apps, and the devices activated with them."""
 
 from datetime import datetime
 from typing import Any, ClassVar, Self
@@ -11,12 +11,12 @@ from apps.base.rest.object_versions import version_of
 from apps.credentials.models import SecretKey
 
 DEFAULT_INACTIVE_DAYS = 30
-# Of a text that a device reports of itself: what is longer is cut.
+# Longer texts that a device reports are truncated.
 MAX_REPORTED_LENGTH = 200
 
 
 class Platform(models.TextChoices):
-    """Where the app runs that holds the key."""
+    """The platform of the app that contains the key."""
 
     IOS = "ios", _("iOS")
     ANDROID = "android", _("Android")
@@ -24,10 +24,10 @@ class Platform(models.TextChoices):
 
 
 class ActivationPool(OrgOwned, Timestamped):
-    """The activations that a key and its successors share: while both work, a rotation costs no device its place.
+    """The activations that a key and its successors share, so that devices stay active through a rotation.
 
-    ``active_count`` is the number of activations that are not freed: it changes in their transaction, under this row's
-    lock, so that a limit is exact.
+    ``active_count``: the number of active devices. It changes in their transaction, under this row's lock, so that the
+    limit is exact.
     """
 
     id_prefix = "pool"
@@ -37,7 +37,7 @@ class ActivationPool(OrgOwned, Timestamped):
         _("days of silence after which a device loses its place"), null=True, blank=True, default=DEFAULT_INACTIVE_DAYS
     )
     active_count = models.PositiveIntegerField(default=0, editable=False)
-    # Since when it is full and somebody was told; empty again once a place is free.
+    # When the limit was reached and announced; cleared when a device is deactivated.
     full_since = models.DateTimeField(null=True, editable=False)
 
     class Meta:
@@ -50,7 +50,7 @@ class ActivationPool(OrgOwned, Timestamped):
 
 
 class SdkKey(SecretKey):
-    """A key inside an app: it activates a device, beats for it and frees it, and does nothing else."""
+    """A key inside an app, which can only activate, keep alive and deactivate its device."""
 
     id_prefix = "sdk"
     key_prefix = "ips_"
@@ -72,16 +72,16 @@ class SdkKey(SecretKey):
 
     @property
     def version(self) -> str:
-        """The version of what was decided about the key and its pool; devices come and go without another one."""
+        """The version for ETags: it changes with the key's and the pool's settings, not with devices."""
         return version_of(super().version, self.pool.activation_limit, self.pool.inactive_after_days)
 
     def copied_fields(self) -> tuple[str, ...]:
-        """Return the names of the fields that a key's successor takes over."""
+        """Return the fields that rotation copies to the successor."""
         return (*super().copied_fields(), "platform", "app_id", "cert_sha256", "origins", "pool")
 
 
 class DeactivationReason(models.TextChoices):
-    """Why a device lost its place."""
+    """Why a device was deactivated."""
 
     DEVICE = "device", _("by the device")
     MEMBER = "person", _("by hand")
@@ -89,21 +89,21 @@ class DeactivationReason(models.TextChoices):
 
 
 class ActivationQuerySet(OrgQuerySet["Activation"]):
-    """Devices that hold, or held, a place."""
+    """Activations, active or deactivated."""
 
     def active(self) -> Self:
-        """Keep what holds a place."""
+        """Filter active devices."""
         return self.filter(freed_at=None)
 
     def inactive(self, now: datetime) -> Self:
-        """Keep what holds a place and was not heard of for as long as its key allows."""
+        """Filter active devices whose inactivity period has passed."""
         return self.active().filter(expires_at__lte=now)
 
 
 class Activation(OrgOwned):
-    """One device that holds a place of a pool; freed, it stays in the list for a while.
+    """A device of a pool; a deactivated one stays listed for 90 days.
 
-    The device's own id is kept as a keyed digest, its token as a digest: neither can be read back.
+    The device's own id is stored as a keyed digest and its token as a digest: neither can be recovered.
     """
 
     id_prefix = "act"

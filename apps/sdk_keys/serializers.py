@@ -1,4 +1,4 @@
-"""Bodies of the API for SDK keys and activations, in and out."""
+"""Request bodies and serialization of SDK keys and activations."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -24,17 +24,17 @@ from apps.sdk_keys.actions import NewSdkKey
 from apps.sdk_keys.actions.app_rules import MAX_DEVICES, MAX_INACTIVE_DAYS
 from apps.sdk_keys.models import DEFAULT_INACTIVE_DAYS, MAX_REPORTED_LENGTH, Activation, SdkKey
 
-LONGEST_DEVICE_ID = 200
+MAX_DEVICE_ID_LENGTH = 200
 
 
 class Reported(Opaque):
-    """What a device tells of itself. Nothing that it says is a reason to refuse it: a phone cannot be asked again."""
+    """A text that a device reports. It is corrected instead of refused, because released apps cannot be fixed quickly."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_blank=True, **options)
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the text on one line, without a key that it holds, cut where it is too long."""
+        """Return the text on one line, with keys redacted, truncated to ``MAX_REPORTED_LENGTH``."""
         is_number = isinstance(data, (int, float)) and not isinstance(data, bool)
         text = super().to_internal_value(str(data) if is_number else data)
         visible = "".join(letter if letter.isprintable() else " " for letter in UNREADABLE.sub(" ", text))
@@ -42,7 +42,7 @@ class Reported(Opaque):
 
 
 class AppBody(StrictSerializer):
-    """Which app a key belongs to, and how many devices may use it."""
+    """The app that a key belongs to and its device limit."""
 
     app_id = Text(max_length=255, required=False, allow_null=True)
     cert_sha256 = Text(max_length=95, required=False, allow_null=True, allow_blank=True)
@@ -52,7 +52,7 @@ class AppBody(StrictSerializer):
 
 
 class NewSdkKeyBody(AppBody):
-    """What makes an SDK key. At most one of the three ways to say when it ends; none: never, or as the settings say."""
+    """A new SDK key, with at most one of the three lifetime fields; none: the organization's default."""
 
     name = Text(max_length=100)
     platform = Text(max_length=20)
@@ -61,7 +61,7 @@ class NewSdkKeyBody(AppBody):
     never_expires = StrictBoolean(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Make of the body what the action takes."""
+        """Return the arguments of the action."""
         lifetime = lifetime_from(attrs) or Lifetime()
         values = {name: value for name, value in attrs.items() if name not in WAYS}
         values.setdefault("inactive_after_days", DEFAULT_INACTIVE_DAYS)
@@ -69,36 +69,36 @@ class NewSdkKeyBody(AppBody):
 
 
 class SdkKeyChangeBody(AppBody):
-    """What may change of an SDK key: at least one of these."""
+    """Changes of an SDK key, at least one."""
 
     takes_no_empty_body = True
 
     name = Text(max_length=100, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse a change of nothing."""
+        """Raise ValidationError for an empty body."""
         if not attrs:
             raise serializers.ValidationError({"body": [f"Send one of: {', '.join(sorted(self.fields))}."]})
         return attrs
 
 
 class VersionsBody(StrictSerializer):
-    """What a device says of itself when it beats."""
+    """The versions that a device reports with a heartbeat."""
 
     app_version = Reported(required=False, allow_null=True)
     os_version = Reported(required=False, allow_null=True)
 
 
 class ActivationBody(VersionsBody):
-    """A device that asks for a place, and the app that it runs."""
+    """A device to activate and its app."""
 
-    device_id = Text(max_length=LONGEST_DEVICE_ID)
+    device_id = Text(max_length=MAX_DEVICE_ID_LENGTH)
     app_id = Text(max_length=255, required=False, allow_null=True, allow_blank=True)
     cert_sha256 = Text(max_length=95, required=False, allow_null=True, allow_blank=True)
 
 
 def write_sdk_key(key: SdkKey, last_use: LastUse | None = None, text: str | None = None) -> dict[str, Any]:
-    """Return the object of docs/api.md; ``text`` only in the answer that made it."""
+    """Return the object of docs/api.md; ``text``: the key in plain text, only in the response that created it."""
     body = {
         "id": key.public_id,
         "name": key.name,
@@ -117,12 +117,12 @@ def write_sdk_key(key: SdkKey, last_use: LastUse | None = None, text: str | None
 
 
 def archived_keys(actor: Actor) -> Iterator[dict[str, Any]]:
-    """Return every key, ended ones too, masked, for a copy of the organization's data."""
+    """Yield every key, also expired and revoked ones, masked, for the data export."""
     return serialize_in_batches(SdkKey.objects.for_actor(actor), write_sdk_key)
 
 
 def write_own_activation(activation: Activation, token: str | None = None) -> dict[str, Any]:
-    """Return an activation as its device sees it; ``token`` only in the answer that made it."""
+    """Return an activation as its device sees it; ``token`` only in the response to activation."""
     body: dict[str, Any] = {"id": activation.public_id}
     if token is not None:
         body["token"] = token

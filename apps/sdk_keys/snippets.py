@@ -1,4 +1,4 @@
-"""What an app does with its key, in the language of its platform: take a place for the device, then beat for it."""
+"""Code that activates a device and sends heartbeats, in the language of each platform."""
 
 from string import Template
 
@@ -105,7 +105,7 @@ CODE = {Platform.IOS: SWIFT, Platform.ANDROID: KOTLIN, Platform.WEB: JAVASCRIPT}
 
 
 def snippet(key: SdkKey) -> dict[str, str]:
-    """Return the language and the code for a key's platform, with the portal's own address."""
+    """Return the language and the code for a key's platform, with this installation's URL."""
     platform = Platform(key.platform)
     certificate = CERTIFICATE if key.cert_sha256 else ""
     url = f"{settings.PUBLIC_URL}/v1/sdk/activations"

@@ -1,4 +1,4 @@
-"""Both doors of this app."""
+"""The pages and API paths of this app."""
 
 from django.urls import path
 
@@ -6,7 +6,7 @@ from apps.base.permissions import Permission
 from apps.base.rest.views import api_path
 from apps.credentials.key_api import key_paths
 from apps.credentials.lifecycle.pages import lifecycle_urls
-from apps.sdk_keys import api as doors
+from apps.sdk_keys import api as api_views
 from apps.sdk_keys import views
 
 HERE = "o/<slug:slug>/settings/integration/sdk-keys/"
@@ -25,10 +25,10 @@ pages = [
     path(KEY + "activations/<str:activation_id>/free/", views.sdk_key_free, name="sdk_key_free"),
 ]
 api = [
-    *key_paths(doors.KEYS, Permission.SDK_KEYS_READ, Permission.SDK_KEYS_WRITE),
-    api_path("sdk-keys/{id}/activations", doors.Activations, "sdk-key-activations"),
-    api_path("sdk-keys/{id}/activations/{act}", doors.OneActivation, "sdk-key-activation"),
-    api_path("sdk/activations", doors.Activate, "sdk-activations"),
-    api_path("sdk/activations/{id}", doors.OwnActivation, "sdk-activation"),
-    api_path("sdk/activations/{id}/heartbeat", doors.Heartbeat, "sdk-heartbeat"),
+    *key_paths(api_views.KEYS, Permission.SDK_KEYS_READ, Permission.SDK_KEYS_WRITE),
+    api_path("sdk-keys/{id}/activations", api_views.Activations, "sdk-key-activations"),
+    api_path("sdk-keys/{id}/activations/{act}", api_views.OneActivation, "sdk-key-activation"),
+    api_path("sdk/activations", api_views.Activate, "sdk-activations"),
+    api_path("sdk/activations/{id}", api_views.OwnActivation, "sdk-activation"),
+    api_path("sdk/activations/{id}/heartbeat", api_views.Heartbeat, "sdk-heartbeat"),
 ]

@@ -1,4 +1,4 @@
-"""What the pages for SDK keys show, as plain values."""
+"""View models of the SDK key pages, as plain values."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,7 +21,7 @@ from apps.sdk_keys.models import Activation, ActivationQuerySet, Platform, SdkKe
 from apps.sdk_keys.snippets import snippet
 
 DEVICES_A_PAGE = 10
-# What is done to a key itself; its devices come and go by the thousand, and have a list of their own.
+# Actions on the key itself: devices can be many and have a separate list.
 HISTORY_ACTIONS = tuple(
     f"sdk_key.{word}"
     for word in ("created", "updated", "rotated", "leaked", *(change.done for change in CHANGES.values()))
@@ -29,7 +29,7 @@ HISTORY_ACTIONS = tuple(
 
 
 def facts(key: SdkKey, use: LastUse | None, now: datetime | None = None) -> dict[str, Any]:
-    """Return what every page says of a key."""
+    """Return the context about a key on every page."""
     limit, active = key.pool.activation_limit, key.pool.active_count
     return {
         **view_models.key_facts(key, use, now or timezone.now()),
@@ -53,13 +53,13 @@ def in_order(rows: SecretKeyQuerySet[SdkKey], platform: str, creator: str = "") 
 
 
 def key_rows(keys: Sequence[SdkKey]) -> list[dict[str, Any]]:
-    """Return the rows of the list: one further query, however many keys."""
+    """Return the rows of the list, with one query for all keys."""
     uses, now = last_uses([key.pk for key in keys]), timezone.now()
     return [facts(key, uses.get(key.pk), now) for key in keys]
 
 
 def tabs(actor: Actor, slug: str, current: str) -> list[dict[str, Any]]:
-    """Return a tab for each platform, with how many keys it lists: one query."""
+    """Return a tab for each platform with its number of keys, from one query."""
     rows = SdkKey.objects.for_actor(actor).listed().order_by().values("platform").annotate(count=Count("pk"))
     counted = {row["platform"]: row["count"] for row in rows}
     return [
@@ -74,7 +74,7 @@ def tabs(actor: Actor, slug: str, current: str) -> list[dict[str, Any]]:
 
 
 def detail(actor: Actor, key: SdkKey) -> dict[str, Any]:
-    """Return the context of a key's page, but for its devices."""
+    """Return the context of a key's page except its devices."""
     return {
         "key": facts(key, LastUse.objects.filter(pk=key.pk).first()),
         **view_models.lifecycle_context(actor, key, "sdk_key", HISTORY_ACTIONS),
@@ -83,9 +83,9 @@ def detail(actor: Actor, key: SdkKey) -> dict[str, Any]:
 
 
 def devices(actor: Actor, key: SdkKey, show: str, cursor: str) -> dict[str, Any]:
-    """Return one page of a key's devices, newest first: those with a place, or those that lost it.
+    """Return one page of a key's devices, newest first: active ones, or deactivated ones for ``show="freed"``.
 
-    A cursor that the list did not give out is the first page.
+    An invalid cursor returns the first page.
     """
     every: ActivationQuerySet = Activation.objects.for_actor(actor).filter(pool_id=key.pool_id)
     rows: QuerySet[Activation] = (every.exclude(freed_at=None) if show == "freed" else every.active()).order_by("-pk")
@@ -120,7 +120,7 @@ def _device(row: Activation, key: SdkKey) -> dict[str, Any]:
 
 
 def device_tabs(show: str, path: str) -> list[dict[str, Any]]:
-    """Return the two halves of the list of devices."""
+    """Return the tabs of active and deactivated devices."""
     return [
         {"url": f"{path}#devices", "label": _("Active"), "current": show != "freed"},
         {"url": f"{path}?show=freed#devices", "label": _("Freed"), "current": show == "freed"},
@@ -128,13 +128,13 @@ def device_tabs(show: str, path: str) -> list[dict[str, Any]]:
 
 
 def impact(_actor: Actor, key: SdkKey) -> dict[str, Any]:
-    """Return what ending the key would break."""
+    """Return the context about what revoking the key would break."""
     use = LastUse.objects.filter(pk=key.pk).first()
     return {"key": facts(key, use), "recently_used": view_models.is_recent(use)}
 
 
 def secret_context(key: SdkKey, text: str) -> dict[str, Any]:
-    """Return the context of the one-time reveal: the text, and by what it is to be filed."""
+    """Return the context of the page that shows a new key once."""
     return {
         "secret": text,
         "key": {

@@ -1,4 +1,4 @@
-"""Pages of Settings → Integration → SDK keys: the lists, a new key, one key and its devices."""
+"""Pages of Settings → Integration → SDK keys: lists, creation, one key and its devices."""
 
 import contextlib
 import logging
@@ -26,7 +26,7 @@ from apps.sdk_keys.forms import ChangeSdkKeyForm, CreateSdkKeyForm
 from apps.sdk_keys.models import Activation, Platform, SdkKey
 
 PER_PAGE = 50
-# Buttons of the page that change the key at once.
+# Buttons that change the key with one click.
 CLICKS = {"enable": "sdk_key_enable", "release": "sdk_key_release"}
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def _list_route(key: SdkKey) -> str:
     return f"sdk_keys_{key.platform}"
 
 
-# How the pages of an SDK key's life differ from those of other keys.
+# Configures the pages that change an SDK key.
 KEYS = KeyPages(
     name="sdk_key",
     model=SdkKey,
@@ -51,7 +51,7 @@ KEYS = KeyPages(
 
 @org_page(Permission.SDK_KEYS_READ, nav="sdk_keys")
 def sdk_keys(request: PortalRequest) -> HttpResponse:
-    """The way to the first list."""
+    """Redirect to the first list."""
     return redirect("sdk_keys_ios", request.organization.slug)
 
 
@@ -66,12 +66,12 @@ def sdk_key_list(request: PortalRequest, platform: str) -> HttpResponse:
         "create_url": reverse(f"sdk_key_create_{platform}", args=[slug]),
     }
     try:
-        mine = SdkKey.objects.for_actor(request.actor)
-        rows = view_models.in_order(mine, platform, creator)
+        keys = SdkKey.objects.for_actor(request.actor)
+        rows = view_models.in_order(keys, platform, creator)
         page: Page[Any] = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
         page.object_list = view_models.key_rows(list(page.object_list))
         context |= {"page_obj": page, "tabs": view_models.tabs(request.actor, slug, platform)}
-        context["creators"] = creator_options(mine.listed().filter(platform=platform), creator)
+        context["creators"] = creator_options(keys.listed().filter(platform=platform), creator)
     except DatabaseError:
         logger.exception("the list of SDK keys could not be read")
         return render(request, "sdk_keys/list.html", {**context, "load_error": True}, status=503)
@@ -80,13 +80,13 @@ def sdk_key_list(request: PortalRequest, platform: str) -> HttpResponse:
 
 @org_page(Permission.SDK_KEYS_WRITE, nav="sdk_keys", methods=FORM)
 def sdk_key_create(request: PortalRequest, platform: str) -> HttpResponse:
-    """Ask what a key of the platform needs, then show the key."""
+    """Ask for the settings of a key, then show the new key once."""
     data = request.POST if request.method == "POST" else None
     form = CreateSdkKeyForm(data, request=request, platform=Platform(platform))
     if form.is_valid():
-        answer = _create(request, form)
-        if answer is not None:
-            return answer
+        response = _create(request, form)
+        if response is not None:
+            return response
     context = {
         "form": form,
         "platform": platform,
@@ -98,16 +98,16 @@ def sdk_key_create(request: PortalRequest, platform: str) -> HttpResponse:
 
 
 def _create(request: PortalRequest, form: CreateSdkKeyForm) -> HttpResponse | None:
-    make = partial(actions.create_sdk_key, actor=request.actor, **form.for_action())
-    made_before = KEYS.rows(request.actor).filter(
+    issue = partial(actions.create_sdk_key, actor=request.actor, **form.for_action())
+    existing = KEYS.rows(request.actor).filter(
         created_by_id=request.actor.id, platform=form.platform, name=form.cleaned_data["name"].strip()
     )
-    return issue_and_show(request, KEYS, form, make, made_before, f"sdk_keys_{form.platform}", LIFETIME_FIELDS)
+    return issue_and_show(request, KEYS, form, issue, existing, f"sdk_keys_{form.platform}", LIFETIME_FIELDS)
 
 
 @org_page(Permission.SDK_KEYS_READ, nav="sdk_keys")
 def sdk_key_detail(request: PortalRequest, sdk_key_id: str) -> HttpResponse:
-    """Show one key, the devices that hold a place of it, how an app uses it, and its history."""
+    """Show a key with its devices, code snippet and history."""
     key = KEYS.find(request, sdk_key_id)
     show = request.GET.get("show", "")
     context = {
@@ -122,11 +122,11 @@ def sdk_key_detail(request: PortalRequest, sdk_key_id: str) -> HttpResponse:
 
 @org_page(Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE, nav="sdk_keys", methods=BUTTON)
 def sdk_key_free(request: PortalRequest, sdk_key_id: str, activation_id: str) -> HttpResponse:
-    """Free the place of a device; a second click, or one after the device gave it up, says the same."""
+    """Deactivate a device; the message is the same where it was already deactivated."""
     key = KEYS.find(request, sdk_key_id)
     rows = Activation.objects.for_actor(request.actor).filter(pool_id=key.pool_id)
     activation = rows.with_public_id(activation_id)
-    with contextlib.suppress(NotFound):  # it is there, as was read above: freed before
+    with contextlib.suppress(NotFound):  # already deactivated
         actions.deactivate_activation(actor=request.actor, key_id=key.public_id, activation_id=activation.public_id)
     messages.success(request, _("The place is free. The device takes one again where its app activates it anew."))
     return redirect(reverse("sdk_key", args=[request.organization.slug, key.public_id]) + "#devices")

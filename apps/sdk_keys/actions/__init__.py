@@ -1,4 +1,4 @@
-"""What people, keys and devices do with SDK keys: each one transaction, one check, one audit entry."""
+"""Actions on SDK keys and devices: each is one transaction with a permission check and an audit entry."""
 
 from apps.sdk_keys.actions.app_rules import expiry_of_successor
 from apps.sdk_keys.actions.devices import (

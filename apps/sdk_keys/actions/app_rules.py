@@ -1,4 +1,4 @@
-"""What may be asked for of an SDK key: each rule raises one error that names the field and what to change."""
+"""Validation of SDK key settings: each rule raises one error that names the field and the fix."""
 
 import re
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ MAX_INACTIVE_DAYS = 365
 HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]+\]", re.ASCII)
 # The host of an app's pages (capacitor://localhost, chrome-extension://…), in the case that its browser sends.
 APP_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)
-# Schemes whose documents have no origin, or that no document has.
+# Schemes that have no origin, or none that a page can have.
 NO_ORIGIN = frozenset({"", "about", "blob", "data", "file", "filesystem", "ftp", "javascript", "ws", "wss"})
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 VENDOR = (ActorKind.SYSTEM, ActorKind.OPERATOR)
@@ -42,7 +42,7 @@ def check_platform(platform: str) -> Platform:
 
 
 def check_app_id(platform: Platform, app_id: str | None) -> str:
-    """Return the bundle id or package name, or raise Invalid; a key for the web has none."""
+    """Return the bundle id or package name, or raise Invalid; web keys have none."""
     app_id = (app_id or "").strip()
     if platform == Platform.WEB:
         if app_id:
@@ -57,7 +57,7 @@ def check_app_id(platform: Platform, app_id: str | None) -> str:
 
 
 def check_certificate(platform: Platform, cert_sha256: str | None) -> str:
-    """Return the certificate's SHA-256 in hex with colons, as Android's tools print it, or nothing."""
+    """Return the certificate's SHA-256 in hex with colons, as Android's tools print it, or an empty string."""
     text = (cert_sha256 or "").strip()
     if not text:
         return ""
@@ -70,7 +70,7 @@ def check_certificate(platform: Platform, cert_sha256: str | None) -> str:
 
 
 def check_origins(platform: Platform, origins: Iterable[str] | None) -> list[str]:
-    """Return the origins as browsers send them, without repeats; a key for the web needs one at least."""
+    """Return the origins as browsers send them, without duplicates; web keys need at least one."""
     found = list(dict.fromkeys(_origin(text) for text in origins or ()))
     if platform != Platform.WEB:
         if found:
@@ -83,7 +83,7 @@ def check_origins(platform: Platform, origins: Iterable[str] | None) -> list[str
 
 
 def _origin(text: str) -> str:
-    """The serialized origin (RFC 6454 section 6.2): scheme, host, and the port where it is not the scheme's own."""
+    """Return the serialized origin (RFC 6454 section 6.2): scheme, host, and the port unless it is the default."""
     try:
         parts = urlsplit(text.strip())
         is_web, port = parts.scheme in PORTS, parts.port
@@ -101,7 +101,7 @@ def _origin(text: str) -> str:
 
 
 def check_limit(limit: int | None) -> int | None:
-    """Return how many devices may be active (None: any number), or raise Invalid."""
+    """Return the device limit (None: no limit), or raise Invalid."""
     if limit is not None and not 1 <= limit <= MAX_DEVICES:
         raise Invalid.field("activation_limit", _("Give a number from 1 to %(most)d, or none for no limit.") % {
             "most": MAX_DEVICES})  # fmt: skip
@@ -109,7 +109,7 @@ def check_limit(limit: int | None) -> int | None:
 
 
 def check_inactive_days(days: int | None) -> int | None:
-    """Return after how many days of silence a place is freed (None: never), or raise Invalid."""
+    """Return after how many inactive days a device is deactivated (None: never), or raise Invalid."""
     if days is not None and not 1 <= days <= MAX_INACTIVE_DAYS:
         raise Invalid.field("inactive_after_days", _("Give a number of days from 1 to %(most)d, or none for never.") % {
             "most": MAX_INACTIVE_DAYS})  # fmt: skip
@@ -117,17 +117,17 @@ def check_inactive_days(days: int | None) -> int | None:
 
 
 def check_lifetime(actor: Actor, lifetime: Lifetime) -> datetime | None:
-    """Return when the key ends; an app in the field lives long, so unless chosen it does not (None).
+    """Return the expiry of a key, by default none (None), because installed apps are used for a long time.
 
-    Where the organization's settings give its keys a longest lifetime, what is not asked for is cut to it and asking
-    for more is refused; the vendor may ask for more.
+    Where the organization has a maximum lifetime, that is the default, and a longer one raises Invalid unless the actor
+    is an operator or the system.
     """
-    now, here = timezone.now(), longest_key_days(actor.organization_id)
-    longest = None if actor.kind in VENDOR else here
+    now, maximum = timezone.now(), longest_key_days(actor.organization_id)
+    longest = None if actor.kind in VENDOR else maximum
     if lifetime.never and longest is not None:
         raise Invalid.field(lifetime.field, _("A key must expire within %(days)d days here.") % {"days": longest})
     if lifetime.expires_at is None:
-        return None if lifetime.never or here is None else now + timedelta(days=here)
+        return None if lifetime.never or maximum is None else now + timedelta(days=maximum)
     if lifetime.expires_at <= now:
         raise Invalid.field(lifetime.field, _("The expiry must be in the future."))
     if lifetime.expires_at > now + timedelta(days=longest or MAX_DAYS, seconds=5):
@@ -136,5 +136,5 @@ def check_lifetime(actor: Actor, lifetime: Lifetime) -> datetime | None:
 
 
 def expiry_of_successor(key: SdkKey) -> datetime | None:
-    """Return when a successor made now ends: as long a life as the old key's, cut to the organization's."""
+    """Return the expiry of a successor: the old key's lifetime, up to the organization's maximum."""
     return transitions.successor_expiry(key, longest_key_days(key.organization_id))

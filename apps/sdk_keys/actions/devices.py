@@ -1,4 +1,4 @@
-"""What a device does with the key in its app: take a place, beat, give it up; and a person who frees a place."""
+"""Actions on devices: activate, heartbeat, and deactivation by the device or by a member."""
 
 import uuid
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from apps.sdk_keys.device_identity import device_digest, device_digests, new_tok
 from apps.sdk_keys.key_query import SdkRow
 from apps.sdk_keys.models import Activation, ActivationPool, DeactivationReason, SdkKey
 
-PER_DEVICE = 60  # calls a minute of one device
+PER_DEVICE = 60  # requests per minute from one device
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +32,29 @@ class Device:
 
 
 def consume_rate_limit(pool_id: uuid.UUID, digest: str) -> rate_limits.Decision:
-    """Count a call of one device and return what is left of its minute."""
+    """Count a request on the limit of one device and return the decision."""
     return rate_limits.consume([Window("device", f"d:{pool_id.hex}:{digest[:32]}", PER_DEVICE, 60)])
 
 
 def activate(*, actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, str, bool]:
-    """Give a device a place and return it with its token, once, and whether it is new.
+    """Activate a device; return the activation, its token (not stored) and whether it is new.
 
-    The same device keeps its place, and the versions that it does not tell: it gets another token and the old one ends.
-    Raises Conflict ``activation_limit_reached`` where every place is taken, exact under any number of devices at once;
-    RateLimited for a device that took too many places within a day; Forbidden for a new device of a restricted key.
+    A device that is already active keeps its activation, and versions that it does not report; it gets a new token that
+    replaces the old one. Raises Conflict ``activation_limit_reached`` at the device limit, which is exact under
+    concurrency; RateLimited for a device with too many activations within a day; Forbidden for a new device of a
+    restricted key.
     """
     with transaction.atomic():
-        taken = _take_place(actor, row, device)
-        key = None if taken else SdkKey.objects.select_related("pool").get(pk=row.pk)
-        if key is not None:
-            _tell_full(key)
-    if taken is None:
-        # After the commit: the event that every place is taken must outlive the refusal.
+        activated = _activate(actor, row, device)
+        if activated is None:
+            _announce_limit_reached(SdkKey.objects.select_related("pool").get(pk=row.pk))
+    if activated is None:
+        # Raised after the commit, so that the event is published despite the error.
         raise Conflict("Every activation of this key is taken.", "activation_limit_reached")
-    return taken
+    return activated
 
 
-def _take_place(actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, str, bool] | None:
+def _activate(actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, str, bool] | None:
     pool = device_limit.lock_pool(row.pool_id)
     now = timezone.now()
     digests = device_digests(pool.pk, device.device_id)
@@ -62,7 +62,7 @@ def _take_place(actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, 
     seen = {
         "key_id": row.pk, "token_digest": token_digest, "last_seen_at": now, "last_seen_from": actor.address,
         "expires_at": device_limit.expiry_for(pool, now), "device_digest": device_digest(pool.pk, device.device_id),
-        "pepper_id": current_pepper(), **_told(device.app_version, device.os_version),
+        "pepper_id": current_pepper(), **_reported(device.app_version, device.os_version),
     }  # fmt: skip
     own = Activation.objects.filter(pool=pool, device_digest__in=digests).active().first()
     if own is not None:
@@ -84,31 +84,31 @@ def _take_place(actor: Actor, row: SdkRow, device: Device) -> tuple[Activation, 
     return activation, token, True
 
 
-def _told(app_version: str, os_version: str) -> dict[str, str]:
-    """The versions that a device tells; one that it leaves out is as it was."""
+def _reported(app_version: str, os_version: str) -> dict[str, str]:
+    """Return the versions that a device reports, without those that it leaves out."""
     versions = {"app_version": app_version, "os_version": os_version}
     return {name: text for name, text in versions.items() if text}
 
 
-def _tell_full(key: SdkKey) -> None:
-    """Announce that every place is taken, once until one is free again."""
-    told = ActivationPool.objects.filter(pk=key.pool_id, full_since=None).update(full_since=timezone.now())
-    if told:
+def _announce_limit_reached(key: SdkKey) -> None:
+    """Publish that the device limit is reached, once until a device is deactivated."""
+    is_first = ActivationPool.objects.filter(pk=key.pool_id, full_since=None).update(full_since=timezone.now())
+    if is_first:
         announce(key, "sdk_key.limit_reached", activation_limit=key.pool.activation_limit)
 
 
 def find_activation(row: SdkRow, activation_id: str) -> Activation:
-    """Return an active place of the key's pool, or raise NotFound: freed, another pool's, or none."""
-    key = decode(Activation.id_prefix, activation_id)
-    own = Activation.objects.filter(pool_id=row.pool_id).active().select_related("key")
-    found = own.filter(pk=key).first() if key is not None else None
+    """Return an active activation of the key's pool, or raise NotFound."""
+    pk = decode(Activation.id_prefix, activation_id)
+    rows = Activation.objects.filter(pool_id=row.pool_id).active().select_related("key")
+    found = rows.filter(pk=pk).first() if pk is not None else None
     if found is None:
         raise NotFound()
     return found
 
 
 def check_token(activation: Activation, token: str) -> None:
-    """Raise Forbidden unless the token is the one that the activation was last given."""
+    """Raise Forbidden unless the token is the activation's current one."""
     if not token or not token_matches(token, activation.token_digest):
         raise Forbidden("Send this activation's own token in X-Activation-Token; activating again gives a new one.")
 
@@ -117,12 +117,12 @@ def check_token(activation: Activation, token: str) -> None:
 def record_heartbeat(
     *, actor: Actor, activation: Activation, app_version: str = "", os_version: str = ""
 ) -> Activation:
-    """Note that a device is in use, which keeps its place; NotFound where it was freed meanwhile."""
+    """Record that a device is in use; NotFound where it was deactivated concurrently."""
     now = timezone.now()
     pool = activation.pool
     values = {
         "last_seen_at": now, "last_seen_from": actor.address, "expires_at": device_limit.expiry_for(pool, now),
-        **_told(app_version, os_version),
+        **_reported(app_version, os_version),
     }  # fmt: skip
     rows = Activation.objects.filter(pk=activation.pk, token_digest=activation.token_digest).active()
     if not rows.update(**values):
@@ -134,7 +134,7 @@ def record_heartbeat(
 
 @transaction.atomic
 def deactivate_own_activation(*, actor: Actor, activation: Activation) -> None:
-    """Free a device's own place; NotFound where it is free already."""
+    """Deactivate a device by its own request; NotFound where it is inactive already."""
     if not device_limit.deactivate(
         device_limit.lock_pool(activation.pool_id), activation, actor=actor, because=DeactivationReason.DEVICE
     ):
@@ -143,7 +143,7 @@ def deactivate_own_activation(*, actor: Actor, activation: Activation) -> None:
 
 @transaction.atomic
 def deactivate_activation(*, actor: Actor, key_id: str, activation_id: str) -> Activation:
-    """Free a place by hand; NotFound where there is no such active place of this key."""
+    """Deactivate a device of a key by hand; NotFound where the key has no such active device."""
     actor.require(Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE)
     key: SdkKey = SdkKey.objects.for_actor(actor).with_public_id(key_id)
     pool = device_limit.lock_pool(key.pool_id)

@@ -1,4 +1,4 @@
-"""What people and keys do with an SDK key, and what happens to one that was found in public or whose creator was."""
+"""Actions on SDK keys, including leak reports and the revocation of keys by their creator."""
 
 import uuid
 from collections.abc import Callable, Collection, Iterable
@@ -33,7 +33,7 @@ LEAK_REASON = "Reported as leaked"
 
 @dataclass(frozen=True, slots=True)
 class NewSdkKey:
-    """What an SDK key is made from. ``activation_limit``: devices, None for any number; days of silence likewise."""
+    """The settings of a new SDK key. ``activation_limit``: devices; None for no limit, also for inactive days."""
 
     name: str
     platform: str
@@ -47,7 +47,7 @@ class NewSdkKey:
 
 @transaction.atomic
 def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
-    """Make an SDK key with an empty pool of activations and return it with its text, once."""
+    """Create an SDK key with an empty pool of activations and return it with the key in plain text."""
     actor.require(Permission.SDK_KEYS_WRITE)
     transitions.lock_creator(actor)
     platform = app_rules.check_platform(new.platform)
@@ -65,18 +65,18 @@ def create_sdk_key(*, actor: Actor, new: NewSdkKey) -> tuple[SdkKey, str]:
         inactive_after_days=app_rules.check_inactive_days(new.inactive_after_days),
     )
     key, text = transitions.issue(SdkKey, actor=actor, pool=pool, **values)
-    told = {name: [None, value] for name, value in values.items() if value not in ("", [], None)}
-    told["activation_limit"] = [None, pool.activation_limit]
-    told["inactive_after_days"] = [None, pool.inactive_after_days]
-    transitions.record(actor, key, "sdk_key.created", told)
+    changes = {name: [None, value] for name, value in values.items() if value not in ("", [], None)}
+    changes["activation_limit"] = [None, pool.activation_limit]
+    changes["inactive_after_days"] = [None, pool.inactive_after_days]
+    transitions.record(actor, key, "sdk_key.created", changes)
     announce(key, "sdk_key.created", app_id=key.app_id or None, activation_limit=pool.activation_limit)
     return key, text
 
 
 def lock_key_and_pool(actor: Actor, key_id: str) -> SdkKey:
-    """Return an SDK key of the actor's organization and its pool, held until the transaction ends.
+    """Return an SDK key of the actor's organization with its pool, both locked, or raise NotFound.
 
-    The pool first, as a device does that takes a place: two orders of locks would wait for each other. Raises NotFound.
+    The pool is locked first, as when a device is activated: another lock order could deadlock.
     """
     pool = device_limit.lock_pool(SdkKey.objects.for_actor(actor).with_public_id(key_id).pool_id)
     key: SdkKey = transitions.lock_key(SdkKey.objects.for_actor(actor).select_related("replaces"), key_id)
@@ -86,9 +86,10 @@ def lock_key_and_pool(actor: Actor, key_id: str) -> SdkKey:
 
 @transaction.atomic
 def update_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANY_VERSION, **asked: Any) -> SdkKey:
-    """Change what is given and record old and new.
+    """Change the given settings and record old and new values.
 
-    A limit below what is in use keeps what is active and refuses new devices. Raises Conflict for a key that has ended.
+    A limit below the number of active devices keeps them active and refuses new ones. Raises Conflict for a revoked or
+    expired key.
     """
     actor.require(Permission.SDK_KEYS_WRITE)
     key = lock_key_and_pool(actor, key_id)
@@ -100,12 +101,12 @@ def update_sdk_key(*, actor: Actor, key_id: str, expected: Expected = ANY_VERSIO
         transitions.record(actor, key, "sdk_key.updated", changes)
         key_check.key_changed(key.key_prefix, key.key_id)
     if "inactive_after_days" in changes:
-        _count_silence_anew(key.pool)
+        _update_expiries(key.pool)
     return key
 
 
 def _checked(key: SdkKey, asked: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is asked for, by the rules: of the key itself, and of its pool."""
+    """Return the validated changes of the key and of its pool."""
     platform = app_rules.check_platform(key.platform)
     of_key: dict[str, Any] = {}
     if "name" in asked:
@@ -135,21 +136,21 @@ def _set(row: SdkKey | ActivationPool, values: dict[str, Any]) -> dict[str, list
     return changes
 
 
-def _count_silence_anew(pool: ActivationPool) -> None:
+def _update_expiries(pool: ActivationPool) -> None:
     days = pool.inactive_after_days
-    ends = None if days is None else F("last_seen_at") + timedelta(days=days)
-    Activation.objects.filter(pool=pool).active().update(expires_at=ends)
+    expires_at = None if days is None else F("last_seen_at") + timedelta(days=days)
+    Activation.objects.filter(pool=pool).active().update(expires_at=expires_at)
 
 
 @transaction.atomic
 def rotate_sdk_key(
     *, actor: Actor, key_id: str, expected: Expected = ANY_VERSION, overlap_seconds: int = DAY_SECONDS
 ) -> tuple[SdkKey, str]:
-    """Replace a key by one with the same settings, returned with its text, once; the old one ends later.
+    """Replace a key by one with the same settings, returned with the key in plain text; the old one expires later.
 
-    Both share their activations: a device that comes with the new key keeps its place. ``overlap_seconds``: 0 to 30
-    days. The new key lives as long as the old one was made to, within the organization's longest lifetime. Raises
-    Conflict for a key that is in overlap or has ended.
+    Both share their activations, so devices stay active when they switch keys. ``overlap_seconds``: up to 30 days.
+    The new key has the old one's lifetime, up to the organization's maximum. Raises Conflict for a key that is revoked,
+    expired or already replaced.
     """
     actor.require(Permission.SDK_KEYS_WRITE)
     overlap = check_overlap(overlap_seconds)
@@ -159,10 +160,11 @@ def rotate_sdk_key(
     expires_at = app_rules.expiry_of_successor(key)
     before = format_timestamp(key.expires_at)
     successor, text = transitions.replace(key, actor=actor, overlap=overlap, expires_at=expires_at)
-    ends = format_timestamp(key.expires_at)
-    transitions.record(
-        actor, key, "sdk_key.rotated", {"replaced_by": [None, successor.public_id], "expires_at": [before, ends]}
-    )
+    changes = {
+        "replaced_by": [None, successor.public_id],
+        "expires_at": [before, format_timestamp(key.expires_at)],
+    }
+    transitions.record(actor, key, "sdk_key.rotated", changes)
     return successor, text
 
 
@@ -170,18 +172,18 @@ def rotate_sdk_key(
 def change_sdk_key(
     name: str, *, actor: Actor, key_id: str, expected: Expected = ANY_VERSION, reason: str = ""
 ) -> SdkKey:
-    """Make a change of ``CHANGES``; Conflict for a key that has ended. What takes a state back takes no reason.
+    """Apply a change of ``CHANGES``; Conflict for a revoked or expired key. A reason is recorded when a state is set.
 
-    Devices of a key that is revoked or disabled stop at their next call; those of one that was set aside go on from
-    addresses seen before, and no new one gets a place.
+    Devices of a revoked or disabled key are refused from the next request on. Those of a quarantined key keep working
+    from addresses used before, and no device can be activated.
     """
     actor.require(Permission.SDK_KEYS_WRITE)
     key, wanted = lock_key_and_pool(actor, key_id), CHANGES[name]
-    told = {"reason": check_reason(reason)} if wanted.sets else {}
+    reasons = {"reason": check_reason(reason)} if wanted.sets else {}
     expected.check(key.version)
     before = key.status
-    if transitions.change(key, name, actor=actor, **told):
-        changes: dict[str, list[Any]] = {field: [None, text] for field, text in told.items()}
+    if transitions.change(key, name, actor=actor, **reasons):
+        changes: dict[str, list[Any]] = {field: [None, text] for field, text in reasons.items()}
         changes["status"] = [str(before), str(key.status)]
         transitions.record(actor, key, f"sdk_key.{wanted.done}", changes)
         if name == "revoke":
@@ -197,13 +199,13 @@ revoke_sdk_key, disable_sdk_key, enable_sdk_key, release_sdk_key = (
 
 @transaction.atomic
 def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
-    """Do with a leaked SDK key what its organization wants, and tell whether the report was news.
+    """Apply the organization's leak policy to a key; return False where it was already reported today.
 
-    Once per key and day. ``actor`` is the portal with the reporter's address, ``where`` a text without secrets.
+    ``actor``: the system actor with the reporter's address. ``where``: the location, without secrets.
     """
     key = lock_key_and_pool(actor, key_id)
-    story = f"{key.public_id}:leak:{timezone.now():%Y-%m-%d}"
-    if notices.was_posted(organization_id=key.organization_id, dedupe_key=story):
+    dedupe_key = f"{key.public_id}:leak:{timezone.now():%Y-%m-%d}"
+    if notices.was_posted(organization_id=key.organization_id, dedupe_key=dedupe_key):
         return False
     consequence = NOTHING if key.has_ended else str(key.organization.leak_policy)
     transitions.record(actor, key, "sdk_key.leaked", {"where": [None, where], "consequence": [None, consequence]})
@@ -212,7 +214,7 @@ def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
     notices.post(
         organization_id=key.organization_id,
         kind=f"sdk_key.leaked_{CHANGES[consequence].done}" if consequence in CHANGES else "sdk_key.leaked",
-        dedupe_key=story,
+        dedupe_key=dedupe_key,
         severity=Severity.BAD,
         params={"name": key.name, "mask": key.mask, "where": where or "–"},
         path=f"settings/integration/sdk-keys/{key.public_id}/",
@@ -220,12 +222,12 @@ def report_leak(*, actor: Actor, key_id: str, where: str = "") -> bool:
         mail=consequence != NOTHING,
     )
     if consequence == NOTHING:
-        notices.resolve(organization_id=key.organization_id, dedupe_prefix=story)
+        notices.resolve(organization_id=key.organization_id, dedupe_prefix=dedupe_key)
     return True
 
 
 def find_created(organization_id: uuid.UUID, creators: Collection[str]) -> list[Descendant]:
-    """Return the keys that these created, by rotating too."""
+    """Return the keys that these users or keys created, also by rotation."""
     rows = SdkKey.objects.filter(organization_id=organization_id, created_by_id__in=creators)
     return [
         describe("sdk_key", key, name=key.name, status=str(key.status), is_active=not key.has_ended) for key in rows
@@ -233,11 +235,11 @@ def find_created(organization_id: uuid.UUID, creators: Collection[str]) -> list[
 
 
 def end_created(*, actor: Actor, id: str, reason: str) -> None:
-    """Revoke one of them."""
+    """Revoke a key by its public id."""
     revoke_sdk_key(actor=actor, key_id=id, reason=reason)
 
 
-# By the words of routes.
+# Keyed by the last words of the routes.
 KEY_ACTIONS: dict[str, Callable[..., Any]] = {
     "create": create_sdk_key,
     "update": update_sdk_key,

@@ -1,4 +1,4 @@
-"""The organization's SDK keys and the devices that hold an activation of one."""
+"""An organization's SDK keys and their devices."""
 
 from rest_framework.response import Response
 
@@ -38,7 +38,7 @@ class Activations(PortalView):
 
     @serves(operations.LIST_ACTIVATIONS, Permission.SDK_KEYS_READ, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
-        """List activations, oldest first, also those that were freed within 90 days."""
+        """List activations, oldest first, including those deactivated within 90 days."""
         key = SdkKey.objects.for_actor(request.actor).with_public_id(id)
         rows = Activation.objects.for_actor(request.actor).filter(pool_id=key.pool_id).order_by("pk")
         return self.offset_page(request, rows, write_activation)
@@ -49,6 +49,6 @@ class OneActivation(PortalView):
 
     @serves(operations.FREE_ACTIVATION, (Permission.SDK_KEYS_WRITE, Permission.ACTIVATIONS_WRITE))
     def delete(self, request: ApiRequest, id: str, act: str) -> Response:
-        """Free a place; the device's token ends."""
+        """Deactivate a device, which invalidates its token."""
         actions.deactivate_activation(actor=request.actor, key_id=id, activation_id=act)
         return Response(status=204)

@@ -1,7 +1,7 @@
-"""What apps call with an SDK key: activate a device, beat, read and free its own place.
+"""The operations of apps with an SDK key: activate a device, send heartbeats, read and deactivate its activation.
 
-Browsers call from pages of other origins (CORS, https://fetch.spec.whatwg.org/#http-cors-protocol): a preflight comes
-without the key, so any origin may ask, without credentials; the real call is answered to the key's own origins alone.
+Browsers send cross-origin requests (CORS, https://fetch.spec.whatwg.org/#http-cors-protocol). A preflight has no key, so
+it allows any origin, without credentials; the response to the actual request allows only the key's own origins.
 """
 
 import re
@@ -31,12 +31,12 @@ FIELD_NAMES = re.compile(f"{FIELD_NAME}(?:,{FIELD_NAME})*", re.ASCII)
 
 
 class SdkView(PortalView):
-    """The base of what apps call: SDK keys only, from the app that the key belongs to."""
+    """The base view: SDK keys only, and web keys from their own origins only."""
 
     callers = ("sdk_key",)
 
     def dispatch(self, request: PortalRequest, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]  # as in PortalView
-        """Answer a preflight at once, and let the key's own origins read the answer of a real call."""
+        """Respond to a preflight, and let the key's own origins read the response to an actual request."""
         if request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.META:
             return self._preflight(request.META.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", ""))
         response = super().dispatch(request, *args, **kwargs)
@@ -59,18 +59,18 @@ class SdkView(PortalView):
         return response
 
     def check_permission(self, request: ApiRequest, operation: Operation) -> None:
-        """Refuse other kinds of keys, then a page that the key does not belong to."""
+        """Refuse other kinds of keys, and a web key from a foreign origin."""
         super().check_permission(request, operation)
         row = self.row(request)
         if row.key_type == Platform.WEB and request._request.META.get("HTTP_ORIGIN") not in row.origins:
             raise Forbidden("This key may be used from its own origins only.", "origin_not_allowed")
 
     def row(self, request: ApiRequest) -> SdkRow:
-        """Return the calling key as the gate read it."""
+        """Return the request's key as the gate read it."""
         return cast(SdkRow, request._request.caller.credential)
 
     def count_device(self, request: ApiRequest, digest: str) -> None:
-        """Count the call on the device's own limit, beside that of its address, or raise RateLimited."""
+        """Count the request on the device's own limit, in addition to that of its address, or raise RateLimited."""
         raw = request._request
         decision = actions.consume_rate_limit(self.row(request).pool_id, digest)
         if decision.allowed:
@@ -81,7 +81,7 @@ class SdkView(PortalView):
             raise RateLimited(f"This device calls too often. Try again in {wait} seconds.", wait)
 
     def own_activation(self, request: ApiRequest, id: str) -> Activation:
-        """Return the place that the path names, its token checked; NotFound once it was freed."""
+        """Return the activation in the path after checking its token; NotFound once it is deactivated."""
         activation = actions.find_activation(self.row(request), id)
         self.count_device(request, activation.device_digest)
         actions.check_token(activation, request._request.META.get("HTTP_X_ACTIVATION_TOKEN", ""))
@@ -93,7 +93,7 @@ class Activate(SdkView):
 
     @serves(operations.ACTIVATE, ANY_KEY, idempotent=False)
     def post(self, request: ApiRequest) -> Response:
-        """Activate a device: 201, or 200 where it has a place already; the token is in this answer only."""
+        """Activate a device: 201, or 200 where it is already active; only this response contains the token."""
         row, values = self.row(request), self.validated(request, ActivationBody)
         self.count_device(request, device_digest(row.pool_id, values["device_id"]))
         check_app(row, values.pop("app_id", None) or "", values.pop("cert_sha256", None) or "")
@@ -105,7 +105,7 @@ class Activate(SdkView):
 def check_app(row: SdkRow, app_id: str, cert_sha256: str) -> None:
     """Raise Forbidden ``app_not_allowed`` unless the app is the key's own.
 
-    Friction, no proof: whoever reads the key out of an app can send the same words.
+    This deters but proves nothing: an attacker who extracts the key from an app can send the same values.
     """
     if row.app_id and app_id != row.app_id:
         raise Forbidden("This key belongs to another app: app_id is missing or not the key's.", "app_not_allowed")
@@ -121,12 +121,12 @@ class OwnActivation(SdkView):
 
     @serves(operations.GET_OWN_ACTIVATION, ANY_KEY, etag=True)
     def get(self, request: ApiRequest, id: str) -> Response:
-        """Return the place."""
+        """Return the activation."""
         return Response(write_own_activation(self.own_activation(request, id)))
 
     @serves(operations.FREE_OWN_ACTIVATION, ANY_KEY)
     def delete(self, request: ApiRequest, id: str) -> Response:
-        """Free the place."""
+        """Deactivate the device."""
         actions.deactivate_own_activation(actor=request.actor, activation=self.own_activation(request, id))
         return Response(status=204)
 
@@ -136,7 +136,7 @@ class Heartbeat(SdkView):
 
     @serves(operations.BEAT, ANY_KEY, idempotent=False)
     def post(self, request: ApiRequest, id: str) -> Response:
-        """Note that the device is in use, which keeps its place."""
+        """Record that the device is in use."""
         activation, values = self.own_activation(request, id), self.validated(request, VersionsBody)
         return Response(
             write_own_activation(actions.record_heartbeat(actor=request.actor, activation=activation, **values))
