@@ -1,7 +1,7 @@
 """The device limit: devices are activated and deactivated under the pool's lock, so limit and counter are exact.
 
-Callers that change a pool's activations lock its row (``lock_pool``): on PostgreSQL by a row lock, on SQLite because the
-transaction begins IMMEDIATE.
+Callers that change a pool's activations lock its row (``lock_pool``): on PostgreSQL by a row lock, on SQLite because
+the transaction begins IMMEDIATE.
 """
 
 import uuid

@@ -1,4 +1,4 @@
-"""What ``/v1/sdk-keys`` and ``/v1/sdk/activations`` take and answer."""
+"""API operations of ``/v1/sdk-keys`` and ``/v1/sdk/activations``."""
 
 from apps.base.rest.operations import DELETED, Operation, Paging, Parameter, ResponseSpec
 from apps.base.rest.shapes import (
@@ -101,7 +101,7 @@ NEW_PLACE = Shape(
     },
 )
 
-# By the words of the paths.
+# Keyed by the last words of the paths.
 SDK_KEYS = {
     "list": Operation(
         "listSdkKeys",

@@ -28,7 +28,7 @@ MAX_DEVICE_ID_LENGTH = 200
 
 
 class Reported(Opaque):
-    """A text that a device reports. It is corrected instead of refused, because released apps cannot be fixed quickly."""
+    """A text that a device reports. It is corrected, never refused, because released apps are hard to fix."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_blank=True, **options)

@@ -1,1 +1,1 @@
-"""The demo: a past of thirty days, written once, and the processes that serve it."""
+"""The demo: sample data of thirty days, generated once, and the processes that serve it."""

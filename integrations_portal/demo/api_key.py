@@ -1,4 +1,4 @@
-"""The demo's API key: the same at each start, for as long as it works."""
+"""The demo's API key, reused at each start while it works."""
 
 from apps.api_keys import actions
 from apps.api_keys.models import ApiKey, Scope
@@ -13,7 +13,7 @@ NAME, TYPE = "Demo key", "partner"
 
 
 def demo_key() -> str:
-    """Return the text of Acme's demo key, which has every scope: that of earlier starts, or a new one in its place."""
+    """Return Acme's demo key, which has every scope: the one of earlier starts, or a new one."""
     actor = system(Organization.objects.get(slug=ACME).pk, label="Demo")
     text = KEY.read_text(encoding="ascii").strip() if KEY.exists() else ""
     return text if _works(actor, text) else _replaced(actor)
@@ -26,7 +26,7 @@ def _works(actor: Actor, text: str) -> bool:
 
 
 def _replaced(actor: Actor) -> str:
-    """Make a new key and keep its text; earlier demo keys, whose texts nobody has, end."""
+    """Create and store a new key; revoke earlier demo keys, which are lost."""
     for key in ApiKey.objects.for_actor(actor).live().filter(name=NAME, created_by_kind=ActorKind.SYSTEM):
         actions.revoke_key(actor=actor, key_id=key.public_id, reason="The demo made a new key")
     scopes = Scope.objects.values_list("name", flat=True)

@@ -1,4 +1,4 @@
-"""What one attempt of the past looked like, and how the attempts of a delivery follow each other."""
+"""Generates delivery attempts in the past and their times."""
 
 import random
 from datetime import datetime, timedelta
@@ -11,12 +11,12 @@ from apps.webhooks.engine.signing import secret_bytes, sign
 from apps.webhooks.models import Attempt, Delivery, Event
 from integrations_portal.demo.endpoints import DemoEndpoint
 
-# The schedule of the past, whatever this start's WEBHOOK_RETRY_SCHEDULE is.
+# The retry schedule of the past, whatever this start's WEBHOOK_RETRY_SCHEDULE is.
 WAITS = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 
 
 class Answer(NamedTuple):
-    """What came back, and roughly after how many milliseconds."""
+    """A response or error, and its approximate duration in milliseconds."""
 
     status_code: int | None
     error: str = ""
@@ -42,19 +42,19 @@ TROUBLES = (
 
 
 def times(first: datetime, until: datetime) -> list[datetime]:
-    """Return when a delivery that always fails was tried up to a moment."""
+    """Return the attempt times of a delivery that always fails, up to a time."""
     found, at = [], first
     for wait in (*WAITS, 0):
         if at > until:
             break
         found.append(at)
-        # Half the usual spread, so that what is planned stays where the pages say it is.
+        # Half the usual jitter, so that planned attempts match what the pages show.
         at += timedelta(seconds=(wait + spread(wait)) / 2)
     return found
 
 
 def next_time(last: datetime, count: int) -> datetime:
-    """Return when the next attempt after so many is planned."""
+    """Return the planned time of the attempt after ``count`` attempts."""
     return last + timedelta(seconds=WAITS[count - 1])
 
 

@@ -1,4 +1,4 @@
-"""Thirty days of API calls, stored the way the call log stores them: rows, hourly figures and last uses agree."""
+"""Generates thirty days of API requests through the call log's store, so that rows, counters and last uses agree."""
 
 import random
 from collections.abc import Iterator
@@ -26,13 +26,13 @@ EVENTS: tuple[Route, ...] = (
     ("POST", "/v1/events", 202, "events:write", 20),
     ("GET", "/v1/deliveries", 200, "webhooks:read", 3),
 )
-# What goes wrong: status, code, how often in a hundred calls.
+# Errors: status, code, and their percentage of requests.
 TROUBLE = ((400, "invalid_request", 1.2), (404, "not_found", 0.8), (403, "insufficient_scope", 0.3),
            (429, "rate_limited", 0.3), (503, "unavailable", 0.1))  # fmt: skip
 
 
 class Use(NamedTuple):
-    """How a key is used: calls on a working day, when, what for, from where, by what."""
+    """How a key is used: requests per working day, daily distribution, routes, addresses and user agent."""
 
     per_day: float
     shape: tuple[int, ...]
@@ -58,7 +58,7 @@ USES = {
 
 
 def create(rng: random.Random, keys: list[IssuedKey], now: datetime) -> int:
-    """Store the calls of every key that was ever used, and return how many there are."""
+    """Store the requests of all used keys and return their number."""
     calls = [call for made in keys if made.plan.name in USES for call in _calls_of(rng, made, now)]
     calls.sort(key=lambda call: call.id)
     for start in range(0, len(calls), CHUNK):
@@ -70,20 +70,20 @@ def _calls_of(rng: random.Random, made: IssuedKey, now: datetime) -> Iterator[Ca
     use = USES[made.plan.name]
     since = max(made.key.created_at, now - timedelta(days=DAYS))
     ended = made.ended
-    # A program whose key ended goes on calling for a while: that is what its owner wants to see.
+    # A client goes on sending requests for a while after its key expired, as is common.
     last = min(now, ended + timedelta(days=8)) if made.plan.name == "Old CRM connector" else ended
     found = random_times(rng, now, use.per_day, since, last, use.shape)
     if ended == now and use.shape is not NIGHTLY:
         found.append(now - timedelta(seconds=rng.uniform(30, 400)))
     if made.plan.name == "Data warehouse sync":
         found += _burst(now)
-    public_id = made.key.public_id  # once: writing it takes as long as the rest of a call
+    public_id = made.key.public_id  # computed once: it takes as long as the rest of a row
     for moment in found:
         yield _call(rng, made, public_id, use, moment)
 
 
 def _burst(now: datetime) -> list[datetime]:
-    """Return a minute with more calls than the key may make."""
+    """Return the times of requests that exceed the key's rate limit within a minute."""
     start = (now - timedelta(days=3)).replace(hour=2, minute=0, second=0, microsecond=0)
     return [start + timedelta(milliseconds=index * 400) for index in range(130)]
 
@@ -110,7 +110,7 @@ def _call(rng: random.Random, made: IssuedKey, public_id: str, use: Use, moment:
         code=code,
         duration_ms=round(rng.lognormvariate(2.2, 0.6), 1),
         address=rng.choice(use.addresses),
-        # A newer key is used by a newer program.
+        # A successor is used by a newer client version.
         user_agent=f"{use.agent}.1" if made.plan.replaces else use.agent,
         request_id=f"{rng.getrandbits(128):032x}",
         scopes="" if status in REJECTED_STATUSES else scope,

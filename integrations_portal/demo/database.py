@@ -1,4 +1,4 @@
-"""Whether the demo's database is up to date and filled. Imports little: this runs at each start."""
+"""Migrates the demo's database and checks for its data. Imports little, because it runs at each start."""
 
 from django.core.management import call_command
 
@@ -8,11 +8,11 @@ from integrations_portal.demo.people import ACME
 
 
 def migrate() -> None:
-    """Bring the database up to date; where it is, that is only a look."""
+    """Migrate the database unless it is up to date."""
     if not is_migrated():
         call_command("migrate", interactive=False, verbosity=0)
 
 
 def is_seeded() -> bool:
-    """Tell whether the past has been written: all of it was, or none."""
+    """Return whether the sample data exists; it is written in one transaction."""
     return Organization.objects.filter(slug=ACME).exists()

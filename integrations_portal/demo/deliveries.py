@@ -1,4 +1,4 @@
-"""Thirty days of events, and what became of their deliveries at each endpoint."""
+"""Generates thirty days of events and their deliveries to each endpoint."""
 
 import random
 from copy import deepcopy
@@ -30,7 +30,7 @@ MIX = {
     "order.created": 30, "order.updated": 22, "order.cancelled": 4, "invoice.created": 16, "invoice.paid": 12,
     "appointment.booked": 8, "appointment.cancelled": 2, "license.updated": 2, "assessment.completed": 4,
 }  # fmt: skip
-# Nothing new for the endpoint that fails in these hours but what is planned: its next attempts are hours away.
+# The failing endpoint gets only these events in its last hours, so that its next attempts are hours away.
 FAILING_TYPES = ("appointment.booked", "appointment.cancelled", "assessment.completed")
 FAILING_EVENTS_HOURS_AGO = (4.6, 4.2, 3.7, 3.2)
 LONGEST_RUN = timedelta(hours=80)
@@ -38,7 +38,7 @@ Try = tuple[datetime, Answer]
 
 
 class History(NamedTuple):
-    """How a delivery went: its attempts, where it stands, and when it is tried next."""
+    """The history of a delivery: attempts, status and next attempt."""
 
     tries: list[Try]
     status: str
@@ -90,7 +90,7 @@ def _event(rng: random.Random, organization_id: Any, at: datetime, kind: str, nu
 
 
 def _data(rng: random.Random, kind: str, number: int) -> dict[str, Any]:
-    """Return the type's sample with figures of its own."""
+    """Return the type's sample payload with varied values."""
     data = deepcopy(HOST_EVENTS[kind].sample)
     for name in (name for name in data if name.endswith("_id")):
         data[name] = f"{data[name].partition('-')[0]}-{10_000 + number}"
@@ -137,7 +137,7 @@ def _deliver(rng: random.Random, built: DemoEndpoint, event: Event, now: datetim
 
 
 def _healthy(rng: random.Random, at: datetime, now: datetime) -> History:
-    """Nearly always delivered at once; sometimes after some tries, and now and then never."""
+    """Usually delivered at the first attempt, sometimes after retries, rarely not at all."""
     roll, good, trouble = rng.random(), rng.choice((OK, OK, NO_CONTENT)), rng.choice(TROUBLES)
     if roll > 0.985 and at < now - LONGEST_RUN:
         return History([(moment, trouble) for moment in attempts.times(at, now)], DeliveryStatus.EXHAUSTED)

@@ -1,7 +1,7 @@
-"""The web server's head start: where the database is known to be up to date, it starts before Django does here.
+"""Starts the web server early: where the database is known to be up to date, before this process loads Django.
 
-Standard library only. Loading Django takes longer than all the rest of a second start, and the web server has to load
-it too: so both do at the same time.
+Standard library only. Loading Django dominates the time of a second start, and the web server loads it too, so both
+load it in parallel.
 """
 
 import atexit
@@ -16,7 +16,7 @@ from integrations_portal.demo.processes import Processes
 from integrations_portal.launcher import signals
 
 ROOT = Path(__file__).resolve().parents[2]
-# Holds the fingerprint of the schema that the demo's database was last migrated to.
+# Contains the fingerprint of the schema that the demo's database was last migrated to.
 SCHEMA_FILE = ROOT / "var" / "demo.schema"
 WEB = "web server"
 HOST = "127.0.0.1"
@@ -42,7 +42,7 @@ def start_web(port: int) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Return what the demo's processes run in."""
+    """Return the environment of the demo's processes."""
     return {"LOG_LEVEL": "WARNING", **os.environ, "PYTHONUNBUFFERED": "1"}
 
 
@@ -54,7 +54,7 @@ def fingerprint() -> str:
 
 
 def is_current() -> bool:
-    """Tell whether the database was migrated by this very code."""
+    """Return whether the database was migrated by this version of the code."""
     try:
         return SCHEMA_FILE.read_text(encoding="ascii") == fingerprint()
     except OSError:
@@ -62,7 +62,7 @@ def is_current() -> bool:
 
 
 def record_schema() -> None:
-    """Remember that the database is up to date and filled."""
+    """Record that the database is up to date and has the sample data."""
     SCHEMA_FILE.write_text(fingerprint(), encoding="ascii")
 
 

@@ -1,4 +1,4 @@
-"""The endpoints of the demo: well, paused, failing, and disabled. What is not on this machine is never contacted."""
+"""Creates the demo's endpoints: healthy, paused, failing and disabled. Remote ones are never contacted."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ OLD_FAILURES = 46
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One endpoint; ``made`` in days ago."""
+    """One endpoint; ``made``: its age in days."""
 
     description: str
     organization: str
@@ -56,12 +56,12 @@ class DemoEndpoint:
 
     @property
     def name(self) -> str:
-        """Which of the demo's endpoints it is."""
+        """The description that identifies it."""
         return self.endpoint.description
 
 
 def create(ledger: Ledger, accounts: DemoAccounts, port: int, now: datetime) -> list[DemoEndpoint]:
-    """Make the endpoints with their secrets; what stands at the built-in receiver shares one."""
+    """Create the endpoints with their secrets; those at the built-in receiver share one."""
     shared = new_secret()
     found = []
     for plan in PLANS:
@@ -166,7 +166,7 @@ def _post(
     facts: dict[str, object],
     dismissed: datetime | None = None,
 ) -> None:
-    """Post what the engine would have posted; nobody is mailed about the past."""
+    """Post the notification that the engine would have posted, without mail."""
     Notice.objects.create(
         id=uuid_at(moment),
         organization_id=endpoint.organization_id,

@@ -1,4 +1,4 @@
-"""The demo's settings and generated secrets, kept in `var/demo.env` and shared with the other commands.
+"""The demo's settings and generated secrets, stored in `var/demo.env` and shared with the other commands.
 
 Standard library only: this runs before Django does, because Django's settings are read from the environment.
 """
@@ -19,9 +19,9 @@ VAR = Path(__file__).resolve().parents[2] / "var"
 FILE = VAR / "demo.env"
 DATABASE = VAR / "demo.sqlite3"
 MAIL = VAR / "mail"
-# The text of the demo's API key: the same at each start, for it stands in people's shells and programs by then.
+# The demo's API key: reused at each start, because users have it in shells and programs.
 KEY = VAR / "demo.key"
-# Held by the running demo (management/commands/demo.py).
+# Locked by the running demo (management/commands/demo.py).
 RUNNING = VAR / "demo.running"
 HTTP_PORT = 80
 HEAD = "# Written by `manage.py demo`, read by other commands where no settings are given. Keep it secret.\n"
@@ -30,7 +30,7 @@ HEAD = "# Written by `manage.py demo`, read by other commands where no settings 
 def load(only_help: bool = False) -> None:
     """Put the demo's settings into the environment, where that names neither a database nor a secret key.
 
-    For help, which no data are needed for, settings that lead nowhere stand in for what is missing.
+    ``only_help``: fill missing settings with placeholders, because help needs no data.
     """
     if not any(is_set(name) for name in ("DATABASE_URL", "SECRET_KEY")) and os.access(FILE, os.R_OK):
         adopt({**read(), **path_settings()})
@@ -39,7 +39,7 @@ def load(only_help: bool = False) -> None:
 
 
 def prepare(options: Namespace) -> None:
-    """Make the demo's settings where there are none yet, and put them into the environment.
+    """Create the demo's settings where there are none yet, and put them into the environment.
 
     The database is always the demo's own; every other variable of the environment wins over the file.
     """
@@ -57,12 +57,12 @@ def prepare(options: Namespace) -> None:
 
 
 def local_url(port: int) -> str:
-    """Give the demo's own address: a name, for browsers keep passkeys for names only."""
+    """Return the demo's URL, with a host name, because browsers allow passkeys for names only."""
     return "http://localhost" + (f":{port}" if port != HTTP_PORT else "")
 
 
 def refuse_while_running() -> None:
-    """Stop here where the demo of this folder runs: its database and address must not change under it."""
+    """Exit where the demo of this folder is running: its database and URL must not change."""
     RUNNING.touch()
     with open(RUNNING, encoding="utf-8") as held:
         try:
@@ -72,7 +72,7 @@ def refuse_while_running() -> None:
 
 
 def refresh_settings(public_url: str) -> dict[str, str]:
-    """Give the settings as they are from now on: the secrets stay, the folder and the address may be new."""
+    """Write and return the settings: secrets are preserved, paths and URL updated."""
     if DATABASE.exists() and not FILE.exists():
         sys.exit(f"{FILE} is gone, and {DATABASE} cannot be read without its secrets: start with --reset.")
     VAR.chmod(0o700)
@@ -82,19 +82,19 @@ def refresh_settings(public_url: str) -> dict[str, str]:
 
 
 def is_set(name: str) -> bool:
-    """Tell whether the environment gives this setting, as itself or as the name of a file."""
+    """Return whether the environment has this setting, directly or by ``_FILE``."""
     return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE"))
 
 
 def adopt(values: dict[str, str]) -> None:
-    """Set what the environment does not set already."""
+    """Set variables that the environment does not have."""
     for name, value in values.items():
         if f"{name}_FILE" not in os.environ:
             os.environ.setdefault(name, value)
 
 
 def claim_database(url: str) -> None:
-    """Make the demo's own database the one in the environment, saying so where there was another."""
+    """Set the demo's database in the environment, with a message where there was another."""
     given = {name: os.environ.pop(name, "") for name in ("DATABASE_URL", "DATABASE_URL_FILE")}
     if any(value not in ("", url) for value in given.values()):
         print(f"The demo uses {DATABASE}; DATABASE_URL of the environment is left alone.", file=sys.stderr)
@@ -108,7 +108,7 @@ def delete_files() -> None:
 
 
 def generated() -> dict[str, str]:
-    """Make the settings of a new demo."""
+    """Generate the settings of a new demo."""
     return {
         "DEBUG": "false",
         "SECRET_KEY": secrets.token_urlsafe(50),
@@ -122,12 +122,12 @@ def generated() -> dict[str, str]:
 
 
 def random_key() -> str:
-    """Make 32 random bytes, as base64."""
+    """Return 32 random bytes as base64."""
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def path_settings() -> dict[str, str]:
-    """Give the settings that name the project's folder: never taken from the file, as the folder may move."""
+    """Return the settings with paths, which are never read from the file, because the folder can move."""
     # An absolute path brings its own slash: `sqlite:////…`. Quoted, because these are parsed as URLs.
     return {
         "DATABASE_URL": f"sqlite:///{quote(str(DATABASE))}",
@@ -136,7 +136,7 @@ def path_settings() -> dict[str, str]:
 
 
 def read() -> dict[str, str]:
-    """Read the file's settings; none where there is no file."""
+    """Return the file's settings, empty where there is no file."""
     if not FILE.exists():
         return {}
     lines = (line.strip() for line in FILE.read_text(encoding="utf-8").splitlines())
@@ -150,7 +150,7 @@ def write(values: dict[str, str]) -> None:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write a file at once or not at all, readable by its owner only from the first byte on."""
+    """Write a file atomically, readable by its owner only."""
     draft = file.with_name(f"{file.name}.draft")
     draft.unlink(missing_ok=True)
     private = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,4 +1,4 @@
-"""Keys in several states, each issued as a person would have had it."""
+"""Creates API keys in several states."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from integrations_portal.demo.people import DemoAccounts
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One key; what happened to it (``made``, ``revoked``, …) in days ago, ``expires`` in days from now."""
+    """One key. Changes (``made``, ``revoked``, …) in days ago, ``expires`` in days from now."""
 
     name: str
     maker: str
@@ -63,7 +63,7 @@ PLANS = (
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A key with the plan it was made by, and the moment at which it stopped working."""
+    """A key with its plan and the time at which it stopped working."""
 
     key: ApiKey
     plan: Plan
@@ -71,7 +71,7 @@ class IssuedKey:
 
 
 def create(ledger: Ledger, accounts: DemoAccounts, now: datetime) -> list[IssuedKey]:
-    """Make the keys; their texts are thrown away, so that nobody can ever use them."""
+    """Create the keys; their plain text is discarded, so they can never be used."""
     types = {kind.name: kind for kind in KeyType.objects.all()}
     made: dict[str, ApiKey] = {}
     found: list[IssuedKey] = []
@@ -104,7 +104,7 @@ def _issue(plan: Plan, maker: Actor, kind: KeyType, predecessor: ApiKey | None, 
         "status_reason": plan.reason,
         "status_changed_by": f"{maker.kind}:{maker.id}" if changed else "",
         "status_changed_at": _ago(now, changed),
-        # Of what expired days ago everybody was told then.
+        # The expiry of an expired key has already been announced.
         "announced_days": 0 if plan.expires is not None and plan.expires < 0 else NOT_ANNOUNCED,
         "created_at": made,
         "updated_at": made,

@@ -1,4 +1,4 @@
-"""The audit log's past: entries are collected while the rest is made, and written in the order of time."""
+"""Collects audit entries of the past and writes them in chronological order."""
 
 from datetime import datetime
 from typing import Any, cast
@@ -11,7 +11,7 @@ from apps.base.identifiers import uuid_at
 
 
 class Ledger:
-    """Collects what happened; nothing is written before ``write``."""
+    """Collects audit entries; nothing is written before ``write``."""
 
     def __init__(self) -> None:
         self._entries: list[AuditEntry] = []

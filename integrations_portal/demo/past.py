@@ -1,4 +1,4 @@
-"""Rows that look as if they had been written in the past: their times, and when people and programs are at work."""
+"""Timestamps in the past, distributed like the activity of users and clients."""
 
 import random
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from django.db.models import DateTimeField, Model
 DAYS = 30
 SATURDAY = 5
 WEEKEND = 0.25
-# How much of a day falls into each UTC hour.
+# Weights of the UTC hours of a day.
 BUSINESS = (1, 1, 1, 1, 2, 4, 8, 14, 20, 22, 22, 18, 16, 20, 22, 20, 16, 12, 8, 6, 4, 3, 2, 1)
 NIGHTLY = (0, 6, 30, 6) + (0,) * 20
 STEADY = (1,) * 24
@@ -18,7 +18,7 @@ STEADY = (1,) * 24
 
 @contextmanager
 def explicit_timestamps(*models: type[Model]) -> Iterator[None]:
-    """Let rows of these models keep the times that they are given, where else "now" would be written."""
+    """Disable ``auto_now`` of these models, so that rows are saved with explicit timestamps."""
     fields = [
         field
         for model in models
@@ -43,7 +43,7 @@ def random_times(
     until: datetime,
     shape: tuple[int, ...] = BUSINESS,
 ) -> list[datetime]:
-    """Return moments of the last thirty days between two times, oldest first, as the shape of a day says."""
+    """Return random times of the last thirty days between two times, oldest first, weighted by ``shape``."""
     found: list[datetime] = []
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     for back in range(DAYS - 1, -1, -1):

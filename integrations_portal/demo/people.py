@@ -1,4 +1,4 @@
-"""Who lives in the demo: Acme with all four roles, Rival, and an operator of the vendor."""
+"""Creates the demo's accounts: Acme with all four roles, Rival, and an operator."""
 
 import random
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ OPERATOR = "operator"
 
 
 class DemoUser(NamedTuple):
-    """Somebody who can sign in; ``sign_ins`` is how often a day."""
+    """A user who can sign in; ``sign_ins``: per day."""
 
     name: str
     email: str
@@ -46,14 +46,14 @@ USERS = (
 
 @dataclass(frozen=True, slots=True)
 class DemoAccounts:
-    """The organizations by slug, and everybody as an actor by the first name."""
+    """The organizations by slug, and the users as actors by first name."""
 
     organizations: dict[str, Organization]
     actors: dict[str, Actor]
 
 
 def logins() -> list[dict[str, str]]:
-    """Return who can sign in, and how."""
+    """Return the credentials of all users."""
     return [
         {"email": each.email, "password": PASSWORD, "role": str(each.role), "organization": each.organization}
         for each in USERS
@@ -61,7 +61,7 @@ def logins() -> list[dict[str, str]]:
 
 
 def create(ledger: Ledger, rng: random.Random, now: datetime) -> DemoAccounts:
-    """Make the organizations and accounts, with their part of the audit log."""
+    """Create the organizations and users with their audit entries."""
     founded = now - timedelta(days=FOUNDED_DAYS_AGO)
     organizations = {slug: _found(slug, name, founded) for slug, name in ORGANIZATIONS.items()}
     organizations[PLATFORM_SLUG] = Organization.objects.get(slug=PLATFORM_SLUG)

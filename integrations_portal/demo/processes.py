@@ -10,19 +10,19 @@ from integrations_portal.launcher.reaper import Reaper
 
 
 class ProcessExited(Exception):
-    """A process ended that should not have; the text says which one."""
+    """A process ended unexpectedly; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One process and what people call it."""
+    """One process and its name in messages."""
 
     name: str
     process: subprocess.Popen[Any]
 
 
 class Processes:
-    """What the demo consists of."""
+    """The processes of the demo."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -30,7 +30,7 @@ class Processes:
         self._reaper = Reaper()
 
     def start(self, name: str, words: list[str], environment: dict[str, str]) -> None:
-        """Start one of ours; what it prints goes to stderr, for stdout belongs to the command."""
+        """Start a Python process; its output goes to stderr, because stdout is the command's."""
         process = self._reaper.start(
             [sys.executable, *words],
             cwd=self._folder,
@@ -41,7 +41,7 @@ class Processes:
         self._children.append(Child(name, process))
 
     def has(self, name: str) -> bool:
-        """Tell whether one of that name was started."""
+        """Return whether a process of that name was started."""
         return any(child.name == name for child in self._children)
 
     def check(self) -> None:
@@ -55,5 +55,5 @@ class Processes:
             raise ProcessExited("The process that ends the others was ended; everything else was stopped too.")
 
     def stop(self) -> None:
-        """End them all; nothing is left when this returns."""
+        """Stop all processes and wait for them."""
         self._reaper.stop()

@@ -1,6 +1,6 @@
-"""The endpoints on this machine: where they are at this start, and what the built-in receiver verifies with.
+"""The demo's local endpoints: their URLs, and the secrets of the built-in receiver.
 
-Imports little: this runs at each start, before the web server does.
+Imports little, because it runs at each start before the web server.
 """
 
 from apps.webhooks.models import Endpoint, EndpointSecret
@@ -8,28 +8,28 @@ from apps.webhooks.models import Endpoint, EndpointSecret
 RECEIVER, WAREHOUSE = "Built-in receiver of this demo", "Warehouse, at the built-in receiver"
 UNREACHABLE = "ERP test server: nothing listens there"
 HERE = "http://127.0.0.1:"
-# Description → how far its port is from the portal's, and its path.
+# Description → offset of its port from the web server's, and path.
 LOCAL = {RECEIVER: (1, "/hook"), WAREHOUSE: (1, "/warehouse"), UNREACHABLE: (2, "/erp")}
 
 
 def local_url(description: str, port: int) -> str:
-    """Return the address of one of these endpoints, for the portal's port."""
+    """Return the URL of a local endpoint, given the web server's port."""
     offset, path = LOCAL[description]
     return f"{HERE}{port + offset}{path}"
 
 
 def follow_port(port: int) -> None:
-    """Move the endpoints to where they are at this start; those that somebody else made stay."""
+    """Update the URLs of the demo's own local endpoints for this start's port."""
     for description in LOCAL:
         url = local_url(description, port)
         rows = Endpoint.objects.existing().filter(description=description, url__startswith=HERE).exclude(url=url)
-        # A look is cheaper than a write that finds nothing to change.
+        # A query is cheaper than an update without rows.
         if rows.exists():
             rows.update(url=url)
 
 
 def receiver_secrets(port: int) -> list[str]:
-    """Return what the built-in receiver verifies with: the secrets of all endpoints that stand there."""
+    """Return the secrets of all endpoints at the built-in receiver."""
     there = f"{HERE}{port + 1}/"
     rows = EndpointSecret.objects.filter(endpoint__url__startswith=there, endpoint__deleted_at=None).order_by("pk")
     return list(dict.fromkeys(row.secret for row in rows))

@@ -1,4 +1,4 @@
-"""SDK keys of Acme's apps, with devices that run them, and some that lost their place."""
+"""Creates SDK keys of Acme's apps with active and deactivated devices."""
 
 import random
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from integrations_portal.demo.ledger import Ledger
 from integrations_portal.demo.people import DemoAccounts
 
 LIMIT = 50
-# Name, platform, app, origins, made so many days ago, active devices, freed ones.
+# Name, platform, app, origins, age in days, active devices, deactivated devices.
 PLANS: tuple[tuple[str, Platform, str, list[str], float, int, int], ...] = (
     ("Field app", Platform.IOS, "com.acme.field", [], 24.0, 31, 3),
     ("Booking site", Platform.WEB, "", ["https://book.acme.example"], 12.0, 7, 1),
@@ -22,7 +22,7 @@ SYSTEMS = {Platform.IOS: ("18.6", "26.0", "26.1"), Platform.WEB: ("Chrome 140", 
 
 
 def create(ledger: Ledger, rng: random.Random, accounts: DemoAccounts, now: datetime) -> None:
-    """Make the keys and their devices; texts and tokens are thrown away."""
+    """Create the keys and their devices; plain-text keys and tokens are discarded."""
     maker = accounts.actors["Ada"]
     organization = accounts.organizations["acme"]
     for name, platform, app_id, origins, days, active, freed in PLANS:

@@ -1,4 +1,4 @@
-"""Filling the demo's database, once."""
+"""Fills the demo's database once."""
 
 import random
 
@@ -18,11 +18,11 @@ from integrations_portal.demo.past import explicit_timestamps
 # fmt: off
 DATED = (ActivationPool, ApiKey, AuditEntry, Endpoint, EndpointSecret, Membership, Notice, Organization, SdkKey, User)
 # fmt: on
-SEED = 2026  # the same past for everybody, apart from its ids
+SEED = 2026  # the same data in every demo, apart from ids
 
 
 def seed(port: int) -> None:
-    """Write two organizations and their last thirty days, in one transaction."""
+    """Create two organizations with thirty days of data, in one transaction."""
     now, rng, ledger = timezone.now(), random.Random(SEED), Ledger()  # noqa: S311 - a plausible past, not a secret
     with transaction.atomic(), explicit_timestamps(*DATED):
         accounts = people.create(ledger, rng, now)

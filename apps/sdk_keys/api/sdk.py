@@ -1,7 +1,7 @@
 """The operations of apps with an SDK key: activate a device, send heartbeats, read and deactivate its activation.
 
-Browsers send cross-origin requests (CORS, https://fetch.spec.whatwg.org/#http-cors-protocol). A preflight has no key, so
-it allows any origin, without credentials; the response to the actual request allows only the key's own origins.
+For cross-origin requests (CORS, https://fetch.spec.whatwg.org/#http-cors-protocol): A preflight has no key, so it
+allows any origin, without credentials; the response to the actual request allows only the key's own origins.
 """
 
 import re
