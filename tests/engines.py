@@ -45,7 +45,7 @@ def statuses(organization: Organization) -> list[str]:
 
 
 def add_deliveries(endpoint: Endpoint, count: int, *, tries: int = 0, age_seconds: float = 1, **values: Any) -> None:
-    """Put due deliveries of one event in place, the quick way."""
+    """Create due deliveries of one event in bulk."""
     event = publish(endpoint.organization, "invoice.created", data={})
     moment = timezone.now() - timedelta(seconds=age_seconds)
     base = {

@@ -1,4 +1,4 @@
-"""Claiming: nobody twice, everybody their share."""
+"""Claims: each delivery once, fair shares for all endpoints."""
 
 import time
 import uuid

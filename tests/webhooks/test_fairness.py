@@ -117,7 +117,7 @@ def test_places_keep_room_for_newcomers_and_tell_who_is_slow(monkeypatch: pytest
 def test_many_hanging_endpoints_do_not_delay_those_that_answer(
     acme: Organization, rival: Organization, receiver: Receiver, settings: Any
 ) -> None:
-    """Promise 10, hard: 25 endpoints hang with a backlog that would fill every place of the one worker."""
+    """25 endpoints hang with a backlog that would fill every slot of the one worker."""
     settings.WEBHOOK_ALLOW_CIDRS, settings.WEBHOOK_TIMEOUT = LOOPBACK, 20
     with Receiver(receivers.silence) as hanging:
         for number in range(HANGING):

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 
 def make_endpoints(organization: Organization, count: int, url: str = HOOK) -> list[Endpoint]:
-    """Put so many endpoints in place, the quick way."""
+    """Create endpoints in bulk."""
     made = Endpoint.objects.bulk_create(
         [Endpoint(organization=organization, url=url, event_types=["order.*"]) for _ in range(count)], batch_size=60
     )

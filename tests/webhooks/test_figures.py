@@ -1,4 +1,4 @@
-"""Figures: attempts by the hour, counters of all workers, and what Prometheus is told."""
+"""Figures: attempts by the hour, counters of all workers, and Prometheus metrics."""
 
 from datetime import timedelta
 from typing import Any
@@ -150,7 +150,7 @@ def test_a_worker_leaves_a_sign_of_life(db: None) -> None:
     assert row.started_at <= row.beat_at
 
 
-# What Prometheus is told
+# Prometheus metrics
 
 
 def scrape(settings: Any) -> dict[str, float]:

@@ -27,11 +27,11 @@ def sent_to(endpoint: Endpoint) -> endpoint_health.AttemptTarget:
     return endpoint_health.AttemptTarget(endpoint.pk, endpoint.url)
 
 
-def judge(endpoint: Endpoint, *verdicts: str) -> Endpoint:
-    """Judge attempts: ``+`` success, ``-`` failure, ``x`` exhausted, ``g`` gone."""
-    for verdict in verdicts:
+def record(endpoint: Endpoint, *batches: str) -> Endpoint:
+    """Record attempts: ``+`` success, ``-`` failure, ``x`` exhausted, ``g`` gone."""
+    for batch in batches:
         endpoint_health.update_health(
-            endpoint_health.tallies_of((sent_to(endpoint), each == "+", each == "x", each == "g") for each in verdict)
+            endpoint_health.tallies_of((sent_to(endpoint), each == "+", each == "x", each == "g") for each in batch)
         )
     endpoint.refresh_from_db()
     return endpoint
@@ -48,9 +48,9 @@ def make_old(endpoint: Endpoint, days: float) -> None:
 
 def test_ten_failures_in_a_row_are_failing_and_nine_are_not(acme: Organization) -> None:
     endpoint = make_endpoint(acme, event := "https://hooks.example.com/in", "endpoint.*")
-    assert judge(endpoint, "-" * 9).health == "healthy"
-    assert judge(endpoint, "-").health == "failing"
-    judge(endpoint, "-", "--")
+    assert record(endpoint, "-" * 9).health == "healthy"
+    assert record(endpoint, "-").health == "failing"
+    record(endpoint, "-", "--")
     assert actions_recorded() == ["endpoint.failing"]
     assert Notice.objects.filter(kind="endpoint.failing").count() == 1
     assert Event.objects.filter(type="endpoint.failing").count() == 1
@@ -59,70 +59,70 @@ def test_ten_failures_in_a_row_are_failing_and_nine_are_not(acme: Organization) 
 
 def test_three_exhausted_are_failing(acme: Organization) -> None:
     endpoint = make_endpoint(acme)
-    assert judge(endpoint, "x", "x+", "x", "x").health == "healthy"
-    assert judge(endpoint, "x").health == "failing"
+    assert record(endpoint, "x", "x+", "x", "x").health == "healthy"
+    assert record(endpoint, "x").health == "failing"
 
 
 def test_a_success_recovers_and_closes_the_story(acme: Organization) -> None:
     endpoint = make_endpoint(acme)
-    judge(endpoint, "-" * 10)
-    judge(endpoint, "+")
+    record(endpoint, "-" * 10)
+    record(endpoint, "+")
     assert (endpoint.health, endpoint.failures_in_a_row, endpoint.failing_since) == ("healthy", 0, None)
     assert actions_recorded() == ["endpoint.failing", "endpoint.recovered"]
     assert not Notice.objects.open().filter(kind="endpoint.failing").exists()
-    judge(endpoint, "+", "-" * 10)
+    record(endpoint, "+", "-" * 10)
     assert actions_recorded() == ["endpoint.failing", "endpoint.recovered", "endpoint.failing"]
 
 
 def test_five_days_of_failures_disable_and_hold(acme: Organization) -> None:
     endpoint = make_endpoint(acme)
-    judge(endpoint, "-" * 12)
+    record(endpoint, "-" * 12)
     add_deliveries(endpoint, 2, tries=3, age_seconds=-60)
     make_old(endpoint, 4.9)
-    assert judge(endpoint, "-").status == "enabled"
+    assert record(endpoint, "-").status == "enabled"
     make_old(endpoint, 5.01)
-    assert judge(endpoint, "-").status == "disabled"
+    assert record(endpoint, "-").status == "disabled"
     assert endpoint.disabled_reason == "failing" and statuses(acme) == ["held", "held"]
-    judge(endpoint, "-")
+    record(endpoint, "-")
     assert actions_recorded() == ["endpoint.failing", "endpoint.disabled"]
 
 
 def test_an_old_but_short_run_does_not_disable(acme: Organization) -> None:
     endpoint = make_endpoint(acme)
-    judge(endpoint, "-")
+    record(endpoint, "-")
     make_old(endpoint, 30)
-    assert judge(endpoint, "-" * 8).status == "enabled"
-    assert judge(endpoint, "-").status == "disabled"
+    assert record(endpoint, "-" * 8).status == "enabled"
+    assert record(endpoint, "-").status == "disabled"
 
 
 def test_a_success_within_the_window_keeps_the_endpoint_enabled(acme: Organization) -> None:
     endpoint = make_endpoint(acme)
-    judge(endpoint, "-" * 12)
+    record(endpoint, "-" * 12)
     make_old(endpoint, 6)
-    assert judge(endpoint, "+" + "-" * 12).status == "enabled"
+    assert record(endpoint, "+" + "-" * 12).status == "enabled"
 
 
 def test_a_410_disables_the_endpoint_once(acme: Organization) -> None:
     endpoint = make_endpoint(acme)
-    assert judge(endpoint, "g").status == "disabled"
-    judge(endpoint, "g")
+    assert record(endpoint, "g").status == "disabled"
+    record(endpoint, "g")
     assert endpoint.disabled_reason == "gone" and actions_recorded() == ["endpoint.disabled"]
 
 
 def test_enabling_resets_the_failures(acme: Organization) -> None:
     endpoint = make_endpoint(acme)
-    judge(endpoint, "-" * 12)
+    record(endpoint, "-" * 12)
     make_old(endpoint, 6)
-    judge(endpoint, "-")
+    record(endpoint, "-")
     actions.enable_endpoint(actor=developer(acme), endpoint_id=endpoint.public_id)
-    assert judge(endpoint, "-").status == "enabled"
+    assert record(endpoint, "-").status == "enabled"
     assert (endpoint.health, endpoint.failures_in_a_row) == ("healthy", 1)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_at_the_limit_disable_once(acme: Organization) -> None:
     endpoint = make_endpoint(acme)
-    judge(endpoint, "-" * 9)
+    record(endpoint, "-" * 9)
     make_old(endpoint, 6)
     in_threads(
         8,
@@ -139,37 +139,37 @@ def test_two_workers_at_the_limit_disable_once(acme: Organization) -> None:
 
 def test_a_recent_success_of_a_healthy_endpoint_writes_nothing(acme: Organization, django_assert_num_queries) -> None:
     endpoint = make_endpoint(acme)
-    judge(endpoint, "+")
+    record(endpoint, "+")
     with django_assert_num_queries(1):
         endpoint_health.update_health(endpoint_health.tallies_of([(sent_to(endpoint), True, False, False)]))
 
 
-# The stories, with successes mixed in
+# Announcements, with successes mixed in
 
 
 @pytest.mark.parametrize("reason", ["failing", "gone"])
 def test_after_enabling_the_next_success_ends_the_story_once(acme: Organization, reason: str) -> None:
     endpoint, actor = make_endpoint(acme, "https://hooks.example.com/in"), developer(acme)
     if reason == "failing":
-        judge(endpoint, "-" * 12)
+        record(endpoint, "-" * 12)
         make_old(endpoint, 6)
-    assert judge(endpoint, "-" if reason == "failing" else "g").status == "disabled"
+    assert record(endpoint, "-" if reason == "failing" else "g").status == "disabled"
     assert Notice.objects.open().filter(kind="endpoint.disabled").count() == 1
-    assert judge(endpoint, "+").status == "disabled" and "endpoint.recovered" not in actions_recorded()
+    assert record(endpoint, "+").status == "disabled" and "endpoint.recovered" not in actions_recorded()
     actions.enable_endpoint(actor=actor, endpoint_id=endpoint.public_id)
     assert not Notice.objects.open().exists()
-    judge(endpoint, "-", "+", "+")
-    told = [each for each in actions_recorded() if each == "endpoint.recovered"]
-    assert (told, endpoint.health, endpoint.is_trouble_told) == (["endpoint.recovered"], "healthy", False)
+    record(endpoint, "-", "+", "+")
+    announced = [each for each in actions_recorded() if each == "endpoint.recovered"]
+    assert (announced, endpoint.health, endpoint.is_trouble_told) == (["endpoint.recovered"], "healthy", False)
     assert Event.objects.filter(type="endpoint.recovered").count() == 1
 
 
 def test_a_paused_and_enabled_failing_endpoint_recovers_too(acme: Organization) -> None:
     endpoint, actor = make_endpoint(acme), developer(acme)
-    judge(endpoint, "-" * 10)
+    record(endpoint, "-" * 10)
     actions.pause_endpoint(actor=actor, endpoint_id=endpoint.public_id)
     actions.enable_endpoint(actor=actor, endpoint_id=endpoint.public_id)
-    judge(endpoint, "+")
+    record(endpoint, "+")
     assert actions_recorded() == ["endpoint.failing", "endpoint.recovered"]
 
 
@@ -177,29 +177,29 @@ def test_a_healthy_endpoint_that_was_paused_recovers_from_nothing(acme: Organiza
     endpoint, actor = make_endpoint(acme), developer(acme)
     actions.pause_endpoint(actor=actor, endpoint_id=endpoint.public_id)
     actions.enable_endpoint(actor=actor, endpoint_id=endpoint.public_id)
-    judge(endpoint, "+")
+    record(endpoint, "+")
     assert actions_recorded() == []
 
 
 def test_a_success_whose_worker_died_before_it_counted_saves(acme: Organization) -> None:
     endpoint = make_endpoint(acme)
-    judge(endpoint, "-" * 12)
+    record(endpoint, "-" * 12)
     make_old(endpoint, 6)
     add_deliveries(
         endpoint, 1, status="succeeded", finished_at=timezone.now() - timedelta(days=1), next_attempt_at=None
     )
-    assert judge(endpoint, "-").status == "enabled"
+    assert record(endpoint, "-").status == "enabled"
     assert (endpoint.failures_in_a_row, endpoint.health) == (0, "healthy")
     Delivery.objects.update(finished_at=timezone.now() - timedelta(days=30))
-    judge(endpoint, "-" * 12)
+    record(endpoint, "-" * 12)
     make_old(endpoint, 6)
-    assert judge(endpoint, "-").status == "disabled"
+    assert record(endpoint, "-").status == "disabled"
 
 
 def test_a_deleted_endpoint_is_told_of_no_more(acme: Organization) -> None:
     endpoint = make_endpoint(acme)
     actions.delete_endpoint(actor=developer(acme), endpoint_id=endpoint.public_id)
-    judge(endpoint, "-" * 12, "g", "+")
+    record(endpoint, "-" * 12, "g", "+")
     assert actions_recorded() == []
 
 
@@ -213,11 +213,11 @@ class Stories(RuleBasedStateMachine):
         self.endpoint = make_endpoint(self.acme, f"https://{uuid.uuid4().hex}.example.com")
         self.status, self.health, self.is_told = "enabled", "healthy", False
         self.failures, self.exhausted, self.days = 0, 0, None
-        self.stories: list[str] = []
+        self.announced: list[str] = []
 
     @rule(batch=st.text("+-x", min_size=1, max_size=12))
     def attempts_end(self, batch: str) -> None:
-        judge(self.endpoint, batch)
+        record(self.endpoint, batch)
         if "+" in batch and self.status != "disabled":
             self._succeed()
         self._fail(batch.rpartition("+")[2])
@@ -234,7 +234,7 @@ class Stories(RuleBasedStateMachine):
 
     @rule()
     def receiver_is_gone(self) -> None:
-        judge(self.endpoint, "g")
+        record(self.endpoint, "g")
         self._fail("-")
         self._disable()
 
@@ -249,7 +249,7 @@ class Stories(RuleBasedStateMachine):
     def _succeed(self) -> None:
         self.failures, self.exhausted, self.days, self.health = 0, 0, None, "healthy"
         if self.is_told:
-            self.stories.append("endpoint.recovered")
+            self.announced.append("endpoint.recovered")
             self.is_told = False
 
     def _fail(self, batch: str) -> None:
@@ -260,14 +260,14 @@ class Stories(RuleBasedStateMachine):
         in_trouble = self.failures >= 10 or self.exhausted >= 3
         if in_trouble and self.health == "healthy" and self.status != "disabled":
             self.health, self.is_told = "failing", True
-            self.stories.append("endpoint.failing")
+            self.announced.append("endpoint.failing")
         if self.days >= 5 and self.failures >= 10:
             self._disable()
 
     def _disable(self) -> None:
         if self.status != "disabled":
             self.status, self.is_told = "disabled", True
-            self.stories.append("endpoint.disabled")
+            self.announced.append("endpoint.disabled")
 
     @invariant()
     def the_row_is_as_the_rules_say(self) -> None:
@@ -279,10 +279,10 @@ class Stories(RuleBasedStateMachine):
     @invariant()
     def each_story_was_told_once_everywhere(self) -> None:
         about = AuditEntry.objects.filter(target_id=self.endpoint.public_id, actor_kind="system")
-        told = about.filter(action__in=["endpoint.failing", "endpoint.recovered", "endpoint.disabled"])
-        assert list(told.order_by("pk").values_list("action", flat=True)) == self.stories
-        assert Notice.objects.filter(dedupe_key__contains=self.endpoint.public_id).count() == len(self.stories)
-        assert Event.objects.filter(body__contains=self.endpoint.public_id).count() == len(self.stories)
+        announced = about.filter(action__in=["endpoint.failing", "endpoint.recovered", "endpoint.disabled"])
+        assert list(announced.order_by("pk").values_list("action", flat=True)) == self.announced
+        assert Notice.objects.filter(dedupe_key__contains=self.endpoint.public_id).count() == len(self.announced)
+        assert Event.objects.filter(body__contains=self.endpoint.public_id).count() == len(self.announced)
 
 
 def test_the_stories_follow_the_rules_whatever_happens(acme: Organization) -> None:
@@ -352,7 +352,7 @@ def test_a_fresh_process_asks_the_rows(acme: Organization) -> None:
     endpoints = [make_endpoint(acme, f"https://h{number}.example.com") for number in range(3)]
     watch = NetworkWatch(endpoint_health.answered_recently, Clock())
     for endpoint in endpoints:
-        judge(endpoint, "+")
+        record(endpoint, "+")
         watch.add(endpoint.url, endpoint.pk, unreached())
     assert watch.is_down()
 
@@ -364,24 +364,24 @@ def test_a_refused_address_is_not_our_network() -> None:
     assert not watch.is_down()
 
 
-@pytest.mark.parametrize("verdicts", ["g", "-" * 12, "x" * 4])
-def test_what_the_old_url_still_answers_says_nothing_of_the_new_one(acme: Organization, verdicts: str) -> None:
+@pytest.mark.parametrize("attempts", ["g", "-" * 12, "x" * 4])
+def test_what_the_old_url_still_answers_says_nothing_of_the_new_one(acme: Organization, attempts: str) -> None:
     endpoint = make_endpoint(acme)
     old = sent_to(endpoint)
     actions.update_endpoint(actor=developer(acme), endpoint_id=endpoint.public_id, url="https://new.example.com/in")
     endpoint_health.update_health(
-        endpoint_health.tallies_of((old, False, each == "x", each == "g") for each in verdicts)
+        endpoint_health.tallies_of((old, False, each == "x", each == "g") for each in attempts)
     )
     endpoint.refresh_from_db()
     assert (endpoint.status, endpoint.health, endpoint.failures_in_a_row) == ("enabled", "healthy", 0)
-    judge(endpoint, "-" * 9)
+    record(endpoint, "-" * 9)
     endpoint_health.update_health(endpoint_health.tallies_of([(old, True, False, False)]))
-    assert judge(endpoint, "-").health == "failing" and actions_recorded() == ["endpoint.failing"]
+    assert record(endpoint, "-").health == "failing" and actions_recorded() == ["endpoint.failing"]
 
 
 def test_another_url_begins_anew_and_its_first_success_ends_the_story(acme: Organization) -> None:
     endpoint = make_endpoint(acme)
-    judge(endpoint, "-" * 12)
+    record(endpoint, "-" * 12)
     make_old(endpoint, 4.99)
     actions.update_endpoint(actor=developer(acme), endpoint_id=endpoint.public_id, description="The same URL")
     endpoint.refresh_from_db()
@@ -390,15 +390,15 @@ def test_another_url_begins_anew_and_its_first_success_ends_the_story(acme: Orga
     endpoint.refresh_from_db()
     assert endpoint.health == "healthy" and endpoint.failing_since is None
     assert not Notice.objects.filter(kind="endpoint.failing").open()
-    judge(endpoint, "-" * 9)
+    record(endpoint, "-" * 9)
     make_old(endpoint, 5.01)
-    assert judge(endpoint, "+").status == "enabled"
+    assert record(endpoint, "+").status == "enabled"
     assert actions_recorded() == ["endpoint.failing", "endpoint.recovered"]
 
 
 def test_a_disabled_endpoint_that_moves_stays_disabled_and_says_why(acme: Organization) -> None:
     endpoint = make_endpoint(acme)
-    judge(endpoint, "g")
+    record(endpoint, "g")
     actions.update_endpoint(actor=developer(acme), endpoint_id=endpoint.public_id, url="https://new.example.com/in")
     endpoint.refresh_from_db()
     assert (endpoint.status, endpoint.disabled_reason) == ("disabled", "gone") and endpoint.failing_since

@@ -91,8 +91,8 @@ def test_without_any_answer_the_waits_grow_and_operators_are_told(
             for delivery in Delivery.objects.filter(next_attempt_reason="no_network").annotate(now=Now()):
                 wait = (delivery.next_attempt_at - delivery.now).total_seconds()
                 assert expected * 0.8 - 5 < wait < expected * 1.2
-    told = [record for record in caplog.records if "no network" in record.getMessage()]
-    assert len(told) == 2, "one line for each of the two workers"
+    logged = [record for record in caplog.records if "no network" in record.getMessage()]
+    assert len(logged) == 2, "one line for each of the two workers"
     counters.flush()
     assert EngineTotal.objects.get(name="uncounted:no_network").value >= 6
 

@@ -29,7 +29,7 @@ def days(settings: Any) -> None:
 
 
 def add(endpoint: Endpoint, status: str, days_old: float) -> Delivery:
-    """Put one delivery of its own event in place, with one attempt, all of an age."""
+    """Create an event with one delivery and one attempt, all of the same age."""
     moment = timezone.now() - timedelta(days=days_old)
     accepted = publish(endpoint.organization, created_at=moment)
     made = Delivery.objects.get(event=accepted.event_id)

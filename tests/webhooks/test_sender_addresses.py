@@ -114,7 +114,7 @@ def test_thousands_of_mutated_urls_reach_nothing_inside(make_sender) -> None:
     sender = make_sender(policy=STRICT, resolver=EveryNameIsInside(), on_socket=refuse_into(dialled))
     for _ in range(3000):
         assert send(sender, mutated(chance, chance.choice(urls))).error == "connection_failed"
-    # A mutation may spell a public address; the standard library, not our table, is the judge here.
+    # A mutation can be a public address; the standard library decides here, not our table.
     assert [address for address, _port in dialled if not ip_address(address).is_global] == []
 
 

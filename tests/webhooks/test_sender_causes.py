@@ -1,4 +1,4 @@
-"""Below HTTP: which cause an attempt names, from real TLS servers and stalls, and which phases took place."""
+"""Causes below HTTP that an attempt names, from real TLS servers and stalls, and its phases."""
 
 import socket
 import ssl

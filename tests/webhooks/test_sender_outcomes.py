@@ -1,4 +1,4 @@
-"""What is told of each answer, the hostile ones included: the right error, in time, in little memory."""
+"""Outcomes of responses, including hostile ones: the right error, in time, in little memory."""
 
 import gzip
 import time

@@ -1,4 +1,4 @@
-"""Signatures as the official libraries judge them, and what the portal's own receiver refuses."""
+"""Signatures, checked with the official libraries, and what the portal's own verification refuses."""
 
 import base64
 import json

@@ -97,20 +97,20 @@ def _walk_window(walk: Walk, oldest_kept: datetime) -> int | None:
     """Process the next window and return how much was removed; None where the walk is finished or locked."""
     SweepPlace.objects.get_or_create(name=walk.name)
     now = timestamps.database_now()
-    places = SweepPlace.objects.filter(Q(again_at=None) | Q(again_at__lte=now), name=walk.name)
-    place = places.select_for_update(skip_locked=True).first()
-    if place is None:
+    cursors = SweepPlace.objects.filter(Q(again_at=None) | Q(again_at__lte=now), name=walk.name)
+    cursor = cursors.select_for_update(skip_locked=True).first()
+    if cursor is None:
         return None
     rows = walk.model._default_manager.filter(pk__lt=uuid_at(oldest_kept))
     if walk.organization_id is not None:
         rows = rows.filter(organization_id=walk.organization_id)
-    if place.place is not None:
-        rows = rows.filter(pk__gt=place.place)
+    if cursor.place is not None:
+        rows = rows.filter(pk__gt=cursor.place)
     keys = list(rows.order_by("pk").values_list("pk", flat=True)[:WINDOW])
     removed = walk.remove(keys, oldest_kept) if keys else 0
     is_finished = len(keys) < WINDOW
-    place.place, place.again_at = (None, now + RESTART_AFTER) if is_finished else (keys[-1], None)
-    place.save(update_fields=["place", "again_at"])
+    cursor.place, cursor.again_at = (None, now + RESTART_AFTER) if is_finished else (keys[-1], None)
+    cursor.save(update_fields=["place", "again_at"])
     return None if is_finished and not removed else removed
 
 

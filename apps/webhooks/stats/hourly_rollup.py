@@ -59,23 +59,23 @@ def add_up() -> int:
 @transaction.atomic
 def _walk() -> int:
     SweepPlace.objects.get_or_create(name=NAME)
-    place = SweepPlace.objects.filter(name=NAME).select_for_update(skip_locked=True).first()
-    if place is None:
+    cursor = SweepPlace.objects.filter(name=NAME).select_for_update(skip_locked=True).first()
+    if cursor is None:
         return 0
     settled = timestamps.database_now() - timedelta(seconds=claims.lease_seconds()) - MARGIN
-    rows = _after(place.place).filter(pk__lt=uuid_at(settled)).order_by("pk")
+    rows = _after(cursor.place).filter(pk__lt=uuid_at(settled)).order_by("pk")
     found = list(rows.values_list("pk", "finished_at")[:WINDOW])
     # Stop at an attempt in flight whose lease has expired but is not released yet.
     keys = [key for key, _finished in found[: next((i for i, row in enumerate(found) if row[1] is None), len(found))]]
     if keys:
-        _add(_figures(_after(place.place).filter(pk__lte=keys[-1])))
-        place.place = keys[-1]
-        place.save(update_fields=["place"])
+        _add(_figures(_after(cursor.place).filter(pk__lte=keys[-1])))
+        cursor.place = keys[-1]
+        cursor.save(update_fields=["place"])
     return len(keys)
 
 
-def _after(place: uuid.UUID | None) -> QuerySet[Attempt]:
-    return Attempt.objects.all() if place is None else Attempt.objects.filter(pk__gt=place)
+def _after(cursor: uuid.UUID | None) -> QuerySet[Attempt]:
+    return Attempt.objects.all() if cursor is None else Attempt.objects.filter(pk__gt=cursor)
 
 
 def _figures(attempts: QuerySet[Attempt]) -> list[Hour]:
@@ -104,11 +104,11 @@ def last_24h(actor: Actor) -> dict[uuid.UUID, list[tuple[int, int]]]:
     """Return, by endpoint, attempts that succeeded and failed in each of the last 24 hours, oldest first."""
     this_hour = timezone.now().replace(minute=0, second=0, microsecond=0)
     first = this_hour - 23 * HOUR
-    place = SweepPlace.objects.filter(name=NAME).values_list("place", flat=True).first()
+    cursor = SweepPlace.objects.filter(name=NAME).values_list("place", flat=True).first()
     stored = AttemptHour.objects.for_actor(actor).filter(hour__gte=first)
     columns = stored.values_list("organization_id", "endpoint_id", "hour", "succeeded", "failed")
     # One lower bound: given two, SQLite scans from the earlier one, a day back.
-    begin = uuid_at(first) if place is None else max(place, uuid_at(first))
+    begin = uuid_at(first) if cursor is None else max(cursor, uuid_at(first))
     young = _figures(Attempt.objects.for_actor(actor).filter(pk__gt=begin, started_at__gte=first))
     hours: dict[uuid.UUID, list[tuple[int, int]]] = {}
     for row in (*(Hour(*each) for each in columns), *young):

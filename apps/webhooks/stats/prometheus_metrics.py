@@ -164,10 +164,10 @@ def _jobs() -> list[Metric]:
         "portal_job_last_success_timestamp_seconds", "When a run last went well, in seconds since 1970.", labels=["job"]
     )
     found = job_rows()
-    for sweep in periodic_jobs.registered():
+    for job in periodic_jobs.registered():
         for outcome in periodic_jobs.OUTCOMES:
-            runs.add_metric([sweep.name, outcome], found.get(job_row(outcome, sweep.name), 0))
-        budgets.add_metric([sweep.name], sweep.budget_seconds)
-        seconds.add_metric([sweep.name], found.get(job_row("seconds", sweep.name), 0))
-        done_at.add_metric([sweep.name], found.get(job_row("done_at", sweep.name), 0))
+            runs.add_metric([job.name, outcome], found.get(job_row(outcome, job.name), 0))
+        budgets.add_metric([job.name], job.budget_seconds)
+        seconds.add_metric([job.name], found.get(job_row("seconds", job.name), 0))
+        done_at.add_metric([job.name], found.get(job_row("done_at", job.name), 0))
     return [runs, seconds, budgets, done_at]

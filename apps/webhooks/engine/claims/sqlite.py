@@ -202,10 +202,10 @@ def finish(results: list[Result]) -> set[uuid.UUID]:
     with transaction.atomic(), connection.cursor() as cursor:
         now = timezone.now()
         ours = _still_ours(cursor, {result.claimed.token.hex for result in results})
-        kept = [result for result in results if (result.id.hex, result.claimed.token.hex) in ours]
-        cursor.executemany(FINISH, [_finished(result, _next_status(cursor, result), now) for result in kept])
-        cursor.executemany(ATTEMPTED, [_attempted(result, as_text(now)) for result in kept])
-    return {result.id for result in kept}
+        leased = [result for result in results if (result.id.hex, result.claimed.token.hex) in ours]
+        cursor.executemany(FINISH, [_finished(result, _next_status(cursor, result), now) for result in leased])
+        cursor.executemany(ATTEMPTED, [_attempted(result, as_text(now)) for result in leased])
+    return {result.id for result in leased}
 
 
 def _still_ours(cursor: Any, tokens: set[str]) -> set[tuple[str, str]]:
