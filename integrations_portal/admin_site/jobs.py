@@ -17,7 +17,7 @@ from apps.webhooks.stats.counters import job_row, job_rows
 class Job:
     """A periodic job and the figures of its runs over all workers; None and 0 before the first run."""
 
-    sweep: PeriodicJob
+    definition: PeriodicJob
     ran_at: datetime | None
     seconds: float
     done_at: datetime | None
@@ -35,14 +35,16 @@ class Job:
 def jobs() -> list[Job]:
     """Return every job, by name."""
     totals = job_rows()
-    return [_job(sweep, totals) for sweep in periodic_jobs.registered()]
+    return [_job(each, totals) for each in periodic_jobs.registered()]
 
 
-def _job(sweep: PeriodicJob, totals: dict[str, float]) -> Job:
-    found = {what: totals.get(job_row(what, sweep.name), 0.0) for what in ("ran_at", "seconds", "done_at", "failed_at")}
-    counts = {outcome: int(totals.get(job_row(outcome, sweep.name), 0)) for outcome in periodic_jobs.OUTCOMES}
+def _job(definition: PeriodicJob, totals: dict[str, float]) -> Job:
+    found = {
+        what: totals.get(job_row(what, definition.name), 0.0) for what in ("ran_at", "seconds", "done_at", "failed_at")
+    }
+    counts = {outcome: int(totals.get(job_row(outcome, definition.name), 0)) for outcome in periodic_jobs.OUTCOMES}
     return Job(
-        sweep, _to_datetime(found["ran_at"]), round(found["seconds"], 2), _to_datetime(found["done_at"]),
+        definition, _to_datetime(found["ran_at"]), round(found["seconds"], 2), _to_datetime(found["done_at"]),
         _to_datetime(found["failed_at"]), **counts,
     )  # fmt: skip
 

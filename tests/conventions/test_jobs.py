@@ -55,7 +55,7 @@ def test_operators_see_every_job_and_its_last_run(working_operator, browser_of, 
     counters.record_job_run("orgs.send_mail", periodic_jobs.SUCCEEDED, 1)
     counters.record_job_run("orgs.send_mail", periodic_jobs.OVERRAN, 60)
     counters.flush()
-    found = {each.sweep.name: each for each in jobs()}
+    found = {each.definition.name: each for each in jobs()}
     sealing, mail, unused = (
         found[name] for name in ("audit.seal_entries", "orgs.send_mail", "webhooks.advance_replays")
     )
