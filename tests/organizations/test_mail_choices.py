@@ -1,4 +1,4 @@
-"""Who gets which mail: the organization's choice by group, each person's own, and what nobody can stop."""
+"""Recipients of mail: the organization's choice by group, each member's own, and mail that can't be declined."""
 
 import pytest
 

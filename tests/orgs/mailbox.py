@@ -25,7 +25,7 @@ def newest_link(email: str) -> str:
 
 
 def follow(path: str, browser: Client | None = None) -> Client:
-    """Open a link in a browser, somebody's or a fresh one."""
+    """Open a link in the given browser, or in a new one."""
     browser = browser or Client()
     assert browser.get(path)["Location"] == HERE
     return browser
@@ -36,7 +36,7 @@ def situation(browser: Client) -> str:
 
 
 def actor_for(user: User, membership: Membership) -> Actor:
-    """A person as the door of pages makes them an actor."""
+    """Return the member as the actor of a page request."""
     return Actor(
         kind=ActorKind.USER,
         id=user.public_id,

@@ -223,7 +223,7 @@ def test_an_operators_account_joins_nothing(invite, person, browser_of):
     assert not Membership.objects.exists()
 
 
-# Accounts that somebody else made
+# Accounts that someone else created
 
 
 @pytest.fixture

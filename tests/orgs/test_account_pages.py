@@ -1,4 +1,4 @@
-"""Every page of sign-in and of one's own account: ours, strict, kept by nobody; and those that are not offered."""
+"""Pages of sign-in and of one's own account: strict policies, no caching, and no pages that are not offered."""
 
 import re
 
@@ -30,7 +30,7 @@ NOT_OFFERED = (
 
 @pytest.fixture
 def addresses(ada):
-    """Every page as somebody finds it, by its route."""
+    """Return every account page by its route."""
     give_app(ada)
     give_recovery_codes(ada)
     key = Authenticator.objects.create(user=ada, type="webauthn", data={"name": "Key", "credential": {}})

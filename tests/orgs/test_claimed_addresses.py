@@ -1,4 +1,4 @@
-"""An account made through the API claims an address: it tells nothing of accounts elsewhere, and blocks nobody."""
+"""An account created through the API claims an address: it reveals no accounts elsewhere and blocks no one."""
 
 import json
 
@@ -184,7 +184,7 @@ def test_no_flood_comes_and_the_next_sign_in_asks_again(api, acme_key, quinn):
     assert len(links()) == 11, "one link that works is enough"
 
 
-# Until then nobody signs in
+# Until then no one can sign in
 
 
 def test_the_first_sign_in_sends_a_link_and_says_what_a_wrong_password_says(api, acme_key):

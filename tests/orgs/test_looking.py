@@ -1,4 +1,4 @@
-"""An operator looks at what a customer sees: read-only, from one session, for a while, in the customer's own log."""
+"""Support access: read-only, from one session, for a limited time, recorded in the customer's log."""
 
 from datetime import timedelta
 

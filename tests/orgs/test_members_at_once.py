@@ -164,7 +164,7 @@ HTML = {"Accept": "text/html"}
 
 @pytest.mark.parametrize(("after", "status"), [("viewer", 403), ("developer", 403), ("removed", 404), ("admin", 201)])
 def test_who_is_lowered_while_posting_does_not_act_any_more(ada, person, acme, browser_of, monkeypatch, after, status):
-    """The door has judged the old role; the action judges the one of the moment, within its transaction."""
+    """The view checked the old role; the action checks the current one, within its transaction."""
     from apps.api_keys import api as doors
 
     boss = person("Boss", acme, Role.OWNER)

@@ -90,7 +90,7 @@ def test_more_than_three_at_once_are_one_mail(acme, rival, ada, dev, vera, zed, 
 
 @pytest.fixture
 def dead_server(settings):
-    """A mail server on a port where nobody listens."""
+    """A mail server on a closed port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         settings.EMAIL_PORT = free.getsockname()[1]

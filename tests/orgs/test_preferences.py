@@ -1,4 +1,4 @@
-"""Language and time zone: of the account where somebody is signed in, else of the browser."""
+"""Language and time zone: of the account if signed in, else of the browser."""
 
 import pytest
 

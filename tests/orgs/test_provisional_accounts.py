@@ -1,4 +1,4 @@
-"""An account made through ``/v1/users``: what its maker set dies, whichever door the owner of the address comes by."""
+"""Accounts created through ``/v1/users``: what their creator set is removed, however the address is confirmed."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""Nobody learns here who has an account, and nobody guesses for long."""
+"""Sign-in reveals no accounts and limits guesses."""
 
 import re
 import statistics

@@ -27,7 +27,7 @@ SYSTEMS = (
 )
 
 
-# Stands for an unknown address: the session list can store addresses only, and no request comes from this one.
+# Stored for an unknown address: the session list can store addresses only, and no request comes from this one.
 NO_ADDRESS = "0.0.0.0"  # noqa: S104  nothing listens there
 
 

@@ -120,7 +120,7 @@ class _ChecksOrigin:
         """Return the credential that allauth verified."""
         with _refusing_malformed():
             check_origin(self.cleaned_data["credential"])
-            return super().clean_credential()  # type: ignore[misc]  # of the form that this stands before
+            return super().clean_credential()  # type: ignore[misc]  # of the form that this class is mixed into
 
 
 class PasskeyStepForm(_ChecksOrigin, AuthenticateWebAuthnForm):

@@ -16,11 +16,11 @@ class Command(PortalCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the address."""
+        """Add the options."""
         super().add_arguments(parser)
         parser.add_argument("--email", required=True)
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """Take it; the person gets a mail, and the audit logs of their organizations an entry."""
+        """Remove the second step; the user gets a mail, and the audit logs of their organizations an entry."""
         user = two_step_actions.reset_two_step(actor=system(label="reset_two_step"), email=options["email"])
         return {"id": user.public_id, "email": user.email}
