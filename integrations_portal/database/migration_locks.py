@@ -1,7 +1,7 @@
-"""What ``migrate`` keeps to while people use the portal: one at a time, and nobody waits long for a lock of its.
+"""Locks of ``migrate`` while the portal runs: one migration at a time, with short waits for table locks.
 
-Whoever asks PostgreSQL for a lock of a whole table waits for each transaction that has used it, and everybody who comes
-later waits behind. So it asks for half a second, lets the others pass, and asks again.
+A request for a lock on a whole table waits for every transaction that uses the table, and blocks all later ones. So it
+waits half a second, lets the others proceed, and retries.
 """
 
 import fcntl
@@ -45,14 +45,14 @@ ORDER BY a.xact_start LIMIT 3
 
 
 def is_migrated() -> bool:
-    """Tell whether the database has every migration of this version."""
+    """Return whether the database has every migration of this version."""
     executor = MigrationExecutor(connection)
     return not executor.migration_plan(executor.loader.graph.leaf_nodes())
 
 
 @contextmanager
 def migration_lock(connection: Any, tell: Callable[[str], object]) -> Iterator[None]:
-    """Wait until no other process migrates this database, and keep the others waiting."""
+    """Wait until no other process migrates this database, and block others meanwhile."""
     if connection.vendor == "postgresql":
         if poolers.shares_connections(connection):
             raise CommandError(POOLED)
@@ -102,7 +102,7 @@ def _folder_lock(folder: str, tell: Callable[[str], object]) -> Iterator[None]:
 
 
 class LockRetrier:
-    """Work on a database that gives up each wait for a lock after half a second, and starts anew after a while."""
+    """Runs work with a lock timeout of half a second, and retries it with backoff."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""Whether a pooler such as PgBouncer stands before PostgreSQL, and what it lets a session keep.
+"""Detect a pooler such as PgBouncer in front of PostgreSQL, and whether it preserves session state.
 
 A pooler that shares connections by the transaction gives each transaction whichever connection is free: what one
 session sets, others find (pg_dump sets an empty ``search_path``), and what it prepared is on another connection.
@@ -38,7 +38,7 @@ def shares_connections(database: Any) -> bool:
 
 
 def loses_prepared_statements(database: Any) -> bool:
-    """Tell whether a pooler loses what was prepared."""
+    """Return whether a pooler loses prepared statements."""
     with sessions(database) as opened:
         one = next(opened)
         if not _is_pooled(one):
@@ -59,7 +59,7 @@ def prepared_statements_error() -> str:
 
 @contextmanager
 def sessions(database: Any) -> Iterator[Iterator[Any]]:
-    """Give new sessions as they are asked for, whose statements are transactions; errors are Django's."""
+    """Yield an iterator of new sessions in autocommit mode; database errors are Django's."""
     open_ones: list[Any] = []
 
     def opening() -> Iterator[Any]:

@@ -39,7 +39,7 @@ def load() -> None:
 
 
 def is_given(name: str, settings: Mapping[str, str]) -> bool:
-    """Tell whether a setting is there, as itself or as the name of a file."""
+    """Return whether a setting is present, directly or as the name of a file."""
     return bool(settings.get(name) or settings.get(f"{name}_FILE"))
 
 
@@ -60,5 +60,5 @@ def settings(text: str) -> dict[str, str]:
 
 
 def unquoted(value: str) -> str:
-    """Take the quotation marks off that stand around a value."""
+    """Strip the quotation marks around a value."""
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value

@@ -1,4 +1,4 @@
-"""Variables that look like one of ours and are none: what was meant would be left at its default without a word."""
+"""Detect misspelled environment variables, which would silently leave a setting at its default."""
 
 import difflib
 from collections.abc import Iterable, Mapping

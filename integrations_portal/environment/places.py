@@ -1,4 +1,4 @@
-"""Hosts, a sender and a file in settings: whether each is one."""
+"""Validation of hosts, mail senders and file paths in settings."""
 
 import os
 import re

@@ -1,6 +1,6 @@
-"""Whether secrets in settings are secrets: not made up, not one of an example, and each for one purpose.
+"""Validation of secrets in settings: random, not copied from an example, and each for one purpose.
 
-The sentences name variables and never quote a value.
+Error messages name variables and never quote a value.
 """
 
 import base64
@@ -59,7 +59,7 @@ def _written(secret: str | bytes) -> str:
 
 
 def _is_made_up(value: bytes) -> bool:
-    """Tell whether the most of a secret repeats itself or counts up or down, as nothing does that was drawn."""
+    """Return whether most of a secret repeats itself or counts up or down, unlike random data."""
     pieces = [value[start : start + PIECE] for start in range(len(value) - PIECE + 1)]
     steps = [abs(after - before) for before, after in pairwise(value)]
     return 2 * len(set(pieces)) <= len(pieces) or 2 * steps.count(1) >= len(steps)

@@ -1,4 +1,4 @@
-"""Addresses of services in settings: taken apart strictly, and never quoted, as most of them hold a password."""
+"""Strict parsing of service URLs in settings. Errors never quote them, as most contain a password."""
 
 import re
 from typing import Any

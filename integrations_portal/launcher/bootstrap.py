@@ -83,12 +83,12 @@ def python_for(command: str) -> str:
 
 
 def has_packages() -> bool:
-    """Tell whether any environment is there for the commands that set none up."""
+    """Return whether an environment exists for commands that don't set one up."""
     return bool(os.environ.get("PORTAL_VENV")) or importable() or VENV_PYTHON.exists()
 
 
 def named_python(environment: Path, command: str) -> str:
-    """Give the interpreter of the environment that PORTAL_VENV names."""
+    """Return the interpreter of the environment that PORTAL_VENV names."""
     if Path(sys.prefix).resolve() == environment.resolve():
         return sys.executable
     python = environment / "bin" / "python"
@@ -101,7 +101,7 @@ def named_python(environment: Path, command: str) -> str:
 
 
 def importable() -> bool:
-    """Tell whether this interpreter has the packages every command needs."""
+    """Return whether this interpreter has the packages that every command needs."""
     return all(importlib.util.find_spec(name) for name in PROBES)
 
 
@@ -111,12 +111,12 @@ def pins(lock: str) -> dict[str, str]:
 
 
 def fingerprint(lock: str) -> str:
-    """Give the SHA-256 of the lock's file."""
+    """Return the SHA-256 of the lock file."""
     return hashlib.sha256(lock_bytes(lock)).hexdigest()
 
 
 def carries(lock: str) -> bool:
-    """Tell whether the running interpreter has every package of the lock at its pinned version."""
+    """Return whether the running interpreter has every package of the lock at its pinned version."""
     return pins(lock).items() <= installed().items()
 
 
@@ -131,7 +131,7 @@ def installed() -> dict[str, str]:
 
 
 def is_ready(lock: str) -> bool:
-    """Tell whether `.venv` holds the lock's packages, as the lock is now."""
+    """Return whether `.venv` has the packages of the current lock file."""
     return held_locks().get(lock) == fingerprint(lock)
 
 
@@ -162,7 +162,7 @@ def ready_python(lock: str) -> str:
 
 @contextlib.contextmanager
 def exclusive_lock(name: str) -> Iterator[IO[str]]:
-    """Hold the lock file `var/<name>` alone, waiting for whoever has it."""
+    """Hold an exclusive lock on `var/<name>`, waiting for other processes."""
     VAR.mkdir(mode=0o700, exist_ok=True)
     with open(VAR / name, "a") as held:
         try:
@@ -186,7 +186,7 @@ def set_up(lock: str, held: IO[str]) -> None:
 
 
 def is_adopted() -> bool:
-    """Tell whether `.venv` is somebody else's work: packages are added to it then, and nothing is removed."""
+    """Return whether `.venv` was not created here: packages are then only added, never removed."""
     if MADE.exists() or not VENV_PYTHON.exists():
         return False
     if not (VENV / "lib" / f"python{PYTHON}").is_dir():

@@ -47,7 +47,7 @@ class Reaper:
         return child
 
     def is_alive(self) -> bool:
-        """Tell whether the process that watches over the children lives."""
+        """Return whether the process that watches the children is alive."""
         return self._watch is None or self._watch.poll() is None
 
     def stop(self) -> None:

@@ -1,7 +1,7 @@
-"""One line of the log for each request: which route, what came of it, how long it took, and whose it was.
+"""The access log: one line per request with route, status, duration and actor.
 
-Written past records and redaction, which would cost a call a tenth of its time. So nothing may stand in it that the
-caller made up: the path is the route's template, the request id was checked, ids are ours.
+It bypasses log records and redaction, which would cost a tenth of a request's time. So it must not contain anything
+that the caller controls: the path is the route's template, the request id is validated, ids are the portal's.
 """
 
 import logging
@@ -23,7 +23,7 @@ PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 def log_request(request: PortalRequest, status: int, seconds: float) -> None:
-    """Write the line of a request whose answer is about to leave; of a streamed one the time until it begins."""
+    """Log a request before its response is sent; for streamed responses the time until they begin."""
     route = route_of(request)
     level = logging.DEBUG if route in PROBES else logging.INFO
     if not logger.isEnabledFor(level):

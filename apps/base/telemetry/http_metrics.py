@@ -1,4 +1,4 @@
-"""What each web process counts of HTTP: requests by route, method and status, and how long answering took."""
+"""HTTP metrics of each web process: requests by route, method and status, and response times."""
 
 import time
 from functools import cache
@@ -31,7 +31,7 @@ _figures(UNMATCHED_ROUTE, "GET", 404)
 
 
 class HttpMetricsMiddleware:
-    """Counts every request, whoever answers it; in front of all others."""
+    """Counts every request; the outermost middleware."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

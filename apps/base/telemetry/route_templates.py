@@ -1,4 +1,4 @@
-"""Which route a request took, as a template: what logs and figures say instead of its path, which is the caller's."""
+"""The route template of a request, for logs and metrics: unlike the path, it contains nothing from the caller."""
 
 import re
 from functools import cache

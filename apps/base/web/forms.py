@@ -1,4 +1,4 @@
-"""Pieces of forms that make, show or end a secret: one use each, and a recent confirmation of who is there."""
+"""Base classes of forms: single use, and a recent confirmation of identity."""
 
 import hashlib
 import secrets
@@ -37,33 +37,33 @@ DELETE_BATCH_SIZE = 500
 
 
 class AlreadySent(Exception):
-    """The same form came twice: a double click, or a reload of the answer that showed a secret."""
+    """The same form was submitted twice: a double click, or a reload of the response."""
 
 
 def is_recently_confirmed(request: PortalRequest) -> bool:
-    """Tell whether the person signed in or confirmed it within the last 15 minutes."""
+    """Return whether the user signed in or confirmed their identity within the last 15 minutes."""
     records = get_authentication_records(request, request.user)
     return bool(records) and time.time() - records[-1]["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
 def redirect_to_reauthentication(path: str) -> HttpResponse:
-    """Lead to the page that asks who is there, and from there to a path. Nothing that was sent is kept."""
+    """Redirect to the reauthentication page, and from there to a path. Submitted values are discarded."""
     return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': path})}")
 
 
 def signed_in_since(request: PortalRequest, moment: datetime) -> bool:
-    """Tell whether the person's session began after a moment."""
+    """Return whether the user's session began after a time."""
     records = get_authentication_records(request, request.user)
     return bool(records) and records[0]["at"] > moment.timestamp()
 
 
 def form_token(request: PortalRequest, path: str) -> str:
-    """Return a token for one send of the form at a path, by this person."""
+    """Return a token for one submission of the form at a path, by this user."""
     return signing.dumps([secrets.token_hex(16), str(request.user.pk), path], salt=TOKEN_SALT)
 
 
 class LineField(forms.CharField):
-    """A text that is stored and shown: one line that reads as it is written, without a secret in it."""
+    """A one-line text that is stored and shown, without invisible characters or secrets."""
 
     def __init__(self, *, validators: Sequence[Callable[[str], None]] = (), **options: Any) -> None:
         super().__init__(validators=[plain_text, *validators], **options)
@@ -97,7 +97,7 @@ class RequestForm(forms.Form):
 
 
 class OneUseForm(RequestForm):
-    """A form that can be sent once; its token is spent in the transaction of the change."""
+    """A form that can be submitted once; its token is consumed in the transaction of the change."""
 
     data: MultiValueDict[str, Any]  # of a page, so never a plain mapping
     token = forms.CharField(widget=forms.HiddenInput)
@@ -107,11 +107,11 @@ class OneUseForm(RequestForm):
         self.fields["token"].initial = self.new_token()
 
     def new_token(self) -> str:
-        """Return a token for this person and this page."""
+        """Return a token for this user and page."""
         return form_token(self.request, self.request.path)
 
     def clean_token(self) -> str:
-        """Refuse a token of another page, person, or day."""
+        """Refuse a token of another page or user, or an expired one."""
         try:
             _random, user, path = signing.loads(self.cleaned_data["token"], salt=TOKEN_SALT, max_age=TOKEN_SECONDS)
         except (signing.BadSignature, ValueError):
@@ -123,12 +123,12 @@ class OneUseForm(RequestForm):
         return str(self.cleaned_data["token"])
 
     def consume_token(self) -> None:
-        """Use the form up, or raise AlreadySent. Call it inside the transaction of the change."""
+        """Consume the form's token, or raise AlreadySent. Call it inside the transaction of the change."""
         consume(self.cleaned_data["token"])
 
 
 def consume(token: str) -> None:
-    """Use up what counts once, or raise AlreadySent."""
+    """Consume a single-use token, or raise AlreadySent."""
     try:
         with transaction.atomic():
             SpentForm(token=hashlib.sha256(token.encode()).hexdigest()).save(force_insert=True)
@@ -138,13 +138,13 @@ def consume(token: str) -> None:
 
 # The periodic job base.delete_used_form_tokens (apps.py).
 def delete_used_form_tokens() -> int:
-    """Remove what was spent longer ago than a token lives, some at a time; the sweep of every worker."""
+    """Delete a batch of used tokens that have expired."""
     old = SpentForm.objects.filter(at__lt=timezone.now() - timedelta(seconds=TOKEN_SECONDS))
     return SpentForm.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:DELETE_BATCH_SIZE])).delete()[0]
 
 
 def confirm_identity(request: PortalRequest, given: str) -> None:
-    """Take a password or a code as proof of who is there and note it, or raise ValidationError."""
+    """Check a password or code and record the confirmation, or raise ValidationError."""
     try:
         form_limits.check(request, "step-up", "10/m")
         method = _method_of(request, given)
@@ -157,14 +157,14 @@ def confirm_identity(request: PortalRequest, given: str) -> None:
 
 
 def _method_of(request: PortalRequest, given: str) -> str:
-    """What a text proves: ``password``, ``mfa``, or nothing."""
+    """Return how a text confirms the user: ``password``, ``mfa``, or an empty string."""
     if request.user.check_password(given):
         return "password"
     return "mfa" if second_step.looks_like_code(given) and second_step.use_code(request.user, given) else ""
 
 
 class PasswordOrCodeInput(forms.PasswordInput):
-    """The question who is there; a browser may send it empty, for it may have been answered in another window."""
+    """An input for a password or code; optional in the browser, as it can be confirmed in another window."""
 
     def use_required_attribute(self, initial: Any) -> bool:
         """Leave ``required`` to the server."""
@@ -192,7 +192,7 @@ class ReauthenticationForm(RequestForm):
 
     @property
     def can_type_proof(self) -> bool:
-        """Whether the person has a password or an authenticator app; else another window is the only way."""
+        """Whether the user has a password or an authenticator app; else another window is the only way."""
         user = self.request.user
         return user.has_usable_password() or Authenticator.objects.filter(user=user, type="totp").exists()
 

@@ -1,4 +1,4 @@
-"""The door of pages: signed in, a member of the organization in the path, allowed what the page declares."""
+"""Access control of pages: sign-in, membership in the organization of the path, and the declared permissions."""
 
 from collections.abc import Callable, Collection
 from functools import wraps

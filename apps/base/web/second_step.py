@@ -1,7 +1,7 @@
-"""Codes of the second step: each opens once, and guessing ends after a few tries, whatever session or process asks.
+"""Two-step verification codes: each is accepted once, and failed attempts are limited across sessions and processes.
 
-django-allauth notes a used code and counts wrong ones in the cache: without Redis that is each process for itself, and
-with a Redis that is away it is a 500. Here both stand in the authenticator's own row, under its lock.
+django-allauth records used codes and failures in the cache: per process without Redis, and a 500 while Redis is down.
+Here both are in the authenticator's row, under its lock.
 """
 
 import logging
@@ -38,12 +38,12 @@ STEPS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
 def is_enabled(user: Any) -> bool:
-    """Tell whether an account signs in by two steps: recovery codes alone are none."""
+    """Return whether an account has two-step verification; recovery codes alone don't count."""
     return Authenticator.objects.filter(user_id=user.pk, type__in=STEPS).exists()
 
 
 def looks_like_code(text: str) -> bool:
-    """Tell whether a text may be a code: not every mistyped password counts as a guess."""
+    """Return whether a text has the form of a code, so that mistyped passwords don't count as failed codes."""
     code = _plain(text)
     return bool(TOTP_SHAPE.fullmatch(code) or RECOVERY_SHAPE.fullmatch(code))
 
@@ -54,7 +54,7 @@ def looks_like_totp(text: str) -> bool:
 
 
 def check_not_blocked(user: Any) -> None:
-    """Raise RateLimited while so many codes were wrong that no other one is looked at."""
+    """Raise RateLimited while too many codes were wrong."""
     rows = Authenticator.objects.filter(user_id=user.pk).exclude(type=Authenticator.Type.WEBAUTHN).order_by("pk")
     first = rows.first()
     if first is not None:
@@ -62,7 +62,7 @@ def check_not_blocked(user: Any) -> None:
 
 
 def is_blocked(user: Any) -> bool:
-    """Return whether no other code is looked at for a while."""
+    """Return whether codes are refused for a while."""
     try:
         check_not_blocked(user)
     except RateLimited:
