@@ -60,12 +60,12 @@ def main():
 
     words = sys.argv[1:]
     command = words[0] if words else ""
-    about = usage.asked_about(words)
-    text = usage.of_bare_command(about) or (usage.BARE if about == "" and not bootstrap.finds_packages() else "")
+    about = usage.help_topic(words)
+    text = usage.bare_command_help(about) or (usage.BARE if about == "" and not bootstrap.has_packages() else "")
     if text:
         sys.exit(print(text.rstrip()))
     if command in UNTIL_CTRL_C:
-        signals.hear()
+        signals.restore_default_handlers()
     options = usage.demo_parser().parse_args(words[1:]) if command == "demo" else None
     bootstrap.enter(command, words)
     if options:
