@@ -34,7 +34,7 @@ PARTIAL_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class Backup:
-    """What was written: how it is restored depends on the kind."""
+    """A written backup; ``kind`` (sqlite or postgresql) decides how to restore it."""
 
     path: Path
     kind: str
@@ -70,7 +70,7 @@ def _end(number: int, _frame: object) -> NoReturn:
 
 @contextlib.contextmanager
 def _whole_or_nothing(target: Path) -> Iterator[Path]:
-    """Give a new file of mode 0600 beside the target, and its name at the end, on disk; leave nothing otherwise."""
+    """Yield a new file of mode 0600 beside the target, and give it the target's name on success; else remove it."""
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     if os.path.lexists(target):
         raise Conflict(f"{target} exists and is not overwritten: choose another name.")

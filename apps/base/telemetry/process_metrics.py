@@ -1,9 +1,8 @@
-"""Counters of web processes that one server started: each writes into files of its own, and any of them reads all.
+"""Metrics shared by the web processes of one server: each writes its own files, and any of them reads all.
 
-``prometheus_client`` has this mode; it must be chosen before the first counter is made. What it leaves to the server:
-a folder for as long as the server runs, a set of files that the successor of a dead process goes on with, so that no
-count is lost and no file is left over, and room on the disk from the start: writing into a mapped file on a full disk
-would kill the process.
+This is the multiprocess mode of ``prometheus_client``, which must be enabled before the first counter is created. This
+module adds a folder per server run; files that the successor of a dead process continues, so that no count is lost and
+no file is left over; and preallocated disk space, as writing to a mapped file on a full disk would kill the process.
 """
 
 import fcntl
@@ -24,16 +23,16 @@ from prometheus_client.registry import Collector
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 PREFIX = f"portal-figures-{os.geteuid()}-"
 KINDS = ("counter", "histogram")
-# For the values of every route; a file that outgrew it would get more, as long as the disk has it.
+# Enough for the values of every route; a larger file grows on demand.
 ROOM_BYTES = 2 * 1024 * 1024
-# Locks hold as long as somebody has these open: on the folder while any process lives, on a set of files its owner.
+# Open descriptors hold the locks: a shared one on the folder, and an exclusive one on this process's files.
 _held: list[int] = []
 
 
 def enable_multiprocess_metrics() -> str:
-    """Share this process's counters with its siblings, and return what is in the way of it, if anything is.
+    """Share this process's counters with its siblings; return why it failed, or an empty string.
 
-    A process that no server started as one of several keeps them to itself.
+    A process without a parent server does not share its counters.
     """
     parent = multiprocessing.parent_process()
     if parent is None or parent.pid is None:
@@ -52,9 +51,9 @@ def enable_multiprocess_metrics() -> str:
 
 
 class WebCollector(Collector):
-    """What Prometheus is told of the web processes: the sums of all siblings, or this process's own.
+    """Collects the metrics of the web processes: the sums of all siblings, or this process's own.
 
-    ``of_workers`` returns what processes that serve no page added to counters without labels.
+    ``of_workers`` returns what workers added to counters without labels.
     """
 
     def __init__(self, of_workers: Callable[[], dict[str, float]]) -> None:
@@ -72,7 +71,7 @@ class WebCollector(Collector):
 
 
 def _started(pid: int) -> str:
-    """Return when a process started, so that another one of its number is not taken for it; 0 where nobody tells."""
+    """Return a process's start time, which distinguishes reused process ids; "0" where it is unknown."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
@@ -80,7 +79,7 @@ def _started(pid: int) -> str:
 
 
 def _enter(folder: Path) -> None:
-    """Make the folder where it is missing and hold it; it may have been removed while this waited for the lock."""
+    """Create the folder if missing and lock it; retry where it was removed while this waited for the lock."""
     while True:
         folder.mkdir(mode=0o700, exist_ok=True)
         descriptor = _open_folder(folder)
@@ -99,7 +98,7 @@ def _is_there(folder: Path, descriptor: int) -> bool:
 
 
 def _open_folder(folder: Path) -> int:
-    """Open a folder of ours; names in a folder for all may be somebody else's."""
+    """Open a folder, and raise PermissionError unless it is private to this user: /tmp is shared."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     found = os.fstat(descriptor)
     if found.st_uid != os.geteuid() or found.st_mode & 0o077:
@@ -109,7 +108,7 @@ def _open_folder(folder: Path) -> int:
 
 
 def _take_files(folder: Path) -> int:
-    """Take the first set of files that no living process has, and return its number."""
+    """Claim the first set of files that no running process owns, and return its number."""
     for number in itertools.count():
         descriptor = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         if _is_locked(descriptor):
@@ -131,7 +130,7 @@ def _is_locked(descriptor: int) -> bool:
 
 
 def _remove_left(own: Path) -> None:
-    """Remove the folders of servers of which no process lives."""
+    """Remove the folders of servers without running processes."""
     for folder in own.parent.glob(f"{PREFIX}*"):
         if folder != own:
             _remove(folder)
@@ -141,7 +140,7 @@ def _remove(folder: Path) -> None:
     try:
         descriptor = _open_folder(folder)
     except OSError:
-        return  # gone, or somebody else's
+        return  # removed already, or another user's
     try:
         if _is_locked(descriptor):
             shutil.rmtree(folder, ignore_errors=True)
@@ -150,7 +149,7 @@ def _remove(folder: Path) -> None:
 
 
 def _leave(folder: Path) -> None:
-    """Remove the folder at the end of the last process; one that is killed leaves it to the next server."""
+    """Remove the folder when the last process exits; after a kill, the next server removes it."""
     while _held:
         os.close(_held.pop())
     _remove(folder)

@@ -1,8 +1,8 @@
-"""Of a fault that repeats, one log line a minute: a database that is away must not fill the disk with tracebacks.
+"""Limit repeated errors to one log line a minute: a database outage must not fill the disk with tracebacks.
 
-A fault is an error of one class from one place of the code, whoever met it, or one message of one logger. The first
-time it is logged in full; after that once a minute, with the number of lines left out, until it was not met for ten
-minutes.
+An error is identified by its class and the line of code that raised it, or else by logger and message. The first
+occurrence is logged in full; after that one line a minute with the number of suppressed lines, until it has not
+occurred for ten minutes.
 """
 
 import copy
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from structlog.contextvars import get_contextvars
 
 EVERY_SECONDS = 60.0
-# A message that keeps to a minute by itself must not come too early for the one here.
+# A message that is logged exactly once a minute must not be suppressed for arriving slightly early.
 TOLERANCE_SECONDS = 1.0
 FORGET_AFTER_SECONDS = 600.0
 MAX_FAULTS, MAX_MESSAGES, MAX_MESSAGE_LENGTH = 500, 10, 300
@@ -23,7 +23,7 @@ MAX_FAULTS, MAX_MESSAGES, MAX_MESSAGE_LENGTH = 500, 10, 300
 
 @dataclass(slots=True)
 class Fault:
-    """One fault: when it was last said and met, and what was left out since."""
+    """A repeated error: when it was last logged and last occurred, and what was suppressed since."""
 
     said_at: float
     met_at: float
@@ -33,7 +33,7 @@ class Fault:
 
 
 def identity(record: logging.LogRecord) -> Hashable:
-    """Return what two lines about the same fault have in common."""
+    """Return the identity of a record's error: equal for two lines about the same one."""
     error = record.exc_info[1] if record.exc_info else None
     if error is None:
         return record.name, record.levelno, str(record.msg)
@@ -46,7 +46,7 @@ def identity(record: logging.LogRecord) -> Hashable:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """Return the error that the others were made of."""
+    """Return the first error of a chain of causes."""
     seen = {id(error)}
     while True:
         below = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
@@ -57,23 +57,23 @@ def root_cause(error: BaseException) -> BaseException:
 
 
 def class_name(error: BaseException) -> str:
-    """Return the class of an error as one imports it."""
+    """Return the dotted name of an error's class; built-in classes without module."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 class RepeatedErrors:
-    """Decides which lines of a process are written; for any number of threads."""
+    """Decides which log lines of a process are written. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._known: dict[Hashable, Fault] = {}
-        # When the next fault may be told of that is not met again: no record needs the lock before that.
+        # When the next summary of suppressed lines is due: before that no record needs the lock.
         self._overdue_at = float("inf")
 
     def admit(self, record: logging.LogRecord) -> Iterator[logging.LogRecord]:
-        """Return what is to be written when this record comes: itself, shorter or not at all, and what is overdue."""
+        """Yield the lines to write for a record: overdue summaries, and the record in full, in short or not at all."""
         yield from self.due()
         if record.levelno < logging.WARNING:
             yield record
@@ -83,12 +83,12 @@ class RepeatedErrors:
             yield found
 
     def due(self) -> list[logging.LogRecord]:
-        """Return a line for each fault that was met after its last one, whose minute is over."""
+        """Return a line for each error with suppressed lines whose minute is over."""
         now = self._clock()
         return self.overdue(now) if now >= self._overdue_at else []
 
     def overdue(self, now: float | None = None) -> list[logging.LogRecord]:
-        """Do so now, or without a moment for each that was met after its last one, its minute over or not."""
+        """Return the lines that are due at a time; without one, those of all errors with suppressed lines."""
         with self._lock:
             ready = [
                 each
@@ -109,7 +109,7 @@ class RepeatedErrors:
                 if len(self._known) > MAX_FAULTS:
                     del self._known[next(iter(self._known))]
                 return record
-            # Behind the others: the one that was not met for longest is in front.
+            # Moved to the end, so that the least recent error is first.
             self._known[key], fault.met_at = fault, now
             if now - fault.said_at >= EVERY_SECONDS - TOLERANCE_SECONDS:
                 return _say(fault, record, now)
@@ -136,7 +136,7 @@ def _say(fault: Fault, record: logging.LogRecord, now: float) -> logging.LogReco
 
 
 def _brief(record: logging.LogRecord) -> logging.LogRecord:
-    """Return a copy that holds no traceback (the first line had it), and the request that it was about."""
+    """Return a copy without traceback (the first line had it), with the request id."""
     brief = copy.copy(record)
     brief.msg, brief.args = record.getMessage(), ()
     brief.request_id = getattr(record, "request_id", None) or get_contextvars().get("request_id")
@@ -148,6 +148,6 @@ def _brief(record: logging.LogRecord) -> logging.LogRecord:
 
 
 def describe(error: BaseException) -> tuple[str, str]:
-    """Return class and text of what an error was made of, as a log line names them."""
+    """Return class and text of an error's root cause for a log line."""
     cause = root_cause(error)
     return class_name(cause), " ".join(str(cause).split())[:MAX_MESSAGE_LENGTH]

@@ -1,4 +1,4 @@
-"""What every request passes: its id, the caller's address, headers of pages, and errors turned into pages."""
+"""Middleware: request ids, client addresses, headers of pages, and error pages."""
 
 import re
 import secrets
@@ -47,7 +47,7 @@ GetResponse = Callable[[PortalRequest], HttpResponse]
 
 
 def is_api(path: str) -> bool:
-    """Tell whether a path belongs to the public API, where every answer is JSON."""
+    """Return whether a path belongs to the public API, where every response is JSON."""
     return path == "/v1" or path.startswith("/v1/")
 
 

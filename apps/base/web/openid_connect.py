@@ -1,4 +1,4 @@
-"""OpenID Connect, the part of a relying party that signs people in: code flow with PKCE, state and nonce.
+"""OpenID Connect sign-in as a relying party: authorization code flow with PKCE, state and nonce.
 
 OpenID Connect Core 1.0 sections 3.1.2 and 3.1.3, RFC 7636. The signature of the ID token is always checked, by
 algorithms with a key pair only. Requests go to the provider that the operator chose, and follow no redirect.
@@ -34,7 +34,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class OpenIdError(Exception):
-    """The provider cannot be reached, or what it said is not to be believed."""
+    """The provider cannot be reached, or its response is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
