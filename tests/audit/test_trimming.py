@@ -46,9 +46,9 @@ def _the_database_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _sweeps_have_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each run come to its end, however busy the machine."""
+    """Let each run finish, however busy the machine is."""
     for each in (make_digests, trimming):
-        monkeypatch.setattr(each, "MOST_SECONDS", 60.0)
+        monkeypatch.setattr(each, "MAX_SECONDS", 60.0)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-"""Group commit: one thread per process writes whatever calls wait, in one transaction, and then wakes them.
+"""Group commit of the call log: one thread per process writes all pending calls in one transaction.
 
-No timer: while one batch is on its way to the disk the next one gathers, so that a lone caller waits for one commit
-and a crowd shares it. Processes that fork get a thread of their own, started at their first call.
+There is no timer: the next batch gathers while the current one is committed, so a single request waits for one commit
+and concurrent requests share it. A forked process starts its own thread with its first call.
 """
 
 import atexit
@@ -27,12 +27,12 @@ MAX_BATCH_SIZE = 1000
 MAX_REFUSED_KEYS = 10_000
 RETRY_SECONDS = 5.0
 INITIAL_BACKOFF_SECONDS = 0.05
-# Refusals of strangers wait for the next batch, or this long: a flood of them must not force a commit each.
+# Refused unauthenticated requests wait for the next batch or this long, so that a flood does not force a commit each.
 MAX_REFUSED_DELAY_SECONDS = 1.0
 
 
 class Batch:
-    """Calls that are committed together, and the sign that this has happened."""
+    """Calls that are committed together; ``done`` is set after the commit."""
 
     __slots__ = ("calls", "done")
 
@@ -42,29 +42,29 @@ class Batch:
 
 
 class Writer:
-    """The thread and what waits for it."""
+    """The writer thread and its pending batch."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
-        self._room = threading.Condition(self._lock)
+        self._has_capacity = threading.Condition(self._lock)
         self._batch = Batch()
         self._refused: Counter[Refused] = Counter()
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._patience = RETRY_SECONDS
+        self._retry_seconds = RETRY_SECONDS
 
-    def keep(self, call: Call) -> None:
-        """Return when the call is committed, or was given up and logged; it waits for room, never drops."""
+    def persist(self, call: Call) -> None:
+        """Block until the call is committed or reported as lost; a full batch delays it and never drops it."""
         with self._lock:
-            self._room.wait_for(lambda: len(self._batch.calls) < MAX_BATCH_SIZE)
+            self._has_capacity.wait_for(lambda: len(self._batch.calls) < MAX_BATCH_SIZE)
             batch = self._batch
             batch.calls.append(call)
             self._wake()
         batch.done.wait()
 
-    def count(self, refused: Refused) -> None:
-        """Count a refused stranger; too many different addresses are counted together, as no address."""
+    def count_refused(self, refused: Refused) -> None:
+        """Count a refused request; above MAX_REFUSED_KEYS, further addresses are counted together as an empty one."""
         with self._lock:
             if refused not in self._refused and len(self._refused) >= MAX_REFUSED_KEYS:
                 refused = refused._replace(address="")
@@ -72,7 +72,7 @@ class Writer:
             self._wake()
 
     def stop(self) -> None:
-        """Write what waits and end the thread; the next call starts a new one."""
+        """Write what is pending and stop the thread; the next call starts a new one."""
         with self._lock:
             thread, self._stopping = self._thread, True
             self._work.notify()
@@ -89,18 +89,18 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            while (taken := self._take()) is not None:
-                batch, refused = taken
+            while (work := self._take()) is not None:
+                batch, refused = work
                 try:
-                    self._patience = RETRY_SECONDS if write(batch.calls, refused, self._patience) else 0
+                    self._retry_seconds = RETRY_SECONDS if write(batch.calls, refused, self._retry_seconds) else 0
                 finally:
                     batch.done.set()
         finally:
             connection.close()
-            self._ended()
+            self._restart_after_error()
 
-    def _ended(self) -> None:
-        """Start another thread where this one ended by an error: nobody may wait for a dead one."""
+    def _restart_after_error(self) -> None:
+        """Start another thread if this one stopped by an error, so that no request waits forever."""
         with self._lock:
             if self._thread is threading.current_thread():
                 self._thread = None
@@ -108,30 +108,30 @@ class Writer:
                     self._wake()
 
     def _take(self) -> tuple[Batch, Counter[Refused]] | None:
-        """Wait for work and take all of it; None when there is none left and the thread is to end."""
+        """Wait for work and return all of it, or None when none is left and the thread must stop."""
         with self._lock:
             self._work.wait_for(lambda: self._batch.calls or self._refused or self._stopping)
             self._work.wait_for(lambda: self._batch.calls or self._stopping, timeout=MAX_REFUSED_DELAY_SECONDS)
             if not self._batch.calls and not self._refused:
                 self._thread = None
                 return None
-            taken = self._batch, self._refused
+            work = self._batch, self._refused
             self._batch, self._refused = Batch(), Counter()
-            self._room.notify_all()
-            return taken
+            self._has_capacity.notify_all()
+            return work
 
 
 def store(calls: list[Call], refused: Mapping[Refused, int]) -> None:
-    """Commit a batch as of now; where Redis may hold its calls as well, under the keys by which they are told apart."""
+    """Commit a batch dated now; with the Redis stream, under the ids that identify calls that Redis may also hold."""
     if settings.API_CALL_LOG == "stream":
         call_store.store(calls, refused)
     else:
         call_store.store_with_current_time(calls, refused)
 
 
-def write(calls: list[Call], refused: Mapping[Refused, int], patience: float) -> bool:
-    """Commit the batch, trying again for so many seconds, and tell whether the database is there."""
-    give_up_at = time.monotonic() + patience
+def write(calls: list[Call], refused: Mapping[Refused, int], retry_seconds: float) -> bool:
+    """Commit the batch, retrying with backoff for up to ``retry_seconds``; return whether the database responds."""
+    give_up_at = time.monotonic() + retry_seconds
     pause = INITIAL_BACKOFF_SECONDS
     error = _try(store, calls, refused)
     while isinstance(error, UNREACHABLE) and time.monotonic() + pause < give_up_at:
@@ -143,9 +143,9 @@ def write(calls: list[Call], refused: Mapping[Refused, int], patience: float) ->
     if isinstance(error, UNREACHABLE) or len(calls) + len(refused) <= 1:
         report_lost_calls(len(calls), error)
         return not isinstance(error, UNREACHABLE)
-    # One bad row must not take the others with it: halve the batch until it stands alone.
-    taken = [write(*part, patience) for part in _halves(calls, refused)]
-    return all(taken)
+    # One bad row must not lose the others: halve the batch until it is isolated.
+    results = [write(*part, retry_seconds) for part in _halves(calls, refused)]
+    return all(results)
 
 
 def _try(save: Callable[..., None], calls: list[Call], refused: Mapping[Refused, int]) -> Exception | None:
@@ -173,13 +173,13 @@ def _halves(calls: list[Call], refused: Mapping[Refused, int]) -> list[tuple[lis
 
 
 def report_lost_calls(calls: int, error: Exception) -> None:
-    """Count and log calls that no row can be made of."""
+    """Count and log calls that cannot be stored."""
     LOST.inc(calls)
     logger.error("%d API calls could not be recorded and are answered without a row", calls, exc_info=error)
 
 
 def persist_inline(calls: list[Call], refused: Mapping[Refused, int]) -> None:
-    """Write on the caller's own connection, inside the transaction that is open there."""
+    """Write on the current connection, inside its open transaction."""
     try:
         store(calls, refused)
     except DatabaseError as error:
@@ -190,22 +190,22 @@ _writer = Writer()
 
 
 def persist(call: Call) -> None:
-    """Hand a call to this process's writer and return when it is committed."""
-    _writer.keep(call)
+    """Hand a call to this process's writer and block until it is committed."""
+    _writer.persist(call)
 
 
 def count_refused(refused: Refused) -> None:
-    """Hand a refused stranger to this process's writer and return at once."""
-    _writer.count(refused)
+    """Hand a refused request to this process's writer without waiting."""
+    _writer.count_refused(refused)
 
 
 def stop() -> None:
-    """Write what waits and end this process's writer: at exit, and in tests before their database goes."""
+    """Write what is pending and stop this process's writer: at exit, and in tests before their database is dropped."""
     _writer.stop()
 
 
 def _reset_after_fork() -> None:
-    # The parent's thread, and whoever held its lock, did not come along.
+    # The parent's thread and the owner of its lock do not exist in the child.
     global _writer
     _writer = Writer()
 

@@ -1,6 +1,6 @@
-"""One row for each answered API request of a known caller, durable before the answer leaves.
+"""Recording of API requests: one durable row for each authenticated request, before its response is sent.
 
-Strangers leave no row: their refusals are only counted, per address (IPv6: one /64), minute and code.
+Unauthenticated requests leave no row: their refusals are counted per address (IPv6: one /64), minute and code.
 """
 
 import uuid
@@ -21,16 +21,16 @@ from apps.base.requests import PortalRequest
 from apps.base.web.client_address import address_network
 
 KEY_KINDS = (ActorKind.API_KEY, ActorKind.SDK_KEY)
-# How a row is kept, by API_CALL_LOG.
+# How a row is stored, by API_CALL_LOG.
 PERSIST = {"strict": group_commit.persist, "stream": redis_stream.persist}
 MAX_SCOPES_LENGTH = 200
 
 
 def record_call(*, request: PortalRequest, caller: Any, route: str, status: int, code: str, duration_ms: float) -> None:
-    """Return when the row of this call is committed; the answer must not leave before.
+    """Block until the row of this request is stored; the response must not be sent before.
 
-    ``caller`` is the door's ``base.api.Caller``, ``route`` the template of the path (never the query string),
-    ``duration_ms`` milliseconds. A database that stays away is logged and counted, never raised.
+    ``caller`` is the ``AuthResult`` of the request, ``route`` the template of the path (never the query string),
+    ``duration_ms`` milliseconds. An unreachable database is logged and counted, never raised.
     """
     now = timezone.now()
     who = _identify(caller)
@@ -76,9 +76,9 @@ def record_use(
     address: str,
     user_agent: str = "",
 ) -> None:
-    """Count the call for another key too, in the commit that keeps the caller's row; it adds no row.
+    """Count the request in another key's usage as well, in the commit of its own row; it adds no row.
 
-    Under 400 it is a use of that key as well. A call that leaves no row (a stranger's) counts for nobody.
+    A ``status`` below 400 also updates that key's last use. A request that leaves no row is not counted.
     """
     agent = sanitize(user_agent, 120)
     use = Use(
@@ -95,13 +95,13 @@ def record_use(
 
 
 def _scopes_text(scopes: Iterable[str]) -> str:
-    """Write scopes sorted, cut after a whole one."""
+    """Join the scopes, sorted, cut after a whole one."""
     text = " ".join(sorted(set(map(str, scopes))))
     return text if len(text) <= MAX_SCOPES_LENGTH else text[: MAX_SCOPES_LENGTH + 1].rpartition(" ")[0]
 
 
 def _identify(caller: Any) -> tuple[uuid.UUID, str, str, str, uuid.UUID | None] | None:
-    """Return organization, kind, id, label and key of a known caller; of a refused key too."""
+    """Return organization, kind, id, label and key of an authenticated caller or of a refused key, else None."""
     actor, credential = caller.actor, caller.credential
     key = None if credential is None else credential.pk
     if actor is not None and actor.organization_id is not None:

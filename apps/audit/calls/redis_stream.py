@@ -1,8 +1,8 @@
-"""The call log by way of Redis (``API_CALL_LOG=stream``): an answer leaves when Redis has its row, workers move it on.
+"""The call log through a Redis stream (``API_CALL_LOG=stream``): workers move its rows into the database.
 
-Callers that wait at the same time share a round trip, without a thread in between: one of them sends what all of them
-have put down. Where Redis cannot take a row (gone, silent, full) or holds too many already, the group commit
-of ``call_writer`` takes it: slower, never less. What Redis loses before a worker has moved it, is lost.
+A response is sent once Redis has its row. Concurrent requests share a round trip without an extra thread: one of them
+sends the calls of all. If Redis cannot take a row (unreachable, slow, full) or has too many already, ``group_commit``
+stores it instead: slower, never less. What Redis loses before a worker has moved it is lost.
 """
 
 import json
@@ -29,75 +29,75 @@ logger = logging.getLogger(__name__)
 
 KEY = "portal:calls"
 MAX_PENDING = 100_000
-# How long a stream that is too long is left alone before somebody asks again whether it is shorter.
+# How long a full stream is bypassed before its length is checked again.
 FULL_BACKOFF_SECONDS = 5.0
 MAX_PIPELINED = 200
 DRAIN_BATCH = 1000
 LOCK_MS = 10_000
-# One round of the sweep; others wait for the same thread.
+# Per run: other periodic jobs wait for the same thread.
 MAX_SECONDS = 5.0
 
 
 class PendingCall:
-    """A call that somebody put down, whether Redis has it, and the lock that its thread sleeps on."""
+    """A queued call, whether Redis has it, and the lock that its thread waits on."""
 
-    __slots__ = ("is_kept", "packed", "woken")
+    __slots__ = ("is_stored", "packed", "woken")
 
     def __init__(self, call: Call) -> None:
         self.packed: bytes = shared.pack("XADD", KEY, "*", "call", write_call(call))
-        self.is_kept: bool | None = None
+        self.is_stored: bool | None = None
         self.woken: threading.Lock | None = None
 
 
 class Sender:
-    """Sends what this process's threads put down: one of them leads, the others sleep until theirs was sent."""
+    """Sends the calls of this process's threads: one thread leads, the others wait until theirs are sent."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._line = shared.PersistentConnection()
-        self._put_down: list[PendingCall] = []
+        self._queue: list[PendingCall] = []
         self._has_leader = False
         self._full_until = 0.0
 
-    def keep(self, call: Call) -> bool:
-        """Return when Redis has acknowledged the call, or tell that it cannot take it."""
+    def send(self, call: Call) -> bool:
+        """Block until the call is sent; return whether Redis has acknowledged it."""
         mine = PendingCall(call)
         with self._lock:
-            self._put_down.append(mine)
+            self._queue.append(mine)
             if self._has_leader:
                 mine.woken = threading.Lock()
                 mine.woken.acquire()
             self._has_leader = True
         if mine.woken is not None:
             mine.woken.acquire()
-        if mine.is_kept is None:  # nobody has sent it: it is for this thread to lead
+        if mine.is_stored is None:  # not sent yet: this thread leads
             self._lead()
-        return bool(mine.is_kept)
+        return bool(mine.is_stored)
 
     def _lead(self) -> None:
-        """Send what was put down so far, wake its threads, and have the next one lead."""
+        """Send the queued calls, wake their threads, and let the next one lead."""
         with self._lock:
-            batch, self._put_down = self._put_down[:MAX_PIPELINED], self._put_down[MAX_PIPELINED:]
-        is_kept = False
+            batch, self._queue = self._queue[:MAX_PIPELINED], self._queue[MAX_PIPELINED:]
+        is_stored = False
         try:
-            is_kept = time.monotonic() >= self._full_until and self._ask([each.packed for each in batch])
+            is_stored = time.monotonic() >= self._full_until and self._append([each.packed for each in batch])
         finally:
             with self._lock:
-                following = self._put_down[:1]
+                following = self._queue[:1]
                 self._has_leader = bool(following)
             for each in batch:
-                each.is_kept = is_kept
+                each.is_stored = is_stored
             for each in (*batch, *following):
                 if each.woken is not None:
                     each.woken.release()
 
-    def _ask(self, packed: list[bytes]) -> bool:
-        answers = self._line.send(b"".join([*packed, shared.pack("XLEN", KEY)]), len(packed) + 1)
-        if answers is None:
+    def _append(self, packed: list[bytes]) -> bool:
+        replies = self._line.send(b"".join([*packed, shared.pack("XLEN", KEY)]), len(packed) + 1)
+        if replies is None:
             return False
-        if answers[-1] > MAX_PENDING:
+        if replies[-1] > MAX_PENDING:
             self._full_until = time.monotonic() + FULL_BACKOFF_SECONDS
-            logger.warning("the call log in Redis holds %d rows: is a worker running?", answers[-1])
+            logger.warning("the call log in Redis holds %d rows: is a worker running?", replies[-1])
         return True
 
 
@@ -105,8 +105,8 @@ _sender = Sender()
 
 
 def persist(call: Call) -> None:
-    """Return when the call is in Redis, or else committed."""
-    if not _sender.keep(call):
+    """Block until the call is in Redis or, if Redis cannot take it, committed."""
+    if not _sender.send(call):
         group_commit.persist(call)
 
 
@@ -118,11 +118,11 @@ def _reset_after_fork() -> None:
 os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-# A row as Redis holds it: JSON by the names of the fields, so that processes of two versions can share a stream.
+# A row in Redis is JSON by field name, so that processes of two versions can share a stream.
 
 
 class FieldCodec(NamedTuple):
-    """How values of one type are written, read, and what stands for one that a version did not know."""
+    """How values of one type are written and read, and the default for a field that another version did not write."""
 
     write: Callable[[Any], str]
     read: Callable[[Any], Any]
@@ -160,25 +160,21 @@ TEMPLATE = "{" + ",".join(f'"{name}":%s' for name in FIELDS) + "}"
 
 
 def write_call(call: Call) -> str:
-    """Write a call for the stream, field by field: a third of what a JSON encoder takes for it."""
+    """Write a call for the stream, field by field: takes a third of the time of a JSON encoder."""
     return TEMPLATE % tuple([write(value) for write, value in zip(WRITERS, call, strict=True)])
 
 
 def read_call(text: bytes) -> Call:
-    """Read what any version wrote: fields it did not know are empty, those unknown here are left out."""
+    """Read a call written by any version: missing fields get their default, unknown ones are dropped."""
     given = json.loads(text)
     return Call(**{name: form.read(given[name]) if name in given else form.empty for name, form in FIELDS.items()})
 
 
-# The way on into the database, in every worker process.
-
-
 # The periodic job audit.store_streamed_calls (apps.py).
 def drain(stop_after: float = MAX_SECONDS) -> int:
-    """Move what Redis holds into the database, batch by batch until nothing is left; and return how much.
+    """Move the calls in Redis into the database for up to ``stop_after`` seconds and return how many were moved.
 
-    Two at once only do needless work, and a lock keeps them from it: a row that is stored already is not counted
-    again, and what is trimmed was committed before.
+    The lock only avoids duplicate work: a stored row is not counted again, and only committed rows are trimmed.
     """
     if not settings.REDIS_URL:
         return 0
@@ -198,39 +194,39 @@ def drain(stop_after: float = MAX_SECONDS) -> int:
 
 
 def count_pending() -> int | None:
-    """Return how many calls are still to be moved, None where Redis does not answer."""
+    """Return how many calls are in Redis, or None if it does not respond."""
     found: int | None = shared.call_redis(lambda client: client.xlen(KEY))
     return found
 
 
-def is_drained_to(moment: datetime) -> bool:
-    """Tell whether Redis holds no call of before a moment; not while Redis does not answer.
+def is_drained_to(end: datetime) -> bool:
+    """Return whether Redis has no call from before ``end``; False while it does not respond.
 
-    Without ``API_CALL_LOG=stream`` nothing is written there; what an earlier configuration left is moved all the same.
+    Without ``API_CALL_LOG=stream`` nothing is written there, but calls left by an earlier configuration are moved.
     """
     if not settings.REDIS_URL:
         return True
-    milliseconds = int(moment.timestamp() * 1000)
+    milliseconds = int(end.timestamp() * 1000)
     found: Any = shared.call_redis(lambda client: client.xrange(KEY, max=f"({milliseconds}-0", count=1))
     return found is not None and not found
 
 
 def _first() -> list[tuple[bytes, dict[bytes, bytes]]]:
-    # The stubs allow for answers as text, and for entries that were deleted while they were claimed.
+    # The stubs allow for text responses, and for entries deleted while they were claimed.
     found: Any = shared.call_redis(lambda client: client.xrange(KEY, count=DRAIN_BATCH))
     return found or []
 
 
 def _trim(last_id: bytes) -> bool:
-    """Everything up to the last one is committed, and Redis gives out no lower number any more."""
+    """Delete the entries up to ``last_id``, which are committed; Redis assigns no lower id afterwards."""
     milliseconds, _, number = last_id.partition(b"-")
     following = f"{milliseconds.decode()}-{int(number) + 1}"
 
-    def question(client: redis.Redis) -> bool:
+    def trim(client: redis.Redis) -> bool:
         client.xtrim(KEY, minid=following, approximate=False)
         return bool(client.pexpire(f"{KEY}:lock", LOCK_MS))
 
-    return bool(shared.call_redis(question))
+    return bool(shared.call_redis(trim))
 
 
 def _read(fields: dict[bytes, bytes]) -> Call | None:
@@ -242,7 +238,7 @@ def _read(fields: dict[bytes, bytes]) -> Call | None:
 
 
 def _store(found: Sequence[Call | None]) -> None:
-    """Commit the calls; one that the database refuses is given up, a database that is away is raised."""
+    """Commit the calls; report those that the database rejects as lost. Raises if the database is unreachable."""
     calls = [call for call in found if call is not None]
     try:
         store.store(calls, {})

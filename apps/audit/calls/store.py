@@ -1,7 +1,6 @@
-"""The SQL of the call log: a batch of calls and the figures that follow from it, in one transaction.
+"""The SQL of the call log: stores a batch of calls and updates its rollups in one transaction.
 
-Every statement takes its rows in one fixed order, so that processes that count up the same figures wait for each
-other and never deadlock.
+Every statement takes its rows in one fixed order, so that processes that update the same rollups never deadlock.
 """
 
 import json
@@ -19,12 +18,12 @@ from apps.audit.models import NO_CREDENTIAL, ApiCall
 from apps.base.identifiers import KEYS
 
 MAX_PARAMETERS = 999
-# The answers by which a key was not let in: they are counted, and no use of the key.
+# Responses to a rejected key: counted in usage, but not as a use of the key.
 REJECTED_STATUSES = frozenset({401, 403, 429})
 
 
 class Use(NamedTuple):
-    """A call that counts for another key than the caller's. Plain texts and numbers: it may travel as JSON."""
+    """A call that also counts for another key. Plain strings and numbers, so that it can be sent as JSON."""
 
     organization_id: str
     credential_id: str
@@ -37,7 +36,7 @@ class Use(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One answered request; the fields but the last are the columns of ApiCall."""
+    """One completed request; all fields but the last are columns of ApiCall."""
 
     id: uuid.UUID
     at: datetime
@@ -60,7 +59,7 @@ class Call(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """What refused strangers are counted by."""
+    """The key by which refused unauthenticated requests are counted."""
 
     address: str
     minute: datetime
@@ -68,7 +67,7 @@ class Refused(NamedTuple):
 
 
 class LastUse(NamedTuple):
-    """The newest call by which one key was let in."""
+    """The newest accepted call of one key."""
 
     credential_id: uuid.UUID
     at: datetime
@@ -76,7 +75,7 @@ class LastUse(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What calls are counted by."""
+    """The key of the hourly rollup."""
 
     organization_id: uuid.UUID
     credential_id: uuid.UUID
@@ -90,7 +89,7 @@ class Usage(NamedTuple):
 
 
 class DailyUsage(NamedTuple):
-    """What calls of a UTC day are counted by."""
+    """The key of the rollup by UTC day."""
 
     organization_id: uuid.UUID
     credential_id: uuid.UUID
@@ -103,7 +102,7 @@ class DailyUsage(NamedTuple):
 
 
 class CallCount(NamedTuple):
-    """How many calls, and when the newest of them was."""
+    """How many calls, and the time of the newest."""
 
     calls: int
     last_at: datetime
@@ -123,18 +122,18 @@ KEEP_NEWEST = "DO UPDATE SET at = excluded.at, address = excluded.address WHERE 
 
 
 def store(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None:
-    """Commit the calls and everything counted from them, or raise a database error and keep nothing.
+    """Commit the calls and their rollups, or raise a database error and store nothing.
 
-    A call that is stored already (by another process, or by an earlier try) is left alone and not counted again.
+    A call that is already stored (by another process, or by an earlier attempt) is skipped and not counted again.
     """
     with transaction.atomic():
         _insert_batch(calls, refused)
 
 
 def store_with_current_time(calls: list[Call], refused: Mapping[Refused, int]) -> None:
-    """Do the same with calls that nobody else knows yet: each gets its time, and its key of that, in the transaction.
+    """Store calls that no other process has seen, dated (and so keyed) inside the transaction.
 
-    What waited for the database would else come to stand before rows that were committed, and read, meanwhile.
+    Otherwise a call that waited for the database would sort before rows that were committed and read meanwhile.
     """
     with transaction.atomic():
         now = timezone.now()
@@ -151,17 +150,17 @@ def _insert_batch(calls: Sequence[Call], refused: Mapping[Refused, int]) -> None
         newest = COUNT_UP_AND_KEEP_NEWEST
         _insert(database, "audit_usagehour", COUNTED_USAGE, _counted(hours), Usage._fields, newest)
         _insert(database, "audit_usageday", COUNTED_DAYS, _counted(by_day(hours)), DailyUsage._fields, newest)
-        strangers = [(*key, count) for key, count in sorted(refused.items())]
-        _insert(database, "audit_refusedcalls", COUNTED_REFUSED, strangers, Refused._fields, COUNT_UP)
+        refusals = [(*key, count) for key, count in sorted(refused.items())]
+        _insert(database, "audit_refusedcalls", COUNTED_REFUSED, refusals, Refused._fields, COUNT_UP)
 
 
 def is_stored(calls: Sequence[Call]) -> bool:
-    """Tell whether an earlier try committed after all, though its answer was lost on the way."""
+    """Return whether an earlier attempt was committed although its result was lost."""
     return bool(calls) and ApiCall.objects.filter(pk=calls[0].id).exists()
 
 
 def last_uses(calls: Iterable[Call]) -> list[LastUse]:
-    """Return the newest use of each key that was let in, by key."""
+    """Return the newest accepted use of each key, ordered by key."""
     newest: dict[uuid.UUID, LastUse] = {}
     for used in _accepted_uses(calls):
         if used.credential_id not in newest or newest[used.credential_id].at <= used.at:
@@ -179,12 +178,12 @@ def _accepted_uses(calls: Iterable[Call]) -> Iterator[LastUse]:
 
 
 def usage(calls: Iterable[Call]) -> dict[Usage, CallCount]:
-    """Count the calls by hour, and for whom else they count."""
+    """Count the calls by hour, including the other keys that they count for."""
     return _summed((key, CallCount(1, call.at)) for call in calls for key in _counted_as(call))
 
 
 def by_day(hours: Mapping[Usage, CallCount]) -> dict[DailyUsage, CallCount]:
-    """Sum the figures up by UTC day, whoever's agent it was."""
+    """Sum the counts by UTC day, over all user agents."""
     return _summed(
         (
             DailyUsage(
@@ -227,7 +226,7 @@ def status_class(status: int) -> str:
 
 
 def _insert_calls(database: BaseDatabaseWrapper, calls: Sequence[Call]) -> Sequence[Call]:
-    """Insert the rows of the calls that have none yet, and return those calls."""
+    """Insert the calls that are not stored yet, and return these."""
     if not calls:
         return calls
     insert = _insert_new_postgresql if database.vendor == "postgresql" else _insert_new_sqlite
@@ -236,7 +235,7 @@ def _insert_calls(database: BaseDatabaseWrapper, calls: Sequence[Call]) -> Seque
 
 
 def _insert_new_postgresql(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
-    # One parameter for the whole batch: PostgreSQL takes the JSON apart for less than psycopg asks to write columns.
+    # One parameter for the whole batch: PostgreSQL parses the JSON faster than psycopg writes columns.
     rows = json.dumps([dict(zip(CALL_COLUMNS, call, strict=False)) for call in calls], default=str)
     columns = ", ".join(CALL_COLUMNS)
     with Cursor(raw) as cursor:
@@ -249,8 +248,8 @@ def _insert_new_postgresql(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
 
 
 def _insert_new_sqlite(raw: Any, calls: Sequence[Call]) -> set[uuid.UUID]:
-    columns, places = ", ".join(CALL_COLUMNS), ", ".join("?" * len(CALL_COLUMNS))
-    statement = f"INSERT INTO audit_apicall ({columns}) VALUES ({places}) ON CONFLICT (id) DO NOTHING RETURNING id"  # noqa: S608
+    columns, slots = ", ".join(CALL_COLUMNS), ", ".join("?" * len(CALL_COLUMNS))
+    statement = f"INSERT INTO audit_apicall ({columns}) VALUES ({slots}) ON CONFLICT (id) DO NOTHING RETURNING id"  # noqa: S608
     rows = ([_for_sqlite(value) for value in call[:-1]] for call in calls)
     return {call.id for call, row in zip(calls, rows, strict=True) if raw.execute(statement, row).fetchall()}
 
@@ -263,7 +262,7 @@ def _insert(
     unique: tuple[str, ...],
     on_conflict: str,
 ) -> None:
-    """Insert the rows past Django's cursors, whose work on each value costs more than the database's."""
+    """Insert the rows without Django's cursors, whose conversion of each value costs more than the database's work."""
     if not rows:
         return
     conflict = f" ON CONFLICT ({', '.join(unique)}) {on_conflict.format(table=table)}"
@@ -278,7 +277,7 @@ def _insert_sqlite(raw: Any, into: str, width: int, rows: Sequence[tuple[Any, ..
 
 
 def _for_sqlite(value: Any) -> Any:
-    """Write a value as Django does in SQLite: ids in hex, times in UTC without a zone."""
+    """Convert a value as Django does for SQLite: ids in hex, times in UTC without a zone."""
     if isinstance(value, uuid.UUID):
         return value.hex
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""The small figures of pages, read from the rollups: one query each, however long the log is."""
+"""Usage counts for pages, read from the rollups: one query each, whatever the size of the log."""
 
 import uuid
 from collections import defaultdict
@@ -19,7 +19,7 @@ ERROR_COUNT = Coalesce(Sum("calls", filter=ERRORS), 0)
 
 
 class Day(NamedTuple):
-    """Calls of one UTC day; errors are the answers from 400 up, 429 included."""
+    """Calls of one UTC day; ``errors`` counts responses with status 400 or higher, including 429."""
 
     date: date
     calls: int
@@ -27,12 +27,12 @@ class Day(NamedTuple):
 
 
 def last_uses(credential_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, LastUse]:
-    """Return the last use of each key that was ever used, by the key's primary key. At most 999 keys."""
+    """Return the last use of each key, by the key's primary key, without unused keys. Takes at most 999 keys."""
     return LastUse.objects.in_bulk(credential_ids) if credential_ids else {}
 
 
 def was_address_used(credential_id: uuid.UUID, address: str) -> bool:
-    """Tell whether a call of the key from this address was ever let in and answered well."""
+    """Return whether the key ever got a 2xx response for a call from this address."""
     rows = UsageHour.objects.filter(credential_id=credential_id, address=address, status_class="2xx")
     return address not in ("", UNKNOWN) and rows.exists()
 
@@ -40,7 +40,7 @@ def was_address_used(credential_id: uuid.UUID, address: str) -> bool:
 def daily_series(
     organization_id: uuid.UUID, credential_ids: Sequence[uuid.UUID], days: int, now: datetime | None = None
 ) -> dict[uuid.UUID, list[Day]]:
-    """Return for each key its last ``days`` UTC days, oldest first, today last, quiet days as zeros."""
+    """Return the last ``days`` UTC days of each key, oldest first, today last, days without calls as zeros."""
     today = (now or timezone.now()).astimezone(UTC).date()
     dates = [today - timedelta(days=back) for back in reversed(range(days))]
     rows = UsageDay.objects.filter(
@@ -68,7 +68,7 @@ def hourly_totals(organization_id: uuid.UUID, now: datetime | None = None) -> li
 
 
 class Hour(NamedTuple):
-    """Calls of one UTC hour of one key; ``limited`` are the 429s among the errors."""
+    """Calls of one key in one UTC hour; ``limited`` counts the 429s among the errors."""
 
     hour: datetime
     calls: int
@@ -79,7 +79,7 @@ class Hour(NamedTuple):
 def hourly_series(
     organization_id: uuid.UUID | None, credential_id: uuid.UUID, hours: int, now: datetime | None = None
 ) -> list[Hour]:
-    """Return a key's last ``hours`` UTC hours, oldest first, the current one last, quiet ones as zeros."""
+    """Return a key's last ``hours`` UTC hours, oldest first, the current one last, hours without calls as zeros."""
     this_hour = (now or timezone.now()).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     first = this_hour - timedelta(hours=hours - 1)
     rows = UsageHour.objects.filter(

@@ -1,7 +1,7 @@
-"""What the calls of a span of time came to, for one key or a whole organization.
+"""Usage reports over a span of time, for one key or a whole organization.
 
-Read from the rollups, in a fixed number of queries however many calls there were: whole UTC days from the figures by
-day, the hours before and after them from those by hour.
+Read from the rollups in a fixed number of queries: whole UTC days from the daily rollup, the hours before and after
+them from the hourly one.
 """
 
 import uuid
@@ -22,25 +22,25 @@ MAX_LISTED = 200
 
 
 class Interval(StrEnum):
-    """How long a bucket is."""
+    """The length of a bucket."""
 
     HOUR = "hour"
     DAY = "day"
 
     @property
     def length(self) -> timedelta:
-        """The same as a duration."""
+        """The length as a timedelta."""
         return HOUR if self == Interval.HOUR else DAY
 
-    def start_of(self, moment: datetime) -> datetime:
-        """Return the start of the bucket (UTC) that a moment lies in."""
-        hour = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    def start_of(self, at: datetime) -> datetime:
+        """Return the start (UTC) of the bucket that contains ``at``."""
+        hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         return hour if self == Interval.HOUR else hour.replace(hour=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Whole buckets of UTC, from ``since`` up to and without ``until``."""
+    """Whole UTC buckets, from ``since`` (inclusive) to ``until`` (exclusive)."""
 
     since: datetime
     until: datetime
@@ -48,13 +48,13 @@ class Span:
 
     @classmethod
     def covering(cls, since: datetime, until: datetime, interval: Interval) -> "Span":
-        """Return the shortest span of whole buckets that holds both moments. OverflowError past year 9999."""
+        """Return the shortest span of whole buckets that contains both times. Raises OverflowError past year 9999."""
         end = interval.start_of(until)
         return cls(interval.start_of(since), end if end == until else end + interval.length, interval)
 
     @classmethod
     def last(cls, count: int, interval: Interval, now: datetime) -> "Span":
-        """Return the bucket of now and those before it."""
+        """Return the last ``count`` buckets, including the current one."""
         end = interval.start_of(now) + interval.length
         return cls(end - count * interval.length, end, interval)
 
@@ -66,24 +66,23 @@ class Span:
 
 
 class Point(NamedTuple):
-    """One bucket: how many calls had which kind of answer."""
+    """The calls of one bucket by status class."""
 
     at: datetime
     by_status: dict[str, int]
 
     @property
     def calls(self) -> int:
-        """All calls."""
         return sum(self.by_status.values())
 
     @property
     def errors(self) -> int:
-        """The answers from 400 up, 429 included."""
+        """The calls with status 400 or higher, including 429."""
         return self.calls - self.by_status["2xx"]
 
 
 class AddressUsage(NamedTuple):
-    """Calls from one address."""
+    """The calls from one address."""
 
     address: str
     calls: int
@@ -92,7 +91,7 @@ class AddressUsage(NamedTuple):
 
 @dataclass(slots=True)
 class UsageReport:
-    """A span's figures. The lists hold the 200 with the most calls; ``keys`` has no entry for sessions."""
+    """The usage of a span. Lists have the 200 entries with the most calls; ``keys`` has none for sessions."""
 
     total: int
     by_status: dict[str, int]
@@ -104,19 +103,19 @@ class UsageReport:
 
 
 def key_usage(organization_id: uuid.UUID, credential_id: uuid.UUID, span: Span) -> UsageReport:
-    """Return a key's figures."""
+    """Return the usage of a key."""
     return _report({"organization_id": organization_id, "credential_id": credential_id}, span)
 
 
 def organization_usage(organization_id: uuid.UUID, span: Span) -> UsageReport:
-    """Return an organization's figures, its members' own calls included."""
+    """Return the usage of an organization, including calls of its members' sessions."""
     return _report({"organization_id": organization_id}, span)
 
 
 def _report(whose: dict[str, uuid.UUID], span: Span) -> UsageReport:
     series = _series(whose, span)
     by_status = {each: sum(point.by_status[each] for point in series) for each in CLASSES}
-    figures = UsageReport(sum(by_status.values()), by_status, series)
+    report = UsageReport(sum(by_status.values()), by_status, series)
     routes: dict[tuple[str, str], int] = defaultdict(int)
     keys: dict[uuid.UUID, int] = defaultdict(int)
     addresses: dict[str, AddressUsage] = {}
@@ -128,16 +127,16 @@ def _report(whose: dict[str, uuid.UUID], span: Span) -> UsageReport:
         addresses[address] = AddressUsage(address, before.calls + calls, max(before.last_at, last_at))
         scopes.update(used.split())
     keys.pop(NO_CREDENTIAL, None)
-    figures.routes = sorted(routes.items(), key=lambda each: (-each[1], each[0]))[:MAX_LISTED]
-    figures.addresses = sorted(addresses.values(), key=lambda each: (-each.calls, each.address))[:MAX_LISTED]
-    figures.keys = sorted(keys.items(), key=lambda each: (-each[1], each[0]))[:MAX_LISTED]
-    figures.scopes = sorted(scopes)
-    return figures
+    report.routes = sorted(routes.items(), key=lambda each: (-each[1], each[0]))[:MAX_LISTED]
+    report.addresses = sorted(addresses.values(), key=lambda each: (-each.calls, each.address))[:MAX_LISTED]
+    report.keys = sorted(keys.items(), key=lambda each: (-each[1], each[0]))[:MAX_LISTED]
+    report.scopes = sorted(scopes)
+    return report
 
 
 def _series(whose: dict[str, uuid.UUID], span: Span) -> list[Point]:
     rows = _by_day(whose, span.since, span.until) if span.interval == Interval.DAY else _by_hour(whose, span)
-    # One group a bucket, in the order of the index: half the time of grouping by the kind of answer as well.
+    # One group per bucket, in index order: takes half the time of grouping by status class as well.
     sums = {f"of_{each}": Sum("calls", filter=Q(status_class=each)) for each in CLASSES}
     found = {}
     for at, *calls in rows.values_list(str(span.interval)).annotate(**sums):
@@ -147,7 +146,7 @@ def _series(whose: dict[str, uuid.UUID], span: Span) -> list[Point]:
 
 
 def merge_points(series: list[Point], count: int) -> list[Point]:
-    """Sum every ``count`` buckets up to one."""
+    """Merge every ``count`` consecutive buckets into one."""
     parts = [series[start : start + count] for start in range(0, len(series), count)]
     return [
         Point(part[0].at, {each: sum(point.by_status[each] for point in part) for each in CLASSES}) for part in parts
@@ -155,7 +154,7 @@ def merge_points(series: list[Point], count: int) -> list[Point]:
 
 
 def _parts(whose: dict[str, uuid.UUID], span: Span) -> Iterator[tuple[Any, ...]]:
-    """Give what the rows of a span have in common, summed, piece by piece: hours, whole days, hours."""
+    """Yield the grouped sums of a span: its first hours, then whole days, then its last hours."""
     for rows in _pieces(whose, span):
         grouped = rows.values_list("credential_id", "method", "route", "address", "scopes")
         yield from grouped.annotate(sum=Sum("calls"), newest=Max("last_at"))
@@ -187,7 +186,7 @@ def _start_of(day: date) -> datetime:
 
 
 class RecentCaller(NamedTuple):
-    """What still calls with a key: from where, as what, what for."""
+    """A client that still uses a key: its address, user agent and route."""
 
     address: str
     user_agent: str
@@ -198,9 +197,9 @@ class RecentCaller(NamedTuple):
 
 
 def recent_callers(organization_id: uuid.UUID, credential_id: uuid.UUID, since: datetime) -> list[RecentCaller]:
-    """Return who has called with the key since a moment, the latest first; 200 at most.
+    """Return the clients that used the key after ``since``, the most recent first, 200 at most.
 
-    The hour that the moment lies in counts whole for whoever called after the moment.
+    For these, all calls of the hour that contains ``since`` are counted.
     """
     rows = UsageHour.objects.filter(
         organization_id=organization_id, credential_id=credential_id, hour__gte=Interval.HOUR.start_of(since)
@@ -211,7 +210,7 @@ def recent_callers(organization_id: uuid.UUID, credential_id: uuid.UUID, since: 
 
 
 def calls_since(organization_id: uuid.UUID, credential_id: uuid.UUID, since: datetime) -> int:
-    """Count the key's calls since a moment, by hours in the same way; 0 says that there was none."""
+    """Count the key's calls after ``since``, by hours as in ``recent_callers``; 0 means that there was none."""
     rows = UsageHour.objects.filter(
         organization_id=organization_id, credential_id=credential_id, hour__gte=Interval.HOUR.start_of(since)
     )
@@ -221,9 +220,9 @@ def calls_since(organization_id: uuid.UUID, credential_id: uuid.UUID, since: dat
 def routes_and_scopes(
     organization_id: uuid.UUID, since: datetime, credential_id: uuid.UUID | None = None
 ) -> dict[uuid.UUID, set[tuple[str, str]]]:
-    """Return, for each key or for one, on which routes which scopes were used since a day.
+    """Return the (route, scope) pairs used since the UTC day of ``since``, by key or for one key.
 
-    '' stands for none: a call that was answered without one. What was refused before it used any tells nothing.
+    An empty scope means that a successful call used none. Calls refused before they used a scope are left out.
     """
     whose = {"organization_id": organization_id, **({"credential_id": credential_id} if credential_id else {})}
     rows = UsageDay.objects.filter(**whose, day__gte=since.astimezone(UTC).date())

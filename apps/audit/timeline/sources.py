@@ -129,8 +129,7 @@ class Source:
     def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
         """Return the rows of the actor's organization that match: none, or several that do not overlap.
 
-        Times are compared exactly here (``filter_by_time``); the bounds that they set on the key are added by
-        the callers.
+        Times are compared exactly here (``filter_by_time``); callers add the bounds on the key (``key_bounds``).
         """
         raise NotImplementedError
 
