@@ -1,6 +1,6 @@
-"""What actions are called in the filter of the audit page: short words, by what they happen to.
+"""Short labels of actions for the filter of the audit page, grouped by the kind of target.
 
-An action without words here is called by its sentence, with dots for whoever did it and whatever it was done to.
+An action without a label is shown as its sentence, with ellipses for actor and target.
 """
 
 from django.utils.functional import Promise
@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.audit.vocabulary import SENTENCES, render_sentence
 
-# By the first part of the name; actions of one heading need not share it.
+# By the first part of the action's name; several can share a heading.
 HEADINGS: dict[str, Promise] = {
     "user": _("People"),
     "session": _("People"),
@@ -115,13 +115,13 @@ LABELS: dict[str, Promise] = {
 
 
 def label_for(name: str) -> str:
-    """Return what an action is called, in the active language."""
-    words = LABELS.get(name)
-    return str(words) if words is not None else render_sentence(name, dict.fromkeys(("actor", "target"), "…"))
+    """Return the label of an action in the active language."""
+    label = LABELS.get(name)
+    return str(label) if label is not None else render_sentence(name, dict.fromkeys(("actor", "target"), "…"))
 
 
 def grouped_labels() -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return each heading with its actions as (name, words), in the order of the vocabulary."""
+    """Return each heading with its actions as (name, label), in the order of the vocabulary."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for name in SENTENCES:
         heading = str(HEADINGS.get(name.partition(".")[0], OTHER))

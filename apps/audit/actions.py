@@ -87,7 +87,7 @@ def make_checkpoint(*, actor: Actor) -> Checkpoint:
         raise ValueError("name the organization: the actor has none")
     sealer.seal_due()
     last = checkpoints.newest(owner)
-    if last is not None and not checkpoints.is_behind(last, but=CHECKPOINT_MADE):
+    if last is not None and not checkpoints.is_behind(last, ignored_action=CHECKPOINT_MADE):
         return last
     made = checkpoints.create(owner)
     if made is None:

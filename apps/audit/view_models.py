@@ -1,4 +1,4 @@
-"""What the audit page shows of rows, of the choices of its filters, and of exports."""
+"""View models of the audit page: rows, filters and exports."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ FORMAT_NAMES = {"csv": "CSV", "jsonl": "JSON Lines"}
 
 
 def entry(row: Row, slug: str) -> dict[str, Any]:
-    """Return one row with its links: to what it is about, and to everything else of the same kind."""
+    """Return one row with links to its objects and to the list filtered by actor or target."""
     here = f"/o/{slug}/"
     page = row.link or link_to_page(row.target.id)
     key_page = link_to_page(row.actor.id) if row.actor.kind == ActorKind.API_KEY else ""
@@ -53,7 +53,7 @@ def entry(row: Row, slug: str) -> dict[str, Any]:
 
 
 def _as_curl(row: Row) -> str:
-    """A call as a command; attempts of deliveries have pages of their own, where they are copied with what was sent."""
+    """Return a call as a curl command; a delivery attempt has its own page, which offers one with the sent body."""
     if row.http is None or row.category != "api_call" or not row.http.route:
         return ""
     return as_curl(logged_request(row.http.method, row.http.route, row.actor.id.partition("_")[0]))
@@ -68,13 +68,13 @@ def _has_target(row: Row) -> bool:
 
 
 def choices(actor: Actor, chosen: Mapping[str, str]) -> dict[str, Any]:
-    """Return what each filter offers, what is chosen first where it is not among it: a query a kind."""
+    """Return the options of each filter, with one query per kind; a chosen value that is not among them comes first."""
     groups = {kind: filter_options(actor, kind) for kind in ("people", "api_keys", "sdk_keys", "endpoints")}
-    people, keys = groups["people"], [*groups["api_keys"], *groups["sdk_keys"]]
+    members, keys = groups["people"], [*groups["api_keys"], *groups["sdk_keys"]]
     portal = [(_("Portal"), [(SYSTEM, _("The portal itself"))])]
     return {
-        "who": _select(chosen, "actor", _("Anybody"), _options(people + keys) + portal),
-        "target": _select(chosen, "target", _("Any target"), _options(groups["endpoints"] + keys + people)),
+        "who": _select(chosen, "actor", _("Anybody"), _options(members + keys) + portal),
+        "target": _select(chosen, "target", _("Any target"), _options(groups["endpoints"] + keys + members)),
         "key": _select(chosen, "key", _("Any key"), _options(keys)),
         "category": _select(chosen, "category", _("All kinds"), [("", _categories())]),
         "action": _select(chosen, "action", _("All actions"), grouped_labels()),
@@ -101,8 +101,7 @@ def _categories() -> list[tuple[str, str]]:
 
 
 def export_facts(job: AuditExport) -> dict[str, Any]:
-    """Return an export: what is chosen, how far it is, and in which state."""
-    is_over = job.status not in (ExportStatus.ESTIMATING, ExportStatus.RUNNING)
+    """Return an export with its filters, progress and state."""
     count = job.count or 0
     return {
         "id": job.public_id,
@@ -117,7 +116,7 @@ def export_facts(job: AuditExport) -> dict[str, Any]:
         "created_by": job.created_by_label,
         "finished_at": job.finished_at,
         "expires_at": job.expires_at,
-        "is_over": is_over,
+        "is_over": job.status not in (ExportStatus.ESTIMATING, ExportStatus.RUNNING),
         "has_file": job.status == ExportStatus.DONE,
     }
 
@@ -140,7 +139,7 @@ def _labels() -> dict[str, str]:
 
 
 def invalid_filters_message(names: Sequence[str], texts: Mapping[str, str]) -> str:
-    """Say which filters of the page cannot be used, and what a day looks like; nothing where all can."""
+    """Return a message that names the invalid filters and the expected format of a day; empty if all are valid."""
     labels = _labels() | {"since": _("From day"), "until": _("To day")}
     of_day = _("%(filter)s: “%(text)s” can't be used. Enter a date such as 2026-11-22.")
     of_word = _("%(filter)s: “%(text)s” can't be used. Change or clear this filter.")
@@ -152,7 +151,7 @@ def invalid_filters_message(names: Sequence[str], texts: Mapping[str, str]) -> s
 
 
 def _chosen(job: AuditExport) -> list[tuple[str, Any]]:
-    """Return the filters of an export in words, times as times."""
+    """Return the filters of an export as pairs of label and value, with times as datetimes."""
     labels = _labels()
     filters = filters_from(job.filters)
     values: dict[str, Any] = {name: getattr(filters, name) for name in labels if getattr(filters, name)}

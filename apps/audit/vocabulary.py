@@ -1,4 +1,4 @@
-"""Every action name with its sentence, in one list: a name that is not here cannot be recorded.
+"""All audit actions with their sentences; an action that is not listed here cannot be recorded.
 
 Sentences take ``%(actor)s`` and ``%(target)s``, and for a field that changed ``%(field_from)s`` and ``%(field_to)s``.
 """
@@ -17,7 +17,7 @@ SENTENCES: dict[str, Promise] = {}
 
 
 class Describable(Protocol):
-    """What a sentence is made from: an AuditEntry, or anything of its shape."""
+    """The attributes that a sentence needs: an AuditEntry, or anything with the same ones."""
 
     action: str
     actor_label: str
@@ -27,7 +27,7 @@ class Describable(Protocol):
 
 
 class _Params(dict[str, str]):
-    """A value that an entry does not have reads as a dash: an old entry must never break a page."""
+    """Returns a dash for a missing value, so that an old entry never breaks a page."""
 
     def __missing__(self, name: str) -> str:
         return NOTHING

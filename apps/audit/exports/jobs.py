@@ -1,8 +1,8 @@
-"""Exports as stored jobs: workers write the file piece by piece into the database, in the sweep of each process.
+"""Exports as stored jobs: a periodic job of every worker writes the file in pieces into the database.
 
-A piece and the place behind it are committed together, and only where nobody else wrote that piece: a worker that is
-killed, or two at one job, lose nothing and write nothing twice. Rows are read outside of any transaction. What is to
-be sealed when the job begins is waited for, so that the file holds every change that was committed before.
+A piece and the position after it are committed together, and only if no other worker wrote that piece: a killed worker,
+or two workers at one job, neither lose nor repeat rows. Rows are read outside of transactions. A job first waits for
+pending seals, so that the file has every change that was committed before it.
 """
 
 import gzip
@@ -26,7 +26,7 @@ from apps.base.actor import Actor, system
 
 logger = logging.getLogger(__name__)
 
-# One round of the sweep; others wait for the same thread.
+# Per run: other periodic jobs wait for the same thread.
 MAX_SECONDS = 1.0
 PIECE_ROWS = 5000
 PIECE_SECONDS = 0.5
@@ -35,15 +35,15 @@ MAX_SEAL_WAIT = timedelta(minutes=2)
 MAX_FAILURES = 5
 ROW_RETENTION = timedelta(days=90)
 DELETE_BATCH = 100
-# Without a file.
+# States in which an export has no file.
 WITHOUT_FILE = (ExportStatus.CANCELLED, ExportStatus.FAILED, ExportStatus.EXPIRED)
 
 
 # The periodic job audit.write_exports (apps.py).
 def advance() -> int:
-    """Bring unfinished exports on by a little and return the rows written."""
+    """Continue unfinished exports for up to MAX_SECONDS and return how many rows were written."""
     until, written = time.monotonic() + MAX_SECONDS, 0
-    # In no order: where one round is too short for all, none is always the last.
+    # In random order: if one run is too short for all, none is always the last.
     for key in AuditExport.objects.unfinished().order_by("?").values_list("pk", flat=True):
         if time.monotonic() < until:
             written += _advance_one(key, until)
@@ -52,15 +52,15 @@ def advance() -> int:
 
 def _advance_one(key: uuid.UUID, until: float) -> int:
     now = timezone.now()
-    free = AuditExport.objects.unfinished().filter(Q(claimed_until=None) | Q(claimed_until__lt=now), pk=key)
-    if not free.update(claimed_until=now + CLAIM):
+    unclaimed = AuditExport.objects.unfinished().filter(Q(claimed_until=None) | Q(claimed_until__lt=now), pk=key)
+    if not unclaimed.update(claimed_until=now + CLAIM):
         return 0
     job = AuditExport.objects.get(pk=key)
     actor, filters = system(job.organization_id), walk.filters_from(job.filters)
     try:
         return _work(job, actor, filters, until)
     except OperationalError:
-        # The database is away or busy: the next round goes on.
+        # The database is unreachable or busy: the next run continues.
         raise
     except Exception:
         logger.exception("a round of the export %s failed", job.public_id)
@@ -84,7 +84,7 @@ def _work(job: AuditExport, actor: Actor, filters: Filters, until: float) -> int
 
 
 def _estimate(job: AuditExport, actor: Actor, filters: Filters) -> bool:
-    """Set the span and count it; False while changes from before the job are not sealed yet."""
+    """Set the spans and count their rows; return False while changes from before the job are not sealed yet."""
     earlier = Unsealed.objects.filter(entry__organization_id=job.organization_id, entry_id__lt=job.pk)
     if timezone.now() - job.created_at < MAX_SEAL_WAIT and earlier.exists():
         return False
@@ -96,7 +96,7 @@ def _estimate(job: AuditExport, actor: Actor, filters: Filters) -> bool:
 
 
 def _read(actor: Actor, filters: Filters, legs: list[Leg]) -> tuple[list[Row], list[Leg]]:
-    """Take steps until there is enough for a piece, or it took long enough."""
+    """Take steps until there are rows enough for a piece, or PIECE_SECONDS have passed."""
     rows: list[Row] = []
     enough = time.monotonic() + PIECE_SECONDS
     with translation.override("en"):
@@ -107,7 +107,7 @@ def _read(actor: Actor, filters: Filters, legs: list[Leg]) -> tuple[list[Row], l
 
 
 def _write(job: AuditExport, rows: list[Row], legs: list[Leg]) -> bool:
-    """Commit a piece with the place behind it; False where the job was stopped, or another worker wrote it."""
+    """Commit a piece with the position after it; return False if the job was canceled or another worker wrote it."""
     with translation.override("en"):
         text = write_lines(job.file_format, rows)
     body = ((write_head(job.file_format) if job.chunks == 0 else "") + text).encode()
@@ -131,7 +131,7 @@ def _write(job: AuditExport, rows: list[Row], legs: list[Leg]) -> bool:
 
 
 def _finish(job: AuditExport) -> None:
-    """Write the end; a file without rows has still its head."""
+    """Mark the export as done; a file without rows still gets its header."""
     if job.chunks == 0 and write_head(job.file_format) and not _write(job, [], []):
         return
     now = timezone.now()
@@ -141,14 +141,14 @@ def _finish(job: AuditExport) -> None:
 
 
 def _note_failure(job: AuditExport) -> None:
-    """Count an error; after some in a row the job is given up, and says so."""
+    """Count a failure; after MAX_FAILURES in a row the export fails."""
     rows = AuditExport.objects.unfinished().filter(pk=job.pk)
     rows.update(failures=F("failures") + 1)
     rows.filter(failures__gte=MAX_FAILURES).update(status=ExportStatus.FAILED, finished_at=timezone.now())
 
 
 def file_pieces(job: AuditExport) -> Iterator[bytes]:
-    """Return the file, a piece at a time; RuntimeError where one is gone, which breaks the answer off."""
+    """Yield the file in pieces. Raises RuntimeError for a missing one, which aborts the response."""
     for number in range(job.chunks):
         body = ExportChunk.objects.filter(export=job, number=number).values_list("body", flat=True).first()
         if body is None:
@@ -158,12 +158,14 @@ def file_pieces(job: AuditExport) -> Iterator[bytes]:
 
 # The periodic job audit.delete_old_exports (apps.py).
 def remove_old() -> None:
-    """Remove some of the files that are over, and rows whose days are over too."""
+    """Delete some of the expired files, and rows after ROW_RETENTION."""
     now = timezone.now()
     AuditExport.objects.filter(status=ExportStatus.DONE, expires_at__lt=now).update(status=ExportStatus.EXPIRED)
-    over = AuditExport.objects.filter(status__in=WITHOUT_FILE)
-    ended = over.filter(Exists(ExportChunk.objects.filter(export=OuterRef("pk")))).values_list("pk", flat=True)
-    pieces = ExportChunk.objects.filter(export__in=list(ended[:DELETE_BATCH])).values_list("pk", flat=True)
+    finished = AuditExport.objects.filter(status__in=WITHOUT_FILE)
+    with_pieces = finished.filter(Exists(ExportChunk.objects.filter(export=OuterRef("pk")))).values_list(
+        "pk", flat=True
+    )
+    pieces = ExportChunk.objects.filter(export__in=list(with_pieces[:DELETE_BATCH])).values_list("pk", flat=True)
     ExportChunk.objects.filter(pk__in=list(pieces[:DELETE_BATCH])).delete()
-    forgotten = over.filter(created_at__lt=now - ROW_RETENTION, pieces=None).values_list("pk", flat=True)
-    AuditExport.objects.filter(pk__in=list(forgotten[:DELETE_BATCH])).delete()
+    outdated = finished.filter(created_at__lt=now - ROW_RETENTION, pieces=None).values_list("pk", flat=True)
+    AuditExport.objects.filter(pk__in=list(outdated[:DELETE_BATCH])).delete()

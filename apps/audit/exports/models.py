@@ -1,6 +1,6 @@
-"""Exports that are too long for one answer: a job's row, and the file in pieces. Part of ``apps.audit.models``.
+"""Models of exports that are too long for one response: the job, and its file in pieces. Part of ``audit.models``.
 
-The file lies in the database, for there every machine finds it; each piece is a gzip member of its own.
+The file is stored in the database, where every machine can read it; each piece is a separate gzip member.
 """
 
 from typing import Any, ClassVar, Self
@@ -13,7 +13,7 @@ from apps.base.models import OrgOwned, OrgQuerySet
 
 
 class ExportStatus(models.TextChoices):
-    """Where an export stands. What is done expires: then its file is gone and its row is left for a while."""
+    """The state of an export. When one expires, its file is deleted; its row is stored for a while longer."""
 
     ESTIMATING = "estimating", _("Estimating")
     RUNNING = "running", _("Running")
@@ -30,19 +30,19 @@ class ExportQuerySet(OrgQuerySet["AuditExport"]):
     """Exports of organizations."""
 
     def unfinished(self) -> Self:
-        """Keep those that workers have still to do."""
+        """Filter exports that workers have not finished."""
         return self.filter(status__in=UNFINISHED)
 
 
 class AuditExport(OrgOwned):
-    """One export of the log: what is chosen, how far it is, how long its file is kept."""
+    """One export of the audit log: its filters, progress and expiry."""
 
     id_prefix = "exp"
 
     status = models.CharField(max_length=10, choices=ExportStatus.choices, default=ExportStatus.ESTIMATING)
     file_format = models.CharField(max_length=5)
     filters = models.JSONField(default=dict, help_text="As in the query of GET /v1/audit-log.")
-    # What is left to walk, as a list of [category, after, upto]; null until the span is set.
+    # The remaining spans, as a list of [category, after, upto]; null until they are set.
     legs = models.JSONField(null=True)
     count = models.PositiveBigIntegerField(null=True, help_text="Rows that were found when it began.")
     written = models.PositiveBigIntegerField(default=0, help_text="Rows in the file so far.")
@@ -50,7 +50,7 @@ class AuditExport(OrgOwned):
     size = models.PositiveBigIntegerField(default=0, help_text="Bytes of the file so far, as it is downloaded.")
     version = models.PositiveIntegerField(default=0, help_text="How often its place was written.")
     failures = models.PositiveSmallIntegerField(default=0, help_text="Rounds in a row that ended in an error.")
-    # Until when one worker has it for itself: saves work, and nothing is lost or doubled where it does not hold.
+    # The end of a worker's claim. It only avoids duplicate work: an expired claim loses and repeats nothing.
     claimed_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     created_by_id = models.CharField(max_length=40)

@@ -1,4 +1,4 @@
-"""Taking the log out: at once where it is short, as a stored job with a page of its own where it is long."""
+"""Pages of exports: a short one is sent immediately, a long one becomes a stored job with its own page."""
 
 from datetime import UTC, datetime
 
@@ -28,7 +28,7 @@ MAX_STREAMED_ROWS = 50_000
 
 @org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
 def export(request: PortalRequest) -> HttpResponseBase:
-    """Send the rows that the page's filters choose, or store a job where they are too many for one answer."""
+    """Send the rows that match the page's filters, or store a job if they are too many for one response."""
     texts, file_format = filled_fields(request.POST), request.POST.get("format", "")
     if file_format not in FORMATS:
         raise Invalid.field("format", _("Choose CSV or JSON Lines."))
@@ -36,10 +36,10 @@ def export(request: PortalRequest) -> HttpResponseBase:
         filters = page_filters(texts)
     except Invalid:
         return _back(request, view_models.invalid_filters_message(invalid_fields(texts), texts))
-    with heavy_work.reserve_slot(request.organization.pk) as place:
+    with heavy_work.reserve_slot(request.organization.pk) as slot:
         if count_now(request.actor, filters, MAX_STREAMED_ROWS) <= MAX_STREAMED_ROWS:
             lines = actions.export_log(actor=request.actor, filters=filters, file_format=file_format)
-            return place.hold_until_sent(_file(request, StreamingHttpResponse(lines), file_format, timezone.now()))
+            return slot.hold_until_sent(_file(request, StreamingHttpResponse(lines), file_format, timezone.now()))
     try:
         job = actions.start_export(actor=request.actor, filters=filters, file_format=file_format)
     except Conflict as error:
@@ -55,7 +55,7 @@ def _back(request: PortalRequest, warning: str) -> HttpResponse:
 
 @org_page(Permission.AUDIT_EXPORT, nav="audit")
 def export_job(request: PortalRequest, export_id: str) -> HttpResponse:
-    """Show one export with its progress. ``?part=progress`` gives what the page refreshes."""
+    """Show one export; ``?part=progress`` returns the fragment that the page refreshes."""
     job = view_models.export_facts(AuditExport.objects.for_actor(request.actor).with_public_id(export_id))
     part = request.GET.get("part") == "progress"
     context = {"job": job, "poll_url": "" if job["is_over"] else f"{request.path}?part=progress"}
@@ -64,7 +64,7 @@ def export_job(request: PortalRequest, export_id: str) -> HttpResponse:
 
 @org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
 def export_cancel(request: PortalRequest, export_id: str) -> HttpResponse:
-    """Stop an export; nothing is kept of it."""
+    """Cancel an export and discard its rows."""
     try:
         actions.cancel_export(actor=request.actor, export_id=export_id)
     except Conflict as error:
@@ -74,43 +74,43 @@ def export_cancel(request: PortalRequest, export_id: str) -> HttpResponse:
 
 @org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
 def export_download(request: PortalRequest, export_id: str) -> HttpResponseBase:
-    """Send the file of an export; it is a form's button, for each download is recorded."""
+    """Send the file of an export. Only by POST, because each download is recorded."""
     try:
-        with heavy_work.reserve_slot(request.organization.pk) as place:
+        with heavy_work.reserve_slot(request.organization.pk) as slot:
             job, pieces = actions.download_export(actor=request.actor, export_id=export_id)
-            answer = place.hold_until_sent(
+            response = slot.hold_until_sent(
                 _file(request, StreamingHttpResponse(pieces), job.file_format, job.created_at)
             )
     except (Conflict, Busy) as error:
         messages.warning(request, str(error))
         return redirect("audit_export_job", request.organization.slug, export_id)
-    # With its length a browser knows a file that broke off.
-    answer["Content-Length"] = str(job.size)
-    return answer
+    # The length lets a browser detect an incomplete file.
+    response["Content-Length"] = str(job.size)
+    return response
 
 
 @org_page(Permission.AUDIT_EXPORT, nav="audit", methods=BUTTON)
 def checkpoint(request: PortalRequest) -> HttpResponse:
-    """Sign the end of the log where it is newer than the newest checkpoint, and send that as a file."""
+    """Send the newest checkpoint as a file, after signing a new one if entries followed."""
     try:
-        made = actions.make_checkpoint(actor=request.actor)
+        point = actions.make_checkpoint(actor=request.actor)
     except Conflict as error:
         messages.warning(request, str(error))
         return redirect("audit", request.organization.slug)
-    answer = HttpResponse(to_json(as_json(made), indent=2) + "\n", content_type="application/json")
-    name = f"{request.organization.slug}-audit-checkpoint-{made.seq}.json"
-    answer["Content-Disposition"] = f'attachment; filename="{name}"'
-    answer["Cache-Control"] = "no-store, private"
-    return answer
+    response = HttpResponse(to_json(as_json(point), indent=2) + "\n", content_type="application/json")
+    name = f"{request.organization.slug}-audit-checkpoint-{point.seq}.json"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Cache-Control"] = "no-store, private"
+    return response
 
 
 def _file(
-    request: PortalRequest, answer: StreamingHttpResponse, file_format: str, moment: datetime
+    request: PortalRequest, response: StreamingHttpResponse, file_format: str, created_at: datetime
 ) -> StreamingHttpResponse:
-    at = moment.astimezone(UTC)
+    at = created_at.astimezone(UTC)
     name = f"{request.organization.slug}-audit-log-{at:%Y-%m-%dT%H-%M-%SZ}.{file_format}"
-    answer["Content-Type"] = CONTENT_TYPES[file_format]
-    answer["Content-Disposition"] = f'attachment; filename="{name}"'
-    answer["Cache-Control"] = "no-store, private"
-    answer["X-Content-Type-Options"] = "nosniff"
-    return answer
+    response["Content-Type"] = CONTENT_TYPES[file_format]
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["Cache-Control"] = "no-store, private"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response

@@ -1,8 +1,8 @@
-"""Walking the log for an export: what matched when it began, a step at a time, and the lines that come of it.
+"""Reading the log for an export step by step, and writing the lines of its file.
 
-Changes first, in the order of their sequence numbers, for a transaction may commit late with a lower key; then calls,
-then deliveries, each by key. Where each walk ends is fixed when it begins, so that a log that grows meanwhile, by the
-export's own call for one, does not keep it from ending. No transaction is open between two steps.
+Changes come first, in the order of their sequence numbers, because a transaction can commit late with a lower key; then
+calls, then deliveries, each by key. The end of each span is fixed at the start, so that the export finishes although
+the log grows meanwhile, if only by the export's own request. No transaction is open between two steps.
 """
 
 import logging
@@ -25,7 +25,7 @@ STOPPED = "The export stopped here, before its end: something went wrong on our 
 
 
 class Leg(NamedTuple):
-    """What is left to walk of one category."""
+    """The remaining span of one category."""
 
     category: str
     after: str
@@ -33,34 +33,34 @@ class Leg(NamedTuple):
 
 
 def begin(actor: Actor, filters: Filters) -> list[Leg]:
-    """Return the walk over all that matches now, category by category."""
+    """Return the spans of all current matches, by category."""
     ordered = sorted(chosen_categories(filters), key=lambda name: (name != FIRST, name))
     spans = [(name, source_of(name).span(actor, filters)) for name in ordered]
     return [Leg(name, *span) for name, span in spans if span is not None]
 
 
 def advance(actor: Actor, filters: Filters, legs: Sequence[Leg]) -> tuple[list[Row], list[Leg]]:
-    """Take one step and return its rows, none for a step without a match, and what is then left."""
+    """Take one step; return its rows, possibly none, and the remaining legs."""
     leg, *others = legs
-    rows, place = source_of(leg.category).step(actor, filters, Span(leg.after, leg.upto))
-    return rows, others if place == leg.upto else [leg._replace(after=place), *others]
+    rows, position = source_of(leg.category).step(actor, filters, Span(leg.after, leg.upto))
+    return rows, others if position == leg.upto else [leg._replace(after=position), *others]
 
 
 def count(actor: Actor, filters: Filters, legs: Sequence[Leg]) -> int:
-    """Count the rows of a walk."""
+    """Count the rows of the legs."""
     spans = {leg.category: Span(leg.after, leg.upto) for leg in legs}
     return sum(source_of(name).count(actor, filters, span) for name, span in spans.items())
 
 
 def count_now(actor: Actor, filters: Filters, most: int) -> int:
-    """Count what matches now, sealed or not, at most a little over ``most``."""
+    """Count current matches, sealed or not, up to slightly more than ``most``."""
     return sum(source_of(name).count(actor, filters, None, most + 1) for name in chosen_categories(filters))
 
 
 def stream(actor: Actor, filters: Filters, file_format: str, legs: Sequence[Leg], request_id: str) -> Iterator[str]:
-    """Write an export in pieces, in English as all of the API, with the memory of one step.
+    """Yield an export in pieces, in English like the API, with one step in memory at a time.
 
-    An error ends it visibly: the last line says so, for there are servers that end such an answer as if it were whole.
+    An error is reported in the last line as well, because some servers end an aborted response like a complete one.
     """
     yield write_head(file_format)
     left = list(legs)
@@ -78,7 +78,7 @@ def stream(actor: Actor, filters: Filters, file_format: str, legs: Sequence[Leg]
 
 
 def stored_filters(filters: Filters) -> dict[str, str]:
-    """Write filters as a job and the log keep them: those that were given, as in the query."""
+    """Return the chosen filters as jobs and the log store them, in the format of the query."""
     values: dict[str, Any] = asdict(filters)
     return {
         name: value.astimezone(UTC).isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
@@ -88,7 +88,7 @@ def stored_filters(filters: Filters) -> dict[str, str]:
 
 
 def filters_from(stored: Mapping[str, str]) -> Filters:
-    """Read filters that were stored."""
+    """Return stored filters as ``Filters``."""
     values: dict[str, Any] = dict(stored)
     for name in ("since", "until"):
         if name in stored:

@@ -1,6 +1,6 @@
-"""Bases of the operators' admin: pages to read, and pages whose every change is in the audit log.
+"""Base classes of the operators' admin: read-only pages, and pages whose changes are recorded in the audit log.
 
-Made for tables of millions: a list shows the newest rows only, a search reads an index, and nothing is counted whole.
+For tables with millions of rows: lists show the newest rows only, searches use an index, and no table is counted.
 """
 
 from apps.audit.operator_admin.bases import WHOLE_KEY, AuditedAdmin, ReadOnlyAdmin, operator_of

@@ -1,4 +1,4 @@
-"""The two kinds of pages that operators have: to read, and to change through an action."""
+"""The two kinds of admin pages: read-only, and with changes through an audited action."""
 
 import re
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ WHOLE_KEY = re.compile(r"(ip[ks]_[0-9A-Za-z]{12})[0-9A-Za-z]+", re.ASCII)
 
 
 def operator_of(request: PortalRequest) -> Actor:
-    """Return the signed-in operator as the actor, of no organization of their own."""
+    """Return the signed-in operator as an actor without an organization."""
     return Actor(
         kind=ActorKind.OPERATOR,
         id=request.user.public_id,
@@ -43,13 +43,13 @@ def operator_of(request: PortalRequest) -> Actor:
 
 
 class ValidatedAutocompleteSelect(AutocompleteSelect):
-    """The row that was picked; what is no key at all was not, and must not reach the query: Django's fails on it."""
+    """An autocomplete widget that drops values that are not keys, on which Django's query fails."""
 
     def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
-        """Offer what was picked, once more."""
-        return super().optgroups(name, [each for each in value if self._may_be_key(each)], attr)
+        """Return the options for the valid values."""
+        return super().optgroups(name, [each for each in value if self._is_key(each)], attr)
 
-    def _may_be_key(self, value: Any) -> bool:
+    def _is_key(self, value: Any) -> bool:
         try:
             self.field.target_field.to_python(value)
         except ValidationError:
@@ -58,7 +58,7 @@ class ValidatedAutocompleteSelect(AutocompleteSelect):
 
 
 class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs alone
-    """A list that stays fast, a search by indexes, and the audit log as the history."""
+    """Lists that stay fast, searches that use indexes, and the audit log as history."""
 
     paginator = CappedPaginator
     show_full_result_count = False
@@ -67,12 +67,12 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
     list_max_show_all = 0
     actions = None
     ordering: ClassVar[Any] = ("-pk",)
-    # What the audit log calls such a row, where its id alone does not tell.
+    # The target kind in the audit log, if the id alone is not unique.
     audit_kind = ""
-    # By what the search of the first page finds such rows, as search.py reads it, and which columns it shows.
+    # The readings (see list_search.py) of the global search for such rows, and the columns of its results.
     found_by: tuple[str, ...] = ()
     found_columns: tuple[str, ...] = ()
-    # Which columns of the newest rows stand on their organization's page; empty for a link to their list alone.
+    # The columns of the newest rows on the organization's page; empty for only a link to their list.
     of_organization: tuple[str, ...] | None = None
 
     def __init__(self, model: type[models.Model], admin_site: admin.AdminSite) -> None:
@@ -81,31 +81,31 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
             self.search_help_text = help_text(model, tuple(self.search_fields))  # type: ignore[misc]  # Django reads it so
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[NewestRowsChangeList]:
-        """List the newest rows that the search finds."""
+        """List only the newest rows that match."""
         return NewestRowsChangeList
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Search for the public part of a key where somebody pasted all of it: pages repeat it."""
-        asked = request.GET.get(SEARCH_VAR, "")
-        public = WHOLE_KEY.sub(r"\1", asked)
-        if public != asked:
+        """Redirect a search for a whole key to its public part, because the page repeats the text."""
+        term = request.GET.get(SEARCH_VAR, "")
+        public = WHOLE_KEY.sub(r"\1", term)
+        if public != term:
             return redirect(f"{request.path}?{urlencode({SEARCH_VAR: public})}")
         return super().changelist_view(request, extra_context)
 
     def get_search_results(self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str) -> Any:
-        """Read ``search_fields`` as ``search.py`` describes them."""
+        """Interpret ``search_fields`` as ``list_search`` describes."""
         return search(queryset, tuple(self.search_fields), search_term), False
 
     def lookup_allowed(self, lookup: str, value: str, request: Any = None) -> bool:
-        """Filter by what ``list_filter`` names and nothing else.
+        """Allow lookups only on the fields of ``list_filter``.
 
-        Django takes any field of the row: ``?body__startswith=`` or ``?password__startswith=`` would read, letter by
-        letter, what no page shows.
+        Django allows any field of the model: ``?body__startswith=`` or ``?password__startswith=`` would reveal hidden
+        values character by character.
         """
         return lookup.partition("__")[0] in self.list_filter
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        """Have a row picked by searching where the class says ``autocomplete_fields``."""
+        """Use the validating widget for ``autocomplete_fields``."""
         if db_field.name in self.get_autocomplete_fields(request):
             options.setdefault(
                 "widget", ValidatedAutocompleteSelect(db_field, self.admin_site, using=options.get("using"))
@@ -119,22 +119,22 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         return found
 
     def answer(self, row: Any) -> Sequence[Line]:
-        """Say in sentences what somebody who asks about the row wants to know."""
+        """Return sentences that answer what customers ask about the row."""
         return ()
 
     def panels(self, row: Any) -> Sequence[Panel]:
-        """Return tables of what belongs to the row."""
+        """Return tables of related rows."""
         return ()
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> Any:
-        """Put answer and tables above the fields."""
+        """Add the sentences and tables above the fields."""
         row = options.get("obj")
         if row is not None:
             context |= {"answer": self.answer(row), "panels": self.panels(row)}
         return super().render_change_form(request, context, *args, **options)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """Show what the audit log says about the row."""
+        """Show the row's entries in the audit log."""
         row = self.get_object(request, unquote(object_id))
         if row is None:
             return redirect("admin:index")
@@ -151,7 +151,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         }
         return TemplateResponse(request, "admin/object_history.html", context)
 
-    # The audit log has each change once; Django's own log would be a second one that says less.
+    # The audit log has each change; Django's own log would repeat it with less detail.
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Write nothing."""
@@ -164,7 +164,7 @@ class OperatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
 
 
 class ReadOnlyAdmin(OperatorAdmin):
-    """A list and a page to read."""
+    """A read-only list and page."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: the portal writes these rows."""
@@ -175,24 +175,24 @@ class ReadOnlyAdmin(OperatorAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse: rows go by retention only."""
+        """Refuse: only retention deletes these rows."""
         return False
 
 
 class AuditedAdmin(OperatorAdmin):
-    """A page whose changes go through one action each, which records old and new in its transaction.
+    """A page that saves each change with an audit entry of old and new values in the same transaction.
 
-    Nothing is deleted here unless the class has an action for it (``remove``) and says so by ``is_removable``.
+    Rows can be deleted only if the class sets ``is_removable`` and implements ``remove``.
     """
 
     is_removable = False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse where there is no action: what was once used is switched off, not deleted."""
+        """Refuse unless there is an action: rows in use are disabled, not deleted."""
         return self.is_removable and super().has_delete_permission(request, obj)
 
     def changeform_view(self, request: HttpRequest, *arguments: Any, **options: Any) -> HttpResponse:
-        """Say above the form why an action refused."""
+        """Show the error of an action above the form."""
         try:
             return super().changeform_view(request, *arguments, **options)
         except PortalError as refusal:
@@ -201,7 +201,7 @@ class AuditedAdmin(OperatorAdmin):
             return self._refused(request, refusal, request.get_full_path())
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
-        """Call the action with what changed; a form that was sent unchanged changes and records nothing."""
+        """Call the action with the changes; an unchanged form saves and records nothing."""
         before = {name: form.initial.get(name) for name in form.changed_data}
         if change and not before:
             return
@@ -209,7 +209,7 @@ class AuditedAdmin(OperatorAdmin):
         self.save_action(operator_of(cast(PortalRequest, request)), obj, changes, not change)
 
     def save_action(self, actor: Actor, row: models.Model, changes: dict[str, list[Any]], is_new: bool) -> None:
-        """Save and record in one transaction, then let the app tell whoever caches the row."""
+        """Save and record in one transaction, then call ``after_change``."""
         before = {name: pair[0] for name, pair in changes.items()}
         with transaction.atomic():
             _save(row, changes, is_new)
@@ -229,31 +229,29 @@ class AuditedAdmin(OperatorAdmin):
         return f"{self.audit_kind}.{'updated' if change else 'created'}"
 
     def organization_of(self, obj: models.Model) -> Any:
-        """Return whose audit log it belongs to; the catalogue is the vendor's own."""
+        """Return the organization whose audit log records the change: by default the platform's."""
         return platform_pk()
 
     def after_change(self, obj: models.Model) -> None:
-        """Do what must follow in the same transaction."""
-
-    # Deleting, where there is an action for it
+        """Run after a change, in its transaction; for subclasses."""
 
     def remove(self, actor: Actor, row: models.Model) -> None:
-        """Call the action that deletes the row, or raise what it raises."""
+        """Delete the row by its action; for subclasses."""
         raise PermissionDenied
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        """Say on the row's own page why an action refused."""
+        """Show the error of the action on the row's page."""
         try:
             return super().delete_view(request, object_id, extra_context)
         except PortalError as refusal:
             return self._refused(request, refusal, "../change/")
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, set[str], list[str]]:
-        """Name the row alone: nothing else goes with it, and whether it may go is the action's to say."""
+        """Return the rows only: nothing is deleted with them, and the action decides whether they can be deleted."""
         return [str(row) for row in objs], {self.opts.verbose_name: len(objs)}, set(), []
 
     def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
-        """Delete by the action."""
+        """Delete the row through ``remove``."""
         self.remove(operator_of(cast(PortalRequest, request)), obj)
 
     def _refused(self, request: HttpRequest, refusal: PortalError, path: str) -> HttpResponse:
@@ -263,7 +261,7 @@ class AuditedAdmin(OperatorAdmin):
 
 
 def _save(row: Any, changes: dict[str, list[Any]], is_new: bool) -> None:
-    """Write what changed and nothing else: the rest of the row may be newer than the form."""
+    """Write only the changed fields: the others can be newer than the form."""
     if is_new:
         row.save(force_insert=True)
     else:

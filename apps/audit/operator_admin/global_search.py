@@ -1,6 +1,6 @@
-"""The one search of the operators' first page: what somebody was told by a customer, found in whichever table it is.
+"""The search on the operators' start page, over all tables.
 
-A page of the admin that wants to be searched says by which readings (``found_by``, as ``search.py`` has them).
+An admin page is searched if it sets ``found_by``, its readings as described in ``list_search``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,14 +18,14 @@ MAX_ROWS_PER_KIND = 10
 
 
 class SearchResults(NamedTuple):
-    """What a text found: a table of each kind of row, and where there is one row alone, the address of its page."""
+    """A table for each kind of row found and, if there is exactly one row, the URL of its page."""
 
     panels: Sequence[Panel]
     only: str = ""
 
 
 def find(text: str) -> SearchResults:
-    """Return the rows that a text stands for: an id, the first letters of a key, a slug, an address."""
+    """Return the rows that match an id, the first characters of a key, a slug or an address."""
     kinds = [(page, rows) for page, rows in _searched(text) if rows]
     panels = [_panel(page, rows, text) for page, rows in kinds]
     if sum(len(rows) for _page, rows in kinds) == 1:
@@ -44,12 +44,12 @@ def _searched(text: str) -> Iterable[tuple[Any, list[Model]]]:
 
 
 def columns_of(page: Any) -> Sequence[str]:
-    """Return the columns in which a page's rows are shown outside of its own list."""
+    """Return the columns of a page's rows outside of its own list."""
     columns: Sequence[str] = page.found_columns or page.list_display
     return columns
 
 
 def _panel(page: Any, rows: list[Model], text: str) -> Panel:
-    # What this search finds by, the list finds by as well.
+    # The list supports every reading of this search.
     more = changelist_url(page.model, text) if len(rows) > MAX_ROWS_PER_KIND else ""
     return table(capfirst(page.opts.verbose_name_plural), rows[:MAX_ROWS_PER_KIND], columns_of(page), more_url=more)

@@ -1,4 +1,4 @@
-"""The history of a row in the operators' admin: its entries of the audit log, from whichever door they came."""
+"""The history of a row in the operators' admin: its audit entries from pages, API and admin."""
 
 import uuid
 from typing import Any
@@ -12,9 +12,9 @@ MAX_ENTRIES = 100
 
 
 def history_of(row: Model, kind: str = "") -> list[dict[str, Any]]:
-    """Return what was recorded about a row, newest first, 100 at most.
+    """Return the audit entries of a row, newest first, 100 at most.
 
-    ``kind``: what the log calls such rows, needed where their ids are numbers, which rows of other kinds have as well.
+    ``kind``: the target kind, required for rows with numeric ids, which are not unique across kinds.
     """
     if not kind and not hasattr(row, "public_id"):
         return []
@@ -24,9 +24,9 @@ def history_of(row: Model, kind: str = "") -> list[dict[str, Any]]:
     return _shown(entries.order_by("-pk")[:MAX_ENTRIES])
 
 
-def newest_changes_of(organization_id: uuid.UUID, most: int) -> list[dict[str, Any]]:
-    """Return the newest entries of one organization's log."""
-    return _shown(AuditEntry.objects.filter(organization_id=organization_id).order_by("-pk")[:most])
+def newest_changes_of(organization_id: uuid.UUID, limit: int) -> list[dict[str, Any]]:
+    """Return the newest audit entries of an organization."""
+    return _shown(AuditEntry.objects.filter(organization_id=organization_id).order_by("-pk")[:limit])
 
 
 def _shown(entries: Any) -> list[dict[str, Any]]:

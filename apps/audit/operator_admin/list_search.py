@@ -1,8 +1,8 @@
-"""What may be typed into the search of an operators' list: each reading of the text is one look into an index.
+"""The search of the operators' lists: each reading of the search text is one index lookup.
 
-A reading is a field of the model, or one of the names below. ``name^`` finds what begins so (the field is unique, and
-so has an index that serves it), ``name~`` what holds it anywhere (short tables only), a bare name the whole value.
-``reading@field`` keeps the newest days of that field: for rollups, whose indexes end with it and not with the key.
+A reading is a field of the model, or one of the names in ``KINDS``. ``name^`` matches a prefix (the field is unique and
+so has an index for it), ``name~`` a substring (small tables only), a bare name the whole value. ``reading@field``
+limits the matches to the newest days of that field: for rollups, whose indexes end with it and not with the key.
 """
 
 import ipaddress
@@ -27,13 +27,13 @@ from apps.orgs.lookups import find_organization
 
 MAX_LENGTH = 254
 NEWEST_DAYS = 2
-# Readings that are mail addresses.
+# Readings that are email addresses.
 EMAIL_READINGS = ("email", "to")
 LETTERS = re.compile(r"[0-9A-Za-z]*", re.ASCII)
 
 
 def search(rows: QuerySet[Row], readings: tuple[str, ...], text: str) -> QuerySet[Row]:
-    """Return the rows of the first reading that finds any; without a text all, without a match none."""
+    """Return the matches of the first reading that has any; all rows for an empty text."""
     term = text.strip()
     if not term:
         return rows
@@ -47,14 +47,14 @@ def search(rows: QuerySet[Row], readings: tuple[str, ...], text: str) -> QuerySe
 
 
 def conditions(model: type[Model], reading: str, term: str) -> Iterator[Q]:
-    """Give the conditions that a reading makes of a text: none where it cannot be of that kind."""
+    """Yield the conditions of a reading, none if the text has another format."""
     if "@" in reading:
         kind, _separator, field = reading.partition("@")
         yield from (recent(model, condition, field) for condition in conditions(model, kind, term))
     elif reading in KINDS:
         yield from KINDS[reading](model, term)
     elif reading.rstrip("^").endswith(EMAIL_READINGS) and term != canonical_address(term):
-        # As it is kept, then as it was typed: accounts of before may have another spelling.
+        # In canonical form, then as typed: older accounts can have another spelling.
         yield from conditions(model, reading, canonical_address(term))
         yield Q(**{reading.rstrip("^"): term})
     elif reading.endswith("^"):
@@ -66,20 +66,20 @@ def conditions(model: type[Model], reading: str, term: str) -> Iterator[Q]:
 
 
 def recent(model: Any, condition: Q, field: str) -> Q:
-    """Keep the two days before the newest row that a condition finds."""
+    """Limit a condition to the two days before its newest match."""
     last = model._base_manager.filter(condition).order_by(f"-{field}").values_list(field, flat=True).first()
     return condition if last is None else condition & Q(**{f"{field}__gte": last - timedelta(days=NEWEST_DAYS)})
 
 
 def begins_with(field: str, term: str) -> Q:
-    """Find by an index what begins with a text; SQLite's LIKE ignores case, so it cannot use one."""
+    """Match a prefix by an index; SQLite cannot use one for LIKE, which ignores case."""
     if connection.vendor == "sqlite":
         return Q(**{f"{field}__gte": term, f"{field}__lt": term + "\U0010ffff"})
     return Q(**{f"{field}__startswith": term})
 
 
 def _own_id(model: Any, term: str) -> Iterator[Q]:
-    """``key_…`` of the row itself, a bare UUID, or the number of a row."""
+    """Match the row's public id, UUID or number."""
     kind = model._meta.pk.get_internal_type()
     key = decode(getattr(model, "id_prefix", ""), term) or _uuid(term)
     if kind in ("UUIDField", "OneToOneField") and key is not None:
@@ -89,14 +89,14 @@ def _own_id(model: Any, term: str) -> Iterator[Q]:
 
 
 def _organization(model: Any, term: str) -> Iterator[Q]:
-    """An organization's slug or ``org_…``."""
+    """Match an organization by slug or ``org_…``."""
     key = find_organization(term)
     if key is not None:
         yield Q(organization_id=key)
 
 
 def _credential(model: Any, term: str) -> Iterator[Q]:
-    """A key's ``key_…`` or ``sdk_…``, in the tables that name it by its UUID."""
+    """Match a key by ``key_…``, ``sdk_…`` or UUID, in tables that store its UUID."""
     key = decode("key", term) or decode("sdk", term) or _uuid(term)
     if key is not None:
         yield Q(credential_id=key)
@@ -112,7 +112,7 @@ def _related(field: str, prefix: str) -> Callable[[Any, str], Iterator[Q]]:
 
 
 def _member(model: Any, term: str) -> Iterator[Q]:
-    """The ``user_…`` under which an organization knows somebody, where it is not the account's own."""
+    """Match the ``user_…`` of a member in an organization, if it differs from the account's."""
     key = decode("user", term)
     if key is not None:
         path = "earlier_id" if model._meta.model_name == "membership" else "memberships__earlier_id"
@@ -120,7 +120,7 @@ def _member(model: Any, term: str) -> Iterator[Q]:
 
 
 def _key_mask(model: Any, term: str) -> Iterator[Q]:
-    """The public part of a key, or the text of one up to there, or its mask: a search must not ask for more."""
+    """Match the public part of a key, the start of one, or its mask; a search never needs the whole key."""
     bare = term.removeprefix(model.key_prefix)
     head, dots, last = bare.partition(MASK_DOTS)
     if not LETTERS.fullmatch(head):
@@ -133,7 +133,7 @@ def _key_mask(model: Any, term: str) -> Iterator[Q]:
 
 
 def _network(model: Any, term: str) -> Iterator[Q]:
-    """An IP address, in the table that keeps addresses as the networks that limits count by."""
+    """Match an IP address, in the table that stores addresses as networks."""
     try:
         ipaddress.ip_address(term)
     except ValueError:
@@ -163,7 +163,7 @@ KINDS: dict[str, Callable[[Any, str], Iterator[Q]]] = {
 
 
 def help_text(model: type[Model], readings: tuple[str, ...]) -> Any:
-    """Say under the search box what may be typed, in the reader's language."""
+    """Return the help text of the search box, translated when it is rendered."""
     return lazy(_help_text, str)(model, readings)
 
 

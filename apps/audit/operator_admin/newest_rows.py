@@ -1,7 +1,7 @@
-"""Lists of the operators' admin over tables of any size: the newest rows that a search finds, and no count.
+"""Lists of the operators' admin over tables of any size: only the newest matches, without a full count.
 
-A list shows 2,000 rows at most, 40 pages; a filter looks through the newest 10,000 for them. Who wants an older row
-searches for it: that reads an index.
+A list shows 2,000 rows at most (40 pages); a filter scans the newest 10,000. Older rows are found by a search, which
+uses an index.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ SCANNED_ROWS = 10_000
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Pages over the first rows only: counting millions would take longer than reading the page."""
+    """Paginates the first rows only: counting millions would take longer than reading the page."""
 
     @cached_property
     def count(self) -> int:
@@ -29,34 +29,34 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the st
         return int(rows[:MAX_ROWS].count())
 
 
-def limit_to_newest(rows: QuerySet[Row], most: int) -> QuerySet[Row]:
-    """Keep so many of the newest rows, by the primary key: it grows with time (UUID v7, or a counter).
+def limit_to_newest(rows: QuerySet[Row], limit: int) -> QuerySet[Row]:
+    """Limit the rows to the newest by primary key, which grows with time (UUID v7, or a counter).
 
-    What filters and orders them afterwards reads so many rows at most, however rare the match.
+    Later filters and orders then read ``limit`` rows at most, however rare the match.
     """
-    edge = list(rows.order_by("-pk").values_list("pk", flat=True)[most : most + 1])
+    edge = list(rows.order_by("-pk").values_list("pk", flat=True)[limit : limit + 1])
     return rows.filter(pk__gt=edge[0]) if edge else rows
 
 
 class NewestRowsChangeList(ChangeList):
-    """A list that searches first, by an index, then takes the newest of what was found, then filters and orders."""
+    """A list that searches by an index first, then takes the newest matches, then filters and orders."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         """Return the rows of the list, all pages together."""
-        everything, asked = self.root_queryset, self.query
-        found, _repeats = self.model_admin.get_search_results(request, everything, asked)
-        # Ordering by a column sorts them all, so that those are fewer.
+        everything, query = self.root_queryset, self.query
+        found, _repeats = self.model_admin.get_search_results(request, everything, query)
+        # Ordering by a column sorts all of them, so the limit is lower.
         is_filtered = bool(self.filter_params) and ORDER_VAR not in self.params
         self.root_queryset, self.query = limit_to_newest(found, SCANNED_ROWS if is_filtered else MAX_ROWS), ""
         try:
             rows = super().get_queryset(request, exclude_parameters)
             return without_long_fields(rows, self.list_display, self.list_select_related)
         finally:
-            self.root_queryset, self.query = everything, asked
+            self.root_queryset, self.query = everything, query
 
 
 def without_long_fields(rows: QuerySet[Row], shown: Sequence[Any], joined: Any = ()) -> QuerySet[Row]:
-    """Leave unread the texts and JSON that are not shown, also of what is joined: one may be 256 KiB."""
+    """Defer texts and JSON that are not shown, also of joined rows: one can be 256 KiB."""
     unread = [name for name in long_fields(rows.model) if name not in shown]
     for field in joined if isinstance(joined, tuple) else ():
         related: Any = rows.model._meta.get_field(field).related_model
@@ -65,5 +65,5 @@ def without_long_fields(rows: QuerySet[Row], shown: Sequence[Any], joined: Any =
 
 
 def long_fields(model: type[Model]) -> list[str]:
-    """Name the fields whose values may be long."""
+    """Return the names of the fields whose values can be long."""
     return [field.name for field in model._meta.concrete_fields if isinstance(field, (TextField, JSONField))]

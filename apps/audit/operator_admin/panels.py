@@ -1,4 +1,4 @@
-"""What the page of a row says above its fields: an answer in sentences, and short tables of what belongs to the row."""
+"""What a row's page shows above its fields: sentences, and short tables of related rows."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from apps.base.identifiers import decode
 
 EMPTY = "–"
 MAX_ORGANIZATION_ROWS = 5
-# How a state looks in a table, by its stored word; what is not here looks like any other text. States of keys say it.
+# The tone of a state in a table, by its stored value; other values have none. States of keys have ``operator_tone``.
 TONES = {
     **dict.fromkeys(("succeeded", "active", "enabled", "healthy", "sent"), "ok"),
     **dict.fromkeys(("pending", "sending", "held", "paused", "waiting"), "warn"),
@@ -32,7 +32,7 @@ TONES = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One sentence of the answer: ``tone`` is ok, warn, bad or info; with ``url`` a link follows."""
+    """One sentence; ``tone`` is ok, warn, bad or info; with ``url`` a link follows."""
 
     tone: str
     text: str | Promise
@@ -42,7 +42,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One value of a table, as a link where there is a page of it."""
+    """One value of a table, as a link if it has a page."""
 
     text: Any
     url: str = ""
@@ -51,7 +51,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A short table; ``more_url`` leads to the list with the rest, ``empty`` and ``links`` stand where no row is."""
+    """A short table; ``more_url`` links to the full list, ``empty`` and ``links`` are shown without rows."""
 
     title: str | Promise
     heads: Sequence[Any] = ()
@@ -62,20 +62,21 @@ class Panel:
 
 
 def change_url(row: Model) -> str:
-    """Return the address of a row's page."""
+    """Return the URL of a row's page."""
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
 
 
 def changelist_url(model: type[Model], term: str = "") -> str:
-    """Return the address of a list, searched for a text."""
-    address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-    return f"{address}?{urlencode({SEARCH_VAR: term})}" if term else address
+    """Return the URL of a list, with a search for ``term``."""
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    return f"{url}?{urlencode({SEARCH_VAR: term})}" if term else url
 
 
 def change_url_by_id(public_id: str) -> str:
-    """Return the address of the page of a ``key_…``, ``ep_…`` or the like; nothing where no page shows such rows.
+    """Return the URL of the page of a public id, or an empty string if no page shows such rows.
 
-    The row itself is not looked up. Ids of the audit log are of two tables, and some of persons are no row's own.
+    The row is not looked up. Ids of the audit log belong to two tables and have no page; a ``user_…`` that is a
+    member's id in an organization belongs to no account, so for users it is a search.
     """
     prefix = public_id.partition("_")[0]
     if prefix == "user":
@@ -89,7 +90,7 @@ def change_url_by_id(public_id: str) -> str:
 
 
 def link(url: str, text: Any) -> Any:
-    """Return a link, or the text alone where it leads nowhere."""
+    """Return a link, or only the text without a URL."""
     return format_html('<a href="{}">{}</a>', url, text) if url else text or EMPTY
 
 
@@ -102,7 +103,7 @@ def table(
     more_url: str = "",
     links: Sequence[Cell] = (),
 ) -> Panel:
-    """Return a table of rows as their own list shows them; the first column leads to the row's page."""
+    """Return a table with the same cells as the rows' own list; the first column links to the row's page."""
     shown = list(rows)
     heads: list[Any] = []
     if shown:
@@ -130,31 +131,31 @@ def _tone(value: Any) -> str:
 
 def _is_a_state(row: Model, name: str) -> bool:
     try:
-        return bool(row._meta.get_field(name).choices)  # type: ignore[union-attr]  # relations have none, and came before
+        return bool(row._meta.get_field(name).choices)  # type: ignore[union-attr]  # relations have none, and are handled above
     except FieldDoesNotExist:
         return name in ("status", "state")
 
 
 def time_element(value: datetime) -> Any:
-    """Return a time to the second, as HTML that programs read too."""
+    """Return a ``<time>`` element with seconds."""
     return format_html('<time datetime="{}">{}</time>', value.isoformat(), local_time_text(value))
 
 
 def local_time_text(value: datetime | None) -> str:
-    """Return a time as sentences here have it, with its zone."""
+    """Return a time to the second in the local zone, with the zone's name."""
     return timezone.localtime(value).strftime("%Y-%m-%d %H:%M:%S %Z") if value else EMPTY
 
 
 def of_organization(organization: Any) -> list[Panel]:
-    """Return the newest rows of an organization, of each page that says which columns, and links to its other lists."""
+    """Return links to an organization's lists, and tables of its newest rows where ``of_organization`` has columns."""
     panels, links = [], []
     for model, page in site._registry.items():
         columns = getattr(page, "of_organization", None)
         if columns is None:
             continue
-        address, name = changelist_url(model, organization.slug), capfirst(str(model._meta.verbose_name_plural))
-        links.append(Cell(name, address))
+        url, name = changelist_url(model, organization.slug), capfirst(str(model._meta.verbose_name_plural))
+        links.append(Cell(name, url))
         if columns:
             rows: Any = model._default_manager.filter(organization_id=organization.pk)
-            panels.append(table(name, rows.order_by("-pk")[:MAX_ORGANIZATION_ROWS], columns, more_url=address))
+            panels.append(table(name, rows.order_by("-pk")[:MAX_ORGANIZATION_ROWS], columns, more_url=url))
     return [Panel("", links=links), *(panel for panel in panels if panel.rows)]

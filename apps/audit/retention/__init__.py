@@ -1,1 +1,1 @@
-"""How long rows are kept, and the jobs that remove what is older."""
+"""Retention of the audit log and the call log: periods, and the jobs that delete older rows."""

@@ -1,7 +1,7 @@
-"""Sweeps that go through all organizations, a piece at a time, in any worker: where they are, and who goes on.
+"""The stored position of periodic jobs that go through all organizations step by step, in any worker.
 
-Nobody holds a lock between two pieces. Whoever wants to move the place does so only where it is still the one that was
-read; of two workers that did the same piece, one is told that it was done.
+No lock is held between two steps. A worker moves the cursor only if its version is still the one that it read, so of
+two workers that did the same step, only one moves it.
 """
 
 import uuid
@@ -16,23 +16,23 @@ from apps.orgs.models import Organization
 
 
 def claim_next(name: str) -> Round | None:
-    """Return the place of a round, None while it rests."""
-    found, _is_new = Round.objects.get_or_create(name=name)
-    return None if found.again_at is not None and found.again_at > timezone.now() else found
+    """Return the cursor of a job, or None while it is paused."""
+    cursor, _is_new = Round.objects.get_or_create(name=name)
+    return None if cursor.again_at is not None and cursor.again_at > timezone.now() else cursor
 
 
-def advance(place: Round, /, **changes: Any) -> bool:
-    """Write the new place and tell whether it was this worker that moved it."""
-    rows = Round.objects.filter(name=place.name, version=place.version)
-    return bool(rows.update(version=place.version + 1, **changes))
+def advance(cursor: Round, /, **changes: Any) -> bool:
+    """Store the new position and return whether this worker moved the cursor."""
+    rows = Round.objects.filter(name=cursor.name, version=cursor.version)
+    return bool(rows.update(version=cursor.version + 1, **changes))
 
 
-def pause(place: Round, until: datetime) -> bool:
-    """Begin the round anew at a moment."""
-    return advance(place, organization_id=None, again_at=until)
+def pause(cursor: Round, until: datetime) -> bool:
+    """Pause the job, which then starts again at the first organization."""
+    return advance(cursor, organization_id=None, again_at=until)
 
 
 def organizations_after(organization_id: uuid.UUID | None, limit: int) -> list[uuid.UUID]:
-    """Return the next organizations in the order of their ids, whatever their state."""
+    """Return the next organizations in the order of their ids, in any state."""
     after = Q() if organization_id is None else Q(pk__gt=organization_id)
     return list(Organization.objects.filter(after).order_by("pk").values_list("pk", flat=True)[:limit])

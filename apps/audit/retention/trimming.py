@@ -1,9 +1,9 @@
-"""What the daily round over the organizations does: checkpoints, and removing what is older than its days.
+"""The periodic jobs over all organizations: daily checkpoints, and deletion of rows past their retention period.
 
-Changes go at a checkpoint only. The newest checkpoint that is older than an organization's days becomes a ``Cut``, an
-entry of the log says so, and from then on the triggers let entries and seals up to its number go, a batch at a time.
-The chain begins at the checkpoint's hash then. A log is cut once a week at most, so that a quiet one does not consist
-of entries about cuts. Calls go by whole hours, and only those whose digest is made.
+Changes are cut at a checkpoint only. The newest checkpoint that is older than an organization's retention period
+becomes a ``Cut``, which an entry of the log records; from then on the triggers let entries and seals up to its number
+be deleted, and the chain starts at the checkpoint's hash. A log is cut once a week at most, so that a quiet one does not
+consist of entries about cuts. Calls are deleted by whole hours, and only after the digest of the hour.
 """
 
 import time
@@ -29,46 +29,46 @@ BATCH = 500
 MAX_SECONDS = 0.5
 TRIMMED = "audit.trimmed"
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
-# Pages offer a year and its comparison from these rows; they are few.
+# Pages compare a year with the one before it from these rows; they are few.
 MIN_USAGE_RETENTION = timedelta(days=400)
 
 
 # The periodic job audit.sign_checkpoints (apps.py).
 def sign_daily() -> int:
-    """Make a checkpoint of each log that went on since the last, write it to the log, and return how many."""
+    """Sign and log a checkpoint of each organization's chain, once a day, and return how many."""
     return _sweep_organizations("checkpoints", _sign, DAY)
 
 
 # The periodic job audit.delete_expired (apps.py).
 def trim() -> int:
-    """Remove some of what is too old and return how many rows were removed."""
+    """Delete some of the rows past their retention period and return how many."""
     return _sweep_organizations("trim", _trim_organization, HOUR) + _remove_refused()
 
 
 def _sweep_organizations(name: str, work: Callable[[uuid.UUID, float], tuple[int, bool]], pause: timedelta) -> int:
-    """Work on one organization after the other for half a second; the next time goes on where this one ends."""
+    """Process organizations for up to MAX_SECONDS, continuing where the last run stopped; return the sum of counts."""
     until, done = time.monotonic() + MAX_SECONDS, 0
     while time.monotonic() < until:
-        place = sweep_cursor.claim_next(name)
-        if place is None:
+        cursor = sweep_cursor.claim_next(name)
+        if cursor is None:
             break
-        following = sweep_cursor.organizations_after(place.organization_id, 1)
+        following = sweep_cursor.organizations_after(cursor.organization_id, 1)
         if not following:
-            sweep_cursor.pause(place, timezone.now() + pause)
+            sweep_cursor.pause(cursor, timezone.now() + pause)
             break
         count, is_finished = work(following[0], until)
         done += count
         if is_finished:
-            sweep_cursor.advance(place, organization_id=following[0])
+            sweep_cursor.advance(cursor, organization_id=following[0])
     return done
 
 
 def _sign(organization_id: uuid.UUID, until: float) -> tuple[int, bool]:
     windows.record_window(organization_id, {kind for source in sources().values() for kind in source.kinds})
-    made = checkpoints.create(organization_id)
-    if made is not None:
-        checkpoints.log_checkpoint(made)
-    return int(made is not None), True
+    checkpoint = checkpoints.create(organization_id)
+    if checkpoint is not None:
+        checkpoints.log_checkpoint(checkpoint)
+    return int(checkpoint is not None), True
 
 
 def _trim_organization(organization_id: uuid.UUID, until: float) -> tuple[int, bool]:
@@ -79,16 +79,16 @@ def _trim_organization(organization_id: uuid.UUID, until: float) -> tuple[int, b
         while seen >= BATCH:
             if time.monotonic() > until:
                 return removed, False
-            # How many there were to remove, not how many went: another worker may have been faster with some of them.
+            # Rows selected, not deleted: another worker can have deleted some of them meanwhile.
             seen = remove(organization_id)
             removed += seen
     return removed, True
 
 
 def _cut(organization_id: uuid.UUID) -> None:
-    """Cut at the newest checkpoint that is old enough, where the last cut is a week ago and there is something to cut.
+    """Cut at the newest checkpoint that is old enough, if the last cut is a week old and there is something to cut.
 
-    Two clocks must say so, the database's and that of who wrote the entry: what goes here never comes back.
+    Both the database's clock and the time of the entry must agree, because a deletion cannot be undone.
     """
     now, oldest = timestamps.database_now(), windows.retention_cutoff("audit", organization_id)
     last = Cut.objects.filter(organization_id=organization_id).order_by("-seq").first()
@@ -115,14 +115,14 @@ def _cut(organization_id: uuid.UUID) -> None:
 
 
 def _is_worth_cutting(point: Checkpoint, after: int, oldest: datetime) -> bool:
-    """Tell whether the newest entry below the checkpoint is old too, and something but notes of cuts would go."""
+    """Return whether the newest entry up to the checkpoint is old too, and not all entries only record cuts."""
     seals = Seal.objects.filter(organization_id=point.organization_id, seq__gt=after, seq__lte=point.seq)
     newest = seals.order_by("-seq").values_list("entry__at", flat=True).first()
     return newest is not None and newest < oldest and seals.exclude(entry__action=TRIMMED).exists()
 
 
 def _remove_changes(organization_id: uuid.UUID) -> int:
-    """Remove the oldest entries below the cut with their seals, entries first: the triggers look the number up."""
+    """Delete the oldest entries below the cut, then their seals: the triggers look up an entry's number in its seal."""
     up_to = Cut.objects.filter(organization_id=organization_id).aggregate(up_to=Max("seq"))["up_to"]
     if up_to is None:
         return 0
@@ -135,7 +135,7 @@ def _remove_changes(organization_id: uuid.UUID) -> int:
 
 
 def _remove_calls(organization_id: uuid.UUID) -> int:
-    """Remove the oldest calls, by whole hours, and none that no digest speaks of yet."""
+    """Delete the oldest calls, by whole hours whose digest is complete."""
     digested = Round.objects.filter(name="digest.calls").values_list("hour", flat=True).first()
     if digested is None:
         return 0
@@ -145,7 +145,7 @@ def _remove_calls(organization_id: uuid.UUID) -> int:
 
 
 def _remove_usage(organization_id: uuid.UUID) -> int:
-    """Remove figures: by the hour as calls, by the day after 400 days or as calls, whichever is later."""
+    """Delete rollups: hourly ones with the calls, daily ones after 400 days or with the calls, whichever is later."""
     calls = windows.retention_cutoff("calls", organization_id)
     day = min(calls, timestamps.database_now() - MIN_USAGE_RETENTION).date()
     hours = UsageHour.objects.filter(organization_id=organization_id, hour__lt=calls - HOUR).order_by("hour")
@@ -154,19 +154,19 @@ def _remove_usage(organization_id: uuid.UUID) -> int:
 
 
 def _remove_first(rows: QuerySet[Any]) -> int:
-    """Remove the first of the rows and return how many were seen."""
+    """Delete the first batch of rows and return how many were selected."""
     keys = list(rows.values_list("pk", flat=True)[:BATCH])
     _delete(rows.model, keys)
     return len(keys)
 
 
 def _remove_refused() -> int:
-    """Remove the oldest counts of refused strangers, which stand in the order of their keys."""
+    """Delete the oldest counts of refused requests, whose keys are in the order of time."""
     oldest = timestamps.database_now() - timedelta(days=windows.days("calls"))
     rows = RefusedCalls.objects.order_by("pk").values_list("pk", "minute")[:BATCH]
     return _delete(RefusedCalls, [key for key, minute in rows if minute < oldest])
 
 
 def _delete(model: type[Model], keys: list[Any]) -> int:
-    """Delete by key, past Django's collector: nothing hangs on these rows."""
+    """Delete by key without Django's collector: no other rows depend on these."""
     return model._default_manager.filter(pk__in=keys)._raw_delete(DEFAULT_DB_ALIAS) if keys else 0

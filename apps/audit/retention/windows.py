@@ -1,4 +1,4 @@
-"""For how long rows of a kind are kept, and from when on all of them are there."""
+"""Retention periods by kind of rows, and the times from which all rows are stored."""
 
 import uuid
 from collections.abc import Iterable
@@ -15,23 +15,23 @@ DAY = timedelta(days=1)
 
 
 def days(kind: str) -> int:
-    """Return the portal's own days of a kind."""
+    """Return the portal's retention period of a kind in days."""
     found: int = getattr(settings, DAYS[kind])
     return found
 
 
 def days_of_organizations(kind: str) -> dict[uuid.UUID, int]:
-    """Return the days of the organizations that keep a kind for a shorter time."""
+    """Return the retention days of the organizations that have chosen a shorter period."""
     return shorter_retention_days(kind) if kind in RETENTION_SETTINGS else {}
 
 
 def retention_cutoff(kind: str, organization_id: uuid.UUID) -> datetime:
-    """Return the moment before which rows of an organization are removed."""
+    """Return the time before which an organization's rows are deleted."""
     return timestamps.database_now() - timedelta(days=days_of_organizations(kind).get(organization_id, days(kind)))
 
 
 def record_window(organization_id: uuid.UUID, kinds: Iterable[str]) -> None:
-    """Write down from when on rows are kept; once a day is enough."""
+    """Store since when rows of these kinds are complete; called once a day."""
     for kind in sorted(kinds):
         since = retention_cutoff(kind, organization_id)
         rows = KeptSince.objects.filter(organization_id=organization_id, kind=kind)
@@ -40,9 +40,9 @@ def record_window(organization_id: uuid.UUID, kinds: Iterable[str]) -> None:
 
 
 def reset_windows(organization_id: uuid.UUID) -> None:
-    """Note that an organization's calls, attempts and events are being removed whatever their age.
+    """Set the windows of calls, attempts and events to start now, before an organization's data is deleted.
 
-    For whoever removes the data of an organization: what is gone must not look falsified.
+    Otherwise verification would report the deleted rows as tampered with.
     """
     now = timestamps.database_now()
     for kind in sorted(set(DAYS) - {"audit"}):
@@ -50,14 +50,14 @@ def reset_windows(organization_id: uuid.UUID) -> None:
 
 
 def complete_since(organization_id: uuid.UUID, kinds: Iterable[str]) -> datetime:
-    """Return the moment from which on every row must be there, whatever retention has done so far.
+    """Return the time since which every row must exist, whatever retention has deleted so far.
 
-    A note is up to a day old: retention may have removed a day more before somebody chose longer days.
+    A stored time is up to a day old: retention can have deleted one more day before a longer period was chosen.
     """
-    noted = KeptSince.objects.filter(organization_id=organization_id, kind__in=kinds).values_list("since", flat=True)
-    return max([*(retention_cutoff(kind, organization_id) for kind in kinds), *(since + DAY for since in noted)])
+    stored = KeptSince.objects.filter(organization_id=organization_id, kind__in=kinds).values_list("since", flat=True)
+    return max([*(retention_cutoff(kind, organization_id) for kind in kinds), *(since + DAY for since in stored)])
 
 
 def delete_windows(organization_id: uuid.UUID) -> None:
-    """Remove the notes of an organization that has no entries any more: there is nothing left to verify."""
+    """Delete the windows of an organization without entries, which has nothing left to verify."""
     KeptSince.objects.filter(organization_id=organization_id).delete()

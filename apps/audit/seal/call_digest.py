@@ -1,4 +1,4 @@
-"""API calls as rows of a digest: every column, so that none can be changed unseen."""
+"""API calls as rows of a digest: every column, so that no change goes undetected."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ COLUMNS = (
 
 
 def rows(organization_id: uuid.UUID, first: uuid.UUID, before: uuid.UUID, limit: int) -> list[tuple[uuid.UUID, str]]:
-    """Return the organization's calls with their canonical texts: the columns as a JSON array."""
+    """Return the organization's calls by id, each with its canonical text: the columns as a JSON array."""
     found = ApiCall.objects.filter(organization_id=organization_id, pk__gte=first, pk__lt=before)
     return [(row[0], _text(row)) for row in found.order_by("pk").values_list(*COLUMNS)[:limit]]
 
@@ -32,14 +32,14 @@ def _text(row: tuple[Any, ...]) -> str:
 
 
 def next_id(first: uuid.UUID) -> uuid.UUID | None:
-    """Return the id of the first call from there on."""
+    """Return the id of the first call at or after ``first``."""
     return ApiCall.objects.filter(pk__gte=first).order_by("pk").values_list("pk", flat=True).first()
 
 
-def is_settled(moment: datetime) -> bool:
-    """Tell whether no call of before the moment is still on its way through Redis."""
-    # Redis dates a call when it takes it, which is a little after the call.
-    return redis_stream.is_drained_to(moment + CLOCK_MARGIN)
+def is_settled(end: datetime) -> bool:
+    """Return whether Redis has no more calls from before ``end``."""
+    # Redis dates a call when it receives it, which is slightly after the call.
+    return redis_stream.is_drained_to(end + CLOCK_MARGIN)
 
 
 SOURCE = Source(ACTION, rows, next_id, is_settled, ("calls",))

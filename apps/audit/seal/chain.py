@@ -1,16 +1,16 @@
-"""The hash chain of an organization's changes: what is hashed, and how. Pure: no database, no settings.
+"""The hash chain of an organization's changes: what is hashed, and how. No database access, no settings.
 
 Each sealed change has a sequence number (1, 2, 3 … without a gap) and
 
     hash = SHA-256( previous hash, as 32 bytes  ‖  canonical row, as UTF-8 )
 
 The previous hash of number 1 is SHA-256 of ``integrations-portal audit chain 1`` + line feed + the organization's
-public id (``org_…``), so that nothing of another organization's chain fits in.
+public id (``org_…``), so that entries of another organization's chain never match.
 
 The canonical row is made from one line of the export as JSON Lines, or from one change of ``GET /v1/audit-log``:
 take of the object the fields ``id seq at actor action target changes outcome source request_id`` and nothing else
 (not ``hash``, not ``sentence``, which depends on the language), and write them as JSON with the names of every object
-sorted, without white space, characters as themselves in UTF-8, escaped only where JSON demands it. In Python:
+sorted, without white space, in UTF-8, characters escaped only where JSON requires it. In Python:
 ``json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)``. For texts, true, false, null and whole
 numbers below 2^53, which is all that the portal records, this is the JSON Canonicalization Scheme (RFC 8785).
 
@@ -31,7 +31,7 @@ CANONICAL_FIELDS = (
 )  # fmt: skip
 encode_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
-# The canonical row, written out: a third of what an encoder takes, and verification reads every row there is.
+# The canonical row as a template: a third of an encoder's time, and verification reads every row.
 TEMPLATE = (
     '{"action":%s,"actor":{"id":%s,"kind":%s,"label":%s},"at":"%s","changes":%s,"id":"%s","outcome":%s,'
     '"request_id":%s,"seq":%d,"source":{"address":%s,"user_agent":%s},"target":{"id":%s,"kind":%s,"label":%s}}'
@@ -39,7 +39,7 @@ TEMPLATE = (
 
 
 class Link(NamedTuple):
-    """One change as the database holds it. ``at``: as in the API; ``changes``: any JSON text."""
+    """One change as stored. ``at``: as in the API; ``changes``: any JSON text."""
 
     id: uuid.UUID
     at: str
@@ -58,7 +58,7 @@ class Link(NamedTuple):
 
 
 def genesis(organization: str) -> str:
-    """Return what stands for the hash before number 1, from the organization's public id."""
+    """Return the previous hash of number 1, from the organization's public id."""
     return hashlib.sha256(DOMAIN + organization.encode()).hexdigest()
 
 
@@ -68,7 +68,7 @@ def link_hash(previous: str, canonical_row: str) -> str:
 
 
 def canonical(seq: int, link: Link) -> str:
-    """Write the canonical row of a change under its sequence number."""
+    """Return the canonical row of a change with its sequence number."""
     text = encode_basestring
     changes = "{}" if link.changes == "{}" else encode_json(json.loads(link.changes))
     return TEMPLATE % (
@@ -79,5 +79,5 @@ def canonical(seq: int, link: Link) -> str:
 
 
 def canonical_of_line(line: dict[str, Any]) -> str:
-    """Write the canonical row of one line of an export; KeyError where a field is missing."""
+    """Return the canonical row of one line of an export. Raises KeyError for a missing field."""
     return encode_json({name: line[name] for name in CANONICAL_FIELDS})

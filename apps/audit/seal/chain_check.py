@@ -1,8 +1,8 @@
-"""Checking an organization's chain in the database, row by row, in constant memory.
+"""Verification of an organization's chain in the database, row by row, in constant memory.
 
-What is looked for: a number that is missing or taken by another row, a row that does not match its hash, an entry of
-another organization, an end that was cut off or a chain that was made anew (both by checkpoints), entries that were
-never sealed, and rows of calls, attempts and events that do not match the digest of their hour.
+Detects: a sequence number that is missing or used by another row, a row that does not match its hash, an entry of
+another organization, a truncated or rebuilt chain (both by checkpoints), entries that were never sealed, and rows of
+calls, attempts and events that do not match the digest of their hour.
 """
 
 import uuid
@@ -25,12 +25,12 @@ from apps.base.identifiers import encode
 BATCH = 2000
 TRIMMED = "audit.trimmed"
 CHAIN_REBUILT = "the hash is not that of the checkpoint: the chain was made anew, at this number or before"
-# A worker seals within seconds. What waits for longer waits for nobody.
+# A worker seals within seconds. Entries that are unsealed for longer are a finding.
 MAX_SEAL_DELAY = timedelta(minutes=10)
 
 
 class Finding(NamedTuple):
-    """What is wrong, and the first number that it is wrong from; None for what has no number."""
+    """What is wrong, and the first sequence number affected, None if it has none."""
 
     seq: int | None
     why: str
@@ -38,7 +38,7 @@ class Finding(NamedTuple):
 
 @dataclass(slots=True)
 class Report:
-    """What was checked: ``count`` changes up to number ``last``, after number ``start`` (0, or a cut of retention)."""
+    """The result: ``count`` changes checked up to number ``last``, after number ``start`` (0, or a retention cut)."""
 
     start: int = 0
     last: int = 0
@@ -58,7 +58,7 @@ class _Stop(Exception):
 
 
 def check(organization_id: uuid.UUID, outside: dict[str, Any] | None = None) -> Report:
-    """Check one organization; ``outside``: a checkpoint of it that was kept elsewhere, already read."""
+    """Verify one organization. ``outside``: a checkpoint of it that was stored elsewhere, as ``checkpoints.read``."""
     while True:
         cut = _newest_cut(organization_id)
         report = Report(start=cut.seq if cut else 0)
@@ -66,7 +66,7 @@ def check(organization_id: uuid.UUID, outside: dict[str, Any] | None = None) -> 
             _Check(organization_id, cut, outside, report).run()
         except _Stop as stop:
             report.bad = stop.bad
-        # Retention may have cut while this was reading: then what was missing was let go, and it is read again.
+        # If retention has cut meanwhile, the missing rows were removed regularly: read again.
         if report.bad is None or _newest_cut(organization_id) == cut:
             return report
 
@@ -142,7 +142,7 @@ class _Check:
             if seq in self.points:
                 self._compare(seq, stored)
             if entry.action in self.actions:
-                self._keep_digest(seq, entry)
+                self._read_digest(seq, entry)
             elif entry.action == TRIMMED:
                 self.trimmed.add(entry.changes)
             self.report.count += 1
@@ -153,7 +153,7 @@ class _Check:
         if self.points.get(seq, stored) != stored:
             raise _Stop(seq, CHAIN_REBUILT)
 
-    def _keep_digest(self, seq: int, entry: Link) -> None:
+    def _read_digest(self, seq: int, entry: Link) -> None:
         digest = read(entry.action, seq, entry.target_id, entry.changes)
         if digest is None:
             raise _Stop(seq, "it is a digest that cannot be read")
@@ -186,7 +186,7 @@ class _Check:
             )
 
     def _check_queue(self) -> None:
-        """Look for entries without a seal: young ones wait for the sealer, old ones for nobody."""
+        """Check entries without a seal: recent ones wait for the sealer, old ones are a finding."""
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT e.id FROM audit_auditentry e LEFT JOIN audit_seal s ON s.entry_id = e.id"
@@ -203,7 +203,7 @@ class _Check:
         for entry_id in found:
             if entry_id not in queued:
                 if Seal.objects.filter(pk=entry_id).exists():
-                    continue  # the sealer was faster than this reader
+                    continue  # sealed meanwhile
                 raise _Stop(None, f"the entry {encode('aud', entry_id)} has no seal and waits for none")
             if queued[entry_id] < oldest:
                 raise _Stop(
@@ -214,11 +214,11 @@ class _Check:
         self.report.waiting = len(found)
 
     def _check_cut(self) -> None:
-        """A cut that retention made is told of by an entry after it."""
+        """Check the cut's signature, and that an entry after it records the cut."""
         if self.cut is None:
             return
         if not checkpoints.is_signed(checkpoints.as_json(self.cut.checkpoint)):
             raise _Stop(self.cut.seq, "the log was cut at a checkpoint whose signature does not hold")
-        said = {changes.replace(" ", "") for changes in self.trimmed}
-        if f'"up_to":[null,{self.cut.seq}]' not in "".join(said) and not self.report.waiting:
+        recorded = {changes.replace(" ", "") for changes in self.trimmed}
+        if f'"up_to":[null,{self.cut.seq}]' not in "".join(recorded) and not self.report.waiting:
             raise _Stop(self.cut.seq + 1, f"the log was cut after {self.cut.seq}, and no entry says so")

@@ -1,4 +1,4 @@
-"""What the portal's own chain knows of numbers and of whose an entry is, for whoever checks a file."""
+"""Lookups in the stored chain for the verification of exported files."""
 
 import uuid
 from typing import Any
@@ -13,7 +13,7 @@ from apps.orgs.models import Organization
 
 
 def hash_of(organization_id: uuid.UUID | None, seq: int) -> str | None:
-    """Return the hash of a number, None where it is not known (any more)."""
+    """Return the hash of a sequence number, or None if it is unknown or was removed by retention."""
     if organization_id is None:
         return None
     if seq == 0:
@@ -26,7 +26,7 @@ def hash_of(organization_id: uuid.UUID | None, seq: int) -> str | None:
 
 
 def organization_of(entry_id: object) -> uuid.UUID | None:
-    """Return whose entry it is, by its public id; None where the portal has no such entry."""
+    """Return the organization of an entry by the entry's public id, or None if there is no such entry."""
     key = decode("aud", entry_id) if isinstance(entry_id, str) else None
     if key is None:
         return None
@@ -35,12 +35,12 @@ def organization_of(entry_id: object) -> uuid.UUID | None:
 
 
 def organizations() -> dict[uuid.UUID, str]:
-    """Return every organization's slug, closed ones included."""
+    """Return the slug of every organization by its primary key, including closed ones."""
     return dict(Organization.objects.order_by("slug").values_list("pk", "slug"))
 
 
 def slug_of(organization_id: uuid.UUID | None) -> str | None:
-    """Return the slug of an organization."""
+    """Return the slug of an organization, or its public id if it is not in the database."""
     if organization_id is None:
         return None
     slugs = _read_if_available(Organization.objects.filter(pk=organization_id).values_list("slug"))
@@ -48,7 +48,7 @@ def slug_of(organization_id: uuid.UUID | None) -> str | None:
 
 
 def _read_if_available(rows: QuerySet[Any, Any]) -> list[Any]:
-    """Read a row; none where this portal has no database (yet), for a file can be checked without."""
+    """Return the first row, or none if there is no database (yet): a file can be checked without one."""
     try:
         return list(rows[:1])
     except DatabaseError:

@@ -1,7 +1,7 @@
-"""Reading changes as links of the chain: the two SQL dialects live here only.
+"""Reading changes as links of the chain, in both SQL dialects.
 
-Past Django's converters, which cost more than the hashing: a time comes as the text that is hashed, the changes as the
-JSON text that is stored.
+Bypasses Django's converters, which cost more than the hashing: a time is read as the text that is hashed, the changes
+as the stored JSON text.
 """
 
 import uuid
@@ -19,7 +19,7 @@ AT_POSTGRESQL = """to_char({0}.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.U
 
 
 def columns(database: BaseDatabaseWrapper, alias: str = "e") -> str:
-    """Return the SELECT list of ``link``: the key, the time, the texts."""
+    """Return the SELECT list that ``link`` reads: the id, the time, the texts."""
     at = AT_POSTGRESQL.format(alias) if database.vendor == "postgresql" else f"CAST({alias}.at AS text)"
     changes = f"{alias}.changes::text" if database.vendor == "postgresql" else f"{alias}.changes"
     rest = ", ".join(changes if name == "changes" else f"{alias}.{name}" for name in TEXTS)
@@ -27,17 +27,17 @@ def columns(database: BaseDatabaseWrapper, alias: str = "e") -> str:
 
 
 def key(database: BaseDatabaseWrapper, value: uuid.UUID) -> Any:
-    """Return an id as the database keeps it."""
+    """Return an id as the database stores it."""
     return value if database.vendor == "postgresql" else value.hex
 
 
 def link(row: tuple[Any, ...]) -> Link:
-    """Make a link of a row that was selected by ``columns``."""
+    """Return a row selected by ``columns`` as a link."""
     entry_id = row[0] if isinstance(row[0], uuid.UUID) else uuid.UUID(hex=row[0])
     return Link(entry_id, api_time(row[1]), *row[2:])
 
 
 def api_time(text: str) -> str:
-    """Write a stored time as the API does; what is finer than a millisecond stays, for it is no entry's."""
+    """Format a stored time as the API does; a finer fraction is not cut, so that a changed time does not match."""
     day_and_time, fraction = text[:10] + "T" + text[11:19], text[20:].ljust(6, "0")
     return f"{day_and_time}.{fraction[:3] if fraction[3:] == '000' else fraction}Z"

@@ -1,11 +1,11 @@
-"""Checkpoints: the end of an organization's chain at a moment, signed with Ed25519 (RFC 8032).
+"""Checkpoints: the end of an organization's chain at a point in time, signed with Ed25519 (RFC 8032).
 
-Whoever can write the whole database can also cut the newest entries off, seal everything anew, or put an old backup in
-place, and the chain alone does not show it. A checkpoint that somebody keeps elsewhere does. One is made for each
-organization every day and written to the log; anybody who may export the log may make another.
+With write access to the whole database, an attacker can cut off the newest entries, rebuild the chain, or restore an
+old backup, and the chain alone does not show it. A checkpoint stored elsewhere does. One is created for each
+organization every day and written to the log; members who can export the audit log can create another.
 
 The signature is over ``integrations-portal audit checkpoint 1``, a line feed, and the JSON of ``at hash organization
-seq``, written as ``apps.audit.seal.chain`` says.
+seq``, in the canonical form of ``apps.audit.seal.chain``.
 """
 
 import base64
@@ -35,7 +35,7 @@ FIELDS = {"organization": str, "seq": int, "hash": str, "at": str, "signature": 
 
 
 class Point(NamedTuple):
-    """A checkpoint as its copy outside says it: public id of the organization, number, hash, time."""
+    """The signed part of a checkpoint; ``organization`` is the public id, ``at`` as in the API."""
 
     organization: str
     seq: int
@@ -44,14 +44,14 @@ class Point(NamedTuple):
 
 
 def newest(organization_id: uuid.UUID) -> Checkpoint | None:
-    """Return the organization's newest checkpoint, None before the first."""
+    """Return the organization's newest checkpoint, or None."""
     return Checkpoint.objects.filter(organization_id=organization_id).order_by("-seq", "-at").first()
 
 
 def create(organization_id: uuid.UUID) -> Checkpoint | None:
-    """Seal what waits and sign the end of the chain; None where there is nothing to sign.
+    """Seal pending entries and sign the end of the chain; None if the chain is empty.
 
-    Where the newest checkpoint stands at the end already, it is returned as it is.
+    A checkpoint that is already at the end is returned unchanged.
     """
     seal_due()
     end = head(organization_id)
@@ -63,26 +63,26 @@ def create(organization_id: uuid.UUID) -> Checkpoint | None:
     at = at.replace(microsecond=at.microsecond // 1000 * 1000)
     point = Point(encode("org", organization_id), end.seq, end.hash, format_timestamp_ms(at) or "")
     signature = base64.b64encode(key.sign(_message(point))).decode()
-    made, _is_new = Checkpoint.objects.get_or_create(
+    checkpoint, _is_new = Checkpoint.objects.get_or_create(
         organization_id=organization_id,
         seq=end.seq,
         key_id=key_id(public_key),
         defaults={"hash": end.hash, "at": at, "signature": signature, "public_key": public_key},
     )
-    return made
+    return checkpoint
 
 
-def is_behind(checkpoint: Checkpoint, but: str) -> bool:
-    """Tell whether something was sealed after the checkpoint, entries of the action ``but`` aside.
+def is_behind(checkpoint: Checkpoint, ignored_action: str) -> bool:
+    """Return whether another signing key is in use now, or entries were sealed after the checkpoint.
 
-    Also where its key is not the portal's of today.
+    Entries of ``ignored_action`` do not count.
     """
     later = Seal.objects.filter(organization_id=checkpoint.organization_id, seq__gt=checkpoint.seq)
-    return checkpoint.public_key != own_public_key() or later.exclude(entry__action=but).exists()
+    return checkpoint.public_key != own_public_key() or later.exclude(entry__action=ignored_action).exists()
 
 
 def as_json(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return what is worth keeping outside; ``verify_audit --checkpoint`` reads it."""
+    """Return the checkpoint as the JSON object that ``verify_audit --checkpoint`` reads."""
     return {
         "organization": encode("org", checkpoint.organization_id),
         "seq": checkpoint.seq,
@@ -95,12 +95,12 @@ def as_json(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def log_checkpoint(checkpoint: Checkpoint) -> None:
-    """Log a checkpoint in one line, for whoever keeps the logs elsewhere."""
+    """Log a checkpoint in one line, so that it is stored wherever logs are shipped to."""
     logger.info("audit checkpoint %s", json.dumps(as_json(checkpoint)))
 
 
 def read(text: str) -> dict[str, Any]:
-    """Read a checkpoint's copy; Invalid where it is none, or where its signature does not hold."""
+    """Parse a checkpoint file. Raises Invalid for another format or a wrong signature."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -113,7 +113,7 @@ def read(text: str) -> dict[str, Any]:
 
 
 def is_signed(document: dict[str, Any]) -> bool:
-    """Tell whether a checkpoint is signed by the key that it names; not whether that is this portal's."""
+    """Return whether the signature matches the public key in the document, which can be another portal's."""
     try:
         public = Ed25519PublicKey.from_public_bytes(base64.b64decode(document["public_key"], validate=True))
         signature = base64.b64decode(document["signature"], validate=True)
@@ -124,22 +124,22 @@ def is_signed(document: dict[str, Any]) -> bool:
 
 
 def signing_key() -> Ed25519PrivateKey:
-    """Return the portal's key (``AUDIT_SIGNING_KEY``)."""
+    """Return the private key of ``AUDIT_SIGNING_KEY``."""
     return Ed25519PrivateKey.from_private_bytes(settings.AUDIT_SIGNING_KEY)
 
 
 def own_public_key() -> str:
-    """Return the public half of the portal's key, in base64: what others check signatures with."""
+    """Return the portal's public key in base64, with which others verify signatures."""
     return encode_public_key(signing_key().public_key())
 
 
 def encode_public_key(public: Ed25519PublicKey) -> str:
-    """Write a public key in base64."""
+    """Return a public key in base64."""
     return base64.b64encode(public.public_bytes_raw()).decode()
 
 
 def key_id(public_key: str) -> str:
-    """Return the short name of a key: the first 16 hex digits of the SHA-256 of its public half."""
+    """Return the id of a key: the first 16 hex digits of the SHA-256 of its public half."""
     return hashlib.sha256(base64.b64decode(public_key)).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""Checking the rows of calls, attempts and events that are still kept against the digests of their hours."""
+"""Verification of stored calls, attempts and events against the digests of their hours."""
 
 import uuid
 
@@ -20,9 +20,9 @@ Problem = tuple[int | None, str]
 
 
 def check_digests(organization_id: uuid.UUID, digests: list[Digest]) -> tuple[Problem | None, int]:
-    """Return the first thing that is wrong, if any, and how many hours were checked.
+    """Return the first problem, if any, and how many hours were checked.
 
-    Hours that retention may have touched are left out.
+    Hours that retention has possibly trimmed are left out.
     """
     hours = 0
     for name, source in sources().items():
@@ -38,7 +38,7 @@ def _check_kind(
     organization_id: uuid.UUID, name: str, source: Source, digests: list[Digest]
 ) -> tuple[Problem | None, int]:
     since = windows.complete_since(organization_id, source.kinds)
-    # An hour that retention is in the middle of is not whole any more.
+    # An hour that retention has started to trim is incomplete.
     recent = sorted((digest for digest in digests if digest.hour >= since), key=lambda digest: digest.hour)
     for index, digest in enumerate(recent):
         if index and digest.hour < recent[index - 1].hour + HOUR:
@@ -73,11 +73,11 @@ def _check_between(organization_id: uuid.UUID, source: Source, before: Digest, a
 
 
 def _check_after(organization_id: uuid.UUID, name: str, source: Source, digests: list[Digest]) -> Problem | None:
-    """Look for rows of hours that are over, after the last digest."""
-    place = Round.objects.filter(name=f"digest.{name}").first()
-    if not digests or place is None or place.hour is None:
+    """Check that no completed hour after the last digest has rows."""
+    cursor = Round.objects.filter(name=f"digest.{name}").first()
+    if not digests or cursor is None or cursor.hour is None:
         return None
-    done = min(place.hour, database_now() - HOUR)
+    done = min(cursor.hour, database_now() - HOUR)
     if digests[-1].hour + HOUR >= done:
         return None
     if not source.rows(organization_id, key_at(digests[-1].hour + HOUR), key_at(done), 1):

@@ -1,16 +1,16 @@
-"""Digests: what is not in the chain row by row (calls, attempts, events) is put under seal by the hour.
+"""Digests: rows that are not in the chain themselves (calls, attempts, events) are sealed by the hour.
 
-Some minutes after an hour has ended, its rows of each organization are gone through in the order of their ids, and
+Some minutes after the end of an hour, the rows of each organization are read in the order of their ids, and
 
     digest = SHA-256( digest so far, as 32 bytes  ‖  canonical row, as UTF-8 )
 
-beginning with SHA-256 of ``integrations-portal audit digest 1``, the action, the organization's public id and the hour,
-each on a line of its own. Count and last digest become an entry of the audit log, which is sealed like any other. An
-hour without rows has none, and neither has an hour of before the first worker that knew of digests. A row belongs to
-the hour that its id says (UUID version 7): the id is part of the row and cannot be changed unseen. Being a chain, a
-digest can be made a piece at a time: the place is kept in ``Round``.
+starting with SHA-256 of ``integrations-portal audit digest 1``, the action, the organization's public id and the hour,
+joined by line feeds. The count and the last digest become an entry of the audit log, which is sealed like any other.
+An hour without rows has no entry, nor has an hour before the first worker that supported digests. A row belongs to the
+hour of its id (UUID version 7): the id is part of the row, so a change is detected. Because it is a chain, a digest can
+be computed in several steps; its position is stored in ``Round``.
 
-Kinds of rows are registered by the dotted name of a ``Source``; higher apps add theirs.
+Higher apps register their kinds of rows by the dotted name of a ``Source``.
 """
 
 import hashlib
@@ -37,9 +37,9 @@ _dotted: dict[str, str] = {}
 class Source:
     """A kind of rows with UUID v7 keys.
 
-    ``rows(organization, first, before, limit)``: ids and canonical texts by id, from ``first`` on, below ``before``;
-    ``next_id(first)``: the first id of all organizations from there on; ``is_settled(moment)``: no row of before can
-    come any more; ``kinds``: the words of retention that bound how long the rows are kept.
+    ``rows(organization, first, before, limit)``: ids and canonical texts ordered by id, from ``first`` on, below
+    ``before``; ``next_id(first)``: the lowest id of any organization from ``first`` on; ``is_settled(end)``: whether no
+    more rows from before ``end`` can arrive; ``kinds``: the retention settings that apply to the rows.
     """
 
     action: str
@@ -50,23 +50,23 @@ class Source:
 
 
 def register(name: str, dotted: str) -> None:
-    """Add a kind of rows: a short name, and the dotted name of its Source."""
+    """Register a kind of rows: a short name, and the dotted name of its Source."""
     _dotted[name] = dotted
 
 
 def sources() -> dict[str, Source]:
-    """Return every source by its name."""
+    """Return all registered sources by name."""
     return {name: import_string(dotted) for name, dotted in sorted(_dotted.items())}
 
 
 def start(action: str, organization_id: uuid.UUID, hour: datetime) -> str:
-    """Return the digest of nothing, bound to its action, organization and hour."""
+    """Return the initial digest of an action, organization and hour."""
     text = "\n".join((DOMAIN, action, encode("org", organization_id), format_hour(hour)))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def add(digest: str, texts: list[str]) -> str:
-    """Return the digest after some more rows."""
+    """Return the digest continued with the texts of further rows."""
     found = bytes.fromhex(digest)
     for text in texts:
         found = hashlib.sha256(found + text.encode()).digest()
@@ -74,7 +74,7 @@ def add(digest: str, texts: list[str]) -> str:
 
 
 def format_hour(hour: datetime) -> str:
-    """Write an hour by its start, as it stands in the entry."""
+    """Format an hour by its start, as in the entry."""
     return format_timestamp(hour) or ""
 
 
@@ -84,7 +84,7 @@ def hour_of(key: uuid.UUID) -> datetime:
 
 
 class Digest(NamedTuple):
-    """What an entry says of an hour, and the number under which it is sealed."""
+    """The digest of an hour as recorded in an entry, with the entry's sequence number."""
 
     action: str
     hour: datetime
@@ -94,9 +94,9 @@ class Digest(NamedTuple):
 
 
 def read(action: str, seq: int, target_id: str, changes: str) -> Digest | None:
-    """Read a digest from a sealed entry; None where it is not of the form that the portal writes."""
+    """Parse the digest of a sealed entry; None if it is malformed."""
     try:
-        said = json.loads(changes)
-        return Digest(action, datetime.fromisoformat(target_id), said["rows"][1], said["sha256"][1], seq)
+        recorded = json.loads(changes)
+        return Digest(action, datetime.fromisoformat(target_id), recorded["rows"][1], recorded["sha256"][1], seq)
     except (ValueError, KeyError, IndexError, TypeError):
         return None

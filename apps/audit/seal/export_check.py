@@ -1,8 +1,8 @@
-"""Checking an exported file of JSON Lines, as somebody outside would: the file, and what else is known of the chain.
+"""Verification of an export as JSON Lines, by the file itself and what else is known of the chain.
 
-The changes of a file must follow each other, from any number on. What the file alone does not prove: its first change,
-unless the hash before it is known from elsewhere, and whatever comes after its end. A change that is there twice, as
-after an export that was taken up again, counts once.
+The changes of a file must be consecutive, from any number on. The file alone does not prove its first change, unless
+the hash before it is known from elsewhere, nor what follows its end. A repeated change, as in an export that was
+resumed, counts once.
 """
 
 import hashlib
@@ -13,18 +13,18 @@ from typing import Any
 
 from apps.audit.seal.chain import canonical_of_line, link_hash
 
-# So many of the last changes may come again.
+# How many of the last changes can be repeated.
 MAX_REMEMBERED = 20_000
 NOT_LINES = "This is not an export as JSON Lines: a CSV file cannot be verified, export with format=jsonl."
 
 
 class InvalidExportFile(ValueError):
-    """The file holds something else; says what, in a sentence."""
+    """The file is not an export as JSON Lines; the message says why."""
 
 
 @dataclass(slots=True)
 class FileReport:
-    """``first`` and ``last`` are numbers (0: no change in the file); ``unproved``: changes that only others prove."""
+    """The result. ``first``, ``last``: sequence numbers, or 0; ``unproved``: changes that the file cannot prove."""
 
     first: int = 0
     last: int = 0
@@ -49,9 +49,9 @@ def check_lines(
 ) -> FileReport:
     """Check the lines.
 
-    ``known(seq)``: the hash of a number in the portal's own chain, None where it has none; asked where the file does
-    not follow itself, and for its end. ``points``: hashes of checkpoints. ``filtered``: numbers may be missing. Raises
-    NotAnExport for a file of another kind.
+    ``known(seq)``: the hash of a number in the stored chain, or None; called where the file has a gap and for its end.
+    ``points``: hashes of checkpoints by number. ``filtered``: numbers can be missing. Raises InvalidExportFile for
+    another kind of file.
     """
     check = _Check(known, points, filtered)
     try:
@@ -64,7 +64,7 @@ def check_lines(
 
 
 def _changes(lines: Iterable[bytes], report: FileReport) -> Iterator[tuple[int, dict[str, Any], bytes]]:
-    """Give the changes of the file and count the other rows."""
+    """Yield the changes of the file and count the other rows."""
     for number, raw in enumerate(lines, 1):
         if not raw.strip():
             continue
@@ -93,7 +93,7 @@ def _read(raw: bytes, number: int) -> dict[str, Any]:
 
 
 def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """One name twice reads differently in different programs: it is no row of ours."""
+    """Raise ValueError for a repeated name, which programs read differently; exports never have one."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError
@@ -126,7 +126,7 @@ class _Check:
         self._remember(seq, raw)
 
     def end(self) -> None:
-        """Compare the end of the file with what is known of it."""
+        """Compare the end of the file with the checkpoints and the stored chain."""
         last = self.report.last
         beyond = sorted(seq for seq in self.points if seq > last)
         if beyond:
@@ -137,7 +137,7 @@ class _Check:
             self._stop(last, "the portal's chain has another hash here: the file, or the chain, was made anew")
 
     def _previous(self, seq: int) -> str | None:
-        """The hash before a number: of the file, or known from elsewhere."""
+        """Return the hash before a number, from the file or from the stored chain."""
         report = self.report
         if report.last == seq - 1 and report.count:
             return report.last_hash

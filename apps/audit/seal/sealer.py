@@ -1,14 +1,13 @@
-"""Sealing: every committed change gets its sequence number and its hash, afterwards, by one sealer at a time.
+"""Sealing: one sealer at a time gives every committed change its sequence number and hash.
 
-What is to be sealed stands in a queue (``Unsealed``) that the database itself fills in the transaction of the entry, by
-a trigger. A transaction that commits late, with an id that is lower than what is sealed already, is in the queue when
-it is there to be read, and gets the next number: ids lie about the order, an absence from the queue does not.
+Entries to seal are in a queue (``Unsealed``) that a database trigger fills in the transaction of the entry. An entry
+whose transaction commits late, with a lower id than entries already sealed, enters the queue with its commit and gets
+the next number: the order of ids is not reliable, the queue is.
 
-``seal_due`` takes a batch in the order of ids, continues each organization's chain (``apps.audit.seal.chain``),
-inserts the seals and takes the entries off the queue, in one transaction. Two sealers at once would do the same work
-twice; a lock keeps them from it, and where it does not, the unique sequence number lets one of them commit and the
-other begin again. Nothing here grows with the log: the queue is as long as what is not sealed, the end of a chain is
-one look-up.
+``seal_due`` takes a batch in the order of ids, continues each organization's chain (``apps.audit.seal.chain``), inserts
+the seals and removes the entries from the queue, in one transaction. A lock keeps two sealers from doing the same work;
+without it, the unique sequence number lets only one of them commit, and the other retries. The cost does not grow with
+the log: the queue has unsealed entries only, and the end of a chain is one lookup.
 """
 
 import logging
@@ -28,21 +27,21 @@ logger = logging.getLogger(__name__)
 
 BATCH = 500
 MAX_SECONDS = 2.0
-# Of PostgreSQL's advisory locks: "portalSE" in ASCII, a number that nobody else takes.
+# The id of the PostgreSQL advisory lock: "portalSE" in ASCII.
 LOCK = 0x706F_7274_616C_5345
 
 
 class Head(NamedTuple):
-    """The end of an organization's chain: number 0 and the hash before number 1 where nothing is sealed."""
+    """The end of an organization's chain; of an empty one, number 0 and the hash before number 1."""
 
     seq: int
     hash: str
 
 
 def head(organization_id: uuid.UUID) -> Head:
-    """Return the end of the chain."""
+    """Return the end of the organization's chain."""
     seal = Seal.objects.filter(organization_id=organization_id).order_by("-seq").values_list("seq", "hash").first()
-    # Where retention took every seal, the checkpoint of its cut is the end.
+    # If retention has removed every seal, the checkpoint of its cut is the end.
     point = (
         Checkpoint.objects.filter(organization_id=organization_id).order_by("-seq").values_list("seq", "hash").first()
         if seal is None
@@ -54,7 +53,7 @@ def head(organization_id: uuid.UUID) -> Head:
 
 # The periodic job audit.seal_entries (apps.py).
 def seal_due(stop_after: float = MAX_SECONDS) -> int:
-    """Seal what is committed and not sealed, for at most so many seconds, and return how many entries."""
+    """Seal committed entries for at most ``stop_after`` seconds and return how many were sealed."""
     sealed, until = 0, time.monotonic() + stop_after
     while time.monotonic() < until and Unsealed.objects.exists():
         try:
@@ -69,7 +68,7 @@ def seal_due(stop_after: float = MAX_SECONDS) -> int:
 
 
 def _seal_batch() -> int | None:
-    """Seal the oldest of the queue and return how many left it; None where another sealer is at work."""
+    """Seal the oldest entries of the queue and return how many left it; None if another sealer is running."""
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
@@ -82,7 +81,7 @@ def _seal_batch() -> int | None:
             [BATCH],
         )
         rows = cursor.fetchall()
-        # A dump that was read back in may have queued anew what is sealed already.
+        # Restoring a dump can queue entries again that are already sealed.
         Seal.objects.bulk_create(_seals([row[1:] for row in rows if row[0] is None]), BATCH)
         Unsealed.objects.filter(entry_id__in=[link(row[2:]).id for row in rows]).delete()
     return len(rows)

@@ -1,4 +1,4 @@
-"""The two sources of the audit app itself: changes and calls of the API."""
+"""The audit app's own timeline sources: changes and API calls."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -28,10 +28,10 @@ KEY_PREFIXES = ("key", "sdk")
 
 
 class Changes(Source):
-    """Changes. An export of them follows the sequence: keys lie about the order, for a transaction may commit late."""
+    """Changes. An export follows their sequence numbers, because a transaction can commit late with a lower id."""
 
     def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
-        """Return the matching changes; those by a key and those on it apart, each by an index of its own."""
+        """Return the matching changes; for ``filters.key`` those by it and those on it, each read by an index."""
         found = filter_by_time(AuditEntry.objects.for_actor(actor), filters, "at").select_related("seal")
         for column, wanted in (
             ("actor_id", filters.actor),
@@ -47,7 +47,7 @@ class Changes(Source):
         return [found.filter(actor_id=filters.key), found.filter(target_id=filters.key).exclude(actor_id=filters.key)]
 
     def row(self, found: AuditEntry) -> Row:
-        """Write one change, with its place in the chain where it is sealed."""
+        """Return one change as a row, with its sequence number and hash if it is sealed."""
         seal = getattr(found, "seal", None)
         return Row(
             category="change",
@@ -62,7 +62,7 @@ class Changes(Source):
         )
 
     def span(self, actor: Actor, filters: Filters) -> Span | None:
-        """Return the walk over what is sealed now, by sequence number."""
+        """Return the span of sequence numbers that are sealed now, or None."""
         seals = Seal.objects.filter(organization_id=cast(uuid.UUID, actor.organization_id))
         ends = seals.aggregate(first=Min("seq"), last=Max("seq"))
         if ends["last"] is None:
@@ -73,7 +73,7 @@ class Changes(Source):
         return Span(str(first - 1), str(ends["last"]))
 
     def step(self, actor: Actor, filters: Filters, span: Span) -> tuple[list[Row], str]:
-        """Return what matches of the next sequence numbers, however little that is."""
+        """Return the matches among the next ``STEP`` sequence numbers, possibly none."""
         after, upto = int(span.after), min(int(span.after) + STEP, int(span.upto))
         of_seal = {
             "seal__organization_id": actor.organization_id,
@@ -85,7 +85,7 @@ class Changes(Source):
         return sorted(rows, key=lambda row: row.seq or 0), str(upto)
 
     def count(self, actor: Actor, filters: Filters, span: Span | None, most: int | None = None) -> int:
-        """Count what a walk will find; without a span what there is now, sealed or not."""
+        """Count the rows of a span, or without one all current matches, sealed or not."""
         bounds: dict[str, Any] = key_bounds(filters)
         if span is not None and span.upto:
             bounds["seal__seq__lte"] = int(span.upto)
@@ -94,12 +94,12 @@ class Changes(Source):
 
 
 def _first_sealed_since(seals: QuerySet[Seal], since: datetime, low: int, high: int) -> int:
-    """Return a number below which nothing is of since or later: a change is sealed after it was made."""
-    moment = since - timedelta(milliseconds=KEY_SLACK_MS) if since.year > 1 else since
+    """Return a number below which every change is older than ``since``: a change is sealed after it is made."""
+    earliest = since - timedelta(milliseconds=KEY_SLACK_MS) if since.year > 1 else since
     while low < high:
         middle = (low + high) // 2
         sealed_at = seals.filter(seq__gte=middle).order_by("seq").values_list("sealed_at", flat=True).first()
-        if sealed_at is None or sealed_at >= moment:
+        if sealed_at is None or sealed_at >= earliest:
             high = middle
         else:
             low = middle + 1
@@ -107,10 +107,10 @@ def _first_sealed_since(seals: QuerySet[Seal], since: datetime, low: int, high: 
 
 
 class Calls(Source):
-    """Answered requests of the API."""
+    """API requests."""
 
     def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
-        """Return the matching calls. A key's are found by its own column, people's have none there."""
+        """Return the matching calls. A key's calls are found by ``credential_id``, which is empty for sessions."""
         if filters.actions and CALL not in filters.actions:
             return []
         found = filter_by_time(ApiCall.objects.for_actor(actor), filters, "at")
@@ -122,7 +122,6 @@ class Calls(Source):
         return [found]
 
     def row(self, found: ApiCall) -> Row:
-        """Write one call."""
         what = f"{found.method} {found.route}".rstrip()
         return Row(
             category="api_call",
@@ -154,7 +153,7 @@ def _shared(row: AuditEntry | ApiCall) -> dict[str, Any]:
 
 
 def outcome_of(status: int) -> str:
-    """Return how a call ended: denied for 401, 403 and 429, failure for other errors."""
+    """Return the outcome of a status: denied for 401, 403 and 429, failure for other errors."""
     if status < 400:
         return Outcome.SUCCESS
     return Outcome.DENIED if status in (401, 403, 429) else Outcome.FAILURE

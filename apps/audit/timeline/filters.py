@@ -1,4 +1,4 @@
-"""The words that choose rows of the log, checked before a query is made from them."""
+"""Validation of the filters of the audit log."""
 
 import re
 from collections.abc import Callable, Container, Mapping
@@ -10,10 +10,10 @@ from apps.audit.vocabulary import SENTENCES
 from apps.base.errors import Invalid
 from apps.base.web.middleware import REQUEST_ID
 
-# By their shape: an id that nobody has is no mistake, it matches nothing.
+# Only the format is checked: an unknown id is valid and matches nothing.
 ACTOR = re.compile(r"(?:user|key|sdk)_[0-9A-Za-z]{22}|system", re.ASCII)
 KEY = re.compile(r"(?:key|sdk)_[0-9A-Za-z]{22}", re.ASCII)
-# A thing, the route of a call, the hour of a digest, or the number of a checkpoint.
+# An id, the route of a call, the hour of a digest, or the number of a checkpoint.
 TARGET = re.compile(
     r"[a-z]{2,4}_[0-9A-Za-z]{22}|/v1(?:/[0-9A-Za-z{}_.*-]+)*|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|\d{1,19}", re.ASCII
 )
@@ -24,19 +24,19 @@ def read_filters(given: Mapping[str, str], since: datetime | None, until: dateti
     """Return the filters that a query string names, or raise Invalid naming the first bad parameter."""
     chosen = {name: given[name] for name in CHECKS if name in given}
     for name, text in chosen.items():
-        is_good, wanted = CHECKS[name]
-        if not is_good(text):
+        is_valid, wanted = CHECKS[name]
+        if not is_valid(text):
             raise Invalid.field(name, f"{name} must be {wanted}.")
     return Filters(since=since, until=until, **chosen)
 
 
 def is_target(text: str) -> bool:
-    """Tell whether rows can be chosen by this text as their target."""
+    """Return whether the text has the format of a target."""
     return len(text) <= MAX_TARGET_LENGTH and TARGET.fullmatch(text) is not None
 
 
 def _all_in(words: Callable[[], Container[str]]) -> Callable[[str], bool]:
-    """Return a check of a list of words."""
+    """Return a check that each word of a comma-separated list is known."""
     return lambda text: all(word in words() for word in text.split(","))
 
 

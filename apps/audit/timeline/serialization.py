@@ -1,4 +1,4 @@
-"""Rows of the log as the API shows them, and as lines of an export."""
+"""Rows of the audit log as API objects and as lines of an export."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from apps.base.web.csv_files import MARK, csv_text
 DURATION_DIGITS = 3
 CSV, JSONL = "csv", "jsonl"
 FORMATS = (CSV, JSONL)
-# JSON Lines has no registered type; this is the one that programs send and expect.
+# JSON Lines has no registered media type; this one is the most common.
 CONTENT_TYPES = {CSV: "text/csv; charset=utf-8", JSONL: "application/x-ndjson"}
 COLUMNS = (
     *("id", "seq", "hash", "category", "at", "actor_kind", "actor_id", "actor_label", "action", "sentence"),
@@ -48,22 +48,22 @@ def _http(row: Row) -> dict[str, Any] | None:
     if row.http is None:
         return None
     duration = row.http.duration_ms
-    told = {
+    http = {
         "method": row.http.method,
         "route": row.http.route,
         "status": row.http.status,
         "duration_ms": None if duration is None else round(duration, DURATION_DIGITS),
     }
-    return {**told, "url": row.http.url} if row.category == "delivery" else told
+    return {**http, "url": row.http.url} if row.category == "delivery" else http
 
 
 def write_head(file_format: str) -> str:
-    """Return what an export begins with: the names of the columns in CSV, nothing in JSON Lines."""
+    """Return the start of an export: the column names in CSV, nothing in JSON Lines."""
     return MARK + csv_text([COLUMNS]) if file_format == CSV else ""
 
 
 def write_lines(file_format: str, rows: Sequence[Row]) -> str:
-    """Return rows as lines of an export: JSON objects as in the API, or cells that no spreadsheet runs."""
+    """Return rows as lines of an export: JSON objects as in the API, or CSV cells that no spreadsheet evaluates."""
     objects = [write_row(row) for row in rows]
     if file_format == CSV:
         return csv_text(map(_cells, objects))
@@ -71,7 +71,7 @@ def write_lines(file_format: str, rows: Sequence[Row]) -> str:
 
 
 def write_failure(file_format: str, error: str, code: str) -> str:
-    """Return the last line of an export that ended before its time."""
+    """Return the last line of an export that failed."""
     if file_format == CSV:
         return csv_text([[error, code]])
     return f"{to_json({'error': error, 'code': code})}\n"

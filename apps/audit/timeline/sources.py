@@ -1,8 +1,7 @@
-"""One timeline from several tables: who offers rows, how they are chosen, merged, counted, and walked for an export.
+"""One timeline over several tables: its sources, and how their rows are filtered, merged, counted and exported.
 
-Every table here has UUID v7 keys of the time that a row shows, so a list by key is one by that time. Sources are
-registered by dotted name in ``AppConfig.ready`` and imported at first use; higher apps add theirs without being known
-here.
+Every table has UUID v7 keys of the time that a row shows, so the order of keys is the order of times. Higher apps
+register their sources by dotted name in ``AppConfig.ready``; they are imported at first use.
 """
 
 import heapq
@@ -23,13 +22,13 @@ from apps.base.identifiers import encode
 
 BEGIN = {
     "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    # Not IMMEDIATE, as transactions of writers begin: a reader waits for nobody.
+    # Not IMMEDIATE, as writers begin their transactions: a reader does not have to wait.
     "sqlite": "BEGIN DEFERRED",
 }
 
-# A key may be a little older than its row's time (the clock of another machine, a slow transaction).
+# A key can be slightly older than its row's time (another machine's clock, a slow transaction).
 KEY_SLACK_MS = 5 * 60 * 1000
-# Rows that one step of an export reads.
+# Rows read by one step of an export.
 STEP = 1000
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,7 +38,7 @@ _dotted: dict[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Who did it, or what it was done to."""
+    """The actor or the target of a row."""
 
     kind: str
     id: str
@@ -48,9 +47,9 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    """The request behind a row; ``duration_ms`` in milliseconds, None where it is not known.
+    """The HTTP request of a row; ``duration_ms`` in milliseconds, None if unknown.
 
-    ``url``: where a delivery was sent, without the values of a query; None where that is not known, and for calls.
+    ``url``: where a delivery was sent, without query values; None if unknown, and for API calls.
     """
 
     method: str
@@ -62,7 +61,7 @@ class Http:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the timeline. ``link``: a path below the organization's pages, empty where there is none."""
+    """One entry of the timeline. ``link``: a path below the organization's pages, or empty."""
 
     key: uuid.UUID
     category: str
@@ -89,9 +88,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What to show; empty means all. ``key``: what a key did, and what was done to it.
+    """The filters of the timeline; empty means all. ``key``: what a key did, and what was done to it.
 
-    ``category`` and ``action`` may list several words, with commas between them.
+    ``category`` and ``action`` can be comma-separated lists.
     """
 
     category: str = ""
@@ -105,40 +104,40 @@ class Filters:
 
     @property
     def actions(self) -> list[str]:
-        """The actions that are asked for; none: all."""
+        """The chosen actions; empty means all."""
         return self.action.split(",") if self.action else []
 
 
 class Page(NamedTuple):
-    """Rows newest first, and the key after which the next page starts (None on the last one)."""
+    """Rows, newest first, and the key after which the next page starts (None on the last page)."""
 
     rows: list[Row]
     after: uuid.UUID | None
 
 
 class Span(NamedTuple):
-    """Where a walk over a source begins (after this place) and where it ends. Places are texts: jobs store them."""
+    """The range of an export over one source: after ``after``, up to ``upto``. Strings, because jobs store them."""
 
     after: str
     upto: str
 
 
 class Source:
-    """One kind of rows. A subclass says which match and how one is written; here is how they are read."""
+    """One kind of rows. A subclass selects the matches and converts a row; this class reads them."""
 
     def selections(self, actor: Actor, filters: Filters) -> list[QuerySet[Any]]:
-        """Return the rows of the actor's organization that match: none, or several that do not overlap.
+        """Return the matching rows of the actor's organization as querysets that do not overlap, possibly none.
 
         Times are compared exactly here (``filter_by_time``); callers add the bounds on the key (``key_bounds``).
         """
         raise NotImplementedError
 
     def row(self, found: Any) -> Row:
-        """Write one of them as a line of the timeline."""
+        """Return a selected object as a row."""
         raise NotImplementedError
 
     def newest(self, actor: Actor, filters: Filters, before: uuid.UUID | None, limit: int) -> list[Row]:
-        """Return at most ``limit`` rows, newest first, all below the key ``before``: a query a selection."""
+        """Return at most ``limit`` rows below the key ``before``, newest first, with one query per selection."""
         bounds = key_bounds(filters, before=before)
         found = [
             [self.row(each) for each in rows.filter(**bounds).order_by("-pk")[:limit]]
@@ -147,12 +146,12 @@ class Source:
         return found[0] if len(found) == 1 else _merge(found, limit)
 
     def span(self, actor: Actor, filters: Filters) -> Span | None:
-        """Return the walk over what is there now; None where that is nothing."""
+        """Return the span of all current matches, or None if there are none."""
         newest = self.newest(actor, filters, None, 1)
         return Span(str(uuid.UUID(int=0)), str(newest[0].key)) if newest else None
 
     def step(self, actor: Actor, filters: Filters, span: Span) -> tuple[list[Row], str]:
-        """Return the next rows of a walk, oldest first, and the place that it has then reached."""
+        """Return the next rows of a span, oldest first, and the position reached."""
         bounds = key_bounds(filters, after=uuid.UUID(span.after), before=_following(span.upto))
         found = [
             [self.row(each) for each in rows.filter(**bounds).order_by("pk")[:STEP]]
@@ -162,39 +161,38 @@ class Source:
         return rows, str(rows[-1].key) if len(rows) == STEP else span.upto
 
     def count(self, actor: Actor, filters: Filters, span: Span | None, most: int | None = None) -> int:
-        """Count what a walk will find, at most ``most``; without a span what there is now."""
+        """Count the rows of a span, or without one all current matches; at most ``most`` per selection."""
         bounds = key_bounds(filters, before=None if span is None else _following(span.upto))
         counted = [rows.filter(**bounds).order_by()[:most] for rows in self.selections(actor, filters)]
         return sum(rows.count() for rows in counted)
 
 
 def register(category: str, dotted: str) -> None:
-    """Add a kind of rows: the dotted name of a Source."""
+    """Register the dotted name of a category's Source. Raises ValueError if the category has another one."""
     if _dotted.setdefault(category, dotted) != dotted:
         raise ValueError(f"the category {category!r} has a source already: {_dotted[category]}")
 
 
 def categories() -> list[str]:
-    """Return the names of all categories, in a fixed order."""
+    """Return the names of all categories, sorted."""
     return sorted(_dotted)
 
 
 def source_of(category: str) -> Source:
-    """Return the source of a category."""
     source: Source = import_string(_dotted[category])
     return source
 
 
 def chosen_categories(filters: Filters) -> list[str]:
-    """Return the categories that filters ask for."""
+    """Return the categories that the filters select, sorted."""
     return sorted(set(filters.category.split(","))) if filters.category else categories()
 
 
 def timeline(actor: Actor, filters: Filters, before: uuid.UUID | None, limit: int) -> Page:
-    """Return the ``limit`` newest rows below the key ``before``; the number of queries is constant.
+    """Return the ``limit`` newest rows below the key ``before``, with a constant number of queries.
 
-    All at one moment: a change that is committed after the changes were read, and before the calls were, would be
-    missing below a newer call, and whoever goes on from that would never see it.
+    All are read from one snapshot: otherwise a change committed between the reads of two sources could be missing
+    below a newer call, and the next page would not have it either.
     """
     with consistent_snapshot():
         found = [source_of(name).newest(actor, filters, before, limit + 1) for name in chosen_categories(filters)]
@@ -206,19 +204,19 @@ def _merge(found: Iterable[list[Row]], limit: int) -> list[Row]:
     return list(islice(heapq.merge(*found, key=lambda row: row.key, reverse=True), limit))
 
 
-def first_key(moment: datetime) -> uuid.UUID:
-    """Return the lowest UUID v7 that is not before a moment: what bounds of time are where a key is the only time."""
-    microseconds = (moment - EPOCH) // timedelta(microseconds=1)
+def first_key(at: datetime) -> uuid.UUID:
+    """Return the lowest UUID v7 at or after ``at``, rounded up to milliseconds, for tables with no other time."""
+    microseconds = (at - EPOCH) // timedelta(microseconds=1)
     return uuid.UUID(int=max(0, -(-microseconds // 1000)) << 80)
 
 
-def key_at(moment: datetime, slack_ms: int = 0) -> uuid.UUID:
-    """Return the lowest UUID v7 of a moment: what bounds of time become on the primary key."""
-    return uuid.UUID(int=max(0, int(moment.timestamp() * 1000) + slack_ms) << 80)
+def key_at(at: datetime, slack_ms: int = 0) -> uuid.UUID:
+    """Return the lowest UUID v7 of the millisecond ``at`` plus ``slack_ms``, to bound times by the primary key."""
+    return uuid.UUID(int=max(0, int(at.timestamp() * 1000) + slack_ms) << 80)
 
 
 def filter_by_time(rows: QuerySet[Any], filters: Filters, time_field: str) -> QuerySet[Any]:
-    """Keep the rows of the filters' times."""
+    """Filter by the times of the filters, ``until`` exclusive."""
     if filters.since is not None:
         rows = rows.filter(**{f"{time_field}__gte": filters.since})
     if filters.until is not None:
@@ -229,9 +227,9 @@ def filter_by_time(rows: QuerySet[Any], filters: Filters, time_field: str) -> Qu
 def key_bounds(
     filters: Filters, after: uuid.UUID | None = None, before: uuid.UUID | None = None
 ) -> dict[str, uuid.UUID]:
-    """Return the bounds on the key, as lookups: the index begins and ends where times and places do.
+    """Return the bounds on the key, as lookups, so that the index is read only between times and positions.
 
-    One bound on each side: SQLite enters an index by one of several, and not by the nearest.
+    One bound on each side: of several, SQLite uses any one, not the closest.
     """
     lower = [after] if after is not None else []
     upper = [before] if before is not None else []
@@ -253,7 +251,7 @@ def _following(key: str) -> uuid.UUID:
 
 @contextmanager
 def consistent_snapshot() -> Iterator[None]:
-    """Read all that is inside at one moment; within a transaction, as that sees the database."""
+    """Run the queries inside against one snapshot, or in the current transaction if there is one."""
     if connection.in_atomic_block:
         yield
         return
@@ -262,6 +260,6 @@ def consistent_snapshot() -> Iterator[None]:
     try:
         yield
     finally:
-        # Nothing was written. A connection that broke meanwhile is closed by whoever made the request.
+        # Nothing was written. A connection that broke meanwhile is closed at the end of the request.
         if connection.connection is not None:
             connection.connection.rollback()

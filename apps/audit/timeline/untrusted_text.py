@@ -1,14 +1,14 @@
-"""Texts of strangers, made fit for the log: no secret, nothing that a database refuses, no endless value."""
+"""Sanitizing of untrusted text for the log: secrets, characters that a database rejects, and length."""
 
 import re
 
 from apps.base.telemetry.logging import redact
 
-# PostgreSQL takes neither NUL nor lone surrogates, and one bad row would hold up the batch that it is in.
+# PostgreSQL rejects NUL and lone surrogates, and one bad row would delay its whole batch.
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-def sanitize(text: str, longest: int) -> str:
-    """Return at most ``longest`` characters of the text, secrets redacted before it is cut."""
+def sanitize(text: str, max_length: int) -> str:
+    """Return at most ``max_length`` characters of the text, with secrets redacted before it is cut."""
     text = redact(UNSTORABLE.sub("�", text))
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    return text if len(text) <= max_length else text[: max_length - 1] + "…"

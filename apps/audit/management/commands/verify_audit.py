@@ -1,4 +1,4 @@
-"""Check the chain of the audit log, in the database or of an exported file."""
+"""The command that verifies the chain of the audit log, in the database or in an exported file."""
 
 import json
 import uuid
@@ -23,7 +23,7 @@ class Command(PortalCommand):
     help = "Check the chain of the audit log, in the database or of a file exported as JSON Lines."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take whose chain, which file, and what it is compared with."""
+        """Add the options: organization, file and checkpoint."""
         super().add_arguments(parser)
         parser.add_argument("--org", metavar="SLUG", help="this organization only")
         parser.add_argument("--file", metavar="EXPORT", help="an export as JSON Lines, instead of the database")
@@ -33,14 +33,14 @@ class Command(PortalCommand):
         parser.add_argument("--show-key", action="store_true", help="only show the public key of checkpoints")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print what was checked, and end with 1 where something is wrong."""
+        """Print the result and exit with status 1 if there are findings."""
         self.findings: list[str] = []
         super().handle(*args, **options)
         if self.findings:
             raise CommandError(" ".join(self.findings))
 
     def run_command(self, **options: Any) -> dict[str, Any]:
-        """Check the file, or the chains of the database."""
+        """Verify the file, or the chains in the database."""
         if options["show_key"]:
             key = checkpoints.own_public_key()
             return {"public_key": key, "key_id": checkpoints.key_id(key)}
@@ -68,46 +68,46 @@ class Command(PortalCommand):
         if options["org"]:
             key = organization_pk(options["org"])
             chosen = {key: chosen[key]}
-        of = decode("org", outside["organization"]) if outside else None
-        if outside and of not in chosen:
+        checkpoint_org = decode("org", outside["organization"]) if outside else None
+        if outside and checkpoint_org not in chosen:
             raise CommandError("The checkpoint is of another organization." if options["org"] else
                                "The checkpoint is of an organization that is not in this portal.")  # fmt: skip
         lines, count = {}, 0
         for key, slug in chosen.items():
-            report = chain_check.check(key, outside if key == of else None)
+            report = chain_check.check(key, outside if key == checkpoint_org else None)
             count += report.count
             lines[slug] = _describe(report)
             if report.bad is not None:
-                self._find(slug, report.bad.seq, report.bad.why)
+                self._add_finding(slug, report.bad.seq, report.bad.why)
         return {**lines, "changes": count, "bad": len(self.findings)}
 
-    def _find(self, whose: str, seq: int | None, why: str) -> None:
+    def _add_finding(self, whose: str, seq: int | None, why: str) -> None:
         where = "Not in order" if seq is None else f"The first bad sequence number is {seq}"
         self.findings.append(f"{whose}: {where}: {why}.")
 
     def _check_file(self, outside: dict[str, Any] | None, options: dict[str, Any]) -> dict[str, Any]:
         path = options["file"]
         try:
-            of = organization_pk(options["org"]) if options["org"] else _organization(path, outside)
+            owner = organization_pk(options["org"]) if options["org"] else _organization(path, outside)
             points = {outside["seq"]: outside["hash"]} if outside else {}
-            if outside and of is not None and encode("org", of) != outside["organization"]:
+            if outside and owner is not None and encode("org", owner) != outside["organization"]:
                 raise CommandError("The file and the checkpoint are of two organizations.")
             with Path(path).open("rb") as file:
                 lines = iter(partial(file.readline, MAX_LINE_BYTES), b"")
-                report = export_check.check_lines(lines, lambda seq: hash_of(of, seq), points, options["filtered"])
+                report = export_check.check_lines(lines, lambda seq: hash_of(owner, seq), points, options["filtered"])
         except OSError as error:
             raise CommandError(_cannot_read(path, error)) from None
         except export_check.InvalidExportFile as error:
             raise CommandError(str(error)) from None
         if report.bad is not None:
-            self._find(Path(path).name, *report.bad)
+            self._add_finding(Path(path).name, *report.bad)
         elif not report.count:
             raise CommandError("There is no change in this file, so there is nothing to verify.")
-        return _describe_file(report, slug_of(of))
+        return _describe_file(report, slug_of(owner))
 
 
 def _organization(path: str, outside: dict[str, Any] | None) -> uuid.UUID | None:
-    """Find whose the file is: by the checkpoint, or by its first changes in the portal's own log."""
+    """Return the file's organization, by the checkpoint or by looking up its first changes in the database."""
     if outside:
         return decode("org", outside["organization"])
     with Path(path).open("rb") as file:
@@ -128,25 +128,23 @@ def _cannot_read(path: str, error: Exception) -> str:
 
 
 def _describe(report: chain_check.Report) -> str:
-    """Say what was checked."""
-    told = [f"{report.count} changes verified"]
+    parts = [f"{report.count} changes verified"]
     if report.count:
-        told.append(f"numbers {report.start + 1} to {report.last}")
+        parts.append(f"numbers {report.start + 1} to {report.last}")
     if report.start:
-        told.append(f"what was up to {report.start} was removed by retention")
+        parts.append(f"what was up to {report.start} was removed by retention")
     if report.waiting:
-        told.append(f"{report.waiting} wait for their seal")
-    told += [f"{report.checkpoints} checkpoints", f"{report.hours} digests of hours"]
+        parts.append(f"{report.waiting} wait for their seal")
+    parts += [f"{report.checkpoints} checkpoints", f"{report.hours} digests of hours"]
     if report.hours_left_out:
-        told.append(f"{report.hours_left_out} digests are of hours that retention may have touched")
-    told += report.notes
+        parts.append(f"{report.hours_left_out} digests are of hours that retention may have touched")
+    parts += report.notes
     if report.bad is not None:
-        told = [f"BAD from {'-' if report.bad.seq is None else report.bad.seq}", report.bad.why, *told]
-    return "; ".join(told)
+        parts = [f"BAD from {'-' if report.bad.seq is None else report.bad.seq}", report.bad.why, *parts]
+    return "; ".join(parts)
 
 
 def _describe_file(report: export_check.FileReport, organization: str | None) -> dict[str, Any]:
-    """Say what the file proves, and what it does not."""
     unproved = (
         f"the changes {_summarize_numbers(report.unproved)}: the hash before is not known" if report.unproved else None
     )
