@@ -1,4 +1,4 @@
-"""Recording a change: one entry, in the transaction of the change. Taking the log and checkpoints out of it."""
+"""Actions of the audit log: recording changes, exporting the log, and creating checkpoints."""
 
 import json
 import uuid
@@ -22,7 +22,7 @@ from apps.base.errors import Conflict
 from apps.base.identifiers import KEYS
 from apps.base.permissions import Permission
 
-# The last word of a field name that must not be recorded: `secret`, `api_key`, `new_password`, but not `key_type`.
+# Fields whose name ends in one of these words must not be recorded: `api_key`, `new_password`, but not `key_type`.
 SECRET_WORDS = frozenset({"secret", "secrets", "key", "digest", "password", "token", "pepper", "authorization"})
 MAX_VALUE_LENGTH = 2000
 MAX_UNFINISHED = 3
@@ -40,13 +40,13 @@ def record(
     outcome: str = Outcome.SUCCESS,
     organization_id: uuid.UUID | None = None,
 ) -> AuditEntry:
-    """Write one entry beside the change that the open transaction makes.
+    """Create one entry in the open transaction of the change.
 
-    Nothing else is done here: a trigger queues the entry (``migrations/_append_only.py``), and after the commit the
-    periodic job ``audit.seal_entries`` gives it its number and its hash (``audit/seal/sealer.py``).
+    A trigger queues the entry (``migrations/_append_only.py``), and after the commit the periodic job
+    ``audit.seal_entries`` assigns its sequence number and hash (``audit/seal/sealer.py``).
 
-    ``changes`` maps a field to ``[old, new]``. The organization is the actor's unless named. Raises ValueError for an
-    unknown action or outcome, a field that would hold a secret, or no organization; RuntimeError outside a transaction.
+    ``changes`` maps a field to ``[old, new]``. ``organization_id`` defaults to the actor's. Raises ValueError for an
+    unknown action or outcome, a field that looks like a secret, or no organization; RuntimeError outside a transaction.
     """
     if not connection.in_atomic_block:
         raise RuntimeError(f"{action} must be recorded in the transaction of its change")
@@ -76,9 +76,9 @@ def record(
 
 @transaction.atomic
 def make_checkpoint(*, actor: Actor) -> Checkpoint:
-    """Sign the end of the actor's audit log as it is now, and record it; whoever may export may.
+    """Sign and record the current end of the actor's audit log; requires the permission to export.
 
-    Where nothing happened since the newest checkpoint but its making, it is returned again. Raises Conflict where
+    If only the creation of the newest checkpoint was recorded since, that checkpoint is returned. Raises Conflict if
     nothing is sealed yet.
     """
     actor.require(Permission.AUDIT_EXPORT)
@@ -89,15 +89,15 @@ def make_checkpoint(*, actor: Actor) -> Checkpoint:
     last = checkpoints.newest(owner)
     if last is not None and not checkpoints.is_behind(last, ignored_action=CHECKPOINT_MADE):
         return last
-    made = checkpoints.create(owner)
-    if made is None:
+    checkpoint = checkpoints.create(owner)
+    if checkpoint is None:
         raise Conflict(_("There is nothing to sign yet: nothing has happened in this organization."))
-    record(actor=actor, action=CHECKPOINT_MADE, target_kind="checkpoint", target_id=str(made.seq))
-    return made
+    record(actor=actor, action=CHECKPOINT_MADE, target_kind="checkpoint", target_id=str(checkpoint.seq))
+    return checkpoint
 
 
 def _recordable(changes: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Return the changes as JSON values without anything that looks like a secret."""
+    """Return the changes as JSON values with secrets redacted. Raises ValueError for a field that is a secret."""
     for field, pair in changes.items():
         if _is_secret(field):
             raise ValueError(f"{field!r} must not be recorded")
@@ -125,15 +125,15 @@ def _without_secrets(value: Any) -> Any:
 
 
 def require_export(actor: Actor) -> None:
-    """Refuse who may not take the log out: a key needs its scope, a person the right of owners and admins."""
+    """Raise Forbidden unless the actor can export: a key needs the read scope, a member the export permission."""
     is_key = actor.kind in (ActorKind.API_KEY, ActorKind.SDK_KEY)
     actor.require(Permission.AUDIT_READ if is_key else Permission.AUDIT_EXPORT)
 
 
 def export_log(*, actor: Actor, filters: Filters, file_format: str) -> Iterator[str]:
-    """Record an export and return its lines, which are read from the database as they are asked for."""
+    """Record an export and return its lines, which are read from the database while they are sent."""
     require_export(actor)
-    # Before the transaction: a long look must not keep others from writing, on SQLite.
+    # Before the transaction, which blocks other writers on SQLite.
     legs = walk.begin(actor, filters)
     with transaction.atomic():
         _record_export(actor, "audit.exported", "", _export_changes(filters, file_format))
@@ -142,7 +142,7 @@ def export_log(*, actor: Actor, filters: Filters, file_format: str) -> Iterator[
 
 @transaction.atomic
 def start_export(*, actor: Actor, filters: Filters, file_format: str) -> AuditExport:
-    """Store an export that workers carry out. Conflict where three of the organization are under way."""
+    """Create an export that workers write. Raises Conflict at MAX_UNFINISHED exports of the organization."""
     require_export(actor)
     if AuditExport.objects.for_actor(actor).unfinished().count() >= MAX_UNFINISHED:
         message = _("%(most)s exports are under way. Wait for one, or stop one.")
@@ -161,7 +161,7 @@ def start_export(*, actor: Actor, filters: Filters, file_format: str) -> AuditEx
 
 @transaction.atomic
 def cancel_export(*, actor: Actor, export_id: str) -> AuditExport:
-    """End an export before its next piece; what it wrote is removed. Conflict where it ended before."""
+    """Cancel an export before its next piece and discard its file. Raises Conflict if it has finished."""
     require_export(actor)
     job = _locked_export(actor, export_id)
     if job.status not in (ExportStatus.ESTIMATING, ExportStatus.RUNNING, ExportStatus.CANCELLED):
@@ -176,7 +176,7 @@ def cancel_export(*, actor: Actor, export_id: str) -> AuditExport:
 
 @transaction.atomic
 def download_export(*, actor: Actor, export_id: str) -> tuple[AuditExport, Iterator[bytes]]:
-    """Record a download and return the file, a piece at a time. Conflict where there is none (any more)."""
+    """Record a download and return the export and its file in pieces. Raises Conflict if there is no file."""
     require_export(actor)
     job = _locked_export(actor, export_id)
     if job.status != ExportStatus.DONE or (job.expires_at and job.expires_at <= timezone.now()):
@@ -192,9 +192,9 @@ def _locked_export(actor: Actor, export_id: str) -> AuditExport:
 
 
 def _export_changes(filters: Filters, file_format: str) -> dict[str, list[Any]]:
-    """Return what was asked for, as the log shows it. ``key`` names a key, no secret: it is written as ``key_id``."""
-    asked = {"format": file_format, **walk.stored_filters(filters)}
-    return {"key_id" if name == "key" else name: [None, value] for name, value in asked.items()}
+    """Return format and filters as changes. ``key`` is an id, not a secret, so it is recorded as ``key_id``."""
+    values = {"format": file_format, **walk.stored_filters(filters)}
+    return {"key_id" if name == "key" else name: [None, value] for name, value in values.items()}
 
 
 def _record_export(actor: Actor, action: str, public_id: str, changes: dict[str, list[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""The logs in the operators' admin: to read, never to change."""
+"""Read-only pages of the logs in the operators' admin."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -39,16 +39,16 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("actor"))
     def actor(self, entry: AuditEntry) -> Any:
-        """Who did it, with a link to the page of a key or person."""
+        """The actor, with a link to the key's or user's page."""
         return _named(entry.actor_label, entry.actor_id)
 
     @admin.display(description=gettext_lazy("target"))
     def target(self, entry: AuditEntry) -> Any:
-        """What it was done to, with a link to its page."""
+        """The target, with a link to its page."""
         return _named(entry.target_label, entry.target_id)
 
     def panels(self, row: AuditEntry) -> Sequence[Panel]:
-        """Return the API request that made the change; changes on pages have none."""
+        """Return the API request that made the change; changes made on pages have none."""
         return [panel for panel in (_calls_of_request(row),) if panel.rows]
 
 
@@ -69,21 +69,21 @@ class ApiCallAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("made by"))
     def actor(self, call: ApiCall) -> Any:
-        """The key or person, with a link to its page."""
+        """The key or user, with a link to its page."""
         return _named(call.actor_label, call.actor_id)
 
     def answer(self, row: ApiCall) -> Sequence[Line]:
-        """Say how the request ended, and of a refused one why."""
+        """Return the status of the request and, for an error, the meaning of its code."""
         facts = {"status": row.status, "code": row.code, "ms": f"{row.duration_ms:.0f}"}
         if row.status < 400:
             return [Line("ok", _("Answered with %(status)s in %(ms)s ms.") % facts)]
         sentence = _("Answered with %(status)s %(code)s in %(ms)s ms.") % facts
-        # The site is the portal's own; it knows the codes of the API, which stand above this app.
+        # The admin site knows the API's error codes, which are defined above this app.
         meaning = cast(Any, self.admin_site).meaning_of(row.code)
         return [Line("bad", f"{sentence} {meaning}".strip(), change_url_by_id(row.actor_id), row.actor_label)]
 
     def panels(self, row: ApiCall) -> Sequence[Panel]:
-        """Return what the request changed, and others that were sent with the same request id."""
+        """Return the changes made by the request, and other requests with the same request id."""
         entries = AuditEntry.objects.filter(organization_id=row.organization_id, request_id=row.request_id)
         changed = table(
             _("Changes made by this request"),
@@ -153,7 +153,7 @@ class LastUseAdmin(ReadOnlyAdmin):
 
 @admin.register(RefusedCalls)
 class RefusedCallsAdmin(ReadOnlyAdmin):
-    """Refused strangers."""
+    """Refused unauthenticated requests."""
 
     list_display = ("minute", "address", "code", "calls")
     search_fields = ("network",)
@@ -163,7 +163,7 @@ class RefusedCallsAdmin(ReadOnlyAdmin):
 
 @admin.register(Seal)
 class SealAdmin(ReadOnlyAdmin):
-    """Numbers and hashes of the chain."""
+    """Sequence numbers and hashes of the chains."""
 
     list_display = ("seq", "organization", "hash", "sealed_at")
     list_select_related = ("organization",)

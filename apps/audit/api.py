@@ -26,14 +26,13 @@ from apps.base.rest.query_parameters import choice_parameter, listed_values, pag
 from apps.base.rest.renderers import JSON_ONLY
 from apps.base.rest.views import PortalView, serves
 
-# What clients call an export's format; JSON Lines goes by several names.
+# The media types of an export's format; JSON Lines has several names.
 MEDIA_TYPES = {
     "csv": ("text/csv",),
     "jsonl": ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"),
 }
 
-
-# Filters that may list several words.
+# Filters that can be comma-separated lists.
 MULTI_VALUE_FILTERS = ("category", "action")
 
 
@@ -58,22 +57,22 @@ class ExportAuditLog(PortalView):
     about = "The log as a file, with the filters of the list."
 
     def check_permission(self, request: ApiRequest, operation: Operation) -> None:
-        """Refuse, after a key without its scope, people who may read the log and not take it out."""
+        """Check the scope of a key, then the export permission of a member who can read the log."""
         super().check_permission(request, operation)
         if request.actor.kind == ActorKind.USER:
             actions.require_export(request.actor)
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:
-        """Let in who accepts the format that is asked for; whatever is refused is told in JSON."""
-        asked = request.query_params.get("format", "")
-        types = MEDIA_TYPES.get(asked) or [name for names in MEDIA_TYPES.values() for name in names]
+        """Accept clients that accept the media type of the requested format; errors are always JSON."""
+        file_format = request.query_params.get("format", "")
+        types = MEDIA_TYPES.get(file_format) or [name for names in MEDIA_TYPES.values() for name in names]
         accepted = strip_refused_ranges(request._request.META.get("HTTP_ACCEPT", "")).split(",")
         ranges = [each.partition(";")[0].strip() for each in accepted]
         if any(media_type_matches(name, each) for name in types for each in ranges if "/" in each and each != "*/*"):
             return JSON_ONLY, JSON_ONLY.media_type
         return super().perform_content_negotiation(request, force)
 
-    # Read while it is sent.
+    # No ETag: rows are read while they are sent.
     @serves(operations.EXPORT_AUDIT_LOG, Permission.AUDIT_READ, etag=False)
     def get(self, request: ApiRequest) -> HttpResponseBase:
         """Send everything that matches, changes once sealed; the rows are read while they are sent."""
@@ -81,16 +80,16 @@ class ExportAuditLog(PortalView):
         if file_format is None:
             raise Invalid.field("format", "format must be one of csv, jsonl.")
         filters = _filters(request)
-        answer = StreamingHttpResponse(content_type=CONTENT_TYPES[file_format])
+        response = StreamingHttpResponse(content_type=CONTENT_TYPES[file_format])
         if request.method != "HEAD":
-            with heavy_work.reserve_slot(request.actor.organization_id) as place:
-                answer.streaming_content = actions.export_log(
+            with heavy_work.reserve_slot(request.actor.organization_id) as slot:
+                response.streaming_content = actions.export_log(
                     actor=request.actor, filters=filters, file_format=file_format
                 )
-                place.hold_until_sent(answer)
-        moment = timezone.now().astimezone(UTC)
-        answer["Content-Disposition"] = f'attachment; filename="audit-log-{moment:%Y-%m-%dT%H-%M-%SZ}.{file_format}"'
-        return answer
+                slot.hold_until_sent(response)
+        now = timezone.now().astimezone(UTC)
+        response["Content-Disposition"] = f'attachment; filename="audit-log-{now:%Y-%m-%dT%H-%M-%SZ}.{file_format}"'
+        return response
 
 
 def _filters(request: ApiRequest) -> Filters:

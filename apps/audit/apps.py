@@ -32,7 +32,7 @@ class AuditConfig(AppConfig):
     verbose_name = _("Logs and usage")
 
     def ready(self) -> None:
-        """Name the sources of the timeline and of digests, and the sweeps; it imports nothing."""
+        """Register timeline and digest sources by dotted name, and the periodic jobs."""
         register_page("exp", "settings/integration/audit/exports/%s/")
         register("change", "apps.audit.timeline.changes_and_calls.changes")
         register("api_call", "apps.audit.timeline.changes_and_calls.api_calls")

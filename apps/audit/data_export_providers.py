@@ -1,4 +1,4 @@
-"""What a copy of an organization's data says of its use and of who changed what."""
+"""The audit log and usage in an export of an organization's data."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ from apps.base.identifiers import encode
 
 
 def usage_days(actor: Actor) -> Iterator[dict[str, Any]]:
-    """Return the counted calls of each UTC day, oldest row first."""
+    """Yield the daily usage rollup, oldest row first."""
     rows = UsageDay.objects.filter(organization_id=actor.organization_id)  # type: ignore[misc]  # a member has one
     for batch in in_batches(rows):
         for row in batch:
@@ -29,7 +29,7 @@ def usage_days(actor: Actor) -> Iterator[dict[str, Any]]:
 
 
 def entries(actor: Actor) -> Iterator[dict[str, Any]]:
-    """Return the changes of the audit log that are still kept, oldest first, in the shape of the API."""
+    """Yield the stored changes of the audit log, oldest first, in the format of the API."""
     source = Changes()
     for batch in in_batches(AuditEntry.objects.for_actor(actor).select_related("seal")):
         yield from (write_row(source.row(entry)) for entry in batch)

@@ -1,4 +1,4 @@
-"""The filter form of the audit page: what a person chose, as filters. Days are whole ones of the reader's zone."""
+"""The filter form of the audit page. Days are whole days in the reader's time zone."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -14,19 +14,19 @@ FIELDS = ("actor", "category", "action", "target", "key", "since", "until", "req
 
 
 def filled_fields(query: Mapping[str, str]) -> dict[str, str]:
-    """Return the fields that hold something, white space around them left out."""
+    """Return the non-empty fields, stripped of white space."""
     texts = {name: query.get(name, "").strip() for name in FIELDS}
     return {name: text for name, text in texts.items() if text}
 
 
 def page_filters(texts: Mapping[str, str]) -> Filters:
-    """Return the filters of the page, or raise Invalid. They mean what they mean in the API, days apart."""
+    """Return the page's filters, as in the API except that times are days. Raises Invalid."""
     since, until = _start_of("since", texts), _start_of("until", texts, days_later=1)
     return read_filters(texts, since, until)
 
 
 def invalid_fields(texts: Mapping[str, str]) -> list[str]:
-    """Return the names of the fields whose text chooses nothing, whatever the others hold."""
+    """Return the names of the invalid fields, each checked separately."""
     found = []
     for name, text in texts.items():
         try:

@@ -1,6 +1,6 @@
-"""What happened, for ever: changes, API calls, and the figures that pages read.
+"""Models of the audit log: changes and their seals, API calls, and the usage rollups that pages read.
 
-Longer than 300 lines because these tables speak of one thing; only those of exports have a file of their own.
+One file of more than 300 lines, because these tables depend on each other; only those of exports are separate.
 """
 
 import uuid
@@ -15,15 +15,15 @@ from apps.audit.exports.models import AuditExport, ExportChunk, ExportStatus
 from apps.base.models import OrgOwned, OrgQuerySet
 from apps.orgs.models import Organization
 
-# The rest of this module is public as well; a star is never asked for.
+# Re-exported; the other names of this module are public as well.
 __all__ = ["AuditExport", "ExportChunk", "ExportStatus"]
 
-# Stands for "no key" in rollups: NULLs are distinct in a unique constraint of SQLite, so nothing could be counted up.
+# "No key" in rollups: NULLs are distinct in a unique constraint, so an upsert would never find the row.
 NO_CREDENTIAL = uuid.UUID(int=0)
 
 
 class Outcome(models.TextChoices):
-    """How it ended."""
+    """The result of a change or a call."""
 
     SUCCESS = "success", "success"
     DENIED = "denied", "denied"
@@ -31,19 +31,19 @@ class Outcome(models.TextChoices):
 
 
 class MillisecondsField(models.DateTimeField):  # type: ignore[type-arg]  # generic in the stubs alone
-    """A time in whole milliseconds: what the API shows and the chain hashes. The column is a DateTimeField's own."""
+    """A time in whole milliseconds, as the API shows and the chain hashes it. The column is that of DateTimeField."""
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        """Cut what is finer than a millisecond, of a time that was given or else of now."""
-        given = getattr(model_instance, self.attname)
-        value = given if add and given else super().pre_save(model_instance, add)
+        """Truncate the set time, or else the current one, to milliseconds."""
+        preset = getattr(model_instance, self.attname)
+        value = preset if add and preset else super().pre_save(model_instance, add)
         if isinstance(value, datetime):
             value = value.replace(microsecond=value.microsecond // 1000 * 1000)
             setattr(model_instance, self.attname, value)
         return value
 
     def deconstruct(self) -> Any:
-        """Show migrations the column that it is: there is nothing to remake."""
+        """Deconstruct to a DateTimeField, so that no migration is needed."""
         name, _path, args, kwargs = super().deconstruct()
         return name, "django.db.models.DateTimeField", args, kwargs
 
@@ -72,14 +72,14 @@ class AuditEntry(OrgOwned):
     class Meta:
         verbose_name = "audit entry"
         verbose_name_plural = "audit entries"
-        # One for each filter: whatever is chosen, its newest rows are read in order.
+        # One for each filter, so that its newest rows are read in index order.
         indexes: ClassVar[list[Any]] = [
             models.Index(fields=["organization", "id"], name="audit_entry_by_org"),
             models.Index(fields=["organization", "actor_id", "id"], name="audit_entry_by_actor"),
             models.Index(fields=["organization", "action", "id"], name="audit_entry_by_action"),
             models.Index(fields=["organization", "target_id", "id"], name="audit_entry_by_target"),
             models.Index(fields=["organization", "request_id", "id"], name="audit_entry_by_request"),
-            # What operators search by, over all organizations; the first is the history of a row, too.
+            # Operators' searches over all organizations; the first also serves the history of a row.
             models.Index(fields=["target_id", "id"], name="audit_entry_any_target"),
             models.Index(fields=["actor_id", "id"], name="audit_entry_any_actor"),
             models.Index(fields=["request_id", "id"], name="audit_entry_any_request"),
@@ -90,7 +90,7 @@ class AuditEntry(OrgOwned):
 
 
 class Unsealed(models.Model):
-    """The queue of the sealer: entries without a seal. A trigger adds each entry in its own transaction."""
+    """The sealer's queue: entries without a seal. A trigger adds each entry in the transaction that creates it."""
 
     entry = models.OneToOneField(AuditEntry, on_delete=models.DO_NOTHING, primary_key=True, related_name="+")
 
@@ -103,7 +103,7 @@ class Unsealed(models.Model):
 
 
 class Seal(models.Model):
-    """An entry's place in its organization's chain. Append-only; ``apps.audit.seal.chain`` says what the hash is of."""
+    """An entry's position in its organization's chain. Append-only; ``apps.audit.seal.chain`` defines the hash."""
 
     entry = models.OneToOneField(AuditEntry, on_delete=models.DO_NOTHING, primary_key=True, related_name="seal")
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -122,7 +122,7 @@ class Seal(models.Model):
 
 
 class Checkpoint(models.Model):
-    """The end of an organization's chain at a moment, signed. Append-only; only a copy kept outside proves much."""
+    """The signed end of an organization's chain at a time. Append-only; only a copy stored elsewhere proves much."""
 
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+", db_index=False)
     organization_id: uuid.UUID
@@ -143,7 +143,7 @@ class Checkpoint(models.Model):
 
 
 class Cut(models.Model):
-    """Where retention cut: everything up to the checkpoint's number may go, and the chain begins after it."""
+    """A cut by retention: entries up to the checkpoint's number can be deleted, and the chain starts after it."""
 
     checkpoint = models.OneToOneField(Checkpoint, on_delete=models.PROTECT, primary_key=True, related_name="+")
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -161,13 +161,13 @@ class Cut(models.Model):
 
 
 class Round(models.Model):
-    """How far a sweep that goes through the organizations has come; ``version`` decides between two workers."""
+    """The cursor of a periodic job over all organizations; ``version`` decides which of two workers moves it."""
 
     name = models.CharField(max_length=20, primary_key=True)
     version = models.PositiveBigIntegerField(default=0)
     again_at = models.DateTimeField(null=True)
     organization_id = models.UUIDField(null=True)
-    # Of digests: the hour, the last row that is in, how many are, and the chain of their hashes.
+    # For digests: the hour, the id of the last row, the number of rows, and the digest so far.
     hour = models.DateTimeField(null=True)
     place = models.UUIDField(null=True)
     rows = models.PositiveBigIntegerField(default=0)
@@ -178,7 +178,7 @@ class Round(models.Model):
 
 
 class KeptSince(models.Model):
-    """From when on every row of a kind is kept, as retention had it; longer days later bring nothing back."""
+    """Since when all rows of a kind are stored; a retention period extended later restores none."""
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
     organization_id: uuid.UUID
@@ -196,7 +196,7 @@ class KeptSince(models.Model):
 
 
 class ApiCall(OrgOwned):
-    """One answered request of a known key or session on ``/v1``."""
+    """One completed request of a key or session to ``/v1``."""
 
     id_prefix = "aud"
 
@@ -224,7 +224,7 @@ class ApiCall(OrgOwned):
             models.Index(fields=["organization", "id"], name="api_call_by_org"),
             models.Index(fields=["credential_id", "id"], name="api_call_by_key"),
             models.Index(fields=["organization", "route", "id"], name="api_call_by_route"),
-            # Begins with the request: operators look one up without knowing whose it is.
+            # Starts with the request id: operators look one up without knowing the organization.
             models.Index(fields=["request_id", "organization", "id"], name="api_call_any_request"),
             models.Index(
                 fields=["organization", "actor_id", "id"], name="api_call_by_person", condition=Q(credential_id=None)
@@ -236,7 +236,7 @@ class ApiCall(OrgOwned):
 
 
 class UsageHour(models.Model):
-    """Calls of one key in one hour, by all that usage pages tell apart: what these pages read."""
+    """Hourly rollup of the calls of one key, by everything that usage pages distinguish."""
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
     credential_id = models.UUIDField(default=NO_CREDENTIAL, help_text="All zeros: a session.")
@@ -270,7 +270,7 @@ class UsageHour(models.Model):
 
 
 class UsageDay(models.Model):
-    """The same by UTC day and without the agent: what the longer spans are read from."""
+    """Rollup by UTC day and without the user agent, for longer spans."""
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+", db_index=False)
     credential_id = models.UUIDField(default=NO_CREDENTIAL, help_text="All zeros: a session.")
@@ -299,7 +299,7 @@ class UsageDay(models.Model):
 
 
 class LastUse(models.Model):
-    """When and from where a key was last let in: one row per key, kept by the call log."""
+    """The last accepted request of a key: one row per key, updated by the call log."""
 
     credential_id = models.UUIDField(primary_key=True)
     at = models.DateTimeField()
@@ -310,7 +310,7 @@ class LastUse(models.Model):
 
 
 class RefusedCalls(models.Model):
-    """Refused strangers, counted per address, minute and code. For operators; belongs to no organization."""
+    """Refused unauthenticated requests per address, minute and code. For operators; belongs to no organization."""
 
     address = models.CharField(max_length=45)
     minute = models.DateTimeField()

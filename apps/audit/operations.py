@@ -1,4 +1,4 @@
-"""What ``/v1/audit-log`` takes and answers."""
+"""The API operations of ``/v1/audit-log``: parameters and responses."""
 
 from apps.audit.models import Outcome
 from apps.audit.timeline.serialization import FORMATS
@@ -14,7 +14,7 @@ from apps.base.rest.shapes import (
     word,
 )
 
-# ``url``: of deliveries alone.
+# ``url``: only for deliveries.
 HTTP = record(
     ("url",),
     method=text(),

@@ -1,4 +1,4 @@
-"""Figures of the audit log and the call log for ``/metrics``, read at each scrape: what is not sealed, what waits."""
+"""Prometheus metrics of the audit log and the call log, read at each scrape."""
 
 import math
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ MAX_COUNTED = 100_000
 
 
 class AuditCollector(Collector):
-    """What Prometheus asks at each scrape; without a database it tells only what Redis knows."""
+    """Collects the metrics; without a database, only those from Redis."""
 
     def collect(self) -> Iterator[Metric]:
-        """Return how far sealing and the call log are behind."""
+        """Yield how far sealing and the call log are behind."""
         waiting = redis_stream.count_pending() if settings.REDIS_URL else 0
         yield GaugeMetricFamily(
             "portal_api_calls_waiting", "API calls in Redis that no worker has moved; NaN while Redis does not answer.",

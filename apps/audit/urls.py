@@ -1,4 +1,4 @@
-"""Both doors of the app."""
+"""Routes of the app: pages and API."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The audit log."""
+"""The page of the audit log."""
 
 import logging
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from apps.base.web.pages import org_page
 
 ROWS = 50
 EXPORTS = 5
-# What the page calls a kind of rows, and what retention calls it.
+# The names of the kinds of rows on the page and in retention.
 KINDS = {"changes": "audit", "calls": "calls", "attempts": "attempts"}
 NO_ROWS = Page([], None)
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def audit_log(request: PortalRequest) -> HttpResponse:
 
 
 def _find(request: PortalRequest, texts: Mapping[str, str], before: Any) -> Page:
-    """Return the rows; what is typed but can match nothing is named on the page, not an error page."""
+    """Return the matching rows, none for invalid filters: the page names these."""
     try:
         filters = page_filters(texts)
     except Invalid:
@@ -68,7 +68,7 @@ def _days(request: PortalRequest, kind: str) -> int:
 
 
 def _exports(request: PortalRequest) -> list[dict[str, Any]]:
-    """Return the newest stored exports, for those who may have them."""
+    """Return the newest stored exports if the user can export."""
     if not request.actor.can(Permission.AUDIT_EXPORT):
         return []
     rows = AuditExport.objects.for_actor(request.actor).order_by("-pk")[:EXPORTS]

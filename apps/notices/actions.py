@@ -1,4 +1,4 @@
-"""Posting, resolving and dismissing notices."""
+"""Actions of notifications: posting, resolving and dismissing."""
 
 import uuid
 from datetime import datetime
@@ -25,9 +25,10 @@ def post(
     permission: str = "",
     mail: bool = True,
 ) -> bool:
-    """Post a notice once per dedupe key and tell whether it was new; mail follows by the sweep.
+    """Post a notification once per dedupe key and return whether it is new; a periodic job sends the mail.
 
-    ``permission``: who may act on it, and so sees it and gets the mail; empty for every member.
+    ``permission``: required to see it and to get the mail; empty for every member. Raises ValueError for a kind
+    without a text.
     """
     if kind not in KINDS:
         raise ValueError(f"no text for notices of kind {kind!r}")
@@ -47,14 +48,14 @@ def post(
 
 
 def was_posted(*, organization_id: uuid.UUID, dedupe_key: str) -> bool:
-    """Tell whether the organization was told of it before, whatever became of the notice."""
+    """Return whether a notification with this key was posted before, in any state."""
     return Notice.objects.filter(organization_id=organization_id, dedupe_key=dedupe_key).exists()
 
 
 def resolve(*, organization_id: uuid.UUID, dedupe_prefix: str, kind: str = "", now: datetime | None = None) -> int:
-    """Take a story that has ended off the pages and return how many notices it closed.
+    """Resolve the open notifications whose dedupe key starts with the prefix, and return how many.
 
-    ``kind``: only notices of that kind; empty for any.
+    ``kind``: only those of that kind; empty for any.
     """
     rows = Notice.objects.filter(organization_id=organization_id, dedupe_key__startswith=dedupe_prefix)
     if kind:
@@ -63,22 +64,22 @@ def resolve(*, organization_id: uuid.UUID, dedupe_prefix: str, kind: str = "", n
 
 
 def retire(*, organization_id: uuid.UUID, dedupe_prefix: str, path: str) -> None:
-    """Close the notices of something that was deleted, mail none of them, and let their links lead to ``path``."""
+    """Resolve the notifications of a deleted object, cancel their mail, and link them to ``path``."""
     rows = Notice.objects.filter(organization_id=organization_id, dedupe_key__startswith=dedupe_prefix)
     rows.open().update(resolved_at=timezone.now())
     rows.update(path=path, mail_wanted=False)
 
 
 def resolve_older(*, kind: str, before: datetime) -> int:
-    """Take the notices of a kind off the pages that were posted before a moment, of all organizations."""
+    """Resolve notifications of a kind posted before a time, in all organizations, and return how many."""
     return Notice.objects.filter(kind=kind, created_at__lt=before).open().update(resolved_at=timezone.now())
 
 
 @transaction.atomic
 def dismiss(*, actor: Actor, notice_id: str) -> Notice:
-    """Take one notice off everybody's pages, and do nothing where it is off them already.
+    """Dismiss a notification for all members; do nothing if it is already closed.
 
-    For those who may act on it; what was posted for every member is the business of who may change the organization.
+    Requires the notification's permission, or ORGANIZATION_WRITE if it was posted for every member.
     """
     notice: Notice = Notice.objects.for_actor(actor).with_public_id(notice_id)
     actor.require(notice.permission or Permission.ORGANIZATION_WRITE)
@@ -96,5 +97,5 @@ def dismiss(*, actor: Actor, notice_id: str) -> Notice:
 
 
 def can_dismiss(actor: Actor, notice: Notice) -> bool:
-    """Tell whether the actor may take the notice off the pages."""
+    """Return whether the actor has the permission to dismiss the notification."""
     return actor.can(notice.permission or Permission.ORGANIZATION_WRITE)

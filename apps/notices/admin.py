@@ -1,4 +1,4 @@
-"""Notices in the operators' admin."""
+"""Notifications in the operators' admin."""
 
 from django.contrib import admin
 
@@ -8,7 +8,7 @@ from apps.notices.models import Notice
 
 @admin.register(Notice)
 class NoticeAdmin(ReadOnlyAdmin):
-    """What organizations were told."""
+    """Notifications of all organizations."""
 
     list_display = ("kind", "organization", "severity", "created_at", "mailed_at", "dismissed_at")
     list_select_related = ("organization",)

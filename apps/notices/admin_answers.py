@@ -1,4 +1,4 @@
-"""What operators read of notifications on the page of what they are about."""
+"""Notifications on the admin page of the key or endpoint that they are about."""
 
 import uuid
 
@@ -8,12 +8,12 @@ from apps.audit.operator_admin import Panel, limit_to_newest, table
 from apps.notices.models import Notice
 
 MAX_SHOWN = 5
-# How many of an organization's newest are looked through: what one is about stands in its path alone.
+# How many of an organization's newest are scanned: only the path identifies the object.
 SCANNED_ROWS = 1_000
 
 
 def notices_about(organization_id: uuid.UUID, public_id: str) -> list[Panel]:
-    """Return the newest notifications that lead to the page of a key or an endpoint; nothing where there is none."""
+    """Return a table of the newest notifications that link to a key's or an endpoint's page, if there are any."""
     rows = limit_to_newest(Notice.objects.filter(organization_id=organization_id), SCANNED_ROWS)
     found = rows.filter(path__endswith=f"/{public_id}/").order_by("-pk")[:MAX_SHOWN]
     panel = table(_("Notifications"), found, ("kind", "created_at", "mailed_at", "dismissed_at", "resolved_at"))

@@ -17,5 +17,5 @@ class NoticesConfig(AppConfig):
     verbose_name = _("Notices")
 
     def ready(self) -> None:
-        """Register the sweep that ends and removes old notices."""
+        """Register the periodic jobs."""
         periodic_jobs.register(*JOBS)

@@ -1,4 +1,4 @@
-"""What a copy of an organization's data says of what it was told."""
+"""Notifications in an export of an organization's data."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from apps.notices.models import Notice
 
 
 def export_notices(actor: Actor) -> Iterator[dict[str, Any]]:
-    """Return every notice."""
+    """Yield every notification."""
     for batch in in_batches(Notice.objects.for_actor(actor)):
         for row in batch:
             yield {

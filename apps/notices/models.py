@@ -1,4 +1,4 @@
-"""What people should be told: one row per notice and dedupe key."""
+"""The model of notifications: one row per organization and dedupe key."""
 
 from typing import Any, ClassVar, Self
 
@@ -10,7 +10,7 @@ from apps.base.permissions import Permission
 
 
 class Severity(models.TextChoices):
-    """How a notice looks."""
+    """How serious a notification is."""
 
     INFO = "info", "info"
     OK = "ok", "ok"
@@ -22,36 +22,36 @@ OPEN = models.Q(dismissed_at=None, resolved_at=None)
 
 
 class NoticeQuerySet(OrgQuerySet["Notice"]):
-    """Notices of organizations."""
+    """Queries on notifications."""
 
     def visible_to(self, actor: Actor) -> Self:
-        """Keep the organization's notices that the actor may act on, and those for every member."""
-        held = [str(each) for each in Permission if actor.can(each)]
-        return self.for_actor(actor).filter(permission__in=["", *held])
+        """Filter notifications that the actor has the permission for, and those for every member."""
+        permissions = [str(each) for each in Permission if actor.can(each)]
+        return self.for_actor(actor).filter(permission__in=["", *permissions])
 
     def open(self) -> Self:
-        """Keep what nobody dismissed and nothing resolved."""
+        """Filter notifications that are neither dismissed nor resolved."""
         return self.filter(OPEN)
 
     def closed(self) -> Self:
-        """Keep what somebody dismissed or something resolved."""
+        """Filter notifications that are dismissed or resolved."""
         return self.exclude(OPEN)
 
     def needing_attention(self) -> Self:
-        """Keep what is wrong, and leave out what is only good to know."""
+        """Filter problems, without informational notifications."""
         return self.filter(severity__in=(Severity.WARN, Severity.BAD))
 
     def most_severe_first(self) -> Self:
-        """Put the bad before the others, and of each the newest first."""
+        """Order the most severe first, then the newest first."""
         return self.order_by(models.Case(models.When(severity=Severity.BAD, then=0), default=1), "-id")
 
     def awaiting_mail(self) -> Self:
-        """Keep what is still to be mailed: neither mailed nor dismissed."""
+        """Filter notifications whose mail is due: neither mailed nor dismissed."""
         return self.filter(mailed_at=None, mail_wanted=True, dismissed_at=None)
 
 
 class Notice(OrgOwned):
-    """Something that the organization should know; its text is made from the kind, in the reader's language."""
+    """A notification for an organization; its text depends on the kind and is in the reader's language."""
 
     id_prefix = "ntc"
 
@@ -78,7 +78,7 @@ class Notice(OrgOwned):
         ]
         indexes: ClassVar[list[Any]] = [
             models.Index(fields=["next_mail_at"], name="notice_to_mail", condition=models.Q(mailed_at=None)),
-            # What every page reads, however many are over.
+            # Read by every page, however many are closed.
             models.Index(fields=["organization", "id"], name="notice_open", condition=OPEN),
             models.Index(fields=["organization", "id"], name="notice_by_org"),
         ]
@@ -88,5 +88,5 @@ class Notice(OrgOwned):
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody dismissed it and nothing resolved it."""
+        """Whether it is neither dismissed nor resolved."""
         return self.dismissed_at is None and self.resolved_at is None

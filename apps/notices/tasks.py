@@ -1,4 +1,4 @@
-"""The sweep of old notices, run by every worker."""
+"""The periodic job that expires old notifications, run by every worker."""
 
 from datetime import datetime, timedelta
 
@@ -16,14 +16,14 @@ BATCH = 500
 
 # The periodic job notices.delete_expired (apps.py).
 def delete_expired(now: datetime | None = None) -> int:
-    """End what is only good to know after a month and the rest after its days, and remove what was over.
+    """Resolve informational notifications after a month and others after their retention period; delete closed ones.
 
-    Returns how many were removed, some hundreds at a time.
+    Returns how many were deleted, at most a batch.
     """
-    moment = now or timezone.now()
-    oldest_kept = uuid_at(moment - timedelta(days=settings.RETENTION_DAYS_NOTICES))
-    month_ago = uuid_at(moment - INFORMATIONAL_LIFETIME)
-    stale = Notice.objects.open().filter(Q(pk__lt=oldest_kept) | Q(pk__lt=month_ago, severity__in=INFORMATIONAL))
-    Notice.objects.filter(pk__in=list(stale.values_list("pk", flat=True)[:BATCH])).update(resolved_at=moment)
-    old = Notice.objects.closed().filter(pk__lt=oldest_kept).order_by("pk")
+    now = now or timezone.now()
+    cutoff = uuid_at(now - timedelta(days=settings.RETENTION_DAYS_NOTICES))
+    month_ago = uuid_at(now - INFORMATIONAL_LIFETIME)
+    stale = Notice.objects.open().filter(Q(pk__lt=cutoff) | Q(pk__lt=month_ago, severity__in=INFORMATIONAL))
+    Notice.objects.filter(pk__in=list(stale.values_list("pk", flat=True)[:BATCH])).update(resolved_at=now)
+    old = Notice.objects.closed().filter(pk__lt=cutoff).order_by("pk")
     return Notice.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:BATCH])).delete()[0]

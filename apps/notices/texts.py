@@ -1,4 +1,4 @@
-"""What each kind of notice says, in the reader's language. A kind that has no text here cannot be posted."""
+"""The texts of notifications by kind, in the reader's language. A kind without a text here cannot be posted."""
 
 from collections import defaultdict
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ TIMES = ("_at", "_on")
 
 
 class NotificationText(NamedTuple):
-    """Title, text and the label of the link; the first two take the notice's params."""
+    """Title, text and link label; the first two take the notification's params."""
 
     title: Promise
     text: Promise
@@ -159,7 +159,7 @@ KINDS: dict[str, NotificationText] = {
     ),
 }
 
-# By the reason among a notice's params: what is said instead.
+# Texts that replace the kind's for a reason among the params.
 BY_REASON: dict[tuple[str, str], NotificationText] = {
     ("endpoint.disabled", "gone"): NotificationText(
         _("%(host)s was disabled"),
@@ -173,21 +173,21 @@ BY_REASON: dict[tuple[str, str], NotificationText] = {
 
 
 def label(notice: Notice) -> str:
-    """Return what the audit log calls the notice: its title in English, whoever reads it."""
+    """Return the title in English, as the audit log's target label."""
     with translation.override("en"):
         return _fill(_text_for(notice).title, notice.params)
 
 
 def describe(notice: Notice, slug: str) -> dict[str, Any]:
-    """Return the notice as pages and mails show it."""
-    words = _text_for(notice)
+    """Return the notification as pages and mails show it."""
+    texts = _text_for(notice)
     return {
         "id": notice.public_id,
         "severity": notice.severity,
-        "title": _fill(words.title, notice.params),
-        "text": _fill(words.text, notice.params),
+        "title": _fill(texts.title, notice.params),
+        "text": _fill(texts.text, notice.params),
         "link_url": f"/o/{slug}/{notice.path}",
-        "link_label": str(words.link_label),
+        "link_label": str(texts.link_label),
         "created_at": notice.created_at,
         "dismissed_at": notice.dismissed_at,
         "dismissed_by": notice.dismissed_by,
@@ -196,7 +196,7 @@ def describe(notice: Notice, slug: str) -> dict[str, Any]:
 
 
 def _text_for(notice: Notice) -> NotificationText:
-    """Return a notice's words; one of a kind that a newer portal no longer has says its kind."""
+    """Return a notification's texts; a kind that no longer exists is shown by its name."""
     by_reason = BY_REASON.get((notice.kind, str(notice.params.get("reason", ""))))
     return (
         by_reason
@@ -206,10 +206,10 @@ def _text_for(notice: Notice) -> NotificationText:
 
 
 def _fill(text: Promise, params: dict[str, Any]) -> str:
-    """A word that an older notice lacks becomes a dash: one row must not end every page of its organization."""
+    """Fill in the params; one missing in an older row becomes a dash, so that it does not break every page."""
     return str(text) % defaultdict(lambda: "–", {name: _format_param(name, value) for name, value in params.items()})
 
 
 def _format_param(name: str, value: Any) -> Any:
-    """Times have names that say so: a key may be called like a day."""
+    """Format times, recognized by the param's name: a key's name can look like a date."""
     return readable(value) if name.endswith(TIMES) else value

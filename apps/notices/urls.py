@@ -1,4 +1,4 @@
-"""The pages of this app; it has no routes of the API."""
+"""Routes of the app; it has no API."""
 
 from django.urls import URLPattern, path
 

@@ -1,4 +1,4 @@
-"""The list of notices, and taking one off the pages."""
+"""Pages of notifications: the list, and dismissing one."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ PAST = "past"
 
 @org_page(nav="notices")
 def notice_list(request: PortalRequest) -> HttpResponse:
-    """Show the notices that are open or, with ``?tab=past``, what became of the others."""
+    """Show the open notifications or, with ``?tab=past``, the closed ones."""
     is_past = request.GET.get("tab") == PAST
     mine = Notice.objects.visible_to(request.actor)
     rows = mine.closed().order_by("-id") if is_past else mine.open().most_severe_first()
@@ -42,7 +42,7 @@ def _row(request: PortalRequest, notice: Notice) -> dict[str, Any]:
 
 @org_page(nav="notices", methods=BUTTON)
 def dismiss(request: PortalRequest, notice_id: str) -> HttpResponse:
-    """Take a notice off everybody's pages and lead back to the page that it stood on."""
+    """Dismiss a notification and redirect to the page that it was shown on."""
     actions.dismiss(actor=request.actor, notice_id=notice_id)
     messages.success(request, _("Dismissed for everybody here. It stands among the past notices."))
     slug = request.organization.slug

@@ -1,9 +1,9 @@
 """The periodic jobs over all organizations: daily checkpoints, and deletion of rows past their retention period.
 
 Changes are cut at a checkpoint only. The newest checkpoint that is older than an organization's retention period
-becomes a ``Cut``, which an entry of the log records; from then on the triggers let entries and seals up to its number
-be deleted, and the chain starts at the checkpoint's hash. A log is cut once a week at most, so that a quiet one does not
-consist of entries about cuts. Calls are deleted by whole hours, and only after the digest of the hour.
+becomes a ``Cut``, which an entry of the log records; then the triggers let entries and seals up to its number be
+deleted, and the chain starts at the hash of the checkpoint. A log is cut once a week at most, so that a quiet one does
+not consist of entries about cuts. Calls are deleted by whole hours, and only after the digest of the hour.
 """
 
 import time
