@@ -1,6 +1,6 @@
 """Models of the audit log: changes and their seals, API calls, and the usage rollups that pages read.
 
-One file of more than 300 lines, because these tables depend on each other; only those of exports are separate.
+Longer than 300 lines because these tables depend on each other; only those of exports are separate.
 """
 
 import uuid
