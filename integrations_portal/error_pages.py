@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from apps.base.errors import NotFound, PortalError
 from apps.base.rest.content_negotiation import wants_json_error
 from apps.base.rest.error_responses import DATABASE_AWAY_SECONDS, json_error_response
-from apps.base.web import maintenance
+from apps.base.web import middleware
 from apps.base.web.middleware import is_api
 
 # Health checks and metrics also work during maintenance.
@@ -137,9 +137,9 @@ class MaintenanceMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path_info in EXEMPT_FROM_MAINTENANCE or not maintenance.is_maintenance_on():
+        if request.path_info in EXEMPT_FROM_MAINTENANCE or not middleware.is_maintenance_on():
             return self.get_response(request)
-        answer = error_response(request, maintenance.unavailable_error(), minimal=True)
+        answer = error_response(request, middleware.unavailable_error(), minimal=True)
         answer["Cache-Control"] = "no-store, private"
         # Prevent Django from logging these 503 as errors: they are intended.
         answer._has_been_logged = True  # type: ignore[attr-defined]  # private to Django

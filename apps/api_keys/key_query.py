@@ -7,9 +7,8 @@ from django.conf import settings
 
 from apps.api_keys.models import ApiKey
 from apps.base.permissions import expand
-from apps.credentials.gate.key_rows import KeyRow, RowSource
+from apps.credentials.gate.key_rows import KeyRow, RowSource, as_json, as_uuid
 from apps.credentials.gate.rate_limits import Window
-from apps.credentials.gate.raw_values import as_json, as_uuid
 
 COLUMNS = (
     *("k.scopes", "k.subject", "k.limit_minute", "k.limit_hour", "k.budget_id", "t.name", "t.limit_minute"),

@@ -21,9 +21,8 @@ from apps.base.rest.serializers import (
     TextList,
 )
 from apps.base.timestamps import format_timestamp
-from apps.credentials.gate.key_rows import KeyRow
+from apps.credentials.gate.key_rows import KeyRow, to_datetime
 from apps.credentials.gate.rate_limits import WindowState
-from apps.credentials.gate.raw_values import to_datetime
 from apps.credentials.serializers import ReasonBody, lifetime_from, serialize_in_batches, write_lifecycle
 
 

@@ -15,12 +15,12 @@ from apps.audit.exports.jobs import file_pieces
 from apps.audit.models import AuditEntry, AuditExport, Checkpoint, ExportStatus, Outcome
 from apps.audit.seal import checkpoints, sealer
 from apps.audit.timeline.sources import Filters
-from apps.audit.timeline.untrusted_text import sanitize
 from apps.audit.vocabulary import require_known
 from apps.base.actor import Actor, ActorKind
 from apps.base.errors import Conflict
 from apps.base.identifiers import KEYS
 from apps.base.permissions import Permission
+from apps.base.text.rules import sanitize
 
 # Fields whose name ends in one of these words must not be recorded: `api_key`, `new_password`, but not `key_type`.
 SECRET_WORDS = frozenset({"secret", "secrets", "key", "digest", "password", "token", "pepper", "authorization"})

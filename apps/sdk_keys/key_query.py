@@ -4,8 +4,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from apps.credentials.gate.key_rows import KeyRow, RowSource
-from apps.credentials.gate.raw_values import as_json, as_uuid
+from apps.credentials.gate.key_rows import KeyRow, RowSource, as_json, as_uuid
 from apps.sdk_keys.models import SdkKey
 
 PER_ADDRESS = 600  # requests per minute with one key from one address, which many devices can share

@@ -6,7 +6,6 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.audit.models import LastUse
-from apps.audit.timeline.untrusted_text import sanitize
 from apps.base.actor import Actor
 from apps.base.rest.serializers import (
     Opaque,
@@ -16,7 +15,7 @@ from apps.base.rest.serializers import (
     Text,
     TextList,
 )
-from apps.base.text.rules import UNREADABLE
+from apps.base.text.rules import UNREADABLE, sanitize
 from apps.base.timestamps import format_timestamp
 from apps.credentials.rules import MAX_DAYS, Lifetime
 from apps.credentials.serializers import WAYS, lifetime_from, serialize_in_batches, write_lifecycle

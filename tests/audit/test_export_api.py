@@ -19,7 +19,7 @@ from apps.audit.seal.chain import canonical_of_line, genesis, link_hash
 from apps.audit.timeline import changes_and_calls, sources
 from apps.audit.timeline.serialization import COLUMNS
 from apps.base.rest.request_identity import AuthResult
-from apps.base.web.csv_files import MARK, TRIGGERS
+from apps.base.web.downloads import MARK, TRIGGERS
 from tests.audit.chains import verify
 from tests.audit.conftest import call_arguments, change, key_actor, person
 from tests.audit.test_timeline import attempt

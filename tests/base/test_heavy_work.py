@@ -9,10 +9,11 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from apps.base.concurrency import heavy_work, slow_clients
+from apps.base.concurrency import heavy_work
 from apps.base.concurrency.web_threads import configured_threads, heavy_thread_limit, slow_thread_limit, web_threads
 from apps.base.crypto.secrets import PasswordHasher
 from apps.base.errors import Busy
+from apps.base.rest import api_fast_path
 
 ONE, OTHER = "one", "other"
 
@@ -164,14 +165,14 @@ def test_a_client_that_reads_nothing_is_disconnected():
 
     if not hasattr(socket, "TCP_USER_TIMEOUT"):
         pytest.skip("the system has no such limit")
-    slow_clients.drop_slow_clients.cache_clear()
+    api_fast_path.drop_slow_clients.cache_clear()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        slow_clients.drop_slow_clients()
+        api_fast_path.drop_slow_clients()
         with socket.create_connection(listener.getsockname()):
             accepted, _address = listener.accept()
             with accepted:
                 limit = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
-    assert limit == slow_clients.SEND_TIMEOUT_SECONDS * 1000
+    assert limit == api_fast_path.SEND_TIMEOUT_SECONDS * 1000
 
 
 def test_a_program_of_tests_has_the_usual_number():

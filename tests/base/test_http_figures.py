@@ -14,8 +14,8 @@ from prometheus_client.mmap_dict import mmap_key
 from prometheus_client.utils import floatToGoString
 
 from apps.base.telemetry import http_metrics, process_metrics
-from apps.base.telemetry.route_templates import _template
-from apps.base.web import maintenance
+from apps.base.telemetry.access_log import _template
+from apps.base.web import middleware
 
 pytestmark = pytest.mark.django_db
 NAME = "portal_http_requests_total"
@@ -54,7 +54,7 @@ def test_an_answer_is_counted_under_its_route(method, path, headers, route, stat
 
 @pytest.mark.parametrize(("path", "route"), [("/v1/api-keys/key_1/rotate", "/v1/api-keys/{id}/rotate"), ("/", "/")])
 def test_what_maintenance_refuses_counts_for_its_own_route(path, route, monkeypatch):
-    monkeypatch.setattr(maintenance, "is_maintenance_on", lambda: True)
+    monkeypatch.setattr(middleware, "is_maintenance_on", lambda: True)
     before = counted(route, "GET", 503)
     assert Client().get(path).status_code == 503
     assert counted(route, "GET", 503) == before + 1

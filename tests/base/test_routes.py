@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import URLResolver, get_resolver
 
-from apps.base.telemetry.route_templates import _template, method_of, route_of
+from apps.base.telemetry.access_log import _template, method_of, route_of
 from tests.conftest import Key
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from apps.base.web.csv_files import RISKY, csv_lines, safe_cell
+from apps.base.web.downloads import RISKY, csv_lines, safe_cell
 
 pytestmark = pytest.mark.pure
 TRIGGERS = "=+-@\uff1d\uff0b\uff0d\uff20\t\r\n"

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from apps.webhooks.actions.probing import probe
+from apps.webhooks.actions.testing import probe
 from tests.engines import LOOPBACK
 from tests.servers import HOST, nearly_all, portal, status_of
 

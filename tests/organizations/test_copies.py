@@ -10,7 +10,7 @@ from allauth.mfa.models import Authenticator
 from apps.audit.models import AuditEntry
 from apps.base.actor import system
 from apps.base.extension_points.data_export_providers import in_batches
-from apps.base.web import zip_files
+from apps.base.web import downloads
 from apps.orgs.data_export_providers import FILES
 from apps.orgs.lifecycle import suspension
 from apps.webhooks import actions as webhooks
@@ -116,8 +116,8 @@ def test_the_archive_leaves_piece_by_piece():
             made += 1
             yield bytes(f"{number * 7919 % 104729:x}" * 40, "ascii")
 
-    for piece in zip_files.zip_stream([("a", lines()), ("b", [b"b"])]):
+    for piece in downloads.zip_stream([("a", lines()), ("b", [b"b"])]):
         sent.append((made, piece))
-    assert sent[0][0] < 2000 and max(len(piece) for _made, piece in sent) < 2 * zip_files.CHUNK_BYTES
+    assert sent[0][0] < 2000 and max(len(piece) for _made, piece in sent) < 2 * downloads.CHUNK_BYTES
     archive = zipfile.ZipFile(io.BytesIO(b"".join(piece for _made, piece in sent)))
     assert archive.namelist() == ["a", "b"] and archive.read("b") == b"b" and archive.testzip() is None

@@ -8,7 +8,7 @@ from django.test import Client
 
 from apps.base.actor import Actor, ActorKind
 from apps.orgs.mail.jobs import send_due_mail
-from apps.orgs.members.membership_recheck import refresh_permissions
+from apps.orgs.members.middleware import refresh_permissions
 from apps.orgs.models import Membership, User
 from apps.orgs.roles import GRANTABLE, PERMISSIONS
 

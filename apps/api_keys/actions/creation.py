@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from apps.api_keys.actions import bounds, rules
 from apps.api_keys.actions.audit_and_publish import announce
-from apps.api_keys.actions.key_quota import check_key_quota
-from apps.api_keys.models import ApiKey
+from apps.api_keys.models import ApiKey, KeyType
 from apps.base.actor import Actor
+from apps.base.errors import Conflict
 from apps.base.permissions import Permission
 from apps.base.timestamps import format_timestamp
 from apps.credentials.lifecycle import transitions
@@ -72,3 +73,24 @@ def create_key(
     transitions.record(actor, key, "api_key.created", settings_of_key)
     announce(key, "api_key.created", scopes=granted)
     return key, text
+
+
+def check_key_quota(actor: Actor, kind: KeyType) -> None:
+    """Raise Conflict if the organization has as many active keys of the type as its cap.
+
+    The organization's row stays locked until the commit, so that concurrent requests count one after the other. On
+    SQLite the transaction itself is exclusive, because it begins IMMEDIATE.
+    """
+    if kind.cap is None:
+        return
+    lock_organization(actor)
+    if ApiKey.objects.for_actor(actor).live().filter(key_type=kind).count() >= kind.cap:
+        message = _("All %(cap)d keys of type %(type)s are in use. Revoke one to make another.")
+        raise Conflict(message % {"cap": kind.cap, "type": kind.name}, "key_limit_reached")
+
+
+def lock_organization(actor: Actor) -> None:
+    """Lock the organization's row until the transaction ends, if the database has row locks."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM orgs_organization WHERE id = %s FOR NO KEY UPDATE", [actor.organization_id])

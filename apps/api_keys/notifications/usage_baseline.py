@@ -17,7 +17,7 @@ from django.db.models import Max, Sum
 from apps.api_keys.models import ApiKey, KeyHabit
 from apps.api_keys.notifications.networks import networks_of
 from apps.audit.models import NO_CREDENTIAL, UsageHour
-from apps.credentials.gate.raw_values import as_seconds, as_uuid, to_datetime
+from apps.credentials.gate.key_rows import as_seconds, as_uuid, to_datetime
 
 HISTORY = timedelta(days=28)
 STALE_AFTER = timedelta(hours=24)

@@ -9,10 +9,10 @@ from apps.api_keys.view_models.facts import facts, format_number, limit_texts
 from apps.audit.calls.usage_counters import hourly_series
 from apps.audit.models import ApiCall, LastUse
 from apps.base.actor import Actor
-from apps.base.rest.snippets import as_curl, first_calls, logged_request
+from apps.base.rest.snippets import as_curl, first_calls, first_request, logged_request
 from apps.base.web.charts import bar_chart
 from apps.credentials.key_status import QUARANTINE_FLAG
-from apps.credentials.view_models import count_descendants, is_recent, lifecycle_context
+from apps.credentials.view_models import count_descendants, is_recent, lifecycle_context, replaced_key
 
 
 def detail(actor: Actor, key: ApiKey) -> dict[str, Any]:
@@ -71,3 +71,22 @@ def impact(actor: Actor, key: ApiKey) -> dict[str, Any]:
     calls = sum(hour.calls for hour in hourly_series(actor.organization_id, key.pk, 24)) if use else 0
     made = count_descendants(actor, key.public_id)
     return {"key": facts(key, use), "calls_24h": calls, "recently_used": is_recent(use), "made": made}
+
+
+def secret_context(key: ApiKey, text: str) -> dict[str, Any]:
+    """Return the context of the reveal page; ``text`` is the secret."""
+    return {
+        "secret": text,
+        "key": {
+            "name": key.name,
+            "type": key.key_type.title_text,
+            "subject": key.subject,
+            "scopes": key.scopes,
+            "networks": key.allowed_networks,
+            "expires_at": key.expires_at,
+        },
+        "old": replaced_key(key.replaces),
+        "curl": as_curl(first_request(text)),
+        "first_calls": first_calls(),
+        "env_line": f"PORTAL_API_KEY={text}",
+    }

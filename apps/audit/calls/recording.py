@@ -14,10 +14,10 @@ from django.utils import timezone
 
 from apps.audit.calls import group_commit, redis_stream
 from apps.audit.calls.store import Call, Refused, Use
-from apps.audit.timeline.untrusted_text import sanitize
 from apps.base.actor import ActorKind
 from apps.base.identifiers import KEYS
 from apps.base.requests import PortalRequest
+from apps.base.text.rules import sanitize
 from apps.base.web.client_address import address_network
 
 KEY_KINDS = (ActorKind.API_KEY, ActorKind.SDK_KEY)

@@ -6,7 +6,7 @@ from typing import Any
 from apps.audit.timeline.sources import Party, Row
 from apps.base.rest.renderers import to_json
 from apps.base.timestamps import format_timestamp_ms
-from apps.base.web.csv_files import MARK, csv_text
+from apps.base.web.downloads import MARK, csv_text
 
 DURATION_DIGITS = 3
 CSV, JSONL = "csv", "jsonl"

@@ -5,9 +5,13 @@ Sessions, messages, CSRF cookies and static files cost more than the view of a r
 """
 
 import io
+import os
 import re
+import socket
+import stat
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import django
@@ -22,13 +26,22 @@ from django.middleware.security import SecurityMiddleware
 from django.urls import URLPattern, set_script_prefix
 from django.utils.module_loading import import_string
 
-from apps.base.concurrency import slow_clients
 from apps.base.requests import PortalRequest
-from apps.base.rest import request_bodies
+from apps.base.rest import api_fast_path, request_bodies
 from apps.base.rest.content_negotiation import requests_html
 from apps.base.rest.renderers import add_headers, render
-from apps.base.web import maintenance
-from apps.base.web.middleware import API_FAST_PATH, UNREADABLE, GetResponse, PageHeadersMiddleware, is_api
+from apps.base.web.middleware import (
+    API_FAST_PATH,
+    UNREADABLE,
+    GetResponse,
+    PageHeadersMiddleware,
+    is_api,
+    is_maintenance_on,
+    unavailable_api_response,
+)
+
+DESCRIPTORS = "/dev/fd"
+SEND_TIMEOUT_SECONDS = 30
 
 # Middleware that only adds constant headers to API responses.
 HEADER_MIDDLEWARES = (XFrameOptionsMiddleware, PageHeadersMiddleware, CSPMiddleware, SecurityMiddleware)
@@ -89,8 +102,8 @@ class ApiFastPathMiddleware:
 
     def _handle(self, request: PortalRequest) -> HttpResponse:
         request.get_host()  # as CommonMiddleware: raises for a host that is not in ALLOWED_HOSTS
-        if maintenance.is_maintenance_on():
-            return maintenance.unavailable_api_response(request)
+        if is_maintenance_on():
+            return unavailable_api_response(request)
         if self._routes is None:
             self._routes = import_string(f"{settings.ROOT_URLCONF}.api_routes")
         view, values = self._routes.find(request.path_info)
@@ -118,7 +131,7 @@ class Application(WSGIHandler):
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Handle one request (PEP 3333)."""
-        slow_clients.drop_slow_clients()
+        api_fast_path.drop_slow_clients()
         if not is_api_client(environ.get("PATH_INFO", ""), environ.get("HTTP_ACCEPT", "")):
             return self._serve_page(environ, start_response)
         environ[API_FAST_PATH] = True
@@ -153,3 +166,27 @@ def application() -> Application:
     sys.setswitchinterval(SWITCH_SECONDS)
     django.setup(set_prefix=False)
     return Application()
+
+
+@cache
+def drop_slow_clients() -> None:
+    """Set a send timeout of 30 seconds on every TCP socket of this process.
+
+    Call it at the first request: granian opens its sockets after it loads the application.
+    """
+    if not hasattr(socket, "TCP_USER_TIMEOUT"):
+        return
+    for name in os.listdir(DESCRIPTORS):
+        descriptor = int(name)
+        try:
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                _limit(socket.socket(fileno=os.dup(descriptor)))
+        except OSError:
+            # Closed meanwhile, such as the descriptor of the listed folder.
+            continue
+
+
+def _limit(each: socket.socket) -> None:
+    with each:
+        if each.family in (socket.AF_INET, socket.AF_INET6) and each.type == socket.SOCK_STREAM:
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SEND_TIMEOUT_SECONDS * 1000)

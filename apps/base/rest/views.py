@@ -35,8 +35,7 @@ from apps.base.rest.operations import METHODS, Operation
 from apps.base.rest.parsing import SessionFormParser, StrictJSONParser, check_coding, check_length
 from apps.base.rest.query_parameters import check_parameters, page_limit
 from apps.base.rest.renderers import JSON_ONLY, ONE_TIME_SECRETS, JSONRenderer, add_headers
-from apps.base.rest.request_identity import AuthResult, authenticate_request, resolve_hook
-from apps.base.rest.transport_checks import https_refusal
+from apps.base.rest.request_identity import AuthResult, authenticate_request, https_refusal, resolve_hook
 
 PARSERS = [StrictJSONParser(), SessionFormParser()]
 NEGOTIATION = DefaultContentNegotiation()

@@ -5,16 +5,27 @@ that the caller controls: the path is the route's template, the request id is va
 """
 
 import logging
+import re
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
+
+from django.conf import settings
+from django.urls import Resolver404, resolve
 
 from apps.base.actor import ActorKind
 from apps.base.identifiers import encode
 from apps.base.requests import PortalRequest
 from apps.base.telemetry.logging import JsonStream
-from apps.base.telemetry.route_templates import method_of, route_of
+
+UNMATCHED_ROUTE = "unmatched"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER_METHOD = "OTHER"
+# What Django and libraries write for a part of a path: <slug:slug>, and a named group of a regular expression.
+CONVERTED = re.compile(r"<(?:\w+:)?(\w+)>")
+GROUP = re.compile(r"\(\?P<(\w+)>(?:[^()\\]|\\.|\([^()]*\))*\)[*+?]?")
+ANCHORS = re.compile(r"\^|\$|\\Z|\\(?=[./-])|\?$")
 
 logger = logging.getLogger("portal.access")
 
@@ -64,3 +75,37 @@ def _who(request: PortalRequest) -> dict[str, Any]:
 @lru_cache(maxsize=1000)
 def _organization(pk: UUID | None) -> dict[str, str]:
     return {} if pk is None else {"organization": encode("org", pk)}
+
+
+def route_of(request: PortalRequest) -> str:
+    """Return the template of the path, such as ``/v1/api-keys/{id}``; nothing in it comes from the caller."""
+    route = getattr(request, "route", "")
+    if route:
+        return route
+    match = request.resolver_match
+    if match is not None:
+        return _template(match.route or "")
+    if request.path_info.startswith(settings.STATIC_URL):
+        return f"{settings.STATIC_URL}*"
+    request.route = _looked_up(request.path_info)
+    return request.route
+
+
+def _looked_up(path: str) -> str:
+    """Return the template for a request that was answered before anybody looked for a view."""
+    try:
+        match = resolve(path)
+    except Resolver404:
+        return UNMATCHED_ROUTE
+    return getattr(match.func, "view_initkwargs", {}).get("route") or _template(match.route)
+
+
+def method_of(request: PortalRequest) -> str:
+    """Return the method, or OTHER for a word that the caller made up."""
+    return request.method if request.method in METHODS else OTHER_METHOD
+
+
+@cache
+def _template(route: str) -> str:
+    """Write a route of Django's as those of the API are written."""
+    return "/" + ANCHORS.sub("", CONVERTED.sub(r"{\1}", GROUP.sub(r"{\1}", route)))

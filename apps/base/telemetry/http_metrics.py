@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from prometheus_client import Counter, Histogram
 
 from apps.base.requests import PortalRequest
-from apps.base.telemetry.route_templates import UNMATCHED_ROUTE, method_of, route_of
+from apps.base.telemetry.access_log import UNMATCHED_ROUTE, method_of, route_of
 from apps.base.web.middleware import GetResponse
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

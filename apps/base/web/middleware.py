@@ -1,5 +1,6 @@
 """Middleware: request ids, client addresses, headers of pages, and error pages."""
 
+import os
 import re
 import secrets
 import time
@@ -13,7 +14,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import translation
 from django.utils.module_loading import import_string
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from apps.base.errors import PortalError
 from apps.base.requests import PortalRequest
@@ -22,9 +23,14 @@ from apps.base.rest.content_negotiation import wants_json_error
 from apps.base.rest.error_responses import json_error_response
 from apps.base.rest.parsing import check_coding
 from apps.base.telemetry import access_log
+from apps.base.telemetry.access_log import METHODS
 from apps.base.telemetry.logging import hide_keys
-from apps.base.telemetry.route_templates import METHODS
 from apps.base.web.client_address import is_trusted, parse_node, resolve_client_address
+
+# Retry-After in seconds, unless the file contains another value.
+DEFAULT_WAIT, MAX_WAIT = 60, 86_400
+MAX_BYTES = 16
+SENTENCE = gettext_noop("The service is unavailable for a moment. Try again.")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 PAGE_METHODS = "GET, HEAD, POST"
@@ -197,3 +203,28 @@ def _who_decides(request: PortalRequest, error: PortalError) -> dict[str, Any]:
         return {}
     found = import_string(settings.PORTAL_WHO_DECIDES)(organization, needed)
     return {"required_role": found["role"], "people": found["people"], "own_role": request.actor.role}
+
+
+def is_maintenance_on() -> bool:
+    """Return whether the file of MAINTENANCE_FLAG exists."""
+    return bool(settings.MAINTENANCE_FLAG) and os.path.exists(settings.MAINTENANCE_FLAG)
+
+
+def unavailable_error() -> PortalError:
+    """Return the error for every request; the file can contain the seconds for Retry-After."""
+    return PortalError(SENTENCE, "unavailable", headers={"Retry-After": str(_wait())})
+
+
+def unavailable_api_response(request: PortalRequest) -> HttpResponse:
+    return json_error_response(unavailable_error(), request.request_id)
+
+
+def _wait() -> int:
+    if not os.path.isfile(settings.MAINTENANCE_FLAG):  # opening a named pipe would wait for its other end
+        return DEFAULT_WAIT
+    try:
+        with open(settings.MAINTENANCE_FLAG, "rb") as file:
+            text = file.read(MAX_BYTES).strip()
+    except OSError:
+        return DEFAULT_WAIT
+    return max(1, min(MAX_WAIT, int(text))) if text.isdigit() else DEFAULT_WAIT

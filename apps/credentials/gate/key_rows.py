@@ -1,9 +1,11 @@
 """Reads keys of all kinds for the gate: one query on a raw cursor, at a third of the cost of the ORM."""
 
 import ipaddress
+import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
@@ -13,7 +15,6 @@ from apps.base.crypto.secrets import current_pepper, mask, matches
 from apps.base.identifiers import encode
 from apps.credentials import key_status
 from apps.credentials.gate.rate_limits import Window
-from apps.credentials.gate.raw_values import as_json, as_seconds, as_uuid
 from apps.credentials.key_status import Refusal, Restriction
 
 DUMMY_DIGEST = "0" * 64
@@ -153,3 +154,26 @@ class RowSource:
             "networks": tuple(as_json(networks)),
         }
         return self.build(fields, *row[OWN:])
+
+
+def as_uuid(value: Any) -> uuid.UUID:
+    """Return a UUID."""
+    return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
+
+
+def as_json(value: Any) -> Any:
+    """Return parsed JSON."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def as_seconds(value: Any) -> float | None:
+    """Return a time as seconds since 1970, or None."""
+    if value is None:
+        return None
+    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+def to_datetime(seconds: float | None) -> datetime | None:
+    """Return seconds since 1970 as a datetime in UTC, or None."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, tz=UTC)

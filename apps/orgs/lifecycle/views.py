@@ -18,9 +18,9 @@ from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.rest.renderers import to_json
 from apps.base.web import form_limits
+from apps.base.web.downloads import zip_stream
 from apps.base.web.forms import AlreadySent
 from apps.base.web.pages import FORM, org_page
-from apps.base.web.zip_files import zip_stream
 from apps.orgs.data_export_providers import FILES
 from apps.orgs.lifecycle import closing, data_export
 from apps.orgs.settings.forms import CloseForm, ExportForm

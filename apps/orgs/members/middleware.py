@@ -1,9 +1,11 @@
 """The actor of session requests (pages under ``/o/<slug>/`` and the browsable API), and their language."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from django.contrib import messages
+from django.db import connection
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone, translation
@@ -16,7 +18,6 @@ from apps.base.rest.request_identity import AuthResult
 from apps.base.web.middleware import is_api
 from apps.base.web.pages import READING
 from apps.base.web.request_locale import reader_preferences
-from apps.orgs.members.membership_recheck import refresh_permissions
 from apps.orgs.members.membership_requirements import lacks_second_step, why_suspended
 from apps.orgs.models import Membership, OrganizationStatus, Role
 from apps.orgs.roles import GRANTABLE, PERMISSIONS
@@ -147,3 +148,23 @@ class LanguageMiddleware:
             response = self.get_response(request)
         response.headers.setdefault("Content-Language", language)
         return response
+
+
+def refresh_permissions(actor: Actor) -> Actor:
+    """Return the actor with the user's current role, or raise NotFound if the user was removed.
+
+    Within a transaction the membership is locked until its end, so a concurrent change of the role comes either before
+    the actor's change, which is then refused, or after it. Outside of one the role was read by this request already.
+    """
+    if not connection.in_atomic_block:
+        return actor
+    rows = Membership.objects.for_actor(actor).filter(user=actor.pk)
+    rows = rows.exclude(organization__status=OrganizationStatus.CLOSED)
+    if connection.vendor == "postgresql":
+        rows = rows.select_for_update(no_key=True, of=("self",))
+    found = rows.select_related("organization").first()
+    if found is None:
+        raise NotFound()
+    role = found.role
+    suspended = why_suspended(found.organization)
+    return replace(actor, permissions=PERMISSIONS[role], grantable=GRANTABLE[role], role=role, suspended=suspended)

@@ -13,7 +13,7 @@ from apps.base.requests import PortalRequest
 from apps.orgs.mail.recipients import GROUPS, OPTIONAL_GROUPS
 from apps.orgs.members.middleware import enter_organization
 from apps.orgs.models import Membership, OrganizationStatus
-from apps.orgs.settings import mail_preferences
+from apps.orgs.settings import preferences
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -49,9 +49,7 @@ def _save(request: PortalRequest, mine: list[Membership]) -> HttpResponse:
         redirection = enter_organization(request, membership.organization.slug)
         if redirection is not None:
             return redirection
-        mail_preferences.choose_own_mail(
-            actor=request.actor, off=[each for each in OPTIONAL_GROUPS if each not in wanted]
-        )
+        preferences.choose_own_mail(actor=request.actor, off=[each for each in OPTIONAL_GROUPS if each not in wanted])
     if last is not None:
         request.session["organization"] = last
     messages.success(request, _("Saved."))

@@ -1,17 +1,21 @@
 """Pages that set a user's language and time zone."""
 
+import zoneinfo
+from typing import Any
+
+from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext, override
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from apps.base.errors import Invalid
 from apps.base.requests import PortalRequest
 from apps.base.web.pages import safe_return_path
-from apps.orgs.settings.preference_forms import PreferencesForm
 from apps.orgs.settings.preferences import set_preferences
 
 
@@ -60,3 +64,25 @@ def preferences(request: PortalRequest) -> HttpResponse:
                 response.delete_cookie(settings.LANGUAGE_COOKIE_NAME)
             return response
     return render(request, "account/preferences.html", {"form": form})
+
+
+class PreferencesForm(forms.Form):
+    """Language and time zone of a user's pages and mails."""
+
+    language = forms.ChoiceField(
+        label=_("Language"),
+        required=False,
+        help_text=_("Pages and mails speak it."),
+    )
+    time_zone = forms.ChoiceField(
+        label=_("Time zone"),
+        required=False,
+        help_text=_("Times are shown in it. The exact time in UTC shows on hover."),
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        languages, zones = self.fields["language"], self.fields["time_zone"]
+        languages.choices = [("", _("As the browser says")), *settings.LANGUAGES]  # type: ignore[attr-defined]  # a ChoiceField has them
+        names = sorted(name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith("Etc/"))
+        zones.choices = [("", "UTC"), *((name, name.replace("_", " ")) for name in names)]  # type: ignore[attr-defined]  # a ChoiceField has them

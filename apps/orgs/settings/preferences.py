@@ -1,12 +1,17 @@
 """Language and time zone of a user; they concern no organization, so they are not in an audit log."""
 
 import zoneinfo
+from collections.abc import Iterable
 
 from django.conf import settings
+from django.db import transaction
 from django.utils.translation import gettext as _
 
-from apps.base.errors import Invalid
-from apps.orgs.models import User
+from apps.audit import actions as audit
+from apps.base.actor import Actor
+from apps.base.errors import Invalid, NotFound
+from apps.orgs.mail.recipients import OPTIONAL_GROUPS
+from apps.orgs.models import Membership, User
 
 
 def set_preferences(*, user: User, language: str | None = None, time_zone: str | None = None) -> None:
@@ -25,3 +30,26 @@ def set_preferences(*, user: User, language: str | None = None, time_zone: str |
         values["time_zone"] = time_zone
     if values:
         User.rows.filter(pk=user.pk).update(**values)
+
+
+@transaction.atomic
+def choose_own_mail(*, actor: Actor, off: Iterable[str]) -> Membership:
+    """Decline the mail of the named groups for the acting member; security mail can't be declined."""
+    rows = Membership.objects.for_actor(actor).select_for_update(of=("self",)).select_related("user")
+    membership = rows.filter(user_id=actor.pk).first() if actor.pk else None
+    if membership is None:
+        raise NotFound()
+    unwanted, before = set(off), membership.mail_off or []
+    after = [group for group in OPTIONAL_GROUPS if group in unwanted]
+    if after != before:
+        membership.mail_off = after
+        membership.save(update_fields=["mail_off"])
+        audit.record(
+            actor=actor,
+            action="member.mail_chosen",
+            target_kind="user",
+            target_id=actor.id,
+            target_label=membership.user.email,
+            changes={"mail_off": [before, after]},
+        )
+    return membership

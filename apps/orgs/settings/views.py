@@ -1,18 +1,25 @@
 """Pages of an organization's settings: an overview, and one page for each part that can be changed."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
+from django.db.models import F, Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from apps.audit.models import ApiCall, AuditEntry
 from apps.base.errors import Conflict, PortalError
+from apps.base.identifiers import uuid_at
 from apps.base.permissions import Permission
 from apps.base.requests import PortalRequest
 from apps.base.web.forms import AlreadySent
 from apps.base.web.pages import FORM, org_page
+from apps.credentials.key_kinds import KINDS
 from apps.orgs.lookups import RETENTION_SETTINGS, portal_retention_days, retention_field
 from apps.orgs.mail.recipients import GROUPS
 from apps.orgs.members.membership_requirements import has_second_step, without_second_step
@@ -26,8 +33,11 @@ from apps.orgs.settings.forms import (
     SettingsForm,
 )
 from apps.orgs.settings.organization_settings import update_settings
-from apps.orgs.settings.overlong_keys import find_overlong_keys
-from apps.orgs.settings.retention_preview import preview_removal
+from apps.webhooks.models import Delivery
+
+MAX_COUNTED = 10_000
+
+MAX_LISTED = 50
 
 NAV = "organization"
 
@@ -136,3 +146,33 @@ def _recipients(organization: Organization, group: str) -> str:
     rows = Membership.objects.filter(organization=organization).select_related("user")
     people = [each.user.name or each.user.email for each in rows if each.user_public_id in chosen["members"]]
     return ", ".join([*roles, *people]) or _("Owners")
+
+
+def find_overlong_keys(organization: Organization) -> list[dict[str, Any]]:
+    """Return up to 50 active keys, of every kind, whose lifetime exceeds the organization's limit."""
+    days = organization.longest_key_days
+    if days is None:
+        return []
+    found = []
+    for kind in KINDS.values():
+        rows = kind.keys().filter(organization_id=organization.pk).live()
+        longer = rows.filter(Q(expires_at=None) | Q(expires_at__gt=F("created_at") + timedelta(days=days, seconds=5)))
+        found += [_shown(kind.kind, key, organization.slug) for key in longer.order_by("pk")[:MAX_LISTED]]
+    return found[:MAX_LISTED]
+
+
+def _shown(kind: str, key: Any, slug: str) -> dict[str, Any]:
+    try:
+        url = reverse(kind, args=[slug, key.public_id])
+    except NoReverseMatch:
+        url = ""
+    return {"name": key.name, "mask": key.mask, "expires_at": key.expires_at, "url": url}
+
+
+def preview_removal(organization: Organization, kind: str, days: int) -> dict[str, Any]:
+    """Return the number of rows of a kind that are older than ``days``: exact up to 10,000, then ``many``."""
+    model = {"audit": AuditEntry, "calls": ApiCall, "deliveries": Delivery}[kind]
+    before = uuid_at(timezone.now() - timedelta(days=days))
+    rows = model._default_manager.filter(organization_id=organization.pk, pk__lt=before)
+    count = rows.order_by("pk")[: MAX_COUNTED + 1].count()
+    return {"days": days, "count": min(count, MAX_COUNTED), "many": count > MAX_COUNTED}

@@ -11,6 +11,7 @@ from apps.webhooks.actions.deliveries import (
     release_after_suspension,
     retry_delivery,
     send_test,
+    stop_for_organization,
 )
 from apps.webhooks.actions.endpoints import (
     HELD_CHOICES,
@@ -22,8 +23,6 @@ from apps.webhooks.actions.endpoints import (
     update_endpoint,
 )
 from apps.webhooks.actions.events import publish_event, publish_events
-from apps.webhooks.actions.organizations import stop_for_organization
-from apps.webhooks.actions.probing import probe_url
 from apps.webhooks.actions.replays import (
     REPLAYABLE,
     cancel_replay,
@@ -33,7 +32,7 @@ from apps.webhooks.actions.replays import (
     start_replay,
 )
 from apps.webhooks.actions.secrets import revoke_secret, rotate_secret
-from apps.webhooks.actions.testing import open_inbox
+from apps.webhooks.actions.testing import open_inbox, probe_url
 
 __all__ = [
     "HELD_CHOICES",

@@ -3,6 +3,7 @@
 import uuid
 
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from apps.base.actor import Actor
@@ -12,9 +13,20 @@ from apps.webhooks import publishing
 from apps.webhooks.actions.checks import check_enabled, check_test_rate
 from apps.webhooks.actions.rows import locked_endpoint, record
 from apps.webhooks.engine import claims, wakeup
-from apps.webhooks.models import Delivery, DeliveryStatus, Endpoint, Event, EventType
+from apps.webhooks.models import (
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+    EndpointStatus,
+    Event,
+    EventType,
+    ReplayJob,
+    ReplayStatus,
+)
 from apps.webhooks.types.catalogue import patterns_for
 from apps.webhooks.types.subjects import require_scopes
+
+REASON = "organization_closed"
 
 TEST_EVENT_TYPE = "order.created"
 FINISHED = (DeliveryStatus.SUCCEEDED, DeliveryStatus.EXHAUSTED, DeliveryStatus.DROPPED)
@@ -85,3 +97,19 @@ def release_after_suspension(*, organization_id: uuid.UUID) -> int:
     """
     transaction.on_commit(wakeup.notify_workers)
     return claims.release_organization(organization_id)
+
+
+def stop_for_organization(*, organization_id: uuid.UUID) -> tuple[int, int]:
+    """Disable all endpoints, discard unfinished deliveries and cancel replays.
+
+    Returns the numbers of endpoints disabled and deliveries discarded. Call it in the transaction that closes the
+    organization, after its row was changed: deliveries created from then on are held and never sent.
+    """
+    rows = Endpoint.objects.existing().filter(organization_id=organization_id)
+    endpoints = list(rows.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
+    enabled = rows.exclude(status=EndpointStatus.DISABLED)
+    disabled = enabled.update(status=EndpointStatus.DISABLED, disabled_reason=REASON, disabled_at=Now())
+    dropped = sum(claims.drop(endpoint) for endpoint in endpoints)
+    replays = ReplayJob.objects.unfinished().filter(organization_id=organization_id)
+    replays.update(status=ReplayStatus.CANCELLED, finished_at=Now())
+    return disabled, dropped

@@ -8,17 +8,29 @@ from typing import Any
 from django.conf import settings
 from django.urls import URLPattern
 
-from apps.base.error_codes import ERROR_CODES, example_body
+from apps.base.error_codes import ERROR_CODES, AppliesTo, example_body
 from apps.base.permissions import ADMIN
 from apps.base.rest.operations import METHODS, Operation, Parameter, ResponseSpec
-from apps.base.rest.shapes import Schema
+from apps.base.rest.shapes import Schema, record, text
 from apps.base.rest.views import PortalView
 from apps.webhooks.models import EventType
 from integrations_portal import __version__
 from integrations_portal.api_docs.openapi.bodies import body_schema
 from integrations_portal.api_docs.openapi.headers import HEADERS, PARAMETERS, answer_headers, shared_parameters
-from integrations_portal.api_docs.openapi.refusals import ERROR, codes_of
 from integrations_portal.api_docs.openapi.webhooks import webhooks
+
+ERROR: Schema = record(
+    ("fields",),
+    error=text(description="A sentence that says what is wrong."),
+    code=text(description="A word that does not change."),
+    request_id=text(),
+    docs={"type": "string", "format": "uri"},
+    fields={
+        "type": "object",
+        "description": "The fields to blame, each with its sentences.",
+        "additionalProperties": {"type": "array", "items": {"type": "string"}},
+    },
+)
 
 # First path segment: its tag, and the prefix of the ids below it.
 TAGS = {
@@ -227,3 +239,21 @@ def _content(operation: Operation, answer: ResponseSpec, shared: SharedComponent
     examples = {"usual": {"value": answer.example}}
     examples |= {name.replace(" ", "-"): {"value": value} for name, value in operation.more_examples.items()}
     return {"content": {"application/json": {"schema": schema, "examples": examples}}}
+
+
+def codes_of(view: type[PortalView], operation: Operation, path: str) -> dict[int, list[str]]:
+    """Return the error codes of an operation by status, in the order of the catalogue."""
+    met = {
+        AppliesTo.ALL: True,
+        AppliesTo.WITH_KEY: bool(view.callers),
+        AppliesTo.WITH_BODY: operation.body is not None,
+        AppliesTo.ON_ONE_OBJECT: "{" in path,
+        AppliesTo.CONDITIONAL: operation.etag or operation.if_match,
+        AppliesTo.IDEMPOTENT: operation.idempotent,
+        AppliesTo.NAMED: False,
+    }
+    by_status: dict[int, list[str]] = {}
+    for code, explained in ERROR_CODES.items():
+        if code in operation.error_codes or met[explained.of]:
+            by_status.setdefault(explained.status, []).append(code)
+    return by_status

@@ -12,16 +12,18 @@ from django.db import connection
 
 from apps.webhooks.engine.claims import postgresql, sqlite
 from apps.webhooks.engine.claims.manual_changes import (
+    count_untried,
+    create_replays,
     drop,
     hold,
     hold_organization,
+    newest_per_event,
     release,
     release_organization,
     resend,
     send_now,
     send_test,
 )
-from apps.webhooks.engine.claims.replayed import count_untried, create_replays, newest_per_event
 from apps.webhooks.engine.claims.rows import ClaimedDelivery, EndpointSnapshot, Limits, Result
 from apps.webhooks.engine.crash_points import lease_margin, reach
 
