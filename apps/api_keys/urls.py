@@ -1,4 +1,4 @@
-"""Both doors of this app."""
+"""Routes of the pages and of the API."""
 
 from django.urls import path
 

@@ -93,7 +93,7 @@ def _whole_or_nothing(target: Path) -> Iterator[Path]:
 
 
 def _give_name(partial: Path, target: Path) -> None:
-    """Link, not rename: that would overwrite what somebody has put there meanwhile. Not every file system links."""
+    """Link, not rename: that would overwrite what has been put there meanwhile. Not every file system links."""
     try:
         os.link(partial, target)
     except FileExistsError:
@@ -112,7 +112,7 @@ def _to_disk(path: Path) -> None:
 
 
 def _copy_sqlite(partial: Path) -> None:
-    """Copy in one step: with several, each change of another process would start it anew, for ever on a busy portal."""
+    """Copy in one step: with several, each change of another process would restart it, for ever on a busy portal."""
     name = str(connection.settings_dict["NAME"])
     if not Path(name).is_file():
         raise PortalError("This database is in memory: there is no file to back up.")

@@ -20,7 +20,7 @@ from psycopg import errors
 from integrations_portal.database import poolers
 
 LOCK_MILLISECONDS = 500
-# While migrate waits, VACUUM may not: half a second is too short for PostgreSQL to end one that nobody started by hand.
+# While migrate waits, VACUUM may not: half a second is too short for PostgreSQL to end one not started by hand.
 VACUUM_MILLISECONDS = 5000
 POLL_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 8.0
@@ -156,7 +156,7 @@ class LockRetrier:
             other.close()
 
     def _end_vacuum(self) -> None:
-        """Ask for what VACUUM holds and nobody else needs: PostgreSQL ends an automatic one after a second of that."""
+        """Ask for what VACUUM holds and nothing else needs: PostgreSQL ends an automatic one after a second of that."""
         for table in self._tables if any(is_vacuum for _pid, _name, is_vacuum, *_ in self._holders) else ():
             with suppress(OperationalError), transaction.atomic(self._connection.alias):
                 self._execute(f"SET LOCAL lock_timeout = {VACUUM_MILLISECONDS}")

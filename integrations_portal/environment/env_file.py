@@ -1,4 +1,4 @@
-"""The settings in the file `.env` of the project's folder, for commands that somebody types.
+"""The settings in the file `.env` of the project's folder, for typed commands.
 
 systemd (`EnvironmentFile=`) and Docker hand the same file to the servers. Standard library only: this runs before
 Django does, whose settings are read from the environment.

@@ -10,7 +10,7 @@ OTHERS = frozenset({
     "PORTAL_VENV", "TEST_DATABASE_URL", "TEST_REDIS_URL", "SCHEMATHESIS_CASES", "PORTAL_DEV_TOOLS", "PORTAL_FAULTS",
     "PORTAL_CRASH_AT", "PORTAL_LEASE_MARGIN", "POSTGRES_PASSWORD", "DJANGO_SETTINGS_MODULE",
 })  # fmt: skip
-# Nobody else's begin like this; other names are ours only where they are close to one of ours that is not set.
+# No other program's begin like this; other names are ours only where they are close to one of ours that is not set.
 OWN_BEGINNINGS = ("RETENTION_DAYS_", "WEBHOOK_ALLOW_", "WEBHOOK_RETRY_", "AUTH_FAILURES_", "RATE_LIMIT_DEFAULT")
 # What other projects put in front of such names.
 PREFIXES = ("PORTAL_", "DJANGO_")
@@ -35,7 +35,7 @@ def near(name: str, environment: Mapping[str, str]) -> str:
 
 
 def _meant(given: str, names: set[str], environment: Mapping[str, str]) -> str:
-    """Return which of ours was meant, or nothing where it is somebody else's variable."""
+    """Return which of ours was meant, or nothing where it is another program's variable."""
     end = "_FILE" if given.endswith("_FILE") else ""
     word = given.upper().removesuffix("_FILE").replace("-", "_")
     for prefix in PREFIXES:

@@ -130,7 +130,7 @@ class Environment(environ.FileAwareEnv):
             key_id, separator, encoded = word.partition(":")
             if not separator or not re.fullmatch(r"[A-Za-z0-9_-]{1,16}", key_id) or key_id in ring:
                 raise ImproperlyConfigured(f"{name} must be a list of id:base64 with different ids of 1-16 letters.")
-            # One that only opens what it closed may be weak: it is how somebody gets away from it.
+            # One that only opens what it closed may be weak: this is how to move away from it.
             ring[key_id] = decode_key(name, encoded, is_current=not ring)
         return ring
 
@@ -167,7 +167,7 @@ def decode_key(name: str, encoded: str, is_current: bool = True) -> bytes:
     return check_key(name, key) if is_current else key
 
 
-# Bits of the shortest prefix that is somebody's own network; all IPv4 addresses are also inside these of IPv6.
+# Bits of the shortest prefix that is one owner's network; all IPv4 addresses are also inside these of IPv6.
 SHORTEST = {4: 8, 6: 24}
 OWN_IPV6 = ipaddress.IPv6Network("fc00::/7")
 WITH_IPV4 = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96"))

@@ -46,7 +46,7 @@ def check_key(name: str, key: bytes) -> bytes:
 
 
 def check_different(secrets: Mapping[str, Iterable[str | bytes]]) -> None:
-    """Say which two variables hold the same secret: whoever learns one must not have the other."""
+    """Say which two variables hold the same secret: learning one must not give the other."""
     written = {name: {_written(each) for each in values} - {""} for name, values in secrets.items()}
     for place, name in enumerate(written):
         for other in list(written)[place + 1 :]:

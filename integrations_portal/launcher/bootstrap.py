@@ -202,12 +202,12 @@ def outside_pythons() -> list[str]:
 
 
 def make_environment(python: str) -> None:
-    """Make `.venv` anew. Without pip: that is fast, and works where a system ships venv but not ensurepip."""
+    """Create `.venv` again. Without pip: that is fast, and works where a system ships venv but not ensurepip."""
     say(f"making .venv with Python {PYTHON}")
     if VENV.is_symlink():
         VENV.unlink()
     elif VENV.exists():
-        VENV_PYTHON.unlink(missing_ok=True)  # first: cut short, it looks neither ready nor somebody else's
+        VENV_PYTHON.unlink(missing_ok=True)  # first: cut short, it looks neither ready nor another program's
         shutil.rmtree(VENV)
     VENV.mkdir()
     MADE.touch()

@@ -58,7 +58,7 @@ class Reaper:
         while self._watch.poll() is None:
             self._collect()
             time.sleep(LOOK_SECONDS)
-        if self._watch.returncode:  # somebody killed it, so nobody but us can do its work
+        if self._watch.returncode:  # it was killed, so only we can do its work
             end([child.pid for child in self._children], self._polite)
         self._collect()
         self._watch, self._children = None, []
@@ -103,7 +103,7 @@ def send(groups: Sequence[int], number: int) -> list[int]:
 
 
 def wait_for_end(groups: Sequence[int], seconds: float) -> None:
-    """Return when none of the groups is left, or when the time is over: a zombie that nobody collects stays."""
+    """Return when none of the groups is left, or when the time is over: a zombie that no parent collects stays."""
     until = time.monotonic() + seconds
     while send(groups, 0) and time.monotonic() < until:
         time.sleep(LOOK_SECONDS)

@@ -1,6 +1,6 @@
 """Signals that end a process, for commands that serve until Ctrl-C.
 
-A shell starts what it puts in the background (`sh -c '… &'`) with SIGINT ignored, and that is inherited: whoever
+A shell starts what it puts in the background (`sh -c '… &'`) with SIGINT ignored, and that is inherited: a command that
 promises to end on Ctrl-C sets handlers instead of relying on what it finds. Standard library only.
 """
 

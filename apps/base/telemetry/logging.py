@@ -131,7 +131,7 @@ class JsonStream(logging.StreamHandler[TextIO]):
             self.handleError(record)
 
     def write_line(self, line: dict[str, Any]) -> None:
-        """Write a line past records and redaction, which take five times as long: of values that nobody made up."""
+        """Write a line past records and redaction, which take five times as long: of values that no client chose."""
         for each in self._faults.due():
             super().emit(each)
         # A disk that is full ends no request.

@@ -100,7 +100,7 @@ class RequestMiddleware:
         if not agent or not agent.isascii():
             request.META["HTTP_USER_AGENT"] = as_typed(agent) or UNREADABLE
         request_bodies.attach_body(request)
-        request.actor = None  # type: ignore[assignment]  # until a door has found who it is
+        request.actor = None  # type: ignore[assignment]  # until an entry point has identified the caller
         structlog.contextvars.bind_contextvars(request_id=request.request_id)
         try:
             response = self._answer(request)
@@ -185,7 +185,7 @@ def _refuse_unread(request: PortalRequest) -> None:
     No browser sends empty cookies: one of them has bytes that the server could not hand over, and whoever is signed in
     would look like a stranger, whose forms are refused without end. Of bodies Django measures only some kinds.
 
-    Here nobody has read the body yet: the check of form tokens, which does, runs when all middlewares are passed.
+    Here the body has not been read yet: the check of form tokens, which does, runs when all middlewares are passed.
     """
     announced = request.META.get("CONTENT_LENGTH") or "0"
     if announced.isascii() and announced.isdigit() and int(announced) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:

@@ -28,7 +28,7 @@ CURVES: dict[str, tuple[str, ec.EllipticCurve]] = {
     "ES256": ("P-256", ec.SECP256R1()),
     "ES384": ("P-384", ec.SECP384R1()),
 }
-# What reading a document raises that somebody else wrote, however it is malformed.
+# What reading a document of another server raises, however it is malformed.
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -90,7 +90,7 @@ def finish(provider: Provider, redirect_uri: str, known: dict[str, str], code: s
     if "email" not in claims and "userinfo_endpoint" in metadata:
         bearer = {"Authorization": f"Bearer {answer.get('access_token', '')}"}
         more = _fetch("GET", _endpoint(metadata, "userinfo_endpoint", provider), headers=bearer)
-        # Section 5.3.2: an answer about somebody else must not be used.
+        # Section 5.3.2: a response about another user must not be used.
         if more.get("sub") == claims["sub"]:
             claims |= {name: more[name] for name in ("email", "email_verified") if name in more}
     if not (claims["sub"].isprintable() and str(claims.get("email", "")).isprintable()):
