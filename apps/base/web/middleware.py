@@ -182,7 +182,7 @@ def _no_such_method(request: PortalRequest, allowed: str) -> PortalError:
 def _refuse_unread(request: PortalRequest) -> None:
     """Refuse by its head what no page takes: cookies that came empty, a body that is compressed or over 1 MiB.
 
-    No browser sends empty cookies: one of them has bytes that the server could not hand over, and whoever is signed in
+    No browser sends empty cookies: one of them has bytes that the server could not hand over, and a signed-in user
     would look like a stranger, whose forms are refused without end. Of bodies Django measures only some kinds.
 
     Here the body has not been read yet: the check of form tokens, which does, runs when all middlewares are passed.
