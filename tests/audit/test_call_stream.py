@@ -51,7 +51,7 @@ def stream(server: RedisServer, settings: Any, monkeypatch: pytest.MonkeyPatch) 
 def _forget() -> None:
     shared.client.cache_clear()
     shared._reset_connections()
-    shared.breaker._closed_until = 0.0
+    shared.breaker._open_until = 0.0
     redis_stream._reset_after_fork()
 
 

@@ -34,7 +34,7 @@ def redis_url(request: Any) -> Iterator[str]:
 
 def _start_afresh() -> None:
     shared.client.cache_clear()
-    shared.breaker._closed_until = 0.0
+    shared.breaker._open_until = 0.0
     LocMemCache("portal", {}).clear()
 
 
