@@ -330,9 +330,7 @@ REST_FRAMEWORK = {
 # --- Mail -----------------------------------------------------------------------------------------------------
 # Mail is only printed in development: in production the log would contain sign-in links.
 _mail = env.text("EMAIL_URL") or ("" if HTTPS else "consolemail://")
-vars().update(
-    urls.mail_server("EMAIL_URL", _mail) if _mail else {"EMAIL_BACKEND": "apps.orgs.mail.no_mail_backend.NoMail"}
-)
+vars().update(urls.mail_server("EMAIL_URL", _mail) if _mail else {"EMAIL_BACKEND": "apps.orgs.mail.backends.NoMail"})
 EMAIL_TIMEOUT = 10
 _sender = env.text("DEFAULT_FROM_EMAIL")
 DEFAULT_FROM_EMAIL = places.sender("DEFAULT_FROM_EMAIL", _sender) if _sender else f"integrations@{_public.hostname}"

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from integrations_portal.management.commands import send_test_mail
 from tests.servers import free_port
 
-SMTP = "apps.orgs.mail.smtp_backend.EmailBackend"
+SMTP = "apps.orgs.mail.backends.EmailBackend"
 
 
 @contextmanager

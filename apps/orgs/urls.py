@@ -10,7 +10,7 @@ from apps.orgs.accounts.sso import views as sso_views
 from apps.orgs.invitations import acceptance_views
 from apps.orgs.invitations import views as invitation_views
 from apps.orgs.lifecycle import views as lifecycle_views
-from apps.orgs.members import organization_switcher
+from apps.orgs.members import views
 from apps.orgs.members import views as member_views
 from apps.orgs.settings import mail_preference_views, preference_views
 from apps.orgs.settings import views as settings_views
@@ -54,8 +54,8 @@ pages = [
     path("language/", preference_views.set_language, name="set_language"),
     path("account/preferences/", preference_views.preferences, name="preferences"),
     path("account/", include(account)),
-    path("settings/integration/", organization_switcher.landing, name="landing"),
-    path("organizations/", organization_switcher.organizations, name="organizations"),
+    path("settings/integration/", views.landing, name="landing"),
+    path("organizations/", views.organizations, name="organizations"),
     path(SETTINGS, settings_views.organization_settings, name="organization_settings"),
     path(SETTINGS + "general/", settings_views.organization_general, name="organization_general"),
     path(SETTINGS + "security/", settings_views.organization_security, name="organization_security"),

@@ -157,5 +157,5 @@ def mail_server(name: str, value: str) -> dict[str, Any]:
     elif parts.scheme.startswith("smtp") and (not parts.hostname or parts.path.strip("/")):
         raise ImproperlyConfigured(f"{name} must name a server: smtp+tls://user:password@mail.example.com:587.")
     elif parts.scheme.startswith("smtp"):
-        found["EMAIL_BACKEND"] = "apps.orgs.mail.smtp_backend.EmailBackend"
+        found["EMAIL_BACKEND"] = "apps.orgs.mail.backends.EmailBackend"
     return found

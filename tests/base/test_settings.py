@@ -371,7 +371,7 @@ LOCAL = {"PUBLIC_URL": "http://localhost:8000", "ALLOWED_HOSTS": None}
         ({"EMAIL_URL": "filemail:///srv/my%20mail"}, "EMAIL_FILE_PATH", "/srv/my mail"),
         ({"EMAIL_URL": "filemail:////srv/mail"}, "EMAIL_FILE_PATH", "/srv/mail"),
         ({"EMAIL_URL": "smtp+tls://a:p%2Fw@mail.example.com:587"}, "EMAIL_HOST_PASSWORD", "p/w"),
-        ({}, "EMAIL_BACKEND", "apps.orgs.mail.no_mail_backend.NoMail"),
+        ({}, "EMAIL_BACKEND", "apps.orgs.mail.backends.NoMail"),
         (LOCAL, "EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend"),
         (
             {"REDIS_URL": "rediss://:p%40w@redis:6379/2?ssl_cert_reqs=none"},

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.core.mail import EmailMessage, get_connection
 
-from apps.orgs.mail import smtp_backend
+from apps.orgs.mail import backends
 from integrations_portal.environment import urls
 from tests.servers import HOST
 
@@ -48,7 +48,7 @@ def test_a_connection_ends_although_the_server_sends_on(
     dripping: Server, monkeypatch: pytest.MonkeyPatch, first: bytes, again: bytes
 ) -> None:
     dripping.first, dripping.again = first, again
-    monkeypatch.setattr(smtp_backend, "MAX_SECONDS", 0.5)
+    monkeypatch.setattr(backends, "MAX_SECONDS", 0.5)
     backend = urls.mail_server("EMAIL_URL", "smtp://mail.example")["EMAIL_BACKEND"]
     started = time.monotonic()
     with pytest.raises(smtplib.SMTPException):
@@ -59,10 +59,8 @@ def test_a_connection_ends_although_the_server_sends_on(
 @pytest.mark.parametrize("scheme", ["smtp", "smtps", "smtp+tls", "smtp+ssl"])
 def test_every_way_to_a_mail_server_has_a_clock(scheme: str) -> None:
     found = urls.mail_server("EMAIL_URL", f"{scheme}://u:p@mail.example:587")
-    connection = smtp_backend.EmailBackend(use_ssl=found.get("EMAIL_USE_SSL", False)).connection_class
-    assert found["EMAIL_BACKEND"] == "apps.orgs.mail.smtp_backend.EmailBackend" and issubclass(
-        connection, smtp_backend._Timed
-    )
+    connection = backends.EmailBackend(use_ssl=found.get("EMAIL_USE_SSL", False)).connection_class
+    assert found["EMAIL_BACKEND"] == "apps.orgs.mail.backends.EmailBackend" and issubclass(connection, backends._Timed)
 
 
 class Taking(socketserver.StreamRequestHandler):

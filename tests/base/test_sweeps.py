@@ -106,7 +106,7 @@ def slow_mail(settings: Any) -> Iterator[None]:
     with socketserver.ThreadingTCPServer((HOST, 0), Slow) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        settings.EMAIL_BACKEND = "apps.orgs.mail.smtp_backend.EmailBackend"
+        settings.EMAIL_BACKEND = "apps.orgs.mail.backends.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = server.server_address
         yield
         released.set()

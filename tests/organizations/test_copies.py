@@ -11,7 +11,7 @@ from apps.audit.models import AuditEntry
 from apps.base.actor import system
 from apps.base.extension_points.data_export_providers import in_batches
 from apps.base.web import downloads
-from apps.orgs.data_export_providers import FILES
+from apps.orgs.data_export import FILES
 from apps.orgs.lifecycle import suspension
 from apps.webhooks import actions as webhooks
 from apps.webhooks import publishing

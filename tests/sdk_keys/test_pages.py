@@ -9,7 +9,7 @@ from django.test import RequestFactory
 from apps.audit.models import AuditEntry
 from apps.audit.operator_admin import ReadOnlyAdmin
 from apps.base.actor import system
-from apps.orgs.data_export_providers import FILES
+from apps.orgs.data_export import FILES
 from apps.orgs.models import User
 from apps.sdk_keys import actions
 from apps.sdk_keys.models import Activation, ActivationPool, SdkKey

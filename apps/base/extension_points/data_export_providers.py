@@ -1,4 +1,4 @@
-"""The type of the parts of an organization's data export; ``orgs/data_export_providers.py`` lists them.
+"""The type of the parts of an organization's data export; ``orgs/data_export.py`` lists them.
 
 A part is a file of the archive: a function ``(actor) -> iterable of objects``, one line of JSON each. It reads in
 batches and contains no secret.

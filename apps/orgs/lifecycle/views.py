@@ -21,8 +21,9 @@ from apps.base.web import form_limits
 from apps.base.web.downloads import zip_stream
 from apps.base.web.forms import AlreadySent
 from apps.base.web.pages import FORM, org_page
-from apps.orgs.data_export_providers import FILES
-from apps.orgs.lifecycle import closing, data_export
+from apps.orgs import data_export
+from apps.orgs.data_export import FILES
+from apps.orgs.lifecycle import closing
 from apps.orgs.settings.forms import CloseForm, ExportForm
 
 NAV = "organization"

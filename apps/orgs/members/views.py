@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.decorators import login_required
 from django.core.paginator import Page, Paginator
 from django.db import transaction
 from django.http import HttpResponse
@@ -19,7 +20,7 @@ from apps.base.web.pages import FORM, org_page, selected_filter
 from apps.credentials.view_models import count_descendants
 from apps.orgs.members import membership, view_models
 from apps.orgs.members.forms import LeaveForm, RemoveForm, RoleForm
-from apps.orgs.models import Membership, Role
+from apps.orgs.models import Membership, OrganizationStatus, Role
 
 PER_PAGE = 50
 
@@ -137,3 +138,32 @@ def _try(form: StepUpForm, change: Callable[..., Any], request: PortalRequest, *
         form.add_error(None, str(error))
         return False
     return True
+
+
+@login_required
+def landing(request: PortalRequest) -> HttpResponse:
+    """Redirect to the organization used last, to the only one, or to the list."""
+    mine = _memberships(request)
+    last = request.session.get("organization")
+    used = [each for each in mine if each.last_seen_at is not None]
+    chosen = next((each for each in mine if each.organization.slug == last), None)
+    chosen = chosen or max(used, key=lambda each: each.last_seen_at, default=mine[0] if len(mine) == 1 else None)
+    if chosen is not None:
+        return redirect("overview", chosen.organization.slug)
+    if request.user.is_staff and not mine:
+        return redirect("admin:index")
+    return redirect("organizations")
+
+
+@login_required
+def organizations(request: PortalRequest) -> HttpResponse:
+    """List the user's organizations, the one used last first."""
+    mine = sorted(_memberships(request), key=lambda each: each.organization.name.lower())
+    mine.sort(key=lambda each: each.last_seen_at.timestamp() if each.last_seen_at else 0, reverse=True)
+    return render(request, "organizations.html", {"memberships": mine})
+
+
+def _memberships(request: PortalRequest) -> list[Membership]:
+    rows = Membership.objects.filter(user_id=request.user.pk).select_related("organization")
+    rows = rows.exclude(organization__status=OrganizationStatus.CLOSED)
+    return [row for row in rows.order_by("organization__name") if not row.organization.is_platform]

@@ -13,7 +13,7 @@ from django.core.validators import validate_email
 
 from apps.base.commands import PortalCommand
 from apps.base.text.mail_addresses import wire_address
-from apps.orgs.mail.no_mail_backend import MailIsNotSet
+from apps.orgs.mail.backends import MailIsNotSet
 
 # EMAIL_TIMEOUT limits each read; this limits the whole exchange with a server that answers byte by byte.
 TIMEOUT_SECONDS = 30

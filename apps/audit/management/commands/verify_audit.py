@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from apps.audit.seal import chain_check, checkpoints, export_check
-from apps.audit.seal.chain_lookup import hash_of, organization_of, organizations, slug_of
+from apps.audit.seal.export_check import hash_of, organization_of, organizations, slug_of
 from apps.base.commands import PortalCommand
 from apps.base.identifiers import decode, encode
 from apps.orgs.lookups import organization_pk

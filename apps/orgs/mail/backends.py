@@ -3,10 +3,13 @@
 import smtplib
 import socket
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from django.core.mail import EmailMessage
 from django.core.mail.backends import smtp
+from django.core.mail.backends.base import BaseEmailBackend
 
 # The limit of one whole connection; EMAIL_TIMEOUT applies to each read.
 MAX_SECONDS = 30.0
@@ -62,3 +65,15 @@ class EmailBackend(smtp.EmailBackend):
         accepted = getattr(self.connection, "accepted", b"") if is_sent else b""
         email_message.server_answer = " ".join(accepted.decode("ascii", "replace").split())
         return bool(is_sent)
+
+
+class MailIsNotSet(OSError):
+    """Raised because EMAIL_URL is not set."""
+
+
+class NoMail(BaseEmailBackend):
+    """Refuses every mail: Django's default would connect to localhost, and the console backend logs token links."""
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        """Raise MailIsNotSet."""
+        raise MailIsNotSet("EMAIL_URL is not set")
