@@ -11,7 +11,7 @@ KEY = ["organization", "credential_id", "hour", "method", "route", "status_class
 
 
 def date_the_old_rows(apps, editor):
-    """This will say of the figures there are that their newest call was at the start of their hour."""
+    """Say of the figures there are that their newest call was at the start of their hour."""
     for batch in schema_changes.in_batches(apps.get_model("audit", "UsageHour").objects.all()):
         batch.update(last_at=F("hour"))
 

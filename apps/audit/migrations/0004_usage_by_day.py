@@ -14,7 +14,7 @@ CHUNK = 1000
 
 
 def sum_up_the_hours(apps, editor):
-    """This will sum the figures by hour that there are up by day, one organization after the other."""
+    """Sum the figures by hour that there are up by day, one organization after the other."""
     for organization_id in apps.get_model("orgs", "Organization").objects.values_list("pk", flat=True):
         with transaction.atomic(editor.connection.alias):
             sum_up(apps, organization_id)

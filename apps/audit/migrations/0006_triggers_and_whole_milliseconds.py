@@ -27,7 +27,7 @@ ROUND_IN_SQLITE = (
 
 
 def round_and_guard(apps, editor):
-    """This will cut what is finer than a millisecond, and put every trigger in its place."""
+    """Cut what is finer than a millisecond, and put every trigger in its place."""
     if editor.connection.vendor == "postgresql":
         install(editor)
         editor.execute(LET_THROUGH)

@@ -4,7 +4,7 @@ from apps.base.schema_changes import in_batches
 
 
 def queue(apps, editor):
-    """This will queue every entry for its seal."""
+    """Queue every entry for its seal."""
     AuditEntry, Unsealed = (apps.get_model("audit", name) for name in ("AuditEntry", "Unsealed"))
     for batch in in_batches(AuditEntry.objects.all()):
         rows = [Unsealed(entry_id=key) for key in batch.values_list("pk", flat=True)]

@@ -46,7 +46,7 @@ AT_A_CHECKPOINT = (
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    """This will put the triggers on every append-only table that there is; again where they stand already."""
+    """Put the triggers on every append-only table that there is; again where they stand already."""
     remove(connection)
     there = connection.introspection.table_names()
     with connection.cursor() as cursor:
@@ -55,7 +55,7 @@ def install(connection: BaseDatabaseWrapper) -> None:
 
 
 def remove(connection: BaseDatabaseWrapper) -> None:
-    """This will take the triggers away: for tests, around emptying their own tables, and nothing else."""
+    """Take the triggers away: for tests, around emptying their own tables, and nothing else."""
     postgresql, there = connection.vendor == "postgresql", connection.introspection.table_names()
     with connection.cursor() as cursor:
         for table in (table.name for table in TABLES if table.name in there):
