@@ -6,9 +6,9 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from apps.audit import actions as audit
 from apps.base.actor import Actor, ActorKind, system
 from apps.base.errors import Conflict, Forbidden, Invalid, NotFound
+from apps.orgs.lifecycle.organization_rows import record
 from apps.orgs.models import Membership, OperatorLook, Organization, OrganizationStatus
 from apps.orgs.support_access import support_session
 
@@ -52,7 +52,7 @@ def _begin(
         session_digest=support_session.digest_of(session_key),
         until=until,
     )
-    _record(actor, organization, "operator.look_began", {"reason": [None, reason], "until": [None, until]})
+    record(actor, "operator.look_began", organization, {"reason": [None, reason], "until": [None, until]})
     return access
 
 
@@ -64,7 +64,7 @@ def end_support_access(*, actor: Actor, access: OperatorLook) -> bool:
     hit = OperatorLook.objects.filter(pk=access.pk, ended_at=None).update(ended_at=timezone.now())
     if hit:
         access.refresh_from_db()
-        _record(actor, access.organization, "operator.look_ended", {"pages": [None, access.pages]})
+        record(actor, "operator.look_ended", access.organization, {"pages": [None, access.pages]})
     return bool(hit)
 
 
@@ -82,15 +82,3 @@ def _require_operator(actor: Actor) -> uuid.UUID:
     if actor.kind != ActorKind.OPERATOR or actor.is_support_access or actor.pk is None:
         raise Forbidden(_("Only an operator may do this."))
     return actor.pk
-
-
-def _record(actor: Actor, organization: Organization, action: str, changes: dict[str, list[object]]) -> None:
-    audit.record(
-        actor=actor,
-        action=action,
-        target_kind="organization",
-        target_id=organization.public_id,
-        target_label=organization.name,
-        changes=changes,
-        organization_id=organization.pk,
-    )
