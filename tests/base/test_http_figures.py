@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY, values
 from prometheus_client.mmap_dict import mmap_key
 from prometheus_client.utils import floatToGoString
 
+from apps.base.rest import api_fast_path
 from apps.base.telemetry import http_metrics, process_metrics
 from apps.base.telemetry.access_log import _template
 from apps.base.web import middleware
@@ -54,7 +55,8 @@ def test_an_answer_is_counted_under_its_route(method, path, headers, route, stat
 
 @pytest.mark.parametrize(("path", "route"), [("/v1/api-keys/key_1/rotate", "/v1/api-keys/{id}/rotate"), ("/", "/")])
 def test_what_maintenance_refuses_counts_for_its_own_route(path, route, monkeypatch):
-    monkeypatch.setattr(middleware, "is_maintenance_on", lambda: True)
+    for module in (middleware, api_fast_path):
+        monkeypatch.setattr(module, "is_maintenance_on", lambda: True)
     before = counted(route, "GET", 503)
     assert Client().get(path).status_code == 503
     assert counted(route, "GET", 503) == before + 1

@@ -126,7 +126,7 @@ class Tour:
         name = each.operation.id
         self.prepare(name)
         answered = self.run(code, self.variables)
-        assert answered.status in each.operation.answers, (name, answered, code)
+        assert answered.status in each.operation.responses, (name, answered, code)
         self.seen[name] = answered
         for operation, which, variable in FILLS:
             if operation == name and answered.text.strip().startswith(("{", "[")):
